@@ -1,0 +1,124 @@
+# Every command a newcomer needs; `make help` lists them. Each does its own set-up.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CLUSTER ?= local
+REGISTRY ?=
+export CLUSTER REGISTRY
+
+BIN := .venv/bin
+# Tests pick these up from PATH, as a user's shell would.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+PYTHON_SOURCES := operator services dev tests
+PYTEST := $(BIN)/pytest -p no:cacheprovider
+
+##@ Use it
+.PHONY: demo
+demo: .venv ## The whole shop on Kubernetes, one order shipped (CLUSTER=current REGISTRY=… for your own cluster)
+	$(BIN)/python dev/demo up
+
+.PHONY: clean-demo
+clean-demo: ## Remove everything that `make demo` brought up
+	python3 dev/demo down
+
+.PHONY: dev
+dev: .venv ## The shop as processes on this machine, without Kubernetes; reloads on change
+	$(BIN)/python dev/shop
+
+##@ Check it
+.PHONY: test
+test: lint test-unit test-charts test-services test-integration test-e2e ## Everything: lint, unit, contract, charts, services, integration, e2e
+
+.PHONY: test-fast
+test-fast: .venv ## What needs no cluster and no emulator, in under a minute
+	$(PYTEST) -q tests/operator tests/services tests/contract tests/dev -m "not emulator and not cluster"
+
+.PHONY: lint
+lint: .venv ## Ruff, mypy, the import contracts, the CloudFormation linter
+	$(call stage,lint)
+	$(BIN)/ruff check $(PYTHON_SOURCES)
+	$(BIN)/ruff format --check $(PYTHON_SOURCES)
+	$(BIN)/mypy operator/shop_operator services dev/localcluster dev/shopprocs dev/shopdemo tests
+	PYTHONPATH=.:operator:dev $(BIN)/lint-imports
+	$(BIN)/cfn-lint manifests/aws/*.yaml
+
+.PHONY: test-unit
+test-unit: .venv
+	$(call stage,unit and contract tests)
+	$(PYTEST) tests/operator tests/services tests/contract tests/dev -m "not emulator and not cluster"
+
+.PHONY: test-services
+test-services: .venv
+	$(call stage,services against the AWS emulator)
+	$(PYTEST) tests/services tests/contract -m emulator
+
+.PHONY: test-charts
+test-charts: .venv tools
+	$(call stage,charts)
+	$(PYTEST) tests/charts
+
+.PHONY: test-integration
+test-integration: .venv tools
+	$(call stage,integration: real etcd and kube-apiserver)
+	$(PYTEST) tests/integration
+
+.PHONY: test-e2e
+test-e2e: .venv
+	$(call stage,e2e: a real node)
+	$(PYTEST) tests/e2e
+
+.PHONY: bench
+bench: .venv tools ## What one order and one ShopService cost here, as ratios (docs/benchmarks.md)
+	$(BIN)/python -m bench
+
+##@ Work on it
+.PHONY: tools
+tools: ## Build the pinned Go tools into the cache, once per version
+	python3 dev/cluster tools
+
+.PHONY: images
+images: .venv ## Build the images (REGISTRY=… pushes them too)
+	$(BIN)/python dev/demo images
+
+.PHONY: aws-deploy
+aws-deploy: .venv ## Deploy the CloudFormation stacks to AWS, or to AWS_ENDPOINT_URL
+	$(BIN)/python dev/aws deploy
+
+.PHONY: aws-delete
+aws-delete: .venv ## Delete the CloudFormation stacks
+	$(BIN)/python dev/aws delete
+
+.PHONY: generate
+generate: .venv ## Write again what is generated: CRD, install manifest, chart READMEs, golden files
+	$(BIN)/python dev/generate
+	$(PYTEST) -q tests/operator --update-golden
+
+.PHONY: format
+format: .venv ## Format the code
+	$(BIN)/ruff check --fix-only --quiet $(PYTHON_SOURCES)
+	$(BIN)/ruff format $(PYTHON_SOURCES)
+
+.PHONY: lock
+lock: .venv ## Pin the newest versions of every Python dependency, with hashes
+	cd requirements && for each in build operator services local-aws awscli dev; do \
+	  ../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-annotate --no-header $$each.in -o $$each.txt; done
+
+.PHONY: clean
+clean: clean-demo ## clean-demo, and the virtual environments
+	rm -rf .venv .venv-awscli .venv-local-aws .dev
+
+.PHONY: help
+help:
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+# Rebuilt when a lock file changes; dev/bootstrap says what it does.
+.venv: requirements/dev.txt requirements/awscli.txt requirements/local-aws.txt operator/pyproject.toml
+	dev/bootstrap
+	@touch .venv
+
+define stage
+	@printf '\n\033[1m== %s\033[0m (%s)\n' '$(1)' "$$(date -u +%H:%M:%S)"
+endef
