@@ -1,0 +1,88 @@
+"""Why a reconcile stopped, in one small tree: it decides whether to retry and what a condition says.
+
+    OperatorError
+    ├── PermanentError     nothing changes until somebody acts: Stalled, no retry
+    │   ├── InvalidSpec    the ShopService asks for something that cannot be rendered
+    │   ├── Conflict       an object of the wanted name belongs to somebody else
+    │   └── Refused        the API server rejected what was sent (schema, admission, an unknown field)
+    └── TemporaryError     time or another controller heals it: Reconciling, backoff for ever
+        ├── ApiUnavailable no answer, or a 5xx
+        ├── Throttled      429; carries how long the server asks to wait
+        ├── Forbidden      401/403: RBAC may be on its way
+        └── Stale          the object moved under the request (resourceVersion or UID precondition)
+
+Every message is a sentence for a person and says what to do next; `reason` is the CamelCase reason of a
+Kubernetes condition.
+"""
+
+from typing import ClassVar
+
+
+class OperatorError(Exception):
+    """The root of everything that a reconcile may raise on purpose."""
+
+    reason: ClassVar[str] = "Error"
+
+    @property
+    def message(self) -> str:
+        """The sentence that a condition shows."""
+        return str(self)
+
+
+class PermanentError(OperatorError):
+    """Retrying the same input gives the same answer."""
+
+
+class InvalidSpec(PermanentError):
+    """The spec passed the API server's schema but cannot be rendered."""
+
+    reason: ClassVar[str] = "InvalidSpec"
+
+
+class Conflict(PermanentError):
+    """An object of the desired name exists and its controller is not this ShopService."""
+
+    reason: ClassVar[str] = "Conflict"
+
+
+class Refused(PermanentError):
+    """The API server understood the request and said no."""
+
+    reason: ClassVar[str] = "Refused"
+
+
+class TemporaryError(OperatorError):
+    """The same input may succeed later.
+
+    Args:
+        message: what failed and what to do if it lasts.
+        retry_after: seconds that the server asked to wait, or None to leave it to the queue's backoff.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ApiUnavailable(TemporaryError):
+    """The API server did not answer, or answered 5xx."""
+
+    reason: ClassVar[str] = "ApiUnavailable"
+
+
+class Throttled(TemporaryError):
+    """The API server answered 429."""
+
+    reason: ClassVar[str] = "Throttled"
+
+
+class Forbidden(TemporaryError):
+    """The API server does not allow the request. Temporary, because a grant needs no change of the spec."""
+
+    reason: ClassVar[str] = "Forbidden"
+
+
+class Stale(TemporaryError):
+    """The object changed or vanished between the observation and the write."""
+
+    reason: ClassVar[str] = "Stale"
