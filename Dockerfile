@@ -1,0 +1,69 @@
+# One file, a target per service and one for the operator:
+#   docker build --target order -t shop-order .
+# BASE is what runs, BUILD_BASE what installs; both need Python at the same path.
+ARG BASE=python:3.11-slim
+ARG BUILD_BASE=${BASE}
+
+# ---- what installs: pip and its leftovers stay here
+FROM ${BUILD_BASE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /build
+
+FROM build AS services-venv
+COPY requirements/services.txt requirements/
+RUN python3 -m venv /venv \
+ && /venv/bin/pip install --quiet --require-hashes -r requirements/services.txt \
+ && /venv/bin/pip uninstall --quiet --yes pip setuptools
+
+FROM build AS local-aws-venv
+COPY requirements/local-aws.txt requirements/
+RUN python3 -m venv /venv \
+ && /venv/bin/pip install --quiet --require-hashes -r requirements/local-aws.txt \
+ && /venv/bin/pip uninstall --quiet --yes pip setuptools
+
+FROM build AS operator-venv
+COPY requirements/build.txt requirements/operator.txt requirements/
+RUN python3 -m venv /tools && /tools/bin/pip install --quiet --require-hashes -r requirements/build.txt \
+ && python3 -m venv /venv && /venv/bin/pip install --quiet --require-hashes -r requirements/operator.txt
+COPY operator operator
+RUN /tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels ./operator \
+ && /venv/bin/pip install --quiet --no-deps --no-index wheels/*.whl \
+ && /venv/bin/pip uninstall --quiet --yes pip setuptools
+
+# ---- what runs: no compiler, no package manager's cache, a numeric user, a root that may be read-only
+FROM ${BASE} AS runtime
+ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+USER 65532:65532
+EXPOSE 8080
+
+FROM runtime AS operator
+COPY --from=operator-venv /venv /venv
+CMD ["shop-operator", "run"]
+
+FROM runtime AS local-aws
+COPY --from=local-aws-venv /venv /venv
+EXPOSE 4566
+CMD ["ministack"]
+
+FROM runtime AS service
+ENV PYTHONPATH=/app
+COPY --from=services-venv /venv /venv
+COPY services/__init__.py services/
+COPY services/common services/common
+
+FROM service AS product
+COPY services/product services/product
+CMD ["gunicorn", "--config", "python:services.common.gunicorn", "services.product.app:create_app()"]
+
+FROM service AS order
+COPY services/order services/order
+CMD ["gunicorn", "--config", "python:services.common.gunicorn", "services.order.app:create_app()"]
+
+FROM service AS payment
+COPY services/payment services/payment
+CMD ["gunicorn", "--config", "python:services.common.gunicorn", "services.payment.app:create_app()"]
+
+FROM service AS shipping
+COPY services/shipping services/shipping
+CMD ["gunicorn", "--config", "python:services.common.gunicorn", "services.shipping.app:create_app()"]

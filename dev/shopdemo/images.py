@@ -1,0 +1,130 @@
+"""The images of the demo: named by the hash of what goes into them, so that nothing unchanged is built twice.
+
+Three ways to a cluster: the local node (buildah, loaded from its store), kind (docker or podman, `kind load`), and any
+other cluster through a registry.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from shopdemo.console import DemoError, run, say
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = ("product", "order", "payment", "shipping")
+OFFICIAL_BASE = "python:3.11-slim"
+
+# Target of the Dockerfile -> everything that the build reads.
+SOURCES: Mapping[str, tuple[str, ...]] = {
+    "operator": (
+        "requirements/build.txt",
+        "requirements/operator.txt",
+        "operator/pyproject.toml",
+        "operator/shop_operator",
+    ),
+    "local-aws": ("requirements/local-aws.txt",),
+    **{
+        name: ("requirements/services.txt", "services/__init__.py", "services/common", f"services/{name}")
+        for name in SERVICES
+    },
+}
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image: the Dockerfile's target and where it is found, `registry/name:tag`."""
+
+    target: str
+    repository: str
+    tag: str
+
+    @property
+    def reference(self) -> str:
+        """The whole reference, as a pod names it."""
+        return f"{self.repository}:{self.tag}"
+
+
+def plan(registry: str, base: str) -> dict[str, Image]:
+    """Answer the image of every target, tagged by the content of its sources and by its base."""
+    return {
+        target: Image(target, f"{registry}/{image_name(target)}", content_tag(target, base)) for target in SOURCES
+    }
+
+
+def image_name(target: str) -> str:
+    """The repository's last part: the emulator is not part of the shop, everything else is."""
+    return target if target == "local-aws" else f"shop-{target}"
+
+
+def content_tag(target: str, base: str) -> str:
+    """Twelve hexadecimal digits that change with any byte that goes into the image."""
+    digest = hashlib.sha256(base.encode())
+    for path in _files("Dockerfile", ".dockerignore", *SOURCES[target]):
+        digest.update(str(path.relative_to(ROOT)).encode() + b"\0")
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _files(*sources: str) -> Iterator[Path]:
+    for source in sources:
+        path = ROOT / source
+        if path.is_file():
+            yield path
+        else:
+            yield from sorted(
+                each for each in path.rglob("*") if each.is_file() and "__pycache__" not in each.parts
+            )
+
+
+def build_with_engine(images: Mapping[str, Image], base: str, env: Mapping[str, str]) -> str:
+    """Build with docker or podman, whichever answers, and say which.
+
+    Raises:
+        DemoError: when neither engine is reachable or a build fails.
+    """
+    engine = container_engine(env)
+    for image in images.values():
+        say(f"      {image.reference}")
+        run(
+            [engine, "build", "--quiet", "--target", image.target, "--build-arg", f"BASE={base}"]
+            + ["--tag", image.reference, str(ROOT)],
+            env=env,
+        )
+    return engine
+
+
+def container_engine(env: Mapping[str, str]) -> str:
+    """The first of docker and podman whose engine answers.
+
+    Raises:
+        DemoError: when there is none.
+    """
+    for engine in ("docker", "podman"):
+        if shutil.which(engine, path=env.get("PATH")) is None:
+            continue
+        if subprocess.run([engine, "info"], env=dict(env), capture_output=True, check=False).returncode == 0:
+            return engine
+    raise DemoError("no container engine answers: start docker or podman, or use CLUSTER=local on Linux")
+
+
+def push(images: Mapping[str, Image], engine: str, env: Mapping[str, str]) -> None:
+    """Push every image to its registry."""
+    for image in images.values():
+        say(f"      push {image.reference}")
+        run([engine, "push", "--quiet", image.reference], env=env)
+
+
+def load_into_kind(images: Mapping[str, Image], cluster: str, env: Mapping[str, str]) -> None:
+    """Copy every image into a kind cluster's nodes."""
+    run(["kind", "load", "docker-image", "--name", cluster, *(i.reference for i in images.values())], env=env)
+
+
+def write_references(images: Mapping[str, Image], path: Path) -> None:
+    """Keep the references where later commands and tests find them: JSON, target -> reference."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({target: image.reference for target, image in images.items()}, indent=2) + os.linesep)
