@@ -43,7 +43,9 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def run(command: Sequence[str], *, env: Mapping[str, str], show: bool = False, stdin: str | None = None) -> str:
+def run(
+    command: Sequence[str], *, env: Mapping[str, str], show: bool = False, stdin: str | None = None
+) -> str:
     """Run a command and answer what it printed.
 
     Args:

@@ -52,7 +52,8 @@ class Image:
 def plan(registry: str, base: str) -> dict[str, Image]:
     """Answer the image of every target, tagged by the content of its sources and by its base."""
     return {
-        target: Image(target, f"{registry}/{image_name(target)}", content_tag(target, base)) for target in SOURCES
+        target: Image(target, f"{registry}/{image_name(target)}", content_tag(target, base))
+        for target in SOURCES
     }
 
 
@@ -90,9 +91,9 @@ def build_with_engine(images: Mapping[str, Image], base: str, env: Mapping[str, 
     engine = container_engine(env)
     for image in images.values():
         say(f"      {image.reference}")
+        build = ("build", "--quiet", "--target", image.target)
         run(
-            [engine, "build", "--quiet", "--target", image.target, "--build-arg", f"BASE={base}"]
-            + ["--tag", image.reference, str(ROOT)],
+            [engine, *build, "--build-arg", f"BASE={base}", "--tag", image.reference, str(ROOT)],
             env=env,
         )
     return engine
@@ -127,4 +128,6 @@ def load_into_kind(images: Mapping[str, Image], cluster: str, env: Mapping[str, 
 def write_references(images: Mapping[str, Image], path: Path) -> None:
     """Keep the references where later commands and tests find them: JSON, target -> reference."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({target: image.reference for target, image in images.items()}, indent=2) + os.linesep)
+    path.write_text(
+        json.dumps({target: image.reference for target, image in images.items()}, indent=2) + os.linesep
+    )

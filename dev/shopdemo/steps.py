@@ -1,0 +1,152 @@
+"""The demo's steps, the same on every cluster: images, AWS, operator, shop, one order."""
+
+import sys
+import time
+from pathlib import Path
+
+from shopdemo.console import Steps, run, say
+from shopdemo.customer import Customer
+from shopdemo.images import ROOT, SERVICES, Image, write_references
+from shopdemo.target import STATE, Target
+
+OPERATOR_NAMESPACE, SHOP_NAMESPACE, AWS_NAMESPACE = "shop-operator", "shop", "aws"
+NAMESPACE = """\
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: {name}
+  labels:
+    app.kubernetes.io/managed-by: shop-demo
+    pod-security.kubernetes.io/enforce: restricted
+"""
+
+
+def install(target: Target) -> None:
+    """From nothing to four ready ShopServices behind the gateway; a second call changes nothing."""
+    steps = Steps(total=6)
+    with steps.step("Cluster", "10 s; the very first time its tools are built, 12 min"):
+        target.prepare()
+    with steps.step("Images", "2 s; the first time 2 min"):
+        built = target.deliver_images()
+        write_references(built, STATE / "images.json")
+    _namespaces(target)
+    with steps.step("Operator", "10 s"):
+        _helm(
+            target,
+            "shop-operator",
+            OPERATOR_NAMESPACE,
+            "shop-operator",
+            [*_image_flags("image", built["operator"])],
+        )
+    with steps.step("AWS emulator" if target.emulated else "AWS account", "10 s"):
+        if target.emulated:
+            _helm(
+                target, "local-aws", AWS_NAMESPACE, "local-aws", [*_image_flags("image", built["local-aws"])]
+            )
+    with steps.step("AWS stacks", "20 s on the emulator, 3 min in an account"):
+        values = _deploy_stacks(target)
+    with steps.step("Shop: four ShopServices", "20 s"):
+        _install_shop(target, built, values)
+
+
+def order(target: Target) -> None:
+    """Place one order and print each state as it comes.
+
+    Raises:
+        DemoError: when it does not end SHIPPED.
+    """
+    with target.shop_url() as url:
+        customer = Customer(url)
+        product = customer.wait_for_catalogue(deadline=60)[0]
+        say(f"\nOrdering one {product['name']} ({product['sku']}) at {url}")
+        placed = customer.place(product["sku"])
+        start = time.monotonic()
+        for entry in customer.follow(placed["id"], deadline=120):
+            say(f"  {time.monotonic() - start:6.2f} s  {entry['state']:<9} {entry.get('cause') or ''}")
+        say(f"Order {placed['id']}\n")
+
+
+def show(target: Target) -> None:
+    """What there is now, and what to try next."""
+    say(run(["kubectl", "-n", SHOP_NAMESPACE, "get", "shopservices"], env=target.env()))
+    with target.shop_url() as url:
+        say(
+            f"""The shop:       {url}/products
+One product:    curl -s {url}/products?q=lamp
+An order:       dev/demo order
+The states:     curl -s {url}/orders
+Kubernetes:     dev/cluster exec -- kubectl -n {SHOP_NAMESPACE} get shopservices,deployments,hpa,httproutes
+Scale:          dev/cluster exec -- kubectl -n {SHOP_NAMESPACE} scale shopservice shipping --replicas 2
+Break it:       dev/cluster exec -- kubectl -n {SHOP_NAMESPACE} delete deployment payment
+Everything off: make clean-demo"""
+        )
+
+
+def remove(target: Target) -> None:
+    """Take away everything that the demo brought; the order matters only on a cluster that stays."""
+    if target.remove_cluster():
+        return
+    for release, namespace in (
+        ("shop", SHOP_NAMESPACE),
+        ("local-aws", AWS_NAMESPACE),
+        ("shop-operator", OPERATOR_NAMESPACE),
+    ):
+        run(
+            ["helm", "uninstall", release, "-n", namespace, "--ignore-not-found", "--wait"],
+            env=target.env(),
+            show=True,
+        )
+    for namespace in (SHOP_NAMESPACE, AWS_NAMESPACE, OPERATOR_NAMESPACE):
+        run(["kubectl", "delete", "namespace", namespace, "--ignore-not-found"], env=target.env(), show=True)
+    run(
+        ["kubectl", "delete", "crd", "shopservices.shopservice.dev", "--ignore-not-found"],
+        env=target.env(),
+        show=True,
+    )
+
+
+def _namespaces(target: Target) -> None:
+    names = [OPERATOR_NAMESPACE, SHOP_NAMESPACE, *([AWS_NAMESPACE] if target.emulated else [])]
+    manifest = "---\n".join(NAMESPACE.format(name=name) for name in names)
+    run(["kubectl", "apply", "--server-side", "-f", "-"], env=target.env(), stdin=manifest)
+
+
+def _deploy_stacks(target: Target) -> Path:
+    """Deploy the stacks, then keep their outputs as Helm values."""
+    values = STATE / "values-aws.yaml"
+    with target.aws() as env:
+        run([sys.executable, str(ROOT / "dev" / "aws"), "deploy"], env=env, show=True)
+        values.write_text(run([sys.executable, str(ROOT / "dev" / "aws"), "values"], env=env))
+    return values
+
+
+def _install_shop(target: Target, built: dict[str, Image], values: Path) -> None:
+    chart = ROOT / "charts" / "shop"
+    run(["helm", "dependency", "build", str(chart)], env=target.env())
+    place = "values-local.yaml" if target.emulated else "values-eks.yaml"
+    flags = ["--values", str(chart / place), "--values", str(values), *target.shop_values()]
+    for service in SERVICES:
+        flags += _image_flags(f"{service}.image", built[service])
+    _helm(target, "shop", SHOP_NAMESPACE, "shop", flags)
+    run(
+        [
+            "kubectl",
+            "-n",
+            SHOP_NAMESPACE,
+            "wait",
+            "shopservices",
+            "--all",
+            "--for=condition=Ready",
+            "--timeout=180s",
+        ],
+        env=target.env(),
+    )
+
+
+def _image_flags(key: str, image: Image) -> list[str]:
+    return ["--set-string", f"{key}.repository={image.repository},{key}.tag={image.tag}"]
+
+
+def _helm(target: Target, release: str, namespace: str, chart: str, flags: list[str]) -> None:
+    command = ["helm", "upgrade", "--install", release, str(ROOT / "charts" / chart)]
+    run([*command, "--namespace", namespace, "--wait", "--timeout", "5m", *flags], env=target.env())

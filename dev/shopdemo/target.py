@@ -1,0 +1,249 @@
+"""Where the demo goes: the local node, or the cluster of the current kube context (kind, EKS, any other).
+
+Both answer the same questions, so that the steps in `steps.py` never ask which one it is.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from shopdemo import images
+from shopdemo.console import DemoError, run, say
+from shopdemo.images import ROOT, Image
+
+STATE = ROOT / ".dev"
+EMULATOR_PORT = 4566
+EMULATOR_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+class Target(Protocol):
+    """What the steps need of a cluster."""
+
+    emulated: bool
+    """Whether AWS is the emulator in the cluster, and not an account."""
+
+    def prepare(self) -> None:
+        """Make sure that the cluster is there and answers."""
+
+    def env(self) -> dict[str, str]:
+        """The environment for kubectl and helm."""
+
+    def deliver_images(self) -> dict[str, Image]:
+        """Build the images and bring them to where the nodes find them."""
+
+    def shop_values(self) -> list[str]:
+        """Arguments for `helm upgrade` of the shop that only this cluster needs."""
+
+    def aws(self) -> AbstractContextManager[dict[str, str]]:
+        """The environment for the AWS CLI, valid inside the context."""
+
+    def shop_url(self) -> AbstractContextManager[str]:
+        """The gateway's URL as seen from here, valid inside the context."""
+
+    def remove_cluster(self) -> bool:
+        """Remove the cluster itself, when it is the demo's own; else answer False."""
+
+
+class LocalNode:
+    """The single node of dev/cluster."""
+
+    emulated = True
+
+    def prepare(self) -> None:
+        """Bring the node up, or find it healthy."""
+        run([sys.executable, str(ROOT / "dev" / "cluster"), "up"], env=os.environ, show=True)
+
+    def env(self) -> dict[str, str]:
+        """The variables of `.dev/env`, its tools first on PATH."""
+        env = {**os.environ, **read_env_file(STATE / "env")}
+        return {**env, "PATH": f"{env['PATH_TOOLS']}:{env['PATH']}"}
+
+    def deliver_images(self) -> dict[str, Image]:
+        """Build with buildah on a debootstrap base, since no registry is asked; load into the node."""
+        from localcluster import images as store  # noqa: PLC0415  Linux only, and only here
+
+        base, build_base = store.ensure_base()
+        say(f"      base image: {base} (debootstrap; the official one is {images.OFFICIAL_BASE})")
+        planned = images.plan("localhost", base)
+        for image in planned.values():
+            store.build(image.target, image.reference, ROOT, {"BASE": base, "BUILD_BASE": build_base})
+        references = [image.reference for image in planned.values()]
+        run([sys.executable, str(ROOT / "dev" / "cluster"), "load", *references], env=os.environ, show=True)
+        return planned
+
+    def shop_values(self) -> list[str]:
+        """The listener's port has to be the one on which the node's Traefik listens."""
+        return ["--set", f"gateway.port={self.env()['GATEWAY_PORT']}"]
+
+    @contextmanager
+    def aws(self) -> Iterator[dict[str, str]]:
+        """The emulator through the node's forwarder."""
+        yield {**self.env(), **EMULATOR_CREDENTIALS}
+
+    @contextmanager
+    def shop_url(self) -> Iterator[str]:
+        """Traefik through the node's forwarder."""
+        yield self.env()["SHOP_URL"]
+
+    def remove_cluster(self) -> bool:
+        """Take the node down; nothing is left of it."""
+        run([sys.executable, str(ROOT / "dev" / "cluster"), "down"], env=os.environ, show=True)
+        return True
+
+
+class CurrentContext:
+    """The cluster of the current kube context.
+
+    Args:
+        registry: where the nodes pull from, e.g. `123456789012.dkr.ecr.eu-central-1.amazonaws.com`; may be empty for kind.
+        account: use the AWS account of the caller's credentials and not the emulator.
+        gateway_class: the GatewayClass that the cluster's Gateway API controller serves.
+        url: the shop's URL when the Gateway's own address is not reachable from here.
+    """
+
+    def __init__(self, registry: str, *, account: bool, gateway_class: str, url: str) -> None:
+        self.registry = registry
+        self.emulated = not account
+        self.gateway_class = gateway_class
+        self.url = url
+
+    def env(self) -> dict[str, str]:
+        """The caller's own environment."""
+        return dict(os.environ)
+
+    def prepare(self) -> None:
+        """Look for what the demo needs of the cluster.
+
+        Raises:
+            DemoError: when the context does not answer or has no such GatewayClass.
+        """
+        say(f"      context {self._context()}")
+        run(["kubectl", "version"], env=self.env())
+        found = subprocess.run(
+            ["kubectl", "get", "gatewayclass", self.gateway_class],
+            capture_output=True,
+            check=False,
+            env=self.env(),
+        )
+        if found.returncode:
+            raise DemoError(
+                f"the cluster has no GatewayClass {self.gateway_class!r}: install a Gateway API controller, or name "
+                "yours with GATEWAY_CLASS=…"
+            )
+
+    def deliver_images(self) -> dict[str, Image]:
+        """Build with docker or podman; load into kind, or push to the registry.
+
+        Raises:
+            DemoError: when the cluster is not kind and no registry is named.
+        """
+        kind = re.fullmatch(r"kind-(.+)", self._context())
+        if not self.registry and not kind:
+            raise DemoError("this cluster pulls its images: name a registry that its nodes reach, REGISTRY=…")
+        planned = images.plan(self.registry or "localhost", images.OFFICIAL_BASE)
+        engine = images.build_with_engine(planned, images.OFFICIAL_BASE, self.env())
+        if self.registry:
+            images.push(planned, engine, self.env())
+        elif kind:
+            images.load_into_kind(planned, kind.group(1), self.env())
+        return planned
+
+    def shop_values(self) -> list[str]:
+        """The Gateway's class is the cluster's."""
+        return ["--set", f"gateway.className={self.gateway_class}"]
+
+    @contextmanager
+    def aws(self) -> Iterator[dict[str, str]]:
+        """The account of the caller's credentials, or the emulator through a port-forward."""
+        if not self.emulated:
+            yield self.env()
+            return
+        with self._port_forward("aws", "service/local-aws", EMULATOR_PORT) as port:
+            yield {**self.env(), **EMULATOR_CREDENTIALS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+
+    @contextmanager
+    def shop_url(self) -> Iterator[str]:
+        """The URL that was given, or the Gateway's first address.
+
+        Raises:
+            DemoError: when the Gateway has no address.
+        """
+        if self.url:
+            yield self.url
+            return
+        gateway = json.loads(
+            run(["kubectl", "-n", "shop", "get", "gateway", "shop", "-o", "json"], env=self.env())
+        )
+        addresses = gateway.get("status", {}).get("addresses", [])
+        if not addresses:
+            raise DemoError(
+                "Gateway shop/shop has no address: name the shop's URL yourself, SHOP_URL=http://…"
+            )
+        yield f"http://{addresses[0]['value']}:{gateway['spec']['listeners'][0]['port']}"
+
+    def remove_cluster(self) -> bool:
+        """The cluster is not the demo's: leave it."""
+        return False
+
+    def _context(self) -> str:
+        return run(["kubectl", "config", "current-context"], env=self.env()).strip()
+
+    @contextmanager
+    def _port_forward(self, namespace: str, resource: str, port: int) -> Iterator[int]:
+        command = ["kubectl", "-n", namespace, "port-forward", resource, f":{port}", "--address", "127.0.0.1"]
+        with subprocess.Popen(command, env=self.env(), stdout=subprocess.PIPE, text=True) as forward:
+            try:
+                line = forward.stdout.readline() if forward.stdout else ""
+                found = re.search(r"127\.0\.0\.1:(\d+)", line)
+                if not found:
+                    raise DemoError(f"kubectl port-forward to {resource} in {namespace} did not start")
+                yield int(found.group(1))
+            finally:
+                forward.terminate()
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read KEY=VALUE lines.
+
+    Raises:
+        DemoError: when the file is missing, which means that the node is not up.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        raise DemoError(f"{path} is missing: the local node is not up (`dev/cluster up`)") from None
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def choose(env: Mapping[str, str]) -> Target:
+    """The target that CLUSTER, REGISTRY, AWS, GATEWAY_CLASS and SHOP_URL name.
+
+    Raises:
+        DemoError: when CLUSTER or AWS has a value that nobody knows.
+    """
+    cluster, aws = env.get("CLUSTER") or "local", env.get("AWS") or "emulator"
+    if aws not in {"emulator", "account"}:
+        raise DemoError(f"AWS={aws}: it is `emulator` (the default) or `account`")
+    if cluster == "local":
+        if aws == "account":
+            raise DemoError("AWS=account needs CLUSTER=current: the local node reaches no network")
+        return LocalNode()
+    if cluster == "current":
+        return CurrentContext(
+            env.get("REGISTRY", ""),
+            account=aws == "account",
+            gateway_class=env.get("GATEWAY_CLASS") or "traefik",
+            url=env.get("SHOP_URL", ""),
+        )
+    raise DemoError(f"CLUSTER={cluster}: it is `local` (the default) or `current`")
