@@ -61,7 +61,7 @@ class Customer:
         )
 
     def place(
-        self, sku: str, quantity: int = 1, token: str = "tok_approve", postal_code: str = "10115"
+        self, sku: str, quantity: int = 1, paying_with: str = "tok_approve", postal_code: str = "10115"
     ) -> dict[str, Any]:
         """Place one order and answer its document.
 
@@ -73,7 +73,7 @@ class Customer:
         """
         body = {
             "items": [{"sku": sku, "quantity": quantity}],
-            "payment": {"token": token},
+            "payment": {"token": paying_with},
             "shipping_address": {**ADDRESS, "postal_code": postal_code},
         }
         key = str(uuid.uuid4())

@@ -69,6 +69,12 @@ class LocalNode:
         env = {**os.environ, **read_env_file(STATE / "env")}
         return {**env, "PATH": f"{env['PATH_TOOLS']}:{env['PATH']}"}
 
+    def base_image(self) -> str:
+        """The reference of the debootstrap image that every image here stands on."""
+        from localcluster import images as store  # noqa: PLC0415  Linux only, and only here
+
+        return store.ensure_base()[0]
+
     def deliver_images(self) -> dict[str, Image]:
         """Build with buildah on a debootstrap base, since no registry is asked; load into the node."""
         from localcluster import images as store  # noqa: PLC0415  Linux only, and only here

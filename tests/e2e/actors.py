@@ -1,0 +1,108 @@
+"""Who acts in these tests: somebody with kubectl, and a customer at the gateway."""
+
+import json
+import subprocess
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+Seen = TypeVar("Seen")
+
+
+def wait_for(look: Callable[[], Seen], what: str, deadline: float = 60.0) -> Seen:
+    """Answer what `look` answers once that is truthy; fail after `deadline` seconds with the last thing seen."""
+    end = time.monotonic() + deadline
+    while True:
+        seen = look()
+        if seen:
+            return seen
+        if time.monotonic() > end:
+            pytest.fail(f"{what}: not within {deadline:.0f} s; last seen {seen!r}")
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """kubectl on the cluster under test."""
+
+    env: dict[str, str]
+
+    def kubectl(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["kubectl", *arguments], env=self.env, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        return dict(json.loads(self.kubectl("get", *arguments, "-o", "json")))
+
+    def pods(self, service: str, component: str) -> list[dict[str, Any]]:
+        selector = f"shopservice.dev/name={service},app.kubernetes.io/component={component}"
+        items = self.get("pods", "-n", "shop", "-l", selector)["items"]
+        return [pod for pod in items if "deletionTimestamp" not in pod["metadata"]]
+
+
+@dataclass
+class Shop:
+    """A customer of the shop, through the gateway."""
+
+    http: httpx.Client
+    address: dict[str, str] = field(
+        default_factory=lambda: {
+            "name": "A new user",
+            "line1": "1 Main Street",
+            "city": "Berlin",
+            "postal_code": "10115",
+            "country": "DE",
+        }
+    )
+
+    def products(self, **query: str) -> list[dict[str, Any]]:
+        answer = self.http.get("/products", params=query)
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["items"])
+
+    def inventory(self, sku: str) -> dict[str, int]:
+        answer = self.http.get(f"/inventory/{sku}")
+        assert answer.status_code == 200, answer.text
+        return {key: answer.json()[key] for key in ("available", "reserved", "sold")}
+
+    def post_order(
+        self,
+        sku: str,
+        quantity: int = 1,
+        token: str = "tok_approve",
+        postal_code: str = "10115",
+        key: str | None = None,
+    ) -> httpx.Response:
+        body = {
+            "items": [{"sku": sku, "quantity": quantity}],
+            "payment": {"token": token},
+            "shipping_address": {**self.address, "postal_code": postal_code},
+        }
+        return self.http.post("/orders", json=body, headers={"Idempotency-Key": key or str(uuid.uuid4())})
+
+    def place(self, sku: str, quantity: int = 1, **options: str) -> str:
+        answer = self.post_order(sku, quantity, **options)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        answer = self.http.get(f"/orders/{order_id}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def finished(self, order_id: str, deadline: float = 120.0) -> dict[str, Any]:
+        def final() -> dict[str, Any] | None:
+            order = self.order(order_id)
+            return order if order["state"] in {"SHIPPED", "REJECTED", "CANCELLED"} else None
+
+        found = wait_for(final, f"order {order_id} in a final state", deadline)
+        assert found is not None
+        return found

@@ -1,0 +1,49 @@
+"""The shop as `make demo` installs it, on the local node or on the cluster that CLUSTER=current means."""
+
+import os
+import platform
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from shopdemo import steps
+from shopdemo import target as targets
+from tests.e2e.actors import Cluster, Shop, wait_for
+
+
+@pytest.fixture(scope="session")
+def target() -> targets.Target:
+    chosen = targets.choose(os.environ)
+    if isinstance(chosen, targets.LocalNode) and (platform.system() != "Linux" or os.geteuid() != 0):
+        reason = (
+            "the local node needs Linux and root; point the tests at a cluster: CLUSTER=current make test-e2e"
+        )
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"e2e may not be skipped in CI: {reason}")
+        pytest.skip(reason)
+    steps.install(chosen)
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def cluster(target: targets.Target) -> Cluster:
+    return Cluster(target.env())
+
+
+@pytest.fixture(scope="session")
+def shop_url(target: targets.Target) -> Iterator[str]:
+    with target.shop_url() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def shop(shop_url: str) -> Iterator[Shop]:
+    with httpx.Client(base_url=shop_url, timeout=10.0) as http:
+        shop = Shop(http)
+        wait_for(lambda: http.get("/products").status_code == 200, "the catalogue behind the gateway")
+        wait_for(lambda: http.get("/orders").status_code == 200, "the orders behind the gateway")
+        sku = shop.products()[0]["sku"]
+        # The first order also shows that the product facts have reached the order service.
+        wait_for(lambda: shop.post_order(sku).status_code == 202, "a first order accepted")
+        yield shop

@@ -1,0 +1,76 @@
+"""The operator as Helm installs it: two replicas, one leader, restricted pods."""
+
+import json
+
+import pytest
+
+from tests.e2e.actors import Cluster, Shop, wait_for
+
+
+def test_four_shopservices_are_ready_and_say_so(cluster: Cluster, shop: Shop) -> None:
+    table = cluster.kubectl("get", "shopservices", "-n", "shop").splitlines()
+
+    assert table[0].split()[:3] == ["NAME", "READY", "AVAILABLE"]
+    assert [line.split()[0] for line in table[1:]] == ["order", "payment", "product", "shipping"]
+    for service in cluster.get("shopservices", "-n", "shop")["items"]:
+        ready = next(c for c in service["status"]["conditions"] if c["type"] == "Ready")
+        assert ready["status"] == "True", ready
+        assert service["status"]["observedGeneration"] == service["metadata"]["generation"]
+
+
+def test_when_the_leader_is_killed_the_other_takes_over_and_repairs(cluster: Cluster, shop: Shop) -> None:
+    def holder() -> str:
+        lease = cluster.get("lease", "shop-operator", "-n", "shop-operator")
+        return str(lease["spec"].get("holderIdentity", ""))
+
+    leader = wait_for(holder, "a leader")
+    pods = [pod["metadata"]["name"] for pod in cluster.get("pods", "-n", "shop-operator")["items"]]
+    victim = next(pod for pod in pods if leader.startswith(pod))
+    uid = cluster.get("deployment", "payment", "-n", "shop")["metadata"]["uid"]
+
+    cluster.kubectl("delete", "pod", victim, "-n", "shop-operator", "--grace-period=0", "--force")
+    cluster.kubectl("delete", "deployment", "payment", "-n", "shop")
+
+    wait_for(lambda: holder() not in {"", leader}, "another leader", deadline=60)
+
+    def repaired() -> bool:
+        items = cluster.get("deployments", "-n", "shop")["items"]
+        return any(
+            d["metadata"]["name"] == "payment"
+            and d["metadata"]["uid"] != uid
+            and d.get("status", {}).get("readyReplicas", 0) >= 1
+            for d in items
+        )
+
+    wait_for(repaired, "the payment Deployment back and ready", deadline=90)
+
+
+def test_a_deployment_edited_by_hand_is_put_back(cluster: Cluster, shop: Shop) -> None:
+    image = cluster.get("shopservice", "shipping", "-n", "shop")["spec"]["image"]
+    patch = {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": "localhost/other:1"}]}}}}
+
+    cluster.kubectl("patch", "deployment", "shipping", "-n", "shop", "-p", json.dumps(patch))
+
+    def put_back() -> bool:
+        pod = cluster.get("deployment", "shipping", "-n", "shop")["spec"]["template"]["spec"]
+        return bool(pod["containers"][0]["image"] == image)
+
+    wait_for(put_back, "the image put back", deadline=10)
+
+
+@pytest.mark.parametrize("namespace", ["shop", "shop-operator"])
+def test_every_pod_runs_under_the_restricted_standard(cluster: Cluster, shop: Shop, namespace: str) -> None:
+    labels = cluster.get("namespace", namespace)["metadata"]["labels"]
+
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    for pod in cluster.get("pods", "-n", namespace, "--field-selector=status.phase=Running")["items"]:
+        for container in pod["spec"]["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"], pod["metadata"]["name"]
+
+
+def test_the_operator_serves_health_and_metrics(cluster: Cluster, shop: Shop) -> None:
+    pod = cluster.get("pods", "-n", "shop-operator")["items"][0]["metadata"]["name"]
+    base = f"/api/v1/namespaces/shop-operator/pods/{pod}:8080/proxy"
+
+    for path in ("healthz", "readyz", "metrics"):
+        assert cluster.kubectl("get", "--raw", f"{base}/{path}"), path

@@ -1,0 +1,46 @@
+"""Real CPU, measured by metrics-server, moves the HPA that the operator wrote."""
+
+import threading
+import time
+
+import httpx
+import pytest
+
+from tests.e2e.actors import Cluster, Shop, wait_for
+
+LONGEST_LOAD = 240.0
+"""Seconds after which the load stops by itself."""
+
+
+def _load(url: str, stop: threading.Event) -> None:
+    end = time.monotonic() + LONGEST_LOAD
+    with httpx.Client(base_url=url, timeout=10.0) as http:
+        while not stop.is_set() and time.monotonic() < end:
+            http.get("/products", params={"limit": "100"})
+
+
+@pytest.fixture
+def load(shop_url: str) -> "threading.Event":
+    stop = threading.Event()
+    threads = [threading.Thread(target=_load, args=(shop_url, stop), daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    return stop
+
+
+def test_load_on_product_raises_its_replicas_and_the_operator_lets_it(
+    cluster: Cluster, shop: Shop, load: threading.Event
+) -> None:
+    minimum = cluster.get("shopservice", "product", "-n", "shop")["spec"]["autoscaling"]["minReplicas"]
+
+    def replicas() -> int:
+        return int(cluster.get("deployment", "product", "-n", "shop")["spec"]["replicas"])
+
+    try:
+        wait_for(lambda: replicas() > minimum, "more replicas under load", deadline=LONGEST_LOAD)
+        wait_for(lambda: len(cluster.pods("product", "web")) > minimum, "their pods", deadline=30)
+    finally:
+        load.set()
+    scaled = cluster.get("hpa", "product", "-n", "shop")["status"]["desiredReplicas"]
+    assert scaled > minimum
+    assert shop.products(), "still answering"
