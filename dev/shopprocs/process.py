@@ -1,0 +1,144 @@
+"""One child process: started in a group of its own, its output read line by line, and never left behind."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+Sink = Callable[[str, str], object]
+LINES_OF_A_FAILURE = 20
+POLL = 0.02
+
+
+class ProcessError(Exception):
+    """A process did not start, or did not become ready; the message ends with what it printed last."""
+
+
+class Process:
+    """A named child process.
+
+    Args:
+        name: how it is called in the log and in errors.
+        command: program and arguments.
+        env: its whole environment.
+        sink: gets the name and each line that the process prints.
+        cwd: its working directory.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], env: Mapping[str, str], sink: Sink, cwd: Path
+    ) -> None:
+        self.name = name
+        self.command = tuple(command)
+        self.env = dict(env)
+        self._sink = sink
+        self._cwd = cwd
+        self._popen: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._tail: deque[str] = deque(maxlen=LINES_OF_A_FAILURE)
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._popen is not None and self._popen.poll() is None
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended; None while it runs or before it was started."""
+        return None if self._popen is None else self._popen.poll()
+
+    @property
+    def tail(self) -> str:
+        """The last lines that it printed."""
+        return "\n".join(self._tail)
+
+    def start(self) -> None:
+        """Start it; does nothing while it runs.
+
+        Raises:
+            ProcessError: when the program does not exist.
+        """
+        if self.running:
+            return
+        self._tail.clear()
+        try:
+            self._popen = subprocess.Popen(
+                self.command,
+                env=self.env,
+                cwd=self._cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                # Ctrl-C reaches this program alone, which then ends its children in order.
+                start_new_session=sys.platform != "win32",
+            )
+        except FileNotFoundError:
+            raise ProcessError(f"{self.name}: {self.command[0]} does not exist; run dev/bootstrap") from None
+        self._reader = threading.Thread(
+            target=self._read, args=(self._popen,), name=f"log of {self.name}", daemon=True
+        )
+        self._reader.start()
+
+    def stop(self, grace: float = 15.0) -> None:
+        """Ask it to end (SIGTERM), and end it for good when `grace` seconds were not enough."""
+        if self._popen is None:
+            return
+        if self.running:
+            self._popen.terminate()
+            try:
+                self._popen.wait(grace)
+            except subprocess.TimeoutExpired:
+                self._sink(self.name, f"did not end within {grace:.0f} s of SIGTERM and is killed")
+        self.kill()
+
+    def kill(self) -> None:
+        """End it and its children at once (SIGKILL), as a node that loses power does."""
+        if self._popen is None:
+            return
+        if sys.platform == "win32":
+            self._popen.kill()
+        else:
+            with contextlib.suppress(ProcessLookupError):  # the whole group has ended by itself
+                os.killpg(self._popen.pid, signal.SIGKILL)
+        self._popen.wait()
+        if self._reader is not None:
+            self._reader.join(timeout=5)
+        if self._popen.stdout is not None:
+            self._popen.stdout.close()
+
+    def wait_until(self, ready: Callable[[], bool], deadline: float) -> None:
+        """Wait until `ready` answers true.
+
+        Raises:
+            ProcessError: when the process ends, or `deadline` seconds pass.
+        """
+        end = time.monotonic() + deadline
+        while not ready():
+            if not self.running:
+                raise ProcessError(f"{self.name} ended with exit code {self.returncode}:\n{self.tail}")
+            if time.monotonic() > end:
+                raise ProcessError(f"{self.name} was not ready within {deadline:.0f} s:\n{self.tail}")
+            time.sleep(POLL)
+
+    def _read(self, popen: "subprocess.Popen[str]") -> None:
+        if popen.stdout is None:
+            return
+        for line in popen.stdout:
+            self._tail.append(line.rstrip())
+            self._sink(self.name, line.rstrip())
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
