@@ -69,10 +69,6 @@ test-e2e: .venv
 	$(call stage,e2e: a real node)
 	$(PYTEST) tests/e2e
 
-.PHONY: bench
-bench: .venv tools ## What one order and one ShopService cost here, as ratios (docs/benchmarks.md)
-	$(BIN)/python -m bench
-
 ##@ Work on it
 .PHONY: tools
 tools: ## Build the pinned Go tools into the cache, once per version

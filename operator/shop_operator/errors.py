@@ -9,7 +9,11 @@
         ├── ApiUnavailable no answer, or a 5xx
         ├── Throttled      429; carries how long the server asks to wait
         ├── Forbidden      401/403: RBAC may be on its way
-        └── Stale          the object moved under the request (resourceVersion or UID precondition)
+        ├── NotInstalled   the API server does not know the kind: its CRD is missing
+        ├── Stale          the object moved under the request (resourceVersion or UID precondition)
+        ├── Exists         a create-only apply found an object of that name
+        ├── Terminating    an object of the wanted name is still being deleted
+        └── NotLeader      the lease was lost: whoever holds it now does the work
 
 Every message is a sentence for a person and says what to do next; `reason` is the CamelCase reason of a
 Kubernetes condition.
@@ -82,7 +86,31 @@ class Forbidden(TemporaryError):
     reason: ClassVar[str] = "Forbidden"
 
 
+class NotInstalled(TemporaryError):
+    """The API server does not serve the kind. Temporary, because installing its CRD changes no spec."""
+
+    reason: ClassVar[str] = "NotInstalled"
+
+
 class Stale(TemporaryError):
     """The object changed or vanished between the observation and the write."""
 
     reason: ClassVar[str] = "Stale"
+
+
+class Exists(TemporaryError):
+    """An object that the cache does not know has the wanted name; look at it before deciding."""
+
+    reason: ClassVar[str] = "Exists"
+
+
+class Terminating(TemporaryError):
+    """An object of the wanted name is being deleted; its DELETED event starts the next pass."""
+
+    reason: ClassVar[str] = "Terminating"
+
+
+class NotLeader(TemporaryError):
+    """This process may not write any more."""
+
+    reason: ClassVar[str] = "NotLeader"

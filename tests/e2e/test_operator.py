@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from tests.e2e.actors import Cluster, Shop, wait_for
+from tests.e2e.actors import Cluster, wait_for
+
+pytestmark = pytest.mark.usefixtures("shop")
 
 
-def test_four_shopservices_are_ready_and_say_so(cluster: Cluster, shop: Shop) -> None:
+def test_four_shopservices_are_ready_and_say_so(cluster: Cluster) -> None:
     table = cluster.kubectl("get", "shopservices", "-n", "shop").splitlines()
 
     assert table[0].split()[:3] == ["NAME", "READY", "AVAILABLE"]
@@ -18,7 +20,7 @@ def test_four_shopservices_are_ready_and_say_so(cluster: Cluster, shop: Shop) ->
         assert service["status"]["observedGeneration"] == service["metadata"]["generation"]
 
 
-def test_when_the_leader_is_killed_the_other_takes_over_and_repairs(cluster: Cluster, shop: Shop) -> None:
+def test_when_the_leader_is_killed_the_other_takes_over_and_repairs(cluster: Cluster) -> None:
     def holder() -> str:
         lease = cluster.get("lease", "shop-operator", "-n", "shop-operator")
         return str(lease["spec"].get("holderIdentity", ""))
@@ -45,7 +47,7 @@ def test_when_the_leader_is_killed_the_other_takes_over_and_repairs(cluster: Clu
     wait_for(repaired, "the payment Deployment back and ready", deadline=90)
 
 
-def test_a_deployment_edited_by_hand_is_put_back(cluster: Cluster, shop: Shop) -> None:
+def test_a_deployment_edited_by_hand_is_put_back(cluster: Cluster) -> None:
     image = cluster.get("shopservice", "shipping", "-n", "shop")["spec"]["image"]
     patch = {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": "localhost/other:1"}]}}}}
 
@@ -59,7 +61,7 @@ def test_a_deployment_edited_by_hand_is_put_back(cluster: Cluster, shop: Shop) -
 
 
 @pytest.mark.parametrize("namespace", ["shop", "shop-operator"])
-def test_every_pod_runs_under_the_restricted_standard(cluster: Cluster, shop: Shop, namespace: str) -> None:
+def test_every_pod_runs_under_the_restricted_standard(cluster: Cluster, namespace: str) -> None:
     labels = cluster.get("namespace", namespace)["metadata"]["labels"]
 
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
@@ -68,7 +70,7 @@ def test_every_pod_runs_under_the_restricted_standard(cluster: Cluster, shop: Sh
             assert container["securityContext"]["readOnlyRootFilesystem"], pod["metadata"]["name"]
 
 
-def test_the_operator_serves_health_and_metrics(cluster: Cluster, shop: Shop) -> None:
+def test_the_operator_serves_health_and_metrics(cluster: Cluster) -> None:
     pod = cluster.get("pods", "-n", "shop-operator")["items"][0]["metadata"]["name"]
     base = f"/api/v1/namespaces/shop-operator/pods/{pod}:8080/proxy"
 
