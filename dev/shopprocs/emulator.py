@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,8 @@ import boto3
 import httpx
 from botocore.config import Config
 
-from shopprocs.process import Process, Sink, free_port
+from shopprocs import stacks
+from shopprocs.process import POLL, Process, ProcessError, Sink, free_port
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -109,6 +111,36 @@ class Emulator:
         """
         self.process.start()
         self.process.wait_until(self._answers, READY_WITHIN)
+
+    def deploy(self, prefix: str, values: Mapping[str, str]) -> stacks.Outputs:
+        """Create every stack, within a second, and answer their outputs: stack -> output -> value.
+
+        Args:
+            prefix: first part of every name.
+            values: parameters; each stack gets those that it declares.
+
+        Raises:
+            ProcessError: when a stack is not created.
+        """
+        return {stack: self._create(prefix, stack, values) for stack in stacks.STACKS}
+
+    def _create(self, prefix: str, stack: str, values: Mapping[str, str]) -> dict[str, str]:
+        cloudformation = self.clients.cloudformation
+        pairs = stacks.parameters(stack, {**values, "Prefix": prefix})
+        name = f"{prefix}-{stack}"
+        cloudformation.create_stack(
+            StackName=name,
+            TemplateBody=stacks.template(stack),
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in pairs.items()],
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
+        while (found := cloudformation.describe_stacks(StackName=name)["Stacks"][0])[
+            "StackStatus"
+        ] == "CREATE_IN_PROGRESS":
+            time.sleep(POLL)
+        if found["StackStatus"] != "CREATE_COMPLETE":
+            raise ProcessError(f"stack {name}: {found['StackStatus']}, {found.get('StackStatusReason', '')}")
+        return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
 
     def stop(self) -> None:
         """End it and forget everything."""

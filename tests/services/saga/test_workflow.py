@@ -1,0 +1,325 @@
+"""Every way through the order workflow, with services that answer by a script.
+
+The workflow is the deployed one; only what the services answer is scripted. All stories run at the same time, so that
+waiting for a timeout costs its few seconds once.
+"""
+
+import json
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import pytest
+
+from shopprocs import stacks
+from shopprocs.emulator import Emulator
+
+pytestmark = pytest.mark.emulator
+
+TASK_TIMEOUT_SECONDS = 3
+DEADLINE_SECONDS = 60
+TOTAL = {"amount": 2598, "currency": "EUR"}
+NOTHING = {"amount": 0, "currency": "EUR"}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The service refuses."""
+
+    error: str
+    cause: str = "because the story says so"
+
+
+class Silence:
+    """The service does not answer this message."""
+
+
+Answer = Failure | Silence
+SUCCESS: Mapping[str, Mapping[str, Any]] = {
+    "ReserveStock": {"reserved_at": "2026-01-01T00:00:01Z"},
+    "ChargePayment": {"payment_id": "payment-1", "charged_at": "2026-01-01T00:00:02Z"},
+    "ConfirmOrder": {"confirmed_at": "2026-01-01T00:00:03Z"},
+    "CreateShipment": {"tracking_number": "T-1", "booked_at": "2026-01-01T00:00:04Z"},
+    "CommitStock": {"committed_at": "2026-01-01T00:00:05Z"},
+    "CompleteOrder": {"state": "SHIPPED"},
+    "CancelShipment": {"cancelled": True},
+    "RefundPayment": {"refunded": TOTAL},
+    "ReleaseStock": {"released_at": "2026-01-01T00:00:06Z"},
+    "CancelOrder": {"state": "CANCELLED"},
+}
+OWNER = {
+    "ReserveStock": "product",
+    "ChargePayment": "payment",
+    "ConfirmOrder": "order",
+    "CreateShipment": "shipping",
+    "CommitStock": "product",
+    "CompleteOrder": "order",
+    "CancelShipment": "shipping",
+    "RefundPayment": "payment",
+    "ReleaseStock": "product",
+    "CancelOrder": "order",
+}
+
+FORWARD = ("ReserveStock", "ChargePayment", "ConfirmOrder", "CreateShipment", "CommitStock", "CompleteOrder")
+BACK = ("RefundPayment", "ReleaseStock", "CancelOrder")
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the services answer (first come, first served; success afterwards), and the tasks that must follow."""
+
+    answers: Mapping[str, Sequence[Answer]]
+    path: Sequence[str]
+    error: str | None = None
+    refunded: Mapping[str, Any] = field(default_factory=lambda: TOTAL)
+
+
+STORIES: Mapping[str, Story] = {
+    "all goes well": Story({}, FORWARD),
+    "out of stock: nothing was kept": Story(
+        {"ReserveStock": [Failure("OutOfStock")]}, ("ReserveStock", "CancelOrder"), "OutOfStock", NOTHING
+    ),
+    "unknown product: nothing was kept": Story(
+        {"ReserveStock": [Failure("UnknownProduct")]},
+        ("ReserveStock", "CancelOrder"),
+        "UnknownProduct",
+        NOTHING,
+    ),
+    "no answer about stock: it may have been kept": Story(
+        {"ReserveStock": [Silence()]},
+        ("ReserveStock", "ReleaseStock", "CancelOrder"),
+        "States.Timeout",
+        NOTHING,
+    ),
+    "stock closed for this order": Story(
+        {"ReserveStock": [Failure("OrderClosed")]},
+        ("ReserveStock", "ReleaseStock", "CancelOrder"),
+        "OrderClosed",
+        NOTHING,
+    ),
+    "declined: only stock goes back": Story(
+        {"ChargePayment": [Failure("PaymentDeclined")]},
+        (*FORWARD[:2], "ReleaseStock", "CancelOrder"),
+        "PaymentDeclined",
+        NOTHING,
+    ),
+    "payment unknown: it may have been charged": Story(
+        {"ChargePayment": [Failure("PaymentUnknown")]}, (*FORWARD[:2], *BACK), "PaymentUnknown"
+    ),
+    "payment closed for this order": Story(
+        {"ChargePayment": [Failure("OrderClosed")]}, (*FORWARD[:2], *BACK), "OrderClosed"
+    ),
+    "no answer about the charge": Story(
+        {"ChargePayment": [Silence()]}, (*FORWARD[:2], *BACK), "States.Timeout"
+    ),
+    "cancelled by the customer": Story(
+        {"ConfirmOrder": [Failure("OrderCancelled")]}, (*FORWARD[:3], *BACK), "OrderCancelled"
+    ),
+    "no answer about the confirmation": Story(
+        {"ConfirmOrder": [Silence()]}, (*FORWARD[:3], *BACK), "States.Timeout"
+    ),
+    "shipment refused": Story(
+        {"CreateShipment": [Failure("ShipmentRefused")]}, (*FORWARD[:4], *BACK), "ShipmentRefused"
+    ),
+    "shipping closed for this order": Story(
+        {"CreateShipment": [Failure("OrderClosed")]}, (*FORWARD[:4], "CancelShipment", *BACK), "OrderClosed"
+    ),
+    "no answer about the shipment: it may have been booked": Story(
+        {"CreateShipment": [Silence()]}, (*FORWARD[:4], "CancelShipment", *BACK), "States.Timeout"
+    ),
+    "a transient error of a forward step": Story(
+        {"ReserveStock": [Failure("SQS.AmazonSQSException")]}, ("ReserveStock", *FORWARD)
+    ),
+    "stock is committed late": Story(
+        {"CommitStock": [Silence(), Failure("Oops")]},
+        (*FORWARD[:4], "CommitStock", "CommitStock", *FORWARD[4:]),
+    ),
+    "the order is completed late": Story({"CompleteOrder": [Silence()]}, (*FORWARD, "CompleteOrder")),
+    "every undo is slow": Story(
+        {
+            "CreateShipment": [Failure("OrderClosed")],
+            "CancelShipment": [Failure("Oops")],
+            "RefundPayment": [Silence()],
+            "ReleaseStock": [Failure("Oops"), Failure("Oops")],
+            "CancelOrder": [Failure("Oops")],
+        },
+        (
+            *FORWARD[:4],
+            *("CancelShipment",) * 2,
+            *("RefundPayment",) * 2,
+            *("ReleaseStock",) * 3,
+            *("CancelOrder",) * 2,
+        ),
+        "OrderClosed",
+    ),
+}
+
+
+class ScriptedServices:
+    """Answers the task messages of all stories, and keeps them.
+
+    Args:
+        emulator: where the queues are.
+        queues: service -> the URL of its tasks queue.
+        stories: order id -> its story.
+    """
+
+    def __init__(self, emulator: Emulator, queues: Mapping[str, str], stories: Mapping[str, Story]) -> None:
+        self.messages: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self._clients = emulator.clients
+        self._answers = {
+            order_id: {task: list(answers) for task, answers in story.answers.items()}
+            for order_id, story in stories.items()
+        }
+        self._over = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._serve, args=(service, url), daemon=True)
+            for service, url in queues.items()
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self, service: str, url: str) -> None:
+        while not self._over.is_set():
+            received = self._clients.sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1
+            )
+            for message in received.get("Messages", []):
+                body = json.loads(message["Body"])
+                assert OWNER[body["task"]] == service
+                self.messages[body["order_id"]].append(body)
+                self._answer(body)
+                self._clients.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    def _answer(self, body: Mapping[str, Any]) -> None:
+        scripted = self._answers[body["order_id"]].get(body["task"])
+        match scripted.pop(0) if scripted else None:
+            case Silence():
+                return
+            case Failure(error, cause):
+                self._clients.stepfunctions.send_task_failure(
+                    taskToken=body["task_token"], error=error, cause=cause
+                )
+            case None:
+                output = json.dumps(SUCCESS[body["task"]])
+                self._clients.stepfunctions.send_task_success(taskToken=body["task_token"], output=output)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an execution ended, and the messages that it sent."""
+
+    status: str
+    output: Mapping[str, Any]
+    messages: Sequence[Mapping[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def endings(emulator: Emulator) -> Iterator[Mapping[str, Ending]]:
+    """Story -> its ending."""
+    outputs = emulator.deploy("workflow", {"TaskTimeoutSeconds": str(TASK_TIMEOUT_SECONDS)})
+    queues = {service: outputs[service]["TasksQueueUrl"] for service in stacks.SERVICES}
+    ids = {name: f"order-{number}" for number, name in enumerate(STORIES)}
+    with ScriptedServices(
+        emulator, queues, {ids[name]: story for name, story in STORIES.items()}
+    ) as services:
+        executions = {
+            name: emulator.clients.stepfunctions.start_execution(
+                stateMachineArn=outputs["saga"]["StateMachineArn"],
+                name=order_id,
+                input=json.dumps(order_input(order_id)),
+            )["executionArn"]
+            for name, order_id in ids.items()
+        }
+        yield {name: ending(emulator, arn, services.messages[ids[name]]) for name, arn in executions.items()}
+
+
+def order_input(order_id: str) -> dict[str, Any]:
+    return {
+        "order_id": order_id,
+        "customer_id": "customer-1",
+        "items": [{"sku": "MUG-1", "quantity": 2}],
+        "total": TOTAL,
+        "payment": {"token": "tok_approve"},
+        "shipping_address": {"postal_code": "10115"},
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    }
+
+
+def ending(emulator: Emulator, execution: str, messages: Sequence[Mapping[str, Any]]) -> Ending:
+    end = time.monotonic() + DEADLINE_SECONDS
+    while (found := emulator.clients.stepfunctions.describe_execution(executionArn=execution))[
+        "status"
+    ] == "RUNNING":
+        assert time.monotonic() < end, f"{execution} still runs after {[m['task'] for m in messages]}"
+        time.sleep(0.05)
+    return Ending(found["status"], json.loads(found["output"]), messages)
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_given_these_answers_when_the_order_is_placed_then_exactly_these_tasks_follow(
+    name: str, endings: Mapping[str, Ending]
+) -> None:
+    ending = endings[name]
+    assert [message["task"] for message in ending.messages] == list(STORIES[name].path)
+    assert ending.status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("name", [name for name, story in STORIES.items() if story.error])
+def test_given_something_failed_when_the_order_is_cancelled_then_it_learns_why_and_what_was_refunded(
+    name: str, endings: Mapping[str, Ending]
+) -> None:
+    story, message = STORIES[name], endings[name].messages[-1]
+    assert message["task"] == "CancelOrder"
+    assert message["error"] == story.error
+    assert isinstance(message["cause"], str)
+    assert message["refunded"] == story.refunded
+    assert endings[name].output["outcome"] == SUCCESS["CancelOrder"]
+
+
+def test_given_all_went_well_when_the_order_is_completed_then_it_learns_every_time_and_the_tracking_number(
+    endings: Mapping[str, Ending],
+) -> None:
+    message = dict(endings["all goes well"].messages[-1])
+    message.pop("task_token")
+    given = order_input(message["order_id"])
+    assert message == {
+        "task": "CompleteOrder",
+        "order_id": given["order_id"],
+        "traceparent": given["traceparent"],
+        "reserved_at": "2026-01-01T00:00:01Z",
+        "charged_at": "2026-01-01T00:00:02Z",
+        "booked_at": "2026-01-01T00:00:04Z",
+        "tracking_number": "T-1",
+    }
+
+
+def test_given_every_story_when_tasks_are_sent_then_each_names_its_order_and_carries_the_trace(
+    endings: Mapping[str, Ending],
+) -> None:
+    for ending in endings.values():
+        for message in ending.messages:
+            given = order_input(message["order_id"])
+            assert message["traceparent"] == given["traceparent"]
+            assert message.get("items", given["items"]) == given["items"]
+            assert message.get("amount", TOTAL) == TOTAL
+            assert message.get("payment", given["payment"]) == given["payment"]
+            assert message.get("shipping_address", given["shipping_address"]) == given["shipping_address"]
+
+
+def test_given_the_stories_when_read_together_then_every_state_of_the_workflow_is_visited() -> None:
+    definition = stacks.document("saga")["Resources"]["OrderSaga"]["Properties"]["DefinitionString"]
+    states = json.loads(definition.replace("${TaskTimeoutSeconds}", "1"))["States"]
+    tasks = {name for name, state in states.items() if state["Type"] == "Task"}
+    assert tasks == {task for story in STORIES.values() for task in story.path}
