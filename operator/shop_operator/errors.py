@@ -6,7 +6,8 @@
     │   ├── Conflict       an object of the wanted name belongs to somebody else
     │   └── Refused        the API server rejected what was sent (schema, admission, an unknown field)
     └── TemporaryError     time or another controller heals it: Reconciling, backoff for ever
-        ├── ApiUnavailable no answer, or a 5xx
+        ├── Unreachable    no answer from the API server: whatever else is asked will fail too
+        ├── ApiUnavailable it answered 5xx
         ├── Throttled      429; carries how long the server asks to wait
         ├── Forbidden      401/403: RBAC may be on its way
         ├── NotInstalled   the API server does not know the kind: its CRD is missing
@@ -68,8 +69,14 @@ class TemporaryError(OperatorError):
         self.retry_after = retry_after
 
 
+class Unreachable(TemporaryError):
+    """The API server did not answer in time, or at all."""
+
+    reason: ClassVar[str] = "ApiUnavailable"
+
+
 class ApiUnavailable(TemporaryError):
-    """The API server did not answer, or answered 5xx."""
+    """The API server, or an admission webhook behind it, answered 5xx."""
 
     reason: ClassVar[str] = "ApiUnavailable"
 

@@ -1,0 +1,151 @@
+"""Whether a live object is what we last applied: the check that makes a quiet cluster cost no write.
+
+A no-op server-side apply costs the API server almost as much as a real one, so it is not a way to find out.
+Two facts decide instead, both from the cached object:
+
+- the annotation `shopservice.dev/applied-hash` is the hash of the apply configuration that we sent last. It
+  is written by the same apply, so it cannot disagree with the fields that we own. A different hash means that
+  the configuration changed: apply it, and the API server drops what we own no longer;
+- every field of the configuration has the same value in the live object. A difference is drift: somebody
+  changed a field that we own.
+
+Fields that are in the live object only belong to somebody else (defaults, an injected sidecar, a label of a
+user) and are left alone. Lists and maps follow the merge rules of the API: items of associative lists are
+found by their keys; atomic lists and maps are ours as a whole, so there an additional entry is drift too.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+HASH_ANNOTATION: Final = "shopservice.dev/applied-hash"
+
+# listMapKeys of the list fields that we render; a list that is not named here is atomic.
+_MERGE_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "containers": ("name",),
+    "initContainers": ("name",),
+    "env": ("name",),
+    "volumes": ("name",),
+    "volumeMounts": ("mountPath",),
+    "imagePullSecrets": ("name",),
+    "ownerReferences": ("uid",),
+    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
+}
+# mapType or structType atomic.
+_ATOMIC_MAPS: Final = frozenset({"selector", "nodeSelector", "labelSelector", "scaleTargetRef"})
+_QUANTITY_MAPS: Final = frozenset({"requests", "limits"})
+_QUANTITIES: Final = frozenset({"averageValue", "sizeLimit"})
+
+_QUANTITY: Final = re.compile(r"^([+-]?[0-9.]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?$")
+_SUFFIX: Final[Mapping[str, Decimal]] = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    "k": Decimal("1e3"),
+    **{letter: Decimal(1000) ** (i + 2) for i, letter in enumerate("MGTPE")},
+    **{f"{letter}i": Decimal(1024) ** (i + 1) for i, letter in enumerate("KMGTPE")},
+}
+
+
+def applied_hash(configuration: Mapping[str, Any]) -> str:
+    """The hash under which an apply configuration is remembered, 32 hex digits, free of key order."""
+    return hashlib.blake2b(
+        orjson.dumps(configuration, option=orjson.OPT_SORT_KEYS), digest_size=16
+    ).hexdigest()
+
+
+def drift(desired: Any, live: Any) -> Iterator[str]:
+    """The paths (`spec.template.spec.containers[name=app].image`) where the live object is not as desired."""
+    return _differences(desired, live, "", "", exact=False)
+
+
+def _differences(desired: Any, live: Any, path: str, field: str, *, exact: bool) -> Iterator[str]:
+    if isinstance(desired, Mapping):
+        if isinstance(live, Mapping):
+            yield from _in_map(desired, live, path, field, exact=exact or field in _ATOMIC_MAPS)
+        else:
+            yield path
+    elif isinstance(desired, list):
+        if isinstance(live, list):
+            yield from _in_list(desired, live, path, field, exact=exact)
+        elif desired:
+            yield path
+    elif desired != live and not (_is_quantity(path, field) and _same_quantity(desired, live)):
+        yield path
+
+
+def _in_map(
+    desired: Mapping[str, Any], live: Mapping[str, Any], path: str, field: str, *, exact: bool
+) -> Iterator[str]:
+    for key, value in desired.items():
+        here = f"{path}.{key}" if path else key
+        if value is None:
+            # A null in an apply configuration means that the field is not set by us.
+            continue
+        if key not in live:
+            yield here
+            continue
+        yield from _differences(
+            value, live[key], here, field if field in _QUANTITY_MAPS else key, exact=exact
+        )
+    if exact:
+        for key in live.keys() - desired.keys():
+            yield f"{path}.{key}"
+
+
+def _in_list(
+    desired: Sequence[Any], live: Sequence[Any], path: str, field: str, *, exact: bool
+) -> Iterator[str]:
+    keys = None if exact else _keys_of(field, desired)
+    if keys is None:
+        if len(desired) != len(live):
+            yield path
+            return
+        for index, (wanted, found) in enumerate(zip(desired, live, strict=True)):
+            yield from _differences(wanted, found, f"{path}[{index}]", field, exact=True)
+        return
+    found_by_key = {_identity(item, keys): item for item in live}
+    for wanted in desired:
+        identity = _identity(wanted, keys)
+        here = f"{path}[{','.join(f'{k}={v}' for k, v in zip(keys, identity, strict=True))}]"
+        if identity not in found_by_key:
+            yield here
+        else:
+            yield from _differences(wanted, found_by_key[identity], here, "", exact=False)
+
+
+def _keys_of(field: str, items: Sequence[Any]) -> tuple[str, ...] | None:
+    if field == "ports":
+        # Container ports and Service ports share the field name and differ in their key.
+        number = "containerPort" if items and "containerPort" in items[0] else "port"
+        return (number, "protocol")
+    return _MERGE_KEYS.get(field)
+
+
+def _identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
+    # The one key with a default in the schema.
+    return tuple(item.get(key, "TCP" if key == "protocol" else None) for key in keys)
+
+
+def _is_quantity(path: str, field: str) -> bool:
+    return field in _QUANTITY_MAPS or field in _QUANTITIES or path.endswith(".target.value")
+
+
+def _same_quantity(one: Any, other: Any) -> bool:
+    first = _quantity(one)
+    return first is not None and first == _quantity(other)
+
+
+def _quantity(value: Any) -> Decimal | None:
+    """The number that a Kubernetes quantity stands for (`500m`, `0.5`, `1Gi`, 2), or None if it is none."""
+    match = _QUANTITY.match(str(value))
+    if match is None:
+        return None
+    number, suffix = match.groups()
+    if suffix and suffix[0] in "eE" and len(suffix) > 1:
+        return Decimal(number + suffix)
+    return Decimal(number) * _SUFFIX.get(suffix or "", Decimal(1))

@@ -1,0 +1,147 @@
+"""Where the API server is and how this process proves who it is; kopf and kube.py share what is made here.
+
+One connector (TLS, connection pool) carries two sessions: one that kopf may close and ask for again whenever
+it re-authenticates, and one that kube.py keeps for good. A middleware adds the token to every request, read
+from its file again each minute, because the kubelet rotates a projected ServiceAccount token long before its
+hour is over.
+"""
+
+import asyncio
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+import kopf
+
+from shop_operator.errors import OperatorError
+
+_TOKEN_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_TOKEN_LIFE: Final = 60.0
+_CONNECT_TIMEOUT: Final = 5.0
+
+RequestObserver = Callable[[str, int], None]
+"""Told the method and the HTTP status of every answer."""
+ListObserver = Callable[[str], None]
+"""Told the path of every collection that kopf has just listed."""
+
+
+class NoCluster(OperatorError):
+    """No way to an API server is configured, or not one that works."""
+
+
+def locate() -> kopf.ConnectionInfo:
+    """The API server and credentials: KUBECONFIG, else the pod's ServiceAccount, else ~/.kube/config.
+
+    Raises:
+        NoCluster: nothing is configured, or it cannot be read; the message says what to set.
+    """
+    settings = kopf.OperatorSettings()
+    try:
+        in_cluster = kopf.login_with_service_account(settings=settings)
+        if in_cluster is not None and not os.environ.get("KUBECONFIG"):
+            return dataclasses.replace(in_cluster, server=_in_cluster_server(in_cluster.server))
+        info = kopf.login_with_kubeconfig(settings=settings)
+    except (OSError, KeyError, ValueError, AttributeError, kopf.LoginError) as error:
+        raise NoCluster(
+            f"The kubeconfig cannot be used ({error!r}); check KUBECONFIG with `kubectl version`."
+        ) from error
+    if info is None:
+        raise NoCluster("No cluster is configured: set KUBECONFIG, or run in a pod with a ServiceAccount.")
+    if urlsplit(info.server or "").scheme not in {"http", "https"}:
+        raise NoCluster(f"The kubeconfig names no usable server ({info.server!r}); check its current context.")
+    if not (info.token or info.username or info.certificate_path or info.certificate_data):
+        raise NoCluster(
+            "The kubeconfig's user has no token, password or client certificate; exec plugins are not run: "
+            "create a token with `kubectl create token` and put it into a kubeconfig of its own."
+        )
+    return info
+
+
+def _in_cluster_server(default: str) -> str:
+    """The API server's address without asking DNS, which may need this very cluster to be healthy."""
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        return default
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+class Connection:
+    """One API server; makes sessions that share its connections. Needs a running event loop."""
+
+    def __init__(self, info: kopf.ConnectionInfo, *, observe: RequestObserver, listed: ListObserver) -> None:
+        self.server = info.server.rstrip("/")
+        self.default_namespace = info.default_namespace or "default"
+        self._info = info
+        self._observe = observe
+        self._listed = listed
+        self._token = _RotatingToken(info.token) if info.token else None
+        self._connector = aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context(), keepalive_timeout=60)
+        self.session = self._make_session()
+
+    def login(self) -> kopf.AiohttpSession:
+        """What kopf's login handler returns: a session of its own over the shared connections."""
+        session = self._make_session(self._notice_lists)
+        return kopf.AiohttpSession(
+            server=self.server, aiohttp_session=session, default_namespace=self.default_namespace
+        )
+
+    async def close(self) -> None:
+        """Close kube.py's session and every connection."""
+        await self.session.close()
+        await self._connector.close()
+
+    def _make_session(self, *more: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
+        headers = self._info.as_http_headers()
+        headers.pop("Authorization", None) if self._token else None
+        return aiohttp.ClientSession(
+            connector=self._connector,
+            connector_owner=False,
+            headers={**headers, "User-Agent": "shop-operator", "Accept": "application/json"},
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
+            middlewares=(self._authenticate, self._count, *more),
+            proxy=self._info.proxy_url,
+        )
+
+    async def _authenticate(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {await self._token.current()}"
+        return await handler(request)
+
+    async def _count(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        response = await handler(request)
+        self._observe(request.method, response.status)
+        return response
+
+    async def _notice_lists(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        response = await handler(request)
+        if request.method == "GET" and "watch" not in request.url.query and response.status == HTTPStatus.OK:
+            self._listed(request.url.path)
+        return response
+
+
+class _RotatingToken:
+    """The bearer token; from the pod's file when the first one came from there."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+        self._rotates = _TOKEN_FILE.exists() and _TOKEN_FILE.read_text(encoding="utf-8").strip() == token
+        self._read_at = time.monotonic()
+
+    async def current(self) -> str:
+        """The token to send now."""
+        if self._rotates and time.monotonic() - self._read_at > _TOKEN_LIFE:
+            self._read_at = time.monotonic()
+            self._token = (await asyncio.to_thread(_TOKEN_FILE.read_text, "utf-8")).strip()
+        return self._token

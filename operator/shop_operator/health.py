@@ -1,0 +1,58 @@
+"""The operator's own HTTP endpoints: is it alive, is it ready, and what are its numbers."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from shop_operator.metrics import CONTENT_TYPE, Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+Check = Callable[[], str | None]
+"""None when all is well, else a sentence that says what is not."""
+
+
+@asynccontextmanager
+async def serve(port: int, metrics: Metrics, *, alive: Check, ready: Check) -> "AsyncIterator[int]":
+    """Serve /healthz, /readyz and /metrics on all addresses while the context is open.
+
+    Answering at all shows that the event loop runs; the checks add what a loop cannot show.
+
+    Yields:
+        the port, which is chosen by the system when `port` is 0.
+
+    Raises:
+        OSError: the port is taken.
+    """
+
+    async def healthz(_: web.Request) -> web.Response:
+        return _answer(alive())
+
+    async def readyz(_: web.Request) -> web.Response:
+        return _answer(ready())
+
+    async def exposition(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", exposition)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, port=port)
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        await asyncio.shield(runner.cleanup())
+
+
+def _answer(problem: str | None) -> web.Response:
+    if problem is None:
+        return web.Response(text="ok\n")
+    return web.Response(text=f"{problem}\n", status=503)

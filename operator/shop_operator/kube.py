@@ -1,0 +1,322 @@
+"""The one module that talks to the API server: requests out, objects or errors of errors.py back.
+
+Every write goes through the fence (the lease): without it nothing is sent, and no write may last longer than
+the lease is sure to be ours. Verbs, so that the RBAC of the chart can list exactly these:
+
+| resource | verbs |
+|---|---|
+| the child kinds of render.KINDS | get, list, watch, create and patch (server-side apply), delete |
+| shopservices | list, watch |
+| shopservices/status | patch |
+| leases | get, create, update |
+| customresourcedefinitions | list, watch (kopf: kinds that come and go) |
+| namespaces | list, watch (kopf: only when namespaces are named) |
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+
+from shop_operator.crd import GROUP, PLURAL, VERSION
+from shop_operator.errors import (
+    ApiUnavailable,
+    Exists,
+    Forbidden,
+    NotInstalled,
+    NotLeader,
+    OperatorError,
+    Refused,
+    Stale,
+    Throttled,
+    Unreachable,
+)
+from shop_operator.render import KINDS, ChildKind
+from shop_operator.store import FIELD_MANAGER, NAME_LABEL, PARENT_KIND
+
+REQUEST_TIMEOUT: Final = 10.0
+LIST_TIMEOUT: Final = 60.0
+LIST_PAGE: Final = 500
+
+_APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML
+_MERGE: Final = "application/merge-patch+json"
+_JSON: Final = "application/json"
+
+# No object has it: etcd's first write is revision 2. As a precondition it says "only if there is none".
+_NEVER: Final = "1"
+
+# How the API server says, with status 500, that an apply configuration has a field that the schema lacks.
+_SCHEMA_REFUSAL: Final = "failed to create typed patch object"
+
+# Where the API server complains when the UID of an apply is not the live object's.
+_UID: Final = "metadata.uid"
+
+Fence = Callable[[], float]
+"""Seconds for which this process may still write; 0 or less: not at all."""
+
+PARENT: Final = ChildKind(api_version=f"{GROUP}/{VERSION}", kind=PARENT_KIND, plural=PLURAL)
+_LEASES: Final = ChildKind(api_version="coordination.k8s.io/v1", kind="Lease", plural="leases")
+_BY_KIND: Final[Mapping[str, ChildKind]] = {k.kind: k for k in (*KINDS, PARENT)}
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a LIST; all parts are of one moment.
+
+    Attributes:
+        items: the objects, with apiVersion and kind filled in.
+        version: the resourceVersion of that moment.
+    """
+
+    items: list[dict[str, Any]]
+    version: int
+
+
+class Kube:
+    """The API of one server, over one session, as one field manager."""
+
+    def __init__(self, session: aiohttp.ClientSession, server: str, fence: Fence) -> None:
+        self._session = session
+        self._server = server
+        self._fence = fence
+
+    async def apply(
+        self, configuration: Mapping[str, Any], *, uid: str | None, manager: str = FIELD_MANAGER
+    ) -> dict[str, Any]:
+        """Server-side apply, with force, of one child.
+
+        Args:
+            configuration: the apply configuration; it is not changed.
+            uid: the object that is meant, as the cache knows it; None: there is none yet, create it.
+            manager: the field manager.
+
+        Returns:
+            the object as the API server has it now.
+
+        Raises:
+            Exists: uid is None and an object of that name is there; nothing was written.
+            Stale: the object is another one than uid says, or gone; nothing was written.
+            OperatorError: the others of errors.py.
+        """
+        metadata = configuration["metadata"]
+        precondition = {"resourceVersion": _NEVER} if uid is None else {"uid": uid}
+        body = {**configuration, "metadata": {**metadata, **precondition}}
+        kind, name, namespace = configuration["kind"], metadata["name"], metadata["namespace"]
+        try:
+            return await self._write(
+                "PATCH",
+                _path(_BY_KIND[kind], namespace, name),
+                body,
+                content=_APPLY,
+                params={"fieldManager": manager, "force": "true"},
+                what=f"apply {kind} {name}",
+            )
+        except Stale as error:
+            if uid is None:
+                raise Exists(f"{kind} {name} exists already.") from error
+            raise
+
+    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """One object, None when there is none."""
+        path = _path(_BY_KIND[kind], namespace, name)
+        try:
+            return await self._request("GET", path, what=f"read {kind} {name}")
+        except Stale:
+            return None
+
+    async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
+        """Delete exactly that object; one that is gone or has a successor is success."""
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            await self._write(
+                "DELETE", _path(_BY_KIND[kind], namespace, name), body, what=f"delete {kind} {name}"
+            )
+        except Stale:
+            return
+
+    async def patch_status(
+        self, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merge-patch the status of exactly that ShopService; the answer is the whole object.
+
+        Raises:
+            Stale: it is gone, or a new one has its name.
+            OperatorError: the others of errors.py.
+        """
+        return await self._write(
+            "PATCH",
+            _path(PARENT, namespace, name) + "/status",
+            {"metadata": {"uid": uid}, "status": patch},
+            content=_MERGE,
+            params={"fieldManager": FIELD_MANAGER},
+            what=f"write the status of ShopService {name}",
+        )
+
+    async def pages(self, kind: str, namespace: str | None) -> AsyncIterator[Page]:
+        """Every ShopService, or every child of one kind that carries our label; in one namespace or all.
+
+        Raises:
+            NotInstalled: the API server does not serve the kind.
+            OperatorError: the others of errors.py.
+        """
+        params = {"limit": str(LIST_PAGE)}
+        if kind != PARENT_KIND:
+            params["labelSelector"] = NAME_LABEL
+        resource = _BY_KIND[kind]
+        while True:
+            answer = await self._request(
+                "GET", _path(resource, namespace), params=params, what=f"list {kind}s", timeout=LIST_TIMEOUT
+            )
+            metadata = answer["metadata"]
+            yield Page(
+                [{"apiVersion": resource.api_version, "kind": kind, **item} for item in answer["items"] or ()],
+                int(metadata["resourceVersion"]),
+            )
+            if not metadata.get("continue"):
+                return
+            params["continue"] = metadata["continue"]
+
+    async def get_lease(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """The lease, None when there is none."""
+        try:
+            return await self._request("GET", _path(_LEASES, namespace, name), what=f"read Lease {name}")
+        except Stale:
+            return None
+
+    async def create_lease(self, namespace: str, lease: Mapping[str, Any]) -> dict[str, Any]:
+        """Create the lease.
+
+        Raises:
+            Stale: somebody was faster.
+            OperatorError: the others of errors.py.
+        """
+        return await self._request("POST", _path(_LEASES, namespace), lease, what="create the Lease")
+
+    async def update_lease(self, namespace: str, lease: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace the lease, if its resourceVersion is still the one given.
+
+        Raises:
+            Stale: somebody was faster.
+            OperatorError: the others of errors.py.
+        """
+        path = _path(_LEASES, namespace, lease["metadata"]["name"])
+        return await self._request("PUT", path, lease, what="renew the Lease")
+
+    async def _write(  # the parts of one HTTP request
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        what: str,
+        content: str = _JSON,
+        params: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        left = self._fence()
+        if left <= 0:
+            raise NotLeader(f"Did not {what}: the lease is not held any more.")
+        return await self._request(
+            method,
+            path,
+            body,
+            what=what,
+            content=content,
+            params=params,
+            timeout=min(left, REQUEST_TIMEOUT),
+        )
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        what: str,
+        content: str = _JSON,
+        params: Mapping[str, str] | None = None,
+        timeout: float = REQUEST_TIMEOUT,  # noqa: ASYNC109  # a property of the HTTP request, not of the coroutine
+    ) -> dict[str, Any]:
+        try:
+            async with (
+                asyncio.timeout(timeout),
+                self._session.request(
+                    method,
+                    self._server + path,
+                    params=params,
+                    data=None if body is None else orjson.dumps(body),
+                    headers={"Content-Type": content} if body is not None else {},
+                ) as response,
+            ):
+                raw = await response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            detail = str(error) or type(error).__name__
+            raise Unreachable(f"Could not {what}: the API server did not answer ({detail}).") from error
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise _refusal(response.status, raw, response.headers.get("Retry-After"), what)
+        answer: dict[str, Any] = orjson.loads(raw)
+        return answer
+
+
+def _path(resource: ChildKind, namespace: str | None, name: str | None = None) -> str:
+    api = resource.api_version
+    parts = ["api" if api == "v1" else "apis", *api.split("/")]
+    if namespace is not None:
+        parts += ["namespaces", quote(namespace, safe="")]
+    parts.append(resource.plural)
+    if name is not None:
+        parts.append(quote(name, safe=""))
+    return "/" + "/".join(parts)
+
+
+def collection(path: str) -> str | None:
+    """The kind whose collection (of all namespaces or of one) a request path names, None for any other."""
+    *_, plural = path.rsplit("/", 1)
+    return next((k.kind for k in _BY_KIND.values() if k.plural == plural), None)
+
+
+def _refusal(status: int, raw: bytes, retry_after: str | None, what: str) -> OperatorError:
+    """The error that an HTTP status of 400 or above stands for."""
+    said, is_status, fields = _said(raw)
+    if status == HTTPStatus.NOT_FOUND and not is_status:
+        # An unknown object is answered with a Status; an unknown kind with the words of the mux.
+        return NotInstalled(f"Could not {what}: the API server does not serve this kind; install its CRD.")
+    if status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE} or _UID in fields:
+        return Stale(f"Could not {what}: {said}.")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Throttled(f"Could not {what}: the API server is busy.", retry_after=_seconds(retry_after))
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return Forbidden(f"Could not {what}: {said}. Check the operator's RBAC and the namespace's quotas.")
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR or _SCHEMA_REFUSAL in said:
+        return Refused(f"Could not {what}: {said}. Change the ShopService accordingly.")
+    return ApiUnavailable(
+        f"Could not {what}: the API server answered {status} ({said}).", retry_after=_seconds(retry_after)
+    )
+
+
+def _said(raw: bytes) -> tuple[str, bool, frozenset[str]]:
+    """The server's own words without a final full stop, whether they came as a Status, the fields it names."""
+    try:
+        answer = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        answer = None
+    if not isinstance(answer, dict) or answer.get("kind") != "Status":
+        return raw.decode(errors="replace").strip()[:300].rstrip("."), False, frozenset()
+    causes = (answer.get("details") or {}).get("causes") or ()
+    return (
+        str(answer.get("message", "")).rstrip("."),
+        True,
+        frozenset(cause.get("field", "") for cause in causes),
+    )
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Retry-After in seconds; the API server never sends the date form (RFC 9110 section 10.2.3)."""
+    try:
+        return float(retry_after) if retry_after else None
+    except ValueError:
+        return None

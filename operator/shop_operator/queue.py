@@ -1,0 +1,184 @@
+"""The work queue between events and reconciles: many events of one key become one pass, never two at once.
+
+The semantics are those of client-go's workqueue, which every controller of Kubernetes relies on:
+
+- a key that waits is in the queue once, however often it is added (the dirty set);
+- a key that is being processed is not handed to a second worker: added meanwhile, it is queued again when
+  the first one is done (the processing set);
+- a key that fails comes back after its own exponential delay, and all failing keys together are held to a
+  rate, so that one bad ShopService or one bad API server costs the others nothing.
+
+It knows nothing of Kubernetes: keys are any hashable value.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class QueueObserver(Protocol):
+    """What the queue tells about itself; metrics.py turns it into the workqueue_* series."""
+
+    def added(self, depth: int) -> None:
+        """A key became dirty; `depth` keys wait now."""
+
+    def started(self, depth: int, waited: float) -> None:
+        """A worker took a key that had waited for `waited` seconds."""
+
+    def finished(self, took: float) -> None:
+        """A worker is done with a key after `took` seconds."""
+
+    def retried(self) -> None:
+        """A key was added with its backoff."""
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """How long a failing key waits: `first` seconds doubled with every failure up to `limit`, plus jitter.
+
+    All retries together may not exceed `rate` a second once `burst` are used up.
+    """
+
+    first: float = 0.1
+    limit: float = 60.0
+    jitter: float = 0.2
+    rate: float = 20.0
+    burst: int = 200
+
+    def delay(self, failures: int) -> float:
+        """Seconds to wait after that many failures in a row (the first failure is 0)."""
+        # 2.0**64 s is beyond any limit and far from overflowing a float.
+        delay = min(self.first * 2.0 ** min(failures, 64), self.limit)
+        return delay * (1 + random.random() * self.jitter)  # noqa: S311  # spread, not secrecy
+
+
+@dataclass
+class _Bucket:
+    """A token bucket that answers when the next token is free instead of blocking."""
+
+    rate: float
+    burst: int
+    _tokens: float = field(init=False)
+    _at: float | None = None
+
+    def __post_init__(self) -> None:
+        self._tokens = float(self.burst)
+
+    def reserve(self, now: float) -> float:
+        """Take one token; the seconds until it is really there."""
+        if self._at is not None:
+            self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
+        self._at = now
+        self._tokens -= 1
+        return max(0.0, -self._tokens / self.rate)
+
+
+class WorkQueue(Generic[K]):
+    """One queue for one event loop; nothing here is thread-safe and nothing needs to be."""
+
+    def __init__(self, observer: QueueObserver, backoff: Backoff | None = None) -> None:
+        self._observer = observer
+        self._backoff = backoff or Backoff()
+        self._bucket = _Bucket(self._backoff.rate, self._backoff.burst)
+        self._ready: deque[K] = deque()
+        self._dirty: dict[K, float] = {}  # key → since when it waits
+        self._processing: dict[K, float] = {}  # key → since when a worker has it
+        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._failures: dict[K, int] = {}
+        self._waiter = asyncio.Event()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def idle(self) -> bool:
+        """Whether nothing waits, runs or is due later."""
+        return not (self._dirty or self._processing or self._timers)
+
+    def add(self, key: K) -> None:
+        """Mark the key as in need of a pass, now."""
+        if self._closed or key in self._dirty:
+            return
+        self._dirty[key] = _now()
+        if key not in self._processing:
+            self._push(key)
+        self._observer.added(len(self._ready))
+
+    def add_after(self, key: K, delay: float) -> None:
+        """Add the key in `delay` seconds, unless an earlier addition is already due."""
+        if self._closed:
+            return
+        if delay <= 0:
+            self.add(key)
+            return
+        due = asyncio.get_running_loop().time() + delay
+        pending = self._timers.get(key)
+        if pending is not None:
+            if pending.when() <= due:
+                return
+            pending.cancel()
+        self._timers[key] = asyncio.get_running_loop().call_at(due, self._fire, key)
+
+    def retry(self, key: K, *, after: float | None = None) -> None:
+        """Add the key with its own backoff; `after` is the least number of seconds to wait."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        self._observer.retried()
+        self.add_after(key, max(self._backoff.delay(failures), after or 0.0) + self._bucket.reserve(_now()))
+
+    def forget(self, key: K) -> None:
+        """The key succeeded: its next failure starts from the shortest delay."""
+        self._failures.pop(key, None)
+
+    async def get(self) -> K:
+        """The next key, as soon as there is one. Every get needs a done.
+
+        Raises:
+            asyncio.CancelledError: the worker is being stopped.
+        """
+        while not self._ready:
+            self._waiter.clear()
+            await self._waiter.wait()
+        key = self._ready.popleft()
+        now = _now()
+        waited = now - self._dirty.pop(key)
+        self._processing[key] = now
+        self._observer.started(len(self._ready), waited)
+        return key
+
+    def done(self, key: K) -> None:
+        """The worker is finished with the key, whatever came of it."""
+        self._observer.finished(_now() - self._processing.pop(key))
+        if key in self._dirty:
+            self._push(key)
+
+    def clear(self) -> None:
+        """Forget everything that waits: another process is the leader and will see it all itself."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._failures.clear()
+        self._ready.clear()
+        self._dirty.clear()
+
+    def close(self) -> None:
+        """Take nothing more; what is being processed may finish."""
+        self._closed = True
+        self.clear()
+
+    def _push(self, key: K) -> None:
+        self._ready.append(key)
+        self._waiter.set()
+
+    def _fire(self, key: K) -> None:
+        del self._timers[key]
+        self.add(key)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

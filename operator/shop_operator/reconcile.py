@@ -1,0 +1,250 @@
+"""One pass over one ShopService: observe, render, apply what differs, prune, write the status once.
+
+The pass is level-based: it looks at what is, never at what happened, so it may run at any time, any number of
+times, and after any crash. It reads from the informer's store only. A failing child never keeps the others from
+being applied; all that went wrong is in the status at the end, and the worst of it decides what happens next.
+"""
+
+import logging
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final, Protocol
+
+from shop_operator.compare import HASH_ANNOTATION, applied_hash, drift
+from shop_operator.errors import (
+    Conflict,
+    Exists,
+    InvalidSpec,
+    NotLeader,
+    OperatorError,
+    Stale,
+    TemporaryError,
+    Terminating,
+    Throttled,
+    Unreachable,
+)
+from shop_operator.render import render
+from shop_operator.spec import ShopService
+from shop_operator.store import PARENT_KIND, Cached, ChildId, Key, Store
+
+_log = logging.getLogger(__name__)
+
+# A foreign object is not watched (it lacks our label), so a pass looks again whether it is still in the way.
+CONFLICT_RECHECK: Final = 30.0
+
+# Holds spec.replicas while it passes from us to an autoscaler: a field whose only owner drops it goes back to
+# its default, which for replicas is 1.
+HANDOVER_MANAGER: Final = "shop-operator-handover"
+
+
+class Api(Protocol):
+    """What a pass asks of the cluster; kube.Kube is one."""
+
+    async def apply(
+        self, configuration: Mapping[str, Any], *, uid: str | None, manager: str = ...
+    ) -> dict[str, Any]:
+        """Create (uid None) or update exactly the object of that UID."""
+
+    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """One object, None when there is none."""
+
+    async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
+        """Delete exactly the object of that UID."""
+
+    async def patch_status(
+        self, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merge-patch the status of exactly the ShopService of that UID."""
+
+
+class WriteObserver(Protocol):
+    """Told of every child that was written; metrics.Metrics is one."""
+
+    def wrote(self, kind: str, operation: str) -> None:
+        """Operation is create, update or delete."""
+
+
+class Reconciler:
+    """Makes ShopServices true, one key at a time."""
+
+    def __init__(self, api: Api, store: Store, observer: WriteObserver) -> None:
+        self._api = api
+        self._store = store
+        self._observer = observer
+        # (hash, paths) of fields that the API server or a webhook did not take as we sent them. Applying them
+        # again would change nothing, for ever.
+        self._overruled: dict[Key, dict[ChildId, tuple[str, frozenset[str]]]] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring the cluster in line with one ShopService.
+
+        Returns:
+            seconds until the next look, None when the next event is early enough.
+
+        Raises:
+            TemporaryError: something will heal with time; try again.
+        """
+        cached = self._store.shop(key)
+        if cached is None:
+            # Its children have owner references: the garbage collector deletes them, even without us.
+            self._overruled.pop(key, None)
+            return None
+        obj = cached.object
+        if "deletionTimestamp" in obj["metadata"]:
+            return None
+        problems: list[OperatorError] = []
+        try:
+            shop = ShopService.from_object(obj)
+            desired = render(shop, live=self._live_scale(key))
+        except InvalidSpec as error:
+            await self._write_status(key, cached, obj, [error])
+            return None
+        for configuration in desired:
+            problems += await self._attempt(self._ensure(key, cached.uid, configuration))
+        for child in self._surplus(key, cached.uid, desired):
+            problems += await self._attempt(self._prune(key, child))
+        await self._write_status(key, cached, obj, problems)
+        return _next_look(problems)
+
+    async def _ensure(self, key: Key, owner: str, configuration: Mapping[str, Any]) -> None:
+        """Make one child as desired: nothing, one apply, or a refusal to touch what is not ours."""
+        child = ChildId(configuration["kind"], configuration["metadata"]["name"])
+        digest = applied_hash(configuration)
+        cached = self._store.children(key).get(child)
+        if cached is None:
+            await self._create(key, owner, child, configuration, digest)
+            return
+        live = cached.object
+        _check_owner(child, owner, live)
+        differences = frozenset(drift(configuration, live))
+        if _remembered(live) == digest and differences <= self._overruled_fields(key, child, digest):
+            return
+        if differences:
+            _log.info("applying", extra={"key": str(key), "child": str(child), "fields": sorted(differences)})
+        await self._hand_over_replicas(child, cached, live, configuration)
+        await self._apply(key, child, configuration, digest, cached.uid)
+
+    async def _create(
+        self, key: Key, owner: str, child: ChildId, configuration: Mapping[str, Any], digest: str
+    ) -> None:
+        try:
+            await self._apply(key, child, configuration, digest, None)
+        except Exists:
+            live = await self._api.get(child.kind, key.namespace, child.name)
+            if live is None:
+                raise Stale(f"{child} came and went while it was being created.") from None
+            _check_owner(child, owner, live)
+            # Ours after all: the watch is behind, or somebody took our label off.
+            await self._apply(key, child, configuration, digest, live["metadata"]["uid"])
+
+    async def _apply(
+        self, key: Key, child: ChildId, configuration: Mapping[str, Any], digest: str, uid: str | None
+    ) -> None:
+        metadata = configuration["metadata"]
+        annotations = {**metadata.get("annotations", {}), HASH_ANNOTATION: digest}
+        try:
+            live = await self._api.apply(
+                {**configuration, "metadata": {**metadata, "annotations": annotations}}, uid=uid
+            )
+        except Stale:
+            if uid is not None:
+                # Gone, or replaced by an object of another UID: the next pass must not believe in it.
+                self._store.discard(key, child, uid)
+            raise
+        self._observer.wrote(child.kind, "create" if uid is None else "update")
+        self._store.put(live)
+        overruled = frozenset(drift(configuration, live))
+        if overruled:
+            _log.warning(
+                "fields were not taken as sent", extra={"child": str(child), "fields": sorted(overruled)}
+            )
+            self._overruled.setdefault(key, {})[child] = (digest, overruled)
+
+    def _overruled_fields(self, key: Key, child: ChildId, digest: str) -> frozenset[str]:
+        known, fields = self._overruled.get(key, {}).get(child, ("", frozenset()))
+        return fields if known == digest else frozenset()
+
+    async def _hand_over_replicas(
+        self, child: ChildId, cached: Cached, live: Mapping[str, Any], configuration: Mapping[str, Any]
+    ) -> None:
+        """Before we let go of spec.replicas, give it a second owner, so that the count stays."""
+        if not cached.owns_replicas or "replicas" in configuration.get("spec", {}):
+            return
+        metadata = {k: configuration["metadata"][k] for k in ("name", "namespace")}
+        await self._api.apply(
+            {
+                "apiVersion": configuration["apiVersion"],
+                "kind": child.kind,
+                "metadata": metadata,
+                "spec": {"replicas": live["spec"]["replicas"]},
+            },
+            uid=cached.uid,
+            manager=HANDOVER_MANAGER,
+        )
+
+    def _surplus(
+        self, key: Key, owner: str, desired: list[dict[str, Any]]
+    ) -> list[tuple[ChildId, Cached]]:
+        """Children that are ours by their controller and not wanted any more."""
+        wanted = {ChildId(c["kind"], c["metadata"]["name"]) for c in desired}
+        return [
+            (child, cached)
+            for child, cached in self._store.children(key).items()
+            if child not in wanted and cached.controller == owner
+        ]
+
+    async def _prune(self, key: Key, surplus: tuple[ChildId, Cached]) -> None:
+        child, cached = surplus
+        if "deletionTimestamp" in cached.object["metadata"]:
+            return
+        await self._api.delete(child.kind, key.namespace, child.name, uid=cached.uid)
+        self._observer.wrote(child.kind, "delete")
+
+
+async def _attempt(step: Coroutine[Any, Any, None]) -> list[OperatorError]:
+    """What went wrong in one step, so that the next one is still taken; unless it would fail alike."""
+    try:
+        await step
+    except (NotLeader, Unreachable, Throttled):
+        raise
+    except OperatorError as error:
+        return [error]
+    return []
+
+
+def _remembered(live: Mapping[str, Any]) -> str | None:
+    hashed: str | None = live["metadata"].get("annotations", {}).get(HASH_ANNOTATION)
+    return hashed
+
+
+def _check_owner(child: ChildId, owner: str, live: Mapping[str, Any]) -> None:
+    """Pass only objects that this very ShopService controls and that are there to stay.
+
+    Raises:
+        Terminating: it is being deleted, or goes with a deleted ShopService of the same name.
+        Conflict: it belongs to somebody else.
+    """
+    metadata = live["metadata"]
+    controller = next((r for r in metadata.get("ownerReferences", ()) if r.get("controller")), None)
+    if controller is not None and controller["uid"] == owner:
+        if "deletionTimestamp" in metadata:
+            held = ", ".join(metadata.get("finalizers", ())) or "its grace period"
+            raise Terminating(f"{child} is being deleted and waits for {held}; it is created again after that.")
+        return
+    if controller is None:
+        whose = "is not managed by a ShopService"
+    elif controller["kind"] == PARENT_KIND and "deletionTimestamp" in metadata:
+        raise Terminating(f"{child} of a deleted ShopService is still being deleted.")
+    else:
+        whose = f"belongs to {controller['kind']} {controller['name']}"
+    raise Conflict(
+        f"{child} exists already and {whose}. Delete or rename it, or give this ShopService another name; "
+        f"the operator looks again every {CONFLICT_RECHECK:.0f} s."
+    )
+
+
+def _next_look(problems: list[OperatorError]) -> float | None:
+    """Raise what time heals; otherwise say when to look again at what only somebody else can heal."""
+    for problem in problems:
+        if isinstance(problem, TemporaryError) and not isinstance(problem, Terminating):
+            raise problem
+    return CONFLICT_RECHECK if any(isinstance(p, Conflict | Terminating) for p in problems) else None
