@@ -1,0 +1,1 @@
+"""The shop: four services that share mechanisms (`common`) and message contracts, and never each other's code."""

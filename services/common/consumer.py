@@ -1,0 +1,260 @@
+"""Takes messages from a queue, hands each to its handler, and deletes it once the handler is done.
+
+A message is delivered at least once, in any order. A handler that returns has dealt with it for good; a handler that
+raises has not, and the message comes back after a pause that triples each time, until the queue's redrive policy moves
+it to the dead letters. While a handler works its message stays hidden from others. On a stop no message is begun, and
+those begun are finished.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from services.common import telemetry
+from services.common.settings import ServiceSettings
+from services.common.worker import run_workers
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+log = telemetry.logger(__name__)
+Handler = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+
+# AWS limit of one ReceiveMessage.
+BATCH = 10
+LONGEST_PAUSE = 300
+FIRST_PAUSE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it was received.
+
+    Args:
+        id: the queue's name for it.
+        receipt: what this delivery of it is deleted with.
+        body: its text.
+        deliveries: how often it was received, this time included.
+    """
+
+    id: str
+    receipt: str
+    body: str
+    deliveries: int
+
+
+class QueuePort(Protocol):
+    """A queue with at-least-once delivery."""
+
+    name: str
+
+    def receive(self, limit: int, wait: int) -> list[Message]:
+        """Up to `limit` messages (at most 10), waiting up to `wait` seconds for the first."""
+
+    def delete(self, message: Message) -> None:
+        """Ends the message."""
+
+    def hide(self, message: Message, seconds: int) -> None:
+        """Keeps the message from being received for so long from now."""
+
+    def ping(self) -> None:
+        """Returns when the queue can be used, raises otherwise."""
+
+
+class SqsQueue:
+    """An SQS queue.
+
+    Args:
+        client: an SQS client.
+        url: the queue.
+    """
+
+    def __init__(self, client: "SQSClient", url: str) -> None:
+        self._client = client
+        self._url = url
+        self.name = url.rsplit("/", 1)[-1]
+
+    def receive(self, limit: int, wait: int) -> list[Message]:
+        """As `QueuePort.receive`."""
+        answer = self._client.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=limit,
+            WaitTimeSeconds=wait,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        return [_message(received) for received in answer.get("Messages", [])]
+
+    def delete(self, message: Message) -> None:
+        """As `QueuePort.delete`."""
+        self._client.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
+
+    def hide(self, message: Message, seconds: int) -> None:
+        """As `QueuePort.hide`."""
+        self._client.change_message_visibility(
+            QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
+        )
+
+    def ping(self) -> None:
+        """As `QueuePort.ping`."""
+        self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+
+
+def _message(received: "MessageTypeDef") -> Message:
+    return Message(
+        id=received["MessageId"],
+        receipt=received["ReceiptHandle"],
+        body=received["Body"],
+        deliveries=int(received.get("Attributes", {}).get("ApproximateReceiveCount", "1")),
+    )
+
+
+class Unhandled(Exception):
+    """No handler takes a message of this kind."""
+
+
+class Consumer:
+    """Works on one queue.
+
+    Args:
+        queue: where messages come from.
+        handlers: what is done with each kind: a task's name, or a CloudEvent's type.
+        threads: how many messages are worked on at once.
+        visibility: seconds that a message being worked on is hidden for at a time; the queue's own timeout must be
+            no shorter than a third of it.
+        wait: seconds that one request for messages lasts at most.
+    """
+
+    def __init__(
+        self,
+        queue: QueuePort,
+        handlers: Mapping[str, Handler],
+        *,
+        threads: int = 4,
+        visibility: int = 30,
+        wait: int = 5,
+    ) -> None:
+        self.name = queue.name
+        self._queue = queue
+        self._handlers = dict(handlers)
+        self._threads = threads
+        self._visibility = visibility
+        self._wait = wait
+        self._free = threading.Semaphore(threads)
+        self._held: dict[str, Message] = {}
+        self._turned = time.monotonic()
+
+    def run(self, stop: threading.Event) -> None:
+        """As `worker.Worker.run`."""
+        ended = threading.Event()
+        keeper = threading.Thread(
+            target=self._keep_hidden, args=(ended,), name=f"{self.name} keeper", daemon=True
+        )
+        keeper.start()
+        with ThreadPoolExecutor(self._threads, thread_name_prefix=self.name) as pool:
+            while not stop.is_set():
+                self._turned = time.monotonic()
+                slots = self._claim_slots()
+                messages = self._receive(slots, stop)
+                for _ in range(slots - len(messages)):
+                    self._free.release()
+                for message in messages:
+                    self._held[message.receipt] = message
+                    pool.submit(self._work, message, stop)
+        ended.set()
+        keeper.join()
+
+    def alive(self) -> bool:
+        """As `worker.Worker.alive`: whether the loop turned lately, or waits for a handler that still works."""
+        return bool(self._held) or time.monotonic() - self._turned < 2 * self._visibility + self._wait
+
+    def ready(self) -> None:
+        """As `worker.Worker.ready`."""
+        self._queue.ping()
+
+    def process(self, message: Message) -> bool:
+        """Handles one message; answers whether it was dealt with for good (and deleted)."""
+        started = time.perf_counter()
+        kind = "unreadable"
+        try:
+            body = orjson.loads(message.body)
+            kind = body.get("task") or body.get("type") or "unnamed"
+            with telemetry.traced(body.get("traceparent"), **_about(body), message_id=message.id, task=kind):
+                self._handle(kind, body)
+            self._queue.delete(message)
+        except Exception as error:
+            log.exception(
+                "message_failed", queue=self.name, task=kind, deliveries=message.deliveries, error=str(error)
+            )
+            telemetry.MESSAGES.labels(self.name, kind, "failed").inc()
+            self._pause(message)
+            return False
+        telemetry.MESSAGES.labels(self.name, kind, "done").inc()
+        telemetry.MESSAGE_DURATION.labels(self.name, kind).observe(time.perf_counter() - started)
+        return True
+
+    def _handle(self, kind: str, body: Mapping[str, Any]) -> None:
+        handler = self._handlers.get(kind)
+        if handler is None:
+            raise Unhandled(f"{self.name} takes {', '.join(sorted(self._handlers))}, not {kind}")
+        handler(body)
+        log.info("message_handled", queue=self.name)
+
+    def _claim_slots(self) -> int:
+        """Waits until a thread is free; answers how many are."""
+        self._free.acquire()
+        slots = 1
+        while slots < BATCH and self._free.acquire(blocking=False):
+            slots += 1
+        return slots
+
+    def _receive(self, limit: int, stop: threading.Event) -> list[Message]:
+        try:
+            return self._queue.receive(limit, self._wait)
+        except Exception as error:  # noqa: BLE001 - the queue being away must not end the consumer
+            log.warning("queue_unreachable", queue=self.name, error=str(error))
+            stop.wait(random.uniform(0.5, 1.5))  # noqa: S311 - a pause, not a secret
+            return []
+
+    def _work(self, message: Message, stop: threading.Event) -> None:
+        try:
+            if stop.is_set():
+                self._hide(message, 0)
+            else:
+                self.process(message)
+        finally:
+            self._held.pop(message.receipt, None)
+            self._free.release()
+
+    def _pause(self, message: Message) -> None:
+        pause = min(FIRST_PAUSE * 3 ** (message.deliveries - 1), LONGEST_PAUSE)
+        self._hide(message, round(pause * random.uniform(0.75, 1.25)))  # noqa: S311 - as above
+
+    def _keep_hidden(self, ended: threading.Event) -> None:
+        while not ended.wait(self._visibility / 3):
+            for message in list(self._held.values()):
+                self._hide(message, self._visibility)
+
+    def _hide(self, message: Message, seconds: int) -> None:
+        try:
+            self._queue.hide(message, seconds)
+        except Exception as error:  # noqa: BLE001 - then the queue's own timeout holds
+            log.warning("visibility_unchanged", queue=self.name, error=str(error))
+
+
+def run_consumer(settings: ServiceSettings, consumers: Sequence[Consumer]) -> None:
+    """Runs consumers as this process, until SIGTERM; see `worker.run_workers`."""
+    run_workers(settings, consumers)
+
+
+def _about(body: Mapping[str, Any]) -> dict[str, str]:
+    """The id that log lines about the message carry."""
+    data = body.get("data")
+    order_id = body.get("order_id") or (data.get("order_id") if isinstance(data, Mapping) else None)
+    return {"order_id": str(order_id)} if order_id else {}

@@ -1,0 +1,83 @@
+"""Every error that a service answers with, in one tree.
+
+An HTTP service raises a `ServiceError`; `web` turns it into an RFC 9457 problem. A task's handler raises `TaskFailed`
+when the answer is a well-founded no; every other exception there means "try again later".
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+
+class ServiceError(Exception):
+    """A request that cannot be answered with what it asked for.
+
+    Args:
+        detail: what happened and what to do next, for whoever sent the request.
+        extra: further members of the problem document.
+        headers: further headers of the response.
+    """
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    type: ClassVar[str] = "about:blank"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extra = dict(extra or {})
+        self.headers = dict(headers or {})
+
+    @property
+    def title(self) -> str:
+        """The short name of the status, as RFC 9457 asks for when `type` is about:blank."""
+        return self.status.phrase
+
+
+class InvalidRequest(ServiceError):
+    """The request is not well-formed."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+
+class NotFound(ServiceError):
+    """There is no such thing."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(ServiceError):
+    """The request does not fit the present state."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class Unprocessable(ServiceError):
+    """The request is well-formed, and cannot be done."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class Unavailable(ServiceError):
+    """Something that this service needs does not answer; the same request may succeed later."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class TaskFailed(Exception):
+    """A task that is refused for a reason of business: the workflow is told, and nobody tries again.
+
+    Args:
+        error: the code that the workflow's `Catch` names.
+        cause: the reason, for people.
+    """
+
+    def __init__(self, error: str, cause: str) -> None:
+        super().__init__(f"{error}: {cause}")
+        self.error = error
+        self.cause = cause

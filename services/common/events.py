@@ -1,0 +1,132 @@
+"""Facts: CloudEvents 1.0 in JSON (https://cloudevents.io), and where they are published."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from services.common import clock, ids, telemetry
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
+
+# AWS limit of one PublishBatch.
+BATCH = 10
+
+
+def _trace() -> str:
+    return str(telemetry.current_trace())
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact.
+
+    Args:
+        type: its name and version, such as "shop.order.accepted.v1".
+        source: who says so, as a URI reference such as "/order".
+        subject: what it is about: an id.
+        data: its content.
+        id: the same again when the same fact is published again.
+        time: when it became true.
+        traceparent: the trace it belongs to; by default that of the work at hand.
+    """
+
+    type: str
+    source: str
+    subject: str
+    data: Mapping[str, Any]
+    id: str = field(default_factory=ids.uuid7)
+    time: datetime = field(default_factory=clock.now)
+    traceparent: str = field(default_factory=_trace)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The event in CloudEvents' JSON format."""
+        return {
+            "specversion": "1.0",
+            "id": self.id,
+            "type": self.type,
+            "source": self.source,
+            "subject": self.subject,
+            "time": clock.rfc3339(self.time),
+            "datacontenttype": "application/json",
+            "traceparent": self.traceparent,
+            "data": dict(self.data),
+        }
+
+    @classmethod
+    def from_dict(cls, event: Mapping[str, Any]) -> "Event":
+        """Reads what `to_dict` writes.
+
+        Raises:
+            KeyError: when an attribute is missing.
+            ValueError: when the time is none.
+        """
+        return cls(
+            type=event["type"],
+            source=event["source"],
+            subject=event["subject"],
+            data=event["data"],
+            id=event["id"],
+            time=clock.parse(event["time"]),
+            traceparent=event["traceparent"],
+        )
+
+
+class Publisher(Protocol):
+    """Where facts go."""
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Hands on every event, at least once each.
+
+        Raises:
+            Exception: when one was not taken; the others may have been. Publish all again later.
+        """
+
+
+class NotPublished(Exception):
+    """The topic did not take an event; it is safe to publish again."""
+
+
+class SnsPublisher:
+    """Publishes to an SNS topic, with the type as a message attribute for subscriptions to filter on.
+
+    Args:
+        client: an SNS client.
+        topic_arn: the topic.
+    """
+
+    def __init__(self, client: "SNSClient", topic_arn: str) -> None:
+        self._client = client
+        self._topic_arn = topic_arn
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """As `Publisher.publish`."""
+        for start in range(0, len(events), BATCH):
+            entries = [_entry(index, event) for index, event in enumerate(events[start : start + BATCH])]
+            answer = self._client.publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=entries)
+            for failure in answer.get("Failed", []):
+                event = events[start + int(failure["Id"])]
+                raise NotPublished(f"{event.type} {event.id}: {failure['Code']} {failure.get('Message', '')}")
+
+
+def _entry(index: int, event: Event) -> "PublishBatchRequestEntryTypeDef":
+    return {
+        "Id": str(index),
+        "Message": orjson.dumps(event.to_dict()).decode(),
+        "MessageAttributes": {"type": {"DataType": "String", "StringValue": event.type}},
+    }
+
+
+class MemoryPublisher:
+    """Keeps what is published in `events`, for tests."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """As `Publisher.publish`."""
+        self.events.extend(events)

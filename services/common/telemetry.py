@@ -1,0 +1,176 @@
+"""What a process says about itself: JSON logs, W3C trace context, Prometheus metrics.
+
+No log line may hold what pays for something. Two nets see to that: values under a telling name are dropped wherever
+they are nested, and whatever still looks like a payment token is blanked in the finished line.
+"""
+
+import logging
+import logging.config
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import structlog
+from prometheus_client import Counter, Histogram
+from structlog.typing import EventDict, Processor
+
+REDACTED = "[redacted]"
+_SECRET_NAME = re.compile(r"token|card|cvc|cvv|secret|password|authorization|credential", re.IGNORECASE)
+_SECRET_VALUE = re.compile(rb"tok_[A-Za-z0-9_]+")
+_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+_NOWHERE = {"0" * 32, "0" * 16}
+
+HTTP_REQUESTS = Counter("http_requests_total", "HTTP requests answered.", ["method", "route", "status"])
+HTTP_DURATION = Histogram(
+    "http_request_duration_seconds",
+    "Time from a request's arrival in the application to its answer.",
+    ["method", "route"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+MESSAGES = Counter("messages_processed_total", "Messages taken from a queue.", ["queue", "task", "result"])
+MESSAGE_DURATION = Histogram(
+    "message_duration_seconds",
+    "Time that handling a message took.",
+    ["queue", "task"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+OUTBOX_RELAYED = Counter("outbox_messages_relayed_total", "Outbox messages handed on.", ["kind", "result"])
+CALLS = Counter("guarded_calls_total", "Calls of outside services, by outcome.", ["name", "result"])
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Where in a distributed trace this work is (https://www.w3.org/TR/trace-context/).
+
+    Args:
+        trace_id: 32 hexadecimal digits, the same for everything that one request sets off.
+        span_id: 16 hexadecimal digits, this piece of work.
+        flags: two hexadecimal digits.
+    """
+
+    trace_id: str
+    span_id: str
+    flags: str = "01"
+
+    @classmethod
+    def start(cls) -> "Trace":
+        """A new trace."""
+        return cls(secrets.token_hex(16), secrets.token_hex(8))
+
+    @classmethod
+    def continued(cls, traceparent: str | None) -> "Trace":
+        """A new span in the trace that `traceparent` names, or a new trace when it names none."""
+        match = _TRACEPARENT.fullmatch(traceparent or "")
+        if match is None or not _NOWHERE.isdisjoint(match.groups()):
+            return cls.start()
+        return cls(match[1], secrets.token_hex(8), match[3])
+
+    def __str__(self) -> str:
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
+
+
+_trace: ContextVar[Trace | None] = ContextVar("trace", default=None)
+
+
+def current_trace() -> Trace:
+    """The trace of the work at hand; a new one outside of any."""
+    return _trace.get() or Trace.start()
+
+
+@contextmanager
+def traced(traceparent: str | None, **fields: str) -> Iterator[Trace]:
+    """Continues a trace: every log line inside carries its `trace_id` and `fields`."""
+    trace = Trace.continued(traceparent)
+    before = _trace.set(trace)
+    try:
+        with structlog.contextvars.bound_contextvars(trace_id=trace.trace_id, **fields):
+            yield trace
+    finally:
+        _trace.reset(before)
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger whose events are names, with fields for everything that varies."""
+    bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return bound
+
+
+def configure(service: str, level: str) -> None:
+    """Sends the logs of this process, its libraries' included, to standard output as one JSON object a line."""
+    logging.config.dictConfig(logging_config(service, level))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_enrich(service),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def logging_config(service: str, level: str) -> dict[str, Any]:
+    """The same for the standard library's logging, as `logging.config.dictConfig` takes it."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": _enrich(service),
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    structlog.processors.format_exc_info,
+                    redact,
+                    _render,
+                ],
+            }
+        },
+        "handlers": {
+            "stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}
+        },
+        "root": {"handlers": ["stdout"], "level": level},
+        # What libraries say below a warning is about themselves.
+        "loggers": {name: {"level": "WARNING"} for name in ("boto3", "botocore", "urllib3", "werkzeug")},
+    }
+
+
+def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor that blanks every value under a name such as `token` or `card_number`."""
+    return {name: _redacted(name, value) for name, value in event.items()}
+
+
+def _redacted(name: str, value: Any) -> Any:
+    if _SECRET_NAME.search(name):
+        return REDACTED
+    if isinstance(value, Mapping):
+        return {str(inner): _redacted(str(inner), item) for inner, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted("", item) for item in value]
+    return value
+
+
+def _enrich(service: str) -> list[Processor]:
+    def name_service(_logger: Any, _method: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    return [
+        structlog.contextvars.merge_contextvars,
+        name_service,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+
+
+def _render(_logger: Any, _method: str, event: EventDict) -> str:
+    line = orjson.dumps(dict(event), default=str)
+    return _SECRET_VALUE.sub(REDACTED.encode(), line).decode()
