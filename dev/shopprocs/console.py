@@ -1,0 +1,57 @@
+"""One log for many processes: whose line it is, in that process's colour, and JSON lines in a form for people."""
+
+import json
+import sys
+import threading
+from collections.abc import Mapping
+from typing import IO, Any
+
+COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
+BY_LEVEL = {"warning": 33, "error": 31, "critical": 31}
+NAME_WIDTH = 17
+# In every line of one service, or of no use beside the message on a screen.
+LEFT_OUT = frozenset({"event", "level", "timestamp", "service", "logger"})
+
+
+class Console:
+    """Writes lines as they come, each at once and whole.
+
+    Args:
+        stream: where to.
+        colour: whether the stream shows colours.
+    """
+
+    def __init__(self, stream: IO[str] = sys.stdout, *, colour: bool | None = None) -> None:
+        self._stream = stream
+        self._colour = stream.isatty() if colour is None else colour
+        self._colours: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def line(self, name: str, text: str) -> None:
+        """A line that a process printed."""
+        with self._lock:
+            colour = self._colours.setdefault(name, COLOURS[len(self._colours) % len(COLOURS)])
+            self._stream.write(f"{self._painted(f'{name:<{NAME_WIDTH}}', colour)} {self._readable(text)}\n")
+            self._stream.flush()
+
+    def say(self, text: str = "") -> None:
+        """A line of this program's own."""
+        with self._lock:
+            self._stream.write(self._painted(text, 1) + "\n")
+            self._stream.flush()
+
+    def _readable(self, text: str) -> str:
+        try:
+            record = json.loads(text)
+        except ValueError:
+            return text
+        return self._sentence(record) if isinstance(record, dict) and "event" in record else text
+
+    def _sentence(self, record: Mapping[str, Any]) -> str:
+        level = str(record.get("level", "info")).lower()
+        message = self._painted(str(record["event"]), BY_LEVEL.get(level, 0))
+        details = [f"{key}={value}" for key, value in record.items() if key not in LEFT_OUT]
+        return " ".join([message, *details])
+
+    def _painted(self, text: str, colour: int) -> str:
+        return f"\033[{colour}m{text}\033[0m" if self._colour and colour else text
