@@ -83,8 +83,8 @@ def _in_map(
 ) -> Iterator[str]:
     for key, value in desired.items():
         here = f"{path}.{key}" if path else key
-        if value is None:
-            # A null in an apply configuration means that the field is not set by us.
+        if value is None or (value == [] and key not in live):
+            # Null leaves the field to others; an empty list is not stored.
             continue
         if key not in live:
             yield here

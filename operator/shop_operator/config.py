@@ -101,7 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--lease-namespace", metavar="NAME", help="where the lease is (default: POD_NAMESPACE)")
     run.add_argument("--lease-name", metavar="NAME", help="the lease's name (default: shop-operator)")
     run.add_argument(
-        "--metrics-port", metavar="PORT", help="for /healthz, /readyz, /metrics; 0: a free one (default: 8080)"
+        "--metrics-port",
+        metavar="PORT",
+        help="for /healthz, /readyz, /metrics; 0: a free one (default: 8080)",
     )
     run.add_argument("--workers", metavar="N", help="ShopServices reconciled at the same time (default: 16)")
     run.add_argument(
@@ -156,7 +158,9 @@ class _Reader:
 
     def namespaces(self) -> tuple[str, ...]:
         flags = self._flags.get("namespace")
-        listed = flags if isinstance(flags, list) else self._env.get("SHOP_OPERATOR_NAMESPACES", "").split(",")
+        listed = (
+            flags if isinstance(flags, list) else self._env.get("SHOP_OPERATOR_NAMESPACES", "").split(",")
+        )
         where = "--namespace" if isinstance(flags, list) else "SHOP_OPERATOR_NAMESPACES"
         names = [name.strip() for name in listed if name.strip()]
         for name in names:

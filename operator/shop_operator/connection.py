@@ -54,7 +54,9 @@ def locate() -> kopf.ConnectionInfo:
     if info is None:
         raise NoCluster("No cluster is configured: set KUBECONFIG, or run in a pod with a ServiceAccount.")
     if urlsplit(info.server or "").scheme not in {"http", "https"}:
-        raise NoCluster(f"The kubeconfig names no usable server ({info.server!r}); check its current context.")
+        raise NoCluster(
+            f"The kubeconfig names no usable server ({info.server!r}); check its current context."
+        )
     if not (info.token or info.username or info.certificate_path or info.certificate_data):
         raise NoCluster(
             "The kubeconfig's user has no token, password or client certificate; exec plugins are not run: "

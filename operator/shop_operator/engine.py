@@ -202,8 +202,7 @@ class Engine:
         except TemporaryError as error:
             _log.info("pass will be repeated: %s", error, extra={"key": str(key), "reason": error.reason})
             self._queue.retry(key, after=error.retry_after)
-        except Exception:
-            # A bug in one pass must not cost the others anything, nor be silent.
+        except Exception:  # noqa: BLE001  # a bug in one pass must cost the others nothing, nor be silent
             _log.exception("pass failed", extra={"key": str(key)})
             self._queue.retry(key)
         else:

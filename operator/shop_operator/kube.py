@@ -174,7 +174,10 @@ class Kube:
             )
             metadata = answer["metadata"]
             yield Page(
-                [{"apiVersion": resource.api_version, "kind": kind, **item} for item in answer["items"] or ()],
+                [
+                    {"apiVersion": resource.api_version, "kind": kind, **item}
+                    for item in answer["items"] or ()
+                ],
                 int(metadata["resourceVersion"]),
             )
             if not metadata.get("continue"):

@@ -42,6 +42,13 @@ class Leases(Protocol):
         """Replace it; an OperatorError when it is not the version given."""
 
 
+class LeadObserver(Protocol):
+    """Told when leading begins and as soon as it ends."""
+
+    def __call__(self, *, leads: bool) -> None:
+        """Whether this process leads from now on."""
+
+
 @dataclass(frozen=True)
 class Timing:
     """The three durations of client-go, in seconds."""
@@ -64,7 +71,7 @@ class Elector:
         namespace: the lease's namespace.
         name: the lease's name.
         identity: who we are; unique among all candidates.
-        changed: told True when leading begins and False as soon as it ends.
+        changed: told when leading begins and as soon as it ends.
         timing: the durations.
         clock: a steady clock in seconds.
     """
@@ -75,7 +82,7 @@ class Elector:
         namespace: str,
         name: str,
         identity: str,
-        changed: Callable[[bool], None],
+        changed: LeadObserver,
         timing: Timing | None = None,
         clock: Callable[[], float] = boottime,
     ) -> None:
@@ -107,16 +114,16 @@ class Elector:
             while True:
                 await self._acquire()
                 _log.info("leading", extra={"lease": self._name, "identity": self._identity})
-                self._changed(True)
+                self._changed(leads=True)
                 await self._renew()
                 self._renewed_at = None
                 _log.warning("lease lost", extra={"lease": self._name, "identity": self._identity})
-                self._changed(False)
+                self._changed(leads=False)
         finally:
             await self._release()
 
     async def _acquire(self) -> None:
-        while not await self._try():
+        while not await self._try():  # noqa: ASYNC110  # another process decides: there is no event to await
             # The jitter keeps candidates from asking in step.
             await asyncio.sleep(self._timing.retry_period * (1 + random.random() * 0.2))  # noqa: S311
 
@@ -145,7 +152,11 @@ class Elector:
         if lease is None:
             self._note(await self._leases.create_lease(self._namespace, self._record(None)))
             return True
-        if self._seen is None or lease["metadata"] != self._seen["metadata"] or lease["spec"] != self._seen["spec"]:
+        if (
+            self._seen is None
+            or lease["metadata"] != self._seen["metadata"]
+            or lease["spec"] != self._seen["spec"]
+        ):
             self._note(lease)
         if not self._ours() and not self._expired():
             return False
@@ -191,7 +202,7 @@ class Elector:
         self._renewed_at = None
         if not held or self._seen is None:
             return
-        self._changed(False)
+        self._changed(leads=False)
         lease = self._record(self._seen)
         lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
         try:
@@ -204,7 +215,7 @@ class Elector:
 class Alone:
     """The elector of a process that was told to be the only one (`--no-leader-elect`)."""
 
-    def __init__(self, changed: Callable[[bool], None]) -> None:
+    def __init__(self, changed: LeadObserver) -> None:
         self._changed = changed
         self.leading = False
 
@@ -215,9 +226,9 @@ class Alone:
     async def run(self) -> None:
         """Lead until cancelled."""
         self.leading = True
-        self._changed(True)
+        self._changed(leads=True)
         try:
             await asyncio.Event().wait()
         finally:
             self.leading = False
-            self._changed(False)
+            self._changed(leads=False)

@@ -73,12 +73,13 @@ async def _run(settings: RunSettings) -> None:
         if kind is not None:
             engine.relisted(kind)
 
-    def changed(leads: bool) -> None:  # noqa: FBT001  # the callback of an elector
+    def changed(*, leads: bool) -> None:
         metrics.leading(leads=leads)
         engine.lead(leads=leads)
 
     connection = Connection(info, observe=metrics.request, listed=relisted)
-    kube = Kube(connection.session, connection.server, lambda: elector.remaining())
+    # The lease is kept by the client that it fences.
+    kube = Kube(connection.session, connection.server, lambda: elector.remaining())  # noqa: PLW0108
     engine = Engine(
         store,
         queue,
@@ -145,7 +146,7 @@ class _Watches:
                     clusterwide=not self._namespaces,
                     namespaces=self._namespaces,
                 )
-            except Exception:
+            except Exception:  # noqa: BLE001  # whatever ended them, without watches the process is blind
                 _log.exception("the watches ended, starting them again")
                 await asyncio.sleep(_KOPF_RESTART * random.uniform(0.5, 1.5))  # noqa: S311
             else:

@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, Final, Protocol
 
 from shop_operator.compare import HASH_ANNOTATION, applied_hash, drift
+from shop_operator.conditions import Observed, status
 from shop_operator.errors import (
     Conflict,
     Exists,
@@ -22,7 +23,7 @@ from shop_operator.errors import (
     Throttled,
     Unreachable,
 )
-from shop_operator.render import render
+from shop_operator.render import LiveScale, render
 from shop_operator.spec import ShopService
 from shop_operator.store import PARENT_KIND, Cached, ChildId, Key, Store
 
@@ -91,18 +92,19 @@ class Reconciler:
         obj = cached.object
         if "deletionTimestamp" in obj["metadata"]:
             return None
+        previous = obj.get("status", {})
         problems: list[OperatorError] = []
+        shop = ShopService.from_object(obj)
         try:
-            shop = ShopService.from_object(obj)
             desired = render(shop, live=self._live_scale(key))
         except InvalidSpec as error:
-            await self._write_status(key, cached, obj, [error])
+            await self._write_status(key, cached, shop, previous, [error])
             return None
         for configuration in desired:
-            problems += await self._attempt(self._ensure(key, cached.uid, configuration))
+            problems += await _attempt(self._ensure(key, cached.uid, configuration))
         for child in self._surplus(key, cached.uid, desired):
-            problems += await self._attempt(self._prune(key, child))
-        await self._write_status(key, cached, obj, problems)
+            problems += await _attempt(self._prune(key, child))
+        await self._write_status(key, cached, shop, previous, problems)
         return _next_look(problems)
 
     async def _ensure(self, key: Key, owner: str, configuration: Mapping[str, Any]) -> None:
@@ -181,9 +183,7 @@ class Reconciler:
             manager=HANDOVER_MANAGER,
         )
 
-    def _surplus(
-        self, key: Key, owner: str, desired: list[dict[str, Any]]
-    ) -> list[tuple[ChildId, Cached]]:
+    def _surplus(self, key: Key, owner: str, desired: list[dict[str, Any]]) -> list[tuple[ChildId, Cached]]:
         """Children that are ours by their controller and not wanted any more."""
         wanted = {ChildId(c["kind"], c["metadata"]["name"]) for c in desired}
         return [
@@ -198,6 +198,36 @@ class Reconciler:
             return
         await self._api.delete(child.kind, key.namespace, child.name, uid=cached.uid)
         self._observer.wrote(child.kind, "delete")
+
+    def _live_scale(self, key: Key) -> LiveScale | None:
+        """How many replicas each Deployment is set to now, by name; None before there is one."""
+        counts = {
+            child.name: cached.object["spec"].get("replicas", 1)
+            for child, cached in self._store.children(key).items()
+            if child.kind == "Deployment"
+        }
+        return LiveScale(counts) if counts else None
+
+    async def _write_status(
+        self,
+        key: Key,
+        cached: Cached,
+        shop: ShopService,
+        previous: Mapping[str, Any],
+        problems: list[OperatorError],
+    ) -> None:
+        """Write what is true now, if that is not what the status says already."""
+        children = {
+            (child.kind, child.name): found.object
+            for child, found in self._store.children(key).items()
+            if found.controller == cached.uid
+        }
+        wanted = status(shop, Observed(children=children, error=_worst(problems)), previous)
+        patch = merge_patch(previous, wanted)
+        if patch:
+            self._store.put(
+                await self._api.patch_status(key.namespace, key.name, uid=cached.uid, patch=patch)
+            )
 
 
 async def _attempt(step: Coroutine[Any, Any, None]) -> list[OperatorError]:
@@ -228,7 +258,9 @@ def _check_owner(child: ChildId, owner: str, live: Mapping[str, Any]) -> None:
     if controller is not None and controller["uid"] == owner:
         if "deletionTimestamp" in metadata:
             held = ", ".join(metadata.get("finalizers", ())) or "its grace period"
-            raise Terminating(f"{child} is being deleted and waits for {held}; it is created again after that.")
+            raise Terminating(
+                f"{child} is being deleted and waits for {held}; it is created again after that."
+            )
         return
     if controller is None:
         whose = "is not managed by a ShopService"
@@ -248,3 +280,22 @@ def _next_look(problems: list[OperatorError]) -> float | None:
         if isinstance(problem, TemporaryError) and not isinstance(problem, Terminating):
             raise problem
     return CONFLICT_RECHECK if any(isinstance(p, Conflict | Terminating) for p in problems) else None
+
+
+def _worst(problems: list[OperatorError]) -> OperatorError | None:
+    """The problem to show: one that only a person can solve before one that solves itself."""
+    return min(problems, key=lambda p: isinstance(p, TemporaryError), default=None)
+
+
+def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON merge patch (RFC 7396) that turns one object into the other; empty when they are equal."""
+    patch: dict[str, Any] = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            inner = merge_patch(before, value)
+            if inner:
+                patch[key] = inner
+        elif key not in old or before != value:
+            patch[key] = value
+    return patch

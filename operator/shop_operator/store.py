@@ -9,7 +9,8 @@ event of the watch that comes in later is ignored. They are compared as numbers,
 (KEP-5504) and etcd has always given.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -130,9 +131,7 @@ class Store:
             return {key} if changed else set()
         return self._put_child(namespace, ChildId(obj["kind"], obj["metadata"]["name"]), obj, cached)
 
-    def _put_child(
-        self, namespace: str, child: ChildId, obj: Mapping[str, Any], cached: Cached
-    ) -> set[Key]:
+    def _put_child(self, namespace: str, child: ChildId, obj: Mapping[str, Any], cached: Cached) -> set[Key]:
         label = obj["metadata"].get("labels", {}).get(NAME_LABEL)
         if label is None:
             return self._drop_child(namespace, child, cached)
@@ -202,7 +201,7 @@ class Store:
                 keys |= self.put(obj)
         return keys
 
-    def sweep(self, kind: str, namespace: str | None, listed: Set[str], version: int) -> set[Key]:
+    def sweep(self, kind: str, namespace: str | None, listed: AbstractSet[str], version: int) -> set[Key]:
         """Forget what a complete LIST of one kind (in one namespace, or in all with None) did not have.
 
         Args:
