@@ -23,4 +23,10 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
 # `web` logs each request, with its trace.
 accesslog = None
-logconfig_dict = telemetry.logging_config("gunicorn", os.environ.get("LOG_LEVEL", "INFO"))
+_level = os.environ.get("LOG_LEVEL", "INFO")
+_logging = telemetry.logging_config("gunicorn", _level)
+# gunicorn's own loggers come with handlers of their own, which are not JSON.
+_own = {"level": _level, "handlers": ["stdout"], "propagate": False}
+logconfig_dict = _logging | {
+    "loggers": _logging["loggers"] | {"gunicorn.error": _own, "gunicorn.access": _own}
+}

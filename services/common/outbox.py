@@ -1,0 +1,312 @@
+"""The outbox: what has to be told to others, written in the transaction that makes it true, and told afterwards.
+
+A record is told at least once: whoever tells it claims it for a while, tells it, and removes it. A teller that dies
+leaves a claim that lapses. Records are spread over a few partitions, because one takes 1000 writes a second (AWS limit).
+"""
+
+import threading
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+from botocore.exceptions import ClientError
+
+from services.common import clock, dynamo, ids, telemetry
+from services.common.clock import Clock
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+log = telemetry.logger(__name__)
+PARTITIONS = 4
+CLAIM_LASTS = timedelta(seconds=30)
+BATCH = 50
+LONGEST_POSTPONEMENT = 64
+STUCK_AFTER = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMessage:
+    """One thing to tell.
+
+    Args:
+        kind: who is told; names the teller.
+        payload: what, as JSON.
+    """
+
+    kind: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRecord:
+    """What one transaction leaves to be told, in this order.
+
+    Args:
+        messages: what to tell.
+        traceparent: the trace that it belongs to.
+        id: sorts by the time it was made.
+        attempts: how often it was claimed before.
+    """
+
+    messages: tuple[OutboxMessage, ...]
+    traceparent: str = field(default_factory=lambda: str(telemetry.current_trace()))
+    id: str = field(default_factory=ids.uuid7)
+    attempts: int = 0
+
+
+class Outbox(Protocol):
+    """Where records wait."""
+
+    def pending(self, limit: int) -> list[OutboxRecord]:
+        """Up to `limit` records that nobody has claimed, about oldest first."""
+
+    def claim(self, record: OutboxRecord) -> bool:
+        """Takes a record for 30 seconds; false when another was faster."""
+
+    def postpone(self, record: OutboxRecord, pause: timedelta) -> None:
+        """Gives a claimed record back, not to be tried before `pause` has passed."""
+
+    def done(self, record: OutboxRecord) -> None:
+        """Removes a record that was told."""
+
+    def ping(self) -> None:
+        """Returns when the outbox can be read, raises otherwise."""
+
+
+class DynamoOutbox:
+    """The outbox in a service's own table.
+
+    Args:
+        client: a DynamoDB client.
+        table: the table's name.
+        now: the time.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str, now: Clock = clock.now) -> None:
+        self._client = client
+        self._table = table
+        self._now = now
+
+    def addition(self, record: OutboxRecord) -> "TransactWriteItemTypeDef":
+        """The part of a transaction that adds the record."""
+        messages = [[message.kind, message.payload] for message in record.messages]
+        item = {
+            **_key(record.id),
+            "messages": orjson.dumps(messages).decode(),
+            "traceparent": record.traceparent,
+            "attempts": record.attempts,
+            "claimed_until": "",
+        }
+        return {"Put": {"TableName": self._table, "Item": dynamo.pack(item)}}
+
+    def pending(self, limit: int) -> list[OutboxRecord]:
+        """As `Outbox.pending`."""
+        share = -(-limit // PARTITIONS)
+        found = [record for partition in range(PARTITIONS) for record in self._pending_in(partition, share)]
+        return sorted(found, key=lambda record: record.id)[:limit]
+
+    def claim(self, record: OutboxRecord) -> bool:
+        """As `Outbox.claim`."""
+        now = self._now()
+        return self._update(
+            record,
+            UpdateExpression="SET claimed_until = :until ADD attempts :one",
+            ConditionExpression="attribute_exists(pk) AND claimed_until < :now",
+            ExpressionAttributeValues=dynamo.pack(
+                {":until": clock.rfc3339(now + CLAIM_LASTS), ":now": clock.rfc3339(now), ":one": 1}
+            ),
+        )
+
+    def postpone(self, record: OutboxRecord, pause: timedelta) -> None:
+        """As `Outbox.postpone`."""
+        self._update(
+            record,
+            UpdateExpression="SET claimed_until = :until",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues=dynamo.pack({":until": clock.rfc3339(self._now() + pause)}),
+        )
+
+    def done(self, record: OutboxRecord) -> None:
+        """As `Outbox.done`."""
+        self._client.delete_item(TableName=self._table, Key=dynamo.pack(_key(record.id)))
+
+    def ping(self) -> None:
+        """As `Outbox.ping`."""
+        self._client.get_item(TableName=self._table, Key=dynamo.pack({"pk": "PING", "sk": "PING"}))
+
+    def _pending_in(self, partition: int, limit: int) -> list[OutboxRecord]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            FilterExpression="claimed_until < :now",
+            ExpressionAttributeValues=dynamo.pack(
+                {":pk": _partition(partition), ":now": clock.rfc3339(self._now())}
+            ),
+            ConsistentRead=True,
+            PaginationConfig={"PageSize": BATCH, "MaxItems": limit},
+        )
+        return [_record(dynamo.unpack(item)) for page in pages for item in page["Items"]]
+
+    def _update(self, record: OutboxRecord, **update: Any) -> bool:
+        try:
+            self._client.update_item(TableName=self._table, Key=dynamo.pack(_key(record.id)), **update)
+        except ClientError as error:
+            if dynamo.is_refused(error):
+                return False
+            raise
+        return True
+
+
+class MemoryOutbox:
+    """The outbox in memory, for tests."""
+
+    def __init__(self, now: Clock = clock.now) -> None:
+        self._now = now
+        self.records: dict[str, OutboxRecord] = {}
+        self._claimed_until: dict[str, str] = {}
+
+    def add(self, record: OutboxRecord) -> None:
+        """Adds a record."""
+        self.records[record.id] = record
+
+    def pending(self, limit: int) -> list[OutboxRecord]:
+        """As `Outbox.pending`."""
+        free = [self.records[name] for name in sorted(self.records) if self._is_free(name)]
+        return free[:limit]
+
+    def claim(self, record: OutboxRecord) -> bool:
+        """As `Outbox.claim`."""
+        if record.id not in self.records or not self._is_free(record.id):
+            return False
+        known = self.records[record.id]
+        self.records[record.id] = OutboxRecord(
+            known.messages, known.traceparent, known.id, known.attempts + 1
+        )
+        self._claimed_until[record.id] = clock.rfc3339(self._now() + CLAIM_LASTS)
+        return True
+
+    def postpone(self, record: OutboxRecord, pause: timedelta) -> None:
+        """As `Outbox.postpone`."""
+        self._claimed_until[record.id] = clock.rfc3339(self._now() + pause)
+
+    def done(self, record: OutboxRecord) -> None:
+        """As `Outbox.done`."""
+        self.records.pop(record.id, None)
+
+    def ping(self) -> None:
+        """As `Outbox.ping`."""
+
+    def _is_free(self, name: str) -> bool:
+        return self._claimed_until.get(name, "") < clock.rfc3339(self._now())
+
+
+Teller = Callable[[Mapping[str, Any]], object]
+
+
+class Relay:
+    """Tells what is in an outbox; several at once share the work.
+
+    Args:
+        outbox: where records wait.
+        tellers: what is done with each kind of message. A teller may be called again with the same message.
+        threads: how many records are told at once.
+        shortest: seconds between two looks at an outbox that was just found empty.
+        longest: the same once it has been empty for a while; also how late a record is told at most.
+    """
+
+    name = "relay"
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        tellers: Mapping[str, Teller],
+        *,
+        threads: int = 8,
+        shortest: float = 0.05,
+        longest: float = 0.5,
+    ) -> None:
+        self._outbox = outbox
+        self._tellers = dict(tellers)
+        self._threads = threads
+        self._shortest = shortest
+        self._longest = longest
+        self._turned = time.monotonic()
+
+    def run(self, stop: threading.Event) -> None:
+        """As `worker.Worker.run`."""
+        pause = self._shortest
+        with ThreadPoolExecutor(self._threads, thread_name_prefix=self.name) as pool:
+            while not stop.is_set():
+                self._turned = time.monotonic()
+                records = self._look()
+                if records:
+                    pause = self._shortest
+                    list(pool.map(lambda record: None if stop.is_set() else self.relay(record), records))
+                else:
+                    stop.wait(pause)
+                    pause = min(pause * 2, self._longest)
+
+    def alive(self) -> bool:
+        """As `worker.Worker.alive`."""
+        return time.monotonic() - self._turned < STUCK_AFTER
+
+    def ready(self) -> None:
+        """As `worker.Worker.ready`."""
+        self._outbox.ping()
+
+    def relay(self, record: OutboxRecord) -> bool:
+        """Tells one record, if nobody else does; answers whether it was told."""
+        with telemetry.traced(record.traceparent, record_id=record.id):
+            try:
+                if not self._outbox.claim(record):
+                    return False
+                self._tell(record.messages)
+                self._outbox.done(record)
+            except Exception:
+                log.exception("outbox_record_failed", attempts=record.attempts)
+                self._postpone(record)
+                return False
+        return True
+
+    def _tell(self, messages: Sequence[OutboxMessage]) -> None:
+        for message in messages:
+            try:
+                self._tellers[message.kind](message.payload)
+            except Exception:
+                telemetry.OUTBOX_RELAYED.labels(message.kind, "failed").inc()
+                raise
+            telemetry.OUTBOX_RELAYED.labels(message.kind, "done").inc()
+
+    def _look(self) -> list[OutboxRecord]:
+        try:
+            return self._outbox.pending(BATCH)
+        except Exception as error:  # noqa: BLE001 - the table being away must not end the relay
+            log.warning("outbox_unreachable", error=str(error))
+            return []
+
+    def _postpone(self, record: OutboxRecord) -> None:
+        pause = timedelta(seconds=min(2 ** min(record.attempts, 10), LONGEST_POSTPONEMENT))
+        try:
+            self._outbox.postpone(record, pause)
+        except Exception as error:  # noqa: BLE001 - then the claim lapses by itself
+            log.warning("outbox_record_not_postponed", error=str(error))
+
+
+def _key(record_id: str) -> dict[str, str]:
+    return {"pk": _partition(zlib.crc32(record_id.encode()) % PARTITIONS), "sk": record_id}
+
+
+def _partition(number: int) -> str:
+    return f"OUTBOX#{number}"
+
+
+def _record(item: Mapping[str, Any]) -> OutboxRecord:
+    messages = tuple(OutboxMessage(kind, payload) for kind, payload in orjson.loads(item["messages"]))
+    return OutboxRecord(messages, item["traceparent"], item["sk"], item["attempts"])
