@@ -55,6 +55,11 @@ class Process:
         return None if self._popen is None else self._popen.poll()
 
     @property
+    def pid(self) -> int | None:
+        """Its process id, which is its group's too; None before it was started."""
+        return None if self._popen is None else self._popen.pid
+
+    @property
     def tail(self) -> str:
         """The last lines that it printed."""
         return "\n".join(self._tail)

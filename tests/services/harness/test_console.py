@@ -1,0 +1,33 @@
+import io
+import json
+
+from shopprocs.console import Console
+
+
+def shown(*lines: tuple[str, str], colour: bool = False) -> str:
+    stream = io.StringIO()
+    console = Console(stream, colour=colour)
+    for name, text in lines:
+        console.line(name, text)
+    return stream.getvalue()
+
+
+def test_given_a_json_line_when_shown_then_it_reads_as_a_sentence() -> None:
+    record = {
+        "event": "task handled",
+        "level": "info",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "order_id": "o-1",
+    }
+    assert shown(("order-consumer", json.dumps(record))) == "order-consumer    task handled order_id=o-1\n"
+
+
+def test_given_any_other_line_when_shown_then_it_stays_as_it_is() -> None:
+    assert shown(("edge", "Traceback: {")) == "edge              Traceback: {\n"
+    assert shown(("edge", '{"no": "event"}')) == 'edge              {"no": "event"}\n'
+
+
+def test_given_two_processes_when_shown_in_colour_then_each_has_its_own() -> None:
+    first, second, third = shown(("a", "x"), ("b", "x"), ("a", "x"), colour=True).splitlines()
+    assert first == third
+    assert first.split("m", 1)[0] != second.split("m", 1)[0]
