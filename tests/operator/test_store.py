@@ -1,0 +1,157 @@
+"""What the informer's store believes, in whatever order the news arrives."""
+
+from typing import Any
+
+import pytest
+
+from shop_operator.store import ChildId, Key, Store
+
+KEY = Key("ns", "web")
+DEPLOYMENT = ChildId("Deployment", "web")
+
+
+def shop(version: int, uid: str = "s1", **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "shopservice.dev/v1alpha1",
+        "kind": "ShopService",
+        "metadata": {"namespace": "ns", "name": "web", "uid": uid, "resourceVersion": str(version)},
+        "spec": spec,
+    }
+
+
+def child(version: int, uid: str = "d1", label: str | None = "web", **more: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "namespace": "ns",
+            "name": "web",
+            "uid": uid,
+            "resourceVersion": str(version),
+            "labels": {} if label is None else {"shopservice.dev/name": label},
+            "ownerReferences": [{"kind": "ShopService", "name": "web", "uid": "s1", "controller": True}],
+        },
+        **more,
+    }
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+def test_a_new_object_is_news_and_the_same_again_is_not(store: Store) -> None:
+    assert store.put(shop(1)) == {KEY}
+    assert store.put(shop(1)) == set()
+    assert store.put(child(2)) == {KEY}
+    assert store.children(KEY)[DEPLOYMENT].controller == "s1"
+
+
+def test_an_event_that_moves_only_the_version_is_no_news_but_is_remembered(store: Store) -> None:
+    store.put(child(2))
+
+    assert store.put(child(5)) == set()
+    assert store.put(child(4, spec={"old": True})) == set()
+    assert store.children(KEY)[DEPLOYMENT].version == 5
+
+
+def test_an_older_event_never_overwrites_the_answer_of_an_own_write(store: Store) -> None:
+    store.put(child(9, spec={"new": True}))
+
+    assert store.put(child(8, spec={"new": False})) == set()
+    assert store.children(KEY)[DEPLOYMENT].object["spec"] == {"new": True}
+
+
+def test_managed_fields_are_not_kept(store: Store) -> None:
+    obj = child(1)
+    obj["metadata"]["managedFields"] = [{"manager": "x", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]
+    store.put(obj)
+
+    assert b"managedFields" not in store.children(KEY)[DEPLOYMENT].body
+
+
+@pytest.mark.parametrize(
+    ("owners", "sole"),
+    [
+        ([("shop-operator", "Apply")], True),
+        ([("shop-operator", "Apply"), ("kube-controller-manager", "Update")], False),
+        ([("kube-controller-manager", "Update")], False),
+        ([], False),
+    ],
+)
+def test_who_owns_replicas_is_known(store: Store, owners: list[tuple[str, str]], sole: bool) -> None:  # noqa: FBT001
+    obj = child(1)
+    obj["metadata"]["managedFields"] = [
+        {"manager": manager, "operation": operation, "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+        for manager, operation in owners
+    ]
+    store.put(obj)
+
+    assert store.children(KEY)[DEPLOYMENT].owns_replicas is sole
+
+
+def test_a_deleted_object_is_gone_unless_its_successor_is_known_already(store: Store) -> None:
+    store.put(child(1))
+    assert store.remove(child(2)) == {KEY}
+    assert store.children(KEY) == {}
+
+    store.put(child(5, uid="d2"))
+    assert store.remove(child(4, uid="d1")) == set()
+    assert store.children(KEY)[DEPLOYMENT].uid == "d2"
+
+
+def test_the_last_event_of_a_predecessor_does_not_replace_its_successor(store: Store) -> None:
+    store.put(shop(9, uid="s2"))
+
+    assert store.put(shop(8, uid="s1")) == set()
+    found = store.shop(KEY)
+    assert found is not None
+    assert found.uid == "s2"
+
+
+def test_a_child_whose_label_is_edited_concerns_both_names(store: Store) -> None:
+    store.put(child(1))
+
+    assert store.put(child(2, label="other")) == {KEY, Key("ns", "other")}
+    assert store.children(KEY) == {}
+    assert store.put(child(3, label=None)) == {Key("ns", "other")}
+    assert store.children(Key("ns", "other")) == {}
+
+
+def test_a_sweep_forgets_what_the_list_did_not_have(store: Store) -> None:
+    store.put(shop(1))
+    store.put(child(2))
+
+    assert store.sweep("Deployment", None, set(), 10) == {KEY}
+    assert store.children(KEY) == {}
+    assert store.sweep("ShopService", None, {"s1"}, 10) == set()
+    assert store.sweep("ShopService", None, set(), 10) == {KEY}
+    assert len(store) == 0
+
+
+def test_a_sweep_keeps_what_came_after_the_list_and_what_is_in_another_namespace(store: Store) -> None:
+    store.put(child(11))
+    assert store.sweep("Deployment", None, set(), 10) == set()
+    assert store.sweep("Deployment", "elsewhere", set(), 20) == set()
+    assert store.children(KEY)
+
+
+def test_a_page_read_before_a_deletion_does_not_bring_the_object_back(store: Store) -> None:
+    store.put(child(1))
+    store.listing()
+    store.remove(child(7))
+
+    assert store.merge([child(1)]) == set()
+
+    store.listed()
+    assert store.merge([child(8, uid="d2")]) == {KEY}
+
+
+def test_discard_forgets_only_the_object_that_was_meant(store: Store) -> None:
+    store.put(child(3, uid="d2"))
+
+    store.discard(KEY, DEPLOYMENT, "d1")
+    assert store.children(KEY)
+
+    store.discard(KEY, DEPLOYMENT, "d2")
+    assert not store.children(KEY)
