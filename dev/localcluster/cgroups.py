@@ -1,0 +1,73 @@
+"""The cgroups below which a node's pods live, for cgroup v1 (also hybrid) and v2."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+
+
+def create(name: str) -> None:
+    """Make the node's own root group in every hierarchy, with what the pods below it need."""
+    if (ROOT / "cgroup.controllers").exists():
+        available = (ROOT / "cgroup.controllers").read_text().split()
+        enable = " ".join(f"+{each}" for each in available)
+        (ROOT / "cgroup.subtree_control").write_text(enable)
+        (ROOT / name).mkdir(exist_ok=True)
+        (ROOT / name / "cgroup.subtree_control").write_text(enable)
+        return
+    for hierarchy in _hierarchies():
+        with contextlib.suppress(OSError):
+            (hierarchy / name).mkdir(exist_ok=True)
+        # A cpuset begins empty, and nothing can run in an empty one.
+        for file in ("cpuset.cpus", "cpuset.mems"):
+            if (hierarchy / file).exists():
+                (hierarchy / name / file).write_text((hierarchy / file).read_text())
+
+
+def kill(name: str) -> None:
+    """End every process of the node's pods."""
+    for hierarchy in _hierarchies():
+        for procs in (hierarchy / name).rglob("cgroup.procs"):
+            with contextlib.suppress(OSError):
+                for pid in procs.read_text().split():
+                    kill_process(int(pid))
+
+
+def kill_process(pid: int) -> None:
+    """End one process at once."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def remove(name: str, seconds: float = 10.0) -> None:
+    """Remove the groups, innermost first; one that still holds a dying process is tried again until the time is over."""
+    end = time.monotonic() + seconds
+    while not all([_removed(group) for group in _groups(name)]) and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+def _groups(name: str) -> Iterator[Path]:
+    for hierarchy in _hierarchies():
+        for folder, _, _ in os.walk(hierarchy / name, topdown=False):
+            yield Path(folder)
+
+
+def _removed(group: Path) -> bool:
+    try:
+        group.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _hierarchies() -> Iterator[Path]:
+    if (ROOT / "cgroup.controllers").exists():
+        yield ROOT
+    else:
+        yield from (each for each in ROOT.iterdir() if each.is_dir() and not each.is_symlink())
