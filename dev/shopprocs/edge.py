@@ -4,18 +4,19 @@ So a path that no ShopService declares answers 404 here too, and a method that i
 """
 
 import shutil
-import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
 
 from shopprocs.process import Process, ProcessError, Sink
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN = 20.0
+NOT_FOUND = 404
 
 
 class Edge:
@@ -51,17 +52,22 @@ class Edge:
         )
 
     def start(self) -> None:
-        """Start it and wait until it takes connections.
+        """Start it and wait until it knows its routes, whether or not a service answers yet.
 
         Raises:
             ProcessError: when it does not.
         """
         self.process.start()
-        self.process.wait_until(self._listens, READY_WITHIN)
+        self.process.wait_until(self._routes, READY_WITHIN)
 
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+    def _routes(self) -> bool:
+        try:
+            return (
+                httpx.get(self.url + declared_routes("product")[0]["path"], timeout=2).status_code
+                != NOT_FOUND
+            )
+        except httpx.TransportError:
+            return False
 
 
 def configuration(services: Mapping[str, int]) -> dict[str, Any]:
