@@ -1,0 +1,263 @@
+"""What goes over the wire, and what every answer means; the API server here is scripted, in integration it is real."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from shop_operator.errors import (
+    ApiUnavailable,
+    Exists,
+    Forbidden,
+    NotInstalled,
+    NotLeader,
+    OperatorError,
+    Refused,
+    Stale,
+    Throttled,
+    Unreachable,
+)
+from shop_operator.kube import Kube, collection
+
+ACCOUNT = {
+    "apiVersion": "v1",
+    "kind": "ServiceAccount",
+    "metadata": {"name": "web", "namespace": "shop", "labels": {"a": "b"}},
+}
+
+
+@dataclass
+class Scripted:
+    """An API server that records requests and answers from a list."""
+
+    answers: list[web.Response] = field(default_factory=list)
+    requests: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
+    content_types: list[str] = field(default_factory=list)
+
+    def say(self, status: int, body: Any, **headers: str) -> None:
+        raw = body.encode() if isinstance(body, str) else orjson.dumps(body)
+        self.answers.append(
+            web.Response(status=status, body=raw, headers={k.replace("_", "-"): v for k, v in headers.items()})
+        )
+
+    async def handle(self, request: web.Request) -> web.Response:
+        raw = await request.read()
+        self.requests.append(
+            (request.method, request.path, dict(request.query), orjson.loads(raw) if raw else None)
+        )
+        self.content_types.append(request.content_type)
+        return self.answers.pop(0)
+
+
+@pytest.fixture
+def api() -> Scripted:
+    return Scripted()
+
+
+@pytest.fixture
+async def url(api: Scripted) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", api.handle)
+    async with TestServer(app) as server:
+        yield str(server.make_url("")).rstrip("/")
+
+
+@pytest.fixture
+async def kube(url: str) -> AsyncIterator[Kube]:
+    async with aiohttp.ClientSession() as session:
+        yield Kube(session, url, lambda: 10.0)
+
+
+def failure(code: int, message: str, **details: Any) -> dict[str, Any]:
+    return {"kind": "Status", "status": "Failure", "code": code, "message": message, "details": details}
+
+
+async def test_a_new_child_is_applied_on_the_condition_that_there_is_none(api: Scripted, kube: Kube) -> None:
+    api.say(201, {"applied": True})
+
+    assert await kube.apply(ACCOUNT, uid=None) == {"applied": True}
+
+    ((method, path, query, body),) = api.requests
+    assert (method, path) == ("PATCH", "/api/v1/namespaces/shop/serviceaccounts/web")
+    assert query == {"fieldManager": "shop-operator", "force": "true"}
+    assert api.content_types == ["application/apply-patch+yaml"]
+    assert body["metadata"] == {"name": "web", "namespace": "shop", "labels": {"a": "b"}, "resourceVersion": "1"}
+
+
+async def test_a_known_child_is_applied_on_the_condition_that_it_is_still_the_same(
+    api: Scripted, kube: Kube
+) -> None:
+    api.say(200, {})
+
+    await kube.apply(ACCOUNT, uid="u1", manager="other")
+
+    ((_, _, query, body),) = api.requests
+    assert query["fieldManager"] == "other"
+    assert body["metadata"]["uid"] == "u1"
+    assert "resourceVersion" not in body["metadata"]
+
+
+async def test_a_name_that_is_taken_is_told_from_an_object_that_moved(api: Scripted, kube: Kube) -> None:
+    api.say(409, failure(409, "the object has been modified"))
+    with pytest.raises(Exists):
+        await kube.apply(ACCOUNT, uid=None)
+
+    api.say(409, failure(409, "uid mismatch"))
+    with pytest.raises(Stale):
+        await kube.apply(ACCOUNT, uid="u1")
+
+    immutable = failure(422, "field is immutable", causes=[{"field": "metadata.uid"}])
+    api.say(422, immutable)
+    with pytest.raises(Stale):
+        await kube.apply(ACCOUNT, uid="u1")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "words"),
+    [
+        (400, failure(400, "bad quantity."), Refused, "apply ServiceAccount web: bad quantity. Change the"),
+        (422, failure(422, "x is invalid"), Refused, "x is invalid"),
+        (
+            500,
+            failure(500, "failed to create typed patch object (/b): .nope: field not declared in schema"),
+            Refused,
+            "field not declared in schema",
+        ),
+        (500, failure(500, "etcdserver: leader changed"), ApiUnavailable, "answered 500"),
+        (503, "upstream gone", ApiUnavailable, "upstream gone"),
+        (401, failure(401, "Unauthorized"), Forbidden, "RBAC"),
+        (403, failure(403, "exceeded quota"), Forbidden, "exceeded quota"),
+        (404, "404 page not found\n", NotInstalled, "install its CRD"),
+        (404, failure(404, 'namespaces "shop" not found', kind="namespaces"), Stale, "namespaces"),
+    ],
+)
+async def test_every_refusal_has_its_error_and_the_servers_own_words(
+    api: Scripted, kube: Kube, status: int, body: Any, error: type[OperatorError], words: str
+) -> None:
+    api.say(status, body)
+
+    with pytest.raises(error) as caught:
+        await kube.apply(ACCOUNT, uid="u1")
+
+    assert type(caught.value) is error
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), (None, None), ("soon", None)])
+async def test_a_busy_server_says_how_long_to_wait(
+    api: Scripted, kube: Kube, header: str | None, seconds: float | None
+) -> None:
+    api.say(429, failure(429, "busy"), **({"Retry_After": header} if header else {}))
+
+    with pytest.raises(Throttled) as caught:
+        await kube.apply(ACCOUNT, uid="u1")
+
+    assert caught.value.retry_after == seconds
+
+
+async def test_a_server_that_does_not_answer_is_a_temporary_matter(unused_tcp_port: int) -> None:
+    async with aiohttp.ClientSession() as session:
+        kube = Kube(session, f"http://127.0.0.1:{unused_tcp_port}", lambda: 10.0)
+
+        with pytest.raises(Unreachable, match="did not answer"):
+            await kube.apply(ACCOUNT, uid=None)
+
+
+async def test_without_the_lease_nothing_is_written_and_reading_goes_on(api: Scripted, url: str) -> None:
+    async with aiohttp.ClientSession() as session:
+        kube = Kube(session, url, lambda: 0.0)
+
+        with pytest.raises(NotLeader):
+            await kube.apply(ACCOUNT, uid=None)
+        with pytest.raises(NotLeader):
+            await kube.delete("Service", "shop", "web", uid="u1")
+        with pytest.raises(NotLeader):
+            await kube.patch_status("shop", "web", uid="u1", patch={})
+        assert api.requests == []
+
+        api.say(200, {"kind": "Service"})
+        assert await kube.get("Service", "shop", "web") == {"kind": "Service"}
+
+
+async def test_a_delete_names_the_object_by_uid_and_its_absence_is_success(api: Scripted, kube: Kube) -> None:
+    api.say(404, failure(404, "not found", kind="deployments"))
+
+    await kube.delete("Deployment", "shop", "web", uid="u1")
+
+    ((method, path, _, body),) = api.requests
+    assert (method, path) == ("DELETE", "/apis/apps/v1/namespaces/shop/deployments/web")
+    assert body == {"preconditions": {"uid": "u1"}, "propagationPolicy": "Background"}
+
+
+async def test_the_status_is_patched_on_exactly_that_shopservice(api: Scripted, kube: Kube) -> None:
+    api.say(200, {"kind": "ShopService"})
+
+    await kube.patch_status("shop", "web", uid="u1", patch={"ready": "1/1"})
+
+    ((method, path, query, body),) = api.requests
+    assert method == "PATCH"
+    assert path == "/apis/shopservice.dev/v1alpha1/namespaces/shop/shopservices/web/status"
+    assert query == {"fieldManager": "shop-operator"}
+    assert api.content_types == ["application/merge-patch+json"]
+    assert body == {"metadata": {"uid": "u1"}, "status": {"ready": "1/1"}}
+
+
+async def test_a_list_is_read_page_by_page_with_our_label(api: Scripted, kube: Kube) -> None:
+    api.say(200, {"metadata": {"resourceVersion": "9", "continue": "more"}, "items": [{"metadata": {"name": "a"}}]})
+    api.say(200, {"metadata": {"resourceVersion": "9"}, "items": None})
+
+    pages = [page async for page in kube.pages("HorizontalPodAutoscaler", "shop")]
+
+    assert [len(page.items) for page in pages] == [1, 0]
+    assert pages[0].items[0]["kind"] == "HorizontalPodAutoscaler"
+    assert pages[0].items[0]["apiVersion"] == "autoscaling/v2"
+    assert pages[0].version == 9
+    assert api.requests[0][1] == "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers"
+    assert api.requests[0][2] == {"limit": "500", "labelSelector": "shopservice.dev/name"}
+    assert api.requests[1][2]["continue"] == "more"
+
+
+async def test_shopservices_are_listed_without_a_label_and_in_all_namespaces(api: Scripted, kube: Kube) -> None:
+    api.say(200, {"metadata": {"resourceVersion": "9"}, "items": []})
+
+    [_ async for _ in kube.pages("ShopService", None)]
+
+    assert api.requests[0][1] == "/apis/shopservice.dev/v1alpha1/shopservices"
+    assert "labelSelector" not in api.requests[0][2]
+
+
+async def test_leases_are_read_created_and_renewed(api: Scripted, kube: Kube) -> None:
+    lease = {"metadata": {"name": "shop-operator", "namespace": "ops"}}
+    api.say(404, failure(404, "not found", kind="leases"))
+    api.say(201, lease)
+    api.say(200, lease)
+
+    assert await kube.get_lease("ops", "shop-operator") is None
+    await kube.create_lease("ops", lease)
+    await kube.update_lease("ops", lease)
+
+    base = "/apis/coordination.k8s.io/v1/namespaces/ops/leases"
+    assert [(m, p) for m, p, _, _ in api.requests] == [
+        ("GET", f"{base}/shop-operator"),
+        ("POST", base),
+        ("PUT", f"{base}/shop-operator"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/apis/apps/v1/deployments", "Deployment"),
+        ("/api/v1/namespaces/a/services", "Service"),
+        ("/apis/shopservice.dev/v1alpha1/shopservices", "ShopService"),
+        ("/apis/apps/v1", None),
+        ("/api/v1/namespaces", None),
+    ],
+)
+def test_the_path_of_a_collection_tells_its_kind(path: str, kind: str | None) -> None:
+    assert collection(path) == kind
