@@ -1,0 +1,175 @@
+"""`dev/aws` as a person runs it, against the emulator."""
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+from shopprocs import stacks
+from shopprocs.emulator import Emulator
+
+pytestmark = pytest.mark.emulator
+
+ROOT = Path(__file__).resolve().parents[3]
+Aws = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"t{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def aws(emulator: Emulator, prefix: str, tmp_path: Path) -> Aws:
+    def run(*arguments: str, env: Mapping[str, str] = emulator.env) -> "subprocess.CompletedProcess[str]":
+        # An empty home: no profile and no credentials of whoever runs the tests.
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **env}
+        command = [
+            sys.executable,
+            str(ROOT / "dev" / "aws"),
+            arguments[0],
+            "--prefix",
+            prefix,
+            *arguments[1:],
+        ]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def complaint(done: "subprocess.CompletedProcess[str]") -> str:
+    """The one line on standard error of a command that failed."""
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("dev/aws: ")]
+    assert "Traceback" not in done.stderr
+    return line
+
+
+def states(aws: Aws) -> list[str]:
+    return [line.split()[1] for line in aws("status").stdout.splitlines()]
+
+
+def test_given_nothing_when_deployed_then_every_stack_is_there_and_a_second_time_changes_nothing(
+    aws: Aws,
+) -> None:
+    first = aws("deploy")
+    assert first.returncode == 0, first.stderr
+    assert states(aws) == ["CREATE_COMPLETE"] * len(stacks.STACKS)
+
+    second = aws("deploy")
+    assert second.returncode == 0, second.stderr
+    assert second.stderr.count("unchanged") == len(stacks.STACKS)
+
+
+def test_given_the_stacks_when_deleted_then_nothing_is_left_and_a_second_time_is_no_error(aws: Aws) -> None:
+    assert aws("deploy").returncode == 0
+    assert aws("delete").returncode == 0
+    assert states(aws) == ["absent"] * len(stacks.STACKS)
+    assert aws("delete").returncode == 0
+
+
+def test_given_half_of_the_stacks_when_deployed_then_it_goes_on_from_there(aws: Aws) -> None:
+    assert aws("deploy").returncode == 0
+    assert aws("delete", "saga", "payment").returncode == 0
+    done = aws("deploy")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("unchanged") == len(stacks.STACKS) - 2
+
+
+def test_given_the_stacks_when_asked_for_values_then_each_service_gets_its_environment(
+    aws: Aws, prefix: str, emulator: Emulator
+) -> None:
+    assert aws("deploy").returncode == 0
+    values = yaml.safe_load(aws("values").stdout)
+    assert set(values) == set(stacks.SERVICES)
+    order = values["order"]["env"]
+    assert order["TABLE"] == f"{prefix}-orders"
+    assert order["EVENTS_QUEUE_URL"] == f"{emulator.endpoint}/000000000000/{prefix}-order-events"
+    assert order["STATE_MACHINE_ARN"].endswith(f":stateMachine:{prefix}-order-saga")
+    for service in stacks.SERVICES:
+        env = values[service]["env"]
+        assert env["TASKS_QUEUE_URL"].endswith(f"/{prefix}-{service}-tasks")
+        assert env["EVENTS_TOPIC_ARN"].endswith(f":{prefix}-events")
+        assert env["AWS_REGION"] == "us-east-1"
+        assert env["AWS_ENDPOINT_URL"] == emulator.endpoint
+        assert all(isinstance(value, str) for value in env.values())
+
+
+def test_given_no_stacks_when_asked_for_values_then_the_error_says_what_to_run(aws: Aws, prefix: str) -> None:
+    assert f"run `dev/aws deploy --prefix {prefix}`" in complaint(aws("values"))
+
+
+def test_given_no_region_when_deployed_then_the_error_says_what_to_set(aws: Aws) -> None:
+    assert "set AWS_REGION" in complaint(aws("deploy", env={}))
+
+
+def test_given_no_credentials_when_deployed_then_the_error_says_what_to_set(aws: Aws) -> None:
+    env = {"AWS_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    assert "set AWS_PROFILE" in complaint(aws("deploy", env=env))
+
+
+def test_given_nobody_at_the_endpoint_when_deployed_then_the_error_says_what_to_check(aws: Aws) -> None:
+    env = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
+    assert "check AWS_REGION, or AWS_ENDPOINT_URL" in complaint(aws("deploy", env=env))
+
+
+def test_given_a_stack_that_failed_to_be_created_when_deployed_then_the_error_says_how_to_go_on(
+    aws: Aws, prefix: str, emulator: Emulator
+) -> None:
+    # The order stack imports what the events stack exports: without that it rolls back.
+    emulator.clients.cloudformation.create_stack(
+        StackName=f"{prefix}-order",
+        TemplateBody=stacks.template("order"),
+        Parameters=[{"ParameterKey": "Prefix", "ParameterValue": prefix}],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    end = time.monotonic() + 10
+    while "ROLLBACK_COMPLETE" not in states(aws):
+        assert time.monotonic() < end
+    said = complaint(aws("deploy"))
+    assert f"{prefix}-order is in ROLLBACK_COMPLETE" in said
+
+    assert f"`dev/aws delete --prefix {prefix} order`" in said
+    assert aws("delete", "order").returncode == 0
+    assert aws("deploy").returncode == 0
+
+
+def test_given_a_stack_that_fails_while_deployed_then_the_error_names_it_and_what_is_done_and_what_is_not(
+    aws: Aws, prefix: str
+) -> None:
+    said = complaint(aws("deploy", "--set", "DeletionProtection=perhaps"))
+    assert f"{prefix}-product" in said or f"{prefix}-order" in said
+    assert "DeletionProtection" in said
+    assert f"deployed: {prefix}-events" in said
+    assert f"{prefix}-saga" in said.split("still to do:")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("deploy", "--set", "Typo=1"), "no stack has a parameter Typo; there are AlarmTopicArn"),
+        (("deploy", "--set", "Prefix"), "must be NAME=VALUE"),
+        (("deploy", "--parameters", "/no/such/file"), "cannot read the parameters in /no/such/file"),
+        (("delete", "ordr"), "no such stack: ordr; there are events, product"),
+        (("status", "--env-file", "/no/such/file"), "cannot read /no/such/file"),
+    ],
+)
+def test_given_a_mistake_on_the_command_line_when_run_then_the_error_says_what_is_right(
+    aws: Aws, arguments: tuple[str, ...], expected: str
+) -> None:
+    assert expected in complaint(aws(*arguments))
+
+
+def test_given_an_env_file_when_run_then_its_endpoint_is_used(
+    aws: Aws, emulator: Emulator, tmp_path: Path
+) -> None:
+    file = tmp_path / "env"
+    file.write_text(f"# written by the cluster\nAWS_ENDPOINT_URL={emulator.endpoint}\n")
+    assert aws("status", "--env-file", str(file), env={}).returncode == 0
