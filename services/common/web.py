@@ -71,7 +71,7 @@ def _kept_schema(model: type[Parameters], *args: Any, **kwargs: Any) -> dict[str
     return super(Parameters, model).model_json_schema(*args, **kwargs)
 
 
-def problems(*statuses: HTTPStatus) -> dict[int, dict[str, Any]]:
+def problems(*statuses: HTTPStatus) -> dict[str | int, type[BaseModel] | dict[Any, Any] | None]:
     """The `responses` of an operation that may fail so, for its OpenAPI document."""
     return {int(status): _problem_response(status.phrase) for status in statuses}
 

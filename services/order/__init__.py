@@ -1,0 +1,1 @@
+"""Accepts orders, tracks them, and has the workflow started that ships or undoes them."""

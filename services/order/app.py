@@ -1,0 +1,51 @@
+"""Builds the order service: what is stored where, and the API on top of it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.common import aws, telemetry
+from services.common.idempotency import DynamoIdempotency, IdempotencyStore
+from services.common.outbox import DynamoOutbox, Outbox
+from services.order.config import Settings
+from services.order.dynamo import DynamoOrders, DynamoProducts
+from services.order.ports import Orders, Products
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Everything that the service stores."""
+
+    orders: Orders
+    products: Products
+    idempotency: IdempotencyStore
+    outbox: Outbox
+
+
+def storage(settings: Settings) -> Storage:
+    """The service's storage in its table."""
+    client = aws.client("dynamodb", settings)
+    idempotency = DynamoIdempotency(client, settings.table)
+    outbox = DynamoOutbox(client, settings.table)
+    return Storage(
+        orders=DynamoOrders(client, settings.table, idempotency, outbox),
+        products=DynamoProducts(client, settings.table),
+        idempotency=idempotency,
+        outbox=outbox,
+    )
+
+
+def create_app() -> "Flask":
+    """The API as a WSGI application, from the environment.
+
+    Raises:
+        SystemExit: when the environment lacks something.
+    """
+    from services.order import api  # noqa: PLC0415 - the consumer and the relay need no web framework
+
+    settings = Settings.load()
+    telemetry.configure(settings.service, settings.log_level)
+    stored = storage(settings)
+    return api.create(stored.orders, stored.products, stored.idempotency, settings.demo_customer)

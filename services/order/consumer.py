@@ -1,0 +1,102 @@
+"""The process that does the workflow's tasks for orders, and follows the facts that concern them.
+
+Run it with `python -m services.order.consumer`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from services.common import aws, clock, telemetry
+from services.common.consumer import Consumer, Handler, SqsQueue, run_consumer
+from services.common.money import Money
+from services.common.tasks import StepFunctionsAnswers, TaskAnswers, answering
+from services.order import app, handlers, messages
+from services.order.config import Settings
+from services.order.handlers import UnknownOrder
+from services.order.ports import Orders, Products
+
+log = telemetry.logger(__name__)
+Message = Mapping[str, Any]
+
+
+def tasks(orders: Orders, answers: TaskAnswers) -> dict[str, Handler]:
+    """What is done with each task of the workflow."""
+
+    def confirm(task: Message) -> dict[str, Any]:
+        confirmed_at = handlers.confirm_order(task["order_id"], orders=orders)
+        return {"confirmed_at": clock.rfc3339(confirmed_at)}
+
+    def complete(task: Message) -> dict[str, Any]:
+        state = handlers.complete_order(
+            task["order_id"],
+            task["tracking_number"],
+            reserved_at=clock.parse(task["reserved_at"]),
+            charged_at=clock.parse(task["charged_at"]),
+            booked_at=clock.parse(task["booked_at"]),
+            orders=orders,
+        )
+        return {"state": state.value}
+
+    def cancel(task: Message) -> dict[str, Any]:
+        refunded = Money.from_dict(task["refunded"]) if "refunded" in task else None
+        state = handlers.undo_order(task["order_id"], task["error"], task["cause"], refunded, orders=orders)
+        return {"state": state.value}
+
+    return {
+        "ConfirmOrder": answering(confirm, answers),
+        "CompleteOrder": answering(complete, answers),
+        "CancelOrder": answering(cancel, answers),
+    }
+
+
+def facts(orders: Orders, products: Products) -> dict[str, Handler]:
+    """What is done with each fact."""
+
+    def upserted(event: Message) -> None:
+        handlers.note_product(messages.product(event), products=products)
+
+    def reserved(event: Message) -> None:
+        handlers.note_reserved(event["data"]["order_id"], clock.parse(event["time"]), orders=orders)
+
+    def charged(event: Message) -> None:
+        handlers.note_paid(event["data"]["order_id"], clock.parse(event["time"]), orders=orders)
+
+    return {
+        "shop.product.upserted.v1": upserted,
+        "shop.stock.reserved.v1": _of_ours(reserved),
+        "shop.payment.charged.v1": _of_ours(charged),
+    }
+
+
+def _of_ours(follow: Callable[[Message], None]) -> Handler:
+    """Passes over facts of orders that are not in this table: nothing about them will ever change that."""
+
+    def handle(event: Message) -> None:
+        try:
+            follow(event)
+        except UnknownOrder:
+            log.warning("fact_of_unknown_order")
+
+    return handle
+
+
+def main() -> None:
+    """Runs the process."""
+    settings = Settings.load()
+    storage = app.storage(settings)
+    sqs = aws.client("sqs", settings)
+    answers = StepFunctionsAnswers(aws.client("stepfunctions", settings))
+    run_consumer(
+        settings,
+        [
+            Consumer(SqsQueue(sqs, url), handled, wait=settings.poll_seconds)
+            for url, handled in (
+                (settings.tasks_queue_url, tasks(storage.orders, answers)),
+                (settings.events_queue_url, facts(storage.orders, storage.products)),
+            )
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,312 @@
+"""What an order is, and what can become of it.
+
+    PENDING → RESERVED → PAID → SHIPPED
+        └─────────┴────────┴──→ REJECTED (nothing was kept) or CANCELLED (everything was undone)
+
+News about an order arrives late, twice and out of order, so its state is not stored and overwritten: it is the furthest
+step of a timeline that only ever gains steps. Two decisions race, the customer's to cancel and the workflow's to
+confirm; each is refused once the other was made, and the store writes an order only if nobody else has since it was
+read.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from services.common import clock
+from services.common.errors import Conflict, TaskFailed, Unprocessable
+from services.common.money import Money
+
+LARGEST_QUANTITY = 99
+
+
+class State(StrEnum):
+    """Where an order is."""
+
+    PENDING = "PENDING"
+    RESERVED = "RESERVED"
+    PAID = "PAID"
+    SHIPPED = "SHIPPED"
+    REJECTED = "REJECTED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def rank(self) -> int:
+        """How far it is; the three ends are equally far."""
+        return _RANKS[self]
+
+    @property
+    def is_end(self) -> bool:
+        """Whether nothing comes after it."""
+        return self.rank == _END
+
+
+_END = 3
+_RANKS = {
+    State.PENDING: 0,
+    State.RESERVED: 1,
+    State.PAID: 2,
+    State.SHIPPED: _END,
+    State.REJECTED: _END,
+    State.CANCELLED: _END,
+}
+
+
+class UnknownProducts(Unprocessable):
+    """The order names products that the shop does not sell."""
+
+    def __init__(self, skus: Iterable[str]) -> None:
+        names = sorted(skus)
+        super().__init__(f"no such product: {', '.join(names)}", extra={"skus": names})
+
+
+class TooMany(Unprocessable):
+    """More of one product than an order may have."""
+
+    def __init__(self, sku: str, quantity: int) -> None:
+        super().__init__(f"{quantity} of {sku}: an order has at most {LARGEST_QUANTITY} of a product")
+
+
+class MixedCurrencies(Unprocessable):
+    """The products are priced in several currencies."""
+
+    def __init__(self, currencies: Iterable[str]) -> None:
+        super().__init__(f"priced in {' and '.join(sorted(currencies))}: order them apart")
+
+
+class TooLateToCancel(Conflict):
+    """The order can no longer be stopped, or ended by itself."""
+
+
+class OrderCancelled(TaskFailed):
+    """The workflow asks to go on with an order that is to be undone."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__("OrderCancelled", cause)
+
+
+class Contradiction(Exception):
+    """The workflow reports two different ends of one order: a defect, for people to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What the order service knows of a product.
+
+    Args:
+        as_of: when the product was so, as RFC 3339 in UTC, and something to order two such times by.
+    """
+
+    sku: str
+    name: str
+    price: Money
+    as_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A product and how many of it."""
+
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An item with the name and the price of one piece that it was ordered at."""
+
+    sku: str
+    name: str
+    quantity: int
+    price: Money
+
+    def to_dict(self) -> dict[str, Any]:
+        """{"sku", "name", "quantity", "price"}."""
+        return {"sku": self.sku, "name": self.name, "quantity": self.quantity, "price": self.price.to_dict()}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an order goes. `country` is an ISO 3166-1 alpha-2 code."""
+
+    name: str
+    line1: str
+    city: str
+    postal_code: str
+    country: str
+
+    def to_dict(self) -> dict[str, str]:
+        """{"name", "line1", "city", "postal_code", "country"}."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """That an order came to a state, when, and why."""
+
+    state: State
+    at: datetime
+    cause: str
+
+    def to_dict(self) -> dict[str, str]:
+        """{"state", "at", "cause"}."""
+        return {"state": self.state.value, "at": clock.rfc3339(self.at), "cause": self.cause}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order. Every change makes a new one.
+
+    Args:
+        id: UUIDv7, so that ids sort by age.
+        timeline: at least one step, in order of state.
+        version: how often it was written; the store's guard against lost updates.
+        confirmed_at: when the workflow passed the point after which the customer cannot cancel.
+        cancel_requested_at: when the customer cancelled.
+        tracking_number: the carrier's, once shipped.
+        refunded: what was given back, once undone.
+    """
+
+    id: str
+    customer_id: str
+    lines: tuple[Line, ...]
+    total: Money
+    address: Address
+    created_at: datetime
+    timeline: tuple[Step, ...]
+    version: int = 0
+    confirmed_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    tracking_number: str | None = None
+    refunded: Money | None = None
+
+    @property
+    def state(self) -> State:
+        """The furthest state it came to."""
+        return self.timeline[-1].state
+
+    def reached(self, step: Step) -> "Order":
+        """The order with a step that it took; itself when the step is known.
+
+        Raises:
+            Contradiction: when it has another end.
+        """
+        if any(known.state is step.state for known in self.timeline):
+            return self
+        if step.state.is_end and self.state.is_end:
+            raise Contradiction(f"order {self.id} is {self.state} and cannot be {step.state}")
+        return replace(self, timeline=tuple(sorted((*self.timeline, step), key=lambda each: each.state.rank)))
+
+    def cancel(self, at: datetime) -> "Order":
+        """The order, to be undone by the workflow; itself when it already is.
+
+        Raises:
+            TooLateToCancel: when it was confirmed, or has ended in another way.
+        """
+        if self.cancel_requested_at is not None or self.state is State.CANCELLED:
+            return self
+        if self.state is State.REJECTED:
+            raise TooLateToCancel("the order was rejected: nothing was charged and nothing is on its way")
+        if self.confirmed_at is not None or self.state is State.SHIPPED:
+            raise TooLateToCancel("the order is being shipped and cannot be cancelled any more")
+        return replace(self, cancel_requested_at=at)
+
+    def confirm(self, at: datetime) -> "Order":
+        """The order, past the point of no return; itself when it already is.
+
+        Raises:
+            OrderCancelled: when the customer was faster, or the order has ended.
+        """
+        if self.state in {State.REJECTED, State.CANCELLED}:
+            raise OrderCancelled(f"the order is {self.state}")
+        if self.confirmed_at is not None:
+            return self
+        if self.cancel_requested_at is not None:
+            raise OrderCancelled("the customer cancelled the order")
+        return replace(self, confirmed_at=at)
+
+    def ship(
+        self, tracking_number: str, *, reserved_at: datetime, charged_at: datetime, booked_at: datetime
+    ) -> "Order":
+        """The order, on its way, with every step that had not been heard of.
+
+        Raises:
+            Contradiction: when it was undone.
+        """
+        shipped = (
+            self.reached(Step(State.RESERVED, reserved_at, RESERVED_BECAUSE))
+            .reached(Step(State.PAID, charged_at, PAID_BECAUSE))
+            .reached(Step(State.SHIPPED, booked_at, f"shipment {tracking_number} booked"))
+        )
+        return self if shipped == self else replace(shipped, tracking_number=tracking_number)
+
+    def undo(self, error: str, cause: str, refunded: Money, at: datetime) -> "Order":
+        """The order, ended with nothing kept: CANCELLED if there was something to undo for the customer, else REJECTED.
+
+        Raises:
+            Contradiction: when it was shipped.
+        """
+        if self.state in {State.REJECTED, State.CANCELLED}:
+            return self
+        was_cancelled = refunded.amount > 0 or error == "OrderCancelled"
+        state = State.CANCELLED if was_cancelled else State.REJECTED
+        reason = f"{error}: {cause}" if cause else error
+        return replace(self.reached(Step(state, at, reason)), refunded=refunded)
+
+
+ACCEPTED_BECAUSE = "order accepted"
+RESERVED_BECAUSE = "stock reserved"
+PAID_BECAUSE = "payment charged"
+
+
+def merged(items: Iterable[Item]) -> tuple[Item, ...]:
+    """The items with each product once, in the order of their first mention.
+
+    Raises:
+        TooMany: when that is more than 99 of one.
+    """
+    quantities: dict[str, int] = {}
+    for item in items:
+        quantities[item.sku] = quantities.get(item.sku, 0) + item.quantity
+    for sku, quantity in quantities.items():
+        if quantity > LARGEST_QUANTITY:
+            raise TooMany(sku, quantity)
+    return tuple(Item(sku, quantity) for sku, quantity in quantities.items())
+
+
+def place(
+    order_id: str,
+    customer_id: str,
+    items: Iterable[Item],
+    products: Mapping[str, Product],
+    address: Address,
+    at: datetime,
+) -> Order:
+    """A new order of `items` (each product once, at least one) at the prices of `products` (by SKU).
+
+    Raises:
+        UnknownProducts: when a product is missing from `products`.
+        MixedCurrencies: when their prices cannot be added.
+    """
+    ordered = tuple(items)
+    unknown = {item.sku for item in ordered} - products.keys()
+    if unknown:
+        raise UnknownProducts(unknown)
+    lines = tuple(
+        Line(item.sku, products[item.sku].name, item.quantity, products[item.sku].price) for item in ordered
+    )
+    currencies = {line.price.currency for line in lines}
+    if len(currencies) > 1:
+        raise MixedCurrencies(currencies)
+    total = Money(sum(line.price.amount * line.quantity for line in lines), currencies.pop())
+    return Order(
+        id=order_id,
+        customer_id=customer_id,
+        lines=lines,
+        total=total,
+        address=address,
+        created_at=at,
+        timeline=(Step(State.PENDING, at, ACCEPTED_BECAUSE),),
+    )

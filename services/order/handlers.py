@@ -1,0 +1,180 @@
+"""What the order service does: one function per request, task and fact. Each may be called again with the same."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.common import clock, ids, telemetry
+from services.common.clock import Clock
+from services.common.errors import NotFound, Unavailable
+from services.common.idempotency import Answer, Claim, IdempotencyStore, once
+from services.common.money import Money
+from services.common.outbox import OutboxRecord
+from services.order import domain, messages
+from services.order.domain import Address, Item, Order, Product, State, Step
+from services.order.ports import Orders, Page, Products, Stale
+
+log = telemetry.logger(__name__)
+
+# More than can meet on one order: a customer, a task, two facts, each at most once redelivered.
+TRIES = 8
+
+Change = Callable[[Order], Order]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    """A customer's wish."""
+
+    customer_id: str
+    items: tuple[Item, ...]
+    payment_token: str
+    address: Address
+
+
+class UnknownOrder(NotFound):
+    """There is no such order, or it is another customer's."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"no order {order_id}")
+
+
+def place_order(
+    wish: PlaceOrder,
+    claim: Claim,
+    present: Callable[[Order], Answer],
+    *,
+    orders: Orders,
+    products: Products,
+    idempotency: IdempotencyStore,
+    now: Clock = clock.now,
+) -> Answer:
+    """Accepts an order, once per claim's key; answers what `present` makes of it, the same at every repeat.
+
+    Raises:
+        InFlight, KeyReused: see `idempotency.once`.
+        UnknownProducts, MixedCurrencies, TooMany: when there can be no such order.
+    """
+
+    def work() -> Answer:
+        items = domain.merged(wish.items)
+        known = products.find([item.sku for item in items])
+        order = domain.place(ids.uuid7(), wish.customer_id, items, known, wish.address, now())
+        answer = present(order)
+        orders.accept(order, messages.acceptance(order, wish.payment_token), claim, answer)
+        log.info("order_accepted", order_id=order.id, total=order.total.to_dict())
+        return answer
+
+    return once(idempotency, claim, work)
+
+
+def show_order(order_id: str, customer_id: str, *, orders: Orders) -> Order:
+    """A customer's order.
+
+    Raises:
+        UnknownOrder: when the customer has none of that id.
+    """
+    order = orders.get(order_id)
+    if order is None or order.customer_id != customer_id:
+        raise UnknownOrder(order_id)
+    return order
+
+
+def list_orders(customer_id: str, after: str | None, limit: int, *, orders: Orders) -> Page:
+    """A customer's orders, newest first."""
+    return orders.page(customer_id, after, limit)
+
+
+def cancel_order(order_id: str, customer_id: str, *, orders: Orders, now: Clock = clock.now) -> Order:
+    """Has an order undone; the workflow finds out before it ships.
+
+    Raises:
+        UnknownOrder: when the customer has none of that id.
+        TooLateToCancel: when it can no longer be stopped.
+    """
+
+    def cancel(order: Order) -> Order:
+        if order.customer_id != customer_id:
+            raise UnknownOrder(order_id)
+        return order.cancel(now())
+
+    return _change(order_id, cancel, orders)
+
+
+def confirm_order(order_id: str, *, orders: Orders, now: Clock = clock.now) -> datetime:
+    """The task ConfirmOrder; answers when the order was confirmed.
+
+    Raises:
+        OrderCancelled: when the order is to be undone.
+    """
+    confirmed_at = _change(order_id, lambda order: order.confirm(now()), orders).confirmed_at
+    if confirmed_at is None:
+        raise domain.Contradiction(f"order {order_id} was confirmed at no time")
+    return confirmed_at
+
+
+def complete_order(
+    order_id: str,
+    tracking_number: str,
+    *,
+    reserved_at: datetime,
+    charged_at: datetime,
+    booked_at: datetime,
+    orders: Orders,
+) -> State:
+    """The task CompleteOrder: the parcel is booked."""
+    return _change(
+        order_id,
+        lambda order: order.ship(
+            tracking_number, reserved_at=reserved_at, charged_at=charged_at, booked_at=booked_at
+        ),
+        orders,
+    ).state
+
+
+def undo_order(
+    order_id: str, error: str, cause: str, refunded: Money | None, *, orders: Orders, now: Clock = clock.now
+) -> State:
+    """The task CancelOrder: nothing is kept of the order any more."""
+    return _change(
+        order_id,
+        lambda order: order.undo(error, cause, refunded or Money(0, order.total.currency), now()),
+        orders,
+    ).state
+
+
+def note_reserved(order_id: str, at: datetime, *, orders: Orders) -> None:
+    """The fact that the order's stock is reserved."""
+    _change(order_id, lambda order: order.reached(Step(State.RESERVED, at, domain.RESERVED_BECAUSE)), orders)
+
+
+def note_paid(order_id: str, at: datetime, *, orders: Orders) -> None:
+    """The fact that the order's payment was taken."""
+    _change(order_id, lambda order: order.reached(Step(State.PAID, at, domain.PAID_BECAUSE)), orders)
+
+
+def note_product(product: Product, *, products: Products) -> None:
+    """The fact that a product is named and priced so."""
+    if not products.put(product):
+        log.info("older_product_ignored", sku=product.sku)
+
+
+def _change(order_id: str, change: Change, orders: Orders) -> Order:
+    """The order after a change that was made to its newest version, whoever else changes it meanwhile."""
+    for _ in range(TRIES):
+        order = orders.get(order_id)
+        if order is None:
+            raise UnknownOrder(order_id)
+        changed = change(order)
+        if changed == order:
+            return order
+        try:
+            return orders.save(changed, _told(order, changed))
+        except Stale:
+            continue
+    raise Unavailable(f"order {order_id} is being changed too often; send the same again")
+
+
+def _told(before: Order, after: Order) -> OutboxRecord | None:
+    ended = after.state.is_end and not before.state.is_end
+    return messages.end(after) if ended else None

@@ -1,0 +1,129 @@
+"""Every message that the order service sends or understands, and the workflow that it starts.
+
+The shapes are the JSON Schemas in `contracts`; whoever changes one here changes it there.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from botocore.exceptions import ClientError
+
+from services.common import clock, telemetry
+from services.common.events import Event
+from services.common.money import Money
+from services.common.outbox import OutboxMessage, OutboxRecord
+from services.order.domain import Order, Product, State, Step
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+log = telemetry.logger(__name__)
+
+SOURCE = "/order"
+WORKFLOW, FACT = "workflow", "fact"
+ENDS = {
+    State.SHIPPED: "shop.order.shipped.v1",
+    State.REJECTED: "shop.order.rejected.v1",
+    State.CANCELLED: "shop.order.cancelled.v1",
+}
+
+
+def acceptance(order: Order, payment_token: str) -> OutboxRecord:
+    """What is told of a new order: to the workflow what it needs, to everyone that it exists."""
+    return OutboxRecord(
+        (
+            OutboxMessage(WORKFLOW, workflow_input(order, payment_token)),
+            OutboxMessage(FACT, accepted(order).to_dict()),
+        )
+    )
+
+
+def workflow_input(order: Order, payment_token: str) -> dict[str, Any]:
+    """The input of the state machine. The token goes there and nowhere else."""
+    return {
+        "order_id": order.id,
+        "customer_id": order.customer_id,
+        "items": [{"sku": line.sku, "quantity": line.quantity} for line in order.lines],
+        "total": order.total.to_dict(),
+        "payment": {"token": payment_token},
+        "shipping_address": order.address.to_dict(),
+        "traceparent": str(telemetry.current_trace()),
+    }
+
+
+def accepted(order: Order) -> Event:
+    """shop.order.accepted.v1."""
+    return Event(
+        type="shop.order.accepted.v1",
+        source=SOURCE,
+        subject=order.id,
+        id=f"{order.id}-accepted",
+        time=order.created_at,
+        data={
+            "order_id": order.id,
+            "customer_id": order.customer_id,
+            "items": [line.to_dict() for line in order.lines],
+            "total": order.total.to_dict(),
+        },
+    )
+
+
+def end(order: Order) -> OutboxRecord:
+    """What is told of an order that has ended: shop.order.shipped.v1, .rejected.v1 or .cancelled.v1."""
+    last = order.timeline[-1]
+    fact = Event(
+        type=ENDS[last.state],
+        source=SOURCE,
+        subject=order.id,
+        id=f"{order.id}-{last.state.lower()}",
+        time=last.at,
+        data={"order_id": order.id, "customer_id": order.customer_id, **_how_it_ended(order, last)},
+    )
+    return OutboxRecord((OutboxMessage(FACT, fact.to_dict()),))
+
+
+def _how_it_ended(order: Order, last: Step) -> dict[str, Any]:
+    if last.state is State.SHIPPED:
+        return {"tracking_number": order.tracking_number}
+    refunded = order.refunded or Money(0, order.total.currency)
+    return {"cause": last.cause, "refunded": refunded.to_dict()}
+
+
+def product(event: Mapping[str, Any]) -> Product:
+    """The product that a shop.product.upserted.v1 tells of.
+
+    Raises:
+        KeyError, ValueError: when the event breaks its contract.
+    """
+    fact = Event.from_dict(event)
+    return Product(
+        sku=fact.data["sku"],
+        name=fact.data["name"],
+        price=Money.from_dict(fact.data["price"]),
+        as_of=f"{clock.rfc3339(fact.time)} {fact.id}",
+    )
+
+
+class StepFunctionsWorkflow:
+    """The workflow as a state machine of AWS Step Functions.
+
+    Args:
+        client: a Step Functions client.
+        arn: the state machine.
+    """
+
+    def __init__(self, client: "SFNClient", arn: str) -> None:
+        self._client = client
+        self._arn = arn
+
+    def start(self, order_id: str, order: Mapping[str, Any]) -> None:
+        """As `ports.Workflow.start`: an execution's name can be used once in 90 days (AWS limit)."""
+        try:
+            self._client.start_execution(
+                stateMachineArn=self._arn, name=order_id, input=orjson.dumps(dict(order)).decode()
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "ExecutionAlreadyExists":
+                raise
+            log.info("workflow_already_started")

@@ -1,0 +1,65 @@
+"""What the order service needs from the outside, as its handlers see it."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from services.common.idempotency import Answer, Claim
+from services.common.outbox import OutboxRecord
+from services.order.domain import Order, Product
+
+
+class Stale(Exception):
+    """The order was written since it was read: read it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some orders of a list, newest first, and the id to go on after, if there are more."""
+
+    orders: tuple[Order, ...]
+    next_after: str | None
+
+
+class Orders(Protocol):
+    """The orders, with what each change of one leaves to be told."""
+
+    def accept(self, order: Order, told: OutboxRecord, claim: Claim, answer: Answer) -> None:
+        """Writes a new order, what is to be told of it, and the answer to its request: all of it or nothing.
+
+        Raises:
+            ClaimLost: when the request's claim on its Idempotency-Key was lost; nothing was written.
+        """
+
+    def get(self, order_id: str) -> Order | None:
+        """The order as it was last written."""
+
+    def save(self, order: Order, told: OutboxRecord | None) -> Order:
+        """Writes a changed order and what is to be told of the change: both or nothing; answers it as written.
+
+        Raises:
+            Stale: when it is not the version that was read.
+        """
+
+    def page(self, customer_id: str, after: str | None, limit: int) -> Page:
+        """A customer's orders, newest first, from the one after `after`. May miss one of the last second."""
+
+    def ping(self) -> None:
+        """Returns when orders can be read, raises otherwise."""
+
+
+class Products(Protocol):
+    """The order service's own view of names and prices."""
+
+    def find(self, skus: Collection[str]) -> Mapping[str, Product]:
+        """Those of the products that are known, by SKU."""
+
+    def put(self, product: Product) -> bool:
+        """Keeps the product unless something newer is known of it; answers whether it did."""
+
+
+class Workflow(Protocol):
+    """What brings an order to its end."""
+
+    def start(self, order_id: str, order: Mapping[str, Any]) -> None:
+        """Starts the order's workflow; does nothing when it was started before, even if it has ended."""

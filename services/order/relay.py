@@ -1,0 +1,40 @@
+"""The process that tells what orders leave to be told: it starts workflows and publishes facts.
+
+Run it with `python -m services.order.relay`; several at once share the work.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.common import aws
+from services.common.events import Event, Publisher, SnsPublisher
+from services.common.outbox import Relay, Teller
+from services.common.worker import run_workers
+from services.order import app
+from services.order.config import Settings
+from services.order.messages import FACT, WORKFLOW, StepFunctionsWorkflow
+from services.order.ports import Workflow
+
+
+def tellers(workflow: Workflow, publisher: Publisher) -> dict[str, Teller]:
+    """Who is told each kind of outbox message."""
+
+    def start(order: Mapping[str, Any]) -> None:
+        workflow.start(order["order_id"], order)
+
+    def publish(fact: Mapping[str, Any]) -> None:
+        publisher.publish([Event.from_dict(fact)])
+
+    return {WORKFLOW: start, FACT: publish}
+
+
+def main() -> None:
+    """Runs the process."""
+    settings = Settings.load()
+    workflow = StepFunctionsWorkflow(aws.client("stepfunctions", settings), settings.state_machine_arn)
+    publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
+    run_workers(settings, [Relay(app.storage(settings).outbox, tellers(workflow, publisher))])
+
+
+if __name__ == "__main__":
+    main()
