@@ -28,7 +28,7 @@ needs from the context alone. */ -}}
 {{- range $name, $value := . -}}
 {{- if kindIs "map" $value -}}
 {{- $list = append $list (set (deepCopy $value) "name" $name) -}}
-{{- else -}}
+{{- else if not (kindIs "invalid" $value) -}}
 {{- $list = append $list (dict "name" $name "value" $value) -}}
 {{- end -}}
 {{- end -}}

@@ -1,0 +1,89 @@
+"""A real API server as the judge of what the charts render: its schemas, its strict dry run, its pod security."""
+
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.charts.helm import Object
+
+_INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """An API server behind a kubeconfig."""
+
+    kubeconfig: Path
+    binary: Path
+
+    def kubectl(self, *arguments: str | Path, stdin: str | None = None) -> str:
+        """Run kubectl; a failure shows what it said."""
+        done = subprocess.run(
+            [self.binary, "--kubeconfig", self.kubeconfig, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def install_crds(self, *files: Path) -> None:
+        """Apply CRDs and wait until they are served."""
+        for path in files:
+            self.kubectl("apply", "--server-side", "-f", path)
+        self.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=30s")
+
+    def namespace(self, name: str) -> None:
+        """A namespace that takes only restricted pods, with the ServiceAccount that a controller would add."""
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        account = {"name": "default", "namespace": name}
+        self.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+
+    def apply(self, *objects: Object, dry_run: str = "none") -> None:
+        """Server-side apply, where an unknown field is an error."""
+        items = {"apiVersion": "v1", "kind": "List", "items": objects}
+        command = ("apply", "--server-side", "--validate=strict", f"--dry-run={dry_run}", "-f", "-")
+        self.kubectl(*command, stdin=json.dumps(items))
+
+    def judge(self, *objects: Object) -> None:
+        """Have every object judged as if it were created: schema, unknown fields, CEL, admission."""
+        self.apply(*objects, dry_run="server")
+
+    def write_schemas(self, folder: Path) -> None:
+        """Write the JSON schema of every kind that is served, closed, where kubeconform looks for it."""
+        index = json.loads(self.kubectl("get", "--raw", "/openapi/v3"))
+        for path in index["paths"]:
+            if re.search(r"/v\d[a-z0-9]*$", path):
+                document = json.loads(self.kubectl("get", "--raw", f"/openapi/v3/{path}"))
+                _write_kinds(document.get("components", {}).get("schemas", {}), folder)
+
+
+def _write_kinds(schemas: dict[str, Any], folder: Path) -> None:
+    closed = {name: _closed(schema) for name, schema in schemas.items()}
+    closed[_INT_OR_STRING] = {"type": ["integer", "string"]}
+    for name, schema in schemas.items():
+        for kind in schema.get("x-kubernetes-group-version-kind", []):
+            group = kind["group"].split(".")[0]
+            file = "-".join(part for part in (kind["kind"], group, kind["version"]) if part).lower()
+            whole = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": closed}}
+            (folder / f"{file}.json").write_text(json.dumps(whole))
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same schema, and nothing else: as the API server's own strict validation has it."""
+    made = {key: value for key, value in schema.items() if not key.startswith("x-kubernetes-")}
+    if schema.get("x-kubernetes-int-or-string"):
+        return made | {"type": ["integer", "string"]}
+    if "properties" in schema:
+        made["properties"] = {name: _closed(each) for name, each in schema["properties"].items()}
+        if not schema.get("x-kubernetes-preserve-unknown-fields"):
+            made.setdefault("additionalProperties", False)
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            made[key] = _closed(schema[key])
+    return made

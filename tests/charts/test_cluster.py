@@ -1,0 +1,162 @@
+"""What every chart renders, judged by Kubernetes: kubeconform over its own schemas, and a real API server."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chartdocs.outputs import ROOT
+from localcluster import tools
+from shop_operator.render import render
+from shop_operator.spec import ShopService
+from tests.charts.cluster import Cluster
+from tests.charts.helm import Helm, Object
+from tests.charts.test_shop_service import FULL, IMAGE
+
+# name -> chart, its own values files, values, namespace
+CASES: Mapping[str, tuple[str, tuple[str, ...], dict[str, Any], str]] = {
+    "operator": ("shop-operator", (), {}, "shop-operator"),
+    "operator-of-two-namespaces": (
+        "shop-operator",
+        (),
+        {"watchNamespaces": ["shop", "aws"]},
+        "shop-operator",
+    ),
+    "service-of-one-value": ("shop-service", (), IMAGE, "shop"),
+    "service-of-every-value": ("shop-service", (), FULL, "shop"),
+    "shop": ("shop", (), {}, "shop"),
+    "shop-local": ("shop", ("values-local.yaml",), {}, "shop"),
+    "shop-eks": ("shop", ("values-eks.yaml",), {}, "shop"),
+    "local-aws": ("local-aws", (), {}, "aws"),
+}
+NAMESPACES = sorted({case[-1] for case in CASES.values()})
+LINTED = sorted({(chart, files) for chart, files, _, _ in CASES.values()})
+
+
+@pytest.fixture(scope="module")
+def schemas(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("schemas")
+    cluster.write_schemas(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(cluster: Cluster) -> Cluster:
+    for namespace in NAMESPACES:
+        cluster.namespace(namespace)
+    return cluster
+
+
+@pytest.fixture(params=CASES)
+def objects(request: pytest.FixtureRequest, helm: Helm) -> list[Object]:
+    """What a chart renders, and then what the operator makes of its ShopServices."""
+    chart, files, values, namespace = CASES[request.param]
+    rendered = helm.template(chart, values, files=files, namespace=namespace)
+    return [
+        *rendered,
+        *(child for each in rendered if each["kind"] == "ShopService" for child in _children(each)),
+    ]
+
+
+def _children(resource: Object) -> list[Object]:
+    stored = {**resource, "metadata": {**resource["metadata"], "uid": "0-0-0-0", "generation": 1}}
+    return render(ShopService.from_object(stored), live=None)
+
+
+def _conform(schemas: Path, objects: list[Object]) -> subprocess.CompletedProcess[str]:
+    location = f"{schemas}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
+    return subprocess.run(
+        [
+            tools.ensure("kubeconform") / "kubeconform",
+            "-strict",
+            "-summary",
+            "-schema-location",
+            location,
+            "-",
+        ],
+        input=yaml.safe_dump_all(objects),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("chart", "files"), LINTED, ids=lambda part: part if isinstance(part, str) else "+".join(part)
+)
+def test_a_chart_passes_helms_strict_linter(helm: Helm, chart: str, files: tuple[str, ...]) -> None:
+    done = helm.lint(chart, *files)
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_a_chart_renders_conforms_to_the_schemas_of_kubernetes(
+    schemas: Path, objects: list[Object]
+) -> None:
+    done = _conform(schemas, objects)
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_unknown_field_does_not_conform(schemas: Path, helm: Helm) -> None:
+    objects = helm.template("shop-operator")
+    next(each for each in objects if each["kind"] == "Deployment")["spec"]["template"]["spec"][
+        "hostNetwrk"
+    ] = True
+
+    done = _conform(schemas, objects)
+
+    assert done.returncode == 1
+    assert "hostNetwrk" in done.stdout
+
+
+def test_what_a_chart_renders_is_taken_by_the_api_server(served: Cluster, objects: list[Object]) -> None:
+    served.judge(*objects)
+
+
+def test_the_kubectl_manifest_is_taken_by_the_api_server(served: Cluster) -> None:
+    served.kubectl(
+        "apply",
+        "--server-side",
+        "--dry-run=server",
+        "--validate=strict",
+        "-f",
+        ROOT / "manifests/install.yaml",
+    )
+
+
+def test_every_pod_is_let_into_a_restricted_namespace(served: Cluster, objects: list[Object]) -> None:
+    for each in objects:
+        template = (
+            each["spec"].get("template") if each["kind"] in {"Deployment", "Job", "StatefulSet"} else None
+        )
+        if template:
+            served.judge(_pod(each, template))
+
+
+def _pod(owner: Object, template: Object) -> Object:
+    # Whether the ServiceAccount is there has its own check at admission, which is not the one of interest.
+    spec = {key: value for key, value in template["spec"].items() if key != "serviceAccountName"}
+    metadata = {"name": owner["metadata"]["name"], "namespace": owner["metadata"]["namespace"]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def test_a_pod_that_is_not_restricted_is_not_let_in(served: Cluster) -> None:
+    pod = _pod(
+        {"metadata": {"name": "root", "namespace": "shop"}},
+        {"spec": {"containers": [{"name": "a", "image": "a"}]}},
+    )
+
+    with pytest.raises(AssertionError, match="violates PodSecurity"):
+        served.judge(pod)
+
+
+def test_the_api_server_refuses_what_the_chart_cannot_see(served: Cluster, helm: Helm) -> None:
+    values = IMAGE | {"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}
+    objects = helm.template("shop-service", values, namespace="shop")
+
+    with pytest.raises(AssertionError, match="minReplicas"):
+        served.judge(*objects)

@@ -1,0 +1,203 @@
+"""charts/shop: four services, the design's public paths, and what a cluster may set."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from chartdocs.outputs import ROOT
+from tests.charts.helm import Helm, Object, Refused, names, only
+
+SERVICES = ("order", "payment", "product", "shipping")
+LOCAL, EKS = ("values-local.yaml",), ("values-eks.yaml",)
+
+
+def _render(helm: Helm, values: dict[str, Any] | None = None, files: tuple[str, ...] = LOCAL) -> list[Object]:
+    return helm.template("shop", values, files=files, namespace="shop")
+
+
+def _specs(objects: list[Object]) -> dict[str, Any]:
+    return {each["metadata"]["name"]: each["spec"] for each in objects if each["kind"] == "ShopService"}
+
+
+def _env(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    return {entry["name"]: entry.get("value") for entry in entries}
+
+
+@pytest.mark.parametrize("files", [(), LOCAL, EKS])
+def test_given_any_place_then_there_are_four_shopservices_a_gateway_and_the_seed(
+    helm: Helm, files: tuple[str, ...]
+) -> None:
+    objects = _render(helm, files=files)
+
+    assert names(objects) == {*(f"ShopService/{name}" for name in SERVICES), "Gateway/shop", "Job/shop-seed"}
+    for each in objects:
+        assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "shop"
+
+
+def test_the_public_paths_and_methods_are_the_designs(helm: Helm) -> None:
+    public = {
+        (route["path"], tuple(route["methods"]))
+        for spec in _specs(_render(helm)).values()
+        for route in spec["routes"]
+    }
+
+    assert public == {
+        ("/products", ("GET",)),
+        ("/inventory", ("GET",)),
+        ("/orders", ("GET", "POST")),
+        ("/payments", ("GET",)),
+        ("/shipments", ("GET",)),
+    }
+
+
+def test_each_service_has_its_image_and_its_workers(helm: Helm) -> None:
+    specs = _specs(_render(helm, {"global": {"image": {"registry": "reg.example", "tag": "v3"}}}))
+
+    assert {name: spec["image"] for name, spec in specs.items()} == {
+        name: f"reg.example/shop-{name}:v3" for name in SERVICES
+    }
+    assert {name: [worker["command"][-1] for worker in spec["workers"]] for name, spec in specs.items()} == {
+        "order": ["services.order.consumer", "services.order.relay"],
+        "payment": ["services.payment.consumer"],
+        "product": ["services.product.consumer"],
+        "shipping": ["services.shipping.consumer"],
+    }
+
+
+def test_every_worker_is_a_module_of_its_service() -> None:
+    values = yaml.safe_load((ROOT / "charts/shop/values.yaml").read_text())
+
+    for name in SERVICES:
+        for worker in values[name]["workers"].values():
+            module = worker["command"][-1]
+            assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
+    assert (ROOT / "services/product/seed.py").is_file()
+
+
+def test_given_one_node_then_one_replica_each_and_aws_is_the_emulator(helm: Helm) -> None:
+    specs = _specs(_render(helm))
+
+    assert specs["product"]["autoscaling"] == {"minReplicas": 1, "maxReplicas": 4, "cpu": 70}
+    assert {specs[name]["replicas"] for name in SERVICES if name != "product"} == {1}
+    for spec in specs.values():
+        assert {worker["replicas"] for worker in spec["workers"]} == {1}
+        assert _env(spec["env"])["AWS_ENDPOINT_URL"] == "http://local-aws.aws.svc.cluster.local:4566"
+        assert spec["envFrom"] == [{"secretRef": {"name": "local-aws-credentials"}}]
+
+
+@pytest.mark.parametrize("files", [(), EKS])
+def test_given_production_then_two_of_everything_and_no_endpoint_of_an_emulator(
+    helm: Helm, files: tuple[str, ...]
+) -> None:
+    specs = _specs(_render(helm, files=files))
+
+    assert specs["product"]["autoscaling"] == {"minReplicas": 2, "maxReplicas": 10, "cpu": 70}
+    for spec in specs.values():
+        assert spec.get("replicas", 2) == 2
+        assert {worker["replicas"] for worker in spec["workers"]} == {2}
+        assert "AWS_ENDPOINT_URL" not in _env(spec["env"])
+        assert "envFrom" not in spec
+
+
+def test_given_stack_outputs_as_a_values_file_then_they_add_to_the_environment(helm: Helm) -> None:
+    specs = _specs(_render(helm, {"payment": {"env": {"TABLE": "shop-payments"}}}))
+
+    payment = _env(specs["payment"]["env"])
+    assert (payment["TABLE"], payment["PROVIDER"], payment["AWS_REGION"]) == (
+        "shop-payments",
+        "sandbox",
+        "us-east-1",
+    )
+    assert "TABLE" not in _env(specs["shipping"]["env"])
+
+
+def test_given_autoscaling_taken_back_then_a_fixed_number_takes_its_place(helm: Helm) -> None:
+    product = _specs(_render(helm, {"product": {"autoscaling": None, "replicas": 3}}))["product"]
+
+    assert product["replicas"] == 3
+    assert "autoscaling" not in product
+
+
+def test_given_a_worker_taken_back_then_it_is_gone(helm: Helm) -> None:
+    order = _specs(_render(helm, {"order": {"workers": {"relay": None}}}))["order"]
+
+    assert [worker["name"] for worker in order["workers"]] == ["consumer"]
+
+
+def test_the_gateway_listens_for_the_routes_of_its_namespace(helm: Helm) -> None:
+    settings = {
+        "className": "alb",
+        "port": 8000,
+        "parametersRef": {"group": "gateway.example", "kind": "Settings", "name": "edge"},
+    }
+    objects = _render(helm, {"gateway": settings})
+    gateway = only(objects, "Gateway")
+
+    assert gateway["spec"] == {
+        "gatewayClassName": "alb",
+        "infrastructure": {"parametersRef": settings["parametersRef"]},
+        "listeners": [
+            {
+                "name": "http",
+                "protocol": "HTTP",
+                "port": 8000,
+                "allowedRoutes": {"namespaces": {"from": "Same"}},
+            }
+        ],
+    }
+    assert {spec["gateway"]["name"] for spec in _specs(objects).values()} == {gateway["metadata"]["name"]}
+
+
+def test_given_a_gateway_that_is_there_then_the_routes_hang_on_it(helm: Helm) -> None:
+    theirs = {"name": "edge", "namespace": "infra"}
+    objects = _render(helm, {"gateway": {"create": False}, "global": {"gateway": theirs}})
+
+    assert "Gateway" not in {each["kind"] for each in objects}
+    assert all(spec["gateway"] == theirs for spec in _specs(objects).values())
+
+
+def test_the_seed_is_the_product_service_with_another_command(helm: Helm) -> None:
+    values = {
+        "product": {"image": {"tag": "v9"}, "env": {"TABLE": "t"}, "serviceAccount": {"name": "catalogue"}}
+    }
+    objects = _render(helm, values)
+    job, product = only(objects, "Job"), _specs(objects)["product"]
+    pod = job["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade"
+    assert container["command"] == ["python", "-m", "services.product.seed"]
+    assert {key: container[key] for key in ("image", "env", "envFrom")} == {
+        key: product[key] for key in ("image", "env", "envFrom")
+    }
+    assert pod["serviceAccountName"] == product["serviceAccount"]["name"]
+
+
+def test_given_no_serviceaccount_then_the_seed_has_the_one_that_the_operator_makes(helm: Helm) -> None:
+    assert only(_render(helm), "Job")["spec"]["template"]["spec"]["serviceAccountName"] == "product"
+
+
+def test_given_no_seed_then_there_is_no_job(helm: Helm) -> None:
+    assert "Job" not in {each["kind"] for each in _render(helm, {"seed": {"enabled": False}})}
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"produkt": {}}, "additional properties 'produkt' not allowed"),
+        ({"order": {"replica": 2}}, "additional properties 'replica' not allowed"),
+        ({"gateway": {"port": 0}}, "at '/gateway/port': minimum: got 0, want 1"),
+        ({"gateway": {"class": "alb"}}, "at '/gateway': additional properties 'class' not allowed"),
+        ({"global": {"gateway": {"name": ""}}}, "global"),
+        ({"seed": {"enabled": "yes"}}, "at '/seed/enabled': got string, want boolean"),
+        ({"product": {"replicas": 2}}, "product has both replicas and autoscaling"),
+    ],
+)
+def test_given_a_bad_value_then_the_sentence_names_it(
+    helm: Helm, values: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        _render(helm, values)
+
+    assert sentence in caught.value.sentence

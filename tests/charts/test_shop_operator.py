@@ -1,0 +1,247 @@
+"""charts/shop-operator: what is installed, what it may do, and what it refuses to be told."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from chartdocs.outputs import ROOT
+from tests.charts.helm import Helm, Object, Refused, names, only
+
+CHILD = {"create", "delete", "get", "list", "patch", "watch"}
+IN_A_NAMESPACE = {
+    ("shopservice.dev", "shopservices"): {"list", "watch"},
+    ("shopservice.dev", "shopservices/status"): {"patch"},
+    ("shopservice.dev", "shopservices/finalizers"): {"update"},
+    ("apps", "deployments"): CHILD,
+    ("", "services"): CHILD,
+    ("", "serviceaccounts"): CHILD,
+    ("autoscaling", "horizontalpodautoscalers"): CHILD,
+    ("gateway.networking.k8s.io", "httproutes"): CHILD,
+}
+SEES_CRDS = {("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"}}
+SEES_NAMESPACES = {("", "namespaces"): {"list", "watch"}}
+
+
+def _render(helm: Helm, values: dict[str, Any] | None = None) -> list[Object]:
+    return helm.template("shop-operator", values, namespace="shop-operator")
+
+
+def _rights(role: Object) -> dict[tuple[str, str], set[str]]:
+    """(group, resource) -> verbs; a rule bound to names counts as resource/name."""
+    rights: dict[tuple[str, str], set[str]] = {}
+    for rule in role["rules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                for name in rule.get("resourceNames", [""]):
+                    key = (group, f"{resource}={name}" if name else resource)
+                    rights.setdefault(key, set()).update(rule["verbs"])
+    return rights
+
+
+def test_given_defaults_then_all_that_an_operator_needs_is_there(helm: Helm) -> None:
+    assert names(_render(helm)) == {
+        "CustomResourceDefinition/shopservices.shopservice.dev",
+        "ServiceAccount/shop-operator",
+        "ClusterRole/shop-operator",
+        "ClusterRoleBinding/shop-operator",
+        "ClusterRole/shop-operator-view",
+        "ClusterRole/shop-operator-edit",
+        "Role/shop-operator-leader",
+        "RoleBinding/shop-operator-leader",
+        "Deployment/shop-operator",
+        "Service/shop-operator-metrics",
+        "PodDisruptionBudget/shop-operator",
+    }
+
+
+def test_given_defaults_then_the_crd_is_upgraded_with_the_release_and_outlives_it(helm: Helm) -> None:
+    crd = only(_render(helm), "CustomResourceDefinition")
+    file = yaml.safe_load((ROOT / "charts/shop-operator/files/crd.yaml").read_text())
+
+    assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert crd["spec"] == file["spec"]
+    assert not (ROOT / "charts/shop-operator/crds").exists(), "Helm never upgrades what is there"
+
+
+def test_given_crds_not_kept_or_not_wanted_then_so_it_is(helm: Helm) -> None:
+    dropped = only(_render(helm, {"crds": {"keep": False}}), "CustomResourceDefinition")
+    assert "helm.sh/resource-policy" not in dropped["metadata"].get("annotations", {})
+
+    kinds = {each["kind"] for each in _render(helm, {"crds": {"install": False}})}
+    assert "CustomResourceDefinition" not in kinds
+
+
+def test_given_the_whole_cluster_then_the_operator_has_exactly_the_verbs_that_it_uses(helm: Helm) -> None:
+    role = only(_render(helm), "ClusterRole", "shop-operator")
+
+    assert _rights(role) == IN_A_NAMESPACE | SEES_CRDS
+
+
+def test_given_namespaces_then_its_rights_end_at_their_borders(helm: Helm) -> None:
+    objects = _render(helm, {"watchNamespaces": ["shop", "shop-two"]})
+
+    assert _rights(only(objects, "ClusterRole", "shop-operator")) == SEES_CRDS | SEES_NAMESPACES
+    roles = {
+        r["metadata"]["namespace"]: r
+        for r in objects
+        if r["kind"] == "Role" and "leader" not in r["metadata"]["name"]
+    }
+    assert set(roles) == {"shop", "shop-two"}
+    assert all(_rights(role) == IN_A_NAMESPACE for role in roles.values())
+    container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    assert {"--namespace=shop", "--namespace=shop-two"} <= set(container["args"])
+
+
+def test_given_an_election_then_the_lease_is_the_only_one_it_may_change(helm: Helm) -> None:
+    role = only(_render(helm), "Role", "shop-operator-leader")
+
+    assert role["metadata"]["namespace"] == "shop-operator"
+    assert _rights(role) == {
+        ("coordination.k8s.io", "leases"): {"create"},
+        ("coordination.k8s.io", "leases=shop-operator"): {"get", "update"},
+    }
+
+
+def test_given_no_election_then_there_is_no_lease_and_no_second_replica(helm: Helm) -> None:
+    objects = _render(helm, {"leaderElection": {"enabled": False}, "replicas": 1})
+
+    assert not any("leader" in name for name in names(objects))
+    assert "PodDisruptionBudget" not in {each["kind"] for each in objects}, "it would block every drain"
+    assert (
+        "--no-leader-elect"
+        in only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]
+    )
+    with pytest.raises(Refused) as caught:
+        _render(helm, {"leaderElection": {"enabled": False}})
+    assert "set replicas to 1 or leaderElection.enabled to true" in caught.value.sentence
+
+
+def test_every_binding_binds_a_role_of_the_release_to_its_serviceaccount(helm: Helm) -> None:
+    objects = _render(helm, {"watchNamespaces": ["shop"], "serviceAccount": {"name": "keeper"}})
+
+    assert only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "keeper"
+    assert only(objects, "ServiceAccount")["metadata"]["name"] == "keeper"
+    bindings = [each for each in objects if each["kind"].endswith("Binding")]
+    assert len(bindings) == 3
+    for binding in bindings:
+        assert f"{binding['roleRef']['kind']}/{binding['roleRef']['name']}" in names(objects)
+        assert binding["subjects"] == [
+            {"kind": "ServiceAccount", "name": "keeper", "namespace": "shop-operator"}
+        ]
+
+
+def test_people_get_shopservices_with_the_roles_that_they_have(helm: Helm) -> None:
+    objects = _render(helm)
+    view, edit = (only(objects, "ClusterRole", f"shop-operator-{name}") for name in ("view", "edit"))
+
+    def grants(role: Object) -> set[str]:
+        prefix = "rbac.authorization.k8s.io/aggregate-to-"
+        return {key.removeprefix(prefix) for key in role["metadata"]["labels"] if key.startswith(prefix)}
+
+    assert grants(view) == {"view", "edit", "admin"}
+    assert grants(edit) == {"edit", "admin"}
+    assert {verb for verbs in _rights(view).values() for verb in verbs} == {"get", "list", "watch"}
+    assert ("shopservice.dev", "shopservices/status") not in _rights(edit), "status is the operator's alone"
+
+
+def test_two_replicas_survive_a_drain_and_spread_and_probe_their_health(helm: Helm) -> None:
+    objects = _render(helm)
+    spec = only(objects, "Deployment")["spec"]
+    pod = spec["template"]["spec"]
+    container = pod["containers"][0]
+
+    assert spec["replicas"] == 2
+    assert only(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    assert {each["topologyKey"] for each in pod["topologySpreadConstraints"]} == {
+        "kubernetes.io/hostname",
+        "topology.kubernetes.io/zone",
+    }
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert container["ports"] == [{"name": "metrics", "containerPort": 8080}]
+    assert {"POD_NAME", "POD_NAMESPACE"} <= {each["name"] for each in container["env"]}
+    assert set(container["resources"]) == {"requests", "limits"}
+
+
+def test_the_pod_is_restricted_and_writes_to_tmp_only(helm: Helm) -> None:
+    pod = only(_render(helm), "Deployment")["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+
+    assert (pod["securityContext"]["runAsNonRoot"], pod["securityContext"]["runAsUser"]) == (True, 65532)
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/tmp"]  # noqa: S108  # an emptyDir
+
+
+def test_given_another_port_then_probes_and_service_follow(helm: Helm) -> None:
+    objects = _render(helm, {"metrics": {"port": 9090}})
+    container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    service = only(objects, "Service")
+
+    assert "--metrics-port=9090" in container["args"]
+    assert container["ports"][0]["containerPort"] == 9090
+    assert (service["spec"]["ports"][0]["port"], service["spec"]["ports"][0]["targetPort"]) == (
+        9090,
+        "metrics",
+    )
+
+
+def test_given_a_servicemonitor_then_it_selects_the_metrics_service(helm: Helm) -> None:
+    objects = _render(
+        helm, {"metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}}
+    )
+    monitor, service = only(objects, "ServiceMonitor"), only(objects, "Service")
+
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["spec"]["endpoints"] == [{"port": "metrics", "interval": "30s"}]
+
+
+@pytest.mark.parametrize(
+    ("image", "reference"),
+    [
+        ({}, "shop-operator:0.1.0"),
+        ({"registry": "reg.example/team/", "tag": "v2"}, "reg.example/team/shop-operator:v2"),
+        ({"digest": "sha256:" + "0" * 64}, "shop-operator:0.1.0@sha256:" + "0" * 64),
+    ],
+)
+def test_the_image_is_composed(helm: Helm, image: dict[str, str], reference: str) -> None:
+    deployment = only(_render(helm, {"image": image}), "Deployment")
+
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == reference
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"replica": 1}, "additional properties 'replica' not allowed"),
+        ({"replicas": "two"}, "at '/replicas': got string, want integer"),
+        ({"replicas": -1}, "at '/replicas': minimum: got -1, want 0"),
+        ({"logLevel": "loud"}, "at '/logLevel': value must be one of 'debug', 'info', 'warning', 'error'"),
+        ({"watchNamespaces": ["Shop"]}, "at '/watchNamespaces/0': 'Shop' does not match pattern"),
+        ({"watchNamespaces": "shop"}, "at '/watchNamespaces': got string, want array"),
+        ({"image": {"digest": "latest"}}, "at '/image/digest': 'latest' does not match pattern"),
+        ({"metrics": {"port": 80}}, "at '/metrics/port': minimum: got 80, want 1,024"),
+        ({"resources": {"limit": {}}}, "at '/resources': additional properties 'limit' not allowed"),
+        (
+            {"serviceAccount": {"create": False}},
+            "name the ServiceAccount that is there, or set serviceAccount.create",
+        ),
+        (
+            {"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}},
+            "metrics.serviceMonitor selects the metrics Service: set metrics.service.enabled too",
+        ),
+    ],
+)
+def test_given_a_bad_value_then_the_sentence_names_it(
+    helm: Helm, values: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        _render(helm, values)
+
+    assert sentence in caught.value.sentence
