@@ -23,7 +23,6 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
-from shop_operator.crd import GROUP, PLURAL, VERSION
 from shop_operator.errors import (
     ApiUnavailable,
     Exists,
@@ -37,6 +36,7 @@ from shop_operator.errors import (
     Unreachable,
 )
 from shop_operator.render import KINDS, ChildKind
+from shop_operator.spec import GROUP, PLURAL, VERSION
 from shop_operator.store import FIELD_MANAGER, NAME_LABEL, PARENT_KIND
 
 REQUEST_TIMEOUT: Final = 10.0

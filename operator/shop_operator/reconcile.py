@@ -262,6 +262,9 @@ def _check_owner(child: ChildId, owner: str, live: Mapping[str, Any]) -> None:
                 f"{child} is being deleted and waits for {held}; it is created again after that."
             )
         return
+    if controller is None and _remembered(live) is not None:
+        # We applied it, so it lost its owner reference: a hand edit, or `kubectl delete --cascade=orphan`.
+        return
     if controller is None:
         whose = "is not managed by a ShopService"
     elif controller["kind"] == PARENT_KIND and "deletionTimestamp" in metadata:

@@ -1,0 +1,293 @@
+"""The status of a ShopService: a pure function of its spec, of its children, and of what went wrong.
+
+Every condition is computed on every pass and they are written together. They follow kstatus, so that `kubectl wait`, Helm
+and Argo CD understand them: Ready is what a user waits for; Reconciling and Stalled are true only while something is going
+on or is stuck. Available looks at the pods alone: during a roll-out a service is available and not yet ready.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from shop_operator.errors import InvalidSpec, OperatorError, PermanentError
+from shop_operator.render import url
+from shop_operator.render.labels import WEB, selector
+from shop_operator.render.parts import parts
+from shop_operator.spec import ShopService
+
+Child = Mapping[str, Any]
+
+DEADLINE: Final = "ProgressDeadlineExceeded"
+_LONGEST_MESSAGE: Final = 1024
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What one pass saw.
+
+    Args:
+        children: the live objects of this ShopService by (kind, name).
+        error: the worst that went wrong, None when nothing did.
+    """
+
+    children: Mapping[tuple[str, str], Child]
+    error: OperatorError | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How one child is.
+
+    Args:
+        ready: it does what it is for.
+        reason: one word, when it does not.
+        message: a sentence, when it does not.
+        stuck: it will not get ready by itself.
+    """
+
+    ready: bool
+    reason: str = ""
+    message: str = ""
+    stuck: bool = False
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def status(
+    shop: ShopService, observed: Observed, previous: Mapping[str, Any], *, now: Callable[[], str] = _now
+) -> dict[str, Any]:
+    """The whole status.
+
+    Args:
+        shop: the ShopService.
+        observed: its children and what went wrong.
+        previous: the status so far; a condition that stays keeps its lastTransitionTime.
+        now: the time as RFC 3339.
+    """
+    if isinstance(observed.error, InvalidSpec):
+        # Nothing of the spec can be relied on: what runs goes on running, and is still shown.
+        found = {key: value for key, value in previous.items() if key != "conditions"}
+        verdicts: dict[tuple[str, str], Verdict] = {}
+        available = _previous_available(previous)
+    else:
+        verdicts = dict(_verdicts(shop, observed.children))
+        found = _facts(shop, observed.children, verdicts, previous)
+        available = _available(observed.children.get(("Deployment", shop.name)))
+    wanted = _conditions(available, verdicts, observed.error)
+    conditions = [_dated(each, shop.generation, previous, now) for each in wanted]
+    return {**found, "observedGeneration": shop.generation, "conditions": conditions}
+
+
+def _verdicts(
+    shop: ShopService, children: Mapping[tuple[str, str], Child]
+) -> Iterator[tuple[tuple[str, str], Verdict]]:
+    """Judge every live child, and every Deployment that should be there and is not."""
+    for part in parts(shop):
+        if ("Deployment", part.name) not in children:
+            yield (
+                ("Deployment", part.name),
+                Verdict(ready=False, reason="Creating", message="is being created"),
+            )
+    for key, child in children.items():
+        yield key, _JUDGES.get(key[0], _there)(child)
+
+
+def _there(child: Child) -> Verdict:
+    if "deletionTimestamp" in child["metadata"]:
+        return Verdict(ready=False, reason="Terminating", message="is being deleted")
+    return Verdict(ready=True)
+
+
+def _deployment(child: Child) -> Verdict:
+    """Rolled out: the newest template, in as many pods as wanted, all available, and no old pod left."""
+    spec, state = child["spec"], child.get("status", {})
+    conditions = {each["type"]: each for each in state.get("conditions", ())}
+    wanted = spec.get("replicas", 1)
+    progressing = conditions.get("Progressing", {})
+    if progressing.get("reason") == DEADLINE:
+        return Verdict(
+            ready=False,
+            reason=DEADLINE,
+            stuck=True,
+            message=f"was not rolled out in time: {state.get('availableReplicas', 0)} of {wanted} pods are available; "
+            "look at the pods' events and logs",
+        )
+    failure = conditions.get("ReplicaFailure", {})
+    if failure.get("status") == "True":
+        return Verdict(
+            ready=False, reason=failure.get("reason", "ReplicaFailure"), message=failure.get("message", "")
+        )
+    behind = _behind(child, wanted)
+    return Verdict(ready=False, reason="RollingOut", message=behind) if behind else Verdict(ready=True)
+
+
+def _behind(deployment: Child, wanted: int) -> str:
+    """What a roll-out still waits for, in the words of `kubectl rollout status`; empty when it is complete."""
+    state = deployment.get("status", {})
+    updated, available = state.get("updatedReplicas", 0), state.get("availableReplicas", 0)
+    if state.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
+        return "was not looked at by the Deployment controller yet"
+    if updated < wanted:
+        return f"{updated} of {wanted} pods are of the newest version"
+    if state.get("replicas", 0) > updated:
+        return f"{state['replicas'] - updated} old pods are still ending"
+    if available < wanted:
+        return f"{available} of {wanted} pods are available"
+    return ""
+
+
+def _autoscaler(child: Child) -> Verdict:
+    """Only the reason: the message of an autoscaler changes with every measurement, and a status must not."""
+    for condition in child.get("status", {}).get("conditions", ()):
+        if condition["type"] in {"AbleToScale", "ScalingActive"} and condition["status"] == "False":
+            reason = condition.get("reason", "Unknown")
+            return Verdict(ready=False, reason=reason, message=f"does not scale: {reason}")
+    return Verdict(ready=True)
+
+
+def _route(child: Child) -> Verdict:
+    """Served: some Gateway accepted it and found its backend."""
+    parents = child.get("status", {}).get("parents", ())
+    gateway = child["spec"]["parentRefs"][0]
+    where = f"Gateway {gateway.get('namespace')}/{gateway['name']}"
+    if not parents:
+        return Verdict(
+            ready=False,
+            reason="RouteNotAccepted",
+            message=f"{where} has not taken it yet; is there such a Gateway, and a controller for its class?",
+        )
+    for parent in parents:
+        for condition in parent.get("conditions", ()):
+            if condition["type"] in {"Accepted", "ResolvedRefs"} and condition["status"] == "False":
+                said = condition.get("message") or condition.get("reason", "")
+                return Verdict(ready=False, reason="RouteNotAccepted", message=f"{where} refused it: {said}")
+    return Verdict(ready=True)
+
+
+_JUDGES: Final[Mapping[str, Callable[[Child], Verdict]]] = {
+    "Deployment": _deployment,
+    "HorizontalPodAutoscaler": _autoscaler,
+    "HTTPRoute": _route,
+}
+# An autoscaler without measurements yet keeps nobody from being ready.
+_DECISIVE: Final = ("Deployment", "HTTPRoute", "Service", "ServiceAccount")
+
+
+def _facts(
+    shop: ShopService,
+    children: Mapping[tuple[str, str], Child],
+    verdicts: Mapping[tuple[str, str], Verdict],
+    previous: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Everything but the conditions."""
+    web_key = ("Deployment", shop.name)
+    web = children.get(web_key, {})
+    state = web.get("status", {})
+    wanted = web.get("spec", {}).get("replicas", 0)
+    ready = state.get("readyReplicas", 0)
+    facts: dict[str, Any] = {
+        "replicas": state.get("replicas", 0),
+        "readyReplicas": ready,
+        "ready": f"{ready}/{wanted}",
+        "selector": ",".join(f"{key}={value}" for key, value in selector(shop, WEB).items()),
+        "url": url(shop),
+        "children": [
+            {
+                "kind": kind,
+                "name": name,
+                "ready": verdict.ready,
+                "message": verdict.message[:_LONGEST_MESSAGE],
+            }
+            for (kind, name), verdict in sorted(verdicts.items())
+        ],
+    }
+    image = shop.spec.image if verdicts[web_key].ready else previous.get("image")
+    if image:
+        facts["image"] = image
+    if shop.spec.autoscaling:
+        facts["autoscaling"] = f"{shop.spec.autoscaling.min_replicas}-{shop.spec.autoscaling.max_replicas}"
+    return facts
+
+
+def _available(web: Child | None) -> bool:
+    conditions = (web or {}).get("status", {}).get("conditions", ())
+    return any(each["type"] == "Available" and each["status"] == "True" for each in conditions)
+
+
+def _previous_available(previous: Mapping[str, Any]) -> bool:
+    return _available({"status": previous})
+
+
+def _conditions(
+    available: bool,  # noqa: FBT001  the first of the facts that the conditions are made of
+    verdicts: Mapping[tuple[str, str], Verdict],
+    error: OperatorError | None,
+) -> Iterator[dict[str, Any]]:
+    """The five conditions, not dated yet."""
+    waiting = {key: v for key, v in verdicts.items() if not v.ready and key[0] in _DECISIVE}
+    stuck = {key: v for key, v in waiting.items() if v.stuck}
+    rolling = {key: v for key, v in waiting.items() if key[0] == "Deployment" and not v.stuck}
+    why = _why(error, stuck or waiting)
+
+    yield _condition("Ready", why is None, *(why or ("Ready", "Everything is as the spec says.")))
+    yield _condition(
+        "Available",
+        available,
+        "MinimumReplicasAvailable" if available else "MinimumReplicasUnavailable",
+        "Enough pods of the web part are available."
+        if available
+        else "Too few pods of the web part are available.",
+    )
+    yield _condition(
+        "Progressing", bool(rolling), *(_sentence(rolling) or ("RolledOut", "Nothing is being rolled out."))
+    )
+    permanent = isinstance(error, PermanentError)
+    stalled = permanent or (error is None and bool(stuck))
+    yield _condition(
+        "Reconciling",
+        why is not None and not stalled,
+        *(why if why and not stalled else ("Settled", "Nothing is left to do.")),
+    )
+    yield _condition(
+        "Stalled", stalled, *(why if why and stalled else ("NotStalled", "Nothing needs a person."))
+    )
+
+
+def _why(error: OperatorError | None, waiting: Mapping[tuple[str, str], Verdict]) -> tuple[str, str] | None:
+    """Reason and message for not being ready, None when ready."""
+    if error is not None:
+        return error.reason, error.message
+    return _sentence(waiting)
+
+
+def _sentence(waiting: Mapping[tuple[str, str], Verdict]) -> tuple[str, str] | None:
+    """The first child in order of kind and name speaks; the others are counted."""
+    if not waiting:
+        return None
+    (kind, name), verdict = min(waiting.items())
+    others = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
+    return verdict.reason, f"{kind} {name}: {verdict.message}{others}."
+
+
+def _condition(kind: str, holds: bool, reason: str, message: str) -> dict[str, Any]:  # noqa: FBT001  what a condition is
+    return {
+        "type": kind,
+        "status": "True" if holds else "False",
+        "reason": reason,
+        "message": message[:_LONGEST_MESSAGE],
+    }
+
+
+def _dated(
+    condition: dict[str, Any], generation: int, previous: Mapping[str, Any], now: Callable[[], str]
+) -> dict[str, Any]:
+    """With the generation it is about, and the time of its last change."""
+    before: Mapping[str, Any] = next(
+        (each for each in previous.get("conditions", ()) if each["type"] == condition["type"]), {}
+    )
+    same = before.get("status") == condition["status"]
+    time = before["lastTransitionTime"] if same else now()
+    return {**condition, "observedGeneration": generation, "lastTransitionTime": time}

@@ -1,0 +1,42 @@
+"""The HorizontalPodAutoscaler of one part."""
+
+from typing import Any, Final
+
+from shop_operator.render.labels import metadata
+from shop_operator.render.parts import Part
+from shop_operator.spec import Autoscaling, ShopService
+
+DEFAULT_CPU: Final = 80
+
+
+def autoscaler(shop: ShopService, part: Part, autoscaling: Autoscaling) -> dict[str, Any]:
+    """An autoscaling/v2 object that scales the part's Deployment."""
+    spec: dict[str, Any] = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": part.name},
+        "minReplicas": autoscaling.min_replicas,
+        "maxReplicas": autoscaling.max_replicas,
+        "metrics": _metrics(autoscaling),
+    }
+    if autoscaling.behavior is not None:
+        spec["behavior"] = autoscaling.behavior.to_dict()
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": metadata(shop, part.name, part.component),
+        "spec": spec,
+    }
+
+
+def _metrics(autoscaling: Autoscaling) -> list[dict[str, Any]]:
+    """What is held, in the order in which the API server keeps it."""
+    cpu = autoscaling.cpu
+    if cpu is None and autoscaling.memory is None:
+        cpu = DEFAULT_CPU
+    return [
+        {
+            "type": "Resource",
+            "resource": {"name": name, "target": {"type": "Utilization", "averageUtilization": value}},
+        }
+        for name, value in (("cpu", cpu), ("memory", autoscaling.memory))
+        if value is not None
+    ]

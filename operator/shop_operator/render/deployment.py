@@ -1,0 +1,56 @@
+"""The Deployment of one part, and who owns its replica count."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shop_operator.render.labels import metadata, selector
+from shop_operator.render.parts import Part
+from shop_operator.render.pod import template
+from shop_operator.spec import ShopService
+
+REVISIONS: Final = 5
+PROGRESS_DEADLINE_SECONDS: Final = 300
+
+
+@dataclass(frozen=True)
+class LiveScale:
+    """How many replicas each Deployment is set to in the cluster.
+
+    Args:
+        replicas: spec.replicas by the Deployment's name.
+    """
+
+    replicas: Mapping[str, int]
+
+
+def deployment(shop: ShopService, part: Part, account: str, live: LiveScale | None) -> dict[str, Any]:
+    """A rolling Deployment that never has fewer pods ready than wanted."""
+    spec: dict[str, Any] = {
+        "revisionHistoryLimit": REVISIONS,
+        "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
+        "selector": {"matchLabels": selector(shop, part.component)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}},
+        "template": template(shop, part, account),
+    }
+    replicas = wanted_replicas(part, live)
+    if replicas is not None:
+        spec["replicas"] = replicas
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(shop, part.name, part.component),
+        "spec": spec,
+    }
+
+
+def wanted_replicas(part: Part, live: LiveScale | None) -> int | None:
+    """The count to apply, None to leave it to its owner.
+
+    Without an autoscaler it is the user's. With one, it is the minimum for a Deployment that is not there yet; also for
+    one at zero, from which an autoscaler never comes back by itself; every other count is the autoscaler's.
+    """
+    if part.autoscaling is None:
+        return part.replicas
+    current = live.replicas.get(part.name) if live else None
+    return None if current else part.autoscaling.min_replicas

@@ -1,0 +1,68 @@
+"""What every object of a ShopService carries: names, labels and the owner reference."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shop_operator.spec import GROUP, KIND, VERSION, ShopService
+
+MANAGER: Final = "shop-operator"
+NAME: Final = "shopservice.dev/name"
+COMPONENT: Final = "app.kubernetes.io/component"
+PART_OF: Final = "app.kubernetes.io/part-of"
+WEB: Final = "web"
+_LONGEST_VALUE: Final = 63
+
+
+def worker_component(worker: str) -> str:
+    """The component label of a worker's objects."""
+    return f"worker-{worker}"
+
+
+def selector(shop: ShopService, component: str) -> dict[str, str]:
+    """The labels that find the pods of one component; they never change, since a Deployment's selector cannot."""
+    return {NAME: shop.name, COMPONENT: component}
+
+
+def labels(shop: ShopService, component: str) -> dict[str, str]:
+    """The recommended labels of Kubernetes, and ours."""
+    return {
+        "app.kubernetes.io/name": shop.name,
+        "app.kubernetes.io/instance": shop.name,
+        "app.kubernetes.io/version": version(shop.spec.image),
+        PART_OF: shop.labels.get(PART_OF, shop.namespace),
+        "app.kubernetes.io/managed-by": MANAGER,
+        **selector(shop, component),
+    }
+
+
+def version(image: str) -> str:
+    """The image's tag, or the beginning of its digest, as a label value."""
+    name, _, digest = image.partition("@")
+    _, colon, tag = name.rpartition("/")[2].partition(":")
+    found = tag if colon else digest.rpartition(":")[2][:12] or "latest"
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", found)[:_LONGEST_VALUE].strip("_.-") or "latest"
+
+
+def metadata(
+    shop: ShopService, name: str, component: str, annotations: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Metadata of a child: in the ShopService's namespace, and collected with it."""
+    out: dict[str, Any] = {
+        "name": name,
+        "namespace": shop.namespace,
+        "labels": labels(shop, component),
+        "ownerReferences": [
+            {
+                "apiVersion": f"{GROUP}/{VERSION}",
+                "kind": KIND,
+                "name": shop.name,
+                "uid": shop.uid,
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ],
+    }
+    if annotations:
+        out["annotations"] = dict(annotations)
+    return out

@@ -1,0 +1,92 @@
+"""The parts of a ShopService that become a Deployment each: the web part, and one per worker.
+
+What the two have in common is told here once, so that the Deployment, the pod and the autoscaler need no cases.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from shop_operator.render.labels import WEB, worker_component
+from shop_operator.spec import Autoscaling, EnvVar, Probes, Resources, ShopService, Worker
+
+GRACE_SECONDS: Final = 30
+
+
+@dataclass(frozen=True)
+class Part:
+    """One Deployment's worth of a ShopService.
+
+    Args:
+        name: of its Deployment and of its autoscaler.
+        component: value of the component label.
+        container: name of its container.
+        port: where it listens, None when it does not.
+        serves: whether a Service sends it traffic.
+        replicas: the count that the user chose, None when an autoscaler chooses.
+    """
+
+    name: str
+    component: str
+    container: str
+    command: list[str] | None
+    args: list[str] | None
+    env: list[EnvVar]
+    port: int | None
+    serves: bool
+    probes: Probes
+    replicas: int | None
+    autoscaling: Autoscaling | None
+    resources: Resources | None
+    grace: int
+
+
+def parts(shop: ShopService) -> Iterator[Part]:
+    """The web part first, then the workers in their order."""
+    spec = shop.spec
+    yield Part(
+        name=shop.name,
+        component=WEB,
+        container="app",
+        command=spec.command,
+        args=spec.args,
+        env=spec.env or [],
+        port=spec.port,
+        serves=True,
+        probes=spec.probes or Probes(),
+        replicas=_count(spec.replicas, spec.autoscaling),
+        autoscaling=spec.autoscaling,
+        resources=spec.resources,
+        grace=_grace(spec.termination_grace_period_seconds),
+    )
+    for worker in spec.workers or ():
+        yield Part(
+            name=f"{shop.name}-{worker.name}",
+            component=worker_component(worker.name),
+            container=worker.name,
+            command=worker.command,
+            args=worker.args,
+            env=_overlaid(spec.env or [], worker),
+            port=worker.port,
+            serves=False,
+            probes=worker.probes or Probes(),
+            replicas=_count(worker.replicas, worker.autoscaling),
+            autoscaling=worker.autoscaling,
+            resources=worker.resources or spec.resources,
+            grace=_grace(worker.termination_grace_period_seconds),
+        )
+
+
+def _count(replicas: int | None, autoscaling: Autoscaling | None) -> int | None:
+    if autoscaling is not None:
+        return None
+    return 1 if replicas is None else replicas
+
+
+def _grace(seconds: int | None) -> int:
+    return GRACE_SECONDS if seconds is None else seconds
+
+
+def _overlaid(env: list[EnvVar], worker: Worker) -> list[EnvVar]:
+    """The ShopService's variables with the worker's in place of, or after, them."""
+    return list({each.name: each for each in [*env, *(worker.env or [])]}.values())

@@ -1,0 +1,100 @@
+"""The pod of one part: under the `restricted` Pod Security Standard, probed, spread, and ending gracefully."""
+
+from typing import Any, Final
+
+from shop_operator.render.labels import labels, selector
+from shop_operator.render.parts import Part
+from shop_operator.spec import Probe, ShopService
+
+PORT_NAME: Final = "http"
+PRE_STOP_SECONDS: Final = 5
+"""How long a pod goes on serving after it was told to end, until every proxy has forgotten it."""
+SPREAD: Final = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+
+# Startup asks every second, so that a pod is ready when it is; the other two take over only then.
+_STARTUP: Final = {"periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 60}
+_READINESS: Final = {"periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3}
+_LIVENESS: Final = {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}
+
+
+def template(shop: ShopService, part: Part, account: str) -> dict[str, Any]:
+    """The pod template of a Deployment."""
+    return {
+        "metadata": {"labels": labels(shop, part.component)},
+        "spec": _spec(shop, part, account),
+    }
+
+
+def _spec(shop: ShopService, part: Part, account: str) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "serviceAccountName": account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": part.grace,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": selector(shop, part.component)},
+            }
+            for key in SPREAD
+        ],
+        "containers": [_container(shop, part)],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+    }
+    if shop.spec.image_pull_secrets:
+        spec["imagePullSecrets"] = [each.to_dict() for each in shop.spec.image_pull_secrets]
+    return spec
+
+
+def _container(shop: ShopService, part: Part) -> dict[str, Any]:
+    container: dict[str, Any] = {
+        "name": part.container,
+        "image": shop.spec.image,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108  a pod's own, the only place it may write
+        **_probes(part),
+    }
+    optional = {
+        "imagePullPolicy": shop.spec.image_pull_policy,
+        "command": part.command,
+        "args": part.args,
+        "env": [each.to_dict() for each in part.env],
+        "envFrom": [each.to_dict() for each in shop.spec.env_from or ()],
+        "resources": part.resources.to_dict() if part.resources else None,
+    }
+    container |= {key: value for key, value in optional.items() if value}
+    if part.port is not None:
+        container["ports"] = [{"name": PORT_NAME, "containerPort": part.port, "protocol": "TCP"}]
+    if part.serves:
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": min(PRE_STOP_SECONDS, part.grace)}}}
+    return container
+
+
+def _probes(part: Part) -> dict[str, Any]:
+    """The three probes: the user's, over the defaults where there is a port to ask."""
+    asked = {
+        "startupProbe": (part.probes.startup, "/healthz", _STARTUP),
+        "readinessProbe": (part.probes.readiness, "/readyz", _READINESS),
+        "livenessProbe": (part.probes.liveness, "/healthz", _LIVENESS),
+    }
+    found = {name: _probe(part, *each) for name, each in asked.items()}
+    return {name: probe for name, probe in found.items() if probe is not None}
+
+
+def _probe(part: Part, probe: Probe | None, path: str, timing: dict[str, int]) -> dict[str, Any] | None:
+    handler = probe.handler if probe else {}
+    if not handler:
+        if part.port is None:
+            return None
+        handler = {"httpGet": {"path": path}}
+    if "httpGet" in handler:
+        handler = {"httpGet": {"port": PORT_NAME, "scheme": "HTTP", **handler["httpGet"]}}
+    own = {key: value for key, value in probe.to_dict().items() if key not in handler} if probe else {}
+    return {**timing, **own, **handler}

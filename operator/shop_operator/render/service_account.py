@@ -1,0 +1,25 @@
+"""The ServiceAccount of the pods, unless the user has one."""
+
+from typing import Any
+
+from shop_operator.render.labels import WEB, metadata
+from shop_operator.spec import ShopService
+
+
+def account_name(shop: ShopService) -> str:
+    """The ServiceAccount under which the pods run."""
+    account = shop.spec.service_account
+    return account.name if account and account.name else shop.name
+
+
+def service_account(shop: ShopService) -> dict[str, Any] | None:
+    """A ServiceAccount whose token no pod gets unasked; None when the user named one, which is not ours to touch."""
+    account = shop.spec.service_account
+    if account and account.name:
+        return None
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": metadata(shop, shop.name, WEB, account.annotations if account else None),
+        "automountServiceAccountToken": False,
+    }
