@@ -1,0 +1,243 @@
+"""Facts and tasks: what is said by one side is what the other side expects.
+
+A service's contracts folder holds a JSON Schema for each fact that it publishes (`shop.payment.charged.v1.json`), each
+task that it takes (`ChargePayment.json`) and what it answers to that (`ChargePayment.result.json`).
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from services.order import consumer
+from services.order.domain import Product
+from services.order.ports import Orders, Products
+from shopprocs import stacks
+
+ROOT = Path(__file__).resolve().parents[2]
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+CLOUD_EVENT = {"specversion", "id", "type", "source", "subject", "time", "data", "traceparent"}
+FACTS = {
+    "product": {
+        "shop.product.upserted.v1",
+        "shop.stock.reserved.v1",
+        "shop.stock.released.v1",
+        "shop.stock.committed.v1",
+    },
+    "order": {
+        "shop.order.accepted.v1",
+        "shop.order.shipped.v1",
+        "shop.order.rejected.v1",
+        "shop.order.cancelled.v1",
+    },
+    "payment": {"shop.payment.charged.v1", "shop.payment.declined.v1", "shop.payment.refunded.v1"},
+    "shipping": {"shop.shipment.booked.v1", "shop.shipment.refused.v1", "shop.shipment.cancelled.v1"},
+}
+
+
+def contracts(service: str) -> dict[str, dict[str, Any]]:
+    """Name -> schema."""
+    folder = ROOT / "services" / service / "contracts"
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+
+
+ALL = {(service, name): schema for service in stacks.SERVICES for name, schema in contracts(service).items()}
+
+
+def workflow() -> dict[str, Any]:
+    """The definition as it is deployed, with the queues' names for their URLs."""
+    text = (stacks.FOLDER / "order_saga.asl.json").read_text(encoding="utf-8")
+    definition: dict[str, Any] = json.loads(text.replace("${TaskTimeoutSeconds}", "300"))
+    return definition
+
+
+def tasks() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Service, name of the task, and its state in the workflow."""
+    for name, state in workflow()["States"].items():
+        if state["Type"] == "Task":
+            queue = re.fullmatch(r"\$\{(\w+)TasksQueueUrl\}", state["Parameters"]["QueueUrl"])
+            assert queue, f"{name} goes to no service's queue"
+            yield queue[1].lower(), name, state
+
+
+TASKS = list(tasks())
+
+
+def resolve(schema: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """The part of a schema that describes the member at `path`, which must be required all the way."""
+    here: Mapping[str, Any] = schema
+    for name in path:
+        here = _dereferenced(schema, here)
+        assert name in here.get("required", []), f"{name} of {'.'.join(path)} is not always there"
+        here = here["properties"][name]
+    return _dereferenced(schema, here)
+
+
+def _dereferenced(root: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
+    while "$ref" in part:
+        target: Any = root
+        for name in part["$ref"].removeprefix("#/").split("/"):
+            target = target[name]
+        part = target
+    return part
+
+
+@pytest.mark.parametrize(("service", "name"), ALL)
+def test_given_a_contract_when_read_then_it_is_json_schema_2020_12_and_says_what_it_is(
+    service: str, name: str
+) -> None:
+    schema = ALL[service, name]
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == DIALECT
+    assert schema.get("title")
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_a_service_when_its_contracts_are_listed_then_they_are_its_facts_and_its_tasks(
+    service: str,
+) -> None:
+    accepted = {name for owner, name, _ in TASKS if owner == service}
+    assert set(contracts(service)) == FACTS[service] | accepted | {f"{name}.result" for name in accepted}
+
+
+@pytest.mark.parametrize(
+    ("service", "fact"), [(service, fact) for service, facts in FACTS.items() for fact in facts]
+)
+def test_given_a_fact_when_read_then_it_is_a_cloud_event_of_that_type_about_its_subject(
+    service: str, fact: str
+) -> None:
+    schema = ALL[service, fact]
+    assert set(schema["required"]) >= CLOUD_EVENT
+    assert resolve(schema, "type")["const"] == fact
+    assert resolve(schema, "specversion")["const"] == "1.0"
+    about = "sku" if fact == "shop.product.upserted.v1" else "order_id"
+    assert about in resolve(schema, "data")["required"]
+
+
+@pytest.mark.parametrize(("service", "name", "state"), TASKS, ids=[name for _, name, _ in TASKS])
+def test_given_a_task_when_the_workflow_sends_it_then_it_is_what_the_service_takes(
+    service: str, name: str, state: Mapping[str, Any]
+) -> None:
+    schema = ALL[service, name]
+    body = state["Parameters"]["MessageBody"]
+    sent = {key.removesuffix(".$") for key in body}
+    assert body["task"] == name
+    assert resolve(schema, "task")["const"] == name
+    assert set(schema["required"]) <= sent
+    assert sent <= set(schema["properties"])
+
+
+@pytest.mark.parametrize(("service", "name", "state"), TASKS, ids=[name for _, name, _ in TASKS])
+def test_given_a_task_when_its_result_is_kept_then_what_is_used_of_it_is_always_there(
+    service: str, name: str, state: Mapping[str, Any]
+) -> None:
+    schema = ALL[service, f"{name}.result"]
+    used = set(re.findall(r"\$\.([\w.]+)", json.dumps(state.get("ResultSelector", {}))))
+    if state["ResultPath"] and not used:
+        kept = re.escape(state["ResultPath"])
+        used = set(re.findall(kept + r"\.([\w.]+)", json.dumps(workflow())))
+    for path in used:
+        resolve(schema, *path.split("."))
+
+
+def test_given_the_workflow_when_its_results_are_kept_then_none_overwrites_what_a_later_task_needs() -> None:
+    given = {"order_id", "items", "total", "payment", "shipping_address", "traceparent"}
+    kept = [state["ResultPath"].removeprefix("$.") for _, _, state in TASKS if state["ResultPath"]]
+    assert not given & set(kept)
+    assert len([path for path in kept if path != "outcome"]) == len(
+        {path for path in kept if path != "outcome"}
+    )
+
+
+@pytest.mark.parametrize(("service", "name", "state"), TASKS, ids=[name for _, name, _ in TASKS])
+def test_given_a_refusal_that_the_workflow_knows_when_looked_for_then_the_service_has_it(
+    service: str, name: str, state: Mapping[str, Any]
+) -> None:
+    """And the workflow does not ask again for what has been refused: its first retrier has no attempts."""
+    retry = state["Retry"][0]
+    if retry["ErrorEquals"] == ["States.ALL"]:
+        return  # an undo, or a step after the point of no return: nobody may refuse it
+    assert retry["MaxAttempts"] == 0, name
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "services" / service).glob("*.py"))
+    for error in retry["ErrorEquals"]:
+        assert f'"{error}"' in sources
+
+
+class Seen:
+    """What the order service does with facts, instead of its table."""
+
+    def __init__(self) -> None:
+        self.products: list[Product] = []
+        self.asked_for: list[str] = []
+
+    def put(self, product: Product) -> bool:
+        self.products.append(product)
+        return True
+
+    def get(self, order_id: str) -> None:
+        self.asked_for.append(order_id)
+
+
+FOLLOWED: Mapping[str, Mapping[str, Any]] = {
+    "shop.product.upserted.v1": {
+        "sku": "MUG-1",
+        "name": "Mug",
+        "category": "kitchen",
+        "price": {"amount": 1299, "currency": "EUR"},
+    },
+    "shop.stock.reserved.v1": {"order_id": "order-1", "items": [{"sku": "MUG-1", "quantity": 1}]},
+    "shop.payment.charged.v1": {
+        "order_id": "order-1",
+        "payment_id": "payment-1",
+        "amount": {"amount": 1299, "currency": "EUR"},
+    },
+}
+
+
+def fact(service: str, kind: str) -> dict[str, Any]:
+    """The barest event that the publisher's contract allows: only what is required."""
+    event = {
+        "specversion": "1.0",
+        "id": "id-1",
+        "type": kind,
+        "source": f"/{service}",
+        "subject": "subject",
+        "time": "2026-01-01T00:00:00.000Z",
+        "datacontenttype": "application/json",
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "data": dict(FOLLOWED[kind]),
+    }
+    schema = ALL[service, kind]
+    required = resolve(schema, "data")["required"]
+    assert set(required) <= set(FOLLOWED[kind]), f"{kind} promises more than this test knows of"
+    bare = {name: event[name] for name in schema["required"]}
+    bare["data"] = {name: FOLLOWED[kind][name] for name in required}
+    Draft202012Validator(schema).validate(bare)
+    return bare
+
+
+@pytest.mark.parametrize("kind", FOLLOWED)
+def test_given_the_barest_fact_that_its_publisher_may_send_when_order_hears_it_then_it_understands(
+    kind: str,
+) -> None:
+    (service,) = [service for service, facts in FACTS.items() if kind in facts]
+    seen = Seen()
+    consumer.facts(cast("Orders", seen), cast("Products", seen))[kind](fact(service, kind))
+    if kind == "shop.product.upserted.v1":
+        assert [(each.sku, each.name, each.price.to_dict()) for each in seen.products] == [
+            ("MUG-1", "Mug", {"amount": 1299, "currency": "EUR"})
+        ]
+    else:
+        assert seen.asked_for == ["order-1"]
+
+
+def test_given_the_facts_that_order_follows_when_subscribed_then_the_filter_lets_in_exactly_these() -> None:
+    subscription = stacks.document("order")["Resources"]["Subscription"]["Properties"]
+    followed = consumer.facts(cast("Orders", Seen()), cast("Products", Seen()))
+    assert sorted(subscription["FilterPolicy"]["type"]) == sorted(followed) == sorted(FOLLOWED)
+    assert subscription["FilterPolicyScope"] == "MessageAttributes"
+    assert subscription["RawMessageDelivery"] is True

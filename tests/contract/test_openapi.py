@@ -1,0 +1,129 @@
+"""The HTTP APIs: each service's OpenAPI document is valid and holds the public paths and shapes."""
+
+import functools
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from shopprocs import stacks
+from shopprocs.edge import declared_routes
+
+PUBLIC: Mapping[str, Mapping[tuple[str, str], Mapping[str, set[str]]]] = {
+    "product": {
+        ("get", "/products"): {"200": {"items", "next"}},
+        ("get", "/products/{sku}"): {"200": {"sku", "name", "category", "price", "available"}, "404": set()},
+        ("get", "/inventory/{sku}"): {"200": {"sku", "available", "reserved", "sold"}, "404": set()},
+    },
+    "order": {
+        ("post", "/orders"): {
+            "202": {"id", "state", "items", "total", "created_at"},
+            "400": set(),
+            "422": set(),
+        },
+        ("get", "/orders"): {"200": {"items", "next"}},
+        ("get", "/orders/{order_id}"): {
+            "200": {"id", "state", "items", "total", "created_at", "timeline"},
+            "404": set(),
+        },
+        ("post", "/orders/{order_id}/cancel"): {"202": set(), "404": set(), "409": set()},
+    },
+    "payment": {
+        ("get", "/payments/{order_id}"): {
+            "200": {"order_id", "state", "charged", "refunded", "attempts"},
+            "404": set(),
+        },
+    },
+    "shipping": {
+        ("get", "/shipments/{order_id}"): {"200": {"order_id", "state", "tracking_number"}, "404": set()},
+    },
+}
+ANSWERS = [
+    (service, operation, status, members)
+    for service, operations in PUBLIC.items()
+    for operation, answers in operations.items()
+    for status, members in answers.items()
+]
+PROBLEM = {"type", "title", "status", "detail"}
+ENVIRONMENT = {
+    "AWS_REGION": "us-east-1",
+    "TABLE": "table",
+    "TASKS_QUEUE_URL": "http://127.0.0.1:1/queue",
+    "EVENTS_QUEUE_URL": "http://127.0.0.1:1/queue",
+    "EVENTS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:topic",
+    "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:saga",
+    "PROVIDER": "sandbox",
+    "CARRIER": "sandbox",
+}
+
+
+@functools.cache
+def document(service: str) -> Mapping[str, Any]:
+    """What a service answers at /openapi.json; AWS is not asked."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        app = importlib.import_module(f"services.{service}.app").create_app()
+        answer: Mapping[str, Any] = app.test_client().get("/openapi.json").get_json()
+        return answer
+
+
+def schema_of(service: str, operation: tuple[str, str], status: str) -> Mapping[str, Any]:
+    method, path = operation
+    described = document(service)
+    (content,) = described["paths"][path][method]["responses"][status]["content"].values()
+    schema: Mapping[str, Any] = content["schema"]
+    while "$ref" in schema:
+        schema = described["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    return schema
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_a_service_when_asked_for_its_document_then_it_is_valid_openapi(service: str) -> None:
+    validate(dict(document(service)))
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_the_public_paths_when_looked_up_then_each_service_has_exactly_its_own(service: str) -> None:
+    described = {
+        (method, path)
+        for path, operations in document(service)["paths"].items()
+        for method in operations
+        if method in {"get", "post", "put", "patch", "delete"}
+    }
+    operations = {each for each in described if each[1] not in {"/healthz", "/readyz", "/metrics"}}
+    assert operations == set(PUBLIC[service])
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_a_described_operation_when_asked_from_outside_then_a_route_of_the_chart_lets_it_in(
+    service: str,
+) -> None:
+    for method, path in PUBLIC[service]:
+        assert [
+            route
+            for route in declared_routes(service)
+            if (path == route["path"] or path.startswith(route["path"] + "/"))
+            and method.upper() in route["methods"]
+        ], f"{method} {path}"
+
+
+@pytest.mark.parametrize(("service", "operation", "status", "members"), ANSWERS)
+def test_given_a_public_operation_when_it_answers_then_its_shape_is_described(
+    service: str,
+    operation: tuple[str, str],
+    status: str,
+    members: set[str],
+) -> None:
+    properties = schema_of(service, operation, status)["properties"]
+    expected = PROBLEM if int(status) >= 400 else members
+    assert expected <= set(properties)
+
+
+def test_given_post_orders_when_described_then_the_idempotency_key_is_required() -> None:
+    parameters = document("order")["paths"]["/orders"]["post"]["parameters"]
+    (key,) = [each for each in parameters if each["name"] == "Idempotency-Key"]
+    assert key["in"] == "header"
+    assert key["required"] is True

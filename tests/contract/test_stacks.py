@@ -1,0 +1,187 @@
+"""The CloudFormation templates: what the services need, encrypted, restorable, and open to nobody else."""
+
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shopprocs import stacks
+
+ROOT = Path(__file__).resolve().parents[2]
+# Actions that AWS grants on no single resource (IAM service authorization reference).
+WITHOUT_RESOURCE = {"states:SendTaskFailure", "states:SendTaskSuccess"}
+LOG_DELIVERY = "logs:"
+
+
+def resources(stack: str, kind: str) -> dict[str, Mapping[str, Any]]:
+    """Logical name -> properties."""
+    found = stacks.document(stack)["Resources"].items()
+    return {name: each.get("Properties", {}) for name, each in found if each["Type"] == kind}
+
+
+def statements() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Stack and statement, of every policy that grants something to a role of the shop."""
+    for stack in stacks.STACKS:
+        for policy in resources(stack, "AWS::IAM::ManagedPolicy").values():
+            yield from ((stack, statement) for statement in policy["PolicyDocument"]["Statement"])
+        for role in resources(stack, "AWS::IAM::Role").values():
+            for policy in role["Policies"]:
+                yield from ((stack, statement) for statement in policy["PolicyDocument"]["Statement"])
+
+
+def actions(statement: Mapping[str, Any]) -> list[str]:
+    found = statement["Action"]
+    return [found] if isinstance(found, str) else list(found)
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_a_service_when_its_process_starts_then_the_stacks_give_all_that_it_requires(
+    service: str,
+) -> None:
+    settings = importlib.import_module(f"services.{service}.config").Settings
+    required = {name.upper() for name, field in settings.model_fields.items() if field.is_required()}
+    outputs = {stack: dict.fromkeys(stacks.document(stack)["Outputs"], "x") for stack in stacks.STACKS}
+    given = set(stacks.environment(service, outputs))
+    assert required - given <= {"AWS_REGION"}
+    known = {name.upper() for name in settings.model_fields}
+    assert given <= known, "a variable that no process reads"
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_a_table_when_deployed_then_it_is_encrypted_restorable_and_has_the_keys_of_every_table(
+    service: str,
+) -> None:
+    (table,) = resources(service, "AWS::DynamoDB::Table").values()
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["PointInTimeRecoverySpecification"] == {
+        "PointInTimeRecoveryEnabled": {"Ref": "PointInTimeRecovery"}
+    }
+    assert table["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert [key["AttributeName"] for key in table["KeySchema"]] == ["pk", "sk"]
+    (index,) = table["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == "gsi1"
+    assert [key["AttributeName"] for key in index["KeySchema"]] == ["gsi1pk", "gsi1sk"]
+    assert index["Projection"] == {"ProjectionType": "ALL"}
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_a_queue_when_a_message_keeps_failing_then_it_goes_to_dead_letters_and_an_alarm_rings(
+    service: str,
+) -> None:
+    queues = resources(service, "AWS::SQS::Queue")
+    working = {name: queue for name, queue in queues.items() if "RedrivePolicy" in queue}
+    assert len(queues) == 2 * len(working)
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+    alarms = resources(service, "AWS::CloudWatch::Alarm")
+    watched = [
+        dimension["Value"]["Fn::GetAtt"][0] for alarm in alarms.values() for dimension in alarm["Dimensions"]
+    ]
+    for name, queue in working.items():
+        redrive = queue["RedrivePolicy"]
+        assert redrive["maxReceiveCount"] == 5
+        assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": [f"{name}DeadLetters", "Arn"]}
+        assert queues[f"{name}DeadLetters"]["RedriveAllowPolicy"]["redrivePermission"] == "byQueue"
+        assert f"{name}DeadLetters" in watched
+        assert name in watched
+
+
+def test_given_the_topic_when_deployed_then_it_is_encrypted() -> None:
+    (topic,) = resources("events", "AWS::SNS::Topic").values()
+    assert topic["KmsMasterKeyId"] == "alias/aws/sns"
+
+
+def test_given_the_policies_when_read_then_none_grants_more_than_named_actions_on_named_resources() -> None:
+    found = list(statements())
+    assert found
+    for stack, statement in found:
+        assert statement["Effect"] == "Allow"
+        assert not [action for action in actions(statement) if "*" in action], stack
+        if statement["Resource"] == "*":
+            free = [
+                a for a in actions(statement) if a not in WITHOUT_RESOURCE and not a.startswith(LOG_DELIVERY)
+            ]
+            assert not free, f"{stack}: AWS knows resources for {free}"
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_a_service_when_its_policy_is_read_then_it_names_no_other_services_resources(
+    service: str,
+) -> None:
+    (policy,) = resources(service, "AWS::IAM::ManagedPolicy").values()
+    text = json.dumps(policy["PolicyDocument"])
+    assert not [
+        other for other in stacks.SERVICES if other != service and f"-{other}" in text and other != "order"
+    ]
+
+
+def test_given_the_workflows_role_when_read_then_it_may_send_to_the_four_queues_and_write_its_log() -> None:
+    granted = [statement for stack, statement in statements() if stack == "saga"]
+    send, log = granted
+    assert actions(send) == ["sqs:SendMessage"]
+    assert len(send["Resource"]) == len(stacks.SERVICES)
+    assert all(action.startswith(LOG_DELIVERY) for action in actions(log))
+
+
+@pytest.mark.parametrize("stack", stacks.STACKS)
+def test_given_a_resource_that_can_have_tags_when_deployed_then_it_says_whose_it_is(stack: str) -> None:
+    for name, resource in stacks.document(stack)["Resources"].items():
+        if resource["Type"] in {"AWS::IAM::ManagedPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::Subscription"}:
+            continue
+        tags = {tag["Key"]: tag["Value"] for tag in resource["Properties"]["Tags"]}
+        assert tags["app"] == {"Ref": "Prefix"}, name
+
+
+def test_given_the_workflow_when_put_into_its_template_then_the_linter_finds_no_fault(tmp_path: Path) -> None:
+    """In the file of its own, no linter reads it."""
+    document = stacks.document("saga")
+    properties = document["Resources"]["OrderSaga"]["Properties"]
+    text = (
+        properties.pop("DefinitionString")
+        .replace("${TaskTimeoutSeconds}", "300")
+        .replace("${Partition}", "aws")
+    )
+    properties["Definition"] = json.loads(text)
+    file = tmp_path / "saga.json"
+    file.write_text(json.dumps(document))
+    linter = Path(sys.executable).parent / "cfn-lint"
+    done = subprocess.run([linter, file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("stack", stacks.STACKS)
+def test_given_a_template_when_sent_then_it_fits_into_a_request(stack: str) -> None:
+    """AWS limit of TemplateBody: 51,200 bytes."""
+    assert len(stacks.template(stack).encode()) <= 51_200
+
+
+@pytest.mark.parametrize("environment", ["aws", "local"])
+def test_given_the_parameters_of_an_environment_when_read_then_each_belongs_to_a_stack(
+    environment: str,
+) -> None:
+    values = json.loads((stacks.FOLDER / "parameters" / f"{environment}.json").read_text(encoding="utf-8"))
+    known = {name for stack in stacks.STACKS for name in stacks.document(stack)["Parameters"]}
+    assert set(values) <= known
+
+
+def test_given_the_shops_chart_when_installed_then_its_routes_are_the_public_paths() -> None:
+    chart = yaml.safe_load((ROOT / "charts" / "shop" / "values.yaml").read_text(encoding="utf-8"))
+    routes = {
+        (service, route["path"]): set(route["methods"])
+        for service in stacks.SERVICES
+        for route in chart[service]["routes"]
+    }
+    assert routes == {
+        ("product", "/products"): {"GET"},
+        ("product", "/inventory"): {"GET"},
+        ("order", "/orders"): {"GET", "POST"},
+        ("payment", "/payments"): {"GET"},
+        ("shipping", "/shipments"): {"GET"},
+    }
