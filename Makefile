@@ -40,7 +40,7 @@ lint: .venv ## Ruff, mypy, the import contracts, the CloudFormation linter
 	$(call stage,lint)
 	$(BIN)/ruff check $(PYTHON_SOURCES)
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
-	$(BIN)/mypy operator/shop_operator services dev/localcluster dev/shopprocs dev/shopdemo tests
+	$(BIN)/mypy operator/shop_operator services dev/localcluster dev/shopprocs dev/shopdemo dev/chartdocs tests
 	PYTHONPATH=.:operator:dev $(BIN)/lint-imports
 	$(BIN)/cfn-lint manifests/aws/*.yaml
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,8 @@ def outputs() -> Mapping[Path, Callable[[], str]]:
     made: dict[Path, Callable[[], str]] = {ROOT / "charts/shop-operator/files/crd.yaml": crd_yaml}
     for name in CHARTS:
         chart = ROOT / "charts" / name
-        made[chart / "values.schema.json"] = lambda chart=chart: values_schema(chart)
-        made[chart / "README.md"] = lambda chart=chart: chart_readme(chart)
+        made[chart / "values.schema.json"] = partial(values_schema, chart)
+        made[chart / "README.md"] = partial(chart_readme, chart)
     made[ROOT / "manifests/install.yaml"] = install_manifest
     return made
 
@@ -60,18 +61,9 @@ def install_manifest() -> str:
     Raises:
         subprocess.CalledProcessError: when helm cannot render the chart.
     """
-    helm = tools.ensure("helm3") / "helm"
-    chart = ROOT / "charts/shop-operator"
-    command = [
-        helm,
-        "template",
-        "shop-operator",
-        chart,
-        "--namespace",
-        _NAMESPACE,
-        "--kube-version",
-        KUBE_VERSION,
-    ]
+    helm, chart = tools.ensure("helm3") / "helm", ROOT / "charts/shop-operator"
+    command = [str(helm), "template", "shop-operator", str(chart)]
+    command += ["--namespace", _NAMESPACE, "--kube-version", KUBE_VERSION]
     rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     namespace = {
         "apiVersion": "v1",

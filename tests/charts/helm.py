@@ -52,9 +52,9 @@ class Helm:
             Refused: when the values do not pass the schema or the templates.
         """
         folder = self.charts / chart
-        command = [self.binary, "template", release or chart, folder, "--namespace", namespace]
+        command = [str(self.binary), "template", release or chart, str(folder), "--namespace", namespace]
         for name in files:
-            command += ["--values", folder / name]
+            command += ["--values", str(folder / name)]
         done = subprocess.run(
             [*command, "--values", "-", "--kube-version", KUBE_VERSION],
             input=yaml.safe_dump(dict(values or {})),
@@ -69,9 +69,9 @@ class Helm:
     def lint(self, chart: str, *files: str) -> subprocess.CompletedProcess[str]:
         """`helm lint --strict`."""
         folder = self.charts / chart
-        command = [self.binary, "lint", "--strict", "--kube-version", KUBE_VERSION, folder]
+        command = [str(self.binary), "lint", "--strict", "--kube-version", KUBE_VERSION, str(folder)]
         for name in files:
-            command += ["--values", folder / name]
+            command += ["--values", str(folder / name)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
