@@ -1,0 +1,41 @@
+"""Builds the product service: what is stored where, and the API on top of it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.common import aws, telemetry
+from services.product.config import Settings
+from services.product.dynamo import DynamoCatalogue, DynamoStock
+from services.product.ports import Catalogue, Stock
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Everything that the service stores."""
+
+    catalogue: Catalogue
+    stock: Stock
+
+
+def storage(settings: Settings) -> Storage:
+    """The service's storage in its table."""
+    client = aws.client("dynamodb", settings)
+    return Storage(
+        catalogue=DynamoCatalogue(client, settings.table), stock=DynamoStock(client, settings.table)
+    )
+
+
+def create_app() -> "Flask":
+    """The API as a WSGI application, from the environment.
+
+    Raises:
+        SystemExit: when the environment lacks something.
+    """
+    from services.product import api  # noqa: PLC0415 - the consumer and the seed need no web framework
+
+    settings = Settings.load()
+    telemetry.configure(settings.service, settings.log_level)
+    return api.create(storage(settings).catalogue)

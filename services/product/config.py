@@ -1,0 +1,11 @@
+"""What the product service's processes are told by their environment."""
+
+from typing import ClassVar
+
+from services.common.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """The settings of every service: the product service has none of its own."""
+
+    service: ClassVar[str] = "product"

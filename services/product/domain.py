@@ -1,0 +1,213 @@
+"""What a product is, and how its stock moves.
+
+    AVAILABLE ⇄ RESERVED → SOLD
+
+A piece of stock is on exactly one shelf, and a `Move` takes it from one to another: there is no way to write a change
+that makes or loses a piece. An order's reservation is decided once. A refusal is kept too, because a message that comes
+twice must not reserve, the second time, what nobody would ever release.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from services.common.errors import TaskFailed
+from services.common.money import Money
+
+
+class Shelf(StrEnum):
+    """Where a piece of stock is."""
+
+    AVAILABLE = "available"
+    RESERVED = "reserved"
+    SOLD = "sold"
+
+
+class State(StrEnum):
+    """What became of an order's wish for stock."""
+
+    REFUSED = "REFUSED"
+    RESERVED = "RESERVED"
+    RELEASED = "RELEASED"
+    COMMITTED = "COMMITTED"
+
+
+class OutOfStock(TaskFailed):
+    """There is less than the order wants."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__("OutOfStock", cause)
+
+
+class UnknownProduct(TaskFailed):
+    """The order wants what the shop does not have."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__("UnknownProduct", cause)
+
+
+class OrderClosed(TaskFailed):
+    """The order was given up before its stock was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__("OrderClosed", "the order's stock was released before")
+
+
+class Contradiction(Exception):
+    """The workflow asks for what its earlier tasks rule out: a defect, for people to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Something that the shop sells.
+
+    Args:
+        category: a lower-case word.
+        updated_at: when it was last named and priced.
+    """
+
+    sku: str
+    name: str
+    category: str
+    price: Money
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """How many pieces of a product are on each shelf."""
+
+    sku: str
+    available: int
+    reserved: int = 0
+    sold: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stocked:
+    """A product with its stock."""
+
+    product: Product
+    inventory: Inventory
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A product and how many of it."""
+
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Takes items from one shelf to another; all of them, or none when one shelf holds too few."""
+
+    items: tuple[Item, ...]
+    source: Shelf
+    target: Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What was decided about an order's stock. Every change makes a new one.
+
+    Args:
+        items: what was reserved; nothing when it was refused, or released before it was asked for.
+        decided_at: when it came to its first state.
+        ended_at: when it was released or committed.
+        error: why it was refused: the code for the workflow,
+        cause: and the reason for people.
+    """
+
+    order_id: str
+    state: State
+    items: tuple[Item, ...]
+    decided_at: datetime
+    ended_at: datetime | None = None
+    error: str | None = None
+    cause: str | None = None
+
+    def granted(self) -> "Reservation":
+        """Itself, when it was reserved and not given up.
+
+        Raises:
+            OutOfStock, UnknownProduct: when it was refused.
+            OrderClosed: when it was released.
+        """
+        if self.state is State.RELEASED:
+            raise OrderClosed
+        if self.state is State.REFUSED:
+            raise TaskFailed(self.error or "OutOfStock", self.cause or "")
+        return self
+
+    def release(self, at: datetime) -> tuple["Reservation", Move | None]:
+        """The reservation, given up, and what goes back; itself and nothing when it already was.
+
+        Raises:
+            Contradiction: when it is sold.
+        """
+        if self.state is State.RELEASED:
+            return self, None
+        if self.state is State.COMMITTED:
+            raise Contradiction(f"the stock of order {self.order_id} is sold and cannot be released")
+        released = replace(self, state=State.RELEASED, ended_at=at)
+        return released, _move(self.items, Shelf.RESERVED, Shelf.AVAILABLE)
+
+    def commit(self, at: datetime) -> tuple["Reservation", Move | None]:
+        """The reservation, sold, and what goes out; itself and nothing when it already was.
+
+        Raises:
+            Contradiction: when there is nothing reserved to sell.
+        """
+        if self.state is State.COMMITTED:
+            return self, None
+        if self.state is not State.RESERVED:
+            raise Contradiction(f"the stock of order {self.order_id} is {self.state} and cannot be sold")
+        return replace(self, state=State.COMMITTED, ended_at=at), _move(
+            self.items, Shelf.RESERVED, Shelf.SOLD
+        )
+
+
+def reserve(
+    order_id: str, items: Iterable[Item], stock: Mapping[str, Inventory], at: datetime
+) -> tuple[Reservation, Move | None]:
+    """What is decided about an order's stock, and what is moved for it.
+
+    Args:
+        order_id: whose stock it is.
+        items: what it wants.
+        stock: what there is of those products that there are.
+        at: now.
+    """
+    wanted = merged(items)
+    unknown = sorted(item.sku for item in wanted if item.sku not in stock)
+    if unknown:
+        return _refused(order_id, UnknownProduct(f"no such product: {', '.join(unknown)}"), at), None
+    short = sorted(item.sku for item in wanted if stock[item.sku].available < item.quantity)
+    if short:
+        return _refused(order_id, OutOfStock(f"not enough of {', '.join(short)}"), at), None
+    reservation = Reservation(order_id, State.RESERVED, wanted, at)
+    return reservation, _move(wanted, Shelf.AVAILABLE, Shelf.RESERVED)
+
+
+def closed(order_id: str, at: datetime) -> Reservation:
+    """The mark that an order is given up before its stock was asked for: who asks later is refused."""
+    return Reservation(order_id, State.RELEASED, (), at, ended_at=at)
+
+
+def merged(items: Iterable[Item]) -> tuple[Item, ...]:
+    """One item per product, by SKU."""
+    quantities: dict[str, int] = {}
+    for item in items:
+        quantities[item.sku] = quantities.get(item.sku, 0) + item.quantity
+    return tuple(Item(sku, quantity) for sku, quantity in sorted(quantities.items()))
+
+
+def _refused(order_id: str, refusal: TaskFailed, at: datetime) -> Reservation:
+    return Reservation(order_id, State.REFUSED, (), at, error=refusal.error, cause=refusal.cause)
+
+
+def _move(items: tuple[Item, ...], source: Shelf, target: Shelf) -> Move | None:
+    return Move(items, source, target) if items else None
