@@ -25,16 +25,12 @@ from shop_operator.errors import (
 )
 from shop_operator.render import LiveScale, render
 from shop_operator.spec import ShopService
-from shop_operator.store import PARENT_KIND, Cached, ChildId, Key, Store
+from shop_operator.store import HANDOVER_MANAGER, PARENT_KIND, Cached, ChildId, Key, Scaler, Store
 
 _log = logging.getLogger(__name__)
 
 # A foreign object is not watched (it lacks our label), so a pass looks again whether it is still in the way.
 CONFLICT_RECHECK: Final = 30.0
-
-# Holds spec.replicas while it passes from us to an autoscaler: a field whose only owner drops it goes back to
-# its default, which for replicas is 1.
-HANDOVER_MANAGER: Final = "shop-operator-handover"
 
 
 class Api(Protocol):
@@ -169,7 +165,7 @@ class Reconciler:
         self, child: ChildId, cached: Cached, live: Mapping[str, Any], configuration: Mapping[str, Any]
     ) -> None:
         """Before we let go of spec.replicas, give it a second owner, so that the count stays."""
-        if not cached.owns_replicas or "replicas" in configuration.get("spec", {}):
+        if cached.scaled_by is not Scaler.OPERATOR or "replicas" in configuration.get("spec", {}):
             return
         metadata = {k: configuration["metadata"][k] for k in ("name", "namespace")}
         await self._api.apply(
@@ -200,13 +196,15 @@ class Reconciler:
         self._observer.wrote(child.kind, "delete")
 
     def _live_scale(self, key: Key) -> LiveScale | None:
-        """How many replicas each Deployment is set to now, by name; None before there is one."""
-        counts = {
-            child.name: cached.object["spec"].get("replicas", 1)
-            for child, cached in self._store.children(key).items()
-            if child.kind == "Deployment"
-        }
-        return LiveScale(counts) if counts else None
+        """How many replicas each Deployment is set to, and by whom; None before there is one."""
+        deployments = {c.name: d for c, d in self._store.children(key).items() if c.kind == "Deployment"}
+        if not deployments:
+            return None
+        return LiveScale(
+            replicas={name: cached.object["spec"].get("replicas", 1) for name, cached in deployments.items()},
+            ours={n for n, cached in deployments.items() if cached.scaled_by is Scaler.OPERATOR},
+            autoscaled={n for n, cached in deployments.items() if cached.scaled_by is Scaler.AUTOSCALER},
+        )
 
     async def _write_status(
         self,

@@ -12,6 +12,7 @@ event of the watch that comes in later is ignored. They are compared as numbers,
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -19,6 +20,20 @@ import orjson
 NAME_LABEL: Final = "shopservice.dev/name"
 FIELD_MANAGER: Final = "shop-operator"
 PARENT_KIND: Final = "ShopService"
+
+# Holds spec.replicas while it passes from us to an autoscaler: a field whose only owner drops it goes back to
+# its default, which for replicas is 1.
+HANDOVER_MANAGER: Final = "shop-operator-handover"
+# Runs the HorizontalPodAutoscaler (also that of a KEDA ScaledObject); it sets replicas of no Deployment otherwise.
+_AUTOSCALER: Final = "kube-controller-manager"
+
+
+class Scaler(Enum):
+    """Who has set spec.replicas of a Deployment."""
+
+    OPERATOR = "operator"
+    AUTOSCALER = "autoscaler"
+    SOMEBODY = "somebody"
 
 
 class Key(NamedTuple):
@@ -49,14 +64,14 @@ class Cached:
         uid: the object's UID.
         version: its resourceVersion as a number.
         controller: the UID of its controlling owner, None without one.
-        owns_replicas: whether spec.replicas is a field of ours and of nobody else.
+        scaled_by: who has set spec.replicas.
         body: the object as JSON, without managedFields and resourceVersion.
     """
 
     uid: str
     version: int
     controller: str | None
-    owns_replicas: bool
+    scaled_by: Scaler
     body: bytes
 
     @property
@@ -76,18 +91,18 @@ class Cached:
             controller=next(
                 (r["uid"] for r in metadata.get("ownerReferences", ()) if r.get("controller")), None
             ),
-            owns_replicas=_is_sole_owner_of_replicas(metadata.get("managedFields", ())),
+            scaled_by=_scaler(metadata.get("managedFields", ())),
             body=orjson.dumps({**obj, "metadata": kept}),
         )
 
 
-def _is_sole_owner_of_replicas(managed: Iterable[Mapping[str, Any]]) -> bool:
-    owners = [
-        (entry.get("manager"), entry.get("operation"))
-        for entry in managed
-        if "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
-    ]
-    return owners == [(FIELD_MANAGER, "Apply")]
+def _scaler(managed: Iterable[Mapping[str, Any]]) -> Scaler:
+    owners = {
+        entry["manager"] for entry in managed if "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
+    }
+    if owners & {HANDOVER_MANAGER, _AUTOSCALER}:
+        return Scaler.AUTOSCALER
+    return Scaler.OPERATOR if owners == {FIELD_MANAGER} else Scaler.SOMEBODY
 
 
 class Store:
@@ -246,7 +261,7 @@ def _is_news(old: Cached | None, new: Cached) -> bool | None:
         return True if old is None or new.version > old.version else None
     if new.version <= old.version:
         return None
-    return new.body != old.body or new.owns_replicas != old.owns_replicas
+    return new.body != old.body or new.scaled_by != old.scaled_by
 
 
 def _is_older(old: Cached | None, gone: Cached) -> bool:

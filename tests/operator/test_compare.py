@@ -26,7 +26,11 @@ PATH = "spec.template.spec.containers[name=app]"
         ("equal", pod(container()), pod(container())),
         ("defaults", pod(container()), pod(container(imagePullPolicy="Always"), restartPolicy="Always")),
         ("injected sidecar", pod(container()), pod({"name": "proxy"}, container())),
-        ("user's label", {"metadata": {"labels": {"a": "1"}}}, {"metadata": {"labels": {"a": "1", "b": "2"}}}),
+        (
+            "user's label",
+            {"metadata": {"labels": {"a": "1"}}},
+            {"metadata": {"labels": {"a": "1", "b": "2"}}},
+        ),
         (
             "env of another manager",
             pod(container(env=[{"name": "A", "value": "1"}])),
@@ -71,7 +75,11 @@ def test_no_drift(case: str, desired: dict[str, Any], live: dict[str, Any]) -> N
             [f"{PATH}.resources.limits.cpu"],
         ),
         (pod(container(args=["a"])), pod(container(args=["a", "b"])), [f"{PATH}.args"]),
-        ({"spec": {"selector": {"a": "1"}}}, {"spec": {"selector": {"a": "1", "b": "2"}}}, ["spec.selector.b"]),
+        (
+            {"spec": {"selector": {"a": "1"}}},
+            {"spec": {"selector": {"a": "1", "b": "2"}}},
+            ["spec.selector.b"],
+        ),
         (
             {"spec": {"metrics": [{"type": "Resource"}]}},
             {"spec": {"metrics": [{"type": "Resource", "extra": 1}]}},

@@ -58,9 +58,17 @@ def test_crd_is_a_command_of_its_own() -> None:
         (["--metrics-port", "65536"], {}, "--metrics-port is '65536'; use a number from 0 to 65535."),
         (["--workers", "0"], {}, "--workers is '0'; use a number from 1 to 256."),
         ([], {"SHOP_OPERATOR_WORKERS": "-1"}, "SHOP_OPERATOR_WORKERS is '-1'; use a number from 1 to 256."),
-        ([], {"SHOP_OPERATOR_LEADER_ELECT": "maybe"}, "SHOP_OPERATOR_LEADER_ELECT is 'maybe'; use true or false."),
+        (
+            [],
+            {"SHOP_OPERATOR_LEADER_ELECT": "maybe"},
+            "SHOP_OPERATOR_LEADER_ELECT is 'maybe'; use true or false.",
+        ),
         (["--log-level", "loud"], {}, "--log-level is 'loud'; use one of debug, info, warning, error."),
-        (["--namespace", "A_B"], {}, "--namespace names 'A_B', which is no namespace name; see RFC 1123 labels."),
+        (
+            ["--namespace", "A_B"],
+            {},
+            "--namespace names 'A_B', which is no namespace name; see RFC 1123 labels.",
+        ),
         (["--resync-seconds", "0"], {}, "--resync-seconds is '0'; use a number from 1 to 86400."),
     ],
 )

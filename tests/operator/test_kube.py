@@ -42,7 +42,9 @@ class Scripted:
     def say(self, status: int, body: Any, **headers: str) -> None:
         raw = body.encode() if isinstance(body, str) else orjson.dumps(body)
         self.answers.append(
-            web.Response(status=status, body=raw, headers={k.replace("_", "-"): v for k, v in headers.items()})
+            web.Response(
+                status=status, body=raw, headers={k.replace("_", "-"): v for k, v in headers.items()}
+            )
         )
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -86,7 +88,12 @@ async def test_a_new_child_is_applied_on_the_condition_that_there_is_none(api: S
     assert (method, path) == ("PATCH", "/api/v1/namespaces/shop/serviceaccounts/web")
     assert query == {"fieldManager": "shop-operator", "force": "true"}
     assert api.content_types == ["application/apply-patch+yaml"]
-    assert body["metadata"] == {"name": "web", "namespace": "shop", "labels": {"a": "b"}, "resourceVersion": "1"}
+    assert body["metadata"] == {
+        "name": "web",
+        "namespace": "shop",
+        "labels": {"a": "b"},
+        "resourceVersion": "1",
+    }
 
 
 async def test_a_known_child_is_applied_on_the_condition_that_it_is_still_the_same(
@@ -208,7 +215,10 @@ async def test_the_status_is_patched_on_exactly_that_shopservice(api: Scripted, 
 
 
 async def test_a_list_is_read_page_by_page_with_our_label(api: Scripted, kube: Kube) -> None:
-    api.say(200, {"metadata": {"resourceVersion": "9", "continue": "more"}, "items": [{"metadata": {"name": "a"}}]})
+    api.say(
+        200,
+        {"metadata": {"resourceVersion": "9", "continue": "more"}, "items": [{"metadata": {"name": "a"}}]},
+    )
     api.say(200, {"metadata": {"resourceVersion": "9"}, "items": None})
 
     pages = [page async for page in kube.pages("HorizontalPodAutoscaler", "shop")]
@@ -222,7 +232,9 @@ async def test_a_list_is_read_page_by_page_with_our_label(api: Scripted, kube: K
     assert api.requests[1][2]["continue"] == "more"
 
 
-async def test_shopservices_are_listed_without_a_label_and_in_all_namespaces(api: Scripted, kube: Kube) -> None:
+async def test_shopservices_are_listed_without_a_label_and_in_all_namespaces(
+    api: Scripted, kube: Kube
+) -> None:
     api.say(200, {"metadata": {"resourceVersion": "9"}, "items": []})
 
     [_ async for _ in kube.pages("ShopService", None)]

@@ -148,7 +148,9 @@ async def test_a_stopped_leader_hands_over_at_once(leases: FakeLeases, clock: Cl
         await until(lambda: one.elector.leading)  # the clock did not move
 
 
-async def test_a_dead_leader_is_replaced_after_its_lease_and_not_before(leases: FakeLeases, clock: Clock) -> None:
+async def test_a_dead_leader_is_replaced_after_its_lease_and_not_before(
+    leases: FakeLeases, clock: Clock
+) -> None:
     one, two = Candidate(leases, "one", clock), Candidate(leases, "two", clock)
     dead = asyncio.create_task(one.elector.run())
     await until(lambda: one.elector.leading)
@@ -169,7 +171,9 @@ async def test_a_dead_leader_is_replaced_after_its_lease_and_not_before(leases: 
     assert leases.lease["spec"]["leaseTransitions"] == 1
 
 
-async def test_a_leader_without_network_stops_before_another_may_start(leases: FakeLeases, clock: Clock) -> None:
+async def test_a_leader_without_network_stops_before_another_may_start(
+    leases: FakeLeases, clock: Clock
+) -> None:
     one = Candidate(leases, "one", clock)
     async with one.running():
         await until(lambda: one.elector.leading)
@@ -200,7 +204,11 @@ async def test_a_leader_whose_lease_was_taken_stops(leases: FakeLeases, clock: C
 async def test_a_skewed_wall_clock_in_the_lease_changes_nothing(leases: FakeLeases, clock: Clock) -> None:
     leases.lease = {
         "metadata": {"name": "shop-operator", "resourceVersion": "0"},
-        "spec": {"holderIdentity": "gone", "leaseDurationSeconds": 15, "renewTime": "2099-01-01T00:00:00.000000Z"},
+        "spec": {
+            "holderIdentity": "gone",
+            "leaseDurationSeconds": 15,
+            "renewTime": "2099-01-01T00:00:00.000000Z",
+        },
     }
     two = Candidate(leases, "two", clock)
     async with two.running():

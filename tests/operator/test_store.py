@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.store import ChildId, Key, Store
+from shop_operator.store import ChildId, Key, Scaler, Store
 
 KEY = Key("ns", "web")
 DEPLOYMENT = ChildId("Deployment", "web")
@@ -71,15 +71,17 @@ def test_managed_fields_are_not_kept(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owners", "sole"),
+    ("owners", "scaler"),
     [
-        ([("shop-operator", "Apply")], True),
-        ([("shop-operator", "Apply"), ("kube-controller-manager", "Update")], False),
-        ([("kube-controller-manager", "Update")], False),
-        ([], False),
+        ([("shop-operator", "Apply")], Scaler.OPERATOR),
+        ([("shop-operator", "Apply"), ("kube-controller-manager", "Update")], Scaler.AUTOSCALER),
+        ([("shop-operator-handover", "Apply")], Scaler.AUTOSCALER),
+        ([("kubectl", "Update")], Scaler.SOMEBODY),
+        ([("shop-operator", "Apply"), ("kubectl", "Update")], Scaler.SOMEBODY),
+        ([], Scaler.SOMEBODY),
     ],
 )
-def test_who_owns_replicas_is_known(store: Store, owners: list[tuple[str, str]], sole: bool) -> None:  # noqa: FBT001
+def test_who_has_set_replicas_is_known(store: Store, owners: list[tuple[str, str]], scaler: Scaler) -> None:
     obj = child(1)
     obj["metadata"]["managedFields"] = [
         {"manager": manager, "operation": operation, "fieldsV1": {"f:spec": {"f:replicas": {}}}}
@@ -87,7 +89,7 @@ def test_who_owns_replicas_is_known(store: Store, owners: list[tuple[str, str]],
     ]
     store.put(obj)
 
-    assert store.children(KEY)[DEPLOYMENT].owns_replicas is sole
+    assert store.children(KEY)[DEPLOYMENT].scaled_by is scaler
 
 
 def test_a_deleted_object_is_gone_unless_its_successor_is_known_already(store: Store) -> None:

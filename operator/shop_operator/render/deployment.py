@@ -1,6 +1,7 @@
 """The Deployment of one part, and who owns its replica count."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,19 +10,24 @@ from shop_operator.render.parts import Part
 from shop_operator.render.pod import template
 from shop_operator.spec import ShopService
 
+DEFAULT_REPLICAS: Final = 1
 REVISIONS: Final = 5
 PROGRESS_DEADLINE_SECONDS: Final = 300
 
 
 @dataclass(frozen=True)
 class LiveScale:
-    """How many replicas each Deployment is set to in the cluster.
+    """How many replicas each Deployment is set to in the cluster, and by whom.
 
     Args:
         replicas: spec.replicas by the Deployment's name.
+        ours: the Deployments whose count only the operator has set.
+        autoscaled: the Deployments whose count an autoscaler has set last.
     """
 
     replicas: Mapping[str, int]
+    ours: AbstractSet[str] = frozenset()
+    autoscaled: AbstractSet[str] = frozenset()
 
 
 def deployment(shop: ShopService, part: Part, account: str, live: LiveScale | None) -> dict[str, Any]:
@@ -47,10 +53,15 @@ def deployment(shop: ShopService, part: Part, account: str, live: LiveScale | No
 def wanted_replicas(part: Part, live: LiveScale | None) -> int | None:
     """The count to apply, None to leave it to its owner.
 
-    Without an autoscaler it is the user's. With one, it is the minimum for a Deployment that is not there yet; also for
-    one at zero, from which an autoscaler never comes back by itself; every other count is the autoscaler's.
+    Without an autoscaler it is the user's; a user without a wish gets one pod, or keeps what an autoscaler left. With an
+    autoscaler it is the minimum for a Deployment that is not there yet, and as long as nobody has scaled it; also for one
+    at zero, from which an autoscaler never comes back by itself. Every other count is the autoscaler's.
     """
+    live = live or LiveScale({})
     if part.autoscaling is None:
-        return part.replicas
-    current = live.replicas.get(part.name) if live else None
-    return None if current else part.autoscaling.min_replicas
+        if part.replicas is not None:
+            return part.replicas
+        return None if part.name in live.autoscaled else DEFAULT_REPLICAS
+    current, minimum = live.replicas.get(part.name), part.autoscaling.min_replicas
+    untouched = part.name in live.ours and current == minimum
+    return minimum if not current or untouched else None

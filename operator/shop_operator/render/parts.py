@@ -23,7 +23,7 @@ class Part:
         container: name of its container.
         port: where it listens, None when it does not.
         serves: whether a Service sends it traffic.
-        replicas: the count that the user chose, None when an autoscaler chooses.
+        replicas: the count that the user chose, None when that is left open.
     """
 
     name: str
@@ -54,7 +54,7 @@ def parts(shop: ShopService) -> Iterator[Part]:
         port=spec.port,
         serves=True,
         probes=spec.probes or Probes(),
-        replicas=_count(spec.replicas, spec.autoscaling),
+        replicas=spec.replicas,
         autoscaling=spec.autoscaling,
         resources=spec.resources,
         grace=_grace(spec.termination_grace_period_seconds),
@@ -70,17 +70,11 @@ def parts(shop: ShopService) -> Iterator[Part]:
             port=worker.port,
             serves=False,
             probes=worker.probes or Probes(),
-            replicas=_count(worker.replicas, worker.autoscaling),
+            replicas=worker.replicas,
             autoscaling=worker.autoscaling,
             resources=worker.resources or spec.resources,
             grace=_grace(worker.termination_grace_period_seconds),
         )
-
-
-def _count(replicas: int | None, autoscaling: Autoscaling | None) -> int | None:
-    if autoscaling is not None:
-        return None
-    return 1 if replicas is None else replicas
 
 
 def _grace(seconds: int | None) -> int:

@@ -1,0 +1,157 @@
+"""A plain REST client of the API server for the tests, so that nothing of the operator tests itself."""
+
+import base64
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import httpx
+import yaml
+
+T = TypeVar("T")
+
+DEADLINE: Final = 15.0
+PLURALS: Final[Mapping[str, tuple[str, str]]] = {
+    "ShopService": ("apis/shopservice.dev/v1alpha1", "shopservices"),
+    "Deployment": ("apis/apps/v1", "deployments"),
+    "Service": ("api/v1", "services"),
+    "ServiceAccount": ("api/v1", "serviceaccounts"),
+    "ConfigMap": ("api/v1", "configmaps"),
+    "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
+    "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
+    "Lease": ("apis/coordination.k8s.io/v1", "leases"),
+}
+CHILD_KINDS: Final = ("Deployment", "Service", "ServiceAccount", "HorizontalPodAutoscaler", "HTTPRoute")
+
+
+class NotYet(AssertionError):
+    """A condition did not come true before its deadline; the message shows the last state."""
+
+
+def wait_for(condition: Callable[[], T], deadline: float = DEADLINE) -> T:
+    """What the condition answers as soon as that is true; assertions inside it count as not yet.
+
+    Raises:
+        NotYet: it did not become true in `deadline` seconds.
+    """
+    end = time.monotonic() + deadline
+    while True:
+        try:
+            answer = condition()
+            if answer:
+                return answer
+            last: object = f"{answer!r}"
+        except (AssertionError, LookupError) as error:
+            last = error
+        if time.monotonic() > end:
+            raise NotYet(f"not within {deadline} s; last: {last}")
+        time.sleep(0.03)
+
+
+class Cluster:
+    """Objects by kind, namespace and name."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        config = yaml.safe_load(kubeconfig.read_text())
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        context = ssl.create_default_context(cafile=str(_file(kubeconfig, cluster, "certificate-authority")))
+        context.load_cert_chain(
+            _file(kubeconfig, user, "client-certificate"), _file(kubeconfig, user, "client-key")
+        )
+        self.kubeconfig = kubeconfig
+        self.server: str = cluster["server"]
+        self.http = httpx.Client(base_url=self.server, verify=context, timeout=20)
+
+    def path(self, kind: str, namespace: str, name: str = "") -> str:
+        """The path of a collection or an object."""
+        api, plural = PLURALS[kind]
+        return f"/{api}/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")
+
+    def find(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """One object, None when there is none."""
+        answer = self.http.get(self.path(kind, namespace, name))
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return _object(answer)
+
+    def get(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
+        """One object; LookupError when there is none."""
+        found = self.find(kind, namespace, name)
+        if found is None:
+            raise LookupError(f"no {kind} {namespace}/{name}")
+        return found
+
+    def names(self, kind: str, namespace: str) -> set[str]:
+        """Every object of one kind that carries our label; empty when the kind is not installed."""
+        answer = self.http.get(self.path(kind, namespace), params={"labelSelector": "shopservice.dev/name"})
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return set()
+        return {item["metadata"]["name"] for item in _object(answer)["items"]}
+
+    def children(self, namespace: str) -> set[str]:
+        """Every labelled child as `Kind/name`."""
+        return {f"{kind}/{name}" for kind in CHILD_KINDS for name in self.names(kind, namespace)}
+
+    def post(self, obj: Mapping[str, Any]) -> httpx.Response:
+        """Try to create an object."""
+        return self.http.post(self.path(obj["kind"], obj["metadata"]["namespace"]), json=obj)
+
+    def create(self, obj: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an object."""
+        return _object(self.post(obj))
+
+    def patch(self, kind: str, namespace: str, name: str, patch: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge-patch an object, as a person with an editor would."""
+        answer = self.http.patch(
+            self.path(kind, namespace, name),
+            json=patch,
+            headers={"Content-Type": "application/merge-patch+json"},
+            params={"fieldManager": "somebody"},
+        )
+        return _object(answer)
+
+    def scale(self, kind: str, namespace: str, name: str, replicas: int) -> None:
+        """Write the scale subresource, as the HorizontalPodAutoscaler does."""
+        answer = self.http.patch(
+            self.path(kind, namespace, name) + "/scale",
+            json={"spec": {"replicas": replicas}},
+            headers={"Content-Type": "application/merge-patch+json"},
+            params={"fieldManager": "kube-controller-manager"},
+        )
+        answer.raise_for_status()
+
+    def delete(self, kind: str, namespace: str, name: str) -> None:
+        """Delete an object, in the background."""
+        self.http.delete(self.path(kind, namespace, name)).raise_for_status()
+
+    def namespace(self, name: str) -> str:
+        """Create a namespace."""
+        self.http.post("/api/v1/namespaces", json={"metadata": {"name": name}}).raise_for_status()
+        return name
+
+
+def condition(obj: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """One condition of an object's status; LookupError while there is none."""
+    found = {c["type"]: c for c in obj.get("status", {}).get("conditions", [])}
+    if kind not in found:
+        raise LookupError(f"no condition {kind} in {sorted(found)}")
+    answer: dict[str, Any] = found[kind]
+    return answer
+
+
+def _object(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.is_success, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def _file(kubeconfig: Path, entry: Mapping[str, str], field: str) -> Path:
+    """A file that a kubeconfig names, or holds as base64."""
+    if field in entry:
+        return Path(entry[field])
+    path = kubeconfig.with_name(f"{kubeconfig.name}.{field}")
+    path.write_bytes(base64.b64decode(entry[f"{field}-data"]))
+    path.chmod(0o600)
+    return path

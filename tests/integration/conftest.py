@@ -1,0 +1,59 @@
+"""One real API server for the tier, a namespace for every test."""
+
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localcluster import tools
+from localcluster.controlplane import ControlPlane
+from tests.integration.cluster import Cluster
+from tests.integration.operators import Operator, install, running
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    with ControlPlane(tmp_path_factory.mktemp("control-plane")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def kubectl(control_plane: ControlPlane) -> Path:
+    return control_plane.bin / "kubectl"
+
+
+@pytest.fixture(scope="session")
+def cluster(control_plane: ControlPlane) -> Cluster:
+    return Cluster(control_plane.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def gateway_api(cluster: Cluster, kubectl: Path) -> None:
+    """The Gateway API's HTTPRoute, as a cluster that has it."""
+    crd = tools.ensure("gateway-api") / "gateway.networking.k8s.io_httproutes.yaml"
+    subprocess.run(
+        [kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--server-side", "-f", crd],
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(cluster: Cluster, kubectl: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install(cluster, kubectl, tools.ensure("helm3") / "helm", tmp_path_factory.mktemp("operator"))
+
+
+@pytest.fixture(scope="module")
+def operator(
+    operator_kubeconfig: Path, gateway_api: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
+    """The one operator of a module's tests."""
+    with running(operator_kubeconfig, tmp_path_factory.mktemp("log") / "operator.log") as started:
+        yield started
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> str:
+    return cluster.namespace(f"t-{uuid.uuid4().hex[:10]}")

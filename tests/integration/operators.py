@@ -1,0 +1,150 @@
+"""The operator as a real process, with the rights that its chart gives it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from tests.integration.cluster import Cluster, wait_for
+
+ROOT: Final = Path(__file__).parents[2]
+STOP_SECONDS: Final = 15
+
+
+class Operator:
+    """One process of `shop-operator run`."""
+
+    def __init__(self, kubeconfig: Path, log: Path, *flags: str) -> None:
+        self.log = log
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "shop_operator.main", "run", "--metrics-port", "0", *flags],
+            env={**_environment(), "KUBECONFIG": str(kubeconfig), "POD_NAMESPACE": "shop-operator"},
+            stderr=log.open("wb"),
+        )
+        self._port: int | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it serves its own endpoints; known once it has said so."""
+        if self._port is None:
+            self._port = wait_for(lambda: next(iter(self.said("started")), {}).get("port"))
+        return self._port
+
+    def said(self, message: str) -> list[dict[str, Any]]:
+        """Every log line with that message."""
+        return [line for line in self.lines() if line["msg"].startswith(message)]
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log so far; every line must be JSON."""
+        text = self.log.read_text()
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    def ask(self, path: str) -> httpx.Response:
+        """One of /healthz, /readyz, /metrics."""
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
+
+    def ready(self) -> bool:
+        """Whether it says that it is ready."""
+        try:
+            return self.ask("/readyz").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def leading(self) -> bool:
+        """Whether it holds the lease, by its own account."""
+        return self.metric("leader_election_master_status") == 1
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of one series over all label sets that have these labels."""
+        total = 0.0
+        for line in self.ask("/metrics").text.splitlines():
+            series, _, value = line.rpartition(" ")
+            if series.partition("{")[0] == name and all(f'{k}="{v}"' in series for k, v in labels.items()):
+                total += float(value)
+        return total
+
+    def writes(self) -> float:
+        """Writes of children and statuses so far; the lease is created by POST and renewed by PUT."""
+        return sum(self.metric("rest_client_requests_total", method=m) for m in ("PATCH", "DELETE"))
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process."""
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Its exit code."""
+        return self._process.wait(STOP_SECONDS)
+
+    def stop(self) -> int:
+        """Ask it to stop; its exit code."""
+        if self._process.poll() is None:
+            self.signal(signal.SIGTERM)
+        try:
+            return self.wait()
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT / "operator")}
+
+
+@contextmanager
+def running(kubeconfig: Path, log: Path, *flags: str) -> Iterator[Operator]:
+    """An operator that is ready, stopped at the end; its log is shown when a test fails."""
+    operator = Operator(kubeconfig, log, *flags)
+    try:
+        wait_for(operator.ready)
+        yield operator
+    finally:
+        operator.stop()
+        sys.stderr.write(log.read_text()[-20000:])
+
+
+def install(cluster: Cluster, kubectl: Path, helm: Path, folder: Path) -> Path:
+    """The chart's CRD and RBAC on the cluster, and a kubeconfig of the chart's ServiceAccount.
+
+    The token is one that the API server signed for the ServiceAccount, so whatever the chart does not grant is
+    refused to the operator here as it is in production.
+    """
+    cluster.namespace("shop-operator")
+    admin = [str(kubectl), "--kubeconfig", str(cluster.kubeconfig)]
+    crd = [sys.executable, "-m", "shop_operator.main", "crd"]
+    chart = [helm, "template", "shop-operator", ROOT / "charts/shop-operator", "--namespace", "shop-operator"]
+    # The operator runs as a process of the test, not as the chart's Deployment.
+    for command in (crd, [*chart, "--set", "crds.install=false,replicas=0"]):
+        manifest = subprocess.run(command, check=True, capture_output=True, env=_environment()).stdout
+        subprocess.run(
+            [*admin, "apply", "--server-side", "--namespace", "shop-operator", "-f", "-"],
+            input=manifest,
+            check=True,
+            capture_output=True,
+        )
+    token = subprocess.run(
+        [*admin, "create", "token", "shop-operator", "--namespace", "shop-operator", "--duration", "24h"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    config = json.loads(
+        subprocess.run(
+            [*admin, "config", "view", "--raw", "--flatten", "-o", "json"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    )
+    config["users"][0]["user"] = {"token": token}
+    path = folder / "operator.kubeconfig"
+    path.write_text(json.dumps(config))
+    path.chmod(0o600)
+    return path

@@ -1,0 +1,129 @@
+"""The operator as a process: its endpoints, its log, its rights and its last words."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.integration.cluster import Cluster, wait_for
+from tests.integration.operators import ROOT, Operator, running
+from tests.integration.shopservices import AUTOSCALING, ROUTE, WORKER, shopservice
+
+
+def command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if k not in {"KUBECONFIG", "HOME"}}
+    return subprocess.run(
+        [sys.executable, "-m", "shop_operator.main", *arguments],
+        env={**clean, "PYTHONPATH": str(ROOT / "operator"), "HOME": "/nonexistent", **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+def test_it_is_alive_ready_and_measured_under_the_usual_names(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace))
+    wait_for(lambda: "Deployment/web" in cluster.children(namespace))
+
+    assert operator.ask("/healthz").text == "ok\n"
+    assert operator.ask("/readyz").text == "ok\n"
+    wait_for(lambda: operator.metric("controller_runtime_reconcile_total", result="success") >= 1)
+    exposition = operator.ask("/metrics").text
+    for series in (
+        "controller_runtime_reconcile_time_seconds_bucket",
+        'workqueue_depth{name="shopservice"}',
+        "workqueue_adds_total",
+        "workqueue_queue_duration_seconds_bucket",
+        "workqueue_retries_total",
+        'rest_client_requests_total{code="201",method="PATCH"}',
+        'leader_election_master_status{name="shop-operator"}',
+        "process_resident_memory_bytes",
+    ):
+        assert series in exposition
+
+
+def test_it_needs_no_right_that_its_chart_does_not_give(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, autoscaling=AUTOSCALING, workers=[WORKER], **ROUTE))
+    wait_for(lambda: "HTTPRoute/web" in cluster.children(namespace))
+    cluster.patch("ShopService", namespace, "web", {"spec": {"workers": None}})
+    wait_for(lambda: "Deployment/web-relay" not in cluster.children(namespace))
+
+    assert operator.metric("rest_client_requests_total", code="403") == 0
+    assert operator.metric("rest_client_requests_total", code="401") == 0
+
+
+def test_it_writes_no_finalizer_and_no_annotation_on_a_shopservice(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace))
+    metadata = wait_for(
+        lambda: "status" in (found := cluster.get("ShopService", namespace, "web")) and found["metadata"]
+    )
+
+    assert "finalizers" not in metadata
+    assert "annotations" not in metadata
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_at_once_when_asked_and_gives_the_lease_up(
+    cluster: Cluster, operator_kubeconfig: Path, gateway_api: None, tmp_path: Path, number: signal.Signals
+) -> None:
+    with running(
+        operator_kubeconfig, tmp_path / "operator.log", "--leader-elect", "--namespace", "default"
+    ) as one:
+        wait_for(one.leading, deadline=30)
+
+        one.signal(number)
+
+        assert one.wait() == 0
+        assert cluster.get("Lease", "shop-operator", "shop-operator")["spec"]["holderIdentity"] == ""
+        assert one.lines()[-1]["msg"] == "stopped"
+
+
+def test_crd_prints_the_crd() -> None:
+    done = command("crd")
+
+    assert done.returncode == 0
+    printed = yaml.safe_load(done.stdout)
+    assert printed["kind"] == "CustomResourceDefinition"
+    assert printed["metadata"]["name"] == "shopservices.shopservice.dev"
+
+
+def test_without_a_cluster_one_line_says_what_to_set() -> None:
+    done = command("run")
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        "shop-operator: No cluster is configured: set KUBECONFIG, or run in a pod with a ServiceAccount.\n"
+    )
+
+
+def test_a_kubeconfig_that_is_not_there_is_named() -> None:
+    done = command("run", KUBECONFIG="/nonexistent/config")
+
+    assert done.returncode == 2
+    assert "/nonexistent/config" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_bad_flag_is_one_line_and_2() -> None:
+    done = command("run", "--workers", "many")
+
+    assert done.returncode == 2
+    assert done.stderr == "shop-operator: --workers is 'many'; use a number from 1 to 256.\n"
+
+
+def test_a_taken_port_is_named(operator: Operator, operator_kubeconfig: Path) -> None:
+    done = command("run", "--metrics-port", str(operator.port), KUBECONFIG=str(operator_kubeconfig))
+
+    assert done.returncode == 2
+    assert "--metrics-port" in done.stderr.splitlines()[-1]

@@ -1,0 +1,87 @@
+"""The operator never fights an autoscaler, and a hand-over in either direction keeps the live count."""
+
+from tests.integration.cluster import Cluster, wait_for
+from tests.integration.operators import Operator
+from tests.integration.shopservices import AUTOSCALING, shopservice
+
+
+def replicas(cluster: Cluster, namespace: str) -> int:
+    number: int = cluster.get("Deployment", namespace, "web")["spec"]["replicas"]
+    return number
+
+
+def change_image(cluster: Cluster, namespace: str, tag: str) -> None:
+    """A change of the spec, and with its effect the proof that the operator has looked."""
+    cluster.patch("ShopService", namespace, "web", {"spec": {"image": f"registry.test/x:{tag}"}})
+    wait_for(lambda: f"x:{tag}" in str(cluster.get("Deployment", namespace, "web")["spec"]))
+
+
+def test_given_autoscaling_then_it_starts_at_the_minimum(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, autoscaling=AUTOSCALING))
+
+    wait_for(lambda: replicas(cluster, namespace) == 2)
+
+
+def test_given_autoscaling_when_the_autoscaler_scales_then_its_count_stays(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, autoscaling=AUTOSCALING))
+    wait_for(lambda: replicas(cluster, namespace) == 2)
+
+    cluster.scale("Deployment", namespace, "web", 5)
+    change_image(cluster, namespace, "2")
+
+    assert replicas(cluster, namespace) == 5
+
+
+def test_given_replicas_when_autoscaling_replaces_them_then_the_count_never_dips(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, replicas=4))
+    wait_for(lambda: replicas(cluster, namespace) == 4)
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"replicas": None, "autoscaling": AUTOSCALING}})
+    wait_for(lambda: "HorizontalPodAutoscaler/web" in cluster.children(namespace))
+    change_image(cluster, namespace, "2")
+
+    assert replicas(cluster, namespace) == 4
+    # The generation counts every change of the spec: one for the image, none for a dip and its repair.
+    assert cluster.get("Deployment", namespace, "web")["metadata"]["generation"] == 2
+
+
+def test_given_autoscaling_when_it_is_removed_without_replicas_then_the_live_count_stays(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, autoscaling=AUTOSCALING))
+    wait_for(lambda: replicas(cluster, namespace) == 2)
+    cluster.scale("Deployment", namespace, "web", 5)
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"autoscaling": None}})
+    wait_for(lambda: "HorizontalPodAutoscaler/web" not in cluster.children(namespace))
+    change_image(cluster, namespace, "2")
+
+    assert replicas(cluster, namespace) == 5
+
+
+def test_given_autoscaling_when_replicas_replace_it_then_they_are_what_counts(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, autoscaling=AUTOSCALING))
+    wait_for(lambda: replicas(cluster, namespace) == 2)
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"autoscaling": None, "replicas": 3}})
+
+    wait_for(lambda: replicas(cluster, namespace) == 3)
+
+
+def test_given_replicas_when_somebody_scales_the_deployment_then_it_is_put_back(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, replicas=2))
+    wait_for(lambda: replicas(cluster, namespace) == 2)
+
+    cluster.scale("Deployment", namespace, "web", 7)
+
+    wait_for(lambda: replicas(cluster, namespace) == 2)

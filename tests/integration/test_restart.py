@@ -1,0 +1,96 @@
+"""Restart, re-list or a second replica of the operator changes nothing; its death changes nothing for long."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cluster import Cluster, wait_for
+from tests.integration.operators import Operator, running
+from tests.integration.shopservices import AUTOSCALING, ROUTE, WORKER, shopservice
+
+NUMBER = 20
+
+
+@pytest.fixture
+def populated(cluster: Cluster, gateway_api: None, namespace: str) -> set[str]:
+    """The names of many ShopServices of every shape."""
+    shapes = [{}, {"workers": [WORKER]}, {"autoscaling": AUTOSCALING}, ROUTE, {"replicas": 3}]
+    names = [f"svc-{i}" for i in range(NUMBER)]
+    for i, name in enumerate(names):
+        cluster.create(shopservice(namespace, name, **shapes[i % len(shapes)]))
+    return set(names)
+
+
+def settled(cluster: Cluster, namespace: str, operator: Operator, names: set[str]) -> bool:
+    """Every child is there, every status written, and the queue empty."""
+    assert names <= cluster.names("Deployment", namespace)
+    for name in names:
+        found = cluster.get("ShopService", namespace, name)
+        assert found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"]
+    return operator.metric("workqueue_depth") == 0
+
+
+def test_given_unchanged_resources_when_the_operator_restarts_then_it_writes_nothing(
+    cluster: Cluster, operator_kubeconfig: Path, namespace: str, populated: set[str], tmp_path: Path
+) -> None:
+    flags = ("--no-leader-elect", "--namespace", namespace)
+    with running(operator_kubeconfig, tmp_path / "first.log", *flags) as first:
+        wait_for(lambda: settled(cluster, namespace, first, populated), deadline=60)
+        # The Deployment controller writes statuses of its own; wait for the last word on them.
+        wait_for(lambda: quiet(first), deadline=60)
+
+    with running(operator_kubeconfig, tmp_path / "second.log", *flags) as second:
+        wait_for(lambda: second.metric("controller_runtime_reconcile_total") >= NUMBER)
+        wait_for(lambda: second.metric("workqueue_depth") == 0)
+
+        assert second.writes() == 0
+
+
+def quiet(operator: Operator) -> bool:
+    """No pass between two looks at the metrics that are apart by a request of their own."""
+    before = operator.metric("controller_runtime_reconcile_total")
+    for _ in range(50):
+        assert operator.metric("controller_runtime_reconcile_total") == before
+    return True
+
+
+def test_given_two_operators_when_the_leader_is_killed_then_the_other_takes_over_and_repairs(
+    cluster: Cluster, operator_kubeconfig: Path, namespace: str, tmp_path: Path, gateway_api: None
+) -> None:
+    flags = ("--leader-elect", "--namespace", namespace)
+    with (
+        running(operator_kubeconfig, tmp_path / "a.log", *flags) as a,
+        running(operator_kubeconfig, tmp_path / "b.log", *flags) as b,
+    ):
+        wait_for(lambda: a.leading() or b.leading(), deadline=30)
+        leader, standby = (a, b) if a.leading() else (b, a)
+        cluster.create(shopservice(namespace))
+        wait_for(lambda: "Deployment/web" in cluster.children(namespace))
+        assert not standby.leading()
+        assert standby.ready()
+        assert standby.writes() == 0
+
+        leader.signal(signal.SIGKILL)
+        cluster.delete("Deployment", namespace, "web")
+
+        wait_for(lambda: "Deployment/web" in cluster.children(namespace), deadline=40)
+        assert standby.leading()
+
+
+def test_given_two_operators_when_the_leader_is_stopped_then_the_other_need_not_wait_for_the_lease(
+    cluster: Cluster, operator_kubeconfig: Path, namespace: str, tmp_path: Path, gateway_api: None
+) -> None:
+    flags = ("--leader-elect", "--namespace", namespace)
+    with (
+        running(operator_kubeconfig, tmp_path / "a.log", *flags) as a,
+        running(operator_kubeconfig, tmp_path / "b.log", *flags) as b,
+    ):
+        wait_for(lambda: a.leading() or b.leading(), deadline=30)
+        leader, standby = (a, b) if a.leading() else (b, a)
+
+        assert leader.stop() == 0
+
+        # Well below the 15 s after which a lease expires.
+        wait_for(standby.leading, deadline=6)
+        assert cluster.get("Lease", "shop-operator", "shop-operator")["spec"]["holderIdentity"]

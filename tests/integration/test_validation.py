@@ -1,0 +1,55 @@
+"""A bad spec is refused by the API server, with a sentence; what passes is never half-done."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.cluster import Cluster
+from tests.integration.operators import Operator
+from tests.integration.shopservices import AUTOSCALING, ROUTE, WORKER, shopservice
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"replicas": 2, "autoscaling": AUTOSCALING}, ["replicas", "autoscaling"]),
+        ({"autoscaling": {"minReplicas": 5, "maxReplicas": 2, "cpu": 70}}, ["minReplicas", "maxReplicas"]),
+        ({"workers": [WORKER, WORKER]}, ["workers"]),
+        (
+            {"gateway": {"name": "shop"}, "routes": [{"path": "/", "methods": ["FETCH"]}]},
+            ["methods", "FETCH"],
+        ),
+        ({"image": ""}, ["image"]),
+        ({"port": 70000}, ["port", "65535"]),
+        ({"replicas": -1}, ["replicas"]),
+    ],
+)
+def test_given_a_bad_spec_then_it_is_refused_with_what_is_wrong(
+    cluster: Cluster, operator: Operator, namespace: str, spec: dict[str, Any], words: list[str]
+) -> None:
+    answer = cluster.post(shopservice(namespace, **spec))
+
+    assert answer.status_code == 422, answer.text
+    message = answer.json()["message"]
+    assert all(word in message for word in words), message
+
+
+def test_given_an_unknown_field_then_a_strict_client_is_told(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    answer = cluster.http.post(
+        cluster.path("ShopService", namespace),
+        json=shopservice(namespace, replcas=2),
+        params={"fieldValidation": "Strict"},
+    )
+
+    assert answer.status_code == 400
+    assert 'unknown field "spec.replcas"' in answer.json()["message"]
+
+
+def test_given_everything_at_once_then_it_is_accepted(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    answer = cluster.post(shopservice(namespace, autoscaling=AUTOSCALING, workers=[WORKER], **ROUTE))
+
+    assert answer.status_code == 201, answer.text
