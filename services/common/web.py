@@ -76,6 +76,15 @@ def problems(*statuses: HTTPStatus) -> dict[str | int, type[BaseModel] | dict[An
     return {int(status): _problem_response(status.phrase) for status in statuses}
 
 
+def answered_with(**headers: str) -> ConfigDict:
+    """The `model_config` of an answer that comes with headers, each with its description, for the OpenAPI document."""
+    described = {
+        name: {"description": description, "schema": {"type": "string"}}
+        for name, description in headers.items()
+    }
+    return cast("ConfigDict", {"openapi_extra": {"headers": described}})
+
+
 def create_app(*, name: str, version: str, apis: Sequence[APIBlueprint], ready: Ready) -> OpenAPI:
     """A Flask application with the blueprints of a service.
 

@@ -111,9 +111,7 @@ class OrderSummary(BaseModel):
 class AcceptedOrder(OrderSummary):
     """An order that was accepted. Whether it can be shipped is seen from its state later."""
 
-    model_config = {
-        "openapi_extra": {"headers": {"Location": {"description": "Its path", "schema": {"type": "string"}}}}
-    }
+    model_config = web.answered_with(Location="The path of the order")
 
 
 class OrderDetails(OrderSummary):

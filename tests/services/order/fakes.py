@@ -1,0 +1,65 @@
+"""The order service's ports in memory. test_ports.py holds them to the same contract as the real adapters."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from services.common.idempotency import Answer, Claim, MemoryIdempotency
+from services.common.outbox import MemoryOutbox, OutboxRecord
+from services.order.domain import Order, Product
+from services.order.ports import Page, Stale
+
+
+class MemoryOrders:
+    def __init__(self, idempotency: MemoryIdempotency, outbox: MemoryOutbox) -> None:
+        self._idempotency = idempotency
+        self._outbox = outbox
+        self._orders: dict[str, Order] = {}
+
+    def accept(self, order: Order, told: OutboxRecord, claim: Claim, answer: Answer) -> None:
+        self._idempotency.complete(claim, answer)
+        self._orders[order.id] = order
+        self._outbox.add(told)
+
+    def get(self, order_id: str) -> Order | None:
+        return self._orders.get(order_id)
+
+    def save(self, order: Order, told: OutboxRecord | None) -> Order:
+        if self._orders[order.id].version != order.version:
+            raise Stale(order.id)
+        self._orders[order.id] = replace(order, version=order.version + 1)
+        if told is not None:
+            self._outbox.add(told)
+        return self._orders[order.id]
+
+    def page(self, customer_id: str, after: str | None, limit: int) -> Page:
+        newest = sorted(self._orders.values(), key=lambda order: order.id, reverse=True)
+        mine = [order for order in newest if order.customer_id == customer_id]
+        rest = tuple(order for order in mine if after is None or order.id < after)
+        return Page(rest[:limit], rest[limit - 1].id if len(rest) > limit else None)
+
+    def ping(self) -> None:
+        pass
+
+
+class MemoryProducts:
+    def __init__(self, *products: Product) -> None:
+        self._products = {product.sku: product for product in products}
+
+    def find(self, skus: Collection[str]) -> Mapping[str, Product]:
+        return {sku: self._products[sku] for sku in skus if sku in self._products}
+
+    def put(self, product: Product) -> bool:
+        known = self._products.get(product.sku)
+        if known is not None and known.as_of >= product.as_of:
+            return False
+        self._products[product.sku] = product
+        return True
+
+
+class MemoryWorkflow:
+    def __init__(self) -> None:
+        self.started: dict[str, Mapping[str, Any]] = {}
+
+    def start(self, order_id: str, order: Mapping[str, Any]) -> None:
+        self.started.setdefault(order_id, order)

@@ -1,0 +1,284 @@
+"""The order service over HTTP."""
+
+from http import HTTPStatus
+from typing import Any
+
+import jsonschema
+import orjson
+import pytest
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+from werkzeug.test import TestResponse
+
+from services.common.idempotency import Claim, fingerprint
+from services.order import api
+from tests.services.order.world import World, wish
+
+
+def place(client: FlaskClient, body: Any = None, key: str = "key-1") -> TestResponse:
+    return client.post("/orders", json=wish() if body is None else body, headers={"Idempotency-Key": key})
+
+
+def is_problem(response: TestResponse, status: HTTPStatus) -> dict[str, Any]:
+    assert response.status_code == status
+    assert response.content_type == "application/problem+json"
+    problem: dict[str, Any] = orjson.loads(response.data)
+    assert problem["status"] == status
+    return problem
+
+
+def test_an_order_is_accepted_at_the_shops_prices_and_shown_where_location_says(client: FlaskClient) -> None:
+    response = place(client)
+
+    assert response.status_code == HTTPStatus.ACCEPTED
+    order = orjson.loads(response.data)
+    assert order["state"] == "PENDING"
+    assert order["total"] == {"amount": 2598, "currency": "EUR"}
+    assert order["items"] == [
+        {"sku": "TEA", "name": "Earl Grey", "quantity": 2, "price": {"amount": 1299, "currency": "EUR"}}
+    ]
+    assert response.headers["Location"] == f"/orders/{order['id']}"
+    shown = orjson.loads(client.get(response.headers["Location"]).data)
+    assert order.items() <= shown.items()
+    assert [step["state"] for step in shown["timeline"]] == ["PENDING"]
+
+
+def test_the_same_key_and_body_get_the_same_answer_and_order_once(client: FlaskClient) -> None:
+    first = place(client)
+
+    again = place(client)
+
+    assert (again.status_code, again.data, again.headers["Location"]) == (
+        first.status_code,
+        first.data,
+        first.headers["Location"],
+    )
+    assert len(orjson.loads(client.get("/orders").data)["items"]) == 1
+
+
+def test_the_same_answer_comes_even_after_the_order_went_on(client: FlaskClient, world: World) -> None:
+    first = place(client)
+    world.fact("shop.stock.reserved.v1", {"order_id": orjson.loads(first.data)["id"]})
+
+    assert place(client).data == first.data
+
+
+def test_the_order_of_a_bodys_members_makes_no_other_body(client: FlaskClient) -> None:
+    first = place(client)
+
+    assert place(client, dict(reversed(wish().items()))).data == first.data
+
+
+def test_the_same_key_with_another_body_is_unprocessable(client: FlaskClient) -> None:
+    place(client)
+
+    is_problem(place(client, wish(("CUP", 1))), HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def test_another_payment_token_makes_another_body(client: FlaskClient) -> None:
+    place(client)
+
+    is_problem(place(client, wish(token="tok_decline")), HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def in_flight(world: World) -> None:
+    assert world.idempotency.claim(Claim("guest POST /orders", "key-1", fingerprint(wish()))) is None
+
+
+def test_a_repeat_while_the_first_is_in_flight_conflicts(client: FlaskClient, world: World) -> None:
+    in_flight(world)
+
+    response = place(client)
+
+    is_problem(response, HTTPStatus.CONFLICT)
+    assert response.headers["Retry-After"] == "1"
+
+
+def test_a_request_that_died_in_flight_blocks_its_key_for_a_minute_only(
+    client: FlaskClient, world: World
+) -> None:
+    in_flight(world)
+
+    world.now.passes(seconds=61)
+
+    assert place(client).status_code == HTTPStatus.ACCEPTED
+
+
+def test_an_order_needs_an_idempotency_key(client: FlaskClient) -> None:
+    problem = is_problem(client.post("/orders", json=wish()), HTTPStatus.BAD_REQUEST)
+
+    assert [error["field"] for error in problem["errors"]] == ["Idempotency-Key"]
+
+
+def test_an_unknown_product_is_named_and_leaves_the_key_free(client: FlaskClient) -> None:
+    problem = is_problem(place(client, wish(("UNICORN", 1), ("TEA", 1))), HTTPStatus.UNPROCESSABLE_ENTITY)
+
+    assert problem["skus"] == ["UNICORN"]
+    assert place(client).status_code == HTTPStatus.ACCEPTED
+
+
+def test_products_in_two_currencies_are_unprocessable(client: FlaskClient) -> None:
+    problem = is_problem(place(client, wish(("TEA", 1), ("MUG", 1))), HTTPStatus.UNPROCESSABLE_ENTITY)
+
+    assert "EUR and USD" in problem["detail"]
+
+
+def test_a_product_that_is_named_twice_is_merged(client: FlaskClient) -> None:
+    order = orjson.loads(place(client, wish(("TEA", 1), ("TEA", 2))).data)
+
+    assert [(item["sku"], item["quantity"]) for item in order["items"]] == [("TEA", 3)]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (wish(("TEA", 0)), "items.0.quantity"),
+        (wish(("TEA", 100)), "items.0.quantity"),
+        (wish(("TEA", True)), "items.0.quantity"),
+        (wish(("TEA", "2")), "items.0.quantity"),
+        (wish(("TEA", 1.5)), "items.0.quantity"),
+        (wish(("../etc", 1)), "items.0.sku"),
+        (wish() | {"items": []}, "items"),
+        (wish(*[("TEA", 1)] * 51), "items"),
+        (wish() | {"price": 1}, "price"),
+        (wish(country="XX"), "shipping_address.country"),
+        (wish(country="gb"), "shipping_address.country"),
+        (wish(name=" "), "shipping_address.name"),
+        (wish(line1="x" * 201), "shipping_address.line1"),
+        (wish(token=""), "payment.token"),
+        (wish(token="x" * 257), "payment.token"),
+        ({}, "items"),
+        ([], "body"),
+        ("text", "body"),
+    ],
+)
+def test_a_body_out_of_bounds_is_refused_and_says_where(client: FlaskClient, body: Any, field: str) -> None:
+    problem = is_problem(place(client, body), HTTPStatus.BAD_REQUEST)
+
+    assert field in [error["field"] for error in problem["errors"]]
+
+
+def test_a_refusal_never_repeats_what_pays(client: FlaskClient) -> None:
+    body = wish(token="tok_secret" + "x" * 256) | {"items": []}
+
+    assert b"tok_secret" not in place(client, body).data
+
+
+def test_a_body_that_is_no_json_is_refused(client: FlaskClient) -> None:
+    headers = {"Idempotency-Key": "key-1"}
+
+    is_problem(
+        client.post("/orders", data=b"{", content_type="application/json", headers=headers),
+        HTTPStatus.BAD_REQUEST,
+    )
+    is_problem(
+        client.post("/orders", data=b"a=b", content_type="text/plain", headers=headers),
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    )
+
+
+def test_a_body_over_64_kib_is_refused(client: FlaskClient) -> None:
+    is_problem(place(client, wish(name="x" * 65536)), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+
+def test_orders_are_listed_newest_first_page_by_page(client: FlaskClient) -> None:
+    placed = [orjson.loads(place(client, key=f"key-{i}").data)["id"] for i in range(5)]
+
+    first = orjson.loads(client.get("/orders?limit=3").data)
+    second = orjson.loads(client.get(f"/orders?limit=3&cursor={first['next']}").data)
+
+    assert [order["id"] for order in first["items"] + second["items"]] == placed[::-1]
+    assert second["next"] is None
+
+
+def test_a_last_page_that_is_full_has_no_next(client: FlaskClient) -> None:
+    place(client)
+
+    assert orjson.loads(client.get("/orders?limit=1").data)["next"] is None
+
+
+@pytest.mark.parametrize(
+    "query", ["cursor=nonsense", "cursor=e30", "limit=0", "limit=101", "limit=x", "cursor=!"]
+)
+def test_a_list_with_a_foreign_cursor_or_limit_is_refused(client: FlaskClient, query: str) -> None:
+    is_problem(client.get(f"/orders?{query}"), HTTPStatus.BAD_REQUEST)
+
+
+def test_an_order_of_nobody_or_somebody_else_is_not_found(client: FlaskClient, world: World) -> None:
+    order_id = orjson.loads(place(client).data)["id"]
+    stranger = api.create(world.orders, world.products, world.idempotency, "stranger").test_client()
+
+    is_problem(client.get("/orders/none"), HTTPStatus.NOT_FOUND)
+    is_problem(stranger.get(f"/orders/{order_id}"), HTTPStatus.NOT_FOUND)
+    is_problem(stranger.post(f"/orders/{order_id}/cancel"), HTTPStatus.NOT_FOUND)
+    assert orjson.loads(stranger.get("/orders").data) == {"items": [], "next": None}
+
+
+def test_a_key_is_its_customers_own(client: FlaskClient, world: World) -> None:
+    place(client)
+    stranger = api.create(world.orders, world.products, world.idempotency, "stranger").test_client()
+
+    assert place(stranger, wish(("CUP", 1))).status_code == HTTPStatus.ACCEPTED
+
+
+def test_an_order_can_be_cancelled_until_it_is_confirmed(client: FlaskClient, world: World) -> None:
+    early, late = (orjson.loads(place(client, key=key).data)["id"] for key in ("a", "b"))
+    world.task("ConfirmOrder", late)
+
+    cancelled = client.post(f"/orders/{early}/cancel")
+
+    assert cancelled.status_code == HTTPStatus.ACCEPTED
+    assert orjson.loads(cancelled.data)["cancel_requested_at"]
+    assert client.post(f"/orders/{early}/cancel").data == cancelled.data
+    is_problem(client.post(f"/orders/{late}/cancel"), HTTPStatus.CONFLICT)
+
+
+def test_no_other_path_or_method_answers(client: FlaskClient) -> None:
+    is_problem(client.delete("/orders"), HTTPStatus.METHOD_NOT_ALLOWED)
+    is_problem(client.get("/orders/1/cancel"), HTTPStatus.METHOD_NOT_ALLOWED)
+    is_problem(client.get("/"), HTTPStatus.NOT_FOUND)
+
+
+def document(client: FlaskClient) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(client.get("/openapi.json").data)
+    return found
+
+
+def test_the_openapi_document_is_valid_and_tells_of_every_path(client: FlaskClient) -> None:
+    spec = document(client)
+
+    validate(spec)
+    operations = {(path, method) for path, item in spec["paths"].items() for method in item}
+    assert operations == {
+        ("/orders", "post"),
+        ("/orders", "get"),
+        ("/orders/{order_id}", "get"),
+        ("/orders/{order_id}/cancel", "post"),
+    }
+    placing = spec["paths"]["/orders"]["post"]
+    assert {"202", "400", "409", "415", "422", "default"} <= placing["responses"].keys()
+    assert placing["responses"]["202"]["headers"].keys() == {"Location"}
+    assert [(p["name"], p["in"], p["required"]) for p in placing["parameters"]] == [
+        ("Idempotency-Key", "header", True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ("AcceptedOrder", None),
+        ("OrderDetails", "/orders/{id}"),
+        ("OrderList", "/orders"),
+        ("Problem", "/orders/x"),
+    ],
+)
+def test_answers_are_what_the_openapi_document_says(
+    client: FlaskClient, model: str, path: str | None
+) -> None:
+    placed = place(client)
+    answer = placed if path is None else client.get(path.format(id=orjson.loads(placed.data)["id"]))
+
+    spec = document(client)
+
+    schema = {"$ref": f"#/components/schemas/{model}", "components": spec["components"]}
+    jsonschema.validate(orjson.loads(answer.data), schema, format_checker=jsonschema.FormatChecker())

@@ -1,0 +1,223 @@
+"""The order's side of the workflow: its three tasks, the facts that it follows, and what it tells of its end."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from flask.testing import FlaskClient
+
+from services.common import clock
+from services.common.errors import Unavailable
+from services.order.domain import Contradiction, Order
+from services.order.handlers import UnknownOrder
+from services.order.ports import Stale
+from tests.services.order.fakes import MemoryOrders
+from tests.services.order.world import World, wish
+
+AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
+BOOKED = {
+    "reserved_at": clock.rfc3339(AT),
+    "charged_at": clock.rfc3339(AT + timedelta(seconds=1)),
+    "booked_at": clock.rfc3339(AT + timedelta(seconds=2)),
+    "tracking_number": "T1",
+}
+DECLINED = {"error": "PaymentDeclined", "cause": "no money", "refunded": {"amount": 0, "currency": "EUR"}}
+REFUSED = {
+    "error": "ShipmentRefused",
+    "cause": "no such place",
+    "refunded": {"amount": 2598, "currency": "EUR"},
+}
+
+
+@pytest.fixture
+def order_id(client: FlaskClient) -> str:
+    response = client.post("/orders", json=wish(), headers={"Idempotency-Key": "key-1"})
+    placed: dict[str, str] = orjson.loads(response.data)
+    return placed["id"]
+
+
+@pytest.fixture
+def show(client: FlaskClient, order_id: str) -> Callable[[], dict[str, Any]]:
+    def show() -> dict[str, Any]:
+        shown: dict[str, Any] = orjson.loads(client.get(f"/orders/{order_id}").data)
+        return shown
+
+    return show
+
+
+def told(world: World, kind: str) -> list[dict[str, Any]]:
+    """The facts of a kind that wait in the outbox."""
+    return [
+        dict(message.payload)
+        for record in world.outbox.records.values()
+        for message in record.messages
+        if message.kind == "fact" and message.payload["type"] == kind
+    ]
+
+
+def test_a_confirmed_and_completed_order_is_shipped_and_says_so(
+    world: World, order_id: str, show: Callable[[], dict[str, Any]]
+) -> None:
+    assert world.task("ConfirmOrder", order_id).keys() == {"confirmed_at"}
+
+    assert world.task("CompleteOrder", order_id, **BOOKED) == {"state": "SHIPPED"}
+
+    assert [step["state"] for step in show()["timeline"]] == ["PENDING", "RESERVED", "PAID", "SHIPPED"]
+    assert show()["tracking_number"] == "T1"
+    (fact,) = told(world, "shop.order.shipped.v1")
+    assert fact["data"]["order_id"] == order_id
+
+
+@pytest.mark.parametrize(
+    ("undone", "state", "kind"),
+    [
+        (DECLINED, "REJECTED", "shop.order.rejected.v1"),
+        (REFUSED, "CANCELLED", "shop.order.cancelled.v1"),
+        ({"error": "OutOfStock", "cause": ""}, "REJECTED", "shop.order.rejected.v1"),
+    ],
+)
+def test_an_undone_order_says_how_it_ended(
+    world: World, order_id: str, undone: dict[str, Any], state: str, kind: str
+) -> None:
+    assert world.task("CancelOrder", order_id, **undone) == {"state": state}
+
+    (fact,) = told(world, kind)
+    assert fact["data"]["refunded"] == undone.get("refunded", {"amount": 0, "currency": "EUR"})
+
+
+def test_a_repeated_task_is_answered_the_same_and_tells_nothing_again(world: World, order_id: str) -> None:
+    confirmed = world.task("ConfirmOrder", order_id)
+    world.now.passes(minutes=1)
+
+    assert world.task("ConfirmOrder", order_id) == confirmed
+    for _ in range(2):
+        assert world.task("CompleteOrder", order_id, **BOOKED) == {"state": "SHIPPED"}
+    assert len(told(world, "shop.order.shipped.v1")) == 1
+
+
+def test_an_order_that_was_cancelled_in_time_is_not_confirmed(
+    world: World, client: FlaskClient, order_id: str
+) -> None:
+    client.post(f"/orders/{order_id}/cancel")
+
+    assert world.task("ConfirmOrder", order_id) == {"error": "OrderCancelled"}
+    assert world.task("CancelOrder", order_id, error="OrderCancelled", cause="") == {"state": "CANCELLED"}
+
+
+def test_a_late_confirmation_of_an_undone_order_is_refused(world: World, order_id: str) -> None:
+    world.task("CancelOrder", order_id, **DECLINED)
+
+    assert world.task("ConfirmOrder", order_id) == {"error": "OrderCancelled"}
+
+
+def test_two_ends_of_one_order_are_no_answer_but_an_alarm(world: World, order_id: str) -> None:
+    world.task("CompleteOrder", order_id, **BOOKED)
+
+    with pytest.raises(Contradiction):
+        world.task("CancelOrder", order_id, **REFUSED)
+
+
+def test_a_task_of_an_unknown_order_is_not_answered(world: World) -> None:
+    with pytest.raises(UnknownOrder):
+        world.task("ConfirmOrder", "none")
+
+
+def test_facts_move_the_order_forward_and_never_back(
+    world: World, order_id: str, show: Callable[[], dict[str, Any]]
+) -> None:
+    world.fact("shop.payment.charged.v1", {"order_id": order_id}, AT + timedelta(seconds=1))
+    world.fact("shop.stock.reserved.v1", {"order_id": order_id}, AT)
+
+    assert show()["state"] == "PAID"
+    assert [step["state"] for step in show()["timeline"]] == ["PENDING", "RESERVED", "PAID"]
+
+
+def test_a_fact_of_an_unknown_order_is_passed_over(world: World) -> None:
+    world.fact("shop.stock.reserved.v1", {"order_id": "none"})
+
+
+def upserted(amount: int) -> dict[str, Any]:
+    price = {"amount": amount, "currency": "EUR"}
+    return {"sku": "POT", "name": "A pot", "category": "tea", "price": price}
+
+
+def test_the_newest_price_holds_whatever_order_facts_arrive_in(world: World) -> None:
+    world.fact("shop.product.upserted.v1", upserted(200), AT)
+    world.fact("shop.product.upserted.v1", upserted(100), AT - timedelta(hours=1))
+
+    assert world.products.find(["POT"])["POT"].price.amount == 200
+
+
+class BusyOrders(MemoryOrders):
+    """Somebody else changes the order between a read and its write."""
+
+    meddle: Callable[[], object] | None = None
+
+    def get(self, order_id: str) -> Order | None:
+        order = super().get(order_id)
+        meddle, self.meddle = self.meddle, None
+        if meddle is not None:
+            meddle()
+        return order
+
+
+@pytest.fixture
+def busy(world: World) -> BusyOrders:
+    orders = BusyOrders(world.idempotency, world.outbox)
+    world.orders = orders
+    return orders
+
+
+def test_a_cancellation_between_read_and_write_stops_the_confirmation(
+    busy: BusyOrders, world: World, order_id: str
+) -> None:
+    def customer_cancels() -> None:
+        order = busy.get(order_id)
+        assert order is not None
+        busy.save(order.cancel(AT), None)
+
+    busy.meddle = customer_cancels
+
+    assert world.task("ConfirmOrder", order_id) == {"error": "OrderCancelled"}
+
+
+def test_a_confirmation_between_read_and_write_stops_the_cancellation(
+    busy: BusyOrders, world: World, client: FlaskClient, order_id: str
+) -> None:
+    busy.meddle = lambda: world.task("ConfirmOrder", order_id)
+
+    assert client.post(f"/orders/{order_id}/cancel").status_code == 409
+
+
+class ProcessDied(Exception):
+    pass
+
+
+def dies(*_: object) -> None:
+    raise ProcessDied
+
+
+def test_a_crash_after_the_write_is_repaired_by_the_redelivery(
+    world: World, order_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before_answering:
+        before_answering.setattr(world.answers, "succeed", dies)
+        with pytest.raises(ProcessDied):
+            world.task("CompleteOrder", order_id, **BOOKED)
+
+    assert world.task("CompleteOrder", order_id, **BOOKED) == {"state": "SHIPPED"}
+    assert len(told(world, "shop.order.shipped.v1")) == 1
+
+
+def test_a_store_that_never_settles_ends_in_an_error_and_not_in_a_loop(
+    world: World, order_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def always_stale(*_: object) -> Order:
+        raise Stale(order_id)
+
+    monkeypatch.setattr(world.orders, "save", always_stale)
+
+    with pytest.raises(Unavailable, match="changed too often"):
+        world.task("ConfirmOrder", order_id)

@@ -1,0 +1,292 @@
+"""The order service's adapters and their fakes keep the same promises: each test runs on both."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pytest
+
+from services.common import ids
+from services.common.idempotency import (
+    Answer,
+    Claim,
+    ClaimLost,
+    DynamoIdempotency,
+    MemoryIdempotency,
+)
+from services.common.money import Money
+from services.common.outbox import DynamoOutbox, MemoryOutbox, OutboxMessage, OutboxRecord, Relay
+from services.order import api, domain, messages
+from services.order.app import Storage
+from services.order.domain import Item, Order, OrderCancelled, Product, TooLateToCancel
+from services.order.dynamo import DynamoOrders, DynamoProducts
+from services.order.messages import StepFunctionsWorkflow
+from services.order.ports import Stale
+from shopprocs.emulator import Emulator
+from tests.services.order.fakes import MemoryOrders, MemoryProducts
+from tests.services.order.world import CUP, TEA, Clock, wish
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+ADDRESS = domain.Address(**wish()["shipping_address"])
+OK = Answer(202, {"id": "1"}, {"Location": "/orders/1"})
+
+
+@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
+def stored(request: pytest.FixtureRequest) -> Storage:
+    now = Clock()
+    if request.param == "memory":
+        idempotency, outbox = MemoryIdempotency(now), MemoryOutbox(now)
+        return Storage(MemoryOrders(idempotency, outbox), MemoryProducts(), idempotency, outbox)
+    client = request.getfixturevalue("emulator").clients.dynamodb
+    table = request.getfixturevalue("create_table")()
+    kept, told = DynamoIdempotency(client, table, now), DynamoOutbox(client, table, now)
+    return Storage(DynamoOrders(client, table, kept, told), DynamoProducts(client, table), kept, told)
+
+
+def an_order(customer_id: str = "guest") -> Order:
+    items = (Item("TEA", 2), Item("CUP", 1))
+    return domain.place(ids.uuid7(), customer_id, items, {"TEA": TEA, "CUP": CUP}, ADDRESS, NOW)
+
+
+def a_claim() -> Claim:
+    return Claim("guest POST /orders", ids.uuid7(), "fingerprint")
+
+
+def accepted(stored: Storage, customer_id: str = "guest") -> Order:
+    order, claim = an_order(customer_id), a_claim()
+    assert stored.idempotency.claim(claim) is None
+    stored.orders.accept(order, messages.acceptance(order, "tok_approve"), claim, OK)
+    return order
+
+
+def test_an_accepted_order_is_read_as_it_was_written(stored: Storage) -> None:
+    order = accepted(stored)
+
+    assert stored.orders.get(order.id) == order
+
+
+def test_acceptance_writes_the_order_what_to_tell_and_the_answer(stored: Storage) -> None:
+    order, claim = an_order(), a_claim()
+    stored.idempotency.claim(claim)
+    told = messages.acceptance(order, "tok_approve")
+
+    stored.orders.accept(order, told, claim, OK)
+
+    assert stored.outbox.pending(10) == [told]
+    assert stored.idempotency.claim(replace(claim, owner="a repeat")) == OK
+
+
+def test_acceptance_without_the_claim_writes_nothing(stored: Storage) -> None:
+    order, claim = an_order(), a_claim()
+
+    with pytest.raises(ClaimLost):
+        stored.orders.accept(order, messages.acceptance(order, "tok_approve"), claim, OK)
+
+    assert stored.orders.get(order.id) is None
+    assert stored.outbox.pending(10) == []
+
+
+def test_no_order_is_none(stored: Storage) -> None:
+    assert stored.orders.get("none") is None
+
+
+def test_a_saved_order_is_read_with_every_field(stored: Storage) -> None:
+    order = accepted(stored)
+    shipped = order.confirm(NOW).ship("T1", reserved_at=NOW, charged_at=NOW, booked_at=NOW)
+    undone = accepted(stored).cancel(NOW).undo("OrderCancelled", "", Money(3098, "EUR"), NOW)
+
+    for changed in (shipped, undone):
+        written = stored.orders.save(changed, messages.end(changed))
+
+        assert written == replace(changed, version=1)
+        assert stored.orders.get(changed.id) == written
+    assert len(stored.outbox.pending(10)) == 4
+
+
+@pytest.mark.parametrize("telling", [False, True])
+def test_a_stale_order_is_not_written_nor_told(stored: Storage, telling: bool) -> None:  # noqa: FBT001 - a case
+    order = accepted(stored)
+    stored.orders.save(order.confirm(NOW), None)
+    waiting = len(stored.outbox.pending(10))
+    undone = order.undo("OutOfStock", "", Money(0, "EUR"), NOW)
+
+    with pytest.raises(Stale):
+        stored.orders.save(undone, messages.end(undone) if telling else None)
+
+    kept = stored.orders.get(order.id)
+    assert kept is not None
+    assert kept.state is domain.State.PENDING
+    assert len(stored.outbox.pending(10)) == waiting
+
+
+def test_of_many_concurrent_decisions_exactly_one_stands(stored: Storage) -> None:
+    order = accepted(stored)
+    start = threading.Barrier(8)
+
+    def decide(change: Callable[[Order], Order]) -> bool:
+        start.wait()
+        read = stored.orders.get(order.id)
+        assert read is not None
+        try:
+            stored.orders.save(change(read), None)
+        except (Stale, TooLateToCancel, OrderCancelled):
+            return False
+        return True
+
+    changes = [lambda read: read.cancel(NOW), lambda read: read.confirm(NOW)] * 4
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(decide, changes))
+
+    kept = stored.orders.get(order.id)
+    assert kept is not None
+    assert (kept.confirmed_at is None) != (kept.cancel_requested_at is None)
+
+
+def test_a_customers_orders_are_paged_newest_first(stored: Storage) -> None:
+    placed = [accepted(stored).id for _ in range(5)]
+    accepted(stored, "another")
+
+    first = stored.orders.page("guest", None, 3)
+    second = stored.orders.page("guest", first.next_after, 3)
+
+    assert [order.id for order in (*first.orders, *second.orders)] == placed[::-1]
+    assert second.next_after is None
+
+
+def test_a_page_that_ends_with_the_last_order_has_no_next(stored: Storage) -> None:
+    accepted(stored)
+
+    assert stored.orders.page("guest", None, 1).next_after is None
+
+
+def a_product(amount: int, as_of: str) -> Product:
+    return Product("POT", "A pot", Money(amount, "EUR"), as_of)
+
+
+def test_products_are_found_by_sku_and_the_unknown_are_left_out(stored: Storage) -> None:
+    stored.products.put(a_product(1, "2026-01-01"))
+
+    assert stored.products.find(["POT", "PAN"]) == {"POT": a_product(1, "2026-01-01")}
+
+
+def test_an_older_product_does_not_replace_a_newer(stored: Storage) -> None:
+    assert stored.products.put(a_product(2, "2026-01-02"))
+
+    assert not stored.products.put(a_product(1, "2026-01-01"))
+    assert not stored.products.put(a_product(2, "2026-01-02"))
+    assert stored.products.find(["POT"])["POT"].price.amount == 2
+    assert stored.products.put(a_product(3, "2026-01-03"))
+
+
+def test_storage_answers_a_ping(stored: Storage) -> None:
+    stored.orders.ping()
+    stored.outbox.ping()
+
+
+@dataclass
+class Counted:
+    """A DynamoDB client that counts its calls."""
+
+    client: object
+    calls: list[str]
+
+    def __getattr__(self, operation: str) -> object:
+        self.calls.append(operation)
+        return getattr(self.client, operation)
+
+
+@pytest.mark.emulator
+def test_placing_an_order_takes_three_calls_and_repeating_it_one(
+    emulator: Emulator, create_table: Callable[[], str]
+) -> None:
+    calls: list[str] = []
+    client, table = Counted(emulator.clients.dynamodb, calls), create_table()
+    kept, told = DynamoIdempotency(client, table), DynamoOutbox(client, table)  # type: ignore[arg-type]  # counts only
+    orders, products = DynamoOrders(client, table, kept, told), DynamoProducts(client, table)  # type: ignore[arg-type]  # counts only
+    products.put(TEA)
+    calls.clear()
+    shop = api.create(orders, products, kept, "guest").test_client()
+
+    placed = [
+        shop.post("/orders", json=wish(), headers={"Idempotency-Key": "k"}).status_code for _ in range(2)
+    ]
+
+    assert placed == [202, 202]
+    assert calls == ["put_item", "batch_get_item", "transact_write_items", "put_item"]
+
+
+@pytest.mark.emulator
+def test_of_many_concurrent_requests_with_one_key_one_orders(
+    emulator: Emulator, create_table: Callable[[], str]
+) -> None:
+    client, table = emulator.clients.dynamodb, create_table()
+    kept, told = DynamoIdempotency(client, table), DynamoOutbox(client, table)
+    orders, products = DynamoOrders(client, table, kept, told), DynamoProducts(client, table)
+    products.put(TEA)
+    app = api.create(orders, products, kept, "guest")
+    start = threading.Barrier(8)
+
+    def place(_: int) -> tuple[int, bytes]:
+        start.wait()
+        answer = app.test_client().post("/orders", json=wish(), headers={"Idempotency-Key": "k"})
+        return answer.status_code, answer.data
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = set(pool.map(place, range(8)))
+
+    assert len([status for status, _ in answers if status == 202]) == 1
+    assert {status for status, _ in answers} <= {202, 409}
+    assert len(orders.page("guest", None, 10).orders) == 1
+
+
+MACHINE = '{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": true}}}'
+
+
+@pytest.fixture
+def machine(emulator: Emulator) -> Iterator[str]:
+    arn = emulator.clients.stepfunctions.create_state_machine(
+        name=f"machine-{ids.uuid7()}", definition=MACHINE, roleArn="arn:aws:iam::000000000000:role/any"
+    )["stateMachineArn"]
+    yield arn
+    emulator.clients.stepfunctions.delete_state_machine(stateMachineArn=arn)
+
+
+@pytest.mark.emulator
+def test_a_workflow_is_started_once_whatever_it_is_started_with_again(
+    emulator: Emulator, machine: str
+) -> None:
+    workflow = StepFunctionsWorkflow(emulator.clients.stepfunctions, machine)
+
+    workflow.start("order-1", {"order_id": "order-1"})
+    workflow.start("order-1", {"order_id": "order-1"})
+    workflow.start("order-1", {"order_id": "order-1", "other": True})
+
+    started = emulator.clients.stepfunctions.list_executions(stateMachineArn=machine)["executions"]
+    assert [execution["name"] for execution in started] == ["order-1"]
+
+
+@pytest.mark.emulator
+def test_two_relays_at_once_share_the_outbox(emulator: Emulator, create_table: Callable[[], str]) -> None:
+    client, table = emulator.clients.dynamodb, create_table()
+    outbox = DynamoOutbox(client, table)
+    records = [OutboxRecord((OutboxMessage("fact", {"n": n}),)) for n in range(20)]
+    for record in records:
+        client.transact_write_items(TransactItems=[outbox.addition(record)])
+    told: list[int] = []
+    stop = threading.Event()
+
+    def tell(payload: Mapping[str, int]) -> None:
+        told.append(payload["n"])
+        if len(told) == len(records):
+            stop.set()
+
+    relays = [threading.Thread(target=Relay(outbox, {"fact": tell}).run, args=(stop,)) for _ in range(2)]
+    for relay in relays:
+        relay.start()
+    for relay in relays:
+        relay.join(timeout=30)
+
+    assert sorted(told) == list(range(20))
+    assert outbox.pending(100) == []
