@@ -56,17 +56,18 @@ class DynamoCatalogue:
     def page(self, search: Search, after: str | None, limit: int) -> Page:
         """As `ports.Catalogue.page`."""
         request = _query(self._table, search)
-        start: Mapping[str, Any] | None = (
-            dynamo.pack({**_product_key(after), "gsi1pk": CATALOGUE, "gsi1sk": after}) if after else None
-        )
+        if after is not None:
+            request["ExclusiveStartKey"] = dynamo.pack(
+                {**_product_key(after), "gsi1pk": CATALOGUE, "gsi1sk": after}
+            )
         found: list[Stocked] = []
-        while True:
-            # DynamoDB filters after it has read a page, so that one page may hold few that were searched for, or none.
-            answer = self._client.query(**request, **({"ExclusiveStartKey": start} if start else {}))
+        while len(found) <= limit:
+            # DynamoDB filters after it has read a page, so that one may hold few that were searched for, or none.
+            answer = self._client.query(**request)
             found += [_to_stocked(item) for item in answer["Items"]]
-            start = answer.get("LastEvaluatedKey")
-            if start is None or len(found) > limit:
+            if "LastEvaluatedKey" not in answer:
                 break
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
         products = tuple(found[:limit])
         return Page(products, products[-1].product.sku if len(found) > limit else None)
 
