@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from shopprocs.emulator import Emulator
+from shopprocs.shop import Shop
+
+PROMPT = {"TaskTimeoutSeconds": "20"}
+"""So that a test of a service that is away takes seconds; all else answers within one."""
 
 CreateTable = Callable[[], str]
 CreateQueue = Callable[[], str]
@@ -72,3 +76,24 @@ def create_queue(emulator: Emulator) -> CreateQueue:
 def create_topic(emulator: Emulator) -> CreateTopic:
     """Answers the ARN of a new topic."""
     return lambda: emulator.clients.sns.create_topic(Name=f"topic-{uuid.uuid4()}")["TopicArn"]
+
+
+@pytest.fixture(scope="session")
+def running_shop(emulator: Emulator) -> Iterator[Shop]:
+    """The whole shop as processes, started once."""
+    shop = Shop(emulator, lambda name, line: sys.stderr.write(f"{name}: {line}\n"), parameters=PROMPT)
+    try:
+        shop.start()
+        yield shop
+    finally:
+        shop.stop()
+
+
+@pytest.fixture
+def shop(running_shop: Shop) -> Iterator[Shop]:
+    """The whole shop: `.url`, `.clients`, `.kill(name)`, `.restart(name)`. Every process runs again afterwards."""
+    yield running_shop
+    for name in running_shop.parts:
+        running_shop.process(name).start()
+    for name in running_shop.parts:
+        running_shop.wait_ready(name)

@@ -1,0 +1,271 @@
+"""Orders through the whole shop as processes: each promise about money and stock, with everything that may go wrong."""
+
+import random
+import threading
+import time
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from shopprocs.customer import Customer, wish
+from shopprocs.shop import Shop
+
+pytestmark = [pytest.mark.emulator, pytest.mark.timeout(400)]
+
+CONCURRENT_ORDERS = 30
+KILLS = 8
+CONSUMERS = ("product-consumer", "order-consumer", "payment-consumer", "shipping-consumer", "order-relay")
+
+
+def states(order: dict[str, Any]) -> list[str]:
+    return [step["state"] for step in order["timeline"]]
+
+
+def moved(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    return {name: after[name] - before[name] for name in before if after[name] != before[name]}
+
+
+def kept(payment: dict[str, Any]) -> int:
+    """What the shop has of the customer's money, in minor units."""
+    charged, refunded = payment["charged"]["amount"], payment["refunded"]["amount"]
+    assert isinstance(charged, int)
+    assert isinstance(refunded, int)
+    return charged - refunded
+
+
+def test_given_a_good_order_when_placed_then_it_is_shipped_charged_once_and_sold(
+    customer: Customer, sku: str
+) -> None:
+    before = customer.stock(sku)
+    order = customer.follow(customer.place(sku, quantity=2))
+    assert order["id"] == uuid.UUID(order["id"]).urn.removeprefix("urn:uuid:")
+    assert states(order) == ["PENDING", "RESERVED", "PAID", "SHIPPED"]
+    times = [step["at"] for step in order["timeline"]]
+    assert times == sorted(times)
+    payment = customer.get(f"/payments/{order['id']}")
+    assert payment["charged"] == order["total"]
+    assert kept(payment) == order["total"]["amount"]
+    assert customer.get(f"/shipments/{order['id']}")["tracking_number"]
+    assert moved(before, customer.stock(sku)) == {"available": -2, "sold": 2}
+
+
+def test_given_a_card_that_is_declined_when_ordered_then_it_is_rejected_and_the_stock_is_back(
+    customer: Customer, sku: str
+) -> None:
+    before = customer.stock(sku)
+    order = customer.follow(customer.place(sku, token="tok_decline"))
+    assert order["state"] == "REJECTED"
+    assert "PaymentDeclined" in order["timeline"][-1]["cause"]
+    assert kept(customer.get(f"/payments/{order['id']}")) == 0
+    assert moved(before, customer.stock(sku)) == {}
+
+
+def test_given_an_address_that_the_carrier_refuses_when_ordered_then_it_is_cancelled_refunded_and_the_stock_is_back(
+    customer: Customer, sku: str
+) -> None:
+    before = customer.stock(sku)
+    order = customer.follow(customer.place(sku, postal_code="00000"))
+    assert order["state"] == "CANCELLED"
+    payment = customer.get(f"/payments/{order['id']}")
+    assert payment["charged"] == payment["refunded"] == order["total"]
+    assert moved(before, customer.stock(sku)) == {}
+
+
+def test_given_a_carrier_that_answers_at_the_third_try_when_ordered_then_it_is_shipped(
+    customer: Customer, sku: str
+) -> None:
+    order = customer.follow(customer.place(sku, postal_code="99999"))
+    assert order["state"] == "SHIPPED"
+
+
+def test_given_a_charge_whose_answer_is_lost_when_ordered_then_it_is_shipped_and_charged_exactly_once(
+    customer: Customer, sku: str
+) -> None:
+    order = customer.follow(customer.place(sku, token="tok_charge_then_timeout"))
+    assert order["state"] == "SHIPPED"
+    payment = customer.get(f"/payments/{order['id']}")
+    assert kept(payment) == order["total"]["amount"]
+
+
+def test_given_a_provider_that_never_answers_when_ordered_then_nothing_is_kept(
+    customer: Customer, sku: str
+) -> None:
+    before = customer.stock(sku)
+    order = customer.follow(customer.place(sku, token="tok_timeout"), deadline=90)
+    assert order["state"] in {"REJECTED", "CANCELLED"}
+    assert kept(customer.get(f"/payments/{order['id']}")) == 0
+    assert moved(before, customer.stock(sku)) == {}
+
+
+def test_given_more_than_there_is_when_ordered_then_it_is_rejected_and_nothing_is_charged(
+    customer: Customer,
+) -> None:
+    scarce = min(customer.catalogue(), key=lambda product: product["available"])
+    assert scarce["available"] < 99, "the catalogue has nothing scarce"
+    before = customer.stock(scarce["sku"])
+    order = customer.follow(customer.place(scarce["sku"], quantity=scarce["available"] + 1))
+    assert order["state"] == "REJECTED"
+    assert "OutOfStock" in order["timeline"][-1]["cause"]
+    assert moved(before, customer.stock(scarce["sku"])) == {}
+
+
+def test_given_the_same_key_when_ordered_twice_then_there_is_one_order(customer: Customer, sku: str) -> None:
+    customer.place(sku)  # the order service knows the product
+    before = customer.stock(sku)["available"]
+    key = str(uuid.uuid4())
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: customer.post("/orders", wish(sku), idempotency_key=key), range(4)))
+    accepted = [answer for answer in answers if answer.status_code == httpx.codes.ACCEPTED]
+    assert len({answer.json()["id"] for answer in accepted}) == 1
+    assert {answer.status_code for answer in answers} <= {httpx.codes.ACCEPTED, httpx.codes.CONFLICT}
+
+    again = customer.post("/orders", wish(sku), idempotency_key=key)
+    assert again.status_code == httpx.codes.ACCEPTED
+    assert again.content == accepted[0].content
+    assert (
+        customer.post("/orders", wish(sku, 2), idempotency_key=key).status_code
+        == httpx.codes.UNPROCESSABLE_ENTITY
+    )
+    assert customer.post("/orders", wish(sku)).status_code == httpx.codes.BAD_REQUEST
+
+    assert customer.follow(again.json())["state"] == "SHIPPED"
+    assert (
+        before - customer.stock(sku)["available"] <= 2
+    )  # this one, and the first if it was not reserved yet
+
+
+def test_given_a_payment_consumer_that_is_killed_when_it_is_started_again_then_the_order_is_finished(
+    shop: Shop, customer: Customer, sku: str
+) -> None:
+    shop.kill("payment-consumer")
+    order = customer.place(sku)
+    customer.until(lambda: customer.order(order)["state"] == "RESERVED")
+    shop.process("payment-consumer").start()
+    finished = customer.follow(order)
+    assert finished["state"] == "SHIPPED"
+    assert kept(customer.get(f"/payments/{order['id']}")) == order["total"]["amount"]
+
+
+def test_given_an_order_that_is_not_confirmed_when_cancelled_then_it_is_undone(
+    shop: Shop, customer: Customer, sku: str
+) -> None:
+    before = customer.stock(sku)
+    shop.process("payment-consumer").stop()
+    order = customer.place(sku)
+    customer.until(lambda: customer.order(order)["state"] == "RESERVED")
+    assert customer.post(f"/orders/{order['id']}/cancel").status_code == httpx.codes.ACCEPTED
+    shop.process("payment-consumer").start()
+    undone = customer.follow(order)
+    assert undone["state"] == "CANCELLED"
+    assert kept(customer.get(f"/payments/{order['id']}")) == 0
+    assert moved(before, customer.stock(sku)) == {}
+
+
+def test_given_a_shipped_order_when_cancelled_then_it_is_too_late(customer: Customer, sku: str) -> None:
+    order = customer.follow(customer.place(sku))
+    assert customer.post(f"/orders/{order['id']}/cancel").status_code == httpx.codes.CONFLICT
+    assert customer.order(order)["state"] == "SHIPPED"
+
+
+def test_given_product_is_down_when_ordered_then_the_order_is_accepted_and_shipped_later(
+    shop: Shop, customer: Customer, sku: str
+) -> None:
+    customer.place(sku)  # the order service knows the product
+    shop.kill("product")
+    shop.kill("product-consumer")
+    order = customer.place(sku)
+    assert order["state"] == "PENDING"
+    shop.process("product-consumer").start()
+    assert customer.follow(order)["state"] == "SHIPPED"
+
+
+def test_given_payment_is_away_for_longer_than_the_workflow_waits_when_it_is_back_then_nothing_is_kept(
+    shop: Shop, customer: Customer, sku: str
+) -> None:
+    before = customer.stock(sku)
+    shop.process("payment-consumer").stop()
+    order = customer.place(sku)
+    customer.until(lambda: task_was_sent(shop, order, "RefundPayment"), deadline=60)
+    shop.process("payment-consumer").start()
+    undone = customer.follow(order)
+    assert undone["state"] in {"REJECTED", "CANCELLED"}
+    assert kept(customer.get(f"/payments/{order['id']}")) == 0
+    assert moved(before, customer.stock(sku)) == {}
+
+
+def task_was_sent(shop: Shop, order: dict[str, Any], state: str) -> bool:
+    """Whether the order's workflow has come to a state."""
+    arn = shop.outputs["saga"]["StateMachineArn"].replace(":stateMachine:", ":execution:") + f":{order['id']}"
+    history = shop.clients.stepfunctions.get_execution_history(executionArn=arn, maxResults=1000)["events"]
+    return any(event.get("stateEnteredEventDetails", {}).get("name") == state for event in history)
+
+
+class Mischief:
+    """Kills consumers and the relay one after the other, and starts them again.
+
+    Args:
+        shop: whose.
+        kills: how many times.
+        seed: of the choice and of the pauses, so that a failure can be tried again.
+    """
+
+    def __init__(self, shop: Shop, kills: int, seed: int) -> None:
+        self._shop = shop
+        self._kills = kills
+        self._random = random.Random(seed)  # noqa: S311  mischief, not a secret
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+
+    def _run(self) -> None:
+        for _ in range(self._kills):
+            name = self._random.choice(CONSUMERS)
+            time.sleep(self._random.uniform(0.2, 0.8))
+            self._shop.kill(name)
+            self._shop.process(name).start()
+
+
+def test_given_many_orders_of_every_kind_when_processes_are_killed_then_no_money_and_no_stock_is_lost(
+    shop: Shop, customer: Customer
+) -> None:
+    products = customer.catalogue()[:5]
+    before = {product["sku"]: customer.stock(product["sku"]) for product in products}
+    kinds = [
+        {"token": "tok_approve"},
+        {"token": "tok_approve"},
+        {"token": "tok_decline"},
+        {"token": "tok_charge_then_timeout"},
+        {"postal_code": "00000"},
+    ]
+
+    def place(number: int) -> dict[str, Any]:
+        kind = kinds[number % len(kinds)]
+        return customer.place(products[number % 4]["sku"], quantity=1 + number % 3, **kind)
+
+    with Mischief(shop, KILLS, seed=7), ThreadPoolExecutor(8) as pool:
+        placed = list(pool.map(place, range(CONCURRENT_ORDERS)))
+    ended = [customer.follow(order, deadline=240) for order in placed]
+
+    shipped = [order for order in ended if order["state"] == "SHIPPED"]
+    assert shipped
+    for order in ended:
+        payment = customer.get(f"/payments/{order['id']}")
+        due = order["total"]["amount"] if order["state"] == "SHIPPED" else 0
+        assert kept(payment) == due, f"{order['id']} is {order['state']}"
+    sold = Counter[str]()
+    for order in shipped:
+        for item in order["items"]:
+            sold[item["sku"]] += item["quantity"]
+    for sku, start in before.items():
+        now = customer.stock(sku)
+        assert now["reserved"] == start["reserved"], sku
+        assert now["sold"] - start["sold"] == sold[sku], sku
+        assert sum(now.values()) == sum(start.values()), sku
