@@ -21,15 +21,22 @@ class Cluster:
 
     def kubectl(self, *arguments: str | Path, stdin: str | None = None) -> str:
         """Run kubectl; a failure shows what it said."""
-        done = subprocess.run(
+        done = self._run(*arguments, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def answer(self, *arguments: str) -> str:
+        """What kubectl says, be it a failure: `auth can-i` fails to say no."""
+        return self._run(*arguments).stdout.strip()
+
+    def _run(self, *arguments: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [self.binary, "--kubeconfig", self.kubeconfig, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def install_crds(self, *files: Path) -> None:
         """Apply CRDs and wait until they are served."""

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from chartdocs.outputs import ROOT
+from shop_operator.render import KINDS
 from tests.charts.helm import Helm, Object, Refused, names, only
 
 CHILD = {"create", "delete", "get", "list", "patch", "watch"}
@@ -13,11 +14,7 @@ IN_A_NAMESPACE = {
     ("shopservice.dev", "shopservices"): {"list", "watch"},
     ("shopservice.dev", "shopservices/status"): {"patch"},
     ("shopservice.dev", "shopservices/finalizers"): {"update"},
-    ("apps", "deployments"): CHILD,
-    ("", "services"): CHILD,
-    ("", "serviceaccounts"): CHILD,
-    ("autoscaling", "horizontalpodautoscalers"): CHILD,
-    ("gateway.networking.k8s.io", "httproutes"): CHILD,
+    **{(kind.api_version.rpartition("/")[0], kind.plural): CHILD for kind in KINDS},
 }
 SEES_CRDS = {("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"}}
 SEES_NAMESPACES = {("", "namespaces"): {"list", "watch"}}

@@ -1,0 +1,160 @@
+"""charts/shop-operator over its life in a real cluster: install, upgrade, uninstall, and what its account may do."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from localcluster import tools
+from localcluster.controlplane import ControlPlane
+from tests.charts.cluster import Cluster
+from tests.charts.helm import Helm
+
+NAMESPACE = "shop-operator"
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:shop-operator"
+CRD = "shopservices.shopservice.dev"
+CART = {
+    "apiVersion": "shopservice.dev/v1alpha1",
+    "kind": "ShopService",
+    "metadata": {"name": "cart", "namespace": "default"},
+    "spec": {"image": "cart:v1"},
+}
+
+
+@dataclass(frozen=True)
+class Releases:
+    """Helm against one cluster."""
+
+    helm: Helm
+    cluster: Cluster
+
+    def install(self, chart: Path, **values: Any) -> None:
+        self._run(
+            "upgrade", "--install", "shop-operator", str(chart), "--values", "-", stdin=yaml.safe_dump(values)
+        )
+
+    def uninstall(self) -> None:
+        self._run("uninstall", "shop-operator")
+
+    def served_fields(self) -> set[str]:
+        crd = json.loads(self.cluster.kubectl("get", "crd", CRD, "-o", "json"))
+        return set(
+            crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+        )
+
+    def allowed(self, verb: str, resource: str, namespace: str) -> bool:
+        """Whether the operator's account may."""
+        command = ["auth", "can-i", verb, resource, "--namespace", namespace, "--as", ACCOUNT]
+        return self.cluster.answer(*command) == "yes"
+
+    def _run(self, *command: str, stdin: str | None = None) -> None:
+        done = subprocess.run(
+            [self.helm.binary, *command, "--namespace", NAMESPACE, "--kubeconfig", self.cluster.kubeconfig],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def releases(helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
+    with ControlPlane(tmp_path_factory.mktemp("releases"), controller_manager=False) as plane:
+        cluster = Cluster(plane.kubeconfig, tools.ensure("kubernetes") / "kubectl")
+        for name in (NAMESPACE, "shop", "other"):
+            cluster.namespace(name)
+        yield Releases(helm, cluster)
+
+
+@pytest.fixture
+def chart(helm: Helm) -> Path:
+    return helm.charts / "shop-operator"
+
+
+@pytest.fixture
+def older_chart(chart: Path, tmp_path: Path) -> Path:
+    """The chart as it may have been before workers were there."""
+    older = tmp_path / "older"
+    shutil.copytree(chart, older)
+    crd = yaml.safe_load((older / "files/crd.yaml").read_text())
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    del schema["properties"]["spec"]["properties"]["workers"]
+    schema["x-kubernetes-validations"] = [
+        rule for rule in schema["x-kubernetes-validations"] if "workers" not in rule["rule"]
+    ]
+    (older / "files/crd.yaml").write_text(yaml.safe_dump(crd))
+    return older
+
+
+def test_given_an_older_crd_when_the_release_is_upgraded_then_the_crd_is_new_and_every_object_still_there(
+    releases: Releases, older_chart: Path, chart: Path
+) -> None:
+    releases.install(older_chart)
+    releases.cluster.kubectl("wait", "crd", CRD, "--for=condition=Established", "--timeout=30s")
+    assert "workers" not in releases.served_fields()
+    releases.cluster.apply(CART)
+    before = json.loads(releases.cluster.kubectl("get", "shopservice", "cart", "-o", "json"))
+
+    releases.install(chart)
+
+    assert "workers" in releases.served_fields()
+    assert json.loads(releases.cluster.kubectl("get", "shopservice", "cart", "-o", "json")) == before
+
+
+def test_given_shopservices_when_the_release_is_uninstalled_then_they_stay_and_a_new_release_takes_over(
+    releases: Releases, chart: Path
+) -> None:
+    releases.install(chart)
+    releases.cluster.apply(CART)
+
+    releases.uninstall()
+
+    assert (
+        releases.cluster.kubectl("get", "shopservice", "cart", "-o", "name").strip()
+        == "shopservice.shopservice.dev/cart"
+    )
+    assert releases.cluster.kubectl("get", "deployments,roles", "-n", NAMESPACE, "-o", "name") == ""
+    releases.install(chart)
+
+
+MAY = [
+    ("patch", "deployments.apps"),
+    ("list", "shopservices.shopservice.dev"),
+    ("delete", "services"),
+]
+MAY_NOT = [
+    ("get", "secrets"),
+    ("list", "pods"),
+    ("create", "pods"),
+    ("update", "deployments.apps"),
+    ("patch", "shopservices.shopservice.dev"),
+    ("create", "rolebindings.rbac.authorization.k8s.io"),
+]
+
+
+def test_given_the_whole_cluster_then_the_account_may_its_work_everywhere_and_nothing_else(
+    releases: Releases, chart: Path
+) -> None:
+    releases.install(chart)
+
+    assert [(v, r) for v, r in MAY if not releases.allowed(v, r, "other")] == []
+    assert [(v, r) for v, r in MAY_NOT if releases.allowed(v, r, "other")] == []
+    assert not releases.allowed("get", "leases.coordination.k8s.io/shop-operator", "other")
+    assert releases.allowed("update", "leases.coordination.k8s.io/shop-operator", NAMESPACE)
+    assert not releases.allowed("update", "leases.coordination.k8s.io/another", NAMESPACE)
+
+
+def test_given_one_namespace_then_the_account_may_its_work_there_and_nowhere_else(
+    releases: Releases, chart: Path
+) -> None:
+    releases.install(chart, watchNamespaces=["shop"])
+
+    assert [(v, r) for v, r in MAY if not releases.allowed(v, r, "shop")] == []
+    assert [(v, r) for v, r in [*MAY, *MAY_NOT] if releases.allowed(v, r, "other")] == []
