@@ -16,6 +16,7 @@ from services.product.ports import Catalogue, Search
 VERSION = "1.0.0"
 MOST_LISTED, USUALLY_LISTED = 100, 20
 LONGEST_SEARCH = 100
+TAG = Tag(name="products", description="What the shop sells, and how much there is of it")
 
 Sku = Annotated[str, Field(min_length=1, max_length=64, examples=["CF-001"])]
 Count = Annotated[int, Field(ge=0, examples=[120])]
@@ -68,16 +69,16 @@ class ProductQuery(web.Parameters):
 class SkuPath(web.Parameters):
     """Which product."""
 
-    sku: Sku
+    sku: str = Field(max_length=64, description="The `sku` of a product")
 
 
 def create(catalogue: Catalogue) -> Flask:
     """The API as a WSGI application."""
-    blueprint = APIBlueprint("product", __name__, abp_tags=[Tag(name="products")])
+    blueprint = APIBlueprint("product", __name__, abp_tags=[TAG], operation_id_callback=_operation_id)
 
-    @blueprint.get("/products", responses={HTTPStatus.OK: ProductsOut})
+    @blueprint.get("/products", summary="Search products", responses={HTTPStatus.OK: ProductsOut})
     def list_products(query: ProductQuery) -> Response:
-        """Lists products by SKU."""
+        """Products by SKU; how many are available may be a second old."""
         after = cursor.decode(query.cursor, {"sku"})["sku"] if query.cursor else None
         page = handlers.list_products(
             Search(tuple(query.q.split()), query.category), after, query.limit, catalogue=catalogue
@@ -90,17 +91,21 @@ def create(catalogue: Catalogue) -> Flask:
         )
 
     @blueprint.get(
-        "/products/<sku>", responses={HTTPStatus.OK: ProductOut, **web.problems(HTTPStatus.NOT_FOUND)}
+        "/products/<string:sku>",
+        summary="Show a product",
+        responses={HTTPStatus.OK: ProductOut, **web.problems(HTTPStatus.NOT_FOUND)},
     )
     def show_product(path: SkuPath) -> Response:
-        """Shows a product."""
+        """A product as it was last written."""
         return web.json_response(_product(handlers.show_product(path.sku, catalogue=catalogue)))
 
     @blueprint.get(
-        "/inventory/<sku>", responses={HTTPStatus.OK: InventoryOut, **web.problems(HTTPStatus.NOT_FOUND)}
+        "/inventory/<string:sku>",
+        summary="Show a product's stock",
+        responses={HTTPStatus.OK: InventoryOut, **web.problems(HTTPStatus.NOT_FOUND)},
     )
     def show_inventory(path: SkuPath) -> Response:
-        """Shows a product's stock, as it was last written."""
+        """How many pieces can be ordered, are kept for orders, and were sold."""
         inventory = handlers.show_inventory(path.sku, catalogue=catalogue)
         return web.json_response(
             InventoryOut(
@@ -112,6 +117,10 @@ def create(catalogue: Catalogue) -> Flask:
         )
 
     return web.create_app(name="product", version=VERSION, apis=[blueprint], ready={"table": catalogue.ping})
+
+
+def _operation_id(*, name: str, **_where: str) -> str:
+    return name
 
 
 def _product(stocked: Stocked) -> ProductOut:
