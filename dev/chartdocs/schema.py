@@ -94,7 +94,7 @@ class _Maker:
         worker["required"] = [key for key in worker["required"] if key != "name"]
         env = worker["properties"]["env"]
         worker["properties"]["env"] = {key: env[key] for key in env.keys() & {"description"}} | self._env()
-        for key in worker["properties"].keys() - set(worker["required"]):
+        for key in sorted(worker["properties"].keys() - set(worker["required"])):
             worker["properties"][key] = nullable(worker["properties"][key])
         return {
             "type": ["object", "null"],
@@ -111,7 +111,7 @@ def plain(structural: Mapping[str, Any]) -> JSON:
         if not key.startswith("x-kubernetes-") and key not in {"default", "nullable", "format", "example"}
     }
     if structural.get("x-kubernetes-int-or-string"):
-        made = {key: made[key] for key in made.keys() & {"description", "pattern"}}
+        made = {key: made[key] for key in ("description", "pattern") if key in made}
         made["type"] = ["integer", "string"]
     if "properties" in structural:
         made["properties"] = {name: plain(value) for name, value in structural["properties"].items()}

@@ -1,11 +1,14 @@
 """charts/shop: four services, the design's public paths, and what a cluster may set."""
 
+import importlib
+import os
 from typing import Any
 
 import pytest
 import yaml
 
 from chartdocs.outputs import ROOT
+from shopprocs import stacks
 from tests.charts.helm import Helm, Object, Refused, names, only
 
 SERVICES = ("order", "payment", "product", "shipping")
@@ -110,6 +113,27 @@ def test_given_stack_outputs_as_a_values_file_then_they_add_to_the_environment(h
         "us-east-1",
     )
     assert "TABLE" not in _env(specs["shipping"]["env"])
+
+
+@pytest.mark.parametrize("files", [(), LOCAL, EKS])
+@pytest.mark.parametrize("name", SERVICES)
+def test_given_the_stacks_outputs_then_a_service_is_told_all_that_it_needs(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch, name: str, files: tuple[str, ...]
+) -> None:
+    outputs = {
+        stack: {output: f"the-{output}" for output in stacks.document(stack)["Outputs"]}
+        for stack in stacks.STACKS
+    }
+    values = {service: {"env": stacks.environment(service, outputs)} for service in SERVICES}
+    told = _env(_specs(_render(helm, values, files))[name]["env"])
+    for variable in os.environ:
+        monkeypatch.delenv(variable)
+    for variable, value in told.items():
+        monkeypatch.setenv(variable, value)
+
+    settings = importlib.import_module(f"services.{name}.config").Settings.load()
+
+    assert settings.table == "the-Table"
 
 
 def test_given_autoscaling_taken_back_then_a_fixed_number_takes_its_place(helm: Helm) -> None:
