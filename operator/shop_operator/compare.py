@@ -149,3 +149,21 @@ def _quantity(value: Any) -> Decimal | None:
     if suffix and suffix[0] in "eE" and len(suffix) > 1:
         return Decimal(number + suffix)
     return Decimal(number) * _SUFFIX.get(suffix or "", Decimal(1))
+
+
+def ports_patch(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """The strategic merge patch that makes every list of ports exactly ours.
+
+    A port is found by its number but is also unique by its name. When somebody changes the number, an apply
+    adds ours beside theirs, and the API server refuses two ports of one name: then theirs has to go first.
+    """
+    patch: dict[str, Any] = {}
+    for key, value in configuration.items():
+        if key == "ports":
+            patch[key] = [{"$patch": "replace"}, *value]
+        elif isinstance(value, Mapping):
+            patch |= {key: inner} if (inner := ports_patch(value)) else {}
+        elif key in {"containers", "initContainers"}:
+            items = [{"name": item["name"], **inner} for item in value if (inner := ports_patch(item))]
+            patch |= {key: items} if items else {}
+    return patch

@@ -44,8 +44,12 @@ LIST_TIMEOUT: Final = 60.0
 LIST_PAGE: Final = 500
 
 _APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML
+_STRATEGIC: Final = "application/strategic-merge-patch+json"
 _MERGE: Final = "application/merge-patch+json"
 _JSON: Final = "application/json"
+
+# Owns what a repair puts back until the apply that follows.
+REPAIR_MANAGER: Final = "shop-operator-repair"
 
 # No object has it: etcd's first write is revision 2. As a precondition it says "only if there is none".
 _NEVER: Final = "1"
@@ -120,6 +124,24 @@ class Kube:
             if uid is None:
                 raise Exists(f"{kind} {name} exists already.") from error
             raise
+
+    async def patch(
+        self, kind: str, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Strategic-merge-patch exactly that object of a built-in kind.
+
+        Raises:
+            Stale: it is gone, or a new one has its name.
+            OperatorError: the others of errors.py.
+        """
+        return await self._write(
+            "PATCH",
+            _path(_BY_KIND[kind], namespace, name),
+            {**patch, "metadata": {"uid": uid}},
+            content=_STRATEGIC,
+            params={"fieldManager": REPAIR_MANAGER},
+            what=f"repair {kind} {name}",
+        )
 
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """One object, None when there is none."""

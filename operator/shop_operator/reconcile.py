@@ -9,7 +9,7 @@ import logging
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final, Protocol
 
-from shop_operator.compare import HASH_ANNOTATION, applied_hash, drift
+from shop_operator.compare import HASH_ANNOTATION, applied_hash, drift, ports_patch
 from shop_operator.conditions import Observed, status
 from shop_operator.errors import (
     Conflict,
@@ -17,6 +17,7 @@ from shop_operator.errors import (
     InvalidSpec,
     NotLeader,
     OperatorError,
+    Refused,
     Stale,
     TemporaryError,
     Terminating,
@@ -40,6 +41,11 @@ class Api(Protocol):
         self, configuration: Mapping[str, Any], *, uid: str | None, manager: str = ...
     ) -> dict[str, Any]:
         """Create (uid None) or update exactly the object of that UID."""
+
+    async def patch(
+        self, kind: str, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Strategic-merge-patch exactly the object of that UID."""
 
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """One object, None when there is none."""
@@ -119,7 +125,14 @@ class Reconciler:
         if differences:
             _log.info("applying", extra={"key": str(key), "child": str(child), "fields": sorted(differences)})
         await self._hand_over_replicas(child, cached, live, configuration)
-        await self._apply(key, child, configuration, digest, cached.uid)
+        try:
+            await self._apply(key, child, configuration, digest, cached.uid)
+        except Refused:
+            if not any("ports[" in path for path in differences):
+                raise
+            patch = ports_patch(configuration)
+            await self._api.patch(child.kind, key.namespace, child.name, uid=cached.uid, patch=patch)
+            await self._apply(key, child, configuration, digest, cached.uid)
 
     async def _create(
         self, key: Key, owner: str, child: ChildId, configuration: Mapping[str, Any], digest: str

@@ -1,6 +1,5 @@
 """One real API server for the tier, a namespace for every test."""
 
-import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from localcluster import tools
 from localcluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster
-from tests.integration.operators import Operator, install, running
+from tests.integration.operators import Operator, install, run, running
 
 
 @pytest.fixture(scope="session")
@@ -33,11 +32,7 @@ def cluster(control_plane: ControlPlane) -> Cluster:
 def gateway_api(cluster: Cluster, kubectl: Path) -> None:
     """The Gateway API's HTTPRoute, as a cluster that has it."""
     crd = tools.ensure("gateway-api") / "gateway.networking.k8s.io_httproutes.yaml"
-    subprocess.run(
-        [kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--server-side", "-f", crd],
-        check=True,
-        capture_output=True,
-    )
+    run([kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--server-side", "-f", crd])
 
 
 @pytest.fixture(scope="session")

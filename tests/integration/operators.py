@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -57,6 +57,10 @@ class Operator:
         except httpx.TransportError:
             return False
 
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process.poll() is not None
+
     def leading(self) -> bool:
         """Whether it holds the lease, by its own account."""
         return self.metric("leader_election_master_status") == 1
@@ -103,7 +107,8 @@ def running(kubeconfig: Path, log: Path, *flags: str) -> Iterator[Operator]:
     """An operator that is ready, stopped at the end; its log is shown when a test fails."""
     operator = Operator(kubeconfig, log, *flags)
     try:
-        wait_for(operator.ready)
+        wait_for(lambda: operator.ended() or operator.ready())
+        assert not operator.ended()
         yield operator
     finally:
         operator.stop()
@@ -119,32 +124,30 @@ def install(cluster: Cluster, kubectl: Path, helm: Path, folder: Path) -> Path:
     cluster.namespace("shop-operator")
     admin = [str(kubectl), "--kubeconfig", str(cluster.kubeconfig)]
     crd = [sys.executable, "-m", "shop_operator.main", "crd"]
-    chart = [helm, "template", "shop-operator", ROOT / "charts/shop-operator", "--namespace", "shop-operator"]
-    # The operator runs as a process of the test, not as the chart's Deployment.
-    for command in (crd, [*chart, "--set", "crds.install=false,replicas=0"]):
-        manifest = subprocess.run(command, check=True, capture_output=True, env=_environment()).stdout
-        subprocess.run(
-            [*admin, "apply", "--server-side", "--namespace", "shop-operator", "-f", "-"],
-            input=manifest,
-            check=True,
-            capture_output=True,
-        )
-    token = subprocess.run(
-        [*admin, "create", "token", "shop-operator", "--namespace", "shop-operator", "--duration", "24h"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-    config = json.loads(
-        subprocess.run(
-            [*admin, "config", "view", "--raw", "--flatten", "-o", "json"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
+    version = cluster.http.get("/version").json()["gitVersion"]
+    chart = [
+        *(str(helm), "template", "shop-operator", str(ROOT / "charts/shop-operator")),
+        *("--namespace", "shop-operator", "--kube-version", version),
+        # The operator runs as a process of the test, not as the chart's Deployment.
+        *("--set", "crds.install=false,replicas=0"),
+    ]
+    for command in (crd, chart):
+        run([*admin, "apply", "--server-side", "--namespace", "shop-operator", "-f", "-"], run(command))
+    token = run(
+        [*admin, "create", "token", "shop-operator", "--namespace", "shop-operator", "--duration", "24h"]
     )
-    config["users"][0]["user"] = {"token": token}
+    config = json.loads(run([*admin, "config", "view", "--raw", "--flatten", "-o", "json"]))
+    config["users"][0]["user"] = {"token": token.strip()}
     path = folder / "operator.kubeconfig"
     path.write_text(json.dumps(config))
     path.chmod(0o600)
     return path
+
+
+def run(command: Sequence[str | Path], given: str = "") -> str:
+    """What a command prints; what it complains about when it fails."""
+    done = subprocess.run(
+        command, input=given, capture_output=True, text=True, check=False, env=_environment()
+    )
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout

@@ -72,10 +72,10 @@ def value(obj: dict[str, Any], path: str) -> Any:
     [
         ("Service", {"spec": {"selector": {"app": "other"}}}, "spec/selector"),
         ("Service", {"spec": {"ports": [{"port": 81, "name": "http"}]}}, "spec/ports/0/port"),
-        ("Deployment", {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1}}}},
+        ("Deployment", {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 99}}}},
          "spec/template/spec/terminationGracePeriodSeconds"),
         ("HorizontalPodAutoscaler", {"spec": {"maxReplicas": 50}}, "spec/maxReplicas"),
-        ("HTTPRoute", {"spec": {"rules": []}}, "spec/rules"),
+        ("HTTPRoute", {"spec": {"rules": [{"matches": []}]}}, "spec/rules"),
         ("ServiceAccount", {"automountServiceAccountToken": True}, "automountServiceAccountToken"),
         ("Deployment", {"metadata": {"labels": {"shopservice.dev/name": None}}}, "metadata/labels"),
         ("Deployment", {"metadata": {"labels": {"shopservice.dev/name": "stolen"}}}, "metadata/labels"),
@@ -93,6 +93,30 @@ def test_given_children_when_an_owned_field_is_edited_then_it_is_put_back(
 
     assert edited != before
     wait_for(lambda: value(cluster.get(kind, namespace, "web"), path) == before)
+
+
+def test_given_a_container_when_its_port_is_edited_then_it_is_put_back(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    create_everything(cluster, namespace)
+
+    def pod() -> dict[str, Any]:
+        found: dict[str, Any] = cluster.get("Deployment", namespace, "web")["spec"]["template"]["spec"]
+        return found
+
+    before = pod()["containers"]
+    edited = [
+        before[0] | {"ports": [{"containerPort": 9999, "name": "http"}]},
+        {"name": "proxy", "image": "p:1"},
+    ]
+    cluster.patch("Deployment", namespace, "web", {"spec": {"template": {"spec": {"containers": edited}}}})
+
+    def repaired() -> bool:
+        containers = {c["name"]: c for c in pod()["containers"]}
+        # The container that somebody else added is theirs.
+        return containers["app"] == before[0] and "proxy" in containers
+
+    wait_for(repaired)
 
 
 def test_given_fields_of_others_then_they_are_left_alone_and_cost_no_write(

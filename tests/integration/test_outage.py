@@ -1,6 +1,5 @@
 """The API server away, the Gateway API not installed, rights not granted: it goes on as soon as it can."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from localcluster import tools
 from localcluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster, condition, wait_for
-from tests.integration.operators import install, running
+from tests.integration.operators import install, run, running
 from tests.integration.shopservices import ROUTE, shopservice
 
 
@@ -48,11 +47,7 @@ def test_given_no_gateway_api_then_a_condition_says_so_and_installing_it_is_enou
         assert own_cluster.children(namespace) >= {"Deployment/web", "Service/web"}
 
         crd = tools.ensure("gateway-api") / "gateway.networking.k8s.io_httproutes.yaml"
-        subprocess.run(
-            [own_plane.bin / "kubectl", "--kubeconfig", own_plane.kubeconfig, "create", "-f", crd],
-            check=True,
-            capture_output=True,
-        )
+        run([own_plane.bin / "kubectl", "--kubeconfig", own_plane.kubeconfig, "create", "-f", crd])
 
         wait_for(lambda: "HTTPRoute/web" in own_cluster.children(namespace), deadline=40)
         # And it is watched from now on.

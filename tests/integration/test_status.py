@@ -1,6 +1,5 @@
 """What a ShopService says about itself, and what kubectl makes of it."""
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import httpx
 import pytest
 
 from tests.integration.cluster import Cluster, condition, wait_for
-from tests.integration.operators import Operator
+from tests.integration.operators import Operator, run
 from tests.integration.shopservices import AUTOSCALING, WORKER, shopservice
 
 Kubectl = Callable[..., str]
@@ -16,11 +15,10 @@ Kubectl = Callable[..., str]
 
 @pytest.fixture
 def run_kubectl(kubectl: Path, cluster: Cluster, namespace: str) -> Kubectl:
-    def run(*arguments: str) -> str:
-        command = [kubectl, "--kubeconfig", cluster.kubeconfig, "--namespace", namespace, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    def answer(*arguments: str) -> str:
+        return run([kubectl, "--kubeconfig", cluster.kubeconfig, "--namespace", namespace, *arguments])
 
-    return run
+    return answer
 
 
 def start_pods(cluster: Cluster, namespace: str) -> None:
