@@ -13,7 +13,7 @@ def now() -> datetime:
 
 def rfc3339(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds: always 27 characters, so that texts sort as the times do."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse(text: str) -> datetime:

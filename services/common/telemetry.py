@@ -8,6 +8,7 @@ import logging
 import logging.config
 import re
 import secrets
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -132,13 +133,22 @@ def logging_config(service: str, level: str) -> dict[str, Any]:
                 ],
             }
         },
-        "handlers": {
-            "stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}
-        },
+        "handlers": {"stdout": {"()": _Stdout, "formatter": "json"}},
         "root": {"handlers": ["stdout"], "level": level},
         # What libraries say below a warning is about themselves.
         "loggers": {name: {"level": "WARNING"} for name in ("boto3", "botocore", "urllib3", "werkzeug")},
     }
+
+
+class _Stdout(logging.Handler):
+    """Writes to whatever standard output is at the time, as `print` does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stdout.write(self.format(record) + "\n")
+            sys.stdout.flush()
+        except Exception:  # noqa: BLE001 - a line that cannot be written must not fail what it tells of
+            self.handleError(record)
 
 
 def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
