@@ -1,0 +1,125 @@
+"""`make dev` as a person runs it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from shopprocs.process import free_port
+
+pytestmark = pytest.mark.emulator
+
+ROOT = Path(__file__).resolve().parents[3]
+DEADLINE = 60
+
+
+class Command:
+    """A running dev/shop and what it has printed."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / "dev" / "shop"), "--port", str(free_port())],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def wait_for(self, pattern: str) -> "re.Match[str]":
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            for line in list(self.lines):
+                if found := re.search(pattern, line):
+                    return found
+            time.sleep(0.05)
+        raise AssertionError(f"no line with {pattern} in:\n" + "\n".join(self.lines[-30:]))
+
+    def children(self) -> set[int]:
+        """Every process that descends from it."""
+        listed = subprocess.run(
+            ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True
+        ).stdout
+        parents = {int(pid): int(parent) for pid, parent in (line.split() for line in listed.splitlines())}
+        found: set[int] = set()
+        while (
+            more := {pid for pid, parent in parents.items() if parent in found | {self.process.pid}} - found
+        ):
+            found |= more
+        return found
+
+    def end(self, number: signal.Signals) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(DEADLINE)
+        self._reader.join(5)
+        if self.process.stdout:
+            self.process.stdout.close()
+        return code
+
+    def _read(self) -> None:
+        for line in self.process.stdout or ():
+            self.lines.append(line.rstrip())
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[], Command]]:
+    started: list[Command] = []
+
+    def start() -> Command:
+        started.append(Command())
+        return started[-1]
+
+    yield start
+    for command in started:
+        command.end(signal.SIGTERM)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie that its new parent has yet to collect."""
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return bool(state.strip()) and not state.startswith("Z")
+
+
+def test_given_nothing_when_started_then_the_shop_answers_reloads_on_change_and_ctrl_c_leaves_nothing(
+    start: Callable[[], Command],
+) -> None:
+    command = start()
+    url = command.wait_for(r"^\s+shop\s+(http://\S+)")[1]
+    assert httpx.get(f"{url}/products").json()["items"]
+    command.wait_for(r"^order-relay\s")  # each line says whose it is
+
+    (ROOT / "services" / "shipping" / "__init__.py").touch()
+    restarted = command.wait_for(r"changed: restarting (.*)$")[1]
+    assert restarted == "shipping, shipping-consumer"
+    command.wait_for("ready again after")
+
+    children = command.children()
+    assert len(children) >= 10
+    assert command.end(signal.SIGINT) == 0
+    assert not [pid for pid in children if alive(pid)]
+
+
+def test_given_it_has_just_begun_to_start_when_ended_then_nothing_is_left(
+    start: Callable[[], Command],
+) -> None:
+    command = start()
+    command.wait_for("^Starting")
+    end = time.monotonic() + DEADLINE
+    while not (children := command.children()):
+        assert time.monotonic() < end
+        os.sched_yield()
+    assert command.end(signal.SIGTERM) == 0
+    assert not [pid for pid in children | command.children() if alive(pid)]
