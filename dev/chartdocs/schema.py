@@ -93,7 +93,9 @@ class _Maker:
         name = worker["properties"].pop("name")
         worker["required"] = [key for key in worker["required"] if key != "name"]
         env = worker["properties"]["env"]
-        worker["properties"]["env"] = {key: env[key] for key in env.keys() & {"description"}} | self._env()
+        worker["properties"]["env"] = {
+            key: value for key, value in env.items() if key == "description"
+        } | self._env()
         for key in sorted(worker["properties"].keys() - set(worker["required"])):
             worker["properties"][key] = nullable(worker["properties"][key])
         return {

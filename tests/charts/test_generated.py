@@ -1,6 +1,9 @@
 """What is generated is what its sources say today; `make generate` brings it there."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -21,6 +24,24 @@ def test_a_generated_file_is_up_to_date(path: Path) -> None:
 
 def test_the_charts_crd_is_the_one_that_the_operator_prints() -> None:
     assert yaml.safe_load(crd_yaml()) == crd()
+
+
+def test_the_schema_of_a_service_lets_nothing_unknown_in() -> None:
+    schema = json.loads((ROOT / "charts/shop-service/values.schema.json").read_text())
+
+    # What a parent shares may be for its other dependencies.
+    assert list(_open(schema, "")) == [".global"]
+
+
+def _open(schema: dict[str, Any], path: str) -> Iterator[str]:
+    """The objects that take any key."""
+    more = schema.get("additionalProperties", True)
+    if "object" in schema.get("type", ()) and more is True:
+        yield path
+    below = {**schema.get("properties", {}), "[]": schema.get("items"), "{}": more}
+    for key, value in below.items():
+        if isinstance(value, dict):
+            yield from _open(value, f"{path}.{key}")
 
 
 @pytest.mark.parametrize("chart", CHARTS)
