@@ -1,0 +1,43 @@
+"""Builds the shipping service: what is stored where, who ships, and the API on top of it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.common import aws, telemetry
+from services.shipping.carrier import sandbox
+from services.shipping.config import Settings
+from services.shipping.dynamo import DynamoLedger, DynamoShipments
+from services.shipping.ports import Carrier, Shipments
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Everything that the service uses: its storage, and who ships."""
+
+    shipments: Shipments
+    carrier: Carrier
+
+
+def outside(settings: Settings) -> Outside:
+    """The service's storage in its table, and the carrier that the settings name."""
+    client = aws.client("dynamodb", settings)
+    return Outside(
+        shipments=DynamoShipments(client, settings.table),
+        carrier=sandbox(DynamoLedger(client, settings.table), settings.carrier_seconds),
+    )
+
+
+def create_app() -> "Flask":
+    """The API as a WSGI application, from the environment.
+
+    Raises:
+        SystemExit: when the environment lacks something.
+    """
+    from services.shipping import api  # noqa: PLC0415 - the consumer needs no web framework
+
+    settings = Settings.load()
+    telemetry.configure(settings.service, settings.log_level)
+    return api.create(outside(settings).shipments)

@@ -1,0 +1,93 @@
+"""The carriers that can ship, and what stands between them and the handlers.
+
+`Sandbox` is the built-in one. It has no vans and no network, but all else that makes a carrier hard to use: it remembers
+what it did, refuses, and now and then says nothing. The postal code decides which:
+
+    00000   refuses for good
+    99999   answers only at the third try
+    other   books
+"""
+
+from hashlib import sha256
+
+from services.common import clock
+from services.common.breaker import Guard, Limits
+from services.common.clock import Clock
+from services.shipping.domain import Booking, Parcel
+from services.shipping.ports import Carrier, CarrierDown, KeyClosed, Ledger, Refused
+
+NOWHERE, SLOW = "00000", "99999"
+ANSWERS_AT_TRY = 3
+BOOKED, CLOSED, CANCELLED = "BOOKED", "CLOSED", "CANCELLED"
+
+
+class GuardedCarrier:
+    """A carrier behind a deadline, more tries with jitter, and a circuit breaker.
+
+    Each call raises `breaker.CallFailed` instead of `CarrierDown`, once tries are used up or none may be made.
+
+    Args:
+        carrier: who is called.
+        limits: how patient the guard is.
+    """
+
+    def __init__(self, carrier: Carrier, limits: Limits) -> None:
+        self._carrier = carrier
+        self._guard = Guard("carrier", limits, temporary=(CarrierDown,), refusals=(Refused, KeyClosed))
+
+    def book(self, key: str, parcel: Parcel) -> Booking:
+        """As `ports.Carrier.book`."""
+        return self._guard.call(lambda: self._carrier.book(key, parcel))
+
+    def cancel(self, key: str) -> Booking | None:
+        """As `ports.Carrier.cancel`."""
+        return self._guard.call(lambda: self._carrier.cancel(key))
+
+
+class Sandbox:
+    """The built-in carrier.
+
+    Args:
+        ledger: what it remembers.
+        now: what time it is.
+    """
+
+    def __init__(self, ledger: Ledger, now: Clock = clock.now) -> None:
+        self._ledger = ledger
+        self._now = now
+
+    def book(self, key: str, parcel: Parcel) -> Booking:
+        """As `ports.Carrier.book`."""
+        postal_code = parcel.address.postal_code
+        if postal_code == NOWHERE:
+            raise Refused(f"nobody delivers to {NOWHERE}")
+        if postal_code == SLOW and self._ledger.count(key) < ANSWERS_AT_TRY:
+            raise CarrierDown("no answer")
+        kept = self._ledger.record(
+            key,
+            {
+                "what": BOOKED,
+                "tracking_number": _tracking_number(key),
+                "booked_at": clock.rfc3339(self._now()),
+            },
+        )
+        if kept["what"] == CLOSED:
+            raise KeyClosed(key)
+        return Booking(kept["tracking_number"], clock.parse(kept["booked_at"]))
+
+    def cancel(self, key: str) -> Booking | None:
+        """As `ports.Carrier.cancel`."""
+        kept = self._ledger.record(key, {"what": CLOSED})
+        if kept["what"] == CLOSED:
+            return None
+        self._ledger.record(f"{key}-cancelled", {"what": CANCELLED, "at": clock.rfc3339(self._now())})
+        return Booking(kept["tracking_number"], clock.parse(kept["booked_at"]))
+
+
+def sandbox(ledger: Ledger, deadline: float) -> Carrier:
+    """The sandbox, guarded; `deadline` is in seconds per try."""
+    return GuardedCarrier(Sandbox(ledger), Limits(deadline=deadline, longest_pause=0.5))
+
+
+def _tracking_number(key: str) -> str:
+    return f"SBX{int(sha256(key.encode()).hexdigest()[:12], 16):015d}"

@@ -1,0 +1,109 @@
+"""What the shipping service does: one function per request and task. Each may be called again with the same.
+
+A task commits first, then publishes its fact, then returns for its answer: whatever fails in between, the task comes
+again, finds what it committed, and publishes and answers the same.
+"""
+
+from services.common import clock, telemetry
+from services.common.clock import Clock
+from services.common.errors import NotFound, Unavailable
+from services.common.events import Publisher
+from services.shipping import domain, messages
+from services.shipping.domain import Booking, OrderClosed, Parcel, Shipment, State
+from services.shipping.ports import Carrier, KeyClosed, Refused, Shipments, Stale
+
+log = telemetry.logger(__name__)
+
+# More than can meet on one shipment: a booking and a cancellation, each at most once redelivered.
+TRIES = 8
+
+
+class NoShipment(NotFound):
+    """The order has no shipment."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"no shipment of order {order_id}; there is one once the order is paid")
+
+
+def show_shipment(order_id: str, *, shipments: Shipments) -> Shipment:
+    """The shipment of an order.
+
+    Raises:
+        NoShipment: when there is none.
+    """
+    shipment = shipments.get(order_id)
+    if shipment is None:
+        raise NoShipment(order_id)
+    return shipment
+
+
+def create_shipment(
+    order_id: str,
+    parcel: Parcel,
+    *,
+    shipments: Shipments,
+    carrier: Carrier,
+    publisher: Publisher,
+    now: Clock = clock.now,
+) -> Booking:
+    """The task CreateShipment: books the parcel, once.
+
+    Raises:
+        ShipmentRefused, OrderClosed: when it is not booked.
+        CallFailed: when the carrier does not answer; the same task may succeed later.
+    """
+    for _ in range(TRIES):
+        shipment = shipments.get(order_id)
+        try:
+            if shipment is None:
+                shipment = shipments.save(domain.begun(order_id, now()))
+            if shipment.state is State.PENDING:
+                shipment = shipments.save(_asked(shipment, parcel, carrier, now))
+                log.info("shipment_decided", state=shipment.state.value)
+        except Stale:
+            continue
+        publisher.publish(messages.booking_facts(shipment))
+        return shipment.receipt()
+    raise _too_often(order_id)
+
+
+def cancel_shipment(
+    order_id: str,
+    *,
+    shipments: Shipments,
+    carrier: Carrier,
+    publisher: Publisher,
+    now: Clock = clock.now,
+) -> bool:
+    """The task CancelShipment: nothing of the order is booked any more, and nothing will be; answers whether it was.
+
+    Raises:
+        CallFailed: when the carrier does not answer; the same task may succeed later.
+    """
+    for _ in range(TRIES):
+        shipment = shipments.get(order_id) or domain.begun(order_id, now())
+        if shipment.state is not State.CANCELLED:
+            # The carrier first: once it has closed the key, a booking that is on its way comes too late.
+            cancelled = shipment.cancelled(carrier.cancel(order_id), now())
+            try:
+                shipment = shipments.save(cancelled)
+            except Stale:
+                continue
+            log.info("shipment_cancelled", booked=shipment.booking is not None)
+        publisher.publish(messages.cancellation_facts(shipment))
+        return shipment.booking is not None
+    raise _too_often(order_id)
+
+
+def _asked(shipment: Shipment, parcel: Parcel, carrier: Carrier, now: Clock) -> Shipment:
+    """The shipment after the carrier was asked; one that was begun before is asked for again by the same key."""
+    try:
+        return shipment.booked(carrier.book(shipment.order_id, parcel))
+    except Refused as refused:
+        return shipment.refused(str(refused), now())
+    except KeyClosed as closed:
+        raise OrderClosed from closed
+
+
+def _too_often(order_id: str) -> Unavailable:
+    return Unavailable(f"the shipment of order {order_id} is being changed too often; send the same again")
