@@ -37,6 +37,18 @@ def kept(payment: dict[str, Any]) -> int:
     return charged - refunded
 
 
+def book(shop: Shop) -> int:
+    """What the sandbox provider's own book says it has taken and not given back, in minor units."""
+    pages = shop.clients.dynamodb.get_paginator("scan").paginate(
+        TableName=shop.outputs["payment"]["Table"],
+        FilterExpression="begins_with(pk, :sandbox)",
+        ExpressionAttributeValues={":sandbox": {"S": "SANDBOX#"}},
+    )
+    entries = [item["entry"]["M"] for page in pages for item in page["Items"]]
+    sign = {"charged": 1, "refunded": -1, "closed": 0}
+    return sum(sign[entry["what"]["S"]] * int(entry["amount"]["N"]) for entry in entries)
+
+
 def test_given_a_good_order_when_placed_then_it_is_shipped_charged_once_and_sold(
     customer: Customer, sku: str
 ) -> None:
@@ -83,12 +95,13 @@ def test_given_a_carrier_that_answers_at_the_third_try_when_ordered_then_it_is_s
 
 
 def test_given_a_charge_whose_answer_is_lost_when_ordered_then_it_is_shipped_and_charged_exactly_once(
-    customer: Customer, sku: str
+    shop: Shop, customer: Customer, sku: str
 ) -> None:
+    before = book(shop)
     order = customer.follow(customer.place(sku, token="tok_charge_then_timeout"))
     assert order["state"] == "SHIPPED"
-    payment = customer.get(f"/payments/{order['id']}")
-    assert kept(payment) == order["total"]["amount"]
+    assert kept(customer.get(f"/payments/{order['id']}")) == order["total"]["amount"]
+    assert book(shop) - before == order["total"]["amount"]
 
 
 def test_given_a_provider_that_never_answers_when_ordered_then_nothing_is_kept(
@@ -238,6 +251,7 @@ def test_given_many_orders_of_every_kind_when_processes_are_killed_then_no_money
 ) -> None:
     products = customer.catalogue()[:5]
     before = {product["sku"]: customer.stock(product["sku"]) for product in products}
+    money_before = book(shop)
     kinds = [
         {"token": "tok_approve"},
         {"token": "tok_approve"},
@@ -260,6 +274,7 @@ def test_given_many_orders_of_every_kind_when_processes_are_killed_then_no_money
         payment = customer.get(f"/payments/{order['id']}")
         due = order["total"]["amount"] if order["state"] == "SHIPPED" else 0
         assert kept(payment) == due, f"{order['id']} is {order['state']}"
+    assert book(shop) - money_before == sum(order["total"]["amount"] for order in shipped)
     sold = Counter[str]()
     for order in shipped:
         for item in order["items"]:
