@@ -97,7 +97,7 @@ async def _run(settings: RunSettings) -> None:
 
     work = [asyncio.create_task(start()) for start in engine.tasks(settings.workers)]
     election = asyncio.create_task(elector.run())
-    watches = _Watches(connection, engine, settings.namespaces)
+    watches = _Watches(connection, engine, settings)
 
     def alive() -> str | None:
         ended = [t for t in (*work, election) if t.done()]
@@ -129,10 +129,11 @@ async def _stop(*tasks: asyncio.Task[Any]) -> None:
 class _Watches:
     """kopf, started again whenever it gives up: it treats some answers of the API server as fatal."""
 
-    def __init__(self, connection: Connection, engine: Engine, namespaces: tuple[str, ...]) -> None:
+    def __init__(self, connection: Connection, engine: Engine, settings: RunSettings) -> None:
         self._connection = connection
         self._engine = engine
-        self._namespaces = namespaces
+        self._namespaces = settings.namespaces
+        self._identity = settings.identity
         self._registry = self._handlers()
 
     async def run(self) -> None:
@@ -142,6 +143,8 @@ class _Watches:
                 await kopf.operator(
                     registry=self._registry,
                     settings=_kopf_settings(),
+                    # Told, since kopf would ask for the user name, and an image has no user of its number.
+                    identity=self._identity,  # type: ignore[arg-type]  # kopf's type for it is private
                     standalone=True,
                     clusterwide=not self._namespaces,
                     namespaces=self._namespaces,
