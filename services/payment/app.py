@@ -1,0 +1,43 @@
+"""Builds the payment service: what is stored where, who charges, and the API on top of it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.common import aws, telemetry
+from services.payment.provider import sandbox
+from services.payment.config import Settings
+from services.payment.dynamo import DynamoLedger, DynamoPayments
+from services.payment.ports import Provider, Payments
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Everything that the service uses: its storage, and who charges."""
+
+    payments: Payments
+    provider: Provider
+
+
+def outside(settings: Settings) -> Outside:
+    """The service's storage in its table, and the provider that the settings name."""
+    client = aws.client("dynamodb", settings)
+    return Outside(
+        payments=DynamoPayments(client, settings.table),
+        provider=sandbox(DynamoLedger(client, settings.table), settings.provider_seconds),
+    )
+
+
+def create_app() -> "Flask":
+    """The API as a WSGI application, from the environment.
+
+    Raises:
+        SystemExit: when the environment lacks something.
+    """
+    from services.payment import api  # noqa: PLC0415 - the consumer needs no web framework
+
+    settings = Settings.load()
+    telemetry.configure(settings.service, settings.log_level)
+    return api.create(outside(settings).payments)

@@ -1,0 +1,18 @@
+"""What the payment service's processes are told by their environment."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from services.common.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """The settings of every service, and the payment service's own."""
+
+    service: ClassVar[str] = "payment"
+
+    provider: Literal["sandbox"] = Field(
+        description="who takes payments; `sandbox` is built in and moves no money"
+    )
+    provider_seconds: float = Field(5.0, gt=0, le=30, description="how long the provider may take to answer")

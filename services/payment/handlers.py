@@ -1,0 +1,122 @@
+"""What the payment service does: one function per request and task. Each may be called again with the same.
+
+A task commits first, then publishes its fact, then returns for its answer: whatever fails in between, the task comes
+again, finds what it committed, and publishes and answers the same.
+"""
+
+from services.common import clock, telemetry
+from services.common.breaker import CallFailed, CircuitOpen
+from services.common.clock import Clock
+from services.common.errors import NotFound, Unavailable
+from services.common.events import Publisher
+from services.common.money import Money
+from services.payment import domain, messages
+from services.payment.domain import Charge, OrderClosed, Payment, State
+from services.payment.ports import Declined, KeyClosed, Payments, Provider, Stale
+
+log = telemetry.logger(__name__)
+
+# More than can meet on one payment: a charge and a refund, each at most once redelivered.
+TRIES = 8
+
+
+class NoPayment(NotFound):
+    """The order has no payment."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"no payment of order {order_id}; there is one once its stock is reserved")
+
+
+def show_payment(order_id: str, *, payments: Payments) -> Payment:
+    """The payment of an order.
+
+    Raises:
+        NoPayment: when there is none.
+    """
+    payment = payments.get(order_id)
+    if payment is None:
+        raise NoPayment(order_id)
+    return payment
+
+
+def charge_payment(
+    order_id: str,
+    amount: Money,
+    token: str,
+    *,
+    payments: Payments,
+    provider: Provider,
+    publisher: Publisher,
+    now: Clock = clock.now,
+) -> Charge:
+    """The task ChargePayment: charges the order, once.
+
+    Raises:
+        PaymentDeclined, PaymentUnknown, OrderClosed: when it is not charged, as far as is known.
+        CircuitOpen: when the provider was not asked; the same task may succeed later.
+        Contradiction: when it was to be charged another amount before.
+    """
+    for _ in range(TRIES):
+        payment = payments.get(order_id)
+        try:
+            if payment is None:
+                payment = payments.save(domain.begun(order_id, amount))
+            payment.check_charge(amount)
+            if payment.state is State.PENDING:
+                payment = payments.save(_asked(payment, amount, token, provider, now))
+                log.info("payment_decided", state=payment.state.value)
+        except Stale:
+            continue
+        publisher.publish(messages.charge_facts(payment))
+        return payment.receipt()
+    raise _too_often(order_id)
+
+
+def refund_payment(
+    order_id: str,
+    *,
+    payments: Payments,
+    provider: Provider,
+    publisher: Publisher,
+    now: Clock = clock.now,
+) -> Money:
+    """The task RefundPayment: gives back exactly what the provider charged, and has it charge nothing any more.
+
+    Returns:
+        What was given back: 0 when nothing was charged.
+
+    Raises:
+        CallFailed: when the provider does not answer; the same task may succeed later.
+    """
+    for _ in range(TRIES):
+        payment = payments.get(order_id) or domain.begun(order_id, None)
+        if payment.state is not State.REFUNDED:
+            # The provider first: once it has closed the key, a charge that is on its way comes too late.
+            refunded = payment.refund(provider.refund(order_id), now())
+            try:
+                payment = payments.save(refunded)
+            except Stale:
+                continue
+            log.info("payment_refunded", refunded=payment.money_refunded.to_dict())
+        publisher.publish(messages.refund_facts(payment))
+        return payment.money_refunded
+    raise _too_often(order_id)
+
+
+def _asked(payment: Payment, amount: Money, token: str, provider: Provider, now: Clock) -> Payment:
+    """The payment after the provider was asked; one that was begun before is asked for again by the same key."""
+    try:
+        charge = provider.charge(payment.order_id, amount, token)
+    except Declined as declined:
+        return payment.declined(str(declined), now())
+    except KeyClosed as closed:
+        raise OrderClosed from closed
+    except CircuitOpen:
+        raise
+    except CallFailed as failed:
+        return payment.unanswered(str(failed), now())
+    return payment.charged(charge, now())
+
+
+def _too_often(order_id: str) -> Unavailable:
+    return Unavailable(f"the payment of order {order_id} is being changed too often; send the same again")

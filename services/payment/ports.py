@@ -1,0 +1,70 @@
+"""What the payment service needs from the outside, as its handlers see it."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from services.common.money import Money
+from services.payment.domain import Charge, Payment
+
+
+class Stale(Exception):
+    """The payment was written since it was read: read it again."""
+
+
+class Declined(Exception):
+    """The provider says no, and has charged nothing; the message is the reason for people."""
+
+
+class KeyClosed(Exception):
+    """What the key stands for was refunded at the provider, who charges nothing under it any more."""
+
+
+class Unreachable(Exception):
+    """The provider did not answer. It may have done what it was asked."""
+
+
+class Payments(Protocol):
+    """The payments, one per order."""
+
+    def get(self, order_id: str) -> Payment | None:
+        """The payment as it was last written."""
+
+    def save(self, payment: Payment) -> Payment:
+        """Writes a payment; answers it as written. One that was never written has version 0.
+
+        Raises:
+            Stale: when it is not the version that was read.
+        """
+
+    def ping(self) -> None:
+        """Returns when payments can be read, raises otherwise."""
+
+
+class Provider(Protocol):
+    """Whoever moves the money. Every call is safe to repeat: the key makes it the same call."""
+
+    def charge(self, key: str, amount: Money, token: str) -> Charge:
+        """Charges; the same key is charged once, and answered the same.
+
+        Raises:
+            Declined: when it does not, now or ever under this key.
+            KeyClosed: when it was refunded before anything was charged.
+            Unreachable: when it is not known whether it did.
+        """
+
+    def refund(self, key: str) -> Charge | None:
+        """Gives back all that was charged under a key, and has nothing charged under it from now on.
+
+        Returns:
+            What was charged and is given back; None when nothing was charged.
+
+        Raises:
+            Unreachable: when it is not known whether it did.
+        """
+
+
+class Ledger(Protocol):
+    """What the sandbox provider remembers."""
+
+    def record(self, key: str, entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Writes an entry unless the key has one; answers the one that it has, None when this is the first."""
