@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.common import aws, telemetry
-from services.payment.provider import sandbox
 from services.payment.config import Settings
 from services.payment.dynamo import DynamoLedger, DynamoPayments
-from services.payment.ports import Provider, Payments
+from services.payment.ports import Payments, Provider
+from services.payment.provider import sandbox
 
 if TYPE_CHECKING:
     from flask import Flask
