@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from services.common import dynamo
 from services.common.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def is_temporary(error: BaseException) -> bool:
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return code in _TEMPORARY_CODES or status >= _TEMPORARY_STATUS
+        return code in _TEMPORARY_CODES or status >= _TEMPORARY_STATUS or dynamo.is_contended(error)
     return isinstance(error, BotoCoreError)
 
 

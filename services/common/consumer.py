@@ -62,7 +62,7 @@ class QueuePort(Protocol):
         """Ends the message."""
 
     def hide(self, message: Message, seconds: int) -> None:
-        """Keeps the message from being received for so long from now."""
+        """Keeps the message from being received for so long from now; may raise when it was deleted."""
 
     def ping(self) -> None:
         """Returns when the queue can be used, raises otherwise."""
@@ -161,7 +161,7 @@ class Consumer:
             while not stop.is_set():
                 self._turned = time.monotonic()
                 slots = self._claim_slots()
-                messages = self._receive(slots, stop)
+                messages = [] if stop.is_set() else self._receive(slots, stop)
                 for _ in range(slots - len(messages)):
                     self._free.release()
                 for message in messages:

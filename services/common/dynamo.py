@@ -39,6 +39,12 @@ def refusals(error: ClientError) -> list[str]:
     return [reason.get("Code", "None") for reason in reasons]
 
 
+def is_contended(error: ClientError) -> bool:
+    """Whether the write met a transaction on the same item: nothing was written, and the same write may succeed now."""
+    code = error.response.get("Error", {}).get("Code")
+    return code == "TransactionConflictException" or "TransactionConflict" in refusals(error)
+
+
 def _pack(value: Any) -> "AttributeValueTypeDef":
     match value:
         case str():

@@ -21,8 +21,6 @@ preload_app = True
 # The root file system is read-only, and a heartbeat file on a disk can block the worker.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - memory, not a shared temporary folder
 control_socket_disable = True
-# `web` logs each request, with its trace.
-accesslog = None
 _level = os.environ.get("LOG_LEVEL", "INFO")
 _logging = telemetry.logging_config("gunicorn", _level)
 # gunicorn's own loggers come with handlers of their own, which are not JSON.

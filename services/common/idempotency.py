@@ -160,6 +160,8 @@ class DynamoIdempotency:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
+            if dynamo.is_contended(error):  # the answer is being written down this instant
+                raise InFlight from error
             if not dynamo.is_refused(error):
                 raise
             return _answer(claim, dynamo.unpack(_found(error)))

@@ -4,6 +4,7 @@ A record is told at least once: whoever tells it claims it for a while, tells it
 leaves a claim that lapses. Records are spread over a few partitions, because one takes 1000 writes a second (AWS limit).
 """
 
+import random
 import threading
 import time
 import zlib
@@ -245,7 +246,7 @@ class Relay:
         with ThreadPoolExecutor(self._threads, thread_name_prefix=self.name) as pool:
             while not stop.is_set():
                 self._turned = time.monotonic()
-                records = self._look()
+                records = self._look(stop)
                 if records:
                     pause = self._shortest
                     list(pool.map(lambda record: None if stop.is_set() else self.relay(record), records))
@@ -284,11 +285,12 @@ class Relay:
                 raise
             telemetry.OUTBOX_RELAYED.labels(message.kind, "done").inc()
 
-    def _look(self) -> list[OutboxRecord]:
+    def _look(self, stop: threading.Event) -> list[OutboxRecord]:
         try:
             return self._outbox.pending(BATCH)
         except Exception as error:  # noqa: BLE001 - the table being away must not end the relay
             log.warning("outbox_unreachable", error=str(error))
+            stop.wait(random.uniform(0.5, 1.5))  # noqa: S311 - a pause, not a secret
             return []
 
     def _postpone(self, record: OutboxRecord) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 REFUSED = "ConditionalCheckFailed"
+CONTENDED_TRIES = 3
 # How often products that DynamoDB left out of a batch are asked for again, and the first pause in seconds.
 BATCH_TRIES = 5
 BATCH_PAUSE = 0.02
@@ -61,9 +62,7 @@ class DynamoOrders:
         }
         completion = self._idempotency.completion(claim, answer)
         try:
-            self._client.transact_write_items(
-                TransactItems=[completion, creation, self._outbox.addition(told)]
-            )
+            self._write([completion, creation, self._outbox.addition(told)])
         except ClientError as error:
             if dynamo.refusals(error)[:1] == [REFUSED]:
                 raise ClaimLost from error
@@ -93,7 +92,7 @@ class DynamoOrders:
                     TransactItems=[{"Put": unchanged}, self._outbox.addition(told)]  # type: ignore[typeddict-item]  # the same shape as put_item's
                 )
         except ClientError as error:
-            if dynamo.is_refused(error) or dynamo.refusals(error)[:1] == [REFUSED]:
+            if dynamo.is_refused(error) or REFUSED in dynamo.refusals(error) or dynamo.is_contended(error):
                 raise Stale(order.id) from error
             raise
         return _to_order(item)
@@ -121,6 +120,18 @@ class DynamoOrders:
     def ping(self) -> None:
         """As `ports.Orders.ping`."""
         self._client.get_item(TableName=self._table, Key=dynamo.pack(_order_key("ping")))
+
+    def _write(self, writes: "list[TransactWriteItemTypeDef]") -> None:
+        """All of the writes or none; a repeat of the request that reads the same key meanwhile does not stop them."""
+        for _ in range(CONTENDED_TRIES - 1):
+            try:
+                self._client.transact_write_items(TransactItems=writes)
+            except ClientError as error:
+                if not dynamo.is_contended(error):
+                    raise
+            else:
+                return
+        self._client.transact_write_items(TransactItems=writes)
 
 
 class DynamoProducts:

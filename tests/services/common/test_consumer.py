@@ -1,0 +1,253 @@
+"""Messages are handled at least once, hidden while they are, deleted after, and none is begun after a stop."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import orjson
+import pytest
+import structlog
+
+from services.common.consumer import Consumer, Message, QueuePort, SqsQueue
+from tests.services.common.queues import MemoryQueue
+
+Eventually = Callable[[Callable[[], object]], None]
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class Sendable(QueuePort, Protocol):
+    def send(self, body: str) -> None: ...
+
+
+@pytest.fixture(params=["memory", pytest.param("sqs", marks=pytest.mark.emulator)])
+def queue(request: pytest.FixtureRequest) -> Sendable:
+    if request.param == "memory":
+        return MemoryQueue()
+    client = request.getfixturevalue("emulator").clients.sqs
+    url = request.getfixturevalue("create_queue")()
+
+    class Queue(SqsQueue):
+        def send(self, body: str) -> None:
+            client.send_message(QueueUrl=url, MessageBody=body)
+
+    return Queue(client, url)
+
+
+def one(queue: QueuePort) -> Message:
+    (message,) = queue.receive(10, 2)
+    return message
+
+
+def test_a_message_is_received_with_how_often_it_was(queue: Sendable) -> None:
+    queue.send("hello")
+
+    first = one(queue)
+    assert (first.body, first.deliveries) == ("hello", 1)
+    assert queue.receive(10, 0) == []
+
+    queue.hide(first, 0)
+    again = one(queue)
+    assert (again.id, again.body, again.deliveries) == (first.id, "hello", 2)
+
+
+def test_a_deleted_message_does_not_come_back(queue: Sendable) -> None:
+    queue.send("hello")
+    message = one(queue)
+
+    queue.delete(message)
+
+    assert queue.receive(10, 3) == []
+
+
+def test_no_more_messages_are_received_than_asked_for(queue: Sendable) -> None:
+    for number in range(3):
+        queue.send(str(number))
+
+    assert len(queue.receive(2, 1)) <= 2
+
+
+def test_a_queue_answers_a_ping(queue: Sendable) -> None:
+    queue.ping()
+
+
+class Service:
+    """A handler that notes what it gets, and fails or waits when told to."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+        self.failures = 0
+        self.may_end = threading.Event()
+        self.may_end.set()
+        self.context: dict[str, Any] = {}
+
+    def handle(self, message: Mapping[str, Any]) -> None:
+        self.got.append(message["order_id"])
+        self.context = structlog.contextvars.get_contextvars()
+        assert self.may_end.wait(10)
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+def memory() -> MemoryQueue:
+    return MemoryQueue()
+
+
+@pytest.fixture
+def stop() -> threading.Event:
+    return threading.Event()
+
+
+@pytest.fixture
+def run(
+    memory: MemoryQueue, service: Service, stop: threading.Event
+) -> Iterator[Callable[..., threading.Thread]]:
+    threads: list[threading.Thread] = []
+
+    def start(**options: int) -> threading.Thread:
+        consumer = Consumer(memory, {"Work": service.handle}, wait=0, **options)
+        threads.append(threading.Thread(target=consumer.run, args=(stop,)))
+        threads[-1].start()
+        return threads[-1]
+
+    yield start
+    stop.set()
+    service.may_end.set()
+    for thread in threads:
+        thread.join(10)
+
+
+def work(order_id: str) -> str:
+    return orjson.dumps({"task": "Work", "order_id": order_id, "traceparent": TRACEPARENT}).decode()
+
+
+def test_a_handled_message_is_deleted(
+    memory: MemoryQueue, service: Service, run: Callable[[], object], eventually: Eventually
+) -> None:
+    run()
+    memory.send(work("1"))
+
+    eventually(lambda: memory.deleted == [work("1")])
+    assert service.got == ["1"]
+    assert service.context["order_id"] == "1"
+    assert service.context["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+
+
+def test_a_failed_message_comes_back_after_a_pause_and_others_go_on(
+    memory: MemoryQueue, service: Service, run: Callable[[], object], eventually: Eventually
+) -> None:
+    service.failures = 1
+    run()
+    memory.send(work("1"))
+    eventually(lambda: service.got == ["1"])
+    memory.send(work("2"))
+
+    eventually(lambda: sorted(memory.deleted) == [work("1"), work("2")])
+    assert service.got == ["1", "2", "1"]
+
+
+@pytest.mark.parametrize(
+    "body", ["no json", "[]", "1", "{}", '{"task": "Other"}', '{"type": "Other"}', '"x"']
+)
+def test_a_message_that_nobody_understands_is_left_for_the_dead_letters(
+    memory: MemoryQueue, body: str
+) -> None:
+    memory.send(body)
+    message = one(memory)
+
+    assert not Consumer(memory, {}).process(message)
+    assert memory.deleted == []
+
+
+def test_each_failure_hides_the_message_for_longer(
+    memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[int] = []
+    monkeypatch.setattr(memory, "hide", lambda _message, seconds: pauses.append(seconds))
+
+    for deliveries in (1, 2, 3, 4, 100):
+        Consumer(memory, {}).process(Message("1", "1", "{}", deliveries))
+
+    assert pauses == sorted(pauses)
+    assert 1 <= pauses[0] <= 3
+    assert 225 <= pauses[-1] <= 375
+
+
+def test_a_slow_message_stays_hidden_while_it_is_handled(
+    memory: MemoryQueue, service: Service, run: Callable[..., object], eventually: Eventually
+) -> None:
+    service.may_end.clear()
+    run(visibility=1)
+    memory.send(work("1"))
+    eventually(lambda: service.got)
+    (first,) = [until for until, _ in memory.hidden.values()]
+
+    eventually(lambda: [until for until, _ in memory.hidden.values()] != [first])
+    service.may_end.set()
+
+    eventually(lambda: memory.deleted == [work("1")])
+    assert service.got == ["1"]
+
+
+def test_no_more_is_taken_than_there_are_threads(
+    memory: MemoryQueue, service: Service, run: Callable[..., object], eventually: Eventually
+) -> None:
+    service.may_end.clear()
+    for number in range(5):
+        memory.send(work(str(number)))
+    run(threads=2)
+
+    eventually(lambda: len(service.got) == 2)
+    assert len(memory.hidden) == 2
+    service.may_end.set()
+    eventually(lambda: len(memory.deleted) == 5)
+
+
+def test_a_stop_finishes_what_was_begun_and_begins_no_more(
+    memory: MemoryQueue,
+    service: Service,
+    stop: threading.Event,
+    run: Callable[..., threading.Thread],
+    eventually: Eventually,
+) -> None:
+    service.may_end.clear()
+    thread = run(threads=1)
+    memory.send(work("1"))
+    memory.send(work("2"))
+    eventually(lambda: service.got)
+
+    stop.set()
+    service.may_end.set()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert memory.deleted == [work("1")]
+    assert service.got == ["1"]
+
+
+def test_a_queue_that_is_away_does_not_end_the_consumer(
+    memory: MemoryQueue,
+    run: Callable[[], object],
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    receive, failed = memory.receive, threading.Event()
+
+    def away_once(limit: int, wait: int) -> list[Message]:
+        if not failed.is_set():
+            failed.set()
+            raise ConnectionError
+        return receive(limit, wait)
+
+    monkeypatch.setattr(memory, "receive", away_once)
+    run()
+    memory.send(work("1"))
+
+    eventually(lambda: memory.deleted == [work("1")])
+    assert failed.is_set()
