@@ -1,0 +1,64 @@
+"""The product service over HTTP."""
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import pytest
+from flask.testing import FlaskClient
+
+from services.product import api
+from tests.services.product.fakes import MemoryShop
+from tests.services.product.world import product
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    shop = MemoryShop()
+    for number in range(25):
+        shop.put(product(f"CUP-{number:02}", f"Cup {number}"), number)
+    shop.put(product("TEA", "Earl Grey", "tea"), 3)
+    return api.create(shop).test_client()
+
+
+def get(client: FlaskClient, path: str, status: HTTPStatus = HTTPStatus.OK) -> Any:
+    response = client.get(path)
+    assert response.status_code == status
+    return orjson.loads(response.data)
+
+
+def test_products_are_listed_in_pages(client: FlaskClient) -> None:
+    first = get(client, "/products")
+    rest = get(client, f"/products?cursor={first['next']}")
+
+    assert (len(first["items"]), len(rest["items"]), rest["next"]) == (20, 6, None)
+    assert first["items"][3] == {
+        "sku": "CUP-03",
+        "name": "Cup 3",
+        "category": "cups",
+        "price": {"amount": 790, "currency": "EUR"},
+        "available": 3,
+    }
+
+
+def test_products_are_found_by_words_and_category(client: FlaskClient) -> None:
+    assert [item["sku"] for item in get(client, "/products?q=grey+EARL")["items"]] == ["TEA"]
+    assert [item["sku"] for item in get(client, "/products?category=tea")["items"]] == ["TEA"]
+    assert get(client, "/products?q=cup&category=tea") == {"items": [], "next": None}
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=x", f"q={'x' * 101}"])
+def test_a_wrong_query_is_refused(client: FlaskClient, query: str) -> None:
+    problem = get(client, f"/products?{query}", HTTPStatus.BAD_REQUEST)
+
+    assert query.split("=", maxsplit=1)[0] in problem["detail"]
+
+
+def test_a_product_and_its_stock_are_shown(client: FlaskClient) -> None:
+    assert get(client, "/products/TEA")["name"] == "Earl Grey"
+    assert get(client, "/inventory/TEA") == {"sku": "TEA", "available": 3, "reserved": 0, "sold": 0}
+
+
+@pytest.mark.parametrize("path", ["/products/none", "/inventory/none"])
+def test_no_product_is_not_found(client: FlaskClient, path: str) -> None:
+    assert get(client, path, HTTPStatus.NOT_FOUND)["detail"] == "no product none"

@@ -1,0 +1,193 @@
+"""The tasks for stock: what they answer, publish and keep, also when they come twice, late or in the wrong order."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import orjson
+import pytest
+
+import services.product
+from services.common.events import MemoryPublisher
+from services.common.tasks import MemoryAnswers
+from services.product import consumer, messages
+from services.product.domain import Contradiction, Inventory
+from tests.services.product.fakes import MemoryShop
+from tests.services.product.world import inventory, product, task
+
+CONTRACTS = Path(services.product.__file__).parent / "contracts"
+ITEMS = [{"sku": "CUP", "quantity": 2}, {"sku": "TEA", "quantity": 1}]
+
+
+class Desk:
+    """The consumer's handlers, with a shop in memory."""
+
+    def __init__(self) -> None:
+        self.shop = MemoryShop()
+        self.shop.put(product("CUP"), 5)
+        self.shop.put(product("TEA"), 3)
+        self.publisher = MemoryPublisher()
+        self.answers = MemoryAnswers()
+        self._handlers = consumer.tasks(self.shop, self.publisher, self.answers)
+        self._tokens = 0
+
+    def do(self, name: str, order_id: str = "order-1", **fields: Any) -> Any:
+        """Answers the output, or the error's code."""
+        self._tokens += 1
+        token = f"token-{self._tokens}"
+        self.answers.waiting.add(token)
+        message = task(name, order_id, token, **fields)
+        check(name, message)
+        self._handlers[name](message)
+        if token in self.answers.failures:
+            return self.answers.failures[token][0]
+        check(f"{name}.result", self.answers.outputs[token])
+        return self.answers.outputs[token]
+
+    def cups(self) -> Inventory:
+        return inventory(self.shop, "CUP")
+
+    def published(self) -> list[str]:
+        for event in self.publisher.events:
+            check(event.type, event.to_dict())
+        return [event.type for event in self.publisher.events]
+
+
+def check(contract: str, message: Any) -> None:
+    schema = orjson.loads((CONTRACTS / f"{contract}.json").read_bytes())
+    jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(
+        orjson.loads(orjson.dumps(message))
+    )
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_reserved_stock_is_kept_and_told(desk: Desk) -> None:
+    assert "reserved_at" in desk.do("ReserveStock", items=ITEMS)
+
+    assert desk.cups() == Inventory("CUP", 3, 2)
+    assert desk.published() == ["shop.stock.reserved.v1"]
+    assert desk.publisher.events[0].data["items"] == ITEMS
+
+
+def test_a_product_that_is_named_twice_is_reserved_in_the_sum(desk: Desk) -> None:
+    desk.do("ReserveStock", items=[ITEMS[0], ITEMS[0]])
+
+    assert desk.cups() == Inventory("CUP", 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("sku", "quantity", "error"), [("CUP", 6, "OutOfStock"), ("NONE", 1, "UnknownProduct")]
+)
+def test_what_cannot_be_had_in_full_is_refused_and_nothing_is_kept(
+    desk: Desk, sku: str, quantity: int, error: str
+) -> None:
+    items = [{"sku": "TEA", "quantity": 1}, {"sku": sku, "quantity": quantity}]
+
+    assert desk.do("ReserveStock", items=items) == error
+
+    assert inventory(desk.shop, "TEA") == Inventory("TEA", 3)
+    assert desk.published() == []
+
+
+def test_a_refusal_stands_even_when_there_is_enough_by_then(desk: Desk) -> None:
+    """Nobody would release what a second delivery of a refused task reserves."""
+    desk.do("ReserveStock", "order-0", items=[{"sku": "CUP", "quantity": 5}])
+    assert desk.do("ReserveStock", items=ITEMS) == "OutOfStock"
+    desk.do("ReleaseStock", "order-0")
+
+    assert desk.do("ReserveStock", items=ITEMS) == "OutOfStock"
+    assert desk.cups() == Inventory("CUP", 5)
+
+
+@pytest.mark.parametrize("end", ["ReleaseStock", "CommitStock"])
+def test_a_repeat_answers_and_tells_the_same_and_moves_nothing(desk: Desk, end: str) -> None:
+    first = desk.do("ReserveStock", items=ITEMS)
+    assert desk.do("ReserveStock", items=ITEMS) == first
+    ended = desk.do(end)
+    after = desk.cups()
+
+    assert desk.do(end) == ended
+
+    assert desk.cups() == after
+    ids = [event.id for event in desk.publisher.events]
+    assert ids[0] == ids[1]
+    assert ids[2] == ids[3]
+    assert desk.publisher.events[2].time == desk.publisher.events[3].time
+
+
+def test_released_stock_can_be_ordered_again(desk: Desk) -> None:
+    desk.do("ReserveStock", items=ITEMS)
+
+    assert "released_at" in desk.do("ReleaseStock")
+
+    assert desk.cups() == Inventory("CUP", 5)
+    assert desk.published()[1:] == ["shop.stock.released.v1"]
+
+
+def test_committed_stock_is_sold(desk: Desk) -> None:
+    desk.do("ReserveStock", items=ITEMS)
+
+    assert "committed_at" in desk.do("CommitStock")
+
+    assert desk.cups() == Inventory("CUP", 3, 0, 2)
+    assert desk.published()[1:] == ["shop.stock.committed.v1"]
+
+
+def test_a_reservation_that_comes_after_its_release_is_refused(desk: Desk) -> None:
+    desk.do("ReleaseStock")
+
+    assert desk.do("ReserveStock", items=ITEMS) == "OrderClosed"
+
+    assert desk.cups() == Inventory("CUP", 5)
+    assert desk.published() == []
+
+
+def test_a_reservation_that_was_released_is_not_repeated(desk: Desk) -> None:
+    desk.do("ReserveStock", items=ITEMS)
+    desk.do("ReleaseStock")
+
+    assert desk.do("ReserveStock", items=ITEMS) == "OrderClosed"
+    assert desk.cups() == Inventory("CUP", 5)
+
+
+@pytest.mark.parametrize("before", [[], ["ReleaseStock"]])
+def test_what_is_not_kept_cannot_be_sold(desk: Desk, before: list[str]) -> None:
+    for name in before:
+        desk.do(name)
+
+    with pytest.raises(Contradiction):
+        desk.do("CommitStock")
+
+
+def test_what_is_sold_cannot_be_released(desk: Desk) -> None:
+    desk.do("ReserveStock", items=ITEMS)
+    desk.do("CommitStock")
+
+    with pytest.raises(Contradiction):
+        desk.do("ReleaseStock")
+
+
+def test_a_fact_that_could_not_be_published_is_published_when_the_task_comes_again(desk: Desk) -> None:
+    class Broken(MemoryPublisher):
+        def publish(self, events: Any) -> None:
+            raise ConnectionError(f"no way to publish {len(events)}")
+
+    handlers = consumer.tasks(desk.shop, Broken(), desk.answers)
+    with pytest.raises(ConnectionError):
+        handlers["ReserveStock"](task("ReserveStock", "order-1", items=ITEMS))
+    assert not desk.answers.outputs
+
+    desk.do("ReserveStock", items=ITEMS)
+
+    assert desk.published() == ["shop.stock.reserved.v1"]
+    assert desk.cups() == Inventory("CUP", 3, 2)
+
+
+@pytest.mark.parametrize("items", [[], [{"sku": "CUP", "quantity": 0}], [{"sku": "CUP", "quantity": True}]])
+def test_a_task_that_breaks_its_contract_is_left_for_people(items: list[dict[str, Any]]) -> None:
+    with pytest.raises(ValueError, match="one piece or more"):
+        messages.items({"items": items})
