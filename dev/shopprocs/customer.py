@@ -82,23 +82,10 @@ class Customer:
         Raises:
             Unexpected: when it has not within `deadline` seconds.
         """
-        found: Order = self.until(
+        found: Order = until(
             lambda: ended if (ended := self.order(order))["state"] in ENDS else None, deadline
         )
         return found
-
-    def until(self, condition: Callable[[], Any], deadline: float = 30) -> Any:
-        """What the condition answers, once that is true.
-
-        Raises:
-            Unexpected: when it is not within `deadline` seconds.
-        """
-        end = time.monotonic() + deadline
-        while not (answer := condition()):
-            if time.monotonic() > end:
-                raise Unexpected(f"not within {deadline:.0f} s")
-            time.sleep(0.05)
-        return answer
 
     def stock(self, sku: str) -> dict[str, int]:
         """{"available", "reserved", "sold"} of a product."""
@@ -124,3 +111,17 @@ def wish(sku: str, quantity: int = 1, token: str = APPROVED, postal_code: str = 
         "payment": {"token": token},
         "shipping_address": {**ADDRESS, "postal_code": postal_code},
     }
+
+
+def until(condition: Callable[[], Any], deadline: float = 30) -> Any:
+    """What the condition answers, once that is true.
+
+    Raises:
+        Unexpected: when it is not within `deadline` seconds.
+    """
+    end = time.monotonic() + deadline
+    while not (answer := condition()):
+        if time.monotonic() > end:
+            raise Unexpected(f"not within {deadline:.0f} s")
+        time.sleep(0.05)
+    return answer

@@ -9,8 +9,8 @@ import pytest
 from shopprocs.emulator import Emulator
 from shopprocs.shop import Shop
 
-PROMPT = {"TaskTimeoutSeconds": "20"}
-"""So that a test of a service that is away takes seconds; all else answers within one."""
+VISIBILITY_SECONDS = "10"
+"""How soon a message comes back that was taken by a process that is no more: no test wants to wait for the real 30."""
 
 CreateTable = Callable[[], str]
 CreateQueue = Callable[[], str]
@@ -79,20 +79,32 @@ def create_topic(emulator: Emulator) -> CreateTopic:
 
 
 @pytest.fixture(scope="session")
-def running_shop(emulator: Emulator) -> Iterator[Shop]:
+def log() -> list[str]:
+    """What the shop's processes have printed, line by line."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def running_shop(emulator: Emulator, log: list[str]) -> Iterator[Shop]:
     """The whole shop as processes, started once."""
-    shop = Shop(emulator, lambda name, line: sys.stderr.write(f"{name}: {line}\n"), parameters=PROMPT)
+    shop = Shop(emulator, lambda name, line: log.append(f"{name}: {line}"))
     try:
         shop.start()
+        for url in emulator.clients.sqs.list_queues(QueueNamePrefix=shop.prefix)["QueueUrls"]:
+            emulator.clients.sqs.set_queue_attributes(
+                QueueUrl=url, Attributes={"VisibilityTimeout": VISIBILITY_SECONDS}
+            )
         yield shop
     finally:
         shop.stop()
 
 
 @pytest.fixture
-def shop(running_shop: Shop) -> Iterator[Shop]:
+def shop(running_shop: Shop, log: list[str]) -> Iterator[Shop]:
     """The whole shop: `.url`, `.clients`, `.kill(name)`, `.restart(name)`. Every process runs again afterwards."""
+    log.clear()
     yield running_shop
+    sys.stderr.write("\n".join(log))  # shown with a test that failed
     for name in running_shop.parts:
         running_shop.process(name).start()
     for name in running_shop.parts:

@@ -5,13 +5,15 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
-from shopprocs.customer import Customer, wish
+from shopprocs import stacks
+from shopprocs.customer import Customer, until, wish
 from shopprocs.shop import Shop
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(400)]
@@ -45,8 +47,12 @@ def book(shop: Shop) -> int:
         ExpressionAttributeValues={":sandbox": {"S": "SANDBOX#"}},
     )
     entries = [item["entry"]["M"] for page in pages for item in page["Items"]]
-    sign = {"charged": 1, "refunded": -1, "closed": 0}
-    return sum(sign[entry["what"]["S"]] * int(entry["amount"]["N"]) for entry in entries)
+    sign = {"CHARGED": 1, "REFUNDED": -1}
+    return sum(
+        sign[entry["what"]["S"]] * int(entry["amount"]["M"]["amount"]["N"])
+        for entry in entries
+        if entry["what"]["S"] in sign
+    )
 
 
 def test_given_a_good_order_when_placed_then_it_is_shipped_charged_once_and_sold(
@@ -156,7 +162,7 @@ def test_given_a_payment_consumer_that_is_killed_when_it_is_started_again_then_t
 ) -> None:
     shop.kill("payment-consumer")
     order = customer.place(sku)
-    customer.until(lambda: customer.order(order)["state"] == "RESERVED")
+    until(lambda: customer.order(order)["state"] == "RESERVED")
     shop.process("payment-consumer").start()
     finished = customer.follow(order)
     assert finished["state"] == "SHIPPED"
@@ -169,7 +175,7 @@ def test_given_an_order_that_is_not_confirmed_when_cancelled_then_it_is_undone(
     before = customer.stock(sku)
     shop.process("payment-consumer").stop()
     order = customer.place(sku)
-    customer.until(lambda: customer.order(order)["state"] == "RESERVED")
+    until(lambda: customer.order(order)["state"] == "RESERVED")
     assert customer.post(f"/orders/{order['id']}/cancel").status_code == httpx.codes.ACCEPTED
     shop.process("payment-consumer").start()
     undone = customer.follow(order)
@@ -196,25 +202,61 @@ def test_given_product_is_down_when_ordered_then_the_order_is_accepted_and_shipp
     assert customer.follow(order)["state"] == "SHIPPED"
 
 
+@pytest.fixture
+def impatient(shop: Shop) -> Iterator[None]:
+    """A workflow that waits three seconds for a task."""
+    update_workflow(shop, "3")
+    yield
+    update_workflow(shop, "300")
+
+
+def update_workflow(shop: Shop, timeout: str) -> None:
+    shop.clients.cloudformation.update_stack(
+        StackName=f"{shop.prefix}-saga",
+        TemplateBody=stacks.template("saga"),
+        Parameters=[
+            {"ParameterKey": "Prefix", "ParameterValue": shop.prefix},
+            {"ParameterKey": "TaskTimeoutSeconds", "ParameterValue": timeout},
+        ],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    arn = shop.outputs["saga"]["StateMachineArn"]
+    until(
+        lambda: (
+            f'"TimeoutSeconds": {timeout},'
+            in shop.clients.stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"]
+        )
+    )
+
+
+@pytest.mark.usefixtures("impatient")
 def test_given_payment_is_away_for_longer_than_the_workflow_waits_when_it_is_back_then_nothing_is_kept(
     shop: Shop, customer: Customer, sku: str
 ) -> None:
-    before = customer.stock(sku)
+    """The charge comes late, and the refund that the workflow has asked for meanwhile first or after it."""
+    before, money_before = customer.stock(sku), book(shop)
     shop.process("payment-consumer").stop()
     order = customer.place(sku)
-    customer.until(lambda: task_was_sent(shop, order, "RefundPayment"), deadline=60)
+    until(lambda: "RefundPayment" in states_of_workflow(shop, order))
     shop.process("payment-consumer").start()
     undone = customer.follow(order)
     assert undone["state"] in {"REJECTED", "CANCELLED"}
     assert kept(customer.get(f"/payments/{order['id']}")) == 0
+    assert book(shop) == money_before
     assert moved(before, customer.stock(sku)) == {}
 
 
-def task_was_sent(shop: Shop, order: dict[str, Any], state: str) -> bool:
-    """Whether the order's workflow has come to a state."""
+def states_of_workflow(shop: Shop, order: dict[str, Any]) -> set[str]:
+    """Every state that the order's workflow has come to, once it runs."""
     arn = shop.outputs["saga"]["StateMachineArn"].replace(":stateMachine:", ":execution:") + f":{order['id']}"
-    history = shop.clients.stepfunctions.get_execution_history(executionArn=arn, maxResults=1000)["events"]
-    return any(event.get("stateEnteredEventDetails", {}).get("name") == state for event in history)
+    workflows = shop.clients.stepfunctions
+    try:
+        history = workflows.get_execution_history(executionArn=arn, maxResults=1000)["events"]
+    except workflows.exceptions.ExecutionDoesNotExist:
+        return set()
+    return {
+        event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event
+    }
 
 
 class Mischief:
