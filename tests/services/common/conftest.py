@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from services.common import telemetry
+
 Eventually = Callable[[Callable[[], object]], None]
 
 
@@ -19,3 +21,9 @@ def eventually() -> Eventually:
             time.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet() -> None:
+    """Has the services log as they do in a pod: the console form draws every traceback with its variables."""
+    telemetry.configure("test", "INFO")

@@ -12,11 +12,11 @@ from services.common.consumer import Message
 class MemoryQueue:
     """Messages that are received stay hidden for `timeout` seconds, unless they are deleted."""
 
-    def __init__(self, timeout: float = 2) -> None:
+    def __init__(self, timeout: int = 2) -> None:
         self.name = "memory"
         self.hidden: dict[str, tuple[float, Message]] = {}
         self.deleted: list[str] = []
-        self._timeout = timeout
+        self.timeout = timeout
         self._waiting: deque[Message] = deque()
         self._ids = itertools.count(1)
         self._changed = threading.Condition()
@@ -33,7 +33,7 @@ class MemoryQueue:
             while self._waiting and len(received) < limit:
                 message = self._waiting.popleft()
                 message = replace(message, receipt=str(next(self._ids)), deliveries=message.deliveries + 1)
-                self.hidden[message.receipt] = (time.monotonic() + self._timeout, message)
+                self.hidden[message.receipt] = (time.monotonic() + self.timeout, message)
                 received.append(message)
             return received
 

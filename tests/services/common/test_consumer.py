@@ -16,17 +16,21 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class Sendable(QueuePort, Protocol):
+    timeout: int
+
     def send(self, body: str) -> None: ...
 
 
 @pytest.fixture(params=["memory", pytest.param("sqs", marks=pytest.mark.emulator)])
 def queue(request: pytest.FixtureRequest) -> Sendable:
     if request.param == "memory":
-        return MemoryQueue()
+        return MemoryQueue(timeout=1)
     client = request.getfixturevalue("emulator").clients.sqs
     url = request.getfixturevalue("create_queue")()
 
     class Queue(SqsQueue):
+        timeout = 2
+
         def send(self, body: str) -> None:
             client.send_message(QueueUrl=url, MessageBody=body)
 
@@ -56,7 +60,7 @@ def test_a_deleted_message_does_not_come_back(queue: Sendable) -> None:
 
     queue.delete(message)
 
-    assert queue.receive(10, 3) == []
+    assert queue.receive(10, queue.timeout + 1) == []
 
 
 def test_no_more_messages_are_received_than_asked_for(queue: Sendable) -> None:

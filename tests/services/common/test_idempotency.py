@@ -102,7 +102,7 @@ def test_another_request_cannot_have_the_key(
     store: IdempotencyStore,
     complete: Complete,
     now: Clock,
-    done: bool,  # noqa: FBT001 - a case
+    done: bool,
 ) -> None:
     store.claim(CLAIM)
     if done:

@@ -19,17 +19,13 @@ Logged = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Logged]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     telemetry.configure("things", "INFO")
 
     def lines() -> list[dict[str, Any]]:
         return [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     yield lines
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    telemetry.configure("test", "INFO")
 
 
 def test_a_line_is_json_with_its_trace_and_fields(logged: Logged) -> None:

@@ -1,8 +1,12 @@
 """The order service in memory, for each test anew."""
 
+import time
+from collections.abc import Callable
+
 import pytest
 from flask.testing import FlaskClient
 
+from services.common import telemetry
 from services.order import api
 from tests.services.order.world import World
 
@@ -16,3 +20,22 @@ def world() -> World:
 def client(world: World) -> FlaskClient:
     """A customer's way in."""
     return api.create(world.orders, world.products, world.idempotency, "guest").test_client()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet() -> None:
+    """Has the services log as they do in a pod: the console form draws every traceback with its variables."""
+    telemetry.configure("test", "INFO")
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], object]], None]:
+    """Waits until something is true; fails after ten seconds."""
+
+    def wait(true: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 10
+        while not true():
+            assert time.monotonic() < deadline, "it did not come true within ten seconds"
+            time.sleep(0.02)
+
+    return wait

@@ -106,7 +106,7 @@ def test_a_saved_order_is_read_with_every_field(stored: Storage) -> None:
 
 
 @pytest.mark.parametrize("telling", [False, True])
-def test_a_stale_order_is_not_written_nor_told(stored: Storage, telling: bool) -> None:  # noqa: FBT001 - a case
+def test_a_stale_order_is_not_written_nor_told(stored: Storage, telling: bool) -> None:
     order = accepted(stored)
     stored.orders.save(order.confirm(NOW), None)
     waiting = len(stored.outbox.pending(10))

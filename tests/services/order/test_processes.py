@@ -1,0 +1,121 @@
+"""The order service's three processes as they run in a pod: they start without AWS, work with it, and end in order."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+
+from services.common import ids
+from services.common.events import Event
+from shopprocs.emulator import Emulator
+from shopprocs.process import Process, free_port
+from tests.services.order.test_ports import MACHINE
+from tests.services.order.world import wish
+
+ROOT = Path(__file__).parents[3]
+COMMANDS = {
+    "api": ["gunicorn", "--config", "python:services.common.gunicorn", "services.order.app:create_app()"],
+    "consumer": ["services.order.consumer"],
+    "relay": ["services.order.relay"],
+}
+TEA = {"sku": "TEA", "name": "Earl Grey", "category": "tea", "price": {"amount": 1299, "currency": "EUR"}}
+NOWHERE = "http://127.0.0.1:1"
+Start = Callable[[str, Mapping[str, str]], httpx.Client]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a process and answers a client of its port, once it is alive."""
+    running: list[Process] = []
+
+    def start(name: str, env: Mapping[str, str]) -> httpx.Client:
+        port = free_port()
+        own = {"PATH": os.environ["PATH"], "PORT": str(port), "LISTEN_HOST": "127.0.0.1", "POLL_SECONDS": "1"}
+        command = [sys.executable, "-m", *COMMANDS[name]]
+        process = Process(name, command, {**own, **env}, print, ROOT)
+        process.start()
+        running.append(process)
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
+        process.wait_until(lambda: answers(client), 20)
+        return client
+
+    yield start
+    for process in running:
+        process.stop(grace=10)
+        assert process.returncode == 0
+
+
+def answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/healthz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def environment(endpoint: str = NOWHERE, **known: str) -> dict[str, str]:
+    return {
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "TABLE": "none",
+        "TASKS_QUEUE_URL": f"{endpoint}/000000000000/none",
+        "EVENTS_QUEUE_URL": f"{endpoint}/000000000000/none",
+        "EVENTS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:none",
+        "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:none",
+        **known,
+    }
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_without_aws_each_process_is_alive_and_not_ready_and_ends_in_order(start: Start, name: str) -> None:
+    client = start(name, environment())
+
+    assert client.get("/readyz").status_code == 503
+
+
+@pytest.mark.emulator
+def test_an_order_that_is_placed_is_started_and_followed(
+    start: Start,
+    emulator: Emulator,
+    create_table: Callable[[], str],
+    create_queue: Callable[[], str],
+    create_topic: Callable[[], str],
+    eventually: Callable[[Callable[[], object]], None],
+) -> None:
+    clients, events = emulator.clients, create_queue()
+    machine = clients.stepfunctions.create_state_machine(
+        name=f"machine-{ids.uuid7()}", definition=MACHINE, roleArn="arn:aws:iam::000000000000:role/any"
+    )["stateMachineArn"]
+    env = environment(
+        emulator.endpoint,
+        TABLE=create_table(),
+        TASKS_QUEUE_URL=create_queue(),
+        EVENTS_QUEUE_URL=events,
+        EVENTS_TOPIC_ARN=create_topic(),
+        STATE_MACHINE_ARN=machine,
+    )
+    api, consumer, relay = (start(name, env) for name in COMMANDS)
+    assert [client.get("/readyz").status_code for client in (api, consumer, relay)] == [200, 200, 200]
+
+    def send(kind: str, data: Mapping[str, object]) -> None:
+        event = Event(type=kind, source="/elsewhere", subject="it", data=data)
+        clients.sqs.send_message(QueueUrl=events, MessageBody=orjson.dumps(event.to_dict()).decode())
+
+    def started() -> list[str]:
+        found = clients.stepfunctions.list_executions(stateMachineArn=machine)["executions"]
+        return [execution["name"] for execution in found]
+
+    def place() -> httpx.Response:
+        return api.post("/orders", json=wish(), headers={"Idempotency-Key": "key-1"})
+
+    send("shop.product.upserted.v1", TEA)
+    eventually(lambda: place().status_code == 202)
+    order_id = place().json()["id"]
+    eventually(lambda: started() == [order_id])
+    send("shop.stock.reserved.v1", {"order_id": order_id})
+    eventually(lambda: api.get(f"/orders/{order_id}").json()["state"] == "RESERVED")
