@@ -1,0 +1,187 @@
+"""The tasks for payments: what they answer, publish and take, also when they come twice, late or in the wrong order."""
+
+from typing import Any
+
+import pytest
+
+from services.common import telemetry
+from services.common.breaker import CircuitOpen
+from services.common.money import Money
+from services.payment.domain import Charge, Contradiction, State
+from services.payment.ports import Unreachable
+from services.payment.provider import GuardedProvider, Sandbox
+from tests.services.payment.world import NOTHING, PRICE, QUICK, World, charge, refund
+
+TOKENS = ("tok_approve", "tok_decline", "tok_timeout", "tok_charge_then_timeout")
+
+
+def test_an_approved_charge_is_taken_once_and_told(world: World) -> None:
+    first = world.do(charge("tok_approve"))
+
+    assert world.do(charge("tok_approve")) == first
+
+    assert world.kept() == PRICE["amount"]
+    assert world.published() == ["shop.payment.charged.v1"] * 2
+    assert world.publisher.events[0].id == world.publisher.events[1].id
+    assert world.publisher.events[0].data == {
+        "order_id": "order-1",
+        "payment_id": first["payment_id"],
+        "amount": PRICE,
+    }
+
+
+@pytest.mark.parametrize("token", ["tok_decline", "tok_of_nobody"])
+def test_a_declined_charge_takes_nothing_and_stays_declined(world: World, token: str) -> None:
+    assert world.do(charge(token)) == "PaymentDeclined"
+    assert world.do(charge("tok_approve")) == "PaymentDeclined"
+
+    assert world.kept() == 0
+    assert set(world.published()) == {"shop.payment.declined.v1"}
+
+
+def test_a_charge_whose_first_answer_is_lost_is_asked_for_again_and_taken_once(world: World) -> None:
+    assert "payment_id" in world.do(charge("tok_charge_then_timeout"))
+
+    assert world.kept() == PRICE["amount"]
+
+
+def test_a_charge_without_an_answer_is_unknown_and_stays_unknown(world: World) -> None:
+    assert world.do(charge("tok_timeout")) == "PaymentUnknown"
+    assert world.do(charge("tok_approve")) == "PaymentUnknown"
+
+    assert world.kept() == 0
+    assert world.published() == []
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_after_a_refund_nothing_is_kept_and_what_was_taken_is_given_back(world: World, token: str) -> None:
+    is_charged = isinstance(world.do(charge(token)), dict)
+
+    first = world.do(refund())
+
+    assert world.do(refund()) == first == {"refunded": PRICE if is_charged else NOTHING}
+    assert world.kept() == 0
+    refunds = [event for event in world.publisher.events if event.type == "shop.payment.refunded.v1"]
+    assert len(refunds) == (2 if is_charged else 0)
+    assert len({event.id for event in refunds}) <= 1
+    world.published()
+
+
+def test_a_refund_finds_out_what_was_taken_without_an_answer() -> None:
+    """The provider charges and its answers are lost, all of them."""
+
+    class Deaf(Sandbox):
+        def charge(self, key: str, amount: Money, token: str) -> Charge:
+            super().charge(key, amount, token)
+            raise Unreachable("lost")
+
+    world = World()
+    world.provider = GuardedProvider(Deaf(world.ledger), QUICK)
+    assert world.do(charge("tok_approve")) == "PaymentUnknown"
+    assert world.kept() == PRICE["amount"]
+
+    assert world.do(refund()) == {"refunded": PRICE}
+
+    assert world.kept() == 0
+
+
+def test_a_charge_that_comes_after_its_refund_is_refused(world: World) -> None:
+    refunded = world.do(refund())["refunded"]
+
+    assert refunded["amount"] == 0
+    assert world.do(charge("tok_approve")) == "OrderClosed"
+    assert world.kept() == 0
+    assert world.published() == []
+
+
+@pytest.mark.parametrize("is_refund_first", [True, False])
+def test_a_charge_during_which_the_order_is_refunded_keeps_nothing(
+    world: World, is_refund_first: bool
+) -> None:
+    calm = world.provider
+
+    class Interrupted(Sandbox):
+        """Whichever of the two comes first at the provider."""
+
+        def charge(self, key: str, amount: Money, token: str) -> Charge:
+            world.provider = calm
+            if is_refund_first:
+                world.do(refund())
+            answer = super().charge(key, amount, token)
+            if not is_refund_first:
+                world.do(refund())
+            return answer
+
+    world.provider = GuardedProvider(Interrupted(world.ledger), QUICK)
+
+    assert world.do(charge("tok_approve")) == "OrderClosed"
+
+    payment = world.payments.get("order-1")
+    assert payment is not None
+    assert payment.state is State.REFUNDED
+    assert world.kept() == 0
+
+
+def test_a_process_that_died_while_the_provider_was_asked_takes_up_where_it_was(world: World) -> None:
+    """The intent is stored before the call, and the charge is found under the same key."""
+
+    class Dying(Sandbox):
+        def charge(self, key: str, amount: Money, token: str) -> Charge:
+            super().charge(key, amount, token)
+            payment = world.payments.get(key)
+            assert payment is not None
+            assert payment.state is State.PENDING
+            raise SystemError("killed")
+
+    alive, world.provider = world.provider, GuardedProvider(Dying(world.ledger), QUICK)
+    with pytest.raises(SystemError):
+        world.do(charge("tok_approve"))
+    world.provider = alive
+
+    assert "payment_id" in world.do(charge("tok_approve"))
+
+    assert world.kept() == PRICE["amount"]
+
+
+def test_a_provider_that_keeps_silent_is_left_alone_and_the_charge_waits(world: World) -> None:
+    for number in range(QUICK.failures):
+        assert world.do(charge("tok_timeout", f"silent-{number}")) == "PaymentUnknown"
+
+    with pytest.raises(CircuitOpen):
+        world.do(charge("tok_approve"))
+
+    payment = world.payments.get("order-1")
+    assert payment is not None
+    assert payment.state is State.PENDING
+
+
+def test_a_fact_that_could_not_be_published_is_published_when_the_task_comes_again(world: World) -> None:
+    world.publisher.is_broken = True
+    with pytest.raises(ConnectionError):
+        world.do(charge("tok_approve"))
+    assert not world.answers.outputs
+    world.publisher.is_broken = False
+
+    assert "payment_id" in world.do(charge("tok_approve"))
+
+    assert world.published() == ["shop.payment.charged.v1"]
+    assert world.kept() == PRICE["amount"]
+
+
+def test_an_order_is_not_charged_two_amounts(world: World) -> None:
+    world.do(charge("tok_approve"))
+
+    with pytest.raises(Contradiction):
+        world.do({**charge("tok_approve"), "amount": {"amount": 1, "currency": "EUR"}})
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_what_pays_is_in_no_log_fact_or_record(
+    world: World, token: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    telemetry.configure("payment", "DEBUG")
+    world.do(charge(token))
+    world.do(refund())
+
+    stored: list[Any] = [world.payments.get("order-1"), world.ledger.entries, world.publisher.events]
+    assert token not in repr(stored) + capsys.readouterr().out

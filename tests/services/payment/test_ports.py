@@ -1,0 +1,122 @@
+"""The payment service's adapters and their fakes keep the same promises: each test runs on both."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pytest
+
+from services.common.money import Money
+from services.payment import domain
+from services.payment.domain import Charge, Payment
+from services.payment.dynamo import DynamoLedger, DynamoPayments
+from services.payment.ports import Declined, KeyClosed, Ledger, Payments, Stale, Unreachable
+from services.payment.provider import Sandbox
+from tests.services.payment.fakes import MemoryLedger, MemoryPayments
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+PRICE = Money(1299, "EUR")
+CHARGE = Charge("pay_1", PRICE, NOW)
+BEGUN = domain.begun("order-1", PRICE)
+
+
+@dataclass(frozen=True)
+class Stored:
+    payments: Payments
+    ledger: Ledger
+
+
+@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
+def stored(request: pytest.FixtureRequest) -> Stored:
+    if request.param == "memory":
+        return Stored(MemoryPayments(), MemoryLedger())
+    client = request.getfixturevalue("emulator").clients.dynamodb
+    table = request.getfixturevalue("create_table")()
+    return Stored(DynamoPayments(client, table), DynamoLedger(client, table))
+
+
+@pytest.fixture
+def sandbox(stored: Stored) -> Sandbox:
+    return Sandbox(stored.ledger, lambda: NOW)
+
+
+@pytest.mark.parametrize(
+    "payment",
+    [
+        BEGUN,
+        BEGUN.charged(CHARGE, NOW),
+        BEGUN.declined("no money", NOW),
+        BEGUN.unanswered("silence", NOW).refund(CHARGE, NOW),
+        domain.begun("order-1", None).refund(None, NOW),
+    ],
+    ids=["begun", "charged", "declined", "refunded", "closed"],
+)
+def test_a_payment_is_read_as_it_was_written(stored: Stored, payment: Payment) -> None:
+    assert stored.payments.get("order-1") is None
+
+    written = stored.payments.save(payment)
+
+    assert written == replace(payment, version=1)
+    assert stored.payments.get("order-1") == written
+
+
+def test_a_stale_payment_is_not_written(stored: Stored) -> None:
+    first = stored.payments.save(BEGUN)
+    second = stored.payments.save(first.charged(CHARGE, NOW))
+
+    for stale in (BEGUN, first.declined("no money", NOW)):
+        with pytest.raises(Stale):
+            stored.payments.save(stale)
+
+    assert stored.payments.get("order-1") == second
+
+
+def test_payments_can_be_pinged(stored: Stored) -> None:
+    stored.payments.ping()
+
+
+def test_a_ledger_keeps_the_first_entry(stored: Stored) -> None:
+    assert stored.ledger.record("key", {"what": "CHARGED", "amount": {"amount": 1}}) is None
+    assert stored.ledger.record("key", {"what": "CLOSED"}) == {"what": "CHARGED", "amount": {"amount": 1}}
+    assert stored.ledger.record("other", {"what": "CLOSED"}) is None
+
+
+def test_the_sandbox_charges_a_key_once(sandbox: Sandbox) -> None:
+    first = sandbox.charge("key", PRICE, "tok_approve")
+
+    assert sandbox.charge("key", PRICE, "tok_approve") == first
+    assert first.amount == PRICE
+    assert sandbox.charge("other", PRICE, "tok_approve").payment_id != first.payment_id
+
+
+def test_the_sandbox_answers_the_second_time_when_its_first_answer_is_lost(sandbox: Sandbox) -> None:
+    with pytest.raises(Unreachable):
+        sandbox.charge("key", PRICE, "tok_charge_then_timeout")
+
+    assert sandbox.charge("key", PRICE, "tok_charge_then_timeout").amount == PRICE
+
+
+@pytest.mark.parametrize(
+    ("token", "error"),
+    [("tok_decline", Declined), ("4242424242424242", Declined), ("tok_timeout", Unreachable)],
+)
+def test_the_sandbox_takes_nothing_when_it_does_not_say_so(
+    sandbox: Sandbox, token: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        sandbox.charge("key", PRICE, token)
+
+    assert sandbox.refund("key") is None
+
+
+def test_the_sandbox_refunds_what_it_took_and_again_the_same(sandbox: Sandbox) -> None:
+    charge = sandbox.charge("key", PRICE, "tok_approve")
+
+    assert sandbox.refund("key") == charge
+    assert sandbox.refund("key") == charge
+
+
+def test_the_sandbox_takes_nothing_after_a_refund(sandbox: Sandbox) -> None:
+    assert sandbox.refund("key") is None
+
+    with pytest.raises(KeyClosed):
+        sandbox.charge("key", PRICE, "tok_approve")

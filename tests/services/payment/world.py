@@ -1,0 +1,88 @@
+"""A payment service in memory, with the sandbox as its provider."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import orjson
+
+import services.payment
+from services.common.breaker import Limits
+from services.common.events import Event, MemoryPublisher
+from services.common.tasks import MemoryAnswers
+from services.payment import consumer
+from services.payment.ports import Provider
+from services.payment.provider import GuardedProvider, Sandbox
+from tests.services.payment.fakes import MemoryLedger, MemoryPayments
+
+CONTRACTS = Path(services.payment.__file__).parent / "contracts"
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+PRICE = {"amount": 1299, "currency": "EUR"}
+NOTHING = {"amount": 0, "currency": "EUR"}
+QUICK = Limits(deadline=5, longest_pause=0.001, failures=3, recovery=60)
+
+
+def check(contract: str, message: Any) -> None:
+    schema = orjson.loads((CONTRACTS / f"{contract}.json").read_bytes())
+    jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(
+        orjson.loads(orjson.dumps(message))
+    )
+
+
+def charge(token: str, order_id: str = "order-1") -> dict[str, Any]:
+    return {"task": "ChargePayment", "order_id": order_id, "amount": PRICE, "payment": {"token": token}}
+
+
+def refund(order_id: str = "order-1") -> dict[str, Any]:
+    return {"task": "RefundPayment", "order_id": order_id}
+
+
+class Publisher(MemoryPublisher):
+    """Publishes as far as it is told to."""
+
+    is_broken = False
+
+    def publish(self, events: Sequence[Event]) -> None:
+        if self.is_broken and events:
+            raise ConnectionError("the topic does not answer")
+        super().publish(events)
+
+
+class World:
+    """The consumer's handlers and all that they use; `provider` can be put between them and the sandbox."""
+
+    def __init__(self, provider: Provider | None = None) -> None:
+        self.payments = MemoryPayments()
+        self.ledger = MemoryLedger()
+        self.publisher = Publisher()
+        self.answers = MemoryAnswers()
+        self.provider: Provider = provider or GuardedProvider(Sandbox(self.ledger), QUICK)
+        self._tokens = 0
+
+    def do(self, task: dict[str, Any]) -> Any:
+        """Answers the output, or the error's code."""
+        self._tokens += 1
+        token = f"token-{self._tokens}"
+        self.answers.waiting.add(token)
+        message = {**task, "task_token": token, "traceparent": TRACEPARENT}
+        check(task["task"], message)
+        handlers = consumer.tasks(self.payments, self.provider, self.publisher, self.answers)
+        handlers[task["task"]](message)
+        if token in self.answers.failures:
+            return self.answers.failures[token][0]
+        check(f"{task['task']}.result", self.answers.outputs[token])
+        return self.answers.outputs[token]
+
+    def kept(self, order_id: str = "order-1") -> int:
+        """What the provider has of the customer's money, by its own book."""
+        charged = self.ledger.entries.get(order_id, {"what": "none"})
+        refunded = self.ledger.entries.get(f"{order_id}-refund", {"amount": {"amount": 0}})
+        if charged["what"] != "CHARGED":
+            return 0
+        return int(charged["amount"]["amount"]) - int(refunded["amount"]["amount"])
+
+    def published(self) -> list[str]:
+        for event in self.publisher.events:
+            check(event.type, event.to_dict())
+        return [event.type for event in self.publisher.events]
