@@ -1,0 +1,44 @@
+"""The shipping service's ports in memory. test_ports.py holds them to the same contract as the real adapters."""
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from services.shipping.domain import Shipment
+from services.shipping.ports import Stale
+
+
+class MemoryShipments:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._shipments: dict[str, Shipment] = {}
+
+    def get(self, order_id: str) -> Shipment | None:
+        return self._shipments.get(order_id)
+
+    def save(self, shipment: Shipment) -> Shipment:
+        with self._lock:
+            known = self._shipments.get(shipment.order_id)
+            if (known.version if known else 0) != shipment.version:
+                raise Stale(shipment.order_id)
+            written = replace(shipment, version=shipment.version + 1)
+            self._shipments[shipment.order_id] = written
+            return written
+
+    def ping(self) -> None:
+        pass
+
+
+class MemoryLedger:
+    def __init__(self) -> None:
+        self.entries: dict[str, Mapping[str, Any]] = {}
+        self._tries = Counter[str]()
+
+    def record(self, key: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self.entries.setdefault(key, dict(entry))
+
+    def count(self, key: str) -> int:
+        self._tries[key] += 1
+        return self._tries[key]

@@ -1,0 +1,118 @@
+"""The shipping service's adapters and their fakes keep the same promises: each test runs on both."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pytest
+
+from services.shipping import domain
+from services.shipping.carrier import Sandbox
+from services.shipping.domain import Address, Booking, Item, Parcel, Shipment
+from services.shipping.dynamo import DynamoLedger, DynamoShipments
+from services.shipping.ports import CarrierDown, KeyClosed, Ledger, Refused, Shipments, Stale
+from tests.services.shipping.fakes import MemoryLedger, MemoryShipments
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+BOOKING = Booking("SBX1", NOW)
+BEGUN = domain.begun("order-1", NOW)
+
+
+@dataclass(frozen=True)
+class Stored:
+    shipments: Shipments
+    ledger: Ledger
+
+
+@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
+def stored(request: pytest.FixtureRequest) -> Stored:
+    if request.param == "memory":
+        return Stored(MemoryShipments(), MemoryLedger())
+    client = request.getfixturevalue("emulator").clients.dynamodb
+    table = request.getfixturevalue("create_table")()
+    return Stored(DynamoShipments(client, table), DynamoLedger(client, table))
+
+
+@pytest.fixture
+def sandbox(stored: Stored) -> Sandbox:
+    return Sandbox(stored.ledger, lambda: NOW)
+
+
+def parcel(postal_code: str = "10115") -> Parcel:
+    return Parcel((Item("CUP", 1),), Address("A. Customer", "Main Street 1", "Berlin", postal_code, "DE"))
+
+
+@pytest.mark.parametrize(
+    "shipment",
+    [
+        BEGUN,
+        BEGUN.booked(BOOKING),
+        BEGUN.refused("nobody delivers there", NOW),
+        BEGUN.booked(BOOKING).cancelled(BOOKING, NOW),
+        BEGUN.cancelled(None, NOW),
+    ],
+    ids=["begun", "booked", "refused", "cancelled", "closed"],
+)
+def test_a_shipment_is_read_as_it_was_written(stored: Stored, shipment: Shipment) -> None:
+    assert stored.shipments.get("order-1") is None
+
+    written = stored.shipments.save(shipment)
+
+    assert written == replace(shipment, version=1)
+    assert stored.shipments.get("order-1") == written
+
+
+def test_a_stale_shipment_is_not_written(stored: Stored) -> None:
+    first = stored.shipments.save(BEGUN)
+    second = stored.shipments.save(first.booked(BOOKING))
+
+    for stale in (BEGUN, first.cancelled(None, NOW)):
+        with pytest.raises(Stale):
+            stored.shipments.save(stale)
+
+    assert stored.shipments.get("order-1") == second
+
+
+def test_shipments_can_be_pinged(stored: Stored) -> None:
+    stored.shipments.ping()
+
+
+def test_a_ledger_keeps_the_first_entry_and_counts_each_key(stored: Stored) -> None:
+    assert stored.ledger.record("key", {"what": "BOOKED"}) == {"what": "BOOKED"}
+    assert stored.ledger.record("key", {"what": "CLOSED"}) == {"what": "BOOKED"}
+    assert [stored.ledger.count("key"), stored.ledger.count("key"), stored.ledger.count("other")] == [1, 2, 1]
+
+
+def test_the_sandbox_books_a_key_once(sandbox: Sandbox) -> None:
+    first = sandbox.book("key", parcel())
+
+    assert sandbox.book("key", parcel()) == first
+    assert sandbox.book("other", parcel()).tracking_number != first.tracking_number
+
+
+def test_the_sandbox_refuses_00000(sandbox: Sandbox) -> None:
+    with pytest.raises(Refused):
+        sandbox.book("key", parcel("00000"))
+
+    assert sandbox.cancel("key") is None
+
+
+def test_the_sandbox_answers_99999_at_the_third_try(sandbox: Sandbox) -> None:
+    for _ in range(2):
+        with pytest.raises(CarrierDown):
+            sandbox.book("key", parcel("99999"))
+
+    assert sandbox.book("key", parcel("99999")).booked_at == NOW
+
+
+def test_the_sandbox_cancels_what_it_booked_and_again_the_same(sandbox: Sandbox) -> None:
+    booking = sandbox.book("key", parcel())
+
+    assert sandbox.cancel("key") == booking
+    assert sandbox.cancel("key") == booking
+
+
+def test_the_sandbox_books_nothing_after_a_cancellation(sandbox: Sandbox) -> None:
+    assert sandbox.cancel("key") is None
+
+    with pytest.raises(KeyClosed):
+        sandbox.book("key", parcel())
