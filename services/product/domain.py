@@ -133,13 +133,13 @@ class Reservation:
         """Itself, when it was reserved and not given up.
 
         Raises:
-            OutOfStock, UnknownProduct: when it was refused.
+            TaskFailed: when it was refused, with the code of `OutOfStock` or `UnknownProduct`.
             OrderClosed: when it was released.
         """
         if self.state is State.RELEASED:
             raise OrderClosed
-        if self.state is State.REFUSED:
-            raise TaskFailed(self.error or "OutOfStock", self.cause or "")
+        if self.error is not None:
+            raise TaskFailed(self.error, self.cause or "")
         return self
 
     def release(self, at: datetime) -> tuple["Reservation", Move | None]:

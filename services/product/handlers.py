@@ -65,7 +65,7 @@ def reserve_stock(
     """The task ReserveStock: keeps all items for the order, or none; answers when it did.
 
     Raises:
-        OutOfStock, UnknownProduct, OrderClosed: when it does not.
+        TaskFailed: when it does not, with the code OutOfStock, UnknownProduct or OrderClosed.
     """
     wanted = domain.merged(items)
 

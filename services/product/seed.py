@@ -13,7 +13,7 @@ from importlib import resources
 import orjson
 
 from services.common import aws, clock, telemetry
-from services.common.events import BATCH, Publisher, SnsPublisher
+from services.common.events import SnsPublisher
 from services.common.money import Money
 from services.product import app, messages
 from services.product.config import Settings
@@ -21,6 +21,8 @@ from services.product.domain import Product
 from services.product.ports import Catalogue, Search
 
 log = telemetry.logger(__name__)
+
+PAGE = 100
 
 
 def entries(at: datetime) -> Iterator[tuple[Product, int]]:
@@ -30,26 +32,24 @@ def entries(at: datetime) -> Iterator[tuple[Product, int]]:
         yield Product(entry["sku"], entry["name"], entry["category"], price, at), entry["stock"]
 
 
-def fill(catalogue: Catalogue, at: datetime) -> int:
-    """Writes the products of catalogue.json; answers how many."""
-    count = 0
+def fill(catalogue: Catalogue, at: datetime) -> list[Product]:
+    """Writes the products of catalogue.json; answers them."""
+    products = []
     for product, stock in entries(at):
         catalogue.put(product, stock)
-        count += 1
-    return count
+        products.append(product)
+    return products
 
 
-def publish(catalogue: Catalogue, publisher: Publisher) -> int:
-    """Publishes the fact of every product; answers how many."""
-    count = 0
+def listed(catalogue: Catalogue) -> Iterator[Product]:
+    """Every product that there is, except that one of the last second may be missing."""
     after: str | None = None
     while True:
-        page = catalogue.page(Search(), after, BATCH)
-        publisher.publish([messages.upserted(stocked.product) for stocked in page.products])
-        count += len(page.products)
+        page = catalogue.page(Search(), after, PAGE)
+        yield from (stocked.product for stocked in page.products)
         after = page.next_after
         if after is None:
-            return count
+            return
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -62,10 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
     catalogue = app.storage(settings).catalogue
-    if not chosen.publish_only:
-        log.info("catalogue_filled", products=fill(catalogue, clock.now()))
+    # What was just written is told from here: the index that `listed` reads may not have it yet.
+    products = list(listed(catalogue)) if chosen.publish_only else fill(catalogue, clock.now())
     publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
-    log.info("catalogue_published", products=publish(catalogue, publisher))
+    publisher.publish([messages.upserted(product) for product in products])
+    log.info("catalogue_published", products=len(products), written=not chosen.publish_only)
 
 
 if __name__ == "__main__":

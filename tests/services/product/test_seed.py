@@ -1,17 +1,21 @@
 """The seed: a catalogue worth showing, written and told as often as wanted."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
 import orjson
+import pytest
 
 import services.product
 from services.common.events import MemoryPublisher
-from services.product import seed
+from services.product import messages, seed
 from services.product.domain import Item
 from services.product.handlers import reserve_stock
+from shopprocs.emulator import Emulator
 from tests.services.product.fakes import MemoryShop
-from tests.services.product.world import NOW, inventory
+from tests.services.product.world import NOW, inventory, product
 
 CONTRACT = Path(services.product.__file__).parent / "contracts" / "shop.product.upserted.v1.json"
 
@@ -37,15 +41,57 @@ def test_a_second_seed_leaves_the_stock_as_it_is() -> None:
     assert inventory(shop, first.sku).reserved == 2
 
 
-def test_every_product_is_told_and_told_again_as_the_same_fact() -> None:
-    shop, publisher = MemoryShop(), MemoryPublisher()
-    count = seed.fill(shop, NOW)
+def test_every_product_is_listed_and_told_as_the_same_fact_every_time() -> None:
+    shop = MemoryShop()
+    for number in range(seed.PAGE + 1):
+        shop.put(product(f"SKU-{number}"), 1)
+    written = seed.fill(shop, NOW)
 
-    assert seed.publish(shop, publisher) == seed.publish(shop, publisher) == count
+    told, again = ([messages.upserted(each) for each in seed.listed(shop)] for _ in range(2))
 
-    told = publisher.events
-    assert [event.id for event in told[:count]] == [event.id for event in told[count:]]
-    assert len({event.subject for event in told}) == count
+    assert [event.id for event in told] == [event.id for event in again]
+    assert len({event.subject for event in told}) == len(told) == seed.PAGE + 1 + len(written)
     schema = orjson.loads(CONTRACT.read_bytes())
     for event in told:
         jsonschema.Draft202012Validator(schema).validate(event.to_dict())
+
+
+@pytest.mark.emulator
+def test_the_command_fills_the_table_and_tells_the_topic_and_then_only_tells(
+    emulator: Emulator,
+    create_table: Callable[[], str],
+    create_queue: Callable[[], str],
+    create_topic: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue, topic, table = create_queue(), create_topic(), create_table()
+    _subscribe(emulator, queue, topic)
+    settings = {"TABLE": table, "TASKS_QUEUE_URL": queue, "EVENTS_TOPIC_ARN": topic}
+    for name, value in {**emulator.env, **settings}.items():
+        monkeypatch.setenv(name, value)
+    count = len(list(seed.entries(NOW)))
+
+    for arguments in ([], ["--publish-only"]):
+        seed.main(arguments)
+
+        assert len(_received(emulator, queue, count)) == count
+
+
+def _subscribe(emulator: Emulator, queue: str, topic: str) -> None:
+    sqs = emulator.clients.sqs
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    emulator.clients.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+
+
+def _received(emulator: Emulator, queue: str, count: int) -> set[str]:
+    """The ids of `count` messages, or of those that came within the deadline."""
+    ids: set[str] = set()
+    deadline = time.monotonic() + 20
+    while len(ids) < count and time.monotonic() < deadline:
+        answer = emulator.clients.sqs.receive_message(
+            QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1
+        )
+        for message in answer.get("Messages", []):
+            ids.add(message["MessageId"])
+            emulator.clients.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return ids
