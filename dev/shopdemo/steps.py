@@ -1,5 +1,6 @@
 """The demo's steps, the same on every cluster: images, AWS, operator, shop, one order."""
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -148,5 +149,21 @@ def _image_flags(key: str, image: Image) -> list[str]:
 
 
 def _helm(target: Target, release: str, namespace: str, chart: str, flags: list[str]) -> None:
+    _end_what_was_interrupted(target, release, namespace)
     command = ["helm", "upgrade", "--install", release, str(ROOT / "charts" / chart)]
     run([*command, "--namespace", namespace, "--wait", "--timeout", "5m", *flags], env=target.env())
+
+
+def _end_what_was_interrupted(target: Target, release: str, namespace: str) -> None:
+    """Free a release that a killed Helm has left locked, so that `make demo` goes on from anywhere."""
+    releases = json.loads(
+        run(["helm", "list", "--namespace", namespace, "--pending", "-o", "json"], env=target.env())
+    )
+    for each in releases:
+        if each["name"] != release:
+            continue
+        undo = (
+            ["uninstall", "--no-hooks"] if each["status"] == "pending-install" else ["rollback", "--no-hooks"]
+        )
+        say(f"      release {release} was left {each['status']}: {undo[0]}")
+        run(["helm", *undo, release, "--namespace", namespace], env=target.env())
