@@ -31,6 +31,8 @@ Handler = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 BATCH = 10
 LONGEST_PAUSE = 300
 FIRST_PAUSE = 2
+# Longer than a request to a queue that does not answer takes with all its retries.
+STUCK_AFTER = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ class Consumer:
 
     def alive(self) -> bool:
         """As `worker.Worker.alive`: whether the loop turned lately, or waits for a handler that still works."""
-        return bool(self._held) or time.monotonic() - self._turned < 2 * self._visibility + self._wait
+        return bool(self._held) or time.monotonic() - self._turned < STUCK_AFTER
 
     def ready(self) -> None:
         """As `worker.Worker.ready`."""
@@ -192,7 +194,9 @@ class Consumer:
             log.exception(
                 "message_failed", queue=self.name, task=kind, deliveries=message.deliveries, error=str(error)
             )
-            telemetry.MESSAGES.labels(self.name, kind, "failed").inc()
+            # What others send must not grow the number of time series.
+            known = kind if kind in self._handlers else "unknown"
+            telemetry.MESSAGES.labels(self.name, known, "failed").inc()
             self._pause(message)
             return False
         telemetry.MESSAGES.labels(self.name, kind, "done").inc()

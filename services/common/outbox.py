@@ -274,6 +274,8 @@ class Relay:
                 log.exception("outbox_record_failed", attempts=record.attempts)
                 self._postpone(record)
                 return False
+            finally:
+                self._turned = time.monotonic()
         return True
 
     def _tell(self, messages: Sequence[OutboxMessage]) -> None:

@@ -126,4 +126,6 @@ class StepFunctionsWorkflow:
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") != "ExecutionAlreadyExists":
                 raise
-            log.info("workflow_already_started")
+            log.info("workflow_already_started", order_id=order_id)
+        else:
+            log.info("workflow_started", order_id=order_id)

@@ -30,7 +30,7 @@ Start = Callable[[str, Mapping[str, str]], httpx.Client]
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Starts a process and answers a client of its port, once it is alive."""
-    running: list[Process] = []
+    running: list[tuple[Process, httpx.Client]] = []
 
     def start(name: str, env: Mapping[str, str]) -> httpx.Client:
         port = free_port()
@@ -38,13 +38,14 @@ def start() -> Iterator[Start]:
         command = [sys.executable, "-m", *COMMANDS[name]]
         process = Process(name, command, {**own, **env}, print, ROOT)
         process.start()
-        running.append(process)
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
+        running.append((process, client))
         process.wait_until(lambda: answers(client), 20)
         return client
 
     yield start
-    for process in running:
+    for process, client in running:
+        client.close()
         process.stop(grace=10)
         assert process.returncode == 0
 
