@@ -116,7 +116,9 @@ def create(catalogue: Catalogue) -> Flask:
             )
         )
 
-    return web.create_app(name="product", version=VERSION, apis=[blueprint], ready={"table": catalogue.ping})
+    return web.create_app(
+        name="product", version=VERSION, apis=[blueprint], ready={"catalogue": catalogue.ping}
+    )
 
 
 def _operation_id(*, name: str, **_where: str) -> str:
