@@ -47,7 +47,7 @@ class ProductsOut(BaseModel):
 
 
 class InventoryOut(BaseModel):
-    """A product's stock. The three numbers always have the same sum."""
+    """A product's stock. The sum of the three numbers changes by a delivery only."""
 
     sku: Sku
     available: Count = Field(description="How many can be ordered")
@@ -78,7 +78,7 @@ def create(catalogue: Catalogue) -> Flask:
 
     @blueprint.get("/products", summary="Search products", responses={HTTPStatus.OK: ProductsOut})
     def list_products(query: ProductQuery) -> Response:
-        """Products by SKU; how many are available may be a second old."""
+        """Products by SKU; a new product may take a second to appear."""
         after = cursor.decode(query.cursor, {"sku"})["sku"] if query.cursor else None
         page = handlers.list_products(
             Search(tuple(query.q.split()), query.category), after, query.limit, catalogue=catalogue

@@ -3,10 +3,13 @@
 | item | pk | sk | gsi1pk | gsi1sk |
 |---|---|---|---|---|
 | a product and its stock | PRODUCT#<sku> | PRODUCT | CATALOGUE | <sku> |
+| how often products were written | CATALOGUE | VERSION | | |
 | an order's reservation | ORDER#<order> | RESERVATION | | |
 """
 
-from collections.abc import Collection, Mapping
+import random
+import time
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -24,12 +27,17 @@ from services.product.domain import (
     Stocked,
 )
 from services.product.ports import Page, Search, Stale
+from services.product.search import Entry, Searchable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 CATALOGUE = "CATALOGUE"
+VERSION = {"pk": CATALOGUE, "sk": "VERSION"}
+# How often products that DynamoDB left out of a batch are asked for again, and the first pause in seconds.
+BATCH_TRIES = 5
+BATCH_PAUSE = 0.02
 # What a transaction is refused with when another was faster, or is not done yet.
 _OVERTAKEN = {"ConditionalCheckFailed", "TransactionConflict"}
 
@@ -45,6 +53,7 @@ class DynamoCatalogue:
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._client = client
         self._table = table
+        self._searchable = Searchable(self._version, self._entries)
 
     def find(self, sku: str) -> Stocked | None:
         """As `ports.Catalogue.find`."""
@@ -55,21 +64,27 @@ class DynamoCatalogue:
 
     def page(self, search: Search, after: str | None, limit: int) -> Page:
         """As `ports.Catalogue.page`."""
-        request = _query(self._table, search)
-        if after is not None:
-            request["ExclusiveStartKey"] = dynamo.pack(
-                {**_product_key(after), "gsi1pk": CATALOGUE, "gsi1sk": after}
+        found = self._searchable.index().find(search, after, limit)
+        stocked = self.find_all(found.skus)
+        return Page(tuple(stocked[sku] for sku in found.skus if sku in stocked), found.next_after)
+
+    def find_all(self, skus: Collection[str]) -> Mapping[str, Stocked]:
+        """Those of up to 100 products that there are, by SKU, as they were last written."""
+        found: dict[str, Stocked] = {}
+        rest = [dynamo.pack(_product_key(sku)) for sku in skus]
+        for attempt in range(BATCH_TRIES):
+            if not rest:
+                return found
+            if attempt:
+                time.sleep(random.uniform(0, BATCH_PAUSE * 2**attempt))  # noqa: S311 - a pause, not a secret
+            answer = self._client.batch_get_item(
+                RequestItems={self._table: {"Keys": rest, "ConsistentRead": True}}
             )
-        found: list[Stocked] = []
-        while len(found) <= limit:
-            # DynamoDB filters after it has read a page, so that one may hold few that were searched for, or none.
-            answer = self._client.query(**request)
-            found += [_to_stocked(item) for item in answer["Items"]]
-            if "LastEvaluatedKey" not in answer:
-                break
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        products = tuple(found[:limit])
-        return Page(products, products[-1].product.sku if len(found) > limit else None)
+            for stocked in map(_to_stocked, answer["Responses"].get(self._table, [])):
+                found[stocked.product.sku] = stocked
+            left = answer["UnprocessedKeys"].get(self._table)
+            rest = list(left["Keys"]) if left else []
+        raise TimeoutError(f"DynamoDB left {len(rest)} products out {BATCH_TRIES} times; try again")
 
     def put(self, product: Product, initial_stock: int) -> None:
         """As `ports.Catalogue.put`."""
@@ -80,7 +95,6 @@ class DynamoCatalogue:
             "category": product.category,
             "price": product.price.to_dict(),
             "updated_at": clock.rfc3339(product.updated_at),
-            "words": f"{product.name} {product.sku}".lower(),
         }
         stock = {Shelf.AVAILABLE: initial_stock, Shelf.RESERVED: 0, Shelf.SOLD: 0}
         changes = [f"#{name} = :{name}" for name in values]
@@ -95,9 +109,45 @@ class DynamoCatalogue:
             ),
         )
 
+        # Not in one transaction with the product, which would get into the way of orders for it; see `search.LONGEST`.
+        self._client.update_item(
+            TableName=self._table,
+            Key=dynamo.pack(VERSION),
+            UpdateExpression="ADD version :one",
+            ExpressionAttributeValues=dynamo.pack({":one": 1}),
+        )
+
+    def restock(self, sku: str, available: int) -> None:
+        """As `ports.Catalogue.restock`."""
+        self._client.update_item(
+            TableName=self._table,
+            Key=dynamo.pack(_product_key(sku)),
+            UpdateExpression="SET #available = :available",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeNames={"#available": Shelf.AVAILABLE.value},
+            ExpressionAttributeValues=dynamo.pack({":available": available}),
+        )
+
     def ping(self) -> None:
         """As `ports.Catalogue.ping`."""
         self._client.get_item(TableName=self._table, Key=dynamo.pack(_product_key("ping")))
+
+    def _version(self) -> int:
+        answer = self._client.get_item(TableName=self._table, Key=dynamo.pack(VERSION), ConsistentRead=True)
+        return int(dynamo.unpack(answer["Item"])["version"]) if "Item" in answer else 0
+
+    def _entries(self) -> Iterator[Entry]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName="gsi1",
+            KeyConditionExpression="gsi1pk = :catalogue",
+            ProjectionExpression="gsi1sk, #name, category",
+            ExpressionAttributeNames={"#name": "name"},
+            ExpressionAttributeValues=dynamo.pack({":catalogue": CATALOGUE}),
+        )
+        for page in pages:
+            for item in map(dynamo.unpack, page["Items"]):
+                yield Entry(item["gsi1sk"], item["name"], item["category"])
 
 
 class DynamoStock:
@@ -115,8 +165,7 @@ class DynamoStock:
 
     def levels(self, skus: Collection[str]) -> Mapping[str, Inventory]:
         """As `ports.Stock.levels`."""
-        found = [self._catalogue.find(sku) for sku in skus]
-        return {stocked.inventory.sku: stocked.inventory for stocked in found if stocked}
+        return {sku: stocked.inventory for sku, stocked in self._catalogue.find_all(skus).items()}
 
     def reservation(self, order_id: str) -> Reservation | None:
         """As `ports.Stock.reservation`."""
@@ -166,22 +215,6 @@ class DynamoStock:
                 "ExpressionAttributeValues": dynamo.pack({":quantity": item.quantity}),
             }
         }
-
-
-def _query(table: str, search: Search) -> dict[str, Any]:
-    words = {f":word{index}": word.lower() for index, word in enumerate(search.words)}
-    filters = [f"contains(words, {name})" for name in words]
-    values = {":catalogue": CATALOGUE, **words}
-    if search.category is not None:
-        filters.append("category = :category")
-        values[":category"] = search.category
-    return {
-        "TableName": table,
-        "IndexName": "gsi1",
-        "KeyConditionExpression": "gsi1pk = :catalogue",
-        "ExpressionAttributeValues": dynamo.pack(values),
-        **({"FilterExpression": " AND ".join(filters)} if filters else {}),
-    }
 
 
 def _product_key(sku: str) -> dict[str, str]:

@@ -16,8 +16,8 @@ class Search:
     """What to list.
 
     Args:
-        words: all of them are in the name or the SKU, whatever their case.
-        category: of it only, if given.
+        words: all of them are in the name or the SKU, whatever their case and accents.
+        category: of it only, if given, whatever its case and accents.
     """
 
     words: Sequence[str] = ()
@@ -39,10 +39,13 @@ class Catalogue(Protocol):
         """The product and its stock as they were last written."""
 
     def page(self, search: Search, after: str | None, limit: int) -> Page:
-        """Products by SKU, from the one after `after`. May miss what was written in the last second."""
+        """Products by SKU, from the one after `after`. May miss a product of the last second."""
 
     def put(self, product: Product, initial_stock: int) -> None:
         """Names and prices a product; its stock begins at `initial_stock` and is left alone if it has begun."""
+
+    def restock(self, sku: str, available: int) -> None:
+        """Sets how many pieces of a product can be ordered; what is reserved or sold stays so."""
 
     def ping(self) -> None:
         """Returns when products can be read, raises otherwise."""

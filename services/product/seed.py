@@ -1,8 +1,9 @@
 """Fills the catalogue, and tells everyone what is in it.
 
 Run it with `python -m services.product.seed`, as often as wanted: names and prices become those of catalogue.json, stock
-that has begun stays as it is. With `--publish-only` nothing is written: the facts of all products are published again,
-from which a service that follows them rebuilds its view.
+that has begun stays as it is. With `--reset` as many pieces can be ordered again as at first; what is reserved or sold
+stays so. With `--publish-only` nothing is written: the facts of all products are published again, from which a service
+that follows them rebuilds its view.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from datetime import datetime
 from importlib import resources
 
 import orjson
+from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common import aws, clock, telemetry
 from services.common.events import SnsPublisher
@@ -41,6 +43,12 @@ def fill(catalogue: Catalogue, at: datetime) -> list[Product]:
     return products
 
 
+def restock(catalogue: Catalogue, at: datetime) -> None:
+    """Makes as many pieces of each product available as it began with."""
+    for product, stock in entries(at):
+        catalogue.restock(product.sku, stock)
+
+
 def listed(catalogue: Catalogue) -> Iterator[Product]:
     """Every product that there is, except that one of the last second may be missing."""
     after: str | None = None
@@ -53,19 +61,34 @@ def listed(catalogue: Catalogue) -> Iterator[Product]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command."""
+    """Runs the command.
+
+    Raises:
+        SystemExit: with what to do next, when AWS does not do its part.
+    """
     parser = argparse.ArgumentParser(prog="python -m services.product.seed", description=__doc__)
-    parser.add_argument(
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--reset", action="store_true", help="make as many pieces available as at first")
+    mode.add_argument(
         "--publish-only", action="store_true", help="write nothing, publish what is there again"
     )
     chosen = parser.parse_args(arguments)
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
     catalogue = app.storage(settings).catalogue
-    # What was just written is told from here: the index that `listed` reads may not have it yet.
-    products = list(listed(catalogue)) if chosen.publish_only else fill(catalogue, clock.now())
     publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
-    publisher.publish([messages.upserted(product) for product in products])
+    now = clock.now()
+    try:
+        # What was just written is told from here: the index that `listed` reads may not have it yet.
+        products = list(listed(catalogue)) if chosen.publish_only else fill(catalogue, now)
+        if chosen.reset:
+            restock(catalogue, now)
+        publisher.publish([messages.upserted(product) for product in products])
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(
+            f"the catalogue is not complete: {error}\n"
+            f"See that table {settings.table} and topic {settings.events_topic_arn} can be used, and run this again."
+        ) from error
     log.info("catalogue_published", products=len(products), written=not chosen.publish_only)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from services.product.domain import Inventory, Move, Product, Reservation, State, Stocked
 from services.product.ports import Page, Search, Stale
+from services.product.search import Entry, Index
 
 
 class MemoryShop:
@@ -20,16 +21,19 @@ class MemoryShop:
         return self._products.get(sku)
 
     def page(self, search: Search, after: str | None, limit: int) -> Page:
-        found = [
-            stocked for _, stocked in sorted(self._products.items()) if _matches(search, stocked.product)
-        ]
-        rest = tuple(stocked for stocked in found if after is None or stocked.product.sku > after)
-        return Page(rest[:limit], rest[limit - 1].product.sku if len(rest) > limit else None)
+        products = {sku: stocked.product for sku, stocked in self._products.items()}
+        entries = [Entry(sku, product.name, product.category) for sku, product in products.items()]
+        found = Index(entries).find(search, after, limit)
+        return Page(tuple(self._products[sku] for sku in found.skus), found.next_after)
 
     def put(self, product: Product, initial_stock: int) -> None:
         known = self._products.get(product.sku)
         inventory = known.inventory if known else Inventory(product.sku, initial_stock)
         self._products[product.sku] = Stocked(product, inventory)
+
+    def restock(self, sku: str, available: int) -> None:
+        stocked = self._products[sku]
+        self._products[sku] = replace(stocked, inventory=replace(stocked.inventory, available=available))
 
     def ping(self) -> None:
         pass
@@ -66,9 +70,3 @@ class MemoryShop:
                 },
             ),
         )
-
-
-def _matches(search: Search, product: Product) -> bool:
-    text = f"{product.name} {product.sku}".lower()
-    is_found = all(word.lower() in text for word in search.words)
-    return is_found and search.category in {None, product.category}

@@ -41,6 +41,35 @@ def test_a_second_seed_leaves_the_stock_as_it_is() -> None:
     assert inventory(shop, first.sku).reserved == 2
 
 
+def test_a_reset_makes_as_many_available_as_at_first_and_keeps_what_is_reserved() -> None:
+    shop, publisher = MemoryShop(), MemoryPublisher()
+    seed.fill(shop, NOW)
+    (first, stock), *_ = seed.entries(NOW)
+    reserve_stock("order-1", [Item(first.sku, 2)], stock=shop, publisher=publisher)
+
+    seed.restock(shop, NOW)
+
+    assert inventory(shop, first.sku).available == stock
+    assert inventory(shop, first.sku).reserved == 2
+
+
+def test_without_aws_it_ends_with_what_to_do_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "eu-central-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "TABLE": "no-products",
+        "TASKS_QUEUE_URL": "http://127.0.0.1:9/queue",
+        "EVENTS_TOPIC_ARN": "arn:aws:sns:eu-central-1:000000000000:topic",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(SystemExit, match=r"table no-products .* run this again"):
+        seed.main([])
+
+
 def test_every_product_is_listed_and_told_as_the_same_fact_every_time() -> None:
     shop = MemoryShop()
     for number in range(seed.PAGE + 1):
@@ -71,7 +100,7 @@ def test_the_command_fills_the_table_and_tells_the_topic_and_then_only_tells(
         monkeypatch.setenv(name, value)
     count = len(list(seed.entries(NOW)))
 
-    for arguments in ([], ["--publish-only"]):
+    for arguments in ([], ["--publish-only"], ["--reset"]):
         seed.main(arguments)
 
         assert len(_received(emulator, queue, count)) == count

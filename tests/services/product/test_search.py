@@ -1,0 +1,136 @@
+"""The search: what is found, in which order, and how old it may be."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.product.ports import Search
+from services.product.search import FRESH, LONGEST, SETTLING, Entry, Index, Searchable
+
+CUP = Entry("CUP-1", "Espresso Cup", "cups")
+CAFE = Entry("CAF-1", "Café Crème", "coffee")
+
+
+class Shelf:
+    """A catalogue that counts how often it is read, and a clock that tests turn."""
+
+    def __init__(self) -> None:
+        self.products = [CUP]
+        self.version = 1
+        self.reads = 0
+        self.time = 1000.0
+        self.searchable = Searchable(lambda: self.version, self.read, lambda: self.time)
+
+    def read(self) -> list[Entry]:
+        self.reads += 1
+        return list(self.products)
+
+    def skus(self) -> tuple[str, ...]:
+        return self.searchable.index().find(Search(), None, 100).skus
+
+
+def test_given_accents_and_case_then_they_do_not_matter() -> None:
+    index = Index([CUP, CAFE])
+
+    for words in (("cafe",), ("CRÈME", "café"), ("caf-1",)):
+        assert index.find(Search(words), None, 10).skus == ("CAF-1",)
+    assert index.find(Search(category="COFFEE"), None, 10).skus == ("CAF-1",)
+
+
+def test_given_a_cursor_whose_product_is_gone_then_the_list_goes_on_behind_it() -> None:
+    assert Index([CUP, CAFE]).find(Search(), "CAF-9", 10).skus == ("CUP-1",)
+
+
+@given(
+    numbers=st.sets(st.integers(0, 99), max_size=40),
+    limit=st.integers(1, 12),
+    word=st.sampled_from(["", "1", "odd", "even"]),
+)
+def test_given_any_catalogue_then_the_pages_are_the_whole_list_in_order(
+    numbers: set[int], limit: int, word: str
+) -> None:
+    kinds = {number: "odd" if number % 2 else "even" for number in numbers}
+    index = Index(Entry(f"SKU-{number:02d}", kinds[number], "any") for number in numbers)
+    search = Search(tuple(word.split()))
+
+    listed: list[str] = []
+    after: str | None = None
+    while True:
+        page = index.find(search, after, limit)
+        listed += page.skus
+        after = page.next_after
+        if after is None:
+            break
+
+    assert listed == [
+        f"SKU-{number:02d}" for number in sorted(numbers) if word in f"{kinds[number]} SKU-{number:02d}"
+    ]
+
+
+def test_given_no_change_when_asked_often_then_the_catalogue_is_read_once_settled() -> None:
+    shelf = Shelf()
+    shelf.skus()
+    shelf.time += SETTLING
+    shelf.skus()
+    reads = shelf.reads
+
+    for _ in range(20):
+        shelf.time += FRESH
+        shelf.skus()
+
+    assert shelf.reads == reads
+
+
+def test_given_a_new_product_when_a_second_has_passed_then_it_is_found() -> None:
+    shelf = Shelf()
+    shelf.skus()
+    shelf.time += 2 * SETTLING
+    shelf.products.append(CAFE)
+    shelf.version += 1
+
+    shelf.time += FRESH
+
+    assert shelf.skus() == ("CAF-1", "CUP-1")
+
+
+def test_given_a_product_that_reaches_the_table_s_index_after_its_version_then_it_is_found() -> None:
+    shelf = Shelf()
+    shelf.version += 1
+    shelf.skus()
+
+    shelf.products.append(CAFE)
+    shelf.time += FRESH
+
+    assert shelf.skus() == ("CAF-1", "CUP-1")
+
+
+def test_given_a_change_without_a_new_version_then_it_is_found_in_the_end() -> None:
+    shelf = Shelf()
+    shelf.skus()
+    shelf.products.append(CAFE)
+
+    shelf.time += LONGEST + FRESH
+
+    assert shelf.skus() == ("CAF-1", "CUP-1")
+
+
+def test_given_a_slow_read_then_others_use_the_index_before() -> None:
+    shelf = Shelf()
+    shelf.skus()
+    shelf.time += FRESH
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> list[Entry]:
+        begun.set()
+        assert go_on.wait(10)
+        return [CAFE]
+
+    shelf.searchable._entries = slow
+    with ThreadPoolExecutor(1) as pool:
+        renewing = pool.submit(shelf.skus)
+        assert begun.wait(10)
+        assert shelf.skus() == ("CUP-1",)
+        go_on.set()
+        assert renewing.result(10) == ("CAF-1",)
