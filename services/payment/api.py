@@ -39,7 +39,7 @@ class PaymentOut(BaseModel):
     order_id: str
     state: State = Field(
         description="PENDING (the provider is being asked), CHARGED, DECLINED, UNKNOWN (it did not answer; "
-        "a refund follows), or REFUNDED (nothing is charged any more)"
+        "a refund follows), REFUNDING (it is being asked to give back), or REFUNDED (nothing is charged any more)"
     )
     charged: Price
     refunded: Price

@@ -1,13 +1,11 @@
 """What a payment is, and what can become of it.
 
-    PENDING → CHARGED → REFUNDED
-       ├────→ DECLINED
-       └────→ UNKNOWN → REFUNDED          (nothing) → REFUNDED
+    PENDING → CHARGED, DECLINED or UNKNOWN
+       any of these, or nothing → REFUNDING → REFUNDED
 
-PENDING is written before the provider is asked, so that whatever happens afterwards it is known that it may have been.
-UNKNOWN means that it did not answer: only the provider can tell whether it charged. REFUNDED means that nothing of the
-order is charged any more, and that nothing will be: also for an order that never was, whose charge may still be on its
-way here.
+PENDING and REFUNDING are written before the provider is asked, so that whatever happens afterwards it is known that it
+may have been. UNKNOWN means that it did not answer: only the provider can tell whether it charged. From REFUNDING on the
+order is closed: also one that nobody has asked to charge yet, for the charge may still be on its way here.
 """
 
 from dataclasses import dataclass, replace
@@ -25,7 +23,13 @@ class State(StrEnum):
     CHARGED = "CHARGED"
     DECLINED = "DECLINED"
     UNKNOWN = "UNKNOWN"
+    REFUNDING = "REFUNDING"
     REFUNDED = "REFUNDED"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is charged from it on."""
+        return self in {State.REFUNDING, State.REFUNDED}
 
 
 class Outcome(StrEnum):
@@ -107,7 +111,7 @@ class Payment:
             OrderClosed: when it was given up.
             Contradiction: when it is of another amount.
         """
-        if self.state is State.REFUNDED:
+        if self.state.is_closed:
             raise OrderClosed
         if self.amount != amount:
             raise Contradiction(f"order {self.order_id} is charged {self.amount}, and now {amount}")
@@ -126,6 +130,10 @@ class Payment:
         """The payment after the provider has not answered."""
         attempt = Attempt(at, Outcome.UNANSWERED, cause)
         return replace(self, state=State.UNKNOWN, attempts=(*self.attempts, attempt))
+
+    def closed(self) -> "Payment":
+        """The payment that the provider is about to be asked to give back."""
+        return replace(self, state=State.REFUNDING)
 
     def refund(self, charge: Charge | None, at: datetime) -> "Payment":
         """The payment after the provider has given back all that it charged, which may be nothing."""
@@ -154,7 +162,7 @@ class Payment:
         Raises:
             PaymentDeclined, PaymentUnknown, OrderClosed: why nothing was, as far as is known.
         """
-        if self.state is State.REFUNDED:
+        if self.state.is_closed:
             raise OrderClosed
         if self.state is State.DECLINED:
             raise PaymentDeclined(self.attempts[-1].cause)

@@ -90,14 +90,14 @@ def refund_payment(
     """
     for _ in range(TRIES):
         payment = payments.get(order_id) or domain.begun(order_id, None)
-        if payment.state is not State.REFUNDED:
-            # The provider first: once it has closed the key, a charge that is on its way comes too late.
-            refunded = payment.refund(provider.refund(order_id), now())
-            try:
-                payment = payments.save(refunded)
-            except Stale:
-                continue
-            log.info("payment_refunded", refunded=payment.money_refunded.to_dict())
+        try:
+            if not payment.state.is_closed:
+                payment = payments.save(payment.closed())
+            if payment.state is State.REFUNDING:
+                payment = payments.save(payment.refund(provider.refund(order_id), now()))
+                log.info("payment_refunded", refunded=payment.money_refunded.to_dict())
+        except Stale:
+            continue
         publisher.publish(messages.refund_facts(payment))
         return payment.money_refunded
     raise _too_often(order_id)

@@ -23,7 +23,7 @@ class ShipmentOut(BaseModel):
 
     order_id: str
     state: State = Field(
-        description="PENDING (the carrier is being asked), BOOKED, REFUSED (by the carrier), or CANCELLED"
+        description="PENDING (the carrier is being asked), BOOKED, REFUSED (by the carrier), CANCELLING, or CANCELLED"
     )
     tracking_number: str | None = Field(description="The carrier's, if it was ever booked")
     booked_at: datetime | None = Field(description="When it was booked, if ever")

@@ -1,12 +1,11 @@
 """What a shipment is, and what can become of it.
 
-    PENDING → BOOKED ──→ CANCELLED
-       ├────→ REFUSED ─→ CANCELLED          (nothing) → CANCELLED
-       └───────────────→ CANCELLED
+    PENDING → BOOKED or REFUSED
+       any of these, or nothing → CANCELLING → CANCELLED
 
-PENDING is written before the carrier is asked, so that whatever happens afterwards it is known that it may have been.
-CANCELLED means that nothing of the order is booked any more, and that nothing will be: also for an order that never was,
-whose booking may still be on its way here.
+PENDING and CANCELLING are written before the carrier is asked, so that whatever happens afterwards it is known that it
+may have been. From CANCELLING on the order is closed: also one that nobody has asked to book yet, for the booking may
+still be on its way here.
 """
 
 from collections.abc import Mapping
@@ -24,7 +23,13 @@ class State(StrEnum):
     PENDING = "PENDING"
     BOOKED = "BOOKED"
     REFUSED = "REFUSED"
+    CANCELLING = "CANCELLING"
     CANCELLED = "CANCELLED"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is booked from it on."""
+        return self in {State.CANCELLING, State.CANCELLED}
 
 
 class ShipmentRefused(TaskFailed):
@@ -112,6 +117,10 @@ class Shipment:
         """The shipment after the carrier has refused it."""
         return replace(self, state=State.REFUSED, cause=cause, decided_at=at)
 
+    def closed(self, at: datetime) -> "Shipment":
+        """The shipment that the carrier is about to be asked to give up."""
+        return replace(self, state=State.CANCELLING, decided_at=at)
+
     def cancelled(self, booking: Booking | None, at: datetime) -> "Shipment":
         """The shipment after the carrier has given up what it had booked, which may be nothing."""
         return replace(self, state=State.CANCELLED, booking=booking, decided_at=at)
@@ -124,7 +133,7 @@ class Shipment:
         """
         if self.state is State.REFUSED:
             raise ShipmentRefused(self.cause or "the carrier refuses the parcel")
-        if self.state is State.CANCELLED or self.booking is None:
+        if self.state.is_closed or self.booking is None:
             raise OrderClosed
         return self.booking
 

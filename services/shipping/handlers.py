@@ -82,14 +82,14 @@ def cancel_shipment(
     """
     for _ in range(TRIES):
         shipment = shipments.get(order_id) or domain.begun(order_id, now())
-        if shipment.state is not State.CANCELLED:
-            # The carrier first: once it has closed the key, a booking that is on its way comes too late.
-            cancelled = shipment.cancelled(carrier.cancel(order_id), now())
-            try:
-                shipment = shipments.save(cancelled)
-            except Stale:
-                continue
-            log.info("shipment_cancelled", booked=shipment.booking is not None)
+        try:
+            if not shipment.state.is_closed:
+                shipment = shipments.save(shipment.closed(now()))
+            if shipment.state is State.CANCELLING:
+                shipment = shipments.save(shipment.cancelled(carrier.cancel(order_id), now()))
+                log.info("shipment_cancelled", booked=shipment.booking is not None)
+        except Stale:
+            continue
         publisher.publish(messages.cancellation_facts(shipment))
         return shipment.booking is not None
     raise _too_often(order_id)

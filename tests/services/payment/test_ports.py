@@ -45,10 +45,11 @@ def sandbox(stored: Stored) -> Sandbox:
         BEGUN,
         BEGUN.charged(CHARGE, NOW),
         BEGUN.declined("no money", NOW),
+        BEGUN.charged(CHARGE, NOW).closed(),
         BEGUN.unanswered("silence", NOW).refund(CHARGE, NOW),
         domain.begun("order-1", None).refund(None, NOW),
     ],
-    ids=["begun", "charged", "declined", "refunded", "closed"],
+    ids=["begun", "charged", "declined", "refunding", "refunded", "closed"],
 )
 def test_a_payment_is_read_as_it_was_written(stored: Stored, payment: Payment) -> None:
     assert stored.payments.get("order-1") is None

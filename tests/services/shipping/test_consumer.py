@@ -85,6 +85,22 @@ def test_after_a_cancellation_nothing_is_booked(world: World, postal_code: str, 
     assert world.published().count("shop.shipment.cancelled.v1") == (2 if is_booked else 0)
 
 
+def test_from_the_first_try_to_cancel_on_the_order_is_closed(world: World) -> None:
+    class Away(Sandbox):
+        def cancel(self, key: str) -> Booking | None:
+            raise CarrierDown(f"no answer about {key}")
+
+    world.do(create())
+    alive, world.carrier = world.carrier, GuardedCarrier(Away(world.ledger), QUICK)
+    with pytest.raises(CallFailed):
+        world.do(cancel())
+    world.carrier = alive
+
+    assert world.do(create()) == "OrderClosed"
+    assert world.do(cancel()) == {"cancelled": True}
+    assert not world.is_booked()
+
+
 def test_a_booking_that_comes_after_its_cancellation_is_refused(world: World) -> None:
     assert world.do(cancel()) == {"cancelled": False}
 

@@ -47,10 +47,11 @@ def parcel(postal_code: str = "10115") -> Parcel:
         BEGUN,
         BEGUN.booked(BOOKING),
         BEGUN.refused("nobody delivers there", NOW),
+        BEGUN.booked(BOOKING).closed(NOW),
         BEGUN.booked(BOOKING).cancelled(BOOKING, NOW),
         BEGUN.cancelled(None, NOW),
     ],
-    ids=["begun", "booked", "refused", "cancelled", "closed"],
+    ids=["begun", "booked", "refused", "cancelling", "cancelled", "closed"],
 )
 def test_a_shipment_is_read_as_it_was_written(stored: Stored, shipment: Shipment) -> None:
     assert stored.shipments.get("order-1") is None
