@@ -183,32 +183,32 @@ class Consumer:
     def process(self, message: Message) -> bool:
         """Handles one message; answers whether it was dealt with for good (and deleted)."""
         started = time.perf_counter()
-        kind = "unreadable"
         try:
             body = orjson.loads(message.body)
-            kind = body.get("task") or body.get("type") or "unnamed"
-            with telemetry.traced(body.get("traceparent"), **_about(body), message_id=message.id, task=kind):
-                self._handle(kind, body)
+            kind = str(body.get("task") or body.get("type"))
+        except (ValueError, AttributeError):  # no JSON, or no object
+            body, kind = {}, "unreadable"
+        with telemetry.traced(body.get("traceparent"), **_about(body), message_id=message.id, task=kind):
+            handled = self._handle(message, kind, body)
+        # What others send must not grow the number of time series.
+        known = kind if kind in self._handlers else "unknown"
+        telemetry.MESSAGES.labels(self.name, known, "done" if handled else "failed").inc()
+        telemetry.MESSAGE_DURATION.labels(self.name, known).observe(time.perf_counter() - started)
+        return handled
+
+    def _handle(self, message: Message, kind: str, body: Mapping[str, Any]) -> bool:
+        try:
+            handler = self._handlers.get(kind)
+            if handler is None:
+                raise Unhandled(f"{self.name} takes {', '.join(sorted(self._handlers))}, not {kind}")  # noqa: TRY301 - as any failure of a message
+            handler(body)
             self._queue.delete(message)
-        except Exception as error:
-            log.exception(
-                "message_failed", queue=self.name, task=kind, deliveries=message.deliveries, error=str(error)
-            )
-            # What others send must not grow the number of time series.
-            known = kind if kind in self._handlers else "unknown"
-            telemetry.MESSAGES.labels(self.name, known, "failed").inc()
+        except Exception:
+            log.exception("message_failed", queue=self.name, deliveries=message.deliveries)
             self._pause(message)
             return False
-        telemetry.MESSAGES.labels(self.name, kind, "done").inc()
-        telemetry.MESSAGE_DURATION.labels(self.name, kind).observe(time.perf_counter() - started)
-        return True
-
-    def _handle(self, kind: str, body: Mapping[str, Any]) -> None:
-        handler = self._handlers.get(kind)
-        if handler is None:
-            raise Unhandled(f"{self.name} takes {', '.join(sorted(self._handlers))}, not {kind}")
-        handler(body)
         log.info("message_handled", queue=self.name)
+        return True
 
     def _claim_slots(self) -> int:
         """Waits until a thread is free; answers how many are."""

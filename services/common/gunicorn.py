@@ -3,8 +3,12 @@
 One worker process: the pod is the unit of scale, and the metrics of one process are the metrics of the pod.
 """
 
+import logging.config
 import os
 from pathlib import Path
+
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
 
 from services.common import telemetry
 
@@ -21,10 +25,17 @@ preload_app = True
 # The root file system is read-only, and a heartbeat file on a disk can block the worker.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - memory, not a shared temporary folder
 control_socket_disable = True
-_level = os.environ.get("LOG_LEVEL", "INFO")
-_logging = telemetry.logging_config("gunicorn", _level)
-# gunicorn's own loggers come with handlers of their own, which are not JSON.
-_own = {"level": _level, "handlers": ["stdout"], "propagate": False}
-logconfig_dict = _logging | {
-    "loggers": _logging["loggers"] | {"gunicorn.error": _own, "gunicorn.access": _own}
-}
+
+
+class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's own messages as the service's are. It logs no requests: `web` does, with their trace."""
+
+    def setup(self, cfg: Config) -> None:
+        """Replaces the handlers that gunicorn makes by the process's."""
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+        logging.config.dictConfig(telemetry.logging_config("gunicorn", os.environ.get("LOG_LEVEL", "INFO")))
+
+
+logger_class = JsonLogger

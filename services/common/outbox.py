@@ -66,7 +66,7 @@ class Outbox(Protocol):
     """Where records wait."""
 
     def pending(self, limit: int) -> list[OutboxRecord]:
-        """Up to `limit` records that nobody has claimed, about oldest first."""
+        """Up to `limit` records that nobody has claimed, oldest first."""
 
     def claim(self, record: OutboxRecord) -> bool:
         """Takes a record for 30 seconds; false when another was faster."""
@@ -109,8 +109,7 @@ class DynamoOutbox:
 
     def pending(self, limit: int) -> list[OutboxRecord]:
         """As `Outbox.pending`."""
-        share = -(-limit // PARTITIONS)
-        found = [record for partition in range(PARTITIONS) for record in self._pending_in(partition, share)]
+        found = [record for partition in range(PARTITIONS) for record in self._pending_in(partition, limit)]
         return sorted(found, key=lambda record: record.id)[:limit]
 
     def claim(self, record: OutboxRecord) -> bool:

@@ -64,9 +64,9 @@ class Trace:
         return cls(secrets.token_hex(16), secrets.token_hex(8))
 
     @classmethod
-    def continued(cls, traceparent: str | None) -> "Trace":
+    def continued(cls, traceparent: Any) -> "Trace":
         """A new span in the trace that `traceparent` names, or a new trace when it names none."""
-        match = _TRACEPARENT.fullmatch(traceparent or "")
+        match = _TRACEPARENT.fullmatch(traceparent) if isinstance(traceparent, str) else None
         if match is None or not _NOWHERE.isdisjoint(match.groups()):
             return cls.start()
         return cls(match[1], secrets.token_hex(8), match[3])
@@ -84,8 +84,8 @@ def current_trace() -> Trace:
 
 
 @contextmanager
-def traced(traceparent: str | None, **fields: str) -> Iterator[Trace]:
-    """Continues a trace: every log line inside carries its `trace_id` and `fields`."""
+def traced(traceparent: Any, **fields: str) -> Iterator[Trace]:
+    """Continues a trace, whoever sent `traceparent`: every log line inside carries its `trace_id` and `fields`."""
     trace = Trace.continued(traceparent)
     before = _trace.set(trace)
     try:

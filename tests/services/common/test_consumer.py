@@ -8,6 +8,7 @@ import orjson
 import pytest
 import structlog
 
+from services.common import telemetry
 from services.common.consumer import Consumer, Message, QueuePort, SqsQueue
 from tests.services.common.queues import MemoryQueue
 
@@ -157,7 +158,18 @@ def test_a_failed_message_comes_back_after_a_pause_and_others_go_on(
 
 
 @pytest.mark.parametrize(
-    "body", ["no json", "[]", "1", "{}", '{"task": "Other"}', '{"type": "Other"}', '"x"']
+    "body",
+    [
+        "no json",
+        "[]",
+        "1",
+        '"x"',
+        "{}",
+        '{"task": "Other"}',
+        '{"type": "Other"}',
+        '{"task": ["Other"]}',
+        '{"task": "Other", "traceparent": 1, "data": 1}',
+    ],
 )
 def test_a_message_that_nobody_understands_is_left_for_the_dead_letters(
     memory: MemoryQueue, body: str
@@ -255,3 +267,24 @@ def test_a_queue_that_is_away_does_not_end_the_consumer(
 
     eventually(lambda: memory.deleted == [work("1")])
     assert failed.is_set()
+
+
+def test_what_others_send_makes_no_time_series(memory: MemoryQueue) -> None:
+    counter = telemetry.MESSAGES.labels("memory", "unknown", "failed")
+    before = counter._value.get()
+
+    Consumer(memory, {}).process(Message("1", "1", '{"task": "made-up"}', 1))
+
+    assert counter._value.get() == before + 1
+
+
+def test_a_failure_is_logged_with_what_it_is_about(
+    memory: MemoryQueue, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.failures = 1
+
+    Consumer(memory, {"Work": service.handle}).process(Message("1", "1", work("order-1"), 1))
+
+    (line,) = [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["event"], line["order_id"]) == ("message_failed", "order-1")
+    assert line["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
