@@ -1,5 +1,6 @@
 """One child process: started in a group of its own, its output read line by line, and never left behind."""
 
+import atexit
 import contextlib
 import os
 import signal
@@ -15,6 +16,9 @@ from pathlib import Path
 Sink = Callable[[str, str], object]
 LINES_OF_A_FAILURE = 20
 POLL = 0.02
+
+
+_started: set["Process"] = set()
 
 
 class ProcessError(Exception):
@@ -88,6 +92,7 @@ class Process:
             )
         except FileNotFoundError:
             raise ProcessError(f"{self.name}: {self.command[0]} does not exist; run dev/bootstrap") from None
+        _started.add(self)
         self._reader = threading.Thread(
             target=self._read, args=(self._popen,), name=f"log of {self.name}", daemon=True
         )
@@ -115,6 +120,7 @@ class Process:
             with contextlib.suppress(ProcessLookupError):  # the whole group has ended by itself
                 os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait()
+        _started.discard(self)
         if self._reader is not None:
             self._reader.join(timeout=5)
         if self._popen.stdout is not None:
@@ -140,6 +146,13 @@ class Process:
         for line in popen.stdout:
             self._tail.append(line.rstrip())
             self._sink(self.name, line.rstrip())
+
+
+@atexit.register
+def _leave_nothing_behind() -> None:
+    """End what a program that failed did not end itself."""
+    for process in list(_started):
+        process.kill()
 
 
 def free_port() -> int:

@@ -92,6 +92,27 @@ def test_given_a_process_with_a_child_when_killed_then_the_child_is_gone_too(
     assert all(state.startswith("Z") for state in states)
 
 
+def test_given_a_program_that_fails_when_it_is_over_then_its_processes_are_gone_too(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from shopprocs.process import Process\n"
+        "process = Process('it', ['sleep', '60'], {'PATH': '/usr/bin:/bin'}, print, Path('.'))\n"
+        "process.start(); print(process.pid); raise SystemExit(1)"
+    )
+    environment = {"PYTHONPATH": str(Path(__file__).resolve().parents[3] / "dev")}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", done.stdout.strip()], capture_output=True, text=True, check=False
+    )
+    assert state.stdout.strip() in {"", "Z"}
+
+
 def test_given_a_process_that_ends_when_waited_for_then_the_error_says_what_it_printed(start: Start) -> None:
     process = start("raise SystemExit('TABLE is not set')")
     with pytest.raises(ProcessError, match=r"it ended with exit code 1:\nTABLE is not set"):
