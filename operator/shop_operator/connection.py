@@ -49,7 +49,7 @@ def locate() -> kopf.ConnectionInfo:
         info = kopf.login_with_kubeconfig(settings=settings)
     except (OSError, KeyError, ValueError, AttributeError, kopf.LoginError) as error:
         raise NoCluster(
-            f"The kubeconfig cannot be used ({error!r}); check KUBECONFIG with `kubectl version`."
+            f"The kubeconfig cannot be used ({type(error).__name__}: {error}); check it with `kubectl version`."
         ) from error
     if info is None:
         raise NoCluster("No cluster is configured: set KUBECONFIG, or run in a pod with a ServiceAccount.")

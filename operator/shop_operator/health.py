@@ -1,6 +1,7 @@
 """The operator's own HTTP endpoints: is it alive, is it ready, and what are its numbers."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -45,11 +46,18 @@ async def serve(port: int, metrics: Metrics, *, alive: Check, ready: Check) -> "
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, port=port)
-        await site.start()
-        yield runner.addresses[0][1]
+        listener = _listen(port)
+        await web.SockSite(runner, listener).start()
+        yield listener.getsockname()[1]
     finally:
         await asyncio.shield(runner.cleanup())
+
+
+def _listen(port: int) -> socket.socket:
+    """One socket for both families, so that a port chosen by the system is the same for both."""
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
 
 
 def _answer(problem: str | None) -> web.Response:

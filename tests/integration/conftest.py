@@ -50,5 +50,8 @@ def operator(
 
 
 @pytest.fixture
-def namespace(cluster: Cluster) -> str:
-    return cluster.namespace(f"t-{uuid.uuid4().hex[:10]}")
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of one's own; its ShopServices go with the test, so that a later operator does not work on them."""
+    name = cluster.namespace(f"t-{uuid.uuid4().hex[:10]}")
+    yield name
+    cluster.http.delete(cluster.path("ShopService", name)).raise_for_status()

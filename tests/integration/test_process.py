@@ -77,9 +77,7 @@ def test_it_writes_no_finalizer_and_no_annotation_on_a_shopservice(
 def test_it_stops_at_once_when_asked_and_gives_the_lease_up(
     cluster: Cluster, operator_kubeconfig: Path, gateway_api: None, tmp_path: Path, number: signal.Signals
 ) -> None:
-    with running(
-        operator_kubeconfig, tmp_path / "operator.log", "--leader-elect", "--namespace", "default"
-    ) as one:
+    with running(operator_kubeconfig, tmp_path / "operator.log", "--leader-elect") as one:
         wait_for(one.leading, deadline=30)
 
         one.signal(number)

@@ -34,7 +34,7 @@ def settled(cluster: Cluster, namespace: str, operator: Operator, names: set[str
 def test_given_unchanged_resources_when_the_operator_restarts_then_it_writes_nothing(
     cluster: Cluster, operator_kubeconfig: Path, namespace: str, populated: set[str], tmp_path: Path
 ) -> None:
-    flags = ("--no-leader-elect", "--namespace", namespace)
+    flags = ("--no-leader-elect",)
     with running(operator_kubeconfig, tmp_path / "first.log", *flags) as first:
         wait_for(lambda: settled(cluster, namespace, first, populated), deadline=60)
         # The Deployment controller writes statuses of its own; wait for the last word on them.
@@ -58,10 +58,9 @@ def quiet(operator: Operator) -> bool:
 def test_given_two_operators_when_the_leader_is_killed_then_the_other_takes_over_and_repairs(
     cluster: Cluster, operator_kubeconfig: Path, namespace: str, tmp_path: Path, gateway_api: None
 ) -> None:
-    flags = ("--leader-elect", "--namespace", namespace)
     with (
-        running(operator_kubeconfig, tmp_path / "a.log", *flags) as a,
-        running(operator_kubeconfig, tmp_path / "b.log", *flags) as b,
+        running(operator_kubeconfig, tmp_path / "a.log") as a,
+        running(operator_kubeconfig, tmp_path / "b.log") as b,
     ):
         wait_for(lambda: a.leading() or b.leading(), deadline=30)
         leader, standby = (a, b) if a.leading() else (b, a)
@@ -81,10 +80,9 @@ def test_given_two_operators_when_the_leader_is_killed_then_the_other_takes_over
 def test_given_two_operators_when_the_leader_is_stopped_then_the_other_need_not_wait_for_the_lease(
     cluster: Cluster, operator_kubeconfig: Path, namespace: str, tmp_path: Path, gateway_api: None
 ) -> None:
-    flags = ("--leader-elect", "--namespace", namespace)
     with (
-        running(operator_kubeconfig, tmp_path / "a.log", *flags) as a,
-        running(operator_kubeconfig, tmp_path / "b.log", *flags) as b,
+        running(operator_kubeconfig, tmp_path / "a.log") as a,
+        running(operator_kubeconfig, tmp_path / "b.log") as b,
     ):
         wait_for(lambda: a.leading() or b.leading(), deadline=30)
         leader, standby = (a, b) if a.leading() else (b, a)
