@@ -15,6 +15,8 @@ from localcluster import tools
 from localcluster.controlplane import ControlPlane
 from tests.charts.cluster import Cluster
 from tests.charts.helm import Helm
+from tests.integration.cluster import wait_for
+from tests.integration.operators import running
 
 NAMESPACE = "shop-operator"
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:shop-operator"
@@ -52,6 +54,21 @@ class Releases:
         """Whether the operator's account may."""
         command = ["auth", "can-i", verb, resource, "--namespace", namespace, "--as", ACCOUNT]
         return self.cluster.answer(*command) == "yes"
+
+    def operators_kubeconfig(self, folder: Path) -> Path:
+        """A kubeconfig of the operator's account, with a token that the API server signed."""
+        config = json.loads(self.cluster.kubectl("config", "view", "--raw", "--flatten", "-o", "json"))
+        token = self.cluster.kubectl("create", "token", "shop-operator", "--namespace", NAMESPACE)
+        config["users"][0]["user"] = {"token": token.strip()}
+        path = folder / "operator.kubeconfig"
+        path.write_text(json.dumps(config))
+        return path
+
+    def children(self, namespace: str) -> set[str]:
+        """The kinds of what an operator made of ShopService cart."""
+        kinds, label = "deployments,services,serviceaccounts", "shopservice.dev/name=cart"
+        found = self.cluster.kubectl("get", kinds, "-n", namespace, "-l", label, "-o", "name").split()
+        return {name.partition("/")[0].partition(".")[0] for name in found}
 
     def _run(self, *command: str, stdin: str | None = None) -> None:
         done = subprocess.run(
@@ -158,3 +175,21 @@ def test_given_one_namespace_then_the_account_may_its_work_there_and_nowhere_els
 
     assert [(v, r) for v, r in MAY if not releases.allowed(v, r, "shop")] == []
     assert [(v, r) for v, r in [*MAY, *MAY_NOT] if releases.allowed(v, r, "other")] == []
+
+
+def test_given_one_namespace_then_an_operator_with_these_rights_keeps_its_shopservices_and_no_others(
+    releases: Releases, chart: Path, tmp_path: Path
+) -> None:
+    releases.install(chart, watchNamespaces=["shop"], replicas=0)
+    for namespace in ("shop", "other"):
+        cart = {**CART, "metadata": {"name": "cart", "namespace": namespace}}
+        releases.cluster.apply(cart)
+
+    with running(
+        releases.operators_kubeconfig(tmp_path), tmp_path / "log", "--namespace", "shop"
+    ) as operator:
+        wait_for(lambda: releases.children("shop") >= {"deployment", "service", "serviceaccount"})
+        refused = operator.metric("rest_client_requests_total", code="403")
+
+    assert releases.children("other") == set()
+    assert refused == 0
