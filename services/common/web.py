@@ -125,6 +125,8 @@ class _App(OpenAPI):
         super().generate_spec_json()  # type: ignore[no-untyped-call]  # flask-openapi3 left it out
         for path in self.spec_json["paths"].values():
             for operation in (operation for method, operation in path.items() if method in _METHODS):
+                # OpenAPI's descriptions are CommonMark, in which a line's end is no paragraph's.
+                operation["description"] = operation.get("description", "").replace("<br/>", "\n")
                 operation["responses"] |= {
                     "400": _problem_response(HTTPStatus.BAD_REQUEST.phrase),
                     "default": _problem_response("Any other failure"),

@@ -258,6 +258,7 @@ def test_the_openapi_document_is_valid_and_tells_of_every_path(client: FlaskClie
     placing = spec["paths"]["/orders"]["post"]
     assert {"202", "400", "409", "415", "422", "default"} <= placing["responses"].keys()
     assert placing["responses"]["202"]["headers"].keys() == {"Location"}
+    assert "<br/>" not in placing["description"]
     assert [(p["name"], p["in"], p["required"]) for p in placing["parameters"]] == [
         ("Idempotency-Key", "header", True)
     ]
