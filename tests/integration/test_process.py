@@ -1,16 +1,14 @@
 """The operator as a process: its endpoints, its log, its rights and its last words."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 
 from tests.integration.cluster import Cluster, wait_for
-from tests.integration.operators import ROOT, Operator, running
+from tests.integration.operators import ROOT, Operator
 from tests.integration.shopservices import AUTOSCALING, ROUTE, WORKER, shopservice
 
 
@@ -71,20 +69,6 @@ def test_it_writes_no_finalizer_and_no_annotation_on_a_shopservice(
 
     assert "finalizers" not in metadata
     assert "annotations" not in metadata
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_at_once_when_asked_and_gives_the_lease_up(
-    cluster: Cluster, operator_kubeconfig: Path, gateway_api: None, tmp_path: Path, number: signal.Signals
-) -> None:
-    with running(operator_kubeconfig, tmp_path / "operator.log", "--leader-elect") as one:
-        wait_for(one.leading, deadline=30)
-
-        one.signal(number)
-
-        assert one.wait() == 0
-        assert cluster.get("Lease", "shop-operator", "shop-operator")["spec"]["holderIdentity"] == ""
-        assert one.lines()[-1]["msg"] == "stopped"
 
 
 def test_crd_prints_the_crd() -> None:

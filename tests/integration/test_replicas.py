@@ -65,6 +65,19 @@ def test_given_autoscaling_when_it_is_removed_without_replicas_then_the_live_cou
     assert replicas(cluster, namespace) == 5
 
 
+def test_given_autoscaling_that_never_scaled_when_it_is_removed_then_the_live_count_stays(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, autoscaling=AUTOSCALING))
+    wait_for(lambda: replicas(cluster, namespace) == 2)
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"autoscaling": None}})
+    wait_for(lambda: "HorizontalPodAutoscaler/web" not in cluster.children(namespace))
+    change_image(cluster, namespace, "2")
+
+    assert replicas(cluster, namespace) == 2
+
+
 def test_given_autoscaling_when_replicas_replace_it_then_they_are_what_counts(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:

@@ -92,3 +92,17 @@ def test_given_two_operators_when_the_leader_is_stopped_then_the_other_need_not_
         # Well below the 15 s after which a lease expires.
         wait_for(standby.leading, deadline=6)
         assert cluster.get("Lease", "shop-operator", "shop-operator")["spec"]["holderIdentity"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_at_once_when_asked_and_gives_the_lease_up(
+    cluster: Cluster, operator_kubeconfig: Path, gateway_api: None, tmp_path: Path, number: signal.Signals
+) -> None:
+    with running(operator_kubeconfig, tmp_path / "operator.log", "--leader-elect") as one:
+        wait_for(one.leading, deadline=30)
+
+        one.signal(number)
+
+        assert one.wait() == 0
+        assert cluster.get("Lease", "shop-operator", "shop-operator")["spec"]["holderIdentity"] == ""
+        assert one.lines()[-1]["msg"] == "stopped"

@@ -1,0 +1,218 @@
+"""The CRD on a real API server: it is accepted, its verdicts are the models', and what passes it can be rendered for good."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+import yaml
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+
+from shop_operator.errors import InvalidSpec
+from shop_operator.render import KINDS, render
+from shop_operator.spec import ShopService
+from tests.integration.cluster import Cluster, condition, wait_for
+from tests.integration.operators import ROOT, run
+from tests.integration.shopservices import shopservice
+from tests.operator.specs import REFUSALS, Refusal, changed, documents, names
+
+GOLDEN: Final = sorted((ROOT / "tests/operator/golden").glob("*/in.yaml"))
+EXAMPLES: Final = sorted((ROOT / "manifests/examples").glob("*.yaml"))
+CRD: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/shopservices.shopservice.dev"
+UID: Final = "11111111-1111-1111-1111-111111111111"
+
+# The fixtures are of the session or made once: nothing in them changes from example to example.
+thorough = settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.filter_too_much,
+        HealthCheck.too_slow,
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def crd(cluster: Cluster, kubectl: Path, gateway_api: None) -> dict[str, Any]:
+    """The CRD as the API server has it."""
+    printed = run([sys.executable, "-m", "shop_operator.main", "crd"])
+    run([kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--server-side", "-f", "-"], printed)
+
+    def established() -> dict[str, Any]:
+        found: dict[str, Any] = cluster.http.get(CRD).json()
+        assert condition(found, "Established")["status"] == "True"
+        return found
+
+    return wait_for(established)
+
+
+@pytest.fixture
+def restricted(cluster: Cluster, namespace: str) -> str:
+    """A namespace whose API server warns of every pod template that is not `restricted`."""
+    label = {"pod-security.kubernetes.io/warn": "restricted"}
+    cluster.http.patch(
+        f"/api/v1/namespaces/{namespace}",
+        json={"metadata": {"labels": label}},
+        headers={"Content-Type": "application/merge-patch+json"},
+    ).raise_for_status()
+    return namespace
+
+
+def tried(cluster: Cluster, obj: Mapping[str, Any]) -> httpx.Response:
+    """What the API server would answer to `kubectl create`, which is strict about unknown fields."""
+    return cluster.http.post(
+        cluster.path(obj["kind"], obj["metadata"]["namespace"]),
+        json=obj,
+        params={"dryRun": "All", "fieldValidation": "Strict"},
+    )
+
+
+def applied(cluster: Cluster, child: Mapping[str, Any]) -> httpx.Response:
+    """What the API server would answer to the operator's apply."""
+    metadata = child["metadata"]
+    return cluster.http.patch(
+        cluster.path(child["kind"], metadata["namespace"], metadata["name"]),
+        content=json.dumps(child),
+        headers={"Content-Type": "application/apply-patch+yaml"},
+        params={
+            "dryRun": "All",
+            "fieldValidation": "Strict",
+            "fieldManager": "shop-operator",
+            "force": "true",
+        },
+    )
+
+
+def model(namespace: str, name: str, spec: Mapping[str, Any]) -> ShopService:
+    return ShopService(name=name, namespace=namespace, uid=UID, generation=1, document=spec)
+
+
+def verdict(shop: ShopService) -> str | None:
+    """The models' sentence of refusal, None when they take it."""
+    try:
+        _ = shop.spec
+    except InvalidSpec as refusal:
+        return refusal.message
+    return None
+
+
+def test_the_crd_is_structural_and_its_rules_are_within_the_cost_budget(crd: dict[str, Any]) -> None:
+    assert "NonStructuralSchema" not in {each["type"] for each in crd["status"]["conditions"]}
+    assert condition(crd, "NamesAccepted")["status"] == "True"
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.given)
+def test_given_a_bad_spec_then_the_api_server_says_what_is_wrong(
+    cluster: Cluster, crd: dict[str, Any], namespace: str, refusal: Refusal
+) -> None:
+    answer = tried(cluster, shopservice(namespace, refusal.name, **refusal.spec))
+
+    assert answer.status_code in {httpx.codes.UNPROCESSABLE_ENTITY, httpx.codes.BAD_REQUEST}, answer.text
+    assert refusal.server in answer.json()["message"]
+
+
+def test_given_an_unknown_field_then_kubectl_apply_refuses_it(
+    cluster: Cluster, crd: dict[str, Any], namespace: str, kubectl: Path
+) -> None:
+    command = [kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "-f", "-"]
+
+    with pytest.raises(AssertionError, match='unknown field "spec.replcas"'):
+        run(command, json.dumps(shopservice(namespace, replcas=2)))
+
+
+@thorough
+@given(data=st.data(), name=names)
+def test_given_any_document_then_the_models_and_the_api_server_agree(
+    cluster: Cluster, crd: dict[str, Any], namespace: str, data: st.DataObject, name: str
+) -> None:
+    spec = data.draw(documents())
+    if data.draw(st.booleans()):
+        spec = data.draw(changed(spec))
+    assume(isinstance(spec, dict))
+
+    answer = tried(cluster, {**shopservice(namespace, name), "spec": spec})
+
+    refused = verdict(model(namespace, name, spec))
+    assert (refused is None) is answer.is_success, f"{refused or 'the models take it'}\n{answer.text}"
+    if answer.is_success:
+        # Defaults included.
+        assert (
+            model(namespace, name, answer.json()["spec"]).spec.to_dict()
+            == model(namespace, name, spec).spec.to_dict()
+        )
+
+
+@thorough
+@given(name=names, spec=documents())
+@example(name="a" * 63, spec={"image": "web:1", "terminationGracePeriodSeconds": 0})
+@example(name="a" * 22, spec={"image": "web:1", "workers": [{"name": "w" * 40, "command": ["run"]}]})
+def test_given_any_spec_that_passes_then_its_children_are_accepted_without_a_warning(
+    cluster: Cluster, crd: dict[str, Any], restricted: str, name: str, spec: dict[str, Any]
+) -> None:
+    shop = model(restricted, name, spec)
+    assume(verdict(shop) is None)
+    assume(not _overcommitted(spec))
+
+    for child in render(shop, live=None):
+        answer = applied(cluster, child)
+        assert answer.is_success, answer.text
+        assert "Warning" not in answer.headers, answer.headers["Warning"]
+
+
+def _overcommitted(spec: Mapping[str, Any]) -> bool:
+    """Whether some container requests what it also limits: only a quantity's own arithmetic knows whether too much."""
+    resources = [each.get("resources", {}) for each in (spec, *spec.get("workers", ()))]
+    return any(each.get("requests", {}).keys() & each.get("limits", {}).keys() for each in resources)
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.parent.name)
+def test_given_a_golden_case_then_the_api_server_takes_what_is_rendered(
+    cluster: Cluster, crd: dict[str, Any], restricted: str, case: Path
+) -> None:
+    for child in yaml.safe_load_all((case.parent / "out.yaml").read_text()):
+        child["metadata"]["namespace"] = restricted
+        answer = applied(cluster, child)
+        assert answer.is_success, answer.text
+        assert "Warning" not in answer.headers, answer.headers["Warning"]
+
+
+@pytest.mark.parametrize("case", EXAMPLES, ids=lambda case: case.stem)
+def test_given_an_example_then_kubectl_applies_it(
+    cluster: Cluster, crd: dict[str, Any], namespace: str, kubectl: Path, case: Path
+) -> None:
+    command = [kubectl, "--kubeconfig", cluster.kubeconfig, "--namespace", namespace]
+
+    assert "created" in run([*command, "apply", "-f", case])
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("shopservice", "keeps it so"),
+        ("shopservice.spec.port", "The port on which the container serves HTTP."),
+        ("shopservice.spec.routes.pathType", "matches whole path elements"),
+        ("shopservice.spec.workers.autoscaling.minReplicas", "the roll-out begins with this many"),
+        ("shopservice.spec.env.valueFrom.secretKeyRef.optional", "Whether a pod may start"),
+        ("shopservice.status.conditions.reason", "One word for programs."),
+    ],
+)
+def test_given_a_field_then_kubectl_explains_it(
+    cluster: Cluster, crd: dict[str, Any], kubectl: Path, field: str, words: str
+) -> None:
+    text = run([kubectl, "--kubeconfig", cluster.kubeconfig, "explain", field])
+
+    assert words in " ".join(text.split())
+
+
+def test_every_kind_that_is_rendered_is_known_to_the_api_server(
+    cluster: Cluster, crd: dict[str, Any]
+) -> None:
+    for kind in KINDS:
+        root = "api" if "/" not in kind.api_version else "apis"
+        served = cluster.http.get(f"/{root}/{kind.api_version}").json()["resources"]
+        assert kind.kind in {each["kind"] for each in served if each["name"] == kind.plural}
