@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -20,8 +22,13 @@ def _config(reference: str) -> dict[str, dict[str, str]]:
 
 
 def _size(reference: str) -> int:
-    done = subprocess.run(["buildah", "images", "--json"], capture_output=True, text=True, check=True)
-    return next(int(i["sizeinbytes"]) for i in json.loads(done.stdout) if reference in (i.get("names") or []))
+    """Bytes of all layers, as they are stored: in the archive that the node is given, the layers are not compressed."""
+    with tempfile.TemporaryDirectory() as folder:
+        layout = Path(folder)
+        subprocess.run(
+            ["buildah", "push", "--quiet", "--disable-compression", reference, f"oci:{layout}"], check=True
+        )
+        return sum(blob.stat().st_size for blob in (layout / "blobs" / "sha256").iterdir())
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "operator"])
