@@ -1,6 +1,7 @@
 """A plain REST client of the API server for the tests, so that nothing of the operator tests itself."""
 
 import base64
+import json
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -93,6 +94,17 @@ class Cluster:
     def children(self, namespace: str) -> set[str]:
         """Every labelled child as `Kind/name`."""
         return {f"{kind}/{name}" for kind in CHILD_KINDS for name in self.names(kind, namespace)}
+
+    def history(self, kind: str, namespace: str, name: str, since: str) -> list[dict[str, Any]]:
+        """Every state that an object has had since a resourceVersion, from the API server's own record."""
+        query = {
+            "watch": "1",
+            "resourceVersion": since,
+            "timeoutSeconds": "1",
+            "fieldSelector": f"metadata.name={name}",
+        }
+        answer = self.http.get(self.path(kind, namespace), params=query)
+        return [json.loads(line)["object"] for line in answer.text.splitlines()]
 
     def post(self, obj: Mapping[str, Any]) -> httpx.Response:
         """Try to create an object."""

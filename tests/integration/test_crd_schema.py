@@ -25,6 +25,7 @@ EXAMPLES: Final = sorted((ROOT / "manifests/examples").glob("*.yaml"))
 CRD: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/shopservices.shopservice.dev"
 UID: Final = "11111111-1111-1111-1111-111111111111"
 
+pytestmark = pytest.mark.usefixtures("gateway_api")
 # The fixtures are of the session or made once: nothing in them changes from example to example.
 thorough = settings(
     max_examples=200,
@@ -37,8 +38,8 @@ thorough = settings(
 )
 
 
-@pytest.fixture(scope="module")
-def crd(cluster: Cluster, kubectl: Path, gateway_api: None) -> dict[str, Any]:
+@pytest.fixture(scope="module", autouse=True)
+def crd(cluster: Cluster, kubectl: Path) -> dict[str, Any]:
     """The CRD as the API server has it."""
     printed = run([sys.executable, "-m", "shop_operator.main", "crd"])
     run([kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--server-side", "-f", "-"], printed)
@@ -108,7 +109,7 @@ def test_the_crd_is_structural_and_its_rules_are_within_the_cost_budget(crd: dic
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.given)
 def test_given_a_bad_spec_then_the_api_server_says_what_is_wrong(
-    cluster: Cluster, crd: dict[str, Any], namespace: str, refusal: Refusal
+    cluster: Cluster, namespace: str, refusal: Refusal
 ) -> None:
     answer = tried(cluster, shopservice(namespace, refusal.name, **refusal.spec))
 
@@ -117,18 +118,18 @@ def test_given_a_bad_spec_then_the_api_server_says_what_is_wrong(
 
 
 def test_given_an_unknown_field_then_kubectl_apply_refuses_it(
-    cluster: Cluster, crd: dict[str, Any], namespace: str, kubectl: Path
+    cluster: Cluster, namespace: str, kubectl: Path
 ) -> None:
-    command = [kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "-f", "-"]
+    command: list[str | Path] = [kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "-f", "-"]
 
-    with pytest.raises(AssertionError, match='unknown field "spec.replcas"'):
+    with pytest.raises(AssertionError, match=r'unknown field "spec\.replcas"'):
         run(command, json.dumps(shopservice(namespace, replcas=2)))
 
 
 @thorough
 @given(data=st.data(), name=names)
 def test_given_any_document_then_the_models_and_the_api_server_agree(
-    cluster: Cluster, crd: dict[str, Any], namespace: str, data: st.DataObject, name: str
+    cluster: Cluster, namespace: str, data: st.DataObject, name: str
 ) -> None:
     spec = data.draw(documents())
     if data.draw(st.booleans()):
@@ -152,7 +153,7 @@ def test_given_any_document_then_the_models_and_the_api_server_agree(
 @example(name="a" * 63, spec={"image": "web:1", "terminationGracePeriodSeconds": 0})
 @example(name="a" * 22, spec={"image": "web:1", "workers": [{"name": "w" * 40, "command": ["run"]}]})
 def test_given_any_spec_that_passes_then_its_children_are_accepted_without_a_warning(
-    cluster: Cluster, crd: dict[str, Any], restricted: str, name: str, spec: dict[str, Any]
+    cluster: Cluster, restricted: str, name: str, spec: dict[str, Any]
 ) -> None:
     shop = model(restricted, name, spec)
     assume(verdict(shop) is None)
@@ -172,7 +173,7 @@ def _overcommitted(spec: Mapping[str, Any]) -> bool:
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.parent.name)
 def test_given_a_golden_case_then_the_api_server_takes_what_is_rendered(
-    cluster: Cluster, crd: dict[str, Any], restricted: str, case: Path
+    cluster: Cluster, restricted: str, case: Path
 ) -> None:
     for child in yaml.safe_load_all((case.parent / "out.yaml").read_text()):
         child["metadata"]["namespace"] = restricted
@@ -183,9 +184,9 @@ def test_given_a_golden_case_then_the_api_server_takes_what_is_rendered(
 
 @pytest.mark.parametrize("case", EXAMPLES, ids=lambda case: case.stem)
 def test_given_an_example_then_kubectl_applies_it(
-    cluster: Cluster, crd: dict[str, Any], namespace: str, kubectl: Path, case: Path
+    cluster: Cluster, namespace: str, kubectl: Path, case: Path
 ) -> None:
-    command = [kubectl, "--kubeconfig", cluster.kubeconfig, "--namespace", namespace]
+    command: list[str | Path] = [kubectl, "--kubeconfig", cluster.kubeconfig, "--namespace", namespace]
 
     assert "created" in run([*command, "apply", "-f", case])
 
@@ -202,16 +203,14 @@ def test_given_an_example_then_kubectl_applies_it(
     ],
 )
 def test_given_a_field_then_kubectl_explains_it(
-    cluster: Cluster, crd: dict[str, Any], kubectl: Path, field: str, words: str
+    cluster: Cluster, kubectl: Path, field: str, words: str
 ) -> None:
     text = run([kubectl, "--kubeconfig", cluster.kubeconfig, "explain", field])
 
     assert words in " ".join(text.split())
 
 
-def test_every_kind_that_is_rendered_is_known_to_the_api_server(
-    cluster: Cluster, crd: dict[str, Any]
-) -> None:
+def test_every_kind_that_is_rendered_is_known_to_the_api_server(cluster: Cluster) -> None:
     for kind in KINDS:
         root = "api" if "/" not in kind.api_version else "apis"
         served = cluster.http.get(f"/{root}/{kind.api_version}").json()["resources"]
