@@ -46,8 +46,13 @@ def kill_process(pid: int) -> None:
 def remove(name: str, seconds: float = 10.0) -> None:
     """Remove the groups, innermost first; one that still holds a dying process is tried again until the time is over."""
     end = time.monotonic() + seconds
-    while not all([_removed(group) for group in _groups(name)]) and time.monotonic() < end:
+    while any(_kept(name)) and time.monotonic() < end:
         time.sleep(0.05)
+
+
+def _kept(name: str) -> list[Path]:
+    """Try all of them; answer those that could not be removed."""
+    return [group for group in _groups(name) if not _removed(group)]
 
 
 def _groups(name: str) -> Iterator[Path]:

@@ -12,12 +12,16 @@ from localcluster.node import Node
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; answer the exit code."""
-    parser = argparse.ArgumentParser(prog="dev/cluster", description="A real single-node Kubernetes on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="dev/cluster", description="A real single-node Kubernetes on this machine."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="bring it up, or leave a healthy one alone")
     commands.add_parser("down", help="remove it without a trace")
     commands.add_parser("status", help="its parts and URLs; exit code 1 when it is not healthy")
-    load = commands.add_parser("load", help="bring images from buildah's store, or archive files, into the node")
+    load = commands.add_parser(
+        "load", help="bring images from buildah's store, or archive files, into the node"
+    )
     load.add_argument("images", nargs="+", metavar="IMAGE")
     run = commands.add_parser("exec", help="run a command in the cluster's network, with KUBECONFIG set")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD")
@@ -47,7 +51,7 @@ def _run(options: argparse.Namespace) -> int:
         case "load":
             images.load(node.state, options.images)
         case "exec":
-            _exec(node, [each for each in options.argv if each != "--"] if options.argv[:1] == ["--"] else options.argv)
+            _exec(node, options.argv[1:] if options.argv[:1] == ["--"] else options.argv)
         case "tools":
             for name in options.names or tools.names():
                 sys.stdout.write(f"{tools.ensure(name)}\n")
@@ -66,6 +70,8 @@ def _exec(node: Node, argv: list[str]) -> None:
     env = node.environment()
     path = f"{env['PATH_TOOLS']}{os.pathsep}{os.environ['PATH']}"
     if not argv or shutil.which(argv[0], path=path) is None:
-        raise ClusterError(f"no such command: {argv[0] if argv else '(none given)'}; usage: dev/cluster exec -- CMD")
+        raise ClusterError(
+            f"no such command: {argv[0] if argv else '(none given)'}; usage: dev/cluster exec -- CMD"
+        )
     command = node.namespace.with_names([*node.namespace.enter, *argv])
     os.execvpe(command[0], command, {**os.environ, **env, "PATH": path})  # noqa: S606  becoming the user's command is the job

@@ -8,8 +8,10 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from localcluster import tools
 from localcluster.pki import Authority
@@ -63,7 +65,7 @@ class ControlPlane:
         """The certificate that clients trust."""
         return self.authority.certificate
 
-    def __enter__(self) -> "ControlPlane":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -159,7 +161,10 @@ class ControlPlane:
             "bind-address": "127.0.0.1",
             "secure-port": free_port(),
         }
-        command = [str(self.bin / "kube-controller-manager"), *(f"--{key}={value}" for key, value in flags.items())]
+        command = [
+            str(self.bin / "kube-controller-manager"),
+            *(f"--{key}={value}" for key, value in flags.items()),
+        ]
         self._controllers.start([*self.enter, *command])
 
     def _ready(self) -> bool:
@@ -167,8 +172,8 @@ class ControlPlane:
         pki = self.authority.folder
         context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
         try:
-            with urllib.request.urlopen(f"{self.server}/readyz", context=context, timeout=2) as answer:
-                return bool(answer.status == 200)
+            with urllib.request.urlopen(f"{self.server}/readyz", context=context, timeout=2) as answer:  # noqa: S310  an https URL of our own
+                return bool(answer.status == HTTPStatus.OK)
         except (OSError, urllib.error.URLError):
             return False
 

@@ -34,9 +34,13 @@ def ensure() -> None:
         ClusterError: when this is not Linux, not root, or a package is missing and apt-get is not there.
     """
     if platform.system() != "Linux":
-        raise ClusterError("the local node needs Linux; use your own cluster instead: make demo CLUSTER=current")
+        raise ClusterError(
+            "the local node needs Linux; use your own cluster instead: make demo CLUSTER=current"
+        )
     if os.geteuid() != 0:
-        raise ClusterError("the local node needs root; run it as root, or use your own cluster: CLUSTER=current")
+        raise ClusterError(
+            "the local node needs root; run it as root, or use your own cluster: CLUSTER=current"
+        )
     packages = sorted({package for thing, package in NEEDED.items() if not _there(thing)})
     if not packages:
         return

@@ -64,7 +64,7 @@ def listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     listener.listen(512)
-    listener.setblocking(False)
+    listener.setblocking(False)  # noqa: FBT003  the socket API is like that
     return listener
 
 

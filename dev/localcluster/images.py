@@ -72,11 +72,11 @@ def load(state: Path, references: Sequence[str]) -> None:
     Raises:
         ClusterError: when an image is not in the store.
     """
-    archives = [each for each in references if Path(each).is_file()]
-    for archive in archives:
-        _import(state, Path(archive))
+    files = [each for each in references if Path(each).is_file()]
+    for file in files:
+        _import(state, Path(file))
     have = _loaded(state)
-    wanted = {each: _image_id(each) for each in map(_full_name, set(references) - set(archives))}
+    wanted = {each: _image_id(each) for each in map(_full_name, set(references) - set(files))}
     missing = sorted(each for each, image in wanted.items() if have.get(each) != image)
     if not missing:
         say(f"{len(wanted)} images are in the node already")
@@ -99,13 +99,15 @@ def load_pause(state: Path) -> None:
             (scratch / "pause.c").write_text(PAUSE_SOURCE)
             root = scratch / "root"
             root.mkdir()
-            subprocess.run(["cc", "-Os", "-static", "-s", "-o", root / "pause", scratch / "pause.c"], check=True)
+            subprocess.run(
+                ["cc", "-Os", "-static", "-s", "-o", root / "pause", scratch / "pause.c"], check=True
+            )
             _commit(root, PAUSE, "--entrypoint", '["/pause"]', "--user", "65535:65535")
     load(state, [PAUSE])
 
 
 def ctr(state: Path, *arguments: str) -> str | None:
-    """containerd's own client; None when containerd does not answer or refuses."""
+    """Ask containerd's own client; None when containerd does not answer or refuses."""
     command = ["ctr", "--address", str(state / "containerd.sock"), "--namespace", NAMESPACE, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return None if done.returncode else done.stdout
@@ -165,7 +167,11 @@ def _image_id(reference: str) -> str:
 def _full_name(reference: str) -> str:
     """Kubernetes puts docker.io before a name without a registry; buildah puts localhost."""
     first = reference.split("/", 1)[0]
-    return reference if "/" in reference and ("." in first or ":" in first or first == "localhost") else f"localhost/{reference}"
+    return (
+        reference
+        if "/" in reference and ("." in first or ":" in first or first == "localhost")
+        else f"localhost/{reference}"
+    )
 
 
 def _exists(reference: str) -> bool:

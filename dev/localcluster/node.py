@@ -101,7 +101,13 @@ class Node:
             plane.authority.issue(name, subject, f"DNS:node0,IP:{NODE_ADDRESS},IP:127.0.0.1")
             plane.authority.kubeconfig(name, plane.server, self.state / f"{name}.kubeconfig")
         scheduler = tools.ensure("kubernetes") / "kube-scheduler"
-        self._start("kube-scheduler", scheduler, kubeconfig="scheduler", leader_elect="false", bind_address="127.0.0.1")
+        self._start(
+            "kube-scheduler",
+            scheduler,
+            kubeconfig="scheduler",
+            leader_elect="false",
+            bind_address="127.0.0.1",
+        )
         return ports
 
     def _forward(self, ports: Ports) -> None:
@@ -112,7 +118,10 @@ class Node:
         )
         command = [sys.executable, "-m", "localcluster.forward", str(self.paths.netns), *map(str, routes)]
         process = Process(self.state, "forward")
-        process.start(self.namespace.with_names(command), {"PYTHONPATH": str(MANIFESTS.parents[1]), "PATH": "/usr/bin:/bin"})
+        process.start(
+            self.namespace.with_names(command),
+            {"PYTHONPATH": str(MANIFESTS.parents[1]), "PATH": "/usr/bin:/bin"},
+        )
 
     def _node(self) -> None:
         binaries = tools.ensure("kubernetes")
@@ -133,7 +142,11 @@ class Node:
         self._process(
             "kubelet",
             [
-                *(binaries / "kubelet", f"--config={self.state}/kubelet.yaml", f"--root-dir={self.state}/kubelet"),
+                *(
+                    binaries / "kubelet",
+                    f"--config={self.state}/kubelet.yaml",
+                    f"--root-dir={self.state}/kubelet",
+                ),
                 *(f"--kubeconfig={self.state}/kubelet.kubeconfig", "--hostname-override=node0"),
                 f"--node-ip={NODE_ADDRESS}",
             ],
@@ -165,7 +178,11 @@ class Node:
         process.start(
             [
                 *self.namespace.enter,
-                *(_traefik(), f"--entrypoints.web.address=:{ports.gateway}", "--providers.kubernetesgateway=true"),
+                *(
+                    _traefik(),
+                    f"--entrypoints.web.address=:{ports.gateway}",
+                    "--providers.kubernetesgateway=true",
+                ),
                 *("--providers.kubernetesgateway.statusaddress.ip=127.0.0.1", "--log.level=WARN"),
                 *("--global.checknewversion=false", "--global.sendanonymoususage=false"),
                 "--providers.kubernetesgateway.throttleduration=100ms",
@@ -195,28 +212,41 @@ class Node:
     def healthy(self) -> bool:
         """Every part runs and the node is ready."""
         processes = list(all_of(self.state))
-        return bool(processes) and all(p.pid for p in processes) and self.paths.env_file.exists() and self._node_ready()
+        return (
+            bool(processes)
+            and all(p.pid for p in processes)
+            and self.paths.env_file.exists()
+            and self._node_ready()
+        )
 
     def status(self) -> bool:
         """Print every part; answer whether all is well."""
         processes = list(all_of(self.state))
         for process in processes:
-            say(f"{process.name:<24} {'pid ' + str(process.pid) if process.pid else 'DEAD, see ' + str(process.log)}")
+            say(
+                f"{process.name:<24} {'pid ' + str(process.pid) if process.pid else 'DEAD, see ' + str(process.log)}"
+            )
         well = self.healthy()
         if well:
             sys.stdout.write(self.paths.env_file.read_text())
         else:
-            say("not up: `dev/cluster up`" if not processes else "not healthy: `dev/cluster up` starts it anew")
+            say(
+                "not up: `dev/cluster up`"
+                if not processes
+                else "not healthy: `dev/cluster up` starts it anew"
+            )
         return well
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        """kubectl as the administrator, from this machine's loopback.
+        """Run kubectl as the administrator, from this machine's loopback.
 
         Raises:
             ClusterError: when it fails.
         """
         command = [str(tools.ensure("kubernetes") / "kubectl"), f"--kubeconfig={self.state}/admin.kubeconfig"]
-        done = subprocess.run([*command, *arguments], input=stdin, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, *arguments], input=stdin, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise ClusterError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
@@ -241,11 +271,18 @@ class Node:
 
     def _start(self, name: str, binary: Path, *, kubeconfig: str, **flags: str) -> Process:
         command: list[Path | str] = [binary, f"--kubeconfig={self.state}/{kubeconfig}.kubeconfig"]
-        return self._process(name, command + [f"--{key.replace('_', '-')}={value}" for key, value in flags.items()])
+        return self._process(
+            name, command + [f"--{key.replace('_', '-')}={value}" for key, value in flags.items()]
+        )
 
     def _filled(self, manifest: str) -> str:
         text = (MANIFESTS / manifest).read_text()
-        known = {"STATE": self.state, "NAME": self.paths.name, "NODE_ADDRESS": NODE_ADDRESS, "POD_RANGE": POD_RANGE}
+        known = {
+            "STATE": self.state,
+            "NAME": self.paths.name,
+            "NODE_ADDRESS": NODE_ADDRESS,
+            "POD_RANGE": POD_RANGE,
+        }
         for key in sorted(known, key=len, reverse=True):
             text = text.replace(key, str(known[key]))
         return text
@@ -260,7 +297,11 @@ class Node:
 
     def _gateway_accepted(self) -> bool:
         return "True" in self._asked(
-            "get", "gatewayclass", "traefik", "-o", "jsonpath={.status.conditions[?(@.type=='Accepted')].status}"
+            "get",
+            "gatewayclass",
+            "traefik",
+            "-o",
+            "jsonpath={.status.conditions[?(@.type=='Accepted')].status}",
         )
 
     def _metrics_served(self) -> bool:
@@ -312,7 +353,10 @@ def _kill_those_that_name(state: Path) -> None:
     """End what the records do not know: containerd's shims name the state folder in their arguments."""
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if str(state) in (entry / "cmdline").read_text() and "containerd-shim" in (entry / "cmdline").read_text():
+            if (
+                str(state) in (entry / "cmdline").read_text()
+                and "containerd-shim" in (entry / "cmdline").read_text()
+            ):
                 cgroups.kill_process(int(entry.name))
 
 

@@ -22,7 +22,8 @@ class Authority:
         """Make the authority and the key pair that signs service account tokens."""
         self.folder.mkdir(parents=True)
         key = self._key("ca")
-        _openssl("req", "-x509", "-new", "-key", key, "-subj", "/CN=local-ca", "-days", DAYS, "-out", self.certificate)
+        subject = ("-subj", "/CN=local-ca", "-days", DAYS)
+        _openssl("req", "-x509", "-new", "-key", key, *subject, "-out", self.certificate)
         _openssl("genrsa", "-out", self.folder / "sa.key", "2048")
         _openssl("rsa", "-in", self.folder / "sa.key", "-pubout", "-out", self.folder / "sa.pub")
 
@@ -36,7 +37,9 @@ class Authority:
         """
         request, extensions = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
         _openssl("req", "-new", "-key", self._key(name), "-subj", subject, "-out", request)
-        extensions.write_text(f"subjectAltName={sans or f'DNS:{name}'}\nextendedKeyUsage=serverAuth,clientAuth\n")
+        extensions.write_text(
+            f"subjectAltName={sans or f'DNS:{name}'}\nextendedKeyUsage=serverAuth,clientAuth\n"
+        )
         _openssl(
             *("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.folder / "ca.key"),
             *("-CAcreateserial", "-days", DAYS, "-extfile", extensions, "-out", self.folder / f"{name}.crt"),

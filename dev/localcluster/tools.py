@@ -21,7 +21,13 @@ from localcluster.console import ClusterError, say
 from localcluster.paths import CHECKOUT, cache
 
 MODULES = CHECKOUT / "dev" / "tools"
-EXPECTED = {"kubernetes": "6 min", "helm3": "70 s", "coredns": "2 min", "metrics-server": "2.5 min", "kubeconform": "5 s"}
+EXPECTED = {
+    "kubernetes": "6 min",
+    "helm3": "70 s",
+    "coredns": "2 min",
+    "metrics-server": "2.5 min",
+    "kubeconform": "5 s",
+}
 MANIFESTS = {"gateway-api": ("sigs.k8s.io/gateway-api", "config/crd/standard")}
 ETCD = "go.etcd.io/etcd/server/v3"
 OLDEST_GO = (1, 26)
@@ -110,7 +116,9 @@ def _copy_manifests(name: str, made: Path) -> None:
 
 def _go(module: Path, *arguments: str) -> str:
     env = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-buildvcs=false -mod=readonly"}
-    done = subprocess.run(["go", *arguments], cwd=module, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["go", *arguments], cwd=module, env=env, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise ClusterError(f"`go {arguments[0]}` failed in {module}:\n{done.stderr[-3000:]}")
     return done.stdout
@@ -119,7 +127,10 @@ def _go(module: Path, *arguments: str) -> str:
 def _check_go() -> None:
     if shutil.which("go") is None:
         raise ClusterError("Go is not on PATH; install Go 1.26 from your distribution or go.dev")
-    found = re.search(r"go(\d+)\.(\d+)", subprocess.run(["go", "version"], capture_output=True, text=True, check=True).stdout)
+    found = re.search(
+        r"go(\d+)\.(\d+)",
+        subprocess.run(["go", "version"], capture_output=True, text=True, check=True).stdout,
+    )
     if not found or tuple(map(int, found.groups())) < OLDEST_GO:
         raise ClusterError("Go is too old: version 1.26 builds this Kubernetes")
 
