@@ -211,7 +211,7 @@ def _deploy_one(cli: AwsCli, prefix: str, stack: str, given: Mapping[str, str]) 
                     str(file),
                     "--no-fail-on-empty-changeset",
                 ),
-                *("--capabilities", "CAPABILITY_NAMED_IAM", "--tags", f"app={prefix}"),
+                *("--capabilities", "CAPABILITY_NAMED_IAM"),
                 *("--parameter-overrides", *(f"{key}={value}" for key, value in pairs.items())),
             )
         except AwsError as error:
