@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import orjson
 import pytest
 import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
@@ -15,14 +16,14 @@ from hypothesis import strategies as st
 from shop_operator.errors import InvalidSpec
 from shop_operator.render import KINDS, render
 from shop_operator.spec import ShopService
-from tests.integration.cluster import Cluster, condition, wait_for
+from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import ROOT, run
 from tests.integration.shopservices import shopservice
 from tests.operator.specs import REFUSALS, Refusal, changed, documents, names
 
 GOLDEN: Final = sorted((ROOT / "tests/operator/golden").glob("*/in.yaml"))
 EXAMPLES: Final = sorted((ROOT / "manifests/examples").glob("*.yaml"))
-CRD: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/shopservices.shopservice.dev"
+NAME: Final = "shopservices.shopservice.dev"
 UID: Final = "11111111-1111-1111-1111-111111111111"
 
 pytestmark = pytest.mark.usefixtures("gateway_api")
@@ -41,15 +42,14 @@ thorough = settings(
 @pytest.fixture(scope="module", autouse=True)
 def crd(cluster: Cluster, kubectl: Path) -> dict[str, Any]:
     """The CRD as the API server has it."""
+    command: list[str | Path] = [kubectl, "--kubeconfig", cluster.kubeconfig]
     printed = run([sys.executable, "-m", "shop_operator.main", "crd"])
-    run([kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--server-side", "-f", "-"], printed)
-
-    def established() -> dict[str, Any]:
-        found: dict[str, Any] = cluster.http.get(CRD).json()
-        assert condition(found, "Established")["status"] == "True"
-        return found
-
-    return wait_for(established)
+    run([*command, "apply", "--server-side", "-f", "-"], printed)
+    run([*command, "wait", "crd", NAME, "--for=condition=Established"])
+    found: dict[str, Any] = cluster.http.get(
+        f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{NAME}"
+    ).json()
+    return found
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def applied(cluster: Cluster, child: Mapping[str, Any]) -> httpx.Response:
     metadata = child["metadata"]
     return cluster.http.patch(
         cluster.path(child["kind"], metadata["namespace"], metadata["name"]),
-        content=json.dumps(child),
+        content=orjson.dumps(child),
         headers={"Content-Type": "application/apply-patch+yaml"},
         params={
             "dryRun": "All",
