@@ -24,8 +24,10 @@ def kubectl(control_plane: ControlPlane) -> Path:
 
 
 @pytest.fixture(scope="session")
-def cluster(control_plane: ControlPlane) -> Cluster:
-    return Cluster(control_plane.kubeconfig)
+def cluster(control_plane: ControlPlane) -> Iterator[Cluster]:
+    client = Cluster(control_plane.kubeconfig)
+    with client.http:
+        yield client
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +53,7 @@ def operator(
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
-    """A namespace of one's own; its ShopServices go with the test, so that a later operator does not work on them."""
+    """A namespace of one's own; its ShopServices go with the test, lest a later operator works on them."""
     name = cluster.namespace(f"t-{uuid.uuid4().hex[:10]}")
     yield name
     cluster.http.delete(cluster.path("ShopService", name)).raise_for_status()

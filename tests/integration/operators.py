@@ -89,7 +89,8 @@ class Operator:
 
     def stop(self) -> int:
         """Ask it to stop; its exit code."""
-        if self._process.poll() is None:
+        self._http.close()
+        if not self.ended():
             self.signal(signal.SIGTERM)
         try:
             return self.wait()
@@ -119,7 +120,7 @@ def running(kubeconfig: Path, log: Path, *flags: str) -> Iterator[Operator]:
 def install(cluster: Cluster, kubectl: Path, helm: Path, folder: Path) -> Path:
     """The chart's CRD and RBAC on the cluster, and a kubeconfig of the chart's ServiceAccount.
 
-    The token is one that the API server signed for the ServiceAccount, so whatever the chart does not grant is
+    The API server signed the token for the ServiceAccount, so whatever the chart does not grant is
     refused to the operator here as it is in production.
     """
     cluster.namespace("shop-operator")

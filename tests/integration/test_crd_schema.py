@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import orjson
 import pytest
 import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from shop_operator.errors import InvalidSpec
+from shop_operator.kube import encoded
 from shop_operator.render import KINDS, render
 from shop_operator.spec import ShopService
 from tests.integration.cluster import Cluster, condition
@@ -78,7 +78,7 @@ def applied(cluster: Cluster, child: Mapping[str, Any]) -> httpx.Response:
     metadata = child["metadata"]
     return cluster.http.patch(
         cluster.path(child["kind"], metadata["namespace"], metadata["name"]),
-        content=orjson.dumps(child),
+        content=encoded(child),
         headers={"Content-Type": "application/apply-patch+yaml"},
         params={
             "dryRun": "All",

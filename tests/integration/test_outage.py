@@ -20,8 +20,10 @@ def own_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane
 
 
 @pytest.fixture(scope="module")
-def own_cluster(own_plane: ControlPlane) -> Cluster:
-    return Cluster(own_plane.kubeconfig)
+def own_cluster(own_plane: ControlPlane) -> Iterator[Cluster]:
+    client = Cluster(own_plane.kubeconfig)
+    with client.http:
+        yield client
 
 
 @pytest.fixture(scope="module")

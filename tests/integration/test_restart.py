@@ -1,4 +1,4 @@
-"""Restart, re-list or a second replica of the operator changes nothing; its death changes nothing for long."""
+"""Restart, re-list or a second replica of the operator changes nothing; its death only for a while."""
 
 import signal
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cluster import Cluster, wait_for
+from tests.integration.cluster import Cluster, condition, wait_for
 from tests.integration.operators import Operator, running
 from tests.integration.shopservices import AUTOSCALING, ROUTE, WORKER, shopservice
 
@@ -24,11 +24,14 @@ def populated(cluster: Cluster, gateway_api: None, namespace: str) -> set[str]:
 
 
 def settled(cluster: Cluster, namespace: str, operator: Operator, names: set[str]) -> bool:
-    """Every child is there, every status written, and the queue empty."""
+    """Every child is there and looked at, every status written, and the queue empty."""
     assert names <= cluster.names("Deployment", namespace)
     for name in names:
         found = cluster.get("ShopService", namespace, name)
         assert found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"]
+    for name in cluster.names("HorizontalPodAutoscaler", namespace):
+        # Its controller comes by every 15 s, and what it says goes into the ShopService's status.
+        assert condition(cluster.get("HorizontalPodAutoscaler", namespace, name), "ScalingActive")
     return operator.metric("workqueue_depth") == 0
 
 
