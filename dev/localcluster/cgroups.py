@@ -46,7 +46,7 @@ def kill_process(pid: int) -> None:
 def remove(name: str, seconds: float = 10.0) -> None:
     """Remove the groups, innermost first; one that still holds a dying process is tried again until the time is over."""
     end = time.monotonic() + seconds
-    while any(_kept(name)) and time.monotonic() < end:
+    while _kept(name) and time.monotonic() < end:
         time.sleep(0.05)
 
 

@@ -1,0 +1,155 @@
+"""The local cluster's parts that can be held without a cluster."""
+
+import asyncio
+import os
+import socket
+import ssl
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from localcluster import tools
+from localcluster.console import ClusterError
+from localcluster.forward import Route, listen, serve
+from localcluster.paths import Paths, cache
+from localcluster.pki import Authority
+from localcluster.process import Process, all_of, started_at, wait_until
+
+
+@pytest.mark.parametrize("text", ["8000=127.0.0.1:80", "4566=local-aws.aws.svc.cluster.local:4566+"])
+def test_a_route_reads_what_it_writes(text: str) -> None:
+    assert str(Route.parse(text)) == text
+
+
+async def test_a_forwarded_connection_carries_bytes_and_the_end_of_each_direction() -> None:
+    async def echo_when_done(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.read()).upper())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(echo_when_done, "127.0.0.1", 0)
+    listener = listen(0)
+    forward = asyncio.create_task(serve(listener, "127.0.0.1", server.sockets[0].getsockname()[1]))
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
+    writer.write(b"hello" * 50_000)
+    writer.write_eof()
+    answer = await reader.read()
+
+    assert answer == b"HELLO" * 50_000
+    writer.close()
+    forward.cancel()
+    server.close()
+
+
+async def test_a_forwarded_connection_to_nobody_is_closed_and_the_next_one_served() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        nobody = taken.getsockname()[1]
+        listener = listen(0)
+        forward = asyncio.create_task(serve(listener, "127.0.0.1", nobody))
+
+        for _ in range(2):
+            reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
+            assert await reader.read() == b""
+            writer.close()
+        forward.cancel()
+
+
+def test_two_checkouts_have_different_names() -> None:
+    assert Paths(Path("/a")).name != Paths(Path("/b")).name
+    assert len(str(Paths(Path("/a")).state / "containerd.sock")) < 108
+
+
+def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SHOP_CACHE_DIR", str(tmp_path))
+
+    assert cache() == tmp_path
+
+
+@pytest.fixture
+def modules(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    module = tmp_path / "modules" / "hello"
+    module.mkdir(parents=True)
+    (module / "go.mod").write_text("module hello\n")
+    (module / "go.sum").write_text("one\n")
+    monkeypatch.setattr(tools, "MODULES", module.parent)
+    monkeypatch.setenv("SHOP_CACHE_DIR", str(tmp_path / "cache"))
+    return module
+
+
+def test_a_tool_is_found_by_the_hash_of_its_pins(modules: Path) -> None:
+    before = tools.folder("hello")
+
+    (modules / "go.sum").write_text("two\n")
+
+    assert tools.folder("hello") != before
+
+
+@pytest.mark.usefixtures("modules")
+def test_a_built_tool_is_not_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tools.folder("hello").mkdir(parents=True)
+    monkeypatch.setenv("PATH", "")
+
+    assert tools.ensure("hello") == tools.folder("hello")
+
+
+@pytest.mark.usefixtures("modules")
+def test_without_go_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+
+    with pytest.raises(ClusterError, match=r"install Go 1\.26"):
+        tools.ensure("hello")
+
+
+def test_an_unknown_tool_is_answered_with_those_there_are() -> None:
+    with pytest.raises(ClusterError, match=r"there are .*kubernetes"):
+        tools.ensure("hammer")
+
+
+@pytest.fixture
+def sleeper(tmp_path: Path) -> Process:
+    return Process(tmp_path, "sleeper")
+
+
+def test_a_process_is_found_again_by_its_record_and_stopped(sleeper: Process) -> None:
+    sleeper.start([sys.executable, "-c", "import time; time.sleep(60)"])
+
+    found = next(iter(all_of(sleeper.state)))
+    assert found.pid == sleeper.pid is not None
+
+    pid = found.pid
+    found.stop()
+    assert pid is not None
+    assert started_at(pid) is None
+    assert list(all_of(sleeper.state)) == []
+
+
+def test_a_recycled_process_id_is_not_mistaken_for_the_process(sleeper: Process) -> None:
+    record = sleeper.state / "proc" / "sleeper.json"
+    record.parent.mkdir()
+    record.write_text(f'{{"pid": {os.getpid()}, "started": "1"}}')
+
+    assert sleeper.pid is None
+
+
+def test_waiting_for_a_process_that_died_ends_at_once_with_its_log(sleeper: Process) -> None:
+    sleeper.start([sys.executable, "-c", "print('no such flag'); raise SystemExit(1)"])
+    start = time.monotonic()
+
+    with pytest.raises(ClusterError, match=r"its process died(.|\n)*no such flag"):
+        wait_until(lambda: False, "sleeper", 60, sleeper)
+
+    assert time.monotonic() - start < 30
+
+
+def test_a_certificate_of_the_authority_verifies(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "pki")
+    authority.create()
+    authority.issue("server", "/CN=server", "DNS:localhost,IP:127.0.0.1")
+
+    context = ssl.create_default_context(cafile=str(authority.certificate))
+    context.load_cert_chain(tmp_path / "pki" / "server.crt", tmp_path / "pki" / "server.key")
+    assert context.get_ca_certs()[0]["subject"]
