@@ -133,5 +133,5 @@ def test_another_configuration_has_another_hash() -> None:
         ("1Mi", "1M", False),
     ],
 )
-def test_quantities_are_compared_by_value(one: str, other: str, equal: bool) -> None:  # noqa: FBT001  # a table column
+def test_quantities_are_compared_by_value(one: str, other: str, equal: bool) -> None:
     assert (list(drift({"limits": {"x": one}}, {"limits": {"x": other}})) == []) is equal
