@@ -35,7 +35,8 @@ class Operator:
     def port(self) -> int:
         """Where it serves its own endpoints; known once it has said so."""
         if self._port is None:
-            self._port = wait_for(lambda: next(iter(self.said("started")), {}).get("port"))
+            (started, *_) = wait_for(lambda: self.said("started"))
+            self._port = int(started["port"])
         return self._port
 
     def said(self, message: str) -> list[dict[str, Any]]:

@@ -63,10 +63,9 @@ def test_it_writes_no_finalizer_and_no_annotation_on_a_shopservice(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace))
-    metadata = wait_for(
-        lambda: "status" in (found := cluster.get("ShopService", namespace, "web")) and found["metadata"]
-    )
+    wait_for(lambda: "status" in cluster.get("ShopService", namespace, "web"))
 
+    metadata = cluster.get("ShopService", namespace, "web")["metadata"]
     assert "finalizers" not in metadata
     assert "annotations" not in metadata
 

@@ -3,6 +3,7 @@
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,13 @@ NUMBER = 20
 @pytest.fixture
 def populated(cluster: Cluster, gateway_api: None, namespace: str) -> set[str]:
     """The names of many ShopServices of every shape."""
-    shapes = [{}, {"workers": [WORKER]}, {"autoscaling": AUTOSCALING}, ROUTE, {"replicas": 3}]
+    shapes: list[dict[str, Any]] = [
+        {},
+        {"workers": [WORKER]},
+        {"autoscaling": AUTOSCALING},
+        ROUTE,
+        {"replicas": 3},
+    ]
     names = [f"svc-{i}" for i in range(NUMBER)]
     for i, name in enumerate(names):
         cluster.create(shopservice(namespace, name, **shapes[i % len(shapes)]))

@@ -42,7 +42,8 @@ def test_given_pods_that_do_not_run_then_the_status_says_what_is_missing(
         found = cluster.get("ShopService", namespace, "web")
         assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
         assert found["status"]["ready"] == "0/2"
-        return condition(found, "Ready")["status"] == "False"
+        assert condition(found, "Ready")["status"] == "False"
+        return True
 
     wait_for(told)
 
