@@ -101,7 +101,7 @@ def _in_list(
     desired: Sequence[Any], live: Sequence[Any], path: str, field: str, *, exact: bool
 ) -> Iterator[str]:
     keys = None if exact else _keys_of(field, desired)
-    if keys is None:
+    if keys is None or not all(_has_key(item, keys) for item in (*desired, *live)):
         if len(desired) != len(live):
             yield path
             return
@@ -121,9 +121,14 @@ def _in_list(
 def _keys_of(field: str, items: Sequence[Any]) -> tuple[str, ...] | None:
     if field == "ports":
         # Container ports and Service ports share the field name and differ in their key.
-        number = "containerPort" if items and "containerPort" in items[0] else "port"
+        number = "containerPort" if any(_has_key(item, ("containerPort",)) for item in items) else "port"
         return (number, "protocol")
     return _MERGE_KEYS.get(field)
+
+
+def _has_key(item: Any, keys: tuple[str, ...]) -> bool:
+    """Whether an item can be told apart at all; the first key is the one without a default."""
+    return isinstance(item, Mapping) and keys[0] in item
 
 
 def _identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:

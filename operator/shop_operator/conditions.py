@@ -92,12 +92,13 @@ def _verdicts(
                 Verdict(ready=False, reason="Creating", message="is being created"),
             )
     for key, child in children.items():
-        yield key, _JUDGES.get(key[0], _there)(child)
+        if "deletionTimestamp" in child["metadata"]:
+            yield key, Verdict(ready=False, reason="Terminating", message="is being deleted")
+        else:
+            yield key, _JUDGES.get(key[0], _there)(child)
 
 
-def _there(child: Child) -> Verdict:
-    if "deletionTimestamp" in child["metadata"]:
-        return Verdict(ready=False, reason="Terminating", message="is being deleted")
+def _there(_: Child) -> Verdict:
     return Verdict(ready=True)
 
 
@@ -150,20 +151,26 @@ def _autoscaler(child: Child) -> Verdict:
 
 def _route(child: Child) -> Verdict:
     """Served: some Gateway accepted it and found its backend."""
-    parents = child.get("status", {}).get("parents", ())
+    generation = child["metadata"].get("generation", 0)
+    conditions = [
+        condition
+        for parent in child.get("status", {}).get("parents", ())
+        for condition in parent.get("conditions", ())
+        # What a controller said about an earlier version is no verdict on this one.
+        if condition.get("observedGeneration", generation) >= generation
+    ]
     gateway = child["spec"]["parentRefs"][0]
     where = f"Gateway {gateway.get('namespace')}/{gateway['name']}"
-    if not parents:
+    for condition in conditions:
+        if condition["type"] in {"Accepted", "ResolvedRefs"} and condition["status"] == "False":
+            said = condition.get("message") or condition.get("reason", "")
+            return Verdict(ready=False, reason="RouteNotAccepted", message=f"{where} refused it: {said}")
+    if not any(each["type"] == "Accepted" and each["status"] == "True" for each in conditions):
         return Verdict(
             ready=False,
             reason="RouteNotAccepted",
             message=f"{where} has not taken it yet; is there such a Gateway, and a controller for its class?",
         )
-    for parent in parents:
-        for condition in parent.get("conditions", ()):
-            if condition["type"] in {"Accepted", "ResolvedRefs"} and condition["status"] == "False":
-                said = condition.get("message") or condition.get("reason", "")
-                return Verdict(ready=False, reason="RouteNotAccepted", message=f"{where} refused it: {said}")
     return Verdict(ready=True)
 
 
@@ -172,6 +179,7 @@ _JUDGES: Final[Mapping[str, Callable[[Child], Verdict]]] = {
     "HorizontalPodAutoscaler": _autoscaler,
     "HTTPRoute": _route,
 }
+_ON_ITS_WAY: Final = ("Creating", "RollingOut", "Terminating")
 # An autoscaler without measurements yet keeps nobody from being ready.
 _DECISIVE: Final = ("Deployment", "HTTPRoute", "Service", "ServiceAccount")
 
@@ -264,10 +272,13 @@ def _why(error: OperatorError | None, waiting: Mapping[tuple[str, str], Verdict]
 
 
 def _sentence(waiting: Mapping[tuple[str, str], Verdict]) -> tuple[str, str] | None:
-    """The first child in order of kind and name speaks; the others are counted."""
+    """The worst child speaks, the first by kind and name of equals; the others are counted.
+
+    One that fails is worse than one that is only on its way.
+    """
     if not waiting:
         return None
-    (kind, name), verdict = min(waiting.items())
+    (kind, name), verdict = min(waiting.items(), key=lambda item: (item[1].reason in _ON_ITS_WAY, item[0]))
     others = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
     return verdict.reason, f"{kind} {name}: {verdict.message}{others}."
 

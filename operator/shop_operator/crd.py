@@ -4,24 +4,21 @@ Kubernetes wants a structural schema: nothing by reference, no null unions, no t
 generates into that and adds what a schema cannot say: names, printer columns, the scale and status subresources.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
 from shop_operator.spec import (
     GROUP,
     KIND,
-    LABEL_LENGTH,
-    NAME_TOO_LONG,
+    OBJECT_RULES,
     PLURAL,
     VERSION,
     ShopServiceSpec,
     ShopServiceStatus,
-    rules,
 )
 
 SHORT_NAME: Final = "shopsvc"
-_NAME: Final = "the name must be a DNS label that begins with a letter (at most 63 characters), since the Service has the same name"
-_WORKER_NAMES: Final = f"!has(self.spec.workers) || self.spec.workers.all(w, size(self.metadata.name) + size(w.name) < {LABEL_LENGTH})"
 _DROPPED: Final = frozenset({"title", "additionalProperties", "$defs", "default"})
 _COLUMNS: Final = (
     # name, type, path, priority (1: only with -o wide), description
@@ -83,13 +80,6 @@ def crd() -> dict[str, Any]:
 
 
 def _schema() -> dict[str, Any]:
-    names = rules(
-        (
-            f"self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= {LABEL_LENGTH}",
-            _NAME,
-        ),
-        (_WORKER_NAMES, NAME_TOO_LONG),
-    )
     return {
         "type": "object",
         "description": "One HTTP microservice. The operator makes everything that Kubernetes needs to run it, and keeps it so.",
@@ -101,7 +91,7 @@ def _schema() -> dict[str, Any]:
             "spec": structural(ShopServiceSpec.model_json_schema(by_alias=True)),
             "status": structural(ShopServiceStatus.model_json_schema(by_alias=True)),
         },
-        **names,
+        **OBJECT_RULES,
     }
 
 
@@ -117,12 +107,12 @@ def _rewritten(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dic
         beside = {key: value for key, value in schema.items() if key != "$ref"}
         return _rewritten({**target, **beside}, definitions)
     if "x-kubernetes-int-or-string" in schema:
-        return dict(schema)
+        return _kept(schema)
     if "anyOf" in schema:
         (only,) = (each for each in schema["anyOf"] if each.get("type") != "null")
         beside = {key: value for key, value in schema.items() if key != "anyOf"}
         return _rewritten({**only, **beside}, definitions)
-    out = {key: value for key, value in schema.items() if key not in _DROPPED}
+    out = _kept(schema)
     if schema.get("default") is not None:
         out["default"] = schema["default"]
     if "properties" in schema:
@@ -134,3 +124,10 @@ def _rewritten(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dic
     if isinstance(schema.get("additionalProperties"), Mapping):
         out["additionalProperties"] = _rewritten(schema["additionalProperties"], definitions)
     return out
+
+
+def _kept(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What a structural schema may say, the description first: a person reads the CRD too."""
+    described = {"description": schema["description"]} if "description" in schema else {}
+    # A copy of everything, or YAML would show what is used twice as an alias.
+    return described | {key: copy.deepcopy(value) for key, value in schema.items() if key not in _DROPPED}

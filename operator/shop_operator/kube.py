@@ -14,6 +14,7 @@ the lease is sure to be ours. Verbs, so that the RBAC of the chart can list exac
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -43,10 +44,14 @@ REQUEST_TIMEOUT: Final = 10.0
 LIST_TIMEOUT: Final = 60.0
 LIST_PAGE: Final = 500
 
-_APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML
+_APPLY: Final = "application/apply-patch+yaml"
 _STRATEGIC: Final = "application/strategic-merge-patch+json"
 _MERGE: Final = "application/merge-patch+json"
 _JSON: Final = "application/json"
+
+# JSON is YAML if these are escaped: what YAML refuses (DEL, most of C1, the noncharacters), strips (a byte order mark) and
+# folds into a space (NEL and the Unicode separators). As UTF-8.
+_NOT_IN_YAML: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
 
 # Owns what a repair puts back until the apply that follows.
 REPAIR_MANAGER: Final = "shop-operator-repair"
@@ -273,7 +278,7 @@ class Kube:
                     method,
                     self._server + path,
                     params=params,
-                    data=None if body is None else orjson.dumps(body),
+                    data=None if body is None else encoded(body),
                     headers={"Content-Type": content} if body is not None else {},
                 ) as response,
             ):
@@ -285,6 +290,11 @@ class Kube:
             raise _refusal(response.status, raw, response.headers.get("Retry-After"), what)
         answer: dict[str, Any] = orjson.loads(raw)
         return answer
+
+
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """JSON that is the same when it is read as YAML, as the API server reads an apply configuration."""
+    return _NOT_IN_YAML.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), orjson.dumps(body))
 
 
 def _path(resource: ChildKind, namespace: str | None, name: str | None = None) -> str:

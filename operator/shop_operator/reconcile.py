@@ -210,13 +210,17 @@ class Reconciler:
 
     def _live_scale(self, key: Key) -> LiveScale | None:
         """How many replicas each Deployment is set to, and by whom; None before there is one."""
-        deployments = {c.name: d for c, d in self._store.children(key).items() if c.kind == "Deployment"}
+        children = self._store.children(key)
+        deployments = {c.name: d for c, d in children.items() if c.kind == "Deployment"}
         if not deployments:
             return None
+        # An autoscaler that has had nothing to do yet has left no trace on its Deployment.
+        autoscalers = {c.name for c in children if c.kind == "HorizontalPodAutoscaler"}
         return LiveScale(
             replicas={name: cached.object["spec"].get("replicas", 1) for name, cached in deployments.items()},
             ours={n for n, cached in deployments.items() if cached.scaled_by is Scaler.OPERATOR},
-            autoscaled={n for n, cached in deployments.items() if cached.scaled_by is Scaler.AUTOSCALER},
+            autoscaled=autoscalers
+            | {n for n, cached in deployments.items() if cached.scaled_by is Scaler.AUTOSCALER},
         )
 
     async def _write_status(

@@ -5,12 +5,24 @@ docstrings are what `kubectl explain` shows) and of what the renderer is given. 
 CEL for the API server and once in Python for `shop-operator` without one; a test holds the two to the same verdicts.
 """
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from shop_operator.errors import InvalidSpec
@@ -23,39 +35,84 @@ PLURAL: Final = "shopservices"
 LABEL_LENGTH: Final = 63
 DEFAULT_PORT: Final = 8080
 
-INT_OR_STRING: Final[dict[str, Any]] = {
-    "anyOf": [{"type": "integer"}, {"type": "string"}],
-    "x-kubernetes-int-or-string": True,
-}
-_QUANTITY_PATTERN: Final = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
+# A ShopService's name is also its Service's, which becomes part of DNS names.
+_LABEL: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+_SUBDOMAIN: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+_QUANTITY: Final = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
+_LONGEST_QUANTITY: Final = 64
+_LAST_PORT: Final = 65535
+# As HTTPRoute v1 has it: RFC 3986 path characters, and nothing that a proxy could normalise into another path.
+_PATH: Final = r"^/([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})*$"
+_AMBIGUOUS_PATH: Final = r"//|/[.][.]?(/|$)|%2[fF]"
+_POD_FIELDS: Final = (
+    r"^(metadata\.(name|namespace|uid)|metadata\.(labels|annotations)\['[^']+'\]"
+    r"|spec\.(nodeName|serviceAccountName)|status\.(hostIP|hostIPs|podIP|podIPs))$"
+)
+_MOST_MATCHES: Final = 128
+"""Of one HTTPRoute, by the Gateway API."""
+
+NOT_BOTH: Final = "set either replicas or autoscaling, not both: with autoscaling the HorizontalPodAutoscaler owns the count"
+MIN_ABOVE_MAX: Final = "minReplicas must not be greater than maxReplicas"
+NO_GATEWAY: Final = "routes need a gateway: name the Gateway that serves them in spec.gateway.name"
+TOO_MANY_MATCHES: Final = f"routes may have {_MOST_MATCHES} pairs of path and method at most"
+AMBIGUOUS_PATH: Final = "path must not contain //, /./, /../ or %2F"
+NAME: Final = "the name must be a DNS label that begins with a letter (at most 63 characters), since the Service has the same name"
+NAME_TOO_LONG: Final = "the ShopService's name and a worker's name together may have 62 characters at most"
+ONE_HANDLER: Final = (
+    "a probe needs exactly one of httpGet, tcpSocket, exec and grpc, or none to keep the default"
+)
+ONE_SUCCESS: Final = "liveness and startup count from the first success: successThreshold must be 1"
+NOTHING_TO_ASK: Final = (
+    "a worker without a port has no default probes: give it a port, or each probe exec, grpc or a port number"
+)
+ONE_VALUE: Final = "a variable has either value or valueFrom, not both"
+ONE_SOURCE: Final = (
+    "valueFrom needs exactly one of configMapKeyRef, secretKeyRef, fieldRef and resourceFieldRef"
+)
+ONE_ORIGIN: Final = "envFrom needs exactly one of configMapRef and secretRef in each item"
+DIVISOR: Final = "divisor must be 1 or 1m for cpu, and anything but 1m for memory and storage"
+FOREIGN_ACCOUNT: Final = (
+    "annotations are for the ServiceAccount that the operator makes; annotate your own yourself"
+)
 
 
-def _exactly(schema: dict[str, Any]) -> Any:
-    """A JSON schema that replaces what pydantic would say."""
-
-    def replace(generated: dict[str, Any]) -> None:
-        kept = {key: generated[key] for key in ("description",) if key in generated}
-        generated.clear()
-        generated.update(kept | schema)
-
-    return replace
+def _quantity(value: Any) -> int | str:
+    if isinstance(value, str) and len(value) <= _LONGEST_QUANTITY and re.search(_QUANTITY, value):
+        return value
+    if type(value) is int and value >= 0:
+        return value
+    raise ValueError("must be a quantity such as 100m, 0.5 or 128Mi")
 
 
-Quantity = Annotated[
-    int | str, Field(json_schema_extra=_exactly(INT_OR_STRING | {"pattern": _QUANTITY_PATTERN}))
-]
-IntOrString = Annotated[int | str, Field(json_schema_extra=_exactly(INT_OR_STRING))]
-Text = Annotated[str, StringConstraints(max_length=4096)]
-ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-Label = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=LABEL_LENGTH)]
-Hostname = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", max_length=253
-    ),
-]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
+def _port_reference(value: Any) -> int | str:
+    if isinstance(value, str) and value == "http":
+        return value
+    if type(value) is int and 1 <= value <= _LAST_PORT:
+        return value
+    raise ValueError("must be a number from 1 to 65535, or http for the container's own port")
+
+
+def _distinct(*keys: str) -> AfterValidator:
+    """No two items alike in these fields, as the API server holds it for the list types map and set."""
+
+    def check(items: list[Any]) -> list[Any]:
+        counted = Counter(tuple(getattr(item, key) for key in keys) or (item,) for item in items)
+        identity, count = counted.most_common(1)[0] if counted else ((), 0)
+        if count > 1:
+            raise ValueError(f"Duplicate value: {' '.join(identity)} is there {count} times")
+        return items
+
+    return AfterValidator(check)
+
+
+def _int_or_string(**bounds: Any) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "x-kubernetes-int-or-string": True,
+            **bounds,
+        }
+    )
 
 
 def map_list(*keys: str) -> dict[str, Any]:
@@ -63,29 +120,64 @@ def map_list(*keys: str) -> dict[str, Any]:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
+_SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
+
+
 def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
     """CEL rules with the sentences that a user reads when they do not hold."""
     return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
 
 
-NOT_BOTH: Final = "set either replicas or autoscaling, not both: with autoscaling the HorizontalPodAutoscaler owns the count"
-MIN_ABOVE_MAX: Final = "minReplicas must not be greater than maxReplicas"
-NO_GATEWAY: Final = "routes need a gateway: name the Gateway that serves them in spec.gateway.name"
-SAME_WORKER: Final = "every worker needs a name of its own"
-NAME_TOO_LONG: Final = "the ShopService's name and a worker's name together may have 62 characters at most"
-ONE_HANDLER: Final = (
-    "a probe needs exactly one of httpGet, tcpSocket, exec and grpc, or none to keep the default"
-)
+def _one_of(*fields: str, least: int = 1) -> str:
+    """The CEL rule that exactly one of these is set, or at most one."""
+    there = ", ".join(f"has(self.{name})" for name in fields)
+    return f"[{there}].filter(x, x).size() {'==' if least else '<='} 1"
+
+
+def _count(model: BaseModel, fields: Iterable[str]) -> int:
+    return sum(getattr(model, name) is not None for name in fields)
+
+
+Quantity = Annotated[
+    int | str,
+    PlainValidator(_quantity),
+    _int_or_string(pattern=_QUANTITY, minimum=0, maxLength=_LONGEST_QUANTITY),
+]
+PortReference = Annotated[
+    int | str,
+    PlainValidator(_port_reference),
+    _int_or_string(pattern="^http$", minimum=1, maximum=_LAST_PORT),
+]
+Divisor = Literal["1", "1m", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"]
+Text = Annotated[str, StringConstraints(max_length=4096)]
+ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=rf"^{_SUBDOMAIN}")]
+Namespace = Annotated[
+    str, StringConstraints(max_length=LABEL_LENGTH, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+]
+WorkerName = Annotated[str, StringConstraints(max_length=40, pattern=_LABEL)]
+Hostname = Annotated[str, StringConstraints(max_length=253, pattern=rf"^(\*\.)?{_SUBDOMAIN}")]
+VariableName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[ -<>-~]+$")]
+DataKey = Annotated[
+    str,
+    StringConstraints(
+        min_length=1, max_length=253, pattern=r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$"
+    ),
+]
+Port = Annotated[int, Field(ge=1, le=_LAST_PORT)]
+Count = Annotated[int, Field(ge=0, le=1000)]
+Seconds = Annotated[int, Field(ge=0, le=3600)]
+Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
 
 
 class Model(BaseModel):
-    """What every part of the API has in common: camelCase, closed, immutable."""
+    """What every part of the API has in common: camelCase, closed, immutable, and no type taken for another."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
         populate_by_name=True,
         extra="forbid",
         frozen=True,
+        strict=True,
         use_attribute_docstrings=True,
     )
 
@@ -99,7 +191,7 @@ class KeySelector(Model):
 
     name: ObjectName
     """Name of the object, in the namespace of the ShopService."""
-    key: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    key: DataKey
     """The key to read."""
     optional: bool | None = None
     """Whether a pod may start when the object or the key is missing."""
@@ -108,25 +200,45 @@ class KeySelector(Model):
 class FieldSelector(Model):
     """One field of the pod itself."""
 
-    api_version: str | None = Field(default=None, max_length=63)
+    api_version: Literal["v1"] | None = None
     """Version of the schema in which the path is written; v1 when not set."""
-    field_path: str = Field(max_length=253)
-    """Path such as metadata.name or status.podIP."""
+    field_path: Annotated[str, StringConstraints(max_length=512, pattern=_POD_FIELDS)]
+    """Path such as metadata.name, metadata.labels['shopservice.dev/name'] or status.podIP."""
+
+
+_DIVISOR_RULE: Final = (
+    "!has(self.divisor) || (self.resource.endsWith('.cpu') ? self.divisor in ['1', '1m'] : self.divisor != '1m')",
+    DIVISOR,
+)
 
 
 class ResourceSelector(Model):
-    """One resource limit or request of a container."""
+    """One resource limit or request of the container."""
 
-    container_name: str | None = Field(default=None, max_length=63)
-    """The container to look at."""
-    resource: str = Field(max_length=253)
+    model_config = ConfigDict(json_schema_extra=rules(_DIVISOR_RULE))
+
+    resource: Annotated[
+        str, StringConstraints(max_length=26, pattern=r"^(limits|requests)\.(cpu|memory|ephemeral-storage)$")
+    ]
     """Such as limits.memory."""
-    divisor: Quantity | None = None
-    """Unit of the value, 1 when not set."""
+    divisor: Divisor | None = None
+    """Unit of the value, such as 1m for cpu or 1Mi for memory; 1 when not set."""
+
+    @model_validator(mode="after")
+    def _fitting_divisor(self) -> Self:
+        divisor = self.divisor or "1"
+        if divisor not in {"1", "1m"} if self.resource.endswith(".cpu") else divisor == "1m":
+            raise ValueError(DIVISOR)
+        return self
+
+
+_SOURCES: Final = ("config_map_key_ref", "secret_key_ref", "field_ref", "resource_field_ref")
 
 
 class EnvVarSource(Model):
     """Where an environment variable's value comes from; exactly one of these."""
+
+    model_config = ConfigDict(json_schema_extra=rules((_one_of(*map(to_camel, _SOURCES)), ONE_SOURCE)))
 
     config_map_key_ref: KeySelector | None = None
     """A key of a ConfigMap."""
@@ -135,18 +247,34 @@ class EnvVarSource(Model):
     field_ref: FieldSelector | None = None
     """A field of the pod."""
     resource_field_ref: ResourceSelector | None = None
-    """A resource of a container."""
+    """A resource of the container."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if _count(self, _SOURCES) != 1:
+            raise ValueError(ONE_SOURCE)
+        return self
 
 
 class EnvVar(Model):
     """One environment variable."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=253)]
+    model_config = ConfigDict(
+        json_schema_extra=rules(("!(has(self.value) && has(self.valueFrom))", ONE_VALUE))
+    )
+
+    name: VariableName
     """Name of the variable."""
     value: Annotated[str, StringConstraints(max_length=32768)] | None = None
-    """Its value; $(OTHER) is replaced by another variable."""
+    """Its value, empty when not set. $(OTHER) is replaced by a variable that comes before it."""
     value_from: EnvVarSource | None = None
     """Where its value comes from, when it is not written here."""
+
+    @model_validator(mode="after")
+    def _one_value(self) -> Self:
+        if self.value is not None and self.value_from is not None:
+            raise ValueError(ONE_VALUE)
+        return self
 
 
 class ObjectReference(Model):
@@ -158,15 +286,26 @@ class ObjectReference(Model):
     """Whether a pod may start when it is missing."""
 
 
+_ORIGINS: Final = ("config_map_ref", "secret_ref")
+
+
 class EnvFromSource(Model):
     """All keys of one ConfigMap or Secret as environment variables."""
 
-    prefix: str | None = Field(default=None, max_length=253)
+    model_config = ConfigDict(json_schema_extra=rules((_one_of(*map(to_camel, _ORIGINS)), ONE_ORIGIN)))
+
+    prefix: VariableName | None = None
     """Put before every key."""
     config_map_ref: ObjectReference | None = None
     """The ConfigMap."""
     secret_ref: ObjectReference | None = None
     """The Secret."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if _count(self, _ORIGINS) != 1:
+            raise ValueError(ONE_ORIGIN)
+        return self
 
 
 class LocalReference(Model):
@@ -177,7 +316,7 @@ class LocalReference(Model):
 
 
 Command = Annotated[list[Text], Field(min_length=1, max_length=64)]
-Env = Annotated[list[EnvVar], Field(max_length=500, json_schema_extra=map_list("name"))]
+Env = Annotated[list[EnvVar], Field(max_length=500, json_schema_extra=map_list("name")), _distinct("name")]
 EnvFrom = Annotated[list[EnvFromSource], Field(max_length=64)]
 
 
@@ -193,7 +332,7 @@ class Resources(Model):
 class HttpHeader(Model):
     """One header of a probe's request."""
 
-    name: str = Field(max_length=256)
+    name: Annotated[str, StringConstraints(max_length=256, pattern=r"^[-A-Za-z0-9]+$")]
     """Name of the header."""
     value: Text
     """Its value."""
@@ -202,10 +341,10 @@ class HttpHeader(Model):
 class HttpGetAction(Model):
     """A GET request; 200 to 399 is success."""
 
-    path: Text = "/"
-    """Path of the request."""
-    port: IntOrString | None = None
-    """Number or name of the port; the container's own when not set."""
+    path: Annotated[str, StringConstraints(max_length=4096, pattern=r"^/")] | None = None
+    """Path of the request; that of the default probe when not set."""
+    port: PortReference | None = None
+    """Number of the port; the container's own, which is called http, when not set."""
     scheme: Literal["HTTP", "HTTPS"] | None = None
     """HTTP when not set."""
     http_headers: list[HttpHeader] | None = Field(default=None, max_length=32)
@@ -215,8 +354,8 @@ class HttpGetAction(Model):
 class TcpSocketAction(Model):
     """A connection that opens is success."""
 
-    port: IntOrString
-    """Number or name of the port."""
+    port: PortReference
+    """Number of the port, or http for the container's own."""
 
 
 class ExecAction(Model):
@@ -236,16 +375,14 @@ class GrpcAction(Model):
 
 
 _HANDLERS: Final = ("http_get", "tcp_socket", "exec", "grpc")
-_PROBE_RULE: Final = (
-    "[has(self.httpGet), has(self.tcpSocket), has(self.exec), has(self.grpc)].filter(x, x).size() <= 1",
-    ONE_HANDLER,
-)
 
 
 class Probe(Model):
     """How a container is asked about its state. What is not set keeps the operator's default."""
 
-    model_config = ConfigDict(json_schema_extra=rules(_PROBE_RULE))
+    model_config = ConfigDict(
+        json_schema_extra=rules((_one_of(*map(to_camel, _HANDLERS), least=0), ONE_HANDLER))
+    )
 
     http_get: HttpGetAction | None = None
     """Ask by HTTP."""
@@ -255,7 +392,7 @@ class Probe(Model):
     """Run a command."""
     grpc: GrpcAction | None = None
     """Ask by gRPC."""
-    initial_delay_seconds: int | None = Field(default=None, ge=0, le=3600)
+    initial_delay_seconds: Seconds | None = None
     """Seconds before the first question."""
     period_seconds: int | None = Field(default=None, ge=1, le=3600)
     """Seconds between questions."""
@@ -268,9 +405,15 @@ class Probe(Model):
 
     @model_validator(mode="after")
     def _one_handler(self) -> Self:
-        if sum(getattr(self, handler) is not None for handler in _HANDLERS) > 1:
+        if _count(self, _HANDLERS) > 1:
             raise ValueError(ONE_HANDLER)
         return self
+
+    @property
+    def has_own_port(self) -> bool:
+        """Whether it can be asked although the container has no port of its own."""
+        port = (self.http_get and self.http_get.port) or (self.tcp_socket and self.tcp_socket.port)
+        return self.exec is not None or self.grpc is not None or isinstance(port, int)
 
     @property
     def handler(self) -> dict[str, Any]:
@@ -279,8 +422,20 @@ class Probe(Model):
         return {key: value for key, value in self.to_dict().items() if key in keys}
 
 
+_PROBES: Final = ("liveness", "readiness", "startup")
+_ONE_SUCCESS_RULE: Final = (
+    " && ".join(
+        f"(!has(self.{probe}) || !has(self.{probe}.successThreshold) || self.{probe}.successThreshold == 1)"
+        for probe in ("liveness", "startup")
+    ),
+    ONE_SUCCESS,
+)
+
+
 class Probes(Model):
     """The three questions that the kubelet asks a container."""
+
+    model_config = ConfigDict(json_schema_extra=rules(_ONE_SUCCESS_RULE))
 
     liveness: Probe | None = None
     """Is it alive? A container that fails is restarted. Default: GET /healthz, which must know nothing of dependencies."""
@@ -288,6 +443,13 @@ class Probes(Model):
     """May it have traffic? A pod that fails leaves its Service. Default: GET /readyz."""
     startup: Probe | None = None
     """Has it started? The other two wait for it. Default: GET /healthz every second for a minute."""
+
+    @model_validator(mode="after")
+    def _one_success(self) -> Self:
+        for probe in (self.liveness, self.startup):
+            if probe is not None and probe.success_threshold not in {None, 1}:
+                raise ValueError(ONE_SUCCESS)
+        return self
 
 
 class ScalingPolicy(Model):
@@ -304,12 +466,12 @@ class ScalingPolicy(Model):
 class ScalingRules(Model):
     """How the count changes in one direction."""
 
-    stabilization_window_seconds: int | None = Field(default=None, ge=0, le=3600)
+    stabilization_window_seconds: Seconds | None = None
     """Seconds of past recommendations that are looked at; the most careful one wins."""
     select_policy: Literal["Max", "Min", "Disabled"] | None = None
     """Which policy wins, or Disabled for no change in this direction."""
-    policies: list[ScalingPolicy] | None = Field(default=None, max_length=16)
-    """The bounds."""
+    policies: list[ScalingPolicy] | None = Field(default=None, min_length=1, max_length=16)
+    """The bounds; those of Kubernetes when not set."""
 
 
 class ScalingBehavior(Model):
@@ -349,17 +511,29 @@ class Autoscaling(Model):
 class Route(Model):
     """Requests that the gateway sends to this microservice."""
 
-    path: Annotated[str, StringConstraints(pattern=r"^/", max_length=1024)]
+    model_config = ConfigDict(
+        json_schema_extra=rules((f"!self.path.matches(r'{_AMBIGUOUS_PATH}')", AMBIGUOUS_PATH))
+    )
+
+    path: Annotated[str, StringConstraints(max_length=1024, pattern=_PATH)]
     """Path of the requests, beginning with a slash."""
     path_type: Literal["PathPrefix", "Exact"] = "PathPrefix"
     """PathPrefix matches whole path elements: /orders matches /orders/1 and not /orders2."""
     methods: (
-        Annotated[list[Method], Field(max_length=9, json_schema_extra={"x-kubernetes-list-type": "set"})]
-        | None
+        Annotated[list[Method], Field(min_length=1, max_length=9, json_schema_extra=_SET), _distinct()] | None
     ) = None
     """HTTP methods; all of them when not set."""
-    hostnames: list[Hostname] | None = Field(default=None, max_length=16)
+    hostnames: (
+        Annotated[list[Hostname], Field(min_length=1, max_length=16, json_schema_extra=_SET), _distinct()]
+        | None
+    ) = None
     """Host names; all that the Gateway's listener has when not set."""
+
+    @model_validator(mode="after")
+    def _clear_path(self) -> Self:
+        if re.search(_AMBIGUOUS_PATH, self.path):
+            raise ValueError(AMBIGUOUS_PATH)
+        return self
 
 
 class Gateway(Model):
@@ -367,7 +541,7 @@ class Gateway(Model):
 
     name: ObjectName
     """Name of the Gateway."""
-    namespace: Label | None = None
+    namespace: Namespace | None = None
     """Its namespace; that of the ShopService when not set."""
     section_name: ObjectName | None = None
     """One of its listeners; all of them when not set."""
@@ -376,21 +550,47 @@ class Gateway(Model):
 class ServiceAccount(Model):
     """The identity of the pods."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(("!(has(self.name) && has(self.annotations))", FOREIGN_ACCOUNT))
+    )
+
     name: ObjectName | None = None
     """A ServiceAccount of yours, which the operator uses and never touches. When not set, it makes one of the ShopService's name."""
     annotations: dict[str, Text] | None = Field(default=None, max_length=32)
     """Annotations of the ServiceAccount that the operator makes, such as eks.amazonaws.com/role-arn."""
 
+    @model_validator(mode="after")
+    def _own_annotations(self) -> Self:
+        if self.name is not None and self.annotations is not None:
+            raise ValueError(FOREIGN_ACCOUNT)
+        return self
+
 
 _REPLICAS_RULE: Final = ("!(has(self.replicas) && has(self.autoscaling))", NOT_BOTH)
+
+
+def _can_be_asked(probe: str) -> str:
+    """The CEL rule that a probe of a worker without a port is not set, or needs no such port."""
+    at = f"self.probes.{probe}"
+    return (
+        f"(!has({at}) || has({at}.exec) || has({at}.grpc)"
+        f" || (has({at}.httpGet) && has({at}.httpGet.port) && type({at}.httpGet.port) == int)"
+        f" || (has({at}.tcpSocket) && type({at}.tcpSocket.port) == int))"
+    )
+
+
+_ASKED_RULE: Final = (
+    f"has(self.port) || !has(self.probes) || ({' && '.join(map(_can_be_asked, _PROBES))})",
+    NOTHING_TO_ASK,
+)
 
 
 class Worker(Model):
     """A further Deployment of the same image: a queue consumer, an outbox relay. It has no Service."""
 
-    model_config = ConfigDict(json_schema_extra=rules(_REPLICAS_RULE))
+    model_config = ConfigDict(json_schema_extra=rules(_REPLICAS_RULE, _ASKED_RULE))
 
-    name: Annotated[Label, StringConstraints(max_length=40)]
+    name: WorkerName
     """Name of the worker, unique in the ShopService; its Deployment is called <shopservice>-<worker>."""
     command: Command
     """Entry point in place of the image's."""
@@ -402,19 +602,22 @@ class Worker(Model):
     """A port on which it answers about its health; with it come the default probes."""
     probes: Probes | None = None
     """How it is asked about its state. Without a port there are only those that are set here."""
-    replicas: int | None = Field(default=None, ge=0, le=1000)
+    replicas: Count | None = None
     """Pods to run; 1 when neither this nor autoscaling is set."""
     autoscaling: Autoscaling | None = None
     """Let a HorizontalPodAutoscaler choose the number of pods."""
     resources: Resources | None = None
     """CPU and memory; the ShopService's when not set."""
-    termination_grace_period_seconds: int | None = Field(default=None, ge=0, le=3600)
+    termination_grace_period_seconds: Seconds | None = None
     """Seconds between SIGTERM and SIGKILL, for what is in hand to be finished; 30 when not set."""
 
     @model_validator(mode="after")
-    def _one_owner_of_replicas(self) -> Self:
+    def _consistent(self) -> Self:
         if self.replicas is not None and self.autoscaling is not None:
             raise ValueError(NOT_BOTH)
+        probes = [getattr(self.probes, each) for each in _PROBES] if self.probes else []
+        if self.port is None and not all(each.has_own_port for each in probes if each is not None):
+            raise ValueError(NOTHING_TO_ASK)
         return self
 
 
@@ -422,15 +625,25 @@ class ShopServiceSpec(Model):
     """What a microservice shall be. The operator keeps its Deployments, Service, HorizontalPodAutoscalers, HTTPRoute and ServiceAccount as this says."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(_REPLICAS_RULE, ("!has(self.routes) || has(self.gateway)", NO_GATEWAY))
+        json_schema_extra=rules(
+            _REPLICAS_RULE,
+            ("!has(self.routes) || size(self.routes) == 0 || has(self.gateway)", NO_GATEWAY),
+            (
+                f"!has(self.routes) || self.routes.map(r, has(r.methods) ? size(r.methods) : 1).sum() <= {_MOST_MATCHES}",
+                TOO_MANY_MATCHES,
+            ),
+        )
     )
 
-    image: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^\S+$")]
+    image: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[!-~]+$")]
     """The container image, with a tag or a digest."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
     """When the kubelet pulls the image; Kubernetes decides by the tag when not set."""
     image_pull_secrets: (
-        Annotated[list[LocalReference], Field(max_length=16, json_schema_extra=map_list("name"))] | None
+        Annotated[
+            list[LocalReference], Field(max_length=16, json_schema_extra=map_list("name")), _distinct("name")
+        ]
+        | None
     ) = None
     """Secrets with the registry's credentials."""
     command: Command | None = None
@@ -439,7 +652,7 @@ class ShopServiceSpec(Model):
     """Arguments of the entry point."""
     port: Port = DEFAULT_PORT
     """The port on which the container serves HTTP. The Service has the same."""
-    replicas: int | None = Field(default=None, ge=0, le=1000)
+    replicas: Count | None = None
     """Pods to run; 1 when neither this nor autoscaling is set. `kubectl scale` changes it."""
     autoscaling: Autoscaling | None = None
     """Let a HorizontalPodAutoscaler choose the number of pods."""
@@ -455,22 +668,25 @@ class ShopServiceSpec(Model):
     """Requests that come in through the gateway. Without routes the microservice is only reachable inside the cluster."""
     gateway: Gateway | None = None
     """The Gateway for the routes."""
-    workers: Annotated[list[Worker], Field(max_length=16, json_schema_extra=map_list("name"))] | None = None
+    workers: (
+        Annotated[list[Worker], Field(max_length=16, json_schema_extra=map_list("name")), _distinct("name")]
+        | None
+    ) = None
     """Further Deployments of the same image, without a Service."""
     service_account: ServiceAccount | None = None
     """The identity of the pods."""
-    termination_grace_period_seconds: int | None = Field(default=None, ge=0, le=3600)
-    """Seconds between SIGTERM and SIGKILL; 30 when not set. The first five are for the Service to forget the pod."""
+    termination_grace_period_seconds: Seconds | None = None
+    """Seconds between SIGTERM and SIGKILL; 30 when not set. The first five (of less than ten, half) are for the Service to forget the pod."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.replicas is not None and self.autoscaling is not None:
             raise ValueError(NOT_BOTH)
-        if self.routes is not None and self.gateway is None:
+        routes = self.routes or []
+        if routes and self.gateway is None:
             raise ValueError(NO_GATEWAY)
-        names = [worker.name for worker in self.workers or ()]
-        if len(set(names)) != len(names):
-            raise ValueError(SAME_WORKER)
+        if sum(len(route.methods or "*") for route in routes) > _MOST_MATCHES:
+            raise ValueError(TOO_MANY_MATCHES)
         return self
 
 
@@ -573,14 +789,29 @@ class ShopService:
             spec = ShopServiceSpec.model_validate(self.document)
         except ValidationError as error:
             raise InvalidSpec(_sentences(error)) from None
+        if len(self.name) > LABEL_LENGTH or not re.search(_LABEL, self.name):
+            raise InvalidSpec(f"metadata.name: {NAME}.")
         if any(len(self.name) + len(worker.name) >= LABEL_LENGTH for worker in spec.workers or ()):
             raise InvalidSpec(f"spec.workers: {NAME_TOO_LONG}.")
         return spec
+
+
+OBJECT_RULES: Final = rules(
+    (f"self.metadata.name.matches('{_LABEL}') && size(self.metadata.name) <= {LABEL_LENGTH}", NAME),
+    (
+        f"!has(self.spec.workers) || self.spec.workers.all(w, size(self.metadata.name) + size(w.name) < {LABEL_LENGTH})",
+        NAME_TOO_LONG,
+    ),
+)
+"""What the spec alone cannot say."""
+
+_WORDS: Final[Mapping[str, str]] = {"extra_forbidden": "unknown field", "missing": "is required"}
 
 
 def _sentences(error: ValidationError) -> str:
     found = []
     for each in error.errors(include_url=False, include_input=False):
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in each["loc"])
-        found.append(f"spec{path}: {each['msg'].removeprefix('Value error, ')}.")
+        words = _WORDS.get(each["type"], each["msg"].removeprefix("Value error, "))
+        found.append(f"spec{path}: {words}.")
     return " ".join(found)

@@ -7,8 +7,11 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
+import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from shop_operator.errors import (
     ApiUnavailable,
@@ -22,7 +25,7 @@ from shop_operator.errors import (
     Throttled,
     Unreachable,
 )
-from shop_operator.kube import Kube, collection
+from shop_operator.kube import Kube, collection, encoded
 
 ACCOUNT = {
     "apiVersion": "v1",
@@ -273,3 +276,9 @@ async def test_leases_are_read_created_and_renewed(api: Scripted, kube: Kube) ->
 )
 def test_the_path_of_a_collection_tells_its_kind(path: str, kind: str | None) -> None:
     assert collection(path) == kind
+
+
+@given(st.text(st.characters(codec="utf-8")))
+@example("\x7f\x80\x85\x9f\u2028\u2029\ufeff\ufffe\uffff\U0001f6d2")
+def test_whatever_a_spec_holds_is_the_same_read_as_yaml(text: str) -> None:
+    assert yaml.safe_load(encoded({"value": text})) == {"value": text}

@@ -22,7 +22,7 @@ class LiveScale:
     Args:
         replicas: spec.replicas by the Deployment's name.
         ours: the Deployments whose count only the operator has set.
-        autoscaled: the Deployments whose count an autoscaler has set last.
+        autoscaled: the Deployments that have an autoscaler, or whose count one has set last.
     """
 
     replicas: Mapping[str, int]

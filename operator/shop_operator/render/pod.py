@@ -38,6 +38,8 @@ def _spec(shop: ShopService, part: Part, account: str) -> dict[str, Any]:
                 "topologyKey": key,
                 "whenUnsatisfiable": "ScheduleAnyway",
                 "labelSelector": {"matchLabels": selector(shop, part.component)},
+                # Counts the pods of one version only, or a roll-out would place new pods around the old ones.
+                "matchLabelKeys": ["pod-template-hash"],
             }
             for key in SPREAD
         ],
@@ -72,8 +74,10 @@ def _container(shop: ShopService, part: Part) -> dict[str, Any]:
     container |= {key: value for key, value in optional.items() if value}
     if part.port is not None:
         container["ports"] = [{"name": PORT_NAME, "containerPort": part.port, "protocol": "TCP"}]
-    if part.serves:
-        container["lifecycle"] = {"preStop": {"sleep": {"seconds": min(PRE_STOP_SECONDS, part.grace)}}}
+    # Of a short grace period half is left for the process to end by itself; sleeping 0 s is an error in older clusters.
+    pause = min(PRE_STOP_SECONDS, part.grace // 2)
+    if part.serves and pause:
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": pause}}}
     return container
 
 
@@ -93,8 +97,8 @@ def _probe(part: Part, probe: Probe | None, path: str, timing: dict[str, int]) -
     if not handler:
         if part.port is None:
             return None
-        handler = {"httpGet": {"path": path}}
+        handler = {"httpGet": {}}
     if "httpGet" in handler:
-        handler = {"httpGet": {"port": PORT_NAME, "scheme": "HTTP", **handler["httpGet"]}}
+        handler = {"httpGet": {"path": path, "port": PORT_NAME, "scheme": "HTTP", **handler["httpGet"]}}
     own = {key: value for key, value in probe.to_dict().items() if key not in handler} if probe else {}
     return {**timing, **own, **handler}

@@ -47,10 +47,10 @@ def _http_route(
 
 
 def _name(shop: ShopService, hostnames: tuple[str, ...]) -> str:
-    """The ShopService's name; with host names also a hash of them, which does not depend on the order of routes."""
+    """The ShopService's name; with host names also a hash, in which neither their order nor that of the routes counts."""
     if not hostnames:
         return shop.name
-    suffix = hashlib.sha256(",".join(hostnames).encode()).hexdigest()[:8]
+    suffix = hashlib.sha256(",".join((shop.name, *hostnames)).encode()).hexdigest()[:8]
     return f"{shop.name[: LABEL_LENGTH - len(suffix) - 1]}-{suffix}"
 
 
@@ -65,5 +65,7 @@ def _parent(shop: ShopService, gateway: Gateway) -> dict[str, Any]:
 
 
 def _matches(route: Route) -> list[dict[str, Any]]:
-    path = {"path": {"type": route.path_type, "value": route.path}}
-    return [path | {"method": method} for method in route.methods or ()] or [path]
+    def match(**method: str) -> dict[str, Any]:
+        return {"path": {"type": route.path_type, "value": route.path}, **method}
+
+    return [match(method=method) for method in route.methods or ()] or [match()]
