@@ -1,12 +1,17 @@
 """What users wait for and read: conditions, columns, children."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shop_operator.conditions import Observed, status
 from shop_operator.errors import ApiUnavailable, Conflict, InvalidSpec, OperatorError
-from shop_operator.spec import ShopService
+from shop_operator.render import render
+from shop_operator.spec import ShopService, ShopServiceStatus
+from tests.operator.specs import documents
 
 NOW = "2030-01-01T00:00:00Z"
 SHOP = ShopService(
@@ -134,6 +139,24 @@ def test_the_image_is_the_one_that_was_rolled_out() -> None:
     ("parents", "ready", "message"),
     [
         ([], False, "is there such a Gateway"),
+        (
+            # Of the route as it was before.
+            [{"conditions": [{"type": "Accepted", "status": "True", "observedGeneration": 1}]}],
+            False,
+            "has not taken it yet",
+        ),
+        (
+            [
+                {
+                    "conditions": [
+                        {"type": "Accepted", "status": "True", "observedGeneration": 2},
+                        {"type": "ResolvedRefs", "status": "False", "reason": "BackendNotFound"},
+                    ]
+                }
+            ],
+            False,
+            "Gateway shop/public refused it: BackendNotFound",
+        ),
         ([{"conditions": [{"type": "Accepted", "status": "True"}]}], True, ""),
         (
             [{"conditions": [{"type": "Accepted", "status": "False", "message": "no listener"}]}],
@@ -145,7 +168,7 @@ def test_the_image_is_the_one_that_was_rolled_out() -> None:
 def test_a_route_is_ready_when_its_gateway_took_it(parents: list[Any], ready: bool, message: str) -> None:
     route = {
         "kind": "HTTPRoute",
-        "metadata": {"name": "web"},
+        "metadata": {"name": "web", "generation": 2},
         "spec": {"parentRefs": [{"name": "public", "namespace": "shop"}]},
         "status": {"parents": parents},
     }
@@ -172,3 +195,64 @@ def test_an_autoscaler_without_measurements_shows_but_keeps_nobody_from_being_re
     child = next(each for each in found["children"] if each["kind"] == "HorizontalPodAutoscaler")
     assert (child["ready"], child["message"]) == (False, "does not scale: FailedGetResourceMetric")
     assert next(c for c in found["conditions"] if c["type"] == "Ready")["status"] == "True"
+
+
+def test_a_child_that_fails_speaks_before_one_that_is_on_its_way() -> None:
+    quota = {
+        "type": "ReplicaFailure",
+        "status": "True",
+        "reason": "FailedCreate",
+        "message": "exceeded quota",
+    }
+    rolling, failing = deployment(updatedReplicas=1), deployment(availableReplicas=0, conditions=[quota])
+    failing["metadata"] = {"name": "web-relay", "generation": 1}
+
+    found = conditions(seen(rolling, failing))
+
+    assert (found["Ready"]["reason"], found["Ready"]["message"]) == (
+        "FailedCreate",
+        "Deployment web-relay: exceeded quota (and 1 more).",
+    )
+    assert found["Reconciling"]["status"] == "True"
+
+
+def test_a_child_that_is_being_deleted_keeps_it_from_being_ready() -> None:
+    service = {"kind": "Service", "metadata": {"name": "web", "deletionTimestamp": NOW}}
+
+    found = conditions(seen(deployment(), service))
+
+    assert (found["Ready"]["status"], found["Ready"]["reason"]) == ("False", "Terminating")
+
+
+def test_a_deployment_that_is_not_there_yet_is_being_created() -> None:
+    found = conditions(seen())
+
+    assert (found["Ready"]["reason"], found["Available"]["status"]) == ("Creating", "False")
+    assert "Deployment web: is being created" in found["Ready"]["message"]
+
+
+def test_scaled_to_zero_it_is_ready_with_nothing() -> None:
+    shop = ShopService(
+        name="web", namespace="shop", uid="u", generation=3, document={"image": "web:2", "replicas": 0}
+    )
+    none = deployment(replicas=0, updatedReplicas=0, readyReplicas=0, availableReplicas=0)
+    none["spec"] = {"replicas": 0}
+
+    found = status(shop, seen(none), {}, now=lambda: NOW)
+
+    assert found["ready"] == "0/0"
+    assert next(c for c in found["conditions"] if c["type"] == "Ready")["status"] == "True"
+
+
+@given(documents(), st.sampled_from([None, ApiUnavailable("It answered 503."), Conflict("It is not ours.")]))
+def test_any_status_is_what_the_crd_says_it_is(spec: dict[str, Any], error: OperatorError | None) -> None:
+    shop = ShopService(name="web", namespace="shop", uid="u", generation=3, document=spec)
+    with suppress(InvalidSpec):
+        children = {(child["kind"], child["metadata"]["name"]): child for child in render(shop, live=None)}
+        found = status(shop, Observed(children, error), {}, now=lambda: NOW)
+
+        ShopServiceStatus.model_validate(found)
+        # kstatus: never ready while something is going on or is stuck.
+        states = {each["type"]: each["status"] for each in found["conditions"]}
+        assert "True" not in {states["Reconciling"], states["Stalled"]} or states["Ready"] == "False"
+        assert (states["Reconciling"], states["Stalled"]) != ("True", "True")

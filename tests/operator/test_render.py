@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, reject
 
+from shop_operator.errors import InvalidSpec
 from shop_operator.render import KINDS, LiveScale, render
+from shop_operator.render.labels import version
 from shop_operator.spec import ShopService
+from tests.operator.specs import documents, names
 
 CASES = sorted(each.parent for each in (Path(__file__).parent / "golden").glob("*/in.yaml"))
 
@@ -17,7 +19,7 @@ CASES = sorted(each.parent for each in (Path(__file__).parent / "golden").glob("
 def rendered(case: Path) -> list[dict[str, Any]]:
     given_object = yaml.safe_load((case / "in.yaml").read_text())
     live = given_object.pop("live", None)
-    return render(ShopService.from_object(given_object), live=LiveScale(live) if live else None)
+    return render(ShopService.from_object(given_object), live=LiveScale(**live) if live else None)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -29,35 +31,21 @@ def test_golden(case: Path, request: pytest.FixtureRequest) -> None:
     assert objects == list(yaml.safe_load_all(expected.read_text()))
 
 
-names = st.from_regex(r"\A[a-z]([-a-z0-9]{0,18}[a-z0-9])?\Z")
-workers = st.lists(
-    st.fixed_dictionaries(
-        {"name": names, "command": st.just(["run"])},
-        optional={"replicas": st.integers(0, 5), "port": st.integers(1, 65535)},
-    ),
-    max_size=4,
-    unique_by=lambda worker: str(worker["name"]),
-)
-specs = st.fixed_dictionaries(
-    {"image": st.from_regex(r"\A[a-z]{1,10}(/[a-z]{1,10}){0,2}(:[a-zA-Z0-9_.-]{1,80})?\Z")},
-    optional={
-        "port": st.integers(1, 65535),
-        "replicas": st.integers(0, 50),
-        "workers": workers,
-        "env": st.lists(
-            st.fixed_dictionaries({"name": names, "value": st.text(max_size=20)}),
-            max_size=5,
-            unique_by=lambda e: e["name"],
-        ),
-    },
-)
+def valid(name: str, spec: dict[str, Any]) -> ShopService:
+    """The ShopService, if a rule between its fields does not refuse it."""
+    shop = ShopService(name=name, namespace="shop", uid="u", generation=1, document=spec)
+    try:
+        _ = shop.spec
+    except InvalidSpec:
+        reject()
+    return shop
 
 
-@given(name=names, spec=specs)
+@given(name=names, spec=documents())
 def test_every_child_of_any_shopservice_is_named_labelled_owned_and_the_same_again(
     name: str, spec: dict[str, Any]
 ) -> None:
-    shop = ShopService(name=name, namespace="shop", uid="u", generation=1, document=spec)
+    shop = valid(name, spec)
 
     children = render(shop, live=None)
 
@@ -74,9 +62,9 @@ def test_every_child_of_any_shopservice_is_named_labelled_owned_and_the_same_aga
         assert [owner["uid"] for owner in metadata["ownerReferences"] if owner["controller"]] == ["u"]
 
 
-@given(name=names, spec=specs)
+@given(name=names, spec=documents())
 def test_every_pod_meets_the_restricted_standard(name: str, spec: dict[str, Any]) -> None:
-    shop = ShopService(name=name, namespace="shop", uid="u", generation=1, document=spec)
+    shop = valid(name, spec)
 
     for child in render(shop, live=None):
         if child["kind"] != "Deployment":
@@ -90,3 +78,76 @@ def test_every_pod_meets_the_restricted_standard(name: str, spec: dict[str, Any]
             assert context["capabilities"]["drop"] == ["ALL"]
             assert not context["allowPrivilegeEscalation"]
             assert context["readOnlyRootFilesystem"]
+
+
+TWO_TO_NINE = {"autoscaling": {"minReplicas": 2, "maxReplicas": 9}}
+HPA: dict[str, set[str]] = {"autoscaled": {"web"}}
+OPERATOR: dict[str, set[str]] = {"ours": {"web"}}
+SOMEBODY: dict[str, set[str]] = {}
+
+
+@pytest.mark.parametrize(
+    ("given_spec", "count", "owner", "sent"),
+    [
+        # No Deployment yet.
+        ({}, None, SOMEBODY, 1),
+        ({"replicas": 3}, None, SOMEBODY, 3),
+        ({"replicas": 0}, None, SOMEBODY, 0),
+        (TWO_TO_NINE, None, SOMEBODY, 2),
+        # The user's count stands, whoever changed the Deployment.
+        ({"replicas": 3}, 5, SOMEBODY, 3),
+        ({"replicas": 3}, 5, HPA, 3),
+        ({}, 5, OPERATOR, 1),
+        # Autoscaling was removed: the live count stays.
+        ({}, 5, HPA, None),
+        # Autoscaling came: the live count stays, except from zero, which an autoscaler never leaves.
+        (TWO_TO_NINE, 5, OPERATOR, None),
+        (TWO_TO_NINE, 1, OPERATOR, None),
+        (TWO_TO_NINE, 0, OPERATOR, 2),
+        # The operator's own start stays its own until the autoscaler has scaled.
+        (TWO_TO_NINE, 2, OPERATOR, 2),
+        (TWO_TO_NINE, 2, HPA, None),
+        (TWO_TO_NINE, 7, HPA, None),
+        (TWO_TO_NINE, 7, SOMEBODY, None),
+    ],
+)
+def test_replicas_are_sent_by_whoever_owns_them(
+    given_spec: dict[str, Any], count: int | None, owner: dict[str, set[str]], sent: int | None
+) -> None:
+    shop = valid("web", {"image": "web:1", **given_spec})
+    live = None if count is None else LiveScale(replicas={"web": count}, **owner)
+
+    deployment = next(child for child in render(shop, live=live) if child["kind"] == "Deployment")
+
+    assert deployment["spec"].get("replicas") == sent
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("web", "latest"),
+        ("web:1.2.3", "1.2.3"),
+        ("registry.example:5000/web", "latest"),
+        ("registry.example:5000/web:v1", "v1"),
+        ("web@sha256:0123456789abcdef", "0123456789ab"),
+        ("web:v1@sha256:0123456789abcdef", "v1"),
+        ("web:" + "a" * 70, "a" * 63),
+        ("web:_", "latest"),
+    ],
+)
+def test_the_version_label_is_the_images_tag(image: str, label: str) -> None:
+    assert version(image) == label
+
+
+def test_routes_of_the_same_host_names_share_an_httproute_in_any_order() -> None:
+    def shop(*hostnames: list[str]) -> ShopService:
+        routes = [{"path": f"/{number}", "hostnames": each} for number, each in enumerate(hostnames)]
+        return valid("web", {"image": "web:1", "gateway": {"name": "g"}, "routes": routes})
+
+    def found(shop: ShopService) -> list[str]:
+        return [c["metadata"]["name"] for c in render(shop, live=None) if c["kind"] == "HTTPRoute"]
+
+    one, two, other = ["a.example", "b.example"], ["b.example", "a.example"], ["a.example"]
+
+    assert len(found(shop(one, two))) == 1
+    assert sorted(found(shop(one, other))) == sorted(found(shop(other, two)))

@@ -1,54 +1,43 @@
 """The models refuse what the API server's schema refuses, in words that help."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shop_operator.crd import crd
 from shop_operator.errors import InvalidSpec
 from shop_operator.spec import ShopService
+from tests.operator.specs import REFUSALS, Refusal, changed, documents
 
 
 def shop(spec: dict[str, Any], name: str = "web") -> ShopService:
     return ShopService(name=name, namespace="shop", uid="u", generation=1, document=spec)
 
 
-@pytest.mark.parametrize(
-    ("spec", "sentence"),
-    [
-        ({}, "spec.image: is required"),
-        (
-            {"image": "a", "replicas": 1, "autoscaling": {"maxReplicas": 2}},
-            "replicas or autoscaling, not both",
-        ),
-        (
-            {"image": "a", "autoscaling": {"minReplicas": 3, "maxReplicas": 2}},
-            "minReplicas must not be greater",
-        ),
-        ({"image": "a", "colour": "red"}, "spec.colour: unknown field"),
-        ({"image": "a", "routes": [{"path": "/"}]}, "routes need a gateway"),
-        (
-            {"image": "a", "gateway": {"name": "g"}, "routes": [{"path": "/", "methods": ["FETCH"]}]},
-            "spec.routes[0].methods[0]: Input should be 'GET'",
-        ),
-        (
-            {"image": "a", "workers": [{"name": "w", "command": ["x"]}] * 2},
-            "Duplicate value: w is there 2 times",
-        ),
-        ({"image": "a", "workers": [{"name": "w" * 40, "command": ["x"]}]}, "62 characters at most"),
-        (
-            {"image": "a", "probes": {"liveness": {"httpGet": {}, "exec": {"command": ["x"]}}}},
-            "exactly one of httpGet, tcpSocket, exec and grpc",
-        ),
-    ],
-)
-def test_a_bad_spec_is_refused_with_a_sentence_that_says_where_and_what(
-    spec: dict[str, Any], sentence: str
-) -> None:
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.given)
+def test_a_bad_spec_is_refused_with_a_sentence_that_says_where_and_what(refusal: Refusal) -> None:
     with pytest.raises(InvalidSpec) as refused:
-        _ = shop(spec, name="w" * 30).spec
+        _ = shop({"image": "web:1"} | refusal.spec, refusal.name).spec
 
-    assert sentence in str(refused.value)
+    assert (refusal.model or refusal.server) in refused.value.message
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        _ = shop({"replicas": "two", "colour": "red"}).spec
+
+    assert refused.value.message == (
+        "spec.image: is required. spec.replicas: Input should be a valid integer. spec.colour: unknown field."
+    )
+
+
+@given(documents(), st.data())
+def test_any_document_is_taken_or_refused_and_nothing_else(spec: dict[str, Any], data: st.DataObject) -> None:
+    with suppress(InvalidSpec):
+        _ = shop(data.draw(changed(spec))).spec
 
 
 def _walk(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, Any]]]:

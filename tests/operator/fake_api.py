@@ -1,0 +1,138 @@
+"""A cluster in memory for the reconciler: server-side apply as far as a pass can tell.
+
+It passes the same contract tests (api_contract.py) as kube.Kube does on a real API server.
+"""
+
+import itertools
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from shop_operator.errors import Exists, OperatorError, Stale
+
+Name = tuple[str, str, str]
+
+
+class FakeApi:
+    """Objects by (kind, namespace, name); records every write.
+
+    Attributes:
+        writes: what was written, in order, as `create Service web`.
+        reads: how often something was read.
+        refusing: errors to raise for writes of a kind.
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[Name, dict[str, Any]] = {}
+        self.writes: list[str] = []
+        self.reads = 0
+        self.refusing: dict[str, OperatorError] = {}
+        self._applied: dict[tuple[Name, str], dict[str, Any]] = {}
+        self._numbers = itertools.count(2)
+
+    async def apply(
+        self, configuration: Mapping[str, Any], *, uid: str | None, manager: str = "shop-operator"
+    ) -> dict[str, Any]:
+        metadata = configuration["metadata"]
+        name = (configuration["kind"], metadata["namespace"], metadata["name"])
+        self._refuse(name[0])
+        live = self.objects.get(name)
+        if uid is None and live is not None:
+            raise Exists(f"{name} exists")
+        if uid is not None and (live is None or live["metadata"]["uid"] != uid):
+            raise Stale(f"{name} is another one")
+        fresh = live is None
+        merged = deepcopy(live) if live is not None else {"metadata": {"uid": f"uid-{next(self._numbers)}"}}
+        _drop(merged, self._applied.get((name, manager), {}), configuration)
+        _merge(merged, configuration)
+        self._applied[name, manager] = deepcopy(dict(configuration))
+        merged["metadata"]["managedFields"] = self._managed(name)
+        return self._store(name, merged, "create" if fresh else "apply")
+
+    async def patch(
+        self, kind: str, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        live = self._exactly((kind, namespace, name), uid)
+        _merge(live, patch)
+        return self._store((kind, namespace, name), live, "patch")
+
+    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        self.reads += 1
+        return deepcopy(self.objects.get((kind, namespace, name)))
+
+    async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
+        self._refuse(kind)
+        found = self.objects.get((kind, namespace, name))
+        if found is not None and found["metadata"]["uid"] == uid:
+            self.writes.append(f"delete {kind} {name}")
+            self.forget((kind, namespace, name))
+
+    async def patch_status(
+        self, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        key = ("ShopService", namespace, name)
+        live = self._exactly(key, uid)
+        status = live.setdefault("status", {})
+        status |= patch
+        live["status"] = {k: v for k, v in status.items() if v is not None}
+        return self._store(key, live, "status")
+
+    def put(self, obj: Mapping[str, Any]) -> dict[str, Any]:
+        """What somebody else writes; not recorded as ours."""
+        name = (obj["kind"], obj["metadata"]["namespace"], obj["metadata"]["name"])
+        copied = deepcopy(dict(obj))
+        copied["metadata"].setdefault("uid", f"uid-{next(self._numbers)}")
+        written = self._store(name, copied, "put")
+        self.writes.pop()
+        return written
+
+    def forget(self, name: Name) -> dict[str, Any]:
+        """The object is gone, whoever deleted it; its last state, with the version of the deletion."""
+        for known in [k for k in self._applied if k[0] == name]:
+            del self._applied[known]
+        gone = self.objects.pop(name)
+        gone["metadata"]["resourceVersion"] = str(next(self._numbers))
+        return gone
+
+    def _exactly(self, name: Name, uid: str) -> dict[str, Any]:
+        self._refuse(name[0])
+        live = self.objects.get(name)
+        if live is None or live["metadata"]["uid"] != uid:
+            raise Stale(f"{name} is another one")
+        return deepcopy(live)
+
+    def _refuse(self, kind: str) -> None:
+        if kind in self.refusing:
+            raise self.refusing[kind]
+
+    def _store(self, name: Name, obj: dict[str, Any], verb: str) -> dict[str, Any]:
+        obj["metadata"]["resourceVersion"] = str(next(self._numbers))
+        self.objects[name] = obj
+        self.writes.append(f"{verb} {name[0]} {name[2]}")
+        return deepcopy(obj)
+
+    def _managed(self, name: Name) -> list[dict[str, Any]]:
+        """Who owns spec.replicas, which is all that the operator reads of managedFields."""
+        return [
+            {"manager": manager, "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+            for (known, manager), configuration in self._applied.items()
+            if known == name and "replicas" in configuration.get("spec", {})
+        ]
+
+
+def _merge(live: dict[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Maps are merged, everything else is replaced."""
+    for key, value in wanted.items():
+        if isinstance(value, Mapping) and isinstance(live.get(key), dict):
+            _merge(live[key], value)
+        else:
+            live[key] = deepcopy(value)
+
+
+def _drop(live: dict[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Fields that the manager applied before and applies no longer go."""
+    for key, value in before.items():
+        if key not in now:
+            live.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(now[key], Mapping) and isinstance(live.get(key), dict):
+            _drop(live[key], value, now[key])
