@@ -32,7 +32,7 @@ FULL: dict[str, Any] = {
     "routes": [{"path": "/carts", "methods": ["GET", "POST"]}],
     "gateway": {"name": "shop", "namespace": "edge"},
     "workers": {"mailer": {"command": ["mail"], "env": {"BATCH": "10"}, "replicas": 0}},
-    "serviceAccount": {"name": "cart-sa", "annotations": {"a/b": "c"}},
+    "serviceAccount": {"annotations": {"a/b": "c"}},
 }
 
 
