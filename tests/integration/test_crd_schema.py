@@ -12,11 +12,12 @@ import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from shop_operator.compare import drift
 from shop_operator.errors import InvalidSpec
 from shop_operator.kube import encoded
 from shop_operator.render import KINDS, render
 from shop_operator.spec import ShopService
-from tests.integration.cluster import Cluster, condition
+from tests.integration.cluster import Cluster, condition, wait_for
 from tests.integration.operators import ROOT, run
 from tests.integration.shopservices import shopservice
 from tests.operator.specs import REFUSALS, Refusal, changed, documents, names
@@ -29,7 +30,7 @@ UID: Final = "11111111-1111-1111-1111-111111111111"
 pytestmark = pytest.mark.usefixtures("gateway_api")
 # The fixtures are of the session or made once: nothing in them changes from example to example.
 thorough = settings(
-    max_examples=100,
+    max_examples=400,
     deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
@@ -42,14 +43,19 @@ thorough = settings(
 @pytest.fixture(scope="module", autouse=True)
 def crd(cluster: Cluster, kubectl: Path) -> dict[str, Any]:
     """The CRD as the API server has it."""
-    command: list[str | Path] = [kubectl, "--kubeconfig", cluster.kubeconfig]
     printed = run([sys.executable, "-m", "shop_operator.main", "crd"])
-    run([*command, "apply", "--server-side", "-f", "-"], printed)
-    run([*command, "wait", "crd", NAME, "--for=condition=Established"])
-    found: dict[str, Any] = cluster.http.get(
-        f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{NAME}"
-    ).json()
-    return found
+    run([kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--server-side", "-f", "-"], printed)
+
+    def established() -> dict[str, Any]:
+        found: dict[str, Any] = cluster.http.get(
+            f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{NAME}"
+        ).json()
+        # At first the conditions are null, which `kubectl wait` takes for an error.
+        assert found["status"]["conditions"]
+        assert condition(found, "Established")["status"] == "True"
+        return found
+
+    return wait_for(established)
 
 
 @pytest.fixture
@@ -163,6 +169,7 @@ def test_given_any_spec_that_passes_then_its_children_are_accepted_and_restricte
         answer = applied(cluster, child)
         assert answer.is_success, answer.text
         assert not _insecure(answer), answer.headers["Warning"]
+        assert list(drift(child, answer.json())) == []
 
 
 def _insecure(answer: httpx.Response) -> bool:

@@ -57,7 +57,7 @@ class ApiContract:
         self,
         api: Api,
         namespace: str,
-        exists: bool,  # noqa: FBT001  # a table column
+        exists: bool,
     ) -> None:
         if exists:
             await api.apply(account(namespace, a="1"), uid=None)

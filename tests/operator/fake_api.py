@@ -42,8 +42,13 @@ class FakeApi:
         if uid is not None and (live is None or live["metadata"]["uid"] != uid):
             raise Stale(f"{name} is another one")
         fresh = live is None
-        merged = deepcopy(live) if live is not None else {"metadata": {"uid": f"uid-{next(self._numbers)}"}}
-        _drop(merged, self._applied.get((name, manager), {}), configuration)
+        born: dict[str, Any] = {"metadata": {"uid": f"uid-{next(self._numbers)}"}}
+        merged = deepcopy(live) if live is not None else born
+        kept = deepcopy(dict(configuration))
+        for (known, other), applied in self._applied.items():
+            if known == name and other != manager:
+                _merge(kept, applied)
+        _drop(merged, self._applied.get((name, manager), {}), kept)
         _merge(merged, configuration)
         self._applied[name, manager] = deepcopy(dict(configuration))
         merged["metadata"]["managedFields"] = self._managed(name)

@@ -172,7 +172,7 @@ async def test_what_left_the_spec_is_pruned_and_only_what_is_ours(world: World) 
 @pytest.mark.parametrize("labelled", [True, False])
 async def test_a_foreign_object_is_kept_and_named_and_the_others_are_made(
     world: World,
-    labelled: bool,  # noqa: FBT001  # a table column
+    labelled: bool,
 ) -> None:
     foreign = {
         "apiVersion": "v1",
