@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import kopf
+import yaml
 
 from shop_operator.errors import OperatorError
 
@@ -47,9 +48,9 @@ def locate() -> kopf.ConnectionInfo:
         if in_cluster is not None and not os.environ.get("KUBECONFIG"):
             return dataclasses.replace(in_cluster, server=_in_cluster_server(in_cluster.server))
         info = kopf.login_with_kubeconfig(settings=settings)
-    except (OSError, KeyError, ValueError, AttributeError, kopf.LoginError) as error:
+    except (OSError, KeyError, ValueError, AttributeError, yaml.YAMLError, kopf.LoginError) as error:
         raise NoCluster(
-            f"The kubeconfig cannot be used ({type(error).__name__}: {error}); check it with `kubectl version`."
+            f"The kubeconfig cannot be used ({type(error).__name__}: {_one_line(error)}); check it with `kubectl version`."
         ) from error
     if info is None:
         raise NoCluster("No cluster is configured: set KUBECONFIG, or run in a pod with a ServiceAccount.")
@@ -63,6 +64,10 @@ def locate() -> kopf.ConnectionInfo:
             "create a token with `kubectl create token` and put it into a kubeconfig of its own."
         )
     return info
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _in_cluster_server(default: str) -> str:

@@ -118,30 +118,36 @@ def running(kubeconfig: Path, log: Path, *flags: str) -> Iterator[Operator]:
         sys.stderr.write(log.read_text()[-20000:])
 
 
-def install(cluster: Cluster, kubectl: Path, helm: Path, folder: Path) -> Path:
-    """The chart's CRD and RBAC on the cluster, and a kubeconfig of the chart's ServiceAccount.
+def install(
+    cluster: Cluster,
+    kubectl: Path,
+    helm: Path,
+    folder: Path,
+    *,
+    release: str = "shop-operator",
+    values: str = "",
+) -> Path:
+    """The CRD and the chart's RBAC on the cluster, and a kubeconfig of the chart's ServiceAccount.
 
     The API server signed the token for the ServiceAccount, so whatever the chart does not grant is
     refused to the operator here as it is in production.
     """
-    cluster.namespace("shop-operator")
+    cluster.namespace(release)
     admin = [str(kubectl), "--kubeconfig", str(cluster.kubeconfig)]
     crd = [sys.executable, "-m", "shop_operator.main", "crd"]
     version = cluster.http.get("/version").json()["gitVersion"]
     chart = [
-        *(str(helm), "template", "shop-operator", str(ROOT / "charts/shop-operator")),
-        *("--namespace", "shop-operator", "--kube-version", version),
+        *(str(helm), "template", release, str(ROOT / "charts/shop-operator"), "--namespace", release),
         # The operator runs as a process of the test, not as the chart's Deployment.
-        *("--set", "crds.install=false,replicas=0"),
+        *("--kube-version", version, "--set", "crds.install=false,replicas=0"),
+        *(("--set", values) if values else ()),
     ]
     for command in (crd, chart):
-        run([*admin, "apply", "--server-side", "--namespace", "shop-operator", "-f", "-"], run(command))
-    token = run(
-        [*admin, "create", "token", "shop-operator", "--namespace", "shop-operator", "--duration", "24h"]
-    )
+        run([*admin, "apply", "--server-side", "--namespace", release, "-f", "-"], run(command))
+    token = run([*admin, "create", "token", release, "--namespace", release, "--duration", "24h"])
     config = json.loads(run([*admin, "config", "view", "--raw", "--flatten", "-o", "json"]))
     config["users"][0]["user"] = {"token": token.strip()}
-    path = folder / "operator.kubeconfig"
+    path = folder / f"{release}.kubeconfig"
     path.write_text(json.dumps(config))
     path.chmod(0o600)
     return path

@@ -1,0 +1,148 @@
+"""Who we are and where the API server is, from each of the places that can tell."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import kopf
+import pytest
+import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from shop_operator import connection
+from shop_operator.connection import Connection, NoCluster, locate
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No cluster unless the test makes one."""
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def kubeconfig(monkeypatch: pytest.MonkeyPatch, path: Path, user: dict[str, str], server: str) -> None:
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "current-context": "c",
+                "clusters": [{"name": "c", "cluster": {"server": server}}],
+                "users": [{"name": "u", "user": user}],
+                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "ops"}}],
+            }
+        )
+    )
+    monkeypatch.setenv("KUBECONFIG", str(path))
+
+
+def test_a_kubeconfig_tells_server_token_and_namespace(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kubeconfig(monkeypatch, tmp_path / "config", {"token": "t"}, "https://api.test:6443")
+
+    info = locate()
+
+    assert (info.server, info.token, info.default_namespace) == ("https://api.test:6443", "t", "ops")
+
+
+def test_without_any_configuration_it_says_what_to_set() -> None:
+    with pytest.raises(NoCluster, match="set KUBECONFIG"):
+        locate()
+
+
+@pytest.mark.parametrize(
+    ("user", "server", "words"),
+    [
+        ({}, "https://api.test", "exec plugins are not run"),
+        ({"token": "t"}, "api.test", "names no usable server"),
+    ],
+)
+def test_a_kubeconfig_that_cannot_work_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user: dict[str, str], server: str, words: str
+) -> None:
+    kubeconfig(monkeypatch, tmp_path / "config", user, server)
+
+    with pytest.raises(NoCluster, match=words):
+        locate()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "current-context: gone"])
+def test_a_kubeconfig_that_is_broken_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "config").write_text(text)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+
+    with pytest.raises(NoCluster, match="cannot be used"):
+        locate()
+
+
+@pytest.mark.parametrize(
+    ("host", "server"), [("10.96.0.1", "https://10.96.0.1:6443"), ("fd00::1", "https://[fd00::1]:6443")]
+)
+def test_in_a_pod_the_server_is_found_without_dns(
+    monkeypatch: pytest.MonkeyPatch, host: str, server: str
+) -> None:
+    in_pod = kopf.ConnectionInfo(server="https://kubernetes.default.svc", token="t")
+    monkeypatch.setattr(kopf, "login_with_service_account", lambda **_: in_pod)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
+
+    assert locate().server == server
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TestServer]:
+    """Answers with the Authorization header of the request."""
+
+    async def echo(request: web.Request) -> web.Response:
+        return web.json_response({"auth": request.headers.get("Authorization")})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", echo)
+    started = TestServer(app)
+    async with started:
+        yield started
+
+
+async def sent(session: aiohttp.ClientSession, server: TestServer, path: str = "/x") -> str | None:
+    async with session.get(server.make_url(path)) as answer:
+        body: dict[str, str | None] = await answer.json()
+        return body["auth"]
+
+
+async def test_a_rotated_token_is_used_within_a_minute(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: TestServer
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("old\n")
+    monkeypatch.setattr(connection, "_TOKEN_FILE", token)
+    info = kopf.ConnectionInfo(server=str(server.make_url("")), token="old")
+    link = Connection(info, observe=lambda _method, _code: None, listed=lambda _: None)
+    assert await sent(link.session, server) == "Bearer old"
+
+    token.write_text("new\n")
+    monkeypatch.setattr(connection, "_TOKEN_LIFE", -1.0)
+
+    assert await sent(link.session, server) == "Bearer new"
+    await link.close()
+
+
+async def test_kopf_may_close_its_session_without_harm_to_ours_and_its_lists_are_noticed(
+    server: TestServer,
+) -> None:
+    answers: list[tuple[str, int]] = []
+    listed: list[str] = []
+    info = kopf.ConnectionInfo(server=str(server.make_url("")), token="t")
+    link = Connection(info, observe=lambda method, code: answers.append((method, code)), listed=listed.append)
+    theirs = link.login().aiohttp_session
+
+    await sent(theirs, server, "/apis/apps/v1/deployments?limit=500")
+    await sent(theirs, server, "/apis/apps/v1/deployments?watch=true")
+    await theirs.close()
+    await sent(link.session, server, "/apis/apps/v1/services")
+
+    assert listed == ["/apis/apps/v1/deployments"]
+    assert answers == [("GET", 200)] * 3
+    await link.close()
