@@ -143,7 +143,7 @@ def install(
         *(("--set", values) if values else ()),
     ]
     for command in (crd, chart):
-        run([*admin, "apply", "--server-side", "--namespace", release, "-f", "-"], run(command))
+        run([*admin, "apply", "--server-side", "-f", "-"], run(command))
     token = run([*admin, "create", "token", release, "--namespace", release, "--duration", "24h"])
     config = json.loads(run([*admin, "config", "view", "--raw", "--flatten", "-o", "json"]))
     config["users"][0]["user"] = {"token": token.strip()}

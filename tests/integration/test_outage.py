@@ -79,7 +79,7 @@ def test_given_an_api_server_that_goes_away_then_the_operator_waits_and_goes_on(
 def test_given_a_crd_that_is_deleted_and_installed_again_then_the_operator_goes_on(
     own_plane: ControlPlane, own_cluster: Cluster, own_kubeconfig: Path, tmp_path: Path
 ) -> None:
-    admin = [own_plane.bin / "kubectl", "--kubeconfig", own_plane.kubeconfig]
+    admin: list[str | Path] = [own_plane.bin / "kubectl", "--kubeconfig", own_plane.kubeconfig]
     namespace = own_cluster.namespace("crd-gone")
     with running(own_kubeconfig, tmp_path / "operator.log", "--no-leader-elect") as operator:
         own_cluster.create(shopservice(namespace))
