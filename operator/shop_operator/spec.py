@@ -38,8 +38,9 @@ DEFAULT_PORT: Final = 8080
 # A ShopService's name is also its Service's, which becomes part of DNS names.
 _LABEL: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _SUBDOMAIN: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-_QUANTITY: Final = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
-_LONGEST_QUANTITY: Final = 64
+# The quantities that Kubernetes keeps as they are: it rounds what is finer than 1m and caps what is beyond an int64.
+_QUANTITY: Final = r"^([0-9]{1,15}m?|[0-9]{1,6}(\.[0-9]{1,3})?([kMGT]|[KMGT]i|e[0-9])?)$"
+_LARGEST_QUANTITY: Final = 10**15
 _LAST_PORT: Final = 65535
 # As HTTPRoute v1 has it: RFC 3986 path characters, and nothing that a proxy could normalise into another path.
 _PATH: Final = r"^/([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})*$"
@@ -77,11 +78,11 @@ FOREIGN_ACCOUNT: Final = (
 
 
 def _quantity(value: Any) -> int | str:
-    if isinstance(value, str) and len(value) <= _LONGEST_QUANTITY and re.search(_QUANTITY, value):
+    if isinstance(value, str) and re.fullmatch(_QUANTITY, value):
         return value
-    if type(value) is int and value >= 0:
+    if type(value) is int and 0 <= value <= _LARGEST_QUANTITY:
         return value
-    raise ValueError("must be a quantity such as 100m, 0.5 or 128Mi")
+    raise ValueError('must be a quantity such as 100m, "0.5" or 128Mi')
 
 
 def _port_reference(value: Any) -> int | str:
@@ -141,7 +142,7 @@ def _count(model: BaseModel, fields: Iterable[str]) -> int:
 Quantity = Annotated[
     int | str,
     PlainValidator(_quantity),
-    _int_or_string(pattern=_QUANTITY, minimum=0, maxLength=_LONGEST_QUANTITY),
+    _int_or_string(pattern=_QUANTITY, minimum=0, maximum=_LARGEST_QUANTITY),
 ]
 PortReference = Annotated[
     int | str,
@@ -789,7 +790,7 @@ class ShopService:
             spec = ShopServiceSpec.model_validate(self.document)
         except ValidationError as error:
             raise InvalidSpec(_sentences(error)) from None
-        if len(self.name) > LABEL_LENGTH or not re.search(_LABEL, self.name):
+        if len(self.name) > LABEL_LENGTH or not re.fullmatch(_LABEL, self.name):
             raise InvalidSpec(f"metadata.name: {NAME}.")
         if any(len(self.name) + len(worker.name) >= LABEL_LENGTH for worker in spec.workers or ()):
             raise InvalidSpec(f"spec.workers: {NAME_TOO_LONG}.")

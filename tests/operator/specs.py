@@ -221,7 +221,13 @@ REFUSALS = [
         "no quantity",
         {"resources": {"limits": {"memory": "much"}}},
         "spec.resources.limits.memory in body should match",
-        "spec.resources.limits.memory: must be a quantity such as 100m, 0.5 or 128Mi",
+        'spec.resources.limits.memory: must be a quantity such as 100m, "0.5" or 128Mi',
+    ),
+    Refusal(
+        "a quantity finer than Kubernetes keeps",
+        {"resources": {"limits": {"cpu": "0.0001"}}},
+        "spec.resources.limits.cpu in body should match",
+        "spec.resources.limits.cpu: must be a quantity",
     ),
     Refusal(
         "annotations for a ServiceAccount that is not ours",

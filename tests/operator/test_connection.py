@@ -119,7 +119,7 @@ async def test_a_rotated_token_is_used_within_a_minute(
     token.write_text("old\n")
     monkeypatch.setattr(connection, "_TOKEN_FILE", token)
     info = kopf.ConnectionInfo(server=str(server.make_url("")), token="old")
-    link = Connection(info, observe=lambda _method, _code: None, listed=lambda _: None)
+    link = Connection(info, observe=lambda _method, _code: None)
     assert await sent(link.session, server) == "Bearer old"
 
     token.write_text("new\n")
@@ -129,20 +129,20 @@ async def test_a_rotated_token_is_used_within_a_minute(
     await link.close()
 
 
-async def test_kopf_may_close_its_session_without_harm_to_ours_and_its_lists_are_noticed(
+async def test_kopf_may_close_its_session_without_harm_to_ours_and_its_reads_are_noticed(
     server: TestServer,
 ) -> None:
     answers: list[tuple[str, int]] = []
-    listed: list[str] = []
+    read: list[tuple[str, bool]] = []
     info = kopf.ConnectionInfo(server=str(server.make_url("")), token="t")
-    link = Connection(info, observe=lambda method, code: answers.append((method, code)), listed=listed.append)
-    theirs = link.login().aiohttp_session
+    link = Connection(info, observe=lambda method, code: answers.append((method, code)))
+    theirs = link.login(lambda path, *, watch: read.append((path, watch))).aiohttp_session
 
     await sent(theirs, server, "/apis/apps/v1/deployments?limit=500")
     await sent(theirs, server, "/apis/apps/v1/deployments?watch=true")
     await theirs.close()
     await sent(link.session, server, "/apis/apps/v1/services")
 
-    assert listed == ["/apis/apps/v1/deployments"]
+    assert read == [("/apis/apps/v1/deployments", False), ("/apis/apps/v1/deployments", True)]
     assert answers == [("GET", 200)] * 3
     await link.close()

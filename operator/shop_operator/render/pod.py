@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from shop_operator.render.labels import labels, selector
 from shop_operator.render.parts import Part
-from shop_operator.spec import Probe, ShopService
+from shop_operator.spec import EnvVar, Probe, ShopService
 
 PORT_NAME: Final = "http"
 PRE_STOP_SECONDS: Final = 5
@@ -67,9 +67,9 @@ def _container(shop: ShopService, part: Part) -> dict[str, Any]:
         "imagePullPolicy": shop.spec.image_pull_policy,
         "command": part.command,
         "args": part.args,
-        "env": [each.to_dict() for each in part.env],
+        "env": [_variable(each) for each in part.env],
         "envFrom": [each.to_dict() for each in shop.spec.env_from or ()],
-        "resources": part.resources.to_dict() if part.resources else None,
+        "resources": _resources(part),
     }
     container |= {key: value for key, value in optional.items() if value}
     if part.port is not None:
@@ -79,6 +79,16 @@ def _container(shop: ShopService, part: Part) -> dict[str, Any]:
     if part.serves and pause:
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": pause}}}
     return container
+
+
+def _variable(variable: EnvVar) -> dict[str, Any]:
+    """An empty value is the default and not stored."""
+    return {key: value for key, value in variable.to_dict().items() if value}
+
+
+def _resources(part: Part) -> dict[str, Any]:
+    resources = part.resources.to_dict() if part.resources else {}
+    return {key: value for key, value in resources.items() if value}
 
 
 def _probes(part: Part) -> dict[str, Any]:
@@ -100,5 +110,7 @@ def _probe(part: Part, probe: Probe | None, path: str, timing: dict[str, int]) -
         handler = {"httpGet": {}}
     if "httpGet" in handler:
         handler = {"httpGet": {"path": path, "port": PORT_NAME, "scheme": "HTTP", **handler["httpGet"]}}
-    own = {key: value for key, value in probe.to_dict().items() if key not in handler} if probe else {}
-    return {**timing, **own, **handler}
+    own = probe.to_dict() if probe else {}
+    # A zero is not stored, and would look like drift.
+    seconds = {key: value for key, value in own.items() if key not in handler and value}
+    return {**timing, **seconds, **handler}
