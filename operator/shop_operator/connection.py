@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -28,8 +28,13 @@ _CONNECT_TIMEOUT: Final = 5.0
 
 RequestObserver = Callable[[str, int], None]
 """Told the method and the HTTP status of every answer."""
-ListObserver = Callable[[str], None]
-"""Told the path of every collection that kopf has just listed."""
+
+
+class ReadObserver(Protocol):
+    """Told of every successful GET of kopf's."""
+
+    def __call__(self, path: str, *, watch: bool) -> None:
+        """The path, and whether the answer is a stream of changes."""
 
 
 class NoCluster(OperatorError):
@@ -81,21 +86,30 @@ def _in_cluster_server(default: str) -> str:
 class Connection:
     """One API server; makes sessions that share its connections. Needs a running event loop."""
 
-    def __init__(self, info: kopf.ConnectionInfo, *, observe: RequestObserver, listed: ListObserver) -> None:
+    def __init__(self, info: kopf.ConnectionInfo, *, observe: RequestObserver) -> None:
         self.server = info.server.rstrip("/")
         self.default_namespace = info.default_namespace or "default"
         self._info = info
         self._observe = observe
-        self._listed = listed
         self._token = _RotatingToken(info.token) if info.token else None
         self._connector = aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context(), keepalive_timeout=60)
         self.session = self._make_session()
 
-    def login(self) -> kopf.AiohttpSession:
+    def login(self, read: ReadObserver) -> kopf.AiohttpSession:
         """What kopf's login handler returns: a session of its own over the shared connections."""
-        session = self._make_session(self._notice_lists)
+
+        async def notice(
+            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+        ) -> aiohttp.ClientResponse:
+            response = await handler(request)
+            if request.method == "GET" and response.status == HTTPStatus.OK:
+                read(request.url.path, watch="watch" in request.url.query)
+            return response
+
         return kopf.AiohttpSession(
-            server=self.server, aiohttp_session=session, default_namespace=self.default_namespace
+            server=self.server,
+            aiohttp_session=self._make_session(notice),
+            default_namespace=self.default_namespace,
         )
 
     async def close(self) -> None:
@@ -127,14 +141,6 @@ class Connection:
     ) -> aiohttp.ClientResponse:
         response = await handler(request)
         self._observe(request.method, response.status)
-        return response
-
-    async def _notice_lists(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        response = await handler(request)
-        if request.method == "GET" and "watch" not in request.url.query and response.status == HTTPStatus.OK:
-            self._listed(request.url.path)
         return response
 
 

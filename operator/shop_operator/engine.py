@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 _LIST_RETRY: Final = 2.0
 _RELIST_SETTLE: Final = 1.0
+# How soon a kind is noticed whose CRD was installed.
+_MISSING_RETRY: Final = 10.0
 
 
 class Passes(Protocol):
@@ -104,6 +106,11 @@ class Engine:
         """Whether every kind was listed once: the store may be believed."""
         return not self._unsynced
 
+    @property
+    def served(self) -> frozenset[str]:
+        """The kinds that a LIST has found the API server to serve."""
+        return frozenset(self._kinds) - self._unsynced - self._missing
+
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
         """A watch showed something: ADDED, MODIFIED, DELETED, or None for an item of its own LIST."""
         self._enqueue(self._store.remove(obj) if event == "DELETED" else self._store.put(obj))
@@ -125,22 +132,32 @@ class Engine:
         return [self._list_forever, *[self._work_forever] * workers]
 
     async def _list_forever(self) -> None:
+        full = self._next_full()
         while True:
             for kind in sorted(self._stale):
                 await self._list(kind)
-            self._wake.clear()
             if self._stale:
                 await asyncio.sleep(_LIST_RETRY)
                 continue
+            now = time.monotonic()
+            wait = min(full - now, _MISSING_RETRY) if self._missing else full - now
             try:
-                async with asyncio.timeout(self._resync * random.uniform(0.8, 1.2)):  # noqa: S311
+                async with asyncio.timeout(max(wait, 0)):
                     await self._wake.wait()
                     # A watch that breaks seldom breaks alone: let the others come, and list each once.
                     await asyncio.sleep(_RELIST_SETTLE * random.uniform(0.5, 1.5))  # noqa: S311
             except TimeoutError:
+                self._stale |= self._missing
+            self._wake.clear()
+            if time.monotonic() >= full:
                 self._stale |= set(self._kinds)
+                full = self._next_full()
+
+    def _next_full(self) -> float:
+        return time.monotonic() + self._resync * random.uniform(0.8, 1.2)  # noqa: S311  # spread, not secrecy
 
     async def _list(self, kind: str) -> None:
+        self._stale.discard(kind)
         self._store.listing()
         try:
             for namespace in self._namespaces:
@@ -156,6 +173,7 @@ class Engine:
             self._enqueue(self._store.sweep(kind, None, frozenset(), sys.maxsize))
         except OperatorError as error:
             _log.warning("list failed, trying again: %s", error, extra={"kind": kind})
+            self._stale.add(kind)
             return
         else:
             if kind in self._missing:
@@ -164,7 +182,6 @@ class Engine:
                 self._enqueue(self._store.keys())
         finally:
             self._store.listed()
-        self._stale.discard(kind)
         if kind in self._unsynced:
             self._unsynced.discard(kind)
             self._observer_state()

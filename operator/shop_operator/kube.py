@@ -288,7 +288,10 @@ class Kube:
             raise Unreachable(f"Could not {what}: the API server did not answer ({detail}).") from error
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise _refusal(response.status, raw, response.headers.get("Retry-After"), what)
-        answer: dict[str, Any] = orjson.loads(raw)
+        try:
+            answer: dict[str, Any] = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise Unreachable(f"Could not {what}: the answer was cut short; trying again.") from error
         return answer
 
 

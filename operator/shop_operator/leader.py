@@ -155,7 +155,7 @@ class Elector:
         if (
             self._seen is None
             or lease["metadata"] != self._seen["metadata"]
-            or lease["spec"] != self._seen["spec"]
+            or lease.get("spec") != self._seen.get("spec")
         ):
             self._note(lease)
         if not self._ours() and not self._expired():
@@ -166,12 +166,16 @@ class Elector:
     def _note(self, lease: dict[str, Any]) -> None:
         self._seen, self._seen_at = lease, self._clock()
 
+    def _spec(self) -> Mapping[str, Any]:
+        """What the lease said when it was last seen; empty when there was none, or nothing in it."""
+        return (self._seen or {}).get("spec") or {}
+
     def _ours(self) -> bool:
-        return self._seen is not None and self._seen["spec"].get("holderIdentity") == self._identity
+        return self._spec().get("holderIdentity") == self._identity
 
     def _expired(self) -> bool:
         """Whether the holder gave the lease up, or has not renewed it while we watched."""
-        spec = self._seen["spec"] if self._seen else {}
+        spec = self._spec()
         if not spec.get("holderIdentity"):
             return True
         duration: float = spec.get("leaseDurationSeconds") or self._timing.lease_duration
@@ -180,7 +184,7 @@ class Elector:
     def _record(self, old: Mapping[str, Any] | None) -> dict[str, Any]:
         """The lease as we want it: ours, renewed now."""
         now = datetime.now(UTC).strftime(_MICROTIME)
-        spec = dict(old["spec"]) if old else {}
+        spec = dict(old.get("spec") or {}) if old else {}
         if not old or spec.get("holderIdentity") != self._identity:
             spec["acquireTime"] = now
             spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + (1 if old else 0)

@@ -1,21 +1,13 @@
-"""The process: the command line, the object graph, and kopf as informer and frame. No logic of its own.
-
-kopf watches ShopServices and everything that carries our label, and hands each event to the engine. Of kopf's
-own handling nothing is used: no finalizer, no annotation, no handler state, so that a ShopService can always
-be deleted, with or without an operator.
-"""
+"""The process: the command line and the object graph. No logic of its own."""
 
 import asyncio
 import contextlib
 import json
 import logging
-import random
 import sys
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import kopf
 import yaml
 
 from shop_operator.config import BadSetting, CrdSettings, RunSettings, from_process, parse
@@ -23,20 +15,18 @@ from shop_operator.connection import Connection, NoCluster, locate
 from shop_operator.crd import crd
 from shop_operator.engine import Engine
 from shop_operator.health import serve
-from shop_operator.kube import PARENT, Kube, collection
+from shop_operator.kube import PARENT, Kube
 from shop_operator.leader import Alone, Elector
 from shop_operator.metrics import Metrics
 from shop_operator.queue import WorkQueue
 from shop_operator.reconcile import Reconciler
-from shop_operator.render import KINDS, ChildKind
-from shop_operator.store import NAME_LABEL, Key, Store
+from shop_operator.render import KINDS
+from shop_operator.store import Key, Store
+from shop_operator.watches import Watches
 
 _log = logging.getLogger(__name__)
 
 USAGE: Final = 2
-_KOPF_RESTART: Final = 2.0
-# Frees the slot of a quiet object at once; kopf's own 5 s would hold one task per object that long.
-_IDLE: Final = 0.05
 _STANDARD_RECORD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
@@ -68,16 +58,11 @@ async def _run(settings: RunSettings) -> None:
     store = Store()
     queue: WorkQueue[Key] = WorkQueue(metrics)
 
-    def relisted(path: str) -> None:
-        kind = collection(path)
-        if kind is not None:
-            engine.relisted(kind)
-
     def changed(*, leads: bool) -> None:
         metrics.leading(leads=leads)
         engine.lead(leads=leads)
 
-    connection = Connection(info, observe=metrics.request, listed=relisted)
+    connection = Connection(info, observe=metrics.request)
     # The lease is kept by the client that it fences.
     kube = Kube(connection.session, connection.server, lambda: elector.remaining())  # noqa: PLW0108
     engine = Engine(
@@ -97,7 +82,7 @@ async def _run(settings: RunSettings) -> None:
 
     work = [asyncio.create_task(start()) for start in engine.tasks(settings.workers)]
     election = asyncio.create_task(elector.run())
-    watches = _Watches(connection, engine, settings)
+    watches = Watches(connection, engine, identity=settings.identity, namespaces=settings.namespaces)
 
     def alive() -> str | None:
         ended = [t for t in (*work, election) if t.done()]
@@ -124,81 +109,6 @@ async def _stop(*tasks: asyncio.Task[Any]) -> None:
     for result in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(result, Exception):
             _log.error("task had failed", exc_info=result)
-
-
-class _Watches:
-    """kopf, started again whenever it gives up: it treats some answers of the API server as fatal."""
-
-    def __init__(self, connection: Connection, engine: Engine, settings: RunSettings) -> None:
-        self._connection = connection
-        self._engine = engine
-        self._namespaces = settings.namespaces
-        self._identity = settings.identity
-        self._registry = self._handlers()
-
-    async def run(self) -> None:
-        """Watch until the process is told to stop (SIGTERM, SIGINT)."""
-        while True:
-            try:
-                await kopf.operator(
-                    registry=self._registry,
-                    settings=_kopf_settings(),
-                    # Told, since kopf would ask for the user name, and an image has no user of its number.
-                    identity=self._identity,  # type: ignore[arg-type]  # kopf's type for it is private
-                    standalone=True,
-                    clusterwide=not self._namespaces,
-                    namespaces=self._namespaces,
-                )
-            except Exception:  # noqa: BLE001  # whatever ended them, without watches the process is blind
-                _log.exception("the watches ended, starting them again")
-                await asyncio.sleep(_KOPF_RESTART * random.uniform(0.5, 1.5))  # noqa: S311
-            else:
-                return
-
-    def _handlers(self) -> kopf.OperatorRegistry:
-        registry = kopf.OperatorRegistry()
-        engine = self._engine
-
-        @kopf.on.login(registry=registry)
-        async def login(**_: Any) -> kopf.AiohttpSession:
-            return self._connection.login()
-
-        async def shown(event: Mapping[str, Any], **_: Any) -> None:
-            engine.seen(event["type"], event["object"])
-
-        kopf.on.event(*_resource(PARENT), registry=registry)(shown)
-        for kind in KINDS:
-            kopf.on.event(*_resource(kind), labels={NAME_LABEL: kopf.PRESENT}, registry=registry)(shown)
-        return registry
-
-
-def _resource(kind: ChildKind) -> tuple[str, str, str]:
-    group, _, version = kind.api_version.rpartition("/")
-    return group, version, kind.plural
-
-
-def _kopf_settings() -> kopf.OperatorSettings:
-    settings = kopf.OperatorSettings()
-    settings.posting.enabled = False
-    settings.networking.error_backoffs = Backoffs()
-    settings.networking.request_timeout = 60
-    settings.networking.connect_timeout = 5
-    settings.queueing.idle_timeout = _IDLE
-    settings.watching.chunk_size = 500
-    for kind in KINDS:
-        settings.watching.label_selectors[_resource(kind)] = NAME_LABEL
-    return settings
-
-
-class Backoffs:
-    """Seconds between kopf's attempts of one request: without end, since an API server may be away for long."""
-
-    def __iter__(self) -> Iterator[float]:
-        """Doubling to 8 s, with jitter, for ever."""
-        delay = 0.25
-        while True:
-            yield delay * random.uniform(0.8, 1.2)  # noqa: S311
-            delay = min(delay * 2, 8.0)
 
 
 def _log_as_json(level: str) -> None:

@@ -19,7 +19,7 @@ async def api(operator_kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
 
     def observe(_method: str, _code: int) -> None: ...
 
-    connection = Connection(locate(), observe=observe, listed=lambda _: None)
+    connection = Connection(locate(), observe=observe)
     yield Kube(connection.session, connection.server, lambda: 10.0)
     await connection.close()
 

@@ -55,7 +55,7 @@ def test_given_no_gateway_api_then_a_condition_says_so_and_installing_it_is_enou
         wait_for(lambda: "HTTPRoute/web" in own_cluster.children(namespace), deadline=40)
         # And it is watched from now on.
         own_cluster.delete("HTTPRoute", namespace, "web")
-        wait_for(lambda: "HTTPRoute/web" in own_cluster.children(namespace))
+        wait_for(lambda: "HTTPRoute/web" in own_cluster.children(namespace), deadline=40)
 
 
 def test_given_an_api_server_that_goes_away_then_the_operator_waits_and_goes_on(

@@ -1,0 +1,156 @@
+"""kopf as informer: it watches ShopServices and everything with our label, and hands each event to the engine.
+
+Of kopf's own handling nothing is used: no finalizer, no annotation, no handler state, so that a ShopService can
+always be deleted, with or without an operator. kopf is started again, underneath an engine that goes on, whenever
+
+- it gives up, since it treats some answers of the API server as fatal;
+- it does not watch a kind that the API server serves: it looks for new kinds once, when their CRD changes, and
+  the API server may list them a moment later.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Protocol
+
+import kopf
+
+from shop_operator.connection import Connection
+from shop_operator.kube import PARENT, collection
+from shop_operator.render import KINDS, ChildKind
+from shop_operator.store import NAME_LABEL
+
+_log = logging.getLogger(__name__)
+
+_RESTART: Final = 2.0
+_CHECK: Final = 4.0
+# Frees the slot of a quiet object at once; kopf's own 5 s would hold one task per object that long.
+_IDLE: Final = 0.05
+
+
+class Sink(Protocol):
+    """Where events go; engine.Engine is one."""
+
+    @property
+    def served(self) -> frozenset[str]:
+        """The kinds that the API server is known to serve."""
+
+    def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
+        """A watch showed an object."""
+
+    def relisted(self, kind: str) -> None:
+        """A watch began anew with a LIST."""
+
+
+class Watches:
+    """kopf, kept running.
+
+    Args:
+        connection: the API server; kopf gets a session of its own from it.
+        sink: where events go.
+        identity: how this process is called.
+        namespaces: the namespaces to watch; empty: all.
+    """
+
+    def __init__(
+        self, connection: Connection, sink: Sink, *, identity: str, namespaces: tuple[str, ...]
+    ) -> None:
+        self._connection = connection
+        self._sink = sink
+        self._identity = identity
+        self._namespaces = namespaces
+        self._registry = self._handlers()
+        self._watched: set[str] = set()
+
+    async def run(self) -> None:
+        """Watch until the process is told to stop (SIGTERM, SIGINT)."""
+        while True:
+            again = asyncio.Event()
+            self._watched.clear()
+            # Started before kopf, which in the end cancels every task that is younger than itself.
+            check = asyncio.create_task(self._check(again))
+            try:
+                await kopf.operator(
+                    registry=self._registry,
+                    settings=_settings(),
+                    # Told, since kopf would ask for the user name, and an image has no user of its number.
+                    identity=self._identity,  # type: ignore[arg-type]  # kopf's type for it is private
+                    standalone=True,
+                    clusterwide=not self._namespaces,
+                    namespaces=self._namespaces,
+                    stop_flag=again,
+                )
+            except Exception:  # noqa: BLE001  # whatever ended them, without watches the process is blind
+                _log.exception("the watches ended, starting them again")
+                await asyncio.sleep(_RESTART * random.uniform(0.5, 1.5))  # noqa: S311
+            else:
+                if not again.is_set():
+                    return
+            finally:
+                check.cancel()
+
+    def requested(self, path: str, *, watch: bool) -> None:
+        """Kopf's request for a collection was answered: with a LIST, or with a stream of changes."""
+        kind = collection(path)
+        if kind is None:
+            return
+        # A LIST is the beginning of a watch; a long one must not be taken for none.
+        self._watched.add(kind)
+        if not watch:
+            self._sink.relisted(kind)
+
+    async def _check(self, again: asyncio.Event) -> None:
+        """Ask for a restart when a served kind has not been watched in two looks."""
+        suspects: frozenset[str] = frozenset()
+        while not again.is_set():
+            await asyncio.sleep(_CHECK)
+            unwatched = self._sink.served - self._watched
+            if unwatched & suspects:
+                _log.warning("kinds are not watched, starting the watches again: %s", sorted(unwatched))
+                again.set()
+            suspects = unwatched
+
+    def _handlers(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+
+        @kopf.on.login(registry=registry)
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            return self._connection.login(self.requested)
+
+        async def shown(event: Mapping[str, Any], **_: Any) -> None:
+            self._sink.seen(event["type"], event["object"])
+
+        kopf.on.event(*_resource(PARENT), registry=registry)(shown)
+        for kind in KINDS:
+            kopf.on.event(*_resource(kind), labels={NAME_LABEL: kopf.PRESENT}, registry=registry)(shown)
+        return registry
+
+
+def _resource(kind: ChildKind) -> tuple[str, str, str]:
+    group, _, version = kind.api_version.rpartition("/")
+    return group, version, kind.plural
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.networking.error_backoffs = Backoffs()
+    settings.networking.request_timeout = 60
+    settings.networking.connect_timeout = 5
+    settings.queueing.idle_timeout = _IDLE
+    settings.watching.chunk_size = 500
+    for kind in KINDS:
+        settings.watching.label_selectors[_resource(kind)] = NAME_LABEL
+    return settings
+
+
+class Backoffs:
+    """Seconds between kopf's attempts of one request: without end, since an API server may be away for long."""
+
+    def __iter__(self) -> Iterator[float]:
+        """Doubling to 8 s, with jitter, for ever."""
+        delay = 0.25
+        while True:
+            yield delay * random.uniform(0.8, 1.2)  # noqa: S311
+            delay = min(delay * 2, 8.0)
