@@ -38,7 +38,7 @@ from shop_operator.errors import (
 )
 from shop_operator.render import KINDS, ChildKind
 from shop_operator.spec import GROUP, PLURAL, VERSION
-from shop_operator.store import FIELD_MANAGER, NAME_LABEL, PARENT_KIND
+from shop_operator.store import FIELD_MANAGER, HANDOVER_MANAGER, NAME_LABEL, PARENT_KIND
 
 REQUEST_TIMEOUT: Final = 10.0
 LIST_TIMEOUT: Final = 60.0
@@ -95,40 +95,60 @@ class Kube:
         self._fence = fence
 
     async def apply(
-        self, configuration: Mapping[str, Any], *, uid: str | None, manager: str = FIELD_MANAGER
+        self, configuration: Mapping[str, Any], *, uid: str | None, version: int | None = None
     ) -> dict[str, Any]:
         """Server-side apply, with force, of one child.
 
         Args:
             configuration: the apply configuration; it is not changed.
             uid: the object that is meant, as the cache knows it; None: there is none yet, create it.
-            manager: the field manager.
+            version: its resourceVersion, when nobody else may have written it in the meantime.
 
         Returns:
             the object as the API server has it now.
 
         Raises:
             Exists: uid is None and an object of that name is there; nothing was written.
-            Stale: the object is another one than uid says, or gone; nothing was written.
+            Stale: the object is another one than uid and version say, or gone; nothing was written.
             OperatorError: the others of errors.py.
         """
-        metadata = configuration["metadata"]
-        precondition = {"resourceVersion": _NEVER} if uid is None else {"uid": uid}
-        body = {**configuration, "metadata": {**metadata, **precondition}}
-        kind, name, namespace = configuration["kind"], metadata["name"], metadata["namespace"]
+        if uid is None:
+            condition = {"resourceVersion": _NEVER}
+        else:
+            condition = {"uid": uid} | ({"resourceVersion": str(version)} if version else {})
         try:
-            return await self._write(
-                "PATCH",
-                _path(_BY_KIND[kind], namespace, name),
-                body,
-                content=_APPLY,
-                params={"fieldManager": manager, "force": "true"},
-                what=f"apply {kind} {name}",
+            return await self._apply(
+                configuration, condition, {"fieldManager": FIELD_MANAGER, "force": "true"}
             )
         except Stale as error:
             if uid is None:
-                raise Exists(f"{kind} {name} exists already.") from error
+                raise Exists(
+                    f"{configuration['kind']} {configuration['metadata']['name']} exists."
+                ) from error
             raise
+
+    async def share(self, configuration: Mapping[str, Any], *, uid: str) -> None:
+        """Become a second owner of fields, under another manager, where they have these very values.
+
+        Raises:
+            Stale: a field has another value by now, or the object is another one; nothing was written.
+            OperatorError: the others of errors.py.
+        """
+        await self._apply(configuration, {"uid": uid}, {"fieldManager": HANDOVER_MANAGER})
+
+    async def _apply(
+        self, configuration: Mapping[str, Any], condition: Mapping[str, str], params: Mapping[str, str]
+    ) -> dict[str, Any]:
+        metadata = configuration["metadata"]
+        kind, name = configuration["kind"], metadata["name"]
+        return await self._write(
+            "PATCH",
+            _path(_BY_KIND[kind], metadata["namespace"], name),
+            {**configuration, "metadata": {**metadata, **condition}},
+            content=_APPLY,
+            params=params,
+            what=f"apply {kind} {name}",
+        )
 
     async def patch(
         self, kind: str, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
@@ -167,18 +187,20 @@ class Kube:
             return
 
     async def patch_status(
-        self, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+        self, namespace: str, name: str, *, version: int, patch: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Merge-patch the status of exactly that ShopService; the answer is the whole object.
+        """Merge-patch the status of a ShopService that nobody has written since; the answer is the whole object.
+
+        The status subresource ignores a UID that is not the live one's, so the resourceVersion must tell.
 
         Raises:
-            Stale: it is gone, or a new one has its name.
+            Stale: it was written, is gone, or a new one has its name.
             OperatorError: the others of errors.py.
         """
         return await self._write(
             "PATCH",
             _path(PARENT, namespace, name) + "/status",
-            {"metadata": {"uid": uid}, "status": patch},
+            {"metadata": {"resourceVersion": str(version)}, "status": patch},
             content=_MERGE,
             params={"fieldManager": FIELD_MANAGER},
             what=f"write the status of ShopService {name}",

@@ -7,6 +7,8 @@ being applied; all that went wrong is in the status at the end, and the worst of
 
 import logging
 from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 from shop_operator.compare import HASH_ANNOTATION, applied_hash, drift, ports_patch
@@ -26,7 +28,7 @@ from shop_operator.errors import (
 )
 from shop_operator.render import LiveScale, render
 from shop_operator.spec import ShopService
-from shop_operator.store import HANDOVER_MANAGER, PARENT_KIND, Cached, ChildId, Key, Scaler, Store
+from shop_operator.store import PARENT_KIND, Cached, ChildId, Key, Scaler, Store
 
 _log = logging.getLogger(__name__)
 
@@ -38,9 +40,12 @@ class Api(Protocol):
     """What a pass asks of the cluster; kube.Kube is one."""
 
     async def apply(
-        self, configuration: Mapping[str, Any], *, uid: str | None, manager: str = ...
+        self, configuration: Mapping[str, Any], *, uid: str | None, version: int | None = None
     ) -> dict[str, Any]:
-        """Create (uid None) or update exactly the object of that UID."""
+        """Create (uid None), or update exactly the object of that UID (and version)."""
+
+    async def share(self, configuration: Mapping[str, Any], *, uid: str) -> None:
+        """Become a second owner of fields that have these values."""
 
     async def patch(
         self, kind: str, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
@@ -54,9 +59,9 @@ class Api(Protocol):
         """Delete exactly the object of that UID."""
 
     async def patch_status(
-        self, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+        self, namespace: str, name: str, *, version: int, patch: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Merge-patch the status of exactly the ShopService of that UID."""
+        """Merge-patch the status of exactly the ShopService of that version."""
 
 
 class WriteObserver(Protocol):
@@ -64,6 +69,41 @@ class WriteObserver(Protocol):
 
     def wrote(self, kind: str, operation: str) -> None:
         """Operation is create, update or delete."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One child as it shall be.
+
+    Attributes:
+        key: its ShopService.
+        owner: the UID of its ShopService.
+        configuration: the apply configuration, as rendered.
+    """
+
+    key: Key
+    owner: str
+    configuration: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.key.namespace}: {self.child}"
+
+    @property
+    def child(self) -> ChildId:
+        """Kind and name."""
+        return ChildId(self.configuration["kind"], self.configuration["metadata"]["name"])
+
+    @cached_property
+    def digest(self) -> str:
+        """The hash by which the configuration is known again."""
+        return applied_hash(self.configuration)
+
+    @property
+    def signed(self) -> dict[str, Any]:
+        """What is sent: the configuration with its own hash."""
+        metadata = self.configuration["metadata"]
+        annotations = {**metadata.get("annotations", {}), HASH_ANNOTATION: self.digest}
+        return {**self.configuration, "metadata": {**metadata, "annotations": annotations}}
 
 
 class Reconciler:
@@ -103,94 +143,89 @@ class Reconciler:
             await self._write_status(key, cached, shop, previous, [error])
             return None
         for configuration in desired:
-            problems += await _attempt(self._ensure(key, cached.uid, configuration))
+            problems += await _attempt(self._ensure(Wanted(key, cached.uid, configuration)))
         for child in self._surplus(key, cached.uid, desired):
             problems += await _attempt(self._prune(key, child))
         await self._write_status(key, cached, shop, previous, problems)
         return _next_look(problems)
 
-    async def _ensure(self, key: Key, owner: str, configuration: Mapping[str, Any]) -> None:
+    async def _ensure(self, wanted: Wanted) -> None:
         """Make one child as desired: nothing, one apply, or a refusal to touch what is not ours."""
-        child = ChildId(configuration["kind"], configuration["metadata"]["name"])
-        digest = applied_hash(configuration)
-        cached = self._store.children(key).get(child)
+        cached = self._store.children(wanted.key).get(wanted.child)
         if cached is None:
-            await self._create(key, owner, child, configuration, digest)
+            await self._create(wanted)
             return
         live = cached.object
-        _check_owner(child, owner, live)
-        differences = frozenset(drift(configuration, live))
-        if _remembered(live) == digest and differences <= self._overruled_fields(key, child, digest):
+        _check_owner(wanted, live)
+        differences = frozenset(drift(wanted.configuration, live))
+        if _remembered(live) == wanted.digest and differences <= self._overruled_fields(wanted):
             return
         if differences:
-            _log.info("applying", extra={"key": str(key), "child": str(child), "fields": sorted(differences)})
-        await self._hand_over_replicas(child, cached, live, configuration)
+            _log.info("applying", extra={"child": str(wanted), "fields": sorted(differences)})
+        if cached.scaled_by is Scaler.OPERATOR and "replicas" not in wanted.configuration.get("spec", {}):
+            await self._hand_over_replicas(wanted, cached, live)
         try:
-            await self._apply(key, child, configuration, digest, cached.uid)
+            await self._apply(wanted, cached.uid, self._unmoved(wanted, cached))
         except Refused:
             if not any("ports[" in path for path in differences):
                 raise
-            patch = ports_patch(configuration)
-            await self._api.patch(child.kind, key.namespace, child.name, uid=cached.uid, patch=patch)
-            await self._apply(key, child, configuration, digest, cached.uid)
+            patch = ports_patch(wanted.configuration)
+            child = wanted.child
+            await self._api.patch(child.kind, wanted.key.namespace, child.name, uid=cached.uid, patch=patch)
+            await self._apply(wanted, cached.uid)
 
-    async def _create(
-        self, key: Key, owner: str, child: ChildId, configuration: Mapping[str, Any], digest: str
-    ) -> None:
+    async def _create(self, wanted: Wanted) -> None:
         try:
-            await self._apply(key, child, configuration, digest, None)
+            await self._apply(wanted, None)
         except Exists:
-            live = await self._api.get(child.kind, key.namespace, child.name)
+            child = wanted.child
+            live = await self._api.get(child.kind, wanted.key.namespace, child.name)
             if live is None:
                 raise Stale(f"{child} came and went while it was being created.") from None
-            _check_owner(child, owner, live)
+            _check_owner(wanted, live)
             # Ours after all: the watch is behind, or somebody took our label off.
-            await self._apply(key, child, configuration, digest, live["metadata"]["uid"])
+            await self._apply(wanted, live["metadata"]["uid"])
 
-    async def _apply(
-        self, key: Key, child: ChildId, configuration: Mapping[str, Any], digest: str, uid: str | None
-    ) -> None:
-        metadata = configuration["metadata"]
-        annotations = {**metadata.get("annotations", {}), HASH_ANNOTATION: digest}
+    async def _apply(self, wanted: Wanted, uid: str | None, version: int | None = None) -> None:
         try:
-            live = await self._api.apply(
-                {**configuration, "metadata": {**metadata, "annotations": annotations}}, uid=uid
-            )
+            live = await self._api.apply(wanted.signed, uid=uid, version=version)
         except Stale:
-            if uid is not None:
+            if uid is not None and version is None:
                 # Gone, or replaced by an object of another UID: the next pass must not believe in it.
-                self._store.discard(key, child, uid)
+                self._store.discard(wanted.key, wanted.child, uid)
             raise
-        self._observer.wrote(child.kind, "create" if uid is None else "update")
+        self._observer.wrote(wanted.child.kind, "create" if uid is None else "update")
         self._store.put(live)
-        overruled = frozenset(drift(configuration, live))
+        overruled = frozenset(drift(wanted.configuration, live))
         if overruled:
             _log.warning(
-                "fields were not taken as sent", extra={"child": str(child), "fields": sorted(overruled)}
+                "fields were not taken as sent", extra={"child": str(wanted), "fields": sorted(overruled)}
             )
-            self._overruled.setdefault(key, {})[child] = (digest, overruled)
+            self._overruled.setdefault(wanted.key, {})[wanted.child] = (wanted.digest, overruled)
 
-    def _overruled_fields(self, key: Key, child: ChildId, digest: str) -> frozenset[str]:
-        known, fields = self._overruled.get(key, {}).get(child, ("", frozenset()))
-        return fields if known == digest else frozenset()
+    def _overruled_fields(self, wanted: Wanted) -> frozenset[str]:
+        known, fields = self._overruled.get(wanted.key, {}).get(wanted.child, ("", frozenset()))
+        return fields if known == wanted.digest else frozenset()
 
-    async def _hand_over_replicas(
-        self, child: ChildId, cached: Cached, live: Mapping[str, Any], configuration: Mapping[str, Any]
-    ) -> None:
+    def _unmoved(self, wanted: Wanted, cached: Cached) -> int | None:
+        """The version that must still be the live one: an autoscaler may have set replicas a moment ago."""
+        scaled = ChildId("HorizontalPodAutoscaler", wanted.child.name) in self._store.children(wanted.key)
+        return cached.version if scaled and "replicas" in wanted.configuration.get("spec", {}) else None
+
+    async def _hand_over_replicas(self, wanted: Wanted, cached: Cached, live: Mapping[str, Any]) -> None:
         """Before we let go of spec.replicas, give it a second owner, so that the count stays."""
-        if cached.scaled_by is not Scaler.OPERATOR or "replicas" in configuration.get("spec", {}):
-            return
-        metadata = {k: configuration["metadata"][k] for k in ("name", "namespace")}
-        await self._api.apply(
-            {
-                "apiVersion": configuration["apiVersion"],
-                "kind": child.kind,
-                "metadata": metadata,
-                "spec": {"replicas": live["spec"]["replicas"]},
-            },
-            uid=cached.uid,
-            manager=HANDOVER_MANAGER,
-        )
+        metadata = wanted.configuration["metadata"]
+        share = {
+            "apiVersion": wanted.configuration["apiVersion"],
+            "kind": wanted.child.kind,
+            "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+            "spec": {"replicas": live["spec"]["replicas"]},
+        }
+        try:
+            await self._api.share(share, uid=cached.uid)
+        except Stale:
+            # Somebody has set another count by now, and so owns it.
+            _log.info("replicas have a new owner already", extra={"child": str(wanted)})
 
     def _surplus(self, key: Key, owner: str, desired: list[dict[str, Any]]) -> list[tuple[ChildId, Cached]]:
         """Children that are ours by their controller and not wanted any more."""
@@ -241,7 +276,7 @@ class Reconciler:
         patch = merge_patch(previous, wanted)
         if patch:
             self._store.put(
-                await self._api.patch_status(key.namespace, key.name, uid=cached.uid, patch=patch)
+                await self._api.patch_status(key.namespace, key.name, version=cached.version, patch=patch)
             )
 
 
@@ -261,16 +296,16 @@ def _remembered(live: Mapping[str, Any]) -> str | None:
     return hashed
 
 
-def _check_owner(child: ChildId, owner: str, live: Mapping[str, Any]) -> None:
+def _check_owner(wanted: Wanted, live: Mapping[str, Any]) -> None:
     """Pass only objects that this very ShopService controls and that are there to stay.
 
     Raises:
         Terminating: it is being deleted, or goes with a deleted ShopService of the same name.
         Conflict: it belongs to somebody else.
     """
-    metadata = live["metadata"]
+    child, metadata = wanted.child, live["metadata"]
     controller = next((r for r in metadata.get("ownerReferences", ()) if r.get("controller")), None)
-    if controller is not None and controller["uid"] == owner:
+    if controller is not None and controller["uid"] == wanted.owner:
         if "deletionTimestamp" in metadata:
             held = ", ".join(metadata.get("finalizers", ())) or "its grace period"
             raise Terminating(

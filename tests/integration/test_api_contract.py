@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from shop_operator.errors import Refused, Stale
 from shop_operator.kube import Kube
 from tests.integration.cluster import Cluster
 from tests.integration.shopservices import shopservice
-from tests.operator.api_contract import NOBODY, ApiContract, account
+from tests.operator.api_contract import ApiContract, account
 
 
 @pytest.fixture
@@ -40,15 +41,41 @@ async def test_given_a_value_that_is_not_valid_then_it_is_refused_for_good(api: 
         await api.apply(account(namespace, **{"not a label": "x"}), uid=None)
 
 
-async def test_given_a_new_shopservice_of_the_name_then_the_status_of_the_old_one_is_not_written(
+async def test_given_a_shopservice_that_was_written_since_then_its_status_is_not(
     api: Kube, cluster: Cluster, namespace: str
 ) -> None:
-    cluster.create(shopservice(namespace))
+    before = cluster.create(shopservice(namespace))["metadata"]["resourceVersion"]
+    cluster.patch("ShopService", namespace, "web", {"spec": {"replicas": 2}})
 
     with pytest.raises(Stale):
-        await api.patch_status(namespace, "web", uid=NOBODY, patch={"ready": "9/9"})
+        await api.patch_status(namespace, "web", version=int(before), patch={"ready": "9/9"})
 
     assert cluster.get("ShopService", namespace, "web").get("status", {}).get("ready") != "9/9"
+
+
+async def test_given_a_count_that_somebody_has_set_then_it_is_shared_only_as_it_is(
+    api: Kube, cluster: Cluster, namespace: str
+) -> None:
+    labels = {"matchLabels": {"a": "b"}}
+    pod = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "app", "image": "x:1"}]}}
+    deployment: dict[str, Any] = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": namespace},
+        "spec": {"replicas": 2, "selector": labels, "template": pod},
+    }
+    created = await api.apply(deployment, uid=None)
+    uid, version = created["metadata"]["uid"], int(created["metadata"]["resourceVersion"])
+    share = {**deployment, "spec": {"replicas": 2}}
+    await api.share(share, uid=uid)
+    cluster.scale("Deployment", namespace, "web", 5)
+
+    with pytest.raises(Stale):
+        await api.share(share, uid=uid)
+    with pytest.raises(Stale):
+        await api.apply(deployment, uid=uid, version=version)
+
+    assert cluster.get("Deployment", namespace, "web")["spec"]["replicas"] == 5
 
 
 async def test_given_many_shopservices_then_all_pages_together_have_each_once(

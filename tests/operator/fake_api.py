@@ -31,7 +31,19 @@ class FakeApi:
         self._numbers = itertools.count(2)
 
     async def apply(
-        self, configuration: Mapping[str, Any], *, uid: str | None, manager: str = "shop-operator"
+        self, configuration: Mapping[str, Any], *, uid: str | None, version: int | None = None
+    ) -> dict[str, Any]:
+        return self._apply(configuration, uid, version, "shop-operator")
+
+    async def share(self, configuration: Mapping[str, Any], *, uid: str) -> None:
+        metadata = configuration["metadata"]
+        live = self.objects.get((configuration["kind"], metadata["namespace"], metadata["name"]))
+        if live is not None and configuration["spec"] != {k: live["spec"][k] for k in configuration["spec"]}:
+            raise Stale("a field has another value")
+        self._apply(configuration, uid, None, "shop-operator-handover")
+
+    def _apply(
+        self, configuration: Mapping[str, Any], uid: str | None, version: int | None, manager: str
     ) -> dict[str, Any]:
         metadata = configuration["metadata"]
         name = (configuration["kind"], metadata["namespace"], metadata["name"])
@@ -41,6 +53,8 @@ class FakeApi:
             raise Exists(f"{name} exists")
         if uid is not None and (live is None or live["metadata"]["uid"] != uid):
             raise Stale(f"{name} is another one")
+        if version is not None and live is not None and live["metadata"]["resourceVersion"] != str(version):
+            raise Stale(f"{name} has moved")
         fresh = live is None
         born: dict[str, Any] = {"metadata": {"uid": f"uid-{next(self._numbers)}"}}
         merged = deepcopy(live) if live is not None else born
@@ -73,10 +87,12 @@ class FakeApi:
             self.forget((kind, namespace, name))
 
     async def patch_status(
-        self, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+        self, namespace: str, name: str, *, version: int, patch: Mapping[str, Any]
     ) -> dict[str, Any]:
         key = ("ShopService", namespace, name)
-        live = self._exactly(key, uid)
+        live = deepcopy(self.objects[key])
+        if live["metadata"]["resourceVersion"] != str(version):
+            raise Stale("it has moved")
         status = live.setdefault("status", {})
         status |= patch
         live["status"] = {k: v for k, v in status.items() if v is not None}

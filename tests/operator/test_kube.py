@@ -104,12 +104,24 @@ async def test_a_known_child_is_applied_on_the_condition_that_it_is_still_the_sa
 ) -> None:
     api.say(200, {})
 
-    await kube.apply(ACCOUNT, uid="u1", manager="other")
+    api.say(200, {})
 
-    ((_, _, query, body),) = api.requests
-    assert query["fieldManager"] == "other"
-    assert body["metadata"]["uid"] == "u1"
-    assert "resourceVersion" not in body["metadata"]
+    await kube.apply(ACCOUNT, uid="u1")
+    await kube.apply(ACCOUNT, uid="u1", version=7)
+
+    first, second = (body["metadata"] for _, _, _, body in api.requests)
+    assert first["uid"] == second["uid"] == "u1"
+    assert "resourceVersion" not in first
+    assert second["resourceVersion"] == "7"
+
+
+async def test_fields_are_shared_only_where_their_values_are_the_same(api: Scripted, kube: Kube) -> None:
+    api.say(200, {})
+
+    await kube.share(ACCOUNT, uid="u1")
+
+    ((_, _, query, _),) = api.requests
+    assert query == {"fieldManager": "shop-operator-handover"}  # no force: another value is a conflict
 
 
 async def test_a_name_that_is_taken_is_told_from_an_object_that_moved(api: Scripted, kube: Kube) -> None:
@@ -187,7 +199,7 @@ async def test_without_the_lease_nothing_is_written_and_reading_goes_on(api: Scr
         with pytest.raises(NotLeader):
             await kube.delete("Service", "shop", "web", uid="u1")
         with pytest.raises(NotLeader):
-            await kube.patch_status("shop", "web", uid="u1", patch={})
+            await kube.patch_status("shop", "web", version=7, patch={})
         assert api.requests == []
 
         api.say(200, {"kind": "Service"})
@@ -204,17 +216,17 @@ async def test_a_delete_names_the_object_by_uid_and_its_absence_is_success(api: 
     assert body == {"preconditions": {"uid": "u1"}, "propagationPolicy": "Background"}
 
 
-async def test_the_status_is_patched_on_exactly_that_shopservice(api: Scripted, kube: Kube) -> None:
+async def test_the_status_is_patched_if_nobody_wrote_in_between(api: Scripted, kube: Kube) -> None:
     api.say(200, {"kind": "ShopService"})
 
-    await kube.patch_status("shop", "web", uid="u1", patch={"ready": "1/1"})
+    await kube.patch_status("shop", "web", version=7, patch={"ready": "1/1"})
 
     ((method, path, query, body),) = api.requests
     assert method == "PATCH"
     assert path == "/apis/shopservice.dev/v1alpha1/namespaces/shop/shopservices/web/status"
     assert query == {"fieldManager": "shop-operator"}
     assert api.content_types == ["application/merge-patch+json"]
-    assert body == {"metadata": {"uid": "u1"}, "status": {"ready": "1/1"}}
+    assert body == {"metadata": {"resourceVersion": "7"}, "status": {"ready": "1/1"}}
 
 
 async def test_a_list_is_read_page_by_page_with_our_label(api: Scripted, kube: Kube) -> None:

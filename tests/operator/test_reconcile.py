@@ -11,11 +11,12 @@ from shop_operator.errors import (
     NotInstalled,
     NotLeader,
     Refused,
+    Stale,
     Throttled,
     Unreachable,
 )
 from shop_operator.reconcile import CONFLICT_RECHECK, Reconciler, merge_patch
-from shop_operator.store import Key, Store
+from shop_operator.store import ChildId, Key, Store
 from tests.operator.fake_api import FakeApi
 
 KEY = Key("ns", "web")
@@ -326,8 +327,50 @@ async def test_replicas_pass_to_an_autoscaler_with_a_second_owner_first(world: W
     world.shop(autoscaling={"minReplicas": 2, "maxReplicas": 6})
     await world.pass_()
 
-    assert world.api.writes.count("apply Deployment web") == 2
+    assert world.api.writes.count("apply Deployment web") == 2  # by the second owner, then by us
     assert world.api.objects["Deployment", "ns", "web"]["spec"]["replicas"] == 4
+
+
+async def scaled_unseen(world: World, count: int) -> None:
+    """An autoscaler sets the count, and the watch has not shown it yet."""
+    deployment = world.edit("Deployment")
+    deployment["spec"] = {**deployment["spec"], "replicas": count}
+    world.api.put(deployment)
+
+
+async def test_a_count_that_was_set_a_moment_ago_survives_the_hand_over(world: World) -> None:
+    world.shop(replicas=4)
+    await world.pass_()
+    await scaled_unseen(world, 5)
+
+    world.shop(autoscaling={"minReplicas": 2, "maxReplicas": 6})
+    await world.pass_()
+
+    assert world.api.writes.count("apply Deployment web") == 1
+
+
+async def test_a_count_that_an_autoscaler_set_a_moment_ago_is_not_overwritten(world: World) -> None:
+    autoscaling = {"minReplicas": 2, "maxReplicas": 6}
+    world.shop(autoscaling=autoscaling)
+    await world.pass_()
+    await scaled_unseen(world, 5)
+
+    world.shop(autoscaling=autoscaling, args=["x"])
+    with pytest.raises(Stale):
+        await world.pass_()
+
+    assert world.api.objects["Deployment", "ns", "web"]["spec"]["replicas"] == 5
+    assert world.store.children(KEY)[ChildId("Deployment", "web")]  # it is still believed in
+
+
+async def test_a_status_is_not_written_on_a_shopservice_that_has_changed(world: World) -> None:
+    world.shop()
+    world.api.put(world.edit("ShopService"))
+
+    with pytest.raises(Stale):
+        await world.pass_()
+
+    assert world.api.objects["ShopService", "ns", "web"]["status"] == {}
 
 
 async def test_an_edited_hash_is_drift_too(world: World) -> None:
