@@ -30,11 +30,16 @@ RequestObserver = Callable[[str, int], None]
 """Told the method and the HTTP status of every answer."""
 
 
-class ReadObserver(Protocol):
-    """Told of every successful GET of kopf's."""
+class Stream(Protocol):
+    """A watch that is under way."""
 
-    def __call__(self, path: str, *, watch: bool) -> None:
-        """The path, and whether the answer is a stream of changes."""
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended."""
+
+
+ReadObserver = Callable[[str, Stream | None], None]
+"""Told the path of every successful GET of kopf's, and the stream if it is a watch."""
 
 
 class NoCluster(OperatorError):
@@ -103,7 +108,7 @@ class Connection:
         ) -> aiohttp.ClientResponse:
             response = await handler(request)
             if request.method == "GET" and response.status == HTTPStatus.OK:
-                read(request.url.path, watch="watch" in request.url.query)
+                read(request.url.path, response if "watch" in request.url.query else None)
             return response
 
         return kopf.AiohttpSession(

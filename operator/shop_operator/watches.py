@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 import kopf
 
-from shop_operator.connection import Connection
+from shop_operator.connection import Connection, Stream
 from shop_operator.kube import PARENT, collection
 from shop_operator.render import KINDS, ChildKind
 from shop_operator.store import NAME_LABEL
@@ -24,7 +24,7 @@ from shop_operator.store import NAME_LABEL
 _log = logging.getLogger(__name__)
 
 _RESTART: Final = 2.0
-_CHECK: Final = 4.0
+_CHECK: Final = 6.0
 # Frees the slot of a quiet object at once; kopf's own 5 s would hold one task per object that long.
 _IDLE: Final = 0.05
 
@@ -61,13 +61,13 @@ class Watches:
         self._identity = identity
         self._namespaces = namespaces
         self._registry = self._handlers()
-        self._watched: set[str] = set()
+        self._streams: dict[str, Stream | None] = {}  # kind → its watch, None while it is being listed
 
     async def run(self) -> None:
         """Watch until the process is told to stop (SIGTERM, SIGINT)."""
         while True:
             again = asyncio.Event()
-            self._watched.clear()
+            self._streams.clear()
             # Started before kopf, which in the end cancels every task that is younger than itself.
             check = asyncio.create_task(self._check(again))
             try:
@@ -90,25 +90,30 @@ class Watches:
             finally:
                 check.cancel()
 
-    def requested(self, path: str, *, watch: bool) -> None:
+    def requested(self, path: str, stream: Stream | None) -> None:
         """Kopf's request for a collection was answered: with a LIST, or with a stream of changes."""
         kind = collection(path)
         if kind is None:
             return
         # A LIST is the beginning of a watch; a long one must not be taken for none.
-        self._watched.add(kind)
-        if not watch:
+        self._streams[kind] = stream
+        if stream is None:
             self._sink.relisted(kind)
 
     async def _check(self, again: asyncio.Event) -> None:
-        """Ask for a restart when a served kind has not been watched in two looks."""
+        """Ask for a restart when a served kind has not been watched in two looks, and others have."""
         suspects: frozenset[str] = frozenset()
         while not again.is_set():
             await asyncio.sleep(_CHECK)
-            unwatched = self._sink.served - self._watched
+            watched = {kind for kind, stream in self._streams.items() if stream is None or not stream.closed}
+            # When nothing is watched the API server is away, and kopf comes back by itself.
+            unwatched = self._sink.served - watched if watched else frozenset()
             if unwatched & suspects:
                 _log.warning("kinds are not watched, starting the watches again: %s", sorted(unwatched))
                 again.set()
+            for kind in unwatched:
+                # Its CRD may be gone: a LIST tells, and then it is not served any more.
+                self._sink.relisted(kind)
             suspects = unwatched
 
     def _handlers(self) -> kopf.OperatorRegistry:

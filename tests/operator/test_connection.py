@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from shop_operator import connection
-from shop_operator.connection import Connection, NoCluster, locate
+from shop_operator.connection import Connection, NoCluster, Stream, locate
 
 
 @pytest.fixture(autouse=True)
@@ -133,16 +133,20 @@ async def test_kopf_may_close_its_session_without_harm_to_ours_and_its_reads_are
     server: TestServer,
 ) -> None:
     answers: list[tuple[str, int]] = []
-    read: list[tuple[str, bool]] = []
+    read: list[tuple[str, Stream | None]] = []
     info = kopf.ConnectionInfo(server=str(server.make_url("")), token="t")
     link = Connection(info, observe=lambda method, code: answers.append((method, code)))
-    theirs = link.login(lambda path, *, watch: read.append((path, watch))).aiohttp_session
+    theirs = link.login(lambda path, stream: read.append((path, stream))).aiohttp_session
 
     await sent(theirs, server, "/apis/apps/v1/deployments?limit=500")
     await sent(theirs, server, "/apis/apps/v1/deployments?watch=true")
     await theirs.close()
     await sent(link.session, server, "/apis/apps/v1/services")
 
-    assert read == [("/apis/apps/v1/deployments", False), ("/apis/apps/v1/deployments", True)]
+    (list_path, listing), (watch_path, stream) = read
+    assert list_path == watch_path == "/apis/apps/v1/deployments"
+    assert listing is None
+    assert stream is not None
+    assert stream.closed
     assert answers == [("GET", 200)] * 3
     await link.close()

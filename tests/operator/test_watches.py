@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -13,6 +14,11 @@ from shop_operator.connection import Connection
 from shop_operator.watches import Backoffs, Watches
 
 DEADLINE = 5
+
+
+@dataclass(frozen=True)
+class Watch:
+    closed: bool = False
 
 
 class Sink:
@@ -84,7 +90,7 @@ async def test_kopf_is_started_again_when_it_misses_a_kind_that_is_served(
     sink.served = frozenset({"Deployment", "HTTPRoute"})
 
     def misses_one(stop: asyncio.Event) -> Any:
-        kept.requested("/apis/apps/v1/deployments", watch=True)
+        kept.requested("/apis/apps/v1/deployments", Watch())
         return stop.wait()
 
     calls = script(monkeypatch, misses_one, stopped)
@@ -95,13 +101,50 @@ async def test_kopf_is_started_again_when_it_misses_a_kind_that_is_served(
     assert len(calls) == 2
 
 
+async def test_kopf_is_started_again_when_a_watch_ended_for_good(
+    kept: Watches, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink.served = frozenset({"Deployment", "ShopService"})
+
+    def ends_one(stop: asyncio.Event) -> Any:
+        kept.requested("/apis/apps/v1/deployments", Watch())
+        kept.requested("/apis/shopservice.dev/v1alpha1/shopservices", Watch(closed=True))
+        return stop.wait()
+
+    calls = script(monkeypatch, ends_one, stopped)
+
+    async with asyncio.timeout(DEADLINE):
+        await kept.run()
+
+    assert len(calls) == 2
+
+
+async def test_kopf_is_left_alone_while_the_api_server_is_away(
+    kept: Watches, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink.served = frozenset({"Deployment"})
+
+    async def away(stop: asyncio.Event) -> None:
+        kept.requested("/apis/apps/v1/deployments", Watch(closed=True))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await stop.wait()
+
+    calls = script(monkeypatch, away)
+
+    async with asyncio.timeout(DEADLINE):
+        await kept.run()
+
+    assert len(calls) == 1
+
+
 async def test_kopf_is_left_alone_while_it_watches_all_that_is_served(
     kept: Watches, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sink.served = frozenset({"Deployment"})
 
     async def looks_pass(stop: asyncio.Event) -> None:
-        kept.requested("/apis/apps/v1/deployments", watch=False)
+        kept.requested("/apis/apps/v1/deployments", None)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await stop.wait()
@@ -115,9 +158,9 @@ async def test_kopf_is_left_alone_while_it_watches_all_that_is_served(
 
 
 async def test_a_list_is_told_and_a_stream_or_another_path_is_not(kept: Watches, sink: Sink) -> None:
-    kept.requested("/apis/apps/v1/deployments", watch=False)
-    kept.requested("/apis/apps/v1/deployments", watch=True)
-    kept.requested("/apis/apps/v1", watch=False)
+    kept.requested("/apis/apps/v1/deployments", None)
+    kept.requested("/apis/apps/v1/deployments", Watch())
+    kept.requested("/apis/apps/v1", None)
 
     assert sink.relists == ["Deployment"]
 
