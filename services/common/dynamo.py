@@ -28,6 +28,16 @@ def unpack(item: Mapping[str, Any]) -> Item:
     return {name: _unpack(value) for name, value in item.items()}
 
 
+def unchanged_since(version: int) -> dict[str, Any]:
+    """The condition of a write that nobody else has come before; version 0 is an item that is not there yet."""
+    if version == 0:
+        return {"ConditionExpression": "attribute_not_exists(pk)"}
+    return {
+        "ConditionExpression": "version = :version",
+        "ExpressionAttributeValues": pack({":version": version}),
+    }
+
+
 def is_refused(error: ClientError) -> bool:
     """Whether the write's condition did not hold."""
     return error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException"

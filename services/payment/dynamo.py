@@ -44,7 +44,7 @@ class DynamoPayments:
         item = _to_item(payment)
         try:
             self._client.put_item(
-                TableName=self._table, Item=dynamo.pack(item), **_unchanged_since(payment.version)
+                TableName=self._table, Item=dynamo.pack(item), **dynamo.unchanged_since(payment.version)
             )
         except ClientError as error:
             if dynamo.is_refused(error):
@@ -85,15 +85,6 @@ class DynamoLedger:
             before: Mapping[str, Any] = dynamo.unpack(answer["Item"])["entry"]
             return before
         return None
-
-
-def _unchanged_since(version: int) -> dict[str, Any]:
-    if version == 0:
-        return {"ConditionExpression": "attribute_not_exists(pk)"}
-    return {
-        "ConditionExpression": "version = :version",
-        "ExpressionAttributeValues": dynamo.pack({":version": version}),
-    }
 
 
 def _payment_key(order_id: str) -> dict[str, str]:

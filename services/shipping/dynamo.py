@@ -46,7 +46,7 @@ class DynamoShipments:
             self._client.put_item(
                 TableName=self._table,
                 Item=dynamo.pack(item),
-                **_unchanged_since(shipment.version),
+                **dynamo.unchanged_since(shipment.version),
             )
         except ClientError as error:
             if dynamo.is_refused(error):
@@ -98,15 +98,6 @@ class DynamoLedger:
         )
         tries: int = dynamo.unpack(answer["Attributes"])["tries"]
         return tries
-
-
-def _unchanged_since(version: int) -> dict[str, Any]:
-    if version == 0:
-        return {"ConditionExpression": "attribute_not_exists(pk)"}
-    return {
-        "ConditionExpression": "version = :version",
-        "ExpressionAttributeValues": dynamo.pack({":version": version}),
-    }
 
 
 def _shipment_key(order_id: str) -> dict[str, str]:
