@@ -129,10 +129,10 @@ def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
     return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
 
 
-def _one_of(*fields: str, least: int = 1) -> str:
-    """The CEL rule that exactly one of these is set, or at most one."""
-    there = ", ".join(f"has(self.{name})" for name in fields)
-    return f"[{there}].filter(x, x).size() {'==' if least else '<='} 1"
+def _how_many(fields: Iterable[str]) -> str:
+    """The CEL expression for how many of these are set; `_count` is the same in Python."""
+    there = ", ".join(f"has(self.{to_camel(name)})" for name in fields)
+    return f"[{there}].filter(x, x).size()"
 
 
 def _count(model: BaseModel, fields: Iterable[str]) -> int:
@@ -175,7 +175,6 @@ class Model(BaseModel):
 
     model_config = ConfigDict(
         alias_generator=to_camel,
-        populate_by_name=True,
         extra="forbid",
         frozen=True,
         strict=True,
@@ -239,7 +238,7 @@ _SOURCES: Final = ("config_map_key_ref", "secret_key_ref", "field_ref", "resourc
 class EnvVarSource(Model):
     """Where an environment variable's value comes from; exactly one of these."""
 
-    model_config = ConfigDict(json_schema_extra=rules((_one_of(*map(to_camel, _SOURCES)), ONE_SOURCE)))
+    model_config = ConfigDict(json_schema_extra=rules((f"{_how_many(_SOURCES)} == 1", ONE_SOURCE)))
 
     config_map_key_ref: KeySelector | None = None
     """A key of a ConfigMap."""
@@ -293,7 +292,7 @@ _ORIGINS: Final = ("config_map_ref", "secret_ref")
 class EnvFromSource(Model):
     """All keys of one ConfigMap or Secret as environment variables."""
 
-    model_config = ConfigDict(json_schema_extra=rules((_one_of(*map(to_camel, _ORIGINS)), ONE_ORIGIN)))
+    model_config = ConfigDict(json_schema_extra=rules((f"{_how_many(_ORIGINS)} == 1", ONE_ORIGIN)))
 
     prefix: VariableName | None = None
     """Put before every key."""
@@ -381,9 +380,7 @@ _HANDLERS: Final = ("http_get", "tcp_socket", "exec", "grpc")
 class Probe(Model):
     """How a container is asked about its state. What is not set keeps the operator's default."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules((_one_of(*map(to_camel, _HANDLERS), least=0), ONE_HANDLER))
-    )
+    model_config = ConfigDict(json_schema_extra=rules((f"{_how_many(_HANDLERS)} <= 1", ONE_HANDLER)))
 
     http_get: HttpGetAction | None = None
     """Ask by HTTP."""

@@ -77,6 +77,12 @@ REFUSALS = [
         "an unknown field", {"replcas": 2}, 'unknown field "spec.replcas"', "spec.replcas: unknown field"
     ),
     Refusal(
+        "a field as Python spells it",
+        {"image_pull_policy": "Always"},
+        'unknown field "spec.image_pull_policy"',
+        "spec.image_pull_policy: unknown field",
+    ),
+    Refusal(
         "an unknown field far below",
         {"workers": [_WORKER | {"autoscaling": {"maxReplica": 2}}]},
         'unknown field "spec.workers[0].autoscaling.maxReplica"',
