@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cluster import Cluster
+from tests.integration.cluster import Cluster, condition, wait_for
 from tests.integration.operators import Operator
 from tests.integration.shopservices import AUTOSCALING, ROUTE, WORKER, shopservice
 
@@ -53,3 +53,22 @@ def test_given_everything_at_once_then_it_is_accepted(
     answer = cluster.post(shopservice(namespace, autoscaling=AUTOSCALING, workers=[WORKER], **ROUTE))
 
     assert answer.status_code == 201, answer.text
+
+
+def test_given_what_only_the_deployments_own_rules_refuse_then_the_condition_says_so_and_others_go_on(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    greedy = {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}
+    cluster.create(shopservice(namespace, "greedy", resources=greedy))
+    cluster.create(shopservice(namespace, "modest"))
+
+    def stalled() -> bool:
+        found = condition(cluster.get("ShopService", namespace, "greedy"), "Stalled")
+        assert (found["status"], found["reason"]) == ("True", "Refused")
+        assert "must be less than or equal to cpu limit of 1" in found["message"]
+        return True
+
+    wait_for(stalled)
+    wait_for(lambda: "Deployment/modest" in cluster.children(namespace))
+    cluster.patch("ShopService", namespace, "greedy", {"spec": {"resources": {"limits": {"cpu": "3"}}}})
+    wait_for(lambda: "Deployment/greedy" in cluster.children(namespace))
