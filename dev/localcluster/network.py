@@ -7,10 +7,12 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcluster.console import ClusterError
 from localcluster.paths import Paths
 
 NODE_ADDRESS = "192.0.2.10"
 POD_RANGE = "10.244.0.0/24"
+BRIDGE_SWITCH = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Namespace:
             "sysctl -qw net.ipv4.ip_forward=1",
         ):
             _run(*self.enter, *command.split())
-        # The switch exists only where the bridge netfilter module is loaded; without it Services still work from the node.
-        subprocess.run([*self.enter, "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1"], check=False)
+        _let_bridges_meet_iptables()
+        _run(*self.enter, "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1")
         self.resolv_conf.write_text(
             f"nameserver {NODE_ADDRESS}\nsearch svc.cluster.local cluster.local\noptions ndots:2\n"
         )
@@ -57,6 +59,20 @@ class Namespace:
         """Remove it, if it is there."""
         if self.paths.netns.exists():
             _run("ip", "netns", "delete", self.paths.name)
+
+
+def _let_bridges_meet_iptables() -> None:
+    """Load what makes kube-proxy see the traffic between pods; some kernels have it built in, others need the module.
+
+    Raises:
+        ClusterError: when the kernel has it neither way: a pod could not reach a Service.
+    """
+    if not BRIDGE_SWITCH.exists():
+        subprocess.run(["modprobe", "br_netfilter"], check=False, capture_output=True)
+    if not BRIDGE_SWITCH.exists():
+        raise ClusterError(
+            "this kernel has no br_netfilter, so pods could not reach Services: load that module"
+        )
 
 
 def _run(*command: str) -> None:

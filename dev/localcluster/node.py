@@ -172,7 +172,7 @@ class Node:
             kubelet_request_timeout="5s",
         )
         self.kubectl("apply", "--server-side", "-f", str(tools.ensure("gateway-api")))
-        self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        wait_until(self._gateway_api_served, "Gateway API", 30)
         self.kubectl("apply", "--server-side", "-f", "-", stdin=self._filled("gateway-class.yaml"))
         process = Process(self.state, "traefik")
         process.start(
@@ -294,6 +294,9 @@ class Node:
         return "True" in self._asked(
             "get", "node", "node0", "-o", "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
         )
+
+    def _gateway_api_served(self) -> bool:
+        return bool(self._asked("get", "--raw", "/apis/gateway.networking.k8s.io/v1/gatewayclasses"))
 
     def _gateway_accepted(self) -> bool:
         return "True" in self._asked(
