@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.charts.helm import Object
+from tests.waiting import wait_for
 
 _INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 
@@ -29,6 +30,14 @@ class Cluster:
         """What kubectl says, be it a failure: `auth can-i` fails to say no."""
         return self._run(*arguments).stdout.strip()
 
+    def _crds_established(self) -> bool:
+        """Not by `kubectl wait`, which takes conditions that are still null for an error."""
+        crds = json.loads(self.kubectl("get", "crd", "-o", "json"))["items"]
+        conditions = [crd.get("status", {}).get("conditions") or [] for crd in crds]
+        return all(
+            any(c["type"] == "Established" and c["status"] == "True" for c in each) for each in conditions
+        )
+
     def _run(self, *arguments: str | Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [self.binary, "--kubeconfig", self.kubeconfig, *arguments],
@@ -42,7 +51,11 @@ class Cluster:
         """Apply CRDs and wait until they are served."""
         for path in files:
             self.kubectl("apply", "--server-side", "-f", path)
-        self.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=30s")
+        self.wait_for_crds()
+
+    def wait_for_crds(self) -> None:
+        """Wait until every CRD is served."""
+        wait_for(self._crds_established, 30, what="CRDs established")
 
     def namespace(self, name: str) -> None:
         """A namespace that takes only restricted pods, with the ServiceAccount that a controller would add."""

@@ -15,8 +15,8 @@ from localcluster import tools
 from localcluster.controlplane import ControlPlane
 from tests.charts.cluster import Cluster
 from tests.charts.helm import Helm
-from tests.integration.cluster import wait_for
 from tests.integration.operators import running
+from tests.waiting import wait_for
 
 NAMESPACE = "shop-operator"
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:shop-operator"
@@ -114,7 +114,7 @@ def test_given_an_older_crd_when_the_release_is_upgraded_then_the_crd_is_new_and
     releases: Releases, older_chart: Path, chart: Path
 ) -> None:
     releases.install(older_chart)
-    releases.cluster.kubectl("wait", "crd", CRD, "--for=condition=Established", "--timeout=30s")
+    releases.cluster.wait_for_crds()
     assert "workers" not in releases.served_fields()
     releases.cluster.apply(CART)
     before = json.loads(releases.cluster.kubectl("get", "shopservice", "cart", "-o", "json"))

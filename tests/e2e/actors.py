@@ -2,28 +2,13 @@
 
 import json
 import subprocess
-import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
-import pytest
 
-Seen = TypeVar("Seen")
-
-
-def wait_for(look: Callable[[], Seen], what: str, deadline: float = 60.0) -> Seen:
-    """Answer what `look` answers once that is truthy; fail after `deadline` seconds with the last thing seen."""
-    end = time.monotonic() + deadline
-    while True:
-        seen = look()
-        if seen:
-            return seen
-        if time.monotonic() > end:
-            pytest.fail(f"{what}: not within {deadline:.0f} s; last seen {seen!r}")
-        time.sleep(0.1)
+from tests.waiting import wait_for
 
 
 @dataclass(frozen=True)
@@ -103,6 +88,6 @@ class Shop:
             order = self.order(order_id)
             return order if order["state"] in {"SHIPPED", "REJECTED", "CANCELLED"} else None
 
-        found = wait_for(final, f"order {order_id} in a final state", deadline)
+        found = wait_for(final, deadline, what=f"order {order_id} in a final state")
         assert found is not None
         return found

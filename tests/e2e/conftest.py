@@ -9,7 +9,8 @@ import pytest
 
 from shopdemo import steps
 from shopdemo import target as targets
-from tests.e2e.actors import Cluster, Shop, wait_for
+from tests.e2e.actors import Cluster, Shop
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="session")
@@ -41,9 +42,11 @@ def shop_url(target: targets.Target) -> Iterator[str]:
 def shop(shop_url: str) -> Iterator[Shop]:
     with httpx.Client(base_url=shop_url, timeout=10.0) as http:
         shop = Shop(http)
-        wait_for(lambda: http.get("/products").status_code == 200, "the catalogue behind the gateway")
-        wait_for(lambda: http.get("/orders").status_code == 200, "the orders behind the gateway")
+        wait_for(
+            lambda: http.get("/products").status_code == 200, 60, what="the catalogue behind the gateway"
+        )
+        wait_for(lambda: http.get("/orders").status_code == 200, 60, what="the orders behind the gateway")
         sku = shop.products()[0]["sku"]
         # The first order also shows that the product facts have reached the order service.
-        wait_for(lambda: shop.post_order(sku).status_code == 202, "a first order accepted")
+        wait_for(lambda: shop.post_order(sku).status_code == 202, 60, what="a first order accepted")
         yield shop

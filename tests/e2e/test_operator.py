@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.e2e.actors import Cluster, wait_for
+from tests.e2e.actors import Cluster
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("shop")
 
@@ -25,7 +26,7 @@ def test_when_the_leader_is_killed_the_other_takes_over_and_repairs(cluster: Clu
         lease = cluster.get("lease", "shop-operator", "-n", "shop-operator")
         return str(lease["spec"].get("holderIdentity", ""))
 
-    leader = wait_for(holder, "a leader")
+    leader = wait_for(holder, 60, what="a leader")
     pods = [pod["metadata"]["name"] for pod in cluster.get("pods", "-n", "shop-operator")["items"]]
     victim = next(pod for pod in pods if leader.startswith(pod))
     uid = cluster.get("deployment", "payment", "-n", "shop")["metadata"]["uid"]
@@ -33,7 +34,7 @@ def test_when_the_leader_is_killed_the_other_takes_over_and_repairs(cluster: Clu
     cluster.kubectl("delete", "pod", victim, "-n", "shop-operator", "--grace-period=0", "--force")
     cluster.kubectl("delete", "deployment", "payment", "-n", "shop")
 
-    wait_for(lambda: holder() not in {"", leader}, "another leader", deadline=60)
+    wait_for(lambda: holder() not in {"", leader}, 60, what="another leader")
 
     def repaired() -> bool:
         items = cluster.get("deployments", "-n", "shop")["items"]
@@ -44,7 +45,7 @@ def test_when_the_leader_is_killed_the_other_takes_over_and_repairs(cluster: Clu
             for d in items
         )
 
-    wait_for(repaired, "the payment Deployment back and ready", deadline=90)
+    wait_for(repaired, 90, what="the payment Deployment back and ready")
 
 
 def test_a_deployment_edited_by_hand_is_put_back(cluster: Cluster) -> None:
@@ -57,7 +58,7 @@ def test_a_deployment_edited_by_hand_is_put_back(cluster: Cluster) -> None:
         pod = cluster.get("deployment", "shipping", "-n", "shop")["spec"]["template"]["spec"]
         return bool(pod["containers"][0]["image"] == image)
 
-    wait_for(put_back, "the image put back", deadline=10)
+    wait_for(put_back, 10, what="the image put back")
 
 
 @pytest.mark.parametrize("namespace", ["shop", "shop-operator"])

@@ -3,7 +3,8 @@
 import json
 import uuid
 
-from tests.e2e.actors import Cluster, Shop, wait_for
+from tests.e2e.actors import Cluster, Shop
+from tests.waiting import wait_for
 
 
 def test_an_approved_order_is_shipped_paid_once_and_its_stock_sold(shop: Shop) -> None:
@@ -80,7 +81,7 @@ def test_orders_are_accepted_while_the_product_service_is_down(cluster: Cluster,
 
     cluster.kubectl("patch", "shopservice", "product", "-n", "shop", "--type=merge", "-p", json.dumps(nobody))
     try:
-        wait_for(lambda: shop.http.get("/products").status_code != 200, "product down")
+        wait_for(lambda: shop.http.get("/products").status_code != 200, 60, what="product down")
         order = shop.place(sku)
     finally:
         cluster.kubectl(
@@ -88,4 +89,4 @@ def test_orders_are_accepted_while_the_product_service_is_down(cluster: Cluster,
         )
 
     assert shop.finished(order, deadline=180)["state"] == "SHIPPED"
-    wait_for(lambda: shop.http.get("/products").status_code == 200, "product back")
+    wait_for(lambda: shop.http.get("/products").status_code == 200, 60, what="product back")

@@ -6,7 +6,8 @@ import time
 import httpx
 import pytest
 
-from tests.e2e.actors import Cluster, Shop, wait_for
+from tests.e2e.actors import Cluster, Shop
+from tests.waiting import wait_for
 
 LONGEST_LOAD = 240.0
 """Seconds after which the load stops by itself."""
@@ -37,8 +38,8 @@ def test_load_on_product_raises_its_replicas_and_the_operator_lets_it(
         return int(cluster.get("deployment", "product", "-n", "shop")["spec"]["replicas"])
 
     try:
-        wait_for(lambda: replicas() > minimum, "more replicas under load", deadline=LONGEST_LOAD)
-        wait_for(lambda: len(cluster.pods("product", "web")) > minimum, "their pods", deadline=30)
+        wait_for(lambda: replicas() > minimum, LONGEST_LOAD, what="more replicas under load")
+        wait_for(lambda: len(cluster.pods("product", "web")) > minimum, 30, what="their pods")
     finally:
         load.set()
     scaled = cluster.get("hpa", "product", "-n", "shop")["status"]["desiredReplicas"]

@@ -3,17 +3,13 @@
 import base64
 import json
 import ssl
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import httpx
 import yaml
 
-T = TypeVar("T")
-
-DEADLINE: Final = 15.0
 PLURALS: Final[Mapping[str, tuple[str, str]]] = {
     "ShopService": ("apis/shopservice.dev/v1alpha1", "shopservices"),
     "Deployment": ("apis/apps/v1", "deployments"),
@@ -25,30 +21,6 @@ PLURALS: Final[Mapping[str, tuple[str, str]]] = {
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),
 }
 CHILD_KINDS: Final = ("Deployment", "Service", "ServiceAccount", "HorizontalPodAutoscaler", "HTTPRoute")
-
-
-class NotYet(AssertionError):
-    """A condition did not come true before its deadline; the message shows the last state."""
-
-
-def wait_for(condition: Callable[[], T], deadline: float = DEADLINE) -> T:
-    """What the condition answers as soon as that is true; assertions inside it count as not yet.
-
-    Raises:
-        NotYet: it did not become true in `deadline` seconds.
-    """
-    end = time.monotonic() + deadline
-    while True:
-        try:
-            answer = condition()
-            if answer:
-                return answer
-            last: object = f"{answer!r}"
-        except (AssertionError, LookupError) as error:
-            last = error
-        if time.monotonic() > end:
-            raise NotYet(f"not within {deadline} s; last: {last}")
-        time.sleep(0.03)
 
 
 class Cluster:

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import httpx
 
-from tests.integration.cluster import Cluster, wait_for
+from tests.integration.cluster import Cluster
+from tests.waiting import wait_for
 
 ROOT: Final = Path(__file__).parents[2]
 STOP_SECONDS: Final = 15

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cluster import Cluster, condition, wait_for
+from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import Operator
 from tests.integration.shopservices import WORKER, shopservice
+from tests.waiting import wait_for
 
 
 def foreign_service(namespace: str, **metadata: Any) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from shop_operator.errors import InvalidSpec
 from shop_operator.kube import encoded
 from shop_operator.render import KINDS, render
 from shop_operator.spec import ShopService
-from tests.integration.cluster import Cluster, condition, wait_for
+from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import ROOT, run
 from tests.integration.shopservices import shopservice
 from tests.operator.specs import REFUSALS, Refusal, changed, documents, names
+from tests.waiting import wait_for
 
 GOLDEN: Final = sorted((ROOT / "tests/operator/golden").glob("*/in.yaml"))
 EXAMPLES: Final = sorted((ROOT / "manifests/examples").glob("*.yaml"))

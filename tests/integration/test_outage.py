@@ -8,9 +8,10 @@ import pytest
 
 from localcluster import tools
 from localcluster.controlplane import ControlPlane
-from tests.integration.cluster import Cluster, condition, wait_for
+from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import install, run, running
 from tests.integration.shopservices import AUTOSCALING, ROUTE, shopservice
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

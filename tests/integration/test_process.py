@@ -7,9 +7,10 @@ from pathlib import Path
 
 import yaml
 
-from tests.integration.cluster import Cluster, wait_for
+from tests.integration.cluster import Cluster
 from tests.integration.operators import ROOT, Operator
 from tests.integration.shopservices import AUTOSCALING, ROUTE, WORKER, shopservice
+from tests.waiting import wait_for
 
 
 def command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -1,8 +1,9 @@
 """The operator never fights an autoscaler, and a hand-over in either direction keeps the live count."""
 
-from tests.integration.cluster import Cluster, wait_for
+from tests.integration.cluster import Cluster
 from tests.integration.operators import Operator
 from tests.integration.shopservices import AUTOSCALING, shopservice
+from tests.waiting import wait_for
 
 
 def replicas(cluster: Cluster, namespace: str) -> int:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.cluster import Cluster, condition, wait_for
+from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import Operator, running
 from tests.integration.shopservices import AUTOSCALING, ROUTE, WORKER, shopservice
+from tests.waiting import wait_for
 
 NUMBER = 20
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.cluster import Cluster, condition, wait_for
+from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import Operator, run
 from tests.integration.shopservices import AUTOSCALING, WORKER, shopservice
+from tests.waiting import wait_for
 
 Kubectl = Callable[..., str]
 
