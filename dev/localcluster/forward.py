@@ -80,13 +80,21 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 async def serve(listener: socket.socket, host: str, port: int) -> None:
     """Forward every connection of a listener, for ever."""
+    # asyncio holds a task through the sockets that it reads from only. Of a connection whose one end has finished
+    # sending, nothing would be left but a cycle, and the garbage collector would end it.
+    open_connections: set[asyncio.Task[None]] = set()
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             far_reader, far_writer = await asyncio.open_connection(host, port)
             with contextlib.closing(far_writer):
                 await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
         writer.close()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(forward(reader, writer))
+        open_connections.add(task)
+        task.add_done_callback(open_connections.discard)
 
     server = await asyncio.start_server(connected, sock=listener)
     async with server:

@@ -1,6 +1,7 @@
 """The local cluster's parts that can be held without a cluster."""
 
 import asyncio
+import gc
 import os
 import socket
 import ssl
@@ -39,6 +40,32 @@ async def test_a_forwarded_connection_carries_bytes_and_the_end_of_each_directio
     answer = await reader.read()
 
     assert answer == b"HELLO" * 50_000
+    writer.close()
+    forward.cancel()
+    server.close()
+
+
+async def test_a_connection_whose_client_has_finished_sending_outlives_a_garbage_collection() -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        asked.set()
+        await answer.wait()
+        writer.write(b"late")
+        writer.close()
+
+    server = await asyncio.start_server(answer_late, "127.0.0.1", 0)
+    listener = listen(0)
+    forward = asyncio.create_task(serve(listener, "127.0.0.1", server.sockets[0].getsockname()[1]))
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
+    writer.write_eof()
+    await asked.wait()
+    gc.collect()
+    answer.set()
+
+    assert await asyncio.wait_for(reader.read(), 10) == b"late"
     writer.close()
     forward.cancel()
     server.close()
