@@ -17,6 +17,14 @@ ROOT = Path(__file__).resolve().parents[2]
 # Actions that AWS grants on no single resource (IAM service authorization reference).
 WITHOUT_RESOURCE = {"states:SendTaskFailure", "states:SendTaskSuccess"}
 LOG_DELIVERY = "logs:"
+UNTAGGABLE = {
+    "AWS::EC2::Route",
+    "AWS::EC2::SubnetRouteTableAssociation",
+    "AWS::EC2::VPCGatewayAttachment",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::SQS::QueuePolicy",
+}
 
 
 def resources(stack: str, kind: str) -> dict[str, Mapping[str, Any]]:
@@ -133,7 +141,7 @@ def test_given_the_workflows_role_when_read_then_it_may_send_to_the_four_queues_
 @pytest.mark.parametrize("stack", stacks.STACKS)
 def test_given_a_resource_that_can_have_tags_when_deployed_then_it_says_whose_it_is(stack: str) -> None:
     for name, resource in stacks.document(stack)["Resources"].items():
-        if resource["Type"] in {"AWS::IAM::ManagedPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::Subscription"}:
+        if resource["Type"] in UNTAGGABLE:
             continue
         tags = {tag["Key"]: tag["Value"] for tag in resource["Properties"]["Tags"]}
         assert tags["app"] == {"Ref": "Prefix"}, name
