@@ -1,7 +1,4 @@
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -9,23 +6,13 @@ from chartdocs.outputs import ROOT
 from localcluster import tools
 from localcluster.controlplane import ControlPlane
 from tests.charts.cluster import Cluster
-from tests.charts.helm import Helm
-
-_LOCAL_STATE = ("charts", "Chart.lock")
+from tests.charts.helm import Helm, fresh
 
 
 @pytest.fixture(scope="session")
 def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    """The charts as a fresh clone has them, in a folder of their own: `dependency build` writes into it."""
-    charts = tmp_path_factory.mktemp("fresh") / "charts"
-    shutil.copytree(
-        ROOT / "charts",
-        charts,
-        ignore=lambda folder, _: _LOCAL_STATE if Path(folder).parent == ROOT / "charts" else (),
-    )
-    binary = tools.ensure("helm3") / "helm"
-    subprocess.run([binary, "dependency", "build", charts / "shop"], capture_output=True, check=True)
-    return Helm(binary, charts)
+    """The charts as a fresh clone has them."""
+    return fresh(tmp_path_factory.mktemp("fresh") / "charts")
 
 
 @pytest.fixture(scope="session")

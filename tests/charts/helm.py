@@ -1,6 +1,7 @@
 """Helm as the tests use it: render to objects, lint, and the sentence of a refusal."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,9 +10,12 @@ from typing import Any
 
 import yaml
 
-from chartdocs.outputs import KUBE_VERSION
+from chartdocs.outputs import KUBE_VERSION, ROOT
+from localcluster import tools
 
 Object = dict[str, Any]
+
+_LOCAL_STATE = ("charts", "Chart.lock")
 
 
 class Refused(Exception):
@@ -73,6 +77,22 @@ class Helm:
         for name in files:
             command += ["--values", str(folder / name)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def fresh(charts: Path) -> Helm:
+    """The charts as a fresh clone has them, in a folder of their own: `dependency build` writes into it.
+
+    Args:
+        charts: a folder that does not exist yet.
+    """
+    shutil.copytree(
+        ROOT / "charts",
+        charts,
+        ignore=lambda folder, _: _LOCAL_STATE if Path(folder).parent == ROOT / "charts" else (),
+    )
+    binary = tools.ensure("helm3") / "helm"
+    subprocess.run([binary, "dependency", "build", charts / "shop"], capture_output=True, check=True)
+    return Helm(binary, charts)
 
 
 def only(objects: Sequence[Object], kind: str, name: str | None = None) -> Object:

@@ -1,0 +1,403 @@
+"""ECS runs what the charts run: image, command, port, probes, environment and limits agree, service by service.
+
+What a pod is comes from the operator's own rendering of the ShopServices that charts/shop installs on EKS.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shop_operator.render import render
+from shop_operator.spec import ShopService
+from shopprocs import stacks
+from shopprocs.process import free_port
+from tests.charts.helm import Helm, fresh
+from tests.waiting import wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+RESOURCES: Mapping[str, Mapping[str, Any]] = stacks.document("ecs")["Resources"]
+# Deployment -> what the resources of its service or worker in ecs.yaml begin with.
+PARTS = {
+    "product": "Product",
+    "product-consumer": "ProductConsumer",
+    "order": "Order",
+    "order-consumer": "OrderConsumer",
+    "order-relay": "OrderRelay",
+    "payment": "Payment",
+    "payment-consumer": "PaymentConsumer",
+    "shipping": "Shipping",
+    "shipping-consumer": "ShippingConsumer",
+}
+CPU_UNITS = 1024
+"""ECS counts a CPU in 1024ths, Kubernetes in thousandths."""
+PROBE = ["CMD", "python", "-m", "services.common.probe"]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    return fresh(tmp_path_factory.mktemp("ecs") / "charts")
+
+
+@pytest.fixture(scope="module")
+def specs(shop: Helm) -> dict[str, Any]:
+    """ShopService -> its spec, as `helm install` with the stacks' outputs makes it on EKS."""
+    outputs = {stack: dict.fromkeys(stacks.document(stack)["Outputs"], "x") for stack in stacks.STACKS}
+    values = {service: {"env": stacks.environment(service, outputs)} for service in stacks.SERVICES}
+    objects = shop.template("shop", values, files=("values-eks.yaml",), namespace="shop")
+    return {each["metadata"]["name"]: each for each in objects if each["kind"] == "ShopService"}
+
+
+@pytest.fixture(scope="module")
+def pods(specs: Mapping[str, Any]) -> dict[str, Any]:
+    """Deployment -> the spec of its pods."""
+    found = {}
+    for shopservice in specs.values():
+        shopservice["metadata"]["uid"] = "00000000-0000-4000-8000-000000000000"
+        for child in render(ShopService.from_object(shopservice), live=None):
+            if child["kind"] == "Deployment":
+                found[child["metadata"]["name"]] = child["spec"]["template"]["spec"]
+    return found
+
+
+def task(part: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = RESOURCES[f"{PARTS[part]}Task"]["Properties"]
+    return found
+
+
+def container(part: str) -> Mapping[str, Any]:
+    (found,) = task(part)["ContainerDefinitions"]
+    return dict(found)
+
+
+def service_of(part: str) -> str:
+    return part.partition("-")[0]
+
+
+def mebibytes(quantity: str) -> int:
+    found = re.fullmatch(r"(\d+)Mi", quantity)
+    assert found, f"{quantity}: ECS counts memory in MiB"
+    return int(found[1])
+
+
+def millicores(quantity: str) -> int:
+    return int(quantity.removesuffix("m")) if quantity.endswith("m") else int(float(quantity) * 1000)
+
+
+def secrets(part: str) -> set[str]:
+    found = container(part).get("Secrets")
+    if found is None:
+        return set()
+    condition, given, _ = found["Fn::If"]
+    assert condition == "HasGatewaySecret"
+    return {each["Name"] for each in given}
+
+
+def test_given_the_chart_when_compared_then_ecs_has_the_same_services_and_workers(
+    pods: Mapping[str, Any],
+) -> None:
+    on_ecs = {
+        resource["Properties"]["ServiceName"]
+        for resource in RESOURCES.values()
+        if resource["Type"] == "AWS::ECS::Service"
+    }
+
+    assert on_ecs == set(pods), "charts/shop and manifests/aws/ecs.yaml run different services or workers"
+    assert set(PARTS) == on_ecs
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_given_a_part_when_started_then_it_is_the_charts_image_and_command(
+    part: str, pods: Mapping[str, Any]
+) -> None:
+    (pod,) = pods[part]["containers"]
+    image = pod["image"].partition(":")[0]
+    parameter = container(part)["Image"]["Ref"]
+    allowed = stacks.document("ecs")["Parameters"][parameter]["AllowedPattern"]
+    digest = "sha256:" + "0" * 64
+
+    assert re.fullmatch(allowed, f"registry.example/{image}@{digest}"), (
+        f"{part}: the chart runs {image}, and ecs.yaml does not let {parameter} be that"
+    )
+    assert not re.fullmatch(allowed, f"registry.example/{image}:latest"), f"{parameter}: a tag is no digest"
+    assert container(part).get("Command") == pod.get("command"), (
+        f"{part}: the chart runs {pod.get('command')}, ecs.yaml {container(part).get('Command')}"
+    )
+    assert container(part)["Name"] == pod["name"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_given_a_part_when_it_listens_then_it_is_on_the_charts_port(
+    part: str, pods: Mapping[str, Any]
+) -> None:
+    (pod,) = pods[part]["containers"]
+    ports = [each["ContainerPort"] for each in container(part)["PortMappings"]]
+
+    assert ports == [each["containerPort"] for each in pod["ports"]], (
+        f"{part}: another port than in the chart"
+    )
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_given_a_part_when_it_hangs_then_ecs_notices_as_the_kubelet_would(
+    part: str, pods: Mapping[str, Any]
+) -> None:
+    (pod,) = pods[part]["containers"]
+    liveness, startup = pod["livenessProbe"], pod["startupProbe"]
+    check = container(part)["HealthCheck"]
+
+    assert check["Command"] == PROBE
+    assert {liveness["httpGet"]["path"], startup["httpGet"]["path"]} == {"/healthz"}, "what the probe asks"
+    assert (check["Interval"], check["Timeout"], check["Retries"]) == (
+        liveness["periodSeconds"],
+        liveness["timeoutSeconds"],
+        liveness["failureThreshold"],
+    ), f"{part}: liveness differs from the chart's"
+    assert check["StartPeriod"] == startup["periodSeconds"] * startup["failureThreshold"], (
+        f"{part}: it has another time to start than in the chart"
+    )
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_a_service_when_it_is_not_ready_then_the_load_balancer_notices_as_the_kubelet_would(
+    service: str, pods: Mapping[str, Any]
+) -> None:
+    (pod,) = pods[service]["containers"]
+    readiness = pod["readinessProbe"]
+    group = RESOURCES[f"{PARTS[service]}Targets"]["Properties"]
+
+    assert {
+        "path": group["HealthCheckPath"],
+        "period": group["HealthCheckIntervalSeconds"],
+        "timeout": group["HealthCheckTimeoutSeconds"],
+        "failures": group["UnhealthyThresholdCount"],
+        "port": group["Port"],
+    } == {
+        "path": readiness["httpGet"]["path"],
+        "period": readiness["periodSeconds"],
+        "timeout": readiness["timeoutSeconds"],
+        "failures": readiness["failureThreshold"],
+        "port": pod["ports"][0]["containerPort"],
+    }, f"{service}: readiness differs from the chart's"
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_given_a_part_when_it_reads_its_environment_then_the_names_are_the_charts(
+    part: str, pods: Mapping[str, Any]
+) -> None:
+    (pod,) = pods[part]["containers"]
+    plain = {each["name"] for each in pod["env"] if "valueFrom" not in each}
+    secret = {each["name"] for each in pod["env"] if "valueFrom" in each}
+    given = [each["Name"] for each in container(part)["Environment"]]
+
+    assert given == sorted(given)
+    assert set(given) == plain, f"{part}: only in one of chart and ecs.yaml: {sorted(set(given) ^ plain)}"
+    assert secrets(part) == secret, f"{part}: only in one of chart and ecs.yaml: {secrets(part) ^ secret}"
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_given_a_value_that_both_know_then_it_is_the_same(part: str, pods: Mapping[str, Any]) -> None:
+    (pod,) = pods[part]["containers"]
+    in_chart = {each["name"]: each.get("value") for each in pod["env"]}
+    literal = {
+        each["Name"]: each["Value"]
+        for each in container(part)["Environment"]
+        if isinstance(each["Value"], str)
+    }
+
+    assert literal == {name: in_chart[name] for name in literal}, f"{part}: other values than in the chart"
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_given_a_part_when_it_grows_then_the_charts_limits_stop_it(
+    part: str, pods: Mapping[str, Any]
+) -> None:
+    (pod,) = pods[part]["containers"]
+    limits, requests = pod["resources"]["limits"], pod["resources"]["requests"]
+    given = container(part)
+
+    assert given["Memory"] == mebibytes(limits["memory"]), f"{part}: another memory limit than in the chart"
+    assert given["MemoryReservation"] == mebibytes(requests["memory"]), f"{part}: another memory request"
+    assert given["Cpu"] == millicores(requests["cpu"]) * CPU_UNITS // 1000, f"{part}: another CPU request"
+    # The chart sets no CPU limit; the task's size is the one that Fargate always has.
+    assert "cpu" not in limits
+    assert int(task(part)["Memory"]) >= given["Memory"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_given_a_part_when_broken_into_then_it_has_as_little_as_a_restricted_pod(
+    part: str, pods: Mapping[str, Any]
+) -> None:
+    given = container(part)
+    (pod,) = pods[part]["containers"]
+    (mount,) = pod["volumeMounts"]
+    (writable,) = given["LinuxParameters"]["Tmpfs"]
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+    assert f"USER {given['User']}\n" in dockerfile
+    assert given["ReadonlyRootFilesystem"] is pod["securityContext"]["readOnlyRootFilesystem"] is True
+    assert given["LinuxParameters"]["Capabilities"]["Drop"] == pod["securityContext"]["capabilities"]["drop"]
+    assert writable["ContainerPath"] == mount["mountPath"]
+    assert given["StopTimeout"] == pods[part]["terminationGracePeriodSeconds"]
+    vpc = RESOURCES[f"{PARTS[part]}Service"]["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]
+    assert vpc["AssignPublicIp"] == "DISABLED"
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_given_a_part_when_it_calls_aws_then_its_role_has_its_services_policy_and_nothing_else(
+    part: str,
+) -> None:
+    service = service_of(part)
+    role = RESOURCES[task(part)["TaskRoleArn"]["Fn::GetAtt"][0]]["Properties"]
+
+    assert role["ManagedPolicyArns"] == [
+        {"Fn::ImportValue": {"Fn::Sub": f"${{Prefix}}-{service}-AccessPolicyArn"}}
+    ]
+    assert "Policies" not in role
+    assert stacks.document(service)["Outputs"]["AccessPolicyArn"]["Export"]["Name"] == {
+        "Fn::Sub": f"${{Prefix}}-{service}-AccessPolicyArn"
+    }
+    assert task(part)["ExecutionRoleArn"] == {"Fn::GetAtt": ["ExecutionRole", "Arn"]}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_given_a_bad_version_when_deployed_then_ecs_goes_back_and_never_has_fewer_tasks(part: str) -> None:
+    service = RESOURCES[f"{PARTS[part]}Service"]["Properties"]
+
+    assert service["DeploymentConfiguration"] == {
+        "MinimumHealthyPercent": 100,
+        "MaximumPercent": 200,
+        "DeploymentCircuitBreaker": {"Enable": True, "Rollback": True},
+    }
+    assert service["AvailabilityZoneRebalancing"] == "ENABLED"
+
+
+def test_given_the_paths_of_the_chart_when_requested_then_the_listener_sends_them_to_the_same_service(
+    specs: Mapping[str, Any],
+) -> None:
+    wanted = {(name, route["path"]) for name, each in specs.items() for route in each["spec"]["routes"]}
+    served = set()
+    for service in stacks.SERVICES:
+        rule = RESOURCES[f"{PARTS[service]}Paths"]["Properties"]
+        (condition,) = rule["Conditions"]
+        values = condition["PathPatternConfig"]["Values"]
+        paths = {value.removesuffix("/*") for value in values}
+        assert set(values) == {*paths, *(f"{path}/*" for path in paths)}
+        (action,) = rule["Actions"]
+        assert action["TargetGroupArn"] == {"Ref": f"{PARTS[service]}Targets"}
+        served |= {(service, path) for path in paths}
+
+    assert served == wanted
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_a_service_when_another_calls_it_then_its_name_and_port_are_those_of_the_cluster(
+    service: str, pods: Mapping[str, Any]
+) -> None:
+    connect = RESOURCES[f"{PARTS[service]}Service"]["Properties"]["ServiceConnectConfiguration"]
+    (offered,) = connect["Services"]
+    (pod,) = pods[service]["containers"]
+
+    assert offered["ClientAliases"] == [{"DnsName": service, "Port": pod["ports"][0]["containerPort"]}]
+    assert offered["DiscoveryName"] == service
+    assert "${Prefix}-discovery-NamespaceId" in str(connect["Namespace"])
+
+
+def consumed_queues(service: str) -> set[str]:
+    """Names of the queues that a service works off, as far as its stack declares them."""
+    return {
+        each["Properties"]["QueueName"]["Fn::Sub"]
+        for each in stacks.document(service)["Resources"].values()
+        if each["Type"] == "AWS::SQS::Queue" and "RedrivePolicy" in each["Properties"]
+    }
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part.endswith("-consumer")])
+def test_given_a_backlog_when_it_grows_then_the_consumers_tasks_follow_it(part: str) -> None:
+    policy = RESOURCES[f"{PARTS[part]}ByBacklog"]["Properties"]["TargetTrackingScalingPolicyConfiguration"]
+    metrics = policy["CustomizedMetricSpecification"]["Metrics"]
+    backlog = [each for each in metrics if "MetricStat" in each]
+    queues = {
+        dimension["Value"]["Fn::Sub"]
+        for each in backlog
+        for dimension in each["MetricStat"]["Metric"]["Dimensions"]
+        if dimension["Name"] == "QueueName"
+    }
+    (answer,) = [each for each in metrics if each["ReturnData"]]
+    *waiting, running = [each["Id"] for each in backlog]
+
+    assert queues == consumed_queues(service_of(part)), f"{part}: it scales by other queues than it works off"
+    assert re.findall(r"\w+", answer["Expression"]) == [*waiting, running]
+    assert backlog[-1]["MetricStat"]["Metric"]["MetricName"] == "RunningTaskCount"
+    assert {"Name": "containerInsights", "Value": "enabled"} in RESOURCES["Cluster"]["Properties"][
+        "ClusterSettings"
+    ]
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_load_when_it_grows_then_the_services_tasks_follow_the_cpu(service: str) -> None:
+    policy = RESOURCES[f"{PARTS[service]}ByCpu"]["Properties"]
+
+    assert policy["ScalingTargetId"] == {"Ref": f"{PARTS[service]}Scaling"}
+    assert policy["TargetTrackingScalingPolicyConfiguration"]["PredefinedMetricSpecification"] == {
+        "PredefinedMetricType": "ECSServiceAverageCPUUtilization"
+    }
+
+
+COMMANDS = yaml.safe_load(
+    """
+product: [gunicorn, --config, "python:services.common.gunicorn", "services.product.app:create_app()"]
+product-consumer: [python, -m, services.product.consumer]
+"""
+)
+
+
+@pytest.fixture(params=COMMANDS)
+def running(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """The environment of a real process of ours that is up, with an AWS that does not answer."""
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PORT": str(free_port()),
+        "AWS_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}",
+        "TABLE": "none",
+        "TASKS_QUEUE_URL": "http://127.0.0.1:9/none",
+        "EVENTS_TOPIC_ARN": "arn:aws:sns:eu-central-1:000000000000:none",
+        "AUTH": "off",
+        # A probe must not be sent to the proxy that the process itself may need.
+        "http_proxy": f"http://127.0.0.1:{free_port()}",
+        "no_proxy": "",
+    }
+    with subprocess.Popen(COMMANDS[request.param], env=environment, cwd=ROOT) as process:
+        yield environment
+        process.terminate()
+
+
+def probe(environment: Mapping[str, str]) -> int:
+    """The exit code of the health check as ECS runs it, without the word that says how."""
+    return subprocess.run(PROBE[1:], env=dict(environment), cwd=ROOT, check=False).returncode
+
+
+def test_given_a_live_process_when_ecs_runs_the_health_check_then_it_passes(
+    running: Mapping[str, str],
+) -> None:
+    wait_for(lambda: probe(running) == 0, what="the health check against a live process")
+
+
+def test_given_nobody_on_the_port_when_ecs_runs_the_health_check_then_it_fails() -> None:
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PORT": str(free_port()),
+    }
+
+    assert probe(environment) == 1
