@@ -14,14 +14,21 @@ from services.common.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_servicediscovery import ServiceDiscoveryClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
-Name = Literal["dynamodb", "sns", "sqs", "stepfunctions"]
+Name = Literal["dynamodb", "servicediscovery", "sns", "sqs", "stepfunctions"]
 CONNECT_SECONDS = 2
 # A long poll of SQS is answered after up to 20 seconds.
-READ_SECONDS: dict[Name, int] = {"dynamodb": 5, "sns": 10, "sqs": 30, "stepfunctions": 10}
+READ_SECONDS: dict[Name, int] = {
+    "dynamodb": 5,
+    "servicediscovery": 2,
+    "sns": 10,
+    "sqs": 30,
+    "stepfunctions": 10,
+}
 _TEMPORARY_STATUS = 500
 _TEMPORARY_CODES = frozenset(
     {
@@ -36,6 +43,8 @@ _TEMPORARY_CODES = frozenset(
 
 @overload
 def client(name: Literal["dynamodb"], settings: ServiceSettings) -> "DynamoDBClient": ...
+@overload
+def client(name: Literal["servicediscovery"], settings: ServiceSettings) -> "ServiceDiscoveryClient": ...
 @overload
 def client(name: Literal["sns"], settings: ServiceSettings) -> "SNSClient": ...
 @overload
