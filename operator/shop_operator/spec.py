@@ -33,11 +33,14 @@ KIND: Final = "ShopService"
 PLURAL: Final = "shopservices"
 
 LABEL_LENGTH: Final = 63
+DISCOVERY_SUFFIX: Final = "-discovery"
 DEFAULT_PORT: Final = 8080
 
 # A ShopService's name is also its Service's, which becomes part of DNS names.
 _LABEL: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _SUBDOMAIN: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+# At least two labels: one alone would be a name in no zone.
+_DNS_NAME: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)+$"
 # The quantities that Kubernetes keeps as they are: it rounds what is finer than 1m and caps what is beyond an int64.
 _QUANTITY: Final = r"^([0-9]{1,15}m?|[0-9]{1,6}(\.[0-9]{1,3})?([kMGT]|[KMGT]i|e[0-9])?)$"
 _LARGEST_QUANTITY: Final = 10**15
@@ -49,6 +52,7 @@ _POD_FIELDS: Final = (
     r"^(metadata\.(name|namespace|uid)|metadata\.(labels|annotations)\['[^']+'\]"
     r"|spec\.(nodeName|serviceAccountName)|status\.(hostIP|hostIPs|podIP|podIPs))$"
 )
+_LONGEST_DISCOVERED: Final = LABEL_LENGTH - len(DISCOVERY_SUFFIX)
 _MOST_MATCHES: Final = 128
 """Of one HTTPRoute, by the Gateway API."""
 
@@ -59,6 +63,13 @@ TOO_MANY_MATCHES: Final = f"routes may have {_MOST_MATCHES} pairs of path and me
 AMBIGUOUS_PATH: Final = "path must not contain //, /./, /../ or %2F"
 NAME: Final = "the name must be a DNS label that begins with a letter (at most 63 characters), since the Service has the same name"
 NAME_TOO_LONG: Final = "the ShopService's name and a worker's name together may have 62 characters at most"
+NAME_TOO_LONG_TO_DISCOVER: Final = (
+    f"with discovery the name may have {_LONGEST_DISCOVERED} characters at most,"
+    f" since a headless Service is called <name>{DISCOVERY_SUFFIX}"
+)
+NOT_A_DNS_NAME: Final = (
+    "hostname must be a DNS name of at least two labels in lower case, such as payment.shop.internal"
+)
 ONE_HANDLER: Final = (
     "a probe needs exactly one of httpGet, tcpSocket, exec and grpc, or none to keep the default"
 )
@@ -91,6 +102,12 @@ def _port_reference(value: Any) -> int | str:
     if type(value) is int and 1 <= value <= _LAST_PORT:
         return value
     raise ValueError("must be a number from 1 to 65535, or http for the container's own port")
+
+
+def _dns_name(value: str) -> str:
+    if not re.fullmatch(_DNS_NAME, value):
+        raise ValueError(NOT_A_DNS_NAME)
+    return value
 
 
 def _distinct(*keys: str) -> AfterValidator:
@@ -564,6 +581,18 @@ class ServiceAccount(Model):
         return self
 
 
+class Discovery(Model):
+    """How the microservice is found from outside the cluster, where there are no Service names."""
+
+    hostname: Annotated[
+        str,
+        StringConstraints(max_length=253),
+        Field(json_schema_extra=rules((f"self.matches(r'{_DNS_NAME}')", NOT_A_DNS_NAME))),
+        AfterValidator(_dns_name),
+    ]
+    """DNS name under which ExternalDNS registers the addresses of the ready pods, such as payment.shop.internal in a namespace of AWS Cloud Map."""
+
+
 _REPLICAS_RULE: Final = ("!(has(self.replicas) && has(self.autoscaling))", NOT_BOTH)
 
 
@@ -620,7 +649,7 @@ class Worker(Model):
 
 
 class ShopServiceSpec(Model):
-    """What a microservice shall be. The operator keeps its Deployments, Service, HorizontalPodAutoscalers, HTTPRoute and ServiceAccount as this says."""
+    """What a microservice shall be. The operator keeps its Deployments, Services, HorizontalPodAutoscalers, HTTPRoute and ServiceAccount as this says."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -666,6 +695,8 @@ class ShopServiceSpec(Model):
     """Requests that come in through the gateway. Without routes the microservice is only reachable inside the cluster."""
     gateway: Gateway | None = None
     """The Gateway for the routes."""
+    discovery: Discovery | None = None
+    """How it is found from outside the cluster: a headless Service of its name and -discovery, which ExternalDNS reads. Not set: by its Service's name inside the cluster only."""
     workers: (
         Annotated[list[Worker], Field(max_length=16, json_schema_extra=map_list("name")), _distinct("name")]
         | None
@@ -791,6 +822,8 @@ class ShopService:
             raise InvalidSpec(f"metadata.name: {NAME}.")
         if any(len(self.name) + len(worker.name) >= LABEL_LENGTH for worker in spec.workers or ()):
             raise InvalidSpec(f"spec.workers: {NAME_TOO_LONG}.")
+        if spec.discovery is not None and len(self.name) > _LONGEST_DISCOVERED:
+            raise InvalidSpec(f"spec.discovery: {NAME_TOO_LONG_TO_DISCOVER}.")
         return spec
 
 
@@ -799,6 +832,10 @@ OBJECT_RULES: Final = rules(
     (
         f"!has(self.spec.workers) || self.spec.workers.all(w, size(self.metadata.name) + size(w.name) < {LABEL_LENGTH})",
         NAME_TOO_LONG,
+    ),
+    (
+        f"!has(self.spec.discovery) || size(self.metadata.name) <= {_LONGEST_DISCOVERED}",
+        NAME_TOO_LONG_TO_DISCOVER,
     ),
 )
 """What the spec alone cannot say."""

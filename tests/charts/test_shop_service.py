@@ -31,6 +31,7 @@ FULL: dict[str, Any] = {
     "terminationGracePeriodSeconds": 60,
     "routes": [{"path": "/carts", "methods": ["GET", "POST"]}],
     "gateway": {"name": "shop", "namespace": "edge"},
+    "discovery": {"hostname": "carts.shop.internal"},
     "workers": {"mailer": {"command": ["mail"], "env": {"BATCH": "10"}, "replicas": 0}},
     "serviceAccount": {"annotations": {"a/b": "c"}},
 }

@@ -166,6 +166,34 @@ REFUSALS = [
         words.NAME_TOO_LONG,
         name="s" * 23,
     ),
+    Refusal("discovery under one label", {"discovery": {"hostname": "payment"}}, words.NOT_A_DNS_NAME),
+    Refusal(
+        "discovery in capitals", {"discovery": {"hostname": "Payment.shop.internal"}}, words.NOT_A_DNS_NAME
+    ),
+    Refusal("discovery with a dot at the end", {"discovery": {"hostname": "a.b."}}, words.NOT_A_DNS_NAME),
+    Refusal(
+        "discovery under a label that is too long",
+        {"discovery": {"hostname": f"{'p' * 64}.internal"}},
+        words.NOT_A_DNS_NAME,
+    ),
+    Refusal(
+        "discovery under a name that is too long",
+        {"discovery": {"hostname": ".".join(["p" * 50] * 5)}},
+        "spec.discovery.hostname: Too long",
+        "spec.discovery.hostname: String should have at most 253",
+    ),
+    Refusal(
+        "discovery without a name",
+        {"discovery": {}},
+        "spec.discovery.hostname: Required value",
+        "spec.discovery.hostname: is required",
+    ),
+    Refusal(
+        "a name to which -discovery cannot be added",
+        {"discovery": {"hostname": "payment.shop.internal"}},
+        words.NAME_TOO_LONG_TO_DISCOVER,
+        name="s" * 54,
+    ),
     Refusal("a name that no Service may have", {}, words.NAME, name="1st"),
     Refusal("a name with a dot", {}, words.NAME, name="web.shop"),
     Refusal("two probes in one", _probe(httpGet={}, exec={"command": ["true"]}), words.ONE_HANDLER),
@@ -264,7 +292,15 @@ def documents(draw: st.DrawFn, schema: Mapping[str, Any] = SPEC_SCHEMA, field: s
     return draw(_values(schema, field))
 
 
+_SAMPLES: Mapping[str, tuple[str, ...]] = {
+    # Its rule is CEL, for the sentence; hardly any text at random would meet it.
+    "hostname": ("payment.shop.internal", "1.2-3", "payment", "A.internal", "a..b", "a.b-", ""),
+}
+
+
 def _values(schema: Mapping[str, Any], field: str) -> st.SearchStrategy[Any]:
+    if field in _SAMPLES:
+        return st.sampled_from(_SAMPLES[field])
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if "additionalProperties" in schema:

@@ -151,3 +151,26 @@ def test_routes_of_the_same_host_names_share_an_httproute_in_any_order() -> None
 
     assert len(found(shop(one, two))) == 1
     assert sorted(found(shop(one, other))) == sorted(found(shop(other, two)))
+
+
+def test_every_version_of_externaldns_finds_the_name_that_it_looks_for() -> None:
+    """ExternalDNS 0.23 reads another prefix than all before, and with policy=sync deletes what it does not find."""
+    shop = valid("web", {"image": "web:1", "discovery": {"hostname": "web.shop.internal"}})
+
+    (headless,) = (c for c in render(shop, live=None) if c["metadata"]["name"] == "web-discovery")
+
+    assert headless["metadata"]["annotations"] == {
+        "external-dns.alpha.kubernetes.io/hostname": "web.shop.internal",
+        "external-dns.kubernetes.io/hostname": "web.shop.internal",
+    }
+
+
+def test_no_label_takes_the_headless_service_for_the_main_one_and_both_have_the_same_pods() -> None:
+    shop = valid("web", {"image": "web:1", "discovery": {"hostname": "web.shop.internal"}})
+
+    services = {c["metadata"]["name"]: c for c in render(shop, live=None) if c["kind"] == "Service"}
+    main, headless = services["web"], services["web-discovery"]
+
+    assert main["spec"]["selector"] == headless["spec"]["selector"]
+    assert main["metadata"]["labels"]["app.kubernetes.io/component"] == "web"
+    assert headless["metadata"]["labels"]["app.kubernetes.io/component"] == "discovery"

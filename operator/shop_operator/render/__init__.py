@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from shop_operator.render.autoscaler import autoscaler
 from shop_operator.render.deployment import LiveScale, deployment
+from shop_operator.render.discovery import discovery_service
 from shop_operator.render.parts import parts
 from shop_operator.render.route import http_routes
 from shop_operator.render.service import service, url
@@ -58,7 +59,7 @@ def render(shop: ShopService, *, live: LiveScale | None) -> list[dict[str, Any]]
     account = account_name(shop)
     own_account = service_account(shop)
     children = [] if own_account is None else [own_account]
-    children.append(service(shop))
+    children += [service(shop), *discovery_service(shop)]
     for part in parts(shop):
         children.append(deployment(shop, part, account, live))
         if part.autoscaling is not None:

@@ -11,6 +11,8 @@ NAME: Final = "shopservice.dev/name"
 COMPONENT: Final = "app.kubernetes.io/component"
 PART_OF: Final = "app.kubernetes.io/part-of"
 WEB: Final = "web"
+DISCOVERY: Final = "discovery"
+"""Of the headless Service: whoever selects Services by their labels (a scrape, a mesh) must not find the web part twice."""
 _LONGEST_VALUE: Final = 63
 
 

@@ -9,18 +9,22 @@ from shop_operator.spec import ShopService
 
 def service(shop: ShopService) -> dict[str, Any]:
     """A ClusterIP Service on the container's own port number."""
-    port = {
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(shop, shop.name, WEB),
+        "spec": {"type": "ClusterIP", "selector": selector(shop, WEB), "ports": [port(shop)]},
+    }
+
+
+def port(shop: ShopService) -> dict[str, Any]:
+    """The container's own port, as every Service in front of it has it."""
+    return {
         "name": PORT_NAME,
         "port": shop.spec.port,
         "targetPort": PORT_NAME,
         "protocol": "TCP",
         "appProtocol": "http",
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": metadata(shop, shop.name, WEB),
-        "spec": {"type": "ClusterIP", "selector": selector(shop, WEB), "ports": [port]},
     }
 
 
