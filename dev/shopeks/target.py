@@ -1,0 +1,291 @@
+"""An EKS cluster as the place where the demo's steps install the shop.
+
+Every step looks first at what is there, so that a second run goes on where the first one ended.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from shopdemo import images
+from shopdemo.console import DemoError, run, say
+from shopdemo.images import ROOT, SOURCES, Image
+from shopprocs.deploy import AwsCli, AwsError
+
+PREFIX = NAMESPACE = "shop"
+GATEWAY_CLASS = "alb"
+STATE = ROOT / ".dev" / "eks"
+ADDRESS_SECONDS = 600
+HTTP_PORT = 80
+DOCUMENT = "docs/how-to/run-on-eks.md"
+# Of the Gateway API and of its controller; both bring the kinds that the Gateway is made of.
+NEEDED_CRDS = ("gateways.gateway.networking.k8s.io", "loadbalancerconfigurations.gateway.k8s.aws")
+
+
+class Eks:
+    """The cluster of the stack `eks`, and the account of the caller's credentials.
+
+    Args:
+        environment: what every command runs with.
+        parameters: NAME=VALUE for the stacks.
+    """
+
+    emulated = False
+
+    def __init__(self, environment: Mapping[str, str], parameters: Sequence[str] = ()) -> None:
+        self._environment = dict(environment)
+        self._parameters = [part for pair in parameters for part in ("--set", pair)]
+        self._kubeconfig = STATE / "kubeconfig"
+        self.cli = AwsCli(environment)
+
+    def env(self) -> dict[str, str]:
+        """The caller's environment with this cluster's kubeconfig, which gets its tokens from the AWS CLI."""
+        own = ROOT / ".venv-awscli" / "bin"
+        path = f"{own}{os.pathsep}{self._environment.get('PATH', '')}"
+        return {**self._environment, "KUBECONFIG": str(self._kubeconfig), "PATH": path}
+
+    def prepare(self) -> None:
+        """The stacks, the cluster, and in it what the Gateway needs.
+
+        Raises:
+            DemoError: when a tool, or a controller in the cluster, is missing.
+            AwsError: when the account refuses.
+        """
+        self._look_for_tools()
+        identity = json.loads(self.cli.run("get-caller-identity", "--output", "json", service="sts"))
+        say(f"      account {identity['Account']}, {self.cli.region}, as {identity['Arn']}")
+        self._dev("functions", "build")
+        self._dev("aws", "deploy", *self._parameters)
+        say("      a new cluster takes 15 minutes")
+        self._dev("aws", "deploy", "eks", *self._parameters)
+        self._kubeconfig.parent.mkdir(parents=True, exist_ok=True)
+        self.cli.run(
+            *("update-kubeconfig", "--name", self.output("eks", "ClusterName")),
+            *("--kubeconfig", str(self._kubeconfig), "--alias", f"{PREFIX}-eks"),
+            service="eks",
+        )
+        self._look_for_controller()
+        for manifest in (_namespace(), _gateway_class(), self._load_balancer()):
+            self._apply(manifest)
+        self.copy_gateway_secret()
+
+    def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
+        """Build and push those images that the registry has not; a tag is the hash of what goes in.
+
+        Raises:
+            DemoError: when one has to be built and no container engine answers.
+        """
+        registry = self.output("eks", "Registry")
+        wanted = [target for target in targets if target != "local-aws"]
+        planned = images.plan(registry, images.OFFICIAL_BASE, tree, wanted)
+        missing = {target: image for target, image in planned.items() if not self._has(image)}
+        say(f"      {len(planned) - len(missing)} of {len(planned)} images are in {registry} already")
+        if missing:
+            engine = images.build_with_engine(missing, images.OFFICIAL_BASE, self.env(), tree)
+            password = self.cli.run("get-login-password", service="ecr")
+            host = registry.partition("/")[0]
+            run(
+                [engine, "login", "--username", "AWS", "--password-stdin", host],
+                env=self.env(),
+                stdin=password,
+            )
+            images.push(missing, engine, self.env())
+        return planned
+
+    def shop_values(self) -> list[str]:
+        """The Gateway is the internal load balancer that only API Gateway reaches."""
+        reference = "group=gateway.k8s.aws,{0}.kind=LoadBalancerConfiguration,{0}.name=" + PREFIX
+        return [
+            *("--set", f"gateway.className={GATEWAY_CLASS}"),
+            *("--set", "gateway.parametersRef." + reference.format("gateway.parametersRef")),
+        ]
+
+    def stack_parameters(self) -> list[str]:
+        """What the caller set."""
+        return self._parameters
+
+    @contextmanager
+    def aws(self) -> Iterator[dict[str, str]]:
+        """The caller's account."""
+        yield self.env()
+
+    @contextmanager
+    def shop_url(self) -> Iterator[str]:
+        """The API's URL: the load balancer itself answers only API Gateway."""
+        yield self.output("api", "ApiUrl")
+
+    def remove_cluster(self) -> bool:
+        """`dev/aws delete` removes it, with everything else."""
+        return False
+
+    def listener_arn(self) -> str:
+        """The listener that the controller has made for the Gateway.
+
+        Raises:
+            DemoError: when there is none in time.
+        """
+        host = self._gateway_address()
+        balancers = json.loads(self.cli.run("describe-load-balancers", "--output", "json", service="elbv2"))
+        found = [each for each in balancers["LoadBalancers"] if each["DNSName"].lower() == host.lower()]
+        if not found:
+            raise DemoError(
+                f"no load balancer in {self.cli.region} is called {host}: is AWS_REGION the cluster's?"
+            )
+        arn = found[0]["LoadBalancerArn"]
+        listeners = json.loads(
+            self.cli.run(
+                "describe-listeners", "--load-balancer-arn", arn, "--output", "json", service="elbv2"
+            )
+        )["Listeners"]
+        for each in listeners:
+            if each["Port"] == HTTP_PORT:
+                return str(each["ListenerArn"])
+        raise DemoError(
+            f"{arn} has no listener on port {HTTP_PORT}: what does the Gateway say? {_describe()}"
+        )
+
+    def connect_api(self, listener: str) -> None:
+        """Deploy the API in front of a listener."""
+        self._dev("aws", "deploy", "api", *self._parameters, "--set", f"ListenerArn={listener}")
+
+    def copy_gateway_secret(self) -> bool:
+        """Bring the secret by which services know API Gateway into the cluster; whether there is one yet."""
+        arns = [
+            each["OutputValue"]
+            for description in self.cli.describe(PREFIX).values()
+            for each in _outputs(description)
+            if each["OutputKey"] == "GatewaySecretArn"
+        ]
+        for arn in arns:
+            answer = self.cli.run(
+                *("get-secret-value", "--secret-id", arn, "--output", "json"), service="secretsmanager"
+            )
+            self._apply(_secret(json.loads(answer)["SecretString"]))
+        return bool(arns)
+
+    def restart_those_who_read_it(self) -> None:
+        """New pods of the services that a machine may call."""
+        restart = [
+            "kubectl",
+            "-n",
+            NAMESPACE,
+            "rollout",
+            "restart",
+            "deployment/payment",
+            "deployment/shipping",
+        ]
+        run(restart, env=self.env())
+
+    def output(self, stack: str, name: str) -> str:
+        """An output of a stack.
+
+        Raises:
+            AwsError: when the stack is not there, or has no such output.
+        """
+        description = self.cli.describe(PREFIX).get(stack, {})
+        for each in _outputs(description):
+            if each["OutputKey"] == name:
+                return each["OutputValue"]
+        raise AwsError(f"{PREFIX}-{stack} has no output {name}: run `dev/aws deploy {stack}`")
+
+    def _look_for_tools(self) -> None:
+        for tool in ("kubectl", "helm"):
+            if shutil.which(tool, path=self.env()["PATH"]) is None:
+                raise DemoError(f"{tool} is not installed or not on PATH")
+        if self.cli.local:
+            raise DemoError("AWS_ENDPOINT_URL is set, and no emulator has EKS: unset it, or use `make demo`")
+
+    def _look_for_controller(self) -> None:
+        try:
+            run(["kubectl", "get", "crd", *NEEDED_CRDS], env=self.env())
+        except DemoError as error:
+            if "NotFound" not in str(error):
+                raise
+            raise DemoError(
+                "the cluster has no AWS Load Balancer Controller yet: install it as "
+                f"{DOCUMENT} says (KUBECONFIG={self._kubeconfig}), then run `make eks-install` again"
+            ) from None
+
+    def _load_balancer(self) -> dict[str, object]:
+        return {
+            "apiVersion": "gateway.k8s.aws/v1beta1",
+            "kind": "LoadBalancerConfiguration",
+            "metadata": {"name": PREFIX, "namespace": NAMESPACE},
+            "spec": {
+                "scheme": "internal",
+                "securityGroups": [self.output("network", "LoadBalancerSecurityGroupId")],
+                "manageBackendSecurityGroupRules": True,
+            },
+        }
+
+    def _gateway_address(self) -> str:
+        get = ["kubectl", "-n", NAMESPACE, "get", "gateway", PREFIX, "-o", "json"]
+        end = time.monotonic() + ADDRESS_SECONDS
+        while time.monotonic() < end:
+            addresses = json.loads(run(get, env=self.env())).get("status", {}).get("addresses", [])
+            if addresses:
+                return str(addresses[0]["value"])
+            say("      the load balancer is being made")
+            time.sleep(10)
+        raise DemoError(
+            f"Gateway {NAMESPACE}/{PREFIX} has no address after {ADDRESS_SECONDS} s: {_describe()}"
+        )
+
+    def _has(self, image: Image) -> bool:
+        repository = image.repository.partition("/")[2]
+        try:
+            self.cli.run(
+                *("describe-images", "--repository-name", repository, "--image-ids", f"imageTag={image.tag}"),
+                service="ecr",
+            )
+        except AwsError as error:
+            if "ImageNotFoundException" in str(error) or "does not exist within" in str(error):
+                return False
+            raise
+        return True
+
+    def _apply(self, manifest: Mapping[str, object]) -> None:
+        run(["kubectl", "apply", "--server-side", "-f", "-"], env=self.env(), stdin=json.dumps(manifest))
+
+    def _dev(self, program: str, *arguments: str) -> None:
+        run([sys.executable, str(ROOT / "dev" / program), *arguments], env=self.env(), show=True)
+
+
+def _namespace() -> dict[str, object]:
+    labels = {
+        "app.kubernetes.io/managed-by": "shop-demo",
+        "pod-security.kubernetes.io/enforce": "restricted",
+    }
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+
+
+def _gateway_class() -> dict[str, object]:
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GatewayClass",
+        "metadata": {"name": GATEWAY_CLASS},
+        "spec": {"controllerName": "gateway.k8s.aws/alb"},
+    }
+
+
+def _secret(value: str) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "shop-gateway", "namespace": NAMESPACE},
+        "stringData": {"secret": value},
+    }
+
+
+def _outputs(description: Mapping[str, object]) -> list[dict[str, str]]:
+    found = description.get("Outputs")
+    return found if isinstance(found, list) else []
+
+
+def _describe() -> str:
+    return f"`kubectl -n {NAMESPACE} describe gateway {PREFIX}`"

@@ -1,0 +1,330 @@
+"""`make eks-install`, by the commands that it runs: there is no account here, so each program is a script that writes
+down how it was called and answers what it was told to."""
+
+import json
+import os
+import re
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shopdemo import steps
+from shopeks import target
+from shopeks.cli import main
+from shopprocs import deploy
+
+PROGRAM = """#!{python}
+import json, pathlib, re, sys
+folder = pathlib.Path({folder!r})
+command = " ".join([{name!r}, *sys.argv[1:]])
+stdin = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
+with (folder / "calls").open("a") as calls:
+    calls.write(json.dumps([command, stdin]) + "\\n")
+for pattern, answer, code in json.loads((folder / "answers").read_text()):
+    if re.search(pattern, command):
+        print(answer, file=sys.stderr if code else sys.stdout)
+        sys.exit(code)
+"""
+REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop"
+BALANCER = "internal-k8s-shop.eu-central-1.elb.amazonaws.com"
+LISTENER = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener/app/shop/1/2"
+SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-gateway"
+OUTPUTS = {
+    "eks": {"ClusterName": "shop", "Registry": REGISTRY},
+    "network": {"LoadBalancerSecurityGroupId": "sg-1"},
+    "api": {"ApiUrl": "https://api.example"},
+}
+NO_IMAGE = (
+    "An error occurred (ImageNotFoundException) when calling the DescribeImages operation: The image with imageId "
+    "{imageTag:'1'} does not exist within the repository with name 'shop/shop-order'"
+)
+
+
+def stacks_answer(outputs: Mapping[str, Mapping[str, str]]) -> str:
+    """What `describe-stacks` prints."""
+    return json.dumps(
+        {
+            "Stacks": [
+                {
+                    "StackName": f"shop-{stack}",
+                    "StackStatus": "CREATE_COMPLETE",
+                    "Outputs": [
+                        {"OutputKey": name, "OutputValue": value} for name, value in of_stack.items()
+                    ],
+                }
+                for stack, of_stack in outputs.items()
+            ]
+        }
+    )
+
+
+@dataclass
+class Machine:
+    """A machine whose programs are scripts.
+
+    Args:
+        folder: where they and their protocol are.
+        answers: pattern of a command -> what it prints, and its exit code; the first that matches counts.
+    """
+
+    folder: Path
+    answers: list[tuple[str, str, int]] = field(default_factory=list)
+
+    def answer(self, pattern: str, text: str, code: int = 0) -> None:
+        """Tell how a command ends; a later word goes over an earlier one."""
+        self.answers.insert(0, (pattern, text, code))
+        (self.folder / "answers").write_text(json.dumps(self.answers))
+
+    def program(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        name = f"dev/{path.name}" if path.parent.name == "dev" else path.name
+        path.write_text(PROGRAM.format(python=sys.executable, folder=str(self.folder), name=name))
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+    def calls(self) -> list[tuple[str, str]]:
+        """Every command line and its standard input, in order."""
+        lines = (self.folder / "calls").read_text().splitlines()
+        return [(command, stdin) for command, stdin in map(json.loads, lines)]
+
+    def commands(self) -> list[str]:
+        return [command for command, _ in self.calls()]
+
+    def applied(self, kind: str) -> list[dict[str, Any]]:
+        """The objects of a kind that kubectl was given."""
+        given = [stdin for command, stdin in self.calls() if command.startswith("kubectl apply")]
+        found = [json.loads(stdin) for stdin in given if stdin.startswith("{")]
+        return [each for each in found if each["kind"] == kind]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """An account with every stack, a cluster with its controller, an empty registry."""
+    found = Machine(tmp_path)
+    for name in ("aws", "kubectl", "helm", "docker"):
+        found.program(tmp_path / "bin" / name)
+    for name in ("aws", "functions"):
+        found.program(tmp_path / "dev" / name)
+    found.answer(
+        "get-caller-identity", json.dumps({"Account": "123456789012", "Arn": "arn:aws:iam::1:user/me"})
+    )
+    found.answer("describe-stacks", stacks_answer(OUTPUTS))
+    found.answer("describe-images", NO_IMAGE, 255)
+    found.answer("get-login-password", "the-password")
+    found.answer("helm list", "[]")
+    gateway = {"status": {"addresses": [{"value": BALANCER}]}}
+    found.answer("get gateway", json.dumps(gateway))
+    balancers = [{"DNSName": "other", "LoadBalancerArn": "x"}, {"DNSName": BALANCER, "LoadBalancerArn": "lb"}]
+    found.answer("describe-load-balancers", json.dumps({"LoadBalancers": balancers}))
+    listeners = {"Listeners": [{"Port": 443, "ListenerArn": "tls"}, {"Port": 80, "ListenerArn": LISTENER}]}
+    found.answer("describe-listeners --load-balancer-arn lb", json.dumps(listeners))
+    for module in (deploy, target):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(target, "STATE", tmp_path / "state")
+    monkeypatch.setattr(steps, "STATE", tmp_path / "state")
+    monkeypatch.setattr(steps, "AWS", tmp_path / "dev" / "aws")
+    monkeypatch.setattr(steps, "FUNCTIONS", tmp_path / "dev" / "functions")
+    (tmp_path / "state").mkdir()
+    for variable in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    return found
+
+
+@pytest.fixture
+def install(machine: Machine, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run it and answer the line that it failed with, or nothing."""
+
+    def run(*arguments: str) -> str:
+        (machine.folder / "calls").write_text("")
+        code = main(arguments)
+        said = capfd.readouterr().err
+        lines = [line for line in said.splitlines() if line.startswith("eks: ")]
+        assert (code, len(lines)) in {(0, 0), (1, 1)}, said
+        assert "Traceback" not in said
+        return lines[0] if lines else ""
+
+    return run
+
+
+def in_order(commands: list[str], *patterns: str) -> None:
+    """Assert that commands were run that match, one after the other."""
+    rest = iter(commands)
+    for pattern in patterns:
+        assert any(re.search(pattern, command) for command in rest), (
+            f"no {pattern!r} in this place of {commands}"
+        )
+
+
+def test_given_nothing_when_installed_then_stacks_cluster_images_charts_and_api_come_in_this_order(
+    machine: Machine, install: Callable[..., str]
+) -> None:
+    assert install("--set", "Mode=nodes") == ""
+
+    in_order(
+        machine.commands(),
+        r"^aws sts get-caller-identity",
+        r"^dev/functions build",
+        r"^dev/aws deploy --set Mode=nodes$",
+        r"^dev/aws deploy eks --set Mode=nodes$",
+        r"^aws eks update-kubeconfig --name shop --kubeconfig \S+/kubeconfig --alias shop-eks$",
+        r"^kubectl get crd gateways.gateway.networking.k8s.io loadbalancerconfigurations.gateway.k8s.aws$",
+        r"^aws ecr describe-images --repository-name shop/shop-product --image-ids imageTag=[0-9a-f]{12}$",
+        rf"^docker build .*--target product .*--tag {REGISTRY}/shop-product:[0-9a-f]{{12}}",
+        r"^docker login --username AWS --password-stdin 123456789012.dkr.ecr.eu-central-1.amazonaws.com$",
+        rf"^docker push .*{REGISTRY}/shop-product:",
+        r"^helm upgrade --install shop-operator ",
+        r"^dev/aws values",
+        r"^helm upgrade --install shop .*values-eks.yaml.*gateway.className=alb",
+        r"^kubectl .*wait shopservices --all --for=condition=Ready",
+        r"^aws elbv2 describe-load-balancers",
+        rf"^dev/aws deploy api --set Mode=nodes --set ListenerArn={LISTENER}$",
+    )
+
+
+def test_given_the_gateway_when_made_then_it_is_internal_and_only_api_gateway_reaches_it(
+    machine: Machine, install: Callable[..., str]
+) -> None:
+    assert install() == ""
+
+    (configuration,) = machine.applied("LoadBalancerConfiguration")
+    assert configuration["spec"] == {
+        "scheme": "internal",
+        "securityGroups": ["sg-1"],
+        "manageBackendSecurityGroupRules": True,
+    }
+    (gateway_class,) = machine.applied("GatewayClass")
+    assert gateway_class["spec"] == {"controllerName": "gateway.k8s.aws/alb"}
+    (shop,) = [each for each in machine.commands() if each.startswith("helm upgrade --install shop ")]
+    assert (
+        "gateway.parametersRef.group=gateway.k8s.aws,gateway.parametersRef.kind=LoadBalancerConfiguration,"
+        f"gateway.parametersRef.name={configuration['metadata']['name']}" in shop
+    )
+
+
+def test_given_images_that_are_in_the_registry_when_installed_again_then_nothing_is_built(
+    machine: Machine, install: Callable[..., str]
+) -> None:
+    machine.answer("describe-images", "{}")
+
+    assert install() == ""
+    assert not [command for command in machine.commands() if command.startswith("docker")]
+
+
+def test_given_the_emulators_image_when_installed_then_nobody_pushes_it(
+    machine: Machine, install: Callable[..., str]
+) -> None:
+    assert install() == ""
+    assert not [command for command in machine.commands() if "local-aws" in command]
+
+
+def test_given_the_gateways_secret_when_installed_then_it_is_in_the_cluster_and_on_no_command_line(
+    machine: Machine, install: Callable[..., str]
+) -> None:
+    machine.answer(
+        "describe-stacks", stacks_answer({**OUTPUTS, "identity": {"GatewaySecretArn": SECRET_ARN}})
+    )
+    machine.answer(f"get-secret-value --secret-id {SECRET_ARN}", json.dumps({"SecretString": "hush"}))
+
+    assert install() == ""
+    secret = machine.applied("Secret")[0]
+    assert secret["metadata"] == {"name": "shop-gateway", "namespace": "shop"}
+    assert secret["stringData"] == {"secret": "hush"}
+    assert not [command for command in machine.commands() if "hush" in command or "the-password" in command]
+    assert not [command for command in machine.commands() if "rollout restart" in command]
+
+
+def test_given_another_kubeconfig_when_installed_then_it_stays_as_it_is(
+    machine: Machine, install: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    monkeypatch.setenv("KUBECONFIG", str(mine))
+
+    assert install() == ""
+    assert mine.read_text() == "mine"
+    (update,) = [command for command in machine.commands() if "update-kubeconfig" in command]
+    assert f"--kubeconfig {tmp_path / 'state' / 'kubeconfig'}" in update
+
+
+@pytest.mark.parametrize("tool", ["kubectl", "helm"])
+def test_given_a_missing_tool_when_installed_then_one_line_names_it_and_nothing_was_deployed(
+    machine: Machine, install: Callable[..., str], tool: str
+) -> None:
+    (machine.folder / "bin" / tool).unlink()
+
+    assert install() == f"eks: {tool} is not installed or not on PATH"
+    assert machine.commands() == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said", "line"),
+    [
+        ("get-caller-identity", "Unable to locate credentials", "no valid AWS credentials: set AWS_PROFILE"),
+        ("get-caller-identity", "You must specify a region.", "no AWS region: set AWS_REGION"),
+        (
+            "get-caller-identity",
+            'Could not connect to the endpoint URL: "https://sts.eu-nowhere-1.amazonaws.com/"',
+            "check AWS_REGION",
+        ),
+        ("get crd", 'Error from server (NotFound): customresourcedefinitions "x" not found', "run-on-eks.md"),
+        (
+            "update-kubeconfig",
+            "ResourceNotFoundException: No cluster found for name: shop.",
+            "No cluster found",
+        ),
+        ("dev/aws deploy eks", "dev/aws: shop-eks is in ROLLBACK_COMPLETE", "deploy eks` failed"),
+    ],
+)
+def test_given_what_is_wrong_when_installed_then_one_line_says_it_and_nothing_goes_on(
+    machine: Machine, install: Callable[..., str], pattern: str, said: str, line: str
+) -> None:
+    machine.answer(pattern, said, 1)
+
+    assert line in install()
+    assert not [command for command in machine.commands() if command.startswith("helm upgrade")]
+
+
+def test_given_an_emulator_when_installed_then_it_is_refused(
+    machine: Machine, install: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+
+    assert "no emulator has EKS" in install()
+    assert machine.commands() == []
+
+
+def test_given_another_region_when_the_load_balancer_is_looked_for_then_one_line_asks_for_the_clusters(
+    machine: Machine, install: Callable[..., str]
+) -> None:
+    machine.answer("describe-load-balancers", '{"LoadBalancers": []}')
+
+    assert "is AWS_REGION the cluster's?" in install()
+
+
+def test_given_a_secret_that_came_with_the_api_when_installed_then_those_who_read_it_start_again(
+    machine: Machine, install: Callable[..., str]
+) -> None:
+    late = stacks_answer({**OUTPUTS, "api": {**OUTPUTS["api"], "GatewaySecretArn": SECRET_ARN}})
+    machine.answer("get-secret-value", json.dumps({"SecretString": "hush"}))
+    # Deploying the API is what makes it: from then on the stacks are described with it.
+    machine.program(machine.folder / "dev" / "aws")
+    program = machine.folder / "dev" / "aws"
+    program.write_text(
+        program.read_text()
+        + 'if "deploy api" in command:\n'
+        + '    path = folder / "answers"\n'
+        + '    path.write_text(json.dumps([["describe-stacks", '
+        + repr(late)
+        + ", 0], *json.loads(path.read_text())]))\n"
+    )
+
+    assert install() == ""
+    in_order(
+        machine.commands(), r"^dev/aws deploy api", r"rollout restart deployment/payment deployment/shipping$"
+    )
