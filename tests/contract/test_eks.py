@@ -21,7 +21,6 @@ ADD_ONS = {
 # Statement -> why `*` is all that it can say. The service authorization reference of each service lists, per action,
 # the resource types that it can be narrowed to; for all actions here that list is empty.
 EVERYWHERE = {
-    ("ExternalDnsRole", "FindNamespacesAndServices"): "lists and DiscoverInstances take no resource",
     ("LoadBalancerControllerRole", "Look"): "EC2's and ELB's Describe actions take no resource",
 }
 READING = ("Describe", "Discover", "Get", "List")
@@ -144,6 +143,17 @@ def test_given_the_policies_when_read_then_none_grants_more_than_aws_lets_it_say
             assert not writing, f"{role}: {writing} on everything"
 
     assert everywhere == set(EVERYWHERE)
+
+
+def test_given_externaldns_when_it_registers_services_then_it_has_the_right_that_the_namespaces_stack_grants() -> (
+    None
+):
+    role = ROLES["ExternalDnsRole"]
+
+    assert role["ManagedPolicyArns"] == [
+        {"Fn::ImportValue": {"Fn::Sub": "${Prefix}-discovery-ExternalDnsPolicyArn"}}
+    ]
+    assert "Policies" not in role
 
 
 def test_given_keda_when_it_reads_queues_then_they_are_the_ones_that_services_consume() -> None:
