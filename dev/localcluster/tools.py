@@ -27,7 +27,7 @@ EXPECTED = {
     "coredns": "2 min",
     "metrics-server": "2.5 min",
     "kubeconform": "5 s",
-    "external-dns": "6 min",
+    "external-dns": "7 min",
 }
 MANIFESTS = {"gateway-api": ("sigs.k8s.io/gateway-api", "config/crd/standard")}
 ETCD = "go.etcd.io/etcd/server/v3"
