@@ -86,7 +86,27 @@ def test_given_one_node_then_one_replica_each_and_aws_is_the_emulator(helm: Helm
     for spec in specs.values():
         assert {worker["replicas"] for worker in spec["workers"]} == {1}
         assert _env(spec["env"])["AWS_ENDPOINT_URL"] == "http://local-aws.aws.svc.cluster.local:4566"
-        assert spec["envFrom"] == [{"secretRef": {"name": "local-aws-credentials"}}]
+        assert spec["envFrom"][0] == {"secretRef": {"name": "local-aws-credentials"}}
+
+
+def test_given_the_emulator_then_those_whom_machines_call_read_the_machines_keys(helm: Helm) -> None:
+    callers = {"secretRef": {"name": "machine-callers", "optional": True}}
+
+    reading = {name for name, spec in _specs(_render(helm)).items() if callers in spec["envFrom"]}
+
+    assert reading == {"payment", "shipping"}
+
+
+def test_given_eks_then_those_whom_functions_and_machines_call_are_found_and_know_the_gateway(
+    helm: Helm,
+) -> None:
+    for name, spec in _specs(_render(helm, files=EKS)).items():
+        called = name in {"payment", "shipping"}
+        expected = {"hostname": f"{name}.shop.internal"} if called else None
+        secrets = [entry for entry in spec["env"] if "valueFrom" in entry]
+
+        assert spec.get("discovery") == expected
+        assert [entry["name"] for entry in secrets] == (["GATEWAY_SECRET"] if called else [])
 
 
 @pytest.mark.parametrize("files", [(), EKS])
