@@ -63,13 +63,36 @@ def test_given_the_load_balancer_when_somebody_calls_then_only_the_vpc_link_gets
     assert "SecurityGroupIngress" not in groups["VpcLinkSecurityGroup"]["Properties"]
 
 
-def test_given_a_security_group_when_made_then_it_names_ports_and_never_the_whole_internet() -> None:
+def test_given_a_security_group_when_made_then_it_names_ports_and_lets_in_nobody_from_the_internet() -> None:
     for name, group in of_type("AWS::EC2::SecurityGroup").items():
         properties = group["Properties"]
         assert properties["SecurityGroupEgress"], f"{name}: without rules AWS allows every way out"
-        for rule in [*properties.get("SecurityGroupIngress", []), *properties["SecurityGroupEgress"]]:
+        for rule in properties.get("SecurityGroupIngress", []):
             assert rule["IpProtocol"] == "tcp"
-            assert rule.get("CidrIp") != "0.0.0.0/0"
+            assert rule.get("CidrIp") != "0.0.0.0/0", name
+        for rule in properties["SecurityGroupEgress"]:
+            assert rule["IpProtocol"] == "tcp"
+            assert rule["CidrIp"] != "0.0.0.0/0" or rule["FromPort"] == rule["ToPort"] == 443, name
+
+
+@pytest.mark.parametrize("platform", ["eks", "ecs"])
+def test_given_a_function_when_it_calls_a_service_then_pods_and_tasks_let_it_in(platform: str) -> None:
+    source = {"Fn::ImportValue": {"Fn::Sub": "${Prefix}-network-CallerSecurityGroupId"}}
+    rules = [
+        rule
+        for resource in stacks.document(platform)["Resources"].values()
+        for rule in (
+            [resource["Properties"]]
+            if resource["Type"] == "AWS::EC2::SecurityGroupIngress"
+            else resource["Properties"].get("SecurityGroupIngress", [])
+        )
+    ]
+    (rule,) = [each for each in rules if each.get("SourceSecurityGroupId") == source]
+
+    assert (rule["FromPort"], rule["ToPort"]) == (8080, 8080)
+    assert DOCUMENT["Outputs"]["CallerSecurityGroupId"]["Export"]["Name"] == {
+        "Fn::Sub": "${Prefix}-network-CallerSecurityGroupId"
+    }
 
 
 def test_given_s3_and_dynamodb_when_called_from_inside_then_no_nat_gateway_is_paid_for_it() -> None:
