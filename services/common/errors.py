@@ -45,6 +45,18 @@ class InvalidRequest(ServiceError):
     status = HTTPStatus.BAD_REQUEST
 
 
+class Unauthorized(ServiceError):
+    """Nobody knows who sent the request. Its header WWW-Authenticate says what to send (RFC 9110)."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class Forbidden(ServiceError):
+    """It is known who sent the request, and they may not."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
 class NotFound(ServiceError):
     """There is no such thing."""
 

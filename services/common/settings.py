@@ -6,27 +6,12 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class ServiceSettings(BaseSettings):
-    """What every process of every service needs. A field is read from the variable of its name in capitals."""
+class Environment(BaseSettings):
+    """A part of the environment. A field is read from the variable of its name in capitals."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     service: ClassVar[str] = "service"
-
-    table: str = Field(description="name of the service's DynamoDB table")
-    tasks_queue_url: str = Field(description="URL of the service's SQS queue of tasks")
-    events_topic_arn: str = Field(description="ARN of the SNS topic that facts are published to")
-    aws_region: str = Field(description="AWS region, such as eu-central-1")
-    aws_endpoint_url: str | None = Field(None, description="where AWS answers; unset for AWS itself")
-    listen_host: str = Field("0.0.0.0", description="address to listen on")
-    port: int = Field(8080, ge=0, le=65535, description="port to listen on")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level to log")
-    poll_seconds: int = Field(
-        5,
-        ge=0,
-        le=20,
-        description="how long a consumer waits for messages; also how long its end may take longer",
-    )
 
     @classmethod
     def load(cls) -> Self:
@@ -45,11 +30,32 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def _complaint(cls, location: tuple[int | str, ...], kind: str, message: str) -> str:
+        if not location:  # of several fields together
+            return f"  {message.removeprefix('Value error, ')}"
         field = str(location[0])
         wanted = cls.model_fields[field].description
         if kind == "missing":
             return f"  {field.upper()} is not set: {wanted}"
         return f"  {field.upper()} ({wanted}) is invalid: {message}"
+
+
+class ServiceSettings(Environment):
+    """What every process of every service needs."""
+
+    table: str = Field(description="name of the service's DynamoDB table")
+    tasks_queue_url: str = Field(description="URL of the service's SQS queue of tasks")
+    events_topic_arn: str = Field(description="ARN of the SNS topic that facts are published to")
+    aws_region: str = Field(description="AWS region, such as eu-central-1")
+    aws_endpoint_url: str | None = Field(None, description="where AWS answers; unset for AWS itself")
+    listen_host: str = Field("0.0.0.0", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level to log")
+    poll_seconds: int = Field(
+        5,
+        ge=0,
+        le=20,
+        description="how long a consumer waits for messages; also how long its end may take longer",
+    )
 
 
 # Spelled out, because to a type checker the call without arguments misses the required ones.

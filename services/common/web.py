@@ -4,6 +4,7 @@
 count and one span of a trace; each failure is an RFC 9457 problem; the document of it all is at /openapi.json.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -17,12 +18,14 @@ from flask import Response, g, request
 from flask.json.provider import JSONProvider
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.info import Info
+from flask_openapi3.models.security_scheme import SecurityScheme
 from flask_openapi3.openapi import OpenAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 
 from services.common import telemetry
+from services.common.auth import Caller, Verifier, insufficient
 from services.common.aws import is_temporary
 from services.common.errors import InvalidRequest, ServiceError, Unavailable
 from services.common.worker import failing
@@ -34,7 +37,30 @@ PROBLEM = "application/problem+json"
 LARGEST_BODY = 64 * 1024
 _RETRY_AFTER = {"Retry-After": "1"}
 _OWN_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})
+# What an operation declares as `security`: `[for_customers("orders:read"), FOR_MACHINES]`.
+FOR_MACHINES: dict[str, list[str]] = {"machine": []}
+SECURITY_SCHEMES: dict[str, SecurityScheme | dict[str, Any]] = {
+    "customer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "An access token of the shop's Amazon Cognito user pool, with the scopes named here",
+    },
+    "machine": {
+        "type": "apiKey",
+        "name": "Authorization",
+        "in": "header",
+        "description": "AWS Signature Version 4, at the API for machines",
+        "x-amazon-apigateway-authtype": "awsSigv4",
+    },
+}
+_VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+
+
+def for_customers(*scopes: str) -> dict[str, list[str]]:
+    """The `security` of an operation for customers whose tokens have all of the scopes."""
+    return {"customer": list(scopes)}
 
 
 class FieldError(BaseModel):
@@ -85,14 +111,20 @@ def answered_with(**headers: str) -> ConfigDict:
     return cast("ConfigDict", {"openapi_extra": {"headers": described}})
 
 
-def create_app(*, name: str, version: str, apis: Sequence[APIBlueprint], ready: Ready) -> OpenAPI:
+def create_app(
+    *, name: str, version: str, apis: Sequence[APIBlueprint], ready: Ready, verifier: Verifier | None = None
+) -> OpenAPI:
     """A Flask application with the blueprints of a service.
 
     Args:
         name: of the service.
         version: of its API.
-        apis: its blueprints.
+        apis: its blueprints. An operation that declares `security` is closed to everybody else, see `for_customers`.
         ready: what /readyz checks; a check that raises makes it 503. /healthz checks nothing.
+        verifier: finds out who sends a request; a service whose operations are all public needs none.
+
+    Raises:
+        ValueError: when an operation declares `security` and there is no verifier.
     """
     app = _App(
         name,
@@ -102,6 +134,7 @@ def create_app(*, name: str, version: str, apis: Sequence[APIBlueprint], ready: 
         validation_error_model=Problem,
         validation_error_callback=_on_invalid,
         static_folder=None,
+        security_schemes=SECURITY_SCHEMES if verifier else None,
     )
     app.json = _Json(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
@@ -116,7 +149,48 @@ def create_app(*, name: str, version: str, apis: Sequence[APIBlueprint], ready: 
     for api in apis:
         app.register_api(api)
     _add_own_paths(app, ready)
+    _guard(app, verifier)
     return app
+
+
+def _guard(app: OpenAPI, verifier: Verifier | None) -> None:
+    """Has each request to an operation with `security` in the document show who sends it, before anything else."""
+    declared = {
+        (path, method.upper()): operation["security"]
+        for path, operations in app.api_doc["paths"].items()
+        for method, operation in operations.items()
+        if method in _METHODS and operation.get("security")
+    }
+    if not declared:
+        return
+    if verifier is None:
+        raise ValueError(f"nobody verifies who asks for {', '.join(path for path, _ in declared)}")
+
+    def authorize() -> None:
+        if request.url_rule is None:
+            return
+        path = _VARIABLE.sub(r"{\1}", request.url_rule.rule)
+        alternatives = declared.get((path, "GET" if request.method == "HEAD" else request.method))
+        if alternatives is None:
+            return
+        g.caller = verifier.verify(request)
+        _permit(g.caller, {name: scopes for each in alternatives for name, scopes in each.items()})
+
+    app.before_request(authorize)
+
+
+def _permit(caller: Caller, alternatives: Mapping[str, list[str]]) -> None:
+    if caller.machine and "machine" in alternatives:
+        return
+    scopes = alternatives["customer"]
+    if caller.machine or not all(caller.has(scope) for scope in scopes):
+        raise insufficient(scopes)
+
+
+def caller() -> Caller:
+    """Who sent the request that is being answered, to an operation that declares `security`."""
+    sender: Caller = g.caller
+    return sender
 
 
 class _App(OpenAPI):

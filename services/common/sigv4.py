@@ -1,0 +1,93 @@
+"""Verifies AWS Signature Version 4 with keys that are known, by signing the request once more with botocore.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
+"""
+
+import hmac
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+SERVICE = "execute-api"
+# As AWS: an older signature, or one from the future, is refused.
+TOLERATED_SECONDS = 300
+TIME_FORMAT = "%Y%m%dT%H%M%SZ"
+_AUTHORIZATION = re.compile(
+    rf"{ALGORITHM} Credential=(?P<key>[\w.-]{{1,128}})/(?P<day>\d{{8}})/(?P<region>[a-z0-9-]{{1,32}})/{SERVICE}"
+    r"/aws4_request, ?SignedHeaders=(?P<headers>[a-z0-9;-]{1,1024}), ?Signature=(?P<signature>[0-9a-f]{64})",
+    re.ASCII,
+)
+
+
+class Refused(Exception):
+    """The signature is not good; the message says why, and nothing of what would be right."""
+
+
+def verify(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    keys: Mapping[str, str],
+    now: float,
+) -> str:
+    """The id of the access key that a request is signed with.
+
+    Args:
+        method: of the request.
+        url: that was signed; its host stands in for the header Host, which proxies change.
+        headers: of the request, by any case.
+        body: of the request.
+        keys: access key id -> secret.
+        now: seconds since 1970.
+
+    Raises:
+        Refused: when it is not signed by one of the keys, for this URL, within five minutes.
+    """
+    headers = {name.lower(): value for name, value in headers.items()}
+    found = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
+    if found is None:
+        raise Refused("it is not of the form that AWS Signature Version 4 has")
+    signed = found["headers"].split(";")
+    stamp = headers.get("x-amz-date", "")
+    if not {"host", "x-amz-date"} <= set(signed) or not stamp.startswith(found["day"]):
+        raise Refused("Host and X-Amz-Date must be signed")
+    if abs(_seconds(stamp) - now) > TOLERATED_SECONDS:
+        raise Refused("it is older than five minutes; check the clock and sign again")
+    # An unknown key takes as long as a known one.
+    secret = keys.get(found["key"], "")
+    expected = _signature(
+        method,
+        url,
+        {name: headers.get(name, "") for name in signed if name != "host"},
+        body,
+        key=(found["key"], secret or "unknown"),
+        region=found["region"],
+    )
+    if not hmac.compare_digest(expected, found["signature"]) or not secret:
+        raise Refused("it does not match the request, or the access key is not known")
+    return found["key"]
+
+
+def _signature(
+    method: str, url: str, signed: Mapping[str, str], body: bytes, *, key: tuple[str, str], region: str
+) -> str:
+    from botocore.auth import SigV4Auth  # noqa: PLC0415 - most processes never see a signed request
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415 - as above
+    from botocore.credentials import Credentials  # noqa: PLC0415 - as above
+
+    request = AWSRequest(method=method, url=url, data=body, headers=dict(signed))
+    request.context["timestamp"] = signed["x-amz-date"]
+    signer = SigV4Auth(Credentials(*key), SERVICE, region)
+    text = signer.string_to_sign(request, signer.canonical_request(request))
+    signature: str = signer.signature(text, request)
+    return signature
+
+
+def _seconds(stamp: str) -> float:
+    try:
+        return datetime.strptime(stamp, TIME_FORMAT).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise Refused("X-Amz-Date is not a time such as 20260101T000000Z") from None
