@@ -306,7 +306,7 @@ def test_given_a_service_when_another_calls_it_then_its_name_and_port_are_those_
 
     assert offered["ClientAliases"] == [{"DnsName": service, "Port": pod["ports"][0]["containerPort"]}]
     assert offered["DiscoveryName"] == service
-    assert "${Prefix}-discovery-NamespaceId" in str(connect["Namespace"])
+    assert connect["Namespace"] == {"Fn::ImportValue": {"Fn::Sub": "${Prefix}-discovery-NamespaceArn"}}
 
 
 def consumed_queues(service: str) -> set[str]:

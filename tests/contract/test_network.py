@@ -1,5 +1,6 @@
 """The network: private by default, open to API Gateway alone, and told apart by the controllers that look for subnets."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -110,3 +111,17 @@ def test_given_the_emulator_when_it_does_not_know_a_type_then_a_condition_keeps_
     resource = DOCUMENT["Resources"][name]
 
     assert resource["Type"] not in NOT_EMULATED or "Condition" in resource
+
+
+@pytest.mark.parametrize("stack", ["network", "eks", "ecs"])
+def test_given_a_value_of_another_stack_when_imported_then_that_stack_exports_it(stack: str) -> None:
+    exported = {
+        output["Export"]["Name"]["Fn::Sub"]
+        for each in stacks.FOLDER.glob("*.yaml")
+        for output in stacks.document(each.stem).get("Outputs", {}).values()
+        if "Export" in output
+    }
+
+    imported = set(re.findall(r'!ImportValue \{"Fn::Sub": "([^"]+)"\}', stacks.template(stack)))
+
+    assert imported <= exported
