@@ -1,0 +1,136 @@
+"""The sales view in one DynamoDB table.
+
+| pk               | sk                  | what                                            |
+|------------------|---------------------|-------------------------------------------------|
+| ORDER#<order id> | ORDER               | what was counted of an order; expires           |
+| DAY#2026-01-31   | EUR                 | the day's sums                                  |
+| DAY#2026-01-31   | EUR#SKU#<sku>       | pieces of a product that were shipped           |
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from services.common import clock, dynamo
+from services.common.clock import Clock
+from services.common.money import Money
+from services.sales.domain import Accepted, Addition, Known
+from services.sales.ports import Stale, Summary
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+# SQS keeps a message for 14 days, and may have it in the dead letters for 14 more; then a redrive.
+KEPT = timedelta(days=90)
+_SKU = "#SKU#"
+
+
+class DynamoSales:
+    """The sales view.
+
+    Args:
+        client: a DynamoDB client.
+        table: the table's name.
+        now: the time.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str, now: Clock = clock.now) -> None:
+        self._client = client
+        self._table = table
+        self._now = now
+
+    def known(self, order_id: str) -> Known:
+        """As `Sales.known`."""
+        found = self._client.get_item(
+            TableName=self._table, Key=dynamo.pack(_order_key(order_id)), ConsistentRead=True
+        )
+        return _known(dynamo.unpack(found["Item"])) if "Item" in found else Known(order_id)
+
+    def save(self, known: Known, additions: Sequence[Addition]) -> None:
+        """As `Sales.save`."""
+        try:
+            self._client.transact_write_items(
+                TransactItems=[self._put(known), *(each for a in additions for each in self._add(a))]
+            )
+        except ClientError as error:
+            if dynamo.is_contended(error) or "ConditionalCheckFailed" in dynamo.refusals(error):
+                raise Stale from error
+            raise
+
+    def day(self, day: date) -> list[Summary]:
+        """As `Sales.day`."""
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues=dynamo.pack({":pk": _day(day)}),
+        )
+        items = [dynamo.unpack(item) for page in pages for item in page["Items"]]
+        sums = {item["sk"]: item for item in items if _SKU not in item["sk"]}
+        return [
+            Summary(day, currency, _amounts(sums[currency]), _sold(currency, items))
+            for currency in sorted(sums)
+        ]
+
+    def _put(self, known: Known) -> "TransactWriteItemTypeDef":
+        item: dict[str, Any] = {
+            **_order_key(known.order_id),
+            "facts": sorted(known.facts),
+            "version": known.version + 1,
+            "expires_at": _epoch(self._now() + KEPT),
+        }
+        if known.accepted:
+            item |= {"total": known.accepted.total.to_dict(), "units": dict(known.accepted.units)}
+        if known.shipped_on:
+            item["shipped_on"] = known.shipped_on.isoformat()
+        put: Any = {"TableName": self._table, "Item": dynamo.pack(item)}
+        return {"Put": put | dynamo.unchanged_since(known.version)}
+
+    def _add(self, addition: Addition) -> "list[TransactWriteItemTypeDef]":
+        sold = {f"{addition.currency}{_SKU}{sku}": {"units": units} for sku, units in addition.sold.items()}
+        return [
+            {
+                "Update": {
+                    "TableName": self._table,
+                    "Key": dynamo.pack({"pk": _day(addition.day), "sk": sk}),
+                    "UpdateExpression": "ADD " + ", ".join(f"#{name} :{name}" for name in amounts),
+                    "ExpressionAttributeNames": {f"#{name}": name for name in amounts},
+                    "ExpressionAttributeValues": dynamo.pack({f":{name}": n for name, n in amounts.items()}),
+                }
+            }
+            for sk, amounts in ({addition.currency: addition.amounts} | sold).items()
+        ]
+
+
+def _order_key(order_id: str) -> dict[str, str]:
+    return {"pk": f"ORDER#{order_id}", "sk": "ORDER"}
+
+
+def _day(day: date) -> str:
+    return f"DAY#{day.isoformat()}"
+
+
+def _epoch(at: datetime) -> int:
+    return int(at.timestamp())
+
+
+def _known(item: Mapping[str, Any]) -> Known:
+    return Known(
+        order_id=item["pk"].removeprefix("ORDER#"),
+        accepted=Accepted(Money.from_dict(item["total"]), item["units"]) if "total" in item else None,
+        shipped_on=date.fromisoformat(item["shipped_on"]) if "shipped_on" in item else None,
+        facts=frozenset(item["facts"]),
+        version=item["version"],
+    )
+
+
+def _amounts(item: Mapping[str, Any]) -> dict[str, int]:
+    return {name: value for name, value in item.items() if name not in {"pk", "sk"}}
+
+
+def _sold(currency: str, items: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    start = f"{currency}{_SKU}"
+    found = {item["sk"].removeprefix(start): item["units"] for item in items if item["sk"].startswith(start)}
+    return dict(sorted(found.items(), key=lambda sold: (-sold[1], sold[0])))

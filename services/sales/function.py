@@ -1,0 +1,56 @@
+"""The function `sales-summary` of AWS Lambda: counts the facts that its queue brings.
+
+Each message is answered for by itself. One that fails is named in the answer, comes back after the queue's visibility
+timeout, and goes to the dead letters after the fifth time; the others of its batch are done with.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import orjson
+
+from services.common import aws, telemetry
+from services.sales import handlers, messages
+from services.sales.config import Settings
+from services.sales.dynamo import DynamoSales
+from services.sales.ports import Sales
+
+log = telemetry.logger(__name__)
+Batch = Mapping[str, Any]
+
+
+def work(batch: Batch, *, sales: Sales) -> dict[str, Any]:
+    """Counts a batch of messages of SQS; answers which are to come back, as Lambda's ReportBatchItemFailures asks."""
+    failed = [record["messageId"] for record in batch["Records"] if not _counted(record, sales)]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def _counted(record: Mapping[str, Any], sales: Sales) -> bool:
+    try:
+        event = orjson.loads(record["body"])
+    except ValueError:
+        event = {}
+    traceparent = event.get("traceparent") if isinstance(event, Mapping) else None
+    with telemetry.traced(traceparent, message_id=record["messageId"]):
+        try:
+            fact = messages.fact(event)
+            new = handlers.count(fact, sales=sales)
+        except Exception:
+            deliveries = int(record["attributes"]["ApproximateReceiveCount"])
+            log.exception("fact_failed", deliveries=deliveries)
+            return False
+        log.info("fact_counted" if new else "fact_known", order_id=fact.order_id, fact=fact.id)
+        return True
+
+
+@cache
+def _sales() -> Sales:
+    settings = Settings.load()
+    telemetry.configure(settings.service, settings.log_level)
+    return DynamoSales(aws.client("dynamodb", settings), settings.table)
+
+
+def handler(batch: Batch, _context: Any) -> dict[str, Any]:
+    """What Lambda calls."""
+    return work(batch, sales=_sales())
