@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from shopdemo import steps
+from shop_operator.render import pod
+from shopdemo import images, steps
 from shopeks import target
 from shopeks.cli import main
 from shopprocs import deploy
@@ -38,6 +39,13 @@ OUTPUTS = {
     "eks": {"ClusterName": "shop", "Registry": REGISTRY},
     "network": {"LoadBalancerSecurityGroupId": "sg-1"},
     "api": {"ApiUrl": "https://api.example"},
+}
+READINESS_PATH = "/readyz"
+# Of a probe -> of a target group.
+AS_IN_THE_LOAD_BALANCER = {
+    "periodSeconds": "healthCheckInterval",
+    "timeoutSeconds": "healthCheckTimeout",
+    "failureThreshold": "unhealthyThresholdCount",
 }
 NO_IMAGE = (
     "An error occurred (ImageNotFoundException) when calling the DescribeImages operation: The image with imageId "
@@ -205,6 +213,28 @@ def test_given_the_gateway_when_made_then_it_is_internal_and_only_api_gateway_re
         "gateway.parametersRef.group=gateway.k8s.aws,gateway.parametersRef.kind=LoadBalancerConfiguration,"
         f"gateway.parametersRef.name={configuration['metadata']['name']}" in shop
     )
+
+
+def test_given_the_services_when_the_load_balancer_asks_them_then_it_is_as_their_readiness_probes_do(
+    machine: Machine, install: Callable[..., str]
+) -> None:
+    """Its own default asks for `/`, which no service answers."""
+    assert install() == ""
+
+    groups = {
+        each["spec"]["targetReference"]["name"]: each["spec"]["defaultConfiguration"]
+        for each in machine.applied("TargetGroupConfiguration")
+    }
+    assert set(groups) == set(images.SERVICES)
+    for group in groups.values():
+        check = group["healthCheckConfig"]
+        assert group["targetType"] == "ip"
+        assert check["healthCheckPath"] == READINESS_PATH
+        assert {key: check[name] for key, name in AS_IN_THE_LOAD_BALANCER.items()} == {
+            key: pod._READINESS[key] for key in AS_IN_THE_LOAD_BALANCER
+        }
+    (namespace,) = machine.applied("Namespace")
+    assert namespace["metadata"]["labels"]["elbv2.k8s.aws/pod-readiness-gate-inject"] == "enabled"
 
 
 def test_given_images_that_are_in_the_registry_when_installed_again_then_nothing_is_built(
