@@ -11,7 +11,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import jwt
@@ -19,6 +18,7 @@ from flask import Request
 from pydantic import Field, SecretStr, model_validator
 
 from services.common import sigv4, telemetry
+from services.common.caller import Caller
 from services.common.errors import Forbidden, Unauthorized, Unavailable
 from services.common.settings import Environment
 
@@ -32,7 +32,6 @@ log = telemetry.logger(__name__)
 REALM = "shop"
 # The identifier of Cognito's resource server: in a token, `orders:read` is `shop/orders:read`.
 SCOPE_PREFIX = "shop/"
-OPERATORS = "ops"
 # Twice what Cognito's tokens have.
 LONGEST_TOKEN = 4096
 LEEWAY_SECONDS = 10
@@ -46,39 +45,6 @@ _CLAIMS = ("exp", "iat", "iss", "sub", "client_id", "token_use")
 
 Claims = Mapping[str, Any]
 Clock = Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sent a request.
-
-    Args:
-        subject: the customer's id (the token's `sub`), or the ARN or access key id of a machine.
-        scopes: what the token is good for, such as "orders:read".
-        groups: the groups that the user is in.
-        machine: a program of ours, which sees every customer's.
-    """
-
-    subject: str
-    scopes: frozenset[str] = frozenset()
-    groups: frozenset[str] = frozenset()
-    machine: bool = False
-
-    def has(self, scope: str) -> bool:
-        """Whether the caller may do what a scope such as "orders:read" is for; an operator may by "ops:read"."""
-        return scope in self.scopes or self._operates(scope.partition(":")[2])
-
-    def may_see(self, customer_id: str | None) -> bool:
-        """Whether the caller may see what belongs to a customer; None is nobody's."""
-        return self.machine or self._operates("read") or self.subject == customer_id
-
-    def may_change(self, customer_id: str | None) -> bool:
-        """Whether the caller may change what belongs to a customer."""
-        return self._operates("write") or (not self.machine and self.subject == customer_id)
-
-    def _operates(self, verb: str) -> bool:
-        # Cognito lets every user of a client ask for each of the client's scopes: the group is what is granted.
-        return OPERATORS in self.groups and f"{OPERATORS}:{verb}" in self.scopes
 
 
 class Verifier(Protocol):

@@ -25,8 +25,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 
 from services.common import telemetry
-from services.common.auth import Caller, Verifier, insufficient
+from services.common.auth import Verifier, insufficient
 from services.common.aws import is_temporary
+from services.common.caller import Caller
 from services.common.errors import InvalidRequest, ServiceError, Unavailable
 from services.common.worker import failing
 
@@ -39,6 +40,8 @@ _RETRY_AFTER = {"Retry-After": "1"}
 _OWN_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})
 # What an operation declares as `security`: `[for_customers("orders:read"), FOR_MACHINES]`.
 FOR_MACHINES: dict[str, list[str]] = {"machine": []}
+# How an operation with `security` may fail in addition.
+CLOSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 SECURITY_SCHEMES: dict[str, SecurityScheme | dict[str, Any]] = {
     "customer": {
         "type": "http",

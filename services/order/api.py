@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from flask import Flask, Response, request
@@ -11,13 +11,14 @@ from flask_openapi3.models.tag import Tag
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from services.common import clock, cursor, web
+from services.common.auth import Verifier
 from services.common.countries import CODES
 from services.common.errors import InvalidRequest
 from services.common.idempotency import Answer, Claim, IdempotencyStore, fingerprint
 from services.order import handlers
 from services.order.domain import LARGEST_QUANTITY, Address, Item, Order, State
 from services.order.handlers import PlaceOrder
-from services.order.ports import Orders, Products
+from services.order.ports import Orders, Parts, Products
 
 VERSION = "1.0.0"
 MOST_ITEMS = 50
@@ -125,6 +126,22 @@ class OrderDetails(OrderSummary):
     tracking_number: str | None = Field(description="The carrier's, once it is shipped")
 
 
+class MissingPart(BaseModel):
+    """That a service did not say what it knows of an order."""
+
+    part: Literal["payment", "shipment"]
+    reason: str = Field(description="Why, for people")
+
+
+class WholeOrder(BaseModel):
+    """An order, its payment and its shipment."""
+
+    order: OrderDetails
+    payment: dict[str, Any] | None = Field(description="As GET /payments/{order_id} answers")
+    shipment: dict[str, Any] | None = Field(description="As GET /shipments/{order_id} answers")
+    missing: list[MissingPart] = Field(description="Which of the parts did not answer in time, and why")
+
+
 class OrderList(BaseModel):
     """One page of orders, newest first."""
 
@@ -157,24 +174,31 @@ class ListQuery(web.Parameters):
     cursor: str | None = Field(None, max_length=512, description="The `next` of the page before")
 
 
-def create(orders: Orders, products: Products, idempotency: IdempotencyStore, customer_id: str) -> Flask:
+def create(
+    orders: Orders, products: Products, idempotency: IdempotencyStore, parts: Parts, verifier: Verifier
+) -> Flask:
     """The API.
 
     Args:
         orders: where orders are kept.
         products: where names and prices come from.
         idempotency: where answers are kept.
-        customer_id: whose orders are placed and shown.
+        parts: what other services know of an order.
+        verifier: finds out who asks.
     """
     api = APIBlueprint("orders", __name__, abp_tags=[TAG], operation_id_callback=_operation_id)
 
     @api.post(
         "/orders",
         summary="Place an order",
+        security=[web.for_customers("orders:write")],
         responses={
             HTTPStatus.ACCEPTED: AcceptedOrder,
             **web.problems(
-                HTTPStatus.CONFLICT, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, HTTPStatus.UNPROCESSABLE_ENTITY
+                *web.CLOSED,
+                HTTPStatus.CONFLICT,
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                HTTPStatus.UNPROCESSABLE_ENTITY,
             ),
         },
     )
@@ -184,6 +208,7 @@ def create(orders: Orders, products: Products, idempotency: IdempotencyStore, cu
         The same Idempotency-Key with the same body is answered the same, and orders nothing again. With another body
         it is answered 422; while the first is being worked on, 409.
         """
+        customer_id = web.caller().subject
         claim = Claim(f"{customer_id} POST /orders", header.key, fingerprint(request.get_json()))
         answer = handlers.place_order(
             _wish(body, customer_id),
@@ -195,10 +220,15 @@ def create(orders: Orders, products: Products, idempotency: IdempotencyStore, cu
         )
         return web.json_response(answer.body, answer.status, answer.headers)
 
-    @api.get("/orders", summary="List orders, newest first", responses={HTTPStatus.OK: OrderList})
+    @api.get(
+        "/orders",
+        summary="List orders, newest first",
+        security=[web.for_customers("orders:read")],
+        responses={HTTPStatus.OK: OrderList, **web.problems(*web.CLOSED)},
+    )
     def list_orders(query: ListQuery) -> Response:
-        """The customer's orders; one that was placed within the last second may be missing."""
-        page = handlers.list_orders(customer_id, _after(query.cursor), query.limit, orders=orders)
+        """The caller's own orders; one that was placed within the last second may be missing."""
+        page = handlers.list_orders(web.caller().subject, _after(query.cursor), query.limit, orders=orders)
         return web.json_response(
             {
                 "items": [_summary(order) for order in page.orders],
@@ -209,19 +239,51 @@ def create(orders: Orders, products: Products, idempotency: IdempotencyStore, cu
     @api.get(
         "/orders/<string:order_id>",
         summary="Follow an order",
-        responses={HTTPStatus.OK: OrderDetails, **web.problems(HTTPStatus.NOT_FOUND)},
+        security=[web.for_customers("orders:read")],
+        responses={HTTPStatus.OK: OrderDetails, **web.problems(*web.CLOSED, HTTPStatus.NOT_FOUND)},
     )
     def show_order(path: OrderPath) -> Response:
         """The order as it is now, and every state that it came through."""
         web.bind(order_id=path.order_id)
-        return web.json_response(_details(handlers.show_order(path.order_id, customer_id, orders=orders)))
+        return web.json_response(_details(handlers.show_order(path.order_id, web.caller(), orders=orders)))
+
+    @api.get(
+        "/orders/<string:order_id>/details",
+        summary="Follow an order with its payment and its shipment",
+        security=[web.for_customers("orders:read")],
+        responses={HTTPStatus.OK: WholeOrder, **web.problems(*web.CLOSED, HTTPStatus.NOT_FOUND)},
+    )
+    def show_details(path: OrderPath) -> Response:
+        """The order, and what the payment and the shipping service say of it, in one document.
+
+        A part that does not answer in time is null and named in `missing`; one that is null and not named there does
+        not exist yet.
+        """
+        web.bind(order_id=path.order_id)
+        order, found = handlers.order_details(
+            path.order_id,
+            web.caller(),
+            request.headers.get("Authorization", ""),
+            orders=orders,
+            parts=parts,
+        )
+        return web.json_response(
+            {
+                "order": _details(order),
+                **{name: part.document for name, part in found.items()},
+                "missing": [
+                    {"part": name, "reason": part.reason} for name, part in found.items() if part.reason
+                ],
+            }
+        )
 
     @api.post(
         "/orders/<string:order_id>/cancel",
         summary="Cancel an order",
+        security=[web.for_customers("orders:write")],
         responses={
             HTTPStatus.ACCEPTED: OrderDetails,
-            **web.problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+            **web.problems(*web.CLOSED, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
         },
     )
     def cancel_order(path: OrderPath) -> Response:
@@ -230,10 +292,12 @@ def create(orders: Orders, products: Products, idempotency: IdempotencyStore, cu
         It can be repeated. 409 when the order is being shipped already, or was rejected.
         """
         web.bind(order_id=path.order_id)
-        order = handlers.cancel_order(path.order_id, customer_id, orders=orders)
+        order = handlers.cancel_order(path.order_id, web.caller(), orders=orders)
         return web.json_response(_details(order), HTTPStatus.ACCEPTED)
 
-    return web.create_app(name="order", version=VERSION, apis=[api], ready={"orders": orders.ping})
+    return web.create_app(
+        name="order", version=VERSION, apis=[api], ready={"orders": orders.ping}, verifier=verifier
+    )
 
 
 def _operation_id(*, name: str, **_where: str) -> str:

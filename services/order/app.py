@@ -43,9 +43,19 @@ def create_app() -> "Flask":
     Raises:
         SystemExit: when the environment lacks something.
     """
+    from services.common import auth  # noqa: PLC0415 - as below
+    from services.common.discovery import resolver  # noqa: PLC0415 - as below
     from services.order import api  # noqa: PLC0415 - the consumer and the relay need no web framework
+    from services.order.parts import HttpParts  # noqa: PLC0415 - as above
 
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
     stored = storage(settings)
-    return api.create(stored.orders, stored.products, stored.idempotency, settings.demo_customer)
+    parts = HttpParts(
+        {
+            "payment": (resolver(settings.payment_url, settings), "/payments"),
+            "shipment": (resolver(settings.shipping_url, settings), "/shipments"),
+        },
+        settings.details_timeout_seconds,
+    )
+    return api.create(stored.orders, stored.products, stored.idempotency, parts, auth.verifier())

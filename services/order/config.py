@@ -16,6 +16,11 @@ class Settings(ServiceSettings):
     state_machine_arn: str = Field(
         description="ARN of the Step Functions state machine of an order's workflow"
     )
-    demo_customer: str = Field(
-        "guest", min_length=1, max_length=64, description="whose orders are placed and shown: nobody logs in"
+    payment_url: str = Field("http://payment", description="where the payment service answers")
+    shipping_url: str = Field("http://shipping", description="where the shipping service answers")
+    details_timeout_seconds: float = Field(
+        1.0,
+        gt=0,
+        le=10,
+        description="how long the details of an order wait for payment and shipping together",
     )

@@ -1,10 +1,11 @@
 """What the order service does: one function per request, task and fact. Each may be called again with the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from services.common import clock, ids, telemetry
+from services.common.caller import Caller
 from services.common.clock import Clock
 from services.common.errors import NotFound, Unavailable
 from services.common.idempotency import Answer, Claim, IdempotencyStore, once
@@ -12,7 +13,7 @@ from services.common.money import Money
 from services.common.outbox import OutboxRecord
 from services.order import domain, messages
 from services.order.domain import Address, Item, Order, Product, State, Step
-from services.order.ports import Orders, Page, Products, Stale
+from services.order.ports import Orders, Page, Part, Parts, Products, Stale
 
 log = telemetry.logger(__name__)
 
@@ -68,14 +69,14 @@ def place_order(
     return once(idempotency, claim, work)
 
 
-def show_order(order_id: str, customer_id: str, *, orders: Orders) -> Order:
-    """A customer's order.
+def show_order(order_id: str, caller: Caller, *, orders: Orders) -> Order:
+    """An order.
 
     Raises:
-        UnknownOrder: when the customer has none of that id.
+        UnknownOrder: when there is none of that id, or none that is the caller's to see.
     """
     order = orders.get(order_id)
-    if order is None or order.customer_id != customer_id:
+    if order is None or not caller.may_see(order.customer_id):
         raise UnknownOrder(order_id)
     return order
 
@@ -85,16 +86,34 @@ def list_orders(customer_id: str, after: str | None, limit: int, *, orders: Orde
     return orders.page(customer_id, after, limit)
 
 
-def cancel_order(order_id: str, customer_id: str, *, orders: Orders, now: Clock = clock.now) -> Order:
+def order_details(
+    order_id: str, caller: Caller, authorization: str, *, orders: Orders, parts: Parts
+) -> tuple[Order, Mapping[str, Part]]:
+    """An order, and what the other services know of it.
+
+    Args:
+        order_id: of the order.
+        caller: who asks.
+        authorization: the header of that name, with which the caller's right is shown to the others.
+        orders: where orders are kept.
+        parts: asks the other services.
+
+    Raises:
+        UnknownOrder: when there is none of that id, or none that is the caller's to see.
+    """
+    return show_order(order_id, caller, orders=orders), parts.find(order_id, authorization)
+
+
+def cancel_order(order_id: str, caller: Caller, *, orders: Orders, now: Clock = clock.now) -> Order:
     """Has an order undone; the workflow finds out before it ships.
 
     Raises:
-        UnknownOrder: when the customer has none of that id.
+        UnknownOrder: when there is none of that id, or none that is the caller's to cancel.
         TooLateToCancel: when it can no longer be stopped.
     """
 
     def cancel(order: Order) -> Order:
-        if order.customer_id != customer_id:
+        if not caller.may_change(order.customer_id):
             raise UnknownOrder(order_id)
         return order.cancel(now())
 

@@ -58,6 +58,31 @@ class Products(Protocol):
         """Keeps the product unless something newer is known of it; answers whether it did."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What another service knows of an order.
+
+    Args:
+        document: its answer; None when it knows of nothing (yet), or did not say.
+        reason: why it did not say, for people; empty when it did.
+    """
+
+    document: Mapping[str, Any] | None = None
+    reason: str = ""
+
+
+class Parts(Protocol):
+    """What other services know of an order."""
+
+    def find(self, order_id: str, authorization: str) -> Mapping[str, Part]:
+        """Each part by its name, all within one deadline, whatever becomes of one.
+
+        Args:
+            order_id: of the order.
+            authorization: with which the caller's right is shown.
+        """
+
+
 class Workflow(Protocol):
     """What brings an order to its end."""
 

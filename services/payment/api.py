@@ -10,6 +10,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from services.common import clock, web
+from services.common.auth import Verifier
 from services.payment import handlers
 from services.payment.domain import Outcome, Payment, State
 from services.payment.ports import Payments
@@ -52,21 +53,31 @@ class OrderPath(web.Parameters):
     order_id: str = Field(max_length=64, description="The `id` of an order")
 
 
-def create(payments: Payments) -> Flask:
-    """The API."""
+def create(payments: Payments, verifier: Verifier) -> Flask:
+    """The API.
+
+    Args:
+        payments: where payments are kept.
+        verifier: finds out who asks.
+    """
     api = APIBlueprint("payments", __name__, abp_tags=[TAG], operation_id_callback=_operation_id)
 
     @api.get(
         "/payments/<string:order_id>",
         summary="Follow a payment",
-        responses={HTTPStatus.OK: PaymentOut, **web.problems(HTTPStatus.NOT_FOUND)},
+        security=[web.for_customers("orders:read"), web.FOR_MACHINES],
+        responses={HTTPStatus.OK: PaymentOut, **web.problems(*web.CLOSED, HTTPStatus.NOT_FOUND)},
     )
     def show_payment(path: OrderPath) -> Response:
         """The payment of an order; 404 until its stock is reserved."""
         web.bind(order_id=path.order_id)
-        return web.json_response(_payment(handlers.show_payment(path.order_id, payments=payments)))
+        return web.json_response(
+            _payment(handlers.show_payment(path.order_id, web.caller(), payments=payments))
+        )
 
-    return web.create_app(name="payment", version=VERSION, apis=[api], ready={"payments": payments.ping})
+    return web.create_app(
+        name="payment", version=VERSION, apis=[api], ready={"payments": payments.ping}, verifier=verifier
+    )
 
 
 def _operation_id(*, name: str, **_where: str) -> str:

@@ -26,6 +26,7 @@ def tasks(
     def charge(task: Message) -> dict[str, Any]:
         charged = handlers.charge_payment(
             task["order_id"],
+            task.get("customer_id"),  # a workflow that began before an upgrade names none
             Money.from_dict(task["amount"]),
             task["payment"]["token"],
             payments=payments,

@@ -89,6 +89,7 @@ class Payment:
 
     Args:
         order_id: also its idempotency key at the provider.
+        customer_id: whose order it is; None when the order was given up before it was to be charged.
         amount: what is to be charged; None when the order was given up before it was to be.
         charge: what was charged.
         refunded: what was given back.
@@ -97,6 +98,7 @@ class Payment:
 
     order_id: str
     state: State
+    customer_id: str | None = None
     amount: Money | None = None
     charge: Charge | None = None
     refunded: Money | None = None
@@ -171,6 +173,6 @@ class Payment:
         return self.charge
 
 
-def begun(order_id: str, amount: Money | None) -> Payment:
+def begun(order_id: str, customer_id: str | None, amount: Money | None) -> Payment:
     """The payment that the provider is about to be asked about."""
-    return Payment(order_id, State.PENDING, amount)
+    return Payment(order_id, State.PENDING, customer_id, amount)

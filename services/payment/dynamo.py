@@ -93,6 +93,7 @@ def _payment_key(order_id: str) -> dict[str, str]:
 
 def _to_item(payment: Payment) -> dict[str, Any]:
     optional = {
+        "customer_id": payment.customer_id,
         "amount": payment.amount.to_dict() if payment.amount else None,
         "charge": {
             "payment_id": payment.charge.payment_id,
@@ -121,6 +122,7 @@ def _to_payment(item: Mapping[str, Any]) -> Payment:
     return Payment(
         order_id=item["order_id"],
         state=State(item["state"]),
+        customer_id=item.get("customer_id"),
         amount=Money.from_dict(item["amount"]) if "amount" in item else None,
         charge=_to_charge(item["charge"]) if "charge" in item else None,
         refunded=Money.from_dict(item["refunded"]) if "refunded" in item else None,

@@ -6,6 +6,7 @@ again, finds what it committed, and publishes and answers the same.
 
 from services.common import clock, telemetry
 from services.common.breaker import CallFailed, CircuitOpen
+from services.common.caller import Caller
 from services.common.clock import Clock
 from services.common.errors import NotFound, Unavailable
 from services.common.events import Publisher
@@ -27,20 +28,21 @@ class NoPayment(NotFound):
         super().__init__(f"no payment of order {order_id}; there is one once its stock is reserved")
 
 
-def show_payment(order_id: str, *, payments: Payments) -> Payment:
+def show_payment(order_id: str, caller: Caller, *, payments: Payments) -> Payment:
     """The payment of an order.
 
     Raises:
-        NoPayment: when there is none.
+        NoPayment: when there is none, or none that is the caller's to see.
     """
     payment = payments.get(order_id)
-    if payment is None:
+    if payment is None or not caller.may_see(payment.customer_id):
         raise NoPayment(order_id)
     return payment
 
 
 def charge_payment(
     order_id: str,
+    customer_id: str | None,
     amount: Money,
     token: str,
     *,
@@ -60,7 +62,7 @@ def charge_payment(
         payment = payments.get(order_id)
         try:
             if payment is None:
-                payment = payments.save(domain.begun(order_id, amount))
+                payment = payments.save(domain.begun(order_id, customer_id, amount))
             payment.check_charge(amount)
             if payment.state is State.PENDING:
                 payment = payments.save(_asked(payment, amount, token, provider, now))
@@ -89,7 +91,7 @@ def refund_payment(
         CallFailed: when the provider does not answer; the same task may succeed later.
     """
     for _ in range(TRIES):
-        payment = payments.get(order_id) or domain.begun(order_id, None)
+        payment = payments.get(order_id) or domain.begun(order_id, None, None)
         try:
             if not payment.state.is_closed:
                 payment = payments.save(payment.closed())

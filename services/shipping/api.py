@@ -10,6 +10,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from services.common import clock, web
+from services.common.auth import Verifier
 from services.shipping import handlers
 from services.shipping.domain import Shipment, State
 from services.shipping.ports import Shipments
@@ -36,21 +37,30 @@ class OrderPath(web.Parameters):
     order_id: str = Field(max_length=64, description="The `id` of an order")
 
 
-def create(shipments: Shipments) -> Flask:
-    """The API."""
+def create(shipments: Shipments, verifier: Verifier) -> Flask:
+    """The API.
+
+    Args:
+        shipments: where shipments are kept.
+        verifier: finds out who asks.
+    """
     api = APIBlueprint("shipments", __name__, abp_tags=[TAG], operation_id_callback=_operation_id)
 
     @api.get(
         "/shipments/<string:order_id>",
         summary="Follow a shipment",
-        responses={HTTPStatus.OK: ShipmentOut, **web.problems(HTTPStatus.NOT_FOUND)},
+        security=[web.for_customers("orders:read"), web.FOR_MACHINES],
+        responses={HTTPStatus.OK: ShipmentOut, **web.problems(*web.CLOSED, HTTPStatus.NOT_FOUND)},
     )
     def show_shipment(path: OrderPath) -> Response:
         """The shipment of an order; 404 until the order is paid."""
         web.bind(order_id=path.order_id)
-        return web.json_response(_shipment(handlers.show_shipment(path.order_id, shipments=shipments)))
+        shipment = handlers.show_shipment(path.order_id, web.caller(), shipments=shipments)
+        return web.json_response(_shipment(shipment))
 
-    return web.create_app(name="shipping", version=VERSION, apis=[api], ready={"shipments": shipments.ping})
+    return web.create_app(
+        name="shipping", version=VERSION, apis=[api], ready={"shipments": shipments.ping}, verifier=verifier
+    )
 
 
 def _operation_id(*, name: str, **_where: str) -> str:

@@ -36,8 +36,9 @@ def create_app() -> "Flask":
     Raises:
         SystemExit: when the environment lacks something.
     """
+    from services.common import auth  # noqa: PLC0415 - as below
     from services.shipping import api  # noqa: PLC0415 - the consumer needs no web framework
 
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
-    return api.create(outside(settings).shipments)
+    return api.create(outside(settings).shipments, auth.verifier())

@@ -25,6 +25,7 @@ def tasks(
     def create(task: Message) -> dict[str, Any]:
         booking = handlers.create_shipment(
             task["order_id"],
+            task.get("customer_id"),  # a workflow that began before an upgrade names none
             messages.parcel(task),
             shipments=shipments,
             carrier=carrier,

@@ -96,6 +96,7 @@ class Shipment:
 
     Args:
         order_id: also its key at the carrier.
+        customer_id: whose order it is; None when the order was given up before it was to be booked.
         booking: what was booked, even if it was cancelled since.
         cause: why it was refused.
         decided_at: when it came to its state.
@@ -105,6 +106,7 @@ class Shipment:
     order_id: str
     state: State
     decided_at: datetime
+    customer_id: str | None = None
     booking: Booking | None = None
     cause: str | None = None
     version: int = 0
@@ -138,6 +140,6 @@ class Shipment:
         return self.booking
 
 
-def begun(order_id: str, at: datetime) -> Shipment:
+def begun(order_id: str, customer_id: str | None, at: datetime) -> Shipment:
     """The shipment that the carrier is about to be asked for."""
-    return Shipment(order_id, State.PENDING, at)
+    return Shipment(order_id, State.PENDING, at, customer_id)

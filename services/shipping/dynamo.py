@@ -112,6 +112,7 @@ def _to_item(shipment: Shipment) -> dict[str, Any]:
         "state": shipment.state.value,
         "decided_at": clock.rfc3339(shipment.decided_at),
         "version": shipment.version + 1,
+        **({"customer_id": shipment.customer_id} if shipment.customer_id else {}),
         **({"cause": shipment.cause} if shipment.cause else {}),
         **(
             {"tracking_number": booking.tracking_number, "booked_at": clock.rfc3339(booking.booked_at)}
@@ -126,6 +127,7 @@ def _to_shipment(item: Mapping[str, Any]) -> Shipment:
         order_id=item["order_id"],
         state=State(item["state"]),
         decided_at=clock.parse(item["decided_at"]),
+        customer_id=item.get("customer_id"),
         booking=Booking(item["tracking_number"], clock.parse(item["booked_at"]))
         if "tracking_number" in item
         else None,

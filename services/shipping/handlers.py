@@ -5,6 +5,7 @@ again, finds what it committed, and publishes and answers the same.
 """
 
 from services.common import clock, telemetry
+from services.common.caller import Caller
 from services.common.clock import Clock
 from services.common.errors import NotFound, Unavailable
 from services.common.events import Publisher
@@ -25,20 +26,21 @@ class NoShipment(NotFound):
         super().__init__(f"no shipment of order {order_id}; there is one once the order is paid")
 
 
-def show_shipment(order_id: str, *, shipments: Shipments) -> Shipment:
+def show_shipment(order_id: str, caller: Caller, *, shipments: Shipments) -> Shipment:
     """The shipment of an order.
 
     Raises:
-        NoShipment: when there is none.
+        NoShipment: when there is none, or none that is the caller's to see.
     """
     shipment = shipments.get(order_id)
-    if shipment is None:
+    if shipment is None or not caller.may_see(shipment.customer_id):
         raise NoShipment(order_id)
     return shipment
 
 
 def create_shipment(
     order_id: str,
+    customer_id: str | None,
     parcel: Parcel,
     *,
     shipments: Shipments,
@@ -56,7 +58,7 @@ def create_shipment(
         shipment = shipments.get(order_id)
         try:
             if shipment is None:
-                shipment = shipments.save(domain.begun(order_id, now()))
+                shipment = shipments.save(domain.begun(order_id, customer_id, now()))
             if shipment.state is State.PENDING:
                 shipment = shipments.save(_asked(shipment, parcel, carrier, now))
                 log.info("shipment_decided", state=shipment.state.value)
@@ -81,7 +83,7 @@ def cancel_shipment(
         CallFailed: when the carrier does not answer; the same task may succeed later.
     """
     for _ in range(TRIES):
-        shipment = shipments.get(order_id) or domain.begun(order_id, now())
+        shipment = shipments.get(order_id) or domain.begun(order_id, None, now())
         try:
             if not shipment.state.is_closed:
                 shipment = shipments.save(shipment.closed(now()))
