@@ -113,7 +113,7 @@ def test_given_the_emulator_when_it_does_not_know_a_type_then_a_condition_keeps_
     assert resource["Type"] not in NOT_EMULATED or "Condition" in resource
 
 
-@pytest.mark.parametrize("stack", ["network", "eks", "ecs"])
+@pytest.mark.parametrize("stack", ["network", "functions", "eks", "ecs"])
 def test_given_a_value_of_another_stack_when_imported_then_that_stack_exports_it(stack: str) -> None:
     exported = {
         output["Export"]["Name"]["Fn::Sub"]
