@@ -7,6 +7,7 @@
 | DAY#2026-01-31   | EUR#SKU#<sku>       | pieces of a product that were shipped           |
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -52,9 +53,7 @@ class DynamoSales:
     def save(self, known: Known, additions: Sequence[Addition]) -> None:
         """As `Sales.save`."""
         try:
-            self._client.transact_write_items(
-                TransactItems=[self._put(known), *(each for a in additions for each in self._add(a))]
-            )
+            self._client.transact_write_items(TransactItems=[self._put(known), *self._add(additions)])
         except ClientError as error:
             if dynamo.is_contended(error) or "ConditionalCheckFailed" in dynamo.refusals(error):
                 raise Stale from error
@@ -88,19 +87,24 @@ class DynamoSales:
         put: Any = {"TableName": self._table, "Item": dynamo.pack(item)}
         return {"Put": put | dynamo.unchanged_since(known.version)}
 
-    def _add(self, addition: Addition) -> "list[TransactWriteItemTypeDef]":
-        sold = {f"{addition.currency}{_SKU}{sku}": {"units": units} for sku, units in addition.sold.items()}
+    def _add(self, additions: Sequence[Addition]) -> "list[TransactWriteItemTypeDef]":
+        """One update per item: a transaction names none twice."""
+        sums: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for each in additions:
+            sums[_day(each.day), each.currency].update(each.amounts)
+            for sku, units in each.sold.items():
+                sums[_day(each.day), f"{each.currency}{_SKU}{sku}"].update(units=units)
         return [
             {
                 "Update": {
                     "TableName": self._table,
-                    "Key": dynamo.pack({"pk": _day(addition.day), "sk": sk}),
+                    "Key": dynamo.pack({"pk": pk, "sk": sk}),
                     "UpdateExpression": "ADD " + ", ".join(f"#{name} :{name}" for name in amounts),
                     "ExpressionAttributeNames": {f"#{name}": name for name in amounts},
                     "ExpressionAttributeValues": dynamo.pack({f":{name}": n for name, n in amounts.items()}),
                 }
             }
-            for sk, amounts in ({addition.currency: addition.amounts} | sold).items()
+            for (pk, sk), amounts in sums.items()
         ]
 
 

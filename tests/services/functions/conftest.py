@@ -1,0 +1,76 @@
+"""The functions as they are deployed: built, uploaded, and run by the emulator from their zips."""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import httpx
+import pytest
+
+from shopfunctions import build
+from shopprocs import stacks
+from shopprocs.emulator import Emulator
+
+ROOT = Path(__file__).resolve().parents[3]
+NEEDED = ("events", "artifacts", "product", "order", "payment", "shipping", "saga", "functions")
+STAGE = "v1"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """Stacks with functions, and an HTTP API in front of two of them."""
+
+    emulator: Emulator
+    prefix: str
+    outputs: stacks.Outputs
+    http: httpx.Client
+
+
+@pytest.fixture(scope="session")
+def deployed(emulator: Emulator) -> Iterator[Deployed]:
+    build.build(lambda line: sys.stderr.write(f"{line}\n"))
+    prefix = f"f{uuid.uuid4().hex[:8]}"
+    # Without tokens: what they open and what not is tested where they are verified.
+    values = stacks.chosen_for("local") | {"Auth": "off", "SalesBatchWindow": "0"}
+    outputs = emulator.deploy(prefix, values, NEEDED)
+    emulator.clients.sqs.set_queue_attributes(
+        QueueUrl=outputs["functions"]["SalesQueueUrl"], Attributes={"VisibilityTimeout": "1"}
+    )
+    environment = {"PATH": os.environ["PATH"], **emulator.env}
+    for name, value in outputs["product"].items():
+        environment[{"Table": "TABLE", "TasksQueueUrl": "TASKS_QUEUE_URL"}.get(name, name)] = value
+    environment["EVENTS_TOPIC_ARN"] = outputs["events"]["EventsTopicArn"]
+    subprocess.run([sys.executable, "-m", "services.product.seed"], env=environment, cwd=ROOT, check=True)
+    with httpx.Client(base_url=api(emulator, outputs["functions"]), timeout=30) as http:
+        yield Deployed(emulator, prefix, outputs, http)
+
+
+def api(emulator: Emulator, functions: Mapping[str, str]) -> str:
+    """The URL of an HTTP API with a route to each of the two functions."""
+    gateway = boto3.client(
+        "apigatewayv2",
+        endpoint_url=emulator.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    made = gateway.create_api(Name="functions", ProtocolType="HTTP")["ApiId"]
+    for arn, routes in (
+        (functions["PlaceOrderAliasArn"], ["ANY /orders", "ANY /orders/{proxy+}"]),
+        (
+            functions["CheckInventoryAliasArn"],
+            ["GET /products", "GET /products/{sku}", "GET /inventory/{sku}"],
+        ),
+    ):
+        integration = gateway.create_integration(
+            ApiId=made, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0"
+        )["IntegrationId"]
+        for route in routes:
+            gateway.create_route(ApiId=made, RouteKey=route, Target=f"integrations/{integration}")
+    gateway.create_stage(ApiId=made, StageName=STAGE, AutoDeploy=True)
+    return f"{emulator.endpoint}/_aws/execute-api/{made}/{STAGE}"
