@@ -91,6 +91,7 @@ def external_dns(
                 "--aws-sd-service-cleanup",
             ),
             *("--policy=sync", "--registry=aws-sd", "--txt-owner-id=shop"),
+            "--aws-sd-create-tag=app=shop",
             *("--interval=3s", "--events", "--min-event-sync-interval=1s", "--metrics-address=127.0.0.1:0"),
         ],
         client_environment("http://local-aws.test") | {"HTTP_PROXY": emulator.endpoint},
