@@ -1,0 +1,138 @@
+"""A function's zip: the same from the same sources, with all that it needs and nothing else."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from services.common import aws
+from shopfunctions import build, packages
+
+ROOT = Path(__file__).resolve().parents[3]
+# What the order function reads when its module is loaded.
+ENVIRONMENT = {
+    "TABLE": "none",
+    "TASKS_QUEUE_URL": "none",
+    "EVENTS_QUEUE_URL": "none",
+    "EVENTS_TOPIC_ARN": "none",
+    "STATE_MACHINE_ARN": "none",
+    "AWS_REGION": "us-east-1",
+    "AUTH": "off",
+}
+
+
+def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    # Without the virtual environment's Python before the system's, as in a shell that was not told of it.
+    environment = {"PATH": os.defpath, "HOME": os.environ["HOME"], **_registry()}
+    return subprocess.run(
+        [sys.executable, str(ROOT / "dev" / "functions"), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+def _registry() -> dict[str, str]:
+    """Where this machine gets packages from."""
+    return {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "SSL_"))}
+
+
+@pytest.fixture(scope="module")
+def zips() -> dict[str, Path]:
+    built = build.build(lambda line: sys.stderr.write(f"{line}\n"))
+    return {file.stem: file for file in built}
+
+
+def test_given_the_same_sources_when_built_again_from_nothing_then_every_byte_is_the_same(
+    zips: dict[str, Path], tmp_path: Path
+) -> None:
+    done = command("build", "--folder", str(tmp_path), "place-order")
+
+    assert done.returncode == 0, done.stderr
+    assert "[1/1] place-order.zip" in done.stderr
+    assert (tmp_path / "place-order.zip").read_bytes() == zips["place-order"].read_bytes()
+
+
+def test_given_nothing_new_when_built_then_nothing_is_made(zips: dict[str, Path]) -> None:
+    before = {name: file.stat().st_mtime_ns for name, file in zips.items()}
+
+    done = command("build")
+
+    assert done.stderr.count("is up to date") == len(build.FUNCTIONS)
+    assert {name: file.stat().st_mtime_ns for name, file in zips.items()} == before
+
+
+def test_given_an_unknown_function_when_built_then_the_known_are_named() -> None:
+    done = command("build", "place-oder")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "dev/functions: no function place-oder; there are place-order, check-inventory, sales-summary"
+    ]
+
+
+@pytest.mark.parametrize("name", build.FUNCTIONS)
+def test_given_a_zip_when_listed_then_it_holds_its_service_and_nothing_that_lambda_does_not_run(
+    zips: dict[str, Path], name: str
+) -> None:
+    with zipfile.ZipFile(zips[name]) as archive:
+        files = archive.namelist()
+        times = {entry.date_time for entry in archive.infolist()}
+    folders = {part for file in files for part in file.split("/")[:-1]}
+
+    assert zips[name].stat().st_size < build.LARGEST
+    assert files == sorted(files)
+    assert times == {(1980, 1, 1, 0, 0, 0)}
+    assert not folders & {"pip", "setuptools", "gunicorn", "tests", "test", ".git", ".pytest_cache", "bin"}
+    assert f"services/{build.FUNCTIONS[name]}/function.py" in files
+    services = {file.split("/")[1] for file in files if file.startswith("services/")}
+    assert services == {"__init__.py", "__pycache__", "common", build.FUNCTIONS[name]}
+    # Bytecode of what is there, and of nothing else.
+    compiled = {file for file in files if file.endswith(".pyc")}
+    sources = {file for file in files if file.endswith(".py")}
+    assert len(compiled) == len(sources)
+
+
+def test_given_a_zip_when_nothing_else_is_installed_then_its_function_starts_and_knows_its_clients(
+    zips: dict[str, Path], tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(zips["place-order"]) as archive:
+        archive.extractall(tmp_path)
+    names = sorted(set(get_args(aws.Name)))
+    check = f"""
+import sys
+sys.path[:] = [{str(tmp_path)!r}] + [path for path in sys.path if "site-packages" not in path]
+from services.order.function import handler
+from services.common import aws
+from services.order.config import Settings
+for name in {names}:
+    assert aws.client(name, Settings.load()).meta.service_model.service_name == name
+"""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", check],
+        env={"PATH": os.defpath, **ENVIRONMENT},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_given_another_lock_file_when_asked_then_the_packages_are_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = packages.key()
+    other = tmp_path / "services.txt"
+    other.write_text("flask==3.1.3 --hash=sha256:0\n", encoding="utf-8")
+    monkeypatch.setattr(packages, "REQUIREMENTS", other)
+
+    assert packages.key() != before
+    with pytest.raises(packages.BuildFailed, match="cannot be installed"):
+        packages.install(tmp_path / "packages")
+    assert not (tmp_path / "packages").exists()
