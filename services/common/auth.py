@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import jwt
 from flask import Request
@@ -61,6 +61,8 @@ class Verifier(Protocol):
 
 class AuthSettings(Environment):
     """What a process with an API is told about its callers."""
+
+    service: ClassVar[str] = "the API"
 
     auth: Literal["required", "off"] = Field(
         "required", description="`off` lets everybody in as DEMO_CUSTOMER, for a demo on one machine"

@@ -28,6 +28,12 @@ PUBLIC: Mapping[str, Mapping[tuple[str, str], Mapping[str, set[str]]]] = {
             "200": {"id", "state", "items", "total", "created_at", "timeline"},
             "404": set(),
         },
+        ("get", "/orders/{order_id}/details"): {
+            "200": {"order", "payment", "shipment", "missing"},
+            "401": set(),
+            "403": set(),
+            "404": set(),
+        },
         ("post", "/orders/{order_id}/cancel"): {"202": set(), "404": set(), "409": set()},
     },
     "payment": {
@@ -39,6 +45,16 @@ PUBLIC: Mapping[str, Mapping[tuple[str, str], Mapping[str, set[str]]]] = {
     "shipping": {
         ("get", "/shipments/{order_id}"): {"200": {"order_id", "state", "tracking_number"}, "404": set()},
     },
+}
+# Who may ask; whatever is not here is open to everybody.
+CLOSED: Mapping[tuple[str, str], list[dict[str, list[str]]]] = {
+    ("post", "/orders"): [{"customer": ["orders:write"]}],
+    ("post", "/orders/{order_id}/cancel"): [{"customer": ["orders:write"]}],
+    ("get", "/orders"): [{"customer": ["orders:read"]}],
+    ("get", "/orders/{order_id}"): [{"customer": ["orders:read"]}],
+    ("get", "/orders/{order_id}/details"): [{"customer": ["orders:read"]}],
+    ("get", "/payments/{order_id}"): [{"customer": ["orders:read"]}, {"machine": []}],
+    ("get", "/shipments/{order_id}"): [{"customer": ["orders:read"]}, {"machine": []}],
 }
 ANSWERS = [
     (service, operation, status, members)
@@ -56,6 +72,8 @@ ENVIRONMENT = {
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:saga",
     "PROVIDER": "sandbox",
     "CARRIER": "sandbox",
+    "AUTH_ISSUER": "https://issuer.test",
+    "AUTH_CLIENT_IDS": "client",
 }
 
 
@@ -95,6 +113,13 @@ def test_given_the_public_paths_when_looked_up_then_each_service_has_exactly_its
     }
     operations = {each for each in described if each[1] not in {"/healthz", "/readyz", "/metrics"}}
     assert operations == set(PUBLIC[service])
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_an_operation_when_it_is_described_then_it_says_who_may_ask(service: str) -> None:
+    for method, path in PUBLIC[service]:
+        security = document(service)["paths"][path][method].get("security", [])
+        assert security == CLOSED.get((method, path), []), f"{method} {path}"
 
 
 @pytest.mark.parametrize("service", stacks.SERVICES)

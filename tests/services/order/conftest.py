@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from services.common import telemetry
-from services.order import api
+from tests.services.callers import ALICE
 from tests.services.order.world import World
 
 
@@ -18,8 +18,8 @@ def world() -> World:
 
 @pytest.fixture
 def client(world: World) -> FlaskClient:
-    """A customer's way in."""
-    return api.create(world.orders, world.products, world.idempotency, "guest").test_client()
+    """Alice's way in."""
+    return world.client(ALICE)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,7 +7,7 @@ from typing import Any
 from services.common.idempotency import Answer, Claim, MemoryIdempotency
 from services.common.outbox import MemoryOutbox, OutboxRecord
 from services.order.domain import Order, Product
-from services.order.ports import Page, Stale
+from services.order.ports import Page, Part, Stale
 
 
 class MemoryOrders:
@@ -63,3 +63,15 @@ class MemoryWorkflow:
 
     def start(self, order_id: str, order: Mapping[str, Any]) -> None:
         self.started.setdefault(order_id, order)
+
+
+class MemoryParts:
+    """What other services know of every order, as it is told."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Part] = {"payment": Part(), "shipment": Part()}
+        self.shown: list[str] = []
+
+    def find(self, order_id: str, authorization: str) -> Mapping[str, Part]:
+        self.shown.append(f"{order_id} {authorization}")
+        return self.known

@@ -10,8 +10,10 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 from werkzeug.test import TestResponse
 
+from services.common.caller import Caller
 from services.common.idempotency import Claim, fingerprint
-from services.order import api
+from services.order.ports import Part
+from tests.services.callers import BOB, MACHINE, OPERATOR
 from tests.services.order.world import World, wish
 
 
@@ -82,7 +84,7 @@ def test_another_payment_token_makes_another_body(client: FlaskClient) -> None:
 
 
 def in_flight(world: World) -> None:
-    assert world.idempotency.claim(Claim("guest POST /orders", "key-1", fingerprint(wish()))) is None
+    assert world.idempotency.claim(Claim("alice POST /orders", "key-1", fingerprint(wish()))) is None
 
 
 def test_a_repeat_while_the_first_is_in_flight_conflicts(client: FlaskClient, world: World) -> None:
@@ -206,7 +208,7 @@ def test_a_list_with_a_foreign_cursor_or_limit_is_refused(client: FlaskClient, q
 
 def test_an_order_of_nobody_or_somebody_else_is_not_found(client: FlaskClient, world: World) -> None:
     order_id = orjson.loads(place(client).data)["id"]
-    stranger = api.create(world.orders, world.products, world.idempotency, "stranger").test_client()
+    stranger = world.client(BOB)
 
     is_problem(client.get("/orders/none"), HTTPStatus.NOT_FOUND)
     is_problem(stranger.get(f"/orders/{order_id}"), HTTPStatus.NOT_FOUND)
@@ -216,9 +218,60 @@ def test_an_order_of_nobody_or_somebody_else_is_not_found(client: FlaskClient, w
 
 def test_a_key_is_its_customers_own(client: FlaskClient, world: World) -> None:
     place(client)
-    stranger = api.create(world.orders, world.products, world.idempotency, "stranger").test_client()
+    stranger = world.client(BOB)
 
     assert place(stranger, wish(("CUP", 1))).status_code == HTTPStatus.ACCEPTED
+
+
+def test_an_operator_sees_and_cancels_anybodys_order_and_a_machine_sees_no_order(
+    client: FlaskClient, world: World
+) -> None:
+    order_id = orjson.loads(place(client).data)["id"]
+
+    operator, machine = world.client(OPERATOR), world.client(MACHINE)
+
+    assert operator.get(f"/orders/{order_id}").status_code == HTTPStatus.OK
+    assert operator.post(f"/orders/{order_id}/cancel").status_code == HTTPStatus.ACCEPTED
+    is_problem(machine.get(f"/orders/{order_id}"), HTTPStatus.FORBIDDEN)
+
+
+def test_a_token_for_reading_places_and_cancels_nothing(client: FlaskClient, world: World) -> None:
+    order_id = orjson.loads(place(client).data)["id"]
+    reader = world.client(Caller("alice", frozenset({"orders:read"})))
+
+    refused = [place(reader, key="other"), reader.post(f"/orders/{order_id}/cancel")]
+
+    for answer in refused:
+        is_problem(answer, HTTPStatus.FORBIDDEN)
+        challenge = answer.headers["WWW-Authenticate"]
+        assert 'error="insufficient_scope"' in challenge
+        assert 'scope="shop/orders:write"' in challenge
+
+
+def test_the_details_are_the_order_and_what_others_know_of_it(client: FlaskClient, world: World) -> None:
+    order = orjson.loads(place(client).data)
+    world.parts.known = {
+        "payment": Part({"state": "CHARGED"}),
+        "shipment": Part(reason="no answer within 1 s"),
+    }
+
+    details = orjson.loads(
+        client.get(f"/orders/{order['id']}/details", headers={"Authorization": "Bearer mine"}).data
+    )
+
+    assert details["order"] == orjson.loads(client.get(f"/orders/{order['id']}").data)
+    assert details["payment"] == {"state": "CHARGED"}
+    assert details["shipment"] is None
+    assert details["missing"] == [{"part": "shipment", "reason": "no answer within 1 s"}]
+    assert world.parts.shown == [f"{order['id']} Bearer mine"], "asked by the caller's own right"
+
+
+def test_the_details_of_somebody_elses_order_ask_nobody(client: FlaskClient, world: World) -> None:
+    order_id = orjson.loads(place(client).data)["id"]
+
+    is_problem(world.client(BOB).get(f"/orders/{order_id}/details"), HTTPStatus.NOT_FOUND)
+
+    assert world.parts.shown == []
 
 
 def test_an_order_can_be_cancelled_until_it_is_confirmed(client: FlaskClient, world: World) -> None:
@@ -253,6 +306,7 @@ def test_the_openapi_document_is_valid_and_tells_of_every_path(client: FlaskClie
         ("/orders", "post"),
         ("/orders", "get"),
         ("/orders/{order_id}", "get"),
+        ("/orders/{order_id}/details", "get"),
         ("/orders/{order_id}/cancel", "post"),
     }
     placing = spec["paths"]["/orders"]["post"]

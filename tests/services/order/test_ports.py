@@ -25,7 +25,8 @@ from services.order.dynamo import DynamoOrders, DynamoProducts
 from services.order.messages import StepFunctionsWorkflow
 from services.order.ports import Stale
 from shopprocs.emulator import Emulator
-from tests.services.order.fakes import MemoryOrders, MemoryProducts
+from tests.services.callers import ALICE, As
+from tests.services.order.fakes import MemoryOrders, MemoryParts, MemoryProducts
 from tests.services.order.world import CUP, TEA, Clock, wish
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -207,7 +208,7 @@ def test_placing_an_order_takes_three_calls_and_repeating_it_one(
     orders, products = DynamoOrders(client, table, kept, told), DynamoProducts(client, table)  # type: ignore[arg-type]  # counts only
     products.put(TEA)
     calls.clear()
-    shop = api.create(orders, products, kept, "guest").test_client()
+    shop = api.create(orders, products, kept, MemoryParts(), As(ALICE)).test_client()
 
     placed = [
         shop.post("/orders", json=wish(), headers={"Idempotency-Key": "k"}).status_code for _ in range(2)
@@ -225,7 +226,7 @@ def test_of_many_concurrent_requests_with_one_key_one_orders(
     kept, told = DynamoIdempotency(client, table), DynamoOutbox(client, table)
     orders, products = DynamoOrders(client, table, kept, told), DynamoProducts(client, table)
     products.put(TEA)
-    app = api.create(orders, products, kept, "guest")
+    app = api.create(orders, products, kept, MemoryParts(), As(ALICE))
     start = threading.Barrier(8)
 
     def place(_: int) -> tuple[int, bytes]:

@@ -34,7 +34,13 @@ def start() -> Iterator[Start]:
 
     def start(name: str, env: Mapping[str, str]) -> httpx.Client:
         port = free_port()
-        own = {"PATH": os.environ["PATH"], "PORT": str(port), "LISTEN_HOST": "127.0.0.1", "POLL_SECONDS": "1"}
+        own = {
+            "PATH": os.environ["PATH"],
+            "PORT": str(port),
+            "LISTEN_HOST": "127.0.0.1",
+            "POLL_SECONDS": "1",
+            "AUTH": "off",
+        }
         command = [sys.executable, "-m", *COMMANDS[name]]
         process = Process(name, command, {**own, **env}, print, ROOT)
         process.start()

@@ -4,14 +4,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flask.testing import FlaskClient
+
 from services.common import clock
+from services.common.caller import Caller
 from services.common.idempotency import MemoryIdempotency
 from services.common.money import Money
 from services.common.outbox import MemoryOutbox
 from services.common.tasks import MemoryAnswers
-from services.order import consumer
+from services.order import api, consumer
 from services.order.domain import Product
-from tests.services.order.fakes import MemoryOrders, MemoryProducts
+from tests.services.callers import As
+from tests.services.order.fakes import MemoryOrders, MemoryParts, MemoryProducts
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TEA = Product("TEA", "Earl Grey", Money(1299, "EUR"), "2026-01-01")
@@ -42,6 +46,11 @@ class World:
         self.outbox = MemoryOutbox(self.now)
         self.orders = MemoryOrders(self.idempotency, self.outbox)
         self.products = MemoryProducts(TEA, CUP, MUG)
+        self.parts = MemoryParts()
+
+    def client(self, caller: Caller) -> FlaskClient:
+        """Somebody's way in."""
+        return api.create(self.orders, self.products, self.idempotency, self.parts, As(caller)).test_client()
 
     def task(self, name: str, order_id: str, **fields: Any) -> dict[str, Any]:
         """Has a task done as the workflow asks for it; answers its output, or the error's code under "error"."""

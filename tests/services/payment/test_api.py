@@ -6,12 +6,14 @@ from typing import Any
 import orjson
 import pytest
 
+from services.common.caller import Caller
 from services.payment import api
+from tests.services.callers import ALICE, BOB, CUSTOMER, MACHINE, OPERATOR, As
 from tests.services.payment.world import NOTHING, PRICE, World, charge, refund
 
 
-def get(world: World, path: str, status: HTTPStatus = HTTPStatus.OK) -> Any:
-    response = api.create(world.payments).test_client().get(path)
+def get(world: World, path: str, status: HTTPStatus = HTTPStatus.OK, caller: Caller = ALICE) -> Any:
+    response = api.create(world.payments, As(caller)).test_client().get(path)
     assert response.status_code == status
     return orjson.loads(response.data)
 
@@ -45,6 +47,34 @@ def test_a_refunded_payment_shows_both_amounts(world: World) -> None:
     shown = get(world, "/payments/order-1")
 
     assert (shown["state"], shown["charged"], shown["refunded"]) == ("REFUNDED", PRICE, PRICE)
+
+
+@pytest.mark.parametrize("caller", [ALICE, OPERATOR, MACHINE])
+def test_a_payment_is_seen_by_its_customer_by_operators_and_by_machines(world: World, caller: Caller) -> None:
+    world.do(charge("tok_approve"))
+
+    assert get(world, "/payments/order-1", caller=caller)["order_id"] == "order-1"
+
+
+@pytest.mark.parametrize("caller", [BOB, Caller("mallory", CUSTOMER | {"ops:read"})])
+def test_a_payment_of_somebody_else_looks_like_none(world: World, caller: Caller) -> None:
+    world.do(charge("tok_approve"))
+
+    others = get(world, "/payments/order-1", HTTPStatus.NOT_FOUND, caller)
+
+    none = get(world, "/payments/order-2", HTTPStatus.NOT_FOUND, caller)
+    assert {**others, "trace_id": ""} == {
+        **none,
+        "detail": none["detail"].replace("order-2", "order-1"),
+        "trace_id": "",
+    }
+
+
+def test_a_payment_that_was_given_up_before_it_began_is_nobodys(world: World) -> None:
+    world.do(refund())
+
+    get(world, "/payments/order-1", HTTPStatus.NOT_FOUND)
+    assert get(world, "/payments/order-1", caller=OPERATOR)["order_id"] == "order-1"
 
 
 def test_no_payment_is_not_found(world: World) -> None:

@@ -16,7 +16,7 @@ from tests.services.payment.fakes import MemoryLedger, MemoryPayments
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PRICE = Money(1299, "EUR")
 CHARGE = Charge("pay_1", PRICE, NOW)
-BEGUN = domain.begun("order-1", PRICE)
+BEGUN = domain.begun("order-1", "alice", PRICE)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def sandbox(stored: Stored) -> Sandbox:
         BEGUN.declined("no money", NOW),
         BEGUN.charged(CHARGE, NOW).closed(),
         BEGUN.unanswered("silence", NOW).refund(CHARGE, NOW),
-        domain.begun("order-1", None).refund(None, NOW),
+        domain.begun("order-1", None, None).refund(None, NOW),
     ],
     ids=["begun", "charged", "declined", "refunding", "refunded", "closed"],
 )

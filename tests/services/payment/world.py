@@ -31,7 +31,13 @@ def check(contract: str, message: Any) -> None:
 
 
 def charge(token: str, order_id: str = "order-1") -> dict[str, Any]:
-    return {"task": "ChargePayment", "order_id": order_id, "amount": PRICE, "payment": {"token": token}}
+    return {
+        "task": "ChargePayment",
+        "order_id": order_id,
+        "customer_id": "alice",
+        "amount": PRICE,
+        "payment": {"token": token},
+    }
 
 
 def refund(order_id: str = "order-1") -> dict[str, Any]:

@@ -6,12 +6,14 @@ from typing import Any
 import orjson
 import pytest
 
+from services.common.caller import Caller
 from services.shipping import api
+from tests.services.callers import ALICE, BOB, CUSTOMER, MACHINE, OPERATOR, As
 from tests.services.shipping.world import World, cancel, create
 
 
-def get(world: World, path: str, status: HTTPStatus = HTTPStatus.OK) -> Any:
-    response = api.create(world.shipments).test_client().get(path)
+def get(world: World, path: str, status: HTTPStatus = HTTPStatus.OK, caller: Caller = ALICE) -> Any:
+    response = api.create(world.shipments, As(caller)).test_client().get(path)
     assert response.status_code == status
     return orjson.loads(response.data)
 
@@ -41,6 +43,36 @@ def test_a_cancelled_shipment_is_shown(world: World) -> None:
     world.do(cancel())
 
     assert get(world, "/shipments/order-1")["state"] == "CANCELLED"
+
+
+@pytest.mark.parametrize("caller", [ALICE, OPERATOR, MACHINE])
+def test_a_shipment_is_seen_by_its_customer_by_operators_and_by_machines(
+    world: World, caller: Caller
+) -> None:
+    world.do(create())
+
+    assert get(world, "/shipments/order-1", caller=caller)["order_id"] == "order-1"
+
+
+@pytest.mark.parametrize("caller", [BOB, Caller("mallory", CUSTOMER | {"ops:read"})])
+def test_a_shipment_of_somebody_else_looks_like_none(world: World, caller: Caller) -> None:
+    world.do(create())
+
+    others = get(world, "/shipments/order-1", HTTPStatus.NOT_FOUND, caller)
+
+    none = get(world, "/shipments/order-2", HTTPStatus.NOT_FOUND, caller)
+    assert {**others, "trace_id": ""} == {
+        **none,
+        "detail": none["detail"].replace("order-2", "order-1"),
+        "trace_id": "",
+    }
+
+
+def test_a_shipment_that_was_given_up_before_it_began_is_nobodys(world: World) -> None:
+    world.do(cancel())
+
+    get(world, "/shipments/order-1", HTTPStatus.NOT_FOUND)
+    assert get(world, "/shipments/order-1", caller=OPERATOR)["order_id"] == "order-1"
 
 
 def test_no_shipment_is_not_found(world: World) -> None:

@@ -14,7 +14,7 @@ from tests.services.shipping.fakes import MemoryLedger, MemoryShipments
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 BOOKING = Booking("SBX1", NOW)
-BEGUN = domain.begun("order-1", NOW)
+BEGUN = domain.begun("order-1", "alice", NOW)
 
 
 @dataclass(frozen=True)

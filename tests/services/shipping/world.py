@@ -39,6 +39,7 @@ def create(postal_code: str = "10115", order_id: str = "order-1") -> dict[str, A
     return {
         "task": "CreateShipment",
         "order_id": order_id,
+        "customer_id": "alice",
         "items": [{"sku": "CUP", "quantity": 2}],
         "shipping_address": address,
     }
