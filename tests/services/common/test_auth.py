@@ -307,8 +307,12 @@ def signed(
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
     request.context["timestamp"] = stamp
     request.headers["X-Amz-Date"] = stamp
-    text = signer.string_to_sign(request, signer.canonical_request(request))
-    signer._inject_signature_to_request(request, signer.signature(text, request))
+    # As its add_auth does, which takes the real time.
+    signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    names = signer.signed_headers(signer.headers_to_sign(request))
+    request.headers["Authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={signer.scope(request)}, SignedHeaders={names}, Signature={signature}"
+    )
     return {name: str(value) for name, value in request.headers.items()}
 
 

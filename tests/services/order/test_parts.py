@@ -1,0 +1,168 @@
+"""What other services know of an order, from servers that answer in every way there is."""
+
+import http.server
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from services.common import telemetry
+from services.common.discovery import Fixed, NoInstance
+from services.order.parts import LARGEST_PART, HttpParts
+from services.order.ports import Part
+from shopprocs.process import free_port
+
+TIMEOUT = 0.5
+Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
+
+
+@contextmanager
+def server(answer: Answer) -> Iterator[str]:
+    """A server on loopback that answers each GET so."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer(self)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
+            """Says nothing."""
+
+    listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    listening.daemon_threads = True
+    threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listening.server_port}"
+    finally:
+        listening.shutdown()
+        listening.server_close()
+
+
+def says(status: int, body: bytes) -> Answer:
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    return answer
+
+
+def hangs(request: http.server.BaseHTTPRequestHandler) -> None:
+    request.connection.recv(1)  # until the other side gives up
+
+
+def drips(request: http.server.BaseHTTPRequestHandler) -> None:
+    request.send_response(200)
+    request.end_headers()
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        request.wfile.write(b" ")
+        request.wfile.flush()
+        threading.Event().wait(0.05)
+
+
+def breaks_off(request: http.server.BaseHTTPRequestHandler) -> None:
+    request.close_connection = True
+
+
+@pytest.fixture
+def find() -> Iterator[Callable[[Answer], Part]]:
+    """Answers the payment part of an order, while the shipment part is a good one."""
+    with ExitStack() as stack:
+
+        def find(answer: Answer) -> Part:
+            payment, shipment = (
+                Fixed(stack.enter_context(server(each)))
+                for each in (answer, says(200, b'{"state":"BOOKED"}'))
+            )
+            sources = {"payment": (payment, "/payments"), "shipment": (shipment, "/shipments")}
+            found = HttpParts(sources, TIMEOUT).find("order-1", "Bearer mine")
+            assert found["shipment"] == Part({"state": "BOOKED"}), "whatever becomes of the other"
+            return found["payment"]
+
+        yield find
+
+
+def test_a_part_is_asked_for_by_the_callers_right_and_in_the_same_trace(
+    find: Callable[[Answer], Part],
+) -> None:
+    seen: list[tuple[str, str | None, str]] = []
+
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        headers = request.headers
+        seen.append((request.path, headers["Authorization"], headers["traceparent"]))
+        says(200, b'{"state":"CHARGED"}')(request)
+
+    with telemetry.traced("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"):
+        assert find(answer) == Part({"state": "CHARGED"})
+
+    ((path, authorization, traceparent),) = seen
+    assert (path, authorization) == ("/payments/order-1", "Bearer mine")
+    assert traceparent.split("-")[1] == "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (hangs, "answer"),
+        (drips, "answer"),
+        (breaks_off, "it cannot be reached"),
+        (says(500, b"{}"), "it answered 500"),
+        (says(302, b""), "it answered 302"),
+        (says(401, b"{}"), "it answered 401"),
+        (says(200, b"<html>"), "its answer cannot be read"),
+        (says(200, b"[]"), "its answer cannot be read"),
+        (says(200, b"\xff\xfe"), "its answer cannot be read"),
+        (says(200, b'"' + b"x" * (LARGEST_PART + 1) + b'"'), "it failed"),
+    ],
+    ids=["hangs", "drips", "breaks-off", "500", "302", "401", "html", "list", "bytes", "large"],
+)
+def test_a_part_that_does_not_come_is_missing_with_a_reason(
+    find: Callable[[Answer], Part], answer: Answer, reason: str
+) -> None:
+    part = find(answer)
+
+    assert part.document is None
+    assert reason in part.reason
+    assert "127.0.0.1" not in part.reason
+
+
+def test_a_part_that_is_not_there_yet_is_not_missing(find: Callable[[Answer], Part]) -> None:
+    assert find(says(404, b"{}")) == Part()
+
+
+def test_nobody_at_the_address_has_another_instance_asked_once() -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    refused: list[str] = []
+
+    class Instances:
+        """Two of them, the first of which is no more."""
+
+        def __init__(self, other: str) -> None:
+            self._other = other
+
+        def __call__(self) -> str:
+            return self._other if refused else nobody
+
+        def refused(self, url: str) -> None:
+            refused.append(url)
+
+    with server(says(200, b'{"state":"CHARGED"}')) as url:
+        found = HttpParts({"payment": (Instances(url), "/payments")}, TIMEOUT).find("order-1", "")
+
+    assert found["payment"] == Part({"state": "CHARGED"})
+    assert refused == [nobody]
+
+
+def test_a_service_without_an_address_is_missing() -> None:
+    class Nowhere:
+        def __call__(self) -> str:
+            raise NoInstance("payment.shop.internal has no address in AWS Cloud Map")
+
+        def refused(self, url: str) -> None: ...
+
+    found = HttpParts({"payment": (Nowhere(), "/payments")}, TIMEOUT).find("order-1", "")
+
+    assert found["payment"] == Part(reason="it cannot be found")
