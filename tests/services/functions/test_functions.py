@@ -15,6 +15,7 @@ from services.order.dynamo import DynamoProducts
 from services.product import seed
 from services.sales.dynamo import DynamoSales
 from services.sales.ports import Summary
+from shopfunctions import build
 from tests.services.functions.conftest import Deployed
 from tests.services.sales import facts
 from tests.waiting import wait_for
@@ -167,3 +168,42 @@ def test_given_a_fact_of_another_kind_when_published_then_it_does_not_reach_the_
     wait_for(lambda: summary(deployed, day.date()).amounts["orders"] == 1, 30)
     wait_for(lambda: waiting(deployed) == 0, 30)
     assert not dead(deployed)
+
+
+def test_given_a_function_that_asks_for_tokens_when_called_without_one_then_it_says_what_to_send(
+    deployed: Deployed,
+) -> None:
+    functions = deployed.emulator.clients.functions
+    live = functions.get_function_configuration(FunctionName=f"{deployed.prefix}-place-order")
+    variables = live["Environment"]["Variables"] | {
+        "AUTH": "required",
+        "AUTH_ISSUER": "https://issuer.example",
+        "AUTH_CLIENT_IDS": "web",
+    }
+    name = f"{deployed.prefix}-guarded"
+    functions.create_function(
+        FunctionName=name,
+        Runtime="python3.11",
+        Handler=live["Handler"],
+        Role=live["Role"],
+        Timeout=15,
+        Code={"ZipFile": (build.BUILT / "place-order.zip").read_bytes()},
+        Environment={"Variables": variables},
+    )
+    event = {
+        "version": "2.0",
+        "rawPath": "/v1/orders",
+        "rawQueryString": "",
+        "headers": {},
+        "requestContext": {
+            "stage": "v1",
+            "http": {"method": "GET", "path": "/v1/orders", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"},
+        },
+        "isBase64Encoded": False,
+    }
+
+    answer = functions.invoke(FunctionName=name, Payload=orjson.dumps(event))
+
+    answered = json.loads(answer["Payload"].read())
+    assert answered["statusCode"] == 401
+    assert answered["headers"]["www-authenticate"].startswith("Bearer")
