@@ -5,6 +5,7 @@ import uuid
 from datetime import UTC, date, datetime
 from typing import Any
 
+import boto3
 import orjson
 import pytest
 
@@ -207,3 +208,27 @@ def test_given_a_function_that_asks_for_tokens_when_called_without_one_then_it_s
     answered = json.loads(answer["Payload"].read())
     assert answered["statusCode"] == 401
     assert answered["headers"]["www-authenticate"].startswith("Bearer")
+
+
+def test_given_a_request_when_answered_then_the_functions_log_has_a_line_of_json_about_it(
+    deployed: Deployed,
+) -> None:
+    trace_id = uuid.uuid4().hex
+    deployed.http.get("/products", headers={"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"})
+    logs = boto3.client(
+        "logs",
+        endpoint_url=deployed.emulator.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+    def written() -> list[dict[str, Any]]:
+        group = f"/aws/lambda/{deployed.prefix}-check-inventory"
+        lines = [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
+        return [orjson.loads(line) for line in lines if trace_id in line]
+
+    (line,) = wait_for(written)
+    assert line["event"] == "request"
+    assert line["service"] == "product"
+    assert line["path"] == "/products"
