@@ -78,8 +78,12 @@ tools: ## Build the pinned Go tools into the cache, once per version
 images: .venv ## Build the images (REGISTRY=… pushes them too)
 	$(BIN)/python dev/demo images
 
+.PHONY: functions
+functions: .venv ## Package the Lambda functions into .dev/functions
+	$(BIN)/python dev/functions build
+
 .PHONY: aws-deploy
-aws-deploy: .venv ## Deploy the CloudFormation stacks to AWS, or to AWS_ENDPOINT_URL
+aws-deploy: functions ## Deploy the CloudFormation stacks to AWS, or to AWS_ENDPOINT_URL
 	$(BIN)/python dev/aws deploy
 
 .PHONY: aws-delete

@@ -30,11 +30,13 @@ class Customer:
 
     Args:
         shop_url: where the gateway answers, e.g. `http://127.0.0.1:8000`.
+        token: the access token that says who it is.
         timeout: seconds for one request.
     """
 
-    def __init__(self, shop_url: str, timeout: float = 10.0) -> None:
+    def __init__(self, shop_url: str, token: str = "", timeout: float = 10.0) -> None:
         self.shop_url = shop_url.rstrip("/")
+        self.authorization = {"Authorization": f"Bearer {token}"} if token else {}
         self.timeout = timeout
 
     def wait_for_catalogue(self, deadline: float) -> list[dict[str, Any]]:
@@ -119,7 +121,7 @@ class Customer:
             self.shop_url + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", **(headers or {})},
+            headers={"Content-Type": "application/json", **self.authorization, **(headers or {})},
         )
         try:
             with urllib.request.urlopen(request, timeout=self.timeout) as answer:  # noqa: S310  see above

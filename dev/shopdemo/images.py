@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,11 +49,11 @@ class Image:
         return f"{self.repository}:{self.tag}"
 
 
-def plan(registry: str, base: str) -> dict[str, Image]:
-    """Answer the image of every target, tagged by the content of its sources and by its base."""
+def plan(registry: str, base: str, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
+    """Answer the image of each target, tagged by the content of its sources in a tree and by its base."""
     return {
-        target: Image(target, f"{registry}/{image_name(target)}", content_tag(target, base))
-        for target in SOURCES
+        target: Image(target, f"{registry}/{image_name(target)}", content_tag(target, base, tree))
+        for target in targets
     }
 
 
@@ -62,18 +62,19 @@ def image_name(target: str) -> str:
     return target if target == "local-aws" else f"shop-{target}"
 
 
-def content_tag(target: str, base: str) -> str:
+def content_tag(target: str, base: str, tree: Path = ROOT) -> str:
     """Twelve hexadecimal digits that change with any byte that goes into the image."""
     digest = hashlib.sha256(base.encode())
-    for path in _files("Dockerfile", ".dockerignore", *SOURCES[target]):
-        digest.update(str(path.relative_to(ROOT)).encode() + b"\0")
+    for path in files(tree, "Dockerfile", ".dockerignore", *SOURCES[target]):
+        digest.update(str(path.relative_to(tree)).encode() + b"\0")
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _files(*sources: str) -> Iterator[Path]:
+def files(tree: Path, *sources: str) -> Iterator[Path]:
+    """Every file of some files and folders of a tree, always in the same order."""
     for source in sources:
-        path = ROOT / source
+        path = tree / source
         if path.is_file():
             yield path
         else:
@@ -82,7 +83,7 @@ def _files(*sources: str) -> Iterator[Path]:
             )
 
 
-def build_with_engine(images: Mapping[str, Image], base: str, env: Mapping[str, str]) -> str:
+def build_with_engine(images: Mapping[str, Image], base: str, env: Mapping[str, str], tree: Path) -> str:
     """Build with docker or podman, whichever answers, and say which.
 
     Raises:
@@ -93,7 +94,7 @@ def build_with_engine(images: Mapping[str, Image], base: str, env: Mapping[str, 
         say(f"      {image.reference}")
         build = ("build", "--quiet", "--target", image.target)
         run(
-            [engine, *build, "--build-arg", f"BASE={base}", "--tag", image.reference, str(ROOT)],
+            [engine, *build, "--build-arg", f"BASE={base}", "--tag", image.reference, str(tree)],
             env=env,
         )
     return engine

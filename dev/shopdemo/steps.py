@@ -3,13 +3,16 @@
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from shopdemo.console import Steps, run, say
 from shopdemo.customer import Customer
 from shopdemo.images import ROOT, SERVICES, Image, write_references
-from shopdemo.target import STATE, Target
+from shopdemo.target import STATE, Target, merge_env, parse_env
 
+AWS, FUNCTIONS, TOKEN = (ROOT / "dev" / name for name in ("aws", "functions", "token"))
 OPERATOR_NAMESPACE, SHOP_NAMESPACE, AWS_NAMESPACE = "shop-operator", "shop", "aws"
 NAMESPACE = """\
 apiVersion: v1
@@ -24,7 +27,7 @@ metadata:
 
 def install(target: Target) -> None:
     """From nothing to four ready ShopServices behind the gateway; a second call changes nothing."""
-    steps = Steps(total=6)
+    steps = Steps(total=7)
     with steps.step("Cluster", "10 s; the very first time its tools are built, 12 min"):
         target.prepare()
     with steps.step("Images", "2 s; the first time 2 min"):
@@ -44,38 +47,47 @@ def install(target: Target) -> None:
             _helm(
                 target, "local-aws", AWS_NAMESPACE, "local-aws", [*_image_flags("image", built["local-aws"])]
             )
-    with steps.step("AWS stacks", "20 s on the emulator, 3 min in an account"):
+    with steps.step("Functions", "1 s; the first time 30 s"):
+        run([sys.executable, str(FUNCTIONS), "build"], env=target.env(), show=True)
+    with steps.step("AWS stacks", "20 s on the emulator, 10 min in an account"):
         values = _deploy_stacks(target)
     with steps.step("Shop: four ShopServices", "20 s"):
         _install_shop(target, built, values)
 
 
 def order(target: Target) -> None:
-    """Place one order and print each state as it comes.
+    """Sign in as alice, place one order through the API Gateway, and print each state as it comes.
 
     Raises:
         DemoError: when it does not end SHIPPED.
     """
-    with target.shop_url() as url:
-        customer = Customer(url)
-        product = customer.wait_for_catalogue(deadline=60)[0]
-        say(f"\nOrdering one {product['name']} ({product['sku']}) at {url}")
-        placed = customer.place(product["sku"])
+    with customer(target) as alice:
+        product = alice.wait_for_catalogue(deadline=60)[0]
+        say(f"\nOrdering one {product['name']} ({product['sku']}) at {alice.shop_url}")
+        placed = alice.place(product["sku"])
         start = time.monotonic()
-        for entry in customer.follow(placed["id"], deadline=120):
+        for entry in alice.follow(placed["id"], deadline=120):
             say(f"  {time.monotonic() - start:6.2f} s  {entry['state']:<9} {entry.get('cause') or ''}")
         say(f"Order {placed['id']}\n")
+
+
+@contextmanager
+def customer(target: Target, user: str = "alice") -> Iterator[Customer]:
+    """Somebody who has signed in with Cognito, at the API Gateway; at the gateway itself where there is none yet."""
+    with target.aws() as env, target.shop_url() as shop_url:
+        api = parse_env(run([sys.executable, str(AWS), "env"], env=env))
+        token = run([sys.executable, str(TOKEN), user], env={**env, **api}).strip()
+        yield Customer(api.get("API_URL", shop_url), token)
 
 
 def show(target: Target) -> None:
     """What there is now, and what to try next."""
     say(run(["kubectl", "-n", SHOP_NAMESPACE, "get", "shopservices"], env=target.env()))
-    with target.shop_url() as url:
+    with customer(target) as alice:
         say(
-            f"""The shop:       {url}/products
-One product:    curl -s {url}/products?q=lamp
+            f"""The shop:       curl -s {alice.shop_url}/products?q=lamp
 An order:       dev/demo order
-The states:     curl -s {url}/orders
+Your orders:    curl -s -H "Authorization: Bearer $(dev/token alice)" {alice.shop_url}/orders
 Kubernetes:     dev/cluster exec -- kubectl -n {SHOP_NAMESPACE} get shopservices,deployments,hpa,httproutes
 Scale:          dev/cluster exec -- kubectl -n {SHOP_NAMESPACE} scale shopservice shipping --replicas 2
 Break it:       dev/cluster exec -- kubectl -n {SHOP_NAMESPACE} delete deployment payment
@@ -113,11 +125,15 @@ def _namespaces(target: Target) -> None:
 
 
 def _deploy_stacks(target: Target) -> Path:
-    """Deploy the stacks, then keep their outputs as Helm values."""
+    """Deploy the stacks, then keep what they put out: as Helm values, and for whoever wants to call the API."""
     values = STATE / "values-aws.yaml"
     with target.aws() as env:
-        run([sys.executable, str(ROOT / "dev" / "aws"), "deploy"], env=env, show=True)
-        values.write_text(run([sys.executable, str(ROOT / "dev" / "aws"), "values"], env=env))
+        run([sys.executable, str(AWS), "deploy", *target.stack_parameters()], env=env, show=True)
+        values.write_text(run([sys.executable, str(AWS), "values"], env=env))
+        merge_env(STATE / "env", parse_env(run([sys.executable, str(AWS), "env"], env=env)))
+        if target.emulated:
+            secret = run([sys.executable, str(AWS), "machine-secret", "--namespace", SHOP_NAMESPACE], env=env)
+            run(["kubectl", "apply", "--server-side", "-f", "-"], env=target.env(), stdin=secret)
     return values
 
 

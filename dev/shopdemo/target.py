@@ -8,14 +8,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from shopdemo import images
 from shopdemo.console import DemoError, run, say
-from shopdemo.images import ROOT, Image
+from shopdemo.images import ROOT, SOURCES, Image
 
 STATE = ROOT / ".dev"
 EMULATOR_PORT = 4566
@@ -39,11 +39,14 @@ class Target(Protocol):
     def env(self) -> dict[str, str]:
         """The environment for kubectl and helm."""
 
-    def deliver_images(self) -> dict[str, Image]:
-        """Build the images and bring them to where the nodes find them."""
+    def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
+        """Build images from a source tree and bring them to where the nodes find them."""
 
     def shop_values(self) -> list[str]:
         """Arguments for `helm upgrade` of the shop that only this cluster needs."""
+
+    def stack_parameters(self) -> list[str]:
+        """Arguments for `dev/aws deploy` that only this cluster needs."""
 
     def aws(self) -> AbstractContextManager[dict[str, str]]:
         """The environment for the AWS CLI, valid inside the context."""
@@ -75,15 +78,15 @@ class LocalNode:
 
         return store.ensure_base()[0]
 
-    def deliver_images(self) -> dict[str, Image]:
+    def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
         """Build with buildah on a debootstrap base, since no registry is asked; load into the node."""
         from localcluster import images as store  # noqa: PLC0415  Linux only, and only here
 
         base, build_base = store.ensure_base()
         say(f"      base image: {base} (debootstrap; the official one is {images.OFFICIAL_BASE})")
-        planned = images.plan("localhost", base)
+        planned = images.plan("localhost", base, tree, targets)
         for image in planned.values():
-            store.build(image.target, image.reference, ROOT, {"BASE": base, "BUILD_BASE": build_base})
+            store.build(image.target, image.reference, tree, {"BASE": base, "BUILD_BASE": build_base})
         references = [image.reference for image in planned.values()]
         run([sys.executable, str(ROOT / "dev" / "cluster"), "load", *references], env=os.environ, show=True)
         return planned
@@ -91,6 +94,12 @@ class LocalNode:
     def shop_values(self) -> list[str]:
         """The listener's port has to be the one on which the node's Traefik listens."""
         return ["--set", f"gateway.port={self.env()['GATEWAY_PORT']}"]
+
+    def stack_parameters(self) -> list[str]:
+        """Where the emulator's pod reaches Traefik, for the API Gateway in it."""
+        from localcluster.network import NODE_ADDRESS  # noqa: PLC0415  Linux only, and only here
+
+        return ["--set", f"BackendUrl=http://{NODE_ADDRESS}:{self.env()['GATEWAY_PORT']}"]
 
     @contextmanager
     def aws(self) -> Iterator[dict[str, str]]:
@@ -116,13 +125,15 @@ class CurrentContext:
         account: use the AWS account of the caller's credentials and not the emulator.
         gateway_class: the GatewayClass that the cluster's Gateway API controller serves.
         url: the shop's URL when the Gateway's own address is not reachable from here.
+        backend: the gateway's URL as pods reach it, for the API Gateway in the emulator's pod.
     """
 
-    def __init__(self, registry: str, *, account: bool, gateway_class: str, url: str) -> None:
+    def __init__(self, registry: str, *, account: bool, gateway_class: str, url: str, backend: str) -> None:
         self.registry = registry
         self.emulated = not account
         self.gateway_class = gateway_class
         self.url = url
+        self.backend = backend
 
     def env(self) -> dict[str, str]:
         """The caller's own environment."""
@@ -148,7 +159,7 @@ class CurrentContext:
                 "yours with GATEWAY_CLASS=…"
             )
 
-    def deliver_images(self) -> dict[str, Image]:
+    def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
         """Build with docker or podman; load into kind, or push to the registry.
 
         Raises:
@@ -157,8 +168,8 @@ class CurrentContext:
         kind = re.fullmatch(r"kind-(.+)", self._context())
         if not self.registry and not kind:
             raise DemoError("this cluster pulls its images: name a registry that its nodes reach, REGISTRY=…")
-        planned = images.plan(self.registry or "localhost", images.OFFICIAL_BASE)
-        engine = images.build_with_engine(planned, images.OFFICIAL_BASE, self.env())
+        planned = images.plan(self.registry or "localhost", images.OFFICIAL_BASE, tree, targets)
+        engine = images.build_with_engine(planned, images.OFFICIAL_BASE, self.env(), tree)
         if self.registry:
             images.push(planned, engine, self.env())
         elif kind:
@@ -168,6 +179,10 @@ class CurrentContext:
     def shop_values(self) -> list[str]:
         """The Gateway's class is the cluster's."""
         return ["--set", f"gateway.className={self.gateway_class}"]
+
+    def stack_parameters(self) -> list[str]:
+        """The emulator's way to the gateway. In an account that is a load balancer, which `make eks-install` finds."""
+        return ["--set", f"BackendUrl={self.backend}"] if self.emulated else []
 
     @contextmanager
     def aws(self) -> Iterator[dict[str, str]]:
@@ -229,11 +244,23 @@ def read_env_file(path: Path) -> dict[str, str]:
         lines = path.read_text().splitlines()
     except FileNotFoundError:
         raise DemoError(f"{path} is missing: the local node is not up (`dev/cluster up`)") from None
+    return parse_env("\n".join(lines))
+
+
+def parse_env(text: str) -> dict[str, str]:
+    """KEY=VALUE lines as a mapping."""
+    lines = text.splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
+def merge_env(path: Path, values: Mapping[str, str]) -> None:
+    """Write KEY=VALUE lines into a file, over those of the same key; it is made when it is not there."""
+    merged = {**(parse_env(path.read_text()) if path.exists() else {}), **values}
+    path.write_text("".join(f"{key}={value}\n" for key, value in merged.items()))
+
+
 def choose(env: Mapping[str, str]) -> Target:
-    """The target that CLUSTER, REGISTRY, AWS, GATEWAY_CLASS and SHOP_URL name.
+    """The target that CLUSTER, REGISTRY, AWS, GATEWAY_CLASS, SHOP_URL and BACKEND_URL name.
 
     Raises:
         DemoError: when CLUSTER or AWS has a value that nobody knows.
@@ -251,5 +278,6 @@ def choose(env: Mapping[str, str]) -> Target:
             account=aws == "account",
             gateway_class=env.get("GATEWAY_CLASS") or "traefik",
             url=env.get("SHOP_URL", ""),
+            backend=env.get("BACKEND_URL") or "http://traefik.traefik.svc.cluster.local",
         )
     raise DemoError(f"CLUSTER={cluster}: it is `local` (the default) or `current`")

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from shopprocs import stacks
+from shopprocs import functions, stacks
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 2
@@ -34,6 +34,14 @@ ADVICE: Sequence[tuple[str, str]] = (
     (
         r"ExpiredToken|Token has expired|SSO.*(expired|invalid)",
         "the AWS credentials have expired: log in again",
+    ),
+    (
+        r"Parameters: \[(?P<names>[^\]]+)\] must have values",
+        "no value for {names}: add it to the parameters file, or say --set NAME=VALUE",
+    ),
+    (
+        r"region_name '(?P<region>[^']+)' doesn't match|Invalid region|is not a valid region",
+        "that is no AWS region: set AWS_REGION to one, e.g. AWS_REGION=eu-central-1",
     ),
     (r"must specify a region", "no AWS region: set AWS_REGION, e.g. AWS_REGION=eu-central-1"),
     (
@@ -63,18 +71,28 @@ class AwsCli:
         self._program = _program()
 
     @property
+    def region(self) -> str:
+        """The region that is asked, as far as the environment says so."""
+        return self._environment.get("AWS_DEFAULT_REGION", "the region of the AWS profile")
+
+    @property
+    def endpoint(self) -> str | None:
+        """The emulator's address; None for AWS."""
+        return self._environment.get("AWS_ENDPOINT_URL") or None
+
+    @property
     def local(self) -> bool:
         """Whether an emulator is meant."""
-        return bool(self._environment.get("AWS_ENDPOINT_URL"))
+        return self.endpoint is not None
 
-    def run(self, *arguments: str) -> str:
-        """Run `aws cloudformation …` and answer what it prints.
+    def run(self, *arguments: str, service: str = "cloudformation") -> str:
+        """Run `aws SERVICE …` and answer what it prints.
 
         Raises:
             AwsError: with what to do about it.
         """
         done = subprocess.run(
-            [self._program, "cloudformation", *arguments],
+            [self._program, service, *arguments],
             env=self._environment,
             capture_output=True,
             text=True,
@@ -88,40 +106,46 @@ class AwsCli:
         """Stack -> its description, for those stacks of the shop that exist."""
         found = json.loads(self.run("describe-stacks", "--output", "json"))["Stacks"]
         by_name = {each["StackName"]: each for each in found}
-        return {stack: by_name[name] for stack in stacks.STACKS if (name := f"{prefix}-{stack}") in by_name}
+        return {stack: by_name[name] for stack in stacks.ALL if (name := f"{prefix}-{stack}") in by_name}
 
 
-def deploy(cli: AwsCli, prefix: str, values: Mapping[str, str], say: Say) -> None:
-    """Create or update every stack, in order; what is up to date already stays as it is.
+def deploy(cli: AwsCli, prefix: str, values: Mapping[str, str], say: Say, chosen: Sequence[str] = ()) -> None:
+    """Create or update stacks, in order; what is up to date already stays as it is.
 
     Args:
         cli: where to.
         prefix: first part of every name.
         values: parameters; each stack gets those that it declares.
         say: gets a line per stack.
+        chosen: which stacks; all of the shop's by default, less those that wait for a parameter.
 
     Raises:
         AwsError: names the stack that failed and why, and what has been deployed before it.
     """
+    _refuse_unknown(chosen)
+    waves = _waves(chosen, values, prefix, say)
     existing = cli.describe(prefix)
     for stack, description in existing.items():
         _refuse_stuck(prefix, stack, str(description["StackStatus"]))
     started = time.monotonic()
     done: list[str] = []
+    planned = [stack for wave in waves for stack in wave]
     say(
-        f"{len(stacks.STACKS)} stacks to {'the emulator' if cli.local else 'AWS'}; a new one takes about "
+        f"{len(planned)} stacks to {'the emulator' if cli.local else 'AWS'}; a new one takes about "
         f"{'a second' if cli.local else 'a minute'}"
     )
-    for wave in stacks.WAVES:
+    for wave in waves:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             running = {pool.submit(_deploy_one, cli, prefix, stack, values): stack for stack in wave}
             for stack, outcome in _outcomes(running):
                 if isinstance(outcome, AwsError):
                     for other in running:
                         other.cancel()
-                    raise AwsError(f"{prefix}-{stack}: {outcome} ({_progress(prefix, done)})") from outcome
+                    raise AwsError(
+                        f"{prefix}-{stack}: {outcome} ({_progress(prefix, planned, done)})"
+                    ) from outcome
                 done.append(stack)
-                say(f"[{len(done)}/{len(stacks.STACKS)}] {prefix}-{stack} {outcome}")
+                say(f"[{len(done)}/{len(planned)}] {prefix}-{stack} {outcome}")
     say(f"all up to date in {time.monotonic() - started:.1f} s")
 
 
@@ -132,8 +156,12 @@ def outputs(cli: AwsCli, prefix: str) -> stacks.Outputs:
         AwsError: when a stack is missing.
     """
     existing = cli.describe(prefix)
-    if missing := [f"{prefix}-{stack}" for stack in stacks.STACKS if stack not in existing]:
-        raise AwsError(f"not deployed yet: {', '.join(missing)}; run `dev/aws deploy --prefix {prefix}`")
+    needed = [stack for stack in stacks.STACKS if stack not in stacks.ONE_OF]
+    if missing := [f"{prefix}-{stack}" for stack in needed if stack not in existing]:
+        raise AwsError(
+            f"not deployed yet in {cli.region}: {', '.join(missing)}; run `dev/aws deploy --prefix {prefix}`, or set "
+            "AWS_REGION to where they are"
+        )
     return {
         stack: {each["OutputKey"]: each["OutputValue"] for each in _list(description.get("Outputs"))}
         for stack, description in existing.items()
@@ -147,15 +175,45 @@ def values(cli: AwsCli, prefix: str) -> str:
     are, which need not be the address that this machine reaches it by.
     """
     found = outputs(cli, prefix)
+    endpoint = None
     everyone = {"AWS_REGION": found["events"]["EventsTopicArn"].split(":")[3]}
     if cli.local:
         queue = urlsplit(found["product"]["TasksQueueUrl"])
-        everyone["AWS_ENDPOINT_URL"] = f"{queue.scheme}://{queue.netloc}"
+        endpoint = f"{queue.scheme}://{queue.netloc}"
+        everyone["AWS_ENDPOINT_URL"] = endpoint
         everyone["AWS_DISABLE_HOST_PREFIX_INJECTION"] = "true"
     document = {
-        service: {"env": everyone | stacks.environment(service, found)} for service in stacks.SERVICES
+        service: {"env": everyone | stacks.environment(service, found, endpoint)}
+        for service in stacks.SERVICES
     }
     return yaml.safe_dump(document, sort_keys=True)
+
+
+def env(cli: AwsCli, prefix: str) -> str:
+    """Where the API is and who signs in, as lines of KEY=VALUE for .dev/env or a shell.
+
+    Raises:
+        AwsError: when a stack is missing.
+    """
+    found = outputs(cli, prefix)
+    lines = stacks.cognito(found["identity"])
+    if "api" in found:
+        customers, machines = stacks.api_urls(found["api"], cli.endpoint)
+        lines |= {"API_URL": customers, "MACHINE_API_URL": machines}
+    return "".join(f"{name}={value}\n" for name, value in sorted(lines.items()))
+
+
+def machine_secret(cli: AwsCli, prefix: str, namespace: str) -> str:
+    """A Kubernetes Secret with which the services know the signatures of the emulator's machines, as YAML.
+
+    Raises:
+        AwsError: on AWS, where nobody but the machine has its key; and when a stack is missing.
+    """
+    if cli.endpoint is None:
+        raise AwsError("machine-secret is for the emulator: on AWS the API Gateway verifies signatures")
+    found = stacks.machines("payment", outputs(cli, prefix), cli.endpoint)
+    metadata = {"name": "machine-callers", "namespace": namespace}
+    return yaml.safe_dump({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": found})
 
 
 def status(cli: AwsCli, prefix: str) -> str:
@@ -163,7 +221,8 @@ def status(cli: AwsCli, prefix: str) -> str:
     existing = cli.describe(prefix)
     states = {
         stack: str(existing[stack]["StackStatus"]) if stack in existing else "absent"
-        for stack in stacks.STACKS
+        for stack in stacks.ALL
+        if stack in stacks.STACKS or stack in existing
     }
     return "\n".join(f"{prefix}-{stack:<10} {state}" for stack, state in states.items())
 
@@ -174,10 +233,9 @@ def delete(cli: AwsCli, prefix: str, chosen: Sequence[str], say: Say) -> None:
     Raises:
         AwsError: when one cannot be deleted, e.g. while its table is protected; those before it are gone.
     """
-    if unknown := set(chosen) - set(stacks.STACKS):
-        raise AwsError(f"no such stack: {', '.join(sorted(unknown))}; there are {', '.join(stacks.STACKS)}")
+    _refuse_unknown(chosen)
     existing = cli.describe(prefix)
-    for wave in reversed(stacks.WAVES):
+    for wave in (stacks.PLATFORM, *reversed(stacks.WAVES)):
         names = [f"{prefix}-{stack}" for stack in wave if stack in existing and stack in chosen]
         for name in names:
             cli.run("delete-stack", "--stack-name", name)
@@ -194,9 +252,34 @@ def delete(cli: AwsCli, prefix: str, chosen: Sequence[str], say: Say) -> None:
             say(f"{name} deleted in {time.monotonic() - started:.1f} s")
 
 
+def _refuse_unknown(chosen: Sequence[str]) -> None:
+    if unknown := set(chosen) - set(stacks.ALL):
+        raise AwsError(f"no such stack: {', '.join(sorted(unknown))}; there are {', '.join(stacks.ALL)}")
+
+
+def _waves(chosen: Sequence[str], values: Mapping[str, str], prefix: str, say: Say) -> list[list[str]]:
+    """The stacks to deploy, in waves: the chosen ones, or all of the shop's less those that wait."""
+    waiting = {
+        stack: " or ".join(f"{name}=…" for name in names)
+        for stack, names in stacks.ONE_OF.items()
+        if not any(values.get(name) for name in names)
+    }
+    for stack in [stack for stack in waiting if stack in chosen]:
+        raise AwsError(
+            f"{prefix}-{stack} needs {waiting[stack]}: add --set {waiting[stack].split(' or ')[0]}"
+        )
+    for stack in [] if chosen else waiting:
+        say(f"{prefix}-{stack} waits: `dev/aws deploy {stack} --set {waiting[stack]}` once that is known")
+    wanted = chosen or [stack for stack in stacks.STACKS if stack not in waiting]
+    waves = [[stack for stack in wave if stack in wanted] for wave in (*stacks.WAVES, stacks.PLATFORM)]
+    return [wave for wave in waves if wave]
+
+
 def _deploy_one(cli: AwsCli, prefix: str, stack: str, given: Mapping[str, str]) -> str:
     started = time.monotonic()
     name = f"{prefix}-{stack}"
+    if stack == "functions":
+        given = {**given, **_uploaded_functions(cli, prefix)}
     pairs = stacks.parameters(stack, {**given, "Prefix": prefix})
     with tempfile.TemporaryDirectory(prefix="shop-stack-") as folder:
         file = Path(folder) / f"{stack}.yaml"
@@ -218,6 +301,24 @@ def _deploy_one(cli: AwsCli, prefix: str, stack: str, given: Mapping[str, str]) 
             raise AwsError(_first_failure(cli, name) or str(error)) from error
     what = "unchanged" if "No changes to deploy" in said else "deployed"
     return f"{what} in {time.monotonic() - started:.1f} s"
+
+
+def _uploaded_functions(cli: AwsCli, prefix: str) -> dict[str, str]:
+    """The functions' code, in the bucket under a name that is its content's, as parameters."""
+    try:
+        keys = functions.keys()
+    except functions.NotBuilt as error:
+        raise AwsError(str(error)) from error
+    found = _list(cli.describe(prefix)["artifacts"].get("Outputs"))
+    bucket = next(each["OutputValue"] for each in found if each["OutputKey"] == "BucketName")
+    question = ("list-objects-v2", "--bucket", bucket, "--prefix", "functions/", "--output", "json")
+    present = {
+        each["Key"] for each in json.loads(cli.run(*question, service="s3api") or "{}").get("Contents", [])
+    }
+    for file, key in keys.items():
+        if key not in present:
+            cli.run("cp", "--only-show-errors", str(file), f"s3://{bucket}/{key}", service="s3")
+    return functions.parameters(keys)
 
 
 def _outcomes(running: "Mapping[Future[str], str]") -> Iterator[tuple[str, str | AwsError]]:
@@ -270,8 +371,8 @@ def _first_failure(cli: AwsCli, name: str) -> str:
     return reason
 
 
-def _progress(prefix: str, done: Sequence[str]) -> str:
-    missing = [stack for stack in stacks.STACKS if stack not in done]
+def _progress(prefix: str, planned: Sequence[str], done: Sequence[str]) -> str:
+    missing = [stack for stack in planned if stack not in done]
     return (
         f"deployed: {', '.join(f'{prefix}-{s}' for s in done) or 'none'}; "
         f"still to do: {', '.join(f'{prefix}-{s}' for s in missing)}; a new deploy goes on from there"

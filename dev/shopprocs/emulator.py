@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +13,18 @@ import boto3
 import httpx
 from botocore.config import Config
 
-from shopprocs import stacks
+from shopprocs import functions, stacks
 from shopprocs.process import POLL, Process, ProcessError, Sink, free_port
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudtrail import CloudTrailClient
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_servicediscovery import ServiceDiscoveryClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
@@ -26,8 +32,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
 READY_WITHIN = 30.0
-# The emulator takes any id and secret.
-ACCESS_KEY = "test"
 
 
 class Clients:
@@ -35,12 +39,15 @@ class Clients:
 
     Args:
         endpoint: where AWS answers.
+        key: id and secret of the access key; that of the account's owner by default.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(
+        self, endpoint: str, key: tuple[str, str] = (stacks.EMULATOR_KEY, stacks.EMULATOR_KEY)
+    ) -> None:
         self.endpoint = endpoint
         self._session = boto3.session.Session(
-            aws_access_key_id=ACCESS_KEY, aws_secret_access_key=ACCESS_KEY, region_name=REGION
+            aws_access_key_id=key[0], aws_secret_access_key=key[1], region_name=REGION
         )
         self._config = Config(
             connect_timeout=2,
@@ -51,6 +58,11 @@ class Clients:
         )
 
     @cached_property
+    def cloudtrail(self) -> "CloudTrailClient":
+        """CloudTrail, which only an emulator with CLOUDTRAIL_RECORDING=1 keeps."""
+        return self._session.client("cloudtrail", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
     def cloudformation(self) -> "CloudFormationClient":
         """CloudFormation."""
         return self._session.client("cloudformation", endpoint_url=self.endpoint, config=self._config)
@@ -59,6 +71,31 @@ class Clients:
     def dynamodb(self) -> "DynamoDBClient":
         """DynamoDB."""
         return self._session.client("dynamodb", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def cognito(self) -> "CognitoIdentityProviderClient":
+        """Cognito's user pools."""
+        return self._session.client("cognito-idp", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def functions(self) -> "LambdaClient":
+        """Lambda."""
+        return self._session.client("lambda", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def iam(self) -> "IAMClient":
+        """IAM."""
+        return self._session.client("iam", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        """S3."""
+        return self._session.client("s3", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def servicediscovery(self) -> "ServiceDiscoveryClient":
+        """Cloud Map."""
+        return self._session.client("servicediscovery", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def sns(self) -> "SNSClient":
@@ -83,15 +120,21 @@ class Emulator:
         sink: gets what it prints.
         port: where it listens; a free one by default.
         wait_scale: what the seconds of a state machine's retries and waits are multiplied with; tests make them short.
+        environment: settings of its own, e.g. `AUTH=true` has it enforce IAM policies.
     """
 
-    def __init__(self, sink: Sink, port: int | None = None, wait_scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        port: int | None = None,
+        wait_scale: float = 1.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.port = port or free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self._home = tempfile.TemporaryDirectory(prefix="shop-aws-", ignore_cleanup_errors=True)
-        self.process = Process(
-            "aws", [str(_program())], self._environment(wait_scale), sink, Path(self._home.name)
-        )
+        settings = {**self._environment(wait_scale), **(environment or {})}
+        self.process = Process("aws", [str(_program())], settings, sink, Path(self._home.name))
 
     @cached_property
     def clients(self) -> Clients:
@@ -112,17 +155,35 @@ class Emulator:
         self.process.start()
         self.process.wait_until(self._answers, READY_WITHIN)
 
-    def deploy(self, prefix: str, values: Mapping[str, str]) -> stacks.Outputs:
-        """Create every stack, within a second, and answer their outputs: stack -> output -> value.
+    def deploy(
+        self, prefix: str, values: Mapping[str, str], chosen: Sequence[str] = stacks.WITHOUT_FUNCTIONS
+    ) -> stacks.Outputs:
+        """Create stacks, within a second, and answer their outputs: stack -> output -> value.
 
         Args:
             prefix: first part of every name.
-            values: parameters; each stack gets those that it declares.
+            values: parameters; each stack gets those that it declares, and one that lacks its parameter is left out.
+            chosen: which stacks.
 
         Raises:
             ProcessError: when a stack is not created.
+            NotBuilt: when a function's code is missing.
         """
-        return {stack: self._create(prefix, stack, values) for stack in stacks.STACKS}
+        outputs: dict[str, dict[str, str]] = {}
+        for stack in chosen:
+            given = values
+            if stack in stacks.ONE_OF and not any(values.get(name) for name in stacks.ONE_OF[stack]):
+                continue
+            if stack == "functions":
+                given = {**values, **self._upload_functions(outputs["artifacts"]["BucketName"])}
+            outputs[stack] = self._create(prefix, stack, given)
+        return outputs
+
+    def _upload_functions(self, bucket: str) -> dict[str, str]:
+        keys = functions.keys()
+        for file, key in keys.items():
+            self.clients.s3.upload_file(str(file), bucket, key)
+        return functions.parameters(keys)
 
     def _create(self, prefix: str, stack: str, values: Mapping[str, str]) -> dict[str, str]:
         cloudformation = self.clients.cloudformation
@@ -176,8 +237,8 @@ def client_environment(endpoint: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+        "AWS_ACCESS_KEY_ID": stacks.EMULATOR_KEY,
+        "AWS_SECRET_ACCESS_KEY": stacks.EMULATOR_KEY,
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "AWS_EC2_METADATA_DISABLED": "true",
     }

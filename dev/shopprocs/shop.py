@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from shopprocs import stacks
+from shopprocs import identity, stacks
 from shopprocs.edge import Edge
 from shopprocs.emulator import Clients, Emulator
 from shopprocs.process import Process, ProcessError, Sink, free_port
@@ -65,6 +65,7 @@ class Shop:
         api_ports: where each service's API listens; free ones by default.
         environment: more environment for every process of the services.
         parameters: parameters of the stacks.
+        functions: deploy the functions too, which `make functions` has built.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Shop:
         api_ports: Mapping[str, int] | None = None,
         environment: Mapping[str, str] | None = None,
         parameters: Mapping[str, str] | None = None,
+        functions: bool = False,
     ) -> None:
         self.emulator = emulator
         self.prefix = prefix
@@ -84,16 +86,33 @@ class Shop:
         self._folder = tempfile.TemporaryDirectory(prefix="shop-", ignore_cleanup_errors=True)
         self._environment = dict(environment or {})
         self._parameters = {**(parameters or {})}
+        self._functions = functions
         ports = api_ports or {service: free_port() for service in stacks.SERVICES}
         self.parts = {part.name: part for part in _parts(ports)}
         self.edge = Edge(sink, port or free_port(), ports, Path(self._folder.name))
         self.outputs: stacks.Outputs = {}
+        self.credentials: dict[str, Mapping[str, str]] = {}
+        """Service -> AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, where it has some of its own."""
         self._processes: dict[str, Process] = {}
 
     @property
     def url(self) -> str:
         """The front door."""
         return self.edge.url
+
+    @property
+    def api_url(self) -> str:
+        """The API Gateway's stage before the front door."""
+        return stacks.api_urls(self.outputs["api"], self.emulator.endpoint)[0]
+
+    @property
+    def machine_api_url(self) -> str:
+        """The same for machines, whose requests are signed."""
+        return stacks.api_urls(self.outputs["api"], self.emulator.endpoint)[1]
+
+    def token(self, user: str = "alice", scopes: Sequence[str] = identity.CUSTOMER_SCOPES) -> str:
+        """An access token of one of the users: alice, bob or ops."""
+        return identity.token(self.outputs["identity"], self.emulator.endpoint, user=user, scopes=scopes)
 
     @property
     def clients(self) -> Clients:
@@ -112,9 +131,20 @@ class Shop:
             # A consumer ends after its poll at the latest: nobody wants to wait for that here.
             "POLL_SECONDS": "1",
             **self.emulator.env,
-            **stacks.environment(service, self.outputs),
+            **stacks.environment(service, self.outputs, self.emulator.endpoint),
+            **self._neighbours(service),
+            **self.credentials.get(service, {}),
             **self._environment,
         }
+
+    def _neighbours(self, service: str) -> dict[str, str]:
+        """Where a service asks the others, and what machines sign: a chart says it by Service names."""
+        if service == "order":
+            return {
+                f"{other.upper()}_URL": f"http://127.0.0.1:{self.parts[other].port}"
+                for other in ("payment", "shipping")
+            }
+        return stacks.machines(service, self.outputs, self.emulator.endpoint)
 
     def start(self) -> None:
         """Deploy the stacks, write the catalogue, start every process and wait until all are ready.
@@ -122,7 +152,26 @@ class Shop:
         Raises:
             ProcessError: names what did not become ready, with what it printed last.
         """
-        self.outputs = self.emulator.deploy(self.prefix, self._parameters)
+        self.deploy()
+        self.run()
+
+    def deploy(self) -> None:
+        """Deploy the stacks, and make the users who log in.
+
+        Raises:
+            ProcessError: when a stack is not created.
+        """
+        values = {**stacks.chosen_for("local"), **self._parameters, "BackendUrl": self.url}
+        chosen = stacks.STACKS if self._functions else stacks.WITHOUT_FUNCTIONS
+        self.outputs = self.emulator.deploy(self.prefix, values, chosen)
+        identity.seed(self.clients, self.outputs["identity"])
+
+    def run(self) -> None:
+        """Start every process of a shop whose stacks are there, and wait until all are ready.
+
+        Raises:
+            ProcessError: names what did not become ready, with what it printed last.
+        """
         self._processes = {
             name: Process(
                 name, part.command, {**self.env(part.service), "PORT": str(part.port)}, self._sink, ROOT

@@ -14,13 +14,23 @@ import yaml
 FOLDER = Path(__file__).resolve().parents[2] / "manifests" / "aws"
 SERVICES = ("product", "order", "payment", "shipping")
 # Each wave needs what the waves before it export; the stacks within one are independent.
-WAVES = (("events",), SERVICES, ("saga",))
+WAVES = (("network",), ("events", "identity", "discovery", "artifacts"), SERVICES, ("saga",), ("functions",))
 STACKS = tuple(stack for wave in WAVES for stack in wave)
+# Where the shop runs and how it gets there: deployed when they are named. The emulator has not what they need.
+PLATFORM = ("eks", "ecs")
+ALL = STACKS + PLATFORM
+# What most tests need: the functions' code is large, and they work on every fact.
+WITHOUT_FUNCTIONS = tuple(stack for stack in STACKS if stack != "functions")
+# Parameters of which a stack needs one; without, it waits for who knows it.
+ONE_OF: Mapping[str, tuple[str, ...]] = {"api": ("BackendUrl", "ListenerArn")}
 # What a service needs and no stack knows: which outside partner it talks to.
 SETTINGS: Mapping[str, Mapping[str, str]] = {
     "payment": {"PROVIDER": "sandbox"},
     "shipping": {"CARRIER": "sandbox"},
 }
+
+# The emulator's access key, id and secret alike: its owner's.
+EMULATOR_KEY = "test"
 
 Outputs = Mapping[str, Mapping[str, str]]
 """Stack -> output -> value."""
@@ -45,17 +55,28 @@ def document(stack: str) -> dict[str, Any]:
     return loaded
 
 
+def chosen_for(environment: str) -> dict[str, str]:
+    """The parameters of an environment: `aws` or `local`."""
+    chosen: dict[str, str] = json.loads((FOLDER / "parameters" / f"{environment}.json").read_text("utf-8"))
+    return chosen
+
+
 def parameters(stack: str, values: Mapping[str, str]) -> dict[str, str]:
     """Those of `values` that the stack has a parameter for."""
     declared = document(stack)["Parameters"]
     return {name: value for name, value in values.items() if name in declared}
 
 
-def environment(service: str, outputs: Outputs) -> dict[str, str]:
+def environment(service: str, outputs: Outputs, endpoint: str | None = None) -> dict[str, str]:
     """What the stacks' outputs put into the environment of a service's processes.
 
-    A service gets its own stack's outputs, except for ARNs, which are for other stacks and for roles; the topic; and
-    the order service the workflow that it starts. `TasksQueueUrl` becomes `TASKS_QUEUE_URL`.
+    A service gets its own stack's outputs, except for ARNs, which are for other stacks and for roles; the topic; whose
+    tokens to believe; and the order service the workflow that it starts. `TasksQueueUrl` becomes `TASKS_QUEUE_URL`.
+
+    Args:
+        service: one of SERVICES.
+        outputs: of every stack.
+        endpoint: where the processes reach the emulator; None for AWS.
 
     Raises:
         KeyError: names the stack or the output that is missing.
@@ -65,7 +86,53 @@ def environment(service: str, outputs: Outputs) -> dict[str, str]:
     if service == "order":
         shared["StateMachineArn"] = outputs["saga"]["StateMachineArn"]
     found = {_upper_snake(name): value for name, value in (own | shared).items()}
-    return dict(sorted((found | dict(SETTINGS.get(service, {}))).items()))
+    return dict(
+        sorted((found | trust(outputs["identity"], endpoint) | dict(SETTINGS.get(service, {}))).items())
+    )
+
+
+def trust(identity: Mapping[str, str], endpoint: str | None = None) -> dict[str, str]:
+    """Whose tokens a service believes, from the outputs of the identity stack.
+
+    The emulator's tokens name AWS as their issuer, as on AWS; its keys are at its own address.
+    """
+    keys = f"{endpoint}/{identity['UserPoolId']}/.well-known/jwks.json" if endpoint else identity["JwksUrl"]
+    return {
+        "AUTH_ISSUER": identity["Issuer"],
+        "AUTH_CLIENT_IDS": f"{identity['WebClientId']},{identity['OpsClientId']}",
+        "AUTH_JWKS_URL": keys,
+    }
+
+
+def cognito(identity: Mapping[str, str]) -> dict[str, str]:
+    """What somebody needs who signs in: `COGNITO_USER_POOL_ID` and so on, from the identity stack."""
+    wanted = ("UserPoolId", "WebClientId", "OpsClientId", "Issuer", "AuthorizeUrl", "TokenUrl")
+    return {f"COGNITO_{_upper_snake(name)}": identity[name] for name in wanted}
+
+
+def machines(service: str, outputs: Outputs, endpoint: str) -> dict[str, str]:
+    """With what a service knows the signature of a machine, where an emulator looks at none.
+
+    The machine is whoever has the emulator's credentials. On AWS the API Gateway verifies signatures, and nobody but the
+    machine has its key.
+    """
+    if service not in {"payment", "shipping"} or "api" not in outputs:
+        return {}
+    return {
+        "MACHINE_KEYS": f"{EMULATOR_KEY}:{EMULATOR_KEY}",
+        "MACHINE_API_URL": api_urls(outputs["api"], endpoint)[1],
+    }
+
+
+def api_urls(api: Mapping[str, str], endpoint: str | None = None) -> tuple[str, str]:
+    """Where customers and where machines reach the API Gateway, from the outputs of the api stack.
+
+    The emulator answers for every API at its own address.
+    """
+    if endpoint is None:
+        return api["ApiUrl"], api["MachineApiUrl"]
+    root = f"{endpoint}/_aws/execute-api"
+    return f"{root}/{api['ApiId']}/{api['StageName']}", f"{root}/{api['MachineApiId']}/{api['StageName']}"
 
 
 def _upper_snake(name: str) -> str:

@@ -15,8 +15,27 @@ from shopprocs import stacks
 
 ROOT = Path(__file__).resolve().parents[2]
 # Actions that AWS grants on no single resource (IAM service authorization reference).
-WITHOUT_RESOURCE = {"states:SendTaskFailure", "states:SendTaskSuccess"}
+WITHOUT_RESOURCE = {
+    "ecr:GetAuthorizationToken",
+    "route53:ListHostedZonesByName",
+    "servicediscovery:DiscoverInstances",  # takes names; discovery.yaml limits them by a condition
+    "servicediscovery:ListNamespaces",
+    "servicediscovery:ListServices",
+    "states:SendTaskFailure",
+    "states:SendTaskSuccess",
+}
 LOG_DELIVERY = "logs:"
+TAGGED = {
+    "AWS::DynamoDB::Table",
+    "AWS::ECS::Cluster",
+    "AWS::ECS::Service",
+    "AWS::EKS::Cluster",
+    "AWS::Lambda::Function",
+    "AWS::S3::Bucket",
+    "AWS::SNS::Topic",
+    "AWS::SQS::Queue",
+    "AWS::StepFunctions::StateMachine",
+}
 UNTAGGABLE = {
     "AWS::EC2::Route",
     "AWS::EC2::SubnetRouteTableAssociation",
@@ -34,13 +53,16 @@ def resources(stack: str, kind: str) -> dict[str, Mapping[str, Any]]:
 
 
 def statements() -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Stack and statement, of every policy that grants something to a role of the shop."""
-    for stack in stacks.STACKS:
-        for policy in resources(stack, "AWS::IAM::ManagedPolicy").values():
-            yield from ((stack, statement) for statement in policy["PolicyDocument"]["Statement"])
-        for role in resources(stack, "AWS::IAM::Role").values():
-            for policy in role["Policies"]:
+    """Stack and statement, of every policy that grants something to a role or a user of the shop."""
+    for stack in stacks.ALL:
+        for kind in ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
+            for policy in resources(stack, kind).values():
                 yield from ((stack, statement) for statement in policy["PolicyDocument"]["Statement"])
+        for kind in ("AWS::IAM::Role", "AWS::IAM::User"):
+            for owner in resources(stack, kind).values():
+                for policy in owner.get("Policies", []):
+                    if "PolicyDocument" in policy:
+                        yield from ((stack, each) for each in policy["PolicyDocument"]["Statement"])
 
 
 def actions(statement: Mapping[str, Any]) -> list[str]:
@@ -112,7 +134,7 @@ def test_given_the_policies_when_read_then_none_grants_more_than_named_actions_o
     for stack, statement in found:
         assert statement["Effect"] == "Allow"
         assert not [action for action in actions(statement) if "*" in action], stack
-        if statement["Resource"] == "*":
+        if statement["Resource"] == "*" and stack != "eks":  # test_eks.py lists its exceptions, with reasons
             free = [
                 a for a in actions(statement) if a not in WITHOUT_RESOURCE and not a.startswith(LOG_DELIVERY)
             ]
@@ -164,7 +186,7 @@ def test_given_the_workflow_when_put_into_its_template_then_the_linter_finds_no_
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("stack", stacks.STACKS)
+@pytest.mark.parametrize("stack", stacks.ALL)
 def test_given_a_template_when_sent_then_it_fits_into_a_request(stack: str) -> None:
     """AWS limit of TemplateBody: 51,200 bytes."""
     assert len(stacks.template(stack).encode()) <= 51_200
@@ -175,7 +197,7 @@ def test_given_the_parameters_of_an_environment_when_read_then_each_belongs_to_a
     environment: str,
 ) -> None:
     values = json.loads((stacks.FOLDER / "parameters" / f"{environment}.json").read_text(encoding="utf-8"))
-    known = {name for stack in stacks.STACKS for name in stacks.document(stack)["Parameters"]}
+    known = {name for stack in stacks.ALL for name in stacks.document(stack)["Parameters"]}
     assert set(values) <= known
 
 

@@ -13,7 +13,7 @@ from tests.waiting import wait_for
 
 @dataclass(frozen=True)
 class Cluster:
-    """kubectl on the cluster under test."""
+    """kubectl and helm on the cluster under test."""
 
     env: dict[str, str]
 
@@ -22,6 +22,13 @@ class Cluster:
             ["kubectl", *arguments], env=self.env, capture_output=True, text=True, check=False, timeout=120
         )
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def helm(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["helm", *arguments], env=self.env, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, f"helm {' '.join(arguments)}: {done.stderr}"
         return done.stdout
 
     def get(self, *arguments: str) -> dict[str, Any]:

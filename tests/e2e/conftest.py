@@ -2,7 +2,8 @@
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -38,15 +39,31 @@ def shop_url(target: targets.Target) -> Iterator[str]:
         yield url
 
 
+SignIn = Callable[[str], httpx.Client]
+
+
 @pytest.fixture(scope="session")
-def shop(shop_url: str) -> Iterator[Shop]:
-    with httpx.Client(base_url=shop_url, timeout=10.0) as http:
-        shop = Shop(http)
-        wait_for(
-            lambda: http.get("/products").status_code == 200, 60, what="the catalogue behind the gateway"
-        )
-        wait_for(lambda: http.get("/orders").status_code == 200, 60, what="the orders behind the gateway")
-        sku = shop.products()[0]["sku"]
-        # The first order also shows that the product facts have reached the order service.
-        wait_for(lambda: shop.post_order(sku).status_code == 202, 60, what="a first order accepted")
-        yield shop
+def sign_in(target: targets.Target) -> Iterator[SignIn]:
+    """Answers a client of the API Gateway that has a user's token: alice, bob or ops."""
+    with ExitStack() as stack:
+
+        def client(user: str) -> httpx.Client:
+            signed_in = stack.enter_context(steps.customer(target, user))
+            return stack.enter_context(
+                httpx.Client(base_url=signed_in.shop_url, headers=signed_in.authorization, timeout=10.0)
+            )
+
+        yield client
+
+
+@pytest.fixture(scope="session")
+def shop(sign_in: SignIn) -> Shop:
+    """Alice at the API Gateway."""
+    http = sign_in("alice")
+    shop = Shop(http)
+    wait_for(lambda: http.get("/products").status_code == 200, 60, what="the catalogue behind the gateway")
+    wait_for(lambda: http.get("/orders").status_code == 200, 60, what="the orders behind the gateway")
+    sku = shop.products()[0]["sku"]
+    # The first order also shows that the product facts have reached the order service.
+    wait_for(lambda: shop.post_order(sku).status_code == 202, 60, what="a first order accepted")
+    return shop

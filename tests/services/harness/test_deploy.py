@@ -120,6 +120,28 @@ def test_given_no_region_when_deployed_then_the_error_says_what_to_set(aws: Aws)
     assert "set AWS_REGION" in complaint(aws("deploy", env={}))
 
 
+def test_given_a_word_for_a_region_when_deployed_then_the_error_says_what_a_region_is(aws: Aws) -> None:
+    env = {"AWS_REGION": "europe_1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    assert "set AWS_REGION to one, e.g. AWS_REGION=eu-central-1" in complaint(aws("deploy", env=env))
+
+
+@pytest.mark.usefixtures("deployed")
+def test_given_the_stacks_when_looked_for_in_another_region_then_the_error_names_the_region(
+    aws: Aws, emulator: Emulator
+) -> None:
+    env = {**emulator.env, "AWS_REGION": "eu-west-1"}
+    assert "not deployed yet in eu-west-1" in complaint(aws("values", env=env))
+
+
+def test_given_no_way_to_the_shop_when_deployed_then_the_api_waits_and_the_line_says_for_what(
+    aws: Aws,
+) -> None:
+    done = aws("deploy")
+    assert done.returncode == 0, done.stderr
+    assert "-api waits: `dev/aws deploy api --set BackendUrl=… or ListenerArn=…`" in done.stderr
+    assert "needs BackendUrl=… or ListenerArn=…" in complaint(aws("deploy", "api"))
+
+
 def test_given_no_credentials_when_deployed_then_the_error_says_what_to_set(aws: Aws) -> None:
     env = {"AWS_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true"}
     assert "set AWS_PROFILE" in complaint(aws("deploy", env=env))
@@ -164,10 +186,10 @@ def test_given_a_stack_that_fails_while_deployed_then_the_error_names_it_and_wha
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("deploy", "--set", "Typo=1"), "no stack has a parameter Typo; there are AlarmTopicArn"),
+        (("deploy", "--set", "Typo=1"), "no stack has a parameter Typo; there are "),
         (("deploy", "--set", "Prefix"), "must be NAME=VALUE"),
         (("deploy", "--parameters", "/no/such/file"), "cannot read the parameters in /no/such/file"),
-        (("delete", "ordr"), "no such stack: ordr; there are events, product"),
+        (("delete", "ordr"), "no such stack: ordr; there are network, events, "),
         (("status", "--env-file", "/no/such/file"), "cannot read /no/such/file"),
     ],
 )

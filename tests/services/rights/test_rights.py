@@ -1,0 +1,182 @@
+"""Each service's IAM policy against the calls that it makes: no right is missing, and none is unused.
+
+The emulator enforces IAM here and keeps a trail of every call. Each service's processes have an access key of their own
+with their service's policy and nothing else, as its role has it on AWS; orders then take every way that there is.
+"""
+
+import json
+import sys
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+
+from shopprocs import stacks
+from shopprocs.customer import Customer, until
+from shopprocs.emulator import Clients, Emulator
+from shopprocs.shop import Shop
+
+pytestmark = [pytest.mark.emulator, pytest.mark.timeout(300)]
+
+# Calls whose IAM action has another name: a transaction needs the right of each of its parts.
+PARTS = {
+    "Put": "dynamodb:PutItem",
+    "Update": "dynamodb:UpdateItem",
+    "Delete": "dynamodb:DeleteItem",
+    "ConditionCheck": "dynamodb:ConditionCheckItem",
+}
+# SendMessageBatch and so on are no actions: they need the right of the single call.
+BATCHES = {"sns:PublishBatch": "sns:Publish", "sqs:DeleteMessageBatch": "sqs:DeleteMessage"}
+# The emulator asks for the right to the batch where AWS asks for that to the single call, which the policies have.
+NAMED_OTHERWISE = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": sorted(BATCHES), "Resource": "*"}],
+}
+# What the emulator's trail calls every request to SNS, whose protocol names the action in the body.
+UNNAMED = "POST.sns"
+
+Rights = Mapping[str, set[str]]
+
+
+def allow(shop: Shop, service: str) -> dict[str, str]:
+    """A new access key with exactly the service's policy, as environment variables."""
+    iam = shop.clients.iam
+    user = f"{shop.prefix}-{service}"
+    iam.create_user(UserName=user)
+    iam.attach_user_policy(UserName=user, PolicyArn=shop.outputs[service]["AccessPolicyArn"])
+    iam.put_user_policy(UserName=user, PolicyName="emulator", PolicyDocument=json.dumps(NAMED_OTHERWISE))
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
+def every_way(customer: Customer) -> None:
+    """Orders that are shipped, declined, unanswered, refused, out of stock and cancelled, and every question."""
+    catalogue = sorted(customer.catalogue(), key=lambda product: int(product["available"]))
+    skus: Sequence[str] = [product["sku"] for product in catalogue]
+    ways = {
+        "SHIPPED": customer.place(skus[6]),
+        "REJECTED": customer.place(skus[1], token="tok_decline"),
+        "CANCELLED": customer.place(skus[2], postal_code="00000"),
+        "UNKNOWN": customer.place(skus[3], token="tok_charge_then_timeout"),
+        "UNANSWERED": customer.place(skus[4], token="tok_timeout"),
+        "THIRD_TRY": customer.place(skus[5], postal_code="99999"),
+        "SOLD_OUT": customer.place(skus[0], quantity=99),
+    }
+    withdrawn = customer.place(skus[7])
+    customer.post(f"/orders/{withdrawn['id']}/cancel")
+    ends = {way: customer.follow(order, deadline=120)["state"] for way, order in ways.items()}
+    assert {way: ends[way] for way in ("SHIPPED", "REJECTED", "CANCELLED", "SOLD_OUT")} == {
+        "SHIPPED": "SHIPPED",
+        "REJECTED": "REJECTED",
+        "CANCELLED": "CANCELLED",
+        "SOLD_OUT": "REJECTED",
+    }
+    customer.follow(withdrawn, deadline=120)
+    shipped = ways["SHIPPED"]["id"]
+    for path in ("/orders", "/products?q=tea", f"/products/{skus[0]}", f"/inventory/{skus[0]}"):
+        customer.get(path)
+    for path in (f"/orders/{shipped}/details", f"/payments/{shipped}", f"/shipments/{shipped}"):
+        customer.get(path)
+
+
+def poison(shop: Shop) -> None:
+    """A message to each queue that nobody understands: it is put off, and comes again."""
+    for service in stacks.SERVICES:
+        queue = shop.outputs[service]["TasksQueueUrl"]
+        shop.clients.sqs.send_message(QueueUrl=queue, MessageBody='{"task": "Unheard of"}')
+        until(partial(calls, shop, service, "ChangeMessageVisibility"))
+
+
+def calls(shop: Shop, service: str, kind: str) -> list[Mapping[str, Any]]:
+    """The newest calls of a kind by a service's processes. The emulator's trail has 50 at most, and no next page."""
+    wanted = {"Username": shop.credentials[service]["AWS_ACCESS_KEY_ID"], "EventName": kind}
+    attributes = [{"AttributeKey": name, "AttributeValue": value} for name, value in wanted.items()]
+    events = shop.clients.cloudtrail.lookup_events(LookupAttributes=attributes)["Events"]  # type: ignore[arg-type]  # literals
+    return [json.loads(event["CloudTrailEvent"]) for event in events]
+
+
+@pytest.fixture(scope="module")
+def log() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def shop(log: list[str]) -> Iterator[Shop]:
+    """The shop on an emulator that enforces IAM, after orders of every kind."""
+
+    def sink(name: str, line: str) -> None:
+        log.append(f"{name}: {line}")
+
+    settings = {"AUTH": "true", "CLOUDTRAIL_RECORDING": "1", "CLOUDTRAIL_MAX_EVENTS": "200000"}
+    emulator = Emulator(sink, wait_scale=0.02, environment=settings)
+    emulator.start()
+    shop = Shop(emulator, sink)
+    try:
+        shop.deploy()
+        shop.credentials = {service: allow(shop, service) for service in stacks.SERVICES}
+        shop.run()
+        with Customer(shop.url, shop.token()) as customer:
+            every_way(customer)
+        poison(shop)
+        yield shop
+    finally:
+        shop.stop()
+        emulator.stop()
+        sys.stderr.write("\n".join(log[-200:]))
+
+
+@pytest.fixture(scope="module")
+def used(shop: Shop) -> Rights:
+    """Service -> the IAM actions of the calls that its processes have made.
+
+    Asked for each kind of call that some policy grants: another was refused, and its process has said so.
+    """
+    kinds = {action.partition(":")[2] for service in stacks.SERVICES for action in granted(service)}
+    kinds |= {"TransactWriteItems", UNNAMED}
+    return {
+        service: {action for kind in kinds for call in calls(shop, service, kind) for action in actions(call)}
+        for service in stacks.SERVICES
+    }
+
+
+def actions(event: Mapping[str, Any]) -> set[str]:
+    """The IAM actions that a call needs."""
+    name, parameters = event["eventName"], event["requestParameters"]
+    if name == "TransactWriteItems":
+        return {PARTS[kind] for part in parameters["TransactItems"] for kind in part}
+    source = event["eventSource"].removesuffix(".amazonaws.com")
+    action = f"{source}:{parameters['Action'] if name == UNNAMED else name}"
+    return {BATCHES.get(action, action)}
+
+
+def granted(service: str) -> set[str]:
+    policy = stacks.document(service)["Resources"]["Access"]["Properties"]["PolicyDocument"]
+    found: set[str] = set()
+    for statement in policy["Statement"]:
+        action = statement["Action"]
+        found |= {action} if isinstance(action, str) else set(action)
+    return found
+
+
+def test_given_iam_is_enforced_when_a_right_is_not_granted_then_the_call_is_refused(shop: Shop) -> None:
+    """Or the tests below would hold of an emulator that allows everything."""
+    key = shop.credentials["shipping"]
+    intruder = Clients(
+        shop.emulator.endpoint, (key["AWS_ACCESS_KEY_ID"], key["AWS_SECRET_ACCESS_KEY"])
+    ).dynamodb
+    with pytest.raises(intruder.exceptions.ClientError) as refused:
+        intruder.get_item(
+            TableName=shop.outputs["payment"]["Table"], Key={"pk": {"S": str(uuid.uuid4())}, "sk": {"S": "x"}}
+        )
+    assert "AccessDenied" in refused.value.response["Error"]["Code"]
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_orders_of_every_kind_when_a_service_worked_on_them_then_its_policy_is_what_it_needed(
+    used: Rights, service: str, log: list[str]
+) -> None:
+    refused = [line for line in log if line.startswith(service) and "AccessDenied" in line]
+    assert not refused, "a right is missing"
+    assert granted(service) == used[service], "a right is unused, or was not needed to be granted"
