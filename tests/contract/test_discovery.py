@@ -1,0 +1,63 @@
+"""manifests/aws/discovery.yaml: the namespace, and what ExternalDNS may do in it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shopprocs import stacks
+
+DOCUMENT = stacks.document("discovery")
+STATEMENTS: Mapping[str, Mapping[str, Any]] = {
+    each["Sid"]: each
+    for each in DOCUMENT["Resources"]["ExternalDnsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+}
+# The calls of its provider aws-sd: the interface AWSSDClient in provider/awssd/aws_sd.go of the version in dev/tools.
+CALLS = {
+    "CreateService",
+    "DeleteService",
+    "DeregisterInstance",
+    "DiscoverInstances",
+    "ListNamespaces",
+    "ListServices",
+    "RegisterInstance",
+    "UpdateService",
+}
+# Asked for by CreateService when it is given tags.
+IMPLIED = {"TagResource"}
+
+
+def actions(service: str) -> dict[str, Mapping[str, Any]]:
+    """Action, without its service -> the statement that grants it."""
+    found = {}
+    for statement in STATEMENTS.values():
+        named = statement["Action"]
+        for action in [named] if isinstance(named, str) else named:
+            if action.startswith(f"{service}:"):
+                found[action.partition(":")[2]] = statement
+    return found
+
+
+def test_given_externaldns_then_it_may_make_every_call_that_it_makes_and_no_other() -> None:
+    assert actions("servicediscovery").keys() == CALLS | IMPLIED
+
+
+def test_given_what_changes_something_then_only_the_shops_own_services_can_be_meant() -> None:
+    tagged = {"Ref": "Prefix"}
+    for action, statement in actions("servicediscovery").items():
+        if action.startswith(("List", "Discover")):
+            continue
+        (tag,) = statement["Condition"]["StringEquals"].items()
+        made = action in {"CreateService", "TagResource"}
+        assert tag == ("aws:RequestTag/app" if made else "aws:ResourceTag/app", tagged), action
+
+
+def test_given_the_records_then_only_those_of_the_namespaces_own_zone_can_be_changed() -> None:
+    (resource,) = actions("route53")["ChangeResourceRecordSets"]["Resource"].values()
+
+    assert resource.endswith(":hostedzone/${Namespace.HostedZoneId}")
+
+
+def test_given_the_namespace_then_it_is_private_to_the_shops_network() -> None:
+    namespace = DOCUMENT["Resources"]["Namespace"]
+
+    assert namespace["Type"] == "AWS::ServiceDiscovery::PrivateDnsNamespace"
+    assert namespace["Properties"]["Vpc"] == {"Fn::ImportValue": {"Fn::Sub": "${Prefix}-network-VpcId"}}
