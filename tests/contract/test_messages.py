@@ -145,7 +145,7 @@ def test_given_a_task_when_its_result_is_kept_then_what_is_used_of_it_is_always_
 
 
 def test_given_the_workflow_when_its_results_are_kept_then_none_overwrites_what_a_later_task_needs() -> None:
-    given = {"order_id", "items", "total", "payment", "shipping_address", "traceparent"}
+    given = {"order_id", "customer_id", "items", "total", "payment", "shipping_address", "traceparent"}
     kept = [state["ResultPath"].removeprefix("$.") for _, _, state in TASKS if state["ResultPath"]]
     assert not given & set(kept)
     assert len([path for path in kept if path != "outcome"]) == len(

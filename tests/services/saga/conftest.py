@@ -8,10 +8,9 @@ from shopprocs.shop import Shop
 
 @pytest.fixture
 def customer(shop: Shop) -> Iterator[Customer]:
-    """A customer at the front door."""
-    customer = Customer(shop.url)
-    yield customer
-    customer.close()
+    """Alice at the front door."""
+    with Customer(shop.url, shop.token()) as customer:
+        yield customer
 
 
 @pytest.fixture
