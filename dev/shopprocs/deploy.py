@@ -279,7 +279,7 @@ def _deploy_one(cli: AwsCli, prefix: str, stack: str, given: Mapping[str, str]) 
     started = time.monotonic()
     name = f"{prefix}-{stack}"
     if stack == "functions":
-        given = {**given, **_uploaded_functions(cli, prefix)}
+        given = {**given, **_uploaded_functions(cli, prefix), **_endpoint_for_functions(cli, prefix)}
     pairs = stacks.parameters(stack, {**given, "Prefix": prefix})
     with tempfile.TemporaryDirectory(prefix="shop-stack-") as folder:
         file = Path(folder) / f"{stack}.yaml"
@@ -319,6 +319,15 @@ def _uploaded_functions(cli: AwsCli, prefix: str) -> dict[str, str]:
         if key not in present:
             cli.run("cp", "--only-show-errors", str(file), f"s3://{bucket}/{key}", service="s3")
     return functions.parameters(keys)
+
+
+def _endpoint_for_functions(cli: AwsCli, prefix: str) -> dict[str, str]:
+    """Where an emulator is for its own functions; see `values`."""
+    if not cli.local:
+        return {}
+    found = _list(cli.describe(prefix)["product"].get("Outputs"))
+    queue = urlsplit(next(each["OutputValue"] for each in found if each["OutputKey"] == "TasksQueueUrl"))
+    return {"EndpointUrl": f"{queue.scheme}://{queue.netloc}"}
 
 
 def _outcomes(running: "Mapping[Future[str], str]") -> Iterator[tuple[str, str | AwsError]]:

@@ -175,7 +175,8 @@ class Emulator:
             if stack in stacks.ONE_OF and not any(values.get(name) for name in stacks.ONE_OF[stack]):
                 continue
             if stack == "functions":
-                given = {**values, **self._upload_functions(outputs["artifacts"]["BucketName"])}
+                code = self._upload_functions(outputs["artifacts"]["BucketName"])
+                given = {**values, **code, "EndpointUrl": self.endpoint}
             outputs[stack] = self._create(prefix, stack, given)
         return outputs
 

@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from shopfunctions import build
-from shopprocs import stacks
+from shopprocs import identity, stacks
 from shopprocs.emulator import Emulator
 
 ROOT = Path(__file__).resolve().parents[3]
-NEEDED = ("events", "artifacts", "product", "order", "payment", "shipping", "saga", "functions")
+NEEDED = ("events", "identity", "artifacts", "product", "order", "payment", "shipping", "saga", "functions")
 STAGE = "v1"
 
 
@@ -30,20 +30,26 @@ class Deployed:
     outputs: stacks.Outputs
     http: httpx.Client
 
+    def token(self, user: str) -> dict[str, str]:
+        """The header with which somebody asks."""
+        found = identity.token(self.outputs["identity"], self.emulator.endpoint, user)
+        return {"Authorization": f"Bearer {found}"}
+
 
 @pytest.fixture(scope="session")
 def deployed(emulator: Emulator) -> Iterator[Deployed]:
     build.build(lambda line: sys.stderr.write(f"{line}\n"))
     prefix = f"f{uuid.uuid4().hex[:8]}"
-    # Without tokens: what they open and what not is tested where they are verified.
-    values = stacks.chosen_for("local") | {"Auth": "off", "SalesBatchWindow": "0"}
+    values = stacks.chosen_for("local") | {"SalesBatchWindow": "0"}
     outputs = emulator.deploy(prefix, values, NEEDED)
+    identity.seed(emulator.clients, outputs["identity"])
     emulator.clients.sqs.set_queue_attributes(
         QueueUrl=outputs["functions"]["SalesQueueUrl"], Attributes={"VisibilityTimeout": "1"}
     )
     environment = {"PATH": os.environ["PATH"], **emulator.env}
     for name, value in outputs["product"].items():
         environment[{"Table": "TABLE", "TasksQueueUrl": "TASKS_QUEUE_URL"}.get(name, name)] = value
+    environment["AUTH"] = "off"  # the seed asks nobody
     environment["EVENTS_TOPIC_ARN"] = outputs["events"]["EventsTopicArn"]
     subprocess.run([sys.executable, "-m", "services.product.seed"], env=environment, cwd=ROOT, check=True)
     with httpx.Client(base_url=api(emulator, outputs["functions"]), timeout=30) as http:

@@ -16,7 +16,6 @@ from services.order.dynamo import DynamoProducts
 from services.product import seed
 from services.sales.dynamo import DynamoSales
 from services.sales.ports import Summary
-from shopfunctions import build
 from tests.services.functions.conftest import Deployed
 from tests.services.sales import facts
 from tests.waiting import wait_for
@@ -56,7 +55,7 @@ def test_given_the_order_function_when_an_order_is_placed_twice_with_one_key_the
 ) -> None:
     product = {"sku": "TEA", "name": "Earl Grey", "price": {"amount": 1299, "currency": "EUR"}}
     know(deployed, product)
-    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    headers = {"Idempotency-Key": str(uuid.uuid4()), **deployed.token("alice")}
 
     first = deployed.http.post("/orders", json=wish("TEA"), headers=headers)
     again = deployed.http.post("/orders", json=wish("TEA"), headers=headers)
@@ -64,7 +63,7 @@ def test_given_the_order_function_when_an_order_is_placed_twice_with_one_key_the
     assert first.status_code == 202, first.text
     assert again.json() == first.json()
     order_id = first.json()["id"]
-    shown = deployed.http.get(f"/orders/{order_id}")
+    shown = deployed.http.get(f"/orders/{order_id}", headers=headers)
     assert shown.json()["total"] == {"amount": 2598, "currency": "EUR"}
     refused = deployed.http.post("/orders", json={}, headers=headers)
     assert refused.status_code == 400
@@ -171,43 +170,39 @@ def test_given_a_fact_of_another_kind_when_published_then_it_does_not_reach_the_
     assert not dead(deployed)
 
 
-def test_given_a_function_that_asks_for_tokens_when_called_without_one_then_it_says_what_to_send(
+def test_given_an_order_when_asked_for_without_its_customers_token_then_the_function_keeps_it_to_itself(
     deployed: Deployed,
 ) -> None:
-    functions = deployed.emulator.clients.functions
-    live = functions.get_function_configuration(FunctionName=f"{deployed.prefix}-place-order")
-    variables = live["Environment"]["Variables"] | {
-        "AUTH": "required",
-        "AUTH_ISSUER": "https://issuer.example",
-        "AUTH_CLIENT_IDS": "web",
-    }
-    name = f"{deployed.prefix}-guarded"
-    functions.create_function(
-        FunctionName=name,
-        Runtime="python3.11",
-        Handler=live["Handler"],
-        Role=live["Role"],
-        Timeout=15,
-        Code={"ZipFile": (build.BUILT / "place-order.zip").read_bytes()},
-        Environment={"Variables": variables},
+    know(deployed, {"sku": "TEA", "name": "Earl Grey", "price": {"amount": 1299, "currency": "EUR"}})
+    alice = deployed.token("alice")
+    placed = deployed.http.post(
+        "/orders", json=wish("TEA"), headers={"Idempotency-Key": str(uuid.uuid4()), **alice}
     )
-    event = {
-        "version": "2.0",
-        "rawPath": "/v1/orders",
-        "rawQueryString": "",
-        "headers": {},
-        "requestContext": {
-            "stage": "v1",
-            "http": {"method": "GET", "path": "/v1/orders", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1"},
-        },
-        "isBase64Encoded": False,
-    }
+    order = f"/orders/{placed.json()['id']}"
 
-    answer = functions.invoke(FunctionName=name, Payload=orjson.dumps(event))
+    nobody = deployed.http.get(order)
+    bob = deployed.http.get(order, headers=deployed.token("bob"))
 
-    answered = json.loads(answer["Payload"].read())
-    assert answered["statusCode"] == 401
-    assert answered["headers"]["www-authenticate"].startswith("Bearer")
+    assert deployed.http.get(order, headers=alice).status_code == 200
+    assert bob.status_code == 404
+    assert nobody.status_code == 401
+    assert nobody.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_given_services_that_no_name_leads_to_when_details_are_asked_for_then_they_are_marked_missing(
+    deployed: Deployed,
+) -> None:
+    know(deployed, {"sku": "TEA", "name": "Earl Grey", "price": {"amount": 1299, "currency": "EUR"}})
+    alice = deployed.token("alice")
+    placed = deployed.http.post(
+        "/orders", json=wish("TEA"), headers={"Idempotency-Key": str(uuid.uuid4()), **alice}
+    )
+
+    details = deployed.http.get(f"/orders/{placed.json()['id']}/details", headers=alice)
+
+    assert details.status_code == 200, details.text
+    assert details.json()["order"]["id"] == placed.json()["id"]
+    assert {missing["part"] for missing in details.json()["missing"]} == {"payment", "shipment"}
 
 
 def test_given_a_request_when_answered_then_the_functions_log_has_a_line_of_json_about_it(
