@@ -162,13 +162,15 @@ class Emulator:
 
         Args:
             prefix: first part of every name.
-            values: parameters; each stack gets those that it declares, and one that lacks its parameter is left out.
+            values: parameters over those of manifests/aws/parameters/local.json; each stack gets those that it
+                declares, and one that lacks its parameter is left out.
             chosen: which stacks.
 
         Raises:
             ProcessError: when a stack is not created.
             NotBuilt: when a function's code is missing.
         """
+        values = {**stacks.chosen_for("local"), **values}
         outputs: dict[str, dict[str, str]] = {}
         for stack in chosen:
             given = values

@@ -161,7 +161,7 @@ class Shop:
         Raises:
             ProcessError: when a stack is not created.
         """
-        values = {**stacks.chosen_for("local"), **self._parameters, "BackendUrl": self.url}
+        values = {**self._parameters, "BackendUrl": self.url}
         chosen = stacks.STACKS if self._functions else stacks.WITHOUT_FUNCTIONS
         self.outputs = self.emulator.deploy(self.prefix, values, chosen)
         identity.seed(self.clients, self.outputs["identity"])

@@ -29,6 +29,8 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
     "shipping": {"CARRIER": "sandbox"},
 }
 
+# The outputs of the identity stack that somebody needs who signs in.
+SIGN_IN = ("UserPoolId", "WebClientId", "OpsClientId", "Issuer", "AuthorizeUrl", "TokenUrl")
 # The emulator's access key, id and secret alike: its owner's.
 EMULATOR_KEY = "test"
 
@@ -106,8 +108,16 @@ def trust(identity: Mapping[str, str], endpoint: str | None = None) -> dict[str,
 
 def cognito(identity: Mapping[str, str]) -> dict[str, str]:
     """What somebody needs who signs in: `COGNITO_USER_POOL_ID` and so on, from the identity stack."""
-    wanted = ("UserPoolId", "WebClientId", "OpsClientId", "Issuer", "AuthorizeUrl", "TokenUrl")
-    return {f"COGNITO_{_upper_snake(name)}": identity[name] for name in wanted}
+    return {f"COGNITO_{_upper_snake(name)}": identity[name] for name in SIGN_IN}
+
+
+def cognito_outputs(environment: Mapping[str, str]) -> dict[str, str]:
+    """The same read back: outputs of the identity stack, by their names there.
+
+    Raises:
+        KeyError: names the variable that is missing.
+    """
+    return {name: environment[f"COGNITO_{_upper_snake(name)}"] for name in SIGN_IN}
 
 
 def machines(service: str, outputs: Outputs, endpoint: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from services.common.auth import AuthSettings
 from shopprocs import stacks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,10 +38,22 @@ TAGGED = {
     "AWS::StepFunctions::StateMachine",
 }
 UNTAGGABLE = {
+    "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::ApiGatewayV2::Authorizer",
+    "AWS::ApiGatewayV2::Integration",
+    "AWS::ApiGatewayV2::Route",
+    "AWS::Cognito::UserPoolClient",
+    "AWS::Cognito::UserPoolDomain",
+    "AWS::Cognito::UserPoolGroup",
+    "AWS::Cognito::UserPoolResourceServer",
     "AWS::EC2::Route",
     "AWS::EC2::SubnetRouteTableAssociation",
     "AWS::EC2::VPCGatewayAttachment",
     "AWS::IAM::ManagedPolicy",
+    "AWS::Lambda::Alias",
+    "AWS::Lambda::Permission",
+    "AWS::Lambda::Version",
+    "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SQS::QueuePolicy",
 }
@@ -79,7 +92,7 @@ def test_given_a_service_when_its_process_starts_then_the_stacks_give_all_that_i
     outputs = {stack: dict.fromkeys(stacks.document(stack)["Outputs"], "x") for stack in stacks.STACKS}
     given = set(stacks.environment(service, outputs))
     assert required - given <= {"AWS_REGION"}
-    known = {name.upper() for name in settings.model_fields}
+    known = {name.upper() for name in (*settings.model_fields, *AuthSettings.model_fields)}
     assert given <= known, "a variable that no process reads"
 
 
@@ -165,8 +178,10 @@ def test_given_a_resource_that_can_have_tags_when_deployed_then_it_says_whose_it
     for name, resource in stacks.document(stack)["Resources"].items():
         if resource["Type"] in UNTAGGABLE:
             continue
-        tags = {tag["Key"]: tag["Value"] for tag in resource["Properties"]["Tags"]}
-        assert tags["app"] == {"Ref": "Prefix"}, name
+        properties = resource["Properties"]
+        tags = properties["UserPoolTags" if resource["Type"] == "AWS::Cognito::UserPool" else "Tags"]
+        named = tags if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
+        assert named["app"] == {"Ref": "Prefix"}, name
 
 
 def test_given_the_workflow_when_put_into_its_template_then_the_linter_finds_no_fault(tmp_path: Path) -> None:
