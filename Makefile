@@ -32,7 +32,7 @@ dev: .venv ## The shop as processes on this machine, without Kubernetes; reloads
 test: lint test-unit test-charts test-services test-integration test-e2e ## Everything: lint, unit, contract, charts, services, integration, e2e
 
 .PHONY: test-fast
-test-fast: .venv ## What needs no cluster and no emulator, in under a minute
+test-fast: .venv tools ## What needs no cluster and no emulator, in under a minute
 	$(PYTEST) -q tests/operator tests/services tests/contract tests/dev -m "not emulator and not cluster"
 
 .PHONY: lint
@@ -40,12 +40,13 @@ lint: .venv ## Ruff, mypy, the import contracts, the CloudFormation linter
 	$(call stage,lint)
 	$(BIN)/ruff check $(PYTHON_SOURCES)
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
-	$(BIN)/mypy operator/shop_operator services dev/localcluster dev/shopprocs dev/shopdemo dev/chartdocs tests
+	$(BIN)/mypy operator/shop_operator services dev/apigateway dev/bench dev/chartdocs dev/localcluster dev/shopdelivery \
+	  dev/shopdemo dev/shopeks dev/shopfunctions dev/shopprocs tests
 	PYTHONPATH=.:operator:dev $(BIN)/lint-imports
 	$(BIN)/cfn-lint manifests/aws/*.yaml
 
 .PHONY: test-unit
-test-unit: .venv
+test-unit: .venv tools
 	$(call stage,unit and contract tests)
 	$(PYTEST) tests/operator tests/services tests/contract tests/dev -m "not emulator and not cluster"
 
@@ -85,6 +86,10 @@ functions: .venv ## Package the Lambda functions into .dev/functions
 .PHONY: aws-deploy
 aws-deploy: functions ## Deploy the CloudFormation stacks to AWS, or to AWS_ENDPOINT_URL
 	$(BIN)/python dev/aws deploy
+
+.PHONY: eks-install
+eks-install: functions ## The shop on Amazon EKS: stacks, cluster, images, charts, API
+	$(BIN)/python dev/eks
 
 .PHONY: aws-delete
 aws-delete: .venv ## Delete the CloudFormation stacks

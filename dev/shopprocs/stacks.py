@@ -14,7 +14,14 @@ import yaml
 FOLDER = Path(__file__).resolve().parents[2] / "manifests" / "aws"
 SERVICES = ("product", "order", "payment", "shipping")
 # Each wave needs what the waves before it export; the stacks within one are independent.
-WAVES = (("network",), ("events", "identity", "discovery", "artifacts"), SERVICES, ("saga",), ("functions",), ("api",))
+WAVES = (
+    ("network",),
+    ("events", "identity", "discovery", "artifacts"),
+    SERVICES,
+    ("saga",),
+    ("functions",),
+    ("api",),
+)
 STACKS = tuple(stack for wave in WAVES for stack in wave)
 # Where the shop runs and how it gets there: deployed when they are named. The emulator has not what they need.
 PLATFORM = ("eks", "ecs")
