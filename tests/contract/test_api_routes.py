@@ -1,0 +1,284 @@
+"""The API Gateway: its routes are what the services describe, and what no emulator looks at is in its template."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from apigateway import template
+from apigateway.documents import Operation, operations
+from shopprocs import stacks
+from shopprocs.edge import declared_routes
+
+DOCUMENT = stacks.document("api")
+OPERATIONS = list(operations())
+CUSTOMERS, MACHINES = {"Ref": "Customers"}, {"Ref": "Machines"}
+# Nothing that a caller sends may be logged: no header, no query, no body.
+LOGGED = re.compile(
+    r"\$context\.(requestId|requestTime|identity\.(sourceIp|userArn)|routeKey|path|status|responseLength|responseLatency"
+    r"|integrationLatency|integrationStatus|error\.message|authorizer\.(error|claims\.sub))"
+)
+NOT_EMULATED = {"AWS::ApiGatewayV2::VpcLink"}
+
+
+def of_type(kind: str) -> dict[str, Mapping[str, Any]]:
+    """Logical name -> resource."""
+    return {
+        name: each
+        for name, each in DOCUMENT["Resources"].items()
+        if each["Type"] == f"AWS::ApiGatewayV2::{kind}"
+    }
+
+
+def routes(api: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+    """Route key -> properties, of one of the two APIs."""
+    found = [each["Properties"] for each in of_type("Route").values()]
+    return {each["RouteKey"]: each for each in found if each["ApiId"] == api}
+
+
+def name(operation: Operation) -> str:
+    return operation.key
+
+
+def test_given_the_template_when_generated_again_then_nothing_changes() -> None:
+    assert template.TEMPLATE.read_text(encoding="utf-8") == template.generated(), "run `make generate`"
+
+
+def test_given_the_services_documents_when_compared_then_each_operation_has_its_route_and_there_is_no_other() -> (
+    None
+):
+    assert set(routes(CUSTOMERS)) == {each.key for each in OPERATIONS}
+    assert set(routes(MACHINES)) == {each.key for each in OPERATIONS if each.machine}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=name)
+def test_given_an_operation_when_its_route_is_read_then_it_asks_for_what_the_service_asks_for(
+    operation: Operation,
+) -> None:
+    route = routes(CUSTOMERS)[operation.key]
+
+    if operation.scopes is None:
+        assert route["AuthorizationType"] == "NONE"
+        assert operation.service == "product", "only the catalogue is for everybody"
+        return
+    assert route["AuthorizationType"] == "JWT"
+    assert route["AuthorizerId"] == {"Ref": "SignedIn"}
+    asked = {f"shop/{scope}" for scope in operation.scopes}
+    operators = {f"shop/ops:{scope.partition(':')[2]}" for scope in operation.scopes}
+    assert set(route["AuthorizationScopes"]) == asked | operators
+
+
+def test_given_a_machines_route_when_called_then_it_has_to_be_signed_and_can_only_read() -> None:
+    for key, route in routes(MACHINES).items():
+        assert route["AuthorizationType"] == "AWS_IAM"
+        assert key.startswith("GET ")
+
+
+def test_given_a_scope_that_a_route_asks_for_when_signing_in_then_there_is_a_client_that_may_have_it() -> (
+    None
+):
+    asked = {scope for route in routes(CUSTOMERS).values() for scope in route.get("AuthorizationScopes", [])}
+    clients = [
+        set(each["Properties"]["AllowedOAuthScopes"])
+        for each in stacks.document("identity")["Resources"].values()
+        if each["Type"] == "AWS::Cognito::UserPoolClient"
+    ]
+
+    assert asked <= set.union(*clients)
+
+
+def test_given_a_token_when_shown_then_it_must_be_of_the_shops_pool_and_one_of_its_clients() -> None:
+    (authorizer,) = (each["Properties"] for each in of_type("Authorizer").values())
+
+    assert authorizer["ApiId"] == CUSTOMERS
+    assert authorizer["IdentitySource"] == ["$request.header.Authorization"]
+    assert "-identity-Issuer" in json.dumps(authorizer["JwtConfiguration"]["Issuer"])
+    assert len(authorizer["JwtConfiguration"]["Audience"]) == 2
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=name)
+def test_given_a_route_when_called_too_often_then_it_has_a_limit_of_its_own(operation: Operation) -> None:
+    limits = DOCUMENT["Resources"]["CustomersStage"]["Properties"]["RouteSettings"][operation.key]
+    kind = "Read" if operation.method == "GET" else "Write"
+
+    assert limits == {
+        "ThrottlingRateLimit": {"Ref": f"{kind}Rate"},
+        "ThrottlingBurstLimit": {"Ref": f"{kind}Burst"},
+    }
+
+
+def test_given_a_stage_when_deployed_then_every_route_is_there_before_its_limit() -> None:
+    stage = DOCUMENT["Resources"]["CustomersStage"]
+    waited_for = {DOCUMENT["Resources"][each]["Properties"]["RouteKey"] for each in stage["DependsOn"]}
+
+    assert waited_for == set(stage["Properties"]["RouteSettings"])
+
+
+@pytest.mark.parametrize("stage", ["CustomersStage", "MachinesStage"])
+def test_given_a_request_when_logged_then_it_is_a_line_of_json_without_what_the_caller_sent(
+    stage: str,
+) -> None:
+    properties = DOCUMENT["Resources"][stage]["Properties"]
+    logs = properties["AccessLogSettings"]
+    line = json.loads(logs["Format"])
+
+    assert logs["DestinationArn"] == {"Fn::GetAtt": ["AccessLogs", "Arn"]}
+    assert all(LOGGED.fullmatch(value) for value in line.values())
+    assert {"requestId", "routeKey", "status"} <= set(line)
+    assert set(properties["DefaultRouteSettings"]) >= {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
+
+
+def test_given_the_access_logs_when_they_get_old_then_they_are_deleted() -> None:
+    assert DOCUMENT["Resources"]["AccessLogs"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+@pytest.mark.parametrize("integration", sorted(of_type("Integration")))
+def test_given_a_customer_when_they_claim_to_be_the_gateway_then_it_does_not_reach_a_service(
+    integration: str,
+) -> None:
+    properties = of_type("Integration")[integration]["Properties"]
+
+    assert properties["TimeoutInMillis"] < 30_000, "API Gateway waits no longer than that"
+    if properties["ApiId"] == CUSTOMERS and properties["IntegrationType"] == "HTTP_PROXY":
+        assert set(properties["RequestParameters"]) >= {
+            "remove:header.x-shop-caller",
+            "remove:header.x-shop-gateway",
+        }
+
+
+def test_given_a_machine_when_it_has_signed_then_the_gateway_says_who_and_proves_that_it_looked() -> None:
+    mapped = DOCUMENT["Resources"]["MachineBackend"]["Properties"]["RequestParameters"]
+
+    assert "$context.identity.userArn" in json.dumps(mapped["overwrite:header.x-shop-caller"])
+    assert "{{resolve:secretsmanager:" in json.dumps(mapped["overwrite:header.x-shop-gateway"])
+
+
+@pytest.mark.parametrize("integration", ["Backend", "MachineBackend"])
+def test_given_a_listener_when_deployed_then_requests_go_through_the_vpc_link_and_else_to_the_url(
+    integration: str,
+) -> None:
+    properties = DOCUMENT["Resources"][integration]["Properties"]
+
+    assert properties["ConnectionType"] == {"Fn::If": ["Linked", "VPC_LINK", "INTERNET"]}
+    assert properties["ConnectionId"]["Fn::If"][:2] == ["Linked", {"Ref": "Link"}]
+    assert properties["IntegrationUri"] == {
+        "Fn::If": ["Linked", {"Ref": "ListenerArn"}, {"Ref": "BackendUrl"}]
+    }
+    assert properties["RequestParameters"]["overwrite:path"] == "$request.path"
+
+
+def test_given_the_vpc_link_when_made_then_it_is_in_the_private_subnets_with_its_own_security_group() -> None:
+    link = DOCUMENT["Resources"]["Link"]
+
+    assert link["Condition"] == "Linked"
+    assert "-network-PrivateSubnetIds" in json.dumps(link["Properties"]["SubnetIds"])
+    assert "-network-VpcLinkSecurityGroupId" in json.dumps(link["Properties"]["SecurityGroupIds"])
+
+
+def test_given_a_web_page_when_it_calls_then_only_from_the_sites_that_are_named() -> None:
+    cors = DOCUMENT["Resources"]["Customers"]["Properties"]["CorsConfiguration"]
+
+    assert cors["AllowOrigins"] == {"Ref": "AllowedOrigins"}
+    assert "*" not in DOCUMENT["Parameters"]["AllowedOrigins"]["Default"]
+    assert {"authorization", "content-type", "idempotency-key"} <= set(cors["AllowHeaders"])
+    assert set(cors["AllowMethods"]) == {each.method for each in OPERATIONS}
+    assert not cors.get("AllowCredentials", False)
+    assert "CorsConfiguration" not in DOCUMENT["Resources"]["Machines"]["Properties"]
+
+
+def test_given_a_domain_when_named_then_it_is_the_only_way_in_and_tls_is_not_old() -> None:
+    for api in of_type("Api").values():
+        assert api["Properties"]["DisableExecuteApiEndpoint"] == {"Fn::If": ["HasDomain", True, False]}
+    (domain,) = of_type("DomainName").values()
+    assert domain["Condition"] == "HasDomain"
+    assert [each["SecurityPolicy"] for each in domain["Properties"]["DomainNameConfigurations"]] == [
+        "TLS_1_2"
+    ]
+    assert {json.dumps(each["Properties"]["ApiId"]) for each in of_type("ApiMapping").values()} == {
+        json.dumps(CUSTOMERS),
+        json.dumps(MACHINES),
+    }
+
+
+def test_given_a_missing_address_or_certificate_when_deployed_then_a_sentence_says_what_to_give() -> None:
+    said = [each["AssertDescription"] for rule in DOCUMENT["Rules"].values() for each in rule["Assertions"]]
+
+    assert len(said) == len(DOCUMENT["Rules"]) == 2
+    assert all(each.endswith(".") for each in said)
+
+
+@pytest.mark.parametrize("service", sorted(template.FUNCTIONS))
+def test_given_a_route_when_sent_to_a_function_then_the_function_lets_this_api_in_and_the_default_is_the_gateway(
+    service: str,
+) -> None:
+    function = template.FUNCTIONS[service]
+    permission = DOCUMENT["Resources"][f"{function}Permission"]
+    targets = [
+        parameter
+        for parameter, each in DOCUMENT["Parameters"].items()
+        if parameter.endswith("Target") and each["Default"] == "gateway"
+    ]
+
+    assert permission["Condition"] == DOCUMENT["Resources"][function]["Condition"] == f"Uses{function}"
+    assert permission["Properties"]["Principal"] == "apigateway.amazonaws.com"
+    assert "${Customers}" in permission["Properties"]["SourceArn"]["Fn::Sub"]
+    assert (
+        permission["Properties"]["FunctionName"]
+        == DOCUMENT["Resources"][function]["Properties"]["IntegrationUri"]
+    )
+    assert len(targets) == len([each for each in OPERATIONS if each.service in template.FUNCTIONS])
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=name)
+def test_given_a_route_of_the_api_when_sent_on_then_the_gateway_behind_it_has_a_route_too(
+    operation: Operation,
+) -> None:
+    assert [
+        route
+        for route in declared_routes(operation.service)
+        if (operation.path == route["path"] or operation.path.startswith(route["path"] + "/"))
+        and operation.method in route["methods"]
+    ]
+
+
+def test_given_the_emulator_when_it_does_not_know_a_type_then_a_condition_keeps_it_out() -> None:
+    for logical, each in DOCUMENT["Resources"].items():
+        assert each["Type"] not in NOT_EMULATED or "Condition" in each, logical
+
+
+@pytest.mark.parametrize("stack", ["api", "identity"])
+def test_given_a_value_of_another_stack_when_imported_then_that_stack_exports_it(stack: str) -> None:
+    exported = {
+        output["Export"]["Name"]["Fn::Sub"]
+        for each in stacks.FOLDER.glob("*.yaml")
+        for output in stacks.document(each.stem).get("Outputs", {}).values()
+        if "Export" in output
+    }
+
+    imported = set(re.findall(r'!ImportValue \{"Fn::Sub": "([^"]+)"\}', stacks.template(stack)))
+
+    assert imported <= exported
+
+
+def test_given_a_template_without_its_markers_when_generated_then_it_says_which_are_missing(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "api.yaml"
+    text = template.TEMPLATE.read_text(encoding="utf-8").replace("# end of routes", "")
+    file.write_text(text, encoding="utf-8")
+    monkeypatch.setattr(template, "TEMPLATE", file)
+
+    with pytest.raises(template.NoMarker, match="routes"):
+        template.generated()
+
+
+def test_given_a_machine_when_its_role_is_given_the_policy_then_it_may_read_the_machines_api_and_nothing_else() -> (
+    None
+):
+    policy = DOCUMENT["Resources"]["MachineAccess"]["Properties"]["PolicyDocument"]
+    (statement,) = policy["Statement"]
+
+    assert statement["Action"] == "execute-api:Invoke"
+    assert statement["Resource"]["Fn::Sub"].endswith(":${Machines}/${StageName}/GET/*")
