@@ -1,5 +1,6 @@
 """`make dev` as a person runs it."""
 
+import json
 import os
 import re
 import signal
@@ -99,6 +100,9 @@ def test_given_nothing_when_started_then_the_shop_answers_reloads_on_change_and_
     command = start()
     url = command.wait_for(r"^\s+shop\s+(http://\S+)")[1]
     assert httpx.get(f"{url}/products").json()["items"]
+    curl = command.wait_for(r"^\s+(curl -H .*/orders)$")[1]
+    asked = subprocess.run(["bash", "-c", curl], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert json.loads(asked.stdout)["items"] == [], asked.stderr
     command.wait_for(r"^order-relay\s")  # each line says whose it is
 
     (ROOT / "services" / "shipping" / "__init__.py").touch()
