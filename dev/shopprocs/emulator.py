@@ -17,6 +17,7 @@ from shopprocs import functions, stacks
 from shopprocs.process import POLL, Process, ProcessError, Sink, free_port
 
 if TYPE_CHECKING:
+    from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudtrail import CloudTrailClient
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
@@ -56,6 +57,11 @@ class Clients:
             max_pool_connections=50,
             inject_host_prefix=False,
         )
+
+    @cached_property
+    def apigatewayv2(self) -> "ApiGatewayV2Client":
+        """API Gateway's HTTP APIs."""
+        return self._session.client("apigatewayv2", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def cloudtrail(self) -> "CloudTrailClient":

@@ -1,13 +1,12 @@
 """The HTTP APIs: each service's OpenAPI document is valid and holds the public paths and shapes."""
 
-import functools
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
 
+from apigateway.documents import document
 from shopprocs import stacks
 from shopprocs.edge import declared_routes
 
@@ -63,29 +62,6 @@ ANSWERS = [
     for status, members in answers.items()
 ]
 PROBLEM = {"type", "title", "status", "detail"}
-ENVIRONMENT = {
-    "AWS_REGION": "us-east-1",
-    "TABLE": "table",
-    "TASKS_QUEUE_URL": "http://127.0.0.1:1/queue",
-    "EVENTS_QUEUE_URL": "http://127.0.0.1:1/queue",
-    "EVENTS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:topic",
-    "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:saga",
-    "PROVIDER": "sandbox",
-    "CARRIER": "sandbox",
-    "AUTH_ISSUER": "https://issuer.test",
-    "AUTH_CLIENT_IDS": "client",
-}
-
-
-@functools.cache
-def document(service: str) -> Mapping[str, Any]:
-    """What a service answers at /openapi.json; AWS is not asked."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ENVIRONMENT.items():
-            patch.setenv(name, value)
-        app = importlib.import_module(f"services.{service}.app").create_app()
-        answer: Mapping[str, Any] = app.test_client().get("/openapi.json").get_json()
-        return answer
 
 
 def schema_of(service: str, operation: tuple[str, str], status: str) -> Mapping[str, Any]:
