@@ -1,0 +1,92 @@
+"""Proofs that are good, but for somebody or something else: another shop's token, two tokens, another signature."""
+
+import http.client
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from shopprocs import identity, stacks
+from shopprocs.emulator import REGION
+from shopprocs.shop import Shop
+from tests.services.callers import bearer
+
+pytestmark = pytest.mark.emulator
+
+PATH = "/payments/00000000-0000-4000-8000-000000000000"
+KEY = Credentials(stacks.EMULATOR_KEY, stacks.EMULATOR_KEY)
+
+
+def signed(url: str, *, service: str = "execute-api", method: str = "GET") -> dict[str, str]:
+    """The headers of a signed request."""
+    request = AWSRequest(method, url)
+    SigV4Auth(KEY, service, REGION).add_auth(request)
+    return dict(request.headers.items())
+
+
+def test_given_a_token_of_another_shops_users_when_shown_then_it_is_refused(running_shop: Shop) -> None:
+    emulator = running_shop.emulator
+    other = emulator.deploy("elsewhere", {}, ("identity",))["identity"]
+    identity.seed(emulator.clients, other)
+    token = identity.token(other, emulator.endpoint)
+
+    for door in (running_shop.api_url, running_shop.url):
+        assert httpx.get(f"{door}/orders", headers=bearer(token), timeout=20).status_code == 401
+
+
+@pytest.mark.parametrize("direct", [False, True], ids=["api", "gateway"])
+def test_given_two_good_tokens_in_one_request_when_sent_then_neither_counts(
+    running_shop: Shop, direct: bool
+) -> None:
+    at = urlsplit(running_shop.url if direct else running_shop.api_url)
+    connection = http.client.HTTPConnection(at.hostname or "", at.port, timeout=20)
+    connection.putrequest("GET", f"{at.path}/orders")
+    for user in ("alice", "bob"):
+        connection.putheader("Authorization", f"Bearer {running_shop.token(user)}")
+    connection.endheaders()
+    status = connection.getresponse().status
+    connection.close()
+
+    assert status in {400, 401}
+
+
+def not_for_this(url: str) -> Mapping[str, Mapping[str, str]]:
+    """What is wrong with a signature -> the headers that carry it."""
+    good = signed(url)
+    return {
+        "another service": signed(url, service="sqs"),
+        "another method": signed(url, method="POST"),
+        "another query": signed(url + "?all=true"),
+        "another day": {**good, "X-Amz-Date": "20200101T000000Z"},
+        "no time": {name: value for name, value in good.items() if name != "X-Amz-Date"},
+        "no signature": {**good, "Authorization": good["Authorization"].partition(", Signature")[0]},
+        "two signatures": {**good, "Authorization": f"{good['Authorization']}, {good['Authorization']}"},
+    }
+
+
+def test_given_a_good_signature_when_a_machine_asks_then_it_is_let_in(running_shop: Shop) -> None:
+    """So that what is refused below is refused for its fault."""
+    url = running_shop.machine_api_url + PATH
+
+    assert httpx.get(url, headers=signed(url), timeout=20).status_code == 404
+
+
+@pytest.mark.parametrize("fault", list(not_for_this("http://localhost/")))
+def test_given_a_signature_for_something_else_when_a_machine_asks_then_it_is_refused(
+    running_shop: Shop, fault: str
+) -> None:
+    url = running_shop.machine_api_url + PATH
+
+    assert httpx.get(url, headers=not_for_this(url)[fault], timeout=20).status_code in {401, 403}
+
+
+def test_given_a_good_signature_when_shown_to_the_customers_api_then_it_is_no_token(
+    running_shop: Shop,
+) -> None:
+    url = running_shop.api_url + PATH
+
+    assert httpx.get(url, headers=signed(url), timeout=20).status_code == 401
