@@ -96,8 +96,13 @@ class AuthSettings(Environment):
             raise ValueError(
                 "AUTH_ISSUER and AUTH_CLIENT_IDS say whose tokens are believed; only AUTH=off does without"
             )
-        if self.machine_keys.get_secret_value() and not self.machine_api_url:
+        machines = self.machine_keys.get_secret_value()
+        if machines and not self.machine_api_url:
             raise ValueError("MACHINE_KEYS needs MACHINE_API_URL: what the machines' signatures are for")
+        if not all(key and secret for key, _, secret in (each.partition(":") for each in _listed(machines))):
+            raise ValueError("MACHINE_KEYS is not of the form ID:SECRET,…")
+        if self.auth == "required" and "demo_customer" in self.model_fields_set:
+            raise ValueError("DEMO_CUSTOMER is for AUTH=off only: say that, or take it away")
         return self
 
 
@@ -112,7 +117,7 @@ def verifier() -> Verifier:
         log.warning("auth_off", customer=settings.demo_customer)
         return Everybody(settings.demo_customer)
     keys = Keys(settings.auth_jwks_url or f"{settings.auth_issuer}/.well-known/jwks.json")
-    customers = Customers(settings.auth_issuer, frozenset(settings.auth_client_ids.split(",")), keys)
+    customers = Customers(settings.auth_issuer, _listed(settings.auth_client_ids), keys)
     return Door(customers, Machines.of(settings))
 
 
@@ -174,8 +179,8 @@ class Customers:
         claims = self._claims(found[1])
         if claims["token_use"] != "access":  # noqa: S105 - the kind of a token
             raise _invalid("it is no access token")
-        if claims["client_id"] not in self._clients:
-            raise _invalid("it was issued for another application")
+        if not claims["sub"] or str(claims["client_id"]) not in self._clients:
+            raise _invalid("it was issued for another application, or for nobody")
         scopes = str(claims.get("scope", "")).split()
         groups = claims.get("cognito:groups", [])
         return Caller(
@@ -239,11 +244,18 @@ class Keys:
         key = self._keys.get(kid)
         if key is not None and self._clock() - self._fetched_at < KEYS_KEPT_SECONDS:
             return key
-        with self._lock:
-            if self._clock() - self._tried_at >= KEYS_SOONEST_SECONDS:
-                self._refresh()
+        # One thread fetches; the others wait only when they know no key to go on with.
+        if self._lock.acquire(blocking=key is None):
+            try:
+                if self._clock() - self._tried_at >= KEYS_SOONEST_SECONDS:
+                    self._refresh()
+            finally:
+                self._lock.release()
         if not self._keys:
-            raise Unavailable("who you are cannot be verified now; send the same request again soon")
+            raise Unavailable(
+                "who you are cannot be verified now; send the same request again soon",
+                headers={"Retry-After": str(int(KEYS_SOONEST_SECONDS))},
+            )
         return self._keys.get(kid)
 
     def _refresh(self) -> None:
@@ -279,8 +291,8 @@ class Machines:
     @classmethod
     def of(cls, settings: AuthSettings) -> "Self":
         """As the settings say."""
-        pairs = (pair.partition(":") for pair in settings.machine_keys.get_secret_value().split(",") if pair)
-        keys = {key_id.strip(): secret.strip() for key_id, _, secret in pairs}
+        pairs = (pair.partition(":") for pair in _listed(settings.machine_keys.get_secret_value()))
+        keys = {key_id: secret for key_id, _, secret in pairs}
         return cls(keys, settings.machine_api_url, settings.gateway_secret.get_secret_value())
 
     def verify(self, request: Request) -> Caller | None:
@@ -307,6 +319,10 @@ class Machines:
         except sigv4.Refused as refused:
             raise _unauthorized(f"the signature is refused: {refused}") from None
         return Caller(signer, machine=True)
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(each.strip() for each in text.split(",") if each.strip())
 
 
 def insufficient(scopes: "list[str]") -> Forbidden:
@@ -344,8 +360,11 @@ def _rsa_keys(document: Mapping[str, Any]) -> "Mapping[str, RSAPublicKey]":
     Raises:
         Exception: when the document is no key set.
     """
-    return {
+    found = {
         str(each["kid"]): jwt.PyJWK(each, "RS256").key
         for each in document["keys"]
         if each.get("kty") == "RSA" and each.get("use", "sig") == "sig"
     }
+    if not found:
+        raise ValueError("the key set has no key that signs")
+    return found

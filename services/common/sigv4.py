@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
 """
 
+import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -56,6 +57,9 @@ def verify(
         raise Refused("Host and X-Amz-Date must be signed")
     if abs(_seconds(stamp) - now) > TOLERATED_SECONDS:
         raise Refused("it is older than five minutes; check the clock and sign again")
+    declared = headers.get("x-amz-content-sha256")
+    if declared is not None and declared != hashlib.sha256(body).hexdigest():
+        raise Refused("X-Amz-Content-SHA256 is not the body's")  # botocore would take its word for it
     # An unknown key takes as long as a known one.
     secret = keys.get(found["key"], "")
     expected = _signature(

@@ -128,6 +128,8 @@ FORGERIES: dict[str, Callable[[Pool, Pool], str]] = {
     "from the future": lambda pool, _: pool.token(iat=int(time.time()) + 600),
     "an id token": lambda pool, _: pool.token(token_use="id", aud=CLIENT),
     "another application": lambda pool, _: pool.token(client_id="client-of-somebody"),
+    "several applications": lambda pool, _: pool.token(client_id=[CLIENT, "other"]),
+    "an empty subject": lambda pool, _: pool.token(sub=""),
     "no expiry": lambda pool, _: pool.token(exp=None),
     "no subject": lambda pool, _: pool.token(sub=None),
     "no use": lambda pool, _: pool.token(token_use=None),
@@ -281,7 +283,7 @@ def test_without_any_key_a_request_is_to_be_sent_again(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize(
-    "document", [{}, {"keys": "none"}, {"keys": [{"kty": "RSA"}]}, {"keys": [{"kid": "x"}]}]
+    "document", [{}, {"keys": []}, {"keys": "none"}, {"keys": [{"kty": "RSA"}]}, {"keys": [{"kid": "x"}]}]
 )
 def test_an_absurd_key_set_is_none(document: Any) -> None:
     with pytest.raises(Unavailable):
@@ -300,6 +302,7 @@ def signed(
     method: str = "GET",
     api: str = API,
     body: bytes = b"",
+    hashed: str = "",
 ) -> dict[str, str]:
     """The headers with which botocore sends a request."""
     request = AWSRequest(method=method, url=f"{api}{path}", data=body)
@@ -307,6 +310,8 @@ def signed(
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
     request.context["timestamp"] = stamp
     request.headers["X-Amz-Date"] = stamp
+    if hashed:
+        request.headers["X-Amz-Content-SHA256"] = hashed
     # As its add_auth does, which takes the real time.
     signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
     names = signer.signed_headers(signer.headers_to_sign(request))
@@ -347,6 +352,8 @@ TAMPERED: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "no signature": ("/any", {"Authorization": "AWS4-HMAC-SHA256 Credential=AKIAMACHINE"}),
     "another body": ("/any", signed(body=b"{}")),
+    "a body that is not looked at": ("/any", signed(hashed="UNSIGNED-PAYLOAD")),
+    "the hash of another body": ("/any", signed(hashed=hashlib.sha256(b"{}").hexdigest())),
 }
 
 
@@ -435,6 +442,33 @@ def test_keys_of_machines_need_to_say_what_is_signed(environment: pytest.MonkeyP
 
     with pytest.raises(SystemExit, match="MACHINE_KEYS needs MACHINE_API_URL"):
         verifier()
+
+
+@pytest.mark.parametrize("keys", ["junk", "AKIA:", ":secret", "AKIA:secret,junk"])
+def test_keys_of_machines_have_a_form(environment: pytest.MonkeyPatch, keys: str) -> None:
+    environment.setenv("AUTH", "off")
+    environment.setenv("MACHINE_API_URL", API)
+    environment.setenv("MACHINE_KEYS", keys)
+
+    with pytest.raises(SystemExit, match="MACHINE_KEYS is not of the form"):
+        verifier()
+
+
+def test_a_demo_customer_is_none_where_people_sign_in(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AUTH_ISSUER", ISSUER)
+    environment.setenv("AUTH_CLIENT_IDS", CLIENT)
+    environment.setenv("DEMO_CUSTOMER", "guest")
+
+    with pytest.raises(SystemExit, match="DEMO_CUSTOMER is for AUTH=off only"):
+        verifier()
+
+
+def test_client_ids_may_be_spaced(environment: pytest.MonkeyPatch, pool: Pool) -> None:
+    environment.setenv("AUTH_ISSUER", ISSUER)
+    environment.setenv("AUTH_CLIENT_IDS", f"other, {CLIENT},")
+    environment.setattr("services.common.auth._fetch", pool.document)
+
+    assert shop(verifier()).get("/mine", headers=bearer(pool.token())).status_code == HTTPStatus.OK
 
 
 def test_only_when_told_so_everybody_is_the_demo_customer(environment: pytest.MonkeyPatch) -> None:

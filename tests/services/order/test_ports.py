@@ -239,7 +239,7 @@ def test_of_many_concurrent_requests_with_one_key_one_orders(
 
     assert len([status for status, _ in answers if status == 202]) == 1
     assert {status for status, _ in answers} <= {202, 409}
-    assert len(orders.page("guest", None, 10).orders) == 1
+    assert len(orders.page("alice", None, 10).orders) == 1
 
 
 MACHINE = '{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": true}}}'
