@@ -32,7 +32,7 @@ dev: .venv ## The shop as processes on this machine, without Kubernetes; reloads
 test: lint test-unit test-charts test-services test-integration test-e2e ## Everything: lint, unit, contract, charts, services, integration, e2e
 
 .PHONY: test-fast
-test-fast: .venv tools ## What needs no cluster and no emulator, in under a minute
+test-fast: .venv helm ## What needs no cluster and no emulator, in under a minute
 	$(PYTEST) -q tests/operator tests/services tests/contract tests/dev -m "not emulator and not cluster"
 
 .PHONY: lint
@@ -46,7 +46,7 @@ lint: .venv ## Ruff, mypy, the import contracts, the CloudFormation linter
 	$(BIN)/cfn-lint manifests/aws/*.yaml
 
 .PHONY: test-unit
-test-unit: .venv tools
+test-unit: .venv helm
 	$(call stage,unit and contract tests)
 	$(PYTEST) tests/operator tests/services tests/contract tests/dev -m "not emulator and not cluster"
 
@@ -54,6 +54,11 @@ test-unit: .venv tools
 test-services: .venv
 	$(call stage,services against the AWS emulator)
 	$(PYTEST) tests/services tests/contract -m emulator
+
+.PHONY: test-delivery
+test-delivery: .venv tools
+	$(call stage,delivery: every command of every pipeline)
+	$(PYTEST) tests/delivery
 
 .PHONY: test-charts
 test-charts: .venv tools
@@ -70,10 +75,34 @@ test-e2e: .venv
 	$(call stage,e2e: a real node)
 	$(PYTEST) tests/e2e
 
+##@ Deliver one service (SERVICE=product, order, payment or shipping)
+# What the pipelines call, step by step: docs/how-to/deliver-continuously.md
+DELIVERY_STEPS := image sbom scan push findings chart deploy smoke rollback
+SERVICE ?=
+DELIVERY ?=
+export DELIVERY
+.PHONY: $(DELIVERY_STEPS)
+image: ## Build its image
+sbom: ## Write the image's bill of materials
+scan: ## Fail on a known vulnerability of its packages (SCAN_FLAGS=--offline-ok where nobody can be asked)
+push: ## Push the image, keep its digest
+findings: ## Wait for the registry's scan
+chart: ## Write the chart that deploys this digest
+deploy: ## Install or upgrade its Helm release
+smoke: ## One order through the shop that runs it
+rollback: ## Put back what ran before
+scan findings: DELIVERY_FLAGS = $(SCAN_FLAGS)
+$(DELIVERY_STEPS): .venv
+	$(BIN)/python dev/delivery $@ $(SERVICE) $(DELIVERY_FLAGS)
+
 ##@ Work on it
 .PHONY: tools
 tools: ## Build the pinned Go tools into the cache, once per version
 	python3 dev/cluster tools
+
+.PHONY: helm
+helm:
+	python3 dev/cluster tools helm3
 
 .PHONY: images
 images: .venv ## Build the images (REGISTRY=… pushes them too)

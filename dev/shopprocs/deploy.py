@@ -294,7 +294,7 @@ def _deploy_one(cli: AwsCli, prefix: str, stack: str, given: Mapping[str, str]) 
                     str(file),
                     "--no-fail-on-empty-changeset",
                 ),
-                *("--capabilities", "CAPABILITY_NAMED_IAM"),
+                *("--capabilities", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"),
                 *("--parameter-overrides", *(f"{key}={value}" for key, value in pairs.items())),
             )
         except AwsError as error:

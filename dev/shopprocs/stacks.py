@@ -5,7 +5,7 @@ Nothing here talks to AWS: `deploy` does it with the AWS CLI, `emulator` with bo
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ WAVES = (
 )
 STACKS = tuple(stack for wave in WAVES for stack in wave)
 # Where the shop runs and how it gets there: deployed when they are named. The emulator has not what they need.
-PLATFORM = ("eks", "ecs")
+PLATFORM = ("eks", "ecs", "pipeline")
 ALL = STACKS + PLATFORM
 # What most tests need: the functions' code is large, and they work on every fact.
 WITHOUT_FUNCTIONS = tuple(stack for stack in STACKS if stack != "functions")
@@ -59,9 +59,22 @@ def template(stack: str) -> str:
 
 
 def document(stack: str) -> dict[str, Any]:
-    """The same as data, with `!Sub x` read as `{"Fn::Sub": "x"}`."""
+    """The same as data, with `!Sub x` read as `{"Fn::Sub": "x"}` and every `Fn::ForEach` of resources written out."""
     loaded: dict[str, Any] = yaml.load(template(stack), Loader=_TemplateLoader)  # noqa: S506  a safe loader
+    loaded["Resources"] = dict(_written_out(loaded["Resources"]))
     return loaded
+
+
+def _written_out(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What AWS::LanguageExtensions makes of a loop over resources."""
+    for name, resource in resources.items():
+        if not name.startswith("Fn::ForEach::"):
+            yield name, resource
+            continue
+        variable, values, body = resource
+        for value in values:
+            text = json.dumps(body).replace(f"${{{variable}}}", value)
+            yield from json.loads(text.replace(json.dumps({"Ref": variable}), json.dumps(value))).items()
 
 
 def chosen_for(environment: str) -> dict[str, str]:
@@ -108,7 +121,7 @@ def trust(identity: Mapping[str, str], endpoint: str | None = None) -> dict[str,
     keys = f"{endpoint}/{identity['UserPoolId']}/.well-known/jwks.json" if endpoint else identity["JwksUrl"]
     return {
         "AUTH_ISSUER": identity["Issuer"],
-        "AUTH_CLIENT_IDS": f"{identity['WebClientId']},{identity['OpsClientId']}",
+        "AUTH_CLIENT_IDS": identity["ClientIds"],
         "AUTH_JWKS_URL": keys,
     }
 

@@ -95,7 +95,7 @@ def test_given_a_token_when_shown_then_it_must_be_of_the_shops_pool_and_one_of_i
     assert authorizer["ApiId"] == CUSTOMERS
     assert authorizer["IdentitySource"] == ["$request.header.Authorization"]
     assert "-identity-Issuer" in json.dumps(authorizer["JwtConfiguration"]["Issuer"])
-    assert len(authorizer["JwtConfiguration"]["Audience"]) == 2
+    assert len(authorizer["JwtConfiguration"]["Audience"]) == 3
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=name)

@@ -54,6 +54,7 @@ UNTAGGABLE = {
     "AWS::Lambda::Permission",
     "AWS::Lambda::Version",
     "AWS::S3::BucketPolicy",
+    "AWS::EKS::AccessEntry",
     "AWS::SNS::Subscription",
     "AWS::SQS::QueuePolicy",
 }
