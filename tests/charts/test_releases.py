@@ -70,9 +70,15 @@ class Releases:
         found = self.cluster.kubectl("get", kinds, "-n", namespace, "-l", label, "-o", "name").split()
         return {name.partition("/")[0].partition(".")[0] for name in found}
 
-    def _run(self, *command: str, stdin: str | None = None) -> None:
+    def shop(self, release: str, chart: str, **values: Any) -> None:
+        """Install or upgrade a release of the shop's namespace; it keeps the values that it has."""
+        folder = str(self.helm.charts / chart)
+        command = ("upgrade", "--install", release, folder, "--reuse-values", "--values", "-")
+        self._run(*command, stdin=yaml.safe_dump(values), namespace="shop")
+
+    def _run(self, *command: str, stdin: str | None = None, namespace: str = NAMESPACE) -> None:
         done = subprocess.run(
-            [self.helm.binary, *command, "--namespace", NAMESPACE, "--kubeconfig", self.cluster.kubeconfig],
+            [self.helm.binary, *command, "--namespace", namespace, "--kubeconfig", self.cluster.kubeconfig],
             input=stdin,
             capture_output=True,
             text=True,
@@ -193,3 +199,31 @@ def test_given_one_namespace_then_an_operator_with_these_rights_keeps_its_shopse
 
     assert releases.children("other") == set()
     assert refused == 0
+
+
+def test_given_a_service_of_the_shops_release_when_it_is_handed_over_then_its_own_release_goes_on_with_it(
+    releases: Releases, chart: Path
+) -> None:
+    """As docs/how-to/deliver-continuously.md says: at no time is there no ShopService, or another one of its name."""
+    releases.install(chart)
+    releases.cluster.wait_for_crds()
+    releases.shop("shop", "shop", gateway={"create": False}, seed={"enabled": False})
+
+    def order() -> dict[str, Any]:
+        found = releases.cluster.kubectl("get", "shopservice", "order", "-n", "shop", "-o", "json")
+        return dict(json.loads(found))
+
+    before = order()
+
+    handed_over = ("helm.sh/resource-policy=keep", "meta.helm.sh/release-name=order")
+    releases.cluster.kubectl("annotate", "shopservice", "order", "-n", "shop", "--overwrite", *handed_over)
+    releases.shop("shop", "shop", services={"order": False})
+    kept = order()
+    # As it runs: of what Helm takes over it changes nothing, it only remembers it.
+    releases.shop("order", "shop-service", name="order", image={"repository": "shop-order", "tag": "0.1.0"})
+    releases.shop("order", "shop-service", image={"tag": "v2"})
+    after = order()
+
+    assert before["metadata"]["uid"] == kept["metadata"]["uid"] == after["metadata"]["uid"]
+    assert kept["spec"] == before["spec"]
+    assert (before["spec"]["image"], after["spec"]["image"]) == ("shop-order:0.1.0", "shop-order:v2")

@@ -38,6 +38,14 @@ def test_given_any_place_then_there_are_four_shopservices_a_gateway_and_the_seed
         assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "shop"
 
 
+def test_a_service_that_is_delivered_by_itself_is_left_out_and_no_other(helm: Helm) -> None:
+    objects = _render(helm, {"services": {"order": False}})
+
+    assert set(_specs(objects)) == {"payment", "product", "shipping"}
+    assert "Job/shop-seed" in names(objects)
+    assert "Job/shop-seed" not in names(_render(helm, {"services": {"product": False}}))
+
+
 def test_the_public_paths_and_methods_are_the_designs(helm: Helm) -> None:
     public = {
         (route["path"], tuple(route["methods"]))
