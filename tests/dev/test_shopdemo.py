@@ -43,26 +43,25 @@ def sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         (tmp_path / name).write_text(name)
     (tmp_path / "code" / "__pycache__").mkdir(parents=True)
     (tmp_path / "code" / "app.py").write_text("1")
-    monkeypatch.setattr(images, "ROOT", tmp_path)
     monkeypatch.setattr(images, "SOURCES", {"app": ("lock.txt", "code")})
     return tmp_path
 
 
 @pytest.mark.parametrize("changed", ["Dockerfile", "lock.txt", "code/app.py", "code/new.py"])
 def test_a_tag_changes_with_everything_that_goes_into_the_image(sources: Path, changed: str) -> None:
-    before = images.content_tag("app", "base")
+    before = images.content_tag("app", "base", sources)
 
     (sources / changed).write_text("2")
 
-    assert images.content_tag("app", "base") != before
+    assert images.content_tag("app", "base", sources) != before
 
 
 def test_a_tag_changes_with_the_base_and_not_with_compiled_files(sources: Path) -> None:
-    before = images.content_tag("app", "base")
+    before = images.content_tag("app", "base", sources)
     (sources / "code" / "__pycache__" / "app.pyc").write_text("x")
 
-    assert images.content_tag("app", "base") == before
-    assert images.content_tag("app", "another base") != before
+    assert images.content_tag("app", "base", sources) == before
+    assert images.content_tag("app", "another base", sources) != before
 
 
 def test_every_image_of_the_dockerfile_is_planned() -> None:

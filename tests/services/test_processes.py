@@ -23,6 +23,7 @@ SETTINGS = {
     "EVENTS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:none",
     "PROVIDER": "sandbox",
     "CARRIER": "sandbox",
+    "AUTH": "off",
     "LISTEN_HOST": "127.0.0.1",
     "POLL_SECONDS": "1",
 }

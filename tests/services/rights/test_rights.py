@@ -4,6 +4,7 @@ The emulator enforces IAM here and keeps a trail of every call. Each service's p
 with their service's policy and nothing else, as its role has it on AWS; orders then take every way that there is.
 """
 
+import hashlib
 import json
 import sys
 import uuid
@@ -13,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from shopfunctions import build
 from shopprocs import stacks
-from shopprocs.customer import Customer, until
+from shopprocs.customer import Customer, until, wish
 from shopprocs.emulator import Clients, Emulator
 from shopprocs.shop import Shop
 
@@ -36,6 +38,24 @@ NAMED_OTHERWISE = {
 }
 # What the emulator's trail calls every request to SNS, whose protocol names the action in the body.
 UNNAMED = "POST.sns"
+
+# Function -> its role in the template.
+FUNCTIONS = {
+    "place-order": "PlaceOrderRole",
+    "check-inventory": "CheckInventoryRole",
+    "sales-summary": "SalesSummaryRole",
+}
+# What AWS Lambda does for a function, by the function's role: its log, and its queue. The emulator needs no right to.
+BY_LAMBDA = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+}
+# The emulator refuses every right that has a condition on Cloud Map's names, so that call cannot succeed there.
+REFUSED_THERE = {"servicediscovery:DiscoverInstances"}
 
 Rights = Mapping[str, set[str]]
 
@@ -81,17 +101,38 @@ def every_way(customer: Customer) -> None:
         customer.get(path)
 
 
+def every_question(customer: Customer) -> None:
+    """Through the API Gateway, whose routes all lead to functions: everything that can be asked and ordered."""
+    sku = max(customer.catalogue(), key=lambda product: int(product["available"]))["sku"]
+    order = customer.follow(customer.place(sku), deadline=120)
+    customer.post(f"/orders/{order['id']}/cancel")
+    for path in ("/orders", f"/products/{sku}", f"/inventory/{sku}", f"/orders/{order['id']}/details"):
+        customer.get(path)
+    withdrawn = customer.place(sku)
+    customer.post(f"/orders/{withdrawn['id']}/cancel")
+    refused = customer.post("/orders", {**wish("NONE")}, idempotency_key=str(uuid.uuid4()))
+    assert refused.status_code == 422, "an order of nothing gives its key back"
+
+
 def poison(shop: Shop) -> None:
     """A message to each queue that nobody understands: it is put off, and comes again."""
     for service in stacks.SERVICES:
         queue = shop.outputs[service]["TasksQueueUrl"]
         shop.clients.sqs.send_message(QueueUrl=queue, MessageBody='{"task": "Unheard of"}')
-        until(partial(calls, shop, service, "ChangeMessageVisibility"))
+        until(partial(calls, shop, shop.credentials[service]["AWS_ACCESS_KEY_ID"], "ChangeMessageVisibility"))
 
 
-def calls(shop: Shop, service: str, kind: str) -> list[Mapping[str, Any]]:
-    """The newest calls of a kind by a service's processes. The emulator's trail has 50 at most, and no next page."""
-    wanted = {"Username": shop.credentials[service]["AWS_ACCESS_KEY_ID"], "EventName": kind}
+def session_key(shop: Shop, function: str) -> str:
+    """The access key id that the emulator gives a function, by its role."""
+    name = f"{shop.prefix}-{function}"
+    live = shop.clients.functions.get_function_configuration(FunctionName=name, Qualifier="live")
+    arn, role = live["FunctionArn"], live["Role"]
+    return f"ASIA{hashlib.sha256(f'{arn}:{role}'.encode()).hexdigest()[:16].upper()}"
+
+
+def calls(shop: Shop, key_id: str, kind: str) -> list[Mapping[str, Any]]:
+    """The newest calls of a kind with an access key. The emulator's trail has 50 at most, and no next page."""
+    wanted = {"Username": key_id, "EventName": kind}
     attributes = [{"AttributeKey": name, "AttributeValue": value} for name, value in wanted.items()]
     events = shop.clients.cloudtrail.lookup_events(LookupAttributes=attributes)["Events"]  # type: ignore[arg-type]  # literals
     return [json.loads(event["CloudTrailEvent"]) for event in events]
@@ -109,16 +150,20 @@ def shop(log: list[str]) -> Iterator[Shop]:
     def sink(name: str, line: str) -> None:
         log.append(f"{name}: {line}")
 
-    settings = {"AUTH": "true", "CLOUDTRAIL_RECORDING": "1", "CLOUDTRAIL_MAX_EVENTS": "200000"}
+    settings = {"AUTH": "true", "LOG_LEVEL": "INFO", "CLOUDTRAIL_RECORDING": "1", "CLOUDTRAIL_MAX_EVENTS": "200000"}
     emulator = Emulator(sink, wait_scale=0.02, environment=settings)
     emulator.start()
-    shop = Shop(emulator, sink)
+    build.build(lambda line: sink("build", line))
+    targets = {name: "function" for name in stacks.document("api")["Parameters"] if name.endswith("Target")}
+    shop = Shop(emulator, sink, functions=True, parameters=targets)
     try:
         shop.deploy()
         shop.credentials = {service: allow(shop, service) for service in stacks.SERVICES}
         shop.run()
         with Customer(shop.url, shop.token()) as customer:
             every_way(customer)
+        with Customer(shop.api_url, shop.token("bob")) as customer:
+            every_question(customer)
         poison(shop)
         yield shop
     finally:
@@ -127,18 +172,16 @@ def shop(log: list[str]) -> Iterator[Shop]:
         sys.stderr.write("\n".join(log[-200:]))
 
 
-@pytest.fixture(scope="module")
-def used(shop: Shop) -> Rights:
-    """Service -> the IAM actions of the calls that its processes have made.
+def used(shop: Shop, key_id: str) -> set[str]:
+    """The IAM actions of the calls that were made with an access key.
 
     Asked for each kind of call that some policy grants: another was refused, and its process has said so.
     """
-    kinds = {action.partition(":")[2] for service in stacks.SERVICES for action in granted(service)}
+    everybody = [granted(service, "Access") for service in stacks.SERVICES]
+    everybody += [granted("functions", role) for role in FUNCTIONS.values()]
+    kinds = {action.partition(":")[2] for each in everybody for action in each}
     kinds |= {"TransactWriteItems", UNNAMED}
-    return {
-        service: {action for kind in kinds for call in calls(shop, service, kind) for action in actions(call)}
-        for service in stacks.SERVICES
-    }
+    return {action for kind in kinds for call in calls(shop, key_id, kind) for action in actions(call)}
 
 
 def actions(event: Mapping[str, Any]) -> set[str]:
@@ -151,10 +194,12 @@ def actions(event: Mapping[str, Any]) -> set[str]:
     return {BATCHES.get(action, action)}
 
 
-def granted(service: str) -> set[str]:
-    policy = stacks.document(service)["Resources"]["Access"]["Properties"]["PolicyDocument"]
+def granted(stack: str, owner: str) -> set[str]:
+    """What a policy grants, or a role by the policies that it has itself."""
+    properties = stacks.document(stack)["Resources"][owner]["Properties"]
+    policies = properties.get("Policies", [properties])
     found: set[str] = set()
-    for statement in policy["Statement"]:
+    for statement in (each for policy in policies for each in policy["PolicyDocument"]["Statement"]):
         action = statement["Action"]
         found |= {action} if isinstance(action, str) else set(action)
     return found
@@ -175,8 +220,18 @@ def test_given_iam_is_enforced_when_a_right_is_not_granted_then_the_call_is_refu
 
 @pytest.mark.parametrize("service", stacks.SERVICES)
 def test_given_orders_of_every_kind_when_a_service_worked_on_them_then_its_policy_is_what_it_needed(
-    used: Rights, service: str, log: list[str]
+    shop: Shop, service: str, log: list[str]
 ) -> None:
     refused = [line for line in log if line.startswith(service) and "AccessDenied" in line]
     assert not refused, "a right is missing"
-    assert granted(service) == used[service], "a right is unused, or was not needed to be granted"
+    assert granted(service, "Access") == used(shop, shop.credentials[service]["AWS_ACCESS_KEY_ID"])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_given_every_question_when_a_function_answered_then_its_role_is_what_it_needed(
+    shop: Shop, function: str
+) -> None:
+    expected = granted("functions", FUNCTIONS[function]) - BY_LAMBDA - REFUSED_THERE
+    key = session_key(shop, function)
+    until(lambda: used(shop, key) >= expected)  # the sales view counts a moment later
+    assert used(shop, key) - REFUSED_THERE == expected
