@@ -150,7 +150,7 @@ def shop(log: list[str]) -> Iterator[Shop]:
     def sink(name: str, line: str) -> None:
         log.append(f"{name}: {line}")
 
-    settings = {"AUTH": "true", "LOG_LEVEL": "INFO", "CLOUDTRAIL_RECORDING": "1", "CLOUDTRAIL_MAX_EVENTS": "200000"}
+    settings = {"AUTH": "true", "CLOUDTRAIL_RECORDING": "1", "CLOUDTRAIL_MAX_EVENTS": "200000"}
     emulator = Emulator(sink, wait_scale=0.02, environment=settings)
     emulator.start()
     build.build(lambda line: sink("build", line))
