@@ -20,6 +20,7 @@ from shopdemo.images import ROOT
 
 ACCEPTED = Path(__file__).with_name("accepted.json")
 LOCK = ROOT / "requirements" / "services.txt"
+AUDIT_SECONDS = 300
 
 
 def packages(*, offline_ok: bool, env: Mapping[str, str] = os.environ, lock: Path = LOCK) -> None:
@@ -108,7 +109,12 @@ def _pip_audit(lock: Path, env: Mapping[str, str]) -> dict[str, Any] | str:
     command += ["--format", "json", "--progress-spinner", "off"]
     if url := env.get("VULNERABILITY_SERVICE_URL"):
         command += ["--vulnerability-service", "osv", "--osv-url", url]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(env))
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=dict(env), timeout=AUDIT_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return f"pip-audit was not done after {AUDIT_SECONDS} s"
     try:
         report: dict[str, Any] = json.loads(done.stdout)
     except ValueError:

@@ -1,0 +1,320 @@
+"""Every command of every pipeline, run on a clean clone: the registry is the emulator's, the cluster a real API server.
+
+Whole tiers of tests (`make lint`, `make test`, `make test-fast`) are only looked up in the Makefile: they are what runs this
+very test. Nobody plays the kubelet but this test: it says of every Deployment that its pods run, and of every route that a
+gateway took it.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+
+from localcluster import tools
+from shopfunctions import build
+from shopprocs.emulator import Emulator
+from shopprocs.shop import Shop
+from tests.delivery.commands import ROOT, everything
+from tests.integration.cluster import Cluster
+from tests.integration.operators import running
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.emulator, pytest.mark.cluster, pytest.mark.timeout(600)]
+
+TIERS = ("make lint", "make test", "make test-fast")
+SERVICE = "product"
+# What a service needs before another step makes sense; what a file leaves out is not run for it.
+ORDER = (
+    "image",
+    "sbom",
+    "scan",
+    "push",
+    "findings",
+    "chart",
+    "update-kubeconfig",
+    "deploy",
+    "smoke",
+    "rollback",
+    "functions",
+    "deploy functions",
+    "changed",
+)
+LONGEST_SECONDS = 240
+
+
+def distinct() -> list[str]:
+    """Every command once, in an order in which each finds what it needs."""
+    found = {command for commands in everything().values() for command in commands}
+    return sorted(found - set(TIERS), key=_place)
+
+
+def _place(command: str) -> tuple[int, str]:
+    for place, step in reversed(list(enumerate(ORDER))):
+        if f" {step} " in f"{command} ":
+            return place, command
+    pytest.fail(f"{command}: this test does not know when it is to be run")
+
+
+@dataclass
+class World:
+    """A clean clone and everything that its commands talk to."""
+
+    clone: Path
+    environment: dict[str, str]
+    cluster: Cluster
+    said: dict[str, str] = field(default_factory=dict)
+
+    def run(self, command: str) -> str:
+        """What a command prints; it must succeed."""
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", command],
+            cwd=self.clone,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST_SECONDS,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        self.said[command] = done.stdout
+        return done.stdout
+
+    def image(self) -> str:
+        """The image that the cluster is asked to run."""
+        return str(self.cluster.get("ShopService", "shop", SERVICE)["spec"]["image"])
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a pipeline checks out; the environments are those that `dev/bootstrap` made, which takes minutes."""
+    folder = tmp_path_factory.mktemp("clone") / "shop"
+    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder)], check=True)
+    for each in (".venv", ".venv-awscli", ".venv-local-aws"):
+        (folder / each).symlink_to(ROOT / each)
+    (ROOT / ".venv").touch()  # newer than the clone's files, or make would build it again
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Shop]:
+    """A running shop, for the smoke test, and its AWS: the registry among it."""
+
+    def sink(name: str, line: str) -> None:
+        sys.stderr.write(f"{name}: {line}\n")
+
+    build.build(lambda line: sink("build", line))
+    emulator = Emulator(sink, wait_scale=0.02)
+    emulator.start()
+    shop = Shop(emulator, sink, functions=True)
+    try:
+        shop.start()
+        yield shop
+    finally:
+        shop.stop()
+        emulator.stop()
+
+
+@pytest.fixture(scope="module")
+def advisories() -> Iterator[str]:
+    """A vulnerability database in which no package has any: the answer of osv.dev, from loopback."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1/query"
+    server.shutdown()
+    server.server_close()
+
+
+def play_the_rest(cluster: Cluster, stop: threading.Event) -> None:
+    """Says, as kubelets and a gateway would, that whatever is asked for runs."""
+    while not stop.wait(0.2):
+        for pod in cluster.http.get("/api/v1/namespaces/shop/pods").json()["items"]:
+            ready = [
+                {"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady", "PodScheduled")
+            ]
+            _status(
+                cluster,
+                f"/api/v1/namespaces/shop/pods/{pod['metadata']['name']}",
+                phase="Running",
+                conditions=ready,
+            )
+        for route in cluster.http.get(cluster.path("HTTPRoute", "shop")).json()["items"]:
+            parent = {
+                "parentRef": route["spec"]["parentRefs"][0],
+                "controllerName": "example.com/gateway",
+                "conditions": [
+                    {
+                        "type": kind,
+                        "status": "True",
+                        "reason": kind,
+                        "message": "",
+                        "lastTransitionTime": "2026-01-01T00:00:00Z",
+                        "observedGeneration": route["metadata"]["generation"],
+                    }
+                    for kind in ("Accepted", "ResolvedRefs")
+                ],
+            }
+            _status(cluster, cluster.path("HTTPRoute", "shop", route["metadata"]["name"]), parents=[parent])
+        for scaler in cluster.http.get(cluster.path("HorizontalPodAutoscaler", "shop")).json()["items"]:
+            active = [
+                {"type": kind, "status": "True", "reason": "Valid", "message": ""}
+                for kind in ("AbleToScale", "ScalingActive")
+            ]
+            minimum = scaler["spec"]["minReplicas"]
+            _status(
+                cluster,
+                cluster.path("HorizontalPodAutoscaler", "shop", scaler["metadata"]["name"]),
+                conditions=active,
+                currentReplicas=minimum,
+                desiredReplicas=minimum,
+            )
+
+
+def _status(cluster: Cluster, path: str, **status: Any) -> None:
+    cluster.http.patch(
+        f"{path}/status", json={"status": status}, headers={"Content-Type": "application/merge-patch+json"}
+    )
+
+
+@pytest.fixture(scope="module")
+def world(
+    clone: Path,
+    shop: Shop,
+    advisories: str,
+    cluster: Cluster,
+    operator_kubeconfig: Path,
+    gateway_api: None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("delivery")
+    registry = urlsplit(shop.emulator.endpoint).netloc
+    ecr = boto3.client(
+        "ecr",
+        endpoint_url=shop.emulator.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    ecr.create_repository(repositoryName=f"shop/shop-{SERVICE}")
+    eks = boto3.client(
+        "eks",
+        endpoint_url=shop.emulator.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    eks.create_cluster(name="shop", roleArn="arn:aws:iam::000000000000:role/eks", resourcesVpcConfig={})
+    cluster.namespace("shop")
+    helm, kubernetes = tools.ensure("helm3"), tools.ensure("kubernetes")
+    environment = {
+        **{name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ},
+        "PATH": f"{ROOT / '.venv' / 'bin'}:{ROOT / '.venv-awscli' / 'bin'}:{helm}:{kubernetes}:{os.environ['PATH']}",
+        **shop.emulator.env,
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "SERVICE": SERVICE,
+        "REGISTRY": f"{registry}/shop",
+        "CLUSTER_NAME": "shop",
+        "NAMESPACE": "shop",
+        "SHOP_URL": shop.api_url,
+        "SHOP_TOKEN": shop.token(),
+        "VULNERABILITY_SERVICE_URL": advisories,
+        # The emulator's registry has no scanner, which the step says aloud.
+        "SCAN_FLAGS": "--offline-ok",
+        "CODEBUILD_SRC_DIR_Delivery": str(clone / ".dev" / "delivery" / SERVICE),
+        "GITHUB_OUTPUT": str(folder / "output"),
+        "BEFORE": "",
+        "LAST": "",
+    }
+    stop = threading.Event()
+    player = threading.Thread(target=play_the_rest, args=(cluster, stop), daemon=True)
+    with running(operator_kubeconfig, folder / "operator.log", "--namespace", "shop"):
+        player.start()
+        yield World(clone, environment, cluster)
+        stop.set()
+        player.join(10)
+
+
+@pytest.fixture(scope="module")
+def delivered_before(world: World) -> str:
+    """A release of the service as an earlier delivery left it; answers its image."""
+    chart = str(ROOT / "charts" / "shop-service")
+    values = f"name={SERVICE},image.repository=registry.example/shop-{SERVICE},image.tag=before"
+    world.run(f"helm upgrade --install {SERVICE} {chart} --namespace shop --set {values}")
+    return world.image()
+
+
+def test_given_the_pipelines_when_read_then_the_three_of_them_take_the_same_steps() -> None:
+    def steps(*files: str) -> set[str]:
+        found = {command for file in files for command in everything()[file]}
+        return {command for command in found if command.startswith(("make", "dev/aws", "aws"))} - set(TIERS)
+
+    jenkins, github = steps("Jenkinsfile"), steps(".github/workflows/deliver.yaml")
+    assert jenkins == github
+    codebuild = steps(*(file for file in everything() if "buildspecs" in file))
+    # CodePipeline deploys and puts back by its own actions, and hands the delivery on by a variable.
+    assert {command.replace(" DELIVERY=$CODEBUILD_SRC_DIR_Delivery", "") for command in codebuild} == {
+        command for command in jenkins if not command.startswith(("make deploy", "make rollback"))
+    }
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_given_a_tier_that_a_pipeline_runs_when_looked_up_then_the_makefile_has_it(
+    world: World, tier: str
+) -> None:
+    assert any(tier in commands for commands in everything().values())
+    assert world.run(tier.replace("make", "make -n"))
+
+
+@pytest.mark.parametrize("command", distinct())
+def test_given_a_clean_clone_when_a_command_of_a_pipeline_is_run_then_it_does_what_it_is_for(
+    world: World, delivered_before: str, command: str
+) -> None:
+    if "update-kubeconfig" in command:
+        # It must not turn the commands after it to a cluster that answers nothing.
+        command = f"KUBECONFIG={world.clone}/eks.kubeconfig {command}"
+    before = world.image()
+    said = world.run(command)
+    digest = f"{world.environment['REGISTRY']}/shop-{SERVICE}"
+    if " deploy SERVICE" in command:
+        assert before == delivered_before
+        assert digest in world.image()
+        assert "@sha256:" in world.image()
+    elif "rollback" in command:
+        assert digest in before
+        wait_for(lambda: world.image() == delivered_before)
+    elif "smoke" in command:
+        assert "SHIPPED" in said
+    elif "sbom" in command:
+        assert "distribution packages" in said
+    elif "changed" in command:
+        output = Path(world.environment["GITHUB_OUTPUT"])
+        assert SERVICE in (said or output.read_text())
+    elif "update-kubeconfig" in command:
+        assert (world.clone / "eks.kubeconfig").exists()
+
+
+def test_given_a_delivery_when_done_then_nothing_but_what_git_ignores_was_left_in_the_clone(
+    world: World,
+) -> None:
+    left = world.run("git status --porcelain")
+    assert [line for line in left.splitlines() if "eks.kubeconfig" not in line and ".venv" not in line] == []
