@@ -75,6 +75,8 @@ def deploy(delivery: Delivery, namespace: str) -> None:
         str(delivery.chart),
         "--namespace",
         namespace,
+        # The chart has all values in it. Without this Helm would put those of an earlier `--set` over them.
+        "--reset-values",
     ]
     run(command, env=os.environ)
     say(f"release {delivery.service} in {namespace} has {delivery.fact('digest')}")

@@ -247,7 +247,7 @@ def world(
     }
     stop = threading.Event()
     player = threading.Thread(target=play_the_rest, args=(cluster, stop), daemon=True)
-    with running(operator_kubeconfig, folder / "operator.log", "--namespace", "shop"):
+    with running(operator_kubeconfig, folder / "operator.log"):
         player.start()
         yield World(clone, environment, cluster)
         stop.set()
