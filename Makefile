@@ -29,7 +29,7 @@ dev: .venv ## The shop as processes on this machine, without Kubernetes; reloads
 
 ##@ Check it
 .PHONY: test
-test: lint test-unit test-charts test-services test-integration test-e2e ## Everything: lint, unit, contract, charts, services, integration, e2e
+test: lint test-unit test-charts test-services test-integration test-delivery test-e2e ## Everything: lint, unit, contract, charts, services, integration, delivery, e2e
 
 .PHONY: test-fast
 test-fast: .venv helm ## What needs no cluster and no emulator, in under a minute

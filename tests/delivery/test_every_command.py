@@ -227,7 +227,8 @@ def world(
     cluster.namespace("shop")
     helm, kubernetes = tools.ensure("helm3"), tools.ensure("kubernetes")
     environment = {
-        **{name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ},
+        # The machine's own (proxies, certificates), and nothing of a shop that its user has.
+        **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "COGNITO_"))},
         "PATH": f"{ROOT / '.venv' / 'bin'}:{ROOT / '.venv-awscli' / 'bin'}:{helm}:{kubernetes}:{os.environ['PATH']}",
         **shop.emulator.env,
         "KUBECONFIG": str(cluster.kubeconfig),

@@ -1,0 +1,233 @@
+"""The steps of a delivery, each by itself: what a change concerns, and when a step must fail."""
+
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shopdelivery import audit, parts, release
+from shopdelivery.delivery import Delivery, DeliveryError
+from shopdelivery.parts import PARTS
+from shopdemo.images import SOURCES
+from shopprocs.process import free_port
+from tests.delivery import commands
+
+ADVISORY = "PYSEC-0000-1"
+
+
+@pytest.mark.parametrize(
+    ("file", "concerned"),
+    [
+        ("services/order/api.py", ("order", "functions")),
+        ("services/payment/contracts/ChargePayment.json", ("payment",)),
+        ("services/common/auth.py", PARTS),
+        ("services/sales/domain.py", ("functions",)),
+        ("requirements/services.txt", PARTS),
+        ("Dockerfile", ("product", "order", "payment", "shipping")),
+        ("charts/shop/values-eks.yaml", ("product", "order", "payment", "shipping")),
+        ("charts/shop/templates/gateway.yaml", ()),
+        ("manifests/aws/functions.yaml", ("functions",)),
+        ("docs/how-to/run-on-eks.md", ()),
+        ("services/orders/api.py", ()),
+    ],
+)
+def test_given_a_changed_file_when_asked_then_the_parts_that_it_concerns_are_named(
+    file: str, concerned: tuple[str, ...]
+) -> None:
+    assert parts.concerned([file]) == concerned
+
+
+@pytest.mark.parametrize("service", parts.SERVICES)
+def test_given_what_goes_into_an_image_when_changed_then_its_service_is_delivered(service: str) -> None:
+    for source in SOURCES[service]:
+        file = source if "." in Path(source).name else f"{source}/any/file.py"
+        assert parts.concerns(service, file), source
+
+
+@pytest.mark.parametrize("revision", ["", "0" * 40, "no-such-commit"])
+def test_given_nothing_to_compare_with_when_asked_then_everything_is_concerned(revision: str) -> None:
+    assert parts.changed_since(revision) == PARTS
+
+
+def test_given_a_history_when_asked_what_changed_since_then_it_is_what_the_commits_touched(
+    tmp_path: Path,
+) -> None:
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+        command = ["git", "-C", str(tmp_path), *identity, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "--message", "begin")
+    first = git("rev-parse", "HEAD")
+    changed = tmp_path / "services" / "shipping" / "api.py"
+    changed.parent.mkdir(parents=True)
+    changed.write_text("")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "ship")
+
+    assert parts.changed_since(first, tmp_path) == ("shipping",)
+    assert parts.changed_since(git("rev-parse", "HEAD"), tmp_path) == ()
+
+
+def test_given_a_step_that_came_too_early_when_run_then_the_error_names_the_one_before(
+    tmp_path: Path,
+) -> None:
+    delivery = Delivery("order", tmp_path)
+    with pytest.raises(DeliveryError, match="run `make image SERVICE=order` first"):
+        delivery.fact("repository")
+    delivery.note(repository="registry.example/shop-order", tag="1")
+    with pytest.raises(DeliveryError, match="run `make push SERVICE=order` first"):
+        delivery.fact("digest")
+
+
+# ---- known vulnerabilities
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    """A lock file of one package."""
+    file = tmp_path / "lock.txt"
+    file.write_text(f"flask==3.1.0 --hash=sha256:{'0' * 64}\n")
+    return file
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """A vulnerability database that knows one of every package, as osv.dev answers."""
+    found = {
+        "vulns": [
+            {
+                "id": ADVISORY,
+                "aliases": ["CVE-0000-1"],
+                "summary": "bad",
+                "details": "very bad",
+                "affected": [
+                    {
+                        "package": {"name": "flask", "ecosystem": "PyPI"},
+                        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "9.9"}]}],
+                        "versions": ["3.1.0"],
+                    }
+                ],
+            }
+        ]
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(found).encode())
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1/query"
+    server.shutdown()
+    server.server_close()
+
+
+def environment(url: str) -> dict[str, str]:
+    return {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "VULNERABILITY_SERVICE_URL": url}  # noqa: S108 - unused
+
+
+def test_given_a_known_vulnerability_when_scanned_then_the_step_fails_and_says_what_to_do(
+    lock: Path, database: str
+) -> None:
+    with pytest.raises(DeliveryError, match=rf"flask 3\.1\.0: {ADVISORY} \(fixed in 9\.9\)"):
+        audit.packages(offline_ok=True, env=environment(database), lock=lock)
+
+
+def test_given_a_vulnerability_that_was_accepted_when_scanned_then_it_passes_until_the_day_is_over(
+    lock: Path, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = tmp_path / "accepted.json"
+    monkeypatch.setattr(audit, "ACCEPTED", accepted)
+    monkeypatch.setattr(audit.accepted_today, "__defaults__", (accepted, None))
+    accepted.write_text(json.dumps({ADVISORY: {"until": "9999-12-31", "reason": "a test"}}))
+    audit.packages(offline_ok=False, env=environment(database), lock=lock)
+
+    monkeypatch.setattr(audit, "ROOT", tmp_path)
+    accepted.write_text(json.dumps({ADVISORY: {"until": "2000-01-01", "reason": "a test"}}))
+    with pytest.raises(DeliveryError, match=ADVISORY):
+        audit.packages(offline_ok=False, env=environment(database), lock=lock)
+
+
+def test_given_a_database_that_cannot_be_asked_when_scanned_then_that_is_no_pass_unless_it_is_said(
+    lock: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = environment(f"http://127.0.0.1:{free_port()}/v1/query")
+    with pytest.raises(DeliveryError, match="Nothing was checked; --offline-ok lets that pass"):
+        audit.packages(offline_ok=False, env=nobody, lock=lock)
+    audit.packages(offline_ok=True, env=nobody, lock=lock)
+    assert "NOT CHECKED" in capsys.readouterr().out
+
+
+# ---- what is deployed
+
+
+def test_given_values_when_laid_over_each_other_then_maps_are_merged_and_lists_are_not() -> None:
+    under = {"a": {"b": 1, "c": 2}, "list": [1, 2]}
+    assert release.merge(under, {"a": {"c": 3}, "list": [9]}) == {"a": {"b": 1, "c": 3}, "list": [9]}
+
+
+@pytest.mark.parametrize("service", parts.SERVICES)
+def test_given_a_service_when_its_own_release_is_made_then_it_has_what_the_shops_release_gives_it(
+    service: str,
+) -> None:
+    image = {"repository": f"registry.example/shop-{service}", "tag": "1", "digest": f"sha256:{'0' * 64}"}
+    values = release.values_of(service, "eks", {service: {"env": {"TABLE": f"shop-{service}"}}}, image)
+    assert values["name"] == service
+    assert values["image"] == image
+    assert values["env"]["TABLE"] == f"shop-{service}"
+    assert values["global"]["gateway"]
+    assert values["workers"]["consumer"]
+
+
+# ---- the reader of pipeline files
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Jenkinsfile", 'steps { sh "make $x" }'),
+        ("Jenkinsfile", "steps { script { println 1 } }"),
+        ("Jenkinsfile", "steps { sh '''make lint''' }"),
+    ],
+)
+def test_given_a_step_of_another_form_when_read_then_it_is_an_error_and_not_left_out(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(commands.UnknownForm):
+        list(commands.of_jenkinsfile(file))
+
+
+@pytest.mark.parametrize(
+    "step",
+    ["{run: 'echo ${{ github.ref }}'}", "{uses: actions/checkout@v4}", "{run: x, shell: pwsh}", "{id: x}"],
+)
+def test_given_a_workflows_step_of_another_form_when_read_then_it_is_an_error(
+    tmp_path: Path, step: str
+) -> None:
+    file = tmp_path / "ci.yaml"
+    file.write_text(f"jobs: {{one: {{steps: [{step}]}}}}")
+    with pytest.raises(commands.UnknownForm):
+        list(commands.of_workflow(file))
+
+
+def test_given_a_buildspec_with_something_new_when_read_then_it_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "build.yaml"
+    file.write_text("{version: 0.2, phases: {build: {commands: [make], finally: [make rollback]}}}")
+    with pytest.raises(commands.UnknownForm, match="finally"):
+        list(commands.of_buildspec(file))
