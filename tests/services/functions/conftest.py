@@ -17,7 +17,10 @@ from shopprocs import identity, stacks
 from shopprocs.emulator import Emulator
 
 ROOT = Path(__file__).resolve().parents[3]
-NEEDED = ("events", "identity", "artifacts", "product", "order", "payment", "shipping", "saga", "functions")
+NEEDED = (
+    *("network", "events", "identity", "discovery", "artifacts", "product", "order", "payment", "shipping"),
+    *("saga", "functions"),
+)
 STAGE = "v1"
 
 

@@ -1,0 +1,131 @@
+"""Every route that can go to a function goes to one; payment and shipping are found in Cloud Map, and followed."""
+
+import sys
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from shopfunctions import build
+from shopprocs import stacks
+from shopprocs.customer import Customer, wish
+from shopprocs.emulator import Emulator
+from shopprocs.process import free_port
+from shopprocs.shop import Shop
+from tests.services.callers import bearer
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.emulator, pytest.mark.timeout(300)]
+
+PREFIX = "fn"
+BY_FUNCTION = ("product", "order")
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Shop]:
+    """A shop whose product and order APIs run as functions only. Its emulator is its own: one Cloud Map namespace each."""
+
+    def sink(name: str, line: str) -> None:
+        sys.stderr.write(f"{name}: {line}\n")
+
+    build.build(lambda line: sink("build", line))
+    emulator = Emulator(sink, wait_scale=0.02)
+    emulator.start()
+    targets = {name: "function" for name in stacks.document("api")["Parameters"] if name.endswith("Target")}
+    # Without a port in the name, an instance's own counts: here every process has another one.
+    urls = {
+        f"{name.capitalize()}Url": f"cloudmap://{name}.{PREFIX}.internal" for name in ("payment", "shipping")
+    }
+    shop = Shop(emulator, sink, prefix=PREFIX, functions=True, parameters={**targets, **urls})
+    try:
+        shop.start()
+        for service in BY_FUNCTION:
+            shop.process(service).stop()
+        yield shop
+    finally:
+        shop.stop()
+        emulator.stop()
+
+
+@pytest.fixture(scope="module")
+def alice(shop: Shop) -> Iterator[Customer]:
+    with Customer(shop.api_url, shop.token("alice")) as customer:
+        yield customer
+
+
+@pytest.fixture(scope="module")
+def shipped(alice: Customer) -> str:
+    """An order that was placed by the function, and shipped by the containers' workers."""
+    sku = max(alice.catalogue(), key=lambda product: int(product["available"]))["sku"]
+    order = alice.follow(alice.place(sku))
+    assert order["state"] == "SHIPPED"
+    return str(order["id"])
+
+
+def register(shop: Shop, service: str, port: int) -> None:
+    """Have Cloud Map know one address of a service, and no other."""
+    cloud_map, namespace = shop.clients.servicediscovery, shop.outputs["discovery"]["NamespaceId"]
+    known = {each["Name"]: each["Id"] for each in cloud_map.list_services()["Services"]}
+    if service not in known:
+        known[service] = cloud_map.create_service(Name=service, NamespaceId=namespace)["Service"]["Id"]
+    cloud_map.register_instance(
+        ServiceId=known[service],
+        InstanceId="the-one",
+        CreatorRequestId=str(uuid.uuid4()),
+        Attributes={"AWS_INSTANCE_IPV4": "127.0.0.1", "AWS_INSTANCE_PORT": str(port)},
+    )
+
+
+def details(alice: Customer, order: str) -> dict[str, Any]:
+    found: dict[str, Any] = alice.get(f"/orders/{order}/details")
+    return found
+
+
+def test_given_no_container_of_them_when_asked_through_the_api_then_the_functions_answer(
+    shop: Shop, alice: Customer, shipped: str
+) -> None:
+    assert not any(shop.process(service).running for service in BY_FUNCTION)
+    assert httpx.get(f"{shop.url}/products").status_code >= 500, "nobody is behind the gateway"
+    sku = alice.catalogue()[0]["sku"]
+    assert alice.get(f"/products/{sku}")["sku"] == alice.get(f"/inventory/{sku}")["sku"] == sku
+    assert shipped in [each["id"] for each in alice.get("/orders")["items"]]
+    assert alice.post(f"/orders/{shipped}/cancel").status_code == 409
+
+
+def test_given_no_token_or_a_pretended_machine_when_a_function_is_asked_then_it_is_refused(
+    shop: Shop, shipped: str
+) -> None:
+    pretended = {"X-Shop-Caller": "arn:aws:iam::000000000000:role/reports", "X-Shop-Gateway": ""}
+    assert httpx.get(f"{shop.api_url}/orders/{shipped}", headers=pretended).status_code == 401
+    bob = {**pretended, **bearer(shop.token("bob"))}
+    assert httpx.get(f"{shop.api_url}/orders/{shipped}", headers=bob, timeout=20).status_code == 404
+    reader = bearer(shop.token("bob", ["orders:read"])) | {"Idempotency-Key": str(uuid.uuid4())}
+    placed = httpx.post(f"{shop.api_url}/orders", headers=reader, json=wish("BR-001"), timeout=20)
+    assert placed.status_code == 403
+
+
+def test_given_addresses_that_come_and_change_when_details_are_asked_then_the_function_follows_without_a_restart(
+    shop: Shop, alice: Customer, shipped: str
+) -> None:
+    nowhere = details(alice, shipped)
+    assert nowhere["order"]["id"] == shipped
+    assert {each["part"] for each in nowhere["missing"]} == {"payment", "shipment"}
+    assert all(each["reason"] for each in nowhere["missing"])
+
+    register(shop, "payment", shop.parts["payment"].port)
+    register(shop, "shipping", free_port())  # nobody is there
+    found = wait_for(
+        lambda: whole if (whole := details(alice, shipped))["payment"] else None, 30, what="the payment"
+    )
+    assert found is not None
+    assert found["payment"]["state"] == "CHARGED"
+    assert [each["part"] for each in found["missing"]] == ["shipment"]
+
+    register(shop, "shipping", shop.parts["shipping"].port)
+    whole = wait_for(
+        lambda: whole if (whole := details(alice, shipped))["shipment"] else None, 30, what="the shipment"
+    )
+    assert whole is not None
+    assert (whole["shipment"]["state"], whole["missing"]) == ("BOOKED", [])
