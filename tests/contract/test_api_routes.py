@@ -146,6 +146,12 @@ def test_given_a_customer_when_they_claim_to_be_the_gateway_then_it_does_not_rea
             "remove:header.x-shop-caller",
             "remove:header.x-shop-gateway",
         }
+    if properties["IntegrationType"] == "AWS_PROXY":
+        (function,) = re.findall(r"functions-(\w+)AliasArn", json.dumps(properties["IntegrationUri"]))
+        variables = stacks.document("functions")["Resources"][function]["Properties"]["Environment"][
+            "Variables"
+        ]
+        assert not {"GATEWAY_SECRET", "MACHINE_KEYS"} & variables.keys()
 
 
 def test_given_a_machine_when_it_has_signed_then_the_gateway_says_who_and_proves_that_it_looked() -> None:

@@ -7,11 +7,9 @@ gateway took it.
 
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,12 +18,12 @@ import boto3
 import pytest
 
 from localcluster import tools
-from shopfunctions import build
-from shopprocs.emulator import Emulator
 from shopprocs.shop import Shop
+from tests.delivery.advisories import database
 from tests.delivery.commands import ROOT, everything
 from tests.integration.cluster import Cluster
 from tests.integration.operators import running
+from tests.shops import own_shop
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.emulator, pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -107,42 +105,16 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
     """A running shop, for the smoke test, and its AWS: the registry among it."""
-
-    def sink(name: str, line: str) -> None:
-        sys.stderr.write(f"{name}: {line}\n")
-
-    build.build(lambda line: sink("build", line))
-    emulator = Emulator(sink, wait_scale=0.02)
-    emulator.start()
-    shop = Shop(emulator, sink, functions=True)
-    try:
+    with own_shop() as shop:
         shop.start()
         yield shop
-    finally:
-        shop.stop()
-        emulator.stop()
 
 
 @pytest.fixture(scope="module")
 def advisories() -> Iterator[str]:
-    """A vulnerability database in which no package has any: the answer of osv.dev, from loopback."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1/query"
-    server.shutdown()
-    server.server_close()
+    """A vulnerability database in which no package has any."""
+    with database({}) as url:
+        yield url
 
 
 def play_the_rest(cluster: Cluster, stop: threading.Event) -> None:

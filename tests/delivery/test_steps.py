@@ -2,11 +2,8 @@
 
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +13,7 @@ from shopdelivery.parts import PARTS
 from shopdemo.images import SOURCES
 from shopprocs.process import free_port
 from tests.delivery import commands
+from tests.delivery.advisories import database
 
 ADVISORY = "PYSEC-0000-1"
 
@@ -98,42 +96,22 @@ def lock(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def database() -> Iterator[str]:
-    """A vulnerability database that knows one of every package, as osv.dev answers."""
-    found = {
-        "vulns": [
-            {
-                "id": ADVISORY,
-                "aliases": ["CVE-0000-1"],
-                "summary": "bad",
-                "details": "very bad",
-                "affected": [
-                    {
-                        "package": {"name": "flask", "ecosystem": "PyPI"},
-                        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "9.9"}]}],
-                        "versions": ["3.1.0"],
-                    }
-                ],
-            }
-        ]
+def vulnerable() -> Iterator[str]:
+    """A vulnerability database that knows one of every package."""
+    affected = {
+        "package": {"name": "flask", "ecosystem": "PyPI"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "9.9"}]}],
+        "versions": ["3.1.0"],
     }
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(json.dumps(found).encode())
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1/query"
-    server.shutdown()
-    server.server_close()
+    found = {
+        "id": ADVISORY,
+        "aliases": ["CVE-0000-1"],
+        "summary": "bad",
+        "details": "",
+        "affected": [affected],
+    }
+    with database({"vulns": [found]}) as url:
+        yield url
 
 
 def environment(url: str) -> dict[str, str]:
@@ -141,25 +119,25 @@ def environment(url: str) -> dict[str, str]:
 
 
 def test_given_a_known_vulnerability_when_scanned_then_the_step_fails_and_says_what_to_do(
-    lock: Path, database: str
+    lock: Path, vulnerable: str
 ) -> None:
     with pytest.raises(DeliveryError, match=rf"flask 3\.1\.0: {ADVISORY} \(fixed in 9\.9\)"):
-        audit.packages(offline_ok=True, env=environment(database), lock=lock)
+        audit.packages(offline_ok=True, env=environment(vulnerable), lock=lock)
 
 
 def test_given_a_vulnerability_that_was_accepted_when_scanned_then_it_passes_until_the_day_is_over(
-    lock: Path, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lock: Path, vulnerable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accepted = tmp_path / "accepted.json"
     monkeypatch.setattr(audit, "ACCEPTED", accepted)
     monkeypatch.setattr(audit.accepted_today, "__defaults__", (accepted, None))
     accepted.write_text(json.dumps({ADVISORY: {"until": "9999-12-31", "reason": "a test"}}))
-    audit.packages(offline_ok=False, env=environment(database), lock=lock)
+    audit.packages(offline_ok=False, env=environment(vulnerable), lock=lock)
 
     monkeypatch.setattr(audit, "ROOT", tmp_path)
     accepted.write_text(json.dumps({ADVISORY: {"until": "2000-01-01", "reason": "a test"}}))
     with pytest.raises(DeliveryError, match=ADVISORY):
-        audit.packages(offline_ok=False, env=environment(database), lock=lock)
+        audit.packages(offline_ok=False, env=environment(vulnerable), lock=lock)
 
 
 def test_given_a_database_that_cannot_be_asked_when_scanned_then_that_is_no_pass_unless_it_is_said(

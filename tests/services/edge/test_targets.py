@@ -1,6 +1,5 @@
 """Every route that can go to a function goes to one; payment and shipping are found in Cloud Map, and followed."""
 
-import sys
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -8,13 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from shopfunctions import build
 from shopprocs import stacks
 from shopprocs.customer import Customer, wish
-from shopprocs.emulator import Emulator
 from shopprocs.process import free_port
 from shopprocs.shop import Shop
 from tests.services.callers import bearer
+from tests.shops import own_shop
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(300)]
@@ -26,27 +24,16 @@ BY_FUNCTION = ("product", "order")
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
     """A shop whose product and order APIs run as functions only. Its emulator is its own: one Cloud Map namespace each."""
-
-    def sink(name: str, line: str) -> None:
-        sys.stderr.write(f"{name}: {line}\n")
-
-    build.build(lambda line: sink("build", line))
-    emulator = Emulator(sink, wait_scale=0.02)
-    emulator.start()
     targets = {name: "function" for name in stacks.document("api")["Parameters"] if name.endswith("Target")}
     # Without a port in the name, an instance's own counts: here every process has another one.
     urls = {
         f"{name.capitalize()}Url": f"cloudmap://{name}.{PREFIX}.internal" for name in ("payment", "shipping")
     }
-    shop = Shop(emulator, sink, prefix=PREFIX, functions=True, parameters={**targets, **urls})
-    try:
+    with own_shop(prefix=PREFIX, parameters={**targets, **urls}) as shop:
         shop.start()
         for service in BY_FUNCTION:
             shop.process(service).stop()
         yield shop
-    finally:
-        shop.stop()
-        emulator.stop()
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from shopfunctions import build
 from shopprocs import stacks
 from shopprocs.customer import Customer, until, wish
-from shopprocs.emulator import Clients, Emulator
+from shopprocs.emulator import Clients
 from shopprocs.shop import Shop
+from tests.shops import own_shop
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(300)]
 
@@ -151,12 +151,8 @@ def shop(log: list[str]) -> Iterator[Shop]:
         log.append(f"{name}: {line}")
 
     settings = {"AUTH": "true", "CLOUDTRAIL_RECORDING": "1", "CLOUDTRAIL_MAX_EVENTS": "200000"}
-    emulator = Emulator(sink, wait_scale=0.02, environment=settings)
-    emulator.start()
-    build.build(lambda line: sink("build", line))
     targets = {name: "function" for name in stacks.document("api")["Parameters"] if name.endswith("Target")}
-    shop = Shop(emulator, sink, functions=True, parameters=targets)
-    try:
+    with own_shop(sink, parameters=targets, emulator=settings) as shop:
         shop.deploy()
         shop.credentials = {service: allow(shop, service) for service in stacks.SERVICES}
         shop.run()
@@ -166,10 +162,7 @@ def shop(log: list[str]) -> Iterator[Shop]:
             every_question(customer)
         poison(shop)
         yield shop
-    finally:
-        shop.stop()
-        emulator.stop()
-        sys.stderr.write("\n".join(log[-200:]))
+    sys.stderr.write("\n".join(log[-200:]))
 
 
 def used(shop: Shop, key_id: str) -> set[str]:

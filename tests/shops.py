@@ -1,0 +1,45 @@
+"""A shop with an emulator of its own, for tests that the shared one would disturb."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from shopfunctions import build
+from shopprocs.emulator import Emulator
+from shopprocs.process import Sink
+from shopprocs.shop import Shop
+
+WAIT_SCALE = 0.02
+"""What a state machine's seconds of retries and waits are multiplied with."""
+
+
+def to_stderr(name: str, line: str) -> None:
+    """Shows what a process prints with a test that failed."""
+    sys.stderr.write(f"{name}: {line}\n")
+
+
+@contextmanager
+def own_shop(
+    sink: Sink = to_stderr,
+    *,
+    prefix: str = "shop",
+    parameters: Mapping[str, str] | None = None,
+    emulator: Mapping[str, str] | None = None,
+) -> Iterator[Shop]:
+    """A shop with functions, not started yet; it and its emulator end with the context.
+
+    Args:
+        sink: gets what its processes print.
+        prefix: first part of the names of its AWS resources.
+        parameters: of its stacks.
+        emulator: settings of its emulator.
+    """
+    build.build(lambda line: sink("build", line))
+    own = Emulator(sink, wait_scale=WAIT_SCALE, environment=emulator)
+    own.start()
+    shop = Shop(own, sink, prefix=prefix, functions=True, parameters=parameters)
+    try:
+        yield shop
+    finally:
+        shop.stop()
+        own.stop()
