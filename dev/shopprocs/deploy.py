@@ -162,10 +162,21 @@ def outputs(cli: AwsCli, prefix: str) -> stacks.Outputs:
             f"not deployed yet in {cli.region}: {', '.join(missing)}; run `dev/aws deploy --prefix {prefix}`, or set "
             "AWS_REGION to where they are"
         )
-    return {
-        stack: {each["OutputKey"]: each["OutputValue"] for each in _list(description.get("Outputs"))}
-        for stack, description in existing.items()
-    }
+    return {stack: _outputs(description) for stack, description in existing.items()}
+
+
+def outputs_of(cli: AwsCli, prefix: str, stack: str) -> dict[str, str]:
+    """Output -> value, of one stack.
+
+    Raises:
+        AwsError: when it is missing.
+    """
+    existing = cli.describe(prefix)
+    if stack not in existing:
+        raise AwsError(
+            f"{prefix}-{stack} is not deployed yet in {cli.region}: run `dev/aws deploy {stack}` first"
+        )
+    return _outputs(existing[stack])
 
 
 def values(cli: AwsCli, prefix: str) -> str:
@@ -309,8 +320,7 @@ def _uploaded_functions(cli: AwsCli, prefix: str) -> dict[str, str]:
         keys = functions.keys()
     except functions.NotBuilt as error:
         raise AwsError(str(error)) from error
-    found = _list(cli.describe(prefix)["artifacts"].get("Outputs"))
-    bucket = next(each["OutputValue"] for each in found if each["OutputKey"] == "BucketName")
+    bucket = outputs_of(cli, prefix, "artifacts")["BucketName"]
     question = ("list-objects-v2", "--bucket", bucket, "--prefix", "functions/", "--output", "json")
     present = {
         each["Key"] for each in json.loads(cli.run(*question, service="s3api") or "{}").get("Contents", [])
@@ -325,8 +335,7 @@ def _endpoint_for_functions(cli: AwsCli, prefix: str) -> dict[str, str]:
     """Where an emulator is for its own functions; see `values`."""
     if not cli.local:
         return {}
-    found = _list(cli.describe(prefix)["product"].get("Outputs"))
-    queue = urlsplit(next(each["OutputValue"] for each in found if each["OutputKey"] == "TasksQueueUrl"))
+    queue = urlsplit(outputs_of(cli, prefix, "product")["TasksQueueUrl"])
     return {"EndpointUrl": f"{queue.scheme}://{queue.netloc}"}
 
 
@@ -395,6 +404,10 @@ def _advice(said: str) -> str:
         if found := re.search(pattern, message):
             return advice.format(message=message, **found.groupdict())
     return re.sub(r"^An error occurred \((\w+)\) when calling the (\w+) operation: ", r"\2: ", message)
+
+
+def _outputs(description: Mapping[str, object]) -> dict[str, str]:
+    return {each["OutputKey"]: each["OutputValue"] for each in _list(description.get("Outputs"))}
 
 
 def _list(value: object) -> list[dict[str, str]]:

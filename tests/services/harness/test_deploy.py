@@ -147,6 +147,17 @@ def test_given_no_way_to_the_shop_when_deployed_then_the_api_waits_and_the_line_
     assert "needs BackendUrl=… or ListenerArn=…" in complaint(aws("deploy", "api"))
 
 
+def test_given_two_stacks_when_named_then_they_are_deployed_and_no_others(aws: Aws) -> None:
+    assert aws("deploy", "network", "discovery").returncode == 0
+    assert states(aws).count("CREATE_COMPLETE") == 2
+
+
+def test_given_nothing_when_the_functions_alone_are_deployed_then_the_error_says_what_comes_first(
+    aws: Aws, prefix: str
+) -> None:
+    assert f"{prefix}-artifacts is not deployed yet in us-east-1" in complaint(aws("deploy", "functions"))
+
+
 def test_given_no_credentials_when_deployed_then_the_error_says_what_to_set(aws: Aws) -> None:
     env = {"AWS_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true"}
     assert "set AWS_PROFILE" in complaint(aws("deploy", env=env))
