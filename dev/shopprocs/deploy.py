@@ -246,7 +246,7 @@ def delete(cli: AwsCli, prefix: str, chosen: Sequence[str], say: Say) -> None:
     """
     _refuse_unknown(chosen)
     existing = cli.describe(prefix)
-    for wave in (stacks.PLATFORM, *reversed(stacks.WAVES)):
+    for wave in reversed((*stacks.WAVES, *stacks.PLATFORM)):
         names = [f"{prefix}-{stack}" for stack in wave if stack in existing and stack in chosen]
         for name in names:
             cli.run("delete-stack", "--stack-name", name)
@@ -282,7 +282,7 @@ def _waves(chosen: Sequence[str], values: Mapping[str, str], prefix: str, say: S
     for stack in [] if chosen else waiting:
         say(f"{prefix}-{stack} waits: `dev/aws deploy {stack} --set {waiting[stack]}` once that is known")
     wanted = chosen or [stack for stack in stacks.STACKS if stack not in waiting]
-    waves = [[stack for stack in wave if stack in wanted] for wave in (*stacks.WAVES, stacks.PLATFORM)]
+    waves = [[stack for stack in wave if stack in wanted] for wave in (*stacks.WAVES, *stacks.PLATFORM)]
     return [wave for wave in waves if wave]
 
 
