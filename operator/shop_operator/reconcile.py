@@ -79,11 +79,13 @@ class Wanted:
         key: its ShopService.
         owner: the UID of its ShopService.
         configuration: the apply configuration, as rendered.
+        seen: the version of the live child that it was rendered from, None when there was none.
     """
 
     key: Key
     owner: str
     configuration: Mapping[str, Any]
+    seen: int | None = None
 
     def __str__(self) -> str:
         return f"{self.key.namespace}: {self.child}"
@@ -142,10 +144,13 @@ class Reconciler:
         except InvalidSpec as error:
             await self._write_status(key, cached, shop, previous, [error])
             return None
+        # Before the first wait: from then on the store may know more than the rendering did.
+        seen = {child: live.version for child, live in self._store.children(key).items()}
         for configuration in desired:
-            problems += await _attempt(self._ensure(Wanted(key, cached.uid, configuration)))
-        for child in self._surplus(key, cached.uid, desired):
-            problems += await _attempt(self._prune(key, child))
+            child = ChildId(configuration["kind"], configuration["metadata"]["name"])
+            problems += await _attempt(self._ensure(Wanted(key, cached.uid, configuration, seen.get(child))))
+        for surplus in self._surplus(key, cached.uid, desired):
+            problems += await _attempt(self._prune(key, surplus))
         await self._write_status(key, cached, shop, previous, problems)
         return _next_look(problems)
 
@@ -165,7 +170,7 @@ class Reconciler:
         if cached.scaled_by is Scaler.OPERATOR and "replicas" not in wanted.configuration.get("spec", {}):
             await self._hand_over_replicas(wanted, cached, live)
         try:
-            await self._apply(wanted, cached.uid, self._unmoved(wanted, cached))
+            await self._apply(wanted, cached.uid, self._unmoved(wanted))
         except Refused:
             if not any("ports[" in path for path in differences):
                 raise
@@ -207,10 +212,10 @@ class Reconciler:
         known, fields = self._overruled.get(wanted.key, {}).get(wanted.child, ("", frozenset()))
         return fields if known == wanted.digest else frozenset()
 
-    def _unmoved(self, wanted: Wanted, cached: Cached) -> int | None:
+    def _unmoved(self, wanted: Wanted) -> int | None:
         """The version that must still be the live one: an autoscaler may have set replicas a moment ago."""
         scaled = ChildId("HorizontalPodAutoscaler", wanted.child.name) in self._store.children(wanted.key)
-        return cached.version if scaled and "replicas" in wanted.configuration.get("spec", {}) else None
+        return wanted.seen if scaled and "replicas" in wanted.configuration.get("spec", {}) else None
 
     async def _hand_over_replicas(self, wanted: Wanted, cached: Cached, live: Mapping[str, Any]) -> None:
         """Before we let go of spec.replicas, give it a second owner, so that the count stays."""

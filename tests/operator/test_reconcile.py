@@ -363,6 +363,31 @@ async def test_a_count_that_an_autoscaler_set_a_moment_ago_is_not_overwritten(wo
     assert world.store.children(KEY)[ChildId("Deployment", "web")]  # it is still believed in
 
 
+async def test_a_count_that_the_watch_shows_in_the_middle_of_a_pass_is_not_overwritten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pass was rendered from the count before: what the store has learned since must not vouch for it."""
+    autoscaling = {"minReplicas": 2, "maxReplicas": 6}
+    world.shop(autoscaling=autoscaling)
+    await world.pass_()
+    apply = world.api.apply
+
+    async def scaled_meanwhile(configuration: Any, **given: Any) -> dict[str, Any]:
+        if configuration["kind"] == "ServiceAccount":
+            deployment = world.edit("Deployment")
+            deployment["spec"] = {**deployment["spec"], "replicas": 5}
+            world.see(deployment)
+        return await apply(configuration, **given)
+
+    monkeypatch.setattr(world.api, "apply", scaled_meanwhile)
+    world.lose("ServiceAccount")
+    world.shop(autoscaling=autoscaling, args=["x"])
+    with pytest.raises(Stale):
+        await world.pass_()
+
+    assert world.api.objects["Deployment", "ns", "web"]["spec"]["replicas"] == 5
+
+
 async def test_a_status_is_not_written_on_a_shopservice_that_has_changed(world: World) -> None:
     world.shop()
     world.api.put(world.edit("ShopService"))
