@@ -37,7 +37,11 @@ def tasks(
 
     def refund(task: Message) -> dict[str, Any]:
         refunded = handlers.refund_payment(
-            task["order_id"], payments=payments, provider=provider, publisher=publisher
+            task["order_id"],
+            task.get("customer_id"),
+            payments=payments,
+            provider=provider,
+            publisher=publisher,
         )
         return {"refunded": refunded.to_dict()}
 

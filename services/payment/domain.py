@@ -89,7 +89,7 @@ class Payment:
 
     Args:
         order_id: also its idempotency key at the provider.
-        customer_id: whose order it is; None when the order was given up before it was to be charged.
+        customer_id: whose order it is; None for a workflow that began before its tasks named one.
         amount: what is to be charged; None when the order was given up before it was to be.
         charge: what was charged.
         refunded: what was given back.

@@ -76,6 +76,7 @@ def charge_payment(
 
 def refund_payment(
     order_id: str,
+    customer_id: str | None,
     *,
     payments: Payments,
     provider: Provider,
@@ -91,7 +92,7 @@ def refund_payment(
         CallFailed: when the provider does not answer; the same task may succeed later.
     """
     for _ in range(TRIES):
-        payment = payments.get(order_id) or domain.begun(order_id, None, None)
+        payment = payments.get(order_id) or domain.begun(order_id, customer_id, None)
         try:
             if not payment.state.is_closed:
                 payment = payments.save(payment.closed())

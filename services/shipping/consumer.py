@@ -38,7 +38,11 @@ def tasks(
 
     def cancel(task: Message) -> dict[str, Any]:
         cancelled = handlers.cancel_shipment(
-            task["order_id"], shipments=shipments, carrier=carrier, publisher=publisher
+            task["order_id"],
+            task.get("customer_id"),
+            shipments=shipments,
+            carrier=carrier,
+            publisher=publisher,
         )
         return {"cancelled": cancelled}
 

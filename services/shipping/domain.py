@@ -96,7 +96,7 @@ class Shipment:
 
     Args:
         order_id: also its key at the carrier.
-        customer_id: whose order it is; None when the order was given up before it was to be booked.
+        customer_id: whose order it is; None for a workflow that began before its tasks named one.
         booking: what was booked, even if it was cancelled since.
         cause: why it was refused.
         decided_at: when it came to its state.

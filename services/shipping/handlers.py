@@ -71,6 +71,7 @@ def create_shipment(
 
 def cancel_shipment(
     order_id: str,
+    customer_id: str | None,
     *,
     shipments: Shipments,
     carrier: Carrier,
@@ -83,7 +84,7 @@ def cancel_shipment(
         CallFailed: when the carrier does not answer; the same task may succeed later.
     """
     for _ in range(TRIES):
-        shipment = shipments.get(order_id) or domain.begun(order_id, None, now())
+        shipment = shipments.get(order_id) or domain.begun(order_id, customer_id, now())
         try:
             if not shipment.state.is_closed:
                 shipment = shipments.save(shipment.closed(now()))

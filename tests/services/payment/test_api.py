@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from services.common.caller import Caller
-from services.payment import api
+from services.payment import api, domain
 from tests.services.callers import ALICE, BOB, CUSTOMER, MACHINE, OPERATOR, As
 from tests.services.payment.world import NOTHING, PRICE, World, charge, refund
 
@@ -70,8 +70,15 @@ def test_a_payment_of_somebody_else_looks_like_none(world: World, caller: Caller
     }
 
 
-def test_a_payment_that_was_given_up_before_it_began_is_nobodys(world: World) -> None:
+def test_a_payment_that_was_given_up_before_it_began_is_its_customers(world: World) -> None:
     world.do(refund())
+
+    assert get(world, "/payments/order-1")["order_id"] == "order-1"
+    get(world, "/payments/order-1", HTTPStatus.NOT_FOUND, BOB)
+
+
+def test_a_payment_of_a_workflow_that_named_no_customer_is_nobodys(world: World) -> None:
+    world.payments.save(domain.begun("order-1", None, None))
 
     get(world, "/payments/order-1", HTTPStatus.NOT_FOUND)
     assert get(world, "/payments/order-1", caller=OPERATOR)["order_id"] == "order-1"

@@ -41,7 +41,7 @@ def charge(token: str, order_id: str = "order-1") -> dict[str, Any]:
 
 
 def refund(order_id: str = "order-1") -> dict[str, Any]:
-    return {"task": "RefundPayment", "order_id": order_id}
+    return {"task": "RefundPayment", "order_id": order_id, "customer_id": "alice"}
 
 
 class Publisher(MemoryPublisher):

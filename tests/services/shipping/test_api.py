@@ -6,8 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
+from services.common import clock
 from services.common.caller import Caller
-from services.shipping import api
+from services.shipping import api, domain
 from tests.services.callers import ALICE, BOB, CUSTOMER, MACHINE, OPERATOR, As
 from tests.services.shipping.world import World, cancel, create
 
@@ -68,8 +69,15 @@ def test_a_shipment_of_somebody_else_looks_like_none(world: World, caller: Calle
     }
 
 
-def test_a_shipment_that_was_given_up_before_it_began_is_nobodys(world: World) -> None:
+def test_a_shipment_that_was_given_up_before_it_began_is_its_customers(world: World) -> None:
     world.do(cancel())
+
+    assert get(world, "/shipments/order-1")["order_id"] == "order-1"
+    get(world, "/shipments/order-1", HTTPStatus.NOT_FOUND, BOB)
+
+
+def test_a_shipment_of_a_workflow_that_named_no_customer_is_nobodys(world: World) -> None:
+    world.shipments.save(domain.begun("order-1", None, clock.now()))
 
     get(world, "/shipments/order-1", HTTPStatus.NOT_FOUND)
     assert get(world, "/shipments/order-1", caller=OPERATOR)["order_id"] == "order-1"

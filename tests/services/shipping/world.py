@@ -46,7 +46,7 @@ def create(postal_code: str = "10115", order_id: str = "order-1") -> dict[str, A
 
 
 def cancel(order_id: str = "order-1") -> dict[str, Any]:
-    return {"task": "CancelShipment", "order_id": order_id}
+    return {"task": "CancelShipment", "order_id": order_id, "customer_id": "alice"}
 
 
 class Publisher(MemoryPublisher):
