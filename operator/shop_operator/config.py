@@ -72,7 +72,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str]) -> RunSettings | CrdSetti
         identity=f"{env.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4()}",
         metrics_port=read.integer("metrics_port", 8080, _PORTS),
         workers=read.integer("workers", 16, _WORKERS),
-        resync=float(read.integer("resync_seconds", 600, range(1, 86401))),
+        resync=float(read.integer("resync_seconds", 3600, range(1, 86401))),
         log_level=read.choice("log_level", "info", _LEVELS),
     )
 
@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--workers", metavar="N", help="ShopServices reconciled at the same time (default: 16)")
     run.add_argument(
-        "--resync-seconds", metavar="S", help="compare the cache with the cluster this often (default: 600)"
+        "--resync-seconds", metavar="S", help="compare the cache with the cluster this often (default: 3600)"
     )
     run.add_argument("--log-level", metavar="LEVEL", help=f"{', '.join(_LEVELS)} (default: info)")
     return parser

@@ -9,6 +9,7 @@ hour is over.
 import asyncio
 import dataclasses
 import os
+import socket
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -96,8 +97,12 @@ class Connection:
         self.default_namespace = info.default_namespace or "default"
         self._info = info
         self._observe = observe
+        self.answered = 0.0
+        """When the API server last answered anything, on the monotonic clock."""
         self._token = _RotatingToken(info.token) if info.token else None
-        self._connector = aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context(), keepalive_timeout=60)
+        self._connector = aiohttp.TCPConnector(
+            limit=0, ssl=info.as_ssl_context(), keepalive_timeout=60, socket_factory=_probed
+        )
         self.session = self._make_session()
 
     def login(self, read: ReadObserver) -> kopf.AiohttpSession:
@@ -145,8 +150,20 @@ class Connection:
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         response = await handler(request)
+        self.answered = time.monotonic()
         self._observe(request.method, response.status)
         return response
+
+
+def _probed(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket that notices a dead peer within half a minute: a watch may be quiet for long, and must not be deaf."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        for option, value in ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3)):
+            made.setsockopt(socket.IPPROTO_TCP, option, value)
+    return made
 
 
 class _RotatingToken:

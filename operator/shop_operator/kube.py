@@ -14,8 +14,9 @@ the lease is sure to be ours. Verbs, so that the RBAC of the chart can list exac
 """
 
 import asyncio
+import random
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -42,7 +43,10 @@ from shop_operator.store import FIELD_MANAGER, HANDOVER_MANAGER, NAME_LABEL, PAR
 
 REQUEST_TIMEOUT: Final = 10.0
 LIST_TIMEOUT: Final = 60.0
-LIST_PAGE: Final = 500
+# Large enough to cost few requests, small enough to cost little memory.
+LIST_PAGE: Final = 250
+# A watch is ended by the API server after so many seconds, at random in between, so that they do not all begin anew at once.
+_WATCH_SECONDS: Final = (240, 480)
 
 _APPLY: Final = "application/apply-patch+yaml"
 _STRATEGIC: Final = "application/strategic-merge-patch+json"
@@ -206,7 +210,7 @@ class Kube:
             what=f"write the status of ShopService {name}",
         )
 
-    async def pages(self, kind: str, namespace: str | None) -> AsyncIterator[Page]:
+    async def pages(self, kind: str, namespace: str | None) -> AsyncGenerator[Page]:
         """Every ShopService, or every child of one kind that carries our label; in one namespace or all.
 
         Raises:
@@ -232,6 +236,43 @@ class Kube:
             if not metadata.get("continue"):
                 return
             params["continue"] = metadata["continue"]
+
+    async def watch(self, kind: str, namespace: str | None, version: int) -> AsyncGenerator[dict[str, Any]]:
+        """What happens to the objects of `pages` after a version: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR events.
+
+        It ends after some minutes, and may be asked for again from the last version that it has shown.
+
+        Raises:
+            Stale: the API server has forgotten that version.
+            NotInstalled: it does not serve the kind.
+            OperatorError: the others of errors.py.
+        """
+        seconds = random.randint(*_WATCH_SECONDS)  # noqa: S311  spread, not secrecy
+        params = {
+            "watch": "1",
+            "allowWatchBookmarks": "1",
+            "resourceVersion": str(version),
+            "timeoutSeconds": str(seconds),
+        }
+        if kind != PARENT_KIND:
+            params["labelSelector"] = NAME_LABEL
+        url = self._server + _path(_BY_KIND[kind], namespace)
+        what = f"watch {kind}s"
+        try:
+            async with (
+                asyncio.timeout(seconds + REQUEST_TIMEOUT),
+                self._session.get(url, params=params) as response,
+            ):
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    raise _refusal(
+                        response.status, await response.read(), response.headers.get("Retry-After"), what
+                    )
+                async for line in _lines(response.content):
+                    yield orjson.loads(line)
+        except (aiohttp.ClientError, OSError) as error:
+            raise _unreachable(what, error) from error
+        except orjson.JSONDecodeError as error:
+            raise Unreachable(f"Could not {what}: an event was cut short; trying again.") from error
 
     async def get_lease(self, namespace: str, name: str) -> dict[str, Any] | None:
         """The lease, None when there is none."""
@@ -306,8 +347,7 @@ class Kube:
             ):
                 raw = await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            detail = str(error) or type(error).__name__
-            raise Unreachable(f"Could not {what}: the API server did not answer ({detail}).") from error
+            raise _unreachable(what, error) from error
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise _refusal(response.status, raw, response.headers.get("Retry-After"), what)
         try:
@@ -315,6 +355,22 @@ class Kube:
         except orjson.JSONDecodeError as error:
             raise Unreachable(f"Could not {what}: the answer was cut short; trying again.") from error
         return answer
+
+
+def _unreachable(what: str, error: Exception) -> Unreachable:
+    detail = str(error) or type(error).__name__
+    return Unreachable(f"Could not {what}: the API server did not answer ({detail}).")
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
+    """The lines of a stream, however long; what comes after the last line feed was cut short."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line
+    if rest:
+        yield rest
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:

@@ -20,6 +20,7 @@ from shop_operator.leader import Alone, Elector
 from shop_operator.metrics import Metrics
 from shop_operator.queue import WorkQueue
 from shop_operator.reconcile import Reconciler
+from shop_operator.reflector import Comparison, Reflector
 from shop_operator.render import KINDS
 from shop_operator.store import Key, Store
 from shop_operator.watches import Watches
@@ -62,6 +63,7 @@ async def _run(settings: RunSettings) -> None:
         metrics.leading(leads=leads)
         engine.lead(leads=leads)
 
+    namespaces = settings.namespaces or (None,)
     connection = Connection(info, observe=metrics.request)
     # The lease is kept by the client that it fences.
     kube = Kube(connection.session, connection.server, lambda: elector.remaining())  # noqa: PLW0108
@@ -69,20 +71,31 @@ async def _run(settings: RunSettings) -> None:
         store,
         queue,
         Reconciler(kube, store, metrics),
-        kube,
         metrics,
         kinds=[k.kind for k in (PARENT, *KINDS)],
-        namespaces=settings.namespaces or (None,),
-        resync=settings.resync,
+        namespaces=namespaces,
     )
+    shops = [Comparison(kube, engine, PARENT.kind, each, resync=settings.resync) for each in namespaces]
+    children = [
+        Reflector(kube, engine, kind.kind, each, resync=settings.resync)
+        for kind in KINDS
+        for each in namespaces
+    ]
     elector: Elector | Alone = Alone(changed)
     if settings.leader_elect:
         namespace = settings.lease_namespace or connection.default_namespace
         elector = Elector(kube, namespace, settings.lease_name, settings.identity, changed)
 
-    work = [asyncio.create_task(start()) for start in engine.tasks(settings.workers)]
+    def relisted() -> None:
+        for each in shops:
+            each.relisted()
+
+    starts = [*engine.tasks(settings.workers), *(each.run for each in (*shops, *children))]
+    work = [asyncio.create_task(start()) for start in starts]
     election = asyncio.create_task(elector.run())
-    watches = Watches(connection, engine, identity=settings.identity, namespaces=settings.namespaces)
+    watches = Watches(
+        connection, engine, relisted, identity=settings.identity, namespaces=settings.namespaces
+    )
 
     def alive() -> str | None:
         ended = [t for t in (*work, election) if t.done()]

@@ -28,7 +28,7 @@ from shop_operator.errors import (
 )
 from shop_operator.render import LiveScale, render
 from shop_operator.spec import ShopService
-from shop_operator.store import PARENT_KIND, Cached, ChildId, Key, Scaler, Store
+from shop_operator.store import PARENT_KIND, Child, ChildId, Key, Scaler, Shop, Store
 
 _log = logging.getLogger(__name__)
 
@@ -160,15 +160,21 @@ class Reconciler:
         if cached is None:
             await self._create(wanted)
             return
-        live = cached.object
-        _check_owner(wanted, live)
-        differences = frozenset(drift(wanted.configuration, live))
-        if _remembered(live) == wanted.digest and differences <= self._overruled_fields(wanted):
+        if cached.settled == wanted.digest:
             return
+        live = cached.object
+        differences: frozenset[str] = frozenset()
+        # One that was compared with an earlier configuration is ours and as we left it.
+        if live is not None:
+            _check_owner(wanted, live)
+            differences = frozenset(drift(wanted.configuration, live))
+            if _remembered(live) == wanted.digest and differences <= self._overruled_fields(wanted):
+                self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
+                return
         if differences:
             _log.info("applying", extra={"child": str(wanted), "fields": sorted(differences)})
         if cached.scaled_by is Scaler.OPERATOR and "replicas" not in wanted.configuration.get("spec", {}):
-            await self._hand_over_replicas(wanted, cached, live)
+            await self._hand_over_replicas(wanted, cached)
         try:
             await self._apply(wanted, cached.uid, self._unmoved(wanted))
         except Refused:
@@ -207,6 +213,9 @@ class Reconciler:
                 "fields were not taken as sent", extra={"child": str(wanted), "fields": sorted(overruled)}
             )
             self._overruled.setdefault(wanted.key, {})[wanted.child] = (wanted.digest, overruled)
+        cached = self._store.children(wanted.key).get(wanted.child)
+        if cached is not None and str(cached.version) == live["metadata"]["resourceVersion"]:
+            self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
 
     def _overruled_fields(self, wanted: Wanted) -> frozenset[str]:
         known, fields = self._overruled.get(wanted.key, {}).get(wanted.child, ("", frozenset()))
@@ -217,14 +226,14 @@ class Reconciler:
         scaled = ChildId("HorizontalPodAutoscaler", wanted.child.name) in self._store.children(wanted.key)
         return wanted.seen if scaled and "replicas" in wanted.configuration.get("spec", {}) else None
 
-    async def _hand_over_replicas(self, wanted: Wanted, cached: Cached, live: Mapping[str, Any]) -> None:
+    async def _hand_over_replicas(self, wanted: Wanted, cached: Child) -> None:
         """Before we let go of spec.replicas, give it a second owner, so that the count stays."""
         metadata = wanted.configuration["metadata"]
         share = {
             "apiVersion": wanted.configuration["apiVersion"],
             "kind": wanted.child.kind,
             "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
-            "spec": {"replicas": live["spec"]["replicas"]},
+            "spec": cached.state["spec"],
         }
         try:
             await self._api.share(share, uid=cached.uid)
@@ -232,7 +241,7 @@ class Reconciler:
             # Somebody has set another count by now, and so owns it.
             _log.info("replicas have a new owner already", extra={"child": str(wanted)})
 
-    def _surplus(self, key: Key, owner: str, desired: list[dict[str, Any]]) -> list[tuple[ChildId, Cached]]:
+    def _surplus(self, key: Key, owner: str, desired: list[dict[str, Any]]) -> list[tuple[ChildId, Child]]:
         """Children that are ours by their controller and not wanted any more."""
         wanted = {ChildId(c["kind"], c["metadata"]["name"]) for c in desired}
         return [
@@ -241,9 +250,9 @@ class Reconciler:
             if child not in wanted and cached.controller == owner
         ]
 
-    async def _prune(self, key: Key, surplus: tuple[ChildId, Cached]) -> None:
+    async def _prune(self, key: Key, surplus: tuple[ChildId, Child]) -> None:
         child, cached = surplus
-        if "deletionTimestamp" in cached.object["metadata"]:
+        if "deletionTimestamp" in cached.state["metadata"]:
             return
         await self._api.delete(child.kind, key.namespace, child.name, uid=cached.uid)
         self._observer.wrote(child.kind, "delete")
@@ -257,7 +266,7 @@ class Reconciler:
         # An autoscaler that has had nothing to do yet has left no trace on its Deployment.
         autoscalers = {c.name for c in children if c.kind == "HorizontalPodAutoscaler"}
         return LiveScale(
-            replicas={name: cached.object["spec"].get("replicas", 1) for name, cached in deployments.items()},
+            replicas={name: cached.state["spec"]["replicas"] for name, cached in deployments.items()},
             ours={n for n, cached in deployments.items() if cached.scaled_by is Scaler.OPERATOR},
             autoscaled=autoscalers
             | {n for n, cached in deployments.items() if cached.scaled_by is Scaler.AUTOSCALER},
@@ -266,14 +275,14 @@ class Reconciler:
     async def _write_status(
         self,
         key: Key,
-        cached: Cached,
+        cached: Shop,
         shop: ShopService,
         previous: Mapping[str, Any],
         problems: list[OperatorError],
     ) -> None:
         """Write what is true now, if that is not what the status says already."""
         children = {
-            (child.kind, child.name): found.object
+            (child.kind, child.name): found.state
             for child, found in self._store.children(key).items()
             if found.controller == cached.uid
         }

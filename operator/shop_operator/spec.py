@@ -6,45 +6,58 @@ CEL for the API server and once in Python for `shop-operator` without one; a tes
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
-    PlainValidator,
     StringConstraints,
     ValidationError,
-    WithJsonSchema,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from shop_operator.errors import InvalidSpec
+from shop_operator.schema import (
+    LABEL,
+    LABEL_LENGTH,
+    SET,
+    Count,
+    DataKey,
+    Divisor,
+    Hostname,
+    Method,
+    Model,
+    Namespace,
+    ObjectName,
+    Port,
+    PortReference,
+    Quantity,
+    Seconds,
+    Text,
+    VariableName,
+    WorkerName,
+    count_set,
+    distinct,
+    how_many,
+    map_list,
+    rules,
+)
 
 GROUP: Final = "shopservice.dev"
 VERSION: Final = "v1alpha1"
 KIND: Final = "ShopService"
 PLURAL: Final = "shopservices"
 
-LABEL_LENGTH: Final = 63
 DISCOVERY_SUFFIX: Final = "-discovery"
 DEFAULT_PORT: Final = 8080
 
-# A ShopService's name is also its Service's, which becomes part of DNS names.
-_LABEL: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
-_SUBDOMAIN: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 # At least two labels: one alone would be a name in no zone.
 _DNS_NAME: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)+$"
-# The quantities that Kubernetes keeps as they are: it rounds what is finer than 1m and caps what is beyond an int64.
-_QUANTITY: Final = r"^([0-9]{1,15}m?|[0-9]{1,6}(\.[0-9]{1,3})?([kMGT]|[KMGT]i|e[0-9])?)$"
-_LARGEST_QUANTITY: Final = 10**15
-_LAST_PORT: Final = 65535
 # As HTTPRoute v1 has it: RFC 3986 path characters, and nothing that a proxy could normalise into another path.
 _PATH: Final = r"^/([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})*$"
 _AMBIGUOUS_PATH: Final = r"//|/[.][.]?(/|$)|%2[fF]"
@@ -88,119 +101,10 @@ FOREIGN_ACCOUNT: Final = (
 )
 
 
-def _quantity(value: Any) -> int | str:
-    if isinstance(value, str) and re.fullmatch(_QUANTITY, value):
-        return value
-    if type(value) is int and 0 <= value <= _LARGEST_QUANTITY:
-        return value
-    raise ValueError('must be a quantity such as 100m, "0.5" or 128Mi')
-
-
-def _port_reference(value: Any) -> int | str:
-    if isinstance(value, str) and value == "http":
-        return value
-    if type(value) is int and 1 <= value <= _LAST_PORT:
-        return value
-    raise ValueError("must be a number from 1 to 65535, or http for the container's own port")
-
-
 def _dns_name(value: str) -> str:
     if not re.fullmatch(_DNS_NAME, value):
         raise ValueError(NOT_A_DNS_NAME)
     return value
-
-
-def _distinct(*keys: str) -> AfterValidator:
-    """No two items alike in these fields, as the API server holds it for the list types map and set."""
-
-    def check(items: list[Any]) -> list[Any]:
-        counted = Counter(tuple(getattr(item, key) for key in keys) or (item,) for item in items)
-        identity, count = counted.most_common(1)[0] if counted else ((), 0)
-        if count > 1:
-            raise ValueError(f"Duplicate value: {' '.join(identity)} is there {count} times")
-        return items
-
-    return AfterValidator(check)
-
-
-def _int_or_string(**bounds: Any) -> WithJsonSchema:
-    return WithJsonSchema(
-        {
-            "anyOf": [{"type": "integer"}, {"type": "string"}],
-            "x-kubernetes-int-or-string": True,
-            **bounds,
-        }
-    )
-
-
-def map_list(*keys: str) -> dict[str, Any]:
-    """A list whose items are told apart by these fields, for server-side apply."""
-    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
-
-
-_SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
-
-
-def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
-    """CEL rules with the sentences that a user reads when they do not hold."""
-    return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
-
-
-def _how_many(fields: Iterable[str]) -> str:
-    """The CEL expression for how many of these are set; `_count` is the same in Python."""
-    there = ", ".join(f"has(self.{to_camel(name)})" for name in fields)
-    return f"[{there}].filter(x, x).size()"
-
-
-def _count(model: BaseModel, fields: Iterable[str]) -> int:
-    return sum(getattr(model, name) is not None for name in fields)
-
-
-Quantity = Annotated[
-    int | str,
-    PlainValidator(_quantity),
-    _int_or_string(pattern=_QUANTITY, minimum=0, maximum=_LARGEST_QUANTITY),
-]
-PortReference = Annotated[
-    int | str,
-    PlainValidator(_port_reference),
-    _int_or_string(pattern="^http$", minimum=1, maximum=_LAST_PORT),
-]
-Divisor = Literal["1", "1m", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"]
-Text = Annotated[str, StringConstraints(max_length=4096)]
-ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=rf"^{_SUBDOMAIN}")]
-Namespace = Annotated[
-    str, StringConstraints(max_length=LABEL_LENGTH, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-]
-WorkerName = Annotated[str, StringConstraints(max_length=40, pattern=_LABEL)]
-Hostname = Annotated[str, StringConstraints(max_length=253, pattern=rf"^(\*\.)?{_SUBDOMAIN}")]
-VariableName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[ -<>-~]+$")]
-DataKey = Annotated[
-    str,
-    StringConstraints(
-        min_length=1, max_length=253, pattern=r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$"
-    ),
-]
-Port = Annotated[int, Field(ge=1, le=_LAST_PORT)]
-Count = Annotated[int, Field(ge=0, le=1000)]
-Seconds = Annotated[int, Field(ge=0, le=3600)]
-Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
-
-
-class Model(BaseModel):
-    """What every part of the API has in common: camelCase, closed, immutable, and no type taken for another."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        use_attribute_docstrings=True,
-    )
-
-    def to_dict(self) -> dict[str, Any]:
-        """As Kubernetes writes it, without what was not set."""
-        return self.model_dump(by_alias=True, exclude_none=True)
 
 
 class KeySelector(Model):
@@ -255,7 +159,7 @@ _SOURCES: Final = ("config_map_key_ref", "secret_key_ref", "field_ref", "resourc
 class EnvVarSource(Model):
     """Where an environment variable's value comes from; exactly one of these."""
 
-    model_config = ConfigDict(json_schema_extra=rules((f"{_how_many(_SOURCES)} == 1", ONE_SOURCE)))
+    model_config = ConfigDict(json_schema_extra=rules((f"{how_many(_SOURCES)} == 1", ONE_SOURCE)))
 
     config_map_key_ref: KeySelector | None = None
     """A key of a ConfigMap."""
@@ -268,7 +172,7 @@ class EnvVarSource(Model):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if _count(self, _SOURCES) != 1:
+        if count_set(self, _SOURCES) != 1:
             raise ValueError(ONE_SOURCE)
         return self
 
@@ -309,7 +213,7 @@ _ORIGINS: Final = ("config_map_ref", "secret_ref")
 class EnvFromSource(Model):
     """All keys of one ConfigMap or Secret as environment variables."""
 
-    model_config = ConfigDict(json_schema_extra=rules((f"{_how_many(_ORIGINS)} == 1", ONE_ORIGIN)))
+    model_config = ConfigDict(json_schema_extra=rules((f"{how_many(_ORIGINS)} == 1", ONE_ORIGIN)))
 
     prefix: VariableName | None = None
     """Put before every key."""
@@ -320,7 +224,7 @@ class EnvFromSource(Model):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        if _count(self, _ORIGINS) != 1:
+        if count_set(self, _ORIGINS) != 1:
             raise ValueError(ONE_ORIGIN)
         return self
 
@@ -333,7 +237,7 @@ class LocalReference(Model):
 
 
 Command = Annotated[list[Text], Field(min_length=1, max_length=64)]
-Env = Annotated[list[EnvVar], Field(max_length=500, json_schema_extra=map_list("name")), _distinct("name")]
+Env = Annotated[list[EnvVar], Field(max_length=500, json_schema_extra=map_list("name")), distinct("name")]
 EnvFrom = Annotated[list[EnvFromSource], Field(max_length=64)]
 
 
@@ -397,7 +301,7 @@ _HANDLERS: Final = ("http_get", "tcp_socket", "exec", "grpc")
 class Probe(Model):
     """How a container is asked about its state. What is not set keeps the operator's default."""
 
-    model_config = ConfigDict(json_schema_extra=rules((f"{_how_many(_HANDLERS)} <= 1", ONE_HANDLER)))
+    model_config = ConfigDict(json_schema_extra=rules((f"{how_many(_HANDLERS)} <= 1", ONE_HANDLER)))
 
     http_get: HttpGetAction | None = None
     """Ask by HTTP."""
@@ -420,7 +324,7 @@ class Probe(Model):
 
     @model_validator(mode="after")
     def _one_handler(self) -> Self:
-        if _count(self, _HANDLERS) > 1:
+        if count_set(self, _HANDLERS) > 1:
             raise ValueError(ONE_HANDLER)
         return self
 
@@ -535,11 +439,11 @@ class Route(Model):
     path_type: Literal["PathPrefix", "Exact"] = "PathPrefix"
     """PathPrefix matches whole path elements: /orders matches /orders/1 and not /orders2."""
     methods: (
-        Annotated[list[Method], Field(min_length=1, max_length=9, json_schema_extra=_SET), _distinct()] | None
+        Annotated[list[Method], Field(min_length=1, max_length=9, json_schema_extra=SET), distinct()] | None
     ) = None
     """HTTP methods; all of them when not set."""
     hostnames: (
-        Annotated[list[Hostname], Field(min_length=1, max_length=16, json_schema_extra=_SET), _distinct()]
+        Annotated[list[Hostname], Field(min_length=1, max_length=16, json_schema_extra=SET), distinct()]
         | None
     ) = None
     """Host names; all that the Gateway's listener has when not set."""
@@ -668,7 +572,7 @@ class ShopServiceSpec(Model):
     """When the kubelet pulls the image; Kubernetes decides by the tag when not set."""
     image_pull_secrets: (
         Annotated[
-            list[LocalReference], Field(max_length=16, json_schema_extra=map_list("name")), _distinct("name")
+            list[LocalReference], Field(max_length=16, json_schema_extra=map_list("name")), distinct("name")
         ]
         | None
     ) = None
@@ -698,7 +602,7 @@ class ShopServiceSpec(Model):
     discovery: Discovery | None = None
     """How it is found from outside the cluster: a headless Service of its name and -discovery, which ExternalDNS reads. Not set: by its Service's name inside the cluster only."""
     workers: (
-        Annotated[list[Worker], Field(max_length=16, json_schema_extra=map_list("name")), _distinct("name")]
+        Annotated[list[Worker], Field(max_length=16, json_schema_extra=map_list("name")), distinct("name")]
         | None
     ) = None
     """Further Deployments of the same image, without a Service."""
@@ -818,7 +722,7 @@ class ShopService:
             spec = ShopServiceSpec.model_validate(self.document)
         except ValidationError as error:
             raise InvalidSpec(_sentences(error)) from None
-        if len(self.name) > LABEL_LENGTH or not re.fullmatch(_LABEL, self.name):
+        if len(self.name) > LABEL_LENGTH or not re.fullmatch(LABEL, self.name):
             raise InvalidSpec(f"metadata.name: {NAME}.")
         if any(len(self.name) + len(worker.name) >= LABEL_LENGTH for worker in spec.workers or ()):
             raise InvalidSpec(f"spec.workers: {NAME_TOO_LONG}.")
@@ -828,7 +732,7 @@ class ShopService:
 
 
 OBJECT_RULES: Final = rules(
-    (f"self.metadata.name.matches('{_LABEL}') && size(self.metadata.name) <= {LABEL_LENGTH}", NAME),
+    (f"self.metadata.name.matches('{LABEL}') && size(self.metadata.name) <= {LABEL_LENGTH}", NAME),
     (
         f"!has(self.spec.workers) || self.spec.workers.all(w, size(self.metadata.name) + size(w.name) < {LABEL_LENGTH})",
         NAME_TOO_LONG,

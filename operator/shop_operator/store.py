@@ -1,21 +1,26 @@
 """The informer's store: what the watches have shown, small enough for thousands of ShopServices.
 
-Objects are kept as JSON bytes without managedFields (a tenth of the memory of parsed dicts) and are parsed by
-the one pass that needs them. The store decides which events matter: an event that leaves everything but the
-resourceVersion as it was names no key, and so costs no pass.
+A child is kept whole (as JSON, a tenth of the memory of parsed dicts) only until a pass has compared it with what
+it shall be. From then on its hash says whether it is still the same, and a summary is all that its verdict needs.
+The store decides which events matter: one that changes neither hash nor summary names no key, and so costs no pass.
 
 Resource versions order the writes of one object: the answer of an own write is stored at once, and an older
 event of the watch that comes in later is ignored. They are compared as numbers, which Kubernetes guarantees
 (KEP-5504) and etcd has always given.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 import orjson
+
+from shop_operator.spec import DEFAULT_PORT
+from shop_operator.summary import summary
 
 NAME_LABEL: Final = "shopservice.dev/name"
 FIELD_MANAGER: Final = "shop-operator"
@@ -57,22 +62,24 @@ class ChildId(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Cached:
-    """One object as last seen.
+class Shop:
+    """One ShopService as last seen.
 
     Attributes:
         uid: the object's UID.
         version: its resourceVersion as a number.
-        controller: the UID of its controlling owner, None without one.
-        scaled_by: who has set spec.replicas.
         body: the object as JSON, without managedFields and resourceVersion.
+        depends_on: the ShopServices of its namespace that it names in spec.dependsOn.
+        port: where its Service answers.
+        available: whether its status says so.
     """
 
     uid: str
     version: int
-    controller: str | None
-    scaled_by: Scaler
     body: bytes
+    depends_on: tuple[str, ...]
+    port: int
+    available: bool
 
     @property
     def object(self) -> dict[str, Any]:
@@ -81,19 +88,94 @@ class Cached:
         return parsed
 
     @classmethod
-    def of(cls, obj: Mapping[str, Any]) -> "Cached":
+    def of(cls, obj: Mapping[str, Any]) -> "Shop":
+        """The small form of a ShopService as the API server shows it, whatever its spec is like."""
+        metadata = obj["metadata"]
+        spec = obj.get("spec") or {}
+        named = spec.get("dependsOn")
+        port = spec.get("port")
+        return cls(
+            uid=intern(metadata["uid"]),
+            version=int(metadata["resourceVersion"]),
+            body=_dump(obj, *obj),
+            depends_on=tuple(sorted({intern(n) for n in named if isinstance(n, str)}))
+            if isinstance(named, list)
+            else (),
+            port=port if isinstance(port, int) else DEFAULT_PORT,
+            available=any(
+                each.get("type") == "Available" and each.get("status") == "True"
+                for each in (obj.get("status") or {}).get("conditions") or ()
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One child as last seen.
+
+    Attributes:
+        uid: the object's UID.
+        version: its resourceVersion as a number.
+        controller: the UID of its controlling owner, None without one.
+        scaled_by: who has set spec.replicas.
+        editor: the field manager that has written it last, not counting its status; empty when nobody says.
+        digest: the hash of all but its status.
+        summary: what its verdict needs, as JSON.
+        body: the object without its status as JSON; None once it was compared.
+        settled: the hash of the apply configuration that it was compared with and found to be like.
+    """
+
+    uid: str
+    version: int
+    controller: str | None
+    scaled_by: Scaler
+    editor: str
+    digest: bytes
+    summary: bytes
+    body: bytes | None
+    settled: str | None = None
+
+    @property
+    def object(self) -> dict[str, Any] | None:
+        """The parsed object without its status, None once it was compared."""
+        return None if self.body is None else orjson.loads(self.body)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The parsed summary."""
+        parsed: dict[str, Any] = orjson.loads(self.summary)
+        return parsed
+
+    @classmethod
+    def of(cls, obj: Mapping[str, Any]) -> "Child":
         """The small form of an object as the API server shows it."""
         metadata = obj["metadata"]
-        kept = {k: v for k, v in metadata.items() if k not in {"managedFields", "resourceVersion"}}
+        managed = metadata.get("managedFields", ())
+        body = _dump(obj, *(key for key in obj if key != "status"))
+        controller = next(
+            (r["uid"] for r in metadata.get("ownerReferences", ()) if r.get("controller")), None
+        )
         return cls(
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
-            controller=next(
-                (r["uid"] for r in metadata.get("ownerReferences", ()) if r.get("controller")), None
-            ),
-            scaled_by=_scaler(metadata.get("managedFields", ())),
-            body=orjson.dumps({**obj, "metadata": kept}),
+            controller=controller and intern(controller),
+            scaled_by=_scaler(managed),
+            editor=_editor(managed),
+            digest=hashlib.blake2b(body, digest_size=16).digest(),
+            summary=orjson.dumps(summary(obj)),
+            body=body,
         )
+
+
+def _dump(obj: Mapping[str, Any], *keys: str) -> bytes:
+    metadata = {
+        k: v
+        for k, v in obj["metadata"].items()
+        if k not in {"managedFields", "resourceVersion", "generation"}
+    }
+    if obj["kind"] == PARENT_KIND:
+        metadata["generation"] = obj["metadata"].get("generation", 0)
+    return orjson.dumps({**{key: obj[key] for key in keys}, "metadata": metadata})
 
 
 def _scaler(managed: Iterable[Mapping[str, Any]]) -> Scaler:
@@ -105,15 +187,27 @@ def _scaler(managed: Iterable[Mapping[str, Any]]) -> Scaler:
     return Scaler.OPERATOR if owners == {FIELD_MANAGER} else Scaler.SOMEBODY
 
 
+def _editor(managed: Iterable[Mapping[str, Any]]) -> str:
+    """Of those who wrote in the last second of all, one that is not us, if there is one."""
+    writers = [
+        (e.get("time", ""), e["manager"] != FIELD_MANAGER, e["manager"])
+        for e in managed
+        if e.get("subresource") != "status"
+    ]
+    return intern(max(writers)[2]) if writers else ""
+
+
 class Store:
     """Every ShopService and every labelled child, by key."""
 
     def __init__(self) -> None:
-        self._shops: dict[Key, Cached] = {}
-        self._children: dict[Key, dict[ChildId, Cached]] = {}
+        self._shops: dict[Key, Shop] = {}
+        self._children: dict[Key, dict[ChildId, Child]] = {}
         # Which ShopService a child was last filed under: its label may be edited.
-        self._filed: dict[tuple[str, ChildId], Key] = {}
-        self._gone: dict[str, int] | None = None  # uid → version of deletions seen while a LIST is under way
+        self._filed: dict[str, dict[ChildId, Key]] = {}
+        self._dependants: dict[Key, set[str]] = {}
+        self._listings = 0
+        self._gone: dict[str, int] = {}  # uid → version of deletions seen while a LIST is under way
 
     def __len__(self) -> int:
         return len(self._shops)
@@ -122,13 +216,17 @@ class Store:
         """Every ShopService that is known."""
         return list(self._shops)
 
-    def shop(self, key: Key) -> Cached | None:
+    def shop(self, key: Key) -> Shop | None:
         """The ShopService itself, None when there is none."""
         return self._shops.get(key)
 
-    def children(self, key: Key) -> Mapping[ChildId, Cached]:
+    def children(self, key: Key) -> Mapping[ChildId, Child]:
         """The labelled objects of that ShopService, whoever owns them."""
         return self._children.get(key, {})
+
+    def dependants(self, key: Key) -> frozenset[str]:
+        """The ShopServices of its namespace that name it in spec.dependsOn."""
+        return frozenset(self._dependants.get(key, ()))
 
     def put(self, obj: Mapping[str, Any]) -> set[Key]:
         """Store what a watch, a LIST or the answer of a write showed.
@@ -136,47 +234,81 @@ class Store:
         Returns:
             the keys to reconcile: empty when nothing that matters changed.
         """
-        namespace = obj["metadata"]["namespace"]
-        cached = Cached.of(obj)
+        namespace = intern(obj["metadata"]["namespace"])
         if obj["kind"] == PARENT_KIND:
-            key = Key(namespace, obj["metadata"]["name"])
-            changed = _is_news(self._shops.get(key), cached)
-            if changed is not None:
-                self._shops[key] = cached
-            return {key} if changed else set()
-        return self._put_child(namespace, ChildId(obj["kind"], obj["metadata"]["name"]), obj, cached)
+            return self._put_shop(Key(namespace, intern(obj["metadata"]["name"])), Shop.of(obj))
+        return self._put_child(namespace, _child_id(obj), obj)
 
-    def _put_child(self, namespace: str, child: ChildId, obj: Mapping[str, Any], cached: Cached) -> set[Key]:
-        label = obj["metadata"].get("labels", {}).get(NAME_LABEL)
-        if label is None:
-            return self._drop_child(namespace, child, cached)
-        key = Key(namespace, label)
-        before = self._filed.get((namespace, child))
-        old = self._children.get(before, {}).get(child) if before else None
-        changed = _is_news(old, cached)
-        if changed is None:
+    def _put_shop(self, key: Key, new: Shop) -> set[Key]:
+        old = self._shops.get(key)
+        if not _is_newer(old, new):
             return set()
+        self._shops[key] = new
+        before: tuple[str, ...] = () if old is None else old.depends_on
+        if before != new.depends_on:
+            self._depend(key, before, new.depends_on)
+        if old is not None and old.uid == new.uid and old.body == new.body:
+            return set()
+        return {key} | self._neighbours(key, old, new)
+
+    def _depend(self, key: Key, before: Iterable[str], after: Iterable[str]) -> None:
+        for name in set(before) - set(after):
+            dependants = self._dependants[Key(key.namespace, name)]
+            dependants.discard(key.name)
+            if not dependants:
+                del self._dependants[Key(key.namespace, name)]
+        for name in set(after) - set(before):
+            self._dependants.setdefault(Key(key.namespace, name), set()).add(key.name)
+
+    def _neighbours(self, key: Key, old: Shop | None, new: Shop | None) -> set[Key]:
+        """Who looks at this ShopService: those that depend on it, and those that it began or ceased to depend on."""
+        seen_by_dependants = [(s.uid, s.port, s.available, s.depends_on) if s else None for s in (old, new)]
+        names: set[str] = set()
+        if seen_by_dependants[0] != seen_by_dependants[1]:
+            names |= self._dependants.get(key, set())
+        names |= set(old.depends_on if old else ()) ^ set(new.depends_on if new else ())
+        return {found for name in names if (found := Key(key.namespace, name)) in self._shops}
+
+    def _put_child(self, namespace: str, child: ChildId, obj: Mapping[str, Any]) -> set[Key]:
+        label = obj["metadata"].get("labels", {}).get(NAME_LABEL)
+        version = int(obj["metadata"]["resourceVersion"])
+        if label is None:
+            return self._drop_child(namespace, child, version)
+        key = Key(namespace, intern(label))
+        before = self._filed.get(namespace, {}).get(child)
+        old = self._children.get(before, {}).get(child) if before else None
+        if old is not None and version <= old.version:
+            return set()
+        new = Child.of(obj)
+        same = old is not None and old.uid == new.uid and old.digest == new.digest
+        if old is not None and same and old.settled is not None:
+            new = replace(new, settled=old.settled, body=None)
         moved = set()
         if before is not None and before != key:
             self._unfile(namespace, child)
             moved.add(before)
-        self._filed[namespace, child] = key
-        self._children.setdefault(key, {})[child] = cached
-        return moved | ({key} if changed else set())
+        self._filed.setdefault(namespace, {})[child] = key
+        self._children.setdefault(key, {})[child] = new
+        quiet = same and old is not None and (old.summary, old.scaled_by) == (new.summary, new.scaled_by)
+        return moved | (set() if quiet else {key})
+
+    def settle(self, key: Key, child: ChildId, digest: bytes, configuration: str) -> None:
+        """A pass has compared that state of a child with the apply configuration of that hash: it need not again."""
+        found = self._children.get(key, {}).get(child)
+        if found is not None and found.digest == digest:
+            self._children[key][child] = replace(found, settled=configuration, body=None)
 
     def remove(self, obj: Mapping[str, Any]) -> set[Key]:
         """Forget an object that a watch saw deleted (or that left the watch's label selector)."""
-        namespace = obj["metadata"]["namespace"]
-        gone = Cached.of(obj)
-        if self._gone is not None:
-            self._gone[gone.uid] = gone.version
+        metadata = obj["metadata"]
+        version = int(metadata["resourceVersion"])
+        if self._listings:
+            self._gone[metadata["uid"]] = version
         if obj["kind"] == PARENT_KIND:
-            key = Key(namespace, obj["metadata"]["name"])
-            if _is_older(self._shops.get(key), gone):
-                del self._shops[key]
-                return {key}
-            return set()
-        return self._drop_child(namespace, ChildId(obj["kind"], obj["metadata"]["name"]), gone)
+            key = Key(metadata["namespace"], metadata["name"])
+            known = self._shops.get(key)
+            return self._forget_shop(key) if known is not None and known.version <= version else set()
+        return self._drop_child(metadata["namespace"], _child_id(obj), version)
 
     def discard(self, key: Key, child: ChildId, uid: str) -> None:
         """Forget a child that an own request found to be gone."""
@@ -184,23 +316,27 @@ class Store:
         if cached is not None and cached.uid == uid:
             self._unfile(key.namespace, child)
 
-    def _drop_child(self, namespace: str, child: ChildId, gone: Cached) -> set[Key]:
-        key = self._filed.get((namespace, child))
-        if key is None or not _is_older(self._children[key][child], gone):
+    def _forget_shop(self, key: Key) -> set[Key]:
+        old = self._shops.pop(key)
+        self._depend(key, old.depends_on, ())
+        return {key} | self._neighbours(key, old, None)
+
+    def _drop_child(self, namespace: str, child: ChildId, version: int) -> set[Key]:
+        key = self._filed.get(namespace, {}).get(child)
+        if key is None or self._children[key][child].version > version:
             return set()
         self._unfile(namespace, child)
         return {key}
 
     def _unfile(self, namespace: str, child: ChildId) -> None:
-        key = self._filed.pop((namespace, child))
+        key = self._filed[namespace].pop(child)
         del self._children[key][child]
         if not self._children[key]:
             del self._children[key]
 
     def listing(self) -> None:
         """A LIST begins: remember deletions until it has been compared."""
-        if self._gone is None:
-            self._gone = {}
+        self._listings += 1
 
     def merge(self, items: Iterable[Mapping[str, Any]]) -> set[Key]:
         """Store one page of a LIST, except what a watch has seen deleted since.
@@ -208,11 +344,10 @@ class Store:
         Returns:
             the keys to reconcile.
         """
-        gone = self._gone or {}
         keys: set[Key] = set()
         for obj in items:
             metadata = obj["metadata"]
-            if gone.get(metadata["uid"], 0) <= int(metadata["resourceVersion"]):
+            if self._gone.get(metadata["uid"], 0) <= int(metadata["resourceVersion"]):
                 keys |= self.put(obj)
         return keys
 
@@ -234,19 +369,21 @@ class Store:
                 continue
             keys.add(where)
             if child is None:
-                del self._shops[where]
+                keys |= self._forget_shop(where)
             else:
                 self._unfile(where.namespace, child)
         return keys
 
     def listed(self) -> None:
-        """No LIST is under way any more."""
-        self._gone = None
+        """That LIST is over."""
+        self._listings -= 1
+        if not self._listings:
+            self._gone.clear()
 
-    def _of_kind(self, kind: str) -> Iterator[tuple[Key, ChildId | None, Cached]]:
+    def _of_kind(self, kind: str) -> Iterator[tuple[Key, ChildId | None, Shop | Child]]:
         if kind == PARENT_KIND:
-            for key, cached in self._shops.items():
-                yield key, None, cached
+            for key, shop in self._shops.items():
+                yield key, None, shop
             return
         for key, children in self._children.items():
             for child, cached in children.items():
@@ -254,16 +391,10 @@ class Store:
                     yield key, child, cached
 
 
-def _is_news(old: Cached | None, new: Cached) -> bool | None:
-    """Whether a new state matters: None when it is not newer at all, False when only the version moved."""
-    if old is None or old.uid != new.uid:
-        # A new UID under the old name is newer if its version says so.
-        return True if old is None or new.version > old.version else None
-    if new.version <= old.version:
-        return None
-    return new.body != old.body or new.scaled_by != old.scaled_by
+def _child_id(obj: Mapping[str, Any]) -> ChildId:
+    return ChildId(intern(obj["kind"]), intern(obj["metadata"]["name"]))
 
 
-def _is_older(old: Cached | None, gone: Cached) -> bool:
-    """Whether what is stored is what was deleted, and not a successor of the same name."""
-    return old is not None and old.version <= gone.version
+def _is_newer(old: Shop | None, new: Shop) -> bool:
+    """Whether it is a later state; a new UID under the old name is one if its version says so."""
+    return old is None or new.version > old.version

@@ -1,25 +1,26 @@
-"""kopf as informer: it watches ShopServices and everything with our label, and hands each event to the engine.
+"""kopf as informer: it watches the ShopServices and hands each event to the engine.
 
 Of kopf's own handling nothing is used: no finalizer, no annotation, no handler state, so that a ShopService can
 always be deleted, with or without an operator. kopf is started again, underneath an engine that goes on, whenever
 
 - it gives up, since it treats some answers of the API server as fatal;
-- it does not watch a kind that the API server serves: it looks for new kinds once, when their CRD changes, and
-  the API server may list them a moment later.
+- it does not watch ShopServices although the API server serves them: it looks for new kinds once, when their CRD
+  changes, and the API server may list them a moment later.
+
+The children, six times as many, are watched by reflector.py: kopf has a task and a memory for each object.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import kopf
 
 from shop_operator.connection import Connection, Stream
 from shop_operator.kube import PARENT, collection
-from shop_operator.render import KINDS, ChildKind
-from shop_operator.store import NAME_LABEL
 
 _log = logging.getLogger(__name__)
 
@@ -39,9 +40,6 @@ class Sink(Protocol):
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
         """A watch showed an object."""
 
-    def relisted(self, kind: str) -> None:
-        """A watch began anew with a LIST."""
-
 
 class Watches:
     """kopf, kept running.
@@ -49,25 +47,34 @@ class Watches:
     Args:
         connection: the API server; kopf gets a session of its own from it.
         sink: where events go.
+        relisted: called when a watch began anew with a LIST.
         identity: how this process is called.
         namespaces: the namespaces to watch; empty: all.
     """
 
     def __init__(
-        self, connection: Connection, sink: Sink, *, identity: str, namespaces: tuple[str, ...]
+        self,
+        connection: Connection,
+        sink: Sink,
+        relisted: Callable[[], None],
+        *,
+        identity: str,
+        namespaces: tuple[str, ...],
     ) -> None:
         self._connection = connection
         self._sink = sink
+        self._relisted = relisted
         self._identity = identity
         self._namespaces = namespaces
         self._registry = self._handlers()
-        self._streams: dict[str, Stream | None] = {}  # kind → its watch, None while it is being listed
+        self._asked = False  # a watch was asked for, and its LIST or its stream is there
+        self._stream: Stream | None = None
 
     async def run(self) -> None:
         """Watch until the process is told to stop (SIGTERM, SIGINT)."""
         while True:
             again = asyncio.Event()
-            self._streams.clear()
+            self._asked, self._stream = False, None
             # Started before kopf, which in the end cancels every task that is younger than itself.
             check = asyncio.create_task(self._check(again))
             try:
@@ -92,29 +99,33 @@ class Watches:
 
     def requested(self, path: str, stream: Stream | None) -> None:
         """Kopf's request for a collection was answered: with a LIST, or with a stream of changes."""
-        kind = collection(path)
-        if kind is None:
+        if collection(path) != PARENT.kind:
             return
         # A LIST is the beginning of a watch; a long one must not be taken for none.
-        self._streams[kind] = stream
+        self._asked, self._stream = True, stream
         if stream is None:
-            self._sink.relisted(kind)
+            self._relisted()
 
     async def _check(self, again: asyncio.Event) -> None:
-        """Ask for a restart when a served kind has not been watched in two looks, and others have."""
-        suspects: frozenset[str] = frozenset()
+        """Ask for a restart when ShopServices have not been watched in two looks, and the API server is there."""
+        suspected = False
         while not again.is_set():
             await asyncio.sleep(_CHECK)
-            watched = {kind for kind, stream in self._streams.items() if stream is None or not stream.closed}
-            # When nothing is watched the API server is away, and kopf comes back by itself.
-            unwatched = self._sink.served - watched if watched else frozenset()
-            if unwatched & suspects:
-                _log.warning("kinds are not watched, starting the watches again: %s", sorted(unwatched))
+            watched = self._asked and (self._stream is None or not self._stream.closed)
+            if watched:
+                suspected = False
+                continue
+            # The CRD may be gone: a LIST tells, and then they are not served any more.
+            self._relisted()
+            answers = time.monotonic() - self._connection.answered < _CHECK
+            if PARENT.kind not in self._sink.served or not answers:
+                # When the API server is away, kopf comes back by itself.
+                suspected = False
+            elif suspected:
+                _log.warning("ShopServices are not watched, starting the watch again")
                 again.set()
-            for kind in unwatched:
-                # Its CRD may be gone: a LIST tells, and then it is not served any more.
-                self._sink.relisted(kind)
-            suspects = unwatched
+            else:
+                suspected = True
 
     def _handlers(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -123,18 +134,13 @@ class Watches:
         async def login(**_: Any) -> kopf.AiohttpSession:
             return self._connection.login(self.requested)
 
+        group, _, version = PARENT.api_version.rpartition("/")
+
+        @kopf.on.event(group, version, PARENT.plural, registry=registry)
         async def shown(event: Mapping[str, Any], **_: Any) -> None:
             self._sink.seen(event["type"], event["object"])
 
-        kopf.on.event(*_resource(PARENT), registry=registry)(shown)
-        for kind in KINDS:
-            kopf.on.event(*_resource(kind), labels={NAME_LABEL: kopf.PRESENT}, registry=registry)(shown)
         return registry
-
-
-def _resource(kind: ChildKind) -> tuple[str, str, str]:
-    group, _, version = kind.api_version.rpartition("/")
-    return group, version, kind.plural
 
 
 def _settings() -> kopf.OperatorSettings:
@@ -144,9 +150,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 60
     settings.networking.connect_timeout = 5
     settings.queueing.idle_timeout = _IDLE
-    settings.watching.chunk_size = 500
-    for kind in KINDS:
-        settings.watching.label_selectors[_resource(kind)] = NAME_LABEL
+    settings.watching.chunk_size = 100
     return settings
 
 

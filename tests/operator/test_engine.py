@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shop_operator.engine import Engine
-from shop_operator.errors import ApiUnavailable, NotInstalled, NotLeader, OperatorError
+from shop_operator.errors import ApiUnavailable, NotLeader
 from shop_operator.queue import Backoff, WorkQueue
 from shop_operator.store import Key, Store
 
@@ -37,27 +37,6 @@ class Passes:
         return self.outcome(key)
 
 
-@dataclass(frozen=True)
-class Page:
-    items: list[dict[str, Any]]
-    version: int
-
-
-@dataclass
-class Lists:
-    objects: list[dict[str, Any]] = field(default_factory=list)
-    version: int = 100
-    failing: OperatorError | None = None
-    asked: int = 0
-
-    async def pages(self, kind: str, namespace: str | None) -> AsyncIterator[Page]:
-        assert namespace is None
-        self.asked += 1
-        if self.failing is not None:
-            raise self.failing
-        yield Page([o for o in self.objects if o["kind"] == kind], self.version)
-
-
 class Observer:
     def __init__(self) -> None:
         self.results: list[str] = []
@@ -82,22 +61,19 @@ class Observer:
 @dataclass
 class World:
     passes: Passes = field(default_factory=Passes)
-    lists: Lists = field(default_factory=Lists)
     observer: Observer = field(default_factory=Observer)
     store: Store = field(default_factory=Store)
 
     @asynccontextmanager
-    async def running(self, *, resync: float = 3600) -> AsyncIterator[Engine]:
+    async def running(self) -> AsyncIterator[Engine]:
         queue: WorkQueue[Key] = WorkQueue(self.observer, Backoff(first=0.001, limit=0.002))
         engine = Engine(
             self.store,
             queue,
             self.passes,
-            self.lists,
             self.observer,
             kinds=["ShopService", "HTTPRoute"],
             namespaces=[None],
-            resync=resync,
         )
         tasks = [asyncio.create_task(start()) for start in engine.tasks(2)]
         try:
@@ -107,6 +83,16 @@ class World:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
             assert all(isinstance(result, asyncio.CancelledError) for result in results)
+
+
+def listed(engine: Engine, *shops: dict[str, Any], routes: bool = True) -> None:
+    """Both kinds have been listed, with these ShopServices and no route; routes may not be installed."""
+    engine.listing()
+    engine.merge(shops)
+    engine.listed("ShopService", None, {each["metadata"]["uid"] for each in shops}, 100)
+    if routes:
+        engine.listing()
+    engine.listed("HTTPRoute", None, set(), 100, served=routes)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -121,21 +107,27 @@ def world() -> World:
 
 
 async def test_nothing_is_reconciled_before_the_caches_are_synced(world: World) -> None:
-    world.lists.failing = ApiUnavailable("starting")
     async with world.running() as engine:
         engine.lead(leads=True)
         engine.seen("ADDED", shop(1))
-        await until(lambda: world.lists.asked >= 2)
+        engine.listing()
+        engine.listed("ShopService", None, {"uid-web"}, 100)
+        engine.listing()
+        engine.gave_up()
+        await asyncio.sleep(0)
 
         assert not engine.synced
         assert world.passes.seen == []
+        listed(engine, shop(1))
+        await until(lambda: world.passes.seen == [KEY])
 
 
 async def test_a_standby_keeps_its_cache_warm_and_starts_with_everything(world: World) -> None:
-    world.lists.objects = [shop(1), shop(1, "order")]
     async with world.running() as engine:
-        await until(lambda: engine.synced)
+        listed(engine, shop(1), shop(1, "order"))
+        assert engine.synced
         engine.seen("MODIFIED", shop(2))
+        await asyncio.sleep(0)
         assert world.passes.seen == []
 
         engine.lead(leads=True)
@@ -147,7 +139,7 @@ async def test_a_standby_keeps_its_cache_warm_and_starts_with_everything(world: 
 async def test_an_event_is_reconciled_and_one_without_news_is_not(world: World) -> None:
     async with world.running() as engine:
         engine.lead(leads=True)
-        await until(lambda: engine.synced)
+        listed(engine)
 
         engine.seen("ADDED", shop(1))
         await until(lambda: world.passes.seen == [KEY])
@@ -161,7 +153,7 @@ async def test_an_event_is_reconciled_and_one_without_news_is_not(world: World) 
 async def test_losing_the_lease_stops_new_passes(world: World) -> None:
     async with world.running() as engine:
         engine.lead(leads=True)
-        await until(lambda: engine.synced)
+        listed(engine)
         engine.lead(leads=False)
 
         engine.seen("ADDED", shop(1))
@@ -179,9 +171,9 @@ async def test_a_failing_pass_is_repeated_until_it_works(world: World, failure: 
             raise failure
 
     world.passes.outcome = fails_twice
-    world.lists.objects = [shop(1)]
     async with world.running() as engine:
         engine.lead(leads=True)
+        listed(engine, shop(1))
 
         await until(lambda: world.observer.results == ["error", "error", "success"])
 
@@ -191,9 +183,9 @@ async def test_a_pass_that_lost_the_lease_is_left_to_the_next_leader(world: Worl
         raise NotLeader("lost")
 
     world.passes.outcome = lost
-    world.lists.objects = [shop(1)]
     async with world.running() as engine:
         engine.lead(leads=True)
+        listed(engine, shop(1))
         await until(lambda: world.observer.results == ["error"])
 
         assert engine._queue.idle()
@@ -201,51 +193,40 @@ async def test_a_pass_that_lost_the_lease_is_left_to_the_next_leader(world: Worl
 
 async def test_a_pass_that_wants_to_look_again_does(world: World) -> None:
     world.passes.outcome = lambda _: 0.001 if len(world.passes.seen) < 3 else None
-    world.lists.objects = [shop(1)]
     async with world.running() as engine:
         engine.lead(leads=True)
+        listed(engine, shop(1))
 
         await until(lambda: world.observer.results == ["requeue_after", "requeue_after", "success"])
 
 
-async def test_what_vanished_while_a_watch_was_away_is_found_by_a_list(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("shop_operator.engine._RELIST_SETTLE", 0.001)
-    world.lists.objects = [shop(1)]
+async def test_what_vanished_while_a_watch_was_away_is_found_by_a_list(world: World) -> None:
     async with world.running() as engine:
-        await until(lambda: engine.synced)
-        world.lists.objects = []
+        listed(engine, shop(1))
 
-        engine.relisted("ShopService")
+        listed(engine)
 
-        await until(lambda: world.store.shop(KEY) is None)
-
-
-async def test_everything_is_listed_again_now_and_then(world: World) -> None:
-    async with world.running(resync=0.01):
-        await until(lambda: world.lists.asked >= 6)
+        assert world.store.shop(KEY) is None
 
 
 async def test_a_kind_that_is_not_installed_does_not_hold_the_rest_up(world: World) -> None:
-    world.lists.failing = NotInstalled("no CRD")
     async with world.running() as engine:
-        await until(lambda: engine.synced)
+        listed(engine, routes=False)
+
+        assert engine.synced
+        assert engine.served == {"ShopService"}
 
 
-async def test_a_kind_that_gets_installed_brings_everything_another_look(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("shop_operator.engine._RELIST_SETTLE", 0.001)
-    world.lists.failing = NotInstalled("no CRD")
+async def test_a_kind_that_comes_or_goes_brings_everything_another_look(world: World) -> None:
     async with world.running() as engine:
         engine.lead(leads=True)
-        await until(lambda: engine.synced)
-        engine.seen("ADDED", shop(1))
+        listed(engine, shop(1), routes=False)
         await until(lambda: len(world.passes.seen) == 1)
-        world.lists.failing = None
-        world.lists.objects = [shop(1)]
 
-        engine.relisted("HTTPRoute")
-
+        listed(engine, shop(1))
         await until(lambda: len(world.passes.seen) == 2)
+        assert engine.served == {"ShopService", "HTTPRoute"}
+
+        listed(engine, shop(1))
+        listed(engine, shop(1), routes=False)
+        await until(lambda: len(world.passes.seen) == 3)

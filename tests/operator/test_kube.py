@@ -243,7 +243,7 @@ async def test_a_list_is_read_page_by_page_with_our_label(api: Scripted, kube: K
     assert pages[0].items[0]["apiVersion"] == "autoscaling/v2"
     assert pages[0].version == 9
     assert api.requests[0][1] == "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers"
-    assert api.requests[0][2] == {"limit": "500", "labelSelector": "shopservice.dev/name"}
+    assert api.requests[0][2] == {"limit": "250", "labelSelector": "shopservice.dev/name"}
     assert api.requests[1][2]["continue"] == "more"
 
 
@@ -294,3 +294,55 @@ def test_the_path_of_a_collection_tells_its_kind(path: str, kind: str | None) ->
 @example("\x7f\x80\x85\x9f\u2028\u2029\ufeff\ufffe\uffff\U0001f6d2")
 def test_whatever_a_spec_holds_is_the_same_read_as_yaml(text: str) -> None:
     assert yaml.safe_load(encoded({"value": text})) == {"value": text}
+
+
+async def test_a_watch_goes_on_from_a_version_and_shows_events_however_long_and_however_cut(
+    kube: Kube, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [
+        {"type": "ADDED", "object": {"data": "x" * 300_000}},
+        {"type": "BOOKMARK", "object": {"n": "é"}},
+    ]
+    raw = b"".join(orjson.dumps(each) + b"\n" for each in events)
+    asked: list[Any] = []
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        asked.append((request.path, dict(request.query)))
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for start in range(0, len(raw), 70_001):
+            await response.write(raw[start : start + 70_001])
+        return response
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", stream)
+    async with TestServer(app) as server:
+        monkeypatch.setattr(kube, "_server", str(server.make_url("")).rstrip("/"))
+        assert [each async for each in kube.watch("Service", "shop", 42)] == events
+
+    ((path, query),) = asked
+    assert path == "/api/v1/namespaces/shop/services"
+    assert 240 <= int(query.pop("timeoutSeconds")) <= 480
+    assert query == {
+        "watch": "1",
+        "allowWatchBookmarks": "1",
+        "resourceVersion": "42",
+        "labelSelector": "shopservice.dev/name",
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (410, failure(410, "too old resource version"), Stale),
+        (404, "404 page not found", NotInstalled),
+        (200, '{"type": "ADD', Unreachable),
+    ],
+)
+async def test_a_watch_that_does_not_begin_or_is_cut_short_says_why(
+    api: Scripted, kube: Kube, status: int, body: Any, error: type[OperatorError]
+) -> None:
+    api.say(status, body)
+
+    with pytest.raises(error, match="watch Services"):
+        _ = [each async for each in kube.watch("Service", None, 1)]

@@ -31,6 +31,7 @@ def child(version: int, uid: str = "d1", label: str | None = "web", **more: Any)
             "labels": {} if label is None else {"shopservice.dev/name": label},
             "ownerReferences": [{"kind": "ShopService", "name": "web", "uid": "s1", "controller": True}],
         },
+        "spec": {},
         **more,
     }
 
@@ -59,7 +60,9 @@ def test_an_older_event_never_overwrites_the_answer_of_an_own_write(store: Store
     store.put(child(9, spec={"new": True}))
 
     assert store.put(child(8, spec={"new": False})) == set()
-    assert store.children(KEY)[DEPLOYMENT].object["spec"] == {"new": True}
+    found = store.children(KEY)[DEPLOYMENT].object
+    assert found is not None
+    assert found["spec"] == {"new": True}
 
 
 def test_managed_fields_are_not_kept(store: Store) -> None:
@@ -67,7 +70,7 @@ def test_managed_fields_are_not_kept(store: Store) -> None:
     obj["metadata"]["managedFields"] = [{"manager": "x", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]
     store.put(obj)
 
-    assert b"managedFields" not in store.children(KEY)[DEPLOYMENT].body
+    assert b"managedFields" not in (store.children(KEY)[DEPLOYMENT].body or b"")
 
 
 @pytest.mark.parametrize(
@@ -157,3 +160,108 @@ def test_discard_forgets_only_the_object_that_was_meant(store: Store) -> None:
 
     store.discard(KEY, DEPLOYMENT, "d2")
     assert not store.children(KEY)
+
+
+def settled(store: Store, configuration: str = "c1") -> None:
+    store.settle(KEY, DEPLOYMENT, store.children(KEY)[DEPLOYMENT].digest, configuration)
+
+
+def test_a_child_that_was_compared_is_kept_as_a_summary_until_it_changes(store: Store) -> None:
+    store.put(child(1, spec={"replicas": 2, "paused": False}))
+    settled(store)
+
+    store.put(child(2, spec={"replicas": 2, "paused": False}, status={"readyReplicas": 1}))
+    found = store.children(KEY)[DEPLOYMENT]
+    assert (found.settled, found.object) == ("c1", None)
+    assert found.state["spec"] == {"replicas": 2}
+    assert found.state["status"]["readyReplicas"] == 1
+
+    store.put(child(3, spec={"replicas": 2, "paused": True}))
+    edited = store.children(KEY)[DEPLOYMENT]
+    assert edited.settled is None
+    assert edited.object is not None
+
+
+def test_what_was_compared_is_not_what_has_come_since(store: Store) -> None:
+    store.put(child(1))
+    compared = store.children(KEY)[DEPLOYMENT].digest
+    store.put(child(2, spec={"paused": True}))
+
+    store.settle(KEY, DEPLOYMENT, compared, "c1")
+
+    assert store.children(KEY)[DEPLOYMENT].settled is None
+
+
+def test_a_status_that_no_verdict_needs_is_no_news(store: Store) -> None:
+    store.put(
+        child(1, status={"conditions": [{"type": "Available", "status": "True", "lastUpdateTime": "1"}]})
+    )
+
+    later = child(2, status={"conditions": [{"type": "Available", "status": "True", "lastUpdateTime": "2"}]})
+    assert store.put(later) == set()
+    lost = child(3, status={"conditions": [{"type": "Available", "status": "False", "lastUpdateTime": "3"}]})
+    assert store.put(lost) == {KEY}
+
+
+@pytest.mark.parametrize(
+    ("entries", "editor"),
+    [
+        ([], ""),
+        ([("shop-operator", "1", {})], "shop-operator"),
+        ([("shop-operator", "1", {}), ("kubectl-edit", "2", {})], "kubectl-edit"),
+        ([("shop-operator", "2", {}), ("kubectl-edit", "1", {})], "shop-operator"),
+        ([("shop-operator", "2", {}), ("kubectl-edit", "2", {})], "kubectl-edit"),
+        ([("shop-operator", "1", {}), ("controller", "2", {"subresource": "status"})], "shop-operator"),
+    ],
+)
+def test_who_wrote_last_is_known(store: Store, entries: list[Any], editor: str) -> None:
+    obj = child(1)
+    obj["metadata"]["managedFields"] = [{"manager": m, "time": t, **more} for m, t, more in entries]
+    store.put(obj)
+
+    assert store.children(KEY)[DEPLOYMENT].editor == editor
+
+
+def named(
+    name: str, version: int, *depends_on: str, available: bool = False, port: int = 8080
+) -> dict[str, Any]:
+    made = shop(version, uid=f"uid-{name}", dependsOn=list(depends_on), port=port)
+    made["metadata"]["name"] = name
+    made["status"] = {"conditions": [{"type": "Available", "status": str(available)}]}
+    return made
+
+
+def test_a_dependency_concerns_its_dependants_when_it_comes_changes_its_port_gets_available_and_goes(
+    store: Store,
+) -> None:
+    order, product = Key("ns", "order"), Key("ns", "product")
+    assert store.put(named("order", 1, "product")) == {order}
+    assert store.dependants(product) == {"order"}
+
+    assert store.put(named("product", 2)) == {product, order}
+    assert store.put(named("product", 3, available=True)) == {product, order}
+    assert store.put(named("product", 4, available=True, port=80)) == {product, order}
+    changed = named("product", 5, available=True, port=80)
+    changed["spec"]["args"] = ["x"]
+    assert store.put(changed) == {product}
+    assert store.remove(named("product", 6)) == {product, order}
+
+
+def test_a_dependant_concerns_its_dependency_when_it_begins_and_ceases_to_be_one(store: Store) -> None:
+    order, product = Key("ns", "order"), Key("ns", "product")
+    store.put(named("product", 1))
+
+    assert store.put(named("order", 2, "product")) == {order, product}
+    assert store.put(named("order", 3)) == {order, product}
+    assert store.dependants(product) == frozenset()
+    store.put(named("order", 4, "product"))
+    assert store.remove(named("order", 5, "product")) == {order, product}
+
+
+@pytest.mark.parametrize("hostile", [None, "product", [1, None], {"a": 1}])
+def test_a_list_of_dependencies_that_is_none_is_empty(store: Store, hostile: Any) -> None:
+    store.put(shop(1, dependsOn=hostile, port="x"))
+
+    found = store.shop(KEY)
+    assert found is not None
+    assert (found.depends_on, found.port) == ((), 8080)

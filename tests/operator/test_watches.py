@@ -1,6 +1,7 @@
-"""kopf is kept running, and watches every kind that there is."""
+"""kopf is kept running, and watches ShopServices as long as there are any."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +15,7 @@ from shop_operator.connection import Connection
 from shop_operator.watches import Backoffs, Watches
 
 DEADLINE = 5
+SHOPS = "/apis/shopservice.dev/v1alpha1/shopservices"
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,13 @@ class Watch:
 
 class Sink:
     def __init__(self) -> None:
-        self.served: frozenset[str] = frozenset()
-        self.relists: list[str] = []
+        self.served = frozenset({"ShopService"})
+        self.relists = 0
 
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None: ...
 
-    def relisted(self, kind: str) -> None:
-        self.relists.append(kind)
+    def relisted(self) -> None:
+        self.relists += 1
 
 
 @pytest.fixture
@@ -38,14 +40,17 @@ def sink() -> Sink:
 
 
 @pytest.fixture
-async def kept(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Watches:
-    monkeypatch.setattr(watches, "_CHECK", 0.002)
+async def connection() -> Connection:
+    made = Connection(kopf.ConnectionInfo(server="http://api.test"), observe=lambda _method, _code: None)
+    await made.close()
+    return made
+
+
+@pytest.fixture
+def kept(sink: Sink, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Watches:
+    monkeypatch.setattr(watches, "_CHECK", 0.005)
     monkeypatch.setattr(watches, "_RESTART", 0.001)
-    connection = Connection(
-        kopf.ConnectionInfo(server="http://api.test"), observe=lambda _method, _code: None
-    )
-    await connection.close()
-    return Watches(connection, sink, identity="me", namespaces=("a",))
+    return Watches(connection, sink, sink.relisted, identity="me", namespaces=("a",))
 
 
 def script(monkeypatch: pytest.MonkeyPatch, *runs: Callable[[asyncio.Event], Any]) -> list[dict[str, Any]]:
@@ -70,6 +75,18 @@ def broken(_: asyncio.Event) -> None:
     raise RuntimeError("410, 500, whatever")
 
 
+async def answering(connection: Connection, stop: asyncio.Event) -> None:
+    """The API server answers whoever asks, until the watch is to be started again."""
+    while not stop.is_set():
+        connection.answered = time.monotonic()
+        await asyncio.sleep(0.001)
+
+
+async def looked_at(sink: Sink, times: int) -> None:
+    while sink.relists < times:  # noqa: ASYNC110  the sink has no events
+        await asyncio.sleep(0.001)
+
+
 async def test_kopf_is_started_again_after_an_error_and_not_after_a_stop(
     kept: Watches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,16 +101,16 @@ async def test_kopf_is_started_again_after_an_error_and_not_after_a_stop(
     assert calls[0]["settings"].posting.enabled is False
 
 
-async def test_kopf_is_started_again_when_it_misses_a_kind_that_is_served(
-    kept: Watches, sink: Sink, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stream", [None, Watch(closed=True)])
+async def test_kopf_is_started_again_when_it_does_not_watch_what_is_served(
+    kept: Watches, connection: Connection, stream: Watch | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sink.served = frozenset({"Deployment", "HTTPRoute"})
+    def misses(stop: asyncio.Event) -> Any:
+        if stream is not None:
+            kept.requested(SHOPS, stream)
+        return answering(connection, stop)
 
-    def misses_one(stop: asyncio.Event) -> Any:
-        kept.requested("/apis/apps/v1/deployments", Watch())
-        return stop.wait()
-
-    calls = script(monkeypatch, misses_one, stopped)
+    calls = script(monkeypatch, misses, stopped)
 
     async with asyncio.timeout(DEADLINE):
         await kept.run()
@@ -101,34 +118,19 @@ async def test_kopf_is_started_again_when_it_misses_a_kind_that_is_served(
     assert len(calls) == 2
 
 
-async def test_kopf_is_started_again_when_a_watch_ended_for_good(
-    kept: Watches, sink: Sink, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("gone", [True, False])
+async def test_kopf_is_left_alone_while_the_crd_or_the_api_server_is_away(
+    kept: Watches, sink: Sink, connection: Connection, gone: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sink.served = frozenset({"Deployment", "ShopService"})
-
-    def ends_one(stop: asyncio.Event) -> Any:
-        kept.requested("/apis/apps/v1/deployments", Watch())
-        kept.requested("/apis/shopservice.dev/v1alpha1/shopservices", Watch(closed=True))
-        return stop.wait()
-
-    calls = script(monkeypatch, ends_one, stopped)
-
-    async with asyncio.timeout(DEADLINE):
-        await kept.run()
-
-    assert len(calls) == 2
-
-
-async def test_kopf_is_left_alone_while_the_api_server_is_away(
-    kept: Watches, sink: Sink, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sink.served = frozenset({"Deployment"})
+    if gone:
+        sink.served = frozenset({"Deployment"})
 
     async def away(stop: asyncio.Event) -> None:
-        kept.requested("/apis/apps/v1/deployments", Watch(closed=True))
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await stop.wait()
+        answers = asyncio.create_task(answering(connection, stop)) if gone else None
+        await looked_at(sink, 4)
+        assert not stop.is_set()
+        if answers is not None:
+            answers.cancel()
 
     calls = script(monkeypatch, away)
 
@@ -138,31 +140,29 @@ async def test_kopf_is_left_alone_while_the_api_server_is_away(
     assert len(calls) == 1
 
 
-async def test_kopf_is_left_alone_while_it_watches_all_that_is_served(
-    kept: Watches, sink: Sink, monkeypatch: pytest.MonkeyPatch
+async def test_kopf_is_left_alone_while_it_watches(
+    kept: Watches, sink: Sink, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sink.served = frozenset({"Deployment"})
-
     async def looks_pass(stop: asyncio.Event) -> None:
-        kept.requested("/apis/apps/v1/deployments", None)
+        kept.requested(SHOPS, Watch())
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await stop.wait()
+                await answering(connection, stop)
 
     calls = script(monkeypatch, looks_pass)
 
     async with asyncio.timeout(DEADLINE):
         await kept.run()
 
-    assert len(calls) == 1
+    assert (len(calls), sink.relists) == (1, 0)
 
 
 async def test_a_list_is_told_and_a_stream_or_another_path_is_not(kept: Watches, sink: Sink) -> None:
+    kept.requested(SHOPS, None)
+    kept.requested(SHOPS, Watch())
     kept.requested("/apis/apps/v1/deployments", None)
-    kept.requested("/apis/apps/v1/deployments", Watch())
-    kept.requested("/apis/apps/v1", None)
 
-    assert sink.relists == ["Deployment"]
+    assert sink.relists == 1
 
 
 def test_kopf_never_runs_out_of_attempts_and_never_waits_long() -> None:

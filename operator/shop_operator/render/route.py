@@ -7,7 +7,8 @@ import hashlib
 from typing import Any
 
 from shop_operator.render.labels import WEB, metadata
-from shop_operator.spec import LABEL_LENGTH, Gateway, Route, ShopService
+from shop_operator.schema import LABEL_LENGTH
+from shop_operator.spec import Gateway, Route, ShopService
 
 
 def http_routes(shop: ShopService) -> list[dict[str, Any]]:

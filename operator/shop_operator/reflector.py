@@ -1,0 +1,195 @@
+"""Keeps the store like the cluster, one kind at a time: a LIST, then a watch from there (client-go's Reflector).
+
+Every kind of child has one of its own. A watch that ends goes on from the last resourceVersion that it has shown; when the
+API server has forgotten that version (410), everything is listed again, and what is not there any more is forgotten.
+"""
+
+import asyncio
+import logging
+import random
+import sys
+import time
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from http import HTTPStatus
+from typing import Any, Final, Protocol
+
+from shop_operator.errors import ApiUnavailable, NotInstalled, OperatorError, Stale, TemporaryError
+
+_log = logging.getLogger(__name__)
+
+# How soon a kind is noticed whose CRD was installed.
+_MISSING_RETRY: Final = 5.0
+_FIRST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 8.0
+# Failures in a row after which a watch is not believed to come back from where it was.
+_PATIENCE: Final = 5
+_SETTLE: Final = 1.0
+
+
+class Page(Protocol):
+    """kube.Page."""
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """The objects."""
+
+    @property
+    def version(self) -> int:
+        """The resourceVersion of the moment that all pages are of."""
+
+
+class Source(Protocol):
+    """Where objects come from; kube.Kube."""
+
+    def pages(self, kind: str, namespace: str | None) -> AsyncGenerator[Page]:
+        """All objects of one kind."""
+
+    def watch(self, kind: str, namespace: str | None, version: int) -> AsyncGenerator[dict[str, Any]]:
+        """What happens to them from a version on."""
+
+
+class Sink(Protocol):
+    """Where they go; engine.Engine."""
+
+    def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
+        """A watch showed an object: ADDED, MODIFIED, DELETED."""
+
+    def listing(self) -> None:
+        """A LIST begins."""
+
+    def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """One page of it."""
+
+    def listed(
+        self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
+    ) -> None:
+        """It has ended, and these UIDs are all that there is."""
+
+    def gave_up(self) -> None:
+        """It has failed."""
+
+
+class Reflector:
+    """One kind in one namespace.
+
+    Args:
+        source: the API server.
+        sink: where its objects go.
+        kind: such as Deployment.
+        namespace: None for all.
+        resync: seconds after which everything is listed again although no watch has missed anything.
+    """
+
+    def __init__(
+        self, source: Source, sink: Sink, kind: str, namespace: str | None, *, resync: float
+    ) -> None:
+        self._source = source
+        self._sink = sink
+        self._kind = kind
+        self._namespace = namespace
+        self._resync = resync
+
+    async def run(self) -> None:
+        """List and follow for ever."""
+        failures = 0
+        while True:
+            try:
+                version = await self._list()
+                failures = 0
+                await self._follow(version)
+            except NotInstalled:
+                self._sink.listed(self._kind, self._namespace, frozenset(), sys.maxsize, served=False)
+                await asyncio.sleep(_MISSING_RETRY * random.uniform(0.5, 1.5))  # noqa: S311  spread, not secrecy
+            except OperatorError as error:
+                _log.warning("list failed, trying again: %s", error, extra={"kind": self._kind})
+                failures += 1
+                await _pause(failures, error)
+
+    async def _list(self) -> int:
+        """Everything there is; answers the version from which a watch goes on."""
+        found: set[str] = set()
+        version = 0
+        self._sink.listing()
+        try:
+            async for page in self._source.pages(self._kind, self._namespace):
+                self._sink.merge(page.items)
+                found.update(item["metadata"]["uid"] for item in page.items)
+                version = page.version
+        except BaseException:
+            self._sink.gave_up()
+            raise
+        self._sink.listed(self._kind, self._namespace, found, version)
+        return version
+
+    async def _follow(self, version: int) -> None:
+        """Watch until only a LIST can help."""
+        again = time.monotonic() + self._resync * random.uniform(0.8, 1.2)  # noqa: S311
+        failures = 0
+        while time.monotonic() < again and failures < _PATIENCE:
+            started = version
+            try:
+                async for event in self._source.watch(self._kind, self._namespace, version):
+                    version = self._take(event)
+            except Stale:
+                return
+            except NotInstalled:
+                raise
+            except OperatorError as error:
+                _log.info("watch ended: %s", error, extra={"kind": self._kind})
+                # One that has shown something was alive.
+                failures = failures + 1 if version == started else 1
+                await _pause(failures, error)
+            else:
+                failures = 0
+
+    def _take(self, event: Mapping[str, Any]) -> int:
+        """One event of a watch; answers the version that it is of.
+
+        Raises:
+            Stale: the API server has forgotten the version that was asked for.
+            ApiUnavailable: it gave up for another reason.
+        """
+        obj = event["object"]
+        if event["type"] == "ERROR":
+            if obj.get("code") == HTTPStatus.GONE:
+                raise Stale("The watch is too far behind.")
+            raise ApiUnavailable(f"The watch was ended: {obj.get('message')}.")
+        if event["type"] != "BOOKMARK":
+            self._sink.seen(event["type"], obj)
+        return int(obj["metadata"]["resourceVersion"])
+
+
+class Comparison(Reflector):
+    """For what kopf watches: a LIST to compare with, at the start and whenever kopf has begun anew.
+
+    What was deleted while kopf's watch was away has no event.
+    """
+
+    def __init__(
+        self, source: Source, sink: Sink, kind: str, namespace: str | None, *, resync: float
+    ) -> None:
+        super().__init__(source, sink, kind, namespace, resync=resync)
+        self._wake = asyncio.Event()
+
+    def relisted(self) -> None:
+        """The watch of kopf began anew."""
+        self._wake.set()
+
+    async def _follow(self, version: int) -> None:
+        del version
+        try:
+            async with asyncio.timeout(self._resync * random.uniform(0.8, 1.2)):  # noqa: S311
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        # A watch that breaks seldom breaks alone: let the others come, and list once.
+        await asyncio.sleep(_SETTLE * random.uniform(0.5, 1.5))  # noqa: S311
+        self._wake.clear()
+
+
+async def _pause(failures: int, error: OperatorError) -> None:
+    """Doubling with jitter, and not shorter than the API server asks for."""
+    asked = error.retry_after or 0.0 if isinstance(error, TemporaryError) else 0.0
+    pause = min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE)
+    await asyncio.sleep(max(asked, pause) * random.uniform(0.8, 1.2))  # noqa: S311
