@@ -1,6 +1,6 @@
 """The pinned Go tools: built once per go.sum into the cache, shared by every checkout.
 
-Each folder of dev/tools is a Go module whose `tool` lines name what is built; gateway-api is a module that is read for its
+Each folder of dev/tools is a Go module whose `tool` lines name what is built; those of MANIFESTS are read for their
 CustomResourceDefinitions only.
 """
 
@@ -29,7 +29,14 @@ EXPECTED = {
     "kubeconform": "5 s",
     "external-dns": "7 min",
 }
-MANIFESTS = {"gateway-api": ("sigs.k8s.io/gateway-api", "config/crd/standard")}
+MANIFESTS = {
+    "gateway-api": ("sigs.k8s.io/gateway-api", "config/crd/standard"),
+    "keda-crds": ("github.com/kedacore/keda/v2", "config/crd/bases"),
+    "prometheus-operator-crds": (
+        "github.com/prometheus-operator/prometheus-operator",
+        "example/prometheus-operator-crd",
+    ),
+}
 ETCD = "go.etcd.io/etcd/server/v3"
 OLDEST_GO = (1, 26)
 

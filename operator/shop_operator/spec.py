@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
+import orjson
 from pydantic import (
     AfterValidator,
     ConfigDict,
@@ -22,6 +23,16 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from shop_operator.errors import InvalidSpec
+from shop_operator.policies import (
+    NEVER_DISRUPTED,
+    Disruption,
+    Monitoring,
+    NetworkPolicy,
+    PodTemplate,
+    Queue,
+    Rollout,
+    at_least,
+)
 from shop_operator.schema import (
     LABEL,
     LABEL_LENGTH,
@@ -65,12 +76,16 @@ _POD_FIELDS: Final = (
     r"^(metadata\.(name|namespace|uid)|metadata\.(labels|annotations)\['[^']+'\]"
     r"|spec\.(nodeName|serviceAccountName)|status\.(hostIP|hostIPs|podIP|podIPs))$"
 )
+_LARGEST_TEMPLATE: Final = 64 * 1024
 _LONGEST_DISCOVERED: Final = LABEL_LENGTH - len(DISCOVERY_SUFFIX)
 _MOST_MATCHES: Final = 128
 """Of one HTTPRoute, by the Gateway API."""
 
 NOT_BOTH: Final = "set either replicas or autoscaling, not both: with autoscaling the HorizontalPodAutoscaler owns the count"
 MIN_ABOVE_MAX: Final = "minReplicas must not be greater than maxReplicas"
+NEVER_BACK: Final = "minReplicas 0 needs a queue: a HorizontalPodAutoscaler never comes back from no pods"
+ITSELF: Final = "dependsOn must not name the ShopService itself"
+TEMPLATE_TOO_LARGE: Final = "podTemplate may have 64 KiB at most"
 NO_GATEWAY: Final = "routes need a gateway: name the Gateway that serves them in spec.gateway.name"
 TOO_MANY_MATCHES: Final = f"routes may have {_MOST_MATCHES} pairs of path and method at most"
 AMBIGUOUS_PATH: Final = "path must not contain //, /./, /../ or %2F"
@@ -403,20 +418,25 @@ class ScalingBehavior(Model):
 
 
 class Autoscaling(Model):
-    """A HorizontalPodAutoscaler; without cpu and memory it holds CPU at 80 %."""
+    """A HorizontalPodAutoscaler, or a ScaledObject of KEDA's with a queue. Without cpu, memory and queue it holds CPU at 80 %."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(("self.minReplicas <= self.maxReplicas", MIN_ABOVE_MAX))
+        json_schema_extra=rules(
+            ("self.minReplicas <= self.maxReplicas", MIN_ABOVE_MAX),
+            ("self.minReplicas > 0 || has(self.queue)", NEVER_BACK),
+        )
     )
 
-    min_replicas: int = Field(default=1, ge=1, le=1000)
-    """Pods at least; the roll-out begins with this many."""
+    min_replicas: int = Field(default=1, ge=0, le=1000)
+    """Pods at least; the roll-out begins with this many. 0 is possible with a queue only."""
     max_replicas: int = Field(ge=1, le=1000)
     """Pods at most."""
     cpu: int | None = Field(default=None, ge=1, le=1000)
     """Average CPU to hold, in percent of the pods' CPU request."""
     memory: int | None = Field(default=None, ge=1, le=1000)
     """Average memory to hold, in percent of the pods' memory request."""
+    queue: Queue | None = None
+    """A queue whose backlog is held at so many messages for each pod; needs KEDA in the cluster."""
     behavior: ScalingBehavior | None = None
     """How fast to scale."""
 
@@ -424,6 +444,8 @@ class Autoscaling(Model):
     def _bounds(self) -> Self:
         if self.min_replicas > self.max_replicas:
             raise ValueError(MIN_ABOVE_MAX)
+        if self.min_replicas == 0 and self.queue is None:
+            raise ValueError(NEVER_BACK)
         return self
 
 
@@ -552,6 +574,19 @@ class Worker(Model):
         return self
 
 
+_FLOOR: Final = (
+    "(has(self.autoscaling) ? self.autoscaling.minReplicas : (has(self.replicas) ? self.replicas : 1))"
+)
+_NEEDED: Final = (
+    "(type(self.disruption.minAvailable) == int ? self.disruption.minAvailable"
+    f" : (int(self.disruption.minAvailable.replace('%', '')) * {_FLOOR} + 99) / 100)"
+)
+_DRAINABLE_RULE: Final = (
+    f"!has(self.disruption) || !has(self.disruption.minAvailable) || {_FLOOR} < 2 || {_NEEDED} < {_FLOOR}",
+    NEVER_DISRUPTED,
+)
+
+
 class ShopServiceSpec(Model):
     """What a microservice shall be. The operator keeps its Deployments, Services, HorizontalPodAutoscalers, HTTPRoute and ServiceAccount as this says."""
 
@@ -563,6 +598,7 @@ class ShopServiceSpec(Model):
                 f"!has(self.routes) || self.routes.map(r, has(r.methods) ? size(r.methods) : 1).sum() <= {_MOST_MATCHES}",
                 TOO_MANY_MATCHES,
             ),
+            _DRAINABLE_RULE,
         )
     )
 
@@ -606,6 +642,27 @@ class ShopServiceSpec(Model):
         | None
     ) = None
     """Further Deployments of the same image, without a Service."""
+    depends_on: (
+        Annotated[
+            list[Annotated[str, StringConstraints(max_length=LABEL_LENGTH, pattern=LABEL)]],
+            Field(max_length=32, json_schema_extra=SET),
+            distinct(),
+        ]
+        | None
+    ) = None
+    """ShopServices of the same namespace that this one calls. On the first roll-out its pods wait, for two minutes at most, until they are available; each has its URL in a variable such as PRODUCT_URL."""
+    disruption: Disruption | None = None
+    """How many pods of the web part a drain may take at the same time; one when not set. There is no PodDisruptionBudget for less than two pods."""
+    rollout: Rollout | None = None
+    """How a new version takes the place of the old one."""
+    network_policy: NetworkPolicy | None = None
+    """Who may talk to the pods, and to whom they may; everybody when not set."""
+    monitoring: Monitoring | None = None
+    """How Prometheus finds the metrics; not at all when not set."""
+    pod_template: PodTemplate | None = None
+    """What no other field says about the pods."""
+    suspend: bool | None = None
+    """True: leave everything as it is, whatever this spec says, until it is taken back."""
     service_account: ServiceAccount | None = None
     """The identity of the pods."""
     termination_grace_period_seconds: Seconds | None = None
@@ -620,14 +677,24 @@ class ShopServiceSpec(Model):
             raise ValueError(NO_GATEWAY)
         if sum(len(route.methods or "*") for route in routes) > _MOST_MATCHES:
             raise ValueError(TOO_MANY_MATCHES)
+        needed = self.disruption.min_available if self.disruption else None
+        if needed is not None and self.floor > 1 and at_least(needed, self.floor) >= self.floor:
+            raise ValueError(NEVER_DISRUPTED)
         return self
+
+    @property
+    def floor(self) -> int:
+        """The pods of the web part that there are at least."""
+        if self.autoscaling is not None:
+            return self.autoscaling.min_replicas
+        return 1 if self.replicas is None else self.replicas
 
 
 class Condition(Model):
     """One aspect of the state, as every Kubernetes API has it."""
 
     type: str
-    """Ready, Available, Progressing, Reconciling or Stalled."""
+    """Ready, Available, Progressing, Reconciling, Stalled or DependenciesReady."""
     status: Literal["True", "False", "Unknown"]
     """Whether it holds."""
     reason: str
@@ -653,13 +720,50 @@ class ChildStatus(Model):
     """Why not, or what it shows."""
 
 
+class DriftStatus(Model):
+    """One repair of what somebody else had changed."""
+
+    time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+    """When it was put back."""
+    object: str
+    """What was changed, such as Deployment web."""
+    fields: list[str]
+    """Which of its fields."""
+    manager: str
+    """The field manager that wrote the object last."""
+
+
+class Drift(Model):
+    """What somebody changed of the fields that the operator owns; it is put back."""
+
+    count: int
+    """How often that has happened."""
+    last: DriftStatus
+    """The last time."""
+
+
+class RolloutStatus(Model):
+    """What is known of images for an automatic rollback."""
+
+    last_available_image: str | None = None
+    """The last image with which everything was available."""
+    rejected_image: str | None = None
+    """The image of the spec that was rolled back; it is not tried again."""
+    message: str | None = None
+    """Why."""
+
+
 class ShopServiceStatus(Model):
     """What the operator found. Nothing here is for users to write."""
 
     observed_generation: int | None = None
     """The generation of the spec that this status is about."""
     conditions: Annotated[list[Condition], Field(json_schema_extra=map_list("type"))] | None = None
-    """Ready, Available, Progressing, Reconciling and Stalled, as kstatus reads them."""
+    """Ready, Available, Progressing, Reconciling and Stalled, as kstatus reads them; DependenciesReady with dependsOn."""
+    drift: Drift | None = None
+    """What somebody changed of the fields that the operator owns."""
+    rollout: RolloutStatus | None = None
+    """Images, with rollout.autoRollback."""
     replicas: int | None = None
     """Pods of the web part."""
     ready_replicas: int | None = None
@@ -728,6 +832,10 @@ class ShopService:
             raise InvalidSpec(f"spec.workers: {NAME_TOO_LONG}.")
         if spec.discovery is not None and len(self.name) > _LONGEST_DISCOVERED:
             raise InvalidSpec(f"spec.discovery: {NAME_TOO_LONG_TO_DISCOVER}.")
+        if len(orjson.dumps(self.document.get("podTemplate"))) > _LARGEST_TEMPLATE:
+            raise InvalidSpec(f"spec.podTemplate: {TEMPLATE_TOO_LARGE}.")
+        if self.name in (spec.depends_on or ()):
+            raise InvalidSpec(f"spec.dependsOn: {ITSELF}.")
         return spec
 
 
@@ -740,6 +848,10 @@ OBJECT_RULES: Final = rules(
     (
         f"!has(self.spec.discovery) || size(self.metadata.name) <= {_LONGEST_DISCOVERED}",
         NAME_TOO_LONG_TO_DISCOVER,
+    ),
+    (
+        "!has(self.spec.dependsOn) || !self.spec.dependsOn.exists(d, d == self.metadata.name)",
+        ITSELF,
     ),
 )
 """What the spec alone cannot say."""

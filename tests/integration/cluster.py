@@ -17,10 +17,26 @@ PLURALS: Final[Mapping[str, tuple[str, str]]] = {
     "ServiceAccount": ("api/v1", "serviceaccounts"),
     "ConfigMap": ("api/v1", "configmaps"),
     "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
+    "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
+    "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
+    "ScaledObject": ("apis/keda.sh/v1alpha1", "scaledobjects"),
+    "ServiceMonitor": ("apis/monitoring.coreos.com/v1", "servicemonitors"),
+    "PodMonitor": ("apis/monitoring.coreos.com/v1", "podmonitors"),
     "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),
 }
-CHILD_KINDS: Final = ("Deployment", "Service", "ServiceAccount", "HorizontalPodAutoscaler", "HTTPRoute")
+CHILD_KINDS: Final = (
+    "Deployment",
+    "Service",
+    "ServiceAccount",
+    "HorizontalPodAutoscaler",
+    "PodDisruptionBudget",
+    "NetworkPolicy",
+    "ScaledObject",
+    "ServiceMonitor",
+    "PodMonitor",
+    "HTTPRoute",
+)
 
 
 class Cluster:

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -10,6 +11,12 @@ from localcluster import tools
 from localcluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster
 from tests.integration.operators import Operator, install, run, running
+
+OPTIONAL_CRDS: Final = (
+    ("keda-crds", "keda.sh_scaledobjects.yaml"),
+    ("prometheus-operator-crds", "monitoring.coreos.com_servicemonitors.yaml"),
+    ("prometheus-operator-crds", "monitoring.coreos.com_podmonitors.yaml"),
+)
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +42,18 @@ def gateway_api(cluster: Cluster, kubectl: Path) -> None:
     """The Gateway API's HTTPRoute, as a cluster that has it."""
     crd = tools.ensure("gateway-api") / "gateway.networking.k8s.io_httproutes.yaml"
     run([kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--server-side", "-f", crd])
+
+
+@pytest.fixture(scope="session")
+def optional_kinds(cluster: Cluster, kubectl: Path, gateway_api: None) -> None:
+    """Every kind that the operator makes only where it is installed, as a cluster that has all of them."""
+    for tool, name in OPTIONAL_CRDS:
+        run(
+            [
+                *(kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "--server-side"),
+                *("-f", tools.ensure(tool) / name),
+            ]
+        )
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
+from shop_operator import policies
 from shop_operator import spec as words
 from shop_operator.crd import crd
 
@@ -38,11 +39,84 @@ _WORKER = {"name": "relay", "command": ["relay"]}
 _PUBLIC = {"name": "public"}
 
 
+_URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"
+_TWO_PEERS = {"podSelector": {}, "ipBlock": {"cidr": "10.0.0.0/8"}}
+
+
+def _scaled(**queue: Any) -> dict[str, Any]:
+    return {"autoscaling": {"maxReplicas": 2, "queue": queue}}
+
+
+def _selecting(**expression: Any) -> dict[str, Any]:
+    return {"podSelector": {"matchExpressions": [{"key": "a", **expression}]}}
+
+
 def _probe(**probe: Any) -> dict[str, Any]:
     return {"probes": {"liveness": probe}}
 
 
 REFUSALS = [
+    Refusal("no bound of a disruption", {"disruption": {}}, policies.ONE_BOUND),
+    Refusal(
+        "two bounds of a disruption",
+        {"disruption": {"minAvailable": 1, "maxUnavailable": 1}},
+        policies.ONE_BOUND,
+    ),
+    Refusal("a disruption of no pod", {"disruption": {"maxUnavailable": 0}}, policies.NEVER_DISRUPTED),
+    Refusal("a disruption of no part", {"disruption": {"maxUnavailable": "0%"}}, policies.NEVER_DISRUPTED),
+    Refusal("all pods always", {"disruption": {"minAvailable": "100%"}}, policies.NEVER_DISRUPTED),
+    Refusal("every replica", {"replicas": 2, "disruption": {"minAvailable": 2}}, policies.NEVER_DISRUPTED),
+    Refusal(
+        "a percentage that is every replica",
+        {"autoscaling": {"minReplicas": 2, "maxReplicas": 4}, "disruption": {"minAvailable": "51%"}},
+        policies.NEVER_DISRUPTED,
+    ),
+    Refusal(
+        "no share",
+        {"disruption": {"maxUnavailable": "many"}},
+        "spec.disruption.maxUnavailable in body should match",
+        "spec.disruption.maxUnavailable: must be a number of pods or a percentage such as 25%",
+    ),
+    Refusal("a roll-out without room", {"rollout": {"maxSurge": 0}}, policies.NO_PROGRESS),
+    Refusal(
+        "a roll-out without any room",
+        {"rollout": {"maxSurge": "0%", "maxUnavailable": 0}},
+        policies.NO_PROGRESS,
+    ),
+    Refusal(
+        "a peer that is two", {"networkPolicy": {"ingress": [{"from": [_TWO_PEERS]}]}}, policies.ONE_PEER
+    ),
+    Refusal("a peer that is none", {"networkPolicy": {"egress": [{"to": [{}]}]}}, policies.ONE_PEER),
+    Refusal(
+        "values for a label that must exist",
+        {"networkPolicy": {"ingress": [{"from": [_selecting(operator="Exists", values=["a"])]}]}},
+        policies.FOREIGN_VALUES,
+    ),
+    Refusal(
+        "no values for a label that must have some",
+        {"networkPolicy": {"egress": [{"to": [_selecting(operator="In")]}]}},
+        policies.FOREIGN_VALUES,
+    ),
+    Refusal(
+        "no port",
+        {"networkPolicy": {"egress": [{"ports": [{"port": 0}]}]}},
+        "spec.networkPolicy.egress[0].ports[0].port in body should be greater than or equal to 1",
+        "spec.networkPolicy.egress[0].ports[0].port: must be a number from 1 to 65535 or the name of a port",
+    ),
+    Refusal("two queues", _scaled(url=_URL, urlFrom="URL", region="eu-west-1"), policies.ONE_QUEUE),
+    Refusal("no queue", _scaled(region="eu-west-1"), policies.ONE_QUEUE),
+    Refusal("a queue nowhere", _scaled(url="http://aws:4566/000000000000/orders"), policies.NO_REGION),
+    Refusal("a queue of a variable nowhere", _scaled(urlFrom="URL"), policies.NO_REGION),
+    Refusal(
+        "no pods without a queue", {"autoscaling": {"minReplicas": 0, "maxReplicas": 2}}, words.NEVER_BACK
+    ),
+    Refusal("a dependency on itself", {"dependsOn": ["web"]}, words.ITSELF),
+    Refusal(
+        "a dependency twice",
+        {"dependsOn": ["a", "a"]},
+        'spec.dependsOn[1]: Duplicate value: "a"',
+        "spec.dependsOn: Duplicate value: a",
+    ),
     Refusal("no image", {"image": None}, "spec.image: Required value", "spec.image: Input should be a valid"),
     Refusal(
         "an image with a space",
@@ -277,6 +351,8 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "requests": ("cpu", "memory", "ephemeral-storage"),
     "limits": ("cpu", "memory", "ephemeral-storage"),
     "annotations": ("a", "example.com/b", "eks.amazonaws.com/role-arn"),
+    "labels": ("a", "example.com/b"),
+    "matchLabels": ("a", "example.com/b"),
 }
 
 
@@ -292,8 +368,19 @@ def documents(draw: st.DrawFn, schema: Mapping[str, Any] = SPEC_SCHEMA, field: s
     return draw(_values(schema, field))
 
 
+# Parts of a pod's spec, of which the schema says nothing: good ones, and some that the operator refuses.
+_POD_SPECS: tuple[dict[str, Any], ...] = (
+    {},
+    {"priorityClassName": "high"},
+    {"nodeSelector": {"kubernetes.io/arch": "arm64"}, "hostUsers": False},
+    {"containers": [{"name": "app", "env": [{"name": "SIDE", "value": "1"}]}]},
+    {"containers": [{"name": "app", "image": "other"}]},
+    {"restartPolicy": "Never"},
+)
 _SAMPLES: Mapping[str, tuple[str, ...]] = {
     # Its rule is CEL, for the sentence; hardly any text at random would meet it.
+    "cidr": ("10.0.0.0/8", "fd00::/8"),
+    "except": ("10.1.0.0/16",),
     "hostname": ("payment.shop.internal", "1.2-3", "payment", "A.internal", "a..b", "a.b-", ""),
 }
 
@@ -301,6 +388,8 @@ _SAMPLES: Mapping[str, tuple[str, ...]] = {
 def _values(schema: Mapping[str, Any], field: str) -> st.SearchStrategy[Any]:
     if field in _SAMPLES:
         return st.sampled_from(_SAMPLES[field])
+    if schema.get("x-kubernetes-preserve-unknown-fields"):
+        return st.sampled_from(_POD_SPECS)
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if "additionalProperties" in schema:

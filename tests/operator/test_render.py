@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, reject
 
 from shop_operator.errors import InvalidSpec
-from shop_operator.render import KINDS, LiveScale, render
+from shop_operator.render import KINDS, LiveScale, Surroundings, render
 from shop_operator.render.labels import version
 from shop_operator.spec import ShopService
 from tests.operator.specs import documents, names
@@ -18,8 +18,12 @@ CASES = sorted(each.parent for each in (Path(__file__).parent / "golden").glob("
 
 def rendered(case: Path) -> list[dict[str, Any]]:
     given_object = yaml.safe_load((case / "in.yaml").read_text())
-    live = given_object.pop("live", None)
-    return render(ShopService.from_object(given_object), live=LiveScale(**live) if live else None)
+    live, around = given_object.pop("live", None), given_object.pop("around", {})
+    return render(
+        ShopService.from_object(given_object),
+        live=LiveScale(**live) if live else None,
+        around=Surroundings(**around),
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -35,7 +39,7 @@ def valid(name: str, spec: dict[str, Any]) -> ShopService:
     """The ShopService, if a rule between its fields does not refuse it."""
     shop = ShopService(name=name, namespace="shop", uid="u", generation=1, document=spec)
     try:
-        _ = shop.spec
+        _ = render(shop, live=None)
     except InvalidSpec:
         reject()
     return shop
@@ -81,6 +85,8 @@ def test_every_pod_meets_the_restricted_standard(name: str, spec: dict[str, Any]
 
 
 TWO_TO_NINE = {"autoscaling": {"minReplicas": 2, "maxReplicas": 9}}
+QUEUE = {"url": "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"}
+NONE_TO_NINE = {"autoscaling": {"minReplicas": 0, "maxReplicas": 9, "queue": QUEUE}}
 HPA: dict[str, set[str]] = {"autoscaled": {"web"}}
 OPERATOR: dict[str, set[str]] = {"ours": {"web"}}
 SOMEBODY: dict[str, set[str]] = {}
@@ -109,6 +115,12 @@ SOMEBODY: dict[str, set[str]] = {}
         (TWO_TO_NINE, 2, HPA, None),
         (TWO_TO_NINE, 7, HPA, None),
         (TWO_TO_NINE, 7, SOMEBODY, None),
+        # KEDA goes to zero and comes back by itself.
+        (NONE_TO_NINE, None, SOMEBODY, 0),
+        (NONE_TO_NINE, 0, OPERATOR, 0),
+        (NONE_TO_NINE, 0, SOMEBODY, None),
+        (NONE_TO_NINE, 3, SOMEBODY, None),
+        (NONE_TO_NINE, 5, OPERATOR, None),
     ],
 )
 def test_replicas_are_sent_by_whoever_owns_them(

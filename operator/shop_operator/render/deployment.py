@@ -5,14 +5,18 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shop_operator.policies import Rollout
 from shop_operator.render.labels import metadata, selector
+from shop_operator.render.overlay import overlaid
 from shop_operator.render.parts import Part
 from shop_operator.render.pod import template
+from shop_operator.render.surroundings import Surroundings
 from shop_operator.spec import ShopService
 
 DEFAULT_REPLICAS: Final = 1
 REVISIONS: Final = 5
 PROGRESS_DEADLINE_SECONDS: Final = 300
+SURGE: Final = "25%"
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,28 @@ class LiveScale:
     autoscaled: AbstractSet[str] = frozenset()
 
 
-def deployment(shop: ShopService, part: Part, account: str, live: LiveScale | None) -> dict[str, Any]:
-    """A rolling Deployment that never has fewer pods ready than wanted."""
+def deployment(
+    shop: ShopService, part: Part, account: str, live: LiveScale | None, around: Surroundings
+) -> dict[str, Any]:
+    """A rolling Deployment that never has fewer pods ready than wanted, unless the user lets it.
+
+    Raises:
+        InvalidSpec: when the podTemplate changes what the operator owns.
+    """
+    rollout = shop.spec.rollout or Rollout()
+    surge, missing = rollout.max_surge, rollout.max_unavailable
     spec: dict[str, Any] = {
         "revisionHistoryLimit": REVISIONS,
-        "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
+        "progressDeadlineSeconds": rollout.progress_deadline_seconds or PROGRESS_DEADLINE_SECONDS,
         "selector": {"matchLabels": selector(shop, part.component)},
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}},
-        "template": template(shop, part, account),
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {
+                "maxSurge": SURGE if surge is None else surge,
+                "maxUnavailable": 0 if missing is None else missing,
+            },
+        },
+        "template": overlaid(shop, part, template(shop, part, account, around)),
     }
     replicas = wanted_replicas(part, live)
     if replicas is not None:
@@ -55,7 +73,7 @@ def wanted_replicas(part: Part, live: LiveScale | None) -> int | None:
 
     Without an autoscaler it is the user's; a user without a wish gets one pod, or keeps what an autoscaler left. With an
     autoscaler it is the minimum for a Deployment that is not there yet, and as long as nobody has scaled it; also for one
-    at zero, from which an autoscaler never comes back by itself. Every other count is the autoscaler's.
+    at zero, from which a HorizontalPodAutoscaler never comes back by itself. Every other count is the autoscaler's.
     """
     live = live or LiveScale({})
     if part.autoscaling is None:
@@ -64,4 +82,5 @@ def wanted_replicas(part: Part, live: LiveScale | None) -> int | None:
         return None if part.name in live.autoscaled else DEFAULT_REPLICAS
     current, minimum = live.replicas.get(part.name), part.autoscaling.min_replicas
     untouched = part.name in live.ours and current == minimum
-    return minimum if not current or untouched else None
+    stuck_at_zero = current == 0 and minimum > 0
+    return minimum if current is None or stuck_at_zero or untouched else None

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from shop_operator.render.labels import WEB, worker_component
-from shop_operator.spec import Autoscaling, EnvVar, Probes, Resources, ShopService, Worker
+from shop_operator.render.surroundings import Surroundings
+from shop_operator.spec import Autoscaling, EnvVar, Probes, Resources, ShopService
 
 GRACE_SECONDS: Final = 30
+NOWHERE: Final = Surroundings()
 
 
 @dataclass(frozen=True)
@@ -40,17 +42,25 @@ class Part:
     resources: Resources | None
     grace: int
 
+    @property
+    def floor(self) -> int:
+        """The pods that there are at least."""
+        if self.autoscaling is not None:
+            return self.autoscaling.min_replicas
+        return 1 if self.replicas is None else self.replicas
 
-def parts(shop: ShopService) -> Iterator[Part]:
+
+def parts(shop: ShopService, around: Surroundings = NOWHERE) -> Iterator[Part]:
     """The web part first, then the workers in their order."""
     spec = shop.spec
+    env = _overlaid(_dependencies(shop, around), spec.env)
     yield Part(
         name=shop.name,
         component=WEB,
         container="app",
         command=spec.command,
         args=spec.args,
-        env=spec.env or [],
+        env=env,
         port=spec.port,
         serves=True,
         probes=spec.probes or Probes(),
@@ -66,7 +76,7 @@ def parts(shop: ShopService) -> Iterator[Part]:
             container=worker.name,
             command=worker.command,
             args=worker.args,
-            env=_overlaid(spec.env or [], worker),
+            env=_overlaid(env, worker.env),
             port=worker.port,
             serves=False,
             probes=worker.probes or Probes(),
@@ -81,6 +91,17 @@ def _grace(seconds: int | None) -> int:
     return GRACE_SECONDS if seconds is None else seconds
 
 
-def _overlaid(env: list[EnvVar], worker: Worker) -> list[EnvVar]:
-    """The ShopService's variables with the worker's in place of, or after, them."""
-    return list({each.name: each for each in [*env, *(worker.env or [])]}.values())
+def _dependencies(shop: ShopService, around: Surroundings) -> list[EnvVar]:
+    """Where each dependency answers, as PRODUCT_URL."""
+    return [
+        EnvVar(
+            name=f"{each.upper().replace('-', '_')}_URL",
+            value=f"http://{each}.{shop.namespace}.svc:{around.port(each)}",
+        )
+        for each in shop.spec.depends_on or ()
+    ]
+
+
+def _overlaid(env: list[EnvVar], own: list[EnvVar] | None) -> list[EnvVar]:
+    """These variables, with others in place of, or after, them."""
+    return list({each.name: each for each in [*env, *(own or [])]}.values())

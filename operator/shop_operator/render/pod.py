@@ -4,11 +4,14 @@ from typing import Any, Final
 
 from shop_operator.render.labels import labels, selector
 from shop_operator.render.parts import Part
+from shop_operator.render.surroundings import Surroundings
 from shop_operator.spec import EnvVar, Probe, ShopService
 
 PORT_NAME: Final = "http"
 PRE_STOP_SECONDS: Final = 5
 """How long a pod goes on serving after it was told to end, until every proxy has forgotten it."""
+CHECKSUM_ANNOTATION: Final = "shopservice.dev/config-checksum"
+"""A container reads its variables once, so that a ConfigMap or Secret that changes needs new pods."""
 SPREAD: Final = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
 
 # Startup asks every second, so that a pod is ready when it is; the other two take over only then.
@@ -17,12 +20,12 @@ _READINESS: Final = {"periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold"
 _LIVENESS: Final = {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}
 
 
-def template(shop: ShopService, part: Part, account: str) -> dict[str, Any]:
+def template(shop: ShopService, part: Part, account: str, around: Surroundings) -> dict[str, Any]:
     """The pod template of a Deployment."""
-    return {
-        "metadata": {"labels": labels(shop, part.component)},
-        "spec": _spec(shop, part, account),
-    }
+    metadata: dict[str, Any] = {"labels": labels(shop, part.component)}
+    if around.checksum is not None:
+        metadata["annotations"] = {CHECKSUM_ANNOTATION: around.checksum}
+    return {"metadata": metadata, "spec": _spec(shop, part, account)}
 
 
 def _spec(shop: ShopService, part: Part, account: str) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""How Prometheus finds the metrics: a ServiceMonitor for the web part, a PodMonitor for the workers that have a port."""
+
+from typing import Any
+
+from shop_operator.policies import Monitoring
+from shop_operator.render.labels import COMPONENT, NAME, WEB, metadata, selector
+from shop_operator.render.parts import parts
+from shop_operator.render.pod import PORT_NAME
+from shop_operator.render.surroundings import Surroundings
+from shop_operator.spec import ShopService
+
+
+def monitors(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:
+    """The monitors of which the kinds are installed; none unless they are asked for."""
+    monitoring = shop.spec.monitoring
+    if monitoring is None or not monitoring.enabled:
+        return []
+    made = []
+    endpoint = {"port": PORT_NAME, "path": monitoring.path, "interval": monitoring.interval}
+    if around.serves("ServiceMonitor"):
+        spec: dict[str, Any] = {"selector": {"matchLabels": selector(shop, WEB)}, "endpoints": [endpoint]}
+        made.append(_monitor(shop, monitoring, "ServiceMonitor", shop.name, spec))
+    workers = [part.component for part in parts(shop, around) if not part.serves and part.port is not None]
+    if workers and around.serves("PodMonitor"):
+        among = {"key": COMPONENT, "operator": "In", "values": sorted(workers)}
+        spec = {
+            "selector": {"matchLabels": {NAME: shop.name}, "matchExpressions": [among]},
+            "podMetricsEndpoints": [endpoint],
+        }
+        made.append(_monitor(shop, monitoring, "PodMonitor", shop.name, spec))
+    return made
+
+
+def _monitor(
+    shop: ShopService, monitoring: Monitoring, kind: str, name: str, spec: dict[str, Any]
+) -> dict[str, Any]:
+    described = metadata(shop, name, WEB)
+    # Ours win: a monitor must be found again.
+    labels = {**(monitoring.labels or {}), **described["labels"]}
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": kind,
+        "metadata": {**described, "labels": labels},
+        "spec": spec,
+    }

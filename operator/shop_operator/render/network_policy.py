@@ -1,0 +1,91 @@
+"""The NetworkPolicy of a ShopService: it lists who is known to call it, and whom it is known to call."""
+
+from typing import Any, Final
+
+from shop_operator.render.labels import NAME, WEB, metadata
+from shop_operator.render.parts import parts
+from shop_operator.render.surroundings import Surroundings
+from shop_operator.spec import ShopService
+
+_NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
+_DNS: Final = {
+    "to": [
+        {
+            "namespaceSelector": {"matchLabels": {_NAMESPACE_NAME: "kube-system"}},
+            "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+        }
+    ],
+    "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
+}
+
+
+def network_policy(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:
+    """One policy over the pods of every part; none unless it is asked for."""
+    policy = shop.spec.network_policy
+    if policy is None or not policy.enabled:
+        return []
+    spec: dict[str, Any] = {
+        "podSelector": {"matchLabels": {NAME: shop.name}},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [*_callers(shop, around), *_stored(policy.ingress)],
+        "egress": [_DNS, *_called(shop, around), *_stored(policy.egress)],
+    }
+    return [
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": metadata(shop, shop.name, WEB),
+            # An empty list is not stored.
+            "spec": {key: value for key, value in spec.items() if value},
+        }
+    ]
+
+
+def _callers(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:
+    """Rules for the gateway and the dependants, on the port of the web part, and for Prometheus, on every port."""
+    peers = []
+    gateway, monitoring = shop.spec.gateway, shop.spec.monitoring
+    if gateway is not None and shop.spec.routes:
+        peers.append(_namespace(gateway.namespace or shop.namespace))
+    if around.dependants:
+        among = {"key": NAME, "operator": "In", "values": sorted(around.dependants)}
+        peers.append({"podSelector": {"matchExpressions": [among]}})
+    rules = [{"from": peers, "ports": [_tcp(shop.spec.port)]}] if peers else []
+    if monitoring is not None and monitoring.enabled:
+        ports = sorted({part.port for part in parts(shop, around) if part.port is not None})
+        rules.append({"from": [_namespace(monitoring.namespace)], "ports": [_tcp(each) for each in ports]})
+    return rules
+
+
+def _called(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:
+    return [
+        {
+            "to": [{"podSelector": {"matchLabels": {NAME: each}}}],
+            "ports": [_tcp(around.port(each))],
+        }
+        for each in shop.spec.depends_on or ()
+    ]
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    return {"namespaceSelector": {"matchLabels": {_NAMESPACE_NAME: name}}}
+
+
+def _tcp(port: int) -> dict[str, Any]:
+    return {"protocol": "TCP", "port": port}
+
+
+def _stored(rules: list[Any] | None) -> list[dict[str, Any]]:
+    """The user's rules, without what the API server would not store."""
+    kept: list[dict[str, Any]] = [_without_empty(rule.to_dict()) for rule in rules or ()]
+    return kept
+
+
+def _without_empty(value: Any) -> Any:
+    """Without empty lists and maps, except the selectors, where empty means all."""
+    if isinstance(value, list):
+        return [_without_empty(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    cleaned = {key: _without_empty(item) for key, item in value.items()}
+    return {key: item for key, item in cleaned.items() if item not in ([], {}) or key.endswith("Selector")}

@@ -1,0 +1,59 @@
+"""The ScaledObject of one part: KEDA scales its Deployment by the backlog of a queue, and makes the autoscaler for it."""
+
+from typing import Any, Final
+
+from shop_operator.policies import Queue
+from shop_operator.render.labels import metadata
+from shop_operator.render.parts import Part
+from shop_operator.spec import Autoscaling, ShopService
+
+POLL_SECONDS: Final = 15
+"""Half of KEDA's own: a queue that fills is noticed before its first message is a minute old."""
+
+
+def scaled_object(shop: ShopService, part: Part, autoscaling: Autoscaling, queue: Queue) -> dict[str, Any]:
+    """A keda.sh/v1alpha1 object; every number of a trigger is text."""
+    spec: dict[str, Any] = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": part.name},
+        "minReplicaCount": autoscaling.min_replicas,
+        "maxReplicaCount": autoscaling.max_replicas,
+        "pollingInterval": POLL_SECONDS,
+        "triggers": [_backlog(queue), *_utilization(autoscaling)],
+    }
+    if autoscaling.behavior is not None:
+        spec["advanced"] = {"horizontalPodAutoscalerConfig": {"behavior": autoscaling.behavior.to_dict()}}
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": metadata(shop, part.name, part.component),
+        "spec": spec,
+    }
+
+
+def _backlog(queue: Queue) -> dict[str, Any]:
+    described = {
+        "queueURL": queue.url,
+        "queueURLFromEnv": queue.url_from,
+        "queueLength": str(queue.messages_per_replica),
+        "activationQueueLength": None
+        if queue.activation_messages is None
+        else str(queue.activation_messages),
+        "awsRegion": queue.region_of_url,
+        "awsEndpoint": queue.endpoint,
+        "identityOwner": None if queue.authentication else "operator",
+    }
+    trigger: dict[str, Any] = {
+        "type": "aws-sqs-queue",
+        "metadata": {key: value for key, value in described.items() if value is not None},
+    }
+    if queue.authentication:
+        trigger["authenticationRef"] = {"name": queue.authentication}
+    return trigger
+
+
+def _utilization(autoscaling: Autoscaling) -> list[dict[str, Any]]:
+    return [
+        {"type": name, "metricType": "Utilization", "metadata": {"value": str(value)}}
+        for name, value in (("cpu", autoscaling.cpu), ("memory", autoscaling.memory))
+        if value is not None
+    ]
