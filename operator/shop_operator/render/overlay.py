@@ -4,14 +4,14 @@ Maps are merged, null takes a field away, lists are merged by the keys of the Ku
 owns must come out as it went in: another field of the ShopService says it.
 """
 
-from collections.abc import Mapping
-from copy import deepcopy
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from shop_operator.errors import InvalidSpec
 from shop_operator.render.parts import Part
-from shop_operator.spec import ShopService
+from shop_operator.spec import GROUP, ShopService
 
+_DIRECTIVE: Final = "$patch"
 APP: Final = "app"
 """In a podTemplate, the container of every part, whatever it is called there."""
 
@@ -19,6 +19,8 @@ APP: Final = "app"
 _MERGE_KEYS: Final[Mapping[str, str]] = {
     "containers": "name",
     "initContainers": "name",
+    "ephemeralContainers": "name",
+    "resourceClaims": "name",
     "volumes": "name",
     "imagePullSecrets": "name",
     "env": "name",
@@ -28,8 +30,14 @@ _MERGE_KEYS: Final[Mapping[str, str]] = {
     "hostAliases": "ip",
     "topologySpreadConstraints": "topologyKey",
 }
+# Maps whose keys are the user's own words, so that `env` there is no list of variables.
+_FREE_MAPS: Final = frozenset(
+    {"labels", "annotations", "nodeSelector", "matchLabels", "volumeAttributes", "options"}
+)
 _OWNED_BY_US: Final = (
     "serviceAccountName",
+    # Its old name, which the API server sets to the new one's value.
+    "serviceAccount",
     "terminationGracePeriodSeconds",
     "restartPolicy",
     "imagePullSecrets",
@@ -49,7 +57,7 @@ def overlaid(shop: ShopService, part: Part, template: dict[str, Any]) -> dict[st
     patch = overlay.to_dict()
     spec = patch.get("spec") or {}
     if isinstance(spec.get("containers"), list):
-        patch["spec"] = {**spec, "containers": _for_part(shop, part, spec["containers"])}
+        patch["spec"] = {**spec, "containers": list(_for_part(shop, part, spec["containers"]))}
     merged: dict[str, Any] = _merged(template, patch, "spec.podTemplate")
     changed = sorted(_changed(part, template, merged))
     if changed:
@@ -60,83 +68,73 @@ def overlaid(shop: ShopService, part: Part, template: dict[str, Any]) -> dict[st
     return merged
 
 
-def _for_part(shop: ShopService, part: Part, containers: list[Any]) -> list[Any]:
+def _for_part(shop: ShopService, part: Part, containers: list[Any]) -> Iterator[Any]:
     """The containers that are meant for this part, called as they are here."""
-    others = {worker.name for worker in shop.spec.workers or ()} - {part.container}
-    named = [
-        {**each, "name": part.container} if isinstance(each, dict) and each.get("name") == APP else each
-        for each in containers
-    ]
-    return [each for each in named if not (isinstance(each, dict) and each.get("name") in others)]
+    others = [worker.name for worker in shop.spec.workers or () if worker.name != part.container]
+    for each in containers:
+        name = each.get("name") if isinstance(each, Mapping) else None
+        if name == APP:
+            yield {**each, "name": part.container}
+        elif name not in others:
+            yield each
 
 
 def _merged(base: Any, patch: Any, path: str, field: str = "") -> Any:
-    if isinstance(base, Mapping) and isinstance(patch, Mapping):
-        return _merged_maps(base, patch, path)
-    if isinstance(base, list) and isinstance(patch, list) and field in _MERGE_KEYS:
-        return _merged_lists(base, patch, path, _MERGE_KEYS[field])
-    return _without_directives(patch, path)
+    if field in _MERGE_KEYS:
+        return _merged_lists(base or [], patch, path, _MERGE_KEYS[field])
+    if isinstance(patch, Mapping):
+        return _merged_maps(base if isinstance(base, Mapping) else {}, patch, path, field)
+    if isinstance(patch, list):
+        return [_merged(None, item, f"{path}[{index}]") for index, item in enumerate(patch)]
+    return patch
 
 
-def _merged_maps(base: Mapping[str, Any], patch: Mapping[str, Any], path: str) -> dict[str, Any]:
-    if patch.get("$patch") == "replace":
-        return {key: value for key, value in patch.items() if key != "$patch"}
-    out = dict(base)
+def _merged_maps(
+    base: Mapping[str, Any], patch: Mapping[str, Any], path: str, field: str = ""
+) -> dict[str, Any]:
+    directive = patch.get(_DIRECTIVE)
+    if directive not in (None, "replace"):
+        raise InvalidSpec(
+            f"{path}.{_DIRECTIVE}: must be replace, or delete in a field or in an item that is found by its key."
+        )
+    out = {} if directive else dict(base)
     for key, value in patch.items():
+        if key == _DIRECTIVE:
+            continue
         if key.startswith("$"):
-            raise InvalidSpec(
-                f"{path}: {key} is not understood here; $patch: replace and $patch: delete are."
-            )
-        if value is None:
+            raise InvalidSpec(f"{path}.{key}: of the directives only {_DIRECTIVE} is understood here.")
+        if value is None or (isinstance(value, Mapping) and value.get(_DIRECTIVE) == "delete"):
             out.pop(key, None)
         else:
-            out[key] = (
-                _merged(out[key], value, f"{path}.{key}", key)
-                if key in out
-                else _without_directives(value, f"{path}.{key}")
-            )
+            known = "" if field in _FREE_MAPS else key
+            out[key] = _merged(out.get(key), value, f"{path}.{key}", known)
     return out
 
 
-def _merged_lists(base: list[Any], patch: list[Any], path: str, name: str) -> list[Any]:
-    out = list(base)
+def _merged_lists(base: list[Any], patch: Any, path: str, name: str) -> list[Any]:
+    if not isinstance(patch, list) or not all(isinstance(item, Mapping) for item in patch):
+        raise InvalidSpec(f"{path}: must be a list of maps, each with the key {name}.")
+    out = [] if {_DIRECTIVE: "replace"} in patch else list(base)
     for item in patch:
-        if not isinstance(item, Mapping):
-            raise InvalidSpec(f"{path}: every item must be a map with the key {name}.")
-        if item.get("$patch") == "replace" and len(item) == 1:
-            out = []
+        if item == {_DIRECTIVE: "replace"}:
             continue
-        if name not in item:
+        if item.get(name) is None:
             raise InvalidSpec(f"{path}: every item needs the key {name}, by which it is found.")
-        at = next((i for i, each in enumerate(out) if each.get(name) == item[name]), None)
-        if item.get("$patch") == "delete":
-            out = [each for i, each in enumerate(out) if i != at]
-        elif at is None:
-            out.append(_without_directives(item, path))
-        else:
-            out[at] = _merged_maps(out[at], item, f"{path}[{name}={item[name]}]")
+        at = next((index for index, each in enumerate(out) if each.get(name) == item[name]), len(out))
+        kept = [] if item.get(_DIRECTIVE) == "delete" else [(out[at] if at < len(out) else {}, item)]
+        out[at : at + 1] = [_merged_maps(*pair, f"{path}[{name}={item[name]}]") for pair in kept]
     return out
-
-
-def _without_directives(value: Any, path: str) -> Any:
-    """What is new as a whole, with nothing left in it that only a patch understands."""
-    if isinstance(value, Mapping):
-        if any(key.startswith("$") for key in value):
-            raise InvalidSpec(
-                f"{path}: there is nothing that {value.get('$patch', 'a directive')!r} could change."
-            )
-        return {key: _without_directives(item, path) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_directives(item, path) for item in value]
-    return deepcopy(value)
 
 
 def _changed(part: Part, before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
     """The paths of what the operator owns and the overlay changes."""
+    if not isinstance(after.get("spec"), Mapping):
+        return {"spec"}
     changed = {f"spec.{key}" for key in _OWNED_BY_US if before["spec"].get(key) != after["spec"].get(key)}
     for group in ("labels", "annotations"):
         ours, theirs = (each["metadata"].get(group) or {} for each in (before, after))
-        changed |= {f"metadata.{group}.{key}" for key, value in ours.items() if theirs.get(key) != value}
+        owned = {*ours, *(key for key in theirs if key.startswith(f"{GROUP}/"))}
+        changed |= {f"metadata.{group}.{key}" for key in owned if theirs.get(key) != ours.get(key)}
     ours = _container(before, part)
     theirs = _container(after, part)
     where = f"spec.containers[name={APP}]"
