@@ -25,6 +25,18 @@ _PERCENT: Final = r"^(100|[0-9]{1,2})%$"
 _WHOLE: Final = 100
 _MOST_PODS: Final = 1000
 _LABEL_VALUE: Final = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+_LABEL_KEY: Final = (
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+    r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+)
+_OCTET: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_CIDR: Final = (
+    rf"^({_OCTET}(\.{_OCTET}){{3}}/(3[0-2]|[12]?[0-9])"
+    r"|[0-9a-fA-F]{0,4}(:[0-9a-fA-F]{0,4}){2,7}/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"
+)
+# As in the API: at least one letter, and a hyphen only between two other characters.
+_PORT_NAME: Final = r"^([a-z0-9]+-)*[a-z0-9]*[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+_LONGEST_PORT_NAME: Final = 15
 _QUEUE_URL: Final = r"^https?://[!-~]+$"
 # Where the region stands in the URL of a queue of AWS; a fixed part, so CEL and Python read it alike.
 _REGION_IN_URL: Final = r"^https?://sqs[.]([a-z0-9-]+)[.]amazonaws[.]com(/|$|[.])"
@@ -38,6 +50,7 @@ NO_PROGRESS: Final = "rollout needs room: maxSurge and maxUnavailable must not b
 ONE_QUEUE: Final = "a queue needs exactly one of url and urlFrom"
 NO_REGION: Final = "set queue.region: the URL of the queue does not say it"
 ONE_PEER: Final = "a peer is either an ipBlock or made of podSelector and namespaceSelector"
+NO_RANGE: Final = "endPort needs a port that is a number and not above it"
 FOREIGN_VALUES: Final = "In and NotIn need values, Exists and DoesNotExist have none"
 
 
@@ -50,7 +63,7 @@ def _share(value: Any) -> int | str:
 
 
 def _named_port(value: Any) -> int | str:
-    if isinstance(value, str) and re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?", value):
+    if isinstance(value, str) and len(value) <= _LONGEST_PORT_NAME and re.fullmatch(_PORT_NAME, value):
         return value
     if type(value) is int and 1 <= value <= LAST_PORT:
         return value
@@ -63,10 +76,10 @@ Share = Annotated[
 NamedPort = Annotated[
     int | str,
     PlainValidator(_named_port),
-    int_or_string(pattern=r"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$", minimum=1, maximum=LAST_PORT),
+    int_or_string(pattern=_PORT_NAME, maxLength=_LONGEST_PORT_NAME, minimum=1, maximum=LAST_PORT),
 ]
 LabelValue = Annotated[str, StringConstraints(max_length=LABEL_LENGTH, pattern=_LABEL_VALUE)]
-CIDR = Annotated[str, StringConstraints(max_length=43, pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
+CIDR = Annotated[str, StringConstraints(max_length=43, pattern=_CIDR)]
 Labels = Annotated[dict[str, LabelValue], Field(max_length=32)]
 
 
@@ -156,7 +169,7 @@ class LabelRequirement(Model):
         )
     )
 
-    key: Annotated[str, StringConstraints(min_length=1, max_length=317)]
+    key: Annotated[str, StringConstraints(max_length=317, pattern=_LABEL_KEY)]
     """The label."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
     """What is asked of it."""
@@ -218,12 +231,27 @@ class Peer(Model):
 class PolicyPort(Model):
     """A port, or a range of them."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "!has(self.endPort) || (has(self.port) && type(self.port) == int && self.port <= self.endPort)",
+                NO_RANGE,
+            )
+        )
+    )
+
     protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
     """The protocol."""
     port: NamedPort | None = None
     """Number or name; all of them when not set."""
     end_port: Port | None = None
     """The last of a range that begins with port."""
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.end_port is not None and not (isinstance(self.port, int) and self.port <= self.end_port):
+            raise ValueError(NO_RANGE)
+        return self
 
 
 Ports = Annotated[list[PolicyPort], Field(max_length=32)]
@@ -334,4 +362,4 @@ class PodTemplate(Model):
     spec: Annotated[
         dict[str, Any] | None, Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
     ] = None
-    """Fields of a pod's spec. A container called app is the one of every part; a list item with `$patch: delete` goes."""
+    """Fields of a pod's spec. A container called app is the one of every part; null, or `$patch: delete` in a field or list item, takes it away. Image, command, args, ports, variables, ServiceAccount and grace period have fields of their own and are refused here."""

@@ -645,7 +645,7 @@ class ShopServiceSpec(Model):
     depends_on: (
         Annotated[
             list[Annotated[str, StringConstraints(max_length=LABEL_LENGTH, pattern=LABEL)]],
-            Field(max_length=32, json_schema_extra=SET),
+            Field(max_length=64, json_schema_extra=SET),
             distinct(),
         ]
         | None
@@ -764,6 +764,8 @@ class ShopServiceStatus(Model):
     """What somebody changed of the fields that the operator owns."""
     rollout: RolloutStatus | None = None
     """Images, with rollout.autoRollback."""
+    suspended: bool | None = None
+    """Whether the operator leaves everything as it is, since spec.suspend says so."""
     replicas: int | None = None
     """Pods of the web part."""
     ready_replicas: int | None = None

@@ -48,7 +48,7 @@ def _scaled(**queue: Any) -> dict[str, Any]:
 
 
 def _selecting(**expression: Any) -> dict[str, Any]:
-    return {"podSelector": {"matchExpressions": [{"key": "a", **expression}]}}
+    return {"podSelector": {"matchExpressions": [{"key": "a"} | expression]}}
 
 
 def _probe(**probe: Any) -> dict[str, Any]:
@@ -102,6 +102,69 @@ REFUSALS = [
         {"networkPolicy": {"egress": [{"ports": [{"port": 0}]}]}},
         "spec.networkPolicy.egress[0].ports[0].port in body should be greater than or equal to 1",
         "spec.networkPolicy.egress[0].ports[0].port: must be a number from 1 to 65535 or the name of a port",
+    ),
+    Refusal(
+        "a range that ends before it begins",
+        {"networkPolicy": {"egress": [{"ports": [{"port": 9, "endPort": 8}]}]}},
+        policies.NO_RANGE,
+    ),
+    Refusal(
+        "a range that begins with a name",
+        {"networkPolicy": {"egress": [{"ports": [{"port": "http", "endPort": 8}]}]}},
+        policies.NO_RANGE,
+    ),
+    Refusal(
+        "a range without a beginning",
+        {"networkPolicy": {"ingress": [{"ports": [{"endPort": 8}]}]}},
+        policies.NO_RANGE,
+    ),
+    Refusal(
+        "a port's name without a letter",
+        {"networkPolicy": {"ingress": [{"ports": [{"port": "80"}]}]}},
+        "spec.networkPolicy.ingress[0].ports[0].port in body should match",
+        "spec.networkPolicy.ingress[0].ports[0].port: must be a number from 1 to 65535 or the name of a port",
+    ),
+    Refusal(
+        "an address without a mask",
+        {"networkPolicy": {"egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.1"}}]}]}},
+        "spec.networkPolicy.egress[0].to[0].ipBlock.cidr in body should match",
+        "spec.networkPolicy.egress[0].to[0].ipBlock.cidr: String should match",
+    ),
+    Refusal(
+        "an address that there is not",
+        {"networkPolicy": {"egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.256/32"}}]}]}},
+        "spec.networkPolicy.egress[0].to[0].ipBlock.cidr in body should match",
+        "spec.networkPolicy.egress[0].to[0].ipBlock.cidr: String should match",
+    ),
+    Refusal(
+        "a label with two slashes",
+        {"networkPolicy": {"egress": [{"to": [_selecting(operator="Exists", key="a/b/c")]}]}},
+        "matchExpressions[0].key in body should match",
+        "matchExpressions[0].key: String should match",
+    ),
+    Refusal(
+        "a dependency that is no name",
+        {"dependsOn": ["Product"]},
+        "spec.dependsOn[0] in body should match",
+        "spec.dependsOn[0]: String should match",
+    ),
+    Refusal(
+        "more dependencies than anybody has",
+        {"dependsOn": [f"d{number}" for number in range(65)]},
+        "spec.dependsOn: Too many: 65: must have at most 64 items",
+        "spec.dependsOn: List should have at most 64 items",
+    ),
+    Refusal(
+        "a deadline that no roll-out meets",
+        {"rollout": {"progressDeadlineSeconds": 9}},
+        "spec.rollout.progressDeadlineSeconds in body should be greater than or equal to 10",
+        "spec.rollout.progressDeadlineSeconds: Input should be greater than or equal to 10",
+    ),
+    Refusal(
+        "metrics every now and then",
+        {"monitoring": {"interval": "often"}},
+        "spec.monitoring.interval in body should match",
+        "spec.monitoring.interval: String should match",
     ),
     Refusal("two queues", _scaled(url=_URL, urlFrom="URL", region="eu-west-1"), policies.ONE_QUEUE),
     Refusal("no queue", _scaled(region="eu-west-1"), policies.ONE_QUEUE),

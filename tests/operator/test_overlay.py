@@ -129,6 +129,13 @@ def test_what_is_called_app_is_every_part_and_a_workers_name_is_that_worker_alon
     assert [(c["name"], c.get("tty"), c.get("stdin")) for c in relay["containers"]] == [("relay", True, True)]
 
 
+def test_an_empty_map_that_would_not_be_stored_is_not_sent() -> None:
+    pod, _ = pods({"spec": {"nodeSelector": {}, "volumes": [{"name": "more", "emptyDir": {}}]}})
+
+    assert "nodeSelector" not in pod
+    assert {"name": "more", "emptyDir": {}} in pod["volumes"]
+
+
 def test_a_label_may_be_called_like_a_list_of_kubernetes() -> None:
     pod, _ = pods({"metadata": {"labels": {"env": "test"}}, "spec": {"nodeSelector": {"ports": "fast"}}})
 

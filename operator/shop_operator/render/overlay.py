@@ -30,9 +30,19 @@ _MERGE_KEYS: Final[Mapping[str, str]] = {
     "hostAliases": "ip",
     "topologySpreadConstraints": "topologyKey",
 }
-# Maps whose keys are the user's own words, so that `env` there is no list of variables.
+# Maps whose keys are the user's own words, so that `env` there is no list of variables. Empty ones are not stored.
 _FREE_MAPS: Final = frozenset(
-    {"labels", "annotations", "nodeSelector", "matchLabels", "volumeAttributes", "options"}
+    {
+        "annotations",
+        "labels",
+        "limits",
+        "matchLabels",
+        "nodeSelector",
+        "options",
+        "overhead",
+        "requests",
+        "volumeAttributes",
+    }
 )
 _OWNED_BY_US: Final = (
     "serviceAccountName",
@@ -108,6 +118,8 @@ def _merged_maps(
         else:
             known = "" if field in _FREE_MAPS else key
             out[key] = _merged(out.get(key), value, f"{path}.{key}", known)
+            if known in _FREE_MAPS and out[key] == {}:
+                del out[key]
     return out
 
 
