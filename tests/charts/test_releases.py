@@ -151,10 +151,12 @@ MAY = [
     ("patch", "deployments.apps"),
     ("list", "shopservices.shopservice.dev"),
     ("delete", "services"),
-]
-MAY_NOT = [
     ("get", "secrets"),
     ("list", "pods"),
+]
+MAY_NOT = [
+    ("patch", "secrets"),
+    ("delete", "pods"),
     ("create", "pods"),
     ("update", "deployments.apps"),
     ("patch", "shopservices.shopservice.dev"),

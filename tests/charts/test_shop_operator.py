@@ -15,7 +15,11 @@ IN_A_NAMESPACE = {
     ("shopservice.dev", "shopservices/status"): {"patch"},
     ("shopservice.dev", "shopservices/finalizers"): {"update"},
     **{(kind.api_version.rpartition("/")[0], kind.plural): CHILD for kind in KINDS},
+    ("", "pods"): {"list"},
+    ("", "pods/log"): {"get"},
+    ("events.k8s.io", "events"): {"create", "patch"},
 }
+READS_CONFIG = {("", kind): {"get", "list", "watch"} for kind in ("configmaps", "secrets")}
 SEES_CRDS = {("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"}}
 SEES_NAMESPACES = {("", "namespaces"): {"list", "watch"}}
 
@@ -72,7 +76,15 @@ def test_given_crds_not_kept_or_not_wanted_then_so_it_is(helm: Helm) -> None:
 def test_given_the_whole_cluster_then_the_operator_has_exactly_the_verbs_that_it_uses(helm: Helm) -> None:
     role = only(_render(helm), "ClusterRole", "shop-operator")
 
-    assert _rights(role) == IN_A_NAMESPACE | SEES_CRDS
+    assert _rights(role) == IN_A_NAMESPACE | READS_CONFIG | SEES_CRDS
+
+
+def test_given_no_watching_of_configuration_then_no_secret_may_be_read(helm: Helm) -> None:
+    objects = _render(helm, {"watchConfig": False})
+
+    assert _rights(only(objects, "ClusterRole", "shop-operator")) == IN_A_NAMESPACE | SEES_CRDS
+    container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    assert "--no-watch-config" in container["args"]
 
 
 def test_given_namespaces_then_its_rights_end_at_their_borders(helm: Helm) -> None:
@@ -85,7 +97,7 @@ def test_given_namespaces_then_its_rights_end_at_their_borders(helm: Helm) -> No
         if r["kind"] == "Role" and "leader" not in r["metadata"]["name"]
     }
     assert set(roles) == {"shop", "shop-two"}
-    assert all(_rights(role) == IN_A_NAMESPACE for role in roles.values())
+    assert all(_rights(role) == IN_A_NAMESPACE | READS_CONFIG for role in roles.values())
     container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     assert {"--namespace=shop", "--namespace=shop-two"} <= set(container["args"])
 
