@@ -34,6 +34,13 @@ FULL: dict[str, Any] = {
     "discovery": {"hostname": "carts.shop.internal"},
     "workers": {"mailer": {"command": ["mail"], "env": {"BATCH": "10"}, "replicas": 0}},
     "serviceAccount": {"annotations": {"a/b": "c"}},
+    "rollout": {"autoRollback": True},
+    "disruption": {"maxUnavailable": "50%"},
+    "podTemplate": {"spec": {"containers": [{"name": "app", "livenessProbe": {"$patch": "delete"}}]}},
+    "suspend": True,
+    "dependsOn": ["product"],
+    "networkPolicy": {"egress": [{"ports": [{"port": 443}]}]},
+    "monitoring": {"interval": "1m"},
 }
 
 
@@ -70,6 +77,12 @@ def test_every_field_of_the_crd_is_a_value_of_the_chart(helm: Helm) -> None:
 
 def test_given_zero_replicas_then_zero_is_said(helm: Helm) -> None:
     assert _spec(helm, IMAGE | {"replicas": 0})["replicas"] == 0
+
+
+def test_given_an_empty_block_then_it_stands_for_all_its_defaults(helm: Helm) -> None:
+    spec = _spec(helm, IMAGE | {"networkPolicy": {}, "monitoring": {}})
+
+    assert (spec["networkPolicy"], spec["monitoring"]) == ({}, {})
 
 
 def test_given_an_empty_string_then_it_is_a_value(helm: Helm) -> None:
