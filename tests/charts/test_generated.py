@@ -29,8 +29,8 @@ def test_the_charts_crd_is_the_one_that_the_operator_prints() -> None:
 def test_the_schema_of_a_service_lets_nothing_unknown_in() -> None:
     schema = json.loads((ROOT / "charts/shop-service/values.schema.json").read_text())
 
-    # What a parent shares may be for its other dependencies.
-    assert list(_open(schema, "")) == [".global"]
+    # What a parent shares may be for its other dependencies; the fields of a pod are for Kubernetes to know.
+    assert list(_open(schema, "")) == [".global", ".podTemplate.spec"]
 
 
 def _open(schema: dict[str, Any], path: str) -> Iterator[str]:
