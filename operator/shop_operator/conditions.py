@@ -5,12 +5,14 @@ and Argo CD understand them: Ready is what a user waits for; Reconciling and Sta
 on or is stuck. Available looks at the pods alone: during a roll-out a service is available and not yet ready.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from shop_operator.dependencies import GRACE, Dependencies
 from shop_operator.errors import InvalidSpec, OperatorError, PermanentError
+from shop_operator.pods import Diagnosis
 from shop_operator.render import url
 from shop_operator.render.labels import WEB, selector
 from shop_operator.render.parts import parts
@@ -19,7 +21,28 @@ from shop_operator.spec import ShopService
 Child = Mapping[str, Any]
 
 DEADLINE: Final = "ProgressDeadlineExceeded"
+READY: Final = "Ready"
+_STATUS: Final[Mapping[bool | None, str]] = {True: "True", False: "False", None: "Unknown"}
 _LONGEST_MESSAGE: Final = 1024
+_MOST_FIELDS: Final = 20
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Something that somebody had changed and that was put back.
+
+    Args:
+        object: such as Deployment web.
+        fields: the paths that had another value.
+        manager: the field manager that wrote the object last.
+    """
+
+    object: str
+    fields: tuple[str, ...]
+    manager: str
+
+    def __str__(self) -> str:
+        return f"{self.object}: {', '.join(self.fields)} was changed by {self.manager or 'somebody'} and put back."
 
 
 @dataclass(frozen=True)
@@ -27,12 +50,22 @@ class Observed:
     """What one pass saw.
 
     Args:
-        children: the live objects of this ShopService by (kind, name).
+        children: the live objects of this ShopService by (kind, name), or their summaries.
         error: the worst that went wrong, None when nothing did.
+        image: what runs, when it is not spec.image.
+        dependencies: what this ShopService depends on, None when on nothing.
+        held: whether there are no pods because of them.
+        diagnoses: what is known of pods that do not get ready, by the name of their Deployment.
+        repairs: what was put back in this pass.
     """
 
     children: Mapping[tuple[str, str], Child]
     error: OperatorError | None = None
+    image: str | None = None
+    dependencies: Dependencies | None = None
+    held: bool = False
+    diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
+    repairs: Sequence[Repair] = ()
 
 
 @dataclass(frozen=True)
@@ -73,29 +106,83 @@ def status(
         verdicts: dict[tuple[str, str], Verdict] = {}
         available = _previous_available(previous)
     else:
-        verdicts = dict(_verdicts(shop, observed.children))
-        found = _facts(shop, observed.children, verdicts, previous)
+        verdicts = dict(_verdicts(shop, observed))
+        found = _facts(shop, observed, verdicts, previous)
         available = _available(observed.children.get(("Deployment", shop.name)))
-    wanted = _conditions(available, verdicts, observed.error)
+    found |= _drift(observed.repairs, previous, now)
+    wanted = [*_conditions(available, verdicts, observed.error), *_depending(observed.dependencies)]
+    if _is_suspended(shop, observed):
+        wanted[0] = _condition(
+            READY, None, "Suspended", "It is left as it is for as long as spec.suspend is true."
+        )
     conditions = [_dated(each, shop.generation, previous, now) for each in wanted]
     return {**found, "observedGeneration": shop.generation, "conditions": conditions}
 
 
-def _verdicts(
-    shop: ShopService, children: Mapping[tuple[str, str], Child]
-) -> Iterator[tuple[tuple[str, str], Verdict]]:
+def _is_suspended(shop: ShopService, observed: Observed) -> bool:
+    return not isinstance(observed.error, InvalidSpec) and shop.spec.suspend is True
+
+
+def waiting(children: Mapping[tuple[str, str], Child]) -> list[str]:
+    """The Deployments that have pods which are not available: somebody may want to look at those."""
+    return [
+        name
+        for (kind, name), child in sorted(children.items())
+        if kind == "Deployment" and not _deployment(child).ready and _unavailable(child.get("status", {}))
+    ]
+
+
+def _unavailable(state: Mapping[str, Any]) -> bool:
+    return bool(state.get("replicas", 0) > state.get("availableReplicas", 0))
+
+
+def _drift(repairs: Sequence[Repair], previous: Mapping[str, Any], now: Callable[[], str]) -> dict[str, Any]:
+    before = previous.get("drift")
+    if not repairs:
+        return {"drift": before} if before else {}
+    last = repairs[-1]
+    return {
+        "drift": {
+            "count": (before or {}).get("count", 0) + len(repairs),
+            "last": {
+                "time": now(),
+                "object": last.object,
+                "fields": list(last.fields[:_MOST_FIELDS]),
+                "manager": last.manager,
+            },
+        }
+    }
+
+
+def _depending(dependencies: Dependencies | None) -> Iterator[dict[str, Any]]:
+    if dependencies is not None:
+        yield _condition(
+            "DependenciesReady", dependencies.satisfied, dependencies.reason, dependencies.message
+        )
+
+
+def _verdicts(shop: ShopService, observed: Observed) -> Iterator[tuple[tuple[str, str], Verdict]]:
     """Judge every live child, and every Deployment that should be there and is not."""
+    absent = Verdict(ready=False, reason="Creating", message="is being created")
+    if observed.held and observed.dependencies is not None:
+        absent = Verdict(
+            ready=False,
+            reason="WaitingForDependencies",
+            message=f"is created once its dependencies are available, or after {GRACE.seconds} s:"
+            f" {observed.dependencies.message.rstrip('.')}",
+        )
     for part in parts(shop):
-        if ("Deployment", part.name) not in children:
-            yield (
-                ("Deployment", part.name),
-                Verdict(ready=False, reason="Creating", message="is being created"),
-            )
-    for key, child in children.items():
+        if ("Deployment", part.name) not in observed.children:
+            yield ("Deployment", part.name), absent
+    for key, child in observed.children.items():
         if "deletionTimestamp" in child["metadata"]:
             yield key, Verdict(ready=False, reason="Terminating", message="is being deleted")
         else:
-            yield key, _JUDGES.get(key[0], _there)(child)
+            verdict = _JUDGES.get(key[0], _there)(child)
+            known = observed.diagnoses.get(key[1]) if key[0] == "Deployment" and not verdict.ready else None
+            if known is not None:
+                verdict = replace(verdict, reason=known.reason, message=known.message)
+            yield key, verdict
 
 
 def _there(_: Child) -> Verdict:
@@ -107,7 +194,11 @@ def _deployment(child: Child) -> Verdict:
     spec, state = child["spec"], child.get("status", {})
     conditions = {each["type"]: each for each in state.get("conditions", ())}
     wanted = spec.get("replicas", 1)
+    behind = _behind(child, wanted)
     progressing = conditions.get("Progressing", {})
+    if state.get("observedGeneration", 0) < child["metadata"].get("generation", 0):
+        # What its conditions say is about an earlier version.
+        return Verdict(ready=False, reason="RollingOut", message=behind)
     if progressing.get("reason") == DEADLINE:
         return Verdict(
             ready=False,
@@ -121,7 +212,6 @@ def _deployment(child: Child) -> Verdict:
         return Verdict(
             ready=False, reason=failure.get("reason", "ReplicaFailure"), message=failure.get("message", "")
         )
-    behind = _behind(child, wanted)
     return Verdict(ready=False, reason="RollingOut", message=behind) if behind else Verdict(ready=True)
 
 
@@ -179,20 +269,20 @@ _JUDGES: Final[Mapping[str, Callable[[Child], Verdict]]] = {
     "HorizontalPodAutoscaler": _autoscaler,
     "HTTPRoute": _route,
 }
-_ON_ITS_WAY: Final = ("Creating", "RollingOut", "Terminating")
+_ON_ITS_WAY: Final = ("Creating", "RollingOut", "Terminating", "WaitingForDependencies")
 # An autoscaler without measurements yet keeps nobody from being ready.
 _DECISIVE: Final = ("Deployment", "HTTPRoute", "Service", "ServiceAccount")
 
 
 def _facts(
     shop: ShopService,
-    children: Mapping[tuple[str, str], Child],
+    observed: Observed,
     verdicts: Mapping[tuple[str, str], Verdict],
     previous: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything but the conditions."""
     web_key = ("Deployment", shop.name)
-    web = children.get(web_key, {})
+    web = observed.children.get(web_key, {})
     state = web.get("status", {})
     wanted = web.get("spec", {}).get("replicas", 0)
     ready = state.get("readyReplicas", 0)
@@ -212,12 +302,44 @@ def _facts(
             for (kind, name), verdict in sorted(verdicts.items())
         ],
     }
-    image = shop.spec.image if verdicts[web_key].ready else previous.get("image")
+    running = observed.image or shop.spec.image
+    image = running if verdicts[web_key].ready else previous.get("image")
     if image:
         facts["image"] = image
+    rollout = _rollout(shop, running, verdicts, previous)
+    if rollout:
+        facts["rollout"] = rollout
     if shop.spec.autoscaling:
         facts["autoscaling"] = f"{shop.spec.autoscaling.min_replicas}-{shop.spec.autoscaling.max_replicas}"
     return facts
+
+
+def _rollout(
+    shop: ShopService,
+    running: str,
+    verdicts: Mapping[tuple[str, str], Verdict],
+    previous: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What an automatic rollback goes by. The image of the spec is rejected until the spec names another."""
+    if not (shop.spec.rollout and shop.spec.rollout.auto_rollback):
+        return {}
+    before = previous.get("rollout") or {}
+    known = before.get("lastAvailableImage")
+    deployments = {key: verdict for key, verdict in verdicts.items() if key[0] == "Deployment"}
+    if all(verdict.ready for verdict in deployments.values()):
+        known = running
+    kept = {"lastAvailableImage": known} if known else {}
+    if before.get("rejectedImage") == shop.spec.image:
+        return {**kept, "rejectedImage": shop.spec.image, "message": before.get("message", "")}
+    late = next(((key, v) for key, v in sorted(deployments.items()) if v.stuck), None)
+    if late is not None and known and known != shop.spec.image:
+        (kind, name), verdict = late
+        return {
+            **kept,
+            "rejectedImage": shop.spec.image,
+            "message": f"{kind} {name}: {verdict.message}"[:_LONGEST_MESSAGE],
+        }
+    return kept
 
 
 def _available(web: Child | None) -> bool:
@@ -240,7 +362,7 @@ def _conditions(
     rolling = {key: v for key, v in waiting.items() if key[0] == "Deployment" and not v.stuck}
     why = _why(error, stuck or waiting)
 
-    yield _condition("Ready", why is None, *(why or ("Ready", "Everything is as the spec says.")))
+    yield _condition(READY, why is None, *(why or ("Ready", "Everything is as the spec says.")))
     yield _condition(
         "Available",
         available,
@@ -283,10 +405,10 @@ def _sentence(waiting: Mapping[tuple[str, str], Verdict]) -> tuple[str, str] | N
     return verdict.reason, f"{kind} {name}: {verdict.message}{others}."
 
 
-def _condition(kind: str, holds: bool, reason: str, message: str) -> dict[str, Any]:  # noqa: FBT001  what a condition is
+def _condition(kind: str, holds: bool | None, reason: str, message: str) -> dict[str, Any]:  # noqa: FBT001  what a condition is
     return {
         "type": kind,
-        "status": "True" if holds else "False",
+        "status": _STATUS[holds],
         "reason": reason,
         "message": message[:_LONGEST_MESSAGE],
     }

@@ -34,6 +34,7 @@ class RunSettings:
         metrics_port: the port of /healthz, /readyz and /metrics; 0 picks a free one and logs it.
         workers: how many ShopServices are reconciled at the same time.
         resync: seconds between two comparisons of the cache with a LIST, jittered.
+        watch_config: whether a ConfigMap or Secret that changes brings new pods.
         log_level: debug, info, warning or error.
     """
 
@@ -45,6 +46,7 @@ class RunSettings:
     metrics_port: int
     workers: int
     resync: float
+    watch_config: bool
     log_level: str
 
 
@@ -73,6 +75,7 @@ def parse(argv: Sequence[str], env: Mapping[str, str]) -> RunSettings | CrdSetti
         metrics_port=read.integer("metrics_port", 8080, _PORTS),
         workers=read.integer("workers", 16, _WORKERS),
         resync=float(read.integer("resync_seconds", 3600, range(1, 86401))),
+        watch_config=read.boolean("watch_config", default=True),
         log_level=read.choice("log_level", "info", _LEVELS),
     )
 
@@ -108,6 +111,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--workers", metavar="N", help="ShopServices reconciled at the same time (default: 16)")
     run.add_argument(
         "--resync-seconds", metavar="S", help="compare the cache with the cluster this often (default: 3600)"
+    )
+    run.add_argument(
+        "--watch-config",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="roll pods out anew when a ConfigMap or Secret of their variables changes (default: yes)",
     )
     run.add_argument("--log-level", metavar="LEVEL", help=f"{', '.join(_LEVELS)} (default: info)")
     return parser

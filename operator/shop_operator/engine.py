@@ -108,6 +108,10 @@ class Engine:
         self._unsynced.discard((kind, namespace))
         self._observer_state()
 
+    def wake(self, keys: Iterable[Key]) -> None:
+        """Something else that these ShopServices need has changed."""
+        self._enqueue(keys)
+
     def lead(self, *, leads: bool) -> None:
         """The lease was won: everything is to be looked at. Or lost: nothing of ours may be written."""
         self._leading = leads

@@ -4,6 +4,7 @@
     ├── PermanentError     nothing changes until somebody acts: Stalled, no retry
     │   ├── InvalidSpec    the ShopService asks for something that cannot be rendered
     │   ├── Conflict       an object of the wanted name belongs to somebody else
+    │   ├── RolledBack     the wanted image failed, and the last good one was put back
     │   └── Refused        the API server rejected what was sent (schema, admission, an unknown field)
     └── TemporaryError     time or another controller heals it: Reconciling, backoff for ever
         ├── Unreachable    no answer from the API server: whatever else is asked will fail too
@@ -13,6 +14,7 @@
         ├── NotInstalled   the API server does not know the kind: its CRD is missing
         ├── Stale          the object moved under the request (resourceVersion or UID precondition)
         ├── Exists         a create-only apply found an object of that name
+        ├── Contested      somebody changes what we own again and again
         ├── Terminating    an object of the wanted name is still being deleted
         └── NotLeader      the lease was lost: whoever holds it now does the work
 
@@ -48,6 +50,12 @@ class Conflict(PermanentError):
     """An object of the desired name exists and its controller is not this ShopService."""
 
     reason: ClassVar[str] = "Conflict"
+
+
+class RolledBack(PermanentError):
+    """The wanted image could not be rolled out, and the last one that was available runs again."""
+
+    reason: ClassVar[str] = "RolledBack"
 
 
 class Refused(PermanentError):
@@ -109,6 +117,12 @@ class Exists(TemporaryError):
     """An object that the cache does not know has the wanted name; look at it before deciding."""
 
     reason: ClassVar[str] = "Exists"
+
+
+class Contested(TemporaryError):
+    """Somebody changes the same fields as often as they are put back: not faster than once in a while."""
+
+    reason: ClassVar[str] = "Contested"
 
 
 class Terminating(TemporaryError):

@@ -9,6 +9,9 @@ the lease is sure to be ours. Verbs, so that the RBAC of the chart can list exac
 | shopservices | list, watch |
 | shopservices/status | patch |
 | leases | get, create, update |
+| configmaps, secrets | get, list, watch (the lists and watches of metadata only) |
+| pods | list; pods/log get |
+| events (events.k8s.io) | create, patch |
 | customresourcedefinitions | list, watch (kopf: kinds that come and go) |
 | namespaces | list, watch (kopf: only when namespaces are named) |
 """
@@ -74,7 +77,17 @@ Fence = Callable[[], float]
 
 PARENT: Final = ChildKind(api_version=f"{GROUP}/{VERSION}", kind=PARENT_KIND, plural=PLURAL)
 _LEASES: Final = ChildKind(api_version="coordination.k8s.io/v1", kind="Lease", plural="leases")
-_BY_KIND: Final[Mapping[str, ChildKind]] = {k.kind: k for k in (*KINDS, PARENT)}
+_PODS: Final = ChildKind(api_version="v1", kind="Pod", plural="pods")
+_EVENTS: Final = ChildKind(api_version="events.k8s.io/v1", kind="Event", plural="events")
+# Watched by their metadata: what they hold is nobody's business until a pass needs its hash.
+_CONFIGS: Final = (
+    ChildKind(api_version="v1", kind="ConfigMap", plural="configmaps"),
+    ChildKind(api_version="v1", kind="Secret", plural="secrets"),
+)
+_METADATA: Final = "application/json;as={};g=meta.k8s.io;v=v1"
+_BY_KIND: Final[Mapping[str, ChildKind]] = {k.kind: k for k in (*KINDS, PARENT, *_CONFIGS)}
+_LABELLED: Final = frozenset(k.kind for k in KINDS)
+_METADATA_ONLY: Final = frozenset(k.kind for k in _CONFIGS)
 
 
 @dataclass(frozen=True)
@@ -211,24 +224,27 @@ class Kube:
         )
 
     async def pages(self, kind: str, namespace: str | None) -> AsyncGenerator[Page]:
-        """Every ShopService, or every child of one kind that carries our label; in one namespace or all.
+        """Every ShopService, every child of one kind that carries our label, or every ConfigMap's or Secret's metadata.
 
         Raises:
             NotInstalled: the API server does not serve the kind.
             OperatorError: the others of errors.py.
         """
-        params = {"limit": str(LIST_PAGE)}
-        if kind != PARENT_KIND:
-            params["labelSelector"] = NAME_LABEL
+        params = {"limit": str(LIST_PAGE), **_selection(kind)}
         resource = _BY_KIND[kind]
         while True:
             answer = await self._request(
-                "GET", _path(resource, namespace), params=params, what=f"list {kind}s", timeout=LIST_TIMEOUT
+                "GET",
+                _path(resource, namespace),
+                params=params,
+                what=f"list {kind}s",
+                accept=_METADATA.format("PartialObjectMetadataList") if kind in _METADATA_ONLY else _JSON,
+                timeout=LIST_TIMEOUT,
             )
             metadata = answer["metadata"]
             yield Page(
                 [
-                    {"apiVersion": resource.api_version, "kind": kind, **item}
+                    {**item, "apiVersion": resource.api_version, "kind": kind}
                     for item in answer["items"] or ()
                 ],
                 int(metadata["resourceVersion"]),
@@ -253,26 +269,63 @@ class Kube:
             "allowWatchBookmarks": "1",
             "resourceVersion": str(version),
             "timeoutSeconds": str(seconds),
+            **_selection(kind),
         }
-        if kind != PARENT_KIND:
-            params["labelSelector"] = NAME_LABEL
+        accept = _METADATA.format("PartialObjectMetadata") if kind in _METADATA_ONLY else _JSON
         url = self._server + _path(_BY_KIND[kind], namespace)
         what = f"watch {kind}s"
         try:
             async with (
                 asyncio.timeout(seconds + REQUEST_TIMEOUT),
-                self._session.get(url, params=params) as response,
+                self._session.get(url, params=params, headers={"Accept": accept}) as response,
             ):
                 if response.status >= HTTPStatus.BAD_REQUEST:
                     raise _refusal(
                         response.status, await response.read(), response.headers.get("Retry-After"), what
                     )
                 async for line in _lines(response.content):
-                    yield orjson.loads(line)
+                    event = orjson.loads(line)
+                    if event["type"] != "ERROR":
+                        # Metadata alone does not say what it is of.
+                        event["object"]["kind"] = kind
+                    yield event
         except (aiohttp.ClientError, OSError) as error:
             raise _unreachable(what, error) from error
         except orjson.JSONDecodeError as error:
             raise Unreachable(f"Could not {what}: an event was cut short; trying again.") from error
+
+    async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        """The pods that a label selector finds."""
+        params = {"labelSelector": selector, "limit": str(LIST_PAGE)}
+        answer = await self._request("GET", _path(_PODS, namespace), params=params, what="list pods")
+        return answer["items"] or []
+
+    async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
+        """The end of a container's log, or of that of its predecessor; empty when there is none."""
+        url = f"{self._server}{_path(_PODS, namespace, pod)}/log"
+        params = {"container": container, "tailLines": "10", "limitBytes": "4096"}
+        try:
+            async with (
+                asyncio.timeout(REQUEST_TIMEOUT),
+                self._session.get(
+                    url, params=params | ({"previous": "true"} if previous else {})
+                ) as response,
+            ):
+                return await response.text(errors="replace") if response.status == HTTPStatus.OK else ""
+        except (aiohttp.ClientError, OSError) as error:
+            raise _unreachable(f"read the log of pod {pod}", error) from error
+
+    async def create_event(self, event: Mapping[str, Any]) -> None:
+        """Create an Event."""
+        await self._write(
+            "POST", _path(_EVENTS, event["metadata"]["namespace"]), event, what="create an Event"
+        )
+
+    async def patch_event(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
+        """Merge-patch an Event."""
+        await self._write(
+            "PATCH", _path(_EVENTS, namespace, name), patch, content=_MERGE, what="count an Event"
+        )
 
     async def get_lease(self, namespace: str, name: str) -> dict[str, Any] | None:
         """The lease, None when there is none."""
@@ -332,6 +385,7 @@ class Kube:
         what: str,
         content: str = _JSON,
         params: Mapping[str, str] | None = None,
+        accept: str = _JSON,
         timeout: float = REQUEST_TIMEOUT,  # noqa: ASYNC109  # a property of the HTTP request, not of the coroutine
     ) -> dict[str, Any]:
         try:
@@ -342,7 +396,7 @@ class Kube:
                     self._server + path,
                     params=params,
                     data=None if body is None else encoded(body),
-                    headers={"Content-Type": content} if body is not None else {},
+                    headers={"Accept": accept} | ({"Content-Type": content} if body is not None else {}),
                 ) as response,
             ):
                 raw = await response.read()
@@ -355,6 +409,10 @@ class Kube:
         except orjson.JSONDecodeError as error:
             raise Unreachable(f"Could not {what}: the answer was cut short; trying again.") from error
         return answer
+
+
+def _selection(kind: str) -> dict[str, str]:
+    return {"labelSelector": NAME_LABEL} if kind in _LABELLED else {}
 
 
 def _unreachable(what: str, error: Exception) -> Unreachable:

@@ -11,9 +11,12 @@ from typing import Any, Final
 import yaml
 
 from shop_operator.config import BadSetting, CrdSettings, RunSettings, from_process, parse
+from shop_operator.configs import KINDS as CONFIG_KINDS
+from shop_operator.configs import Configs
 from shop_operator.connection import Connection, NoCluster, locate
 from shop_operator.crd import crd
 from shop_operator.engine import Engine
+from shop_operator.events import Events
 from shop_operator.health import serve
 from shop_operator.kube import PARENT, Kube
 from shop_operator.leader import Alone, Elector
@@ -22,6 +25,7 @@ from shop_operator.queue import WorkQueue
 from shop_operator.reconcile import Reconciler
 from shop_operator.reflector import Comparison, Reflector
 from shop_operator.render import KINDS
+from shop_operator.report import Reporter
 from shop_operator.store import Key, Store
 from shop_operator.watches import Watches
 
@@ -67,10 +71,19 @@ async def _run(settings: RunSettings) -> None:
     connection = Connection(info, observe=metrics.request)
     # The lease is kept by the client that it fences.
     kube = Kube(connection.session, connection.server, lambda: elector.remaining())  # noqa: PLW0108
+    events = Events(kube, settings.identity)
+    configs = Configs(kube, lambda keys: engine.wake(keys), enabled=settings.watch_config)  # noqa: PLW0108
     engine = Engine(
         store,
         queue,
-        Reconciler(kube, store, metrics),
+        Reconciler(
+            kube,
+            store,
+            Reporter(kube, store, events, metrics),
+            metrics,
+            configs=configs,
+            served=lambda: engine.served,
+        ),
         metrics,
         kinds=[k.kind for k in (PARENT, *KINDS)],
         namespaces=namespaces,
@@ -86,11 +99,18 @@ async def _run(settings: RunSettings) -> None:
         namespace = settings.lease_namespace or connection.default_namespace
         elector = Elector(kube, namespace, settings.lease_name, settings.identity, changed)
 
+    if settings.watch_config:
+        children += [
+            Reflector(kube, configs, kind, each, resync=settings.resync)
+            for kind in CONFIG_KINDS
+            for each in namespaces
+        ]
+
     def relisted() -> None:
         for each in shops:
             each.relisted()
 
-    starts = [*engine.tasks(settings.workers), *(each.run for each in (*shops, *children))]
+    starts = [*engine.tasks(settings.workers), *(each.run for each in (*shops, *children)), events.run]
     work = [asyncio.create_task(start()) for start in starts]
     election = asyncio.create_task(elector.run())
     watches = Watches(

@@ -55,6 +55,11 @@ class Metrics:
             "shop_operator_child_writes", "Children applied or pruned.", ("kind", "operation")
         )
 
+        self._drift = self._counter(
+            "shop_operator_drift", "Children put back after somebody had changed them.", ("kind",)
+        )
+        self._rollbacks = self._counter("shop_operator_rollbacks", "Images that were rolled back.", ())
+
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(name, text, labels, registry=self._registry)
 
@@ -83,6 +88,14 @@ class Metrics:
     def wrote(self, kind: str, operation: str) -> None:
         """A child was written; operation is create, update or delete."""
         self._writes.labels(kind, operation).inc()
+
+    def drifted(self, kind: str) -> None:
+        """A child was put back after somebody had changed it."""
+        self._drift.labels(kind).inc()
+
+    def rolled_back(self) -> None:
+        """An image failed and the last good one was put back."""
+        self._rollbacks.inc()
 
     def reconciled(self, result: str, took: float) -> None:
         """A pass ended; result is success, error, requeue or requeue_after."""

@@ -6,17 +6,23 @@ being applied; all that went wrong is in the status at the end, and the worst of
 """
 
 import logging
-from collections.abc import Coroutine, Mapping
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Protocol
 
 from shop_operator.compare import HASH_ANNOTATION, applied_hash, drift, ports_patch
-from shop_operator.conditions import Observed, status
+from shop_operator.conditions import Repair
+from shop_operator.dependencies import Dependencies, created, dependencies, now
 from shop_operator.errors import (
     Conflict,
+    Contested,
     Exists,
     InvalidSpec,
+    NotInstalled,
     NotLeader,
     OperatorError,
     Refused,
@@ -26,7 +32,9 @@ from shop_operator.errors import (
     Throttled,
     Unreachable,
 )
-from shop_operator.render import LiveScale, render
+from shop_operator.render import LiveScale, Surroundings, config_references, render
+from shop_operator.render.parts import parts
+from shop_operator.report import Outcome, image_in_place
 from shop_operator.spec import ShopService
 from shop_operator.store import PARENT_KIND, Child, ChildId, Key, Scaler, Shop, Store
 
@@ -34,6 +42,9 @@ _log = logging.getLogger(__name__)
 
 # A foreign object is not watched (it lacks our label), so a pass looks again whether it is still in the way.
 CONFLICT_RECHECK: Final = 30.0
+_AUTOSCALERS: Final = ("HorizontalPodAutoscaler", "ScaledObject")
+_REPAIRS: Final = 10.0
+_REPAIR_PAUSE: Final = 2.0
 
 
 class Api(Protocol):
@@ -58,10 +69,28 @@ class Api(Protocol):
     async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
         """Delete exactly the object of that UID."""
 
-    async def patch_status(
-        self, namespace: str, name: str, *, version: int, patch: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Merge-patch the status of exactly the ShopService of that version."""
+
+class Reports(Protocol):
+    """report.Reporter."""
+
+    async def report(self, key: Key, cached: Shop, shop: ShopService, outcome: Outcome) -> float | None:
+        """Write the status; seconds until there may be more to say."""
+
+    def repaired(self, key: Key, shop: ShopService, repair: Repair) -> None:
+        """Something was put back that somebody had changed."""
+
+    def forget(self, key: Key) -> None:
+        """The ShopService is gone."""
+
+
+class Checksums(Protocol):
+    """configs.Configs."""
+
+    async def checksum(self, key: Key, references: AbstractSet[tuple[str, str]]) -> str | None:
+        """The hash over all of them, None when there are none."""
+
+    def forget(self, key: Key) -> None:
+        """The ShopService is gone."""
 
 
 class WriteObserver(Protocol):
@@ -71,19 +100,45 @@ class WriteObserver(Protocol):
         """Operation is create, update or delete."""
 
 
+class Patience:
+    """How often something may be put back: ten times at once, then once in two seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._left = _REPAIRS
+        self._at = clock()
+
+    def spend(self, who: str) -> None:
+        """Put back once.
+
+        Raises:
+            Contested: it was put back too often.
+        """
+        now = self._clock()
+        self._left = min(_REPAIRS, self._left + (now - self._at) / _REPAIR_PAUSE)
+        self._at = now
+        if self._left < 1:
+            raise Contested(
+                f"{who} changes what the operator owns again and again; have it leave these fields alone."
+                f" They are put back every {_REPAIR_PAUSE:.0f} s.",
+                retry_after=_REPAIR_PAUSE,
+            )
+        self._left -= 1
+
+
 @dataclass(frozen=True)
 class Wanted:
     """One child as it shall be.
 
     Attributes:
         key: its ShopService.
-        owner: the UID of its ShopService.
+        shop: its ShopService.
         configuration: the apply configuration, as rendered.
         seen: the version of the live child that it was rendered from, None when there was none.
     """
 
     key: Key
-    owner: str
+    shop: ShopService
     configuration: Mapping[str, Any]
     seen: int | None = None
 
@@ -109,15 +164,43 @@ class Wanted:
 
 
 class Reconciler:
-    """Makes ShopServices true, one key at a time."""
+    """Makes ShopServices true, one key at a time.
 
-    def __init__(self, api: Api, store: Store, observer: WriteObserver) -> None:
+    Args:
+        api: the cluster.
+        store: what the watches have shown of it.
+        reporter: writes statuses.
+        observer: counts writes.
+        configs: hashes of ConfigMaps and Secrets.
+        served: the kinds that the API server serves.
+        now: the time.
+        clock: a steady clock in seconds.
+    """
+
+    def __init__(  # the object graph is built in one place
+        self,
+        api: Api,
+        store: Store,
+        reporter: Reports,
+        observer: WriteObserver,
+        *,
+        configs: Checksums,
+        served: Callable[[], AbstractSet[str]],
+        now: Callable[[], datetime] = now,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._api = api
         self._store = store
+        self._reporter = reporter
         self._observer = observer
+        self._configs = configs
+        self._served = served
+        self._now = now
+        self._clock = clock
         # (hash, paths) of fields that the API server or a webhook did not take as we sent them. Applying them
         # again would change nothing, for ever.
         self._overruled: dict[Key, dict[ChildId, tuple[str, frozenset[str]]]] = {}
+        self._repairs: dict[Key, Patience] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring the cluster in line with one ShopService.
@@ -131,28 +214,63 @@ class Reconciler:
         cached = self._store.shop(key)
         if cached is None:
             # Its children have owner references: the garbage collector deletes them, even without us.
-            self._overruled.pop(key, None)
+            self._forget(key)
             return None
         obj = cached.object
         if "deletionTimestamp" in obj["metadata"]:
             return None
-        previous = obj.get("status", {})
-        problems: list[OperatorError] = []
         shop = ShopService.from_object(obj)
         try:
-            desired = render(shop, live=self._live_scale(key))
+            outcome, looks = await self._pass(key, cached, shop, obj)
         except InvalidSpec as error:
-            await self._write_status(key, cached, shop, previous, [error])
-            return None
-        # Before the first wait: from then on the store may know more than the rendering did.
-        seen = {child: live.version for child, live in self._store.children(key).items()}
+            outcome, looks = Outcome([error]), []
+        looks.append(await self._reporter.report(key, cached, shop, outcome))
+        looks.append(_next_look(outcome.problems))
+        return min((each for each in looks if each is not None), default=None)
+
+    def _forget(self, key: Key) -> None:
+        self._overruled.pop(key, None)
+        self._repairs.pop(key, None)
+        self._configs.forget(key)
+        self._reporter.forget(key)
+
+    async def _pass(
+        self, key: Key, cached: Shop, shop: ShopService, obj: Mapping[str, Any]
+    ) -> tuple[Outcome, list[float | None]]:
+        """Make the children as they shall be; how that went, and when to look again."""
+        depends = dependencies(key.name, lambda name: self._store.shop(Key(key.namespace, name)))
+        if shop.spec.suspend:
+            return Outcome(dependencies=depends), []
+        checksum = await self._configs.checksum(key, config_references(shop))
+        # From here to the first write nothing is waited for: what was rendered is what the store knew.
+        children = self._store.children(key)
+        wait = self._wait(obj, depends, children)
+        around = Surroundings(
+            dependencies=depends.ports if depends else {},
+            dependants=self._store.dependants(key),
+            checksum=checksum,
+            served=self._served(),
+            image=image_in_place(shop, obj.get("status", {})),
+            hold=wait > 0,
+        )
+        desired = render(shop, live=self._live_scale(key), around=around)
+        seen = {child: live.version for child, live in children.items()}
+        problems: list[OperatorError] = list(_not_installed(shop, around))
         for configuration in desired:
             child = ChildId(configuration["kind"], configuration["metadata"]["name"])
-            problems += await _attempt(self._ensure(Wanted(key, cached.uid, configuration, seen.get(child))))
+            wanted = Wanted(key, shop, configuration, seen.get(child))
+            problems += await _attempt(self._ensure(wanted))
         for surplus in self._surplus(key, cached.uid, desired):
             problems += await _attempt(self._prune(key, surplus))
-        await self._write_status(key, cached, shop, previous, problems)
-        return _next_look(problems)
+        outcome = Outcome(problems, image=around.image, dependencies=depends, held=around.hold)
+        return outcome, [wait if around.hold else None]
+
+    def _wait(
+        self, obj: Mapping[str, Any], depends: Dependencies | None, children: Mapping[ChildId, Child]
+    ) -> float:
+        """Seconds for which there shall be no pods yet; only the very first ones ever wait."""
+        began = "image" in obj.get("status", {}) or any(child.kind == "Deployment" for child in children)
+        return 0.0 if depends is None or began else depends.wait(created(obj), self._now())
 
     async def _ensure(self, wanted: Wanted) -> None:
         """Make one child as desired: nothing, one apply, or a refusal to touch what is not ours."""
@@ -171,8 +289,18 @@ class Reconciler:
             if _remembered(live) == wanted.digest and differences <= self._overruled_fields(wanted):
                 self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
                 return
-        if differences:
-            _log.info("applying", extra={"child": str(wanted), "fields": sorted(differences)})
+        drifted = (
+            sorted(differences - self._overruled_fields(wanted))
+            if live and _remembered(live) == wanted.digest
+            else []
+        )
+        if drifted:
+            _log.info(
+                "putting back", extra={"child": str(wanted), "fields": drifted, "manager": cached.editor}
+            )
+            self._repairs.setdefault(wanted.key, Patience(self._clock)).spend(
+                f"{wanted.child}: {cached.editor or 'somebody'}"
+            )
         if cached.scaled_by is Scaler.OPERATOR and "replicas" not in wanted.configuration.get("spec", {}):
             await self._hand_over_replicas(wanted, cached)
         try:
@@ -184,6 +312,9 @@ class Reconciler:
             child = wanted.child
             await self._api.patch(child.kind, wanted.key.namespace, child.name, uid=cached.uid, patch=patch)
             await self._apply(wanted, cached.uid)
+        if drifted:
+            repair = Repair(str(wanted.child), tuple(drifted), cached.editor)
+            self._reporter.repaired(wanted.key, wanted.shop, repair)
 
     async def _create(self, wanted: Wanted) -> None:
         try:
@@ -223,7 +354,9 @@ class Reconciler:
 
     def _unmoved(self, wanted: Wanted) -> int | None:
         """The version that must still be the live one: an autoscaler may have set replicas a moment ago."""
-        scaled = ChildId("HorizontalPodAutoscaler", wanted.child.name) in self._store.children(wanted.key)
+        scaled = any(
+            ChildId(kind, wanted.child.name) in self._store.children(wanted.key) for kind in _AUTOSCALERS
+        )
         return wanted.seen if scaled and "replicas" in wanted.configuration.get("spec", {}) else None
 
     async def _hand_over_replicas(self, wanted: Wanted, cached: Child) -> None:
@@ -264,34 +397,13 @@ class Reconciler:
         if not deployments:
             return None
         # An autoscaler that has had nothing to do yet has left no trace on its Deployment.
-        autoscalers = {c.name for c in children if c.kind == "HorizontalPodAutoscaler"}
+        autoscalers = {c.name for c in children if c.kind in _AUTOSCALERS}
         return LiveScale(
             replicas={name: cached.state["spec"]["replicas"] for name, cached in deployments.items()},
             ours={n for n, cached in deployments.items() if cached.scaled_by is Scaler.OPERATOR},
             autoscaled=autoscalers
             | {n for n, cached in deployments.items() if cached.scaled_by is Scaler.AUTOSCALER},
         )
-
-    async def _write_status(
-        self,
-        key: Key,
-        cached: Shop,
-        shop: ShopService,
-        previous: Mapping[str, Any],
-        problems: list[OperatorError],
-    ) -> None:
-        """Write what is true now, if that is not what the status says already."""
-        children = {
-            (child.kind, child.name): found.state
-            for child, found in self._store.children(key).items()
-            if found.controller == cached.uid
-        }
-        wanted = status(shop, Observed(children=children, error=_worst(problems)), previous)
-        patch = merge_patch(previous, wanted)
-        if patch:
-            self._store.put(
-                await self._api.patch_status(key.namespace, key.name, version=cached.version, patch=patch)
-            )
 
 
 async def _attempt(step: Coroutine[Any, Any, None]) -> list[OperatorError]:
@@ -303,6 +415,16 @@ async def _attempt(step: Coroutine[Any, Any, None]) -> list[OperatorError]:
     except OperatorError as error:
         return [error]
     return []
+
+
+def _not_installed(shop: ShopService, around: Surroundings) -> Iterator[OperatorError]:
+    """What the spec asks for and the cluster cannot have yet; a watch tells when it can."""
+    scaled = [part.name for part in parts(shop, around) if part.autoscaling and part.autoscaling.queue]
+    if scaled and not around.serves("ScaledObject"):
+        yield NotInstalled(
+            f"{', '.join(scaled)}: scaling by a queue needs KEDA, which is not installed; install it, or take"
+            " autoscaling.queue away."
+        )
 
 
 def _remembered(live: Mapping[str, Any]) -> str | None:
@@ -319,7 +441,7 @@ def _check_owner(wanted: Wanted, live: Mapping[str, Any]) -> None:
     """
     child, metadata = wanted.child, live["metadata"]
     controller = next((r for r in metadata.get("ownerReferences", ()) if r.get("controller")), None)
-    if controller is not None and controller["uid"] == wanted.owner:
+    if controller is not None and controller["uid"] == wanted.shop.uid:
         if "deletionTimestamp" in metadata:
             held = ", ".join(metadata.get("finalizers", ())) or "its grace period"
             raise Terminating(
@@ -341,28 +463,13 @@ def _check_owner(wanted: Wanted, live: Mapping[str, Any]) -> None:
     )
 
 
-def _next_look(problems: list[OperatorError]) -> float | None:
+def _next_look(problems: Sequence[OperatorError]) -> float | None:
     """Raise what time heals; otherwise say when to look again at what only somebody else can heal."""
     for problem in problems:
-        if isinstance(problem, TemporaryError) and not isinstance(problem, Terminating):
+        if isinstance(problem, TemporaryError) and not isinstance(problem, Terminating | NotInstalled):
             raise problem
-    return CONFLICT_RECHECK if any(isinstance(p, Conflict | Terminating) for p in problems) else None
-
-
-def _worst(problems: list[OperatorError]) -> OperatorError | None:
-    """The problem to show: one that only a person can solve before one that solves itself."""
-    return min(problems, key=lambda p: isinstance(p, TemporaryError), default=None)
-
-
-def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON merge patch (RFC 7396) that turns one object into the other; empty when they are equal."""
-    patch: dict[str, Any] = {key: None for key in old if key not in new}
-    for key, value in new.items():
-        before = old.get(key)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
-            inner = merge_patch(before, value)
-            if inner:
-                patch[key] = inner
-        elif key not in old or before != value:
-            patch[key] = value
-    return patch
+    return (
+        CONFLICT_RECHECK
+        if any(isinstance(p, Conflict | Terminating | NotInstalled) for p in problems)
+        else None
+    )

@@ -19,6 +19,7 @@ class FakeApi:
     Attributes:
         writes: what was written, in order, as `create Service web`.
         reads: how often something was read.
+        logs: by pod and container.
         refusing: errors to raise for writes of a kind.
     """
 
@@ -26,6 +27,7 @@ class FakeApi:
         self.objects: dict[Name, dict[str, Any]] = {}
         self.writes: list[str] = []
         self.reads = 0
+        self.logs: dict[tuple[str, str], str] = {}
         self.refusing: dict[str, OperatorError] = {}
         self._applied: dict[tuple[Name, str], dict[str, Any]] = {}
         self._numbers = itertools.count(2)
@@ -79,6 +81,21 @@ class FakeApi:
         self.reads += 1
         return deepcopy(self.objects.get((kind, namespace, name)))
 
+    async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        self.reads += 1
+        wanted = dict(each.split("=") for each in selector.split(","))
+        return [
+            deepcopy(obj)
+            for (kind, where, _), obj in self.objects.items()
+            if (kind, where) == ("Pod", namespace)
+            and wanted.items() <= obj["metadata"].get("labels", {}).items()
+        ]
+
+    async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
+        assert namespace
+        self.reads += 1
+        return self.logs.get((pod, container), "") if previous else ""
+
     async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
         self._refuse(kind)
         found = self.objects.get((kind, namespace, name))
@@ -93,9 +110,7 @@ class FakeApi:
         live = deepcopy(self.objects[key])
         if live["metadata"]["resourceVersion"] != str(version):
             raise Stale("it has moved")
-        status = live.setdefault("status", {})
-        status |= patch
-        live["status"] = {k: v for k, v in status.items() if v is not None}
+        live["status"] = _merge_patched(live.get("status", {}), patch)
         return self._store(key, live, "status")
 
     def put(self, obj: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,6 +142,10 @@ class FakeApi:
             raise self.refusing[kind]
 
     def _store(self, name: Name, obj: dict[str, Any], verb: str) -> dict[str, Any]:
+        before = self.objects.get(name, {})
+        if name[0] == "Deployment":
+            changed = before.get("spec") != obj.get("spec")
+            obj["metadata"]["generation"] = before.get("metadata", {}).get("generation", 0) + changed
         obj["metadata"]["resourceVersion"] = str(next(self._numbers))
         self.objects[name] = obj
         self.writes.append(f"{verb} {name[0]} {name[2]}")
@@ -157,3 +176,16 @@ def _drop(live: dict[str, Any], before: Mapping[str, Any], now: Mapping[str, Any
             live.pop(key, None)
         elif isinstance(value, Mapping) and isinstance(now[key], Mapping) and isinstance(live.get(key), dict):
             _drop(live[key], value, now[key])
+
+
+def _merge_patched(target: Any, patch: Any) -> Any:
+    """RFC 7396."""
+    if not isinstance(patch, Mapping):
+        return deepcopy(patch)
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merge_patched(merged.get(key), value)
+    return merged

@@ -1,12 +1,15 @@
 """A pass: what it writes, what it leaves alone, and what it makes of everything that goes wrong."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from shop_operator.compare import HASH_ANNOTATION
+from shop_operator.configs import Configs
 from shop_operator.errors import (
     ApiUnavailable,
+    Contested,
     Forbidden,
     NotInstalled,
     NotLeader,
@@ -15,11 +18,27 @@ from shop_operator.errors import (
     Throttled,
     Unreachable,
 )
-from shop_operator.reconcile import CONFLICT_RECHECK, Reconciler, merge_patch
+from shop_operator.reconcile import CONFLICT_RECHECK, Reconciler
+from shop_operator.render import KINDS
+from shop_operator.report import Reporter, merge_patch
+from shop_operator.spec import ShopService
 from shop_operator.store import ChildId, Key, Store
 from tests.operator.fake_api import FakeApi
 
 KEY = Key("ns", "web")
+
+
+class Clock:
+    """Seconds that go by when a test says so."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+    def date(self) -> datetime:
+        return datetime.fromtimestamp(self.time, UTC)
 
 
 class World:
@@ -29,7 +48,37 @@ class World:
         self.api = FakeApi()
         self.store = Store()
         self.wrote_children: list[str] = []
-        self.reconciler = Reconciler(self.api, self.store, self)
+        self.repaired: list[str] = []
+        self.rollbacks = 0
+        self.woken: list[Key] = []
+        self.clock = Clock()
+        self.told: list[tuple[str, str, bool]] = []
+        self.served = frozenset(kind.kind for kind in KINDS)
+        self.configs = Configs(self.api, self.woken.extend)
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process over the same cluster."""
+        reporter = Reporter(self.api, self.store, self, self, self.clock)
+        self.reconciler = Reconciler(
+            self.api,
+            self.store,
+            reporter,
+            self,
+            configs=self.configs,
+            served=lambda: self.served,
+            now=self.clock.date,
+            clock=self.clock,
+        )
+
+    def tell(self, _: ShopService, reason: str, note: str, *, warning: bool = False) -> None:
+        self.told.append((reason, note, warning))
+
+    def drifted(self, kind: str) -> None:
+        self.repaired.append(kind)
+
+    def rolled_back(self) -> None:
+        self.rollbacks += 1
 
     def wrote(self, kind: str, operation: str) -> None:
         self.wrote_children.append(f"{operation} {kind}")
@@ -37,7 +86,15 @@ class World:
     def shop(self, **spec: Any) -> None:
         """Create or change the ShopService."""
         found = self.api.objects.get(("ShopService", *KEY), {})
-        metadata = found.get("metadata", {"namespace": "ns", "name": "web", "generation": 0})
+        metadata = found.get(
+            "metadata",
+            {
+                "namespace": "ns",
+                "name": "web",
+                "generation": 0,
+                "creationTimestamp": self.clock.date().isoformat(),
+            },
+        )
         self.see(
             {
                 "apiVersion": "shopservice.dev/v1alpha1",
@@ -64,7 +121,8 @@ class World:
         self.store.remove(self.api.forget((kind, "ns", name)))
 
     async def pass_(self) -> float | None:
-        """One pass; `writes` has only what this one wrote."""
+        """One pass, a while after the one before; `writes` has only what this one wrote."""
+        self.clock.time += 2
         self.api.writes.clear()
         self.wrote_children.clear()
         return await self.reconciler.reconcile(KEY)
@@ -104,7 +162,7 @@ async def test_a_second_pass_writes_nothing_and_neither_does_one_after_a_restart
     await world.pass_()
     assert world.writes == set()
 
-    world.reconciler = Reconciler(world.api, world.store, world)
+    world.restart()
     await world.pass_()
     assert world.writes == set()
     assert world.api.reads == 0
@@ -130,18 +188,64 @@ async def test_a_deleted_child_is_made_again(world: World) -> None:
     assert "create Service web" in world.writes
 
 
-async def test_an_edited_field_is_put_back_and_a_foreign_one_left_alone(world: World) -> None:
+async def test_an_edited_field_is_put_back_and_said_and_a_foreign_one_left_alone(world: World) -> None:
     world.shop()
     await world.pass_()
     edited = world.edit("Service")
     edited["spec"] = {**edited["spec"], "selector": {"evil": "yes"}, "sessionAffinity": "ClientIP"}
+    edited["metadata"]["managedFields"] = [{"manager": "mallory", "time": "2030", "operation": "Update"}]
     world.see(edited)
 
     await world.pass_()
 
-    assert world.writes == {"apply Service web"}
+    assert world.writes == {"apply Service web", "status ShopService web"}
     spec = world.api.objects["Service", "ns", "web"]["spec"]
     assert spec["sessionAffinity"] == "ClientIP"
+    drift = world.api.objects["ShopService", "ns", "web"]["status"]["drift"]
+    assert drift["count"] == 1
+    assert drift["last"]["object"] == "Service web"
+    assert "spec.selector.evil" in drift["last"]["fields"]
+    assert drift["last"]["manager"] == "mallory"
+    ((reason, note, warning),) = world.told
+    assert (reason, warning, world.repaired) == ("DriftRepaired", True, ["Service"])
+    assert "Service web: " in note
+    assert "mallory" in note
+
+    await world.pass_()
+    assert world.writes == set()
+
+
+async def test_a_change_of_the_spec_is_no_drift(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    world.shop(args=["x"], port=9090)
+
+    await world.pass_()
+
+    assert "drift" not in world.api.objects["ShopService", "ns", "web"]["status"]
+
+
+async def test_somebody_who_never_gives_up_is_answered_ever_more_slowly_and_named(world: World) -> None:
+    world.shop()
+    await world.pass_()
+
+    async def fight() -> None:
+        edited = world.edit("Service")
+        edited["spec"] = {**edited["spec"], "selector": {"evil": "yes"}}
+        edited["metadata"]["managedFields"] = [{"manager": "mallory", "time": "2030", "operation": "Update"}]
+        world.see(edited)
+        world.clock.time -= 2  # all at once
+        await world.pass_()
+
+    for _ in range(10):
+        await fight()
+    with pytest.raises(Contested, match="Service web: mallory changes") as contested:
+        await fight()
+
+    assert contested.value.retry_after == 2
+    world.clock.time += 2
+    await world.pass_()
+    assert "apply Service web" in world.writes
 
 
 async def test_a_status_event_of_a_child_costs_no_apply(world: World) -> None:
@@ -255,6 +359,10 @@ async def test_a_child_that_cannot_be_written_keeps_no_other_from_it(world: Worl
     if isinstance(error, Refused):
         assert await world.pass_() is None
         assert world.condition("Stalled")["status"] == "True"
+    elif isinstance(error, NotInstalled):
+        # A watch tells when it is.
+        assert await world.pass_() == CONFLICT_RECHECK
+        assert world.condition("Reconciling")["status"] == "True"
     else:
         with pytest.raises(type(error)):
             await world.pass_()
@@ -408,6 +516,302 @@ async def test_an_edited_hash_is_drift_too(world: World) -> None:
     await world.pass_()
 
     assert world.writes == {"apply Service web"}
+
+
+def other(world: World, name: str, *, available: bool = False, **spec: Any) -> None:
+    """Another ShopService of the namespace, as its own pass has left it."""
+    conditions = [{"type": "Available", "status": str(available)}]
+    metadata = {"namespace": "ns", "name": name, "generation": 1}
+    found = world.api.objects.get(("ShopService", "ns", name))
+    if found is not None:
+        metadata = found["metadata"]
+    world.see(
+        {
+            "apiVersion": "shopservice.dev/v1alpha1",
+            "kind": "ShopService",
+            "metadata": metadata,
+            "spec": {"image": "shop:1", **spec},
+            "status": {"conditions": conditions},
+        }
+    )
+
+
+async def test_the_first_pods_wait_for_dependencies_and_nothing_else_does(world: World) -> None:
+    other(world, "product", port=80)
+    world.shop(dependsOn=["product"])
+
+    again = await world.pass_()
+
+    assert again == pytest.approx(118)
+    assert world.writes == {"create Service web", "create ServiceAccount web", "status ShopService web"}
+    assert world.condition("Ready")["reason"] == "WaitingForDependencies"
+    assert world.condition("DependenciesReady")["reason"] == "Unavailable"
+    assert [reason for reason, *_ in world.told] == ["WaitingForDependencies"]
+
+    other(world, "product", port=80, available=True)
+    await world.pass_()
+
+    assert "create Deployment web" in world.writes
+    assert world.condition("DependenciesReady")["status"] == "True"
+    env = world.api.objects["Deployment", "ns", "web"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert env == [{"name": "PRODUCT_URL", "value": "http://product.ns.svc:80"}]
+
+
+async def test_nobody_waits_longer_than_the_grace(world: World) -> None:
+    world.shop(dependsOn=["product"])
+    await world.pass_()
+    assert world.condition("DependenciesReady")["reason"] == "Missing"
+
+    world.clock.time += 120
+    await world.pass_()
+
+    assert "create Deployment web" in world.writes
+    assert world.condition("DependenciesReady")["reason"] == "Missing"
+
+
+async def test_a_dependency_that_fails_later_takes_nobody_down(world: World) -> None:
+    other(world, "product", available=True)
+    world.shop(dependsOn=["product"])
+    await world.pass_()
+
+    other(world, "product", available=False)
+    await world.pass_()
+    assert world.writes == {"status ShopService web"}
+    world.lose("Deployment")
+    status = world.edit("ShopService")
+    status["status"] = {**status["status"], "image": "shop:1"}
+    world.see(status)
+    await world.pass_()
+
+    assert "create Deployment web" in world.writes
+
+
+async def test_those_who_depend_on_each_other_do_not_wait_and_are_told(world: World) -> None:
+    other(world, "product", dependsOn=["web"])
+    world.shop(dependsOn=["product"])
+
+    await world.pass_()
+
+    assert "create Deployment web" in world.writes
+    assert world.condition("DependenciesReady")["reason"] == "Cycle"
+    assert "web → product → web" in world.condition("DependenciesReady")["message"]
+
+
+async def test_a_dependant_is_let_in_as_soon_as_it_is_one(world: World) -> None:
+    world.shop(networkPolicy={})
+    await world.pass_()
+    assert "ingress" not in world.api.objects["NetworkPolicy", "ns", "web"]["spec"]
+
+    other(world, "order", dependsOn=["web"])
+    await world.pass_()
+
+    (rule,) = world.api.objects["NetworkPolicy", "ns", "web"]["spec"]["ingress"]
+    assert rule["from"][0]["podSelector"]["matchExpressions"][0]["values"] == ["order"]
+
+
+async def test_what_is_suspended_is_left_as_it_is(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    world.lose("Service")
+    world.shop(suspend=True, args=["x"])
+
+    await world.pass_()
+
+    assert world.writes == {"status ShopService web"}
+    ready = world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("Unknown", "Suspended")
+
+    world.shop(args=["x"])
+    await world.pass_()
+    assert {"apply Deployment web", "create Service web"} <= world.writes
+
+
+async def test_a_queue_without_keda_is_said_and_scaled_by_what_else_there_is(world: World) -> None:
+    world.served = frozenset({"Deployment"})
+    queue = {"urlFrom": "QUEUE", "region": "eu-west-1"}
+    world.shop(autoscaling={"maxReplicas": 3, "cpu": 70, "queue": queue})
+
+    assert await world.pass_() == CONFLICT_RECHECK
+
+    assert "create HorizontalPodAutoscaler web" in world.writes
+    assert "needs KEDA" in world.condition("Ready")["message"]
+
+    world.served = frozenset({"Deployment", "ScaledObject"})
+    await world.pass_()
+
+    assert {"create ScaledObject web", "delete HorizontalPodAutoscaler web"} <= world.writes
+    assert world.api.objects["Deployment", "ns", "web"]["spec"]["replicas"] == 1
+
+
+def config(world: World, kind: str = "ConfigMap", **data: str) -> dict[str, Any]:
+    return world.api.put(
+        {"apiVersion": "v1", "kind": kind, "metadata": {"namespace": "ns", "name": "settings"}, "data": data}
+    )
+
+
+def template_of(world: World) -> dict[str, Any]:
+    found: dict[str, Any] = world.api.objects["Deployment", "ns", "web"]["spec"]["template"]
+    return found
+
+
+async def test_a_configmap_that_changes_brings_new_pods_and_one_that_is_only_touched_does_not(
+    world: World,
+) -> None:
+    config(world, LEVEL="info")
+    world.shop(envFrom=[{"configMapRef": {"name": "settings"}}])
+    await world.pass_()
+    before = template_of(world)
+    assert before["metadata"]["annotations"].keys() == {"shopservice.dev/config-checksum"}
+    assert world.api.reads == 1
+
+    world.configs.seen("MODIFIED", config(world, LEVEL="info"))
+    await world.pass_()
+    assert (template_of(world), world.api.reads, world.woken) == (before, 2, [KEY])
+
+    world.configs.seen("MODIFIED", config(world, LEVEL="debug"))
+    await world.pass_()
+    assert template_of(world) != before
+    await world.pass_()
+    assert (world.writes, world.api.reads) == (set(), 3)
+
+
+def rolling(world: World, reason: str = "", available: int = 0) -> None:
+    """What the Deployment controller says of the Deployment as it is now."""
+    live = world.edit("Deployment")
+    progressing = [{"type": "Progressing", "status": "False", "reason": reason}] if reason else []
+    live["status"] = {
+        "observedGeneration": live["metadata"].get("generation", 0),
+        "replicas": 1,
+        "updatedReplicas": 1,
+        "readyReplicas": available,
+        "availableReplicas": available,
+        "conditions": progressing,
+    }
+    world.see(live)
+
+
+def image_of(world: World) -> str:
+    image: str = template_of(world)["spec"]["containers"][0]["image"]
+    return image
+
+
+async def test_an_image_that_fails_gives_way_to_the_last_good_one_until_the_spec_names_another(
+    world: World,
+) -> None:
+    rollout = {"rollout": {"autoRollback": True}}
+    world.shop(image="shop:1", **rollout)
+    await world.pass_()
+    rolling(world, available=1)
+    await world.pass_()
+
+    world.shop(image="shop:2", **rollout)
+    await world.pass_()
+    assert image_of(world) == "shop:2"
+    rolling(world, "ProgressDeadlineExceeded")
+    await world.pass_()
+    assert (image_of(world), world.rollbacks) == ("shop:2", 1)
+    assert [reason for reason, *_ in world.told][-2:] == ["ProgressDeadlineExceeded", "RollingBack"]
+
+    await world.pass_()
+    assert image_of(world) == "shop:1"
+    rolling(world, available=1)
+    await world.pass_()
+    await world.pass_()
+    assert image_of(world) == "shop:1"
+    assert world.writes == set()
+    ready = world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "RolledBack")
+    assert "shop:2 could not be rolled out, and shop:1 runs again" in ready["message"]
+    assert world.condition("Stalled")["status"] == "True"
+    assert world.rollbacks == 1
+
+    world.shop(image="shop:3", **rollout)
+    await world.pass_()
+    assert image_of(world) == "shop:3"
+    rolling(world, available=1)
+    await world.pass_()
+    status = world.api.objects["ShopService", "ns", "web"]["status"]
+    assert status["rollout"] == {"lastAvailableImage": "shop:3"}
+    assert world.condition("Ready")["status"] == "True"
+
+
+async def test_an_image_that_fails_stays_without_a_good_one_or_without_the_wish(world: World) -> None:
+    for spec in ({"rollout": {"autoRollback": True}}, {}):
+        world.shop(image="shop:1", **spec)
+        await world.pass_()
+        rolling(world, "ProgressDeadlineExceeded")
+        await world.pass_()
+        await world.pass_()
+
+        assert image_of(world) == "shop:1"
+    assert world.rollbacks == 0
+
+
+async def test_pods_that_do_not_get_ready_are_looked_at_after_a_while_and_say_why(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    rolling(world)
+    assert await world.pass_() == pytest.approx(5)
+    assert world.api.reads == 0
+    world.api.put(
+        {
+            "kind": "Pod",
+            "metadata": {
+                "namespace": "ns",
+                "name": "web-1",
+                "labels": {"shopservice.dev/name": "web", "app.kubernetes.io/component": "web"},
+            },
+            "status": {
+                "containerStatuses": [
+                    {
+                        "name": "app",
+                        "restartCount": 3,
+                        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                        "lastState": {"terminated": {"exitCode": 1}},
+                    }
+                ]
+            },
+        }
+    )
+    world.api.logs["web-1", "app"] = "starting\nno such table: orders\n\n"
+
+    world.clock.time += 3
+    assert await world.pass_() == pytest.approx(15)
+
+    ready = world.condition("Ready")
+    assert ready["reason"] == "CrashLoopBackOff"
+    assert ready["message"] == (
+        "Deployment web: pod web-1: container app ends with exit code 1 and was started 4 times;"
+        " its last words: no such table: orders."
+    )
+    assert world.api.reads == 2
+
+    rolling(world, available=1)
+    assert await world.pass_() is None
+    assert world.condition("Ready")["status"] == "True"
+
+
+async def test_a_status_that_follows_its_children_is_written_once_a_second_and_nothing_is_lost(
+    world: World,
+) -> None:
+    world.shop()
+    await world.pass_()
+    statuses = 0
+    for number in range(20):
+        rolling(world, available=number % 2)
+        world.clock.time -= 1.9
+        await world.pass_()
+        statuses += len(world.writes)
+        assert world.writes <= {"status ShopService web"}
+    assert 1 <= statuses <= 3
+
+    world.clock.time += 1
+    await world.pass_()
+    assert world.condition("Ready")["status"] == "True"
+    world.shop(args=["x"])
+    world.clock.time -= 2
+    await world.pass_()
+    assert "status ShopService web" in world.writes
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,271 @@
+"""What a pass tells: the status, written once and not too often; Events; and why pods do not get ready.
+
+A roll-out of many pods changes the Deployment's status many times a second. Nobody reads that fast, so a status that only
+follows its children is written once a second at most; what a person has asked for (a new generation) is answered at once.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
+
+from shop_operator.conditions import READY, Observed, Repair, status, waiting
+from shop_operator.dependencies import Dependencies
+from shop_operator.errors import OperatorError, PermanentError, RolledBack, TemporaryError
+from shop_operator.pods import Diagnosis, diagnosis, last_words
+from shop_operator.render.labels import COMPONENT, NAME
+from shop_operator.render.parts import parts
+from shop_operator.spec import ShopService
+from shop_operator.store import Key, Shop, Store
+
+_log = logging.getLogger(__name__)
+
+STATUS_PAUSE: Final = 1.0
+# A pod that needs longer than this gets looked at, and again after a while.
+_PATIENCE: Final = 5.0
+_LOOK_AGAIN: Final = 15.0
+
+
+class Api(Protocol):
+    """What a report asks of the cluster; kube.Kube."""
+
+    async def patch_status(
+        self, namespace: str, name: str, *, version: int, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merge-patch the status of exactly the ShopService of that version."""
+
+    async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        """The pods that a label selector finds."""
+
+    async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
+        """The end of a container's log."""
+
+
+class Teller(Protocol):
+    """events.Events."""
+
+    def tell(self, shop: ShopService, reason: str, note: str, *, warning: bool = False) -> None:
+        """Something happened to a ShopService."""
+
+
+class ReportObserver(Protocol):
+    """Told what is worth counting; metrics.Metrics."""
+
+    def drifted(self, kind: str) -> None:
+        """A child was put back."""
+
+    def rolled_back(self) -> None:
+        """An image was rejected."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a pass went.
+
+    Args:
+        problems: what went wrong.
+        image: what runs in place of spec.image.
+        dependencies: what the ShopService depends on.
+        held: whether its pods wait for them.
+    """
+
+    problems: Sequence[OperatorError] = ()
+    image: str | None = None
+    dependencies: Dependencies | None = None
+    held: bool = False
+
+
+@dataclass
+class _Memory:
+    """Of one ShopService, until it is gone.
+
+    Attributes:
+        written: when its status was written last.
+        repairs: what was put back and is not in the status yet.
+        late: since when each Deployment has had pods that are not available.
+        looked: when those were looked at last, and what was found.
+    """
+
+    written: float = float("-inf")
+    repairs: list[Repair] = field(default_factory=list)
+    late: dict[str, float] = field(default_factory=dict)
+    looked: dict[str, tuple[float, Diagnosis | None]] = field(default_factory=dict)
+
+
+class Reporter:
+    """Writes statuses.
+
+    Args:
+        api: where to.
+        store: what the children are like.
+        events: where to tell what happens.
+        observer: where to count it.
+        clock: a steady clock in seconds.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        events: Teller,
+        observer: ReportObserver,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._store = store
+        self._events = events
+        self._observer = observer
+        self._clock = clock
+        self._memory: dict[Key, _Memory] = {}
+
+    def forget(self, key: Key) -> None:
+        """The ShopService is gone."""
+        self._memory.pop(key, None)
+
+    def repaired(self, key: Key, shop: ShopService, repair: Repair) -> None:
+        """Something was put back that somebody had changed."""
+        self._memory.setdefault(key, _Memory()).repairs.append(repair)
+        self._observer.drifted(repair.object.partition(" ")[0])
+        self._events.tell(shop, "DriftRepaired", str(repair), warning=True)
+
+    async def report(self, key: Key, cached: Shop, shop: ShopService, outcome: Outcome) -> float | None:
+        """Write what is true now, if that is not what the status says already.
+
+        Returns:
+            seconds until there may be more to say, None when an event will tell.
+        """
+        previous = cached.object.get("status", {})
+        memory = self._memory.setdefault(key, _Memory())
+        children = {
+            (child.kind, child.name): found.state
+            for child, found in self._store.children(key).items()
+            if found.controller == cached.uid
+        }
+        diagnoses, look = await self._diagnoses(memory, shop, children, outcome)
+        observed = Observed(
+            children=children,
+            error=_worst([*outcome.problems, *_rolled_back(shop, previous, outcome)]),
+            image=outcome.image,
+            dependencies=outcome.dependencies,
+            held=outcome.held,
+            diagnoses=diagnoses,
+            repairs=memory.repairs,
+        )
+        wanted = status(shop, observed, previous)
+        patch = merge_patch(previous, wanted)
+        if not patch:
+            return look
+        pause = memory.written + STATUS_PAUSE - self._clock()
+        if pause > 0 and previous.get("observedGeneration") == shop.generation:
+            return pause
+        written = await self._api.patch_status(key.namespace, key.name, version=cached.version, patch=patch)
+        memory.written = self._clock()
+        memory.repairs = []
+        self._store.put(written)
+        self._tell_changes(shop, previous, wanted)
+        return look
+
+    async def _diagnoses(
+        self,
+        memory: _Memory,
+        shop: ShopService,
+        children: Mapping[tuple[str, str], Mapping[str, Any]],
+        outcome: Outcome,
+    ) -> tuple[dict[str, Diagnosis], float | None]:
+        """What keeps pods from getting ready, and when to look again."""
+        late = [] if any(isinstance(each, PermanentError) for each in outcome.problems) else waiting(children)
+        memory.late = {name: memory.late.get(name, self._clock()) for name in late}
+        memory.looked = {name: found for name, found in memory.looked.items() if name in memory.late}
+        next_look: float | None = None
+        for name, since in memory.late.items():
+            due = memory.looked[name][0] + _LOOK_AGAIN if name in memory.looked else since + _PATIENCE
+            if due <= self._clock():
+                memory.looked[name] = (self._clock(), await self._look(shop, name))
+                due = self._clock() + _LOOK_AGAIN
+            left = max(due - self._clock(), 0.1)
+            next_look = left if next_look is None else min(next_look, left)
+        found = {name: known for name, (_, known) in memory.looked.items() if known is not None}
+        return found, next_look
+
+    async def _look(self, shop: ShopService, deployment: str) -> Diagnosis | None:
+        """Ask for the pods of a Deployment, and for the last words of the container that says the most."""
+        component = next((part.component for part in parts(shop) if part.name == deployment), None)
+        if component is None:
+            return None
+        try:
+            pods = await self._api.pods(shop.namespace, f"{NAME}={shop.name},{COMPONENT}={component}")
+            found = diagnosis(pods)
+            if found is None or found.container is None:
+                return found
+            ended = found.reason != "NotReady"
+            log = await self._api.log(shop.namespace, found.pod, found.container, previous=ended)
+        except OperatorError as error:
+            _log.info("pods not looked at: %s", error)
+            return None
+        said = last_words(log)
+        return replace(found, message=f"{found.message}; its last words: {said}") if said else found
+
+    def _tell_changes(
+        self, shop: ShopService, previous: Mapping[str, Any], wanted: Mapping[str, Any]
+    ) -> None:
+        """Events for what a person would want to have seen happen."""
+        before = {each["type"]: each for each in previous.get("conditions", ())}
+        after = {each["type"]: each for each in wanted["conditions"]}
+        ready, stalled = after[READY], after["Stalled"]
+        if ready["status"] == "True" and before.get(READY, {}).get("status") != "True":
+            self._events.tell(shop, READY, f"{wanted['ready']} pods of {shop.spec.image} are ready.")
+        was_stalled = before.get("Stalled", {})
+        if stalled["status"] == "True" and (was_stalled.get("status"), was_stalled.get("reason")) != (
+            "True",
+            stalled["reason"],
+        ):
+            self._events.tell(shop, stalled["reason"], stalled["message"], warning=True)
+        waits = ready["reason"] == "WaitingForDependencies"
+        if waits and before.get(READY, {}).get("reason") != ready["reason"]:
+            self._events.tell(shop, ready["reason"], ready["message"])
+        rejected = wanted.get("rollout", {}).get("rejectedImage")
+        if rejected and rejected != (previous.get("rollout") or {}).get("rejectedImage"):
+            self._observer.rolled_back()
+            back = wanted["rollout"]["lastAvailableImage"]
+            note = f"{back} is put back: {rejected} failed. {wanted['rollout']['message']}"
+            self._events.tell(shop, "RollingBack", note, warning=True)
+
+
+def image_in_place(shop: ShopService, previous: Mapping[str, Any]) -> str | None:
+    """The image that runs in place of one that was rejected, None when the image of the spec does."""
+    if not (shop.spec.rollout and shop.spec.rollout.auto_rollback):
+        return None
+    rollout = previous.get("rollout") or {}
+    known: str | None = rollout.get("lastAvailableImage")
+    return known if rollout.get("rejectedImage") == shop.spec.image else None
+
+
+def _rolled_back(shop: ShopService, previous: Mapping[str, Any], outcome: Outcome) -> list[OperatorError]:
+    if outcome.image is None:
+        return []
+    said = (previous.get("rollout") or {}).get("message", "")
+    return [
+        RolledBack(
+            f"{shop.spec.image} could not be rolled out, and {outcome.image} runs again; change spec.image to go on. {said}"
+        )
+    ]
+
+
+def _worst(problems: Sequence[OperatorError]) -> OperatorError | None:
+    """What the status shows: what only a person can heal before what heals with time, the first of equals."""
+    return min(problems, key=lambda problem: isinstance(problem, TemporaryError), default=None)
+
+
+def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON merge patch (RFC 7396) that turns one object into the other; empty when they are equal."""
+    patch: dict[str, Any] = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            inner = merge_patch(before, value)
+            if inner:
+                patch[key] = inner
+        elif key not in old or before != value:
+            patch[key] = value
+    return patch
