@@ -200,6 +200,18 @@ def test_given_a_golden_case_then_the_api_server_takes_what_is_rendered(
         assert not _insecure(answer), answer.headers["Warning"]
 
 
+def test_given_a_pod_template_then_its_nulls_and_directives_are_kept_for_the_operator(
+    cluster: Cluster, namespace: str
+) -> None:
+    container = {"name": "app", "livenessProbe": None, "startupProbe": {"$patch": "delete"}}
+    template = {"spec": {"containers": [container], "hostUsers": False}}
+
+    answer = tried(cluster, shopservice(namespace, podTemplate=template))
+
+    assert answer.is_success, answer.text
+    assert answer.json()["spec"]["podTemplate"] == template
+
+
 @pytest.mark.parametrize("case", EXAMPLES, ids=lambda case: case.stem)
 def test_given_an_example_then_kubectl_applies_it(
     cluster: Cluster, namespace: str, kubectl: Path, case: Path
@@ -218,6 +230,12 @@ def test_given_an_example_then_kubectl_applies_it(
         ("shopservice.spec.workers.autoscaling.minReplicas", "the roll-out begins with this many"),
         ("shopservice.spec.env.valueFrom.secretKeyRef.optional", "Whether a pod may start"),
         ("shopservice.status.conditions.reason", "One word for programs."),
+        ("shopservice.spec.dependsOn", "each has its URL in a variable"),
+        ("shopservice.spec.networkPolicy.egress.to.ipBlock.except", "Parts of it that are not meant."),
+        ("shopservice.spec.autoscaling.queue.urlFrom", "variable that holds the URL"),
+        ("shopservice.spec.podTemplate.spec", "takes it away"),
+        ("shopservice.status.drift.last.manager", "The field manager that wrote the object last."),
+        ("shopservice.status.suspended", "leaves everything as it is"),
     ],
 )
 def test_given_a_field_then_kubectl_explains_it(
