@@ -1,39 +1,76 @@
 """The operator's Prometheus series, under the names that controller-runtime users know.
 
 One registry per process, made here and handed to whoever reports; queue.py and kube.py know nothing of it.
+
+A ShopService has series of its own only while it exists and this process leads. They are kept as plain numbers and
+become samples when somebody asks, since a metric object for each of thousands of ShopServices would be most of the
+process's memory.
 """
 
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 CONTROLLER: Final = "shopservice"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_RESULTS: Final = ("success", "error", "requeue", "requeue_after")
 
 
 class Metrics:
-    """Every series of the process; also the queue's observer."""
+    """Every series of the process; also the queue's observer.
 
-    def __init__(self, *, lease: str) -> None:
+    Args:
+        lease: the name of the Lease, which is the election's label.
+        clock: the queue's clock, in seconds.
+        wall: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        lease: str,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
         self._registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
+        self._resources = _Resources(wall)
+        self._registry.register(self._resources)
         self._reconciles = self._counter(
             "controller_runtime_reconcile", "Reconciles by result.", ("controller", "result")
         )
+        for result in _RESULTS:
+            # A rate needs the zero that comes before the first event.
+            self._reconciles.labels(CONTROLLER, result)
+        self._errors = self._counter(
+            "controller_runtime_reconcile_errors", "Reconciles that failed.", ("controller",)
+        ).labels(CONTROLLER)
         self._reconcile_seconds = self._histogram(
             "controller_runtime_reconcile_time_seconds", "Length of a reconcile.", ("controller",)
         )
         self._active = self._gauge(
             "controller_runtime_active_workers", "Workers that are reconciling now.", ("controller",)
         ).labels(CONTROLLER)
+        self._workers = self._gauge(
+            "controller_runtime_max_concurrent_reconciles", "Workers that there are.", ("controller",)
+        ).labels(CONTROLLER)
         self._requests = self._counter(
             "rest_client_requests", "Requests to the API server.", ("code", "method")
+        )
+        self._request_seconds = self._histogram(
+            "rest_client_request_duration_seconds", "How long the API server took to answer.", ("verb",)
         )
         self._depth = self._gauge("workqueue_depth", "Keys that wait.", ("name",)).labels(CONTROLLER)
         self._adds = self._counter("workqueue_adds", "Keys added.", ("name",)).labels(CONTROLLER)
@@ -46,6 +83,13 @@ class Metrics:
         self._worked = self._histogram(
             "workqueue_work_duration_seconds", "How long a key was worked on.", ("name",)
         ).labels(CONTROLLER)
+        self._started: list[float] = []
+        self._gauge(
+            "workqueue_unfinished_work_seconds", "Age of all that is being worked on, added up.", ("name",)
+        ).labels(CONTROLLER).set_function(lambda: sum(self._ages()))
+        self._gauge(
+            "workqueue_longest_running_processor_seconds", "Age of the oldest work going on.", ("name",)
+        ).labels(CONTROLLER).set_function(lambda: max(self._ages(), default=0.0))
         self._leading = self._gauge(
             "leader_election_master_status", "1 while this process holds the lease.", ("name",)
         ).labels(lease)
@@ -54,7 +98,6 @@ class Metrics:
         self._writes = self._counter(
             "shop_operator_child_writes", "Children applied or pruned.", ("kind", "operation")
         )
-
         self._drift = self._counter(
             "shop_operator_drift", "Children put back after somebody had changed them.", ("kind",)
         )
@@ -77,9 +120,22 @@ class Metrics:
         """The API server answered one request."""
         self._requests.labels(str(code), method).inc()
 
+    def answered(self, method: str, took: float) -> None:
+        """The first byte of an answer came after `took` seconds; a watch answers at once and then stays open."""
+        self._request_seconds.labels(method).observe(took)
+
+    def unanswered(self, method: str) -> None:
+        """A request got no answer at all: refused, reset, timed out. The code is the word that client-go uses."""
+        self._requests.labels("<error>", method).inc()
+
+    def workers(self, number: int) -> None:
+        """So many keys can be reconciled at the same time."""
+        self._workers.set(number)
+
     def leading(self, *, leads: bool) -> None:
-        """The lease was won or lost."""
+        """The lease was won or lost. Without it nothing is known of a ShopService any more."""
         self._leading.set(int(leads))
+        self._resources.lead(leads=leads)
 
     def shops(self, number: int) -> None:
         """So many ShopServices are known."""
@@ -100,7 +156,26 @@ class Metrics:
     def reconciled(self, result: str, took: float) -> None:
         """A pass ended; result is success, error, requeue or requeue_after."""
         self._reconciles.labels(CONTROLLER, result).inc()
+        if result == "error":
+            self._errors.inc()
         self._reconcile_seconds.labels(CONTROLLER).observe(took)
+
+    def succeeded(self, namespace: str, name: str) -> None:
+        """A pass over this ShopService ended well: its retries are over."""
+        self._resources.of(namespace, name).succeed(self._resources.now())
+
+    def failed(self, namespace: str, name: str) -> None:
+        """A pass over this ShopService failed and will be repeated."""
+        self._resources.of(namespace, name).retries += 1
+
+    def status(self, namespace: str, name: str, *, ready: bool, stalled: str | None) -> None:
+        """What the status says now: whether the ShopService is ready, and the reason of Stalled if it is."""
+        resource = self._resources.of(namespace, name)
+        resource.ready, resource.stalled = ready, stalled
+
+    def gone(self, namespace: str, name: str) -> None:
+        """There is no such ShopService any more, and so none of its series."""
+        self._resources.drop(namespace, name)
 
     def added(self, depth: int) -> None:
         """A key joined the queue (queue.QueueObserver)."""
@@ -112,12 +187,82 @@ class Metrics:
         self._depth.set(depth)
         self._waited.observe(waited)
         self._active.inc()
+        self._started.append(self._clock())
 
     def finished(self, took: float) -> None:
         """A worker is done with a key (queue.QueueObserver)."""
         self._worked.observe(took)
         self._active.dec()
+        # The queue names no key. It need not: what began nearest to then is as old.
+        began = self._clock() - took
+        self._started.remove(min(self._started, key=lambda start: abs(start - began)))
 
     def retried(self) -> None:
         """A key failed and comes back (queue.QueueObserver)."""
         self._retries.inc()
+
+    def _ages(self) -> list[float]:
+        now = self._clock()
+        return [now - start for start in self._started]
+
+
+@dataclass(slots=True)
+class _Resource:
+    """What is told of one ShopService.
+
+    Attributes:
+        success: when a pass last ended well, in seconds since the epoch.
+        retries: failures since then.
+        ready: its condition, once its status is known.
+        stalled: the reason of its condition Stalled.
+    """
+
+    success: float | None = None
+    retries: int = 0
+    ready: bool | None = None
+    stalled: str | None = None
+
+    def succeed(self, now: float) -> None:
+        self.success, self.retries = now, 0
+
+
+class _Resources(Collector):
+    """The series that name a ShopService. Retries and Stalled have one only while there is something to say."""
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self.now = wall
+        self._leads = False
+        self._known: dict[tuple[str, str], _Resource] = {}
+
+    def of(self, namespace: str, name: str) -> _Resource:
+        # A pass may end after the lease was lost; what it found is not ours to tell any more.
+        return self._known.setdefault((namespace, name), _Resource()) if self._leads else _Resource()
+
+    def drop(self, namespace: str, name: str) -> None:
+        self._known.pop((namespace, name), None)
+
+    def lead(self, *, leads: bool) -> None:
+        self._leads = leads
+        self._known.clear()
+
+    def collect(self) -> Iterator[Metric]:
+        success = _family(
+            "shop_operator_reconcile_last_success_timestamp_seconds", "Last pass that ended well."
+        )
+        retries = _family("shop_operator_reconcile_retries", "Failures since then, while there are any.")
+        ready = _family("shop_operator_shopservice_ready", "1 while the ShopService is ready, otherwise 0.")
+        stalled = _family("shop_operator_shopservice_stalled", "1 while only a person can help.", "reason")
+        for key, resource in self._known.items():
+            if resource.success is not None:
+                success.add_metric(key, resource.success)
+            if resource.retries:
+                retries.add_metric(key, resource.retries)
+            if resource.ready is not None:
+                ready.add_metric(key, resource.ready)
+            if resource.stalled is not None:
+                stalled.add_metric([*key, resource.stalled], 1)
+        yield from (success, retries, ready, stalled)
+
+
+def _family(name: str, text: str, *more: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, text, labels=("namespace", "name", *more))
