@@ -36,7 +36,9 @@ _MERGE_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
 }
 # mapType or structType atomic.
-_ATOMIC_MAPS: Final = frozenset({"selector", "nodeSelector", "labelSelector", "scaleTargetRef"})
+_ATOMIC_MAPS: Final = frozenset(
+    {"selector", "nodeSelector", "labelSelector", "podSelector", "scaleTargetRef"}
+)
 _QUANTITY_MAPS: Final = frozenset({"requests", "limits"})
 _QUANTITIES: Final = frozenset({"averageValue", "sizeLimit"})
 

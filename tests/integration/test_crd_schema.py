@@ -190,7 +190,7 @@ def _overcommitted(spec: Mapping[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.parent.name)
-def test_given_a_golden_case_then_the_api_server_takes_what_is_rendered(
+def test_given_a_golden_case_then_the_api_server_takes_and_keeps_what_is_rendered(
     cluster: Cluster, restricted: str, case: Path
 ) -> None:
     for child in yaml.safe_load_all((case.parent / "out.yaml").read_text()):
@@ -198,6 +198,7 @@ def test_given_a_golden_case_then_the_api_server_takes_what_is_rendered(
         answer = applied(cluster, child)
         assert answer.is_success, answer.text
         assert not _insecure(answer), answer.headers["Warning"]
+        assert list(drift(child, answer.json())) == []
 
 
 def test_given_a_pod_template_then_its_nulls_and_directives_are_kept_for_the_operator(

@@ -81,6 +81,16 @@ def test_no_drift(case: str, desired: dict[str, Any], live: dict[str, Any]) -> N
             ["spec.selector.b"],
         ),
         (
+            {"spec": {"podSelector": {"matchLabels": {"a": "1"}}}},
+            {"spec": {"podSelector": {"matchLabels": {"a": "1", "b": "2"}}}},
+            ["spec.podSelector.matchLabels.b"],
+        ),
+        (
+            {"spec": {"ingress": []}},
+            {"spec": {"ingress": [{}]}},
+            ["spec.ingress"],
+        ),
+        (
             {"spec": {"metrics": [{"type": "Resource"}]}},
             {"spec": {"metrics": [{"type": "Resource", "extra": 1}]}},
             ["spec.metrics[0].extra"],

@@ -27,6 +27,7 @@ def network_policy(shop: ShopService, around: Surroundings) -> list[dict[str, An
     spec: dict[str, Any] = {
         "podSelector": {"matchLabels": {NAME: shop.name}},
         "policyTypes": ["Ingress", "Egress"],
+        # Sent even when it is empty: a rule that somebody adds is drift then.
         "ingress": [*_callers(shop, around), *_stored(policy.ingress)],
         "egress": [_DNS, *_called(shop, around), *_stored(policy.egress)],
     }
@@ -35,8 +36,7 @@ def network_policy(shop: ShopService, around: Surroundings) -> list[dict[str, An
             "apiVersion": "networking.k8s.io/v1",
             "kind": "NetworkPolicy",
             "metadata": metadata(shop, shop.name, WEB),
-            # An empty list is not stored.
-            "spec": {key: value for key, value in spec.items() if value},
+            "spec": spec,
         }
     ]
 
