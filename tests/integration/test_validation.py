@@ -51,9 +51,54 @@ def test_given_an_unknown_field_then_a_strict_client_is_told(
 def test_given_everything_at_once_then_it_is_accepted(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
-    answer = cluster.post(shopservice(namespace, autoscaling=AUTOSCALING, workers=[WORKER], **ROUTE))
+    answer = cluster.post(
+        shopservice(
+            namespace,
+            autoscaling=AUTOSCALING,
+            workers=[WORKER],
+            **ROUTE,
+            dependsOn=["product"],
+            disruption={"minAvailable": 1},
+            rollout={"maxSurge": 2, "autoRollback": True},
+            networkPolicy={"egress": [{"ports": [{"port": 443}]}]},
+            monitoring={},
+            podTemplate={"spec": {"containers": [{"name": "app", "tty": True}]}},
+            suspend=False,
+        )
+    )
 
     assert answer.status_code == 201, answer.text
+
+
+def test_given_a_pod_template_against_the_operator_then_the_condition_says_which_field_to_use(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    template = {"spec": {"containers": [{"name": "app", "image": "other:1"}]}}
+    cluster.create(shopservice(namespace, podTemplate=template))
+
+    def stalled() -> bool:
+        found = condition(cluster.get("ShopService", namespace, "web"), "Stalled")
+        assert (found["status"], found["reason"]) == ("True", "InvalidSpec")
+        assert "spec.containers[name=app].image must stay as the operator sets it" in found["message"]
+        return True
+
+    wait_for(stalled)
+    assert cluster.children(namespace) == set()
+    cluster.patch("ShopService", namespace, "web", {"spec": {"podTemplate": None}})
+    wait_for(lambda: "Deployment/web" in cluster.children(namespace))
+
+
+def test_given_a_network_policy_when_somebody_opens_it_then_it_is_closed_again(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, networkPolicy={}))
+    wait_for(lambda: "NetworkPolicy/web" in cluster.children(namespace))
+    assert "ingress" not in cluster.get("NetworkPolicy", namespace, "web")["spec"]
+
+    opened = cluster.patch("NetworkPolicy", namespace, "web", {"spec": {"ingress": [{}]}})
+
+    assert opened["spec"]["ingress"] == [{}]
+    wait_for(lambda: "ingress" not in cluster.get("NetworkPolicy", namespace, "web")["spec"])
 
 
 def test_given_what_only_the_deployments_own_rules_refuse_then_the_condition_says_so_and_others_go_on(
