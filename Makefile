@@ -45,6 +45,10 @@ lint: .venv ## Ruff, mypy, the import contracts, the CloudFormation linter
 	PYTHONPATH=.:operator:dev $(BIN)/lint-imports
 	$(BIN)/cfn-lint manifests/aws/*.yaml
 
+.PHONY: bench
+bench: .venv tools ## How fast and small the operator is, beside a bare loop; about a quarter of an hour
+	$(BIN)/python dev/bench/shopservices.py
+
 .PHONY: test-unit
 test-unit: .venv helm
 	$(call stage,unit and contract tests)

@@ -112,6 +112,7 @@ def status(
     found |= _drift(observed.repairs, previous, now)
     wanted = [*_conditions(available, verdicts, observed.error), *_depending(observed.dependencies)]
     if _is_suspended(shop, observed):
+        found["suspended"] = True
         wanted[0] = _condition(
             READY, None, "Suspended", "It is left as it is for as long as spec.suspend is true."
         )

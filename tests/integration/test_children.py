@@ -15,6 +15,7 @@ EVERYTHING = {
     "Service/web",
     "ServiceAccount/web",
     "HorizontalPodAutoscaler/web",
+    "PodDisruptionBudget/web",
     "HTTPRoute/web",
 }
 

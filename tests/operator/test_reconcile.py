@@ -620,10 +620,12 @@ async def test_what_is_suspended_is_left_as_it_is(world: World) -> None:
     assert world.writes == {"status ShopService web"}
     ready = world.condition("Ready")
     assert (ready["status"], ready["reason"]) == ("Unknown", "Suspended")
+    assert world.api.objects["ShopService", "ns", "web"]["status"]["suspended"] is True
 
     world.shop(args=["x"])
     await world.pass_()
     assert {"apply Deployment web", "create Service web"} <= world.writes
+    assert "suspended" not in world.api.objects["ShopService", "ns", "web"]["status"]
 
 
 async def test_a_queue_without_keda_is_said_and_scaled_by_what_else_there_is(world: World) -> None:
