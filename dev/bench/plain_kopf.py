@@ -20,7 +20,7 @@ from shop_operator.spec import ShopService
 @kopf.on.startup()
 def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     """As many handlers at once as our operator has workers."""
-    kubernetes.config.load_kube_config()  # type: ignore[no-untyped-call]  # the client has no types
+    kubernetes.config.load_kube_config()
     settings.posting.enabled = False
     settings.execution.max_workers = 16
 

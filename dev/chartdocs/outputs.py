@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from chartdocs import readme, reference, schema, values
+from chartdocs import commands, readme, reference, schema, values
 from localcluster import tools
 from shop_operator.crd import crd
 
@@ -37,6 +37,7 @@ def outputs() -> Mapping[Path, Callable[[], str]]:
         made[chart / "README.md"] = partial(chart_readme, chart)
     made[ROOT / "manifests/install.yaml"] = install_manifest
     made[ROOT / "docs/reference/shopservice.md"] = lambda: reference.reference(crd())
+    made[ROOT / "docs/reference/kubectl-shop.md"] = commands.commands
     return made
 
 

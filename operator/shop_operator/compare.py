@@ -65,6 +65,23 @@ def drift(desired: Any, live: Any) -> Iterator[str]:
     return _differences(desired, live, "", "", exact=False)
 
 
+def owned_part(desired: Any, live: Any, field: str = "") -> Any:
+    """What the live object has of the fields that the apply configuration has; what only it has belongs to others."""
+    if isinstance(desired, Mapping) and isinstance(live, Mapping):
+        if field in _ATOMIC_MAPS:
+            return live
+        return {key: owned_part(value, live[key], key) for key, value in desired.items() if key in live}
+    if not (isinstance(desired, list) and isinstance(live, list)):
+        return live
+    keys = _keys_of(field, desired)
+    if keys is None or not all(_has_key(item, keys) for item in (*desired, *live)):
+        return live
+    there = {_identity(item, keys): item for item in live}
+    return [
+        owned_part(item, there[identity]) for item in desired if (identity := _identity(item, keys)) in there
+    ]
+
+
 def _differences(desired: Any, live: Any, path: str, field: str, *, exact: bool) -> Iterator[str]:
     if isinstance(desired, Mapping):
         if isinstance(live, Mapping):

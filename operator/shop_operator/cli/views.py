@@ -1,0 +1,143 @@
+"""Rows and trees of what there is. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Object = Mapping[str, Any]
+
+HEAD: Final = ("NAMESPACE", "NAME", "READY", "AVAILABLE", "REASON", "IMAGE")
+
+
+def row(shop: Object) -> tuple[str, ...]:
+    """One line of `status`, in the order of HEAD."""
+    state = shop.get("status") or {}
+    conditions = {each["type"]: each for each in state.get("conditions", ())}
+    return (
+        shop["metadata"]["namespace"],
+        shop["metadata"]["name"],
+        state.get("ready", ""),
+        conditions.get("Available", {}).get("status", "Unknown"),
+        conditions.get("Ready", {}).get("reason", "NotObserved"),
+        (shop.get("spec") or {}).get("image", ""),
+    )
+
+
+@dataclass
+class Node:
+    """One object of a tree.
+
+    Args:
+        kind: its kind.
+        name: its name.
+        ready: whether it does what it is for; None when nobody says.
+        message: why not.
+        children: what it owns.
+    """
+
+    kind: str
+    name: str
+    ready: bool | None = None
+    message: str = ""
+    children: list["Node"] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `-o json`."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "ready": self.ready,
+            "message": self.message,
+            "children": [each.to_dict() for each in self.children],
+        }
+
+
+def tree(shop: Object, owned: Iterable[Object]) -> Node:
+    """The ShopService, what it owns, what that owns, and so on.
+
+    Args:
+        shop: the ShopService.
+        owned: objects that may belong to it, in any order.
+    """
+    by_owner: dict[str, list[Object]] = {}
+    for obj in owned:
+        for owner in obj["metadata"].get("ownerReferences", ()):
+            by_owner.setdefault(owner["uid"], []).append(obj)
+    state = shop.get("status") or {}
+    said = {(each["kind"], each["name"]): each for each in state.get("children", ())}
+    ready: Object = next((each for each in state.get("conditions", ()) if each["type"] == "Ready"), {})
+    root = Node(
+        "ShopService", shop["metadata"]["name"], ready.get("status") == "True", ready.get("message", "")
+    )
+    root.children = _below(shop["metadata"]["uid"], by_owner, said)
+    if root.ready:
+        root.message = ""
+    return root
+
+
+def _below(
+    uid: str, by_owner: Mapping[str, Sequence[Object]], said: Mapping[tuple[str, str], Object]
+) -> list[Node]:
+    nodes = []
+    for obj in sorted(by_owner.get(uid, ()), key=lambda each: (each["kind"], each["metadata"]["name"])):
+        kind, name = obj["kind"], obj["metadata"]["name"]
+        if kind == "ReplicaSet" and not (obj.get("spec") or {}).get("replicas"):
+            continue
+        known = said.get((kind, name))
+        ready = known["ready"] if known else _pod_ready(obj)
+        nodes.append(
+            Node(
+                kind,
+                name,
+                ready,
+                known["message"] if known else "",
+                _below(obj["metadata"]["uid"], by_owner, said),
+            )
+        )
+    return nodes
+
+
+def _pod_ready(obj: Object) -> bool | None:
+    if obj["kind"] != "Pod":
+        return None
+    conditions = (obj.get("status") or {}).get("conditions", ())
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def tree_lines(node: Node) -> Iterator[str]:
+    """The tree as text, a line each."""
+    yield _label(node)
+    yield from _indented(node, "")
+
+
+def _indented(node: Node, prefix: str) -> Iterator[str]:
+    for index, child in enumerate(node.children):
+        last = index == len(node.children) - 1
+        yield f"{prefix}{'└─ ' if last else '├─ '}{_label(child)}"
+        yield from _indented(child, f"{prefix}{'   ' if last else '│  '}")
+
+
+def _label(node: Node) -> str:
+    mark = {True: "✓ ", False: "✗ ", None: "  "}[node.ready]
+    return f"{mark}{node.kind}/{node.name}" + (f"  {node.message}" if node.message else "")
+
+
+def previous_image(shop: Object, replicasets: Iterable[Object]) -> str | None:
+    """The image to go back to: the last one that was available, or that of the newest ReplicaSet with another one."""
+    current = shop["spec"]["image"]
+    known: str | None = ((shop.get("status") or {}).get("rollout") or {}).get("lastAvailableImage")
+    if known and known != current:
+        return known
+    running: str | None = (shop.get("status") or {}).get("image")
+    if running and running != current:
+        return running
+
+    def revision(obj: Object) -> int:
+        return int((obj["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision", 0))
+
+    for each in sorted(replicasets, key=revision, reverse=True):
+        for container in each["spec"]["template"]["spec"]["containers"]:
+            if container["name"] == "app" and container["image"] != current:
+                image: str = container["image"]
+                return image
+    return None

@@ -1,0 +1,220 @@
+"""`kubectl shop` as a person runs it, on a real API server with a real operator."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.integration.cluster import Cluster, condition
+from tests.integration.operators import ROOT, Operator
+from tests.integration.shopservices import AUTOSCALING, WORKER, shopservice
+from tests.waiting import wait_for
+
+PROGRAM = "import sys; from shop_operator.cli.commands import {0}; sys.argv[0] = 'kubectl-shop'; {0}()"
+
+
+class Shop:
+    """The program, with the cluster's kubeconfig."""
+
+    def __init__(self, kubeconfig: Path | None) -> None:
+        self._env = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "operator"),
+            "KUBECONFIG": str(kubeconfig or "/nowhere"),
+        }
+
+    def run(self, *arguments: str, given: str = "", entry: str = "main") -> subprocess.CompletedProcess[str]:
+        """Its exit code and what it printed."""
+        command = [sys.executable, "-c", PROGRAM.format(entry), *arguments]
+        return subprocess.run(
+            command, env=self._env, input=given, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    def says(self, *arguments: str, given: str = "", code: int = 0) -> str:
+        """What it printed, when it ended as expected; never a line of more than a hundred columns."""
+        done = self.run(*arguments, given=given)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout if code in {0, 1} else done.stderr
+
+
+@pytest.fixture
+def shop(cluster: Cluster) -> Shop:
+    return Shop(cluster.kubeconfig)
+
+
+def text(namespace: str, **spec: Any) -> str:
+    return yaml.safe_dump(shopservice(namespace, **spec))
+
+
+def reconciled(cluster: Cluster, namespace: str, name: str = "web") -> dict[str, Any]:
+    """The ShopService once the operator has looked at this version of it."""
+    found = cluster.get("ShopService", namespace, name)
+    assert found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"]
+    return found
+
+
+def test_diff_shows_what_an_apply_would_change_and_nothing_once_it_was_applied(
+    cluster: Cluster, operator: Operator, namespace: str, shop: Shop
+) -> None:
+    wanted = text(namespace, autoscaling=AUTOSCALING, workers=[WORKER])
+    new = shop.says("diff", "-f", "-", given=wanted, code=1)
+    assert "+++ applied/Deployment/web-relay" in new
+
+    cluster.create(yaml.safe_load(wanted))
+    wait_for(lambda: reconciled(cluster, namespace))
+    wait_for(lambda: "Deployment/web-relay" in cluster.children(namespace))
+    assert shop.says("diff", "-f", "-", given=wanted) == ""
+
+    changed = text(namespace, args=["--verbose"], autoscaling=AUTOSCALING)
+    shown = shop.says("diff", "-f", "-", given=changed, code=1)
+    assert "+        - --verbose" in shown
+    assert "--- live/Deployment/web-relay" in shown
+    assert all(len(line) <= 100 for line in shown.splitlines())
+    (own, *children) = json.loads(shop.says("-o", "json", "diff", "-f", "-", given=changed, code=1))
+    assert own["kind"] == "ShopService"
+    assert {(each["action"], each["kind"], each["name"]) for each in children} == {
+        ("update", "Deployment", "web"),
+        ("delete", "Deployment", "web-relay"),
+    }
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"args": ["--verbose"], "workers": None}})
+    wait_for(lambda: reconciled(cluster, namespace))
+    assert shop.says("diff", "-f", "-", given=changed) == ""
+
+
+def test_explain_says_the_one_thing_to_know(
+    cluster: Cluster, operator: Operator, namespace: str, shop: Shop
+) -> None:
+    cluster.create(shopservice(namespace))
+    cluster.create(shopservice(namespace, "order", dependsOn=["nobody"]))
+    wait_for(lambda: reconciled(cluster, namespace))
+    wait_for(lambda: reconciled(cluster, namespace, "order"))
+
+    answer = json.loads(shop.says("-n", namespace, "-o", "json", "explain", "order", code=1))
+    assert answer["reason"] == "WaitingForDependencies"
+    assert "There is no ShopService nobody in this namespace." in answer["sentence"]
+    assert answer["next"] == f"kubectl shop status -n {namespace}"
+    assert "web is not ready: Deployment web:" in shop.says("-n", namespace, "explain", "web", code=1)
+
+    shop.says("-n", namespace, "suspend", "web")
+    wait_for(lambda: condition(reconciled(cluster, namespace), "Ready")["reason"] == "Suspended")
+    said = shop.says("-n", namespace, "explain", "web", code=1)
+    assert f"Next: kubectl shop resume web -n {namespace}" in said
+    shop.says("-n", namespace, "resume", "web")
+    wait_for(lambda: condition(reconciled(cluster, namespace), "Ready")["reason"] != "Suspended")
+
+
+def test_tree_and_status_show_what_there_is(
+    cluster: Cluster, operator: Operator, namespace: str, shop: Shop
+) -> None:
+    cluster.create(shopservice(namespace, workers=[WORKER]))
+    wait_for(lambda: reconciled(cluster, namespace))
+
+    shown = shop.says("-n", namespace, "tree", "web")
+    assert "├─ ✗ Deployment/web  is" in shown or "├─ ✗ Deployment/web  was" in shown
+    assert "ServiceAccount/web" in shown
+    table = shop.says("-n", namespace, "status").splitlines()
+    assert table[0].split() == ["NAMESPACE", "NAME", "READY", "AVAILABLE", "REASON", "IMAGE"]
+    assert table[1].split()[:2] == [namespace, "web"]
+    (row,) = yaml.safe_load(shop.says("-n", namespace, "-o", "yaml", "status", "web"))
+    assert row["name"] == "web"
+
+
+def test_status_watch_tells_of_changes(
+    cluster: Cluster, operator: Operator, namespace: str, shop: Shop
+) -> None:
+    cluster.create(shopservice(namespace))
+    command = [sys.executable, "-c", PROGRAM.format("main"), "-n", namespace, "status", "-w"]
+    with subprocess.Popen(command, env=shop._env, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert namespace in watching.stdout.readline()
+        cluster.patch("ShopService", namespace, "web", {"spec": {"image": "registry.test/shop:new"}})
+        assert any("shop:new" in line for line in watching.stdout)
+        watching.terminate()
+
+
+def test_rollback_puts_the_image_before_back(
+    cluster: Cluster, operator: Operator, namespace: str, shop: Shop
+) -> None:
+    cluster.create(shopservice(namespace, image="registry.test/shop:1"))
+    wait_for(lambda: cluster.get("Deployment", namespace, "web")["status"]["observedGeneration"] == 1)
+    assert "there is no image before registry.test/shop:1" in shop.says(
+        "-n", namespace, "rollback", "web", code=4
+    )
+    cluster.patch("ShopService", namespace, "web", {"spec": {"image": "registry.test/shop:2"}})
+    wait_for(lambda: cluster.get("Deployment", namespace, "web")["status"]["observedGeneration"] == 2)
+
+    would = shop.says("-n", namespace, "rollback", "web", "--dry-run")
+    assert would == "web would go back from registry.test/shop:2 to registry.test/shop:1.\n"
+    assert cluster.get("ShopService", namespace, "web")["spec"]["image"] == "registry.test/shop:2"
+    shop.says("-n", namespace, "rollback", "web")
+    assert cluster.get("ShopService", namespace, "web")["spec"]["image"] == "registry.test/shop:1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "code", "sentence"),
+    [
+        (["explain", "nobody"], "", 4, "there is no ShopService nobody in namespace"),
+        (["tree", "nobody"], "", 4, "there is no ShopService nobody in namespace"),
+        (["suspend", "nobody"], "", 4, "there is no ShopService nobody in namespace"),
+        (["diff", "-f", "/nowhere.yaml"], "", 6, "/nowhere.yaml cannot be read: No such file or directory."),
+        (["diff", "-f", "-"], "{", 6, "- is not YAML:"),
+        (
+            ["diff", "-f", "-"],
+            "kind: ConfigMap",
+            6,
+            "there is no ShopService in -; name a file that has one.",
+        ),
+        (["--context", "elsewhere", "status"], "", 3, "no cluster is configured"),
+        (["expain", "web"], "", 2, "No such command 'expain'"),
+        (["-A", "status", "web"], "", 2, "use -n instead of -A"),
+    ],
+)
+def test_each_mistake_is_one_sentence(
+    cluster: Cluster,
+    operator: Operator,
+    namespace: str,
+    shop: Shop,
+    arguments: list[str],
+    given: str,
+    code: int,
+    sentence: str,
+) -> None:
+    said = shop.says("-n", namespace, *arguments, given=given, code=code)
+
+    assert sentence in said
+
+
+def test_without_a_cluster_or_an_answer_or_a_right_it_says_so(cluster: Cluster, tmp_path: Path) -> None:
+    assert "no cluster is configured" in Shop(None).says("status", code=3)
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": "wrong"}
+    (tmp_path / "wrong").write_text(yaml.safe_dump(config))
+    assert "Unauthorized" in Shop(tmp_path / "wrong").says("status", code=5)
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    (tmp_path / "away").write_text(yaml.safe_dump(config))
+    assert "does not answer" in Shop(tmp_path / "away").says("status", code=3)
+
+
+def test_kubectl_finds_it_and_its_words(
+    cluster: Cluster, namespace: str, shop: Shop, kubectl: Path, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "kubectl-shop"
+    plugin.write_text(f"#!{sys.executable}\n{PROGRAM.format('main')}\n")
+    plugin.chmod(0o755)
+    env = {**shop._env, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [kubectl, "shop", "-n", namespace, "status"], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+    words = shop.run("ex", entry="complete").stdout.splitlines()
+    assert words[0].startswith("explain\tSay in one sentence")
+    assert words[-1] == ":4"
+    assert "_KUBECTL_SHOP_COMPLETE" in shop.says("completion", "bash")

@@ -1,0 +1,197 @@
+"""Files in, differences out; nothing of it needs a cluster."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from shop_operator.cli import diff, documents, views
+from shop_operator.cli.commands import shop
+from shop_operator.cli.errors import NotValid
+from shop_operator.render import render
+
+DOCUMENT: dict[str, Any] = {
+    "apiVersion": "shopservice.dev/v1alpha1",
+    "kind": "ShopService",
+    "metadata": {"name": "web"},
+    "spec": {"image": "web:1", "replicas": 2},
+}
+
+
+def written(folder: Path, *parts: Any) -> str:
+    path = folder / "shop.yaml"
+    path.write_text(yaml.safe_dump_all(parts))
+    return str(path)
+
+
+def test_every_shopservice_of_a_file_is_found_and_other_kinds_are_passed_over(tmp_path: Path) -> None:
+    named = {**DOCUMENT, "metadata": {"name": "order", "namespace": "own"}}
+    path = written(tmp_path, None, {"kind": "ConfigMap"}, {"kind": "List", "items": [DOCUMENT]}, named)
+
+    found = documents.read([path], "default")
+
+    assert [(each["metadata"]["namespace"], each["metadata"]["name"]) for each in found] == [
+        ("default", "web"),
+        ("own", "order"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ({**DOCUMENT, "apiVersion": "v1"}, "apiVersion is 'v1'; write shopservice.dev/v1alpha1"),
+        ({**DOCUMENT, "metadata": {}}, "has no metadata.name; give it one"),
+        ({**DOCUMENT, "spec": None}, "ShopService web has no spec; it needs an image at least"),
+        ({"kind": "Service"}, "there is no ShopService in"),
+    ],
+)
+def test_a_document_that_is_none_is_refused(tmp_path: Path, document: Any, sentence: str) -> None:
+    with pytest.raises(NotValid, match=sentence):
+        documents.read([written(tmp_path, document)], "default")
+
+
+def test_a_file_that_is_too_large_or_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "large").write_text("#" * (3 * 1024 * 1024 + 1))
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
+
+    with pytest.raises(NotValid, match="larger than 3 MiB"):
+        documents.read([str(tmp_path / "large")], "default")
+    with pytest.raises(NotValid, match="cannot be read"):
+        documents.read([str(tmp_path / "bytes")], "default")
+
+
+def test_a_spec_that_is_wrong_is_said_field_by_field() -> None:
+    with pytest.raises(NotValid, match=r"ShopService web: spec\.colour: unknown field$"):
+        documents.shopservice(
+            {
+                **DOCUMENT,
+                "metadata": {"name": "web", "namespace": "shop"},
+                "spec": {"image": "web:1", "colour": "red"},
+            }
+        )
+
+
+def test_render_prints_the_operators_own_objects_without_a_cluster(tmp_path: Path) -> None:
+    done = CliRunner().invoke(shop, ["-n", "shop", "render", "-f", written(tmp_path, DOCUMENT)])
+
+    assert done.exit_code == 0
+    wanted = documents.shopservice({**DOCUMENT, "metadata": {"name": "web", "namespace": "shop"}})
+    assert list(yaml.safe_load_all(done.output)) == render(wanted, live=None)
+
+
+def test_a_bad_file_is_one_line_and_its_own_exit_code(tmp_path: Path) -> None:
+    done = CliRunner().invoke(shop, ["render", "-f", written(tmp_path, {**DOCUMENT, "spec": {}})])
+
+    assert done.exit_code == 6
+    assert done.output == "kubectl shop: ShopService web: spec.image: is required.\n"
+
+
+LIVE = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {
+        "name": "web",
+        "uid": "1",
+        "labels": {"a": "b", "theirs": "1"},
+        "ownerReferences": [{"uid": "u", "controller": True}],
+    },
+    "spec": {
+        "clusterIP": "10.0.0.1",
+        "ports": [{"name": "http", "port": 80, "protocol": "TCP", "nodePort": 30000}],
+    },
+}
+
+
+def service(port: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "labels": {"a": "b"}},
+        "spec": {"ports": [{"name": "http", "port": port, "protocol": "TCP"}]},
+    }
+
+
+def test_what_belongs_to_others_is_no_difference() -> None:
+    assert list(diff.changes([service(80)], {("Service", "web"): LIVE}, "u")) == []
+
+
+def test_a_difference_shows_the_owned_fields_only() -> None:
+    changed = {**LIVE, "metadata": {**LIVE["metadata"], "labels": {"a": "c", "theirs": "1"}}}  # type: ignore[dict-item]
+
+    (change,) = diff.changes([service(80)], {("Service", "web"): changed}, "u")
+
+    assert change.action == "update"
+    assert [line for line in change.lines() if line[0] in "+-"] == [
+        "--- live/Service/web",
+        "+++ applied/Service/web",
+        "-    a: c",
+        "+    a: b",
+    ]
+
+
+def test_what_is_not_wanted_is_deleted_only_if_it_is_ours() -> None:
+    live = {("Service", "web"): LIVE}
+
+    assert [change.action for change in diff.changes([], live, "u")] == ["delete"]
+    assert list(diff.changes([], live, "another")) == []
+
+
+def test_a_tree_leaves_out_what_is_empty_and_marks_what_is_not_ready() -> None:
+    def obj(kind: str, name: str, uid: str, owner: str, **more: Any) -> dict[str, Any]:
+        return {
+            "kind": kind,
+            "metadata": {"name": name, "uid": uid, "ownerReferences": [{"uid": owner}]},
+            **more,
+        }
+
+    root = views.tree(
+        {
+            "metadata": {"name": "web", "uid": "u"},
+            "status": {
+                "conditions": [{"type": "Ready", "status": "False", "message": "no."}],
+                "children": [{"kind": "Deployment", "name": "web", "ready": False, "message": "1 of 2"}],
+            },
+        },
+        [
+            obj("Pod", "web-1", "p", "r2", status={"conditions": [{"type": "Ready", "status": "True"}]}),
+            obj("ReplicaSet", "web-r1", "r1", "d", spec={"replicas": 0}),
+            obj("ReplicaSet", "web-r2", "r2", "d", spec={"replicas": 1}),
+            obj("Deployment", "web", "d", "u"),
+            obj("Service", "web", "s", "u"),
+            obj("Pod", "other", "o", "x"),
+        ],
+    )
+
+    assert list(views.tree_lines(root)) == [
+        "✗ ShopService/web  no.",
+        "├─ ✗ Deployment/web  1 of 2",
+        "│  └─   ReplicaSet/web-r2",
+        "│     └─ ✓ Pod/web-1",
+        "└─   Service/web",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "replicasets", "image"),
+    [
+        ({"rollout": {"lastAvailableImage": "web:0"}}, [], "web:0"),
+        ({"rollout": {"lastAvailableImage": "web:1"}, "image": "web:0"}, [], "web:0"),
+        ({"image": "web:1"}, [("1", "web:a"), ("3", "web:1"), ("2", "web:b")], "web:b"),
+        ({}, [("1", "web:1")], None),
+        ({}, [], None),
+    ],
+)
+def test_the_image_before_is_the_last_good_one(
+    status: dict[str, Any], replicasets: list[tuple[str, str]], image: str | None
+) -> None:
+    found = [
+        {
+            "metadata": {"annotations": {"deployment.kubernetes.io/revision": revision}},
+            "spec": {"template": {"spec": {"containers": [{"name": "app", "image": each}]}}},
+        }
+        for revision, each in replicasets
+    ]
+
+    assert views.previous_image({"spec": {"image": "web:1"}, "status": status}, found) == image
