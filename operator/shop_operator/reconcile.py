@@ -249,6 +249,7 @@ class Reconciler:
             dependencies=depends.ports if depends else {},
             dependants=self._store.dependants(key),
             checksum=checksum,
+            unmarked=_unmarked(children),
             served=self._served(),
             image=image_in_place(shop, obj.get("status", {})),
             hold=wait > 0,
@@ -415,6 +416,16 @@ async def _attempt(step: Coroutine[Any, Any, None]) -> list[OperatorError]:
     except OperatorError as error:
         return [error]
     return []
+
+
+def _unmarked(children: Mapping[ChildId, Child]) -> dict[str, str | None]:
+    """The Deployments whose pods carry no checksum, each with the one that it carries itself."""
+    marks = {
+        child.name: live.state.get("checksums") or (None, None)
+        for child, live in children.items()
+        if child.kind == "Deployment"
+    }
+    return {name: own for name, (own, of_pods) in marks.items() if of_pods is None}
 
 
 def _not_installed(shop: ShopService, around: Surroundings) -> Iterator[OperatorError]:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 Summary = dict[str, Any]
 
+CHECKSUM_ANNOTATION: Final = "shopservice.dev/config-checksum"
+"""A container reads its variables once, so that a ConfigMap or Secret that changes needs new pods."""
 _ROLLED_OUT: Final = (
     "observedGeneration",
     "replicas",
@@ -36,7 +38,13 @@ def summary(obj: Mapping[str, Any]) -> Summary:
 
 def _deployment(obj: Mapping[str, Any]) -> Summary:
     state = obj.get("status") or {}
+    marks = [
+        (each.get("metadata", {}).get("annotations") or {}).get(CHECKSUM_ANNOTATION)
+        for each in (obj, obj["spec"].get("template", {}))
+    ]
     return {
+        # Of the configuration: on the Deployment itself, on its pods.
+        **({"checksums": marks} if any(marks) else {}),
         "spec": {"replicas": obj["spec"].get("replicas", 1)},
         "status": {
             **{key: state[key] for key in _ROLLED_OUT if key in state},

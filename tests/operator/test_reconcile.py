@@ -677,6 +677,30 @@ async def test_a_configmap_that_changes_brings_new_pods_and_one_that_is_only_tou
     assert (world.writes, world.api.reads) == (set(), 3)
 
 
+async def test_an_upgrade_replaces_no_pods_that_were_made_without_a_checksum(world: World) -> None:
+    config(world, LEVEL="info")
+    world.configs = Configs(world.api, world.woken.extend, enabled=False)
+    world.restart()
+    world.shop(envFrom=[{"configMapRef": {"name": "settings"}}])
+    await world.pass_()
+    before = template_of(world)
+
+    world.configs = Configs(world.api, world.woken.extend)
+    world.restart()
+    await world.pass_()
+    assert template_of(world) == before
+    world.restart()
+    await world.pass_()
+    assert world.writes == set()
+
+    world.configs.seen("MODIFIED", config(world, LEVEL="debug"))
+    await world.pass_()
+    changed = template_of(world)
+    assert changed["metadata"]["annotations"].keys() == {"shopservice.dev/config-checksum"}
+    await world.pass_()
+    assert (world.writes, template_of(world)) == (set(), changed)
+
+
 def rolling(world: World, reason: str = "", available: int = 0) -> None:
     """What the Deployment controller says of the Deployment as it is now."""
     live = world.edit("Deployment")

@@ -25,10 +25,10 @@ from shop_operator.dependencies import dependencies
 from shop_operator.errors import InvalidSpec
 from shop_operator.pods import diagnosis, last_words
 from shop_operator.render import LiveScale, Surroundings, render
-from shop_operator.render.pod import CHECKSUM_ANNOTATION
 from shop_operator.report import image_in_place
 from shop_operator.spec import ShopService
 from shop_operator.store import Child, Scaler, Shop
+from shop_operator.summary import CHECKSUM_ANNOTATION
 
 WIDTH: Final = 100
 EPILOG: Final = (
@@ -177,10 +177,12 @@ def _changes(cluster: Cluster, document: dict[str, Any]) -> Iterable[diffs.Chang
     others = {each["metadata"]["name"]: Shop.of(each) for each in cluster.shops(namespace)}
     others[name] = Shop.of(_as_stored(document, wanted))
     depends = dependencies(name, others.get)
+    checksum, unmarked = _checksum(live, name)
     around = Surroundings(
         dependencies=depends.ports if depends else {},
         dependants=frozenset(each for each, known in others.items() if name in known.depends_on),
-        checksum=_checksum(live, name),
+        checksum=checksum,
+        unmarked=unmarked,
         served=cluster.served(),
         image=image_in_place(wanted, (there or {}).get("status") or {}),
     )
@@ -191,12 +193,22 @@ def _as_stored(document: dict[str, Any], wanted: ShopService) -> dict[str, Any]:
     return {**document, "metadata": {**document["metadata"], "uid": wanted.uid, "resourceVersion": "0"}}
 
 
-def _checksum(live: Mapping[tuple[str, str], Any], name: str) -> str | None:
-    """The configuration does not change by an apply."""
-    web = live.get(("Deployment", name))
-    template = web["spec"]["template"]["metadata"] if web else {}
-    found: str | None = (template.get("annotations") or {}).get(CHECKSUM_ANNOTATION)
-    return found
+def _checksum(live: Mapping[tuple[str, str], Any], name: str) -> tuple[str | None, dict[str, str | None]]:
+    """The configuration does not change by an apply: what the Deployments say of it, as Surroundings has it."""
+    found: str | None = None
+    unmarked: dict[str, str | None] = {}
+    for (kind, each), obj in live.items():
+        if kind != "Deployment":
+            continue
+        own, pods = (
+            (part["metadata"].get("annotations") or {}).get(CHECKSUM_ANNOTATION)
+            for part in (obj, obj["spec"]["template"])
+        )
+        if pods is None:
+            unmarked[each] = own
+        if each == name:
+            found = pods or own
+    return found, unmarked
 
 
 def _scale(live: Mapping[tuple[str, str], Any]) -> LiveScale | None:

@@ -12,6 +12,7 @@ from shop_operator.render.parts import Part
 from shop_operator.render.pod import template
 from shop_operator.render.surroundings import Surroundings
 from shop_operator.spec import ShopService
+from shop_operator.summary import CHECKSUM_ANNOTATION
 
 DEFAULT_REPLICAS: Final = 1
 REVISIONS: Final = 5
@@ -58,12 +59,14 @@ def deployment(
         "template": overlaid(shop, part, template(shop, part, account, around)),
     }
     replicas = wanted_replicas(part, live)
+    checksum, _ = around.checksum_of(part.name)
+    own = None if checksum is None else {CHECKSUM_ANNOTATION: checksum}
     if replicas is not None:
         spec["replicas"] = replicas
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(shop, part.name, part.component),
+        "metadata": metadata(shop, part.name, part.component, own),
         "spec": spec,
     }
 

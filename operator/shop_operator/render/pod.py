@@ -6,12 +6,11 @@ from shop_operator.render.labels import labels, selector
 from shop_operator.render.parts import Part
 from shop_operator.render.surroundings import Surroundings
 from shop_operator.spec import EnvVar, Probe, ShopService
+from shop_operator.summary import CHECKSUM_ANNOTATION
 
 PORT_NAME: Final = "http"
 PRE_STOP_SECONDS: Final = 5
 """How long a pod goes on serving after it was told to end, until every proxy has forgotten it."""
-CHECKSUM_ANNOTATION: Final = "shopservice.dev/config-checksum"
-"""A container reads its variables once, so that a ConfigMap or Secret that changes needs new pods."""
 SPREAD: Final = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
 
 # Startup asks every second, so that a pod is ready when it is; the other two take over only then.
@@ -23,8 +22,9 @@ _LIVENESS: Final = {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold"
 def template(shop: ShopService, part: Part, account: str, around: Surroundings) -> dict[str, Any]:
     """The pod template of a Deployment."""
     metadata: dict[str, Any] = {"labels": labels(shop, part.component)}
-    if around.checksum is not None:
-        metadata["annotations"] = {CHECKSUM_ANNOTATION: around.checksum}
+    _, checksum = around.checksum_of(part.name)
+    if checksum is not None:
+        metadata["annotations"] = {CHECKSUM_ANNOTATION: checksum}
     return {"metadata": metadata, "spec": _spec(shop, part, account)}
 
 
