@@ -168,8 +168,15 @@ class Metrics:
         """A pass over this ShopService failed and will be repeated."""
         self._resources.of(namespace, name).retries += 1
 
-    def status(self, namespace: str, name: str, *, ready: bool, stalled: str | None) -> None:
-        """What the status says now: whether the ShopService is ready, and the reason of Stalled if it is."""
+    def status(self, namespace: str, name: str, *, ready: bool | None, stalled: str | None) -> None:
+        """What the status says now.
+
+        Args:
+            namespace: of the ShopService.
+            name: of the ShopService.
+            ready: whether its condition Ready is True; None while nobody expects it to be, as when it is suspended.
+            stalled: the reason of its condition Stalled, None when that is not True.
+        """
         resource = self._resources.of(namespace, name)
         resource.ready, resource.stalled = ready, stalled
 
@@ -213,7 +220,7 @@ class _Resource:
     Attributes:
         success: when a pass last ended well, in seconds since the epoch.
         retries: failures since then.
-        ready: its condition, once its status is known.
+        ready: its condition, once its status is known and somebody expects it.
         stalled: the reason of its condition Stalled.
     """
 

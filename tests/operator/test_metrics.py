@@ -160,6 +160,9 @@ def test_given_a_status_then_it_says_whether_it_is_ready_and_why_it_is_stalled(l
     leader.status("shop", "web", ready=True, stalled=None)
     assert of(leader, "web") == {'shop_operator_shopservice_ready{name="web",namespace="shop"} 1.0'}
 
+    leader.status("shop", "web", ready=None, stalled=None)
+    assert of(leader, "web") == set(), "nobody is to be woken for what is suspended"
+
 
 def test_given_a_shopservice_that_is_gone_then_it_has_no_series_and_the_others_keep_theirs(
     leader: Metrics,
