@@ -28,6 +28,7 @@ EXPECTED = {
     "metrics-server": "2.5 min",
     "kubeconform": "5 s",
     "external-dns": "7 min",
+    "promtool": "3 min",
 }
 MANIFESTS = {
     "gateway-api": ("sigs.k8s.io/gateway-api", "config/crd/standard"),

@@ -27,8 +27,18 @@ _TOKEN_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _TOKEN_LIFE: Final = 60.0
 _CONNECT_TIMEOUT: Final = 5.0
 
-RequestObserver = Callable[[str, int], None]
-"""Told the method and the HTTP status of every answer."""
+
+class RequestObserver(Protocol):
+    """Told of every request; metrics.Metrics."""
+
+    def request(self, method: str, code: int) -> None:
+        """It was answered with this HTTP status."""
+
+    def answered(self, method: str, took: float) -> None:
+        """It was answered after so many seconds."""
+
+    def unanswered(self, method: str) -> None:
+        """It was not answered."""
 
 
 class Stream(Protocol):
@@ -92,11 +102,11 @@ def _in_cluster_server(default: str) -> str:
 class Connection:
     """One API server; makes sessions that share its connections. Needs a running event loop."""
 
-    def __init__(self, info: kopf.ConnectionInfo, *, observe: RequestObserver) -> None:
+    def __init__(self, info: kopf.ConnectionInfo, observer: RequestObserver) -> None:
         self.server = info.server.rstrip("/")
         self.default_namespace = info.default_namespace or "default"
         self._info = info
-        self._observe = observe
+        self._observer = observer
         self.answered = 0.0
         """When the API server last answered anything, on the monotonic clock."""
         self._token = _RotatingToken(info.token) if info.token else None
@@ -149,9 +159,15 @@ class Connection:
     async def _count(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        response = await handler(request)
+        started = time.monotonic()
+        try:
+            response = await handler(request)
+        except (aiohttp.ClientError, OSError):
+            self._observer.unanswered(request.method)
+            raise
         self.answered = time.monotonic()
-        self._observe(request.method, response.status)
+        self._observer.request(request.method, response.status)
+        self._observer.answered(request.method, self.answered - started)
         return response
 
 

@@ -35,6 +35,12 @@ class PassObserver(Protocol):
     def shops(self, number: int) -> None:
         """The number of ShopServices in the store."""
 
+    def succeeded(self, namespace: str, name: str) -> None:
+        """A pass over that ShopService has worked."""
+
+    def failed(self, namespace: str, name: str) -> None:
+        """A pass over that ShopService has not worked, and is repeated."""
+
 
 class Engine:
     """The store, the queue and the workers of one process.
@@ -152,15 +158,21 @@ class Engine:
         try:
             again = await self._passes.reconcile(key)
         except NotLeader as error:
+            # The next leader's to do, and nobody's error.
+            result = "requeue"
             _log.info("pass ended: %s", error, extra={"key": str(key)})
         except TemporaryError as error:
             _log.info("pass will be repeated: %s", error, extra={"key": str(key), "reason": error.reason})
             self._queue.retry(key, after=error.retry_after)
+            self._observer.failed(*key)
         except Exception:  # noqa: BLE001  # a bug in one pass must cost the others nothing, nor be silent
             _log.exception("pass failed", extra={"key": str(key)})
             self._queue.retry(key)
+            self._observer.failed(*key)
         else:
             self._queue.forget(key)
+            if self._store.shop(key) is not None:
+                self._observer.succeeded(*key)
             result = "success" if again is None else "requeue_after"
             if again is not None:
                 self._queue.add_after(key, again)

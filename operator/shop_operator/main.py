@@ -68,7 +68,8 @@ async def _run(settings: RunSettings) -> None:
         engine.lead(leads=leads)
 
     namespaces = settings.namespaces or (None,)
-    connection = Connection(info, observe=metrics.request)
+    metrics.workers(settings.workers)
+    connection = Connection(info, metrics)
     # The lease is kept by the client that it fences.
     kube = Kube(connection.session, connection.server, lambda: elector.remaining())  # noqa: PLW0108
     events = Events(kube, settings.identity)
@@ -79,7 +80,7 @@ async def _run(settings: RunSettings) -> None:
         Reconciler(
             kube,
             store,
-            Reporter(kube, store, events, metrics),
+            Reporter(kube, store, events, metrics, lambda keys: engine.wake(keys)),  # noqa: PLW0108
             metrics,
             configs=configs,
             served=lambda: engine.served,

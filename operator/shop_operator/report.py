@@ -6,7 +6,7 @@ follows its children is written once a second at most; what a person has asked f
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
@@ -58,6 +58,12 @@ class ReportObserver(Protocol):
     def rolled_back(self) -> None:
         """An image was rejected."""
 
+    def status(self, namespace: str, name: str, *, ready: bool | None, stalled: str | None) -> None:
+        """How a ShopService is."""
+
+    def gone(self, namespace: str, name: str) -> None:
+        """There is no such ShopService any more."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -101,6 +107,7 @@ class Reporter:
         store: what the children are like.
         events: where to tell what happens.
         observer: where to count it.
+        wake: told of other ShopServices to which a status that was written is news.
         clock: a steady clock in seconds.
     """
 
@@ -110,18 +117,21 @@ class Reporter:
         store: Store,
         events: Teller,
         observer: ReportObserver,
+        wake: Callable[[Iterable[Key]], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
         self._store = store
         self._events = events
         self._observer = observer
+        self._wake = wake
         self._clock = clock
         self._memory: dict[Key, _Memory] = {}
 
     def forget(self, key: Key) -> None:
         """The ShopService is gone."""
         self._memory.pop(key, None)
+        self._observer.gone(*key)
 
     def repaired(self, key: Key, shop: ShopService, repair: Repair) -> None:
         """Something was put back that somebody had changed."""
@@ -153,6 +163,7 @@ class Reporter:
             repairs=memory.repairs,
         )
         wanted = status(shop, observed, previous)
+        self._count(key, wanted)
         patch = merge_patch(previous, wanted)
         if not patch:
             return look
@@ -162,9 +173,19 @@ class Reporter:
         written = await self._api.patch_status(key.namespace, key.name, version=cached.version, patch=patch)
         memory.written = self._clock()
         memory.repairs = []
-        self._store.put(written)
+        # Its own event will be none, since the store knows it already.
+        self._wake(self._store.put(written) - {key})
         self._tell_changes(shop, previous, wanted)
         return look
+
+    def _count(self, key: Key, wanted: Mapping[str, Any]) -> None:
+        states = {each["type"]: each for each in wanted["conditions"]}
+        stalled = states["Stalled"]
+        self._observer.status(
+            *key,
+            ready={"True": True, "False": False}.get(states[READY]["status"]),
+            stalled=stalled["reason"] if stalled["status"] == "True" else None,
+        )
 
     async def _diagnoses(
         self,

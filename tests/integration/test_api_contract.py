@@ -9,6 +9,7 @@ import pytest
 from shop_operator.connection import Connection, locate
 from shop_operator.errors import Refused, Stale
 from shop_operator.kube import Kube
+from shop_operator.metrics import Metrics
 from tests.integration.cluster import Cluster
 from tests.integration.shopservices import shopservice
 from tests.operator.api_contract import ApiContract, account
@@ -17,10 +18,7 @@ from tests.operator.api_contract import ApiContract, account
 @pytest.fixture
 async def api(operator_kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kube]:
     monkeypatch.setenv("KUBECONFIG", str(operator_kubeconfig))
-
-    def observe(_method: str, _code: int) -> None: ...
-
-    connection = Connection(locate(), observe=observe)
+    connection = Connection(locate(), Metrics(lease="shop-operator"))
     yield Kube(connection.session, connection.server, lambda: 10.0)
     await connection.close()
 

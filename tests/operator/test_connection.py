@@ -112,6 +112,35 @@ async def sent(session: aiohttp.ClientSession, server: TestServer, path: str = "
         return body["auth"]
 
 
+class Observer:
+    """What became of each request."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[str, int]] = []
+        self.lost: list[str] = []
+
+    def request(self, method: str, code: int) -> None:
+        self.answers.append((method, code))
+
+    def answered(self, method: str, took: float) -> None:
+        assert took >= 0
+        assert method == self.answers[-1][0]
+
+    def unanswered(self, method: str) -> None:
+        self.lost.append(method)
+
+
+async def test_a_request_that_is_not_answered_is_counted_and_the_answer_of_another_is_dated() -> None:
+    observer = Observer()
+    link = Connection(kopf.ConnectionInfo(server="http://127.0.0.1:1"), observer)
+
+    with pytest.raises(aiohttp.ClientError):
+        await link.session.get("http://127.0.0.1:1/")
+
+    assert (observer.lost, observer.answers, link.answered) == (["GET"], [], 0)
+    await link.close()
+
+
 async def test_a_rotated_token_is_used_within_a_minute(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: TestServer
 ) -> None:
@@ -119,7 +148,7 @@ async def test_a_rotated_token_is_used_within_a_minute(
     token.write_text("old\n")
     monkeypatch.setattr(connection, "_TOKEN_FILE", token)
     info = kopf.ConnectionInfo(server=str(server.make_url("")), token="old")
-    link = Connection(info, observe=lambda _method, _code: None)
+    link = Connection(info, Observer())
     assert await sent(link.session, server) == "Bearer old"
 
     token.write_text("new\n")
@@ -132,10 +161,10 @@ async def test_a_rotated_token_is_used_within_a_minute(
 async def test_kopf_may_close_its_session_without_harm_to_ours_and_its_reads_are_noticed(
     server: TestServer,
 ) -> None:
-    answers: list[tuple[str, int]] = []
+    observer = Observer()
     read: list[tuple[str, Stream | None]] = []
     info = kopf.ConnectionInfo(server=str(server.make_url("")), token="t")
-    link = Connection(info, observe=lambda method, code: answers.append((method, code)))
+    link = Connection(info, observer)
     theirs = link.login(lambda path, stream: read.append((path, stream))).aiohttp_session
 
     await sent(theirs, server, "/apis/apps/v1/deployments?limit=500")
@@ -148,5 +177,5 @@ async def test_kopf_may_close_its_session_without_harm_to_ours_and_its_reads_are
     assert listing is None
     assert stream is not None
     assert stream.closed
-    assert answers == [("GET", 200)] * 3
+    assert observer.answers == [("GET", 200)] * 3
     await link.close()

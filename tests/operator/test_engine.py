@@ -40,6 +40,8 @@ class Passes:
 class Observer:
     def __init__(self) -> None:
         self.results: list[str] = []
+        self.well: list[Key] = []
+        self.ill: list[Key] = []
         self.known = 0
 
     def reconciled(self, result: str, took: float) -> None:
@@ -48,6 +50,12 @@ class Observer:
 
     def shops(self, number: int) -> None:
         self.known = number
+
+    def succeeded(self, namespace: str, name: str) -> None:
+        self.well.append(Key(namespace, name))
+
+    def failed(self, namespace: str, name: str) -> None:
+        self.ill.append(Key(namespace, name))
 
     def added(self, depth: int) -> None: ...
 
@@ -176,6 +184,7 @@ async def test_a_failing_pass_is_repeated_until_it_works(world: World, failure: 
         listed(engine, shop(1))
 
         await until(lambda: world.observer.results == ["error", "error", "success"])
+        assert (world.observer.ill, world.observer.well) == ([KEY, KEY], [KEY])
 
 
 async def test_a_pass_that_lost_the_lease_is_left_to_the_next_leader(world: World) -> None:
@@ -186,7 +195,8 @@ async def test_a_pass_that_lost_the_lease_is_left_to_the_next_leader(world: Worl
     async with world.running() as engine:
         engine.lead(leads=True)
         listed(engine, shop(1))
-        await until(lambda: world.observer.results == ["error"])
+        await until(lambda: world.observer.results == ["requeue"])
+        assert world.observer.ill == []
 
         assert engine._queue.idle()
 

@@ -50,6 +50,7 @@ class World:
         self.wrote_children: list[str] = []
         self.repaired: list[str] = []
         self.rollbacks = 0
+        self.states: dict[tuple[str, str], tuple[bool | None, str | None]] = {}
         self.woken: list[Key] = []
         self.clock = Clock()
         self.told: list[tuple[str, str, bool]] = []
@@ -59,7 +60,7 @@ class World:
 
     def restart(self) -> None:
         """A new process over the same cluster."""
-        reporter = Reporter(self.api, self.store, self, self, self.clock)
+        reporter = Reporter(self.api, self.store, self, self, self.woken.extend, self.clock)
         self.reconciler = Reconciler(
             self.api,
             self.store,
@@ -79,6 +80,12 @@ class World:
 
     def rolled_back(self) -> None:
         self.rollbacks += 1
+
+    def status(self, namespace: str, name: str, *, ready: bool | None, stalled: str | None) -> None:
+        self.states[namespace, name] = (ready, stalled)
+
+    def gone(self, namespace: str, name: str) -> None:
+        self.states.pop((namespace, name), None)
 
     def wrote(self, kind: str, operation: str) -> None:
         self.wrote_children.append(f"{operation} {kind}")
@@ -555,6 +562,33 @@ async def test_the_first_pods_wait_for_dependencies_and_nothing_else_does(world:
     assert world.condition("DependenciesReady")["status"] == "True"
     env = world.api.objects["Deployment", "ns", "web"]["spec"]["template"]["spec"]["containers"][0]["env"]
     assert env == [{"name": "PRODUCT_URL", "value": "http://product.ns.svc:80"}]
+
+
+async def test_whoever_waits_is_woken_by_the_status_that_we_write_ourselves(world: World) -> None:
+    """Its event comes from the watch when the store knows it already, and is no news then."""
+    other(world, "order", dependsOn=["web"])
+    world.shop()
+    await world.pass_()
+    world.woken.clear()
+    live = world.edit("Deployment")
+    live["status"] = {"conditions": [{"type": "Available", "status": "True"}]}
+    world.see(live)
+
+    await world.pass_()
+
+    assert world.woken == [Key("ns", "order")]
+
+
+async def test_how_it_is_can_be_measured_until_it_is_gone(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    assert world.states == {("ns", "web"): (False, None)}
+    world.shop(nonsense=True)
+    await world.pass_()
+    assert world.states == {("ns", "web"): (False, "InvalidSpec")}
+    world.lose("ShopService")
+    await world.pass_()
+    assert world.states == {}
 
 
 async def test_nobody_waits_longer_than_the_grace(world: World) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from shop_operator import watches
 from shop_operator.connection import Connection
+from shop_operator.metrics import Metrics
 from shop_operator.watches import Backoffs, Watches
 
 DEADLINE = 5
@@ -41,7 +42,7 @@ def sink() -> Sink:
 
 @pytest.fixture
 async def connection() -> Connection:
-    made = Connection(kopf.ConnectionInfo(server="http://api.test"), observe=lambda _method, _code: None)
+    made = Connection(kopf.ConnectionInfo(server="http://api.test"), Metrics(lease="shop-operator"))
     await made.close()
     return made
 

@@ -1,0 +1,241 @@
+"""What a ShopService depends on and others depend on: other ShopServices, configuration, kinds that come later, people."""
+
+import json
+from functools import partial
+from typing import Any
+
+import pytest
+
+from localcluster import tools
+from tests.integration.cluster import Cluster, condition
+from tests.integration.operators import Operator, run
+from tests.integration.shopservices import AUTOSCALING, shopservice
+from tests.waiting import wait_for
+
+
+def because(cluster: Cluster, namespace: str, name: str = "web", kind: str = "Ready") -> str:
+    reason: str = condition(cluster.get("ShopService", namespace, name), kind)["reason"]
+    return reason
+
+
+def env_of(cluster: Cluster, namespace: str, name: str) -> dict[str, str]:
+    (container,) = cluster.get("Deployment", namespace, name)["spec"]["template"]["spec"]["containers"]
+    return {each["name"]: each.get("value", "") for each in container.get("env", [])}
+
+
+def test_given_a_missing_dependency_then_pods_wait_and_the_rest_does_not_and_its_coming_is_followed(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, "order", dependsOn=["product"], networkPolicy={}))
+    wait_for(lambda: because(cluster, namespace, "order", "DependenciesReady") == "Missing")
+    assert because(cluster, namespace, "order") == "WaitingForDependencies"
+    wait_for(
+        lambda: (
+            cluster.children(namespace) == {"Service/order", "ServiceAccount/order", "NetworkPolicy/order"}
+        )
+    )
+
+    cluster.create(shopservice(namespace, "product", port=8081, networkPolicy={}, replicas=0))
+
+    # Without pods a Deployment is available.
+    wait_for(lambda: "Deployment/order" in cluster.children(namespace))
+    wait_for(lambda: because(cluster, namespace, "order", "DependenciesReady") == "Available")
+    assert env_of(cluster, namespace, "order") == {"PRODUCT_URL": f"http://product.{namespace}.svc:8081"}
+    (rule,) = cluster.get("NetworkPolicy", namespace, "product")["spec"]["ingress"]
+    assert rule["from"][0]["podSelector"]["matchExpressions"][0]["values"] == ["order"]
+
+    cluster.delete("ShopService", namespace, "order")
+    wait_for(lambda: "ingress" not in cluster.get("NetworkPolicy", namespace, "product")["spec"])
+
+
+def test_given_two_that_depend_on_each_other_then_both_start_and_are_told(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, "one", dependsOn=["two"]))
+    cluster.create(shopservice(namespace, "two", dependsOn=["one"]))
+
+    wait_for(lambda: {"Deployment/one", "Deployment/two"} <= cluster.children(namespace))
+    wait_for(lambda: because(cluster, namespace, "one", "DependenciesReady") == "Cycle")
+    wait_for(lambda: because(cluster, namespace, "two", "DependenciesReady") == "Cycle")
+
+
+def test_given_a_configmap_that_changes_then_the_pods_do_and_one_that_nobody_names_costs_nothing(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    def config(name: str, **data: str) -> dict[str, Any]:
+        return {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": namespace},
+            "data": data,
+        }
+
+    def template() -> dict[str, Any]:
+        found: dict[str, Any] = cluster.get("Deployment", namespace, "web")["spec"]["template"]
+        return found
+
+    def is_new() -> bool:
+        return template() != before
+
+    cluster.create(config("settings", LEVEL="info"))
+    cluster.create(shopservice(namespace, envFrom=[{"configMapRef": {"name": "settings"}}]))
+    before = wait_for(template)
+
+    cluster.create(config("others"))
+    cluster.patch("ConfigMap", namespace, "settings", {"data": {"LEVEL": "debug"}})
+    wait_for(is_new)
+    after = template()
+
+    assert after["spec"] == before["spec"]
+    assert after["metadata"]["annotations"] != before["metadata"]["annotations"]
+
+
+def test_given_drift_then_the_status_and_an_event_name_what_and_who(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace))
+    wait_for(lambda: "Service/web" in cluster.children(namespace))
+    repaired = operator.metric("shop_operator_drift_total", kind="Service")
+
+    cluster.patch("Service", namespace, "web", {"spec": {"selector": {"evil": "yes"}}})
+
+    def drift() -> dict[str, Any]:
+        found: dict[str, Any] = cluster.get("ShopService", namespace, "web")["status"]["drift"]
+        return found
+
+    def recorded() -> bool:
+        return bool(drift()["count"] == 1)
+
+    wait_for(lambda: "drift" in cluster.get("ShopService", namespace, "web")["status"])
+    wait_for(recorded)
+    last = drift()["last"]
+    assert (last["object"], last["manager"]) == ("Service web", "somebody")
+    assert "spec.selector.evil" in last["fields"]
+    assert operator.metric("shop_operator_drift_total", kind="Service") == repaired + 1
+
+    def events() -> list[dict[str, Any]]:
+        answer = cluster.http.get(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events").json()
+        return [each for each in answer["items"] if each["reason"] == "DriftRepaired"]
+
+    (event,) = wait_for(events)
+    assert event["regarding"]["name"] == "web"
+    assert event["type"] == "Warning"
+    assert "Service web: " in event["note"]
+    assert "was changed by somebody and put back." in event["note"]
+
+
+def test_given_a_suspended_one_then_nothing_of_it_is_touched_until_it_is_resumed(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace))
+    wait_for(lambda: "Service/web" in cluster.children(namespace))
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"suspend": True, "args": ["x"]}})
+    wait_for(lambda: because(cluster, namespace) == "Suspended")
+    cluster.delete("Service", namespace, "web")
+    # What is asked for after it was looked at, and done, shows that the deletion was seen and left.
+    cluster.create(shopservice(namespace, "later"))
+    wait_for(lambda: "Deployment/later" in cluster.children(namespace))
+    assert "Service/web" not in cluster.children(namespace)
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"suspend": None}})
+    wait_for(lambda: "Service/web" in cluster.children(namespace))
+
+
+def has_replicas(cluster: Cluster, namespace: str, count: int) -> bool:
+    return bool(cluster.get("Deployment", namespace, "web")["spec"]["replicas"] == count)
+
+
+def test_given_kubectl_scale_then_the_pods_follow_down_to_none_and_back(
+    cluster: Cluster, operator: Operator, namespace: str, kubectl: Any
+) -> None:
+    cluster.create(shopservice(namespace, replicas=2))
+    scale = [kubectl, "--kubeconfig", cluster.kubeconfig, "-n", namespace, "scale", "shopservice", "web"]
+    for count in (0, 3):
+        run([*scale, f"--replicas={count}"])
+        wait_for(partial(has_replicas, cluster, namespace, count))
+
+
+def test_given_a_kind_that_is_installed_later_then_what_needs_it_comes_and_goes_with_it(
+    cluster: Cluster, operator: Operator, namespace: str, kubectl: Any
+) -> None:
+    """The kinds of the Prometheus Operator and of KEDA, while the operator runs."""
+    queue = {"urlFrom": "QUEUE", "region": "eu-west-1"}
+    crds = [
+        tools.ensure("prometheus-operator-crds") / "monitoring.coreos.com_servicemonitors.yaml",
+        tools.ensure("keda-crds") / "keda.sh_scaledobjects.yaml",
+    ]
+    admin = [kubectl, "--kubeconfig", cluster.kubeconfig]
+    for crd in crds:
+        run([*admin, "delete", "--ignore-not-found", "-f", crd])
+    spec: dict[str, Any] = {"monitoring": {}, "autoscaling": {**AUTOSCALING, "queue": queue}}
+    cluster.create(shopservice(namespace, **spec))
+    wait_for(lambda: "HorizontalPodAutoscaler/web" in cluster.children(namespace), deadline=30)
+    assert "ServiceMonitor/web" not in cluster.children(namespace)
+    wait_for(lambda: "needs KEDA" in json.dumps(cluster.get("ShopService", namespace, "web")["status"]))
+
+    for crd in crds:
+        run([*admin, "apply", "--server-side", "-f", crd])
+    wait_for(lambda: {"ServiceMonitor/web", "ScaledObject/web"} <= cluster.children(namespace), deadline=60)
+    wait_for(lambda: "HorizontalPodAutoscaler/web" not in cluster.children(namespace))
+    wait_for(lambda: "needs KEDA" not in json.dumps(cluster.get("ShopService", namespace, "web")["status"]))
+    cluster.delete("ServiceMonitor", namespace, "web")
+    wait_for(lambda: "ServiceMonitor/web" in cluster.children(namespace), deadline=30)
+
+    run([*admin, "delete", "-f", crds[1]])
+    wait_for(lambda: "HorizontalPodAutoscaler/web" in cluster.children(namespace), deadline=60)
+    # As other tests expect it.
+    run([*admin, "apply", "--server-side", "-f", crds[1]])
+    wait_for(lambda: "ScaledObject/web" in cluster.children(namespace), deadline=60)
+
+
+def without_none(patch: dict[str, Any]) -> dict[str, Any]:
+    """What a merge patch makes of nothing."""
+    kept = {key: value for key, value in patch.items() if value is not None}
+    return {key: without_none(value) if isinstance(value, dict) else value for key, value in kept.items()}
+
+
+@pytest.mark.parametrize(
+    "order", [("replicas", "cpu", "queue"), ("queue", "cpu", "replicas"), ("cpu", "queue", "cpu")]
+)
+def test_given_any_order_of_owners_of_the_count_then_the_live_count_stays(
+    cluster: Cluster, operator: Operator, namespace: str, optional_kinds: None, order: tuple[str, ...]
+) -> None:
+    """From replicas to an autoscaler to KEDA and back: whoever comes finds what was there."""
+    ways: dict[str, dict[str, Any]] = {
+        "replicas": {"replicas": 4, "autoscaling": None},
+        "cpu": {"replicas": None, "autoscaling": {**AUTOSCALING, "queue": None}},
+        "queue": {
+            "replicas": None,
+            "autoscaling": {
+                "minReplicas": 0,
+                "maxReplicas": 9,
+                "cpu": None,
+                "queue": {"urlFrom": "QUEUE", "region": "eu-west-1"},
+            },
+        },
+    }
+    children = {
+        "cpu": "HorizontalPodAutoscaler/web",
+        "queue": "ScaledObject/web",
+        "replicas": "Deployment/web",
+    }
+    first, *rest = order
+    cluster.create(shopservice(namespace, **without_none(ways[first])))
+    wait_for(lambda: {"Deployment/web", children[first]} <= cluster.children(namespace), deadline=30)
+    if first != "replicas":
+        cluster.scale("Deployment", namespace, "web", 4)
+    wait_for(lambda: cluster.get("Deployment", namespace, "web")["spec"]["replicas"] == 4)
+    since: str = cluster.get("Deployment", namespace, "web")["metadata"]["resourceVersion"]
+
+    def followed(way: str, image: str) -> bool:
+        deployment = cluster.get("Deployment", namespace, "web")
+        return children[way] in cluster.children(namespace) and image in json.dumps(deployment)
+
+    for number, way in enumerate(rest):
+        image = f"registry.test/x:{number}"
+        cluster.patch("ShopService", namespace, "web", {"spec": {**ways[way], "image": image}})
+        wait_for(partial(followed, way, image), deadline=30)
+
+    states = cluster.history("Deployment", namespace, "web", since)
+    assert {state["spec"]["replicas"] for state in states} == {4}
