@@ -17,10 +17,13 @@ def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A real API server that has the CRDs of the charts and of the Gateway API."""
+    """A real API server that has the CRDs of the charts and of every optional kind."""
     with ControlPlane(tmp_path_factory.mktemp("cluster"), controller_manager=False) as plane:
         cluster = Cluster(plane.kubeconfig, tools.ensure("kubernetes") / "kubectl")
         cluster.install_crds(
-            ROOT / "charts/shop-operator/files/crd.yaml", *tools.ensure("gateway-api").glob("*.yaml")
+            ROOT / "charts/shop-operator/files/crd.yaml",
+            *tools.ensure("gateway-api").glob("*.yaml"),
+            tools.ensure("keda-crds") / "keda.sh_scaledobjects.yaml",
+            *tools.ensure("prometheus-operator-crds").glob("*monitors.yaml"),
         )
         yield cluster
