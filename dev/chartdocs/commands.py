@@ -1,5 +1,8 @@
 """The reference of `kubectl shop`, from the command line's own definition."""
 
+import inspect
+from collections.abc import Sequence
+
 import click
 
 from shop_operator.cli.commands import shop
@@ -17,19 +20,28 @@ See, explain and steer ShopServices. [How to install it](../how-to/install-the-k
 def commands() -> str:
     """The page."""
     context = click.Context(shop, info_name="kubectl shop")
-    parts = [_HEAD, "## Options of every command\n", _table(shop, context)]
+    parts = [_HEAD, "## Options of every command\n", "They go before the command or after it.\n"]
+    parts.append(_table([each for each in shop.params if each.name != "version"], context))
+    everywhere = {each.name for each in shop.params}
     for name, command in sorted(shop.commands.items()):
         inside = click.Context(command, info_name=name, parent=context)
         usage = " ".join(command.collect_usage_pieces(inside))
-        parts += [f"## {name}\n", f"    kubectl shop {name} {usage}\n", f"{command.help}\n"]
-        if any(isinstance(each, click.Option) for each in command.params):
-            parts.append(_table(command, inside))
+        parts += [
+            f"## {name}\n",
+            f"    kubectl shop {name} {usage}\n",
+            f"{inspect.cleandoc(str(command.help))}\n",
+        ]
+        own = [
+            each for each in command.params if isinstance(each, click.Option) and each.name not in everywhere
+        ]
+        if own:
+            parts.append(_table(own, inside))
     rows = "".join(f"| {code} | {text} |\n" for code, text in sorted(EXIT_CODES.items()))
     parts.append(f"## Exit codes\n\n| code | meaning |\n|---|---|\n{rows}")
     return "\n".join(parts)
 
 
-def _table(command: click.Command, context: click.Context) -> str:
-    found = [each.get_help_record(context) for each in command.params]
+def _table(options: Sequence[click.Parameter], context: click.Context) -> str:
+    found = [each.get_help_record(context) for each in options]
     rows = "".join(f"| `{names.replace('|', '/')}` | {text} |\n" for names, text in filter(None, found))
     return f"| option | what it does |\n|---|---|\n{rows}"

@@ -90,7 +90,7 @@ def token(env: Mapping[str, str]) -> str:
 
 
 def _shopservices(namespace: str) -> Callable[[str], dict[str, Any]]:
-    config.load_kube_config()  # type: ignore[no-untyped-call]
+    config.load_kube_config()
     api: Any = client.CustomObjectsApi()
 
     def find(name: str) -> dict[str, Any]:

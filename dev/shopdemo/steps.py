@@ -139,7 +139,7 @@ def _deploy_stacks(target: Target) -> Path:
 
 def _install_shop(target: Target, built: dict[str, Image], values: Path) -> None:
     chart = ROOT / "charts" / "shop"
-    run(["helm", "dependency", "build", str(chart)], env=target.env())
+    run(["helm", "dependency", "update", "--skip-refresh", str(chart)], env=target.env())
     place = "values-local.yaml" if target.emulated else "values-eks.yaml"
     flags = ["--values", str(chart / place), "--values", str(values), *target.shop_values()]
     for service in SERVICES:

@@ -80,7 +80,7 @@ class Helm:
 
 
 def fresh(charts: Path) -> Helm:
-    """The charts as a fresh clone has them, in a folder of their own: `dependency build` writes into it.
+    """The charts as a fresh clone has them, in a folder of their own: `dependency update` writes into it.
 
     Args:
         charts: a folder that does not exist yet.
@@ -91,7 +91,9 @@ def fresh(charts: Path) -> Helm:
         ignore=lambda folder, _: _LOCAL_STATE if Path(folder).parent == ROOT / "charts" else (),
     )
     binary = tools.ensure("helm3") / "helm"
-    subprocess.run([binary, "dependency", "build", charts / "shop"], capture_output=True, check=True)
+    subprocess.run(
+        [binary, "dependency", "update", "--skip-refresh", charts / "shop"], capture_output=True, check=True
+    )
     return Helm(binary, charts)
 
 

@@ -102,6 +102,17 @@ class Cluster:
         """Create an object."""
         return _object(self.post(obj))
 
+    def apply(self, obj: Mapping[str, Any]) -> dict[str, Any]:
+        """`kubectl apply --server-side`."""
+        metadata = obj["metadata"]
+        answer = self.http.patch(
+            self.path(obj["kind"], metadata["namespace"], metadata["name"]),
+            params={"fieldManager": "kubectl", "force": "true"},
+            content=json.dumps(obj),
+            headers={"Content-Type": "application/apply-patch+yaml"},
+        )
+        return _object(answer)
+
     def patch(self, kind: str, namespace: str, name: str, patch: Mapping[str, Any]) -> dict[str, Any]:
         """Merge-patch an object, as a person with an editor would."""
         answer = self.http.patch(

@@ -66,7 +66,7 @@ def test_diff_shows_what_an_apply_would_change_and_nothing_once_it_was_applied(
     new = shop.says("diff", "-f", "-", given=wanted, code=1)
     assert "+++ applied/Deployment/web-relay" in new
 
-    cluster.create(yaml.safe_load(wanted))
+    cluster.apply(yaml.safe_load(wanted))
     wait_for(lambda: reconciled(cluster, namespace))
     wait_for(lambda: "Deployment/web-relay" in cluster.children(namespace))
     assert shop.says("diff", "-f", "-", given=wanted) == ""
@@ -83,7 +83,7 @@ def test_diff_shows_what_an_apply_would_change_and_nothing_once_it_was_applied(
         ("delete", "Deployment", "web-relay"),
     }
 
-    cluster.patch("ShopService", namespace, "web", {"spec": {"args": ["--verbose"], "workers": None}})
+    cluster.apply(yaml.safe_load(changed))
     wait_for(lambda: reconciled(cluster, namespace))
     assert shop.says("diff", "-f", "-", given=changed) == ""
 
@@ -120,8 +120,11 @@ def test_tree_and_status_show_what_there_is(
     assert "├─ ✗ Deployment/web  is" in shown or "├─ ✗ Deployment/web  was" in shown
     assert "ServiceAccount/web" in shown
     table = shop.says("-n", namespace, "status").splitlines()
-    assert table[0].split() == ["NAMESPACE", "NAME", "READY", "AVAILABLE", "REASON", "IMAGE"]
-    assert table[1].split()[:2] == [namespace, "web"]
+    assert table[0].split() == ["NAME", "READY", "AVAILABLE", "REASON", "IMAGE"]
+    assert table[1].split()[0] == "web"
+    everywhere = shop.says("-A", "status").splitlines()
+    assert everywhere[0].split() == ["NAMESPACE", *table[0].split()]
+    assert [namespace, "web"] in [line.split()[:2] for line in everywhere]
     (row,) = yaml.safe_load(shop.says("-n", namespace, "-o", "yaml", "status", "web"))
     assert row["name"] == "web"
 

@@ -2,19 +2,21 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
 
 import kubernetes
 import urllib3
+import yaml
 from kubernetes.client import ApiException
 from kubernetes.config import ConfigException
 
 from shop_operator.cli.errors import CliError, NotAllowed, NotReachable, NotThere, NotValid
 from shop_operator.render import KINDS, ChildKind
 from shop_operator.spec import GROUP, KIND, PLURAL, VERSION
-from shop_operator.store import NAME_LABEL
+from shop_operator.store import NAME_LABEL, Key
 
 Object = dict[str, Any]
 
@@ -23,6 +25,8 @@ _PODS: Final = ChildKind("v1", "Pod", "pods")
 _REPLICASETS: Final = ChildKind("apps/v1", "ReplicaSet", "replicasets")
 _EVENTS: Final = ChildKind("events.k8s.io/v1", "Event", "events")
 _TIMEOUT: Final = 15
+_WATCH: Final = 300
+_PAUSE: Final = 1.0
 
 
 class Cluster:
@@ -45,10 +49,10 @@ class Cluster:
                 config_file=kubeconfig, context=context, client_configuration=configuration
             )
             contexts, current = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
-        except (ConfigException, OSError, TypeError, ValueError) as error:
-            said = " ".join(str(error).split())
+        except (ConfigException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
+            said = " ".join(str(error).split()).rstrip(".")
             raise NotReachable(
-                f"no cluster is configured ({said}); check it with `kubectl version`"
+                f"no cluster is configured ({said}); name one with --kubeconfig or --context, and see `kubectl config view`"
             ) from error
         chosen = next((each for each in contexts if each["name"] == context), current)
         self._client = kubernetes.client.ApiClient(configuration)
@@ -80,13 +84,23 @@ class Cluster:
             return None
         return found
 
+    def child(self, namespace: str, kind: str, name: str) -> Object | None:
+        """An object of a kind that children are of, whoever it belongs to; None when there is none."""
+        known = next(each for each in KINDS if each.kind == kind)
+        try:
+            found: Object = self._call("GET", _path(known, namespace, name))
+        except _Missing:
+            return None
+        return found
+
     def patch(self, namespace: str, name: str, patch: Mapping[str, Any], *, dry_run: bool = False) -> Object:
         """Merge-patch a ShopService."""
         query = {"fieldManager": "kubectl-shop"} | ({"dryRun": "All"} if dry_run else {})
         try:
             patched: Object = self._call("PATCH", _path(_SHOPS, namespace, name), query, patch)
         except _Missing:
-            raise NotThere(f"there is no ShopService {name} in namespace {namespace}") from None
+            self.shop(namespace, name)
+            raise
         return patched
 
     def children(self, namespace: str, name: str) -> dict[tuple[str, str], Object]:
@@ -101,6 +115,11 @@ class Cluster:
                 continue
             found |= {(kind.kind, each["metadata"]["name"]): each for each in items}
         return found
+
+    def deployments(self, namespace: str, name: str) -> list[Object]:
+        """Those of a ShopService."""
+        (kind,) = (each for each in KINDS if each.kind == "Deployment")
+        return self._list(kind, namespace, labelSelector=f"{NAME_LABEL}={name}")
 
     def served(self) -> frozenset[str]:
         """The kinds of children that there can be."""
@@ -127,7 +146,7 @@ class Cluster:
             for each in self._list(_EVENTS, namespace, fieldSelector="type=Warning")
             if (each.get("regarding") or {}).get("uid") in uids
         ]
-        found.sort(key=lambda each: each["metadata"]["creationTimestamp"], reverse=True)
+        found.sort(key=_last_seen, reverse=True)
         return [" ".join((each.get("note") or "").split()) for each in found]
 
     def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
@@ -140,34 +159,69 @@ class Cluster:
         except CliError:
             return ""
 
-    def changes(self, namespace: str | None) -> Iterator[Object]:
-        """A word for each change of a ShopService, for ever."""
-        api = kubernetes.client.CustomObjectsApi(self._client)
+    def watch(self, namespace: str | None, name: str | None = None) -> Iterator[dict[Key, Object]]:
+        """Every ShopService as it is now, and again whenever one has changed; for ever.
+
+        Args:
+            namespace: where; None for everywhere.
+            name: only the one of that name.
+
+        Raises:
+            NotReachable: the API server does not answer any more.
+        """
+        query = {} if name is None else {"fieldSelector": f"metadata.name={name}"}
         while True:
-            watch = kubernetes.watch.Watch()
-            listed, arguments = (
-                (api.list_cluster_custom_object, (GROUP, VERSION, PLURAL))
-                if namespace is None
-                else (api.list_namespaced_custom_object, (GROUP, VERSION, namespace, PLURAL))
-            )
+            answer = self._listing(_SHOPS, namespace, **query)
+            known = {_key(each): each for each in answer["items"]}
+            yield known
             try:
-                for event in watch.stream(listed, *arguments, timeout_seconds=300):
-                    yield event["object"]
+                for event in self._events(namespace, answer["metadata"]["resourceVersion"], query):
+                    known.pop(_key(event["object"]), None)
+                    if event["type"] != "DELETED":
+                        known[_key(event["object"])] = event["object"]
+                    yield known
             except ApiException as error:
-                _refused(error.status, str(error.body or error.reason), "watch ShopServices")
+                if error.status != HTTPStatus.GONE:
+                    _refused(error.status, str(error.body or error.reason), "watch ShopServices")
             except urllib3.exceptions.HTTPError:
-                continue
+                # Cut off in between: the next LIST tells whether the API server is still there.
+                time.sleep(_PAUSE)
+
+    def _events(self, namespace: str | None, version: str, query: Mapping[str, str]) -> Iterator[Any]:
+        api = kubernetes.client.CustomObjectsApi(self._client)
+        listed, where = (
+            (api.list_cluster_custom_object, (GROUP, VERSION, PLURAL))
+            if namespace is None
+            else (api.list_namespaced_custom_object, (GROUP, VERSION, namespace, PLURAL))
+        )
+        chosen = {"field_selector": query["fieldSelector"]} if query else {}
+        yield from kubernetes.watch.Watch().stream(
+            listed, *where, resource_version=version, timeout_seconds=_WATCH, **chosen
+        )
 
     def _list(self, kind: ChildKind, namespace: str | None, **query: str) -> list[Object]:
+        items = self._listing(kind, namespace, **query)["items"] or ()
+        return [{"apiVersion": kind.api_version, "kind": kind.kind, **each} for each in items]
+
+    def _listing(self, kind: ChildKind, namespace: str | None, **query: str) -> Any:
         try:
-            answer = self._call("GET", _path(kind, namespace), query)
+            return self._call("GET", _path(kind, namespace), query)
         except _Missing:
-            what = "the operator's chart brings it" if kind is _SHOPS else "its CRD is not installed"
-            raise NotThere(f"this cluster has no kind {kind.kind}: {what}") from None
-        return [{"apiVersion": kind.api_version, "kind": kind.kind, **each} for each in answer["items"] or ()]
+            what = (
+                "install the operator's chart, which brings it"
+                if kind is _SHOPS
+                else "its CRD is not installed"
+            )
+            raise NotThere(f"this cluster has no kind {kind.kind}; {what}") from None
 
     def _call(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None) -> Any:
-        return json.loads(self._raw(method, path, query, body))
+        try:
+            return json.loads(self._raw(method, path, query, body))
+        except json.JSONDecodeError as error:
+            host = self._client.configuration.host
+            raise NotReachable(
+                f"{host} is no API server; check the cluster with `kubectl version`"
+            ) from error
 
     def _raw(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None) -> str:
         headers = {"Accept": "application/json"}
@@ -190,6 +244,12 @@ class Cluster:
             _refused(error.status, str(error.body or error.reason), f"{method} {path}")
         except (urllib3.exceptions.HTTPError, OSError) as error:
             host = self._client.configuration.host
+            cause = getattr(error, "reason", None)
+            if isinstance(cause, urllib3.exceptions.SSLError):
+                said = " ".join(str(cause).split())
+                raise NotReachable(
+                    f"{host} is not trusted ({said}); check certificate-authority in the kubeconfig"
+                ) from error
             raise NotReachable(f"{host} does not answer; check it with `kubectl version`") from error
         return raw.decode(errors="replace")
 
@@ -205,7 +265,11 @@ def _refused(status: int, body: str, what: str) -> NoReturn:
     except (json.JSONDecodeError, AttributeError):
         said = body
     said = " ".join(str(said).split()).rstrip(".") or f"{what}: {status}"
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+    if status == HTTPStatus.UNAUTHORIZED:
+        raise NotAllowed(
+            f"the API server does not know you ({said}); log in again, and see `kubectl auth whoami`"
+        )
+    if status == HTTPStatus.FORBIDDEN:
         raise NotAllowed(f"{said}; ask whoever runs the cluster for that right")
     if status == HTTPStatus.NOT_FOUND:
         raise _Missing(said)
@@ -219,4 +283,13 @@ def _refused(status: int, body: str, what: str) -> NoReturn:
 def _path(kind: ChildKind, namespace: str | None, name: str | None = None) -> str:
     root = "/api/v1" if kind.api_version == "v1" else f"/apis/{kind.api_version}"
     inside = f"/namespaces/{namespace}" if namespace is not None else ""
-    return f"{root}{inside}/{kind.plural}" + (f"/{name}" if name else "")
+    return f"{root}{inside}/{kind.plural}" + (f"/{name}" if name is not None else "")
+
+
+def _last_seen(event: Mapping[str, Any]) -> str:
+    times = ((event.get("series") or {}).get("lastObservedTime"), event.get("deprecatedLastTimestamp"))
+    return str(next((each for each in times if each), event["metadata"]["creationTimestamp"]))
+
+
+def _key(obj: Mapping[str, Any]) -> Key:
+    return Key(obj["metadata"]["namespace"], obj["metadata"]["name"])

@@ -1,85 +1,41 @@
 """The command line of `kubectl shop`."""
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import click
 import yaml
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from shop_operator.cli import diff as diffs
-from shop_operator.cli import documents, views
+from shop_operator.cli import completing, documents, views
 from shop_operator.cli.cluster import Cluster
-from shop_operator.cli.errors import EXIT_CODES, CliError, NotThere, NotValid
-from shop_operator.cli.explain import Facts, explain
-from shop_operator.dependencies import dependencies
-from shop_operator.errors import InvalidSpec
+from shop_operator.cli.diff import Change
+from shop_operator.cli.errors import EXIT_CODES, CliError, NotAllowed, NotThere
+from shop_operator.cli.explain import Facts, explain, unavailable
+from shop_operator.cli.planning import Namespace, plan, rendered
+from shop_operator.cli.settings import WIDTH, Command, DnsLabel, Settings, names, shared
 from shop_operator.pods import diagnosis, last_words
-from shop_operator.render import LiveScale, Surroundings, render
-from shop_operator.report import image_in_place
-from shop_operator.spec import ShopService
-from shop_operator.store import Child, Scaler, Shop
-from shop_operator.summary import CHECKSUM_ANNOTATION
 
-WIDTH: Final = 100
 EPILOG: Final = (
     "Exit codes: " + "; ".join(f"{code} {text}" for code, text in sorted(EXIT_CODES.items())) + "."
 )
 
 
-@dataclass
-class Context:
-    """What was said before the command."""
-
-    kubeconfig: str | None
-    context: str | None
-    chosen: str | None
-    everywhere: bool
-    output: str
-    color: bool
-
-    @cached_property
-    def cluster(self) -> Cluster:
-        """The cluster; looked for when it is needed, since `render` needs none."""
-        return Cluster(self.kubeconfig, self.context)
-
-    @property
-    def namespace(self) -> str:
-        """Where."""
-        return self.chosen or self.cluster.namespace
-
-    @cached_property
-    def console(self) -> Console:
-        """Where it is printed: at most a hundred columns, with colours on a terminal only."""
-        plain = not self.color or bool(os.environ.get("NO_COLOR"))
-        width = min(Console().width, WIDTH) if sys.stdout.isatty() else WIDTH
-        return Console(width=width, no_color=plain, highlight=False, soft_wrap=False)
-
-    def show(self, document: Any, text: Callable[[], None]) -> None:
-        """Print the document as JSON or YAML, or as text."""
-        if self.output == "json":
-            click.echo(json.dumps(document, indent=2, ensure_ascii=False))
-        elif self.output == "yaml":
-            click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=WIDTH), nl=False)
-        else:
-            text()
-
-    def say(self, line: str, style: str | None = None) -> None:
-        """Print a line of text."""
-        self.console.print(Text(line, style=style or ""), overflow="fold")
-
-
 class Commands(click.Group):
     """Turns what a command raises into one line and an exit code."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += shared()
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -95,27 +51,9 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--kubeconfig", metavar="FILE", help="The kubeconfig (default: KUBECONFIG, ~/.kube/config).")
-@click.option("--context", metavar="NAME", help="Its context (default: the current one).")
-@click.option("-n", "--namespace", metavar="NAME", help="The namespace (default: the context's).")
-@click.option("-A", "--all-namespaces", is_flag=True, help="Every namespace (status).")
-@click.option(
-    "-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", help="How to print."
-)
-@click.option("--color/--no-color", default=True, help="Colours on a terminal (also: NO_COLOR).")
 @click.version_option(package_name="shop-operator")
-@click.pass_context
-def shop(  # one parameter for each option
-    ctx: click.Context,
-    kubeconfig: str | None,
-    context: str | None,
-    namespace: str | None,
-    all_namespaces: bool,  # noqa: FBT001  click hands flags over by name
-    output: str,
-    color: bool,  # noqa: FBT001  see above
-) -> None:
+def shop() -> None:
     """See, explain and steer ShopServices."""
-    ctx.obj = Context(kubeconfig, context, namespace, all_namespaces, output, color)
 
 
 filenames = click.option(
@@ -125,18 +63,21 @@ filenames = click.option(
     multiple=True,
     required=True,
     metavar="FILE",
+    type=click.Path(allow_dash=True),
     help="A YAML or JSON file; - for standard input.",
 )
+a_name = click.argument("name", type=DnsLabel(), shell_complete=names)
 
 
 @shop.command("render")
 @filenames
 @click.pass_obj
-def render_(obj: Context, files: tuple[str, ...]) -> None:
-    """Print every object that the operator would make, without a cluster."""
-    children = []
-    for document in documents.read(files, obj.chosen or "default"):
-        children += _rendered(documents.shopservice(document), Surroundings(), None)
+def render_(obj: Settings, files: tuple[str, ...]) -> None:
+    """Print every object that the operator would make, without a cluster.
+
+    The ShopServices of the files know each other, and each optional kind is taken to be installed.
+    """
+    children = rendered(documents.read(files, obj.chosen or "default", only=obj.chosen is not None))
     if obj.output == "json":
         click.echo(json.dumps(children, indent=2, ensure_ascii=False))
     else:
@@ -148,106 +89,38 @@ def render_(obj: Context, files: tuple[str, ...]) -> None:
 @click.pass_context
 def diff(ctx: click.Context, files: tuple[str, ...]) -> None:
     """Show what applying a file would change, down to the last child. Exits with 1 when there is something."""
-    obj: Context = ctx.obj
-    found = [
-        change
-        for document in documents.read(files, obj.namespace)
-        for change in _changes(obj.cluster, document)
-    ]
+    obj: Settings = ctx.obj
+    found = list(_changes(obj.cluster, documents.read(files, obj.namespace, only=obj.chosen is not None)))
 
     def text() -> None:
         for change in found:
             for line in change.lines():
-                style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+                style = {"+": "green", "-": "red", "@": "cyan", "!": "yellow"}.get(line[:1])
                 obj.say(line, style)
 
     obj.show([each.to_dict() for each in found], text)
     ctx.exit(1 if found else 0)
 
 
-def _changes(cluster: Cluster, document: dict[str, Any]) -> Iterable[diffs.Change]:
-    """What one ShopService of a file would change."""
-    namespace, name = document["metadata"]["namespace"], document["metadata"]["name"]
-    there = cluster.find(namespace, name)
-    wanted = documents.shopservice(document, there["metadata"]["uid"] if there else documents.NO_UID)
-    own = diffs.of_shopservice(document, there)
-    if own is not None:
-        yield own
-    live = cluster.children(namespace, name) if there else {}
-    others = {each["metadata"]["name"]: Shop.of(each) for each in cluster.shops(namespace)}
-    others[name] = Shop.of(_as_stored(document, wanted))
-    depends = dependencies(name, others.get)
-    checksum, unmarked = _checksum(live, name)
-    around = Surroundings(
-        dependencies=depends.ports if depends else {},
-        dependants=frozenset(each for each, known in others.items() if name in known.depends_on),
-        checksum=checksum,
-        unmarked=unmarked,
-        served=cluster.served(),
-        image=image_in_place(wanted, (there or {}).get("status") or {}),
-    )
-    yield from diffs.changes(_rendered(wanted, around, _scale(live)), live, wanted.uid)
-
-
-def _as_stored(document: dict[str, Any], wanted: ShopService) -> dict[str, Any]:
-    return {**document, "metadata": {**document["metadata"], "uid": wanted.uid, "resourceVersion": "0"}}
-
-
-def _checksum(live: Mapping[tuple[str, str], Any], name: str) -> tuple[str | None, dict[str, str | None]]:
-    """The configuration does not change by an apply: what the Deployments say of it, as Surroundings has it."""
-    found: str | None = None
-    unmarked: dict[str, str | None] = {}
-    for (kind, each), obj in live.items():
-        if kind != "Deployment":
-            continue
-        own, pods = (
-            (part["metadata"].get("annotations") or {}).get(CHECKSUM_ANNOTATION)
-            for part in (obj, obj["spec"]["template"])
+def _changes(cluster: Cluster, given: list[dict[str, Any]]) -> Iterator[Change]:
+    served = cluster.served()
+    for here in sorted({each["metadata"]["namespace"] for each in given}):
+        there = Namespace(
+            {each["metadata"]["name"]: each for each in cluster.shops(here)},
+            served,
+            lambda name, here=here: cluster.children(here, name),  # type: ignore[misc]
+            lambda kind, name, here=here: cluster.child(here, kind, name),  # type: ignore[misc]
         )
-        if pods is None:
-            unmarked[each] = own
-        if each == name:
-            found = pods or own
-    return found, unmarked
-
-
-def _scale(live: Mapping[tuple[str, str], Any]) -> LiveScale | None:
-    deployments = {name: Child.of(each) for (kind, name), each in live.items() if kind == "Deployment"}
-    if not deployments:
-        return None
-    scaled = {name for kind, name in live if kind in {"HorizontalPodAutoscaler", "ScaledObject"}}
-    return LiveScale(
-        replicas={name: each.state["spec"]["replicas"] for name, each in deployments.items()},
-        ours={name for name, each in deployments.items() if each.scaled_by is Scaler.OPERATOR},
-        autoscaled=scaled
-        | {name for name, each in deployments.items() if each.scaled_by is Scaler.AUTOSCALER},
-    )
-
-
-def _rendered(wanted: ShopService, around: Surroundings, live: LiveScale | None) -> list[dict[str, Any]]:
-    try:
-        return render(wanted, live=live, around=around)
-    except InvalidSpec as error:
-        raise NotValid(f"ShopService {wanted.name}: {error.message.rstrip('.')}") from error
+        yield from plan([each for each in given if each["metadata"]["namespace"] == here], there)
 
 
 @shop.command("explain")
-@click.argument("name")
+@a_name
 @click.pass_context
 def explain_(ctx: click.Context, name: str) -> None:
     """Say in one sentence why a ShopService is not ready, and which command helps. Exits with 1 when it is not."""
-    obj: Context = ctx.obj
-    cluster, namespace = obj.cluster, obj.namespace
-    found = cluster.shop(namespace, name)
-    pods = cluster.pods(namespace, name)
-    known = diagnosis(pods)
-    words = ""
-    if known is not None and known.container is not None:
-        previous = known.reason != "NotReady"
-        words = last_words(cluster.log(namespace, known.pod, known.container, previous=previous))
-    replicasets = cluster.replicasets(namespace, name)
-    uids = {each["metadata"]["uid"] for each in (found, *pods, *replicasets)}
-    answer = explain(Facts(found, known, words, cluster.warnings(namespace, uids)))
+    obj: Settings = ctx.obj
+    answer = explain(_facts(obj.cluster, obj.namespace, name))
 
     def text() -> None:
         obj.say(answer.sentence, "green" if answer.ready else "yellow")
@@ -258,10 +131,26 @@ def explain_(ctx: click.Context, name: str) -> None:
     ctx.exit(0 if answer.ready else 1)
 
 
+def _facts(cluster: Cluster, namespace: str, name: str) -> Facts:
+    """What is known, as far as this person may see it."""
+    found = cluster.shop(namespace, name)
+    known, words, late, warnings = None, "", "", list[str]()
+    with contextlib.suppress(NotAllowed):
+        pods = cluster.pods(namespace, name)
+        known = diagnosis(pods)
+        if known is not None and known.container is not None:
+            previous = known.reason != "NotReady"
+            words = last_words(cluster.log(namespace, known.pod, known.container, previous=previous))
+        late = unavailable(cluster.deployments(namespace, name))
+        uids = {each["metadata"]["uid"] for each in (found, *pods, *cluster.replicasets(namespace, name))}
+        warnings = cluster.warnings(namespace, uids)
+    return Facts(found, known, words, warnings, late)
+
+
 @shop.command()
-@click.argument("name")
+@a_name
 @click.pass_obj
-def tree(obj: Context, name: str) -> None:
+def tree(obj: Settings, name: str) -> None:
     """Show everything that belongs to a ShopService, and what of it is ready."""
     cluster, namespace = obj.cluster, obj.namespace
     found = cluster.shop(namespace, name)
@@ -280,124 +169,130 @@ def tree(obj: Context, name: str) -> None:
 
 
 @shop.command()
-@click.argument("name", required=False)
+@click.argument("name", type=DnsLabel(), required=False, shell_complete=names)
 @click.option("-w", "--watch", is_flag=True, help="Go on showing what changes, until Ctrl-C.")
 @click.pass_obj
-def status(obj: Context, name: str | None, watch: bool) -> None:  # noqa: FBT001  click hands flags over by name
+def status(obj: Settings, name: str | None, watch: bool) -> None:  # noqa: FBT001  click hands flags over by name
     """Show ShopServices as a table."""
-    namespace = None if obj.everywhere else obj.namespace
-    if name is not None and namespace is None:
-        raise click.UsageError("a NAME is in one namespace: use -n instead of -A")
-
-    def rows() -> list[tuple[str, ...]]:
-        found = [obj.cluster.shop(namespace, name)] if name and namespace else obj.cluster.shops(namespace)
-        return [views.row(each) for each in found]
-
-    if not watch:
-        found = rows()
-        documents_ = [dict(zip((each.lower() for each in views.HEAD), row, strict=True)) for row in found]
-        obj.show(documents_, lambda: obj.console.print(_table(found)))
+    namespace = None if obj.everywhere and name is None else obj.namespace
+    if name is not None:
+        found = [obj.cluster.shop(obj.namespace, name)]
+    elif not watch:
+        found = obj.cluster.shops(namespace)
+    if watch:
+        with contextlib.suppress(KeyboardInterrupt):
+            _watch(obj, namespace, name)
         return
-    try:
-        _watch(obj, rows, namespace, name)
-    except KeyboardInterrupt:
-        return
+    rows = [views.row(each) for each in found]
+    obj.show([views.as_document(each) for each in rows], lambda: _print(obj, rows))
 
 
-def _watch(
-    obj: Context, rows: Callable[[], list[tuple[str, ...]]], namespace: str | None, name: str | None
-) -> None:
+def _print(obj: Settings, rows: list[views.Row]) -> None:
+    if rows:
+        obj.console.print(_table(rows, everywhere=obj.everywhere))
+    else:
+        where = "" if obj.everywhere else f" in namespace {obj.namespace}"
+        click.echo(f"There is no ShopService{where}.", err=True)
+
+
+def _watch(obj: Settings, namespace: str | None, name: str | None) -> None:
     """A table that is drawn anew on a terminal; elsewhere a line for each change."""
-    if obj.output == "table" and sys.stdout.isatty():
-        with Live(_table(rows()), console=obj.console, auto_refresh=False) as live:
-            for _ in obj.cluster.changes(namespace):
-                live.update(_table(rows()), refresh=True)
+    states = (
+        {key: views.row(each) for key, each in known.items()} for known in obj.cluster.watch(namespace, name)
+    )
+    if obj.is_table and sys.stdout.isatty():
+        shown: dict[Any, views.Row] = {}
+        with Live(
+            get_renderable=lambda: _table([shown[key] for key in sorted(shown)], everywhere=obj.everywhere),
+            console=obj.console,
+        ):
+            for shown in states:  # noqa: B007  the table is drawn from it a few times a second
+                pass
         return
-    for changed in obj.cluster.changes(namespace):
-        if name not in {None, changed["metadata"]["name"]}:
-            continue
-        row = views.row(changed)
-        if obj.output == "table":
-            click.echo("  ".join(row))
-        else:
-            click.echo(json.dumps(dict(zip((each.lower() for each in views.HEAD), row, strict=True))))
+    before: dict[Any, views.Row] = {}
+    for after in states:
+        for row in views.news(before, after):
+            if obj.is_table:
+                click.echo("  ".join(row))
+            else:
+                obj.show_next(views.as_document(row))
         sys.stdout.flush()
+        before = after
 
 
-def _table(rows: Iterable[tuple[str, ...]]) -> Table:
+def _table(rows: Iterable[views.Row], *, everywhere: bool) -> Table:
+    """Without the namespace when there is only one."""
+    first = 0 if everywhere else 1
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in views.HEAD:
+    for head in views.HEAD[first:]:
         table.add_column(head, overflow="ellipsis", no_wrap=True)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(cell) for cell in row[first:]))
     return table
 
 
 @shop.command()
-@click.argument("name")
+@a_name
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.pass_obj
-def rollback(obj: Context, name: str, dry_run: bool) -> None:  # noqa: FBT001  click hands flags over by name
+def rollback(obj: Settings, name: str, dry_run: bool) -> None:  # noqa: FBT001  click hands flags over by name
     """Put the image before the present one back into the spec."""
     cluster, namespace = obj.cluster, obj.namespace
     found = cluster.shop(namespace, name)
-    back = views.previous_image(found, cluster.replicasets(namespace, name))
+    now, back = found["spec"]["image"], views.previous_image(found, cluster.replicasets(namespace, name))
     if back is None:
-        raise NotThere(f"there is no image before {found['spec']['image']} that {name} could go back to")
+        raise NotThere(
+            f"there is no image before {now} that {name} could go back to; set spec.image yourself"
+        )
     cluster.patch(namespace, name, {"spec": {"image": back}}, dry_run=dry_run)
-    said = {"name": name, "from": found["spec"]["image"], "to": back, "dryRun": dry_run}
-    would = "would go" if dry_run else "goes"
-    obj.show(said, lambda: obj.say(f"{name} {would} back from {said['from']} to {back}."))
+    document = {"name": name, "from": now, "to": back, "dryRun": dry_run}
+
+    def text() -> None:
+        if dry_run:
+            obj.say(f"{name} would go back from {now} to {back}.")
+            return
+        obj.say(f"{name} goes back from {now} to {back}.")
+        obj.say("Change the file or the values that it comes from too, or their next apply undoes this.")
+
+    obj.show(document, text)
 
 
 @shop.command()
-@click.argument("name")
+@a_name
 @click.pass_obj
-def suspend(obj: Context, name: str) -> None:
+def suspend(obj: Settings, name: str) -> None:
     """Have the operator leave a ShopService as it is."""
     _suspend(obj, name, wanted=True)
 
 
 @shop.command()
-@click.argument("name")
+@a_name
 @click.pass_obj
-def resume(obj: Context, name: str) -> None:
+def resume(obj: Settings, name: str) -> None:
     """Have the operator look after a suspended ShopService again."""
     _suspend(obj, name, wanted=False)
 
 
-def _suspend(obj: Context, name: str, *, wanted: bool) -> None:
+def _suspend(obj: Settings, name: str, *, wanted: bool) -> None:
     obj.cluster.patch(obj.namespace, name, {"spec": {"suspend": True if wanted else None}})
     said = f"{name} is left as it is." if wanted else f"{name} is looked after again."
     obj.show({"name": name, "suspended": wanted}, lambda: obj.say(said))
 
 
 @shop.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(completing.SHELLS))
 def completion(shell: str) -> None:
     """Print a script that completes `kubectl-shop` in a shell; `kubectl shop` needs kubectl_complete-shop on PATH only."""
-    from click.shell_completion import get_completion_class  # noqa: PLC0415  nothing else needs it
-
-    maker = get_completion_class(shell)
-    if maker is None:
-        raise NotThere(f"there is no completion for {shell}")
-    click.echo(maker(shop, {}, "kubectl-shop", "_KUBECTL_SHOP_COMPLETE").source())
+    click.echo(completing.script(shop, shell))
 
 
 def main() -> None:
     """Run the console script `kubectl-shop`."""
-    shop(
-        prog_name="kubectl shop" if Path(sys.argv[0]).name == "kubectl-shop" else None,
-        complete_var="_KUBECTL_SHOP_COMPLETE",
-    )
+    named = Path(sys.argv[0]).name == "kubectl-shop"
+    shop(prog_name="kubectl shop" if named else None, complete_var=completing.VARIABLE)
 
 
 def complete() -> None:
-    """Run the console script `kubectl_complete-shop`, which kubectl asks for words: one a line, then Cobra's directive."""
-    from click.shell_completion import ShellComplete  # noqa: PLC0415  see above
-
-    *given, begun = sys.argv[1:] or [""]
-    for item in ShellComplete(shop, {}, "kubectl-shop", "").get_completions(given, begun):
-        click.echo(f"{item.value}\t{item.help}" if item.help else item.value)
-    # 4: no file names.
-    click.echo(":4")
+    """Run the console script `kubectl_complete-shop`, which kubectl asks for words."""
+    for line in completing.words(shop, sys.argv[1:]):
+        click.echo(line)

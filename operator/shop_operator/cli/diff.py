@@ -1,13 +1,14 @@
-"""What an apply would change: the rendered children beside the live ones, as far as the operator owns them."""
+"""What an apply would change: the rendered children beside the live ones, as far as the operator owns them. Pure."""
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from shop_operator.compare import drift, owned_part
+from shop_operator.cli.applying import written
+from shop_operator.compare import HASH_ANNOTATION, drift, owned_part
 
 Object = Mapping[str, Any]
 
@@ -17,7 +18,7 @@ class Change:
     """One object that would change.
 
     Args:
-        action: create, update or delete.
+        action: create, update, delete; or conflict, for what belongs to somebody else and stays as it is.
         kind: its kind.
         name: its name.
         before: what there is of it now, as far as it is ours; None when there is nothing.
@@ -43,6 +44,11 @@ class Change:
     def lines(self) -> list[str]:
         """A unified diff."""
         where = f"{self.kind}/{self.name}"
+        if self.action == "conflict":
+            return [
+                f"! {where} exists and is not this ShopService's: it stays as it is, and the ShopService stalls.",
+                "! Delete or rename it, or give the ShopService another name.",
+            ]
         return list(
             difflib.unified_diff(
                 _text(self.before),
@@ -54,43 +60,60 @@ class Change:
         )
 
 
-def changes(desired: Sequence[Object], live: Mapping[tuple[str, str], Object], uid: str) -> Iterator[Change]:
+def changes(
+    desired: Sequence[Object],
+    live: Mapping[tuple[str, str], Object],
+    uid: str,
+    find: Callable[[str, str], Object | None],
+) -> Iterator[Change]:
     """What differs, in the order in which it is applied; what the operator would delete comes last.
 
     Args:
         desired: the rendered children.
         live: every object that carries the ShopService's label, by (kind, name).
         uid: of the live ShopService; only what it controls is deleted.
+        find: the object of a kind and a name that carries no such label, None when there is none.
     """
     for child in desired:
         kind, name = child["kind"], child["metadata"]["name"]
-        there = live.get((kind, name))
+        there = live.get((kind, name)) or find(kind, name)
         if there is None:
             yield Change("create", kind, name, None, child)
+        elif not _is_ours(there, uid):
+            yield Change("conflict", kind, name, None, child)
         elif any(drift(child, there)):
             yield Change("update", kind, name, owned_part(child, there), child)
     wanted = {(child["kind"], child["metadata"]["name"]) for child in desired}
     for (kind, name), there in sorted(live.items()):
-        owners = there["metadata"].get("ownerReferences", ())
-        if (kind, name) not in wanted and any(o.get("controller") and o["uid"] == uid for o in owners):
+        if (kind, name) not in wanted and _controller(there) == uid:
             yield Change("delete", kind, name, {"metadata": {"name": name}}, None)
 
 
-def of_shopservice(document: Object, live: Object | None) -> Change | None:
-    """The ShopService itself."""
-    after = {"spec": document["spec"]}
-    if live is None:
-        return Change("create", document["kind"], document["metadata"]["name"], None, after)
-    before = {"spec": {key: live["spec"].get(key) for key in (*document["spec"], *live["spec"])}}
-    # What the file does not say and the API server fills in.
-    before["spec"] = {
-        key: value
-        for key, value in before["spec"].items()
-        if value is not None and (key in document["spec"] or key != "port")
-    }
+def _is_ours(there: Object, uid: str) -> bool:
+    """Whether the operator would touch it: one without a controller only if it has applied it itself."""
+    controller = _controller(there)
+    return controller == uid or (
+        controller is None and HASH_ANNOTATION in (there["metadata"].get("annotations") or {})
+    )
+
+
+def _controller(there: Object) -> str | None:
+    owners = there["metadata"].get("ownerReferences", ())
+    return next((each["uid"] for each in owners if each.get("controller")), None)
+
+
+def of_shopservice(wanted: Object, live: Object | None) -> Change | None:
+    """The ShopService itself.
+
+    Args:
+        wanted: as it is after the apply.
+        live: as it is now, None when there is none.
+    """
+    before, after = None if live is None else written(live), written(wanted)
     if before == after:
         return None
-    return Change("update", document["kind"], document["metadata"]["name"], before, after)
+    action = "create" if before is None else "update"
+    return Change(action, wanted["kind"], wanted["metadata"]["name"], before, after)
 
 
 def _text(obj: Object | None) -> list[str]:

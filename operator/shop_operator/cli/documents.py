@@ -1,7 +1,7 @@
 """ShopServices from YAML or JSON files: every mistake in one is a sentence with the file's name."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,20 +12,46 @@ from shop_operator.errors import InvalidSpec
 from shop_operator.spec import GROUP, KIND, VERSION, ShopService
 
 _LARGEST: Final = 3 * 1024 * 1024
+_NOT_TEXT: Final = "tag:yaml.org,2002:timestamp"
 NO_UID: Final = "00000000-0000-0000-0000-000000000000"
 """Of a ShopService that is not in a cluster yet."""
 
 
-def read(paths: Iterable[str], namespace: str) -> list[dict[str, Any]]:
+class _Loader(yaml.SafeLoader):
+    """YAML as Kubernetes reads it: a date is text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [each for each in resolvers if each[0] != _NOT_TEXT]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read(paths: Iterable[str], namespace: str, *, only: bool = False) -> list[dict[str, Any]]:
     """Every ShopService in these files, `-` for standard input; other kinds in them are passed over.
 
+    Args:
+        paths: of the files.
+        namespace: of those that do not name one.
+        only: whether that is where they have to be.
+
     Raises:
-        NotValid: a file cannot be read, is no YAML, or has no ShopService in it.
+        NotValid: a file cannot be read, is no YAML, has no ShopService in it, or one twice.
     """
-    found = [each for path in paths for each in _of_file(path, namespace)]
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for path in paths:
+        for document in _of_file(path, namespace):
+            here, name = document["metadata"]["namespace"], document["metadata"]["name"]
+            if (here, name) in found:
+                raise NotValid(f"{path}: {KIND} {name} is there twice; keep one of them")
+            if only and here != namespace:
+                raise NotValid(
+                    f"{path}: {KIND} {name} is in namespace {here}; leave out -n, or use -n {here}"
+                )
+            found[here, name] = document
     if not found:
         raise NotValid(f"there is no {KIND} in {', '.join(paths)}; name a file that has one")
-    return found
+    return list(found.values())
 
 
 def _of_file(path: str, namespace: str) -> Iterator[dict[str, Any]]:
@@ -36,7 +62,9 @@ def _of_file(path: str, namespace: str) -> Iterator[dict[str, Any]]:
     if len(text) > _LARGEST:
         raise NotValid(f"{path} is larger than 3 MiB, which no API server takes")
     try:
-        documents = list(yaml.safe_load_all(text))
+        documents = list(yaml.load_all(text, _Loader))
+    except RecursionError as error:
+        raise NotValid(f"{path} is nested too deeply; no {KIND} is") from error
     except yaml.YAMLError as error:
         raise NotValid(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     for document in documents:
@@ -57,18 +85,24 @@ def _checked(path: str, document: dict[str, Any], namespace: str) -> dict[str, A
     metadata = document.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
         raise NotValid(f"{path}: a {KIND} has no metadata.name; give it one")
+    for key in ("labels", "annotations"):
+        values = metadata.get(key) or {}
+        if not isinstance(values, dict) or not all(isinstance(each, str) for each in values.values()):
+            raise NotValid(
+                f"{path}: {KIND} {metadata['name']}: metadata.{key} is no map of texts; quote its values"
+            )
     if not isinstance(document.get("spec"), dict):
         raise NotValid(f"{path}: {KIND} {metadata['name']} has no spec; it needs an image at least")
     return {**document, "metadata": {"namespace": namespace, **metadata}}
 
 
-def shopservice(document: dict[str, Any], uid: str = NO_UID) -> ShopService:
+def shopservice(document: Mapping[str, Any]) -> ShopService:
     """As the renderer takes it.
 
     Raises:
         NotValid: what is wrong with its spec, field by field.
     """
-    metadata = {"uid": uid, **document["metadata"]}
+    metadata = {"uid": NO_UID, **document["metadata"]}
     shop = ShopService.from_object({**document, "metadata": metadata})
     try:
         _ = shop.spec

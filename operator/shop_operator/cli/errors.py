@@ -38,7 +38,7 @@ EXIT_CODES = {
     1: "`diff` found differences, or `explain` something that is not ready",
     2: "the command line is wrong",
     **{
-        each.exit_code: (each.__doc__ or "").strip().rstrip(".").lower()
+        each.exit_code: f"{(each.__doc__ or '')[:1].lower()}{(each.__doc__ or '')[1:].rstrip('.')}"
         for each in (NotReachable, NotThere, NotAllowed, NotValid)
     },
 }

@@ -1,8 +1,8 @@
 """Why a ShopService is not ready: everything that is known of it, boiled down to one sentence and the next command. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from shop_operator.pods import Diagnosis
 
@@ -18,12 +18,14 @@ class Facts:
         diagnosis: what keeps its pods from being ready, None when nothing is known.
         words: the last line that the container has logged; empty when there is none.
         warnings: what Events warn of, the newest first.
+        unavailable: a Deployment of it that has too few pods by its own account; empty when none has.
     """
 
     shop: Object
     diagnosis: Diagnosis | None = None
     words: str = ""
     warnings: Sequence[str] = field(default_factory=list)
+    unavailable: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,18 @@ class Explanation:
         return {"ready": self.ready, "reason": self.reason, "sentence": self.sentence, "next": self.next}
 
 
+def unavailable(deployments: Iterable[Object]) -> str:
+    """The first Deployment that has had fewer pods than wanted since its controller looked; empty when none has."""
+    for each in sorted(deployments, key=lambda each: str(each["metadata"]["name"])):
+        state, wanted = each.get("status") or {}, each["spec"].get("replicas", 1)
+        if (
+            state.get("observedGeneration") == each["metadata"].get("generation")
+            and state.get("availableReplicas", 0) < wanted
+        ):
+            return str(each["metadata"]["name"])
+    return ""
+
+
 def explain(facts: Facts) -> Explanation:
     """The one thing to know, and what to do about it."""
     shop = facts.shop
@@ -65,7 +79,7 @@ def explain(facts: Facts) -> Explanation:
         return Explanation(
             "NotObserved",
             f"No operator has looked at this version of {name} yet: is it running, and does it watch {namespace}?",
-            "kubectl get pods -A -l app.kubernetes.io/name=shop-operator",
+            _OPERATOR,
         )
     ready = conditions["Ready"]
     if (shop.get("spec") or {}).get("suspend"):
@@ -73,6 +87,14 @@ def explain(facts: Facts) -> Explanation:
             "Suspended",
             f"{name} is suspended: the operator leaves everything as it is.",
             f"kubectl shop resume {name} {here}",
+        )
+    if ready["status"] == "True" and facts.unavailable:
+        found = f": {facts.diagnosis.message}" if facts.diagnosis else ""
+        return Explanation(
+            "StatusOutdated",
+            f"{name} says that it is ready, but Deployment {facts.unavailable} has too few pods{found}."
+            " Is the operator running?",
+            _OPERATOR,
         )
     if ready["status"] == "True":
         return Explanation(
@@ -106,7 +128,8 @@ def _unready(
     return Explanation(reason, message, f"kubectl shop tree {name} {here}")
 
 
-_BY_REASON = {
+_OPERATOR: Final = "kubectl get pods -A -l app.kubernetes.io/name=shop-operator"
+_BY_REASON: Final = {
     "InvalidSpec": "kubectl edit shopservice {name} {here}",
     "Refused": "kubectl edit shopservice {name} {here}",
     "RolledBack": "kubectl edit shopservice {name} {here}",
@@ -115,6 +138,8 @@ _BY_REASON = {
     "Forbidden": "kubectl get clusterroles,roles -A -l app.kubernetes.io/name=shop-operator",
     "RouteNotAccepted": "kubectl get gateways,httproutes -A",
     "NotInstalled": "kubectl api-resources",
+    # Of a ReplicaSet that gets no pods, such as for a quota.
+    "FailedCreate": "kubectl describe deployments {here} -l shopservice.dev/name={name}",
 }
 
 

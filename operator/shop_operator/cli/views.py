@@ -7,9 +7,10 @@ from typing import Any, Final
 Object = Mapping[str, Any]
 
 HEAD: Final = ("NAMESPACE", "NAME", "READY", "AVAILABLE", "REASON", "IMAGE")
+Row = tuple[str, ...]
 
 
-def row(shop: Object) -> tuple[str, ...]:
+def row(shop: Object) -> Row:
     """One line of `status`, in the order of HEAD."""
     state = shop.get("status") or {}
     conditions = {each["type"]: each for each in state.get("conditions", ())}
@@ -21,6 +22,21 @@ def row(shop: Object) -> tuple[str, ...]:
         conditions.get("Ready", {}).get("reason", "NotObserved"),
         (shop.get("spec") or {}).get("image", ""),
     )
+
+
+def as_document(cells: Row) -> dict[str, str]:
+    """A row for `-o json`."""
+    return dict(zip((each.lower() for each in HEAD), cells, strict=True))
+
+
+def news(before: Mapping[Any, Row], after: Mapping[Any, Row]) -> Iterator[Row]:
+    """The rows that are new or have changed; one that is gone says so in place of its reason."""
+    for key in sorted(before.keys() | after.keys()):
+        if key not in after:
+            namespace, name, *_, image = before[key]
+            yield (namespace, name, "", "False", "Deleted", image)
+        elif after[key] != before.get(key):
+            yield after[key]
 
 
 @dataclass

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.cli.explain import Facts, explain
+from shop_operator.cli.explain import Facts, explain, unavailable
 from shop_operator.pods import Diagnosis
 
 
@@ -126,7 +126,28 @@ SLOW = Diagnosis("NotReady", "pod web-1: container app runs and does not answer"
             Facts(shop("FailedCreate", "no.")),
             "FailedCreate",
             "web is not ready: no.",
+            "kubectl describe deployments -n shop -l shopservice.dev/name=web",
+        ),
+        (
+            Facts(shop("ScalesNever", "no.")),
+            "ScalesNever",
+            "web is not ready: no.",
             "kubectl shop tree web -n shop",
+        ),
+        (
+            Facts(shop(), CRASH, unavailable="web"),
+            "StatusOutdated",
+            (
+                "web says that it is ready, but Deployment web has too few pods:"
+                " pod web-1: container app ends with exit code 1. Is the operator running?"
+            ),
+            "kubectl get pods -A -l app.kubernetes.io/name=shop-operator",
+        ),
+        (
+            Facts(shop(), unavailable="web"),
+            "StatusOutdated",
+            "web says that it is ready, but Deployment web has too few pods. Is the operator running?",
+            "kubectl get pods -A -l app.kubernetes.io/name=shop-operator",
         ),
     ],
 )
@@ -135,3 +156,26 @@ def test_the_sentence_and_the_next_command(facts: Facts, reason: str, sentence: 
 
     assert (found.reason, found.sentence, found.next) == (reason, sentence, command)
     assert found.ready is (reason == "Ready")
+
+
+def deployment(name: str, available: int, *, observed: int = 1) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "generation": 1},
+        "spec": {"replicas": 2},
+        "status": {"observedGeneration": observed, "availableReplicas": available},
+    }
+
+
+@pytest.mark.parametrize(
+    ("deployments", "name"),
+    [
+        ([deployment("web", 2)], ""),
+        ([deployment("web-b", 1), deployment("web-a", 0), deployment("web", 2)], "web-a"),
+        ([deployment("web", 0, observed=0)], ""),
+        ([], ""),
+    ],
+)
+def test_a_deployment_with_too_few_pods_is_found_once_its_controller_has_looked(
+    deployments: list[dict[str, Any]], name: str
+) -> None:
+    assert unavailable(deployments) == name

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from shop_operator.cli import diff, documents, views
 from shop_operator.cli.commands import shop
 from shop_operator.cli.errors import NotValid
+from shop_operator.compare import HASH_ANNOTATION
 from shop_operator.render import render
 
 DOCUMENT: dict[str, Any] = {
@@ -43,6 +44,10 @@ def test_every_shopservice_of_a_file_is_found_and_other_kinds_are_passed_over(tm
     [
         ({**DOCUMENT, "apiVersion": "v1"}, "apiVersion is 'v1'; write shopservice.dev/v1alpha1"),
         ({**DOCUMENT, "metadata": {}}, "has no metadata.name; give it one"),
+        (
+            {**DOCUMENT, "metadata": {"name": "web", "labels": {"version": 1}}},
+            r"ShopService web: metadata\.labels is no map of texts; quote its values",
+        ),
         ({**DOCUMENT, "spec": None}, "ShopService web has no spec; it needs an image at least"),
         ({"kind": "Service"}, "there is no ShopService in"),
     ],
@@ -60,6 +65,32 @@ def test_a_file_that_is_too_large_or_no_text_is_refused(tmp_path: Path) -> None:
         documents.read([str(tmp_path / "large")], "default")
     with pytest.raises(NotValid, match="cannot be read"):
         documents.read([str(tmp_path / "bytes")], "default")
+
+
+def test_a_shopservice_that_is_there_twice_or_elsewhere_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotValid, match="ShopService web is there twice; keep one of them"):
+        documents.read([written(tmp_path, DOCUMENT, DOCUMENT)], "default")
+    elsewhere = {**DOCUMENT, "metadata": {"name": "web", "namespace": "own"}}
+    with pytest.raises(NotValid, match="ShopService web is in namespace own; leave out -n, or use -n own"):
+        documents.read([written(tmp_path, elsewhere)], "default", only=True)
+
+
+def test_a_file_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "deep").write_text("[" * 100_000)
+
+    with pytest.raises(NotValid, match="nested too deeply"):
+        documents.read([str(tmp_path / "deep")], "default")
+
+
+def test_a_date_is_text_as_in_kubernetes(tmp_path: Path) -> None:
+    (tmp_path / "dated").write_text(
+        "{apiVersion: shopservice.dev/v1alpha1, kind: ShopService, metadata: {name: web,"
+        " annotations: {since: 2026-01-01}}, spec: {image: web}}"
+    )
+
+    (found,) = documents.read([str(tmp_path / "dated")], "default")
+
+    assert found["metadata"]["annotations"] == {"since": "2026-01-01"}
 
 
 def test_a_spec_that_is_wrong_is_said_field_by_field() -> None:
@@ -104,6 +135,10 @@ LIVE = {
 }
 
 
+def nothing(_kind: str, _name: str) -> None:
+    """Nobody else has anything."""
+
+
 def service(port: int) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
@@ -114,13 +149,13 @@ def service(port: int) -> dict[str, Any]:
 
 
 def test_what_belongs_to_others_is_no_difference() -> None:
-    assert list(diff.changes([service(80)], {("Service", "web"): LIVE}, "u")) == []
+    assert list(diff.changes([service(80)], {("Service", "web"): LIVE}, "u", nothing)) == []
 
 
 def test_a_difference_shows_the_owned_fields_only() -> None:
     changed = {**LIVE, "metadata": {**LIVE["metadata"], "labels": {"a": "c", "theirs": "1"}}}  # type: ignore[dict-item]
 
-    (change,) = diff.changes([service(80)], {("Service", "web"): changed}, "u")
+    (change,) = diff.changes([service(80)], {("Service", "web"): changed}, "u", nothing)
 
     assert change.action == "update"
     assert [line for line in change.lines() if line[0] in "+-"] == [
@@ -134,8 +169,29 @@ def test_a_difference_shows_the_owned_fields_only() -> None:
 def test_what_is_not_wanted_is_deleted_only_if_it_is_ours() -> None:
     live = {("Service", "web"): LIVE}
 
-    assert [change.action for change in diff.changes([], live, "u")] == ["delete"]
-    assert list(diff.changes([], live, "another")) == []
+    assert [change.action for change in diff.changes([], live, "u", nothing)] == ["delete"]
+    assert list(diff.changes([], live, "another", nothing)) == []
+
+
+@pytest.mark.parametrize("owners", [[], [{"uid": "x", "controller": True}]])
+def test_what_somebody_else_has_under_that_name_is_a_conflict(owners: list[dict[str, Any]]) -> None:
+    theirs = {**LIVE, "metadata": {"name": "web", "ownerReferences": owners}}
+
+    (change,) = diff.changes([service(80)], {}, "u", lambda *_: theirs)
+
+    assert change.action == "conflict"
+    assert change.lines()[0].startswith(
+        "! Service/web exists and is not this ShopService's: it stays as it is"
+    )
+
+
+def test_what_the_operator_had_applied_is_taken_back_without_an_owner() -> None:
+    lost = {
+        **LIVE,
+        "metadata": {"name": "web", "labels": {"a": "c"}, "annotations": {HASH_ANNOTATION: "1"}},
+    }
+
+    assert [change.action for change in diff.changes([service(80)], {}, "u", lambda *_: lost)] == ["update"]
 
 
 def test_a_tree_leaves_out_what_is_empty_and_marks_what_is_not_ready() -> None:
@@ -171,6 +227,16 @@ def test_a_tree_leaves_out_what_is_empty_and_marks_what_is_not_ready() -> None:
         "│     └─ ✓ Pod/web-1",
         "└─   Service/web",
     ]
+
+
+def test_the_news_are_what_is_new_what_has_changed_and_what_is_gone() -> None:
+    was, same, now = (
+        ("n", name, "1/1", "True", reason, "i") for name, reason in (("a", "x"), ("b", "y"), ("c", "z"))
+    )
+
+    found = list(views.news({"a": was, "b": same, "c": was}, {"b": same, "c": now, "d": now}))
+
+    assert found == [("n", "a", "", "False", "Deleted", "i"), now, now]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,36 @@
+"""The words that a shell offers: under its own name by click, as `kubectl shop` by what kubectl asks of a plugin."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import click
+from click.shell_completion import ShellComplete, get_completion_class
+
+SHELLS: Final = ("bash", "zsh", "fish")
+_PROGRAM: Final = "kubectl-shop"
+VARIABLE: Final = "_KUBECTL_SHOP_COMPLETE"
+# Cobra's directives, the last line that kubectl expects.
+_WITH_FILES, _NO_FILES = ":0", ":4"
+
+
+def script(command: click.Command, shell: str) -> str:
+    """What a shell sources."""
+    maker = get_completion_class(shell)
+    if maker is None:
+        raise LookupError(shell)
+    return maker(command, {}, _PROGRAM, VARIABLE).source()
+
+
+def words(command: click.Command, given: Sequence[str]) -> Iterator[str]:
+    """One a line, each with its help, and then the directive.
+
+    Args:
+        command: the whole command line's.
+        given: what stands behind `kubectl shop`; the last of it is what is being typed.
+    """
+    *before, begun = given or [""]
+    found = ShellComplete(command, {}, _PROGRAM, VARIABLE).get_completions(before, begun)
+    for item in found:
+        if item.type == "plain":
+            yield f"{item.value}\t{item.help}" if item.help else item.value
+    yield _WITH_FILES if any(item.type == "file" for item in found) else _NO_FILES

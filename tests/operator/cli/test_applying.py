@@ -1,0 +1,113 @@
+"""What there is after an apply: the file's, the cluster's, and what the API server fills in."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from shop_operator.cli.applying import LAST_APPLIED, applied, written
+
+
+def shop(annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "shopservice.dev/v1alpha1",
+        "kind": "ShopService",
+        "metadata": {"name": "web", "namespace": "shop", "annotations": annotations or {}},
+        "spec": spec,
+    }
+
+
+def noted(last: dict[str, Any], **live: Any) -> dict[str, Any]:
+    """As kubectl apply leaves it."""
+    return shop({LAST_APPLIED: json.dumps(shop(**last))}, **live)
+
+
+def owned(**live: Any) -> dict[str, Any]:
+    """As an apply on the server leaves it, and a kubectl scale after that."""
+    made = shop(**live)
+    made["metadata"]["managedFields"] = [
+        {"operation": "Update", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+        {
+            "operation": "Apply",
+            "fieldsV1": {
+                "f:metadata": {"f:annotations": {"f:old": {}}},
+                "f:spec": {
+                    "f:image": {},
+                    "f:probes": {"f:liveness": {"f:path": {}}},
+                    "f:dependsOn": {'v:"a"': {}},
+                },
+            },
+        },
+        {"operation": "Apply", "subresource": "status", "fieldsV1": {"f:status": {"f:ready": {}}}},
+    ]
+    return made
+
+
+PROBES = {"liveness": {"path": "/a"}}
+
+
+@pytest.mark.parametrize(
+    ("live", "file", "spec"),
+    [
+        (None, {"image": "b"}, {"image": "b"}),
+        (shop(image="a", suspend=True), {"image": "b"}, {"image": "b", "suspend": True}),
+        (
+            noted({"image": "a", "args": ["x"]}, image="a", args=["x"], suspend=True),
+            {"image": "a"},
+            {"image": "a", "suspend": True},
+        ),
+        (
+            noted(
+                {"image": "a", "resources": {"limits": {"cpu": 1}}},
+                image="a",
+                resources={"limits": {"cpu": 1}},
+            ),
+            {"image": "a", "resources": {"limits": {"memory": 2}}},
+            {"image": "a", "resources": {"limits": {"memory": 2}}},
+        ),
+        (
+            owned(image="a", probes=PROBES, dependsOn=["a"], replicas=3),
+            {"image": "a"},
+            {"image": "a", "replicas": 3},
+        ),
+        (owned(image="a", probes=PROBES), {"image": "a", "probes": PROBES}, {"image": "a", "probes": PROBES}),
+    ],
+    ids=["new", "set by others", "taken out", "taken out below", "taken out on the server", "kept"],
+)
+def test_what_the_file_had_and_has_no_more_goes_and_the_rest_stays(
+    live: dict[str, Any] | None, file: dict[str, Any], spec: dict[str, Any]
+) -> None:
+    assert applied(shop(**file), live)["spec"] == {"port": 8080, **spec}
+
+
+def test_the_api_servers_defaults_are_no_difference() -> None:
+    file = yaml.safe_load("""
+        image: web
+        command: null
+        routes: [{path: /a}]
+        networkPolicy: {ingress: [{ports: [{port: 9}]}]}
+        workers: [{name: a, autoscaling: {maxReplicas: 3}}]
+        podTemplate: {spec: {priorityClassName: null}}
+    """)
+
+    spec = applied(shop(**file), None)["spec"]
+
+    assert spec["routes"] == [{"path": "/a", "pathType": "PathPrefix"}]
+    assert spec["networkPolicy"] == {
+        "enabled": True,
+        "ingress": [{"ports": [{"port": 9, "protocol": "TCP"}]}],
+    }
+    assert spec["workers"][0]["autoscaling"]["minReplicas"] == 1
+    assert "command" not in spec
+    assert spec["podTemplate"] == {"spec": {"priorityClassName": None}}
+
+
+def test_the_note_of_kubectl_is_nothing_that_a_person_wrote() -> None:
+    live = noted({"image": "a"}, image="a")
+
+    assert written(live) == {"spec": {"image": "a"}}
+    assert written(applied(shop({"team": "a"}, image="a"), live)) == {
+        "metadata": {"annotations": {"team": "a"}},
+        "spec": {"image": "a", "port": 8080},
+    }

@@ -1,0 +1,96 @@
+"""What the ShopServices of a file change, in themselves and in their neighbours."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from shop_operator.cli.errors import NotValid
+from shop_operator.cli.planning import Children, Namespace, plan, rendered
+
+
+def shop(name: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "shopservice.dev/v1alpha1",
+        "kind": "ShopService",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"image": f"{name}:1", **spec},
+    }
+
+
+def stored(document: dict[str, Any]) -> dict[str, Any]:
+    metadata = {**document["metadata"], "uid": document["metadata"]["name"], "resourceVersion": "1"}
+    return {**document, "metadata": metadata, "spec": {"port": 8080, **document["spec"]}}
+
+
+def cluster(*documents: dict[str, Any]) -> Namespace:
+    """A namespace with nothing but ShopServices, whose children are all as they shall be."""
+    shops = {each["metadata"]["name"]: stored(each) for each in documents}
+    theirs: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {name: {} for name in shops}
+    for each in rendered(documents):
+        (owner,) = each["metadata"]["ownerReferences"]
+        made = {**each, "metadata": {**each["metadata"], "uid": "c", "resourceVersion": "1"}}
+        made["metadata"]["ownerReferences"] = [{**owner, "uid": owner["name"]}]
+        theirs[owner["name"]][each["kind"], each["metadata"]["name"]] = made
+
+    def children(name: str) -> Children:
+        return theirs[name]
+
+    return Namespace(shops, None, children, lambda *_: None)
+
+
+def actions(*documents: dict[str, Any], there: Namespace) -> set[tuple[str, str, str]]:
+    return {(change.action, change.kind, change.name) for change in plan(documents, there)}
+
+
+NETWORK = {"networkPolicy": {"enabled": True}}
+
+
+def test_what_is_there_already_changes_nothing() -> None:
+    web = shop("web", **NETWORK, workers=[{"name": "relay", "command": ["relay"]}])
+
+    assert actions(web, there=cluster(web)) == set()
+
+
+def test_those_of_one_file_know_each_other() -> None:
+    found = rendered([shop("order", dependsOn=["product"], **NETWORK), shop("product", port=9000, **NETWORK)])
+
+    policies = {each["metadata"]["name"]: each["spec"] for each in found if each["kind"] == "NetworkPolicy"}
+    assert policies["product"]["ingress"][0]["from"][0]["podSelector"]["matchExpressions"][0]["values"] == [
+        "order"
+    ]
+    assert policies["order"]["egress"][1]["ports"] == [{"port": 9000, "protocol": "TCP"}]
+
+
+def test_a_new_dependant_shows_in_its_dependency() -> None:
+    there = cluster(shop("product", **NETWORK), shop("payment", **NETWORK))
+
+    found = actions(shop("order", dependsOn=["product"]), there=there)
+
+    assert ("update", "NetworkPolicy", "product") in found
+    assert ("create", "ShopService", "order") in found
+    assert not any(name == "payment" for _, _, name in found)
+
+
+def test_another_port_shows_in_the_dependants() -> None:
+    there = cluster(shop("product"), shop("order", dependsOn=["product"]))
+
+    found = actions(shop("product", port=9000), there=there)
+
+    assert ("update", "Deployment", "order") in found
+
+
+def test_below_a_suspended_one_nothing_changes() -> None:
+    there = cluster(shop("web"))
+
+    assert actions(shop("web", suspend=True, replicas=7), there=there) == {("update", "ShopService", "web")}
+
+
+def test_a_neighbour_that_was_refused_is_left_out_and_the_file_is_not() -> None:
+    bad = {"podTemplate": {"spec": {"restartPolicy": "Never"}}}
+    there = cluster(shop("product"))
+    there.shops["product"]["spec"].update(bad)
+
+    assert ("create", "ShopService", "order") in actions(shop("order", dependsOn=["product"]), there=there)
+    with pytest.raises(NotValid, match=r"ShopService order: .*restartPolicy"):
+        actions(shop("order", **bad), there=there)
