@@ -76,11 +76,31 @@ class Cluster:
 
     def write_schemas(self, folder: Path) -> None:
         """Write the JSON schema of every kind that is served, closed, where kubeconform looks for it."""
-        index = json.loads(self.kubectl("get", "--raw", "/openapi/v3"))
-        for path in index["paths"]:
-            if re.search(r"/v\d[a-z0-9]*$", path):
-                document = json.loads(self.kubectl("get", "--raw", f"/openapi/v3/{path}"))
-                _write_kinds(document.get("components", {}).get("schemas", {}), folder)
+        crds = json.loads(self.kubectl("get", "crd", "-o", "json"))["items"]
+        wanted = {
+            _schema_file(crd["spec"]["group"], version["name"], crd["spec"]["names"]["kind"])
+            for crd in crds
+            for version in crd["spec"]["versions"]
+            if version["served"]
+        }
+
+        def published() -> bool:
+            """The API server tells the schema of an established CRD some time after it serves it."""
+            index = json.loads(self.kubectl("get", "--raw", "/openapi/v3"))
+            for path in index["paths"]:
+                if re.search(r"/v\d[a-z0-9]*$", path):
+                    document = json.loads(self.kubectl("get", "--raw", f"/openapi/v3/{path}"))
+                    _write_kinds(document.get("components", {}).get("schemas", {}), folder)
+            missing = wanted - {path.name for path in folder.iterdir()}
+            assert not missing, missing
+            return True
+
+        wait_for(published, 60, what="the schemas of every CRD")
+
+
+def _schema_file(group: str, version: str, kind: str) -> str:
+    """The name that kubeconform gives to the schema of a kind."""
+    return "-".join(part for part in (kind, group.split(".")[0], version) if part).lower() + ".json"
 
 
 def _write_kinds(schemas: dict[str, Any], folder: Path) -> None:
@@ -88,10 +108,9 @@ def _write_kinds(schemas: dict[str, Any], folder: Path) -> None:
     closed[_INT_OR_STRING] = {"type": ["integer", "string"]}
     for name, schema in schemas.items():
         for kind in schema.get("x-kubernetes-group-version-kind", []):
-            group = kind["group"].split(".")[0]
-            file = "-".join(part for part in (kind["kind"], group, kind["version"]) if part).lower()
             whole = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": closed}}
-            (folder / f"{file}.json").write_text(json.dumps(whole))
+            file = _schema_file(kind["group"], kind["version"], kind["kind"])
+            (folder / file).write_text(json.dumps(whole))
 
 
 def _closed(schema: dict[str, Any]) -> dict[str, Any]:
