@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import signal
 import sys
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -114,8 +115,15 @@ async def _run(settings: RunSettings) -> None:
     starts = [*engine.tasks(settings.workers), *(each.run for each in (*shops, *children)), events.run]
     work = [asyncio.create_task(start()) for start in starts]
     election = asyncio.create_task(elector.run())
+    asked = asyncio.Event()
+
+    def listen() -> None:
+        """Have the signals again, which kopf answers by waiting 5 s for whatever else goes on."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, asked.set)
+
     watches = Watches(
-        connection, engine, relisted, identity=settings.identity, namespaces=settings.namespaces
+        connection, engine, relisted, listen, identity=settings.identity, namespaces=settings.namespaces
     )
 
     def alive() -> str | None:
@@ -125,14 +133,16 @@ async def _run(settings: RunSettings) -> None:
     def ready() -> str | None:
         return None if engine.synced else "the caches are not synced yet"
 
+    ending = [asyncio.create_task(watches.run()), asyncio.create_task(asked.wait())]
     try:
         async with serve(settings.metrics_port, metrics, alive=alive, ready=ready) as port:
             _log.info("started", extra={"port": port, "server": connection.server})
-            await watches.run()
+            await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
     finally:
         # Workers first: whoever takes the lease next must find nobody writing.
         await _stop(*work)
         await _stop(election)
+        await _stop(*ending)
         await connection.close()
     _log.info("stopped")
 

@@ -41,11 +41,12 @@ class QueueObserver(Protocol):
 class Backoff:
     """How long a failing key waits: `first` seconds doubled with every failure up to `limit`, plus jitter.
 
-    All retries together may not exceed `rate` a second once `burst` are used up.
+    All retries together may not exceed `rate` a second once `burst` are used up. That bounds what failing keys cost,
+    so that `limit` may be short: a key waits at most that long after what it failed by is over.
     """
 
     first: float = 0.1
-    limit: float = 60.0
+    limit: float = 15.0
     jitter: float = 0.2
     rate: float = 20.0
     burst: int = 200
@@ -90,6 +91,7 @@ class WorkQueue(Generic[K]):
         self._processing: dict[K, float] = {}  # key → since when a worker has it
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
+        self._not_before: dict[K, float] = {}  # key → until when somebody has asked to wait
         self._waiter = asyncio.Event()
         self._closed = False
 
@@ -101,10 +103,15 @@ class WorkQueue(Generic[K]):
         return not (self._dirty or self._processing or self._timers)
 
     def add(self, key: K) -> None:
-        """Mark the key as in need of a pass, now."""
+        """Mark the key as in need of a pass, now; or as soon as it may have one after `retry`."""
         if self._closed or key in self._dirty:
             return
-        self._dirty[key] = _now()
+        now = _now()
+        if self._not_before.get(key, now) > now:
+            self._add_at(key, self._not_before[key])
+            return
+        self._not_before.pop(key, None)
+        self._dirty[key] = now
         if key not in self._processing:
             self._push(key)
         self._observer.added(len(self._ready))
@@ -116,7 +123,9 @@ class WorkQueue(Generic[K]):
         if delay <= 0:
             self.add(key)
             return
-        due = asyncio.get_running_loop().time() + delay
+        self._add_at(key, _now() + delay)
+
+    def _add_at(self, key: K, due: float) -> None:
         pending = self._timers.get(key)
         if pending is not None:
             if pending.when() <= due:
@@ -125,10 +134,18 @@ class WorkQueue(Generic[K]):
         self._timers[key] = asyncio.get_running_loop().call_at(due, self._fire, key)
 
     def retry(self, key: K, *, after: float | None = None) -> None:
-        """Add the key with its own backoff; `after` is the least number of seconds to wait."""
+        """Add the key with its own backoff.
+
+        Args:
+            key: has failed.
+            after: seconds for which somebody has asked to be left in peace, whatever happens; 0 or None for none.
+        """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         self._observer.retried()
+        if after:
+            self._not_before[key] = _now() + after
+            self._dirty.pop(key, None)
         self.add_after(key, max(self._backoff.delay(failures), after or 0.0) + self._bucket.reserve(_now()))
 
     def forget(self, key: K) -> None:
@@ -163,6 +180,7 @@ class WorkQueue(Generic[K]):
             timer.cancel()
         self._timers.clear()
         self._failures.clear()
+        self._not_before.clear()
         self._ready.clear()
         self._dirty.clear()
 

@@ -48,6 +48,7 @@ class Watches:
         connection: the API server; kopf gets a session of its own from it.
         sink: where events go.
         relisted: called when a watch began anew with a LIST.
+        started: called whenever kopf has started, which takes the signals of the process.
         identity: how this process is called.
         namespaces: the namespaces to watch; empty: all.
     """
@@ -57,6 +58,7 @@ class Watches:
         connection: Connection,
         sink: Sink,
         relisted: Callable[[], None],
+        started: Callable[[], None],
         *,
         identity: str,
         namespaces: tuple[str, ...],
@@ -64,6 +66,7 @@ class Watches:
         self._connection = connection
         self._sink = sink
         self._relisted = relisted
+        self._started = started
         self._identity = identity
         self._namespaces = namespaces
         self._registry = self._handlers()
@@ -71,7 +74,7 @@ class Watches:
         self._stream: Stream | None = None
 
     async def run(self) -> None:
-        """Watch until the process is told to stop (SIGTERM, SIGINT)."""
+        """Watch until cancelled, or until kopf has taken a signal to stop."""
         while True:
             again = asyncio.Event()
             self._asked, self._stream = False, None
@@ -132,6 +135,8 @@ class Watches:
 
         @kopf.on.login(registry=registry)
         async def login(**_: Any) -> kopf.AiohttpSession:
+            # Kopf takes the signals in this turn of the loop.
+            asyncio.get_running_loop().call_soon(self._started)
             return self._connection.login(self.requested)
 
         group, _, version = PARENT.api_version.rpartition("/")

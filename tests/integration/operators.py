@@ -1,11 +1,13 @@
 """The operator as a real process, with the rights that its chart gives it."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -81,6 +83,10 @@ class Operator:
         """Writes of children and statuses so far; the lease is created by POST and renewed by PUT."""
         return sum(self.metric("rest_client_requests_total", method=m) for m in ("PATCH", "DELETE"))
 
+    def passes(self) -> float:
+        """Looks at ShopServices so far."""
+        return self.metric("controller_runtime_reconcile_total")
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process."""
         self._process.send_signal(number)
@@ -100,6 +106,22 @@ class Operator:
             self._process.kill()
             self._process.wait()
             raise
+
+
+class Quiet:
+    """Whether a count has stayed the same for some seconds, as seen each time it is asked."""
+
+    def __init__(self, count: Callable[[], float], seconds: float) -> None:
+        self._count = count
+        self._seconds = seconds
+        self._last, self._since = math.nan, 0.0
+
+    def __call__(self) -> bool:
+        """Ask now."""
+        now, count = time.monotonic(), self._count()
+        if count != self._last:
+            self._last, self._since = count, now
+        return now - self._since > self._seconds
 
 
 def _environment() -> dict[str, str]:

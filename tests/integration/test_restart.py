@@ -1,18 +1,19 @@
 """Restart, re-list or a second replica of the operator changes nothing; its death only for a while."""
 
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.cluster import Cluster, condition
-from tests.integration.operators import Operator, running
+from tests.integration.operators import Operator, Quiet, running
 from tests.integration.shopservices import AUTOSCALING, ROUTE, WORKER, shopservice
 from tests.waiting import wait_for
 
 NUMBER = 20
+# After this long without a pass the controllers of Kubernetes have had their last word, too.
+QUIET_SECONDS = 3
 
 
 @pytest.fixture
@@ -49,31 +50,15 @@ def test_given_unchanged_resources_when_the_operator_restarts_then_it_writes_not
     flags = ("--no-leader-elect",)
     with running(operator_kubeconfig, tmp_path / "first.log", *flags) as first:
         wait_for(lambda: settled(cluster, namespace, first, populated), deadline=60)
-        wait_for(Quiet(first), deadline=60)
+        wait_for(Quiet(first.passes, QUIET_SECONDS), deadline=60)
 
     with running(operator_kubeconfig, tmp_path / "second.log", *flags) as second:
         wait_for(lambda: second.metric("controller_runtime_reconcile_total") >= NUMBER)
         wait_for(lambda: second.metric("workqueue_depth") == 0)
 
-        wait_for(Quiet(second), deadline=30)
+        wait_for(Quiet(second.passes, QUIET_SECONDS), deadline=30)
         assert second.metric("shop_operator_child_writes_total") == 0
         assert second.writes() == 0
-
-
-class Quiet:
-    """Whether no pass has begun for a while: the controllers of Kubernetes have had their last word, too."""
-
-    def __init__(self, operator: Operator, seconds: float = 3) -> None:
-        self._operator = operator
-        self._seconds = seconds
-        self._passes, self._since = -1.0, 0.0
-
-    def __call__(self) -> bool:
-        """Ask now."""
-        passes = self._operator.metric("controller_runtime_reconcile_total")
-        if passes != self._passes:
-            self._passes, self._since = passes, time.monotonic()
-        return time.monotonic() - self._since > self._seconds
 
 
 def test_given_two_operators_when_the_leader_is_killed_then_the_other_takes_over_and_repairs(
@@ -124,6 +109,7 @@ def test_it_stops_at_once_when_asked_and_gives_the_lease_up(
 
         one.signal(number)
 
+        wait_for(one.ended, deadline=3)
         assert one.wait() == 0
         assert cluster.get("Lease", "shop-operator", "shop-operator")["spec"]["holderIdentity"] == ""
         assert one.lines()[-1]["msg"] == "stopped"

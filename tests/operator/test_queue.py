@@ -135,6 +135,24 @@ async def test_a_server_that_asks_to_wait_is_obeyed() -> None:
     assert queue._timers["a"].when() >= before + 30
 
 
+async def test_a_server_that_asks_to_wait_is_obeyed_whatever_happens_in_the_meantime() -> None:
+    queue: WorkQueue[str] = WorkQueue(Recorder(), Backoff(first=0.001))
+    queue.add("a")
+    key = await queue.get()
+    queue.add("a")
+    started = asyncio.get_running_loop().time()
+    queue.retry("a", after=0.2)
+    queue.done(key)
+    queue.add("a")
+    queue.add_after("a", 0.01)
+
+    assert await queue.get() == "a"
+
+    assert asyncio.get_running_loop().time() >= started + 0.2
+    queue.done("a")
+    assert queue.idle()
+
+
 async def test_clear_forgets_all_that_waits_and_close_takes_nothing_more(queue: WorkQueue[str]) -> None:
     queue.add("a")
     queue.add_after("b", 3600)
