@@ -4,13 +4,15 @@ Alone it needs no root and lives on loopback, which is what the integration test
 its network namespace.
 """
 
+import json
 import socket
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from localcluster import tools
@@ -33,6 +35,7 @@ class ControlPlane:
         address: the address that it tells its clients inside the cluster.
         port: of the API server; a free one when not given.
         node: serve a node as well (kubelet client certificate, aggregation of the metrics API).
+        flags: more of the API server's, such as audit-log-path.
     """
 
     def __init__(
@@ -44,8 +47,10 @@ class ControlPlane:
         address: str = "127.0.0.1",
         port: int | None = None,
         node: bool = False,
+        flags: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self.run_dir = run_dir
+        self._flags = flags
         self.controller_manager = controller_manager
         self.enter = enter
         self.address = address
@@ -137,6 +142,7 @@ class ControlPlane:
         elif self.address.startswith("127."):
             # A loopback address cannot be an endpoint of the kubernetes Service, and nobody asks for it here.
             flags |= {"endpoint-reconciler-type": "none"}
+        flags |= self._flags
         command = [str(self.bin / "kube-apiserver"), *(f"--{key}={value}" for key, value in flags.items())]
         self._apiserver.start([*self.enter, *command])
         wait_until(self._ready, "kube-apiserver", READY_SECONDS, self._apiserver)
@@ -144,6 +150,16 @@ class ControlPlane:
     def stop_apiserver(self) -> None:
         """Stop the API server only; etcd keeps the objects."""
         self._apiserver.stop()
+
+    def compact(self, revision: int) -> None:
+        """Have etcd forget how objects were before a revision, which is what a resourceVersion is."""
+        request = urllib.request.Request(  # noqa: S310  an http URL of our own
+            f"http://127.0.0.1:{self._etcd_client}/v3/kv/compaction",
+            data=json.dumps({"revision": str(revision), "physical": True}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=READY_SECONDS):  # noqa: S310
+            pass
 
     def stop(self) -> None:
         """Stop everything; the folder stays for whoever wants to read the logs."""

@@ -7,7 +7,7 @@ being applied; all that went wrong is in the status at the end, and the worst of
 
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -201,6 +201,8 @@ class Reconciler:
         # again would change nothing, for ever.
         self._overruled: dict[Key, dict[ChildId, tuple[str, frozenset[str]]]] = {}
         self._repairs: dict[Key, Patience] = {}
+        # Children that we have seen and that no status lists yet.
+        self._unlisted: dict[Key, frozenset[ChildId]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring the cluster in line with one ShopService.
@@ -224,6 +226,8 @@ class Reconciler:
             outcome, looks = await self._pass(key, cached, shop, obj)
         except InvalidSpec as error:
             outcome, looks = Outcome([error]), []
+        finally:
+            self._remember(key, cached.uid)
         looks.append(await self._reporter.report(key, cached, shop, outcome))
         looks.append(_next_look(outcome.problems))
         return min((each for each in looks if each is not None), default=None)
@@ -231,6 +235,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self._overruled.pop(key, None)
         self._repairs.pop(key, None)
+        self._unlisted.pop(key, None)
         self._configs.forget(key)
         self._reporter.forget(key)
 
@@ -254,6 +259,7 @@ class Reconciler:
             image=image_in_place(shop, obj.get("status", {})),
             hold=wait > 0,
         )
+        known = _listed(obj) | self._unlisted.get(key, frozenset())
         desired = render(shop, live=self._live_scale(key), around=around)
         seen = {child: live.version for child, live in children.items()}
         problems: list[OperatorError] = list(_not_installed(shop, around))
@@ -261,8 +267,13 @@ class Reconciler:
             child = ChildId(configuration["kind"], configuration["metadata"]["name"])
             wanted = Wanted(key, shop, configuration, seen.get(child))
             problems += await _attempt(self._ensure(wanted))
-        for surplus in self._surplus(key, cached.uid, desired):
-            problems += await _attempt(self._prune(key, surplus))
+        unseen = known - self._store.children(key).keys() - _ids(desired)
+        for child, live in self._surplus(key, cached.uid, desired):
+            problems += await _attempt(self._prune(key, child, live))
+        for child in unseen:
+            problems += await _attempt(self._prune_unseen(key, child, cached.uid))
+        if not problems:
+            self._unlisted.pop(key, None)
         outcome = Outcome(problems, image=around.image, dependencies=depends, held=around.hold)
         return outcome, [wait if around.hold else None]
 
@@ -304,15 +315,7 @@ class Reconciler:
             )
         if cached.scaled_by is Scaler.OPERATOR and "replicas" not in wanted.configuration.get("spec", {}):
             await self._hand_over_replicas(wanted, cached)
-        try:
-            await self._apply(wanted, cached.uid, self._unmoved(wanted))
-        except Refused:
-            if not any("ports[" in path for path in differences):
-                raise
-            patch = ports_patch(wanted.configuration)
-            child = wanted.child
-            await self._api.patch(child.kind, wanted.key.namespace, child.name, uid=cached.uid, patch=patch)
-            await self._apply(wanted, cached.uid)
+        await self._update(wanted, cached.uid, differences, self._unmoved(wanted))
         if drifted:
             repair = Repair(str(wanted.child), tuple(drifted), cached.editor)
             self._reporter.repaired(wanted.key, wanted.shop, repair)
@@ -327,7 +330,21 @@ class Reconciler:
                 raise Stale(f"{child} came and went while it was being created.") from None
             _check_owner(wanted, live)
             # Ours after all: the watch is behind, or somebody took our label off.
-            await self._apply(wanted, live["metadata"]["uid"])
+            await self._update(wanted, live["metadata"]["uid"], frozenset(drift(wanted.configuration, live)))
+
+    async def _update(
+        self, wanted: Wanted, uid: str, differences: AbstractSet[str], version: int | None = None
+    ) -> None:
+        """Apply; when ports differ, whose keys an apply cannot change, take the others away first."""
+        try:
+            await self._apply(wanted, uid, version)
+        except Refused:
+            if not any("ports[" in path for path in differences):
+                raise
+            patch = ports_patch(wanted.configuration)
+            child = wanted.child
+            await self._api.patch(child.kind, wanted.key.namespace, child.name, uid=uid, patch=patch)
+            await self._apply(wanted, uid)
 
     async def _apply(self, wanted: Wanted, uid: str | None, version: int | None = None) -> None:
         try:
@@ -377,19 +394,43 @@ class Reconciler:
 
     def _surplus(self, key: Key, owner: str, desired: list[dict[str, Any]]) -> list[tuple[ChildId, Child]]:
         """Children that are ours by their controller and not wanted any more."""
-        wanted = {ChildId(c["kind"], c["metadata"]["name"]) for c in desired}
+        wanted = _ids(desired)
         return [
             (child, cached)
             for child, cached in self._store.children(key).items()
             if child not in wanted and cached.controller == owner
         ]
 
-    async def _prune(self, key: Key, surplus: tuple[ChildId, Child]) -> None:
-        child, cached = surplus
+    async def _prune(self, key: Key, child: ChildId, cached: Child) -> None:
         if "deletionTimestamp" in cached.state["metadata"]:
             return
         await self._api.delete(child.kind, key.namespace, child.name, uid=cached.uid)
         self._observer.wrote(child.kind, "delete")
+        # It need not be looked for when the watch shows that it has gone; if a finalizer holds it, that shows it again.
+        self._store.discard(key, child, cached.uid)
+
+    async def _prune_unseen(self, key: Key, child: ChildId, owner: str) -> None:
+        """Delete what is not wanted any more and was ours, if it is still there: somebody took our label off it."""
+        if child.kind not in self._served():
+            return
+        live = await self._api.get(child.kind, key.namespace, child.name)
+        if live is None or "deletionTimestamp" in live["metadata"] or _controller(live).get("uid") != owner:
+            return
+        await self._api.delete(child.kind, key.namespace, child.name, uid=live["metadata"]["uid"])
+        self._observer.wrote(child.kind, "delete")
+
+    def _remember(self, key: Key, owner: str) -> None:
+        """Keep in mind what the status does not tell a later pass, or process, about children."""
+        shop = self._store.shop(key)
+        if shop is None:
+            return
+        children = self._store.children(key).items()
+        present = {child for child, cached in children if cached.controller == owner}
+        unlisted = (self._unlisted.get(key, frozenset()) | present) - _listed(shop.object)
+        if unlisted:
+            self._unlisted[key] = unlisted
+        else:
+            self._unlisted.pop(key, None)
 
     def _live_scale(self, key: Key) -> LiveScale | None:
         """How many replicas each Deployment is set to, and by whom; None before there is one."""
@@ -405,6 +446,22 @@ class Reconciler:
             autoscaled=autoscalers
             | {n for n, cached in deployments.items() if cached.scaled_by is Scaler.AUTOSCALER},
         )
+
+
+def _ids(configurations: Iterable[Mapping[str, Any]]) -> frozenset[ChildId]:
+    return frozenset(ChildId(each["kind"], each["metadata"]["name"]) for each in configurations)
+
+
+def _listed(obj: Mapping[str, Any]) -> frozenset[ChildId]:
+    """The children that a ShopService's status lists."""
+    children = obj.get("status", {}).get("children", ())
+    return frozenset(ChildId(each["kind"], each["name"]) for each in children)
+
+
+def _controller(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The owner reference that is the controller's; empty when there is none."""
+    owners: Sequence[Mapping[str, Any]] = obj["metadata"].get("ownerReferences", ())
+    return next((each for each in owners if each.get("controller")), {})
 
 
 async def _attempt(step: Coroutine[Any, Any, None]) -> list[OperatorError]:
@@ -451,18 +508,18 @@ def _check_owner(wanted: Wanted, live: Mapping[str, Any]) -> None:
         Conflict: it belongs to somebody else.
     """
     child, metadata = wanted.child, live["metadata"]
-    controller = next((r for r in metadata.get("ownerReferences", ()) if r.get("controller")), None)
-    if controller is not None and controller["uid"] == wanted.shop.uid:
+    controller = _controller(live)
+    if controller.get("uid") == wanted.shop.uid:
         if "deletionTimestamp" in metadata:
             held = ", ".join(metadata.get("finalizers", ())) or "its grace period"
             raise Terminating(
                 f"{child} is being deleted and waits for {held}; it is created again after that."
             )
         return
-    if controller is None and _remembered(live) is not None:
+    if not controller and _remembered(live) is not None:
         # We applied it, so it lost its owner reference: a hand edit, or `kubectl delete --cascade=orphan`.
         return
-    if controller is None:
+    if not controller:
         whose = "is not managed by a ShopService"
     elif controller["kind"] == PARENT_KIND and "deletionTimestamp" in metadata:
         raise Terminating(f"{child} of a deleted ShopService is still being deleted.")

@@ -106,6 +106,7 @@ class FakeApi:
     async def patch_status(
         self, namespace: str, name: str, *, version: int, patch: Mapping[str, Any]
     ) -> dict[str, Any]:
+        self._refuse("ShopService")
         key = ("ShopService", namespace, name)
         live = deepcopy(self.objects[key])
         if live["metadata"]["resourceVersion"] != str(version):

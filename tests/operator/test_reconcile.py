@@ -127,6 +127,12 @@ class World:
         """Somebody deletes an object and the watch shows it."""
         self.store.remove(self.api.forget((kind, "ns", name)))
 
+    def hide(self, kind: str, name: str) -> None:
+        """Somebody takes our label off an object, and its watch shows it no more."""
+        found = self.edit(kind, name)
+        found["metadata"]["labels"] = {}
+        self.store.remove(self.api.put(found))
+
     async def pass_(self) -> float | None:
         """One pass, a while after the one before; `writes` has only what this one wrote."""
         self.clock.time += 2
@@ -279,6 +285,48 @@ async def test_what_left_the_spec_is_pruned_and_only_what_is_ours(world: World) 
 
     assert "delete Deployment web-relay" in world.writes
     assert ("Deployment", "ns", "theirs") in world.api.objects
+
+
+async def test_what_left_the_spec_is_pruned_although_somebody_took_our_label_off_it(world: World) -> None:
+    world.shop(workers=[{"name": "relay", "command": ["x"]}])
+    await world.pass_()
+    # What its watch shows of that: it has gone.
+    world.hide("Deployment", "web-relay")
+    world.restart()
+
+    world.shop()
+    await world.pass_()
+    assert "delete Deployment web-relay" in world.writes
+
+    reads = world.api.reads
+    world.shop(env=[{"name": "A", "value": "1"}])
+    await world.pass_()
+    assert world.api.reads == reads
+
+
+async def test_what_no_status_lists_yet_is_pruned_too_when_no_watch_shows_it(world: World) -> None:
+    world.shop(workers=[{"name": "relay", "command": ["x"]}])
+    world.api.refusing["ShopService"] = Throttled("busy")
+    with pytest.raises(Throttled):
+        await world.pass_()
+    world.hide("Deployment", "web-relay")
+
+    world.shop()
+    del world.api.refusing["ShopService"]
+    await world.pass_()
+
+    assert "delete Deployment web-relay" in world.writes
+
+
+async def test_a_pruned_child_is_not_looked_for(world: World) -> None:
+    world.shop(workers=[{"name": "relay", "command": ["x"]}])
+    await world.pass_()
+    world.shop()
+    await world.pass_()
+    world.shop(env=[{"name": "A", "value": "1"}])
+    await world.pass_()
+
+    assert world.api.reads == 0
 
 
 @pytest.mark.parametrize("labelled", [True, False])

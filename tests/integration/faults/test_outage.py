@@ -1,10 +1,7 @@
 """The API server away, the Gateway API not installed, rights not granted: it goes on as soon as it can."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from localcluster import tools
 from localcluster.controlplane import ControlPlane
@@ -14,31 +11,11 @@ from tests.integration.shopservices import AUTOSCALING, ROUTE, shopservice
 from tests.waiting import wait_for
 
 
-@pytest.fixture(scope="module")
-def own_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane that may be broken."""
-    with ControlPlane(tmp_path_factory.mktemp("own-plane"), controller_manager=False) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def own_cluster(own_plane: ControlPlane) -> Iterator[Cluster]:
-    client = Cluster(own_plane.kubeconfig)
-    with client.http:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def own_kubeconfig(
-    own_plane: ControlPlane, own_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    helm = tools.ensure("helm3") / "helm"
-    return install(own_cluster, own_plane.bin / "kubectl", helm, tmp_path_factory.mktemp("own-operator"))
-
-
 def test_given_no_gateway_api_then_a_condition_says_so_and_installing_it_is_enough(
     own_plane: ControlPlane, own_cluster: Cluster, own_kubeconfig: Path, tmp_path: Path
 ) -> None:
+    kubectl: list[str | Path] = [own_plane.bin / "kubectl", "--kubeconfig", own_plane.kubeconfig]
+    run([*kubectl, "delete", "crd", "httproutes.gateway.networking.k8s.io", "--ignore-not-found"])
     namespace = own_cluster.namespace("no-gateway")
     with running(own_kubeconfig, tmp_path / "operator.log", "--no-leader-elect"):
         own_cluster.create(shopservice(namespace, **ROUTE))
@@ -51,7 +28,7 @@ def test_given_no_gateway_api_then_a_condition_says_so_and_installing_it_is_enou
         assert own_cluster.children(namespace) >= {"Deployment/web", "Service/web"}
 
         crd = tools.ensure("gateway-api") / "gateway.networking.k8s.io_httproutes.yaml"
-        run([own_plane.bin / "kubectl", "--kubeconfig", own_plane.kubeconfig, "create", "-f", crd])
+        run([*kubectl, "create", "-f", crd])
 
         wait_for(lambda: "HTTPRoute/web" in own_cluster.children(namespace), deadline=40)
         # And it is watched from now on.

@@ -1,0 +1,304 @@
+"""A network that fails: a reverse proxy between one operator and the real API server.
+
+What comes through is what the API server says; what goes wrong is one of the effects below, by a seeded chance.
+"""
+
+import asyncio
+import json
+import random
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final, NoReturn, Protocol, Self
+
+import aiohttp
+from aiohttp import web
+
+from localcluster.controlplane import ControlPlane
+
+WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+READS: Final = frozenset({"GET"})
+_LARGEST: Final = 16 * 1024**2
+# Of one connection, not of what is carried through it; the body comes in another encoding and length.
+_NOT_FORWARDED: Final = frozenset(
+    {"connection", "host", "keep-alive", "transfer-encoding", "content-length", "user-agent"}
+)
+_GONE: Final = b'"code":410'
+
+Forward = Callable[[], Awaitable[web.StreamResponse]]
+
+
+class Effect(Protocol):
+    """What happens to a request in place of being forwarded."""
+
+    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
+        """Answer it, or end its connection."""
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """The API server is too busy (429) or has an error (500, 503)."""
+
+    status: HTTPStatus
+    retry_after: int | None = None
+
+    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
+        """Answer as the API server does."""
+        body = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "status": "Failure",
+            "reason": self.status.phrase,
+            "message": f"injected: {self.status.phrase}",
+            "code": self.status.value,
+        }
+        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        return web.json_response(body, status=self.status.value, headers=headers)
+
+
+@dataclass(frozen=True)
+class Delay:
+    """It takes its time, in seconds."""
+
+    seconds: float
+
+    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
+        """Wait first."""
+        await asyncio.sleep(self.seconds)
+        return await forward()
+
+
+class Reset:
+    """The connection ends before anything was forwarded."""
+
+    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
+        """End it."""
+        await _abort(request)
+
+
+class LoseAnswer:
+    """The API server does it, and nobody hears of it."""
+
+    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
+        """Forward and end the connection."""
+        await forward()
+        await _abort(request)
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Something else happens at this very moment.
+
+    Args:
+        call: what.
+        before: before it is forwarded; else after it was carried out, and before it is answered.
+    """
+
+    call: Callable[[], None]
+    before: bool
+
+    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
+        """Tell, and forward."""
+        if self.before:
+            self.call()
+            return await forward()
+        answer = await forward()
+        self.call()
+        return answer
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An effect on some requests; watches are none of them.
+
+    Args:
+        effect: what happens.
+        methods: to which.
+        path: to those whose path ends like this.
+        probability: how often, from 0 to 1.
+    """
+
+    effect: Effect
+    methods: frozenset[str] = READS | WRITES
+    path: str = ""
+    probability: float = 1.0
+
+    def hits(self, request: web.Request, chance: random.Random) -> bool:
+        """Whether it is this one's turn."""
+        return (
+            request.method in self.methods
+            and "watch" not in request.query
+            and request.path.endswith(self.path)
+            and chance.random() < self.probability
+        )
+
+
+@dataclass(eq=False)
+class _Stream:
+    """One open watch."""
+
+    dropped: bool = False
+
+
+class Proxy:
+    """One way from one operator to the API server.
+
+    Args:
+        plane: the API server.
+        kubeconfig: of an operator that would go there directly.
+        folder: an existing one for a certificate and a kubeconfig.
+        name: becomes part of the User-Agent, so that the audit log tells who it was.
+        seed: of every chance.
+    """
+
+    def __init__(
+        self, plane: ControlPlane, kubeconfig: Path, folder: Path, *, name: str = "proxy", seed: int = 0
+    ) -> None:
+        self._plane = plane
+        self._name = name
+        self._chance = random.Random(seed)  # noqa: S311  repeatable, not secret
+        self._faults: tuple[Fault, ...] = ()
+        self._streams: set[_Stream] = set()
+        self._loop = asyncio.new_event_loop()
+        self._open = asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy-{name}", daemon=True)
+        plane.authority.issue(f"proxy-{name}", "/CN=kube-apiserver", "IP:127.0.0.1")
+        self.kubeconfig = folder / f"{name}.kubeconfig"
+        self._direct = kubeconfig
+        self.injected: Counter[str] = Counter()
+        """How often each effect has hit."""
+        self.answered: Counter[tuple[str, int]] = Counter()
+        """How often the API server itself has answered so, by method and status."""
+        self.gone = 0
+        """How many watches were told that their resourceVersion is gone (410)."""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._run(self._start())
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._run(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @contextmanager
+    def failing(self, *faults: Fault) -> Iterator[None]:
+        """For some time these faults; the first that hits counts."""
+        self._faults = faults
+        try:
+            yield
+        finally:
+            self._faults = ()
+
+    def cut(self) -> None:
+        """From now on nothing comes through in either direction, and nobody is told."""
+        self._loop.call_soon_threadsafe(self._open.clear)
+
+    def heal(self) -> None:
+        """It comes through again; what was sent in the meantime too, if its sender still waits for an answer."""
+        self._loop.call_soon_threadsafe(self._open.set)
+
+    def drop_watches(self) -> int:
+        """End every watch in the middle of its next event; answers how many there were."""
+        streams = tuple(self._streams)
+        for stream in streams:
+            stream.dropped = True
+        return len(streams)
+
+    def watches(self) -> int:
+        """How many are open and shall not be dropped."""
+        return sum(not stream.dropped for stream in tuple(self._streams))
+
+    def _run(self, work: Any) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
+
+    async def _start(self) -> None:
+        self._open.set()
+        pki = self._plane.authority
+        trusted = ssl.create_default_context(cafile=str(pki.certificate))
+        self._upstream = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=trusted),
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
+        )
+        app = web.Application(client_max_size=_LARGEST)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
+        await self._runner.setup()
+        own = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        own.load_cert_chain(pki.folder / f"proxy-{self._name}.crt", pki.folder / f"proxy-{self._name}.key")
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=own)
+        await site.start()
+        _, port, *_ = self._runner.addresses[0]
+        config = json.loads(self._direct.read_text())
+        config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
+        self.kubeconfig.write_text(json.dumps(config))
+        self.kubeconfig.chmod(0o600)
+
+    async def _stop(self) -> None:
+        self._open.set()
+        await self._runner.cleanup()
+        await self._upstream.close()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        await self._open.wait()
+        for fault in self._faults:
+            if fault.hits(request, self._chance):
+                self.injected[type(fault.effect).__name__] += 1
+                return await fault.effect(request, lambda: self._forward(request, body))
+        return await self._forward(request, body)
+
+    async def _forward(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        headers = _end_to_end(request.headers)
+        headers["User-Agent"] = f"shop-operator/{self._name}"
+        try:
+            async with self._upstream.request(
+                request.method, f"{self._plane.server}{request.path_qs}", headers=headers, data=body or None
+            ) as answer:
+                if "watch" in request.query and answer.status == HTTPStatus.OK:
+                    return await self._stream(request, answer)
+                self.answered[request.method, answer.status] += 1
+                self.gone += "watch" in request.query and answer.status == HTTPStatus.GONE
+                content = await answer.read()
+                await self._open.wait()
+                return web.Response(status=answer.status, body=content, headers=_end_to_end(answer.headers))
+        except aiohttp.ClientError:
+            await _abort(request)
+
+    async def _stream(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+        carried = web.StreamResponse(status=answer.status, headers=_end_to_end(answer.headers))
+        await carried.prepare(request)
+        stream = _Stream()
+        self._streams.add(stream)
+        try:
+            async for chunk in answer.content.iter_any():
+                await self._open.wait()
+                self.gone += chunk.count(_GONE)
+                if stream.dropped:
+                    await carried.write(chunk[: len(chunk) // 2])
+                    await _abort(request)
+                await carried.write(chunk)
+        finally:
+            self._streams.remove(stream)
+        return carried
+
+
+def _end_to_end(headers: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in headers.items() if key.lower() not in _NOT_FORWARDED}
+
+
+async def _abort(request: web.Request) -> NoReturn:
+    """End the connection without a word, as a network does."""
+    assert request.transport is not None, "it is connected"
+    request.transport.abort()
+    # The server cancels whoever handles a request of a connection that is lost.
+    await asyncio.Event().wait()
+    raise AssertionError("not cancelled")

@@ -1,0 +1,160 @@
+"""What people and other controllers do to ShopServices and their children, by a seeded chance."""
+
+import random
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any, Final
+
+import httpx
+
+from tests.integration.cluster import Cluster
+from tests.integration.shopservices import AUTOSCALING, WORKER, shopservice
+
+NAMES: Final = ("alpha", "beta", "gamma", "delta")
+# What may be gone or changed when it is touched: somebody else was faster.
+_MISSED: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT})
+_PAUSE_SECONDS: Final = 0.05
+
+EDITS: Final[Mapping[str, tuple[dict[str, Any], ...]]] = {
+    "Deployment": (
+        {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 99}}}},
+        {"spec": {"template": {"metadata": {"labels": {"app.kubernetes.io/part-of": "nobody"}}}}},
+        {"metadata": {"labels": {"app.kubernetes.io/managed-by": "nobody"}}},
+    ),
+    "Service": (
+        {"spec": {"selector": {"app": "other"}}},
+        {"spec": {"ports": [{"port": 81, "name": "http"}]}},
+    ),
+    "ServiceAccount": ({"automountServiceAccountToken": True},),
+    "HorizontalPodAutoscaler": ({"spec": {"maxReplicas": 50}},),
+    "PodDisruptionBudget": ({"spec": {"maxUnavailable": "90%"}},),
+    "NetworkPolicy": ({"spec": {"podSelector": {"matchLabels": {"app": "other"}}}},),
+}
+UNLABEL: Final = {"metadata": {"labels": {"shopservice.dev/name": None}}}
+EXTRA: Final = {"metadata": {"labels": {"somebody.example/extra": "1"}}}
+
+
+def spec(name: str, chance: random.Random) -> dict[str, Any]:
+    """A ShopService's spec; what waits for dependencies does so for at most a few seconds."""
+    chosen: dict[str, Any] = {
+        "image": f"registry.test/shop:{chance.randrange(3)}",
+        "env": [{"name": f"V{i}", "value": str(chance.randrange(3))} for i in range(chance.randrange(3))],
+    }
+    count = chance.choice(("none", "replicas", "autoscaling"))
+    if count == "replicas":
+        chosen["replicas"] = chance.randrange(4)
+    elif count == "autoscaling":
+        chosen["autoscaling"] = AUTOSCALING
+    if chance.random() < 0.4:
+        chosen["workers"] = [WORKER]
+    if chance.random() < 0.4:
+        chosen["networkPolicy"] = {}
+    if chance.random() < 0.3:
+        chosen["dependsOn"] = [chance.choice([each for each in NAMES if each != name])]
+    if chance.random() < 0.2:
+        chosen["serviceAccount"] = {"name": "default"}
+    return chosen
+
+
+class Traffic:
+    """Changes in one namespace.
+
+    Args:
+        cluster: where.
+        namespace: the namespace.
+        seed: of every choice.
+    """
+
+    def __init__(self, cluster: Cluster, namespace: str, seed: int) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._chance = random.Random(seed)  # noqa: S311  repeatable, not secret
+        self.changes = 0
+        """How many have been made."""
+
+    def populate(self) -> None:
+        """Every ShopService is there."""
+        for name in NAMES:
+            self.declare(name, spec(name, self._chance))
+
+    def step(self) -> None:
+        """One change of anything."""
+        name = self._chance.choice(NAMES)
+        action = self._chance.choices(
+            (self._declare, self._delete, self._edit, self._delete_child), weights=(5, 1, 3, 2)
+        )[0]
+        action(name)
+        self.changes += 1
+
+    @contextmanager
+    def flowing(self) -> Iterator[None]:
+        """Change after change by another thread, some twenty in a second."""
+        ended = threading.Event()
+        failed: list[BaseException] = []
+
+        def flow() -> None:
+            try:
+                while not ended.wait(_PAUSE_SECONDS):
+                    self.step()
+            except BaseException as error:  # noqa: BLE001  raised again by whoever started us
+                failed.append(error)
+
+        thread = threading.Thread(target=flow, name="traffic")
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+        if failed:
+            raise failed[0]
+
+    def declare(self, name: str, wanted: Mapping[str, Any]) -> None:
+        """Create a ShopService, or give it another spec."""
+        obj = shopservice(self._namespace, name) | {"spec": dict(wanted)}
+        path = self._cluster.path("ShopService", self._namespace, name)
+        live = self._cluster.http.get(path)
+        if live.status_code == HTTPStatus.NOT_FOUND:
+            self._sent(self._cluster.post(obj))
+            return
+        version = live.raise_for_status().json()["metadata"]["resourceVersion"]
+        obj["metadata"] = obj["metadata"] | {"resourceVersion": version}
+        self._sent(self._cluster.http.put(path, json=obj))
+
+    def delete(self, name: str) -> None:
+        """Delete a ShopService."""
+        self._sent(self._cluster.http.delete(self._cluster.path("ShopService", self._namespace, name)))
+
+    def edit(self, kind: str, name: str, patch: Mapping[str, Any]) -> None:
+        """Merge-patch a child, if it is there."""
+        self._sent(
+            self._cluster.http.patch(
+                self._cluster.path(kind, self._namespace, name),
+                json=patch,
+                headers={"Content-Type": "application/merge-patch+json"},
+                params={"fieldManager": "somebody"},
+            )
+        )
+
+    def delete_child(self, kind: str, name: str) -> None:
+        """Delete a child, if it is there."""
+        self._sent(self._cluster.http.delete(self._cluster.path(kind, self._namespace, name)))
+
+    def _declare(self, name: str) -> None:
+        self.declare(name, spec(name, self._chance))
+
+    def _delete(self, name: str) -> None:
+        self.delete(name)
+
+    def _edit(self, name: str) -> None:
+        kind = self._chance.choice(sorted(EDITS))
+        self.edit(kind, name, self._chance.choice((*EDITS[kind], UNLABEL, EXTRA)))
+
+    def _delete_child(self, name: str) -> None:
+        self.delete_child(self._chance.choice(sorted(EDITS)), name)
+
+    def _sent(self, answer: httpx.Response) -> None:
+        if answer.status_code not in _MISSED:
+            assert answer.is_success, answer.text
