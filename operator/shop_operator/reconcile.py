@@ -108,22 +108,27 @@ class Patience:
         self._left = _REPAIRS
         self._at = clock()
 
-    def spend(self, who: str) -> None:
+    def spend(self, who: str) -> Contested | None:
         """Put back once.
 
+        Returns:
+            what to tell when that was the last time for now.
+
         Raises:
-            Contested: it was put back too often.
+            Contested: it was put back too often, and not now.
         """
         now = self._clock()
         self._left = min(_REPAIRS, self._left + (now - self._at) / _REPAIR_PAUSE)
         self._at = now
+        contested = Contested(
+            f"{who} changes what the operator owns again and again; have it leave these fields alone."
+            f" They are put back every {_REPAIR_PAUSE:.0f} s.",
+            retry_after=_REPAIR_PAUSE,
+        )
         if self._left < 1:
-            raise Contested(
-                f"{who} changes what the operator owns again and again; have it leave these fields alone."
-                f" They are put back every {_REPAIR_PAUSE:.0f} s.",
-                retry_after=_REPAIR_PAUSE,
-            )
+            raise contested
         self._left -= 1
+        return contested if self._left < 1 else None
 
 
 @dataclass(frozen=True)
@@ -306,11 +311,12 @@ class Reconciler:
             if live and _remembered(live) == wanted.digest
             else []
         )
+        contested = None
         if drifted:
             _log.info(
                 "putting back", extra={"child": str(wanted), "fields": drifted, "manager": cached.editor}
             )
-            self._repairs.setdefault(wanted.key, Patience(self._clock)).spend(
+            contested = self._repairs.setdefault(wanted.key, Patience(self._clock)).spend(
                 f"{wanted.child}: {cached.editor or 'somebody'}"
             )
         if cached.scaled_by is Scaler.OPERATOR and "replicas" not in wanted.configuration.get("spec", {}):
@@ -319,6 +325,8 @@ class Reconciler:
         if drifted:
             repair = Repair(str(wanted.child), tuple(drifted), cached.editor)
             self._reporter.repaired(wanted.key, wanted.shop, repair)
+        if contested:
+            raise contested
 
     async def _create(self, wanted: Wanted) -> None:
         try:

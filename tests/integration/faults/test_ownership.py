@@ -1,0 +1,126 @@
+"""Others who change, hold or take away what the operator owns."""
+
+import threading
+import time
+from http import HTTPStatus
+
+import pytest
+
+from tests.integration.cluster import Cluster, condition
+from tests.integration.faults.traffic import NAMES, Traffic
+from tests.integration.faults.truth import settled
+from tests.integration.operators import Operator
+from tests.integration.shopservices import WORKER, shopservice
+from tests.waiting import wait_for
+
+FORCED = {"spec": {"selector": {"app": "mine"}}}
+
+
+def test_given_somebody_who_forces_an_owned_field_for_ever_then_the_writes_are_bounded_and_a_condition_tells(
+    own_cluster: Cluster, here: str, operator: Operator
+) -> None:
+    own_cluster.create(shopservice(here))
+    settled(own_cluster, here, operator)
+    ended, forced = threading.Event(), 0
+
+    def force() -> None:
+        nonlocal forced
+        while not ended.wait(0.02):
+            own_cluster.patch("Service", here, "web", FORCED)
+            forced += 1
+
+    def told() -> bool:
+        found = condition(own_cluster.get("ShopService", here, "web"), "Reconciling")
+        return found["reason"] == "Contested" and "somebody" in found["message"]
+
+    before, began = operator.metric("shop_operator_child_writes_total"), time.monotonic()
+    thread = threading.Thread(target=force)
+    thread.start()
+    try:
+        wait_for(told)
+        wait_for(lambda: forced > 300, deadline=60)
+    finally:
+        ended.set()
+        thread.join()
+    written = operator.metric("shop_operator_child_writes_total") - before
+
+    # Ten at once, then one in two seconds.
+    assert written <= 11 + (time.monotonic() - began) / 2
+    drift = own_cluster.get("ShopService", here, "web")["status"]["drift"]
+    assert "somebody" in str(drift)
+    settled(own_cluster, here, operator)
+
+
+def test_given_a_child_whose_deletion_somebody_blocks_then_that_is_told_and_it_comes_back_in_the_end(
+    own_cluster: Cluster, here: str, operator: Operator
+) -> None:
+    own_cluster.create(shopservice(here, workers=[WORKER]))
+    settled(own_cluster, here, operator)
+    held = {"metadata": {"finalizers": ["somebody.example/hold"]}}
+    first = own_cluster.patch("Service", here, "web", held)["metadata"]["uid"]
+    own_cluster.delete("Service", here, "web")
+
+    wait_for(
+        lambda: (
+            "somebody.example/hold"
+            in str(own_cluster.get("ShopService", here, "web")["status"]["conditions"])
+        )
+    )
+    # The others are still looked after.
+    own_cluster.delete("Deployment", here, "web-relay")
+    wait_for(lambda: "Deployment/web-relay" in own_cluster.children(here))
+    own_cluster.patch("Service", here, "web", {"metadata": {"finalizers": None}})
+
+    wait_for(lambda: own_cluster.get("Service", here, "web")["metadata"]["uid"] != first)
+    settled(own_cluster, here, operator)
+
+
+def test_given_a_surplus_child_whose_deletion_somebody_blocks_then_it_goes_as_soon_as_it_may(
+    own_cluster: Cluster, here: str, operator: Operator
+) -> None:
+    own_cluster.create(shopservice(here, workers=[WORKER]))
+    settled(own_cluster, here, operator)
+    own_cluster.patch(
+        "Deployment", here, "web-relay", {"metadata": {"finalizers": ["somebody.example/hold"]}}
+    )
+    own_cluster.patch("ShopService", here, "web", {"spec": {"workers": None}})
+    wait_for(lambda: "deletionTimestamp" in own_cluster.get("Deployment", here, "web-relay")["metadata"])
+
+    own_cluster.patch("Deployment", here, "web-relay", {"metadata": {"finalizers": None}})
+
+    settled(own_cluster, here, operator)
+
+
+def test_given_a_namespace_that_is_deleted_under_it_then_nothing_is_left_and_nothing_hangs(
+    own_cluster: Cluster, operator: Operator, seed: int
+) -> None:
+    namespace = own_cluster.namespace(f"doomed-{seed}")
+    traffic = Traffic(own_cluster, namespace, seed)
+    traffic.populate()
+    wait_for(lambda: len(own_cluster.names("Deployment", namespace)) >= len(NAMES))
+    path = f"/api/v1/namespaces/{namespace}"
+
+    own_cluster.http.delete(path).raise_for_status()
+
+    wait_for(lambda: own_cluster.http.get(path).status_code == HTTPStatus.NOT_FOUND, deadline=60)
+    wait_for(lambda: operator.metric("shop_operator_shopservices") == 0)
+    wait_for(lambda: operator.metric("workqueue_depth") == 0)
+    assert not operator.said("pass failed")
+
+
+@pytest.mark.parametrize("propagation", ["Background", "Foreground", "Orphan"])
+def test_given_a_shopservice_that_is_deleted_and_made_again_at_once_then_the_second_gets_all_of_its_own(
+    own_cluster: Cluster, here: str, operator: Operator, propagation: str
+) -> None:
+    path = own_cluster.path("ShopService", here, "web")
+    own_cluster.create(shopservice(here, workers=[WORKER], networkPolicy={}))
+    for _ in range(5):
+        own_cluster.http.delete(path, params={"propagationPolicy": propagation}).raise_for_status()
+        wait_for(lambda: own_cluster.post(shopservice(here, workers=[WORKER])).is_success, deadline=30)
+
+    settled(own_cluster, here, operator)
+    uid = own_cluster.get("ShopService", here, "web")["metadata"]["uid"]
+    for child in own_cluster.children(here):
+        kind, _, name = child.partition("/")
+        (owner,) = own_cluster.get(kind, here, name)["metadata"]["ownerReferences"]
+        assert owner["uid"] == uid, child
