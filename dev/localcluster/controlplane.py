@@ -153,7 +153,7 @@ class ControlPlane:
 
     def compact(self, revision: int) -> None:
         """Have etcd forget how objects were before a revision, which is what a resourceVersion is."""
-        request = urllib.request.Request(  # noqa: S310  an http URL of our own
+        request = urllib.request.Request(
             f"http://127.0.0.1:{self._etcd_client}/v3/kv/compaction",
             data=json.dumps({"revision": str(revision), "physical": True}).encode(),
             headers={"Content-Type": "application/json"},

@@ -100,7 +100,9 @@ class Cluster:
 
 def _schema_file(group: str, version: str, kind: str) -> str:
     """The name that kubeconform gives to the schema of a kind."""
-    return "-".join(part for part in (kind, group.split(".")[0], version) if part).lower() + ".json"
+    return (
+        "-".join(part for part in (kind, group.split(".", maxsplit=1)[0], version) if part).lower() + ".json"
+    )
 
 
 def _write_kinds(schemas: dict[str, Any], folder: Path) -> None:

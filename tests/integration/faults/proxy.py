@@ -36,7 +36,7 @@ Forward = Callable[[], Awaitable[web.StreamResponse]]
 class Effect(Protocol):
     """What happens to a request in place of being forwarded."""
 
-    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
+    async def __call__(self, request: web.Request, forward: Forward, /) -> web.StreamResponse:
         """Answer it, or end its connection."""
 
 
@@ -47,7 +47,7 @@ class Refuse:
     status: HTTPStatus
     retry_after: int | None = None
 
-    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
+    async def __call__(self, _request: web.Request, _forward: Forward) -> web.StreamResponse:
         """Answer as the API server does."""
         body = {
             "kind": "Status",
@@ -67,7 +67,7 @@ class Delay:
 
     seconds: float
 
-    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
+    async def __call__(self, _request: web.Request, forward: Forward) -> web.StreamResponse:
         """Wait first."""
         await asyncio.sleep(self.seconds)
         return await forward()
@@ -76,7 +76,7 @@ class Delay:
 class Reset:
     """The connection ends before anything was forwarded."""
 
-    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
+    async def __call__(self, request: web.Request, _forward: Forward) -> web.StreamResponse:
         """End it."""
         await _abort(request)
 
@@ -102,7 +102,7 @@ class Tell:
     call: Callable[[], None]
     before: bool
 
-    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
+    async def __call__(self, _request: web.Request, forward: Forward) -> web.StreamResponse:
         """Tell, and forward."""
         if self.before:
             self.call()

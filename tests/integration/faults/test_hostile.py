@@ -49,7 +49,7 @@ def test_given_a_spec_that_is_large_or_strange_then_it_is_carried_out_as_it_is(
 ) -> None:
     env = [{"name": f"V{i}", "value": value} for i, value in enumerate(values)]
     annotations = {"somebody.example/note": "".join(STRANGE[3:14])}
-    spec = {"env": env, "workers": [WORKER], "serviceAccount": {"annotations": annotations}}
+    spec: dict[str, Any] = {"env": env, "workers": [WORKER], "serviceAccount": {"annotations": annotations}}
     own_cluster.create(shopservice(here, **spec))
 
     settled(own_cluster, here, operator)

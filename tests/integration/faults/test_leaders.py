@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,7 +75,7 @@ def test_given_a_leader_whose_network_is_cut_then_there_are_never_two_that_write
 
     terms = [list(term) for _, term in groupby(written(audit_log, here), key=lambda each: each[0])]
     assert len(terms) == 3, [(term[0][0], len(term)) for term in terms]
-    for before, after in zip(terms, terms[1:], strict=False):
+    for before, after in pairwise(terms):
         assert max(done for _, _, done in before) < min(began for _, began, _ in after)
 
 
