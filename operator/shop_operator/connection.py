@@ -48,6 +48,9 @@ class Stream(Protocol):
     def closed(self) -> bool:
         """Whether it has ended."""
 
+    def close(self) -> None:
+        """End it; who reads it begins another one."""
+
 
 ReadObserver = Callable[[str, Stream | None], None]
 """Told the path of every successful GET of kopf's, and the stream if it is a watch."""

@@ -227,8 +227,9 @@ class Reconciler:
         if "deletionTimestamp" in obj["metadata"]:
             return None
         shop = ShopService.from_object(obj)
+        self._unlisted[key] = known = _listed(obj) | self._unlisted.get(key, frozenset())
         try:
-            outcome, looks = await self._pass(key, cached, shop, obj)
+            outcome, looks = await self._pass(key, cached, shop, known)
         except InvalidSpec as error:
             outcome, looks = Outcome([error]), []
         finally:
@@ -245,9 +246,17 @@ class Reconciler:
         self._reporter.forget(key)
 
     async def _pass(
-        self, key: Key, cached: Shop, shop: ShopService, obj: Mapping[str, Any]
+        self, key: Key, cached: Shop, shop: ShopService, known: frozenset[ChildId]
     ) -> tuple[Outcome, list[float | None]]:
-        """Make the children as they shall be; how that went, and when to look again."""
+        """Make the children as they shall be; how that went, and when to look again.
+
+        Args:
+            key: of the ShopService.
+            cached: it, as the store has it.
+            shop: it.
+            known: children that it has had.
+        """
+        obj = cached.object
         depends = dependencies(key.name, lambda name: self._store.shop(Key(key.namespace, name)))
         if shop.spec.suspend:
             return Outcome(dependencies=depends), []
@@ -264,7 +273,6 @@ class Reconciler:
             image=image_in_place(shop, obj.get("status", {})),
             hold=wait > 0,
         )
-        known = _listed(obj) | self._unlisted.get(key, frozenset())
         desired = render(shop, live=self._live_scale(key), around=around)
         seen = {child: live.version for child, live in children.items()}
         problems: list[OperatorError] = list(_not_installed(shop, around))

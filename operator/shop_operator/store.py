@@ -228,20 +228,25 @@ class Store:
         """The ShopServices of its namespace that name it in spec.dependsOn."""
         return frozenset(self._dependants.get(key, ()))
 
-    def put(self, obj: Mapping[str, Any]) -> set[Key]:
+    def put(self, obj: Mapping[str, Any], *, listed: bool = False) -> set[Key]:
         """Store what a watch, a LIST or the answer of a write showed.
+
+        A LIST has the last word about a ShopService of one version: a watch from before a change of the schema does not
+        show fields that it does not know.
 
         Returns:
             the keys to reconcile: empty when nothing that matters changed.
         """
         namespace = intern(obj["metadata"]["namespace"])
         if obj["kind"] == PARENT_KIND:
-            return self._put_shop(Key(namespace, intern(obj["metadata"]["name"])), Shop.of(obj))
+            return self._put_shop(
+                Key(namespace, intern(obj["metadata"]["name"])), Shop.of(obj), listed=listed
+            )
         return self._put_child(namespace, _child_id(obj), obj)
 
-    def _put_shop(self, key: Key, new: Shop) -> set[Key]:
+    def _put_shop(self, key: Key, new: Shop, *, listed: bool) -> set[Key]:
         old = self._shops.get(key)
-        if not _is_newer(old, new):
+        if old is not None and (new.version < old.version or (new.version == old.version and not listed)):
             return set()
         self._shops[key] = new
         before: tuple[str, ...] = () if old is None else old.depends_on
@@ -348,7 +353,7 @@ class Store:
         for obj in items:
             metadata = obj["metadata"]
             if self._gone.get(metadata["uid"], 0) <= int(metadata["resourceVersion"]):
-                keys |= self.put(obj)
+                keys |= self.put(obj, listed=True)
         return keys
 
     def sweep(self, kind: str, namespace: str | None, listed: AbstractSet[str], version: int) -> set[Key]:
@@ -393,8 +398,3 @@ class Store:
 
 def _child_id(obj: Mapping[str, Any]) -> ChildId:
     return ChildId(intern(obj["kind"]), intern(obj["metadata"]["name"]))
-
-
-def _is_newer(old: Shop | None, new: Shop) -> bool:
-    """Whether it is a later state; a new UID under the old name is one if its version says so."""
-    return old is None or new.version > old.version

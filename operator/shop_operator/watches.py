@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 
 _RESTART: Final = 2.0
 _CHECK: Final = 6.0
+# The API server has one schema in place of the other some time after it tells of it.
+_SETTLE: Final = 1.0
+_DISCOVERY: Final = f"/apis/{PARENT.api_version}"
 # Frees the slot of a quiet object at once; kopf's own 5 s would hold one task per object that long.
 _IDLE: Final = 0.05
 
@@ -101,13 +104,25 @@ class Watches:
                 check.cancel()
 
     def requested(self, path: str, stream: Stream | None) -> None:
-        """Kopf's request for a collection was answered: with a LIST, or with a stream of changes."""
+        """Kopf's request for a collection was answered: with a LIST, or with a stream of changes.
+
+        Or it has asked which kinds there are, since our CRD has changed: a stream from before then goes on for a while,
+        and does not show fields that its schema does not know.
+        """
+        if path == _DISCOVERY and self._stream is not None:
+            asyncio.get_running_loop().call_later(_SETTLE, self._renew, self._stream)
+            return
         if collection(path) != PARENT.kind:
             return
         # A LIST is the beginning of a watch; a long one must not be taken for none.
         self._asked, self._stream = True, stream
         if stream is None:
             self._relisted()
+
+    def _renew(self, stream: Stream) -> None:
+        """Have a stream with the present schema, and what the one of before has not shown."""
+        stream.close()
+        self._relisted()
 
     async def _check(self, again: asyncio.Event) -> None:
         """Ask for a restart when ShopServices have not been watched in two looks, and the API server is there."""

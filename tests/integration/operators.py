@@ -70,7 +70,7 @@ class Operator:
         """Whether it holds the lease, by its own account."""
         return self.metric("leader_election_master_status") == 1
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """The sum of one series over all label sets that have these labels."""
         total = 0.0
         for line in self.ask("/metrics").text.splitlines():

@@ -123,6 +123,16 @@ def test_a_child_whose_label_is_edited_concerns_both_names(store: Store) -> None
     assert store.children(Key("ns", "other")) == {}
 
 
+def test_a_list_has_the_last_word_about_one_version_of_a_shopservice(store: Store) -> None:
+    store.put(shop(5))
+
+    # A watch from before a change of the schema did not show everything.
+    assert store.merge([shop(5, networkPolicy={})]) == {KEY}
+    assert store.put(shop(5)) == set()
+    assert store.merge([shop(5, networkPolicy={})]) == set()
+    assert store.merge([shop(4)]) == set()
+
+
 def test_a_sweep_forgets_what_the_list_did_not_have(store: Store) -> None:
     store.put(shop(1))
     store.put(child(2))

@@ -19,9 +19,12 @@ DEADLINE = 5
 SHOPS = "/apis/shopservice.dev/v1alpha1/shopservices"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Watch:
     closed: bool = False
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class Sink:
@@ -117,6 +120,23 @@ async def test_kopf_is_started_again_when_it_does_not_watch_what_is_served(
         await kept.run()
 
     assert len(calls) == 2
+
+
+async def test_a_changed_crd_ends_the_stream_that_may_have_the_schema_of_before(
+    kept: Watches, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watches, "_SETTLE", 0.001)
+    stream = Watch()
+    # At its start kopf asks which kinds there are, too.
+    kept.requested("/apis/shopservice.dev/v1alpha1", None)
+    kept.requested(SHOPS, stream)
+    kept.requested("/apis/apps/v1", None)
+
+    kept.requested("/apis/shopservice.dev/v1alpha1", None)
+
+    await looked_at(sink, 1)
+    assert stream.closed
+    assert sink.relists == 1
 
 
 @pytest.mark.parametrize("gone", [True, False])

@@ -271,6 +271,7 @@ class Proxy:
                 await self._open.wait()
                 return web.Response(status=answer.status, body=content, headers=_end_to_end(answer.headers))
         except aiohttp.ClientError:
+            await self._open.wait()
             await _abort(request)
 
     async def _stream(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
@@ -286,6 +287,7 @@ class Proxy:
                     await carried.write(chunk[: len(chunk) // 2])
                     await _abort(request)
                 await carried.write(chunk)
+            await self._open.wait()
         finally:
             self._streams.remove(stream)
         return carried

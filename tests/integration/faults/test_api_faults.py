@@ -73,7 +73,7 @@ def test_given_a_compacted_history_then_the_watches_begin_anew_and_nothing_is_mi
     # The API server's own cache of what happened since it started must not reach further back either.
     own_plane.stop_apiserver()
     serve_again(own_plane, own_cluster, here)
-    assert proxy.drop_watches() > 0
+    proxy.drop_watches()
     proxy.heal()
 
     settled(own_cluster, here, operator)

@@ -95,15 +95,16 @@ def test_given_a_namespace_that_is_deleted_under_it_then_nothing_is_left_and_not
     own_cluster: Cluster, operator: Operator, seed: int
 ) -> None:
     namespace = own_cluster.namespace(f"doomed-{seed}")
+    before = operator.metric("shop_operator_shopservices")
     traffic = Traffic(own_cluster, namespace, seed)
     traffic.populate()
-    wait_for(lambda: len(own_cluster.names("Deployment", namespace)) >= len(NAMES))
+    wait_for(lambda: len(own_cluster.names("Service", namespace)) == len(NAMES))
     path = f"/api/v1/namespaces/{namespace}"
 
     own_cluster.http.delete(path).raise_for_status()
 
     wait_for(lambda: own_cluster.http.get(path).status_code == HTTPStatus.NOT_FOUND, deadline=60)
-    wait_for(lambda: operator.metric("shop_operator_shopservices") == 0)
+    wait_for(lambda: operator.metric("shop_operator_shopservices") == before)
     wait_for(lambda: operator.metric("workqueue_depth") == 0)
     assert not operator.said("pass failed")
 

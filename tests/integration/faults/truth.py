@@ -44,6 +44,7 @@ def differences(cluster: Cluster, namespace: str) -> list[str]:
             found.append(
                 f"ShopService/{name} was observed at {observed}, not {shop['metadata']['generation']}"
             )
+    shops_uids = {shop["metadata"]["uid"] for shop in shops.values()}
     for key, obj in live.items():
         ours = [
             each["uid"]
@@ -51,7 +52,9 @@ def differences(cluster: Cluster, namespace: str) -> list[str]:
             if each["kind"] == "ShopService"
         ]
         if ours and wanted.get(key) not in ours:
-            found.append(f"{key[0]}/{key[1]} is left over")
+            # The garbage collector takes what a deleted ShopService leaves, the operator all else.
+            whose = "us" if shops_uids.intersection(ours) else "the garbage collector"
+            found.append(f"{key[0]}/{key[1]} is left over by {whose}")
     return found
 
 

@@ -1,0 +1,69 @@
+"""How the benchmark counts and judges; what it measures is not tested here."""
+
+import pytest
+
+from bench.hotspots import Function, package
+from bench.shopservices import Arrivals, Run, met, percentile, table
+
+
+@pytest.mark.parametrize(
+    ("value", "more", "verdict"),
+    [
+        (5, False, "aim"),
+        (5.1, False, "must"),
+        (8.1, False, "MISSED"),
+        (8, True, "aim"),
+        (4.9, True, "MISSED"),
+    ],
+)
+def test_a_figure_is_judged_by_what_it_must_and_what_it_is_aimed_to_be(
+    value: float, more: bool, verdict: str
+) -> None:
+    must, aim = (5, 8) if more else (8, 5)
+
+    assert met(value, must, aim, more=more) == verdict
+
+
+def test_a_percentile_is_one_of_the_values() -> None:
+    values = [float(n) for n in range(100, 0, -1)]
+
+    assert percentile(values, 0.5) == 51
+    assert percentile(values, 0.95) == 96
+    assert percentile([3.0], 0.95) == 3
+
+
+def test_all_have_arrived_when_each_has_a_status_of_its_newest_generation() -> None:
+    arrivals = Arrivals(2)
+
+    def seen(name: str, generation: int, observed: int | None) -> bool:
+        status = {} if observed is None else {"status": {"observedGeneration": observed}}
+        arrivals.seen({"metadata": {"name": name, "generation": generation}, **status})
+        return arrivals.all.is_set()
+
+    assert not seen("a", 1, None)
+    assert not seen("a", 2, 1)
+    assert not seen("a", 2, 2)
+    assert not seen("a", 2, 2)
+    assert seen("b", 1, 1)
+
+
+def test_a_run_has_a_rate_and_a_table_is_markdown() -> None:
+    assert Run(number=300, seconds=6, server=1).rate == 50
+    assert table(["a", "b"], [[1, "x"]]) == "| a | b |\n| --- | --- |\n| 1 | x |\n"
+
+
+@pytest.mark.parametrize(
+    ("function", "whose"),
+    [
+        (("/x/operator/shop_operator/render/pod.py", 3, "pod"), "shop_operator.render.pod"),
+        (("/x/lib/python3.11/site-packages/aiohttp/client.py", 3, "_request"), "aiohttp"),
+        (("/x/lib/python3.11/asyncio/events.py", 3, "_run"), "Python: asyncio"),
+        (("/x/lib/python3.11/ssl.py", 3, "read"), "Python: ssl"),
+        (("~", 0, "<built-in method orjson.loads>"), "Python: orjson"),
+        (("~", 0, "<built-in method builtins.len>"), "Python: builtins"),
+        (("~", 0, "<method 'read' of '_ssl._SSLSocket' objects>"), "Python: _ssl"),
+        (("~", 0, "<method 'get' of 'dict' objects>"), "Python: dict"),
+    ],
+)
+def test_a_function_of_a_profile_is_somebodys(function: Function, whose: str) -> None:
+    assert package(function) == whose
