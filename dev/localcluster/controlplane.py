@@ -105,7 +105,7 @@ class ControlPlane:
         )
         self.start_apiserver()
         if self.controller_manager:
-            self._start_controllers()
+            self.restart_controllers()
 
     def start_apiserver(self) -> None:
         """Start the API server and wait until it is ready; again on the same port after `stop_apiserver`."""
@@ -166,7 +166,9 @@ class ControlPlane:
         for process in (self._controllers, self._apiserver, self._etcd):
             process.stop()
 
-    def _start_controllers(self) -> None:
+    def restart_controllers(self) -> None:
+        """Start kube-controller-manager, after it was stopped if it runs."""
+        self._controllers.stop()
         pki = self.authority.folder
         flags = {
             "kubeconfig": self.run_dir / "controllers.kubeconfig",

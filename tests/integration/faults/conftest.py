@@ -13,6 +13,7 @@ import yaml
 from localcluster import tools
 from localcluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster
+from tests.integration.faults.controllers import collect_garbage
 from tests.integration.faults.proxy import Proxy
 from tests.integration.operators import Operator, install, running
 
@@ -39,7 +40,8 @@ def own_plane(tmp_path_factory: pytest.TempPathFactory, audit_log: Path) -> Iter
     policy = audit_log.with_name("policy.yaml")
     policy.write_text(yaml.safe_dump(_AUDIT_POLICY))
     flags = {"audit-policy-file": policy, "audit-log-path": audit_log, "audit-log-mode": "blocking"}
-    with ControlPlane(tmp_path_factory.mktemp("own-plane"), flags=flags) as started:
+    folder = tmp_path_factory.mktemp("own-plane")
+    with ControlPlane(folder, controller_manager=False, flags=flags) as started:
         yield started
 
 
@@ -55,7 +57,10 @@ def own_kubeconfig(
     own_plane: ControlPlane, own_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     helm = tools.ensure("helm3") / "helm"
-    return install(own_cluster, own_plane.bin / "kubectl", helm, tmp_path_factory.mktemp("own-operator"))
+    folder = tmp_path_factory.mktemp("own-operator")
+    kubeconfig = install(own_cluster, own_plane.bin / "kubectl", helm, folder)
+    collect_garbage(own_plane, own_cluster)
+    return kubeconfig
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 
 from localcluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster
+from tests.integration.faults.controllers import collect_garbage, serve_again
 from tests.integration.faults.proxy import READS, WRITES, Delay, Fault, LoseAnswer, Proxy, Refuse, Reset
 from tests.integration.faults.traffic import NAMES, Traffic
 from tests.integration.faults.truth import settled
@@ -25,12 +26,6 @@ def traffic(own_cluster: Cluster, here: str, operator: Operator, seed: int) -> T
     return made
 
 
-def serve_again(plane: ControlPlane, cluster: Cluster, namespace: str) -> None:
-    """Start the API server, and wait until it has the ShopServices, too."""
-    plane.start_apiserver()
-    wait_for(lambda: cluster.http.get(cluster.path("ShopService", namespace)).is_success)
-
-
 def test_given_an_api_server_that_is_away_for_a_while_then_what_was_missed_is_made_up_for(
     own_plane: ControlPlane, own_cluster: Cluster, here: str, operator: Operator, traffic: Traffic
 ) -> None:
@@ -46,7 +41,8 @@ def test_given_an_api_server_that_is_away_for_a_while_then_what_was_missed_is_ma
     # Another half a minute without anybody to ask, in which it must not give up.
     with pytest.raises(AssertionError):
         wait_for(operator.ended, deadline=OUTAGE_SECONDS)
-    serve_again(own_plane, own_cluster, here)
+    serve_again(own_plane, own_cluster)
+    collect_garbage(own_plane, own_cluster)
     for _ in range(CHANGES // 3):
         traffic.step()
 
@@ -65,14 +61,15 @@ def test_given_a_compacted_history_then_the_watches_begin_anew_and_nothing_is_mi
     for _ in range(CHANGES):
         traffic.step()
     own_plane.stop_apiserver()
-    serve_again(own_plane, own_cluster, here)
+    serve_again(own_plane, own_cluster)
     newest = own_cluster.create(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "newest", "namespace": here}}
     )["metadata"]["resourceVersion"]
     own_plane.compact(int(newest))
     # The API server's own cache of what happened since it started must not reach further back either.
     own_plane.stop_apiserver()
-    serve_again(own_plane, own_cluster, here)
+    serve_again(own_plane, own_cluster)
+    collect_garbage(own_plane, own_cluster)
     proxy.drop_watches()
     proxy.heal()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from localcluster import tools
 from localcluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster, condition
+from tests.integration.faults.controllers import collect_garbage, serve_again
 from tests.integration.operators import install, run, running
 from tests.integration.shopservices import AUTOSCALING, ROUTE, shopservice
 from tests.waiting import wait_for
@@ -48,7 +49,8 @@ def test_given_an_api_server_that_goes_away_then_the_operator_waits_and_goes_on(
         own_plane.stop_apiserver()
         wait_for(lambda: not operator.leading(), deadline=30)
         assert operator.ask("/healthz").status_code == 200
-        own_plane.start_apiserver()
+        serve_again(own_plane, own_cluster)
+        collect_garbage(own_plane, own_cluster)
 
         own_cluster.delete("Deployment", namespace, "web")
         wait_for(lambda: "Deployment/web" in own_cluster.children(namespace), deadline=60)
@@ -73,6 +75,7 @@ def test_given_a_crd_that_is_deleted_and_installed_again_then_the_operator_goes_
 
         wait_for(lambda: "Deployment/again" in own_cluster.children(namespace), deadline=60)
         assert not operator.ended()
+    collect_garbage(own_plane, own_cluster)
 
 
 def test_given_a_right_that_is_missing_then_a_condition_says_so_and_granting_it_is_enough(
