@@ -5,6 +5,8 @@ It makes the same six children by the same pure rendering, so that what differs 
 """
 
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "operator"))
 from shop_operator.render import render
 from shop_operator.spec import ShopService
 
+_NOUNS = {
+    "ServiceAccount": ("CoreV1Api", "service_account"),
+    "Service": ("CoreV1Api", "service"),
+    "Deployment": ("AppsV1Api", "deployment"),
+    "HorizontalPodAutoscaler": ("AutoscalingV2Api", "horizontal_pod_autoscaler"),
+    "PodDisruptionBudget": ("PolicyV1Api", "pod_disruption_budget"),
+    "NetworkPolicy": ("NetworkingV1Api", "network_policy"),
+}
+
 
 @kopf.on.startup()
 def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -26,36 +37,29 @@ def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
 
 
 @kopf.on.create("shopservice.dev", "v1alpha1", "shopservices")
-@kopf.on.update("shopservice.dev", "v1alpha1", "shopservices")
-@kopf.on.resume("shopservice.dev", "v1alpha1", "shopservices")
-def made(body: kopf.Body, patch: kopf.Patch, **_: Any) -> None:
-    """Create every child, or replace what is there."""
+def created(body: kopf.Body, patch: kopf.Patch, **_: Any) -> None:
+    """Create every child."""
     shop = ShopService.from_object(dict(body))
     for child in render(shop, live=None):
-        put(child)
+        call("create", child["kind"])(shop.namespace, child)
     patch.status["observedGeneration"] = shop.generation
 
 
-def put(child: dict[str, Any]) -> None:
-    """Read it, then create or patch it."""
-    calls = {
-        "ServiceAccount": (kubernetes.client.CoreV1Api, "service_account"),
-        "Service": (kubernetes.client.CoreV1Api, "service"),
-        "Deployment": (kubernetes.client.AppsV1Api, "deployment"),
-        "HorizontalPodAutoscaler": (kubernetes.client.AutoscalingV2Api, "horizontal_pod_autoscaler"),
-        "PodDisruptionBudget": (kubernetes.client.PolicyV1Api, "pod_disruption_budget"),
-        "NetworkPolicy": (kubernetes.client.NetworkingV1Api, "network_policy"),
-    }
-    group, noun = calls[child["kind"]]
-    api, name, namespace = group(), child["metadata"]["name"], child["metadata"]["namespace"]
-    try:
-        getattr(api, f"read_namespaced_{noun}")(name, namespace)
-    except kubernetes.client.ApiException as error:
-        if error.status != 404:  # noqa: PLR2004  not found
-            raise
-        getattr(api, f"create_namespaced_{noun}")(namespace, child)
-    else:
-        getattr(api, f"patch_namespaced_{noun}")(name, namespace, child)
+@kopf.on.update("shopservice.dev", "v1alpha1", "shopservices")
+def updated(body: kopf.Body, patch: kopf.Patch, **_: Any) -> None:
+    """Patch every child."""
+    shop = ShopService.from_object(dict(body))
+    for child in render(shop, live=None):
+        call("patch", child["kind"])(child["metadata"]["name"], shop.namespace, child)
+    patch.status["observedGeneration"] = shop.generation
+
+
+@cache
+def call(verb: str, kind: str) -> Callable[..., Any]:
+    """A method of the typed client; one client, and so one pool of connections, for each."""
+    group, noun = _NOUNS[kind]
+    method: Callable[..., Any] = getattr(getattr(kubernetes.client, group)(), f"{verb}_namespaced_{noun}")
+    return method
 
 
 if __name__ == "__main__":

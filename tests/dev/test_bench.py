@@ -2,8 +2,10 @@
 
 import pytest
 
+from bench.drift import at, leaves, others
+from bench.figures import Bound, Run, percentile, spread, table
 from bench.hotspots import Function, package
-from bench.shopservices import Arrivals, Run, met, percentile, table
+from bench.loads import Arrivals
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,35 @@ def test_a_figure_is_judged_by_what_it_must_and_what_it_is_aimed_to_be(
 ) -> None:
     must, aim = (5, 8) if more else (8, 5)
 
-    assert met(value, must, aim, more=more) == verdict
+    assert Bound(must, aim, more=more).met(value) == verdict
+
+
+def test_a_row_says_what_a_figure_must_be() -> None:
+    assert Bound(8, 5, "ms").row("CPU", 6.0, "6.0 ms") == ("CPU", "6.0 ms", "≤ 8 ms", "≤ 5 ms", "must")
+    assert Bound(0, 0).row("writes", 1, "1") == ("writes", "1", "0", "0", "MISSED")
+
+
+def test_a_spread_names_the_median_and_both_ends() -> None:
+    assert spread([3.0, 1.0, 2.5], 1, " ms") == "2.5 ms (1.0 to 3.0)"
+    assert spread([3.0]) == "3.00"
+
+
+def test_every_value_of_a_configuration_can_be_another_and_its_identity_none() -> None:
+    configuration = {
+        "kind": "Service",
+        "metadata": {"name": "web", "labels": {"name": "web"}, "ownerReferences": [{"uid": "1"}]},
+        "spec": {"ports": [{"port": 80, "protocol": "TCP"}], "on": True},
+    }
+    found = list(leaves(configuration))
+
+    assert found == [
+        ("metadata", "labels", "name"),
+        ("spec", "ports", 0, "port"),
+        ("spec", "ports", 0, "protocol"),
+        ("spec", "on"),
+    ]
+    assert [next(others(at(configuration, each))) for each in found] == ["webx", 81, "UDP", False]
+    assert list(others("128Mi")) == ["129Mi", "128Mix"]
 
 
 def test_a_percentile_is_one_of_the_values() -> None:
@@ -48,7 +78,9 @@ def test_all_have_arrived_when_each_has_a_status_of_its_newest_generation() -> N
 
 
 def test_a_run_has_a_rate_and_a_table_is_markdown() -> None:
-    assert Run(number=300, seconds=6, server=1).rate == 50
+    run = Run(number=300, seconds=6, server=3, own=1.5)
+
+    assert (run.rate, run.server_ms, run.own_ms) == (50, 10, 5)
     assert table(["a", "b"], [[1, "x"]]) == "| a | b |\n| --- | --- |\n| 1 | x |\n"
 
 
