@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
-from shop_operator.errors import NotLeader, TemporaryError
+from shop_operator.errors import Contested, NotLeader, TemporaryError
 from shop_operator.queue import WorkQueue
 from shop_operator.store import Key, Store
 
@@ -161,6 +161,12 @@ class Engine:
             # The next leader's to do, and nobody's error.
             result = "requeue"
             _log.info("pass ended: %s", error, extra={"key": str(key)})
+        except Contested as error:
+            # Nothing has failed: somebody is answered less often than they ask.
+            result = "requeue_after"
+            _log.info("pass will be repeated: %s", error, extra={"key": str(key), "reason": error.reason})
+            self._queue.forget(key)
+            self._queue.pause(key, error.retry_after or 0.0)
         except TemporaryError as error:
             _log.info("pass will be repeated: %s", error, extra={"key": str(key), "reason": error.reason})
             self._queue.retry(key, after=error.retry_after)

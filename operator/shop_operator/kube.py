@@ -144,14 +144,17 @@ class Kube:
                 ) from error
             raise
 
-    async def share(self, configuration: Mapping[str, Any], *, uid: str) -> None:
+    async def share(self, configuration: Mapping[str, Any], *, uid: str) -> dict[str, Any]:
         """Become a second owner of fields, under another manager, where they have these very values.
+
+        Returns:
+            the object as the API server has it now.
 
         Raises:
             Stale: a field has another value by now, or the object is another one; nothing was written.
             OperatorError: the others of errors.py.
         """
-        await self._apply(configuration, {"uid": uid}, {"fieldManager": HANDOVER_MANAGER})
+        return await self._apply(configuration, {"uid": uid}, {"fieldManager": HANDOVER_MANAGER})
 
     async def _apply(
         self, configuration: Mapping[str, Any], condition: Mapping[str, str], params: Mapping[str, str]

@@ -277,7 +277,7 @@ class EgressRule(Model):
 
 
 class NetworkPolicy(Model):
-    """Who may talk to the pods, and to whom they may: the gateway of the routes, whoever depends on this ShopService, what it depends on, DNS."""
+    """Who may talk to the pods, and to whom they may: the gateway of the routes, whoever depends on this ShopService, what it depends on, and port 53 of anybody, since the node itself may answer DNS."""
 
     enabled: bool = True
     """False for no NetworkPolicy at all."""

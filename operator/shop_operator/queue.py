@@ -27,6 +27,9 @@ class QueueObserver(Protocol):
     def added(self, depth: int) -> None:
         """A key became dirty; `depth` keys wait now."""
 
+    def depth(self, depth: int) -> None:
+        """So many keys wait now."""
+
     def started(self, depth: int, waited: float) -> None:
         """A worker took a key that had waited for `waited` seconds."""
 
@@ -143,10 +146,21 @@ class WorkQueue(Generic[K]):
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         self._observer.retried()
+        delay = self._backoff.delay(failures) + self._bucket.reserve(_now())
         if after:
-            self._not_before[key] = _now() + after
-            self._dirty.pop(key, None)
-        self.add_after(key, max(self._backoff.delay(failures), after or 0.0) + self._bucket.reserve(_now()))
+            # What has happened in the meantime need not wait for longer than was asked for.
+            delay = after if self._leave(key, after) else max(delay, after)
+        self.add_after(key, delay)
+
+    def pause(self, key: K, seconds: float) -> None:
+        """Add the key in so many seconds, and not before, whatever happens; it has not failed."""
+        self._leave(key, seconds)
+        self.add_after(key, seconds)
+
+    def _leave(self, key: K, seconds: float) -> bool:
+        """Nothing shall be done about the key for a while; answers whether something has happened to it already."""
+        self._not_before[key] = _now() + seconds
+        return self._dirty.pop(key, None) is not None
 
     def forget(self, key: K) -> None:
         """The key succeeded: its next failure starts from the shortest delay."""
@@ -173,6 +187,7 @@ class WorkQueue(Generic[K]):
         self._observer.finished(_now() - self._processing.pop(key))
         if key in self._dirty:
             self._push(key)
+            self._observer.depth(len(self._ready))
 
     def clear(self) -> None:
         """Forget everything that waits: another process is the leader and will see it all itself."""
@@ -183,6 +198,7 @@ class WorkQueue(Generic[K]):
         self._not_before.clear()
         self._ready.clear()
         self._dirty.clear()
+        self._observer.depth(0)
 
     def close(self) -> None:
         """Take nothing more; what is being processed may finish."""

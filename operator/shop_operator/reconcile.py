@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Protocol
@@ -32,7 +32,7 @@ from shop_operator.errors import (
     Throttled,
     Unreachable,
 )
-from shop_operator.render import LiveScale, Surroundings, config_references, render
+from shop_operator.render import LiveScale, Surroundings, account_name, config_references, render
 from shop_operator.render.parts import parts
 from shop_operator.report import Outcome, image_in_place
 from shop_operator.spec import ShopService
@@ -42,6 +42,8 @@ _log = logging.getLogger(__name__)
 
 # A foreign object is not watched (it lacks our label), so a pass looks again whether it is still in the way.
 CONFLICT_RECHECK: Final = 30.0
+# Of a checksum: what variables come from cannot be read.
+UNKNOWN: Final = "unknown"
 _AUTOSCALERS: Final = ("HorizontalPodAutoscaler", "ScaledObject")
 _REPAIRS: Final = 10.0
 _REPAIR_PAUSE: Final = 2.0
@@ -55,7 +57,7 @@ class Api(Protocol):
     ) -> dict[str, Any]:
         """Create (uid None), or update exactly the object of that UID (and version)."""
 
-    async def share(self, configuration: Mapping[str, Any], *, uid: str) -> None:
+    async def share(self, configuration: Mapping[str, Any], *, uid: str) -> dict[str, Any]:
         """Become a second owner of fields that have these values."""
 
     async def patch(
@@ -140,12 +142,14 @@ class Wanted:
         shop: its ShopService.
         configuration: the apply configuration, as rendered.
         seen: the version of the live child that it was rendered from, None when there was none.
+        again: there was one before.
     """
 
     key: Key
     shop: ShopService
     configuration: Mapping[str, Any]
     seen: int | None = None
+    again: bool = False
 
     def __str__(self) -> str:
         return f"{self.key.namespace}: {self.child}"
@@ -256,21 +260,50 @@ class Reconciler:
             shop: it.
             known: children that it has had.
         """
-        obj = cached.object
         depends = dependencies(key.name, lambda name: self._store.shop(Key(key.namespace, name)))
         if shop.spec.suspend:
             return Outcome(dependencies=depends), []
-        checksum = await self._configs.checksum(key, config_references(shop))
-        # From here to the first write nothing is waited for: what was rendered is what the store knew.
+        checksum, unreadable = await self._checksum(key, shop)
+        outcome, look = await self._make(key, cached, shop, known, depends, checksum)
+        if any(isinstance(problem, Exists) for problem in outcome.problems):
+            # What no watch shows is in the store now, and what shall be depends on what is.
+            outcome, look = await self._make(key, cached, shop, known, depends, checksum)
+        if not outcome.problems:
+            self._unlisted.pop(key, None)
+        return replace(outcome, problems=[*unreadable, *outcome.problems]), [look]
+
+    async def _checksum(self, key: Key, shop: ShopService) -> tuple[str | None, list[OperatorError]]:
+        """The hash of what variables come from; UNKNOWN and why, when it cannot be read."""
+        found: list[str | None] = []
+
+        async def read() -> None:
+            found.append(await self._configs.checksum(key, config_references(shop)))
+
+        problems = await _attempt(read())
+        return (found[0] if found else UNKNOWN), problems
+
+    async def _make(  # a pass has these and nothing else
+        self,
+        key: Key,
+        cached: Shop,
+        shop: ShopService,
+        known: frozenset[ChildId],
+        depends: Dependencies | None,
+        checksum: str | None,
+    ) -> tuple[Outcome, float | None]:
+        """Render, apply, prune. From here to the first write nothing is waited for: what was rendered is what the store knew.
+
+        Deployments stay as they are while nobody knows the checksum of their configuration.
+        """
         children = self._store.children(key)
-        wait = self._wait(obj, depends, children)
+        wait = self._wait(cached.object, depends, children)
         around = Surroundings(
             dependencies=depends.ports if depends else {},
             dependants=self._store.dependants(key),
             checksum=checksum,
             unmarked=_unmarked(children),
             served=self._served(),
-            image=image_in_place(shop, obj.get("status", {})),
+            image=image_in_place(shop, cached.object.get("status", {})),
             hold=wait > 0,
         )
         desired = render(shop, live=self._live_scale(key), around=around)
@@ -278,17 +311,19 @@ class Reconciler:
         problems: list[OperatorError] = list(_not_installed(shop, around))
         for configuration in desired:
             child = ChildId(configuration["kind"], configuration["metadata"]["name"])
-            wanted = Wanted(key, shop, configuration, seen.get(child))
+            if checksum == UNKNOWN and child.kind == "Deployment":
+                continue
+            wanted = Wanted(key, shop, configuration, seen.get(child), again=child in known)
             problems += await _attempt(self._ensure(wanted))
-        unseen = known - self._store.children(key).keys() - _ids(desired)
-        for child, live in self._surplus(key, cached.uid, desired):
-            problems += await _attempt(self._prune(key, child, live))
+        # The ServiceAccount that the pods name is the user's now, even if it was made by us.
+        kept = _ids(desired) | {ChildId("ServiceAccount", account_name(shop))}
+        unseen = known - self._store.children(key).keys() - kept
+        for child, live in self._surplus(key, cached.uid, kept):
+            problems += await _attempt(self._let_go(key, shop, child, live))
         for child in unseen:
             problems += await _attempt(self._prune_unseen(key, child, cached.uid))
-        if not problems:
-            self._unlisted.pop(key, None)
         outcome = Outcome(problems, image=around.image, dependencies=depends, held=around.hold)
-        return outcome, [wait if around.hold else None]
+        return outcome, wait if around.hold else None
 
     def _wait(
         self, obj: Mapping[str, Any], depends: Dependencies | None, children: Mapping[ChildId, Child]
@@ -307,36 +342,46 @@ class Reconciler:
             return
         live = cached.object
         differences: frozenset[str] = frozenset()
+        drifted: list[str] = []
         # One that was compared with an earlier configuration is ours and as we left it.
         if live is not None:
             _check_owner(wanted, live)
             differences = frozenset(drift(wanted.configuration, live))
-            if _remembered(live) == wanted.digest and differences <= self._overruled_fields(wanted):
+            marked = _remembered(live) == wanted.digest
+            if marked and differences <= self._overruled_fields(wanted):
                 self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
                 return
-        drifted = (
-            sorted(differences - self._overruled_fields(wanted))
-            if live and _remembered(live) == wanted.digest
-            else []
-        )
+            if marked or cached.known == wanted.digest:
+                # `kubectl rollout undo` takes the annotations of an earlier state along with its pods.
+                mark = [] if marked else [f"metadata.annotations.{HASH_ANNOTATION}"]
+                drifted = sorted([*(differences - self._overruled_fields(wanted)), *mark])
         contested = None
         if drifted:
             _log.info(
                 "putting back", extra={"child": str(wanted), "fields": drifted, "manager": cached.editor}
             )
-            contested = self._repairs.setdefault(wanted.key, Patience(self._clock)).spend(
-                f"{wanted.child}: {cached.editor or 'somebody'}"
-            )
+            contested = self._spend(wanted, cached.editor)
         if cached.scaled_by is Scaler.OPERATOR and "replicas" not in wanted.configuration.get("spec", {}):
             await self._hand_over_replicas(wanted, cached)
         await self._update(wanted, cached.uid, differences, self._unmoved(wanted))
-        if drifted:
-            repair = Repair(str(wanted.child), tuple(drifted), cached.editor)
+        repaired = [path for path in drifted if path not in self._overruled_fields(wanted)]
+        if repaired:
+            repair = Repair(str(wanted.child), tuple(repaired), cached.editor)
             self._reporter.repaired(wanted.key, wanted.shop, repair)
         if contested:
             raise contested
 
+    def _spend(self, wanted: Wanted, who: str) -> Contested | None:
+        """Something of this child is put back once more; `Patience.spend`."""
+        patience = self._repairs.setdefault(wanted.key, Patience(self._clock))
+        return patience.spend(f"{wanted.child}: {who or 'somebody'}")
+
     async def _create(self, wanted: Wanted) -> None:
+        """Create it.
+
+        Raises:
+            Exists: it was there, and is in the store now.
+        """
         try:
             await self._apply(wanted, None)
         except Exists:
@@ -346,7 +391,11 @@ class Reconciler:
                 raise Stale(f"{child} came and went while it was being created.") from None
             _check_owner(wanted, live)
             # Ours after all: the watch is behind, or somebody took our label off.
-            await self._update(wanted, live["metadata"]["uid"], frozenset(drift(wanted.configuration, live)))
+            self._store.file(wanted.key, live)
+            raise
+        contested = self._spend(wanted, "") if wanted.again else None
+        if contested:
+            raise contested
 
     async def _update(
         self, wanted: Wanted, uid: str, differences: AbstractSet[str], version: int | None = None
@@ -395,27 +444,41 @@ class Reconciler:
 
     async def _hand_over_replicas(self, wanted: Wanted, cached: Child) -> None:
         """Before we let go of spec.replicas, give it a second owner, so that the count stays."""
-        metadata = wanted.configuration["metadata"]
-        share = {
-            "apiVersion": wanted.configuration["apiVersion"],
-            "kind": wanted.child.kind,
-            "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
-            "spec": cached.state["spec"],
-        }
         try:
-            await self._api.share(share, uid=cached.uid)
+            await self._share_replicas(wanted.key, wanted.child.name, cached)
         except Stale:
             # Somebody has set another count by now, and so owns it.
             _log.info("replicas have a new owner already", extra={"child": str(wanted)})
 
-    def _surplus(self, key: Key, owner: str, desired: list[dict[str, Any]]) -> list[tuple[ChildId, Child]]:
+    async def _share_replicas(self, key: Key, deployment: str, cached: Child) -> None:
+        """Own the live count of a Deployment, as what an autoscaler has left.
+
+        Raises:
+            Stale: it is another count by now.
+        """
+        share = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": deployment, "namespace": key.namespace},
+            "spec": cached.state["spec"],
+        }
+        self._store.put(await self._api.share(share, uid=cached.uid))
+
+    def _surplus(self, key: Key, owner: str, kept: AbstractSet[ChildId]) -> list[tuple[ChildId, Child]]:
         """Children that are ours by their controller and not wanted any more."""
-        wanted = _ids(desired)
         return [
             (child, cached)
             for child, cached in self._store.children(key).items()
-            if child not in wanted and cached.controller == owner
+            if child not in kept and cached.controller == owner
         ]
+
+    async def _let_go(self, key: Key, shop: ShopService, child: ChildId, cached: Child) -> None:
+        """Delete what is not wanted any more; of an autoscaler the count stays, also one that a person had set."""
+        scaled = self._store.children(key).get(ChildId("Deployment", child.name))
+        unwished = any(part.name == child.name and part.replicas is None for part in parts(shop))
+        if child.kind in _AUTOSCALERS and unwished and scaled and scaled.scaled_by is Scaler.SOMEBODY:
+            await self._share_replicas(key, child.name, scaled)
+        await self._prune(key, child, cached)
 
     async def _prune(self, key: Key, child: ChildId, cached: Child) -> None:
         if "deletionTimestamp" in cached.state["metadata"]:
@@ -549,7 +612,8 @@ def _check_owner(wanted: Wanted, live: Mapping[str, Any]) -> None:
 
 def _next_look(problems: Sequence[OperatorError]) -> float | None:
     """Raise what time heals; otherwise say when to look again at what only somebody else can heal."""
-    for problem in problems:
+    # That we leave somebody alone for a while is no failure, and must not hide one.
+    for problem in sorted(problems, key=lambda each: isinstance(each, Contested)):
         if isinstance(problem, TemporaryError) and not isinstance(problem, Terminating | NotInstalled):
             raise problem
     return (

@@ -24,6 +24,7 @@ _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 8.0
 # Failures in a row after which a watch is not believed to come back from where it was.
 _PATIENCE: Final = 5
+_AT_ONCE: Final = 1.0
 _SETTLE: Final = 1.0
 
 
@@ -127,7 +128,7 @@ class Reflector:
         again = time.monotonic() + self._resync * random.uniform(0.8, 1.2)  # noqa: S311
         failures = 0
         while time.monotonic() < again and failures < _PATIENCE:
-            started = version
+            started, began = version, time.monotonic()
             try:
                 async for event in self._source.watch(self._kind, self._namespace, version):
                     version = self._take(event)
@@ -141,7 +142,11 @@ class Reflector:
                 failures = failures + 1 if version == started else 1
                 await _pause(failures, error)
             else:
-                failures = 0
+                # One that ends at once and has shown nothing would be asked for again and again.
+                idle = version == started and time.monotonic() - began < _AT_ONCE
+                failures = failures + 1 if idle else 0
+                if idle:
+                    await _pause(failures)
 
     def _take(self, event: Mapping[str, Any]) -> int:
         """One event of a watch; answers the version that it is of.
@@ -188,7 +193,7 @@ class Comparison(Reflector):
         self._wake.clear()
 
 
-async def _pause(failures: int, error: OperatorError) -> None:
+async def _pause(failures: int, error: OperatorError | None = None) -> None:
     """Doubling with jitter, and not shorter than the API server asks for."""
     asked = error.retry_after or 0.0 if isinstance(error, TemporaryError) else 0.0
     pause = min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE)

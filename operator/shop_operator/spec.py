@@ -656,7 +656,7 @@ class ShopServiceSpec(Model):
     rollout: Rollout | None = None
     """How a new version takes the place of the old one."""
     network_policy: NetworkPolicy | None = None
-    """Who may talk to the pods, and to whom they may; everybody when not set."""
+    """Who may talk to the pods, and to whom they may (to port 53 always, for DNS); everybody when not set."""
     monitoring: Monitoring | None = None
     """How Prometheus finds the metrics; not at all when not set."""
     pod_template: PodTemplate | None = None

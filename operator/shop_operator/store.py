@@ -122,7 +122,7 @@ class Child:
         digest: the hash of all but its status.
         summary: what its verdict needs, as JSON.
         body: the object without its status as JSON; None once it was compared.
-        settled: the hash of the apply configuration that it was compared with and found to be like.
+        known: the hash of the apply configuration that it, or an earlier state of it, was found to be like.
     """
 
     uid: str
@@ -133,7 +133,12 @@ class Child:
     digest: bytes
     summary: bytes
     body: bytes | None
-    settled: str | None = None
+    known: str | None = None
+
+    @property
+    def settled(self) -> str | None:
+        """The hash of the apply configuration that this very state is like, None before it was compared."""
+        return self.known if self.body is None else None
 
     @property
     def object(self) -> dict[str, Any] | None:
@@ -266,28 +271,51 @@ class Store:
             self._dependants.setdefault(Key(key.namespace, name), set()).add(key.name)
 
     def _neighbours(self, key: Key, old: Shop | None, new: Shop | None) -> set[Key]:
-        """Who looks at this ShopService: those that depend on it, and those that it began or ceased to depend on."""
-        seen_by_dependants = [(s.uid, s.port, s.available, s.depends_on) if s else None for s in (old, new)]
-        names: set[str] = set()
-        if seen_by_dependants[0] != seen_by_dependants[1]:
-            names |= self._dependants.get(key, set())
-        names |= set(old.depends_on if old else ()) ^ set(new.depends_on if new else ())
+        """Who looks at this ShopService: those that depend on it, and those that it began or ceased to depend on.
+
+        Whether they depend on each other in a circle is a matter of everybody from whom there is a way to it.
+        """
+        before, after = (set(shop.depends_on) if shop else set() for shop in (old, new))
+        seen_by_dependants = [(s.uid, s.port, s.available) if s else None for s in (old, new)]
+        names = before ^ after
+        if names:
+            names |= self._all_dependants(key)
+        elif seen_by_dependants[0] != seen_by_dependants[1]:
+            names = set(self._dependants.get(key, ()))
         return {found for name in names if (found := Key(key.namespace, name)) in self._shops}
+
+    def _all_dependants(self, key: Key) -> set[str]:
+        """Those that depend on it, those that depend on them, and so on."""
+        found: set[str] = set()
+        ways = [key.name]
+        while ways:
+            more = self._dependants.get(Key(key.namespace, ways.pop()), set()) - found
+            found |= more
+            ways += more
+        return found
 
     def _put_child(self, namespace: str, child: ChildId, obj: Mapping[str, Any]) -> set[Key]:
         label = obj["metadata"].get("labels", {}).get(NAME_LABEL)
-        version = int(obj["metadata"]["resourceVersion"])
         if label is None:
-            return self._drop_child(namespace, child, version)
-        key = Key(namespace, intern(label))
+            return self._drop_child(namespace, child, int(obj["metadata"]["resourceVersion"]))
+        return self._file(Key(namespace, intern(label)), child, obj)
+
+    def file(self, key: Key, obj: Mapping[str, Any]) -> None:
+        """Store a child that no watch shows as that ShopService's, since its label says nothing or something else."""
+        self._file(key, _child_id(obj), obj)
+
+    def _file(self, key: Key, child: ChildId, obj: Mapping[str, Any]) -> set[Key]:
+        namespace = key.namespace
         before = self._filed.get(namespace, {}).get(child)
         old = self._children.get(before, {}).get(child) if before else None
-        if old is not None and version <= old.version:
+        version = int(obj["metadata"]["resourceVersion"])
+        if old is not None and (version < old.version or (version == old.version and before == key)):
             return set()
         new = Child.of(obj)
         same = old is not None and old.uid == new.uid and old.digest == new.digest
-        if old is not None and same and old.settled is not None:
-            new = replace(new, settled=old.settled, body=None)
+        if old is not None and old.uid == new.uid:
+            compared = same and old.settled is not None
+            new = replace(new, known=old.known, body=None if compared else new.body)
         moved = set()
         if before is not None and before != key:
             self._unfile(namespace, child)
@@ -301,7 +329,7 @@ class Store:
         """A pass has compared that state of a child with the apply configuration of that hash: it need not again."""
         found = self._children.get(key, {}).get(child)
         if found is not None and found.digest == digest:
-            self._children[key][child] = replace(found, settled=configuration, body=None)
+            self._children[key][child] = replace(found, known=configuration, body=None)
 
     def remove(self, obj: Mapping[str, Any]) -> set[Key]:
         """Forget an object that a watch saw deleted (or that left the watch's label selector)."""

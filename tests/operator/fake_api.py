@@ -12,6 +12,9 @@ from shop_operator.errors import Exists, OperatorError, Stale
 
 Name = tuple[str, str, str]
 
+# mapType atomic.
+_REPLACED = frozenset({"selector"})
+
 
 class FakeApi:
     """Objects by (kind, namespace, name); records every write.
@@ -37,12 +40,12 @@ class FakeApi:
     ) -> dict[str, Any]:
         return self._apply(configuration, uid, version, "shop-operator")
 
-    async def share(self, configuration: Mapping[str, Any], *, uid: str) -> None:
+    async def share(self, configuration: Mapping[str, Any], *, uid: str) -> dict[str, Any]:
         metadata = configuration["metadata"]
         live = self.objects.get((configuration["kind"], metadata["namespace"], metadata["name"]))
         if live is not None and configuration["spec"] != {k: live["spec"][k] for k in configuration["spec"]}:
             raise Stale("a field has another value")
-        self._apply(configuration, uid, None, "shop-operator-handover")
+        return self._apply(configuration, uid, None, "shop-operator-handover")
 
     def _apply(
         self, configuration: Mapping[str, Any], uid: str | None, version: int | None, manager: str
@@ -119,9 +122,19 @@ class FakeApi:
         name = (obj["kind"], obj["metadata"]["namespace"], obj["metadata"]["name"])
         copied = deepcopy(dict(obj))
         copied["metadata"].setdefault("uid", f"uid-{next(self._numbers)}")
+        for entry in copied["metadata"].get("managedFields", ()):
+            if "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {}):
+                self._own_replicas(name, entry["manager"], copied["spec"]["replicas"])
         written = self._store(name, copied, "put")
         self.writes.pop()
         return written
+
+    def _own_replicas(self, name: Name, manager: str, count: int) -> None:
+        """Whoever sets another count than the others owns it alone."""
+        for (known, _), configuration in self._applied.items():
+            if known == name and configuration.get("spec", {}).get("replicas", count) != count:
+                del configuration["spec"]["replicas"]
+        self._applied.setdefault((name, manager), {"spec": {}})["spec"]["replicas"] = count
 
     def forget(self, name: Name) -> dict[str, Any]:
         """The object is gone, whoever deleted it; its last state, with the version of the deletion."""
@@ -162,9 +175,9 @@ class FakeApi:
 
 
 def _merge(live: dict[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Maps are merged, everything else is replaced."""
+    """Maps are merged unless they are atomic, everything else is replaced."""
     for key, value in wanted.items():
-        if isinstance(value, Mapping) and isinstance(live.get(key), dict):
+        if isinstance(value, Mapping) and isinstance(live.get(key), dict) and key not in _REPLACED:
             _merge(live[key], value)
         else:
             live[key] = deepcopy(value)

@@ -95,6 +95,11 @@ def test_no_drift(case: str, desired: dict[str, Any], live: dict[str, Any]) -> N
             {"spec": {"metrics": [{"type": "Resource", "extra": 1}]}},
             ["spec.metrics[0].extra"],
         ),
+        (
+            {"spec": {"hostAliases": [{"ip": "10.0.0.1", "hostnames": ["a"]}]}},
+            {"spec": {"hostAliases": [{"ip": "10.0.0.2"}, {"ip": "10.0.0.1", "hostnames": ["b"]}]}},
+            ["spec.hostAliases[ip=10.0.0.1].hostnames[0]"],
+        ),
         ({"spec": {"replicas": 2}}, {"spec": {}}, ["spec.replicas"]),
         ({"metadata": {"labels": {"a": "1"}}}, {"metadata": {}}, ["metadata.labels"]),
         ({"spec": {"emptyDir": {}}}, {"spec": {"hostPath": {}}}, ["spec.emptyDir"]),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shop_operator.engine import Engine
-from shop_operator.errors import ApiUnavailable, NotLeader
+from shop_operator.errors import ApiUnavailable, Contested, NotLeader
 from shop_operator.queue import Backoff, WorkQueue
 from shop_operator.store import Key, Store
 
@@ -58,6 +58,8 @@ class Observer:
         self.ill.append(Key(namespace, name))
 
     def added(self, depth: int) -> None: ...
+
+    def depth(self, depth: int) -> None: ...
 
     def started(self, depth: int, waited: float) -> None: ...
 
@@ -199,6 +201,20 @@ async def test_a_pass_that_lost_the_lease_is_left_to_the_next_leader(world: Worl
         assert world.observer.ill == []
 
         assert engine._queue.idle()
+
+
+async def test_what_somebody_contests_is_no_failure_of_ours(world: World) -> None:
+    def contested(_: Key) -> None:
+        if len(world.passes.seen) < 5:
+            raise Contested("mallory", retry_after=0.001)
+
+    world.passes.outcome = contested
+    async with world.running() as engine:
+        engine.lead(leads=True)
+        listed(engine, shop(1))
+
+        await until(lambda: world.observer.results == ["requeue_after"] * 4 + ["success"])
+        assert world.observer.ill == []
 
 
 async def test_a_pass_that_wants_to_look_again_does(world: World) -> None:

@@ -17,6 +17,7 @@ def rendered(template: dict[str, Any]) -> list[dict[str, Any]]:
     spec = {
         "image": "web:1",
         "env": [{"name": "TABLE", "value": "orders"}],
+        "envFrom": [{"configMapRef": {"name": "settings"}}],
         "workers": [{"name": "relay", "command": ["relay"]}],
         "podTemplate": template,
     }
@@ -33,6 +34,11 @@ def app(**fields: Any) -> dict[str, Any]:
         (app(image="other"), f"spec.containers[name=app].image {OWNED}"),
         (app(command=["sh"]), f"spec.containers[name=app].command {OWNED}"),
         (app(args=["-c"]), f"spec.containers[name=app].args {OWNED}"),
+        (app(envFrom=[]), f"spec.containers[name=app].envFrom {OWNED}"),
+        (
+            app(envFrom=[{"configMapRef": {"name": "others"}}]),
+            f"spec.containers[name=app].envFrom {OWNED}",
+        ),
         (app(ports=[{"containerPort": 9}]), f"spec.containers[name=app].ports {OWNED}"),
         (
             app(env=[{"name": "TABLE", "value": "others"}]),

@@ -19,6 +19,9 @@ class Recorder:
     def added(self, depth: int) -> None:
         self.events.append(f"added {depth}")
 
+    def depth(self, depth: int) -> None:
+        self.events.append(f"depth {depth}")
+
     def started(self, depth: int, waited: float) -> None:
         assert waited >= 0
         self.events.append(f"started {depth}")
@@ -175,6 +178,48 @@ async def test_the_observer_hears_of_each_step() -> None:
     queue.retry("a")
 
     assert recorder.events == ["added 1", "added 2", "started 1", "finished", "retried"]
+
+
+async def test_the_observer_hears_what_waits_again_and_that_nothing_waits_any_more() -> None:
+    recorder = Recorder()
+    queue: WorkQueue[str] = WorkQueue(recorder)
+    queue.add("a")
+    key = await take(queue)
+    queue.add("a")
+
+    queue.done(key)
+    assert recorder.events[-1] == "depth 1"
+
+    queue.clear()
+    assert recorder.events[-1] == "depth 0"
+
+
+async def test_what_happened_during_a_pass_waits_as_long_as_was_asked_and_no_longer() -> None:
+    queue: WorkQueue[str] = WorkQueue(Recorder(), Backoff(first=100, limit=100, jitter=0))
+    queue.add("a")
+    await take(queue)
+    queue.add("a")
+    now = asyncio.get_running_loop().time()
+
+    queue.retry("a", after=2)
+
+    assert queue._timers["a"].when() == pytest.approx(now + 2, abs=0.5)
+
+
+async def test_a_pause_is_no_failure_and_holds_whatever_happens() -> None:
+    queue: WorkQueue[str] = WorkQueue(Recorder(), Backoff(first=100, limit=100, jitter=0))
+    queue.add("a")
+    key = await take(queue)
+    queue.add("a")
+    started = asyncio.get_running_loop().time()
+
+    queue.pause("a", 0.1)
+    queue.done(key)
+    queue.add("a")
+
+    assert await take(queue) == "a"
+    assert asyncio.get_running_loop().time() >= started + 0.1
+    assert queue._failures == {}
 
 
 @given(st.integers(min_value=0, max_value=10_000))

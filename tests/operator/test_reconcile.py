@@ -1,5 +1,6 @@
 """A pass: what it writes, what it leaves alone, and what it makes of everything that goes wrong."""
 
+import contextlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -578,7 +579,170 @@ async def test_an_edited_hash_is_drift_too(world: World) -> None:
 
     await world.pass_()
 
-    assert world.writes == {"apply Service web"}
+    assert world.writes == {"apply Service web", "status ShopService web"}
+    assert drift_of(world)["fields"] == [f"metadata.annotations.{HASH_ANNOTATION}"]
+
+
+def drift_of(world: World) -> dict[str, Any]:
+    """The last drift that the status tells of."""
+    found: dict[str, Any] = world.api.objects["ShopService", "ns", "web"]["status"]["drift"]["last"]
+    return found
+
+
+async def test_a_roll_out_that_somebody_undoes_is_drift_although_it_takes_our_annotation_along(
+    world: World,
+) -> None:
+    world.shop()
+    await world.pass_()
+    earlier = world.edit("Deployment")["metadata"]["annotations"]
+    world.shop(args=["new"])
+    await world.pass_()
+    undone = world.edit("Deployment")
+    undone["metadata"]["annotations"] = earlier
+    undone["spec"] = {**undone["spec"], "template": {"spec": {"containers": []}}}
+    world.see(undone)
+
+    await world.pass_()
+
+    assert "apply Deployment web" in world.writes
+    assert drift_of(world)["object"] == "Deployment web"
+    assert any(path.startswith("spec.template") for path in drift_of(world)["fields"])
+
+
+@pytest.mark.parametrize(
+    ("spec", "count"),
+    [({"autoscaling": {"minReplicas": 2, "maxReplicas": 9}}, 8), ({"replicas": 3}, 3)],
+)
+@pytest.mark.parametrize("hidden", ["no label", "another label"])
+async def test_a_deployment_that_lost_our_label_gets_it_back_and_keeps_its_count(
+    world: World, spec: dict[str, Any], count: int, hidden: str
+) -> None:
+    world.shop(**spec)
+    await world.pass_()
+    scaled = world.edit("Deployment")
+    scaled["spec"] = {**scaled["spec"], "replicas": count}
+    scaled["metadata"]["managedFields"] = [
+        {"manager": "kube-controller-manager", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    ]
+    world.see(scaled)
+    await world.pass_()
+    if hidden == "no label":
+        world.hide("Deployment", "web")
+    else:
+        moved = world.edit("Deployment")
+        moved["metadata"]["labels"] = {**moved["metadata"]["labels"], "shopservice.dev/name": "other"}
+        world.see(moved)
+
+    await world.pass_()
+
+    live = world.api.objects["Deployment", "ns", "web"]
+    assert live["metadata"]["labels"]["shopservice.dev/name"] == "web"
+    assert live["spec"]["replicas"] == count
+    assert drift_of(world)["fields"][-1].startswith("metadata.labels.")
+    await world.pass_()
+    assert world.writes == set()
+
+
+async def test_a_count_that_a_person_has_set_stays_when_the_autoscaler_goes(world: World) -> None:
+    world.shop(autoscaling={"minReplicas": 2, "maxReplicas": 9})
+    await world.pass_()
+    scaled = world.edit("Deployment")
+    scaled["spec"] = {**scaled["spec"], "replicas": 7}
+    scaled["metadata"]["managedFields"] = [{"manager": "kubectl", "fieldsV1": {"f:spec": {"f:replicas": {}}}}]
+    world.see(scaled)
+    await world.pass_()
+
+    world.shop()
+    await world.pass_()
+    await world.pass_()
+
+    assert world.api.objects["Deployment", "ns", "web"]["spec"]["replicas"] == 7
+
+
+async def test_a_child_that_is_deleted_again_and_again_is_made_again_ever_more_slowly(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    for _ in range(9):
+        world.lose("Service")
+        world.clock.time -= 2  # all at once
+        await world.pass_()
+
+    world.lose("Service")
+    world.clock.time -= 2
+    with pytest.raises(Contested, match="Service web: somebody changes"):
+        await world.pass_()
+
+
+async def test_a_field_that_a_webhook_overrules_is_not_told_as_put_back_after_a_restart(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = world.api.apply
+
+    async def overruled(configuration: Any, **given: Any) -> dict[str, Any]:
+        live = await apply(configuration, **given)
+        if configuration["kind"] == "Service":
+            live["spec"]["ports"][0]["port"] = 1
+            live = world.api.put(live)
+        return live
+
+    monkeypatch.setattr(world.api, "apply", overruled)
+    world.shop()
+    await world.pass_()
+    world.store.put(world.api.objects["Service", "ns", "web"])
+    world.restart()
+
+    await world.pass_()
+
+    assert world.repaired == []
+
+
+async def test_variables_that_cannot_be_read_keep_pods_as_they_are_and_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.shop(envFrom=[{"configMapRef": {"name": "settings"}}])
+    await world.pass_()
+    world.lose("Service")
+
+    async def forbidden(*_: Any) -> None:
+        raise Forbidden("no right to read ConfigMaps")
+
+    world.configs = Configs(world.api, world.woken.extend)
+    monkeypatch.setattr(world.api, "get", forbidden)
+    world.restart()
+    world.shop(envFrom=[{"configMapRef": {"name": "settings"}}], args=["new"])
+    with pytest.raises(Forbidden):
+        await world.pass_()
+
+    assert {"create Service web", "status ShopService web"} == world.writes
+    assert world.condition("Reconciling")["reason"] == "Forbidden"
+
+
+async def test_an_account_that_we_made_and_the_user_now_names_is_kept(world: World) -> None:
+    world.shop()
+    await world.pass_()
+
+    world.shop(serviceAccount={"name": "web"})
+    await world.pass_()
+    await world.pass_()
+
+    assert ("ServiceAccount", "ns", "web") in world.api.objects
+
+
+async def test_what_somebody_contests_does_not_hide_what_fails(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    for _ in range(10):
+        world.lose("Service")
+        world.clock.time -= 2
+        with contextlib.suppress(Contested):
+            await world.pass_()
+    world.lose("Service")
+    world.lose("Deployment")
+    world.api.refusing["Deployment"] = ApiUnavailable("broken")
+
+    world.clock.time -= 2
+    with pytest.raises(ApiUnavailable):
+        await world.pass_()
 
 
 def other(world: World, name: str, *, available: bool = False, **spec: Any) -> None:

@@ -38,6 +38,19 @@ def test_every_way_to_a_variable_is_a_reference_of_the_web_part_and_of_the_worke
     }
 
 
+def test_the_variables_of_a_pod_template_are_references_too_and_what_is_no_pod_is_none() -> None:
+    container = {
+        "name": "app",
+        "env": [variable("configMapKeyRef", "a"), {"name": "PLAIN"}, "hostile"],
+        "envFrom": [{"secretRef": {"name": "b"}}, {"configMapRef": {"name": 1}}],
+    }
+    spec = {"containers": [container, 1], "initContainers": [{"env": [variable("secretKeyRef", "c")]}]}
+
+    assert found(podTemplate={"spec": spec}) == {("ConfigMap", "a"), ("Secret", "b"), ("Secret", "c")}
+    assert found(podTemplate={"spec": {"containers": "hostile"}}) == frozenset()
+    assert found(podTemplate={"metadata": {"labels": {"a": "b"}}}) == frozenset()
+
+
 def test_a_field_of_the_pod_and_the_secret_of_a_registry_are_no_references() -> None:
     field = {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
 

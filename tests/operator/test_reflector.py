@@ -171,6 +171,24 @@ async def test_a_kind_that_is_not_served_is_looked_for_until_it_is() -> None:
     assert sink.open == 0
 
 
+async def test_a_watch_that_ends_at_once_and_shows_nothing_is_not_asked_for_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[int] = []
+
+    async def pause(failures: int, error: OperatorError | None = None) -> None:
+        assert error is None
+        pauses.append(failures)
+
+    monkeypatch.setattr(reflector, "_pause", pause)
+    source = Source([[], [], [event("ADDED", 11)], []])
+
+    async with running(Reflector(source, Sink(), "Service", None, resync=3600)):
+        await quiet(source, 5)
+
+    assert pauses == [1, 2, 1]
+
+
 @pytest.mark.usefixtures("quick")
 async def test_everything_is_listed_again_now_and_then() -> None:
     source = Source([[event("BOOKMARK", 20)]] * 100)

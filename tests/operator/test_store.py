@@ -202,6 +202,35 @@ def test_what_was_compared_is_not_what_has_come_since(store: Store) -> None:
     assert store.children(KEY)[DEPLOYMENT].settled is None
 
 
+def test_what_a_child_was_found_to_be_like_is_known_after_it_was_edited_and_not_of_its_successor(
+    store: Store,
+) -> None:
+    store.put(child(1))
+    settled(store)
+    store.put(child(2, spec={"paused": True}))
+    assert (store.children(KEY)[DEPLOYMENT].known, store.children(KEY)[DEPLOYMENT].settled) == ("c1", None)
+
+    store.put(child(3, uid="d2"))
+
+    assert store.children(KEY)[DEPLOYMENT].known is None
+
+
+@pytest.mark.parametrize("label", [None, "other"])
+def test_a_child_that_was_found_without_our_label_is_filed_where_it_belongs(
+    store: Store, label: str | None
+) -> None:
+    unlabelled = child(2, label=label)
+    store.put(unlabelled)
+    assert DEPLOYMENT not in store.children(KEY)
+
+    store.file(KEY, unlabelled)
+    assert store.children(KEY)[DEPLOYMENT].version == 2
+    assert store.children(Key("ns", "other")) == {}
+
+    assert store.put(child(3)) == {KEY}
+    assert store.children(KEY)[DEPLOYMENT].version == 3
+
+
 def test_a_status_that_no_verdict_needs_is_no_news(store: Store) -> None:
     store.put(
         child(1, status={"conditions": [{"type": "Available", "status": "True", "lastUpdateTime": "1"}]})
@@ -266,6 +295,15 @@ def test_a_dependant_concerns_its_dependency_when_it_begins_and_ceases_to_be_one
     assert store.dependants(product) == frozenset()
     store.put(named("order", 4, "product"))
     assert store.remove(named("order", 5, "product")) == {order, product}
+
+
+def test_a_circle_that_opens_or_closes_concerns_everybody_in_it_and_behind_it(store: Store) -> None:
+    for version, (name, on) in enumerate([("a", "b"), ("b", "c"), ("c", "d"), ("d", ""), ("e", "a")], 1):
+        store.put(named(name, version, *filter(None, [on])))
+    everybody = {Key("ns", name) for name in "abcde"}
+
+    assert store.put(named("d", 6, "a")) == everybody
+    assert store.put(named("d", 7)) == everybody
 
 
 @pytest.mark.parametrize("hostile", [None, "product", [1, None], {"a": 1}])

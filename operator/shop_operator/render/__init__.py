@@ -22,7 +22,16 @@ from shop_operator.render.service_account import account_name, service_account
 from shop_operator.render.surroundings import Surroundings
 from shop_operator.spec import ShopService
 
-__all__ = ["KINDS", "ChildKind", "LiveScale", "Surroundings", "config_references", "render", "url"]
+__all__ = [
+    "KINDS",
+    "ChildKind",
+    "LiveScale",
+    "Surroundings",
+    "account_name",
+    "config_references",
+    "render",
+    "url",
+]
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,8 @@ from shop_operator.render.surroundings import Surroundings
 from shop_operator.spec import ShopService
 
 _NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
-_DNS: Final = {
-    "to": [
-        {
-            "namespaceSelector": {"matchLabels": {_NAMESPACE_NAME: "kube-system"}},
-            "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-        }
-    ],
-    "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
-}
+# Whoever answers: pods of kube-system, or the node itself (NodeLocal DNSCache, EKS Auto Mode), which no selector finds.
+_DNS: Final = {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}
 
 
 def network_policy(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:

@@ -153,6 +153,9 @@ def _changed(part: Part, before: Mapping[str, Any], after: Mapping[str, Any]) ->
     if theirs is None or ours is None:
         return {*changed, where}
     changed |= {f"{where}.{key}" for key in _OWNED_IN_CONTAINER if ours.get(key) != theirs.get(key)}
+    if ours.get("envFrom") and theirs.get("envFrom") != ours["envFrom"]:
+        # The list has no keys: it would be replaced.
+        changed.add(f"{where}.envFrom")
     variables = {each["name"]: each for each in theirs.get("env") or ()}
     return changed | {
         f"{where}.env[name={each['name']}]"

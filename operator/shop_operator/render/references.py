@@ -1,5 +1,8 @@
 """The ConfigMaps and Secrets that a ShopService's variables come from: a change of theirs is a change of its pods."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from shop_operator.spec import ShopService
 
 
@@ -18,4 +21,28 @@ def config_references(shop: ShopService) -> frozenset[tuple[str, str]]:
             found.add(("ConfigMap", source.config_map_key_ref.name))
         if source is not None and source.secret_key_ref is not None:
             found.add(("Secret", source.secret_key_ref.name))
-    return frozenset(found)
+    overlay = shop.spec.pod_template
+    return frozenset(found) | frozenset(_of_pod(overlay.to_dict().get("spec") if overlay else None))
+
+
+def _of_pod(spec: Any) -> Iterator[tuple[str, str]]:
+    """What the variables of a podTemplate's containers come from; of what is no pod at all, nothing."""
+    for container in (*_maps(spec, "initContainers"), *_maps(spec, "containers")):
+        for origin in _maps(container, "envFrom"):
+            yield from _named(origin, configMapRef="ConfigMap", secretRef="Secret")
+        for variable in _maps(container, "env"):
+            source = variable.get("valueFrom")
+            yield from _named(source, configMapKeyRef="ConfigMap", secretKeyRef="Secret")
+
+
+def _maps(value: Any, key: str) -> list[Mapping[str, Any]]:
+    items = value.get(key) if isinstance(value, Mapping) else None
+    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
+
+
+def _named(value: Any, **kinds: str) -> Iterator[tuple[str, str]]:
+    for key, kind in kinds.items():
+        reference = value.get(key) if isinstance(value, Mapping) else None
+        name = reference.get("name") if isinstance(reference, Mapping) else None
+        if isinstance(name, str):
+            yield kind, name
