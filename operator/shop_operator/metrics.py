@@ -57,6 +57,11 @@ class Metrics:
         self._errors = self._counter(
             "controller_runtime_reconcile_errors", "Reconciles that failed.", ("controller",)
         ).labels(CONTROLLER)
+        self._terminal = self._counter(
+            "controller_runtime_terminal_reconcile_errors",
+            "Reconciles that failed by what only a person can change.",
+            ("controller",),
+        ).labels(CONTROLLER)
         self._reconcile_seconds = self._histogram(
             "controller_runtime_reconcile_time_seconds", "Length of a reconcile.", ("controller",)
         )
@@ -153,6 +158,10 @@ class Metrics:
         """An image failed and the last good one was put back."""
         self._rollbacks.inc()
 
+    def terminal(self) -> None:
+        """A pass has found what only a person can change; it is not repeated for that."""
+        self._terminal.inc()
+
     def reconciled(self, result: str, took: float) -> None:
         """A pass ended; result is success, error, requeue or requeue_after."""
         self._reconciles.labels(CONTROLLER, result).inc()
@@ -187,6 +196,10 @@ class Metrics:
     def added(self, depth: int) -> None:
         """A key joined the queue (queue.QueueObserver)."""
         self._adds.inc()
+        self._depth.set(depth)
+
+    def depth(self, depth: int) -> None:
+        """So many keys wait now (queue.QueueObserver)."""
         self._depth.set(depth)
 
     def started(self, depth: int, waited: float) -> None:

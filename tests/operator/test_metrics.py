@@ -111,6 +111,24 @@ def test_a_pass_that_failed_counts_as_a_result_and_as_an_error(metrics: Metrics)
     }
 
 
+def test_a_pass_that_only_a_person_can_help_counts_as_a_terminal_error_from_zero(metrics: Metrics) -> None:
+    name = 'controller_runtime_terminal_reconcile_errors_total{controller="shopservice"}'
+    assert f"{name} 0.0" in lines(metrics)
+
+    metrics.terminal()
+
+    assert f"{name} 1.0" in lines(metrics)
+
+
+def test_given_keys_that_wait_when_the_queue_is_cleared_then_none_waits(metrics: Metrics) -> None:
+    metrics.added(3)
+
+    metrics.depth(0)
+
+    assert 'workqueue_depth{name="shopservice"} 0.0' in lines(metrics)
+    assert 'workqueue_adds_total{name="shopservice"} 1.0' in lines(metrics), "nothing was added"
+
+
 def test_given_work_going_on_when_asked_then_its_age_is_that_of_now(metrics: Metrics, clock: Clock) -> None:
     metrics.started(0, 0)
     clock.now += 10
