@@ -68,13 +68,14 @@ def test_a_kubeconfig_that_cannot_work_is_refused_at_once(
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "current-context: gone"])
-def test_a_kubeconfig_that_is_broken_is_refused_at_once(
+def test_a_kubeconfig_that_is_broken_is_refused_at_once_and_says_how_to_check_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
 ) -> None:
     (tmp_path / "config").write_text(text)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
 
-    with pytest.raises(NoCluster, match="cannot be used"):
+    said = r"^The kubeconfig cannot be used \(\w+: .+\); check it with `kubectl version`\.$"
+    with pytest.raises(NoCluster, match=said):
         locate()
 
 

@@ -143,7 +143,7 @@ async def test_a_name_that_is_taken_is_told_from_an_object_that_moved(api: Scrip
     ("status", "body", "error", "words"),
     [
         (400, failure(400, "bad quantity."), Refused, "apply ServiceAccount web: bad quantity. Change the"),
-        (422, failure(422, "x is invalid"), Refused, "x is invalid"),
+        (422, failure(422, "x is invalid"), Refused, "x is invalid. Change the ShopService accordingly."),
         (
             500,
             failure(500, "failed to create typed patch object (/b): .nope: field not declared in schema"),
@@ -152,9 +152,19 @@ async def test_a_name_that_is_taken_is_told_from_an_object_that_moved(api: Scrip
         ),
         (500, failure(500, "etcdserver: leader changed"), ApiUnavailable, "answered 500"),
         (503, "upstream gone", ApiUnavailable, "upstream gone"),
-        (401, failure(401, "Unauthorized"), Forbidden, "RBAC"),
+        (
+            401,
+            failure(401, "Unauthorized"),
+            Forbidden,
+            "Unauthorized. Check the operator's RBAC and the namespace's quotas.",
+        ),
         (403, failure(403, "exceeded quota"), Forbidden, "exceeded quota"),
-        (404, "404 page not found\n", NotInstalled, "install its CRD"),
+        (
+            404,
+            "404 page not found\n",
+            NotInstalled,
+            "Could not apply ServiceAccount web: the API server does not serve this kind; install its CRD.",
+        ),
         (404, failure(404, 'namespaces "shop" not found', kind="namespaces"), Stale, "namespaces"),
     ],
 )
@@ -194,7 +204,9 @@ async def test_without_the_lease_nothing_is_written_and_reading_goes_on(api: Scr
     async with aiohttp.ClientSession() as session:
         kube = Kube(session, url, lambda: 0.0)
 
-        with pytest.raises(NotLeader):
+        with pytest.raises(
+            NotLeader, match="Did not apply ServiceAccount web: the lease is not held any more"
+        ):
             await kube.apply(ACCOUNT, uid=None)
         with pytest.raises(NotLeader):
             await kube.delete("Service", "shop", "web", uid="u1")
