@@ -20,12 +20,14 @@ class Diagnosis:
         message: a sentence about it.
         pod: the pod's name.
         container: the container whose log says more, None when none has run.
+        previous: it is the log of the run before that says it.
     """
 
     reason: str
     message: str
     pod: str
     container: str | None = None
+    previous: bool = False
 
 
 def diagnosis(pods: Iterable[Pod]) -> Diagnosis | None:
@@ -71,20 +73,20 @@ def _of_container(pod: str, container: Mapping[str, Any]) -> Diagnosis | None:
     where, current = container["name"], container.get("state") or {}
     waiting = current.get("waiting")
     ended = current.get("terminated") or (container.get("lastState") or {}).get("terminated")
+    # One that was not started again has no run before: the log of the last one is its own.
+    previous = ended is not None and not current.get("terminated")
     if waiting and waiting.get("reason") == "CrashLoopBackOff":
         how = _ending(ended)
         reason = "OOMKilled" if ended and ended.get("reason") == "OOMKilled" else "CrashLoopBackOff"
         times = container.get("restartCount", 0)
-        return Diagnosis(
-            reason, f"pod {pod}: container {where} {how} and was started {times + 1} times", pod, where
-        )
+        said = f"pod {pod}: container {where} {how} and was started {times + 1} times"
+        return Diagnosis(reason, said, pod, where, previous)
     if waiting and waiting.get("reason", "") not in _ON_ITS_WAY:
         said = waiting.get("message") or "no more is said"
         return Diagnosis(waiting["reason"], f"pod {pod}: container {where}: {_short(said)}", pod)
     if "running" not in current and ended and ended.get("exitCode"):
-        return Diagnosis(
-            ended.get("reason") or "Error", f"pod {pod}: container {where} {_ending(ended)}", pod, where
-        )
+        said = f"pod {pod}: container {where} {_ending(ended)}"
+        return Diagnosis(ended.get("reason") or "Error", said, pod, where, previous)
     if "running" in current and not container.get("ready", True):
         return Diagnosis(
             "NotReady", f"pod {pod}: container {where} runs and does not answer that it is ready", pod, where

@@ -28,7 +28,7 @@ UNSCHEDULABLE = pod(
 
 
 @pytest.mark.parametrize(
-    ("found", "reason", "message", "container"),
+    ("found", "reason", "message", "log"),
     [
         (
             UNSCHEDULABLE,
@@ -59,7 +59,7 @@ UNSCHEDULABLE = pod(
             ),
             "CrashLoopBackOff",
             "pod web-1: container app ends with exit code 3 and was started 5 times",
-            "app",
+            ("app", True),
         ),
         (
             pod(
@@ -72,19 +72,42 @@ UNSCHEDULABLE = pod(
             ),
             "OOMKilled",
             "pod web-1: container app needs more memory than its limit and was started 2 times",
-            "app",
+            ("app", True),
         ),
         (
             pod("web-1", {"name": "app", "state": {"terminated": {"exitCode": 2, "reason": "Error"}}}),
             "Error",
             "pod web-1: container app ends with exit code 2",
-            "app",
+            ("app", False),
+        ),
+        (
+            pod(
+                "web-1",
+                {
+                    "name": "app",
+                    "restartCount": 1,
+                    "state": {"terminated": {"exitCode": 2, "reason": "Error"}},
+                    "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}},
+                },
+            ),
+            "Error",
+            "pod web-1: container app ends with exit code 2",
+            ("app", False),
+        ),
+        (
+            pod(
+                "web-1",
+                {**waiting("ContainerCreating"), "lastState": {"terminated": {"exitCode": 3}}},
+            ),
+            "Error",
+            "pod web-1: container app ends with exit code 3",
+            ("app", True),
         ),
         (
             pod("web-1", {"name": "app", "ready": False, "state": {"running": {}}}),
             "NotReady",
             "pod web-1: container app runs and does not answer that it is ready",
-            "app",
+            ("app", False),
         ),
         (
             pod("web-1", initContainerStatuses=[waiting("ErrImagePull")]),
@@ -95,12 +118,13 @@ UNSCHEDULABLE = pod(
     ],
 )
 def test_the_reason_is_the_one_that_kubernetes_gives(
-    found: dict[str, Any], reason: str, message: str, container: str | None
+    found: dict[str, Any], reason: str, message: str, log: tuple[str, bool] | None
 ) -> None:
     said = diagnosis([found])
 
     assert said is not None
-    assert (said.reason, said.message, said.pod, said.container) == (reason, message, "web-1", container)
+    assert (said.reason, said.message, said.pod) == (reason, message, "web-1")
+    assert (said.container, said.previous) == (log or (None, False)), "whose last words say more"
 
 
 def test_what_is_well_or_on_its_way_or_ending_is_no_reason() -> None:
