@@ -232,9 +232,17 @@ def _behind(deployment: Child, wanted: int) -> str:
 
 
 def _autoscaler(child: Child) -> Verdict:
+    return _scales(child, "AbleToScale", "ScalingActive")
+
+
+def _scaled_object(child: Child) -> Verdict:
+    return _scales(child, "Ready")
+
+
+def _scales(child: Child, *needed: str) -> Verdict:
     """Only the reason: the message of an autoscaler changes with every measurement, and a status must not."""
     for condition in child.get("status", {}).get("conditions", ()):
-        if condition["type"] in {"AbleToScale", "ScalingActive"} and condition["status"] == "False":
+        if condition["type"] in needed and condition["status"] == "False":
             reason = condition.get("reason", "Unknown")
             return Verdict(ready=False, reason=reason, message=f"does not scale: {reason}")
     return Verdict(ready=True)
@@ -250,8 +258,10 @@ def _route(child: Child) -> Verdict:
         # What a controller said about an earlier version is no verdict on this one.
         if condition.get("observedGeneration", generation) >= generation
     ]
-    gateway = child["spec"]["parentRefs"][0]
-    where = f"Gateway {gateway.get('namespace')}/{gateway['name']}"
+    gateways = child["spec"]["parentRefs"]
+    if not gateways:
+        return Verdict(ready=False, reason="RouteNotAccepted", message="names no Gateway")
+    where = f"Gateway {gateways[0].get('namespace')}/{gateways[0]['name']}"
     for condition in conditions:
         if condition["type"] in {"Accepted", "ResolvedRefs"} and condition["status"] == "False":
             said = condition.get("message") or condition.get("reason", "")
@@ -268,6 +278,7 @@ def _route(child: Child) -> Verdict:
 _JUDGES: Final[Mapping[str, Callable[[Child], Verdict]]] = {
     "Deployment": _deployment,
     "HorizontalPodAutoscaler": _autoscaler,
+    "ScaledObject": _scaled_object,
     "HTTPRoute": _route,
 }
 _ON_ITS_WAY: Final = ("Creating", "RollingOut", "Terminating", "WaitingForDependencies")

@@ -1,6 +1,7 @@
 """What users wait for and read: conditions, columns, children."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -181,20 +182,53 @@ def test_a_route_is_ready_when_its_gateway_took_it(parents: list[Any], ready: bo
     assert next(c for c in found["conditions"] if c["type"] == "Ready")["status"] == str(ready)
 
 
-def test_an_autoscaler_without_measurements_shows_but_keeps_nobody_from_being_ready() -> None:
-    hpa = {
-        "kind": "HorizontalPodAutoscaler",
+def test_a_route_without_a_gateway_says_so() -> None:
+    route = {"kind": "HTTPRoute", "metadata": {"name": "web", "generation": 2}, "spec": {"parentRefs": []}}
+    shop = replace(SHOP, document={**SHOP.document, "suspend": True})
+
+    found = status(shop, seen(deployment(), route), {}, now=lambda: NOW)
+
+    child = next(each for each in found["children"] if each["kind"] == "HTTPRoute")
+    assert (child["ready"], child["message"]) == (False, "names no Gateway")
+
+
+@pytest.mark.parametrize(
+    ("kind", "condition", "reason"),
+    [
+        ("HorizontalPodAutoscaler", "ScalingActive", "FailedGetResourceMetric"),
+        ("HorizontalPodAutoscaler", "AbleToScale", "FailedGetScale"),
+        ("ScaledObject", "Ready", "ScaledObjectCheckFailed"),
+    ],
+)
+def test_an_autoscaler_that_does_not_scale_shows_but_keeps_nobody_from_being_ready(
+    kind: str, condition: str, reason: str
+) -> None:
+    scaler = {
+        "kind": kind,
         "metadata": {"name": "web"},
-        "status": {
-            "conditions": [{"type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric"}]
-        },
+        "status": {"conditions": [{"type": condition, "status": "False", "reason": reason, "message": "7"}]},
     }
 
-    found = status(SHOP, seen(deployment(), hpa), {}, now=lambda: NOW)
+    found = status(SHOP, seen(deployment(), scaler), {}, now=lambda: NOW)
 
-    child = next(each for each in found["children"] if each["kind"] == "HorizontalPodAutoscaler")
-    assert (child["ready"], child["message"]) == (False, "does not scale: FailedGetResourceMetric")
+    child = next(each for each in found["children"] if each["kind"] == kind)
+    assert (child["ready"], child["message"]) == (False, f"does not scale: {reason}")
     assert next(c for c in found["conditions"] if c["type"] == "Ready")["status"] == "True"
+
+
+@pytest.mark.parametrize(
+    ("condition", "state"), [("Ready", "True"), ("Ready", "Unknown"), ("Active", "False")]
+)
+def test_an_autoscaler_that_has_nothing_to_do_is_ready(condition: str, state: str) -> None:
+    scaler = {
+        "kind": "ScaledObject",
+        "metadata": {"name": "web"},
+        "status": {"conditions": [{"type": condition, "status": state, "reason": "x"}]},
+    }
+
+    found = status(SHOP, seen(deployment(), scaler), {}, now=lambda: NOW)
+
+    assert next(each for each in found["children"] if each["kind"] == "ScaledObject")["ready"] is True
 
 
 def test_a_child_that_fails_speaks_before_one_that_is_on_its_way() -> None:
