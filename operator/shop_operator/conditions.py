@@ -6,6 +6,7 @@ on or is stuck. Available looks at the pods alone: during a roll-out a service i
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -50,21 +51,21 @@ class Observed:
     """What one pass saw.
 
     Args:
-        children: the live objects of this ShopService by (kind, name), or their summaries.
+        children: the summaries of the live objects of this ShopService by (kind, name).
         error: the worst that went wrong, None when nothing did.
-        image: what runs, when it is not spec.image.
         dependencies: what this ShopService depends on, None when on nothing.
         held: whether there are no pods because of them.
         diagnoses: what is known of pods that do not get ready, by the name of their Deployment.
+        overdue: the Deployments that are over their deadline beyond doubt.
         repairs: what was put back in this pass.
     """
 
     children: Mapping[tuple[str, str], Child]
     error: OperatorError | None = None
-    image: str | None = None
     dependencies: Dependencies | None = None
     held: bool = False
     diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
+    overdue: AbstractSet[str] = frozenset()
     repairs: Sequence[Repair] = ()
 
 
@@ -124,13 +125,28 @@ def _is_suspended(shop: ShopService, observed: Observed) -> bool:
     return not isinstance(observed.error, InvalidSpec) and shop.spec.suspend is True
 
 
-def waiting(children: Mapping[tuple[str, str], Child]) -> list[str]:
-    """The Deployments that have pods which are not available: somebody may want to look at those."""
-    return [
-        name
-        for (kind, name), child in sorted(children.items())
-        if kind == "Deployment" and not _deployment(child).ready and _unavailable(child.get("status", {}))
-    ]
+def waiting(children: Mapping[tuple[str, str], Child]) -> dict[str, str]:
+    """The Deployments that have pods which are not available, and what they say themselves: somebody may want to look."""
+    return {
+        name: verdict.message
+        for name, child, verdict in _deployments(children)
+        if not verdict.ready and _unavailable(child["status"])
+    }
+
+
+def overdue(children: Mapping[tuple[str, str], Child]) -> dict[str, int]:
+    """The Deployments that are said to be over their deadline, and the generation of each that this is said of."""
+    return {
+        name: child["metadata"]["generation"]
+        for name, child, verdict in _deployments(children)
+        if verdict.stuck
+    }
+
+
+def _deployments(children: Mapping[tuple[str, str], Child]) -> Iterator[tuple[str, Child, Verdict]]:
+    for (kind, name), child in sorted(children.items()):
+        if kind == "Deployment":
+            yield name, child, _deployment(child)
 
 
 def _unavailable(state: Mapping[str, Any]) -> bool:
@@ -293,8 +309,7 @@ def _facts(
     previous: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything but the conditions."""
-    web_key = ("Deployment", shop.name)
-    web = observed.children.get(web_key, {})
+    web = observed.children.get(("Deployment", shop.name), {})
     state = web.get("status", {})
     wanted = web.get("spec", {}).get("replicas", 0)
     ready = state.get("readyReplicas", 0)
@@ -314,11 +329,10 @@ def _facts(
             for (kind, name), verdict in sorted(verdicts.items())
         ],
     }
-    running = observed.image or shop.spec.image
-    image = running if verdicts[web_key].ready else previous.get("image")
+    image = _image(shop, observed, verdicts) or previous.get("image")
     if image:
         facts["image"] = image
-    rollout = _rollout(shop, running, verdicts, previous)
+    rollout = _rollout(shop, observed, verdicts, previous)
     if rollout:
         facts["rollout"] = rollout
     if shop.spec.autoscaling:
@@ -326,9 +340,21 @@ def _facts(
     return facts
 
 
+def _image(shop: ShopService, observed: Observed, verdicts: Mapping[tuple[str, str], Verdict]) -> str | None:
+    """The image that every part has rolled out, None while they have not, or not the same.
+
+    The Deployments tell it: what the spec names may not have got there.
+    """
+    images: set[str | None] = set()
+    for part in parts(shop):
+        key = ("Deployment", part.name)
+        images.add(observed.children[key]["images"].get(part.container) if verdicts[key].ready else None)
+    return images.pop() if len(images) == 1 else None
+
+
 def _rollout(
     shop: ShopService,
-    running: str,
+    observed: Observed,
     verdicts: Mapping[tuple[str, str], Verdict],
     previous: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -337,21 +363,35 @@ def _rollout(
         return {}
     before = previous.get("rollout") or {}
     known = before.get("lastAvailableImage")
-    deployments = {key: verdict for key, verdict in verdicts.items() if key[0] == "Deployment"}
-    if all(verdict.ready for verdict in deployments.values()):
-        known = running
-    kept = {"lastAvailableImage": known} if known else {}
+    if any(child["status"].get("availableReplicas") for _, child, _ in _deployments(observed.children)):
+        # Without a pod it has not shown that it works.
+        known = _image(shop, observed, verdicts) or known
+    if not known:
+        return {}
+    kept = {"lastAvailableImage": known}
+    if known == shop.spec.image:
+        return kept
     if before.get("rejectedImage") == shop.spec.image:
         return {**kept, "rejectedImage": shop.spec.image, "message": before.get("message", "")}
-    late = next(((key, v) for key, v in sorted(deployments.items()) if v.stuck), None)
-    if late is not None and known and known != shop.spec.image:
-        (kind, name), verdict = late
-        return {
-            **kept,
-            "rejectedImage": shop.spec.image,
-            "message": f"{kind} {name}: {verdict.message}"[:_LONGEST_MESSAGE],
-        }
-    return kept
+    failure = _failure(shop, observed, verdicts, known)
+    if failure is None or shop.spec.suspend:
+        return kept
+    return {**kept, "rejectedImage": shop.spec.image, "message": failure[:_LONGEST_MESSAGE]}
+
+
+def _failure(
+    shop: ShopService, observed: Observed, verdicts: Mapping[tuple[str, str], Verdict], known: str
+) -> str | None:
+    """How the image of the spec has failed, None if it has not, or was not tried yet."""
+    for part in parts(shop):
+        key = ("Deployment", part.name)
+        if part.name not in observed.overdue or not verdicts[key].stuck:
+            continue
+        image = observed.children[key]["images"].get(part.container)
+        # A webhook may write the image in its own way, but only where the spec has got there.
+        if image != known and (image == shop.spec.image or observed.error is None):
+            return f"Deployment {part.name}: {verdicts[key].message}"
+    return None
 
 
 def _available(web: Child | None) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
-from shop_operator.conditions import READY, Observed, Repair, status, waiting
+from shop_operator.conditions import READY, Observed, Repair, overdue, status, waiting
 from shop_operator.dependencies import Dependencies
 from shop_operator.errors import OperatorError, PermanentError, RolledBack, TemporaryError
 from shop_operator.pods import Diagnosis, diagnosis, last_words
@@ -25,6 +25,9 @@ STATUS_PAUSE: Final = 1.0
 # A pod that needs longer than this gets looked at, and again after a while.
 _PATIENCE: Final = 5.0
 _LOOK_AGAIN: Final = 15.0
+# The Deployment controller says of a new version too that it is over its deadline, if it made its ReplicaSet before, until
+# that shows progress. No version is really late any earlier: it is the shortest deadline that there is.
+_DOUBT: Final = 10.0
 
 
 class Api(Protocol):
@@ -58,6 +61,9 @@ class ReportObserver(Protocol):
     def rolled_back(self) -> None:
         """An image was rejected."""
 
+    def terminal(self) -> None:
+        """A pass has found what only a person can change."""
+
     def status(self, namespace: str, name: str, *, ready: bool | None, stalled: str | None) -> None:
         """How a ShopService is."""
 
@@ -89,14 +95,16 @@ class _Memory:
     Attributes:
         written: when its status was written last.
         repairs: what was put back and is not in the status yet.
-        late: since when each Deployment has had pods that are not available.
+        late: since when each Deployment has had pods that are not available; None before the first look of this process.
         looked: when those were looked at last, and what was found.
+        overdue: which generation of a Deployment is said to be over its deadline, and since when.
     """
 
     written: float = float("-inf")
     repairs: list[Repair] = field(default_factory=list)
-    late: dict[str, float] = field(default_factory=dict)
+    late: dict[str, float] | None = None
     looked: dict[str, tuple[float, Diagnosis | None]] = field(default_factory=dict)
+    overdue: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
 class Reporter:
@@ -143,7 +151,7 @@ class Reporter:
         """Write what is true now, if that is not what the status says already.
 
         Returns:
-            seconds until there may be more to say, None when an event will tell.
+            seconds until there may be more to say or to do, None when an event will tell.
         """
         previous = cached.object.get("status", {})
         memory = self._memory.setdefault(key, _Memory())
@@ -152,18 +160,21 @@ class Reporter:
             for child, found in self._store.children(key).items()
             if found.controller == cached.uid
         }
-        diagnoses, look = await self._diagnoses(memory, shop, children, outcome)
+        late = self._late(memory, children, outcome, previous)
+        diagnoses, look = await self._diagnoses(memory, shop, late)
+        surely, doubt = self._overdue(memory, children)
         observed = Observed(
             children=children,
             error=_worst([*outcome.problems, *_rolled_back(shop, previous, outcome)]),
-            image=outcome.image,
             dependencies=outcome.dependencies,
             held=outcome.held,
             diagnoses=diagnoses,
+            overdue=surely,
             repairs=memory.repairs,
         )
         wanted = status(shop, observed, previous)
-        self._count(key, wanted)
+        look = min((each for each in (look, doubt) if each is not None), default=None)
+        self._count(key, wanted, observed.error)
         patch = merge_patch(previous, wanted)
         if not patch:
             return look
@@ -176,9 +187,12 @@ class Reporter:
         # Its own event will be none, since the store knows it already.
         self._wake(self._store.put(written) - {key})
         self._tell_changes(shop, previous, wanted)
-        return look
+        # The pods still run what was rejected.
+        return 0 if _rejected(previous, wanted) else look
 
-    def _count(self, key: Key, wanted: Mapping[str, Any]) -> None:
+    def _count(self, key: Key, wanted: Mapping[str, Any], error: OperatorError | None) -> None:
+        if isinstance(error, PermanentError):
+            self._observer.terminal()
         states = {each["type"]: each for each in wanted["conditions"]}
         stalled = states["Stalled"]
         self._observer.status(
@@ -187,19 +201,48 @@ class Reporter:
             stalled=stalled["reason"] if stalled["status"] == "True" else None,
         )
 
-    async def _diagnoses(
+    def _late(
         self,
         memory: _Memory,
-        shop: ShopService,
         children: Mapping[tuple[str, str], Mapping[str, Any]],
         outcome: Outcome,
+        previous: Mapping[str, Any],
+    ) -> dict[str, float]:
+        """Since when each Deployment has had pods that are not available."""
+        found = (
+            {} if any(isinstance(each, PermanentError) for each in outcome.problems) else waiting(children)
+        )
+        known = memory.late
+        if known is None:
+            # Of which an earlier process has told more than they do themselves, that one had looked at long ago.
+            told = {
+                each["name"]: each["message"]
+                for each in previous.get("children", ())
+                if each["kind"] == "Deployment" and not each["ready"]
+            }
+            known = {name: float("-inf") for name, said in found.items() if told.get(name, said) != said}
+        memory.late = {name: known.get(name, self._clock()) for name in found}
+        return memory.late
+
+    def _overdue(
+        self, memory: _Memory, children: Mapping[tuple[str, str], Mapping[str, Any]]
+    ) -> tuple[frozenset[str], float | None]:
+        """The Deployments that are over their deadline beyond doubt, and when there may be more of them."""
+        now = self._clock()
+        said = overdue(children)
+        since = {name: at for name, (of, at) in memory.overdue.items() if said.get(name) == of}
+        memory.overdue = {name: (of, since.get(name, now)) for name, of in said.items()}
+        left = {name: at + _DOUBT - now for name, (_, at) in memory.overdue.items()}
+        surely = frozenset(name for name, seconds in left.items() if seconds <= 0)
+        return surely, min((seconds for seconds in left.values() if seconds > 0), default=None)
+
+    async def _diagnoses(
+        self, memory: _Memory, shop: ShopService, late: Mapping[str, float]
     ) -> tuple[dict[str, Diagnosis], float | None]:
         """What keeps pods from getting ready, and when to look again."""
-        late = [] if any(isinstance(each, PermanentError) for each in outcome.problems) else waiting(children)
-        memory.late = {name: memory.late.get(name, self._clock()) for name in late}
-        memory.looked = {name: found for name, found in memory.looked.items() if name in memory.late}
+        memory.looked = {name: found for name, found in memory.looked.items() if name in late}
         next_look: float | None = None
-        for name, since in memory.late.items():
+        for name, since in late.items():
             due = memory.looked[name][0] + _LOOK_AGAIN if name in memory.looked else since + _PATIENCE
             if due <= self._clock():
                 memory.looked[name] = (self._clock(), await self._look(shop, name))
@@ -219,8 +262,7 @@ class Reporter:
             found = diagnosis(pods)
             if found is None or found.container is None:
                 return found
-            ended = found.reason != "NotReady"
-            log = await self._api.log(shop.namespace, found.pod, found.container, previous=ended)
+            log = await self._api.log(shop.namespace, found.pod, found.container, previous=found.previous)
         except OperatorError as error:
             _log.info("pods not looked at: %s", error)
             return None
@@ -245,12 +287,18 @@ class Reporter:
         waits = ready["reason"] == "WaitingForDependencies"
         if waits and before.get(READY, {}).get("reason") != ready["reason"]:
             self._events.tell(shop, ready["reason"], ready["message"])
-        rejected = wanted.get("rollout", {}).get("rejectedImage")
-        if rejected and rejected != (previous.get("rollout") or {}).get("rejectedImage"):
+        rejected = _rejected(previous, wanted)
+        if rejected:
             self._observer.rolled_back()
             back = wanted["rollout"]["lastAvailableImage"]
             note = f"{back} is put back: {rejected} failed. {wanted['rollout']['message']}"
             self._events.tell(shop, "RollingBack", note, warning=True)
+
+
+def _rejected(previous: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
+    """The image that this status rejects, None when it rejects none or one that was rejected before."""
+    before, now = ((each.get("rollout") or {}).get("rejectedImage") for each in (previous, wanted))
+    return None if now == before else now
 
 
 def image_in_place(shop: ShopService, previous: Mapping[str, Any]) -> str | None:

@@ -45,6 +45,11 @@ def _deployment(obj: Mapping[str, Any]) -> Summary:
     return {
         # Of the configuration: on the Deployment itself, on its pods.
         **({"checksums": marks} if any(marks) else {}),
+        # By container. Not in spec, all of which gets a second owner when replicas pass to an autoscaler.
+        "images": {
+            each["name"]: each.get("image")
+            for each in obj["spec"].get("template", {}).get("spec", {}).get("containers") or ()
+        },
         "spec": {"replicas": obj["spec"].get("replicas", 1)},
         "status": {
             **{key: state[key] for key in _ROLLED_OUT if key in state},

@@ -22,7 +22,7 @@ class FakeApi:
     Attributes:
         writes: what was written, in order, as `create Service web`.
         reads: how often something was read.
-        logs: by pod and container.
+        logs: by pod and container, and whether of the run before.
         refusing: errors to raise for writes of a kind.
     """
 
@@ -30,7 +30,7 @@ class FakeApi:
         self.objects: dict[Name, dict[str, Any]] = {}
         self.writes: list[str] = []
         self.reads = 0
-        self.logs: dict[tuple[str, str], str] = {}
+        self.logs: dict[tuple[str, str, bool], str] = {}
         self.refusing: dict[str, OperatorError] = {}
         self._applied: dict[tuple[Name, str], dict[str, Any]] = {}
         self._numbers = itertools.count(2)
@@ -97,7 +97,7 @@ class FakeApi:
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         assert namespace
         self.reads += 1
-        return self.logs.get((pod, container), "") if previous else ""
+        return self.logs.get((pod, container, previous), "")
 
     async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
         self._refuse(kind)

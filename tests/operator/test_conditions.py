@@ -12,12 +12,14 @@ from shop_operator.conditions import Observed, status
 from shop_operator.errors import ApiUnavailable, Conflict, InvalidSpec, OperatorError
 from shop_operator.render import render
 from shop_operator.spec import ShopService, ShopServiceStatus
+from shop_operator.summary import summary
 from tests.operator.specs import documents
 
 NOW = "2030-01-01T00:00:00Z"
 SHOP = ShopService(
     name="web", namespace="shop", uid="u", generation=3, document={"image": "web:2", "replicas": 2}
 )
+APP = {"name": "app", "image": "web:2"}
 
 
 def deployment(**state: Any) -> dict[str, Any]:
@@ -32,13 +34,16 @@ def deployment(**state: Any) -> dict[str, Any]:
     return {
         "kind": "Deployment",
         "metadata": {"name": "web", "generation": 1},
-        "spec": {"replicas": 2},
+        "spec": {
+            "replicas": 2,
+            "template": {"spec": {"containers": [{"name": "mesh", "image": "mesh:7"}, APP]}},
+        },
         "status": complete | state,
     }
 
 
 def seen(*children: dict[str, Any], error: OperatorError | None = None) -> Observed:
-    return Observed({(child["kind"], child["metadata"]["name"]): child for child in children}, error)
+    return Observed({(child["kind"], child["metadata"]["name"]): summary(child) for child in children}, error)
 
 
 def conditions(observed: Observed, previous: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
@@ -134,6 +139,92 @@ def test_the_image_is_the_one_that_was_rolled_out() -> None:
 
     assert running["image"] == "web:1"
     assert status(SHOP, seen(deployment()), running, now=lambda: NOW)["image"] == "web:2"
+
+
+def of_image(image: str, name: str = "web", container: str = "app", **state: Any) -> dict[str, Any]:
+    """The Deployment of one part, as the Deployment controller has left it."""
+    found = deployment(**state)
+    found["metadata"]["name"] = name
+    found["spec"]["template"]["spec"]["containers"] = [{"name": container, "image": image}]
+    return found
+
+
+def careful(image: str = "web:2", **spec: Any) -> ShopService:
+    return replace(SHOP, document={"image": image, "rollout": {"autoRollback": True}, **spec})
+
+
+WORKER = {"name": "relay", "command": ["x"]}
+
+
+@pytest.mark.parametrize("more", [{}, {"suspend": True}], ids=["applied in part", "suspended"])
+def test_an_image_counts_once_every_part_runs_it(more: dict[str, Any]) -> None:
+    shop = careful(workers=[WORKER], **more)
+    before = {"image": "web:1", "rollout": {"lastAvailableImage": "web:1"}}
+    mixed = seen(
+        of_image("web:2"),
+        of_image("web:1", "web-relay", "relay"),
+        error=None if more else ApiUnavailable("It answered 503."),
+    )
+
+    found = status(shop, mixed, before, now=lambda: NOW)
+
+    assert (found["image"], found["rollout"]) == ("web:1", {"lastAvailableImage": "web:1"})
+    both = seen(of_image("web:2"), of_image("web:2", "web-relay", "relay"))
+    found = status(shop, both, before, now=lambda: NOW)
+    assert (found["image"], found["rollout"]) == ("web:2", {"lastAvailableImage": "web:2"})
+
+
+def test_an_image_without_any_pod_has_not_shown_that_it_works() -> None:
+    none = deployment(replicas=0, updatedReplicas=0, readyReplicas=0, availableReplicas=0)
+    none["spec"]["replicas"] = 0
+    before = {"rollout": {"lastAvailableImage": "web:1"}}
+
+    found = status(careful(replicas=0), seen(none), before, now=lambda: NOW)
+
+    assert (found["image"], found["rollout"]) == ("web:2", {"lastAvailableImage": "web:1"})
+
+
+LATE: dict[str, Any] = {
+    "availableReplicas": 0,
+    "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("given_up", "image", "error", "more", "rejected"),
+    [
+        (True, "web:2", None, {}, True),
+        (False, "web:2", None, {}, False),
+        (True, "web:2", None, {"suspend": True}, False),
+        # It has not got there.
+        (True, "web:0", ApiUnavailable("It answered 503."), {}, False),
+        # Whatever it is, it is not the image.
+        (True, "web:1", None, {}, False),
+        # A webhook wrote it so.
+        (True, "mirror.test/web:2", None, {}, True),
+    ],
+    ids=["late", "in doubt", "suspended", "not applied", "the good one", "rewritten"],
+)
+def test_an_image_is_rejected_when_it_was_tried_and_is_late_beyond_doubt(
+    given_up: bool, image: str, error: OperatorError | None, more: dict[str, Any], rejected: bool
+) -> None:
+    observed = replace(
+        seen(of_image(image, **LATE), error=error), overdue=frozenset({"web"} if given_up else ())
+    )
+    before = {"image": "web:1", "rollout": {"lastAvailableImage": "web:1"}}
+
+    found = status(careful(**more), observed, before, now=lambda: NOW)["rollout"]
+
+    assert found["lastAvailableImage"] == "web:1"
+    assert found.get("rejectedImage") == ("web:2" if rejected else None)
+
+
+def test_an_image_that_works_after_all_is_rejected_no_more() -> None:
+    before = {"rollout": {"lastAvailableImage": "web:1", "rejectedImage": "web:2", "message": "late"}}
+
+    found = status(careful(), seen(of_image("web:2")), before, now=lambda: NOW)
+
+    assert found["rollout"] == {"lastAvailableImage": "web:2"}
 
 
 @pytest.mark.parametrize(
@@ -270,7 +361,7 @@ def test_scaled_to_zero_it_is_ready_with_nothing() -> None:
         name="web", namespace="shop", uid="u", generation=3, document={"image": "web:2", "replicas": 0}
     )
     none = deployment(replicas=0, updatedReplicas=0, readyReplicas=0, availableReplicas=0)
-    none["spec"] = {"replicas": 0}
+    none["spec"]["replicas"] = 0
 
     found = status(shop, seen(none), {}, now=lambda: NOW)
 
@@ -282,8 +373,7 @@ def test_scaled_to_zero_it_is_ready_with_nothing() -> None:
 def test_any_status_is_what_the_crd_says_it_is(spec: dict[str, Any], error: OperatorError | None) -> None:
     shop = ShopService(name="web", namespace="shop", uid="u", generation=3, document=spec)
     with suppress(InvalidSpec):
-        children = {(child["kind"], child["metadata"]["name"]): child for child in render(shop, live=None)}
-        found = status(shop, Observed(children, error), {}, now=lambda: NOW)
+        found = status(shop, seen(*render(shop, live=None), error=error), {}, now=lambda: NOW)
 
         ShopServiceStatus.model_validate(found)
         # kstatus: never ready while something is going on or is stuck.

@@ -51,6 +51,7 @@ class World:
         self.wrote_children: list[str] = []
         self.repaired: list[str] = []
         self.rollbacks = 0
+        self.terminals = 0
         self.states: dict[tuple[str, str], tuple[bool | None, str | None]] = {}
         self.woken: list[Key] = []
         self.clock = Clock()
@@ -81,6 +82,9 @@ class World:
 
     def rolled_back(self) -> None:
         self.rollbacks += 1
+
+    def terminal(self) -> None:
+        self.terminals += 1
 
     def status(self, namespace: str, name: str, *, ready: bool | None, stalled: str | None) -> None:
         self.states[namespace, name] = (ready, stalled)
@@ -955,7 +959,7 @@ async def test_an_upgrade_replaces_no_pods_that_were_made_without_a_checksum(wor
     assert (world.writes, template_of(world)) == (set(), changed)
 
 
-def rolling(world: World, reason: str = "", available: int = 0) -> None:
+def rolling(world: World, reason: str = "", available: int = 0, **more: Any) -> None:
     """What the Deployment controller says of the Deployment as it is now."""
     live = world.edit("Deployment")
     progressing = [{"type": "Progressing", "status": "False", "reason": reason}] if reason else []
@@ -966,6 +970,7 @@ def rolling(world: World, reason: str = "", available: int = 0) -> None:
         "readyReplicas": available,
         "availableReplicas": available,
         "conditions": progressing,
+        **more,
     }
     world.see(live)
 
@@ -973,6 +978,14 @@ def rolling(world: World, reason: str = "", available: int = 0) -> None:
 def image_of(world: World) -> str:
     image: str = template_of(world)["spec"]["containers"][0]["image"]
     return image
+
+
+async def given_up(world: World, **state: Any) -> float | None:
+    """The Deployment is over its deadline, and still is when that is beyond doubt."""
+    rolling(world, "ProgressDeadlineExceeded", **state)
+    await world.pass_()
+    world.clock.time += 8
+    return await world.pass_()
 
 
 async def test_an_image_that_fails_gives_way_to_the_last_good_one_until_the_spec_names_another(
@@ -987,10 +1000,10 @@ async def test_an_image_that_fails_gives_way_to_the_last_good_one_until_the_spec
     world.shop(image="shop:2", **rollout)
     await world.pass_()
     assert image_of(world) == "shop:2"
-    rolling(world, "ProgressDeadlineExceeded")
-    await world.pass_()
+    await given_up(world)
     assert (image_of(world), world.rollbacks) == ("shop:2", 1)
-    assert [reason for reason, *_ in world.told][-2:] == ["ProgressDeadlineExceeded", "RollingBack"]
+    reasons = [reason for reason, *_ in world.told]
+    assert [each for each in reasons if each != "Ready"] == ["ProgressDeadlineExceeded", "RollingBack"]
 
     await world.pass_()
     assert image_of(world) == "shop:1"
@@ -1019,12 +1032,34 @@ async def test_an_image_that_fails_stays_without_a_good_one_or_without_the_wish(
     for spec in ({"rollout": {"autoRollback": True}}, {}):
         world.shop(image="shop:1", **spec)
         await world.pass_()
-        rolling(world, "ProgressDeadlineExceeded")
-        await world.pass_()
+        await given_up(world)
         await world.pass_()
 
         assert image_of(world) == "shop:1"
     assert world.rollbacks == 0
+
+
+def container(world: World, **state: Any) -> None:
+    """How the container of the one pod is."""
+    labels = {"shopservice.dev/name": "web", "app.kubernetes.io/component": "web"}
+    world.api.put(
+        {
+            "kind": "Pod",
+            "metadata": {"namespace": "ns", "name": "web-1", "labels": labels},
+            "status": {"containerStatuses": [{"name": "app", **state}]},
+        }
+    )
+
+
+def crash(world: World) -> None:
+    """It has ended again and again."""
+    container(
+        world,
+        restartCount=3,
+        state={"waiting": {"reason": "CrashLoopBackOff"}},
+        lastState={"terminated": {"exitCode": 1}},
+    )
+    world.api.logs["web-1", "app", True] = "starting\nno such table: orders\n\n"
 
 
 async def test_pods_that_do_not_get_ready_are_looked_at_after_a_while_and_say_why(world: World) -> None:
@@ -1033,27 +1068,7 @@ async def test_pods_that_do_not_get_ready_are_looked_at_after_a_while_and_say_wh
     rolling(world)
     assert await world.pass_() == pytest.approx(5)
     assert world.api.reads == 0
-    world.api.put(
-        {
-            "kind": "Pod",
-            "metadata": {
-                "namespace": "ns",
-                "name": "web-1",
-                "labels": {"shopservice.dev/name": "web", "app.kubernetes.io/component": "web"},
-            },
-            "status": {
-                "containerStatuses": [
-                    {
-                        "name": "app",
-                        "restartCount": 3,
-                        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-                        "lastState": {"terminated": {"exitCode": 1}},
-                    }
-                ]
-            },
-        }
-    )
-    world.api.logs["web-1", "app"] = "starting\nno such table: orders\n\n"
+    crash(world)
 
     world.clock.time += 3
     assert await world.pass_() == pytest.approx(15)
@@ -1109,3 +1124,201 @@ def test_a_status_patch_has_only_what_changed(
     old: dict[str, Any], new: dict[str, Any], patch: dict[str, Any]
 ) -> None:
     assert merge_patch(old, new) == patch
+
+
+CAREFUL = {"rollout": {"autoRollback": True}}
+
+
+def status_of(world: World) -> dict[str, Any]:
+    found: dict[str, Any] = world.api.objects["ShopService", "ns", "web"]["status"]
+    return found
+
+
+async def rolled_out(world: World, **spec: Any) -> None:
+    """The ShopService is as it shall be, and its pods are available."""
+    world.shop(**CAREFUL, **spec)
+    await world.pass_()
+    rolling(world, available=1)
+    await world.pass_()
+
+
+async def test_what_is_suspended_after_a_rollback_keeps_its_good_image(world: World) -> None:
+    await rolled_out(world)
+    world.shop(image="shop:2", **CAREFUL)
+    await world.pass_()
+    await given_up(world)
+    await world.pass_()
+    rolling(world, available=1)
+
+    world.shop(image="shop:2", suspend=True, **CAREFUL)
+    await world.pass_()
+
+    assert status_of(world)["image"] == "shop:1"
+    assert status_of(world)["rollout"]["lastAvailableImage"] == "shop:1"
+    world.shop(image="shop:2", **CAREFUL)
+    await world.pass_()
+    assert image_of(world) == "shop:1"
+
+
+async def test_an_image_that_comes_with_the_suspension_never_ran(world: World) -> None:
+    await rolled_out(world)
+
+    world.shop(image="shop:2", suspend=True, **CAREFUL)
+    await world.pass_()
+
+    assert status_of(world)["image"] == "shop:1"
+    assert status_of(world)["rollout"] == {"lastAvailableImage": "shop:1"}
+
+
+@pytest.mark.parametrize("error", [Stale("moved."), ApiUnavailable("no."), Forbidden("no."), Refused("no.")])
+async def test_an_image_that_could_not_be_applied_is_no_good_one(world: World, error: Exception) -> None:
+    await rolled_out(world)
+    world.api.refusing["Deployment"] = error  # type: ignore[assignment]  # each is an OperatorError
+
+    world.shop(image="shop:2", **CAREFUL)
+    with contextlib.suppress(type(error)):
+        await world.pass_()
+
+    assert status_of(world)["image"] == "shop:1"
+    assert status_of(world)["rollout"] == {"lastAvailableImage": "shop:1"}
+
+
+async def test_a_rollback_that_was_decided_is_carried_out_at_once(world: World) -> None:
+    await rolled_out(world)
+    world.shop(image="shop:2", **CAREFUL)
+    await world.pass_()
+    # No pod of it could be created, and so none is waited for.
+    failed = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+
+    again = await given_up(world, available=1, updatedReplicas=0, conditions=[failed, late])
+
+    assert (again, world.rollbacks) == (0, 1)
+    await world.pass_()
+    assert image_of(world) == "shop:1"
+
+
+async def test_a_deadline_that_an_earlier_version_has_missed_rejects_no_image_that_was_not_tried(
+    world: World,
+) -> None:
+    """The Deployment controller says it of the new version too, if it knows its ReplicaSet, until that shows progress."""
+    await rolled_out(world)
+    world.shop(image="shop:2", **CAREFUL)
+    await world.pass_()
+    await given_up(world)
+    world.shop(image="shop:0", **CAREFUL)
+    await world.pass_()
+
+    rolling(world, "ProgressDeadlineExceeded")
+    assert await world.pass_() == pytest.approx(10)
+    world.clock.time += 7
+    assert await world.pass_() == pytest.approx(1)
+    rolling(world)
+    await world.pass_()
+    rolling(world, available=1)
+    world.clock.time += 10
+    await world.pass_()
+
+    assert status_of(world)["rollout"] == {"lastAvailableImage": "shop:0"}
+    assert world.rollbacks == 1
+
+
+async def test_a_deadline_is_doubted_anew_for_every_version(world: World) -> None:
+    await rolled_out(world)
+    world.shop(image="shop:2", **CAREFUL)
+    await world.pass_()
+    rolling(world, "ProgressDeadlineExceeded")
+    await world.pass_()
+    world.clock.time += 6
+
+    world.shop(image="shop:0", **CAREFUL)
+    await world.pass_()
+    rolling(world, "ProgressDeadlineExceeded")
+    await world.pass_()
+
+    assert world.rollbacks == 0
+
+
+async def test_a_restart_over_what_fails_writes_and_tells_nothing(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    rolling(world, "ProgressDeadlineExceeded")
+    crash(world)
+    await world.pass_()
+    world.clock.time += 5
+    await world.pass_()
+    assert world.condition("Stalled")["reason"] == "CrashLoopBackOff"
+    world.told.clear()
+
+    world.restart()
+    for _ in range(5):
+        await world.pass_()
+        assert world.writes == set()
+
+    assert world.told == []
+
+
+async def test_a_restart_during_a_roll_out_has_the_patience_of_the_process_before(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    rolling(world)
+    await world.pass_()
+    container(world, ready=False, state={"running": {}})
+
+    world.restart()
+    assert await world.pass_() == pytest.approx(5)
+
+    assert (world.writes, world.api.reads) == (set(), 0)
+
+
+async def test_a_container_that_has_ended_once_has_last_words_of_its_own(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    rolling(world)
+    container(world, restartCount=0, state={"terminated": {"exitCode": 2}})
+    world.api.logs["web-1", "app", False] = "no such queue: orders"
+    await world.pass_()
+
+    world.clock.time += 5
+    await world.pass_()
+
+    assert "its last words: no such queue: orders" in world.condition("Ready")["message"]
+
+
+async def test_what_only_a_person_can_change_is_counted_and_what_is_repeated_is_not(world: World) -> None:
+    world.shop(nonsense=True)
+    await world.pass_()
+    assert world.terminals == 1
+
+    world.shop()
+    world.api.refusing["Service"] = ApiUnavailable("no.")
+    with pytest.raises(ApiUnavailable):
+        await world.pass_()
+    assert world.terminals == 1
+
+
+async def test_a_child_of_a_deleted_shopservice_of_the_same_name_is_waited_for(world: World) -> None:
+    world.see(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {
+                "namespace": "ns",
+                "name": "web",
+                "labels": {"shopservice.dev/name": "web"},
+                "deletionTimestamp": "2026-01-01T00:00:00Z",
+                "ownerReferences": [{"kind": "ShopService", "name": "web", "uid": "old", "controller": True}],
+            },
+            "spec": {},
+        }
+    )
+    world.shop()
+
+    assert await world.pass_() == CONFLICT_RECHECK
+
+    ready = world.condition("Ready")
+    assert (ready["reason"], ready["message"]) == (
+        "Terminating",
+        "Service web of a deleted ShopService is still being deleted.",
+    )
+    assert world.condition("Stalled")["status"] == "False"
