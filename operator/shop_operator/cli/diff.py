@@ -2,12 +2,14 @@
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from shop_operator.cli.applying import written
+from shop_operator.cli.owning import with_leftovers
 from shop_operator.compare import HASH_ANNOTATION, drift, owned_part
 
 Object = Mapping[str, Any]
@@ -21,7 +23,7 @@ class Change:
         action: create, update, delete; or conflict, for what belongs to somebody else and stays as it is.
         kind: its kind.
         name: its name.
-        before: what there is of it now, as far as it is ours; None when there is nothing.
+        before: what there is of it now, as far as it is ours or will be; None when there is nothing.
         after: what there would be; None for nothing.
     """
 
@@ -65,6 +67,7 @@ def changes(
     live: Mapping[tuple[str, str], Object],
     uid: str,
     find: Callable[[str, str], Object | None],
+    kept: AbstractSet[tuple[str, str]] = frozenset(),
 ) -> Iterator[Change]:
     """What differs, in the order in which it is applied; what the operator would delete comes last.
 
@@ -73,6 +76,7 @@ def changes(
         live: every object that carries the ShopService's label, by (kind, name).
         uid: of the live ShopService; only what it controls is deleted.
         find: the object of a kind and a name that carries no such label, None when there is none.
+        kept: what is not deleted although it is not rendered, by (kind, name).
     """
     for child in desired:
         kind, name = child["kind"], child["metadata"]["name"]
@@ -81,9 +85,11 @@ def changes(
             yield Change("create", kind, name, None, child)
         elif not _is_ours(there, uid):
             yield Change("conflict", kind, name, None, child)
-        elif any(drift(child, there)):
-            yield Change("update", kind, name, owned_part(child, there), child)
-    wanted = {(child["kind"], child["metadata"]["name"]) for child in desired}
+        else:
+            wider = with_leftovers(child, there)
+            if wider != child or any(drift(child, there)):
+                yield Change("update", kind, name, owned_part(wider, there), child)
+    wanted = kept | {(child["kind"], child["metadata"]["name"]) for child in desired}
     for (kind, name), there in sorted(live.items()):
         if (kind, name) not in wanted and _controller(there) == uid:
             yield Change("delete", kind, name, {"metadata": {"name": name}}, None)

@@ -13,7 +13,8 @@ from shop_operator.cli.diff import Change, changes, of_shopservice
 from shop_operator.cli.documents import NO_UID, shopservice
 from shop_operator.cli.errors import NotValid
 from shop_operator.errors import InvalidSpec
-from shop_operator.render import LiveScale, Surroundings, render
+from shop_operator.render import LiveScale, Surroundings, config_references, render
+from shop_operator.render.service_account import account_name
 from shop_operator.report import image_in_place
 from shop_operator.spec import ShopService
 from shop_operator.store import Child, Scaler, Shop
@@ -91,6 +92,8 @@ def _of_children(obj: Object, around: Surroundings, there: Namespace, *, refused
             live,
             wanted.uid,
             there.find,
+            # The operator leaves the account that the pods name to whoever wants it so, even if it has made it.
+            kept={("ServiceAccount", account_name(wanted))},
         )
     except NotValid:
         if refused:
@@ -127,7 +130,7 @@ def _in_cluster(
     checksum, unmarked = _checksum(live, wanted.name)
     return replace(
         around,
-        checksum=checksum,
+        checksum=checksum if config_references(wanted) else None,
         unmarked=unmarked,
         served=there.served,
         image=image_in_place(wanted, obj.get("status") or {}),

@@ -7,6 +7,7 @@ import pytest
 
 from shop_operator.cli.errors import NotValid
 from shop_operator.cli.planning import Children, Namespace, plan, rendered
+from shop_operator.summary import CHECKSUM_ANNOTATION
 
 
 def shop(name: str, **spec: Any) -> dict[str, Any]:
@@ -78,6 +79,40 @@ def test_another_port_shows_in_the_dependants() -> None:
     found = actions(shop("product", port=9000), there=there)
 
     assert ("update", "Deployment", "order") in found
+
+
+def test_what_variables_came_from_and_come_no_more_goes_with_its_checksum() -> None:
+    there = cluster(shop("web", envFrom=[{"configMapRef": {"name": "c"}}]))
+    live = dict(there.children("web"))
+    found = live["Deployment", "web"]
+    pods = {"metadata": {**found["spec"]["template"]["metadata"], "annotations": {CHECKSUM_ANNOTATION: "1"}}}
+    fields: dict[str, Any] = {
+        "f:spec": {"f:template": {"f:metadata": {"f:annotations": {f"f:{CHECKSUM_ANNOTATION}": {}}}}}
+    }
+    managed = {"manager": "shop-operator", "operation": "Apply", "fieldsV1": fields}
+    live["Deployment", "web"] = {
+        **found,
+        "metadata": {**found["metadata"], "managedFields": [managed]},
+        "spec": {**found["spec"], "template": {**found["spec"]["template"], **pods}},
+    }
+    there = Namespace(there.shops, None, lambda _: live, lambda *_: None)
+
+    (_, change) = plan([shop("web", envFrom=[])], there)
+
+    assert change.before is not None
+    assert CHECKSUM_ANNOTATION in change.before["spec"]["template"]["metadata"]["annotations"]
+    assert change.after is not None
+    assert "annotations" not in change.after["spec"]["template"]["metadata"]
+
+
+def test_an_account_that_the_pods_shall_name_stays_though_it_is_rendered_no_more() -> None:
+    there = cluster(shop("web"))
+
+    found = actions(shop("web", serviceAccount={"name": "web"}), there=there)
+
+    assert {(action, kind) for action, kind, _ in found} == {("update", "ShopService")}
+    found = actions(shop("web", serviceAccount={"name": "other"}), there=there)
+    assert ("delete", "ServiceAccount", "web") in found
 
 
 def test_below_a_suspended_one_nothing_changes() -> None:

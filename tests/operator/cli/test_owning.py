@@ -1,0 +1,171 @@
+"""What an apply takes away is what the operator has applied, nobody else has set, and it does not apply any more."""
+
+from typing import Any
+
+import pytest
+
+from shop_operator.cli import diff
+from shop_operator.cli.owning import with_leftovers
+from shop_operator.compare import HASH_ANNOTATION
+
+ENV_B = {"name": "B", "value": "2"}
+OURS: dict[str, Any] = {
+    "f:metadata": {
+        "f:annotations": {f"f:{HASH_ANNOTATION}": {}, "f:note": {}},
+        "f:finalizers": {".": {}, 'v:"ours"': {}},
+    },
+    "f:spec": {
+        "f:replicas": {},
+        "f:template": {
+            "f:spec": {
+                "f:containers": {
+                    'k:{"name":"app"}': {
+                        ".": {},
+                        "f:name": {},
+                        "f:args": {},
+                        "f:env": {
+                            'k:{"name":"A"}': {".": {}, "f:name": {}, "f:value": {}},
+                            'k:{"name":"B"}': {".": {}, "f:name": {}, "f:value": {}},
+                        },
+                        "f:ports": {
+                            'k:{"containerPort":80,"protocol":"TCP"}': {".": {}, "f:containerPort": {}}
+                        },
+                        "f:resources": {"f:limits": {"f:cpu": {}}, "f:requests": {"f:cpu": {}}},
+                    },
+                    'k:{"name":"side"}': {".": {}, "f:name": {}, "f:image": {}},
+                },
+                "f:volumes": {'k:{"name":"tmp"}': {".": {}, "f:name": {}, "f:emptyDir": {}}},
+            }
+        },
+    },
+}
+
+
+def container(**more: Any) -> dict[str, Any]:
+    return {"name": "app", "env": [{"name": "A", "value": "1"}], "ports": [{"containerPort": 80}], **more}
+
+
+def deployment(*containers: dict[str, Any], **metadata: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", **metadata},
+        "spec": {"template": {"spec": {"containers": list(containers)}}},
+    }
+
+
+def live(
+    *containers: dict[str, Any], others: dict[str, Any] | None = None, **metadata: Any
+) -> dict[str, Any]:
+    """As the operator has applied it, and somebody has changed it."""
+    managed = [
+        {"manager": "shop-operator", "operation": "Apply", "fieldsV1": OURS},
+        {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": others or {}},
+        {
+            "manager": "kube-controller-manager",
+            "operation": "Update",
+            "subresource": "status",
+            "fieldsV1": {"f:status": {"f:replicas": {}}},
+        },
+    ]
+    owner = [{"uid": "u", "controller": True}]
+    made = deployment(*containers, managedFields=managed, ownerReferences=owner, uid="1", **metadata)
+    made["spec"]["replicas"] = 2
+    return made
+
+
+def in_app(more: dict[str, Any]) -> dict[str, Any]:
+    """Managed fields of the container app."""
+    below = {"f:containers": {'k:{"name":"app"}': more}}
+    return {"f:spec": {"f:template": {"f:spec": below}}}
+
+
+LIMITS = {"limits": {"cpu": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("there", "wider"),
+    [
+        (live(container(args=["-v"])), deployment(container(args=["-v"]))),
+        (live(container(resources=LIMITS)), deployment(container(resources=LIMITS))),
+        (
+            live(container(env=[ENV_B, {"name": "A", "value": "1"}])),
+            deployment(container(env=[{"name": "A", "value": "1"}, ENV_B])),
+        ),
+        (
+            live(container(), {"name": "side", "image": "s", "imagePullPolicy": "Always"}),
+            deployment(container(), {"name": "side", "image": "s"}),
+        ),
+        (
+            live(container(), annotations={"note": "n", HASH_ANNOTATION: "1", "theirs": "t"}),
+            deployment(container(), annotations={"note": "n"}),
+        ),
+        (
+            live(container(), finalizers=["theirs", "ours"]),
+            deployment(container(), finalizers=["ours"]),
+        ),
+    ],
+    ids=["one value", "a group", "an item of a list", "a container", "a key of a map", "an item of a set"],
+)
+def test_what_was_applied_and_is_desired_no_more_is_taken_away(
+    there: dict[str, Any], wider: dict[str, Any]
+) -> None:
+    assert with_leftovers(deployment(container()), there) == wider
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        live(container()),
+        live(container(ports=[{"containerPort": 80, "protocol": "TCP"}])),
+        live(container(workingDir="/x"), {"name": "injected", "image": "i"}),
+        live(container(args=["-v"]), others=in_app({"f:args": {}})),
+        live(
+            container(resources=LIMITS),
+            others=in_app({"f:resources": {"f:limits": {"f:cpu": {}}, "f:requests": {"f:cpu": {}}}}),
+        ),
+        live(
+            container(env=[{"name": "A", "value": "1"}, ENV_B]),
+            others=in_app({"f:env": {'k:{"name":"B"}': {".": {}, "f:name": {}, "f:value": {}}}}),
+        ),
+        live(container(), annotations={HASH_ANNOTATION: "1"}),
+    ],
+    ids=[
+        "nothing, and the count",
+        "a default",
+        "somebody else's",
+        "a value of two owners",
+        "a group of two owners",
+        "an item of two owners",
+        "the operator's own mark",
+    ],
+)
+def test_what_stays_is_not_taken_away(there: dict[str, Any]) -> None:
+    assert with_leftovers(deployment(container()), there) == deployment(container())
+
+
+def test_an_object_that_nobody_has_noted_anything_of_loses_nothing() -> None:
+    desired = deployment(container())
+
+    assert with_leftovers(desired, {"metadata": {"name": "web"}, "spec": {"replicas": 1}}) == desired
+
+
+def test_a_difference_shows_what_is_taken_away() -> None:
+    there = live(
+        container(args=["-v"], env=[{"name": "A", "value": "1"}, ENV_B], workingDir="/theirs"),
+        labels={"theirs": "1"},
+    )
+
+    (change,) = diff.changes([deployment(container())], {("Deployment", "web"): there}, "u", lambda *_: None)
+
+    assert change.action == "update"
+    assert [line for line in change.lines() if line[0] in "+-"] == [
+        "--- live/Deployment/web",
+        "+++ applied/Deployment/web",
+        "-      - args:",
+        "-        - -v",
+        "-        env:",
+        "+      - env:",
+        "-        - name: B",
+        "-          value: '2'",
+    ]
