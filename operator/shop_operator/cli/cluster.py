@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
+from urllib.parse import quote
 
 import kubernetes
 import urllib3
@@ -14,6 +15,7 @@ from kubernetes.client import ApiException
 from kubernetes.config import ConfigException
 
 from shop_operator.cli.errors import CliError, NotAllowed, NotReachable, NotThere, NotValid
+from shop_operator.cli.naming import is_name, shown
 from shop_operator.render import KINDS, ChildKind
 from shop_operator.spec import GROUP, KIND, PLURAL, VERSION
 from shop_operator.store import NAME_LABEL, Key
@@ -54,9 +56,23 @@ class Cluster:
             raise NotReachable(
                 f"no cluster is configured ({said}); name one with --kubeconfig or --context, and see `kubectl config view`"
             ) from error
-        chosen = next((each for each in contexts if each["name"] == context), current)
+        self._context = next((each for each in contexts if each["name"] == context), current)
         self._client = kubernetes.client.ApiClient(configuration)
-        self.namespace: str = chosen["context"].get("namespace") or "default"
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the context.
+
+        Raises:
+            NotReachable: there can be none of that name.
+        """
+        found = self._context["context"].get("namespace") or "default"
+        if not is_name(found):
+            raise NotReachable(
+                f"the namespace of context {self._context['name']} is {shown(found)}, which is no name;"
+                " name one with -n, or see `kubectl config set-context --help`"
+            )
+        return str(found)
 
     def shops(self, namespace: str | None) -> list[Object]:
         """Every ShopService of a namespace, or of all."""
@@ -282,8 +298,8 @@ def _refused(status: int, body: str, what: str) -> NoReturn:
 
 def _path(kind: ChildKind, namespace: str | None, name: str | None = None) -> str:
     root = "/api/v1" if kind.api_version == "v1" else f"/apis/{kind.api_version}"
-    inside = f"/namespaces/{namespace}" if namespace is not None else ""
-    return f"{root}{inside}/{kind.plural}" + (f"/{name}" if name is not None else "")
+    inside = f"/namespaces/{quote(namespace, safe='')}" if namespace is not None else ""
+    return f"{root}{inside}/{kind.plural}" + (f"/{quote(name, safe='')}" if name is not None else "")
 
 
 def _last_seen(event: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import yaml
 
 from shop_operator.cli.errors import NotValid
+from shop_operator.cli.naming import RULE, is_name, shown
 from shop_operator.errors import InvalidSpec
 from shop_operator.spec import GROUP, KIND, VERSION, ShopService
 
@@ -36,7 +37,7 @@ def read(paths: Iterable[str], namespace: str, *, only: bool = False) -> list[di
         only: whether that is where they have to be.
 
     Raises:
-        NotValid: a file cannot be read, is no YAML, has no ShopService in it, or one twice.
+        NotValid: a file cannot be read, is no YAML, has no ShopService in it, one twice, or one with a name that is none.
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for path in paths:
@@ -68,12 +69,10 @@ def _of_file(path: str, namespace: str) -> Iterator[dict[str, Any]]:
     except yaml.YAMLError as error:
         raise NotValid(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     for document in documents:
-        items = (
-            document.get("items")
-            if isinstance(document, dict) and document.get("kind") == "List"
-            else [document]
-        )
-        for each in items or ():
+        items = [document]
+        if isinstance(document, dict) and document.get("kind") == "List":
+            items = document["items"] if isinstance(document.get("items"), list) else []
+        for each in items:
             if isinstance(each, dict) and each.get("kind") == KIND:
                 yield _checked(path, each, namespace)
 
@@ -83,8 +82,17 @@ def _checked(path: str, document: dict[str, Any], namespace: str) -> dict[str, A
     if document.get("apiVersion") != version:
         raise NotValid(f"{path}: apiVersion is {document.get('apiVersion')!r}; write {version}")
     metadata = document.get("metadata")
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+    if not isinstance(metadata, dict) or metadata.get("name") is None:
         raise NotValid(f"{path}: a {KIND} has no metadata.name; give it one")
+    if not is_name(metadata["name"]):
+        raise NotValid(
+            f"{path}: metadata.name of a {KIND} is {shown(metadata['name'])}, which is no name: {RULE}"
+        )
+    if not is_name(metadata.get("namespace", namespace)):
+        raise NotValid(
+            f"{path}: {KIND} {metadata['name']}: metadata.namespace is {shown(metadata['namespace'])},"
+            f" which is no name: {RULE}, or leave it out"
+        )
     for key in ("labels", "annotations"):
         values = metadata.get(key) or {}
         if not isinstance(values, dict) or not all(isinstance(each, str) for each in values.values()):

@@ -43,7 +43,32 @@ def test_every_shopservice_of_a_file_is_found_and_other_kinds_are_passed_over(tm
     ("document", "sentence"),
     [
         ({**DOCUMENT, "apiVersion": "v1"}, "apiVersion is 'v1'; write shopservice.dev/v1alpha1"),
-        ({**DOCUMENT, "metadata": {}}, "has no metadata.name; give it one"),
+        ({**DOCUMENT, "metadata": {}}, r"a ShopService has no metadata\.name; give it one"),
+        ({**DOCUMENT, "metadata": {"name": None}}, r"a ShopService has no metadata\.name; give it one"),
+        (
+            {**DOCUMENT, "metadata": {"name": 7}},
+            r"metadata\.name of a ShopService is 7, which is no name: use a-z, 0-9 and '-', at most 63 of them$",
+        ),
+        (
+            {**DOCUMENT, "metadata": {"name": "../pods/web"}},
+            r"metadata\.name of a ShopService is '\.\./pods/web', which is no name: use a-z",
+        ),
+        (
+            {**DOCUMENT, "metadata": {"name": "web", "namespace": None}},
+            (
+                r"ShopService web: metadata\.namespace is null, which is no name: use a-z, 0-9 and '-',"
+                r" at most 63 of them, or leave it out$"
+            ),
+        ),
+        (
+            {**DOCUMENT, "metadata": {"name": "web", "namespace": 5}},
+            r"ShopService web: metadata\.namespace is 5, which is no name",
+        ),
+        (
+            {**DOCUMENT, "metadata": {"name": "web", "namespace": "../x"}},
+            r"ShopService web: metadata\.namespace is '\.\./x', which is no name",
+        ),
+        ({"kind": "List", "items": 5}, "there is no ShopService in"),
         (
             {**DOCUMENT, "metadata": {"name": "web", "labels": {"version": 1}}},
             r"ShopService web: metadata\.labels is no map of texts; quote its values",

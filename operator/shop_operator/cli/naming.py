@@ -1,0 +1,17 @@
+"""What a name may be like: each gets into a URL, from the command line, a file or the kubeconfig. Pure."""
+
+import re
+from typing import Any, Final
+
+RULE: Final = "use a-z, 0-9 and '-', at most 63 of them"
+_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def is_name(value: Any) -> bool:
+    """Whether it can be the name of a ShopService or of a namespace."""
+    return isinstance(value, str) and _DNS_LABEL.fullmatch(value) is not None
+
+
+def shown(value: Any) -> str:
+    """What is none, as a person has written it."""
+    return "null" if value is None else repr(value)
