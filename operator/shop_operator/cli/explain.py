@@ -145,7 +145,7 @@ _BY_REASON: Final = {
 
 def _for_pod(found: Diagnosis) -> str:
     if found.container is not None:
-        previous = "" if found.reason == "NotReady" else " --previous"
+        previous = " --previous" if found.previous else ""
         return f"kubectl logs {{pod}} -c {{container}}{previous} {{here}}"
     if found.reason == "Unschedulable":
         return "kubectl describe nodes"

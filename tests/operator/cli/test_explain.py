@@ -43,7 +43,10 @@ def going() -> dict[str, Any]:
     return made
 
 
-CRASH = Diagnosis("CrashLoopBackOff", "pod web-1: container app ends with exit code 1", "web-1", "app")
+CRASH = Diagnosis(
+    "CrashLoopBackOff", "pod web-1: container app ends with exit code 1", "web-1", "app", previous=True
+)
+ENDED = Diagnosis("Error", "pod web-1: container app ends with exit code 1", "web-1", "app")
 FULL = Diagnosis("Unschedulable", "pod web-1: 0/1 nodes are available", "web-1")
 PULL = Diagnosis("ImagePullBackOff", "pod web-1: container app: not found", "web-1")
 SLOW = Diagnosis("NotReady", "pod web-1: container app runs and does not answer", "web-1", "app")
@@ -97,6 +100,12 @@ SLOW = Diagnosis("NotReady", "pod web-1: container app runs and does not answer"
                 " and its last words are: no such table: orders."
             ),
             "kubectl logs web-1 -c app --previous -n shop",
+        ),
+        (
+            Facts(shop("RollingOut", "0 of 2."), ENDED),
+            "Error",
+            "web is not ready: pod web-1: container app ends with exit code 1.",
+            "kubectl logs web-1 -c app -n shop",
         ),
         (
             Facts(shop("RollingOut", "0 of 2."), SLOW),
