@@ -20,7 +20,7 @@ from shop_operator.cli.diff import Change
 from shop_operator.cli.errors import EXIT_CODES, CliError, NotAllowed, NotThere
 from shop_operator.cli.explain import Facts, explain, unavailable
 from shop_operator.cli.planning import Namespace, plan, rendered
-from shop_operator.cli.settings import WIDTH, Command, DnsLabel, Settings, names, shared
+from shop_operator.cli.settings import FOLD, WIDTH, Command, DnsLabel, Settings, names, shared
 from shop_operator.pods import diagnosis, last_words
 
 EPILOG: Final = (
@@ -81,7 +81,7 @@ def render_(obj: Settings, files: tuple[str, ...]) -> None:
     if obj.output == "json":
         click.echo(json.dumps(children, indent=2, ensure_ascii=False))
     else:
-        click.echo(yaml.safe_dump_all(children, sort_keys=False, allow_unicode=True, width=WIDTH), nl=False)
+        click.echo(yaml.safe_dump_all(children, sort_keys=False, allow_unicode=True, width=FOLD), nl=False)
 
 
 @shop.command()
@@ -139,8 +139,7 @@ def _facts(cluster: Cluster, namespace: str, name: str) -> Facts:
         pods = cluster.pods(namespace, name)
         known = diagnosis(pods)
         if known is not None and known.container is not None:
-            previous = known.reason != "NotReady"
-            words = last_words(cluster.log(namespace, known.pod, known.container, previous=previous))
+            words = last_words(cluster.log(namespace, known.pod, known.container, previous=known.previous))
         late = unavailable(cluster.deployments(namespace, name))
         uids = {each["metadata"]["uid"] for each in (found, *pods, *cluster.replicasets(namespace, name))}
         warnings = cluster.warnings(namespace, uids)
@@ -189,7 +188,7 @@ def status(obj: Settings, name: str | None, watch: bool) -> None:  # noqa: FBT00
 
 def _print(obj: Settings, rows: list[views.Row]) -> None:
     if rows:
-        obj.console.print(_table(rows, everywhere=obj.everywhere))
+        obj.console.print(_table(obj, rows))
     else:
         where = "" if obj.everywhere else f" in namespace {obj.namespace}"
         click.echo(f"There is no ShopService{where}.", err=True)
@@ -203,8 +202,7 @@ def _watch(obj: Settings, namespace: str | None, name: str | None) -> None:
     if obj.is_table and sys.stdout.isatty():
         shown: dict[Any, views.Row] = {}
         with Live(
-            get_renderable=lambda: _table([shown[key] for key in sorted(shown)], everywhere=obj.everywhere),
-            console=obj.console,
+            get_renderable=lambda: _table(obj, [shown[key] for key in sorted(shown)]), console=obj.console
         ):
             for shown in states:  # noqa: B007  the table is drawn from it a few times a second
                 pass
@@ -213,21 +211,22 @@ def _watch(obj: Settings, namespace: str | None, name: str | None) -> None:
     for after in states:
         for row in views.news(before, after):
             if obj.is_table:
-                click.echo("  ".join(row))
+                (cells,) = views.fitted([row], WIDTH)
+                click.echo(views.GAP.join(cells))
             else:
                 obj.show_next(views.as_document(row))
         sys.stdout.flush()
         before = after
 
 
-def _table(rows: Iterable[views.Row], *, everywhere: bool) -> Table:
+def _table(obj: Settings, rows: Iterable[views.Row]) -> Table:
     """Without the namespace when there is only one."""
-    first = 0 if everywhere else 1
+    head, *cells = views.fitted([views.HEAD, *rows], obj.console.width, 0 if obj.everywhere else 1)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in views.HEAD[first:]:
-        table.add_column(head, overflow="ellipsis", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row[first:]))
+    for each in head:
+        table.add_column(each, overflow="ellipsis", no_wrap=True)
+    for row in cells:
+        table.add_row(*(Text(cell) for cell in row))
     return table
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,9 +15,11 @@ from rich.text import Text
 
 from shop_operator.cli.cluster import Cluster
 from shop_operator.cli.errors import CliError
+from shop_operator.cli.naming import RULE, is_name, shown
 
 WIDTH: Final = 100
-_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+FOLD: Final = 80
+"""Where YAML is folded: behind the word that crosses this column, so that the line still fits."""
 
 
 @dataclass
@@ -61,16 +62,16 @@ class Settings:
     @cached_property
     def console(self) -> Console:
         """Where it is printed: at most a hundred columns, with colours on a terminal only."""
-        plain = not self.color or bool(os.environ.get("NO_COLOR"))
-        width = min(Console().width, WIDTH) if sys.stdout.isatty() else WIDTH
-        return Console(width=width, no_color=plain, highlight=False, soft_wrap=False)
+        plain = not self.color or bool(os.environ.get("NO_COLOR")) or not sys.stdout.isatty()
+        width = WIDTH if not sys.stdout.isatty() else min(Console().width, WIDTH)
+        return Console(width=width, color_system=None if plain else "auto", highlight=False, soft_wrap=False)
 
     def show(self, document: Any, text: Callable[[], None]) -> None:
         """Print the document as JSON or YAML, or as text."""
         if self.output == "json":
             click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         elif self.output == "yaml":
-            click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=WIDTH), nl=False)
+            click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=FOLD), nl=False)
         else:
             text()
 
@@ -79,7 +80,7 @@ class Settings:
         if self.output == "json":
             click.echo(json.dumps(document, ensure_ascii=False))
         else:
-            text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=WIDTH)
+            text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=FOLD)
             click.echo(f"---\n{text}", nl=False)
 
     def say(self, line: str, style: str | None = None) -> None:
@@ -94,10 +95,8 @@ class DnsLabel(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Refuse what cannot be one, before it gets into a URL."""
-        if not _DNS_LABEL.fullmatch(str(value)):
-            self.fail(
-                f"{value!r} is no name: use a-z, 0-9 and '-', as `kubectl shop status` shows it", param, ctx
-            )
+        if not is_name(value):
+            self.fail(f"{shown(value)} is no name: {RULE}, as `kubectl shop status` shows it", param, ctx)
         return str(value)
 
 
@@ -137,10 +136,10 @@ class Command(click.Command):
 
 
 def names(ctx: click.Context, _: click.Parameter, begun: str) -> Iterable[str]:
-    """The ShopServices whose names begin like this; none where there is no cluster to ask."""
+    """The ShopServices whose names begin like this; none where there is no cluster, or no one namespace, to ask for them."""
     settings = ctx.ensure_object(Settings)
     try:
         there = settings.cluster.shops(settings.namespace)
-    except CliError:
+    except (CliError, click.UsageError):
         return []
     return sorted(each["metadata"]["name"] for each in there if each["metadata"]["name"].startswith(begun))

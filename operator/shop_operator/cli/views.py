@@ -7,6 +7,9 @@ from typing import Any, Final
 Object = Mapping[str, Any]
 
 HEAD: Final = ("NAMESPACE", "NAME", "READY", "AVAILABLE", "REASON", "IMAGE")
+GAP: Final = "  "
+_LONG: Final = tuple(HEAD.index(each) for each in ("NAMESPACE", "NAME", "IMAGE"))
+_IMAGE: Final = HEAD.index("IMAGE")
 Row = tuple[str, ...]
 
 
@@ -37,6 +40,30 @@ def news(before: Mapping[Any, Row], after: Mapping[Any, Row]) -> Iterator[Row]:
             yield (namespace, name, "", "False", "Deleted", image)
         elif after[key] != before.get(key):
             yield after[key]
+
+
+def fitted(rows: Sequence[Row], columns: int, first: int = 0) -> list[Row]:
+    """Rows that fit into so many columns beside each other: the longest cells are cut, an image at its front.
+
+    Args:
+        rows: in the order of HEAD, which may be among them.
+        columns: of the terminal.
+        first: the first cell that is shown.
+    """
+    widths = [max(len(row[index]) for row in rows) if index >= first else 0 for index in range(len(HEAD))]
+    gaps = len(GAP) * (len(HEAD) - 1 - first)
+    while sum(widths) + gaps > columns and any(widths[index] > 1 for index in _LONG):
+        widths[max(_LONG, key=lambda index: widths[index])] -= 1
+    return [
+        tuple(_cut(row[index], widths[index], index) for index in range(first, len(HEAD))) for row in rows
+    ]
+
+
+def _cut(cell: str, width: int, column: int) -> str:
+    if len(cell) <= width:
+        return cell
+    # What comes last of an image, its tag, is what changes.
+    return f"…{cell[len(cell) - width + 1 :]}" if column == _IMAGE else f"{cell[: width - 1]}…"
 
 
 @dataclass

@@ -1,0 +1,421 @@
+"""Every command as a person or a script runs it: what it prints, in a hundred columns or as a document, and how it ends."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from shop_operator.cli.errors import EXIT_CODES
+from tests.operator.cli.conftest import Program
+from tests.operator.cli.objects import condition, owned, pod, shopservice
+from tests.operator.cli.server import Server, config
+
+EXAMPLES: Final = sorted((Path(__file__).parents[3] / "manifests/examples").glob("*.yaml"))
+LONG: Final = "l" * 63
+IMAGE: Final = f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop/order@sha256:{'0' * 64}"
+WORDS: Final = " ".join(["it does not answer"] * 30)
+
+
+def text(*shops: dict[str, Any]) -> str:
+    """A file of them, without what the API server adds."""
+    return yaml.safe_dump_all(
+        {
+            **{key: value for key, value in each.items() if key != "status"},
+            "metadata": {"name": each["metadata"]["name"]},
+        }
+        for each in shops
+    )
+
+
+def crowded(server: Server, **spec: Any) -> None:
+    """A ShopService of which everything is long."""
+    found = shopservice(LONG, reason="WaitingForDependencies", message=WORDS, image=IMAGE, **spec)
+    found["status"] |= {"ready": "12/100", "children": []}
+    found["status"]["children"] = [{"kind": "Service", "name": LONG, "ready": False, "message": WORDS}]
+    found["status"]["conditions"].append(condition("DependenciesReady", "Missing", "False", "x" * 300))
+    server.objects += [found, owned("Service", LONG, f"uid-{LONG}", LONG, apiVersion="v1")]
+    gone = {**found, "metadata": {**found["metadata"]}}
+    server.happens = [{"type": "DELETED", "object": gone}]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status"],
+        ["status", "-A"],
+        ["status", LONG],
+        ["status", "-w"],
+        ["status", "-w", "-A"],
+        ["tree", LONG],
+        ["explain", LONG],
+        ["diff", "-f", "-"],
+        ["rollback", LONG, "--dry-run"],
+        ["suspend", LONG],
+    ],
+    ids=" ".join,
+)
+def test_whatever_is_there_a_line_has_a_hundred_columns_at_most(
+    server: Server, program: Program, arguments: list[str]
+) -> None:
+    crowded(server)
+    file = shopservice(LONG, image=IMAGE, args=[WORDS, "y" * 200])
+
+    lines = program(*arguments, given=text(file)).stdout.splitlines()
+
+    assert lines
+    assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: str(path.stem))
+def test_what_render_prints_has_a_hundred_columns_at_most_but_for_a_value_that_is_longer_in_one_word(
+    program: Program, example: Path
+) -> None:
+    given = example.read_text() + f"---\n{text(shopservice('another', args=[WORDS]))}"
+
+    lines = program("render", "-f", "-", given=given).stdout.splitlines()
+
+    assert lines
+    assert [line for line in lines if len(line) > 100 and len(line.split()) > 2] == []
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["status", "-A"], ["status", "-w"]], ids=" ".join)
+def test_a_long_image_takes_no_room_from_what_is_short(
+    server: Server, program: Program, arguments: list[str]
+) -> None:
+    crowded(server)
+
+    shown = program(*arguments).stdout
+
+    assert "12/100" in shown
+    assert "WaitingForDependencies" in shown
+    assert "…0000" in shown
+
+
+def test_status_watch_off_a_terminal_is_a_line_for_each_change(server: Server, program: Program) -> None:
+    server.objects.append(shopservice())
+    server.happens = [{"type": "MODIFIED", "object": shopservice(image="web:3")}]
+
+    lines = program("status", "-w").stdout.splitlines()
+
+    assert lines[:2] == [
+        "shop  web  2/2  True  Ready  web:2",
+        "shop  web  2/2  True  Ready  web:3",
+    ]
+
+
+ROW: Final = {
+    "namespace": "shop",
+    "name": "web",
+    "ready": "2/2",
+    "available": "True",
+    "reason": "Ready",
+    "image": "web:2",
+}
+SERVICE: Final[dict[str, Any]] = {
+    "kind": "Service",
+    "name": "web",
+    "ready": None,
+    "message": "",
+    "children": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "document"),
+    [
+        (["status"], [ROW]),
+        (["status", "web"], [ROW]),
+        (
+            ["tree", "web"],
+            {"kind": "ShopService", "name": "web", "ready": True, "message": "", "children": [SERVICE]},
+        ),
+        (
+            ["explain", "web"],
+            {
+                "ready": True,
+                "reason": "Ready",
+                "sentence": "web is ready: 2/2 pods of web:2.",
+                "next": "",
+            },
+        ),
+        (["rollback", "web"], {"name": "web", "from": "web:2", "to": "web:1", "dryRun": False}),
+        (["rollback", "web", "--dry-run"], {"name": "web", "from": "web:2", "to": "web:1", "dryRun": True}),
+        (["suspend", "web"], {"name": "web", "suspended": True}),
+        (["resume", "web"], {"name": "web", "suspended": False}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) and isinstance(value[0], str) else "",
+)
+@pytest.mark.parametrize(("form", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_every_answer_is_a_document_for_those_who_ask_for_one(
+    server: Server,
+    program: Program,
+    arguments: list[str],
+    document: Any,
+    form: str,
+    read: Callable[[str], Any],
+) -> None:
+    server.objects += [shopservice(), owned("Service", "web")]
+
+    done = program(*arguments, "-o", form)
+
+    assert done.exit_code == 0
+    assert read(done.stdout) == document
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_what_render_and_diff_print_is_a_document_for_those_who_ask_for_one(
+    server: Server, program: Program, form: str
+) -> None:
+    given = text(shopservice())
+
+    rendered = program("render", "-f", "-", "-o", form, given=given).stdout
+    changes = program("diff", "-f", "-", "-o", form, given=given).stdout
+
+    objects = json.loads(rendered) if form == "json" else list(yaml.safe_load_all(rendered))
+    assert {each["kind"] for each in objects} >= {"Deployment", "Service", "ServiceAccount"}
+    found = {each["kind"]: each for each in (json.loads if form == "json" else yaml.safe_load)(changes)}
+    assert found["Deployment"] == {
+        "action": "create",
+        "kind": "Deployment",
+        "name": "web",
+        "before": None,
+        "after": found["Deployment"]["after"],
+    }
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_status_watch_prints_a_document_for_each_change(server: Server, program: Program, form: str) -> None:
+    server.objects.append(shopservice())
+    server.happens = [{"type": "MODIFIED", "object": shopservice(image="web:3")}]
+
+    shown = program("status", "-w", "-o", form).stdout
+
+    found = map(json.loads, shown.splitlines()) if form == "json" else yaml.safe_load_all(shown)
+    assert list(found)[:2] == [ROW, {**ROW, "image": "web:3"}]
+
+
+def test_a_rollback_is_written_and_a_dry_one_is_not(server: Server, program: Program) -> None:
+    server.objects.append(shopservice())
+
+    program("rollback", "web", "--dry-run")
+    assert server.objects[0]["spec"]["image"] == "web:2"
+    program("rollback", "web")
+    assert server.objects[0]["spec"]["image"] == "web:1"
+
+
+ENDED: Final = {"terminated": {"exitCode": 1, "reason": "Error"}}
+WAITS: Final = {"waiting": {"reason": "CrashLoopBackOff"}}
+
+
+@pytest.mark.parametrize(
+    ("container", "words", "command"),
+    [
+        ({"state": ENDED, "restartCount": 0}, "the only run", "kubectl logs web-1 -c app -n shop"),
+        (
+            {"state": WAITS, "lastState": ENDED, "restartCount": 3},
+            "the run before",
+            "kubectl logs web-1 -c app --previous -n shop",
+        ),
+        ({"state": {"running": {}}, "ready": False}, "the only run", "kubectl logs web-1 -c app -n shop"),
+    ],
+    ids=["ended and not started again", "waits to be started again", "runs"],
+)
+def test_the_last_words_are_those_of_the_run_that_failed(
+    server: Server, program: Program, container: dict[str, Any], words: str, command: str
+) -> None:
+    server.objects += [shopservice(reason="RollingOut", message="0 of 2."), pod(**container)]
+    server.logs = {("web-1", False): "the only run\n", ("web-1", True): "the run before\n"}
+
+    answer = json.loads(program("explain", "web", "-o", "json").stdout)
+
+    assert answer["sentence"].endswith(f", and its last words are: {words}.")
+    assert answer["next"] == command
+
+
+def refusing(status: int, body: str) -> Callable[[Server], None]:
+    def prepare(server: Server) -> None:
+        server.refusal = (status, body)
+
+    return prepare
+
+
+def lacking(*plurals: str) -> Callable[[Server], None]:
+    def prepare(server: Server) -> None:
+        server.absent |= set(plurals)
+
+    return prepare
+
+
+def having(*objects: dict[str, Any]) -> Callable[[Server], None]:
+    def prepare(server: Server) -> None:
+        server.objects += objects
+
+    return prepare
+
+
+RIGHT: Final = 'shopservices.shopservice.dev is forbidden: User "me" cannot list resource "shopservices"'
+
+
+@pytest.mark.parametrize(
+    ("prepare", "arguments", "code", "sentence"),
+    [
+        (
+            refusing(401, '{"message": "Unauthorized"}'),
+            ["status"],
+            5,
+            "the API server does not know you (Unauthorized); log in again, and see `kubectl auth whoami`.",
+        ),
+        (
+            refusing(403, json.dumps({"message": RIGHT})),
+            ["status"],
+            5,
+            f"{RIGHT}; ask whoever runs the cluster for that right.",
+        ),
+        (
+            refusing(503, '{"message": "etcd is away"}'),
+            ["tree", "web"],
+            3,
+            "the API server answers 503: etcd is away.",
+        ),
+        (
+            refusing(500, "<html>"),
+            ["suspend", "web"],
+            3,
+            "the API server answers 500: <html>.",
+        ),
+        (
+            refusing(200, "<html>Log in"),
+            ["explain", "web"],
+            3,
+            "is no API server; check the cluster with `kubectl version`.",
+        ),
+        (
+            refusing(422, '{"message": "spec.image: is wrong"}'),
+            ["resume", "web"],
+            6,
+            "spec.image: is wrong.",
+        ),
+        (
+            lacking("shopservices"),
+            ["status"],
+            4,
+            "this cluster has no kind ShopService; install the operator's chart, which brings it.",
+        ),
+        (
+            lacking("deployments"),
+            ["tree", "web"],
+            4,
+            "this cluster has no kind Deployment; its CRD is not installed.",
+        ),
+        (
+            having(),
+            ["explain", "nobody"],
+            4,
+            "there is no ShopService nobody in namespace shop; see `kubectl shop status -A`.",
+        ),
+        (
+            having({**shopservice("fresh"), "status": {}}),
+            ["rollback", "fresh"],
+            4,
+            "there is no image before web:2 that fresh could go back to; set spec.image yourself.",
+        ),
+        (
+            having(),
+            ["status", "../pods"],
+            2,
+            "'../pods' is no name: use a-z, 0-9 and '-', at most 63 of them",
+        ),
+        (having(), ["status", "-n", "Shop"], 2, "'Shop' is no name: use a-z"),
+        (having(), ["tree", "web", "-A"], 2, "this is about one namespace: use -n instead of -A"),
+        (having(), ["tree"], 2, "Missing argument 'NAME'"),
+        (having(), ["status", "-o", "xml"], 2, "'xml' is not one of 'table', 'json', 'yaml'"),
+    ],
+)
+def test_each_mistake_and_each_refusal_is_one_sentence_with_its_exit_code(
+    server: Server,
+    program: Program,
+    prepare: Callable[[Server], None],
+    arguments: list[str],
+    code: int,
+    sentence: str,
+) -> None:
+    server.objects.append(shopservice())
+    prepare(server)
+
+    done = program(*arguments)
+
+    assert sentence in done.stderr
+    assert done.exit_code == code
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("kubeconfig", "sentence"),
+    [
+        (
+            config("http://127.0.0.1:1"),
+            "http://127.0.0.1:1 does not answer; check it with `kubectl version`.",
+        ),
+        (
+            config("http://127.0.0.1:1", namespace="../x"),
+            "the namespace of context here is '../x', which is no name; name one with -n,",
+        ),
+        (config("http://127.0.0.1:1", namespace=5), "the namespace of context here is 5, which is no name;"),
+        ({"contexts": []}, "no cluster is configured ("),
+    ],
+)
+def test_without_a_way_to_a_cluster_it_says_which_is_missing(
+    tmp_path: Path, kubeconfig: dict[str, Any], sentence: str
+) -> None:
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+
+    done = Program(tmp_path / "kubeconfig")("status")
+
+    assert sentence in done.stderr
+    assert done.exit_code == 3
+
+
+def test_a_namespace_of_the_context_that_is_none_does_not_matter_to_who_names_another(
+    server: Server, program: Program
+) -> None:
+    found = yaml.safe_load(program.kubeconfig.read_text())
+    found["contexts"][0]["context"]["namespace"] = "../x"
+    program.kubeconfig.write_text(yaml.safe_dump(found))
+    server.objects.append(shopservice())
+
+    assert program("status", "-n", "shop", "web").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "code"),
+    [
+        (["explain", "web"], "", 0),
+        (["explain", "late"], "", 1),
+        (["diff", "-f", "-"], text(shopservice("suspended", suspend=True)), 0),
+        (["diff", "-f", "-"], text(shopservice("new")), 1),
+        (["expain"], "", 2),
+        (["--context", "elsewhere", "status"], "", 3),
+        (["status", "nobody"], "", 4),
+        (["render", "-f", "-"], "{", 6),
+    ],
+)
+def test_the_exit_code_is_the_documented_one(
+    server: Server, program: Program, arguments: list[str], given: str, code: int
+) -> None:
+    server.objects += [
+        shopservice(),
+        shopservice("late", reason="RollingOut", message="no."),
+        shopservice("suspended", suspend=True),
+    ]
+
+    assert program(*arguments, given=given).exit_code == code
+
+
+def test_every_exit_code_is_documented() -> None:
+    assert sorted(EXIT_CODES) == [0, 1, 2, 3, 4, 5, 6]
+    reference = (Path(__file__).parents[3] / "docs/reference/kubectl-shop.md").read_text()
+    for code, meaning in EXIT_CODES.items():
+        assert f"| {code} | {meaning} |" in reference

@@ -1,0 +1,130 @@
+"""What only a terminal gets: colours, and a table that is drawn anew; in a hundred columns however wide it is."""
+
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from tests.operator.cli.conftest import Program
+from tests.operator.cli.objects import owned, shopservice
+from tests.operator.cli.server import Server
+
+COMMAND: Final = [sys.executable, "-c", "from shop_operator.cli.commands import main; main()"]
+ESCAPE: Final = "\x1b["
+_CODE: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+COLUMNS: Final = 200
+
+
+class Terminal:
+    """A terminal on which the program runs.
+
+    Args:
+        program: it.
+        arguments: of the command line.
+        extra: of its environment.
+    """
+
+    def __init__(self, program: Program, *arguments: str, **extra: str) -> None:
+        self._side, inner = pty.openpty()
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
+        self._process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            env={**program.environment, **extra},
+            stdin=subprocess.DEVNULL,
+            stdout=inner,
+            stderr=inner,
+        )
+        os.close(inner)
+
+    def until(self, enough: Callable[[str], bool] = lambda _: False) -> str:
+        """What it shows until that is enough, or until it ends."""
+        seen = ""
+        while not enough(seen):
+            try:
+                more = os.read(self._side, 4096)
+            except OSError:
+                break
+            if not more:
+                break
+            seen += more.decode(errors="ignore")
+        return seen
+
+    def interrupt(self) -> int:
+        """Ctrl-C; its exit code."""
+        self._process.send_signal(signal.SIGINT)
+        self.until()
+        return self.ended()
+
+    def ended(self) -> int:
+        """Its exit code."""
+        code = self._process.wait(timeout=20)
+        os.close(self._side)
+        return code
+
+
+def on_terminal(program: Program, *arguments: str, **extra: str) -> str:
+    terminal = Terminal(program, *arguments, **extra)
+    shown = terminal.until()
+    terminal.ended()
+    return shown
+
+
+def in_pipe(program: Program, *arguments: str, **extra: str) -> str:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env={**program.environment, **extra},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    ).stdout
+
+
+@pytest.fixture
+def shown(server: Server) -> None:
+    late = shopservice(reason="RollingOut", message=" ".join(["0 of 2 pods are available."] * 20))
+    server.objects += [late, owned("Service", "web")]
+
+
+def test_there_are_colours_on_a_terminal_only_and_only_for_who_wants_them(
+    shown: None, program: Program
+) -> None:
+    assert ESCAPE in on_terminal(program, "tree", "web")
+
+    assert ESCAPE not in on_terminal(program, "tree", "web", NO_COLOR="1")
+    assert ESCAPE not in on_terminal(program, "--no-color", "tree", "web")
+    assert ESCAPE not in in_pipe(program, "tree", "web")
+    assert ESCAPE not in in_pipe(program, "tree", "web", "--color")
+    assert ESCAPE not in in_pipe(program, "tree", "web", FORCE_COLOR="1")
+
+
+def test_a_document_has_no_colours_anywhere(shown: None, program: Program) -> None:
+    assert ESCAPE not in on_terminal(program, "explain", "web", "-o", "yaml")
+
+
+@pytest.mark.parametrize("command", [["tree", "web"], ["status"]], ids=" ".join)
+def test_a_wide_terminal_is_not_filled(shown: None, program: Program, command: list[str]) -> None:
+    lines = _CODE.sub("", on_terminal(program, *command)).splitlines()
+
+    assert lines
+    assert max(map(len, lines)) <= 100
+
+
+def test_status_watch_draws_a_table_until_it_is_interrupted(server: Server, program: Program) -> None:
+    server.objects.append(shopservice())
+    server.over.clear()
+    terminal = Terminal(program, "status", "-w")
+
+    drawn = terminal.until(lambda seen: "web:2" in seen)
+
+    assert "READY" in drawn
+    assert terminal.interrupt() == 0
