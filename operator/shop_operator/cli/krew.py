@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""The program of a krew archive: everything else lies in the folder `lib` beside it.
+
+It is copied to the root of the archive, and krew links to it there. What is started from here, such as the `aws` of a
+kubeconfig's exec plugin, is to find its own packages: so no PYTHONPATH, which it would inherit.
+"""
+
+import platform
+import sys
+from importlib import import_module
+from pathlib import Path
+
+if __name__ == "__main__":
+    here = Path(__file__).resolve().parent
+    sys.path.insert(0, str(here / "lib"))
+    try:
+        commands = import_module("shop_operator.cli.commands")
+    except (ImportError, SyntaxError) as error:
+        sys.stderr.write(
+            f"kubectl shop: {here} was not built for Python {platform.python_version()} on {sys.platform}"
+            f" ({platform.machine()}): {error}; install the archive for it, or build one.\n"
+        )
+        # As of a shell that has found a program and cannot run it; 1 would be a difference to `diff`.
+        sys.exit(126)
+    entry = "complete" if Path(sys.argv[0]).name == "kubectl_complete-shop" else "main"
+    getattr(commands, entry)()
