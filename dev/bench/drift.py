@@ -5,7 +5,6 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -100,22 +99,19 @@ async def drift(api: Api, operator: Operator) -> dict[str, Repairs]:
     namespace = await api.fresh()
     await create(api, namespace, SHOPS, EVERYTHING)
     await operator.quiet()
+    shops = [await _rendered(api, namespace, index) for index in range(SHOPS)]
     found: defaultdict[str, Repairs] = defaultdict(Repairs)
     edits = 0
-    for child in await _rendered(api, namespace, 0):
-        kind, suffix = child["kind"], child["metadata"]["name"].removeprefix(name_of(0))
-        scaled = kind == "Deployment" and suffix != "-relay"
+    for position, child in enumerate(shops[0]):
+        kind = child["kind"]
         for leaf in leaves(child):
             # The count of what has an autoscaler is whoever's scales it.
-            if scaled and leaf == _COUNT:
+            if kind == "Deployment" and leaf == _COUNT and not child["metadata"]["name"].endswith("-relay"):
                 continue
             edits += 1
-            path = path_of(kind, namespace, name_of(edits % SHOPS) + suffix)
-            await _edit(api, path, leaf, found[kind])
+            await _edit(api, _path(shops[edits % SHOPS][position]), leaf, found[kind])
         edits += 1
-        found[kind].deleted.append(
-            await _delete(api, path_of(kind, namespace, name_of(edits % SHOPS) + suffix))
-        )
+        found[kind].deleted.append(await _delete(api, _path(shops[edits % SHOPS][position])))
     await operator.quiet()
     return dict(found)
 
@@ -123,6 +119,11 @@ async def drift(api: Api, operator: Operator) -> dict[str, Repairs]:
 async def _rendered(api: Api, namespace: str, index: int) -> list[dict[str, Any]]:
     live = await api.call("GET", shop_path(namespace, name_of(index)))
     return render(ShopService.from_object(live), live=None)
+
+
+def _path(child: Mapping[str, Any]) -> str:
+    metadata = child["metadata"]
+    return path_of(child["kind"], metadata["namespace"], metadata["name"])
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
@@ -164,33 +165,42 @@ def at(obj: Any, path: Path) -> Any:
 
 
 async def _edit(api: Api, path: str, leaf: Path, repairs: Repairs) -> None:
-    live = await api.call("GET", path)
-    before = at(live, leaf)
-    for other in others(before):
-        edited = deepcopy(live)
-        at(edited, leaf[:-1])[leaf[-1]] = other
-        # The version of a moment ago may be the operator's own repair of another field.
-        del edited["metadata"]["resourceVersion"]
-        started = time.perf_counter()
-        try:
-            answer = await api.call("PUT", path, edited, fieldManager="mallory")
-        except Refused as error:
-            if error.status not in {HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_REQUEST}:
-                raise
+    """Edit one field, and wait until it is as before."""
+    before = await api.call("GET", path)
+    for other in others(at(before, leaf)):
+        answer = await _put(api, path, leaf, other)
+        if answer is None or at(answer, leaf) == at(before, leaf):
             continue
-        if at(answer, leaf) == before:
-            continue
-        took = await _until(api, path, partial(_is_again, leaf, before), started)
+        took = await _until(api, path, partial(_is_again, leaf, before), time.perf_counter())
         if took is None:
             repairs.missed.append(".".join(map(str, leaf)))
         else:
             repairs.edited.append(took)
+        if at(await api.call("GET", path), leaf) != at(before, leaf):
+            # An item that was given another key is somebody else's now, and in the way of what comes next.
+            await _delete(api, path)
         return
     repairs.refused += 1
 
 
+async def _put(api: Api, path: str, leaf: Path, value: Any) -> Any:
+    """The object with another value in one place; None when the API server lets nobody have it so."""
+    while True:
+        edited = await api.call("GET", path)
+        at(edited, leaf[:-1])[leaf[-1]] = value
+        try:
+            return await api.call("PUT", path, edited, fieldManager="mallory")
+        except Refused as error:
+            if error.status != HTTPStatus.CONFLICT:
+                return None
+
+
 def _is_again(leaf: Path, before: Any, obj: dict[str, Any]) -> bool:
-    return bool(at(obj, leaf) == before)
+    """The value is there again; that of a key, by which an item is found, in whatever place."""
+    if at(obj, leaf) == at(before, leaf):
+        return True
+    item, items = at(before, leaf[:-1]), at(obj, leaf[:-2])
+    return isinstance(items, list) and item in items
 
 
 async def _delete(api: Api, path: str) -> float:
