@@ -277,7 +277,9 @@ def _end(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else "none"
     telemetry.HTTP_REQUESTS.labels(request.method, route, response.status_code).inc()
     telemetry.HTTP_DURATION.labels(request.method, route).observe(seconds)
-    log.info(
+    # Whatever the level of the log is, it tells of failures: alarms count them there.
+    failed = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    (log.error if failed else log.info)(
         "request",
         method=request.method,
         path=request.path,
