@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -14,6 +15,54 @@ from shopprocs import stacks
 
 DOCUMENT = stacks.document("pipeline")
 MOST_PATTERNS = 8  # AWS limit of a trigger's file paths
+LARGEST_ROLE = 10_240  # AWS limit of a role's own policies, in characters
+FUNCTIONS: Mapping[str, Mapping[str, Any]] = stacks.document("functions")["Resources"]
+# Type of a resource -> the calls that CloudFormation makes of it, to make, read, change and delete it and its tags: the
+# handlers' permissions of the CloudFormation registry, as far as the properties that functions.yaml uses need them.
+CALLS = {
+    "AWS::CloudWatch::Alarm": "cloudwatch: DeleteAlarms DescribeAlarms ListTagsForResource PutMetricAlarm TagResource "
+    "UntagResource",
+    "AWS::CodeDeploy::Application": "codedeploy: CreateApplication DeleteApplication GetApplication ListTagsForResource "
+    "TagResource UntagResource UpdateApplication",
+    "AWS::CodeDeploy::DeploymentGroup": "codedeploy: CreateDeploymentGroup DeleteDeploymentGroup GetDeploymentGroup "
+    "ListTagsForResource TagResource UntagResource UpdateDeploymentGroup iam: PassRole",
+    "AWS::DynamoDB::Table": "dynamodb: CreateTable DeleteTable DescribeContinuousBackups DescribeContributorInsights "
+    "DescribeKinesisStreamingDestination DescribeTable DescribeTimeToLive GetResourcePolicy ListTagsOfResource TagResource "
+    "UntagResource UpdateContinuousBackups UpdateTable UpdateTimeToLive",
+    "AWS::IAM::Role": "iam: CreateRole DeleteRole DeleteRolePolicy GetRole GetRolePolicy ListAttachedRolePolicies "
+    "ListRolePolicies PutRolePolicy TagRole UntagRole UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription",
+    "AWS::Lambda::Alias": "lambda: CreateAlias DeleteAlias GetAlias GetProvisionedConcurrencyConfig UpdateAlias",
+    "AWS::Lambda::EventSourceMapping": "lambda: CreateEventSourceMapping DeleteEventSourceMapping GetEventSourceMapping "
+    "ListTags TagResource UntagResource UpdateEventSourceMapping",
+    "AWS::Lambda::Function": "lambda: CreateFunction DeleteFunction DeleteFunctionConcurrency GetFunction "
+    "GetFunctionCodeSigningConfig GetFunctionRecursionConfig GetRuntimeManagementConfig ListTags PutFunctionConcurrency "
+    "TagResource UntagResource UpdateFunctionCode UpdateFunctionConfiguration s3: GetObject iam: PassRole "
+    "ec2: DescribeNetworkInterfaces DescribeSecurityGroups DescribeSubnets DescribeVpcs",
+    "AWS::Lambda::Version": "lambda: DeleteFunction GetFunctionConfiguration ListVersionsByFunction PublishVersion",
+    "AWS::Logs::LogGroup": "logs: CreateLogGroup DeleteLogGroup DeleteRetentionPolicy DescribeLogGroups "
+    "ListTagsForResource PutRetentionPolicy TagResource UntagResource",
+    "AWS::Logs::MetricFilter": "logs: DeleteMetricFilter DescribeMetricFilters PutMetricFilter",
+    "AWS::SNS::Subscription": "sns: GetSubscriptionAttributes ListSubscriptionsByTopic SetSubscriptionAttributes "
+    "Subscribe Unsubscribe",
+    "AWS::SQS::Queue": "sqs: CreateQueue DeleteQueue GetQueueAttributes GetQueueUrl ListQueueTags SetQueueAttributes "
+    "TagQueue UntagQueue",
+    "AWS::SQS::QueuePolicy": "sqs: GetQueueAttributes SetQueueAttributes",
+}
+# What shifting an alias by CodeDeploy takes (CloudFormation's user guide, CodeDeployLambdaAliasUpdate).
+CANARY = "codedeploy: CreateDeployment GetApplicationRevision GetDeployment GetDeploymentConfig RegisterApplicationRevision"
+# Type -> the property that names it, the call that makes it, and its ARN after the partition.
+NAMED = {
+    "AWS::CloudWatch::Alarm": ("AlarmName", "cloudwatch:PutMetricAlarm", "cloudwatch:{}:{}:alarm:{}"),
+    "AWS::CodeDeploy::Application": (
+        "ApplicationName",
+        "codedeploy:CreateApplication",
+        "codedeploy:{}:{}:application:{}",
+    ),
+    "AWS::DynamoDB::Table": ("TableName", "dynamodb:CreateTable", "dynamodb:{}:{}:table/{}"),
+    "AWS::Lambda::Function": ("FunctionName", "lambda:CreateFunction", "lambda:{}:{}:function:{}"),
+    "AWS::Logs::LogGroup": ("LogGroupName", "logs:CreateLogGroup", "logs:{}:{}:log-group:{}"),
+    "AWS::SQS::Queue": ("QueueName", "sqs:CreateQueue", "sqs:{}:{}:{}"),
+}
 
 
 def resources(kind: str) -> dict[str, Mapping[str, Any]]:
@@ -25,6 +74,40 @@ def pipeline(part: str) -> Mapping[str, Any]:
     return resources("AWS::CodePipeline::Pipeline")[
         f"Pipeline{part.capitalize() if part == 'functions' else part}"
     ]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def granted(role: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Action -> the resources that a role may do it with, as patterns."""
+    found: dict[str, list[str]] = {}
+    for policy in role["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            patterns = [
+                each if isinstance(each, str) else str(each.get("Fn::Sub", each))
+                for each in listed(statement["Resource"])
+            ]
+            for action in listed(statement["Action"]):
+                found.setdefault(action, []).extend(patterns)
+    return found
+
+
+def functions_role() -> dict[str, list[str]]:
+    """What CloudFormation may do on behalf of whoever deploys the functions' stack."""
+    return granted(stacks.document("artifacts")["Resources"]["FunctionsStackRole"]["Properties"])
+
+
+def words(calls: str) -> set[str]:
+    """`sns: Subscribe Unsubscribe` as `{"sns:Subscribe", "sns:Unsubscribe"}`."""
+    found, service = set(), ""
+    for word in calls.split():
+        if word.endswith(":"):
+            service = word
+        else:
+            found.add(f"{service}{word}")
+    return found
 
 
 def stages(part: str) -> dict[str, Mapping[str, Any]]:
@@ -123,19 +206,14 @@ def test_given_the_actions_that_build_when_started_then_they_are_told_which_serv
 def test_given_the_roles_when_read_then_the_tests_get_nothing_and_only_the_deployment_sees_the_cluster() -> (
     None
 ):
-    def granted(role: str) -> set[str]:
-        found: set[str] = set()
-        for policy in resources("AWS::IAM::Role")[role]["Policies"]:
-            for statement in policy["PolicyDocument"]["Statement"]:
-                action = statement["Action"]
-                found |= {action} if isinstance(action, str) else set(action)
-        return found
+    def granted_to(role: str) -> set[str]:
+        return set(granted(resources("AWS::IAM::Role")[role]))
 
-    assert {action.partition(":")[0] for action in granted("TestRole")} == {"s3", "logs"}
-    with_cluster = {role for role in resources("AWS::IAM::Role") if "eks:DescribeCluster" in granted(role)}
+    assert {action.partition(":")[0] for action in granted_to("TestRole")} == {"s3", "logs"}
+    with_cluster = {role for role in resources("AWS::IAM::Role") if "eks:DescribeCluster" in granted_to(role)}
     assert with_cluster == {"DeployRole"}
-    assert "ecr:PutImage" in granted("ImageRole")
-    assert not {"ecr:PutImage", "iam:PassRole"} & (granted("DeployRole") | granted("PipelineRole"))
+    assert "ecr:PutImage" in granted_to("ImageRole")
+    assert not {"ecr:PutImage", "iam:PassRole"} & (granted_to("DeployRole") | granted_to("PipelineRole"))
 
 
 def test_given_the_artifacts_when_kept_then_they_are_encrypted_private_and_not_for_ever() -> None:
@@ -143,3 +221,82 @@ def test_given_the_artifacts_when_kept_then_they_are_encrypted_private_and_not_f
     assert bucket["BucketEncryption"]
     assert all(bucket["PublicAccessBlockConfiguration"].values())
     assert bucket["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"] == 30
+
+
+# ---- the functions' stack
+
+
+@pytest.mark.parametrize("kind", sorted({each["Type"] for each in FUNCTIONS.values()}))
+def test_given_a_change_of_the_functions_template_when_delivered_then_cloudformation_may_do_all_that_it_takes(
+    kind: str,
+) -> None:
+    """The pipeline starts on a change of functions.yaml: of a function's code, and of everything else in it."""
+    assert "manifests/aws/functions.yaml" in PATTERNS["functions"]
+    assert words(CALLS[kind]) - functions_role().keys() == set(), (
+        "without it the deployment ends in AccessDenied"
+    )
+
+
+def test_given_the_functions_template_when_read_then_cloudformation_may_do_nothing_that_it_does_not_take() -> (
+    None
+):
+    used = {each["Type"] for each in FUNCTIONS.values()}
+
+    assert functions_role().keys() == words(CANARY).union(*(words(CALLS[kind]) for kind in used))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, each in FUNCTIONS.items() if each["Type"] in NAMED], ids=lambda name: name
+)
+def test_given_a_name_in_the_functions_template_when_it_is_made_then_it_is_one_that_cloudformation_may_make(
+    name: str,
+) -> None:
+    key, call, arn = NAMED[FUNCTIONS[name]["Type"]]
+    called = FUNCTIONS[name]["Properties"][key]["Fn::Sub"]
+    wanted = "arn:${AWS::Partition}:" + arn.format("${AWS::Region}", "${AWS::AccountId}", called)
+
+    assert any(fnmatchcase(wanted, pattern) for pattern in functions_role()[call]), wanted
+
+
+def test_given_a_canary_when_it_is_shifted_then_cloudformation_may_read_how_fast() -> None:
+    paces = {
+        each["Properties"]["DeploymentConfigName"]
+        for each in FUNCTIONS.values()
+        if each["Type"] == "AWS::CodeDeploy::DeploymentGroup"
+    }
+    prefix = "arn:${AWS::Partition}:codedeploy:${AWS::Region}:${AWS::AccountId}:deploymentconfig:"
+
+    assert paces
+    for pace in paces:
+        assert any(
+            fnmatchcase(prefix + pace, pattern)
+            for pattern in functions_role()["codedeploy:GetDeploymentConfig"]
+        ), pace
+
+
+def test_given_the_role_of_the_functions_stack_when_the_shop_is_deleted_then_it_is_there_until_the_last_function_is_gone() -> (
+    None
+):
+    """CloudFormation deletes a stack by the role that it was last deployed by."""
+    places = {stack: place for place, wave in enumerate(stacks.WAVES) for stack in wave}
+
+    assert places["artifacts"] < places["functions"]
+
+
+def test_given_the_role_of_the_functions_stack_when_taken_then_it_is_by_cloudformation_and_only_passed_by_the_pipeline() -> (
+    None
+):
+    role = stacks.document("artifacts")["Resources"]["FunctionsStackRole"]["Properties"]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    pipelines = granted(resources("AWS::IAM::Role")["FunctionsRole"])
+
+    assert trust["Principal"] == {"Service": "cloudformation.amazonaws.com"}
+    assert trust["Condition"]["StringEquals"]["aws:SourceAccount"] == {"Ref": "AWS::AccountId"}
+    assert len(re.sub(r"\s", "", json.dumps(role["Policies"]))) <= LARGEST_ROLE
+    assert pipelines["iam:PassRole"] == [
+        str({"Fn::ImportValue": {"Fn::Sub": "${Prefix}-artifacts-FunctionsStackRoleArn"}})
+    ]
+    assert {action.partition(":")[0] for action in pipelines} == {"cloudformation", "iam", "logs", "s3"}
+    assert stacks.document("artifacts")["Outputs"]["FunctionsStackRoleArn"]["Export"]["Name"] == {
+        "Fn::Sub": "${Prefix}-artifacts-FunctionsStackRoleArn"
+    }
