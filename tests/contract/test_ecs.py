@@ -91,12 +91,7 @@ def millicores(quantity: str) -> int:
 
 
 def secrets(part: str) -> set[str]:
-    found = container(part).get("Secrets")
-    if found is None:
-        return set()
-    condition, given, _ = found["Fn::If"]
-    assert condition == "HasGatewaySecret"
-    return {each["Name"] for each in given}
+    return {each["Name"] for each in container(part).get("Secrets", [])}
 
 
 def test_given_the_chart_when_compared_then_ecs_has_the_same_services_and_workers(
@@ -199,6 +194,25 @@ def test_given_a_part_when_it_reads_its_environment_then_the_names_are_the_chart
     assert given == sorted(given)
     assert set(given) == plain, f"{part}: only in one of chart and ecs.yaml: {sorted(set(given) ^ plain)}"
     assert secrets(part) == secret, f"{part}: only in one of chart and ecs.yaml: {secrets(part) ^ secret}"
+
+
+@pytest.mark.parametrize("service", ["payment", "shipping"])
+def test_given_a_machine_when_api_gateway_vouches_for_it_then_ecs_has_the_secret_that_it_shows(
+    service: str,
+) -> None:
+    """Without being told: machines would get 401 of a shop that was deployed as the document says."""
+    secret = {"Fn::ImportValue": {"Fn::Sub": "${Prefix}-identity-GatewaySecretArn"}}
+    shown = stacks.document("api")["Resources"]["MachineBackend"]["Properties"]["RequestParameters"]
+
+    assert container(service)["Secrets"] == [{"Name": "GATEWAY_SECRET", "ValueFrom": secret}]
+    assert "-identity-GatewaySecretArn" in str(shown["overwrite:header.x-shop-gateway"])
+    (policy,) = RESOURCES["ExecutionRole"]["Properties"]["Policies"]
+    readable = [
+        each["Resource"]
+        for each in policy["PolicyDocument"]["Statement"]
+        if each["Action"] == "secretsmanager:GetSecretValue"
+    ]
+    assert readable == [secret]
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -307,6 +321,27 @@ def test_given_a_service_when_another_calls_it_then_its_name_and_port_are_those_
     assert offered["ClientAliases"] == [{"DnsName": service, "Port": pod["ports"][0]["containerPort"]}]
     assert offered["DiscoveryName"] == service
     assert connect["Namespace"] == {"Fn::ImportValue": {"Fn::Sub": "${Prefix}-discovery-NamespaceArn"}}
+
+
+def neighbours(part: str) -> set[str]:
+    """The services that a part is told the address of by their Service Connect names."""
+    told = [each["Value"] for each in container(part)["Environment"] if each["Name"].endswith("_URL")]
+    found = (re.fullmatch(r"http://([a-z-]+):8080", value) for value in told if isinstance(value, str))
+    return {match[1] for match in found if match}
+
+
+def test_given_a_client_of_service_connect_when_first_deployed_then_those_it_asks_are_there_before() -> None:
+    """Its proxy knows the names that existed when its tasks were deployed, and learns of no later ones."""
+    clients = {
+        part
+        for part in PARTS
+        if neighbours(part)
+        and "ServiceConnectConfiguration" in RESOURCES[f"{PARTS[part]}Service"]["Properties"]
+    }
+    assert clients == {"order"}
+    for part in clients:
+        waited_for = RESOURCES[f"{PARTS[part]}Service"]["DependsOn"]
+        assert {f"{PARTS[each]}Service" for each in neighbours(part)} <= set(waited_for), part
 
 
 def consumed_queues(service: str) -> set[str]:
