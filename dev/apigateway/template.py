@@ -30,6 +30,8 @@ def generated() -> str:
         ("routes", routes(found)),
         ("order", (f"      - {_name(each)}Route" for each in found)),
         ("throttling", throttling(found)),
+        ("order of machines", (f"      - Machine{_name(each)}Route" for each in found if each.machine)),
+        ("throttling of machines", throttling([each for each in found if each.machine])),
     ):
         text = _put(text, part, lines)
     return text
@@ -117,7 +119,7 @@ def _name(each: Operation) -> str:
 
 def _put(text: str, part: str, lines: Iterator[str]) -> str:
     pattern = re.compile(
-        rf"(?P<begin> *# generated: {part}\b[^\n]*\n).*?(?P<end> *# end of {part}\n)", re.DOTALL
+        rf"(?P<begin> *# generated: {part} \([^\n]*\n).*?(?P<end> *# end of {part}\n)", re.DOTALL
     )
     put, count = pattern.subn(
         lambda found: found["begin"] + "".join(f"{line}\n" for line in lines) + found["end"], text

@@ -15,6 +15,7 @@ from shopprocs.edge import declared_routes
 DOCUMENT = stacks.document("api")
 OPERATIONS = list(operations())
 CUSTOMERS, MACHINES = {"Ref": "Customers"}, {"Ref": "Machines"}
+STAGES = [("CustomersStage", CUSTOMERS), ("MachinesStage", MACHINES)]
 # Nothing that a caller sends may be logged: no header, no query, no body.
 LOGGED = re.compile(
     r"\$context\.(requestId|requestTime|identity\.(sourceIp|userArn)|routeKey|path|status|responseLength|responseLatency"
@@ -98,22 +99,30 @@ def test_given_a_token_when_shown_then_it_must_be_of_the_shops_pool_and_one_of_i
     assert len(authorizer["JwtConfiguration"]["Audience"]) == 3
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=name)
-def test_given_a_route_when_called_too_often_then_it_has_a_limit_of_its_own(operation: Operation) -> None:
-    limits = DOCUMENT["Resources"]["CustomersStage"]["Properties"]["RouteSettings"][operation.key]
-    kind = "Read" if operation.method == "GET" else "Write"
+@pytest.mark.parametrize(("stage", "api"), STAGES)
+def test_given_a_route_when_called_too_often_then_it_has_a_limit_of_its_own(
+    stage: str, api: Mapping[str, str]
+) -> None:
+    limits = DOCUMENT["Resources"][stage]["Properties"]["RouteSettings"]
 
-    assert limits == {
-        "ThrottlingRateLimit": {"Ref": f"{kind}Rate"},
-        "ThrottlingBurstLimit": {"Ref": f"{kind}Burst"},
-    }
+    assert set(limits) == set(routes(api))
+    for key, limit in limits.items():
+        kind = "Read" if key.startswith("GET ") else "Write"
+        assert limit == {
+            "ThrottlingRateLimit": {"Ref": f"{kind}Rate"},
+            "ThrottlingBurstLimit": {"Ref": f"{kind}Burst"},
+        }, key
 
 
-def test_given_a_stage_when_deployed_then_every_route_is_there_before_its_limit() -> None:
-    stage = DOCUMENT["Resources"]["CustomersStage"]
-    waited_for = {DOCUMENT["Resources"][each]["Properties"]["RouteKey"] for each in stage["DependsOn"]}
+@pytest.mark.parametrize(("stage", "api"), STAGES)
+def test_given_a_stage_when_deployed_then_every_route_is_there_before_its_limit(
+    stage: str, api: Mapping[str, str]
+) -> None:
+    found = DOCUMENT["Resources"][stage]
+    waited_for = [DOCUMENT["Resources"][each]["Properties"] for each in found["DependsOn"]]
 
-    assert waited_for == set(stage["Properties"]["RouteSettings"])
+    assert {each["RouteKey"] for each in waited_for} == set(found["Properties"]["RouteSettings"])
+    assert all(each["ApiId"] == api == found["Properties"]["ApiId"] for each in waited_for)
 
 
 @pytest.mark.parametrize("stage", ["CustomersStage", "MachinesStage"])
