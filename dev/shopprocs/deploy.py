@@ -1,112 +1,23 @@
-"""The stacks through the AWS CLI: the same commands against AWS and, by AWS_ENDPOINT_URL, against the emulator.
-
-The CLI and not an SDK: it brings every way of logging in that a team may use (profiles, SSO, roles), and a pipeline
-runs the very same commands.
-"""
+"""Creating and updating the stacks, and what is known of those that are there."""
 
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import yaml
 
-from shopprocs import functions, stacks
+from shopprocs import awscli, functions, stacks
+from shopprocs.awscli import AwsCli, AwsError
+from shopprocs.together import Outcome, Say, together
 
-ROOT = Path(__file__).resolve().parents[2]
-AT_ONCE = 2
-Say = Callable[[str], object]
-
-# What the CLI says -> what to do.
-ADVICE: Sequence[tuple[str, str]] = (
-    (
-        r"Unable to locate credentials|Partial credentials|InvalidClientTokenId",
-        "no valid AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    ),
-    (
-        r"ExpiredToken|Token has expired|SSO.*(expired|invalid)",
-        "the AWS credentials have expired: log in again",
-    ),
-    (
-        r"Parameters: \[(?P<names>[^\]]+)\] must have values",
-        "no value for {names}: add it to the parameters file, or say --set NAME=VALUE",
-    ),
-    (
-        r"region_name '(?P<region>[^']+)' doesn't match|Invalid region|is not a valid region",
-        "that is no AWS region: set AWS_REGION to one, e.g. AWS_REGION=eu-central-1",
-    ),
-    (r"must specify a region", "no AWS region: set AWS_REGION, e.g. AWS_REGION=eu-central-1"),
-    (
-        r'Could not connect to the endpoint URL: "(?P<url>[^"]+)"',
-        "nobody answers at {url}: check AWS_REGION, or AWS_ENDPOINT_URL and that the emulator runs",
-    ),
-    (r"AccessDenied|is not authorized to perform", "the credentials lack a right: {message}"),
-)
-
-
-class AwsError(Exception):
-    """A command failed; the message is one line and says what to do next."""
-
-
-class AwsCli:
-    """The AWS CLI with one environment.
-
-    Args:
-        environment: what it runs with; AWS_REGION and AWS_ENDPOINT_URL are honoured.
-    """
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = dict(environment)
-        if region := environment.get("AWS_REGION"):
-            # Version 1 of the CLI reads only this name, SDKs in containers only the other.
-            self._environment["AWS_DEFAULT_REGION"] = region
-        self._program = _program()
-
-    @property
-    def region(self) -> str:
-        """The region that is asked, as far as the environment says so."""
-        return self._environment.get("AWS_DEFAULT_REGION", "the region of the AWS profile")
-
-    @property
-    def endpoint(self) -> str | None:
-        """The emulator's address; None for AWS."""
-        return self._environment.get("AWS_ENDPOINT_URL") or None
-
-    @property
-    def local(self) -> bool:
-        """Whether an emulator is meant."""
-        return self.endpoint is not None
-
-    def run(self, *arguments: str, service: str = "cloudformation") -> str:
-        """Run `aws SERVICE …` and answer what it prints.
-
-        Raises:
-            AwsError: with what to do about it.
-        """
-        done = subprocess.run(
-            [self._program, service, *arguments],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise AwsError(_advice(done.stderr or done.stdout))
-        return done.stdout
-
-    def describe(self, prefix: str) -> dict[str, dict[str, object]]:
-        """Stack -> its description, for those stacks of the shop that exist."""
-        found = json.loads(self.run("describe-stacks", "--output", "json"))["Stacks"]
-        by_name = {each["StackName"]: each for each in found}
-        return {stack: by_name[name] for stack in stacks.ALL if (name := f"{prefix}-{stack}") in by_name}
+# A change set was made and never executed: there is a name, and nothing behind it yet.
+NOT_YET = "REVIEW_IN_PROGRESS"
+# What `deploy` itself fills in.
+FILLED_IN = frozenset({"Prefix", *functions.PARAMETERS.values()})
 
 
 def deploy(cli: AwsCli, prefix: str, values: Mapping[str, str], say: Say, chosen: Sequence[str] = ()) -> None:
@@ -116,36 +27,39 @@ def deploy(cli: AwsCli, prefix: str, values: Mapping[str, str], say: Say, chosen
         cli: where to.
         prefix: first part of every name.
         values: parameters; each stack gets those that it declares.
-        say: gets a line per stack.
+        say: gets a line per stack, and one now and then about a stack that takes long.
         chosen: which stacks; all of the shop's by default, less those that wait for a parameter.
 
     Raises:
-        AwsError: names the stack that failed and why, and what has been deployed before it.
+        AwsError: names what is missing, before anything is touched; or the stacks that failed and why, and what became of
+            the others.
+        Interrupted: names what CloudFormation goes on with.
     """
-    _refuse_unknown(chosen)
+    refuse_unknown(chosen)
     waves = _waves(chosen, values, prefix, say)
-    existing = cli.describe(prefix)
-    for stack, description in existing.items():
-        _refuse_stuck(prefix, stack, str(description["StackStatus"]))
+    planned = [stack for wave in waves for stack in wave]
+    existing = _deployed(cli, prefix)
+    _refuse_missing(prefix, [stack for stack in planned if stack not in existing], values)
+    for stack in planned:
+        if stack in existing:
+            _refuse_stuck(prefix, stack, str(existing[stack]["StackStatus"]))
     started = time.monotonic()
     done: list[str] = []
-    planned = [stack for wave in waves for stack in wave]
     say(
         f"{len(planned)} stacks to {'the emulator' if cli.local else 'AWS'}; a new one takes about "
         f"{'a second' if cli.local else 'a minute'}"
     )
+
+    def ended(name: str, outcome: Outcome) -> None:
+        if isinstance(outcome, str):
+            done.append(name)
+            say(f"[{len(done)}/{len(planned)}] {name} {outcome}")
+
     for wave in waves:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            running = {pool.submit(_deploy_one, cli, prefix, stack, values): stack for stack in wave}
-            for stack, outcome in _outcomes(running):
-                if isinstance(outcome, AwsError):
-                    for other in running:
-                        other.cancel()
-                    raise AwsError(
-                        f"{prefix}-{stack}: {outcome} ({_progress(prefix, planned, done)})"
-                    ) from outcome
-                done.append(stack)
-                say(f"[{len(done)}/{len(planned)}] {prefix}-{stack} {outcome}")
+        work = {f"{prefix}-{stack}": partial(_deploy_one, cli, prefix, stack, values) for stack in wave}
+        outcomes = together(cli, work, ended, say)
+        if failed := {name: error for name, error in outcomes.items() if isinstance(error, AwsError)}:
+            raise AwsError(_what_became(cli, prefix, planned, done, failed))
     say(f"all up to date in {time.monotonic() - started:.1f} s")
 
 
@@ -155,14 +69,14 @@ def outputs(cli: AwsCli, prefix: str) -> stacks.Outputs:
     Raises:
         AwsError: when a stack is missing.
     """
-    existing = cli.describe(prefix)
+    existing = _deployed(cli, prefix)
     needed = [stack for stack in stacks.STACKS if stack not in stacks.ONE_OF]
     if missing := [f"{prefix}-{stack}" for stack in needed if stack not in existing]:
         raise AwsError(
             f"not deployed yet in {cli.region}: {', '.join(missing)}; run `dev/aws deploy --prefix {prefix}`, or set "
             "AWS_REGION to where they are"
         )
-    return {stack: _outputs(description) for stack, description in existing.items()}
+    return {stack: awscli.outputs_of(description) for stack, description in existing.items()}
 
 
 def outputs_of(cli: AwsCli, prefix: str, stack: str) -> dict[str, str]:
@@ -171,12 +85,12 @@ def outputs_of(cli: AwsCli, prefix: str, stack: str) -> dict[str, str]:
     Raises:
         AwsError: when it is missing.
     """
-    existing = cli.describe(prefix)
+    existing = _deployed(cli, prefix)
     if stack not in existing:
         raise AwsError(
             f"{prefix}-{stack} is not deployed yet in {cli.region}: run `dev/aws deploy {stack}` first"
         )
-    return _outputs(existing[stack])
+    return awscli.outputs_of(existing[stack])
 
 
 def values(cli: AwsCli, prefix: str) -> str:
@@ -238,34 +152,19 @@ def status(cli: AwsCli, prefix: str) -> str:
     return "\n".join(f"{prefix}-{stack:<10} {state}" for stack, state in states.items())
 
 
-def delete(cli: AwsCli, prefix: str, chosen: Sequence[str], say: Say) -> None:
-    """Delete the stacks that exist, the last deployed first.
+def refuse_unknown(chosen: Sequence[str]) -> None:
+    """Look whether there are such stacks.
 
     Raises:
-        AwsError: when one cannot be deleted, e.g. while its table is protected; those before it are gone.
+        AwsError: names those that there are.
     """
-    _refuse_unknown(chosen)
-    existing = cli.describe(prefix)
-    for wave in reversed((*stacks.WAVES, *stacks.PLATFORM)):
-        names = [f"{prefix}-{stack}" for stack in wave if stack in existing and stack in chosen]
-        for name in names:
-            cli.run("delete-stack", "--stack-name", name)
-        for name in names:
-            started = time.monotonic()
-            try:
-                cli.run("wait", "stack-delete-complete", "--stack-name", name)
-            except AwsError as error:
-                reason = _first_failure(cli, name) or error
-                raise AwsError(
-                    f"{name} was not deleted: {reason}; a protected table is unlocked by "
-                    f"`dev/aws deploy --set DeletionProtection=false`"
-                ) from error
-            say(f"{name} deleted in {time.monotonic() - started:.1f} s")
-
-
-def _refuse_unknown(chosen: Sequence[str]) -> None:
     if unknown := set(chosen) - set(stacks.ALL):
         raise AwsError(f"no such stack: {', '.join(sorted(unknown))}; there are {', '.join(stacks.ALL)}")
+
+
+def _deployed(cli: AwsCli, prefix: str) -> dict[str, dict[str, object]]:
+    """Stack -> its description, without those of which there is a name only."""
+    return {stack: found for stack, found in cli.describe(prefix).items() if found["StackStatus"] != NOT_YET}
 
 
 def _waves(chosen: Sequence[str], values: Mapping[str, str], prefix: str, say: Say) -> list[list[str]]:
@@ -284,6 +183,24 @@ def _waves(chosen: Sequence[str], values: Mapping[str, str], prefix: str, say: S
     wanted = chosen or [stack for stack in stacks.STACKS if stack not in waiting]
     waves = [[stack for stack in wave if stack in wanted] for wave in (*stacks.WAVES, *stacks.PLATFORM)]
     return [wave for wave in waves if wave]
+
+
+def _refuse_missing(prefix: str, new: Sequence[str], values: Mapping[str, str]) -> None:
+    """An existing stack keeps the values that it has; a new one needs all that have no default."""
+    missing = {
+        stack: [
+            name
+            for name, parameter in stacks.document(stack)["Parameters"].items()
+            if "Default" not in parameter and name not in FILLED_IN and name not in values
+        ]
+        for stack in new
+    }
+    sentences = [f"{prefix}-{stack} needs {', '.join(names)}" for stack, names in missing.items() if names]
+    if sentences:
+        flags = " ".join(f"--set {name}=…" for names in missing.values() for name in names)
+        raise AwsError(
+            f"{'; '.join(sentences)}: add {flags}, or put them into the file that --parameters names"
+        )
 
 
 def _deploy_one(cli: AwsCli, prefix: str, stack: str, given: Mapping[str, str]) -> str:
@@ -306,12 +223,31 @@ def _deploy_one(cli: AwsCli, prefix: str, stack: str, given: Mapping[str, str]) 
                     "--no-fail-on-empty-changeset",
                 ),
                 *("--capabilities", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"),
+                *_on_behalf(cli, prefix, stack),
                 *("--parameter-overrides", *(f"{key}={value}" for key, value in pairs.items())),
             )
         except AwsError as error:
-            raise AwsError(_first_failure(cli, name) or str(error)) from error
+            # Only then do the stack's events tell of this deploy, and not of one before it.
+            reason = cli.first_failure(name) if awscli.STACK_FAILED in str(error) else ""
+            raise AwsError(reason or str(error)) from error
     what = "unchanged" if "No changes to deploy" in said else "deployed"
     return f"{what} in {time.monotonic() - started:.1f} s"
+
+
+def _on_behalf(cli: AwsCli, prefix: str, stack: str) -> Iterator[str]:
+    """The role by which CloudFormation works on the functions' stack, so that a pipeline needs no rights like its own.
+
+    Raises:
+        AwsError: when the stack of artifacts is from before there was such a role.
+    """
+    if stack != "functions" or cli.local:
+        return
+    role = outputs_of(cli, prefix, "artifacts").get("FunctionsStackRoleArn")
+    if role is None:
+        raise AwsError(
+            f"run `dev/aws deploy --prefix {prefix} artifacts` first: it makes the role that this needs"
+        )
+    yield from ("--role-arn", role)
 
 
 def _uploaded_functions(cli: AwsCli, prefix: str) -> dict[str, str]:
@@ -339,101 +275,50 @@ def _endpoint_for_functions(cli: AwsCli, prefix: str) -> dict[str, str]:
     return {"EndpointUrl": f"{queue.scheme}://{queue.netloc}"}
 
 
-def _outcomes(running: "Mapping[Future[str], str]") -> Iterator[tuple[str, str | AwsError]]:
-    for future in as_completed(running):
-        error = future.exception()
-        if error is None:
-            yield running[future], future.result()
-        elif isinstance(error, AwsError):
-            yield running[future], error
-        else:
-            raise error
-
-
 def _refuse_stuck(prefix: str, stack: str, state: str) -> None:
-    name = f"{prefix}-{stack}"
-    if state in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}:
-        raise AwsError(
-            f"{name} is in {state}: run `dev/aws delete --prefix {prefix} {stack}`, then deploy again"
-        )
-    if state == "UPDATE_ROLLBACK_FAILED":
-        raise AwsError(
-            f"{name} is in {state}: run `aws cloudformation continue-update-rollback --stack-name {name}`, "
-            "then deploy again"
-        )
+    if way_on := _way_on(prefix, stack, state):
+        raise AwsError(f"{prefix}-{stack} is in {state}: {way_on}, then deploy again")
     if state.endswith("_IN_PROGRESS"):
-        raise AwsError(f"{name} is in {state}: somebody is deploying it; try again when that is done")
+        raise AwsError(
+            f"{prefix}-{stack} is in {state}: somebody is deploying it; try again when that is done"
+        )
 
 
-def _first_failure(cli: AwsCli, name: str) -> str:
-    """Why the last operation on a stack failed: the reason of its first failed resource, or nothing."""
-    try:
-        events = json.loads(cli.run("describe-stack-events", "--stack-name", name, "--output", "json"))[
-            "StackEvents"
-        ]
-    except AwsError:
-        return ""
-    reason = ""
-    for event in events:  # newest first, up to where the operation began
-        if event["ResourceStatus"].endswith("_FAILED") and "ancelled" not in event.get(
-            "ResourceStatusReason", ""
-        ):
-            reason = (
-                f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', event['ResourceStatus'])}"
-            )
-        if event["LogicalResourceId"] == name and event["ResourceStatus"] in {
-            "CREATE_IN_PROGRESS",
-            "UPDATE_IN_PROGRESS",
-        }:
-            break
-    return reason
+def _way_on(prefix: str, stack: str, state: str) -> str:
+    """What to do about a stack that cannot be updated; nothing where it can be, or soon can."""
+    if state in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}:
+        return f"run `dev/aws delete --prefix {prefix} {stack}`"
+    if state == "UPDATE_ROLLBACK_FAILED":
+        return f"run `aws cloudformation continue-update-rollback --stack-name {prefix}-{stack}`"
+    return ""
 
 
-def _progress(prefix: str, planned: Sequence[str], done: Sequence[str]) -> str:
-    missing = [stack for stack in planned if stack not in done]
+def _what_became(
+    cli: AwsCli, prefix: str, planned: Sequence[str], done: Sequence[str], failed: Mapping[str, AwsError]
+) -> str:
+    """One line: why, what is deployed, in which state the failed ones are, what is still to do, and how to go on."""
+    names_by_reason: dict[str, list[str]] = {}
+    for name, error in failed.items():
+        names_by_reason.setdefault(str(error), []).append(name)
+    reasons = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in names_by_reason.items())
+    states = _states(cli, prefix)
+    ways_on = [
+        way_on
+        for stack in planned
+        if f"{prefix}-{stack}" in failed and (way_on := _way_on(prefix, stack, states.get(stack, "")))
+    ]
+    in_states = (f"{name} ({states.get(name.removeprefix(f'{prefix}-'), 'absent')})" for name in failed)
+    waiting = [name for stack in planned if (name := f"{prefix}-{stack}") not in done and name not in failed]
     return (
-        f"deployed: {', '.join(f'{prefix}-{s}' for s in done) or 'none'}; "
-        f"still to do: {', '.join(f'{prefix}-{s}' for s in missing)}; a new deploy goes on from there"
+        f"{reasons} (deployed: {', '.join(done) or 'none'}; failed: {', '.join(in_states)}; "
+        f"still to do: {', '.join(waiting) or 'none'}; "
+        f"{' and '.join(ways_on) + ', then' if ways_on else 'after that'} a new deploy goes on from there)"
     )
 
 
-def _advice(said: str) -> str:
-    """One line for what the CLI printed."""
-    message = " ".join(said.split())
-    for pattern, advice in ADVICE:
-        if found := re.search(pattern, message):
-            return advice.format(message=message, **found.groupdict())
-    return re.sub(r"^An error occurred \((\w+)\) when calling the (\w+) operation: ", r"\2: ", message)
-
-
-def _outputs(description: Mapping[str, object]) -> dict[str, str]:
-    return {each["OutputKey"]: each["OutputValue"] for each in _list(description.get("Outputs"))}
-
-
-def _list(value: object) -> list[dict[str, str]]:
-    return value if isinstance(value, list) else []
-
-
-def _program() -> str:
-    folder = ROOT / ".venv-awscli"
-    own = folder / "Scripts" / "aws.cmd" if sys.platform == "win32" else folder / "bin" / "aws"
-    found = str(own) if own.exists() else shutil.which("aws")
-    if found is None:
-        raise AwsError("the AWS CLI is not installed: run dev/bootstrap, or put `aws` on PATH")
-    return found
-
-
-def read_environment(file: Path | None) -> dict[str, str]:
-    """This process's environment, and what a file of KEY=VALUE lines (such as .dev/env) adds to it.
-
-    Raises:
-        AwsError: when the file cannot be read.
-    """
-    if file is None:
-        return dict(os.environ)
+def _states(cli: AwsCli, prefix: str) -> dict[str, str]:
+    """Stack -> its state; nothing when AWS cannot be asked, which is then why the deploy failed too."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise AwsError(f"cannot read {file}: {error.strerror}") from error
-    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    return dict(os.environ) | {key.strip(): value.strip() for key, value in pairs}
+        return {stack: str(each["StackStatus"]) for stack, each in cli.describe(prefix).items()}
+    except AwsError:
+        return {}

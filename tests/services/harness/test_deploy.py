@@ -1,6 +1,8 @@
 """`dev/aws` as a person runs it, against the emulator."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # The api waits for who knows where the shop is.
 DEPLOYED = [stack for stack in stacks.STACKS if stack not in stacks.ONE_OF]
 Aws = Callable[..., "subprocess.CompletedProcess[str]"]
+AWS = (sys.executable, str(ROOT / "dev" / "aws"))
 
 
 @pytest.fixture
@@ -32,17 +35,17 @@ def aws(emulator: Emulator, prefix: str, tmp_path: Path) -> Aws:
     def run(*arguments: str, env: Mapping[str, str] = emulator.env) -> "subprocess.CompletedProcess[str]":
         # An empty home: no profile and no credentials of whoever runs the tests.
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **env}
-        command = [
-            sys.executable,
-            str(ROOT / "dev" / "aws"),
-            arguments[0],
-            "--prefix",
-            prefix,
-            *arguments[1:],
-        ]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        words = [arguments[0], "--prefix", prefix, *arguments[1:]]
+        return subprocess.run([*AWS, *words], env=environment, capture_output=True, text=True, check=False)
 
     return run
+
+
+def quoted(line: str) -> list[str]:
+    """The words after `dev/aws` of the first command that a line tells to run."""
+    found = re.search(r"`dev/aws ([^`]+)`", line)
+    assert found, line
+    return found[1].split()
 
 
 def complaint(done: "subprocess.CompletedProcess[str]") -> str:
@@ -99,6 +102,108 @@ def test_given_the_stacks_when_deleted_then_nothing_is_left_and_a_second_time_is
     assert aws("delete").returncode == 0
 
 
+def test_given_protected_stacks_when_deleted_then_nothing_is_until_the_command_was_run_that_the_error_names(
+    aws: Aws, emulator: Emulator, prefix: str
+) -> None:
+    emulator.deploy(prefix, {"DeletionProtection": "true"}, ("events", "identity", "product"))
+    before = states(aws)
+
+    said = complaint(aws("delete"))
+    assert f"nothing was deleted: {prefix}-identity, {prefix}-product are protected" in said
+    assert states(aws) == before
+    assert complaint(aws("delete", "events", "product")).count(prefix) == 2
+    command, *words = quoted(said)
+    assert words == ["--prefix", prefix, "identity", "product"]
+    let_go = aws(command, *words)
+    assert let_go.returncode == 0, let_go.stderr
+    assert aws("unprotect").stderr == "no stack is protected\n"
+
+    assert aws("delete").returncode == 0
+    assert set(states(aws)) == {"absent"}
+
+
+def test_given_what_was_deployed_with_other_parameters_when_let_go_then_they_stay_as_they_are(
+    aws: Aws, emulator: Emulator, prefix: str
+) -> None:
+    emulator.deploy(
+        prefix, {"DeletionProtection": "true", "PointInTimeRecovery": "true"}, ("events", "product")
+    )
+
+    assert aws("unprotect", "product").returncode == 0
+
+    (found,) = emulator.clients.cloudformation.describe_stacks(StackName=f"{prefix}-product")["Stacks"]
+    parameters = {each["ParameterKey"]: each["ParameterValue"] for each in found["Parameters"]}
+    assert parameters["DeletionProtection"] == "false"
+    assert parameters["PointInTimeRecovery"] == "true"
+    assert parameters["Prefix"] == prefix
+
+
+def test_given_artifacts_in_many_versions_when_deleted_then_the_bucket_was_emptied_of_all_of_them(
+    aws: Aws, emulator: Emulator, prefix: str
+) -> None:
+    """The emulator's CloudFormation deletes a bucket whatever is in it, and keeps the versions for the next of its name."""
+    s3 = emulator.clients.s3
+    bucket = emulator.deploy(prefix, {}, ("artifacts",))["artifacts"]["BucketName"]
+    for body in (b"one", b"two"):
+        s3.put_object(Bucket=bucket, Key="functions/order", Body=body)
+    s3.delete_object(Bucket=bucket, Key="functions/order")
+    s3.put_object(Bucket=bucket, Key="functions/product", Body=b"one")
+    with pytest.raises(s3.exceptions.ClientError, match="BucketNotEmpty"):
+        s3.delete_bucket(Bucket=bucket)
+
+    done = aws("delete")
+
+    assert done.returncode == 0, done.stderr
+    assert f"{prefix}-artifacts: 4 versions of objects removed from {bucket}" in done.stderr
+    s3.create_bucket(Bucket=bucket)
+    left = s3.list_object_versions(Bucket=bucket)
+    assert not left.get("Versions", []) + left.get("DeleteMarkers", [])
+    s3.delete_bucket(Bucket=bucket)
+
+
+@pytest.mark.parametrize("command", ["deploy", "delete"])
+def test_given_a_change_set_that_was_only_reviewed_when_run_then_it_is_in_nobodys_way(
+    aws: Aws, emulator: Emulator, prefix: str, command: str
+) -> None:
+    emulator.clients.cloudformation.create_change_set(
+        StackName=f"{prefix}-events",
+        ChangeSetName="review",
+        ChangeSetType="CREATE",
+        TemplateBody=stacks.template("events"),
+        Parameters=[{"ParameterKey": "Prefix", "ParameterValue": prefix}],
+    )
+    assert "REVIEW_IN_PROGRESS" in states(aws)
+
+    done = aws(command, "events", *(["network"] if command == "deploy" else []))
+
+    assert done.returncode == 0, done.stderr
+    assert states(aws).count("CREATE_COMPLETE") == (2 if command == "deploy" else 0)
+    assert "REVIEW_IN_PROGRESS" not in states(aws)
+
+
+def test_given_a_deployment_when_interrupted_then_one_line_names_what_goes_on_and_a_new_one_ends_it(
+    aws: Aws, emulator: Emulator, prefix: str, tmp_path: Path
+) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **emulator.env}
+    chosen = ("network", "events", "discovery", "artifacts")
+    command = [*AWS, "deploy", "--prefix", prefix, *chosen]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if re.search("-(events|discovery|artifacts) deployed", line):  # two at once: another goes on
+                process.send_signal(signal.SIGINT)
+                break
+        (said,) = process.stderr.read().splitlines()
+
+    assert process.returncode == 130
+    assert re.fullmatch(
+        rf"dev/aws: interrupted; CloudFormation goes on with ({prefix}-\w+(, )?)+: "
+        rf"`dev/aws status --prefix {prefix}` shows how that ends, and the same command goes on after it",
+        said,
+    )
+    assert aws("deploy", *chosen).returncode == 0
+
+
 def test_given_the_stacks_when_asked_for_values_then_each_service_gets_its_environment(
     aws: Aws, deployed: str, emulator: Emulator
 ) -> None:
@@ -115,6 +220,20 @@ def test_given_the_stacks_when_asked_for_values_then_each_service_gets_its_envir
         assert env["AWS_REGION"] == "us-east-1"
         assert env["AWS_ENDPOINT_URL"] == emulator.endpoint
         assert all(isinstance(value, str) for value in env.values())
+
+
+def test_given_the_stacks_when_asked_for_their_addresses_then_they_are_the_api_and_all_that_a_sign_in_needs(
+    aws: Aws, emulator: Emulator, prefix: str
+) -> None:
+    outputs = emulator.deploy(prefix, {"BackendUrl": "http://127.0.0.1:1"})
+
+    done = aws("env")
+
+    kept = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    assert kept["API_URL"] == f"{emulator.endpoint}/_aws/execute-api/{outputs['api']['ApiId']}/live"
+    assert kept["MACHINE_API_URL"].endswith(f"/{outputs['api']['MachineApiId']}/live")
+    pool = stacks.cognito_outputs(kept)
+    assert pool == {name: outputs["identity"][name] for name in stacks.SIGN_IN}
 
 
 def test_given_no_stacks_when_asked_for_values_then_the_error_says_what_to_run(aws: Aws, prefix: str) -> None:

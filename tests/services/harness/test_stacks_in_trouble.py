@@ -1,0 +1,356 @@
+"""What deploying and deleting do, and say, when CloudFormation is slow, fails half-way, or refuses."""
+
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from shopprocs import deploy, functions, removal, stacks, together
+from shopprocs.awscli import AwsError
+from shopprocs.together import Interrupted
+from tests.services.harness.account import Account
+
+COMPLETE = {f"shop-{stack}": "CREATE_COMPLETE" for stack in stacks.STACKS}
+PROTECTED = {"DeletionProtection": "true"}
+LET_GO = {
+    "AWS::DynamoDB::Table": "dynamodb update-table --table-name the-thing --no-deletion-protection-enabled",
+    "AWS::Cognito::UserPool": "cognito-idp update-user-pool --user-pool-id the-thing --deletion-protection INACTIVE",
+    "AWS::EKS::Cluster": "eks update-cluster-config --name the-thing --no-deletion-protection",
+    "AWS::ECR::Repository": "ecr delete-repository --repository-name the-thing --force",
+}
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """The lines that were told."""
+    return []
+
+
+def refused(work: Callable[[], object]) -> str:
+    """The one line with which it fails."""
+    with pytest.raises(AwsError) as failed:
+        work()
+    assert "\n" not in str(failed.value)
+    return str(failed.value)
+
+
+# ---- missing parameters
+
+
+@pytest.mark.parametrize("stack", ["ecs", "pipeline"])
+def test_given_a_new_stack_without_its_parameters_when_deployed_then_one_sentence_says_how_to_give_them(
+    stack: str, said: list[str]
+) -> None:
+    account = Account(COMPLETE)
+    needed = [name for name, each in stacks.document(stack)["Parameters"].items() if "Default" not in each]
+    given = {needed[0]: "x"}
+
+    line = refused(lambda: deploy.deploy(account, "shop", given, said.append, [stack]))
+
+    assert needed[1:]
+    assert line.startswith(f"shop-{stack} needs {', '.join(needed[1:])}: add --set {needed[1]}=…")
+    assert needed[0] not in line
+    assert not account.ran("cloudformation deploy"), "nothing was touched"
+
+
+def test_given_two_new_stacks_without_parameters_when_deployed_then_both_are_named(said: list[str]) -> None:
+    line = refused(lambda: deploy.deploy(Account(COMPLETE), "shop", {}, said.append, ["ecs", "pipeline"]))
+
+    assert "shop-ecs needs ProductImage, " in line
+    assert "shop-pipeline needs ConnectionArn, " in line
+
+
+def test_given_a_stack_that_is_there_when_deployed_without_its_parameters_then_it_keeps_them(
+    said: list[str],
+) -> None:
+    account = Account({**COMPLETE, "shop-pipeline": "CREATE_COMPLETE"})
+
+    deploy.deploy(account, "shop", {}, said.append, ["pipeline"])
+
+    assert account.ran("deploy --stack-name shop-pipeline")
+
+
+def test_given_a_stack_that_was_only_reviewed_when_deployed_then_it_counts_as_new(said: list[str]) -> None:
+    account = Account({**COMPLETE, "shop-pipeline": "REVIEW_IN_PROGRESS"})
+
+    assert "shop-pipeline needs" in refused(
+        lambda: deploy.deploy(account, "shop", {}, said.append, ["pipeline"])
+    )
+
+
+# ---- deploying
+
+
+def test_given_a_wave_in_which_some_fail_when_deployed_then_each_ones_real_outcome_is_named(
+    said: list[str],
+) -> None:
+    account = Account({})
+    account.failing = {"shop-order": "no such thing", "shop-payment": "no such thing"}
+    account.states_after = {"shop-order": "ROLLBACK_COMPLETE"}
+
+    line = refused(lambda: deploy.deploy(account, "shop", {}, said.append, stacks.SERVICES))
+
+    assert "shop-order, shop-payment: Thing: no such thing" in line or (
+        "shop-payment, shop-order: Thing: no such thing" in line
+    )
+    deployed, failed, waiting = re.search(  # type: ignore[union-attr]  # or the test fails
+        r"\(deployed: (.*); failed: (.*); still to do: (.*?); ", line
+    ).groups()
+    assert set(deployed.split(", ")) == {"shop-product", "shop-shipping"}
+    assert set(failed.split(", ")) == {
+        "shop-order (ROLLBACK_COMPLETE)",
+        "shop-payment (UPDATE_ROLLBACK_COMPLETE)",
+    }
+    assert waiting == "none"
+    assert "run `dev/aws delete --prefix shop order`, then a new deploy goes on from there" in line
+
+
+def test_given_a_wave_that_failed_when_deployed_then_the_next_one_is_not_begun(said: list[str]) -> None:
+    account = Account({})
+    account.failing = {"shop-events": "no such thing"}
+
+    line = refused(lambda: deploy.deploy(account, "shop", {}, said.append, ["events", "product"]))
+
+    assert "still to do: shop-product; after that a new deploy goes on from there" in line
+    assert not account.ran("deploy --stack-name shop-product")
+
+
+def test_given_a_command_that_failed_before_the_stack_did_when_deployed_then_no_old_event_is_told(
+    said: list[str],
+) -> None:
+    account = Account(COMPLETE)
+    account.failing = {"shop-events": "aws: the AWS credentials have expired: log in again"}
+
+    line = refused(lambda: deploy.deploy(account, "shop", {}, said.append, ["events"]))
+
+    assert line.startswith("shop-events: the AWS credentials have expired: log in again (")
+    assert "an old story" not in line
+
+
+def test_given_a_stack_that_takes_long_when_deployed_then_a_line_now_and_then_says_what_it_is_at(
+    said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "HEARTBEAT_SECONDS", 0.01)
+    account = Account({})
+    account.slow = {"shop-events": threading.Event()}
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "Thing" in line:
+            account.slow["shop-events"].set()
+
+    deploy.deploy(account, "shop", {}, say, ["events"])
+
+    beats = [line for line in said if re.fullmatch(r"shop-events: Thing UPDATE_FAILED, \d+ s", line)]
+    assert beats, said
+    assert re.fullmatch(r"\[1/1\] shop-events deployed in [\d.]+ s", said[said.index(beats[-1]) + 1])
+
+
+def test_given_a_stack_that_takes_long_when_interrupted_then_it_is_named_and_nothing_more_is_begun(
+    said: list[str],
+) -> None:
+    account = Account({})
+    account.slow = {"shop-events": threading.Event()}
+
+    def press() -> None:
+        account.begun.wait(30)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    presser = threading.Thread(target=press)
+    presser.start()
+    with pytest.raises(Interrupted) as interrupted:
+        deploy.deploy(account, "shop", {}, said.append, ["events", "product"])
+    presser.join()
+
+    assert interrupted.value.names == ["shop-events"]
+    assert not account.ran("deploy --stack-name shop-product")
+
+
+@pytest.mark.parametrize("state", ["ROLLBACK_FAILED", "DELETE_FAILED"])
+def test_given_a_stack_that_is_stuck_when_others_are_deployed_then_it_does_not_hinder_them(
+    said: list[str], state: str
+) -> None:
+    account = Account({**COMPLETE, "shop-pipeline": state})
+
+    deploy.deploy(account, "shop", {}, said.append, ["events"])
+
+    assert account.ran("deploy --stack-name shop-events")
+
+
+def test_given_the_functions_when_deployed_to_aws_then_cloudformation_does_it_by_their_stacks_role(
+    said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(functions, "keys", dict)
+    account = Account(COMPLETE)
+    account.outputs = {"BucketName": "bucket"}
+
+    before = refused(lambda: deploy.deploy(account, "shop", {}, said.append, ["functions"]))
+    account.outputs["FunctionsStackRoleArn"] = "arn:role"
+    deploy.deploy(account, "shop", {}, said.append, ["functions", "events"])
+
+    assert "run `dev/aws deploy --prefix shop artifacts` first" in before
+    (command,) = account.ran("deploy --stack-name shop-functions")
+    assert "--role-arn arn:role" in command
+    assert not [each for each in account.ran("--role-arn") if "shop-functions" not in each]
+
+
+# ---- deleting
+
+
+def test_given_protected_stacks_when_deleted_then_nothing_is_and_the_line_says_how_to_let_them_go(
+    said: list[str],
+) -> None:
+    account = Account({name: COMPLETE[name] for name in ("shop-order", "shop-product")}, PROTECTED)
+
+    line = refused(lambda: removal.delete(account, "shop", stacks.ALL, said.append))
+
+    assert "nothing was deleted: shop-product, shop-order are protected" in line or (
+        "nothing was deleted: shop-order, shop-product are protected" in line
+    )
+    assert "`dev/aws unprotect --prefix shop " in line
+    assert not account.ran("delete-stack")
+
+
+@pytest.mark.parametrize("state", sorted(removal.NO_UPDATE))
+def test_given_a_protected_stack_that_cannot_be_updated_when_deleted_as_deploy_advises_then_it_goes(
+    said: list[str], state: str
+) -> None:
+    account = Account({"shop-product": state}, PROTECTED)
+
+    removal.delete(account, "shop", ["product"], said.append)
+
+    assert account.stacks == {}
+
+
+@pytest.mark.parametrize(("kind", "command"), LET_GO.items())
+def test_given_a_deletion_that_failed_over_something_protected_when_let_go_then_the_next_one_succeeds(
+    said: list[str], kind: str, command: str
+) -> None:
+    account = Account({"shop-product": "DELETE_FAILED"}, PROTECTED)
+    account.resources = {"shop-product": {"the-thing": kind, "other": "AWS::SQS::Queue"}}
+    account.failing = {"shop-product": "it is protected"}
+    account.states_after = {"shop-product": "DELETE_FAILED"}
+
+    line = refused(lambda: removal.delete(account, "shop", ["product"], said.append))
+    assert "shop-product was not deleted: Thing: it is protected" in line
+    assert "`dev/aws unprotect --prefix shop product`" in line
+    removal.unprotect(account, "shop", ["product"], said.append)
+    assert account.ran("the-thing") == [command]
+    account.failing = {}
+    removal.delete(account, "shop", ["product"], said.append)
+
+    assert account.stacks == {}
+    assert not account.ran("update-stack"), "AWS refuses that in this state"
+
+
+def test_given_protected_stacks_when_let_go_then_nothing_else_of_them_changes(said: list[str]) -> None:
+    account = Account({"shop-product": "UPDATE_COMPLETE"}, {**PROTECTED, "Prefix": "shop"})
+
+    removal.unprotect(account, "shop", stacks.ALL, said.append)
+
+    (command,) = account.ran("update-stack")
+    assert "--use-previous-template" in command
+    assert "ParameterKey=DeletionProtection,ParameterValue=false" in command
+    assert "ParameterKey=Prefix,UsePreviousValue=true" in command
+    assert said == ["shop-product can be deleted"]
+
+
+def test_given_a_stack_that_stays_protected_when_let_go_then_the_line_says_why(said: list[str]) -> None:
+    account = Account({"shop-product": "UPDATE_COMPLETE", "shop-order": "UPDATE_COMPLETE"}, PROTECTED)
+    account.failing = {"shop-product": "somebody else is at it"}
+
+    line = refused(lambda: removal.unprotect(account, "shop", stacks.ALL, said.append))
+
+    assert (
+        "shop-product is still protected: Thing: somebody else is at it (no more protected: shop-order)"
+        in line
+    )
+
+
+def test_given_a_deletion_that_fails_half_way_then_what_is_gone_is_going_and_remains_is_named(
+    said: list[str],
+) -> None:
+    account = Account(COMPLETE)
+    account.failing = {"shop-order": "it is used", "shop-payment": "aws: refused"}
+
+    line = refused(lambda: removal.delete(account, "shop", stacks.ALL, said.append))
+
+    gone, going, remaining = re.search(  # type: ignore[union-attr]  # or the test fails
+        r"\(gone: (.*); still being deleted: (.*); remaining: (.*?); ", line
+    ).groups()
+    assert "shop-order was not deleted: Thing: it is used" in line
+    assert set(gone.split(", ")) == {
+        *("shop-api", "shop-functions", "shop-saga", "shop-product", "shop-shipping")
+    }
+    assert going == "none"
+    assert set(remaining.split(", ")) == {name for name in COMPLETE if name not in gone.split(", ")}
+
+
+def test_given_a_deletion_whose_end_cannot_be_seen_then_the_stack_is_named_as_still_being_deleted(
+    said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def expired(*_: object) -> str:
+        raise AwsError("the AWS credentials have expired: log in again")
+
+    account = Account({"shop-events": "CREATE_COMPLETE", "shop-network": "CREATE_COMPLETE"})
+    monkeypatch.setattr(account, "_wait", expired)
+
+    line = refused(lambda: removal.delete(account, "shop", stacks.ALL, said.append))
+
+    assert "still being deleted: shop-events; remaining: shop-network" in line
+
+
+def test_given_a_bucket_with_more_than_one_page_when_its_stack_is_deleted_then_it_is_emptied_before(
+    said: list[str],
+) -> None:
+    account = Account({"shop-artifacts": "CREATE_COMPLETE"})
+    account.resources = {"shop-artifacts": {"the-bucket": "AWS::S3::Bucket"}}
+    account.objects = [f"functions/{number}" for number in range(1500)]
+
+    removal.delete(account, "shop", stacks.ALL, said.append)
+
+    assert account.objects == []
+    assert "shop-artifacts: 1500 versions of objects removed from the-bucket" in said
+    emptied, deleted = (
+        max(place for place, each in enumerate(account.commands) if word in each)
+        for word in ("delete-objects", "delete-stack")
+    )
+    assert emptied < deleted
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (
+            {"Errors": [{"Key": "k", "Message": "Access Denied"}]},
+            "the-bucket cannot be emptied: k: Access Denied",
+        ),
+        (AwsError("ListObjectVersions: The specified bucket does not exist"), None),
+    ],
+)
+def test_given_a_bucket_that_cannot_be_emptied_when_its_stack_is_deleted_then_it_stays_unless_it_is_gone(
+    said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Mapping[str, object] | AwsError,
+    outcome: str | None,
+) -> None:
+    account = Account({"shop-artifacts": "CREATE_COMPLETE"})
+    account.resources = {"shop-artifacts": {"the-bucket": "AWS::S3::Bucket"}}
+    account.objects = ["k"]
+
+    def fail(*_: object) -> object:
+        if isinstance(answer, AwsError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(account, "_delete_objects" if outcome else "_list_object_versions", fail)
+
+    if outcome is None:
+        removal.delete(account, "shop", stacks.ALL, said.append)
+        assert account.stacks == {}
+    else:
+        assert outcome in refused(lambda: removal.delete(account, "shop", stacks.ALL, said.append))
+        assert not account.ran("delete-stack")
