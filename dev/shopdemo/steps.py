@@ -93,6 +93,8 @@ Scale:          dev/cluster exec -- kubectl -n {SHOP_NAMESPACE} scale shopservic
 Break it:       dev/cluster exec -- kubectl -n {SHOP_NAMESPACE} delete deployment payment
 Everything off: make clean-demo"""
         )
+    if way := target.way_to_aws():
+        say(f"While this runs: {way}   # the API is in the emulator's pod")
 
 
 def remove(target: Target) -> None:
@@ -130,11 +132,19 @@ def _deploy_stacks(target: Target) -> Path:
     with target.aws() as env:
         run([sys.executable, str(AWS), "deploy", *target.stack_parameters()], env=env, show=True)
         values.write_text(run([sys.executable, str(AWS), "values"], env=env))
-        merge_env(STATE / "env", parse_env(run([sys.executable, str(AWS), "env"], env=env)))
         if target.emulated:
             secret = run([sys.executable, str(AWS), "machine-secret", "--namespace", SHOP_NAMESPACE], env=env)
             run(["kubectl", "apply", "--server-side", "-f", "-"], env=target.env(), stdin=secret)
+    keep_addresses(target)
     return values
+
+
+def keep_addresses(target: Target) -> None:
+    """Keep in .dev/env where the API and its AWS are and who signs in, for `dev/token` and whoever calls the API."""
+    with target.aws() as env:
+        found = parse_env(run([sys.executable, str(AWS), "env"], env=env))
+        emulator = {"AWS_ENDPOINT_URL": env["AWS_ENDPOINT_URL"]} if target.emulated else {}
+    merge_env(STATE / "env", found | emulator)
 
 
 def _install_shop(target: Target, built: dict[str, Image], values: Path) -> None:

@@ -51,6 +51,9 @@ class Target(Protocol):
     def aws(self) -> AbstractContextManager[dict[str, str]]:
         """The environment for the AWS CLI, valid inside the context."""
 
+    def way_to_aws(self) -> str:
+        """The command that keeps open what `aws` opens only for a while; empty where nothing has to be."""
+
     def shop_url(self) -> AbstractContextManager[str]:
         """The gateway's URL as seen from here, valid inside the context."""
 
@@ -106,6 +109,10 @@ class LocalNode:
         """The emulator through the node's forwarder."""
         yield {**self.env(), **EMULATOR_CREDENTIALS}
 
+    def way_to_aws(self) -> str:
+        """The forwarder is there as long as the node."""
+        return ""
+
     @contextmanager
     def shop_url(self) -> Iterator[str]:
         """Traefik through the node's forwarder."""
@@ -126,14 +133,26 @@ class CurrentContext:
         gateway_class: the GatewayClass that the cluster's Gateway API controller serves.
         url: the shop's URL when the Gateway's own address is not reachable from here.
         backend: the gateway's URL as pods reach it, for the API Gateway in the emulator's pod.
+        emulator_port: of this machine, on which the emulator's pod is reached. Always the same one, since the API's
+            address has it, and is kept.
     """
 
-    def __init__(self, registry: str, *, account: bool, gateway_class: str, url: str, backend: str) -> None:
+    def __init__(
+        self,
+        registry: str,
+        *,
+        account: bool,
+        gateway_class: str,
+        url: str,
+        backend: str,
+        emulator_port: int = EMULATOR_PORT,
+    ) -> None:
         self.registry = registry
         self.emulated = not account
         self.gateway_class = gateway_class
         self.url = url
         self.backend = backend
+        self.emulator_port = emulator_port
 
     def env(self) -> dict[str, str]:
         """The caller's own environment."""
@@ -190,8 +209,13 @@ class CurrentContext:
         if not self.emulated:
             yield self.env()
             return
-        with self._port_forward("aws", "service/local-aws", EMULATOR_PORT) as port:
-            yield {**self.env(), **EMULATOR_CREDENTIALS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+        with self._port_forward():
+            endpoint = f"http://127.0.0.1:{self.emulator_port}"
+            yield {**self.env(), **EMULATOR_CREDENTIALS, "AWS_ENDPOINT_URL": endpoint}
+
+    def way_to_aws(self) -> str:
+        """A port-forward like that of `aws`, which ends with the demo."""
+        return " ".join(self._forward()) if self.emulated else ""
 
     @contextmanager
     def shop_url(self) -> Iterator[str]:
@@ -220,16 +244,21 @@ class CurrentContext:
     def _context(self) -> str:
         return run(["kubectl", "config", "current-context"], env=self.env()).strip()
 
+    def _forward(self) -> list[str]:
+        ports = f"{self.emulator_port}:{EMULATOR_PORT}"
+        return ["kubectl", "-n", "aws", "port-forward", "service/local-aws", ports, "--address", "127.0.0.1"]
+
     @contextmanager
-    def _port_forward(self, namespace: str, resource: str, port: int) -> Iterator[int]:
-        command = ["kubectl", "-n", namespace, "port-forward", resource, f":{port}", "--address", "127.0.0.1"]
-        with subprocess.Popen(command, env=self.env(), stdout=subprocess.PIPE, text=True) as forward:
+    def _port_forward(self) -> Iterator[None]:
+        with subprocess.Popen(self._forward(), env=self.env(), stdout=subprocess.PIPE, text=True) as forward:
             try:
                 line = forward.stdout.readline() if forward.stdout else ""
-                found = re.search(r"127\.0\.0\.1:(\d+)", line)
-                if not found:
-                    raise DemoError(f"kubectl port-forward to {resource} in {namespace} did not start")
-                yield int(found.group(1))
+                if f"127.0.0.1:{self.emulator_port}" not in line:
+                    raise DemoError(
+                        f"`{' '.join(self._forward())}` did not start: end what listens on that port, or name another "
+                        "with EMULATOR_PORT=…"
+                    )
+                yield
             finally:
                 forward.terminate()
 
@@ -260,10 +289,10 @@ def merge_env(path: Path, values: Mapping[str, str]) -> None:
 
 
 def choose(env: Mapping[str, str]) -> Target:
-    """The target that CLUSTER, REGISTRY, AWS, GATEWAY_CLASS, SHOP_URL and BACKEND_URL name.
+    """The target that CLUSTER, REGISTRY, AWS, GATEWAY_CLASS, SHOP_URL, BACKEND_URL and EMULATOR_PORT name.
 
     Raises:
-        DemoError: when CLUSTER or AWS has a value that nobody knows.
+        DemoError: when CLUSTER, AWS or EMULATOR_PORT has a value that nobody knows.
     """
     cluster, aws = env.get("CLUSTER") or "local", env.get("AWS") or "emulator"
     if aws not in {"emulator", "account"}:
@@ -279,5 +308,12 @@ def choose(env: Mapping[str, str]) -> Target:
             gateway_class=env.get("GATEWAY_CLASS") or "traefik",
             url=env.get("SHOP_URL", ""),
             backend=env.get("BACKEND_URL") or "http://traefik.traefik.svc.cluster.local",
+            emulator_port=_port(env.get("EMULATOR_PORT") or str(EMULATOR_PORT)),
         )
     raise DemoError(f"CLUSTER={cluster}: it is `local` (the default) or `current`")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal():
+        raise DemoError(f"EMULATOR_PORT={text}: it is a port of this machine, such as {EMULATOR_PORT}")
+    return int(text)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from shopdemo import steps
 from shopdemo.console import DemoError, say
 from shopeks.target import Eks
-from shopprocs.deploy import AwsError
+from shopprocs.awscli import AwsError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,6 +48,7 @@ def install(environment: Mapping[str, str], parameters: Sequence[str]) -> None:
     listener = target.listener_arn()
     known = target.copy_gateway_secret()
     target.connect_api(listener)
+    steps.keep_addresses(target)
     if not known and target.copy_gateway_secret():
         target.restart_those_who_read_it()
     say(f"The shop: {target.output('api', 'ApiUrl')}/products")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from shopdemo import images, target
+from shopdemo import images, steps, target
 from shopdemo.console import DemoError, run
+from tests.dev.programs import Machine
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,7 @@ from shopdemo.console import DemoError, run
         ({"CLUSTER": "moon"}, "`local` .* or `current`"),
         ({"AWS": "moon"}, "`emulator` .* or `account`"),
         ({"AWS": "account"}, "needs CLUSTER=current"),
+        ({"CLUSTER": "current", "EMULATOR_PORT": "the usual"}, "a port of this machine, such as 4566"),
     ],
 )
 def test_an_unknown_target_is_answered_with_the_known_ones(env: dict[str, str], message: str) -> None:
@@ -85,3 +87,63 @@ def test_a_missing_program_is_named() -> None:
 def test_without_a_node_the_error_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(DemoError, match="dev/cluster up"):
         target.read_env_file(tmp_path / "env")
+
+
+ADDRESSES = "API_URL={0}/_aws/execute-api/1/live\nCOGNITO_USER_POOL_ID=pool"
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine with kubectl and dev/aws, whose .dev/env an earlier command has begun."""
+    found = Machine(tmp_path)
+    found.program(tmp_path / "bin" / "kubectl")
+    found.program(tmp_path / "dev" / "aws")
+    monkeypatch.setattr(steps, "AWS", tmp_path / "dev" / "aws")
+    for module in (steps, target):
+        monkeypatch.setattr(module, "STATE", tmp_path)
+    (tmp_path / "env").write_text(
+        "PATH_TOOLS=/tools\nGATEWAY_PORT=80\nAWS_ENDPOINT_URL=http://127.0.0.1:4566\nAPI_URL=old\n"
+    )
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}")
+    return found
+
+
+def test_on_the_local_node_the_api_and_who_signs_in_are_kept_where_dev_token_looks(machine: Machine) -> None:
+    machine.answer("dev/aws env", ADDRESSES.format("http://127.0.0.1:4566"))
+
+    steps.keep_addresses(target.choose({}))
+
+    assert target.read_env_file(machine.folder / "env") == {
+        "PATH_TOOLS": "/tools",
+        "GATEWAY_PORT": "80",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
+        "API_URL": "http://127.0.0.1:4566/_aws/execute-api/1/live",
+        "COGNITO_USER_POOL_ID": "pool",
+    }
+
+
+def test_on_another_cluster_what_is_kept_is_reached_again_by_the_command_that_is_shown(
+    machine: Machine,
+) -> None:
+    chosen = target.choose({"CLUSTER": "current", "EMULATOR_PORT": "4577"})
+    machine.answer("port-forward", "Forwarding from 127.0.0.1:4577 -> 4566")
+    machine.answer("dev/aws env", ADDRESSES.format("http://127.0.0.1:4577"))
+
+    steps.keep_addresses(chosen)
+
+    kept = target.read_env_file(machine.folder / "env")
+    assert kept["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4577"
+    assert kept["API_URL"].startswith(kept["AWS_ENDPOINT_URL"])
+    assert chosen.way_to_aws() in machine.commands()
+    assert " 4577:4566 " in chosen.way_to_aws()
+
+
+def test_a_port_that_is_taken_is_named_with_the_way_to_another(machine: Machine) -> None:
+    machine.answer("port-forward", "unable to listen on port 4566", 1)
+
+    with pytest.raises(DemoError, match=r"4566:4566 .* or name another with EMULATOR_PORT"):
+        steps.keep_addresses(target.choose({"CLUSTER": "current"}))
+
+
+def test_in_an_account_there_is_no_way_to_keep_open() -> None:
+    assert target.choose({"CLUSTER": "current", "AWS": "account"}).way_to_aws() == ""

@@ -4,33 +4,19 @@ down how it was called and answers what it was told to."""
 import json
 import os
 import re
-import stat
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from shop_operator.render import pod
 from shopdemo import images, steps
+from shopdemo.target import read_env_file
 from shopeks import target
 from shopeks.cli import main
-from shopprocs import deploy
+from shopprocs import awscli
+from tests.dev.programs import Machine
 
-PROGRAM = """#!{python}
-import json, pathlib, re, sys
-folder = pathlib.Path({folder!r})
-command = " ".join([{name!r}, *sys.argv[1:]])
-stdin = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
-with (folder / "calls").open("a") as calls:
-    calls.write(json.dumps([command, stdin]) + "\\n")
-for pattern, answer, code in json.loads((folder / "answers").read_text()):
-    if re.search(pattern, command):
-        print(answer, file=sys.stderr if code else sys.stdout)
-        sys.exit(code)
-"""
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop"
 BALANCER = "internal-k8s-shop.eu-central-1.elb.amazonaws.com"
 LISTENER = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener/app/shop/1/2"
@@ -71,44 +57,6 @@ def stacks_answer(outputs: Mapping[str, Mapping[str, str]]) -> str:
     )
 
 
-@dataclass
-class Machine:
-    """A machine whose programs are scripts.
-
-    Args:
-        folder: where they and their protocol are.
-        answers: pattern of a command -> what it prints, and its exit code; the first that matches counts.
-    """
-
-    folder: Path
-    answers: list[tuple[str, str, int]] = field(default_factory=list)
-
-    def answer(self, pattern: str, text: str, code: int = 0) -> None:
-        """Tell how a command ends; a later word goes over an earlier one."""
-        self.answers.insert(0, (pattern, text, code))
-        (self.folder / "answers").write_text(json.dumps(self.answers))
-
-    def program(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        name = f"dev/{path.name}" if path.parent.name == "dev" else path.name
-        path.write_text(PROGRAM.format(python=sys.executable, folder=str(self.folder), name=name))
-        path.chmod(path.stat().st_mode | stat.S_IXUSR)
-
-    def calls(self) -> list[tuple[str, str]]:
-        """Every command line and its standard input, in order."""
-        lines = (self.folder / "calls").read_text().splitlines()
-        return [(command, stdin) for command, stdin in map(json.loads, lines)]
-
-    def commands(self) -> list[str]:
-        return [command for command, _ in self.calls()]
-
-    def applied(self, kind: str) -> list[dict[str, Any]]:
-        """The objects of a kind that kubectl was given."""
-        given = [stdin for command, stdin in self.calls() if command.startswith("kubectl apply")]
-        found = [json.loads(stdin) for stdin in given if stdin.startswith("{")]
-        return [each for each in found if each["kind"] == kind]
-
-
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """An account with every stack, a cluster with its controller, an empty registry."""
@@ -130,7 +78,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     found.answer("describe-load-balancers", json.dumps({"LoadBalancers": balancers}))
     listeners = {"Listeners": [{"Port": 443, "ListenerArn": "tls"}, {"Port": 80, "ListenerArn": LISTENER}]}
     found.answer("describe-listeners --load-balancer-arn lb", json.dumps(listeners))
-    for module in (deploy, target):
+    for module in (awscli, target):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(target, "STATE", tmp_path / "state")
     monkeypatch.setattr(steps, "STATE", tmp_path / "state")
@@ -192,7 +140,27 @@ def test_given_nothing_when_installed_then_stacks_cluster_images_charts_and_api_
         r"^kubectl .*wait shopservices --all --for=condition=Ready",
         r"^aws elbv2 describe-load-balancers",
         rf"^dev/aws deploy api --set Mode=nodes --set ListenerArn={LISTENER}$",
+        r"^dev/aws env$",
     )
+
+
+def test_given_the_api_when_it_is_there_then_its_address_is_where_dev_token_looks(
+    machine: Machine, install: Callable[..., str], tmp_path: Path
+) -> None:
+    """The stacks tell it only then: what was kept before knows who signs in, and not where."""
+    machine.answer("dev/aws env", "COGNITO_USER_POOL_ID=pool")
+    program = machine.folder / "dev" / "aws"
+    program.write_text(
+        program.read_text()
+        + 'if "deploy api" in command:\n'
+        + '    path = folder / "answers"\n'
+        + '    told = "API_URL=https://api.example\\nCOGNITO_USER_POOL_ID=pool"\n'
+        + '    path.write_text(json.dumps([["dev/aws env", told, 0], *json.loads(path.read_text())]))\n'
+    )
+
+    assert install() == ""
+    kept = read_env_file(tmp_path / "state" / "env")
+    assert kept == {"API_URL": "https://api.example", "COGNITO_USER_POOL_ID": "pool"}
 
 
 def test_given_the_gateway_when_made_then_it_is_internal_and_only_api_gateway_reaches_it(

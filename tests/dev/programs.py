@@ -1,0 +1,59 @@
+"""Programs that are scripts: each writes down how it was called, and answers what it was told to."""
+
+import json
+import stat
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PROGRAM = """#!{python}
+import json, pathlib, re, sys
+folder = pathlib.Path({folder!r})
+command = " ".join([{name!r}, *sys.argv[1:]])
+stdin = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
+with (folder / "calls").open("a") as calls:
+    calls.write(json.dumps([command, stdin]) + "\\n")
+for pattern, answer, code in json.loads((folder / "answers").read_text()):
+    if re.search(pattern, command):
+        print(answer, file=sys.stderr if code else sys.stdout)
+        sys.exit(code)
+"""
+
+
+@dataclass
+class Machine:
+    """A machine whose programs are scripts.
+
+    Args:
+        folder: where they and their protocol are.
+        answers: pattern of a command -> what it prints, and its exit code; the first that matches counts.
+    """
+
+    folder: Path
+    answers: list[tuple[str, str, int]] = field(default_factory=list)
+
+    def answer(self, pattern: str, text: str, code: int = 0) -> None:
+        """Tell how a command ends; a later word goes over an earlier one."""
+        self.answers.insert(0, (pattern, text, code))
+        (self.folder / "answers").write_text(json.dumps(self.answers))
+
+    def program(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        name = f"dev/{path.name}" if path.parent.name == "dev" else path.name
+        path.write_text(PROGRAM.format(python=sys.executable, folder=str(self.folder), name=name))
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+    def calls(self) -> list[tuple[str, str]]:
+        """Every command line and its standard input, in order."""
+        lines = (self.folder / "calls").read_text().splitlines()
+        return [(command, stdin) for command, stdin in map(json.loads, lines)]
+
+    def commands(self) -> list[str]:
+        return [command for command, _ in self.calls()]
+
+    def applied(self, kind: str) -> list[dict[str, Any]]:
+        """The objects of a kind that kubectl was given."""
+        given = [stdin for command, stdin in self.calls() if command.startswith("kubectl apply")]
+        found = [json.loads(stdin) for stdin in given if stdin.startswith("{")]
+        return [each for each in found if each["kind"] == kind]
