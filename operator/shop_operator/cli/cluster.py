@@ -293,7 +293,9 @@ def _refused(status: int, body: str, what: str) -> NoReturn:
         raise NotValid(said)
     if not status:
         raise NotReachable(f"the API server does not answer ({said}); check it with `kubectl version`")
-    raise NotReachable(f"the API server answers {status}: {said}")
+    raise NotReachable(
+        f"the API server answers {status} ({said}); try again, and see `kubectl get --raw '/readyz?verbose'`"
+    )
 
 
 def _path(kind: ChildKind, namespace: str | None, name: str | None = None) -> str:

@@ -278,13 +278,19 @@ RIGHT: Final = 'shopservices.shopservice.dev is forbidden: User "me" cannot list
             refusing(503, '{"message": "etcd is away"}'),
             ["tree", "web"],
             3,
-            "the API server answers 503: etcd is away.",
+            "the API server answers 503 (etcd is away); try again, and see `kubectl get --raw '/readyz?verbose'`.",
+        ),
+        (
+            refusing(429, '{"message": "too many requests"}'),
+            ["status", "-A"],
+            3,
+            "the API server answers 429 (too many requests); try again",
         ),
         (
             refusing(500, "<html>"),
             ["suspend", "web"],
             3,
-            "the API server answers 500: <html>.",
+            "the API server answers 500 (<html>); try again, and see `kubectl get",
         ),
         (
             refusing(200, "<html>Log in"),

@@ -101,6 +101,7 @@ def test_there_are_colours_on_a_terminal_only_and_only_for_who_wants_them(
     assert ESCAPE in on_terminal(program, "tree", "web")
 
     assert ESCAPE not in on_terminal(program, "tree", "web", NO_COLOR="1")
+    assert ESCAPE not in on_terminal(program, "status", NO_COLOR="1")
     assert ESCAPE not in on_terminal(program, "--no-color", "tree", "web")
     assert ESCAPE not in in_pipe(program, "tree", "web")
     assert ESCAPE not in in_pipe(program, "tree", "web", "--color")
