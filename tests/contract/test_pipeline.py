@@ -30,7 +30,7 @@ CALLS = {
     "DescribeKinesisStreamingDestination DescribeTable DescribeTimeToLive GetResourcePolicy ListTagsOfResource TagResource "
     "UntagResource UpdateContinuousBackups UpdateTable UpdateTimeToLive",
     "AWS::IAM::Role": "iam: CreateRole DeleteRole DeleteRolePolicy GetRole GetRolePolicy ListAttachedRolePolicies "
-    "ListRolePolicies PutRolePolicy TagRole UntagRole UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription",
+    "ListRolePolicies PutRolePermissionsBoundary PutRolePolicy TagRole UntagRole UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription",
     "AWS::Lambda::Alias": "lambda: CreateAlias DeleteAlias GetAlias GetProvisionedConcurrencyConfig UpdateAlias",
     "AWS::Lambda::EventSourceMapping": "lambda: CreateEventSourceMapping DeleteEventSourceMapping GetEventSourceMapping "
     "ListTags TagResource UntagResource UpdateEventSourceMapping",
@@ -203,6 +203,17 @@ def test_given_the_actions_that_build_when_started_then_they_are_told_which_serv
         assert all(service in each for each in told)
 
 
+@pytest.mark.parametrize("role", ["ImageRole", "FunctionsRole"])
+def test_given_a_build_that_asks_for_the_stacks_when_it_names_none_then_it_may_list_them_too(
+    role: str,
+) -> None:
+    """`dev/aws` describes all stacks at once, which AWS grants only together with ListStacks (API_DescribeStacks)."""
+    rights = granted(resources("AWS::IAM::Role")[role])
+
+    assert rights["cloudformation:DescribeStacks"]
+    assert rights["cloudformation:ListStacks"] == ["*"]
+
+
 def test_given_the_roles_when_read_then_the_tests_get_nothing_and_only_the_deployment_sees_the_cluster() -> (
     None
 ):
@@ -300,3 +311,39 @@ def test_given_the_role_of_the_functions_stack_when_taken_then_it_is_by_cloudfor
     assert stacks.document("artifacts")["Outputs"]["FunctionsStackRoleArn"]["Export"]["Name"] == {
         "Fn::Sub": "${Prefix}-artifacts-FunctionsStackRoleArn"
     }
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, each in FUNCTIONS.items() if each["Type"] == "AWS::IAM::Role"]
+)
+def test_given_a_role_in_the_functions_template_when_it_is_given_rights_then_the_boundary_has_room_for_them(
+    name: str,
+) -> None:
+    role = FUNCTIONS[name]["Properties"]
+    boundary = stacks.document("artifacts")["Resources"]["FunctionsBoundary"]["Properties"]
+    own = [each["Fn::If"][1] if "Fn::If" in each else each for each in role["Policies"]]
+
+    assert role["PermissionsBoundary"] == {
+        "Fn::ImportValue": {"Fn::Sub": "${Prefix}-artifacts-FunctionsBoundaryArn"}
+    }
+    assert granted({"Policies": own}).keys() <= granted({"Policies": [boundary]}).keys()
+
+
+def test_given_a_role_without_the_boundary_when_the_functions_template_asks_for_it_then_it_is_not_made() -> (
+    None
+):
+    """Or whoever may push could give a function every right in the account."""
+    role = stacks.document("artifacts")["Resources"]["FunctionsStackRole"]["Properties"]
+    (policy,) = role["Policies"]
+    giving = {"iam:AttachRolePolicy", "iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"}
+
+    for statement in policy["PolicyDocument"]["Statement"]:
+        if giving & set(listed(statement["Action"])):
+            assert statement["Condition"] == {
+                "StringEquals": {"iam:PermissionsBoundary": {"Ref": "FunctionsBoundary"}}
+            }
+    assert "iam:DeleteRolePermissionsBoundary" not in functions_role()
+    boundary = stacks.document("artifacts")["Resources"]["FunctionsBoundary"]["Properties"]
+    assert not [
+        action for action in granted({"Policies": [boundary]}) if action.startswith(("iam:", "sts:", "s3:"))
+    ]

@@ -17,6 +17,7 @@ from shopprocs import stacks
 ROOT = Path(__file__).resolve().parents[2]
 # Actions that AWS grants on no single resource (IAM service authorization reference).
 WITHOUT_RESOURCE = {
+    "cloudformation:ListStacks",
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSubnets",
