@@ -88,7 +88,7 @@ def outputs_of(cli: AwsCli, prefix: str, stack: str) -> dict[str, str]:
     existing = _deployed(cli, prefix)
     if stack not in existing:
         raise AwsError(
-            f"{prefix}-{stack} is not deployed yet in {cli.region}: run `dev/aws deploy {stack}` first"
+            f"{prefix}-{stack} is not deployed yet in {cli.region}: run `dev/aws deploy --prefix {prefix} {stack}` first"
         )
     return awscli.outputs_of(existing[stack])
 
@@ -280,7 +280,7 @@ def _refuse_stuck(prefix: str, stack: str, state: str) -> None:
         raise AwsError(f"{prefix}-{stack} is in {state}: {way_on}, then deploy again")
     if state.endswith("_IN_PROGRESS"):
         raise AwsError(
-            f"{prefix}-{stack} is in {state}: somebody is deploying it; try again when that is done"
+            f"{prefix}-{stack} is in {state}: CloudFormation works on it; try again when that is done"
         )
 
 

@@ -225,7 +225,7 @@ def test_given_the_stacks_when_asked_for_values_then_each_service_gets_its_envir
 def test_given_the_stacks_when_asked_for_their_addresses_then_they_are_the_api_and_all_that_a_sign_in_needs(
     aws: Aws, emulator: Emulator, prefix: str
 ) -> None:
-    outputs = emulator.deploy(prefix, {"BackendUrl": "http://127.0.0.1:1"})
+    outputs = emulator.deploy(prefix, {"BackendUrl": "http://127.0.0.1:1"}, stacks.STACKS)
 
     done = aws("env")
 
