@@ -5,6 +5,7 @@ very test. Nobody plays the kubelet but this test: it says of every Deployment t
 gateway took it.
 """
 
+import json
 import os
 import subprocess
 import threading
@@ -47,6 +48,7 @@ ORDER = (
     "changed",
 )
 LONGEST_SECONDS = 240
+OF_A_SHOP = ("AWS_", "COGNITO_", "SHOP_", "SMOKE_")
 
 
 def distinct() -> list[str]:
@@ -69,6 +71,7 @@ class World:
     clone: Path
     environment: dict[str, str]
     cluster: Cluster
+    shop: Shop
     said: dict[str, str] = field(default_factory=dict)
 
     def run(self, command: str) -> str:
@@ -85,6 +88,13 @@ class World:
         assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         self.said[command] = done.stdout
         return done.stdout
+
+    def customer_of(self, order_id: str) -> str:
+        """Who has placed an order."""
+        key = {"pk": {"S": f"ORDER#{order_id}"}, "sk": {"S": "ORDER"}}
+        table = self.shop.outputs["order"]["Table"]
+        found = self.shop.clients.dynamodb.get_item(TableName=table, Key=key)["Item"]
+        return found["customer_id"]["S"]
 
     def image(self) -> str:
         """The image that the cluster is asked to run."""
@@ -168,6 +178,20 @@ def _status(cluster: Cluster, path: str, **status: Any) -> None:
     )
 
 
+def smoke_client(shop: Shop) -> dict[str, str]:
+    """How the smoke test signs in, from where the pipelines have it: the secret of the identity stack, and no customer."""
+    session = boto3.session.Session("test", "test", region_name="us-east-1")
+    secrets = session.client("secretsmanager", endpoint_url=shop.emulator.endpoint)
+    identity = shop.outputs["identity"]
+    client = json.loads(secrets.get_secret_value(SecretId=identity["SmokeSecretArn"])["SecretString"])
+    return {
+        # Under the name that it has on AWS the emulator does not answer.
+        "TOKEN_URL": f"{shop.emulator.endpoint}{urlsplit(identity['TokenUrl']).path}",
+        "SMOKE_CLIENT_ID": client["id"],
+        "SMOKE_CLIENT_SECRET": client["secret"],
+    }
+
+
 @pytest.fixture(scope="module")
 def world(
     clone: Path,
@@ -200,7 +224,7 @@ def world(
     helm, kubernetes = tools.ensure("helm3"), tools.ensure("kubernetes")
     environment = {
         # The machine's own (proxies, certificates), and nothing of a shop that its user has.
-        **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "COGNITO_"))},
+        **{name: value for name, value in os.environ.items() if not name.startswith(OF_A_SHOP)},
         "PATH": f"{ROOT / '.venv' / 'bin'}:{ROOT / '.venv-awscli' / 'bin'}:{helm}:{kubernetes}:{os.environ['PATH']}",
         **shop.emulator.env,
         "KUBECONFIG": str(cluster.kubeconfig),
@@ -209,7 +233,7 @@ def world(
         "CLUSTER_NAME": "shop",
         "NAMESPACE": "shop",
         "SHOP_URL": shop.api_url,
-        "SHOP_TOKEN": shop.token(),
+        **smoke_client(shop),
         "VULNERABILITY_SERVICE_URL": advisories,
         # The emulator's registry has no scanner, which the step says aloud.
         "SCAN_FLAGS": "--offline-ok",
@@ -222,7 +246,7 @@ def world(
     player = threading.Thread(target=play_the_rest, args=(cluster, stop), daemon=True)
     with running(operator_kubeconfig, folder / "operator.log"):
         player.start()
-        yield World(clone, environment, cluster)
+        yield World(clone, environment, cluster, shop)
         stop.set()
         player.join(10)
 
@@ -277,6 +301,10 @@ def test_given_a_clean_clone_when_a_command_of_a_pipeline_is_run_then_it_does_wh
         wait_for(lambda: world.image() == delivered_before)
     elif "smoke" in command:
         assert "SHIPPED" in said
+        assert (
+            world.customer_of(said.split("order ")[1].partition(":")[0])
+            == world.environment["SMOKE_CLIENT_ID"]
+        )
     elif "sbom" in command:
         assert "distribution packages" in said
     elif "changed" in command:
