@@ -16,9 +16,9 @@ found by their keys; atomic lists and maps are ours as a whole, so there an addi
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -63,9 +63,11 @@ def applied_hash(configuration: Mapping[str, Any]) -> str:
     ).hexdigest()
 
 
-def drift(desired: Any, live: Any) -> Iterator[str]:
+def drift(desired: Any, live: Any) -> list[str]:
     """The paths (`spec.template.spec.containers[name=app].image`) where the live object is not as desired."""
-    return _differences(desired, live, "", "", exact=False)
+    found: list[str] = []
+    _compare(desired, live, _Place("", "", exact=False), found)
+    return found
 
 
 def owned_part(desired: Any, live: Any, field: str = "") -> Any:
@@ -85,59 +87,74 @@ def owned_part(desired: Any, live: Any, field: str = "") -> Any:
     ]
 
 
-def _differences(desired: Any, live: Any, path: str, field: str, *, exact: bool) -> Iterator[str]:
-    if isinstance(desired, Mapping):
-        if isinstance(live, Mapping):
-            yield from _in_map(desired, live, path, field, exact=exact or field in _ATOMIC_MAPS)
+class _Place(NamedTuple):
+    """Where two values are compared.
+
+    Args:
+        path: from the root.
+        field: the name by which its merge rules are known.
+        exact: whether the live value may have nothing more than the desired one.
+    """
+
+    path: str
+    field: str
+    exact: bool
+
+
+def _compare(desired: Any, live: Any, place: _Place, found: list[str]) -> None:
+    """Add the paths of all differences. Most parts are equal, which Python sees at once."""
+    if desired == live:
+        return
+    if isinstance(desired, dict):
+        if isinstance(live, dict):
+            _compare_maps(desired, live, place, found)
         else:
-            yield path
+            found.append(place.path)
     elif isinstance(desired, list):
         if isinstance(live, list):
-            yield from _in_list(desired, live, path, field, exact=exact)
+            _compare_lists(desired, live, place, found)
         elif desired:
-            yield path
-    elif desired != live and not (_is_quantity(path, field) and _same_quantity(desired, live)):
-        yield path
+            found.append(place.path)
+    elif not (_is_quantity(place) and _same_quantity(desired, live)):
+        found.append(place.path)
 
 
-def _in_map(
-    desired: Mapping[str, Any], live: Mapping[str, Any], path: str, field: str, *, exact: bool
-) -> Iterator[str]:
+def _compare_maps(desired: dict[str, Any], live: dict[str, Any], place: _Place, found: list[str]) -> None:
+    path, field, exact = place
+    exact = exact or field in _ATOMIC_MAPS
     for key, value in desired.items():
-        here = f"{path}.{key}" if path else key
-        if value is None or (value == [] and key not in live):
-            # Null leaves the field to others; an empty list is not stored.
-            continue
-        if key not in live:
-            yield here
-            continue
-        yield from _differences(
-            value, live[key], here, field if field in _QUANTITY_MAPS else key, exact=exact
-        )
+        if key in live:
+            there = live[key]
+            if value == there or value is None:
+                # Null leaves the field to others.
+                continue
+            here = f"{path}.{key}" if path else key
+            _compare(value, there, _Place(here, field if field in _QUANTITY_MAPS else key, exact), found)
+        elif value is not None and value != []:
+            # An empty list is not stored.
+            found.append(f"{path}.{key}" if path else key)
     if exact:
-        for key in live.keys() - desired.keys():
-            yield f"{path}.{key}"
+        found += [f"{path}.{key}" for key in live.keys() - desired.keys()]
 
 
-def _in_list(
-    desired: Sequence[Any], live: Sequence[Any], path: str, field: str, *, exact: bool
-) -> Iterator[str]:
+def _compare_lists(desired: list[Any], live: list[Any], place: _Place, found: list[str]) -> None:
+    path, field, exact = place
     keys = None if exact else _keys_of(field, desired)
     if keys is None or not all(_has_key(item, keys) for item in (*desired, *live)):
         if len(desired) != len(live):
-            yield path
+            found.append(path)
             return
-        for index, (wanted, found) in enumerate(zip(desired, live, strict=True)):
-            yield from _differences(wanted, found, f"{path}[{index}]", field, exact=True)
+        for index, (wanted, there) in enumerate(zip(desired, live, strict=True)):
+            _compare(wanted, there, _Place(f"{path}[{index}]", field, exact=True), found)
         return
-    found_by_key = {_identity(item, keys): item for item in live}
+    by_key = {_identity(item, keys): item for item in live}
     for wanted in desired:
         identity = _identity(wanted, keys)
         here = f"{path}[{','.join(f'{k}={v}' for k, v in zip(keys, identity, strict=True))}]"
-        if identity not in found_by_key:
-            yield here
+        if identity not in by_key:
+            found.append(here)
         else:
-            yield from _differences(wanted, found_by_key[identity], here, "", exact=False)
+            _compare(wanted, by_key[identity], _Place(here, "", exact=False), found)
 
 
 def _keys_of(field: str, items: Sequence[Any]) -> tuple[str, ...] | None:
@@ -150,7 +167,7 @@ def _keys_of(field: str, items: Sequence[Any]) -> tuple[str, ...] | None:
 
 def _has_key(item: Any, keys: tuple[str, ...]) -> bool:
     """Whether an item can be told apart at all; the first key is the one without a default."""
-    return isinstance(item, Mapping) and keys[0] in item
+    return isinstance(item, dict) and keys[0] in item
 
 
 def _identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
@@ -158,8 +175,8 @@ def _identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]
     return tuple(item.get(key, "TCP" if key == "protocol" else None) for key in keys)
 
 
-def _is_quantity(path: str, field: str) -> bool:
-    return field in _QUANTITY_MAPS or field in _QUANTITIES or path.endswith(".target.value")
+def _is_quantity(place: _Place) -> bool:
+    return place.field in _QUANTITY_MAPS or place.field in _QUANTITIES or place.path.endswith(".target.value")
 
 
 def _same_quantity(one: Any, other: Any) -> bool:

@@ -71,6 +71,11 @@ class Api(Protocol):
     async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
         """Delete exactly the object of that UID."""
 
+    async def patch_status(
+        self, namespace: str, name: str, *, version: int, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merge-patch the status of exactly the ShopService of that version."""
+
 
 class Reports(Protocol):
     """report.Reporter."""
@@ -346,15 +351,14 @@ class Reconciler:
         # One that was compared with an earlier configuration is ours and as we left it.
         if live is not None:
             _check_owner(wanted, live)
+            if not _controller(live):
+                await self._check_stays(wanted)
             differences = frozenset(drift(wanted.configuration, live))
             marked = _remembered(live) == wanted.digest
             if marked and differences <= self._overruled_fields(wanted):
                 self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
                 return
-            if marked or cached.known == wanted.digest:
-                # `kubectl rollout undo` takes the annotations of an earlier state along with its pods.
-                mark = [] if marked else [f"metadata.annotations.{HASH_ANNOTATION}"]
-                drifted = sorted([*(differences - self._overruled_fields(wanted)), *mark])
+            drifted = self._drifted(wanted, cached, differences, marked=marked)
         contested = None
         if drifted:
             _log.info(
@@ -370,6 +374,34 @@ class Reconciler:
             self._reporter.repaired(wanted.key, wanted.shop, repair)
         if contested:
             raise contested
+
+    def _drifted(
+        self, wanted: Wanted, cached: Child, differences: AbstractSet[str], *, marked: bool
+    ) -> list[str]:
+        """The fields that somebody has changed; none when it is another configuration that is wanted now."""
+        if not marked and cached.known != wanted.digest:
+            return []
+        # `kubectl rollout undo` takes the annotations of an earlier state along with its pods.
+        mark = [] if marked else [f"metadata.annotations.{HASH_ANNOTATION}"]
+        return sorted([*(differences - self._overruled_fields(wanted)), *mark])
+
+    async def _check_stays(self, wanted: Wanted) -> None:
+        """Pass only a ShopService that nobody has deleted, before a child that has no owner is given to it.
+
+        `kubectl delete --cascade=orphan` marks it and then has its children let go, and the watches may show that first. With
+        their owner back they would go with it. To write nothing for the version that is known is refused when it has moved.
+
+        Raises:
+            Stale: it is being deleted, was changed or is another one by now.
+        """
+        cached, key = self._store.shop(wanted.key), wanted.key
+        if (
+            cached is None
+            or cached.uid != wanted.shop.uid
+            or "deletionTimestamp" in cached.object["metadata"]
+        ):
+            raise Stale(f"{wanted.child} has no owner, and its ShopService has changed.")
+        await self._api.patch_status(key.namespace, key.name, version=cached.version, patch={})
 
     def _spend(self, wanted: Wanted, who: str) -> Contested | None:
         """Something of this child is put back once more; `Patience.spend`."""

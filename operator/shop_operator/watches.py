@@ -171,7 +171,25 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 5
     settings.queueing.idle_timeout = _IDLE
     settings.watching.chunk_size = 100
+    settings.persistence.diffbase_storage = NoEssence()
     return settings
+
+
+class NoEssence(kopf.DiffBaseStorage):
+    """Nothing is remembered of an object, and so nothing need be copied: kopf would, several times for each event."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        """Nothing of it."""
+        del body, extra_fields
+        return kopf.BodyEssence({})
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """Nothing was stored."""
+        del body
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing is stored."""
 
 
 class Backoffs:
