@@ -46,8 +46,9 @@ from shop_operator.store import FIELD_MANAGER, HANDOVER_MANAGER, NAME_LABEL, PAR
 
 REQUEST_TIMEOUT: Final = 10.0
 LIST_TIMEOUT: Final = 60.0
-# Large enough to cost few requests, small enough to cost little memory.
-LIST_PAGE: Final = 250
+# Large enough to cost few requests, small enough to cost little memory, which no page that was parsed ever gives back whole.
+LIST_PAGE: Final = 100
+_PAGES_AT_ONCE: Final = 2
 # A watch is ended by the API server after so many seconds, at random in between, so that they do not all begin anew at once.
 _WATCH_SECONDS: Final = (240, 480)
 
@@ -110,6 +111,8 @@ class Kube:
         self._session = session
         self._server = server
         self._fence = fence
+        # When it starts, everything is listed.
+        self._pages = asyncio.Semaphore(_PAGES_AT_ONCE)
 
     async def apply(
         self, configuration: Mapping[str, Any], *, uid: str | None, version: int | None = None
@@ -229,32 +232,34 @@ class Kube:
     async def pages(self, kind: str, namespace: str | None) -> AsyncGenerator[Page]:
         """Every ShopService, every child of one kind that carries our label, or every ConfigMap's or Secret's metadata.
 
+        Other LISTs may wait until a page was used: close it, or go through it to its end.
+
         Raises:
             NotInstalled: the API server does not serve the kind.
             OperatorError: the others of errors.py.
         """
         params = {"limit": str(LIST_PAGE), **_selection(kind)}
         resource = _BY_KIND[kind]
-        while True:
-            answer = await self._request(
-                "GET",
-                _path(resource, namespace),
-                params=params,
-                what=f"list {kind}s",
-                accept=_METADATA.format("PartialObjectMetadataList") if kind in _METADATA_ONLY else _JSON,
-                timeout=LIST_TIMEOUT,
-            )
-            metadata = answer["metadata"]
-            yield Page(
-                [
+        token: str | None = ""
+        while token is not None:
+            async with self._pages:
+                answer = await self._request(
+                    "GET",
+                    _path(resource, namespace),
+                    params=params | ({"continue": token} if token else {}),
+                    what=f"list {kind}s",
+                    accept=_METADATA.format("PartialObjectMetadataList") if kind in _METADATA_ONLY else _JSON,
+                    timeout=LIST_TIMEOUT,
+                )
+                items = [
                     {**item, "apiVersion": resource.api_version, "kind": kind}
                     for item in answer["items"] or ()
-                ],
-                int(metadata["resourceVersion"]),
-            )
-            if not metadata.get("continue"):
-                return
-            params["continue"] = metadata["continue"]
+                ]
+                version = int(answer["metadata"]["resourceVersion"])
+                token = answer["metadata"].get("continue") or None
+                del answer
+                yield Page(items, version)
+                del items
 
     async def watch(self, kind: str, namespace: str | None, version: int) -> AsyncGenerator[dict[str, Any]]:
         """What happens to the objects of `pages` after a version: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR events.

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -113,10 +114,12 @@ class Reflector:
         version = 0
         self._sink.listing()
         try:
-            async for page in self._source.pages(self._kind, self._namespace):
-                self._sink.merge(page.items)
-                found.update(item["metadata"]["uid"] for item in page.items)
-                version = page.version
+            async with aclosing(self._source.pages(self._kind, self._namespace)) as pages:
+                async for page in pages:
+                    self._sink.merge(page.items)
+                    found.update(item["metadata"]["uid"] for item in page.items)
+                    version = page.version
+                    del page
         except BaseException:
             self._sink.gave_up()
             raise

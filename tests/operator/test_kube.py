@@ -1,5 +1,6 @@
 """What goes over the wire, and what every answer means; the API server here is scripted, in integration it is real."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -255,8 +256,27 @@ async def test_a_list_is_read_page_by_page_with_our_label(api: Scripted, kube: K
     assert pages[0].items[0]["apiVersion"] == "autoscaling/v2"
     assert pages[0].version == 9
     assert api.requests[0][1] == "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers"
-    assert api.requests[0][2] == {"limit": "250", "labelSelector": "shopservice.dev/name"}
+    assert api.requests[0][2] == {"limit": "100", "labelSelector": "shopservice.dev/name"}
     assert api.requests[1][2]["continue"] == "more"
+
+
+async def test_few_pages_are_in_memory_at_a_time_and_an_unused_one_is_given_up(
+    api: Scripted, kube: Kube
+) -> None:
+    for _ in range(3):
+        api.say(200, {"metadata": {"resourceVersion": "9", "continue": "more"}, "items": []})
+    first, second, third = (kube.pages(kind, None) for kind in ("Service", "Deployment", "ShopService"))
+    await anext(first)
+    await anext(second)
+
+    waiting = asyncio.create_task(anext(third))
+    await asyncio.sleep(0)
+    assert len(api.requests) == 2
+    await first.aclose()
+
+    assert (await waiting).version == 9
+    await second.aclose()
+    await third.aclose()
 
 
 async def test_shopservices_are_listed_without_a_label_and_in_all_namespaces(
