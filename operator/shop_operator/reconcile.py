@@ -227,6 +227,7 @@ class Reconciler:
         Raises:
             TemporaryError: something will heal with time; try again.
         """
+        self._store.forget_unwatched(key)
         cached = self._store.shop(key)
         if cached is None:
             # Its children have owner references: the garbage collector deletes them, even without us.

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import islice
 from sys import intern
 from typing import Any, Final, NamedTuple
 
@@ -31,6 +32,8 @@ PARENT_KIND: Final = "ShopService"
 HANDOVER_MANAGER: Final = "shop-operator-handover"
 # Runs the HorizontalPodAutoscaler (also that of a KEDA ScaledObject); it sets replicas of no Deployment otherwise.
 _AUTOSCALER: Final = "kube-controller-manager"
+# So many deletions are remembered for the answers of own writes; more than there can be before such an answer comes.
+_MOST_GONE: Final = 4096
 
 
 class Scaler(Enum):
@@ -131,7 +134,7 @@ class Child:
     scaled_by: Scaler
     editor: str
     digest: bytes
-    summary: bytes
+    summary: str
     body: bytes | None
     known: str | None = None
 
@@ -167,7 +170,7 @@ class Child:
             scaled_by=_scaler(managed),
             editor=_editor(managed),
             digest=hashlib.blake2b(body, digest_size=16).digest(),
-            summary=orjson.dumps(summary(obj)),
+            summary=intern(orjson.dumps(summary(obj)).decode()),
             body=body,
         )
 
@@ -180,7 +183,8 @@ def _dump(obj: Mapping[str, Any], *keys: str) -> bytes:
     }
     if obj["kind"] == PARENT_KIND:
         metadata["generation"] = obj["metadata"].get("generation", 0)
-    return orjson.dumps({**{key: obj[key] for key in keys}, "metadata": metadata})
+    # orjson's own bytes keep the buffer that they were written into, several times as large as most of them.
+    return bytes(memoryview(orjson.dumps({**{key: obj[key] for key in keys}, "metadata": metadata})))
 
 
 def _scaler(managed: Iterable[Mapping[str, Any]]) -> Scaler:
@@ -211,8 +215,11 @@ class Store:
         # Which ShopService a child was last filed under: its label may be edited.
         self._filed: dict[str, dict[ChildId, Key]] = {}
         self._dependants: dict[Key, set[str]] = {}
+        # The version of children that were filed without our label.
+        self._unwatched: dict[Key, dict[ChildId, int]] = {}
         self._listings = 0
-        self._gone: dict[str, int] = {}  # uid → version of deletions seen while a LIST is under way
+        # uid → version of deletions: an answer that comes later may be of before, of a LIST or of an own write.
+        self._gone: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._shops)
@@ -242,6 +249,8 @@ class Store:
         Returns:
             the keys to reconcile: empty when nothing that matters changed.
         """
+        if int(obj["metadata"]["resourceVersion"]) < self._gone.get(obj["metadata"]["uid"], 0):
+            return set()
         namespace = intern(obj["metadata"]["namespace"])
         if obj["kind"] == PARENT_KIND:
             return self._put_shop(
@@ -302,7 +311,17 @@ class Store:
 
     def file(self, key: Key, obj: Mapping[str, Any]) -> None:
         """Store a child that no watch shows as that ShopService's, since its label says nothing or something else."""
-        self._file(key, _child_id(obj), obj)
+        child = _child_id(obj)
+        self._file(key, child, obj)
+        if NAME_LABEL not in obj["metadata"].get("labels", {}):
+            self._unwatched.setdefault(key, {})[child] = int(obj["metadata"]["resourceVersion"])
+
+    def forget_unwatched(self, key: Key) -> None:
+        """Forget what `file` has stored without our label and what has not got it since: no watch tells if it has gone."""
+        for child, version in self._unwatched.pop(key, {}).items():
+            found = self._children.get(key, {}).get(child)
+            if found is not None and found.version == version:
+                self._unfile(key.namespace, child)
 
     def _file(self, key: Key, child: ChildId, obj: Mapping[str, Any]) -> set[Key]:
         namespace = key.namespace
@@ -335,13 +354,23 @@ class Store:
         """Forget an object that a watch saw deleted (or that left the watch's label selector)."""
         metadata = obj["metadata"]
         version = int(metadata["resourceVersion"])
-        if self._listings:
-            self._gone[metadata["uid"]] = version
+        self._bury(metadata["uid"], version)
         if obj["kind"] == PARENT_KIND:
             key = Key(metadata["namespace"], metadata["name"])
             known = self._shops.get(key)
             return self._forget_shop(key) if known is not None and known.version <= version else set()
         return self._drop_child(metadata["namespace"], _child_id(obj), version)
+
+    def _bury(self, uid: str, version: int) -> None:
+        """What is older is no news any more."""
+        self._gone.pop(uid, None)
+        self._gone[uid] = version
+        if not self._listings:
+            self._forget_gone()
+
+    def _forget_gone(self) -> None:
+        for uid in list(islice(self._gone, max(0, len(self._gone) - _MOST_GONE))):
+            del self._gone[uid]
 
     def discard(self, key: Key, child: ChildId, uid: str) -> None:
         """Forget a child that an own request found to be gone."""
@@ -368,7 +397,7 @@ class Store:
             del self._children[key]
 
     def listing(self) -> None:
-        """A LIST begins: remember deletions until it has been compared."""
+        """A LIST begins: remember all deletions until it has been compared."""
         self._listings += 1
 
     def merge(self, items: Iterable[Mapping[str, Any]]) -> set[Key]:
@@ -379,9 +408,7 @@ class Store:
         """
         keys: set[Key] = set()
         for obj in items:
-            metadata = obj["metadata"]
-            if self._gone.get(metadata["uid"], 0) <= int(metadata["resourceVersion"]):
-                keys |= self.put(obj, listed=True)
+            keys |= self.put(obj, listed=True)
         return keys
 
     def sweep(self, kind: str, namespace: str | None, listed: AbstractSet[str], version: int) -> set[Key]:
@@ -401,6 +428,7 @@ class Store:
             if cached.uid in listed or cached.version > version or namespace not in {None, where.namespace}:
                 continue
             keys.add(where)
+            self._bury(cached.uid, version)
             if child is None:
                 keys |= self._forget_shop(where)
             else:
@@ -411,7 +439,7 @@ class Store:
         """That LIST is over."""
         self._listings -= 1
         if not self._listings:
-            self._gone.clear()
+            self._forget_gone()
 
     def _of_kind(self, kind: str) -> Iterator[tuple[Key, ChildId | None, Shop | Child]]:
         if kind == PARENT_KIND:

@@ -19,6 +19,7 @@ from tests.waiting import wait_for
 
 ROOT: Final = Path(__file__).parents[2]
 STOP_SECONDS: Final = 15
+_SHOWN: Final = 20_000
 
 
 class Operator:
@@ -83,9 +84,17 @@ class Operator:
         """Writes of children and statuses so far; the lease is created by POST and renewed by PUT."""
         return sum(self.metric("rest_client_requests_total", method=m) for m in ("PATCH", "DELETE"))
 
+    def sent(self) -> float:
+        """Everything that it has sent to be written so far: also Events, and the POST of a lease that there was not yet."""
+        return self.writes() + self.metric("rest_client_requests_total", method="POST")
+
     def passes(self) -> float:
         """Looks at ShopServices so far."""
         return self.metric("controller_runtime_reconcile_total")
+
+    def show(self) -> None:
+        """Print the end of its log, which pytest keeps until a test fails."""
+        sys.stderr.write(f"{self.log}:\n{self.log.read_text()[-_SHOWN:]}")
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process."""
@@ -129,16 +138,25 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(kubeconfig: Path, log: Path, *flags: str) -> Iterator[Operator]:
-    """An operator that is ready, stopped at the end; its log is shown when a test fails."""
+def started(kubeconfig: Path, log: Path, *flags: str) -> Iterator[Operator]:
+    """An operator that has just begun, gone at the end whatever happens; its log is shown when a test fails."""
     operator = Operator(kubeconfig, log, *flags)
     try:
+        yield operator
+    finally:
+        try:
+            operator.stop()
+        finally:
+            operator.show()
+
+
+@contextmanager
+def running(kubeconfig: Path, log: Path, *flags: str) -> Iterator[Operator]:
+    """An operator that is ready, stopped at the end; its log is shown when a test fails."""
+    with started(kubeconfig, log, *flags) as operator:
         wait_for(lambda: operator.ended() or operator.ready())
         assert not operator.ended()
         yield operator
-    finally:
-        operator.stop()
-        sys.stderr.write(log.read_text()[-20000:])
 
 
 def install(

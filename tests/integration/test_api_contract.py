@@ -51,6 +51,20 @@ async def test_given_a_shopservice_that_was_written_since_then_its_status_is_not
     assert cluster.get("ShopService", namespace, "web").get("status", {}).get("ready") != "9/9"
 
 
+async def test_given_a_status_that_stays_as_it_is_then_nothing_is_written_and_the_version_still_counts(
+    api: Kube, cluster: Cluster, namespace: str
+) -> None:
+    created = int(cluster.create(shopservice(namespace))["metadata"]["resourceVersion"])
+    written = await api.patch_status(namespace, "web", version=created, patch={"ready": "0/1"})
+    version = int(written["metadata"]["resourceVersion"])
+
+    again = await api.patch_status(namespace, "web", version=version, patch={})
+
+    assert again["metadata"]["resourceVersion"] == str(version)
+    with pytest.raises(Stale):
+        await api.patch_status(namespace, "web", version=created, patch={})
+
+
 async def test_given_a_count_that_somebody_has_set_then_it_is_shared_only_as_it_is(
     api: Kube, cluster: Cluster, namespace: str
 ) -> None:

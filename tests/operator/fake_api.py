@@ -114,8 +114,11 @@ class FakeApi:
         live = deepcopy(self.objects[key])
         if live["metadata"]["resourceVersion"] != str(version):
             raise Stale("it has moved")
-        live["status"] = _merge_patched(live.get("status", {}), patch)
-        return self._store(key, live, "status")
+        status = _merge_patched(live.get("status", {}), patch)
+        if status == live.get("status", {}):
+            # What changes nothing is not written.
+            return live
+        return self._store(key, live | {"status": status}, "status")
 
     def put(self, obj: Mapping[str, Any]) -> dict[str, Any]:
         """What somebody else writes; not recorded as ours."""

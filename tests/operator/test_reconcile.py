@@ -392,6 +392,26 @@ async def test_a_child_that_lost_its_owner_gets_it_back(world: World) -> None:
     assert world.api.objects["Service", "ns", "web"]["metadata"]["ownerReferences"][0]["name"] == "web"
 
 
+async def test_a_child_that_lost_its_owner_to_an_orphaning_deletion_is_left_alone(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    # The watch of ShopServices is behind that of their children.
+    going = world.edit("ShopService")
+    going["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["orphan"]}
+    deleted = world.api.put(going)
+    orphan = world.edit("Service")
+    del orphan["metadata"]["ownerReferences"]
+    world.see(orphan)
+
+    with pytest.raises(Stale):
+        await world.pass_()
+
+    assert world.writes == set()
+    world.store.put(deleted)
+    assert await world.pass_() is None
+    assert "ownerReferences" not in world.api.objects["Service", "ns", "web"]["metadata"]
+
+
 async def test_a_child_that_is_being_deleted_is_waited_for(world: World) -> None:
     world.shop()
     await world.pass_()
@@ -661,6 +681,29 @@ async def test_a_count_that_a_person_has_set_stays_when_the_autoscaler_goes(worl
     await world.pass_()
 
     assert world.api.objects["Deployment", "ns", "web"]["spec"]["replicas"] == 7
+
+
+async def test_a_child_that_no_watch_shows_and_that_is_not_put_back_at_once_is_asked_for_again(
+    world: World,
+) -> None:
+    world.shop()
+    await world.pass_()
+    for _ in range(11):
+        world.hide("Service", "web")
+        world.clock.time -= 2  # all at once
+        with contextlib.suppress(Contested):
+            await world.pass_()
+    assert world.api.objects["Service", "ns", "web"]["metadata"]["labels"] == {}
+
+    # Its ShopService is made anew, and no watch shows that the garbage collector takes it: it has not got our label back.
+    again = world.edit("ShopService")
+    again["metadata"]["uid"] = "another"
+    world.see(again)
+    world.api.forget(("Service", "ns", "web"))
+    world.clock.time += 60
+    await world.pass_()
+
+    assert "create Service web" in world.writes
 
 
 async def test_a_child_that_is_deleted_again_and_again_is_made_again_ever_more_slowly(world: World) -> None:

@@ -95,6 +95,51 @@ def test_who_has_set_replicas_is_known(store: Store, owners: list[tuple[str, str
     assert store.children(KEY)[DEPLOYMENT].scaled_by is scaler
 
 
+@pytest.mark.parametrize("obj", [shop(4), child(4)], ids=["shopservice", "child"])
+def test_the_answer_of_an_own_write_that_a_deletion_has_overtaken_is_no_news(
+    store: Store, obj: dict[str, Any]
+) -> None:
+    store.put(obj)
+    deleted = {**obj, "metadata": {**obj["metadata"], "resourceVersion": "9"}}
+    store.remove(deleted)
+
+    answer = {**obj, "metadata": {**obj["metadata"], "resourceVersion": "7"}}
+
+    assert store.put(answer) == set()
+    assert (store.shop(KEY), store.children(KEY)) == (None, {})
+
+
+def test_the_answer_of_an_own_write_that_a_list_has_overtaken_is_no_news(store: Store) -> None:
+    store.put(child(4))
+    store.listing()
+    store.sweep("Deployment", None, set(), 9)
+    store.listed()
+
+    assert store.put(child(7)) == set()
+    assert store.children(KEY) == {}
+
+
+def test_a_child_that_left_the_label_selector_is_known_again_when_it_comes_back(store: Store) -> None:
+    store.put(child(4))
+    store.remove(child(9, label=None))
+
+    assert store.put(child(10)) == {KEY}
+
+
+def test_only_the_latest_deletions_are_remembered_unless_a_list_is_under_way(store: Store) -> None:
+    def deleted(number: int) -> None:
+        store.remove(child(9, uid=f"d{number}"))
+
+    store.listing()
+    for number in range(5000):
+        deleted(number)
+    assert store.merge([child(4, uid="d0")]) == set()
+    store.listed()
+
+    assert store.put(child(4, uid="d4999")) == set()
+    assert store.put(child(4, uid="d0")) == {KEY}
+
+
 def test_a_deleted_object_is_gone_unless_its_successor_is_known_already(store: Store) -> None:
     store.put(child(1))
     assert store.remove(child(2)) == {KEY}

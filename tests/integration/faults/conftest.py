@@ -4,6 +4,7 @@ import os
 import random
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -63,12 +64,26 @@ def own_kubeconfig(
     return kubeconfig
 
 
+@contextmanager
+def _namespace(cluster: Cluster) -> Iterator[str]:
+    """One that nobody else uses; its ShopServices go at the end."""
+    name = cluster.namespace(f"f-{uuid.uuid4().hex[:10]}")
+    yield name
+    cluster.http.delete(cluster.path("ShopService", name)).raise_for_status()
+
+
 @pytest.fixture
 def here(own_cluster: Cluster) -> Iterator[str]:
     """A namespace of one's own; its ShopServices go with the test."""
-    name = own_cluster.namespace(f"f-{uuid.uuid4().hex[:10]}")
-    yield name
-    own_cluster.http.delete(own_cluster.path("ShopService", name)).raise_for_status()
+    with _namespace(own_cluster) as name:
+        yield name
+
+
+@pytest.fixture
+def elsewhere(own_cluster: Cluster) -> Iterator[str]:
+    """Another one."""
+    with _namespace(own_cluster) as name:
+        yield name
 
 
 @pytest.fixture

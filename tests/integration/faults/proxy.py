@@ -6,12 +6,13 @@ What comes through is what the API server says; what goes wrong is one of the ef
 import asyncio
 import json
 import random
+import re
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol, Self
@@ -29,6 +30,8 @@ _NOT_FORWARDED: Final = frozenset(
     {"connection", "host", "keep-alive", "transfer-encoding", "content-length", "user-agent"}
 )
 _GONE: Final = b'"code":410'
+# What a path begins with before it says what it is of.
+_API: Final = re.compile(r"^/(?:api|apis/[^/]+)/[^/]+/(?:namespaces/[^/]+/)?")
 
 Forward = Callable[[], Awaitable[web.StreamResponse]]
 
@@ -49,16 +52,8 @@ class Refuse:
 
     async def __call__(self, _request: web.Request, _forward: Forward) -> web.StreamResponse:
         """Answer as the API server does."""
-        body = {
-            "kind": "Status",
-            "apiVersion": "v1",
-            "status": "Failure",
-            "reason": self.status.phrase,
-            "message": f"injected: {self.status.phrase}",
-            "code": self.status.value,
-        }
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
-        return web.json_response(body, status=self.status.value, headers=headers)
+        return web.json_response(_failure(self.status), status=self.status.value, headers=headers)
 
 
 @dataclass(frozen=True)
@@ -81,6 +76,19 @@ class Reset:
         await _abort(request)
 
 
+@dataclass(frozen=True)
+class DelayAnswer:
+    """The API server does it at once, and so many seconds go by before that is heard of; watches may tell first."""
+
+    seconds: float
+
+    async def __call__(self, _request: web.Request, forward: Forward) -> web.StreamResponse:
+        """Forward and wait."""
+        answer = await forward()
+        await asyncio.sleep(self.seconds)
+        return answer
+
+
 class LoseAnswer:
     """The API server does it, and nobody hears of it."""
 
@@ -88,6 +96,33 @@ class LoseAnswer:
         """Forward and end the connection."""
         await forward()
         await _abort(request)
+
+
+class Late:
+    """The API server does it after so many seconds, whether or not somebody still waits for the answer."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._under_way: set[asyncio.Task[web.StreamResponse]] = set()
+        self.unheard = 0
+        """How much was done after whoever asked had given up."""
+
+    async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
+        """Wait first, and forward also when the connection has ended by then."""
+        task = asyncio.create_task(self._later(request, forward))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(task)
+
+    def pending(self) -> int:
+        """How much is still to be done."""
+        return len(self._under_way)
+
+    async def _later(self, request: web.Request, forward: Forward) -> web.StreamResponse:
+        await asyncio.sleep(self._seconds)
+        answer = await forward()
+        self.unheard += request.transport is None and answer.status < HTTPStatus.BAD_REQUEST
+        return answer
 
 
 @dataclass(frozen=True)
@@ -114,25 +149,27 @@ class Tell:
 
 @dataclass(frozen=True)
 class Fault:
-    """An effect on some requests; watches are none of them.
+    """An effect on some requests.
 
     Args:
         effect: what happens.
         methods: to which.
         path: to those whose path ends like this.
         probability: how often, from 0 to 1.
+        watches: to those that begin a watch, and to no others; otherwise to no watch.
     """
 
     effect: Effect
     methods: frozenset[str] = READS | WRITES
     path: str = ""
     probability: float = 1.0
+    watches: bool = False
 
     def hits(self, request: web.Request, chance: random.Random) -> bool:
         """Whether it is this one's turn."""
         return (
             request.method in self.methods
-            and "watch" not in request.query
+            and ("watch" in request.query) is self.watches
             and request.path.endswith(self.path)
             and chance.random() < self.probability
         )
@@ -140,9 +177,21 @@ class Fault:
 
 @dataclass(eq=False)
 class _Stream:
-    """One open watch."""
+    """One open watch.
 
+    Attributes:
+        of: what is watched, such as deployments.
+        dropped: its next event is cut short.
+        ended: nothing more of the API server's is carried.
+        error: what is said in place of it.
+        whole: what was carried so far ends with an event.
+    """
+
+    of: str
     dropped: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    error: bytes = b""
+    whole: bool = True
 
 
 class Proxy:
@@ -170,12 +219,12 @@ class Proxy:
         plane.authority.issue(f"proxy-{name}", "/CN=kube-apiserver", "IP:127.0.0.1")
         self.kubeconfig = folder / f"{name}.kubeconfig"
         self._direct = kubeconfig
-        self.injected: Counter[str] = Counter()
-        """How often each effect has hit."""
-        self.answered: Counter[tuple[str, int]] = Counter()
-        """How often the API server itself has answered so, by method and status."""
-        self.gone = 0
-        """How many watches were told that their resourceVersion is gone (410)."""
+        self.injected: Counter[tuple[str, str]] = Counter()
+        """How often an effect has hit, by the request's method and what it was about: deployments, deployments/web."""
+        self.cut_short: Counter[str] = Counter()
+        """How many watches have ended in the middle of an event, by what they were of."""
+        self.gone: Counter[str] = Counter()
+        """How many were told by the API server itself that their resourceVersion is gone (410)."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -205,19 +254,29 @@ class Proxy:
         """It comes through again; what was sent in the meantime too, if its sender still waits for an answer."""
         self._loop.call_soon_threadsafe(self._open.set)
 
-    def drop_watches(self) -> int:
-        """End every watch in the middle of its next event; answers how many there were."""
+    def drop_watches(self) -> None:
+        """End every watch in the middle of its next event."""
+        for stream in tuple(self._streams):
+            stream.dropped = True
+
+    def fail_watches(self, status: HTTPStatus) -> set[str]:
+        """End every watch with an error, between two events; answers what was watched."""
+        found: set[str] = self._run(self._fail_watches(status))
+        return found
+
+    def watched(self) -> set[str]:
+        """What is being watched, and not about to end."""
+        return {each.of for each in tuple(self._streams) if not each.dropped and not each.ended.is_set()}
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
+
+    async def _fail_watches(self, status: HTTPStatus) -> set[str]:
         streams = tuple(self._streams)
         for stream in streams:
-            stream.dropped = True
-        return len(streams)
-
-    def watches(self) -> int:
-        """How many are open and shall not be dropped."""
-        return sum(not stream.dropped for stream in tuple(self._streams))
-
-    def _run(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
+            stream.error = json.dumps({"type": "ERROR", "object": _failure(status)}).encode() + b"\n"
+            stream.ended.set()
+        return {stream.of for stream in streams}
 
     async def _start(self) -> None:
         self._open.set()
@@ -252,7 +311,7 @@ class Proxy:
         await self._open.wait()
         for fault in self._faults:
             if fault.hits(request, self._chance):
-                self.injected[type(fault.effect).__name__] += 1
+                self.injected[request.method, _about(request)] += 1
                 return await fault.effect(request, lambda: self._forward(request, body))
         return await self._forward(request, body)
 
@@ -265,8 +324,8 @@ class Proxy:
             ) as answer:
                 if "watch" in request.query and answer.status == HTTPStatus.OK:
                     return await self._stream(request, answer)
-                self.answered[request.method, answer.status] += 1
-                self.gone += "watch" in request.query and answer.status == HTTPStatus.GONE
+                if "watch" in request.query and answer.status == HTTPStatus.GONE:
+                    self.gone[_about(request)] += 1
                 content = await answer.read()
                 await self._open.wait()
                 return web.Response(status=answer.status, body=content, headers=_end_to_end(answer.headers))
@@ -277,20 +336,59 @@ class Proxy:
     async def _stream(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         carried = web.StreamResponse(status=answer.status, headers=_end_to_end(answer.headers))
         await carried.prepare(request)
-        stream = _Stream()
+        stream = _Stream(_about(request))
         self._streams.add(stream)
+        ended = asyncio.ensure_future(stream.ended.wait())
         try:
-            async for chunk in answer.content.iter_any():
+            while chunk := await _chunk(answer, ended if stream.whole else None):
                 await self._open.wait()
-                self.gone += chunk.count(_GONE)
+                self.gone.update([stream.of] * chunk.count(_GONE))
                 if stream.dropped:
-                    await carried.write(chunk[: len(chunk) // 2])
-                    await _abort(request)
+                    await self._cut_short(request, carried, stream, chunk[: len(chunk) // 2])
                 await carried.write(chunk)
+                stream.whole = chunk.endswith(b"\n")
+            if stream.error:
+                await carried.write(stream.error)
             await self._open.wait()
         finally:
+            ended.cancel()
             self._streams.remove(stream)
         return carried
+
+    async def _cut_short(
+        self, request: web.Request, carried: web.StreamResponse, stream: _Stream, part: bytes
+    ) -> NoReturn:
+        await carried.write(part)
+        if not (part.endswith(b"\n") if part else stream.whole):
+            self.cut_short[stream.of] += 1
+        await _abort(request)
+
+
+async def _chunk(answer: aiohttp.ClientResponse, ended: asyncio.Future[Any] | None) -> bytes:
+    """What comes next of an answer; empty at its end, and when it shall end here."""
+    reading = asyncio.ensure_future(answer.content.readany())
+    try:
+        await asyncio.wait({reading, ended or reading}, return_when=asyncio.FIRST_COMPLETED)
+        return reading.result() if reading.done() else b""
+    finally:
+        reading.cancel()
+
+
+def _about(request: web.Request) -> str:
+    """What a request is about: deployments, deployments/web, deployments/web/status."""
+    return _API.sub("", request.path)
+
+
+def _failure(status: HTTPStatus) -> dict[str, Any]:
+    """How the API server says that something went wrong."""
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "reason": status.phrase,
+        "message": f"injected: {status.phrase}",
+        "code": status.value,
+    }
 
 
 def _end_to_end(headers: Mapping[str, str]) -> dict[str, str]:
@@ -299,7 +397,8 @@ def _end_to_end(headers: Mapping[str, str]) -> dict[str, str]:
 
 async def _abort(request: web.Request) -> NoReturn:
     """End the connection without a word, as a network does."""
-    assert request.transport is not None, "it is connected"
+    if request.transport is None:
+        raise ConnectionResetError("Whoever asked has given up.")
     request.transport.abort()
     # The server cancels whoever handles a request of a connection that is lost.
     await asyncio.Event().wait()

@@ -1,20 +1,44 @@
 """An API server that is away, forgets, drops, refuses, is slow or silent: what comes of it is the same."""
 
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 
 from localcluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster
 from tests.integration.faults.controllers import collect_garbage, serve_again
-from tests.integration.faults.proxy import READS, WRITES, Delay, Fault, LoseAnswer, Proxy, Refuse, Reset
+from tests.integration.faults.proxy import (
+    READS,
+    WRITES,
+    Delay,
+    DelayAnswer,
+    Fault,
+    Late,
+    LoseAnswer,
+    Proxy,
+    Refuse,
+    Reset,
+)
 from tests.integration.faults.traffic import NAMES, Traffic
-from tests.integration.faults.truth import settled
-from tests.integration.operators import Operator
+from tests.integration.faults.truth import (
+    LONG_QUIET_SECONDS,
+    has_nothing_to_do,
+    rendered,
+    settled,
+    settled_for_good,
+)
+from tests.integration.operators import Operator, running
+from tests.integration.shopservices import shopservice
 from tests.waiting import wait_for
 
 OUTAGE_SECONDS = 30
 CHANGES = 60
+ROUNDS = 3
+# Longer than the operator waits for an answer.
+TOO_LATE_SECONDS = 12
+# Which every cluster has, and which change all the time here.
+WATCHED = frozenset({"shopservices", "deployments", "services", "serviceaccounts"})
 
 
 @pytest.fixture
@@ -22,7 +46,7 @@ def traffic(own_cluster: Cluster, here: str, operator: Operator, seed: int) -> T
     """A namespace with some ShopServices in it, as rendered."""
     made = Traffic(own_cluster, here, seed)
     made.populate()
-    settled(own_cluster, here, operator)
+    rendered(own_cluster, here)
     return made
 
 
@@ -74,22 +98,117 @@ def test_given_a_compacted_history_then_the_watches_begin_anew_and_nothing_is_mi
     proxy.heal()
 
     settled(own_cluster, here, operator)
-    assert proxy.gone > 0
+    assert proxy.gone.keys() >= WATCHED
 
 
 def test_given_watches_that_end_in_the_middle_of_an_event_then_nothing_is_missed(
+    own_cluster: Cluster, here: str, proxy: Proxy, operator: Operator, traffic: Traffic, tmp_path: Path
+) -> None:
+    with traffic.flowing():
+        for _ in range(ROUNDS):
+            before = proxy.cut_short.copy()
+            proxy.drop_watches()
+            wait_for(lambda b=before: (proxy.cut_short - b).keys() >= WATCHED, deadline=30)  # type: ignore[misc]  # bound per round
+            wait_for(lambda: proxy.watched() >= WATCHED, deadline=30)
+
+    settled(own_cluster, here, operator, quiet=LONG_QUIET_SECONDS)
+    settled_for_good(own_cluster, here, operator)
+    operator.stop()
+    with running(proxy.kubeconfig, tmp_path / "once-more.log", "--no-leader-elect") as fresh:
+        has_nothing_to_do(own_cluster, fresh)
+
+
+@pytest.mark.parametrize("status", [HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GONE], ids=["500", "410"])
+def test_given_watches_that_end_with_an_error_then_nothing_is_missed(
+    own_cluster: Cluster, here: str, proxy: Proxy, operator: Operator, traffic: Traffic, status: HTTPStatus
+) -> None:
+    with traffic.flowing():
+        for _ in range(ROUNDS):
+            assert proxy.fail_watches(status) >= WATCHED
+            wait_for(lambda: proxy.watched() >= WATCHED, deadline=30)
+
+    settled(own_cluster, here, operator)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(Refuse(HTTPStatus.TOO_MANY_REQUESTS, retry_after=1), watches=True),
+        Fault(Refuse(HTTPStatus.INTERNAL_SERVER_ERROR), watches=True),
+        Fault(Delay(3), watches=True),
+    ],
+    ids=["429-and-when", "500", "slow"],
+)
+def test_given_watches_that_do_not_begin_then_nothing_is_missed(
+    own_cluster: Cluster, here: str, proxy: Proxy, operator: Operator, traffic: Traffic, fault: Fault
+) -> None:
+    with traffic.flowing():
+        with proxy.failing(fault):
+            proxy.drop_watches()
+            wait_for(lambda: all(proxy.injected["GET", each] for each in WATCHED), deadline=30)
+            before = traffic.changes
+            wait_for(lambda: traffic.changes > before + CHANGES // 3)
+        wait_for(lambda: proxy.watched() >= WATCHED, deadline=60)
+
+    settled(own_cluster, here, operator)
+
+
+def test_given_nothing_that_can_be_read_when_everything_is_to_be_listed_then_it_is_as_soon_as_it_can(
     own_cluster: Cluster, here: str, proxy: Proxy, operator: Operator, traffic: Traffic
 ) -> None:
-    dropped = 0
-    with traffic.flowing():
-        for _ in range(5):
-            dropped += proxy.drop_watches()
-            wait_for(lambda: proxy.watches() > 0)
-            before = traffic.changes
-            wait_for(lambda n=before: traffic.changes > n + 10)  # type: ignore[misc]  # bound per round
+    with proxy.failing(Fault(Refuse(HTTPStatus.SERVICE_UNAVAILABLE), methods=READS)), traffic.flowing():
+        # Whoever is told that a version is gone must list.
+        assert proxy.fail_watches(HTTPStatus.GONE) >= WATCHED
+        wait_for(lambda: all(proxy.injected["GET", each] >= 2 for each in WATCHED), deadline=30)
+        wait_for(lambda: traffic.changes >= CHANGES, deadline=60)
+        assert not proxy.watched() & WATCHED
 
-    assert dropped > 0
     settled(own_cluster, here, operator)
+
+
+def test_given_writes_that_are_done_after_the_operator_has_given_up_then_the_end_is_the_same(
+    own_cluster: Cluster, here: str, proxy: Proxy, operator: Operator, traffic: Traffic
+) -> None:
+    late = Late(TOO_LATE_SECONDS)
+    with traffic.flowing():
+        with proxy.failing(Fault(late, methods=WRITES, probability=0.3)):
+            # Some are refused by then, since what they were about has changed.
+            wait_for(lambda: late.unheard >= 3, deadline=90)
+        wait_for(lambda: late.pending() == 0, deadline=2 * TOO_LATE_SECONDS)
+
+    settled(own_cluster, here, operator)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "part", "field"),
+    [
+        ("Deployment", "/deployments/web", "metadata", "generation"),
+        ("ShopService", "/shopservices/web/status", "status", "observedGeneration"),
+    ],
+    ids=["child", "shopservice"],
+)
+def test_given_a_deletion_that_is_seen_before_the_answer_to_a_write_then_what_is_gone_is_gone(
+    own_cluster: Cluster,
+    here: str,
+    proxy: Proxy,
+    operator: Operator,
+    kind: str,
+    path: str,
+    part: str,
+    field: str,
+) -> None:
+    own_cluster.create(shopservice(here))
+    settled(own_cluster, here, operator)
+    before = own_cluster.get(kind, here, "web")[part][field]
+    with proxy.failing(Fault(DelayAnswer(2), methods=WRITES, path=path)):
+        own_cluster.patch("ShopService", here, "web", {"spec": {"image": "registry.test/shop:next"}})
+        wait_for(lambda: own_cluster.get(kind, here, "web")[part][field] > before)
+        own_cluster.delete(kind, here, "web")
+
+    left = int(kind != "ShopService")
+    wait_for(lambda: operator.metric("shop_operator_shopservices") == left)
+    settled(own_cluster, here, operator)
+    assert operator.metric("shop_operator_shopservices") == left
 
 
 @pytest.mark.parametrize(
@@ -98,22 +217,29 @@ def test_given_watches_that_end_in_the_middle_of_an_event_then_nothing_is_missed
         Fault(Refuse(HTTPStatus.TOO_MANY_REQUESTS, retry_after=1), probability=0.3),
         Fault(Refuse(HTTPStatus.TOO_MANY_REQUESTS), probability=0.3),
         Fault(Refuse(HTTPStatus.INTERNAL_SERVER_ERROR), probability=0.3),
-        Fault(Refuse(HTTPStatus.SERVICE_UNAVAILABLE), methods=READS),
         Fault(Delay(3), probability=0.3),
         Fault(Delay(15), methods=WRITES, probability=0.1),
+        Fault(DelayAnswer(1), methods=WRITES, probability=0.5),
         Fault(Reset(), probability=0.3),
         Fault(LoseAnswer(), methods=WRITES, probability=0.3),
         Fault(Refuse(HTTPStatus.INTERNAL_SERVER_ERROR), methods=WRITES, path="/status"),
     ],
-    ids=["429-and-when", "429", "500", "no-reads", "slow", "too-slow", "reset", "lost-answer", "no-status"],
+    ids=[
+        "429-and-when",
+        "429",
+        "500",
+        "slow",
+        "too-slow",
+        "slow-answer",
+        "reset",
+        "lost-answer",
+        "no-status",
+    ],
 )
 def test_given_requests_that_fail_then_the_end_is_the_same(
     own_cluster: Cluster, here: str, proxy: Proxy, operator: Operator, traffic: Traffic, fault: Fault
 ) -> None:
     with proxy.failing(fault):
-        if fault.methods == READS:
-            # Reads are rare: they happen when a watch begins anew.
-            proxy.drop_watches()
         with traffic.flowing():
             wait_for(lambda: traffic.changes >= CHANGES, deadline=60)
         wait_for(lambda: sum(proxy.injected.values()) >= 3, deadline=30)

@@ -5,14 +5,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from localcluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster
-from tests.integration.faults.proxy import Proxy
+from tests.integration.faults.proxy import Fault, Proxy, Refuse
 from tests.integration.faults.traffic import Traffic
 from tests.integration.faults.truth import settled
 from tests.integration.operators import Operator, running
@@ -23,72 +27,174 @@ LEASE: Final = "shop-operator"
 TAKEN_OVER_SECONDS: Final = 30
 
 
-def written(audit_log: Path, namespace: str) -> list[tuple[str, datetime, datetime]]:
-    """Who wrote to a namespace, from when to when, in the order in which the API server was done."""
-    found = []
-    for line in audit_log.read_text().splitlines():
-        event: dict[str, Any] = json.loads(line)
-        who, what = event.get("userAgent", ""), event.get("objectRef", {})
-        if who.startswith("shop-operator/") and what.get("namespace") == namespace:
-            began, done = (
-                datetime.fromisoformat(event[each]) for each in ("requestReceivedTimestamp", "stageTimestamp")
-            )
-            if event["responseStatus"]["code"] < 300:
-                found.append((who, began, done))
-    return sorted(found, key=lambda each: each[2])
+@dataclass(frozen=True)
+class Write:
+    """One write that the API server has carried out.
+
+    Attributes:
+        who: the User-Agent.
+        began: when the API server began with it.
+        done: when it was done.
+    """
+
+    who: str
+    began: datetime
+    done: datetime
 
 
-def test_given_a_leader_whose_network_is_cut_then_there_are_never_two_that_write(
-    own_plane: ControlPlane,
-    own_cluster: Cluster,
-    own_kubeconfig: Path,
-    audit_log: Path,
-    here: str,
-    seed: int,
-    tmp_path: Path,
-) -> None:
-    traffic = Traffic(own_cluster, here, seed)
-    traffic.populate()
+@dataclass(frozen=True)
+class Hold:
+    """For so long the lease was somebody's.
+
+    Attributes:
+        who: the User-Agent.
+        since: when the API server began with the first write that says so.
+        until: when somebody else had it, or nobody any more, or when it ran out.
+    """
+
+    who: str
+    since: datetime
+    until: datetime
+
+    def covers(self, write: Write) -> bool:
+        """Whether that was written by its holder, all of it in that time."""
+        return self.who == write.who and self.since <= write.began and write.done <= self.until
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the API server has recorded of writes."""
+
+    log: Path
+
+    def written(self, namespace: str) -> list[Write]:
+        """By operators to a namespace, in the order in which the API server was done."""
+        return [
+            write
+            for what, write, _ in self._events()
+            if write.who.startswith("shop-operator/") and what.get("namespace") == namespace
+        ]
+
+    def holds(self) -> list[Hold]:
+        """Who has held the lease, one after the other."""
+        found: list[Hold] = []
+        for what, write, body in self._events():
+            if (what.get("resource"), what.get("name")) != ("leases", LEASE):
+                continue
+            spec = body.get("spec", {})
+            until = write.began + timedelta(seconds=spec.get("leaseDurationSeconds", 0))
+            if found and found[-1].who == write.who and write.began <= found[-1].until:
+                found[-1] = replace(found[-1], until=until if spec.get("holderIdentity") else write.done)
+                continue
+            if found:
+                found[-1] = replace(found[-1], until=min(found[-1].until, write.began))
+            found.append(Hold(write.who, write.began, until))
+        return found
+
+    def _events(self) -> Iterator[tuple[dict[str, Any], Write, dict[str, Any]]]:
+        """What was written, by whom and when, and its new content where that was recorded."""
+        events: list[dict[str, Any]] = [json.loads(line) for line in self.log.read_text().splitlines()]
+        for event in sorted(events, key=lambda each: str(each["stageTimestamp"])):
+            if event["responseStatus"]["code"] < HTTPStatus.MULTIPLE_CHOICES:
+                began, done = (
+                    datetime.fromisoformat(event[each])
+                    for each in ("requestReceivedTimestamp", "stageTimestamp")
+                )
+                write = Write(event.get("userAgent", ""), began, done)
+                yield event.get("objectRef", {}), write, event.get("requestObject") or {}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An operator, and its way to the API server."""
+
+    operator: Operator
+    way: Proxy
+
+
+@pytest.fixture
+def two(
+    own_plane: ControlPlane, own_kubeconfig: Path, tmp_path: Path, seed: int
+) -> Iterator[tuple[Candidate, Candidate]]:
+    """The leader and the other one."""
     with (
-        Proxy(own_plane, own_kubeconfig, tmp_path, name="one") as to_one,
-        Proxy(own_plane, own_kubeconfig, tmp_path, name="two") as to_two,
+        Proxy(own_plane, own_kubeconfig, tmp_path, name="one", seed=seed) as to_one,
+        Proxy(own_plane, own_kubeconfig, tmp_path, name="two", seed=seed) as to_two,
         running(to_one.kubeconfig, tmp_path / "one.log", "--leader-elect") as one,
         running(to_two.kubeconfig, tmp_path / "two.log", "--leader-elect") as two,
     ):
+        both = Candidate(one, to_one), Candidate(two, to_two)
         wait_for(lambda: one.leading() or two.leading(), deadline=TAKEN_OVER_SECONDS)
-        leader, other, way = (one, two, to_one) if one.leading() else (two, one, to_two)
-        with traffic.flowing():
-            _has_written(leader)
-            # First the leader falls silent and the other takes over; then that one does, and the first is back.
-            way.cut()
-            wait_for(other.leading, deadline=TAKEN_OVER_SECONDS)
-            assert not leader.leading()
-            _has_written(other)
-            way.heal()
-            way = to_two if way is to_one else to_one
-            way.cut()
-            wait_for(leader.leading, deadline=TAKEN_OVER_SECONDS)
-            assert not other.leading()
-            _has_written(leader)
-        way.heal()
-        settled(own_cluster, here, leader)
+        yield both if one.leading() else (both[1], both[0])
 
-    terms = [list(term) for _, term in groupby(written(audit_log, here), key=lambda each: each[0])]
-    assert len(terms) == 3, [(term[0][0], len(term)) for term in terms]
-    for before, after in pairwise(terms):
-        assert max(done for _, _, done in before) < min(began for _, began, _ in after)
+
+def test_given_a_leader_whose_network_is_cut_then_there_are_never_two_that_write(
+    own_cluster: Cluster, audit_log: Path, here: str, two: tuple[Candidate, Candidate], seed: int
+) -> None:
+    leader, other = two
+    traffic = Traffic(own_cluster, here, seed)
+    traffic.populate()
+    with traffic.flowing():
+        has_written(leader.operator)
+        # First the leader falls silent and the other takes over; then that one does, and the first is back.
+        leader.way.cut()
+        wait_for(other.operator.leading, deadline=TAKEN_OVER_SECONDS)
+        assert not leader.operator.leading()
+        has_written(other.operator)
+        leader.way.heal()
+        other.way.cut()
+        wait_for(leader.operator.leading, deadline=TAKEN_OVER_SECONDS)
+        assert not other.operator.leading()
+        has_written(leader.operator)
+    other.way.heal()
+    settled(own_cluster, here, leader.operator)
+
+    never_two(Audit(audit_log), here, terms=3)
+
+
+def test_given_a_leader_that_cannot_renew_its_lease_and_can_write_then_it_does_not(
+    own_cluster: Cluster, audit_log: Path, here: str, two: tuple[Candidate, Candidate], seed: int
+) -> None:
+    leader, other = two
+    traffic = Traffic(own_cluster, here, seed)
+    traffic.populate()
+    refused = Fault(Refuse(HTTPStatus.SERVICE_UNAVAILABLE), path=f"/leases/{LEASE}")
+    with traffic.flowing():
+        has_written(leader.operator)
+        with leader.way.failing(refused):
+            # Nothing else is refused, so that it is up to the leader to stop.
+            has_written(leader.operator)
+            wait_for(other.operator.leading, deadline=TAKEN_OVER_SECONDS)
+            assert not leader.operator.leading()
+            has_written(other.operator)
+        has_written(other.operator)
+    assert {about for _, about in leader.way.injected} == {f"leases/{LEASE}"}
+    settled(own_cluster, here, other.operator)
+
+    never_two(Audit(audit_log), here, terms=2)
+
+
+def never_two(audit: Audit, namespace: str, *, terms: int) -> None:
+    """One has written after the other, so many terms in all, and each only while the lease was its own."""
+    written, holds = audit.written(namespace), audit.holds()
+    found = [list(term) for _, term in groupby(written, key=lambda each: each.who)]
+    assert len(found) == terms, [(term[0].who, len(term)) for term in found]
+    for before, after in pairwise(found):
+        assert max(each.done for each in before) < min(each.began for each in after)
+    assert [each for each in written if not any(hold.covers(each) for hold in holds)] == []
 
 
 def test_given_a_lease_from_the_future_whose_holder_is_dead_then_it_is_taken_after_its_duration(
     own_cluster: Cluster, own_kubeconfig: Path, tmp_path: Path
 ) -> None:
-    put_lease(own_cluster, timedelta(days=1), seconds=4)
-    began = time.monotonic()
+    put_lease(own_cluster, timedelta(days=1), seconds=6)
     with running(own_kubeconfig, tmp_path / "operator.log", "--leader-elect") as operator:
         wait_for(operator.leading, deadline=TAKEN_OVER_SECONDS)
 
-        assert time.monotonic() - began >= 4
-        (led,) = operator.said("leading")
+        (started,), (led,) = operator.said("started"), operator.said("leading")
+        # It has looked at the lease for the first time a moment before it says that it has started.
+        waited = datetime.fromisoformat(led["ts"]) - datetime.fromisoformat(started["ts"])
+        assert waited > timedelta(seconds=5)
         spec = own_cluster.get("Lease", "shop-operator", LEASE)["spec"]
         assert spec["holderIdentity"] == led["identity"]
         # It is renewed by the operator's own clock.
@@ -150,7 +256,7 @@ def put_lease(cluster: Cluster, skew: timedelta, *, seconds: int) -> None:
     )
 
 
-def _has_written(operator: Operator) -> None:
+def has_written(operator: Operator) -> None:
     """Wait until it has written something from now on."""
     before = operator.metric("shop_operator_child_writes_total")
     wait_for(lambda: operator.metric("shop_operator_child_writes_total") > before)

@@ -109,19 +109,42 @@ def test_given_a_namespace_that_is_deleted_under_it_then_nothing_is_left_and_not
     assert not operator.said("pass failed")
 
 
-@pytest.mark.parametrize("propagation", ["Background", "Foreground", "Orphan"])
+@pytest.mark.parametrize(
+    ("propagation", "orphans"),
+    [
+        ("Background", set()),
+        ("Foreground", set()),
+        # Whoever deletes it so takes its children over. Those that the next one wants are taken back, since they were
+        # applied by us (ADR 2); what is not ours by its controller is not deleted (ADR 9).
+        ("Orphan", {"NetworkPolicy/web"}),
+    ],
+)
 def test_given_a_shopservice_that_is_deleted_and_made_again_at_once_then_the_second_gets_all_of_its_own(
-    own_cluster: Cluster, here: str, operator: Operator, propagation: str
+    own_cluster: Cluster, here: str, operator: Operator, propagation: str, orphans: set[str]
 ) -> None:
     path = own_cluster.path("ShopService", here, "web")
     own_cluster.create(shopservice(here, workers=[WORKER], networkPolicy={}))
+    settled(own_cluster, here, operator)
     for _ in range(5):
         own_cluster.http.delete(path, params={"propagationPolicy": propagation}).raise_for_status()
         wait_for(lambda: own_cluster.post(shopservice(here, workers=[WORKER])).is_success, deadline=30)
 
     settled(own_cluster, here, operator)
     uid = own_cluster.get("ShopService", here, "web")["metadata"]["uid"]
-    for child in own_cluster.children(here):
-        kind, _, name = child.partition("/")
-        (owner,) = own_cluster.get(kind, here, name)["metadata"]["ownerReferences"]
-        assert owner["uid"] == uid, child
+    wanted = {"Deployment/web", "Deployment/web-relay", "Service/web", "ServiceAccount/web"}
+    assert owned_by(own_cluster, here, [uid]) == wanted
+    assert owned_by(own_cluster, here, []) == orphans
+
+    # And an orphan is taken back as soon as it is wanted.
+    own_cluster.patch("ShopService", here, "web", {"spec": {"networkPolicy": {}}})
+    wait_for(lambda: owned_by(own_cluster, here, [uid]) == wanted | {"NetworkPolicy/web"})
+    settled(own_cluster, here, operator)
+
+
+def owned_by(cluster: Cluster, namespace: str, owners: list[str]) -> set[str]:
+    """The labelled children whose owners have exactly these UIDs."""
+    found = {
+        (kind, name): cluster.get(kind, namespace, name)["metadata"].get("ownerReferences", [])
+        for kind, _, name in (each.partition("/") for each in cluster.children(namespace))
+    }
+    return {f"{kind}/{name}" for (kind, name), refs in found.items() if [r["uid"] for r in refs] == owners}

@@ -17,27 +17,50 @@ NAMES: Final = ("alpha", "beta", "gamma", "delta")
 _MISSED: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT})
 _PAUSE_SECONDS: Final = 0.05
 
+# Of fields that the operator owns: other values, more entries, fewer.
 EDITS: Final[Mapping[str, tuple[dict[str, Any], ...]]] = {
     "Deployment": (
         {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 99}}}},
+        {"spec": {"template": {"spec": {"securityContext": None}}}},
         {"spec": {"template": {"metadata": {"labels": {"app.kubernetes.io/part-of": "nobody"}}}}},
+        {"spec": {"strategy": {"rollingUpdate": {"maxUnavailable": 1}}}},
         {"metadata": {"labels": {"app.kubernetes.io/managed-by": "nobody"}}},
     ),
     "Service": (
         {"spec": {"selector": {"app": "other"}}},
+        {"spec": {"selector": {"shopservice.dev/name": "other"}}},
+        {"spec": {"selector": None}},
         {"spec": {"ports": [{"port": 81, "name": "http"}]}},
     ),
-    "ServiceAccount": ({"automountServiceAccountToken": True},),
-    "HorizontalPodAutoscaler": ({"spec": {"maxReplicas": 50}},),
-    "PodDisruptionBudget": ({"spec": {"maxUnavailable": "90%"}},),
-    "NetworkPolicy": ({"spec": {"podSelector": {"matchLabels": {"app": "other"}}}},),
+    "ServiceAccount": (
+        {"automountServiceAccountToken": True},
+        {"automountServiceAccountToken": None},
+        {"metadata": {"annotations": {"somebody.example/role": "other"}}},
+    ),
+    "HorizontalPodAutoscaler": (
+        {"spec": {"maxReplicas": 50}},
+        {"spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "other"}}},
+    ),
+    "PodDisruptionBudget": (
+        {"spec": {"maxUnavailable": "90%"}},
+        {"spec": {"selector": {"matchLabels": {"app": "other"}}}},
+        {"spec": {"unhealthyPodEvictionPolicy": None}},
+    ),
+    "NetworkPolicy": (
+        {"spec": {"podSelector": {"matchLabels": {"app": "other"}}}},
+        {"spec": {"podSelector": {"matchLabels": {"shopservice.dev/name": "other"}}}},
+        {"spec": {"podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}},
+        {"spec": {"ingress": [{}]}},
+        {"spec": {"policyTypes": ["Egress"]}},
+    ),
 }
+ACCOUNT: Final = {"annotations": {"somebody.example/role": "shop"}}
 UNLABEL: Final = {"metadata": {"labels": {"shopservice.dev/name": None}}}
 EXTRA: Final = {"metadata": {"labels": {"somebody.example/extra": "1"}}}
 
 
 def spec(name: str, chance: random.Random) -> dict[str, Any]:
-    """A ShopService's spec; what waits for dependencies does so for at most a few seconds."""
+    """A ShopService's spec. Whoever depends on one that never gets ready (no pod runs here) waits for two minutes at most."""
     chosen: dict[str, Any] = {
         "image": f"registry.test/shop:{chance.randrange(3)}",
         "env": [{"name": f"V{i}", "value": str(chance.randrange(3))} for i in range(chance.randrange(3))],
@@ -53,8 +76,11 @@ def spec(name: str, chance: random.Random) -> dict[str, Any]:
         chosen["networkPolicy"] = {}
     if chance.random() < 0.3:
         chosen["dependsOn"] = [chance.choice([each for each in NAMES if each != name])]
-    if chance.random() < 0.2:
+    account = chance.random()
+    if account < 0.2:
         chosen["serviceAccount"] = {"name": "default"}
+    elif account < 0.6:
+        chosen["serviceAccount"] = ACCOUNT
     return chosen
 
 
@@ -111,25 +137,24 @@ class Traffic:
         if failed:
             raise failed[0]
 
-    def declare(self, name: str, wanted: Mapping[str, Any]) -> None:
-        """Create a ShopService, or give it another spec."""
+    def declare(self, name: str, wanted: Mapping[str, Any]) -> bool:
+        """Create a ShopService, or give it another spec; whether that was done."""
         obj = shopservice(self._namespace, name) | {"spec": dict(wanted)}
         path = self._cluster.path("ShopService", self._namespace, name)
         live = self._cluster.http.get(path)
         if live.status_code == HTTPStatus.NOT_FOUND:
-            self._sent(self._cluster.post(obj))
-            return
+            return self._sent(self._cluster.post(obj))
         version = live.raise_for_status().json()["metadata"]["resourceVersion"]
         obj["metadata"] = obj["metadata"] | {"resourceVersion": version}
-        self._sent(self._cluster.http.put(path, json=obj))
+        return self._sent(self._cluster.http.put(path, json=obj))
 
-    def delete(self, name: str) -> None:
-        """Delete a ShopService."""
-        self._sent(self._cluster.http.delete(self._cluster.path("ShopService", self._namespace, name)))
+    def delete(self, name: str) -> bool:
+        """Delete a ShopService, if it is there; whether it was."""
+        return self._sent(self._cluster.http.delete(self._cluster.path("ShopService", self._namespace, name)))
 
-    def edit(self, kind: str, name: str, patch: Mapping[str, Any]) -> None:
-        """Merge-patch a child, if it is there."""
-        self._sent(
+    def edit(self, kind: str, name: str, patch: Mapping[str, Any]) -> bool:
+        """Merge-patch a child, if it is there; whether it was."""
+        return self._sent(
             self._cluster.http.patch(
                 self._cluster.path(kind, self._namespace, name),
                 json=patch,
@@ -138,9 +163,9 @@ class Traffic:
             )
         )
 
-    def delete_child(self, kind: str, name: str) -> None:
-        """Delete a child, if it is there."""
-        self._sent(self._cluster.http.delete(self._cluster.path(kind, self._namespace, name)))
+    def delete_child(self, kind: str, name: str) -> bool:
+        """Delete a child, if it is there; whether it was."""
+        return self._sent(self._cluster.http.delete(self._cluster.path(kind, self._namespace, name)))
 
     def _declare(self, name: str) -> None:
         self.declare(name, spec(name, self._chance))
@@ -150,11 +175,20 @@ class Traffic:
 
     def _edit(self, name: str) -> None:
         kind = self._chance.choice(sorted(EDITS))
-        self.edit(kind, name, self._chance.choice((*EDITS[kind], UNLABEL, EXTRA)))
+        patch = self._chance.choice((*EDITS[kind], UNLABEL, EXTRA))
+        self.edit(kind, self._child(kind, name), patch)
 
     def _delete_child(self, name: str) -> None:
-        self.delete_child(self._chance.choice(sorted(EDITS)), name)
+        kind = self._chance.choice(sorted(EDITS))
+        self.delete_child(kind, self._child(kind, name))
 
-    def _sent(self, answer: httpx.Response) -> None:
-        if answer.status_code not in _MISSED:
-            assert answer.is_success, answer.text
+    def _child(self, kind: str, name: str) -> str:
+        """A child of a ShopService, or of its worker, where that may have one of the kind."""
+        names = (name, f"{name}-{WORKER['name']}") if kind == "Deployment" else (name,)
+        return self._chance.choice(names)
+
+    def _sent(self, answer: httpx.Response) -> bool:
+        if answer.status_code in _MISSED:
+            return False
+        assert answer.is_success, answer.text
+        return True

@@ -1,105 +1,265 @@
 """What a namespace shall be in the end: the pure render of its ShopServices, and nothing else of theirs.
 
-It compares in its own way, so that the operator's comparison is not its own judge.
+It compares in its own way, so that the operator's comparison is not its own judge: with what the API server has, and with
+what it says that the operator owns. Of the operator's own word it takes one thing: an image in a ShopService's status says
+that its pods have been ready once.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any, Final
 
 from shop_operator.render import Surroundings, render
 from shop_operator.spec import DEFAULT_PORT, ShopService
-from tests.integration.cluster import CHILD_KINDS, Cluster
+from tests.integration.cluster import CHILD_KINDS, PLURALS, Cluster
 from tests.integration.operators import Operator, Quiet
 from tests.waiting import wait_for
 
 Object = Mapping[str, Any]
+Id = tuple[str, str]
+"""Kind and name of a child."""
 
 QUIET_SECONDS: Final = 2.0
+LONG_QUIET_SECONDS: Final = 8.0
+"""Longer than whatever the operator does again by itself: a status once a second, what is contested every two, a look at its
+own watch every six."""
+
+GRACE: Final = timedelta(seconds=120)
+"""How long the first pods of a ShopService wait for what it depends on."""
+_SOON: Final = timedelta(seconds=40)
+
+_MANAGER: Final = "shop-operator"
+_REMEMBERED: Final = {"shopservice.dev/applied-hash": ""}
+# What is ours as a whole, so that nobody may add to it either.
+_WHOLE: Final = frozenset(
+    {
+        *("selector", "matchLabels", "podSelector", "namespaceSelector", "nodeSelector", "labelSelector"),
+        *("scaleTargetRef", "ingress", "egress", "policyTypes", "metrics"),
+    }
+)
+# The one key of a list's items that need not be said.
+_DEFAULT_KEYS: Final = {"protocol": "TCP"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One namespace as it is.
+
+    Attributes:
+        shops: its ShopServices by name.
+        live: whatever there is of the kinds of children, by kind and name.
+        served: those kinds of which there can be any.
+        at: when.
+    """
+
+    shops: Mapping[str, Object]
+    live: Mapping[Id, Object]
+    served: AbstractSet[str]
+    at: datetime
+
+    @classmethod
+    def of(cls, cluster: Cluster, namespace: str) -> "Seen":
+        """Look now."""
+        found = {kind: _objects(cluster, kind, namespace) for kind in CHILD_KINDS}
+        return cls(
+            shops={
+                each["metadata"]["name"]: each for each in _objects(cluster, "ShopService", namespace) or ()
+            },
+            live={
+                (kind, each["metadata"]["name"]): each
+                for kind, objects in found.items()
+                for each in objects or ()
+            },
+            served={kind for kind, objects in found.items() if objects is not None},
+            at=datetime.now(UTC),
+        )
+
+    def held(self, name: str) -> timedelta | None:
+        """For how long a ShopService may still do without Deployments, None when it must have them.
+
+        It may until what it depends on is available, but only before its first Deployment, not for longer than the grace
+        period, and not where two wait for each other.
+        """
+        shop = self.shops[name]
+        left = datetime.fromisoformat(shop["metadata"]["creationTimestamp"]) + GRACE - self.at
+        began = "image" in shop.get("status", {}) or any(
+            kind == "Deployment" and shop["metadata"]["uid"] in _owners(obj)
+            for (kind, _), obj in self.live.items()
+        )
+        waits = not all(self._available(each) for each in _depends(shop)) and name not in self._behind(name)
+        return left if waits and not began and left > timedelta() else None
+
+    def _available(self, name: str) -> bool:
+        """Whether a ShopService is there, and its Deployment says that enough pods are."""
+        web = self.live.get(("Deployment", name), {})
+        told = {each["type"]: each["status"] for each in web.get("status", {}).get("conditions", ())}
+        return name in self.shops and told.get("Available") == "True"
+
+    def _behind(self, name: str) -> set[str]:
+        """All that a ShopService depends on, and what that depends on, and so on."""
+        found: set[str] = set()
+        ways = [name]
+        while ways:
+            new = {each for each in _depends(self.shops.get(ways.pop(), {})) if each not in found}
+            found |= new
+            ways += new
+        return found
 
 
 def differences(cluster: Cluster, namespace: str) -> list[str]:
     """Where a namespace is not what its ShopServices say, one line each.
 
-    The count of pods is only compared where the spec names one, since otherwise the live one is kept.
+    The count of the web part's pods is only compared where the spec names one, since otherwise the live one is kept.
     """
-    found: list[str] = []
-    shops = {each["metadata"]["name"]: each for each in _objects(cluster, "ShopService", namespace)}
-    live = {
-        (kind, each["metadata"]["name"]): each
-        for kind in CHILD_KINDS
-        for each in _objects(cluster, kind, namespace)
-    }
-    served = {kind for kind in CHILD_KINDS if _served(cluster, kind, namespace)}
-    wanted: dict[tuple[str, str], str] = {}
-    for name, shop in shops.items():
-        for child in _rendered(shop, shops, served):
+    return list(judged(Seen.of(cluster, namespace)))
+
+
+def judged(seen: Seen) -> Iterator[str]:
+    """Where what was seen is not what the ShopServices say, one line each."""
+    wanted: dict[Id, str] = {}
+    for name, shop in seen.shops.items():
+        for child in _rendered(name, seen):
             key = (child["kind"], child["metadata"]["name"])
             wanted[key] = shop["metadata"]["uid"]
-            if key not in live:
-                found.append(f"{key[0]}/{key[1]} is missing")
+            where = f"{key[0]}/{key[1]}"
+            if key not in seen.live:
+                yield f"{where} is missing"
             else:
-                found += [f"{key[0]}/{key[1]} {each}" for each in _differing(child, live[key])]
+                yield from (f"{where} {each}" for each in _wrong(child, seen.live[key], shop))
         observed = (shop.get("status") or {}).get("observedGeneration")
         if observed != shop["metadata"]["generation"]:
-            found.append(
-                f"ShopService/{name} was observed at {observed}, not {shop['metadata']['generation']}"
-            )
-    shops_uids = {shop["metadata"]["uid"] for shop in shops.values()}
-    for key, obj in live.items():
-        ours = [
-            each["uid"]
-            for each in obj["metadata"].get("ownerReferences", ())
-            if each["kind"] == "ShopService"
-        ]
+            yield f"ShopService/{name} was observed at {observed}, not {shop['metadata']['generation']}"
+    uids = {shop["metadata"]["uid"] for shop in seen.shops.values()}
+    for key, obj in seen.live.items():
+        ours = _owners(obj)
         if ours and wanted.get(key) not in ours:
             # The garbage collector takes what a deleted ShopService leaves, the operator all else.
-            whose = "us" if shops_uids.intersection(ours) else "the garbage collector"
-            found.append(f"{key[0]}/{key[1]} is left over by {whose}")
-    return found
+            whose = "us" if uids & ours else "the garbage collector"
+            yield f"{key[0]}/{key[1]} is left over by {whose}"
 
 
-def settled(cluster: Cluster, namespace: str, operator: Operator, deadline: float = 60) -> None:
-    """Wait until a namespace is what it shall be; then nothing may be written any more.
+def rendered(cluster: Cluster, namespace: str, deadline: float = 60) -> None:
+    """Wait until a namespace is what it shall be, for a moment at least.
 
     Raises:
-        NotYet: with what differs, or how much was written.
+        NotYet: with what differs.
     """
-
-    def as_rendered() -> bool:
-        found = differences(cluster, namespace)
-        assert not found, found
-        return True
-
-    wait_for(as_rendered, deadline, what=f"namespace {namespace} as rendered")
-    wait_for(Quiet(operator.writes, QUIET_SECONDS), deadline, what="no more writes")
-    assert differences(cluster, namespace) == []
+    wait_for(lambda: _as_rendered(cluster, namespace), deadline, what=f"namespace {namespace} as rendered")
 
 
-def _rendered(shop: Object, shops: Mapping[str, Object], served: set[str]) -> list[dict[str, Any]]:
-    name, depends = shop["metadata"]["name"], shop["spec"].get("dependsOn", ())
-    told = {each["type"]: each["reason"] for each in shop.get("status", {}).get("conditions", ())}
+def settled(
+    cluster: Cluster,
+    namespace: str,
+    operator: Operator,
+    *,
+    deadline: float = 60,
+    quiet: float = QUIET_SECONDS,
+) -> None:
+    """Wait until a namespace is what it shall be, and the operator has not sent anything to be written for some seconds.
+
+    Raises:
+        NotYet: with what differs, or that it does not stop to write.
+    """
+    rendered(cluster, namespace, deadline)
+    still = Quiet(operator.sent, quiet)
+    wait_for(
+        lambda: still() and _as_rendered(cluster, namespace), deadline, what=f"namespace {namespace} at rest"
+    )
+
+
+def settled_for_good(cluster: Cluster, namespace: str, operator: Operator) -> None:
+    """Wait until a namespace is what it shall be, and nobody else is about to give the operator something to do.
+
+    Raises:
+        NotYet: with what differs, who is still expected, or that the operator does not stop to write.
+    """
+    settled(cluster, namespace, operator)
+    no_wait_is_about_to_end(cluster, namespace)
+    wait_for(lambda: not silent_autoscalers(cluster, namespace), 60, what="a word of every autoscaler")
+    settled(cluster, namespace, operator)
+
+
+def no_wait_is_about_to_end(cluster: Cluster, namespace: str) -> None:
+    """Wait until every ShopService has its Deployments, or will have to do without for a while yet."""
+
+    def nobody_is_expected() -> bool:
+        seen = Seen.of(cluster, namespace)
+        left = [seen.held(name) for name in seen.shops]
+        return all(each is None or each > _SOON for each in left)
+
+    wait_for(nobody_is_expected, 60, what="no ShopService that is about to get its Deployments")
+
+
+def silent_autoscalers(cluster: Cluster, namespace: str) -> int:
+    """How many have not said anything yet: their controller comes by every 15 s, and its first word goes into a status."""
+    return sum(
+        "conditions" not in each.get("status", {})
+        for each in _objects(cluster, "HorizontalPodAutoscaler", namespace) or ()
+    )
+
+
+def has_nothing_to_do(cluster: Cluster, fresh: Operator, *, besides: int = 0) -> None:
+    """An operator that was just started looks at every ShopService that there is, and writes nothing at all.
+
+    Args:
+        cluster: where.
+        fresh: the operator.
+        besides: how many statuses others may give it reason to write.
+
+    Raises:
+        NotYet: it does not come to an end.
+        AssertionError: it has written something.
+    """
+    everywhere = cluster.http.get(f"/{PLURALS['ShopService'][0]}/shopservices").raise_for_status().json()
+    wait_for(lambda: fresh.passes() >= len(everywhere["items"]), what="a look at every ShopService")
+    wait_for(Quiet(fresh.passes, QUIET_SECONDS), deadline=30, what="no more passes")
+    assert fresh.metric("shop_operator_child_writes_total") == 0
+    assert fresh.sent() <= besides, f"{fresh.sent():.0f} writes of a restarted operator"
+
+
+def _as_rendered(cluster: Cluster, namespace: str) -> bool:
+    found = differences(cluster, namespace)
+    assert not found, found
+    return True
+
+
+def _rendered(name: str, seen: Seen) -> list[dict[str, Any]]:
+    shop, shops = seen.shops[name], seen.shops
     around = Surroundings(
         dependencies={
-            each: shops[each]["spec"].get("port", DEFAULT_PORT) for each in depends if each in shops
+            each: shops[each]["spec"].get("port", DEFAULT_PORT) for each in _depends(shop) if each in shops
         },
-        dependants=frozenset(
-            each for each, other in shops.items() if name in other["spec"].get("dependsOn", ())
-        ),
-        served=served,
-        # How long that lasts is a matter of its own tests; here only what it holds back.
-        hold=told.get("Ready") == "WaitingForDependencies",
+        dependants=frozenset(each for each, other in shops.items() if name in _depends(other)),
+        served=seen.served,
+        hold=seen.held(name) is not None,
     )
-    children = render(ShopService.from_object(shop), live=None, around=around)
-    for child in children:
-        # The first says what was applied and not how; a count that nobody names is whoever's scaled last.
-        child["metadata"].pop("annotations", None)
-        if child["kind"] == "Deployment" and shop["spec"].get("replicas") is None:
-            child["spec"].pop("replicas", None)
-    return children
+    return render(ShopService.from_object(shop), live=None, around=around)
 
 
-def _differing(wanted: Any, live: Any, path: str = "") -> Iterator[str]:
-    """Where live lacks what is wanted; what is empty may be left out, what lists say is said in full."""
+def _wrong(wanted: Object, live: Object, shop: Object) -> Iterator[str]:
+    """What is wrong with one child."""
+    yield from _kept(wanted, live)
+    web = wanted["kind"] == "Deployment" and wanted["metadata"]["name"] == shop["metadata"]["name"]
+    if web and shop["spec"].get("replicas") is None:
+        # A count that nobody names is whoever's scaled last.
+        spec = {key: value for key, value in wanted["spec"].items() if key != "replicas"}
+        wanted = {**wanted, "spec": spec}
+    yield from _differing(wanted, live)
+
+
+def _differing(wanted: Any, live: Any, path: str = "", *, whole: bool = False) -> Iterator[str]:
+    """Where live is not what is wanted; what is empty may be left out, what lists say is said in full.
+
+    Args:
+        wanted: as rendered.
+        live: as the API server has it, with more fields.
+        path: where we are.
+        whole: whether it may not have more fields.
+    """
     if isinstance(wanted, Mapping):
         if live is None and not wanted:
             return
@@ -107,25 +267,80 @@ def _differing(wanted: Any, live: Any, path: str = "") -> Iterator[str]:
             yield f"{path or '.'} is {live!r}, not {wanted!r}"
             return
         for key, value in wanted.items():
-            yield from _differing(value, live.get(key), f"{path}.{key}")
+            yield from _differing(value, live.get(key), f"{path}.{key}", whole=whole or key in _WHOLE)
+        if whole:
+            yield from (f"{path}.{key} is too much" for key in live.keys() - wanted.keys())
     elif isinstance(wanted, Sequence) and not isinstance(wanted, str):
         if len(wanted) != len(live or ()):
             yield f"{path} has {len(live or ())} items, not {len(wanted)}"
             return
         for i, value in enumerate(wanted):
-            yield from _differing(value, live[i], f"{path}[{i}]")
-    elif wanted != live and (wanted or live):
+            yield from _differing(value, live[i], f"{path}[{i}]", whole=whole)
+    elif wanted != live and not (wanted == "" and live is None):
         yield f"{path} is {live!r}, not {wanted!r}"
 
 
-def _served(cluster: Cluster, kind: str, namespace: str) -> bool:
-    return bool(cluster.http.get(cluster.path(kind, namespace), params={"limit": "1"}).is_success)
+def _kept(wanted: Object, live: Object) -> Iterator[str]:
+    """What the operator owns, by the API server's account, and does not want (any more)."""
+    owned = [
+        entry["fieldsV1"]
+        for entry in live["metadata"].get("managedFields", ())
+        if (entry["manager"], entry["operation"]) == (_MANAGER, "Apply") and "subresource" not in entry
+    ]
+    if not owned:
+        yield "is not the operator's"
+    metadata = wanted["metadata"]
+    signed = {**metadata, "annotations": {**metadata.get("annotations", {}), **_REMEMBERED}}
+    for fields in owned:
+        yield from _surplus(fields, {**wanted, "metadata": signed}, "")
 
 
-def _objects(cluster: Cluster, kind: str, namespace: str) -> list[dict[str, Any]]:
+def _surplus(fields: Object, wanted: Any, path: str) -> Iterator[str]:
+    """Which of these fields (a `fieldsV1`) are not in what is wanted."""
+    for key, below in fields.items():
+        how, _, which = key.partition(":")
+        if how == ".":
+            continue
+        found = list(_IN[how](wanted, which))
+        if not found:
+            yield f"{path}.{which} is owned and not wanted"
+        elif below:
+            yield from _surplus(below, found[0], f"{path}.{which}")
+
+
+def _field(wanted: Any, name: str) -> list[Any]:
+    return [wanted[name]] if isinstance(wanted, Mapping) and name in wanted else []
+
+
+def _item_of_keys(wanted: Any, keys: str) -> list[Any]:
+    meant: dict[str, Any] = json.loads(keys)
+    return [each for each in wanted if meant.items() <= {**_DEFAULT_KEYS, **each}.items()]
+
+
+def _item_of_value(wanted: Any, value: str) -> list[Any]:
+    return [each for each in wanted if each == json.loads(value)]
+
+
+# How a `fieldsV1` names what it is about (sigs.k8s.io/structured-merge-diff, fieldpath/serialize-pe.go).
+_IN: Final = {"f": _field, "k": _item_of_keys, "v": _item_of_value}
+
+
+def _depends(shop: Object) -> Sequence[str]:
+    found: Sequence[str] = shop.get("spec", {}).get("dependsOn", ())
+    return found
+
+
+def _owners(obj: Object) -> set[str]:
+    """The ShopServices, by their UID, to which an object belongs."""
+    owners = obj["metadata"].get("ownerReferences", ())
+    return {each["uid"] for each in owners if each["kind"] == "ShopService"}
+
+
+def _objects(cluster: Cluster, kind: str, namespace: str) -> list[dict[str, Any]] | None:
+    """Every object of a kind, None when it is not served."""
     answer = cluster.http.get(cluster.path(kind, namespace))
-    if answer.status_code == 404:
-        return []
+    if answer.status_code == HTTPStatus.NOT_FOUND:
+        return None
     found = answer.raise_for_status().json()
     # What a list says once is not said by its items.
     return [{"kind": kind, "apiVersion": found["apiVersion"], **each} for each in found["items"]]
