@@ -10,6 +10,7 @@ event of the watch that comes in later is ignored. They are compared as numbers,
 """
 
 import hashlib
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -71,7 +72,7 @@ class Shop:
     Attributes:
         uid: the object's UID.
         version: its resourceVersion as a number.
-        body: the object as JSON, without managedFields and resourceVersion.
+        body: the object as JSON, without managedFields and resourceVersion, packed.
         depends_on: the ShopServices of its namespace that it names in spec.dependsOn.
         port: where its Service answers.
         available: whether its status says so.
@@ -87,8 +88,7 @@ class Shop:
     @property
     def object(self) -> dict[str, Any]:
         """The parsed object; a new one each time, so a caller may change it."""
-        parsed: dict[str, Any] = orjson.loads(self.body)
-        return parsed
+        return _unpacked(self.body)
 
     @classmethod
     def of(cls, obj: Mapping[str, Any]) -> "Shop":
@@ -100,7 +100,7 @@ class Shop:
         return cls(
             uid=intern(metadata["uid"]),
             version=int(metadata["resourceVersion"]),
-            body=_dump(obj, *obj),
+            body=_packed(_dump(obj, *obj)),
             depends_on=tuple(sorted({intern(n) for n in named if isinstance(n, str)}))
             if isinstance(named, list)
             else (),
@@ -124,7 +124,7 @@ class Child:
         editor: the field manager that has written it last, not counting its status; empty when nobody says.
         digest: the hash of all but its status.
         summary: what its verdict needs, as JSON.
-        body: the object without its status as JSON; None once it was compared.
+        body: the object without its status as JSON, packed; None once it was compared.
         known: the hash of the apply configuration that it, or an earlier state of it, was found to be like.
     """
 
@@ -146,7 +146,7 @@ class Child:
     @property
     def object(self) -> dict[str, Any] | None:
         """The parsed object without its status, None once it was compared."""
-        return None if self.body is None else orjson.loads(self.body)
+        return None if self.body is None else _unpacked(self.body)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -171,7 +171,7 @@ class Child:
             editor=_editor(managed),
             digest=hashlib.blake2b(body, digest_size=16).digest(),
             summary=intern(orjson.dumps(summary(obj)).decode()),
-            body=body,
+            body=_packed(body),
         )
 
 
@@ -183,8 +183,17 @@ def _dump(obj: Mapping[str, Any], *keys: str) -> bytes:
     }
     if obj["kind"] == PARENT_KIND:
         metadata["generation"] = obj["metadata"].get("generation", 0)
-    # orjson's own bytes keep the buffer that they were written into, several times as large as most of them.
-    return bytes(memoryview(orjson.dumps({**{key: obj[key] for key in keys}, "metadata": metadata})))
+    return orjson.dumps({**{key: obj[key] for key in keys}, "metadata": metadata})
+
+
+def _packed(json: bytes) -> bytes:
+    """Less than half as large, in some 10 µs; and not in the buffer of several times their size that orjson's bytes keep."""
+    return zlib.compress(json, level=1)
+
+
+def _unpacked(body: bytes) -> dict[str, Any]:
+    parsed: dict[str, Any] = orjson.loads(zlib.decompress(body))
+    return parsed
 
 
 def _scaler(managed: Iterable[Mapping[str, Any]]) -> Scaler:

@@ -226,6 +226,28 @@ async def test_a_pass_that_wants_to_look_again_does(world: World) -> None:
         await until(lambda: world.observer.results == ["requeue_after", "requeue_after", "success"])
 
 
+async def test_passes_that_wait_for_nothing_let_others_do_something_in_between(world: World) -> None:
+    turn = 0
+    turns_of_passes: set[int] = set()
+
+    async def count() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    world.passes.outcome = lambda _: turns_of_passes.add(turn)
+    async with world.running() as engine:
+        engine.lead(leads=True)
+        counting = asyncio.create_task(count())
+        listed(engine, *(shop(1, f"shop-{number}") for number in range(100)))
+        await until(lambda: len(world.passes.seen) == 100)
+        counting.cancel()
+
+    # Two workers, and so two passes in each turn at most.
+    assert len(turns_of_passes) >= 50
+
+
 async def test_what_vanished_while_a_watch_was_away_is_found_by_a_list(world: World) -> None:
     async with world.running() as engine:
         listed(engine, shop(1))
