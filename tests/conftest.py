@@ -1,0 +1,12 @@
+"""What holds for every tier."""
+
+import hypothesis
+
+# How long an example takes is a matter of what else the machine does; each test has a deadline of its own.
+hypothesis.settings.register_profile(
+    "busy",
+    parent=hypothesis.settings.default,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("busy")
