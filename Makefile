@@ -32,7 +32,7 @@ dev: .venv ## The shop as processes on this machine, without Kubernetes; reloads
 test: lint test-unit test-charts test-services test-integration test-delivery test-e2e ## Everything: lint, unit, contract, charts, services, integration, delivery, e2e
 
 .PHONY: test-fast
-test-fast: .venv helm ## What needs no cluster and no emulator, in about a minute
+test-fast: .venv helm ## What needs no cluster and no emulator, in about two minutes
 	$(PYTEST) -q tests/operator tests/services tests/contract tests/dev -m "not emulator and not cluster"
 
 .PHONY: lint
