@@ -32,7 +32,7 @@ from tests.integration.faults.truth import (
 from tests.integration.operators import Operator
 from tests.waiting import wait_for
 
-EXAMPLES, STEPS = 10, 20
+EXAMPLES, STEPS = 8, 20
 # Of each kind of change so many must have hit something in the whole run, or it has shown nothing.
 LEAST: Final = {"declare": 5, "delete": 2, "edit": 8, "delete child": 4, "end": 5}
 
