@@ -132,34 +132,36 @@ async def answers(api: Api, namespace: str) -> None:
 
 async def from_zero(api: Api, operator: Operator, namespace: str, number: int) -> Run:
     """Until every new ShopService is true; the operator is there already, and does nothing else."""
-    arrivals = Arrivals(number)
-    async with api.watching(shop_path(namespace), arrivals.seen):
-        writes, reads = operator.writes, operator.reads
-        server, own, started = cpu(api.pid), cpu(operator.pid), time.perf_counter()
-        await create(api, namespace, number)
-        async with asyncio.timeout(DEADLINE):
-            await arrivals.all.wait()
-        seconds = time.perf_counter() - started
-        # What comes late is counted, too.
-        await operator.quiet(_SETTLE)
-        server, own = cpu(api.pid) - server, cpu(operator.pid) - own
+    writes, reads = operator.writes, operator.reads
+    server, own = cpu(api.pid), cpu(operator.pid)
+    seconds = await _all_true(api, namespace, number)
+    # What comes late is counted, too.
+    await operator.quiet(_SETTLE)
+    server, own = cpu(api.pid) - server, cpu(operator.pid) - own
+    run = Run(number, seconds, server, own, operator.writes - writes, operator.reads - reads)
     await _complete(api, namespace, number)
-    return Run(number, seconds, server, own, operator.writes - writes, operator.reads - reads)
+    return run
 
 
 async def plainly(api: Api, other: Operator, namespace: str, number: int) -> Run:
     """The same of one that measures nothing of itself."""
+    server, own = cpu(api.pid), cpu(other.pid)
+    seconds = await _all_true(api, namespace, number)
+    await asyncio.sleep(_SETTLE)
+    run = Run(number, seconds, cpu(api.pid) - server, cpu(other.pid) - own)
+    await _complete(api, namespace, number)
+    return run
+
+
+async def _all_true(api: Api, namespace: str, number: int) -> float:
+    """Create so many ShopServices; seconds until all of them have their children and their status."""
     arrivals = Arrivals(number)
     async with api.watching(shop_path(namespace), arrivals.seen):
-        server, own, started = cpu(api.pid), cpu(other.pid), time.perf_counter()
+        started = time.perf_counter()
         await create(api, namespace, number)
         async with asyncio.timeout(DEADLINE):
             await arrivals.all.wait()
-        seconds = time.perf_counter() - started
-        await asyncio.sleep(_SETTLE)
-        run = Run(number, seconds, cpu(api.pid) - server, cpu(other.pid) - own)
-    await _complete(api, namespace, number)
-    return run
+        return time.perf_counter() - started
 
 
 async def _complete(api: Api, namespace: str, number: int) -> None:
