@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from tests.integration.faults.traffic import ACCOUNT, EDITS, EXTRA, UNLABEL, Tra
 from tests.integration.faults.truth import GRACE, Seen, differences, judged, settled
 from tests.integration.operators import running
 from tests.integration.shopservices import AUTOSCALING, WORKER, shopservice
+from tests.waiting import wait_for
 
 NAMESPACE: Final = "judged"
 EVERYTHING: Final[Mapping[str, Any]] = {
@@ -46,9 +48,16 @@ def undone(own_cluster: Cluster, left_alone: Traffic) -> Iterator[None]:
     assert differences(own_cluster, NAMESPACE) == []
     yield
     for kind in kinds:
-        version = own_cluster.get(kind, NAMESPACE, "web")["metadata"]["resourceVersion"]
-        obj = {**before[kind], "metadata": {**before[kind]["metadata"], "resourceVersion": version}}
-        own_cluster.http.put(own_cluster.path(kind, NAMESPACE, "web"), json=obj).raise_for_status()
+        wait_for(lambda obj=before[kind]: put_back(own_cluster, obj))  # type: ignore[misc]  # bound per round
+
+
+def put_back(cluster: Cluster, before: Mapping[str, Any]) -> bool:
+    """Replace an object by its earlier self; not if its controller has written a status at the same moment."""
+    path = cluster.path(before["kind"], NAMESPACE, "web")
+    version = cluster.get(before["kind"], NAMESPACE, "web")["metadata"]["resourceVersion"]
+    obj = {**before, "metadata": {**before["metadata"], "resourceVersion": version}}
+    answer = cluster.http.put(path, json=obj)
+    return answer.status_code != HTTPStatus.CONFLICT and bool(answer.raise_for_status())
 
 
 @pytest.mark.parametrize(
