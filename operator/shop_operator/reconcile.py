@@ -301,15 +301,15 @@ class Reconciler:
 
         Deployments stay as they are while nobody knows the checksum of their configuration.
         """
-        children = self._store.children(key)
-        wait = self._wait(cached.object, depends, children)
+        obj, children = cached.object, self._store.children(key)
+        wait = self._wait(obj, depends, children)
         around = Surroundings(
             dependencies=depends.ports if depends else {},
             dependants=self._store.dependants(key),
             checksum=checksum,
             unmarked=_unmarked(children),
             served=self._served(),
-            image=image_in_place(shop, cached.object.get("status", {})),
+            image=image_in_place(shop, obj.get("status", {})),
             hold=wait > 0,
         )
         desired = render(shop, live=self._live_scale(key), around=around)

@@ -1,6 +1,7 @@
 """A pass: what it writes, what it leaves alone, and what it makes of everything that goes wrong."""
 
 import contextlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -495,19 +496,29 @@ async def test_a_shopservice_that_is_gone_or_going_is_left_to_the_garbage_collec
     assert world.writes == set()
 
 
-async def test_a_field_that_a_webhook_overrules_is_not_fought_over(
-    world: World, monkeypatch: pytest.MonkeyPatch
+def overruled(
+    world: World, monkeypatch: pytest.MonkeyPatch, kind: str, change: Callable[[dict[str, Any]], None]
 ) -> None:
+    """A webhook changes whatever is applied of one kind."""
     apply = world.api.apply
 
     async def mutating(configuration: Any, **given: Any) -> dict[str, Any]:
         live = await apply(configuration, **given)
-        if configuration["kind"] == "Deployment":
-            live["spec"]["template"]["spec"]["enableServiceLinks"] = True
+        if configuration["kind"] == kind:
+            change(live)
             live = world.api.put(live)
         return live
 
     monkeypatch.setattr(world.api, "apply", mutating)
+
+
+async def test_a_field_that_a_webhook_overrules_is_not_fought_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def links(live: dict[str, Any]) -> None:
+        live["spec"]["template"]["spec"]["enableServiceLinks"] = True
+
+    overruled(world, monkeypatch, "Deployment", links)
     world.shop()
     await world.pass_()
 
@@ -723,16 +734,10 @@ async def test_a_child_that_is_deleted_again_and_again_is_made_again_ever_more_s
 async def test_a_field_that_a_webhook_overrules_is_not_told_as_put_back_after_a_restart(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    apply = world.api.apply
+    def another_port(live: dict[str, Any]) -> None:
+        live["spec"]["ports"][0]["port"] = 1
 
-    async def overruled(configuration: Any, **given: Any) -> dict[str, Any]:
-        live = await apply(configuration, **given)
-        if configuration["kind"] == "Service":
-            live["spec"]["ports"][0]["port"] = 1
-            live = world.api.put(live)
-        return live
-
-    monkeypatch.setattr(world.api, "apply", overruled)
+    overruled(world, monkeypatch, "Service", another_port)
     world.shop()
     await world.pass_()
     world.store.put(world.api.objects["Service", "ns", "web"])
