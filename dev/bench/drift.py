@@ -16,7 +16,7 @@ from bench.processes import Operator
 from shop_operator.render import render
 from shop_operator.spec import ShopService
 
-# Something of every kind of child.
+# Something of every kind of child, but for the discovery hostname.
 EVERYTHING: Final[Mapping[str, Any]] = {
     "image": "registry.example/shop:1",
     "command": ["serve"],
@@ -32,7 +32,6 @@ EVERYTHING: Final[Mapping[str, Any]] = {
     "disruption": {"maxUnavailable": "25%"},
     "rollout": {"maxSurge": 1, "progressDeadlineSeconds": 120},
     "monitoring": {"interval": "15s"},
-    "discovery": {"hostname": "shop.example.internal"},
     "workers": [
         {"name": "relay", "command": ["relay"], "replicas": 3, "port": 9000},
         {
@@ -51,6 +50,13 @@ EVERYTHING: Final[Mapping[str, Any]] = {
     ],
 }
 SHOPS: Final = 60
+
+
+def everything(index: int) -> dict[str, Any]:
+    """The spec of one of many. A discovery hostname belongs to one ShopService of the cluster."""
+    return {**EVERYTHING, "discovery": {"hostname": f"{name_of(index)}.example.internal"}}
+
+
 DEADLINE: Final = 10.0
 
 # Where a word is one of a few, another one of them.
@@ -97,7 +103,7 @@ class Repairs:
 async def drift(api: Api, operator: Operator) -> dict[str, Repairs]:
     """By kind of child. Each ShopService gets few edits, since whoever edits one again and again is made to wait."""
     namespace = await api.fresh()
-    await create(api, namespace, SHOPS, EVERYTHING)
+    await create(api, namespace, SHOPS, everything)
     await operator.quiet()
     shops = [await _rendered(api, namespace, index) for index in range(SHOPS)]
     found: defaultdict[str, Repairs] = defaultdict(Repairs)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
 
 PREFIX = "bench"
-NEEDED = ("events", "artifacts", "product", "order", "payment", "shipping", "saga", "functions")
+NEEDED = ("events", "tokens", "artifacts", "product", "order", "payment", "shipping", "saga", "functions")
 COLD, WARM = 5, 300
 PATH = "/inventory/CF-001"
 GUNICORN = (
@@ -72,7 +72,7 @@ def container_environment(emulator: Emulator, outputs: stacks.Outputs, port: int
         **emulator.env,
         "TABLE": own["Table"],
         "TASKS_QUEUE_URL": own["TasksQueueUrl"],
-        "EVENTS_TOPIC_ARN": outputs["events"]["EventsTopicArn"],
+        "EVENTS_TOPIC_ARN": stacks.topic("product", outputs),
         "AUTH": "off",
         "LISTEN_HOST": "127.0.0.1",
         "PORT": str(port),

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -109,12 +109,14 @@ async def floor(api: Api, number: int) -> Run:
     return run
 
 
-async def create(api: Api, namespace: str, number: int, spec: Mapping[str, Any] = SPEC) -> None:
-    """So many ShopServices, as fast as the API server takes them."""
+async def create(
+    api: Api, namespace: str, number: int, spec: Callable[[int], Mapping[str, Any]] = lambda _: SPEC
+) -> None:
+    """So many ShopServices, as fast as the API server takes them; each has its own spec by its number."""
     path = shop_path(namespace)
     await at_once(
         [
-            partial(api.call, "POST", path, shopservice(namespace, name_of(index), spec))
+            partial(api.call, "POST", path, shopservice(namespace, name_of(index), spec(index)))
             for index in range(number)
         ]
     )

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from bench.apiserver import DEADLINE
+from shop_operator.report import STATUS_PAUSE
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _HERE: Final = Path(__file__).parent
+_LONGER_THAN_A_STATUS_WAITS: Final = 2 * STATUS_PAUSE
 
 
 class Operator:
@@ -83,16 +85,24 @@ class Operator:
         await self.until(lambda: self.metric("leader_election_master_status") == 1)
 
     async def quiet(self, seconds: float = 1.0) -> None:
-        """No pass has ended for a while and none waits."""
+        """No pass has ended for a while; none waits and none is being made."""
+        # It may reconcile before it serves its metrics.
+        await self.until(lambda: bool(self.series()))
         last, since = -1.0, time.monotonic()
         async with asyncio.timeout(DEADLINE):
             while time.monotonic() - since < seconds:
                 now = self.series()
                 passes = total(now, "controller_runtime_reconcile_total")
-                if passes != last or total(now, "workqueue_depth"):
+                busy = total(now, "workqueue_depth") + total(now, "controller_runtime_active_workers")
+                if passes != last or busy:
                     last, since = passes, time.monotonic()
                 # To be asked costs it more than many a pass.
                 await asyncio.sleep(seconds / 2)
+
+    async def finished(self) -> None:
+        """It is quiet, and nothing has failed that it is about to repeat: a process after it has nothing to do."""
+        await self.until(lambda: not self.metric("shop_operator_reconcile_retries"))
+        await self.quiet(_LONGER_THAN_A_STATUS_WAITS)
 
     def profile(self) -> None:
         """Begin to profile, if it was started so."""

@@ -147,7 +147,7 @@ def drift_rows(found: dict[str, Repairs]) -> list[Row]:
             max(edited),
             f"{max(edited):.2f} s",
         ),
-        Bound(0, 0).row("owned fields never put back", len(missed), ", ".join(missed) or "0"),
+        Bound(0, 0).row("owned fields never reverted", len(missed), ", ".join(missed) or "0"),
     ]
 
 
@@ -202,7 +202,9 @@ async def grow(api: Api, launcher: Launcher, size: int, idle: float | None) -> t
     namespace, elsewhere = await api.fresh(), await api.fresh()
     with launcher.operator() as operator:
         await answers(api, elsewhere)
+        await operator.quiet()
         run = await from_zero(api, operator, namespace, size)
+        await operator.finished()
         first = resident(operator.pid)
     with launcher.operator() as operator:
         await operator.until(lambda: operator.metric("controller_runtime_reconcile_total") > size, 1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from chartdocs import commands, readme, reference, schema, values
+from chartdocs import commands, readme, reasons, reference, schema, values
 from localcluster import tools
 from shop_operator.crd import crd
 
@@ -19,10 +19,17 @@ KUBE_VERSION = "1.34.4"
 """What `helm template` says it renders for; a helm built without release flags would say 1.20."""
 
 _NAMESPACE = "shop-operator"
-_MANIFEST_HEAD = """\
+_PLACEHOLDER = "registry.invalid"
+"""No registry has such a name (RFC 6761), so that no image runs with the operator's rights that nobody has chosen."""
+_MANIFEST_HEAD = f"""\
 # The operator without Helm; generated from charts/shop-operator by `make generate`.
-#   kubectl apply --server-side -f manifests/install.yaml
-#   kubectl -n shop-operator set image deployment/shop-operator operator=REGISTRY/shop-operator:TAG
+#
+# {_PLACEHOLDER} is a placeholder, from which no image can be pulled. Set the registry that has your image of the operator:
+#   sed 's|image: {_PLACEHOLDER}/|image: REGISTRY/|' manifests/install.yaml | kubectl apply --server-side -f -
+# with kustomize:
+#   images: [{{name: {_PLACEHOLDER}/shop-operator, newName: REGISTRY/shop-operator, newTag: TAG}}]
+# or render the chart yourself, with any other value too:
+#   helm template shop-operator charts/shop-operator --namespace shop-operator --set image.registry=REGISTRY
 """
 # Without Helm these would be wrong: they would make a later `helm install` take the objects for another release's.
 _HELM_ONLY = ("helm.sh/chart", "helm.sh/resource-policy", "app.kubernetes.io/managed-by")
@@ -38,6 +45,7 @@ def outputs() -> Mapping[Path, Callable[[], str]]:
     made[ROOT / "manifests/install.yaml"] = install_manifest
     made[ROOT / "docs/reference/shopservice.md"] = lambda: reference.reference(crd())
     made[ROOT / "docs/reference/kubectl-shop.md"] = commands.commands
+    made[ROOT / "docs/reference/conditions.md"] = reasons.page
     return made
 
 

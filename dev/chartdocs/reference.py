@@ -3,11 +3,21 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chartdocs.schema import is_quantity
+
 _HEAD = """\
 # ShopService reference
 
 Generated from the CustomResourceDefinition by `make generate`. `kubectl explain shopservice.spec --recursive` shows the same in
-a cluster. Fields of the same shape as in Kubernetes (probes, environment, resources, scaling behaviour) have the same names.
+a cluster. Fields of the same shape as in Kubernetes (probes, environment, resources, scaling behavior) have the same names.
+
+- An empty block enables a feature with all of its defaults: `networkPolicy: {}`, `monitoring: {}`. An empty list is the same as no
+  list.
+- To remove a default in `podTemplate.spec`, write `$patch: delete` in its place:
+  `livenessProbe: {$patch: delete}`. `kubectl apply` and `helm upgrade` remove a null before it reaches the API server.
+- Null in any other field means that it is not set. Under server-side apply the API server rejects null: omit the field.
+- Under server-side apply, one field manager owns a block (a field of the spec that is an object, such as `rollout`) as a whole:
+  applying a block replaces all of it. Items of `env`, `workers`, `imagePullSecrets` and `dependsOn` are owned one by one.
 
 """
 _TABLE = "| field | type | meaning |\n|---|---|---|\n"
@@ -42,6 +52,8 @@ def _row(path: str, field: Mapping[str, Any]) -> str:
 
 
 def _type(field: Mapping[str, Any]) -> str:
+    if is_quantity(field):
+        return "quantity"
     if field.get("x-kubernetes-int-or-string"):
         return "integer or string"
     if field.get("type") == "array":

@@ -1,9 +1,11 @@
 """Makes a chart's values.schema.json: closed, typed by the defaults, the comments' hints and the CRD."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chartdocs.values import BadComment, Section, Value
+from shop_operator.schema import LABEL, QUANTITY_SCHEMA
 
 JSON = dict[str, Any]
 _DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -81,7 +83,7 @@ class _Maker:
             "type": ["object", "null"],
             "propertyNames": {"pattern": _ENV_NAME},
             "additionalProperties": {
-                "type": ["string", "object", "null"],
+                "type": ["string", "boolean", "number", "object", "null"],
                 "properties": {"valueFrom": plain(items["properties"]["valueFrom"])},
                 "required": ["valueFrom"],
                 "additionalProperties": False,
@@ -100,9 +102,19 @@ class _Maker:
             worker["properties"][key] = nullable(worker["properties"][key])
         return {
             "type": ["object", "null"],
-            "propertyNames": {k: v for k, v in name.items() if k in {"pattern", "minLength", "maxLength"}},
+            "propertyNames": {"pattern": f"^{LABEL}$", "maxLength": name["maxLength"]},
             "additionalProperties": nullable(worker),
         }
+
+
+def is_quantity(structural: Mapping[str, Any]) -> bool:
+    """Whether a field of a CRD is a quantity, which has no type there."""
+    return bool(structural.get("pattern") == QUANTITY_SCHEMA["pattern"])
+
+
+def _unnamed(pattern: str) -> str:
+    """A pattern without the names of its groups, for which some editors refuse the whole schema."""
+    return re.sub(r"\(\?<\w+>", "(", pattern)
 
 
 def plain(structural: Mapping[str, Any]) -> JSON:
@@ -112,6 +124,10 @@ def plain(structural: Mapping[str, Any]) -> JSON:
         for key, value in structural.items()
         if not key.startswith("x-kubernetes-") and key not in {"default", "nullable", "format", "example"}
     }
+    if is_quantity(structural):
+        return {"type": ["number", "string"], "pattern": _unnamed(structural["pattern"]), "minimum": 0}
+    if "pattern" in made:
+        made["pattern"] = _unnamed(made["pattern"])
     if structural.get("x-kubernetes-int-or-string"):
         made = {key: made[key] for key in ("description", "pattern") if key in made}
         made["type"] = ["integer", "string"]

@@ -9,43 +9,37 @@ Two facts decide instead, both from the cached object:
 - every field of the configuration has the same value in the live object. A difference is drift: somebody
   changed a field that we own.
 
-Fields that are in the live object only belong to somebody else (defaults, an injected sidecar, a label of a
-user) and are left alone. Lists and maps follow the merge rules of the API: items of associative lists are
-found by their keys; atomic lists and maps are ours as a whole, so there an additional entry is drift too.
+Fields that are in the live object only belong to others (defaults, an injected sidecar, a label of a user) and are left
+alone. Lists, maps and unions follow the rules of the API, as kubernetes_schema has them:
+
+- items of a list with keys are found by them; an atomic list or map is ours as a whole, so an additional entry is drift;
+- where we have set a member of a union, any other member is drift, since the API server refuses the two together;
+- the order of our items is drift where it means something: containers start in it, and a variable refers to earlier ones.
 """
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from shop_operator.kubernetes_schema import Type, Union, is_set, of_kind
+
 HASH_ANNOTATION: Final = "shopservice.dev/applied-hash"
 
-# listMapKeys of the list fields that we render; a list that is not named here is atomic.
-_MERGE_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "containers": ("name",),
-    "initContainers": ("name",),
-    "env": ("name",),
-    "volumes": ("name",),
-    "volumeMounts": ("mountPath",),
-    "volumeDevices": ("devicePath",),
-    "hostAliases": ("ip",),
-    "resourceClaims": ("name",),
-    "imagePullSecrets": ("name",),
-    "ownerReferences": ("uid",),
-    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
+_ORDERED: Final = frozenset({"Container", "EnvVar"})
+# What the API server fills in inside of an atomic value, where nothing but our own fields may be.
+_FILLED_IN: Final[Mapping[str, Mapping[str, Any]]] = {
+    "CrossVersionObjectReference": {"apiVersion": ""},
+    "ObjectFieldSelector": {"apiVersion": "v1"},
+    "ResourceFieldSelector": {"divisor": "0"},
 }
-# mapType or structType atomic.
-_ATOMIC_MAPS: Final = frozenset(
-    {"selector", "nodeSelector", "labelSelector", "podSelector", "scaleTargetRef"}
-)
-_QUANTITY_MAPS: Final = frozenset({"requests", "limits"})
-_QUANTITIES: Final = frozenset({"averageValue", "sizeLimit"})
 
 _QUANTITY: Final = re.compile(r"^([+-]?[0-9.]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?$")
+_LARGEST_QUANTITY: Final = Decimal(2**63 - 1)
 _SUFFIX: Final[Mapping[str, Decimal]] = {
     "n": Decimal("1e-9"),
     "u": Decimal("1e-6"),
@@ -63,28 +57,73 @@ def applied_hash(configuration: Mapping[str, Any]) -> str:
     ).hexdigest()
 
 
-def drift(desired: Any, live: Any) -> list[str]:
+def drift(desired: Mapping[str, Any], live: Mapping[str, Any]) -> list[str]:
     """The paths (`spec.template.spec.containers[name=app].image`) where the live object is not as desired."""
     found: list[str] = []
-    _compare(desired, live, _Place("", "", exact=False), found)
+    _compare(desired, live, _Place("", of_kind(desired.get("kind", "")), exact=False), found)
     return found
 
 
-def owned_part(desired: Any, live: Any, field: str = "") -> Any:
-    """What the live object has of the fields that the apply configuration has; what only it has belongs to others."""
+def owned_part(desired: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
+    """What the live object has of the fields that the apply configuration has, and what is drift beside them."""
+    found: dict[str, Any] = _owned(desired, live, of_kind(desired.get("kind", "")))
+    return found
+
+
+def _owned(desired: Any, live: Any, kind: Type) -> Any:
     if isinstance(desired, Mapping) and isinstance(live, Mapping):
-        if field in _ATOMIC_MAPS:
+        if kind.atomic:
             return live
-        return {key: owned_part(value, live[key], key) for key, value in desired.items() if key in live}
-    if not (isinstance(desired, list) and isinstance(live, list)):
+        own = {
+            key: _owned(value, live[key], kind.below(key)) for key, value in desired.items() if key in live
+        }
+        return own | {key: live[key] for key in displaced(desired, live, kind)}
+    if not (isinstance(desired, list) and isinstance(live, list) and kind.finds(desired, live)):
         return live
-    keys = _keys_of(field, desired)
-    if keys is None or not all(_has_key(item, keys) for item in (*desired, *live)):
-        return live
-    there = {_identity(item, keys): item for item in live}
+    wanted = {kind.identity(item): item for item in desired}
+    there = [(identity, item) for item in live if (identity := kind.identity(item)) in wanted]
+    if kind.item.name not in _ORDERED:
+        places = {identity: place for place, identity in enumerate(wanted)}
+        there.sort(key=lambda each: places[each[0]])
+    return [_owned(wanted[identity], item, kind.item) for identity, item in there]
+
+
+def displaced(desired: Mapping[str, Any], live: Mapping[str, Any], kind: Type) -> list[str]:
+    """The fields of a live object that our members of its unions leave no room for, in the order of their names."""
+    return sorted({field for union in kind.unions for field in _displaced(desired, live, union)})
+
+
+def _displaced(desired: Mapping[str, Any], live: Mapping[str, Any], union: Union) -> Iterator[str]:
+    ours = next((member for member in union.members if any(is_set(desired, field) for field in member)), None)
+    told = union.discriminator and desired.get(union.discriminator)
+    if ours is None and not told and not union.optional:
+        return
+    for member in union.members:
+        if member != ours and union.values.get(member[0]) != (told or ""):
+            yield from (field for field in member if is_set(live, field) and field not in desired)
+    if ours is not None and union.discriminator and not told:
+        there = live.get(union.discriminator)
+        if there is not None and there != union.values[ours[0]]:
+            yield union.discriminator
+
+
+def _replaced(desired: Mapping[str, Any], live: Mapping[str, Any], kind: Type) -> list[str]:
+    """The members of unions that went because another one came, or the value that tells it: that one is the drift."""
     return [
-        owned_part(item, there[identity]) for item in desired if (identity := _identity(item, keys)) in there
+        field
+        for union in kind.unions
+        if any(_displaced(desired, live, union)) or _told_otherwise(desired, live, union.discriminator)
+        for member in union.members
+        for field in member
     ]
+
+
+def _told_otherwise(desired: Mapping[str, Any], live: Mapping[str, Any], discriminator: str | None) -> bool:
+    return (
+        discriminator is not None
+        and discriminator in desired
+        and desired[discriminator] != live.get(discriminator)
+    )
 
 
 class _Place(NamedTuple):
@@ -92,12 +131,12 @@ class _Place(NamedTuple):
 
     Args:
         path: from the root.
-        field: the name by which its merge rules are known.
+        kind: the type of the values.
         exact: whether the live value may have nothing more than the desired one.
     """
 
     path: str
-    field: str
+    kind: Type
     exact: bool
 
 
@@ -115,13 +154,15 @@ def _compare(desired: Any, live: Any, place: _Place, found: list[str]) -> None:
             _compare_lists(desired, live, place, found)
         elif desired:
             found.append(place.path)
-    elif not (_is_quantity(place) and _same_quantity(desired, live)):
+    elif not (place.kind.name == "quantity" and _same_quantity(desired, live)):
         found.append(place.path)
 
 
 def _compare_maps(desired: dict[str, Any], live: dict[str, Any], place: _Place, found: list[str]) -> None:
-    path, field, exact = place
-    exact = exact or field in _ATOMIC_MAPS
+    path, kind, exact = place
+    exact = exact or kind.atomic
+    instead = displaced(desired, live, kind) if kind.unions and not exact else []
+    gone = _replaced(desired, live, kind) if kind.unions else ()
     for key, value in desired.items():
         if key in live:
             there = live[key]
@@ -129,59 +170,60 @@ def _compare_maps(desired: dict[str, Any], live: dict[str, Any], place: _Place, 
                 # Null leaves the field to others.
                 continue
             here = f"{path}.{key}" if path else key
-            _compare(value, there, _Place(here, field if field in _QUANTITY_MAPS else key, exact), found)
-        elif value is not None and value != []:
-            # An empty list is not stored.
+            _compare(value, there, _Place(here, kind.below(key), exact), found)
+        elif (
+            value is not None
+            and value != []
+            and key not in gone
+            and not (value == "" and kind.fields is not None)
+        ):
+            # An empty list is not stored, nor is an empty text outside of maps.
             found.append(f"{path}.{key}" if path else key)
     if exact:
-        found += [f"{path}.{key}" for key in live.keys() - desired.keys()]
+        filled_in = _FILLED_IN.get(kind.name, {})
+        more = live.keys() - desired.keys()
+        found += [f"{path}.{key}" for key in sorted(more) if live[key] != filled_in.get(key, ...)]
+    found += [f"{path}.{key}" for key in instead]
 
 
 def _compare_lists(desired: list[Any], live: list[Any], place: _Place, found: list[str]) -> None:
-    path, field, exact = place
-    keys = None if exact else _keys_of(field, desired)
-    if keys is None or not all(_has_key(item, keys) for item in (*desired, *live)):
+    path, kind, exact = place
+    if exact or not kind.finds(desired, live):
         if len(desired) != len(live):
             found.append(path)
             return
         for index, (wanted, there) in enumerate(zip(desired, live, strict=True)):
-            _compare(wanted, there, _Place(f"{path}[{index}]", field, exact=True), found)
+            _compare(wanted, there, _Place(f"{path}[{index}]", kind.item, exact=True), found)
         return
-    by_key = {_identity(item, keys): item for item in live}
+    by_key = {kind.identity(item): item for item in live}
+    often = _often(kind, live) if len(by_key) < len(live) else frozenset()
+    ours = []
     for wanted in desired:
-        identity = _identity(wanted, keys)
-        here = f"{path}[{','.join(f'{k}={v}' for k, v in zip(keys, identity, strict=True))}]"
-        if identity not in by_key:
+        identity = kind.identity(wanted)
+        here = f"{path}[{','.join(f'{k}={v}' for k, v in zip(kind.keys, identity, strict=True))}]"
+        if identity not in by_key or identity in often:
             found.append(here)
         else:
-            _compare(wanted, by_key[identity], _Place(here, "", exact=False), found)
+            ours.append(identity)
+            _compare(wanted, by_key[identity], _Place(here, kind.item, exact=False), found)
+    if kind.item.name in _ORDERED and ours != [each for each in by_key if each in set(ours)]:
+        found.append(path)
 
 
-def _keys_of(field: str, items: Sequence[Any]) -> tuple[str, ...] | None:
-    if field == "ports":
-        # Container ports and Service ports share the field name and differ in their key.
-        number = "containerPort" if any(_has_key(item, ("containerPort",)) for item in items) else "port"
-        return (number, "protocol")
-    return _MERGE_KEYS.get(field)
-
-
-def _has_key(item: Any, keys: tuple[str, ...]) -> bool:
-    """Whether an item can be told apart at all; the first key is the one without a default."""
-    return isinstance(item, dict) and keys[0] in item
-
-
-def _identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
-    # The one key with a default in the schema.
-    return tuple(item.get(key, "TCP" if key == "protocol" else None) for key in keys)
-
-
-def _is_quantity(place: _Place) -> bool:
-    return place.field in _QUANTITY_MAPS or place.field in _QUANTITIES or place.path.endswith(".target.value")
+def _often(kind: Type, items: Iterable[Mapping[str, Any]]) -> frozenset[tuple[Any, ...]]:
+    """The keys that more than one item has: only `kubectl edit` and the like can do that."""
+    counted = Counter(kind.identity(item) for item in items)
+    return frozenset(identity for identity, count in counted.items() if count > 1)
 
 
 def _same_quantity(one: Any, other: Any) -> bool:
-    first = _quantity(one)
-    return first is not None and first == _quantity(other)
+    first, second = _quantity(one), _quantity(other)
+    return first is not None and second is not None and _kept(first) == _kept(second)
+
+
+def _kept(quantity: Decimal) -> Decimal:
+    """What the API server keeps of a quantity: at most an int64, and of resources nothing finer than 1m, rounded up."""
+    return min((quantity * 1000).to_integral_value(ROUND_CEILING) / 1000, _LARGEST_QUANTITY)
 
 
 def _quantity(value: Any) -> Decimal | None:
@@ -190,24 +232,6 @@ def _quantity(value: Any) -> Decimal | None:
     if match is None:
         return None
     number, suffix = match.groups()
-    if suffix and suffix[0] in "eE" and len(suffix) > 1:
+    if suffix and suffix not in _SUFFIX:
         return Decimal(number + suffix)
     return Decimal(number) * _SUFFIX.get(suffix or "", Decimal(1))
-
-
-def ports_patch(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """The strategic merge patch that makes every list of ports exactly ours.
-
-    A port is found by its number but is also unique by its name. When somebody changes the number, an apply
-    adds ours beside theirs, and the API server refuses two ports of one name: then theirs has to go first.
-    """
-    patch: dict[str, Any] = {}
-    for key, value in configuration.items():
-        if key == "ports":
-            patch[key] = [{"$patch": "replace"}, *value]
-        elif isinstance(value, Mapping):
-            patch |= {key: inner} if (inner := ports_patch(value)) else {}
-        elif key in {"containers", "initContainers"}:
-            items = [{"name": item["name"], **inner} for item in value if (inner := ports_patch(item))]
-            patch |= {key: items} if items else {}
-    return patch

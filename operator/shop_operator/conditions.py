@@ -11,31 +11,45 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from shop_operator.dependencies import GRACE, Dependencies
-from shop_operator.errors import InvalidSpec, OperatorError, PermanentError
-from shop_operator.pods import Diagnosis
+from shop_operator.dependencies import Dependencies
+from shop_operator.errors import InternalError, InvalidSpec, OperatorError, PermanentError
+from shop_operator.pods import DEFINITE_PULL_FAILURES, Diagnosis
+from shop_operator.reasons import REASONS
 from shop_operator.render import url
 from shop_operator.render.labels import WEB, selector
 from shop_operator.render.parts import parts
+from shop_operator.rollback import GOOD, Release, rolls_back
 from shop_operator.spec import ShopService
+from shop_operator.verdicts import ON_ITS_WAY, Child, Known, Verdict, deployment, verdicts, worst
+from shop_operator.wording import clause, listed, number, printable, sentence, steady
 
-Child = Mapping[str, Any]
-
-DEADLINE: Final = "ProgressDeadlineExceeded"
 READY: Final = "Ready"
+MISSING: Final = "DependencyMissing"
+CYCLE: Final = "DependencyCycle"
+SUSPENDED: Final = "Suspended"
+_SEE: Final = "See the Ready condition."
+_LEFT_ALONE: Final = "Reconciliation is suspended by spec.suspend."
 _STATUS: Final[Mapping[bool | None, str]] = {True: "True", False: "False", None: "Unknown"}
+# Errors after which nothing of the spec can be relied on.
+_UNRENDERED: Final = (InvalidSpec, InternalError)
 _LONGEST_MESSAGE: Final = 1024
+ZERO: Final = "ScaledToZero"
+_MINIMUM: Final = "MinimumReplicasAvailable"
+_REJECTED: Final = ("rejectedImage", "rejectedRelease", "retry", "message")
+_NO_MINIMUM: Final = "MinimumReplicasUnavailable"
 _MOST_FIELDS: Final = 20
+_RETAINED: Final = " Kept for pods and clients of an earlier release: "
+_MOST_RETAINED: Final = 5
 
 
 @dataclass(frozen=True)
 class Repair:
-    """Something that somebody had changed and that was put back.
+    """A modification that was reverted.
 
     Args:
         object: such as Deployment web.
         fields: the paths that had another value.
-        manager: the field manager that wrote the object last.
+        manager: the field managers that own these fields; empty when managedFields does not tell.
     """
 
     object: str
@@ -43,7 +57,8 @@ class Repair:
     manager: str
 
     def __str__(self) -> str:
-        return f"{self.object}: {', '.join(self.fields)} was changed by {self.manager or 'somebody'} and put back."
+        by = f" by {self.manager}" if self.manager else ""
+        return f"{self.object}: {', '.join(self.fields)} modified{by}; reverted."
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,14 @@ class Observed:
         held: whether there are no pods because of them.
         diagnoses: what is known of pods that do not get ready, by the name of their Deployment.
         overdue: the Deployments that are over their deadline beyond doubt.
-        repairs: what was put back in this pass.
+        repairs: what was reverted in this pass.
+        scaling: the Deployments whose wanted count has changed and is not reached yet.
+        unscaled: the autoscalers (kind, name) that have not worked for a while.
+        unmet: dependencies have been impossible to wait for longer than anything waits for them.
+        release: what the spec asks for, with automatic rollback; None when that is not known in this pass.
+        rolled_back: the last good release is in its place.
+        notes: clauses about what the spec asks for and the cluster leaves out, and that keeps nothing from being ready.
+        retained: what stays for pods and clients of an earlier release.
     """
 
     children: Mapping[tuple[str, str], Child]
@@ -67,23 +89,13 @@ class Observed:
     diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
     overdue: AbstractSet[str] = frozenset()
     repairs: Sequence[Repair] = ()
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How one child is.
-
-    Args:
-        ready: it does what it is for.
-        reason: one word, when it does not.
-        message: a sentence, when it does not.
-        stuck: it will not get ready by itself.
-    """
-
-    ready: bool
-    reason: str = ""
-    message: str = ""
-    stuck: bool = False
+    scaling: AbstractSet[str] = frozenset()
+    unscaled: AbstractSet[tuple[str, str]] = frozenset()
+    unmet: bool = False
+    release: Release | None = None
+    rolled_back: bool = False
+    notes: Sequence[str] = ()
+    retained: Sequence[str] = ()
 
 
 def _now() -> str:
@@ -91,47 +103,73 @@ def _now() -> str:
 
 
 def status(
-    shop: ShopService, observed: Observed, previous: Mapping[str, Any], *, now: Callable[[], str] = _now
+    shop: ShopService,
+    observed: Observed,
+    previous: Mapping[str, Any],
+    *,
+    made: ShopService | None = None,
+    now: Callable[[], str] = _now,
 ) -> dict[str, Any]:
     """The whole status.
 
     Args:
         shop: the ShopService.
         observed: its children and what went wrong.
+        made: the ShopService by whose spec the pods are made, None for the same.
         previous: the status so far; a condition that stays keeps its lastTransitionTime.
         now: the time as RFC 3339.
     """
-    if isinstance(observed.error, InvalidSpec):
+    if isinstance(observed.error, _UNRENDERED):
         # Nothing of the spec can be relied on: what runs goes on running, and is still shown.
         found = {key: value for key, value in previous.items() if key != "conditions"}
-        verdicts: dict[tuple[str, str], Verdict] = {}
+        judged: dict[tuple[str, str], Verdict] = {}
         available = _previous_available(previous)
     else:
-        verdicts = dict(_verdicts(shop, observed))
-        found = _facts(shop, observed, verdicts, previous)
-        available = _available(observed.children.get(("Deployment", shop.name)))
+        judged = dict(verdicts(made or shop, observed.children, _known(observed)))
+        if previous.get("observedGeneration") == shop.generation:
+            judged = _steady(judged, previous)
+        found = _facts(shop, made or shop, observed, judged, previous)
+        available = _availability(shop.name, observed.children.get(("Deployment", shop.name)))
     found |= _drift(observed.repairs, previous, now)
-    wanted = [*_conditions(available, verdicts, observed.error), *_depending(observed.dependencies)]
     if _is_suspended(shop, observed):
         found["suspended"] = True
-        wanted[0] = _condition(
-            READY, None, "Suspended", "It is left as it is for as long as spec.suspend is true."
-        )
+    wanted = _conditions(shop, observed, judged, available, previous)
     conditions = [_dated(each, shop.generation, previous, now) for each in wanted]
     return {**found, "observedGeneration": shop.generation, "conditions": conditions}
 
 
-def _is_suspended(shop: ShopService, observed: Observed) -> bool:
-    return not isinstance(observed.error, InvalidSpec) and shop.spec.suspend is True
+def _known(observed: Observed) -> Known:
+    return Known(
+        dependencies=observed.dependencies,
+        held=observed.held,
+        diagnoses=observed.diagnoses,
+        scaling=observed.scaling,
+        unscaled=observed.unscaled,
+    )
 
 
-def waiting(children: Mapping[tuple[str, str], Child]) -> dict[str, str]:
-    """The Deployments that have pods which are not available, and what they say themselves: somebody may want to look."""
+def _steady(
+    judged: Mapping[tuple[str, str], Verdict], previous: Mapping[str, Any]
+) -> dict[tuple[str, str], Verdict]:
+    """With the earlier message wherever the later one brings no news."""
+    said = {(each["kind"], each["name"]): each.get("message") for each in previous.get("children", ())}
     return {
-        name: verdict.message
+        key: v if said.get(key) == v.message else replace(v, message=steady(said.get(key), v.message))
+        for key, v in judged.items()
+    }
+
+
+def _is_suspended(shop: ShopService, observed: Observed) -> bool:
+    return not isinstance(observed.error, _UNRENDERED) and shop.spec.suspend is True
+
+
+def waiting(children: Mapping[tuple[str, str], Child]) -> frozenset[str]:
+    """The Deployments that have pods which are not available."""
+    return frozenset(
+        name
         for name, child, verdict in _deployments(children)
         if not verdict.ready and _unavailable(child["status"])
-    }
+    )
 
 
 def overdue(children: Mapping[tuple[str, str], Child]) -> dict[str, int]:
@@ -139,14 +177,14 @@ def overdue(children: Mapping[tuple[str, str], Child]) -> dict[str, int]:
     return {
         name: child["metadata"]["generation"]
         for name, child, verdict in _deployments(children)
-        if verdict.stuck
+        if verdict.overdue
     }
 
 
 def _deployments(children: Mapping[tuple[str, str], Child]) -> Iterator[tuple[str, Child, Verdict]]:
     for (kind, name), child in sorted(children.items()):
         if kind == "Deployment":
-            yield name, child, _deployment(child)
+            yield name, child, deployment(name, child)
 
 
 def _unavailable(state: Mapping[str, Any]) -> bool:
@@ -171,141 +209,11 @@ def _drift(repairs: Sequence[Repair], previous: Mapping[str, Any], now: Callable
     }
 
 
-def _depending(dependencies: Dependencies | None) -> Iterator[dict[str, Any]]:
-    if dependencies is not None:
-        yield _condition(
-            "DependenciesReady", dependencies.satisfied, dependencies.reason, dependencies.message
-        )
-
-
-def _verdicts(shop: ShopService, observed: Observed) -> Iterator[tuple[tuple[str, str], Verdict]]:
-    """Judge every live child, and every Deployment that should be there and is not."""
-    absent = Verdict(ready=False, reason="Creating", message="is being created")
-    if observed.held and observed.dependencies is not None:
-        absent = Verdict(
-            ready=False,
-            reason="WaitingForDependencies",
-            message=f"is created once its dependencies are available, or after {GRACE.seconds} s:"
-            f" {observed.dependencies.message.rstrip('.')}",
-        )
-    for part in parts(shop):
-        if ("Deployment", part.name) not in observed.children:
-            yield ("Deployment", part.name), absent
-    for key, child in observed.children.items():
-        if "deletionTimestamp" in child["metadata"]:
-            yield key, Verdict(ready=False, reason="Terminating", message="is being deleted")
-        else:
-            verdict = _JUDGES.get(key[0], _there)(child)
-            known = observed.diagnoses.get(key[1]) if key[0] == "Deployment" and not verdict.ready else None
-            if known is not None:
-                verdict = replace(verdict, reason=known.reason, message=known.message)
-            yield key, verdict
-
-
-def _there(_: Child) -> Verdict:
-    return Verdict(ready=True)
-
-
-def _deployment(child: Child) -> Verdict:
-    """Rolled out: the newest template, in as many pods as wanted, all available, and no old pod left."""
-    spec, state = child["spec"], child.get("status", {})
-    conditions = {each["type"]: each for each in state.get("conditions", ())}
-    wanted = spec.get("replicas", 1)
-    behind = _behind(child, wanted)
-    progressing = conditions.get("Progressing", {})
-    if state.get("observedGeneration", 0) < child["metadata"].get("generation", 0):
-        # What its conditions say is about an earlier version.
-        return Verdict(ready=False, reason="RollingOut", message=behind)
-    if progressing.get("reason") == DEADLINE:
-        return Verdict(
-            ready=False,
-            reason=DEADLINE,
-            stuck=True,
-            message=f"was not rolled out in time: {state.get('availableReplicas', 0)} of {wanted} pods are available; "
-            "look at the pods' events and logs",
-        )
-    failure = conditions.get("ReplicaFailure", {})
-    if failure.get("status") == "True":
-        return Verdict(
-            ready=False, reason=failure.get("reason", "ReplicaFailure"), message=failure.get("message", "")
-        )
-    return Verdict(ready=False, reason="RollingOut", message=behind) if behind else Verdict(ready=True)
-
-
-def _behind(deployment: Child, wanted: int) -> str:
-    """What a roll-out still waits for, in the words of `kubectl rollout status`; empty when it is complete."""
-    state = deployment.get("status", {})
-    updated, available = state.get("updatedReplicas", 0), state.get("availableReplicas", 0)
-    if state.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
-        return "was not looked at by the Deployment controller yet"
-    if updated < wanted:
-        return f"{updated} of {wanted} pods are of the newest version"
-    if state.get("replicas", 0) > updated:
-        return f"{state['replicas'] - updated} old pods are still ending"
-    if available < wanted:
-        return f"{available} of {wanted} pods are available"
-    return ""
-
-
-def _autoscaler(child: Child) -> Verdict:
-    return _scales(child, "AbleToScale", "ScalingActive")
-
-
-def _scaled_object(child: Child) -> Verdict:
-    return _scales(child, "Ready")
-
-
-def _scales(child: Child, *needed: str) -> Verdict:
-    """Only the reason: the message of an autoscaler changes with every measurement, and a status must not."""
-    for condition in child.get("status", {}).get("conditions", ()):
-        if condition["type"] in needed and condition["status"] == "False":
-            reason = condition.get("reason", "Unknown")
-            return Verdict(ready=False, reason=reason, message=f"does not scale: {reason}")
-    return Verdict(ready=True)
-
-
-def _route(child: Child) -> Verdict:
-    """Served: some Gateway accepted it and found its backend."""
-    generation = child["metadata"].get("generation", 0)
-    conditions = [
-        condition
-        for parent in child.get("status", {}).get("parents", ())
-        for condition in parent.get("conditions", ())
-        # What a controller said about an earlier version is no verdict on this one.
-        if condition.get("observedGeneration", generation) >= generation
-    ]
-    gateways = child["spec"]["parentRefs"]
-    if not gateways:
-        return Verdict(ready=False, reason="RouteNotAccepted", message="names no Gateway")
-    where = f"Gateway {gateways[0].get('namespace')}/{gateways[0]['name']}"
-    for condition in conditions:
-        if condition["type"] in {"Accepted", "ResolvedRefs"} and condition["status"] == "False":
-            said = condition.get("message") or condition.get("reason", "")
-            return Verdict(ready=False, reason="RouteNotAccepted", message=f"{where} refused it: {said}")
-    if not any(each["type"] == "Accepted" and each["status"] == "True" for each in conditions):
-        return Verdict(
-            ready=False,
-            reason="RouteNotAccepted",
-            message=f"{where} has not taken it yet; is there such a Gateway, and a controller for its class?",
-        )
-    return Verdict(ready=True)
-
-
-_JUDGES: Final[Mapping[str, Callable[[Child], Verdict]]] = {
-    "Deployment": _deployment,
-    "HorizontalPodAutoscaler": _autoscaler,
-    "ScaledObject": _scaled_object,
-    "HTTPRoute": _route,
-}
-_ON_ITS_WAY: Final = ("Creating", "RollingOut", "Terminating", "WaitingForDependencies")
-# An autoscaler without measurements yet keeps nobody from being ready.
-_DECISIVE: Final = ("Deployment", "HTTPRoute", "Service", "ServiceAccount")
-
-
 def _facts(
     shop: ShopService,
+    made: ShopService,
     observed: Observed,
-    verdicts: Mapping[tuple[str, str], Verdict],
+    judged: Mapping[tuple[str, str], Verdict],
     previous: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything but the conditions."""
@@ -324,23 +232,25 @@ def _facts(
                 "kind": kind,
                 "name": name,
                 "ready": verdict.ready,
-                "message": verdict.message[:_LONGEST_MESSAGE],
+                "message": printable(verdict.message)[:_LONGEST_MESSAGE],
             }
-            for (kind, name), verdict in sorted(verdicts.items())
+            for (kind, name), verdict in sorted(judged.items())
         ],
     }
-    image = _image(shop, observed, verdicts) or previous.get("image")
+    image = _image(made, observed, judged) or previous.get("image")
     if image:
         facts["image"] = image
-    rollout = _rollout(shop, observed, verdicts, previous)
+    rollout = _rollout(shop, observed, judged, previous)
     if rollout:
         facts["rollout"] = rollout
-    if shop.spec.autoscaling:
+    if shop.spec.autoscaling and shop.spec.replicas == 0:
+        facts["autoscaling"] = "off"
+    elif shop.spec.autoscaling:
         facts["autoscaling"] = f"{shop.spec.autoscaling.min_replicas}-{shop.spec.autoscaling.max_replicas}"
     return facts
 
 
-def _image(shop: ShopService, observed: Observed, verdicts: Mapping[tuple[str, str], Verdict]) -> str | None:
+def _image(shop: ShopService, observed: Observed, judged: Mapping[tuple[str, str], Verdict]) -> str | None:
     """The image that every part has rolled out, None while they have not, or not the same.
 
     The Deployments tell it: what the spec names may not have got there.
@@ -348,113 +258,244 @@ def _image(shop: ShopService, observed: Observed, verdicts: Mapping[tuple[str, s
     images: set[str | None] = set()
     for part in parts(shop):
         key = ("Deployment", part.name)
-        images.add(observed.children[key]["images"].get(part.container) if verdicts[key].ready else None)
+        there = key in observed.children and judged[key].ready
+        images.add(observed.children[key]["images"].get(part.container) if there else None)
     return images.pop() if len(images) == 1 else None
 
 
 def _rollout(
     shop: ShopService,
     observed: Observed,
-    verdicts: Mapping[tuple[str, str], Verdict],
+    judged: Mapping[tuple[str, str], Verdict],
     previous: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What an automatic rollback goes by. The image of the spec is rejected until the spec names another."""
-    if not (shop.spec.rollout and shop.spec.rollout.auto_rollback):
+    """What an automatic rollback goes by. A release is rejected until the spec asks for another one, or for another attempt."""
+    if not rolls_back(shop):
         return {}
     before = previous.get("rollout") or {}
-    known = before.get("lastAvailableImage")
-    if any(child["status"].get("availableReplicas") for _, child, _ in _deployments(observed.children)):
-        # Without a pod it has not shown that it works.
-        known = _image(shop, observed, verdicts) or known
-    if not known:
+    kept = _good(shop, observed, judged, before)
+    if not kept:
         return {}
-    kept = {"lastAvailableImage": known}
-    if known == shop.spec.image:
+    release = observed.release
+    undecided = release is None and kept["lastAvailableImage"] != shop.spec.image == before.get(
+        "rejectedImage"
+    )
+    if observed.rolled_back or undecided:
+        return kept | {key: before[key] for key in _REJECTED if key in before}
+    identity = release.identity if release else ""
+    good = (kept["lastAvailableImage"], kept.get("lastAvailableRelease", identity))
+    failed = (
+        None
+        if shop.spec.suspend or good == (shop.spec.image, identity)
+        else _failure(shop, observed, judged, good[0])
+    )
+    if failed is None:
         return kept
-    if before.get("rejectedImage") == shop.spec.image:
-        return {**kept, "rejectedImage": shop.spec.image, "message": before.get("message", "")}
-    failure = _failure(shop, observed, verdicts, known)
-    if failure is None or shop.spec.suspend:
-        return kept
-    return {**kept, "rejectedImage": shop.spec.image, "message": failure[:_LONGEST_MESSAGE]}
+    name, failure = failed[0], printable(failed[1])
+    if _pull_may_work(observed.diagnoses.get(name)):
+        waits = f"{failure}; not rolled back, since the registry may recover"
+        return {**kept, "message": waits[:_LONGEST_MESSAGE]}
+    said = {"rejectedImage": shop.spec.image, "message": failure[:_LONGEST_MESSAGE]}
+    return kept | said | (release.rejected if release else {})
+
+
+def _good(
+    shop: ShopService,
+    observed: Observed,
+    judged: Mapping[tuple[str, str], Verdict],
+    before: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What is kept of the last release that was available; empty when there was none."""
+    kept = {key: before[key] for key in GOOD if key in before}
+    image = _image(shop, observed, judged)
+    available = any(
+        child["status"].get("availableReplicas") for _, child, _ in _deployments(observed.children)
+    )
+    if observed.rolled_back or not available or not image:
+        # Without a pod it has not shown that it works.
+        return kept if "lastAvailableImage" in kept else {}
+    if observed.release is not None and observed.release.applied:
+        return {"lastAvailableImage": image, **observed.release.kept}
+    return kept if kept.get("lastAvailableImage") == image else {"lastAvailableImage": image}
 
 
 def _failure(
-    shop: ShopService, observed: Observed, verdicts: Mapping[tuple[str, str], Verdict], known: str
-) -> str | None:
-    """How the image of the spec has failed, None if it has not, or was not tried yet."""
+    shop: ShopService, observed: Observed, judged: Mapping[tuple[str, str], Verdict], known: str
+) -> tuple[str, str] | None:
+    """The Deployment that shows that the release has failed, and how; None if it has not, or was not tried yet."""
     for part in parts(shop):
         key = ("Deployment", part.name)
-        if part.name not in observed.overdue or not verdicts[key].stuck:
+        if part.name not in observed.overdue or not judged[key].overdue:
             continue
         image = observed.children[key]["images"].get(part.container)
         # A webhook may write the image in its own way, but only where the spec has got there.
-        if image != known and (image == shop.spec.image or observed.error is None):
-            return f"Deployment {part.name}: {verdicts[key].message}"
+        tried = image != known and (image == shop.spec.image or observed.error is None)
+        if tried or (observed.release is not None and observed.release.applied):
+            return part.name, f"Deployment {part.name}: {judged[key].message}"
     return None
 
 
-def _available(web: Child | None) -> bool:
-    conditions = (web or {}).get("status", {}).get("conditions", ())
-    return any(each["type"] == "Available" and each["status"] == "True" for each in conditions)
+def _pull_may_work(found: Diagnosis | None) -> bool:
+    """Whether pods wait for an image of which no registry says that it is not there or not for them."""
+    return (
+        found is not None
+        and found.reason == "ImagePullBackOff"
+        and not any(each in found.message for each in DEFINITE_PULL_FAILURES)
+    )
 
 
-def _previous_available(previous: Mapping[str, Any]) -> bool:
-    return _available({"status": previous})
+def _availability(name: str, web: Child | None) -> tuple[bool, str, str]:
+    """Whether it serves: status, reason and message. No pod at all is no availability, whatever a budget of missing ones allows."""
+    if web is None:
+        return False, _NO_MINIMUM, f"Deployment {name} does not exist."
+    wanted = web["spec"].get("replicas", 1)
+    state = web.get("status", {})
+    there = state.get("availableReplicas", 0)
+    if not wanted:
+        return True, ZERO, f"Deployment {name} is scaled to zero."
+    holds = there > 0 and any(
+        each["type"] == "Available" and each["status"] == "True" for each in state.get("conditions", ())
+    )
+    verb = "has" if holds else "does not have"
+    return (
+        holds,
+        _MINIMUM if holds else _NO_MINIMUM,
+        f"Deployment {name} {verb} minimum availability: {there} of {number(wanted, 'pod')}.",
+    )
+
+
+def _previous_available(previous: Mapping[str, Any]) -> tuple[bool, str, str]:
+    for each in previous.get("conditions", ()):
+        if each["type"] == "Available":
+            return each["status"] == "True", each["reason"], each["message"]
+    return False, _NO_MINIMUM, "Availability is unknown."
 
 
 def _conditions(
-    available: bool,  # noqa: FBT001  the first of the facts that the conditions are made of
-    verdicts: Mapping[tuple[str, str], Verdict],
-    error: OperatorError | None,
+    shop: ShopService,
+    observed: Observed,
+    judged: Mapping[tuple[str, str], Verdict],
+    available: tuple[bool, str, str],
+    previous: Mapping[str, Any],
 ) -> Iterator[dict[str, Any]]:
-    """The five conditions, not dated yet."""
-    waiting = {key: v for key, v in verdicts.items() if not v.ready and key[0] in _DECISIVE}
+    """Every condition, not dated yet. Ready tells the cause, whole; the others only refer to it."""
+    waiting = {key: v for key, v in judged.items() if not v.ready and v.decisive}
     stuck = {key: v for key, v in waiting.items() if v.stuck}
-    rolling = {key: v for key, v in waiting.items() if key[0] == "Deployment" and not v.stuck}
-    why = _why(error, stuck or waiting)
-
-    yield _condition(READY, why is None, *(why or ("Ready", "Everything is as the spec says.")))
+    rolling = {key: v for key, v in waiting.items() if _rolls(key, v)}
+    why = _why(shop, observed, stuck, waiting)
+    if why is not None:
+        why = (why[0], _steady_message(why, shop, previous))
+    unmet = observed.error is None and observed.unmet and why is not None and why[0] in {MISSING, CYCLE}
+    stalled = isinstance(observed.error, PermanentError) or unmet or (observed.error is None and bool(stuck))
+    said = why or _well(shop, observed)
+    if why is not None and _is_suspended(shop, observed):
+        said = (SUSPENDED, f"{_LEFT_ALONE} {why[1]}")
+    yield _condition(READY, why is None, said[0], said[1] + _retained(observed))
+    yield _condition("Available", *available)
+    key = worst(rolling)
+    progressing = ("RolledOut", "No rollout is in progress.")
+    if key is not None:
+        progressing = (rolling[key].reason, _referring(rolling[key].reason, why))
+    yield _condition("Progressing", key is not None, *progressing)
+    reconciling = why is not None and not stalled
+    reason = why[0] if why is not None else ""
+    settled = ("Settled", "Reconciliation complete." if why is None else _SEE)
+    yield _condition("Reconciling", reconciling, *((reason, _SEE) if reconciling else settled))
     yield _condition(
-        "Available",
-        available,
-        "MinimumReplicasAvailable" if available else "MinimumReplicasUnavailable",
-        "Enough pods of the web part are available."
-        if available
-        else "Too few pods of the web part are available.",
+        "Stalled", stalled, *((reason, _cure(reason)) if stalled else ("NotStalled", _not_stalled(why)))
     )
-    yield _condition(
-        "Progressing", bool(rolling), *(_sentence(rolling) or ("RolledOut", "Nothing is being rolled out."))
-    )
-    permanent = isinstance(error, PermanentError)
-    stalled = permanent or (error is None and bool(stuck))
-    yield _condition(
-        "Reconciling",
-        why is not None and not stalled,
-        *(why if why and not stalled else ("Settled", "Nothing is left to do.")),
-    )
-    yield _condition(
-        "Stalled", stalled, *(why if why and stalled else ("NotStalled", "Nothing needs a person."))
-    )
+    known = observed.dependencies
+    if known is not None:
+        yield _condition("DependenciesReady", known.satisfied, known.reason, known.message)
 
 
-def _why(error: OperatorError | None, waiting: Mapping[tuple[str, str], Verdict]) -> tuple[str, str] | None:
-    """Reason and message for not being ready, None when ready."""
-    if error is not None:
-        return error.reason, error.message
-    return _sentence(waiting)
+def _retained(observed: Observed) -> str:
+    """What stays although the spec no longer asks for it: a roll-out that is stuck keeps it for as long."""
+    if not observed.retained:
+        return ""
+    told = list(observed.retained[:_MOST_RETAINED])
+    more = len(observed.retained) - len(told)
+    return f"{_RETAINED}{listed([*told, *([f'{more} more'] if more else [])])}."
 
 
-def _sentence(waiting: Mapping[tuple[str, str], Verdict]) -> tuple[str, str] | None:
-    """The worst child speaks, the first by kind and name of equals; the others are counted.
+def _rolls(key: tuple[str, str], verdict: Verdict) -> bool:
+    return key[0] == "Deployment" and not verdict.stuck and verdict.reason != "PodsUnavailable"
 
-    One that fails is worse than one that is only on its way.
+
+def _referring(reason: str, why: tuple[str, str] | None) -> str:
+    return _SEE if why is not None and why[0] == reason else "A rollout is in progress."
+
+
+def _cure(reason: str) -> str:
+    """What to do, since the cause is told already."""
+    known = REASONS.get(reason)
+    return f"{known.cure} {_SEE}" if known is not None and known.cure else _SEE
+
+
+def _not_stalled(why: tuple[str, str] | None) -> str:
+    if why is None or why[0] in ON_ITS_WAY:
+        return "No intervention required."
+    return f"May require intervention. {_SEE}"
+
+
+def _well(shop: ShopService, observed: Observed) -> tuple[str, str]:
+    """Reason and message for being ready."""
+    if _is_suspended(shop, observed):
+        return SUSPENDED, _LEFT_ALONE
+    web = observed.children.get(("Deployment", shop.name), {})
+    notes = [clause(each) for each in observed.notes]
+    if observed.dependencies is not None and observed.dependencies.unavailable:
+        notes.append("a dependency is not available (see the DependenciesReady condition)")
+    more = "".join(f"; {each}" for each in notes)
+    if web.get("spec", {}).get("replicas", 1) == 0:
+        return ZERO, f"All resources match the spec. The web Deployment is scaled to zero{more}."
+    return READY, f"All resources match the spec and are ready{more}."
+
+
+def _why(
+    shop: ShopService,
+    observed: Observed,
+    stuck: Mapping[tuple[str, str], Verdict],
+    waiting: Mapping[tuple[str, str], Verdict],
+) -> tuple[str, str] | None:
+    """Reason and message for not being ready, None when ready.
+
+    What fails speaks before a dependency that there cannot be, and that before what is on its way.
     """
-    if not waiting:
+    if observed.error is not None:
+        return observed.error.reason, sentence(observed.error.message)
+    told = _told(stuck or waiting)
+    impossible = (
+        observed.dependencies is not None and observed.dependencies.impossible and not shop.spec.suspend
+    )
+    if impossible and (told is None or (told[0] in ON_ITS_WAY and told[0] != "WaitingForDependencies")):
+        assert observed.dependencies is not None  # noqa: S101  it is impossible
+        return CYCLE if observed.dependencies.cycle else MISSING, observed.dependencies.message
+    return told
+
+
+def _told(waiting: Mapping[tuple[str, str], Verdict]) -> tuple[str, str] | None:
+    """The worst child speaks; the others are counted."""
+    key = worst(waiting)
+    if key is None:
         return None
-    (kind, name), verdict = min(waiting.items(), key=lambda item: (item[1].reason in _ON_ITS_WAY, item[0]))
+    kind, name = key
     others = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
-    return verdict.reason, f"{kind} {name}: {verdict.message}{others}."
+    return waiting[key].reason, sentence(f"{kind} {name}: {waiting[key].message}{others}")
+
+
+def _steady_message(why: tuple[str, str], shop: ShopService, previous: Mapping[str, Any]) -> str:
+    before = next((each for each in previous.get("conditions", ()) if each["type"] == READY), None)
+    same = (
+        before is not None
+        and before["reason"] in {why[0], SUSPENDED}
+        and before.get("observedGeneration") == shop.generation
+    )
+    return (
+        steady(before["message"].removeprefix(f"{_LEFT_ALONE} ").partition(_RETAINED)[0], why[1])
+        if before is not None and same
+        else why[1]
+    )
 
 
 def _condition(kind: str, holds: bool | None, reason: str, message: str) -> dict[str, Any]:  # noqa: FBT001  what a condition is
@@ -462,7 +503,7 @@ def _condition(kind: str, holds: bool | None, reason: str, message: str) -> dict
         "type": kind,
         "status": _STATUS[holds],
         "reason": reason,
-        "message": message[:_LONGEST_MESSAGE],
+        "message": printable(message)[:_LONGEST_MESSAGE],
     }
 
 

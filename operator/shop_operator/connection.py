@@ -11,10 +11,10 @@ import dataclasses
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, cast
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -52,6 +52,16 @@ class Stream(Protocol):
         """End it; who reads it begins another one."""
 
 
+class Reading(Protocol):
+    """What becomes of the answers that kopf reads."""
+
+    def page(self, path: str, raw: bytes) -> bytes:
+        """The body of a LIST."""
+
+    def line(self, path: str, raw: bytes) -> bytes:
+        """One line of a watch, without its line feed."""
+
+
 ReadObserver = Callable[[str, Stream | None], None]
 """Told the path of every successful GET of kopf's, and the stream if it is a watch."""
 
@@ -77,11 +87,9 @@ def locate() -> kopf.ConnectionInfo:
             f"The kubeconfig cannot be used ({type(error).__name__}: {_one_line(error)}); check it with `kubectl version`."
         ) from error
     if info is None:
-        raise NoCluster("No cluster is configured: set KUBECONFIG, or run in a pod with a ServiceAccount.")
+        raise NoCluster("No cluster is configured. Set KUBECONFIG, or run in a pod with a ServiceAccount.")
     if urlsplit(info.server or "").scheme not in {"http", "https"}:
-        raise NoCluster(
-            f"The kubeconfig names no usable server ({info.server!r}); check its current context."
-        )
+        raise NoCluster(f"The kubeconfig has no usable server ({info.server!r}). Check its current context.")
     if not (info.token or info.username or info.certificate_path or info.certificate_data):
         raise NoCluster(
             "The kubeconfig's user has no token, password or client certificate; exec plugins are not run: "
@@ -118,15 +126,22 @@ class Connection:
         )
         self.session = self._make_session()
 
-    def login(self, read: ReadObserver) -> kopf.AiohttpSession:
-        """What kopf's login handler returns: a session of its own over the shared connections."""
+    def login(self, read: ReadObserver, reading: Reading) -> kopf.AiohttpSession:
+        """What kopf's login handler returns: a session of its own over the shared connections.
+
+        Args:
+            read: told of every successful GET.
+            reading: what kopf gets to read of the answer.
+        """
 
         async def notice(
             request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
         ) -> aiohttp.ClientResponse:
             response = await handler(request)
             if request.method == "GET" and response.status == HTTPStatus.OK:
-                read(request.url.path, response if "watch" in request.url.query else None)
+                path, watches = request.url.path, "watch" in request.url.query
+                read(path, response if watches else None)
+                response.content = cast("aiohttp.StreamReader", _Read(response.content, path, reading))
             return response
 
         return kopf.AiohttpSession(
@@ -172,6 +187,43 @@ class Connection:
         self._observer.request(request.method, response.status)
         self._observer.answered(request.method, self.answered - started)
         return response
+
+
+class _Read:
+    """The content of an answer as kopf reads it: whole, or in lines."""
+
+    def __init__(self, content: aiohttp.StreamReader, path: str, reading: Reading) -> None:
+        self._content = content
+        self._path = path
+        self._reading = reading
+
+    async def read(self) -> bytes:
+        """All of it."""
+        return self._reading.page(self._path, await self._content.read())
+
+    async def iter_chunked(self, _: int) -> AsyncIterator[bytes]:
+        """One line at a time."""
+        async for line in lines(self._content):
+            yield self._reading.line(self._path, line) + b"\n"
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever aiohttp itself asks of it."""
+        return getattr(self._content, name)
+
+
+async def lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
+    """The lines of a stream, however long; what comes after the last line feed was cut short."""
+    rest: list[bytes] = []
+    async for chunk in content.iter_any():
+        *complete, after = chunk.split(b"\n")
+        for line in complete:
+            whole = b"".join((*rest, line))
+            rest.clear()
+            yield whole
+        if after:
+            rest.append(after)
+    if rest:
+        yield b"".join(rest)
 
 
 def _probed(address: aiohttp.AddrInfoType) -> socket.socket:

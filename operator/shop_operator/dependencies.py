@@ -1,13 +1,20 @@
 """What a ShopService depends on, as far as the cluster has it: a pure look at the other ShopServices."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
+
+from shop_operator.suggestions import suggestions
+from shop_operator.wording import listed
 
 GRACE: Final = timedelta(seconds=120)
 """How long the first pods of a ShopService wait for its dependencies. It starts without them after that: a service must
 come up again by itself when everything is started at once and something is slow."""
+# So many names of a circle are tried for a way through it.
+_MOST_TRIED: Final = 256
 
 
 class Known(Protocol):
@@ -34,13 +41,20 @@ class Dependencies:
         ports: where each that exists answers.
         missing: those that do not exist.
         unavailable: those that exist and are not available.
-        cycle: the way from this ShopService back to itself, empty when there is none.
+        cycle: the way from this ShopService back to itself, empty when there is none; "…" stands for what is too long to tell.
+        similar: for a name that is missing, the existing one that is most like it; for the first few of them.
     """
 
     ports: Mapping[str, int]
     missing: tuple[str, ...] = ()
     unavailable: tuple[str, ...] = ()
     cycle: tuple[str, ...] = ()
+    similar: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def impossible(self) -> bool:
+        """Whether waiting cannot help: only a change of a spec, or a ShopService that has to be created."""
+        return bool(self.missing or self.cycle)
 
     @property
     def satisfied(self) -> bool:
@@ -61,16 +75,16 @@ class Dependencies:
         """All of it, in sentences."""
         said = []
         if self.cycle:
-            said.append(
-                f"{' → '.join(self.cycle)}: they depend on each other, so that none waits for another."
-            )
-        if self.missing:
-            said.append(f"There is no ShopService {_listed(self.missing)} in this namespace.")
+            said.append(f"{' → '.join(self.cycle)}: circular dependency; start order is not enforced.")
+        said += [self._missing(each) for each in self.missing]
         if self.unavailable:
-            said.append(
-                f"{_listed(self.unavailable)} {'is' if len(self.unavailable) == 1 else 'are'} not available."
-            )
+            verb = "is" if len(self.unavailable) == 1 else "are"
+            said.append(f"{listed(self.unavailable)} {verb} not available.")
         return " ".join(said) or "All dependencies are available."
+
+    def _missing(self, name: str) -> str:
+        hint = f"; did you mean {self.similar[name]}?" if name in self.similar else "."
+        return f"ShopService {name} does not exist in this namespace{hint}"
 
     def wait(self, created: str, now: datetime) -> float:
         """Seconds that the first pods have to wait yet, unless the dependencies are there before; 0 for not at all."""
@@ -81,31 +95,40 @@ class Dependencies:
         return min(max(left.total_seconds(), 0.0), GRACE.total_seconds())
 
 
-def dependencies(name: str, find: Callable[[str], Known | None]) -> Dependencies | None:
+def dependencies(
+    name: str,
+    find: Callable[[str], Known | None],
+    names: Callable[[], Iterable[str]] = tuple,
+    circle: AbstractSet[str] = frozenset(),
+) -> Dependencies | None:
     """What is to be said about the dependencies of one ShopService, None when it has none.
 
     Args:
         name: of the ShopService.
         find: the ShopService of a name, in the same namespace.
+        names: of the ShopServices of the namespace; only asked when one is missing.
+        circle: those that depend on each other in a circle with it, itself included; see circles.py.
     """
     itself = find(name)
     if itself is None or not itself.depends_on:
         return None
     found = {each: find(each) for each in itself.depends_on}
+    missing = tuple(each for each, known in found.items() if known is None)
     return Dependencies(
         ports={each: known.port for each, known in found.items() if known is not None},
-        missing=tuple(each for each, known in found.items() if known is None),
+        missing=missing,
         unavailable=tuple(each for each, known in found.items() if known is not None and not known.available),
-        cycle=_cycle(name, find),
+        cycle=_way(name, find, circle) if name in circle else (),
+        similar=suggestions(missing, (each for each in names() if each != name)) if missing else {},
     )
 
 
-def _cycle(name: str, find: Callable[[str], Known | None]) -> tuple[str, ...]:
-    """A shortest way back, each name visited once."""
+def _way(name: str, find: Callable[[str], Known | None], circle: AbstractSet[str]) -> tuple[str, ...]:
+    """A shortest way through the circle, each name visited once."""
     came_from: dict[str, str] = {}
-    ways = [name]
-    while ways:
-        here = ways.pop(0)
+    ways = deque([name])
+    for _ in range(_MOST_TRIED):
+        here = ways.popleft()
         known = find(here)
         for each in known.depends_on if known else ():
             if each == name:
@@ -113,22 +136,14 @@ def _cycle(name: str, find: Callable[[str], Known | None]) -> tuple[str, ...]:
                 while way[-1] != name:
                     way.append(came_from[way[-1]])
                 return tuple(reversed(way)) if here != name else (name, name)
-            if each not in came_from:
+            if each in circle and each not in came_from:
                 came_from[each] = here
                 ways.append(each)
-    return ()
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+        if not ways:
+            break
+    return (name, "…", name)
 
 
 def now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)
-
-
-def created(obj: Mapping[str, Any]) -> str:
-    """When an object was created, as RFC 3339; the API server always says so."""
-    text: str = obj["metadata"].get("creationTimestamp", "1970-01-01T00:00:00Z")
-    return text

@@ -10,13 +10,17 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from shop_operator.errors import Contested, NotLeader, TemporaryError
+from shop_operator.errors import Contested, NotLeader, OperatorError, TemporaryError
 from shop_operator.queue import WorkQueue
-from shop_operator.store import Key, Store
+from shop_operator.store import PARENT_KIND, Key, Store
 
 _log = logging.getLogger(__name__)
+
+# Seconds. When the process starts, ShopServices are listed twice within a few, and a watch that breaks often is no news of
+# what failed.
+_UNREADY_AGAIN: Final = 60.0
 
 
 class Passes(Protocol):
@@ -52,6 +56,8 @@ class Engine:
         observer: the metrics.
         kinds: the kinds that must have been listed before the store is believed.
         namespaces: where; (None,) for all.
+        awaited: what else must be known, until `arrived` tells of it.
+        clock: a steady clock in seconds.
     """
 
     def __init__(
@@ -63,16 +69,21 @@ class Engine:
         *,
         kinds: Iterable[str],
         namespaces: Iterable[str | None],
+        awaited: Iterable[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._queue = queue
         self._passes = passes
         self._observer = observer
         self._kinds = frozenset(kinds)
-        self._unsynced = set(itertools.product(self._kinds, namespaces))
+        self._unsynced = {*itertools.product(self._kinds, namespaces), *((each, None) for each in awaited)}
         self._missing: set[str] = set()  # kinds that the API server does not serve
         self._go = asyncio.Event()  # set while leading with synced caches
         self._leading = False
+        self._clock = clock
+        # Namespace → when all of its ShopServices that are not ready were last enqueued.
+        self._woken: dict[str | None, float] = {}
 
     @property
     def synced(self) -> bool:
@@ -105,21 +116,36 @@ class Engine:
     ) -> None:
         """A LIST has ended, and these UIDs are all that there is; or the kind is not served at all."""
         self._enqueue(self._store.sweep(kind, namespace, found, version))
+        if kind == PARENT_KIND:
+            self._wake_unready(namespace)
         if served:
             self._store.listed()
         if served is (kind in self._missing):
-            # Somebody may have been waiting for the kind, or must do without it.
+            # ShopServices may have been waiting for the kind, or have to do without it.
             self._missing ^= {kind}
             self._enqueue(self._store.keys())
         self._unsynced.discard((kind, namespace))
         self._observer_state()
+
+    def _wake_unready(self, namespace: str | None) -> None:
+        """Whatever it was that failed may have healed without an event."""
+        now = self._clock()
+        if now - self._woken.get(namespace, float("-inf")) >= _UNREADY_AGAIN:
+            self._woken[namespace] = now
+            self._enqueue(self._store.unready(namespace))
+
+    def arrived(self, what: str) -> None:
+        """What had to be awaited is known."""
+        if (what, None) in self._unsynced:
+            self._unsynced.discard((what, None))
+            self._observer_state()
 
     def wake(self, keys: Iterable[Key]) -> None:
         """Something else that these ShopServices need has changed."""
         self._enqueue(keys)
 
     def lead(self, *, leads: bool) -> None:
-        """The lease was won: everything is to be looked at. Or lost: nothing of ours may be written."""
+        """The lease was won: every ShopService is reconciled. Or it was lost: nothing may be written any more."""
         self._leading = leads
         self._observer_state()
         if not leads:
@@ -135,6 +161,7 @@ class Engine:
             self._go.clear()
         elif not self._go.is_set():
             self._go.set()
+            self._woken = dict.fromkeys(self._woken, self._clock())
             self._enqueue(self._store.keys())
 
     def _enqueue(self, keys: Iterable[Key]) -> None:
@@ -160,18 +187,18 @@ class Engine:
         try:
             again = await self._passes.reconcile(key)
         except NotLeader as error:
-            # The next leader's to do, and nobody's error.
+            # The next leader does it; this is not an error.
             result = "requeue"
             _log.info("pass ended: %s", error, extra={"key": str(key)})
         except Contested as error:
-            # Nothing has failed: somebody is answered less often than they ask.
+            # Nothing has failed: a contested field is reverted less often than it is changed.
             result = "requeue_after"
             _log.info("pass will be repeated: %s", error, extra={"key": str(key), "reason": error.reason})
             self._queue.forget(key)
             self._queue.pause(key, error.retry_after or 0.0)
-        except TemporaryError as error:
+        except OperatorError as error:
             _log.info("pass will be repeated: %s", error, extra={"key": str(key), "reason": error.reason})
-            self._queue.retry(key, after=error.retry_after)
+            self._queue.retry(key, after=error.retry_after if isinstance(error, TemporaryError) else None)
             self._observer.failed(*key)
         except Exception:  # noqa: BLE001  # a bug in one pass must cost the others nothing, nor be silent
             _log.exception("pass failed", extra={"key": str(key)})

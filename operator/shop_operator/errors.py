@@ -1,24 +1,25 @@
 """Why a reconcile stopped, in one small tree: it decides whether to retry and what a condition says.
 
     OperatorError
-    ├── PermanentError     nothing changes until somebody acts: Stalled, no retry
+    ├── PermanentError     manual intervention is required: Stalled
     │   ├── InvalidSpec    the ShopService asks for something that cannot be rendered
-    │   ├── Conflict       an object of the wanted name belongs to somebody else
-    │   ├── RolledBack     the wanted image failed, and the last good one was put back
-    │   └── Refused        the API server rejected what was sent (schema, admission, an unknown field)
+    │   ├── Conflict       an object of the wanted name belongs to another owner
+    │   ├── RolledBack     the release failed, and the last good one is in its place
+    │   └── Refused        the API server rejected what was sent (schema, admission, quota); sent again with back-off
     └── TemporaryError     time or another controller heals it: Reconciling, backoff for ever
         ├── Unreachable    no answer from the API server: whatever else is asked will fail too
         ├── ApiUnavailable it answered 5xx
         ├── Throttled      429; carries how long the server asks to wait
-        ├── Forbidden      401/403: RBAC may be on its way
+        ├── Forbidden      401, or 403 by RBAC: a grant may be on its way
         ├── NotInstalled   the API server does not know the kind: its CRD is missing
         ├── Stale          the object moved under the request (resourceVersion or UID precondition)
         ├── Exists         a create-only apply found an object of that name
-        ├── Contested      somebody changes what we own again and again
+        ├── Contested      another client repeatedly changes fields that the operator owns
         ├── Terminating    an object of the wanted name is still being deleted
+        ├── InternalError  a bug of the operator
         └── NotLeader      the lease was lost: whoever holds it now does the work
 
-Every message is a sentence for a person and says what to do next; `reason` is the CamelCase reason of a
+Every message is a sentence that says what to do next; `reason` is the CamelCase reason of a
 Kubernetes condition.
 """
 
@@ -53,13 +54,13 @@ class Conflict(PermanentError):
 
 
 class RolledBack(PermanentError):
-    """The wanted image could not be rolled out, and the last one that was available runs again."""
+    """The release could not be rolled out, and the last one that was available is in its place."""
 
     reason: ClassVar[str] = "RolledBack"
 
 
 class Refused(PermanentError):
-    """The API server understood the request and said no."""
+    """The API server understood the request and said no. The same request may succeed once a policy or a quota is changed."""
 
     reason: ClassVar[str] = "Refused"
 
@@ -120,7 +121,7 @@ class Exists(TemporaryError):
 
 
 class Contested(TemporaryError):
-    """Somebody changes the same fields as often as they are put back: not faster than once in a while."""
+    """Another client changes the same fields as often as they are reverted, so they are reverted at a limited rate."""
 
     reason: ClassVar[str] = "Contested"
 
@@ -129,6 +130,12 @@ class Terminating(TemporaryError):
     """An object of the wanted name is being deleted; its DELETED event starts the next pass."""
 
     reason: ClassVar[str] = "Terminating"
+
+
+class InternalError(TemporaryError):
+    """A pass ended with an exception that the operator does not foresee."""
+
+    reason: ClassVar[str] = "InternalError"
 
 
 class NotLeader(TemporaryError):

@@ -1,4 +1,4 @@
-"""Events (events.k8s.io/v1) for what a person wants to know, one object for each thing that happens, however often it does.
+"""Events (events.k8s.io/v1) for what a user wants to know, one object for each thing that happens, however often it does.
 
 An event is told and forgotten: no pass waits for it, and one that cannot be written is only logged. The same thing about the
 same ShopService within a while counts up the series of the first, at most once a minute.
@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 from shop_operator.errors import OperatorError
 from shop_operator.spec import GROUP, KIND, VERSION, ShopService
+from shop_operator.wording import printable
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,9 @@ class Events:
     def tell(self, shop: ShopService, reason: str, note: str, *, warning: bool = False) -> None:
         """Something happened to a ShopService; written soon, or dropped when a thousand others wait."""
         try:
-            self._waiting.put_nowait((shop, "Warning" if warning else "Normal", reason, note[:_LONGEST_NOTE]))
+            self._waiting.put_nowait(
+                (shop, "Warning" if warning else "Normal", reason, printable(note)[:_LONGEST_NOTE])
+            )
         except asyncio.QueueFull:
             _log.warning("event dropped", extra={"reason": reason, "key": f"{shop.namespace}/{shop.name}"})
 

@@ -10,24 +10,29 @@ the lease is sure to be ours. Verbs, so that the RBAC of the chart can list exac
 | shopservices/status | patch |
 | leases | get, create, update |
 | configmaps, secrets | get, list, watch (the lists and watches of metadata only) |
-| pods | list; pods/log get |
+| secrets | create (of its own namespace: the key of configuration digests) |
+| pods | list; pods/log get, only with the setting diagnose_logs |
+| replicasets | list (metadata only) |
 | events (events.k8s.io) | create, patch |
 | customresourcedefinitions | list, watch (kopf: kinds that come and go) |
-| namespaces | list, watch (kopf: only when namespaces are named) |
+| namespaces | list, watch (of metadata only: the pod-security level; kopf watches them when namespaces are named) |
 """
 
 import asyncio
 import random
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import aiohttp
 import orjson
 
+from shop_operator import wire
+from shop_operator.connection import lines
 from shop_operator.errors import (
     ApiUnavailable,
     Exists,
@@ -37,23 +42,30 @@ from shop_operator.errors import (
     OperatorError,
     Refused,
     Stale,
+    Terminating,
     Throttled,
     Unreachable,
 )
+from shop_operator.refusals import LONGEST
 from shop_operator.render import KINDS, ChildKind
 from shop_operator.spec import GROUP, PLURAL, VERSION
-from shop_operator.store import FIELD_MANAGER, HANDOVER_MANAGER, NAME_LABEL, PARENT_KIND
+from shop_operator.store import FIELD_MANAGER, HANDOVER_MANAGER, NAME_LABEL, PARENT_KIND, REPAIR_MANAGER
 
 REQUEST_TIMEOUT: Final = 10.0
 LIST_TIMEOUT: Final = 60.0
 # Large enough to cost few requests, small enough to cost little memory, which no page that was parsed ever gives back whole.
 LIST_PAGE: Final = 100
 _PAGES_AT_ONCE: Final = 2
+PAGE_BYTES: Final = 2 * 1024 * 1024
+"""A page that is larger is asked for again in smaller ones: what a page needs while it is read is memory that the process keeps."""
+_SMALLER: Final = 4
 # A watch is ended by the API server after so many seconds, at random in between, so that they do not all begin anew at once.
 _WATCH_SECONDS: Final = (240, 480)
 
+T = TypeVar("T")
+
 _APPLY: Final = "application/apply-patch+yaml"
-_STRATEGIC: Final = "application/strategic-merge-patch+json"
+_JSON_PATCH: Final = "application/json-patch+json"
 _MERGE: Final = "application/merge-patch+json"
 _JSON: Final = "application/json"
 
@@ -61,14 +73,28 @@ _JSON: Final = "application/json"
 # folds into a space (NEL and the Unicode separators). As UTF-8.
 _NOT_IN_YAML: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
 
-# Owns what a repair puts back until the apply that follows.
-REPAIR_MANAGER: Final = "shop-operator-repair"
-
 # No object has it: etcd's first write is revision 2. As a precondition it says "only if there is none".
 _NEVER: Final = "1"
 
-# How the API server says, with status 500, that an apply configuration has a field that the schema lacks.
-_SCHEMA_REFUSAL: Final = "failed to create typed patch object"
+# How the API server says, with status 500, that an apply configuration does not fit the schema: an unknown field, a value
+# of another type, a quantity that is none.
+_SCHEMA_REFUSALS: Final = (
+    "failed to create typed patch object",
+    "failed to convert",
+    "unable to convert",
+    "quantities must match",
+    "error decoding",
+    "cannot unmarshal",
+    "unable to parse quantity",
+)
+# How it says that the client lacks the right. Every other 403 comes from admission: a policy, a quota, a webhook.
+_NO_RIGHT: Final = re.compile(r'\bcannot [\w-]+ (resource|path) "')
+_NAMESPACE_ENDS: Final = "because it is being terminated"
+# How admission says no: with the status that the policy or the webhook chooses, 404, 409 and 500 included.
+_DENIED: Final = re.compile(
+    r'admission webhook "[^"]*" denied the request|ValidatingAdmissionPolicy .* denied request', re.DOTALL
+)
+_AGAIN: Final = f"the operator retries at least every {LONGEST / 60:.0f} minutes"
 
 # Where the API server complains when the UID of an apply is not the live object's.
 _UID: Final = "metadata.uid"
@@ -76,19 +102,25 @@ _UID: Final = "metadata.uid"
 Fence = Callable[[], float]
 """Seconds for which this process may still write; 0 or less: not at all."""
 
+Body = Mapping[str, Any] | list[dict[str, Any]]
+
 PARENT: Final = ChildKind(api_version=f"{GROUP}/{VERSION}", kind=PARENT_KIND, plural=PLURAL)
 _LEASES: Final = ChildKind(api_version="coordination.k8s.io/v1", kind="Lease", plural="leases")
 _PODS: Final = ChildKind(api_version="v1", kind="Pod", plural="pods")
+_REPLICASETS: Final = ChildKind(api_version="apps/v1", kind="ReplicaSet", plural="replicasets")
 _EVENTS: Final = ChildKind(api_version="events.k8s.io/v1", kind="Event", plural="events")
-# Watched by their metadata: what they hold is nobody's business until a pass needs its hash.
+# Only their metadata is watched: the data is read when a pass needs its digest.
 _CONFIGS: Final = (
     ChildKind(api_version="v1", kind="ConfigMap", plural="configmaps"),
     ChildKind(api_version="v1", kind="Secret", plural="secrets"),
 )
 _METADATA: Final = "application/json;as={};g=meta.k8s.io;v=v1"
-_BY_KIND: Final[Mapping[str, ChildKind]] = {k.kind: k for k in (*KINDS, PARENT, *_CONFIGS)}
+# Watched by their metadata for their labels.
+_NAMESPACES: Final = ChildKind(api_version="v1", kind="Namespace", plural="namespaces")
+_BY_KIND: Final[Mapping[str, ChildKind]] = {k.kind: k for k in (*KINDS, PARENT, *_CONFIGS, _NAMESPACES)}
 _LABELLED: Final = frozenset(k.kind for k in KINDS)
-_METADATA_ONLY: Final = frozenset(k.kind for k in _CONFIGS)
+_IDENTITY_ONLY: Final = frozenset(k.kind for k in _CONFIGS)
+_METADATA_ONLY: Final = frozenset({*_IDENTITY_ONLY, _NAMESPACES.kind})
 
 
 @dataclass(frozen=True)
@@ -96,12 +128,37 @@ class Page:
     """A part of a LIST; all parts are of one moment.
 
     Attributes:
-        items: the objects, with apiVersion and kind filled in.
+        items: the objects, with apiVersion and kind filled in; each is parsed when it is asked for, once.
         version: the resourceVersion of that moment.
     """
 
-    items: list[dict[str, Any]]
+    items: Iterable[dict[str, Any]]
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One HTTP request.
+
+    Attributes:
+        method: of HTTP.
+        path: with everything before the query.
+        what: it does, for errors.
+        body: sent as JSON.
+        content: the media type of the body.
+        params: of the query.
+        accept: the media type of the answer.
+        seconds: until the answer must be there.
+    """
+
+    method: str
+    path: str
+    what: str
+    body: Body | None = None
+    content: str = _JSON
+    params: Mapping[str, str] | None = None
+    accept: str = _JSON
+    seconds: float = REQUEST_TIMEOUT
 
 
 class Kube:
@@ -122,7 +179,7 @@ class Kube:
         Args:
             configuration: the apply configuration; it is not changed.
             uid: the object that is meant, as the cache knows it; None: there is none yet, create it.
-            version: its resourceVersion, when nobody else may have written it in the meantime.
+            version: its resourceVersion, if no other client may have written it in the meantime.
 
         Returns:
             the object as the API server has it now.
@@ -165,37 +222,57 @@ class Kube:
         metadata = configuration["metadata"]
         kind, name = configuration["kind"], metadata["name"]
         return await self._write(
-            "PATCH",
-            _path(_BY_KIND[kind], metadata["namespace"], name),
-            {**configuration, "metadata": {**metadata, **condition}},
-            content=_APPLY,
-            params=params,
-            what=f"apply {kind} {name}",
+            _Request(
+                "PATCH",
+                _path(_BY_KIND[kind], metadata["namespace"], name),
+                f"apply {kind} {name}",
+                {**configuration, "metadata": {**metadata, **condition}},
+                content=_APPLY,
+                params=params,
+            )
         )
 
-    async def patch(
-        self, kind: str, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+    async def rewrite(
+        self, kind: str, namespace: str, name: str, *, version: int, parts: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Strategic-merge-patch exactly that object of a built-in kind.
+        """Replace parts of a child as a whole, as another manager than that of the applies (JSON patch, RFC 6902).
+
+        Args:
+            kind: of the child.
+            namespace: of the child.
+            name: of the child.
+            version: its resourceVersion, which the parts were made from.
+            parts: the new values by JSON pointer, such as `/spec`.
+
+        Returns:
+            the object as the API server has it now.
 
         Raises:
-            Stale: it is gone, or a new one has its name.
+            Stale: it was written since, is gone, or a new one has its name; nothing was written.
             OperatorError: the others of errors.py.
         """
+        patch = [
+            {"op": "replace", "path": path, "value": value}
+            for path, value in {"/metadata/resourceVersion": str(version), **parts}.items()
+        ]
         return await self._write(
-            "PATCH",
-            _path(_BY_KIND[kind], namespace, name),
-            {**patch, "metadata": {"uid": uid}},
-            content=_STRATEGIC,
-            params={"fieldManager": REPAIR_MANAGER},
-            what=f"repair {kind} {name}",
+            _Request(
+                "PATCH",
+                _path(_BY_KIND[kind], namespace, name),
+                f"repair {kind} {name}",
+                patch,
+                content=_JSON_PATCH,
+                params={"fieldManager": REPAIR_MANAGER},
+            )
         )
 
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """One object, None when there is none."""
-        path = _path(_BY_KIND[kind], namespace, name)
+        return await self._found(_path(_BY_KIND[kind], namespace, name), f"read {kind} {name}")
+
+    async def _found(self, path: str, what: str) -> dict[str, Any] | None:
         try:
-            return await self._request("GET", path, what=f"read {kind} {name}")
+            return await self._object(_Request("GET", path, what))
         except Stale:
             return None
 
@@ -204,7 +281,7 @@ class Kube:
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         try:
             await self._write(
-                "DELETE", _path(_BY_KIND[kind], namespace, name), body, what=f"delete {kind} {name}"
+                _Request("DELETE", _path(_BY_KIND[kind], namespace, name), f"delete {kind} {name}", body)
             )
         except Stale:
             return
@@ -212,7 +289,7 @@ class Kube:
     async def patch_status(
         self, namespace: str, name: str, *, version: int, patch: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Merge-patch the status of a ShopService that nobody has written since; the answer is the whole object.
+        """Merge-patch the status of a ShopService that no other client has written since; the answer is the whole object.
 
         The status subresource ignores a UID that is not the live one's, so the resourceVersion must tell.
 
@@ -221,12 +298,14 @@ class Kube:
             OperatorError: the others of errors.py.
         """
         return await self._write(
-            "PATCH",
-            _path(PARENT, namespace, name) + "/status",
-            {"metadata": {"resourceVersion": str(version)}, "status": patch},
-            content=_MERGE,
-            params={"fieldManager": FIELD_MANAGER},
-            what=f"write the status of ShopService {name}",
+            _Request(
+                "PATCH",
+                _path(PARENT, namespace, name) + "/status",
+                f"write the status of ShopService {name}",
+                {"metadata": {"resourceVersion": str(version)}, "status": patch},
+                content=_MERGE,
+                params={"fieldManager": FIELD_MANAGER},
+            )
         )
 
     async def pages(self, kind: str, namespace: str | None) -> AsyncGenerator[Page]:
@@ -238,28 +317,32 @@ class Kube:
             NotInstalled: the API server does not serve the kind.
             OperatorError: the others of errors.py.
         """
-        params = {"limit": str(LIST_PAGE), **_selection(kind)}
         resource = _BY_KIND[kind]
-        token: str | None = ""
-        while token is not None:
+        accept = _METADATA.format("PartialObjectMetadataList") if kind in _METADATA_ONLY else _JSON
+        whole = _Request(
+            "GET",
+            _path(resource, namespace),
+            f"list {kind}s",
+            params=_selection(kind),
+            accept=accept,
+            seconds=LIST_TIMEOUT,
+        )
+        size, token = LIST_PAGE, ""
+        while True:
             async with self._pages:
-                answer = await self._request(
-                    "GET",
-                    _path(resource, namespace),
-                    params=params | ({"continue": token} if token else {}),
-                    what=f"list {kind}s",
-                    accept=_METADATA.format("PartialObjectMetadataList") if kind in _METADATA_ONLY else _JSON,
-                    timeout=LIST_TIMEOUT,
-                )
-                items = [
-                    {**item, "apiVersion": resource.api_version, "kind": kind}
-                    for item in answer["items"] or ()
-                ]
-                version = int(answer["metadata"]["resourceVersion"])
-                token = answer["metadata"].get("continue") or None
-                del answer
-                yield Page(items, version)
-                del items
+                raw = await self._page(whole, size, token)
+                if raw is None:
+                    size = max(1, size // _SMALLER)
+                    continue
+                if len(raw) < PAGE_BYTES // _SMALLER:
+                    size = min(LIST_PAGE, size * 2)
+                listed = _read(wire.Listed, raw, f"list {kind}s")
+                del raw
+                yield Page(_objects(listed, resource), listed.version)
+                if listed.token is None:
+                    return
+                token = listed.token
+                del listed
 
     async def watch(self, kind: str, namespace: str | None, version: int) -> AsyncGenerator[dict[str, Any]]:
         """What happens to the objects of `pages` after a version: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR events.
@@ -291,22 +374,40 @@ class Kube:
                     raise _refusal(
                         response.status, await response.read(), response.headers.get("Retry-After"), what
                     )
-                async for line in _lines(response.content):
-                    event = orjson.loads(line)
+                async for line in lines(response.content):
+                    event = _read(partial(wire.event, identity_only=kind in _IDENTITY_ONLY), line, what)
+                    del line
                     if event["type"] != "ERROR":
                         # Metadata alone does not say what it is of.
                         event["object"]["kind"] = kind
                     yield event
         except (aiohttp.ClientError, OSError) as error:
             raise _unreachable(what, error) from error
-        except orjson.JSONDecodeError as error:
-            raise Unreachable(f"Could not {what}: an event was cut short; trying again.") from error
 
     async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
         """The pods that a label selector finds."""
-        params = {"labelSelector": selector, "limit": str(LIST_PAGE)}
-        answer = await self._request("GET", _path(_PODS, namespace), params=params, what="list pods")
-        return answer["items"] or []
+        params = {"labelSelector": selector}
+        return await self._first_page(_Request("GET", _path(_PODS, namespace), "list pods", params=params))
+
+    async def replicasets(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        """The metadata of the ReplicaSets that a label selector finds."""
+        params = {"labelSelector": selector}
+        path, accept = _path(_REPLICASETS, namespace), _METADATA.format("PartialObjectMetadataList")
+        return await self._first_page(_Request("GET", path, "list ReplicaSets", params=params, accept=accept))
+
+    async def _first_page(self, whole: _Request) -> list[dict[str, Any]]:
+        """So many objects as are in a page of PAGE_BYTES at most, or one."""
+        size = LIST_PAGE
+        while True:
+            raw = await self._page(whole, size)
+            if raw is not None:
+                return list(_read(wire.Listed, raw, whole.what).objects())
+            size = max(1, size // _SMALLER)
+
+    async def _page(self, whole: _Request, size: int, token: str = "") -> bytes | None:
+        """So many objects of a LIST, None when they are larger than PAGE_BYTES; one object is never too large."""
+        params = {"limit": str(size), **(whole.params or {})} | ({"continue": token} if token else {})
+        return await self._answer(replace(whole, params=params), PAGE_BYTES if size > 1 else None)
 
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         """The end of a container's log, or of that of its predecessor; empty when there is none."""
@@ -325,98 +426,106 @@ class Kube:
 
     async def create_event(self, event: Mapping[str, Any]) -> None:
         """Create an Event."""
-        await self._write(
-            "POST", _path(_EVENTS, event["metadata"]["namespace"]), event, what="create an Event"
-        )
+        path = _path(_EVENTS, event["metadata"]["namespace"])
+        await self._write(_Request("POST", path, "create an Event", event))
 
     async def patch_event(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
         """Merge-patch an Event."""
-        await self._write(
-            "PATCH", _path(_EVENTS, namespace, name), patch, content=_MERGE, what="count an Event"
-        )
+        path = _path(_EVENTS, namespace, name)
+        await self._write(_Request("PATCH", path, "count an Event", patch, content=_MERGE))
+
+    async def create_secret(self, secret: Mapping[str, Any]) -> dict[str, Any]:
+        """Create a Secret in the namespace that it names.
+
+        Raises:
+            Stale: it exists.
+            OperatorError: the others of errors.py.
+        """
+        path = _path(_BY_KIND["Secret"], secret["metadata"]["namespace"])
+        what = f"create Secret {secret['metadata']['name']}"
+        return await self._write(_Request("POST", path, what, secret))
 
     async def get_lease(self, namespace: str, name: str) -> dict[str, Any] | None:
         """The lease, None when there is none."""
-        try:
-            return await self._request("GET", _path(_LEASES, namespace, name), what=f"read Lease {name}")
-        except Stale:
-            return None
+        return await self._found(_path(_LEASES, namespace, name), f"read Lease {name}")
 
     async def create_lease(self, namespace: str, lease: Mapping[str, Any]) -> dict[str, Any]:
         """Create the lease.
 
         Raises:
-            Stale: somebody was faster.
+            Stale: another client has written it in the meantime.
             OperatorError: the others of errors.py.
         """
-        return await self._request("POST", _path(_LEASES, namespace), lease, what="create the Lease")
+        return await self._object(_Request("POST", _path(_LEASES, namespace), "create the Lease", lease))
 
     async def update_lease(self, namespace: str, lease: Mapping[str, Any]) -> dict[str, Any]:
         """Replace the lease, if its resourceVersion is still the one given.
 
         Raises:
-            Stale: somebody was faster.
+            Stale: another client has written it in the meantime.
             OperatorError: the others of errors.py.
         """
         path = _path(_LEASES, namespace, lease["metadata"]["name"])
-        return await self._request("PUT", path, lease, what="renew the Lease")
+        return await self._object(_Request("PUT", path, "renew the Lease", lease))
 
-    async def _write(  # the parts of one HTTP request
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any],
-        *,
-        what: str,
-        content: str = _JSON,
-        params: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
+    async def _write(self, request: _Request) -> dict[str, Any]:
         left = self._fence()
         if left <= 0:
-            raise NotLeader(f"Did not {what}: the lease is not held any more.")
-        return await self._request(
-            method,
-            path,
-            body,
-            what=what,
-            content=content,
-            params=params,
-            timeout=min(left, REQUEST_TIMEOUT),
-        )
+            raise NotLeader(f"Did not {request.what}: the lease is not held any more.")
+        return await self._object(request if left >= request.seconds else replace(request, seconds=left))
 
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        what: str,
-        content: str = _JSON,
-        params: Mapping[str, str] | None = None,
-        accept: str = _JSON,
-        timeout: float = REQUEST_TIMEOUT,  # noqa: ASYNC109  # a property of the HTTP request, not of the coroutine
-    ) -> dict[str, Any]:
+    async def _object(self, request: _Request) -> dict[str, Any]:
+        return _read(wire.parsed, await self._answer(request) or b"", request.what)
+
+    async def _answer(self, request: _Request, most: int | None = None) -> bytes | None:
+        """The body of an answer, None when it has more bytes than `most`: then its rest is not read."""
+        body, headers = request.body, {"Accept": request.accept}
+        if body is not None:
+            headers["Content-Type"] = request.content
         try:
             async with (
-                asyncio.timeout(timeout),
+                asyncio.timeout(request.seconds),
                 self._session.request(
-                    method,
-                    self._server + path,
-                    params=params,
+                    request.method,
+                    self._server + request.path,
+                    params=request.params,
                     data=None if body is None else encoded(body),
-                    headers={"Accept": accept} | ({"Content-Type": content} if body is not None else {}),
+                    headers=headers,
                 ) as response,
             ):
-                raw = await response.read()
+                raw = await _limited(response, most if response.status == HTTPStatus.OK else None)
         except (aiohttp.ClientError, OSError) as error:
-            raise _unreachable(what, error) from error
+            raise _unreachable(request.what, error) from error
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise _refusal(response.status, raw, response.headers.get("Retry-After"), what)
-        try:
-            answer: dict[str, Any] = orjson.loads(raw)
-        except orjson.JSONDecodeError as error:
-            raise Unreachable(f"Could not {what}: the answer was cut short; trying again.") from error
-        return answer
+            raise _refusal(response.status, raw or b"", response.headers.get("Retry-After"), request.what)
+        return raw
+
+
+async def _limited(response: aiohttp.ClientResponse, most: int | None) -> bytes | None:
+    if most is None:
+        return await response.read()
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > most:
+            response.close()
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _read(reader: Callable[[bytes], T], raw: bytes, what: str) -> T:
+    try:
+        return reader(raw)
+    except wire.Malformed as error:
+        raise Unreachable(f"Could not {what}: the response was truncated; retrying.") from error
+
+
+def _objects(listed: wire.Listed, resource: ChildKind) -> Iterator[dict[str, Any]]:
+    for item in listed.objects(identity_only=resource.kind in _IDENTITY_ONLY):
+        item["apiVersion"], item["kind"] = resource.api_version, resource.kind
+        yield item
 
 
 def _selection(kind: str) -> dict[str, str]:
@@ -425,21 +534,10 @@ def _selection(kind: str) -> dict[str, str]:
 
 def _unreachable(what: str, error: Exception) -> Unreachable:
     detail = str(error) or type(error).__name__
-    return Unreachable(f"Could not {what}: the API server did not answer ({detail}).")
+    return Unreachable(f"Could not {what}: the API server did not respond ({detail}).")
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
-    """The lines of a stream, however long; what comes after the last line feed was cut short."""
-    rest = b""
-    async for chunk in content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line
-    if rest:
-        yield rest
-
-
-def encoded(body: Mapping[str, Any]) -> bytes:
+def encoded(body: Body) -> bytes:
     """JSON that is the same when it is read as YAML, as the API server reads an apply configuration."""
     return _NOT_IN_YAML.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), orjson.dumps(body))
 
@@ -458,12 +556,14 @@ def _path(resource: ChildKind, namespace: str | None, name: str | None = None) -
 def collection(path: str) -> str | None:
     """The kind whose collection (of all namespaces or of one) a request path names, None for any other."""
     *_, plural = path.rsplit("/", 1)
-    return next((k.kind for k in _BY_KIND.values() if k.plural == plural), None)
+    return next((k.kind for k in (*KINDS, PARENT, *_CONFIGS) if k.plural == plural), None)
 
 
 def _refusal(status: int, raw: bytes, retry_after: str | None, what: str) -> OperatorError:
     """The error that an HTTP status of 400 or above stands for."""
     said, is_status, fields = _said(raw)
+    if _DENIED.search(said):
+        return Refused(_denied(f"Could not {what}: {said}"))
     if status == HTTPStatus.NOT_FOUND and not is_status:
         # An unknown object is answered with a Status; an unknown kind with the words of the mux.
         return NotInstalled(f"Could not {what}: the API server does not serve this kind; install its CRD.")
@@ -471,13 +571,26 @@ def _refusal(status: int, raw: bytes, retry_after: str | None, what: str) -> Ope
         return Stale(f"Could not {what}: {said}.")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Throttled(f"Could not {what}: the API server is busy.", retry_after=_seconds(retry_after))
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return Forbidden(f"Could not {what}: {said}. Check the operator's RBAC and the namespace's quotas.")
-    if status < HTTPStatus.INTERNAL_SERVER_ERROR or _SCHEMA_REFUSAL in said:
-        return Refused(f"Could not {what}: {said}. Change the ShopService accordingly.")
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR or any(each in said for each in _SCHEMA_REFUSALS):
+        return _denial(status, f"Could not {what}: {said}")
     return ApiUnavailable(
         f"Could not {what}: the API server answered {status} ({said}).", retry_after=_seconds(retry_after)
     )
+
+
+def _denied(said: str) -> str:
+    return f"{said}. Change the ShopService, or the policy or quota that denies it; {_AGAIN}."
+
+
+def _denial(status: int, said: str) -> OperatorError:
+    """The error that a refusal of the very request stands for."""
+    if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and _NO_RIGHT.search(said)):
+        return Forbidden(f"{said}. Check the operator's RBAC.")
+    if status == HTTPStatus.FORBIDDEN and _NAMESPACE_ENDS in said:
+        return Terminating(f"{said}.")
+    if status == HTTPStatus.FORBIDDEN:
+        return Refused(_denied(said))
+    return Refused(f"{said}. Change the ShopService accordingly; {_AGAIN}.")
 
 
 def _said(raw: bytes) -> tuple[str, bool, frozenset[str]]:

@@ -128,7 +128,7 @@ class Elector:
             await asyncio.sleep(self._timing.retry_period * (1 + random.random() * 0.2))  # noqa: S311
 
     async def _renew(self) -> None:
-        """Renew until that has not worked for the renew deadline, or somebody else holds the lease."""
+        """Renew until that has not worked for the renew deadline, or another process holds the lease."""
         while self.leading:
             await asyncio.sleep(min(self._timing.retry_period, self.remaining()))
             if not await self._try() and not self._ours():

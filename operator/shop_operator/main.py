@@ -2,33 +2,42 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import signal
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import yaml
 
 from shop_operator.config import BadSetting, CrdSettings, RunSettings, from_process, parse
 from shop_operator.configs import KINDS as CONFIG_KINDS
-from shop_operator.configs import Configs
+from shop_operator.configs import Configs, DigestKey
 from shop_operator.connection import Connection, NoCluster, locate
 from shop_operator.crd import crd
 from shop_operator.engine import Engine
 from shop_operator.events import Events
+from shop_operator.guard import Unreadable
 from shop_operator.health import serve
+from shop_operator.hearing import Hearing
+from shop_operator.hostnames import Hostnames
 from shop_operator.kube import PARENT, Kube
 from shop_operator.leader import Alone, Elector
 from shop_operator.metrics import Metrics
+from shop_operator.namespaces import KIND as NAMESPACE
+from shop_operator.namespaces import Namespaces
 from shop_operator.queue import WorkQueue
 from shop_operator.reconcile import Reconciler
-from shop_operator.reflector import Comparison, Reflector
+from shop_operator.reflector import Comparison, Reflector, Sink
 from shop_operator.render import KINDS
 from shop_operator.report import Reporter
 from shop_operator.store import Key, Store
 from shop_operator.watches import Watches
+from shop_operator.wording import printable
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +70,9 @@ def main(argv: list[str] | None = None) -> int:
 async def _run(settings: RunSettings) -> None:
     info = locate()
     metrics = Metrics(lease=settings.lease_name)
-    store = Store()
-    queue: WorkQueue[Key] = WorkQueue(metrics)
+    unreadable = Unreadable(metrics.unreadable)
+    store = Store(unreadable, Hostnames(lambda keys: engine.wake(keys)))  # noqa: PLW0108
+    queue: WorkQueue[Key] = WorkQueue(metrics, lane=lambda key: key.namespace)
 
     def changed(*, leads: bool) -> None:
         metrics.leading(leads=leads)
@@ -74,39 +84,58 @@ async def _run(settings: RunSettings) -> None:
     # The lease is kept by the client that it fences.
     kube = Kube(connection.session, connection.server, lambda: elector.remaining())  # noqa: PLW0108
     events = Events(kube, settings.identity)
-    configs = Configs(kube, lambda keys: engine.wake(keys), enabled=settings.watch_config)  # noqa: PLW0108
+    home = settings.lease_namespace or connection.default_namespace
+    configs = Configs(
+        kube,
+        DigestKey(kube, home),
+        lambda keys: engine.wake(keys),  # noqa: PLW0108
+        enabled=settings.watch_config,
+        unreadable=unreadable,
+    )
+    labels = Namespaces(
+        settings.pod_security,
+        settings.protected,
+        lambda name: engine.wake(store.in_namespace(name)),
+        lambda: engine.arrived(NAMESPACE),
+    )
     engine = Engine(
         store,
         queue,
         Reconciler(
             kube,
             store,
-            Reporter(kube, store, events, metrics, lambda keys: engine.wake(keys)),  # noqa: PLW0108
+            Reporter(
+                kube,
+                store,
+                events,
+                metrics,
+                lambda keys: engine.wake(keys),  # noqa: PLW0108
+                logs=settings.diagnose_logs,
+            ),
             metrics,
             configs=configs,
             served=lambda: engine.served,
+            namespaces=labels,
+            common=settings.common,
+            queue_endpoints=settings.queue_endpoints,
         ),
         metrics,
         kinds=[k.kind for k in (PARENT, *KINDS)],
         namespaces=namespaces,
+        awaited=[NAMESPACE],
     )
+    hearing = Hearing(_sources(settings))
+    metrics.listen(hearing.silence)
     shops = [Comparison(kube, engine, PARENT.kind, each, resync=settings.resync) for each in namespaces]
+    follow = partial(_reflectors, kube, hearing, settings.resync)
     children = [
-        Reflector(kube, engine, kind.kind, each, resync=settings.resync)
-        for kind in KINDS
-        for each in namespaces
+        *follow(engine, [kind.kind for kind in KINDS], namespaces),
+        *follow(configs, _config_kinds(settings), namespaces),
+        *follow(labels, [NAMESPACE], (None,)),
     ]
     elector: Elector | Alone = Alone(changed)
     if settings.leader_elect:
-        namespace = settings.lease_namespace or connection.default_namespace
-        elector = Elector(kube, namespace, settings.lease_name, settings.identity, changed)
-
-    if settings.watch_config:
-        children += [
-            Reflector(kube, configs, kind, each, resync=settings.resync)
-            for kind in CONFIG_KINDS
-            for each in namespaces
-        ]
+        elector = Elector(kube, home, settings.lease_name, settings.identity, changed)
 
     def relisted() -> None:
         for each in shops:
@@ -123,15 +152,21 @@ async def _run(settings: RunSettings) -> None:
             asyncio.get_running_loop().add_signal_handler(number, asked.set)
 
     watches = Watches(
-        connection, engine, relisted, listen, identity=settings.identity, namespaces=settings.namespaces
+        connection,
+        engine,
+        relisted,
+        listen,
+        identity=settings.identity,
+        namespaces=settings.namespaces,
+        heard=partial(hearing.heard, (PARENT.kind, "")),
     )
 
     def alive() -> str | None:
         ended = [t for t in (*work, election) if t.done()]
-        return "a task of the engine has ended" if ended else None
+        return "a task of the engine has ended" if ended else hearing.hopeless(connection.answered)
 
     def ready() -> str | None:
-        return None if engine.synced else "the caches are not synced yet"
+        return hearing.problem() if engine.synced else "the caches are not synced yet"
 
     ending = [asyncio.create_task(watches.run()), asyncio.create_task(asked.wait())]
     try:
@@ -139,12 +174,37 @@ async def _run(settings: RunSettings) -> None:
             _log.info("started", extra={"port": port, "server": connection.server})
             await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        # Workers first: whoever takes the lease next must find nobody writing.
+        # Workers first: the next holder of the lease must be the only writer.
         await _stop(*work)
         await _stop(election)
         await _stop(*ending)
         await connection.close()
     _log.info("stopped")
+
+
+def _reflectors(
+    kube: Kube,
+    hearing: Hearing,
+    resync: float,
+    sink: Sink,
+    kinds: Iterable[str],
+    namespaces: Iterable[str | None],
+) -> list[Reflector]:
+    """What keeps a sink like the cluster, one for each kind and namespace."""
+    return [
+        Reflector(kube, sink, kind, each, resync=resync, heard=partial(hearing.heard, (kind, each or "")))
+        for kind, each in itertools.product(kinds, namespaces)
+    ]
+
+
+def _config_kinds(settings: RunSettings) -> tuple[str, ...]:
+    return CONFIG_KINDS if settings.watch_config else ()
+
+
+def _sources(settings: RunSettings) -> list[tuple[str, str]]:
+    """Every kind that is watched, by namespace; ShopServices are watched by one kopf for all."""
+    kinds = [*(kind.kind for kind in KINDS), *_config_kinds(settings)]
+    return [(PARENT.kind, ""), (NAMESPACE, ""), *itertools.product(kinds, settings.namespaces or ("",))]
 
 
 async def _stop(*tasks: asyncio.Task[Any]) -> None:
@@ -176,7 +236,18 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return json.dumps(_printable(line), default=str, ensure_ascii=False)
+
+
+def _printable(value: Any) -> Any:
+    """What is logged, without characters that a terminal acts on."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {printable(str(key)): _printable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_printable(each) for each in value]
+    return value if isinstance(value, int | float | bool | None) else printable(str(value))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ process's memory.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,41 +59,47 @@ class Metrics:
         ).labels(CONTROLLER)
         self._terminal = self._counter(
             "controller_runtime_terminal_reconcile_errors",
-            "Reconciles that failed by what only a person can change.",
+            "Reconciles that failed for a reason that only a user or an administrator can resolve.",
             ("controller",),
         ).labels(CONTROLLER)
         self._reconcile_seconds = self._histogram(
-            "controller_runtime_reconcile_time_seconds", "Length of a reconcile.", ("controller",)
+            "controller_runtime_reconcile_time_seconds", "Duration of a reconcile.", ("controller",)
         )
         self._active = self._gauge(
-            "controller_runtime_active_workers", "Workers that are reconciling now.", ("controller",)
+            "controller_runtime_active_workers", "Workers that are currently reconciling.", ("controller",)
         ).labels(CONTROLLER)
         self._workers = self._gauge(
-            "controller_runtime_max_concurrent_reconciles", "Workers that there are.", ("controller",)
+            "controller_runtime_max_concurrent_reconciles",
+            "Maximum number of concurrent reconciles.",
+            ("controller",),
         ).labels(CONTROLLER)
         self._requests = self._counter(
             "rest_client_requests", "Requests to the API server.", ("code", "method")
         )
         self._request_seconds = self._histogram(
-            "rest_client_request_duration_seconds", "How long the API server took to answer.", ("verb",)
+            "rest_client_request_duration_seconds",
+            "Time until the first byte of the API server's response.",
+            ("verb",),
         )
-        self._depth = self._gauge("workqueue_depth", "Keys that wait.", ("name",)).labels(CONTROLLER)
+        self._depth = self._gauge("workqueue_depth", "Keys waiting in the queue.", ("name",)).labels(
+            CONTROLLER
+        )
         self._adds = self._counter("workqueue_adds", "Keys added.", ("name",)).labels(CONTROLLER)
         self._retries = self._counter("workqueue_retries", "Keys added after a failure.", ("name",)).labels(
             CONTROLLER
         )
         self._waited = self._histogram(
-            "workqueue_queue_duration_seconds", "How long a key waited.", ("name",)
+            "workqueue_queue_duration_seconds", "Time that a key waited in the queue.", ("name",)
         ).labels(CONTROLLER)
         self._worked = self._histogram(
-            "workqueue_work_duration_seconds", "How long a key was worked on.", ("name",)
+            "workqueue_work_duration_seconds", "Time that processing a key took.", ("name",)
         ).labels(CONTROLLER)
         self._started: list[float] = []
         self._gauge(
-            "workqueue_unfinished_work_seconds", "Age of all that is being worked on, added up.", ("name",)
+            "workqueue_unfinished_work_seconds", "Total age of the work in progress.", ("name",)
         ).labels(CONTROLLER).set_function(lambda: sum(self._ages()))
         self._gauge(
-            "workqueue_longest_running_processor_seconds", "Age of the oldest work going on.", ("name",)
+            "workqueue_longest_running_processor_seconds", "Age of the oldest work in progress.", ("name",)
         ).labels(CONTROLLER).set_function(lambda: max(self._ages(), default=0.0))
         self._leading = self._gauge(
             "leader_election_master_status", "1 while this process holds the lease.", ("name",)
@@ -104,9 +110,16 @@ class Metrics:
             "shop_operator_child_writes", "Children applied or pruned.", ("kind", "operation")
         )
         self._drift = self._counter(
-            "shop_operator_drift", "Children put back after somebody had changed them.", ("kind",)
+            "shop_operator_drift", "Children reverted after another client had changed them.", ("kind",)
         )
-        self._rollbacks = self._counter("shop_operator_rollbacks", "Images that were rolled back.", ())
+        self._unreadable = self._gauge(
+            "shop_operator_unreadable_objects",
+            "Objects that are skipped because they cannot be read.",
+            ("kind",),
+        )
+        self._rollbacks = self._counter(
+            "shop_operator_rollbacks", "Releases that were rolled back automatically.", ()
+        )
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(name, text, labels, registry=self._registry)
@@ -146,20 +159,28 @@ class Metrics:
         """So many ShopServices are known."""
         self._shops.set(number)
 
+    def unreadable(self, kind: str, number: int) -> None:
+        """So many objects of a kind cannot be read."""
+        self._unreadable.labels(kind).set(number)
+
+    def listen(self, silence: Callable[[], Mapping[str, float]]) -> None:
+        """Tell, whenever it is asked for, since how many seconds nothing was heard of each kind."""
+        self._registry.register(_Silence(silence))
+
     def wrote(self, kind: str, operation: str) -> None:
         """A child was written; operation is create, update or delete."""
         self._writes.labels(kind, operation).inc()
 
     def drifted(self, kind: str) -> None:
-        """A child was put back after somebody had changed it."""
+        """A child was reverted after another client had changed it."""
         self._drift.labels(kind).inc()
 
     def rolled_back(self) -> None:
-        """An image failed and the last good one was put back."""
+        """An image failed, and the last good one was restored."""
         self._rollbacks.inc()
 
     def terminal(self) -> None:
-        """A pass has found what only a person can change; it is not repeated for that."""
+        """A pass failed for a reason that only a user or an administrator can resolve; it is not repeated for that."""
         self._terminal.inc()
 
     def reconciled(self, result: str, took: float) -> None:
@@ -183,7 +204,7 @@ class Metrics:
         Args:
             namespace: of the ShopService.
             name: of the ShopService.
-            ready: whether its condition Ready is True; None while nobody expects it to be, as when it is suspended.
+            ready: whether its condition Ready is True; None while it is not expected to be, for example while it is suspended.
             stalled: the reason of its condition Stalled, None when that is not True.
         """
         resource = self._resources.of(namespace, name)
@@ -233,7 +254,7 @@ class _Resource:
     Attributes:
         success: when a pass last ended well, in seconds since the epoch.
         retries: failures since then.
-        ready: its condition, once its status is known and somebody expects it.
+        ready: its condition, once its status is known and it is expected.
         stalled: the reason of its condition Stalled.
     """
 
@@ -267,11 +288,18 @@ class _Resources(Collector):
 
     def collect(self) -> Iterator[Metric]:
         success = _family(
-            "shop_operator_reconcile_last_success_timestamp_seconds", "Last pass that ended well."
+            "shop_operator_reconcile_last_success_timestamp_seconds", "Time of the last successful reconcile."
         )
-        retries = _family("shop_operator_reconcile_retries", "Failures since then, while there are any.")
+        retries = _family(
+            "shop_operator_reconcile_retries",
+            "Failed reconciles since the last successful one; absent if none.",
+        )
         ready = _family("shop_operator_shopservice_ready", "1 while the ShopService is ready, otherwise 0.")
-        stalled = _family("shop_operator_shopservice_stalled", "1 while only a person can help.", "reason")
+        stalled = _family(
+            "shop_operator_shopservice_stalled",
+            "1 while the ShopService is stalled and requires intervention.",
+            "reason",
+        )
         for key, resource in self._known.items():
             if resource.success is not None:
                 success.add_metric(key, resource.success)
@@ -282,6 +310,23 @@ class _Resources(Collector):
             if resource.stalled is not None:
                 stalled.add_metric([*key, resource.stalled], 1)
         yield from (success, retries, ready, stalled)
+
+
+class _Silence(Collector):
+    """Since when nothing was heard of each kind."""
+
+    def __init__(self, silence: Callable[[], Mapping[str, float]]) -> None:
+        self._silence = silence
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "shop_operator_watch_silence_seconds",
+            "Time since the last watch event or bookmark of a kind.",
+            labels=("kind",),
+        )
+        for kind, seconds in self._silence().items():
+            family.add_metric((kind,), seconds)
+        yield family
 
 
 def _family(name: str, text: str, *more: str) -> GaugeMetricFamily:

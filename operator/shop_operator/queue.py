@@ -8,15 +8,18 @@ The semantics are those of client-go's workqueue, which every controller of Kube
 - a key that fails comes back after its own exponential delay, and all failing keys together are held to a
   rate, so that one bad ShopService or one bad API server costs the others nothing.
 
+Keys are in lanes, such as one for each namespace. Lanes that wait are served in turn, one key each, and lanes that fail
+share the rate equally: however many keys of one lane wait or fail, a key of another waits for one of them at most.
+
 It knows nothing of Kubernetes: keys are any hashable value.
 """
 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
@@ -44,7 +47,7 @@ class QueueObserver(Protocol):
 class Backoff:
     """How long a failing key waits: `first` seconds doubled with every failure up to `limit`, plus jitter.
 
-    All retries together may not exceed `rate` a second once `burst` are used up. That bounds what failing keys cost,
+    All retries together may not exceed `rate` a second once each lane has used up its `burst`. That bounds what failing keys cost,
     so that `limit` may be short: a key waits at most that long after what it failed by is over.
     """
 
@@ -59,6 +62,10 @@ class Backoff:
         # 2.0**64 s is beyond any limit and far from overflowing a float.
         delay = min(self.first * 2.0 ** min(failures, 64), self.limit)
         return delay * (1 + random.random() * self.jitter)  # noqa: S311  # spread, not secrecy
+
+
+# Seconds; as long as the rate lets 6,000 keys of one lane come back.
+_LONGEST_RESERVE: Final = 300.0
 
 
 @dataclass
@@ -78,28 +85,63 @@ class _Bucket:
         if self._at is not None:
             self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
         self._at = now
-        self._tokens -= 1
+        # Without a bound, keys that fail more often than they may would wait longer and longer.
+        self._tokens = max(self._tokens - 1, -_LONGEST_RESERVE * self.rate)
         return max(0.0, -self._tokens / self.rate)
+
+    def idle(self, now: float) -> bool:
+        """Whether it is full again."""
+        return self._at is None or self._tokens + (now - self._at) * self.rate >= self.burst
+
+
+class _Buckets:
+    """A bucket for each lane that fails; those share the rate."""
+
+    def __init__(self, backoff: Backoff) -> None:
+        self._backoff = backoff
+        self._of: dict[Hashable, _Bucket] = {}
+
+    def reserve(self, lane: Hashable, now: float) -> float:
+        """Take one token of a lane; the seconds until it is really there."""
+        self._of = {each: bucket for each, bucket in self._of.items() if each == lane or not bucket.idle(now)}
+        self._of.setdefault(lane, _Bucket(self._backoff.rate, self._backoff.burst))
+        for bucket in self._of.values():
+            bucket.rate = self._backoff.rate / len(self._of)
+        return self._of[lane].reserve(now)
 
 
 class WorkQueue(Generic[K]):
-    """One queue for one event loop; nothing here is thread-safe and nothing needs to be."""
+    """One queue for one event loop; nothing here is thread-safe and nothing needs to be.
 
-    def __init__(self, observer: QueueObserver, backoff: Backoff | None = None) -> None:
+    Args:
+        observer: told what happens.
+        backoff: of keys that fail.
+        lane: the lane of a key; by default there is one for all.
+    """
+
+    def __init__(
+        self,
+        observer: QueueObserver,
+        backoff: Backoff | None = None,
+        *,
+        lane: Callable[[K], Hashable] = lambda _: None,
+    ) -> None:
         self._observer = observer
         self._backoff = backoff or Backoff()
-        self._bucket = _Bucket(self._backoff.rate, self._backoff.burst)
-        self._ready: deque[K] = deque()
+        self._lane = lane
+        self._buckets = _Buckets(self._backoff)
+        self._ready: dict[Hashable, deque[K]] = {}  # by lane, in the order in which they are served
+        self._waiting = 0
         self._dirty: dict[K, float] = {}  # key → since when it waits
         self._processing: dict[K, float] = {}  # key → since when a worker has it
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
-        self._not_before: dict[K, float] = {}  # key → until when somebody has asked to wait
+        self._not_before: dict[K, float] = {}  # key → until when a pass has asked to wait
         self._waiter = asyncio.Event()
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._ready)
+        return self._waiting
 
     def idle(self) -> bool:
         """Whether nothing waits, runs or is due later."""
@@ -117,7 +159,7 @@ class WorkQueue(Generic[K]):
         self._dirty[key] = now
         if key not in self._processing:
             self._push(key)
-        self._observer.added(len(self._ready))
+        self._observer.added(self._waiting)
 
     def add_after(self, key: K, delay: float) -> None:
         """Add the key in `delay` seconds, unless an earlier addition is already due."""
@@ -141,12 +183,12 @@ class WorkQueue(Generic[K]):
 
         Args:
             key: has failed.
-            after: seconds for which somebody has asked to be left in peace, whatever happens; 0 or None for none.
+            after: minimum seconds until the next pass, whatever happens; 0 or None for none.
         """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         self._observer.retried()
-        delay = self._backoff.delay(failures) + self._bucket.reserve(_now())
+        delay = self._backoff.delay(failures) + self._buckets.reserve(self._lane(key), _now())
         if after:
             # What has happened in the meantime need not wait for longer than was asked for.
             delay = after if self._leave(key, after) else max(delay, after)
@@ -158,7 +200,7 @@ class WorkQueue(Generic[K]):
         self.add_after(key, seconds)
 
     def _leave(self, key: K, seconds: float) -> bool:
-        """Nothing shall be done about the key for a while; answers whether something has happened to it already."""
+        """Delay every pass over the key; returns whether it was already waiting for one."""
         self._not_before[key] = _now() + seconds
         return self._dirty.pop(key, None) is not None
 
@@ -175,11 +217,11 @@ class WorkQueue(Generic[K]):
         while not self._ready:
             self._waiter.clear()
             await self._waiter.wait()
-        key = self._ready.popleft()
+        key = self._pop()
         now = _now()
         waited = now - self._dirty.pop(key)
         self._processing[key] = now
-        self._observer.started(len(self._ready), waited)
+        self._observer.started(self._waiting, waited)
         return key
 
     def done(self, key: K) -> None:
@@ -187,7 +229,7 @@ class WorkQueue(Generic[K]):
         self._observer.finished(_now() - self._processing.pop(key))
         if key in self._dirty:
             self._push(key)
-            self._observer.depth(len(self._ready))
+            self._observer.depth(self._waiting)
 
     def clear(self) -> None:
         """Forget everything that waits: another process is the leader and will see it all itself."""
@@ -197,6 +239,7 @@ class WorkQueue(Generic[K]):
         self._failures.clear()
         self._not_before.clear()
         self._ready.clear()
+        self._waiting = 0
         self._dirty.clear()
         self._observer.depth(0)
 
@@ -205,8 +248,19 @@ class WorkQueue(Generic[K]):
         self._closed = True
         self.clear()
 
+    def _pop(self) -> K:
+        """The next key of the lane that was served longest ago, which has to wait for all others then."""
+        lane = next(iter(self._ready))
+        keys = self._ready.pop(lane)
+        key = keys.popleft()
+        if keys:
+            self._ready[lane] = keys
+        self._waiting -= 1
+        return key
+
     def _push(self, key: K) -> None:
-        self._ready.append(key)
+        self._ready.setdefault(self._lane(key), deque()).append(key)
+        self._waiting += 1
         self._waiter.set()
 
     def _fire(self, key: K) -> None:

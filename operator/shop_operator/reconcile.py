@@ -7,20 +7,24 @@ being applied; all that went wrong is in the status at the end, and the worst of
 
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Protocol
 
-from shop_operator.compare import HASH_ANNOTATION, applied_hash, drift, ports_patch
+from shop_operator.adoption import CONFLICT_RECHECK, check_owner, controller_of
+from shop_operator.clearing import cleared, fields_of_others
+from shop_operator.common_metadata import NOTHING, CommonMetadata
+from shop_operator.compare import HASH_ANNOTATION, applied_hash, drift
 from shop_operator.conditions import Repair
-from shop_operator.dependencies import Dependencies, created, dependencies, now
+from shop_operator.dependencies import Dependencies, dependencies, now
 from shop_operator.errors import (
     Conflict,
     Contested,
     Exists,
+    InternalError,
     InvalidSpec,
     NotInstalled,
     NotLeader,
@@ -32,21 +36,68 @@ from shop_operator.errors import (
     Throttled,
     Unreachable,
 )
-from shop_operator.render import LiveScale, Surroundings, account_name, config_references, render
+from shop_operator.hostnames import taken
+from shop_operator.lenient import mapping, mappings, text
+from shop_operator.network_rules import Rules
+from shop_operator.pod_security import Level
+from shop_operator.refusals import Refusals
+from shop_operator.render import LiveScale, Surroundings, account_name, configuration_uses, render
+from shop_operator.render.configuration import Configuration, Digests, Record, Use
+from shop_operator.render.installed import left_out, not_installed
+from shop_operator.render.labels import COMPONENT, NAME, WEB, worker_component
 from shop_operator.render.parts import parts
-from shop_operator.report import Outcome, image_in_place
+from shop_operator.render.route import parents
+from shop_operator.report import Outcome
+from shop_operator.retention import (
+    Ports,
+    called_port,
+    calls,
+    earlier_rules,
+    former_callers,
+    leaves_gateway,
+    needed_rules,
+    old_parents,
+    ports,
+    route_wait,
+    served,
+    unruled,
+    uses_account,
+    with_rules,
+)
+from shop_operator.rollback import Release, last_good, release, rolls_back
+from shop_operator.rollback import records as good_records
+from shop_operator.rollouts import replaced
 from shop_operator.spec import ShopService
-from shop_operator.store import PARENT_KIND, Child, ChildId, Key, Scaler, Shop, Store
+from shop_operator.store import (
+    OWN_MANAGERS,
+    REPAIR_MANAGER,
+    Child,
+    ChildId,
+    Key,
+    Scaler,
+    Shop,
+    Store,
+    applied_by_operator,
+)
+from shop_operator.summary import LiveRoute
+from shop_operator.summary import calls as called_by
+from shop_operator.wording import listed as enumerated
 
 _log = logging.getLogger(__name__)
 
-# A foreign object is not watched (it lacks our label), so a pass looks again whether it is still in the way.
-CONFLICT_RECHECK: Final = 30.0
-# Of a checksum: what variables come from cannot be read.
-UNKNOWN: Final = "unknown"
 _AUTOSCALERS: Final = ("HorizontalPodAutoscaler", "ScaledObject")
+# An autoscaler is not among those who have set the count.
+_FOREIGN: Final = (Scaler.OTHER, Scaler.SHARED)
+_SCALERS: Final = (Scaler.AUTOSCALER, Scaler.KEDA)
+# A zero of theirs is no decision to switch an autoscaler off.
+_NO_CHOICE: Final = (Scaler.OPERATOR, Scaler.SHARED, Scaler.KEDA)
+# An event tells earlier that what is still needed can go.
+_LOOK_AGAIN: Final = 300.0
+# No event tells that a pod which is being deleted has ended.
+_DRAIN_LOOK: Final = 5.0
 _REPAIRS: Final = 10.0
 _REPAIR_PAUSE: Final = 2.0
+_ROOM_ATTEMPTS: Final = 4
 
 
 class Api(Protocol):
@@ -60,13 +111,16 @@ class Api(Protocol):
     async def share(self, configuration: Mapping[str, Any], *, uid: str) -> dict[str, Any]:
         """Become a second owner of fields that have these values."""
 
-    async def patch(
-        self, kind: str, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+    async def rewrite(
+        self, kind: str, namespace: str, name: str, *, version: int, parts: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Strategic-merge-patch exactly the object of that UID."""
+        """Replace parts of exactly the child of that version."""
 
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """One object, None when there is none."""
+
+    async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        """The pods that a label selector finds."""
 
     async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
         """Delete exactly the object of that UID."""
@@ -83,18 +137,24 @@ class Reports(Protocol):
     async def report(self, key: Key, cached: Shop, shop: ShopService, outcome: Outcome) -> float | None:
         """Write the status; seconds until there may be more to say."""
 
+    async def flawed(self, key: Key, cached: Shop, shop: ShopService, error: OperatorError) -> None:
+        """Write the status of a ShopService that there is no pass over, because of that error alone."""
+
     def repaired(self, key: Key, shop: ShopService, repair: Repair) -> None:
         """Something was put back that somebody had changed."""
+
+    def recreated(self, key: Key, shop: ShopService, child: str, count: int | None) -> None:
+        """A child that another client had deleted was created again."""
 
     def forget(self, key: Key) -> None:
         """The ShopService is gone."""
 
 
-class Checksums(Protocol):
+class Configs(Protocol):
     """configs.Configs."""
 
-    async def checksum(self, key: Key, references: AbstractSet[tuple[str, str]]) -> str | None:
-        """The hash over all of them, None when there are none."""
+    async def digests(self, key: Key, uses: AbstractSet[Use]) -> Digests | None:
+        """The digests of all that is used; None when changes of the configuration are not followed."""
 
     def forget(self, key: Key) -> None:
         """The ShopService is gone."""
@@ -107,12 +167,26 @@ class WriteObserver(Protocol):
         """Operation is create, update or delete."""
 
 
+class Namespaces(Protocol):
+    """namespaces.Namespaces."""
+
+    def level(self, namespace: str) -> Level:
+        """Its pod-security level."""
+
+    def check(self, key: Key) -> None:
+        """Pass only ShopServices of namespaces that are served.
+
+        Raises:
+            InvalidSpec: its namespace is protected.
+        """
+
+
 class Patience:
     """How often something may be put back: ten times at once, then once in two seconds."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], left: float = _REPAIRS) -> None:
         self._clock = clock
-        self._left = _REPAIRS
+        self._left = left
         self._at = clock()
 
     def spend(self, who: str) -> Contested | None:
@@ -128,8 +202,8 @@ class Patience:
         self._left = min(_REPAIRS, self._left + (now - self._at) / _REPAIR_PAUSE)
         self._at = now
         contested = Contested(
-            f"{who} changes what the operator owns again and again; have it leave these fields alone."
-            f" They are put back every {_REPAIR_PAUSE:.0f} s.",
+            f"{who} keeps overwriting operator-managed fields; configure it to ignore them. The operator reverts them"
+            f" at most every {_REPAIR_PAUSE:.0f} s.",
             retry_after=_REPAIR_PAUSE,
         )
         if self._left < 1:
@@ -147,7 +221,8 @@ class Wanted:
         shop: its ShopService.
         configuration: the apply configuration, as rendered.
         seen: the version of the live child that it was rendered from, None when there was none.
-        again: there was one before.
+        again: there was one before, or it was wanted before.
+        had: there was one before, which another client must have deleted when it is not there.
     """
 
     key: Key
@@ -155,6 +230,7 @@ class Wanted:
     configuration: Mapping[str, Any]
     seen: int | None = None
     again: bool = False
+    had: bool = False
 
     def __str__(self) -> str:
         return f"{self.key.namespace}: {self.child}"
@@ -177,6 +253,32 @@ class Wanted:
         return {**self.configuration, "metadata": {**metadata, "annotations": annotations}}
 
 
+@dataclass(frozen=True)
+class Read:
+    """What a pass has asked the API server for before it renders; None for what could not be read.
+
+    Attributes:
+        config: the configuration of the pods.
+        calls: the ports on which pods that no NetworkPolicy restricts yet call each ShopService, by its name.
+    """
+
+    config: Configuration | None
+    calls: Mapping[str, Collection[int]] | None
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """A NetworkPolicy that admits more than it shall.
+
+    Attributes:
+        policy: its apply configuration, as rendered.
+        rules: what the live one admits beside that, by direction.
+    """
+
+    policy: Mapping[str, Any]
+    rules: Rules
+
+
 class Reconciler:
     """Makes ShopServices true, one key at a time.
 
@@ -185,21 +287,27 @@ class Reconciler:
         store: what the watches have shown of it.
         reporter: writes statuses.
         observer: counts writes.
-        configs: hashes of ConfigMaps and Secrets.
+        configs: digests of ConfigMaps and Secrets.
         served: the kinds that the API server serves.
+        common: metadata of every child of all ShopServices.
+        queue_endpoints: addresses that autoscaling.queue may have beside those of AWS; None for any.
+        namespaces: what applies to the namespace of a ShopService.
         now: the time.
         clock: a steady clock in seconds.
     """
 
-    def __init__(  # the object graph is built in one place
+    def __init__(  # noqa: PLR0913  the object graph is built in one place
         self,
         api: Api,
         store: Store,
         reporter: Reports,
         observer: WriteObserver,
         *,
-        configs: Checksums,
+        configs: Configs,
         served: Callable[[], AbstractSet[str]],
+        namespaces: Namespaces,
+        common: CommonMetadata = NOTHING,
+        queue_endpoints: Sequence[str] | None = None,
         now: Callable[[], datetime] = now,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -209,12 +317,16 @@ class Reconciler:
         self._observer = observer
         self._configs = configs
         self._served = served
+        self._common = common
+        self._queue_endpoints = queue_endpoints
+        self._namespaces = namespaces
         self._now = now
         self._clock = clock
         # (hash, paths) of fields that the API server or a webhook did not take as we sent them. Applying them
         # again would change nothing, for ever.
         self._overruled: dict[Key, dict[ChildId, tuple[str, frozenset[str]]]] = {}
         self._repairs: dict[Key, Patience] = {}
+        self._refusals = Refusals(clock)
         # Children that we have seen and that no status lists yet.
         self._unlisted: dict[Key, frozenset[ChildId]] = {}
 
@@ -237,18 +349,46 @@ class Reconciler:
         if "deletionTimestamp" in obj["metadata"]:
             return None
         shop = ShopService.from_object(obj)
-        self._unlisted[key] = known = _listed(obj) | self._unlisted.get(key, frozenset())
+        if cached.flaw is not None:
+            await self._reporter.flawed(key, cached, shop, InvalidSpec(cached.flaw))
+            return None
+        try:
+            outcome, looks = await self._judged(key, cached, shop)
+        except OperatorError:
+            raise
+        except Exception as error:
+            raise await self._failed(key, cached, shop, error) from error
+        if any(isinstance(each, Refused) for each in outcome.problems):
+            looks.append(self._refusals.next(key, shop.generation))
+        else:
+            self._refusals.forget(key)
+        looks.append(_next_look(outcome.problems))
+        return min((each for each in looks if each is not None), default=None)
+
+    async def _judged(self, key: Key, cached: Shop, shop: ShopService) -> tuple[Outcome, list[float | None]]:
+        """Make one pass and report it; how it went, and when to look again."""
+        listed = _listed(shop.status)
+        self._unlisted[key] = known = listed | self._unlisted.get(key, frozenset())
         try:
             outcome, looks = await self._pass(key, cached, shop, known)
         except InvalidSpec as error:
             outcome, looks = Outcome([error]), []
         finally:
-            self._remember(key, cached.uid)
-        looks.append(await self._reporter.report(key, cached, shop, outcome))
-        looks.append(_next_look(outcome.problems))
-        return min((each for each in looks if each is not None), default=None)
+            self._remember(key, cached, listed)
+        return outcome, [*looks, await self._reporter.report(key, cached, shop, outcome)]
+
+    async def _failed(self, key: Key, cached: Shop, shop: ShopService, error: Exception) -> InternalError:
+        """Report a bug: a status that still says Ready would be about an earlier pass."""
+        _log.error("pass failed", extra={"key": str(key)}, exc_info=error)
+        internal = InternalError(
+            f"The operator failed with {type(error).__name__}, which is a bug; report it with the traceback from its log."
+            " It retries."
+        )
+        await self._reporter.flawed(key, self._store.shop(key) or cached, shop, internal)
+        return internal
 
     def _forget(self, key: Key) -> None:
+        self._refusals.forget(key)
         self._overruled.pop(key, None)
         self._repairs.pop(key, None)
         self._unlisted.pop(key, None)
@@ -266,27 +406,65 @@ class Reconciler:
             shop: it.
             known: children that it has had.
         """
-        depends = dependencies(key.name, lambda name: self._store.shop(Key(key.namespace, name)))
+        self._namespaces.check(key)
+        depends = dependencies(
+            key.name,
+            lambda name: self._store.shop(Key(key.namespace, name)),
+            lambda: self._store.names(key.namespace),
+            self._store.circle(key),
+        )
         if shop.spec.suspend:
             return Outcome(dependencies=depends), []
-        checksum, unreadable = await self._checksum(key, shop)
-        outcome, look = await self._make(key, cached, shop, known, depends, checksum)
+        config, unreadable = await self._configuration(key, shop)
+        calls, unlisted = await self._unruled_calls(key, shop)
+        read, unreadable = Read(config, calls), [*unreadable, *unlisted]
+        outcome, look = await self._make(key, cached, shop, known, depends, read)
         if any(isinstance(problem, Exists) for problem in outcome.problems):
             # What no watch shows is in the store now, and what shall be depends on what is.
-            outcome, look = await self._make(key, cached, shop, known, depends, checksum)
+            outcome, look = await self._make(key, cached, shop, known, depends, read)
         if not outcome.problems:
             self._unlisted.pop(key, None)
         return replace(outcome, problems=[*unreadable, *outcome.problems]), [look]
 
-    async def _checksum(self, key: Key, shop: ShopService) -> tuple[str | None, list[OperatorError]]:
-        """The hash of what variables come from; UNKNOWN and why, when it cannot be read."""
-        found: list[str | None] = []
+    async def _configuration(
+        self, key: Key, shop: ShopService
+    ) -> tuple[Configuration | None, list[OperatorError]]:
+        """The configuration of its pods; None, and why, when it cannot be read."""
+        uses = configuration_uses(shop)
+        found: list[Configuration] = []
 
         async def read() -> None:
-            found.append(await self._configs.checksum(key, config_references(shop)))
+            digests = await self._configs.digests(key, frozenset().union(*uses.values()))
+            found.append(Configuration(uses, digests))
 
         problems = await _attempt(read())
-        return (found[0] if found else UNKNOWN), problems
+        return (found[0] if found else None), problems
+
+    async def _unruled_calls(
+        self, key: Key, shop: ShopService
+    ) -> tuple[dict[str, set[int]] | None, list[OperatorError]]:
+        """What pods call that the first NetworkPolicy is about to restrict; None, and why, when it cannot be read."""
+        children, policy = self._store.children(key), ChildId("NetworkPolicy", key.name)
+        asked = shop.spec.network_policy is not None and shop.spec.network_policy.enabled
+        if not asked or policy in children or policy in self._store.former(key):
+            return {}, []
+        deployments = [live.state for child, live in children.items() if child.kind == "Deployment"]
+        found: dict[str, set[int]] = {}
+
+        def note(calls: Mapping[str, int]) -> None:
+            for name, port in calls.items():
+                found.setdefault(name, set()).add(port)
+
+        for state in deployments:
+            note(state.get("calls", {}))
+
+        async def read() -> None:
+            for pod in await self._api.pods(key.namespace, f"{NAME}={key.name}"):
+                note(called_by(key.namespace, mappings(mapping(pod.get("spec")).get("containers"))))
+
+        # A Deployment tells of its newest template only.
+        problems = [] if all(map(replaced, deployments)) else await _attempt(read())
+        return None if problems else found, problems
 
     async def _make(  # a pass has these and nothing else
         self,
@@ -295,48 +473,292 @@ class Reconciler:
         shop: ShopService,
         known: frozenset[ChildId],
         depends: Dependencies | None,
-        checksum: str | None,
+        read: Read,
     ) -> tuple[Outcome, float | None]:
         """Render, apply, prune. From here to the first write nothing is waited for: what was rendered is what the store knew.
 
-        Deployments stay as they are while nobody knows the checksum of their configuration.
+        Deployments stay as they are while their configuration cannot be read, and pods without a NetworkPolicy stay without
+        one while it is not known what they call.
         """
-        obj, children = cached.object, self._store.children(key)
-        wait = self._wait(obj, depends, children)
+        config = read.config
+        children = self._store.children(key)
+        lost = self._last_counts(key, shop.status, known)
+        wait = 0.0 if lost else self._wait(shop, depends, children)
+        called = self._called(key, cached.depends_on)
+        held = self._ports(key, shop, cached.uid)
+        hostname_taken = self._hostname_taken(key, shop)
         around = Surroundings(
-            dependencies=depends.ports if depends else {},
+            dependencies={name: here[0] for name, here in called.items()},
+            called_ports=called,
+            old_ports=held.old,
+            routed_port=held.routed,
+            old_parents=_old_parents(shop, children, cached.uid),
             dependants=self._store.dependants(key),
-            checksum=checksum,
-            unmarked=_unmarked(children),
+            records=config.records(_records(children)) if config else {},
+            routes=_routes(children, cached.uid),
+            part_of=_part_of(children, shop.spec.image),
+            common=self._common,
+            queue_endpoints=self._queue_endpoints,
+            pod_security=self._namespaces.level(key.namespace),
+            discovered=not hostname_taken,
             served=self._served(),
-            image=image_in_place(shop, obj.get("status", {})),
             hold=wait > 0,
         )
-        desired = render(shop, live=self._live_scale(key), around=around)
+        desired = render(shop, live=self._live_scale(key, lost), around=around)
+        asked: Release | None = None
+        if config is not None and not around.hold and rolls_back(shop):
+            asked = release(shop, desired, config, _part_of(children))
+            rollout = mapping(shop.status.get("rollout"))
+            good = last_good(shop, rollout) if asked.rejected_by(rollout) else None
+            if good is not None:
+                called = self._called(key, {*cached.depends_on, *(good.spec.depends_on or ())})
+                around = replace(
+                    around,
+                    pods=good,
+                    records=good_records(rollout, around.records),
+                    dependencies={name: here[0] for name, here in called.items()},
+                    called_ports=called,
+                    part_of=_part_of(children, good.spec.image),
+                )
+                desired = render(shop, live=self._live_scale(key, lost), around=around)
+        had = _existed(shop.status, known - children.keys(), self._store.lost(key).keys() | lost.keys())
         seen = {child: live.version for child, live in children.items()}
-        problems: list[OperatorError] = list(_not_installed(shop, around))
+        problems: list[OperatorError] = [*hostname_taken, *not_installed(shop, around)]
+        # Pods must not run as an account of that name which is not ours: its rights are not the ShopService's to use.
+        foreign_account = False
+        open_to = self._unruled(key, shop, held, read.calls or {})
+        desired, narrowing = self._widened(key, cached.uid, desired, open_to)
         for configuration in desired:
             child = ChildId(configuration["kind"], configuration["metadata"]["name"])
-            if checksum == UNKNOWN and child.kind == "Deployment":
+            if child.kind == "Deployment" and (config is None or foreign_account):
                 continue
-            wanted = Wanted(key, shop, configuration, seen.get(child), again=child in known)
-            problems += await _attempt(self._ensure(wanted))
+            if child.kind == "NetworkPolicy" and read.calls is None:
+                continue
+            problems += await self._make_way(key, cached.uid, child)
+            wanted = Wanted(key, shop, configuration, seen.get(child), again=child in known, had=child in had)
+            failed = await _attempt(self._ensure(wanted))
+            problems += failed
+            if failed and child.kind == "ServiceAccount":
+                foreign_account = not self._owns(key, cached.uid, child)
+        waits = [wait] if around.hold else []
         # The ServiceAccount that the pods name is the user's now, even if it was made by us.
-        kept = _ids(desired) | {ChildId("ServiceAccount", account_name(shop))}
+        kept = _ids(desired) | {ChildId("ServiceAccount", account_name(around.pods or shop))}
+        failed, needed = await self._clear_up(key, shop, known, kept)
+        problems += failed
+        waits += needed.values()
+        problems += await _attempt(self._narrow(key, shop, desired, narrowing, waits))
+        self._store.forget_former(key, kept)
+        if asked is not None:
+            asked = replace(asked, applied=not problems and around.pods is None)
+        outcome = Outcome(
+            problems,
+            pods=around.pods,
+            release=asked,
+            dependencies=depends,
+            held=around.hold,
+            notes=tuple(left_out(shop, around)),
+            retained=(
+                *_kept_ports(key, held),
+                *_kept_gateways(around.old_parents),
+                *map(str, needed),
+                *self._kept_rules(key, narrowing),
+            ),
+        )
+        return outcome, min(waits, default=None)
+
+    async def _clear_up(
+        self, key: Key, shop: ShopService, known: AbstractSet[ChildId], kept: AbstractSet[ChildId]
+    ) -> tuple[list[OperatorError], dict[ChildId, float]]:
+        """Delete what is not wanted any more; what went wrong, and for how many seconds the rest has to stay."""
+        problems: list[OperatorError] = []
+        needed: dict[ChildId, float] = {}
         unseen = known - self._store.children(key).keys() - kept
-        for child, live in self._surplus(key, cached.uid, kept):
+        for child, live in self._surplus(key, shop.uid, kept):
+            seconds = self._needed(key, child, live, kept)
+            if seconds:
+                needed[child] = seconds
+                continue
             problems += await _attempt(self._let_go(key, shop, child, live))
         for child in unseen:
-            problems += await _attempt(self._prune_unseen(key, child, cached.uid))
-        outcome = Outcome(problems, image=around.image, dependencies=depends, held=around.hold)
-        return outcome, wait if around.hold else None
+            problems += await _attempt(self._prune_unseen(key, child, shop.uid))
+        return problems, needed
+
+    def _hostname_taken(self, key: Key, shop: ShopService) -> list[OperatorError]:
+        """Why the ShopService is not registered under its discovery hostname, if so."""
+        hostname = shop.spec.discovery.hostname if shop.spec.discovery else ""
+        holder = self._store.holder(hostname) if hostname else None
+        if holder is None or holder == key:
+            return []
+        return [taken(hostname, holder.name if holder.namespace == key.namespace else None)]
+
+    def _last(self, key: Key, owner: str, child: ChildId) -> Child | None:
+        """A Service or NetworkPolicy of the ShopService of that UID as it is, or as it was before another client deleted it."""
+        found = self._store.children(key).get(child) or self._store.former(key).get(child)
+        return found if found is not None and found.controller == owner else None
+
+    def _unruled(
+        self, key: Key, shop: ShopService, held: Ports, calls: Mapping[str, Collection[int]]
+    ) -> dict[str, Rules]:
+        """What is to be admitted where there has been no NetworkPolicy: what pods of an earlier template do."""
+        if not any(child.kind == "Deployment" for child in self._store.children(key)):
+            # Nobody calls, or is called by, pods that there are not.
+            return {}
+        ports = {name: {*calls[name], *found} for name, found in self._called(key, calls).items()}
+        called = {**{name: {*found} for name, found in calls.items()}, **ports}
+        return {"rules": unruled(called, self._store.callers(key), (shop.spec.port, *held.old))}
+
+    def _widened(
+        self, key: Key, owner: str, desired: list[dict[str, Any]], open_to: Mapping[str, Rules]
+    ) -> tuple[list[dict[str, Any]], Narrowing | None]:
+        """The children, with a NetworkPolicy that still admits what is admitted now: that is narrowed at the end of a pass."""
+        for at, wanted in enumerate(desired):
+            if wanted["kind"] != "NetworkPolicy":
+                continue
+            child = ChildId("NetworkPolicy", wanted["metadata"]["name"])
+            last = self._last(key, owner, child)
+            if last is None and child in self._store.children(key):
+                break
+            rules = earlier_rules(open_to if last is None else last.state, wanted)
+            if not rules or (last and _is_like(last, applied_hash(wanted))):
+                break
+            return [*desired[:at], with_rules(wanted, rules), *desired[at + 1 :]], Narrowing(wanted, rules)
+        return desired, None
+
+    def _kept_rules(self, key: Key, narrowing: Narrowing | None) -> Iterator[str]:
+        """What a status says of a NetworkPolicy that was not narrowed to the end."""
+        if narrowing is None:
+            return
+        child = ChildId("NetworkPolicy", narrowing.policy["metadata"]["name"])
+        live = self._store.children(key).get(child)
+        if live is not None and earlier_rules(live.state, narrowing.policy):
+            yield f"earlier rules of {child}"
+
+    async def _narrow(
+        self,
+        key: Key,
+        shop: ShopService,
+        desired: Iterable[Mapping[str, Any]],
+        narrowing: Narrowing | None,
+        waits: list[float],
+    ) -> None:
+        """Take what running pods and Gateways need no longer from what a NetworkPolicy admits."""
+        if narrowing is None:
+            return
+        waits.append(_LOOK_AGAIN)
+        if not self._all_replaced(key, desired):
+            return
+        former = former_callers(narrowing.rules, self._store.dependants(key))
+        calling = {name for name in former if self._may_call(Key(key.namespace, name), key.name)}
+        rules = needed_rules(narrowing.rules, calling, leaving_gateway=self._leaves_gateway(key, shop))
+        if rules == narrowing.rules:
+            return
+        for name in sorted({key.name} | (former - calling)):
+            if await self._draining(Key(key.namespace, name)):
+                waits.append(_DRAIN_LOOK)
+                return
+        await self._ensure(Wanted(key, shop, with_rules(narrowing.policy, rules), again=True))
+
+    def _all_replaced(self, key: Key, desired: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether every Deployment is as desired, and no pod of an earlier template of any is left."""
+        live = {child: c for child, c in self._store.children(key).items() if child.kind == "Deployment"}
+        wanted = {
+            ChildId("Deployment", each["metadata"]["name"]): applied_hash(each)
+            for each in desired
+            if each["kind"] == "Deployment"
+        }
+        applied = all(child in live and _is_like(live[child], digest) for child, digest in wanted.items())
+        return applied and all(replaced(each.state) for each in live.values())
+
+    def _leaves_gateway(self, key: Key, shop: ShopService) -> bool:
+        """Whether a Gateway that is not wanted any more may still send requests."""
+        wanted = parents(shop) if shop.spec.routes else []
+        return any(
+            leaves_gateway(live.state, wanted)
+            for child, live in self._store.children(key).items()
+            if child.kind == "HTTPRoute" and live.controller == shop.uid
+        )
+
+    def _may_call(self, caller: Key, dependency: str) -> bool:
+        """Whether pods of a ShopService may call a dependency that its spec no longer names."""
+        cached = self._store.shop(caller)
+        if cached is not None:
+            shop = ShopService.from_object(cached.object)
+            seen = mapping(cached.object.get("status")).get("observedGeneration")
+            if seen != shop.generation or shop.document.get("suspend"):
+                return True
+        return any(
+            calls(live.state, dependency)
+            for child, live in self._store.children(caller).items()
+            if child.kind == "Deployment"
+        )
+
+    async def _draining(self, key: Key) -> bool:
+        """Whether pods of a ShopService are being deleted, or are about to be since their Deployment is gone."""
+        parts = {_component(key, child) for child in self._store.children(key) if child.kind == "Deployment"}
+        return any(
+            "deletionTimestamp" in pod["metadata"]
+            or mapping(pod["metadata"].get("labels")).get(COMPONENT) not in parts
+            for pod in await self._api.pods(key.namespace, f"{NAME}={key.name}")
+        )
+
+    def _called(self, key: Key, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
+        """The ports on which each dependency that exists answers, first the one to call."""
+        found: dict[str, tuple[int, ...]] = {}
+        for name in names:
+            dependency = self._store.shop(Key(key.namespace, name))
+            if dependency is None:
+                continue
+            wanted = dependency.port
+            last = self._last(Key(key.namespace, name), dependency.uid, ChildId("Service", name))
+            state = None if last is None else last.state
+            present: tuple[int, ...] = tuple((state or {}).get("ports", ()))
+            found[name] = tuple(dict.fromkeys((served(wanted, state), wanted, *present)))
+        return found
+
+    def _ports(self, key: Key, shop: ShopService, owner: str) -> Ports:
+        """Which ports the Service keeps; `retention.ports`."""
+        children = self._store.children(key)
+        service = self._last(key, owner, ChildId("Service", key.name))
+        if service is None:
+            return Ports()
+        state = service.state
+        if state["ports"] in ([], [shop.spec.port]):
+            return Ports()
+        web = children.get(ChildId("Deployment", key.name))
+        callers = [
+            called_port(live.state, key.name)
+            for name in self._store.dependants(key)
+            for child, live in self._store.children(Key(key.namespace, name)).items()
+            if child.kind == "Deployment"
+        ]
+        routes = [
+            live.state
+            for child, live in children.items()
+            if child.kind == "HTTPRoute" and live.controller == owner
+        ]
+        return ports(shop.spec.port, state, web.state if web else None, callers, routes)
+
+    def _needed(self, key: Key, child: ChildId, live: Child, kept: AbstractSet[ChildId]) -> float:
+        """Seconds for which a child that is not wanted any more has to stay unless an event ends that earlier; 0: it can go."""
+        children = self._store.children(key)
+        if child.kind == "ServiceAccount":
+            deployments = [found.state for each, found in children.items() if each.kind == "Deployment"]
+            return _LOOK_AGAIN if uses_account(child.name, deployments) else 0.0
+        if child.kind == "HTTPRoute":
+            successors = [
+                found.state if (found := children.get(each)) else None
+                for each in kept
+                if each.kind == "HTTPRoute"
+            ]
+            return route_wait(live.state, successors, self._now())
+        return 0.0
 
     def _wait(
-        self, obj: Mapping[str, Any], depends: Dependencies | None, children: Mapping[ChildId, Child]
+        self, shop: ShopService, depends: Dependencies | None, children: Mapping[ChildId, Child]
     ) -> float:
         """Seconds for which there shall be no pods yet; only the very first ones ever wait."""
-        began = "image" in obj.get("status", {}) or any(child.kind == "Deployment" for child in children)
-        return 0.0 if depends is None or began else depends.wait(created(obj), self._now())
+        began = "image" in shop.status or any(child.kind == "Deployment" for child in children)
+        return 0.0 if depends is None or began else depends.wait(shop.created, self._now())
 
     async def _ensure(self, wanted: Wanted) -> None:
         """Make one child as desired: nothing, one apply, or a refusal to touch what is not ours."""
@@ -351,27 +773,26 @@ class Reconciler:
         drifted: list[str] = []
         # One that was compared with an earlier configuration is ours and as we left it.
         if live is not None:
-            _check_owner(wanted, live)
-            if not _controller(live):
+            check_owner(wanted.child, live, wanted.key.name, wanted.shop.uid, applied=cached.applied)
+            if not controller_of(live):
                 await self._check_stays(wanted)
             differences = frozenset(drift(wanted.configuration, live))
             marked = _remembered(live) == wanted.digest
-            if marked and differences <= self._overruled_fields(wanted):
+            if marked and differences <= self._overruled_fields(wanted) and not cached.unfinished:
                 self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
                 return
             drifted = self._drifted(wanted, cached, differences, marked=marked)
+        who = cached.author(wanted.child.kind, drifted)
         contested = None
         if drifted:
-            _log.info(
-                "putting back", extra={"child": str(wanted), "fields": drifted, "manager": cached.editor}
-            )
-            contested = self._spend(wanted, cached.editor)
+            _log.info("reverting", extra={"child": str(wanted), "fields": drifted, "manager": who})
+            contested = self._spend(wanted, who)
         if cached.scaled_by is Scaler.OPERATOR and "replicas" not in wanted.configuration.get("spec", {}):
             await self._hand_over_replicas(wanted, cached)
-        await self._update(wanted, cached.uid, differences, self._unmoved(wanted))
+        await self._update(wanted, cached.uid, live, self._unmoved(wanted))
         repaired = [path for path in drifted if path not in self._overruled_fields(wanted)]
         if repaired:
-            repair = Repair(str(wanted.child), tuple(repaired), cached.editor)
+            repair = Repair(str(wanted.child), tuple(repaired), who)
             self._reporter.repaired(wanted.key, wanted.shop, repair)
         if contested:
             raise contested
@@ -406,8 +827,12 @@ class Reconciler:
 
     def _spend(self, wanted: Wanted, who: str) -> Contested | None:
         """Something of this child is put back once more; `Patience.spend`."""
-        patience = self._repairs.setdefault(wanted.key, Patience(self._clock))
-        return patience.spend(f"{wanted.child}: {who or 'somebody'}")
+        patience = self._repairs.get(wanted.key)
+        if patience is None:
+            # An earlier process may have run out of it.
+            left = 0.0 if _is_contested(self._store.shop(wanted.key)) else _REPAIRS
+            patience = self._repairs[wanted.key] = Patience(self._clock, left)
+        return patience.spend(f"{wanted.child}: {who or 'another manager'}")
 
     async def _create(self, wanted: Wanted) -> None:
         """Create it.
@@ -422,27 +847,92 @@ class Reconciler:
             live = await self._api.get(child.kind, wanted.key.namespace, child.name)
             if live is None:
                 raise Stale(f"{child} came and went while it was being created.") from None
-            _check_owner(wanted, live)
+            managed = mappings(live["metadata"].get("managedFields"))
+            applied = applied_by_operator(managed)
+            check_owner(child, live, wanted.key.name, wanted.shop.uid, applied=applied)
             # Ours after all: the watch is behind, or somebody took our label off.
             self._store.file(wanted.key, live)
             raise
+        if wanted.had:
+            count = wanted.configuration["spec"]["replicas"] if wanted.child.kind == "Deployment" else None
+            self._reporter.recreated(wanted.key, wanted.shop, str(wanted.child), count)
         contested = self._spend(wanted, "") if wanted.again else None
         if contested:
             raise contested
 
     async def _update(
-        self, wanted: Wanted, uid: str, differences: AbstractSet[str], version: int | None = None
+        self, wanted: Wanted, uid: str, live: Mapping[str, Any] | None, version: int | None = None
     ) -> None:
-        """Apply; when ports differ, whose keys an apply cannot change, take the others away first."""
+        """Apply; what others have left in its way goes first, as far as that is known, or else once it was refused."""
+        if live is not None and cleared(wanted.configuration, live) is not None:
+            moved = await self._make_room(wanted, uid, frozenset())
+            version = moved if version and moved else version
         try:
             await self._apply(wanted, uid, version)
         except Refused:
-            if not any("ports[" in path for path in differences):
+            moved = await self._make_room(wanted, uid, OWN_MANAGERS)
+            if moved is None:
                 raise
-            patch = ports_patch(wanted.configuration)
-            child = wanted.child
-            await self._api.patch(child.kind, wanted.key.namespace, child.name, uid=uid, patch=patch)
-            await self._apply(wanted, uid)
+            await self._apply(wanted, uid, moved if version else None)
+
+    async def _make_room(self, wanted: Wanted, uid: str, own: AbstractSet[str]) -> int | None:
+        """Take away what stands in the way of an apply, and set our fields in the same write.
+
+        Args:
+            wanted: the child.
+            uid: of the live object.
+            own: the managers whose fields stay; those of every other one go from what is ours. Empty: none has to go for that.
+
+        Returns:
+            the version of the object since; None when nothing was written, as nothing stands in the way or it would be refused.
+        """
+        child, namespace = wanted.child, wanted.key.namespace
+        for _ in range(_ROOM_ATTEMPTS):
+            live = await self._api.get(child.kind, namespace, child.name)
+            if live is None or live["metadata"]["uid"] != uid:
+                return None
+            spec = cleared(wanted.configuration, live, fields_of_others(live, own) if own else {})
+            if spec is None:
+                return None
+            seen = int(live["metadata"]["resourceVersion"])
+            try:
+                live = await self._api.rewrite(
+                    child.kind, namespace, child.name, version=seen, parts={"/spec": spec}
+                )
+            except Stale:
+                # Its controller writes the status of what was edited at about the same moment.
+                continue
+            except Refused:
+                # The refusal of the apply says it in words of the ShopService's own fields.
+                return None
+            return int(live["metadata"]["resourceVersion"])
+        raise Stale(f"{child} changes faster than it can be repaired.")
+
+    async def _disown(self, wanted: Wanted, live: dict[str, Any]) -> dict[str, Any]:
+        """Leave no field to the manager of repairs: what the apply drops one day would stay as its own.
+
+        Returns:
+            the object as the API server has it now.
+        """
+        child, namespace = wanted.child, wanted.key.namespace
+        for _ in range(_ROOM_ATTEMPTS):
+            entries = live["metadata"].get("managedFields") or ()
+            kept = [each for each in entries if each.get("manager") != REPAIR_MANAGER]
+            if len(kept) == len(entries):
+                return live
+            version = int(live["metadata"]["resourceVersion"])
+            try:
+                return await self._api.rewrite(
+                    child.kind,
+                    namespace,
+                    child.name,
+                    version=version,
+                    parts={"/metadata/managedFields": kept},
+                )
+            except Stale:
+                live = await self._api.get(child.kind, namespace, child.name) or live
+        # The next apply will.
+        return live
 
     async def _apply(self, wanted: Wanted, uid: str | None, version: int | None = None) -> None:
         try:
@@ -453,7 +943,8 @@ class Reconciler:
                 self._store.discard(wanted.key, wanted.child, uid)
             raise
         self._observer.wrote(wanted.child.kind, "create" if uid is None else "update")
-        self._store.put(live)
+        live = await self._disown(wanted, live)
+        self._store.put(live, settled=wanted.digest)
         overruled = frozenset(drift(wanted.configuration, live))
         if overruled:
             _log.warning(
@@ -461,7 +952,8 @@ class Reconciler:
             )
             self._overruled.setdefault(wanted.key, {})[wanted.child] = (wanted.digest, overruled)
         cached = self._store.children(wanted.key).get(wanted.child)
-        if cached is not None and str(cached.version) == live["metadata"]["resourceVersion"]:
+        # A watch may have been faster.
+        if cached and cached.body and str(cached.version) == live["metadata"]["resourceVersion"]:
             self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
 
     def _overruled_fields(self, wanted: Wanted) -> frozenset[str]:
@@ -497,6 +989,11 @@ class Reconciler:
         }
         self._store.put(await self._api.share(share, uid=cached.uid))
 
+    def _owns(self, key: Key, owner: str, child: ChildId) -> bool:
+        """Whether a child is known to be controlled by the ShopService of that UID."""
+        found = self._store.children(key).get(child)
+        return found is not None and found.controller == owner
+
     def _surplus(self, key: Key, owner: str, kept: AbstractSet[ChildId]) -> list[tuple[ChildId, Child]]:
         """Children that are ours by their controller and not wanted any more."""
         return [
@@ -509,15 +1006,28 @@ class Reconciler:
         """Delete what is not wanted any more; of an autoscaler the count stays, also one that a person had set."""
         scaled = self._store.children(key).get(ChildId("Deployment", child.name))
         unwished = any(part.name == child.name and part.replicas is None for part in parts(shop))
-        if child.kind in _AUTOSCALERS and unwished and scaled and scaled.scaled_by is Scaler.SOMEBODY:
+        if child.kind in _AUTOSCALERS and unwished and scaled and scaled.scaled_by in _FOREIGN:
             await self._share_replicas(key, child.name, scaled)
         await self._prune(key, child, cached)
+
+    async def _make_way(self, key: Key, owner: str, child: ChildId) -> list[OperatorError]:
+        """Delete the autoscaler of the other kind before one acts on the same Deployment; what went wrong."""
+        if child.kind not in _AUTOSCALERS:
+            return []
+        others = (ChildId(kind, child.name) for kind in _AUTOSCALERS if kind != child.kind)
+        return [
+            problem
+            for other in others
+            if self._owns(key, owner, other)
+            for problem in await _attempt(self._prune(key, other, self._store.children(key)[other]))
+        ]
 
     async def _prune(self, key: Key, child: ChildId, cached: Child) -> None:
         if "deletionTimestamp" in cached.state["metadata"]:
             return
         await self._api.delete(child.kind, key.namespace, child.name, uid=cached.uid)
         self._observer.wrote(child.kind, "delete")
+        self._unlisted[key] = self._unlisted.get(key, frozenset()) - {child}
         # It need not be looked for when the watch shows that it has gone; if a finalizer holds it, that shows it again.
         self._store.discard(key, child, cached.uid)
 
@@ -526,37 +1036,73 @@ class Reconciler:
         if child.kind not in self._served():
             return
         live = await self._api.get(child.kind, key.namespace, child.name)
-        if live is None or "deletionTimestamp" in live["metadata"] or _controller(live).get("uid") != owner:
+        if live is None or "deletionTimestamp" in live["metadata"] or controller_of(live).get("uid") != owner:
             return
         await self._api.delete(child.kind, key.namespace, child.name, uid=live["metadata"]["uid"])
         self._observer.wrote(child.kind, "delete")
 
-    def _remember(self, key: Key, owner: str) -> None:
-        """Keep in mind what the status does not tell a later pass, or process, about children."""
-        shop = self._store.shop(key)
-        if shop is None:
+    def _remember(self, key: Key, cached: Shop, listed: frozenset[ChildId]) -> None:
+        """Keep in mind what the status does not tell a later pass, or process, about children.
+
+        Args:
+            key: of the ShopService.
+            cached: it, as it was when the pass began.
+            listed: the children that its status listed then.
+        """
+        now = self._store.shop(key)
+        if now is None:
             return
+        if now is not cached:
+            listed = _listed(mapping(now.object.get("status")))
         children = self._store.children(key).items()
-        present = {child for child, cached in children if cached.controller == owner}
-        unlisted = (self._unlisted.get(key, frozenset()) | present) - _listed(shop.object)
+        present = {child for child, live in children if live.controller == cached.uid}
+        unlisted = (self._unlisted.get(key, frozenset()) | present) - listed
         if unlisted:
             self._unlisted[key] = unlisted
         else:
             self._unlisted.pop(key, None)
 
-    def _live_scale(self, key: Key) -> LiveScale | None:
+    def _last_counts(
+        self, key: Key, status: Mapping[str, Any], known: AbstractSet[ChildId]
+    ) -> dict[str, int]:
+        """The counts that Deployments had which are not there any more.
+
+        After a restart of the operator the status and the autoscalers, which outlive their Deployments, tell of them.
+        """
+        children = self._store.children(key)
+        # KEDA gives its autoscaler the labels of the ScaledObject, and a name of its own.
+        asked: dict[str, int] = {}
+        for child, found in children.items():
+            if child.kind == "HorizontalPodAutoscaler":
+                name = found.state.get("scales", child.name)
+                asked[name] = max(asked.get(name, 0), found.state["status"].get("desiredReplicas", 0))
+        # What an autoscaler has counted was there, also when the status was never written.
+        there = {child.name for child in children if child.kind == "Deployment"}
+        gone = {child.name for child in known if child.kind == "Deployment"} | asked.keys()
+        gone -= there
+        if not gone:
+            return {}
+        asked[key.name] = asked.get(key.name) or _wanted_before(status)
+        last = {**asked, **self._store.lost(key)}
+        return {name: count for name, count in last.items() if count and name in gone}
+
+    def _live_scale(self, key: Key, lost: Mapping[str, int]) -> LiveScale | None:
         """How many replicas each Deployment is set to, and by whom; None before there is one."""
         children = self._store.children(key)
         deployments = {c.name: d for c, d in children.items() if c.kind == "Deployment"}
-        if not deployments:
+        if not deployments and not lost:
             return None
         # An autoscaler that has had nothing to do yet has left no trace on its Deployment.
         autoscalers = {c.name for c in children if c.kind in _AUTOSCALERS}
+        kept = {name for name, cached in deployments.items() if cached.state.get("kept")}
+        by = {name: cached.scaled_by for name, cached in deployments.items()}
         return LiveScale(
             replicas={name: cached.state["spec"]["replicas"] for name, cached in deployments.items()},
-            ours={n for n, cached in deployments.items() if cached.scaled_by is Scaler.OPERATOR},
-            autoscaled=autoscalers
-            | {n for n, cached in deployments.items() if cached.scaled_by is Scaler.AUTOSCALER},
+            ours={name for name, who in by.items() if who is Scaler.OPERATOR},
+            autoscaled=autoscalers | kept | {name for name, who in by.items() if who in _SCALERS},
+            unchosen={name for name, who in by.items() if who in _NO_CHOICE},
+            event_driven={c.name for c in children if c.kind == "ScaledObject"},
+            lost=lost,
         )
 
 
@@ -564,16 +1110,61 @@ def _ids(configurations: Iterable[Mapping[str, Any]]) -> frozenset[ChildId]:
     return frozenset(ChildId(each["kind"], each["metadata"]["name"]) for each in configurations)
 
 
-def _listed(obj: Mapping[str, Any]) -> frozenset[ChildId]:
+def _listed(status: Mapping[str, Any]) -> frozenset[ChildId]:
     """The children that a ShopService's status lists."""
-    children = obj.get("status", {}).get("children", ())
-    return frozenset(ChildId(each["kind"], each["name"]) for each in children)
+    children = mappings(status.get("children"))
+    return frozenset(ChildId(text(each.get("kind")), text(each.get("name"))) for each in children)
 
 
-def _controller(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The owner reference that is the controller's; empty when there is none."""
-    owners: Sequence[Mapping[str, Any]] = obj["metadata"].get("ownerReferences", ())
-    return next((each for each in owners if each.get("controller")), {})
+def _old_parents(
+    shop: ShopService, children: Mapping[ChildId, Child], owner: str
+) -> dict[str, list[dict[str, Any]]]:
+    """The references to Gateways that each HTTPRoute keeps for a while, by its name."""
+    if not shop.spec.routes:
+        return {}
+    wanted = parents(shop)
+    found = {
+        child.name: old_parents(live.state, wanted)
+        for child, live in children.items()
+        if child.kind == "HTTPRoute" and live.controller == owner
+    }
+    return {name: refs for name, refs in found.items() if refs}
+
+
+def _kept_ports(key: Key, held: Ports) -> Iterator[str]:
+    if held.old:
+        ports = enumerated([str(each) for each in held.old])
+        yield f"port{'' if len(held.old) == 1 else 's'} {ports} of Service {key.name}"
+
+
+def _kept_gateways(old: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    for route, refs in sorted(old.items()):
+        yield f"Gateway{'' if len(refs) == 1 else 's'} {enumerated([text(each.get('name')) for each in refs])} of HTTPRoute {route}"
+
+
+def _is_contested(shop: Shop | None) -> bool:
+    """Whether a ShopService's status says that another manager keeps overwriting fields."""
+    status = mapping(shop.object.get("status")) if shop is not None else {}
+    return any(each.get("reason") == Contested.reason for each in mappings(status.get("conditions")))
+
+
+def _existed(
+    status: Mapping[str, Any], absent: AbstractSet[ChildId], lost: AbstractSet[str]
+) -> frozenset[ChildId]:
+    """Those children of which it is certain that they existed: a status lists Deployments before they are created."""
+    if not absent:
+        return frozenset()
+    children = mappings(status.get("children"))
+    ready = {(c.get("kind"), c.get("name")) for c in children if c.get("ready")}
+    return frozenset(
+        child for child in absent if child.kind != "Deployment" or child.name in lost or child in ready
+    )
+
+
+def _wanted_before(status: Mapping[str, Any]) -> int:
+    """How many pods of the web part an earlier status says are wanted; 0 when it does not say."""
+    wanted = str(status.get("ready", "")).rpartition("/")[2]
+    return int(wanted) if wanted.isdecimal() else 0
 
 
 async def _attempt(step: Coroutine[Any, Any, None]) -> list[OperatorError]:
@@ -587,60 +1178,50 @@ async def _attempt(step: Coroutine[Any, Any, None]) -> list[OperatorError]:
     return []
 
 
-def _unmarked(children: Mapping[ChildId, Child]) -> dict[str, str | None]:
-    """The Deployments whose pods carry no checksum, each with the one that it carries itself."""
-    marks = {
-        child.name: live.state.get("checksums") or (None, None)
+def _records(children: Mapping[ChildId, Child]) -> dict[str, Record]:
+    """The records of configuration that the Deployments carry, by their names."""
+    return {
+        child.name: Record(*(live.state.get("checksums") or (None, None)))
         for child, live in children.items()
         if child.kind == "Deployment"
     }
-    return {name: own for name, (own, of_pods) in marks.items() if of_pods is None}
 
 
-def _not_installed(shop: ShopService, around: Surroundings) -> Iterator[OperatorError]:
-    """What the spec asks for and the cluster cannot have yet; a watch tells when it can."""
-    scaled = [part.name for part in parts(shop, around) if part.autoscaling and part.autoscaling.queue]
-    if scaled and not around.serves("ScaledObject"):
-        yield NotInstalled(
-            f"{', '.join(scaled)}: scaling by a queue needs KEDA, which is not installed; install it, or take"
-            " autoscaling.queue away."
-        )
+def _part_of(children: Mapping[ChildId, Child], image: str | None = None) -> dict[str, str]:
+    """The part-of label of the pods of each Deployment, where it is ours; of those that run an image, or of all."""
+    states = {child.name: live.state for child, live in children.items() if child.kind == "Deployment"}
+    return {
+        name: state["partOf"]
+        for name, state in states.items()
+        if "partOf" in state and (image is None or image in state["images"].values())
+    }
+
+
+def _component(key: Key, deployment: ChildId) -> str:
+    """The component label of the pods of a Deployment."""
+    return (
+        WEB if deployment.name == key.name else worker_component(deployment.name.removeprefix(f"{key.name}-"))
+    )
+
+
+def _is_like(live: Child, digest: str) -> bool:
+    """Whether the apply configuration of that hash was the last one to be applied."""
+    obj = live.object
+    return live.settled == digest if obj is None else _remembered(obj) == digest
+
+
+def _routes(children: Mapping[ChildId, Child], owner: str) -> dict[str, LiveRoute]:
+    """The HTTPRoutes that are ours, by name."""
+    return {
+        child.name: LiveRoute.of(live.state)
+        for child, live in children.items()
+        if child.kind == "HTTPRoute" and live.controller == owner
+    }
 
 
 def _remembered(live: Mapping[str, Any]) -> str | None:
-    hashed: str | None = live["metadata"].get("annotations", {}).get(HASH_ANNOTATION)
+    hashed: str | None = mapping(live["metadata"].get("annotations")).get(HASH_ANNOTATION)
     return hashed
-
-
-def _check_owner(wanted: Wanted, live: Mapping[str, Any]) -> None:
-    """Pass only objects that this very ShopService controls and that are there to stay.
-
-    Raises:
-        Terminating: it is being deleted, or goes with a deleted ShopService of the same name.
-        Conflict: it belongs to somebody else.
-    """
-    child, metadata = wanted.child, live["metadata"]
-    controller = _controller(live)
-    if controller.get("uid") == wanted.shop.uid:
-        if "deletionTimestamp" in metadata:
-            held = ", ".join(metadata.get("finalizers", ())) or "its grace period"
-            raise Terminating(
-                f"{child} is being deleted and waits for {held}; it is created again after that."
-            )
-        return
-    if not controller and _remembered(live) is not None:
-        # We applied it, so it lost its owner reference: a hand edit, or `kubectl delete --cascade=orphan`.
-        return
-    if not controller:
-        whose = "is not managed by a ShopService"
-    elif controller["kind"] == PARENT_KIND and "deletionTimestamp" in metadata:
-        raise Terminating(f"{child} of a deleted ShopService is still being deleted.")
-    else:
-        whose = f"belongs to {controller['kind']} {controller['name']}"
-    raise Conflict(
-        f"{child} exists already and {whose}. Delete or rename it, or give this ShopService another name; "
-        f"the operator looks again every {CONFLICT_RECHECK:.0f} s."
-    )
 
 
 def _next_look(problems: Sequence[OperatorError]) -> float | None:

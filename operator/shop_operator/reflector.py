@@ -9,13 +9,14 @@ import logging
 import random
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from shop_operator.errors import ApiUnavailable, NotInstalled, OperatorError, Stale, TemporaryError
+from shop_operator.lenient import mapping, text
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ class Page(Protocol):
     """kube.Page."""
 
     @property
-    def items(self) -> list[dict[str, Any]]:
-        """The objects."""
+    def items(self) -> Iterable[dict[str, Any]]:
+        """The objects; read once, one after the other."""
 
     @property
     def version(self) -> int:
@@ -81,11 +82,20 @@ class Reflector:
         kind: such as Deployment.
         namespace: None for all.
         resync: seconds after which everything is listed again although no watch has missed anything.
+        heard: told whenever the API server said something about the kind.
     """
 
     def __init__(
-        self, source: Source, sink: Sink, kind: str, namespace: str | None, *, resync: float
+        self,
+        source: Source,
+        sink: Sink,
+        kind: str,
+        namespace: str | None,
+        *,
+        resync: float,
+        heard: Callable[[], None] = lambda: None,
     ) -> None:
+        self._heard = heard
         self._source = source
         self._sink = sink
         self._kind = kind
@@ -101,12 +111,17 @@ class Reflector:
                 failures = 0
                 await self._follow(version)
             except NotInstalled:
+                self._heard()
                 self._sink.listed(self._kind, self._namespace, frozenset(), sys.maxsize, served=False)
                 await asyncio.sleep(_MISSING_RETRY * random.uniform(0.5, 1.5))  # noqa: S311  spread, not secrecy
             except OperatorError as error:
                 _log.warning("list failed, trying again: %s", error, extra={"kind": self._kind})
                 failures += 1
                 await _pause(failures, error)
+            except Exception:  # noqa: BLE001  one kind that cannot be followed must not end the others
+                _log.exception("list failed, trying again", extra={"kind": self._kind})
+                failures += 1
+                await _pause(failures)
 
     async def _list(self) -> int:
         """Everything there is; answers the version from which a watch goes on."""
@@ -116,8 +131,8 @@ class Reflector:
         try:
             async with aclosing(self._source.pages(self._kind, self._namespace)) as pages:
                 async for page in pages:
-                    self._sink.merge(page.items)
-                    found.update(item["metadata"]["uid"] for item in page.items)
+                    self._heard()
+                    self._sink.merge(_noting(page.items, found))
                     version = page.version
                     del page
         except BaseException:
@@ -134,7 +149,8 @@ class Reflector:
             started, began = version, time.monotonic()
             try:
                 async for event in self._source.watch(self._kind, self._namespace, version):
-                    version = self._take(event)
+                    self._heard()
+                    version = self._take(event) or version
             except Stale:
                 return
             except NotInstalled:
@@ -145,6 +161,7 @@ class Reflector:
                 failures = failures + 1 if version == started else 1
                 await _pause(failures, error)
             else:
+                self._heard()
                 # One that ends at once and has shown nothing would be asked for again and again.
                 idle = version == started and time.monotonic() - began < _AT_ONCE
                 failures = failures + 1 if idle else 0
@@ -152,20 +169,21 @@ class Reflector:
                     await _pause(failures)
 
     def _take(self, event: Mapping[str, Any]) -> int:
-        """One event of a watch; answers the version that it is of.
+        """One event of a watch; answers the version that it is of, 0 when it does not tell.
 
         Raises:
             Stale: the API server has forgotten the version that was asked for.
             ApiUnavailable: it gave up for another reason.
         """
-        obj = event["object"]
-        if event["type"] == "ERROR":
+        obj = mapping(event.get("object"))
+        if event.get("type") == "ERROR":
             if obj.get("code") == HTTPStatus.GONE:
                 raise Stale("The watch is too far behind.")
             raise ApiUnavailable(f"The watch was ended: {obj.get('message')}.")
-        if event["type"] != "BOOKMARK":
-            self._sink.seen(event["type"], obj)
-        return int(obj["metadata"]["resourceVersion"])
+        if event.get("type") != "BOOKMARK":
+            self._sink.seen(event.get("type"), obj)
+        version = text(mapping(obj.get("metadata")).get("resourceVersion"))
+        return int(version) if version.isdecimal() else 0
 
 
 class Comparison(Reflector):
@@ -194,6 +212,13 @@ class Comparison(Reflector):
         # A watch that breaks seldom breaks alone: let the others come, and list once.
         await asyncio.sleep(_SETTLE * random.uniform(0.5, 1.5))  # noqa: S311
         self._wake.clear()
+
+
+def _noting(items: Iterable[dict[str, Any]], found: set[str]) -> Iterator[dict[str, Any]]:
+    """The objects, one after the other, with their UIDs added to those that were found."""
+    for item in items:
+        found.add(text(mapping(item.get("metadata")).get("uid")))
+        yield item
 
 
 async def _pause(failures: int, error: OperatorError | None = None) -> None:

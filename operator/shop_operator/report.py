@@ -6,18 +6,25 @@ follows its children is written once a second at most; what a person has asked f
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
-from shop_operator.conditions import READY, Observed, Repair, overdue, status, waiting
-from shop_operator.dependencies import Dependencies
+from shop_operator.conditions import CYCLE, MISSING, READY, Observed, Repair, overdue, status, waiting
+from shop_operator.dependencies import GRACE, Dependencies
 from shop_operator.errors import OperatorError, PermanentError, RolledBack, TemporaryError
-from shop_operator.pods import Diagnosis, diagnosis, last_words
+from shop_operator.lasting import Lasting
+from shop_operator.lenient import mapping
+from shop_operator.pods import PULL, Diagnosis, diagnosis, hashes, last_line, newest, of_template
+from shop_operator.reasons import REASONS
 from shop_operator.render.labels import COMPONENT, NAME
 from shop_operator.render.parts import parts
+from shop_operator.rollback import RETRY_ANNOTATION, Release
+from shop_operator.rollouts import rolled_out
 from shop_operator.spec import ShopService
 from shop_operator.store import Key, Shop, Store
+from shop_operator.verdicts import AUTOSCALERS, CANNOT_SCALE, OVER, SCALING, failing, own_words
+from shop_operator.wording import LOG_LINE, printable, sentence, steady
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +35,8 @@ _LOOK_AGAIN: Final = 15.0
 # The Deployment controller says of a new version too that it is over its deadline, if it made its ReplicaSet before, until
 # that shows progress. No version is really late any earlier: it is the shortest deadline that there is.
 _DOUBT: Final = 10.0
+# An autoscaler has no measurement of pods that have just begun, nor while its metrics come back.
+_UNSCALED: Final = 180.0
 
 
 class Api(Protocol):
@@ -40,6 +49,9 @@ class Api(Protocol):
 
     async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
         """The pods that a label selector finds."""
+
+    async def replicasets(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        """The metadata of the ReplicaSets that a label selector finds."""
 
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         """The end of a container's log."""
@@ -77,18 +89,24 @@ class Outcome:
 
     Args:
         problems: what went wrong.
-        image: what runs in place of spec.image.
+        pods: the ShopService with the last good release, where that runs in place of the spec's.
+        release: what the spec asks for, with automatic rollback.
         dependencies: what the ShopService depends on.
         held: whether its pods wait for them.
+        notes: clauses about what the spec asks for and the cluster leaves out.
+        retained: what stays for pods and clients of an earlier release.
     """
 
     problems: Sequence[OperatorError] = ()
-    image: str | None = None
+    pods: ShopService | None = None
+    release: Release | None = None
     dependencies: Dependencies | None = None
     held: bool = False
+    notes: Sequence[str] = ()
+    retained: Sequence[str] = ()
 
 
-@dataclass
+@dataclass(slots=True)
 class _Memory:
     """Of one ShopService, until it is gone.
 
@@ -97,14 +115,22 @@ class _Memory:
         repairs: what was put back and is not in the status yet.
         late: since when each Deployment has had pods that are not available; None before the first look of this process.
         looked: when those were looked at last, and what was found.
-        overdue: which generation of a Deployment is said to be over its deadline, and since when.
+        words: what a container has logged last, by Deployment; of the reason and the container that it was read for.
+        overdue: which generation of a Deployment is said to be over its deadline.
+        unscaled: the autoscalers that say that they do not work.
+        unmet: whether there are dependencies that there cannot be.
+        scaling: the wanted count of each Deployment, and whether it is still being reached.
     """
 
     written: float = float("-inf")
     repairs: list[Repair] = field(default_factory=list)
     late: dict[str, float] | None = None
     looked: dict[str, tuple[float, Diagnosis | None]] = field(default_factory=dict)
-    overdue: dict[str, tuple[int, float]] = field(default_factory=dict)
+    words: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    overdue: Lasting[tuple[str, int]] = field(default_factory=Lasting)
+    unscaled: Lasting[tuple[str, str]] = field(default_factory=Lasting)
+    unmet: Lasting[str] = field(default_factory=Lasting)
+    scaling: dict[str, tuple[int, bool]] = field(default_factory=dict)
 
 
 class Reporter:
@@ -117,6 +143,7 @@ class Reporter:
         observer: where to count it.
         wake: told of other ShopServices to which a status that was written is news.
         clock: a steady clock in seconds.
+        logs: whether the last line that a container has logged may be told in a status.
     """
 
     def __init__(
@@ -127,7 +154,10 @@ class Reporter:
         observer: ReportObserver,
         wake: Callable[[Iterable[Key]], None],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        logs: bool = False,
     ) -> None:
+        self._logs = logs
         self._api = api
         self._store = store
         self._events = events
@@ -142,10 +172,18 @@ class Reporter:
         self._observer.gone(*key)
 
     def repaired(self, key: Key, shop: ShopService, repair: Repair) -> None:
-        """Something was put back that somebody had changed."""
+        """A modification was reverted."""
         self._memory.setdefault(key, _Memory()).repairs.append(repair)
         self._observer.drifted(repair.object.partition(" ")[0])
         self._events.tell(shop, "DriftRepaired", str(repair), warning=True)
+
+    def recreated(self, key: Key, shop: ShopService, child: str, count: int | None) -> None:
+        """A child that another client had deleted was created again; of a Deployment with its count."""
+        self._memory.setdefault(key, _Memory()).repairs.append(Repair(child, (), ""))
+        self._observer.drifted(child.partition(" ")[0])
+        pods = "" if count is None else f" with {count} replica{'' if count == 1 else 's'}"
+        note = f"{child} was deleted by another client and has been recreated{pods}."
+        self._events.tell(shop, "Recreated", note, warning=True)
 
     async def report(self, key: Key, cached: Shop, shop: ShopService, outcome: Outcome) -> float | None:
         """Write what is true now, if that is not what the status says already.
@@ -153,27 +191,45 @@ class Reporter:
         Returns:
             seconds until there may be more to say or to do, None when an event will tell.
         """
-        previous = cached.object.get("status", {})
+        previous = shop.status
         memory = self._memory.setdefault(key, _Memory())
         children = {
             (child.kind, child.name): found.state
             for child, found in self._store.children(key).items()
             if found.controller == cached.uid
         }
-        late = self._late(memory, children, outcome, previous)
-        diagnoses, look = await self._diagnoses(memory, shop, late)
-        surely, doubt = self._overdue(memory, children)
+        found = overdue(children)
+        told = _told_overdue(previous, shop.generation) if memory.late is None else ""
+        sure = [(name, generation) for name, generation in found.items() if name == told]
+        late = self._late(memory, shop, children, outcome, previous)
+        diagnoses, look = await self._diagnoses(memory, shop, late, children, previous)
+        now = self._clock()
+        surely, doubt = memory.overdue.see(found.items(), now, _DOUBT, known=sure)
+        unscaled, broken = memory.unscaled.see(
+            failing(children), now, _UNSCALED, known=_known_unscaled(previous)
+        )
+        impossible = ["dependencies"] if outcome.dependencies and outcome.dependencies.impossible else []
+        known = impossible if _known_unmet(previous) else []
+        unmet, hopeless = memory.unmet.see(impossible, now, GRACE.total_seconds(), known=known)
         observed = Observed(
             children=children,
-            error=_worst([*outcome.problems, *_rolled_back(shop, previous, outcome)]),
+            error=_worst([*outcome.problems, *_rolled_back(shop, previous, outcome, children)]),
             dependencies=outcome.dependencies,
             held=outcome.held,
             diagnoses=diagnoses,
-            overdue=surely,
+            overdue=frozenset(name for name, _ in surely),
             repairs=memory.repairs,
+            scaling=_scaling(memory, children, previous),
+            unscaled=unscaled,
+            unmet=bool(unmet),
+            release=outcome.release,
+            rolled_back=outcome.pods is not None,
+            notes=outcome.notes,
+            retained=outcome.retained,
         )
-        wanted = status(shop, observed, previous)
-        look = min((each for each in (look, doubt) if each is not None), default=None)
+        wanted = status(shop, observed, previous, made=outcome.pods)
+        looks = (look, doubt, broken, hopeless)
+        look = min((each for each in looks if each is not None), default=None)
         self._count(key, wanted, observed.error)
         patch = merge_patch(previous, wanted)
         if not patch:
@@ -190,6 +246,19 @@ class Reporter:
         # The pods still run what was rejected.
         return 0 if _rejected(previous, wanted) else look
 
+    async def flawed(self, key: Key, cached: Shop, shop: ShopService, error: OperatorError) -> None:
+        """Write the status of a ShopService that there is no pass over, because of that error alone."""
+        previous = mapping(cached.object.get("status"))
+        wanted = status(shop, Observed({}, error=error), previous)
+        self._count(key, wanted, error)
+        patch = merge_patch(previous, wanted)
+        if patch:
+            written = await self._api.patch_status(
+                key.namespace, key.name, version=cached.version, patch=patch
+            )
+            self._wake(self._store.put(written) - {key})
+            self._tell_changes(shop, previous, wanted)
+
     def _count(self, key: Key, wanted: Mapping[str, Any], error: OperatorError | None) -> None:
         if isinstance(error, PermanentError):
             self._observer.terminal()
@@ -197,126 +266,243 @@ class Reporter:
         stalled = states["Stalled"]
         self._observer.status(
             *key,
-            ready={"True": True, "False": False}.get(states[READY]["status"]),
+            ready=None if wanted.get("suspended") else states[READY]["status"] == "True",
             stalled=stalled["reason"] if stalled["status"] == "True" else None,
         )
 
     def _late(
         self,
         memory: _Memory,
+        shop: ShopService,
         children: Mapping[tuple[str, str], Mapping[str, Any]],
         outcome: Outcome,
         previous: Mapping[str, Any],
     ) -> dict[str, float]:
         """Since when each Deployment has had pods that are not available."""
         found = (
-            {} if any(isinstance(each, PermanentError) for each in outcome.problems) else waiting(children)
+            frozenset[str]()
+            if any(isinstance(each, PermanentError) for each in outcome.problems)
+            else waiting(children)
         )
         known = memory.late
         if known is None:
             # Of which an earlier process has told more than they do themselves, that one had looked at long ago.
-            told = {
-                each["name"]: each["message"]
-                for each in previous.get("children", ())
-                if each["kind"] == "Deployment" and not each["ready"]
+            told = _told_deployments(previous)
+            known = {
+                name: float("-inf")
+                for name in found & told.keys()
+                if not _says(told[name], own_words(shop, name, children["Deployment", name]))
             }
-            known = {name: float("-inf") for name, said in found.items() if told.get(name, said) != said}
-        memory.late = {name: known.get(name, self._clock()) for name in found}
+        memory.late = {name: known.get(name, self._clock()) for name in sorted(found)}
         return memory.late
 
-    def _overdue(
-        self, memory: _Memory, children: Mapping[tuple[str, str], Mapping[str, Any]]
-    ) -> tuple[frozenset[str], float | None]:
-        """The Deployments that are over their deadline beyond doubt, and when there may be more of them."""
-        now = self._clock()
-        said = overdue(children)
-        since = {name: at for name, (of, at) in memory.overdue.items() if said.get(name) == of}
-        memory.overdue = {name: (of, since.get(name, now)) for name, of in said.items()}
-        left = {name: at + _DOUBT - now for name, (_, at) in memory.overdue.items()}
-        surely = frozenset(name for name, seconds in left.items() if seconds <= 0)
-        return surely, min((seconds for seconds in left.values() if seconds > 0), default=None)
-
     async def _diagnoses(
-        self, memory: _Memory, shop: ShopService, late: Mapping[str, float]
+        self,
+        memory: _Memory,
+        shop: ShopService,
+        late: Mapping[str, float],
+        children: Mapping[tuple[str, str], Mapping[str, Any]],
+        previous: Mapping[str, Any],
     ) -> tuple[dict[str, Diagnosis], float | None]:
         """What keeps pods from getting ready, and when to look again."""
+        told = _told_deployments(previous)
         memory.looked = {name: found for name, found in memory.looked.items() if name in late}
+        memory.words = {name: found for name, found in memory.words.items() if name in late}
         next_look: float | None = None
         for name, since in late.items():
             due = memory.looked[name][0] + _LOOK_AGAIN if name in memory.looked else since + _PATIENCE
             if due <= self._clock():
-                memory.looked[name] = (self._clock(), await self._look(shop, name))
+                state = children["Deployment", name]["status"]
+                found = await self._look(memory, shop, name, state, told.get(name, ""))
+                memory.looked[name] = (self._clock(), found)
                 due = self._clock() + _LOOK_AGAIN
             left = max(due - self._clock(), 0.1)
             next_look = left if next_look is None else min(next_look, left)
-        found = {name: known for name, (_, known) in memory.looked.items() if known is not None}
-        return found, next_look
+        known = {name: found for name, (_, found) in memory.looked.items() if found is not None}
+        return known, next_look
 
-    async def _look(self, shop: ShopService, deployment: str) -> Diagnosis | None:
-        """Ask for the pods of a Deployment, and for the last words of the container that says the most."""
+    async def _look(
+        self, memory: _Memory, shop: ShopService, deployment: str, state: Mapping[str, Any], told: str
+    ) -> Diagnosis | None:
+        """Ask for the pods of the newest template of a Deployment, and say what keeps them from being ready.
+
+        Args:
+            memory: of the ShopService.
+            shop: it.
+            deployment: the name of the Deployment.
+            state: its status.
+            told: what the ShopService's status says of it.
+        """
         component = next((part.component for part in parts(shop) if part.name == deployment), None)
         if component is None:
             return None
+        selector = f"{NAME}={shop.name},{COMPONENT}={component}"
+        _, before = memory.looked.get(deployment, (0.0, None))
         try:
-            pods = await self._api.pods(shop.namespace, f"{NAME}={shop.name},{COMPONENT}={component}")
-            found = diagnosis(pods)
-            if found is None or found.container is None:
-                return found
-            log = await self._api.log(shop.namespace, found.pod, found.container, previous=found.previous)
+            pods = await self._api.pods(shop.namespace, selector)
+            found = diagnosis(await self._newest(shop.namespace, selector, pods, state))
+            if found is None:
+                return None
+            if found.vague:
+                return _definite(found, told if before is None else before.message)
+            return await self._with_words(memory, shop.namespace, deployment, found)
         except OperatorError as error:
-            _log.info("pods not looked at: %s", error)
-            return None
-        said = last_words(log)
-        return replace(found, message=f"{found.message}; its last words: {said}") if said else found
+            _log.info("pods not inspected: %s", error)
+            return before
+
+    async def _newest(
+        self, namespace: str, selector: str, pods: list[dict[str, Any]], state: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """The pods of the newest template: an older one may have failed for another reason, and goes anyway."""
+        alive = sum("deletionTimestamp" not in pod["metadata"] for pod in pods)
+        updated = state.get("updatedReplicas", 0)
+        if updated >= alive:
+            return pods
+        if not updated and len(hashes(pods)) == 1 and state.get("replicas", 0) >= alive:
+            return []
+        return of_template(pods, newest(await self._api.replicasets(namespace, selector)))
+
+    async def _with_words(
+        self, memory: _Memory, namespace: str, deployment: str, found: Diagnosis
+    ) -> Diagnosis:
+        """With the last line of the log, where that is allowed: read once for a reason and a container."""
+        if not self._logs or found.container is None:
+            return found
+        reason, container, said = memory.words.get(deployment, ("", "", ""))
+        if (reason, container) != (found.reason, found.container) or not said:
+            log = await self._api.log(namespace, found.pod, found.container, previous=found.previous)
+            said = last_line(log)
+            memory.words[deployment] = (found.reason, found.container, said)
+        return replace(found, message=f"{found.message}{LOG_LINE}{said}") if said else found
 
     def _tell_changes(
         self, shop: ShopService, previous: Mapping[str, Any], wanted: Mapping[str, Any]
     ) -> None:
-        """Events for what a person would want to have seen happen."""
+        """Events for what is worth seeing in `kubectl describe`."""
         before = {each["type"]: each for each in previous.get("conditions", ())}
         after = {each["type"]: each for each in wanted["conditions"]}
         ready, stalled = after[READY], after["Stalled"]
-        if ready["status"] == "True" and before.get(READY, {}).get("status") != "True":
+        was = before.get(READY, {})
+        if ready["reason"] == READY and was.get("status") != "True":
             self._events.tell(shop, READY, f"{wanted['ready']} pods of {shop.spec.image} are ready.")
         was_stalled = before.get("Stalled", {})
-        if stalled["status"] == "True" and (was_stalled.get("status"), was_stalled.get("reason")) != (
+        stalls = stalled["status"] == "True" and (was_stalled.get("status"), was_stalled.get("reason")) != (
             "True",
             stalled["reason"],
-        ):
-            self._events.tell(shop, stalled["reason"], stalled["message"], warning=True)
+        )
+        known = REASONS.get(ready["reason"])
+        warns = known is not None and known.warns and was.get("reason") != ready["reason"]
+        if stalls or warns:
+            self._events.tell(shop, ready["reason"], ready["message"], warning=True)
         waits = ready["reason"] == "WaitingForDependencies"
-        if waits and before.get(READY, {}).get("reason") != ready["reason"]:
+        if waits and was.get("reason") != ready["reason"]:
             self._events.tell(shop, ready["reason"], ready["message"])
         rejected = _rejected(previous, wanted)
         if rejected:
             self._observer.rolled_back()
             back = wanted["rollout"]["lastAvailableImage"]
-            note = f"{back} is put back: {rejected} failed. {wanted['rollout']['message']}"
+            note = f"Rolled back to {back}: the rollout of {rejected} failed. {sentence(wanted['rollout']['message'])}"
             self._events.tell(shop, "RollingBack", note, warning=True)
 
 
+def _scaling(
+    memory: _Memory, children: Mapping[tuple[str, str], Mapping[str, Any]], previous: Mapping[str, Any]
+) -> frozenset[str]:
+    """The Deployments whose wanted count has changed since they had as many pods as wanted."""
+    found: dict[str, tuple[int, bool]] = {}
+    for (kind, name), child in children.items():
+        if kind != "Deployment":
+            continue
+        wanted, state = child["spec"].get("replicas", 1), child["status"]
+        known = memory.scaling.get(name)
+        if known is None:
+            # An earlier process has seen it.
+            told = (each for each in previous.get("children", ()) if each["name"] == name)
+            changed = any(each["kind"] == kind and each["message"].startswith(SCALING) for each in told)
+        else:
+            changed = known[1] or known[0] != wanted
+        seen = state.get("observedGeneration", 0) >= child["metadata"].get("generation", 0)
+        there = state.get("replicas", 0) == state.get("availableReplicas", 0) == wanted
+        found[name] = (wanted, changed and not (seen and there))
+    memory.scaling = found
+    return frozenset(name for name, (_, changes) in found.items() if changes)
+
+
+def _known_unscaled(previous: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The autoscalers that an earlier process has given up."""
+    for each in previous.get("children", ()):
+        if each["kind"] in AUTOSCALERS and not each["ready"] and each["message"].startswith(CANNOT_SCALE):
+            yield each["kind"], each["name"]
+
+
+def _known_unmet(previous: Mapping[str, Any]) -> bool:
+    """Whether an earlier process has waited for dependencies in vain."""
+    return any(
+        each["type"] == "Stalled" and each["status"] == "True" and each["reason"] in {MISSING, CYCLE}
+        for each in previous.get("conditions", ())
+    )
+
+
+def _told_deployments(previous: Mapping[str, Any]) -> dict[str, str]:
+    """What a status says of each Deployment that is not ready."""
+    return {
+        each["name"]: each["message"]
+        for each in previous.get("children", ())
+        if each["kind"] == "Deployment" and not each["ready"]
+    }
+
+
+def _says(told: str, words: Iterable[str]) -> bool:
+    """Whether a status says one of these, as it would be written."""
+    return any(steady(told, printable(each)) == told for each in words)
+
+
+def _told_overdue(previous: Mapping[str, Any], generation: int) -> str:
+    """The Deployment of which a status says, beyond doubt, that the rollout of this generation has failed; empty for none."""
+    if previous.get("observedGeneration") != generation:
+        return ""
+    message: str = (previous.get("rollout") or {}).get("message", "")
+    return message.removeprefix("Deployment ").partition(":")[0]
+
+
+def _definite(vague: Diagnosis, told: str) -> Diagnosis:
+    """A diagnosis without a cause, with the one that was told earlier of the same image."""
+    same = told.partition(PULL)[0] == vague.message.partition(PULL)[0] and PULL in told
+    return replace(vague, message=told.partition(OVER)[0], vague=False) if same else vague
+
+
 def _rejected(previous: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
-    """The image that this status rejects, None when it rejects none or one that was rejected before."""
-    before, now = ((each.get("rollout") or {}).get("rejectedImage") for each in (previous, wanted))
-    return None if now == before else now
+    """The image of the release that this status rejects, None when it rejects none or one that was rejected before."""
+    before, now = ((each.get("rollout") or {}) for each in (previous, wanted))
+    same = all(before.get(key) == now.get(key) for key in ("rejectedImage", "rejectedRelease", "retry"))
+    return None if same else now.get("rejectedImage")
 
 
-def image_in_place(shop: ShopService, previous: Mapping[str, Any]) -> str | None:
-    """The image that runs in place of one that was rejected, None when the image of the spec does."""
-    if not (shop.spec.rollout and shop.spec.rollout.auto_rollback):
-        return None
-    rollout = previous.get("rollout") or {}
-    known: str | None = rollout.get("lastAvailableImage")
-    return known if rollout.get("rejectedImage") == shop.spec.image else None
-
-
-def _rolled_back(shop: ShopService, previous: Mapping[str, Any], outcome: Outcome) -> list[OperatorError]:
-    if outcome.image is None:
+def _rolled_back(
+    shop: ShopService,
+    previous: Mapping[str, Any],
+    outcome: Outcome,
+    children: Mapping[tuple[str, str], Mapping[str, Any]],
+) -> list[OperatorError]:
+    """What runs in place of the spec's release, and whether it is available."""
+    if outcome.pods is None:
         return []
-    said = (previous.get("rollout") or {}).get("message", "")
+    rollout = previous.get("rollout") or {}
+    deployments = {name: state for (kind, name), state in children.items() if kind == "Deployment"}
+    names = [part.name for part in parts(outcome.pods)]
+    done = all(name in deployments and rolled_out(deployments[name]) for name in names)
+    image = outcome.pods.spec.image
+    if done:
+        how = f"Rolled back to the release with {image}, which is available"
+    elif any(name in overdue(children) for name in names):
+        how = f"Rolled back to the release with {image}, which is not available either"
+    else:
+        how = f"Rolling back to the release with {image}"
+    partly = "" if rollout.get("lastAvailable") else "; only the image of that release is known"
     return [
         RolledBack(
-            f"{shop.spec.image} could not be rolled out, and {outcome.image} runs again; change spec.image to go on. {said}"
+            f"{how}{partly}: the rollout of {shop.spec.image} failed. Change the release, or set the annotation"
+            f" {RETRY_ANNOTATION} to a new value to retry it. {rollout.get('message', '')}"
         )
     ]
 
@@ -331,7 +517,7 @@ def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any
     patch: dict[str, Any] = {key: None for key in old if key not in new}
     for key, value in new.items():
         before = old.get(key)
-        if isinstance(value, Mapping) and isinstance(before, Mapping):
+        if isinstance(value, dict) and isinstance(before, dict):
             inner = merge_patch(before, value)
             if inner:
                 patch[key] = inner

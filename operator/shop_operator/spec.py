@@ -6,14 +6,13 @@ CEL for the API server and once in Python for `shop-operator` without one; a tes
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
 import orjson
 from pydantic import (
-    AfterValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -21,10 +20,15 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
+from shop_operator.common_metadata import CommonMetadata
 from shop_operator.errors import InvalidSpec
+from shop_operator.lenient import deeper, mapping
+from shop_operator.lifecycle import CALL_RULE, PAUSE_RULE, Lifecycle, check_lifecycle
 from shop_operator.policies import (
     NEVER_DISRUPTED,
+    PERCENT,
     Disruption,
     Monitoring,
     NetworkPolicy,
@@ -33,22 +37,25 @@ from shop_operator.policies import (
     Rollout,
     at_least,
 )
+from shop_operator.routing import MOST_ROUTES, Gateway, Route
 from shop_operator.schema import (
+    ABSOLUTE,
     LABEL,
     LABEL_LENGTH,
     SET,
+    Annotations,
     Count,
     DataKey,
     Divisor,
-    Hostname,
-    Method,
+    Form,
+    HeaderName,
     Model,
-    Namespace,
     ObjectName,
     Port,
     PortReference,
     Quantity,
     Seconds,
+    ServiceName,
     Text,
     VariableName,
     WorkerName,
@@ -56,6 +63,7 @@ from shop_operator.schema import (
     distinct,
     how_many,
     map_list,
+    matching,
     rules,
 )
 
@@ -68,58 +76,61 @@ DISCOVERY_SUFFIX: Final = "-discovery"
 DEFAULT_PORT: Final = 8080
 
 # At least two labels: one alone would be a name in no zone.
-_DNS_NAME: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)+$"
-# As HTTPRoute v1 has it: RFC 3986 path characters, and nothing that a proxy could normalise into another path.
-_PATH: Final = r"^/([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})*$"
-_AMBIGUOUS_PATH: Final = r"//|/[.][.]?(/|$)|%2[fF]"
-_POD_FIELDS: Final = (
-    r"^(metadata\.(name|namespace|uid)|metadata\.(labels|annotations)\['[^']+'\]"
-    r"|spec\.(nodeName|serviceAccountName)|status\.(hostIP|hostIPs|podIP|podIPs))$"
+_DNS_NAME: Final = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)+"
+_POD_FIELD: Final = Form(
+    r"metadata\.(name|namespace|uid)|metadata\.(labels|annotations)\['[^']+'\]"
+    r"|spec\.(nodeName|serviceAccountName)|status\.(hostIP|hostIPs|podIP|podIPs)",
+    "must be metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'], metadata.annotations['KEY'],"
+    " spec.nodeName, spec.serviceAccountName, status.hostIP, status.hostIPs, status.podIP or status.podIPs",
+    "self in ['metadata.name', 'metadata.namespace', 'metadata.uid', 'spec.nodeName', 'spec.serviceAccountName',"
+    " 'status.hostIP', 'status.hostIPs', 'status.podIP', 'status.podIPs']"
+    """ || ((self.startsWith("metadata.labels['") || self.startsWith("metadata.annotations['"))"""
+    r""" && self.matches(r"^[^']+'[^']+'\]$"))""",
 )
-_LARGEST_TEMPLATE: Final = 64 * 1024
+_RESOURCE: Final = Form(
+    r"(limits|requests)\.(cpu|memory|ephemeral-storage)",
+    "must be limits or requests, a dot, and cpu, memory or ephemeral-storage, such as limits.memory",
+)
+_IMAGE: Final = Form(
+    r"[!-~]+", "must be the name of an image without spaces, such as registry.example.com/web:1.2"
+)
+LARGEST_TEMPLATE: Final = 64 * 1024
+_DEEPEST_TEMPLATE: Final = 64
 _LONGEST_DISCOVERED: Final = LABEL_LENGTH - len(DISCOVERY_SUFFIX)
-_MOST_MATCHES: Final = 128
-"""Of one HTTPRoute, by the Gateway API."""
 
-NOT_BOTH: Final = "set either replicas or autoscaling, not both: with autoscaling the HorizontalPodAutoscaler owns the count"
+NOT_BOTH: Final = (
+    "set either replicas or autoscaling, not both: with autoscaling, the autoscaler owns the replica count;"
+    " remove replicas to let it scale, or set replicas to 0 to turn it off"
+)
 MIN_ABOVE_MAX: Final = "minReplicas must not be greater than maxReplicas"
-NEVER_BACK: Final = "minReplicas 0 needs a queue: a HorizontalPodAutoscaler never comes back from no pods"
+NEVER_BACK: Final = (
+    "minReplicas 0 requires autoscaling.queue: a HorizontalPodAutoscaler cannot scale up from zero"
+)
 ITSELF: Final = "dependsOn must not name the ShopService itself"
-TEMPLATE_TOO_LARGE: Final = "podTemplate may have 64 KiB at most"
-NO_GATEWAY: Final = "routes need a gateway: name the Gateway that serves them in spec.gateway.name"
-TOO_MANY_MATCHES: Final = f"routes may have {_MOST_MATCHES} pairs of path and method at most"
-AMBIGUOUS_PATH: Final = "path must not contain //, /./, /../ or %2F"
+TEMPLATE_TOO_DEEP: Final = f"podTemplate must not be nested more than {_DEEPEST_TEMPLATE} levels deep"
+TEMPLATE_TOO_LARGE: Final = "podTemplate must not exceed 64 KiB"
+NO_GATEWAY: Final = "routes require a gateway: set spec.gateway.name to the Gateway that serves them"
 NAME: Final = "the name must be a DNS label that begins with a letter (at most 63 characters), since the Service has the same name"
-NAME_TOO_LONG: Final = "the ShopService's name and a worker's name together may have 62 characters at most"
+NAME_TOO_LONG: Final = "the names of the ShopService and of a worker must not exceed 62 characters together"
 NAME_TOO_LONG_TO_DISCOVER: Final = (
-    f"with discovery the name may have {_LONGEST_DISCOVERED} characters at most,"
-    f" since a headless Service is called <name>{DISCOVERY_SUFFIX}"
+    f"with discovery, the name must not exceed {_LONGEST_DISCOVERED} characters,"
+    f" since the headless Service is named <name>{DISCOVERY_SUFFIX}"
 )
 NOT_A_DNS_NAME: Final = (
-    "hostname must be a DNS name of at least two labels in lower case, such as payment.shop.internal"
+    "hostname must be a lowercase DNS name of at least two labels, such as payment.shop.internal"
 )
 ONE_HANDLER: Final = (
-    "a probe needs exactly one of httpGet, tcpSocket, exec and grpc, or none to keep the default"
+    "a probe must set exactly one of httpGet, tcpSocket, exec and grpc, or none to keep the default"
 )
-ONE_SUCCESS: Final = "liveness and startup count from the first success: successThreshold must be 1"
-NOTHING_TO_ASK: Final = (
-    "a worker without a port has no default probes: give it a port, or each probe exec, grpc or a port number"
-)
-ONE_VALUE: Final = "a variable has either value or valueFrom, not both"
+ONE_SUCCESS: Final = "successThreshold must be 1 for liveness and startup probes"
+NOTHING_TO_ASK: Final = "a worker without a port has no default probes: set port, or use exec, grpc or a numeric port in every probe"
+ONE_VALUE: Final = "a variable must not set both value and valueFrom"
 ONE_SOURCE: Final = (
-    "valueFrom needs exactly one of configMapKeyRef, secretKeyRef, fieldRef and resourceFieldRef"
+    "valueFrom must set exactly one of configMapKeyRef, secretKeyRef, fieldRef and resourceFieldRef"
 )
-ONE_ORIGIN: Final = "envFrom needs exactly one of configMapRef and secretRef in each item"
-DIVISOR: Final = "divisor must be 1 or 1m for cpu, and anything but 1m for memory and storage"
-FOREIGN_ACCOUNT: Final = (
-    "annotations are for the ServiceAccount that the operator makes; annotate your own yourself"
-)
-
-
-def _dns_name(value: str) -> str:
-    if not re.fullmatch(_DNS_NAME, value):
-        raise ValueError(NOT_A_DNS_NAME)
-    return value
+ONE_ORIGIN: Final = "each item of envFrom must set exactly one of configMapRef and secretRef"
+DIVISOR: Final = "divisor must be 1 or 1m for cpu, and must not be 1m for memory and ephemeral-storage"
+FOREIGN_ACCOUNT: Final = "annotations apply to the ServiceAccount that the operator creates; annotate an existing ServiceAccount directly"
 
 
 class KeySelector(Model):
@@ -134,11 +145,11 @@ class KeySelector(Model):
 
 
 class FieldSelector(Model):
-    """One field of the pod itself."""
+    """A field of the pod."""
 
     api_version: Literal["v1"] | None = None
-    """Version of the schema in which the path is written; v1 when not set."""
-    field_path: Annotated[str, StringConstraints(max_length=512, pattern=_POD_FIELDS)]
+    """Version of the schema that the path refers to. Defaults to v1."""
+    field_path: Annotated[str, StringConstraints(max_length=512), _POD_FIELD]
     """Path such as metadata.name, metadata.labels['shopservice.dev/name'] or status.podIP."""
 
 
@@ -153,12 +164,10 @@ class ResourceSelector(Model):
 
     model_config = ConfigDict(json_schema_extra=rules(_DIVISOR_RULE))
 
-    resource: Annotated[
-        str, StringConstraints(max_length=26, pattern=r"^(limits|requests)\.(cpu|memory|ephemeral-storage)$")
-    ]
-    """Such as limits.memory."""
+    resource: Annotated[str, StringConstraints(max_length=26), _RESOURCE]
+    """Resource to read, such as limits.memory."""
     divisor: Divisor | None = None
-    """Unit of the value, such as 1m for cpu or 1Mi for memory; 1 when not set."""
+    """Unit of the value, such as 1m for cpu or 1Mi for memory. Defaults to 1."""
 
     @model_validator(mode="after")
     def _fitting_divisor(self) -> Self:
@@ -172,7 +181,7 @@ _SOURCES: Final = ("config_map_key_ref", "secret_key_ref", "field_ref", "resourc
 
 
 class EnvVarSource(Model):
-    """Where an environment variable's value comes from; exactly one of these."""
+    """Source of an environment variable's value. Exactly one field must be set."""
 
     model_config = ConfigDict(json_schema_extra=rules((f"{how_many(_SOURCES)} == 1", ONE_SOURCE)))
 
@@ -202,9 +211,9 @@ class EnvVar(Model):
     name: VariableName
     """Name of the variable."""
     value: Annotated[str, StringConstraints(max_length=32768)] | None = None
-    """Its value, empty when not set. $(OTHER) is replaced by a variable that comes before it."""
+    """Value of the variable. $(OTHER) is replaced by the value of a variable defined earlier. Defaults to the empty string."""
     value_from: EnvVarSource | None = None
-    """Where its value comes from, when it is not written here."""
+    """Source of the value, in place of value."""
 
     @model_validator(mode="after")
     def _one_value(self) -> Self:
@@ -231,7 +240,7 @@ class EnvFromSource(Model):
     model_config = ConfigDict(json_schema_extra=rules((f"{how_many(_ORIGINS)} == 1", ONE_ORIGIN)))
 
     prefix: VariableName | None = None
-    """Put before every key."""
+    """Prefix of every variable name."""
     config_map_ref: ObjectReference | None = None
     """The ConfigMap."""
     secret_ref: ObjectReference | None = None
@@ -260,49 +269,49 @@ class Resources(Model):
     """CPU and memory of one container."""
 
     requests: dict[str, Quantity] | None = Field(default=None, max_length=16)
-    """What the scheduler reserves, such as {cpu: 100m, memory: 128Mi}. CPU autoscaling is relative to it."""
+    """Resources that the scheduler reserves, such as {cpu: 100m, memory: 128Mi}. Autoscaling by CPU or memory is relative to them."""
     limits: dict[str, Quantity] | None = Field(default=None, max_length=16)
-    """What the container may use at most; a container above its memory limit is killed."""
+    """Maximum resources that the container may use. A container that exceeds its memory limit is killed."""
 
 
 class HttpHeader(Model):
     """One header of a probe's request."""
 
-    name: Annotated[str, StringConstraints(max_length=256, pattern=r"^[-A-Za-z0-9]+$")]
+    name: HeaderName
     """Name of the header."""
     value: Text
-    """Its value."""
+    """Value of the header."""
 
 
 class HttpGetAction(Model):
-    """A GET request; 200 to 399 is success."""
+    """An HTTP GET request. A status from 200 to 399 is a success."""
 
-    path: Annotated[str, StringConstraints(max_length=4096, pattern=r"^/")] | None = None
-    """Path of the request; that of the default probe when not set."""
+    path: Annotated[str, StringConstraints(max_length=4096), ABSOLUTE] | None = None
+    """Path of the request. Defaults to that of the default probe."""
     port: PortReference | None = None
-    """Number of the port; the container's own, which is called http, when not set."""
+    """Port number, or http for the port of the container. Defaults to http."""
     scheme: Literal["HTTP", "HTTPS"] | None = None
-    """HTTP when not set."""
+    """Scheme of the request. Defaults to HTTP."""
     http_headers: list[HttpHeader] | None = Field(default=None, max_length=32)
-    """Further headers."""
+    """Additional headers."""
 
 
 class TcpSocketAction(Model):
-    """A connection that opens is success."""
+    """A TCP connection. An open connection is a success."""
 
     port: PortReference
-    """Number of the port, or http for the container's own."""
+    """Port number, or http for the port of the container."""
 
 
 class ExecAction(Model):
-    """A command in the container; exit code 0 is success."""
+    """A command in the container. Exit code 0 is a success."""
 
     command: Command
-    """Program and arguments; no shell."""
+    """Program and its arguments. It is not run in a shell."""
 
 
 class GrpcAction(Model):
-    """A call of the gRPC health checking protocol."""
+    """A call by the gRPC health checking protocol."""
 
     port: Port
     """Port of the server."""
@@ -314,28 +323,28 @@ _HANDLERS: Final = ("http_get", "tcp_socket", "exec", "grpc")
 
 
 class Probe(Model):
-    """How a container is asked about its state. What is not set keeps the operator's default."""
+    """A health check of a container. Fields that are not set keep the operator's defaults."""
 
     model_config = ConfigDict(json_schema_extra=rules((f"{how_many(_HANDLERS)} <= 1", ONE_HANDLER)))
 
     http_get: HttpGetAction | None = None
-    """Ask by HTTP."""
+    """Check by an HTTP GET request."""
     tcp_socket: TcpSocketAction | None = None
-    """Open a connection."""
+    """Check by opening a TCP connection."""
     exec: ExecAction | None = None
-    """Run a command."""
+    """Check by running a command in the container."""
     grpc: GrpcAction | None = None
-    """Ask by gRPC."""
+    """Check by a gRPC call."""
     initial_delay_seconds: Seconds | None = None
-    """Seconds before the first question."""
+    """Seconds after the container has started before the first check."""
     period_seconds: int | None = Field(default=None, ge=1, le=3600)
-    """Seconds between questions."""
+    """Seconds between checks."""
     timeout_seconds: int | None = Field(default=None, ge=1, le=3600)
-    """Seconds to wait for an answer."""
+    """Seconds after which a check times out."""
     success_threshold: int | None = Field(default=None, ge=1, le=1000)
-    """Good answers in a row until it counts as well."""
+    """Minimum consecutive successes for the probe to be considered successful after a failure."""
     failure_threshold: int | None = Field(default=None, ge=1, le=1000)
-    """Bad answers in a row until it counts as failed."""
+    """Minimum consecutive failures for the probe to be considered failed."""
 
     @model_validator(mode="after")
     def _one_handler(self) -> Self:
@@ -367,16 +376,16 @@ _ONE_SUCCESS_RULE: Final = (
 
 
 class Probes(Model):
-    """The three questions that the kubelet asks a container."""
+    """Health checks that the kubelet runs on a container."""
 
     model_config = ConfigDict(json_schema_extra=rules(_ONE_SUCCESS_RULE))
 
     liveness: Probe | None = None
-    """Is it alive? A container that fails is restarted. Default: GET /healthz, which must know nothing of dependencies."""
+    """Liveness probe. A container that fails it is restarted, so it must not check dependencies. Defaults to GET /healthz."""
     readiness: Probe | None = None
-    """May it have traffic? A pod that fails leaves its Service. Default: GET /readyz."""
+    """Readiness probe. A pod that fails it receives no traffic from its Service. Defaults to GET /readyz."""
     startup: Probe | None = None
-    """Has it started? The other two wait for it. Default: GET /healthz every second for a minute."""
+    """Startup probe. The other probes do not run until it succeeds. Defaults to GET /healthz every second for one minute."""
 
     @model_validator(mode="after")
     def _one_success(self) -> Self:
@@ -387,29 +396,29 @@ class Probes(Model):
 
 
 class ScalingPolicy(Model):
-    """One bound on how fast the count may change."""
+    """A limit on how fast the number of pods may change."""
 
     type: Literal["Pods", "Percent"]
-    """Whether value counts pods or is a percentage of those there are."""
+    """Unit of value: a number of pods, or a percentage of the current pods."""
     value: int = Field(ge=1)
-    """How many at most within one period."""
+    """Maximum change within one period."""
     period_seconds: int = Field(ge=1, le=1800)
-    """Length of the period."""
+    """Length of the period in seconds."""
 
 
 class ScalingRules(Model):
-    """How the count changes in one direction."""
+    """Scaling rules for one direction."""
 
     stabilization_window_seconds: Seconds | None = None
-    """Seconds of past recommendations that are looked at; the most careful one wins."""
+    """Seconds of past recommendations to consider; the most conservative one is used."""
     select_policy: Literal["Max", "Min", "Disabled"] | None = None
-    """Which policy wins, or Disabled for no change in this direction."""
+    """Policy that applies: the one with the largest (Max) or the smallest (Min) change. Disabled turns scaling in this direction off."""
     policies: list[ScalingPolicy] | None = Field(default=None, min_length=1, max_length=16)
-    """The bounds; those of Kubernetes when not set."""
+    """Limits on the rate of change. Defaults to those of Kubernetes."""
 
 
 class ScalingBehavior(Model):
-    """How fast the autoscaler acts, as in autoscaling/v2."""
+    """Scaling behavior of the autoscaler, as in autoscaling/v2."""
 
     scale_up: ScalingRules | None = None
     """Rules for adding pods."""
@@ -417,28 +426,33 @@ class ScalingBehavior(Model):
     """Rules for removing pods."""
 
 
+def least_pods(autoscaling: str) -> str:
+    """The CEL expression for the minReplicas of an autoscaling block, the default included."""
+    return f"(has({autoscaling}.minReplicas) ? {autoscaling}.minReplicas : 1)"
+
+
 class Autoscaling(Model):
-    """A HorizontalPodAutoscaler, or a ScaledObject of KEDA's with a queue. Without cpu, memory and queue it holds CPU at 80 %."""
+    """A HorizontalPodAutoscaler, or a KEDA ScaledObject if queue is set. Without cpu, memory and queue, the target is 80 % CPU utilization."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            ("self.minReplicas <= self.maxReplicas", MIN_ABOVE_MAX),
-            ("self.minReplicas > 0 || has(self.queue)", NEVER_BACK),
+            (f"{least_pods('self')} <= self.maxReplicas", MIN_ABOVE_MAX),
+            ("!has(self.minReplicas) || self.minReplicas > 0 || has(self.queue)", NEVER_BACK),
         )
     )
 
     min_replicas: int = Field(default=1, ge=0, le=1000)
-    """Pods at least; the roll-out begins with this many. 0 is possible with a queue only."""
+    """Minimum number of pods, and the number that a new Deployment starts with. 0 requires queue."""
     max_replicas: int = Field(ge=1, le=1000)
-    """Pods at most."""
+    """Maximum number of pods."""
     cpu: int | None = Field(default=None, ge=1, le=1000)
-    """Average CPU to hold, in percent of the pods' CPU request."""
+    """Target average CPU utilization in percent of the container's CPU request. Sidecars are not counted."""
     memory: int | None = Field(default=None, ge=1, le=1000)
-    """Average memory to hold, in percent of the pods' memory request."""
+    """Target average memory utilization in percent of the container's memory request. Sidecars are not counted."""
     queue: Queue | None = None
-    """A queue whose backlog is held at so many messages for each pod; needs KEDA in the cluster."""
+    """SQS queue to scale by, at a number of messages per pod. Requires KEDA in the cluster."""
     behavior: ScalingBehavior | None = None
-    """How fast to scale."""
+    """Limits on how fast to scale."""
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
@@ -449,45 +463,6 @@ class Autoscaling(Model):
         return self
 
 
-class Route(Model):
-    """Requests that the gateway sends to this microservice."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules((f"!self.path.matches(r'{_AMBIGUOUS_PATH}')", AMBIGUOUS_PATH))
-    )
-
-    path: Annotated[str, StringConstraints(max_length=1024, pattern=_PATH)]
-    """Path of the requests, beginning with a slash."""
-    path_type: Literal["PathPrefix", "Exact"] = "PathPrefix"
-    """PathPrefix matches whole path elements: /orders matches /orders/1 and not /orders2."""
-    methods: (
-        Annotated[list[Method], Field(min_length=1, max_length=9, json_schema_extra=SET), distinct()] | None
-    ) = None
-    """HTTP methods; all of them when not set."""
-    hostnames: (
-        Annotated[list[Hostname], Field(min_length=1, max_length=16, json_schema_extra=SET), distinct()]
-        | None
-    ) = None
-    """Host names; all that the Gateway's listener has when not set."""
-
-    @model_validator(mode="after")
-    def _clear_path(self) -> Self:
-        if re.search(_AMBIGUOUS_PATH, self.path):
-            raise ValueError(AMBIGUOUS_PATH)
-        return self
-
-
-class Gateway(Model):
-    """The Gateway (gateway.networking.k8s.io) to which the routes are attached."""
-
-    name: ObjectName
-    """Name of the Gateway."""
-    namespace: Namespace | None = None
-    """Its namespace; that of the ShopService when not set."""
-    section_name: ObjectName | None = None
-    """One of its listeners; all of them when not set."""
-
-
 class ServiceAccount(Model):
     """The identity of the pods."""
 
@@ -496,9 +471,9 @@ class ServiceAccount(Model):
     )
 
     name: ObjectName | None = None
-    """A ServiceAccount of yours, which the operator uses and never touches. When not set, it makes one of the ShopService's name."""
-    annotations: dict[str, Text] | None = Field(default=None, max_length=32)
-    """Annotations of the ServiceAccount that the operator makes, such as eks.amazonaws.com/role-arn."""
+    """Name of an existing ServiceAccount in the namespace. The operator never changes it; its permissions become available to the author of the ShopService. Defaults to a ServiceAccount that the operator creates with the name of the ShopService."""
+    annotations: Annotations | None = None
+    """Annotations of the ServiceAccount that the operator creates, such as eks.amazonaws.com/role-arn."""
 
     @model_validator(mode="after")
     def _own_annotations(self) -> Self:
@@ -508,18 +483,17 @@ class ServiceAccount(Model):
 
 
 class Discovery(Model):
-    """How the microservice is found from outside the cluster, where there are no Service names."""
+    """Discovery of the microservice by DNS from outside the cluster."""
 
     hostname: Annotated[
         str,
         StringConstraints(max_length=253),
-        Field(json_schema_extra=rules((f"self.matches(r'{_DNS_NAME}')", NOT_A_DNS_NAME))),
-        AfterValidator(_dns_name),
+        Form(_DNS_NAME, NOT_A_DNS_NAME),
     ]
     """DNS name under which ExternalDNS registers the addresses of the ready pods, such as payment.shop.internal in a namespace of AWS Cloud Map."""
 
 
-_REPLICAS_RULE: Final = ("!(has(self.replicas) && has(self.autoscaling))", NOT_BOTH)
+_REPLICAS_RULE: Final = ("!has(self.replicas) || !has(self.autoscaling) || self.replicas == 0", NOT_BOTH)
 
 
 def _can_be_asked(probe: str) -> str:
@@ -539,46 +513,51 @@ _ASKED_RULE: Final = (
 
 
 class Worker(Model):
-    """A further Deployment of the same image: a queue consumer, an outbox relay. It has no Service."""
+    """An additional Deployment of the same image, such as a queue consumer or an outbox relay. It has no Service."""
 
-    model_config = ConfigDict(json_schema_extra=rules(_REPLICAS_RULE, _ASKED_RULE))
+    model_config = ConfigDict(json_schema_extra=rules(_REPLICAS_RULE, _ASKED_RULE, CALL_RULE, PAUSE_RULE))
 
     name: WorkerName
-    """Name of the worker, unique in the ShopService; its Deployment is called <shopservice>-<worker>."""
+    """Name of the worker, unique in the ShopService; its Deployment is named <shopservice>-<worker>."""
     command: Command
-    """Entry point in place of the image's."""
+    """Entry point, in place of the image's."""
     args: Command | None = None
-    """Arguments of the entry point."""
+    """Arguments to the entry point."""
     env: Env | None = None
-    """Environment variables in addition to the ShopService's; one of the same name replaces it."""
+    """Additional environment variables. A variable with the same name as one of the ShopService replaces it."""
     port: Port | None = None
-    """A port on which it answers about its health; with it come the default probes."""
+    """Port for health checks. If set, the worker has the default probes."""
     probes: Probes | None = None
-    """How it is asked about its state. Without a port there are only those that are set here."""
+    """Health checks of the container. Without port, only the probes that are set here apply."""
+    lifecycle: Lifecycle | None = None
+    """Lifecycle hooks of the container. Those of the ShopService do not apply. Defaults to none."""
     replicas: Count | None = None
-    """Pods to run; 1 when neither this nor autoscaling is set."""
+    """Number of pods. Defaults to 1 if autoscaling is not set. With autoscaling, only 0 is allowed: it scales to zero and turns the autoscaler off until the field is removed."""
     autoscaling: Autoscaling | None = None
-    """Let a HorizontalPodAutoscaler choose the number of pods."""
+    """Automatic scaling of the number of pods. Defaults to none."""
     resources: Resources | None = None
-    """CPU and memory; the ShopService's when not set."""
+    """CPU and memory of each pod. Defaults to those of the ShopService."""
     termination_grace_period_seconds: Seconds | None = None
-    """Seconds between SIGTERM and SIGKILL, for what is in hand to be finished; 30 when not set."""
+    """Seconds between SIGTERM and SIGKILL, in which to finish the work in progress. Defaults to 30."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.replicas is not None and self.autoscaling is not None:
+        if self.replicas and self.autoscaling is not None:
             raise ValueError(NOT_BOTH)
         probes = [getattr(self.probes, each) for each in _PROBES] if self.probes else []
         if self.port is None and not all(each.has_own_port for each in probes if each is not None):
             raise ValueError(NOTHING_TO_ASK)
+        check_lifecycle(self.lifecycle, self.termination_grace_period_seconds, self.port)
         return self
 
 
 _FLOOR: Final = (
-    "(has(self.autoscaling) ? self.autoscaling.minReplicas : (has(self.replicas) ? self.replicas : 1))"
+    f"(has(self.autoscaling) ? {least_pods('self.autoscaling')} : (has(self.replicas) ? self.replicas : 1))"
 )
 _NEEDED: Final = (
     "(type(self.disruption.minAvailable) == int ? self.disruption.minAvailable"
+    # Another rule is about what is neither.
+    f" : !{matching('self.disruption.minAvailable', PERCENT)} ? 0"
     f" : (int(self.disruption.minAvailable.replace('%', '')) * {_FLOOR} + 99) / 100)"
 )
 _DRAINABLE_RULE: Final = (
@@ -588,98 +567,99 @@ _DRAINABLE_RULE: Final = (
 
 
 class ShopServiceSpec(Model):
-    """What a microservice shall be. The operator keeps its Deployments, Services, HorizontalPodAutoscalers, HTTPRoute and ServiceAccount as this says."""
+    """Desired state of one microservice. The operator reconciles its Deployments, Services, HorizontalPodAutoscalers, HTTPRoutes, ServiceAccount and other objects to match it."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             _REPLICAS_RULE,
             ("!has(self.routes) || size(self.routes) == 0 || has(self.gateway)", NO_GATEWAY),
-            (
-                f"!has(self.routes) || self.routes.map(r, has(r.methods) ? size(r.methods) : 1).sum() <= {_MOST_MATCHES}",
-                TOO_MANY_MATCHES,
-            ),
             _DRAINABLE_RULE,
+            PAUSE_RULE,
         )
     )
 
-    image: Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[!-~]+$")]
-    """The container image, with a tag or a digest."""
+    image: Annotated[str, StringConstraints(min_length=1, max_length=1024), _IMAGE]
+    """Container image, with a tag or a digest."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
-    """When the kubelet pulls the image; Kubernetes decides by the tag when not set."""
+    """When the kubelet pulls the image. Defaults to Always for the tag latest or no tag, otherwise to IfNotPresent, as in Kubernetes."""
     image_pull_secrets: (
         Annotated[
             list[LocalReference], Field(max_length=16, json_schema_extra=map_list("name")), distinct("name")
         ]
         | None
     ) = None
-    """Secrets with the registry's credentials."""
+    """Secrets that contain credentials for the registry."""
     command: Command | None = None
-    """Entry point in place of the image's."""
+    """Entry point, in place of the image's."""
     args: Command | None = None
-    """Arguments of the entry point."""
+    """Arguments to the entry point."""
     port: Port = DEFAULT_PORT
-    """The port on which the container serves HTTP. The Service has the same."""
+    """Port on which the container serves HTTP, and port of the Service."""
     replicas: Count | None = None
-    """Pods to run; 1 when neither this nor autoscaling is set. `kubectl scale` changes it."""
+    """Number of pods. Defaults to 1 if autoscaling is not set. `kubectl scale` changes it. With autoscaling, only 0 is allowed: it scales to zero and turns the autoscaler off until the field is removed."""
     autoscaling: Autoscaling | None = None
-    """Let a HorizontalPodAutoscaler choose the number of pods."""
+    """Automatic scaling of the number of pods. Defaults to none."""
     resources: Resources | None = None
-    """CPU and memory of each pod. Autoscaling needs the requests."""
+    """CPU and memory of each pod. Autoscaling requires requests of the measured resource."""
     env: Env | None = None
-    """Environment variables of the web part and of every worker."""
+    """Environment variables of the web Deployment and of every worker, as a list: `[{name: GREETING, value: hello}]`."""
     env_from: EnvFrom | None = None
-    """ConfigMaps and Secrets of which every key is an environment variable."""
+    """ConfigMaps and Secrets whose keys become environment variables. Any object of the namespace may be named: the author of a ShopService can read all of them through its pods."""
     probes: Probes | None = None
-    """How a pod is asked about its state."""
-    routes: Annotated[list[Route], Field(max_length=16)] | None = None
-    """Requests that come in through the gateway. Without routes the microservice is only reachable inside the cluster."""
+    """Health checks of the web container."""
+    lifecycle: Lifecycle | None = None
+    """Lifecycle hooks of the web container: actions after it has started and before it is stopped."""
+    routes: Annotated[list[Route], Field(max_length=MOST_ROUTES)] | None = None
+    """Requests that the Gateway forwards to the microservice. Without routes, it is reachable only inside the cluster."""
     gateway: Gateway | None = None
-    """The Gateway for the routes."""
+    """Gateway that serves the routes."""
+    gateways: Annotated[list[Gateway], Field(max_length=15)] | None = None
+    """Additional Gateways for the same routes, such as an internal one. Defaults to none."""
     discovery: Discovery | None = None
-    """How it is found from outside the cluster: a headless Service of its name and -discovery, which ExternalDNS reads. Not set: by its Service's name inside the cluster only."""
+    """Discovery from outside the cluster, by a headless Service named <name>-discovery that ExternalDNS reads. Defaults to none: the microservice is found by the name of its Service inside the cluster only."""
     workers: (
         Annotated[list[Worker], Field(max_length=16, json_schema_extra=map_list("name")), distinct("name")]
         | None
     ) = None
-    """Further Deployments of the same image, without a Service."""
+    """Additional Deployments of the same image, without a Service."""
     depends_on: (
         Annotated[
-            list[Annotated[str, StringConstraints(max_length=LABEL_LENGTH, pattern=LABEL)]],
+            list[ServiceName],
             Field(max_length=64, json_schema_extra=SET),
             distinct(),
         ]
         | None
     ) = None
-    """ShopServices of the same namespace that this one calls. On the first roll-out its pods wait, for two minutes at most, until they are available; each has its URL in a variable such as PRODUCT_URL."""
+    """ShopServices of the same namespace that this one calls. On the first rollout, the pods are created once these are available, or after two minutes. The URL of each is in an environment variable such as PRODUCT_URL."""
     disruption: Disruption | None = None
-    """How many pods of the web part a drain may take at the same time; one when not set. There is no PodDisruptionBudget for less than two pods."""
+    """Number of web pods that may be evicted at the same time, such as by a node drain. Defaults to one. Every Deployment that may run more than one pod, workers included, has a PodDisruptionBudget."""
     rollout: Rollout | None = None
-    """How a new version takes the place of the old one."""
+    """Rollout of a new version."""
     network_policy: NetworkPolicy | None = None
-    """Who may talk to the pods, and to whom they may (to port 53 always, for DNS); everybody when not set."""
+    """NetworkPolicy for the pods. DNS (port 53) is always allowed. Defaults to none: connections are not restricted."""
     monitoring: Monitoring | None = None
-    """How Prometheus finds the metrics; not at all when not set."""
+    """Prometheus scraping, by a ServiceMonitor and a PodMonitor. Defaults to none."""
+    common_metadata: CommonMetadata | None = None
+    """Labels and annotations of every object that the operator creates for this ShopService, except pods: set those in podTemplate.metadata. A change here restarts no pods."""
     pod_template: PodTemplate | None = None
-    """What no other field says about the pods."""
+    """Strategic merge patch of the pod template, for settings without a field of their own. The pods must meet the Pod Security Standard of the namespace, restricted by default. Permission to create a ShopService equals permission to create pods in its namespace, with its Secrets and ServiceAccounts."""
     suspend: bool | None = None
-    """True: leave everything as it is, whatever this spec says, until it is taken back."""
+    """Suspends reconciliation of all resources of this ShopService. Defaults to false."""
     service_account: ServiceAccount | None = None
     """The identity of the pods."""
     termination_grace_period_seconds: Seconds | None = None
-    """Seconds between SIGTERM and SIGKILL; 30 when not set. The first five (of less than ten, half) are for the Service to forget the pod."""
+    """Seconds between SIGTERM and SIGKILL. Defaults to 30. The first five of them (half of a period below ten) are a pause in which the pod is removed from its Service, unless lifecycle.preStop is set."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.replicas is not None and self.autoscaling is not None:
+        if self.replicas and self.autoscaling is not None:
             raise ValueError(NOT_BOTH)
-        routes = self.routes or []
-        if routes and self.gateway is None:
+        if self.routes and self.gateway is None:
             raise ValueError(NO_GATEWAY)
-        if sum(len(route.methods or "*") for route in routes) > _MOST_MATCHES:
-            raise ValueError(TOO_MANY_MATCHES)
         needed = self.disruption.min_available if self.disruption else None
         if needed is not None and self.floor > 1 and at_least(needed, self.floor) >= self.floor:
             raise ValueError(NEVER_DISRUPTED)
+        check_lifecycle(self.lifecycle, self.termination_grace_period_seconds, self.port)
         return self
 
     @property
@@ -691,97 +671,109 @@ class ShopServiceSpec(Model):
 
 
 class Condition(Model):
-    """One aspect of the state, as every Kubernetes API has it."""
+    """One aspect of the state, as in other Kubernetes APIs."""
 
     type: str
     """Ready, Available, Progressing, Reconciling, Stalled or DependenciesReady."""
     status: Literal["True", "False", "Unknown"]
-    """Whether it holds."""
+    """Status of the condition."""
     reason: str
-    """One word for programs."""
+    """Machine-readable reason, in CamelCase."""
     message: str
-    """A sentence for people."""
+    """Human-readable explanation."""
     last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-    """When the status last changed."""
+    """Time of the last change of status."""
     observed_generation: int
-    """The generation of the spec that this is about."""
+    """Generation of the spec that the condition describes."""
 
 
 class ChildStatus(Model):
-    """One object that the operator keeps."""
+    """One object that the operator manages."""
 
     kind: str
-    """Its kind."""
+    """Kind of the object."""
     name: str
-    """Its name."""
+    """Name of the object."""
     ready: bool
-    """Whether it does what it is for."""
+    """Whether the object is ready."""
     message: str
-    """Why not, or what it shows."""
+    """State of the object, and why it is not ready."""
 
 
 class DriftStatus(Model):
-    """One repair of what somebody else had changed."""
+    """Fields of one object that were modified outside the operator and reverted."""
 
     time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-    """When it was put back."""
+    """Time of the repair."""
     object: str
-    """What was changed, such as Deployment web."""
+    """Kind and name of the object, such as Deployment web."""
     fields: list[str]
-    """Which of its fields."""
+    """Paths of the fields."""
     manager: str
-    """The field manager that wrote the object last."""
+    """Field managers that owned these fields, as metadata.managedFields says; empty when it does not say for all of them."""
 
 
 class Drift(Model):
-    """What somebody changed of the fields that the operator owns; it is put back."""
+    """Fields that the operator owns and that another client changed; the operator reverts them."""
 
     count: int
-    """How often that has happened."""
+    """Number of reverted modifications."""
     last: DriftStatus
-    """The last time."""
+    """The last one."""
 
 
 class RolloutStatus(Model):
-    """What is known of images for an automatic rollback."""
+    """State of automatic rollback."""
 
     last_available_image: str | None = None
-    """The last image with which everything was available."""
+    """Image of the last release that was available."""
+    last_available: Annotated[
+        dict[str, Any] | None, Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+    ] = None
+    """Pod-related fields of the spec of the last release that was available. Omitted above 128 KiB; a rollback then restores the image alone."""
+    last_available_configuration: dict[str, str] | None = None
+    """Checksums of the configuration of that release, by Deployment."""
+    last_available_release: str | None = None
+    """Identity of that release: a hash of its pod templates and of their configuration."""
     rejected_image: str | None = None
-    """The image of the spec that was rolled back; it is not tried again."""
+    """Image of the release that was rolled back."""
+    rejected_release: str | None = None
+    """Identity of the release that was rolled back. It is tried again when the annotation shopservice.dev/retry of the ShopService gets a new value; another release is tried at once."""
+    retry: str | None = None
+    """Value of the annotation shopservice.dev/retry when the release was rolled back."""
     message: str | None = None
-    """Why."""
+    """Why the release was rolled back, or why a failed one was not."""
 
 
 class ShopServiceStatus(Model):
-    """What the operator found. Nothing here is for users to write."""
+    """Observed state, written by the operator."""
 
     observed_generation: int | None = None
-    """The generation of the spec that this status is about."""
+    """Generation of the spec that this status describes."""
     conditions: Annotated[list[Condition], Field(json_schema_extra=map_list("type"))] | None = None
     """Ready, Available, Progressing, Reconciling and Stalled, as kstatus reads them; DependenciesReady with dependsOn."""
     drift: Drift | None = None
-    """What somebody changed of the fields that the operator owns."""
+    """Modifications of operator-owned fields that were reverted."""
     rollout: RolloutStatus | None = None
-    """Images, with rollout.autoRollback."""
+    """State of automatic rollback. Present only with rollout.autoRollback."""
     suspended: bool | None = None
-    """Whether the operator leaves everything as it is, since spec.suspend says so."""
+    """Whether reconciliation is suspended by spec.suspend."""
     replicas: int | None = None
-    """Pods of the web part."""
+    """Number of web pods."""
     ready_replicas: int | None = None
-    """Those of them that are ready."""
+    """Number of web pods that are ready."""
     ready: str | None = None
-    """Ready and wanted pods of the web part, such as 2/2."""
+    """Ready and desired web pods, such as 2/2."""
     selector: str | None = None
-    """Selects the pods of the web part; for the scale subresource."""
+    """Label selector of the web pods, for the scale subresource."""
     image: str | None = None
-    """The image that was rolled out."""
+    """Image that is rolled out."""
     autoscaling: str | None = None
-    """Bounds of the autoscaler, such as 2-10."""
+    """Minimum and maximum of the autoscaler, such as 2-10; off if spec.replicas is 0."""
     url: str | None = None
-    """Where the microservice answers inside the cluster."""
+    """URL of the microservice inside the cluster."""
     children: Annotated[list[ChildStatus], Field(json_schema_extra=map_list("kind", "name"))] | None = None
-    """The objects that the operator keeps, and how each is."""
+    """Objects that the operator manages, each with its state."""
 
 
 @dataclass(frozen=True)
@@ -795,6 +787,9 @@ class ShopService:
         generation: metadata.generation.
         labels: metadata.labels.
         document: the spec as it is, maybe not valid.
+        annotations: metadata.annotations.
+        created: metadata.creationTimestamp, as RFC 3339.
+        status: the status as it is.
     """
 
     name: str
@@ -803,6 +798,9 @@ class ShopService:
     generation: int
     labels: Mapping[str, str] = field(default_factory=dict)
     document: Mapping[str, Any] = field(default_factory=dict)
+    annotations: Mapping[str, Any] = field(default_factory=dict)
+    created: str = "1970-01-01T00:00:00Z"
+    status: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_object(cls, obj: Mapping[str, Any]) -> "ShopService":
@@ -815,6 +813,10 @@ class ShopService:
             generation=metadata.get("generation", 0),
             labels=metadata.get("labels") or {},
             document=obj.get("spec") or {},
+            annotations=mapping(metadata.get("annotations")),
+            # The API server always says so.
+            created=metadata.get("creationTimestamp", cls.created),
+            status=mapping(obj.get("status")),
         )
 
     @cached_property
@@ -825,7 +827,7 @@ class ShopService:
             InvalidSpec: what is wrong, field by field, and where.
         """
         try:
-            spec = ShopServiceSpec.model_validate(self.document)
+            spec = ShopServiceSpec.model_validate(without_nulls(self.document))
         except ValidationError as error:
             raise InvalidSpec(_sentences(error)) from None
         if len(self.name) > LABEL_LENGTH or not re.fullmatch(LABEL, self.name):
@@ -834,15 +836,43 @@ class ShopService:
             raise InvalidSpec(f"spec.workers: {NAME_TOO_LONG}.")
         if spec.discovery is not None and len(self.name) > _LONGEST_DISCOVERED:
             raise InvalidSpec(f"spec.discovery: {NAME_TOO_LONG_TO_DISCOVER}.")
-        if len(orjson.dumps(self.document.get("podTemplate"))) > _LARGEST_TEMPLATE:
+        if deeper(self.document.get("podTemplate"), _DEEPEST_TEMPLATE):
+            raise InvalidSpec(f"spec.podTemplate: {TEMPLATE_TOO_DEEP}.")
+        if len(orjson.dumps(self.document.get("podTemplate"))) > LARGEST_TEMPLATE:
             raise InvalidSpec(f"spec.podTemplate: {TEMPLATE_TOO_LARGE}.")
         if self.name in (spec.depends_on or ()):
             raise InvalidSpec(f"spec.dependsOn: {ITSELF}.")
         return spec
 
 
+def without_nulls(value: Any) -> Any:
+    """A document as the API server stores it: a null field counts as not set, except in a patch.
+
+    Args:
+        value: the spec, or something in it.
+    """
+    if isinstance(value, dict):
+        return {
+            key: _patch(each) if key == "podTemplate" else without_nulls(each)
+            for key, each in value.items()
+            if each is not None
+        }
+    return [without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
+def _patch(template: Any) -> Any:
+    """In the podTemplate's spec, null takes a field away."""
+    if not isinstance(template, dict):
+        return template
+    return {
+        key: each if key == "spec" else without_nulls(each)
+        for key, each in template.items()
+        if each is not None
+    }
+
+
 OBJECT_RULES: Final = rules(
-    (f"self.metadata.name.matches('{LABEL}') && size(self.metadata.name) <= {LABEL_LENGTH}", NAME),
+    (f"{matching('self.metadata.name', LABEL)} && size(self.metadata.name) <= {LABEL_LENGTH}", NAME),
     (
         f"!has(self.spec.workers) || self.spec.workers.all(w, size(self.metadata.name) + size(w.name) < {LABEL_LENGTH})",
         NAME_TOO_LONG,
@@ -858,13 +888,35 @@ OBJECT_RULES: Final = rules(
 )
 """What the spec alone cannot say."""
 
-_WORDS: Final[Mapping[str, str]] = {"extra_forbidden": "unknown field", "missing": "is required"}
+UNKNOWN: Final = "unknown field"
+_WORDS: Final[Mapping[str, str]] = {
+    "extra_forbidden": UNKNOWN,
+    "missing": "is required",
+    "string_type": "Input should be a valid string; write a number, true and false in quotes",
+    "int_type": "must be a whole number without quotes",
+    "bool_type": "must be true or false without quotes",
+    "list_type": "must be a list: begin each item with a hyphen",
+    "dict_type": "must be a map of names and values",
+    "model_type": "must be a map of fields",
+}
+NO_VARIABLES: Final = "must be a list, such as [{name: GREETING, value: hello}]"
+
+
+def path_of(location: Iterable[int | str]) -> str:
+    """A field as it is written in a sentence: `spec.workers[0].name`."""
+    return "spec" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+
+
+def problems(error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
+    """The place of each problem below the spec, and what is wrong there, without a full stop."""
+    return [(each["loc"], _words(each)) for each in error.errors(include_url=False, include_input=False)]
+
+
+def _words(problem: ErrorDetails) -> str:
+    if problem["type"] == "list_type" and problem["loc"][-1] == "env":
+        return NO_VARIABLES
+    return _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
 
 
 def _sentences(error: ValidationError) -> str:
-    found = []
-    for each in error.errors(include_url=False, include_input=False):
-        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in each["loc"])
-        words = _WORDS.get(each["type"], each["msg"].removeprefix("Value error, "))
-        found.append(f"spec{path}: {words}.")
-    return " ".join(found)
+    return " ".join(f"{path_of(location)}: {words}." for location, words in problems(error))

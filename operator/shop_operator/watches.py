@@ -18,9 +18,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import kopf
+import orjson
 
+from shop_operator import wire
 from shop_operator.connection import Connection, Stream
 from shop_operator.kube import PARENT, collection
+from shop_operator.lenient import mapping
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +32,10 @@ _CHECK: Final = 6.0
 # The API server has one schema in place of the other some time after it tells of it.
 _SETTLE: Final = 1.0
 _DISCOVERY: Final = f"/apis/{PARENT.api_version}"
+_CHANGES: Final = frozenset({"ADDED", "MODIFIED", "DELETED"})
+_IDENTITY: Final = ("namespace", "name", "uid", "resourceVersion")
+# In an object that the sink has got already.
+_SEEN: Final = "seen"
 # Frees the slot of a quiet object at once; kopf's own 5 s would hold one task per object that long.
 _IDLE: Final = 0.05
 
@@ -54,6 +61,7 @@ class Watches:
         started: called whenever kopf has started, which takes the signals of the process.
         identity: how this process is called.
         namespaces: the namespaces to watch; empty: all.
+        heard: told whenever the API server said something about ShopServices.
     """
 
     def __init__(
@@ -65,7 +73,9 @@ class Watches:
         *,
         identity: str,
         namespaces: tuple[str, ...],
+        heard: Callable[[], None] = lambda: None,
     ) -> None:
+        self._heard = heard
         self._connection = connection
         self._sink = sink
         self._relisted = relisted
@@ -114,6 +124,7 @@ class Watches:
             return
         if collection(path) != PARENT.kind:
             return
+        self._heard()
         # A LIST is the beginning of a watch; a long one must not be taken for none.
         self._asked, self._stream = True, stream
         if stream is None:
@@ -152,15 +163,64 @@ class Watches:
         async def login(**_: Any) -> kopf.AiohttpSession:
             # Kopf takes the signals in this turn of the loop.
             asyncio.get_running_loop().call_soon(self._started)
-            return self._connection.login(self.requested)
+            return self._connection.login(self.requested, self)
 
         group, _, version = PARENT.api_version.rpartition("/")
 
         @kopf.on.event(group, version, PARENT.plural, registry=registry)
         async def shown(event: Mapping[str, Any], **_: Any) -> None:
-            self._sink.seen(event["type"], event["object"])
+            if not event["object"].get(_SEEN):
+                self._sink.seen(event["type"], event["object"])
 
         return registry
+
+    def page(self, path: str, raw: bytes) -> bytes:
+        """The LIST with which a watch begins, without its objects: the LIST that `relisted` asks for shows them.
+
+        kopf parses a page as a whole, where one object that is nested too deeply hides all others, and large ones need
+        more memory than there is.
+        """
+        if collection(path) != PARENT.kind:
+            return raw
+        try:
+            version = wire.Listed(raw).version
+        except wire.Malformed:
+            return raw
+        return orjson.dumps({"metadata": {"resourceVersion": str(version)}, "items": []})
+
+    def line(self, path: str, raw: bytes) -> bytes:
+        """One event of a watch as kopf can read it.
+
+        kopf's watch ends for good at an object that is nested too deeply, and keeps the parsed events of many objects at
+        once. Of such an object, and of a large one, kopf is told the identity only, after the sink has got all of it.
+        """
+        if collection(path) != PARENT.kind:
+            return raw
+        self._heard()
+        try:
+            event = wire.event(raw)
+        except wire.Malformed:
+            return raw
+        obj = event["object"]
+        metadata = mapping(obj.get("metadata"))
+        if isinstance(metadata, dict):
+            # Most of it, and of no use.
+            metadata.pop("managedFields", None)
+        if event["type"] in _CHANGES and len(raw) >= wire.LARGE:
+            return self._told(event)
+        try:
+            return orjson.dumps(event)
+        except TypeError:
+            return self._told(event)
+
+    def _told(self, event: Mapping[str, Any]) -> bytes:
+        """The event without its object, which the sink gets now."""
+        obj = event["object"]
+        self._sink.seen(event["type"], obj)
+        metadata = mapping(obj.get("metadata"))
+        identity = {key: metadata[key] for key in _IDENTITY if isinstance(metadata.get(key), str)}
+        kind = {"apiVersion": PARENT.api_version, "kind": PARENT.kind}
+        return orjson.dumps({"type": event["type"], "object": {**kind, "metadata": identity, _SEEN: True}})
 
 
 def _settings() -> kopf.OperatorSettings:
@@ -171,6 +231,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 5
     settings.queueing.idle_timeout = _IDLE
     settings.watching.chunk_size = 100
+    # As long as those of reflector.py: a watch that is quiet without an end could be deaf.
+    settings.watching.server_timeout = 480
     settings.persistence.diffbase_storage = NoEssence()
     return settings
 

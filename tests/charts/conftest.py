@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,11 @@ from tests.charts.helm import Helm, fresh
 def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
     """The charts as a fresh clone has them."""
     return fresh(tmp_path_factory.mktemp("fresh") / "charts")
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    return tools.ensure("promtool") / "promtool"
 
 
 @pytest.fixture(scope="session")

@@ -113,7 +113,10 @@ def test_given_an_env_hint_when_the_schema_is_made_then_names_map_to_strings_or_
     text = "## One\n# +env\nenv: {}\n"
 
     assert _complaints(tmp_path, text, {"env": {"A": "1", "B": {"valueFrom": {"key": "k"}}, "C": None}}) == []
-    assert _complaints(tmp_path, text, {"env": {"A": 1}}) == ["1 is not of type 'string', 'object', 'null'"]
+    assert _complaints(tmp_path, text, {"env": {"A": 1, "B": True}}) == []
+    assert _complaints(tmp_path, text, {"env": {"A": []}}) == [
+        "[] is not of type 'string', 'boolean', 'number', 'object', 'null'"
+    ]
     assert len(_complaints(tmp_path, text, {"env": {"A": {"value": "1"}}})) == 2
     assert len(_complaints(tmp_path, text, {"env": {"1 A": "x"}})) == 1
 

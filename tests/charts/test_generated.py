@@ -1,6 +1,7 @@
 """What is generated is what its sources say today; `make generate` brings it there."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import yaml
 
 from chartdocs import values
 from chartdocs.outputs import CHARTS, ROOT, crd_yaml, outputs
+from kubeschema import table
 from shop_operator.crd import crd
 
-FILES = outputs()
+FILES = {**outputs(), table.TABLE: table.generated}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -24,6 +26,24 @@ def test_a_generated_file_is_up_to_date(path: Path) -> None:
 
 def test_the_charts_crd_is_the_one_that_the_operator_prints() -> None:
     assert yaml.safe_load(crd_yaml()) == crd()
+
+
+def test_the_install_manifest_pulls_no_image_by_accident() -> None:
+    text = (ROOT / "manifests/install.yaml").read_text()
+    images = [line.strip() for line in text.splitlines() if line.strip().startswith("image: ")]
+    head = [line for line in text.splitlines() if line.startswith("# ")]
+
+    # A name without a registry would be looked up wherever the node's runtime searches; .invalid resolves nowhere.
+    assert images == ["image: registry.invalid/shop-operator:0.1.0"]
+    (replace,) = (line for line in head if "sed " in line)
+    script = replace.split("'")[1].replace("REGISTRY", "registry.example/team")
+    done = subprocess.run(["sed", script], input=text, capture_output=True, text=True, check=True).stdout
+    assert "image: registry.example/team/shop-operator:0.1.0\n" in done
+    (operator,) = (each for each in yaml.safe_load_all(done) if each["kind"] == "Deployment")
+    (container,) = operator["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example/team/shop-operator:0.1.0"
+    for way in ("sed ", "images: [", "helm template "):
+        assert any(way in line for line in head), way
 
 
 def test_the_schema_of_a_service_lets_nothing_unknown_in() -> None:

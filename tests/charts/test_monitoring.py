@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,25 +12,17 @@ import yaml
 from chartdocs.outputs import ROOT
 from localcluster import tools
 from shop_operator.metrics import Metrics
+from tests.charts.alerts import asked, metric_names, played
 from tests.charts.cluster import Cluster
 from tests.charts.helm import Helm, Object, names, only
 
-CASES: Final = yaml.safe_load((ROOT / "tests/charts/alerts.yaml").read_text())
 RUNBOOK: Final = ROOT / "docs/how-to/monitor-the-operator.md"
 REFERENCE: Final = ROOT / "docs/reference/metrics.md"
 DASHBOARD: Final = ROOT / "charts/shop-operator/dashboards/shop-operator.json"
 OWN: Final = 'job="shop-operator-metrics",namespace="shop-operator"'
+CASES: Final = yaml.safe_load((ROOT / "tests/charts/alerts.yaml").read_text().replace("{OWN", f"{{{OWN}"))
 # What Prometheus itself adds for every target.
 OF_PROMETHEUS: Final = frozenset({"up"})
-# What is an identifier of PromQL and no metric: words of the language, and what stands right before a parenthesis.
-_WORDS: Final = frozenset({"and", "or", "unless", "bool", "inf", "nan", "offset"})
-_LABELS: Final = re.compile(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
-_IDENTIFIER: Final = re.compile(r"(?<![\w.$])[a-zA-Z_:][\w:]*(?!\w*\s*\()")
-
-
-@pytest.fixture(scope="session")
-def promtool() -> Path:
-    return tools.ensure("promtool") / "promtool"
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +56,8 @@ def exposed() -> frozenset[str]:
     metrics.request("GET", 200)
     metrics.answered("GET", 0.1)
     metrics.workers(16)
+    metrics.listen(lambda: {"Service": 1.0})
+    metrics.unreadable("Service", 1)
     metrics.reconciled("success", 0.1)
     metrics.wrote("Service", "create")
     metrics.drifted("Service")
@@ -88,61 +81,11 @@ def expressions() -> list[str]:
     ]
 
 
-def metric_names(expression: str) -> set[str]:
-    """The metrics that an expression of PromQL reads. What is not known for something else counts as one."""
-    bare = re.sub(r'"[^"]*"', "", expression)
-    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]", " ", bare)
-    bare = _LABELS.sub(" ", bare)
-    return {word for word in _IDENTIFIER.findall(bare) if word.lower() not in _WORDS}
-
-
-def asked(promtool: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([promtool, *arguments], capture_output=True, text=True, check=False)
-
-
-def played(
-    promtool: Path, rule_file: Path, rules: list[dict[str, Any]], case: dict[str, Any], folder: Path
-) -> subprocess.CompletedProcess[str]:
-    """What promtool says to one case."""
-    summary = {rule["alert"]: rule["annotations"]["summary"] for rule in rules}
-    expected = [
-        {
-            "exp_labels": each["labels"],
-            "exp_annotations": {
-                "summary": summary[case["alert"]],
-                "description": each["description"],
-                "runbook_url": f"{RUNBOOK.relative_to(ROOT)}#{case['alert'].lower()}",
-            },
-        }
-        for each in case.get("fires", ())
-    ]
-    test = {
-        "rule_files": [str(rule_file)],
-        "evaluation_interval": "1m",
-        "tests": [
-            {
-                "name": case["given"],
-                "interval": "1m",
-                "input_series": [
-                    {"series": name.replace("OWN", OWN), "values": values}
-                    for name, values in case["series"].items()
-                ],
-                "alert_rule_test": [
-                    {"eval_time": case["at"], "alertname": case["alert"], "exp_alerts": expected}
-                ],
-            }
-        ],
-    }
-    path = folder / "test.yaml"
-    path.write_text(yaml.safe_dump(test))
-    return asked(promtool, "test", "rules", path)
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['alert']}: {case['given']}")
 def test_given_these_numbers_then_the_alert_fires_or_not(
     promtool: Path, rule_file: Path, rules: list[dict[str, Any]], case: dict[str, Any], tmp_path: Path
 ) -> None:
-    answer = played(promtool, rule_file, rules, case, tmp_path)
+    answer = played(promtool, rule_file, rules, case, tmp_path, runbook=str(RUNBOOK.relative_to(ROOT)))
 
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
@@ -153,7 +96,9 @@ def test_given_the_opposite_expectation_then_the_case_fails(
 ) -> None:
     opposite = {**case, "fires": [] if case.get("fires") else [{"labels": {}, "description": ""}]}
 
-    assert played(promtool, rule_file, rules, opposite, tmp_path).returncode != 0
+    answer = played(promtool, rule_file, rules, opposite, tmp_path, runbook=str(RUNBOOK.relative_to(ROOT)))
+
+    assert answer.returncode != 0
 
 
 def test_no_case_has_numbers_that_yaml_reads_as_one() -> None:

@@ -33,9 +33,48 @@ def test_given_any_place_then_there_are_four_shopservices_a_gateway_and_the_seed
 ) -> None:
     objects = _render(helm, files=files)
 
-    assert names(objects) == {*(f"ShopService/{name}" for name in SERVICES), "Gateway/shop", "Job/shop-seed"}
+    assert names(objects) == {
+        *(f"ShopService/{name}" for name in SERVICES),
+        "Gateway/shop",
+        "Job/shop-seed",
+        "NetworkPolicy/shop-seed",
+    }
     for each in objects:
         assert each["metadata"]["labels"]["app.kubernetes.io/part-of"] == "shop"
+
+
+TABLES: dict[str, Any] = {
+    name: {"env": {"TABLE": f"shop-{name}-table"}} for name in ("payment", "product", "shipping")
+}
+
+
+def test_given_the_tables_then_a_cronjob_reconciles_orders_as_the_order_service(helm: Helm) -> None:
+    objects = _render(helm, {**TABLES, "order": {"env": {"TABLE": "shop-orders"}}})
+
+    job = only(objects, "CronJob", "shop-reconciler")["spec"]
+    pod = job["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    env = _env(container["env"])
+    assert job["concurrencyPolicy"] == "Forbid"
+    assert pod["serviceAccountName"] == "order"
+    assert container["command"][-1] == "services.order.reconciler"
+    assert (ROOT / "services/order/reconciler.py").is_file()
+    assert {name: value for name, value in env.items() if name.endswith("TABLE")} == {
+        "TABLE": "shop-orders",
+        "PAYMENT_TABLE": "shop-payment-table",
+        "PRODUCT_TABLE": "shop-product-table",
+        "SHIPPING_TABLE": "shop-shipping-table",
+    }
+    assert "NetworkPolicy/shop-reconciler" in names(objects)
+
+
+@pytest.mark.parametrize(
+    "values", [{"reconciler": {"enabled": False}}, {"services": {"order": False}}, {"payment": {"env": {}}}]
+)
+def test_given_no_order_service_or_not_all_tables_then_nothing_is_reconciled(
+    helm: Helm, values: dict[str, Any]
+) -> None:
+    assert "CronJob/shop-reconciler" not in names(_render(helm, {**TABLES, **values}))
 
 
 def test_a_service_that_is_delivered_by_itself_is_left_out_and_no_other(helm: Helm) -> None:
@@ -114,7 +153,8 @@ def test_given_eks_then_those_whom_functions_and_machines_call_are_found_and_kno
         secrets = [entry for entry in spec["env"] if "valueFrom" in entry]
 
         assert spec.get("discovery") == expected
-        assert [entry["name"] for entry in secrets] == (["GATEWAY_SECRET"] if called else [])
+        through_gateway = called or name == "order"
+        assert [entry["name"] for entry in secrets] == (["GATEWAY_SECRET"] if through_gateway else [])
 
 
 @pytest.mark.parametrize("files", [(), EKS])
@@ -163,6 +203,61 @@ def test_given_the_stacks_outputs_then_a_service_is_told_all_that_it_needs(
     settings = importlib.import_module(f"services.{name}.config").Settings.load()
 
     assert settings.table == "the-Table"
+
+
+def _reached(rules: list[dict[str, Any]], side: str) -> set[tuple[str, int]]:
+    """Each peer of the rules in short, with the port."""
+    return {
+        (_peer(peer), port["port"])
+        for rule in rules
+        for peer in rule.get(side, [{}])
+        for port in rule["ports"]
+    }
+
+
+def _peer(peer: dict[str, Any]) -> str:
+    if "ipBlock" in peer:
+        cidr: str = peer["ipBlock"]["cidr"]
+        return cidr
+    selector = peer.get("namespaceSelector") or peer.get("podSelector") or {}
+    values = [*selector.get("matchLabels", {}).values()]
+    values += [value for each in selector.get("matchExpressions", ()) for value in each["values"]]
+    return " ".join(values) or "anywhere"
+
+
+POD_IDENTITY = ("169.254.170.23/32", 80)
+
+
+@pytest.mark.parametrize(
+    ("files", "edge", "aws"),
+    [
+        ((), ("traefik", 8080), {("anywhere", 443)}),
+        (LOCAL, ("traefik", 8080), {("aws", 4566)}),
+        (EKS, ("10.0.0.0/16", 8080), {("anywhere", 443), POD_IDENTITY}),
+    ],
+)
+def test_given_any_place_then_services_are_reached_by_those_that_call_them_and_reach_what_they_call(
+    helm: Helm, files: tuple[str, ...], edge: tuple[str, int], aws: set[tuple[str, int]]
+) -> None:
+    policies = {name: spec["networkPolicy"] for name, spec in _specs(_render(helm, files=files)).items()}
+
+    callers = {name: _reached(policy["ingress"], "from") for name, policy in policies.items()}
+    called = {name: _reached(policy["egress"], "to") for name, policy in policies.items()}
+
+    # In a VPC the pods have its addresses too.
+    by_order = {edge} if files == EKS else {edge, ("order", 8080)}
+    assert callers == {"product": {edge}, "order": {edge}, "payment": by_order, "shipping": by_order}
+    assert called == dict.fromkeys(SERVICES, aws) | {"order": {*aws, ("payment shipping", 8080)}}
+
+
+def test_given_the_seed_then_its_job_reaches_what_the_product_service_reaches(helm: Helm) -> None:
+    objects = _render(helm)
+    policy, job = only(objects, "NetworkPolicy"), only(objects, "Job")
+
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    assert policy["spec"]["egress"][1:] == _specs(objects)["product"]["networkPolicy"]["egress"]
+    assert "ingress" not in policy["spec"]
 
 
 def test_given_autoscaling_taken_back_then_a_fixed_number_takes_its_place(helm: Helm) -> None:

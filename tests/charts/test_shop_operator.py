@@ -16,7 +16,7 @@ IN_A_NAMESPACE = {
     ("shopservice.dev", "shopservices/finalizers"): {"update"},
     **{(kind.api_version.rpartition("/")[0], kind.plural): CHILD for kind in KINDS},
     ("", "pods"): {"list"},
-    ("", "pods/log"): {"get"},
+    ("apps", "replicasets"): {"list"},
     ("events.k8s.io", "events"): {"create", "patch"},
 }
 READS_CONFIG = {("", kind): {"get", "list", "watch"} for kind in ("configmaps", "secrets")}
@@ -48,12 +48,24 @@ def test_given_defaults_then_all_that_an_operator_needs_is_there(helm: Helm) -> 
         "ClusterRoleBinding/shop-operator",
         "ClusterRole/shop-operator-view",
         "ClusterRole/shop-operator-edit",
+        "Role/shop-operator-config-key",
+        "RoleBinding/shop-operator-config-key",
         "Role/shop-operator-leader",
         "RoleBinding/shop-operator-leader",
         "Deployment/shop-operator",
         "Service/shop-operator-metrics",
         "PodDisruptionBudget/shop-operator",
+        "NetworkPolicy/shop-operator",
     }
+
+
+def test_given_logs_in_diagnoses_then_the_operator_may_read_them_and_is_told_to(helm: Helm) -> None:
+    objects = _render(helm, {"diagnoseLogs": True})
+
+    expected = IN_A_NAMESPACE | READS_CONFIG | SEES_CRDS | SEES_NAMESPACES | {("", "pods/log"): {"get"}}
+    assert _rights(only(objects, "ClusterRole", "shop-operator")) == expected
+    (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert "--diagnose-logs" in container["args"]
 
 
 def test_given_defaults_then_the_crd_is_upgraded_with_the_release_and_outlives_it(helm: Helm) -> None:
@@ -76,13 +88,16 @@ def test_given_crds_not_kept_or_not_wanted_then_so_it_is(helm: Helm) -> None:
 def test_given_the_whole_cluster_then_the_operator_has_exactly_the_verbs_that_it_uses(helm: Helm) -> None:
     role = only(_render(helm), "ClusterRole", "shop-operator")
 
-    assert _rights(role) == IN_A_NAMESPACE | READS_CONFIG | SEES_CRDS
+    assert _rights(role) == IN_A_NAMESPACE | READS_CONFIG | SEES_CRDS | SEES_NAMESPACES
 
 
 def test_given_no_watching_of_configuration_then_no_secret_may_be_read(helm: Helm) -> None:
     objects = _render(helm, {"watchConfig": False})
 
-    assert _rights(only(objects, "ClusterRole", "shop-operator")) == IN_A_NAMESPACE | SEES_CRDS
+    assert (
+        _rights(only(objects, "ClusterRole", "shop-operator")) == IN_A_NAMESPACE | SEES_CRDS | SEES_NAMESPACES
+    )
+    assert "Role/shop-operator-config-key" not in names(objects)
     container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     assert "--no-watch-config" in container["args"]
 
@@ -94,12 +109,21 @@ def test_given_namespaces_then_its_rights_end_at_their_borders(helm: Helm) -> No
     roles = {
         r["metadata"]["namespace"]: r
         for r in objects
-        if r["kind"] == "Role" and "leader" not in r["metadata"]["name"]
+        if r["kind"] == "Role" and r["metadata"]["namespace"] != "shop-operator"
     }
     assert set(roles) == {"shop", "shop-two"}
     assert all(_rights(role) == IN_A_NAMESPACE | READS_CONFIG for role in roles.values())
     container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     assert {"--namespace=shop", "--namespace=shop-two"} <= set(container["args"])
+
+
+def test_given_configuration_is_followed_then_of_its_own_secrets_the_operator_reads_only_the_key(
+    helm: Helm,
+) -> None:
+    role = only(_render(helm), "Role", "shop-operator-config-key")
+
+    assert role["metadata"]["namespace"] == "shop-operator"
+    assert _rights(role) == {("", "secrets"): {"create"}, ("", "secrets=shop-operator-config-key"): {"get"}}
 
 
 def test_given_an_election_then_the_lease_is_the_only_one_it_may_change(helm: Helm) -> None:
@@ -132,7 +156,7 @@ def test_every_binding_binds_a_role_of_the_release_to_its_serviceaccount(helm: H
     assert only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "keeper"
     assert only(objects, "ServiceAccount")["metadata"]["name"] == "keeper"
     bindings = [each for each in objects if each["kind"].endswith("Binding")]
-    assert len(bindings) == 3
+    assert len(bindings) == 4
     for binding in bindings:
         assert f"{binding['roleRef']['kind']}/{binding['roleRef']['name']}" in names(objects)
         assert binding["subjects"] == [
@@ -140,18 +164,83 @@ def test_every_binding_binds_a_role_of_the_release_to_its_serviceaccount(helm: H
         ]
 
 
-def test_people_get_shopservices_with_the_roles_that_they_have(helm: Helm) -> None:
+def _aggregated(role: Object) -> set[str]:
+    """The standard roles that a ClusterRole extends."""
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    return {key.removeprefix(prefix) for key in role["metadata"]["labels"] if key.startswith(prefix)}
+
+
+def test_given_defaults_then_view_reads_shopservices_and_every_kind_of_child_and_edit_writes(
+    helm: Helm,
+) -> None:
     objects = _render(helm)
     view, edit = (only(objects, "ClusterRole", f"shop-operator-{name}") for name in ("view", "edit"))
 
-    def grants(role: Object) -> set[str]:
-        prefix = "rbac.authorization.k8s.io/aggregate-to-"
-        return {key.removeprefix(prefix) for key in role["metadata"]["labels"] if key.startswith(prefix)}
-
-    assert grants(view) == {"view", "edit", "admin"}
-    assert grants(edit) == {"edit", "admin"}
+    assert _aggregated(view) == {"view", "edit", "admin"}
+    assert _aggregated(edit) == {"edit", "admin"}
     assert {verb for verbs in _rights(view).values() for verb in verbs} == {"get", "list", "watch"}
+    optional = {(kind.api_version.rpartition("/")[0], kind.plural) for kind in KINDS if kind.optional}
+    assert {name for name in _rights(view) if name[0] != "shopservice.dev"} == optional
     assert ("shopservice.dev", "shopservices/status") not in _rights(edit), "status is the operator's alone"
+
+
+@pytest.mark.parametrize(("lowest", "expected"), [("edit", {"edit", "admin"}), ("admin", {"admin"})])
+def test_given_the_lowest_role_that_writes_then_no_lower_one_does(
+    helm: Helm, lowest: str, expected: set[str]
+) -> None:
+    edit = only(_render(helm, {"rbac": {"write": lowest}}), "ClusterRole", "shop-operator-edit")
+
+    assert _aggregated(edit) == expected
+
+
+def test_given_that_no_standard_role_writes_then_they_only_read(helm: Helm) -> None:
+    objects = names(_render(helm, {"rbac": {"write": "none"}}))
+
+    assert "ClusterRole/shop-operator-view" in objects
+    assert "ClusterRole/shop-operator-edit" not in objects
+
+
+def test_given_defaults_then_only_monitoring_reaches_the_operator_and_it_reaches_the_api_server_and_dns(
+    helm: Helm,
+) -> None:
+    objects = _render(helm)
+    spec = only(objects, "NetworkPolicy")["spec"]
+    pods = only(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+
+    assert spec["podSelector"]["matchLabels"].items() <= pods.items()
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    namespace = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    assert spec["ingress"] == [{"from": [namespace], "ports": [{"protocol": "TCP", "port": "metrics"}]}]
+    assert [{(each["protocol"], each["port"]) for each in rule["ports"]} for rule in spec["egress"]] == [
+        {("UDP", 53), ("TCP", 53)},
+        {("TCP", port) for port in (443, 6443, 8443, 16443)},
+    ]
+
+
+def test_given_no_namespace_that_reads_metrics_then_nothing_reaches_the_operator(helm: Helm) -> None:
+    values = {"networkPolicy": {"metricsNamespaces": [], "apiServerPorts": [8443]}}
+    spec = only(_render(helm, values), "NetworkPolicy")["spec"]
+
+    assert "ingress" not in spec
+    assert spec["egress"][1]["ports"] == [{"protocol": "TCP", "port": 8443}]
+
+
+def test_given_no_network_policy_then_there_is_none(helm: Helm) -> None:
+    assert "NetworkPolicy/shop-operator" not in names(_render(helm, {"networkPolicy": {"enabled": False}}))
+
+
+def test_given_admission_policies_then_each_is_bound_where_the_operator_works(helm: Helm) -> None:
+    assert not any("Admission" in name for name in names(_render(helm)))
+
+    policies = {"admissionPolicies": {"serviceAccounts": True, "gateways": True}}
+    objects = _render(helm, {**policies, "watchNamespaces": ["shop"]})
+
+    for resource in ("serviceaccounts", "gateways"):
+        binding = only(objects, "ValidatingAdmissionPolicyBinding", f"shop-operator-use-{resource}")
+        assert f"ValidatingAdmissionPolicy/{binding['spec']['policyName']}" in names(objects)
+        assert binding["spec"]["validationActions"] == ["Deny"]
+        (expression,) = binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
+        assert expression["values"] == ["shop"]
 
 
 def test_two_replicas_survive_a_drain_and_spread_and_probe_their_health(helm: Helm) -> None:
@@ -214,9 +303,14 @@ def test_given_a_servicemonitor_then_it_selects_the_metrics_service(helm: Helm) 
 @pytest.mark.parametrize(
     ("image", "reference"),
     [
-        ({}, "shop-operator:0.1.0"),
+        ({}, "registry.invalid/shop-operator:0.1.0"),
+        ({"repository": "reg.example/shop-operator"}, "reg.example/shop-operator:0.1.0"),
+        ({"registry": "reg.example"}, "reg.example/shop-operator:0.1.0"),
         ({"registry": "reg.example/team/", "tag": "v2"}, "reg.example/team/shop-operator:v2"),
-        ({"digest": "sha256:" + "0" * 64}, "shop-operator:0.1.0@sha256:" + "0" * 64),
+        (
+            {"registry": "reg.example", "digest": "sha256:" + "0" * 64},
+            "reg.example/shop-operator:0.1.0@sha256:" + "0" * 64,
+        ),
     ],
 )
 def test_the_image_is_composed(helm: Helm, image: dict[str, str], reference: str) -> None:
@@ -254,3 +348,36 @@ def test_given_a_bad_value_then_the_sentence_names_it(
         _render(helm, values)
 
     assert sentence in caught.value.sentence
+
+
+def test_given_a_pod_security_level_and_protected_namespaces_then_the_operator_is_told_of_them(
+    helm: Helm,
+) -> None:
+    def args(values: dict[str, Any]) -> list[str]:
+        (container,) = only(_render(helm, values), "Deployment")["spec"]["template"]["spec"]["containers"]
+        return [a for a in container["args"] if a.startswith(("--pod-security", "--protected-namespace"))]
+
+    assert args({}) == [
+        "--pod-security=restricted",
+        "--protected-namespace=kube-system",
+        "--protected-namespace=kube-public",
+        "--protected-namespace=kube-node-lease",
+    ]
+    assert args({"podSecurity": "baseline", "protectedNamespaces": ["platform"]}) == [
+        "--pod-security=baseline",
+        "--protected-namespace=platform",
+    ]
+
+
+def test_given_allowed_queue_endpoints_then_the_operator_is_told_of_them(helm: Helm) -> None:
+    def args(values: dict[str, Any]) -> list[str]:
+        (container,) = only(_render(helm, values), "Deployment")["spec"]["template"]["spec"]["containers"]
+        return [a for a in container["args"] if a.startswith("--allowed-queue-endpoint")]
+
+    assert args({}) == []
+    assert args({"allowedQueueEndpoints": ["http://aws.emulator.svc:4566"]}) == [
+        "--allowed-queue-endpoint=http://aws.emulator.svc:4566"
+    ]
+    for bad in ("aws:4566", "http://*", "http://a@b"):
+        with pytest.raises(Refused):
+            _render(helm, {"allowedQueueEndpoints": [bad]})

@@ -180,3 +180,12 @@ def test_a_certificate_of_the_authority_verifies(tmp_path: Path) -> None:
     context = ssl.create_default_context(cafile=str(authority.certificate))
     context.load_cert_chain(tmp_path / "pki" / "server.crt", tmp_path / "pki" / "server.key")
     assert context.get_ca_certs()[0]["subject"]
+
+
+def test_helm_is_told_its_version_and_the_kubernetes_that_it_renders_for() -> None:
+    stamps = list(tools._helm_stamps(tools.MODULES / "helm3"))
+
+    assert any(each.startswith("-X helm.sh/helm/v3/internal/version.version=v3.") for each in stamps)
+    minor = next(each for each in stamps if "chartutil.k8sVersionMinor=" in each).partition("=")[2]
+    assert int(minor) >= 30
+    assert list(tools._helm_stamps(tools.MODULES / "kubernetes")) == []

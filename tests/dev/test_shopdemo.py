@@ -1,13 +1,20 @@
 """The demo's decisions: where it goes, what its images are called, what it says when it cannot go on."""
 
 import os
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from shopdemo import images, steps, target
-from shopdemo.console import DemoError, run
+from shopdemo.console import DemoError, bold, run
+from shopdemo.customer import Customer
 from tests.dev.programs import Machine
+
+Suggested = Callable[[target.Target], dict[str, str]]
 
 
 @pytest.mark.parametrize(
@@ -147,3 +154,67 @@ def test_a_port_that_is_taken_is_named_with_the_way_to_another(machine: Machine)
 
 def test_in_an_account_there_is_no_way_to_keep_open() -> None:
     assert target.choose({"CLUSTER": "current", "AWS": "account"}).way_to_aws() == ""
+
+
+@pytest.fixture
+def suggested(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Suggested:
+    """What the demo suggests at its end, by the name before the colon."""
+
+    @contextmanager
+    def alice(*_: object) -> Iterator[Customer]:
+        yield Customer("http://127.0.0.1:4566/api")
+
+    monkeypatch.setattr(steps, "customer", alice)
+
+    def at_the_end_of(chosen: target.Target) -> dict[str, str]:
+        machine.answer("kubectl .*get shopservices", "NAME  READY")
+        steps.show(chosen)
+        lines = capsys.readouterr().out.splitlines()
+        return {
+            name: command.strip() for name, _, command in (line.partition(": ") for line in lines) if command
+        }
+
+    return at_the_end_of
+
+
+def test_the_search_that_the_demo_suggests_finds_something_and_is_quoted(suggested: Suggested) -> None:
+    command = suggested(target.choose({}))["The shop"]
+
+    url = shlex.split(command)[-1]
+    assert f"'{url}'" in command
+    (word,) = parse_qs(urlsplit(url).query)["q"]
+    catalogue = (images.ROOT / "services/product/catalogue.json").read_text()
+    assert word in catalogue.lower()
+
+
+@pytest.mark.parametrize(
+    ("env", "inside", "off"),
+    [
+        ({}, "dev/cluster exec -- kubectl ", "make clean-demo"),
+        ({"CLUSTER": "current"}, 'PATH="$PWD/.venv/bin:$PATH" kubectl ', "make clean-demo CLUSTER=current"),
+        (
+            {"CLUSTER": "current", "AWS": "account"},
+            'PATH="$PWD/.venv/bin:$PATH" kubectl ',
+            "make clean-demo CLUSTER=current AWS=account",
+        ),
+    ],
+)
+def test_what_the_demo_suggests_is_for_the_cluster_that_it_is_on(
+    suggested: Suggested, env: dict[str, str], inside: str, off: str
+) -> None:
+    found = suggested(target.choose(env))
+
+    for name in ("Kubernetes", "ShopServices", "Scale", "Break it"):
+        assert found[name].startswith(inside), name
+    assert found["Everything off"] == off
+    assert " kubectl shop " in found["ShopServices"]
+
+
+def test_there_are_no_escapes_in_a_file_and_none_for_who_wants_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bold("[1/7]") == "[1/7]"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert bold("[1/7]") == "\x1b[1m[1/7]\x1b[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert bold("[1/7]") == "[1/7]"

@@ -4,6 +4,8 @@ import base64
 import json
 import ssl
 from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ PLURALS: Final[Mapping[str, tuple[str, str]]] = {
     "Service": ("api/v1", "services"),
     "ServiceAccount": ("api/v1", "serviceaccounts"),
     "ConfigMap": ("api/v1", "configmaps"),
+    "Secret": ("api/v1", "secrets"),
     "HorizontalPodAutoscaler": ("apis/autoscaling/v2", "horizontalpodautoscalers"),
     "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
     "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
@@ -83,6 +86,10 @@ class Cluster:
         """Every labelled child as `Kind/name`."""
         return {f"{kind}/{name}" for kind in CHILD_KINDS for name in self.names(kind, namespace)}
 
+    def now(self) -> datetime:
+        """The API server's clock, in whole seconds, as in a creationTimestamp."""
+        return parsedate_to_datetime(self.http.get("/version").headers["Date"])
+
     def history(self, kind: str, namespace: str, name: str, since: str) -> list[dict[str, Any]]:
         """Every state that an object has had since a resourceVersion, from the API server's own record."""
         query = {
@@ -137,9 +144,10 @@ class Cluster:
         """Delete an object, in the background."""
         self.http.delete(self.path(kind, namespace, name)).raise_for_status()
 
-    def namespace(self, name: str) -> str:
+    def namespace(self, name: str, **labels: str) -> str:
         """Create a namespace."""
-        self.http.post("/api/v1/namespaces", json={"metadata": {"name": name}}).raise_for_status()
+        metadata = {"name": name, "labels": labels}
+        self.http.post("/api/v1/namespaces", json={"metadata": metadata}).raise_for_status()
         return name
 
 

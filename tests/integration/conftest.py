@@ -1,7 +1,9 @@
 """One real API server for the tier, a namespace for every test."""
 
+import inspect
 import uuid
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +11,7 @@ import pytest
 
 from localcluster import tools
 from localcluster.controlplane import ControlPlane
+from shop_operator.pod_security import LABEL
 from tests.integration.cluster import Cluster
 from tests.integration.operators import Operator, install, run, running
 
@@ -17,6 +20,30 @@ OPTIONAL_CRDS: Final = (
     ("prometheus-operator-crds", "monitoring.coreos.com_servicemonitors.yaml"),
     ("prometheus-operator-crds", "monitoring.coreos.com_podmonitors.yaml"),
 )
+LONGEST_FILES: Final = (
+    *("test_api_faults.py", "test_leaders.py", "test_kill.py", "test_outage.py", "test_model.py"),
+    *("test_empty_objects.py", "test_discovery.py", "test_crd_upgrade.py", "test_memory.py"),
+    *("test_ownership.py", "test_refusals.py", "test_restart.py", "test_unions.py", "test_crd_schema.py"),
+)
+"""The files that take longest, in this order. They start first, so that two processes end at about the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: number for number, name in enumerate(LONGEST_FILES)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+    for path, here in groupby(items, lambda item: item.path):
+        _one_operator_at_a_time(path, [set(_parameters(item)) for item in here])
+
+
+def _one_operator_at_a_time(path: Path, parameters: list[set[str]]) -> None:
+    """The operator of a module works until the module's end, also while a test says that its own one is away."""
+    shared = any("operator" in each for each in parameters)
+    if shared and any("operator_kubeconfig" in each and "operator" not in each for each in parameters):
+        raise pytest.UsageError(f"{path}: tests with the module's operator beside tests that start their own")
+
+
+def _parameters(item: pytest.Item) -> list[str]:
+    return list(inspect.signature(item.function).parameters) if isinstance(item, pytest.Function) else []
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +62,22 @@ def cluster(control_plane: ControlPlane) -> Iterator[Cluster]:
     client = Cluster(control_plane.kubeconfig)
     with client.http:
         yield client
+
+
+@pytest.fixture(scope="module")
+def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster that only one module uses."""
+    with ControlPlane(tmp_path_factory.mktemp("lone"), controller_manager=False) as plane:
+        client = Cluster(plane.kubeconfig)
+        with client.http:
+            yield client
+
+
+@pytest.fixture(scope="module")
+def lone_kubeconfig(lone: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of an operator in that cluster."""
+    folder, kubectl = tmp_path_factory.mktemp("lone-operator"), tools.ensure("kubernetes") / "kubectl"
+    return install(lone, kubectl, tools.ensure("helm3") / "helm", folder)
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +116,7 @@ def operator(
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace of one's own; its ShopServices go with the test, lest a later operator works on them."""
-    name = cluster.namespace(f"t-{uuid.uuid4().hex[:10]}")
+    # Any pod is allowed here: test_pod_security.py has namespaces of its own.
+    name = cluster.namespace(f"t-{uuid.uuid4().hex[:10]}", **{LABEL: "privileged"})
     yield name
     cluster.http.delete(cluster.path("ShopService", name)).raise_for_status()

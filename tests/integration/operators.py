@@ -25,15 +25,22 @@ _SHOWN: Final = 20_000
 class Operator:
     """One process of `shop-operator run`."""
 
-    def __init__(self, kubeconfig: Path, log: Path, *flags: str) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, *flags: str, procs: Path | None = None) -> None:
         self.log = log
+        command = [sys.executable, "-m", "shop_operator.main", "run", "--metrics-port", "0", *flags]
+        join = [] if procs is None else ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(procs)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "shop_operator.main", "run", "--metrics-port", "0", *flags],
+            [*join, *command],
             env={**_environment(), "KUBECONFIG": str(kubeconfig), "POD_NAMESPACE": "shop-operator"},
             stderr=log.open("wb"),
         )
         self._http = httpx.Client(verify=False, timeout=5)  # noqa: S501  # plain HTTP; loads no certificates
         self._port: int | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
 
     @property
     def port(self) -> int:
@@ -138,9 +145,16 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def started(kubeconfig: Path, log: Path, *flags: str) -> Iterator[Operator]:
-    """An operator that has just begun, gone at the end whatever happens; its log is shown when a test fails."""
-    operator = Operator(kubeconfig, log, *flags)
+def started(kubeconfig: Path, log: Path, *flags: str, procs: Path | None = None) -> Iterator[Operator]:
+    """An operator that has just begun, gone at the end whatever happens; its log is shown when a test fails.
+
+    Args:
+        kubeconfig: of the operator.
+        log: its file.
+        flags: of the command line.
+        procs: the file of a cgroup that takes the ids of its processes; None for the cgroup of the tests.
+    """
+    operator = Operator(kubeconfig, log, *flags, procs=procs)
     try:
         yield operator
     finally:
@@ -151,9 +165,9 @@ def started(kubeconfig: Path, log: Path, *flags: str) -> Iterator[Operator]:
 
 
 @contextmanager
-def running(kubeconfig: Path, log: Path, *flags: str) -> Iterator[Operator]:
-    """An operator that is ready, stopped at the end; its log is shown when a test fails."""
-    with started(kubeconfig, log, *flags) as operator:
+def running(kubeconfig: Path, log: Path, *flags: str, procs: Path | None = None) -> Iterator[Operator]:
+    """An operator that is ready, stopped at the end; its log is shown when a test fails. `started` has the arguments."""
+    with started(kubeconfig, log, *flags, procs=procs) as operator:
         wait_for(lambda: operator.ended() or operator.ready())
         assert not operator.ended()
         yield operator

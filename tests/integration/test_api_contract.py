@@ -97,8 +97,8 @@ async def test_given_many_shopservices_then_all_pages_together_have_each_once(
     for i in range(5):
         cluster.create(shopservice(namespace, f"s{i}"))
 
-    pages = [page async for page in api.pages("ShopService", namespace)]
+    pages = [(list(page.items), page.version) async for page in api.pages("ShopService", namespace)]
 
-    assert [len(page.items) for page in pages] == [2, 2, 1]
-    assert {item["metadata"]["name"] for page in pages for item in page.items} == {f"s{i}" for i in range(5)}
-    assert len({page.version for page in pages}) == 1
+    assert [len(items) for items, _ in pages] == [2, 2, 1]
+    assert {item["metadata"]["name"] for items, _ in pages for item in items} == {f"s{i}" for i in range(5)}
+    assert len({version for _, version in pages}) == 1

@@ -20,9 +20,16 @@ def foreign_service(namespace: str, **metadata: Any) -> dict[str, Any]:
 
 
 def stalled(cluster: Cluster, namespace: str) -> dict[str, Any]:
-    found = condition(cluster.get("ShopService", namespace, "web"), "Stalled")
-    assert found["status"] == "True", found
-    return found
+    """The condition Ready, which names the cause, once the ShopService is stalled."""
+    found = cluster.get("ShopService", namespace, "web")
+    assert condition(found, "Stalled")["status"] == "True", found
+    return condition(found, "Ready")
+
+
+def cause(cluster: Cluster, namespace: str) -> str:
+    """The cause, which the condition Ready tells and the others refer to."""
+    message: str = condition(cluster.get("ShopService", namespace, "web"), "Ready")["message"]
+    return message
 
 
 @pytest.mark.parametrize(
@@ -39,8 +46,8 @@ def test_given_a_foreign_object_then_it_is_named_and_kept_and_the_other_children
 
     found = wait_for(lambda: stalled(cluster, namespace))
     assert found["reason"] == "Conflict"
-    assert "Service web" in found["message"]
-    assert "Delete or rename it" in found["message"]
+    assert "Service web" in cause(cluster, namespace)
+    assert "Delete or rename" in found["message"]
     wait_for(
         lambda: (
             cluster.children(namespace) >= {"Deployment/web", "Deployment/web-relay", "ServiceAccount/web"}
@@ -66,7 +73,8 @@ def test_given_an_object_of_another_controller_then_that_controller_is_named(
 
     cluster.create(shopservice(namespace))
 
-    assert "belongs to ConfigMap boss" in wait_for(lambda: stalled(cluster, namespace))["message"]
+    wait_for(lambda: stalled(cluster, namespace))
+    assert "belongs to ConfigMap boss" in cause(cluster, namespace)
 
 
 def test_given_a_conflict_when_the_shopservice_is_deleted_then_the_foreign_object_stays(

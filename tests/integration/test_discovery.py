@@ -292,8 +292,12 @@ def test_given_somebodys_service_of_the_headless_ones_name_then_it_is_left_alone
     cluster.create(shopservice(namespace, discovery={"hostname": "web.shop.internal"}))
 
     def told() -> bool:
-        stalled = condition(cluster.get("ShopService", namespace, "web"), "Stalled")
-        return stalled["status"] == "True" and "Service web-discovery exists already" in stalled["message"]
+        found = cluster.get("ShopService", namespace, "web")
+        ready = condition(found, "Ready")
+        return (
+            condition(found, "Stalled")["status"] == "True"
+            and "Service web-discovery already exists" in ready["message"]
+        )
 
     wait_for(told)
     assert cluster.get("Service", namespace, "web-discovery") == before
@@ -307,4 +311,4 @@ def test_given_a_hostname_of_one_label_then_it_is_refused_with_what_to_write_ins
     answer = cluster.post(shopservice(namespace, discovery={"hostname": "payment"}))
 
     assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
-    assert "a DNS name of at least two labels in lower case, such as payment.shop.internal" in answer.text
+    assert "a lowercase DNS name of at least two labels, such as payment.shop.internal" in answer.text

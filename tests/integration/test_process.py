@@ -85,7 +85,7 @@ def test_without_a_cluster_one_line_says_what_to_set() -> None:
 
     assert done.returncode == 2
     assert done.stderr == (
-        "shop-operator: No cluster is configured: set KUBECONFIG, or run in a pod with a ServiceAccount.\n"
+        "shop-operator: No cluster is configured. Set KUBECONFIG, or run in a pod with a ServiceAccount.\n"
     )
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from tests.integration.cluster import Cluster, condition
+from tests.integration.kubelet import roll_out
 from tests.integration.operators import Operator, Quiet, running
 from tests.integration.shopservices import AUTOSCALING, ROUTE, WORKER, shopservice
+from tests.integration.test_retention import connections, template
 from tests.waiting import wait_for
 
 NUMBER = 20
@@ -39,7 +41,7 @@ def settled(cluster: Cluster, namespace: str, operator: Operator, names: set[str
         found = cluster.get("ShopService", namespace, name)
         assert found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"]
     for name in cluster.names("HorizontalPodAutoscaler", namespace):
-        # Its controller comes by every 15 s, and what it says goes into the ShopService's status.
+        # Its controller comes by every two seconds, and what it says goes into the ShopService's status.
         assert condition(cluster.get("HorizontalPodAutoscaler", namespace, name), "ScalingActive")
     return operator.metric("workqueue_depth") == 0
 
@@ -113,3 +115,25 @@ def test_it_stops_at_once_when_asked_and_gives_the_lease_up(
         assert one.wait() == 0
         assert cluster.get("Lease", "shop-operator", "shop-operator")["spec"]["holderIdentity"] == ""
         assert one.lines()[-1]["msg"] == "stopped"
+
+
+def test_given_a_first_policy_when_an_earlier_operator_has_dropped_the_dependency_then_the_old_pods_are_asked(
+    cluster: Cluster, operator_kubeconfig: Path, gateway_api: None, namespace: str, tmp_path: Path
+) -> None:
+    with running(operator_kubeconfig, tmp_path / "first.log", "--no-leader-elect"):
+        cluster.create(shopservice(namespace, "db", port=5432))
+        cluster.create(shopservice(namespace))
+        wait_for(lambda: cluster.get("Deployment", namespace, "web"))
+        roll_out(cluster, namespace, "web")
+        cluster.patch("ShopService", namespace, "web", {"spec": {"dependsOn": ["db"]}})
+        wait_for(lambda: "DB_URL" in str(template(cluster, namespace)))
+        roll_out(cluster, namespace, "web")
+        cluster.patch("ShopService", namespace, "web", {"spec": {"dependsOn": None}})
+        wait_for(lambda: "DB_URL" not in str(template(cluster, namespace)))
+
+    with running(operator_kubeconfig, tmp_path / "second.log", "--no-leader-elect"):
+        cluster.patch("ShopService", namespace, "web", {"spec": {"networkPolicy": {"enabled": True}}})
+        wait_for(lambda: "5432" in connections(cluster, namespace, "egress"))
+
+        roll_out(cluster, namespace, "web")
+        wait_for(lambda: "5432" not in connections(cluster, namespace, "egress"), 30)

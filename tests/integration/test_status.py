@@ -106,7 +106,7 @@ def test_given_shopservices_then_kubectl_get_shows_them_at_a_glance(
     cluster: Cluster, operator: Operator, namespace: str, run_kubectl: Kubectl
 ) -> None:
     cluster.create(shopservice(namespace, autoscaling=AUTOSCALING))
-    wait_for(lambda: condition(cluster.get("ShopService", namespace, "web"), "Ready"))
+    wait_for(lambda: cluster.get("ShopService", namespace, "web")["status"].get("autoscaling"))
 
     header, row = run_kubectl("get", "shopsvc", "-o", "wide").splitlines()
 

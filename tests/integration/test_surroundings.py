@@ -121,7 +121,7 @@ def test_given_drift_then_the_status_and_an_event_name_what_and_who(
     assert event["regarding"]["name"] == "web"
     assert event["type"] == "Warning"
     assert "Service web: " in event["note"]
-    assert "was changed by somebody and put back." in event["note"]
+    assert "modified by somebody; reverted." in event["note"]
 
 
 def test_given_a_suspended_one_then_nothing_of_it_is_touched_until_it_is_resumed(
@@ -172,13 +172,15 @@ def test_given_a_kind_that_is_installed_later_then_what_needs_it_comes_and_goes_
     cluster.create(shopservice(namespace, **spec))
     wait_for(lambda: "HorizontalPodAutoscaler/web" in cluster.children(namespace), deadline=30)
     assert "ServiceMonitor/web" not in cluster.children(namespace)
-    wait_for(lambda: "needs KEDA" in json.dumps(cluster.get("ShopService", namespace, "web")["status"]))
+    wait_for(lambda: "requires KEDA" in json.dumps(cluster.get("ShopService", namespace, "web")["status"]))
 
     for crd in crds:
         run([*admin, "apply", "--server-side", "-f", crd])
     wait_for(lambda: {"ServiceMonitor/web", "ScaledObject/web"} <= cluster.children(namespace), deadline=60)
     wait_for(lambda: "HorizontalPodAutoscaler/web" not in cluster.children(namespace))
-    wait_for(lambda: "needs KEDA" not in json.dumps(cluster.get("ShopService", namespace, "web")["status"]))
+    wait_for(
+        lambda: "requires KEDA" not in json.dumps(cluster.get("ShopService", namespace, "web")["status"])
+    )
     cluster.delete("ServiceMonitor", namespace, "web")
     wait_for(lambda: "ServiceMonitor/web" in cluster.children(namespace), deadline=30)
 

@@ -1,8 +1,12 @@
 """A bad spec is refused by the API server, with a sentence; what passes is never half-done."""
 
-from typing import Any
+import json
+import subprocess
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
+import yaml
 
 from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import Operator
@@ -79,7 +83,8 @@ def test_given_a_pod_template_against_the_operator_then_the_condition_says_which
     def stalled() -> bool:
         found = condition(cluster.get("ShopService", namespace, "web"), "Stalled")
         assert (found["status"], found["reason"]) == ("True", "InvalidSpec")
-        assert "spec.containers[name=app].image must stay as the operator sets it" in found["message"]
+        ready = condition(cluster.get("ShopService", namespace, "web"), "Ready")["message"]
+        assert "spec.containers[name=app].image must not be changed here" in ready
         return True
 
     wait_for(stalled)
@@ -111,10 +116,61 @@ def test_given_what_only_the_deployments_own_rules_refuse_then_the_condition_say
     def stalled() -> bool:
         found = condition(cluster.get("ShopService", namespace, "greedy"), "Stalled")
         assert (found["status"], found["reason"]) == ("True", "Refused")
-        assert "must be less than or equal to cpu limit of 1" in found["message"]
+        ready = condition(cluster.get("ShopService", namespace, "greedy"), "Ready")["message"]
+        assert "must be less than or equal to cpu limit of 1" in ready
         return True
 
     wait_for(stalled)
     wait_for(lambda: "Deployment/modest" in cluster.children(namespace))
     cluster.patch("ShopService", namespace, "greedy", {"spec": {"resources": {"limits": {"cpu": "3"}}}})
     wait_for(lambda: "Deployment/greedy" in cluster.children(namespace))
+
+
+MISTAKES: Final[dict[str, tuple[str, str]]] = {
+    "a map of variables": ("env: {A: b}", 'unknown field "spec.env.A"'),
+    "a quantity with a space": (
+        "resources: {requests: {cpu: 100 m}}",
+        "spec.resources.requests.cpu in body should match '^(?<quantity_such_as_100m_or_0_5_or_128Mi>",
+    ),
+    "a path without a slash": (
+        "{gateway: {name: shop}, routes: [{path: hello}]}",
+        'spec.routes[0].path: Invalid value: "string": path must begin with /',
+    ),
+    "an unknown field": ("replica: 2", 'unknown field "spec.replica"'),
+    "a port of a probe": (
+        "probes: {liveness: {httpGet: {port: web}}}",
+        'spec.probes.liveness.httpGet.port: Invalid value: "": must be a number from 1 to 65535, or http',
+    ),
+    "a port of a policy": (
+        "networkPolicy: {ingress: [{ports: [{port: Http_1}]}]}",
+        'ports[0].port: Invalid value: "": must be a number from 1 to 65535 or the name of a port, such as http',
+    ),
+    "a selected label": (
+        "networkPolicy: {ingress: [{from: [{podSelector: {matchLabels: {team: a b}}}]}]}",
+        'matchLabels[team]: Invalid value: "string": must be the value of a label: letters',
+    ),
+    "an excluded address": (
+        "networkPolicy: {egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.0.0.1]}}]}]}",
+        "except[0] in body should match '^(?<must_be_an_address_range_in_CIDR_notation_such_as_10_0_0_0_8_",
+    ),
+    "a selected key": (
+        "networkPolicy: {egress: [{to: [{podSelector: {matchExpressions: [{key: a b, operator: Exists}]}}]}]}",
+        "key in body should match '^(?<must_be_the_key_of_a_label_such_as_team_or_example_com_team>",
+    ),
+}
+"""What users write, and a part of what `kubectl apply` prints."""
+
+
+@pytest.mark.parametrize(("written", "printed"), MISTAKES.values(), ids=MISTAKES)
+def test_given_a_typical_mistake_then_kubectl_apply_prints_what_is_wrong(
+    cluster: Cluster, operator: Operator, namespace: str, kubectl: Path, written: str, printed: str
+) -> None:
+    spec = yaml.safe_load(written)
+    command: list[str | Path] = [kubectl, "--kubeconfig", cluster.kubeconfig, "apply", "-f", "-"]
+
+    done = subprocess.run(
+        command, input=json.dumps(shopservice(namespace, **spec)), capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert printed in done.stderr

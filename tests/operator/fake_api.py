@@ -16,6 +16,16 @@ Name = tuple[str, str, str]
 _REPLACED = frozenset({"selector"})
 
 
+class FixedKey:
+    """A key of configuration digests that needs no Secret."""
+
+    def __init__(self, key: bytes = b"a key") -> None:
+        self.key = key
+
+    async def get(self) -> bytes:
+        return self.key
+
+
 class FakeApi:
     """Objects by (kind, namespace, name); records every write.
 
@@ -23,7 +33,7 @@ class FakeApi:
         writes: what was written, in order, as `create Service web`.
         reads: how often something was read.
         logs: by pod and container, and whether of the run before.
-        refusing: errors to raise for writes of a kind.
+        refusing: errors to raise for writes of a kind, and for a list of pods.
     """
 
     def __init__(self) -> None:
@@ -64,6 +74,8 @@ class FakeApi:
         born: dict[str, Any] = {"metadata": {"uid": f"uid-{next(self._numbers)}"}}
         merged = deepcopy(live) if live is not None else born
         kept = deepcopy(dict(configuration))
+        if "replicas" in kept.get("spec", {}):
+            self._disown_replicas(name, kept["spec"]["replicas"])
         for (known, other), applied in self._applied.items():
             if known == name and other != manager:
                 _merge(kept, applied)
@@ -73,24 +85,43 @@ class FakeApi:
         merged["metadata"]["managedFields"] = self._managed(name)
         return self._store(name, merged, "create" if fresh else "apply")
 
-    async def patch(
-        self, kind: str, namespace: str, name: str, *, uid: str, patch: Mapping[str, Any]
+    async def rewrite(
+        self, kind: str, namespace: str, name: str, *, version: int, parts: Mapping[str, Any]
     ) -> dict[str, Any]:
-        live = self._exactly((kind, namespace, name), uid)
-        _merge(live, patch)
-        return self._store((kind, namespace, name), live, "patch")
+        self._refuse(kind)
+        live = deepcopy(self.objects.get((kind, namespace, name)))
+        if live is None or live["metadata"]["resourceVersion"] != str(version):
+            raise Stale(f"{name} has moved")
+        for path, value in parts.items():
+            *above, last = path.split("/")[1:]
+            place = live
+            for step in above:
+                place = place[step]
+            place[last] = deepcopy(value)
+        return self._store((kind, namespace, name), live, "rewrite")
 
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         self.reads += 1
         return deepcopy(self.objects.get((kind, namespace, name)))
 
     async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        self._refuse("Pod")
         self.reads += 1
         wanted = dict(each.split("=") for each in selector.split(","))
         return [
             deepcopy(obj)
             for (kind, where, _), obj in self.objects.items()
             if (kind, where) == ("Pod", namespace)
+            and wanted.items() <= obj["metadata"].get("labels", {}).items()
+        ]
+
+    async def replicasets(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        self.reads += 1
+        wanted = dict(each.split("=") for each in selector.split(","))
+        return [
+            deepcopy(obj)
+            for (kind, where, _), obj in self.objects.items()
+            if (kind, where) == ("ReplicaSet", namespace)
             and wanted.items() <= obj["metadata"].get("labels", {}).items()
         ]
 
@@ -134,10 +165,14 @@ class FakeApi:
 
     def _own_replicas(self, name: Name, manager: str, count: int) -> None:
         """Whoever sets another count than the others owns it alone."""
+        self._disown_replicas(name, count)
+        self._applied.setdefault((name, manager), {"spec": {}})["spec"]["replicas"] = count
+
+    def _disown_replicas(self, name: Name, count: int) -> None:
+        """Those who have set another count own it no longer."""
         for (known, _), configuration in self._applied.items():
             if known == name and configuration.get("spec", {}).get("replicas", count) != count:
                 del configuration["spec"]["replicas"]
-        self._applied.setdefault((name, manager), {"spec": {}})["spec"]["replicas"] = count
 
     def forget(self, name: Name) -> dict[str, Any]:
         """The object is gone, whoever deleted it; its last state, with the version of the deletion."""
@@ -147,20 +182,13 @@ class FakeApi:
         gone["metadata"]["resourceVersion"] = str(next(self._numbers))
         return gone
 
-    def _exactly(self, name: Name, uid: str) -> dict[str, Any]:
-        self._refuse(name[0])
-        live = self.objects.get(name)
-        if live is None or live["metadata"]["uid"] != uid:
-            raise Stale(f"{name} is another one")
-        return deepcopy(live)
-
     def _refuse(self, kind: str) -> None:
         if kind in self.refusing:
             raise self.refusing[kind]
 
     def _store(self, name: Name, obj: dict[str, Any], verb: str) -> dict[str, Any]:
         before = self.objects.get(name, {})
-        if name[0] == "Deployment":
+        if name[0] in {"Deployment", "HTTPRoute"}:
             changed = before.get("spec") != obj.get("spec")
             obj["metadata"]["generation"] = before.get("metadata", {}).get("generation", 0) + changed
         obj["metadata"]["resourceVersion"] = str(next(self._numbers))
@@ -169,12 +197,20 @@ class FakeApi:
         return deepcopy(obj)
 
     def _managed(self, name: Name) -> list[dict[str, Any]]:
-        """Who owns spec.replicas, which is all that the operator reads of managedFields."""
+        """Who has applied it, and who owns spec.replicas, ports and rules: all that the operator reads of managedFields."""
         return [
-            {"manager": manager, "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+            {"manager": manager, "operation": "Apply", "fieldsV1": _fields(configuration.get("spec", {}))}
             for (known, manager), configuration in self._applied.items()
-            if known == name and "replicas" in configuration.get("spec", {})
+            if known == name
         ]
+
+
+def _fields(spec: Mapping[str, Any]) -> dict[str, Any]:
+    owned: dict[str, Any] = {"f:replicas": {}} if "replicas" in spec else {}
+    if "ports" in spec:
+        owned["f:ports"] = {f'k:{{"port":{each["port"]},"protocol":"TCP"}}': {} for each in spec["ports"]}
+    owned |= {f"f:{each}": {} for each in ("ingress", "egress") if each in spec}
+    return {"f:spec": owned} if owned else {}
 
 
 def _merge(live: dict[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -14,7 +14,11 @@ def container(**more: Any) -> dict[str, Any]:
 
 
 def pod(*containers: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"spec": {"template": {"spec": {"containers": list(containers), **more}}}}
+    return of("Deployment", {"template": {"spec": {"containers": list(containers), **more}}})
+
+
+def of(kind: str, spec: Any) -> dict[str, Any]:
+    return {"kind": kind, "spec": spec}
 
 
 PATH = "spec.template.spec.containers[name=app]"
@@ -50,8 +54,11 @@ PATH = "spec.template.spec.containers[name=app]"
         ("null is not set by us", pod(container(command=None)), pod(container(command=["x"]))),
         (
             "service port gets a node port",
-            {"spec": {"ports": [{"port": 80, "targetPort": "http"}]}},
-            {"spec": {"ports": [{"port": 80, "protocol": "TCP", "targetPort": "http", "nodePort": 30000}]}},
+            of("Service", {"ports": [{"port": 80, "targetPort": "http"}]}),
+            of(
+                "Service",
+                {"ports": [{"port": 80, "protocol": "TCP", "targetPort": "http", "nodePort": 30000}]},
+            ),
         ),
     ],
 )
@@ -76,29 +83,29 @@ def test_no_drift(case: str, desired: dict[str, Any], live: dict[str, Any]) -> N
         ),
         (pod(container(args=["a"])), pod(container(args=["a", "b"])), [f"{PATH}.args"]),
         (
-            {"spec": {"selector": {"a": "1"}}},
-            {"spec": {"selector": {"a": "1", "b": "2"}}},
+            of("Service", {"selector": {"a": "1"}}),
+            of("Service", {"selector": {"a": "1", "b": "2"}}),
             ["spec.selector.b"],
         ),
         (
-            {"spec": {"podSelector": {"matchLabels": {"a": "1"}}}},
-            {"spec": {"podSelector": {"matchLabels": {"a": "1", "b": "2"}}}},
+            of("NetworkPolicy", {"podSelector": {"matchLabels": {"a": "1"}}}),
+            of("NetworkPolicy", {"podSelector": {"matchLabels": {"a": "1", "b": "2"}}}),
             ["spec.podSelector.matchLabels.b"],
         ),
         (
-            {"spec": {"ingress": []}},
-            {"spec": {"ingress": [{}]}},
+            of("NetworkPolicy", {"ingress": []}),
+            of("NetworkPolicy", {"ingress": [{}]}),
             ["spec.ingress"],
         ),
         (
-            {"spec": {"metrics": [{"type": "Resource"}]}},
-            {"spec": {"metrics": [{"type": "Resource", "extra": 1}]}},
+            of("HorizontalPodAutoscaler", {"metrics": [{"type": "Resource"}]}),
+            of("HorizontalPodAutoscaler", {"metrics": [{"type": "Resource", "extra": 1}]}),
             ["spec.metrics[0].extra"],
         ),
         (
-            {"spec": {"hostAliases": [{"ip": "10.0.0.1", "hostnames": ["a"]}]}},
-            {"spec": {"hostAliases": [{"ip": "10.0.0.2"}, {"ip": "10.0.0.1", "hostnames": ["b"]}]}},
-            ["spec.hostAliases[ip=10.0.0.1].hostnames[0]"],
+            pod(hostAliases=[{"ip": "10.0.0.1", "hostnames": ["a"]}]),
+            pod(hostAliases=[{"ip": "10.0.0.2"}, {"ip": "10.0.0.1", "hostnames": ["b"]}]),
+            ["spec.template.spec.hostAliases[ip=10.0.0.1].hostnames[0]"],
         ),
         ({"spec": {"replicas": 2}}, {"spec": {}}, ["spec.replicas"]),
         ({"metadata": {"labels": {"a": "1"}}}, {"metadata": {}}, ["metadata.labels"]),
@@ -149,4 +156,6 @@ def test_another_configuration_has_another_hash() -> None:
     ],
 )
 def test_quantities_are_compared_by_value(one: str, other: str, equal: bool) -> None:
-    assert (list(drift({"limits": {"x": one}}, {"limits": {"x": other}})) == []) is equal
+    desired, live = (pod(container(resources={"limits": {"x": each}})) for each in (one, other))
+
+    assert (list(drift(desired, live)) == []) is equal

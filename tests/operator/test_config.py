@@ -47,6 +47,40 @@ def test_the_lease_is_in_the_namespace_of_the_pod() -> None:
     assert run("--lease-namespace", "x", POD_NAMESPACE="ops").lease_namespace == "x"
 
 
+def test_common_metadata_is_a_json_object_by_flag_or_variable() -> None:
+    labels, annotations = '{"team": "checkout"}', '{"example.com/cost-center": "42"}'
+
+    found = run("--common-labels", labels, SHOP_OPERATOR_COMMON_ANNOTATIONS=annotations).common
+
+    assert found.labels == {"team": "checkout"}
+    assert found.annotations == {"example.com/cost-center": "42"}
+    assert (run().common.labels, run().common.annotations) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "sentence"),
+    [
+        (["--common-labels", "team=a"], {}, "--common-labels is 'team=a'; use a JSON object of strings."),
+        ([], {"SHOP_OPERATOR_COMMON_LABELS": "[]"}, "SHOP_OPERATOR_COMMON_LABELS is '[]'; use a JSON object"),
+        (["--common-annotations", '{"a": 1}'], {}, "--common-annotations: Input should be a valid string."),
+        (["--common-labels", '{"a": "b c"}'], {}, "--common-labels: must be the value of a label: letters"),
+        (["--common-labels", '{"a b": "c"}'], {}, "--common-labels: a key must be that of a label"),
+        (
+            ["--common-labels", '{"app.kubernetes.io/part-of": "a"}'],
+            {},
+            "commonMetadata.labels must not have keys of app.kubernetes.io/",
+        ),
+    ],
+)
+def test_common_metadata_that_no_object_may_have_is_refused(
+    argv: list[str], env: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(BadSetting) as refused:
+        run(*argv, **env)
+
+    assert sentence in str(refused.value)
+
+
 def test_crd_is_a_command_of_its_own() -> None:
     assert isinstance(parse(["crd"], {}), CrdSettings)
 
@@ -67,7 +101,7 @@ def test_crd_is_a_command_of_its_own() -> None:
         (
             ["--namespace", "A_B"],
             {},
-            "--namespace names 'A_B', which is no namespace name; see RFC 1123 labels.",
+            "--namespace names 'A_B', which is not a valid namespace name (RFC 1123 label).",
         ),
         (["--resync-seconds", "0"], {}, "--resync-seconds is '0'; use a number from 1 to 86400."),
     ],

@@ -47,7 +47,7 @@ def test_a_kubeconfig_tells_server_token_and_namespace(
 
 
 def test_without_any_configuration_it_says_what_to_set() -> None:
-    with pytest.raises(NoCluster, match="set KUBECONFIG"):
+    with pytest.raises(NoCluster, match="Set KUBECONFIG"):
         locate()
 
 
@@ -55,7 +55,7 @@ def test_without_any_configuration_it_says_what_to_set() -> None:
     ("user", "server", "words"),
     [
         ({}, "https://api.test", "exec plugins are not run"),
-        ({"token": "t"}, "api.test", "names no usable server"),
+        ({"token": "t"}, "api.test", "has no usable server"),
     ],
 )
 def test_a_kubeconfig_that_cannot_work_is_refused_at_once(
@@ -159,6 +159,16 @@ async def test_a_rotated_token_is_used_within_a_minute(
     await link.close()
 
 
+class AsItIs:
+    def page(self, path: str, raw: bytes) -> bytes:
+        assert path
+        return raw
+
+    def line(self, path: str, raw: bytes) -> bytes:
+        assert path
+        return raw
+
+
 async def test_kopf_may_close_its_session_without_harm_to_ours_and_its_reads_are_noticed(
     server: TestServer,
 ) -> None:
@@ -166,7 +176,7 @@ async def test_kopf_may_close_its_session_without_harm_to_ours_and_its_reads_are
     read: list[tuple[str, Stream | None]] = []
     info = kopf.ConnectionInfo(server=str(server.make_url("")), token="t")
     link = Connection(info, observer)
-    theirs = link.login(lambda path, stream: read.append((path, stream))).aiohttp_session
+    theirs = link.login(lambda path, stream: read.append((path, stream)), AsItIs()).aiohttp_session
 
     await sent(theirs, server, "/apis/apps/v1/deployments?limit=500")
     await sent(theirs, server, "/apis/apps/v1/deployments?watch=true")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shop_operator.circles import Circles
 from shop_operator.dependencies import Dependencies, dependencies
 
 CREATED = "2026-01-01T00:00:00Z"
@@ -22,7 +23,10 @@ class Known:
 
 
 def of(name: str, shops: Mapping[str, Known]) -> Dependencies | None:
-    return dependencies(name, shops.get)
+    circles = Circles()
+    for each, known in shops.items():
+        circles.change(each, known.depends_on)
+    return dependencies(name, shops.get, circle=circles.of(name))
 
 
 def test_who_depends_on_nothing_has_nothing_to_say() -> None:
@@ -36,7 +40,10 @@ def test_all_that_is_wrong_is_said() -> None:
     assert found is not None
     assert found.ports == {"a": 8080, "b": 80}
     assert (found.reason, found.satisfied) == ("Missing", False)
-    assert found.message == "There is no ShopService c and d in this namespace. a is not available."
+    assert found.message == (
+        "ShopService c does not exist in this namespace. ShopService d does not exist in this namespace."
+        " a is not available."
+    )
 
 
 def test_when_all_are_available_nobody_waits() -> None:

@@ -10,6 +10,7 @@ import pytest
 from shop_operator.errors import Forbidden
 from shop_operator.events import Events
 from shop_operator.spec import ShopService
+from tests.operator.clock import Clock
 
 SHOP = ShopService("web", "shop", "u1", 1)
 DEADLINE = 5
@@ -31,13 +32,6 @@ class Api:
         self.patched.append((name, patch))
 
 
-class Clock:
-    time = 0.0
-
-    def __call__(self) -> float:
-        return self.time
-
-
 @pytest.fixture
 def api() -> Api:
     return Api()
@@ -45,7 +39,7 @@ def api() -> Api:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(0.0)
 
 
 @asynccontextmanager
@@ -83,7 +77,7 @@ async def test_the_same_again_is_counted_at_most_once_a_minute_and_is_new_after_
     api: Api, clock: Clock
 ) -> None:
     events = Events(api, "operator-1", clock)
-    for clock.time in (0, 1, 2, 61, 62):
+    for clock.now in (0, 1, 2, 61, 62):
         async with writing(events):
             events.tell(SHOP, "Ready", "yes.")
 
@@ -92,7 +86,7 @@ async def test_the_same_again_is_counted_at_most_once_a_minute_and_is_new_after_
     assert name == created["metadata"]["name"]
     assert patch["series"]["count"] == 4
 
-    clock.time = 700
+    clock.now = 700
     async with writing(events):
         events.tell(SHOP, "Ready", "yes.")
         events.tell(SHOP, "Ready", "no.")

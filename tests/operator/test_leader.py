@@ -11,6 +11,7 @@ import pytest
 
 from shop_operator.errors import Stale, Unreachable
 from shop_operator.leader import Alone, Elector, Timing
+from tests.operator.clock import Clock
 
 DEADLINE = 5
 # Retries are quick in real time; what counts is the test's own clock.
@@ -82,14 +83,6 @@ class Candidate:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def until(condition: Callable[[], bool]) -> None:

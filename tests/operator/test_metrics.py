@@ -3,16 +3,7 @@
 import pytest
 
 from shop_operator.metrics import Metrics
-
-
-class Clock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.operator.clock import Clock
 
 
 @pytest.fixture

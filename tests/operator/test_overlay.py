@@ -10,7 +10,7 @@ from shop_operator.errors import InvalidSpec
 from shop_operator.render import render
 from shop_operator.spec import TEMPLATE_TOO_LARGE, ShopService
 
-OWNED = "must stay as the operator sets it; use the field of the ShopService's spec that is for it."
+OWNED = "must not be changed here; use the corresponding field of the ShopService's spec."
 
 
 def rendered(template: dict[str, Any]) -> list[dict[str, Any]]:
@@ -65,7 +65,7 @@ def app(**fields: Any) -> dict[str, Any]:
         ),
         (
             {"spec": {"$retainKeys": ["a"]}},
-            "spec.podTemplate.spec.$retainKeys: of the directives only $patch is understood here",
+            "spec.podTemplate.spec.$retainKeys: the only supported directive is $patch",
         ),
         (
             {"spec": {"tolerations": [{"$patch": "delete"}]}},
@@ -102,13 +102,17 @@ def test_a_map_can_be_replaced_as_a_whole_and_a_list_without_keys_always_is() ->
     pod, relay = pods(
         {
             "spec": {
-                "securityContext": {"$patch": "replace", "runAsUser": 7},
+                "securityContext": {
+                    "$patch": "replace",
+                    "runAsNonRoot": True,
+                    "seccompProfile": {"type": "Localhost"},
+                },
                 "tolerations": [{"key": "a", "value": None}],
             }
         }
     )
 
-    assert pod["securityContext"] == {"runAsUser": 7}
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "Localhost"}}
     assert pod["tolerations"] == relay["tolerations"] == [{"key": "a"}]
 
 

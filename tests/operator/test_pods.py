@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.pods import diagnosis, last_words
+from shop_operator.pods import diagnosis, last_line
 
 
 def pod(name: str = "web-1", *containers: dict[str, Any], **status: Any) -> dict[str, Any]:
@@ -33,19 +33,19 @@ UNSCHEDULABLE = pod(
         (
             UNSCHEDULABLE,
             "Unschedulable",
-            "pod web-1: 0/3 nodes are available: 3 Insufficient cpu.",
+            "0/3 nodes are available: 3 Insufficient cpu",
             None,
         ),
         (
             pod("web-1", waiting("ImagePullBackOff", message='Back-off pulling image "web:2"')),
             "ImagePullBackOff",
-            'pod web-1: container app: Back-off pulling image "web:2"',
+            "container app: its image cannot be pulled: no details reported",
             None,
         ),
         (
             pod("web-1", waiting("CreateContainerConfigError", message='secret "db" not found')),
             "CreateContainerConfigError",
-            'pod web-1: container app: secret "db" not found',
+            'container app: secret "db" not found',
             None,
         ),
         (
@@ -58,7 +58,7 @@ UNSCHEDULABLE = pod(
                 },
             ),
             "CrashLoopBackOff",
-            "pod web-1: container app ends with exit code 3 and was started 5 times",
+            "container app exited with code 3 and was restarted",
             ("app", True),
         ),
         (
@@ -71,13 +71,13 @@ UNSCHEDULABLE = pod(
                 },
             ),
             "OOMKilled",
-            "pod web-1: container app needs more memory than its limit and was started 2 times",
+            "container app was OOM-killed: it exceeded its memory limit; raise resources.limits.memory",
             ("app", True),
         ),
         (
             pod("web-1", {"name": "app", "state": {"terminated": {"exitCode": 2, "reason": "Error"}}}),
             "Error",
-            "pod web-1: container app ends with exit code 2",
+            "container app exited with code 2",
             ("app", False),
         ),
         (
@@ -90,8 +90,8 @@ UNSCHEDULABLE = pod(
                     "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}},
                 },
             ),
-            "Error",
-            "pod web-1: container app ends with exit code 2",
+            "CrashLoopBackOff",
+            "container app exited with code 2 and was restarted",
             ("app", False),
         ),
         (
@@ -100,19 +100,19 @@ UNSCHEDULABLE = pod(
                 {**waiting("ContainerCreating"), "lastState": {"terminated": {"exitCode": 3}}},
             ),
             "Error",
-            "pod web-1: container app ends with exit code 3",
+            "container app exited with code 3",
             ("app", True),
         ),
         (
             pod("web-1", {"name": "app", "ready": False, "state": {"running": {}}}),
             "NotReady",
-            "pod web-1: container app runs and does not answer that it is ready",
+            "container app is running but not ready",
             ("app", False),
         ),
         (
             pod("web-1", initContainerStatuses=[waiting("ErrImagePull")]),
-            "ErrImagePull",
-            "pod web-1: container app: no more is said",
+            "ImagePullBackOff",
+            "container app: its image cannot be pulled: no details reported",
             None,
         ),
     ],
@@ -124,7 +124,7 @@ def test_the_reason_is_the_one_that_kubernetes_gives(
 
     assert said is not None
     assert (said.reason, said.message, said.pod) == (reason, message, "web-1")
-    assert (said.container, said.previous) == (log or (None, False)), "whose last words say more"
+    assert (said.container, said.previous) == (log or (None, False)), "the container whose log says more"
 
 
 def test_what_is_well_or_on_its_way_or_ending_is_no_reason() -> None:
@@ -155,5 +155,5 @@ def test_the_worst_of_all_pods_speaks() -> None:
     ("log", "words"),
     [("", ""), ("\n\n", ""), ("a\n  b  \n\n", "b"), ("x" * 400, "x" * 299 + "…"), ("a\tb  c", "a b c")],
 )
-def test_the_last_words_are_one_short_line(log: str, words: str) -> None:
-    assert last_words(log) == words
+def test_the_last_line_are_one_short_line(log: str, words: str) -> None:
+    assert last_line(log) == words

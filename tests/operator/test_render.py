@@ -1,5 +1,6 @@
 """What a ShopService becomes, one golden file per behaviour."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given, reject
 
 from shop_operator.errors import InvalidSpec
 from shop_operator.render import KINDS, LiveScale, Surroundings, render
+from shop_operator.render.configuration import Record
 from shop_operator.render.labels import version
 from shop_operator.spec import ShopService
 from tests.operator.specs import documents, names
@@ -19,10 +21,14 @@ CASES = sorted(each.parent for each in (Path(__file__).parent / "golden").glob("
 def rendered(case: Path) -> list[dict[str, Any]]:
     given_object = yaml.safe_load((case / "in.yaml").read_text())
     live, around = given_object.pop("live", None), given_object.pop("around", {})
+    shop = ShopService.from_object(given_object)
+    if "pods" in around:
+        around["pods"] = replace(shop, document=around["pods"])
+    records = {name: Record(**each) for name, each in around.pop("records", {}).items()}
     return render(
-        ShopService.from_object(given_object),
+        shop,
         live=LiveScale(**live) if live else None,
-        around=Surroundings(**around),
+        around=Surroundings(**around, records=records),
     )
 
 
@@ -87,9 +93,9 @@ def test_every_pod_meets_the_restricted_standard(name: str, spec: dict[str, Any]
 TWO_TO_NINE = {"autoscaling": {"minReplicas": 2, "maxReplicas": 9}}
 QUEUE = {"url": "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"}
 NONE_TO_NINE = {"autoscaling": {"minReplicas": 0, "maxReplicas": 9, "queue": QUEUE}}
-HPA: dict[str, set[str]] = {"autoscaled": {"web"}}
-OPERATOR: dict[str, set[str]] = {"ours": {"web"}}
-SOMEBODY: dict[str, set[str]] = {}
+HPA: dict[str, Any] = {"autoscaled": {"web"}}
+OPERATOR: dict[str, Any] = {"ours": {"web"}, "unchosen": {"web"}}
+SOMEBODY: dict[str, Any] = {}
 
 
 @pytest.mark.parametrize(
@@ -106,10 +112,13 @@ SOMEBODY: dict[str, set[str]] = {}
         ({}, 5, OPERATOR, 1),
         # Autoscaling was removed: the live count stays.
         ({}, 5, HPA, None),
-        # Autoscaling came: the live count stays, except from zero, which an autoscaler never leaves.
+        # Autoscaling came: the live count stays, except from the operator's own zero, which an autoscaler never leaves.
         (TWO_TO_NINE, 5, OPERATOR, None),
         (TWO_TO_NINE, 1, OPERATOR, None),
         (TWO_TO_NINE, 0, OPERATOR, 2),
+        # A zero that another manager has set switches a HorizontalPodAutoscaler off, and is meant.
+        (TWO_TO_NINE, 0, SOMEBODY, None),
+        (TWO_TO_NINE, 0, HPA, None),
         # The operator's own start stays its own until the autoscaler has scaled.
         (TWO_TO_NINE, 2, OPERATOR, 2),
         (TWO_TO_NINE, 2, HPA, None),
@@ -124,7 +133,7 @@ SOMEBODY: dict[str, set[str]] = {}
     ],
 )
 def test_replicas_are_sent_by_whoever_owns_them(
-    given_spec: dict[str, Any], count: int | None, owner: dict[str, set[str]], sent: int | None
+    given_spec: dict[str, Any], count: int | None, owner: dict[str, Any], sent: int | None
 ) -> None:
     shop = valid("web", {"image": "web:1", **given_spec})
     live = None if count is None else LiveScale(replicas={"web": count}, **owner)

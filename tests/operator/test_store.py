@@ -81,9 +81,9 @@ def test_managed_fields_are_not_kept(store: Store) -> None:
         ([("shop-operator", "Apply")], Scaler.OPERATOR),
         ([("shop-operator", "Apply"), ("kube-controller-manager", "Update")], Scaler.AUTOSCALER),
         ([("shop-operator-handover", "Apply")], Scaler.AUTOSCALER),
-        ([("kubectl", "Update")], Scaler.SOMEBODY),
-        ([("shop-operator", "Apply"), ("kubectl", "Update")], Scaler.SOMEBODY),
-        ([], Scaler.SOMEBODY),
+        ([("kubectl", "Update")], Scaler.OTHER),
+        ([("shop-operator", "Apply"), ("kubectl", "Update")], Scaler.SHARED),
+        ([], Scaler.OTHER),
     ],
 )
 def test_who_has_set_replicas_is_known(store: Store, owners: list[tuple[str, str]], scaler: Scaler) -> None:
@@ -289,25 +289,6 @@ def test_a_status_that_no_verdict_needs_is_no_news(store: Store) -> None:
     assert store.put(lost) == {KEY}
 
 
-@pytest.mark.parametrize(
-    ("entries", "editor"),
-    [
-        ([], ""),
-        ([("shop-operator", "1", {})], "shop-operator"),
-        ([("shop-operator", "1", {}), ("kubectl-edit", "2", {})], "kubectl-edit"),
-        ([("shop-operator", "2", {}), ("kubectl-edit", "1", {})], "shop-operator"),
-        ([("shop-operator", "2", {}), ("kubectl-edit", "2", {})], "kubectl-edit"),
-        ([("shop-operator", "1", {}), ("controller", "2", {"subresource": "status"})], "shop-operator"),
-    ],
-)
-def test_who_wrote_last_is_known(store: Store, entries: list[Any], editor: str) -> None:
-    obj = child(1)
-    obj["metadata"]["managedFields"] = [{"manager": m, "time": t, **more} for m, t, more in entries]
-    store.put(obj)
-
-    assert store.children(KEY)[DEPLOYMENT].editor == editor
-
-
 def named(
     name: str, version: int, *depends_on: str, available: bool = False, port: int = 8080
 ) -> dict[str, Any]:
@@ -333,6 +314,22 @@ def test_a_dependency_concerns_its_dependants_when_it_comes_changes_its_port_get
     assert store.remove(named("product", 6)) == {product, order}
 
 
+def test_a_name_like_that_of_a_missing_dependency_concerns_whose_message_may_suggest_it(store: Store) -> None:
+    order, other = Key("ns", "order"), Key("ns", "other")
+    store.put(named("order", 1, "databse"))
+    store.put(named("other", 2, "cache"))
+
+    assert store.put(named("database", 3)) == {Key("ns", "database"), order}
+    assert store.put(named("database", 4, available=True)) == {Key("ns", "database")}
+    assert store.remove(named("database", 5)) == {Key("ns", "database"), order}
+    assert store.put(named("databse", 6)) == {Key("ns", "databse"), order}
+    assert store.put(named("database", 7)) == {Key("ns", "database")}
+    assert store.remove(named("databse", 8)) == {Key("ns", "databse"), order}
+    store.put(named("order", 9))
+    assert store.remove(named("database", 10)) == {Key("ns", "database")}
+    assert store.put(named("cach", 11)) == {Key("ns", "cach"), other}
+
+
 def test_a_dependant_concerns_its_dependency_when_it_begins_and_ceases_to_be_one(store: Store) -> None:
     order, product = Key("ns", "order"), Key("ns", "product")
     store.put(named("product", 1))
@@ -344,13 +341,23 @@ def test_a_dependant_concerns_its_dependency_when_it_begins_and_ceases_to_be_one
     assert store.remove(named("order", 5, "product")) == {order, product}
 
 
-def test_a_circle_that_opens_or_closes_concerns_everybody_in_it_and_behind_it(store: Store) -> None:
+def test_a_circle_that_opens_or_closes_concerns_everybody_in_it_and_nobody_behind_it(store: Store) -> None:
     for version, (name, on) in enumerate([("a", "b"), ("b", "c"), ("c", "d"), ("d", ""), ("e", "a")], 1):
         store.put(named(name, version, *filter(None, [on])))
-    everybody = {Key("ns", name) for name in "abcde"}
+    in_it = {Key("ns", name) for name in "abcd"}
 
-    assert store.put(named("d", 6, "a")) == everybody
-    assert store.put(named("d", 7)) == everybody
+    assert store.put(named("d", 6, "a")) == in_it
+    assert store.circle(Key("ns", "a")) == set("abcd")
+    assert store.circle(Key("ns", "e")) == frozenset()
+    assert store.put(named("d", 7)) == in_it
+    assert store.circle(Key("ns", "a")) == frozenset()
+
+
+def test_a_new_edge_and_another_port_at_once_concern_both_ends(store: Store) -> None:
+    for version, (name, on) in enumerate([("a", "b"), ("b", ""), ("c", "")], 1):
+        store.put(named(name, version, *filter(None, [on])))
+
+    assert store.put(named("b", 4, "c", port=80)) == {Key("ns", name) for name in "abc"}
 
 
 @pytest.mark.parametrize("hostile", [None, "product", [1, None], {"a": 1}])

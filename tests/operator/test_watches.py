@@ -1,6 +1,7 @@
 """kopf is kept running, and watches ShopServices as long as there are any."""
 
 import asyncio
+import copy
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 import kopf
+import orjson
 import pytest
 
 from shop_operator import watches
@@ -31,8 +33,10 @@ class Sink:
     def __init__(self) -> None:
         self.served = frozenset({"ShopService"})
         self.relists = 0
+        self.shown: list[tuple[str | None, Mapping[str, Any]]] = []
 
-    def seen(self, event: str | None, obj: Mapping[str, Any]) -> None: ...
+    def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
+        self.shown.append((event, obj))
 
     def relisted(self) -> None:
         self.relists += 1
@@ -192,3 +196,72 @@ def test_kopf_never_runs_out_of_attempts_and_never_waits_long() -> None:
     assert 0.2 <= delays[0] <= 0.3
     assert 6 <= min(delays[10:]) <= max(delays) <= 10
     assert next(iter(Backoffs())) < 1  # each request begins anew
+
+
+def line(kept: Watches, event: dict[str, Any] | bytes, path: str = SHOPS) -> Any:
+    raw = event if isinstance(event, bytes) else orjson.dumps(event)
+    return orjson.loads(kept.line(path, raw))
+
+
+def shop_event(**spec: Any) -> dict[str, Any]:
+    metadata = {"namespace": "ns", "name": "web", "uid": "u", "resourceVersion": "5", "generation": 2}
+    obj = {
+        "apiVersion": "shopservice.dev/v1alpha1",
+        "kind": "ShopService",
+        "metadata": metadata,
+        "spec": spec,
+    }
+    return {"type": "MODIFIED", "object": obj}
+
+
+def test_kopf_gets_the_version_of_a_list_and_none_of_its_objects(kept: Watches) -> None:
+    deep = b"[" * 5_000 + b"]" * 5_000
+    raw = (
+        b'{"items":[{"metadata":{},"spec":{"a":%b}}],"metadata":{"resourceVersion":"7","continue":"x"}}'
+        % deep
+    )
+
+    assert orjson.loads(kept.page(SHOPS, raw)) == {"metadata": {"resourceVersion": "7"}, "items": []}
+
+
+def test_what_kopf_reads_of_other_kinds_is_as_it_is(kept: Watches) -> None:
+    assert kept.page("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", b"raw") == b"raw"
+    assert kept.line("/api/v1/namespaces", b"raw") == b"raw"
+
+
+def test_kopf_gets_an_event_without_managed_fields(kept: Watches, sink: Sink) -> None:
+    event = shop_event(image="a:1")
+    told = copy.deepcopy(event)
+    told["object"]["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+
+    assert line(kept, told) == event
+    assert sink.shown == []
+
+
+@pytest.mark.parametrize("spec", [{"a": ["x" * 200_000]}, {"deep": None}], ids=["large", "deep"])
+def test_of_a_large_or_deep_object_kopf_gets_the_identity_and_the_sink_all_of_it_at_once(
+    kept: Watches, sink: Sink, spec: dict[str, Any]
+) -> None:
+    raw = orjson.dumps(shop_event(**spec)).replace(b"null", b"[" * 5_000 + b"]" * 5_000)
+
+    told = line(kept, raw)
+
+    identity = {"namespace": "ns", "name": "web", "uid": "u", "resourceVersion": "5"}
+    assert told["type"] == "MODIFIED"
+    assert told["object"]["metadata"] == identity
+    ((event, obj),) = sink.shown
+    assert event == "MODIFIED"
+    assert set(obj["spec"]) == set(spec)
+
+
+@pytest.mark.parametrize("raw", [b"", b'{"type":"MODIFIED","object":{', b"no json"])
+def test_what_was_cut_short_is_kopfs_to_try_again(kept: Watches, raw: bytes) -> None:
+    assert kept.line(SHOPS, raw) == raw
+
+
+@pytest.mark.parametrize("kind", ["BOOKMARK", "ERROR"])
+def test_what_a_watch_says_about_itself_is_kopfs(kept: Watches, sink: Sink, kind: str) -> None:
+    event = {"type": kind, "object": {"metadata": {"resourceVersion": "9"}, "code": 410}}
+
+    assert line(kept, event) == event
+    assert sink.shown == []

@@ -16,6 +16,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "shop-operator.serviceAccount" -}}
@@ -26,10 +29,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
+{{- /* Without a registry: a placeholder that resolves nowhere (RFC 6761), so that no image of another origin gets the
+operator's rights. */ -}}
+{{- define "shop-operator.repository" -}}
+{{- with .Values.image -}}
+{{- $registry := .registry | default (ternary "" "registry.invalid" (contains "/" .repository)) -}}
+{{- with $registry }}{{ trimSuffix "/" . }}/{{ end -}}
+{{ .repository }}
+{{- end -}}
+{{- end -}}
+
 {{- define "shop-operator.image" -}}
 {{- with .Values.image -}}
-{{- with .registry }}{{ trimSuffix "/" . }}/{{ end -}}
-{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{ include "shop-operator.repository" $ }}:{{ .tag | default $.Chart.AppVersion | toJson | trimAll "\"" }}
 {{- with .digest }}@{{ . }}{{ end -}}
 {{- end -}}
 {{- end -}}

@@ -11,6 +11,8 @@ Object = Mapping[str, Any]
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _MERGED: Final = ("labels", "annotations")
+_WHOLE: Final = object()
+"""A field that was applied as one value, such as an atomic block: nothing below it is merged."""
 
 
 def applied(document: Object, live: Object | None) -> dict[str, Any]:
@@ -45,7 +47,8 @@ def written(obj: Object) -> dict[str, Any]:
 
 
 def _part(obj: Object, key: str) -> dict[str, Any]:
-    return dict((obj.get("metadata") or {}).get(key) or {})
+    found = (obj.get("metadata") or {}).get(key)
+    return dict(found) if isinstance(found, Mapping) else {}
 
 
 def _last(live: Object) -> Object:
@@ -63,16 +66,20 @@ def _last(live: Object) -> Object:
 
 def _fields(owned: Object) -> dict[str, Any]:
     """The keys in a set of managed fields; items of lists are no keys."""
-    return {key[2:]: _fields(below) for key, below in owned.items() if key.startswith("f:")}
+    return {
+        key[2:]: _fields(below) if below else _WHOLE for key, below in owned.items() if key.startswith("f:")
+    }
 
 
-def _union(one: Object, other: Object) -> dict[str, Any]:
+def _union(one: Any, other: Any) -> Any:
+    if one is _WHOLE or other is _WHOLE:
+        return _WHOLE
     return {key: _union(one.get(key, {}), other.get(key, {})) for key in one.keys() | other.keys()}
 
 
 def _merged(last: Any, new: Any, live: Any) -> Any:
     """A three-way merge as of a custom resource, where every list is one value."""
-    if not isinstance(new, Mapping):
+    if not isinstance(new, Mapping) or last is _WHOLE:
         return new
     last = last if isinstance(last, Mapping) else {}
     live = live if isinstance(live, Mapping) else {}

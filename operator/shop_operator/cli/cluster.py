@@ -1,4 +1,4 @@
-"""The API server as a person with a kubeconfig reaches it, exec plugins (such as EKS's) included."""
+"""The API server as a user with a kubeconfig reaches it, exec plugins (such as EKS's) included."""
 
 import contextlib
 import json
@@ -14,18 +14,27 @@ import yaml
 from kubernetes.client import ApiException
 from kubernetes.config import ConfigException
 
-from shop_operator.cli.errors import CliError, NotAllowed, NotReachable, NotThere, NotValid
+from shop_operator.cli.errors import CliError, Forbidden, NotAllowed, NotReachable, NotThere, NotValid
+from shop_operator.cli.guessing import did_you_mean
 from shop_operator.cli.naming import is_name, shown
+from shop_operator.nesting import DEEPEST, cut
 from shop_operator.render import KINDS, ChildKind
+from shop_operator.render.labels import COMPONENT, DISCOVERY
 from shop_operator.spec import GROUP, KIND, PLURAL, VERSION
 from shop_operator.store import NAME_LABEL, Key
 
 Object = dict[str, Any]
 
 _SHOPS: Final = ChildKind(f"{GROUP}/{VERSION}", KIND, PLURAL)
+_NAMESPACES: Final = ChildKind("v1", "Namespace", "namespaces")
 _PODS: Final = ChildKind("v1", "Pod", "pods")
+(_DEPLOYMENTS,) = (each for each in KINDS if each.kind == "Deployment")
+(_SERVICES,) = (each for each in KINDS if each.kind == "Service")
 _REPLICASETS: Final = ChildKind("apps/v1", "ReplicaSet", "replicasets")
+_GATEWAYS: Final = ChildKind("gateway.networking.k8s.io/v1", "Gateway", "gateways")
 _EVENTS: Final = ChildKind("events.k8s.io/v1", "Event", "events")
+_OPERATOR: Final = "app.kubernetes.io/name=shop-operator"
+_MANAGER: Final = "kubectl-shop"
 _TIMEOUT: Final = 15
 _WATCH: Final = 300
 _PAUSE: Final = 1.0
@@ -53,10 +62,15 @@ class Cluster:
             contexts, current = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
         except (ConfigException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
             said = " ".join(str(error).split()).rstrip(".")
+            asked = did_you_mean(context, _contexts(kubeconfig)) if context else ""
             raise NotReachable(
-                f"no cluster is configured ({said}); name one with --kubeconfig or --context, and see `kubectl config view`"
+                f"no cluster is configured ({said}); name one with --kubeconfig or --context, and see"
+                f" `kubectl config view`{asked}"
             ) from error
         self._context = next((each for each in contexts if each["name"] == context), current)
+        if not configuration.verify_ssl:
+            # The kubeconfig asks for it, with insecure-skip-tls-verify; kubectl does not warn at each request either.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._client = kubernetes.client.ApiClient(configuration)
 
     @property
@@ -69,7 +83,7 @@ class Cluster:
         found = self._context["context"].get("namespace") or "default"
         if not is_name(found):
             raise NotReachable(
-                f"the namespace of context {self._context['name']} is {shown(found)}, which is no name;"
+                f"the namespace of context {self._context['name']} is {shown(found)}, which is not a valid name;"
                 " name one with -n, or see `kubectl config set-context --help`"
             )
         return str(found)
@@ -86,10 +100,22 @@ class Cluster:
         """
         found = self.find(namespace, name)
         if found is None:
-            raise NotThere(
-                f"there is no ShopService {name} in namespace {namespace}; see `kubectl shop status -A`"
-            )
+            there = list[str]()
+            with contextlib.suppress(NotAllowed):
+                there = [each["metadata"]["name"] for each in self.shops(namespace)]
+            hint = did_you_mean(name, there) or self.meant(namespace, "; see `kubectl shop status -A`")
+            raise NotThere(f"there is no ShopService {name} in namespace {namespace}{hint}")
         return found
+
+    def meant(self, namespace: str, otherwise: str = "") -> str:
+        """The end of a sentence that asks for another namespace, where there is none of this name and that may be known."""
+        try:
+            there = [each["metadata"]["name"] for each in self._list(_NAMESPACES, None)]
+        except CliError:
+            return otherwise
+        if namespace in there:
+            return otherwise
+        return f", which does not exist{did_you_mean(namespace, there) or otherwise}"
 
     def find(self, namespace: str, name: str) -> Object | None:
         """One ShopService, None when there is none."""
@@ -109,15 +135,46 @@ class Cluster:
             return None
         return found
 
+    def namespace_object(self, namespace: str) -> Object | None:
+        """A namespace; None when there is none, or it may not be read."""
+        try:
+            found: Object = self._call("GET", f"/api/v1/namespaces/{quote(namespace, safe='')}")
+        except (_Missing, NotAllowed):
+            return None
+        return found
+
+    def operators(self) -> list[Object]:
+        """The Deployments of operators, in all namespaces; none when they may not be listed."""
+        try:
+            return self._list(_DEPLOYMENTS, None, labelSelector=_OPERATOR)
+        except NotAllowed:
+            return []
+
+    def registered(self) -> list[Object] | None:
+        """Every ShopService of the cluster, and every Service that has a discovery hostname; None when these may not be listed."""
+        selector = f"{NAME_LABEL},{COMPONENT}={DISCOVERY}"
+        try:
+            return [*self.shops(None), *self._list(_SERVICES, None, labelSelector=selector)]
+        except NotAllowed:
+            return None
+
     def patch(self, namespace: str, name: str, patch: Mapping[str, Any], *, dry_run: bool = False) -> Object:
         """Merge-patch a ShopService."""
-        query = {"fieldManager": "kubectl-shop"} | ({"dryRun": "All"} if dry_run else {})
+        query = {"fieldManager": _MANAGER} | ({"dryRun": "All"} if dry_run else {})
         try:
             patched: Object = self._call("PATCH", _path(_SHOPS, namespace, name), query, patch)
         except _Missing:
             self.shop(namespace, name)
             raise
         return patched
+
+    def annotate_pods(
+        self, namespace: str, deployment: str, annotations: Mapping[str, str], *, dry_run: bool = False
+    ) -> None:
+        """Set annotations of the pod template of a Deployment, which replaces its pods."""
+        query = {"fieldManager": _MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        patch = {"spec": {"template": {"metadata": {"annotations": dict(annotations)}}}}
+        self._call("PATCH", _path(_DEPLOYMENTS, namespace, deployment), query, patch)
 
     def children(self, namespace: str, name: str) -> dict[tuple[str, str], Object]:
         """Every object that carries the ShopService's label, by (kind, name)."""
@@ -132,10 +189,22 @@ class Cluster:
             found |= {(kind.kind, each["metadata"]["name"]): each for each in items}
         return found
 
+    def owned(self, namespace: str, name: str) -> tuple[list[Object], list[str]]:
+        """What carries the ShopService's label, ReplicaSets and Pods included; and the kinds that may not be listed."""
+        found, forbidden = list[Object](), list[str]()
+        for kind in (*KINDS, _REPLICASETS, _PODS):
+            try:
+                found += self._list(kind, namespace, labelSelector=f"{NAME_LABEL}={name}")
+            except Forbidden:
+                forbidden.append(kind.kind)
+            except NotThere:
+                if not kind.optional:
+                    raise
+        return found, forbidden
+
     def deployments(self, namespace: str, name: str) -> list[Object]:
         """Those of a ShopService."""
-        (kind,) = (each for each in KINDS if each.kind == "Deployment")
-        return self._list(kind, namespace, labelSelector=f"{NAME_LABEL}={name}")
+        return self._list(_DEPLOYMENTS, namespace, labelSelector=f"{NAME_LABEL}={name}")
 
     def served(self) -> frozenset[str]:
         """The kinds of children that there can be."""
@@ -150,6 +219,23 @@ class Cluster:
     def replicasets(self, namespace: str, name: str) -> list[Object]:
         """Those of a ShopService's Deployments."""
         return self._list(_REPLICASETS, namespace, labelSelector=f"{NAME_LABEL}={name}")
+
+    def gateways(self) -> list[str]:
+        """Every Gateway of the cluster, as namespace/name.
+
+        Raises:
+            NotThere: the Gateway API is not installed.
+        """
+        found = (each["metadata"] for each in self._list(_GATEWAYS, None))
+        return sorted(f"{each['namespace']}/{each['name']}" for each in found)
+
+    def gateway(self, namespace: str, name: str) -> Object | None:
+        """One Gateway; None when there is none, or it may not be read."""
+        try:
+            found: Object = self._call("GET", _path(_GATEWAYS, namespace, name))
+        except (_Missing, NotAllowed):
+            return None
+        return found
 
     def pods(self, namespace: str, name: str) -> list[Object]:
         """Those of a ShopService."""
@@ -199,8 +285,8 @@ class Cluster:
             except ApiException as error:
                 if error.status != HTTPStatus.GONE:
                     _refused(error.status, str(error.body or error.reason), "watch ShopServices")
-            except urllib3.exceptions.HTTPError:
-                # Cut off in between: the next LIST tells whether the API server is still there.
+            except (urllib3.exceptions.HTTPError, RecursionError, ValueError):
+                # Cut off in between, or an object that cannot be read: the next LIST tells what there is.
                 time.sleep(_PAUSE)
 
     def _events(self, namespace: str | None, version: str, query: Mapping[str, str]) -> Iterator[Any]:
@@ -224,20 +310,25 @@ class Cluster:
             return self._call("GET", _path(kind, namespace), query)
         except _Missing:
             what = (
-                "install the operator's chart, which brings it"
+                "install the operator's chart, which contains it"
                 if kind is _SHOPS
                 else "its CRD is not installed"
             )
-            raise NotThere(f"this cluster has no kind {kind.kind}; {what}") from None
+            raise NotThere(f"the cluster does not serve the kind {kind.kind}; {what}") from None
 
     def _call(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None) -> Any:
+        raw = self._raw(method, path, query, body)
         try:
-            return json.loads(self._raw(method, path, query, body))
-        except json.JSONDecodeError as error:
-            host = self._client.configuration.host
-            raise NotReachable(
-                f"{host} is no API server; check the cluster with `kubectl version`"
-            ) from error
+            found = _loaded(raw)
+        except ValueError as error:
+            raise self._no_api_server() from error
+        if not isinstance(found, dict):
+            raise self._no_api_server()
+        return found
+
+    def _no_api_server(self) -> NotReachable:
+        host = self._client.configuration.host
+        return NotReachable(f"{host} is not an API server; check the cluster with `kubectl version`")
 
     def _raw(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None) -> str:
         headers = {"Accept": "application/json"}
@@ -266,8 +357,30 @@ class Cluster:
                 raise NotReachable(
                     f"{host} is not trusted ({said}); check certificate-authority in the kubeconfig"
                 ) from error
-            raise NotReachable(f"{host} does not answer; check it with `kubectl version`") from error
+            raise NotReachable(f"{host} does not respond; check it with `kubectl version`") from error
         return raw.decode(errors="replace")
+
+
+def _loaded(raw: str) -> Any:
+    """The JSON of an answer.
+
+    An object that nests deeper than can be read is cut, so that it hides no other; what the operator says about it is in
+    its status.
+    """
+    try:
+        return json.loads(raw)
+    except RecursionError:
+        # The objects of a LIST are two levels down.
+        return json.loads(cut(raw.encode(), DEEPEST + 2))
+
+
+def _contexts(kubeconfig: str | None) -> list[str]:
+    """Their names; none where they cannot be read."""
+    try:
+        contexts, _ = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
+    except (ConfigException, OSError, TypeError, ValueError, yaml.YAMLError):
+        return []
+    return [str(each["name"]) for each in contexts]
 
 
 class _Missing(NotThere):
@@ -278,23 +391,21 @@ def _refused(status: int, body: str, what: str) -> NoReturn:
     """Raise what an answer of the API server stands for; status 0 is no answer."""
     try:
         said = json.loads(body).get("message", "")
-    except (json.JSONDecodeError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         said = body
     said = " ".join(str(said).split()).rstrip(".") or f"{what}: {status}"
     if status == HTTPStatus.UNAUTHORIZED:
-        raise NotAllowed(
-            f"the API server does not know you ({said}); log in again, and see `kubectl auth whoami`"
-        )
+        raise NotAllowed(f"authentication failed ({said}); log in again, and see `kubectl auth whoami`")
     if status == HTTPStatus.FORBIDDEN:
-        raise NotAllowed(f"{said}; ask whoever runs the cluster for that right")
+        raise Forbidden(f"{said}; ask the cluster administrator for this permission")
     if status == HTTPStatus.NOT_FOUND:
         raise _Missing(said)
     if status in {HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.CONFLICT, HTTPStatus.BAD_REQUEST}:
         raise NotValid(said)
     if not status:
-        raise NotReachable(f"the API server does not answer ({said}); check it with `kubectl version`")
+        raise NotReachable(f"the API server does not respond ({said}); check it with `kubectl version`")
     raise NotReachable(
-        f"the API server answers {status} ({said}); try again, and see `kubectl get --raw '/readyz?verbose'`"
+        f"the API server responded with {status} ({said}); try again, and see `kubectl get --raw '/readyz?verbose'`"
     )
 
 

@@ -1,30 +1,67 @@
 """The command line of `kubectl shop`."""
 
 import contextlib
-import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
-import yaml
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from shop_operator.cli import completing, documents, views
+from shop_operator.cli import completing, designing, documents, opening, parts, views, working
 from shop_operator.cli.cluster import Cluster
 from shop_operator.cli.diff import Change
-from shop_operator.cli.errors import EXIT_CODES, CliError, NotAllowed, NotThere
+from shop_operator.cli.errors import EXIT_CODES, CliError, Forbidden, NotAllowed, NotThere, NotValid
 from shop_operator.cli.explain import Facts, explain, unavailable
+from shop_operator.cli.machine import as_json, as_yaml
+from shop_operator.cli.operators import serving
 from shop_operator.cli.planning import Namespace, plan, rendered
-from shop_operator.cli.settings import FOLD, WIDTH, Command, DnsLabel, Settings, names, shared
-from shop_operator.pods import diagnosis, last_words
+from shop_operator.cli.settings import Command, Settings, ShopName, a_name, names, shared
+from shop_operator.namespaces import Namespaces
+from shop_operator.pod_security import LEVELS, Level
+from shop_operator.pods import diagnosis, last_line, of_newest
+from shop_operator.rollback import RETRY_ANNOTATION
+from shop_operator.wording import printable
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 EPILOG: Final = (
     "Exit codes: " + "; ".join(f"{code} {text}" for code, text in sorted(EXIT_CODES.items())) + "."
+)
+
+
+_KUBECTL: Final = {
+    "describe": "kubectl describe shopservice {}",
+    "get": "kubectl get shopservice {}",
+    "edit": "kubectl edit shopservice {}",
+    "delete": "kubectl delete shopservice {}",
+    "scale": "kubectl scale shopservice {} --replicas N",
+    "wait": "kubectl wait shopservice {} --for=condition=Ready",
+    "apply": "kubectl apply {}",
+    "events": "kubectl events --for shopservice/{}",
+    "top": "kubectl top pods -l shopservice.dev/name={}",
+    "port-forward": "kubectl shop forward {}",
+    "create": "kubectl shop new {} --image IMAGE",
+}
+"""What kubectl does itself, and well, and what has a shorter name here."""
+_UNKNOWN_SETTINGS: Final = (
+    "kubectl shop: the settings of the operator that serves namespace {} are unknown, because you are not allowed to list"
+    " its Deployment or it has none; allowedQueueEndpoints and protectedNamespaces are not checked."
+)
+_UNKNOWN_HOSTNAMES: Final = (
+    "kubectl shop: you are not allowed to list ShopServices and Services of all namespaces; whether another namespace uses"
+    " a discovery hostname is not checked."
+)
+_TOO_DEEP: Final = (
+    "a ShopService or one of its objects is nested too deeply to be compared or printed; find those that the operator"
+    " rejects with `kubectl get shopservices -A` (REASON InvalidSpec), and correct or delete them with `kubectl edit` or"
+    " `kubectl delete`."
 )
 
 
@@ -37,13 +74,30 @@ class Commands(click.Group):
         super().__init__(*args, **kwargs)
         self.params += shared()
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name kubectl's own command where that is what was meant.
+
+        Raises:
+            UsageError: there is no such command.
+        """
+        word, rest = args[0], " ".join(args[1:]) or "NAME"
+        if word not in self.commands and (meant := _KUBECTL.get(word)):
+            raise click.UsageError(f"No such command {word!r}. Use: {meant.format(rest)}", ctx)
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
         except CliError as error:
-            click.echo(f"kubectl shop: {error}.", err=True)
+            said = printable(str(error))
+            click.echo(f"kubectl shop: {said}{'' if said.endswith(('.', '?', '!')) else '.'}", err=True)
             ctx.exit(error.exit_code)
+        except RecursionError:
+            click.echo(f"kubectl shop: {_TOO_DEEP}", err=True)
+            ctx.exit(NotValid.exit_code)
         except BrokenPipeError:
             # The reader of a pipe has seen enough.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -53,7 +107,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="shop-operator")
 def shop() -> None:
-    """See, explain and steer ShopServices."""
+    """Inspect, explain and control ShopServices."""
 
 
 filenames = click.option(
@@ -64,33 +118,73 @@ filenames = click.option(
     required=True,
     metavar="FILE",
     type=click.Path(allow_dash=True),
-    help="A YAML or JSON file; - for standard input.",
+    help="YAML or JSON file; - for standard input.",
 )
-a_name = click.argument("name", type=DnsLabel(), shell_complete=names)
+
+
+def pod_security(default: str) -> Callable[[Decorated], Decorated]:
+    """The option for the level of the pods.
+
+    Args:
+        default: what its help says of the level without it.
+    """
+    return click.option(
+        "--pod-security",
+        "level",
+        type=click.Choice(LEVELS),
+        help=f"Pod Security Standard of the pods. Defaults to {default}.",
+    )
+
+
+any_names = click.argument("names", metavar="[NAME]...", type=ShopName(), nargs=-1, shell_complete=names)
+
+
+def chosen(obj: Settings, given: Sequence[str]) -> list[dict[str, Any]]:
+    """The ShopServices of these names, in their order; every one when none is named."""
+    if given:
+        return [obj.cluster.shop(obj.namespace, each) for each in dict.fromkeys(given)]
+    found = _all(obj)
+    if not found:
+        obj.say_none()
+    return found
 
 
 @shop.command("render")
 @filenames
+@pod_security("restricted")
 @click.pass_obj
-def render_(obj: Settings, files: tuple[str, ...]) -> None:
-    """Print every object that the operator would make, without a cluster.
+def render_(obj: Settings, files: tuple[str, ...], level: Level | None) -> None:
+    """Print every object that the operator would create, without a cluster.
 
-    The ShopServices of the files know each other, and each optional kind is taken to be installed.
+    ShopServices in the files may depend on each other, and all optional kinds are assumed to be installed.
+
+    Without a cluster, these are unknown and not checked: the operator's settings (allowedQueueEndpoints, podSecurity,
+    protectedNamespaces, commonLabels, commonAnnotations), the pod-security labels of namespaces, discovery hostnames in use,
+    and existing objects of the same names. Run `kubectl shop diff` to check them.
     """
-    children = rendered(documents.read(files, obj.chosen or "default", only=obj.chosen is not None))
+    given = documents.read(files, obj.chosen or "default", only=obj.chosen is not None)
+    with documents.located(given):
+        children = rendered(given, level or "restricted")
     if obj.output == "json":
-        click.echo(json.dumps(children, indent=2, ensure_ascii=False))
+        click.echo(as_json(children))
     else:
-        click.echo(yaml.safe_dump_all(children, sort_keys=False, allow_unicode=True, width=FOLD), nl=False)
+        click.echo(as_yaml(*children), nl=False)
 
 
 @shop.command()
 @filenames
+@pod_security("the namespace's label or the operator's setting if they can be read, otherwise to restricted")
 @click.pass_context
-def diff(ctx: click.Context, files: tuple[str, ...]) -> None:
-    """Show what applying a file would change, down to the last child. Exits with 1 when there is something."""
+def diff(ctx: click.Context, files: tuple[str, ...], level: Level | None) -> None:
+    """Show the changes that applying a file would cause, including all child resources. Exits with 1 if there are any.
+
+    A line with ! reports what the operator would reject or wait for, with the reason and the message of its condition. What
+    you are not allowed to read is not checked; a line on standard error says so.
+    """
     obj: Settings = ctx.obj
-    found = list(_changes(obj.cluster, documents.read(files, obj.namespace, only=obj.chosen is not None)))
+    given = documents.read(files, obj.namespace, only=obj.chosen is not None)
+    with documents.located(given):
+        found = list(_changes(obj.cluster, given, level))
 
     def text() -> None:
         for change in found:
@@ -102,102 +196,145 @@ def diff(ctx: click.Context, files: tuple[str, ...]) -> None:
     ctx.exit(1 if found else 0)
 
 
-def _changes(cluster: Cluster, given: list[dict[str, Any]]) -> Iterator[Change]:
-    served = cluster.served()
+def _changes(cluster: Cluster, given: Sequence[Mapping[str, Any]], level: Level | None) -> Iterator[Change]:
+    served, operators = cluster.served(), cluster.operators()
     for here in sorted({each["metadata"]["namespace"] for each in given}):
+        settings = serving(operators, here)
+        if settings is None:
+            click.echo(_UNKNOWN_SETTINGS.format(here), err=True)
+        labels = Namespaces(
+            settings.pod_security if settings else "restricted",
+            settings.protected if settings else frozenset(),
+            lambda _: None,
+            lambda: None,
+        )
+        found = cluster.namespace_object(here)
+        if found is not None:
+            labels.seen(None, found)
         there = Namespace(
             {each["metadata"]["name"]: each for each in cluster.shops(here)},
             served,
             lambda name, here=here: cluster.children(here, name),  # type: ignore[misc]
             lambda kind, name, here=here: cluster.child(here, kind, name),  # type: ignore[misc]
+            level or labels.level(here),
+            labels.check,
+            settings.queue_endpoints if settings else None,
+            settings.common if settings else None,
+            lambda: _registered(cluster),
         )
         yield from plan([each for each in given if each["metadata"]["namespace"] == here], there)
 
 
+def _registered(cluster: Cluster) -> list[dict[str, Any]]:
+    found = cluster.registered()
+    if found is None:
+        click.echo(_UNKNOWN_HOSTNAMES, err=True)
+    return found or []
+
+
 @shop.command("explain")
-@a_name
+@any_names
 @click.pass_context
-def explain_(ctx: click.Context, name: str) -> None:
-    """Say in one sentence why a ShopService is not ready, and which command helps. Exits with 1 when it is not."""
+def explain_(ctx: click.Context, names: tuple[str, ...]) -> None:
+    """Explain in one sentence why a ShopService is not ready, and suggest a command.
+
+    Without a name: every ShopService of the namespace. Exits with 1 if one is not ready.
+    """
     obj: Settings = ctx.obj
-    answer = explain(_facts(obj.cluster, obj.namespace, name))
+    answers = [explain(_facts(obj.cluster, each)) for each in chosen(obj, names)]
 
     def text() -> None:
-        obj.say(answer.sentence, "green" if answer.ready else "yellow")
-        if answer.next:
-            obj.say(f"Next: {answer.next}")
+        for answer in answers:
+            obj.say(answer.sentence, "green" if answer.ready else "yellow")
+            if answer.cure:
+                obj.say(answer.cure)
+            if answer.next:
+                obj.say(f"Next: {answer.next}")
 
-    obj.show(answer.to_dict(), text)
-    ctx.exit(0 if answer.ready else 1)
+    documents = [each.to_dict() for each in answers]
+    obj.show(documents[0] if len(names) == 1 else documents, text)
+    ctx.exit(0 if all(each.ready for each in answers) else 1)
 
 
-def _facts(cluster: Cluster, namespace: str, name: str) -> Facts:
-    """What is known, as far as this person may see it."""
-    found = cluster.shop(namespace, name)
-    known, words, late, warnings = None, "", "", list[str]()
+def _facts(cluster: Cluster, found: dict[str, Any]) -> Facts:
+    """What is known, as far as the user may read it."""
+    namespace, name = found["metadata"]["namespace"], found["metadata"]["name"]
+    facts = Facts(found)
     with contextlib.suppress(NotAllowed):
-        pods = cluster.pods(namespace, name)
-        known = diagnosis(pods)
+        pods, replicasets = cluster.pods(namespace, name), cluster.replicasets(namespace, name)
+        known = diagnosis(of_newest(pods, replicasets))
+        facts = replace(facts, diagnosis=known)
         if known is not None and known.container is not None:
-            words = last_words(cluster.log(namespace, known.pod, known.container, previous=known.previous))
-        late = unavailable(cluster.deployments(namespace, name))
-        uids = {each["metadata"]["uid"] for each in (found, *pods, *cluster.replicasets(namespace, name))}
-        warnings = cluster.warnings(namespace, uids)
-    return Facts(found, known, words, warnings, late)
+            log = cluster.log(namespace, known.pod, known.container, previous=known.previous)
+            facts = replace(facts, words=last_line(log))
+        facts = replace(facts, unavailable=unavailable(cluster.deployments(namespace, name)))
+        of_pod = {each["metadata"]["uid"] for each in pods if known and each["metadata"]["name"] == known.pod}
+        others = {each["metadata"]["uid"] for each in (found, *pods, *replicasets)}
+        warnings = cluster.warnings(namespace, others)
+        facts = replace(facts, warnings=warnings)
+        facts = replace(facts, probes=cluster.warnings(namespace, of_pod) if of_pod else [])
+    if (found.get("spec") or {}).get("gateway"):
+        with contextlib.suppress(NotAllowed, NotThere):
+            facts = replace(facts, gateways=cluster.gateways())
+    return facts
 
 
 @shop.command()
-@a_name
+@any_names
 @click.pass_obj
-def tree(obj: Settings, name: str) -> None:
-    """Show everything that belongs to a ShopService, and what of it is ready."""
-    cluster, namespace = obj.cluster, obj.namespace
-    found = cluster.shop(namespace, name)
-    owned = [
-        *cluster.children(namespace, name).values(),
-        *cluster.replicasets(namespace, name),
-        *cluster.pods(namespace, name),
-    ]
-    root = views.tree(found, owned)
+def tree(obj: Settings, names: tuple[str, ...]) -> None:
+    """Show all objects of a ShopService and which of them are ready.
+
+    Without a name: every ShopService of the namespace. The last line names kinds that you are not allowed to list.
+    """
+    roots = []
+    for found in chosen(obj, names):
+        owned, hidden = obj.cluster.owned(found["metadata"]["namespace"], found["metadata"]["name"])
+        roots.append(views.tree(found, owned, hidden))
 
     def text() -> None:
-        for line in views.tree_lines(root):
-            obj.say(line, "red" if "✗" in line else None)
+        for root in roots:
+            for line in views.tree_lines(root):
+                obj.say(line, "red" if "✗" in line else None)
 
-    obj.show(root.to_dict(), text)
+    documents = [each.to_dict() for each in roots]
+    obj.show(documents[0] if len(names) == 1 else documents, text)
 
 
 @shop.command()
-@click.argument("name", type=DnsLabel(), required=False, shell_complete=names)
-@click.option("-w", "--watch", is_flag=True, help="Go on showing what changes, until Ctrl-C.")
+@any_names
+@click.option("-w", "--watch", is_flag=True, help="Watch for changes until Ctrl-C.")
 @click.pass_obj
-def status(obj: Settings, name: str | None, watch: bool) -> None:  # noqa: FBT001  click hands flags over by name
+def status(obj: Settings, names: tuple[str, ...], watch: bool) -> None:  # noqa: FBT001  click hands flags over by name
     """Show ShopServices as a table."""
-    namespace = None if obj.everywhere and name is None else obj.namespace
-    if name is not None:
-        found = [obj.cluster.shop(obj.namespace, name)]
-    elif not watch:
-        found = obj.cluster.shops(namespace)
     if watch:
+        namespace = None if obj.everywhere and not names else obj.namespace
         with contextlib.suppress(KeyboardInterrupt):
-            _watch(obj, namespace, name)
+            _watch(obj, namespace, names)
         return
-    rows = [views.row(each) for each in found]
+    rows = [views.row(each) for each in (chosen(obj, names) if names else _all(obj))]
     obj.show([views.as_document(each) for each in rows], lambda: _print(obj, rows))
+
+
+def _all(obj: Settings) -> list[dict[str, Any]]:
+    return obj.cluster.shops(None if obj.everywhere else obj.namespace)
 
 
 def _print(obj: Settings, rows: list[views.Row]) -> None:
     if rows:
-        obj.console.print(_table(obj, rows))
+        width = obj.console.width if obj.is_terminal else None
+        for index, line in enumerate(views.aligned([views.HEAD, *rows], width, _first(obj))):
+            obj.say(line, "bold" if index == 0 else None)
     else:
-        where = "" if obj.everywhere else f" in namespace {obj.namespace}"
-        click.echo(f"There is no ShopService{where}.", err=True)
+        obj.say_none()
 
 
-def _watch(obj: Settings, namespace: str | None, name: str | None) -> None:
+def _watch(obj: Settings, namespace: str | None, names: Sequence[str]) -> None:
     """A table that is drawn anew on a terminal; elsewhere a line for each change."""
+    only = names[0] if len(names) == 1 else None
     states = (
-        {key: views.row(each) for key, each in known.items()} for known in obj.cluster.watch(namespace, name)
+        {key: views.row(each) for key, each in known.items() if not names or key.name in names}
+        for known in obj.cluster.watch(namespace, only)
     )
     if obj.is_table and sys.stdout.isatty():
         shown: dict[Any, views.Row] = {}
@@ -211,17 +348,22 @@ def _watch(obj: Settings, namespace: str | None, name: str | None) -> None:
     for after in states:
         for row in views.news(before, after):
             if obj.is_table:
-                (cells,) = views.fitted([row], WIDTH)
-                click.echo(views.GAP.join(cells))
+                click.echo(printable(views.GAP.join(row)))
             else:
                 obj.show_next(views.as_document(row))
         sys.stdout.flush()
         before = after
 
 
+def _first(obj: Settings) -> int:
+    """The first column: no namespace where there is only one."""
+    return 0 if obj.everywhere else 1
+
+
 def _table(obj: Settings, rows: Iterable[views.Row]) -> Table:
-    """Without the namespace when there is only one."""
-    head, *cells = views.fitted([views.HEAD, *rows], obj.console.width, 0 if obj.everywhere else 1)
+    """The rows as they are drawn anew on a terminal."""
+    shown = [tuple(printable(cell) for cell in row) for row in rows]
+    head, *cells = views.fitted([views.HEAD, *shown], obj.console.width, _first(obj))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for each in head:
         table.add_column(each, overflow="ellipsis", no_wrap=True)
@@ -232,56 +374,138 @@ def _table(obj: Settings, rows: Iterable[views.Row]) -> Table:
 
 @shop.command()
 @a_name
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 @click.pass_obj
-def rollback(obj: Settings, name: str, dry_run: bool) -> None:  # noqa: FBT001  click hands flags over by name
-    """Put the image before the present one back into the spec."""
-    cluster, namespace = obj.cluster, obj.namespace
-    found = cluster.shop(namespace, name)
-    now, back = found["spec"]["image"], views.previous_image(found, cluster.replicasets(namespace, name))
-    if back is None:
-        raise NotThere(
-            f"there is no image before {now} that {name} could go back to; set spec.image yourself"
-        )
-    cluster.patch(namespace, name, {"spec": {"image": back}}, dry_run=dry_run)
-    document = {"name": name, "from": now, "to": back, "dryRun": dry_run}
+def retry(obj: Settings, name: str, dry_run: bool) -> None:  # noqa: FBT001  click hands flags over by name
+    """Retry a release that was rolled back automatically."""
+    found = obj.cluster.shop(obj.namespace, name)
+    rejected = ((found.get("status") or {}).get("rollout") or {}).get("rejectedImage")
+    if rejected is None:
+        raise NotThere(f"no release of {name} was rolled back")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    patch = {"metadata": {"annotations": {RETRY_ANNOTATION: now}}}
+    obj.cluster.patch(obj.namespace, name, patch, dry_run=dry_run)
+    document = {"name": name, "release": rejected, "dryRun": dry_run}
+    verb = "would retry" if dry_run else "retries"
+    holds = _holds(obj, found)
 
     def text() -> None:
-        if dry_run:
-            obj.say(f"{name} would go back from {now} to {back}.")
-            return
-        obj.say(f"{name} goes back from {now} to {back}.")
-        obj.say("Change the file or the values that it comes from too, or their next apply undoes this.")
+        obj.say(f"{name} {verb} the release with {rejected}.")
+        for each in holds:
+            obj.say(each)
 
     obj.show(document, text)
 
 
-@shop.command()
-@a_name
-@click.pass_obj
-def suspend(obj: Settings, name: str) -> None:
-    """Have the operator leave a ShopService as it is."""
-    _suspend(obj, name, wanted=True)
+def _holds(obj: Settings, found: dict[str, Any]) -> list[str]:
+    """What keeps a change of the pods back, and how it is resumed."""
+    name, namespace = found["metadata"]["name"], obj.namespace
+    said = []
+    if found["spec"].get("suspend"):
+        resume = f"kubectl shop resume {name} -n {namespace}"
+        said.append(f"{name} is suspended, so nothing changes until it is resumed: {resume}")
+    with contextlib.suppress(Forbidden):
+        for each in parts.controlled(obj.cluster.deployments(namespace, name), found):
+            if (each.get("spec") or {}).get("paused"):
+                one = each["metadata"]["name"]
+                resume = f"kubectl rollout resume deployment/{one} -n {namespace}"
+                said.append(f"Deployment {one} is paused, so its pods stay until it is resumed: {resume}")
+    return said
 
 
 @shop.command()
 @a_name
+@click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 @click.pass_obj
-def resume(obj: Settings, name: str) -> None:
-    """Have the operator look after a suspended ShopService again."""
-    _suspend(obj, name, wanted=False)
+def rollback(obj: Settings, name: str, dry_run: bool) -> None:  # noqa: FBT001  click hands flags over by name
+    """Roll back to the previous image by setting it in the spec."""
+    cluster, namespace = obj.cluster, obj.namespace
+    found = cluster.shop(namespace, name)
+    now, back = (
+        found["spec"]["image"],
+        views.previous_image(found, lambda: cluster.replicasets(namespace, name)),
+    )
+    if back is None:
+        raise NotThere(f"no image before {now} is known for {name}; set spec.image instead")
+    cluster.patch(namespace, name, {"spec": {"image": back}}, dry_run=dry_run)
+    document = {"name": name, "from": now, "to": back, "dryRun": dry_run}
+    holds = _holds(obj, found)
+
+    def text() -> None:
+        obj.say(f"{name} {'would be' if dry_run else 'is'} rolled back from {now} to {back}.")
+        for each in holds:
+            obj.say(each)
+        if not dry_run:
+            obj.say("Change its manifest or Helm values too; otherwise the next apply reverts the rollback.")
+
+    obj.show(document, text)
 
 
-def _suspend(obj: Settings, name: str, *, wanted: bool) -> None:
-    obj.cluster.patch(obj.namespace, name, {"spec": {"suspend": True if wanted else None}})
-    said = f"{name} is left as it is." if wanted else f"{name} is looked after again."
-    obj.show({"name": name, "suspended": wanted}, lambda: obj.say(said))
+some_names = click.argument(
+    "names", metavar="NAME...", type=ShopName(), nargs=-1, required=True, shell_complete=names
+)
+
+
+@shop.command()
+@some_names
+@click.pass_obj
+def suspend(obj: Settings, names: tuple[str, ...]) -> None:
+    """Suspend the reconciliation of a ShopService: the operator does not change its resources."""
+    _suspend(obj, names, wanted=True)
+
+
+@shop.command()
+@some_names
+@click.pass_obj
+def resume(obj: Settings, names: tuple[str, ...]) -> None:
+    """Resume the reconciliation of a suspended ShopService."""
+    _suspend(obj, names, wanted=False)
+
+
+def _suspend(obj: Settings, names: Sequence[str], *, wanted: bool) -> None:
+    refused = dict[str, CliError]()
+    for each in names:
+        try:
+            obj.cluster.patch(obj.namespace, each, {"spec": {"suspend": True if wanted else None}})
+        except CliError as error:
+            refused[each] = error
+    if refused and len(names) == 1:
+        raise refused[names[0]]
+    done = [each for each in names if each not in refused]
+    documents = [{"name": each, "suspended": wanted} for each in done]
+
+    def text() -> None:
+        for each in done:
+            obj.say(
+                f"Reconciliation of {each} is suspended."
+                if wanted
+                else f"Reconciliation of {each} is resumed."
+            )
+
+    obj.show(documents[0] if len(names) == 1 else documents, text)
+    if refused:
+        verb = "suspended" if wanted else "resumed"
+        told = "; ".join(f"{each} is not {verb}: {error}" for each, error in refused.items())
+        raise type(next(iter(refused.values())))(told)
+
+
+for each in (
+    working.logs,
+    working.exec_,
+    working.forward,
+    working.restart,
+    working.dlq,
+    opening.open_,
+    designing.new,
+    designing.graph,
+):
+    shop.add_command(each)
 
 
 @shop.command()
 @click.argument("shell", type=click.Choice(completing.SHELLS))
 def completion(shell: str) -> None:
-    """Print a script that completes `kubectl-shop` in a shell; `kubectl shop` needs kubectl_complete-shop on PATH only."""
+    """Print a shell completion script for `kubectl-shop`; `kubectl shop` needs only kubectl_complete-shop on PATH."""
     click.echo(completing.script(shop, shell))
 
 

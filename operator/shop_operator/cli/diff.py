@@ -1,6 +1,7 @@
 """What an apply would change: the rendered children beside the live ones, as far as the operator owns them. Pure."""
 
 import difflib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -8,23 +9,31 @@ from typing import Any
 
 import yaml
 
+from shop_operator.adoption import check_owner, controller_of
 from shop_operator.cli.applying import written
 from shop_operator.cli.owning import with_leftovers
-from shop_operator.compare import HASH_ANNOTATION, drift, owned_part
+from shop_operator.compare import drift, owned_part
+from shop_operator.errors import Conflict, OperatorError
+from shop_operator.lenient import mappings
+from shop_operator.spec import KIND
+from shop_operator.store import NAME_LABEL, ChildId, applied_by_operator
 
 Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Change:
-    """One object that would change.
+    """One object that would change, or that the operator would not touch.
 
     Args:
-        action: create, update, delete; or conflict, for what belongs to somebody else and stays as it is.
+        action: create, update, delete; conflict, for an object that belongs to another owner and is left unchanged; or
+            wait, for one that comes later.
         kind: its kind.
         name: its name.
         before: what there is of it now, as far as it is ours or will be; None when there is nothing.
         after: what there would be; None for nothing.
+        reason: the reason that the operator would report; empty when nothing is in the way.
+        message: its sentence.
     """
 
     action: str
@@ -32,25 +41,36 @@ class Change:
     name: str
     before: Object | None
     after: Object | None
+    reason: str = ""
+    message: str = ""
+
+    @classmethod
+    def refused(cls, error: OperatorError, kind: str, name: str, after: Object | None) -> "Change":
+        """One that the operator reports as that error."""
+        action = "conflict" if isinstance(error, Conflict) else "wait"
+        return cls(action, kind, name, None, after, error.reason, error.message)
 
     def to_dict(self) -> dict[str, Any]:
         """For `-o json`."""
+        refused = {"reason": self.reason, "message": self.message} if self.reason else {}
         return {
             "action": self.action,
             "kind": self.kind,
             "name": self.name,
             "before": self.before,
             "after": self.after,
+            **refused,
         }
 
     def lines(self) -> list[str]:
         """A unified diff."""
         where = f"{self.kind}/{self.name}"
-        if self.action == "conflict":
-            return [
-                f"! {where} exists and is not this ShopService's: it stays as it is, and the ShopService stalls.",
-                "! Delete or rename it, or give the ShopService another name.",
-            ]
+        if self.reason:
+            stays = (
+                f"! {where} exists and has another owner: it is left unchanged, and the ShopService stalls."
+            )
+            foreign = self.action == "conflict" and self.kind != KIND
+            return [*([stays] if foreign else []), f"! {where}: {self.reason}: {self.message}"]
         return list(
             difflib.unified_diff(
                 _text(self.before),
@@ -78,34 +98,41 @@ def changes(
         find: the object of a kind and a name that carries no such label, None when there is none.
         kept: what is not deleted although it is not rendered, by (kind, name).
     """
+    foreign_account = False
     for child in desired:
         kind, name = child["kind"], child["metadata"]["name"]
+        if kind == "Deployment" and foreign_account:
+            # The operator makes no pods that run as the account of another owner.
+            continue
         there = live.get((kind, name)) or find(kind, name)
         if there is None:
             yield Change("create", kind, name, None, child)
-        elif not _is_ours(there, uid):
-            yield Change("conflict", kind, name, None, child)
+        elif (refusal := _refusal(there, child, uid)) is not None:
+            foreign_account |= kind == "ServiceAccount"
+            yield Change.refused(refusal, kind, name, child)
         else:
             wider = with_leftovers(child, there)
             if wider != child or any(drift(child, there)):
                 yield Change("update", kind, name, owned_part(wider, there), child)
     wanted = kept | {(child["kind"], child["metadata"]["name"]) for child in desired}
     for (kind, name), there in sorted(live.items()):
-        if (kind, name) not in wanted and _controller(there) == uid:
+        if (kind, name) not in wanted and controller_of(there).get("uid") == uid:
             yield Change("delete", kind, name, {"metadata": {"name": name}}, None)
 
 
-def _is_ours(there: Object, uid: str) -> bool:
-    """Whether the operator would touch it: one without a controller only if it has applied it itself."""
-    controller = _controller(there)
-    return controller == uid or (
-        controller is None and HASH_ANNOTATION in (there["metadata"].get("annotations") or {})
-    )
+def _shop_of(child: Object) -> str:
+    return str((child["metadata"].get("labels") or {}).get(NAME_LABEL, ""))
 
 
-def _controller(there: Object) -> str | None:
-    owners = there["metadata"].get("ownerReferences", ())
-    return next((each["uid"] for each in owners if each.get("controller")), None)
+def _refusal(there: Object, child: Object, uid: str) -> OperatorError | None:
+    """Why the operator would not touch an object; None when it would."""
+    managed = mappings(there["metadata"].get("managedFields"))
+    identity = ChildId(child["kind"], child["metadata"]["name"])
+    try:
+        check_owner(identity, there, _shop_of(child), uid, applied=applied_by_operator(managed))
+    except OperatorError as error:
+        return error
+    return None
 
 
 def of_shopservice(wanted: Object, live: Object | None) -> Change | None:
@@ -123,4 +150,8 @@ def of_shopservice(wanted: Object, live: Object | None) -> Change | None:
 
 
 def _text(obj: Object | None) -> list[str]:
-    return [] if obj is None else yaml.safe_dump(dict(obj), sort_keys=True, width=98).splitlines()
+    return (
+        []
+        if obj is None
+        else yaml.safe_dump(dict(obj), sort_keys=True, allow_unicode=True, width=sys.maxsize).splitlines()
+    )

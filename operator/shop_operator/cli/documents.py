@@ -1,21 +1,72 @@
-"""ShopServices from YAML or JSON files: every mistake in one is a sentence with the file's name."""
+"""ShopServices from YAML or JSON files: every mistake in one is a sentence with the file's name and the line."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from pydantic import ValidationError
 
+from shop_operator.cli import guessing
 from shop_operator.cli.errors import NotValid
 from shop_operator.cli.naming import RULE, is_name, shown
 from shop_operator.errors import InvalidSpec
-from shop_operator.spec import GROUP, KIND, VERSION, ShopService
+from shop_operator.spec import (
+    GROUP,
+    KIND,
+    PLURAL,
+    UNKNOWN,
+    VERSION,
+    ShopService,
+    ShopServiceSpec,
+    path_of,
+    problems,
+)
 
 _LARGEST: Final = 3 * 1024 * 1024
+_MOST_NODES: Final = 200_000
 _NOT_TEXT: Final = "tag:yaml.org,2002:timestamp"
 NO_UID: Final = "00000000-0000-0000-0000-000000000000"
 """Of a ShopService that is not in a cluster yet."""
+
+
+Place = tuple[str | int, ...]
+
+
+class Document(dict[str, Any]):
+    """An object of a file, which knows where it comes from.
+
+    Attributes:
+        path: the file.
+        lines: the line of each of its fields, from 1.
+    """
+
+    path: str = ""
+    lines: Mapping[Place, int]
+
+    def at(self, place: Place) -> str:
+        """The file, and the line of a field or of the nearest one above it."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        line = self.lines.get(place)
+        return self.path if line is None else f"{self.path}:{line}"
+
+
+class BadFields(NotValid):
+    """A spec cannot be used; each problem has its place, from the top of the object.
+
+    Args:
+        namespace: of the ShopService.
+        name: its name.
+        found: the places and what is wrong there.
+    """
+
+    def __init__(self, namespace: str, name: str, found: Sequence[tuple[Place, str]]) -> None:
+        super().__init__(f"{KIND} {name}: " + ". ".join(words for _, words in found))
+        self.key = (namespace, name)
+        self.found = found
 
 
 class _Loader(yaml.SafeLoader):
@@ -28,7 +79,7 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def read(paths: Iterable[str], namespace: str, *, only: bool = False) -> list[dict[str, Any]]:
+def read(paths: Iterable[str], namespace: str, *, only: bool = False) -> list[Document]:
     """Every ShopService in these files, `-` for standard input; other kinds in them are passed over.
 
     Args:
@@ -39,81 +90,185 @@ def read(paths: Iterable[str], namespace: str, *, only: bool = False) -> list[di
     Raises:
         NotValid: a file cannot be read, is no YAML, has no ShopService in it, one twice, or one with a name that is none.
     """
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    found: dict[tuple[str, str], Document] = {}
     for path in paths:
         for document in _of_file(path, namespace):
             here, name = document["metadata"]["namespace"], document["metadata"]["name"]
             if (here, name) in found:
-                raise NotValid(f"{path}: {KIND} {name} is there twice; keep one of them")
+                raise NotValid(f"{path}: {KIND} {name} is defined twice; remove one of the definitions")
             if only and here != namespace:
-                raise NotValid(
-                    f"{path}: {KIND} {name} is in namespace {here}; leave out -n, or use -n {here}"
-                )
+                raise NotValid(f"{path}: {KIND} {name} is in namespace {here}; omit -n, or use -n {here}")
             found[here, name] = document
     if not found:
-        raise NotValid(f"there is no {KIND} in {', '.join(paths)}; name a file that has one")
+        raise NotValid(f"there is no {KIND} in {', '.join(paths)}; name a file that contains one")
     return list(found.values())
 
 
-def _of_file(path: str, namespace: str) -> Iterator[dict[str, Any]]:
+def _of_file(path: str, namespace: str) -> Iterator[Document]:
     try:
         text = sys.stdin.read(_LARGEST + 1) if path == "-" else Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise NotValid(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(text) > _LARGEST:
-        raise NotValid(f"{path} is larger than 3 MiB, which no API server takes")
+        raise NotValid(f"{path} is larger than 3 MiB, the limit of the API server")
     try:
-        documents = list(yaml.load_all(text, _Loader))
+        documents = list(_documents(path, text))
     except RecursionError as error:
-        raise NotValid(f"{path} is nested too deeply; no {KIND} is") from error
+        raise NotValid(f"{path} is nested too deeply for a {KIND}") from error
     except yaml.YAMLError as error:
         raise NotValid(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    for document in documents:
-        items = [document]
-        if isinstance(document, dict) and document.get("kind") == "List":
-            items = document["items"] if isinstance(document.get("items"), list) else []
-        for each in items:
-            if isinstance(each, dict) and each.get("kind") == KIND:
-                yield _checked(path, each, namespace)
+    for document, lines in documents:
+        for each in _objects(path, document, lines):
+            if each.get("kind") == KIND:
+                yield _checked(each, namespace)
+            elif str(each.get("kind")).lower() in {KIND.lower(), PLURAL}:
+                raise NotValid(f"{each.at(('kind',))}: kind is {each['kind']!r}; write {KIND}")
 
 
-def _checked(path: str, document: dict[str, Any], namespace: str) -> dict[str, Any]:
-    version = f"{GROUP}/{VERSION}"
+def _objects(path: str, document: Any, lines: Mapping[Place, int]) -> Iterator[Document]:
+    """The document, or what is in it when it is a List."""
+    found: list[tuple[Any, Place]] = [(document, ())]
+    if isinstance(document, dict) and document.get("kind") == "List":
+        inside = document["items"] if isinstance(document.get("items"), list) else []
+        found = [(each, ("items", index)) for index, each in enumerate(inside)]
+    for each, above in found:
+        if isinstance(each, dict):
+            known = Document(each)
+            known.path = path
+            known.lines = {at[len(above) :]: line for at, line in lines.items() if at[: len(above)] == above}
+            yield known
+
+
+def _documents(path: str, text: str) -> Iterator[tuple[Any, dict[Place, int]]]:
+    loader = _Loader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            if node and _size(node, {}) > _MOST_NODES:
+                raise NotValid(
+                    f"{path} has aliases that expand to more than {_MOST_NODES} values; write the values out"
+                )
+            lines = {place: line + 1 for place, line in _lines(path, node, (), set())} if node else {}
+            yield loader.construct_document(node), lines
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values there are once each alias is written out."""
+    if id(node) not in known:
+        known[id(node)] = 1  # of an alias to what it is inside of
+        below = node.value if isinstance(node, yaml.CollectionNode) else ()
+        items = (each for item in below for each in (item if isinstance(item, tuple) else (item,)))
+        known[id(node)] = 1 + sum(_size(each, known) for each in items)
+    return known[id(node)]
+
+
+def _lines(path: str, node: yaml.Node, above: Place, seen: set[int]) -> Iterator[tuple[Place, int]]:
+    """Where each field begins; an alias only where it is first met, or a small file could take for ever.
+
+    Raises:
+        NotValid: a key is there twice.
+    """
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    yield above, node.start_mark.line
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _lines(path, item, (*above, index), seen)
+    elif isinstance(node, yaml.MappingNode):
+        keys = set[str]()
+        for key, value in node.value:
+            name = str(key.value)
+            if name in keys and name != "<<":
+                raise NotValid(
+                    f"{path}:{key.start_mark.line + 1}: {name} is defined twice; remove one of the definitions"
+                )
+            keys.add(name)
+            yield from _lines(path, value, (*above, name), seen)
+            yield (*above, name), key.start_mark.line
+
+
+def _checked(document: Document, namespace: str) -> Document:
+    version, path = f"{GROUP}/{VERSION}", document.path
     if document.get("apiVersion") != version:
-        raise NotValid(f"{path}: apiVersion is {document.get('apiVersion')!r}; write {version}")
+        raise NotValid(
+            f"{document.at(('apiVersion',))}: apiVersion is {document.get('apiVersion')!r}; write {version}"
+        )
     metadata = document.get("metadata")
     if not isinstance(metadata, dict) or metadata.get("name") is None:
-        raise NotValid(f"{path}: a {KIND} has no metadata.name; give it one")
+        raise NotValid(f"{document.at(('metadata',))}: metadata.name of a {KIND} is not set")
     if not is_name(metadata["name"]):
         raise NotValid(
-            f"{path}: metadata.name of a {KIND} is {shown(metadata['name'])}, which is no name: {RULE}"
+            f"{document.at(('metadata',))}: metadata.name of a {KIND} is {shown(metadata['name'])}, which is not a valid name: {RULE}"
         )
     if not is_name(metadata.get("namespace", namespace)):
         raise NotValid(
-            f"{path}: {KIND} {metadata['name']}: metadata.namespace is {shown(metadata['namespace'])},"
-            f" which is no name: {RULE}, or leave it out"
+            f"{document.at(('metadata', 'namespace'))}: {KIND} {metadata['name']}: metadata.namespace is {shown(metadata['namespace'])},"
+            f" which is not a valid name: {RULE}, or omit it"
         )
     for key in ("labels", "annotations"):
         values = metadata.get(key) or {}
         if not isinstance(values, dict) or not all(isinstance(each, str) for each in values.values()):
             raise NotValid(
-                f"{path}: {KIND} {metadata['name']}: metadata.{key} is no map of texts; quote its values"
+                f"{document.at(('metadata', key))}: {KIND} {metadata['name']}: metadata.{key} must be a map of strings; quote its values"
             )
     if not isinstance(document.get("spec"), dict):
-        raise NotValid(f"{path}: {KIND} {metadata['name']} has no spec; it needs an image at least")
-    return {**document, "metadata": {"namespace": namespace, **metadata}}
+        meant = next(
+            (each for each in document if each != "spec" and guessing.likely(str(each), ["spec"])), None
+        )
+        hint = f"{meant} is not a field of it; did you mean spec?" if meant else "spec.image is required"
+        place = document.at((meant,) if meant else ())
+        raise NotValid(f"{place if meant else path}: {KIND} {metadata['name']} has no spec; {hint}")
+    document["metadata"] = {"namespace": namespace, **metadata}
+    return document
+
+
+@contextmanager
+def located(given: Iterable[Mapping[str, Any]]) -> Iterator[None]:
+    """Names the file and the line of each problem in one of these documents.
+
+    Raises:
+        NotValid: what was raised inside.
+    """
+    try:
+        yield
+    except BadFields as error:
+        for each in given:
+            if (
+                isinstance(each, Document)
+                and (each["metadata"]["namespace"], each["metadata"]["name"]) == error.key
+            ):
+                lines = (f"{each.at(place)}: {words}" for place, words in error.found)
+                raise NotValid("\n".join(lines)) from error
+        raise
 
 
 def shopservice(document: Mapping[str, Any]) -> ShopService:
     """As the renderer takes it.
 
     Raises:
-        NotValid: what is wrong with its spec, field by field.
+        BadFields: what is wrong with its spec, field by field.
     """
     metadata = {"uid": NO_UID, **document["metadata"]}
     shop = ShopService.from_object({**document, "metadata": metadata})
     try:
+        ShopServiceSpec.model_validate(document["spec"])
+    except ValidationError as error:
+        found = [(("spec", *at), _words(document["spec"], at, words)) for at, words in problems(error)]
+        raise BadFields(shop.namespace, shop.name, found) from error
+    try:
         _ = shop.spec
     except InvalidSpec as error:
-        raise NotValid(f"{KIND} {shop.name}: {error.message.rstrip('.')}") from error
+        raise BadFields(shop.namespace, shop.name, [(("spec",), error.message.rstrip("."))]) from error
     return shop
+
+
+def _words(spec: Mapping[str, Any], at: Place, words: str) -> str:
+    value: Any = spec
+    for each in at:
+        present = isinstance(value, list) or (isinstance(value, dict) and each in value)
+        value = value[each] if present else None
+    hint = guessing.of_field(at) if words == UNKNOWN else guessing.of_value(at, value)
+    return f"{path_of(at)}: {words}{hint}"

@@ -10,21 +10,25 @@ class CliError(Exception):
 
 
 class NotReachable(CliError):
-    """There is no way to a cluster, or it does not answer."""
+    """The cluster cannot be reached, or does not respond."""
 
     exit_code: ClassVar[int] = 3
 
 
 class NotThere(CliError):
-    """There is no such object, or no such kind."""
+    """The object or its kind does not exist."""
 
     exit_code: ClassVar[int] = 4
 
 
 class NotAllowed(CliError):
-    """The API server does not let this person do it."""
+    """The API server does not allow this request."""
 
     exit_code: ClassVar[int] = 5
+
+
+class Forbidden(NotAllowed):
+    """The API server has authenticated the user, who lacks a permission."""
 
 
 class NotValid(CliError):
@@ -34,8 +38,8 @@ class NotValid(CliError):
 
 
 EXIT_CODES = {
-    0: "done; for `diff`: no difference; for `explain`: it is ready",
-    1: "`diff` found differences, or `explain` something that is not ready",
+    0: "success; for `diff`, no differences; for `explain`, everything is ready",
+    1: "`diff` found differences, or `explain` found something that is not ready",
     2: "the command line is wrong",
     **{
         each.exit_code: f"{(each.__doc__ or '')[:1].lower()}{(each.__doc__ or '')[1:].rstrip('.')}"

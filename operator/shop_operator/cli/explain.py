@@ -1,10 +1,13 @@
 """Why a ShopService is not ready: everything that is known of it, boiled down to one sentence and the next command. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from shop_operator.pods import Diagnosis
+from shop_operator.pods import RANKED, Diagnosis, probe_answer
+from shop_operator.reasons import REASONS
+from shop_operator.wording import clause, listed, number, sentence
 
 Object = Mapping[str, Any]
 
@@ -19,6 +22,8 @@ class Facts:
         words: the last line that the container has logged; empty when there is none.
         warnings: what Events warn of, the newest first.
         unavailable: a Deployment of it that has too few pods by its own account; empty when none has.
+        probes: what Events say about the probes of the pod of the diagnosis, the newest first.
+        gateways: every Gateway, as namespace/name, where the user may list them; None where not.
     """
 
     shop: Object
@@ -26,6 +31,8 @@ class Facts:
     words: str = ""
     warnings: Sequence[str] = field(default_factory=list)
     unavailable: str = ""
+    probes: Sequence[str] = field(default_factory=list)
+    gateways: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ class Explanation:
     Args:
         reason: one word.
         sentence: why.
+        cure: what to do, from the table of reasons; empty when nothing is to be done.
         next: the command that says more, or helps; empty when nothing is to be done.
         ready: whether there is nothing to explain.
     """
@@ -43,10 +51,17 @@ class Explanation:
     sentence: str
     next: str = ""
     ready: bool = False
+    cure: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """For `-o json`."""
-        return {"ready": self.ready, "reason": self.reason, "sentence": self.sentence, "next": self.next}
+        return {
+            "ready": self.ready,
+            "reason": self.reason,
+            "sentence": self.sentence,
+            "cure": self.cure,
+            "next": self.next,
+        }
 
 
 def unavailable(deployments: Iterable[Object]) -> str:
@@ -67,86 +82,149 @@ def explain(facts: Facts) -> Explanation:
     name, namespace = shop["metadata"]["name"], shop["metadata"]["namespace"]
     state = shop.get("status") or {}
     conditions = {each["type"]: each for each in state.get("conditions", ())}
-    here = f"-n {namespace}"
     if "deletionTimestamp" in shop["metadata"]:
         held = ", ".join(shop["metadata"].get("finalizers", ())) or "its children"
         return Explanation(
             "Terminating",
             f"{name} is being deleted and waits for {held}.",
-            f"kubectl get all {here} -l shopservice.dev/name={name}",
+            f"kubectl get all -n {namespace} -l shopservice.dev/name={name}",
         )
-    if state.get("observedGeneration") != shop["metadata"].get("generation") or "Ready" not in conditions:
+    generation, observed = shop["metadata"].get("generation"), state.get("observedGeneration")
+    if observed != generation or "Ready" not in conditions:
         return Explanation(
             "NotObserved",
-            f"No operator has looked at this version of {name} yet: is it running, and does it watch {namespace}?",
+            f"{name} is not reconciled yet (generation {generation}, observed {observed or 'none'})."
+            f" Check that the operator is running and watches {namespace}.",
             _OPERATOR,
         )
     ready = conditions["Ready"]
     if (shop.get("spec") or {}).get("suspend"):
-        return Explanation(
-            "Suspended",
-            f"{name} is suspended: the operator leaves everything as it is.",
-            f"kubectl shop resume {name} {here}",
-        )
+        more = "" if ready["status"] == "True" else f" {sentence(ready['message'])}"
+        return _of_table("Suspended", f"{name} is suspended: the operator changes nothing.{more}", facts)
     if ready["status"] == "True" and facts.unavailable:
-        found = f": {facts.diagnosis.message}" if facts.diagnosis else ""
+        found = f": {_found(facts.diagnosis)}" if facts.diagnosis else ""
         return Explanation(
             "StatusOutdated",
-            f"{name} says that it is ready, but Deployment {facts.unavailable} has too few pods{found}."
-            " Is the operator running?",
+            f"{name} reports Ready, but Deployment {facts.unavailable} has too few pods{found}."
+            " Check that the operator is running.",
             _OPERATOR,
         )
     if ready["status"] == "True":
-        return Explanation(
-            "Ready",
-            f"{name} is ready: {state.get('ready', '')} pods of {state.get('image', '')}.",
+        return _ready(facts, name, ready, conditions)
+    return _unready(facts, name, ready)
+
+
+def _ready(facts: Facts, name: str, ready: Object, conditions: Mapping[str, Object]) -> Explanation:
+    state = facts.shop.get("status") or {}
+    depends = conditions.get("DependenciesReady", {})
+    waits = f" {sentence(depends['message'])}" if depends.get("status") == "False" else ""
+    if ready["reason"] == "ScaledToZero":
+        return replace(
+            _of_table("ScaledToZero", f"{name} is scaled to zero.{waits}", facts),
             ready=True,
         )
-    return _unready(facts, name, here, ready, conditions)
+    return Explanation(
+        "Ready",
+        f"{name} is ready: {state.get('ready', '')} pods of {state.get('image', '')}.{waits}",
+        _filled("kubectl shop status -n {namespace}", facts) if waits else "",
+        ready=True,
+    )
 
 
-def _unready(
-    facts: Facts, name: str, here: str, ready: Object, conditions: Mapping[str, Object]
-) -> Explanation:
+def _unready(facts: Facts, name: str, ready: Object) -> Explanation:
     reason, found = ready["reason"], facts.diagnosis
-    message = f"{name} is not ready: {ready['message']}"
-    if reason == "WaitingForDependencies":
-        waited = conditions.get("DependenciesReady", {}).get("message", "")
-        return Explanation(
-            reason,
-            f"{name} waits for its dependencies. {waited}".strip(),
-            f"kubectl shop status {here}",
-        )
-    if reason in _BY_REASON:
-        return Explanation(reason, message, _BY_REASON[reason].format(name=name, here=here))
-    if found is not None:
-        words = f", and its last words are: {facts.words}" if facts.words else ""
-        command = _for_pod(found).format(pod=found.pod, container=found.container, here=here)
-        return Explanation(found.reason, f"{name} is not ready: {found.message}{words}.", command)
-    if facts.warnings and reason in {"RollingOut", "Creating"}:
-        return Explanation(reason, f"{message} {facts.warnings[0]}", f"kubectl shop tree {name} {here}")
-    return Explanation(reason, message, f"kubectl shop tree {name} {here}")
+    message = f"{name} is not ready: {sentence(ready['message'])}"
+    if reason == "RouteNotAccepted":
+        return _of_table(reason, f"{message}{_gateways(facts)}", facts)
+    special = _special(reason, message)
+    if special:
+        return replace(_of_table(reason, message, facts), next=_filled(special, facts))
+    if found is not None and reason in _DIAGNOSED:
+        answer = _answer(facts, found)
+        words = f"; last log line: {facts.words}" if facts.words and not answer else ""
+        said = f"{name} is not ready: {_found(found, answer)}{words}"
+        explained = _of_table(found.reason, sentence(said), facts)
+        return replace(explained, next=_filled(REASONS["InvalidSpec"].next, facts)) if answer else explained
+    if facts.warnings and reason in {"RollingOut", "Creating", "Scaling", "PodsUnavailable"}:
+        return _of_table(reason, f"{message} {sentence(facts.warnings[0])}", facts)
+    return _of_table(reason, message, facts)
+
+
+def _special(reason: str, message: str) -> str:
+    """The command where that of the table does not fit the object that the message is about; empty where it does."""
+    if reason == "AutoscalerNotWorking" and "set resources.requests" in message:
+        return REASONS["InvalidSpec"].next
+    if reason == "AutoscalerNotWorking" and "ScaledObject " in message:
+        return "kubectl describe scaledobjects -n {namespace} -l shopservice.dev/name={name}"
+    return "kubectl api-resources" if reason == "NotInstalled" and "KEDA" not in message else ""
+
+
+def _answer(facts: Facts, found: Diagnosis) -> str:
+    """What the probe of a container that is not ready was answered; empty when no Event tells."""
+    if found.reason != "NotReady":
+        return ""
+    return next((said for each in facts.probes if (said := probe_answer(each))), "")
+
+
+def _found(found: Diagnosis, answer: str = "") -> str:
+    """The diagnosis, with the pod's name and what no status has: counts, and what the probe was answered."""
+    restarts = f"; restarted {number(found.restarts, 'time')}" if found.restarts else ""
+    message = clause(found.message)
+    if answer:
+        fails, _, question = message.partition("; ")
+        message = f"{fails}: {answer}" + (f"; {question}" if question else "")
+    return f"pod {found.pod}: {message}{restarts}"
+
+
+def _gateways(facts: Facts) -> str:
+    """Whether there is the Gateway that the spec names, and which others there are."""
+    if facts.gateways is None:
+        return ""
+    wanted = (facts.shop.get("spec") or {}).get("gateway") or {}
+    namespace = wanted.get("namespace") or facts.shop["metadata"]["namespace"]
+    named = f"{namespace}/{wanted.get('name', '')}"
+    if named in facts.gateways:
+        return ""
+    if not facts.gateways:
+        return f" Gateway {named} does not exist; the cluster has no Gateway."
+    there = listed(sorted(facts.gateways)[:_MOST_GATEWAYS])
+    return f" Gateway {named} does not exist; existing Gateways: {there} (set spec.gateway.name and spec.gateway.namespace)."
+
+
+def _of_table(reason: str, said: str, facts: Facts) -> Explanation:
+    """With the cure and the command of the table of reasons."""
+    row = REASONS.get(reason)
+    if row is None:
+        return Explanation(reason, said, _filled("kubectl shop tree {name} -n {namespace}", facts))
+    command = row.next or "kubectl shop tree {name} -n {namespace}"
+    if "{pod}" in command and facts.diagnosis is None:
+        command = "kubectl shop tree {name} -n {namespace}"
+    return Explanation(reason, said, _filled(command, facts), cure=row.cure)
+
+
+def _child(shop: Object) -> str:
+    """The Deployment that Ready speaks of, or that of the web part."""
+    conditions = (shop.get("status") or {}).get("conditions", ())
+    said = next((each.get("message") or "" for each in conditions if each["type"] == "Ready"), "")
+    named = re.search(r"Deployment ([a-z0-9][a-z0-9.-]*): ", said)
+    return named[1] if named else str(shop["metadata"]["name"])
+
+
+def _filled(command: str, facts: Facts) -> str:
+    found = facts.diagnosis
+    return command.format(
+        name=facts.shop["metadata"]["name"],
+        namespace=facts.shop["metadata"]["namespace"],
+        child=_child(facts.shop),
+        pod=found.pod if found else "",
+        container=(found.container if found else None) or "app",
+        previous=" --previous" if found and found.previous else "",
+    )
 
 
 _OPERATOR: Final = "kubectl get pods -A -l app.kubernetes.io/name=shop-operator"
-_BY_REASON: Final = {
-    "InvalidSpec": "kubectl edit shopservice {name} {here}",
-    "Refused": "kubectl edit shopservice {name} {here}",
-    "RolledBack": "kubectl edit shopservice {name} {here}",
-    "Conflict": "kubectl get all {here} --show-labels",
-    "Contested": "kubectl get shopservice {name} {here} -o jsonpath={{.status.drift}}",
-    "Forbidden": "kubectl get clusterroles,roles -A -l app.kubernetes.io/name=shop-operator",
-    "RouteNotAccepted": "kubectl get gateways,httproutes -A",
-    "NotInstalled": "kubectl api-resources",
-    # Of a ReplicaSet that gets no pods, such as for a quota.
-    "FailedCreate": "kubectl describe deployments {here} -l shopservice.dev/name={name}",
-}
-
-
-def _for_pod(found: Diagnosis) -> str:
-    if found.container is not None:
-        previous = " --previous" if found.previous else ""
-        return f"kubectl logs {{pod}} -c {{container}}{previous} {{here}}"
-    if found.reason == "Unschedulable":
-        return "kubectl describe nodes"
-    return "kubectl describe pod {pod} {here}"
+_MOST_GATEWAYS: Final = 5
+# What the diagnosis of a pod says more about.
+_DIAGNOSED: Final = frozenset(
+    {*RANKED, "RollingOut", "Scaling", "PodsUnavailable", "ProgressDeadlineExceeded", "Creating"}
+)

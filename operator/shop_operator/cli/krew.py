@@ -18,7 +18,7 @@ if __name__ == "__main__":
     except (ImportError, SyntaxError) as error:
         sys.stderr.write(
             f"kubectl shop: {here} was not built for Python {platform.python_version()} on {sys.platform}"
-            f" ({platform.machine()}): {error}; install the archive for it, or build one.\n"
+            f" ({platform.machine()}): {error}; install the archive for this platform, or build it.\n"
         )
         # As of a shell that has found a program and cannot run it; 1 would be a difference to `diff`.
         sys.exit(126)

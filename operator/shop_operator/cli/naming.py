@@ -3,7 +3,7 @@
 import re
 from typing import Any, Final
 
-RULE: Final = "use a-z, 0-9 and '-', at most 63 of them"
+RULE: Final = "use at most 63 characters of a-z, 0-9 and '-'"
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 

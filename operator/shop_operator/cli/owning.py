@@ -1,4 +1,4 @@
-"""What an apply takes away: fields that the operator has applied before, that nobody else has set, and that it has no wish for now.
+"""What an apply takes away: fields that the operator has applied before, that no other client has set, and that it has no wish for now.
 
 The API server notes in metadata.managedFields who has set what; a field that its only owner applies no more is removed.
 Pure. The form of the notes is FieldsV1 of the Kubernetes API: `f:` before a key, `k:` before the keys of a list's item, `v:` before
@@ -27,13 +27,20 @@ def with_leftovers(desired: Object, live: Object) -> dict[str, Any]:
     ours = _union(each for each in entries if _is_apply_of_ours(each))
     others = _union(each for each in entries if not _is_apply_of_ours(each))
     kept = {
-        # Of every object; what the operator writes there is nothing that a person has asked for.
+        # Of every object; what the operator writes there is nothing that a user has asked for.
         "f:metadata": {"f:annotations": {f"f:{HASH_ANNOTATION}": {}}},
         # The operator hands the count over before it lets go of it.
         "f:spec": {"f:replicas": {}},
     }
     wider: dict[str, Any] = _wider(desired, live, _without(_without(ours, others), kept))
     return wider
+
+
+def applied_metadata(live: Object, group: str) -> dict[str, str]:
+    """The labels or annotations (the group) that the operator has applied to an object."""
+    entries = (each for each in live["metadata"].get("managedFields") or () if _is_apply_of_ours(each))
+    ours = _union(entries).get("f:metadata", {}).get(f"f:{group}", {})
+    return {key: value for key, value in (live["metadata"].get(group) or {}).items() if f"f:{key}" in ours}
 
 
 def _is_apply_of_ours(entry: Object) -> bool:
@@ -100,7 +107,7 @@ def _in_list(desired: list[Any], live: list[Any], ours: Fields) -> list[Any]:
 
 
 def _part(live: Any, ours: Fields) -> Any:
-    """What is ours of a live value that nobody desires."""
+    """The part of a live value that the operator owns and that is no longer wanted."""
     if ours and isinstance(live, Mapping):
         return {key: _part(value, ours[f"f:{key}"]) for key, value in live.items() if f"f:{key}" in ours}
     if ours and isinstance(live, list):

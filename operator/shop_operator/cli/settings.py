@@ -1,25 +1,29 @@
-"""What every command can be told, before its name as well as after it, and how it prints."""
+"""The options that every command accepts, before or after its name, and how it prints."""
 
-import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import click
-import yaml
 from rich.console import Console
 from rich.text import Text
 
 from shop_operator.cli.cluster import Cluster
 from shop_operator.cli.errors import CliError
+from shop_operator.cli.machine import as_json, as_yaml
 from shop_operator.cli.naming import RULE, is_name, shown
+from shop_operator.crd import SHORT_NAME
+from shop_operator.spec import GROUP, KIND, PLURAL, VERSION
+from shop_operator.wording import printable
 
 WIDTH: Final = 100
-FOLD: Final = 80
-"""Where YAML is folded: behind the word that crosses this column, so that the line still fits."""
+_TYPES: Final = frozenset(
+    f"{word}{group}" for word in (KIND.lower(), PLURAL) for group in ("", f".{GROUP}", f".{VERSION}.{GROUP}")
+) | {SHORT_NAME}
+"""What stands before the slash of TYPE/NAME, in lower case."""
 
 
 @dataclass
@@ -51,7 +55,7 @@ class Settings:
     def namespace(self) -> str:
         """Where; the one namespace of a command that has no use for several."""
         if self.everywhere:
-            raise click.UsageError("this is about one namespace: use -n instead of -A")
+            raise click.UsageError("this command needs one namespace: use -n instead of -A")
         return self.chosen or self.cluster.namespace
 
     @property
@@ -59,45 +63,75 @@ class Settings:
         """Whether a person reads it."""
         return self.output == "table"
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether lines are wrapped and cells are cut; a pipe or a file gets both whole."""
+        return sys.stdout.isatty()
+
     @cached_property
     def console(self) -> Console:
-        """Where it is printed: at most a hundred columns, with colours on a terminal only."""
-        plain = not self.color or bool(os.environ.get("NO_COLOR")) or not sys.stdout.isatty()
-        width = WIDTH if not sys.stdout.isatty() else min(Console().width, WIDTH)
+        """A terminal: at most a hundred columns, with colors unless they are turned off."""
+        plain = not self.color or bool(os.environ.get("NO_COLOR"))
+        width = min(Console().width, WIDTH)
         return Console(width=width, color_system=None if plain else "auto", highlight=False, soft_wrap=False)
+
+    def say_none(self) -> None:
+        """Say on standard error that there is no ShopService."""
+        where = (
+            "" if self.everywhere else f" in namespace {self.namespace}{self.cluster.meant(self.namespace)}"
+        )
+        click.echo(f"There is no ShopService{where}{'' if where.endswith('?') else '.'}", err=True)
 
     def show(self, document: Any, text: Callable[[], None]) -> None:
         """Print the document as JSON or YAML, or as text."""
         if self.output == "json":
-            click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+            click.echo(as_json(document))
         elif self.output == "yaml":
-            click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=FOLD), nl=False)
+            click.echo(as_yaml(document), nl=False)
         else:
             text()
 
     def show_next(self, document: Any) -> None:
         """Print one of many documents that come one after the other: a line of JSON, or a YAML document."""
         if self.output == "json":
-            click.echo(json.dumps(document, ensure_ascii=False))
+            click.echo(as_json(document, indent=None))
         else:
-            text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=FOLD)
-            click.echo(f"---\n{text}", nl=False)
+            click.echo(f"---\n{as_yaml(document)}", nl=False)
 
     def say(self, line: str, style: str | None = None) -> None:
-        """Print a line of text."""
-        self.console.print(Text(line, style=style or ""), overflow="fold")
+        """Print a line of text: wrapped and colored on a terminal, as it is elsewhere."""
+        line = printable(line)
+        if self.is_terminal:
+            self.console.print(Text(line, style=style or ""), overflow="fold")
+        else:
+            click.echo(line)
 
 
 class DnsLabel(click.ParamType[str]):
-    """The name of a ShopService or of a namespace."""
+    """The name of a namespace."""
 
     name = "NAME"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Refuse what cannot be one, before it gets into a URL."""
         if not is_name(value):
-            self.fail(f"{shown(value)} is no name: {RULE}, as `kubectl shop status` shows it", param, ctx)
+            self.fail(f"{shown(value)} is not a valid name: {RULE}; see `kubectl shop status`", param, ctx)
         return str(value)
+
+
+class ShopName(DnsLabel):
+    """The name of a ShopService, with its type before it or without."""
+
+    name = "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take away the type, as kubectl prints it and takes it."""
+        kind, slash, name = str(value).partition("/")
+        if not slash or not name or "." in name or "/" in name or not is_name(kind.partition(".")[0].lower()):
+            return super().convert(value, param, ctx)
+        if kind.lower() not in _TYPES:
+            self.fail(f"{value} is not a ShopService: use NAME or {SHORT_NAME}/NAME", param, ctx)
+        return super().convert(name, param, ctx)
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
@@ -108,38 +142,63 @@ def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     return value
 
 
-def shared() -> list[click.Option]:
-    """The options, anew for each command."""
+FORMATS: Final = ("table", "json", "yaml")
+
+
+def shared(formats: Sequence[str] = FORMATS) -> list[click.Option]:
+    """The options, anew for each command.
+
+    Args:
+        formats: what -o takes.
+    """
 
     def option(*names: str, **more: Any) -> click.Option:
         return click.Option(names, expose_value=False, callback=_remember, default=None, **more)
 
-    formats = click.Choice(["table", "json", "yaml"])
     return [
-        option("--kubeconfig", metavar="FILE", help="The kubeconfig (default: KUBECONFIG, ~/.kube/config)."),
-        option("--context", metavar="NAME", help="Its context (default: the current one)."),
+        option("--kubeconfig", metavar="FILE", help="Kubeconfig file (default: KUBECONFIG, ~/.kube/config)."),
+        option("--context", metavar="NAME", help="Context of the kubeconfig (default: the current one)."),
         option(
-            "-n", "--namespace", "chosen", type=DnsLabel(), help="The namespace (default: the context's)."
+            "-n", "--namespace", "chosen", type=DnsLabel(), help="Namespace (default: that of the context)."
         ),
-        option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Every namespace (status)."),
-        option("-o", "--output", type=formats, help="How to print."),
-        option("--color/--no-color", help="Colours on a terminal (also: NO_COLOR)."),
+        option(
+            "-A",
+            "--all-namespaces",
+            "everywhere",
+            is_flag=True,
+            help="All namespaces (status, explain, tree, graph).",
+        ),
+        option("-o", "--output", type=click.Choice(formats), help="Output format."),
+        option("--color/--no-color", help="Colors on a terminal (also: NO_COLOR)."),
     ]
 
 
 class Command(click.Command):
-    """A command that takes the shared options too."""
+    """A command that takes the shared options too.
+
+    Attributes:
+        formats: what -o takes.
+    """
+
+    formats: ClassVar[Sequence[str]] = FORMATS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params += shared()
+        self.params += shared(self.formats)
 
 
 def names(ctx: click.Context, _: click.Parameter, begun: str) -> Iterable[str]:
-    """The ShopServices whose names begin like this; none where there is no cluster, or no one namespace, to ask for them."""
+    """The ShopServices whose names begin like this, with the type where one is begun; none where there is no cluster, or no one namespace, to ask for them."""
     settings = ctx.ensure_object(Settings)
+    kind, slash, name = begun.rpartition("/")
+    if slash and kind.lower() not in _TYPES:
+        return []
     try:
         there = settings.cluster.shops(settings.namespace)
     except (CliError, click.UsageError):
         return []
-    return sorted(each["metadata"]["name"] for each in there if each["metadata"]["name"].startswith(begun))
+    found = sorted(each["metadata"]["name"] for each in there)
+    return [f"{kind}{slash}{each}" for each in found if each.startswith(name)]
+
+
+a_name = click.argument("name", type=ShopName(), shell_complete=names)

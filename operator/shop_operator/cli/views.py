@@ -1,6 +1,6 @@
 """Rows and trees of what there is. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -42,6 +42,20 @@ def news(before: Mapping[Any, Row], after: Mapping[Any, Row]) -> Iterator[Row]:
             yield after[key]
 
 
+def aligned(rows: Sequence[Row], columns: int | None, first: int = 0) -> Iterator[str]:
+    """Rows as lines, their cells below each other and nothing behind the last one.
+
+    Args:
+        rows: in the order of HEAD, which may be among them.
+        columns: of the terminal; None for whole cells.
+        first: the first cell that is shown.
+    """
+    shown = [row[first:] for row in rows] if columns is None else fitted(rows, columns, first)
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        yield GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
 def fitted(rows: Sequence[Row], columns: int, first: int = 0) -> list[Row]:
     """Rows that fit into so many columns beside each other: the longest cells are cut, an image at its front.
 
@@ -73,9 +87,10 @@ class Node:
     Args:
         kind: its kind.
         name: its name.
-        ready: whether it does what it is for; None when nobody says.
+        ready: whether it does what it is for; None if it is not known.
         message: why not.
         children: what it owns.
+        hidden: the kinds of which nothing is known, for want of a right.
     """
 
     kind: str
@@ -83,24 +98,27 @@ class Node:
     ready: bool | None = None
     message: str = ""
     children: list["Node"] = field(default_factory=list)
+    hidden: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For `-o json`."""
-        return {
+        document = {
             "kind": self.kind,
             "name": self.name,
             "ready": self.ready,
             "message": self.message,
             "children": [each.to_dict() for each in self.children],
         }
+        return document | ({"hidden": list(self.hidden)} if self.hidden else {})
 
 
-def tree(shop: Object, owned: Iterable[Object]) -> Node:
+def tree(shop: Object, owned: Iterable[Object], hidden: Sequence[str] = ()) -> Node:
     """The ShopService, what it owns, what that owns, and so on.
 
     Args:
         shop: the ShopService.
         owned: objects that may belong to it, in any order.
+        hidden: kinds that may not be listed; those of them that the status knows are shown by it.
     """
     by_owner: dict[str, list[Object]] = {}
     for obj in owned:
@@ -113,6 +131,13 @@ def tree(shop: Object, owned: Iterable[Object]) -> Node:
         "ShopService", shop["metadata"]["name"], ready.get("status") == "True", ready.get("message", "")
     )
     root.children = _below(shop["metadata"]["uid"], by_owner, said)
+    root.children += [
+        Node(kind, name, each["ready"], each["message"])
+        for (kind, name), each in said.items()
+        if kind in hidden
+    ]
+    root.children.sort(key=lambda each: (each.kind, each.name))
+    root.hidden = hidden
     if root.ready:
         root.message = ""
     return root
@@ -151,6 +176,8 @@ def tree_lines(node: Node) -> Iterator[str]:
     """The tree as text, a line each."""
     yield _label(node)
     yield from _indented(node, "")
+    if node.hidden:
+        yield f"  (not allowed to list: {', '.join(node.hidden)})"
 
 
 def _indented(node: Node, prefix: str) -> Iterator[str]:
@@ -165,8 +192,13 @@ def _label(node: Node) -> str:
     return f"{mark}{node.kind}/{node.name}" + (f"  {node.message}" if node.message else "")
 
 
-def previous_image(shop: Object, replicasets: Iterable[Object]) -> str | None:
-    """The image to go back to: the last one that was available, or that of the newest ReplicaSet with another one."""
+def previous_image(shop: Object, replicasets: Callable[[], Iterable[Object]]) -> str | None:
+    """The image to go back to: the last one that was available, or that of the newest ReplicaSet with another one.
+
+    Args:
+        shop: the ShopService.
+        replicasets: asks for those of it, when its status does not say it.
+    """
     current = shop["spec"]["image"]
     known: str | None = ((shop.get("status") or {}).get("rollout") or {}).get("lastAvailableImage")
     if known and known != current:
@@ -178,7 +210,7 @@ def previous_image(shop: Object, replicasets: Iterable[Object]) -> str | None:
     def revision(obj: Object) -> int:
         return int((obj["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision", 0))
 
-    for each in sorted(replicasets, key=revision, reverse=True):
+    for each in sorted(replicasets(), key=revision, reverse=True):
         for container in each["spec"]["template"]["spec"]["containers"]:
             if container["name"] == "app" and container["image"] != current:
                 image: str = container["image"]

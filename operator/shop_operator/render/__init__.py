@@ -7,14 +7,19 @@ module per kind of child; what every child has is in `labels`, what every pod ha
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from shop_operator import queue_addresses
+from shop_operator.errors import InvalidSpec
 from shop_operator.render.autoscaler import autoscaler
+from shop_operator.render.common import with_common_metadata
+from shop_operator.render.configuration import MOST_OBJECTS, Use, uses
 from shop_operator.render.deployment import LiveScale, deployment
 from shop_operator.render.discovery import discovery_service
 from shop_operator.render.disruption import disruption_budget
 from shop_operator.render.monitors import monitors
 from shop_operator.render.network_policy import network_policy
-from shop_operator.render.parts import NOWHERE, Part, parts
-from shop_operator.render.references import config_references
+from shop_operator.render.overlay import overlaid
+from shop_operator.render.parts import NOWHERE, Part, parts, queue_url
+from shop_operator.render.pod import template
 from shop_operator.render.route import http_routes
 from shop_operator.render.scaled_object import scaled_object
 from shop_operator.render.service import service, url
@@ -28,7 +33,7 @@ __all__ = [
     "LiveScale",
     "Surroundings",
     "account_name",
-    "config_references",
+    "configuration_uses",
     "render",
     "url",
 ]
@@ -79,16 +84,58 @@ def render(
     Raises:
         InvalidSpec: when the spec cannot be rendered.
     """
-    if around.image is not None:
-        shop = replace(shop, document={**shop.document, "image": around.image})
-    account = account_name(shop)
-    own_account = service_account(shop)
+    made = around.pods or shop
+    if made is not shop:
+        # Labels tell which version runs.
+        shop = replace(shop, document={**shop.document, "image": made.spec.image})
+    account = account_name(made)
+    own_account = service_account(made)
     children = [] if own_account is None else [own_account]
-    children += [service(shop), *discovery_service(shop), *network_policy(shop, around)]
-    for part in () if around.hold else parts(shop, around):
-        children.append(deployment(shop, part, account, live, around))
-        children += [*_scaler(shop, part, around), *disruption_budget(shop, part)]
-    return [*children, *http_routes(shop), *monitors(shop, around)]
+    children += [service(shop, around.old_ports), *discovery_service(shop, around)]
+    children += network_policy(shop, made, around)
+    for part in () if around.hold else parts(made, around):
+        children.append(deployment(made, part, account, live, around))
+        children += [*_scaler(made, part, around), *disruption_budget(made, part, live)]
+    children += [*http_routes(shop, around), *monitors(shop, around)]
+    return with_common_metadata(shop, around.common, children)
+
+
+def configuration_uses(shop: ShopService) -> dict[str, frozenset[Use]]:
+    """What each Deployment uses of ConfigMaps and Secrets, by its name; without those that use nothing.
+
+    Raises:
+        InvalidSpec: when the podTemplate cannot be merged, or too many objects are used.
+    """
+    if not _may_use_configuration(shop):
+        return {}
+    account = account_name(shop)
+    found = {
+        part.name: uses(overlaid(shop, part, template(shop, part, account, NOWHERE))["spec"])
+        for part in parts(shop)
+    }
+    objects = {use.object for used in found.values() for use in used}
+    if len(objects) > MOST_OBJECTS:
+        raise InvalidSpec(
+            f"spec: the pods use {len(objects)} ConfigMaps and Secrets; a ShopService may use {MOST_OBJECTS} at most."
+        )
+    return {name: used for name, used in found.items() if used}
+
+
+def _may_use_configuration(shop: ShopService) -> bool:
+    """Whether rendering the pods can find any use; most ShopServices have none, and every pass asks."""
+    spec = shop.spec
+    variables = [*(spec.env or ()), *(each for worker in spec.workers or () for each in worker.env or ())]
+    return bool(
+        spec.env_from
+        or (spec.pod_template and spec.pod_template.spec)
+        or any(each.value_from is not None for each in variables)
+    )
+
+
+def _queue_path(part: Part) -> str:
+    """Where the queue of a part is in the ShopService."""
+    at = "spec" if part.serves else f"spec.workers[{part.container}]"
+    return f"{at}.autoscaling.queue"
 
 
 def _scaler(shop: ShopService, part: Part, around: Surroundings) -> list[dict[str, Any]]:
@@ -98,6 +145,8 @@ def _scaler(shop: ShopService, part: Part, around: Surroundings) -> list[dict[st
         return []
     if autoscaling.queue is None:
         return [autoscaler(shop, part, autoscaling)]
+    if around.queue_endpoints is not None:
+        queue_addresses.check(autoscaling.queue, _queue_path(part), queue_url(part), around.queue_endpoints)
     if around.serves("ScaledObject"):
         return [scaled_object(shop, part, autoscaling, autoscaling.queue)]
     measured = autoscaling.cpu is not None or autoscaling.memory is not None

@@ -15,7 +15,7 @@ def autoscaler(shop: ShopService, part: Part, autoscaling: Autoscaling) -> dict[
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": part.name},
         "minReplicas": autoscaling.min_replicas,
         "maxReplicas": autoscaling.max_replicas,
-        "metrics": _metrics(autoscaling),
+        "metrics": _metrics(part, autoscaling),
     }
     if autoscaling.behavior is not None:
         spec["behavior"] = autoscaling.behavior.to_dict()
@@ -27,15 +27,19 @@ def autoscaler(shop: ShopService, part: Part, autoscaling: Autoscaling) -> dict[
     }
 
 
-def _metrics(autoscaling: Autoscaling) -> list[dict[str, Any]]:
-    """What is held, in the order in which the API server keeps it."""
+def _metrics(part: Part, autoscaling: Autoscaling) -> list[dict[str, Any]]:
+    """What is held, of the part's own container: a sidecar without requests cannot break it, and one with many not dilute it."""
     cpu = autoscaling.cpu
     if cpu is None and autoscaling.memory is None:
         cpu = DEFAULT_CPU
     return [
         {
-            "type": "Resource",
-            "resource": {"name": name, "target": {"type": "Utilization", "averageUtilization": value}},
+            "type": "ContainerResource",
+            "containerResource": {
+                "name": name,
+                "container": part.container,
+                "target": {"type": "Utilization", "averageUtilization": value},
+            },
         }
         for name, value in (("cpu", cpu), ("memory", autoscaling.memory))
         if value is not None

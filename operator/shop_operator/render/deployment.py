@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from shop_operator.policies import Rollout
+from shop_operator import pod_security
+from shop_operator.policies import DEADLINE_SECONDS, Rollout
 from shop_operator.render.labels import metadata, selector
 from shop_operator.render.overlay import overlaid
 from shop_operator.render.parts import Part
 from shop_operator.render.pod import template
 from shop_operator.render.surroundings import Surroundings
 from shop_operator.spec import ShopService
-from shop_operator.summary import CHECKSUM_ANNOTATION
+from shop_operator.summary import CHECKSUM_ANNOTATION, KEPT_COUNT_ANNOTATION
 
 DEFAULT_REPLICAS: Final = 1
 REVISIONS: Final = 5
-PROGRESS_DEADLINE_SECONDS: Final = 300
 SURGE: Final = "25%"
 
 
@@ -28,39 +28,45 @@ class LiveScale:
         replicas: spec.replicas by the Deployment's name.
         ours: the Deployments whose count only the operator has set.
         autoscaled: the Deployments that have an autoscaler, or whose count one has set last.
+        unchosen: the Deployments whose count the operator or KEDA has set: zero there switches no autoscaler off.
+        event_driven: the Deployments that have a ScaledObject.
+        lost: the last known spec.replicas of Deployments that were deleted by another client.
     """
 
-    replicas: Mapping[str, int]
+    replicas: Mapping[str, int] = field(default_factory=dict)
     ours: AbstractSet[str] = frozenset()
     autoscaled: AbstractSet[str] = frozenset()
+    unchosen: AbstractSet[str] = frozenset()
+    event_driven: AbstractSet[str] = frozenset()
+    lost: Mapping[str, int] = field(default_factory=dict)
 
 
 def deployment(
     shop: ShopService, part: Part, account: str, live: LiveScale | None, around: Surroundings
 ) -> dict[str, Any]:
-    """A rolling Deployment that never has fewer pods ready than wanted, unless the user lets it.
+    """A Deployment; one that rolls never has fewer pods ready than wanted, unless the user lets it.
 
     Raises:
-        InvalidSpec: when the podTemplate changes what the operator owns.
+        InvalidSpec: when the podTemplate changes what the operator owns, or leaves the pod-security level.
     """
     rollout = shop.spec.rollout or Rollout()
-    surge, missing = rollout.max_surge, rollout.max_unavailable
+    pods = overlaid(shop, part, template(shop, part, account, around))
+    pod_security.check(pods, around.pod_security, part.name)
     spec: dict[str, Any] = {
         "revisionHistoryLimit": REVISIONS,
-        "progressDeadlineSeconds": rollout.progress_deadline_seconds or PROGRESS_DEADLINE_SECONDS,
+        "progressDeadlineSeconds": rollout.progress_deadline_seconds or DEADLINE_SECONDS,
         "selector": {"matchLabels": selector(shop, part.component)},
-        "strategy": {
-            "type": "RollingUpdate",
-            "rollingUpdate": {
-                "maxSurge": SURGE if surge is None else surge,
-                "maxUnavailable": 0 if missing is None else missing,
-            },
-        },
-        "template": overlaid(shop, part, template(shop, part, account, around)),
+        "strategy": _strategy(rollout),
+        "template": pods,
     }
+    if rollout.min_ready_seconds:
+        # A zero is not stored, and would look like drift.
+        spec["minReadySeconds"] = rollout.min_ready_seconds
     replicas = wanted_replicas(part, live)
-    checksum, _ = around.checksum_of(part.name)
-    own = None if checksum is None else {CHECKSUM_ANNOTATION: checksum}
+    recorded = around.record(part.name).deployment
+    own = {} if recorded is None else {CHECKSUM_ANNOTATION: recorded}
+    if keeps_count(part, live):
+        own[KEPT_COUNT_ANNOTATION] = str(replicas)
     if replicas is not None:
         spec["replicas"] = replicas
     return {
@@ -71,19 +77,69 @@ def deployment(
     }
 
 
+def _strategy(rollout: Rollout) -> dict[str, Any]:
+    if rollout.type == "Recreate":
+        return {"type": "Recreate"}
+    surge, missing = rollout.max_surge, rollout.max_unavailable
+    return {
+        "type": "RollingUpdate",
+        "rollingUpdate": {
+            "maxSurge": SURGE if surge is None else surge,
+            "maxUnavailable": 0 if missing is None else missing,
+        },
+    }
+
+
 def wanted_replicas(part: Part, live: LiveScale | None) -> int | None:
     """The count to apply, None to leave it to its owner.
 
     Without an autoscaler it is the user's; a user without a wish gets one pod, or keeps what an autoscaler left. With an
-    autoscaler it is the minimum for a Deployment that is not there yet, and as long as nobody has scaled it; also for one
-    at zero, from which a HorizontalPodAutoscaler never comes back by itself. Every other count is the autoscaler's.
+    autoscaler it is the minimum for a new Deployment, and until another manager scales it. A Deployment that another client
+    deleted starts with its last count. Every other count is the autoscaler's, and so is a zero: see `_forgotten`.
     """
-    live = live or LiveScale({})
+    live = live or LiveScale()
+    current, last = live.replicas.get(part.name), live.lost.get(part.name, 0)
     if part.autoscaling is None:
         if part.replicas is not None:
             return part.replicas
+        if current is None:
+            return last or DEFAULT_REPLICAS
         return None if part.name in live.autoscaled else DEFAULT_REPLICAS
-    current, minimum = live.replicas.get(part.name), part.autoscaling.min_replicas
+    minimum = part.autoscaling.min_replicas
+    if current is None:
+        return max(minimum, min(last, part.autoscaling.max_replicas))
     untouched = part.name in live.ours and current == minimum
-    stuck_at_zero = current == 0 and minimum > 0
-    return minimum if current is None or stuck_at_zero or untouched else None
+    return minimum if untouched or _forgotten(part, current, minimum, live) else None
+
+
+def keeps_count(part: Part, live: LiveScale | None) -> bool:
+    """Whether a new Deployment gets the count of its predecessor, which nothing else says.
+
+    Its annotation makes the count known as such, whenever the operator ends, until the count has the owner of those that an
+    autoscaler has left.
+    """
+    if live is None or part.autoscaling is not None or part.replicas is not None:
+        return False
+    return part.name not in live.replicas and bool(live.lost.get(part.name))
+
+
+def expected_replicas(part: Part, live: LiveScale | None) -> int:
+    """The pods that a part has once its Deployment is applied, as far as the cluster says."""
+    wanted = wanted_replicas(part, live)
+    if wanted is not None:
+        return wanted
+    return part.floor if live is None else live.replicas.get(part.name, part.floor)
+
+
+def _forgotten(part: Part, current: int, minimum: int, live: LiveScale) -> bool:
+    """Whether a Deployment is at a zero that nothing but the operator would end.
+
+    A HorizontalPodAutoscaler never leaves zero: for Kubernetes that switches it off, so a zero that another manager has set
+    (`kubectl scale`, a tool that stops everything at night) is meant and stays. One that the operator has set, for an earlier
+    `replicas: 0`, or that KEDA has left behind, is not. With a ScaledObject every count is KEDA's, zero included.
+    """
+    if current or not minimum:
+        return False
+    if part.autoscaling is not None and part.autoscaling.queue is not None and part.name in live.event_driven:
+        return False
+    return part.name in live.unchosen | live.event_driven

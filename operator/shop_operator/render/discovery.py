@@ -4,27 +4,22 @@ ExternalDNS reads it and registers the pods' addresses. It is one more Service b
 something on the cluster's nodes only, while whoever is in the same VPC (a function, a task) reaches a pod's own address.
 """
 
-from typing import Any, Final
+from typing import Any
 
+from shop_operator.hostnames import HOSTNAME_ANNOTATIONS
 from shop_operator.render.labels import DISCOVERY, WEB, metadata, selector
 from shop_operator.render.service import port
+from shop_operator.render.surroundings import Surroundings
 from shop_operator.spec import DISCOVERY_SUFFIX, ShopService
 
-HOSTNAME_ANNOTATIONS: Final = (
-    "external-dns.alpha.kubernetes.io/hostname",
-    "external-dns.kubernetes.io/hostname",
-)
-"""Of ExternalDNS before and from 0.23, which reads the new one alone: with policy=sync an upgrade deletes the records of every
-Service that has only the old one. With both, whichever version is installed finds its own."""
 
-
-def discovery_service(shop: ShopService) -> list[dict[str, Any]]:
-    """The Service, none when nobody outside looks for this one.
+def discovery_service(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:
+    """The Service, none without a hostname or while another ShopService has the hostname.
 
     It says nothing about addresses that are not ready: the default, never published, is what is wanted, and the API server
     does not store it.
     """
-    if shop.spec.discovery is None:
+    if shop.spec.discovery is None or not around.discovered:
         return []
     annotations = dict.fromkeys(HOSTNAME_ANNOTATIONS, shop.spec.discovery.hostname)
     return [

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from shop_operator.policies import Disruption, at_least
+from shop_operator.render.deployment import LiveScale, expected_replicas
 from shop_operator.render.labels import metadata, selector
 from shop_operator.render.parts import Part
 from shop_operator.spec import ShopService
@@ -9,9 +11,11 @@ from shop_operator.spec import ShopService
 _ONE: Final = {"maxUnavailable": 1}
 
 
-def disruption_budget(shop: ShopService, part: Part) -> list[dict[str, Any]]:
-    """The budget; none for a part that may have one pod, which a budget could only keep from being drained."""
-    if part.floor <= 1:
+def disruption_budget(shop: ShopService, part: Part, live: LiveScale | None) -> list[dict[str, Any]]:
+    """The budget; none for a part that has one pod at most, whose drain it could not make any safer."""
+    expected = expected_replicas(part, live)
+    most = max(expected, part.autoscaling.max_replicas if part.autoscaling else 0)
+    if most <= 1:
         return []
     disruption = shop.spec.disruption if part.serves else None
     return [
@@ -23,7 +27,20 @@ def disruption_budget(shop: ShopService, part: Part) -> list[dict[str, Any]]:
                 "selector": {"matchLabels": selector(shop, part.component)},
                 # A pod that is not ready anyway must not hold up a drain.
                 "unhealthyPodEvictionPolicy": "AlwaysAllow",
-                **(disruption.to_dict() if disruption else _ONE),
+                **_bound(disruption, expected),
             },
         }
     ]
+
+
+def _bound(disruption: Disruption | None, expected: int) -> dict[str, Any]:
+    """The user's bound, unless it would keep every one of the expected pods from being drained.
+
+    maxUnavailable lets one pod go, however many there are. minAvailable lets none go once an autoscaler has come down to it.
+    """
+    if disruption is None:
+        return dict(_ONE)
+    needed = disruption.min_available
+    if needed is not None and at_least(needed, expected) >= expected:
+        return dict(_ONE)
+    return disruption.to_dict()

@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from shop_operator.spec import GROUP, KIND, VERSION, ShopService
+from shop_operator.summary import PART_OF_LABEL
 
 MANAGER: Final = "shop-operator"
 NAME: Final = "shopservice.dev/name"
 COMPONENT: Final = "app.kubernetes.io/component"
-PART_OF: Final = "app.kubernetes.io/part-of"
+PART_OF: Final = PART_OF_LABEL
 WEB: Final = "web"
 DISCOVERY: Final = "discovery"
 """Of the headless Service: whoever selects Services by their labels (a scrape, a mesh) must not find the web part twice."""
@@ -38,6 +40,7 @@ def labels(shop: ShopService, component: str) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=1024)
 def version(image: str) -> str:
     """The image's tag, or the beginning of its digest, as a label value."""
     name, _, digest = image.partition("@")

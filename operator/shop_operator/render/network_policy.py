@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from shop_operator.render.labels import NAME, WEB, metadata
 from shop_operator.render.parts import parts
+from shop_operator.render.route import gateways
 from shop_operator.render.surroundings import Surroundings
 from shop_operator.spec import ShopService
 
@@ -12,8 +13,14 @@ _NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 _DNS: Final = {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}
 
 
-def network_policy(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:
-    """One policy over the pods of every part; none unless it is asked for."""
+def network_policy(shop: ShopService, made: ShopService, around: Surroundings) -> list[dict[str, Any]]:
+    """One policy over the pods of every part; none unless it is asked for.
+
+    Args:
+        shop: the ShopService.
+        made: the one by whose spec pods are made; another one after an automatic rollback.
+        around: the rest of the cluster.
+    """
     policy = shop.spec.network_policy
     if policy is None or not policy.enabled:
         return []
@@ -22,7 +29,7 @@ def network_policy(shop: ShopService, around: Surroundings) -> list[dict[str, An
         "policyTypes": ["Ingress", "Egress"],
         # Sent even when it is empty: a rule that somebody adds is drift then.
         "ingress": [*_callers(shop, around), *_stored(policy.ingress)],
-        "egress": [_DNS, *_called(shop, around), *_stored(policy.egress)],
+        "egress": [_DNS, *_called([shop, made], around), *_stored(policy.egress)],
     }
     return [
         {
@@ -36,27 +43,45 @@ def network_policy(shop: ShopService, around: Surroundings) -> list[dict[str, An
 
 def _callers(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:
     """Rules for the gateway and the dependants, on the port of the web part, and for Prometheus, on every port."""
-    peers = []
-    gateway, monitoring = shop.spec.gateway, shop.spec.monitoring
-    if gateway is not None and shop.spec.routes:
-        peers.append(_namespace(gateway.namespace or shop.namespace))
+    peers: list[dict[str, Any]] = []
+    monitoring = shop.spec.monitoring
+    old = [each["namespace"] for refs in around.old_parents.values() for each in refs if "namespace" in each]
+    peers += [_namespace(each) for each in dict.fromkeys([*_proxies(shop), *old])]
     if around.dependants:
         among = {"key": NAME, "operator": "In", "values": sorted(around.dependants)}
         peers.append({"podSelector": {"matchExpressions": [among]}})
-    rules = [{"from": peers, "ports": [_tcp(shop.spec.port)]}] if peers else []
+    rules = (
+        [{"from": peers, "ports": [_tcp(each) for each in (shop.spec.port, *around.old_ports)]}]
+        if peers
+        else []
+    )
     if monitoring is not None and monitoring.enabled:
-        ports = sorted({part.port for part in parts(shop, around) if part.port is not None})
+        ports = sorted(
+            {*around.old_ports, *(part.port for part in parts(shop, around) if part.port is not None)}
+        )
         rules.append({"from": [_namespace(monitoring.namespace)], "ports": [_tcp(each) for each in ports]})
     return rules
 
 
-def _called(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:
+def _proxies(shop: ShopService) -> list[str]:
+    """Where the gateways' requests come from: the namespaces that the user names, else those of the Gateways of the routes."""
+    policy = shop.spec.network_policy
+    if policy is not None and policy.gateway_namespaces:
+        return sorted(policy.gateway_namespaces)
+    if not shop.spec.routes:
+        return []
+    return list(dict.fromkeys(each.namespace or shop.namespace for each in gateways(shop)))
+
+
+def _called(shops: list[ShopService], around: Surroundings) -> list[dict[str, Any]]:
     return [
         {
             "to": [{"podSelector": {"matchLabels": {NAME: each}}}],
-            "ports": [_tcp(around.port(each))],
+            "ports": [
+                _tcp(port) for port in dict.fromkeys((around.port(each), *around.called_ports.get(each, ())))
+            ],
         }
-        for each in shop.spec.depends_on or ()
+        for each in dict.fromkeys(name for shop in shops for name in shop.spec.depends_on or ())
     ]
 
 

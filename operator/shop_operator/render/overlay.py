@@ -1,49 +1,26 @@
-"""The user's podTemplate over the operator's: a strategic merge patch, as `kubectl patch` would apply it.
+"""The user's podTemplate over the operator's: a strategic merge patch, merged as the API server merges an apply.
 
-Maps are merged, null takes a field away, lists are merged by the keys of the Kubernetes API or replaced. What the operator
-owns must come out as it went in: another field of the ShopService says it.
+Maps are merged; `$patch: delete` or null takes a field away; lists are merged by all keys that the Kubernetes API has for them,
+or replaced; a member of a union takes the place of the one that is there. Items of one patch are never merged into each other:
+what the API cannot hold as it is written is refused. What the operator owns must come out as it went in: another field of the
+ShopService says it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from shop_operator.errors import InvalidSpec
+from shop_operator.kubernetes_schema import Type, Union, is_set, of_kind
+from shop_operator.lenient import mapping
 from shop_operator.render.parts import Part
 from shop_operator.spec import GROUP, ShopService
 
 _DIRECTIVE: Final = "$patch"
+_REPLACE: Final = {_DIRECTIVE: "replace"}
 APP: Final = "app"
 """In a podTemplate, the container of every part, whatever it is called there."""
 
-# patchMergeKey of the list fields of a pod; a list that is not named here is replaced.
-_MERGE_KEYS: Final[Mapping[str, str]] = {
-    "containers": "name",
-    "initContainers": "name",
-    "ephemeralContainers": "name",
-    "resourceClaims": "name",
-    "volumes": "name",
-    "imagePullSecrets": "name",
-    "env": "name",
-    "volumeMounts": "mountPath",
-    "volumeDevices": "devicePath",
-    "ports": "containerPort",
-    "hostAliases": "ip",
-    "topologySpreadConstraints": "topologyKey",
-}
-# Maps whose keys are the user's own words, so that `env` there is no list of variables. Empty ones are not stored.
-_FREE_MAPS: Final = frozenset(
-    {
-        "annotations",
-        "labels",
-        "limits",
-        "matchLabels",
-        "nodeSelector",
-        "options",
-        "overhead",
-        "requests",
-        "volumeAttributes",
-    }
-)
+_TEMPLATE: Final = of_kind("Deployment").below("spec").below("template")
 _OWNED_BY_US: Final = (
     "serviceAccountName",
     # Its old name, which the API server sets to the new one's value.
@@ -66,76 +43,192 @@ def overlaid(shop: ShopService, part: Part, template: dict[str, Any]) -> dict[st
         return template
     patch = overlay.to_dict()
     spec = patch.get("spec") or {}
+    merged: dict[str, Any] = template
     if isinstance(spec.get("containers"), list):
-        patch["spec"] = {**spec, "containers": list(_for_part(shop, part, spec["containers"]))}
-    merged: dict[str, Any] = _merged(template, patch, "spec.podTemplate")
+        # What is said of every part comes first, and what is said of this one over it.
+        own, others = _for_part(shop, part, spec["containers"])
+        patch["spec"] = {**spec, "containers": others}
+        merged = _merged(merged, patch, "spec.podTemplate", _TEMPLATE)
+        patch = {"spec": {"containers": own}} if own else {}
+    merged = _merged(merged, patch, "spec.podTemplate", _TEMPLATE)
     changed = sorted(_changed(part, template, merged))
     if changed:
         raise InvalidSpec(
-            f"spec.podTemplate: {', '.join(changed)} must stay as the operator sets it;"
-            " use the field of the ShopService's spec that is for it."
+            f"spec.podTemplate: {', '.join(changed)} must not be changed here;"
+            " use the corresponding field of the ShopService's spec."
+        )
+    if shop.spec.discovery is not None and mapping(merged.get("spec")).get("hostname"):
+        raise InvalidSpec(
+            "spec.podTemplate.spec.hostname: must not be set together with spec.discovery, since ExternalDNS would register"
+            " the pods under that name in front of the hostname too; remove one of them."
         )
     return merged
 
 
-def _for_part(shop: ShopService, part: Part, containers: list[Any]) -> Iterator[Any]:
-    """The containers that are meant for this part, called as they are here."""
-    others = [worker.name for worker in shop.spec.workers or () if worker.name != part.container]
+def _for_part(shop: ShopService, part: Part, containers: list[Any]) -> tuple[list[Any], list[Any]]:
+    """The containers that are meant for this part: its own by its name, and all others, with that of every part named as here."""
+    workers = [worker.name for worker in shop.spec.workers or () if worker.name != part.container]
+    own, others = [], []
     for each in containers:
         name = each.get("name") if isinstance(each, Mapping) else None
         if name == APP:
-            yield {**each, "name": part.container}
-        elif name not in others:
-            yield each
+            others.append({**each, "name": part.container})
+        elif name == part.container:
+            own.append(each)
+        elif name not in workers:
+            others.append(each)
+    return own, others
 
 
-def _merged(base: Any, patch: Any, path: str, field: str = "") -> Any:
-    if field in _MERGE_KEYS:
-        return _merged_lists(base or [], patch, path, _MERGE_KEYS[field])
+def _merged(base: Any, patch: Any, path: str, kind: Type) -> Any:
+    if kind.keys:
+        return _merged_lists(base if isinstance(base, list) else [], patch, path, kind)
     if isinstance(patch, Mapping):
-        return _merged_maps(base if isinstance(base, Mapping) else {}, patch, path, field)
+        return _merged_maps(base if isinstance(base, Mapping) else {}, patch, path, kind)
     if isinstance(patch, list):
-        return [_merged(None, item, f"{path}[{index}]") for index, item in enumerate(patch)]
+        # It is replaced anyway.
+        items = [item for item in patch if item != _REPLACE]
+        return [_merged(None, item, f"{path}[{index}]", kind.item) for index, item in enumerate(items)]
     return patch
 
 
-def _merged_maps(
-    base: Mapping[str, Any], patch: Mapping[str, Any], path: str, field: str = ""
-) -> dict[str, Any]:
+def _merged_maps(base: Mapping[str, Any], patch: Mapping[str, Any], path: str, kind: Type) -> dict[str, Any]:
     directive = patch.get(_DIRECTIVE)
     if directive not in (None, "replace"):
         raise InvalidSpec(
             f"{path}.{_DIRECTIVE}: must be replace, or delete in a field or in an item that is found by its key."
         )
     out = {} if directive else dict(base)
+    for union in kind.unions:
+        out = _with_room(out, patch, path, union)
     for key, value in patch.items():
         if key == _DIRECTIVE:
             continue
         if key.startswith("$"):
-            raise InvalidSpec(f"{path}.{key}: of the directives only {_DIRECTIVE} is understood here.")
-        if value is None or (isinstance(value, Mapping) and value.get(_DIRECTIVE) == "delete"):
+            raise InvalidSpec(f"{path}.{key}: the only supported directive is {_DIRECTIVE}.")
+        if _deletes(value):
             out.pop(key, None)
         else:
-            known = "" if field in _FREE_MAPS else key
-            out[key] = _merged(out.get(key), value, f"{path}.{key}", known)
-            if known in _FREE_MAPS and out[key] == {}:
+            out[key] = _merged(out.get(key), value, f"{path}.{key}", kind.below(key))
+            if kind.below(key).name == "map" and out[key] == {}:
+                # It would not be stored.
                 del out[key]
     return out
 
 
-def _merged_lists(base: list[Any], patch: Any, path: str, name: str) -> list[Any]:
+def _deletes(value: Any) -> bool:
+    return value is None or (isinstance(value, Mapping) and value.get(_DIRECTIVE) == "delete")
+
+
+def _with_room(out: dict[str, Any], patch: Mapping[str, Any], path: str, union: Union) -> dict[str, Any]:
+    """Without the members of a union whose place another one of the patch takes.
+
+    Raises:
+        InvalidSpec: the patch itself sets two of them.
+    """
+    given = [member for member in union.members if any(_sets(patch, field) for field in member)]
+    if len(given) > 1:
+        both = " and ".join(
+            ".".join(field for field in member if _sets(patch, field)) for member in given[:2]
+        )
+        raise InvalidSpec(f"{path}: {both} are mutually exclusive; remove one of them.")
+    told = patch.get(union.discriminator) if union.discriminator else None
+    if not given and told is None:
+        return out
+    kept = {*(given[0] if given else ())} | {
+        field for member in union.members if told and union.values.get(member[0]) == told for field in member
+    }
+    displaced = {field for member in union.members for field in member} - kept
+    left = {key: value for key, value in out.items() if key not in displaced}
+    if given and union.discriminator and told is None:
+        left[union.discriminator] = union.values[given[0][0]]
+    return left
+
+
+def _sets(patch: Mapping[str, Any], field: str) -> bool:
+    return is_set(patch, field) and not _deletes(patch[field])
+
+
+def _merged_lists(base: list[Any], patch: Any, path: str, kind: Type) -> list[Any]:
+    """The items of the base, changed where the patch has one of the same key, then those that are new."""
     if not isinstance(patch, list) or not all(isinstance(item, Mapping) for item in patch):
-        raise InvalidSpec(f"{path}: must be a list of maps, each with the key {name}.")
-    out = [] if {_DIRECTIVE: "replace"} in patch else list(base)
-    for item in patch:
-        if item == {_DIRECTIVE: "replace"}:
-            continue
-        if item.get(name) is None:
-            raise InvalidSpec(f"{path}: every item needs the key {name}, by which it is found.")
-        at = next((index for index, each in enumerate(out) if each.get(name) == item[name]), len(out))
-        kept = [] if item.get(_DIRECTIVE) == "delete" else [(out[at] if at < len(out) else {}, item)]
-        out[at : at + 1] = [_merged_maps(*pair, f"{path}[{name}={item[name]}]") for pair in kept]
+        raise InvalidSpec(f"{path}: must be a list of maps, each with the key {kind.keys[0]}.")
+    items = [item for item in patch if item != _REPLACE]
+    _check_key(items, kind.keys[0], path)
+    deleted = [item for item in items if item.get(_DIRECTIVE) == "delete"]
+    given = [item for item in items if item.get(_DIRECTIVE) != "delete"]
+    out: list[Any] = [
+        item
+        for item in (() if len(items) < len(patch) else base)
+        if not any(_found_by(each, item, kind) for each in deleted)
+    ]
+    _check_distinct(given, path, kind)
+    places = [_place(item, given, out, kind) for item in given]
+    for item, place in zip(given, places, strict=True):
+        where = f"{path}[{kind.keys[0]}={item[kind.keys[0]]}]"
+        if place is None:
+            out.append(_merged_maps({}, item, where, kind.item))
+        else:
+            out[place] = _merged_maps(out[place], item, where, kind.item)
+    for key in kind.keys[1:]:
+        if not kind.item.below(key).default:
+            _check_key(out, key, path)
+    _check_distinct(out, path, kind)
     return out
+
+
+def _check_key(items: Sequence[Mapping[str, Any]], key: str, path: str) -> None:
+    if not all(isinstance(item.get(key), str | int) for item in items):
+        raise InvalidSpec(f"{path}: every item needs the key {key}, by which it is found.")
+
+
+def _found_by(patch: Mapping[str, Any], item: Mapping[str, Any], kind: Type) -> bool:
+    """Whether an item has the keys that a patch names; a patch that deletes may leave some of them open."""
+    return all(item.get(key) == patch[key] for key in kind.keys if key in patch)
+
+
+def _place(
+    item: Mapping[str, Any], given: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]], kind: Type
+) -> int | None:
+    """Where the base has the item that this one of the patch is about; None if it is a new one.
+
+    A key without a default may be left open or changed while the first key alone says which item is meant, as in
+    `kubectl patch`.
+    """
+    identities = [kind.identity(each) for each in base]
+    identity = kind.identity(item)
+    if identity in identities:
+        return identities.index(identity)
+    if all(kind.item.below(key).default for key in kind.keys[1:]):
+        return None
+    rivals = [
+        each for each in given if kind.identity(each) not in identities and _same_first(each, item, kind)
+    ]
+    places = [
+        place
+        for place, each in enumerate(base)
+        if _same_first(each, item, kind) and identities[place] not in map(kind.identity, given)
+    ]
+    return places[0] if len(rivals) == len(places) == 1 else None
+
+
+def _same_first(one: Mapping[str, Any], other: Mapping[str, Any], kind: Type) -> bool:
+    return bool(one[kind.keys[0]] == other[kind.keys[0]])
+
+
+def _check_distinct(items: Sequence[Mapping[str, Any]], path: str, kind: Type) -> None:
+    """Pass only what the API server can hold: it finds an item by its keys, and would keep one of two.
+
+    Raises:
+        InvalidSpec: two items have the same keys.
+    """
+    identities = [kind.identity(item) for item in items]
+    twice = next((each for each in identities if identities.count(each) > 1), None)
+    if twice is not None:
+        keys = ", ".join(f"{key} {value}" for key, value in zip(kind.keys, twice, strict=True))
+        raise InvalidSpec(
+            f"{path}: two items have {keys}, and the API server keeps one of them; make them one item."
+        )
 
 
 def _changed(part: Part, before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:

@@ -3,16 +3,26 @@
 What the two have in common is told here once, so that the Deployment, the pod and the autoscaler need no cases.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from shop_operator.lifecycle import GRACE_SECONDS, Lifecycle
 from shop_operator.render.labels import WEB, worker_component
 from shop_operator.render.surroundings import Surroundings
-from shop_operator.spec import Autoscaling, EnvVar, Probes, Resources, ShopService
+from shop_operator.spec import (
+    Autoscaling,
+    EnvVar,
+    Probes,
+    Resources,
+    ShopService,
+    ShopServiceSpec,
+    Worker,
+)
 
-GRACE_SECONDS: Final = 30
 NOWHERE: Final = Surroundings()
+_REFERENCE: Final = re.compile(r"\$\$|\$\(([^)]*)\)")
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,7 @@ class Part:
     autoscaling: Autoscaling | None
     resources: Resources | None
     grace: int
+    lifecycle: Lifecycle
 
     @property
     def floor(self) -> int:
@@ -48,6 +59,15 @@ class Part:
         if self.autoscaling is not None:
             return self.autoscaling.min_replicas
         return 1 if self.replicas is None else self.replicas
+
+
+def queue_url(part: Part) -> str | None:
+    """The URL of the queue that scales a part; None when it is only known inside the container, or there is no queue."""
+    queue = part.autoscaling.queue if part.autoscaling else None
+    if queue is None or queue.url is not None:
+        return queue.url if queue else None
+    value = next((each.value for each in part.env if each.name == queue.url_from), None)
+    return None if value is None or _REFERENCE.search(value) else value
 
 
 def parts(shop: ShopService, around: Surroundings = NOWHERE) -> Iterator[Part]:
@@ -65,9 +85,10 @@ def parts(shop: ShopService, around: Surroundings = NOWHERE) -> Iterator[Part]:
         serves=True,
         probes=spec.probes or Probes(),
         replicas=spec.replicas,
-        autoscaling=spec.autoscaling,
+        autoscaling=_switched_on(spec),
         resources=spec.resources,
         grace=_grace(spec.termination_grace_period_seconds),
+        lifecycle=spec.lifecycle or Lifecycle(),
     )
     for worker in spec.workers or ():
         yield Part(
@@ -81,10 +102,16 @@ def parts(shop: ShopService, around: Surroundings = NOWHERE) -> Iterator[Part]:
             serves=False,
             probes=worker.probes or Probes(),
             replicas=worker.replicas,
-            autoscaling=worker.autoscaling,
+            autoscaling=_switched_on(worker),
             resources=worker.resources or spec.resources,
             grace=_grace(worker.termination_grace_period_seconds),
+            lifecycle=worker.lifecycle or Lifecycle(),
         )
+
+
+def _switched_on(scaled: ShopServiceSpec | Worker) -> Autoscaling | None:
+    """The autoscaling, None also when replicas is 0 beside it, which switches it off."""
+    return None if scaled.replicas == 0 else scaled.autoscaling
 
 
 def _grace(seconds: int | None) -> int:
@@ -103,5 +130,34 @@ def _dependencies(shop: ShopService, around: Surroundings) -> list[EnvVar]:
 
 
 def _overlaid(env: list[EnvVar], own: list[EnvVar] | None) -> list[EnvVar]:
-    """These variables, with others in place of, or after, them."""
-    return list({each.name: each for each in [*env, *(own or [])]}.values())
+    """These variables, with others in place of, or after, them; a variable that another one refers to comes first.
+
+    A reference holds if its target is written before it, these variables before the others. The order changes only where a
+    replaced variable would lose a reference.
+    """
+    written = [*env, *(own or [])]
+    last = {each.name: each for each in written}
+    if not any("$(" in (each.value or "") for each in own or ()):
+        return list(last.values())
+    first = {each.name: at for at, each in reversed(list(enumerate(written)))}
+    at = {each.name: at for at, each in enumerate(written)}
+    ordered: dict[str, EnvVar] = {}
+    begun: set[str] = set()
+
+    def put(variable: EnvVar) -> None:
+        begun.add(variable.name)
+        for name in references(variable.value or ""):
+            # Of a circle, the first variable stays where it is.
+            if name not in begun and first.get(name, len(written)) < at[variable.name]:
+                put(last[name])
+        ordered[variable.name] = variable
+
+    for each in last.values():
+        if each.name not in begun:
+            put(each)
+    return list(ordered.values())
+
+
+def references(value: str) -> list[str]:
+    """The variables that a value refers to as $(NAME); $$(NAME) is the text itself."""
+    return [name for name in _REFERENCE.findall(value) if name]

@@ -2,13 +2,12 @@
 
 from typing import Any, Final
 
-from shop_operator.render.labels import labels, selector
+from shop_operator.render.labels import PART_OF, labels, selector
 from shop_operator.render.parts import Part
 from shop_operator.render.surroundings import Surroundings
 from shop_operator.spec import EnvVar, Probe, ShopService
-from shop_operator.summary import CHECKSUM_ANNOTATION
+from shop_operator.summary import CHECKSUM_ANNOTATION, PORT_NAME
 
-PORT_NAME: Final = "http"
 PRE_STOP_SECONDS: Final = 5
 """How long a pod goes on serving after it was told to end, until every proxy has forgotten it."""
 SPREAD: Final = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
@@ -21,10 +20,12 @@ _LIVENESS: Final = {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold"
 
 def template(shop: ShopService, part: Part, account: str, around: Surroundings) -> dict[str, Any]:
     """The pod template of a Deployment."""
-    metadata: dict[str, Any] = {"labels": labels(shop, part.component)}
-    _, checksum = around.checksum_of(part.name)
-    if checksum is not None:
-        metadata["annotations"] = {CHECKSUM_ANNOTATION: checksum}
+    # A label of the ShopService that changes must not replace pods: they keep the one that they have until their image changes.
+    kept = {PART_OF: around.part_of[part.name]} if part.name in around.part_of else {}
+    metadata: dict[str, Any] = {"labels": {**labels(shop, part.component), **kept}}
+    recorded = around.record(part.name).pods
+    if recorded is not None:
+        metadata["annotations"] = {CHECKSUM_ANNOTATION: recorded}
     return {"metadata": metadata, "spec": _spec(shop, part, account)}
 
 
@@ -77,11 +78,22 @@ def _container(shop: ShopService, part: Part) -> dict[str, Any]:
     container |= {key: value for key, value in optional.items() if value}
     if part.port is not None:
         container["ports"] = [{"name": PORT_NAME, "containerPort": part.port, "protocol": "TCP"}]
+    hooks = _hooks(part)
+    if hooks:
+        container["lifecycle"] = hooks
+    return container
+
+
+def _hooks(part: Part) -> dict[str, Any]:
+    """The user's hooks; of the web part without one before its end, a pause."""
     # Of a short grace period half is left for the process to end by itself; sleeping 0 s is an error in older clusters.
     pause = min(PRE_STOP_SECONDS, part.grace // 2)
-    if part.serves and pause:
-        container["lifecycle"] = {"preStop": {"sleep": {"seconds": pause}}}
-    return container
+    hooks: dict[str, Any] = {"preStop": {"sleep": {"seconds": pause}}} if part.serves and pause else {}
+    own = {"postStart": part.lifecycle.post_start, "preStop": part.lifecycle.pre_stop}
+    hooks |= {
+        name: hook.rendered(PORT_NAME) for name, hook in own.items() if hook is not None and hook.is_set
+    }
+    return {name: hook for name, hook in hooks.items() if hook is not None}
 
 
 def _variable(variable: EnvVar) -> dict[str, Any]:

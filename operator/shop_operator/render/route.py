@@ -1,72 +1,130 @@
 """The HTTPRoutes (Gateway API) that bring requests to the web part.
 
-Host names belong to a whole HTTPRoute, so routes with the same host names share one; a rule has the paths of one route.
+Host names belong to a whole HTTPRoute, so routes with the same host names share one, or several where there are more rules
+than one may have. Which rule is in which HTTPRoute, and what it is called, is for `route_names` to say.
 """
 
-import hashlib
-from typing import Any
+import copy
+from typing import Any, Final
 
 from shop_operator.render.labels import WEB, metadata
-from shop_operator.schema import LABEL_LENGTH
-from shop_operator.spec import Gateway, Route, ShopService
+from shop_operator.render.route_names import Group, Placed, placed
+from shop_operator.render.surroundings import Surroundings
+from shop_operator.routing import Gateway, HeaderModifier, Route, RouteFilter
+from shop_operator.spec import ShopService
+
+_GROUP: Final = "gateway.networking.k8s.io"
 
 
-def http_routes(shop: ShopService) -> list[dict[str, Any]]:
-    """One HTTPRoute for each set of host names; none without routes."""
-    gateway = shop.spec.gateway
-    if not shop.spec.routes or gateway is None:
+def http_routes(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:
+    """The HTTPRoutes, new ones first: a rule is somewhere else before it leaves where it was. None without routes."""
+    if not shop.spec.routes or shop.spec.gateway is None:
         return []
-    groups: dict[tuple[str, ...], list[Route]] = {}
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for route in shop.spec.routes:
-        groups.setdefault(tuple(sorted(route.hostnames or ())), []).append(route)
-    return [_http_route(shop, gateway, hostnames, routes) for hostnames, routes in groups.items()]
+        groups.setdefault(tuple(sorted(route.hostnames or ())), []).extend(
+            _rules(shop, route, around.routed_port)
+        )
+    wanted = [Group(hostnames, rules) for hostnames, rules in groups.items()]
+    made = [_http_route(shop, each, around) for each in placed(shop.name, wanted, around.routes)]
+    return sorted(made, key=lambda each: each["metadata"]["name"] in around.routes)
 
 
-def _http_route(
-    shop: ShopService, gateway: Gateway, hostnames: tuple[str, ...], routes: list[Route]
-) -> dict[str, Any]:
+def _http_route(shop: ShopService, found: Placed, around: Surroundings) -> dict[str, Any]:
     spec: dict[str, Any] = {
-        "parentRefs": [_parent(shop, gateway)],
-        "rules": [
-            {
-                "matches": _matches(route),
-                "backendRefs": [
-                    {"group": "", "kind": "Service", "name": shop.name, "port": shop.spec.port, "weight": 1}
-                ],
-            }
-            for route in routes
-        ],
+        "parentRefs": [*parents(shop), *around.old_parents.get(found.name, ())],
+        "rules": found.rules,
     }
-    if hostnames:
-        spec["hostnames"] = list(hostnames)
+    if found.hostnames:
+        spec["hostnames"] = list(found.hostnames)
     return {
-        "apiVersion": "gateway.networking.k8s.io/v1",
+        "apiVersion": f"{_GROUP}/v1",
         "kind": "HTTPRoute",
-        "metadata": metadata(shop, _name(shop, hostnames), WEB),
+        "metadata": metadata(shop, found.name, WEB),
         "spec": spec,
     }
 
 
-def _name(shop: ShopService, hostnames: tuple[str, ...]) -> str:
-    """The ShopService's name; with host names also a hash, in which neither their order nor that of the routes counts."""
-    if not hostnames:
-        return shop.name
-    suffix = hashlib.sha256(",".join((shop.name, *hostnames)).encode()).hexdigest()[:8]
-    return f"{shop.name[: LABEL_LENGTH - len(suffix) - 1]}-{suffix}"
+def gateways(shop: ShopService) -> list[Gateway]:
+    """Every Gateway of the routes, the first one first."""
+    first = [] if shop.spec.gateway is None else [shop.spec.gateway]
+    return [*first, *(shop.spec.gateways or ())]
 
 
-def _parent(shop: ShopService, gateway: Gateway) -> dict[str, Any]:
-    parent = {
-        "group": "gateway.networking.k8s.io",
-        "kind": "Gateway",
-        "name": gateway.name,
-        "namespace": gateway.namespace or shop.namespace,
-    }
-    return parent | ({"sectionName": gateway.section_name} if gateway.section_name else {})
+def parents(shop: ShopService) -> list[dict[str, Any]]:
+    """The Gateways, each once."""
+    found: list[dict[str, Any]] = []
+    for gateway in gateways(shop):
+        parent = {
+            "group": _GROUP,
+            "kind": "Gateway",
+            "name": gateway.name,
+            "namespace": gateway.namespace or shop.namespace,
+        }
+        parent |= {"sectionName": gateway.section_name} if gateway.section_name else {}
+        if parent not in found:
+            found.append(parent)
+    return found
+
+
+def _rules(shop: ShopService, route: Route, routed: int | None = None) -> list[dict[str, Any]]:
+    """One rule; one for each method where a filter replaces the prefix, which the Gateway API has for a single match only."""
+    what: dict[str, Any] = {}
+    if route.filters:
+        what["filters"] = [_filter(each) for each in route.filters]
+    if not route.redirects:
+        what["backendRefs"] = _backends(shop, route, routed)
+    timeouts = route.timeouts.to_dict() if route.timeouts else {}
+    if timeouts:
+        what["timeouts"] = timeouts
+    matches = _matches(route)
+    if route.replaces_prefix:
+        return [{"matches": [match], **copy.deepcopy(what)} for match in matches]
+    return [{"matches": matches, **what}]
 
 
 def _matches(route: Route) -> list[dict[str, Any]]:
-    def match(**method: str) -> dict[str, Any]:
-        return {"path": {"type": route.path_type, "value": route.path}, **method}
+    return [_match(route, method=method) for method in route.methods or ()] or [_match(route)]
 
-    return [match(method=method) for method in route.methods or ()] or [match()]
+
+def _match(route: Route, **method: str) -> dict[str, Any]:
+    match: dict[str, Any] = {"path": {"type": route.path_type, "value": route.path}}
+    if route.headers:
+        match["headers"] = [each.to_dict() for each in route.headers]
+    if route.query_params:
+        match["queryParams"] = [each.to_dict() for each in route.query_params]
+    return {**match, **method}
+
+
+def _backends(shop: ShopService, route: Route, routed: int | None) -> list[dict[str, Any]]:
+    def backend(name: str, port: int | None, weight: int) -> dict[str, Any]:
+        return {
+            "group": "",
+            "kind": "Service",
+            "name": name,
+            "port": port or shop.spec.port,
+            "weight": weight,
+        }
+
+    if route.backend_refs is None:
+        return [backend(shop.name, routed, 1)]
+    return [
+        backend(each.name, each.port or (routed if each.name == shop.name else None), each.weight)
+        for each in route.backend_refs
+    ]
+
+
+def _filter(step: RouteFilter) -> dict[str, Any]:
+    """Without the empty lists of a header modifier."""
+    rendered = step.to_dict()
+    for name, modifier in (
+        ("requestHeaderModifier", step.request_header_modifier),
+        ("responseHeaderModifier", step.response_header_modifier),
+    ):
+        if modifier is not None:
+            rendered[name] = _modifier(modifier)
+    return rendered
+
+
+def _modifier(modifier: HeaderModifier) -> dict[str, Any]:
+    return {key: value for key, value in modifier.to_dict().items() if value}

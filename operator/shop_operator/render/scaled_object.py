@@ -18,7 +18,7 @@ def scaled_object(shop: ShopService, part: Part, autoscaling: Autoscaling, queue
         "minReplicaCount": autoscaling.min_replicas,
         "maxReplicaCount": autoscaling.max_replicas,
         "pollingInterval": POLL_SECONDS,
-        "triggers": [_backlog(queue), *_utilization(autoscaling)],
+        "triggers": [_backlog(queue), *_utilization(part, autoscaling)],
     }
     if autoscaling.behavior is not None:
         spec["advanced"] = {"horizontalPodAutoscalerConfig": {"behavior": autoscaling.behavior.to_dict()}}
@@ -51,9 +51,14 @@ def _backlog(queue: Queue) -> dict[str, Any]:
     return trigger
 
 
-def _utilization(autoscaling: Autoscaling) -> list[dict[str, Any]]:
+def _utilization(part: Part, autoscaling: Autoscaling) -> list[dict[str, Any]]:
+    """Of the part's own container, whatever sidecars there are."""
     return [
-        {"type": name, "metricType": "Utilization", "metadata": {"value": str(value)}}
+        {
+            "type": name,
+            "metricType": "Utilization",
+            "metadata": {"value": str(value), "containerName": part.container},
+        }
         for name, value in (("cpu", autoscaling.cpu), ("memory", autoscaling.memory))
         if value is not None
     ]

@@ -1,19 +1,24 @@
 """The Service of the web part."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from shop_operator.render.labels import WEB, metadata, selector
-from shop_operator.render.pod import PORT_NAME
 from shop_operator.spec import ShopService
+from shop_operator.summary import PORT_NAME, old_port_name
 
 
-def service(shop: ShopService) -> dict[str, Any]:
+def service(shop: ShopService, old_ports: Sequence[int] = ()) -> dict[str, Any]:
     """A ClusterIP Service on the container's own port number."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": metadata(shop, shop.name, WEB),
-        "spec": {"type": "ClusterIP", "selector": selector(shop, WEB), "ports": [port(shop)]},
+        "spec": {
+            "type": "ClusterIP",
+            "selector": selector(shop, WEB),
+            "ports": [port(shop), *(_old(shop, each) for each in old_ports)],
+        },
     }
 
 
@@ -26,6 +31,11 @@ def port(shop: ShopService) -> dict[str, Any]:
         "protocol": "TCP",
         "appProtocol": "http",
     }
+
+
+def _old(shop: ShopService, number: int) -> dict[str, Any]:
+    """An earlier port, which leads where the present one does."""
+    return {**port(shop), "name": old_port_name(number), "port": number}
 
 
 def url(shop: ShopService) -> str:

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 from tests.integration.cluster import CHILD_KINDS, Cluster
 from tests.integration.faults.traffic import EDITS, EXTRA, NAMES, UNLABEL, Traffic, spec
 from tests.integration.faults.truth import (
+    every_deployment_is_seen,
     has_nothing_to_do,
     no_wait_is_about_to_end,
     rendered,
@@ -181,8 +182,11 @@ class Model(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """What must be true in the end, of all and of none."""
-        settled(self.cluster, self.namespace, self.process.start())
+        operator = self.process.start()
+        settled(self.cluster, self.namespace, operator)
         no_wait_is_about_to_end(self.cluster, self.namespace)
+        every_deployment_is_seen(self.cluster, self.namespace)
+        settled(self.cluster, self.namespace, operator)
         self.process.stop()
         silent = silent_autoscalers(self.cluster, self.namespace)
         has_nothing_to_do(self.cluster, self.process.start(), besides=silent)

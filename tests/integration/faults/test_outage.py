@@ -89,8 +89,9 @@ def test_given_a_right_that_is_missing_then_a_condition_says_so_and_granting_it_
     own_cluster: Cluster, own_kubeconfig: Path, here: str, tmp_path: Path
 ) -> None:
     def told() -> bool:
-        found = condition(own_cluster.get("ShopService", here, "web"), "Reconciling")
-        return found["reason"] == "Forbidden" and "RBAC" in found["message"]
+        shop = own_cluster.get("ShopService", here, "web")
+        cause = condition(shop, "Ready")["message"]
+        return condition(shop, "Reconciling")["reason"] == "Forbidden" and "RBAC" in cause
 
     with running(own_kubeconfig, tmp_path / "operator.log", "--no-leader-elect") as operator:
         with forbidden(own_cluster, here, "autoscaling"):

@@ -30,8 +30,9 @@ def test_given_somebody_who_forces_an_owned_field_for_ever_then_the_writes_are_b
             forced += 1
 
     def told() -> bool:
-        found = condition(own_cluster.get("ShopService", here, "web"), "Reconciling")
-        return found["reason"] == "Contested" and "somebody" in found["message"]
+        shop = own_cluster.get("ShopService", here, "web")
+        cause = condition(shop, "Ready")["message"]
+        return condition(shop, "Reconciling")["reason"] == "Contested" and "somebody" in cause
 
     before, began = operator.metric("shop_operator_child_writes_total"), time.monotonic()
     thread = threading.Thread(target=force)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
-from shop_operator.render import Surroundings, render
+from shop_operator.render import LiveScale, Surroundings, render
 from shop_operator.spec import DEFAULT_PORT, ShopService
 from tests.integration.cluster import CHILD_KINDS, PLURALS, Cluster
 from tests.integration.operators import Operator, Quiet
@@ -32,6 +32,7 @@ GRACE: Final = timedelta(seconds=120)
 """How long the first pods of a ShopService wait for what it depends on."""
 _SOON: Final = timedelta(seconds=40)
 
+_BUDGET: Final = "PodDisruptionBudget"
 _MANAGER: Final = "shop-operator"
 _REMEMBERED: Final = {"shopservice.dev/applied-hash": ""}
 # What is ours as a whole, so that nobody may add to it either.
@@ -93,6 +94,10 @@ class Seen:
         waits = not all(self._available(each) for each in _depends(shop)) and name not in self._behind(name)
         return left if waits and not began and left > timedelta() else None
 
+    def deployments(self, owners: AbstractSet[str]) -> list[Object]:
+        """The Deployments that belong to any of these ShopServices."""
+        return [obj for (kind, _), obj in self.live.items() if kind == "Deployment" and owners & _owners(obj)]
+
     def _available(self, name: str) -> bool:
         """Whether a ShopService is there, and its Deployment says that enough pods are."""
         web = self.live.get(("Deployment", name), {})
@@ -129,14 +134,19 @@ def judged(seen: Seen) -> Iterator[str]:
             if key not in seen.live:
                 yield f"{where} is missing"
             else:
-                yield from (f"{where} {each}" for each in _wrong(child, seen.live[key], shop))
+                live = _without_earlier_rules(child, seen)
+                yield from (f"{where} {each}" for each in _wrong(child, live, shop))
         observed = (shop.get("status") or {}).get("observedGeneration")
         if observed != shop["metadata"]["generation"]:
             yield f"ShopService/{name} was observed at {observed}, not {shop['metadata']['generation']}"
     uids = {shop["metadata"]["uid"] for shop in seen.shops.values()}
     for key, obj in seen.live.items():
         ours = _owners(obj)
-        if ours and wanted.get(key) not in ours:
+        # Pods of an earlier template may still run under an account that is not wanted any more.
+        needed = key[0] == "ServiceAccount" and any(
+            _is_rolling_out(each) for each in seen.deployments(ours & uids)
+        )
+        if ours and wanted.get(key) not in ours and not needed:
             # The garbage collector takes what a deleted ShopService leaves, the operator all else.
             whose = "us" if uids & ours else "the garbage collector"
             yield f"{key[0]}/{key[1]} is left over by {whose}"
@@ -179,6 +189,7 @@ def settled_for_good(cluster: Cluster, namespace: str, operator: Operator) -> No
     """
     settled(cluster, namespace, operator)
     no_wait_is_about_to_end(cluster, namespace)
+    every_deployment_is_seen(cluster, namespace)
     wait_for(lambda: not silent_autoscalers(cluster, namespace), 60, what="a word of every autoscaler")
     settled(cluster, namespace, operator)
 
@@ -194,8 +205,37 @@ def no_wait_is_about_to_end(cluster: Cluster, namespace: str) -> None:
     wait_for(nobody_is_expected, 60, what="no ShopService that is about to get its Deployments")
 
 
+def every_deployment_is_seen(cluster: Cluster, namespace: str) -> None:
+    """Wait until the controllers of Kubernetes have nothing left to say of any Deployment, since no pod gets ready here.
+
+    A ReplicaSet whose pods were refused, as by a ServiceAccount that was away, tries again after ever longer times and without
+    an event. What it says then goes into a status.
+    """
+
+    def seen() -> bool:
+        unseen = [
+            each["metadata"]["name"]
+            for each in _objects(cluster, "Deployment", namespace) or ()
+            if not _is_seen(each)
+        ]
+        assert not unseen, unseen
+        return True
+
+    wait_for(seen, 120, what="a word about every Deployment")
+
+
+def _is_seen(deployment: Object) -> bool:
+    status = deployment.get("status") or {}
+    failed = {each["type"] for each in status.get("conditions", ()) if each["status"] == "True"}
+    return (
+        status.get("observedGeneration") == deployment["metadata"]["generation"]
+        and status.get("replicas", 0) >= deployment["spec"]["replicas"]
+        and "ReplicaFailure" not in failed
+    )
+
+
 def silent_autoscalers(cluster: Cluster, namespace: str) -> int:
-    """How many have not said anything yet: their controller comes by every 15 s, and its first word goes into a status."""
+    """How many have not said anything yet: their controller comes by every two seconds, and its first word goes into a status."""
     return sum(
         "conditions" not in each.get("status", {})
         for each in _objects(cluster, "HorizontalPodAutoscaler", namespace) or ()
@@ -218,13 +258,47 @@ def has_nothing_to_do(cluster: Cluster, fresh: Operator, *, besides: int = 0) ->
     wait_for(lambda: fresh.passes() >= len(everywhere["items"]), what="a look at every ShopService")
     wait_for(Quiet(fresh.passes, QUIET_SECONDS), deadline=30, what="no more passes")
     assert fresh.metric("shop_operator_child_writes_total") == 0
-    assert fresh.sent() <= besides, f"{fresh.sent():.0f} writes of a restarted operator"
+    now = cluster.http.get(f"/{PLURALS['ShopService'][0]}/shopservices").raise_for_status().json()
+    was = {each["metadata"]["uid"]: each.get("status") for each in everywhere["items"]}
+    changed = [
+        (was.get(each["metadata"]["uid"]), each.get("status"))
+        for each in now["items"]
+        if each.get("status") != was.get(each["metadata"]["uid"])
+    ]
+    assert fresh.sent() <= besides, f"{fresh.sent():.0f} writes of a restarted operator: {changed}"
 
 
 def _as_rendered(cluster: Cluster, namespace: str) -> bool:
     found = differences(cluster, namespace)
     assert not found, found
     return True
+
+
+def _is_rolling_out(deployment: Object) -> bool:
+    """Whether pods of an earlier template may be left, or those of the newest are not all available."""
+    status, wanted = deployment.get("status") or {}, deployment["spec"]["replicas"]
+    counts = (status.get(each, 0) for each in ("replicas", "updatedReplicas", "availableReplicas"))
+    observed = status.get("observedGeneration") == deployment["metadata"]["generation"]
+    return not observed or any(count != wanted for count in counts)
+
+
+def _without_earlier_rules(wanted: Object, seen: Seen) -> Object:
+    """A live child; a NetworkPolicy may have earlier rules of the operator after the wanted ones while pods are replaced."""
+    live = seen.live[wanted["kind"], wanted["metadata"]["name"]]
+    uids = {shop["metadata"]["uid"] for shop in seen.shops.values()}
+    if live["kind"] != "NetworkPolicy" or not any(map(_is_rolling_out, seen.deployments(uids))):
+        return live
+    owned = [
+        entry["fieldsV1"].get("f:spec", {})
+        for entry in live["metadata"].get("managedFields", ())
+        if (entry["manager"], entry["operation"]) == (_MANAGER, "Apply")
+    ]
+    spec = {
+        each: (live["spec"].get(each) or [])[: len(wanted["spec"][each])]
+        for each in ("ingress", "egress")
+        if any(f"f:{each}" in fields for fields in owned)
+    }
+    return {**live, "spec": {**live["spec"], **spec}}
 
 
 def _rendered(name: str, seen: Seen) -> list[dict[str, Any]]:
@@ -237,7 +311,17 @@ def _rendered(name: str, seen: Seen) -> list[dict[str, Any]]:
         served=seen.served,
         hold=seen.held(name) is not None,
     )
-    return render(ShopService.from_object(shop), live=None, around=around)
+    parsed = ShopService.from_object(shop)
+    children = render(parsed, live=None, around=around)
+    # A budget follows the pods that there are, whoever has scaled them.
+    counts = {
+        name: obj["spec"]["replicas"] for (kind, name), obj in seen.live.items() if kind == "Deployment"
+    }
+    scaled = render(parsed, live=LiveScale(counts, autoscaled=frozenset(counts)), around=around)
+    return [
+        *(each for each in children if each["kind"] != _BUDGET),
+        *(each for each in scaled if each["kind"] == _BUDGET),
+    ]
 
 
 def _wrong(wanted: Object, live: Object, shop: Object) -> Iterator[str]:

@@ -19,6 +19,7 @@ _PLURALS: Final = {each.plural: each.kind for each in KINDS} | {
     "pods": "Pod",
     "replicasets": "ReplicaSet",
     "events": "Event",
+    "gateways": "Gateway",
 }
 Query = dict[str, str]
 
@@ -40,6 +41,11 @@ class Server:
         over: set unless that one is to wait.
         refusal: status and body of every answer, when it refuses.
         absent: plurals of kinds that it does not serve.
+        forbidden: plurals of kinds that may not be listed, nor logs read.
+        narrow: plurals of kinds that may not be listed in all namespaces at once.
+        protected: names of objects that may not be patched.
+        namespaces: those that there are; None when they may not be listed.
+        labels: of the namespaces that may be read, by name.
         requests: method, path and query of what it was asked.
     """
 
@@ -49,6 +55,11 @@ class Server:
     over: threading.Event = field(default_factory=_set)
     refusal: tuple[int, str] | None = None
     absent: set[str] = field(default_factory=set)
+    forbidden: set[str] = field(default_factory=set)
+    narrow: set[str] = field(default_factory=set)
+    protected: set[str] = field(default_factory=set)
+    namespaces: list[str] | None = None
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
     requests: list[tuple[str, str, Query]] = field(default_factory=list)
 
     def answer(self, method: str, url: str, body: str) -> tuple[int, str]:
@@ -58,28 +69,53 @@ class Server:
         self.requests.append((method, split.path, query))
         if self.refusal is not None:
             return self.refusal
-        if query.get("watch") and not self.happens:
-            self.over.wait(20)
-            return 403, json.dumps({"message": "nothing happens any more"})
         if query.get("watch"):
-            shown, self.happens = self.happens, []
-            return 200, "".join(f"{json.dumps(each)}\n" for each in shown)
+            return self._watched()
         root, *rest = split.path.strip("/").split("/")
         inside = rest[1:] if root == "api" else rest[2:]
         if not inside:
             served = [{"kind": kind} for plural, kind in _PLURALS.items() if plural not in self.absent]
             return 200, json.dumps({"resources": served})
         namespace = None
+        if inside == ["namespaces"]:
+            return self._namespaces()
         if inside[0] == "namespaces":
             _, namespace, *inside = inside
+            if not inside:
+                return self._namespace(namespace)
         plural, *name = inside
         return self._of(plural, name, namespace, query, json.loads(body or "{}"))
+
+    def _watched(self) -> tuple[int, str]:
+        if not self.happens:
+            self.over.wait(20)
+            return 403, json.dumps({"message": "nothing happens any more"})
+        shown, self.happens = self.happens, []
+        return 200, "".join(f"{json.dumps(each)}\n" for each in shown)
+
+    def _namespaces(self) -> tuple[int, str]:
+        if self.namespaces is None:
+            return 403, json.dumps({"message": "namespaces is forbidden"})
+        return 200, json.dumps({"items": [{"metadata": {"name": each}} for each in self.namespaces]})
+
+    def _namespace(self, name: str) -> tuple[int, str]:
+        if name not in self.labels:
+            return 403, json.dumps({"message": "namespaces is forbidden"})
+        metadata = {"name": name, "uid": name, "resourceVersion": "1", "labels": self.labels[name]}
+        return 200, json.dumps({"metadata": metadata})
 
     def _of(
         self, plural: str, name: list[str], namespace: str | None, query: Query, patch: dict[str, Any]
     ) -> tuple[int, str]:
         if plural in self.absent:
             return 404, "404 page not found"
+        if (
+            (namespace is None and plural in self.narrow)
+            or (plural in self.forbidden and not name)
+            or (patch and name[0] in self.protected)
+        ):
+            verb = "patch" if patch else "list"
+            return 403, json.dumps({"message": f'{plural} is forbidden: User "me" cannot {verb}'})
         if name and name[-1] == "log":
             return 200, self.logs.get((name[0], "previous" in query), "")
         found = [each for each in self.objects if _is(each, _PLURALS[plural], namespace, query)]
@@ -90,15 +126,17 @@ class Server:
             return 404, json.dumps({"kind": "Status", "message": f"{plural} {name[0]!r} not found"})
         if "dryRun" not in query:
             named["spec"].update(patch.get("spec", {}))
+            named["metadata"].update(patch.get("metadata", {}))
         return 200, json.dumps(named)
 
 
 def _is(obj: dict[str, Any], kind: str, namespace: str | None, query: Query) -> bool:
-    key, _, value = query.get("labelSelector", "").partition("=")
+    terms = [each.partition("=") for each in query.get("labelSelector", "").split(",") if each]
+    labels = obj["metadata"].get("labels", {})
     return (
         obj["kind"] == kind
         and namespace in {None, obj["metadata"]["namespace"]}
-        and (not key or obj["metadata"].get("labels", {}).get(key) == value)
+        and all(labels.get(key) == value if equals else key in labels for key, equals, value in terms)
     )
 
 

@@ -44,6 +44,14 @@ def owned(**live: Any) -> dict[str, Any]:
     return made
 
 
+def block(**live: Any) -> dict[str, Any]:
+    """As an apply on the server leaves blocks, which are owned as a whole."""
+    made = shop(**live)
+    fields: dict[str, Any] = {"f:metadata": {"f:labels": {}}, "f:spec": {f"f:{name}": {} for name in live}}
+    made["metadata"]["managedFields"] = [{"operation": "Apply", "fieldsV1": fields}]
+    return made
+
+
 PROBES = {"liveness": {"path": "/a"}}
 
 
@@ -71,9 +79,22 @@ PROBES = {"liveness": {"path": "/a"}}
             {"image": "a"},
             {"image": "a", "replicas": 3},
         ),
+        (
+            block(image="a", rollout={"maxSurge": 2, "autoRollback": True}),
+            {"image": "a", "rollout": {}},
+            {"image": "a", "rollout": {}},
+        ),
         (owned(image="a", probes=PROBES), {"image": "a", "probes": PROBES}, {"image": "a", "probes": PROBES}),
     ],
-    ids=["new", "set by others", "taken out", "taken out below", "taken out on the server", "kept"],
+    ids=[
+        "new",
+        "set by others",
+        "taken out",
+        "taken out below",
+        "taken out on the server",
+        "a block on the server",
+        "kept",
+    ],
 )
 def test_what_the_file_had_and_has_no_more_goes_and_the_rest_stays(
     live: dict[str, Any] | None, file: dict[str, Any], spec: dict[str, Any]
@@ -93,12 +114,11 @@ def test_the_api_servers_defaults_are_no_difference() -> None:
 
     spec = applied(shop(**file), None)["spec"]
 
-    assert spec["routes"] == [{"path": "/a", "pathType": "PathPrefix"}]
-    assert spec["networkPolicy"] == {
-        "enabled": True,
-        "ingress": [{"ports": [{"port": 9, "protocol": "TCP"}]}],
-    }
-    assert spec["workers"][0]["autoscaling"]["minReplicas"] == 1
+    assert spec["port"] == 8080
+    # Inside a block nothing is filled in: one manager owns it as it was written.
+    assert spec["routes"] == [{"path": "/a"}]
+    assert spec["networkPolicy"] == {"ingress": [{"ports": [{"port": 9}]}]}
+    assert spec["workers"][0]["autoscaling"] == {"maxReplicas": 3}
     assert "command" not in spec
     assert spec["podTemplate"] == {"spec": {"priorityClassName": None}}
 

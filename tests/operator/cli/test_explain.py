@@ -9,7 +9,11 @@ from shop_operator.pods import Diagnosis
 
 
 def shop(
-    reason: str = "Ready", message: str = "Everything is as the spec says.", **spec: Any
+    reason: str = "Ready",
+    message: str = "All resources match the spec and are ready.",
+    *,
+    depends: str = "True",
+    **spec: Any,
 ) -> dict[str, Any]:
     return {
         "metadata": {"name": "web", "namespace": "shop", "generation": 2},
@@ -25,7 +29,7 @@ def shop(
                     "reason": reason,
                     "message": message,
                 },
-                {"type": "DependenciesReady", "status": "False", "message": "product is not available."},
+                {"type": "DependenciesReady", "status": depends, "message": "product is not available."},
             ],
         },
     }
@@ -43,13 +47,11 @@ def going() -> dict[str, Any]:
     return made
 
 
-CRASH = Diagnosis(
-    "CrashLoopBackOff", "pod web-1: container app ends with exit code 1", "web-1", "app", previous=True
-)
-ENDED = Diagnosis("Error", "pod web-1: container app ends with exit code 1", "web-1", "app")
-FULL = Diagnosis("Unschedulable", "pod web-1: 0/1 nodes are available", "web-1")
-PULL = Diagnosis("ImagePullBackOff", "pod web-1: container app: not found", "web-1")
-SLOW = Diagnosis("NotReady", "pod web-1: container app runs and does not answer", "web-1", "app")
+CRASH = Diagnosis("CrashLoopBackOff", "container app exited with code 1", "web-1", "app", previous=True)
+ENDED = Diagnosis("Error", "container app exited with code 1", "web-1", "app")
+FULL = Diagnosis("Unschedulable", "0/1 nodes are available", "web-1")
+PULL = Diagnosis("ImagePullBackOff", "container app: not found", "web-1")
+SLOW = Diagnosis("NotReady", "container app is running but not ready", "web-1", "app")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,10 @@ SLOW = Diagnosis("NotReady", "pod web-1: container app runs and does not answer"
         (
             Facts(new()),
             "NotObserved",
-            "No operator has looked at this version of web yet: is it running, and does it watch shop?",
+            (
+                "web is not reconciled yet (generation 3, observed 2)."
+                " Check that the operator is running and watches shop."
+            ),
             "kubectl get pods -A -l app.kubernetes.io/name=shop-operator",
         ),
         (
@@ -69,15 +74,15 @@ SLOW = Diagnosis("NotReady", "pod web-1: container app runs and does not answer"
             "kubectl get all -n shop -l shopservice.dev/name=web",
         ),
         (
-            Facts(shop("Suspended", suspend=True)),
+            Facts(shop("Suspended", "It waits.", suspend=True)),
             "Suspended",
-            "web is suspended: the operator leaves everything as it is.",
+            "web is suspended: the operator changes nothing. It waits.",
             "kubectl shop resume web -n shop",
         ),
         (
             Facts(shop("WaitingForDependencies", "It waits.")),
             "WaitingForDependencies",
-            "web waits for its dependencies. product is not available.",
+            "web is not ready: It waits.",
             "kubectl shop status -n shop",
         ),
         (
@@ -96,21 +101,21 @@ SLOW = Diagnosis("NotReady", "pod web-1: container app runs and does not answer"
             Facts(shop("RollingOut", "0 of 2 pods are available."), CRASH, "no such table: orders"),
             "CrashLoopBackOff",
             (
-                "web is not ready: pod web-1: container app ends with exit code 1,"
-                " and its last words are: no such table: orders."
+                "web is not ready: pod web-1: container app exited with code 1;"
+                " last log line: no such table: orders."
             ),
             "kubectl logs web-1 -c app --previous -n shop",
         ),
         (
             Facts(shop("RollingOut", "0 of 2."), ENDED),
             "Error",
-            "web is not ready: pod web-1: container app ends with exit code 1.",
+            "web is not ready: pod web-1: container app exited with code 1.",
             "kubectl logs web-1 -c app -n shop",
         ),
         (
             Facts(shop("RollingOut", "0 of 2."), SLOW),
             "NotReady",
-            "web is not ready: pod web-1: container app runs and does not answer.",
+            "web is not ready: pod web-1: container app is running but not ready.",
             "kubectl logs web-1 -c app -n shop",
         ),
         (
@@ -128,7 +133,7 @@ SLOW = Diagnosis("NotReady", "pod web-1: container app runs and does not answer"
         (
             Facts(shop("RollingOut", "0 of 2."), warnings=["exceeded quota: pods"]),
             "RollingOut",
-            "web is not ready: 0 of 2. exceeded quota: pods",
+            "web is not ready: 0 of 2. exceeded quota: pods.",
             "kubectl shop tree web -n shop",
         ),
         (
@@ -147,15 +152,15 @@ SLOW = Diagnosis("NotReady", "pod web-1: container app runs and does not answer"
             Facts(shop(), CRASH, unavailable="web"),
             "StatusOutdated",
             (
-                "web says that it is ready, but Deployment web has too few pods:"
-                " pod web-1: container app ends with exit code 1. Is the operator running?"
+                "web reports Ready, but Deployment web has too few pods:"
+                " pod web-1: container app exited with code 1. Check that the operator is running."
             ),
             "kubectl get pods -A -l app.kubernetes.io/name=shop-operator",
         ),
         (
             Facts(shop(), unavailable="web"),
             "StatusOutdated",
-            "web says that it is ready, but Deployment web has too few pods. Is the operator running?",
+            "web reports Ready, but Deployment web has too few pods. Check that the operator is running.",
             "kubectl get pods -A -l app.kubernetes.io/name=shop-operator",
         ),
     ],

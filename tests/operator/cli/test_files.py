@@ -12,6 +12,7 @@ from shop_operator.cli.commands import shop
 from shop_operator.cli.errors import NotValid
 from shop_operator.compare import HASH_ANNOTATION
 from shop_operator.render import render
+from shop_operator.store import NAME_LABEL
 
 DOCUMENT: dict[str, Any] = {
     "apiVersion": "shopservice.dev/v1alpha1",
@@ -43,37 +44,37 @@ def test_every_shopservice_of_a_file_is_found_and_other_kinds_are_passed_over(tm
     ("document", "sentence"),
     [
         ({**DOCUMENT, "apiVersion": "v1"}, "apiVersion is 'v1'; write shopservice.dev/v1alpha1"),
-        ({**DOCUMENT, "metadata": {}}, r"a ShopService has no metadata\.name; give it one"),
-        ({**DOCUMENT, "metadata": {"name": None}}, r"a ShopService has no metadata\.name; give it one"),
+        ({**DOCUMENT, "metadata": {}}, r"metadata\.name of a ShopService is not set"),
+        ({**DOCUMENT, "metadata": {"name": None}}, r"metadata\.name of a ShopService is not set"),
         (
             {**DOCUMENT, "metadata": {"name": 7}},
-            r"metadata\.name of a ShopService is 7, which is no name: use a-z, 0-9 and '-', at most 63 of them$",
+            r"metadata\.name of a ShopService is 7, which is not a valid name: use at most 63 characters of a-z, 0-9 and '-'$",
         ),
         (
             {**DOCUMENT, "metadata": {"name": "../pods/web"}},
-            r"metadata\.name of a ShopService is '\.\./pods/web', which is no name: use a-z",
+            r"metadata\.name of a ShopService is '\.\./pods/web', which is not a valid name: use at most",
         ),
         (
             {**DOCUMENT, "metadata": {"name": "web", "namespace": None}},
             (
-                r"ShopService web: metadata\.namespace is null, which is no name: use a-z, 0-9 and '-',"
-                r" at most 63 of them, or leave it out$"
+                r"ShopService web: metadata\.namespace is null, which is not a valid name: use at most 63"
+                r" characters of a-z, 0-9 and '-', or omit it$"
             ),
         ),
         (
             {**DOCUMENT, "metadata": {"name": "web", "namespace": 5}},
-            r"ShopService web: metadata\.namespace is 5, which is no name",
+            r"ShopService web: metadata\.namespace is 5, which is not a valid name",
         ),
         (
             {**DOCUMENT, "metadata": {"name": "web", "namespace": "../x"}},
-            r"ShopService web: metadata\.namespace is '\.\./x', which is no name",
+            r"ShopService web: metadata\.namespace is '\.\./x', which is not a valid name",
         ),
         ({"kind": "List", "items": 5}, "there is no ShopService in"),
         (
             {**DOCUMENT, "metadata": {"name": "web", "labels": {"version": 1}}},
-            r"ShopService web: metadata\.labels is no map of texts; quote its values",
+            r"ShopService web: metadata\.labels must be a map of strings; quote its values",
         ),
-        ({**DOCUMENT, "spec": None}, "ShopService web has no spec; it needs an image at least"),
+        ({**DOCUMENT, "spec": None}, "ShopService web has no spec; spec.image is required"),
         ({"kind": "Service"}, "there is no ShopService in"),
     ],
 )
@@ -93,10 +94,10 @@ def test_a_file_that_is_too_large_or_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_shopservice_that_is_there_twice_or_elsewhere_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotValid, match="ShopService web is there twice; keep one of them"):
+    with pytest.raises(NotValid, match="ShopService web is defined twice; remove one of the definitions"):
         documents.read([written(tmp_path, DOCUMENT, DOCUMENT)], "default")
     elsewhere = {**DOCUMENT, "metadata": {"name": "web", "namespace": "own"}}
-    with pytest.raises(NotValid, match="ShopService web is in namespace own; leave out -n, or use -n own"):
+    with pytest.raises(NotValid, match="ShopService web is in namespace own; omit -n, or use -n own"):
         documents.read([written(tmp_path, elsewhere)], "default", only=True)
 
 
@@ -141,7 +142,7 @@ def test_a_bad_file_is_one_line_and_its_own_exit_code(tmp_path: Path) -> None:
     done = CliRunner().invoke(shop, ["render", "-f", written(tmp_path, {**DOCUMENT, "spec": {}})])
 
     assert done.exit_code == 6
-    assert done.output == "kubectl shop: ShopService web: spec.image: is required.\n"
+    assert done.output == f"kubectl shop: {tmp_path / 'shop.yaml'}:5: spec.image: is required.\n"
 
 
 LIVE = {
@@ -205,18 +206,25 @@ def test_what_somebody_else_has_under_that_name_is_a_conflict(owners: list[dict[
     (change,) = diff.changes([service(80)], {}, "u", lambda *_: theirs)
 
     assert change.action == "conflict"
-    assert change.lines()[0].startswith(
-        "! Service/web exists and is not this ShopService's: it stays as it is"
-    )
+    assert change.lines()[0].startswith("! Service/web exists and has another owner: it is left unchanged")
 
 
 def test_what_the_operator_had_applied_is_taken_back_without_an_owner() -> None:
-    lost = {
+    lost: dict[str, Any] = {
         **LIVE,
-        "metadata": {"name": "web", "labels": {"a": "c"}, "annotations": {HASH_ANNOTATION: "1"}},
+        "metadata": {
+            "name": "web",
+            "labels": {"a": "c", NAME_LABEL: "web"},
+            "annotations": {HASH_ANNOTATION: "0" * 32},
+            "managedFields": [{"manager": "shop-operator", "operation": "Apply"}],
+        },
     }
+    copied = {**lost, "metadata": {**lost["metadata"], "managedFields": [{"manager": "kubectl"}]}}
+    wanted = service(80)
+    wanted["metadata"] = {**wanted["metadata"], "labels": {NAME_LABEL: "web", "b": "d"}}
 
-    assert [change.action for change in diff.changes([service(80)], {}, "u", lambda *_: lost)] == ["update"]
+    assert [change.action for change in diff.changes([wanted], {}, "u", lambda *_: lost)] == ["update"]
+    assert [change.action for change in diff.changes([wanted], {}, "u", lambda *_: copied)] == ["conflict"]
 
 
 def test_a_tree_leaves_out_what_is_empty_and_marks_what_is_not_ready() -> None:
@@ -285,4 +293,4 @@ def test_the_image_before_is_the_last_good_one(
         for revision, each in replicasets
     ]
 
-    assert views.previous_image({"spec": {"image": "web:1"}, "status": status}, found) == image
+    assert views.previous_image({"spec": {"image": "web:1"}, "status": status}, lambda: found) == image

@@ -128,7 +128,7 @@ def test_the_archive_of_the_how_to_runs_where_nothing_else_of_ours_is(person: Pe
 
 
 def test_its_second_name_answers_with_words(person: Person) -> None:
-    words = person.run("kubectl_complete-shop", "ex").stdout.splitlines()
+    words = person.run("kubectl_complete-shop", "exp").stdout.splitlines()
 
     assert words[0].startswith("explain\t")
     assert words[-1] == ":4"
@@ -149,4 +149,4 @@ def test_an_archive_for_another_python_says_so(tmp_path: Path) -> None:
 
     assert done.returncode == 126
     assert f"was not built for Python {sys.version_info.major}.{sys.version_info.minor}." in done.stderr
-    assert done.stderr.endswith("; install the archive for it, or build one.\n")
+    assert done.stderr.endswith("; install the archive for this platform, or build it.\n")

@@ -112,6 +112,25 @@ def test_a_document_has_no_colours_anywhere(shown: None, program: Program) -> No
     assert ESCAPE not in on_terminal(program, "explain", "web", "-o", "yaml")
 
 
+@pytest.mark.parametrize("command", [["tree", "web"], ["explain", "web"]], ids=" ".join)
+def test_a_pipe_gets_each_line_whole(shown: None, program: Program, command: list[str]) -> None:
+    message = " ".join(["0 of 2 pods are available."] * 20)
+
+    assert message in in_pipe(program, *command)
+    assert message not in _CODE.sub("", on_terminal(program, *command)).replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_a_table_that_fits_and_a_pipe_whole_cells(server: Server, program: Program) -> None:
+    image = f"registry.example.com/{'i' * 150}:1"
+    server.objects.append(shopservice(image=image))
+
+    assert f"  {image}\n" in in_pipe(program, "status")
+    lines = _CODE.sub("", on_terminal(program, "status")).splitlines()
+    assert lines[0].split()[-1] == "IMAGE"
+    assert "…" in lines[1]
+    assert max(map(len, lines)) <= 100
+
+
 @pytest.mark.parametrize("command", [["tree", "web"], ["status"]], ids=" ".join)
 def test_a_wide_terminal_is_not_filled(shown: None, program: Program, command: list[str]) -> None:
     lines = _CODE.sub("", on_terminal(program, *command)).splitlines()
@@ -129,3 +148,25 @@ def test_status_watch_draws_a_table_until_it_is_interrupted(server: Server, prog
 
     assert "READY" in drawn
     assert terminal.interrupt() == 0
+
+
+def test_the_table_of_status_watch_shows_control_characters_as_escapes(
+    server: Server, program: Program
+) -> None:
+    # Given an image and a reason that would set the title of the terminal and reorder what it shows.
+    hostile = shopservice()
+    hostile["status"]["image"] = "a\x1b]0;PWNED\x07\x9bm\u202eb"
+    for each in hostile["status"]["conditions"]:
+        each["reason"] = "R\x1b]0;PWNED\x07\u2066"
+    server.objects.append(hostile)
+    server.over.clear()
+
+    # When they are watched on a terminal.
+    terminal = Terminal(program, "status", "-w")
+    drawn = terminal.until(lambda seen: r"\x1b]0;PWNED" in seen)
+
+    # Then nothing but the program's own colors and cursor movements is an escape.
+    assert terminal.interrupt() == 0
+    assert r"\x1b]0;PWNED" in drawn
+    assert "\x1b" not in _CODE.sub("", drawn)
+    assert not any(each in drawn for each in "\x07\x9b\u202e\u2066")

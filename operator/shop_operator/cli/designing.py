@@ -1,0 +1,76 @@
+"""Commands about what ShopServices are made of: new writes one, graph draws those that there are."""
+
+from typing import Final
+
+import click
+
+from shop_operator.cli import graph as graphs
+from shop_operator.cli.machine import as_yaml
+from shop_operator.cli.new import Wishes, shopservice
+from shop_operator.cli.planning import rendered
+from shop_operator.cli.settings import Command, Settings, ShopName
+from shop_operator.wording import printable
+
+_DRAWN: Final = {
+    "text": graphs.text_lines,
+    "dot": graphs.dot_lines,
+    "mermaid": graphs.mermaid_lines,
+}
+
+
+@click.command(cls=Command)
+@click.argument("name", type=ShopName())
+@click.option("--image", required=True, help="Container image, with a tag or a digest.")
+@click.option("--port", type=int, help="Port on which it serves HTTP. Defaults to 8080.")
+@click.option("--replicas", type=int, help="Number of pods. Defaults to 1.")
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="Environment variable.")
+@click.option("--depends-on", multiple=True, metavar="NAME", help="ShopService that it calls.")
+@click.option(
+    "--route",
+    "routes",
+    multiple=True,
+    metavar="[HOST]/PATH",
+    help="Requests that the Gateway forwards to it.",
+)
+@click.option("--gateway", metavar="[NAMESPACE/]NAME", help="Gateway of the routes.")
+@click.option(
+    "--worker",
+    "workers",
+    multiple=True,
+    metavar="NAME=COMMAND",
+    help="Additional Deployment of the image that runs this command.",
+)
+@click.pass_obj
+def new(obj: Settings, /, name: str, **options: object) -> None:
+    """Print a ShopService, without a cluster. Pipe it to `kubectl apply -f -`, or keep it in a file.
+
+    Each option but --image, --port, --replicas and --gateway may be there several times. Write the command of a worker as in a
+    shell: --worker 'relay=python -m relay'.
+    """
+    document = shopservice(name, obj.chosen, Wishes(**options))  # type: ignore[arg-type]  # click gives each its type
+    # Refused here rather than by the API server.
+    rendered([{**document, "metadata": {"namespace": "default", **document["metadata"]}}])
+    obj.show(document, lambda: click.echo(as_yaml(document), nl=False))
+
+
+class _Drawing(Command):
+    formats = (*_DRAWN, "json", "yaml")
+
+
+@click.command(cls=_Drawing)
+@click.pass_obj
+def graph(obj: Settings) -> None:
+    """Draw how ShopServices depend on each other, with their routes and workers.
+
+    Prints text; with -o dot input for Graphviz, with -o mermaid a diagram for a Markdown page.
+    """
+    found = graphs.graph(obj.cluster.shops(None if obj.everywhere else obj.namespace))
+
+    def text() -> None:
+        if not found.nodes:
+            obj.say_none()
+        for line in _DRAWN.get(obj.output, graphs.text_lines)(found):
+            # Not wrapped: a broken line is none of these languages.
+            click.echo(printable(line))
+
+    obj.show(found.to_dict(), text)

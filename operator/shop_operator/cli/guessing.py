@@ -1,0 +1,90 @@
+"""What was probably meant by a word that is not known. Pure."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any, Final
+
+from shop_operator.crd import crd
+
+Object = Mapping[str, Any]
+Path = tuple[str | int, ...]
+
+_ALIKE: Final = 0.66
+_DEEPEST: Final = 8
+_HABITS: Final = {
+    "envvars": "env",
+    "environment": "env",
+    "hpa": "autoscaling",
+    "minavailable": "disruption.minAvailable",
+    "pdb": "disruption",
+    "healthcheck": "probes",
+    "livenessprobe": "probes.liveness",
+    "readinessprobe": "probes.readiness",
+    "startupprobe": "probes.startup",
+    "ingress": "routes",
+    "containerport": "port",
+    "serviceaccountname": "serviceAccount.name",
+    "strategy": "rollout",
+}
+"""Words of a Deployment or of a chart, in lower case, and the field for each."""
+
+
+def likely(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like this one, in upper or lower case; None when none is like it."""
+    words = {each.lower(): each for each in sorted(known, reverse=True)}
+    found = difflib.get_close_matches(word.lower(), words, 1, _ALIKE)
+    return words[found[0]] if found else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence that asks; empty when nothing is like it."""
+    found = likely(word, known)
+    return f"; did you mean {found}?" if found else ""
+
+
+def of_field(path: Path) -> str:
+    """The end of a sentence about an unknown field of a spec: one like it beside it, or the one of that name elsewhere."""
+    *above, word = path
+    found = None if above else _HABITS.get(str(word).lower()) or _elsewhere(str(word))
+    found = found or likely(str(word), _properties(_at(_schema(), above)))
+    return f"; did you mean {found}?" if found else ""
+
+
+def of_value(path: Path, value: Any) -> str:
+    """The end of a sentence about a value that is none of those allowed."""
+    return did_you_mean(str(value), map(str, _at(_schema(), path).get("enum", ())))
+
+
+@cache
+def _schema() -> Object:
+    (version,) = crd()["spec"]["versions"]
+    found: Object = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return found
+
+
+def _properties(schema: Object) -> Object:
+    found: Object = schema.get("properties") or {}
+    return found
+
+
+def _at(schema: Object, path: Iterable[str | int]) -> Object:
+    for each in path:
+        below = schema.get("items") if isinstance(each, int) else _properties(schema).get(each)
+        schema = below or {}
+    return schema
+
+
+def _elsewhere(word: str) -> str | None:
+    """The shallowest field of this very name, as a path without the numbers of lists."""
+    found = [path for path in _paths(_schema(), (), _DEEPEST) if path[-1].lower() == word.lower()]
+    found.sort(key=lambda path: (len(path), path))
+    return ".".join(found[0]) if found else None
+
+
+def _paths(schema: Object, above: tuple[str, ...], depth: int) -> Iterator[tuple[str, ...]]:
+    if not depth:
+        return
+    for name, below in _properties(schema).items():
+        yield (*above, name)
+        yield from _paths(below.get("items") or below, (*above, name), depth - 1)

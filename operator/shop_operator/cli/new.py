@@ -1,0 +1,97 @@
+"""A ShopService from the options of a command line. Pure."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shop_operator.cli.errors import NotValid
+from shop_operator.spec import GROUP, KIND, VERSION
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What was asked for.
+
+    Args:
+        image: of its containers.
+        port: on which it serves; None for the default.
+        replicas: its pods; None for the default.
+        env: variables as NAME=VALUE.
+        depends_on: other ShopServices.
+        routes: each as [HOST]/PATH.
+        gateway: of the routes, as [NAMESPACE/]NAME.
+        workers: each as NAME=COMMAND, the command quoted as in a shell.
+    """
+
+    image: str
+    port: int | None = None
+    replicas: int | None = None
+    env: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    gateway: str | None = None
+    workers: tuple[str, ...] = ()
+
+
+def shopservice(name: str, namespace: str | None, wishes: Wishes) -> dict[str, Any]:
+    """The object, with no field that was not asked for.
+
+    Args:
+        name: its name.
+        namespace: where; None to leave that to whoever applies it.
+        wishes: its spec.
+
+    Raises:
+        NotValid: an option is not of its form.
+    """
+    spec: dict[str, Any] = {
+        "image": wishes.image,
+        "port": wishes.port,
+        "replicas": wishes.replicas,
+        "env": [
+            dict(zip(("name", "value"), _pair("--env", each, "VALUE"), strict=True)) for each in wishes.env
+        ],
+        "dependsOn": list(wishes.depends_on),
+        "gateway": _gateway(wishes.gateway),
+        "routes": [_route(each) for each in wishes.routes],
+        "workers": [_worker(each) for each in wishes.workers],
+    }
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": KIND,
+        "metadata": metadata,
+        "spec": {key: value for key, value in spec.items() if value not in (None, [])},
+    }
+
+
+def _pair(option: str, given: str, what: str) -> tuple[str, str]:
+    name, equals, value = given.partition("=")
+    if not equals or not name:
+        lacks = "name" if equals else "="
+        raise NotValid(f"{option} {given!r} has no {lacks}; write {option} NAME={what}")
+    return name, value
+
+
+def _gateway(given: str | None) -> Mapping[str, str] | None:
+    if given is None:
+        return None
+    namespace, slash, name = given.rpartition("/")
+    return {"name": name, "namespace": namespace} if slash else {"name": name}
+
+
+def _route(given: str) -> dict[str, Any]:
+    host, slash, path = given.partition("/")
+    if not slash:
+        raise NotValid(f"--route {given!r} has no path; write --route /PATH or --route HOST/PATH")
+    return {"path": f"/{path}"} | ({"hostnames": [host]} if host else {})
+
+
+def _worker(given: str) -> dict[str, Any]:
+    name, text = _pair("--worker", given, "COMMAND")
+    try:
+        command = shlex.split(text)
+    except ValueError as error:
+        raise NotValid(f"--worker {given!r} has an unmatched quotation mark") from error
+    return {"name": name, "command": command}

@@ -1,0 +1,97 @@
+"""The parts of a ShopService, its web part and its workers, and the pods of each. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from shop_operator.cli.errors import NotThere
+from shop_operator.cli.guessing import did_you_mean
+from shop_operator.render.labels import COMPONENT, NAME, WEB, worker_component
+from shop_operator.render.overlay import APP
+
+Object = Mapping[str, Any]
+
+
+def component(shop: Object, worker: str | None) -> str:
+    """The component label of a worker's pods, or of the web part's when None.
+
+    Raises:
+        NotThere: the ShopService has no worker of that name.
+    """
+    if worker is None:
+        return WEB
+    known = [each["name"] for each in (shop.get("spec") or {}).get("workers") or ()]
+    if worker not in known:
+        name = shop["metadata"]["name"]
+        raise NotThere(f"{name} has no worker {worker}{did_you_mean(worker, known) or _listed(known)}")
+    return worker_component(worker)
+
+
+def _listed(known: Iterable[str]) -> str:
+    return f"; it has {', '.join(known)}" if known else "; spec.workers is empty"
+
+
+def container(worker: str | None) -> str:
+    """The container of the image in a worker's pods, or in the web part's when None."""
+    return worker or APP
+
+
+def of_component(objects: Iterable[Object], wanted: str) -> list[Object]:
+    """Those that have this component label."""
+    return [each for each in objects if (each["metadata"].get("labels") or {}).get(COMPONENT) == wanted]
+
+
+def controlled(objects: Iterable[Object], shop: Object) -> list[Object]:
+    """Those that the ShopService controls."""
+    uid = shop["metadata"]["uid"]
+    return [
+        each
+        for each in objects
+        if any(
+            owner.get("controller") and owner["uid"] == uid
+            for owner in each["metadata"].get("ownerReferences") or ()
+        )
+    ]
+
+
+def selector(name: str, wanted: str | None) -> str:
+    """A label selector for the pods of a ShopService, or of one component of it."""
+    return f"{NAME}={name}" + (f",{COMPONENT}={wanted}" if wanted else "")
+
+
+def containers(pods: Iterable[Object]) -> int:
+    """How many containers these pods have, init containers included."""
+    return sum(
+        len(each["spec"].get("containers") or ()) + len(each["spec"].get("initContainers") or ())
+        for each in pods
+    )
+
+
+def has_started(pod: Object) -> bool:
+    """Whether a container of a pod, or an init container, has started once, so that there may be logs."""
+    state = pod.get("status") or {}
+    containers = [
+        each for group in ("initContainerStatuses", "containerStatuses") for each in state.get(group) or ()
+    ]
+    # The kubelet has not said yet what is in a pod that runs.
+    return (not containers and state.get("phase") != "Pending") or any(
+        set(each.get(when) or ()) & {"running", "terminated"}
+        for each in containers
+        for when in ("state", "lastState")
+    )
+
+
+def best(pods: Iterable[Object]) -> str | None:
+    """The name of a pod in which a command can run: a ready one before one that only runs; None when none runs."""
+    running = [
+        each
+        for each in pods
+        if (each.get("status") or {}).get("phase") == "Running"
+        and not each["metadata"].get("deletionTimestamp")
+    ]
+    running.sort(key=lambda each: (not _is_ready(each), each["metadata"]["name"]))
+    return str(running[0]["metadata"]["name"]) if running else None
+
+
+def _is_ready(pod: Object) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

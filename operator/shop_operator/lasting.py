@@ -1,0 +1,35 @@
+"""Since when something has held, as far as this process has seen it. Pure but for the clock that it is given."""
+
+from collections.abc import Hashable, Iterable
+from typing import Generic, TypeVar
+
+Fact = TypeVar("Fact", bound=Hashable)
+
+
+class Lasting(Generic[Fact]):
+    """Facts that hold now, each with the time at which it was first seen to hold."""
+
+    __slots__ = ("_since",)
+
+    def __init__(self) -> None:
+        self._since: dict[Fact, float] = {}
+
+    def see(
+        self, facts: Iterable[Fact], now: float, patience: float, *, known: Iterable[Fact] = ()
+    ) -> tuple[frozenset[Fact], float | None]:
+        """Forget what does not hold any more.
+
+        Args:
+            facts: those that hold now.
+            now: of a steady clock, in seconds.
+            patience: seconds for which a fact must have held.
+            known: facts that an earlier process has seen hold for that long.
+
+        Returns:
+            the facts that have held for that long, and the seconds until there may be another one.
+        """
+        lasted = {fact: float("-inf") for fact in known}
+        self._since = {fact: self._since.get(fact, lasted.get(fact, now)) for fact in facts}
+        left = {fact: since + patience - now for fact, since in self._since.items()}
+        later = [seconds for seconds in left.values() if seconds > 0]
+        return frozenset(fact for fact, seconds in left.items() if seconds <= 0), min(later, default=None)

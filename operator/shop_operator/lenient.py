@@ -1,0 +1,59 @@
+"""Reading objects of any shape: a value of another type than expected reads as an empty one.
+
+The API server stores what a schema allows, and a schema may allow anything: a field may be missing, null, or of another
+type than every controller writes. What is read was parsed from JSON: its maps are dicts.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is a map, otherwise an empty map."""
+    return value if isinstance(value, dict) else _NOTHING
+
+
+def mappings(value: Any) -> list[Mapping[str, Any]]:
+    """The maps of a list, otherwise an empty list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def text(value: Any) -> str:
+    """The value if it is a string, otherwise an empty string."""
+    return value if isinstance(value, str) else ""
+
+
+def texts(value: Any) -> list[str]:
+    """The strings of a list, otherwise an empty list."""
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def number(value: Any) -> int:
+    """The value if it is an integer, otherwise 0."""
+    return value if isinstance(value, int) else 0
+
+
+def shallow(value: Any, levels: int) -> Any:
+    """The parsed value with None in place of every list and map that is nested deeper than so many levels."""
+    if isinstance(value, dict):
+        return {key: shallow(each, levels - 1) for key, each in value.items()} if levels else None
+    if isinstance(value, list):
+        return [shallow(each, levels - 1) for each in value] if levels else None
+    return value
+
+
+def deeper(value: Any, levels: int) -> bool:
+    """Whether a parsed value has lists and maps that are nested deeper than so many levels."""
+    layer = [value]
+    for _ in range(levels + 1):
+        layer = [
+            each
+            for nested in layer
+            if isinstance(nested, dict | list)
+            for each in (nested.values() if isinstance(nested, dict) else nested)
+        ]
+        if not layer:
+            return False
+    return any(isinstance(each, dict | list) for each in layer)

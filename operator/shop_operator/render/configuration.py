@@ -1,0 +1,223 @@
+"""The configuration that a Deployment's pods use, and which change of it needs new pods. Pure.
+
+A container reads its variables once, and a file that is mounted by `subPath` is never refreshed, so pods have to be replaced
+when the configuration that they use changes. Three rules keep that from doing harm:
+
+- only what the pods use counts: the keys that they name, and whole objects only where they take whole objects;
+- an object (or a key that the pods cannot start without) that is absent changes nothing: running pods have their values, and
+  the object may be back a moment later. Its last digest is carried over from the live Deployment;
+- a digest that is recorded for the first time replaces no pods: it is recorded on the Deployment, beside pods that were
+  started with that very content. The same holds for digests that were made with another key or by another rule.
+"""
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from shop_operator.lenient import mapping, mappings
+
+_FORMAT: Final = "v2"
+MOST_OBJECTS: Final = 256
+"""ConfigMaps and Secrets that the pods of one ShopService may use: each is a request, and an entry in an annotation."""
+
+
+class Use(NamedTuple):
+    """What the pods of one Deployment use of one ConfigMap or Secret.
+
+    Args:
+        kind: ConfigMap or Secret.
+        name: of the object.
+        keys: the keys that are used, sorted; None for all.
+        required: those of them without which a pod does not start, sorted.
+        optional: whether pods start without the object.
+    """
+
+    kind: str
+    name: str
+    keys: tuple[str, ...] | None = None
+    required: tuple[str, ...] = ()
+    optional: bool = False
+
+    @property
+    def object(self) -> str:
+        """Names the object in a record."""
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Digests:
+    """The content of what is used, as keyed digests.
+
+    Args:
+        key_id: identifies the key with which they were made.
+        values: the digest of each use; None when the object or a required key is absent.
+    """
+
+    key_id: str
+    values: Mapping[Use, str | None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The annotations that record the configuration of one Deployment.
+
+    Args:
+        deployment: of the Deployment itself: what was seen first beside pods that do not carry it.
+        pods: of its pod template.
+    """
+
+    deployment: str | None = None
+    pods: str | None = None
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The configuration of one ShopService.
+
+    Args:
+        uses: what each Deployment uses, by its name; a Deployment that uses nothing is absent.
+        digests: the digests of all of it; None when changes of the configuration are not followed.
+    """
+
+    uses: Mapping[str, AbstractSet[Use]] = field(default_factory=dict)
+    digests: Digests | None = None
+
+    def records(self, live: Mapping[str, Record]) -> dict[str, Record]:
+        """The records to apply, by the name of their Deployment.
+
+        Args:
+            live: the records of the Deployments that exist.
+        """
+        return {name: self._record(used, live.get(name)) for name, used in self.uses.items()}
+
+    def _record(self, used: AbstractSet[Use], live: Record | None) -> Record:
+        if self.digests is None:
+            return live or Record()
+        now = {use: self.digests.values[use] for use in used}
+        key_id = self.digests.key_id
+        if live is None:
+            return Record(None, _written(key_id, _entries(now, {})))
+        of_pods, of_deployment = _read(key_id, live.pods), _read(key_id, live.deployment)
+        known = {**(of_deployment or {}), **(of_pods or {})}
+        followed = of_pods is not None or of_deployment is not None
+        if any(_needs_pods(use, digest, known, followed=followed) for use, digest in now.items()):
+            return Record(None, _written(key_id, _entries(now, known)))
+        beside = {
+            name: digest for name, digest in _entries(now, known).items() if name not in (of_pods or {})
+        }
+        first = _written(key_id, beside) if beside or of_pods is None else None
+        return Record(first, live.pods)
+
+
+def _needs_pods(use: Use, digest: str | None, known: Mapping[str, str], *, followed: bool) -> bool:
+    if digest is None:
+        return False
+    before = known.get(use.object)
+    # Pods that started without an optional object get it only by a new start.
+    return use.optional and followed if before is None else digest != before
+
+
+def _entries(now: Mapping[Use, str | None], known: Mapping[str, str]) -> dict[str, str]:
+    found = {use.object: digest or known.get(use.object) for use, digest in now.items()}
+    return {name: digest for name, digest in found.items() if digest is not None}
+
+
+def _written(key_id: str, entries: Mapping[str, str]) -> str:
+    return " ".join(
+        [f"{_FORMAT}-{key_id}", *(f"{name}={digest}" for name, digest in sorted(entries.items()))]
+    )
+
+
+def _read(key_id: str, text: str | None) -> dict[str, str] | None:
+    """The entries of a record; None when there is none that can be compared with present digests."""
+    head, *entries = (text or "").split(" ")
+    if head != f"{_FORMAT}-{key_id}":
+        return None
+    return {name: digest for name, _, digest in (entry.rpartition("=") for entry in entries)}
+
+
+def uses(spec: Mapping[str, Any]) -> frozenset[Use]:
+    """What the containers of a pod's spec use, one entry for each object."""
+    found: dict[tuple[str, str], list[_One]] = {}
+    for one in _each(spec):
+        found.setdefault((one.kind, one.name), []).append(one)
+    return frozenset(_together(kind, name, ones) for (kind, name), ones in found.items())
+
+
+class _One(NamedTuple):
+    """One use: of a key, or of the whole object (None)."""
+
+    kind: str
+    name: str
+    key: str | None
+    optional: bool
+
+
+def _together(kind: str, name: str, ones: list[_One]) -> Use:
+    keys = {one.key for one in ones if one.key is not None}
+    whole = any(one.key is None for one in ones)
+    required = {one.key for one in ones if one.key is not None and not one.optional}
+    return Use(
+        kind,
+        name,
+        None if whole else tuple(sorted(keys)),
+        tuple(sorted(required)),
+        all(one.optional for one in ones),
+    )
+
+
+def _each(spec: Mapping[str, Any]) -> Iterator[_One]:
+    volumes = {str(volume.get("name")): volume for volume in mappings(spec.get("volumes"))}
+    for container in (*mappings(spec.get("initContainers")), *mappings(spec.get("containers"))):
+        for origin in mappings(container.get("envFrom")):
+            yield from _named("ConfigMap", mapping(origin.get("configMapRef")), None)
+            yield from _named("Secret", mapping(origin.get("secretRef")), None)
+        for variable in mappings(container.get("env")):
+            source = mapping(variable.get("valueFrom"))
+            for reference, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+                yield from _named(
+                    kind, mapping(source.get(reference)), _text(mapping(source.get(reference)), "key")
+                )
+        for mount in mappings(container.get("volumeMounts")):
+            yield from _mounted(volumes.get(str(mount.get("name")), {}), _text(mount, "subPath"))
+
+
+def _mounted(volume: Mapping[str, Any], path: str | None) -> Iterator[_One]:
+    """What one mount takes of a volume: the files at its subPath, else all of them."""
+    secret = mapping(volume.get("secret"))
+    yield from _files("ConfigMap", mapping(volume.get("configMap")), path)
+    yield from _files("Secret", {**secret, "name": secret.get("secretName")}, path)
+    for source in mappings(mapping(volume.get("projected")).get("sources")):
+        yield from _files("ConfigMap", mapping(source.get("configMap")), path)
+        yield from _files("Secret", mapping(source.get("secret")), path)
+
+
+def _files(kind: str, source: Mapping[str, Any], path: str | None) -> Iterator[_One]:
+    items = mappings(source.get("items"))
+    if not items:
+        # Without items each key is a file of its own name.
+        yield from _named(kind, source, path)
+        return
+    for item in items:
+        if path is None or _inside(_text(item, "path") or "", path):
+            yield from _named(kind, source, _text(item, "key"))
+
+
+def _inside(file: str, path: str) -> bool:
+    folder = path.rstrip("/")
+    return file == folder or file.startswith(f"{folder}/")
+
+
+def _named(kind: str, reference: Mapping[str, Any], key: str | None) -> Iterator[_One]:
+    name = _text(reference, "name")
+    if name:
+        yield _One(kind, name, key, reference.get("optional") is True)
+
+
+# The API server checks a podTemplate, and only after this: anything may stand anywhere in it.
+
+
+def _text(value: Mapping[str, Any], key: str) -> str | None:
+    found = value.get(key)
+    return found if isinstance(found, str) else None

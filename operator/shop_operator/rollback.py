@@ -1,0 +1,181 @@
+"""Automatic rollback: what a release is, what is kept of the last good one, and what runs in place of a rejected one.
+
+A release is everything that makes pods: the pod templates of all parts, and the content of the ConfigMaps and Secrets that
+they use. It is rejected, and goes back, as a whole. What makes no pods (replicas, autoscaling, routes, policies) follows the
+spec all the time; so does the Service, whose named target port works with old and with new pods.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import orjson
+
+from shop_operator.lenient import mapping, mappings, text
+from shop_operator.render.configuration import Configuration, Record
+from shop_operator.spec import ShopService
+from shop_operator.summary import CHECKSUM_ANNOTATION, PART_OF_LABEL
+
+RETRY_ANNOTATION: Final = "shopservice.dev/retry"
+"""A new value has a rejected release tried again."""
+_NO_PODS: Final = (
+    "replicas",
+    "autoscaling",
+    "routes",
+    "gateway",
+    "gateways",
+    "discovery",
+    "disruption",
+    "rollout",
+    "networkPolicy",
+    "monitoring",
+    "commonMetadata",
+    "suspend",
+)
+_SCALE: Final = ("replicas", "autoscaling")
+# Of a release that is larger only the image is kept: the status is stored in the ShopService, which may have 1.5 MB.
+_LARGEST: Final = 128 * 1024
+
+
+@dataclass(frozen=True)
+class Release:
+    """What the spec asks for in this pass.
+
+    Args:
+        identity: a hash, the same for the same pods.
+        image: spec.image.
+        pods: the fields of the spec that make them; empty when they are too large to be kept.
+        retry: the value of the retry annotation.
+        configuration: the checksums of their configuration, by the name of the Deployment.
+        applied: every Deployment is as it asks.
+    """
+
+    identity: str
+    image: str = ""
+    pods: Mapping[str, Any] = field(default_factory=dict)
+    retry: str = ""
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    applied: bool = False
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What status.rollout keeps of it once it has been available."""
+        kept: dict[str, Any] = {"lastAvailableRelease": self.identity}
+        if self.pods:
+            kept["lastAvailable"] = self.pods
+        if self.configuration:
+            kept["lastAvailableConfiguration"] = dict(self.configuration)
+        return kept
+
+    @property
+    def rejected(self) -> dict[str, Any]:
+        """What status.rollout says of it once it has failed."""
+        return {"rejectedRelease": self.identity} | ({"retry": self.retry} if self.retry else {})
+
+    def rejected_by(self, rollout: Mapping[str, Any]) -> bool:
+        """Whether this very release is rejected, and nobody has asked for another attempt."""
+        if "rejectedRelease" not in rollout:
+            # As an earlier version of the operator has written it.
+            return bool(self.image) and rollout.get("rejectedImage") == self.image
+        return rollout["rejectedRelease"] == self.identity and text(rollout.get("retry")) == self.retry
+
+
+GOOD: Final = ("lastAvailableImage", "lastAvailable", "lastAvailableConfiguration", "lastAvailableRelease")
+"""What status.rollout keeps of the last good release."""
+
+
+def rolls_back(shop: ShopService) -> bool:
+    """Whether a release that fails goes back by itself."""
+    return bool(shop.spec.rollout and shop.spec.rollout.auto_rollback)
+
+
+def release(
+    shop: ShopService,
+    desired: Iterable[Mapping[str, Any]],
+    config: Configuration,
+    part_of: Mapping[str, str],
+) -> Release:
+    """The release that the spec asks for.
+
+    Args:
+        shop: the ShopService.
+        desired: its children as rendered from its spec.
+        config: the configuration that its pods use.
+        part_of: the part-of label of the pods of each Deployment that exists, by its name: it makes no release.
+    """
+    deployments = [each for each in desired if each["kind"] == "Deployment"]
+    used = {
+        name: sorted((str(use), str(config.digests.values.get(use))) for use in uses)
+        for name, uses in config.uses.items()
+        if config.digests is not None
+    }
+    templates = {
+        each["metadata"]["name"]: _comparable(each["spec"]["template"], part_of.get(each["metadata"]["name"]))
+        for each in deployments
+    }
+    found = orjson.dumps([templates, used], option=orjson.OPT_SORT_KEYS)
+    pods = _pods(shop.document)
+    return Release(
+        hashlib.blake2b(found, digest_size=8).hexdigest(),
+        shop.spec.image,
+        pods if len(orjson.dumps(pods)) <= _LARGEST else {},
+        text(shop.annotations.get(RETRY_ANNOTATION)),
+        {
+            each["metadata"]["name"]: checksum
+            for each in deployments
+            if (
+                checksum := mapping(each["spec"]["template"]["metadata"].get("annotations")).get(
+                    CHECKSUM_ANNOTATION
+                )
+            )
+        },
+    )
+
+
+def _comparable(template: Mapping[str, Any], part_of: str | None) -> dict[str, Any]:
+    """A pod template without its checksum, and with the part-of label that its pods have."""
+    metadata = template["metadata"]
+    labels = metadata["labels"] | ({PART_OF_LABEL: part_of} if part_of is not None else {})
+    annotations = {k: v for k, v in metadata.get("annotations", {}).items() if k != CHECKSUM_ANNOTATION}
+    return {**template, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
+
+
+def _pods(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a spec that make pods."""
+    kept = {key: value for key, value in document.items() if key not in _NO_PODS}
+    if "workers" in kept:
+        kept["workers"] = [
+            {key: value for key, value in each.items() if key not in _SCALE}
+            for each in mappings(kept["workers"])
+        ]
+    return kept
+
+
+def last_good(shop: ShopService, rollout: Mapping[str, Any]) -> ShopService | None:
+    """The ShopService with the pods of the last good release, None when there was none."""
+    image = text(rollout.get("lastAvailableImage"))
+    if not image:
+        return None
+    pods = dict(mapping(rollout.get("lastAvailable"))) or {**_pods(shop.document), "image": image}
+    scale = {
+        each.get("name"): {key: each[key] for key in _SCALE if key in each}
+        for each in mappings(shop.document.get("workers"))
+    }
+    if "workers" in pods:
+        pods["workers"] = [{**each, **scale.get(each.get("name"), {})} for each in mappings(pods["workers"])]
+    beside = {key: shop.document[key] for key in _NO_PODS if key in shop.document}
+    return replace(shop, document={**pods, **beside})
+
+
+def records(rollout: Mapping[str, Any], now: Mapping[str, Record]) -> dict[str, Record]:
+    """The records of configuration with which the last good release is rendered, by the name of the Deployment."""
+    known = mapping(rollout.get("lastAvailableConfiguration"))
+    if not rollout.get("lastAvailableRelease"):
+        return dict(now)
+    return {name: Record(None, text(checksum)) for name, checksum in known.items()}
+
+
+def same_pods(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two specs make the same pods."""
+    return _pods(one) == _pods(other)

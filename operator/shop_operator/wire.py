@@ -1,0 +1,190 @@
+"""The JSON of the API server, one object at a time: bounded in depth and in memory, whatever an object holds.
+
+- A page of a LIST is cut into its objects without parsing them, and each object is parsed alone.
+- An object that nests deeper than the parser reads (1,024 levels) is cut: what is deeper than DEEPEST becomes null. Such an
+  object can still be identified, and store.py reports it.
+- managedFields, which may be as large as the rest, are reduced to what is used before they become Python objects when an
+  object is large. One byte of JSON may need 25 bytes of memory once it is parsed.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from shop_operator.nesting import DEEPEST, cut
+
+LARGE: Final = 128 * 1024
+"""Bytes of JSON from which an object is reduced before it is parsed."""
+
+
+class Malformed(ValueError):
+    """It is no JSON, or not of the shape that the API server gives to every answer: it was cut short."""
+
+
+class _ListMeta(msgspec.Struct):
+    resourceVersion: str = "0"  # noqa: N815  the API's name
+    token: str | None = msgspec.field(default=None, name="continue")
+
+
+class _List(msgspec.Struct):
+    metadata: _ListMeta
+    items: list[msgspec.Raw] | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+class _Identity(msgspec.Struct):
+    uid: str
+    name: str
+    namespace: str
+    resourceVersion: str  # noqa: N815
+
+
+class _Identified(msgspec.Struct):
+    metadata: _Identity
+
+
+class _Replicas(msgspec.Struct, omit_defaults=True):
+    replicas: dict[str, Any] | None = msgspec.field(default=None, name="f:replicas")
+
+
+class _Fields(msgspec.Struct, omit_defaults=True):
+    spec: _Replicas | None = msgspec.field(default=None, name="f:spec")
+
+
+class _Entry(msgspec.Struct, omit_defaults=True):
+    manager: str = ""
+    operation: str = ""
+    time: str = ""
+    subresource: str = ""
+    fieldsV1: _Fields | None = None  # noqa: N815
+
+
+class Listed:
+    """One page of a LIST.
+
+    Attributes:
+        version: the resourceVersion of the LIST.
+        token: what asks for the next page, None after the last one.
+    """
+
+    def __init__(self, raw: bytes) -> None:
+        """Cut the page into its objects.
+
+        Raises:
+            Malformed: it is not a list.
+        """
+        found = _shallow(raw, _List, levels=DEEPEST + 2)
+        self.token = found.metadata.token or None
+        try:
+            self.version = int(found.metadata.resourceVersion)
+        except ValueError as error:
+            raise Malformed("The list has no resourceVersion.") from error
+        self._items = found.items or []
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def objects(self, *, identity_only: bool = False) -> Iterator[dict[str, Any]]:
+        """Parse one object after the other.
+
+        Args:
+            identity_only: namespace, name, UID and resourceVersion are all that is wanted.
+        """
+        for each in self._items:
+            yield identity(each) if identity_only else parsed(each)
+
+
+def parsed(raw: bytes | msgspec.Raw) -> dict[str, Any]:
+    """One object; cut to DEEPEST levels when it nests too deeply, with reduced managedFields when it is large.
+
+    Raises:
+        Malformed: it is not a JSON object.
+    """
+    whole = memoryview(raw)
+    if len(whole) >= LARGE:
+        return _reduced(bytes(whole))
+    return _loaded(whole)
+
+
+def identity(raw: bytes | msgspec.Raw) -> dict[str, Any]:
+    """Namespace, name, UID and resourceVersion of one object: `{"metadata": {…}}`; all of it when one of them is missing."""
+    try:
+        found = _shallow(raw, _Identified, levels=DEEPEST)
+    except Malformed:
+        return parsed(raw)
+    return {"metadata": {name: getattr(found.metadata, name) for name in _Identity.__struct_fields__}}
+
+
+def event(line: bytes, *, identity_only: bool = False) -> dict[str, Any]:
+    """One line of a watch: its `type` and its `object`.
+
+    Raises:
+        Malformed: it is no event.
+    """
+    found = _shallow(line, _Event, levels=DEEPEST + 1)
+    if identity_only and found.type not in {"ERROR", "BOOKMARK"}:
+        return {"type": found.type, "object": identity(found.object)}
+    return {"type": found.type, "object": parsed(found.object)}
+
+
+def _shallow(raw: bytes | msgspec.Raw, shape: type[Any], *, levels: int) -> Any:
+    try:
+        return msgspec.json.decode(raw, type=shape)
+    except RecursionError:
+        pass
+    except msgspec.DecodeError as error:
+        raise Malformed(str(error)) from error
+    try:
+        return msgspec.json.decode(cut(bytes(memoryview(raw)), levels), type=shape)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Malformed(str(error)) from error
+
+
+def _loaded(raw: bytes | memoryview) -> dict[str, Any]:
+    try:
+        found = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        try:
+            found = orjson.loads(cut(bytes(raw), DEEPEST))
+        except orjson.JSONDecodeError as error:
+            raise Malformed(str(error)) from error
+    if not isinstance(found, dict):
+        raise Malformed("It is not an object.")
+    return found
+
+
+def _reduced(raw: bytes) -> dict[str, Any]:
+    """The object with as much of its managedFields as is used."""
+    try:
+        parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        metadata = msgspec.json.decode(parts["metadata"], type=dict[str, msgspec.Raw])
+    except (KeyError, msgspec.DecodeError, RecursionError):
+        return _loaded(raw)
+    managed = metadata.pop("managedFields", None)
+    found: dict[str, Any] = {key: _value(value) for key, value in parts.items() if key != "metadata"}
+    found["metadata"] = {key: _value(value) for key, value in metadata.items()}
+    if managed is not None:
+        found["metadata"]["managedFields"] = _managers(managed)
+    return found
+
+
+def _managers(raw: msgspec.Raw) -> list[Mapping[str, Any]]:
+    try:
+        entries = msgspec.json.decode(raw, type=list[_Entry])
+    except (msgspec.DecodeError, RecursionError):
+        return []
+    return [msgspec.to_builtins(each) for each in entries]
+
+
+def _value(raw: msgspec.Raw) -> Any:
+    whole = memoryview(raw)
+    try:
+        return orjson.loads(whole)
+    except orjson.JSONDecodeError:
+        return orjson.loads(cut(bytes(whole), DEEPEST))

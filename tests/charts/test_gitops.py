@@ -1,0 +1,50 @@
+"""What kstatus, Argo CD and Flux take a ShopService for, by their own libraries and by the files that are shipped for them."""
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from chartdocs.outputs import ROOT
+from localcluster import tools
+from tests.operator.states import STATES, State
+
+GITOPS = ROOT / "manifests/gitops"
+
+
+@pytest.fixture(scope="module")
+def judged() -> dict[str, dict[str, str]]:
+    """The judgments by the name of the state."""
+    argo = yaml.safe_load((GITOPS / "argocd-cm.yaml").read_text())["data"]
+    (lua,) = argo.values()
+    (flux,) = yaml.safe_load((GITOPS / "flux-health-checks.yaml").read_text())["spec"]["healthCheckExprs"]
+    asked = {"lua": lua, "flux": flux, "objects": [each.object for each in STATES]}
+    program = tools.ensure("kstatus") / "kstatus"
+    done = subprocess.run([program], input=json.dumps(asked), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answers: list[dict[str, str]] = json.loads(done.stdout)
+    return {state.name: answer for state, answer in zip(STATES, answers, strict=True)}
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
+def test_a_shopservice_in_each_state_is_taken_for_what_it_is(
+    judged: dict[str, dict[str, str]], state: State
+) -> None:
+    answer = judged[state.name]
+
+    # Flux leaves what is being deleted to kstatus.
+    flux = "Current" if state.kstatus == "Terminating" else state.kstatus
+    assert (answer["kstatus"], answer["argo"], answer["flux"]) == (state.kstatus, state.argo, flux), answer
+
+
+def test_argo_cd_shows_the_cause(judged: dict[str, dict[str, str]]) -> None:
+    assert "container app exited with code 1" in judged["failed"]["argoMessage"]
+
+
+def test_the_files_are_about_our_kind() -> None:
+    argo: dict[str, Any] = yaml.safe_load((GITOPS / "argocd-cm.yaml").read_text())["data"]
+    assert list(argo) == ["resource.customizations.health.shopservice.dev_ShopService"]
+    (flux,) = yaml.safe_load((GITOPS / "flux-health-checks.yaml").read_text())["spec"]["healthCheckExprs"]
+    assert (flux["apiVersion"], flux["kind"]) == ("shopservice.dev/v1alpha1", "ShopService")

@@ -1,0 +1,157 @@
+"""charts/shop-service: what is meant as text arrives as text, numbers as they were written, and variables in an order that works."""
+
+from typing import Any
+
+import pytest
+
+from tests.charts.helm import Helm, Object, Refused, only
+
+IMAGE = {"image": {"repository": "cart", "tag": "v1"}}
+
+
+def shopservice(helm: Helm, values: dict[str, Any]) -> Object:
+    return only(helm.template("shop-service", IMAGE | values, release="cart"), "ShopService")
+
+
+def variables(spec: Object) -> list[str]:
+    return [f"{each['name']}={each.get('value', '')}" for each in spec["env"]]
+
+
+def test_given_a_variable_that_refers_to_a_later_name_then_that_one_comes_first(helm: Helm) -> None:
+    env = {"POSTGRES_HOST": "db", "DATABASE_URL": "postgres://$(POSTGRES_HOST)/shop", "A": "$(DATABASE_URL)"}
+
+    assert variables(shopservice(helm, {"env": env})["spec"]) == [
+        "POSTGRES_HOST=db",
+        "DATABASE_URL=postgres://$(POSTGRES_HOST)/shop",
+        "A=$(DATABASE_URL)",
+    ]
+
+
+def test_given_no_reference_then_variables_are_in_the_order_of_their_names(helm: Helm) -> None:
+    env = {"B": "$$(C)", "C": "$(A)", "A": "$(A)$(OTHER)"}
+
+    assert variables(shopservice(helm, {"env": env})["spec"]) == ["A=$(A)$(OTHER)", "B=$$(C)", "C=$(A)"]
+
+
+def test_given_shared_variables_then_references_hold_across_the_two_maps(helm: Helm) -> None:
+    values = {"global": {"env": {"URL": "http://$(ZONE)", "HOST": "h"}}, "env": {"ZONE": "$(HOST).z"}}
+
+    assert variables(shopservice(helm, values)["spec"]) == ["HOST=h", "ZONE=$(HOST).z", "URL=http://$(ZONE)"]
+
+
+def test_given_a_worker_then_its_variables_are_ordered_too(helm: Helm) -> None:
+    source = {"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    worker = {"command": ["run"], "env": {"A": "$(POD)-$(SHARED)", "POD": source}}
+
+    (made,) = shopservice(helm, {"env": {"SHARED": "s"}, "workers": {"mailer": worker}})["spec"]["workers"]
+
+    assert variables(made) == ["POD=", "A=$(POD)-$(SHARED)"]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (
+            {"env": {"A": "$(B)", "B": "$(C)", "C": "$(A)", "D": "1"}},
+            "the variables A, B, C of cart refer to each other in a circle",
+        ),
+        (
+            {"workers": {"mailer": {"command": ["run"], "env": {"A": "$(B)", "B": "$(A)"}}}},
+            "the variables A, B of worker mailer of cart refer to each other in a circle",
+        ),
+        ({"env": {"VERSION": 1.1}}, "variable VERSION of cart is the number 1.1: write it in quotes"),
+        ({"env": {"ID": 12345678901234567890}}, "variable ID of cart is the number"),
+        (
+            {"image": {"repository": "cart", "tag": 1.1}},
+            "image.tag of cart is the number 1.1: write it in quotes",
+        ),
+        ({"annotations": {"a": 0.5}}, "annotation a is the number 0.5: write it in quotes"),
+    ],
+)
+def test_given_what_cannot_be_meant_then_the_sentence_says_what_to_do(
+    helm: Helm, values: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        shopservice(helm, values)
+
+    assert sentence in refused.value.sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (8080, "8080"),
+        (1000000, "1000000"),
+        (123456789012, "123456789012"),
+        (True, "true"),
+        (False, "false"),
+        (0, "0"),
+        ("", ""),
+        ("0123", "0123"),
+    ],
+)
+def test_given_a_number_or_a_boolean_where_text_is_meant_then_it_is_the_text_that_was_written(
+    helm: Helm, value: Any, text: str
+) -> None:
+    made = shopservice(
+        helm,
+        {
+            "env": {"A": value},
+            "global": {"env": {"B": value}},
+            "workers": {"mailer": {"command": ["run"], "env": {"C": value}}},
+            "labels": {"l": value},
+            "annotations": {"a": value},
+        },
+    )
+
+    assert variables(made["spec"]) == [f"A={text}", f"B={text}"]
+    assert variables(made["spec"]["workers"][0]) == [f"C={text}"]
+    assert made["metadata"]["labels"]["l"] == text
+    assert made["metadata"]["annotations"]["a"] == text
+
+
+@pytest.mark.parametrize("tag", [1, 20261128, "1.10"])
+@pytest.mark.parametrize("chart", ["shop-operator", "local-aws"])
+def test_given_a_tag_that_is_a_number_then_the_other_charts_take_it_too(
+    helm: Helm, chart: str, tag: Any
+) -> None:
+    objects = helm.template(chart, {"image": {"tag": tag}})
+
+    assert any(f":{tag}'" in str(each) for each in objects)
+
+
+@pytest.mark.parametrize("where", ["own", "shared"])
+def test_given_a_tag_that_is_a_number_then_it_is_the_images(helm: Helm, where: str) -> None:
+    own = {"image": {"repository": "cart", "tag": 20261128}}
+    shared = {"image": {"repository": "cart", "tag": ""}, "global": {"image": {"tag": 20261128}}}
+
+    assert shopservice(helm, own if where == "own" else shared)["spec"]["image"] == "cart:20261128"
+
+
+@pytest.mark.parametrize("quantity", [0.5, 2, 1000000, 134217728, "0.5", "128Mi", 0.0625])
+def test_given_a_quantity_without_quotes_then_it_is_the_number_that_was_written(
+    helm: Helm, quantity: Any
+) -> None:
+    made = shopservice(helm, {"resources": {"limits": {"memory": quantity}}})
+
+    assert made["spec"]["resources"]["limits"]["memory"] == quantity
+
+
+def test_given_no_quantity_then_helm_refuses_it(helm: Helm) -> None:
+    with pytest.raises(Refused, match="100 m"):
+        shopservice(helm, {"resources": {"limits": {"memory": "100 m"}}})
+
+
+def test_given_lists_whose_order_means_something_then_they_are_as_written(helm: Helm) -> None:
+    lists: dict[str, Any] = {
+        "envFrom": [{"secretRef": {"name": "z"}}, {"configMapRef": {"name": "a"}}],
+        "imagePullSecrets": [{"name": "z"}, {"name": "a"}],
+        "args": ["z", "a"],
+        "command": ["z", "a"],
+        "gateway": {"name": "shop"},
+        "routes": [{"path": "/z"}, {"path": "/a"}],
+    }
+
+    spec = shopservice(helm, lists)["spec"]
+
+    assert {name: spec[name] for name in lists} == lists

@@ -1,0 +1,127 @@
+"""The image of the examples: what it answers, and how it ends."""
+
+import http.client
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sample.sample import ALIVE, Handler, Server
+from shopdemo import images, target
+from shopprocs.process import free_port
+from tests.dev.programs import Machine
+from tests.waiting import wait_for
+
+PROGRAM = images.ROOT / "dev" / "sample" / "sample.py"
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The program, once it says that it listens."""
+    command = [sys.executable, str(PROGRAM), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert "listening on" in process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
+
+
+def closed(server: Server) -> None:
+    server.shutdown()
+    server.server_close()
+
+
+def asked(port: int, path: str) -> Any:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        return json.loads(answer.read())
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/catalogue?q=tea"])
+def test_given_any_path_when_asked_then_it_answers_with_json(path: str) -> None:
+    port = free_port()
+
+    with running("--port", str(port)):
+        answer = asked(port, path)
+
+    assert answer["status"] == "ok"
+    assert answer["path"] == path.partition("?")[0]
+
+
+def test_given_a_health_port_then_both_ports_answer() -> None:
+    port, health = free_port(), free_port()
+
+    with running("serve", "--port", str(port), "--health-port", str(health)):
+        assert asked(port, "/status")["path"] == "/status"
+        assert asked(health, "/alive")["path"] == "/alive"
+
+
+@pytest.mark.parametrize("mode", [["serve", "--port"], ["work", "--port"]], ids=lambda mode: str(mode[0]))
+def test_given_sigterm_then_it_ends_at_once_and_without_an_error(mode: list[str]) -> None:
+    with running(*mode, str(free_port())) as process:
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(timeout=5) == 0
+
+
+def test_given_a_request_in_hand_when_the_server_is_closed_then_the_request_is_answered_first() -> None:
+    with Server(("127.0.0.1", 0), Handler) as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        serving.start()
+        before = threading.active_count()
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+        connection.putrequest("POST", "/orders")
+        connection.putheader("Content-Length", "2")
+        connection.endheaders()
+        wait_for(lambda: threading.active_count() > before, what="a thread that reads the request")
+
+        closing = threading.Thread(target=closed, args=(server,))
+        closing.start()
+        connection.send(b"{}")
+
+        assert json.loads(connection.getresponse().read())["path"] == "/orders"
+        closing.join(timeout=5)
+        assert not closing.is_alive()
+        serving.join(timeout=5)
+
+
+def test_given_a_worker_without_a_port_then_it_leaves_a_sign_of_life() -> None:
+    ALIVE.unlink(missing_ok=True)
+
+    with running("work"):
+        wait_for(ALIVE.exists, what="a sign of life")
+
+
+def test_given_the_examples_then_each_names_the_image_that_the_demo_brings() -> None:
+    for path in (images.ROOT / "manifests" / "examples").glob("*.yaml"):
+        named = re.findall(r"(?m)^  image: (.+)$", path.read_text())
+
+        assert named, path
+        assert set(named) == {images.SAMPLE}, path
+
+
+def test_given_kind_then_the_image_is_loaded_under_the_name_of_the_examples_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(tmp_path)
+    for program in ("kubectl", "docker", "kind"):
+        machine.program(tmp_path / "bin" / program)
+    machine.answer("kubectl config current-context", "kind-dev")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    chosen = target.choose({"CLUSTER": "current"})
+
+    built = chosen.deliver_images(targets=["sample"])["sample"]
+
+    name = f"docker.io/library/{images.SAMPLE}"
+    assert f"docker tag {built.reference} {name}" in machine.commands()
+    assert machine.commands()[-1].endswith(f" {name}")

@@ -1,0 +1,104 @@
+"""Where KEDA is installed: one kind of autoscaler gives way to the other, and what it counted outlives a Deployment.
+
+Each test starts its own operators, and no other one works meanwhile.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.cluster import Cluster
+from tests.integration.operators import running
+from tests.integration.shopservices import AUTOSCALING, WORKER, shopservice
+from tests.integration.test_replicas import change_image, replicas
+from tests.waiting import wait_for
+
+QUEUED: dict[str, Any] = {
+    "minReplicas": 1,
+    "maxReplicas": 6,
+    "queue": {"url": "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"},
+}
+
+
+@pytest.mark.usefixtures("optional_kinds")
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (("HorizontalPodAutoscaler", AUTOSCALING), ("ScaledObject", QUEUED)),
+        (("ScaledObject", QUEUED), ("HorizontalPodAutoscaler", AUTOSCALING)),
+    ],
+)
+def test_given_an_autoscaler_of_one_kind_when_the_other_replaces_it_then_it_goes_first_and_the_count_stays(
+    cluster: Cluster,
+    operator_kubeconfig: Path,
+    namespace: str,
+    tmp_path: Path,
+    before: tuple[str, dict[str, Any]],
+    after: tuple[str, dict[str, Any]],
+) -> None:
+    (old, scaled), (new, rescaled) = before, after
+    with running(operator_kubeconfig, tmp_path / "operator.log", "--no-leader-elect"):
+        cluster.create(shopservice(namespace, autoscaling=scaled))
+        wait_for(lambda: f"{old}/web" in cluster.children(namespace))
+        wait_for(lambda: replicas(cluster, namespace) == scaled["minReplicas"])
+        cluster.scale("Deployment", namespace, "web", 5)
+        since = {
+            kind: cluster.get(kind, namespace, "web")["metadata"]["resourceVersion"]
+            for kind in ("Deployment", old)
+        }
+
+        cluster.patch("ShopService", namespace, "web", {"spec": {"autoscaling": None}})
+        cluster.apply(shopservice(namespace, autoscaling=rescaled))
+        wait_for(lambda: f"{new}/web" in cluster.children(namespace))
+        change_image(cluster, namespace, "2")
+
+    states = cluster.history("Deployment", namespace, "web", since["Deployment"])
+    assert {state["spec"]["replicas"] for state in states} == {5}
+    gone = cluster.history(old, namespace, "web", since[old])[-1]["metadata"]["resourceVersion"]
+    made = cluster.get(new, namespace, "web")["metadata"]["managedFields"]
+    assert f"{old}/web" not in cluster.children(namespace)
+    assert made
+    first = cluster.history(new, namespace, "web", gone)
+    assert first[0]["metadata"]["uid"] == cluster.get(new, namespace, "web")["metadata"]["uid"]
+
+
+@pytest.mark.usefixtures("optional_kinds")
+def test_given_a_scaled_object_when_its_deployment_went_while_the_operator_was_away_then_it_starts_with_kedas_count(
+    cluster: Cluster, operator_kubeconfig: Path, namespace: str, tmp_path: Path
+) -> None:
+    def relay() -> int:
+        count: int = cluster.get("Deployment", namespace, "web-relay")["spec"]["replicas"]
+        return count
+
+    with running(operator_kubeconfig, tmp_path / "operator.log", "--no-leader-elect"):
+        cluster.create(shopservice(namespace, workers=[WORKER | {"autoscaling": QUEUED}]))
+        wait_for(lambda: "ScaledObject/web-relay" in cluster.children(namespace))
+        wait_for(lambda: relay() == 1)
+    # Before the autoscaler is there: its controller would take the count of a Deployment that it finds.
+    cluster.delete("Deployment", namespace, "web-relay")
+    wait_for(lambda: cluster.find("Deployment", namespace, "web-relay") is None)
+    # KEDA's part, and of the autoscaler that it makes.
+    scaled = cluster.get("ScaledObject", namespace, "web-relay")
+    autoscaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {
+            "name": "keda-hpa-web-relay",
+            "namespace": namespace,
+            "labels": scaled["metadata"]["labels"],
+        },
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web-relay"},
+            "maxReplicas": 6,
+        },
+    }
+    cluster.create(autoscaler)
+    cluster.http.patch(
+        cluster.path("HorizontalPodAutoscaler", namespace, "keda-hpa-web-relay") + "/status",
+        json={"status": {"desiredReplicas": 4, "currentReplicas": 4, "conditions": []}},
+        headers={"Content-Type": "application/merge-patch+json"},
+    ).raise_for_status()
+
+    with running(operator_kubeconfig, tmp_path / "again.log", "--no-leader-elect"):
+        wait_for(lambda: relay() == 4)

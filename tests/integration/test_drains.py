@@ -1,0 +1,104 @@
+"""Drains by the real Eviction API: the real controllers make the pods and count them, the test plays the kubelet."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.cluster import Cluster
+from tests.integration.operators import Operator
+from tests.integration.shopservices import shopservice
+from tests.integration.test_discovery import bound, run
+from tests.waiting import wait_for
+
+SCALED = {"minReplicas": 1, "maxReplicas": 6}
+
+
+@pytest.fixture
+def node(cluster: Cluster) -> Iterator[str]:
+    """A node to which pods are bound; each test has its own, before Kubernetes calls it dead."""
+    name = f"node-{uuid.uuid4().hex[:8]}"
+    cluster.http.post("/api/v1/nodes", json={"metadata": {"name": name}}).raise_for_status()
+    yield name
+    cluster.http.delete(f"/api/v1/nodes/{name}").raise_for_status()
+
+
+def serving(cluster: Cluster, namespace: str, node: str, count: int) -> list[dict[str, Any]]:
+    """So many pods, bound and ready."""
+    found = bound(cluster, namespace, node, count)
+    for number, pod in enumerate(found):
+        run(cluster, pod, f"10.2.0.{number + 1}")
+    return found
+
+
+def counted(cluster: Cluster, namespace: str, healthy: int, allowed: int) -> None:
+    """Wait until the disruption controller has counted so many pods, of which so many may go."""
+
+    def seen() -> bool:
+        budget = cluster.get("PodDisruptionBudget", namespace, "web")
+        state = budget["status"]
+        assert state["observedGeneration"] == budget["metadata"]["generation"]
+        assert (state["currentHealthy"], state["disruptionsAllowed"]) == (healthy, allowed), state
+        return True
+
+    wait_for(seen, deadline=30)
+
+
+def evict(cluster: Cluster, namespace: str, pod: dict[str, Any]) -> int:
+    """The status code of an eviction, as `kubectl drain` asks for it."""
+    name = pod["metadata"]["name"]
+    answer = cluster.http.post(
+        f"/api/v1/namespaces/{namespace}/pods/{name}/eviction",
+        json={
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": name, "namespace": namespace},
+        },
+    )
+    return answer.status_code
+
+
+def test_given_one_pod_at_least_when_four_run_then_a_drain_takes_one_at_a_time(
+    cluster: Cluster, operator: Operator, namespace: str, node: str
+) -> None:
+    cluster.create(shopservice(namespace, autoscaling=SCALED))
+    wait_for(lambda: "Deployment/web" in cluster.children(namespace))
+    cluster.scale("Deployment", namespace, "web", 4)
+    first, second, *_ = serving(cluster, namespace, node, 4)
+    counted(cluster, namespace, healthy=4, allowed=1)
+
+    assert evict(cluster, namespace, first) == httpx.codes.CREATED
+    assert evict(cluster, namespace, second) == httpx.codes.TOO_MANY_REQUESTS
+
+
+def test_given_pods_that_must_stay_when_an_autoscaler_comes_down_to_them_then_a_drain_is_not_blocked(
+    cluster: Cluster, operator: Operator, namespace: str, node: str
+) -> None:
+    cluster.create(shopservice(namespace, autoscaling=SCALED, disruption={"minAvailable": 2}))
+    wait_for(lambda: "Deployment/web" in cluster.children(namespace))
+    cluster.scale("Deployment", namespace, "web", 3)
+    serving(cluster, namespace, node, 3)
+    counted(cluster, namespace, healthy=3, allowed=1)
+    assert cluster.get("PodDisruptionBudget", namespace, "web")["spec"]["minAvailable"] == 2
+
+    cluster.scale("Deployment", namespace, "web", 1)
+
+    wait_for(lambda: cluster.get("PodDisruptionBudget", namespace, "web")["spec"].get("maxUnavailable") == 1)
+    assert "minAvailable" not in cluster.get("PodDisruptionBudget", namespace, "web")["spec"]
+    (last,) = serving(cluster, namespace, node, 1)
+    counted(cluster, namespace, healthy=1, allowed=1)
+    assert evict(cluster, namespace, last) == httpx.codes.CREATED
+    cluster.scale("Deployment", namespace, "web", 3)
+    wait_for(lambda: cluster.get("PodDisruptionBudget", namespace, "web")["spec"].get("minAvailable") == 2)
+
+
+def test_given_one_pod_then_there_is_no_budget_and_a_drain_is_not_blocked(
+    cluster: Cluster, operator: Operator, namespace: str, node: str
+) -> None:
+    cluster.create(shopservice(namespace))
+    (only,) = serving(cluster, namespace, node, 1)
+
+    assert cluster.names("PodDisruptionBudget", namespace) == set()
+    assert evict(cluster, namespace, only) == httpx.codes.CREATED

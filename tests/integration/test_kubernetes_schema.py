@@ -1,0 +1,35 @@
+"""The table of types says what the API server says of itself."""
+
+from typing import Any
+
+import pytest
+
+from kubeschema import table
+from shop_operator.kubernetes_schema import of_kind
+from tests.integration.cluster import PLURALS, Cluster
+
+pytestmark = pytest.mark.usefixtures("optional_kinds")
+CUSTOM = {"HTTPRoute": "v1", "ScaledObject": "v1alpha1", "ServiceMonitor": "v1", "PodMonitor": "v1"}
+
+
+def served(cluster: Cluster, path: str) -> dict[str, Any]:
+    answer = cluster.http.get(path)
+    answer.raise_for_status()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_the_table_is_what_the_api_server_serves(cluster: Cluster) -> None:
+    documents = [served(cluster, f"/openapi/v3/{group}") for group in table.BUILT_IN]
+    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    manifests = [
+        (served(cluster, f"{crds}/{PLURALS[kind][1]}.{PLURALS[kind][0].split('/')[1]}"), version)
+        for kind, version in CUSTOM.items()
+    ]
+
+    assert table.written(table.table(documents, manifests)) == table.TABLE.read_text(), "run `make generate`"
+
+
+def test_a_field_of_every_kind_is_known() -> None:
+    for kind in {*CUSTOM, "Deployment", "Service", "HorizontalPodAutoscaler", "NetworkPolicy"}:
+        assert of_kind(kind).below("metadata").below("ownerReferences").keys == ("uid",), kind

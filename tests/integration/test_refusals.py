@@ -1,0 +1,163 @@
+"""What a policy of the cluster denies is sent again, and heals without any other event when the policy goes."""
+
+import http.server
+import json
+import ssl
+import threading
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcluster.pki import Authority
+from tests.integration.cluster import Cluster, condition
+from tests.integration.operators import Operator
+from tests.integration.shopservices import shopservice
+from tests.waiting import wait_for
+
+# The second attempt is due after 15 s, the third after 45 s at the latest.
+HEALED = 60
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1/"
+_DEPLOYMENTS = {
+    "apiGroups": ["apps"],
+    "apiVersions": ["v1"],
+    "operations": ["CREATE", "UPDATE"],
+    "resources": ["deployments"],
+}
+
+
+@contextmanager
+def installed(cluster: Cluster, namespace: str, *objects: dict[str, Any]) -> Iterator[None]:
+    """Objects of admission, until the context ends."""
+    paths = []
+    for obj in objects:
+        path = (
+            _ADMISSION + obj["kind"].lower().removesuffix("y") + ("ies" if obj["kind"].endswith("y") else "s")
+        )
+        obj["metadata"] = {"name": f"deny-{namespace}"}
+        obj["apiVersion"] = "admissionregistration.k8s.io/v1"
+        cluster.http.post(path, json=obj).raise_for_status()
+        paths.append(f"{path}/deny-{namespace}")
+    try:
+        yield
+    finally:
+        for path in reversed(paths):
+            cluster.http.delete(path).raise_for_status()
+
+
+def here(namespace: str) -> dict[str, Any]:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+
+
+def policy(namespace: str, reason: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    denies = {"expression": "false", "message": "not today", "reason": reason}
+    rules = {**here(namespace), "resourceRules": [_DEPLOYMENTS]}
+    binding = {"policyName": f"deny-{namespace}", "validationActions": ["Deny"]}
+    return (
+        {
+            "kind": "ValidatingAdmissionPolicy",
+            "spec": {"failurePolicy": "Fail", "matchConstraints": rules, "validations": [denies]},
+        },
+        {"kind": "ValidatingAdmissionPolicyBinding", "spec": binding},
+    )
+
+
+def denies(cluster: Cluster, namespace: str) -> bool:
+    """Whether the API server has taken notice of what was installed."""
+    pod = {"containers": [{"name": "a", "image": "a"}]}
+    labels = {"a": "b"}
+    probe = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "probe", "namespace": namespace},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    answer = cluster.http.post(cluster.path("Deployment", namespace), json=probe, params={"dryRun": "All"})
+    return answer.status_code >= 400
+
+
+def stalled(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    return condition(cluster.get("ShopService", namespace, "web"), "Stalled")
+
+
+def is_denied_and_heals(cluster: Cluster, namespace: str, *objects: dict[str, Any]) -> None:
+    with installed(cluster, namespace, *objects):
+        wait_for(lambda: denies(cluster, namespace))
+        cluster.create(shopservice(namespace))
+        wait_for(lambda: stalled(cluster, namespace)["reason"] == "Refused")
+        assert stalled(cluster, namespace)["status"] == "True"
+        told = condition(cluster.get("ShopService", namespace, "web"), "Ready")
+        assert "or the policy or quota that denies it" in told["message"]
+        assert "not today" in told["message"]
+        assert "RBAC" not in told["message"]
+    wait_for(lambda: cluster.find("Deployment", namespace, "web"), HEALED)
+    wait_for(lambda: stalled(cluster, namespace)["status"] == "False")
+
+
+@pytest.mark.parametrize("reason", ["Invalid", "Forbidden", "RequestEntityTooLarge"])
+def test_a_policy_that_goes_leaves_nothing_denied(
+    cluster: Cluster, operator: Operator, namespace: str, reason: str
+) -> None:
+    is_denied_and_heals(cluster, namespace, *policy(namespace, reason))
+
+
+class _Denying(http.server.BaseHTTPRequestHandler):
+    """Denies whatever it is asked about, as a policy engine does by default: with 400."""
+
+    def do_POST(self) -> None:
+        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status = {"code": 400, "message": "not today"}
+        response = {"uid": review["request"]["uid"], "allowed": False, "status": status}
+        raw = json.dumps({**review, "request": None, "response": response}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def webhook(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The clientConfig of a webhook that denies everything."""
+    authority = Authority(tmp_path / "pki")
+    authority.create()
+    authority.issue("webhook", "/CN=webhook", "IP:127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.folder / "webhook.crt", authority.folder / "webhook.key")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Denying)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield {
+        "url": f"https://127.0.0.1:{server.server_port}/",
+        "caBundle": b64encode(authority.certificate.read_bytes()).decode(),
+    }
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_webhook_that_goes_leaves_nothing_denied(
+    cluster: Cluster, operator: Operator, namespace: str, webhook: dict[str, str]
+) -> None:
+    hook = {
+        "name": "deny.shop.test",
+        "clientConfig": webhook,
+        "rules": [_DEPLOYMENTS],
+        **here(namespace),
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "failurePolicy": "Ignore",
+    }
+    configuration = {"kind": "ValidatingWebhookConfiguration", "webhooks": [hook]}
+    is_denied_and_heals(cluster, namespace, configuration)

@@ -1,0 +1,265 @@
+"""On a real API server: what running pods or their clients still need stays until its successor is there.
+
+There is no kubelet and no Gateway here: the tests write what their controllers would.
+"""
+
+from typing import Any
+
+from tests.integration.cluster import Cluster, condition
+from tests.integration.kubelet import roll_out
+from tests.integration.operators import Operator
+from tests.integration.shopservices import shopservice
+from tests.waiting import wait_for
+
+
+def write_status(cluster: Cluster, kind: str, namespace: str, name: str, status: dict[str, Any]) -> None:
+    cluster.http.patch(
+        cluster.path(kind, namespace, name) + "/status",
+        json={"status": status},
+        headers={"Content-Type": "application/merge-patch+json"},
+    ).raise_for_status()
+
+
+def accept(cluster: Cluster, namespace: str, name: str) -> None:
+    """Every Gateway of an HTTPRoute has accepted this version of it."""
+    live = cluster.get("HTTPRoute", namespace, name)
+    condition = {
+        "type": "Accepted",
+        "status": "True",
+        "reason": "Accepted",
+        "message": "",
+        "observedGeneration": live["metadata"]["generation"],
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    parents = [
+        {"parentRef": each, "controllerName": "test.dev/gateway", "conditions": [condition]}
+        for each in live["spec"]["parentRefs"]
+    ]
+    write_status(cluster, "HTTPRoute", namespace, name, {"parents": parents})
+
+
+def template(cluster: Cluster, namespace: str, name: str = "web") -> dict[str, Any]:
+    found: dict[str, Any] = cluster.get("Deployment", namespace, name)["spec"]["template"]["spec"]
+    return found
+
+
+def service_ports(cluster: Cluster, namespace: str) -> dict[str, int]:
+    ports = cluster.get("Service", namespace, "web")["spec"]["ports"]
+    assert {each["targetPort"] for each in ports} == {"http"}
+    return {each["name"]: each["port"] for each in ports}
+
+
+def looked(cluster: Cluster, namespace: str, name: str = "web") -> bool:
+    """The status is about the newest spec."""
+    live = cluster.get("ShopService", namespace, name)
+    return bool(live["status"]["observedGeneration"] == live["metadata"]["generation"])
+
+
+def test_given_another_account_when_old_pods_are_left_then_theirs_stays(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, replicas=2))
+    wait_for(lambda: cluster.get("Deployment", namespace, "web"))
+    roll_out(cluster, namespace, "web")
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"serviceAccount": {"name": "mine"}}})
+    wait_for(lambda: template(cluster, namespace)["serviceAccountName"] == "mine")
+    wait_for(lambda: looked(cluster, namespace))
+    assert cluster.find("ServiceAccount", namespace, "web")
+
+    cluster.create(
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": "mine", "namespace": namespace},
+        }
+    )
+    cluster.patch("ShopService", namespace, "web", {"spec": {"env": [{"name": "A", "value": "1"}]}})
+    wait_for(lambda: cluster.get("Deployment", namespace, "web")["status"]["updatedReplicas"] == 1)
+    assert cluster.find("ServiceAccount", namespace, "web")
+
+    roll_out(cluster, namespace, "web")
+    wait_for(lambda: cluster.find("ServiceAccount", namespace, "web") is None)
+
+
+def test_given_another_port_when_a_dependant_has_the_old_one_then_the_service_has_both(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace))
+    wait_for(lambda: cluster.get("Deployment", namespace, "web"))
+    roll_out(cluster, namespace, "web")
+    # Only the first pods wait for dependencies.
+    cluster.create(shopservice(namespace, "client"))
+    wait_for(lambda: cluster.get("Deployment", namespace, "client"))
+    cluster.patch("ShopService", namespace, "client", {"spec": {"dependsOn": ["web"]}})
+    wait_for(lambda: ".svc:8080" in str(template(cluster, namespace, "client")))
+    roll_out(cluster, namespace, "client")
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"port": 9090}})
+    wait_for(lambda: service_ports(cluster, namespace) == {"http": 9090, "http-8080": 8080})
+    wait_for(lambda: "port 8080 of Service web" in told(cluster, namespace))
+    cluster.delete("Service", namespace, "web")
+    wait_for(lambda: service_ports(cluster, namespace) == {"http": 9090, "http-8080": 8080})
+    wait_for(lambda: ".svc:9090" in str(template(cluster, namespace, "client")))
+    wait_for(lambda: "9090" in str(template(cluster, namespace)))
+    roll_out(cluster, namespace, "web")
+    wait_for(lambda: cluster.get("ShopService", namespace, "web")["status"]["ready"] == "1/1")
+    assert service_ports(cluster, namespace) == {"http": 9090, "http-8080": 8080}
+
+    roll_out(cluster, namespace, "client")
+    wait_for(lambda: service_ports(cluster, namespace) == {"http": 9090})
+
+
+def test_given_another_gateway_when_it_has_not_accepted_the_route_then_the_old_one_stays(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, gateway={"name": "one"}, routes=[{"path": "/"}]))
+    wait_for(lambda: cluster.get("HTTPRoute", namespace, "web"))
+    accept(cluster, namespace, "web")
+
+    def gateways() -> list[str]:
+        refs = cluster.get("HTTPRoute", namespace, "web")["spec"]["parentRefs"]
+        return [each["name"] for each in refs]
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"gateway": {"name": "two"}}})
+    wait_for(lambda: gateways() == ["two", "one"])
+    accept(cluster, namespace, "web")
+    wait_for(lambda: gateways() == ["two"])
+
+
+def test_given_fewer_routes_when_the_others_are_not_accepted_then_all_stay(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    two = [{"path": "/a", "hostnames": ["a.example"]}, {"path": "/b", "hostnames": ["b.example"]}]
+    cluster.create(shopservice(namespace, gateway={"name": "shop"}, routes=two))
+    wait_for(lambda: len(cluster.names("HTTPRoute", namespace)) == 2)
+    before = cluster.names("HTTPRoute", namespace)
+    for name in before:
+        accept(cluster, namespace, name)
+    (kept,) = (name for name in before if "a.example" in str(cluster.get("HTTPRoute", namespace, name)))
+
+    one = [{"path": "/a", "hostnames": ["a.example"]}, {"path": "/b", "hostnames": ["a.example"]}]
+    cluster.patch("ShopService", namespace, "web", {"spec": {"routes": one}})
+    wait_for(lambda: len(cluster.get("HTTPRoute", namespace, kept)["spec"]["rules"]) == 2)
+    wait_for(lambda: looked(cluster, namespace))
+    assert cluster.names("HTTPRoute", namespace) == before
+
+    accept(cluster, namespace, kept)
+    wait_for(lambda: cluster.names("HTTPRoute", namespace) == {kept})
+
+
+def told(cluster: Cluster, namespace: str, name: str = "web") -> str:
+    """The message of Ready."""
+    message: str = condition(cluster.get("ShopService", namespace, name), "Ready")["message"]
+    return message
+
+
+def connections(cluster: Cluster, namespace: str, direction: str, name: str = "web") -> str:
+    return str(cluster.get("NetworkPolicy", namespace, name)["spec"].get(direction))
+
+
+def test_given_a_dependency_that_leaves_the_spec_when_old_pods_run_then_both_policies_still_admit_them(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    policy: dict[str, Any] = {"networkPolicy": {"enabled": True}}
+    cluster.create(shopservice(namespace, "db", **policy))
+    cluster.create(shopservice(namespace, dependsOn=["db"], **policy))
+    wait_for(lambda: cluster.get("Deployment", namespace, "db"))
+    roll_out(cluster, namespace, "db")
+    wait_for(lambda: cluster.get("Deployment", namespace, "web"))
+    roll_out(cluster, namespace, "web")
+    wait_for(lambda: "'web'" in connections(cluster, namespace, "ingress", "db"))
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"dependsOn": None}})
+    wait_for(lambda: "DB_URL" not in str(template(cluster, namespace)))
+    wait_for(lambda: looked(cluster, namespace))
+    # A further pass over each, with the proof that it was made.
+    for name in ("web", "db"):
+        cluster.patch("ShopService", namespace, name, {"spec": {"disruption": {"maxUnavailable": 1}}})
+        wait_for(lambda each=name: looked(cluster, namespace, each))  # type: ignore[misc]  # bound per round
+    assert "'db'" in connections(cluster, namespace, "egress")
+    assert "'web'" in connections(cluster, namespace, "ingress", "db")
+    # The roll-out does not go on by itself here.
+    for name in ("web", "db"):
+        wait_for(lambda each=name: f"earlier rules of NetworkPolicy {each}" in told(cluster, namespace, each))  # type: ignore[misc]  # bound per round
+
+    # What another client deletes meanwhile returns as it was.
+    for name in ("web", "db"):
+        old = cluster.get("NetworkPolicy", namespace, name)["metadata"]["uid"]
+        cluster.delete("NetworkPolicy", namespace, name)
+        wait_for(lambda each=name, uid=old: uid not in str(cluster.get("NetworkPolicy", namespace, each)))  # type: ignore[misc]  # bound per round
+    assert "'db'" in connections(cluster, namespace, "egress")
+    assert "'web'" in connections(cluster, namespace, "ingress", "db")
+
+    roll_out(cluster, namespace, "web")
+    wait_for(lambda: "'db'" not in connections(cluster, namespace, "egress"), 30)
+    wait_for(lambda: "'web'" not in connections(cluster, namespace, "ingress", "db"), 30)
+
+
+def test_given_policies_that_begin_as_a_dependency_leaves_the_spec_when_old_pods_run_then_both_admit_them(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, "db", port=5432))
+    cluster.create(shopservice(namespace))
+    for name in ("db", "web"):
+        wait_for(lambda each=name: cluster.get("Deployment", namespace, each))  # type: ignore[misc]  # bound per round
+        roll_out(cluster, namespace, name)
+    # Only the first pods wait for dependencies.
+    cluster.patch("ShopService", namespace, "web", {"spec": {"dependsOn": ["db"]}})
+    wait_for(lambda: "DB_URL" in str(template(cluster, namespace)))
+    roll_out(cluster, namespace, "web")
+
+    policy: dict[str, Any] = {"networkPolicy": {"enabled": True}}
+    cluster.patch("ShopService", namespace, "web", {"spec": {"dependsOn": None, **policy}})
+    cluster.patch("ShopService", namespace, "db", {"spec": policy})
+    wait_for(lambda: "DB_URL" not in str(template(cluster, namespace)))
+    wait_for(lambda: "'db'" in connections(cluster, namespace, "egress"))
+    wait_for(lambda: "'web'" in connections(cluster, namespace, "ingress", "db"))
+    for name in ("web", "db"):
+        wait_for(lambda each=name: f"earlier rules of NetworkPolicy {each}" in told(cluster, namespace, each))  # type: ignore[misc]  # bound per round
+
+    roll_out(cluster, namespace, "web")
+    wait_for(lambda: "'db'" not in connections(cluster, namespace, "egress"), 30)
+    wait_for(lambda: "'web'" not in connections(cluster, namespace, "ingress", "db"), 30)
+    wait_for(lambda: "earlier rules" not in told(cluster, namespace))
+
+
+def test_given_rules_that_go_when_no_pod_is_replaced_then_they_go_at_once_and_by_hand_none_is_added(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    rules = {"egress": [{"ports": [{"port": 443}]}, {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]}
+    cluster.create(shopservice(namespace, networkPolicy=rules))
+    wait_for(lambda: cluster.get("Deployment", namespace, "web"))
+    roll_out(cluster, namespace, "web")
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"networkPolicy": {"egress": None}}})
+    wait_for(lambda: "443" not in connections(cluster, namespace, "egress"))
+    assert "10.0.0.0" not in connections(cluster, namespace, "egress")
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"args": ["--other"]}})
+    wait_for(lambda: template(cluster, namespace)["containers"][0].get("args") == ["--other"])
+    hole = {"spec": {"ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]}}
+    cluster.patch("NetworkPolicy", namespace, "web", hole)
+    wait_for(lambda: "10.0.0.0" not in connections(cluster, namespace, "ingress"))
+
+
+def test_given_a_gateway_and_its_proxies_that_change_together_then_both_get_in_until_the_new_one_has_accepted(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    def gateway(name: str) -> dict[str, Any]:
+        return {"gateway": {"name": name}, "networkPolicy": {"gatewayNamespaces": [f"proxies-{name}"]}}
+
+    cluster.create(shopservice(namespace, routes=[{"path": "/"}], **gateway("one")))
+    wait_for(lambda: cluster.get("Deployment", namespace, "web"))
+    roll_out(cluster, namespace, "web")
+    wait_for(lambda: cluster.get("HTTPRoute", namespace, "web"))
+    accept(cluster, namespace, "web")
+
+    cluster.patch("ShopService", namespace, "web", {"spec": gateway("two")})
+    wait_for(lambda: "proxies-two" in connections(cluster, namespace, "ingress"))
+    wait_for(lambda: looked(cluster, namespace))
+    assert "proxies-one" in connections(cluster, namespace, "ingress")
+
+    accept(cluster, namespace, "web")
+    wait_for(lambda: "proxies-one" not in connections(cluster, namespace, "ingress"))
+    assert "proxies-two" in connections(cluster, namespace, "ingress")

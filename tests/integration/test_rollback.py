@@ -1,0 +1,63 @@
+"""On a real API server with its Deployment controller: a release that fails goes back as a whole, and can be retried."""
+
+from typing import Any
+
+from tests.integration.cluster import Cluster
+from tests.integration.kubelet import roll_out
+from tests.integration.operators import Operator
+from tests.integration.shopservices import shopservice
+from tests.waiting import wait_for
+
+# The shortest deadline there is, and the operator's doubt.
+DEADLINE = 60.0
+
+
+def template(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    found: dict[str, Any] = cluster.get("Deployment", namespace, "web")["spec"]["template"]
+    return found
+
+
+def status(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    found: dict[str, Any] = cluster.get("ShopService", namespace, "web")["status"]
+    return found
+
+
+def ready(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    (found,) = (each for each in status(cluster, namespace)["conditions"] if each["type"] == "Ready")
+    condition: dict[str, Any] = found
+    return condition
+
+
+def test_given_a_release_that_fails_when_its_deadline_is_over_then_all_of_it_goes_back_until_it_is_retried(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    rollout = {"autoRollback": True, "progressDeadlineSeconds": 10}
+    cluster.create(shopservice(namespace, rollout=rollout, env=[{"name": "VERSION", "value": "one"}]))
+    wait_for(lambda: cluster.get("Deployment", namespace, "web"))
+    roll_out(cluster, namespace, "web")
+    wait_for(lambda: "lastAvailable" in status(cluster, namespace)["rollout"])
+    good = template(cluster, namespace)
+
+    change = {
+        "image": "registry.test/shop-product:2",
+        "port": 9090,
+        "env": [{"name": "VERSION", "value": "two"}],
+        "probes": {"readiness": {"httpGet": {"path": "/only-in-version-two"}}},
+    }
+    cluster.patch("ShopService", namespace, "web", {"spec": change})
+    wait_for(lambda: template(cluster, namespace) != good)
+    wait_for(lambda: status(cluster, namespace)["rollout"].get("rejectedRelease"), DEADLINE)
+    wait_for(lambda: template(cluster, namespace) == good)
+    roll_out(cluster, namespace, "web")
+    wait_for(lambda: "which is available" in ready(cluster, namespace)["message"])
+    assert ready(cluster, namespace)["reason"] == "RolledBack"
+    ports = cluster.get("Service", namespace, "web")["spec"]["ports"]
+    assert {each["port"] for each in ports} == {9090, 8080}
+
+    annotations = {"shopservice.dev/retry": "1"}
+    cluster.patch("ShopService", namespace, "web", {"metadata": {"annotations": annotations}})
+    wait_for(lambda: template(cluster, namespace) != good)
+    roll_out(cluster, namespace, "web")
+    wait_for(lambda: ready(cluster, namespace)["status"] == "True")
+    assert status(cluster, namespace)["rollout"]["lastAvailableImage"] == "registry.test/shop-product:2"
+    assert "rejectedRelease" not in status(cluster, namespace)["rollout"]

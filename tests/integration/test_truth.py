@@ -1,0 +1,162 @@
+"""A status tells the truth on a real API server: with the operator's own rights, and the controllers' own words."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from tests.integration.cluster import Cluster, condition
+from tests.integration.operators import Operator
+from tests.integration.shopservices import shopservice
+from tests.integration.test_status import start_pods
+from tests.waiting import wait_for
+
+
+def because(cluster: Cluster, namespace: str, name: str = "web") -> tuple[str, str]:
+    """Status and reason of Ready."""
+    found = condition(cluster.get("ShopService", namespace, name), "Ready")
+    return found["status"], found["reason"]
+
+
+def warned(cluster: Cluster, namespace: str, reason: str) -> Callable[[], bool]:
+    def found() -> bool:
+        answer = cluster.http.get(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events").json()
+        return any((each["reason"], each["type"]) == (reason, "Warning") for each in answer["items"])
+
+    return found
+
+
+def running(cluster: Cluster, namespace: str, name: str = "web") -> Callable[[], bool]:
+    def ready() -> bool:
+        start_pods(cluster, namespace)
+        assert because(cluster, namespace, name) == ("True", "Ready")
+        return True
+
+    return ready
+
+
+def test_given_a_new_one_then_it_is_not_ready_before_any_operator_has_seen_it(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    created = cluster.http.post(
+        cluster.path("ShopService", namespace), params={"dryRun": "All"}, json=shopservice(namespace)
+    ).json()
+
+    ready = condition(created, "Ready")
+    assert (ready["status"], ready["reason"]) == ("Unknown", "NotObserved")
+
+
+def test_given_one_suspended_from_its_beginning_then_it_waits_for_nothing(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, suspend=True))
+
+    wait_for(lambda: because(cluster, namespace) == ("True", "Suspended"))
+    found = cluster.get("ShopService", namespace, "web")
+    assert condition(found, "Reconciling")["status"] == "False"
+    assert condition(found, "Available")["status"] == "False"
+    assert not cluster.children(namespace)
+
+
+def test_given_an_autoscaler_of_what_is_not_requested_then_it_is_told_at_once(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, autoscaling={"maxReplicas": 5}))
+
+    wait_for(lambda: because(cluster, namespace) == ("False", "AutoscalerNotWorking"))
+    message = condition(cluster.get("ShopService", namespace, "web"), "Ready")["message"]
+    assert "set resources.requests.cpu" in message
+    wait_for(warned(cluster, namespace, "AutoscalerNotWorking"))
+
+
+def test_given_a_dependency_that_goes_then_it_is_not_ready_and_available_until_it_is_back(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, "database"))
+    wait_for(running(cluster, namespace, "database"), deadline=30)
+    cluster.create(shopservice(namespace, dependsOn=["database"]))
+    wait_for(running(cluster, namespace), deadline=30)
+    cluster.create(shopservice(namespace, "databases", suspend=True))
+
+    cluster.delete("ShopService", namespace, "database")
+
+    wait_for(lambda: because(cluster, namespace) == ("False", "DependencyMissing"))
+    found = cluster.get("ShopService", namespace, "web")
+    assert "did you mean databases?" in condition(found, "Ready")["message"]
+    assert condition(found, "Available")["status"] == "True"
+    wait_for(warned(cluster, namespace, "DependencyMissing"))
+
+
+def test_given_a_paused_rollout_then_the_command_that_resumes_it_is_told(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace))
+    wait_for(running(cluster, namespace), deadline=30)
+
+    cluster.patch("Deployment", namespace, "web", {"spec": {"paused": True}})
+    cluster.patch("ShopService", namespace, "web", {"spec": {"args": ["x"]}})
+
+    wait_for(lambda: because(cluster, namespace) == ("False", "RolloutPaused"))
+    message = condition(cluster.get("ShopService", namespace, "web"), "Ready")["message"]
+    assert "kubectl rollout resume deployment/web" in message
+    cluster.patch("Deployment", namespace, "web", {"spec": {"paused": False}})
+    wait_for(running(cluster, namespace), deadline=30)
+
+
+def test_given_one_that_is_scaled_then_it_is_never_said_to_be_rolling_out(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, replicas=1))
+    wait_for(running(cluster, namespace), deadline=30)
+    since = cluster.get("ShopService", namespace, "web")["metadata"]["resourceVersion"]
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"replicas": 3}})
+    wait_for(lambda: because(cluster, namespace) == ("False", "Scaling"))
+    wait_for(running(cluster, namespace), deadline=30)
+
+    told = {
+        condition(each, "Ready")["reason"] for each in cluster.history("ShopService", namespace, "web", since)
+    }
+    assert told <= {"Ready", "Scaling"}
+
+
+def crash(cluster: Cluster, namespace: str, pod: dict[str, Any], reason: str) -> None:
+    """Play the kubelet: the container waits for that reason."""
+    waiting = {
+        "name": "app",
+        "image": "x",
+        "imageID": "",
+        "ready": False,
+        "restartCount": 0,
+        "state": {"waiting": {"reason": reason, "message": "said by the test"}},
+    }
+    answer = cluster.http.patch(
+        f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/status",
+        json={"status": {"containerStatuses": [waiting]}},
+        headers={"Content-Type": "application/merge-patch+json"},
+    )
+    assert answer.status_code == httpx.codes.OK, answer.text
+
+
+def test_given_an_old_pod_that_fails_in_another_way_then_only_the_new_one_is_judged(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace))
+    wait_for(running(cluster, namespace), deadline=30)
+
+    def pods() -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = cluster.http.get(f"/api/v1/namespaces/{namespace}/pods").json()["items"]
+        return items
+
+    (old,) = pods()
+    cluster.patch("ShopService", namespace, "web", {"spec": {"args": ["x"]}})
+    new = wait_for(lambda: [each for each in pods() if each["metadata"]["uid"] != old["metadata"]["uid"]])[0]
+    crash(cluster, namespace, old, "InvalidImageName")
+    crash(cluster, namespace, new, "CreateContainerConfigError")
+
+    wait_for(lambda: because(cluster, namespace) == ("False", "CreateContainerConfigError"), deadline=40)
+    found = cluster.get("ShopService", namespace, "web")
+    message = condition(found, "Ready")["message"]
+    assert "said by the test" in message
+    for kind in ("Progressing", "Reconciling"):
+        assert condition(found, kind)["message"] == "See the Ready condition."

@@ -1,0 +1,77 @@
+"""`kubectl shop` as one file: built as the how-to says, run with nothing of ours beside it."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.operator.cli.conftest import Program
+from tests.operator.cli.objects import shopservice
+from tests.operator.cli.server import Server
+from tests.operator.cli.test_installing import ROOT, SHOPSERVICE, Person, blocks, owner_of_python
+
+LARGEST: Final = 12_000_000
+"""Bytes of the file; 208 MB are installed by pip."""
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory: pytest.TempPathFactory) -> Person:
+    """Somebody who has the file on PATH, under both its names."""
+    found = owner_of_python(tmp_path_factory.mktemp("onefile") / "home")
+    command = [sys.executable, str(ROOT / "dev/plugin"), "--output", str(found.home / "bin/kubectl-shop")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+    (found.home / "bin/kubectl_complete-shop").symlink_to(found.home / "bin/kubectl-shop")
+    return found
+
+
+def test_the_file_is_small_and_answers_without_any_package(person: Person) -> None:
+    assert (person.home / "bin/kubectl-shop").stat().st_size < LARGEST
+    assert person.run("python3", "-c", "import shop_operator").returncode == 1
+
+    done = person.run("kubectl-shop", "--help")
+
+    assert done.stderr == ""
+    assert "Usage: kubectl shop" in done.stdout
+    assert "kind: Deployment" in person.run("kubectl-shop", "render", "-f", "-", given=SHOPSERVICE).stdout
+    assert person.run("kubectl_complete-shop", "exp").stdout.startswith("explain\t")
+
+
+def test_the_file_asks_the_cluster_of_a_kubeconfig(person: Person, server: Server, program: Program) -> None:
+    server.objects.append(shopservice())
+
+    done = person.run("kubectl-shop", "--kubeconfig", str(program.kubeconfig), "status", "web")
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[1].split() == ["web", "2/2", "True", "Ready", "web:2"]
+
+
+def test_the_file_is_unpacked_once_and_only_for_its_owner(person: Person) -> None:
+    person.run("kubectl-shop", "--version")
+    person.run("kubectl-shop", "--version")
+
+    (unpacked,) = (person.home / ".cache/kubectl-shop").iterdir()
+    assert unpacked.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_that_is_built_for_another_python_says_so(person: Person, tmp_path: Path) -> None:
+    person.run("kubectl-shop", "--version")
+    (unpacked,) = (person.home / ".cache/kubectl-shop").iterdir()
+    module = unpacked / "shop_operator" / "spec.py"
+    module.rename(tmp_path / "away")
+    try:
+        done = person.run("kubectl-shop", "status")
+    finally:
+        (tmp_path / "away").rename(module)
+
+    assert done.returncode == 126
+    assert "build one for it with `make plugin`" in done.stderr
+
+
+def test_the_how_to_names_the_commands_that_make_the_file() -> None:
+    (commands,) = blocks("As one file")
+
+    assert commands.splitlines()[0].split("#")[0].strip() == "make plugin"
+    assert "\nplugin:" in (ROOT / "Makefile").read_text()

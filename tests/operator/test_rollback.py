@@ -1,0 +1,306 @@
+"""An automatic rollback takes the whole release back, says what runs, and can be retried."""
+
+from typing import Any
+
+import pytest
+
+from shop_operator.render import render
+from shop_operator.render.configuration import Configuration
+from shop_operator.rollback import RETRY_ANNOTATION, last_good, records
+from shop_operator.rollback import release as release_of
+from shop_operator.spec import ShopService
+from shop_operator.summary import PART_OF_LABEL
+from tests.operator.test_reconcile import World, given_up, rolling
+
+CAREFUL: dict[str, Any] = {"rollout": {"autoRollback": True}}
+PROBE: dict[str, Any] = {"readiness": {"httpGet": {"path": "/only-in-version-two"}}}
+
+
+@pytest.fixture
+async def world() -> World:
+    """The first release of a ShopService is available."""
+    world = World()
+    await release(world, image="shop:1", env=[{"name": "VERSION", "value": "one"}])
+    rolling(world, available=1)
+    await world.pass_()
+    return world
+
+
+async def release(world: World, **spec: Any) -> None:
+    world.shop(**CAREFUL, **spec)
+    await world.pass_()
+
+
+async def fail(world: World) -> None:
+    await given_up(world)
+    await world.pass_()
+
+
+def pod(world: World) -> str:
+    return str(world.api.objects["Deployment", "ns", "web"]["spec"]["template"])
+
+
+def rollout(world: World) -> dict[str, Any]:
+    found: dict[str, Any] = world.api.objects["ShopService", "ns", "web"]["status"]["rollout"]
+    return found
+
+
+async def test_image_and_probes_and_variables_go_back_together(world: World) -> None:
+    good = pod(world)
+
+    await release(world, image="shop:2", probes=PROBE)
+    assert pod(world) != good
+    await fail(world)
+
+    assert pod(world) == good
+    assert rollout(world)["rejectedImage"] == "shop:2"
+    assert rollout(world)["lastAvailableImage"] == "shop:1"
+
+
+async def test_a_release_that_changes_no_image_goes_back_too(world: World) -> None:
+    good = pod(world)
+
+    await release(world, image="shop:1", env=[{"name": "VERSION", "value": "two"}])
+    await fail(world)
+
+    assert pod(world) == good
+
+
+async def test_what_makes_no_pods_follows_the_spec_all_the_time(world: World) -> None:
+    await release(world, image="shop:2", port=9090, env=[{"name": "VERSION", "value": "two"}])
+    await fail(world)
+
+    world.shop(**CAREFUL, image="shop:2", port=9090, replicas=3, env=[{"name": "VERSION", "value": "two"}])
+    await world.pass_()
+
+    assert world.api.objects["Deployment", "ns", "web"]["spec"]["replicas"] == 3
+    assert "shop:1" in pod(world)
+    # Old pods listen on the old port, and the Service leads to it by its name from both.
+    assert "'containerPort': 8080" in pod(world)
+    ports = world.api.objects["Service", "ns", "web"]["spec"]["ports"]
+    assert {(each["name"], each["port"]) for each in ports} == {("http", 9090), ("http-8080", 8080)}
+
+
+async def test_the_dependencies_of_the_release_that_runs_stay_reachable_where_they_answer() -> None:
+    world = World()
+    world.see(
+        {
+            "apiVersion": "shopservice.dev/v1alpha1",
+            "kind": "ShopService",
+            "metadata": {"namespace": "ns", "name": "db", "generation": 1},
+            "spec": {"image": "db:1", "port": 5432},
+        }
+    )
+    policy: dict[str, Any] = {"networkPolicy": {"enabled": True}}
+    world.shop(**CAREFUL, **policy, image="shop:1", dependsOn=["db"])
+    world.clock.now += 200
+    await world.pass_()
+    rolling(world, available=1)
+    await world.pass_()
+    good = pod(world)
+    assert "http://db.ns.svc:5432" in good
+
+    await release(world, image="shop:2", **policy)
+    await fail(world)
+    rolling(world, available=1)
+    await world.pass_()
+
+    assert pod(world) == good
+    egress = str(world.api.objects["NetworkPolicy", "ns", "web"]["spec"]["egress"])
+    assert "'shopservice.dev/name': 'db'" in egress
+    assert "5432" in egress
+
+
+def test_the_application_that_pods_are_part_of_makes_no_release() -> None:
+    def identity(value: str, part_of: dict[str, str]) -> str:
+        labels = {PART_OF_LABEL: value}
+        shop = ShopService("web", "ns", "u", 1, labels, {"image": "shop:1"})
+        return release_of(shop, render(shop, live=None), Configuration(), part_of).identity
+
+    live = {"web": "shop"}
+    assert identity("checkout", live) == identity("shop", live) == identity("shop", {})
+    assert identity("checkout", {}) != identity("shop", {})
+
+
+async def test_workers_go_back_as_they_were(world: World) -> None:
+    await release(world, image="shop:2", workers=[{"name": "relay", "command": ["relay"]}])
+    await fail(world)
+    await world.pass_()
+
+    assert ("Deployment", "ns", "web-relay") not in world.api.objects
+    children = world.api.objects["ShopService", "ns", "web"]["status"]["children"]
+    assert "web-relay" not in str(children)
+
+
+async def test_the_status_says_exactly_what_runs(world: World) -> None:
+    await release(world, image="shop:2")
+    await fail(world)
+    ready = world.condition("Ready")
+    assert ready["reason"] == "RolledBack"
+    assert ready["message"].startswith("Rolling back to the release with shop:1: ")
+
+    rolling(world, available=1)
+    await world.pass_()
+    said = world.condition("Ready")["message"]
+    assert said.startswith(
+        "Rolled back to the release with shop:1, which is available: the rollout of shop:2"
+    )
+    assert RETRY_ANNOTATION in said
+
+    await given_up(world)
+    said = world.condition("Ready")["message"]
+    assert said.startswith("Rolled back to the release with shop:1, which is not available either")
+
+
+async def test_a_rollback_holds_over_a_restart_of_the_operator(world: World) -> None:
+    await release(world, image="shop:2")
+    await fail(world)
+    good = pod(world)
+
+    world.restart()
+    await world.pass_()
+
+    assert pod(world) == good
+
+
+async def test_the_same_release_is_tried_again_when_the_annotation_changes(world: World) -> None:
+    await release(world, image="shop:2")
+    await fail(world)
+
+    async def retry(value: str) -> None:
+        found = world.edit("ShopService")
+        found["metadata"]["annotations"] = {RETRY_ANNOTATION: value}
+        world.see(found)
+        await world.pass_()
+
+    await retry("1")
+    assert "shop:2" in pod(world)
+    await world.pass_()
+    assert "rejectedImage" not in rollout(world)
+
+    await fail(world)
+    assert "shop:1" in pod(world)
+    assert rollout(world)["retry"] == "1"
+    assert world.rollbacks == 2
+    await retry("1")
+    assert "shop:1" in pod(world)
+
+    await retry("2")
+    assert "shop:2" in pod(world)
+    rolling(world, available=1)
+    await world.pass_()
+    assert rollout(world)["lastAvailableImage"] == "shop:2"
+    assert world.condition("Ready")["status"] == "True"
+
+
+@pytest.mark.parametrize("change", [{"probes": PROBE}, {"env": []}, {"image": "shop:3"}, {"command": ["x"]}])
+async def test_any_change_of_the_pods_is_another_attempt(world: World, change: dict[str, Any]) -> None:
+    bad = {"image": "shop:2", "env": [{"name": "VERSION", "value": "two"}]}
+    await release(world, **bad)
+    await fail(world)
+    assert "shop:1" in pod(world)
+
+    await release(world, **{**bad, **change})
+
+    assert "shop:1" not in pod(world)
+
+
+@pytest.mark.parametrize("change", [{"replicas": 2}, {"networkPolicy": {"enabled": True}}])
+async def test_what_makes_no_pods_is_no_other_attempt(world: World, change: dict[str, Any]) -> None:
+    await release(world, image="shop:2")
+    await fail(world)
+
+    await release(world, image="shop:2", **change)
+
+    assert "shop:1" in pod(world)
+
+
+def new_pod(world: World, **status: Any) -> None:
+    """The one new pod is like that."""
+    labels = {"shopservice.dev/name": "web", "app.kubernetes.io/component": "web"}
+    metadata = {"namespace": "ns", "name": "web-2", "labels": labels}
+    world.api.put({"kind": "Pod", "metadata": metadata, "status": status})
+
+
+def waiting(world: World, message: str) -> None:
+    """The one new pod waits for its image."""
+    state = {"waiting": {"reason": "ImagePullBackOff", "message": message}}
+    new_pod(world, containerStatuses=[{"name": "app", "state": state}])
+
+
+@pytest.mark.parametrize(
+    ("message", "rejected"),
+    [
+        ('Back-off pulling image "shop:2": ErrImagePull: failed to resolve: shop:2: not found', True),
+        ("failed to authorize: 401 Unauthorized", True),
+        ("dial tcp 10.0.0.1:443: connect: connection refused", False),
+        ("lookup registry.test on 10.0.0.10:53: no such host", False),
+        ("dial tcp 10.0.0.1:443: i/o timeout", False),
+        ("received unexpected HTTP status: 503 Service Unavailable", False),
+    ],
+)
+async def test_a_registry_that_does_not_answer_is_no_fault_of_the_release(
+    world: World, message: str, rejected: bool
+) -> None:
+    await release(world, image="shop:2")
+    waiting(world, message)
+    rolling(world, replicas=2)
+    await world.pass_()
+    world.clock.now += 10
+    await world.pass_()
+
+    await given_up(world, replicas=2)
+    await world.pass_()
+
+    assert ("shop:1" in pod(world)) is rejected
+    assert ("rejectedImage" in rollout(world)) is rejected
+    if not rejected:
+        assert "not rolled back, since the registry may recover" in rollout(world)["message"]
+
+
+async def test_a_rollback_that_an_earlier_version_has_decided_stays(world: World) -> None:
+    world.shop(**CAREFUL, image="shop:2", env=[{"name": "VERSION", "value": "one"}])
+    found = world.edit("ShopService")
+    before = {"lastAvailableImage": "shop:1", "rejectedImage": "shop:2", "message": "late"}
+    world.see(found | {"status": {"image": "shop:1", "rollout": before}})
+
+    await world.pass_()
+
+    assert world.writes <= {"status ShopService web"}
+    assert "shop:1" in pod(world)
+    assert "only the image of that release is known" in world.condition("Ready")["message"]
+
+
+async def test_a_release_too_large_to_be_kept_goes_back_by_its_image(world: World) -> None:
+    large = [{"name": f"V{number}", "value": "x" * 30_000} for number in range(6)]
+    await release(world, image="shop:2", env=large)
+    rolling(world, available=1)
+    await world.pass_()
+    assert "lastAvailable" not in rollout(world)
+
+    await release(world, image="shop:3", env=large)
+    await fail(world)
+
+    assert "shop:2" in pod(world)
+
+
+def test_the_configuration_of_the_last_good_release_comes_back_with_it() -> None:
+    known = {"lastAvailableRelease": "a", "lastAvailableConfiguration": {"web": "one"}}
+
+    assert records(known, {})["web"].pods == "one"
+
+
+def test_scale_is_the_specs_also_of_workers_that_go_back() -> None:
+    worker = {"name": "relay", "command": ["two"], "replicas": 4}
+    shop = ShopService("web", "ns", "u", 1, document={"image": "shop:2", "workers": [worker]})
+
+    good = last_good(
+        shop,
+        {
+            "lastAvailableImage": "shop:1",
+            "lastAvailable": {"image": "shop:1", "workers": [{"name": "relay", "command": ["one"]}]},
+        },
+    )
+
+    assert good is not None
+    assert good.document["workers"] == [{"name": "relay", "command": ["one"], "replicas": 4}]

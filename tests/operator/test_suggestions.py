@@ -1,0 +1,30 @@
+"""Which name is suggested for one that is missing."""
+
+import pytest
+
+from shop_operator.suggestions import MOST_NAMES, resembling, suggestions
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["database", "order"], {"databse": "database"}),
+        (["order"], {}),
+        ([], {}),
+        ([*(f"n-{number}" for number in range(MOST_NAMES - 1)), "database"], {"databse": "database"}),
+        (["database", *(f"n-{number}" for number in range(MOST_NAMES))], {}),
+    ],
+    ids=[
+        "one is alike",
+        "none is alike",
+        "no names",
+        "as many as are compared",
+        "too many, whatever their order",
+    ],
+)
+def test_the_name_that_is_most_alike_is_suggested(names: list[str], found: dict[str, str]) -> None:
+    assert suggestions(["databse", "payment"], names) == found
+
+
+def test_a_name_may_be_suggested_for_those_that_it_resembles() -> None:
+    assert resembling("database", ["databse", "payment", "databases"]) == ["databse", "databases"]
