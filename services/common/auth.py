@@ -1,7 +1,8 @@
 """Who asks, and what they may: every service finds that out by itself, whatever stands in front of it.
 
-A customer shows an access token of Amazon Cognito; a machine's request is signed (AWS Signature Version 4). The API
-Gateway looks at both as well, but a request may come another way, so nothing of what it says is believed without proof.
+A customer shows an access token of Amazon Cognito; a machine's request is signed (AWS Signature Version 4); a partner's key
+is verified by the API Gateway. The API Gateway verifies all of them, but a request may reach a service by another way, so
+nothing of what it says is believed without proof.
 What an operation asks for is declared once, as `security` of its OpenAPI document: `web` enforces it, and the routes of
 the API Gateway are made from it.
 """
@@ -19,7 +20,8 @@ from pydantic import Field, SecretStr, model_validator
 
 from services.common import sigv4, telemetry
 from services.common.caller import Caller
-from services.common.errors import Forbidden, Unauthorized, Unavailable
+from services.common.errors import Forbidden, ServiceError, Unauthorized, Unavailable
+from services.common.rates import Rates
 from services.common.settings import Environment
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ KEYS_KEPT_SECONDS = 3600.0
 KEYS_SOONEST_SECONDS = 10.0
 KEYS_TIMEOUT_SECONDS = 2.0
 CALLER_HEADER, GATEWAY_HEADER = "X-Shop-Caller", "X-Shop-Gateway"
+PARTNER_HEADER, SCOPES_HEADER = "X-Shop-Partner", "X-Shop-Scopes"
+# Before a partner's name, in the customer id of its orders: no id of Cognito begins so.
+PARTNER_PREFIX = "partner:"
 _TOKEN = re.compile(r"Bearer ([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECASE)
 _CLAIMS = ("exp", "iat", "iss", "sub", "client_id", "token_use")
 
@@ -65,44 +70,48 @@ class AuthSettings(Environment):
     service: ClassVar[str] = "the API"
 
     auth: Literal["required", "off"] = Field(
-        "required", description="`off` lets everybody in as DEMO_CUSTOMER, for a demo on one machine"
+        "required",
+        description="`off` authenticates every request as DEMO_CUSTOMER, for a demo on one machine",
     )
-    auth_issuer: str = Field(
-        "", description="`iss` of the tokens to believe: the URL of the Cognito user pool"
-    )
+    auth_issuer: str = Field("", description="`iss` of accepted tokens: the URL of the Cognito user pool")
     auth_client_ids: str = Field(
-        "", description="ids of the app clients whose tokens are for this API, by comma"
+        "", description="IDs of the app clients whose tokens are accepted, comma-separated"
     )
     auth_jwks_url: str = Field(
-        "", description="where the issuer's keys are; AUTH_ISSUER's usual place by default"
+        "", description="URL of the issuer's keys; defaults to the standard location below AUTH_ISSUER"
     )
     demo_customer: str = Field(
-        "guest", min_length=1, max_length=64, description="who everybody is with AUTH=off"
+        "guest", min_length=1, max_length=64, description="customer of every request with AUTH=off"
     )
     machine_keys: SecretStr = Field(
         SecretStr(""), description="`ID:SECRET,…`: access keys of machines whose signatures are verified here"
     )
     machine_api_url: str = Field(
-        "", description="the URL that those machines sign, without the path of the request"
+        "", description="URL that those machines sign, without the path of the request"
     )
     gateway_secret: SecretStr = Field(
         SecretStr(""),
-        description="with which the API Gateway proves that it has verified a machine's signature",
+        description="secret by which the API Gateway proves that it has verified the signature of a machine",
+    )
+
+    caller_rate: float = Field(
+        50.0, gt=0, description="sustained requests per second of each caller to this process"
+    )
+    caller_burst: int = Field(
+        200, ge=1, description="requests of each caller that may exceed the rate in a burst"
     )
 
     @model_validator(mode="after")
     def _complete(self) -> "Self":
         if self.auth == "required" and not (self.auth_issuer and self.auth_client_ids):
-            raise ValueError(
-                "AUTH_ISSUER and AUTH_CLIENT_IDS say whose tokens are believed; only AUTH=off does without"
-            )
+            raise ValueError("AUTH_ISSUER and AUTH_CLIENT_IDS are required unless AUTH=off")
         machines = self.machine_keys.get_secret_value()
         if machines and not self.machine_api_url:
-            raise ValueError("MACHINE_KEYS needs MACHINE_API_URL: what the machines' signatures are for")
+            raise ValueError("MACHINE_KEYS requires MACHINE_API_URL, the URL that the signatures are for")
         if not all(key and secret for key, _, secret in (each.partition(":") for each in _listed(machines))):
             raise ValueError("MACHINE_KEYS is not of the form ID:SECRET,…")
         if self.auth == "required" and "demo_customer" in self.model_fields_set:
-            raise ValueError("DEMO_CUSTOMER is for AUTH=off only: say that, or take it away")
+            raise ValueError("DEMO_CUSTOMER requires AUTH=off; set AUTH=off, or remove DEMO_CUSTOMER")
         return self
 
 
@@ -118,7 +127,9 @@ def verifier() -> Verifier:
         return Everybody(settings.demo_customer)
     keys = Keys(settings.auth_jwks_url or f"{settings.auth_issuer}/.well-known/jwks.json")
     customers = Customers(settings.auth_issuer, _listed(settings.auth_client_ids), keys)
-    return Door(customers, Machines.of(settings))
+    partners = Partners(settings.gateway_secret.get_secret_value())
+    rates = Rates(settings.caller_rate, settings.caller_burst)
+    return Door(customers, Machines.of(settings), partners, rates)
 
 
 class Everybody:
@@ -137,20 +148,66 @@ class Everybody:
 
 
 class Door:
-    """Customers by their tokens, machines by their signatures.
+    """Customers by their tokens, machines by their signatures, partners by what the API Gateway asserts.
 
     Args:
         customers: verifies tokens.
         machines: verifies signatures.
+        partners: verifies that the API Gateway asserts it.
+        rates: the limit of requests per caller; None for no limit.
     """
 
-    def __init__(self, customers: "Customers", machines: "Machines") -> None:
+    def __init__(
+        self,
+        customers: "Customers",
+        machines: "Machines",
+        partners: "Partners",
+        rates: Rates | None = None,
+    ) -> None:
         self._customers = customers
         self._machines = machines
+        self._partners = partners
+        self._rates = rates
 
     def verify(self, request: Request) -> Caller:
-        """As `Verifier.verify`."""
-        return self._machines.verify(request) or self._customers.verify(request)
+        """As `Verifier.verify`.
+
+        Raises:
+            TooManyRequests: when the caller exceeds its rate.
+        """
+        caller = (
+            self._partners.verify(request)
+            or self._machines.verify(request)
+            or self._customers.verify(request)
+        )
+        if self._rates is not None:
+            self._rates.take(caller.subject)
+        return caller
+
+
+class Partners:
+    """Partners' programs. The API Gateway's authorizer verifies their keys, see `services.partners`.
+
+    Args:
+        gateway_secret: with which the API Gateway proves that an assertion is its own; empty without a gateway.
+    """
+
+    def __init__(self, gateway_secret: str = "") -> None:
+        self._gateway_secret = gateway_secret
+
+    def verify(self, request: Request) -> Caller | None:
+        """The partner that sent a request; None when the API Gateway does not assert one.
+
+        Raises:
+            Unauthorized: when a machine is asserted as well.
+        """
+        partner = request.headers.get(PARTNER_HEADER, "")
+        if not partner or not _is_gateway(request, self._gateway_secret):
+            return None
+        if request.headers.get(CALLER_HEADER):
+            raise _unauthorized("the request names both a partner and a machine as its caller")
+        scopes = frozenset(request.headers.get(SCOPES_HEADER, "").split())
+        return Caller(f"{PARTNER_PREFIX}{partner}", scopes)
 
 
 class Customers:
@@ -175,12 +232,14 @@ class Customers:
         # Two headers of this name arrive as one with a comma, which no token has.
         found = _TOKEN.fullmatch(given) if len(given) <= LONGEST_TOKEN else None
         if found is None:
-            raise _unauthorized("the Authorization header is not one Bearer token", "invalid_request")
+            raise _unauthorized(
+                "the Authorization header must contain exactly one Bearer token", "invalid_request"
+            )
         claims = self._claims(found[1])
         if claims["token_use"] != "access":  # noqa: S105 - the kind of a token
-            raise _invalid("it is no access token")
+            raise _invalid("it is not an access token")
         if not claims["sub"] or str(claims["client_id"]) not in self._clients:
-            raise _invalid("it was issued for another application, or for nobody")
+            raise _invalid("it was not issued for this application")
         scopes = str(claims.get("scope", "")).split()
         groups = claims.get("cognito:groups", [])
         return Caller(
@@ -194,7 +253,7 @@ class Customers:
             kid = jwt.get_unverified_header(token).get("kid")
             key = self._keys.find(kid) if isinstance(kid, str) else None
             if key is None:
-                raise _invalid("nobody knows the key that it is signed with")
+                raise _invalid("its signing key is unknown")  # noqa: TRY301 - passes through below
             claims: Claims = jwt.decode(
                 token,
                 key,
@@ -205,7 +264,9 @@ class Customers:
             )
         except jwt.ExpiredSignatureError:
             raise _invalid("it has expired; sign in again, or use the refresh token") from None
-        except jwt.PyJWTError as error:
+        except ServiceError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a parser meets in what a client sent is the client's fault
             log.info("token_refused", reason=type(error).__name__)
             raise _invalid("it is not valid here") from None
         return claims
@@ -253,7 +314,7 @@ class Keys:
                 self._lock.release()
         if not self._keys:
             raise Unavailable(
-                "who you are cannot be verified now; send the same request again soon",
+                "authentication is temporarily unavailable; retry the same request",
                 headers={"Retry-After": str(int(KEYS_SOONEST_SECONDS))},
             )
         return self._keys.get(kid)
@@ -301,11 +362,11 @@ class Machines:
         Raises:
             Unauthorized: when the signature is not good.
         """
-        shown = request.headers.get(GATEWAY_HEADER, "").encode()
-        if self._gateway_secret and hmac.compare_digest(shown, self._gateway_secret.encode()):
+        if _is_gateway(request, self._gateway_secret):
             signer = request.headers.get(CALLER_HEADER, "")
             return Caller(signer, machine=True) if signer else None
-        if not request.headers.get("Authorization", "").startswith(sigv4.ALGORITHM):
+        # Without keys no signature can be verified: the request is then refused as one without a token.
+        if not self._keys or not request.headers.get("Authorization", "").startswith(sigv4.ALGORITHM):
             return None
         try:
             signer = sigv4.verify(
@@ -317,8 +378,13 @@ class Machines:
                 now=self._clock(),
             )
         except sigv4.Refused as refused:
-            raise _unauthorized(f"the signature is refused: {refused}") from None
+            raise _unauthorized(f"the signature is rejected: {refused}") from None
         return Caller(signer, machine=True)
+
+
+def _is_gateway(request: Request, secret: str) -> bool:
+    shown = request.headers.get(GATEWAY_HEADER, "").encode()
+    return bool(secret) and hmac.compare_digest(shown, secret.encode())
 
 
 def _listed(text: str) -> frozenset[str]:
@@ -343,7 +409,7 @@ def _unauthorized(detail: str, error: str = "") -> Unauthorized:
 
 
 def _invalid(why: str) -> Unauthorized:
-    return _unauthorized(f"the access token is refused: {why}", "invalid_token")
+    return _unauthorized(f"the access token is rejected: {why}", "invalid_token")
 
 
 def _fetch(url: str) -> Mapping[str, Any]:

@@ -5,7 +5,8 @@ start and answer /healthz even when AWS does not.
 """
 
 import threading
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,16 +15,19 @@ from services.common.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_servicediscovery import ServiceDiscoveryClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
-Name = Literal["dynamodb", "servicediscovery", "sns", "sqs", "stepfunctions"]
+Name = Literal["dynamodb", "s3", "secretsmanager", "servicediscovery", "sns", "sqs", "stepfunctions"]
 CONNECT_SECONDS = 2
 # A long poll of SQS is answered after up to 20 seconds.
 READ_SECONDS: dict[Name, int] = {
     "dynamodb": 5,
+    "s3": 10,
+    "secretsmanager": 5,
     "servicediscovery": 2,
     "sns": 10,
     "sqs": 30,
@@ -41,8 +45,19 @@ _TEMPORARY_CODES = frozenset(
 )
 
 
+class Secrets(Protocol):
+    """What is called of AWS Secrets Manager."""
+
+    def get_secret_value(self, *, SecretId: str) -> Mapping[str, Any]:  # noqa: N803 - AWS's name
+        """The secret's value and what describes it."""
+
+
 @overload
 def client(name: Literal["dynamodb"], settings: ServiceSettings) -> "DynamoDBClient": ...
+@overload
+def client(name: Literal["s3"], settings: ServiceSettings) -> "S3Client": ...
+@overload
+def client(name: Literal["secretsmanager"], settings: ServiceSettings) -> "Secrets": ...
 @overload
 def client(name: Literal["servicediscovery"], settings: ServiceSettings) -> "ServiceDiscoveryClient": ...
 @overload

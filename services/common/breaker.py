@@ -81,6 +81,7 @@ class Guard:
             name=name,
             throw_new_error_on_trip=False,
         )
+        self._note_circuit()
         self._retrying = Retrying(
             retry=retry_if_exception_type(CallFailed),
             stop=stop_after_attempt(limits.tries),
@@ -110,7 +111,12 @@ class Guard:
             ) from error
         finally:
             telemetry.CALLS.labels(self.name, result).inc()
+            self._note_circuit()
         return answer
+
+    def _note_circuit(self) -> None:
+        is_open = self._breaker.current_state != pybreaker.STATE_CLOSED
+        telemetry.CIRCUITS_OPEN.labels(self.name).set(int(is_open))
 
     def _try(self, function: Callable[[], Result]) -> Result:
         context = contextvars.copy_context()

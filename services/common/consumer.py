@@ -1,15 +1,15 @@
 """Takes messages from a queue, hands each to its handler, and deletes it once the handler is done.
 
 A message is delivered at least once, in any order. A handler that returns has dealt with it for good; a handler that
-raises has not, and the message comes back after a pause that triples each time, until the queue's redrive policy moves
-it to the dead letters. While a handler works its message stays hidden from others. On a stop no message is begun, and
+raises has not, and the message comes back after a pause that triples each time, up to ten minutes: for hours, until the
+queue's redrive policy moves it to the dead letters. One that no further try can help is there within a minute or two. While a handler works its message stays hidden from others. On a stop no message is begun, and
 those begun are finished.
 """
 
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from services.common import telemetry
-from services.common.settings import ServiceSettings
-from services.common.worker import run_workers
+from services.common.breaker import CallFailed
+from services.common.errors import Unrecoverable
+from services.common.progress import Progress
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -29,8 +30,11 @@ Handler = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 
 # AWS limit of one ReceiveMessage.
 BATCH = 10
-LONGEST_PAUSE = 300
+LONGEST_PAUSE = 600
 FIRST_PAUSE = 2
+# What fails the same way at every try: a message that breaks its contract, a row that cannot be read, a defect.
+HOPELESS = (Unrecoverable, ValueError, TypeError, LookupError, AttributeError)
+HOPELESS_PAUSE = 1
 # Longer than a request to a queue that does not answer takes with all its retries.
 STUCK_AFTER = 180.0
 
@@ -117,7 +121,7 @@ def _message(received: "MessageTypeDef") -> Message:
     )
 
 
-class Unhandled(Exception):
+class Unhandled(Unrecoverable):
     """No handler takes a message of this kind."""
 
 
@@ -151,6 +155,8 @@ class Consumer:
         self._free = threading.Semaphore(threads)
         self._held: dict[str, Message] = {}
         self._turned = time.monotonic()
+        self._receiving = Progress(f"{self.name} cannot be read")
+        self._handling = Progress(f"messages of {self.name} cannot be handled")
 
     def run(self, stop: threading.Event) -> None:
         """As `worker.Worker.run`."""
@@ -179,6 +185,8 @@ class Consumer:
     def ready(self) -> None:
         """As `worker.Worker.ready`."""
         self._queue.ping()
+        self._receiving.check()
+        self._handling.check()
 
     def process(self, message: Message) -> bool:
         """Handles one message; answers whether it was dealt with for good (and deleted)."""
@@ -203,10 +211,16 @@ class Consumer:
                 raise Unhandled(f"{self.name} takes {', '.join(sorted(self._handlers))}, not {kind}")  # noqa: TRY301 - as any failure of a message
             handler(body)
             self._queue.delete(message)
-        except Exception:
-            log.exception("message_failed", queue=self.name, deliveries=message.deliveries)
-            self._pause(message)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the message comes back or goes to the dead letters
+            # Where it failed is told once: the same message may fail dozens of times.
+            tell = log.exception if message.deliveries == 1 else log.error
+            tell("message_failed", queue=self.name, deliveries=message.deliveries, error=repr(error))
+            # A message that is hopeless, or waits for an outside service, says nothing of this process.
+            if not isinstance(error, (*HOPELESS, CallFailed)):
+                self._handling.missed(message.id, error)
+            self._pause(message, error)
             return False
+        self._handling.made()
         log.info("message_handled", queue=self.name)
         return True
 
@@ -220,11 +234,14 @@ class Consumer:
 
     def _receive(self, limit: int, stop: threading.Event) -> list[Message]:
         try:
-            return self._queue.receive(limit, self._wait)
+            messages = self._queue.receive(limit, self._wait)
         except Exception as error:  # noqa: BLE001 - the queue being away must not end the consumer
             log.warning("queue_unreachable", queue=self.name, error=str(error))
+            self._receiving.missed("", error)
             stop.wait(random.uniform(0.5, 1.5))  # noqa: S311 - a pause, not a secret
             return []
+        self._receiving.made()
+        return messages
 
     def _work(self, message: Message, stop: threading.Event) -> None:
         try:
@@ -236,8 +253,11 @@ class Consumer:
             self._held.pop(message.receipt, None)
             self._free.release()
 
-    def _pause(self, message: Message) -> None:
-        pause = min(FIRST_PAUSE * 3 ** (message.deliveries - 1), LONGEST_PAUSE)
+    def _pause(self, message: Message, error: Exception) -> None:
+        if isinstance(error, HOPELESS):
+            self._hide(message, HOPELESS_PAUSE)
+            return
+        pause = min(FIRST_PAUSE * 3 ** min(message.deliveries - 1, 10), LONGEST_PAUSE)
         self._hide(message, round(pause * random.uniform(0.75, 1.25)))  # noqa: S311 - as above
 
     def _keep_hidden(self, ended: threading.Event) -> None:
@@ -250,11 +270,6 @@ class Consumer:
             self._queue.hide(message, seconds)
         except Exception as error:  # noqa: BLE001 - then the queue's own timeout holds
             log.warning("visibility_unchanged", queue=self.name, error=str(error))
-
-
-def run_consumer(settings: ServiceSettings, consumers: Sequence[Consumer]) -> None:
-    """Runs consumers as this process, until SIGTERM; see `worker.run_workers`."""
-    run_workers(settings, consumers)
 
 
 def _about(body: Mapping[str, Any]) -> dict[str, str]:

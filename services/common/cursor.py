@@ -32,4 +32,6 @@ def decode(cursor: str, fields: Collection[str]) -> dict[str, str]:
 
 
 def _foreign() -> InvalidRequest:
-    return InvalidRequest("cursor: use the value of `next` of the page before, or none for the first page")
+    return InvalidRequest(
+        "cursor: use the value of `next` of the previous page, or omit it for the first page"
+    )

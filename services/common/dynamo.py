@@ -1,17 +1,50 @@
-"""DynamoDB's attribute values from and to plain Python, for texts, whole numbers, booleans, lists and maps.
+"""A DynamoDB table, and its attribute values from and to plain Python: texts, whole numbers, booleans, lists and maps.
 
 boto3's own conversion goes through Decimal and knows sets and binaries, which no table here has.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from services.common import clock, telemetry
+from services.common.clock import Clock
+
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
+log = telemetry.logger(__name__)
 Item = dict[str, Any]
+Read = TypeVar("Read")
+# The errors of reading a row that another version of the service, or a manual edit, has written.
+UNREADABLE = (LookupError, ValueError, TypeError, AttributeError)
+# A tombstone outlives every message about its order: 14 days in a queue, as many more among the dead letters.
+TOMBSTONES_LAST = timedelta(days=90)
+# Why TransactWriteItems refuses an item whose condition does not hold.
+CONDITION_FAILED = "ConditionalCheckFailed"
+
+
+class Table:
+    """A table, for an adapter that keeps its items there.
+
+    Args:
+        client: a DynamoDB client.
+        table: the table's name.
+        now: the time.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str, now: Clock = clock.now) -> None:
+        self._client = client
+        self._table = table
+        self._now = now
+
+    def _find(self, key: Mapping[str, str]) -> Item | None:
+        """The item of a key, as it was last written."""
+        answer = self._client.get_item(TableName=self._table, Key=pack(key), ConsistentRead=True)
+        return unpack(answer["Item"]) if "Item" in answer else None
 
 
 def pack(values: Mapping[str, Any]) -> "dict[str, AttributeValueTypeDef]":
@@ -28,14 +61,53 @@ def unpack(item: Mapping[str, Any]) -> Item:
     return {name: _unpack(value) for name, value in item.items()}
 
 
-def unchanged_since(version: int) -> dict[str, Any]:
-    """The condition of a write that nobody else has come before; version 0 is an item that is not there yet."""
-    if version == 0:
+def readable(items: Iterable[Mapping[str, Any]], read: Callable[[Item], Read], kind: str) -> Iterator[Read]:
+    """What is read of packed items. One that cannot be read is left out, logged and counted: it hides no other.
+
+    Args:
+        items: as DynamoDB answers them.
+        read: makes something of an unpacked item.
+        kind: of row, for the metric.
+    """
+    for item in items:
+        try:
+            yield read(unpack(item))
+        except UNREADABLE as error:
+            note_unreadable(item, kind, error)
+
+
+def note_unreadable(item: Mapping[str, Any], kind: str, error: Exception) -> None:
+    """Logs and counts a row that cannot be read."""
+    telemetry.UNREADABLE_ROWS.labels(kind).inc()
+    log.error("row_unreadable", kind=kind, pk=item.get("pk"), sk=item.get("sk"), error=repr(error))
+
+
+def tombstone(at: datetime) -> dict[str, int]:
+    """The attribute by which DynamoDB removes an item once no message about it can come any more."""
+    return {"expires_at": int((at + TOMBSTONES_LAST).timestamp())}
+
+
+def unchanged_since(version: int, *, is_there: bool = False) -> dict[str, Any]:
+    """The condition of a write that no other writer has preceded.
+
+    Args:
+        version: that was read.
+        is_there: version 0 was read too. By default it is that of an item that is not there yet.
+    """
+    if version == 0 and not is_there:
         return {"ConditionExpression": "attribute_not_exists(pk)"}
     return {
         "ConditionExpression": "version = :version",
         "ExpressionAttributeValues": pack({":version": version}),
     }
+
+
+def is_overtaken(error: ClientError) -> bool:
+    """Whether the write lost against another: its condition, or one of its transaction's, did not hold, or they met.
+
+    A write that the SDK repeats because its answer was lost loses against itself: read again, and recognize it.
+    """
+    return is_refused(error) or CONDITION_FAILED in refusals(error) or is_contended(error)
 
 
 def is_refused(error: ClientError) -> bool:

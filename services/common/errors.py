@@ -1,7 +1,8 @@
 """Every error that a service answers with, in one tree.
 
 An HTTP service raises a `ServiceError`; `web` turns it into an RFC 9457 problem. A task's handler raises `TaskFailed`
-when the answer is a well-founded no; every other exception there means "try again later".
+when the answer is a well-founded no, and `Unrecoverable` when no further try can help; every other exception there means
+"try again later".
 """
 
 from collections.abc import Mapping
@@ -75,10 +76,32 @@ class Unprocessable(ServiceError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class TooManyRequests(ServiceError):
+    """The caller exceeds its rate; the same request may succeed later."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+
 class Unavailable(ServiceError):
     """Something that this service needs does not answer; the same request may succeed later."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail, extra=extra, headers={"Retry-After": "1", **(headers or {})})
+
+
+class Unrecoverable(Exception):
+    """What the same message cannot do however often it is tried: an operator has to mend something first.
+
+    The consumer moves such a message to the dead letters within a minute instead of hours.
+    """
 
 
 class TaskFailed(Exception):

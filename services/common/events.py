@@ -1,6 +1,6 @@
 """Facts: CloudEvents 1.0 in JSON (https://cloudevents.io), and where they are published."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -74,6 +74,30 @@ class Event:
             time=clock.parse(event["time"]),
             traceparent=event["traceparent"],
         )
+
+
+class ForeignFact(ValueError):
+    """A fact with a source other than the service that owns facts of this type: it is forged."""
+
+
+Follower = Callable[[Mapping[str, Any]], object]
+
+
+def said_by(source: str, follow: Follower) -> Callable[[Mapping[str, Any]], None]:
+    """The follower of a fact, for events of the service that owns facts of this type.
+
+    A subscription's filter admits only facts of its topic's owner. This check also holds for messages that reach the queue
+    by another way.
+    """
+
+    def handle(event: Mapping[str, Any]) -> None:
+        if event.get("source") != source:
+            raise ForeignFact(
+                f"{event.get('type')} is {source}'s to say, and comes from {event.get('source')!r}"
+            )
+        follow(event)
+
+    return handle
 
 
 class Publisher(Protocol):

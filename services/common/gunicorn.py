@@ -13,9 +13,13 @@ from gunicorn.glogging import Logger
 from services.common import telemetry
 
 bind = f"{os.environ.get('LISTEN_HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"
-worker_class = "gthread"
+# Its threads get whole requests: a client that is slow holds none of them.
+worker_class = "services.common.gunicorn_worker.Worker"
 workers = 1
 threads = 8
+worker_connections = 8192
+# More than may be taken in at once wait here.
+backlog = 2048
 # Longer than the idle timeout of the load balancers in front, or they reuse a connection that was just closed.
 keepalive = 75
 timeout = 30

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -19,9 +19,10 @@ from botocore.exceptions import ClientError
 
 from services.common import clock, dynamo, ids, telemetry
 from services.common.clock import Clock
+from services.common.events import Event, Publisher
+from services.common.progress import Progress
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 log = telemetry.logger(__name__)
@@ -29,7 +30,14 @@ PARTITIONS = 4
 CLAIM_LASTS = timedelta(seconds=30)
 BATCH = 50
 LONGEST_POSTPONEMENT = 64
+# A claim ends when the clock of whoever made it says so. One that ends later than any can was made by a wrong clock.
+NO_CLAIM_ENDS_AFTER = timedelta(seconds=2 * LONGEST_POSTPONEMENT)
+# How soon a record that cannot be read is looked at again: another version of the relay may read it.
+UNREADABLE_POSTPONEMENT = timedelta(seconds=LONGEST_POSTPONEMENT)
+_FREE = "(attribute_not_exists(claimed_until) OR claimed_until < :now OR claimed_until > :absurd)"
 STUCK_AFTER = 60.0
+# The kind of message that is a fact for everyone.
+FACT = "fact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +70,16 @@ class OutboxRecord:
     attempts: int = 0
 
 
+def of_fact(event: Event) -> OutboxRecord:
+    """What a change leaves to be told when that is one fact."""
+    return OutboxRecord((OutboxMessage(FACT, event.to_dict()),))
+
+
+def of_facts(events: Sequence[Event]) -> OutboxRecord | None:
+    """What a change leaves to be told when that is facts only; None when there are none."""
+    return OutboxRecord(tuple(OutboxMessage(FACT, event.to_dict()) for event in events)) if events else None
+
+
 class Outbox(Protocol):
     """Where records wait."""
 
@@ -81,19 +99,8 @@ class Outbox(Protocol):
         """Returns when the outbox can be read, raises otherwise."""
 
 
-class DynamoOutbox:
-    """The outbox in a service's own table.
-
-    Args:
-        client: a DynamoDB client.
-        table: the table's name.
-        now: the time.
-    """
-
-    def __init__(self, client: "DynamoDBClient", table: str, now: Clock = clock.now) -> None:
-        self._client = client
-        self._table = table
-        self._now = now
+class DynamoOutbox(dynamo.Table):
+    """The outbox in a service's own table."""
 
     def addition(self, record: OutboxRecord) -> "TransactWriteItemTypeDef":
         """The part of a transaction that adds the record."""
@@ -107,6 +114,23 @@ class DynamoOutbox:
         }
         return {"Put": {"TableName": self._table, "Item": dynamo.pack(item)}}
 
+    def put(self, item: Mapping[str, Any], condition: Mapping[str, Any], told: OutboxRecord | None) -> None:
+        """Writes an item of the same table, and adds the record of what is to be told of it: both or nothing.
+
+        Args:
+            item: in plain values, see `dynamo.pack`.
+            condition: parameters of a PutItem, see `dynamo.unchanged_since`.
+            told: nothing for a change that nobody is told of.
+
+        Raises:
+            ClientError: see `dynamo.is_overtaken` for one whose condition did not hold.
+        """
+        put: Any = {"TableName": self._table, "Item": dynamo.pack(item), **condition}
+        if told is None:
+            self._client.put_item(**put)
+        else:
+            self._client.transact_write_items(TransactItems=[{"Put": put}, self.addition(told)])
+
     def pending(self, limit: int) -> list[OutboxRecord]:
         """As `Outbox.pending`."""
         found = [record for partition in range(PARTITIONS) for record in self._pending_in(partition, limit)]
@@ -114,24 +138,28 @@ class DynamoOutbox:
 
     def claim(self, record: OutboxRecord) -> bool:
         """As `Outbox.claim`."""
-        now = self._now()
-        return self._update(
-            record,
-            UpdateExpression="SET claimed_until = :until ADD attempts :one",
-            ConditionExpression="attribute_exists(pk) AND claimed_until < :now",
-            ExpressionAttributeValues=dynamo.pack(
-                {":until": clock.rfc3339(now + CLAIM_LASTS), ":now": clock.rfc3339(now), ":one": 1}
-            ),
-        )
+        now, claim = self._now(), ids.uuid7()
+        values = {":until": clock.rfc3339(now + CLAIM_LASTS), ":one": 1, ":claim": claim, **_bounds(now)}
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=dynamo.pack(_key(record.id)),
+                UpdateExpression="SET claimed_until = :until, claimed_by = :claim ADD attempts :one",
+                ConditionExpression=f"attribute_exists(pk) AND {_FREE}",
+                ExpressionAttributeValues=dynamo.pack(values),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if not dynamo.is_refused(error):
+                raise
+            # The SDK repeats a call whose answer was lost, and is refused by its own claim.
+            claimed: Mapping[str, Any] = error.response.get("Item", {})  # type: ignore[assignment]  # missing in the stubs
+            return bool(dynamo.unpack(claimed).get("claimed_by") == claim)
+        return True
 
     def postpone(self, record: OutboxRecord, pause: timedelta) -> None:
         """As `Outbox.postpone`."""
-        self._update(
-            record,
-            UpdateExpression="SET claimed_until = :until",
-            ConditionExpression="attribute_exists(pk)",
-            ExpressionAttributeValues=dynamo.pack({":until": clock.rfc3339(self._now() + pause)}),
-        )
+        self._hide(dynamo.pack(_key(record.id)), pause)
 
     def done(self, record: OutboxRecord) -> None:
         """As `Outbox.done`."""
@@ -145,23 +173,32 @@ class DynamoOutbox:
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="pk = :pk",
-            FilterExpression="claimed_until < :now",
-            ExpressionAttributeValues=dynamo.pack(
-                {":pk": _partition(partition), ":now": clock.rfc3339(self._now())}
-            ),
+            FilterExpression=_FREE,
+            ExpressionAttributeValues=dynamo.pack({":pk": _partition(partition), **_bounds(self._now())}),
             ConsistentRead=True,
             PaginationConfig={"PageSize": BATCH, "MaxItems": limit},
         )
-        return [_record(dynamo.unpack(item)) for page in pages for item in page["Items"]]
+        found: list[OutboxRecord] = []
+        for item in (item for page in pages for item in page["Items"]):
+            try:
+                found.append(_record(dynamo.unpack(item)))
+            except dynamo.UNREADABLE as error:
+                dynamo.note_unreadable(item, "outbox", error)
+                self._hide({"pk": item["pk"], "sk": item["sk"]}, UNREADABLE_POSTPONEMENT)
+        return found
 
-    def _update(self, record: OutboxRecord, **update: Any) -> bool:
+    def _hide(self, key: Any, pause: timedelta) -> None:
         try:
-            self._client.update_item(TableName=self._table, Key=dynamo.pack(_key(record.id)), **update)
+            self._client.update_item(
+                TableName=self._table,
+                Key=key,
+                UpdateExpression="SET claimed_until = :until",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeValues=dynamo.pack({":until": clock.rfc3339(self._now() + pause)}),
+            )
         except ClientError as error:
-            if dynamo.is_refused(error):
-                return False
-            raise
-        return True
+            if not dynamo.is_refused(error):
+                raise
 
 
 class MemoryOutbox:
@@ -204,10 +241,20 @@ class MemoryOutbox:
         """As `Outbox.ping`."""
 
     def _is_free(self, name: str) -> bool:
-        return self._claimed_until.get(name, "") < clock.rfc3339(self._now())
+        until, bounds = self._claimed_until.get(name, ""), _bounds(self._now())
+        return until < bounds[":now"] or until > bounds[":absurd"]
 
 
 Teller = Callable[[Mapping[str, Any]], object]
+
+
+def publishing(publisher: Publisher) -> Teller:
+    """The teller of facts."""
+
+    def publish(fact: Mapping[str, Any]) -> None:
+        publisher.publish([Event.from_dict(fact)])
+
+    return publish
 
 
 class Relay:
@@ -238,6 +285,8 @@ class Relay:
         self._shortest = shortest
         self._longest = longest
         self._turned = time.monotonic()
+        self._looking = Progress("the outbox cannot be read")
+        self._telling = Progress("records of the outbox cannot be told")
 
     def run(self, stop: threading.Event) -> None:
         """As `worker.Worker.run`."""
@@ -260,6 +309,8 @@ class Relay:
     def ready(self) -> None:
         """As `worker.Worker.ready`."""
         self._outbox.ping()
+        self._looking.check()
+        self._telling.check()
 
     def relay(self, record: OutboxRecord) -> bool:
         """Tells one record, if nobody else does; answers whether it was told."""
@@ -269,12 +320,14 @@ class Relay:
                     return False
                 self._tell(record.messages)
                 self._outbox.done(record)
-            except Exception:
+            except Exception as error:
                 log.exception("outbox_record_failed", attempts=record.attempts)
+                self._telling.missed(record.id, error)
                 self._postpone(record)
                 return False
             finally:
                 self._turned = time.monotonic()
+        self._telling.made()
         return True
 
     def _tell(self, messages: Sequence[OutboxMessage]) -> None:
@@ -288,11 +341,15 @@ class Relay:
 
     def _look(self, stop: threading.Event) -> list[OutboxRecord]:
         try:
-            return self._outbox.pending(BATCH)
+            records = self._outbox.pending(BATCH)
         except Exception as error:  # noqa: BLE001 - the table being away must not end the relay
-            log.warning("outbox_unreachable", error=str(error))
+            log.warning("outbox_unreachable", error=repr(error))
+            self._looking.missed("", error)
             stop.wait(random.uniform(0.5, 1.5))  # noqa: S311 - a pause, not a secret
             return []
+        self._looking.made()
+        telemetry.OUTBOX_AGE.set(max((ids.age(record.id) for record in records), default=0.0))
+        return records
 
     def _postpone(self, record: OutboxRecord) -> None:
         pause = timedelta(seconds=min(2 ** min(record.attempts, 10), LONGEST_POSTPONEMENT))
@@ -302,8 +359,17 @@ class Relay:
             log.warning("outbox_record_not_postponed", error=str(error))
 
 
+def facts_relay(outbox: Outbox, publisher: Publisher) -> Relay:
+    """The relay of a service that tells facts only, beside its consumer. No customer waits for it."""
+    return Relay(outbox, {FACT: publishing(publisher)}, threads=2, longest=1.0)
+
+
 def _key(record_id: str) -> dict[str, str]:
     return {"pk": _partition(zlib.crc32(record_id.encode()) % PARTITIONS), "sk": record_id}
+
+
+def _bounds(now: datetime) -> dict[str, str]:
+    return {":now": clock.rfc3339(now), ":absurd": clock.rfc3339(now + NO_CLAIM_ENDS_AFTER)}
 
 
 def _partition(number: int) -> str:

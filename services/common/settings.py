@@ -44,17 +44,21 @@ class ServiceSettings(Environment):
 
     table: str = Field(description="name of the service's DynamoDB table")
     tasks_queue_url: str = Field(description="URL of the service's SQS queue of tasks")
-    events_topic_arn: str = Field(description="ARN of the SNS topic that facts are published to")
+    events_topic_arn: str = Field(
+        description="ARN of the service's own SNS topic, that its facts are published to"
+    )
     aws_region: str = Field(description="AWS region, such as eu-central-1")
-    aws_endpoint_url: str | None = Field(None, description="where AWS answers; unset for AWS itself")
+    aws_endpoint_url: str | None = Field(None, description="URL of the AWS endpoint; unset for AWS itself")
     listen_host: str = Field("0.0.0.0", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level to log")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="minimum level to log"
+    )
     poll_seconds: int = Field(
         5,
         ge=0,
         le=20,
-        description="how long a consumer waits for messages; also how long its end may take longer",
+        description="seconds that a consumer waits for messages; its shutdown may take as much longer",
     )
 
 

@@ -50,7 +50,7 @@ def verify(
     headers = {name.lower(): value for name, value in headers.items()}
     found = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
     if found is None:
-        raise Refused("it is not of the form that AWS Signature Version 4 has")
+        raise Refused("it is not in the format of AWS Signature Version 4")
     signed = found["headers"].split(";")
     stamp = headers.get("x-amz-date", "")
     if not {"host", "x-amz-date"} <= set(signed) or not stamp.startswith(found["day"]):
@@ -59,19 +59,22 @@ def verify(
         raise Refused("it is older than five minutes; check the clock and sign again")
     declared = headers.get("x-amz-content-sha256")
     if declared is not None and declared != hashlib.sha256(body).hexdigest():
-        raise Refused("X-Amz-Content-SHA256 is not the body's")  # botocore would take its word for it
+        raise Refused("X-Amz-Content-SHA256 does not match the body")  # botocore would take its word for it
     # An unknown key takes as long as a known one.
     secret = keys.get(found["key"], "")
-    expected = _signature(
-        method,
-        url,
-        {name: headers.get(name, "") for name in signed if name != "host"},
-        body,
-        key=(found["key"], secret or "unknown"),
-        region=found["region"],
-    )
+    try:
+        expected = _signature(
+            method,
+            url,
+            {name: headers.get(name, "") for name in signed if name != "host"},
+            body,
+            key=(found["key"], secret or "unknown"),
+            region=found["region"],
+        )
+    except Exception:  # noqa: BLE001 - whatever a parser meets in what a client sent is the client's fault
+        raise Refused("it is of a request that has no canonical form") from None
     if not hmac.compare_digest(expected, found["signature"]) or not secret:
-        raise Refused("it does not match the request, or the access key is not known")
+        raise Refused("it does not match the request, or the access key is unknown")
     return found["key"]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from structlog.typing import EventDict, Processor
 
 REDACTED = "[redacted]"
@@ -36,12 +36,19 @@ HTTP_DURATION = Histogram(
 MESSAGES = Counter("messages_processed_total", "Messages taken from a queue.", ["queue", "task", "result"])
 MESSAGE_DURATION = Histogram(
     "message_duration_seconds",
-    "Time that handling a message took.",
+    "Duration of handling a message.",
     ["queue", "task"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
-OUTBOX_RELAYED = Counter("outbox_messages_relayed_total", "Outbox messages handed on.", ["kind", "result"])
-CALLS = Counter("guarded_calls_total", "Calls of outside services, by outcome.", ["name", "result"])
+OUTBOX_RELAYED = Counter("outbox_messages_relayed_total", "Outbox messages published.", ["kind", "result"])
+UNREADABLE_ROWS = Counter("unreadable_rows_total", "Rows skipped because they cannot be read.", ["kind"])
+OUTBOX_AGE = Gauge("outbox_oldest_seconds", "Age of the oldest outbox record that has not been published.")
+CALLS = Counter("guarded_calls_total", "Calls to external services, by outcome.", ["name", "result"])
+CIRCUITS_OPEN = Gauge(
+    "guarded_circuit_open",
+    "Whether the circuit of an external service is open: 1 after repeated failures, until a call succeeds.",
+    ["name"],
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,19 +29,19 @@ from services.common.auth import Verifier, insufficient
 from services.common.aws import is_temporary
 from services.common.caller import Caller
 from services.common.errors import InvalidRequest, ServiceError, Unavailable
+from services.common.front import LARGEST_BODY
 from services.common.worker import failing
 
 log = telemetry.logger(__name__)
 Ready = Mapping[str, Callable[[], object]]
 
 PROBLEM = "application/problem+json"
-LARGEST_BODY = 64 * 1024
 _RETRY_AFTER = {"Retry-After": "1"}
 _OWN_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})
 # What an operation declares as `security`: `[for_customers("orders:read"), FOR_MACHINES]`.
 FOR_MACHINES: dict[str, list[str]] = {"machine": []}
 # How an operation with `security` may fail in addition.
-CLOSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+CLOSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 SECURITY_SCHEMES: dict[str, SecurityScheme | dict[str, Any]] = {
     "customer": {
         "type": "http",
@@ -59,6 +59,7 @@ SECURITY_SCHEMES: dict[str, SecurityScheme | dict[str, Any]] = {
 }
 _VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+_KNOWN_METHODS = frozenset({*(method.upper() for method in _METHODS), "HEAD", "OPTIONS"})
 
 
 def for_customers(*scopes: str) -> dict[str, list[str]]:
@@ -79,11 +80,11 @@ class Problem(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     type: str = Field("about:blank", description="URI of the kind of problem")
-    title: str = Field(description="The kind of problem, in words")
+    title: str = Field(description="Title of the kind of problem")
     status: int = Field(description="The HTTP status")
-    detail: str = Field(description="What happened and what to do next")
-    trace_id: str = Field(description="What to quote when asking for help: it is in the logs")
-    errors: list[FieldError] | None = Field(None, description="Each part of the request that is wrong")
+    detail: str = Field(description="What happened, and what to do next")
+    trace_id: str = Field(description="Identifier of the request in the logs; include it in a report")
+    errors: list[FieldError] | None = Field(None, description="Invalid parts of the request")
 
 
 class Parameters(BaseModel):
@@ -167,7 +168,7 @@ def _guard(app: OpenAPI, verifier: Verifier | None) -> None:
     if not declared:
         return
     if verifier is None:
-        raise ValueError(f"nobody verifies who asks for {', '.join(path for path, _ in declared)}")
+        raise ValueError(f"no authentication is configured for {', '.join(path for path, _ in declared)}")
 
     def authorize() -> None:
         if request.url_rule is None:
@@ -176,6 +177,7 @@ def _guard(app: OpenAPI, verifier: Verifier | None) -> None:
         alternatives = declared.get((path, "GET" if request.method == "HEAD" else request.method))
         if alternatives is None:
             return
+        g.is_private = True
         g.caller = verifier.verify(request)
         _permit(g.caller, {name: scopes for each in alternatives for name, scopes in each.items()})
 
@@ -240,7 +242,9 @@ def _add_own_paths(app: OpenAPI, ready: Ready) -> None:
     def readyz() -> Response:
         failures = failing(ready)
         if failures:
-            return json_response({"status": "failing", "failing": failures}, HTTPStatus.SERVICE_UNAVAILABLE)
+            return json_response(
+                {"status": "failing", "failing": failures}, HTTPStatus.SERVICE_UNAVAILABLE, _RETRY_AFTER
+            )
         return json_response({"status": "ok"})
 
     def metrics() -> Response:
@@ -262,6 +266,10 @@ def _begin() -> None:
     g.started = time.perf_counter()
     g.traced = telemetry.traced(request.headers.get("traceparent"))
     g.trace = g.traced.__enter__()
+    try:
+        request.query_string.decode()  # werkzeug fails on it later, where it would be our fault
+    except UnicodeDecodeError:
+        raise InvalidRequest("the query is not UTF-8; percent-encode it (RFC 3986, 2.5)") from None
 
 
 def _leave(_error: BaseException | None) -> None:
@@ -271,12 +279,17 @@ def _leave(_error: BaseException | None) -> None:
 
 
 def _end(response: Response) -> Response:
+    if g.get("is_private"):
+        # What one caller may see, or that they may not see it, is kept for no other (RFC 9111, 5.2.2.5).
+        response.headers["Cache-Control"] = "no-store"
     if request.path in _OWN_PATHS:
         return response
     seconds = time.perf_counter() - g.started
     route = request.url_rule.rule if request.url_rule else "none"
-    telemetry.HTTP_REQUESTS.labels(request.method, route, response.status_code).inc()
-    telemetry.HTTP_DURATION.labels(request.method, route).observe(seconds)
+    # What others send must not grow the number of time series.
+    method = request.method if request.method in _KNOWN_METHODS else "other"
+    telemetry.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
+    telemetry.HTTP_DURATION.labels(method, route).observe(seconds)
     # Whatever the level of the log is, it tells of failures: alarms count them there.
     failed = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
     (log.error if failed else log.info)(
@@ -361,15 +374,13 @@ def _on_aws_error(error: BotoCoreError | ClientError) -> Response:
     if not is_temporary(error):
         return _on_unexpected(error)
     log.warning("dependency_unavailable", error=str(error))
-    return _on_service_error(
-        Unavailable("a dependency does not answer; send the same request again", headers=_RETRY_AFTER)
-    )
+    return _on_service_error(Unavailable("a required service is unavailable; retry the same request"))
 
 
 def _on_unexpected(error: Exception) -> Response:
     log.error("request_failed", exc_info=error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return problem(status, status.phrase, "this is our fault; quote the trace_id when reporting it")
+    return problem(status, status.phrase, "internal error; include the trace_id in a report")
 
 
 def bind(**fields: str) -> None:

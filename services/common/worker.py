@@ -1,22 +1,28 @@
 """A process without an API: loops that work until they are told to stop, and the port that says how they are."""
 
 import signal
+import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FrameType
-from typing import Any, ClassVar, Protocol
-from urllib.parse import urlsplit
+from typing import Protocol
 
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from services.common import telemetry
+from services.common import front, telemetry
 from services.common.settings import ServiceSettings
 
 log = telemetry.logger(__name__)
 Check = Callable[[], object]
+
+END_OF_HEAD = b"\r\n\r\n"
+LARGEST_PROBE = 8 * 1024
+BACKLOG = 2048
+# The lane of /healthz, which waits for nothing but a thread of its own.
+LIVENESS = "/healthz"
 
 
 class Worker(Protocol):
@@ -54,34 +60,63 @@ def run_workers(settings: ServiceSettings, workers: Sequence[Worker]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    server = health_server(settings.listen_host, settings.port, workers)
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    server = HealthServer(settings.listen_host, settings.port, workers)
+    server.start()
     threads = [
         threading.Thread(target=_run, args=(worker, stop), name=worker.name, daemon=True)
         for worker in workers
     ]
     for thread in threads:
         thread.start()
-    log.info("started", port=server.server_port, workers=[worker.name for worker in workers])
+    log.info("started", port=server.port, workers=[worker.name for worker in workers])
     stop.wait()
     for thread in threads:
         thread.join()
-    server.shutdown()
-    server.server_close()
+    server.stop()
     log.info("stopped", signal=signal.Signals(signals[0]).name if signals else None)
     if not signals:
         raise SystemExit(1)
 
 
-def health_server(host: str, port: int, workers: Sequence[Worker]) -> ThreadingHTTPServer:
-    """A server of the workers' health, not serving yet; with port 0 its `server_port` is a free one."""
+class HealthServer:
+    """A server of the workers' health. A slow client does not delay others, see `front`.
 
-    class Handler(_HealthHandler):
-        loops = workers
+    Args:
+        host: address to listen on.
+        port: port to listen on; 0 for a free one, which `port` then is.
+        workers: the loops to report the health of.
+    """
 
-    server = ThreadingHTTPServer((host, port), Handler)
-    server.daemon_threads = True
-    return server
+    def __init__(self, host: str, port: int, workers: Sequence[Worker]) -> None:
+        self._listener = socket.create_server((host, port), backlog=BACKLOG)
+        self._lanes = {front.ANY: ThreadPoolExecutor(2, "health"), LIVENESS: ThreadPoolExecutor(1, LIVENESS)}
+        reports = {
+            LIVENESS: lambda: _report({worker.name: "stuck" for worker in workers if not worker.alive()}),
+            "/readyz": lambda: _report(failing({worker.name: worker.ready for worker in workers})),
+            "/metrics": lambda: _answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest()),
+        }
+        self._front = front.Front([self._listener], lambda *_: _HealthReader(reports), self._lanes)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="health", daemon=True)
+        self.port = int(self._listener.getsockname()[1])
+
+    def start(self) -> None:
+        """Serves from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Serves no more."""
+        self._stop.set()
+        self._front.wake()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while not self._stop.is_set():
+            self._front.turn()
+        self._front.close()
+        self._listener.close()
+        for pool in self._lanes.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def failing(checks: Mapping[str, Check]) -> dict[str, str]:
@@ -105,32 +140,47 @@ def _run(worker: Worker, stop: threading.Event) -> None:
         stop.set()
 
 
-class _HealthHandler(BaseHTTPRequestHandler):
-    loops: ClassVar[Sequence[Worker]] = ()
+class _HealthReader:
+    """Reads the requests of probes and scrapes, as `front.Reader`: one a connection.
 
-    def do_GET(self) -> None:
-        """Answers a probe or a scrape."""
-        match urlsplit(self.path).path:
-            case "/healthz":
-                self._report({worker.name: "stuck" for worker in self.loops if not worker.alive()})
-            case "/readyz":
-                self._report(failing({worker.name: worker.ready for worker in self.loops}))
-            case "/metrics":
-                self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest())
-            case _:
-                self._answer(HTTPStatus.NOT_FOUND, "application/json", b"{}")
+    Args:
+        reports: path -> what answers it.
+    """
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
-        """Says nothing: a probe every few seconds is no news."""
+    def __init__(self, reports: Mapping[str, Callable[[], front.Answer]]) -> None:
+        self._reports = reports
 
-    def _report(self, failures: Mapping[str, str]) -> None:
-        status = HTTPStatus.SERVICE_UNAVAILABLE if failures else HTTPStatus.OK
-        body = {"status": "failing" if failures else "ok", **({"failing": failures} if failures else {})}
-        self._answer(status, "application/json", orjson.dumps(body))
+    def read(self, received: bytearray) -> front.Step:
+        """As `front.Reader.read`."""
+        if END_OF_HEAD not in received:
+            return _answer(HTTPStatus.BAD_REQUEST) if len(received) > LARGEST_PROBE else None
+        method, _, rest = received.partition(b"\r\n")[0].decode("latin-1").partition(" ")
+        received.clear()
+        path = rest.partition(" ")[0].partition("?")[0]
+        if method != "GET":
+            return _answer(HTTPStatus.METHOD_NOT_ALLOWED)
+        if path not in self._reports:
+            return _answer(HTTPStatus.NOT_FOUND)
+        return front.Job(path, self._reports[path])
 
-    def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def late(self) -> bytes:
+        """As `front.Reader.late`."""
+        return _answer(HTTPStatus.REQUEST_TIMEOUT).content
+
+    def busy(self) -> bytes:
+        """As `front.Reader.busy`."""
+        return _answer(HTTPStatus.SERVICE_UNAVAILABLE).content
+
+
+def _report(failures: Mapping[str, str]) -> front.Answer:
+    status = HTTPStatus.SERVICE_UNAVAILABLE if failures else HTTPStatus.OK
+    body = {"status": "failing" if failures else "ok", **({"failing": failures} if failures else {})}
+    return _answer(status, body=orjson.dumps(body))
+
+
+def _answer(status: HTTPStatus, content_type: str = "application/json", body: bytes = b"{}") -> front.Answer:
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"
+        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return front.Answer(head.encode() + body)

@@ -14,7 +14,8 @@ from services.common import clock, cursor, web
 from services.common.auth import Verifier
 from services.common.countries import CODES
 from services.common.errors import InvalidRequest
-from services.common.idempotency import Answer, Claim, IdempotencyStore, fingerprint
+from services.common.idempotency import Answer, IdempotencyStore, KeyedRequest, fingerprint
+from services.common.money import Money
 from services.order import handlers
 from services.order.domain import LARGEST_QUANTITY, Address, Item, Order, State
 from services.order.handlers import PlaceOrder
@@ -64,12 +65,24 @@ class ShippingAddress(_Closed):
     )
 
 
+class ExpectedTotal(_Closed):
+    """What the customer was shown."""
+
+    amount: int = Field(ge=0, strict=True, description="Minor units: cents for EUR", examples=[2598])
+    currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217", examples=["EUR"])
+
+
 class NewOrder(_Closed):
     """What to order. A product that is named twice is ordered once, in the sum of both quantities."""
 
     items: list[OrderedItem] = Field(min_length=1, max_length=MOST_ITEMS)
     payment: Payment
     shipping_address: ShippingAddress
+    expected_total: ExpectedTotal | None = Field(
+        None,
+        description="Sum of the prices that the customer was shown. If the sum differs, nothing is ordered, "
+        "and the response is 409 with the new `total`",
+    )
 
 
 class Price(BaseModel):
@@ -93,7 +106,7 @@ class TimelineStep(BaseModel):
 
     state: State
     at: datetime
-    cause: str = Field(description="Why, for people")
+    cause: str = Field(description="Human-readable cause")
 
 
 class OrderSummary(BaseModel):
@@ -102,7 +115,7 @@ class OrderSummary(BaseModel):
     id: UUID
     state: State = Field(
         description="PENDING → RESERVED → PAID → SHIPPED, or REJECTED (nothing was kept), "
-        "or CANCELLED (everything was undone)"
+        "or CANCELLING (being undone, which ends in CANCELLED or REJECTED) → CANCELLED (everything was undone)"
     )
     items: list[OrderLine]
     total: Price
@@ -121,7 +134,7 @@ class OrderDetails(OrderSummary):
     timeline: list[TimelineStep] = Field(description="In the order of states")
     shipping_address: ShippingAddress
     cancel_requested_at: datetime | None = Field(
-        description="When it was cancelled; it is being undone since then"
+        description="When the customer cancelled it; null also for an order that is undone for another reason"
     )
     tracking_number: str | None = Field(description="The carrier's, once it is shipped")
 
@@ -130,7 +143,7 @@ class MissingPart(BaseModel):
     """That a service did not say what it knows of an order."""
 
     part: Literal["payment", "shipment"]
-    reason: str = Field(description="Why, for people")
+    reason: str = Field(description="Human-readable cause")
 
 
 class WholeOrder(BaseModel):
@@ -139,7 +152,7 @@ class WholeOrder(BaseModel):
     order: OrderDetails
     payment: dict[str, Any] | None = Field(description="As GET /payments/{order_id} answers")
     shipment: dict[str, Any] | None = Field(description="As GET /shipments/{order_id} answers")
-    missing: list[MissingPart] = Field(description="Which of the parts did not answer in time, and why")
+    missing: list[MissingPart] = Field(description="Parts that did not respond in time, and why")
 
 
 class OrderList(BaseModel):
@@ -171,7 +184,7 @@ class ListQuery(web.Parameters):
     """Which page of a list."""
 
     limit: int = Field(USUALLY_LISTED, ge=1, le=MOST_LISTED, description="How many")
-    cursor: str | None = Field(None, max_length=512, description="The `next` of the page before")
+    cursor: str | None = Field(None, max_length=512, description="The `next` of the previous page")
 
 
 def create(
@@ -206,13 +219,14 @@ def create(
         """Accepts the order at the shop's prices and answers at once; paying and shipping follow.
 
         The same Idempotency-Key with the same body is answered the same, and orders nothing again. With another body
-        it is answered 422; while the first is being worked on, 409.
+        it is answered 422. A repeat that meets the first one as it is committed is answered 409 with Retry-After;
+        an order whose total is not the expected one, 409 with the member `total`.
         """
         customer_id = web.caller().subject
-        claim = Claim(f"{customer_id} POST /orders", header.key, fingerprint(request.get_json()))
+        keyed = KeyedRequest(f"{customer_id} POST /orders", header.key, fingerprint(request.get_json()))
         answer = handlers.place_order(
             _wish(body, customer_id),
-            claim,
+            keyed,
             _accepted,
             orders=orders,
             products=products,
@@ -289,7 +303,8 @@ def create(
     def cancel_order(path: OrderPath) -> Response:
         """Has the order undone: once 202 is answered it will not be shipped, and what was paid is given back.
 
-        It can be repeated. 409 when the order is being shipped already, or was rejected.
+        It can be repeated, and an order that is being undone already is answered as it is. 409 when the order is being
+        shipped, or was rejected.
         """
         web.bind(order_id=path.order_id)
         order = handlers.cancel_order(path.order_id, web.caller(), orders=orders)
@@ -310,6 +325,9 @@ def _wish(body: NewOrder, customer_id: str) -> PlaceOrder:
         items=tuple(Item(item.sku, item.quantity) for item in body.items),
         payment_token=body.payment.token.get_secret_value(),
         address=Address(**body.shipping_address.model_dump()),
+        expected_total=Money(body.expected_total.amount, body.expected_total.currency)
+        if body.expected_total
+        else None,
     )
 
 
@@ -320,7 +338,7 @@ def _after(given: str | None) -> str | None:
     try:
         return str(UUID(after))
     except ValueError:
-        raise InvalidRequest("cursor: use the value of `next` of the page before") from None
+        raise InvalidRequest("cursor: use the value of `next` of the previous page") from None
 
 
 def _accepted(order: Order) -> Answer:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from services.common import aws, telemetry
 from services.common.idempotency import DynamoIdempotency, IdempotencyStore
 from services.common.outbox import DynamoOutbox, Outbox
+from services.common.vault import DynamoVault
 from services.order.config import Settings
 from services.order.dynamo import DynamoOrders, DynamoProducts
 from services.order.ports import Orders, Products
@@ -30,7 +31,9 @@ def storage(settings: Settings) -> Storage:
     idempotency = DynamoIdempotency(client, settings.table)
     outbox = DynamoOutbox(client, settings.table)
     return Storage(
-        orders=DynamoOrders(client, settings.table, idempotency, outbox),
+        orders=DynamoOrders(
+            client, settings.table, idempotency, outbox, DynamoVault(client, settings.tokens_table)
+        ),
         products=DynamoProducts(client, settings.table),
         idempotency=idempotency,
         outbox=outbox,

@@ -12,6 +12,9 @@ class Settings(ServiceSettings):
 
     service: ClassVar[str] = "order"
 
+    tokens_table: str = Field(
+        description="name of the DynamoDB table in which payment tokens are handed over"
+    )
     events_queue_url: str = Field(description="URL of the SQS queue of facts that this service follows")
     state_machine_arn: str = Field(
         description="ARN of the Step Functions state machine of an order's workflow"
@@ -22,5 +25,5 @@ class Settings(ServiceSettings):
         1.0,
         gt=0,
         le=10,
-        description="how long the details of an order wait for payment and shipping together",
+        description="seconds that the details of an order wait for payment and shipping together",
     )

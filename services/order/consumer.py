@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.common import aws, clock, telemetry
-from services.common.consumer import Consumer, Handler, SqsQueue, run_consumer
+from services.common.consumer import Consumer, Handler, SqsQueue
+from services.common.events import said_by
 from services.common.money import Money
 from services.common.tasks import StepFunctionsAnswers, TaskAnswers, answering
+from services.common.worker import run_workers
 from services.order import app, handlers, messages
 from services.order.config import Settings
 from services.order.handlers import UnknownOrder
@@ -21,6 +23,14 @@ Message = Mapping[str, Any]
 
 def tasks(orders: Orders, answers: TaskAnswers) -> dict[str, Handler]:
     """What is done with each task of the workflow."""
+
+    def check(task: Message) -> dict[str, Any]:
+        state = handlers.check_order(task["order_id"], clock.parse(task["reserved_at"]), orders=orders)
+        return {"state": state.value}
+
+    def turn_back(task: Message) -> dict[str, Any]:
+        state = handlers.turn_back_order(task["order_id"], task["error"], task["cause"], orders=orders)
+        return {"state": state.value}
 
     def confirm(task: Message) -> dict[str, Any]:
         confirmed_at = handlers.confirm_order(task["order_id"], orders=orders)
@@ -43,7 +53,9 @@ def tasks(orders: Orders, answers: TaskAnswers) -> dict[str, Handler]:
         return {"state": state.value}
 
     return {
+        "CheckOrder": answering(check, answers),
         "ConfirmOrder": answering(confirm, answers),
+        "StartCancelling": answering(turn_back, answers),
         "CompleteOrder": answering(complete, answers),
         "CancelOrder": answering(cancel, answers),
     }
@@ -62,9 +74,9 @@ def facts(orders: Orders, products: Products) -> dict[str, Handler]:
         handlers.note_paid(event["data"]["order_id"], clock.parse(event["time"]), orders=orders)
 
     return {
-        "shop.product.upserted.v1": upserted,
-        "shop.stock.reserved.v1": _of_ours(reserved),
-        "shop.payment.charged.v1": _of_ours(charged),
+        "shop.product.upserted.v1": said_by("/product", upserted),
+        "shop.stock.reserved.v1": said_by("/product", _of_ours(reserved)),
+        "shop.payment.charged.v1": said_by("/payment", _of_ours(charged)),
     }
 
 
@@ -86,7 +98,7 @@ def main() -> None:
     storage = app.storage(settings)
     sqs = aws.client("sqs", settings)
     answers = StepFunctionsAnswers(aws.client("stepfunctions", settings))
-    run_consumer(
+    run_workers(
         settings,
         [
             Consumer(SqsQueue(sqs, url), handled, wait=settings.poll_seconds)

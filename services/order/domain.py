@@ -1,12 +1,14 @@
 """What an order is, and what can become of it.
 
     PENDING → RESERVED → PAID → SHIPPED
-        └─────────┴────────┴──→ REJECTED (nothing was kept) or CANCELLED (everything was undone)
+        └─────────┴────────┴──→ REJECTED (nothing was kept)
+        └─────────┴────────┴──→ CANCELLING (being undone) → CANCELLED (everything was undone) or REJECTED
 
 News about an order arrives late, twice and out of order, so its state is not stored and overwritten: it is the furthest
 step of a timeline that only ever gains steps. Two decisions race, the customer's to cancel and the workflow's to
 confirm; each is refused once the other was made, and the store writes an order only if nobody else has since it was
-read.
+read. From CANCELLING on there is no way forward: it is written when the customer cancels, and when the workflow turns back
+although money may have been taken.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from services.common import clock
-from services.common.errors import Conflict, TaskFailed, Unprocessable
+from services.common.errors import Conflict, TaskFailed, Unprocessable, Unrecoverable
 from services.common.money import Money
 
 LARGEST_QUANTITY = 99
@@ -29,6 +31,7 @@ class State(StrEnum):
     RESERVED = "RESERVED"
     PAID = "PAID"
     SHIPPED = "SHIPPED"
+    CANCELLING = "CANCELLING"
     REJECTED = "REJECTED"
     CANCELLED = "CANCELLED"
 
@@ -43,15 +46,19 @@ class State(StrEnum):
         return self.rank == _END
 
 
-_END = 3
+_END = 4
 _RANKS = {
     State.PENDING: 0,
     State.RESERVED: 1,
     State.PAID: 2,
+    State.CANCELLING: 3,
     State.SHIPPED: _END,
     State.REJECTED: _END,
     State.CANCELLED: _END,
 }
+
+
+_UNDONE = frozenset({State.CANCELLING, State.REJECTED, State.CANCELLED})
 
 
 class UnknownProducts(Unprocessable):
@@ -76,6 +83,17 @@ class MixedCurrencies(Unprocessable):
         super().__init__(f"priced in {' and '.join(sorted(currencies))}: order them apart")
 
 
+class TotalChanged(Conflict):
+    """The order costs something else than the customer expects."""
+
+    def __init__(self, expected: Money, total: Money) -> None:
+        super().__init__(
+            f"the order costs {total.amount} {total.currency} (minor units) now, not {expected.amount} "
+            f"{expected.currency}: show the new total, and order again under a new Idempotency-Key",
+            extra={"total": total.to_dict()},
+        )
+
+
 class TooLateToCancel(Conflict):
     """The order can no longer be stopped, or ended by itself."""
 
@@ -87,7 +105,7 @@ class OrderCancelled(TaskFailed):
         super().__init__("OrderCancelled", cause)
 
 
-class Contradiction(Exception):
+class Contradiction(Unrecoverable):
     """The workflow reports two different ends of one order: a defect, for people to look at."""
 
 
@@ -96,13 +114,13 @@ class Product:
     """What the order service knows of a product.
 
     Args:
-        as_of: when the product was so, as RFC 3339 in UTC, and something to order two such times by.
+        version: how often the product service has named and priced it; 0 for a fact that does not say.
     """
 
     sku: str
     name: str
     price: Money
-    as_of: str
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +205,11 @@ class Order:
         """The furthest state it came to."""
         return self.timeline[-1].state
 
+    @property
+    def is_undone(self) -> bool:
+        """Whether it is on its way back, or was brought back."""
+        return self.cancel_requested_at is not None or self.state in _UNDONE
+
     def reached(self, step: Step) -> "Order":
         """The order with a step that it took; itself when the step is known.
 
@@ -195,8 +218,8 @@ class Order:
         """
         if any(known.state is step.state for known in self.timeline):
             return self
-        if step.state.is_end and self.state.is_end:
-            raise Contradiction(f"order {self.id} is {self.state} and cannot be {step.state}")
+        if step.state.is_end and (self.state.is_end or (self.is_undone and step.state is State.SHIPPED)):
+            raise Contradiction(f"order {self.id} is {self.state} and cannot become {step.state}")
         return replace(self, timeline=tuple(sorted((*self.timeline, step), key=lambda each: each.state.rank)))
 
     def cancel(self, at: datetime) -> "Order":
@@ -205,13 +228,36 @@ class Order:
         Raises:
             TooLateToCancel: when it was confirmed, or has ended in another way.
         """
-        if self.cancel_requested_at is not None or self.state is State.CANCELLED:
-            return self
         if self.state is State.REJECTED:
-            raise TooLateToCancel("the order was rejected: nothing was charged and nothing is on its way")
+            raise TooLateToCancel("the order was rejected: there is nothing to cancel")
+        if self.is_undone:
+            return self
         if self.confirmed_at is not None or self.state is State.SHIPPED:
-            raise TooLateToCancel("the order is being shipped and cannot be cancelled any more")
-        return replace(self, cancel_requested_at=at)
+            raise TooLateToCancel("the order is being shipped and can no longer be cancelled")
+        cancelling = self.reached(Step(State.CANCELLING, at, CANCELLED_BECAUSE))
+        return replace(cancelling, cancel_requested_at=at)
+
+    def turn_back(self, error: str, cause: str, at: datetime) -> "Order":
+        """The order, which the workflow has begun to undo; itself when it is known to be undone."""
+        if self.is_undone:
+            return self
+        if self.state.is_end:
+            raise Contradiction(f"order {self.id} is {self.state} and cannot be undone")
+        return self.reached(Step(State.CANCELLING, at, f"being undone: {_reason(error, cause)}"))
+
+    def check(self) -> "Order":
+        """Itself, when the workflow may go on with it.
+
+        Raises:
+            OrderCancelled: when it is undone.
+        """
+        if self.state in {State.REJECTED, State.CANCELLED}:
+            raise OrderCancelled(f"the order is {self.state}")
+        if self.cancel_requested_at is not None:
+            raise OrderCancelled("the customer cancelled the order")
+        if self.is_undone:
+            raise OrderCancelled("the order is being undone")
+        return self
 
     def confirm(self, at: datetime) -> "Order":
         """The order, past the point of no return; itself when it already is.
@@ -219,13 +265,8 @@ class Order:
         Raises:
             OrderCancelled: when the customer was faster, or the order has ended.
         """
-        if self.state in {State.REJECTED, State.CANCELLED}:
-            raise OrderCancelled(f"the order is {self.state}")
-        if self.confirmed_at is not None:
-            return self
-        if self.cancel_requested_at is not None:
-            raise OrderCancelled("the customer cancelled the order")
-        return replace(self, confirmed_at=at)
+        self.check()
+        return self if self.confirmed_at is not None else replace(self, confirmed_at=at)
 
     def ship(
         self, tracking_number: str, *, reserved_at: datetime, charged_at: datetime, booked_at: datetime
@@ -243,22 +284,28 @@ class Order:
         return self if shipped == self else replace(shipped, tracking_number=tracking_number)
 
     def undo(self, error: str, cause: str, refunded: Money, at: datetime) -> "Order":
-        """The order, ended with nothing kept: CANCELLED if there was something to undo for the customer, else REJECTED.
+        """The order, ended with nothing kept: CANCELLED if money went back or the customer cancelled, else REJECTED.
 
         Raises:
             Contradiction: when it was shipped.
         """
         if self.state in {State.REJECTED, State.CANCELLED}:
             return self
-        was_cancelled = refunded.amount > 0 or error == "OrderCancelled"
+        was_cancelled = (
+            refunded.amount > 0 or self.cancel_requested_at is not None or error == "OrderCancelled"
+        )
         state = State.CANCELLED if was_cancelled else State.REJECTED
-        reason = f"{error}: {cause}" if cause else error
-        return replace(self.reached(Step(state, at, reason)), refunded=refunded)
+        return replace(self.reached(Step(state, at, _reason(error, cause))), refunded=refunded)
+
+
+def _reason(error: str, cause: str) -> str:
+    return f"{error}: {cause}" if cause else error
 
 
 ACCEPTED_BECAUSE = "order accepted"
 RESERVED_BECAUSE = "stock reserved"
 PAID_BECAUSE = "payment charged"
+CANCELLED_BECAUSE = "cancelled by the customer"
 
 
 def merged(items: Iterable[Item]) -> tuple[Item, ...]:
@@ -283,12 +330,14 @@ def place(
     products: Mapping[str, Product],
     address: Address,
     at: datetime,
+    expected: Money | None = None,
 ) -> Order:
     """A new order of `items` (each product once, at least one) at the prices of `products` (by SKU).
 
     Raises:
         UnknownProducts: when a product is missing from `products`.
         MixedCurrencies: when their prices cannot be added.
+        TotalChanged: when their sum is not the total that the customer expects.
     """
     ordered = tuple(items)
     unknown = {item.sku for item in ordered} - products.keys()
@@ -301,6 +350,8 @@ def place(
     if len(currencies) > 1:
         raise MixedCurrencies(currencies)
     total = Money(sum(line.price.amount * line.quantity for line in lines), currencies.pop())
+    if expected is not None and total != expected:
+        raise TotalChanged(expected, total)
     return Order(
         id=order_id,
         customer_id=customer_id,

@@ -5,6 +5,7 @@
 | an order | ORDER#<id> | ORDER | CUSTOMER#<customer> | <id> |
 | a product's name and price | PRODUCT#<sku> | PRODUCT | | |
 | an Idempotency-Key | see `common.idempotency` | | | |
+| that an order is to be reconciled | see `watch` | | | |
 | something to tell | see `common.outbox` | | | |
 """
 
@@ -16,17 +17,18 @@ from botocore.exceptions import ClientError
 
 from services.common import clock, dynamo
 from services.common.errors import Unavailable
-from services.common.idempotency import Answer, Claim, ClaimLost, DynamoIdempotency
+from services.common.idempotency import Answer, DynamoIdempotency, InFlight, KeyedRequest, KeyTaken
 from services.common.money import Money
 from services.common.outbox import DynamoOutbox, OutboxRecord
+from services.common.vault import DynamoVault
 from services.order.domain import Address, Line, Order, Product, State, Step
 from services.order.ports import Page, Stale
+from services.order.watch import Watchlist
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-REFUSED = "ConditionalCheckFailed"
 CONTENDED_TRIES = 3
 # How often products that DynamoDB left out of a batch are asked for again, and the first pause in seconds.
 BATCH_TRIES = 5
@@ -41,17 +43,27 @@ class DynamoOrders:
         table: the table's name.
         idempotency: in the same table.
         outbox: in the same table.
+        tokens: where the payment service finds what pays.
     """
 
     def __init__(
-        self, client: "DynamoDBClient", table: str, idempotency: DynamoIdempotency, outbox: DynamoOutbox
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        idempotency: DynamoIdempotency,
+        outbox: DynamoOutbox,
+        tokens: DynamoVault,
     ) -> None:
         self._client = client
         self._table = table
         self._idempotency = idempotency
         self._outbox = outbox
+        self._tokens = tokens
+        self._watchlist = Watchlist(client, table)
 
-    def accept(self, order: Order, told: OutboxRecord, claim: Claim, answer: Answer) -> None:
+    def accept(
+        self, order: Order, payment_token: str, told: OutboxRecord, request: KeyedRequest, answer: Answer
+    ) -> None:
         """As `ports.Orders.accept`."""
         creation: TransactWriteItemTypeDef = {
             "Put": {
@@ -60,12 +72,22 @@ class DynamoOrders:
                 "ConditionExpression": "attribute_not_exists(pk)",
             }
         }
-        completion = self._idempotency.completion(claim, answer)
+        record = self._idempotency.record(request, answer)
         try:
-            self._write([completion, creation, self._outbox.addition(told)])
+            self._write(
+                [
+                    record,
+                    creation,
+                    self._outbox.addition(told),
+                    self._watchlist.addition(order.id),
+                    self._tokens.addition(order.id, payment_token),
+                ]
+            )
         except ClientError as error:
-            if dynamo.refusals(error)[:1] == [REFUSED]:
-                raise ClaimLost from error
+            if dynamo.refusals(error)[:1] == [dynamo.CONDITION_FAILED]:
+                raise KeyTaken from error
+            if dynamo.is_contended(error):
+                raise InFlight from error
             raise
 
     def get(self, order_id: str) -> Order | None:
@@ -78,21 +100,10 @@ class DynamoOrders:
     def save(self, order: Order, told: OutboxRecord | None) -> Order:
         """As `ports.Orders.save`."""
         item = _to_item(order) | {"version": order.version + 1}
-        unchanged: dict[str, Any] = {
-            "TableName": self._table,
-            "Item": dynamo.pack(item),
-            "ConditionExpression": "version = :version",
-            "ExpressionAttributeValues": dynamo.pack({":version": order.version}),
-        }
         try:
-            if told is None:
-                self._client.put_item(**unchanged)
-            else:
-                self._client.transact_write_items(
-                    TransactItems=[{"Put": unchanged}, self._outbox.addition(told)]  # type: ignore[typeddict-item]  # the same shape as put_item's
-                )
+            self._outbox.put(item, dynamo.unchanged_since(order.version, is_there=True), told)
         except ClientError as error:
-            if dynamo.is_refused(error) or REFUSED in dynamo.refusals(error) or dynamo.is_contended(error):
+            if dynamo.is_overtaken(error):
                 raise Stale(order.id) from error
             raise
         return _to_order(item)
@@ -105,24 +116,31 @@ class DynamoOrders:
             if after
             else {}
         )
-        answer = self._client.query(
-            TableName=self._table,
-            IndexName="gsi1",
-            KeyConditionExpression="gsi1pk = :customer",
-            ExpressionAttributeValues=dynamo.pack({":customer": customer}),
-            ScanIndexForward=False,
-            Limit=limit + 1,
-            **start,
-        )
-        orders = tuple(_to_order(dynamo.unpack(item)) for item in answer["Items"])
-        return Page(orders[:limit], orders[limit - 1].id if len(orders) > limit else None)
+        found: list[Any] = []
+        # DynamoDB ends a page of its own at 1 MB, full or not.
+        while len(found) <= limit:
+            answer = self._client.query(
+                TableName=self._table,
+                IndexName="gsi1",
+                KeyConditionExpression="gsi1pk = :customer",
+                ExpressionAttributeValues=dynamo.pack({":customer": customer}),
+                ScanIndexForward=False,
+                Limit=limit + 1 - len(found),
+                **start,
+            )
+            found += answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                break
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        orders = tuple(dynamo.readable(found[:limit], _to_order, "order"))
+        return Page(orders, dynamo.unpack(found[limit - 1])["gsi1sk"] if len(found) > limit else None)
 
     def ping(self) -> None:
         """As `ports.Orders.ping`."""
         self._client.get_item(TableName=self._table, Key=dynamo.pack(_order_key("ping")))
 
     def _write(self, writes: "list[TransactWriteItemTypeDef]") -> None:
-        """All of the writes or none; a repeat of the request that reads the same key meanwhile does not stop them."""
+        """All of the writes or none, also when they meet those of a repeat of the same request."""
         for _ in range(CONTENDED_TRIES - 1):
             try:
                 self._client.transact_write_items(TransactItems=writes)
@@ -157,7 +175,7 @@ class DynamoProducts:
             if not request:
                 return {product.sku: product for product in map(_to_product, found)}
             time.sleep(BATCH_PAUSE * 2**attempt)
-        raise Unavailable("prices cannot be read just now; send the same request again")
+        raise Unavailable("prices are temporarily unavailable; retry the same request")
 
     def put(self, product: Product) -> bool:
         """As `ports.Products.put`."""
@@ -165,14 +183,17 @@ class DynamoProducts:
             **_product_key(product.sku),
             "name": product.name,
             "price": product.price.to_dict(),
-            "as_of": product.as_of,
+            "version": product.version,
         }
+        # A row without a version was written by an earlier version of this service, by a clock's order.
+        condition = "attribute_not_exists(version) OR version < :version"
+        condition_of_unknown = "attribute_not_exists(pk) OR version < :version"
         try:
             self._client.put_item(
                 TableName=self._table,
                 Item=dynamo.pack(item),
-                ConditionExpression="attribute_not_exists(pk) OR as_of < :as_of",
-                ExpressionAttributeValues=dynamo.pack({":as_of": product.as_of}),
+                ConditionExpression=condition if product.version else condition_of_unknown,
+                ExpressionAttributeValues=dynamo.pack({":version": product.version}),
             )
         except ClientError as error:
             if dynamo.is_refused(error):
@@ -192,7 +213,10 @@ def _product_key(sku: str) -> dict[str, str]:
 def _to_product(item: Mapping[str, Any]) -> Product:
     known = dynamo.unpack(item)
     return Product(
-        known["pk"].removeprefix("PRODUCT#"), known["name"], Money.from_dict(known["price"]), known["as_of"]
+        known["pk"].removeprefix("PRODUCT#"),
+        known["name"],
+        Money.from_dict(known["price"]),
+        known.get("version", 0),
     )
 
 
@@ -218,6 +242,11 @@ def _to_item(order: Order) -> dict[str, Any]:
     }
 
 
+def _to_address(address: Mapping[str, Any]) -> Address:
+    # Members of a later version are passed over.
+    return Address(**{name: address[name] for name in Address.__dataclass_fields__})
+
+
 def _to_order(item: Mapping[str, Any]) -> Order:
     return Order(
         id=item["id"],
@@ -227,7 +256,7 @@ def _to_order(item: Mapping[str, Any]) -> Order:
             for line in item["lines"]
         ),
         total=Money.from_dict(item["total"]),
-        address=Address(**item["address"]),
+        address=_to_address(item["address"]),
         created_at=clock.parse(item["created_at"]),
         timeline=tuple(
             Step(State(step["state"]), clock.parse(step["at"]), step["cause"]) for step in item["timeline"]

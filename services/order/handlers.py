@@ -8,7 +8,7 @@ from services.common import clock, ids, telemetry
 from services.common.caller import Caller
 from services.common.clock import Clock
 from services.common.errors import NotFound, Unavailable
-from services.common.idempotency import Answer, Claim, IdempotencyStore, once
+from services.common.idempotency import Answer, IdempotencyStore, KeyedRequest, once
 from services.common.money import Money
 from services.common.outbox import OutboxRecord
 from services.order import domain, messages
@@ -31,6 +31,7 @@ class PlaceOrder:
     items: tuple[Item, ...]
     payment_token: str
     address: Address
+    expected_total: Money | None = None
 
 
 class UnknownOrder(NotFound):
@@ -42,7 +43,7 @@ class UnknownOrder(NotFound):
 
 def place_order(
     wish: PlaceOrder,
-    claim: Claim,
+    request: KeyedRequest,
     present: Callable[[Order], Answer],
     *,
     orders: Orders,
@@ -50,23 +51,26 @@ def place_order(
     idempotency: IdempotencyStore,
     now: Clock = clock.now,
 ) -> Answer:
-    """Accepts an order, once per claim's key; answers what `present` makes of it, the same at every repeat.
+    """Accepts an order, once per key of a request; answers what `present` makes of it, the same at every repeat.
 
     Raises:
         InFlight, KeyReused: see `idempotency.once`.
         UnknownProducts, MixedCurrencies, TooMany: when there can be no such order.
+        TotalChanged: when it costs something else than expected.
     """
 
     def work() -> Answer:
         items = domain.merged(wish.items)
         known = products.find([item.sku for item in items])
-        order = domain.place(ids.uuid7(), wish.customer_id, items, known, wish.address, now())
+        order = domain.place(
+            ids.uuid7(), wish.customer_id, items, known, wish.address, now(), wish.expected_total
+        )
         answer = present(order)
-        orders.accept(order, messages.acceptance(order, wish.payment_token), claim, answer)
+        orders.accept(order, wish.payment_token, messages.acceptance(order), request, answer)
         log.info("order_accepted", order_id=order.id, total=order.total.to_dict())
         return answer
 
-    return once(idempotency, claim, work)
+    return once(idempotency, request, work)
 
 
 def show_order(order_id: str, caller: Caller, *, orders: Orders) -> Order:
@@ -118,6 +122,23 @@ def cancel_order(order_id: str, caller: Caller, *, orders: Orders, now: Clock = 
         return order.cancel(now())
 
     return _change(order_id, cancel, orders)
+
+
+def check_order(order_id: str, reserved_at: datetime, *, orders: Orders) -> State:
+    """The task CheckOrder: the stock is reserved, and the order may be charged unless it was cancelled meanwhile.
+
+    Raises:
+        OrderCancelled: when the order is to be undone.
+    """
+    step = Step(State.RESERVED, reserved_at, domain.RESERVED_BECAUSE)
+    return _change(order_id, lambda order: order.check().reached(step), orders).state
+
+
+def turn_back_order(
+    order_id: str, error: str, cause: str, *, orders: Orders, now: Clock = clock.now
+) -> State:
+    """The task StartCancelling: the workflow has begun to undo the order, because of `error`."""
+    return _change(order_id, lambda order: order.turn_back(error, cause, now()), orders).state
 
 
 def confirm_order(order_id: str, *, orders: Orders, now: Clock = clock.now) -> datetime:

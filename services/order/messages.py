@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from botocore.exceptions import ClientError
 
-from services.common import clock, telemetry
+from services.common import telemetry
 from services.common.events import Event
 from services.common.money import Money
-from services.common.outbox import OutboxMessage, OutboxRecord
+from services.common.outbox import FACT, OutboxMessage, OutboxRecord, of_fact
 from services.order.domain import Order, Product, State, Step
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = telemetry.logger(__name__)
 
 SOURCE = "/order"
-WORKFLOW, FACT = "workflow", "fact"
+WORKFLOW = "workflow"
 ENDS = {
     State.SHIPPED: "shop.order.shipped.v1",
     State.REJECTED: "shop.order.rejected.v1",
@@ -29,24 +29,23 @@ ENDS = {
 }
 
 
-def acceptance(order: Order, payment_token: str) -> OutboxRecord:
+def acceptance(order: Order) -> OutboxRecord:
     """What is told of a new order: to the workflow what it needs, to everyone that it exists."""
     return OutboxRecord(
         (
-            OutboxMessage(WORKFLOW, workflow_input(order, payment_token)),
+            OutboxMessage(WORKFLOW, workflow_input(order)),
             OutboxMessage(FACT, accepted(order).to_dict()),
         )
     )
 
 
-def workflow_input(order: Order, payment_token: str) -> dict[str, Any]:
-    """The input of the state machine. The token goes there and nowhere else."""
+def workflow_input(order: Order) -> dict[str, Any]:
+    """The input of the state machine: what pays is not in it, see `ports.Orders.accept`."""
     return {
         "order_id": order.id,
         "customer_id": order.customer_id,
         "items": [{"sku": line.sku, "quantity": line.quantity} for line in order.lines],
         "total": order.total.to_dict(),
-        "payment": {"token": payment_token},
         "shipping_address": order.address.to_dict(),
         "traceparent": str(telemetry.current_trace()),
     }
@@ -80,7 +79,7 @@ def end(order: Order) -> OutboxRecord:
         time=last.at,
         data={"order_id": order.id, "customer_id": order.customer_id, **_how_it_ended(order, last)},
     )
-    return OutboxRecord((OutboxMessage(FACT, fact.to_dict()),))
+    return of_fact(fact)
 
 
 def _how_it_ended(order: Order, last: Step) -> dict[str, Any]:
@@ -101,7 +100,7 @@ def product(event: Mapping[str, Any]) -> Product:
         sku=fact.data["sku"],
         name=fact.data["name"],
         price=Money.from_dict(fact.data["price"]),
-        as_of=f"{clock.rfc3339(fact.time)} {fact.id}",
+        version=int(fact.data.get("version", 0)),  # an earlier version of the product service counts none
     )
 
 

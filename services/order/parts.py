@@ -48,7 +48,9 @@ class HttpParts:
         for each in late:
             each.cancel()
         return {
-            part: future.result() if future in done else Part(reason=f"no answer within {self._timeout:g} s")
+            part: future.result()
+            if future in done
+            else Part(reason=f"no response within {self._timeout:g} s")
             for part, future in asked.items()
         }
 
@@ -83,18 +85,18 @@ class HttpParts:
             for chunk in answer.iter_bytes():
                 body += chunk
                 if time.monotonic() > end:  # nobody waits any more for what comes drop by drop
-                    raise httpx.ReadTimeout("the answer takes too long")
+                    raise httpx.ReadTimeout("the response takes too long")
                 if len(body) > LARGEST_PART:
-                    raise httpx.DecodingError("the answer is too large")
+                    raise httpx.DecodingError("the response is too large")
             return answer.status_code, bytes(body)
 
 
 def _reason(error: Exception) -> str:
     """Why a part is missing, for a customer: nothing of where it runs."""
     known: Mapping[type[Exception], str] = {
-        httpx.TimeoutException: "it did not answer in time",
+        httpx.TimeoutException: "no response in time",
         httpx.TransportError: "it cannot be reached",
         NoInstance: "it cannot be found",
-        orjson.JSONDecodeError: "its answer cannot be read",
+        orjson.JSONDecodeError: "its response cannot be read",
     }
     return next((reason for kind, reason in known.items() if isinstance(error, kind)), "it failed")

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.common.idempotency import Answer, Claim
+from services.common.idempotency import Answer, KeyedRequest
 from services.common.outbox import OutboxRecord
 from services.order.domain import Order, Product
 
@@ -24,11 +24,16 @@ class Page:
 class Orders(Protocol):
     """The orders, with what each change of one leaves to be told."""
 
-    def accept(self, order: Order, told: OutboxRecord, claim: Claim, answer: Answer) -> None:
+    def accept(
+        self, order: Order, payment_token: str, told: OutboxRecord, request: KeyedRequest, answer: Answer
+    ) -> None:
         """Writes a new order, what is to be told of it, and the answer to its request: all of it or nothing.
 
+        The token is left for the payment service alone, under the order's id.
+
         Raises:
-            ClaimLost: when the request's claim on its Idempotency-Key was lost; nothing was written.
+            KeyTaken: when the request's Idempotency-Key has an answer; nothing was written.
+            InFlight: when another request with the key is being committed; nothing was written.
         """
 
     def get(self, order_id: str) -> Order | None:
@@ -55,7 +60,7 @@ class Products(Protocol):
         """Those of the products that are known, by SKU."""
 
     def put(self, product: Product) -> bool:
-        """Keeps the product unless something newer is known of it; answers whether it did."""
+        """Keeps the product unless that version or a later one is known; answers whether it did."""
 
 
 @dataclass(frozen=True, slots=True)

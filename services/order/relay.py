@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.common import aws
-from services.common.events import Event, Publisher, SnsPublisher
-from services.common.outbox import Relay, Teller
+from services.common.events import Publisher, SnsPublisher
+from services.common.outbox import FACT, Relay, Teller, publishing
 from services.common.worker import run_workers
 from services.order import app
 from services.order.config import Settings
-from services.order.messages import FACT, WORKFLOW, StepFunctionsWorkflow
+from services.order.messages import WORKFLOW, StepFunctionsWorkflow
 from services.order.ports import Workflow
 
 
@@ -22,10 +22,7 @@ def tellers(workflow: Workflow, publisher: Publisher) -> dict[str, Teller]:
     def start(order: Mapping[str, Any]) -> None:
         workflow.start(order["order_id"], order)
 
-    def publish(fact: Mapping[str, Any]) -> None:
-        publisher.publish([Event.from_dict(fact)])
-
-    return {WORKFLOW: start, FACT: publish}
+    return {WORKFLOW: start, FACT: publishing(publisher)}
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from services.payment.domain import Outcome, Payment, State
 from services.payment.ports import Payments
 
 VERSION = "1.0.0"
-TAG = Tag(name="payments", description="What orders were charged")
+TAG = Tag(name="payments", description="Charges of orders")
 
 
 class Price(BaseModel):
@@ -29,9 +29,9 @@ class Price(BaseModel):
 class ChargeAttempt(BaseModel):
     """That the provider was asked to charge."""
 
-    at: datetime = Field(description="When it was known what came of it")
+    at: datetime = Field(description="Time at which the outcome was known")
     outcome: Outcome
-    cause: str = Field(description="Why, for people")
+    cause: str = Field(description="Human-readable cause")
 
 
 class PaymentOut(BaseModel):
@@ -39,7 +39,7 @@ class PaymentOut(BaseModel):
 
     order_id: str
     state: State = Field(
-        description="PENDING (the provider is being asked), CHARGED, DECLINED, UNKNOWN (it did not answer; "
+        description="PENDING (the provider is being asked), CHARGED, DECLINED, UNKNOWN (it did not respond; "
         "a refund follows), REFUNDING (it is being asked to give back), or REFUNDED (nothing is charged any more)"
     )
     charged: Price

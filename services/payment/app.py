@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.common import aws, telemetry
+from services.common.outbox import DynamoOutbox, Outbox
+from services.common.vault import DynamoVault, Vault
 from services.payment.config import Settings
 from services.payment.dynamo import DynamoLedger, DynamoPayments
 from services.payment.ports import Payments, Provider
@@ -19,14 +21,19 @@ class Outside:
 
     payments: Payments
     provider: Provider
+    outbox: Outbox
+    tokens: Vault
 
 
 def outside(settings: Settings) -> Outside:
     """The service's storage in its table, and the provider that the settings name."""
     client = aws.client("dynamodb", settings)
+    outbox = DynamoOutbox(client, settings.table)
     return Outside(
-        payments=DynamoPayments(client, settings.table),
+        payments=DynamoPayments(client, settings.table, outbox),
         provider=sandbox(DynamoLedger(client, settings.table), settings.provider_seconds),
+        outbox=outbox,
+        tokens=DynamoVault(client, settings.tokens_table),
     )
 
 

@@ -12,7 +12,12 @@ class Settings(ServiceSettings):
 
     service: ClassVar[str] = "payment"
 
+    tokens_table: str = Field(
+        description="name of the DynamoDB table in which payment tokens are handed over"
+    )
     provider: Literal["sandbox"] = Field(
         description="who takes payments; `sandbox` is built in and moves no money"
     )
-    provider_seconds: float = Field(5.0, gt=0, le=30, description="how long the provider may take to answer")
+    provider_seconds: float = Field(
+        5.0, gt=0, le=30, description="seconds that the provider may take to respond"
+    )

@@ -1,4 +1,4 @@
-"""The process that does the workflow's tasks for payments.
+"""The process that does the workflow's tasks for payments, and tells their facts.
 
 Run it with `python -m services.payment.consumer`.
 """
@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.common import aws, clock
-from services.common.consumer import Consumer, Handler, SqsQueue, run_consumer
-from services.common.events import Publisher, SnsPublisher
+from services.common.consumer import Consumer, Handler, SqsQueue
+from services.common.errors import TaskFailed
+from services.common.events import SnsPublisher
 from services.common.money import Money
+from services.common.outbox import facts_relay
 from services.common.tasks import StepFunctionsAnswers, TaskAnswers, answering
+from services.common.vault import Vault
+from services.common.worker import run_workers
 from services.payment import app, handlers
 from services.payment.config import Settings
 from services.payment.ports import Payments, Provider
@@ -18,30 +22,35 @@ from services.payment.ports import Payments, Provider
 Message = Mapping[str, Any]
 
 
-def tasks(
-    payments: Payments, provider: Provider, publisher: Publisher, answers: TaskAnswers
-) -> dict[str, Handler]:
+def tasks(payments: Payments, provider: Provider, tokens: Vault, answers: TaskAnswers) -> dict[str, Handler]:
     """What is done with each task of the workflow."""
 
     def charge(task: Message) -> dict[str, Any]:
-        charged = handlers.charge_payment(
-            task["order_id"],
-            task.get("customer_id"),  # a workflow that began before an upgrade names none
-            Money.from_dict(task["amount"]),
-            task["payment"]["token"],
-            payments=payments,
-            provider=provider,
-            publisher=publisher,
-        )
+        order_id = task["order_id"]
+        # A workflow that began before an upgrade has the token itself, and may name no customer.
+        token = task["payment"]["token"] if "payment" in task else tokens.find(order_id)
+        try:
+            charged = handlers.charge_payment(
+                order_id,
+                task.get("customer_id"),
+                Money.from_dict(task["amount"]),
+                token,
+                payments=payments,
+                provider=provider,
+            )
+        except TaskFailed:
+            tokens.forget(order_id)
+            raise
+        tokens.forget(order_id)
         return {"payment_id": charged.payment_id, "charged_at": clock.rfc3339(charged.charged_at)}
 
     def refund(task: Message) -> dict[str, Any]:
+        tokens.forget(task["order_id"])
         refunded = handlers.refund_payment(
             task["order_id"],
             task.get("customer_id"),
             payments=payments,
             provider=provider,
-            publisher=publisher,
         )
         return {"refunded": refunded.to_dict()}
 
@@ -58,11 +67,18 @@ def main() -> None:
     handled = tasks(
         outside.payments,
         outside.provider,
-        SnsPublisher(aws.client("sns", settings), settings.events_topic_arn),
+        outside.tokens,
         StepFunctionsAnswers(aws.client("stepfunctions", settings)),
     )
     queue = SqsQueue(aws.client("sqs", settings), settings.tasks_queue_url)
-    run_consumer(settings, [Consumer(queue, handled, wait=settings.poll_seconds)])
+    publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
+    run_workers(
+        settings,
+        [
+            Consumer(queue, handled, wait=settings.poll_seconds),
+            facts_relay(outside.outbox, publisher),
+        ],
+    )
 
 
 if __name__ == "__main__":

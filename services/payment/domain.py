@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from services.common.errors import TaskFailed
+from services.common.errors import TaskFailed, Unrecoverable
 from services.common.money import Money
 
 
@@ -61,7 +61,7 @@ class OrderClosed(TaskFailed):
         super().__init__("OrderClosed", "the order was refunded before")
 
 
-class Contradiction(Exception):
+class Contradiction(Unrecoverable):
     """One order is to be charged two amounts: a defect, for people to look at."""
 
 

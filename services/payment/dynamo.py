@@ -4,6 +4,7 @@
 |---|---|---|
 | a payment | PAYMENT#<order> | PAYMENT |
 | what the sandbox did under a key | SANDBOX#<key> | ENTRY |
+| what is to be told | see `common.outbox` | |
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from services.common import clock, dynamo
 from services.common.money import Money
+from services.common.outbox import DynamoOutbox, OutboxRecord
 from services.payment.domain import Attempt, Charge, Outcome, Payment, State
 from services.payment.ports import Stale
 
@@ -26,11 +28,13 @@ class DynamoPayments:
     Args:
         client: a DynamoDB client.
         table: the table's name.
+        outbox: in the same table.
     """
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str, outbox: DynamoOutbox) -> None:
         self._client = client
         self._table = table
+        self._outbox = outbox
 
     def get(self, order_id: str) -> Payment | None:
         """As `ports.Payments.get`."""
@@ -39,15 +43,13 @@ class DynamoPayments:
         )
         return _to_payment(dynamo.unpack(answer["Item"])) if "Item" in answer else None
 
-    def save(self, payment: Payment) -> Payment:
+    def save(self, payment: Payment, told: OutboxRecord | None) -> Payment:
         """As `ports.Payments.save`."""
         item = _to_item(payment)
         try:
-            self._client.put_item(
-                TableName=self._table, Item=dynamo.pack(item), **dynamo.unchanged_since(payment.version)
-            )
+            self._outbox.put(item, dynamo.unchanged_since(payment.version), told)
         except ClientError as error:
-            if dynamo.is_refused(error):
+            if dynamo.is_overtaken(error):
                 raise Stale(payment.order_id) from error
             raise
         return _to_payment(item)
@@ -114,6 +116,8 @@ def _to_item(payment: Payment) -> dict[str, Any]:
             for attempt in payment.attempts
         ],
         "version": payment.version + 1,
+        # What nothing was charged for is there only to refuse a late charge.
+        **(dynamo.tombstone(payment.refunded_at) if payment.refunded_at and not payment.charge else {}),
         **{name: value for name, value in optional.items() if value is not None},
     }
 

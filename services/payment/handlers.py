@@ -1,7 +1,8 @@
 """What the payment service does: one function per request and task. Each may be called again with the same.
 
-A task commits first, then publishes its fact, then returns for its answer: whatever fails in between, the task comes
-again, finds what it committed, and publishes and answers the same.
+A task commits its state together with the fact to be told of it, then returns for its answer: if its process dies in
+between, the task comes again, finds what it committed, and answers the same. Telling the fact is the outbox's part: it
+neither delays the answer nor fails it.
 """
 
 from services.common import clock, telemetry
@@ -9,8 +10,8 @@ from services.common.breaker import CallFailed, CircuitOpen
 from services.common.caller import Caller
 from services.common.clock import Clock
 from services.common.errors import NotFound, Unavailable
-from services.common.events import Publisher
 from services.common.money import Money
+from services.common.outbox import of_facts
 from services.payment import domain, messages
 from services.payment.domain import Charge, OrderClosed, Payment, State
 from services.payment.ports import Declined, KeyClosed, Payments, Provider, Stale
@@ -44,14 +45,13 @@ def charge_payment(
     order_id: str,
     customer_id: str | None,
     amount: Money,
-    token: str,
+    token: str | None,
     *,
     payments: Payments,
     provider: Provider,
-    publisher: Publisher,
     now: Clock = clock.now,
 ) -> Charge:
-    """The task ChargePayment: charges the order, once.
+    """The task ChargePayment: charges the order, once; None stands for a token that is kept no more.
 
     Raises:
         PaymentDeclined, PaymentUnknown, OrderClosed: when it is not charged, as far as is known.
@@ -62,14 +62,14 @@ def charge_payment(
         payment = payments.get(order_id)
         try:
             if payment is None:
-                payment = payments.save(domain.begun(order_id, customer_id, amount))
+                payment = payments.save(domain.begun(order_id, customer_id, amount), None)
             payment.check_charge(amount)
             if payment.state is State.PENDING:
-                payment = payments.save(_asked(payment, amount, token, provider, now))
+                payment = _asked(payment, amount, token, provider, now)
+                payment = payments.save(payment, of_facts(messages.charge_facts(payment)))
                 log.info("payment_decided", state=payment.state.value)
         except Stale:
             continue
-        publisher.publish(messages.charge_facts(payment))
         return payment.receipt()
     raise _too_often(order_id)
 
@@ -80,7 +80,6 @@ def refund_payment(
     *,
     payments: Payments,
     provider: Provider,
-    publisher: Publisher,
     now: Clock = clock.now,
 ) -> Money:
     """The task RefundPayment: gives back exactly what the provider charged, and has it charge nothing any more.
@@ -95,19 +94,22 @@ def refund_payment(
         payment = payments.get(order_id) or domain.begun(order_id, customer_id, None)
         try:
             if not payment.state.is_closed:
-                payment = payments.save(payment.closed())
+                payment = payments.save(payment.closed(), None)
             if payment.state is State.REFUNDING:
-                payment = payments.save(payment.refund(provider.refund(order_id), now()))
+                payment = payment.refund(provider.refund(order_id), now())
+                payment = payments.save(payment, of_facts(messages.refund_facts(payment)))
                 log.info("payment_refunded", refunded=payment.money_refunded.to_dict())
         except Stale:
             continue
-        publisher.publish(messages.refund_facts(payment))
         return payment.money_refunded
     raise _too_often(order_id)
 
 
-def _asked(payment: Payment, amount: Money, token: str, provider: Provider, now: Clock) -> Payment:
+def _asked(payment: Payment, amount: Money, token: str | None, provider: Provider, now: Clock) -> Payment:
     """The payment after the provider was asked; one that was begun before is asked for again by the same key."""
+    if token is None:
+        # Whether it was asked before is not known: a refund finds out.
+        return payment.unanswered("the payment token is kept no more", now())
     try:
         charge = provider.charge(payment.order_id, amount, token)
     except Declined as declined:

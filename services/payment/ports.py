@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from services.common.money import Money
+from services.common.outbox import OutboxRecord
 from services.payment.domain import Charge, Payment
 
 
@@ -29,8 +30,10 @@ class Payments(Protocol):
     def get(self, order_id: str) -> Payment | None:
         """The payment as it was last written."""
 
-    def save(self, payment: Payment) -> Payment:
-        """Writes a payment; answers it as written. One that was never written has version 0.
+    def save(self, payment: Payment, told: OutboxRecord | None) -> Payment:
+        """Writes a payment and what is to be told of it: both or nothing. Answers it as written.
+
+        One that was never written has version 0.
 
         Raises:
             Stale: when it is not the version that was read.

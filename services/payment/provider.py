@@ -83,7 +83,7 @@ class Sandbox:
             case TestToken.DECLINE:
                 raise Declined("the card was declined")
             case _:
-                raise Declined("the sandbox takes its test tokens only")
+                raise Declined("the sandbox accepts only its test tokens")
 
     def refund(self, key: str) -> Charge | None:
         """As `ports.Provider.refund`."""

@@ -62,8 +62,8 @@ class ProductQuery(web.Parameters):
         "", max_length=LONGEST_SEARCH, description="Words, all of which are in the name or the SKU"
     )
     category: str | None = Field(None, min_length=1, max_length=64, description="Of this category only")
-    limit: int = Field(USUALLY_LISTED, ge=1, le=MOST_LISTED, description="How many at most")
-    cursor: str | None = Field(None, max_length=512, description="`next` of the page before")
+    limit: int = Field(USUALLY_LISTED, ge=1, le=MOST_LISTED, description="Maximum number of products")
+    cursor: str | None = Field(None, max_length=512, description="`next` of the previous page")
 
 
 class SkuPath(web.Parameters):

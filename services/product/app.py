@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.common import aws, telemetry
+from services.common.outbox import DynamoOutbox, Outbox
+from services.common.settings import ServiceSettings
 from services.product.config import Settings
 from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.ports import Catalogue, Stock
@@ -18,14 +20,24 @@ class Storage:
 
     catalogue: Catalogue
     stock: Stock
+    outbox: Outbox
 
 
 def storage(settings: Settings) -> Storage:
     """The service's storage in its table."""
     client = aws.client("dynamodb", settings)
+    outbox = DynamoOutbox(client, settings.table)
     return Storage(
-        catalogue=DynamoCatalogue(client, settings.table), stock=DynamoStock(client, settings.table)
+        catalogue=DynamoCatalogue(client, settings.table, outbox),
+        stock=DynamoStock(client, settings.table, outbox),
+        outbox=outbox,
     )
+
+
+def catalogue(settings: ServiceSettings) -> DynamoCatalogue:
+    """The service's products in its table."""
+    client = aws.client("dynamodb", settings)
+    return DynamoCatalogue(client, settings.table, DynamoOutbox(client, settings.table))
 
 
 def create_app() -> "Flask":

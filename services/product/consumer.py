@@ -1,4 +1,4 @@
-"""The process that does the workflow's tasks for stock.
+"""The process that does the workflow's tasks for stock, and tells the facts of stock and catalogue.
 
 Run it with `python -m services.product.consumer`.
 """
@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.common import aws, clock
-from services.common.consumer import Consumer, Handler, SqsQueue, run_consumer
-from services.common.events import Publisher, SnsPublisher
+from services.common.consumer import Consumer, Handler, SqsQueue
+from services.common.events import SnsPublisher
+from services.common.outbox import facts_relay
 from services.common.tasks import StepFunctionsAnswers, TaskAnswers, answering
+from services.common.worker import run_workers
 from services.product import app, handlers, messages
 from services.product.config import Settings
 from services.product.ports import Stock
@@ -17,19 +19,19 @@ from services.product.ports import Stock
 Message = Mapping[str, Any]
 
 
-def tasks(stock: Stock, publisher: Publisher, answers: TaskAnswers) -> dict[str, Handler]:
+def tasks(stock: Stock, answers: TaskAnswers) -> dict[str, Handler]:
     """What is done with each task of the workflow."""
 
     def reserve(task: Message) -> dict[str, Any]:
-        at = handlers.reserve_stock(task["order_id"], messages.items(task), stock=stock, publisher=publisher)
+        at = handlers.reserve_stock(task["order_id"], messages.items(task), stock=stock)
         return {"reserved_at": clock.rfc3339(at)}
 
     def release(task: Message) -> dict[str, Any]:
-        at = handlers.release_stock(task["order_id"], stock=stock, publisher=publisher)
+        at = handlers.release_stock(task["order_id"], stock=stock)
         return {"released_at": clock.rfc3339(at)}
 
     def commit(task: Message) -> dict[str, Any]:
-        at = handlers.commit_stock(task["order_id"], stock=stock, publisher=publisher)
+        at = handlers.commit_stock(task["order_id"], stock=stock)
         return {"committed_at": clock.rfc3339(at)}
 
     return {
@@ -42,13 +44,17 @@ def tasks(stock: Stock, publisher: Publisher, answers: TaskAnswers) -> dict[str,
 def main() -> None:
     """Runs the process."""
     settings = Settings.load()
-    handled = tasks(
-        app.storage(settings).stock,
-        SnsPublisher(aws.client("sns", settings), settings.events_topic_arn),
-        StepFunctionsAnswers(aws.client("stepfunctions", settings)),
-    )
+    storage = app.storage(settings)
+    handled = tasks(storage.stock, StepFunctionsAnswers(aws.client("stepfunctions", settings)))
     queue = SqsQueue(aws.client("sqs", settings), settings.tasks_queue_url)
-    run_consumer(settings, [Consumer(queue, handled, wait=settings.poll_seconds)])
+    publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
+    run_workers(
+        settings,
+        [
+            Consumer(queue, handled, wait=settings.poll_seconds),
+            facts_relay(storage.outbox, publisher),
+        ],
+    )
 
 
 if __name__ == "__main__":

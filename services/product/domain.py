@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from services.common.errors import TaskFailed
+from services.common.errors import TaskFailed, Unrecoverable
 from services.common.money import Money
 
 
@@ -54,8 +54,19 @@ class OrderClosed(TaskFailed):
         super().__init__("OrderClosed", "the order's stock was released before")
 
 
-class Contradiction(Exception):
+class Contradiction(Unrecoverable):
     """The workflow asks for what its earlier tasks rule out: a defect, for people to look at."""
+
+
+class StockMissing(Unrecoverable):
+    """The table holds less than orders have reserved, or no such product: it was changed by hand."""
+
+    def __init__(self, order_id: str, items: "Iterable[Item]") -> None:
+        kept = ", ".join(f"{item.quantity} of {item.sku}" for item in items)
+        super().__init__(
+            f"order {order_id} has reserved {kept}, and the products' rows do not hold that any more: restore the rows "
+            "(the sum of all reservations is `reserved`), then redrive the dead letters of the queue"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,8 @@ class Product:
     Args:
         category: a lower-case word.
         updated_at: when it was last named and priced.
+        version: how often it was named and priced; 0 before it is stored. What is known of a product elsewhere is
+            ordered by it, and by no clock.
     """
 
     sku: str
@@ -72,6 +85,20 @@ class Product:
     category: str
     price: Money
     updated_at: datetime
+    version: int = 0
+
+    def after(self, known: "Product | None") -> "Product":
+        """The product as the successor of what is known of it; the known one when that is named and priced the same."""
+        if known is None:
+            return replace(self, version=1)
+        # Version 0 is stored by a version of this service that counted none.
+        if known.version and (self.name, self.category, self.price) == (
+            known.name,
+            known.category,
+            known.price,
+        ):
+            return known
+        return replace(self, version=known.version + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,21 @@
 | a product and its stock | PRODUCT#<sku> | PRODUCT | CATALOGUE | <sku> |
 | how often products were written | CATALOGUE | VERSION | | |
 | an order's reservation | ORDER#<order> | RESERVATION | | |
+| what is to be told | see `common.outbox` | | | |
 """
 
 import random
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from services.common import clock, dynamo
+from services.common.errors import Unavailable
 from services.common.money import Money
+from services.common.outbox import DynamoOutbox, OutboxRecord
 from services.product.domain import (
     Inventory,
     Item,
@@ -25,6 +29,7 @@ from services.product.domain import (
     Shelf,
     State,
     Stocked,
+    StockMissing,
 )
 from services.product.ports import Page, Search, Stale
 from services.product.search import Entry, Searchable
@@ -38,8 +43,8 @@ VERSION = {"pk": CATALOGUE, "sk": "VERSION"}
 # How often products that DynamoDB left out of a batch are asked for again, and the first pause in seconds.
 BATCH_TRIES = 5
 BATCH_PAUSE = 0.02
-# What a transaction is refused with when another was faster, or is not done yet.
-_OVERTAKEN = {"ConditionalCheckFailed", "TransactionConflict"}
+# Transactions of an import that are under way at once.
+WRITERS = 4
 
 
 class DynamoCatalogue:
@@ -48,11 +53,13 @@ class DynamoCatalogue:
     Args:
         client: a DynamoDB client.
         table: the table's name.
+        outbox: in the same table.
     """
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str, outbox: DynamoOutbox) -> None:
         self._client = client
         self._table = table
+        self._outbox = outbox
         self._searchable = Searchable(self._version, self._entries)
 
     def find(self, sku: str) -> Stocked | None:
@@ -60,17 +67,22 @@ class DynamoCatalogue:
         answer = self._client.get_item(
             TableName=self._table, Key=dynamo.pack(_product_key(sku)), ConsistentRead=True
         )
-        return _to_stocked(answer["Item"]) if "Item" in answer else None
+        return _to_stocked(dynamo.unpack(answer["Item"])) if "Item" in answer else None
 
     def page(self, search: Search, after: str | None, limit: int) -> Page:
         """As `ports.Catalogue.page`."""
         found = self._searchable.index().find(search, after, limit)
-        stocked = self.find_all(found.skus)
+        readable = dynamo.readable(self._rows(found.skus), _to_stocked, "product")
+        stocked = {each.product.sku: each for each in readable}
         return Page(tuple(stocked[sku] for sku in found.skus if sku in stocked), found.next_after)
 
     def find_all(self, skus: Collection[str]) -> Mapping[str, Stocked]:
         """Those of up to 100 products that there are, by SKU, as they were last written."""
-        found: dict[str, Stocked] = {}
+        found = [_to_stocked(dynamo.unpack(row)) for row in self._rows(skus)]
+        return {stocked.product.sku: stocked for stocked in found}
+
+    def _rows(self, skus: Collection[str]) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
         rest = [dynamo.pack(_product_key(sku)) for sku in skus]
         for attempt in range(BATCH_TRIES):
             if not rest:
@@ -80,14 +92,47 @@ class DynamoCatalogue:
             answer = self._client.batch_get_item(
                 RequestItems={self._table: {"Keys": rest, "ConsistentRead": True}}
             )
-            for stocked in map(_to_stocked, answer["Responses"].get(self._table, [])):
-                found[stocked.product.sku] = stocked
+            found += answer["Responses"].get(self._table, [])
             left = answer["UnprocessedKeys"].get(self._table)
             rest = list(left["Keys"]) if left else []
-        raise TimeoutError(f"DynamoDB left {len(rest)} products out {BATCH_TRIES} times; try again")
+        raise Unavailable("products are temporarily unavailable; retry the same request")
 
-    def put(self, product: Product, initial_stock: int) -> None:
+    def put(self, product: Product, initial_stock: int, told: OutboxRecord | None) -> None:
         """As `ports.Catalogue.put`."""
+        self._put([(product, initial_stock)], told)
+        self._changed()
+
+    def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord]]) -> list[bool]:
+        """As `importing.Shelves.put_all`; at most 99 products a batch (AWS limit of a transaction)."""
+
+        def written(batch: tuple[Mapping[Product, int], OutboxRecord]) -> bool:
+            products, told = batch
+            try:
+                self._put(list(products.items()), told)
+            except Stale:
+                return False
+            return True
+
+        with ThreadPoolExecutor(WRITERS, thread_name_prefix="catalogue") as pool:
+            done = list(pool.map(written, batches))
+        self._changed()
+        return done
+
+    def _put(self, products: Sequence[tuple[Product, int]], told: OutboxRecord | None) -> None:
+        namings: list[TransactWriteItemTypeDef] = [{"Update": self._naming(*each)} for each in products]
+        telling = [self._outbox.addition(told)] if told else []
+        try:
+            self._client.transact_write_items(TransactItems=[*namings, *telling])
+        except ClientError as error:
+            if dynamo.is_overtaken(error):
+                raise Stale(products[0][0].sku) from error
+            raise
+
+    def tell(self, told: OutboxRecord) -> None:
+        """As `ports.Catalogue.tell`."""
+        self._client.transact_write_items(TransactItems=[self._outbox.addition(told)])
+
+    def _naming(self, product: Product, initial_stock: int) -> Any:
         values = {
             "gsi1pk": CATALOGUE,
             "gsi1sk": product.sku,
@@ -95,20 +140,25 @@ class DynamoCatalogue:
             "category": product.category,
             "price": product.price.to_dict(),
             "updated_at": clock.rfc3339(product.updated_at),
+            "version": product.version,
         }
         stock = {Shelf.AVAILABLE: initial_stock, Shelf.RESERVED: 0, Shelf.SOLD: 0}
         changes = [f"#{name} = :{name}" for name in values]
         beginnings = [f"#{shelf} = if_not_exists(#{shelf}, :{shelf})" for shelf in stock]
-        self._client.update_item(
-            TableName=self._table,
-            Key=dynamo.pack(_product_key(product.sku)),
-            UpdateExpression=f"SET {', '.join(changes + beginnings)}",
-            ExpressionAttributeNames={f"#{name}": str(name) for name in (*values, *stock)},
-            ExpressionAttributeValues=dynamo.pack(
+        was = product.version - 1
+        return {
+            "TableName": self._table,
+            "Key": dynamo.pack(_product_key(product.sku)),
+            "UpdateExpression": f"SET {', '.join(changes + beginnings)}",
+            "ConditionExpression": "#version = :was" if was else "attribute_not_exists(#version)",
+            "ExpressionAttributeNames": {f"#{name}": str(name) for name in (*values, *stock)},
+            "ExpressionAttributeValues": dynamo.pack(
                 {f":{name}": value for name, value in (*values.items(), *stock.items())}
+                | ({":was": was} if was else {})
             ),
-        )
+        }
 
+    def _changed(self) -> None:
         # Not in one transaction with the product, which would get into the way of orders for it; see `search.LONGEST`.
         self._client.update_item(
             TableName=self._table,
@@ -146,8 +196,7 @@ class DynamoCatalogue:
             ExpressionAttributeValues=dynamo.pack({":catalogue": CATALOGUE}),
         )
         for page in pages:
-            for item in map(dynamo.unpack, page["Items"]):
-                yield Entry(item["gsi1sk"], item["name"], item["category"])
+            yield from dynamo.readable(page["Items"], _to_entry, "catalogue")
 
 
 class DynamoStock:
@@ -156,12 +205,14 @@ class DynamoStock:
     Args:
         client: a DynamoDB client.
         table: the table's name.
+        outbox: in the same table.
     """
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str, outbox: DynamoOutbox) -> None:
         self._client = client
         self._table = table
-        self._catalogue = DynamoCatalogue(client, table)
+        self._outbox = outbox
+        self._catalogue = DynamoCatalogue(client, table, outbox)
 
     def levels(self, skus: Collection[str]) -> Mapping[str, Inventory]:
         """As `ports.Stock.levels`."""
@@ -174,15 +225,29 @@ class DynamoStock:
         )
         return _to_reservation(order_id, dynamo.unpack(answer["Item"])) if "Item" in answer else None
 
-    def save(self, reservation: Reservation, was: State | None, move: Move | None) -> None:
-        """As `ports.Stock.save`; at most 99 products (AWS limit of a transaction)."""
+    def save(
+        self, reservation: Reservation, was: State | None, move: Move | None, told: OutboxRecord | None
+    ) -> None:
+        """As `ports.Stock.save`; at most 98 products (AWS limit of a transaction)."""
         changes = [self._moving(item, move.source, move.target) for item in move.items] if move else []
+        telling = [self._outbox.addition(told)] if told else []
         try:
-            self._client.transact_write_items(TransactItems=[self._writing(reservation, was), *changes])
+            self._client.transact_write_items(
+                TransactItems=[self._writing(reservation, was), *changes, *telling]
+            )
         except ClientError as error:
-            if _OVERTAKEN.intersection(dynamo.refusals(error)):
-                raise Stale(reservation.order_id) from error
-            raise
+            if not dynamo.is_overtaken(error):
+                raise
+            reasons = dynamo.refusals(error)
+            missing = [
+                item
+                for item, reason in zip(move.items if move else (), reasons[1:], strict=False)
+                if reason == dynamo.CONDITION_FAILED
+            ]
+            # What this reservation has reserved only it can take from there.
+            if move and move.source is Shelf.RESERVED and missing and reasons[0] == "None":
+                raise StockMissing(reservation.order_id, missing) from error
+            raise Stale(reservation.order_id) from error
 
     def _writing(self, reservation: Reservation, was: State | None) -> "TransactWriteItemTypeDef":
         item = dynamo.pack(_to_item(reservation))
@@ -225,8 +290,11 @@ def _reservation_key(order_id: str) -> dict[str, str]:
     return {"pk": f"ORDER#{order_id}", "sk": "RESERVATION"}
 
 
-def _to_stocked(packed: Mapping[str, Any]) -> Stocked:
-    item = dynamo.unpack(packed)
+def _to_entry(item: Mapping[str, Any]) -> Entry:
+    return Entry(item["gsi1sk"], item["name"], item["category"])
+
+
+def _to_stocked(item: Mapping[str, Any]) -> Stocked:
     sku = item["gsi1sk"]
     return Stocked(
         Product(
@@ -235,6 +303,7 @@ def _to_stocked(packed: Mapping[str, Any]) -> Stocked:
             category=item["category"],
             price=Money.from_dict(item["price"]),
             updated_at=clock.parse(item["updated_at"]),
+            version=item.get("version", 0),
         ),
         Inventory(sku, item[Shelf.AVAILABLE], item[Shelf.RESERVED], item[Shelf.SOLD]),
     )
@@ -251,6 +320,7 @@ def _to_item(reservation: Reservation) -> dict[str, Any]:
         "state": reservation.state.value,
         "items": [{"sku": item.sku, "quantity": item.quantity} for item in reservation.items],
         "decided_at": clock.rfc3339(reservation.decided_at),
+        **({} if reservation.items else dynamo.tombstone(reservation.ended_at or reservation.decided_at)),
         **{name: value for name, value in optional.items() if value is not None},
     }
 

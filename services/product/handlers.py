@@ -1,7 +1,8 @@
 """What the product service does: one function per request and task. Each may be called again with the same.
 
-A task commits first, then publishes its fact, then returns for its answer: whatever fails in between, the task comes
-again, finds what it committed, and publishes and answers the same.
+A task commits its state together with the fact to be told of it, then returns for its answer: if its process dies in
+between, the task comes again, finds what it committed, and answers the same. Telling the fact is the outbox's part: it
+neither delays the answer nor fails it.
 """
 
 import random
@@ -12,9 +13,9 @@ from datetime import datetime
 from services.common import clock, telemetry
 from services.common.clock import Clock
 from services.common.errors import NotFound, Unavailable
-from services.common.events import Publisher
+from services.common.outbox import OutboxRecord, of_fact, of_facts
 from services.product import domain, messages
-from services.product.domain import Contradiction, Inventory, Item, Move, Reservation, Stocked
+from services.product.domain import Contradiction, Inventory, Item, Move, Product, Reservation, Stocked
 from services.product.ports import Catalogue, Page, Search, Stale, Stock
 
 log = telemetry.logger(__name__)
@@ -59,9 +60,33 @@ def show_inventory(sku: str, *, catalogue: Catalogue) -> Inventory:
     return show_product(sku, catalogue=catalogue).inventory
 
 
-def reserve_stock(
-    order_id: str, items: Iterable[Item], *, stock: Stock, publisher: Publisher, now: Clock = clock.now
-) -> datetime:
+def put_product(product: Product, initial_stock: int, *, catalogue: Catalogue) -> OutboxRecord:
+    """Names and prices a product, in its next version; one that is named and priced so already is told of again.
+
+    Returns:
+        What is to be told.
+
+    Raises:
+        Unavailable: when others were always faster; the same may succeed later.
+    """
+    for attempt in range(TRIES):
+        found = catalogue.find(product.sku)
+        known = found.product if found else None
+        wanted = product.after(known)
+        told = of_fact(messages.upserted(wanted))
+        try:
+            if wanted == known:
+                catalogue.tell(told)
+            else:
+                catalogue.put(wanted, initial_stock, told)
+        except Stale:
+            _pause(attempt)
+            continue
+        return told
+    raise Unavailable(f"product {product.sku} is being changed too often; try again")
+
+
+def reserve_stock(order_id: str, items: Iterable[Item], *, stock: Stock, now: Clock = clock.now) -> datetime:
     """The task ReserveStock: keeps all items for the order, or none; answers when it did.
 
     Raises:
@@ -74,12 +99,10 @@ def reserve_stock(
             return known, None
         return domain.reserve(order_id, wanted, stock.levels([item.sku for item in wanted]), now())
 
-    reservation = _decided(order_id, decide, stock).granted()
-    publisher.publish([messages.reserved(reservation)])
-    return reservation.decided_at
+    return _decided(order_id, decide, stock).granted().decided_at
 
 
-def release_stock(order_id: str, *, stock: Stock, publisher: Publisher, now: Clock = clock.now) -> datetime:
+def release_stock(order_id: str, *, stock: Stock, now: Clock = clock.now) -> datetime:
     """The task ReleaseStock: nothing is kept for the order any more, and nothing will be; answers since when.
 
     Raises:
@@ -89,13 +112,10 @@ def release_stock(order_id: str, *, stock: Stock, publisher: Publisher, now: Clo
     def decide(known: Reservation | None) -> tuple[Reservation, Move | None]:
         return known.release(now()) if known else (domain.closed(order_id, now()), None)
 
-    reservation = _decided(order_id, decide, stock)
-    if reservation.items:
-        publisher.publish([messages.released(reservation)])
-    return _end(reservation)
+    return _end(_decided(order_id, decide, stock))
 
 
-def commit_stock(order_id: str, *, stock: Stock, publisher: Publisher, now: Clock = clock.now) -> datetime:
+def commit_stock(order_id: str, *, stock: Stock, now: Clock = clock.now) -> datetime:
     """The task CommitStock: what was kept for the order is sold; answers since when.
 
     Raises:
@@ -107,9 +127,7 @@ def commit_stock(order_id: str, *, stock: Stock, publisher: Publisher, now: Cloc
             raise Contradiction(f"there is no stock of order {order_id} to sell")
         return known.commit(now())
 
-    reservation = _decided(order_id, decide, stock)
-    publisher.publish([messages.committed(reservation)])
-    return _end(reservation)
+    return _end(_decided(order_id, decide, stock))
 
 
 def _decided(order_id: str, decide: Decision, stock: Stock) -> Reservation:
@@ -120,13 +138,18 @@ def _decided(order_id: str, decide: Decision, stock: Stock) -> Reservation:
         if reservation == known:
             return reservation
         try:
-            stock.save(reservation, known.state if known else None, move)
+            told = of_facts(messages.stock_facts(reservation))
+            stock.save(reservation, known.state if known else None, move, told)
         except Stale:
-            time.sleep(FIRST_PAUSE * 2**attempt * random.random())  # noqa: S311 - a pause, not a secret
+            _pause(attempt)
             continue
         log.info("stock_decided", state=reservation.state.value, error=reservation.error)
         return reservation
     raise Unavailable(f"the stock of order {order_id} is being moved too often; send the same again")
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(FIRST_PAUSE * 2**attempt * random.random())  # noqa: S311 - a pause, not a secret
 
 
 def _end(reservation: Reservation) -> datetime:

@@ -5,25 +5,28 @@ The shapes are the JSON Schemas in `contracts`; whoever changes one here changes
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from services.common import clock
 from services.common.events import Event
 from services.product.domain import Item, Product, Reservation
+
+if TYPE_CHECKING:
+    from services.product.low_stock import LowStock
 
 SOURCE = "/product"
 
 
 def upserted(product: Product) -> Event:
-    """shop.product.upserted.v1. The same product tells the same fact, however often it is published."""
+    """shop.product.upserted.v1. The same version tells the same fact, however often it is published."""
     return Event(
         type="shop.product.upserted.v1",
         source=SOURCE,
         subject=product.sku,
-        id=f"{product.sku}-{clock.rfc3339(product.updated_at)}",
+        id=f"{product.sku}-{product.version}",
         time=product.updated_at,
         data={
             "sku": product.sku,
+            "version": product.version,
             "name": product.name,
             "category": product.category,
             "price": product.price.to_dict(),
@@ -31,19 +34,24 @@ def upserted(product: Product) -> Event:
     )
 
 
-def reserved(reservation: Reservation) -> Event:
-    """shop.stock.reserved.v1."""
-    return _moved("reserved", reservation, reservation.decided_at)
+def stock_facts(reservation: Reservation) -> list[Event]:
+    """What a decision tells: shop.stock.reserved.v1, .released.v1, .committed.v1, or nothing when nothing was moved."""
+    if not reservation.items:
+        return []
+    at = reservation.ended_at or reservation.decided_at
+    return [_moved(reservation.state.lower(), reservation, at)]
 
 
-def released(reservation: Reservation) -> Event:
-    """shop.stock.released.v1."""
-    return _moved("released", reservation, reservation.ended_at)
-
-
-def committed(reservation: Reservation) -> Event:
-    """shop.stock.committed.v1."""
-    return _moved("committed", reservation, reservation.ended_at)
+def low(fact: "LowStock") -> Event:
+    """shop.stock.low.v1."""
+    return Event(
+        type="shop.stock.low.v1",
+        source=SOURCE,
+        subject=fact.sku,
+        id=f"{fact.sku}-low-{fact.episode}",
+        time=fact.at,
+        data={"sku": fact.sku, "available": fact.available, "threshold": fact.threshold},
+    )
 
 
 def items(task: Mapping[str, Any]) -> Sequence[Item]:
@@ -58,13 +66,13 @@ def items(task: Mapping[str, Any]) -> Sequence[Item]:
     return wanted
 
 
-def _moved(how: str, reservation: Reservation, at: datetime | None) -> Event:
+def _moved(how: str, reservation: Reservation, at: datetime) -> Event:
     return Event(
         type=f"shop.stock.{how}.v1",
         source=SOURCE,
         subject=reservation.order_id,
         id=f"{reservation.order_id}-stock-{how}",
-        time=at or reservation.decided_at,
+        time=at,
         data={
             "order_id": reservation.order_id,
             "items": [{"sku": item.sku, "quantity": item.quantity} for item in reservation.items],

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.common.outbox import OutboxRecord
 from services.product.domain import Inventory, Move, Product, Reservation, State, Stocked
 
 
@@ -41,8 +42,20 @@ class Catalogue(Protocol):
     def page(self, search: Search, after: str | None, limit: int) -> Page:
         """Products by SKU, from the one after `after`. May miss a product of the last second."""
 
-    def put(self, product: Product, initial_stock: int) -> None:
-        """Names and prices a product; its stock begins at `initial_stock` and is left alone if it has begun."""
+    def put(self, product: Product, initial_stock: int, told: OutboxRecord | None) -> None:
+        """Names and prices a product, and adds what is to be told of it: both or nothing.
+
+        Args:
+            product: in the version after the one that was read.
+            initial_stock: what its stock begins at; stock that has begun is left alone.
+            told: what is to be told.
+
+        Raises:
+            Stale: when another version was written since, or its stock is being moved.
+        """
+
+    def tell(self, told: OutboxRecord) -> None:
+        """Adds what is to be told, of products that are as they were."""
 
     def restock(self, sku: str, available: int) -> None:
         """Sets how many pieces of a product can be ordered; what is reserved or sold stays so."""
@@ -60,14 +73,18 @@ class Stock(Protocol):
     def reservation(self, order_id: str) -> Reservation | None:
         """What was decided about an order's stock."""
 
-    def save(self, reservation: Reservation, was: State | None, move: Move | None) -> None:
-        """Writes a reservation and moves its stock: all of it or nothing.
+    def save(
+        self, reservation: Reservation, was: State | None, move: Move | None, told: OutboxRecord | None
+    ) -> None:
+        """Writes a reservation, moves its stock, and adds what is to be told: all of it or nothing.
 
         Args:
             reservation: as it is from now on.
             was: the state it was read in; None when there was none.
             move: what is moved with it.
+            told: what is to be told.
 
         Raises:
-            Stale: when it is in another state, a shelf holds too few, or somebody is moving the same stock.
+            Stale: when it is in another state, too few are available, or the same stock is being moved.
+            StockMissing: when what the reservation kept is not there any more.
         """

@@ -2,14 +2,18 @@
 
 Run it with `python -m services.product.seed`, as often as wanted: names and prices become those of catalogue.json, stock
 that has begun stays as it is. With `--reset` as many pieces can be ordered again as at first; what is reserved or sold
-stays so. With `--publish-only` nothing is written: the facts of all products are published again, from which a service
-that follows them rebuilds its view.
+stays so. With `--publish-only` no product is written: the facts of all of them are told again, from which a service that
+follows them rebuilds its view.
+
+Each product is written together with its fact, in the outbox. The command tells the facts itself; what it leaves, because
+the topic is away or it is killed, the relay beside the consumer tells.
 """
 
 import argparse
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from importlib import resources
+from itertools import takewhile
 
 import orjson
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,7 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from services.common import aws, clock, telemetry
 from services.common.events import SnsPublisher
 from services.common.money import Money
-from services.product import app, messages
+from services.common.outbox import OutboxRecord, facts_relay, of_fact
+from services.product import app, handlers, messages
 from services.product.config import Settings
 from services.product.domain import Product
 from services.product.ports import Catalogue, Search
@@ -34,13 +39,17 @@ def entries(at: datetime) -> Iterator[tuple[Product, int]]:
         yield Product(entry["sku"], entry["name"], entry["category"], price, at), entry["stock"]
 
 
-def fill(catalogue: Catalogue, at: datetime) -> list[Product]:
-    """Writes the products of catalogue.json; answers them."""
-    products = []
-    for product, stock in entries(at):
-        catalogue.put(product, stock)
-        products.append(product)
-    return products
+def fill(catalogue: Catalogue, at: datetime) -> list[OutboxRecord]:
+    """Writes the products of catalogue.json; answers what is to be told of them."""
+    return [handlers.put_product(product, stock, catalogue=catalogue) for product, stock in entries(at)]
+
+
+def tell_again(catalogue: Catalogue) -> list[OutboxRecord]:
+    """Has every product told of as it is; answers what is to be told."""
+    told = [of_fact(messages.upserted(product)) for product in listed(catalogue)]
+    for record in told:
+        catalogue.tell(record)
+    return told
 
 
 def restock(catalogue: Catalogue, at: datetime) -> None:
@@ -75,21 +84,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
-    catalogue = app.storage(settings).catalogue
+    storage = app.storage(settings)
     publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
     now = clock.now()
     try:
-        # What was just written is told from here: the index that `listed` reads may not have it yet.
-        products = list(listed(catalogue)) if chosen.publish_only else fill(catalogue, now)
+        records = tell_again(storage.catalogue) if chosen.publish_only else fill(storage.catalogue, now)
         if chosen.reset:
-            restock(catalogue, now)
-        publisher.publish([messages.upserted(product) for product in products])
+            restock(storage.catalogue, now)
     except (BotoCoreError, ClientError) as error:
         raise SystemExit(
             f"the catalogue is not complete: {error}\n"
-            f"See that table {settings.table} and topic {settings.events_topic_arn} can be used, and run this again."
+            f"See that table {settings.table} can be used, and run this again."
         ) from error
-    log.info("catalogue_published", products=len(products), written=not chosen.publish_only)
+    relay = facts_relay(storage.outbox, publisher)
+    # A record that is not told now is being told by the relay beside the consumer, or will be once the topic is back.
+    told = list(takewhile(relay.relay, records))
+    log.info(
+        "catalogue_told",
+        products=len(records),
+        left_to_relay=len(records) - len(told),
+        written=not chosen.publish_only,
+    )
 
 
 if __name__ == "__main__":

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from services.common import clock, dynamo
-from services.common.clock import Clock
+from services.common import dynamo
 from services.common.money import Money
 from services.sales.domain import Accepted, Addition, Known
 from services.sales.ports import Stale, Summary
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 # SQS keeps a message for 14 days, and may have it in the dead letters for 14 more; then a redrive.
@@ -29,33 +27,20 @@ KEPT = timedelta(days=90)
 _SKU = "#SKU#"
 
 
-class DynamoSales:
-    """The sales view.
-
-    Args:
-        client: a DynamoDB client.
-        table: the table's name.
-        now: the time.
-    """
-
-    def __init__(self, client: "DynamoDBClient", table: str, now: Clock = clock.now) -> None:
-        self._client = client
-        self._table = table
-        self._now = now
+class DynamoSales(dynamo.Table):
+    """The sales view."""
 
     def known(self, order_id: str) -> Known:
         """As `Sales.known`."""
-        found = self._client.get_item(
-            TableName=self._table, Key=dynamo.pack(_order_key(order_id)), ConsistentRead=True
-        )
-        return _known(dynamo.unpack(found["Item"])) if "Item" in found else Known(order_id)
+        found = self._find(_order_key(order_id))
+        return _known(found) if found else Known(order_id)
 
     def save(self, known: Known, additions: Sequence[Addition]) -> None:
         """As `Sales.save`."""
         try:
             self._client.transact_write_items(TransactItems=[self._put(known), *self._add(additions)])
         except ClientError as error:
-            if dynamo.is_contended(error) or "ConditionalCheckFailed" in dynamo.refusals(error):
+            if dynamo.is_overtaken(error):
                 raise Stale from error
             raise
 

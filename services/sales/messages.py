@@ -46,6 +46,8 @@ class _UndoneOrder(_Order):
 
 class _Event(_Shape):
     id: _Text
+    # Orders are the order service's to tell of.
+    source: Literal["/order"]
     # JSON has no times: a text becomes one.
     time: AwareDatetime = Field(strict=False)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.common import aws, telemetry
+from services.common.outbox import DynamoOutbox, Outbox
 from services.shipping.carrier import sandbox
 from services.shipping.config import Settings
 from services.shipping.dynamo import DynamoLedger, DynamoShipments
@@ -19,14 +20,17 @@ class Outside:
 
     shipments: Shipments
     carrier: Carrier
+    outbox: Outbox
 
 
 def outside(settings: Settings) -> Outside:
     """The service's storage in its table, and the carrier that the settings name."""
     client = aws.client("dynamodb", settings)
+    outbox = DynamoOutbox(client, settings.table)
     return Outside(
-        shipments=DynamoShipments(client, settings.table),
+        shipments=DynamoShipments(client, settings.table, outbox),
         carrier=sandbox(DynamoLedger(client, settings.table), settings.carrier_seconds),
+        outbox=outbox,
     )
 
 

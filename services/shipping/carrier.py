@@ -60,7 +60,7 @@ class Sandbox:
         """As `ports.Carrier.book`."""
         postal_code = parcel.address.postal_code
         if postal_code == NOWHERE:
-            raise Refused(f"nobody delivers to {NOWHERE}")
+            raise Refused(f"no carrier delivers to {NOWHERE}")
         if postal_code == SLOW and self._ledger.count(key) < ANSWERS_AT_TRY:
             raise CarrierDown("no answer")
         kept = self._ledger.record(

@@ -13,4 +13,6 @@ class Settings(ServiceSettings):
     service: ClassVar[str] = "shipping"
 
     carrier: Literal["sandbox"] = Field(description="who ships; `sandbox` is built in and moves no parcel")
-    carrier_seconds: float = Field(5.0, gt=0, le=30, description="how long the carrier may take to answer")
+    carrier_seconds: float = Field(
+        5.0, gt=0, le=30, description="seconds that the carrier may take to respond"
+    )

@@ -1,4 +1,4 @@
-"""The process that does the workflow's tasks for shipments.
+"""The process that does the workflow's tasks for shipments, and tells their facts.
 
 Run it with `python -m services.shipping.consumer`.
 """
@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.common import aws, clock
-from services.common.consumer import Consumer, Handler, SqsQueue, run_consumer
-from services.common.events import Publisher, SnsPublisher
+from services.common.consumer import Consumer, Handler, SqsQueue
+from services.common.events import SnsPublisher
+from services.common.outbox import facts_relay
 from services.common.tasks import StepFunctionsAnswers, TaskAnswers, answering
+from services.common.worker import run_workers
 from services.shipping import app, handlers, messages
 from services.shipping.config import Settings
 from services.shipping.ports import Carrier, Shipments
@@ -17,9 +19,7 @@ from services.shipping.ports import Carrier, Shipments
 Message = Mapping[str, Any]
 
 
-def tasks(
-    shipments: Shipments, carrier: Carrier, publisher: Publisher, answers: TaskAnswers
-) -> dict[str, Handler]:
+def tasks(shipments: Shipments, carrier: Carrier, answers: TaskAnswers) -> dict[str, Handler]:
     """What is done with each task of the workflow."""
 
     def create(task: Message) -> dict[str, Any]:
@@ -29,7 +29,6 @@ def tasks(
             messages.parcel(task),
             shipments=shipments,
             carrier=carrier,
-            publisher=publisher,
         )
         return {
             "tracking_number": booking.tracking_number,
@@ -42,7 +41,6 @@ def tasks(
             task.get("customer_id"),
             shipments=shipments,
             carrier=carrier,
-            publisher=publisher,
         )
         return {"cancelled": cancelled}
 
@@ -59,11 +57,17 @@ def main() -> None:
     handled = tasks(
         outside.shipments,
         outside.carrier,
-        SnsPublisher(aws.client("sns", settings), settings.events_topic_arn),
         StepFunctionsAnswers(aws.client("stepfunctions", settings)),
     )
     queue = SqsQueue(aws.client("sqs", settings), settings.tasks_queue_url)
-    run_consumer(settings, [Consumer(queue, handled, wait=settings.poll_seconds)])
+    publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
+    run_workers(
+        settings,
+        [
+            Consumer(queue, handled, wait=settings.poll_seconds),
+            facts_relay(outside.outbox, publisher),
+        ],
+    )
 
 
 if __name__ == "__main__":

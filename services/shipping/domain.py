@@ -134,7 +134,7 @@ class Shipment:
             ShipmentRefused, OrderClosed: why nothing is.
         """
         if self.state is State.REFUSED:
-            raise ShipmentRefused(self.cause or "the carrier refuses the parcel")
+            raise ShipmentRefused(self.cause or "the carrier refused the parcel")
         if self.state.is_closed or self.booking is None:
             raise OrderClosed
         return self.booking

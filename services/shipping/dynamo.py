@@ -5,6 +5,7 @@
 | a shipment | SHIPMENT#<order> | SHIPMENT |
 | what the sandbox did under a key | SANDBOX#<key> | ENTRY |
 | how often it was tried under a key | SANDBOX#<key> | TRIES |
+| what is to be told | see `common.outbox` | |
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from services.common import clock, dynamo
+from services.common.outbox import DynamoOutbox, OutboxRecord
 from services.shipping.domain import Booking, Shipment, State
 from services.shipping.ports import Stale
 
@@ -26,11 +28,13 @@ class DynamoShipments:
     Args:
         client: a DynamoDB client.
         table: the table's name.
+        outbox: in the same table.
     """
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str, outbox: DynamoOutbox) -> None:
         self._client = client
         self._table = table
+        self._outbox = outbox
 
     def get(self, order_id: str) -> Shipment | None:
         """As `ports.Shipments.get`."""
@@ -39,17 +43,13 @@ class DynamoShipments:
         )
         return _to_shipment(dynamo.unpack(answer["Item"])) if "Item" in answer else None
 
-    def save(self, shipment: Shipment) -> Shipment:
+    def save(self, shipment: Shipment, told: OutboxRecord | None) -> Shipment:
         """As `ports.Shipments.save`."""
         item = _to_item(shipment)
         try:
-            self._client.put_item(
-                TableName=self._table,
-                Item=dynamo.pack(item),
-                **dynamo.unchanged_since(shipment.version),
-            )
+            self._outbox.put(item, dynamo.unchanged_since(shipment.version), told)
         except ClientError as error:
-            if dynamo.is_refused(error):
+            if dynamo.is_overtaken(error):
                 raise Stale(shipment.order_id) from error
             raise
         return _to_shipment(item)
@@ -112,6 +112,10 @@ def _to_item(shipment: Shipment) -> dict[str, Any]:
         "state": shipment.state.value,
         "decided_at": clock.rfc3339(shipment.decided_at),
         "version": shipment.version + 1,
+        # What nothing was booked for is there only to refuse a late booking.
+        **(
+            dynamo.tombstone(shipment.decided_at) if shipment.state is State.CANCELLED and not booking else {}
+        ),
         **({"customer_id": shipment.customer_id} if shipment.customer_id else {}),
         **({"cause": shipment.cause} if shipment.cause else {}),
         **(

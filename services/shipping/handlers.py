@@ -1,14 +1,15 @@
 """What the shipping service does: one function per request and task. Each may be called again with the same.
 
-A task commits first, then publishes its fact, then returns for its answer: whatever fails in between, the task comes
-again, finds what it committed, and publishes and answers the same.
+A task commits its state together with the fact to be told of it, then returns for its answer: if its process dies in
+between, the task comes again, finds what it committed, and answers the same. Telling the fact is the outbox's part: it
+neither delays the answer nor fails it.
 """
 
 from services.common import clock, telemetry
 from services.common.caller import Caller
 from services.common.clock import Clock
 from services.common.errors import NotFound, Unavailable
-from services.common.events import Publisher
+from services.common.outbox import of_facts
 from services.shipping import domain, messages
 from services.shipping.domain import Booking, OrderClosed, Parcel, Shipment, State
 from services.shipping.ports import Carrier, KeyClosed, Refused, Shipments, Stale
@@ -45,7 +46,6 @@ def create_shipment(
     *,
     shipments: Shipments,
     carrier: Carrier,
-    publisher: Publisher,
     now: Clock = clock.now,
 ) -> Booking:
     """The task CreateShipment: books the parcel, once.
@@ -58,13 +58,13 @@ def create_shipment(
         shipment = shipments.get(order_id)
         try:
             if shipment is None:
-                shipment = shipments.save(domain.begun(order_id, customer_id, now()))
+                shipment = shipments.save(domain.begun(order_id, customer_id, now()), None)
             if shipment.state is State.PENDING:
-                shipment = shipments.save(_asked(shipment, parcel, carrier, now))
+                shipment = _asked(shipment, parcel, carrier, now)
+                shipment = shipments.save(shipment, of_facts(messages.booking_facts(shipment)))
                 log.info("shipment_decided", state=shipment.state.value)
         except Stale:
             continue
-        publisher.publish(messages.booking_facts(shipment))
         return shipment.receipt()
     raise _too_often(order_id)
 
@@ -75,7 +75,6 @@ def cancel_shipment(
     *,
     shipments: Shipments,
     carrier: Carrier,
-    publisher: Publisher,
     now: Clock = clock.now,
 ) -> bool:
     """The task CancelShipment: nothing of the order is booked any more, and nothing will be; answers whether it was.
@@ -87,13 +86,13 @@ def cancel_shipment(
         shipment = shipments.get(order_id) or domain.begun(order_id, customer_id, now())
         try:
             if not shipment.state.is_closed:
-                shipment = shipments.save(shipment.closed(now()))
+                shipment = shipments.save(shipment.closed(now()), None)
             if shipment.state is State.CANCELLING:
-                shipment = shipments.save(shipment.cancelled(carrier.cancel(order_id), now()))
+                shipment = shipment.cancelled(carrier.cancel(order_id), now())
+                shipment = shipments.save(shipment, of_facts(messages.cancellation_facts(shipment)))
                 log.info("shipment_cancelled", booked=shipment.booking is not None)
         except Stale:
             continue
-        publisher.publish(messages.cancellation_facts(shipment))
         return shipment.booking is not None
     raise _too_often(order_id)
 

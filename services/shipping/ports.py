@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from services.common.outbox import OutboxRecord
 from services.shipping.domain import Booking, Parcel, Shipment
 
 
@@ -28,8 +29,10 @@ class Shipments(Protocol):
     def get(self, order_id: str) -> Shipment | None:
         """The shipment as it was last written."""
 
-    def save(self, shipment: Shipment) -> Shipment:
-        """Writes a shipment; answers it as written. One that was never written has version 0.
+    def save(self, shipment: Shipment, told: OutboxRecord | None) -> Shipment:
+        """Writes a shipment and what is to be told of it: both or nothing. Answers it as written.
+
+        One that was never written has version 0.
 
         Raises:
             Stale: when it is not the version that was read.

@@ -14,12 +14,12 @@ from shopprocs.edge import declared_routes
 
 DOCUMENT = stacks.document("api")
 OPERATIONS = list(operations())
-CUSTOMERS, MACHINES = {"Ref": "Customers"}, {"Ref": "Machines"}
-STAGES = [("CustomersStage", CUSTOMERS), ("MachinesStage", MACHINES)]
+CUSTOMERS, MACHINES, PARTNERS = {"Ref": "Customers"}, {"Ref": "Machines"}, {"Ref": "Partners"}
+STAGES = [("CustomersStage", CUSTOMERS), ("MachinesStage", MACHINES), ("PartnersStage", PARTNERS)]
 # Nothing that a caller sends may be logged: no header, no query, no body.
 LOGGED = re.compile(
     r"\$context\.(requestId|requestTime|identity\.(sourceIp|userArn)|routeKey|path|status|responseLength|responseLatency"
-    r"|integrationLatency|integrationStatus|error\.message|authorizer\.(error|claims\.sub))"
+    r"|integrationLatency|integrationStatus|error\.message|authorizer\.(error|claims\.sub|partner|key))"
 )
 NOT_EMULATED = {"AWS::ApiGatewayV2::VpcLink"}
 
@@ -52,6 +52,7 @@ def test_given_the_services_documents_when_compared_then_each_operation_has_its_
 ):
     assert set(routes(CUSTOMERS)) == {each.key for each in OPERATIONS}
     assert set(routes(MACHINES)) == {each.key for each in OPERATIONS if each.machine}
+    assert set(routes(PARTNERS)) == {each.key for each in OPERATIONS if each.scopes is not None}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=name)
@@ -91,7 +92,7 @@ def test_given_a_scope_that_a_route_asks_for_when_signing_in_then_there_is_a_cli
 
 
 def test_given_a_token_when_shown_then_it_must_be_of_the_shops_pool_and_one_of_its_clients() -> None:
-    (authorizer,) = (each["Properties"] for each in of_type("Authorizer").values())
+    authorizer = of_type("Authorizer")["SignedIn"]["Properties"]
 
     assert authorizer["ApiId"] == CUSTOMERS
     assert authorizer["IdentitySource"] == ["$request.header.Authorization"]
@@ -125,7 +126,7 @@ def test_given_a_stage_when_deployed_then_every_route_is_there_before_its_limit(
     assert all(each["ApiId"] == api == found["Properties"]["ApiId"] for each in waited_for)
 
 
-@pytest.mark.parametrize("stage", ["CustomersStage", "MachinesStage"])
+@pytest.mark.parametrize("stage", ["CustomersStage", "MachinesStage", "PartnersStage"])
 def test_given_a_request_when_logged_then_it_is_a_line_of_json_without_what_the_caller_sent(
     stage: str,
 ) -> None:
@@ -154,6 +155,7 @@ def test_given_a_customer_when_they_claim_to_be_the_gateway_then_it_does_not_rea
         assert set(properties["RequestParameters"]) >= {
             "remove:header.x-shop-caller",
             "remove:header.x-shop-gateway",
+            "remove:header.x-shop-partner",
         }
     if properties["IntegrationType"] == "AWS_PROXY":
         (function,) = re.findall(r"functions-(\w+)AliasArn", json.dumps(properties["IntegrationUri"]))
@@ -170,7 +172,7 @@ def test_given_a_machine_when_it_has_signed_then_the_gateway_says_who_and_proves
     assert "{{resolve:secretsmanager:" in json.dumps(mapped["overwrite:header.x-shop-gateway"])
 
 
-@pytest.mark.parametrize("integration", ["Backend", "MachineBackend"])
+@pytest.mark.parametrize("integration", ["Backend", "MachineBackend", "PartnerBackend"])
 def test_given_a_listener_when_deployed_then_requests_go_through_the_vpc_link_and_else_to_the_url(
     integration: str,
 ) -> None:
@@ -305,3 +307,36 @@ def test_given_a_machine_when_its_role_is_given_the_policy_then_it_may_read_the_
 
     assert statement["Action"] == "execute-api:Invoke"
     assert statement["Resource"]["Fn::Sub"].endswith(":${Machines}/${StageName}/GET/*")
+
+
+def test_given_a_partners_route_when_called_then_the_function_looks_at_the_key_and_keeps_its_answer_for_minutes() -> (
+    None
+):
+    authorizer = of_type("Authorizer")["PartnerKey"]["Properties"]
+    seconds = DOCUMENT["Parameters"]["PartnerCacheSeconds"]
+
+    for route in routes(PARTNERS).values():
+        assert (route["AuthorizationType"], route["AuthorizerId"]) == ("CUSTOM", {"Ref": "PartnerKey"})
+    assert (authorizer["ApiId"], authorizer["AuthorizerType"]) == (PARTNERS, "REQUEST")
+    assert authorizer["IdentitySource"] == ["$request.header.X-Api-Key"]
+    assert authorizer["AuthorizerResultTtlInSeconds"] == {"Ref": "PartnerCacheSeconds"}
+    assert (seconds["Default"], seconds["MaxValue"]) == (60, 300)
+
+
+def test_given_a_partner_when_it_claims_to_be_a_machine_or_a_machine_a_partner_then_it_does_not_reach_a_service() -> (
+    None
+):
+    partner = DOCUMENT["Resources"]["PartnerBackend"]["Properties"]["RequestParameters"]
+    machine = DOCUMENT["Resources"]["MachineBackend"]["Properties"]["RequestParameters"]
+
+    assert {"remove:header.x-shop-caller", "remove:header.x-api-key"} <= partner.keys()
+    assert {f"overwrite:header.x-shop-{name}" for name in ("partner", "scopes", "gateway")} <= partner.keys()
+    assert "remove:header.x-shop-partner" in machine
+
+
+def test_given_no_partners_when_deployed_then_nothing_of_their_api_is_made() -> None:
+    for logical, each in DOCUMENT["Resources"].items():
+        if each["Properties"].get("ApiId") == PARTNERS or logical == "Partners":
+            assert each["Condition"] == "HasPartners", logical
+    assert DOCUMENT["Parameters"]["PartnerApi"]["Default"] == "false"
+    assert stacks.chosen_for("aws")["PartnerApi"] == "true"

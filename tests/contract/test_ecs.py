@@ -196,7 +196,7 @@ def test_given_a_part_when_it_reads_its_environment_then_the_names_are_the_chart
     assert secrets(part) == secret, f"{part}: only in one of chart and ecs.yaml: {secrets(part) ^ secret}"
 
 
-@pytest.mark.parametrize("service", ["payment", "shipping"])
+@pytest.mark.parametrize("service", ["order", "payment", "shipping"])
 def test_given_a_machine_when_api_gateway_vouches_for_it_then_ecs_has_the_secret_that_it_shows(
     service: str,
 ) -> None:
@@ -290,6 +290,84 @@ def test_given_a_bad_version_when_deployed_then_ecs_goes_back_and_never_has_fewe
         "DeploymentCircuitBreaker": {"Enable": True, "Rollback": True},
     }
     assert service["AvailabilityZoneRebalancing"] == "ENABLED"
+
+
+CAPACITIES = {
+    "fargate": {"OnSpot": False, "OnEc2": False},
+    "fargate-spot": {"OnSpot": True, "OnEc2": False},
+    "ec2": {"OnSpot": False, "OnEc2": True},
+}
+EC2 = {"Fn::ImportValue": {"Fn::Sub": "${Prefix}-ecs-capacity-ProviderName"}}
+
+
+def resolved(value: Any, conditions: Mapping[str, bool]) -> Any:
+    """A value of the template under conditions."""
+    if isinstance(value, dict) and "Fn::If" in value:
+        condition, then, otherwise = value["Fn::If"]
+        return resolved(then if conditions[condition] else otherwise, conditions)
+    if isinstance(value, dict):
+        return {name: resolved(each, conditions) for name, each in value.items()}
+    if isinstance(value, list):
+        found = [resolved(each, conditions) for each in value]
+        return [each for each in found if each != {"Ref": "AWS::NoValue"}]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("capacity", "strategy"),
+    [
+        ("fargate", [("FARGATE", True, 1)]),
+        ("fargate-spot", [("FARGATE", True, 0), ("FARGATE_SPOT", False, 1)]),
+        ("ec2", [(EC2, True, 1)]),
+    ],
+)
+def test_given_a_capacity_when_chosen_then_the_least_tasks_of_every_service_are_on_what_stays(
+    capacity: str, strategy: list[tuple[Any, bool, int]]
+) -> None:
+    assert capacity in stacks.document("ecs")["Parameters"]["Capacity"]["AllowedValues"]
+    chosen = resolved(RESOURCES["Capacities"]["Properties"], CAPACITIES[capacity])
+
+    found = chosen["DefaultCapacityProviderStrategy"]
+    assert [(each["CapacityProvider"], "Base" in each, each["Weight"]) for each in found] == strategy
+    assert found[0]["Base"] == {"Ref": "MinTasks"}
+    assert all(each["CapacityProvider"] in chosen["CapacityProviders"] for each in found)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_given_a_capacity_when_a_service_starts_then_it_is_there_and_the_task_runs_on_each(part: str) -> None:
+    service = RESOURCES[f"{PARTS[part]}Service"]
+
+    assert "LaunchType" not in service["Properties"], "it would not follow the cluster's strategy"
+    assert "Capacities" in service["DependsOn"]
+    assert task(part)["RequiresCompatibilities"] == ["EC2", "FARGATE"]
+
+
+def test_given_ec2_when_its_instances_start_then_they_join_the_cluster_and_may_do_nothing_else() -> None:
+    capacity = stacks.document("ecs-capacity")["Resources"]
+    (policy,) = capacity["InstanceRole"]["Properties"]["Policies"]
+    actions = [
+        action
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    ]
+    data = capacity["Template"]["Properties"]["LaunchTemplateData"]
+
+    assert RESOURCES["Cluster"]["Properties"]["ClusterName"] == {"Ref": "Prefix"}
+    assert "ECS_CLUSTER=${Prefix}" in data["UserData"]["Fn::Base64"]["Fn::Sub"]
+    assert {action.partition(":")[0] for action in actions} == {"ecs"}
+    assert data["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
+    assert all(each["Ebs"]["Encrypted"] for each in data["BlockDeviceMappings"])
+    assert "SecurityGroupIngress" not in capacity["InstanceSecurityGroup"]["Properties"]
+
+
+def test_given_ec2_when_an_instance_goes_then_its_tasks_move_before() -> None:
+    provider = stacks.document("ecs-capacity")["Resources"]["Provider"]["Properties"][
+        "AutoScalingGroupProvider"
+    ]
+
+    assert provider["ManagedDraining"] == "ENABLED"
+    assert provider["ManagedScaling"]["Status"] == "ENABLED"
+    assert provider["ManagedTerminationProtection"] == "ENABLED"
 
 
 def test_given_the_paths_of_the_chart_when_requested_then_the_listener_sends_them_to_the_same_service(

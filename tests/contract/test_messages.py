@@ -27,6 +27,7 @@ FACTS = {
         "shop.stock.reserved.v1",
         "shop.stock.released.v1",
         "shop.stock.committed.v1",
+        "shop.stock.low.v1",
     },
     "order": {
         "shop.order.accepted.v1",
@@ -51,7 +52,7 @@ ALL = {(service, name): schema for service in stacks.SERVICES for name, schema i
 def workflow() -> dict[str, Any]:
     """The definition as it is deployed, with the queues' names for their URLs."""
     text = (stacks.FOLDER / "order_saga.asl.json").read_text(encoding="utf-8")
-    definition: dict[str, Any] = json.loads(text.replace("${TaskTimeoutSeconds}", "300"))
+    definition: dict[str, Any] = json.loads(re.sub(r"\$\{\w+Seconds\}", "300", text))
     return definition
 
 
@@ -105,7 +106,7 @@ def test_given_a_service_when_its_contracts_are_listed_then_they_are_its_facts_a
 
 
 @pytest.mark.parametrize(
-    ("service", "fact"), [(service, fact) for service, facts in FACTS.items() for fact in facts]
+    ("service", "fact"), [(service, fact) for service, facts in FACTS.items() for fact in sorted(facts)]
 )
 def test_given_a_fact_when_read_then_it_is_a_cloud_event_of_that_type_about_its_subject(
     service: str, fact: str
@@ -114,7 +115,7 @@ def test_given_a_fact_when_read_then_it_is_a_cloud_event_of_that_type_about_its_
     assert set(schema["required"]) >= CLOUD_EVENT
     assert resolve(schema, "type")["const"] == fact
     assert resolve(schema, "specversion")["const"] == "1.0"
-    about = "sku" if fact == "shop.product.upserted.v1" else "order_id"
+    about = "sku" if fact in {"shop.product.upserted.v1", "shop.stock.low.v1"} else "order_id"
     assert about in resolve(schema, "data")["required"]
 
 
@@ -185,6 +186,7 @@ class Seen:
 FOLLOWED: Mapping[str, Mapping[str, Any]] = {
     "shop.product.upserted.v1": {
         "sku": "MUG-1",
+        "version": 1,
         "name": "Mug",
         "category": "kitchen",
         "price": {"amount": 1299, "currency": "EUR"},
@@ -235,9 +237,27 @@ def test_given_the_barest_fact_that_its_publisher_may_send_when_order_hears_it_t
         assert seen.asked_for == ["order-1"]
 
 
-def test_given_the_facts_that_order_follows_when_subscribed_then_the_filter_lets_in_exactly_these() -> None:
-    subscription = stacks.document("order")["Resources"]["Subscription"]["Properties"]
+def subscriptions(stack: str) -> list[Mapping[str, Any]]:
+    found = stacks.document(stack)["Resources"].values()
+    return [each["Properties"] for each in found if each["Type"] == "AWS::SNS::Subscription"]
+
+
+def test_given_the_facts_that_order_follows_when_subscribed_then_the_filters_let_in_exactly_these() -> None:
     followed = consumer.facts(cast("Orders", Seen()), cast("Products", Seen()))
-    assert sorted(subscription["FilterPolicy"]["type"]) == sorted(followed) == sorted(FOLLOWED)
-    assert subscription["FilterPolicyScope"] == "MessageAttributes"
-    assert subscription["RawMessageDelivery"] is True
+    let_in = [kind for each in subscriptions("order") for kind in each["FilterPolicy"]["type"]]
+    assert sorted(let_in) == sorted(followed) == sorted(FOLLOWED)
+
+
+@pytest.mark.parametrize("stack", [stack for stack in stacks.STACKS if subscriptions(stack)])
+def test_given_a_topic_when_subscribed_to_then_only_its_owners_facts_in_its_own_name_are_let_in(
+    stack: str,
+) -> None:
+    """By what a fact says, since its attributes are whatever the publisher has set."""
+    for properties in subscriptions(stack):
+        exported = properties["TopicArn"]["Fn::ImportValue"]["Fn::Sub"]
+        owner = exported.removeprefix("${Prefix}-events-").removesuffix("TopicArn").lower()
+        policy = properties["FilterPolicy"]
+        assert policy["source"] == [f"/{owner}"]
+        assert set(policy["type"]) <= FACTS[owner]
+        assert properties["FilterPolicyScope"] == "MessageBody"
+        assert properties["RawMessageDelivery"] is True

@@ -16,7 +16,10 @@ from shopprocs import stacks
 DOCUMENT = stacks.document("pipeline")
 MOST_PATTERNS = 8  # AWS limit of a trigger's file paths
 LARGEST_ROLE = 10_240  # AWS limit of a role's own policies, in characters
-FUNCTIONS: Mapping[str, Mapping[str, Any]] = stacks.document("functions")["Resources"]
+# Logical names of all the functions' stacks; those of two stacks that are the same are of the same type.
+FUNCTIONS: Mapping[str, Mapping[str, Any]] = {
+    name: each for stack in stacks.OF_FUNCTIONS for name, each in stacks.document(stack)["Resources"].items()
+}
 # Type of a resource -> the calls that CloudFormation makes of it, to make, read, change and delete it and its tags: the
 # handlers' permissions of the CloudFormation registry, as far as the properties that functions.yaml uses need them.
 CALLS = {
@@ -42,6 +45,10 @@ CALLS = {
     "AWS::Logs::LogGroup": "logs: CreateLogGroup DeleteLogGroup DeleteRetentionPolicy DescribeLogGroups "
     "ListTagsForResource PutRetentionPolicy TagResource UntagResource",
     "AWS::Logs::MetricFilter": "logs: DeleteMetricFilter DescribeMetricFilters PutMetricFilter",
+    "AWS::S3::Bucket": "s3: CreateBucket DeleteBucket GetBucketNotification GetBucketOwnershipControls "
+    "GetBucketPublicAccessBlock GetBucketTagging GetEncryptionConfiguration GetLifecycleConfiguration PutBucketNotification "
+    "PutBucketOwnershipControls PutBucketPublicAccessBlock PutBucketTagging PutEncryptionConfiguration PutLifecycleConfiguration",
+    "AWS::S3::BucketPolicy": "s3: DeleteBucketPolicy GetBucketPolicy PutBucketPolicy",
     "AWS::SNS::Subscription": "sns: GetSubscriptionAttributes ListSubscriptionsByTopic SetSubscriptionAttributes "
     "Subscribe Unsubscribe",
     "AWS::SQS::Queue": "sqs: CreateQueue DeleteQueue GetQueueAttributes GetQueueUrl ListQueueTags SetQueueAttributes "
@@ -227,6 +234,62 @@ def test_given_the_roles_when_read_then_the_tests_get_nothing_and_only_the_deplo
     assert not {"ecr:PutImage", "iam:PassRole"} & (granted_to("DeployRole") | granted_to("PipelineRole"))
 
 
+ROLES = ("PipelineRole", "TestRole", "ImageRole", "DeployRole", "FunctionsRole")
+
+
+def objects(role: str, action: str) -> set[str]:
+    """The patterns of keys in the bucket of artifacts that a role may do something with."""
+    found = granted(resources("AWS::IAM::Role")[role]).get(action, [])
+    return {each.removeprefix("${Artifacts.Arn}/") for each in found if each.startswith("${Artifacts.Arn}/")}
+
+
+def test_given_what_a_build_may_write_when_another_stage_reads_then_it_is_what_that_build_is_for() -> None:
+    written = {role: objects(role, "s3:PutObject") for role in ROLES}
+
+    assert written == {
+        "PipelineRole": {"*/Source/*"},
+        "TestRole": {"cache/test*"},
+        "ImageRole": {"*/Delivery/*", "cache/image*"},
+        "DeployRole": set(),
+        "FunctionsRole": {"cache/functions*"},
+    }
+    for role in ROLES:
+        others = set().union(*(patterns for other, patterns in written.items() if other != role))
+        assert objects(role, "s3:GetObject") & others <= {"*/Source/*", "*/Delivery/*"}
+
+
+def test_given_a_role_of_the_pipelines_when_taken_then_it_is_by_one_named_caller() -> None:
+    def callers(role: str) -> list[Any]:
+        statements = resources("AWS::IAM::Role")[role]["AssumeRolePolicyDocument"]["Statement"]
+        return [
+            arn
+            for statement in statements
+            for operator in ("ArnEquals", "ArnLike")
+            for arn in statement["Condition"].get(operator, {}).values()
+        ]
+
+    project = "arn:${AWS::Partition}:codebuild:${AWS::Region}:${AWS::AccountId}:project/${Prefix}-"
+    pipeline = "arn:${AWS::Partition}:codepipeline:${AWS::Region}:${AWS::AccountId}:${Prefix}-*"
+    role = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${Prefix}-pipeline"
+    assert {name: [each["Fn::Sub"] for each in callers(name)] for name in ROLES} == {
+        "PipelineRole": [pipeline],
+        "TestRole": [f"{project}test"],
+        "ImageRole": [f"{project}image"],
+        "DeployRole": [f"{project}smoke", role],
+        "FunctionsRole": [f"{project}functions"],
+    }
+    assert resources("AWS::IAM::Role")["PipelineRole"]["RoleName"] == {"Fn::Sub": "${Prefix}-pipeline"}
+
+
+def test_given_a_job_on_github_when_it_takes_no_role_of_aws_then_it_can_have_no_token_for_one() -> None:
+    """A token of the workflow would be every job's, also of that which runs all development dependencies."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "deliver.yaml").read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    for name, job in workflow["jobs"].items():
+        takes = any("configure-aws-credentials" in step.get("uses", "") for step in job["steps"])
+        assert ("id-token" in job.get("permissions", {})) == takes, name
+
+
 def test_given_the_artifacts_when_kept_then_they_are_encrypted_private_and_not_for_ever() -> None:
     bucket = resources("AWS::S3::Bucket")["Artifacts"]
     assert bucket["BucketEncryption"]
@@ -242,7 +305,7 @@ def test_given_a_change_of_the_functions_template_when_delivered_then_cloudforma
     kind: str,
 ) -> None:
     """The pipeline starts on a change of functions.yaml: of a function's code, and of everything else in it."""
-    assert "manifests/aws/functions.yaml" in PATTERNS["functions"]
+    assert "manifests/aws/functions*.yaml" in PATTERNS["functions"]
     assert words(CALLS[kind]) - functions_role().keys() == set(), (
         "without it the deployment ends in AccessDenied"
     )
@@ -344,6 +407,10 @@ def test_given_a_role_without_the_boundary_when_the_functions_template_asks_for_
             }
     assert "iam:DeleteRolePermissionsBoundary" not in functions_role()
     boundary = stacks.document("artifacts")["Resources"]["FunctionsBoundary"]["Properties"]
-    assert not [
-        action for action in granted({"Policies": [boundary]}) if action.startswith(("iam:", "sts:", "s3:"))
-    ]
+    given = granted({"Policies": [boundary]})
+    assert not [action for action in given if action.startswith(("iam:", "sts:"))]
+    # The uploads' bucket, and never the one with the functions' own code.
+    buckets = {
+        pattern for action, patterns in given.items() if action.startswith("s3:") for pattern in patterns
+    }
+    assert {pattern.partition(":::")[2].split("-")[1] for pattern in buckets} == {"catalogues"}

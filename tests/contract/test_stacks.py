@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,17 +13,20 @@ import pytest
 import yaml
 
 from services.common.auth import AuthSettings
+from services.order import reconciler
 from shopprocs import stacks
 
 ROOT = Path(__file__).resolve().parents[2]
 # Actions that AWS grants on no single resource (IAM service authorization reference).
 WITHOUT_RESOURCE = {
     "cloudformation:ListStacks",
+    "dynamodb:ListStreams",
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSubnets",
     "ec2:DescribeVpcs",
     "ecr:GetAuthorizationToken",
+    "ecs:DiscoverPollEndpoint",
     "lambda:CreateEventSourceMapping",  # there is none yet; artifacts.yaml limits it by a condition
     "route53:ListHostedZonesByName",
     "servicediscovery:DiscoverInstances",  # takes names; discovery.yaml limits them by a condition
@@ -39,6 +43,7 @@ LOG_DELIVERY = "logs:"
 WITH_POLICIES_OF_AWS = {("eks", "ClusterRole"), ("eks", "NodeRole"), ("eks", "NetworkRole")}
 TAGGED = {
     "AWS::DynamoDB::Table",
+    "AWS::ECS::CapacityProvider",
     "AWS::ECS::Cluster",
     "AWS::ECS::Service",
     "AWS::EKS::Cluster",
@@ -68,6 +73,7 @@ UNTAGGABLE = {
     "AWS::S3::BucketPolicy",
     "AWS::EKS::AccessEntry",
     "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
 }
 
@@ -152,16 +158,62 @@ def test_given_a_queue_when_a_message_keeps_failing_then_it_goes_to_dead_letters
     ]
     for name, queue in working.items():
         redrive = queue["RedrivePolicy"]
-        assert redrive["maxReceiveCount"] == 5
+        assert redrive["maxReceiveCount"] == 60  # hours, see services.common.consumer
         assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": [f"{name}DeadLetters", "Arn"]}
         assert queues[f"{name}DeadLetters"]["RedriveAllowPolicy"]["redrivePermission"] == "byQueue"
         assert f"{name}DeadLetters" in watched
         assert name in watched
 
 
-def test_given_the_topic_when_deployed_then_it_is_encrypted() -> None:
-    (topic,) = resources("events", "AWS::SNS::Topic").values()
-    assert topic["KmsMasterKeyId"] == "alias/aws/sns"
+def test_given_the_topics_when_deployed_then_each_service_has_one_and_all_are_encrypted() -> None:
+    topics = resources("events", "AWS::SNS::Topic")
+    assert set(topics) == {f"{service.capitalize()}Facts" for service in stacks.SERVICES} | {"Events"}
+    assert {topic["KmsMasterKeyId"] for topic in topics.values()} == {"alias/aws/sns"}
+
+
+def test_given_a_shop_with_one_topic_when_upgraded_then_its_export_stays_and_nothing_new_imports_it() -> None:
+    """CloudFormation refuses the update of a stack that would delete an export which is still imported."""
+    assert stacks.document("events")["Outputs"]["EventsTopicArn"]["Export"] == {
+        "Name": {"Fn::Sub": "${Prefix}-EventsTopicArn"}
+    }
+    imports = {stack: json.dumps(stacks.document(stack)["Resources"]) for stack in stacks.ALL}
+    assert not [stack for stack, text in imports.items() if "${Prefix}-EventsTopicArn" in text]
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_a_service_when_its_policy_is_read_then_it_may_publish_to_its_own_topic_alone(
+    service: str,
+) -> None:
+    policies = resources(service, "AWS::IAM::ManagedPolicy").values()
+    own = {"Fn::ImportValue": {"Fn::Sub": f"${{Prefix}}-events-{service.capitalize()}TopicArn"}}
+    statements = [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]
+    publishing = [each for each in statements if "sns:Publish" in actions(each)]
+    assert publishing
+    assert all((actions(each), each["Resource"]) == (["sns:Publish"], own) for each in publishing)
+
+
+@pytest.mark.parametrize("stack", stacks.ALL)
+@pytest.mark.parametrize(
+    ("kind", "policy", "targets", "action"),
+    [
+        ("AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "Queues", "sqs:*"),
+        ("AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "Topics", "sns:Publish"),
+        ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "Bucket", "s3:*"),
+    ],
+)
+def test_given_a_queue_a_topic_or_a_bucket_when_asked_without_tls_then_its_policy_refuses(
+    stack: str, kind: str, policy: str, targets: str, action: str
+) -> None:
+    refusing = [
+        target["Ref"]
+        for each in resources(stack, policy).values()
+        for target in ([each[targets]] if isinstance(each[targets], dict) else each[targets])
+        for statement in given(each["PolicyDocument"]["Statement"])
+        if (statement["Effect"], statement["Principal"], actions(statement)) == ("Deny", "*", [action])
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        and target["Ref"] in json.dumps(statement["Resource"])
+    ]
+    assert sorted(refusing) == sorted(resources(stack, kind))
 
 
 def test_given_the_policies_when_read_then_none_grants_more_than_named_actions_on_named_resources() -> None:
@@ -211,8 +263,8 @@ def test_given_a_bucket_when_its_stack_goes_then_it_goes_too_and_is_not_in_the_w
 def test_given_a_service_when_its_policy_is_read_then_it_names_no_other_services_resources(
     service: str,
 ) -> None:
-    (policy,) = resources(service, "AWS::IAM::ManagedPolicy").values()
-    text = json.dumps(policy["PolicyDocument"])
+    policies = resources(service, "AWS::IAM::ManagedPolicy").values()
+    text = json.dumps([policy["PolicyDocument"] for policy in policies])
     assert not [other for other in stacks.SERVICES if other != service and f"-{other}" in text]
 
 
@@ -235,14 +287,42 @@ def test_given_a_resource_that_can_have_tags_when_deployed_then_it_says_whose_it
         assert named["app"] == {"Ref": "Prefix"}, name
 
 
+def test_given_an_execution_that_ended_without_its_order_when_counted_then_an_alarm_rings() -> None:
+    alarms = resources("saga", "AWS::CloudWatch::Alarm").values()
+    watched = {alarm["MetricName"]: alarm for alarm in alarms}
+    assert set(watched) == {"ExecutionsFailed", "ExecutionsAborted", "ExecutionsTimedOut"}
+    for alarm in watched.values():
+        assert alarm["Namespace"] == "AWS/States"
+        assert (alarm["Statistic"], alarm["Threshold"], alarm["Period"]) == ("Sum", 0, 60)
+
+
+def test_given_what_the_reconciler_finds_when_it_needs_an_operator_then_an_alarm_rings() -> None:
+    workflow = {"Fn::Sub": "${Prefix}-order-saga"}
+    alarms = resources("reconciler", "AWS::CloudWatch::Alarm").values()
+    own = {alarm["MetricName"]: alarm for alarm in alarms if alarm["Namespace"] == reconciler.NAMESPACE}
+    assert set(own) == {"OrdersStandingStill", "OrdersDisagreeing", "OutboxAgeSeconds"}
+    assert set(own) <= set(reconciler.Found.__dataclass_fields__)
+    assert all(alarm["Dimensions"] == [{"Name": "Workflow", "Value": workflow}] for alarm in own.values())
+    (silence,) = [alarm for alarm in alarms if alarm["TreatMissingData"] == "breaching"]
+    assert silence["MetricName"] == "Invocations"
+
+
+def test_given_the_reconciler_when_its_function_starts_then_its_stack_gives_all_that_it_requires() -> None:
+    (function,) = resources("reconciler", "AWS::Lambda::Function").values()
+    fields = reconciler.ReconcilerSettings.model_fields
+    required = {name.upper() for name, field in fields.items() if field.is_required()}
+    given_to_it = set(function["Environment"]["Variables"])
+    assert required - given_to_it == {"AWS_REGION"}  # AWS Lambda sets it
+    assert given_to_it <= {name.upper() for name in fields}
+    assert function["Handler"] == f"{reconciler.__name__}.handler"
+
+
 def test_given_the_workflow_when_put_into_its_template_then_the_linter_finds_no_fault(tmp_path: Path) -> None:
     """In the file of its own, no linter reads it."""
     document = stacks.document("saga")
     properties = document["Resources"]["OrderSaga"]["Properties"]
-    text = (
-        properties.pop("DefinitionString")
-        .replace("${TaskTimeoutSeconds}", "300")
-        .replace("${Partition}", "aws")
+    text = re.sub(r"\$\{\w+Seconds\}", "300", properties.pop("DefinitionString")).replace(
+        "${Partition}", "aws"
     )
     properties["Definition"] = json.loads(text)
     file = tmp_path / "saga.json"

@@ -21,6 +21,7 @@ SETTINGS = {
     "TABLE": "none",
     "TASKS_QUEUE_URL": f"{NOWHERE}/000000000000/none",
     "EVENTS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:none",
+    "TOKENS_TABLE": "none",
     "PROVIDER": "sandbox",
     "CARRIER": "sandbox",
     "AUTH": "off",
@@ -46,7 +47,7 @@ def started() -> Iterator[dict[str, tuple[Process, int]]]:
         process.start()
     yield started
     for process, _ in started.values():
-        process.stop(grace=10)
+        process.stop(grace=30)
 
 
 def status(port: int, path: str) -> int | None:
@@ -67,5 +68,5 @@ def test_without_aws_a_process_is_alive_and_not_ready_and_ends_in_order(
     assert status(port, "/metrics") == 200
     assert status(port, "/healthz") == 200
 
-    process.stop(grace=10)
+    process.stop(grace=30)
     assert process.returncode == 0

@@ -13,7 +13,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "local-aws.image" -}}
 {{- with .Values.image -}}
 {{- with .registry }}{{ trimSuffix "/" . }}/{{ end -}}
-{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{ .repository }}:{{ .tag | default $.Chart.AppVersion | toJson | trimAll "\"" }}
 {{- with .digest }}@{{ . }}{{ end -}}
 {{- end -}}
 {{- end -}}

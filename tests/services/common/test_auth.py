@@ -24,15 +24,18 @@ from services.common.auth import (
     KEYS_KEPT_SECONDS,
     KEYS_SOONEST_SECONDS,
     AuthSettings,
+    Customers,
     Door,
     Everybody,
     Keys,
     Machines,
+    Partners,
     Verifier,
     verifier,
 )
 from services.common.caller import Caller
 from services.common.errors import Unavailable
+from services.common.rates import Rates
 from tests.services.callers import CLIENT, ISSUER, As, Pool, bearer, unsigned
 
 API = "https://abc123.execute-api.eu-central-1.amazonaws.com/live"
@@ -101,13 +104,21 @@ def test_what_declares_no_security_is_open_and_what_does_is_closed(client: Flask
     assert client.head("/mine").status_code == HTTPStatus.UNAUTHORIZED
 
 
+def test_what_is_one_callers_only_is_kept_by_nobody_else(client: FlaskClient, pool: Pool) -> None:
+    private = client.get("/mine", headers=bearer(pool.token()))
+    refused_ = client.get("/mine")
+
+    assert {answer.headers.get("Cache-Control") for answer in (private, refused_)} == {"no-store"}
+    assert "Cache-Control" not in client.get("/public").headers
+
+
 def test_an_api_with_something_closed_and_nobody_who_verifies_is_not_built() -> None:
     api = APIBlueprint("closed", __name__)
 
     @api.get("/closed", security=[web.for_customers("orders:read")])
     def show() -> None: ...
 
-    with pytest.raises(ValueError, match="nobody verifies who asks for /closed"):
+    with pytest.raises(ValueError, match="no authentication is configured for /closed"):
         web.create_app(name="things", version="1", apis=[api], ready={})
 
 
@@ -221,6 +232,21 @@ def test_who_may_see_and_change_what() -> None:
         False,
         False,
     )
+
+
+def test_a_caller_that_asks_for_too_much_is_told_when_to_come_again_and_others_are_served(pool: Pool) -> None:
+    customers = Customers(pool.issuer, frozenset({CLIENT}), Keys("https://keys.test", pool.document))
+    client = shop(Door(customers, Machines({}), Partners(), Rates(0.1, 2)))
+
+    answers = [client.get("/mine", headers=bearer(pool.token())) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert (answers[-1].headers["Retry-After"], answers[-1].content_type) == (
+        "10",
+        "application/problem+json",
+    )
+    assert client.get("/mine", headers=bearer(pool.token(sub="bob"))).status_code == HTTPStatus.OK
+    assert client.get("/public").status_code == HTTPStatus.OK
 
 
 # ---- the keys
@@ -429,7 +455,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_without_an_issuer_no_api_starts(environment: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SystemExit, match="AUTH_ISSUER and AUTH_CLIENT_IDS say whose tokens are believed"):
+    with pytest.raises(SystemExit, match="AUTH_ISSUER and AUTH_CLIENT_IDS are required unless AUTH=off"):
         verifier()
     environment.setenv("AUTH", "of")
     with pytest.raises(SystemExit, match=r"AUTH .* is invalid"):
@@ -440,7 +466,7 @@ def test_keys_of_machines_need_to_say_what_is_signed(environment: pytest.MonkeyP
     environment.setenv("AUTH", "off")
     environment.setenv("MACHINE_KEYS", "AKIA:secret")
 
-    with pytest.raises(SystemExit, match="MACHINE_KEYS needs MACHINE_API_URL"):
+    with pytest.raises(SystemExit, match="MACHINE_KEYS requires MACHINE_API_URL"):
         verifier()
 
 
@@ -459,7 +485,7 @@ def test_a_demo_customer_is_none_where_people_sign_in(environment: pytest.Monkey
     environment.setenv("AUTH_CLIENT_IDS", CLIENT)
     environment.setenv("DEMO_CUSTOMER", "guest")
 
-    with pytest.raises(SystemExit, match="DEMO_CUSTOMER is for AUTH=off only"):
+    with pytest.raises(SystemExit, match="DEMO_CUSTOMER requires AUTH=off"):
         verifier()
 
 
@@ -494,3 +520,48 @@ def test_a_fake_that_knows_everybody_is_a_verifier() -> None:
     known: Verifier = As(Caller("alice", frozenset({"orders:read"})))
 
     assert orjson.loads(shop(known).get("/mine").data) == {"subject": "alice"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "subject"),
+    [
+        (
+            {"X-Shop-Partner": "acme", "X-Shop-Scopes": "orders:read", "X-Shop-Gateway": "the secret"},
+            200,
+            True,
+        ),
+        (
+            {"X-Shop-Partner": "acme", "X-Shop-Scopes": "orders:write", "X-Shop-Gateway": "the secret"},
+            403,
+            False,
+        ),
+        ({"X-Shop-Partner": "acme", "X-Shop-Gateway": "the secret"}, 403, False),
+        ({"X-Shop-Partner": "acme", "X-Shop-Scopes": "orders:read", "X-Shop-Gateway": "guessed"}, 401, False),
+        ({"X-Shop-Partner": "acme", "X-Shop-Scopes": "orders:read"}, 401, False),
+        (
+            {
+                "X-Shop-Partner": "acme",
+                "X-Shop-Scopes": "orders:read",
+                "X-Shop-Gateway": "the secret",
+                "X-Shop-Caller": "arn:machine",
+            },
+            401,
+            False,
+        ),
+    ],
+)
+def test_the_gateway_vouches_for_a_partner_with_its_secret_only(
+    pool: Pool, headers: dict[str, str], status: int, subject: bool
+) -> None:
+    behind = shop(pool.door(Machines({}, gateway_secret="the secret"), Partners("the secret")))
+
+    answer = behind.get("/mine", headers=headers)
+
+    assert answer.status_code == status
+    assert (answer.get_json().get("subject") == "partner:acme") is subject
+
+
+def test_without_a_gateway_no_partner_is_believed(pool: Pool) -> None:
+    headers = {"X-Shop-Partner": "acme", "X-Shop-Scopes": "orders:read", "X-Shop-Gateway": ""}
+
+    assert shop(pool.door()).get("/mine", headers=headers).status_code == HTTPStatus.UNAUTHORIZED

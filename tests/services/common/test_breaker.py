@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from services.common import telemetry
 from services.common.breaker import CallFailed, CallTimeout, CircuitOpen, Guard, Limits
 
 LIMITS = Limits(deadline=0.2, tries=3, longest_pause=0.01, failures=2, recovery=0.2)
@@ -84,6 +85,12 @@ def test_silence_ends_at_the_deadline(guard: Guard, silence: threading.Event) ->
     assert time.monotonic() - started < 5
 
 
+def open_circuits() -> float:
+    """What the alert goes by."""
+    value: float = telemetry.CIRCUITS_OPEN.labels("provider")._value.get()
+    return value
+
+
 def test_failed_calls_in_a_row_open_the_circuit_and_one_success_closes_it(
     guard: Guard, eventually: Eventually
 ) -> None:
@@ -94,6 +101,7 @@ def test_failed_calls_in_a_row_open_the_circuit_and_one_success_closes_it(
     with pytest.raises(CircuitOpen):
         guard.call(untouched)
     assert untouched.calls == 0
+    assert open_circuits() == 1
 
     def recovered() -> bool:
         try:
@@ -101,7 +109,9 @@ def test_failed_calls_in_a_row_open_the_circuit_and_one_success_closes_it(
         except CircuitOpen:
             return False
 
+    assert open_circuits() == 1, "no call has succeeded yet"
     eventually(recovered)
+    assert open_circuits() == 0
     assert guard.call(Provider(Flaky(), "yes")) == "yes"
 
 

@@ -1,15 +1,19 @@
 """Messages are handled at least once, hidden while they are, deleted after, and none is begun after a stop."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import orjson
 import pytest
 import structlog
 
-from services.common import telemetry
+from services.common import progress, telemetry
+from services.common.breaker import CallFailed
 from services.common.consumer import Consumer, Message, QueuePort, SqsQueue
+from services.common.errors import Unrecoverable
+from shopprocs import stacks
 from tests.services.common.queues import MemoryQueue
 
 Eventually = Callable[[Callable[[], object]], None]
@@ -181,18 +185,57 @@ def test_a_message_that_nobody_understands_is_left_for_the_dead_letters(
     assert memory.deleted == []
 
 
-def test_each_failure_hides_the_message_for_longer(
+def hidden_after(
+    memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, error: Exception, deliveries: Sequence[int]
+) -> list[int]:
+    """For how many seconds a message is hidden that fails so at each of its deliveries."""
+    pauses: list[int] = []
+
+    def fail(_message: Mapping[str, Any]) -> None:
+        raise error
+
+    monkeypatch.setattr(memory, "hide", lambda _message, seconds: pauses.append(seconds))
+    for delivery in deliveries:
+        Consumer(memory, {"Work": fail}).process(Message("1", "1", work("1"), delivery))
+    return pauses
+
+
+def test_each_failure_hides_the_message_for_longer_up_to_ten_minutes(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pauses: list[int] = []
-    monkeypatch.setattr(memory, "hide", lambda _message, seconds: pauses.append(seconds))
-
-    for deliveries in (1, 2, 3, 4, 100):
-        Consumer(memory, {}).process(Message("1", "1", "{}", deliveries))
+    pauses = hidden_after(memory, monkeypatch, ConnectionError(), (1, 2, 3, 4, 5, 100))
 
     assert pauses == sorted(pauses)
     assert 1 <= pauses[0] <= 3
-    assert 225 <= pauses[-1] <= 375
+    assert 450 <= pauses[-1] <= 750
+
+
+def test_a_message_is_tried_for_longer_than_the_workflow_waits_for_a_paid_order(
+    memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an outage that the workflow waits for would lose the orders in flight all the same."""
+    waits = stacks.document("saga")["Parameters"]
+    for service in stacks.SERVICES:
+        tries = stacks.document(service)["Resources"]["Tasks"]["Properties"]["RedrivePolicy"][
+            "maxReceiveCount"
+        ]
+        pauses = hidden_after(memory, monkeypatch, ConnectionError(), range(1, tries))
+
+        # Each pause is three quarters of the mean at least.
+        assert sum(pauses) * 0.9 > waits["PaidTaskTimeoutSeconds"]["Default"]
+        assert sum(pauses) * 1.4 < waits["FinalTaskTimeoutSeconds"]["Default"]
+    assert waits["TaskTimeoutSeconds"]["Default"] < waits["PaidTaskTimeoutSeconds"]["Default"]
+
+
+@pytest.mark.parametrize(
+    "error", [Unrecoverable("a person has to look"), KeyError("items"), ValueError("no time"), TypeError()]
+)
+def test_a_message_that_no_try_can_help_goes_to_the_dead_letters_within_two_minutes(
+    memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    tries = stacks.document("order")["Resources"]["Tasks"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+
+    assert sum(hidden_after(memory, monkeypatch, error, range(1, tries))) <= 120
 
 
 def test_a_slow_message_stays_hidden_while_it_is_handled(
@@ -267,6 +310,27 @@ def test_a_queue_that_is_away_does_not_end_the_consumer(
 
     eventually(lambda: memory.deleted == [work("1")])
     assert failed.is_set()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_ready"),
+    [(ConnectionError("no table"), False), (CallFailed("no carrier"), True), (ValueError("no sense"), True)],
+)
+def test_a_consumer_that_handles_nothing_for_want_of_its_own_means_is_not_ready(
+    memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, error: Exception, is_ready: bool
+) -> None:
+    def fail(_message: Mapping[str, Any]) -> None:
+        raise error
+
+    consumer = Consumer(memory, {"Work": fail})
+    for name in ("1", "2"):
+        consumer.process(Message(name, name, work(name), 1))
+    consumer.ready()
+
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", -1.0)
+
+    with nullcontext() if is_ready else pytest.raises(progress.NoProgress, match="no table"):
+        consumer.ready()
 
 
 def test_what_others_send_makes_no_time_series(memory: MemoryQueue) -> None:

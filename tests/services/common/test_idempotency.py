@@ -3,26 +3,32 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
+from services.common import dynamo
 from services.common.errors import Unprocessable
 from services.common.idempotency import (
     Answer,
-    Claim,
-    ClaimLost,
     DynamoIdempotency,
     IdempotencyStore,
     InFlight,
+    KeyedRequest,
     KeyReused,
+    KeyTaken,
     MemoryIdempotency,
     fingerprint,
     once,
 )
 
-CLAIM = Claim("guest POST /things", "key", fingerprint({"a": 1}))
+if TYPE_CHECKING:
+    from shopprocs.emulator import Emulator
+
+REQUEST = KeyedRequest("guest POST /things", "key", fingerprint({"a": 1}))
 ANSWER = Answer(201, {"id": "1"}, {"Location": "/things/1"})
-Complete = Callable[[Claim, Answer], None]
+OTHER = Answer(201, {"id": "2"})
+Record = Callable[[KeyedRequest, Answer], None]
 
 
 class Clock:
@@ -39,159 +45,167 @@ def now() -> Clock:
 
 
 @pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
-def kept(request: pytest.FixtureRequest, now: Clock) -> tuple[IdempotencyStore, Complete]:
+def kept(request: pytest.FixtureRequest, now: Clock) -> tuple[IdempotencyStore, Record]:
     if request.param == "memory":
         memory = MemoryIdempotency(now)
-        return memory, memory.complete
+        return memory, memory.record
     client = request.getfixturevalue("emulator").clients.dynamodb
-    dynamo = DynamoIdempotency(client, request.getfixturevalue("create_table")(), now)
+    stored = DynamoIdempotency(client, request.getfixturevalue("create_table")(), now)
 
-    def complete(claim: Claim, answer: Answer) -> None:
+    def record(keyed: KeyedRequest, answer: Answer) -> None:
         try:
-            client.transact_write_items(TransactItems=[dynamo.completion(claim, answer)])
+            client.transact_write_items(TransactItems=[stored.record(keyed, answer)])
         except client.exceptions.TransactionCanceledException as refused:
-            raise ClaimLost from refused
+            raise KeyTaken from refused
 
-    return dynamo, complete
+    return stored, record
 
 
 @pytest.fixture
-def store(kept: tuple[IdempotencyStore, Complete]) -> IdempotencyStore:
+def store(kept: tuple[IdempotencyStore, Record]) -> IdempotencyStore:
     return kept[0]
 
 
 @pytest.fixture
-def complete(kept: tuple[IdempotencyStore, Complete]) -> Complete:
+def record(kept: tuple[IdempotencyStore, Record]) -> Record:
     return kept[1]
 
 
-def again(claim: Claim = CLAIM) -> Claim:
-    """The same request once more."""
-    return replace(claim, owner="a repeat")
+def test_an_answer_is_found_as_it_was_recorded(store: IdempotencyStore, record: Record) -> None:
+    assert store.find(REQUEST) is None
+
+    record(REQUEST, ANSWER)
+
+    assert store.find(REQUEST) == ANSWER
 
 
-def test_a_completed_claim_answers_repeats(store: IdempotencyStore, complete: Complete) -> None:
-    assert store.claim(CLAIM) is None
-    complete(CLAIM, ANSWER)
+def test_a_key_takes_one_answer(store: IdempotencyStore, record: Record) -> None:
+    record(REQUEST, ANSWER)
 
-    assert store.claim(again()) == ANSWER
+    with pytest.raises(KeyTaken):
+        record(REQUEST, OTHER)
 
-
-def test_a_claim_in_flight_holds_off_repeats_until_it_lapses(store: IdempotencyStore, now: Clock) -> None:
-    store.claim(CLAIM)
-    with pytest.raises(InFlight):
-        store.claim(again())
-
-    now.at += timedelta(seconds=61)
-
-    assert store.claim(again()) is None
+    assert store.find(REQUEST) == ANSWER
 
 
-def test_whoever_was_late_cannot_complete(store: IdempotencyStore, complete: Complete, now: Clock) -> None:
-    store.claim(CLAIM)
-    now.at += timedelta(seconds=61)
-    store.claim(again())
-
-    with pytest.raises(ClaimLost):
-        complete(CLAIM, ANSWER)
-    complete(again(), ANSWER)
-
-
-@pytest.mark.parametrize("done", [True, False])
-def test_another_request_cannot_have_the_key(
-    store: IdempotencyStore,
-    complete: Complete,
-    now: Clock,
-    done: bool,
-) -> None:
-    store.claim(CLAIM)
-    if done:
-        complete(CLAIM, ANSWER)
-    now.at += timedelta(seconds=61)
+def test_another_request_cannot_have_the_key(store: IdempotencyStore, record: Record) -> None:
+    record(REQUEST, ANSWER)
+    another = replace(REQUEST, fingerprint=fingerprint({"a": 2}))
 
     with pytest.raises(KeyReused):
-        store.claim(replace(CLAIM, fingerprint=fingerprint({"a": 2})))
+        store.find(another)
+    with pytest.raises(KeyTaken):
+        record(another, OTHER)
 
 
-def test_a_key_is_forgotten_after_a_day(store: IdempotencyStore, complete: Complete, now: Clock) -> None:
-    store.claim(CLAIM)
-    complete(CLAIM, ANSWER)
+def test_a_key_is_forgotten_after_a_day(store: IdempotencyStore, record: Record, now: Clock) -> None:
+    record(REQUEST, ANSWER)
+    another = replace(REQUEST, fingerprint=fingerprint({"a": 2}))
 
     now.at += timedelta(hours=24, seconds=1)
 
-    assert store.claim(replace(CLAIM, fingerprint=fingerprint({"a": 2}))) is None
+    assert store.find(another) is None
+    record(another, OTHER)
+    assert store.find(another) == OTHER
 
 
-def test_keys_of_two_scopes_are_two(store: IdempotencyStore) -> None:
-    store.claim(CLAIM)
+def test_keys_of_two_scopes_are_two(store: IdempotencyStore, record: Record) -> None:
+    record(REQUEST, ANSWER)
 
-    assert store.claim(replace(CLAIM, scope="another")) is None
-    assert store.claim(Claim("guest", "POST /things#key", "x")) is None
-    assert store.claim(Claim("guest#POST /things", "key", "x")) is None
-
-
-def test_a_released_key_is_free_for_any_request(store: IdempotencyStore) -> None:
-    store.claim(CLAIM)
-
-    store.release(CLAIM)
-
-    assert store.claim(replace(CLAIM, fingerprint="another")) is None
+    assert store.find(replace(REQUEST, scope="another")) is None
+    assert store.find(KeyedRequest("guest", "POST /things#key", "x")) is None
+    assert store.find(KeyedRequest("guest#POST /things", "key", "x")) is None
 
 
-def test_only_the_owner_releases_and_only_before_the_answer(
-    store: IdempotencyStore, complete: Complete
-) -> None:
-    store.claim(CLAIM)
-    store.release(again())
-    with pytest.raises(InFlight):
-        store.claim(again())
-
-    complete(CLAIM, ANSWER)
-    store.release(CLAIM)
-    assert store.claim(again()) == ANSWER
-
-
-def test_work_is_done_once(store: IdempotencyStore, complete: Complete) -> None:
-    done = []
+def test_work_is_done_once(store: IdempotencyStore, record: Record) -> None:
+    answers = iter([ANSWER, OTHER])
 
     def work() -> Answer:
-        done.append(1)
-        complete(CLAIM, ANSWER)
+        answer = next(answers)
+        record(REQUEST, answer)
+        return answer
+
+    assert [once(store, REQUEST, work), once(store, REQUEST, work)] == [ANSWER, ANSWER]
+
+
+def test_work_whose_commit_meets_itself_is_answered_at_once(store: IdempotencyStore, record: Record) -> None:
+    """The SDK repeats a write whose answer was lost, and is refused by what the first one wrote."""
+
+    def work() -> Answer:
+        record(REQUEST, ANSWER)
+        record(REQUEST, ANSWER)
         return ANSWER
 
-    assert [once(store, CLAIM, work), once(store, again(), work)] == [ANSWER, ANSWER]
-    assert done == [1]
+    assert once(store, REQUEST, work) == ANSWER
 
 
-def test_refused_work_leaves_the_key_free(store: IdempotencyStore) -> None:
+def test_refused_work_leaves_the_key_free(store: IdempotencyStore, record: Record) -> None:
     def refuse() -> Answer:
         raise Unprocessable("no")
 
     with pytest.raises(Unprocessable):
-        once(store, CLAIM, refuse)
+        once(store, REQUEST, refuse)
 
-    assert store.claim(again()) is None
+    record(REQUEST, ANSWER)
+
+
+def test_a_repeat_that_would_be_refused_by_now_is_answered_as_before(
+    store: IdempotencyStore, record: Record
+) -> None:
+    record(REQUEST, ANSWER)
+
+    def refuse() -> Answer:
+        raise Unprocessable("no longer")
+
+    assert once(store, REQUEST, refuse) == ANSWER
+    with pytest.raises(KeyReused):
+        once(store, replace(REQUEST, fingerprint="another"), refuse)
 
 
 def test_work_that_failed_after_its_commit_is_answered_to_the_repeat(
-    store: IdempotencyStore, complete: Complete
+    store: IdempotencyStore, record: Record
 ) -> None:
     def lose_the_answer() -> Answer:
-        complete(CLAIM, ANSWER)
+        record(REQUEST, ANSWER)
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        once(store, CLAIM, lose_the_answer)
+        once(store, REQUEST, lose_the_answer)
 
-    assert store.claim(again()) == ANSWER
+    assert store.find(REQUEST) == ANSWER
 
 
-def test_work_that_lost_its_claim_is_in_flight_elsewhere(store: IdempotencyStore) -> None:
-    def too_late() -> Answer:
-        raise ClaimLost
+def test_a_record_that_expired_between_the_refusal_and_the_read_may_be_written_again(
+    store: IdempotencyStore, record: Record, now: Clock
+) -> None:
+    def work() -> Answer:
+        record(REQUEST, ANSWER)
+        now.at += timedelta(hours=25)
+        raise KeyTaken
 
     with pytest.raises(InFlight):
-        once(store, CLAIM, too_late)
+        once(store, REQUEST, work)
+
+
+@pytest.mark.emulator
+def test_a_claim_of_an_earlier_version_is_no_answer_and_is_replaced(
+    emulator: "Emulator", create_table: Callable[[], str], now: Clock
+) -> None:
+    client, table = emulator.clients.dynamodb, create_table()
+    stored = DynamoIdempotency(client, table, now)
+    claimed = {
+        "pk": f"IDEMPOTENCY#{REQUEST.scope}#{REQUEST.key}",
+        "sk": REQUEST.scope,
+        "state": "in_flight",
+        "fingerprint": REQUEST.fingerprint,
+        "expires_at": int((now.at + timedelta(hours=24)).timestamp()),
+    }
+    client.put_item(TableName=table, Item=dynamo.pack(claimed))
+
+    assert stored.find(REQUEST) is None
+    client.transact_write_items(TransactItems=[stored.record(REQUEST, ANSWER)])
+
+    assert stored.find(REQUEST) == ANSWER
 
 
 def test_a_fingerprint_is_of_content_and_not_of_order() -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from services.common import dynamo, progress, telemetry
 from services.common.outbox import DynamoOutbox, MemoryOutbox, Outbox, OutboxMessage, OutboxRecord, Relay
+from shopprocs.emulator import Emulator
 
 Add = Callable[[OutboxRecord], None]
 Eventually = Callable[[Callable[[], object]], None]
@@ -113,6 +115,95 @@ def test_many_claimed_records_do_not_hide_the_rest(outbox: Outbox, add: Add) -> 
         outbox.claim(record)
 
     assert [record.id for record in outbox.pending(1)] == [records[-1].id]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=4), timedelta(minutes=-4)])
+def test_a_claim_by_a_wrong_clock_ends_all_the_same(
+    outbox: Outbox, add: Add, now: Clock, ahead: timedelta
+) -> None:
+    """Whoever made it died; AWS accepts signatures of clocks that are up to five minutes off."""
+    record = a_record()
+    add(record)
+    now.at += ahead
+    assert outbox.claim(record)
+    outbox.postpone(record, timedelta(seconds=64))
+    now.at -= ahead
+
+    now.at += timedelta(seconds=129)
+
+    assert pending(outbox) == [record.id]
+    assert outbox.claim(record)
+
+
+@pytest.mark.emulator
+def test_a_claim_that_meets_itself_is_held(emulator: Emulator, create_table: Callable[[], str]) -> None:
+    """The SDK repeats a call whose answer was lost."""
+
+    class Repeating:
+        def __getattr__(self, operation: str) -> Any:
+            return getattr(emulator.clients.dynamodb, operation)
+
+        def update_item(self, **update: Any) -> None:
+            emulator.clients.dynamodb.update_item(**update)
+            emulator.clients.dynamodb.update_item(**update)
+
+    client: Any = Repeating()
+    repeating, record = DynamoOutbox(client, create_table()), a_record()
+    client.transact_write_items(TransactItems=[repeating.addition(record)])
+
+    assert repeating.claim(record)
+    assert not repeating.claim(record)
+
+
+UNREADABLE: Mapping[str, Mapping[str, Any]] = {
+    "no JSON": {"messages": "{"},
+    "another shape": {"messages": '{"kind": "note"}'},
+    "no messages": {},
+    "messages of no text": {"messages": 7},
+    "never claimed": {"messages": "[[]]", "claimed_until": None},
+}
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("row", UNREADABLE)
+def test_a_record_that_cannot_be_read_keeps_no_other_from_being_told(
+    emulator: Emulator, create_table: Callable[[], str], now: Clock, row: str
+) -> None:
+    client, table = emulator.clients.dynamodb, create_table()
+    outbox, good = DynamoOutbox(client, table, now), a_record()
+    written = {"traceparent": "x", "attempts": 0, "claimed_until": "", **UNREADABLE[row]}
+    for partition in range(4):
+        bad = {"pk": f"OUTBOX#{partition}", "sk": f"bad-{partition}"}
+        item = {name: value for name, value in {**bad, **written}.items() if value is not None}
+        client.put_item(TableName=table, Item=dynamo.pack(item))
+    client.transact_write_items(TransactItems=[outbox.addition(good)])
+    counter = telemetry.UNREADABLE_ROWS.labels("outbox")
+    before = counter._value.get()
+
+    assert pending(outbox) == pending(outbox) == [good.id]
+    assert counter._value.get() == before + 4
+
+    now.at += timedelta(seconds=65)
+    assert pending(outbox) == [good.id]
+    assert counter._value.get() == before + 8
+
+
+def test_a_relay_whose_outbox_cannot_be_read_for_a_minute_is_not_ready(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_limit: int) -> list[OutboxRecord]:
+        raise ConnectionError("away")
+
+    relay, stop = Relay(outbox, {}), threading.Event()
+    stop.set()
+    monkeypatch.setattr(outbox, "pending", away)
+    relay._look(stop)
+    relay.ready()
+
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", -1.0)
+
+    with pytest.raises(progress.NoProgress, match="away"):
+        relay.ready()
 
 
 def test_an_outbox_answers_a_ping(outbox: Outbox) -> None:

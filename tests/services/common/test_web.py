@@ -82,6 +82,13 @@ def test_a_problem_names_the_trace_that_the_client_sent(client: FlaskClient) -> 
     assert body["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
 
 
+def test_a_query_that_is_not_utf_8_is_the_clients_fault(client: FlaskClient) -> None:
+    answer = client.get("/things/missing", environ_overrides={"QUERY_STRING": "\x80"})
+
+    assert answer.status_code == HTTPStatus.BAD_REQUEST
+    assert "percent-encode" in orjson.loads(answer.data)["detail"]
+
+
 def test_no_path_and_no_method_are_problems(client: FlaskClient) -> None:
     assert client.get("/nothing").content_type == "application/problem+json"
     response = client.post("/things/1")
@@ -104,6 +111,17 @@ def test_requests_are_counted_by_route_and_not_by_path(client: FlaskClient) -> N
 
     assert counter._value.get() == before + 1
     assert b"http_request_duration_seconds_bucket" in client.get("/metrics").data
+
+
+def test_methods_that_nobody_knows_are_counted_as_one(client: FlaskClient) -> None:
+    counter = telemetry.HTTP_REQUESTS.labels("other", "none", 404)
+    before = counter._value.get()
+
+    for method in ("SECA1", "SECA2", "SECA3"):
+        client.open("/nothing", method=method)
+
+    assert counter._value.get() == before + 3
+    assert b"SECA" not in client.get("/metrics").data
 
 
 def test_the_document_is_valid_and_its_failures_are_problems(client: FlaskClient) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from services.common.worker import health_server
+from services.common.worker import HealthServer
 
 
 class Loop:
@@ -34,14 +34,11 @@ def loop() -> Loop:
 
 @pytest.fixture
 def health(loop: Loop) -> Iterator[httpx.Client]:
-    server = health_server("127.0.0.1", 0, [loop])
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.server_port}") as client:
+    server = HealthServer("127.0.0.1", 0, [loop])
+    server.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as client:
         yield client
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
+    server.stop()
 
 
 def test_a_loop_that_turns_is_healthy_and_ready(health: httpx.Client) -> None:

@@ -18,8 +18,8 @@ from shopprocs.emulator import Emulator
 
 ROOT = Path(__file__).resolve().parents[3]
 NEEDED = (
-    *("network", "events", "identity", "discovery", "artifacts", "product", "order", "payment", "shipping"),
-    *("saga", "functions"),
+    *("network", "events", "tokens", "identity", "discovery", "artifacts", *stacks.SERVICES),
+    *("saga", "functions", "functions-catalogue", "functions-partners"),
 )
 STAGE = "v1"
 
@@ -53,7 +53,7 @@ def deployed(emulator: Emulator) -> Iterator[Deployed]:
     for name, value in outputs["product"].items():
         environment[{"Table": "TABLE", "TasksQueueUrl": "TASKS_QUEUE_URL"}.get(name, name)] = value
     environment["AUTH"] = "off"  # the seed asks nobody
-    environment["EVENTS_TOPIC_ARN"] = outputs["events"]["EventsTopicArn"]
+    environment["EVENTS_TOPIC_ARN"] = stacks.topic("product", outputs)
     subprocess.run([sys.executable, "-m", "services.product.seed"], env=environment, cwd=ROOT, check=True)
     with httpx.Client(base_url=api(emulator, outputs["functions"]), timeout=30) as http:
         yield Deployed(emulator, prefix, outputs, http)

@@ -19,6 +19,7 @@ ENVIRONMENT = {
     "TASKS_QUEUE_URL": "none",
     "EVENTS_QUEUE_URL": "none",
     "EVENTS_TOPIC_ARN": "none",
+    "TOKENS_TABLE": "none",
     "STATE_MACHINE_ARN": "none",
     "AWS_REGION": "us-east-1",
     "AUTH": "off",
@@ -73,7 +74,7 @@ def test_given_an_unknown_function_when_built_then_the_known_are_named() -> None
 
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "dev/functions: no function place-oder; there are place-order, check-inventory, sales-summary"
+        f"dev/functions: no function place-oder; there are {', '.join(build.FUNCTIONS)}"
     ]
 
 

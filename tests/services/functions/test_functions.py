@@ -16,6 +16,7 @@ from services.order.dynamo import DynamoProducts
 from services.product import seed
 from services.sales.dynamo import DynamoSales
 from services.sales.ports import Summary
+from shopprocs import stacks
 from tests.services.functions.conftest import Deployed
 from tests.services.sales import facts
 from tests.waiting import wait_for
@@ -74,7 +75,7 @@ def know(deployed: Deployed, product: dict[str, Any]) -> None:
     """Tells the order service's table of a product, as its consumer does."""
     price = Money.from_dict(product["price"])
     products = DynamoProducts(deployed.emulator.clients.dynamodb, deployed.outputs["order"]["Table"])
-    products.put(Product(product["sku"], product["name"], price, "2026-01-01"))
+    products.put(Product(product["sku"], product["name"], price, 1))
 
 
 def test_given_the_live_version_when_called_without_an_api_then_it_answers(deployed: Deployed) -> None:
@@ -98,7 +99,7 @@ def test_given_the_live_version_when_called_without_an_api_then_it_answers(deplo
 
 
 def publish(deployed: Deployed, *events: dict[str, Any]) -> None:
-    publisher = SnsPublisher(deployed.emulator.clients.sns, deployed.outputs["events"]["EventsTopicArn"])
+    publisher = SnsPublisher(deployed.emulator.clients.sns, stacks.topic("order", deployed.outputs))
     publisher.publish([Event.from_dict(event) for event in events])
 
 

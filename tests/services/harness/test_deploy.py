@@ -185,12 +185,12 @@ def test_given_a_deployment_when_interrupted_then_one_line_names_what_goes_on_an
     aws: Aws, emulator: Emulator, prefix: str, tmp_path: Path
 ) -> None:
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **emulator.env}
-    chosen = ("events", *stacks.SERVICES)
+    chosen = ("events", "tokens", *stacks.SERVICES)
     command = [*AWS, "deploy", "--prefix", prefix, *chosen]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         for line in process.stderr:
-            if re.match(r"\[2/5\]", line):  # the first of the services, which are four, two at once
+            if re.match(r"\[3/6\]", line):  # the first of the services, which are four, two at once
                 process.send_signal(signal.SIGINT)
                 break
         said = process.stderr.read().splitlines()[-1]  # what ended meanwhile may have been told before it
@@ -219,7 +219,7 @@ def test_given_the_stacks_when_asked_for_values_then_each_service_gets_its_envir
     for service in stacks.SERVICES:
         env = values[service]["env"]
         assert env["TASKS_QUEUE_URL"].endswith(f"/{deployed}-{service}-tasks")
-        assert env["EVENTS_TOPIC_ARN"].endswith(f":{deployed}-events")
+        assert env["EVENTS_TOPIC_ARN"].endswith(f":{deployed}-{service}-facts")
         assert env["AWS_REGION"] == "us-east-1"
         assert env["AWS_ENDPOINT_URL"] == emulator.endpoint
         assert all(isinstance(value, str) for value in env.values())
@@ -236,7 +236,11 @@ def test_given_the_stacks_when_asked_for_their_addresses_then_they_are_the_api_a
     assert kept["API_URL"] == f"{emulator.endpoint}/_aws/execute-api/{outputs['api']['ApiId']}/live"
     assert kept["MACHINE_API_URL"].endswith(f"/{outputs['api']['MachineApiId']}/live")
     pool = stacks.cognito_outputs(kept)
-    assert pool == {name: outputs["identity"][name] for name in stacks.SIGN_IN}
+    pages = {
+        "AuthorizeUrl": f"{emulator.endpoint}/oauth2/authorize",
+        "TokenUrl": f"{emulator.endpoint}/oauth2/token",
+    }
+    assert pool == {name: outputs["identity"][name] for name in stacks.SIGN_IN} | pages
 
 
 def test_given_no_stacks_when_asked_for_values_then_the_error_says_what_to_run(aws: Aws, prefix: str) -> None:

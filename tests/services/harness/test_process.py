@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from shopprocs.process import Process, ProcessError
+from tests.waiting import wait_for
 
 Start = Callable[[str], Process]
 
@@ -85,11 +86,15 @@ def test_given_a_process_with_a_child_when_killed_then_the_child_is_gone_too(
     process = start(PARENT)
     process.wait_until(lambda: len(printed) == 2, deadline=10)
     process.kill()
-    processes = subprocess.run(
-        ["ps", "-eo", "pgid=,stat="], capture_output=True, text=True, check=True
-    ).stdout
-    states = [line.split()[1] for line in processes.splitlines() if line.split()[0] == str(process.pid)]
-    assert all(state.startswith("Z") for state in states)
+
+    def states() -> list[str]:
+        processes = subprocess.run(
+            ["ps", "-eo", "pgid=,stat="], capture_output=True, text=True, check=True
+        ).stdout
+        return [line.split()[1] for line in processes.splitlines() if line.split()[0] == str(process.pid)]
+
+    # The kernel ends a child that was sent SIGKILL when that is next scheduled.
+    wait_for(lambda: all(state.startswith("Z") for state in states()), deadline=5)
 
 
 def test_given_a_program_that_fails_when_it_is_over_then_its_processes_are_gone_too(tmp_path: Path) -> None:

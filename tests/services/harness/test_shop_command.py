@@ -105,15 +105,33 @@ def test_given_nothing_when_started_then_the_shop_answers_reloads_on_change_and_
     assert json.loads(asked.stdout)["items"] == [], asked.stderr
     command.wait_for(r"^order-relay\s")  # each line says whose it is
 
-    (ROOT / "services" / "shipping" / "__init__.py").touch()
+    (ROOT / "services" / "shipping" / "api.py").touch()
     restarted = command.wait_for(r"changed: restarting (.*)$")[1]
-    assert restarted == "shipping, shipping-consumer"
+    assert restarted == "shipping", "the consumer does not import it"
     command.wait_for("ready again after")
 
     children = command.children()
     assert len(children) >= 10
     assert command.end(signal.SIGINT) == 0
     assert not [pid for pid in children if alive(pid)]
+
+
+def test_given_the_emulator_ends_when_it_is_noticed_then_it_is_said_and_everything_else_ends(
+    start: Callable[[], Command],
+) -> None:
+    command = start()
+    command.wait_for("The shop is ready after")
+    listed = subprocess.run(
+        ["ps", "-ww", "-eo", "pid=,args="], capture_output=True, text=True, check=True
+    ).stdout
+    lines = (line.split(maxsplit=1) for line in listed.splitlines())
+    (emulator,) = {int(pid) for pid, what in lines if "ministack" in what} & command.children()
+
+    os.kill(emulator, signal.SIGKILL)
+
+    command.wait_for("^dev/shop: aws ended with exit code -9, and nothing works without it")
+    assert command.process.wait(DEADLINE) == 1
+    assert not [pid for pid in command.children() if alive(pid)]
 
 
 def test_given_it_has_just_begun_to_start_when_ended_then_nothing_is_left(

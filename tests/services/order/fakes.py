@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from services.common.idempotency import Answer, Claim, MemoryIdempotency
+from services.common.idempotency import Answer, KeyedRequest, MemoryIdempotency
 from services.common.outbox import MemoryOutbox, OutboxRecord
 from services.order.domain import Order, Product
 from services.order.ports import Page, Part, Stale
@@ -15,9 +15,13 @@ class MemoryOrders:
         self._idempotency = idempotency
         self._outbox = outbox
         self._orders: dict[str, Order] = {}
+        self.tokens: dict[str, str] = {}
 
-    def accept(self, order: Order, told: OutboxRecord, claim: Claim, answer: Answer) -> None:
-        self._idempotency.complete(claim, answer)
+    def accept(
+        self, order: Order, payment_token: str, told: OutboxRecord, request: KeyedRequest, answer: Answer
+    ) -> None:
+        self._idempotency.record(request, answer)
+        self.tokens[order.id] = payment_token
         self._orders[order.id] = order
         self._outbox.add(told)
 
@@ -51,7 +55,7 @@ class MemoryProducts:
 
     def put(self, product: Product) -> bool:
         known = self._products.get(product.sku)
-        if known is not None and known.as_of >= product.as_of:
+        if known is not None and known.version >= product.version:
             return False
         self._products[product.sku] = product
         return True

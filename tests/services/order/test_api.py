@@ -11,9 +11,10 @@ from openapi_spec_validator import validate
 from werkzeug.test import TestResponse
 
 from services.common.caller import Caller
-from services.common.idempotency import Claim, fingerprint
+from services.common.idempotency import InFlight
 from services.order.ports import Part
-from tests.services.callers import BOB, MACHINE, OPERATOR
+from tests.services.callers import ALICE, BOB, MACHINE, OPERATOR
+from tests.services.order.fakes import MemoryProducts
 from tests.services.order.world import World, wish
 
 
@@ -83,26 +84,26 @@ def test_another_payment_token_makes_another_body(client: FlaskClient) -> None:
     is_problem(place(client, wish(token="tok_decline")), HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-def in_flight(world: World) -> None:
-    assert world.idempotency.claim(Claim("alice POST /orders", "key-1", fingerprint(wish()))) is None
+def test_a_repeat_is_answered_the_same_when_the_shop_no_longer_sells_what_it_orders(world: World) -> None:
+    first = place(world.client(ALICE))
+
+    world.products = MemoryProducts()
+
+    assert place(world.client(ALICE)).data == first.data
 
 
-def test_a_repeat_while_the_first_is_in_flight_conflicts(client: FlaskClient, world: World) -> None:
-    in_flight(world)
+def test_a_request_whose_commit_meets_another_with_its_key_may_be_sent_again(
+    client: FlaskClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def contended(*_: object) -> None:
+        raise InFlight
 
-    response = place(client)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(world.orders, "accept", contended)
+        response = place(client)
 
     is_problem(response, HTTPStatus.CONFLICT)
     assert response.headers["Retry-After"] == "1"
-
-
-def test_a_request_that_died_in_flight_blocks_its_key_for_a_minute_only(
-    client: FlaskClient, world: World
-) -> None:
-    in_flight(world)
-
-    world.now.passes(seconds=61)
-
     assert place(client).status_code == HTTPStatus.ACCEPTED
 
 
@@ -117,6 +118,51 @@ def test_an_unknown_product_is_named_and_leaves_the_key_free(client: FlaskClient
 
     assert problem["skus"] == ["UNICORN"]
     assert place(client).status_code == HTTPStatus.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "status"),
+    [
+        (2598, "EUR", HTTPStatus.ACCEPTED),
+        (2597, "EUR", HTTPStatus.CONFLICT),
+        (2598, "USD", HTTPStatus.CONFLICT),
+        (0, "EUR", HTTPStatus.CONFLICT),
+        (-1, "EUR", HTTPStatus.BAD_REQUEST),
+        ("2598", "EUR", HTTPStatus.BAD_REQUEST),
+        (2598, "euros", HTTPStatus.BAD_REQUEST),
+    ],
+)
+def test_an_order_is_placed_at_the_total_that_the_customer_was_shown(
+    client: FlaskClient, amount: object, currency: str, status: HTTPStatus
+) -> None:
+    body = {**wish(), "expected_total": {"amount": amount, "currency": currency}}
+
+    response = place(client, body)
+
+    assert response.status_code == status
+    if status == HTTPStatus.CONFLICT:
+        problem = is_problem(response, status)
+        assert problem["total"] == {"amount": 2598, "currency": "EUR"}
+        assert "2598 EUR" in problem["detail"]
+
+
+def test_a_price_that_changed_after_it_was_shown_orders_nothing_and_leaves_the_key_free(
+    client: FlaskClient, world: World
+) -> None:
+    expected = {"expected_total": {"amount": 2598, "currency": "EUR"}}
+    price = {"amount": 9900, "currency": "EUR"}
+    world.fact(
+        "shop.product.upserted.v1",
+        {"sku": "TEA", "version": 2, "name": "Earl Grey", "category": "tea", "price": price},
+    )
+
+    problem = is_problem(place(client, {**wish(), **expected}), HTTPStatus.CONFLICT)
+
+    assert problem["total"] == {"amount": 19800, "currency": "EUR"}
+    assert orjson.loads(client.get("/orders").data)["items"] == []
+    accepted = place(client, {**wish(), "expected_total": problem["total"]})
+    assert accepted.status_code == HTTPStatus.ACCEPTED
+    assert orjson.loads(accepted.data)["total"] == problem["total"]
 
 
 def test_products_in_two_currencies_are_unprocessable(client: FlaskClient) -> None:

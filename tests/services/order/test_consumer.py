@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from services.common import clock
 from services.common.errors import Unavailable
+from services.common.events import ForeignFact
 from services.order.domain import Contradiction, Order
 from services.order.handlers import UnknownOrder
 from services.order.ports import Stale
@@ -106,6 +107,31 @@ def test_an_order_that_was_cancelled_in_time_is_not_confirmed(
     assert world.task("CancelOrder", order_id, error="OrderCancelled", cause="") == {"state": "CANCELLED"}
 
 
+def test_an_order_is_looked_at_before_it_is_charged(
+    world: World, client: FlaskClient, order_id: str, show: Callable[[], dict[str, Any]]
+) -> None:
+    reserved = {"reserved_at": clock.rfc3339(AT)}
+    assert world.task("CheckOrder", order_id, **reserved) == {"state": "RESERVED"}
+    assert show()["state"] == "RESERVED"
+
+    client.post(f"/orders/{order_id}/cancel")
+
+    assert show()["state"] == "CANCELLING"
+    assert world.task("CheckOrder", order_id, **reserved) == {"error": "OrderCancelled"}
+
+
+def test_an_order_that_is_turned_back_says_so_and_its_cancellation_is_accepted(
+    world: World, client: FlaskClient, order_id: str, show: Callable[[], dict[str, Any]]
+) -> None:
+    world.task("ConfirmOrder", order_id)
+
+    assert world.task("StartCancelling", order_id, **REFUSED) == {"state": "CANCELLING"}
+
+    assert show()["timeline"][-1]["cause"].startswith("being undone: ShipmentRefused")
+    assert client.post(f"/orders/{order_id}/cancel").status_code == 202
+    assert world.task("ConfirmOrder", order_id) == {"error": "OrderCancelled"}
+
+
 def test_a_late_confirmation_of_an_undone_order_is_refused(world: World, order_id: str) -> None:
     world.task("CancelOrder", order_id, **DECLINED)
 
@@ -134,20 +160,45 @@ def test_facts_move_the_order_forward_and_never_back(
     assert [step["state"] for step in show()["timeline"]] == ["PENDING", "RESERVED", "PAID"]
 
 
+@pytest.mark.parametrize(
+    "kind", ["shop.product.upserted.v1", "shop.stock.reserved.v1", "shop.payment.charged.v1"]
+)
+def test_a_fact_from_another_than_the_service_whose_it_is_is_not_believed(world: World, kind: str) -> None:
+    price = {"amount": 1, "currency": "EUR"}
+    data = {
+        "sku": "POT",
+        "version": 1,
+        "name": "A pot",
+        "category": "tea",
+        "price": price,
+        "order_id": "none",
+    }
+
+    with pytest.raises(ForeignFact):
+        world.fact(kind, data, source="/shipping")
+
+    assert world.products.find(["POT"]) == {}
+
+
 def test_a_fact_of_an_unknown_order_is_passed_over(world: World) -> None:
     world.fact("shop.stock.reserved.v1", {"order_id": "none"})
 
 
-def upserted(amount: int) -> dict[str, Any]:
+def upserted(amount: int, version: int) -> dict[str, Any]:
     price = {"amount": amount, "currency": "EUR"}
-    return {"sku": "POT", "name": "A pot", "category": "tea", "price": price}
+    return {"sku": "POT", "version": version, "name": "A pot", "category": "tea", "price": price}
 
 
-def test_the_newest_price_holds_whatever_order_facts_arrive_in(world: World) -> None:
-    world.fact("shop.product.upserted.v1", upserted(200), AT)
-    world.fact("shop.product.upserted.v1", upserted(100), AT - timedelta(hours=1))
-
+@pytest.mark.parametrize("clock_is_ahead", [timedelta(0), timedelta(minutes=4), timedelta(minutes=-4)])
+def test_the_price_of_the_highest_version_holds_whatever_order_and_times_facts_have(
+    world: World, clock_is_ahead: timedelta
+) -> None:
+    world.fact("shop.product.upserted.v1", upserted(200, 2), AT)
+    world.fact("shop.product.upserted.v1", upserted(100, 1), AT + clock_is_ahead)
     assert world.products.find(["POT"])["POT"].price.amount == 200
+
+    world.fact("shop.product.upserted.v1", upserted(300, 3), AT - clock_is_ahead)
+    assert world.products.find(["POT"])["POT"].price.amount == 300
 
 
 class BusyOrders(MemoryOrders):

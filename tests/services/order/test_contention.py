@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from services.common.aws import is_temporary
-from services.common.idempotency import Answer, Claim, ClaimLost, DynamoIdempotency, InFlight
+from services.common.idempotency import Answer, DynamoIdempotency, InFlight, KeyedRequest, KeyTaken
 from services.common.outbox import DynamoOutbox
+from services.common.vault import DynamoVault
 from services.order import messages
 from services.order.dynamo import DynamoOrders
 from services.order.ports import Stale
 from tests.services.order.test_messages import ORDER
 
-CLAIM = Claim("guest POST /orders", "key", "fingerprint")
+REQUEST = KeyedRequest("guest POST /orders", "key", "fingerprint")
 ANSWER = Answer(202, {"id": "1"})
 
 
@@ -45,8 +45,10 @@ class Table:
 
 
 def accept(table: Any) -> None:
-    orders = DynamoOrders(table, "t", DynamoIdempotency(table, "t"), DynamoOutbox(table, "t"))
-    orders.accept(ORDER, messages.acceptance(ORDER, "tok_approve"), CLAIM, ANSWER)
+    orders = DynamoOrders(
+        table, "t", DynamoIdempotency(table, "t"), DynamoOutbox(table, "t"), DynamoVault(table, "t")
+    )
+    orders.accept(ORDER, "tok_approve", messages.acceptance(ORDER), REQUEST, ANSWER)
 
 
 def test_an_acceptance_that_met_a_repeat_of_its_request_is_written_again() -> None:
@@ -59,23 +61,14 @@ def test_an_acceptance_that_met_a_repeat_of_its_request_is_written_again() -> No
     assert table.written == 1
 
 
-def test_an_acceptance_that_meets_others_for_ever_is_a_temporary_failure() -> None:
-    with pytest.raises(ClientError) as failed:
+def test_an_acceptance_that_meets_others_for_ever_is_in_flight() -> None:
+    with pytest.raises(InFlight):
         accept(Table(*[cancelled("TransactionConflict", "None", "None")] * 3))
 
-    assert is_temporary(failed.value)
 
-
-def test_an_acceptance_that_lost_its_claim_says_so() -> None:
-    with pytest.raises(ClaimLost):
+def test_an_acceptance_under_a_key_that_is_taken_says_so() -> None:
+    with pytest.raises(KeyTaken):
         accept(Table(cancelled("ConditionalCheckFailed", "None", "None")))
-
-
-def test_a_claim_that_meets_the_writing_of_the_answer_is_in_flight() -> None:
-    table: Any = Table(conflict())
-
-    with pytest.raises(InFlight):
-        DynamoIdempotency(table, "t").claim(CLAIM)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +76,9 @@ def test_a_claim_that_meets_the_writing_of_the_answer_is_in_flight() -> None:
 )
 def test_a_change_that_met_another_is_stale_and_any_other_failure_is_not(error: ClientError) -> None:
     table: Any = Table(error)
-    orders = DynamoOrders(table, "t", DynamoIdempotency(table, "t"), DynamoOutbox(table, "t"))
+    orders = DynamoOrders(
+        table, "t", DynamoIdempotency(table, "t"), DynamoOutbox(table, "t"), DynamoVault(table, "t")
+    )
     met = "TransactionConflict" in str(error.response)
 
     with pytest.raises(Stale if met else ClientError):

@@ -44,7 +44,7 @@ def fact(record: OutboxRecord) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("contract", "record"),
     [
-        ("shop.order.accepted.v1", messages.acceptance(ORDER, "tok_approve")),
+        ("shop.order.accepted.v1", messages.acceptance(ORDER)),
         (
             "shop.order.shipped.v1",
             messages.end(ORDER.ship("T1", reserved_at=NOW, charged_at=NOW, booked_at=NOW)),
@@ -64,6 +64,8 @@ def test_every_fact_is_what_its_contract_says(contract: str, record: OutboxRecor
 @pytest.mark.parametrize(
     ("task", "fields"),
     [
+        ("CheckOrder", {"reserved_at": BOOKED["reserved_at"]}),
+        ("StartCancelling", {"error": "States.Timeout", "cause": ""}),
         ("ConfirmOrder", {}),
         ("CompleteOrder", BOOKED),
         ("CancelOrder", {"error": "OutOfStock", "cause": ""}),
@@ -101,7 +103,7 @@ def test_every_contract_is_a_valid_schema_and_there_is_no_other() -> None:
         "shop.order.cancelled.v1",
         *(
             f"{task}{kind}"
-            for task in ("ConfirmOrder", "CompleteOrder", "CancelOrder")
+            for task in ("CheckOrder", "ConfirmOrder", "CompleteOrder", "StartCancelling", "CancelOrder")
             for kind in ("", ".result")
         ),
     }

@@ -5,19 +5,21 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from services.common import ids
+from services.common import dynamo, ids
 from services.common.idempotency import (
     Answer,
-    Claim,
-    ClaimLost,
     DynamoIdempotency,
+    KeyedRequest,
+    KeyTaken,
     MemoryIdempotency,
 )
 from services.common.money import Money
 from services.common.outbox import DynamoOutbox, MemoryOutbox, OutboxMessage, OutboxRecord, Relay
+from services.common.vault import DynamoVault
 from services.order import api, domain, messages
 from services.order.app import Storage
 from services.order.domain import Item, Order, OrderCancelled, Product, TooLateToCancel
@@ -43,7 +45,26 @@ def stored(request: pytest.FixtureRequest) -> Storage:
     client = request.getfixturevalue("emulator").clients.dynamodb
     table = request.getfixturevalue("create_table")()
     kept, told = DynamoIdempotency(client, table, now), DynamoOutbox(client, table, now)
-    return Storage(DynamoOrders(client, table, kept, told), DynamoProducts(client, table), kept, told)
+    return Storage(
+        DynamoOrders(client, table, kept, told, DynamoVault(client, table)),
+        DynamoProducts(client, table),
+        kept,
+        told,
+    )
+
+
+def test_what_pays_is_left_for_the_payment_service_and_is_in_nothing_else(
+    emulator: Emulator, create_table: Callable[[], str]
+) -> None:
+    client, table, apart = emulator.clients.dynamodb, create_table(), create_table()
+    vault = DynamoVault(client, apart)
+    orders = DynamoOrders(client, table, DynamoIdempotency(client, table), DynamoOutbox(client, table), vault)
+    order = an_order()
+
+    orders.accept(order, "tok_approve", messages.acceptance(order), a_request(), OK)
+
+    assert vault.find(order.id) == "tok_approve"
+    assert "tok_approve" not in repr(client.scan(TableName=table)["Items"])
 
 
 def an_order(customer_id: str = "guest") -> Order:
@@ -51,14 +72,13 @@ def an_order(customer_id: str = "guest") -> Order:
     return domain.place(ids.uuid7(), customer_id, items, {"TEA": TEA, "CUP": CUP}, ADDRESS, NOW)
 
 
-def a_claim() -> Claim:
-    return Claim("guest POST /orders", ids.uuid7(), "fingerprint")
+def a_request() -> KeyedRequest:
+    return KeyedRequest("guest POST /orders", ids.uuid7(), "fingerprint")
 
 
 def accepted(stored: Storage, customer_id: str = "guest") -> Order:
-    order, claim = an_order(customer_id), a_claim()
-    assert stored.idempotency.claim(claim) is None
-    stored.orders.accept(order, messages.acceptance(order, "tok_approve"), claim, OK)
+    order = an_order(customer_id)
+    stored.orders.accept(order, "tok_approve", messages.acceptance(order), a_request(), OK)
     return order
 
 
@@ -69,24 +89,24 @@ def test_an_accepted_order_is_read_as_it_was_written(stored: Storage) -> None:
 
 
 def test_acceptance_writes_the_order_what_to_tell_and_the_answer(stored: Storage) -> None:
-    order, claim = an_order(), a_claim()
-    stored.idempotency.claim(claim)
-    told = messages.acceptance(order, "tok_approve")
+    order, request = an_order(), a_request()
+    told = messages.acceptance(order)
 
-    stored.orders.accept(order, told, claim, OK)
+    stored.orders.accept(order, "tok_approve", told, request, OK)
 
     assert stored.outbox.pending(10) == [told]
-    assert stored.idempotency.claim(replace(claim, owner="a repeat")) == OK
+    assert stored.idempotency.find(request) == OK
 
 
-def test_acceptance_without_the_claim_writes_nothing(stored: Storage) -> None:
-    order, claim = an_order(), a_claim()
+def test_acceptance_under_a_key_that_has_an_answer_writes_nothing(stored: Storage) -> None:
+    order, other, request = an_order(), an_order(), a_request()
+    stored.orders.accept(other, "tok_approve", messages.acceptance(other), request, OK)
 
-    with pytest.raises(ClaimLost):
-        stored.orders.accept(order, messages.acceptance(order, "tok_approve"), claim, OK)
+    with pytest.raises(KeyTaken):
+        stored.orders.accept(order, "tok_approve", messages.acceptance(order), request, OK)
 
     assert stored.orders.get(order.id) is None
-    assert stored.outbox.pending(10) == []
+    assert len(stored.outbox.pending(10)) == 1
 
 
 def test_no_order_is_none(stored: Storage) -> None:
@@ -156,29 +176,103 @@ def test_a_customers_orders_are_paged_newest_first(stored: Storage) -> None:
     assert second.next_after is None
 
 
+def test_a_page_has_as_many_orders_as_it_may_however_large_they_are(stored: Storage) -> None:
+    """DynamoDB ends a page of its own at 1 MB."""
+    tea = replace(TEA, name="x" * 100_000)
+    placed = []
+    for _ in range(24):
+        order = domain.place(ids.uuid7(), "guest", [Item("TEA", 1)], {"TEA": tea}, ADDRESS, NOW)
+        stored.orders.accept(order, "tok_approve", messages.acceptance(order), a_request(), OK)
+        placed.append(order.id)
+
+    first = stored.orders.page("guest", None, 20)
+    second = stored.orders.page("guest", first.next_after, 20)
+
+    assert [len(first.orders), len(second.orders)] == [20, 4]
+    assert [order.id for order in (*first.orders, *second.orders)] == placed[::-1]
+    assert second.next_after is None
+
+
+@pytest.mark.emulator
+def test_an_order_that_cannot_be_read_hides_no_other(
+    emulator: Emulator, create_table: Callable[[], str]
+) -> None:
+    client, table = emulator.clients.dynamodb, create_table()
+    kept, told = DynamoIdempotency(client, table), DynamoOutbox(client, table)
+    orders = DynamoOrders(client, table, kept, told, DynamoVault(client, table))
+    stored = Storage(orders, DynamoProducts(client, table), kept, told)
+    placed = [accepted(stored).id for _ in range(4)]
+    _update(emulator, table, placed[1], "SET address.floor = :value", "3")
+    _update(emulator, table, placed[2], "SET timeline[0].#state = :value", "LATER")
+
+    first = orders.page("guest", None, 2)
+    second = orders.page("guest", first.next_after, 2)
+
+    assert [order.id for order in first.orders] == [placed[3]]
+    assert [order.id for order in second.orders] == [placed[1], placed[0]]
+    assert orders.get(placed[1]) is not None
+
+
+def _update(emulator: Emulator, table: str, order_id: str, expression: str, value: str) -> None:
+    names: Any = {"ExpressionAttributeNames": {"#state": "state"}} if "#state" in expression else {}
+    emulator.clients.dynamodb.update_item(
+        TableName=table,
+        Key=dynamo.pack({"pk": f"ORDER#{order_id}", "sk": "ORDER"}),
+        UpdateExpression=expression,
+        ExpressionAttributeValues=dynamo.pack({":value": value}),
+        **names,
+    )
+
+
 def test_a_page_that_ends_with_the_last_order_has_no_next(stored: Storage) -> None:
     accepted(stored)
 
     assert stored.orders.page("guest", None, 1).next_after is None
 
 
-def a_product(amount: int, as_of: str) -> Product:
-    return Product("POT", "A pot", Money(amount, "EUR"), as_of)
+def a_product(amount: int, version: int) -> Product:
+    return Product("POT", "A pot", Money(amount, "EUR"), version)
 
 
 def test_products_are_found_by_sku_and_the_unknown_are_left_out(stored: Storage) -> None:
-    stored.products.put(a_product(1, "2026-01-01"))
+    stored.products.put(a_product(1, 1))
 
-    assert stored.products.find(["POT", "PAN"]) == {"POT": a_product(1, "2026-01-01")}
+    assert stored.products.find(["POT", "PAN"]) == {"POT": a_product(1, 1)}
 
 
 def test_an_older_product_does_not_replace_a_newer(stored: Storage) -> None:
-    assert stored.products.put(a_product(2, "2026-01-02"))
+    assert stored.products.put(a_product(2, 2))
 
-    assert not stored.products.put(a_product(1, "2026-01-01"))
-    assert not stored.products.put(a_product(2, "2026-01-02"))
+    assert not stored.products.put(a_product(1, 1))
+    assert not stored.products.put(a_product(2, 2))
     assert stored.products.find(["POT"])["POT"].price.amount == 2
-    assert stored.products.put(a_product(3, "2026-01-03"))
+    assert stored.products.put(a_product(3, 3))
+
+
+def test_a_product_of_a_fact_without_a_version_is_kept_until_one_with_a_version_comes(
+    stored: Storage,
+) -> None:
+    assert stored.products.put(a_product(1, 0))
+
+    assert not stored.products.put(a_product(2, 0))
+    assert stored.products.put(a_product(3, 1))
+    assert not stored.products.put(a_product(4, 0))
+    assert stored.products.find(["POT"])["POT"].price.amount == 3
+
+
+@pytest.mark.emulator
+def test_a_product_that_an_earlier_version_kept_by_the_clock_gives_way_to_one_with_a_version(
+    emulator: Emulator, create_table: Callable[[], str]
+) -> None:
+    client, table = emulator.clients.dynamodb, create_table()
+    products = DynamoProducts(client, table)
+    row = {"pk": "PRODUCT#POT", "sk": "PRODUCT", "name": "A pot", "price": Money(7777, "EUR").to_dict()}
+    client.put_item(TableName=table, Item=dynamo.pack({**row, "as_of": "2999-01-01T00:00:00.000000Z x"}))
+
+    assert not products.put(a_product(1, 0))
+    assert products.put(a_product(1200, 1))
+
+    assert products.find(["POT"])["POT"].price.amount == 1200
 
 
 def test_storage_answers_a_ping(stored: Storage) -> None:
@@ -199,13 +293,15 @@ class Counted:
 
 
 @pytest.mark.emulator
-def test_placing_an_order_takes_three_calls_and_repeating_it_one(
+def test_placing_an_order_takes_two_calls_and_repeating_it_one_more(
     emulator: Emulator, create_table: Callable[[], str]
 ) -> None:
     calls: list[str] = []
     client, table = Counted(emulator.clients.dynamodb, calls), create_table()
-    kept, told = DynamoIdempotency(client, table), DynamoOutbox(client, table)  # type: ignore[arg-type]  # counts only
-    orders, products = DynamoOrders(client, table, kept, told), DynamoProducts(client, table)  # type: ignore[arg-type]  # counts only
+    counted: Any = client
+    kept, told = DynamoIdempotency(counted, table), DynamoOutbox(counted, table)
+    orders = DynamoOrders(counted, table, kept, told, DynamoVault(counted, table))
+    products = DynamoProducts(counted, table)
     products.put(TEA)
     calls.clear()
     shop = api.create(orders, products, kept, MemoryParts(), As(ALICE)).test_client()
@@ -215,7 +311,7 @@ def test_placing_an_order_takes_three_calls_and_repeating_it_one(
     ]
 
     assert placed == [202, 202]
-    assert calls == ["put_item", "batch_get_item", "transact_write_items", "put_item"]
+    assert calls == [*["batch_get_item", "transact_write_items"] * 2, "get_item"]
 
 
 @pytest.mark.emulator
@@ -224,7 +320,10 @@ def test_of_many_concurrent_requests_with_one_key_one_orders(
 ) -> None:
     client, table = emulator.clients.dynamodb, create_table()
     kept, told = DynamoIdempotency(client, table), DynamoOutbox(client, table)
-    orders, products = DynamoOrders(client, table, kept, told), DynamoProducts(client, table)
+    orders, products = (
+        DynamoOrders(client, table, kept, told, DynamoVault(client, table)),
+        DynamoProducts(client, table),
+    )
     products.put(TEA)
     app = api.create(orders, products, kept, MemoryParts(), As(ALICE))
     start = threading.Barrier(8)

@@ -44,15 +44,15 @@ def start() -> Iterator[Start]:
         command = [sys.executable, "-m", *COMMANDS[name]]
         process = Process(name, command, {**own, **env}, print, ROOT)
         process.start()
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
         running.append((process, client))
-        process.wait_until(lambda: answers(client), 20)
+        process.wait_until(lambda: answers(client), 60)
         return client
 
     yield start
     for process, client in running:
         client.close()
-        process.stop(grace=10)
+        process.stop(grace=30)
         assert process.returncode == 0
 
 
@@ -70,6 +70,7 @@ def environment(endpoint: str = NOWHERE, **known: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "TABLE": "none",
+        "TOKENS_TABLE": "none",
         "TASKS_QUEUE_URL": f"{endpoint}/000000000000/none",
         "EVENTS_QUEUE_URL": f"{endpoint}/000000000000/none",
         "EVENTS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:none",
@@ -101,6 +102,7 @@ def test_an_order_that_is_placed_is_started_and_followed(
     env = environment(
         emulator.endpoint,
         TABLE=create_table(),
+        TOKENS_TABLE=create_table(),
         TASKS_QUEUE_URL=create_queue(),
         EVENTS_QUEUE_URL=events,
         EVENTS_TOPIC_ARN=create_topic(),
@@ -110,7 +112,7 @@ def test_an_order_that_is_placed_is_started_and_followed(
     assert [client.get("/readyz").status_code for client in (api, consumer, relay)] == [200, 200, 200]
 
     def send(kind: str, data: Mapping[str, object]) -> None:
-        event = Event(type=kind, source="/elsewhere", subject="it", data=data)
+        event = Event(type=kind, source="/product", subject="it", data=data)
         clients.sqs.send_message(QueueUrl=events, MessageBody=orjson.dumps(event.to_dict()).decode())
 
     def started() -> list[str]:

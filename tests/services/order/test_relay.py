@@ -40,7 +40,7 @@ def test_a_new_order_starts_its_workflow_and_is_published(
     drain(world, workflow, publisher)
 
     started = workflow.started[order_id]
-    assert started["payment"] == {"token": "tok_approve"}
+    assert "tok_approve" not in repr(started)
     assert started["items"] == [{"sku": "TEA", "quantity": 2}]
     assert started["total"] == {"amount": 2598, "currency": "EUR"}
     assert started["shipping_address"]["country"] == "GB"

@@ -18,9 +18,9 @@ from tests.services.callers import As
 from tests.services.order.fakes import MemoryOrders, MemoryParts, MemoryProducts
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-TEA = Product("TEA", "Earl Grey", Money(1299, "EUR"), "2026-01-01")
-CUP = Product("CUP", "A cup", Money(500, "EUR"), "2026-01-01")
-MUG = Product("MUG", "A mug", Money(700, "USD"), "2026-01-01")
+TEA = Product("TEA", "Earl Grey", Money(1299, "EUR"), 1)
+CUP = Product("CUP", "A cup", Money(500, "EUR"), 1)
+MUG = Product("MUG", "A mug", Money(700, "USD"), 1)
 
 
 @dataclass
@@ -68,13 +68,13 @@ class World:
             return {"error": self.answers.failures[token][0]}
         return self.answers.outputs[token]
 
-    def fact(self, kind: str, data: dict[str, Any], at: datetime | None = None) -> None:
-        """Has a fact followed as its service publishes it."""
+    def fact(self, kind: str, data: dict[str, Any], at: datetime | None = None, source: str = "") -> None:
+        """Has a fact followed as its service publishes it, or as another does."""
         event = {
             "specversion": "1.0",
             "id": f"{kind}-{data.get('order_id') or data.get('sku')}",
             "type": kind,
-            "source": "/elsewhere",
+            "source": source or ("/payment" if kind.startswith("shop.payment.") else "/product"),
             "subject": "it",
             "time": clock.rfc3339(at or self.now()),
             "datacontenttype": "application/json",

@@ -5,25 +5,29 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from services.common.outbox import MemoryOutbox, OutboxRecord
 from services.payment.domain import Payment
 from services.payment.ports import Stale
 
 
 class MemoryPayments:
-    def __init__(self) -> None:
+    def __init__(self, outbox: MemoryOutbox) -> None:
+        self._outbox = outbox
         self._lock = threading.Lock()
         self._payments: dict[str, Payment] = {}
 
     def get(self, order_id: str) -> Payment | None:
         return self._payments.get(order_id)
 
-    def save(self, payment: Payment) -> Payment:
+    def save(self, payment: Payment, told: OutboxRecord | None) -> Payment:
         with self._lock:
             known = self._payments.get(payment.order_id)
             if (known.version if known else 0) != payment.version:
                 raise Stale(payment.order_id)
             written = replace(payment, version=payment.version + 1)
             self._payments[payment.order_id] = written
+            if told is not None:
+                self._outbox.add(told)
             return written
 
     def ping(self) -> None:
@@ -38,3 +42,14 @@ class MemoryLedger:
         before = self.entries.get(key)
         self.entries.setdefault(key, dict(entry))
         return before
+
+
+class MemoryVault:
+    def __init__(self) -> None:
+        self.secrets: dict[str, str] = {}
+
+    def find(self, name: str) -> str | None:
+        return self.secrets.get(name)
+
+    def forget(self, name: str) -> None:
+        self.secrets.pop(name, None)

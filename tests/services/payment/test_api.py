@@ -78,7 +78,7 @@ def test_a_payment_that_was_given_up_before_it_began_is_its_customers(world: Wor
 
 
 def test_a_payment_of_a_workflow_that_named_no_customer_is_nobodys(world: World) -> None:
-    world.payments.save(domain.begun("order-1", None, None))
+    world.payments.save(domain.begun("order-1", None, None), None)
 
     get(world, "/payments/order-1", HTTPStatus.NOT_FOUND)
     assert get(world, "/payments/order-1", caller=OPERATOR)["order_id"] == "order-1"

@@ -1,16 +1,20 @@
 """The payment service's adapters and their fakes keep the same promises: each test runs on both."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
 
 from services.common.money import Money
+from services.common.outbox import DynamoOutbox, MemoryOutbox, Outbox
 from services.payment import domain
 from services.payment.domain import Charge, Payment
 from services.payment.dynamo import DynamoLedger, DynamoPayments
 from services.payment.ports import Declined, KeyClosed, Ledger, Payments, Stale, Unreachable
 from services.payment.provider import Sandbox
+from shopprocs.emulator import Emulator
+from tests.services import tables
 from tests.services.payment.fakes import MemoryLedger, MemoryPayments
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -23,15 +27,18 @@ BEGUN = domain.begun("order-1", "alice", PRICE)
 class Stored:
     payments: Payments
     ledger: Ledger
+    outbox: Outbox
 
 
 @pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
 def stored(request: pytest.FixtureRequest) -> Stored:
     if request.param == "memory":
-        return Stored(MemoryPayments(), MemoryLedger())
+        outbox = MemoryOutbox()
+        return Stored(MemoryPayments(outbox), MemoryLedger(), outbox)
     client = request.getfixturevalue("emulator").clients.dynamodb
     table = request.getfixturevalue("create_table")()
-    return Stored(DynamoPayments(client, table), DynamoLedger(client, table))
+    told = DynamoOutbox(client, table)
+    return Stored(DynamoPayments(client, table, told), DynamoLedger(client, table), told)
 
 
 @pytest.fixture
@@ -54,21 +61,44 @@ def sandbox(stored: Stored) -> Sandbox:
 def test_a_payment_is_read_as_it_was_written(stored: Stored, payment: Payment) -> None:
     assert stored.payments.get("order-1") is None
 
-    written = stored.payments.save(payment)
+    written = stored.payments.save(payment, None)
 
     assert written == replace(payment, version=1)
     assert stored.payments.get("order-1") == written
 
 
 def test_a_stale_payment_is_not_written(stored: Stored) -> None:
-    first = stored.payments.save(BEGUN)
-    second = stored.payments.save(first.charged(CHARGE, NOW))
+    first = stored.payments.save(BEGUN, None)
+    second = stored.payments.save(first.charged(CHARGE, NOW), None)
 
     for stale in (BEGUN, first.declined("no money", NOW)):
         with pytest.raises(Stale):
-            stored.payments.save(stale)
+            stored.payments.save(stale, None)
 
     assert stored.payments.get("order-1") == second
+
+
+def test_what_is_to_be_told_is_written_with_its_payment_or_not_at_all(stored: Stored) -> None:
+    tables.check_that_a_fact_is_written_with_its_state_or_not_at_all(
+        lambda told: stored.payments.save(BEGUN, told), stored.outbox, Stale
+    )
+
+
+@pytest.mark.emulator
+def test_what_only_refuses_a_late_task_expires_and_what_happened_does_not(
+    emulator: Emulator, create_table: Callable[[], str]
+) -> None:
+    client = emulator.clients.dynamodb
+    ends = []
+    for written in (
+        domain.begun("order-1", None, None).refund(None, NOW),
+        BEGUN.charged(CHARGE, NOW).refund(CHARGE, NOW),
+    ):
+        table = create_table()
+        DynamoPayments(client, table, DynamoOutbox(client, table)).save(written, None)
+        ends.append(tables.end_of(client, table, {"pk": "PAYMENT#order-1", "sk": "PAYMENT"}))
+
+    assert ends == [tables.end_of_tombstone(NOW), None]
 
 
 def test_payments_can_be_pinged(stored: Stored) -> None:

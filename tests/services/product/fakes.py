@@ -1,10 +1,26 @@
 """The product service's ports in memory. test_ports.py holds them to the same contract as the real adapters."""
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
-from services.product.domain import Inventory, Move, Product, Reservation, State, Stocked
+from services.common.money import Money
+from services.common.outbox import MemoryOutbox, OutboxRecord
+from services.product import low_stock
+from services.product.domain import (
+    Inventory,
+    Item,
+    Move,
+    Product,
+    Reservation,
+    Shelf,
+    State,
+    Stocked,
+    StockMissing,
+)
+from services.product.importing import Report, Superseded, Upload
+from services.product.low_stock import Level
 from services.product.ports import Page, Search, Stale
 from services.product.search import Entry, Index
 
@@ -12,7 +28,8 @@ from services.product.search import Entry, Index
 class MemoryShop:
     """The catalogue and its stock."""
 
-    def __init__(self) -> None:
+    def __init__(self, outbox: MemoryOutbox | None = None) -> None:
+        self.outbox = outbox or MemoryOutbox()
         self._lock = threading.Lock()
         self._products: dict[str, Stocked] = {}
         self._reservations: dict[str, Reservation] = {}
@@ -26,10 +43,17 @@ class MemoryShop:
         found = Index(entries).find(search, after, limit)
         return Page(tuple(self._products[sku] for sku in found.skus), found.next_after)
 
-    def put(self, product: Product, initial_stock: int) -> None:
+    def put(self, product: Product, initial_stock: int, told: OutboxRecord | None) -> None:
         known = self._products.get(product.sku)
+        if (known.product.version if known else 0) != product.version - 1:
+            raise Stale(product.sku)
         inventory = known.inventory if known else Inventory(product.sku, initial_stock)
         self._products[product.sku] = Stocked(product, inventory)
+        if told is not None:
+            self.outbox.add(told)
+
+    def tell(self, told: OutboxRecord) -> None:
+        self.outbox.add(told)
 
     def restock(self, sku: str, available: int) -> None:
         stocked = self._products[sku]
@@ -44,7 +68,9 @@ class MemoryShop:
     def reservation(self, order_id: str) -> Reservation | None:
         return self._reservations.get(order_id)
 
-    def save(self, reservation: Reservation, was: State | None, move: Move | None) -> None:
+    def save(
+        self, reservation: Reservation, was: State | None, move: Move | None, told: OutboxRecord | None
+    ) -> None:
         with self._lock:
             known = self._reservations.get(reservation.order_id)
             if (known.state if known else None) is not was:
@@ -54,11 +80,19 @@ class MemoryShop:
             )
             self._products |= moved
             self._reservations[reservation.order_id] = reservation
+            if told is not None:
+                self.outbox.add(told)
+
+    def remove(self, sku: str) -> None:
+        """Removes a product as only an operator can, by hand."""
+        del self._products[sku]
 
     def _moved(self, sku: str, quantity: int, move: Move) -> Stocked:
-        stocked = self._products[sku]
+        stocked = self._products.get(sku) or self._none(sku)
         held = {shelf: getattr(stocked.inventory, shelf) for shelf in (move.source, move.target)}
         if held[move.source] < quantity:
+            if move.source is Shelf.RESERVED:
+                raise StockMissing("an order", [Item(sku, quantity)])
             raise Stale(sku)
         return replace(
             stocked,
@@ -70,3 +104,78 @@ class MemoryShop:
                 },
             ),
         )
+
+    def _none(self, sku: str) -> Stocked:
+        at = datetime.min.replace(tzinfo=UTC)
+        return Stocked(Product(sku, "", "", Money(0, "EUR"), at), Inventory(sku, 0))
+
+
+class MemoryShelves(MemoryShop):
+    """The catalogue, for an import.
+
+    Args:
+        outbox: where what is to be told goes.
+        moving: SKUs whose stock is being moved whenever a batch is written.
+    """
+
+    def __init__(self, outbox: MemoryOutbox | None = None, moving: Collection[str] = ()) -> None:
+        super().__init__(outbox)
+        self.moving = set(moving)
+
+    def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked]:
+        return {sku: self._products[sku] for sku in skus if sku in self._products}
+
+    def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord]]) -> list[bool]:
+        return [self._put_batch(*batch) for batch in batches]
+
+    def _put_batch(self, products: Mapping[Product, int], told: OutboxRecord) -> bool:
+        if any(product.sku in self.moving for product in products):
+            return False
+        for product, stock in products.items():
+            self.put(product, stock, None)
+        self.outbox.add(told)
+        return True
+
+
+class MemoryUploads:
+    """Uploaded files and their reports.
+
+    Args:
+        content: of the one file.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.saved: list[Report] = []
+        self.superseded = False
+
+    def report(self, upload: Upload) -> tuple[Report, str]:  # noqa: ARG002 - as Uploads.report
+        return (self.saved[-1] if self.saved else Report()), str(len(self.saved))
+
+    def read(self, upload: Upload, offset: int) -> Iterator[bytes]:  # noqa: ARG002 - as Uploads.read
+        if self.superseded:
+            raise Superseded
+        for start in range(offset, len(self.content), 1000):
+            yield self.content[start : start + 1000]
+
+    def save(self, upload: Upload, report: Report, version: str) -> str:  # noqa: ARG002 - as Uploads.save
+        if self.superseded or version != str(len(self.saved)):
+            raise Superseded
+        self.saved.append(report)
+        return str(len(self.saved))
+
+
+class MemoryLevels:
+    """What is known of each product's stock."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Level] = {}
+
+    def find(self, sku: str) -> Level | None:
+        return self.known.get(sku)
+
+    def save(self, level: Level, was: Level | None) -> None:
+        known = self.known.get(level.sku)
+        if (known.sequence if known else None) != (was.sequence if was else None):
+            raise low_stock.Stale(level.sku)
+        self.known[level.sku] = level

@@ -16,8 +16,8 @@ from tests.services.product.world import product
 def client() -> FlaskClient:
     shop = MemoryShop()
     for number in range(25):
-        shop.put(product(f"CUP-{number:02}", f"Cup {number}"), number)
-    shop.put(product("TEA", "Earl Grey", "tea"), 3)
+        shop.put(product(f"CUP-{number:02}", f"Cup {number}"), number, None)
+    shop.put(product("TEA", "Earl Grey", "tea"), 3, None)
     return api.create(shop).test_client()
 
 

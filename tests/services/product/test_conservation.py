@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from services.common.errors import TaskFailed
-from services.common.events import MemoryPublisher
 from services.product import handlers
 from services.product.domain import Contradiction, Item, State
 from tests.services.product.fakes import MemoryShop
@@ -24,15 +23,14 @@ class Stock(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.shop = MemoryShop()
-        self.publisher = MemoryPublisher()
         self.ended: dict[str, State] = {}
         for sku, quantity in START.items():
-            self.shop.put(product(sku), quantity)
+            handlers.put_product(product(sku), quantity, catalogue=self.shop)
 
     @rule(order_id=ORDERS, items=ITEMS)
     def reserve(self, order_id: str, items: list[Item]) -> None:
         try:
-            handlers.reserve_stock(order_id, items, stock=self.shop, publisher=self.publisher)
+            handlers.reserve_stock(order_id, items, stock=self.shop)
         except TaskFailed:
             known = self.shop.reservation(order_id)
             assert known is not None
@@ -41,7 +39,7 @@ class Stock(RuleBasedStateMachine):
     @rule(order_id=ORDERS)
     def release(self, order_id: str) -> None:
         try:
-            handlers.release_stock(order_id, stock=self.shop, publisher=self.publisher)
+            handlers.release_stock(order_id, stock=self.shop)
         except Contradiction:
             assert self.ended[order_id] is State.COMMITTED
         else:
@@ -50,7 +48,7 @@ class Stock(RuleBasedStateMachine):
     @rule(order_id=ORDERS)
     def commit(self, order_id: str) -> None:
         try:
-            handlers.commit_stock(order_id, stock=self.shop, publisher=self.publisher)
+            handlers.commit_stock(order_id, stock=self.shop)
         except Contradiction:
             assert self.ended.get(order_id) is not State.COMMITTED
         else:
@@ -58,7 +56,7 @@ class Stock(RuleBasedStateMachine):
 
     @rule(sku=st.sampled_from(list(START)), quantity=st.integers(0, 100))
     def seed(self, sku: str, quantity: int) -> None:
-        self.shop.put(product(sku), quantity)
+        handlers.put_product(product(sku), quantity, catalogue=self.shop)
 
     @invariant()
     def every_piece_is_on_one_shelf(self) -> None:

@@ -1,22 +1,35 @@
 """The product service's adapters and their fakes keep the same promises: each test runs on both."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from services.common import dynamo
 from services.common.errors import TaskFailed
-from services.common.events import MemoryPublisher
 from services.common.money import Money
-from services.product import domain, handlers
+from services.common.outbox import DynamoOutbox, of_fact
+from services.product import domain, handlers, messages
 from services.product.app import Storage
-from services.product.domain import Inventory, Item, Move, OrderClosed, Reservation, Shelf, State
+from services.product.domain import (
+    Inventory,
+    Item,
+    Move,
+    OrderClosed,
+    Reservation,
+    Shelf,
+    State,
+    StockMissing,
+)
 from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.ports import Search, Stale
+from shopprocs.emulator import Emulator
 from tests.services.product.fakes import MemoryShop
-from tests.services.product.world import NOW, inventory, product
+from tests.services.product.world import NOW, inventory, product, told
 
 CUPS, TEAS = Item("CUP", 2), Item("TEA", 1)
 
@@ -25,16 +38,17 @@ CUPS, TEAS = Item("CUP", 2), Item("TEA", 1)
 def stored(request: pytest.FixtureRequest) -> Storage:
     if request.param == "memory":
         shop = MemoryShop()
-        return Storage(shop, shop)
+        return Storage(shop, shop, shop.outbox)
     client = request.getfixturevalue("emulator").clients.dynamodb
     table = request.getfixturevalue("create_table")()
-    return Storage(DynamoCatalogue(client, table), DynamoStock(client, table))
+    outbox = DynamoOutbox(client, table)
+    return Storage(DynamoCatalogue(client, table, outbox), DynamoStock(client, table, outbox), outbox)
 
 
 @pytest.fixture
 def stocked(stored: Storage) -> Storage:
-    stored.catalogue.put(product("CUP", "Espresso Cup"), 5)
-    stored.catalogue.put(product("TEA", "Earl Grey", "tea"), 3)
+    stored.catalogue.put(product("CUP", "Espresso Cup"), 5, None)
+    stored.catalogue.put(product("TEA", "Earl Grey", "tea"), 3, None)
     return stored
 
 
@@ -57,9 +71,9 @@ def test_a_product_is_read_as_it_was_written(stocked: Storage) -> None:
 
 def test_a_product_that_is_written_again_is_priced_anew_and_keeps_its_stock(stocked: Storage) -> None:
     stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS)))
-    dearer = replace(product("CUP", "Espresso Cup"), price=Money(990, "EUR"))
+    dearer = replace(product("CUP", "Espresso Cup"), price=Money(990, "EUR"), version=2)
 
-    stocked.catalogue.put(dearer, 100)
+    stocked.catalogue.put(dearer, 100, None)
 
     found = stocked.catalogue.find("CUP")
     assert found is not None
@@ -80,7 +94,7 @@ def test_a_search_finds_all_words_in_name_or_sku_whatever_their_case(stocked: St
 def test_pages_have_every_product_once_in_the_order_of_skus(stored: Storage, limit: int) -> None:
     expected = [f"SKU-{number}" for number in range(7)]
     for sku in reversed(expected):
-        stored.catalogue.put(product(sku), 1)
+        stored.catalogue.put(product(sku), 1, None)
 
     listed: list[str] = []
     after = None
@@ -93,6 +107,50 @@ def test_pages_have_every_product_once_in_the_order_of_skus(stored: Storage, lim
             break
 
     assert listed == expected
+
+
+@pytest.mark.emulator
+def test_a_product_that_cannot_be_read_hides_no_other(
+    emulator: Emulator, create_table: Callable[[], str]
+) -> None:
+    client, table = emulator.clients.dynamodb, create_table()
+    outbox = DynamoOutbox(client, table)
+    stored = Storage(DynamoCatalogue(client, table, outbox), DynamoStock(client, table, outbox), outbox)
+    for sku in ("CUP", "POT", "TEA"):
+        stored.catalogue.put(product(sku), 1, None)
+    assert skus(stored, Search()) == ["CUP", "POT", "TEA"]
+    client.update_item(
+        TableName=table,
+        Key=dynamo.pack({"pk": "PRODUCT#POT", "sk": "PRODUCT"}),
+        UpdateExpression="REMOVE category",
+    )
+
+    assert skus(stored, Search()) == ["CUP", "TEA"]
+    afresh = DynamoCatalogue(client, table, outbox)
+    assert [found.product.sku for found in afresh.page(Search(), None, 10).products] == ["CUP", "TEA"]
+
+
+@pytest.mark.emulator
+def test_what_only_refuses_a_late_task_expires_and_what_was_sold_does_not(
+    emulator: Emulator, create_table: Callable[[], str]
+) -> None:
+    client, table = emulator.clients.dynamodb, create_table()
+    outbox = DynamoOutbox(client, table)
+    stock = DynamoStock(client, table, outbox)
+    stock.save(domain.closed("closed", NOW), None, None, None)
+    refused = Reservation("refused", State.REFUSED, (), NOW, error="OutOfStock", cause="none")
+    stock.save(refused, None, None, None)
+    stock.save(Reservation("sold", State.COMMITTED, (CUPS,), NOW, ended_at=NOW), None, None, None)
+
+    ends = {
+        order_id: client.get_item(
+            TableName=table, Key=dynamo.pack({"pk": f"ORDER#{order_id}", "sk": "RESERVATION"})
+        )["Item"].get("expires_at")
+        for order_id in ("closed", "refused", "sold")
+    }
+
+    in_ninety_days = {"N": str(int((NOW + timedelta(days=90)).timestamp()))}
+    assert ends == {"closed": in_ninety_days, "refused": in_ninety_days, "sold": None}
 
 
 def test_levels_are_of_the_products_that_there_are(stocked: Storage) -> None:
@@ -129,7 +187,7 @@ def test_a_page_tells_of_the_stock_as_it_is(stocked: Storage) -> None:
 def test_a_reservation_is_read_as_it_was_written(stored: Storage, reservation: Reservation) -> None:
     assert stored.stock.reservation("order-1") is None
 
-    stored.stock.save(reservation, None, None)
+    stored.stock.save(reservation, None, None, None)
 
     assert stored.stock.reservation("order-1") == reservation
 
@@ -159,6 +217,73 @@ def test_a_decision_on_another_state_leaves_everything_as_it_was(stocked: Storag
     assert inventory(stocked.catalogue, "TEA") == Inventory("TEA", 3)
 
 
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_what_is_reserved_and_not_there_any_more_is_named(stocked: Storage, is_gone: bool) -> None:
+    """Only an operator can remove a product or what is reserved of it, by hand."""
+    stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS)))
+    kept = Reservation("order-1", State.RELEASED, (CUPS,), NOW, NOW)
+    more = Item("none", 1) if is_gone else Item("CUP", 3)
+
+    with pytest.raises(StockMissing, match=f"{more.quantity} of {more.sku}"):
+        stocked.stock.save(kept, State.RESERVED, Move((more,), Shelf.RESERVED, Shelf.AVAILABLE), None)
+
+    assert inventory(stocked.catalogue, "CUP") == Inventory("CUP", 3, 2)
+
+
+def test_a_product_is_put_once_in_each_version(stocked: Storage) -> None:
+    first = of_fact(messages.upserted(replace(product("CUP"), version=2)))
+    stocked.catalogue.put(replace(product("CUP"), version=2), 0, first)
+
+    for version in (1, 2, 4):
+        with pytest.raises(Stale):
+            stocked.catalogue.put(replace(product("CUP", "Other"), version=version), 0, first)
+
+    found = stocked.catalogue.find("CUP")
+    assert found is not None
+    assert found.product == replace(product("CUP"), version=2)
+    assert stocked.outbox.pending(10) == [first]
+
+
+def test_a_product_that_is_named_and_priced_the_same_stays_in_its_version_and_is_told_again(
+    stocked: Storage,
+) -> None:
+    same = replace(product("CUP", "Espresso Cup"), version=0)
+    dearer = replace(same, price=Money(990, "EUR"))
+
+    for wanted in (same, dearer, dearer):
+        handlers.put_product(wanted, 0, catalogue=stocked.catalogue)
+
+    assert [event.data["version"] for event in told(stocked.outbox)] == [1, 2, 2]
+    assert [event.data["price"]["amount"] for event in told(stocked.outbox)] == [790, 990, 990]
+
+
+def test_of_many_concurrent_prices_each_has_a_version_of_its_own(stocked: Storage) -> None:
+    start = threading.Barrier(4)
+
+    def price(amount: int) -> None:
+        start.wait()
+        wanted = replace(product("CUP"), price=Money(amount, "EUR"))
+        handlers.put_product(wanted, 0, catalogue=stocked.catalogue)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(price, range(1, 5)))
+
+    versions = {event.data["version"]: event.data["price"]["amount"] for event in told(stocked.outbox)}
+    assert sorted(versions) == [2, 3, 4, 5]
+    found = stocked.catalogue.find("CUP")
+    assert found is not None
+    assert found.product.price.amount == versions[5]
+
+
+def test_what_is_told_of_stock_is_written_with_its_move_or_not_at_all(stocked: Storage) -> None:
+    handlers.reserve_stock("order-1", [CUPS], stock=stocked.stock)
+    with pytest.raises(TaskFailed):
+        handlers.reserve_stock("order-2", [Item("CUP", 4)], stock=stocked.stock)
+    handlers.reserve_stock("order-1", [CUPS], stock=stocked.stock)
+
+    assert [event.type for event in told(stocked.outbox)] == ["shop.stock.reserved.v1"]
+
+
 def test_of_many_concurrent_orders_for_the_last_pieces_exactly_as_many_get_them_as_there_are(
     stocked: Storage,
 ) -> None:
@@ -167,9 +292,7 @@ def test_of_many_concurrent_orders_for_the_last_pieces_exactly_as_many_get_them_
     def order(number: int) -> bool:
         start.wait()
         try:
-            handlers.reserve_stock(
-                f"order-{number}", [TEAS], stock=stocked.stock, publisher=MemoryPublisher()
-            )
+            handlers.reserve_stock(f"order-{number}", [TEAS], stock=stocked.stock)
         except TaskFailed:
             return False
         return True
@@ -187,11 +310,11 @@ def test_a_reservation_and_its_release_at_the_same_time_keep_nothing(stocked: St
     def reserve() -> None:
         start.wait()
         with suppress(OrderClosed):
-            handlers.reserve_stock("order-1", [CUPS], stock=stocked.stock, publisher=MemoryPublisher())
+            handlers.reserve_stock("order-1", [CUPS], stock=stocked.stock)
 
     def release() -> None:
         start.wait()
-        handlers.release_stock("order-1", stock=stocked.stock, publisher=MemoryPublisher())
+        handlers.release_stock("order-1", stock=stocked.stock)
 
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(reserve), pool.submit(release)]:
@@ -202,5 +325,5 @@ def test_a_reservation_and_its_release_at_the_same_time_keep_nothing(stocked: St
 
 def _with_state(
     was: State | None, reservation: Reservation, move: Move
-) -> tuple[Reservation, State | None, Move]:
-    return reservation, was, move
+) -> tuple[Reservation, State | None, Move, None]:
+    return reservation, was, move, None

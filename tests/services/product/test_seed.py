@@ -9,7 +9,6 @@ import orjson
 import pytest
 
 import services.product
-from services.common.events import MemoryPublisher
 from services.product import messages, seed
 from services.product.domain import Item
 from services.product.handlers import reserve_stock
@@ -30,10 +29,10 @@ def test_the_catalogue_is_large_enough_and_every_product_is_its_own() -> None:
 
 
 def test_a_second_seed_leaves_the_stock_as_it_is() -> None:
-    shop, publisher = MemoryShop(), MemoryPublisher()
+    shop = MemoryShop()
     seed.fill(shop, NOW)
     (first, stock), *_ = seed.entries(NOW)
-    reserve_stock("order-1", [Item(first.sku, 2)], stock=shop, publisher=publisher)
+    reserve_stock("order-1", [Item(first.sku, 2)], stock=shop)
 
     seed.fill(shop, NOW)
 
@@ -42,10 +41,10 @@ def test_a_second_seed_leaves_the_stock_as_it_is() -> None:
 
 
 def test_a_reset_makes_as_many_available_as_at_first_and_keeps_what_is_reserved() -> None:
-    shop, publisher = MemoryShop(), MemoryPublisher()
+    shop = MemoryShop()
     seed.fill(shop, NOW)
     (first, stock), *_ = seed.entries(NOW)
-    reserve_stock("order-1", [Item(first.sku, 2)], stock=shop, publisher=publisher)
+    reserve_stock("order-1", [Item(first.sku, 2)], stock=shop)
 
     seed.restock(shop, NOW)
 
@@ -73,7 +72,7 @@ def test_without_aws_it_ends_with_what_to_do_next(monkeypatch: pytest.MonkeyPatc
 def test_every_product_is_listed_and_told_as_the_same_fact_every_time() -> None:
     shop = MemoryShop()
     for number in range(seed.PAGE + 1):
-        shop.put(product(f"SKU-{number}"), 1)
+        shop.put(product(f"SKU-{number}"), 1, None)
     written = seed.fill(shop, NOW)
 
     told, again = ([messages.upserted(each) for each in seed.listed(shop)] for _ in range(2))

@@ -3,7 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from services.common.events import Event
 from services.common.money import Money
+from services.common.outbox import Outbox
 from services.product.domain import Inventory, Product
 from services.product.ports import Catalogue
 
@@ -12,7 +14,13 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def product(sku: str, name: str = "Cup", category: str = "cups") -> Product:
-    return Product(sku, name, category, Money(790, "EUR"), NOW)
+    """In its first version."""
+    return Product(sku, name, category, Money(790, "EUR"), NOW, 1)
+
+
+def told(outbox: Outbox) -> list[Event]:
+    """The facts that wait in an outbox, oldest first."""
+    return [Event.from_dict(message.payload) for record in outbox.pending(100) for message in record.messages]
 
 
 def inventory(catalogue: Catalogue, sku: str) -> Inventory:

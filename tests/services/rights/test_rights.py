@@ -6,6 +6,7 @@ with their service's policy and nothing else, as its role has it on AWS; orders 
 
 import hashlib
 import json
+import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -122,6 +123,19 @@ def poison(shop: Shop) -> None:
         until(partial(calls, shop, shop.credentials[service]["AWS_ACCESS_KEY_ID"], "ChangeMessageVisibility"))
 
 
+def redrive(shop: Shop) -> None:
+    """A dead letter of each service is sent to its queue again, as in a pod of it."""
+    for service in stacks.SERVICES:
+        dead = f"{shop.outputs[service]['TasksQueueUrl']}-dlq"
+        shop.clients.sqs.send_message(QueueUrl=dead, MessageBody='{"task": "Unheard of"}')
+        subprocess.run(
+            [sys.executable, "-m", "services.common.dlq", "redrive", "--all"],
+            env=shop.env(service),
+            check=True,
+            timeout=120,
+        )
+
+
 def session_key(shop: Shop, function: str) -> str:
     """The access key id that the emulator gives a function, by its role."""
     name = f"{shop.prefix}-{function}"
@@ -161,6 +175,7 @@ def shop(log: list[str]) -> Iterator[Shop]:
         with Customer(shop.api_url, shop.token("bob")) as customer:
             every_question(customer)
         poison(shop)
+        redrive(shop)
         yield shop
     sys.stderr.write("\n".join(log[-200:]))
 

@@ -13,13 +13,14 @@ import httpx
 import pytest
 
 from shopprocs import stacks
-from shopprocs.customer import Customer, until, wish
+from shopprocs.customer import Customer, Unexpected, until, wish
 from shopprocs.shop import Shop
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(400)]
 
 CONCURRENT_ORDERS = 30
 KILLS = 8
+IMPATIENT_SECONDS = 3
 CONSUMERS = ("product-consumer", "order-consumer", "payment-consumer", "shipping-consumer", "order-relay")
 
 
@@ -202,8 +203,8 @@ def test_given_product_is_down_when_ordered_then_the_order_is_accepted_and_shipp
 
 @pytest.fixture
 def impatient(shop: Shop) -> Iterator[None]:
-    """A workflow that waits three seconds for a task."""
-    update_workflow(shop, "3")
+    """A workflow that waits three seconds for a task while no money was taken."""
+    update_workflow(shop, str(IMPATIENT_SECONDS))
     yield
     update_workflow(shop, "300")
 
@@ -241,6 +242,54 @@ def test_given_payment_is_away_for_longer_than_the_workflow_waits_when_it_is_bac
     assert undone["state"] in {"REJECTED", "CANCELLED"}
     assert kept(customer.get(f"/payments/{order['id']}")) == 0
     assert book(shop) == money_before
+    assert moved(before, customer.stock(sku)) == {}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_given_shipping_is_away_for_longer_than_an_unpaid_order_waits_when_it_is_back_then_the_order_is_shipped(
+    shop: Shop, customer: Customer, sku: str
+) -> None:
+    shop.process("shipping-consumer").stop()
+    order = customer.place(sku)
+    until(lambda: "CreateShipment" in states_of_workflow(shop, order))
+    asked = time.monotonic()
+    until(lambda: time.monotonic() - asked > 2 * IMPATIENT_SECONDS)
+    assert customer.order(order)["state"] == "PAID"
+    shop.process("shipping-consumer").start()
+    finished = customer.follow(order)
+    assert states(finished) == ["PENDING", "RESERVED", "PAID", "SHIPPED"]
+    assert kept(customer.get(f"/payments/{order['id']}")) == order["total"]["amount"]
+
+
+def test_given_a_refused_parcel_when_its_refund_takes_long_then_the_order_is_shown_on_its_way_back(
+    shop: Shop, customer: Customer, sku: str
+) -> None:
+    shop.process("shipping-consumer").stop()
+    order = customer.place(sku, postal_code="00000")
+    until(lambda: customer.order(order)["state"] == "PAID")
+    shop.process("payment-consumer").stop()
+    shop.process("shipping-consumer").start()
+    turned = until(lambda: found if (found := customer.order(order))["state"] == "CANCELLING" else None)
+    assert "ShipmentRefused" in turned["timeline"][-1]["cause"]
+    assert turned["cancel_requested_at"] is None
+    cancelled = customer.post(f"/orders/{order['id']}/cancel")
+    assert cancelled.status_code == httpx.codes.ACCEPTED
+    shop.process("payment-consumer").start()
+    assert customer.follow(order)["state"] == "CANCELLED"
+
+
+def test_given_an_order_that_is_cancelled_before_the_charge_when_it_goes_on_then_nothing_is_charged(
+    shop: Shop, customer: Customer, sku: str
+) -> None:
+    before = customer.stock(sku)
+    shop.process("product-consumer").stop()
+    order = customer.place(sku)
+    assert customer.post(f"/orders/{order['id']}/cancel").status_code == httpx.codes.ACCEPTED
+    assert customer.order(order)["state"] == "CANCELLING"
+    shop.process("product-consumer").start()
+    assert states(customer.follow(order, deadline=120))[-2:] == ["CANCELLING", "CANCELLED"]
+    with pytest.raises(Unexpected, match="404"):
+        customer.get(f"/payments/{order['id']}")
     assert moved(before, customer.stock(sku)) == {}
 
 

@@ -11,8 +11,8 @@ from services.order.domain import Order, Product, State
 
 DAY = datetime(2026, 1, 31, 12, tzinfo=UTC)
 ADDRESS = domain.Address("Ada", "1 Road", "Berlin", "10115", "DE")
-TEA = Product("TEA", "Earl Grey", Money(1299, "EUR"), "2026-01-01")
-CUP = Product("CUP", "A cup", Money(500, "EUR"), "2026-01-01")
+TEA = Product("TEA", "Earl Grey", Money(1299, "EUR"), 1)
+CUP = Product("CUP", "A cup", Money(500, "EUR"), 1)
 
 
 def order(order_id: str, at: datetime = DAY, **pieces: int) -> Order:

@@ -6,25 +6,29 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from services.common.outbox import MemoryOutbox, OutboxRecord
 from services.shipping.domain import Shipment
 from services.shipping.ports import Stale
 
 
 class MemoryShipments:
-    def __init__(self) -> None:
+    def __init__(self, outbox: MemoryOutbox) -> None:
+        self._outbox = outbox
         self._lock = threading.Lock()
         self._shipments: dict[str, Shipment] = {}
 
     def get(self, order_id: str) -> Shipment | None:
         return self._shipments.get(order_id)
 
-    def save(self, shipment: Shipment) -> Shipment:
+    def save(self, shipment: Shipment, told: OutboxRecord | None) -> Shipment:
         with self._lock:
             known = self._shipments.get(shipment.order_id)
             if (known.version if known else 0) != shipment.version:
                 raise Stale(shipment.order_id)
             written = replace(shipment, version=shipment.version + 1)
             self._shipments[shipment.order_id] = written
+            if told is not None:
+                self._outbox.add(told)
             return written
 
     def ping(self) -> None:

@@ -77,7 +77,7 @@ def test_a_shipment_that_was_given_up_before_it_began_is_its_customers(world: Wo
 
 
 def test_a_shipment_of_a_workflow_that_named_no_customer_is_nobodys(world: World) -> None:
-    world.shipments.save(domain.begun("order-1", None, clock.now()))
+    world.shipments.save(domain.begun("order-1", None, clock.now()), None)
 
     get(world, "/shipments/order-1", HTTPStatus.NOT_FOUND)
     assert get(world, "/shipments/order-1", caller=OPERATOR)["order_id"] == "order-1"

@@ -1,15 +1,19 @@
 """The shipping service's adapters and their fakes keep the same promises: each test runs on both."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
 
+from services.common.outbox import DynamoOutbox, MemoryOutbox, Outbox
 from services.shipping import domain
 from services.shipping.carrier import Sandbox
 from services.shipping.domain import Address, Booking, Item, Parcel, Shipment
 from services.shipping.dynamo import DynamoLedger, DynamoShipments
 from services.shipping.ports import CarrierDown, KeyClosed, Ledger, Refused, Shipments, Stale
+from shopprocs.emulator import Emulator
+from tests.services import tables
 from tests.services.shipping.fakes import MemoryLedger, MemoryShipments
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -21,15 +25,18 @@ BEGUN = domain.begun("order-1", "alice", NOW)
 class Stored:
     shipments: Shipments
     ledger: Ledger
+    outbox: Outbox
 
 
 @pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
 def stored(request: pytest.FixtureRequest) -> Stored:
     if request.param == "memory":
-        return Stored(MemoryShipments(), MemoryLedger())
+        outbox = MemoryOutbox()
+        return Stored(MemoryShipments(outbox), MemoryLedger(), outbox)
     client = request.getfixturevalue("emulator").clients.dynamodb
     table = request.getfixturevalue("create_table")()
-    return Stored(DynamoShipments(client, table), DynamoLedger(client, table))
+    told = DynamoOutbox(client, table)
+    return Stored(DynamoShipments(client, table, told), DynamoLedger(client, table), told)
 
 
 @pytest.fixture
@@ -56,21 +63,41 @@ def parcel(postal_code: str = "10115") -> Parcel:
 def test_a_shipment_is_read_as_it_was_written(stored: Stored, shipment: Shipment) -> None:
     assert stored.shipments.get("order-1") is None
 
-    written = stored.shipments.save(shipment)
+    written = stored.shipments.save(shipment, None)
 
     assert written == replace(shipment, version=1)
     assert stored.shipments.get("order-1") == written
 
 
 def test_a_stale_shipment_is_not_written(stored: Stored) -> None:
-    first = stored.shipments.save(BEGUN)
-    second = stored.shipments.save(first.booked(BOOKING))
+    first = stored.shipments.save(BEGUN, None)
+    second = stored.shipments.save(first.booked(BOOKING), None)
 
     for stale in (BEGUN, first.cancelled(None, NOW)):
         with pytest.raises(Stale):
-            stored.shipments.save(stale)
+            stored.shipments.save(stale, None)
 
     assert stored.shipments.get("order-1") == second
+
+
+def test_what_is_to_be_told_is_written_with_its_shipment_or_not_at_all(stored: Stored) -> None:
+    tables.check_that_a_fact_is_written_with_its_state_or_not_at_all(
+        lambda told: stored.shipments.save(BEGUN, told), stored.outbox, Stale
+    )
+
+
+@pytest.mark.emulator
+def test_what_only_refuses_a_late_task_expires_and_what_happened_does_not(
+    emulator: Emulator, create_table: Callable[[], str]
+) -> None:
+    client = emulator.clients.dynamodb
+    ends = []
+    for written in (BEGUN.cancelled(None, NOW), BEGUN.booked(BOOKING).cancelled(BOOKING, NOW)):
+        table = create_table()
+        DynamoShipments(client, table, DynamoOutbox(client, table)).save(written, None)
+        ends.append(tables.end_of(client, table, {"pk": "SHIPMENT#order-1", "sk": "SHIPMENT"}))
+
+    assert ends == [tables.end_of_tombstone(NOW), None]
 
 
 def test_shipments_can_be_pinged(stored: Stored) -> None:

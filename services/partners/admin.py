@@ -1,0 +1,94 @@
+"""Issues, lists, rotates and revokes partners' keys.
+
+Run it with `python -m services.partners.admin issue --partner acme --scope orders:read`. A key is shown once, on standard
+output, and nowhere else; everything else goes to standard error.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from services.common import clock
+from services.partners import app, handlers
+from services.partners.app import Parts
+from services.partners.domain import LONGEST_LIFE, SCOPES, InvalidKey, PartnerKey
+from services.partners.handlers import NoSuchKey
+from services.partners.ports import AlreadyRevoked
+
+OVERLAP_DAYS = 7
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command.
+
+    Raises:
+        SystemExit: with what to do next, when the command cannot be carried out.
+    """
+    chosen = _parser().parse_args(arguments)
+    try:
+        _run(chosen, app.parts())
+    except (InvalidKey, NoSuchKey) as error:
+        raise SystemExit(f"{error}; `list` shows the keys that there are") from error
+    except AlreadyRevoked as error:
+        raise SystemExit("the key was revoked meanwhile: issue a new one") from error
+    except (BotoCoreError, ClientError) as error:
+        raise SystemExit(
+            f"nothing was done: {error}\nSee that TABLE and PEPPER_SECRET_ID name what is there."
+        ) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services.partners.admin", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    issue = commands.add_parser("issue", help="make a key and show it once")
+    issue.add_argument(
+        "--partner", required=True, help="who gets it; orders belong to the customer partner:NAME"
+    )
+    issue.add_argument("--scope", action="append", required=True, choices=SCOPES, help="what it is good for")
+    issue.add_argument("--days", type=int, default=LONGEST_LIFE.days, help="how long (default: %(default)s)")
+    listed = commands.add_parser("list", help="show the keys, without their secrets")
+    listed.add_argument("--partner", help="of this one only")
+    rotate = commands.add_parser("rotate", help="make a successor of a key and show it once")
+    rotate.add_argument("key", help="the id of the key")
+    rotate.add_argument(
+        "--overlap-days",
+        type=int,
+        default=OVERLAP_DAYS,
+        help="how long the key is still good (default: %(default)s)",
+    )
+    revoke = commands.add_parser("revoke", help="refuse a key from now on")
+    revoke.add_argument("key", help="the id of the key")
+    return parser
+
+
+def _run(chosen: argparse.Namespace, parts: Parts) -> None:
+    keys, pepper = parts.keys, parts.pepper
+    match chosen.command:
+        case "issue":
+            life = timedelta(days=chosen.days)
+            _show(*handlers.issue(chosen.partner, chosen.scope, keys=keys, pepper=pepper, life=life))
+        case "rotate":
+            overlap = timedelta(days=chosen.overlap_days)
+            _show(*handlers.rotate(chosen.key, overlap, keys=keys, pepper=pepper))
+        case "revoke":
+            print(_line(handlers.revoke(chosen.key, keys=keys)))
+        case _:
+            for record in keys.of(chosen.partner):
+                print(_line(record))
+
+
+def _show(key: str, record: PartnerKey) -> None:
+    print(f"Give this key to {record.partner}; it is not shown again. {_line(record)}", file=sys.stderr)
+    print(key)
+
+
+def _line(record: PartnerKey) -> str:
+    scopes = ",".join(sorted(record.scopes))
+    return f"{record.id}  {record.partner}  {scopes}  {record.state(clock.now())}  until {clock.rfc3339(record.ends_at)}"
+
+
+if __name__ == "__main__":
+    main()

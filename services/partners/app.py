@@ -1,0 +1,29 @@
+"""Builds what works with partners' keys, from the environment."""
+
+from dataclasses import dataclass
+
+from services.common import aws, telemetry
+from services.partners.config import Settings
+from services.partners.dynamo import DynamoKeys
+from services.partners.ports import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The records of keys, and what keys are hashed with."""
+
+    keys: Keys
+    pepper: bytes
+
+
+def parts() -> Parts:
+    """The parts of this process.
+
+    Raises:
+        SystemExit: when the environment lacks something.
+    """
+    settings = Settings.load()
+    telemetry.configure(settings.service, settings.log_level)
+    found = aws.client("secretsmanager", settings).get_secret_value(SecretId=settings.pepper_secret_id)
+    pepper = str(found["SecretString"]).encode()
+    return Parts(DynamoKeys(aws.client("dynamodb", settings), settings.table), pepper)

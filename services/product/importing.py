@@ -1,0 +1,325 @@
+"""Writes what an uploaded catalogue says into the catalogue, and a report of it beside the file.
+
+The report is the progress as well: it names how far the import has come, so whoever continues it begins there. A row that
+the catalogue says already changes nothing, so what is done again does no harm. Each row is as of the time of the upload and
+its line: a later upload wins over an earlier one whichever is imported first, and the later of two rows of one product wins.
+A product and the fact of it are written together, a few products at a time; where an order moves the stock of one of them at
+that moment, each is written by itself.
+"""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from services.common import telemetry
+from services.common.errors import Unavailable
+from services.common.outbox import FACT, OutboxMessage, OutboxRecord
+from services.product import messages, rows
+from services.product.domain import Product, Stocked
+from services.product.ports import Catalogue, Stale
+from services.product.rows import Row, RowRefused, UnreadableFile
+
+log = telemetry.logger(__name__)
+
+# DynamoDB reads as many products at once (AWS limit of BatchGetItem).
+BATCH = 96
+# Products that are written in one transaction. More would meet more orders, which then have to try again.
+TOGETHER = 24
+# How often a product is read again that others change at the same time.
+TRIES = 8
+# Lines between two reports: what is done again after a crash, at most.
+REPORTED_EVERY = 2000
+LARGEST_FILE = 256 * 1024 * 1024
+# Problems that the report lists; it counts the others.
+MOST_PROBLEMS = 1000
+
+FIRST_PAUSE = 0.02
+
+# What becomes of a row.
+WRITTEN, UNCHANGED, OVERTAKEN = "written", "unchanged", "overtaken"
+State = Literal["IMPORTING", "DONE", "FAILED"]
+
+
+class Superseded(Exception):
+    """The file was replaced or removed, or another run of the same import has come further."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that was uploaded.
+
+    Args:
+        bucket: where.
+        key: its name.
+        etag: tells its content from that of another upload under this name.
+        size: in bytes.
+        at: when.
+    """
+
+    bucket: str
+    key: str
+    etag: str
+    size: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a row was refused.
+
+    Args:
+        line: 1 is the first of the file.
+        field: which part of the row; empty for the whole line.
+        message: what it is to be.
+    """
+
+    line: int
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of an upload so far.
+
+    Args:
+        state: IMPORTING until the last line is read; FAILED when no row can be read.
+        line: the last line that is done with.
+        offset: where the next one begins, in bytes.
+        columns: of a CSV file, as its header names them.
+        written: rows that are in the catalogue now.
+        unchanged: rows that the catalogue said already.
+        overtaken: rows of products that were written after the upload.
+        refused: rows that break a rule.
+        problems: why, up to MOST_PROBLEMS.
+        error: why it FAILED.
+    """
+
+    state: State = "IMPORTING"
+    line: int = 0
+    offset: int = 0
+    columns: tuple[str, ...] = ()
+    written: int = 0
+    unchanged: int = 0
+    overtaken: int = 0
+    refused: int = 0
+    problems: tuple[Problem, ...] = field(default=(), repr=False)
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Report":
+        """Reads what `to_dict` writes; other members are ignored.
+
+        Raises:
+            KeyError, TypeError: when it is no report.
+        """
+        values = {name: data[name] for name in cls.__dataclass_fields__}
+        return cls(
+            **values
+            | {
+                "columns": tuple(values["columns"]),
+                "problems": tuple(Problem(**each) for each in values["problems"]),
+            }
+        )
+
+
+class Uploads(Protocol):
+    """The uploaded files and the reports beside them."""
+
+    def report(self, upload: Upload) -> tuple[Report, str]:
+        """The report of this very upload, and its version; a new one and the version to replace otherwise."""
+
+    def read(self, upload: Upload, offset: int) -> Iterator[bytes]:
+        """The bytes of the file from `offset` on.
+
+        Raises:
+            Superseded: when the file is not the uploaded one any more.
+        """
+
+    def save(self, upload: Upload, report: Report, version: str) -> str:
+        """Writes the report; answers its new version.
+
+        Raises:
+            Superseded: when it is not in that version, or the file is not the uploaded one any more.
+        """
+
+
+class Shelves(Catalogue, Protocol):
+    """The catalogue, for many products at once."""
+
+    def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked]:
+        """Those of up to 100 products that there are, by SKU, as they were last written."""
+
+    def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord]]) -> list[bool]:
+        """Names and prices products, as `put` does each, and answers which batches were written.
+
+        Args:
+            batches: products with the stock that they begin with, and what is to be told of them: all of it or nothing.
+        """
+
+
+def import_catalogue(
+    upload: Upload,
+    *,
+    uploads: Uploads,
+    shelves: Shelves,
+    may_go_on: Callable[[], bool] = lambda: True,
+) -> Report:
+    """Imports an upload from where it was left; answers how far it came.
+
+    Args:
+        upload: which.
+        uploads: where it and its report are.
+        shelves: where its rows are written.
+        may_go_on: asked between two batches; once it says no, the import is left for another call.
+
+    Raises:
+        Superseded: when the file or its report is another's now; nothing is left to do.
+    """
+    report, version = uploads.report(upload)
+    if report.state != "IMPORTING":
+        return report
+    run = _Run(upload, report, shelves)
+    saved = report.line
+    try:
+        for number, batch in enumerate(run.batches(uploads)):
+            # Every call gets on by one batch at least, however little time it has.
+            if number and not may_go_on():
+                uploads.save(upload, run.report, version)
+                return run.report
+            run.write(batch)
+            if run.report.line - saved >= REPORTED_EVERY:
+                version = uploads.save(upload, run.report, version)
+                saved = run.report.line
+    except UnreadableFile as unreadable:
+        run.report = replace(run.report, state="FAILED", error=str(unreadable))
+    else:
+        run.report = replace(run.report, state="DONE")
+    uploads.save(upload, run.report, version)
+    log.info("catalogue_imported", key=upload.key, **_counts(run.report))
+    return run.report
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Rows of different products, and the report once they are written."""
+
+    after: Report
+    rows: dict[str, tuple[int, Row]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Run:
+    upload: Upload
+    report: Report
+    shelves: Shelves
+
+    def batches(self, uploads: Uploads) -> Iterator[_Batch]:
+        """What the file says from the report's place on, as batches."""
+        kind = rows.format_of(self.upload.key)
+        if self.upload.size > LARGEST_FILE:
+            raise UnreadableFile(f"larger than {LARGEST_FILE} bytes; split it")
+        chunks = uploads.read(self.upload, self.report.offset)
+        batch = _Batch(self.report)
+        for line in rows.lines(chunks, self.report.offset, self.report.line):
+            if kind == "csv" and not batch.after.columns:
+                batch.after = replace(
+                    batch.after, columns=rows.header(line), line=line.number, offset=line.end
+                )
+                continue
+            try:
+                row = rows.csv_row(line, batch.after.columns) if kind == "csv" else rows.jsonl_row(line)
+            except RowRefused as refused:
+                row = None
+                batch.after = _refuse(batch.after, line.number, refused)
+            if row and row.sku in batch.rows:
+                yield batch
+                batch = _Batch(self.report)
+            if row:
+                batch.rows[row.sku] = (line.number, row)
+            batch.after = replace(batch.after, line=line.number, offset=line.end)
+            if len(batch.rows) == BATCH or line.number - self.report.line >= REPORTED_EVERY:
+                yield batch
+                batch = _Batch(self.report)
+        if kind == "csv" and not batch.after.columns:
+            raise UnreadableFile("the file is empty")
+        yield batch
+
+    def write(self, batch: _Batch) -> None:
+        """Writes a batch with the facts of it, and counts."""
+        known = self.shelves.find_all(list(batch.rows)) if batch.rows else {}
+        outcomes: Counter[str] = Counter()
+        wanted: dict[Product, int] = {}
+        for line, row in batch.rows.values():
+            product, outcome = self._decide(line, row, known.get(row.sku))
+            outcomes[outcome] += 1
+            if outcome == WRITTEN:
+                wanted[product] = row.stock
+        every = list(wanted.items())
+        pieces = [dict(every[start : start + TOGETHER]) for start in range(0, len(every), TOGETHER)]
+        told = [(each, _facts(list(each))) for each in pieces]
+        for piece, done in zip(pieces, self.shelves.put_all(told) if told else [], strict=True):
+            if not done:
+                for product in piece:
+                    outcomes[WRITTEN] -= 1
+                    outcomes[self._write_alone(*batch.rows[product.sku])] += 1
+        after = batch.after
+        self.report = replace(
+            after,
+            written=after.written + outcomes[WRITTEN],
+            unchanged=after.unchanged + outcomes[UNCHANGED],
+            overtaken=after.overtaken + outcomes[OVERTAKEN],
+        )
+
+    def _write_alone(self, line: int, row: Row) -> str:
+        for attempt in range(TRIES):
+            product, outcome = self._decide(line, row, self.shelves.find(row.sku))
+            if outcome != WRITTEN:
+                return outcome
+            try:
+                self.shelves.put(product, row.stock, _facts([product]))
+            except Stale:
+                time.sleep(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311 - a pause, not a secret
+                continue
+            return outcome
+        raise Unavailable(f"product {row.sku} is being changed too often; the import goes on later")
+
+    def _decide(self, line: int, row: Row, stocked: Stocked | None) -> tuple[Product, str]:
+        """What a row makes of a product, and what becomes of the row."""
+        known = stocked.product if stocked else None
+        at = self.upload.at + timedelta(microseconds=line)
+        product = Product(row.sku, row.name, row.category, row.price, at).after(known)
+        if product == known:
+            return product, UNCHANGED
+        if known and known.updated_at > at:
+            return known, OVERTAKEN
+        return product, WRITTEN
+
+
+def _facts(products: Sequence[Product]) -> OutboxRecord:
+    return OutboxRecord(
+        tuple(OutboxMessage(FACT, messages.upserted(product).to_dict()) for product in products)
+    )
+
+
+def _refuse(report: Report, line: int, refused: RowRefused) -> Report:
+    report = replace(report, refused=report.refused + 1)
+    if len(report.problems) == MOST_PROBLEMS:
+        return report
+    listed = (Problem(line, where, message) for where, message in refused.problems)
+    return replace(report, problems=(*report.problems, *listed)[:MOST_PROBLEMS])
+
+
+def _counts(report: Report) -> dict[str, Any]:
+    return {
+        name: getattr(report, name)
+        for name in ("state", "line", "written", "unchanged", "overtaken", "refused")
+    }

@@ -1,0 +1,101 @@
+"""Uploaded catalogues in an S3 bucket, each with its report beside it under its own name and `.report.json`.
+
+Every read asks for the very content that was uploaded, and every write of a report for the report that it replaces. So the
+latest upload under a name wins, and of two runs of one import the faster goes on and the other ends.
+"""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from botocore.exceptions import ClientError
+
+from services.common import clock
+from services.product.importing import Report, Superseded, Upload
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+REPORT = ".report.json"
+CHUNK = 256 * 1024
+# The version of a report that is not there.
+ABSENT = ""
+_REPLACED = (HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED)
+
+
+class S3Uploads:
+    """As `importing.Uploads`.
+
+    Args:
+        client: an S3 client.
+    """
+
+    def __init__(self, client: "S3Client") -> None:
+        self._client = client
+
+    def report(self, upload: Upload) -> tuple[Report, str]:
+        """As `importing.Uploads.report`."""
+        try:
+            found = self._client.get_object(Bucket=upload.bucket, Key=upload.key + REPORT)
+        except ClientError as error:
+            if _status(error) == HTTPStatus.NOT_FOUND:
+                return Report(), ABSENT
+            raise
+        data = orjson.loads(found["Body"].read())
+        known = Report.from_dict(data) if data["upload"] == _named(upload) else Report()
+        return known, found["ETag"]
+
+    def read(self, upload: Upload, offset: int) -> Iterator[bytes]:
+        """As `importing.Uploads.read`."""
+        if offset >= upload.size:
+            return
+        try:
+            found = self._client.get_object(
+                Bucket=upload.bucket, Key=upload.key, IfMatch=f'"{upload.etag}"', Range=f"bytes={offset}-"
+            )
+        except ClientError as error:
+            if _status(error) in _REPLACED:
+                raise Superseded(f"{upload.key} was replaced or removed") from error
+            raise
+        yield from found["Body"].iter_chunks(CHUNK)
+
+    def save(self, upload: Upload, report: Report, version: str) -> str:
+        """As `importing.Uploads.save`."""
+        condition: dict[str, Any] = {"IfMatch": version} if version else {"IfNoneMatch": "*"}
+        body = orjson.dumps({"upload": _named(upload), **report.to_dict()}, option=orjson.OPT_INDENT_2)
+        self._look(upload)
+        try:
+            saved = self._client.put_object(
+                Bucket=upload.bucket,
+                Key=upload.key + REPORT,
+                Body=body,
+                ContentType="application/json",
+                **condition,
+            )
+        except ClientError as error:
+            if _status(error) == HTTPStatus.PRECONDITION_FAILED:
+                raise Superseded(f"another run has written the report of {upload.key}") from error
+            raise
+        return saved["ETag"]
+
+    def _look(self, upload: Upload) -> None:
+        try:
+            self._client.head_object(Bucket=upload.bucket, Key=upload.key, IfMatch=f'"{upload.etag}"')
+        except ClientError as error:
+            if _status(error) in _REPLACED:
+                raise Superseded(f"{upload.key} was replaced or removed") from error
+            raise
+
+
+def _named(upload: Upload) -> dict[str, Any]:
+    return {
+        "key": upload.key,
+        "etag": upload.etag,
+        "size": upload.size,
+        "at": clock.rfc3339(upload.at),
+    }
+
+
+def _status(error: ClientError) -> int:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

@@ -1,0 +1,268 @@
+"""Dead letters: what they say, and that none is lost on its way back."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+
+from services.common import dlq, dynamo
+from services.common.consumer import Consumer, Handler, SqsQueue
+from services.common.dlq import DynamoDiscards, Letter, NoSuchLetter, SqsPlace
+from tests.waiting import wait_for
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+TASK = {
+    "task": "ChargePayment",
+    "task_token": "a token of the workflow",
+    "order_id": "o1",
+    "payment": {"token": "tok_secret"},
+    "traceparent": f"00-{TRACE}-b7ad6b7169203331-01",
+}
+
+
+def letter(name: str, body: Any) -> Letter:
+    text = body if isinstance(body, str) else json.dumps(body)
+    return Letter(name, "https://sqs/1/shop-payment-tasks", f"receipt-{name}", text, {}, NOW, 5)
+
+
+@dataclass
+class MemoryPlace:
+    """Dead letters in memory, and what became of them."""
+
+    letters: list[Letter]
+    redriven: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    given_back: list[str] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+
+    def look(self) -> list[Letter]:
+        return list(self.letters)
+
+    def give_back(self, letters: Sequence[Letter]) -> None:
+        self.given_back += [each.id for each in letters]
+
+    def redrive(self, letter: Letter) -> None:
+        if letter.body == "refused":
+            raise ConnectionError
+        self.redriven.append(letter.id)
+
+    def delete(self, letter: Letter) -> None:
+        self.deleted.append(letter.id)
+
+    def note(self, letter: Letter, reason: str) -> None:
+        self.notes.append((letter.id, reason))
+
+    def run(self, *arguments: str) -> list[str]:
+        return list(dlq.run(arguments, self, self))
+
+
+def test_given_a_letter_when_listed_then_it_says_what_it_is_about_and_where_its_failure_is_told() -> None:
+    (line,) = MemoryPlace([letter("m1", TASK)]).run("list")
+
+    found = json.loads(line)
+    assert (found["id"], found["queue"], found["kind"]) == ("m1", "shop-payment-tasks", "ChargePayment")
+    assert (found["order_id"], found["trace_id"], found["deliveries"]) == ("o1", TRACE, 5)
+    assert "m1" in found["cause"]
+
+
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        ("not json", "no JSON object"),
+        ("[1]", "no JSON object"),
+        ("{}", "no JSON object"),
+        ({"a": 1}, "neither a task nor a type"),
+        ({"cause": "KeyError: 'available'", "record": {}}, "KeyError"),
+        ({"type": "shop.order.shipped.v1", "data": {"order_id": "o2"}}, "message_failed"),
+        ({"type": "shop.order.shipped.v1", "data": 5, "traceparent": 7}, "message_failed"),
+    ],
+)
+def test_given_a_letter_of_any_content_when_shown_then_its_cause_is_decoded(body: Any, cause: str) -> None:
+    (text,) = MemoryPlace([letter("m1", body)]).run("show")
+
+    assert cause in json.loads(text)["cause"]
+
+
+def test_given_a_letter_with_tokens_when_shown_then_they_are_left_out() -> None:
+    (text,) = MemoryPlace([letter("m1", {**TASK, "more": [{"token": "tok_secret"}]})]).run("show", "m1")
+
+    assert "tok_secret" not in text
+    assert "a token of the workflow" not in text
+    assert json.loads(text)["body"]["order_id"] == "o1"
+
+
+def test_given_letters_when_one_is_redriven_then_the_others_stay_and_can_be_seen_again() -> None:
+    place = MemoryPlace([letter("m1", TASK), letter("m2", TASK)])
+
+    assert place.run("redrive", "--id", "m2") == ["redriven: m2"]
+    assert (place.redriven, place.given_back) == (["m2"], ["m1"])
+
+
+def test_given_letters_when_all_are_redriven_and_one_fails_then_the_rest_can_be_seen_again() -> None:
+    place = MemoryPlace([letter("m1", TASK), letter("m2", "refused"), letter("m3", TASK)])
+
+    with pytest.raises(ConnectionError):
+        place.run("redrive", "--all")
+
+    assert (place.redriven, place.given_back) == (["m1"], ["m2", "m3"])
+
+
+def test_given_a_letter_when_discarded_then_it_is_noted_why_before_it_is_deleted() -> None:
+    place = MemoryPlace([letter("m1", TASK)])
+
+    assert place.run("discard", "m1", "--reason", " a test order ") == ["discarded: m1"]
+    assert place.notes == [("m1", "a test order")]
+    assert (place.deleted, place.given_back) == (["m1"], [])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["discard", "m1"],
+        ["discard", "m1", "--reason", " "],
+        ["discard", "m1", "--reason", "x" * 501],
+        ["redrive"],
+        ["redrive", "--all", "--id", "m1"],
+        ["burn"],
+    ],
+)
+def test_given_a_command_that_is_not_clear_when_run_then_no_letter_is_touched(arguments: list[str]) -> None:
+    place = MemoryPlace([letter("m1", TASK)])
+
+    with pytest.raises(SystemExit):
+        place.run(*arguments)
+
+    assert (place.redriven, place.deleted, place.notes) == ([], [], [])
+
+
+def test_given_no_such_letter_when_named_then_none_is_touched() -> None:
+    place = MemoryPlace([letter("m1", TASK)])
+
+    with pytest.raises(NoSuchLetter, match="m2"):
+        place.run("redrive", "--id", "m1", "--id", "m2")
+
+    assert (place.redriven, place.given_back) == ([], ["m1"])
+
+
+@pytest.fixture
+def queues(emulator: Any) -> tuple[str, str]:
+    """URLs of a queue and of its dead letters."""
+    sqs, name = emulator.clients.sqs, f"queue-{uuid.uuid4()}"
+    dead = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 2})
+    return sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"], dead
+
+
+@pytest.mark.emulator
+def test_given_dead_letters_in_sqs_when_redriven_then_the_queue_has_each_with_all_that_it_was_sent_with(
+    emulator: Any, queues: tuple[str, str]
+) -> None:
+    queue, dead = queues
+    sqs = emulator.clients.sqs
+    attributes = {"type": {"DataType": "String", "StringValue": "shop.order.shipped.v1"}}
+    for number in range(25):
+        sqs.send_message(QueueUrl=dead, MessageBody=json.dumps({"n": number}), MessageAttributes=attributes)
+    place = SqsPlace(sqs, [queue])
+
+    assert len(list(dlq.run(["list"], place, None))) == 25  # type: ignore[arg-type]  # nothing is discarded
+    redriven = list(dlq.run(["redrive", "--all"], place, None))  # type: ignore[arg-type]  # as above
+
+    assert len(redriven) == 25
+    assert place.look() == []
+    found: dict[int, Any] = {}
+
+    def all_there() -> bool:
+        answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+        for each in answer.get("Messages", []):
+            found[json.loads(each["Body"])["n"]] = each["MessageAttributes"]["type"]["StringValue"]
+        return len(found) == 25
+
+    wait_for(all_there, 30)
+    assert set(found.values()) == {"shop.order.shipped.v1"}
+
+
+@contextmanager
+def consuming(queue: SqsQueue, handle: Handler) -> Iterator[None]:
+    """A consumer of the queue, as a service runs it."""
+    stop = threading.Event()
+    thread = threading.Thread(target=Consumer(queue, {"ChargePayment": handle}, wait=0).run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+
+
+@pytest.mark.emulator
+def test_given_a_handler_that_failed_too_often_when_mended_and_redriven_then_the_task_is_done_once(
+    emulator: Any, queues: tuple[str, str], create_table: Callable[[], str]
+) -> None:
+    url, dead = queues
+    sqs = emulator.clients.sqs
+    queue, done = SqsQueue(sqs, url), list[str]()
+
+    def waiting() -> int:
+        name = "ApproximateNumberOfMessages"
+        found = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=[name])["Attributes"][name]
+        return int(found)
+
+    def fail(_task: Mapping[str, Any]) -> None:
+        raise ConnectionError
+
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps(TASK))
+    with consuming(queue, fail):
+        wait_for(lambda: waiting() == 1, 60)
+
+    with consuming(queue, lambda task: done.append(task["order_id"])):
+        said = subprocess.run(
+            [sys.executable, "-m", "services.common.dlq", "redrive", "--all"],
+            env={**os.environ, **emulator.env, "TABLE": create_table(), "TASKS_QUEUE_URL": url},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        ).stdout
+        wait_for(lambda: done, 30)
+
+    assert said.startswith("redriven: ")
+    assert done == ["o1"]
+    assert waiting() == 0
+    assert queue.receive(10, 0) == []
+
+
+@pytest.mark.emulator
+def test_given_a_dead_letter_in_sqs_when_discarded_then_the_table_says_why_and_not_what_it_said(
+    emulator: Any, queues: tuple[str, str], create_table: Any
+) -> None:
+    queue, dead = queues
+    emulator.clients.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(TASK))
+    place, table = SqsPlace(emulator.clients.sqs, [queue]), create_table()
+    (found,) = place.look()
+    place.give_back([found])
+
+    list(
+        dlq.run(
+            ["discard", found.id, "--reason", "a test"],
+            place,
+            DynamoDiscards(emulator.clients.dynamodb, table),
+        )
+    )
+
+    (item,) = emulator.clients.dynamodb.scan(TableName=table)["Items"]
+    kept = dynamo.unpack(item)
+    assert (kept["reason"], kept["id"], kept["kind"]) == ("a test", found.id, "ChargePayment")
+    assert "tok_secret" not in orjson.dumps(kept).decode()
+    assert place.look() == []

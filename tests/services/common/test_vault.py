@@ -1,0 +1,29 @@
+"""Secrets that one service leaves for another."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.common.vault import KEPT, DynamoVault
+from shopprocs.emulator import Emulator
+
+pytestmark = pytest.mark.emulator
+
+
+def test_a_secret_is_found_by_its_name_until_it_is_forgotten_or_too_old(
+    emulator: Emulator, create_table: Callable[[], str]
+) -> None:
+    client, table = emulator.clients.dynamodb, create_table()
+    at = datetime(2026, 1, 31, tzinfo=UTC)
+    vault = DynamoVault(client, table, lambda: at)
+    for name in ("order-1", "order-2"):
+        client.transact_write_items(TransactItems=[vault.addition(name, f"secret of {name}")])
+
+    assert vault.find("order-1") == "secret of order-1"
+    assert vault.find("order-3") is None
+    vault.forget("order-1")
+    vault.forget("order-1")
+    assert (vault.find("order-1"), vault.find("order-2")) == (None, "secret of order-2")
+    at += KEPT + timedelta(seconds=1)
+    assert vault.find("order-2") is None, "though DynamoDB may still have it"

@@ -1,0 +1,108 @@
+"""The audit finds nothing in right books, and each single false entry."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.services.faults.audit import Books, audit
+
+SHIPPED, CANCELLED = "0" * 36, "1" * 36
+
+
+def right() -> Books:
+    """Of one order that was shipped, and of one that was paid and cancelled."""
+    books = Books(
+        orders={
+            SHIPPED: {"state": "SHIPPED", "total": {"amount": 500}},
+            CANCELLED: {"state": "CANCELLED", "total": {"amount": 700}},
+        },
+        payments={SHIPPED: {"state": "CHARGED"}, CANCELLED: {"state": "REFUNDED"}},
+        reservations={
+            SHIPPED: {"state": "COMMITTED", "items": [{"sku": "CUP", "quantity": 2}]},
+            CANCELLED: {"state": "RELEASED", "items": [{"sku": "CUP", "quantity": 3}]},
+        },
+        shipments={SHIPPED: {"state": "BOOKED"}, CANCELLED: {"state": "CANCELLED"}},
+        products={"CUP": {"available": 8, "reserved": 0, "sold": 2}},
+        stock_before={"CUP": 10},
+        accepted={SHIPPED: ["a", "a"], CANCELLED: ["b"]},
+        told_cancelled=frozenset({CANCELLED}),
+    )
+    books.charges |= {SHIPPED: [500], CANCELLED: [700]}
+    books.refunds |= {CANCELLED: [700]}
+    books.bookings.update([SHIPPED, CANCELLED])
+    books.cancellations.update([CANCELLED])
+    for name, end in ((SHIPPED, "shipped"), (CANCELLED, "cancelled")):
+        for kind in ("accepted", end):
+            books.facts[name][f"shop.order.{kind}.v1"].add(f"{name}-{kind}")
+    return books
+
+
+def put(rows: dict[str, Any], name: str, **changed: Any) -> None:
+    rows[name] = {**rows.get(name, {}), **changed}
+
+
+FALSE: dict[str, tuple[str, Callable[[Books], object]]] = {
+    "an accepted order is gone": ("lost order", lambda books: books.orders.pop(SHIPPED)),
+    "an order that no customer knows": (
+        "unknown order",
+        lambda books: put(books.orders, "2" * 36, state="REJECTED", total={"amount": 1}),
+    ),
+    "one key with two answers": ("two answers", lambda books: put_answers(books, ["a", "c"])),
+    "an accepted cancellation is shipped": (
+        "shipped although cancelled",
+        lambda books: setattr(books, "told_cancelled", frozenset({SHIPPED})),
+    ),
+    "an order waits": ("not ended", lambda books: put(books.orders, SHIPPED, state="PAID")),
+    "a payment that disagrees": ("disagreement", lambda books: put(books.payments, SHIPPED, state="UNKNOWN")),
+    "stock that disagrees": (
+        "disagreement",
+        lambda books: put(books.reservations, SHIPPED, state="RESERVED"),
+    ),
+    "a shipment that disagrees": ("disagreement", lambda books: books.shipments.pop(SHIPPED)),
+    "a second charge": ("charged twice", lambda books: books.charges[SHIPPED].append(500)),
+    "a second refund": ("refunded twice", lambda books: books.refunds[CANCELLED].append(700)),
+    "a refund that is missing": ("money kept", lambda books: books.refunds.pop(CANCELLED)),
+    "a refund of a shipped order": ("money missing", lambda books: books.refunds[SHIPPED].append(500)),
+    "a charge that is missing": ("money missing", lambda books: books.charges.pop(SHIPPED)),
+    "a parcel of a cancelled order": ("parcels", lambda books: books.cancellations.clear()),
+    "no parcel of a shipped order": ("parcels", lambda books: books.bookings.subtract([SHIPPED])),
+    "a piece that vanished": ("stock not conserved", lambda books: put(books.products, "CUP", available=7)),
+    "a piece that is reserved for nobody": (
+        "stock of no order",
+        lambda books: put(books.products, "CUP", available=7, reserved=1),
+    ),
+    "a piece that is sold to nobody": (
+        "stock of no order",
+        lambda books: put(books.products, "CUP", available=7, sold=3),
+    ),
+    "a fact that was not told": (
+        "fact not told",
+        lambda books: books.facts[SHIPPED].pop("shop.order.shipped.v1"),
+    ),
+    "a fact under two ids": ("fact told twice", lambda books: tell(books, "shop.order.shipped.v1", "again")),
+    "a false fact": ("false fact", lambda books: tell(books, "shop.order.rejected.v1", "false")),
+    "a charge of no order": ("of no order", lambda books: books.charges["2" * 36].append(1)),
+    "a record that waits": ("outbox not empty", lambda books: books.outboxes.update(["order"])),
+    "a dead letter": ("message given up", lambda books: books.dead_letters.update({"tasks-dlq": 1})),
+}
+
+
+def put_answers(books: Books, answers: list[str]) -> None:
+    books.accepted = {**books.accepted, SHIPPED: answers}
+
+
+def tell(books: Books, kind: str, fact: str) -> None:
+    books.facts[SHIPPED][kind].add(fact)
+
+
+def test_given_right_books_when_audited_then_no_promise_is_broken() -> None:
+    assert audit(right()) == []
+
+
+@pytest.mark.parametrize("entry", FALSE)
+def test_given_one_false_entry_when_audited_then_it_is_found(entry: str) -> None:
+    rule, falsify = FALSE[entry]
+    books = right()
+    falsify(books)
+    assert rule in {violation.rule for violation in audit(books)}

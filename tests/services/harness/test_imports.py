@@ -1,0 +1,51 @@
+"""Which processes of `make dev` a change restarts: those that import it, and no others."""
+
+from pathlib import Path
+
+import pytest
+
+from shopprocs import imports
+from shopprocs.shop import ROOT, entries_of
+
+PARTS = entries_of()
+EVERYTHING = sorted(PARTS)
+CONSUMERS = ["order-consumer", "payment-consumer", "product-consumer", "shipping-consumer"]
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("services/order/api.py", ["order"]),
+        ("services/order/parts.py", ["order"]),
+        ("services/order/consumer.py", ["order-consumer"]),
+        ("services/order/relay.py", ["order-relay"]),
+        ("services/order/domain.py", ["order", "order-consumer", "order-relay"]),
+        ("services/payment/__init__.py", ["payment", "payment-consumer"]),
+        ("services/payment/provider.py", ["payment", "payment-consumer"]),
+        ("services/common/web.py", ["order", "payment", "product", "shipping"]),
+        ("services/common/gunicorn_worker.py", ["order", "payment", "product", "shipping"]),
+        ("services/common/consumer.py", CONSUMERS),
+        ("services/common/clock.py", EVERYTHING),
+        ("services/order/contracts/CancelOrder.json", []),
+        ("services/sales/function.py", []),
+    ],
+)
+def test_given_a_file_when_it_changes_then_what_imports_it_is_concerned(
+    file: str, expected: list[str]
+) -> None:
+    assert sorted(imports.concerned(ROOT, PARTS, {Path(file)})) == expected
+
+
+def test_given_a_file_that_is_no_python_for_now_when_it_changes_then_its_processes_are_concerned(
+    tmp_path: Path,
+) -> None:
+    package = tmp_path / "services" / "one"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / "__init__.py").touch()
+    (package / "app.py").write_text("from services.one import domain\n")
+    (package / "domain.py").write_text("def broken(:\n")
+
+    processes = {"one": (("services.one.app",), True)}
+
+    assert imports.concerned(tmp_path, processes, {Path("services/one/domain.py")}) == ["one"]

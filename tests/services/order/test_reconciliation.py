@@ -1,0 +1,199 @@
+"""What is to be done about an order with which its workflow or another service disagrees."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.common import clock, dynamo, ids
+from services.common.outbox import DynamoOutbox, OutboxRecord
+from services.order.domain import Order
+from services.order.reconciler import Found, Reconciler
+from services.order.reconciliation import MOST_EXECUTIONS, PATIENCE, Execution, Verdict, judge
+from services.order.watch import Executions, Watchlist, Witnesses, oldest_fact
+from services.payment import domain as payments
+from services.payment.dynamo import DynamoPayments
+from services.product import domain as products
+from services.product.dynamo import DynamoStock
+from services.shipping import domain as shipments
+from services.shipping.dynamo import DynamoShipments
+from shopprocs.emulator import Emulator
+from tests.services.order.test_domain import NOON, NOTHING, an_order
+from tests.waiting import wait_for
+
+NONE: dict[str, str | None] = {"payment": None, "stock": None, "shipment": None}
+SHIPPED: dict[str, str | None] = {"payment": "CHARGED", "stock": "COMMITTED", "shipment": "BOOKED"}
+RUNNING, ABORTED = Execution(1, True, "RUNNING"), Execution(1, False, "ABORTED")  # noqa: FBT003 - as its fields say
+
+
+def shipped() -> Order:
+    return an_order().ship("T1", reserved_at=NOON, charged_at=NOON, booked_at=NOON)
+
+
+def rejected() -> Order:
+    return an_order().undo("OutOfStock", "", NOTHING, NOON)
+
+
+@pytest.mark.parametrize(
+    ("order", "execution", "states", "minutes", "verdict"),
+    [
+        (shipped(), None, SHIPPED, 60, Verdict.AGREED),
+        (shipped(), RUNNING, SHIPPED, 60, Verdict.AGREED),
+        (shipped(), ABORTED, SHIPPED | {"payment": "REFUNDED"}, 60, Verdict.REPORT),
+        (shipped(), ABORTED, SHIPPED | {"stock": "RESERVED"}, 60, Verdict.REPORT),
+        (shipped(), ABORTED, SHIPPED | {"shipment": None}, 60, Verdict.REPORT),
+        (rejected(), ABORTED, NONE, 60, Verdict.AGREED),
+        (
+            rejected(),
+            ABORTED,
+            {"payment": "REFUNDED", "stock": "RELEASED", "shipment": "CANCELLED"},
+            60,
+            Verdict.AGREED,
+        ),
+        (rejected(), ABORTED, NONE | {"payment": "CHARGED"}, 60, Verdict.RESUME),
+        (rejected(), ABORTED, NONE | {"stock": "RESERVED"}, 60, Verdict.RESUME),
+        (rejected(), ABORTED, NONE | {"shipment": "BOOKED"}, 60, Verdict.RESUME),
+        (rejected(), RUNNING, NONE | {"payment": "REFUNDING"}, 60, Verdict.UNDER_WAY),
+        (rejected(), None, NONE | {"payment": "CHARGED"}, 60, Verdict.REPORT),
+        (an_order(), RUNNING, NONE, 10, Verdict.UNDER_WAY),
+        (an_order(), RUNNING, NONE, 16, Verdict.STANDING_STILL),
+        (an_order(), None, NONE, 10, Verdict.UNDER_WAY),
+        (an_order(), None, NONE, 16, Verdict.STANDING_STILL),
+        (an_order(), ABORTED, NONE, 10, Verdict.RESUME),
+        (an_order().cancel(NOON), Execution(1, False, "SUCCEEDED"), NONE, 10, Verdict.RESUME),  # noqa: FBT003 - as above
+        (an_order(), Execution(MOST_EXECUTIONS, False, "ABORTED"), NONE, 10, Verdict.REPORT),  # noqa: FBT003 - as above
+    ],
+)
+def test_an_order_is_judged_by_what_its_workflow_and_the_other_services_say(
+    order: Order, execution: Execution | None, states: dict[str, str | None], minutes: int, verdict: Verdict
+) -> None:
+    judgement = judge(order, execution, states, NOON + timedelta(minutes=minutes))
+
+    assert judgement.verdict is verdict
+    assert bool(judgement.reason) == (verdict is not Verdict.AGREED)
+
+
+def test_an_order_that_stands_still_says_since_when_and_where_to_look() -> None:
+    order = an_order().cancel(NOON)
+
+    reason = judge(order, RUNNING, NONE, NOON + PATIENCE).reason
+
+    assert reason.startswith("CANCELLING since ")
+    assert "dead letters" in reason
+
+
+@pytest.mark.emulator
+def test_the_states_are_read_as_the_services_write_them(
+    emulator: Emulator, create_table: Callable[[], str]
+) -> None:
+    client, tables = emulator.clients.dynamodb, {part: create_table() for part in NONE}
+    witnesses = Witnesses(client, tables)
+    assert witnesses.states("order-1") == NONE
+
+    DynamoPayments(client, tables["payment"], DynamoOutbox(client, tables["payment"])).save(
+        payments.begun("order-1", None, None), None
+    )
+    DynamoStock(client, tables["stock"], DynamoOutbox(client, tables["stock"])).save(
+        products.closed("order-1", NOON), None, None, None
+    )
+    DynamoShipments(client, tables["shipment"], DynamoOutbox(client, tables["shipment"])).save(
+        shipments.begun("order-1", None, NOON), None
+    )
+
+    assert witnesses.states("order-1") == {"payment": "PENDING", "stock": "RELEASED", "shipment": "PENDING"}
+
+
+@pytest.mark.emulator
+def test_a_watched_order_is_listed_from_its_age_on_until_it_is_removed(
+    emulator: Emulator, create_table: Callable[[], str]
+) -> None:
+    client, table = emulator.clients.dynamodb, create_table()
+    watchlist = Watchlist(client, table)
+    placed = [ids.uuid7() for _ in range(10)]
+    client.transact_write_items(TransactItems=[watchlist.addition(each) for each in placed])
+    later = clock.now() + timedelta(seconds=1)
+
+    assert sorted(watchlist.placed_before(later)) == placed
+    assert list(watchlist.placed_before(later - timedelta(minutes=5))) == []
+    for each in placed[1:]:
+        watchlist.remove(each)
+    assert list(watchlist.placed_before(later)) == placed[:1]
+
+
+@pytest.mark.emulator
+def test_the_oldest_fact_is_found_even_if_it_cannot_be_read(
+    emulator: Emulator, create_table: Callable[[], str]
+) -> None:
+    client, table = emulator.clients.dynamodb, create_table()
+    assert oldest_fact(client, table) == 0.0
+    old = ids.first_of(clock.now() - timedelta(hours=1))
+    client.put_item(TableName=table, Item=dynamo.pack({"pk": "OUTBOX#2", "sk": old, "claimed_until": "9999"}))
+    client.transact_write_items(TransactItems=[DynamoOutbox(client, table).addition(OutboxRecord(()))])
+
+    assert 3599 < oldest_fact(client, table) < 3700
+
+
+class Broken:
+    """Every port, none of which works for one order, and all of which do for the other."""
+
+    def __init__(self) -> None:
+        self.removed: list[str] = []
+
+    def placed_before(self, _at: object) -> list[str]:
+        return ["bad", "good"]
+
+    def get(self, order_id: str) -> Order:
+        if order_id == "bad":
+            raise KeyError("timeline")
+        return shipped()
+
+    def latest(self, _order_id: str) -> None:
+        return None
+
+    def states(self, _order_id: str) -> dict[str, str | None]:
+        return SHIPPED
+
+    def remove(self, order_id: str) -> None:
+        self.removed.append(order_id)
+
+
+def test_an_order_that_cannot_be_read_is_counted_and_keeps_no_other_from_being_looked_at() -> None:
+    broken: Any = Broken()
+
+    found = Reconciler(broken, broken, broken, broken).run()
+
+    assert broken.removed == ["good"]
+    assert (found.OrdersWatched, found.OrdersDisagreeing, found.is_well) == (2, 1, False)
+    assert Found().is_well
+
+
+@pytest.mark.emulator
+def test_an_execution_is_resumed_with_the_first_ones_input_and_once(emulator: Emulator) -> None:
+    workflows = emulator.clients.stepfunctions
+    definition = '{"StartAt": "End", "States": {"End": {"Type": "Fail", "Error": "x"}}}'
+    arn = workflows.create_state_machine(
+        name=f"machine-{ids.uuid7()}", definition=definition, roleArn="arn:aws:iam::000000000000:role/any"
+    )["stateMachineArn"]
+    executions = Executions(workflows, arn)
+    assert executions.latest("order-1") is None
+    workflows.start_execution(stateMachineArn=arn, name="order-1", input='{"order_id": "order-1"}')
+    wait_for(lambda: ended(executions) == 1)
+
+    first = executions.latest("order-1")
+    assert first is not None
+    for _ in range(2):
+        executions.resume("order-1", first)
+    wait_for(lambda: ended(executions) == 2)
+
+    resumed = workflows.describe_execution(
+        executionArn=f"{arn.replace(':stateMachine:', ':execution:')}:order-1-2"
+    )
+    assert json.loads(resumed["input"]) == {"order_id": "order-1", "resumed": True}
+
+
+def ended(executions: Executions) -> int:
+    """The number of the latest execution, once it has ended."""
+    latest = executions.latest("order-1")
+    return latest.number if latest and not latest.is_running else 0

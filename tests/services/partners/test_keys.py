@@ -1,0 +1,247 @@
+"""Partners' keys: hashed, scoped, rotated, revoked, and no way around any of it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.common.clock import Clock
+from services.partners import admin, app, domain, function, handlers
+from services.partners.app import Parts
+from services.partners.domain import InvalidKey, PartnerKey
+from services.partners.dynamo import DynamoKeys
+from services.partners.handlers import NoSuchKey
+from services.partners.ports import AlreadyRevoked, Keys
+
+PEPPER = b"a pepper of many random bytes"
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+READ = ["orders:read"]
+
+
+class MemoryKeys:
+    """The records of keys."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, PartnerKey] = {}
+
+    def find(self, key_id: str) -> PartnerKey | None:
+        return self.records.get(key_id)
+
+    def of(self, partner: str | None) -> Iterator[PartnerKey]:
+        found = (each for each in self.records.values() if partner in {None, each.partner})
+        yield from sorted(found, key=lambda each: each.issued_at)
+
+    def save(self, *keys: PartnerKey) -> None:
+        if any(key.id in self.records and self.records[key.id].revoked_at for key in keys):
+            raise AlreadyRevoked
+        self.records |= {key.id: key for key in keys}
+
+
+@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
+def keys(request: pytest.FixtureRequest) -> Keys:
+    if request.param == "memory":
+        return MemoryKeys()
+    client = request.getfixturevalue("emulator").clients.dynamodb
+    return DynamoKeys(client, request.getfixturevalue("create_table")())
+
+
+def at(time: datetime) -> Clock:
+    return lambda: time
+
+
+def issue(keys: Keys, partner: str = "acme", scopes: list[str] = READ) -> tuple[str, PartnerKey]:
+    return handlers.issue(partner, scopes, keys=keys, pepper=PEPPER, now=at(NOW))
+
+
+def good(key: str, keys: Keys, time: datetime = NOW) -> PartnerKey | None:
+    return handlers.authorize(key, keys=keys, pepper=PEPPER, now=at(time))
+
+
+def test_given_a_key_when_shown_then_it_is_the_partners_with_its_scopes(keys: Keys) -> None:
+    key, record = issue(keys)
+
+    assert good(key, keys) == record
+    assert (record.partner, record.scopes) == ("acme", frozenset(READ))
+
+
+def test_given_a_record_when_read_then_no_part_of_the_secret_is_in_it(keys: Keys) -> None:
+    key, record = issue(keys)
+    _, _, secret = key.split("_", 2)
+
+    assert secret not in str(keys.find(record.id))
+    assert handlers.authorize(key, keys=keys, pepper=b"another", now=at(NOW)) is None
+    assert len(secret) == 43
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "",
+        "shop_",
+        "shop_0_x",
+        "x" * 10_000,
+        f"shop_{'0' * 20}_{'A' * 43}",
+        "{key}x",
+        " {key}",
+        "{key}\n",
+        "{upper}",
+        "shop_{id}_" + "A" * 43,
+    ],
+)
+def test_given_a_key_that_is_none_when_shown_then_it_is_refused(keys: Keys, forged: str) -> None:
+    key, record = issue(keys)
+    shown = forged.format(key=key, upper=key.upper(), id=record.id)
+
+    assert good(shown, keys) is None
+
+
+def test_given_a_key_when_its_time_is_over_then_it_is_refused(keys: Keys) -> None:
+    key, record = issue(keys)
+
+    assert good(key, keys, record.ends_at - timedelta(seconds=1))
+    assert good(key, keys, record.ends_at) is None
+
+
+def test_given_a_key_when_rotated_then_both_are_good_for_the_overlap_and_then_the_successor_alone(
+    keys: Keys,
+) -> None:
+    old, record = issue(keys, scopes=["orders:read", "orders:write"])
+
+    new, successor = handlers.rotate(record.id, timedelta(days=7), keys=keys, pepper=PEPPER, now=at(NOW))
+
+    assert (successor.partner, successor.scopes) == (record.partner, record.scopes)
+    assert good(old, keys, NOW + timedelta(days=6))
+    assert good(new, keys, NOW + timedelta(days=6))
+    assert good(old, keys, NOW + timedelta(days=7)) is None
+    assert good(new, keys, NOW + timedelta(days=7))
+
+
+def test_given_a_key_when_revoked_then_it_is_refused_and_stays_so(keys: Keys) -> None:
+    key, record = issue(keys)
+
+    revoked = handlers.revoke(record.id, keys=keys, now=at(NOW))
+
+    assert good(key, keys) is None
+    assert handlers.revoke(record.id, keys=keys, now=at(NOW + timedelta(days=1))) == revoked
+    with pytest.raises(InvalidKey):
+        handlers.rotate(record.id, timedelta(), keys=keys, pepper=PEPPER, now=at(NOW))
+    with pytest.raises(AlreadyRevoked):  # a rotation that read the record before
+        keys.save(record)
+
+
+@pytest.mark.parametrize(
+    ("partner", "scopes", "life"),
+    [
+        ("", READ, timedelta(days=1)),
+        ("Acme", READ, timedelta(days=1)),
+        ("a" * 41, READ, timedelta(days=1)),
+        ("acme:x", READ, timedelta(days=1)),
+        ("acme", [], timedelta(days=1)),
+        ("acme", ["ops:read"], timedelta(days=1)),
+        ("acme", READ, timedelta()),
+        ("acme", READ, timedelta(days=366)),
+    ],
+)
+def test_given_what_no_key_may_be_when_issued_then_nothing_is_written(
+    keys: Keys, partner: str, scopes: list[str], life: timedelta
+) -> None:
+    with pytest.raises(InvalidKey):
+        handlers.issue(partner, scopes, keys=keys, pepper=PEPPER, life=life, now=at(NOW))
+
+    assert list(keys.of(None)) == []
+
+
+def test_given_no_such_key_when_revoked_then_it_is_said(keys: Keys) -> None:
+    with pytest.raises(NoSuchKey):
+        handlers.revoke("0" * 20, keys=keys)
+
+
+def test_given_two_keys_when_issued_then_they_share_nothing() -> None:
+    one, two = (domain.issue("acme", READ, PEPPER, NOW) for _ in range(2))
+
+    assert one[0] != two[0]
+    assert one[1].id != two[1].id
+    assert one[1].digest != two[1].digest
+
+
+def test_given_the_authorizer_when_asked_then_it_answers_as_api_gateway_expects(keys: Keys) -> None:
+    key, record = handlers.issue("acme", ["orders:write", "orders:read"], keys=keys, pepper=PEPPER)
+    parts = Parts(keys, PEPPER)
+
+    assert function.answer({"headers": {"x-api-key": key}}, parts) == {
+        "isAuthorized": True,
+        "context": {"partner": "acme", "scopes": "orders:read orders:write", "key": record.id},
+    }
+    for headers in ({}, {"x-api-key": ""}, {"x-api-key": "guessed"}, {"x-api-key": "x" * 100_000}):
+        assert function.answer({"headers": headers}, parts) == {"isAuthorized": False}
+
+
+def test_given_a_refused_and_a_good_key_when_logged_then_neither_is_in_the_log(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    keys = MemoryKeys()
+    key, record = handlers.issue("acme", READ, keys=keys, pepper=PEPPER)
+    for shown in (key, key[:-1] + "x"):
+        function.answer({"headers": {"x-api-key": shown}}, Parts(keys, PEPPER))
+
+    printed = "".join(capsys.readouterr())
+    assert key.split("_", 2)[2][:20] not in printed
+    assert record.digest not in printed
+
+
+# ---- the command
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> MemoryKeys:
+    keys = MemoryKeys()
+    monkeypatch.setattr(app, "parts", lambda: Parts(keys, PEPPER))
+    return keys
+
+
+def test_given_the_command_when_a_key_is_issued_then_it_is_on_standard_output_alone(
+    command: MemoryKeys, capsys: pytest.CaptureFixture[str]
+) -> None:
+    admin.main(["issue", "--partner", "acme", "--scope", "orders:read"])
+
+    said = capsys.readouterr()
+    (key,) = said.out.splitlines()
+    assert handlers.authorize(key, keys=command, pepper=PEPPER)
+    assert key not in said.err
+
+
+def test_given_the_command_when_keys_are_rotated_and_revoked_then_the_list_says_so(
+    command: MemoryKeys, capsys: pytest.CaptureFixture[str]
+) -> None:
+    admin.main(["issue", "--partner", "acme", "--scope", "orders:read"])
+    (first,) = command.records
+    admin.main(["rotate", first, "--overlap-days", "1"])
+    admin.main(["revoke", first])
+    capsys.readouterr()
+
+    admin.main(["list", "--partner", "acme"])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[3] for line in lines] == ["revoked", "active"]
+    assert not any(record.digest in line for line in lines for record in command.records.values())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["revoke", "none"], ["rotate", "none"], ["issue", "--partner", "A", "--scope", "orders:read"]],
+)
+def test_given_the_command_when_it_cannot_be_done_then_it_ends_with_what_to_do(
+    command: MemoryKeys, arguments: list[str]
+) -> None:
+    with pytest.raises(SystemExit, match="list"):
+        admin.main(arguments)
+
+    assert not command.records
+
+
+def test_given_a_record_when_it_ends_earlier_then_its_end_is_never_later() -> None:
+    _, record = domain.issue("acme", READ, PEPPER, NOW, timedelta(days=1))
+
+    assert record.ending(NOW + timedelta(days=9)).ends_at == record.ends_at
+    assert replace(record, revoked_at=NOW).state(NOW) == "revoked"

@@ -1,0 +1,512 @@
+"""The import of an uploaded catalogue: every row is judged by itself, and nothing is lost or done twice in effect."""
+
+import tracemalloc
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import orjson
+import pytest
+
+import services.product
+from services.common.money import Money
+from services.common.outbox import DynamoOutbox
+from services.product import import_function, rows
+from services.product.domain import Stocked
+from services.product.dynamo import DynamoCatalogue
+from services.product.importing import (
+    LARGEST_FILE,
+    MOST_PROBLEMS,
+    REPORTED_EVERY,
+    Report,
+    Shelves,
+    Superseded,
+    Upload,
+    import_catalogue,
+)
+from services.product.rows import Line, RowRefused, UnreadableFile
+from services.product.uploads import S3Uploads
+from tests.services.product.fakes import MemoryShelves, MemoryUploads
+from tests.services.product.world import NOW, told
+
+HEADER = "sku,name,category,amount,currency,stock\n"
+CONTRACT = Path(services.product.__file__).parent / "contracts" / "shop.product.upserted.v1.json"
+
+
+def upload(content: bytes, key: str = "spring.csv") -> Upload:
+    return Upload("bucket", key, "etag", len(content), NOW)
+
+
+def csv(*lines: str) -> bytes:
+    return (HEADER + "".join(f"{line}\n" for line in lines)).encode()
+
+
+def many(count: int) -> bytes:
+    return csv(*(f"SKU-{number},Tea {number},tea,{number},EUR,5" for number in range(count)))
+
+
+def run(content: bytes, key: str = "spring.csv", shelves: MemoryShelves | None = None) -> Report:
+    return import_catalogue(
+        upload(content, key), uploads=MemoryUploads(content), shelves=shelves or MemoryShelves()
+    )
+
+
+def found(shelves: Shelves, sku: str) -> Stocked:
+    stocked = shelves.find(sku)
+    assert stocked
+    return stocked
+
+
+# ---- lines and rows
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_given_a_stream_when_cut_anywhere_then_lines_and_their_places_are_the_same(size: int) -> None:
+    content = b"one\r\n\ntwo\nthree"
+
+    found = list(rows.lines(content[start : start + size] for start in range(0, len(content), size)))
+
+    assert found == [Line(1, b"one", 5), Line(2, b"", 6), Line(3, b"two", 10), Line(4, b"three", 15)]
+
+
+@pytest.mark.parametrize("size", [100, 5000, 100_000])
+def test_given_a_line_that_is_too_long_when_read_then_it_alone_is_left_out(size: int) -> None:
+    content = b"a\n" + b"x" * 50_000 + b"\nb\n"
+
+    found = list(rows.lines(content[start : start + size] for start in range(0, len(content), size)))
+
+    assert found == [Line(1, b"a", 2), Line(2, None, 50_003), Line(3, b"b", 50_005)]
+
+
+def test_given_an_endless_line_when_read_then_it_takes_no_memory() -> None:
+    tracemalloc.start()
+    list(rows.lines(b"x" * 65_536 for _ in range(500)))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert most < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("A,Tea,tea,1,EUR", "5 values"),
+        ('A,"Tea,tea,1,EUR,5', "no CSV"),
+        (",Tea,tea,1,EUR,5", "sku"),
+        ("A B,Tea,tea,1,EUR,5", "sku"),
+        (f"{'A' * 65},Tea,tea,1,EUR,5", "sku"),
+        ("A,,tea,1,EUR,5", "name"),
+        (f"A,{'x' * 201},tea,1,EUR,5", "name"),
+        ("A,Te\ta,tea,1,EUR,5", "name"),
+        ("A,Tea,Tea time,1,EUR,5", "category"),
+        ("A,Tea,tea,1.99,EUR,5", "price.amount"),
+        ("A,Tea,tea,-1,EUR,5", "price.amount"),
+        ("A,Tea,tea,1e3,EUR,5", "price.amount"),
+        ("A,Tea,tea,99999999999999999999,EUR,5", "price.amount"),
+        ("A,Tea,tea,1,euro,5", "price.currency"),
+        ("A,Tea,tea,1,EUR,", "stock"),
+        ("A,Tea,tea,1,EUR,1000001", "stock"),
+    ],
+)
+def test_given_a_row_of_csv_that_breaks_a_rule_when_read_then_the_field_is_named(
+    text: str, problem: str
+) -> None:
+    with pytest.raises(RowRefused, match=problem):
+        rows.csv_row(Line(2, text.encode(), 0), rows.COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "no JSON"),
+        ("[]", "dictionary"),
+        ('{"sku":"A"}', "name"),
+        (
+            '{"sku":"A","name":"T","category":"tea","price":{"amount":true,"currency":"EUR"},"stock":1}',
+            "amount",
+        ),
+        (
+            '{"sku":"A","name":"T","category":"tea","price":{"amount":1,"currency":"EUR"},"stock":1,"x":1}',
+            "x",
+        ),
+    ],
+)
+def test_given_a_row_of_json_that_breaks_a_rule_when_read_then_the_field_is_named(
+    text: str, problem: str
+) -> None:
+    with pytest.raises(RowRefused, match=problem):
+        rows.jsonl_row(Line(2, text.encode(), 0))
+
+
+def test_given_a_byte_that_is_no_utf8_when_read_then_its_row_alone_is_refused() -> None:
+    report = run(csv("A,Tea,tea,1,EUR,5") + b"B,T\xe9a,tea,1,EUR,5\n" + b"C,Tea,tea,1,EUR,5\n")
+
+    assert (report.state, report.written, report.refused) == ("DONE", 2, 1)
+    assert [problem.line for problem in report.problems] == [3]
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "error"),
+    [
+        (b"", "a.csv", "empty"),
+        (b"sku,name\nA,B\n", "a.csv", "header"),
+        (HEADER.encode().replace(b"stock", b"sku"), "a.csv", "header"),
+        (b"\xff\xfe", "a.csv", "header"),
+        (b"{}", "a.txt", "neither"),
+    ],
+)
+def test_given_a_file_that_cannot_be_read_when_imported_then_the_report_says_why(
+    content: bytes, key: str, error: str
+) -> None:
+    report = run(content, key)
+
+    assert report.state == "FAILED"
+    assert error in (report.error or "")
+
+
+def test_given_a_file_that_is_too_large_when_imported_then_it_is_not_read() -> None:
+    uploads = MemoryUploads(b"")
+    uploads.read = None  # type: ignore[assignment,method-assign]  # or this would call it
+
+    report = import_catalogue(
+        replace(upload(b""), size=LARGEST_FILE + 1), uploads=uploads, shelves=MemoryShelves()
+    )
+
+    assert report.state == "FAILED"
+
+
+def test_given_columns_in_another_order_a_mark_and_carriage_returns_when_imported_then_the_rows_are_the_same() -> (
+    None
+):
+    shelves = MemoryShelves()
+    content = b'\xef\xbb\xbfStock,Currency,Amount,Category,Name,SKU\r\n5,EUR,1,tea,"Tea, green",A\r\n\r\n'
+
+    report = run(content, shelves=shelves)
+
+    assert (report.state, report.written, report.refused) == ("DONE", 1, 0)
+    assert found(shelves, "A").product.name == "Tea, green"
+
+
+# ---- the import
+
+
+def test_given_csv_and_json_lines_of_the_same_when_imported_then_the_catalogue_and_its_facts_are_the_same() -> (
+    None
+):
+    both = MemoryShelves(), MemoryShelves()
+    line = {
+        "sku": "A",
+        "name": "Tea",
+        "category": "tea",
+        "price": {"amount": 199, "currency": "EUR"},
+        "stock": 5,
+    }
+    run(b"\n" + orjson.dumps(line) + b"\n", "a.jsonl", both[0])
+    run(csv("A,Tea,tea,199,EUR,5"), "a.csv", both[1])
+
+    first, second = (found(each, "A") for each in both)
+    assert first == second
+    assert (first.product.price, first.inventory.available) == (Money(199, "EUR"), 5)
+    (fact,) = told(both[0].outbox)
+    jsonschema.validate(fact.to_dict(), orjson.loads(CONTRACT.read_bytes()))
+
+
+def test_given_good_and_bad_rows_when_imported_then_the_good_are_written_and_the_bad_are_named_by_their_lines() -> (
+    None
+):
+    shelves = MemoryShelves()
+
+    report = run(csv("A,Tea,tea,1,EUR,5", "B,,tea,x,EUR,5", "", "C,Tea,tea,1,EUR,5"), shelves=shelves)
+
+    assert (report.state, report.line, report.written, report.refused) == ("DONE", 5, 2, 1)
+    assert [(problem.line, problem.field) for problem in report.problems] == [
+        (3, "name"),
+        (3, "price.amount"),
+    ]
+    assert shelves.find("B") is None
+
+
+def test_given_a_file_of_bad_rows_only_when_imported_then_the_report_stays_small_and_the_count_is_right() -> (
+    None
+):
+    uploads = MemoryUploads(csv(*(["bad"] * 10_000)))
+
+    report = import_catalogue(upload(uploads.content), uploads=uploads, shelves=MemoryShelves())
+
+    assert (report.refused, len(report.problems)) == (10_000, MOST_PROBLEMS)
+    assert len(uploads.saved) >= 10_000 // REPORTED_EVERY, "it can be continued"
+
+
+def test_given_the_same_file_again_when_imported_then_nothing_is_written_or_told() -> None:
+    shelves = MemoryShelves()
+    run(many(50), shelves=shelves)
+    before = len(told(shelves.outbox))
+
+    again = run(many(50), shelves=shelves)
+
+    assert (again.written, again.unchanged) == (0, 50)
+    assert len(told(shelves.outbox)) == before
+    assert found(shelves, "SKU-1").product.version == 1
+
+
+def test_given_a_product_with_stock_when_imported_then_its_stock_stays_and_its_version_grows() -> None:
+    shelves = MemoryShelves()
+    run(csv("A,Tea,tea,1,EUR,5"), shelves=shelves)
+    content = csv("A,Tea,tea,2,EUR,900")
+
+    import_catalogue(
+        replace(upload(content), at=NOW + timedelta(hours=1)), uploads=MemoryUploads(content), shelves=shelves
+    )
+
+    stocked = found(shelves, "A")
+    assert stocked.inventory.available == 5
+    assert (stocked.product.price.amount, stocked.product.version) == (2, 2)
+
+
+def test_given_two_rows_of_one_product_when_imported_then_the_later_wins() -> None:
+    shelves = MemoryShelves()
+
+    report = run(csv("A,Tea,tea,1,EUR,5", "B,Tea,tea,1,EUR,5", "A,Tea,tea,2,EUR,5"), shelves=shelves)
+
+    assert report.written == 3
+    assert found(shelves, "A").product.price.amount == 2
+
+
+def test_given_a_later_upload_that_was_faster_when_an_earlier_one_is_imported_then_it_changes_nothing() -> (
+    None
+):
+    shelves = MemoryShelves()
+    late, early = csv("A,Tea,tea,2,EUR,5"), csv("A,Tea,tea,1,EUR,5")
+    import_catalogue(
+        replace(upload(late), at=NOW + timedelta(seconds=1)), uploads=MemoryUploads(late), shelves=shelves
+    )
+
+    report = run(early, shelves=shelves)
+
+    assert (report.written, report.overtaken) == (0, 1)
+    assert found(shelves, "A").product.price.amount == 2
+
+
+def test_given_a_product_whose_stock_is_being_moved_when_its_batch_is_written_then_each_is_written_by_itself() -> (
+    None
+):
+    shelves = MemoryShelves(moving={"SKU-7"})
+
+    report = run(many(60), shelves=shelves)
+
+    assert report.written == 60
+    assert {fact.subject for fact in told(shelves.outbox)} == {f"SKU-{number}" for number in range(60)}
+
+
+def test_given_no_time_left_when_imported_then_another_call_goes_on_from_there() -> None:
+    content, shelves = many(500), MemoryShelves()
+    uploads, calls = MemoryUploads(content), 0
+
+    while True:
+        calls += 1
+        report = import_catalogue(upload(content), uploads=uploads, shelves=shelves, may_go_on=lambda: False)
+        if report.state == "DONE":
+            break
+        assert calls < 20
+
+    assert calls > 4
+    assert (report.written, report.unchanged, report.line) == (500, 0, 501)
+
+
+@pytest.mark.parametrize("crash_at", [1, 2, 3])
+def test_given_a_crash_when_the_message_comes_again_then_every_row_is_written_and_told_once(
+    crash_at: int,
+) -> None:
+    content, shelves = many(10_000), MemoryShelves()
+    uploads = MemoryUploads(content)
+    save, saves = uploads.save, 0
+
+    def crashing(*arguments: Any) -> str:
+        nonlocal saves
+        saves += 1
+        if saves == crash_at:
+            raise ConnectionError
+        return save(*arguments)
+
+    uploads.save = crashing  # type: ignore[method-assign,assignment]
+
+    with pytest.raises(ConnectionError):
+        import_catalogue(upload(content), uploads=uploads, shelves=shelves)
+    report = import_catalogue(upload(content), uploads=uploads, shelves=shelves)
+
+    assert report.state == "DONE"
+    facts = [message for each in shelves.outbox.records.values() for message in each.messages]
+    assert len(facts) == 10_000
+    assert report.written + report.unchanged == 10_000
+
+
+def test_given_a_message_that_comes_after_the_import_when_handled_then_nothing_is_done() -> None:
+    content = many(10)
+    uploads = MemoryUploads(content)
+    first = import_catalogue(upload(content), uploads=uploads, shelves=MemoryShelves())
+    uploads.superseded = True  # or a read would show
+
+    assert import_catalogue(upload(content), uploads=uploads, shelves=MemoryShelves()) == first
+
+
+# ---- the function
+
+
+class Shortly:
+    """A function's parts whose queue is a list."""
+
+    def __init__(self, content: bytes) -> None:
+        self.uploads, self.shelves = MemoryUploads(content), MemoryShelves()
+        self.queue: list[str] = []
+        self.parts = import_function.Parts(self.uploads, self.shelves, self.queue.append)
+
+
+def message(content: bytes, key: str = "spring+sale%C3%A9.csv", event: str = "ObjectCreated:Put") -> str:
+    record = {
+        "eventName": event,
+        "eventTime": "2026-01-31T12:00:00.000Z",
+        "s3": {
+            "bucket": {"name": "bucket"},
+            "object": {"key": key, "eTag": "etag", "size": len(content)},
+        },
+    }
+    return orjson.dumps({"Records": [record]}).decode()
+
+
+def batch(body: str) -> dict[str, Any]:
+    return {"Records": [{"messageId": "m1", "body": body, "attributes": {"ApproximateReceiveCount": "1"}}]}
+
+
+def test_given_little_time_when_called_then_the_import_is_continued_by_messages_until_it_is_done() -> None:
+    content = many(300)
+    given = Shortly(content)
+    given.queue.append(message(content))
+
+    calls = 0
+    while given.queue:
+        calls += 1
+        answer = import_function.work(batch(given.queue.pop()), given.parts, lambda: 1000)
+        assert answer == {"batchItemFailures": []}
+
+    assert calls > 2
+    assert given.uploads.saved[-1].written == 300
+
+
+def test_given_a_key_with_spaces_and_accents_when_told_of_then_it_is_the_files_own() -> None:
+    (found,) = import_function.uploads(orjson.loads(message(b"")))
+
+    assert (found.key, found.at) == ("spring saleé.csv", NOW)
+
+
+@pytest.mark.parametrize("body", ['{"Event":"s3:TestEvent"}', message(b"", event="ObjectRemoved:Delete")])
+def test_given_a_message_that_tells_of_no_upload_when_handled_then_it_is_done_with(body: str) -> None:
+    given = Shortly(b"")
+
+    assert import_function.work(batch(body), given.parts, lambda: 10**6) == {"batchItemFailures": []}
+    assert not given.uploads.saved
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"Records":[{}]}'])
+def test_given_a_message_that_is_none_of_s3_when_handled_then_it_comes_back(body: str) -> None:
+    answer = import_function.work(batch(body), Shortly(b"").parts, lambda: 10**6)
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+
+
+def test_given_a_file_that_was_replaced_when_handled_then_the_message_is_done_with() -> None:
+    content = many(3)
+    given = Shortly(content)
+    given.uploads.superseded = True
+
+    assert import_function.work(batch(message(content)), given.parts, lambda: 10**6) == {
+        "batchItemFailures": []
+    }
+
+
+# ---- on S3 and DynamoDB
+
+
+@pytest.fixture
+def bucket(emulator: Any) -> str:
+    emulator.clients.s3.create_bucket(Bucket="catalogue-imports")
+    return "catalogue-imports"
+
+
+@pytest.fixture
+def shelves(emulator: Any, create_table: Any) -> DynamoCatalogue:
+    table = create_table()
+    client = emulator.clients.dynamodb
+    return DynamoCatalogue(client, table, DynamoOutbox(client, table))
+
+
+def put(emulator: Any, bucket: str, key: str, content: bytes) -> Upload:
+    etag = emulator.clients.s3.put_object(Bucket=bucket, Key=key, Body=content)["ETag"].strip('"')
+    return Upload(bucket, key, etag, len(content), NOW)
+
+
+@pytest.mark.emulator
+def test_given_s3_and_dynamodb_when_imported_in_steps_then_the_report_is_beside_the_file(
+    emulator: Any, bucket: str, shelves: DynamoCatalogue
+) -> None:
+    uploads = S3Uploads(emulator.clients.s3)
+    given = put(emulator, bucket, "a b/spring.csv", many(400) + b"bad\n")
+
+    reports = [
+        import_catalogue(given, uploads=uploads, shelves=shelves, may_go_on=lambda: False) for _ in range(8)
+    ]
+
+    assert reports[-1] == reports[-2]
+    assert [report.state for report in reports][0::7] == ["IMPORTING", "DONE"]
+    written = orjson.loads(
+        emulator.clients.s3.get_object(Bucket=bucket, Key="a b/spring.csv.report.json")["Body"].read()
+    )
+    assert (written["state"], written["written"], written["refused"]) == ("DONE", 400, 1)
+    assert written["problems"][0]["line"] == 402
+    assert found(shelves, "SKU-399").product.price.amount == 399
+
+
+@pytest.mark.emulator
+def test_given_a_file_on_s3_when_it_is_replaced_then_the_older_import_ends_and_the_newer_begins_anew(
+    emulator: Any, bucket: str, shelves: DynamoCatalogue
+) -> None:
+    uploads = S3Uploads(emulator.clients.s3)
+    old = put(emulator, bucket, "replaced.csv", many(300))
+    import_catalogue(old, uploads=uploads, shelves=shelves, may_go_on=lambda: False)
+    new = replace(put(emulator, bucket, "replaced.csv", many(10)), at=NOW + timedelta(seconds=1))
+
+    with pytest.raises(Superseded):
+        import_catalogue(old, uploads=uploads, shelves=shelves)
+    report = import_catalogue(new, uploads=uploads, shelves=shelves)
+
+    assert (report.state, report.line) == ("DONE", 11)
+
+
+@pytest.mark.emulator
+def test_given_two_runs_of_one_import_when_one_was_faster_then_the_other_ends(
+    emulator: Any, bucket: str, shelves: DynamoCatalogue
+) -> None:
+    uploads = S3Uploads(emulator.clients.s3)
+    given = put(emulator, bucket, "twice.csv", many(300))
+    _, version = uploads.report(given)
+    import_catalogue(given, uploads=uploads, shelves=shelves)
+
+    with pytest.raises(Superseded):
+        uploads.save(given, Report(line=100), version)
+
+
+@pytest.mark.emulator
+def test_given_a_file_that_is_gone_when_imported_then_nothing_is_left_to_do(
+    emulator: Any, bucket: str, shelves: DynamoCatalogue
+) -> None:
+    given = put(emulator, bucket, "gone.csv", many(3))
+    emulator.clients.s3.delete_object(Bucket=bucket, Key="gone.csv")
+
+    with pytest.raises(Superseded):
+        import_catalogue(given, uploads=S3Uploads(emulator.clients.s3), shelves=shelves)
+
+
+def test_given_a_name_that_promises_no_format_when_asked_then_it_is_refused() -> None:
+    with pytest.raises(UnreadableFile):
+        rows.format_of("spring.xlsx")

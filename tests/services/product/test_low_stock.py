@@ -1,0 +1,250 @@
+"""The watch on stock: one fact for each time that a product runs low, whatever the stream does."""
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import orjson
+import pytest
+
+import services.product
+from services.common.events import Event, MemoryPublisher
+from services.product import low_stock, watch_function
+from services.product.levels import DynamoLevels
+from services.product.low_stock import Change, Level, Levels, Stale
+from services.product.watch_function import Parts, Unreadable
+from tests.services.product.fakes import MemoryLevels
+from tests.services.product.world import NOW
+
+CONTRACT = Path(services.product.__file__).parent / "contracts" / "shop.stock.low.v1.json"
+LOW = 10
+
+
+def change(available: int, sequence: int, sku: str = "TEA") -> Change:
+    return Change(sku, available, str(sequence).zfill(40), NOW)
+
+
+def record(available: Any, sequence: int, sku: str = "TEA", name: str = "MODIFY") -> dict[str, Any]:
+    return {
+        "eventName": name,
+        "dynamodb": {
+            "Keys": {"pk": {"S": f"PRODUCT#{sku}"}, "sk": {"S": "PRODUCT"}},
+            "NewImage": {"available": {"N": str(available)}},
+            "SequenceNumber": str(sequence),
+            "ApproximateCreationDateTime": 1767225600.0,
+        },
+    }
+
+
+class Failing(MemoryPublisher):
+    """Fails a number of times, after or before it has taken the fact."""
+
+    def __init__(self, times: int, *, taken: bool) -> None:
+        super().__init__()
+        self.times, self.taken = times, taken
+
+    def publish(self, events: Sequence[Event]) -> None:
+        if self.times:
+            self.times -= 1
+            if self.taken:
+                super().publish(events)
+            raise ConnectionError
+        super().publish(events)
+
+
+@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
+def levels(request: pytest.FixtureRequest) -> Levels:
+    if request.param == "memory":
+        return MemoryLevels()
+    client = request.getfixturevalue("emulator").clients.dynamodb
+    return DynamoLevels(client, request.getfixturevalue("create_table")())
+
+
+def count(changes: Sequence[Change], levels: Levels, publisher: MemoryPublisher) -> list[str]:
+    for each in changes:
+        low_stock.count(each, threshold=LOW, levels=levels, publisher=publisher)
+    return [event.id for event in publisher.events]
+
+
+def test_given_stock_that_falls_when_counted_then_there_is_one_fact_as_it_gets_low(levels: Levels) -> None:
+    publisher = MemoryPublisher()
+
+    assert count([change(50, 1), change(11, 2), change(10, 3), change(4, 4)], levels, publisher) == [
+        "TEA-low-1"
+    ]
+    (event,) = publisher.events
+    jsonschema.validate(event.to_dict(), orjson.loads(CONTRACT.read_bytes()))
+    assert event.data == {"sku": "TEA", "available": 10, "threshold": 10}
+    assert levels.find("TEA") == Level("TEA", 4, change(0, 4).sequence, low=True, episodes=1)
+
+
+def test_given_a_product_that_begins_low_when_counted_then_it_is_told_of(levels: Levels) -> None:
+    assert count([change(3, 1)], levels, MemoryPublisher()) == ["TEA-low-1"]
+
+
+def test_given_a_product_that_is_filled_up_when_it_falls_again_then_there_is_a_second_fact(
+    levels: Levels,
+) -> None:
+    changes = [change(5, 1), change(11, 2), change(5, 3), change(20, 4), change(10, 5)]
+
+    assert count(changes, levels, MemoryPublisher()) == ["TEA-low-1", "TEA-low-2"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_given_records_that_come_again_or_late_when_counted_then_the_facts_are_the_same(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - a sequence of changes, not a secret
+    changes = [change(chance.randrange(40), number) for number in range(200)]
+    once = count(changes, MemoryLevels(), MemoryPublisher())
+    # A stream brings what came after the last checkpoint again, in its order.
+    replayed: list[Change] = []
+    for at in range(0, 200, 10):
+        replayed += changes[max(0, at - chance.randrange(30)) : at + 10]
+    levels = MemoryLevels()
+
+    assert count(replayed, levels, MemoryPublisher()) == once
+    assert levels.known["TEA"].available == changes[-1].available
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_given_a_topic_that_fails_when_the_record_comes_again_then_the_fact_is_told_under_one_id(
+    levels: Levels, *, taken: bool
+) -> None:
+    publisher = Failing(2, taken=taken)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            count([change(5, 1)], levels, publisher)
+
+    assert set(count([change(5, 1)], levels, publisher)) == {"TEA-low-1"}
+    known = levels.find("TEA")
+    assert known
+    assert known.untold is None
+
+
+def test_given_a_fact_that_was_never_told_when_the_next_change_comes_then_it_is_told_first(
+    levels: Levels,
+) -> None:
+    publisher = Failing(1, taken=False)
+    with pytest.raises(ConnectionError):
+        count([change(5, 1)], levels, publisher)
+
+    assert count([change(50, 2), change(5, 3)], levels, publisher) == ["TEA-low-1", "TEA-low-2"]
+
+
+def test_given_two_runs_when_one_was_faster_then_the_other_reads_again(levels: Levels) -> None:
+    before = levels.find("TEA")
+    count([change(50, 1)], levels, MemoryPublisher())
+
+    with pytest.raises(Stale):
+        levels.save(Level("TEA", 3, change(0, 2).sequence), before)
+
+
+# ---- the function
+
+
+def parts(publisher: MemoryPublisher, aside: list[str]) -> Parts:
+    return Parts(MemoryLevels(), publisher, LOW, aside.append)
+
+
+POISON = [
+    {},
+    {"dynamodb": {}},
+    {**record(5, 1), "dynamodb": {**record(5, 1)["dynamodb"], "NewImage": {}}},
+    record("many", 1),
+    {"eventName": "MODIFY", "dynamodb": None},
+]
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_given_a_record_that_cannot_be_read_when_among_others_then_it_alone_is_put_aside_with_its_cause(
+    poison: dict[str, Any],
+) -> None:
+    publisher, aside = MemoryPublisher(), list[str]()
+
+    answer = watch_function.work(
+        {"Records": [record(5, 1), poison, record(5, 2, "CUP")]}, parts(publisher, aside)
+    )
+
+    assert answer == {"batchItemFailures": []}
+    assert [event.subject for event in publisher.events] == ["TEA", "CUP"]
+    (text,) = aside
+    assert orjson.loads(text)["record"] == poison
+    assert orjson.loads(text)["cause"]
+
+
+def test_given_another_item_or_a_product_that_is_gone_when_it_comes_then_nothing_is_counted() -> None:
+    other = record(5, 1)
+    other["dynamodb"]["Keys"]["sk"]["S"] = "RESERVATION"
+
+    assert watch_function.change(other) is None
+    assert watch_function.change(record(5, 1, name="REMOVE")) is None
+    with pytest.raises(Unreadable):
+        watch_function.change(record("", 1))
+
+
+def test_given_sequence_numbers_of_different_lengths_when_compared_then_they_are_numbers() -> None:
+    first, second = watch_function.change(record(5, 99)), watch_function.change(record(5, 100))
+
+    assert first
+    assert second
+    assert first.sequence < second.sequence
+
+
+def lambda_delivers(records: list[dict[str, Any]], given: Parts, attempts: int) -> list[str]:
+    """What AWS Lambda does with a shard by ReportBatchItemFailures, as its documentation says: it goes on from the lowest
+    sequence number that failed, and halves the batch there. Answers what is given up on after so many attempts.
+    """
+    given_up: list[str] = []
+    waiting, tried = [records], 0
+    while waiting:
+        batch = waiting.pop(0)
+        failures: list[Mapping[str, str]] = watch_function.work({"Records": batch}, given)[
+            "batchItemFailures"
+        ]
+        if not failures:
+            tried = 0
+            continue
+        lowest = [each["dynamodb"]["SequenceNumber"] for each in batch].index(failures[0]["itemIdentifier"])
+        rest = batch[lowest:]
+        tried += 1
+        if len(rest) > 1:
+            middle = len(rest) // 2
+            waiting[:0] = [rest[:middle], rest[middle:]]
+        elif tried < attempts:
+            waiting.insert(0, rest)
+        else:
+            given_up += [each["dynamodb"]["SequenceNumber"] for each in rest]
+            tried = 0
+    return given_up
+
+
+class Broken(MemoryLevels):
+    """Cannot keep one product."""
+
+    def find(self, sku: str) -> Level | None:
+        if sku == "BROKEN":
+            raise ConnectionError
+        return super().find(sku)
+
+
+@pytest.mark.parametrize("place", range(9))
+def test_given_a_record_that_fails_for_ever_when_lambda_halves_the_batch_then_all_others_are_counted_once(
+    place: int,
+) -> None:
+    publisher = MemoryPublisher()
+    given = Parts(Broken(), publisher, LOW, list[str]().append)
+    records = [record(5, number, f"SKU-{number}") for number in range(9)]
+    records[place] = record(5, place, "BROKEN")
+
+    assert lambda_delivers(records, given, attempts=3) == [str(place)]
+    assert len(publisher.events) == 8
+    assert len({event.id for event in publisher.events}) == 8
+
+
+def test_given_a_topic_that_is_away_for_a_while_when_lambda_tries_again_then_every_fact_is_told() -> None:
+    publisher = Failing(5, taken=False)
+    records = [record(5, number, f"SKU-{number}") for number in range(20)]
+
+    assert lambda_delivers(records, parts(publisher, []), attempts=100) == []
+    assert {event.id for event in publisher.events} == {f"SKU-{number}-low-1" for number in range(20)}

@@ -1,0 +1,91 @@
+"""Orders that the workflow left behind are found, and end as they would have."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from shopprocs.customer import Customer, until
+from shopprocs.shop import ROOT, Shop
+
+pytestmark = [pytest.mark.emulator, pytest.mark.timeout(400)]
+
+
+def reconcile(shop: Shop) -> dict[str, Any]:
+    """Runs the command as the chart's CronJob does, for orders of any age; answers its metric."""
+    tables = {
+        f"{name.upper()}_TABLE": shop.outputs[name]["Table"] for name in ("payment", "product", "shipping")
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "services.order.reconciler"],
+        env={**shop.env("order"), **tables, "YOUNGEST_SECONDS": "0", "PORT": "0", "PATH": os.environ["PATH"]},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    metric: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
+    assert metric["event"] == "reconciled", done.stdout + done.stderr
+    assert done.returncode == (1 if metric["OrdersDisagreeing"] or metric["OrdersStandingStill"] else 0)
+    return metric
+
+
+def abort(shop: Shop, order: dict[str, Any]) -> None:
+    """Ends the order's workflow, as an operator may by hand."""
+    arn = shop.outputs["saga"]["StateMachineArn"].replace(":stateMachine:", ":execution:") + f":{order['id']}"
+    shop.clients.stepfunctions.stop_execution(executionArn=arn, cause="by hand")
+
+
+def kept(customer: Customer, order: dict[str, Any]) -> int:
+    payment = customer.get(f"/payments/{order['id']}")
+    return int(payment["charged"]["amount"] - payment["refunded"]["amount"])
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_given_a_workflow_that_was_aborted_when_reconciled_then_its_order_ends_all_the_same(
+    shop: Shop, customer: Customer, sku: str, is_cancelled: bool
+) -> None:
+    before = customer.stock(sku)
+    shop.process("payment-consumer").stop()
+    order = customer.place(sku)
+    until(lambda: customer.order(order)["state"] == "RESERVED")
+    abort(shop, order)
+    if is_cancelled:
+        assert customer.post(f"/orders/{order['id']}/cancel").status_code == httpx.codes.ACCEPTED
+        assert customer.order(order)["state"] == "CANCELLING"
+    shop.process("payment-consumer").start()
+
+    assert reconcile(shop)["OrdersResumed"] >= 1
+
+    ended = customer.follow(order)
+    assert ended["state"] == ("CANCELLED" if is_cancelled else "SHIPPED")
+    assert kept(customer, order) == (0 if is_cancelled else order["total"]["amount"])
+    changed = {name: value - before[name] for name, value in customer.stock(sku).items()}
+    sold = 0 if is_cancelled else 1
+    assert changed == {"available": -sold, "reserved": 0, "sold": sold}
+    until(lambda: reconcile(shop)["OrdersWatched"] == 0)
+
+
+def test_given_an_undone_order_whose_payment_is_still_charged_when_reconciled_then_it_is_refunded(
+    shop: Shop, customer: Customer, sku: str
+) -> None:
+    order = customer.follow(customer.place(sku))
+    assert order["state"] == "SHIPPED"
+    rejected = customer.follow(customer.place(sku, token="tok_decline"))
+    payment = shop.clients.dynamodb.get_item(
+        TableName=shop.outputs["payment"]["Table"],
+        Key={"pk": {"S": f"PAYMENT#{rejected['id']}"}, "sk": {"S": "PAYMENT"}},
+    )["Item"]
+    shop.clients.dynamodb.put_item(
+        TableName=shop.outputs["payment"]["Table"], Item={**payment, "state": {"S": "CHARGED"}}
+    )
+
+    assert reconcile(shop)["OrdersResumed"] == 1
+
+    until(lambda: customer.get(f"/payments/{rejected['id']}")["state"] == "REFUNDED")
+    until(lambda: reconcile(shop)["OrdersWatched"] == 0)
