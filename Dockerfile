@@ -46,6 +46,11 @@ COPY --from=local-aws-venv /venv /venv
 EXPOSE 4566
 CMD ["ministack"]
 
+# What the examples run: the standard library, and one file.
+FROM runtime AS sample
+COPY dev/sample/sample.py sample.py
+ENTRYPOINT ["python3", "-m", "sample"]
+
 FROM runtime AS service
 ENV PYTHONPATH=/app
 COPY --from=services-venv /venv /venv

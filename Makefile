@@ -13,6 +13,10 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON_SOURCES := operator services dev tests
 PYTEST := $(BIN)/pytest -p no:cacheprovider
+BEGAN := $(shell date +%s)
+
+# One stage at a time, also with -j: a stage that pays for it runs two processes itself.
+.NOTPARALLEL:
 
 ##@ Use it
 .PHONY: demo
@@ -30,20 +34,22 @@ dev: .venv ## The shop as processes on this machine, without Kubernetes; reloads
 ##@ Check it
 .PHONY: test
 test: lint test-unit test-charts test-services test-integration test-delivery test-e2e ## Everything: lint, unit, contract, charts, services, integration, delivery, e2e
+	$(call took,everything,$(BEGAN))
 
 .PHONY: test-fast
 test-fast: .venv helm ## What needs no cluster and no emulator, in about two minutes
-	$(PYTEST) -q tests/operator tests/services tests/contract tests/dev -m "not emulator and not cluster"
+	$(PYTEST) -q -n 2 tests/operator tests/services tests/contract tests/dev -m "not emulator and not cluster"
 
 .PHONY: lint
 lint: .venv ## Ruff, mypy, the import contracts, the CloudFormation linter
 	$(call stage,lint)
 	$(BIN)/ruff check $(PYTHON_SOURCES)
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
-	$(BIN)/mypy operator/shop_operator services dev/apigateway dev/bench dev/chartdocs dev/localcluster dev/shopdelivery \
+	$(BIN)/mypy operator/shop_operator services dev/apigateway dev/bench dev/chartdocs dev/kubeschema dev/localcluster dev/sample dev/shopdelivery \
 	  dev/shopdemo dev/shopeks dev/shopfunctions dev/shopprocs tests
 	PYTHONPATH=.:operator:dev $(BIN)/lint-imports
 	$(BIN)/cfn-lint manifests/aws/*.yaml
+	$(call took,lint)
 
 .PHONY: bench
 bench: .venv tools ## How fast and small the operator is, beside a bare loop; about a quarter of an hour
@@ -52,32 +58,42 @@ bench: .venv tools ## How fast and small the operator is, beside a bare loop; ab
 .PHONY: test-unit
 test-unit: .venv helm
 	$(call stage,unit and contract tests)
-	$(PYTEST) tests/operator tests/services tests/contract tests/dev -m "not emulator and not cluster"
+	$(PYTEST) -n 2 tests/operator tests/services tests/contract tests/dev -m "not emulator and not cluster"
+	$(call took,unit and contract tests)
 
 .PHONY: test-services
 test-services: .venv
 	$(call stage,services against the AWS emulator)
 	$(PYTEST) tests/services tests/contract -m emulator
+	$(call took,services against the AWS emulator)
+
+.PHONY: soak
+soak: .venv ## 20,000 orders while everything fails, about an hour (FAULT_ORDERS=… FAULT_SEED=…)
+	FAULT_ORDERS=$${FAULT_ORDERS:-20000} $(PYTEST) -s tests/services/faults/test_faults.py
 
 .PHONY: test-delivery
 test-delivery: .venv tools
 	$(call stage,delivery: every command of every pipeline)
 	$(PYTEST) tests/delivery
+	$(call took,delivery: every command of every pipeline)
 
 .PHONY: test-charts
 test-charts: .venv tools
 	$(call stage,charts)
 	$(PYTEST) tests/charts
+	$(call took,charts)
 
 .PHONY: test-integration
 test-integration: .venv tools
 	$(call stage,integration: real etcd and kube-apiserver)
-	$(PYTEST) tests/integration
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder tests/integration
+	$(call took,integration: real etcd and kube-apiserver)
 
 .PHONY: test-e2e
 test-e2e: .venv
 	$(call stage,e2e: a real node)
-	$(PYTEST) tests/e2e
+	$(PYTEST) --timeout=900 tests/e2e
+	$(call took,e2e: a real node)
 
 ##@ Deliver one service (SERVICE=product, order, payment or shipping)
 # What the pipelines call, step by step: docs/how-to/deliver-continuously.md
@@ -88,13 +104,13 @@ export DELIVERY
 .PHONY: $(DELIVERY_STEPS)
 image: ## Build its image
 sbom: ## Write the image's bill of materials
-scan: ## Fail on a known vulnerability of its packages (SCAN_FLAGS=--offline-ok where nobody can be asked)
+scan: ## Fail on a known vulnerability of its packages (SCAN_FLAGS=--offline-ok without network access)
 push: ## Push the image, keep its digest
 findings: ## Wait for the registry's scan
 chart: ## Write the chart that deploys this digest
 deploy: ## Install or upgrade its Helm release
 smoke: ## One order through the shop that runs it
-rollback: ## Put back what ran before
+rollback: ## Restore the previous release
 scan findings: DELIVERY_FLAGS = $(SCAN_FLAGS)
 $(DELIVERY_STEPS): .venv
 	$(BIN)/python dev/delivery $@ $(SERVICE) $(DELIVERY_FLAGS)
@@ -111,6 +127,10 @@ helm:
 .PHONY: images
 images: .venv ## Build the images (REGISTRY=… pushes them too)
 	$(BIN)/python dev/demo images
+
+.PHONY: plugin
+plugin: .venv ## Build `kubectl shop` as one file, dist/kubectl-shop
+	$(BIN)/python dev/plugin
 
 .PHONY: functions
 functions: .venv ## Package the Lambda functions into .dev/functions
@@ -129,7 +149,7 @@ aws-delete: .venv ## Delete the CloudFormation stacks
 	$(BIN)/python dev/aws delete
 
 .PHONY: generate
-generate: .venv ## Write again what is generated: CRD, install manifest, chart READMEs, golden files
+generate: .venv ## Write again what is generated: CRD, install manifest, types of the Kubernetes API, chart READMEs, golden files
 	$(BIN)/python dev/generate
 	$(PYTEST) -q tests/operator --update-golden
 
@@ -140,7 +160,7 @@ format: .venv ## Format the code
 
 .PHONY: lock
 lock: .venv ## Pin the newest versions of every Python dependency, with hashes
-	cd requirements && for each in build operator services local-aws awscli dev; do \
+	cd requirements && for each in build operator services local-aws awscli dev plugin; do \
 	  ../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-annotate --no-header $$each.in -o $$each.txt; done
 
@@ -158,5 +178,11 @@ help:
 	@touch .venv
 
 define stage
-	@printf '\n\033[1m== %s\033[0m (%s)\n' '$(1)' "$$(date -u +%H:%M:%S)"
+	@if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then printf '\n\033[1m== %s\033[0m (%s)\n' '$(1)' "$$(date -u +%H:%M:%S)"; \
+	else printf '\n== %s (%s)\n' '$(1)' "$$(date -u +%H:%M:%S)"; fi
+endef
+
+# The last line of a stage. Make expands a whole recipe before it runs the first line, so $(shell date) is when the stage began.
+define took
+	@took=$$(($$(date +%s) - $(or $(2),$(shell date +%s)))); printf '== %s: %d min %02d s\n' '$(1)' $$((took / 60)) $$((took % 60))
 endef

@@ -16,6 +16,7 @@ ENVIRONMENT = {
     "TASKS_QUEUE_URL": "http://127.0.0.1:1/queue",
     "EVENTS_QUEUE_URL": "http://127.0.0.1:1/queue",
     "EVENTS_TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:topic",
+    "TOKENS_TABLE": "tokens",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:saga",
     "PROVIDER": "sandbox",
     "CARRIER": "sandbox",
@@ -45,6 +46,11 @@ class Operation:
     name: str
     scopes: tuple[str, ...] | None
     machine: bool
+
+    @property
+    def partner(self) -> bool:
+        """Whether partners may ask: a partner is a customer with a key for a token."""
+        return self.scopes is not None
 
     @property
     def key(self) -> str:

@@ -32,6 +32,8 @@ def generated() -> str:
         ("throttling", throttling(found)),
         ("order of machines", (f"      - Machine{_name(each)}Route" for each in found if each.machine)),
         ("throttling of machines", throttling([each for each in found if each.machine])),
+        ("order of partners", (f"      - Partner{_name(each)}Route" for each in found if each.partner)),
+        ("throttling of partners", throttling([each for each in found if each.partner])),
     ):
         text = _put(text, part, lines)
     return text
@@ -59,7 +61,7 @@ def conditions(found: Sequence[Operation]) -> Iterator[str]:
 
 
 def routes(found: Sequence[Operation]) -> Iterator[str]:
-    """A route for each operation, and one more at the machines' API for those that they may ask for."""
+    """A route for each operation, and one more at the machines' and at the partners' API for those that they may ask for."""
     for each in found:
         yield f"  {_name(each)}Route:"
         yield "    Type: AWS::ApiGatewayV2::Route"
@@ -82,6 +84,17 @@ def routes(found: Sequence[Operation]) -> Iterator[str]:
             yield f"      RouteKey: {each.key}"
             yield "      AuthorizationType: AWS_IAM"
             yield "      Target: !Sub integrations/${MachineBackend}"
+    for each in found:
+        if each.partner:
+            yield f"  Partner{_name(each)}Route:"
+            yield "    Type: AWS::ApiGatewayV2::Route"
+            yield "    Condition: HasPartners"
+            yield "    Properties:"
+            yield "      ApiId: !Ref Partners"
+            yield f"      RouteKey: {each.key}"
+            yield "      AuthorizationType: CUSTOM"
+            yield "      AuthorizerId: !Ref PartnerKey"
+            yield "      Target: !Sub integrations/${PartnerBackend}"
 
 
 def throttling(found: Sequence[Operation]) -> Iterator[str]:

@@ -28,6 +28,11 @@ def create(name: str) -> None:
                 (hierarchy / name / file).write_text((hierarchy / file).read_text())
 
 
+def memory() -> Path:
+    """The hierarchy that has the limits of memory."""
+    return ROOT if (ROOT / "cgroup.controllers").exists() else ROOT / "memory"
+
+
 def kill(name: str) -> None:
     """End every process of the node's pods."""
     for hierarchy in _hierarchies():

@@ -8,6 +8,7 @@ import sys
 from localcluster import debian, images, tools
 from localcluster.console import ClusterError, say
 from localcluster.node import Node
+from localcluster.paths import CHECKOUT
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -68,7 +69,8 @@ def _exec(node: Node, argv: list[str]) -> None:
         ClusterError: when the cluster is not up or there is no such command.
     """
     env = node.environment()
-    path = f"{env['PATH_TOOLS']}{os.pathsep}{os.environ['PATH']}"
+    # kubectl finds `kubectl shop` among the programs of the checkout's own environment.
+    path = os.pathsep.join((env["PATH_TOOLS"], str(CHECKOUT / ".venv" / "bin"), os.environ["PATH"]))
     if not argv or shutil.which(argv[0], path=path) is None:
         raise ClusterError(
             f"no such command: {argv[0] if argv else '(none given)'}; usage: dev/cluster exec -- CMD"

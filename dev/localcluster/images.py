@@ -64,6 +64,13 @@ def build(target: str, reference: str, context: Path, arguments: Mapping[str, st
     return reference
 
 
+def name_again(reference: str, short: str) -> str:
+    """Give an image in the store a second name, one without a registry; answer the whole name, as a node looks for it."""
+    whole = f"docker.io/library/{short}"
+    _buildah("tag", reference, whole)
+    return whole
+
+
 def load(state: Path, references: Sequence[str]) -> None:
     """Bring images from buildah's store, or from archive files, into the node.
 

@@ -1,6 +1,6 @@
-"""The pinned Go tools: built once per go.sum into the cache, shared by every checkout.
+"""The pinned Go tools: built once per set of pins into the cache, shared by every checkout.
 
-Each folder of dev/tools is a Go module whose `tool` lines name what is built; those of MANIFESTS are read for their
+Each folder of dev/tools is a Go module whose `tool` lines name what is built (kstatus is a program of this project); those of MANIFESTS are read for their
 CustomResourceDefinitions only.
 """
 
@@ -24,11 +24,14 @@ MODULES = CHECKOUT / "dev" / "tools"
 EXPECTED = {
     "kubernetes": "6 min",
     "helm3": "70 s",
+    "helm4": "90 s",
     "coredns": "2 min",
     "metrics-server": "2.5 min",
     "kubeconform": "5 s",
+    "kube-score": "80 s",
     "external-dns": "7 min",
     "promtool": "3 min",
+    "kstatus": "2 min",
 }
 MANIFESTS = {
     "gateway-api": ("sigs.k8s.io/gateway-api", "config/crd/standard"),
@@ -56,7 +59,11 @@ def folder(name: str) -> Path:
     module = MODULES / name
     if not (module / "go.mod").is_file():
         raise ClusterError(f"no tool {name!r}; there are {', '.join(names())}")
-    pins = hashlib.sha256((module / "go.mod").read_bytes() + (module / "go.sum").read_bytes())
+    own = sorted(module.glob("*.go"))
+    pins = hashlib.sha256(
+        b"".join(each.read_bytes() for each in (module / "go.mod", module / "go.sum", *own))
+    )
+    pins.update(" ".join(_helm_stamps(module)).encode())
     return cache() / "tools" / f"{name}-{pins.hexdigest()[:12]}" / "bin"
 
 
@@ -95,7 +102,7 @@ def _build(name: str, target: Path) -> None:
 
 def _compile(module: Path, made: Path) -> None:
     packages = _go(module, "list", "-f", "{{.ImportPath}}", "tool").split()
-    flags = ["-trimpath", "-ldflags", " ".join(["-s", "-w", *_version_stamps(module)])]
+    flags = ["-trimpath", "-ldflags", " ".join(["-s", "-w", *_version_stamps(module), *_helm_stamps(module)])]
     others = [each for each in packages if each != ETCD]
     if others:
         _go(module, "build", *flags, "-o", f"{made}/", *others)
@@ -116,11 +123,33 @@ def _version_stamps(module: Path) -> Iterator[str]:
         yield f"-X {package}.gitMinor={minor}"
 
 
+def _helm_stamps(module: Path) -> Iterator[str]:
+    """What Helm 3 calls itself, and the Kubernetes for which it renders without a cluster; a plain build would say v1.20."""
+    pins = (module / "go.mod").read_text()
+    helm = re.search(r"helm\.sh/helm/v3 (v3\.\S+)", pins)
+    client = re.search(r"k8s\.io/client-go v0\.(\d+)\.", pins)
+    if not helm or not client:
+        return
+    yield f"-X helm.sh/helm/v3/internal/version.version={helm[1]}"
+    for package in ("chartutil", "lint/rules"):
+        yield f"-X helm.sh/helm/v3/pkg/{package}.k8sVersionMajor=1"
+        yield f"-X helm.sh/helm/v3/pkg/{package}.k8sVersionMinor={client[1]}"
+
+
 def _copy_manifests(name: str, made: Path) -> None:
     module, subfolder = MANIFESTS[name]
-    downloaded = json.loads(_go(MODULES / name, "mod", "download", "-json", module))
-    for manifest in sorted((Path(downloaded["Dir"]) / subfolder).glob("*.yaml")):
+    for manifest in sorted((module_folder(name, module) / subfolder).glob("*.yaml")):
         (made / manifest.name).write_bytes(manifest.read_bytes())
+
+
+def module_folder(name: str, module: str) -> Path:
+    """The source of a Go module, as the tool of that name pins it; downloaded unless it is in Go's cache.
+
+    Raises:
+        ClusterError: when Go is missing or the download fails.
+    """
+    _check_go()
+    return Path(json.loads(_go(MODULES / name, "mod", "download", "-json", module))["Dir"])
 
 
 def _go(module: Path, *arguments: str) -> str:

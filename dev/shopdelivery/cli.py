@@ -122,7 +122,7 @@ def _check(options: argparse.Namespace, delivery: Delivery) -> None:
 
 
 def _build(delivery: Delivery, engine: "Engine", registry: str, base: str | None) -> None:
-    base = base or engine.base()
+    base = engine.base(base)
     image = images.plan(registry, base)[delivery.service]
     engine.build(image.target, image.reference, base)
     delivery.note(repository=image.repository, tag=image.tag)

@@ -17,8 +17,12 @@ LOOPBACK = "127.0.0.1", "localhost"
 class Engine(Protocol):
     """A container engine, as far as a delivery needs one."""
 
-    def base(self) -> str:
-        """The base image when the caller names none."""
+    def base(self, named: str | None) -> str:
+        """The base image, such that a change of its content changes the name.
+
+        Args:
+            named: by the caller; None for the engine's own.
+        """
 
     def build(self, target: str, reference: str, base: str) -> None:
         """Build one target of the Dockerfile."""
@@ -44,9 +48,19 @@ class Docker:
         self._program = program
         self._env = env
 
-    def base(self) -> str:
-        """The official Python image."""
-        return images.OFFICIAL_BASE
+    def base(self, named: str | None) -> str:
+        """The newest content of the tag, by default of the official Python image, named by its digest.
+
+        So a patched base gives the images of unchanged sources another tag, and is delivered.
+
+        Raises:
+            DemoError: when it cannot be pulled.
+        """
+        reference = named or images.OFFICIAL_BASE
+        if "@sha256:" in reference:
+            return reference
+        run([self._program, "pull", reference], env=self._env, show=True)
+        return self._by_digest(reference)
 
     def build(self, target: str, reference: str, base: str) -> None:
         """Build with the engine's own cache."""
@@ -61,13 +75,7 @@ class Docker:
     def push(self, reference: str) -> str:
         """Push, then ask the engine what the registry called it."""
         run([self._program, "push", reference], env=self._env, show=True)
-        command = [self._program, "image", "inspect", "--format", "{{json .RepoDigests}}", reference]
-        repository = reference.rpartition(":")[0]
-        for each in json.loads(run(command, env=self._env)):
-            name, _, digest = each.partition("@")
-            if name == repository:
-                return str(digest)
-        raise DemoError(f"{self._program} does not say under which digest {reference} was pushed")
+        return self._by_digest(reference).partition("@")[2]
 
     def read(self, reference: str, path: str) -> str | None:
         """Have the image's own `cat` print it."""
@@ -77,6 +85,18 @@ class Docker:
         except DemoError:
             return None
 
+    def _by_digest(self, reference: str) -> str:
+        """An image that was pulled or pushed: its repository and the digest that the registry has for it."""
+        command = [self._program, "image", "inspect", "--format", "{{json .RepoDigests}}", reference]
+        repository = _repository(reference)
+        for each in json.loads(run(command, env=self._env)):
+            # podman writes a short name out.
+            if each.partition("@")[0] in {repository, f"docker.io/library/{repository}"}:
+                return str(each)
+        raise DemoError(
+            f"{self._program} knows no digest of {reference}; check that its registry is reachable"
+        )
+
 
 class Buildah:
     """buildah, on the base image that debootstrap makes when no registry with an official one is reached."""
@@ -85,8 +105,10 @@ class Buildah:
         # The store in which the local cluster keeps its images.
         self._env = {**env, "STORAGE_DRIVER": "overlay"}
 
-    def base(self) -> str:
-        """The debootstrap image."""
+    def base(self, named: str | None) -> str:
+        """The named image, or the one that debootstrap makes, which is named by its recipe."""
+        if named:
+            return named
         from localcluster import images as store  # noqa: PLC0415  Linux only, and only here
 
         return store.ensure_base()[0]
@@ -143,3 +165,9 @@ def _tls(reference: str) -> list[str]:
     """A registry on loopback speaks plain HTTP; docker and podman know that by themselves."""
     host = reference.partition("/")[0].partition(":")[0]
     return ["--tls-verify=false"] if host in LOOPBACK else []
+
+
+def _repository(reference: str) -> str:
+    """A reference without its tag; the colon of a registry's port is none."""
+    folder, slash, name = reference.rpartition("/")
+    return f"{folder}{slash}{name.partition(':')[0]}"

@@ -32,9 +32,10 @@ PATTERNS: Mapping[str, tuple[str, ...]] = {
         "services/order/**",
         "services/product/**",
         "services/sales/**",
+        "services/partners/**",
         "requirements/services.txt",
         "dev/shopfunctions/**",
-        "manifests/aws/functions.yaml",
+        "manifests/aws/functions*.yaml",
     ),
 }
 

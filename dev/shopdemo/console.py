@@ -1,5 +1,6 @@
 """What a person sees while the demo works: numbered steps with their times, and errors that say what to do."""
 
+import os
 import subprocess
 import sys
 import time
@@ -31,10 +32,15 @@ class Steps:
         """Announce a step with how long it usually takes, then say how long it took."""
         self.done += 1
         hint = f"  (usually {expect})" if expect else ""
-        say(f"\033[1m[{self.done}/{self.total}]\033[0m {title}{hint}")
+        say(f"{bold(f'[{self.done}/{self.total}]')} {title}{hint}")
         start = time.monotonic()
         yield
         say(f"      done in {time.monotonic() - start:.1f} s, {time.monotonic() - self.started:.0f} s in all")
+
+
+def bold(text: str) -> str:
+    """The text in bold on a terminal, and as it is in a file, a pipe, or with NO_COLOR."""
+    return f"\033[1m{text}\033[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
 
 
 def say(line: str) -> None:

@@ -18,6 +18,8 @@ from shopdemo.console import DemoError, run, say
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("product", "order", "payment", "shipping")
 OFFICIAL_BASE = "python:3.11-slim"
+SAMPLE = "shop-sample:0.1.0"
+"""What manifests/examples and the tutorial call the image of the target `sample`, where no registry has to be named."""
 
 # Target of the Dockerfile -> everything that the build reads.
 SOURCES: Mapping[str, tuple[str, ...]] = {
@@ -28,6 +30,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
         "operator/shop_operator",
     ),
     "local-aws": ("requirements/local-aws.txt",),
+    "sample": ("dev/sample/sample.py",),
     **{
         name: ("requirements/services.txt", "services/__init__.py", "services/common", f"services/{name}")
         for name in SERVICES
@@ -121,9 +124,15 @@ def push(images: Mapping[str, Image], engine: str, env: Mapping[str, str]) -> No
         run([engine, "push", "--quiet", image.reference], env=env)
 
 
-def load_into_kind(images: Mapping[str, Image], cluster: str, env: Mapping[str, str]) -> None:
-    """Copy every image into a kind cluster's nodes."""
-    run(["kind", "load", "docker-image", "--name", cluster, *(i.reference for i in images.values())], env=env)
+def load_into_kind(images: Mapping[str, Image], cluster: str, engine: str, env: Mapping[str, str]) -> None:
+    """Copy every image into a kind cluster's nodes, that of the examples under their name for it too."""
+    references = [image.reference for image in images.values()]
+    if "sample" in images:
+        # The whole name: podman would put localhost before a short one, and no pod would find it.
+        whole = f"docker.io/library/{SAMPLE}"
+        run([engine, "tag", images["sample"].reference, whole], env=env)
+        references.append(whole)
+    run(["kind", "load", "docker-image", "--name", cluster, *references], env=env)
 
 
 def write_references(images: Mapping[str, Image], path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from shopdemo.console import Steps, run, say
 from shopdemo.customer import Customer
 from shopdemo.images import ROOT, SERVICES, Image, write_references
-from shopdemo.target import STATE, Target, merge_env, parse_env
+from shopdemo.target import EMULATOR_PORT, STATE, Target, merge_env, parse_env
 
 AWS, FUNCTIONS, TOKEN = (ROOT / "dev" / name for name in ("aws", "functions", "token"))
 OPERATOR_NAMESPACE, SHOP_NAMESPACE, AWS_NAMESPACE = "shop-operator", "shop", "aws"
@@ -40,7 +40,7 @@ def install(target: Target) -> None:
             "shop-operator",
             OPERATOR_NAMESPACE,
             "shop-operator",
-            [*_image_flags("image", built["operator"])],
+            [*_image_flags("image", built["operator"]), *_emulated_queues(target)],
         )
     with steps.step("AWS emulator" if target.emulated else "AWS account", "10 s"):
         if target.emulated:
@@ -83,15 +83,17 @@ def customer(target: Target, user: str = "alice") -> Iterator[Customer]:
 def show(target: Target) -> None:
     """What there is now, and what to try next."""
     say(run(["kubectl", "-n", SHOP_NAMESPACE, "get", "shopservices"], env=target.env()))
+    inside = target.way_in()
     with customer(target) as alice:
         say(
-            f"""The shop:       curl -s {alice.shop_url}/products?q=lamp
+            f"""The shop:       curl -s '{alice.shop_url}/products?q=grinder'
 An order:       dev/demo order
 Your orders:    curl -s -H "Authorization: Bearer $(dev/token alice)" {alice.shop_url}/orders
-Kubernetes:     dev/cluster exec -- kubectl -n {SHOP_NAMESPACE} get shopservices,deployments,hpa,httproutes
-Scale:          dev/cluster exec -- kubectl -n {SHOP_NAMESPACE} scale shopservice shipping --replicas 2
-Break it:       dev/cluster exec -- kubectl -n {SHOP_NAMESPACE} delete deployment payment
-Everything off: make clean-demo"""
+Kubernetes:     {inside}kubectl -n {SHOP_NAMESPACE} get shopservices,deployments,hpa,httproutes
+ShopServices:   {inside}kubectl shop -n {SHOP_NAMESPACE} tree
+Scale:          {inside}kubectl -n {SHOP_NAMESPACE} scale shopservice shipping --replicas 2
+Break it:       {inside}kubectl -n {SHOP_NAMESPACE} delete deployment payment
+Everything off: {target.way_off()}"""
         )
     if way := target.way_to_aws():
         say(f"While this runs: {way}   # the API is in the emulator's pod")
@@ -168,6 +170,13 @@ def _install_shop(target: Target, built: dict[str, Image], values: Path) -> None
         ],
         env=target.env(),
     )
+
+
+def _emulated_queues(target: Target) -> list[str]:
+    """The emulator's addresses for KEDA, where AWS is the emulator."""
+    hosts = (f"local-aws.{AWS_NAMESPACE}.svc{domain}" for domain in ("", ".cluster.local"))
+    addresses = ",".join(f"http://{host}:{EMULATOR_PORT}" for host in hosts)
+    return ["--set", f"allowedQueueEndpoints={{{addresses}}}"] if target.emulated else []
 
 
 def _image_flags(key: str, image: Image) -> list[str]:

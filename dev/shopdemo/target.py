@@ -16,6 +16,7 @@ from typing import Protocol
 from shopdemo import images
 from shopdemo.console import DemoError, run, say
 from shopdemo.images import ROOT, SOURCES, Image
+from shopprocs import environment_file
 
 STATE = ROOT / ".dev"
 EMULATOR_PORT = 4566
@@ -54,6 +55,12 @@ class Target(Protocol):
     def way_to_aws(self) -> str:
         """The command that keeps open what `aws` opens only for a while; empty where nothing has to be."""
 
+    def way_in(self) -> str:
+        """What stands before a kubectl command that the user types; empty where kubectl needs nothing."""
+
+    def way_off(self) -> str:
+        """The command that removes everything."""
+
     def shop_url(self) -> AbstractContextManager[str]:
         """The gateway's URL as seen from here, valid inside the context."""
 
@@ -91,6 +98,8 @@ class LocalNode:
         for image in planned.values():
             store.build(image.target, image.reference, tree, {"BASE": base, "BUILD_BASE": build_base})
         references = [image.reference for image in planned.values()]
+        if "sample" in planned:
+            references.append(store.name_again(planned["sample"].reference, images.SAMPLE))
         run([sys.executable, str(ROOT / "dev" / "cluster"), "load", *references], env=os.environ, show=True)
         return planned
 
@@ -112,6 +121,14 @@ class LocalNode:
     def way_to_aws(self) -> str:
         """The forwarder is there as long as the node."""
         return ""
+
+    def way_in(self) -> str:
+        """Into the node's network, with its kubectl."""
+        return "dev/cluster exec -- "
+
+    def way_off(self) -> str:
+        """The local node is the default."""
+        return "make clean-demo"
 
     @contextmanager
     def shop_url(self) -> Iterator[str]:
@@ -192,7 +209,7 @@ class CurrentContext:
         if self.registry:
             images.push(planned, engine, self.env())
         elif kind:
-            images.load_into_kind(planned, kind.group(1), self.env())
+            images.load_into_kind(planned, kind.group(1), engine, self.env())
         return planned
 
     def shop_values(self) -> list[str]:
@@ -216,6 +233,14 @@ class CurrentContext:
     def way_to_aws(self) -> str:
         """A port-forward like that of `aws`, which ends with the demo."""
         return " ".join(self._forward()) if self.emulated else ""
+
+    def way_in(self) -> str:
+        """The plugin is in the checkout's own environment; all else is the caller's."""
+        return 'PATH="$PWD/.venv/bin:$PATH" '
+
+    def way_off(self) -> str:
+        """The cluster stays."""
+        return "make clean-demo CLUSTER=current" + ("" if self.emulated else " AWS=account")
 
     @contextmanager
     def shop_url(self) -> Iterator[str]:
@@ -278,14 +303,13 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 def parse_env(text: str) -> dict[str, str]:
     """KEY=VALUE lines as a mapping."""
-    lines = text.splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    return environment_file.parse(text)
 
 
 def merge_env(path: Path, values: Mapping[str, str]) -> None:
     """Write KEY=VALUE lines into a file, over those of the same key; it is made when it is not there."""
     merged = {**(parse_env(path.read_text()) if path.exists() else {}), **values}
-    path.write_text("".join(f"{key}={value}\n" for key, value in merged.items()))
+    path.write_text(environment_file.text(merged))
 
 
 def choose(env: Mapping[str, str]) -> Target:

@@ -125,6 +125,14 @@ class Eks:
         """It is the world's."""
         return ""
 
+    def way_in(self) -> str:
+        """Its own kubeconfig, and the plugin of the checkout's own environment."""
+        return f'KUBECONFIG={self._kubeconfig} PATH="$PWD/.venv/bin:$PATH" '
+
+    def way_off(self) -> str:
+        """The stacks, and with them the cluster."""
+        return "make aws-delete"
+
     @contextmanager
     def shop_url(self) -> Iterator[str]:
         """The API's URL: the load balancer itself answers only API Gateway."""

@@ -21,6 +21,9 @@ FUNCTIONS: Mapping[str, str] = {
     "place-order": "order",
     "check-inventory": "product",
     "sales-summary": "sales",
+    "import-catalogue": "product",
+    "watch-stock": "product",
+    "authorize-partner": "partners",
 }
 # AWS limit of a zip that the console shows and the API takes in one request.
 LARGEST = 50 * 1024 * 1024

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from shopprocs import stacks
+from shopprocs import environment_file, stacks
 
 ROOT = Path(__file__).resolve().parents[2]
 # What `aws cloudformation deploy` says when the stack itself went wrong; anything else failed before that.
@@ -42,7 +42,7 @@ ADVICE: Sequence[tuple[str, str]] = (
     (r"must specify a region", "no AWS region: set AWS_REGION, e.g. AWS_REGION=eu-central-1"),
     (
         r'Could not connect to the endpoint URL: "(?P<url>[^"]+)"',
-        "nobody answers at {url}: check AWS_REGION, or AWS_ENDPOINT_URL and that the emulator runs",
+        "{url} does not respond: check AWS_REGION, or AWS_ENDPOINT_URL and that the emulator is running",
     ),
     (r"AccessDenied|is not authorized to perform", "the credentials lack a right: {message}"),
 )
@@ -157,11 +157,10 @@ def read_environment(file: Path | None) -> dict[str, str]:
     if file is None:
         return dict(os.environ)
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        found = environment_file.parse(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise AwsError(f"cannot read {file}: {error.strerror}") from error
-    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    return dict(os.environ) | {key.strip(): value.strip() for key, value in pairs}
+    return dict(os.environ) | found
 
 
 def _advice(said: str) -> str:

@@ -1,6 +1,7 @@
 """One log for many processes: whose line it is, in that process's colour, and JSON lines in a form for people."""
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Mapping
@@ -18,12 +19,13 @@ class Console:
 
     Args:
         stream: where to.
-        colour: whether the stream shows colours.
+        colour: whether the stream shows colours; a terminal does by default, unless NO_COLOR is set.
     """
 
     def __init__(self, stream: IO[str] = sys.stdout, *, colour: bool | None = None) -> None:
         self._stream = stream
-        self._colour = stream.isatty() if colour is None else colour
+        shows = stream.isatty() and not os.environ.get("NO_COLOR")
+        self._colour = shows if colour is None else colour
         self._colours: dict[str, int] = {}
         self._lock = threading.Lock()
 

@@ -101,7 +101,7 @@ def values(cli: AwsCli, prefix: str) -> str:
     """
     found = outputs(cli, prefix)
     endpoint = None
-    everyone = {"AWS_REGION": found["events"]["EventsTopicArn"].split(":")[3]}
+    everyone = {"AWS_REGION": stacks.topic("product", found).split(":")[3]}
     if cli.local:
         queue = urlsplit(found["product"]["TasksQueueUrl"])
         endpoint = f"{queue.scheme}://{queue.netloc}"
@@ -121,7 +121,7 @@ def env(cli: AwsCli, prefix: str) -> str:
         AwsError: when a stack is missing.
     """
     found = outputs(cli, prefix)
-    lines = stacks.cognito(found["identity"])
+    lines = stacks.cognito(found["identity"], cli.endpoint)
     if "api" in found:
         customers, machines = stacks.api_urls(found["api"], cli.endpoint)
         lines |= {"API_URL": customers, "MACHINE_API_URL": machines}
@@ -206,7 +206,7 @@ def _refuse_missing(prefix: str, new: Sequence[str], values: Mapping[str, str]) 
 def _deploy_one(cli: AwsCli, prefix: str, stack: str, given: Mapping[str, str]) -> str:
     started = time.monotonic()
     name = f"{prefix}-{stack}"
-    if stack == "functions":
+    if stack in stacks.WITH_CODE:
         given = {**given, **_uploaded_functions(cli, prefix), **_endpoint_for_functions(cli, prefix)}
     pairs = stacks.parameters(stack, {**given, "Prefix": prefix})
     with tempfile.TemporaryDirectory(prefix="shop-stack-") as folder:
@@ -235,12 +235,12 @@ def _deploy_one(cli: AwsCli, prefix: str, stack: str, given: Mapping[str, str]) 
 
 
 def _on_behalf(cli: AwsCli, prefix: str, stack: str) -> Iterator[str]:
-    """The role by which CloudFormation works on the functions' stack, so that a pipeline needs no rights like its own.
+    """The role by which CloudFormation works on the functions' stacks, so that a pipeline needs no rights like its own.
 
     Raises:
         AwsError: when the stack of artifacts is from before there was such a role.
     """
-    if stack != "functions" or cli.local:
+    if stack not in stacks.OF_FUNCTIONS or cli.local:
         return
     role = outputs_of(cli, prefix, "artifacts").get("FunctionsStackRoleArn")
     if role is None:

@@ -178,12 +178,13 @@ class Emulator:
         """
         values = {**stacks.chosen_for("local"), **values}
         outputs: dict[str, dict[str, str]] = {}
+        code: dict[str, str] = {}
         for stack in chosen:
             given = values
             if stack in stacks.ONE_OF and not any(values.get(name) for name in stacks.ONE_OF[stack]):
                 continue
-            if stack == "functions":
-                code = self._upload_functions(outputs["artifacts"]["BucketName"])
+            if stack in stacks.WITH_CODE:
+                code = code or self._upload_functions(outputs["artifacts"]["BucketName"])
                 given = {**values, **code, "EndpointUrl": self.endpoint}
             outputs[stack] = self._create(prefix, stack, given)
         return outputs

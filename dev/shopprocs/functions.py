@@ -1,15 +1,18 @@
-"""The functions' code between `make functions`, which builds it, and the stack that runs it."""
+"""The functions' code between `make functions`, which builds it, and the stacks that run it."""
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 BUILT = Path(__file__).resolve().parents[2] / ".dev" / "functions"
-# File name without .zip -> the parameter of the functions stack that says where in the bucket it is.
+# File name without .zip -> the parameter of its stack that says where in the bucket it is.
 PARAMETERS: Mapping[str, str] = {
     "place-order": "PlaceOrderKey",
     "check-inventory": "CheckInventoryKey",
     "sales-summary": "SalesSummaryKey",
+    "import-catalogue": "ImportCatalogueKey",
+    "watch-stock": "WatchStockKey",
+    "authorize-partner": "AuthorizePartnerKey",
 }
 
 
@@ -32,5 +35,5 @@ def keys() -> dict[Path, str]:
 
 
 def parameters(found: Mapping[Path, str]) -> dict[str, str]:
-    """The same as parameters of the functions stack."""
+    """The same as parameters of their stacks."""
     return {PARAMETERS[file.stem]: key for file, key in found.items()}

@@ -138,7 +138,9 @@ def token(
             fields = {**form.fields, "username": user, "password": PASSWORD}
             answer = browser.post(urljoin(str(page.url), form.action), data=fields)
     except httpx.TransportError as error:
-        raise SignInError(f"nobody answers at {endpoint}: check that the emulator runs ({error})") from error
+        raise SignInError(
+            f"{endpoint} does not respond: check that the emulator is running ({error})"
+        ) from error
     if answer.status_code != HTTPStatus.FOUND:
         raise SignInError(
             f"the emulator does not sign {user} in: {page.text[:200] if form.empty else 'see its log'}"
@@ -194,7 +196,7 @@ def token_by_browser(
         while not arrived:
             server.handle_request()
     if not arrived[0]:
-        raise SignInError(f"nobody signed in within {patience:.0f} s; begin again")
+        raise SignInError(f"no sign-in within {patience:.0f} s; start again")
     return sign_in.redeem(arrived[0])
 
 

@@ -126,6 +126,19 @@ class Process:
         if self._popen.stdout is not None:
             self._popen.stdout.close()
 
+    def freeze(self) -> None:
+        """Stop it and its children where they are (SIGSTOP), as a machine that swaps does."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it and its children go on after `freeze`; does nothing to those that run."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._popen is not None and self.running:
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.killpg(self._popen.pid, number)
+
     def wait_until(self, ready: Callable[[], bool], deadline: float) -> None:
         """Wait until `ready` answers true.
 

@@ -18,6 +18,8 @@ from shopprocs.process import Process, ProcessError, Sink, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN = 60.0
+# What the web server of an API imports by its configuration.
+WEB_SERVER = ("services.common.gunicorn", "services.common.gunicorn_worker")
 WORKERS: Mapping[str, Sequence[str]] = {
     "product": ("consumer",),
     "order": ("consumer", "relay"),
@@ -130,6 +132,9 @@ class Shop:
             "LOG_LEVEL": "INFO",
             # A consumer ends after its poll at the latest: nobody wants to wait for that here.
             "POLL_SECONDS": "1",
+            # A single customer sends every request here.
+            "CALLER_RATE": "10000",
+            "CALLER_BURST": "10000",
             **self.emulator.env,
             **stacks.environment(service, self.outputs, self.emulator.endpoint),
             **self._neighbours(service),
@@ -238,6 +243,17 @@ class Shop:
         """
         url = f"http://127.0.0.1:{self.parts[name].port}/readyz"
         self._processes[name].wait_until(lambda: _answers(url), deadline)
+
+
+def entries_of() -> dict[str, tuple[tuple[str, ...], bool]]:
+    """Name of each process -> the modules that it begins with, and whether it builds an API; see `imports`."""
+    ports = dict.fromkeys(stacks.SERVICES, 0)
+    return {
+        part.name: ((f"services.{part.service}.{part.worker}",), False)
+        if part.worker
+        else ((f"services.{part.service}.app", *WEB_SERVER), True)
+        for part in _parts(ports)
+    }
 
 
 def _parts(ports: Mapping[str, int]) -> Iterator[Part]:

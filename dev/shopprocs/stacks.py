@@ -16,18 +16,22 @@ SERVICES = ("product", "order", "payment", "shipping")
 # Each wave needs what the waves before it export; the stacks within one are independent.
 WAVES = (
     ("network",),
-    ("events", "identity", "discovery", "artifacts"),
+    ("events", "tokens", "identity", "discovery", "artifacts"),
     SERVICES,
     ("saga",),
-    ("functions",),
+    ("functions", "functions-catalogue", "functions-partners"),
     ("api",),
 )
 STACKS = tuple(stack for wave in WAVES for stack in wave)
 # Where the shop runs and how it gets there: deployed when they are named. The emulator has not what they need.
-PLATFORM = (("eks", "ecs"), ("pipeline",))
+PLATFORM = (("ecs-capacity",), ("eks", "ecs", "reconciler"), ("pipeline",))
 ALL = STACKS + tuple(stack for wave in PLATFORM for stack in wave)
+# The stacks of functions that a pipeline delivers. CloudFormation works on them by a role of its own.
+OF_FUNCTIONS = ("functions", "functions-catalogue", "functions-partners")
+# The stacks of functions with their code in the bucket of artifacts.
+WITH_CODE = (*OF_FUNCTIONS, "reconciler")
 # What most tests need: the functions' code is large, and they work on every fact.
-WITHOUT_FUNCTIONS = tuple(stack for stack in STACKS if stack != "functions")
+WITHOUT_FUNCTIONS = tuple(stack for stack in STACKS if stack not in WITH_CODE)
 # Parameters of which a stack needs one; without, it waits for who knows it.
 ONE_OF: Mapping[str, tuple[str, ...]] = {"api": ("BackendUrl", "ListenerArn")}
 # What a service needs and no stack knows: which outside partner it talks to.
@@ -92,8 +96,8 @@ def parameters(stack: str, values: Mapping[str, str]) -> dict[str, str]:
 def environment(service: str, outputs: Outputs, endpoint: str | None = None) -> dict[str, str]:
     """What the stacks' outputs put into the environment of a service's processes.
 
-    A service gets its own stack's outputs, except for ARNs, which are for other stacks and for roles; the topic; whose
-    tokens to believe; and the order service the workflow that it starts. `TasksQueueUrl` becomes `TASKS_QUEUE_URL`.
+    A service gets its own stack's outputs, except for ARNs, which are for other stacks and for roles; its own topic; whose
+    tokens to believe; where payment tokens are handed over; and the order service the workflow that it starts. `TasksQueueUrl` becomes `TASKS_QUEUE_URL`.
 
     Args:
         service: one of SERVICES.
@@ -104,13 +108,20 @@ def environment(service: str, outputs: Outputs, endpoint: str | None = None) -> 
         KeyError: names the stack or the output that is missing.
     """
     own = {name: value for name, value in outputs[service].items() if not name.endswith("Arn")}
-    shared = {"EventsTopicArn": outputs["events"]["EventsTopicArn"]}
+    shared = {"EventsTopicArn": topic(service, outputs)}
+    if service in {"order", "payment"}:
+        shared["TokensTable"] = outputs["tokens"]["Table"]
     if service == "order":
         shared["StateMachineArn"] = outputs["saga"]["StateMachineArn"]
     found = {_upper_snake(name): value for name, value in (own | shared).items()}
     return dict(
         sorted((found | trust(outputs["identity"], endpoint) | dict(SETTINGS.get(service, {}))).items())
     )
+
+
+def topic(service: str, outputs: Outputs) -> str:
+    """The ARN of the topic that a service publishes its facts to."""
+    return outputs["events"][f"{service.capitalize()}TopicArn"]
 
 
 def trust(identity: Mapping[str, str], endpoint: str | None = None) -> dict[str, str]:
@@ -126,9 +137,17 @@ def trust(identity: Mapping[str, str], endpoint: str | None = None) -> dict[str,
     }
 
 
-def cognito(identity: Mapping[str, str]) -> dict[str, str]:
-    """What somebody needs who signs in: `COGNITO_USER_POOL_ID` and so on, from the identity stack."""
-    return {f"COGNITO_{_upper_snake(name)}": identity[name] for name in SIGN_IN}
+def cognito(identity: Mapping[str, str], endpoint: str | None = None) -> dict[str, str]:
+    """The settings of a sign-in: `COGNITO_USER_POOL_ID` and so on, from the identity stack.
+
+    The emulator has the sign-in pages at its own address. The issuer stays what its tokens name.
+    """
+    pages = (
+        {"AuthorizeUrl": f"{endpoint}/oauth2/authorize", "TokenUrl": f"{endpoint}/oauth2/token"}
+        if endpoint
+        else {}
+    )
+    return {f"COGNITO_{_upper_snake(name)}": {**identity, **pages}[name] for name in SIGN_IN}
 
 
 def cognito_outputs(environment: Mapping[str, str]) -> dict[str, str]:
@@ -163,6 +182,13 @@ def api_urls(api: Mapping[str, str], endpoint: str | None = None) -> tuple[str, 
         return api["ApiUrl"], api["MachineApiUrl"]
     root = f"{endpoint}/_aws/execute-api"
     return f"{root}/{api['ApiId']}/{api['StageName']}", f"{root}/{api['MachineApiId']}/{api['StageName']}"
+
+
+def partner_api_url(api: Mapping[str, str], endpoint: str | None = None) -> str:
+    """Where partners reach the API Gateway, from the outputs of an api stack that has a partners' API."""
+    if endpoint is None:
+        return api["PartnerApiUrl"]
+    return f"{endpoint}/_aws/execute-api/{api['PartnerApiId']}/{api['StageName']}"
 
 
 def _upper_snake(name: str) -> str:

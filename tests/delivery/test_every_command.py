@@ -44,7 +44,7 @@ ORDER = (
     "smoke",
     "rollback",
     "functions",
-    "deploy functions",
+    "deploy functions functions-catalogue functions-partners",
     "changed",
 )
 LONGEST_SECONDS = 240

@@ -31,7 +31,7 @@ def _size(reference: str) -> int:
         return sum(blob.stat().st_size for blob in (layout / "blobs" / "sha256").iterdir())
 
 
-@pytest.mark.parametrize("name", [*SERVICES, "operator"])
+@pytest.mark.parametrize("name", [*SERVICES, "operator", "sample"])
 def test_an_image_is_small_and_runs_as_nobody(target: targets.Target, name: str) -> None:
     if not isinstance(target, targets.LocalNode):
         pytest.skip("sizes are read from buildah's store, which only the local node uses")

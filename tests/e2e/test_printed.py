@@ -1,0 +1,28 @@
+"""Every line that `make demo` prints runs as it is printed, but for the one that removes everything."""
+
+import os
+
+import pytest
+
+from shopdemo import steps
+from shopdemo import target as targets
+from tests.printed import typed
+
+NOT_RUN = ("Everything off", "While this runs")
+
+pytestmark = pytest.mark.usefixtures("shop")
+
+
+def test_each_line_that_the_demo_prints_runs(
+    target: targets.Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps.show(target)
+    lines = [line.partition(": ") for line in capsys.readouterr().out.splitlines()]
+    commands = {name: command.strip() for name, colon, command in lines if colon and name not in NOT_RUN}
+    assert len(commands) >= 7
+
+    for name, command in commands.items():
+        done = typed(command, os.environ, 120)
+        assert done.returncode == 0, f"{name}: {command}\n{done.stderr}"
+        if name == "The shop":
+            assert '"sku"' in done.stdout, done.stdout
