@@ -7,11 +7,13 @@ hour is over.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import socket
+import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
@@ -98,6 +100,21 @@ def locate() -> kopf.ConnectionInfo:
     return info
 
 
+def _tls(info: kopf.ConnectionInfo) -> ssl.SSLContext:
+    """What is needed to trust the API server and to prove who we are.
+
+    Raises:
+        NoCluster: a certificate or key cannot be read, or is none.
+    """
+    try:
+        return info.as_ssl_context()
+    except (OSError, ValueError) as error:
+        raise NoCluster(
+            f"The kubeconfig's certificates cannot be used ({type(error).__name__}: {_one_line(error)}); "
+            "check it with `kubectl version`."
+        ) from error
+
+
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
@@ -111,7 +128,11 @@ def _in_cluster_server(default: str) -> str:
 
 
 class Connection:
-    """One API server; makes sessions that share its connections. Needs a running event loop."""
+    """One API server; makes sessions that share its connections. Needs a running event loop.
+
+    Raises:
+        NoCluster: the certificates cannot be used; the message says how to check them.
+    """
 
     def __init__(self, info: kopf.ConnectionInfo, observer: RequestObserver) -> None:
         self.server = info.server.rstrip("/")
@@ -122,8 +143,9 @@ class Connection:
         """When the API server last answered anything, on the monotonic clock."""
         self._token = _RotatingToken(info.token) if info.token else None
         self._connector = aiohttp.TCPConnector(
-            limit=0, ssl=info.as_ssl_context(), keepalive_timeout=60, socket_factory=_probed
+            limit=0, ssl=_tls(info), keepalive_timeout=60, socket_factory=_probed
         )
+        self._asking: set[asyncio.Task[Any]] = set()  # kopf's tasks, while they wait for an answer
         self.session = self._make_session()
 
     def login(self, read: ReadObserver, reading: Reading) -> kopf.AiohttpSession:
@@ -137,7 +159,8 @@ class Connection:
         async def notice(
             request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
         ) -> aiohttp.ClientResponse:
-            response = await handler(request)
+            with self._counted():
+                response = await handler(request)
             if request.method == "GET" and response.status == HTTPStatus.OK:
                 path, watches = request.url.path, "watch" in request.url.query
                 read(path, response if watches else None)
@@ -149,6 +172,29 @@ class Connection:
             aiohttp_session=self._make_session(notice),
             default_namespace=self.default_namespace,
         )
+
+    async def abandon(self) -> None:
+        """Cancel what kopf still asks for, before it closes its session.
+
+        It awaits the tasks that it asks with while it discovers kinds, but does not cancel them when it stops: over a
+        closed session each would end with an error that nobody retrieves.
+        """
+        asking = tuple(self._asking)
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """The present task is one that waits for an answer."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("A request is sent by a task.")
+        self._asking.add(task)
+        try:
+            yield
+        finally:
+            self._asking.discard(task)
 
     async def close(self) -> None:
         """Close kube.py's session and every connection."""

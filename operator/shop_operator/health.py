@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from shop_operator.errors import OperatorError
 from shop_operator.metrics import CONTENT_TYPE, Metrics
 
 if TYPE_CHECKING:
@@ -17,17 +18,33 @@ Check = Callable[[], str | None]
 """None when all is well, else a sentence that says what is not."""
 
 
-@asynccontextmanager
-async def serve(port: int, metrics: Metrics, *, alive: Check, ready: Check) -> "AsyncIterator[int]":
-    """Serve /healthz, /readyz and /metrics on all addresses while the context is open.
+class PortUnavailable(OperatorError):
+    """The metrics port cannot be listened on."""
 
-    Answering at all shows that the event loop runs; the checks add what a loop cannot show.
 
-    Yields:
-        the port, which is chosen by the system when `port` is 0.
+def listen(port: int) -> socket.socket:
+    """One socket for both families, so that a port chosen by the system (0) is the same for both.
 
     Raises:
-        OSError: the port is taken.
+        PortUnavailable: the port is taken, or this process may not listen on it.
+    """
+    try:
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        return socket.create_server(("", port))
+    except OSError as error:
+        raise PortUnavailable(
+            f"cannot listen on port {port} ({error.strerror}); use --metrics-port."
+        ) from error
+
+
+@asynccontextmanager
+async def serve(
+    listener: socket.socket, metrics: Metrics, *, alive: Check, ready: Check
+) -> "AsyncIterator[None]":
+    """Serve /healthz, /readyz and /metrics while the context is open, and close the listener at its end.
+
+    Answering at all shows that the event loop runs; the checks add what a loop cannot show.
     """
 
     async def healthz(_: web.Request) -> web.Response:
@@ -46,18 +63,10 @@ async def serve(port: int, metrics: Metrics, *, alive: Check, ready: Check) -> "
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
-        listener = _listen(port)
         await web.SockSite(runner, listener).start()
-        yield listener.getsockname()[1]
+        yield
     finally:
         await asyncio.shield(runner.cleanup())
-
-
-def _listen(port: int) -> socket.socket:
-    """One socket for both families, so that a port chosen by the system is the same for both."""
-    if socket.has_dualstack_ipv6():
-        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    return socket.create_server(("", port))
 
 
 def _answer(problem: str | None) -> web.Response:

@@ -6,12 +6,14 @@ import itertools
 import json
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
+import kopf
 import yaml
 
 from shop_operator.config import BadSetting, CrdSettings, RunSettings, from_process, parse
@@ -22,7 +24,7 @@ from shop_operator.crd import crd
 from shop_operator.engine import Engine
 from shop_operator.events import Events
 from shop_operator.guard import Unreadable
-from shop_operator.health import serve
+from shop_operator.health import PortUnavailable, listen, serve
 from shop_operator.hearing import Hearing
 from shop_operator.hostnames import Hostnames
 from shop_operator.kube import PARENT, Kube
@@ -57,18 +59,19 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout.write(yaml.safe_dump(crd(), sort_keys=False, width=110))
             return 0
         _log_as_json(settings.log_level)
-        asyncio.run(_run(settings))
-    except (BadSetting, NoCluster) as error:
+        # In this order, and before anything is asked of the API server: a process that nobody can probe takes no lease.
+        asyncio.run(_run(settings, locate(), listen(settings.metrics_port)))
+    except (BadSetting, NoCluster, PortUnavailable) as error:
         sys.stderr.write(f"shop-operator: {error}\n")
-        return USAGE
-    except OSError as error:
-        sys.stderr.write(f"shop-operator: cannot listen on the metrics port ({error}); use --metrics-port.\n")
         return USAGE
     return 0
 
 
-async def _run(settings: RunSettings) -> None:
-    info = locate()
+async def _run(settings: RunSettings, info: kopf.ConnectionInfo, listener: socket.socket) -> None:
+    asked = asyncio.Event()
+    signals = partial(_signals, asked)
+    # At once: without a handler, the first process of a container ignores SIGTERM.
+    signals()
     metrics = Metrics(lease=settings.lease_name)
     unreadable = Unreadable(metrics.unreadable)
     store = Store(unreadable, Hostnames(lambda keys: engine.wake(keys)))  # noqa: PLW0108
@@ -144,18 +147,12 @@ async def _run(settings: RunSettings) -> None:
     starts = [*engine.tasks(settings.workers), *(each.run for each in (*shops, *children)), events.run]
     work = [asyncio.create_task(start()) for start in starts]
     election = asyncio.create_task(elector.run())
-    asked = asyncio.Event()
-
-    def listen() -> None:
-        """Have the signals again, which kopf answers by waiting 5 s for whatever else goes on."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, asked.set)
 
     watches = Watches(
         connection,
         engine,
         relisted,
-        listen,
+        signals,
         identity=settings.identity,
         namespaces=settings.namespaces,
         heard=partial(hearing.heard, (PARENT.kind, "")),
@@ -170,8 +167,8 @@ async def _run(settings: RunSettings) -> None:
 
     ending = [asyncio.create_task(watches.run()), asyncio.create_task(asked.wait())]
     try:
-        async with serve(settings.metrics_port, metrics, alive=alive, ready=ready) as port:
-            _log.info("started", extra={"port": port, "server": connection.server})
+        async with serve(listener, metrics, alive=alive, ready=ready):
+            _log.info("started", extra={"port": listener.getsockname()[1], "server": connection.server})
             await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
     finally:
         # Workers first: the next holder of the lease must be the only writer.
@@ -180,6 +177,12 @@ async def _run(settings: RunSettings) -> None:
         await _stop(*ending)
         await connection.close()
     _log.info("stopped")
+
+
+def _signals(asked: asyncio.Event) -> None:
+    """Have the signals to stop, also those that kopf took: it would wait 5 s for whatever else goes on."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
 
 
 def _reflectors(

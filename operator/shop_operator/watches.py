@@ -165,6 +165,10 @@ class Watches:
             asyncio.get_running_loop().call_soon(self._started)
             return self._connection.login(self.requested, self)
 
+        @kopf.on.cleanup(registry=registry)
+        async def abandon(**_: Any) -> None:
+            await self._connection.abandon()
+
         group, _, version = PARENT.api_version.rpartition("/")
 
         @kopf.on.event(group, version, PARENT.plural, registry=registry)

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from tests.integration.cluster import Cluster
-from tests.integration.operators import ROOT, Operator
+from tests.integration.operators import ROOT, Operator, started
 from tests.integration.shopservices import AUTOSCALING, ROUTE, WORKER, shopservice
 from tests.waiting import wait_for
 
@@ -104,8 +104,24 @@ def test_a_bad_flag_is_one_line_and_2() -> None:
     assert done.stderr == "shop-operator: --workers is 'many'; use a number from 1 to 256.\n"
 
 
-def test_a_taken_port_is_named(operator: Operator, operator_kubeconfig: Path) -> None:
+def test_a_taken_port_is_one_line_and_2(operator: Operator, operator_kubeconfig: Path) -> None:
     done = command("run", "--metrics-port", str(operator.port), KUBECONFIG=str(operator_kubeconfig))
 
     assert done.returncode == 2
-    assert "--metrics-port" in done.stderr.splitlines()[-1]
+    assert done.stderr.startswith(
+        f"shop-operator: cannot listen on port {operator.port} (Address already in use"
+    )
+    assert done.stderr.endswith("; use --metrics-port.\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_stop_in_the_midst_of_starting_is_quiet(
+    operator: Operator, operator_kubeconfig: Path, tmp_path: Path
+) -> None:
+    assert operator.leading()
+    for attempt in range(5):
+        with started(operator_kubeconfig, tmp_path / f"{attempt}.log") as starting:
+            wait_for(lambda: starting.said("started"))
+
+            assert starting.stop() == 0
+            assert [line for line in starting.lines() if line["level"] != "info"] == []

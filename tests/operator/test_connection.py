@@ -1,7 +1,9 @@
 """Who we are and where the API server is, from each of the places that can tell."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import kopf
@@ -190,3 +192,36 @@ async def test_kopf_may_close_its_session_without_harm_to_ours_and_its_reads_are
     assert stream.closed
     assert observer.answers == [("GET", 200)] * 3
     await link.close()
+
+
+async def test_what_kopf_still_asks_for_is_cancelled_before_its_session_closes() -> None:
+    asked, never = asyncio.Event(), asyncio.Event()
+
+    async def silent(_: web.Request) -> web.Response:
+        asked.set()
+        await never.wait()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/apis", silent)
+    async with TestServer(app) as api:
+        link = Connection(kopf.ConnectionInfo(server=str(api.make_url("")), token="t"), Observer())
+        theirs = link.login(lambda *_: None, AsItIs()).aiohttp_session
+        asking = asyncio.create_task(theirs.get(api.make_url("/apis")))
+        await asked.wait()
+
+        await link.abandon()
+
+        assert asking.cancelled()
+        never.set()
+        await theirs.close()
+        await link.close()
+
+
+@pytest.mark.parametrize(
+    "certificate", [{"ca_path": "/nonexistent/ca.crt"}, {"ca_data": b"bm9uZQ=="}, {"ca_data": "base64"}]
+)
+async def test_certificates_that_cannot_be_used_are_no_fault_of_a_port(certificate: dict[str, Any]) -> None:
+    said = r"^The kubeconfig's certificates cannot be used \(\w+: .+\); check it with `kubectl version`\.$"
+    with pytest.raises(NoCluster, match=said):
+        Connection(kopf.ConnectionInfo(server="https://127.0.0.1:1", **certificate), Observer())

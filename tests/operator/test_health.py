@@ -1,9 +1,12 @@
 """The endpoints say what their checks say, on every address of the machine."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import aiohttp
 import pytest
 
-from shop_operator.health import serve
+from shop_operator.health import Check, PortUnavailable, listen, serve
 from shop_operator.metrics import Metrics
 
 
@@ -15,13 +18,20 @@ def broken() -> str:
     return "a task of the engine has ended"
 
 
+@asynccontextmanager
+async def serving(alive: Check = fine) -> AsyncIterator[int]:
+    listener = listen(0)
+    async with serve(listener, Metrics(lease="x"), alive=alive, ready=fine):
+        yield listener.getsockname()[1]
+
+
 async def ask(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
     async with aiohttp.ClientSession() as session, session.get(f"http://{host}:{port}{path}") as answer:
         return answer.status, await answer.text()
 
 
 async def test_all_is_well() -> None:
-    async with serve(0, Metrics(lease="x"), alive=fine, ready=fine) as port:
+    async with serving() as port:
         assert await ask(port, "/healthz") == (200, "ok\n")
         assert await ask(port, "/readyz") == (200, "ok\n")
         assert "workqueue_depth" in (await ask(port, "/metrics"))[1]
@@ -29,13 +39,15 @@ async def test_all_is_well() -> None:
 
 
 async def test_a_check_that_fails_is_a_503_with_its_sentence() -> None:
-    async with serve(0, Metrics(lease="x"), alive=broken, ready=fine) as port:
+    async with serving(alive=broken) as port:
         assert await ask(port, "/healthz") == (503, "a task of the engine has ended\n")
         assert await ask(port, "/readyz") == (200, "ok\n")
 
 
-async def test_a_taken_port_is_an_error_of_the_system() -> None:
-    async with serve(0, Metrics(lease="x"), alive=fine, ready=fine) as port:
-        with pytest.raises(OSError, match="in use"):
-            async with serve(port, Metrics(lease="x"), alive=fine, ready=fine):
-                pass
+def test_a_taken_port_is_named_with_its_cause() -> None:
+    with listen(0) as listener:
+        port = listener.getsockname()[1]
+
+        said = rf"^cannot listen on port {port} \(Address already in use.*\); use --metrics-port\.$"
+        with pytest.raises(PortUnavailable, match=said):
+            listen(port)
