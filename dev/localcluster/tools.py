@@ -77,7 +77,7 @@ def ensure(name: str) -> Path:
     if target.is_dir():
         return target
     target.parent.parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(target.parent.with_suffix(".lock")):
+    with only_one(target.parent.with_suffix(".lock")):
         if not target.is_dir():
             _build(name, target)
     return target
@@ -174,7 +174,8 @@ def _check_go() -> None:
 
 
 @contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
+def only_one(lock: Path) -> Iterator[None]:
+    """Hold a lock file: other processes that take it wait."""
     with lock.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
