@@ -8,6 +8,7 @@ gateway took it.
 import json
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ import boto3
 import pytest
 
 from localcluster import tools
+from shopdemo import images
+from shopdemo.console import DemoError
 from shopprocs.shop import Shop
 from tests.delivery.advisories import database
 from tests.delivery.commands import ROOT, everything
@@ -113,6 +116,15 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def engine() -> None:
+    """Where neither docker nor podman answers, buildah and the local node's base image take their place."""
+    try:
+        images.container_engine(os.environ)
+    except DemoError:
+        subprocess.run([sys.executable, str(ROOT / "dev/cluster"), "base-image"], check=True)
+
+
+@pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
     """A running shop, for the smoke test, and its AWS: the registry among it."""
     with own_shop() as shop:
@@ -194,6 +206,7 @@ def smoke_client(shop: Shop) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def world(
+    engine: None,
     clone: Path,
     shop: Shop,
     advisories: str,
