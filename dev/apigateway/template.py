@@ -46,7 +46,7 @@ def parameters(found: Sequence[Operation]) -> Iterator[str]:
         yield "    Type: String"
         yield "    Default: gateway"
         yield "    AllowedValues: [gateway, function]"
-        yield f"    Description: Who answers {each.key} - the containers behind the gateway, or the function."
+        yield f"    Description: Backend of {each.key} - the containers behind the gateway, or the function."
 
 
 def conditions(found: Sequence[Operation]) -> Iterator[str]:
