@@ -17,18 +17,22 @@ def main(argv: list[str] | None = None) -> int:
         prog="dev/cluster", description="A real single-node Kubernetes on this machine."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="bring it up, or leave a healthy one alone")
-    commands.add_parser("down", help="remove it without a trace")
-    commands.add_parser("status", help="its parts and URLs; exit code 1 when it is not healthy")
+    commands.add_parser("up", help="start the cluster; a healthy one is not changed")
+    commands.add_parser("down", help="remove the cluster with all its data")
+    commands.add_parser(
+        "status", help="print the components and URLs; exit with 1 if the cluster is not healthy"
+    )
     load = commands.add_parser(
-        "load", help="bring images from buildah's store, or archive files, into the node"
+        "load", help="load images from buildah's store, or archive files, into the node"
     )
     load.add_argument("images", nargs="+", metavar="IMAGE")
-    run = commands.add_parser("exec", help="run a command in the cluster's network, with KUBECONFIG set")
+    run = commands.add_parser("exec", help="run a command in the network of the cluster, with KUBECONFIG set")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD")
-    build = commands.add_parser("tools", help="build the pinned tools that are missing; print their folders")
+    build = commands.add_parser(
+        "tools", help="build missing tools at their pinned versions; print their folders"
+    )
     build.add_argument("names", nargs="*", metavar="NAME")
-    commands.add_parser("base-image", help="make the base images; print their names")
+    commands.add_parser("base-image", help="build the base images; print their names")
     options = parser.parse_args(argv)
     try:
         return _run(options)
@@ -46,7 +50,7 @@ def _run(options: argparse.Namespace) -> int:
             node.up()
         case "down":
             node.down()
-            say(f"{node.paths.name} is gone")
+            say(f"{node.paths.name} removed")
         case "status":
             return 0 if node.status() else 1
         case "load":
@@ -73,7 +77,7 @@ def _exec(node: Node, argv: list[str]) -> None:
     path = os.pathsep.join((env["PATH_TOOLS"], str(CHECKOUT / ".venv" / "bin"), os.environ["PATH"]))
     if not argv or shutil.which(argv[0], path=path) is None:
         raise ClusterError(
-            f"no such command: {argv[0] if argv else '(none given)'}; usage: dev/cluster exec -- CMD"
+            f"command not found: {argv[0] if argv else '(none)'}; usage: dev/cluster exec -- CMD"
         )
     command = node.namespace.with_names([*node.namespace.enter, *argv])
     os.execvpe(command[0], command, {**os.environ, **env, "PATH": path})  # noqa: S606  becoming the user's command is the job

@@ -35,17 +35,17 @@ def ensure() -> None:
     """
     if platform.system() != "Linux":
         raise ClusterError(
-            "the local node needs Linux; use your own cluster instead: make demo CLUSTER=current"
+            "the local node requires Linux; use your own cluster instead: make demo CLUSTER=current"
         )
     if os.geteuid() != 0:
         raise ClusterError(
-            "the local node needs root; run it as root, or use your own cluster: CLUSTER=current"
+            "the local node requires root access; run it as root, or use your own cluster: CLUSTER=current"
         )
     packages = sorted({package for thing, package in NEEDED.items() if not _there(thing)})
     if not packages:
         return
     if shutil.which("apt-get") is None:
-        raise ClusterError(f"install these packages, this machine has no apt-get: {' '.join(packages)}")
+        raise ClusterError(f"install these packages (this machine has no apt-get): {' '.join(packages)}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with timed(f"installing {' '.join(packages)}", "15 s"):
         for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):

@@ -86,7 +86,7 @@ def load(state: Path, references: Sequence[str]) -> None:
     wanted = {each: _image_id(each) for each in map(_full_name, set(references) - set(files))}
     missing = sorted(each for each, image in wanted.items() if have.get(each) != image)
     if not missing:
-        say(f"{len(wanted)} images are in the node already")
+        say(f"all {len(wanted)} images are already loaded")
         return
     with timed(f"loading {len(missing)} images into the node", "2 s each"), _scratch() as scratch:
         layout = scratch / "layout"
@@ -158,7 +158,7 @@ def _commit(root: Path, reference: str, *config: str) -> None:
 
 def _import(state: Path, archive: Path) -> None:
     if ctr(state, "images", "import", "--all-platforms", str(archive)) is None:
-        raise ClusterError(f"containerd did not take {archive}; is the node up? `dev/cluster status`")
+        raise ClusterError(f"containerd cannot import {archive}; check the node with `dev/cluster status`")
 
 
 def _loaded(state: Path) -> dict[str, str]:

@@ -71,7 +71,7 @@ def _let_bridges_meet_iptables() -> None:
         subprocess.run(["modprobe", "br_netfilter"], check=False, capture_output=True)
     if not BRIDGE_SWITCH.exists():
         raise ClusterError(
-            "this kernel has no br_netfilter, so pods could not reach Services: load that module"
+            "the kernel module br_netfilter is not loaded, so pods cannot reach Services; load it with `modprobe br_netfilter`"
         )
 
 

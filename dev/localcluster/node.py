@@ -72,10 +72,10 @@ class Node:
         for name in TOOLS:
             tools.ensure(name)
         if self.healthy():
-            say(f"already up: {self.paths.name}")
+            say(f"{self.paths.name} is already running")
             return
         if self.state.exists() or self.paths.netns.exists():
-            with timed("clearing away what is left of an earlier cluster"):
+            with timed("removing the remains of an earlier cluster"):
                 self.down()
         with timed("control plane", "5 s"):
             ports = self._control_plane()
@@ -231,9 +231,9 @@ class Node:
             sys.stdout.write(self.paths.env_file.read_text())
         else:
             say(
-                "not up: `dev/cluster up`"
+                "not running: run `dev/cluster up`"
                 if not processes
-                else "not healthy: `dev/cluster up` starts it anew"
+                else "not healthy: run `dev/cluster up` to recreate it"
             )
         return well
 
@@ -258,7 +258,7 @@ class Node:
             ClusterError: when the cluster is not up.
         """
         if not self.paths.env_file.exists():
-            raise ClusterError("the cluster is not up: `dev/cluster up`")
+            raise ClusterError("the cluster is not running: run `dev/cluster up`")
         lines = self.paths.env_file.read_text().splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line)
 
@@ -339,7 +339,7 @@ def _traefik() -> str:
     for folder in (Path(sys.executable).parent, Paths().checkout / ".venv" / "bin"):
         if (folder / "traefik").exists():
             return str(folder / "traefik")
-    raise ClusterError("traefik is missing: run `dev/bootstrap` first, it makes .venv")
+    raise ClusterError("traefik is not installed: run `dev/bootstrap`, which creates .venv")
 
 
 def _free(preferred: int) -> int:

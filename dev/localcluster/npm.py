@@ -44,7 +44,7 @@ def ensure(name: str) -> Path:
     """
     module = MODULES / name
     if not (module / "package-lock.json").is_file():
-        raise ClusterError(f"no tool {name!r} with a package-lock.json in {MODULES}")
+        raise ClusterError(f"unknown tool {name!r}: no package-lock.json in {MODULES}")
     pins = hashlib.sha256(b"".join((module / each).read_bytes() for each in PINS))
     target = cache() / "tools" / f"{name}-{pins.hexdigest()[:12]}"
     if not target.is_dir():

@@ -58,7 +58,7 @@ def folder(name: str) -> Path:
     """
     module = MODULES / name
     if not (module / "go.mod").is_file():
-        raise ClusterError(f"no tool {name!r}; there are {', '.join(names())}")
+        raise ClusterError(f"unknown tool {name!r}; known tools: {', '.join(names())}")
     own = sorted(module.glob("*.go"))
     pins = hashlib.sha256(
         b"".join(each.read_bytes() for each in (module / "go.mod", module / "go.sum", *own))
@@ -170,7 +170,7 @@ def _check_go() -> None:
         subprocess.run(["go", "version"], capture_output=True, text=True, check=True).stdout,
     )
     if not found or tuple(map(int, found.groups())) < OLDEST_GO:
-        raise ClusterError("Go is too old: version 1.26 builds this Kubernetes")
+        raise ClusterError("Go is too old: building Kubernetes requires version 1.26")
 
 
 @contextmanager

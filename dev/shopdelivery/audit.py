@@ -50,11 +50,11 @@ def packages(*, offline_ok: bool, env: Mapping[str, str] = os.environ, lock: Pat
         raise DeliveryError(
             "known vulnerabilities: "
             + "; ".join(found)
-            + f". Raise the version (`make lock`), or accept it for a time in {ACCEPTED.relative_to(ROOT)}"
+            + f". Raise the version (`make lock`), or accept it temporarily in {ACCEPTED.relative_to(ROOT)}"
         )
     if skipped:
-        _unknown(f"the vulnerability database has no answer for {', '.join(skipped)}", offline_ok=offline_ok)
-    say(f"{len(audited)} packages of {lock.name}: no known vulnerability that is not accepted")
+        _unknown(f"the vulnerability database has no data for {', '.join(skipped)}", offline_ok=offline_ok)
+    say(f"{len(audited)} packages of {lock.name}: no unaccepted known vulnerabilities")
 
 
 def image(delivery: Delivery, *, threshold: str, seconds: float, offline_ok: bool) -> None:
@@ -66,7 +66,7 @@ def image(delivery: Delivery, *, threshold: str, seconds: float, offline_ok: boo
     repository, digest = delivery.fact("repository"), delivery.fact("digest")
     found = registry.ecr(repository)
     if found is None:
-        _unknown(f"{repository} is not in ECR, whose scan on push is asked", offline_ok=offline_ok)
+        _unknown(f"{repository} is not in ECR, whose scan on push is required", offline_ok=offline_ok)
         return
     try:
         counts = found.findings(repository, digest, seconds)
@@ -77,9 +77,11 @@ def image(delivery: Delivery, *, threshold: str, seconds: float, offline_ok: boo
         raise DeliveryError(
             f"{repository}@{digest} has vulnerabilities: "
             + ", ".join(f"{count} {severity}" for severity, count in bad.items())
-            + "; ECR's console lists them. Name a newer base image by its digest, or raise the versions"
+            + "; ECR's console lists them. Use a newer base image, or raise the versions"
         )
-    say(f"{repository}@{digest}: nothing of {threshold} or worse ({sum(counts.values())} findings in all)")
+    say(
+        f"{repository}@{digest}: no findings of {threshold} or above ({sum(counts.values())} findings in total)"
+    )
 
 
 def accepted_today(file: Path = ACCEPTED, today: dt.date | None = None) -> set[str]:
@@ -91,7 +93,7 @@ def accepted_today(file: Path = ACCEPTED, today: dt.date | None = None) -> set[s
 
 def _unknown(what: str, *, offline_ok: bool) -> None:
     if not offline_ok:
-        raise DeliveryError(f"{what}. Nothing was checked; --offline-ok lets that pass")
+        raise DeliveryError(f"{what}. Nothing was checked; to continue anyway, use --offline-ok")
     say(f"NOT CHECKED: {what}. Passed only because of --offline-ok")
 
 

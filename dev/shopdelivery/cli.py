@@ -35,11 +35,14 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dev/delivery", description=__doc__)
     steps = parser.add_subparsers(dest="command", required=True)
-    changed = steps.add_parser("changed", help="which services and functions a change concerns")
+    changed = steps.add_parser("changed", help="print the services and functions that a change affects")
     changed.add_argument(
-        "--since", default="", metavar="COMMIT", help="what was delivered last; none: everything"
+        "--since",
+        default="",
+        metavar="COMMIT",
+        help="last delivered commit (default: none, which selects everything)",
     )
-    changed.add_argument("--json", action="store_true", help="as a JSON list, for a build matrix")
+    changed.add_argument("--json", action="store_true", help="print a JSON list, for a build matrix")
 
     def step(name: str, text: str) -> argparse.ArgumentParser:
         made = steps.add_parser(name, help=text)
@@ -48,28 +51,34 @@ def _parser() -> argparse.ArgumentParser:
 
     image = step("image", "build the image")
     image.add_argument("--registry", default=os.environ.get("REGISTRY") or "localhost")
-    image.add_argument("--base", default=os.environ.get("BASE"), help="base image (default: the engine's)")
-    step("sbom", "write the image's bill of materials, CycloneDX")
-    scan = step("scan", "fail on a known vulnerability of a locked package")
-    step("push", "push the image and keep its digest")
-    findings = step("findings", "wait for ECR's scan of the pushed image; fail on what it found")
-    findings.add_argument("--threshold", default="HIGH", choices=("LOW", "MEDIUM", "HIGH", "CRITICAL"))
-    findings.add_argument("--seconds", type=float, default=600, help="how long to wait (default: 600)")
-    for each in (scan, findings):
-        each.add_argument("--offline-ok", action="store_true", help="pass when no database can be asked")
-    chart = step("chart", "write the chart to deploy, its values in it")
-    chart.add_argument(
-        "--prefix", default=os.environ.get("PREFIX") or "shop", help="of the stacks (default: shop)"
+    image.add_argument(
+        "--base", default=os.environ.get("BASE"), help="base image (default: that of the container engine)"
     )
-    chart.add_argument("--place", default="eks", help="which charts/shop/values-*.yaml (default: eks)")
+    step("sbom", "write the image's bill of materials in CycloneDX format")
+    scan = step("scan", "fail on a known vulnerability of a locked package")
+    step("push", "push the image and store its digest")
+    findings = step("findings", "wait for ECR's scan of the pushed image, and fail on findings")
+    findings.add_argument("--threshold", default="HIGH", choices=("LOW", "MEDIUM", "HIGH", "CRITICAL"))
+    findings.add_argument("--seconds", type=float, default=600, help="seconds to wait (default: 600)")
+    for each in (scan, findings):
+        each.add_argument(
+            "--offline-ok", action="store_true", help="continue if no vulnerability database is reachable"
+        )
+    chart = step("chart", "write the chart to deploy, with its values")
+    chart.add_argument(
+        "--prefix", default=os.environ.get("PREFIX") or "shop", help="prefix of the stacks (default: shop)"
+    )
+    chart.add_argument(
+        "--place", default="eks", help="values file of charts/shop, values-PLACE.yaml (default: eks)"
+    )
     for made in (
         step("deploy", "install or upgrade the service's Helm release"),
-        step("rollback", "put the release back to what it was before this delivery"),
-        (smoke := step("smoke", "wait for the rollout, then place one order")),
+        step("rollback", "restore the release that was installed before this delivery"),
+        (smoke := step("smoke", "wait for the rollout, then place an order")),
     ):
         made.add_argument("--namespace", default=os.environ.get("NAMESPACE") or "shop")
     smoke.add_argument(
-        "--url", default=os.environ.get("SHOP_URL"), help="the shop's address (default: SHOP_URL)"
+        "--url", default=os.environ.get("SHOP_URL"), help="URL of the shop (default: SHOP_URL)"
     )
     smoke.add_argument("--seconds", type=float, default=float(os.environ.get("SMOKE_SECONDS") or 300))
     return parser
@@ -116,7 +125,7 @@ def _check(options: argparse.Namespace, delivery: Delivery) -> None:
             )
         case "smoke":
             if not options.url:
-                raise DeliveryError("where is the shop? Set SHOP_URL to the API's or the gateway's address")
+                raise DeliveryError("SHOP_URL is not set: set it to the URL of the API or of the gateway")
             smoke.rolled_out(delivery, options.namespace, options.seconds)
             smoke.order(options.url, options.seconds)
 
@@ -134,7 +143,7 @@ def _push(delivery: Delivery, engine: "Engine", ecr: "Ecr | None") -> None:
     repository, tag = delivery.fact("repository"), delivery.fact("tag")
     digest = ecr.digest(repository, tag) if ecr else None
     if digest:
-        say(f"{delivery.reference} is in the registry already")
+        say(f"{delivery.reference} is already in the registry")
     else:
         if ecr:
             engine.login(ecr.host, *ecr.credentials())

@@ -56,7 +56,7 @@ class Delivery:
         if name not in facts:
             step = "push" if name == "digest" else "image"
             raise DeliveryError(
-                f"{self._notes} does not tell the {name}: run `make {step} SERVICE={self.service}` first"
+                f"{self._notes} does not contain the {name}: run `make {step} SERVICE={self.service}` first"
             )
         return facts[name]
 

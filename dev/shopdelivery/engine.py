@@ -93,9 +93,7 @@ class Docker:
             # podman writes a short name out.
             if each.partition("@")[0] in {repository, f"docker.io/library/{repository}"}:
                 return str(each)
-        raise DemoError(
-            f"{self._program} knows no digest of {reference}; check that its registry is reachable"
-        )
+        raise DemoError(f"{self._program} has no digest of {reference}; check that its registry is reachable")
 
 
 class Buildah:

@@ -92,13 +92,13 @@ def roll_back(delivery: Delivery, namespace: str) -> None:
     history = json.loads(run(["helm", "history", delivery.service, *where], env=os.environ))
     live = json.loads(run(["helm", "get", "values", delivery.service, "--all", *where], env=os.environ))
     if live["image"]["digest"] != delivery.fact("digest"):
-        say(f"release {delivery.service} has another image than this delivery's: nothing to go back from")
+        say(f"release {delivery.service} does not have the image of this delivery: nothing to roll back")
         return
     before = [each["revision"] for each in history if each["status"] == "superseded"]
     if not before:
         raise DeliveryError(
-            f"{delivery.service} was never delivered before: there is nothing to go back to. It stays as it is; "
+            f"{delivery.service} has no earlier revision to roll back to and is not changed; "
             f"`helm uninstall {delivery.service} --namespace {namespace}` removes it"
         )
     run(["helm", "rollback", delivery.service, str(before[-1]), "--namespace", namespace], env=os.environ)
-    say(f"release {delivery.service} is back at revision {before[-1]}")
+    say(f"release {delivery.service} rolled back to revision {before[-1]}")

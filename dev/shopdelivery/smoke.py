@@ -30,7 +30,7 @@ def rolled_out(delivery: Delivery, namespace: str, seconds: float) -> None:
         found = find(delivery.service)
         if not found["spec"]["image"].endswith(f"@{delivery.fact('digest')}"):
             raise DeliveryError(
-                f"ShopService {namespace}/{delivery.service} has image {found['spec']['image']}, not this delivery's"
+                f"ShopService {namespace}/{delivery.service} has image {found['spec']['image']}, not that of this delivery"
             )
         conditions = _conditions(found)
         if conditions.get("Ready", {}).get("status") == "True":
@@ -59,7 +59,7 @@ def order(url: str, seconds: float, env: Mapping[str, str] = os.environ) -> None
     placed = customer.place(product)
     states = [entry["state"] for entry in customer.follow(placed["id"], deadline=seconds)]
     if states[-1:] != ["SHIPPED"]:
-        raise DeliveryError(f"order {placed['id']} went {' → '.join(states)} at {url}, not SHIPPED")
+        raise DeliveryError(f"order {placed['id']} did not reach SHIPPED at {url}: {' → '.join(states)}")
     say(f"order {placed['id']}: {' → '.join(states)}")
 
 
@@ -85,7 +85,7 @@ def token(env: Mapping[str, str]) -> str:
     except httpx.HTTPError as error:
         raise DeliveryError(f"no token: {env['TOKEN_URL']}: {error}") from error
     if not answer.is_success:
-        raise DeliveryError(f"no token: {env['TOKEN_URL']} answered {answer.status_code} {answer.text[:200]}")
+        raise DeliveryError(f"no token: {env['TOKEN_URL']} returned {answer.status_code} {answer.text[:200]}")
     return str(answer.json()["access_token"])
 
 

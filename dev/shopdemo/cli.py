@@ -17,10 +17,10 @@ def main(argv: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="dev/demo", description=__doc__, epilog=main.__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="install everything, place one order, show it")
+    commands.add_parser("up", help="install everything, place an order and show the result")
     commands.add_parser("install", help="install everything")
-    commands.add_parser("order", help="place one order and follow it")
-    commands.add_parser("images", help="build and deliver the images")
+    commands.add_parser("order", help="place an order and follow it")
+    commands.add_parser("images", help="build the images, and load or push them")
     commands.add_parser("down", help="remove everything")
     command = parser.parse_args(argv).command
     try:
@@ -40,6 +40,8 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"demo: {error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("demo: interrupted; `make demo` goes on from here, `make clean-demo` removes it\n")
+        sys.stderr.write(
+            "demo: interrupted; run `make demo` to continue, or `make clean-demo` to remove everything\n"
+        )
         return 130
     return 0

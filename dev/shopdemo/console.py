@@ -35,7 +35,9 @@ class Steps:
         say(f"{bold(f'[{self.done}/{self.total}]')} {title}{hint}")
         start = time.monotonic()
         yield
-        say(f"      done in {time.monotonic() - start:.1f} s, {time.monotonic() - self.started:.0f} s in all")
+        say(
+            f"      done in {time.monotonic() - start:.1f} s, {time.monotonic() - self.started:.0f} s in total"
+        )
 
 
 def bold(text: str) -> str:

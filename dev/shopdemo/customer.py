@@ -50,7 +50,7 @@ class Customer:
             DemoError: when the gateway does not answer with products in time.
         """
         end = time.monotonic() + deadline
-        reason = "no answer"
+        reason = "no response"
         while time.monotonic() < end:
             status, page = self._ask("GET", "/products?limit=20")
             if status == HTTPStatus.OK and page.get("items"):
@@ -58,8 +58,8 @@ class Customer:
             reason = f"status {status}: {json.dumps(page)[:200]}"
             time.sleep(0.2)
         raise DemoError(
-            f"{self.shop_url}/products did not answer with products in {deadline:.0f} s ({reason}); "
-            "look at `kubectl -n shop get shopservices,pods`"
+            f"{self.shop_url}/products returned no products within {deadline:.0f} s ({reason}); "
+            "check `kubectl -n shop get shopservices,pods`"
         )
 
     def place(
@@ -85,7 +85,7 @@ class Customer:
             if status == HTTPStatus.ACCEPTED:
                 return order
             if status not in NOT_YET or time.monotonic() > end:
-                raise DemoError(f"POST {self.shop_url}/orders answered {status}: {json.dumps(order)}")
+                raise DemoError(f"POST {self.shop_url}/orders returned {status}: {json.dumps(order)}")
             time.sleep(0.3)
 
     def follow(self, order_id: str, deadline: float) -> Iterator[dict[str, Any]]:
@@ -105,8 +105,8 @@ class Customer:
                 return
             time.sleep(0.1)
         raise DemoError(
-            f"order {order_id} reached no final state in {deadline:.0f} s; "
-            "look at `kubectl -n shop logs -l shopservice.dev/name --all-containers --prefix`"
+            f"order {order_id} did not reach a final state within {deadline:.0f} s; "
+            "check `kubectl -n shop logs -l shopservice.dev/name --all-containers --prefix`"
         )
 
     def _ask(

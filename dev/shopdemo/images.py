@@ -114,7 +114,7 @@ def container_engine(env: Mapping[str, str]) -> str:
             continue
         if subprocess.run([engine, "info"], env=dict(env), capture_output=True, check=False).returncode == 0:
             return engine
-    raise DemoError("no container engine answers: start docker or podman, or use CLUSTER=local on Linux")
+    raise DemoError("no container engine is running: start docker or podman, or use CLUSTER=local on Linux")
 
 
 def push(images: Mapping[str, Image], engine: str, env: Mapping[str, str]) -> None:

@@ -28,9 +28,9 @@ metadata:
 def install(target: Target) -> None:
     """From nothing to four ready ShopServices behind the gateway; a second call changes nothing."""
     steps = Steps(total=7)
-    with steps.step("Cluster", "10 s; the very first time its tools are built, 12 min"):
+    with steps.step("Cluster", "10 s; 12 min the first time, to build the tools"):
         target.prepare()
-    with steps.step("Images", "2 s; the first time 2 min"):
+    with steps.step("Images", "2 s; 2 min the first time"):
         built = target.deliver_images()
         write_references(built, STATE / "images.json")
     _namespaces(target)
@@ -47,9 +47,9 @@ def install(target: Target) -> None:
             _helm(
                 target, "local-aws", AWS_NAMESPACE, "local-aws", [*_image_flags("image", built["local-aws"])]
             )
-    with steps.step("Functions", "1 s; the first time 30 s"):
+    with steps.step("Functions", "1 s; 30 s the first time"):
         run([sys.executable, str(FUNCTIONS), "build"], env=target.env(), show=True)
-    with steps.step("AWS stacks", "20 s on the emulator, 10 min in an account"):
+    with steps.step("AWS stacks", "20 s in the emulator, 10 min in an account"):
         values = _deploy_stacks(target)
     with steps.step("Shop: four ShopServices", "20 s"):
         _install_shop(target, built, values)
@@ -93,10 +93,10 @@ Kubernetes:     {inside}kubectl -n {SHOP_NAMESPACE} get shopservices,deployments
 ShopServices:   {inside}kubectl shop -n {SHOP_NAMESPACE} tree
 Scale:          {inside}kubectl -n {SHOP_NAMESPACE} scale shopservice shipping --replicas 2
 Break it:       {inside}kubectl -n {SHOP_NAMESPACE} delete deployment payment
-Everything off: {target.way_off()}"""
+Remove all:     {target.way_off()}"""
         )
     if way := target.way_to_aws():
-        say(f"While this runs: {way}   # the API is in the emulator's pod")
+        say(f"Keep running:   {way}   # the API is in the emulator's pod")
 
 
 def remove(target: Target) -> None:
@@ -200,5 +200,5 @@ def _end_what_was_interrupted(target: Target, release: str, namespace: str) -> N
         undo = (
             ["uninstall", "--no-hooks"] if each["status"] == "pending-install" else ["rollback", "--no-hooks"]
         )
-        say(f"      release {release} was left {each['status']}: {undo[0]}")
+        say(f"      release {release} is in state {each['status']} after an interruption: {undo[0]}")
         run(["helm", *undo, release, "--namespace", namespace], env=target.env())

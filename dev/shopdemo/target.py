@@ -93,7 +93,7 @@ class LocalNode:
         from localcluster import images as store  # noqa: PLC0415  Linux only, and only here
 
         base, build_base = store.ensure_base()
-        say(f"      base image: {base} (debootstrap; the official one is {images.OFFICIAL_BASE})")
+        say(f"      base image: {base} (debootstrap; equivalent to {images.OFFICIAL_BASE})")
         planned = images.plan("localhost", base, tree, targets)
         for image in planned.values():
             store.build(image.target, image.reference, tree, {"BASE": base, "BUILD_BASE": build_base})
@@ -191,8 +191,8 @@ class CurrentContext:
         )
         if found.returncode:
             raise DemoError(
-                f"the cluster has no GatewayClass {self.gateway_class!r}: install a Gateway API controller, or name "
-                "yours with GATEWAY_CLASS=…"
+                f"the cluster has no GatewayClass {self.gateway_class!r}: install a Gateway API controller, or set "
+                "GATEWAY_CLASS to the one that you have"
             )
 
     def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
@@ -203,7 +203,9 @@ class CurrentContext:
         """
         kind = re.fullmatch(r"kind-(.+)", self._context())
         if not self.registry and not kind:
-            raise DemoError("this cluster pulls its images: name a registry that its nodes reach, REGISTRY=…")
+            raise DemoError(
+                "this cluster pulls its images: set REGISTRY to a registry that its nodes can reach"
+            )
         planned = images.plan(self.registry or "localhost", images.OFFICIAL_BASE, tree, targets)
         engine = images.build_with_engine(planned, images.OFFICIAL_BASE, self.env(), tree)
         if self.registry:
@@ -257,9 +259,7 @@ class CurrentContext:
         )
         addresses = gateway.get("status", {}).get("addresses", [])
         if not addresses:
-            raise DemoError(
-                "Gateway shop/shop has no address: name the shop's URL yourself, SHOP_URL=http://…"
-            )
+            raise DemoError("Gateway shop/shop has no address: set SHOP_URL to the URL of the shop")
         yield f"http://{addresses[0]['value']}:{gateway['spec']['listeners'][0]['port']}"
 
     def remove_cluster(self) -> bool:
@@ -280,8 +280,8 @@ class CurrentContext:
                 line = forward.stdout.readline() if forward.stdout else ""
                 if f"127.0.0.1:{self.emulator_port}" not in line:
                     raise DemoError(
-                        f"`{' '.join(self._forward())}` did not start: end what listens on that port, or name another "
-                        "with EMULATOR_PORT=…"
+                        f"`{' '.join(self._forward())}` did not start: stop the process that listens on that port, or set "
+                        "EMULATOR_PORT to another port"
                     )
                 yield
             finally:
@@ -297,7 +297,7 @@ def read_env_file(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text().splitlines()
     except FileNotFoundError:
-        raise DemoError(f"{path} is missing: the local node is not up (`dev/cluster up`)") from None
+        raise DemoError(f"{path} is missing: the local node is not running; run `dev/cluster up`") from None
     return parse_env("\n".join(lines))
 
 
@@ -320,10 +320,10 @@ def choose(env: Mapping[str, str]) -> Target:
     """
     cluster, aws = env.get("CLUSTER") or "local", env.get("AWS") or "emulator"
     if aws not in {"emulator", "account"}:
-        raise DemoError(f"AWS={aws}: it is `emulator` (the default) or `account`")
+        raise DemoError(f"AWS={aws}: must be `emulator` (the default) or `account`")
     if cluster == "local":
         if aws == "account":
-            raise DemoError("AWS=account needs CLUSTER=current: the local node reaches no network")
+            raise DemoError("AWS=account requires CLUSTER=current: the local node has no network access")
         return LocalNode()
     if cluster == "current":
         return CurrentContext(
@@ -334,10 +334,10 @@ def choose(env: Mapping[str, str]) -> Target:
             backend=env.get("BACKEND_URL") or "http://traefik.traefik.svc.cluster.local",
             emulator_port=_port(env.get("EMULATOR_PORT") or str(EMULATOR_PORT)),
         )
-    raise DemoError(f"CLUSTER={cluster}: it is `local` (the default) or `current`")
+    raise DemoError(f"CLUSTER={cluster}: must be `local` (the default) or `current`")
 
 
 def _port(text: str) -> int:
     if not text.isdecimal():
-        raise DemoError(f"EMULATOR_PORT={text}: it is a port of this machine, such as {EMULATOR_PORT}")
+        raise DemoError(f"EMULATOR_PORT={text}: must be a port of this machine, such as {EMULATOR_PORT}")
     return int(text)

@@ -13,15 +13,13 @@ from shopprocs.awscli import AwsError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Install or update everything; answer the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="dev/eks", description="The shop on Amazon EKS, from nothing or again."
-    )
+    parser = argparse.ArgumentParser(prog="dev/eks", description="Install or update the shop on Amazon EKS.")
     parser.add_argument(
         *("--set",),
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a stack's parameter, such as Mode=nodes or NatGateways=1",
+        help="set a stack parameter, such as Mode=nodes or NatGateways=1",
     )
     chosen = parser.parse_args(argv)
     try:
@@ -30,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"eks: {error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("eks: interrupted; `make eks-install` goes on from here\n")
+        sys.stderr.write("eks: interrupted; run `make eks-install` to continue\n")
         return 130
     return 0
 

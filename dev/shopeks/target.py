@@ -68,7 +68,7 @@ class Eks:
         say(f"      account {identity['Account']}, {self.cli.region}, as {identity['Arn']}")
         self._dev("functions", "build")
         self._dev("aws", "deploy", *self._parameters)
-        say("      a new cluster takes 15 minutes")
+        say("      deploying the cluster (a new one takes 15 min)")
         self._dev("aws", "deploy", "eks", *self._parameters)
         self._kubeconfig.parent.mkdir(parents=True, exist_ok=True)
         self.cli.run(
@@ -91,7 +91,7 @@ class Eks:
         wanted = [target for target in targets if target != "local-aws"]
         planned = images.plan(registry, images.OFFICIAL_BASE, tree, wanted)
         missing = {target: image for target, image in planned.items() if not self._has(image)}
-        say(f"      {len(planned) - len(missing)} of {len(planned)} images are in {registry} already")
+        say(f"      {len(planned) - len(missing)} of {len(planned)} images are already in {registry}")
         if missing:
             engine = images.build_with_engine(missing, images.OFFICIAL_BASE, self.env(), tree)
             password = self.cli.run("get-login-password", service="ecr")
@@ -153,7 +153,7 @@ class Eks:
         found = [each for each in balancers["LoadBalancers"] if each["DNSName"].lower() == host.lower()]
         if not found:
             raise DemoError(
-                f"no load balancer in {self.cli.region} is called {host}: is AWS_REGION the cluster's?"
+                f"no load balancer in {self.cli.region} has the host name {host}: set AWS_REGION to the region of the cluster"
             )
         arn = found[0]["LoadBalancerArn"]
         listeners = json.loads(
@@ -164,9 +164,7 @@ class Eks:
         for each in listeners:
             if each["Port"] == HTTP_PORT:
                 return str(each["ListenerArn"])
-        raise DemoError(
-            f"{arn} has no listener on port {HTTP_PORT}: what does the Gateway say? {_describe()}"
-        )
+        raise DemoError(f"{arn} has no listener on port {HTTP_PORT}; check the Gateway: {_describe()}")
 
     def connect_api(self, listener: str) -> None:
         """Deploy the API in front of a listener."""
@@ -217,7 +215,9 @@ class Eks:
             if shutil.which(tool, path=self.env()["PATH"]) is None:
                 raise DemoError(f"{tool} is not installed or not on PATH")
         if self.cli.local:
-            raise DemoError("AWS_ENDPOINT_URL is set, and no emulator has EKS: unset it, or use `make demo`")
+            raise DemoError(
+                "AWS_ENDPOINT_URL is set, but the emulator does not support EKS: unset it, or use `make demo`"
+            )
 
     def _look_for_controller(self) -> None:
         try:
@@ -226,8 +226,8 @@ class Eks:
             if "NotFound" not in str(error):
                 raise
             raise DemoError(
-                "the cluster has no AWS Load Balancer Controller yet: install it as "
-                f"{DOCUMENT} says (KUBECONFIG={self._kubeconfig}), then run `make eks-install` again"
+                "the cluster has no AWS Load Balancer Controller: install it as described in "
+                f"{DOCUMENT} (KUBECONFIG={self._kubeconfig}), then run `make eks-install` again"
             ) from None
 
     def _load_balancer(self) -> dict[str, object]:
@@ -249,7 +249,7 @@ class Eks:
             addresses = json.loads(run(get, env=self.env())).get("status", {}).get("addresses", [])
             if addresses:
                 return str(addresses[0]["value"])
-            say("      the load balancer is being made")
+            say("      waiting for the load balancer")
             time.sleep(10)
         raise DemoError(
             f"Gateway {NAMESPACE}/{PREFIX} has no address after {ADDRESS_SECONDS} s: {_describe()}"

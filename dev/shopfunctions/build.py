@@ -68,7 +68,9 @@ def _build(name: str, folder: Path, step: str, say: Say) -> Path:
         made = Path(temporary) / file.name
         _zip(made, [own, installed])
         if made.stat().st_size > LARGEST:
-            raise packages.BuildFailed(f"{name}.zip has {made.stat().st_size} bytes, Lambda takes {LARGEST}")
+            raise packages.BuildFailed(
+                f"{name}.zip has {made.stat().st_size} bytes, but the limit of Lambda is {LARGEST}"
+            )
         made.replace(file)
     note.write_text(made_of, encoding="utf-8")
     say(f"{step} {name}.zip {file.stat().st_size / 1e6:.1f} MB in {time.monotonic() - started:.1f} s")

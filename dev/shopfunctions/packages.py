@@ -56,7 +56,7 @@ def install(target: Path) -> None:
     if sys.version_info[:2] != PYTHON:
         # Another version's bytecode is of no use to Lambda's.
         raise BuildFailed(
-            f"the functions are built with Python {'.'.join(map(str, PYTHON))}; run dev/bootstrap"
+            f"building the functions requires Python {'.'.join(map(str, PYTHON))}; run dev/bootstrap"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:

@@ -181,5 +181,5 @@ def _program() -> str:
     own = folder / "Scripts" / "aws.cmd" if sys.platform == "win32" else folder / "bin" / "aws"
     found = str(own) if own.exists() else shutil.which("aws")
     if found is None:
-        raise AwsError("the AWS CLI is not installed: run dev/bootstrap, or put `aws` on PATH")
+        raise AwsError("the AWS CLI is not installed: run dev/bootstrap, or add `aws` to PATH")
     return found

@@ -46,7 +46,7 @@ def deploy(cli: AwsCli, prefix: str, values: Mapping[str, str], say: Say, chosen
     started = time.monotonic()
     done: list[str] = []
     say(
-        f"{len(planned)} stacks to {'the emulator' if cli.local else 'AWS'}; a new one takes about "
+        f"deploying {len(planned)} stacks to {'the emulator' if cli.local else 'AWS'}; a new stack takes about "
         f"{'a second' if cli.local else 'a minute'}"
     )
 
@@ -73,8 +73,8 @@ def outputs(cli: AwsCli, prefix: str) -> stacks.Outputs:
     needed = [stack for stack in stacks.STACKS if stack not in stacks.ONE_OF]
     if missing := [f"{prefix}-{stack}" for stack in needed if stack not in existing]:
         raise AwsError(
-            f"not deployed yet in {cli.region}: {', '.join(missing)}; run `dev/aws deploy --prefix {prefix}`, or set "
-            "AWS_REGION to where they are"
+            f"not deployed in {cli.region}: {', '.join(missing)}; run `dev/aws deploy --prefix {prefix}`, or set "
+            "AWS_REGION to their region"
         )
     return {stack: awscli.outputs_of(description) for stack, description in existing.items()}
 
@@ -88,7 +88,7 @@ def outputs_of(cli: AwsCli, prefix: str, stack: str) -> dict[str, str]:
     existing = _deployed(cli, prefix)
     if stack not in existing:
         raise AwsError(
-            f"{prefix}-{stack} is not deployed yet in {cli.region}: run `dev/aws deploy --prefix {prefix} {stack}` first"
+            f"{prefix}-{stack} is not deployed in {cli.region}: run `dev/aws deploy --prefix {prefix} {stack}` first"
         )
     return awscli.outputs_of(existing[stack])
 
@@ -135,7 +135,7 @@ def machine_secret(cli: AwsCli, prefix: str, namespace: str) -> str:
         AwsError: on AWS, where nobody but the machine has its key; and when a stack is missing.
     """
     if cli.endpoint is None:
-        raise AwsError("machine-secret is for the emulator: on AWS the API Gateway verifies signatures")
+        raise AwsError("machine-secret is only for the emulator: in AWS, API Gateway verifies signatures")
     found = stacks.machines("payment", outputs(cli, prefix), cli.endpoint)
     metadata = {"name": "machine-callers", "namespace": namespace}
     return yaml.safe_dump({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": found})
@@ -159,7 +159,7 @@ def refuse_unknown(chosen: Sequence[str]) -> None:
         AwsError: names those that there are.
     """
     if unknown := set(chosen) - set(stacks.ALL):
-        raise AwsError(f"no such stack: {', '.join(sorted(unknown))}; there are {', '.join(stacks.ALL)}")
+        raise AwsError(f"unknown stack: {', '.join(sorted(unknown))}; known stacks: {', '.join(stacks.ALL)}")
 
 
 def _deployed(cli: AwsCli, prefix: str) -> dict[str, dict[str, object]]:
@@ -176,10 +176,12 @@ def _waves(chosen: Sequence[str], values: Mapping[str, str], prefix: str, say: S
     }
     for stack in [stack for stack in waiting if stack in chosen]:
         raise AwsError(
-            f"{prefix}-{stack} needs {waiting[stack]}: add --set {waiting[stack].split(' or ')[0]}"
+            f"{prefix}-{stack} requires {waiting[stack]}: add --set {waiting[stack].split(' or ')[0]}"
         )
     for stack in [] if chosen else waiting:
-        say(f"{prefix}-{stack} waits: `dev/aws deploy {stack} --set {waiting[stack]}` once that is known")
+        say(
+            f"{prefix}-{stack} skipped: run `dev/aws deploy {stack} --set {waiting[stack]}` when the value is known"
+        )
     wanted = chosen or [stack for stack in stacks.STACKS if stack not in waiting]
     waves = [[stack for stack in wave if stack in wanted] for wave in (*stacks.WAVES, *stacks.PLATFORM)]
     return [wave for wave in waves if wave]
@@ -195,12 +197,10 @@ def _refuse_missing(prefix: str, new: Sequence[str], values: Mapping[str, str]) 
         ]
         for stack in new
     }
-    sentences = [f"{prefix}-{stack} needs {', '.join(names)}" for stack, names in missing.items() if names]
+    sentences = [f"{prefix}-{stack} requires {', '.join(names)}" for stack, names in missing.items() if names]
     if sentences:
         flags = " ".join(f"--set {name}=…" for names in missing.values() for name in names)
-        raise AwsError(
-            f"{'; '.join(sentences)}: add {flags}, or put them into the file that --parameters names"
-        )
+        raise AwsError(f"{'; '.join(sentences)}: add {flags}, or add them to the file of --parameters")
 
 
 def _deploy_one(cli: AwsCli, prefix: str, stack: str, given: Mapping[str, str]) -> str:
@@ -245,7 +245,7 @@ def _on_behalf(cli: AwsCli, prefix: str, stack: str) -> Iterator[str]:
     role = outputs_of(cli, prefix, "artifacts").get("FunctionsStackRoleArn")
     if role is None:
         raise AwsError(
-            f"run `dev/aws deploy --prefix {prefix} artifacts` first: it makes the role that this needs"
+            f"run `dev/aws deploy --prefix {prefix} artifacts` first: it creates the required role"
         )
     yield from ("--role-arn", role)
 
@@ -280,7 +280,7 @@ def _refuse_stuck(prefix: str, stack: str, state: str) -> None:
         raise AwsError(f"{prefix}-{stack} is in {state}: {way_on}, then deploy again")
     if state.endswith("_IN_PROGRESS"):
         raise AwsError(
-            f"{prefix}-{stack} is in {state}: CloudFormation works on it; try again when that is done"
+            f"{prefix}-{stack} is in {state}: wait until CloudFormation has finished, then try again"
         )
 
 
@@ -311,8 +311,8 @@ def _what_became(
     waiting = [name for stack in planned if (name := f"{prefix}-{stack}") not in done and name not in failed]
     return (
         f"{reasons} (deployed: {', '.join(done) or 'none'}; failed: {', '.join(in_states)}; "
-        f"still to do: {', '.join(waiting) or 'none'}; "
-        f"{' and '.join(ways_on) + ', then' if ways_on else 'after that'} a new deploy goes on from there)"
+        f"not started: {', '.join(waiting) or 'none'}; "
+        f"{' and '.join(ways_on) + ', then ' if ways_on else ''}run the same command to continue)"
     )
 
 

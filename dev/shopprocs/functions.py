@@ -28,7 +28,7 @@ def keys() -> dict[Path, str]:
     """
     files = [BUILT / f"{name}.zip" for name in PARAMETERS]
     if missing := [file.stem for file in files if not file.exists()]:
-        raise NotBuilt(f"no code of {', '.join(missing)}: run `make functions`")
+        raise NotBuilt(f"the code of {', '.join(missing)} is missing: run `make functions`")
     return {
         file: f"functions/{file.stem}/{hashlib.sha256(file.read_bytes()).hexdigest()}.zip" for file in files
     }

@@ -75,9 +75,11 @@ class SignIn:
         """
         query = {name: values[0] for name, values in parse_qs(urlsplit(callback).query).items()}
         if "error" in query:
-            raise SignInError(f"Cognito refuses: {query.get('error_description', query['error'])}")
+            raise SignInError(
+                f"Cognito refused the sign-in: {query.get('error_description', query['error'])}"
+            )
         if not secrets.compare_digest(query.get("state", ""), self.state) or "code" not in query:
-            raise SignInError("the browser came back from another sign-in; begin again")
+            raise SignInError("the response belongs to another sign-in; try again")
         form = {
             "grant_type": "authorization_code",
             "client_id": self.client_id,
@@ -87,7 +89,7 @@ class SignIn:
         }
         answer = httpx.post(self.token_url, data=form, timeout=10)
         if answer.status_code != HTTPStatus.OK:
-            raise SignInError(f"Cognito gives no token: {answer.text}")
+            raise SignInError(f"Cognito returned no token: {answer.text}")
         found: str = answer.json()["access_token"]
         return found
 
@@ -128,7 +130,7 @@ def token(
         SignInError: when there is no such user or scope, or the emulator does not sign them in.
     """
     if user not in USERS:
-        raise SignInError(f"no user {user}: there are {', '.join(USERS)}")
+        raise SignInError(f"unknown user {user}; known users: {', '.join(USERS)}")
     client_id = client_for(scopes, identity["WebClientId"], identity["OpsClientId"])
     sign_in = SignIn(f"{endpoint}/oauth2/authorize", f"{endpoint}/oauth2/token", client_id, tuple(scopes))
     try:
@@ -143,7 +145,7 @@ def token(
         ) from error
     if answer.status_code != HTTPStatus.FOUND:
         raise SignInError(
-            f"the emulator does not sign {user} in: {page.text[:200] if form.empty else 'see its log'}"
+            f"the emulator cannot sign in {user}: {page.text[:200] if form.empty else 'see its log'}"
         )
     return sign_in.redeem(answer.headers["Location"])
 
@@ -177,7 +179,7 @@ def token_by_browser(
                 arrived.append(self.path)
             self.send_response(HTTPStatus.OK if arrived else HTTPStatus.NOT_FOUND)
             self.end_headers()
-            self.wfile.write(b"Signed in. Close this page and go back to the terminal.\n" if arrived else b"")
+            self.wfile.write(b"Signed in. Close this page and return to the terminal.\n" if arrived else b"")
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
             """Says nothing: the address has the code in it."""
@@ -187,7 +189,7 @@ def token_by_browser(
         server = HTTPServer(("127.0.0.1", port), Callback)
     except OSError as error:
         raise SignInError(
-            f"port {port} of this machine is taken ({error.strerror}); free it and try again"
+            f"port {port} of this machine is not available ({error.strerror}); free it and try again"
         ) from error
     with server:
         server.timeout = patience
@@ -196,7 +198,7 @@ def token_by_browser(
         while not arrived:
             server.handle_request()
     if not arrived[0]:
-        raise SignInError(f"no sign-in within {patience:.0f} s; start again")
+        raise SignInError(f"no sign-in within {patience:.0f} s; try again")
     return sign_in.redeem(arrived[0])
 
 
@@ -209,7 +211,7 @@ def client_for(scopes: Iterable[str], web: str, ops: str) -> str:
     wanted = set(scopes)
     if unknown := wanted - {*CUSTOMER_SCOPES, *OPERATOR_SCOPES}:
         raise SignInError(
-            f"no scope {', '.join(sorted(unknown))}: there are {', '.join((*CUSTOMER_SCOPES, *OPERATOR_SCOPES))}"
+            f"unknown scope {', '.join(sorted(unknown))}; known scopes: {', '.join((*CUSTOMER_SCOPES, *OPERATOR_SCOPES))}"
         )
     return ops if wanted & set(OPERATOR_SCOPES) else web
 

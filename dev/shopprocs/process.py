@@ -91,7 +91,9 @@ class Process:
                 start_new_session=sys.platform != "win32",
             )
         except FileNotFoundError:
-            raise ProcessError(f"{self.name}: {self.command[0]} does not exist; run dev/bootstrap") from None
+            raise ProcessError(
+                f"{self.name}: {self.command[0]} is not installed; run dev/bootstrap"
+            ) from None
         _started.add(self)
         self._reader = threading.Thread(
             target=self._read, args=(self._popen,), name=f"log of {self.name}", daemon=True
@@ -148,7 +150,7 @@ class Process:
         end = time.monotonic() + deadline
         while not ready():
             if not self.running:
-                raise ProcessError(f"{self.name} ended with exit code {self.returncode}:\n{self.tail}")
+                raise ProcessError(f"{self.name} exited with code {self.returncode}:\n{self.tail}")
             if time.monotonic() > end:
                 raise ProcessError(f"{self.name} was not ready within {deadline:.0f} s:\n{self.tail}")
             time.sleep(POLL)

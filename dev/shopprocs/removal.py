@@ -75,8 +75,8 @@ def delete(cli: AwsCli, prefix: str, chosen: Sequence[str], say: Say) -> None:
             remaining = [name for name in every if name not in gone and name not in deleting]
             raise AwsError(
                 f"{'; '.join(f'{name} was not deleted: {error}' for name, error in failed.items())} "
-                f"(gone: {', '.join(gone) or 'none'}; still being deleted: {', '.join(deleting) or 'none'}; "
-                f"remaining: {', '.join(remaining) or 'none'}; the same command goes on from there)"
+                f"(deleted: {', '.join(gone) or 'none'}; still being deleted: {', '.join(deleting) or 'none'}; "
+                f"remaining: {', '.join(remaining) or 'none'}; run the same command to continue)"
             )
 
 
@@ -108,7 +108,7 @@ def unprotect(cli: AwsCli, prefix: str, chosen: Sequence[str], say: Say) -> None
     if failed := {name: error for name, error in outcomes.items() if isinstance(error, AwsError)}:
         raise AwsError(
             f"{'; '.join(f'{name} is still protected: {error}' for name, error in failed.items())} "
-            f"(no more protected: {', '.join(name for name in outcomes if name not in failed) or 'none'})"
+            f"(no longer protected: {', '.join(name for name in outcomes if name not in failed) or 'none'})"
         )
 
 
@@ -123,7 +123,7 @@ def _refuse_protected(prefix: str, existing: Mapping[str, Mapping[str, object]])
         raise AwsError(
             f"nothing was deleted: {', '.join(f'{prefix}-{stack}' for stack in protected)} "
             f"{'are' if len(protected) > 1 else 'is'} protected; "
-            f"`dev/aws unprotect --prefix {prefix} {' '.join(protected)}` turns that off, then delete again"
+            f"`dev/aws unprotect --prefix {prefix} {' '.join(protected)}` removes the protection; then delete again"
         )
 
 
@@ -200,7 +200,7 @@ def _empty(cli: AwsCli, name: str, bucket: str, say: Say) -> None:
         if errors := json.loads(said or "{}").get("Errors"):
             raise AwsError(f"{bucket} cannot be emptied: {errors[0].get('Key')}: {errors[0].get('Message')}")
         removed += len(page)
-        say(f"{name}: {removed} versions of objects removed from {bucket}")
+        say(f"{name}: {removed} object versions deleted from {bucket}")
 
 
 def _versions(said: str) -> list[dict[str, str]]:

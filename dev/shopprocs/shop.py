@@ -205,7 +205,7 @@ class Shop:
             check=False,
         )
         if done.returncode:
-            raise ProcessError(f"seed ended with exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+            raise ProcessError(f"seed exited with code {done.returncode}:\n{done.stdout}{done.stderr}")
 
     def stop(self) -> None:
         """End every process; the emulator goes on."""

@@ -133,7 +133,7 @@ def test_without_go_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_unknown_tool_is_answered_with_those_there_are() -> None:
-    with pytest.raises(ClusterError, match=r"there are .*kubernetes"):
+    with pytest.raises(ClusterError, match=r"known tools: .*kubernetes"):
         tools.ensure("hammer")
 
 

@@ -22,7 +22,7 @@ Suggested = Callable[[target.Target], dict[str, str]]
     [
         ({"CLUSTER": "moon"}, "`local` .* or `current`"),
         ({"AWS": "moon"}, "`emulator` .* or `account`"),
-        ({"AWS": "account"}, "needs CLUSTER=current"),
+        ({"AWS": "account"}, "requires CLUSTER=current"),
         ({"CLUSTER": "current", "EMULATOR_PORT": "the usual"}, "a port of this machine, such as 4566"),
     ],
 )
@@ -148,7 +148,7 @@ def test_on_another_cluster_what_is_kept_is_reached_again_by_the_command_that_is
 def test_a_port_that_is_taken_is_named_with_the_way_to_another(machine: Machine) -> None:
     machine.answer("port-forward", "unable to listen on port 4566", 1)
 
-    with pytest.raises(DemoError, match=r"4566:4566 .* or name another with EMULATOR_PORT"):
+    with pytest.raises(DemoError, match=r"4566:4566 .* or set EMULATOR_PORT to another port"):
         steps.keep_addresses(target.choose({"CLUSTER": "current"}))
 
 
@@ -208,7 +208,7 @@ def test_what_the_demo_suggests_is_for_the_cluster_that_it_is_on(
 
     for name in ("Kubernetes", "ShopServices", "Scale", "Break it"):
         assert found[name].startswith(inside), name
-    assert found["Everything off"] == off
+    assert found["Remove all"] == off
     assert " kubectl shop " in found["ShopServices"]
 
 

@@ -293,7 +293,7 @@ def test_given_an_emulator_when_installed_then_it_is_refused(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
 
-    assert "no emulator has EKS" in install()
+    assert "the emulator does not support EKS" in install()
     assert machine.commands() == []
 
 
@@ -302,7 +302,7 @@ def test_given_another_region_when_the_load_balancer_is_looked_for_then_one_line
 ) -> None:
     machine.answer("describe-load-balancers", '{"LoadBalancers": []}')
 
-    assert "is AWS_REGION the cluster's?" in install()
+    assert "set AWS_REGION to the region of the cluster" in install()
 
 
 def test_given_a_secret_that_came_with_the_api_when_installed_then_those_who_read_it_start_again(

@@ -8,7 +8,7 @@ from shopdemo import steps
 from shopdemo import target as targets
 from tests.printed import typed
 
-NOT_RUN = ("Everything off", "While this runs")
+NOT_RUN = ("Remove all", "Keep running")
 
 pytestmark = pytest.mark.usefixtures("shop")
 

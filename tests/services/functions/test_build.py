@@ -74,7 +74,7 @@ def test_given_an_unknown_function_when_built_then_the_known_are_named() -> None
 
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        f"dev/functions: no function place-oder; there are {', '.join(build.FUNCTIONS)}"
+        f"dev/functions: unknown function place-oder; known functions: {', '.join(build.FUNCTIONS)}"
     ]
 
 

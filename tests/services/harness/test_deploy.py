@@ -154,7 +154,7 @@ def test_given_artifacts_in_many_versions_when_deleted_then_the_bucket_was_empti
     done = aws("delete")
 
     assert done.returncode == 0, done.stderr
-    assert f"{prefix}-artifacts: 4 versions of objects removed from {bucket}" in done.stderr
+    assert f"{prefix}-artifacts: 4 object versions deleted from {bucket}" in done.stderr
     s3.create_bucket(Bucket=bucket)
     left = s3.list_object_versions(Bucket=bucket)
     assert not left.get("Versions", []) + left.get("DeleteMarkers", [])
@@ -197,8 +197,8 @@ def test_given_a_deployment_when_interrupted_then_one_line_names_what_goes_on_an
 
     assert process.returncode == 130
     assert re.fullmatch(
-        rf"dev/aws: interrupted; CloudFormation goes on with ({prefix}-\w+(, )?)+: "
-        rf"`dev/aws status --prefix {prefix}` shows how that ends, and the same command goes on after it",
+        rf"dev/aws: interrupted; CloudFormation continues with ({prefix}-\w+(, )?)+\. "
+        rf"Run `dev/aws status --prefix {prefix}` to see the result, then run the same command to continue",
         said,
     )
     end = time.monotonic() + 10
@@ -261,7 +261,7 @@ def test_given_the_stacks_when_looked_for_in_another_region_then_the_error_names
     aws: Aws, emulator: Emulator
 ) -> None:
     env = {**emulator.env, "AWS_REGION": "eu-west-1"}
-    assert "not deployed yet in eu-west-1" in complaint(aws("values", env=env))
+    assert "not deployed in eu-west-1" in complaint(aws("values", env=env))
 
 
 def test_given_no_way_to_the_shop_when_deployed_then_the_api_waits_and_the_line_says_for_what(
@@ -269,8 +269,8 @@ def test_given_no_way_to_the_shop_when_deployed_then_the_api_waits_and_the_line_
 ) -> None:
     done = aws("deploy")
     assert done.returncode == 0, done.stderr
-    assert "-api waits: `dev/aws deploy api --set BackendUrl=… or ListenerArn=…`" in done.stderr
-    assert "needs BackendUrl=… or ListenerArn=…" in complaint(aws("deploy", "api"))
+    assert "-api skipped: run `dev/aws deploy api --set BackendUrl=… or ListenerArn=…`" in done.stderr
+    assert "requires BackendUrl=… or ListenerArn=…" in complaint(aws("deploy", "api"))
 
 
 def test_given_two_stacks_when_named_then_they_are_deployed_and_no_others(aws: Aws) -> None:
@@ -281,7 +281,7 @@ def test_given_two_stacks_when_named_then_they_are_deployed_and_no_others(aws: A
 def test_given_nothing_when_the_functions_alone_are_deployed_then_the_error_says_what_comes_first(
     aws: Aws, prefix: str
 ) -> None:
-    assert f"{prefix}-artifacts is not deployed yet in us-east-1" in complaint(aws("deploy", "functions"))
+    assert f"{prefix}-artifacts is not deployed in us-east-1" in complaint(aws("deploy", "functions"))
 
 
 def test_given_no_credentials_when_deployed_then_the_error_says_what_to_set(aws: Aws) -> None:
@@ -328,10 +328,10 @@ def test_given_a_stack_that_fails_while_deployed_then_the_error_names_it_and_wha
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("deploy", "--set", "Typo=1"), "no stack has a parameter Typo; there are "),
+        (("deploy", "--set", "Typo=1"), "no stack has the parameter Typo; known parameters: "),
         (("deploy", "--set", "Prefix"), "must be NAME=VALUE"),
         (("deploy", "--parameters", "/no/such/file"), "cannot read the parameters in /no/such/file"),
-        (("delete", "ordr"), "no such stack: ordr; there are network, events, "),
+        (("delete", "ordr"), "unknown stack: ordr; known stacks: network, events, "),
         (("status", "--env-file", "/no/such/file"), "cannot read /no/such/file"),
     ],
 )

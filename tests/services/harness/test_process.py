@@ -120,7 +120,7 @@ def test_given_a_program_that_fails_when_it_is_over_then_its_processes_are_gone_
 
 def test_given_a_process_that_ends_when_waited_for_then_the_error_says_what_it_printed(start: Start) -> None:
     process = start("raise SystemExit('TABLE is not set')")
-    with pytest.raises(ProcessError, match=r"it ended with exit code 1:\nTABLE is not set"):
+    with pytest.raises(ProcessError, match=r"it exited with code 1:\nTABLE is not set"):
         process.wait_until(lambda: False, deadline=10)
 
 

@@ -129,7 +129,7 @@ def test_given_the_emulator_ends_when_it_is_noticed_then_it_is_said_and_everythi
 
     os.kill(emulator, signal.SIGKILL)
 
-    command.wait_for("^dev/shop: aws ended with exit code -9, and nothing works without it")
+    command.wait_for("^dev/shop: aws exited with code -9; the shop does not work without it")
     assert command.process.wait(DEADLINE) == 1
     assert not [pid for pid in command.children() if alive(pid)]
 

@@ -51,7 +51,7 @@ def test_given_a_new_stack_without_its_parameters_when_deployed_then_one_sentenc
     line = refused(lambda: deploy.deploy(account, "shop", given, said.append, [stack]))
 
     assert needed[1:]
-    assert line.startswith(f"shop-{stack} needs {', '.join(needed[1:])}: add --set {needed[1]}=…")
+    assert line.startswith(f"shop-{stack} requires {', '.join(needed[1:])}: add --set {needed[1]}=…")
     assert needed[0] not in line
     assert not account.ran("cloudformation deploy"), "nothing was touched"
 
@@ -59,8 +59,8 @@ def test_given_a_new_stack_without_its_parameters_when_deployed_then_one_sentenc
 def test_given_two_new_stacks_without_parameters_when_deployed_then_both_are_named(said: list[str]) -> None:
     line = refused(lambda: deploy.deploy(Account(COMPLETE), "shop", {}, said.append, ["ecs", "pipeline"]))
 
-    assert "shop-ecs needs ProductImage, " in line
-    assert "shop-pipeline needs ConnectionArn, " in line
+    assert "shop-ecs requires ProductImage, " in line
+    assert "shop-pipeline requires ConnectionArn, " in line
 
 
 def test_given_a_stack_that_is_there_when_deployed_without_its_parameters_then_it_keeps_them(
@@ -76,7 +76,7 @@ def test_given_a_stack_that_is_there_when_deployed_without_its_parameters_then_i
 def test_given_a_stack_that_was_only_reviewed_when_deployed_then_it_counts_as_new(said: list[str]) -> None:
     account = Account({**COMPLETE, "shop-pipeline": "REVIEW_IN_PROGRESS"})
 
-    assert "shop-pipeline needs" in refused(
+    assert "shop-pipeline requires" in refused(
         lambda: deploy.deploy(account, "shop", {}, said.append, ["pipeline"])
     )
 
@@ -97,7 +97,7 @@ def test_given_a_wave_in_which_some_fail_when_deployed_then_each_ones_real_outco
         "shop-payment, shop-order: Thing: no such thing" in line
     )
     deployed, failed, waiting = re.search(  # type: ignore[union-attr]  # or the test fails
-        r"\(deployed: (.*); failed: (.*); still to do: (.*?); ", line
+        r"\(deployed: (.*); failed: (.*); not started: (.*?); ", line
     ).groups()
     assert set(deployed.split(", ")) == {"shop-product", "shop-shipping"}
     assert set(failed.split(", ")) == {
@@ -105,7 +105,7 @@ def test_given_a_wave_in_which_some_fail_when_deployed_then_each_ones_real_outco
         "shop-payment (UPDATE_ROLLBACK_COMPLETE)",
     }
     assert waiting == "none"
-    assert "run `dev/aws delete --prefix shop order`, then a new deploy goes on from there" in line
+    assert "run `dev/aws delete --prefix shop order`, then run the same command to continue" in line
 
 
 def test_given_a_wave_that_failed_when_deployed_then_the_next_one_is_not_begun(said: list[str]) -> None:
@@ -114,7 +114,7 @@ def test_given_a_wave_that_failed_when_deployed_then_the_next_one_is_not_begun(s
 
     line = refused(lambda: deploy.deploy(account, "shop", {}, said.append, ["events", "product"]))
 
-    assert "still to do: shop-product; after that a new deploy goes on from there" in line
+    assert "not started: shop-product; run the same command to continue" in line
     assert not account.ran("deploy --stack-name shop-product")
 
 
@@ -265,7 +265,7 @@ def test_given_a_stack_that_stays_protected_when_let_go_then_the_line_says_why(s
     line = refused(lambda: removal.unprotect(account, "shop", stacks.ALL, said.append))
 
     assert (
-        "shop-product is still protected: Thing: somebody else is at it (no more protected: shop-order)"
+        "shop-product is still protected: Thing: somebody else is at it (no longer protected: shop-order)"
         in line
     )
 
@@ -279,7 +279,7 @@ def test_given_a_deletion_that_fails_half_way_then_what_is_gone_is_going_and_rem
     line = refused(lambda: removal.delete(account, "shop", stacks.ALL, said.append))
 
     gone, going, remaining = re.search(  # type: ignore[union-attr]  # or the test fails
-        r"\(gone: (.*); still being deleted: (.*); remaining: (.*?); ", line
+        r"\(deleted: (.*); still being deleted: (.*); remaining: (.*?); ", line
     ).groups()
     assert "shop-order was not deleted: Thing: it is used" in line
     assert set(gone.split(", ")) == {
@@ -314,7 +314,7 @@ def test_given_a_bucket_with_more_than_one_page_when_its_stack_is_deleted_then_i
     removal.delete(account, "shop", stacks.ALL, said.append)
 
     assert account.objects == []
-    assert "shop-artifacts: 1500 versions of objects removed from the-bucket" in said
+    assert "shop-artifacts: 1500 object versions deleted from the-bucket" in said
     emptied, deleted = (
         max(place for place, each in enumerate(account.commands) if word in each)
         for word in ("delete-objects", "delete-stack")
