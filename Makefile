@@ -1,4 +1,4 @@
-# Every command a newcomer needs; `make help` lists them. Each does its own set-up.
+# The commands of the project; `make help` lists them. Each command sets up what it requires.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -20,28 +20,28 @@ BEGAN := $(shell date +%s)
 
 ##@ Use it
 .PHONY: demo
-demo: .venv ## The whole shop on Kubernetes, one order shipped (CLUSTER=current REGISTRY=… for your own cluster)
+demo: .venv ## Run the shop on Kubernetes and place an order (CLUSTER=current REGISTRY=… for your own cluster)
 	$(BIN)/python dev/demo up
 
 .PHONY: clean-demo
-clean-demo: ## Remove everything that `make demo` brought up
+clean-demo: ## Remove everything that `make demo` created
 	python3 dev/demo down
 
 .PHONY: dev
-dev: .venv ## The shop as processes on this machine, without Kubernetes; reloads on change
+dev: .venv ## Run the shop as local processes that reload on change, without Kubernetes
 	$(BIN)/python dev/shop
 
 ##@ Check it
 .PHONY: test
-test: lint test-unit test-charts test-services test-integration test-delivery test-e2e ## Everything: lint, unit, contract, charts, services, integration, delivery, e2e
+test: lint test-unit test-charts test-services test-integration test-delivery test-e2e ## Run all tests: lint, unit, contract, charts, services, integration, delivery, e2e
 	$(call took,everything,$(BEGAN))
 
 .PHONY: test-fast
-test-fast: .venv helm ## What needs no cluster and no emulator, in about two minutes
+test-fast: .venv helm ## Run the tests that need no cluster and no emulator, in about two minutes
 	$(PYTEST) -q -n 2 tests/operator tests/services tests/contract tests/dev -m "not emulator and not cluster"
 
 .PHONY: lint
-lint: .venv ## Ruff, mypy, the import contracts, the CloudFormation linter
+lint: .venv ## Run Ruff, mypy, the import contracts and the CloudFormation linter
 	$(call stage,lint)
 	$(BIN)/ruff check $(PYTHON_SOURCES)
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
@@ -52,7 +52,7 @@ lint: .venv ## Ruff, mypy, the import contracts, the CloudFormation linter
 	$(call took,lint)
 
 .PHONY: bench
-bench: .venv tools ## How fast and small the operator is, beside a bare loop; about a quarter of an hour
+bench: .venv tools ## Measure the speed and memory of the operator, in about 15 minutes
 	$(BIN)/python dev/bench/shopservices.py
 
 .PHONY: test-unit
@@ -68,7 +68,7 @@ test-services: .venv
 	$(call took,services against the AWS emulator)
 
 .PHONY: soak
-soak: .venv ## 20,000 orders while everything fails, about an hour (FAULT_ORDERS=… FAULT_SEED=…)
+soak: .venv ## Place 20,000 orders while faults are injected, in about an hour (FAULT_ORDERS=… FAULT_SEED=…)
 	FAULT_ORDERS=$${FAULT_ORDERS:-20000} $(PYTEST) -s tests/services/faults/test_faults.py
 
 .PHONY: test-delivery
@@ -96,20 +96,20 @@ test-e2e: .venv
 	$(call took,e2e: a real node)
 
 ##@ Deliver one service (SERVICE=product, order, payment or shipping)
-# What the pipelines call, step by step: docs/how-to/deliver-continuously.md
+# The steps of the pipelines; see docs/how-to/deliver-continuously.md
 DELIVERY_STEPS := image sbom scan push findings chart deploy smoke rollback
 SERVICE ?=
 DELIVERY ?=
 export DELIVERY
 .PHONY: $(DELIVERY_STEPS)
-image: ## Build its image
-sbom: ## Write the image's bill of materials
-scan: ## Fail on a known vulnerability of its packages (SCAN_FLAGS=--offline-ok without network access)
-push: ## Push the image, keep its digest
-findings: ## Wait for the registry's scan
+image: ## Build the image
+sbom: ## Write the bill of materials of the image
+scan: ## Fail on known vulnerabilities of its packages (SCAN_FLAGS=--offline-ok without network access)
+push: ## Push the image and store its digest
+findings: ## Wait for the scan of the registry
 chart: ## Write the chart that deploys this digest
-deploy: ## Install or upgrade its Helm release
-smoke: ## One order through the shop that runs it
+deploy: ## Install or upgrade the Helm release
+smoke: ## Place an order in the shop
 rollback: ## Restore the previous release
 scan findings: DELIVERY_FLAGS = $(SCAN_FLAGS)
 $(DELIVERY_STEPS): .venv
@@ -117,7 +117,7 @@ $(DELIVERY_STEPS): .venv
 
 ##@ Work on it
 .PHONY: tools
-tools: ## Build the pinned Go tools into the cache, once per version
+tools: ## Build the pinned Go tools, once per version
 	python3 dev/cluster tools
 
 .PHONY: helm
@@ -125,15 +125,15 @@ helm:
 	python3 dev/cluster tools helm3
 
 .PHONY: images
-images: .venv ## Build the images (REGISTRY=… pushes them too)
+images: .venv ## Build the images (and push them with REGISTRY=…)
 	$(BIN)/python dev/demo images
 
 .PHONY: plugin
-plugin: .venv ## Build `kubectl shop` as one file, dist/kubectl-shop
+plugin: .venv ## Build `kubectl shop` as a single file, dist/kubectl-shop
 	$(BIN)/python dev/plugin
 
 .PHONY: functions
-functions: .venv ## Package the Lambda functions into .dev/functions
+functions: .venv ## Package the Lambda functions in .dev/functions
 	$(BIN)/python dev/functions build
 
 .PHONY: aws-deploy
@@ -141,7 +141,7 @@ aws-deploy: functions ## Deploy the CloudFormation stacks to AWS, or to AWS_ENDP
 	$(BIN)/python dev/aws deploy
 
 .PHONY: eks-install
-eks-install: functions ## The shop on Amazon EKS: stacks, cluster, images, charts, API
+eks-install: functions ## Install the shop on Amazon EKS: stacks, cluster, images, charts, API
 	$(BIN)/python dev/eks
 
 .PHONY: aws-delete
@@ -149,7 +149,7 @@ aws-delete: .venv ## Delete the CloudFormation stacks
 	$(BIN)/python dev/aws delete
 
 .PHONY: generate
-generate: .venv ## Write again what is generated: CRD, install manifest, types of the Kubernetes API, chart READMEs, golden files
+generate: .venv ## Regenerate the CRD, install manifest, Kubernetes API types, chart READMEs and golden files
 	$(BIN)/python dev/generate
 	$(PYTEST) -q tests/operator --update-golden
 
@@ -159,13 +159,13 @@ format: .venv ## Format the code
 	$(BIN)/ruff format $(PYTHON_SOURCES)
 
 .PHONY: lock
-lock: .venv ## Pin the newest versions of every Python dependency, with hashes
+lock: .venv ## Pin the newest versions of all Python dependencies, with hashes
 	cd requirements && for each in build operator services local-aws awscli dev plugin; do \
 	  ../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-annotate --no-header $$each.in -o $$each.txt; done
 
 .PHONY: clean
-clean: clean-demo ## clean-demo, and the virtual environments
+clean: clean-demo ## Remove the demo and the virtual environments
 	rm -rf .venv .venv-awscli .venv-local-aws .dev
 
 .PHONY: help
