@@ -1,10 +1,10 @@
-"""The dead letters of a service's queues: lists them, shows what they say, and redrives or discards them.
+"""List, show, redrive or discard the dead letters of a service's queues.
 
-Run it with `python -m services.common.dlq list` in the environment of a service's process: in a cluster `kubectl shop dlq NAME
-list` does. Which queue keeps the dead letters of which is what the queues' own redrive policies say.
+Run it with `python -m services.common.dlq list` in the environment of a service's process. In a cluster, `kubectl shop dlq
+NAME list` does this. The redrive policies of the queues name their dead-letter queues.
 
-A letter that is redriven is sent to its queue again before it is deleted: a crash in between has it handled twice, which
-handlers are made for, and never lost. Letters are shown without the secrets that would let a reader act in their name.
+A dead letter is sent to its queue again before it is deleted. After a crash in between it is handled twice, which every
+handler supports, but it is never lost. Secrets with which a reader could act in the name of others are not shown.
 """
 
 import argparse
@@ -50,7 +50,7 @@ class NoSuchLetter(Exception):
     """There is no dead letter of that id."""
 
     def __init__(self, ids: Sequence[str]) -> None:
-        super().__init__(f"no dead letter {', '.join(ids)}; `list` shows those that there are")
+        super().__init__(f"no dead letter {', '.join(ids)}; run `list` to see all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,29 +275,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(str(missing)) from missing
     except (BotoCoreError, ClientError) as error:
         raise SystemExit(
-            f"the queues cannot be used: {error}\nWhat was not named above is as it was."
+            f"the queues cannot be used: {error}\nOnly the dead letters listed above were changed."
         ) from error
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dlq", description="Dead letters of a service's queues.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="one line of JSON per letter")
-    show = commands.add_parser("show", help="what letters say, and why they are here")
-    show.add_argument("ids", metavar="ID", nargs="*", help="which; all without")
-    redrive = commands.add_parser("redrive", help="send letters to their queue again")
+    commands.add_parser("list", help="print one line of JSON per dead letter")
+    show = commands.add_parser("show", help="print the content of dead letters, and why they failed")
+    show.add_argument("ids", metavar="ID", nargs="*", help="id of a dead letter (default: all)")
+    redrive = commands.add_parser("redrive", help="send dead letters to their queue again")
     chosen = redrive.add_mutually_exclusive_group(required=True)
-    chosen.add_argument("--all", action="store_true", help="all of them")
-    chosen.add_argument("--id", dest="ids", metavar="ID", action="append", help="which; may be repeated")
-    discard = commands.add_parser("discard", help="delete a letter for good")
-    discard.add_argument("ids", metavar="ID", nargs=1, help="which")
-    discard.add_argument("--reason", type=_reason, required=True, help="why; it is kept for 90 days")
+    chosen.add_argument("--all", action="store_true", help="redrive all dead letters")
+    chosen.add_argument(
+        "--id", dest="ids", metavar="ID", action="append", help="id of a dead letter; may be repeated"
+    )
+    discard = commands.add_parser("discard", help="delete a dead letter permanently")
+    discard.add_argument("ids", metavar="ID", nargs=1, help="id of the dead letter")
+    discard.add_argument("--reason", type=_reason, required=True, help="reason, which is kept for 90 days")
     return parser
 
 
 def _reason(text: str) -> str:
     if not text.strip() or len(text) > LONGEST_REASON:
-        raise argparse.ArgumentTypeError(f"a reason has 1 to {LONGEST_REASON} characters")
+        raise argparse.ArgumentTypeError(f"the reason must have 1 to {LONGEST_REASON} characters")
     return text.strip()
 
 

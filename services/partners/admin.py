@@ -1,7 +1,7 @@
-"""Issues, lists, rotates and revokes partners' keys.
+"""Issue, list, rotate and revoke partners' keys.
 
-Run it with `python -m services.partners.admin issue --partner acme --scope orders:read`. A key is shown once, on standard
-output, and nowhere else; everything else goes to standard error.
+Run it with `python -m services.partners.admin issue --partner acme --scope orders:read`. A new key is printed once, on
+standard output; messages go to standard error.
 """
 
 import argparse
@@ -31,35 +31,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _run(chosen, app.parts())
     except (InvalidKey, NoSuchKey) as error:
-        raise SystemExit(f"{error}; `list` shows the keys that there are") from error
+        raise SystemExit(f"{error}; run `list` to see all keys") from error
     except AlreadyRevoked as error:
-        raise SystemExit("the key was revoked meanwhile: issue a new one") from error
+        raise SystemExit("the key has been revoked in the meantime: issue a new one") from error
     except (BotoCoreError, ClientError) as error:
         raise SystemExit(
-            f"nothing was done: {error}\nSee that TABLE and PEPPER_SECRET_ID name what is there."
+            f"nothing was changed: {error}\nCheck that TABLE and PEPPER_SECRET_ID are set correctly."
         ) from error
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m services.partners.admin", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    issue = commands.add_parser("issue", help="make a key and show it once")
+    issue = commands.add_parser("issue", help="create a key and print it once")
     issue.add_argument(
-        "--partner", required=True, help="who gets it; orders belong to the customer partner:NAME"
+        "--partner", required=True, help="name of the partner; orders belong to the customer partner:NAME"
     )
-    issue.add_argument("--scope", action="append", required=True, choices=SCOPES, help="what it is good for")
-    issue.add_argument("--days", type=int, default=LONGEST_LIFE.days, help="how long (default: %(default)s)")
-    listed = commands.add_parser("list", help="show the keys, without their secrets")
-    listed.add_argument("--partner", help="of this one only")
-    rotate = commands.add_parser("rotate", help="make a successor of a key and show it once")
+    issue.add_argument("--scope", action="append", required=True, choices=SCOPES, help="scope of the key")
+    issue.add_argument(
+        "--days", type=int, default=LONGEST_LIFE.days, help="validity in days (default: %(default)s)"
+    )
+    listed = commands.add_parser("list", help="list the keys, without their secrets")
+    listed.add_argument("--partner", help="only keys of this partner")
+    rotate = commands.add_parser("rotate", help="create a successor of a key and print it once")
     rotate.add_argument("key", help="the id of the key")
     rotate.add_argument(
         "--overlap-days",
         type=int,
         default=OVERLAP_DAYS,
-        help="how long the key is still good (default: %(default)s)",
+        help="days for which the old key remains valid (default: %(default)s)",
     )
-    revoke = commands.add_parser("revoke", help="refuse a key from now on")
+    revoke = commands.add_parser("revoke", help="revoke a key")
     revoke.add_argument("key", help="the id of the key")
     return parser
 

@@ -76,11 +76,13 @@ def issue(
     """
     wanted = frozenset(scopes)
     if not NAME.fullmatch(partner):
-        raise InvalidKey(f"a partner's name is 2 to 40 of a-z, 0-9 and -, from a letter on: {partner!r}")
+        raise InvalidKey(
+            f"a partner's name has 2 to 40 characters of a-z, 0-9 and -, and starts with a letter: {partner!r}"
+        )
     if not wanted or not wanted.issubset(SCOPES):
-        raise InvalidKey(f"a key is good for one or more of {', '.join(SCOPES)}")
+        raise InvalidKey(f"a key must have one or more of the scopes {', '.join(SCOPES)}")
     if not timedelta() < life <= LONGEST_LIFE:
-        raise InvalidKey(f"a key is good for a time, and for {LONGEST_LIFE.days} days at most")
+        raise InvalidKey(f"the validity of a key must be positive and at most {LONGEST_LIFE.days} days")
     key_id = secrets.token_hex(_ID_BYTES)
     key = f"shop_{key_id}_{secrets.token_urlsafe(_SECRET_BYTES)}"
     return key, PartnerKey(key_id, partner, wanted, digest(key, pepper), at, at + life)

@@ -58,7 +58,7 @@ def rotate(
     if old.state(at) != "active":
         raise InvalidKey(f"the key {key_id} is {old.state(at)}: issue a new one")
     if overlap < timedelta():
-        raise InvalidKey("an overlap is 0 or more")
+        raise InvalidKey("the overlap must not be negative")
     key, record = domain.issue(
         old.partner, old.scopes, pepper, at, min(LONGEST_LIFE, old.ends_at - old.issued_at)
     )
