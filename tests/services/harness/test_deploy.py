@@ -321,8 +321,8 @@ def test_given_a_stack_that_fails_while_deployed_then_the_error_names_it_and_wha
     said = complaint(aws("deploy", "--set", "PointInTimeRecovery=perhaps"))
     assert f"{prefix}-product" in said or f"{prefix}-order" in said
     assert "PointInTimeRecovery" in said
-    assert f"{prefix}-events" in said.split("deployed:")[1].split("still to do:")[0]
-    assert f"{prefix}-saga" in said.split("still to do:")[1]
+    assert f"{prefix}-events" in said.split("deployed:")[1].split("not started:")[0]
+    assert f"{prefix}-saga" in said.split("not started:")[1]
 
 
 @pytest.mark.parametrize(
