@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudtrail import CloudTrailClient
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
@@ -77,6 +78,11 @@ class Clients:
     def dynamodb(self) -> "DynamoDBClient":
         """DynamoDB."""
         return self._session.client("dynamodb", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def dynamodbstreams(self) -> "DynamoDBStreamsClient":
+        """DynamoDB Streams."""
+        return self._session.client("dynamodbstreams", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def cognito(self) -> "CognitoIdentityProviderClient":

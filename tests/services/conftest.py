@@ -1,13 +1,13 @@
 """An AWS for the tests of the services: one emulator process per run, and resources with names of their own."""
 
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from shopprocs.emulator import Emulator
 from shopprocs.shop import Shop
+from tests.services.accounts import EITHER, Account, Moto, new_queue, new_table, new_topic
 
 VISIBILITY_SECONDS = "10"
 """How soon a message comes back that was taken by a process that is no more: no test wants to wait for the real 30."""
@@ -26,56 +26,38 @@ def emulator() -> Iterator[Emulator]:
     emulator.stop()
 
 
-@pytest.fixture
-def create_table(emulator: Emulator) -> CreateTable:
-    """Answers the name of a new table with the keys that every service's table has: pk, sk and the index gsi1."""
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Moto]:
+    """A second implementation of AWS, for what both are to agree on."""
+    moto = Moto(lambda name, line: sys.stderr.write(f"{name}: {line}\n"))
+    moto.start()
+    yield moto
+    moto.stop()
 
-    def create() -> str:
-        name = f"table-{uuid.uuid4()}"
-        emulator.clients.dynamodb.create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": attribute, "AttributeType": "S"}
-                for attribute in ("pk", "sk", "gsi1pk", "gsi1sk")
-            ],
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "gsi1",
-                    "KeySchema": [
-                        {"AttributeName": "gsi1pk", "KeyType": "HASH"},
-                        {"AttributeName": "gsi1sk", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-        )
-        return name
 
-    return create
+@pytest.fixture(params=EITHER)
+def account(request: pytest.FixtureRequest) -> Account:
+    """The one implementation and the other: `.clients`, `.env`, `.endpoint`. A test that asks for it runs on both."""
+    account: Account = request.getfixturevalue(request.param)
+    return account
 
 
 @pytest.fixture
-def create_queue(emulator: Emulator) -> CreateQueue:
-    """Answers the URL of a new queue whose messages come back after two seconds."""
-
-    def create() -> str:
-        queue = emulator.clients.sqs.create_queue(
-            QueueName=f"queue-{uuid.uuid4()}", Attributes={"VisibilityTimeout": "2"}
-        )
-        return queue["QueueUrl"]
-
-    return create
+def create_table(account: Account) -> CreateTable:
+    """Answers the name of a new table of the account."""
+    return lambda: new_table(account.clients)
 
 
 @pytest.fixture
-def create_topic(emulator: Emulator) -> CreateTopic:
-    """Answers the ARN of a new topic."""
-    return lambda: emulator.clients.sns.create_topic(Name=f"topic-{uuid.uuid4()}")["TopicArn"]
+def create_queue(account: Account) -> CreateQueue:
+    """Answers the URL of a new queue of the account, whose messages come back after two seconds."""
+    return lambda: new_queue(account.clients)
+
+
+@pytest.fixture
+def create_topic(account: Account) -> CreateTopic:
+    """Answers the ARN of a new topic of the account."""
+    return lambda: new_topic(account.clients)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from services.common.breaker import CallFailed
 from services.common.consumer import Consumer, Message, QueuePort, SqsQueue
 from services.common.errors import Unrecoverable
 from shopprocs import stacks
+from tests.services.accounts import EITHER, Account, new_queue
 from tests.services.common.queues import MemoryQueue
 
 Eventually = Callable[[Callable[[], object]], None]
@@ -26,12 +27,13 @@ class Sendable(QueuePort, Protocol):
     def send(self, body: str) -> None: ...
 
 
-@pytest.fixture(params=["memory", pytest.param("sqs", marks=pytest.mark.emulator)])
+@pytest.fixture(params=["memory", *EITHER])
 def queue(request: pytest.FixtureRequest) -> Sendable:
     if request.param == "memory":
         return MemoryQueue(timeout=1)
-    client = request.getfixturevalue("emulator").clients.sqs
-    url = request.getfixturevalue("create_queue")()
+    account: Account = request.getfixturevalue(request.param)
+    client = account.clients.sqs
+    url = new_queue(account.clients)
 
     class Queue(SqsQueue):
         timeout = 2

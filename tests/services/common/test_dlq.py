@@ -1,7 +1,6 @@
 """Dead letters: what they say, and that none is lost on its way back."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,8 +18,14 @@ import pytest
 from services.common import dlq, dynamo
 from services.common.consumer import Consumer, Handler, SqsQueue
 from services.common.dlq import DynamoDiscards, Letter, NoSuchLetter, SqsPlace
+from tests.operator.cli.objects import owned, shopservice
+from tests.operator.cli.server import Server, serving
+from tests.services.accounts import Account
 from tests.waiting import wait_for
 
+Plugin = Callable[..., list[str]]
+ROOT = Path(__file__).resolve().parents[3]
+COMMAND = "from shop_operator.cli.commands import main; main()"
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TASK = {
@@ -156,24 +162,26 @@ def test_given_no_such_letter_when_named_then_none_is_touched() -> None:
 
 
 @pytest.fixture
-def queues(emulator: Any) -> tuple[str, str]:
+def queues(account: Account) -> tuple[str, str]:
     """URLs of a queue and of its dead letters."""
-    sqs, name = emulator.clients.sqs, f"queue-{uuid.uuid4()}"
+    sqs, name = account.clients.sqs, f"queue-{uuid.uuid4()}"
     dead = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 2})
     return sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"], dead
 
 
-@pytest.mark.emulator
 def test_given_dead_letters_in_sqs_when_redriven_then_the_queue_has_each_with_all_that_it_was_sent_with(
-    emulator: Any, queues: tuple[str, str]
+    account: Account, queues: tuple[str, str]
 ) -> None:
     queue, dead = queues
-    sqs = emulator.clients.sqs
-    attributes = {"type": {"DataType": "String", "StringValue": "shop.order.shipped.v1"}}
+    sqs = account.clients.sqs
     for number in range(25):
-        sqs.send_message(QueueUrl=dead, MessageBody=json.dumps({"n": number}), MessageAttributes=attributes)
+        sqs.send_message(
+            QueueUrl=dead,
+            MessageBody=json.dumps({"n": number}),
+            MessageAttributes={"type": {"DataType": "String", "StringValue": "shop.order.shipped.v1"}},
+        )
     place = SqsPlace(sqs, [queue])
 
     assert len(list(dlq.run(["list"], place, None))) == 25  # type: ignore[arg-type]  # nothing is discarded
@@ -197,7 +205,7 @@ def test_given_dead_letters_in_sqs_when_redriven_then_the_queue_has_each_with_al
 def consuming(queue: SqsQueue, handle: Handler) -> Iterator[None]:
     """A consumer of the queue, as a service runs it."""
     stop = threading.Event()
-    thread = threading.Thread(target=Consumer(queue, {"ChargePayment": handle}, wait=0).run, args=(stop,))
+    thread = threading.Thread(target=Consumer(queue, {"ChargePayment": handle}, wait=1).run, args=(stop,))
     thread.start()
     try:
         yield
@@ -206,50 +214,96 @@ def consuming(queue: SqsQueue, handle: Handler) -> Iterator[None]:
         thread.join(30)
 
 
+# What kubectl exec does: runs what follows `--` in the environment of the container.
+KUBECTL = """#!{python}
+import json, os, pathlib, sys
+command = sys.argv[sys.argv.index("--") + 1:]
+os.execvpe(command[0], command, json.loads(pathlib.Path({environment!r}).read_text()))
+"""
+
+
+@pytest.fixture
+def plugin(
+    account: Account, queues: tuple[str, str], create_table: Callable[[], str], tmp_path: Path
+) -> Plugin:
+    """`kubectl shop dlq payment` with a cluster in which the worker's pod has the queue; answers what it prints."""
+    container = {
+        **account.env,
+        "PATH": str(Path(sys.executable).parent),
+        "PYTHONPATH": str(ROOT),
+        "TABLE": create_table(),
+        "TASKS_QUEUE_URL": queues[0],
+    }
+    (tmp_path / "environment.json").write_text(json.dumps(container))
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(KUBECTL.format(python=sys.executable, environment=str(tmp_path / "environment.json")))
+    kubectl.chmod(0o755)
+    pod = owned("Pod", "payment-consumer-a", owner="uid-payment", of="payment")
+    pod["metadata"]["labels"]["app.kubernetes.io/component"] = "worker-consumer"
+    pod["status"] = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    pod["spec"] = {"containers": [{"name": "consumer"}]}
+    cluster = Server([shopservice("payment", workers=[{"name": "consumer", "command": ["consumer"]}]), pod])
+
+    def run(*arguments: str) -> list[str]:
+        with serving(cluster, tmp_path / "kubeconfig"):
+            done = subprocess.run(
+                [sys.executable, "-c", COMMAND, "dlq", "payment", *arguments],
+                env={
+                    "PATH": str(tmp_path),
+                    "PYTHONPATH": str(ROOT / "operator"),
+                    "KUBECONFIG": str(tmp_path / "kubeconfig"),
+                },
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    return run
+
+
 @pytest.mark.emulator
-def test_given_a_handler_that_failed_too_often_when_mended_and_redriven_then_the_task_is_done_once(
-    emulator: Any, queues: tuple[str, str], create_table: Callable[[], str]
+@pytest.mark.parametrize("account", ["emulator"], indirect=True)
+def test_given_a_task_that_failed_too_often_when_its_handler_is_mended_and_it_is_redriven_then_it_is_done_once(
+    account: Account, queues: tuple[str, str], plugin: Plugin
 ) -> None:
     url, dead = queues
-    sqs = emulator.clients.sqs
+    sqs = account.clients.sqs
     queue, done = SqsQueue(sqs, url), list[str]()
 
     def waiting() -> int:
-        name = "ApproximateNumberOfMessages"
-        found = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=[name])["Attributes"][name]
-        return int(found)
+        found = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["ApproximateNumberOfMessages"])
+        return int(found["Attributes"]["ApproximateNumberOfMessages"])
 
-    def fail(_task: Mapping[str, Any]) -> None:
-        raise ConnectionError
+    def fail(task: Mapping[str, Any]) -> None:
+        raise KeyError(task["order_id"])
 
     sqs.send_message(QueueUrl=url, MessageBody=json.dumps(TASK))
     with consuming(queue, fail):
         wait_for(lambda: waiting() == 1, 60)
 
     with consuming(queue, lambda task: done.append(task["order_id"])):
-        said = subprocess.run(
-            [sys.executable, "-m", "services.common.dlq", "redrive", "--all"],
-            env={**os.environ, **emulator.env, "TABLE": create_table(), "TASKS_QUEUE_URL": url},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        ).stdout
+        (listed,) = plugin("list")
+        letter = json.loads(listed)
+        assert (letter["kind"], letter["order_id"]) == ("ChargePayment", "o1")
+        assert done == []
+
+        assert plugin("redrive", "--id", letter["id"]) == [f"redriven: {letter['id']}"]
         wait_for(lambda: done, 30)
 
-    assert said.startswith("redriven: ")
     assert done == ["o1"]
     assert waiting() == 0
     assert queue.receive(10, 0) == []
 
 
-@pytest.mark.emulator
 def test_given_a_dead_letter_in_sqs_when_discarded_then_the_table_says_why_and_not_what_it_said(
-    emulator: Any, queues: tuple[str, str], create_table: Any
+    account: Account, queues: tuple[str, str], create_table: Any
 ) -> None:
     queue, dead = queues
-    emulator.clients.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(TASK))
-    place, table = SqsPlace(emulator.clients.sqs, [queue]), create_table()
+    account.clients.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(TASK))
+    place, table = SqsPlace(account.clients.sqs, [queue]), create_table()
     (found,) = place.look()
     place.give_back([found])
 
@@ -257,11 +311,11 @@ def test_given_a_dead_letter_in_sqs_when_discarded_then_the_table_says_why_and_n
         dlq.run(
             ["discard", found.id, "--reason", "a test"],
             place,
-            DynamoDiscards(emulator.clients.dynamodb, table),
+            DynamoDiscards(account.clients.dynamodb, table),
         )
     )
 
-    (item,) = emulator.clients.dynamodb.scan(TableName=table)["Items"]
+    (item,) = account.clients.dynamodb.scan(TableName=table)["Items"]
     kept = dynamo.unpack(item)
     assert (kept["reason"], kept["id"], kept["kind"]) == ("a test", found.id, "ChargePayment")
     assert "tok_secret" not in orjson.dumps(kept).decode()

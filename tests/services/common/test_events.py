@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 
 import jsonschema
 import orjson
-import pytest
 
 from services.common import telemetry
 from services.common.consumer import SqsQueue
 from services.common.events import Event, MemoryPublisher, SnsPublisher
-from shopprocs.emulator import Emulator
+from tests.services.accounts import Account
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 CLOUDEVENT = {
@@ -55,13 +54,12 @@ def test_the_publisher_in_memory_keeps_what_it_is_given() -> None:
     assert publisher.events == events
 
 
-@pytest.mark.emulator
 def test_events_reach_those_who_subscribed_to_their_type(
-    emulator: Emulator, create_topic: Callable[[], str], create_queue: Callable[[], str]
+    account: Account, create_topic: Callable[[], str], create_queue: Callable[[], str]
 ) -> None:
     topic, url = create_topic(), create_queue()
-    arn = emulator.clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
-    emulator.clients.sns.subscribe(
+    arn = account.clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    account.clients.sns.subscribe(
         TopicArn=topic,
         Protocol="sqs",
         Endpoint=arn["QueueArn"],
@@ -69,9 +67,9 @@ def test_events_reach_those_who_subscribed_to_their_type(
     )
     events = [an_event() for _ in range(12)]
 
-    SnsPublisher(emulator.clients.sns, topic).publish([an_event("thing.broken.v1"), *events])
+    SnsPublisher(account.clients.sns, topic).publish([an_event("thing.broken.v1"), *events])
 
-    queue, received = SqsQueue(emulator.clients.sqs, url), []
+    queue, received = SqsQueue(account.clients.sqs, url), []
     done = threading.Event()
     for _ in range(10):
         for message in queue.receive(10, 1):

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,9 +20,7 @@ from services.common.idempotency import (
     fingerprint,
     once,
 )
-
-if TYPE_CHECKING:
-    from shopprocs.emulator import Emulator
+from tests.services.accounts import EITHER, Account, new_table
 
 REQUEST = KeyedRequest("guest POST /things", "key", fingerprint({"a": 1}))
 ANSWER = Answer(201, {"id": "1"}, {"Location": "/things/1"})
@@ -44,13 +41,14 @@ def now() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
+@pytest.fixture(params=["memory", *EITHER])
 def kept(request: pytest.FixtureRequest, now: Clock) -> tuple[IdempotencyStore, Record]:
     if request.param == "memory":
         memory = MemoryIdempotency(now)
         return memory, memory.record
-    client = request.getfixturevalue("emulator").clients.dynamodb
-    stored = DynamoIdempotency(client, request.getfixturevalue("create_table")(), now)
+    account: Account = request.getfixturevalue(request.param)
+    client = account.clients.dynamodb
+    stored = DynamoIdempotency(client, new_table(account.clients), now)
 
     def record(keyed: KeyedRequest, answer: Answer) -> None:
         try:
@@ -187,11 +185,10 @@ def test_a_record_that_expired_between_the_refusal_and_the_read_may_be_written_a
         once(store, REQUEST, work)
 
 
-@pytest.mark.emulator
 def test_a_claim_of_an_earlier_version_is_no_answer_and_is_replaced(
-    emulator: "Emulator", create_table: Callable[[], str], now: Clock
+    account: Account, create_table: Callable[[], str], now: Clock
 ) -> None:
-    client, table = emulator.clients.dynamodb, create_table()
+    client, table = account.clients.dynamodb, create_table()
     stored = DynamoIdempotency(client, table, now)
     claimed = {
         "pk": f"IDEMPOTENCY#{REQUEST.scope}#{REQUEST.key}",

@@ -9,7 +9,7 @@ import pytest
 
 from services.common import dynamo, progress, telemetry
 from services.common.outbox import DynamoOutbox, MemoryOutbox, Outbox, OutboxMessage, OutboxRecord, Relay
-from shopprocs.emulator import Emulator
+from tests.services.accounts import EITHER, Account, new_table
 
 Add = Callable[[OutboxRecord], None]
 Eventually = Callable[[Callable[[], object]], None]
@@ -28,13 +28,14 @@ def now() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
+@pytest.fixture(params=["memory", *EITHER])
 def kept(request: pytest.FixtureRequest, now: Clock) -> tuple[Outbox, Add]:
     if request.param == "memory":
         memory = MemoryOutbox(now)
         return memory, memory.add
-    client = request.getfixturevalue("emulator").clients.dynamodb
-    dynamo = DynamoOutbox(client, request.getfixturevalue("create_table")(), now)
+    account: Account = request.getfixturevalue(request.param)
+    client = account.clients.dynamodb
+    dynamo = DynamoOutbox(client, new_table(account.clients), now)
 
     def add(record: OutboxRecord) -> None:
         client.transact_write_items(TransactItems=[dynamo.addition(record)])
@@ -135,17 +136,16 @@ def test_a_claim_by_a_wrong_clock_ends_all_the_same(
     assert outbox.claim(record)
 
 
-@pytest.mark.emulator
-def test_a_claim_that_meets_itself_is_held(emulator: Emulator, create_table: Callable[[], str]) -> None:
+def test_a_claim_that_meets_itself_is_held(account: Account, create_table: Callable[[], str]) -> None:
     """The SDK repeats a call whose answer was lost."""
 
     class Repeating:
         def __getattr__(self, operation: str) -> Any:
-            return getattr(emulator.clients.dynamodb, operation)
+            return getattr(account.clients.dynamodb, operation)
 
         def update_item(self, **update: Any) -> None:
-            emulator.clients.dynamodb.update_item(**update)
-            emulator.clients.dynamodb.update_item(**update)
+            account.clients.dynamodb.update_item(**update)
+            account.clients.dynamodb.update_item(**update)
 
     client: Any = Repeating()
     repeating, record = DynamoOutbox(client, create_table()), a_record()
@@ -164,12 +164,11 @@ UNREADABLE: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@pytest.mark.emulator
 @pytest.mark.parametrize("row", UNREADABLE)
 def test_a_record_that_cannot_be_read_keeps_no_other_from_being_told(
-    emulator: Emulator, create_table: Callable[[], str], now: Clock, row: str
+    account: Account, create_table: Callable[[], str], now: Clock, row: str
 ) -> None:
-    client, table = emulator.clients.dynamodb, create_table()
+    client, table = account.clients.dynamodb, create_table()
     outbox, good = DynamoOutbox(client, table, now), a_record()
     written = {"traceparent": "x", "attempts": 0, "claimed_until": "", **UNREADABLE[row]}
     for partition in range(4):

@@ -7,7 +7,7 @@ import pytest
 
 from services.common.errors import TaskFailed
 from services.common.tasks import MemoryAnswers, StepFunctionsAnswers, TaskAnswers, TaskGone, answering
-from shopprocs.emulator import Emulator
+from tests.services.accounts import EITHER, Account
 
 TASK = {"task": "Work", "task_token": "t1"}
 
@@ -47,12 +47,12 @@ def test_an_answer_that_nobody_waits_for_ends_the_message() -> None:
     answering(lambda _: {}, MemoryAnswers())(TASK)
 
 
-@pytest.fixture(params=["memory", pytest.param("stepfunctions", marks=pytest.mark.emulator)])
+@pytest.fixture(params=["memory", *EITHER])
 def answers(request: pytest.FixtureRequest) -> TaskAnswers:
     if request.param == "memory":
         return MemoryAnswers()
-    emulator: Emulator = request.getfixturevalue("emulator")
-    return StepFunctionsAnswers(emulator.clients.stepfunctions)
+    account: Account = request.getfixturevalue(request.param)
+    return StepFunctionsAnswers(account.clients.stepfunctions)
 
 
 def test_an_unknown_token_is_gone(answers: TaskAnswers) -> None:

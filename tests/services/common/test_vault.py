@@ -3,18 +3,14 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from services.common.vault import KEPT, DynamoVault
-from shopprocs.emulator import Emulator
-
-pytestmark = pytest.mark.emulator
+from tests.services.accounts import Account
 
 
 def test_a_secret_is_found_by_its_name_until_it_is_forgotten_or_too_old(
-    emulator: Emulator, create_table: Callable[[], str]
+    account: Account, create_table: Callable[[], str]
 ) -> None:
-    client, table = emulator.clients.dynamodb, create_table()
+    client, table = account.clients.dynamodb, create_table()
     at = datetime(2026, 1, 31, tzinfo=UTC)
     vault = DynamoVault(client, table, lambda: at)
     for name in ("order-1", "order-2"):

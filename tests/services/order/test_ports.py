@@ -26,7 +26,7 @@ from services.order.domain import Item, Order, OrderCancelled, Product, TooLateT
 from services.order.dynamo import DynamoOrders, DynamoProducts
 from services.order.messages import StepFunctionsWorkflow
 from services.order.ports import Stale
-from shopprocs.emulator import Emulator
+from tests.services.accounts import EITHER, Account, new_table
 from tests.services.callers import ALICE, As
 from tests.services.order.fakes import MemoryOrders, MemoryParts, MemoryProducts
 from tests.services.order.world import CUP, TEA, Clock, wish
@@ -36,14 +36,15 @@ ADDRESS = domain.Address(**wish()["shipping_address"])
 OK = Answer(202, {"id": "1"}, {"Location": "/orders/1"})
 
 
-@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
+@pytest.fixture(params=["memory", *EITHER])
 def stored(request: pytest.FixtureRequest) -> Storage:
     now = Clock()
     if request.param == "memory":
         idempotency, outbox = MemoryIdempotency(now), MemoryOutbox(now)
         return Storage(MemoryOrders(idempotency, outbox), MemoryProducts(), idempotency, outbox)
-    client = request.getfixturevalue("emulator").clients.dynamodb
-    table = request.getfixturevalue("create_table")()
+    account: Account = request.getfixturevalue(request.param)
+    client = account.clients.dynamodb
+    table = new_table(account.clients)
     kept, told = DynamoIdempotency(client, table, now), DynamoOutbox(client, table, now)
     return Storage(
         DynamoOrders(client, table, kept, told, DynamoVault(client, table)),
@@ -54,9 +55,9 @@ def stored(request: pytest.FixtureRequest) -> Storage:
 
 
 def test_what_pays_is_left_for_the_payment_service_and_is_in_nothing_else(
-    emulator: Emulator, create_table: Callable[[], str]
+    account: Account, create_table: Callable[[], str]
 ) -> None:
-    client, table, apart = emulator.clients.dynamodb, create_table(), create_table()
+    client, table, apart = account.clients.dynamodb, create_table(), create_table()
     vault = DynamoVault(client, apart)
     orders = DynamoOrders(client, table, DynamoIdempotency(client, table), DynamoOutbox(client, table), vault)
     order = an_order()
@@ -193,17 +194,16 @@ def test_a_page_has_as_many_orders_as_it_may_however_large_they_are(stored: Stor
     assert second.next_after is None
 
 
-@pytest.mark.emulator
 def test_an_order_that_cannot_be_read_hides_no_other(
-    emulator: Emulator, create_table: Callable[[], str]
+    account: Account, create_table: Callable[[], str]
 ) -> None:
-    client, table = emulator.clients.dynamodb, create_table()
+    client, table = account.clients.dynamodb, create_table()
     kept, told = DynamoIdempotency(client, table), DynamoOutbox(client, table)
     orders = DynamoOrders(client, table, kept, told, DynamoVault(client, table))
     stored = Storage(orders, DynamoProducts(client, table), kept, told)
     placed = [accepted(stored).id for _ in range(4)]
-    _update(emulator, table, placed[1], "SET address.floor = :value", "3")
-    _update(emulator, table, placed[2], "SET timeline[0].#state = :value", "LATER")
+    _update(account, table, placed[1], "SET address.floor = :value", "3")
+    _update(account, table, placed[2], "SET timeline[0].#state = :value", "LATER")
 
     first = orders.page("guest", None, 2)
     second = orders.page("guest", first.next_after, 2)
@@ -213,9 +213,9 @@ def test_an_order_that_cannot_be_read_hides_no_other(
     assert orders.get(placed[1]) is not None
 
 
-def _update(emulator: Emulator, table: str, order_id: str, expression: str, value: str) -> None:
+def _update(account: Account, table: str, order_id: str, expression: str, value: str) -> None:
     names: Any = {"ExpressionAttributeNames": {"#state": "state"}} if "#state" in expression else {}
-    emulator.clients.dynamodb.update_item(
+    account.clients.dynamodb.update_item(
         TableName=table,
         Key=dynamo.pack({"pk": f"ORDER#{order_id}", "sk": "ORDER"}),
         UpdateExpression=expression,
@@ -260,11 +260,10 @@ def test_a_product_of_a_fact_without_a_version_is_kept_until_one_with_a_version_
     assert stored.products.find(["POT"])["POT"].price.amount == 3
 
 
-@pytest.mark.emulator
 def test_a_product_that_an_earlier_version_kept_by_the_clock_gives_way_to_one_with_a_version(
-    emulator: Emulator, create_table: Callable[[], str]
+    account: Account, create_table: Callable[[], str]
 ) -> None:
-    client, table = emulator.clients.dynamodb, create_table()
+    client, table = account.clients.dynamodb, create_table()
     products = DynamoProducts(client, table)
     row = {"pk": "PRODUCT#POT", "sk": "PRODUCT", "name": "A pot", "price": Money(7777, "EUR").to_dict()}
     client.put_item(TableName=table, Item=dynamo.pack({**row, "as_of": "2999-01-01T00:00:00.000000Z x"}))
@@ -292,12 +291,11 @@ class Counted:
         return getattr(self.client, operation)
 
 
-@pytest.mark.emulator
 def test_placing_an_order_takes_two_calls_and_repeating_it_one_more(
-    emulator: Emulator, create_table: Callable[[], str]
+    account: Account, create_table: Callable[[], str]
 ) -> None:
     calls: list[str] = []
-    client, table = Counted(emulator.clients.dynamodb, calls), create_table()
+    client, table = Counted(account.clients.dynamodb, calls), create_table()
     counted: Any = client
     kept, told = DynamoIdempotency(counted, table), DynamoOutbox(counted, table)
     orders = DynamoOrders(counted, table, kept, told, DynamoVault(counted, table))
@@ -314,11 +312,10 @@ def test_placing_an_order_takes_two_calls_and_repeating_it_one_more(
     assert calls == [*["batch_get_item", "transact_write_items"] * 2, "get_item"]
 
 
-@pytest.mark.emulator
 def test_of_many_concurrent_requests_with_one_key_one_orders(
-    emulator: Emulator, create_table: Callable[[], str]
+    account: Account, create_table: Callable[[], str]
 ) -> None:
-    client, table = emulator.clients.dynamodb, create_table()
+    client, table = account.clients.dynamodb, create_table()
     kept, told = DynamoIdempotency(client, table), DynamoOutbox(client, table)
     orders, products = (
         DynamoOrders(client, table, kept, told, DynamoVault(client, table)),
@@ -345,31 +342,27 @@ MACHINE = '{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60
 
 
 @pytest.fixture
-def machine(emulator: Emulator) -> Iterator[str]:
-    arn = emulator.clients.stepfunctions.create_state_machine(
+def machine(account: Account) -> Iterator[str]:
+    arn = account.clients.stepfunctions.create_state_machine(
         name=f"machine-{ids.uuid7()}", definition=MACHINE, roleArn="arn:aws:iam::000000000000:role/any"
     )["stateMachineArn"]
     yield arn
-    emulator.clients.stepfunctions.delete_state_machine(stateMachineArn=arn)
+    account.clients.stepfunctions.delete_state_machine(stateMachineArn=arn)
 
 
-@pytest.mark.emulator
-def test_a_workflow_is_started_once_whatever_it_is_started_with_again(
-    emulator: Emulator, machine: str
-) -> None:
-    workflow = StepFunctionsWorkflow(emulator.clients.stepfunctions, machine)
+def test_a_workflow_is_started_once_whatever_it_is_started_with_again(account: Account, machine: str) -> None:
+    workflow = StepFunctionsWorkflow(account.clients.stepfunctions, machine)
 
     workflow.start("order-1", {"order_id": "order-1"})
     workflow.start("order-1", {"order_id": "order-1"})
     workflow.start("order-1", {"order_id": "order-1", "other": True})
 
-    started = emulator.clients.stepfunctions.list_executions(stateMachineArn=machine)["executions"]
+    started = account.clients.stepfunctions.list_executions(stateMachineArn=machine)["executions"]
     assert [execution["name"] for execution in started] == ["order-1"]
 
 
-@pytest.mark.emulator
-def test_two_relays_at_once_share_the_outbox(emulator: Emulator, create_table: Callable[[], str]) -> None:
-    client, table = emulator.clients.dynamodb, create_table()
+def test_two_relays_at_once_share_the_outbox(account: Account, create_table: Callable[[], str]) -> None:
+    client, table = account.clients.dynamodb, create_table()
     outbox = DynamoOutbox(client, table)
     records = [OutboxRecord((OutboxMessage("fact", {"n": n}),)) for n in range(20)]
     for record in records:

@@ -11,8 +11,8 @@ import pytest
 
 from services.common import ids
 from services.common.events import Event
-from shopprocs.emulator import Emulator
 from shopprocs.process import Process, free_port
+from tests.services.accounts import Account
 from tests.services.order.test_ports import MACHINE
 from tests.services.order.world import wish
 
@@ -86,21 +86,20 @@ def test_without_aws_each_process_is_alive_and_not_ready_and_ends_in_order(start
     assert client.get("/readyz").status_code == 503
 
 
-@pytest.mark.emulator
 def test_an_order_that_is_placed_is_started_and_followed(
     start: Start,
-    emulator: Emulator,
+    account: Account,
     create_table: Callable[[], str],
     create_queue: Callable[[], str],
     create_topic: Callable[[], str],
     eventually: Callable[[Callable[[], object]], None],
 ) -> None:
-    clients, events = emulator.clients, create_queue()
+    clients, events = account.clients, create_queue()
     machine = clients.stepfunctions.create_state_machine(
         name=f"machine-{ids.uuid7()}", definition=MACHINE, roleArn="arn:aws:iam::000000000000:role/any"
     )["stateMachineArn"]
     env = environment(
-        emulator.endpoint,
+        account.endpoint,
         TABLE=create_table(),
         TOKENS_TABLE=create_table(),
         TASKS_QUEUE_URL=create_queue(),

@@ -19,7 +19,7 @@ from services.product import domain as products
 from services.product.dynamo import DynamoStock
 from services.shipping import domain as shipments
 from services.shipping.dynamo import DynamoShipments
-from shopprocs.emulator import Emulator
+from tests.services.accounts import Account
 from tests.services.order.test_domain import NOON, NOTHING, an_order
 from tests.waiting import wait_for
 
@@ -84,11 +84,10 @@ def test_an_order_that_stands_still_says_since_when_and_where_to_look() -> None:
     assert "dead letters" in reason
 
 
-@pytest.mark.emulator
 def test_the_states_are_read_as_the_services_write_them(
-    emulator: Emulator, create_table: Callable[[], str]
+    account: Account, create_table: Callable[[], str]
 ) -> None:
-    client, tables = emulator.clients.dynamodb, {part: create_table() for part in NONE}
+    client, tables = account.clients.dynamodb, {part: create_table() for part in NONE}
     witnesses = Witnesses(client, tables)
     assert witnesses.states("order-1") == NONE
 
@@ -105,11 +104,10 @@ def test_the_states_are_read_as_the_services_write_them(
     assert witnesses.states("order-1") == {"payment": "PENDING", "stock": "RELEASED", "shipment": "PENDING"}
 
 
-@pytest.mark.emulator
 def test_a_watched_order_is_listed_from_its_age_on_until_it_is_removed(
-    emulator: Emulator, create_table: Callable[[], str]
+    account: Account, create_table: Callable[[], str]
 ) -> None:
-    client, table = emulator.clients.dynamodb, create_table()
+    client, table = account.clients.dynamodb, create_table()
     watchlist = Watchlist(client, table)
     placed = [ids.uuid7() for _ in range(10)]
     client.transact_write_items(TransactItems=[watchlist.addition(each) for each in placed])
@@ -122,11 +120,10 @@ def test_a_watched_order_is_listed_from_its_age_on_until_it_is_removed(
     assert list(watchlist.placed_before(later)) == placed[:1]
 
 
-@pytest.mark.emulator
 def test_the_oldest_fact_is_found_even_if_it_cannot_be_read(
-    emulator: Emulator, create_table: Callable[[], str]
+    account: Account, create_table: Callable[[], str]
 ) -> None:
-    client, table = emulator.clients.dynamodb, create_table()
+    client, table = account.clients.dynamodb, create_table()
     assert oldest_fact(client, table) == 0.0
     old = ids.first_of(clock.now() - timedelta(hours=1))
     client.put_item(TableName=table, Item=dynamo.pack({"pk": "OUTBOX#2", "sk": old, "claimed_until": "9999"}))
@@ -169,9 +166,8 @@ def test_an_order_that_cannot_be_read_is_counted_and_keeps_no_other_from_being_l
     assert Found().is_well
 
 
-@pytest.mark.emulator
-def test_an_execution_is_resumed_with_the_first_ones_input_and_once(emulator: Emulator) -> None:
-    workflows = emulator.clients.stepfunctions
+def test_an_execution_is_resumed_with_the_first_ones_input_and_once(account: Account) -> None:
+    workflows = account.clients.stepfunctions
     definition = '{"StartAt": "End", "States": {"End": {"Type": "Fail", "Error": "x"}}}'
     arn = workflows.create_state_machine(
         name=f"machine-{ids.uuid7()}", definition=definition, roleArn="arn:aws:iam::000000000000:role/any"

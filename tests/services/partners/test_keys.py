@@ -13,6 +13,7 @@ from services.partners.domain import InvalidKey, PartnerKey
 from services.partners.dynamo import DynamoKeys
 from services.partners.handlers import NoSuchKey
 from services.partners.ports import AlreadyRevoked, Keys
+from tests.services.accounts import EITHER, Account, new_table
 
 PEPPER = b"a pepper of many random bytes"
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -38,12 +39,13 @@ class MemoryKeys:
         self.records |= {key.id: key for key in keys}
 
 
-@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
+@pytest.fixture(params=["memory", *EITHER])
 def keys(request: pytest.FixtureRequest) -> Keys:
     if request.param == "memory":
         return MemoryKeys()
-    client = request.getfixturevalue("emulator").clients.dynamodb
-    return DynamoKeys(client, request.getfixturevalue("create_table")())
+    account: Account = request.getfixturevalue(request.param)
+    client = account.clients.dynamodb
+    return DynamoKeys(client, new_table(account.clients))
 
 
 def at(time: datetime) -> Clock:

@@ -13,8 +13,8 @@ from services.payment.domain import Charge, Payment
 from services.payment.dynamo import DynamoLedger, DynamoPayments
 from services.payment.ports import Declined, KeyClosed, Ledger, Payments, Stale, Unreachable
 from services.payment.provider import Sandbox
-from shopprocs.emulator import Emulator
 from tests.services import tables
+from tests.services.accounts import EITHER, Account, new_table
 from tests.services.payment.fakes import MemoryLedger, MemoryPayments
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -30,13 +30,14 @@ class Stored:
     outbox: Outbox
 
 
-@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
+@pytest.fixture(params=["memory", *EITHER])
 def stored(request: pytest.FixtureRequest) -> Stored:
     if request.param == "memory":
         outbox = MemoryOutbox()
         return Stored(MemoryPayments(outbox), MemoryLedger(), outbox)
-    client = request.getfixturevalue("emulator").clients.dynamodb
-    table = request.getfixturevalue("create_table")()
+    account: Account = request.getfixturevalue(request.param)
+    client = account.clients.dynamodb
+    table = new_table(account.clients)
     told = DynamoOutbox(client, table)
     return Stored(DynamoPayments(client, table, told), DynamoLedger(client, table), told)
 
@@ -84,11 +85,10 @@ def test_what_is_to_be_told_is_written_with_its_payment_or_not_at_all(stored: St
     )
 
 
-@pytest.mark.emulator
 def test_what_only_refuses_a_late_task_expires_and_what_happened_does_not(
-    emulator: Emulator, create_table: Callable[[], str]
+    account: Account, create_table: Callable[[], str]
 ) -> None:
-    client = emulator.clients.dynamodb
+    client = account.clients.dynamodb
     ends = []
     for written in (
         domain.begun("order-1", None, None).refund(None, NOW),

@@ -28,6 +28,7 @@ from services.product.importing import (
 )
 from services.product.rows import Line, RowRefused, UnreadableFile
 from services.product.uploads import S3Uploads
+from tests.services.accounts import Account
 from tests.services.product.fakes import MemoryShelves, MemoryUploads
 from tests.services.product.world import NOW, told
 
@@ -429,29 +430,28 @@ def test_given_a_file_that_was_replaced_when_handled_then_the_message_is_done_wi
 
 
 @pytest.fixture
-def bucket(emulator: Any) -> str:
-    emulator.clients.s3.create_bucket(Bucket="catalogue-imports")
+def bucket(account: Account) -> str:
+    account.clients.s3.create_bucket(Bucket="catalogue-imports")
     return "catalogue-imports"
 
 
 @pytest.fixture
-def shelves(emulator: Any, create_table: Any) -> DynamoCatalogue:
+def shelves(account: Account, create_table: Any) -> DynamoCatalogue:
     table = create_table()
-    client = emulator.clients.dynamodb
+    client = account.clients.dynamodb
     return DynamoCatalogue(client, table, DynamoOutbox(client, table))
 
 
-def put(emulator: Any, bucket: str, key: str, content: bytes) -> Upload:
-    etag = emulator.clients.s3.put_object(Bucket=bucket, Key=key, Body=content)["ETag"].strip('"')
+def put(account: Account, bucket: str, key: str, content: bytes) -> Upload:
+    etag = account.clients.s3.put_object(Bucket=bucket, Key=key, Body=content)["ETag"].strip('"')
     return Upload(bucket, key, etag, len(content), NOW)
 
 
-@pytest.mark.emulator
 def test_given_s3_and_dynamodb_when_imported_in_steps_then_the_report_is_beside_the_file(
-    emulator: Any, bucket: str, shelves: DynamoCatalogue
+    account: Account, bucket: str, shelves: DynamoCatalogue
 ) -> None:
-    uploads = S3Uploads(emulator.clients.s3)
-    given = put(emulator, bucket, "a b/spring.csv", many(400) + b"bad\n")
+    uploads = S3Uploads(account.clients.s3)
+    given = put(account, bucket, "a b/spring.csv", many(200) + b"bad\n")
 
     reports = [
         import_catalogue(given, uploads=uploads, shelves=shelves, may_go_on=lambda: False) for _ in range(8)
@@ -460,21 +460,20 @@ def test_given_s3_and_dynamodb_when_imported_in_steps_then_the_report_is_beside_
     assert reports[-1] == reports[-2]
     assert [report.state for report in reports][0::7] == ["IMPORTING", "DONE"]
     written = orjson.loads(
-        emulator.clients.s3.get_object(Bucket=bucket, Key="a b/spring.csv.report.json")["Body"].read()
+        account.clients.s3.get_object(Bucket=bucket, Key="a b/spring.csv.report.json")["Body"].read()
     )
-    assert (written["state"], written["written"], written["refused"]) == ("DONE", 400, 1)
-    assert written["problems"][0]["line"] == 402
-    assert found(shelves, "SKU-399").product.price.amount == 399
+    assert (written["state"], written["written"], written["refused"]) == ("DONE", 200, 1)
+    assert written["problems"][0]["line"] == 202
+    assert found(shelves, "SKU-199").product.price.amount == 199
 
 
-@pytest.mark.emulator
 def test_given_a_file_on_s3_when_it_is_replaced_then_the_older_import_ends_and_the_newer_begins_anew(
-    emulator: Any, bucket: str, shelves: DynamoCatalogue
+    account: Account, bucket: str, shelves: DynamoCatalogue
 ) -> None:
-    uploads = S3Uploads(emulator.clients.s3)
-    old = put(emulator, bucket, "replaced.csv", many(300))
+    uploads = S3Uploads(account.clients.s3)
+    old = put(account, bucket, "replaced.csv", many(300))
     import_catalogue(old, uploads=uploads, shelves=shelves, may_go_on=lambda: False)
-    new = replace(put(emulator, bucket, "replaced.csv", many(10)), at=NOW + timedelta(seconds=1))
+    new = replace(put(account, bucket, "replaced.csv", many(10)), at=NOW + timedelta(seconds=1))
 
     with pytest.raises(Superseded):
         import_catalogue(old, uploads=uploads, shelves=shelves)
@@ -483,12 +482,11 @@ def test_given_a_file_on_s3_when_it_is_replaced_then_the_older_import_ends_and_t
     assert (report.state, report.line) == ("DONE", 11)
 
 
-@pytest.mark.emulator
 def test_given_two_runs_of_one_import_when_one_was_faster_then_the_other_ends(
-    emulator: Any, bucket: str, shelves: DynamoCatalogue
+    account: Account, bucket: str, shelves: DynamoCatalogue
 ) -> None:
-    uploads = S3Uploads(emulator.clients.s3)
-    given = put(emulator, bucket, "twice.csv", many(300))
+    uploads = S3Uploads(account.clients.s3)
+    given = put(account, bucket, "twice.csv", many(100))
     _, version = uploads.report(given)
     import_catalogue(given, uploads=uploads, shelves=shelves)
 
@@ -496,15 +494,14 @@ def test_given_two_runs_of_one_import_when_one_was_faster_then_the_other_ends(
         uploads.save(given, Report(line=100), version)
 
 
-@pytest.mark.emulator
 def test_given_a_file_that_is_gone_when_imported_then_nothing_is_left_to_do(
-    emulator: Any, bucket: str, shelves: DynamoCatalogue
+    account: Account, bucket: str, shelves: DynamoCatalogue
 ) -> None:
-    given = put(emulator, bucket, "gone.csv", many(3))
-    emulator.clients.s3.delete_object(Bucket=bucket, Key="gone.csv")
+    given = put(account, bucket, "gone.csv", many(3))
+    account.clients.s3.delete_object(Bucket=bucket, Key="gone.csv")
 
     with pytest.raises(Superseded):
-        import_catalogue(given, uploads=S3Uploads(emulator.clients.s3), shelves=shelves)
+        import_catalogue(given, uploads=S3Uploads(account.clients.s3), shelves=shelves)
 
 
 def test_given_a_name_that_promises_no_format_when_asked_then_it_is_refused() -> None:

@@ -1,7 +1,7 @@
 """The watch on stock: one fact for each time that a product runs low, whatever the stream does."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,16 @@ import pytest
 
 import services.product
 from services.common.events import Event, MemoryPublisher
-from services.product import low_stock, watch_function
+from services.common.outbox import DynamoOutbox
+from services.product import handlers, low_stock, watch_function
+from services.product.domain import Item
+from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.levels import DynamoLevels
 from services.product.low_stock import Change, Level, Levels, Stale
 from services.product.watch_function import Parts, Unreadable
+from tests.services.accounts import EITHER, Account, new_table
 from tests.services.product.fakes import MemoryLevels
-from tests.services.product.world import NOW
+from tests.services.product.world import NOW, product
 
 CONTRACT = Path(services.product.__file__).parent / "contracts" / "shop.stock.low.v1.json"
 LOW = 10
@@ -54,12 +58,13 @@ class Failing(MemoryPublisher):
         super().publish(events)
 
 
-@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
+@pytest.fixture(params=["memory", *EITHER])
 def levels(request: pytest.FixtureRequest) -> Levels:
     if request.param == "memory":
         return MemoryLevels()
-    client = request.getfixturevalue("emulator").clients.dynamodb
-    return DynamoLevels(client, request.getfixturevalue("create_table")())
+    account: Account = request.getfixturevalue(request.param)
+    client = account.clients.dynamodb
+    return DynamoLevels(client, new_table(account.clients))
 
 
 def count(changes: Sequence[Change], levels: Levels, publisher: MemoryPublisher) -> list[str]:
@@ -141,6 +146,48 @@ def test_given_two_runs_when_one_was_faster_then_the_other_reads_again(levels: L
 
 
 # ---- the function
+
+
+def stream(account: Account, table: str) -> list[dict[str, Any]]:
+    """The records of a table's changes, as Lambda hands them to a function: times are seconds of Unix time."""
+    streams = account.clients.dynamodbstreams
+    arn = account.clients.dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"]
+    found: list[dict[str, Any]] = []
+    for shard in streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
+        start = streams.get_shard_iterator(
+            StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        for each in streams.get_records(ShardIterator=start)["Records"]:
+            change = each["dynamodb"]
+            if change.get("NewImage") == change["Keys"]:
+                continue  # moto tells twice of an item that UpdateItem makes, first with nothing but its keys
+            at = change["ApproximateCreationDateTime"].timestamp()
+            found.append({**each, "dynamodb": {**change, "ApproximateCreationDateTime": at}})
+    return found
+
+
+def test_given_a_product_that_is_sold_when_its_tables_stream_is_read_then_every_change_is_understood(
+    account: Account, create_table: Callable[[], str]
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+    outbox, levels = DynamoOutbox(client, table), DynamoLevels(client, create_table())
+    stock = DynamoStock(client, table, outbox)
+    handlers.put_product(product("TEA"), 50, catalogue=DynamoCatalogue(client, table, outbox))
+    handlers.reserve_stock("order-1", [Item("TEA", 45)], stock=stock)
+    handlers.release_stock("order-1", stock=stock)
+    handlers.reserve_stock("order-2", [Item("TEA", 41)], stock=stock)
+    publisher, aside = MemoryPublisher(), list[str]()
+
+    answer = watch_function.work(
+        {"Records": stream(account, table)}, Parts(levels, publisher, LOW, aside.append)
+    )
+
+    assert answer == {"batchItemFailures": []}
+    assert aside == []
+    assert [event.id for event in publisher.events] == ["TEA-low-1", "TEA-low-2"]
+    known = levels.find("TEA")
+    assert known
+    assert known.available == 9
 
 
 def parts(publisher: MemoryPublisher, aside: list[str]) -> Parts:

@@ -27,20 +27,21 @@ from services.product.domain import (
 )
 from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.ports import Search, Stale
-from shopprocs.emulator import Emulator
+from tests.services.accounts import EITHER, Account, new_table
 from tests.services.product.fakes import MemoryShop
 from tests.services.product.world import NOW, inventory, product, told
 
 CUPS, TEAS = Item("CUP", 2), Item("TEA", 1)
 
 
-@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
+@pytest.fixture(params=["memory", *EITHER])
 def stored(request: pytest.FixtureRequest) -> Storage:
     if request.param == "memory":
         shop = MemoryShop()
         return Storage(shop, shop, shop.outbox)
-    client = request.getfixturevalue("emulator").clients.dynamodb
-    table = request.getfixturevalue("create_table")()
+    account: Account = request.getfixturevalue(request.param)
+    client = account.clients.dynamodb
+    table = new_table(account.clients)
     outbox = DynamoOutbox(client, table)
     return Storage(DynamoCatalogue(client, table, outbox), DynamoStock(client, table, outbox), outbox)
 
@@ -109,11 +110,10 @@ def test_pages_have_every_product_once_in_the_order_of_skus(stored: Storage, lim
     assert listed == expected
 
 
-@pytest.mark.emulator
 def test_a_product_that_cannot_be_read_hides_no_other(
-    emulator: Emulator, create_table: Callable[[], str]
+    account: Account, create_table: Callable[[], str]
 ) -> None:
-    client, table = emulator.clients.dynamodb, create_table()
+    client, table = account.clients.dynamodb, create_table()
     outbox = DynamoOutbox(client, table)
     stored = Storage(DynamoCatalogue(client, table, outbox), DynamoStock(client, table, outbox), outbox)
     for sku in ("CUP", "POT", "TEA"):
@@ -130,11 +130,10 @@ def test_a_product_that_cannot_be_read_hides_no_other(
     assert [found.product.sku for found in afresh.page(Search(), None, 10).products] == ["CUP", "TEA"]
 
 
-@pytest.mark.emulator
 def test_what_only_refuses_a_late_task_expires_and_what_was_sold_does_not(
-    emulator: Emulator, create_table: Callable[[], str]
+    account: Account, create_table: Callable[[], str]
 ) -> None:
-    client, table = emulator.clients.dynamodb, create_table()
+    client, table = account.clients.dynamodb, create_table()
     outbox = DynamoOutbox(client, table)
     stock = DynamoStock(client, table, outbox)
     stock.save(domain.closed("closed", NOW), None, None, None)

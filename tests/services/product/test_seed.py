@@ -12,7 +12,7 @@ import services.product
 from services.product import messages, seed
 from services.product.domain import Item
 from services.product.handlers import reserve_stock
-from shopprocs.emulator import Emulator
+from tests.services.accounts import Account
 from tests.services.product.fakes import MemoryShop
 from tests.services.product.world import NOW, inventory, product
 
@@ -85,41 +85,42 @@ def test_every_product_is_listed_and_told_as_the_same_fact_every_time() -> None:
 
 
 @pytest.mark.emulator
+@pytest.mark.parametrize("account", ["emulator"], indirect=True)
 def test_the_command_fills_the_table_and_tells_the_topic_and_then_only_tells(
-    emulator: Emulator,
+    account: Account,
     create_table: Callable[[], str],
     create_queue: Callable[[], str],
     create_topic: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     queue, topic, table = create_queue(), create_topic(), create_table()
-    _subscribe(emulator, queue, topic)
+    _subscribe(account, queue, topic)
     settings = {"TABLE": table, "TASKS_QUEUE_URL": queue, "EVENTS_TOPIC_ARN": topic}
-    for name, value in {**emulator.env, **settings}.items():
+    for name, value in {**account.env, **settings}.items():
         monkeypatch.setenv(name, value)
     count = len(list(seed.entries(NOW)))
 
     for arguments in ([], ["--publish-only"], ["--reset"]):
         seed.main(arguments)
 
-        assert len(_received(emulator, queue, count)) == count
+        assert len(_received(account, queue, count)) == count
 
 
-def _subscribe(emulator: Emulator, queue: str, topic: str) -> None:
-    sqs = emulator.clients.sqs
+def _subscribe(account: Account, queue: str, topic: str) -> None:
+    sqs = account.clients.sqs
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    emulator.clients.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    account.clients.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
 
 
-def _received(emulator: Emulator, queue: str, count: int) -> set[str]:
+def _received(account: Account, queue: str, count: int) -> set[str]:
     """The ids of `count` messages, or of those that came within the deadline."""
     ids: set[str] = set()
     deadline = time.monotonic() + 20
     while len(ids) < count and time.monotonic() < deadline:
-        answer = emulator.clients.sqs.receive_message(
+        answer = account.clients.sqs.receive_message(
             QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1
         )
         for message in answer.get("Messages", []):
             ids.add(message["MessageId"])
-            emulator.clients.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            account.clients.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
     return ids

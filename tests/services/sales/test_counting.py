@@ -19,8 +19,7 @@ from services.sales.domain import Addition, Known
 from services.sales.dynamo import DynamoSales
 from services.sales.function import work
 from services.sales.ports import Sales, Stale, Summary
-from shopprocs.emulator import Emulator
-from tests.services.conftest import CreateTable
+from tests.services.accounts import EITHER, Account, new_table
 from tests.services.sales import facts
 
 TODAY = date(2026, 1, 31)
@@ -67,13 +66,12 @@ def _most_first(sold: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(sold.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
+@pytest.fixture(params=["memory", *EITHER])
 def sales(request: pytest.FixtureRequest) -> Sales:
     if request.param == "memory":
         return MemorySales()
-    emulator: Emulator = request.getfixturevalue("emulator")
-    create_table: CreateTable = request.getfixturevalue("create_table")
-    return DynamoSales(emulator.clients.dynamodb, create_table())
+    account: Account = request.getfixturevalue(request.param)
+    return DynamoSales(account.clients.dynamodb, new_table(account.clients))
 
 
 def count(sales: Sales, *events: Mapping[str, Any]) -> None:

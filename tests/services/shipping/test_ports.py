@@ -12,8 +12,8 @@ from services.shipping.carrier import Sandbox
 from services.shipping.domain import Address, Booking, Item, Parcel, Shipment
 from services.shipping.dynamo import DynamoLedger, DynamoShipments
 from services.shipping.ports import CarrierDown, KeyClosed, Ledger, Refused, Shipments, Stale
-from shopprocs.emulator import Emulator
 from tests.services import tables
+from tests.services.accounts import EITHER, Account, new_table
 from tests.services.shipping.fakes import MemoryLedger, MemoryShipments
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -28,13 +28,14 @@ class Stored:
     outbox: Outbox
 
 
-@pytest.fixture(params=["memory", pytest.param("dynamodb", marks=pytest.mark.emulator)])
+@pytest.fixture(params=["memory", *EITHER])
 def stored(request: pytest.FixtureRequest) -> Stored:
     if request.param == "memory":
         outbox = MemoryOutbox()
         return Stored(MemoryShipments(outbox), MemoryLedger(), outbox)
-    client = request.getfixturevalue("emulator").clients.dynamodb
-    table = request.getfixturevalue("create_table")()
+    account: Account = request.getfixturevalue(request.param)
+    client = account.clients.dynamodb
+    table = new_table(account.clients)
     told = DynamoOutbox(client, table)
     return Stored(DynamoShipments(client, table, told), DynamoLedger(client, table), told)
 
@@ -86,11 +87,10 @@ def test_what_is_to_be_told_is_written_with_its_shipment_or_not_at_all(stored: S
     )
 
 
-@pytest.mark.emulator
 def test_what_only_refuses_a_late_task_expires_and_what_happened_does_not(
-    emulator: Emulator, create_table: Callable[[], str]
+    account: Account, create_table: Callable[[], str]
 ) -> None:
-    client = emulator.clients.dynamodb
+    client = account.clients.dynamodb
     ends = []
     for written in (BEGUN.cancelled(None, NOW), BEGUN.booked(BOOKING).cancelled(BOOKING, NOW)):
         table = create_table()
