@@ -74,9 +74,7 @@ async def compare(api: Api, launcher: Launcher, number: int, rounds: int) -> Com
     await floor(api, 50)
     floors, runs, beside = [], [], []
     for each in range(1, rounds + 1):
-        say(
-            f"round {each} of {rounds}: the bare loop, the operator, the operator beside one that fails for ever"
-        )
+        say(f"round {each} of {rounds}: the bare loop, the operator, the operator with a failing ShopService")
         floors.append(await floor(api, number))
         runs.append(await _once(api, launcher, number))
         async with refusing(api):
@@ -100,7 +98,7 @@ async def _once(api: Api, launcher: Launcher, number: int, *, failing: bool = Fa
             await create_refused(api, namespace)
         run = await from_zero(api, operator, namespace, number)
         if failing and operator.metric("workqueue_retries_total") < retries + 3:
-            raise RuntimeError("The ShopService that was to fail for ever did not.")
+            raise RuntimeError("The ShopService that was expected to fail did not.")
     await api.emptied(namespace)
     return run
 
@@ -121,13 +119,13 @@ def compared_rows(found: Compared) -> list[Row]:
     beside = [failing.rate / run.rate for failing, run in zip(found.beside, found.runs, strict=True)]
     middle = statistics.median
     return [
-        Bound(0.7, 0.9, more=True).row("rate ÷ the bare loop's", middle(rate), spread(rate)),
-        Bound(8, 5, "ms").row("operator CPU for each new one", middle(own), spread(own, 1, " ms")),
-        Bound(1.4, 1.2).row("API server CPU ÷ the bare loop's", middle(server), spread(server)),
-        Bound(2, 1).row("writes beyond the children", round(middle(beyond), 2), spread(beyond)),
+        Bound(0.7, 0.9, more=True).row("rate ÷ that of the bare loop", middle(rate), spread(rate)),
+        Bound(8, 5, "ms").row("operator CPU for each new ShopService", middle(own), spread(own, 1, " ms")),
+        Bound(1.4, 1.2).row("API server CPU ÷ that of the bare loop", middle(server), spread(server)),
+        Bound(2, 1).row("writes in addition to the children", round(middle(beyond), 2), spread(beyond)),
         Bound(0, 0).row("uncached reads", middle(reads), spread(reads)),
         Bound(0.9, 1, more=True).row(
-            "rate beside one that fails for ever ÷ without", middle(beside), spread(beside)
+            "rate with a permanently failing ShopService ÷ without", middle(beside), spread(beside)
         ),
     ]
 
@@ -140,10 +138,12 @@ def drift_rows(found: dict[str, Repairs]) -> list[Row]:
     bound = Bound(1, 0.2, "s")
     return [
         bound.row(
-            f"each of {len(found)} kinds deleted: slowest to be back", max(deleted), f"{max(deleted):.2f} s"
+            f"each of {len(found)} kinds deleted: longest time until recreated",
+            max(deleted),
+            f"{max(deleted):.2f} s",
         ),
         bound.row(
-            f"each of {len(edited) + len(missed)} owned fields edited: slowest to be back",
+            f"each of {len(edited) + len(missed)} owned fields edited: longest time until reverted",
             max(edited),
             f"{max(edited):.2f} s",
         ),
@@ -288,21 +288,21 @@ async def measure(api: Api, launcher: Launcher, arguments: argparse.Namespace, f
     print(table(HEAD, rows))
     print(
         table(
-            ("", "ShopServices/s", "its CPU-ms each", "API server CPU-ms each"),
+            ("", "ShopServices/s", "client CPU-ms each", "API server CPU-ms each"),
             [
                 _beside("the bare loop", found.floors),
                 _beside("this operator", found.runs),
-                _beside("this operator, beside one that fails", found.beside),
+                _beside("this operator, with a failing ShopService", found.beside),
                 _beside("kopf used plainly", [found.plain]),
             ],
         )
     )
     kinds = (
         "kind",
-        "deleted, back after",
+        "recreated after",
         "fields edited",
-        "back after (median, slowest)",
-        "refused by the API server",
+        "reverted after (median, longest)",
+        "rejected by the API server",
     )
     print(table(kinds, [_repaired(kind, each) for kind, each in sorted(repairs.items())]))
     sizes = (
@@ -313,10 +313,10 @@ async def measure(api: Api, launcher: Launcher, arguments: argparse.Namespace, f
         "RSS",
         "restart: CPU",
         "restart: writes",
-        "RSS after it",
+        "RSS after restart",
     )
     print(table(sizes, grown))
-    print(table(("code of", "share of its time"), spent))
+    print(table(("code of", "share of CPU time"), spent))
 
 
 def _beside(name: str, runs: Sequence[Run]) -> Row:
@@ -353,16 +353,22 @@ async def main(arguments: argparse.Namespace) -> None:
 
 def parsed() -> argparse.Namespace:
     """What was asked for."""
-    parser = argparse.ArgumentParser(description="Measure the operator beside a bare loop.")
+    parser = argparse.ArgumentParser(description="Compare the operator with a bare loop.")
     parser.add_argument(
         "--number", type=int, default=300, help="ShopServices of the comparison (default: 300)"
     )
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of the comparison (default: {ROUNDS})")
     parser.add_argument(
-        "--growth", type=int, nargs="+", default=[100, 300, 1000, 3000], help="sizes to show growth with"
+        "--rounds", type=int, default=ROUNDS, help=f"rounds of the comparison (default: {ROUNDS})"
     )
-    parser.add_argument("--idle", type=float, default=60, help="seconds of nothing (default: 60)")
-    parser.add_argument("--quick", action="store_true", help="a hundred ShopServices only, once")
+    parser.add_argument(
+        "--growth",
+        type=int,
+        nargs="+",
+        default=[100, 300, 1000, 3000],
+        help="numbers of ShopServices for the growth table",
+    )
+    parser.add_argument("--idle", type=float, default=60, help="seconds to measure while idle (default: 60)")
+    parser.add_argument("--quick", action="store_true", help="measure only 100 ShopServices, in one round")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.number, arguments.rounds, arguments.growth, arguments.idle = 100, 1, [100], 5
