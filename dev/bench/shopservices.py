@@ -163,11 +163,11 @@ async def storm_rows(api: Api, launcher: Launcher) -> list[Row]:
     return [
         Bound(1, 1).row(
             f"{found.events} status events of {STORM_SHOPS} in {found.seconds:.0f} s:"
-            " status writes of one ShopService in a second",
+            " maximum status writes per second of one ShopService",
             round(found.rate, 2),
-            f"{found.rate:.2f} at most",
+            f"{found.rate:.2f}",
         ),
-        Bound(0, 0).row("applies in it", found.applies, f"{found.applies:.0f}"),
+        Bound(0, 0).row("applies during these events", found.applies, f"{found.applies:.0f}"),
     ]
 
 
@@ -284,7 +284,7 @@ async def measure(api: Api, launcher: Launcher, arguments: argparse.Namespace, f
     print(
         f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}\n"
     )
-    print(f"{number} new ShopServices of six children each, {arguments.rounds} times:\n")
+    print(f"{number} new ShopServices of six children each, in {arguments.rounds} rounds:\n")
     print(table(HEAD, rows))
     print(
         table(
