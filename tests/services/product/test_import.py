@@ -1,7 +1,8 @@
 """The import of an uploaded catalogue: every row is judged by itself, and nothing is lost or done twice in effect."""
 
 import tracemalloc
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ import pytest
 
 import services.product
 from services.common.money import Money
-from services.common.outbox import DynamoOutbox
+from services.common.outbox import DynamoOutbox, OutboxRecord
 from services.product import import_function, rows
-from services.product.domain import Stocked
+from services.product.domain import Product, Stocked
 from services.product.dynamo import DynamoCatalogue
 from services.product.importing import (
     LARGEST_FILE,
@@ -28,6 +29,7 @@ from services.product.importing import (
 )
 from services.product.rows import Line, RowRefused, UnreadableFile
 from services.product.uploads import S3Uploads
+from shopprocs import stacks
 from tests.services.accounts import Account
 from tests.services.product.fakes import MemoryShelves, MemoryUploads
 from tests.services.product.world import NOW, told
@@ -393,6 +395,129 @@ def test_given_little_time_when_called_then_the_import_is_continued_by_messages_
 
     assert calls > 2
     assert given.uploads.saved[-1].written == 300
+
+
+@dataclass
+class Streamed(MemoryUploads):
+    """A large file that is made as it is read.
+
+    Attributes:
+        rows: it has beside the header, each of a product of its own.
+        clock: tells how many milliseconds the function has left.
+        read_to: how far it was read, in bytes.
+    """
+
+    rows: int
+    clock: "Countdown"
+    read_to: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__(b"")
+
+    @property
+    def size(self) -> int:
+        return len(HEADER) + self.rows * LINE
+
+    def read(self, upload: Upload, offset: int) -> Iterator[bytes]:  # noqa: ARG002 - as Uploads.read
+        self.clock.spend(S3_MILLISECONDS)
+        skipped, first = 0, 0
+        if offset >= len(HEADER):
+            first, skipped = divmod(offset - len(HEADER), LINE)
+        else:
+            yield HEADER.encode()[offset:]
+        self.read_to = offset
+        for start in range(first, self.rows, 1000):
+            chunk = b"".join(line(number) for number in range(start, min(start + 1000, self.rows)))[skipped:]
+            self.read_to += len(chunk)
+            yield chunk
+            skipped = 0
+
+    def save(self, upload: Upload, report: Report, version: str) -> str:
+        self.clock.spend(2 * S3_MILLISECONDS)
+        return super().save(upload, report, version)
+
+
+@dataclass
+class Counted(MemoryShelves):
+    """A catalogue that only counts what is written, and takes its time.
+
+    Attributes:
+        clock: as for `Streamed`.
+        uploads: where they come from.
+        written: how often each product was, by its number.
+        furthest: bytes that were read and not yet written, at most.
+    """
+
+    uploads: Streamed
+    clock: "Countdown"
+    written: bytearray
+    furthest: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked]:  # noqa: ARG002 - as Shelves.find_all
+        self.clock.spend(READ_MILLISECONDS)
+        return {}
+
+    def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord]]) -> list[bool]:
+        self.clock.spend(WRITE_MILLISECONDS)
+        for products, _ in batches:
+            for product in products:
+                self.written[int(product.sku.removeprefix("SKU-"))] += 1
+        self.furthest = max(self.furthest, self.uploads.read_to - len(HEADER) - sum(self.written) * LINE)
+        return [True] * len(batches)
+
+
+class Countdown:
+    """The time that Lambda gives one call of the function, as far as AWS's services take it."""
+
+    def __init__(self) -> None:
+        self.left, self.least = 0, FUNCTION["Timeout"] * 1000
+
+    def begin(self) -> None:
+        self.left = FUNCTION["Timeout"] * 1000
+
+    def spend(self, milliseconds: int) -> None:
+        self.left -= milliseconds
+        self.least = min(self.least, self.left)
+
+
+FUNCTION = stacks.document("functions-catalogue")["Resources"]["ImportCatalogue"]["Properties"]
+# Slower than DynamoDB and S3 usually are: a read of 96 products, four transactions at a time, one request to S3.
+READ_MILLISECONDS, WRITE_MILLISECONDS, S3_MILLISECONDS = 100, 500, 200
+
+
+def line(number: int) -> bytes:
+    return b"SKU-%06d,Tea number %06d,tea,%04d,EUR,5\n" % (number, number, number % 9999)
+
+
+LINE = len(line(0))
+
+
+def test_given_a_hundred_thousand_rows_when_imported_then_every_call_ends_in_time_and_each_row_is_written_once() -> (
+    None
+):
+    clock = Countdown()
+    uploads = Streamed(100_000, clock)
+    shelves = Counted(uploads, clock, bytearray(uploads.rows))
+    queue = [message(b"")]
+    queue[0] = queue[0].replace('"size":0', f'"size":{uploads.size}')
+    parts, calls = import_function.Parts(uploads, shelves, queue.append), 0
+
+    while queue:
+        clock.begin()
+        calls += 1
+        assert import_function.work(batch(queue.pop()), parts, lambda: clock.left) == {
+            "batchItemFailures": []
+        }
+
+    assert uploads.saved[-1].state == "DONE"
+    assert uploads.saved[-1].written == uploads.rows
+    assert set(shelves.written) == {1}, "what a call has done is not done again by the next"
+    assert calls == 3, "a call uses the time that it has"
+    assert clock.least > 15_000, "the report is written long before Lambda ends the call"
+    assert shelves.furthest < 1024 * 1024, "what is read and not yet written is what memory holds"
 
 
 def test_given_a_key_with_spaces_and_accents_when_told_of_then_it_is_the_files_own() -> None:

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""What the import of a catalogue of 100,000 rows takes of a function's time and memory, with the emulator as AWS.
+
+`.venv/bin/python dev/bench/catalogue.py [ROWS]` prints a table in Markdown; it takes a few minutes.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "dev")]
+
+import boto3  # noqa: E402  found through the lines above
+
+from services.common import clock  # noqa: E402  see above
+from services.common.outbox import DynamoOutbox  # noqa: E402  see above
+from services.product import import_function  # noqa: E402  see above
+from services.product.dynamo import DynamoCatalogue  # noqa: E402  see above
+from services.product.uploads import S3Uploads  # noqa: E402  see above
+from shopprocs import stacks  # noqa: E402  see above
+from shopprocs.emulator import Emulator  # noqa: E402  see above
+
+PREFIX, KEY = "bench", "catalogue.csv"
+NEEDED = ("events", "tokens", "product")
+ROWS = 100_000
+FUNCTION = stacks.document("functions-catalogue")["Resources"]["ImportCatalogue"]["Properties"]
+MEGABYTE = 1024
+
+
+def content(rows: int) -> bytes:
+    """A catalogue of so many different products."""
+    lines = (f"SKU-{number:06},Tea number {number:06},tea,{number % 9999},EUR,5" for number in range(rows))
+    return "\n".join(["sku,name,category,amount,currency,stock", *lines, ""]).encode()
+
+
+def countdown() -> Callable[[], int]:
+    """The milliseconds that a call which begins now has left."""
+    end = time.monotonic() + FUNCTION["Timeout"]
+    return lambda: int((end - time.monotonic()) * 1000)
+
+
+def handle(bucket: str, table: str, size: int, etag: str) -> dict[str, float]:
+    """Calls the handler as Lambda does, each call with the function's own time, until no message is left."""
+    client = boto3.client("dynamodb")
+    upload = {
+        "eventName": "ObjectCreated:Put",
+        "eventTime": clock.rfc3339(clock.now()),
+        "s3": {"bucket": {"name": bucket}, "object": {"key": KEY, "eTag": etag, "size": size}},
+    }
+    queue = [json.dumps({"Records": [upload]})]
+    parts = import_function.Parts(
+        S3Uploads(boto3.client("s3")),
+        DynamoCatalogue(client, table, DynamoOutbox(client, table)),
+        queue.append,
+    )
+    began, calls, least = time.monotonic(), 0, float("inf")
+    while queue:
+        left = countdown()
+        record = {"messageId": "m", "body": queue.pop(), "attributes": {"ApproximateReceiveCount": "1"}}
+        answer = import_function.work({"Records": [record]}, parts, left)
+        if answer["batchItemFailures"]:
+            raise SystemExit("the import failed; see the log above")
+        calls, least = calls + 1, min(least, left() / 1000)
+    return {
+        "calls": calls,
+        "seconds": time.monotonic() - began,
+        "least": least,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE,
+    }
+
+
+def measure(rows: int) -> None:
+    """Prints the table."""
+    emulator = Emulator(lambda _name, _line: None)
+    emulator.start()
+    try:
+        table = emulator.deploy(PREFIX, stacks.chosen_for("local"), NEEDED)["product"]["Table"]
+        emulator.clients.s3.create_bucket(Bucket=PREFIX)
+        text = content(rows)
+        etag = emulator.clients.s3.put_object(Bucket=PREFIX, Key=KEY, Body=text)["ETag"].strip('"')
+        done = subprocess.run(
+            [sys.executable, __file__, "--handle", PREFIX, table, str(len(text)), etag],
+            env={"PATH": os.environ["PATH"], "LOG_LEVEL": "WARNING", **emulator.env},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        found = json.loads(done.stdout.splitlines()[-1])
+        report = json.loads(
+            emulator.clients.s3.get_object(Bucket=PREFIX, Key=f"{KEY}.report.json")["Body"].read()
+        )
+    finally:
+        emulator.stop()
+    if (report["state"], report["written"]) != ("DONE", rows):
+        raise SystemExit(f"not everything was imported: {report['state']}, {report['written']} rows")
+    print(f"| import of {rows:,} rows | measured | limit of the function |")
+    print("|---|---|---|")
+    print(
+        f"| time | {found['seconds']:.0f} s in {found['calls']} call(s) | {FUNCTION['Timeout']} s per call |"
+    )
+    print(f"| least time left at the end of a call | {found['least']:.0f} s | 0 s |")
+    print(f"| most memory | {found['memory']:.0f} MB | {FUNCTION['MemorySize']} MB |")
+    print(f"| rows per second | {rows / found['seconds']:.0f} | |")
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["--handle", bucket, table, size, etag]:
+            print(json.dumps(handle(bucket, table, int(size), etag)))
+        case [rows]:
+            measure(int(rows))
+        case _:
+            measure(ROWS)
