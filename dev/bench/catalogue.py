@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What the import of a catalogue of 100,000 rows takes of a function's time and memory, with the emulator as AWS.
 
-`.venv/bin/python dev/bench/catalogue.py [ROWS]` prints a table in Markdown; it takes a few minutes.
+`.venv/bin/python dev/bench/catalogue.py [ROWS]` prints a table in Markdown; it takes about five minutes.
 """
 
 import json
