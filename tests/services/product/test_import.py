@@ -576,7 +576,7 @@ def test_given_s3_and_dynamodb_when_imported_in_steps_then_the_report_is_beside_
     account: Account, bucket: str, shelves: DynamoCatalogue
 ) -> None:
     uploads = S3Uploads(account.clients.s3)
-    given = put(account, bucket, "a b/spring.csv", many(200) + b"bad\n")
+    given = put(account, bucket, "a b/spring.csv", many(100) + b"bad\n")
 
     reports = [
         import_catalogue(given, uploads=uploads, shelves=shelves, may_go_on=lambda: False) for _ in range(8)
@@ -587,16 +587,16 @@ def test_given_s3_and_dynamodb_when_imported_in_steps_then_the_report_is_beside_
     written = orjson.loads(
         account.clients.s3.get_object(Bucket=bucket, Key="a b/spring.csv.report.json")["Body"].read()
     )
-    assert (written["state"], written["written"], written["refused"]) == ("DONE", 200, 1)
-    assert written["problems"][0]["line"] == 202
-    assert found(shelves, "SKU-199").product.price.amount == 199
+    assert (written["state"], written["written"], written["refused"]) == ("DONE", 100, 1)
+    assert written["problems"][0]["line"] == 102
+    assert found(shelves, "SKU-99").product.price.amount == 99
 
 
 def test_given_a_file_on_s3_when_it_is_replaced_then_the_older_import_ends_and_the_newer_begins_anew(
     account: Account, bucket: str, shelves: DynamoCatalogue
 ) -> None:
     uploads = S3Uploads(account.clients.s3)
-    old = put(account, bucket, "replaced.csv", many(300))
+    old = put(account, bucket, "replaced.csv", many(100))
     import_catalogue(old, uploads=uploads, shelves=shelves, may_go_on=lambda: False)
     new = replace(put(account, bucket, "replaced.csv", many(10)), at=NOW + timedelta(seconds=1))
 
