@@ -4,6 +4,7 @@ A zip depends on its content alone: entries are sorted, have one time and one mo
 of, so that a second build has nothing to do.
 """
 
+import fcntl
 import hashlib
 import shutil
 import tempfile
@@ -46,7 +47,10 @@ def build(say: Say, folder: Path = BUILT, chosen: Sequence[str] = tuple(FUNCTION
         BuildFailed: when there is no zip, or it is too large.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return [_build(name, folder, f"[{index}/{len(chosen)}]", say) for index, name in enumerate(chosen, 1)]
+    # Two builds at once would remove each other's packages; the second one finds nothing to do.
+    with (folder / ".lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return [_build(name, folder, f"[{index}/{len(chosen)}]", say) for index, name in enumerate(chosen, 1)]
 
 
 def _build(name: str, folder: Path, step: str, say: Say) -> Path:
