@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from shop_operator.dependencies import Dependencies
 from shop_operator.errors import InternalError, InvalidSpec, OperatorError, PermanentError
+from shop_operator.lenient import text
 from shop_operator.pods import DEFINITE_PULL_FAILURES, Diagnosis
 from shop_operator.reasons import REASONS
 from shop_operator.render import url
@@ -281,14 +282,16 @@ def _rollout(
         "rejectedImage"
     )
     if observed.rolled_back or undecided:
-        return kept | {key: before[key] for key in _REJECTED if key in before}
-    identity = release.identity if release else ""
-    good = (kept["lastAvailableImage"], kept.get("lastAvailableRelease", identity))
-    failed = (
-        None
-        if shop.spec.suspend or good == (shop.spec.image, identity)
-        else _failure(shop, observed, judged, good[0])
+        said = {key: before[key] for key in _REJECTED if key in before}
+        if release is not None and "rejectedRelease" in said:
+            said["rejectedRelease"] = release.remembered(text(said["rejectedRelease"]))
+        return kept | said
+    known = kept["lastAvailableImage"]
+    is_good = known == shop.spec.image and (
+        "lastAvailableRelease" not in kept
+        or (release is not None and release.is_that(text(kept["lastAvailableRelease"])))
     )
+    failed = None if shop.spec.suspend or is_good else _failure(shop, observed, judged, known)
     if failed is None:
         return kept
     name, failure = failed[0], printable(failed[1])

@@ -507,9 +507,13 @@ class Reconciler:
         desired = render(shop, live=self._live_scale(key, lost), around=around)
         asked: Release | None = None
         if config is not None and not around.hold and rolls_back(shop):
-            asked = release(shop, desired, config, _part_of(children))
+            alone = replace(around, dependencies={}, called_ports={}) if called else around
+            apart = render(shop, live=self._live_scale(key, lost), around=alone) if called else desired
+            asked = release(shop, apart, config, around, _part_of(children))
             rollout = mapping(shop.status.get("rollout"))
-            good = last_good(shop, rollout) if asked.rejected_by(rollout) else None
+            changed = shop.status.get("observedGeneration") != shop.generation
+            rejected = asked.rejected_by(rollout, spec_changed=changed)
+            good = last_good(shop, rollout) if rejected else None
             if good is not None:
                 called = self._called(key, {*cached.depends_on, *(good.spec.depends_on or ())})
                 around = replace(

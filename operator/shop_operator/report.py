@@ -242,9 +242,11 @@ class Reporter:
         memory.repairs = []
         # Its own event will be none, since the store knows it already.
         self._wake(self._store.put(written) - {key})
-        self._tell_changes(shop, previous, wanted)
+        # While the last good release runs, a rejection can only be told in other words.
+        rejected = None if observed.rolled_back else _rejected(previous, wanted)
+        self._tell_changes(shop, previous, wanted, rejected)
         # The pods still run what was rejected.
-        return 0 if _rejected(previous, wanted) else look
+        return 0 if rejected else look
 
     async def flawed(self, key: Key, cached: Shop, shop: ShopService, error: OperatorError) -> None:
         """Write the status of a ShopService that there is no pass over, because of that error alone."""
@@ -376,9 +378,13 @@ class Reporter:
         return replace(found, message=f"{found.message}{LOG_LINE}{said}") if said else found
 
     def _tell_changes(
-        self, shop: ShopService, previous: Mapping[str, Any], wanted: Mapping[str, Any]
+        self,
+        shop: ShopService,
+        previous: Mapping[str, Any],
+        wanted: Mapping[str, Any],
+        rejected: str | None = None,
     ) -> None:
-        """Events for what is worth seeing in `kubectl describe`."""
+        """Events for what is worth seeing in `kubectl describe`; of a release that is rejected now, its image is given."""
         before = {each["type"]: each for each in previous.get("conditions", ())}
         after = {each["type"]: each for each in wanted["conditions"]}
         ready, stalled = after[READY], after["Stalled"]
@@ -397,7 +403,6 @@ class Reporter:
         waits = ready["reason"] == "WaitingForDependencies"
         if waits and was.get("reason") != ready["reason"]:
             self._events.tell(shop, ready["reason"], ready["message"])
-        rejected = _rejected(previous, wanted)
         if rejected:
             self._observer.rolled_back()
             back = wanted["rollout"]["lastAvailableImage"]

@@ -3,10 +3,13 @@
 A release is everything that makes pods: the pod templates of all parts, and the content of the ConfigMaps and Secrets that
 they use. It is rejected, and goes back, as a whole. What makes no pods (replicas, autoscaling, routes, policies) follows the
 spec all the time; so does the Service, whose named target port works with old and with new pods.
+
+What is away says nothing about a release: a Secret that is deleted, or a dependency, may be back a moment later. So an identity
+keeps what was there when the release was tried, piece by piece, and only a piece that is there now can make it another one.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -14,6 +17,7 @@ import orjson
 
 from shop_operator.lenient import mapping, mappings, text
 from shop_operator.render.configuration import Configuration, Record
+from shop_operator.render.surroundings import Surroundings
 from shop_operator.spec import ShopService
 from shop_operator.summary import CHECKSUM_ANNOTATION, PART_OF_LABEL
 
@@ -36,6 +40,8 @@ _NO_PODS: Final = (
 _SCALE: Final = ("replicas", "autoscaling")
 # Of a release that is larger only the image is kept: the status is stored in the ShopService, which may have 1.5 MB.
 _LARGEST: Final = 128 * 1024
+# The first word of an identity.
+_FORMAT: Final = "v2"
 
 
 @dataclass(frozen=True)
@@ -43,20 +49,42 @@ class Release:
     """What the spec asks for in this pass.
 
     Args:
-        identity: a hash, the same for the same pods.
+        templates: a hash of its pod templates, without what is in `present`.
         image: spec.image.
         pods: the fields of the spec that make them; empty when they are too large to be kept.
         retry: the value of the retry annotation.
         configuration: the checksums of their configuration, by the name of the Deployment.
+        present: the digests of the configuration, and the ports of the dependencies, that there are now, by what they are of.
+        tried: those that pods of it have got; empty text for what has not been there.
         applied: every Deployment is as it asks.
     """
 
-    identity: str
+    templates: str
     image: str = ""
     pods: Mapping[str, Any] = field(default_factory=dict)
     retry: str = ""
     configuration: Mapping[str, str] = field(default_factory=dict)
+    present: Mapping[str, str] = field(default_factory=dict)
+    tried: Mapping[str, str] = field(default_factory=dict)
     applied: bool = False
+
+    @property
+    def identity(self) -> str:
+        """What a status remembers it by."""
+        return _written(self.templates, self.tried)
+
+    def is_that(self, identity: str) -> bool:
+        """Whether it is the release that a status remembers: the same templates, and nothing that is there has changed."""
+        templates, tried = _read(identity)
+        return templates == self.templates and all(
+            tried.get(piece, now) == now for piece, now in self.present.items()
+        )
+
+    def remembered(self, identity: str) -> str:
+        """That identity of it, with what it does not say of pieces that are there now."""
+        _, tried = _read(identity)
+        known = {piece: tried[piece] for piece in self.tried if piece in tried}
+        return _written(self.templates, {**self.present, **known})
 
     @property
     def kept(self) -> dict[str, Any]:
@@ -73,12 +101,23 @@ class Release:
         """What status.rollout says of it once it has failed."""
         return {"rejectedRelease": self.identity} | ({"retry": self.retry} if self.retry else {})
 
-    def rejected_by(self, rollout: Mapping[str, Any]) -> bool:
-        """Whether this very release is rejected, and nobody has asked for another attempt."""
+    def rejected_by(self, rollout: Mapping[str, Any], *, spec_changed: bool = False) -> bool:
+        """Whether this very release is rejected, and nobody has asked for another attempt.
+
+        Args:
+            rollout: what the status says.
+            spec_changed: the status is of an earlier generation of the spec.
+        """
         if "rejectedRelease" not in rollout:
             # As an earlier version of the operator has written it.
             return bool(self.image) and rollout.get("rejectedImage") == self.image
-        return rollout["rejectedRelease"] == self.identity and text(rollout.get("retry")) == self.retry
+        rejected = text(rollout["rejectedRelease"])
+        if text(rollout.get("retry")) != self.retry:
+            return False
+        if not _comparable_identity(rejected):
+            # Another earlier version took what was away for a change: only the spec can tell.
+            return not spec_changed
+        return self.is_that(rejected)
 
 
 GOOD: Final = ("lastAvailableImage", "lastAvailable", "lastAvailableConfiguration", "lastAvailableRelease")
@@ -94,43 +133,78 @@ def release(
     shop: ShopService,
     desired: Iterable[Mapping[str, Any]],
     config: Configuration,
+    around: Surroundings,
     part_of: Mapping[str, str],
 ) -> Release:
     """The release that the spec asks for.
 
     Args:
         shop: the ShopService.
-        desired: its children as rendered from its spec.
+        desired: its children as rendered from its spec with no dependency known.
         config: the configuration that its pods use.
+        around: the surroundings with which they are rendered otherwise.
         part_of: the part-of label of the pods of each Deployment that exists, by its name: it makes no release.
     """
-    deployments = [each for each in desired if each["kind"] == "Deployment"]
-    used = {
-        name: sorted((str(use), str(config.digests.values.get(use))) for use in uses)
-        for name, uses in config.uses.items()
-        if config.digests is not None
-    }
+    deployments = {each["metadata"]["name"]: each for each in desired if each["kind"] == "Deployment"}
     templates = {
-        each["metadata"]["name"]: _comparable(each["spec"]["template"], part_of.get(each["metadata"]["name"]))
-        for each in deployments
+        name: _comparable(each["spec"]["template"], part_of.get(name)) for name, each in deployments.items()
     }
-    found = orjson.dumps([templates, used], option=orjson.OPT_SORT_KEYS)
     pods = _pods(shop.document)
+    found = {piece: (now, tried) for piece, now, tried in _pieces(shop, config, around)}
     return Release(
-        hashlib.blake2b(found, digest_size=8).hexdigest(),
+        _hash(templates),
         shop.spec.image,
         pods if len(orjson.dumps(pods)) <= _LARGEST else {},
         text(shop.annotations.get(RETRY_ANNOTATION)),
         {
-            each["metadata"]["name"]: checksum
-            for each in deployments
+            name: checksum
+            for name, each in deployments.items()
             if (
                 checksum := mapping(each["spec"]["template"]["metadata"].get("annotations")).get(
                     CHECKSUM_ANNOTATION
                 )
             )
         },
+        {piece: now for piece, (now, _) in found.items() if now is not None},
+        {piece: tried for piece, (_, tried) in found.items()},
     )
+
+
+def _pieces(
+    shop: ShopService, config: Configuration, around: Surroundings
+) -> Iterator[tuple[str, str | None, str]]:
+    """What pods get from beside the spec: of what, as it is now (None when it is away), and as they got it."""
+    for name in shop.spec.depends_on or ():
+        now = around.dependencies.get(name)
+        yield _hash(["dependency", name]), None if now is None else str(now), str(around.port(name))
+    if config.digests is None:
+        return
+    for name, uses in config.uses.items():
+        recorded = config.digests.recorded(around.record(name))
+        for use in uses:
+            digest = config.digests.values.get(use)
+            yield _hash([config.digests.key_id, name, *use]), digest, digest or recorded.get(use.object, "")
+
+
+def _hash(value: Any) -> str:
+    found = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(found, digest_size=8).hexdigest()
+
+
+def _written(templates: str, tried: Mapping[str, str]) -> str:
+    return " ".join([_FORMAT, templates, *(f"{piece}={value}" for piece, value in sorted(tried.items()))])
+
+
+def _comparable_identity(identity: str) -> bool:
+    return identity.startswith(f"{_FORMAT} ")
+
+
+def _read(identity: str) -> tuple[str, dict[str, str]]:
+    """The hash of the templates, and the pieces; nothing when an earlier version has written it."""
+    if not _comparable_identity(identity):
+        return "", {}
+    _, templates, *pieces = identity.split(" ")
+    return templates, {piece: value for piece, _, value in (each.partition("=") for each in pieces)}
 
 
 def _comparable(template: Mapping[str, Any], part_of: str | None) -> dict[str, Any]:

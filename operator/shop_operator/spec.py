@@ -734,11 +734,11 @@ class RolloutStatus(Model):
     last_available_configuration: dict[str, str] | None = None
     """Checksums of the configuration of that release, by Deployment."""
     last_available_release: str | None = None
-    """Identity of that release: a hash of its pod templates and of their configuration."""
+    """Identity of that release: a hash of its pod templates, and digests of the configuration and of the dependencies' ports that its pods got."""
     rejected_image: str | None = None
     """Image of the release that was rolled back."""
     rejected_release: str | None = None
-    """Identity of the release that was rolled back. It is tried again when the annotation shopservice.dev/retry of the ShopService gets a new value; another release is tried at once."""
+    """Identity of the release that was rolled back, in the same form. It is tried again when the annotation shopservice.dev/retry of the ShopService gets a new value. Another release is tried at once: other pod templates, or other content of a ConfigMap or Secret that is used; one that is absent counts as unchanged."""
     retry: str | None = None
     """Value of the annotation shopservice.dev/retry when the release was rolled back."""
     message: str | None = None

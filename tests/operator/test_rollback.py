@@ -4,12 +4,15 @@ from typing import Any
 
 import pytest
 
+from shop_operator.configs import Configs
 from shop_operator.render import render
-from shop_operator.render.configuration import Configuration
+from shop_operator.render.configuration import MOST_OBJECTS, Configuration, Digests, Use
+from shop_operator.render.surroundings import Surroundings
 from shop_operator.rollback import RETRY_ANNOTATION, last_good, records
 from shop_operator.rollback import release as release_of
 from shop_operator.spec import ShopService
 from shop_operator.summary import PART_OF_LABEL
+from tests.operator.fake_api import FixedKey
 from tests.operator.test_reconcile import World, given_up, rolling
 
 CAREFUL: dict[str, Any] = {"rollout": {"autoRollback": True}}
@@ -115,7 +118,7 @@ def test_the_application_that_pods_are_part_of_makes_no_release() -> None:
     def identity(value: str, part_of: dict[str, str]) -> str:
         labels = {PART_OF_LABEL: value}
         shop = ShopService("web", "ns", "u", 1, labels, {"image": "shop:1"})
-        return release_of(shop, render(shop, live=None), Configuration(), part_of).identity
+        return release_of(shop, render(shop, live=None), Configuration(), Surroundings(), part_of).identity
 
     live = {"web": "shop"}
     assert identity("checkout", live) == identity("shop", live) == identity("shop", {})
@@ -304,3 +307,191 @@ def test_scale_is_the_specs_also_of_workers_that_go_back() -> None:
 
     assert good is not None
     assert good.document["workers"] == [{"name": "relay", "command": ["one"], "replicas": 4}]
+
+
+SECRET: dict[str, Any] = {"envFrom": [{"secretRef": {"name": "db"}}]}
+
+
+def secret(world: World, version: int, **data: str) -> None:
+    obj = {
+        "kind": "Secret",
+        "metadata": {
+            "namespace": "ns",
+            "name": "db",
+            "uid": f"uid-db-{version}",
+            "resourceVersion": str(version),
+        },
+        "data": data,
+    }
+    world.api.objects["Secret", "ns", "db"] = obj
+    world.configs.seen("MODIFIED", obj)
+
+
+def away(world: World, version: int) -> None:
+    obj = world.api.objects.pop(("Secret", "ns", "db"))
+    world.configs.seen("DELETED", {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(version)}})
+
+
+async def rejected(world: World) -> str:
+    """A release that uses a Secret fails; the pods of the last good one."""
+    secret(world, 101, password="one")
+    await release(world, image="shop:1", **SECRET)
+    rolling(world, available=1)
+    await world.pass_()
+    good = pod(world)
+    await release(world, image="shop:2", **SECRET)
+    await fail(world)
+    assert pod(world) == good
+    return good
+
+
+async def test_a_secret_that_is_away_for_a_moment_makes_no_other_release(world: World) -> None:
+    good = await rejected(world)
+
+    away(world, 102)
+    await world.pass_()
+    assert pod(world) == good
+    world.restart()
+    await world.pass_()
+    assert pod(world) == good
+    secret(world, 103, password="one")
+    await world.pass_()
+
+    assert pod(world) == good
+    assert rollout(world)["rejectedImage"] == "shop:2"
+    assert world.rollbacks == 1
+
+
+async def test_a_secret_that_is_away_while_its_release_is_rejected_makes_no_other_release_when_it_returns(
+    world: World,
+) -> None:
+    secret(world, 101, password="one")
+    await release(world, image="shop:2", **SECRET)
+    away(world, 102)
+    await fail(world)
+    assert "shop:1" in pod(world)
+
+    secret(world, 103, password="one")
+    await world.pass_()
+    assert "shop:1" in pod(world)
+
+    secret(world, 104, password="two")
+    await world.pass_()
+    assert "shop:2" in pod(world)
+
+
+async def test_a_secret_that_changes_while_it_is_away_makes_another_release(world: World) -> None:
+    await rejected(world)
+
+    away(world, 102)
+    await world.pass_()
+    secret(world, 103, password="two")
+    await world.pass_()
+
+    assert "shop:2" in pod(world)
+
+
+async def test_a_release_that_failed_without_its_secret_is_tried_once_that_is_there(world: World) -> None:
+    await release(world, image="shop:2", **SECRET)
+    await fail(world)
+    assert "shop:1" in pod(world)
+
+    secret(world, 101, password="one")
+    await world.pass_()
+
+    assert "shop:2" in pod(world)
+
+
+async def test_another_key_of_the_digests_makes_no_other_release(world: World) -> None:
+    good = await rejected(world)
+
+    world.configs = Configs(world.api, FixedKey(b"another key"), world.woken.extend)
+    world.restart()
+    await world.pass_()
+    assert pod(world) == good
+    assert world.rollbacks == 1
+
+    # From here on the content counts as before.
+    size = len(rollout(world)["rejectedRelease"])
+    await world.pass_()
+    assert len(rollout(world)["rejectedRelease"]) == size
+    secret(world, 103, password="two")
+    await world.pass_()
+    assert "shop:2" in pod(world)
+
+
+async def test_a_dependency_that_is_away_for_a_moment_makes_no_other_release(world: World) -> None:
+    def database(port: int) -> None:
+        metadata = {"namespace": "ns", "name": "db", "generation": 1}
+        spec = {"image": "db:1", "port": port}
+        world.see(
+            {
+                "apiVersion": "shopservice.dev/v1alpha1",
+                "kind": "ShopService",
+                "metadata": metadata,
+                "spec": spec,
+            }
+        )
+
+    database(5432)
+    await release(world, image="shop:2", dependsOn=["db"])
+    assert "http://db.ns.svc:5432" in pod(world)
+    await fail(world)
+    assert "shop:1" in pod(world)
+
+    world.lose("ShopService", "db")
+    await world.pass_()
+    assert "shop:1" in pod(world)
+    database(5432)
+    await world.pass_()
+    assert "shop:1" in pod(world)
+
+    database(5433)
+    await world.pass_()
+    assert "shop:2" in pod(world)
+
+
+async def test_a_release_that_an_earlier_version_rejected_stays_rejected_until_it_changes(
+    world: World,
+) -> None:
+    good = await rejected(world)
+    found = world.edit("ShopService")
+    earlier = {**rollout(world), "rejectedRelease": "0123456789abcdef"}
+    world.see(found | {"status": {**found["status"], "rollout": earlier}})
+
+    away(world, 102)
+    world.restart()
+    await world.pass_()
+    assert pod(world) == good
+    secret(world, 103, password="one")
+    await world.pass_()
+    assert pod(world) == good
+    assert world.rollbacks == 1
+
+    secret(world, 104, password="two")
+    await world.pass_()
+    assert "shop:2" in pod(world)
+
+
+async def test_a_spec_that_changes_after_an_earlier_version_rejected_it_is_another_release(
+    world: World,
+) -> None:
+    await rejected(world)
+    found = world.edit("ShopService")
+    earlier = {**rollout(world), "rejectedRelease": "0123456789abcdef"}
+    world.see(found | {"status": {**found["status"], "rollout": earlier}})
+
+    await release(world, image="shop:3", **SECRET)
+
+    assert "shop:3" in pod(world)
+
+
+def test_what_a_status_keeps_of_a_release_is_bounded_by_the_objects_that_pods_may_use() -> None:
+    uses = {Use("Secret", f"{number:0>253}") for number in range(MOST_OBJECTS)}
+    config = Configuration({"web": uses}, Digests("0badcafe", dict.fromkeys(uses, "0123456789abcdef")))
+    shop = ShopService("web", "ns", "u", 1, {}, {"image": "shop:1"})
+
+    found = release_of(shop, render(shop, live=None), config, Surroundings(), {})
+
+    assert found.is_that(found.identity)
+    assert len(found.identity) < 10_000

@@ -57,6 +57,10 @@ class Digests:
     key_id: str
     values: Mapping[Use, str | None]
 
+    def recorded(self, record: "Record") -> dict[str, str]:
+        """What a record says, by the object; empty when it cannot be compared with these."""
+        return {**(_read(self.key_id, record.deployment) or {}), **(_read(self.key_id, record.pods) or {})}
+
 
 @dataclass(frozen=True)
 class Record:
