@@ -76,6 +76,7 @@ class Observed:
         repairs: what was reverted in this pass.
         scaling: the Deployments whose wanted count has changed and is not reached yet.
         unscaled: the autoscalers (kind, name) that have not worked for a while.
+        uncreated: the Deployments that have had no ReplicaSet for their newest template for as long as their deadline.
         unmet: dependencies have been impossible to wait for longer than anything waits for them.
         release: what the spec asks for, with automatic rollback; None when that is not known in this pass.
         rolled_back: the last good release is in its place.
@@ -92,6 +93,7 @@ class Observed:
     repairs: Sequence[Repair] = ()
     scaling: AbstractSet[str] = frozenset()
     unscaled: AbstractSet[tuple[str, str]] = frozenset()
+    uncreated: AbstractSet[str] = frozenset()
     unmet: bool = False
     release: Release | None = None
     rolled_back: bool = False
@@ -146,6 +148,7 @@ def _known(observed: Observed) -> Known:
         diagnoses=observed.diagnoses,
         scaling=observed.scaling,
         unscaled=observed.unscaled,
+        uncreated=observed.uncreated,
     )
 
 

@@ -140,6 +140,15 @@ ROWS: Final = (
         warns=True,
     ),
     Reason(
+        "ReplicaSetCreateError",
+        _PODS,
+        "The cluster does not allow the ReplicaSet of a new template to be created, due to a quota or a policy. Earlier pods"
+        " keep running. Stalled after spec.rollout.progressDeadlineSeconds.",
+        "Change the quota or policy that the message names. The rollout then continues automatically.",
+        _DEPLOYMENTS,
+        warns=True,
+    ),
+    Reason(
         "ReplicaFailure",
         _PODS,
         "A ReplicaSet cannot create or delete pods.",

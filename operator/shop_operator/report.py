@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from shop_operator.conditions import CYCLE, MISSING, READY, Observed, Repair, overdue, status, waiting
 from shop_operator.dependencies import GRACE, Dependencies
-from shop_operator.errors import OperatorError, PermanentError, RolledBack, TemporaryError
+from shop_operator.errors import InvalidSpec, OperatorError, PermanentError, RolledBack, TemporaryError
 from shop_operator.lasting import Lasting
 from shop_operator.lenient import mapping
 from shop_operator.pods import PULL, Diagnosis, diagnosis, hashes, last_line, newest, of_template
@@ -23,7 +23,16 @@ from shop_operator.rollback import RETRY_ANNOTATION, Release
 from shop_operator.rollouts import rolled_out
 from shop_operator.spec import ShopService
 from shop_operator.store import Key, Shop, Store
-from shop_operator.verdicts import AUTOSCALERS, CANNOT_SCALE, OVER, SCALING, failing, own_words
+from shop_operator.verdicts import (
+    AUTOSCALERS,
+    CANNOT_SCALE,
+    OVER,
+    SCALING,
+    deadline_of,
+    failing,
+    own_words,
+    uncreated,
+)
 from shop_operator.wording import LOG_LINE, printable, sentence, steady
 
 _log = logging.getLogger(__name__)
@@ -118,6 +127,7 @@ class _Memory:
         words: what a container has logged last, by Deployment; of the reason and the container that it was read for.
         overdue: which generation of a Deployment is said to be over its deadline.
         unscaled: the autoscalers that say that they do not work.
+        uncreated: which generation of a Deployment has no ReplicaSet, since the cluster does not allow one.
         unmet: whether there are dependencies that there cannot be.
         scaling: the wanted count of each Deployment, and whether it is still being reached.
     """
@@ -129,6 +139,7 @@ class _Memory:
     words: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     overdue: Lasting[tuple[str, int]] = field(default_factory=Lasting)
     unscaled: Lasting[tuple[str, str]] = field(default_factory=Lasting)
+    uncreated: Lasting[tuple[str, int]] = field(default_factory=Lasting)
     unmet: Lasting[str] = field(default_factory=Lasting)
     scaling: dict[str, tuple[int, bool]] = field(default_factory=dict)
 
@@ -208,6 +219,7 @@ class Reporter:
         unscaled, broken = memory.unscaled.see(
             failing(children), now, _UNSCALED, known=_known_unscaled(previous)
         )
+        stuck, soon = self._uncreated(memory, shop, children, outcome)
         impossible = ["dependencies"] if outcome.dependencies and outcome.dependencies.impossible else []
         known = impossible if _known_unmet(previous) else []
         unmet, hopeless = memory.unmet.see(impossible, now, GRACE.total_seconds(), known=known)
@@ -217,10 +229,11 @@ class Reporter:
             dependencies=outcome.dependencies,
             held=outcome.held,
             diagnoses=diagnoses,
-            overdue=frozenset(name for name, _ in surely),
+            overdue=stuck | {name for name, _ in surely},
             repairs=memory.repairs,
             scaling=_scaling(memory, children, previous),
             unscaled=unscaled,
+            uncreated=stuck,
             unmet=bool(unmet),
             release=outcome.release,
             rolled_back=outcome.pods is not None,
@@ -228,7 +241,7 @@ class Reporter:
             retained=outcome.retained,
         )
         wanted = status(shop, observed, previous, made=outcome.pods)
-        looks = (look, doubt, broken, hopeless)
+        looks = (look, doubt, broken, soon, hopeless)
         look = min((each for each in looks if each is not None), default=None)
         self._count(key, wanted, observed.error)
         patch = merge_patch(previous, wanted)
@@ -297,6 +310,32 @@ class Reporter:
             }
         memory.late = {name: known.get(name, self._clock()) for name in sorted(found)}
         return memory.late
+
+    def _uncreated(
+        self,
+        memory: _Memory,
+        shop: ShopService,
+        children: Mapping[tuple[str, str], Mapping[str, Any]],
+        outcome: Outcome,
+    ) -> tuple[frozenset[str], float | None]:
+        """The Deployments that have had no ReplicaSet for as long as their deadline, and when to look again.
+
+        Their controller does not count that time.
+        """
+        found = {
+            (name, child["metadata"].get("generation", 0))
+            for (kind, name), child in children.items()
+            if kind == "Deployment" and uncreated(child) is not None
+        }
+        if any(isinstance(each, InvalidSpec) for each in outcome.problems):
+            return frozenset(), None
+        told = (
+            _told_deployments(shop.status) if shop.status.get("observedGeneration") == shop.generation else {}
+        )
+        known = [each for each in found if OVER in told.get(each[0], "")]
+        deadline = deadline_of(outcome.pods or shop) if found else 0
+        late, soon = memory.uncreated.see(found, self._clock(), deadline, known=known)
+        return frozenset(name for name, _ in late), soon
 
     async def _diagnoses(
         self,

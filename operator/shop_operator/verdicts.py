@@ -23,6 +23,7 @@ Children = Mapping[tuple[str, str], Child]
 
 DEADLINE: Final = "ProgressDeadlineExceeded"
 ROLLED_OUT: Final = "NewReplicaSetAvailable"
+UNCREATED: Final = "ReplicaSetCreateError"
 NOT_SCALING: Final = "AutoscalerNotWorking"
 SCALING: Final = "is scaling to "
 CANNOT_SCALE: Final = "cannot scale"
@@ -37,6 +38,9 @@ _DECISIVE: Final = frozenset({"Deployment", "HTTPRoute", "Service", "ServiceAcco
 # An HPA of no pods measures nothing on purpose.
 _ON_PURPOSE: Final = "ScalingDisabled"
 _POD_NAME: Final = re.compile(r'pods "[^"]*" is forbidden: ')
+_REPLICASET_NAME: Final = re.compile(
+    r'Failed to create new replica set "[^"]*": (?P<refusal>replicasets\.apps "[^"]*" is forbidden: )?'
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class Known:
         diagnoses: what is known of pods that do not get ready, by the name of their Deployment.
         scaling: the Deployments whose wanted count has changed and is not reached yet.
         unscaled: the autoscalers (kind, name) that have not worked for a while.
+        uncreated: the Deployments that have had no ReplicaSet for their newest template for as long as their deadline.
     """
 
     dependencies: Dependencies | None = None
@@ -77,6 +82,7 @@ class Known:
     diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
     scaling: AbstractSet[str] = frozenset()
     unscaled: AbstractSet[tuple[str, str]] = frozenset()
+    uncreated: AbstractSet[str] = frozenset()
 
 
 def verdicts(
@@ -88,13 +94,15 @@ def verdicts(
         for part in parts(shop):
             if ("Deployment", part.name) not in children:
                 yield ("Deployment", part.name), absent
-    deadline = _deadline(shop)
+    deadline = deadline_of(shop)
     for key, child in children.items():
         kind, name = key
         if "deletionTimestamp" in child["metadata"]:
             yield key, _decided(kind, Verdict(ready=False, reason="Terminating", message="is being deleted"))
         elif kind == "Deployment":
-            verdict = deployment(name, child, scaling=name in known.scaling, deadline=deadline)
+            verdict = uncreated(child, late=name in known.uncreated, deadline=deadline) or deployment(
+                name, child, scaling=name in known.scaling, deadline=deadline
+            )
             yield key, _diagnosed(verdict, known.diagnoses.get(name), deadline)
         elif kind in AUTOSCALERS:
             yield key, _autoscaler(key, children, known.unscaled)
@@ -106,13 +114,14 @@ def verdicts(
 
 def own_words(shop: ShopService, name: str, child: Child) -> frozenset[str]:
     """What a status may say of a Deployment while nothing is known but the Deployment itself."""
-    deadline = _deadline(shop)
+    deadline = deadline_of(shop)
     return frozenset(
         deployment(name, child, scaling=scaling, deadline=deadline).message for scaling in (False, True)
     )
 
 
-def _deadline(shop: ShopService) -> int:
+def deadline_of(shop: ShopService) -> int:
+    """Seconds within which a rollout of its Deployments must make progress."""
     return (shop.spec.rollout and shop.spec.rollout.progress_deadline_seconds) or DEADLINE_SECONDS
 
 
@@ -161,18 +170,40 @@ def deployment(
     return _on_its_way(name, child, wanted, scaling=scaling, rolled_out=progressing == ROLLED_OUT)
 
 
+def uncreated(child: Child, *, late: bool = False, deadline: int = DEADLINE_SECONDS) -> Verdict | None:
+    """How a Deployment is that has no ReplicaSet for its newest template, since the cluster does not allow one; None for others.
+
+    Its controller writes nothing but one condition then: no observedGeneration, and never that the deadline is over. The
+    condition stays for a while after the template went back to one that has a ReplicaSet, of which there are pods.
+    """
+    state = child["status"]
+    failure: Child = next((each for each in state["conditions"] if each["type"] == "Progressing"), {})
+    if failure.get("reason") != UNCREATED:
+        return None
+    behind = state.get("observedGeneration", 0) < child["metadata"].get("generation", 0)
+    updated = state.get("updatedReplicas", 0)
+    # The counts of one that has everything are of a ReplicaSet that was deleted: complete, the condition would have gone.
+    complete = state.get("availableReplicas", 0) == state.get("replicas", 0) == updated
+    return _without_pods(failure, late=late, deadline=deadline) if behind or not updated or complete else None
+
+
 def _without_pods(failure: Mapping[str, Any], *, late: bool, deadline: int) -> Verdict:
-    """A ReplicaSet cannot make pods: a quota, a policy, a missing ServiceAccount. The cause stays when the deadline is over."""
-    said = clause(_POD_NAME.sub("pods are forbidden: ", failure.get("message", ""))) or "no details reported"
+    """There can be no pods, or no ReplicaSet: a quota, a policy, a missing ServiceAccount. The cause stays when the deadline is over."""
+    said = _POD_NAME.sub("pods are forbidden: ", failure.get("message", ""))
+    said = clause(_REPLICASET_NAME.sub(_replicasets, said)) or "no details reported"
     over = f"{OVER} ({deadline} s)" if late else ""
     reason = failure.get("reason", "")
     return Verdict(
         ready=False,
-        reason=reason if reason in {"FailedCreate", "FailedDelete"} else "ReplicaFailure",
+        reason=reason if reason in {"FailedCreate", "FailedDelete", UNCREATED} else "ReplicaFailure",
         message=f"{said}{over}",
         stuck=late,
         overdue=late,
     )
+
+
+def _replicasets(found: re.Match[str]) -> str:
+    return f"ReplicaSets {'are forbidden' if found['refusal'] else 'cannot be created'}: "
 
 
 def _on_its_way(name: str, child: Child, wanted: int, *, scaling: bool, rolled_out: bool) -> Verdict:

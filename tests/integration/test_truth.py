@@ -160,3 +160,31 @@ def test_given_an_old_pod_that_fails_in_another_way_then_only_the_new_one_is_jud
     assert "said by the test" in message
     for kind in ("Progressing", "Reconciling"):
         assert condition(found, kind)["message"] == "See the Ready condition."
+
+
+def test_given_a_quota_of_no_replicasets_then_it_is_told_and_stalls_and_heals_without_it(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "none", "namespace": namespace},
+        "spec": {"hard": {"count/replicasets.apps": "0"}},
+    }
+    path = f"/api/v1/namespaces/{namespace}/resourcequotas"
+    cluster.http.post(path, json=quota).raise_for_status()
+    wait_for(lambda: cluster.http.get(f"{path}/none").json()["status"].get("hard"))
+    cluster.create(shopservice(namespace, rollout={"progressDeadlineSeconds": 10}))
+
+    wait_for(lambda: because(cluster, namespace) == ("False", "ReplicaSetCreateError"))
+    message = condition(cluster.get("ShopService", namespace, "web"), "Ready")["message"]
+    assert message.startswith("Deployment web: ReplicaSets are forbidden: exceeded quota: none")
+    wait_for(warned(cluster, namespace, "ReplicaSetCreateError"))
+    wait_for(
+        lambda: condition(cluster.get("ShopService", namespace, "web"), "Stalled")["status"] == "True", 30
+    )
+
+    cluster.http.delete(f"{path}/none").raise_for_status()
+    # The controller tries again at increasing intervals, or when the Deployment changes.
+    cluster.patch("ShopService", namespace, "web", {"spec": {"args": ["x"]}})
+    wait_for(running(cluster, namespace), deadline=30)

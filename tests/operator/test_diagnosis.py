@@ -223,6 +223,66 @@ async def test_a_count_that_changes_is_scaling_until_it_is_reached_also_for_the_
     assert world.condition("Ready")["reason"] == "PodsUnavailable"
 
 
+UNCREATED = {
+    "type": "Progressing",
+    "status": "False",
+    "reason": "ReplicaSetCreateError",
+    "message": 'Failed to create new replica set "web-5d4": denied by policy',
+}
+
+
+async def test_a_release_without_a_replicaset_is_given_its_deadline_and_then_goes_back(
+    world: World,
+) -> None:
+    careful = {"rollout": {"autoRollback": True, "progressDeadlineSeconds": 60}}
+    world.shop(image="shop:1", **careful)
+    await world.pass_()
+    state(world, DONE, **FULL)
+    await world.pass_()
+    world.shop(image="shop:2", **careful)
+    await world.pass_()
+    live = world.edit("Deployment")
+    live["status"] = {**live["status"], "conditions": [UNCREATED]}
+    world.see(live)
+
+    left = await world.pass_()
+    ready = world.condition("Ready")
+    assert left == pytest.approx(60)
+    assert ready["reason"] == "ReplicaSetCreateError"
+    assert "ReplicaSets cannot be created: denied by policy" in ready["message"]
+    assert world.condition("Stalled")["status"] == "False"
+    assert world.rollbacks == 0
+
+    world.clock.now += 60
+    await world.pass_()
+    assert world.rollbacks == 1
+    await world.pass_()
+    assert world.condition("Ready")["reason"] == "RolledBack"
+
+
+async def test_a_release_that_has_had_no_replicaset_for_too_long_stays_stalled_after_a_restart(
+    world: World,
+) -> None:
+    world.shop(image="shop:1")
+    await world.pass_()
+    live = world.edit("Deployment")
+    live["status"] = {"conditions": [UNCREATED]}
+    world.see(live)
+    await world.pass_()
+    world.clock.now += 300
+    await world.pass_()
+    assert world.condition("Stalled")["status"] == "True"
+
+    world.restart()
+    await world.pass_()
+
+    assert world.condition("Stalled")["status"] == "True"
+    world.shop(image="shop:2")
+    await world.pass_()
+    assert world.condition("Ready")["reason"] == "ReplicaSetCreateError"
+    assert world.condition("Stalled")["status"] == "False", "another release"
+
+
 async def test_an_autoscaler_is_given_three_minutes_and_then_a_warning(world: World) -> None:
     world.shop(autoscaling={"maxReplicas": 3}, resources=CPU)
     await world.pass_()

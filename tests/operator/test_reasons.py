@@ -77,7 +77,7 @@ def test_every_condition_of_every_state_has_a_row(state: Any) -> None:
     st.sampled_from([None, *sorted(pods.RANKED)]),
     st.sampled_from([None, *sorted(OperatorError.__subclasses__()[0].__subclasses__(), key=str)]),
     st.sampled_from([None, Dependencies({}, missing=("a",)), Dependencies({}, cycle=("web", "web"))]),
-    st.sampled_from(["", "FailedCreate", "ProgressDeadlineExceeded", "Unheard"]),
+    st.sampled_from(["", "FailedCreate", "ReplicaSetCreateError", "ProgressDeadlineExceeded", "Unheard"]),
 )
 def test_every_condition_of_any_shopservice_has_a_row(
     spec: dict[str, Any],

@@ -154,6 +154,54 @@ def test_the_cause_that_the_cluster_gave_stays_after_the_deadline() -> None:
     assert before["Stalled"]["message"] == "May require intervention. See the Ready condition."
 
 
+QUOTA = (
+    'Failed to create new replica set "web-5d4": replicasets.apps "web-5d4" is forbidden: exceeded quota: none,'
+    " requested: count/replicasets.apps=1, used: count/replicasets.apps=0, limited: count/replicasets.apps=0"
+)
+UNCREATED = {
+    "type": "Progressing",
+    "status": "False",
+    "reason": "ReplicaSetCreateError",
+    "message": QUOTA,
+}
+
+
+def unobserved(child: dict[str, Any]) -> dict[str, Any]:
+    child["metadata"]["generation"] = 2
+    return child
+
+
+@pytest.mark.parametrize(
+    "child",
+    [
+        unobserved(deployment(conditions=[UNCREATED])),
+        unobserved(deployment(there=0, updated=0, available=0, conditions=[UNCREATED])),
+        # A count that changes is observed all the same.
+        deployment(updated=0, conditions=[UNCREATED]),
+        # Someone has deleted the ReplicaSet, and no count is updated any more.
+        deployment(conditions=[UNCREATED]),
+    ],
+)
+def test_a_replicaset_that_the_cluster_does_not_allow_is_told_with_its_cause(child: dict[str, Any]) -> None:
+    before = conditions(seen(child))
+    after = conditions(seen(child, uncreated=frozenset({"web"})))
+
+    for found in (before, after):
+        assert (found["Ready"]["status"], found["Ready"]["reason"]) == ("False", "ReplicaSetCreateError")
+        assert "Deployment web: ReplicaSets are forbidden: exceeded quota: none" in found["Ready"]["message"]
+        assert "web-5d4" not in found["Ready"]["message"]
+    assert (before["Progressing"]["status"], before["Reconciling"]["status"]) == ("True", "True")
+    assert "exceeded its progress deadline (300 s)" in after["Ready"]["message"]
+    assert (before["Stalled"]["status"], after["Stalled"]["status"]) == ("False", "True")
+
+
+def test_a_template_that_went_back_to_one_with_a_replicaset_is_rolling_out() -> None:
+    """The controller leaves the condition as it is until that has progressed."""
+    found = conditions(seen(deployment(available=1, conditions=[UNCREATED])))
+
+    assert found["Ready"]["reason"] == "RollingOut"
+
+
 CRASH = Diagnosis("CrashLoopBackOff", "container app exited with code 1 and was restarted", "web-1", "app")
 
 
