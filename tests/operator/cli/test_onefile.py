@@ -71,7 +71,7 @@ def test_a_file_that_is_built_for_another_python_says_so(person: Person, tmp_pat
 
 
 def test_the_how_to_names_the_commands_that_make_the_file() -> None:
-    (commands,) = blocks("As one file")
+    (commands,) = blocks("As a single file")
 
     assert commands.splitlines()[0].split("#")[0].strip() == "make plugin"
     assert "\nplugin:" in (ROOT / "Makefile").read_text()
