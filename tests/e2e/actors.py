@@ -39,6 +39,16 @@ class Cluster:
         items = self.get("pods", "-n", "shop", "-l", selector)["items"]
         return [pod for pod in items if "deletionTimestamp" not in pod["metadata"]]
 
+    def out_of_memory(self, namespace: str) -> list[str]:
+        """The containers, as pod/container, that were killed at their memory limit."""
+        return [
+            f"{pod['metadata']['name']}/{container['name']}"
+            for pod in self.get("pods", "-n", namespace)["items"]
+            for container in pod["status"].get("containerStatuses", [])
+            for state in (container["state"], container["lastState"])
+            if state.get("terminated", {}).get("reason") == "OOMKilled"
+        ]
+
 
 @dataclass
 class Shop:

@@ -13,6 +13,8 @@ from shopdemo import target as targets
 from tests.e2e.actors import Cluster, Shop
 from tests.waiting import wait_for
 
+NAMESPACES = ("aws", "shop-operator", "shop")
+
 
 @pytest.fixture(scope="session")
 def target() -> targets.Target:
@@ -29,8 +31,12 @@ def target() -> targets.Target:
 
 
 @pytest.fixture(scope="session")
-def cluster(target: targets.Target) -> Cluster:
-    return Cluster(target.env())
+def cluster(target: targets.Target) -> Iterator[Cluster]:
+    """After the last test: every container had the memory that it needed, the emulator with its functions among them."""
+    cluster = Cluster(target.env())
+    yield cluster
+    killed = [each for namespace in NAMESPACES for each in cluster.out_of_memory(namespace)]
+    assert killed == []
 
 
 @pytest.fixture(scope="session")
