@@ -36,6 +36,8 @@ NO_CLAIM_ENDS_AFTER = timedelta(seconds=2 * LONGEST_POSTPONEMENT)
 UNREADABLE_POSTPONEMENT = timedelta(seconds=LONGEST_POSTPONEMENT)
 _FREE = "(attribute_not_exists(claimed_until) OR claimed_until < :now OR claimed_until > :absurd)"
 STUCK_AFTER = 60.0
+# Seconds between two measurements of the oldest record; a measurement queries each partition.
+MEASURED_EVERY = 5.0
 # The kind of message that is a fact for everyone.
 FACT = "fact"
 
@@ -94,6 +96,9 @@ class Outbox(Protocol):
 
     def done(self, record: OutboxRecord) -> None:
         """Removes a record that was told."""
+
+    def oldest(self) -> float:
+        """Seconds for which the oldest record has waited, also one that is claimed, postponed or unreadable; 0 without any."""
 
     def ping(self) -> None:
         """Returns when the outbox can be read, raises otherwise."""
@@ -164,6 +169,20 @@ class DynamoOutbox(dynamo.Table):
     def done(self, record: OutboxRecord) -> None:
         """As `Outbox.done`."""
         self._client.delete_item(TableName=self._table, Key=dynamo.pack(_key(record.id)))
+
+    def oldest(self) -> float:
+        """As `Outbox.oldest`."""
+        ages = [0.0]
+        for partition in range(PARTITIONS):
+            answer = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues=dynamo.pack({":pk": _partition(partition)}),
+                ProjectionExpression="sk",
+                Limit=1,
+            )
+            ages += [ids.age(dynamo.unpack(item)["sk"]) for item in answer["Items"]]
+        return max(ages)
 
     def ping(self) -> None:
         """As `Outbox.ping`."""
@@ -237,6 +256,10 @@ class MemoryOutbox:
         """As `Outbox.done`."""
         self.records.pop(record.id, None)
 
+    def oldest(self) -> float:
+        """As `Outbox.oldest`."""
+        return ids.age(min(self.records, default=""))
+
     def ping(self) -> None:
         """As `Outbox.ping`."""
 
@@ -285,6 +308,7 @@ class Relay:
         self._shortest = shortest
         self._longest = longest
         self._turned = time.monotonic()
+        self._measure_at = 0.0
         self._looking = Progress("the outbox cannot be read")
         self._telling = Progress("records of the outbox cannot be told")
 
@@ -342,14 +366,19 @@ class Relay:
     def _look(self, stop: threading.Event) -> list[OutboxRecord]:
         try:
             records = self._outbox.pending(BATCH)
+            self._measure()
         except Exception as error:  # noqa: BLE001 - the table being away must not end the relay
             log.warning("outbox_unreachable", error=repr(error))
             self._looking.missed("", error)
             stop.wait(random.uniform(0.5, 1.5))  # noqa: S311 - a pause, not a secret
             return []
         self._looking.made()
-        telemetry.OUTBOX_AGE.set(max((ids.age(record.id) for record in records), default=0.0))
         return records
+
+    def _measure(self) -> None:
+        if time.monotonic() >= self._measure_at:
+            telemetry.OUTBOX_AGE.set(self._outbox.oldest())
+            self._measure_at = time.monotonic() + MEASURED_EVERY
 
     def _postpone(self, record: OutboxRecord) -> None:
         pause = timedelta(seconds=min(2 ** min(record.attempts, 10), LONGEST_POSTPONEMENT))

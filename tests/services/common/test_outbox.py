@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from services.common import dynamo, progress, telemetry
+from services.common import clock, dynamo, ids, progress, telemetry
+from services.common import outbox as outboxes
 from services.common.outbox import DynamoOutbox, MemoryOutbox, Outbox, OutboxMessage, OutboxRecord, Relay
 from tests.services.accounts import EITHER, Account, new_table
 
@@ -203,6 +205,41 @@ def test_a_relay_whose_outbox_cannot_be_read_for_a_minute_is_not_ready(
 
     with pytest.raises(progress.NoProgress, match="away"):
         relay.ready()
+
+
+def test_the_oldest_record_counts_also_while_it_is_postponed(outbox: Outbox, add: Add) -> None:
+    assert outbox.oldest() == 0.0
+    old = OutboxRecord((OutboxMessage("note", {"n": 1}),), id=ids.first_of(clock.now() - timedelta(hours=1)))
+    for record in (old, a_record(2)):
+        add(record)
+        assert outbox.claim(record)
+        outbox.postpone(record, timedelta(seconds=64))
+
+    assert pending(outbox) == []
+    assert 3599 < outbox.oldest() < 3700
+
+    outbox.done(old)
+    assert outbox.oldest() < 60
+
+
+def test_while_nothing_can_be_told_the_gauge_shows_how_long_the_oldest_record_has_waited(
+    now: Clock, told: "Told", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record that failed is postponed, so that hardly ever one of them is free."""
+    monkeypatch.setattr(outboxes, "MEASURED_EVERY", 0.0)
+    kept, record = MemoryOutbox(now), replace(a_record(1), id=ids.first_of(clock.now() - timedelta(hours=1)))
+    kept.add(record)
+    told.refused = {1}
+    relay, stop = Relay(kept, {"note": told}), threading.Event()
+
+    (failing,) = relay._look(stop)
+    assert not relay.relay(failing)
+    assert relay._look(stop) == []
+
+    assert 3599 < telemetry.OUTBOX_AGE._value.get() < 3700
+    kept.done(record)
+    relay._look(stop)
+    assert telemetry.OUTBOX_AGE._value.get() == 0.0
 
 
 def test_an_outbox_answers_a_ping(outbox: Outbox) -> None:
