@@ -1,12 +1,17 @@
 """Finds orders that do not go on, or with which the other services disagree, and resumes or reports them.
 
 Run it every few minutes: `python -m services.order.reconciler`, or `handler` as a function of AWS Lambda. It ends with
-status 1 when an order needs an operator. Two runs at once do no harm. Its last line is a metric in CloudWatch's embedded
-format: orders that stand still, that were resumed, that disagree, and the age of the oldest fact that waits to be told.
+status 1 when an order needs an operator, and with status 2 when it failed: AWS being away says nothing of an order. Two
+runs at once do no harm. It stops by itself before it is stopped, and looks at the orders in random order, so that a run
+that is cut short leaves out different ones each time.
+
+Every run prints a metric in CloudWatch's embedded format, also one that fails: orders that stand still, that were resumed,
+that disagree, that were not reached, and the age of the oldest fact that waits to be told.
 """
 
+import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import cache
@@ -16,11 +21,12 @@ from pydantic import Field
 
 from services.common import aws, clock, telemetry
 from services.common.clock import Clock
+from services.common.outbox import DynamoOutbox
 from services.order import app, reconciliation
 from services.order.config import Settings
 from services.order.ports import Orders
 from services.order.reconciliation import Verdict
-from services.order.watch import Executions, Watchlist, Witnesses, oldest_fact
+from services.order.watch import Executions, Watchlist, Witnesses
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -29,6 +35,9 @@ log = telemetry.logger(__name__)
 NAMESPACE = "Shop"
 # A younger order is on its way; most have ended by then, and are looked at once.
 YOUNGEST = timedelta(minutes=5)
+# Function and Job are stopped after 240 seconds, of which the start takes some, and a call to AWS that is repeated 40.
+BUDGET = timedelta(seconds=180)
+NEEDS_AN_OPERATOR, FAILED = 1, 2
 
 
 class ReconcilerSettings(Settings):
@@ -44,17 +53,22 @@ class ReconcilerSettings(Settings):
     youngest_seconds: float = Field(
         YOUNGEST.total_seconds(), ge=0, description="age from which on orders are looked at"
     )
+    budget_seconds: float = Field(
+        BUDGET.total_seconds(), gt=0, description="seconds after which a run looks at no further order"
+    )
 
 
 @dataclass(slots=True)
 class Found:
-    """What a run found: how many orders of each kind, and seconds."""
+    """What a run found: how many orders of each kind, and seconds; None for what it could not measure."""
 
     OrdersWatched: int = 0
     OrdersStandingStill: int = 0
     OrdersResumed: int = 0
     OrdersDisagreeing: int = 0
-    OutboxAgeSeconds: float = 0.0
+    OrdersNotReached: int = 0
+    OutboxAgeSeconds: float | None = None
+    RunsFailed: int = 0
 
     @property
     def is_well(self) -> bool:
@@ -71,6 +85,7 @@ class Reconciler:
         witnesses: what the other services say of them.
         executions: of their workflow.
         now: the time.
+        elapsed: seconds since any moment.
     """
 
     def __init__(
@@ -80,26 +95,44 @@ class Reconciler:
         witnesses: Witnesses,
         executions: Executions,
         now: Clock = clock.now,
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._orders = orders
         self._watchlist = watchlist
         self._witnesses = witnesses
         self._executions = executions
         self._now = now
+        self._elapsed = elapsed
 
-    def run(self, youngest: timedelta = YOUNGEST) -> Found:
-        """Looks at every order that was placed so long ago or longer, and is not known to be done with."""
-        found = Found()
-        for order_id in self._watchlist.placed_before(self._now() - youngest):
+    def run(self, found: Found, youngest: timedelta = YOUNGEST, budget: timedelta = BUDGET) -> None:
+        """Looks at the orders that were placed so long ago or longer, and are not known to be done with.
+
+        Args:
+            found: is filled in, order by order: it holds also what a run found that failed.
+            youngest: age from which on orders are looked at.
+            budget: how long orders are looked at; those that remain are counted as not reached.
+
+        Raises:
+            ClientError, BotoCoreError: when AWS is away, of which no order is the cause; see `aws.is_temporary`.
+        """
+        end = self._elapsed() + budget.total_seconds()
+        watched = list(self._watchlist.placed_before(self._now() - youngest))
+        random.shuffle(watched)
+        for order_id in watched:
+            if self._elapsed() >= end:
+                found.OrdersNotReached = len(watched) - found.OrdersWatched
+                log.warning("run_cut_short", orders_not_reached=found.OrdersNotReached)
+                return
             found.OrdersWatched += 1
             with telemetry.traced(None, order_id=order_id):
                 try:
                     self._look(order_id, found)
-                except Exception:
+                except Exception as error:
+                    if aws.is_temporary(error):
+                        raise
                     # An order that cannot be looked at keeps no other from it.
                     log.exception("order_not_reconciled")
                     found.OrdersDisagreeing += 1
-        return found
 
     def _look(self, order_id: str, found: Found) -> None:
         order = self._orders.get(order_id)
@@ -130,7 +163,11 @@ class Reconciler:
 
 
 def reconcile(settings: ReconcilerSettings) -> Found:
-    """One run, told as a metric."""
+    """One run, told as a metric however it ends.
+
+    Raises:
+        Exception: what made the run fail.
+    """
     client: DynamoDBClient = aws.client("dynamodb", settings)
     tables = {
         "payment": settings.payment_table,
@@ -144,14 +181,27 @@ def reconcile(settings: ReconcilerSettings) -> Found:
         Witnesses(client, tables),
         workflow,
     )
-    found = reconciler.run(timedelta(seconds=settings.youngest_seconds))
-    found.OutboxAgeSeconds = max(oldest_fact(client, table) for table in (settings.table, *tables.values()))
-    _tell(found, settings.state_machine_arn.rsplit(":", 1)[-1])
+    found = Found()
+    try:
+        # First, as it takes a moment and the orders may take all the time that there is.
+        found.OutboxAgeSeconds = max(
+            DynamoOutbox(client, table).oldest() for table in (settings.table, *tables.values())
+        )
+        reconciler.run(
+            found,
+            timedelta(seconds=settings.youngest_seconds),
+            timedelta(seconds=settings.budget_seconds),
+        )
+    except Exception:
+        found.RunsFailed = 1
+        raise
+    finally:
+        _tell(found, settings.state_machine_arn.rsplit(":", 1)[-1])
     return found
 
 
 def _tell(found: Found, workflow: str) -> None:
-    values = asdict(found)
+    values = {name: value for name, value in asdict(found).items() if value is not None}
     metrics = [{"Name": name, "Unit": "Seconds" if name.endswith("Seconds") else "Count"} for name in values]
     described = {"Namespace": NAMESPACE, "Dimensions": [["Workflow"]], "Metrics": metrics}
     embedded = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [described]}
@@ -166,7 +216,7 @@ def _settings() -> ReconcilerSettings:
 
 
 def handler(_event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """What Lambda calls by its schedule."""
+    """What Lambda calls by its schedule. A run that fails is an error of the function."""
     return asdict(reconcile(_settings()))
 
 
@@ -174,10 +224,16 @@ def main() -> None:
     """Runs the command.
 
     Raises:
-        SystemExit: with status 1 when an order needs an operator.
+        SystemExit: with status 1 when an order needs an operator, and 2 when the run failed.
     """
-    if not reconcile(_settings()).is_well:
-        raise SystemExit(1)
+    settings = _settings()
+    try:
+        found = reconcile(settings)
+    except Exception as error:
+        log.exception("reconciler_failed")
+        raise SystemExit(FAILED) from error
+    if not found.is_well:
+        raise SystemExit(NEEDS_AN_OPERATOR)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from botocore.exceptions import ClientError
 
-from services.common import dynamo, ids, outbox
+from services.common import dynamo, ids
 from services.order.reconciliation import Execution
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Watchlist:
 
 
 class Witnesses:
-    """What the other services' tables say of an order, and how long facts wait in each.
+    """What the other services' tables say of an order.
 
     Args:
         client: a DynamoDB client.
@@ -91,20 +91,6 @@ class Witnesses:
             ConsistentRead=True,
         )
         return str(dynamo.unpack(answer["Item"])["state"]) if "Item" in answer else None
-
-
-def oldest_fact(client: "DynamoDBClient", table: str) -> float:
-    """Seconds for which the oldest record of a table's outbox has waited, whatever keeps it; 0 without any."""
-    ages = [0.0]
-    for partition in range(outbox.PARTITIONS):
-        answer = client.query(
-            TableName=table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=dynamo.pack({":pk": f"OUTBOX#{partition}"}),
-            Limit=1,
-        )
-        ages += [ids.age(dynamo.unpack(item)["sk"]) for item in answer["Items"]]
-    return max(ages)
 
 
 class Executions:

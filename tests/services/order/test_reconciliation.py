@@ -1,18 +1,24 @@
 """What is to be done about an order with which its workflow or another service disagrees."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from services.common import clock, dynamo, ids
 from services.common.outbox import DynamoOutbox, OutboxRecord
+from services.order import reconciler
 from services.order.domain import Order
 from services.order.reconciler import Found, Reconciler
 from services.order.reconciliation import MOST_EXECUTIONS, PATIENCE, Execution, Verdict, judge
-from services.order.watch import Executions, Watchlist, Witnesses, oldest_fact
+from services.order.watch import Executions, Watchlist, Witnesses
 from services.payment import domain as payments
 from services.payment.dynamo import DynamoPayments
 from services.product import domain as products
@@ -23,6 +29,7 @@ from tests.services.accounts import Account
 from tests.services.order.test_domain import NOON, NOTHING, an_order
 from tests.waiting import wait_for
 
+ROOT = Path(__file__).resolve().parents[3]
 NONE: dict[str, str | None] = {"payment": None, "stock": None, "shipment": None}
 SHIPPED: dict[str, str | None] = {"payment": "CHARGED", "stock": "COMMITTED", "shipment": "BOOKED"}
 RUNNING, ABORTED = Execution(1, True, "RUNNING"), Execution(1, False, "ABORTED")  # noqa: FBT003 - as its fields say
@@ -124,12 +131,13 @@ def test_the_oldest_fact_is_found_even_if_it_cannot_be_read(
     account: Account, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
-    assert oldest_fact(client, table) == 0.0
+    outbox = DynamoOutbox(client, table)
+    assert outbox.oldest() == 0.0
     old = ids.first_of(clock.now() - timedelta(hours=1))
     client.put_item(TableName=table, Item=dynamo.pack({"pk": "OUTBOX#2", "sk": old, "claimed_until": "9999"}))
-    client.transact_write_items(TransactItems=[DynamoOutbox(client, table).addition(OutboxRecord(()))])
+    client.transact_write_items(TransactItems=[outbox.addition(OutboxRecord(()))])
 
-    assert 3599 < oldest_fact(client, table) < 3700
+    assert 3599 < outbox.oldest() < 3700
 
 
 class Broken:
@@ -159,11 +167,120 @@ class Broken:
 def test_an_order_that_cannot_be_read_is_counted_and_keeps_no_other_from_being_looked_at() -> None:
     broken: Any = Broken()
 
-    found = Reconciler(broken, broken, broken, broken).run()
+    found = Found()
+
+    Reconciler(broken, broken, broken, broken).run(found)
 
     assert broken.removed == ["good"]
     assert (found.OrdersWatched, found.OrdersDisagreeing, found.is_well) == (2, 1, False)
     assert Found().is_well
+
+
+AWAY = EndpointConnectionError(endpoint_url="https://states.example")
+THROTTLED = ClientError(
+    {"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "DescribeExecution"
+)
+
+
+class Away(Broken):
+    """Every order is as it should be, and Step Functions says nothing of it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def get(self, _order_id: str) -> Order:
+        return shipped()
+
+    def latest(self, _order_id: str) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [AWAY, THROTTLED], ids=["away", "throttled"])
+def test_given_aws_away_when_reconciled_then_the_run_fails_and_no_order_disagrees(error: Exception) -> None:
+    away: Any = Away(error)
+    found = Found()
+
+    with pytest.raises(type(error)):
+        Reconciler(away, away, away, away).run(found)
+
+    assert (found.OrdersDisagreeing, found.OrdersWatched, away.removed) == (0, 1, [])
+
+
+class Many(Broken):
+    """More orders than a run has time for: each takes ten seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+
+    def placed_before(self, _at: object) -> list[str]:
+        return [f"order-{number}" for number in range(100)]
+
+    def get(self, _order_id: str) -> Order:
+        return shipped()
+
+    def latest(self, _order_id: str) -> None:
+        self.seconds += 10
+
+    def elapsed(self) -> float:
+        return self.seconds
+
+
+def test_given_more_orders_than_time_when_reconciled_then_each_run_ends_and_reaches_others() -> None:
+    reached = []
+    for _ in range(2):
+        many: Any = Many()
+        found = Found()
+        Reconciler(many, many, many, many, elapsed=many.elapsed).run(found, budget=timedelta(seconds=95))
+        assert (found.OrdersWatched, found.OrdersNotReached) == (10, 90)
+        reached.append(many.removed)
+
+    assert reached[0] != reached[1]
+
+
+SETTINGS = {
+    "TABLE": "orders",
+    "PAYMENT_TABLE": "payments",
+    "PRODUCT_TABLE": "products",
+    "SHIPPING_TABLE": "shipments",
+    "STATE_MACHINE_ARN": "arn:aws:states:eu-central-1:000000000000:stateMachine:shop-order-saga",
+    "AWS_REGION": "eu-central-1",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+}
+
+
+def test_given_aws_away_when_run_as_a_command_then_it_ends_with_status_2_and_its_metric_says_that_it_failed() -> (
+    None
+):
+    done = subprocess.run(
+        [sys.executable, "-m", reconciler.__name__],
+        env={"PATH": os.environ["PATH"], **SETTINGS},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == reconciler.FAILED, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    (metric,) = [line for line in lines if line["event"] == "reconciled"]
+    assert (metric["RunsFailed"], metric["OrdersDisagreeing"], metric["OrdersStandingStill"]) == (1, 0, 0)
+    assert "OutboxAgeSeconds" not in metric
+    assert lines[-1]["event"] == "reconciler_failed"
+
+
+def test_given_aws_away_when_called_by_lambda_then_the_function_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(reconciler, "_settings", reconciler.ReconcilerSettings.load)
+
+    with pytest.raises(EndpointConnectionError):
+        reconciler.handler({}, None)
 
 
 def test_an_execution_is_resumed_with_the_first_ones_input_and_once(account: Account) -> None:
