@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -36,7 +37,7 @@ def deploy(cli: AwsCli, prefix: str, values: Mapping[str, str], say: Say, chosen
         Interrupted: names what CloudFormation goes on with.
     """
     refuse_unknown(chosen)
-    waves = _waves(chosen, values, prefix, say)
+    waves = _waves(cli, chosen, values, prefix, say)
     planned = [stack for wave in waves for stack in wave]
     existing = _deployed(cli, prefix)
     _refuse_missing(prefix, [stack for stack in planned if stack not in existing], values)
@@ -60,6 +61,12 @@ def deploy(cli: AwsCli, prefix: str, values: Mapping[str, str], say: Say, chosen
         outcomes = together(cli, work, ended, say)
         if failed := {name: error for name, error in outcomes.items() if isinstance(error, AwsError)}:
             raise AwsError(_what_became(cli, prefix, planned, done, failed))
+    if not cli.local and (silent := _without_topic(planned, existing, values)):
+        names = ", ".join(f"{prefix}-{stack}" for stack in silent)
+        say(
+            f"alarms are not sent: {names} {'has' if len(silent) == 1 else 'have'} no {stacks.ALARM_TOPIC}; "
+            f"add --set {stacks.ALARM_TOPIC}=…"
+        )
     say(f"all up to date in {time.monotonic() - started:.1f} s")
 
 
@@ -147,7 +154,7 @@ def status(cli: AwsCli, prefix: str) -> str:
     states = {
         stack: str(existing[stack]["StackStatus"]) if stack in existing else "absent"
         for stack in stacks.ALL
-        if stack in stacks.STACKS or stack in existing
+        if stack in _of_the_shop(cli) or stack in existing
     }
     return "\n".join(f"{prefix}-{stack:<10} {state}" for stack, state in states.items())
 
@@ -167,7 +174,32 @@ def _deployed(cli: AwsCli, prefix: str) -> dict[str, dict[str, object]]:
     return {stack: found for stack, found in cli.describe(prefix).items() if found["StackStatus"] != NOT_YET}
 
 
-def _waves(chosen: Sequence[str], values: Mapping[str, str], prefix: str, say: Say) -> list[list[str]]:
+def _of_the_shop(cli: AwsCli) -> tuple[str, ...]:
+    """The stacks that are deployed unless others are named."""
+    return stacks.STACKS if cli.local else stacks.ON_AWS
+
+
+def _without_topic(
+    planned: Sequence[str], existing: Mapping[str, Mapping[str, object]], values: Mapping[str, str]
+) -> list[str]:
+    """The stacks with alarms that nobody gets. A stack that is there already keeps the topic that it has."""
+    return [
+        stack
+        for stack in planned
+        if stacks.ALARM_TOPIC in stacks.document(stack)["Parameters"]
+        and not values.get(stacks.ALARM_TOPIC, _parameter(existing.get(stack, {}), stacks.ALARM_TOPIC))
+    ]
+
+
+def _parameter(description: Mapping[str, object], name: str) -> str:
+    """The value of a stack's parameter; nothing when it has none."""
+    found: Any = description.get("Parameters", [])
+    return next((str(each["ParameterValue"]) for each in found if each["ParameterKey"] == name), "")
+
+
+def _waves(
+    cli: AwsCli, chosen: Sequence[str], values: Mapping[str, str], prefix: str, say: Say
+) -> list[list[str]]:
     """The stacks to deploy, in waves: the chosen ones, or all of the shop's less those that wait."""
     waiting = {
         stack: " or ".join(f"{name}=…" for name in names)
@@ -182,7 +214,7 @@ def _waves(chosen: Sequence[str], values: Mapping[str, str], prefix: str, say: S
         say(
             f"{prefix}-{stack} skipped: run `dev/aws deploy {stack} --set {waiting[stack]}` when the value is known"
         )
-    wanted = chosen or [stack for stack in stacks.STACKS if stack not in waiting]
+    wanted = chosen or [stack for stack in _of_the_shop(cli) if stack not in waiting]
     waves = [[stack for stack in wave if stack in wanted] for wave in (*stacks.WAVES, *stacks.PLATFORM)]
     return [wave for wave in waves if wave]
 

@@ -23,9 +23,13 @@ WAVES = (
     ("api",),
 )
 STACKS = tuple(stack for wave in WAVES for stack in wave)
-# Where the shop runs and how it gets there: deployed when they are named. The emulator has not what they need.
+# Where the shop runs, how it gets there, and who looks after it. The emulator has not what they need.
 PLATFORM = (("ecs-capacity",), ("eks", "ecs", "reconciler"), ("pipeline",))
 ALL = STACKS + tuple(stack for wave in PLATFORM for stack in wave)
+# What a deploy to AWS names by default: there the reconciler is a function, with the emulator the CronJob of charts/shop.
+ON_AWS = (*STACKS, "reconciler")
+# The topic of the alarms; without it they ring for nobody.
+ALARM_TOPIC = "AlarmTopicArn"
 # The stacks of functions that a pipeline delivers. CloudFormation works on them by a role of its own.
 OF_FUNCTIONS = ("functions", "functions-catalogue", "functions-partners")
 # The stacks of functions with their code in the bucket of artifacts.

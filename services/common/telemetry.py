@@ -42,7 +42,7 @@ MESSAGE_DURATION = Histogram(
 )
 OUTBOX_RELAYED = Counter("outbox_messages_relayed_total", "Outbox messages published.", ["kind", "result"])
 UNREADABLE_ROWS = Counter("unreadable_rows_total", "Rows skipped because they cannot be read.", ["kind"])
-OUTBOX_AGE = Gauge("outbox_oldest_seconds", "Age of the oldest outbox record that has not been published, postponed or not.")
+OUTBOX_AGE = Gauge("outbox_oldest_seconds", "Age of the oldest outbox record that has not been published.")
 CALLS = Counter("guarded_calls_total", "Calls to external services, by outcome.", ["name", "result"])
 CIRCUITS_OPEN = Gauge(
     "guarded_circuit_open",

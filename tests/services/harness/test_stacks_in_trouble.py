@@ -84,6 +84,62 @@ def test_given_a_stack_that_was_only_reviewed_when_deployed_then_it_counts_as_ne
 # ---- deploying
 
 
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    """An account that can take every stack."""
+    monkeypatch.setattr(functions, "keys", dict)
+    found = Account({})
+    found.outputs = {"BucketName": "code", "FunctionsStackRoleArn": "arn:aws:iam::1:role/stacks"}
+    return found
+
+
+def silent(said: list[str]) -> list[str]:
+    """The lines that say which alarms nobody gets."""
+    return [line for line in said if "AlarmTopicArn" in line]
+
+
+def test_given_aws_when_the_shop_is_deployed_then_its_reconciler_is_too(
+    account: Account, said: list[str]
+) -> None:
+    deploy.deploy(account, "shop", {}, said.append)
+
+    assert len(account.ran("deploy --stack-name shop-reconciler")) == 1
+
+
+def test_given_no_topic_when_deployed_then_one_line_says_that_alarms_are_not_sent_and_what_to_add(
+    account: Account, said: list[str]
+) -> None:
+    deploy.deploy(account, "shop", {}, said.append)
+
+    (line,) = silent(said)
+    assert line.startswith("alarms are not sent: shop-")
+    assert "shop-reconciler" in line
+    assert line.endswith("add --set AlarmTopicArn=…")
+
+
+@pytest.mark.parametrize("is_set_now", [True, False])
+def test_given_a_topic_now_or_earlier_when_deployed_then_no_line_says_that_alarms_are_not_sent(
+    account: Account, said: list[str], is_set_now: bool
+) -> None:
+    topic = {"AlarmTopicArn": "arn:aws:sns:eu-central-1:1:alarms"}
+    if not is_set_now:
+        account.stacks = dict.fromkeys((*COMPLETE, "shop-reconciler"), "CREATE_COMPLETE")
+        account.parameters = topic
+
+    deploy.deploy(account, "shop", topic if is_set_now else {}, said.append)
+
+    assert silent(said) == []
+    assert account.ran("AlarmTopicArn=arn:") if is_set_now else not account.ran("AlarmTopicArn=")
+
+
+def test_given_stacks_without_alarms_when_deployed_then_nothing_is_said_of_them(
+    account: Account, said: list[str]
+) -> None:
+    deploy.deploy(account, "shop", {}, said.append, ["network", "events"])
+
+    assert silent(said) == []
+
+
 def test_given_a_wave_in_which_some_fail_when_deployed_then_each_ones_real_outcome_is_named(
     said: list[str],
 ) -> None:
