@@ -129,11 +129,13 @@ class _Known:
         uid: of the object; empty when it was absent.
         version: its resourceVersion as a number.
         digests: by what is used of it; None where a required key is absent.
+        empty: it has no content at all.
     """
 
     uid: str = ""
     version: int = 0
     digests: dict[Use, str | None] = field(default_factory=dict)
+    empty: bool = False
 
 
 class Configs:
@@ -183,10 +185,13 @@ class Configs:
             return Digests("", {})
         secret = await self._key.get()
         values: dict[Use, str | None] = {}
+        empty: set[Use] = set()
         for reference, used in sorted(by_object.items()):
             found = await self._read(reference, used, secret)
             values |= {use: found.digests.get(use) for use in used}
-        return Digests(hashlib.blake2b(secret, digest_size=_ID_BYTES).hexdigest(), values)
+            if found.empty:
+                empty |= used
+        return Digests(hashlib.blake2b(secret, digest_size=_ID_BYTES).hexdigest(), values, empty)
 
     def forget(self, key: Key) -> None:
         """The ShopService is gone."""
@@ -237,6 +242,7 @@ class Configs:
             obj["metadata"]["uid"],
             int(obj["metadata"]["resourceVersion"]),
             {use: _digest(use, data, secret) for use in uses},
+            empty=not data,
         )
 
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:

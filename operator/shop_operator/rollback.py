@@ -175,15 +175,16 @@ def _pieces(
 ) -> Iterator[tuple[str, str | None, str]]:
     """What pods get from beside the spec: of what, as it is now (None when it is away), and as they got it."""
     for name in shop.spec.depends_on or ():
-        now = around.dependencies.get(name)
-        yield _hash(["dependency", name]), None if now is None else str(now), str(around.port(name))
+        port = around.dependencies.get(name)
+        yield _hash(["dependency", name]), None if port is None else str(port), str(around.port(name))
     if config.digests is None:
         return
     for name, uses in config.uses.items():
         recorded = config.digests.recorded(around.record(name))
         for use in uses:
-            digest = config.digests.values.get(use)
-            yield _hash([config.digests.key_id, name, *use]), digest, digest or recorded.get(use.object, "")
+            now = config.digests.content(use)
+            tried = now or recorded.get(use.object) or config.digests.values.get(use) or ""
+            yield _hash([config.digests.key_id, name, *use]), now, tried
 
 
 def _hash(value: Any) -> str:

@@ -260,3 +260,32 @@ def test_given_another_prefix_then_pods_are_replaced_once_and_the_content_counts
 
     cluster.patch("ConfigMap", namespace, "settings", {"data": {"mode": "two"}})
     wait_for(lambda: rollouts(cluster, namespace, start) == 2)
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
+@pytest.mark.parametrize(
+    "source", [of_all, lambda kind: of_a_key(kind, optional=True)], ids=["all with a prefix", "optional key"]
+)
+def test_given_an_object_that_is_emptied_and_filled_again_then_only_another_content_replaces_pods(
+    cluster: Cluster, operator: Operator, namespace: str, kind: str, source: Callable[[str], Source]
+) -> None:
+    cluster.create(config(namespace, kind, "settings", mode="one"))
+    cluster.create(shopservice(namespace, **source(kind)))
+    wait_for(lambda: cluster.find("Deployment", namespace, "web"))
+    start = cluster.get("Deployment", namespace, "web")
+
+    def put(mode: str | None) -> None:
+        value = b64(mode) if mode and kind == "Secret" else mode
+        cluster.patch(kind, namespace, "settings", {"data": {"mode": value}})
+
+    put(None)
+    observe(cluster, namespace, 2)
+    put("one")
+    observe(cluster, namespace, 3)
+    assert rollouts(cluster, namespace, start) == 0
+
+    put(None)
+    put("two")
+    wait_for(lambda: rollouts(cluster, namespace, start) == 1)
+    observe(cluster, namespace, 4)
+    assert rollouts(cluster, namespace, start) == 1

@@ -146,10 +146,12 @@ def test_given_what_is_no_pod_then_nothing_is_used(spec: dict[str, Any]) -> None
     assert uses(spec) == frozenset()
 
 
-def record(live: Record | None, key_id: str = KEY_ID, **digests: str | None) -> Record:
+def record(
+    live: Record | None, key_id: str = KEY_ID, empty: frozenset[Use] = frozenset(), **digests: str | None
+) -> Record:
     """What is recorded beside a Deployment that uses the settings and, optionally, a Secret."""
     values = {SETTINGS: digests.get("settings"), LATER: digests.get("later")}
-    configuration = Configuration({"web": {SETTINGS, LATER}}, Digests(key_id, values))
+    configuration = Configuration({"web": {SETTINGS, LATER}}, Digests(key_id, values, empty))
     return configuration.records({} if live is None else {"web": live})["web"]
 
 
@@ -191,6 +193,31 @@ def test_given_a_required_object_that_comes_after_its_deployment_then_no_pods_ar
 def test_given_an_optional_object_that_comes_later_then_pods_are_replaced_to_get_it() -> None:
     assert (
         record(BORN, settings="aa", later="11").pods == f"v2-{KEY_ID} ConfigMap/settings=aa Secret/later=11"
+    )
+
+
+def test_given_an_object_that_is_emptied_then_nothing_changes_and_its_last_digest_is_kept() -> None:
+    emptied = record(BORN, empty=frozenset({SETTINGS}), settings="00")
+
+    assert emptied == BORN
+    assert record(emptied, settings="aa") == BORN
+    assert record(emptied, settings="bb") == Record(None, f"v2-{KEY_ID} ConfigMap/settings=bb")
+
+
+def test_given_pods_that_started_with_an_empty_object_when_it_is_filled_then_they_are_replaced() -> None:
+    born = record(None, empty=frozenset({SETTINGS}), settings="00")
+    assert born == Record(None, f"v2-{KEY_ID} ConfigMap/settings=00")
+
+    assert record(born, empty=frozenset({SETTINGS}), settings="00") == born
+    assert record(born, settings="aa") == BORN
+
+
+def test_given_an_optional_object_that_comes_empty_then_pods_are_replaced_only_when_it_is_filled() -> None:
+    there = record(BORN, empty=frozenset({LATER}), settings="aa", later="00")
+    assert there.pods == BORN.pods
+
+    assert record(there, settings="aa", later="11").pods == (
+        f"v2-{KEY_ID} ConfigMap/settings=aa Secret/later=11"
     )
 
 

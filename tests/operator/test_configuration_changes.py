@@ -114,3 +114,50 @@ async def test_given_configuration_of_a_worker_then_the_web_pods_stay(world: Wor
 
     assert world.api.objects["Deployment", "ns", "web"] == web
     assert world.api.objects["Deployment", "ns", "web-relay"]["spec"] != relay["spec"]
+
+
+OPTIONAL: dict[str, Any] = {
+    "env": [
+        {
+            "name": "LEVEL",
+            "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "LEVEL", "optional": True}},
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize("spec", [OPTIONAL, {"envFrom": [{"configMapRef": {"name": "settings"}}]}])
+async def test_given_an_object_that_is_emptied_and_filled_again_then_only_another_content_replaces_pods(
+    world: World, spec: dict[str, Any]
+) -> None:
+    settings(world, 101, LEVEL="info")
+    world.shop(**spec)
+    await world.pass_()
+    before = template_of(world)
+
+    settings(world, 102)
+    await world.pass_()
+    assert template_of(world) == before
+    settings(world, 103, LEVEL="info")
+    await world.pass_()
+    assert template_of(world) == before
+
+    settings(world, 104)
+    await world.pass_()
+    settings(world, 105, LEVEL="debug")
+    await world.pass_()
+    assert template_of(world) != before
+
+
+async def test_given_an_optional_key_that_goes_from_an_object_that_keeps_others_then_pods_are_replaced(
+    world: World,
+) -> None:
+    settings(world, 101, LEVEL="info", other="1")
+    world.shop(**OPTIONAL)
+    await world.pass_()
+    before = template_of(world)
+
+    settings(world, 102, other="1")
+    await world.pass_()
+
+    assert template_of(world) != before

@@ -380,6 +380,18 @@ async def test_a_secret_that_is_away_while_its_release_is_rejected_makes_no_othe
     assert "shop:2" in pod(world)
 
 
+async def test_a_secret_that_is_empty_for_a_moment_makes_no_other_release(world: World) -> None:
+    good = await rejected(world)
+
+    secret(world, 102)
+    await world.pass_()
+    secret(world, 103, password="one")
+    await world.pass_()
+
+    assert pod(world) == good
+    assert world.rollbacks == 1
+
+
 async def test_a_secret_that_changes_while_it_is_away_makes_another_release(world: World) -> None:
     await rejected(world)
 

@@ -5,7 +5,9 @@ when the configuration that they use changes. Three rules keep that from doing h
 
 - only what the pods use counts: the keys that they name, and whole objects only where they take whole objects;
 - an object (or a key that the pods cannot start without) that is absent changes nothing: running pods have their values, and
-  the object may be back a moment later. Its last digest is carried over from the live Deployment;
+  the object may be back a moment later. Its last digest is carried over from the live Deployment. So it is with an object
+  that has been emptied: whoever fills it may do so in two steps. A key that pods start without is a change like any other
+  when it goes from an object that keeps others;
 - a digest that is recorded for the first time replaces no pods: it is recorded on the Deployment, beside pods that were
   started with that very content. The same holds for digests that were made with another key or by another rule.
 """
@@ -52,10 +54,16 @@ class Digests:
     Args:
         key_id: identifies the key with which they were made.
         values: the digest of each use; None when the object or a required key is absent.
+        empty: the uses of objects that have no content.
     """
 
     key_id: str
     values: Mapping[Use, str | None]
+    empty: AbstractSet[Use] = frozenset()
+
+    def content(self, use: Use) -> str | None:
+        """The digest of what there is of it, None when there is nothing."""
+        return None if use in self.empty else self.values.get(use)
 
     def recorded(self, record: "Record") -> dict[str, str]:
         """What a record says, by the object; empty when it cannot be compared with these."""
@@ -98,18 +106,18 @@ class Configuration:
     def _record(self, used: AbstractSet[Use], live: Record | None) -> Record:
         if self.digests is None:
             return live or Record()
-        now = {use: self.digests.values[use] for use in used}
+        now = {use: self.digests.content(use) for use in used}
+        empty = {use.object: self.digests.values.get(use) for use in used & self.digests.empty}
         key_id = self.digests.key_id
         if live is None:
-            return Record(None, _written(key_id, _entries(now, {})))
+            return Record(None, _written(key_id, _entries(now, empty)))
         of_pods, of_deployment = _read(key_id, live.pods), _read(key_id, live.deployment)
-        known = {**(of_deployment or {}), **(of_pods or {})}
+        known = self.digests.recorded(live)
         followed = of_pods is not None or of_deployment is not None
         if any(_needs_pods(use, digest, known, followed=followed) for use, digest in now.items()):
-            return Record(None, _written(key_id, _entries(now, known)))
-        beside = {
-            name: digest for name, digest in _entries(now, known).items() if name not in (of_pods or {})
-        }
+            return Record(None, _written(key_id, _entries(now, empty | known)))
+        entries = _entries(now, empty | known)
+        beside = {name: digest for name, digest in entries.items() if name not in (of_pods or {})}
         first = _written(key_id, beside) if beside or of_pods is None else None
         return Record(first, live.pods)
 
@@ -122,7 +130,7 @@ def _needs_pods(use: Use, digest: str | None, known: Mapping[str, str], *, follo
     return use.optional and followed if before is None else digest != before
 
 
-def _entries(now: Mapping[Use, str | None], known: Mapping[str, str]) -> dict[str, str]:
+def _entries(now: Mapping[Use, str | None], known: Mapping[str, str | None]) -> dict[str, str]:
     found = {use.object: digest or known.get(use.object) for use, digest in now.items()}
     return {name: digest for name, digest in found.items() if digest is not None}
 
