@@ -53,6 +53,7 @@ from shop_operator.retention import (
     called_port,
     calls,
     earlier_rules,
+    ended,
     former_callers,
     leaves_gateway,
     needed_rules,
@@ -260,10 +261,12 @@ class Read:
     Attributes:
         config: the configuration of the pods.
         calls: the ports on which pods that no NetworkPolicy restricts yet call each ShopService, by its name.
+        drained: whether no pod that may call an earlier port of the Service is being deleted; False also when it was not asked.
     """
 
     config: Configuration | None
     calls: Mapping[str, Collection[int]] | None
+    drained: bool
 
 
 @dataclass(frozen=True)
@@ -417,7 +420,8 @@ class Reconciler:
             return Outcome(dependencies=depends), []
         config, unreadable = await self._configuration(key, shop)
         calls, unlisted = await self._unruled_calls(key, shop)
-        read, unreadable = Read(config, calls), [*unreadable, *unlisted]
+        drained, undrained = await self._drained(key, shop, cached.uid)
+        read, unreadable = Read(config, calls, drained), [*unreadable, *unlisted, *undrained]
         outcome, look = await self._make(key, cached, shop, known, depends, read)
         if any(isinstance(problem, Exists) for problem in outcome.problems):
             # What no watch shows is in the store now, and what shall be depends on what is.
@@ -462,9 +466,25 @@ class Reconciler:
             for pod in await self._api.pods(key.namespace, f"{NAME}={key.name}"):
                 note(called_by(key.namespace, mappings(mapping(pod.get("spec")).get("containers"))))
 
-        # A Deployment tells of its newest template only.
-        problems = [] if all(map(replaced, deployments)) else await _attempt(read())
+        # A Deployment tells of its newest template only, and its counts not of pods that are being deleted.
+        problems = await _attempt(read()) if deployments else []
         return None if problems else found, problems
+
+    async def _drained(self, key: Key, shop: ShopService, owner: str) -> tuple[bool, list[OperatorError]]:
+        """Whether no pod that may call an earlier port of the Service is being deleted; and why that cannot be told."""
+        if not self._awaits_drain(key, shop, owner):
+            return False, []
+        drained = False
+
+        async def look() -> None:
+            nonlocal drained
+            for name in sorted({key.name} | self._store.dependants(key)):
+                if await self._draining(Key(key.namespace, name)):
+                    return
+            drained = True
+
+        problems = await _attempt(look())
+        return drained, problems
 
     async def _make(  # a pass has these and nothing else
         self,
@@ -485,7 +505,7 @@ class Reconciler:
         lost = self._last_counts(key, shop.status, known)
         wait = 0.0 if lost else self._wait(shop, depends, children)
         called = self._called(key, cached.depends_on)
-        held = self._ports(key, shop, cached.uid)
+        held = self._ports(key, shop, cached.uid, drained=read.drained)
         hostname_taken = self._hostname_taken(key, shop)
         around = Surroundings(
             dependencies={name: here[0] for name, here in called.items()},
@@ -545,6 +565,8 @@ class Reconciler:
             if failed and child.kind == "ServiceAccount":
                 foreign_account = not self._owns(key, cached.uid, child)
         waits = [wait] if around.hold else []
+        if not read.drained and self._awaits_drain(key, shop, cached.uid):
+            waits.append(_DRAIN_LOOK)
         # The ServiceAccount that the pods name is the user's now, even if it was made by us.
         kept = _ids(desired) | {ChildId("ServiceAccount", account_name(around.pods or shop))}
         failed, needed = await self._clear_up(key, shop, known, kept)
@@ -577,12 +599,16 @@ class Reconciler:
         problems: list[OperatorError] = []
         needed: dict[ChildId, float] = {}
         unseen = known - self._store.children(key).keys() - kept
-        for child, live in self._surplus(key, shop.uid, kept):
-            seconds = self._needed(key, child, live, kept)
+
+        async def release(child: ChildId, live: Child) -> None:
+            seconds = await self._needed(key, child, live, kept)
             if seconds:
                 needed[child] = seconds
-                continue
-            problems += await _attempt(self._let_go(key, shop, child, live))
+            else:
+                await self._let_go(key, shop, child, live)
+
+        for child, live in self._surplus(key, shop.uid, kept):
+            problems += await _attempt(release(child, live))
         for child in unseen:
             problems += await _attempt(self._prune_unseen(key, child, shop.uid))
         return problems, needed
@@ -700,8 +726,11 @@ class Reconciler:
         """Whether pods of a ShopService are being deleted, or are about to be since their Deployment is gone."""
         parts = {_component(key, child) for child in self._store.children(key) if child.kind == "Deployment"}
         return any(
-            "deletionTimestamp" in pod["metadata"]
-            or mapping(pod["metadata"].get("labels")).get(COMPONENT) not in parts
+            not ended(pod, self._now())
+            and (
+                "deletionTimestamp" in pod["metadata"]
+                or mapping(pod["metadata"].get("labels")).get(COMPONENT) not in parts
+            )
             for pod in await self._api.pods(key.namespace, f"{NAME}={key.name}")
         )
 
@@ -719,7 +748,12 @@ class Reconciler:
             found[name] = tuple(dict.fromkeys((served(wanted, state), wanted, *present)))
         return found
 
-    def _ports(self, key: Key, shop: ShopService, owner: str) -> Ports:
+    def _awaits_drain(self, key: Key, shop: ShopService, owner: str) -> bool:
+        """Whether the Service has earlier ports that nothing but pods that are being deleted may need."""
+        held = (self._ports(key, shop, owner, drained=drained) for drained in (False, True))
+        return len(set(held)) > 1
+
+    def _ports(self, key: Key, shop: ShopService, owner: str, *, drained: bool) -> Ports:
         """Which ports the Service keeps; `retention.ports`."""
         children = self._store.children(key)
         service = self._last(key, owner, ChildId("Service", key.name))
@@ -740,14 +774,16 @@ class Reconciler:
             for child, live in children.items()
             if child.kind == "HTTPRoute" and live.controller == owner
         ]
-        return ports(shop.spec.port, state, web.state if web else None, callers, routes)
+        return ports(shop.spec.port, state, web.state if web else None, callers, routes, drained=drained)
 
-    def _needed(self, key: Key, child: ChildId, live: Child, kept: AbstractSet[ChildId]) -> float:
+    async def _needed(self, key: Key, child: ChildId, live: Child, kept: AbstractSet[ChildId]) -> float:
         """Seconds for which a child that is not wanted any more has to stay unless an event ends that earlier; 0: it can go."""
         children = self._store.children(key)
         if child.kind == "ServiceAccount":
             deployments = [found.state for each, found in children.items() if each.kind == "Deployment"]
-            return _LOOK_AGAIN if uses_account(child.name, deployments) else 0.0
+            if uses_account(child.name, deployments):
+                return _LOOK_AGAIN
+            return _DRAIN_LOOK if await self._draining(key) else 0.0
         if child.kind == "HTTPRoute":
             successors = [
                 found.state if (found := children.get(each)) else None

@@ -3,7 +3,7 @@
 Every rule here is a pure function of what the watches show, so that it holds over a restart of the operator and ends by
 itself, with the event that shows its end:
 
-- a ServiceAccount of the operator's goes once no pod of an earlier template is left;
+- a ServiceAccount of the operator's goes once no pod of an earlier template, or of a worker that is removed, is left;
 - a Service keeps the port that it had (as `http-<port>`) until the pods, the dependants and the routes have moved;
 - a NetworkPolicy goes on admitting what it admitted until no pod of an earlier template is left, until the ShopServices that
   depended on this one have replaced theirs, and until the HTTPRoutes have left the Gateways that they leave;
@@ -11,6 +11,9 @@ itself, with the event that shows its end:
 - a Service or NetworkPolicy that another client deletes returns with what it was kept for, and a first NetworkPolicy admits
   what pods of an earlier template call;
 - what a user takes out of the spec without a successor (routes, discovery, networkPolicy, a worker) goes at once.
+
+The counts of a Deployment leave out pods that are being deleted, so what pods or their clients need goes only after a list of
+the pods has shown that none of these is left either; no watch shows when one ends.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from shop_operator.lenient import text
+from shop_operator.lenient import mapping, text
 from shop_operator.network_rules import PEERS, Rules, between, beyond, only, shopservice, shopservices
 from shop_operator.rollouts import replaced, rolled_out
 
@@ -27,9 +30,13 @@ State = Mapping[str, Any]
 
 ROUTE_GRACE: Final = timedelta(minutes=5)
 """How long an HTTPRoute waits for a successor about which no Gateway controller says anything."""
+DELETION_MARGIN: Final = timedelta(minutes=1)
+"""How long a pod may outlast its grace period. One that its node no longer tells of, or that a finalizer keeps, holds nothing
+after that."""
 _MOST_OLD_PORTS: Final = 3
 # A NetworkPolicy that is larger than a summary loses its earlier rules at the next pass.
 _MOST_CALLERS: Final = 256
+_ENDED: Final = ("Succeeded", "Failed")
 _PARENT_KEYS: Final = ("namespace", "name", "sectionName")
 
 
@@ -49,6 +56,17 @@ class Ports:
 def uses_account(name: str, deployments: Iterable[State]) -> bool:
     """Whether pods of these Deployments may run, or be created, under a ServiceAccount."""
     return any(each.get("account") == name or not rolled_out(each) for each in deployments)
+
+
+def ended(pod: Mapping[str, Any], now: datetime) -> bool:
+    """Whether the containers of a pod have ended, as far as the pod tells: it may stay without them.
+
+    The API server sets a deletionTimestamp to the end of the grace period.
+    """
+    deleted = text(pod["metadata"].get("deletionTimestamp"))
+    if deleted and now >= datetime.fromisoformat(deleted) + DELETION_MARGIN:
+        return True
+    return mapping(pod.get("status")).get("phase") in _ENDED
 
 
 def accepted(route: State) -> bool:
@@ -129,6 +147,8 @@ def ports(
     web: State | None,
     callers: Iterable[int | None],
     routes: Collection[State],
+    *,
+    drained: bool,
 ) -> Ports:
     """Which ports the main Service has beside the wanted one, and where routes go.
 
@@ -140,6 +160,7 @@ def ports(
         web: the Deployment of the web part, None when there is none.
         callers: of each Deployment that depends on this one, the port that its pods are given; 0 while it is being rolled out.
         routes: the live HTTPRoutes.
+        drained: whether no pod that may call an earlier port is being deleted.
     """
     old = tuple(each for each in (service or {}).get("ports", ()) if each != wanted)[:_MOST_OLD_PORTS]
     if not old:
@@ -148,7 +169,7 @@ def ports(
     routed = {port for route in routes for port in route["spec"].get("ports", ())}
     if not moved:
         return Ports(old, next((each for each in old if each in routed), old[0]))
-    unmoved = any(each not in {None, wanted} for each in callers)
+    unmoved = not drained or any(each not in {None, wanted} for each in callers)
     unrouted = any(
         set(route["spec"].get("ports", ())) & set(old) or (_was_accepted(route) and not accepted(route))
         for route in routes

@@ -114,6 +114,18 @@ def operator(
 
 
 @pytest.fixture
+def node(cluster: Cluster) -> Iterator[str]:
+    """A node to which pods are bound: without one they are in no EndpointSlice, and have no grace period.
+
+    Nobody keeps it alive, and Kubernetes calls a node dead after most of a minute, so each test has its own.
+    """
+    name = f"node-{uuid.uuid4().hex[:8]}"
+    cluster.http.post("/api/v1/nodes", json={"metadata": {"name": name}}).raise_for_status()
+    yield name
+    cluster.http.delete(f"/api/v1/nodes/{name}").raise_for_status()
+
+
+@pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace of one's own; its ShopServices go with the test, lest a later operator works on them."""
     # Any pod is allowed here: test_pod_security.py has namespaces of its own.

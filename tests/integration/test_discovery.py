@@ -5,7 +5,6 @@ kube-controller-manager makes the pods and their EndpointSlices.
 """
 
 import sys
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -100,18 +99,6 @@ def external_dns(
     yield
     process.stop()
     sys.stderr.write(process.log.read_text()[-10000:])
-
-
-@pytest.fixture
-def node(cluster: Cluster) -> Iterator[str]:
-    """A node to which pods are bound: without one they are in no EndpointSlice.
-
-    Nobody keeps it alive, and Kubernetes calls a node dead after most of a minute, so each test has its own.
-    """
-    name = f"node-{uuid.uuid4().hex[:8]}"
-    cluster.http.post("/api/v1/nodes", json={"metadata": {"name": name}}).raise_for_status()
-    yield name
-    cluster.http.delete(f"/api/v1/nodes/{name}").raise_for_status()
 
 
 def pods(cluster: Cluster, namespace: str) -> list[dict[str, Any]]:

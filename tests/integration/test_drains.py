@@ -1,11 +1,8 @@
 """Drains by the real Eviction API: the real controllers make the pods and count them, the test plays the kubelet."""
 
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.integration.cluster import Cluster
 from tests.integration.operators import Operator
@@ -14,15 +11,6 @@ from tests.integration.test_discovery import bound, run
 from tests.waiting import wait_for
 
 SCALED = {"minReplicas": 1, "maxReplicas": 6}
-
-
-@pytest.fixture
-def node(cluster: Cluster) -> Iterator[str]:
-    """A node to which pods are bound; each test has its own, before Kubernetes calls it dead."""
-    name = f"node-{uuid.uuid4().hex[:8]}"
-    cluster.http.post("/api/v1/nodes", json={"metadata": {"name": name}}).raise_for_status()
-    yield name
-    cluster.http.delete(f"/api/v1/nodes/{name}").raise_for_status()
 
 
 def serving(cluster: Cluster, namespace: str, node: str, count: int) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from tests.integration.cluster import Cluster, condition
 from tests.integration.kubelet import roll_out
 from tests.integration.operators import Operator
 from tests.integration.shopservices import shopservice
+from tests.integration.test_discovery import bind, pods
 from tests.waiting import wait_for
 
 
@@ -53,6 +54,10 @@ def looked(cluster: Cluster, namespace: str, name: str = "web") -> bool:
     """The status is about the newest spec."""
     live = cluster.get("ShopService", namespace, name)
     return bool(live["status"]["observedGeneration"] == live["metadata"]["generation"])
+
+
+def ready(cluster: Cluster, namespace: str, name: str) -> bool:
+    return bool(condition(cluster.get("ShopService", namespace, name), "Ready")["status"] == "True")
 
 
 def test_given_another_account_when_old_pods_are_left_then_theirs_stays(
@@ -108,6 +113,50 @@ def test_given_another_port_when_a_dependant_has_the_old_one_then_the_service_ha
 
     roll_out(cluster, namespace, "client")
     wait_for(lambda: service_ports(cluster, namespace) == {"http": 9090})
+
+
+def test_given_another_port_and_account_when_an_old_pod_is_being_deleted_then_it_keeps_both(
+    cluster: Cluster, operator: Operator, namespace: str, node: str
+) -> None:
+    # A pod on a node has its grace period, at the end of which only a kubelet would end it.
+    cluster.create(shopservice(namespace, "client", terminationGracePeriodSeconds=600))
+    cluster.create(shopservice(namespace))
+    for name in ("client", "web"):
+        wait_for(lambda each=name: cluster.get("Deployment", namespace, each))  # type: ignore[misc]  # bound per round
+        roll_out(cluster, namespace, name)
+    # Only the first pods wait for dependencies.
+    cluster.patch("ShopService", namespace, "client", {"spec": {"dependsOn": ["web"]}})
+    wait_for(lambda: ".svc:8080" in str(template(cluster, namespace, "client")))
+    roll_out(cluster, namespace, "client")
+    (old,) = (each for each in pods(cluster, namespace) if each["spec"]["serviceAccountName"] == "client")
+    bind(cluster, old, node)
+
+    account = {"kind": "ServiceAccount", "metadata": {"name": "mine", "namespace": namespace}}
+    cluster.create({"apiVersion": "v1", **account})
+    cluster.patch("ShopService", namespace, "client", {"spec": {"serviceAccount": {"name": "mine"}}})
+    cluster.patch("ShopService", namespace, "web", {"spec": {"port": 9090}})
+    wait_for(lambda: ".svc:9090" in str(template(cluster, namespace, "client")))
+    wait_for(lambda: template(cluster, namespace, "client")["serviceAccountName"] == "mine")
+    wait_for(lambda: "9090" in str(template(cluster, namespace)))
+    for name in ("web", "client"):
+        roll_out(cluster, namespace, name)
+    path = f"/api/v1/namespaces/{namespace}/pods/{old['metadata']['name']}"
+    assert "deletionTimestamp" in cluster.http.get(path).raise_for_status().json()["metadata"]
+    for name in ("web", "client"):
+        wait_for(lambda each=name: ready(cluster, namespace, each))  # type: ignore[misc]  # bound per round
+    # A further pass over each, with the proof that it was made: the roll-outs are over as far as the operator knows.
+    for name in ("web", "client"):
+        cluster.patch("ShopService", namespace, name, {"spec": {"disruption": {"maxUnavailable": 1}}})
+        wait_for(lambda each=name: looked(cluster, namespace, each))  # type: ignore[misc]  # bound per round
+
+    assert service_ports(cluster, namespace) == {"http": 9090, "http-8080": 8080}
+    assert cluster.find("ServiceAccount", namespace, "client")
+    assert "port 8080 of Service web" in told(cluster, namespace)
+    assert "ServiceAccount client" in told(cluster, namespace, "client")
+
+    cluster.http.delete(path, params={"gracePeriodSeconds": "0"}).raise_for_status()
+    wait_for(lambda: service_ports(cluster, namespace) == {"http": 9090}, 30)
+    wait_for(lambda: cluster.find("ServiceAccount", namespace, "client") is None, 30)
 
 
 def test_given_another_gateway_when_it_has_not_accepted_the_route_then_the_old_one_stays(

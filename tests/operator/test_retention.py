@@ -7,8 +7,10 @@ import pytest
 
 from shop_operator.errors import Forbidden, Refused
 from shop_operator.retention import (
+    DELETION_MARGIN,
     ROUTE_GRACE,
     Ports,
+    ended,
     old_parents,
     ports,
     route_wait,
@@ -132,7 +134,33 @@ def test_a_port_stays_until_pods_callers_and_routes_have_moved(
     routes: list[dict[str, Any]],
     kept: Ports,
 ) -> None:
-    assert ports(9090, service, web, callers, routes) == kept
+    assert ports(9090, service, web, callers, routes, drained=True) == kept
+
+
+def test_a_port_stays_until_pods_that_are_being_deleted_have_gone() -> None:
+    assert ports(9090, BOTH, DONE, [9090], [], drained=False) == Ports((8080,))
+    assert ports(9090, {"ports": [9090]}, DONE, [9090], [], drained=False) == Ports()
+
+
+@pytest.mark.parametrize(
+    ("deleted", "phase", "over"),
+    [
+        (None, "Running", False),
+        (NOW + timedelta(seconds=30), "Running", False),
+        (NOW - DELETION_MARGIN + timedelta(seconds=1), "Running", False),
+        # Its node tells nothing any more.
+        (NOW - DELETION_MARGIN, "Running", True),
+        # A finalizer keeps it, or an eviction has left it.
+        (NOW + timedelta(seconds=30), "Succeeded", True),
+        (None, "Failed", True),
+    ],
+)
+def test_a_pod_has_ended_when_its_containers_have_or_its_grace_period_is_long_over(
+    deleted: datetime | None, phase: str, over: bool
+) -> None:
+    metadata = {} if deleted is None else {"deletionTimestamp": deleted.isoformat()}
+
+    assert ended({"metadata": metadata, "status": {"phase": phase}}, NOW) == over
 
 
 @pytest.fixture
@@ -191,6 +219,56 @@ async def test_an_account_stays_until_the_last_old_pod_has_gone(world: World) ->
     settle(world)
     await world.pass_()
     assert ("ServiceAccount", "ns", "web") not in world.api.objects
+
+
+async def test_an_account_stays_until_pods_that_are_being_deleted_have_gone(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    settle(world)
+    world.shop(serviceAccount={"name": "mine"})
+    await world.pass_()
+    settle(world)
+    ending = pod(world, "web", deletionTimestamp=ENDS)
+
+    assert await world.pass_() == 5
+    assert ("ServiceAccount", "ns", "web") in world.api.objects
+    assert world.condition("Ready")["message"].endswith(f"{KEPT}ServiceAccount web.")
+
+    world.api.forget(ending)
+    await world.pass_()
+    assert ("ServiceAccount", "ns", "web") not in world.api.objects
+
+
+async def test_an_account_stays_until_the_pods_of_a_worker_that_is_removed_have_gone(world: World) -> None:
+    world.shop(workers=[{"name": "relay", "command": ["relay"]}])
+    await world.pass_()
+    for name in ("web", "web-relay"):
+        settle(world, name)
+    ending = pod(world, "web", "worker-relay")
+
+    world.shop(serviceAccount={"name": "mine"})
+    await world.pass_()
+    settle(world)
+    assert await world.pass_() == 5
+    assert ("ServiceAccount", "ns", "web") in world.api.objects
+
+    world.api.forget(ending)
+    await world.pass_()
+    assert ("ServiceAccount", "ns", "web") not in world.api.objects
+
+
+async def test_an_account_stays_while_it_cannot_be_read_whether_pods_are_left(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    world.shop(serviceAccount={"name": "mine"})
+    await world.pass_()
+    settle(world)
+    world.api.refusing["Pod"] = Forbidden("no")
+
+    with pytest.raises(Forbidden):
+        await world.pass_()
+
+    assert ("ServiceAccount", "ns", "web") in world.api.objects
 
 
 async def test_an_account_stays_when_the_new_pods_cannot_be_applied(world: World) -> None:
@@ -318,6 +396,69 @@ async def test_a_port_stays_until_pods_and_dependants_have_the_new_one(world: Wo
     assert "8080" not in str(world.api.objects["NetworkPolicy", "ns", "shop"]["spec"]["egress"])
 
 
+@pytest.mark.parametrize("whose", ["web", "shop"])
+async def test_a_port_stays_until_pods_that_are_being_deleted_have_gone_in_a_cluster(
+    world: World, whose: str
+) -> None:
+    world.shop()
+    await world.pass_()
+    settle(world)
+    caller = other(world, "shop", dependsOn=["web"])
+    await world.reconciler.reconcile(caller)
+    settle(world, "shop")
+    world.shop(port=9090)
+    await world.pass_()
+    await world.reconciler.reconcile(caller)
+    ending = pod(world, whose, deletionTimestamp=ENDS)
+    settle(world)
+    settle(world, "shop")
+
+    world.api.reads = 0
+    assert await world.pass_() == 5
+    assert service_ports(world) == {"http": 9090, "http-8080": 8080}
+    assert world.condition("Ready")["message"].endswith(f"{KEPT}port 8080 of Service web.")
+    world.restart()
+    assert await world.pass_() == 5
+    assert service_ports(world) == {"http": 9090, "http-8080": 8080}
+
+    world.api.forget(ending)
+    await world.pass_()
+    assert service_ports(world) == {"http": 9090}
+    world.api.reads = 0
+    assert await world.pass_() is None
+    assert world.api.reads == 0
+
+
+async def test_a_port_goes_although_a_pod_outlasts_its_grace_period(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    world.shop(port=9090)
+    await world.pass_()
+    settle(world)
+    pod(world, "web", deletionTimestamp=world.clock.date().isoformat())
+    await world.pass_()
+    assert service_ports(world) == {"http": 9090, "http-8080": 8080}
+
+    world.clock.now += DELETION_MARGIN.total_seconds()
+    await world.pass_()
+
+    assert service_ports(world) == {"http": 9090}
+
+
+async def test_a_port_stays_while_it_cannot_be_read_whether_pods_are_left(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    world.shop(port=9090)
+    await world.pass_()
+    settle(world)
+    world.api.refusing["Pod"] = Forbidden("no")
+
+    with pytest.raises(Forbidden):
+        await world.pass_()
+
+    assert service_ports(world) == {"http": 9090, "http-8080": 8080}
+
+
 async def test_a_port_that_another_manager_put_there_is_no_earlier_port(world: World) -> None:
     world.shop()
     await world.pass_()
@@ -419,6 +560,8 @@ def pod(world: World, name: str, component: str = "web", **metadata: Any) -> tup
 
 
 POLICY: dict[str, Any] = {"networkPolicy": {"enabled": True}}
+# Of pods that are being deleted; the clock of a world begins in 1970.
+ENDS = "2026-01-01T00:00:00Z"
 
 
 async def test_a_dependency_that_is_removed_stays_reachable_until_the_old_pods_have_gone(
@@ -446,7 +589,7 @@ async def test_a_dependency_that_is_removed_stays_reachable_until_the_old_pods_h
     assert "'shop'" in policy(world, "ingress")
 
     settle(world, "shop")
-    ending = pod(world, "shop", deletionTimestamp="2026-01-01T00:00:00Z")
+    ending = pod(world, "shop", deletionTimestamp=ENDS)
     assert await world.pass_() == 5
     assert await world.reconciler.reconcile(caller) == 5
     assert "'web'" in policy(world, "egress", "shop")
@@ -776,6 +919,28 @@ async def test_a_first_policy_after_the_dependency_was_dropped_asks_the_pods_tha
     await world.pass_()
 
     assert "'db'" in policy(world, "egress")
+
+
+async def test_a_first_policy_asks_pods_that_are_being_deleted_what_they_call(world: World) -> None:
+    database = other(world, "db", port=5432)
+    await world.reconciler.reconcile(database)
+    world.shop(dependsOn=["db"])
+    world.clock.now += 200
+    await world.pass_()
+    template = world.api.objects["Deployment", "ns", "web"]["spec"]["template"]
+    world.shop()
+    await world.pass_()
+    settle(world)
+    ending = pod(world, "web", deletionTimestamp=ENDS)
+    world.see({**world.api.objects[ending], "spec": template["spec"]})
+
+    world.shop(**POLICY)
+    assert await world.pass_() == 5
+    assert "'db'" in policy(world, "egress")
+
+    world.api.forget(ending)
+    await world.pass_()
+    assert "'db'" not in policy(world, "egress")
 
 
 async def test_pods_stay_without_a_policy_while_it_cannot_be_read_what_they_call(world: World) -> None:
