@@ -735,11 +735,16 @@ class Reconciler:
         )
 
     def _called(self, key: Key, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
-        """The ports on which each dependency that exists answers, first the one to call."""
+        """The ports on which each dependency answers, first the one to call; of one that does not exist those that pods are told.
+
+        One that is deleted and created again then has its dependants rolled out only if it has another port.
+        """
         found: dict[str, tuple[int, ...]] = {}
         for name in names:
             dependency = self._store.shop(Key(key.namespace, name))
             if dependency is None:
+                told = self._told(key, name)
+                found |= {name: told} if told else {}
                 continue
             wanted = dependency.port
             last = self._last(Key(key.namespace, name), dependency.uid, ChildId("Service", name))
@@ -747,6 +752,17 @@ class Reconciler:
             present: tuple[int, ...] = tuple((state or {}).get("ports", ()))
             found[name] = tuple(dict.fromkeys((served(wanted, state), wanted, *present)))
         return found
+
+    def _told(self, key: Key, dependency: str) -> tuple[int, ...]:
+        """The ports of a dependency that the Deployments give their pods, that of the web part first."""
+        deployments = {
+            child.name: live.state
+            for child, live in self._store.children(key).items()
+            if child.kind == "Deployment"
+        }
+        ordered = sorted(deployments, key=lambda name: (name != key.name, name))
+        found = (deployments[name].get("calls", {}).get(dependency) for name in ordered)
+        return tuple(dict.fromkeys(port for port in found if port))
 
     def _awaits_drain(self, key: Key, shop: ShopService, owner: str) -> bool:
         """Whether the Service has earlier ports that nothing but pods that are being deleted may need."""

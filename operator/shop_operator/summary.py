@@ -128,14 +128,24 @@ def _retained(obj: Mapping[str, Any], containers: Iterable[Mapping[str, Any]]) -
 
 
 def calls(namespace: str, containers: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """The ports on which containers are told to call other ShopServices of their namespace, by name."""
+    """The ports on which containers are told to call other ShopServices of their namespace, by name.
+
+    Of several for one, that in the variable for a dependency.
+    """
     suffix = f".{namespace}.svc"
-    return {
-        found["host"].removesuffix(suffix): int(found["port"])
+    told = [
+        (text(variable.get("name")), found["host"].removesuffix(suffix), int(found["port"]))
         for container in containers
         for variable in mappings(container.get("env"))
         if (found := _URL.match(text(variable.get("value")))) and found["host"].endswith(suffix)
-    }
+    ]
+    told.sort(key=lambda each: each[0] == url_variable(each[1]))
+    return {name: port for _, name, port in told}
+
+
+def url_variable(dependency: str) -> str:
+    """The environment variable with the URL of a dependency, such as PRODUCT_URL."""
+    return f"{dependency.upper().replace('-', '_')}_URL"
 
 
 def _service(obj: Mapping[str, Any]) -> Summary:

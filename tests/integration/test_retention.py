@@ -159,6 +159,34 @@ def test_given_another_port_and_account_when_an_old_pod_is_being_deleted_then_it
     wait_for(lambda: cluster.find("ServiceAccount", namespace, "client") is None, 30)
 
 
+def test_given_a_dependency_that_is_created_again_then_its_dependants_are_not_rolled_out(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, port=9090))
+    wait_for(lambda: cluster.get("Deployment", namespace, "web"))
+    roll_out(cluster, namespace, "web")
+    cluster.create(shopservice(namespace, "client", dependsOn=["web"]))
+    wait_for(lambda: ".svc:9090" in str(template(cluster, namespace, "client")))
+    roll_out(cluster, namespace, "client")
+    generation = cluster.get("Deployment", namespace, "client")["metadata"]["generation"]
+
+    def dependencies() -> str:
+        reason: str = condition(cluster.get("ShopService", namespace, "client"), "DependenciesReady")[
+            "reason"
+        ]
+        return reason
+
+    cluster.delete("ShopService", namespace, "web")
+    wait_for(lambda: dependencies() == "Missing")
+    cluster.create(shopservice(namespace, port=9090))
+    wait_for(lambda: dependencies() != "Missing")
+    wait_for(lambda: cluster.get("Deployment", namespace, "web"))
+    roll_out(cluster, namespace, "web")
+    wait_for(lambda: dependencies() == "Available")
+
+    assert cluster.get("Deployment", namespace, "client")["metadata"]["generation"] == generation
+
+
 def test_given_another_gateway_when_it_has_not_accepted_the_route_then_the_old_one_stays(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:

@@ -459,6 +459,35 @@ async def test_a_port_stays_while_it_cannot_be_read_whether_pods_are_left(world:
     assert service_ports(world) == {"http": 9090, "http-8080": 8080}
 
 
+async def test_a_dependency_that_is_created_again_has_no_dependant_rolled_out(world: World) -> None:
+    world.shop(port=9090)
+    await world.pass_()
+    monitor = {"name": "MONITORED", "value": "http://web.ns.svc:9100"}
+    caller = other(world, "shop", dependsOn=["web"], env=[monitor], **POLICY)
+    await world.reconciler.reconcile(caller)
+    before = world.api.objects["Deployment", "ns", "shop"]["spec"], policy(world, "egress", "shop")
+    assert "http://web.ns.svc:9090" in str(before[0])
+    assert "9090" in before[1]
+
+    def now() -> tuple[Any, str]:
+        return world.api.objects["Deployment", "ns", "shop"]["spec"], policy(world, "egress", "shop")
+
+    # Its roll-out is not over yet, which makes no difference.
+    world.lose("ShopService")
+    for kind in ("Service", "Deployment", "ServiceAccount"):
+        world.lose(kind)
+    await new_process(world)
+    await world.reconciler.reconcile(caller)
+    assert now() == before
+
+    world.shop(port=9090)
+    await world.reconciler.reconcile(caller)
+    assert now() == before
+    await world.pass_()
+    await world.reconciler.reconcile(caller)
+    assert now() == before
+
+
 async def test_a_port_that_another_manager_put_there_is_no_earlier_port(world: World) -> None:
     world.shop()
     await world.pass_()

@@ -20,6 +20,7 @@ from shop_operator.spec import (
     ShopServiceSpec,
     Worker,
 )
+from shop_operator.summary import url_variable
 
 NOWHERE: Final = Surroundings()
 _REFERENCE: Final = re.compile(r"\$\$|\$\(([^)]*)\)")
@@ -122,7 +123,7 @@ def _dependencies(shop: ShopService, around: Surroundings) -> list[EnvVar]:
     """Where each dependency answers, as PRODUCT_URL."""
     return [
         EnvVar(
-            name=f"{each.upper().replace('-', '_')}_URL",
+            name=url_variable(each),
             value=f"http://{each}.{shop.namespace}.svc:{around.port(each)}",
         )
         for each in shop.spec.depends_on or ()

@@ -17,7 +17,7 @@ class Surroundings:
     """The rest of the cluster, as far as it shows in a child.
 
     Args:
-        dependencies: the port of each dependency that there is, by its name.
+        dependencies: the port of each dependency that there is or that pods are told, by its name.
         dependants: the ShopServices of the namespace that depend on this one.
         records: of the configuration that each Deployment uses, by its name.
         routes: its HTTPRoutes that there are, by name.
@@ -57,7 +57,7 @@ class Surroundings:
         return self.records.get(deployment, Record())
 
     def port(self, dependency: str) -> int:
-        """Where a dependency answers; the default port as long as it does not exist."""
+        """Where a dependency answers; the default port for one that is not known."""
         return self.dependencies.get(dependency, DEFAULT_PORT)
 
     def serves(self, kind: str) -> bool:
