@@ -4,6 +4,7 @@ A service's contracts folder holds a JSON Schema for each fact that it publishes
 task that it takes (`ChargePayment.json`) and what it answers to that (`ChargePayment.result.json`).
 """
 
+import importlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any, cast
 import pytest
 from jsonschema import Draft202012Validator
 
+from services.common.errors import TaskFailed
 from services.order import consumer
 from services.order.domain import Product
 from services.order.ports import Orders, Products
@@ -166,6 +168,22 @@ def test_given_a_refusal_that_the_workflow_knows_when_looked_for_then_the_servic
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "services" / service).glob("*.py"))
     for error in retry["ErrorEquals"]:
         assert f'"{error}"' in sources
+
+
+@pytest.mark.parametrize("service", stacks.SERVICES)
+def test_given_a_refusal_of_a_service_when_the_workflow_hears_it_then_it_does_not_take_it_for_a_refused_send(
+    service: str,
+) -> None:
+    """Else it would send the task again for hours."""
+    domain = vars(importlib.import_module(f"services.{service}.domain"))
+    refusals = {
+        name for name, each in domain.items() if isinstance(each, type) and issubclass(each, TaskFailed)
+    }
+    named = {
+        error for owner, _, state in TASKS if owner == service for error in state["Retry"][0]["ErrorEquals"]
+    }
+
+    assert refusals - {"TaskFailed"} <= named
 
 
 class Seen:

@@ -39,6 +39,8 @@ class Silence:
 
 
 Answer = Failure | Silence
+# What Step Functions reports of a send that SQS refuses. The emulator accepts every send, so the service answers it.
+REFUSED_SEND = Failure("SQS.AmazonSQSException")
 SUCCESS: Mapping[str, Mapping[str, Any]] = {
     "ReserveStock": {"reserved_at": "2026-01-01T00:00:01Z"},
     "CheckOrder": {"state": "RESERVED"},
@@ -183,7 +185,19 @@ STORIES: Mapping[str, Story] = {
         {"CreateShipment": [Silence()]}, (*FORWARD[:5], *BACK_FROM_SHIPMENT), "States.Timeout"
     ),
     "a transient error of a forward step": Story(
-        {"ReserveStock": [Failure("SQS.AmazonSQSException")]}, ("ReserveStock", *FORWARD)
+        {"ReserveStock": [REFUSED_SEND]}, ("ReserveStock", *FORWARD)
+    ),
+    "the queue refuses a task before the charge for seven minutes": Story(
+        {"CheckOrder": [REFUSED_SEND] * 12}, ("ReserveStock", *("CheckOrder",) * 12, *FORWARD[1:])
+    ),
+    "the queue refuses a task before the charge for longer": Story(
+        {"CheckOrder": [REFUSED_SEND] * 13},
+        ("ReserveStock", *("CheckOrder",) * 13, "ReleaseStock", "CancelOrder"),
+        REFUSED_SEND.error,
+        NOTHING,
+    ),
+    "the queue refuses a task after the charge for a quarter of an hour": Story(
+        {"CreateShipment": [REFUSED_SEND] * 20}, (*FORWARD[:4], *("CreateShipment",) * 20, *FORWARD[4:])
     ),
     "stock is committed late": Story(
         {"CommitStock": [Silence(), Failure("Oops")]},
