@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import accumulate
 from typing import Any, Protocol
 
 import orjson
@@ -205,11 +206,43 @@ def hidden_after(
 def test_each_failure_hides_the_message_for_longer_up_to_ten_minutes(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pauses = hidden_after(memory, monkeypatch, ConnectionError(), (1, 2, 3, 4, 5, 100))
+    pauses = hidden_after(memory, monkeypatch, ConnectionError(), (1, 2, 3, 4, 100))
 
     assert pauses == sorted(pauses)
     assert 1 <= pauses[0] <= 3
     assert 450 <= pauses[-1] <= 750
+
+
+@pytest.mark.parametrize("busy", [0, 10], ids=["fails at once", "fails after 10 s"])
+@pytest.mark.parametrize(
+    "jitter", [min, max, lambda low, high: (low + high) / 2], ids=["shortest", "longest", "mean"]
+)
+def test_an_outage_that_ends_a_minute_before_the_short_timeout_leaves_a_try_to_every_message(
+    memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, jitter: Callable[[float, float], float], busy: int
+) -> None:
+    timeout = stacks.document("saga")["Parameters"]["TaskTimeoutSeconds"]["Default"]
+    monkeypatch.setattr("services.common.consumer.random.uniform", jitter)
+
+    pauses = hidden_after(memory, monkeypatch, ConnectionError(), range(1, 60))
+
+    tries = list(accumulate((pause + busy for pause in pauses), initial=0))
+    assert [started for started in tries if timeout - 60 <= started < timeout], tries[:15]
+
+
+def test_a_try_that_is_not_the_last_before_the_short_timeout_is_followed_within_a_minute(
+    memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the jitter of each pause: so one of them falls within the last minute."""
+    timeout = stacks.document("saga")["Parameters"]["TaskTimeoutSeconds"]["Default"]
+    monkeypatch.setattr("services.common.consumer.random.uniform", min)
+    shortest = hidden_after(memory, monkeypatch, ConnectionError(), range(1, 60))
+    monkeypatch.setattr("services.common.consumer.random.uniform", max)
+    longest = hidden_after(memory, monkeypatch, ConnectionError(), range(1, 60))
+
+    earliest = accumulate(shortest, initial=0)
+    early = [pause for pause, tried in zip(longest, earliest, strict=False) if tried < timeout - 60]
+    assert early
+    assert max(early) <= 60
 
 
 def test_a_message_is_tried_for_longer_than_the_workflow_waits_for_a_paid_order(
@@ -221,11 +254,13 @@ def test_a_message_is_tried_for_longer_than_the_workflow_waits_for_a_paid_order(
         tries = stacks.document(service)["Resources"]["Tasks"]["Properties"]["RedrivePolicy"][
             "maxReceiveCount"
         ]
-        pauses = hidden_after(memory, monkeypatch, ConnectionError(), range(1, tries))
+        monkeypatch.setattr("services.common.consumer.random.uniform", min)
+        shortest = hidden_after(memory, monkeypatch, ConnectionError(), range(1, tries))
+        monkeypatch.setattr("services.common.consumer.random.uniform", max)
+        longest = hidden_after(memory, monkeypatch, ConnectionError(), range(1, tries))
 
-        # Each pause is three quarters of the mean at least.
-        assert sum(pauses) * 0.9 > waits["PaidTaskTimeoutSeconds"]["Default"]
-        assert sum(pauses) * 1.4 < waits["FinalTaskTimeoutSeconds"]["Default"]
+        assert sum(shortest) > waits["PaidTaskTimeoutSeconds"]["Default"]
+        assert sum(longest) < waits["FinalTaskTimeoutSeconds"]["Default"]
     assert waits["TaskTimeoutSeconds"]["Default"] < waits["PaidTaskTimeoutSeconds"]["Default"]
 
 
