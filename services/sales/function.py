@@ -1,7 +1,7 @@
 """The function `sales-summary` of AWS Lambda: counts the facts that its queue brings.
 
 Each message is answered for by itself. One that fails is named in the answer, comes back after the queue's visibility
-timeout, and goes to the dead letters after the fifth time; the others of its batch are done with.
+timeout, and goes to the dead letters after two hours; the others of its batch are done with.
 """
 
 from collections.abc import Mapping

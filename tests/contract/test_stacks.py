@@ -76,6 +76,11 @@ UNTAGGABLE = {
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
 }
+# Queues whose messages are tried less often than sixty times. An import has the function's whole five minutes, so a
+# failed one is hidden for half an hour: sixty tries would tell the uploader after 30 hours.
+TRIED_LESS_OFTEN = {("functions-catalogue", "Uploads"): 5}
+# Queues that bring nothing: Lambda puts there what it could not read from the table's stream for six hours.
+ONLY_DEAD_LETTERS = {("functions-catalogue", "ChangesDeadLetters")}
 
 
 def resources(stack: str, kind: str) -> dict[str, Mapping[str, Any]]:
@@ -163,6 +168,35 @@ def test_given_a_queue_when_a_message_keeps_failing_then_it_goes_to_dead_letters
         assert queues[f"{name}DeadLetters"]["RedriveAllowPolicy"]["redrivePermission"] == "byQueue"
         assert f"{name}DeadLetters" in watched
         assert name in watched
+
+
+def test_given_the_queues_of_all_stacks_when_read_then_each_message_is_tried_sixty_times_but_for_known_reasons() -> (
+    None
+):
+    queues = {
+        (stack, name): queue
+        for stack in stacks.ALL
+        for name, queue in resources(stack, "AWS::SQS::Queue").items()
+    }
+    working = {key: queue for key, queue in queues.items() if "RedrivePolicy" in queue}
+    tries = {key: queue["RedrivePolicy"]["maxReceiveCount"] for key, queue in working.items()}
+
+    assert tries == dict.fromkeys(working, 60) | TRIED_LESS_OFTEN
+    dead = {(stack, f"{name}DeadLetters") for stack, name in working}
+    assert queues.keys() == working.keys() | dead | ONLY_DEAD_LETTERS
+
+
+@pytest.mark.parametrize(
+    ("stack", "queue"), [("functions", "Facts"), ("functions-catalogue", "Uploads")], ids=["facts", "uploads"]
+)
+def test_given_a_function_that_fails_for_two_hours_when_its_messages_are_retried_then_none_is_a_dead_letter(
+    stack: str, queue: str
+) -> None:
+    """Lambda leaves the pause between two tries to the queue's visibility timeout."""
+    properties = resources(stack, "AWS::SQS::Queue")[queue]
+
+    assert properties["RedrivePolicy"]["maxReceiveCount"] * properties["VisibilityTimeout"] >= 2 * 3600
+    assert properties["MessageRetentionPeriod"] == 14 * 86_400
 
 
 def test_given_the_topics_when_deployed_then_each_service_has_one_and_all_are_encrypted() -> None:
