@@ -396,12 +396,13 @@ class Kube:
         return await self._first_page(_Request("GET", path, "list ReplicaSets", params=params, accept=accept))
 
     async def _first_page(self, whole: _Request) -> list[dict[str, Any]]:
-        """So many objects as are in a page of PAGE_BYTES at most, or one."""
+        """So many objects as are in a page of PAGE_BYTES at most, or one; without those that cannot be parsed."""
         size = LIST_PAGE
         while True:
             raw = await self._page(whole, size)
             if raw is not None:
-                return list(_read(wire.Listed, raw, whole.what).objects())
+                listed = _read(wire.Listed, raw, whole.what)
+                return [each for each in listed.objects() if not isinstance(each, wire.Unparsed)]
             size = max(1, size // _SMALLER)
 
     async def _page(self, whole: _Request, size: int, token: str = "") -> bytes | None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 _NOTHING: Final[Mapping[str, Any]] = {}
+# As many as any number of 64 bits may have.
+_MOST_DIGITS: Final = 18
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -33,6 +35,12 @@ def texts(value: Any) -> list[str]:
 def number(value: Any) -> int:
     """The value if it is an integer, otherwise 0."""
     return value if isinstance(value, int) else 0
+
+
+def digits(value: Any) -> int:
+    """The number that a string of at most 18 digits stands for, otherwise 0. Python refuses to read 4,301 digits."""
+    short = isinstance(value, str) and value.isdecimal() and len(value) <= _MOST_DIGITS
+    return int(value) if short else 0
 
 
 def shallow(value: Any, levels: int) -> Any:

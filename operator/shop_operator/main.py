@@ -100,6 +100,7 @@ async def _run(settings: RunSettings, info: kopf.ConnectionInfo, listener: socke
         settings.protected,
         lambda name: engine.wake(store.in_namespace(name)),
         lambda: engine.arrived(NAMESPACE),
+        unreadable,
     )
     engine = Engine(
         store,

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shop_operator.errors import InvalidSpec
+from shop_operator.guard import Unreadable
 from shop_operator.pod_security import LABEL, Level, level_of
 from shop_operator.store import Key
+from shop_operator.wire import Unparsed
 
 KIND: Final = "Namespace"
 
@@ -39,6 +41,7 @@ class Namespaces:
         protected: namespaces that are not served.
         changed: told of a namespace when its level has changed.
         synced: told when every namespace was listed.
+        unreadable: told of the namespaces that cannot be read. Each keeps the level that it was last seen with.
     """
 
     def __init__(
@@ -47,7 +50,9 @@ class Namespaces:
         protected: AbstractSet[str],
         changed: Callable[[str], None],
         synced: Callable[[], None],
+        unreadable: Unreadable | None = None,
     ) -> None:
+        self._unreadable = Unreadable() if unreadable is None else unreadable
         self._default = default
         self._protected = protected
         self._changed = changed
@@ -74,10 +79,7 @@ class Namespaces:
 
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
         """A watch showed a namespace."""
-        if event == "DELETED":
-            self._forget(obj["metadata"]["name"])
-        else:
-            self._put(obj)
+        self._news(obj, gone=event == "DELETED")
 
     def listing(self) -> None:
         """A LIST begins."""
@@ -85,7 +87,7 @@ class Namespaces:
     def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
         """One page of a LIST."""
         for obj in items:
-            self._put(obj)
+            self._news(obj, gone=False)
 
     def gave_up(self) -> None:
         """A LIST has failed."""
@@ -94,11 +96,26 @@ class Namespaces:
         self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
     ) -> None:
         """A LIST has ended, and these UIDs are all that there is."""
-        del kind, namespace, served
+        del served
+        self._unreadable.swept(kind, namespace, found)
         for name, seen in list(self._seen.items()):
             if seen.uid not in found and seen.version <= version:
                 self._forget(name)
         self._synced()
+
+    def _news(self, obj: Mapping[str, Any], *, gone: bool) -> None:
+        if isinstance(obj, Unparsed) and not gone:
+            self._unreadable.found(obj, obj.WHY)
+            return
+        try:
+            if gone:
+                self._forget(obj["metadata"]["name"])
+            else:
+                self._put(obj)
+        except Exception as error:  # noqa: BLE001  whatever an object holds, the next one is read
+            self._unreadable.found(obj, error)
+        else:
+            self._unreadable.readable(obj)
 
     def _put(self, obj: Mapping[str, Any]) -> None:
         metadata = obj["metadata"]

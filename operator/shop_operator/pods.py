@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shop_operator.lenient import digits
 from shop_operator.wording import clause, shortened
 
 Pod = Mapping[str, Any]
@@ -103,8 +104,7 @@ def _hash(obj: Mapping[str, Any]) -> str:
 
 
 def _revision(replicaset: Mapping[str, Any]) -> int:
-    said = (replicaset["metadata"].get("annotations") or {}).get(REVISION, "")
-    return int(said) if said.isdecimal() else 0
+    return digits((replicaset["metadata"].get("annotations") or {}).get(REVISION))
 
 
 def diagnosis(pods: Iterable[Pod]) -> Diagnosis | None:

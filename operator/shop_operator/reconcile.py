@@ -37,7 +37,7 @@ from shop_operator.errors import (
     Unreachable,
 )
 from shop_operator.hostnames import taken
-from shop_operator.lenient import mapping, mappings, text
+from shop_operator.lenient import digits, mapping, mappings, text
 from shop_operator.network_rules import Rules
 from shop_operator.pod_security import Level
 from shop_operator.refusals import Refusals
@@ -1219,8 +1219,7 @@ def _existed(
 
 def _wanted_before(status: Mapping[str, Any]) -> int:
     """How many pods of the web part an earlier status says are wanted; 0 when it does not say."""
-    wanted = str(status.get("ready", "")).rpartition("/")[2]
-    return int(wanted) if wanted.isdecimal() else 0
+    return digits(str(status.get("ready", "")).rpartition("/")[2])
 
 
 async def _attempt(step: Coroutine[Any, Any, None]) -> list[OperatorError]:

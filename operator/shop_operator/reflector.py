@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from shop_operator.errors import ApiUnavailable, NotInstalled, OperatorError, Stale, TemporaryError
-from shop_operator.lenient import mapping, text
+from shop_operator.lenient import digits, mapping, text
 
 _log = logging.getLogger(__name__)
 
@@ -182,8 +182,7 @@ class Reflector:
             raise ApiUnavailable(f"The watch was ended: {obj.get('message')}.")
         if event.get("type") != "BOOKMARK":
             self._sink.seen(event.get("type"), obj)
-        version = text(mapping(obj.get("metadata")).get("resourceVersion"))
-        return int(version) if version.isdecimal() else 0
+        return digits(mapping(obj.get("metadata")).get("resourceVersion"))
 
 
 class Comparison(Reflector):

@@ -33,6 +33,7 @@ from shop_operator.rollouts import replaced
 from shop_operator.spec import DEFAULT_PORT, DISCOVERY_SUFFIX, LARGEST_TEMPLATE, TEMPLATE_TOO_LARGE
 from shop_operator.suggestions import resembling
 from shop_operator.summary import summary
+from shop_operator.wire import Unparsed
 
 _log = logging.getLogger(__name__)
 
@@ -442,6 +443,9 @@ class Store:
         Returns:
             the keys to reconcile: empty when nothing that matters changed.
         """
+        if isinstance(obj, Unparsed):
+            self._unreadable.found(obj, obj.WHY)
+            return set()
         try:
             keys = self._put(obj, listed=listed, settled=settled)
         except Exception as error:  # noqa: BLE001  whatever an object holds, the next one is stored

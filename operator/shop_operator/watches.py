@@ -185,7 +185,7 @@ class Watches:
         more memory than there is.
         """
         if collection(path) != PARENT.kind:
-            return raw
+            return wire.utf8(raw)
         try:
             version = wire.Listed(raw).version
         except wire.Malformed:
@@ -196,10 +196,11 @@ class Watches:
         """One event of a watch as kopf can read it.
 
         kopf's watch ends for good at an object that is nested too deeply, and keeps the parsed events of many objects at
-        once. Of such an object, and of a large one, kopf is told the identity only, after the sink has got all of it.
+        once. Of such an object, of a large one and of one that cannot be parsed, kopf is told the identity only, after the sink
+        has got all of it.
         """
         if collection(path) != PARENT.kind:
-            return raw
+            return wire.utf8(raw)
         self._heard()
         try:
             event = wire.event(raw)
@@ -210,7 +211,7 @@ class Watches:
         if isinstance(metadata, dict):
             # Most of it, and of no use.
             metadata.pop("managedFields", None)
-        if event["type"] in _CHANGES and len(raw) >= wire.LARGE:
+        if event["type"] in _CHANGES and (len(raw) >= wire.LARGE or isinstance(obj, wire.Unparsed)):
             return self._told(event)
         try:
             return orjson.dumps(event)
@@ -220,10 +221,11 @@ class Watches:
     def _told(self, event: Mapping[str, Any]) -> bytes:
         """The event without its object, which the sink gets now."""
         obj = event["object"]
+        kind = {"apiVersion": PARENT.api_version, "kind": PARENT.kind}
+        obj |= kind
         self._sink.seen(event["type"], obj)
         metadata = mapping(obj.get("metadata"))
         identity = {key: metadata[key] for key in _IDENTITY if isinstance(metadata.get(key), str)}
-        kind = {"apiVersion": PARENT.api_version, "kind": PARENT.kind}
         return orjson.dumps({"type": event["type"], "object": {**kind, "metadata": identity, _SEEN: True}})
 
 

@@ -5,8 +5,12 @@
   object can still be identified, and store.py reports it.
 - managedFields, which may be as large as the rest, are reduced to what is used before they become Python objects when an
   object is large. One byte of JSON may need 25 bytes of memory once it is parsed.
+- Bytes that are not UTF-8 are replaced by U+FFFD. The API server stores the field names in managedFields as the bytes of a
+  PUT, so whoever may write one object may have such bytes in the LIST of its kind.
+- An object that cannot be parsed all the same is shown as Unparsed, and hides no other object.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -18,9 +22,24 @@ from shop_operator.nesting import DEEPEST, cut
 LARGE: Final = 128 * 1024
 """Bytes of JSON from which an object is reduced before it is parsed."""
 
+# An escape in a string. JSON allows half of a surrogate pair; the parsers, and UTF-8, do not.
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
 
 class Malformed(ValueError):
     """It is no JSON, or not of the shape that the API server gives to every answer: it was cut short."""
+
+
+class Unparsed(dict[str, Any]):
+    """An object that cannot be parsed: its `metadata` has namespace, name, UID and resourceVersion, or nothing.
+
+    It is a type of its own, since an object may hold any key.
+    """
+
+    WHY: Final = "It is not JSON that can be parsed."
 
 
 class _ListMeta(msgspec.Struct):
@@ -41,8 +60,8 @@ class _Event(msgspec.Struct):
 class _Identity(msgspec.Struct):
     uid: str
     name: str
-    namespace: str
     resourceVersion: str  # noqa: N815
+    namespace: str = ""
 
 
 class _Identified(msgspec.Struct):
@@ -91,13 +110,13 @@ class Listed:
         return len(self._items)
 
     def objects(self, *, identity_only: bool = False) -> Iterator[dict[str, Any]]:
-        """Parse one object after the other.
+        """Parse one object after the other; each one that cannot be parsed is Unparsed.
 
         Args:
             identity_only: namespace, name, UID and resourceVersion are all that is wanted.
         """
         for each in self._items:
-            yield identity(each) if identity_only else parsed(each)
+            yield _shown(each, identity_only=identity_only)
 
 
 def parsed(raw: bytes | msgspec.Raw) -> dict[str, Any]:
@@ -115,45 +134,80 @@ def parsed(raw: bytes | msgspec.Raw) -> dict[str, Any]:
 def identity(raw: bytes | msgspec.Raw) -> dict[str, Any]:
     """Namespace, name, UID and resourceVersion of one object: `{"metadata": {…}}`; all of it when one of them is missing."""
     try:
-        found = _shallow(raw, _Identified, levels=DEEPEST)
+        return {"metadata": _identity(raw)}
     except Malformed:
         return parsed(raw)
-    return {"metadata": {name: getattr(found.metadata, name) for name in _Identity.__struct_fields__}}
 
 
 def event(line: bytes, *, identity_only: bool = False) -> dict[str, Any]:
-    """One line of a watch: its `type` and its `object`.
+    """One line of a watch: its `type` and its `object`, Unparsed when it cannot be parsed.
 
     Raises:
         Malformed: it is no event.
     """
     found = _shallow(line, _Event, levels=DEEPEST + 1)
-    if identity_only and found.type not in {"ERROR", "BOOKMARK"}:
-        return {"type": found.type, "object": identity(found.object)}
-    return {"type": found.type, "object": parsed(found.object)}
+    only = identity_only and found.type not in {"ERROR", "BOOKMARK"}
+    return {"type": found.type, "object": _shown(found.object, identity_only=only)}
 
 
-def _shallow(raw: bytes | msgspec.Raw, shape: type[Any], *, levels: int) -> Any:
+def utf8(raw: bytes) -> bytes:
+    """The same text, with U+FFFD in place of bytes that are not UTF-8."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode(errors="replace").encode()
+    return raw
+
+
+def _shown(raw: msgspec.Raw, *, identity_only: bool) -> dict[str, Any]:
+    try:
+        return identity(raw) if identity_only else parsed(raw)
+    except Malformed:
+        pass
+    try:
+        return Unparsed(metadata=_identity(raw))
+    except Malformed:
+        return Unparsed(metadata={})
+
+
+def _identity(raw: bytes | msgspec.Raw) -> dict[str, str]:
+    found = _shallow(raw, _Identified, levels=DEEPEST)
+    return {name: getattr(found.metadata, name) for name in _Identity.__struct_fields__}
+
+
+def _shallow(raw: bytes | msgspec.Raw, shape: Any, *, levels: int) -> Any:
     try:
         return msgspec.json.decode(raw, type=shape)
-    except RecursionError:
-        pass
-    except msgspec.DecodeError as error:
+    except msgspec.ValidationError as error:
         raise Malformed(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
     try:
-        return msgspec.json.decode(cut(bytes(memoryview(raw)), levels), type=shape)
-    except (msgspec.DecodeError, RecursionError) as error:
+        return msgspec.json.decode(_mended(memoryview(raw), levels), type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(str(error)) from error
+
+
+def _mended(raw: bytes | memoryview, levels: int) -> bytes:
+    """JSON that the parsers read, for JSON that the API server accepts: cut, in UTF-8, and without half surrogate pairs."""
+    text = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], utf8(bytes(raw)))
+    return cut(text, levels)
+
+
+def _value(raw: bytes | memoryview | msgspec.Raw) -> Any:
+    whole = memoryview(raw)
+    try:
+        return orjson.loads(whole)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return orjson.loads(_mended(whole, DEEPEST))
+    except orjson.JSONDecodeError as error:
         raise Malformed(str(error)) from error
 
 
 def _loaded(raw: bytes | memoryview) -> dict[str, Any]:
-    try:
-        found = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        try:
-            found = orjson.loads(cut(bytes(raw), DEEPEST))
-        except orjson.JSONDecodeError as error:
-            raise Malformed(str(error)) from error
+    found = _value(raw)
     if not isinstance(found, dict):
         raise Malformed("It is not an object.")
     return found
@@ -162,9 +216,9 @@ def _loaded(raw: bytes | memoryview) -> dict[str, Any]:
 def _reduced(raw: bytes) -> dict[str, Any]:
     """The object with as much of its managedFields as is used."""
     try:
-        parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-        metadata = msgspec.json.decode(parts["metadata"], type=dict[str, msgspec.Raw])
-    except (KeyError, msgspec.DecodeError, RecursionError):
+        parts = _shallow(raw, dict[str, msgspec.Raw], levels=DEEPEST)
+        metadata = _shallow(parts["metadata"], dict[str, msgspec.Raw], levels=DEEPEST)
+    except (KeyError, Malformed):
         return _loaded(raw)
     managed = metadata.pop("managedFields", None)
     found: dict[str, Any] = {key: _value(value) for key, value in parts.items() if key != "metadata"}
@@ -176,15 +230,7 @@ def _reduced(raw: bytes) -> dict[str, Any]:
 
 def _managers(raw: msgspec.Raw) -> list[Mapping[str, Any]]:
     try:
-        entries = msgspec.json.decode(raw, type=list[_Entry])
-    except (msgspec.DecodeError, RecursionError):
+        entries = _shallow(raw, list[_Entry], levels=DEEPEST)
+    except Malformed:
         return []
     return [msgspec.to_builtins(each) for each in entries]
-
-
-def _value(raw: msgspec.Raw) -> Any:
-    whole = memoryview(raw)
-    try:
-        return orjson.loads(whole)
-    except orjson.JSONDecodeError:
-        return orjson.loads(cut(bytes(whole), DEEPEST))

@@ -162,7 +162,8 @@ def condition(obj: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 def _object(answer: httpx.Response) -> dict[str, Any]:
     assert answer.is_success, answer.text
-    found: dict[str, Any] = answer.json()
+    # The API server stores and shows field names in managedFields that are not UTF-8.
+    found: dict[str, Any] = json.loads(answer.content.decode(errors="replace"))
     return found
 
 

@@ -181,3 +181,51 @@ def nameless(cluster: Cluster, kind: str, namespace: str, name: str) -> None:
     wait_for(put)
     stored = cluster.get(kind, namespace, name)["metadata"]["managedFields"]
     assert any("manager" not in entry for entry in stored)
+
+
+GARBLED = ("Service", "Deployment", "ServiceAccount", "NetworkPolicy", "ConfigMap", "Secret")
+
+
+def test_managed_fields_that_are_not_utf_8_change_nothing(
+    wild: Cluster, lone_kubeconfig: Path, tenants: tuple[str, str], tmp_path: Path
+) -> None:
+    good, bad = tenants
+    for kind in ("ConfigMap", "Secret"):
+        wild.create({"apiVersion": "v1", "kind": kind, "metadata": {"namespace": bad, "name": "good"}})
+    wild.create(shopservice(good, "good", replicas=1))
+    wild.create(shopservice(bad, "good", replicas=1, networkPolicy={"enabled": True}))
+    with running(lone_kubeconfig, tmp_path / "running.log") as operator:
+        for kind in GARBLED:
+            wait_for(lambda kind=kind: wild.find(kind, bad, "good"))
+            garble(wild, kind, bad, "good")
+        garble(wild, "ShopService", bad, "good")
+        obeys(wild, good, 2)
+        obeys(wild, bad, 2)
+        assert healthy(operator)
+        assert not operator.said("list failed, trying again")
+
+    for kind in GARBLED:
+        assert b"\xff" in garble(wild, kind, bad, "good")
+    with started(lone_kubeconfig, tmp_path / "started.log") as operator:
+        wait_for(operator.ready)
+        obeys(wild, good, 3)
+        obeys(wild, bad, 3)
+        assert healthy(operator)
+        assert not operator.said("list failed, trying again")
+
+
+def garble(cluster: Cluster, kind: str, namespace: str, name: str) -> bytes:
+    """Put an object back with managedFields that name a field in bytes that are not UTF-8; what the API server has stored."""
+    path = cluster.path(kind, namespace, name)
+
+    def put() -> bool:
+        obj = cluster.get(kind, namespace, name)
+        entry = {"manager": "x", "operation": "Update", "apiVersion": obj["apiVersion"]}
+        fields = {"fieldsType": "FieldsV1", "fieldsV1": {"f:HERE": {}}}
+        obj["metadata"]["managedFields"] = [entry | fields]
+        raw = json.dumps(obj).encode().replace(b"HERE", b"\xff")
+        answer = cluster.http.put(path, content=raw, headers={"Content-Type": "application/json"})
+        return answer.status_code == 200
+
+    wait_for(put)
+    return cluster.http.get(path).content

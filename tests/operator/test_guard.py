@@ -13,10 +13,13 @@ from shop_operator.conditions import Observed, overdue, status, waiting
 from shop_operator.configs import Configs
 from shop_operator.errors import InvalidSpec
 from shop_operator.guard import Unreadable
+from shop_operator.lenient import digits
+from shop_operator.namespaces import Namespaces
 from shop_operator.render import KINDS
 from shop_operator.spec import ShopService
 from shop_operator.store import Child, ChildId, Key, Scaler, Shop, Store
 from shop_operator.summary import summary
+from shop_operator.wire import Listed, Unparsed
 
 WEB = Key("ns", "web")
 OTHER = Key("ns", "other")
@@ -317,3 +320,113 @@ def test_a_pod_template_that_is_nested_too_deeply_is_the_users_to_change(levels:
 
     with pytest.raises(InvalidSpec, match="must not be nested more than 64 levels deep"):
         _ = shop.spec
+
+
+def unparsed(kind: str, **metadata: str) -> Unparsed:
+    found = Unparsed(
+        metadata={"namespace": "ns", "name": "web", "uid": "u1", "resourceVersion": "6"} | metadata
+    )
+    found["kind"] = kind
+    return found
+
+
+def test_a_page_with_an_object_that_cannot_be_parsed_is_merged_and_what_was_known_of_it_is_kept(
+    counted: dict[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(Unreadable(counted.__setitem__))
+    store.put(whole("Service"))
+    before = store.children(WEB)[ChildId("Service", "web")]
+    items = [orjson.dumps(each) for each in (whole("Service"), other())]
+    items[0] = items[0].replace(b'"port":80', b'"port":1e400')
+    raw = b'{"metadata":{"resourceVersion":"9"},"items":[%b]}' % b",".join(items)
+    listed = list(Listed(raw).objects())
+    listed[0]["kind"] = "Service"
+
+    with caplog.at_level(logging.WARNING):
+        store.merge(listed)
+        store.merge(listed[:1])
+
+    assert store.shop(OTHER) is not None
+    assert store.children(WEB)[ChildId("Service", "web")] == before
+    assert counted == {"Service": 1}
+    assert [record.object for record in caplog.records] == ["web"]  # type: ignore[attr-defined]
+    store.remove(listed[0])
+    assert counted == {"Service": 0}
+    assert not store.children(WEB)
+
+
+def test_what_cannot_be_identified_is_counted_until_a_list_is_without_it(counted: dict[str, int]) -> None:
+    store = Store(Unreadable(counted.__setitem__))
+    store.merge([Unparsed(metadata={}, kind="Deployment")])
+
+    store.sweep("Deployment", None, {"", "u9"}, 9)
+    assert counted == {"Deployment": 1}
+    store.sweep("Deployment", None, {"u9"}, 9)
+
+    assert counted == {"Deployment": 0}
+
+
+@pytest.mark.parametrize("metadata", [{}, {"name": "web"}])
+def test_a_secret_that_cannot_be_identified_is_counted(
+    metadata: dict[str, str], counted: dict[str, int]
+) -> None:
+    configs = Configs(
+        NothingToRead(), NoKey(), wake=lambda _: None, unreadable=Unreadable(counted.__setitem__)
+    )
+
+    configs.merge([Unparsed(metadata=metadata, kind="Secret"), whole("Secret")])
+
+    assert counted == {"Secret": 1}
+
+
+def labelled(**changes: Any) -> dict[str, Any]:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    metadata = {"name": "ns", "uid": "u1", "resourceVersion": "5", "labels": labels}
+    return {"kind": "Namespace", "metadata": metadata | changes}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        unparsed("Namespace", namespace="", name="ns"),
+        Unparsed(metadata={}, kind="Namespace"),
+        {"kind": "Namespace"},
+        labelled(resourceVersion="none"),
+        labelled(labels=7),
+    ],
+)
+def test_a_namespace_that_cannot_be_read_keeps_its_level_and_hides_no_other(
+    bad: dict[str, Any], counted: dict[str, int]
+) -> None:
+    changed: list[str] = []
+    namespaces = Namespaces(
+        "baseline", frozenset(), changed.append, lambda: None, Unreadable(counted.__setitem__)
+    )
+    namespaces.merge([labelled()])
+
+    namespaces.seen("MODIFIED", bad)
+    namespaces.merge([bad, labelled(name="other", uid="u2")])
+
+    assert (namespaces.level("ns"), namespaces.level("other")) == ("restricted", "restricted")
+    assert changed == ["ns", "other"]
+    assert counted == {"Namespace": 1}
+    namespaces.listed("Namespace", None, {"u1", "u2"} - {"u1"}, 9)
+    assert counted == {"Namespace": 0}
+    assert namespaces.level("ns") == "baseline"
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        ("12", 12),
+        ("9" * 18, 10**18 - 1),
+        ("9" * 19, 0),
+        ("9" * 5_000, 0),
+        ("", 0),
+        ("-1", 0),
+        (7, 0),
+        (None, 0),
+    ],
+)
+def test_only_so_many_digits_are_a_number(value: Any, number: int) -> None:
+    assert digits(value) == number

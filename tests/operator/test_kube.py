@@ -27,6 +27,7 @@ from shop_operator.errors import (
     Unreachable,
 )
 from shop_operator.kube import Kube, collection, encoded
+from shop_operator.wire import Unparsed
 
 ACCOUNT = {
     "apiVersion": "v1",
@@ -329,6 +330,44 @@ def test_the_path_of_a_collection_tells_its_kind(path: str, kind: str | None) ->
 @example("\x7f\x80\x85\x9f\u2028\u2029\ufeff\ufffe\uffff\U0001f6d2")
 def test_whatever_a_spec_holds_is_the_same_read_as_yaml(text: str) -> None:
     assert yaml.safe_load(encoded({"value": text})) == {"value": text}
+
+
+def stored(name: str, value: bytes) -> bytes:
+    metadata = {"name": name, "namespace": "shop", "uid": f"u-{name}", "resourceVersion": "5"}
+    return b'{"metadata":%b,"spec":{"a":%b}}' % (orjson.dumps(metadata), value)
+
+
+def stored_list(*items: bytes) -> web.Response:
+    return web.Response(body=b'{"metadata":{"resourceVersion":"9"},"items":[%b]}' % b",".join(items))
+
+
+async def test_an_object_that_is_no_text_or_no_json_hides_no_other_of_its_list(
+    api: Scripted, kube: Kube
+) -> None:
+    api.answers.append(stored_list(stored("a", b"1"), stored("b", b'"\xff"'), stored("c", b"1e400")))
+
+    (page,) = [list(page.items) async for page in kube.pages("Deployment", "shop")]
+
+    assert [each["metadata"]["name"] for each in page] == ["a", "b", "c"]
+    assert [each["kind"] for each in page] == ["Deployment"] * 3
+    assert [isinstance(each, Unparsed) for each in page] == [False, False, True]
+
+
+async def test_a_pod_that_cannot_be_parsed_is_left_out(api: Scripted, kube: Kube) -> None:
+    api.answers.append(stored_list(stored("a", b"1e400"), stored("b", b'"\xff"')))
+
+    assert [each["metadata"]["name"] for each in await kube.pods("shop", "a=b")] == ["b"]
+
+
+async def test_a_watch_goes_on_after_an_object_that_is_no_text_or_no_json(api: Scripted, kube: Kube) -> None:
+    values = (b'"\xff"', b"1e400", b"1")
+    lines = [b'{"type":"ADDED","object":%b}\n' % stored("web", value) for value in values]
+    api.answers.append(web.Response(body=b"".join(lines)))
+
+    shown = [each["object"] async for each in kube.watch("Service", "shop", 42)]
+
+    assert [isinstance(each, Unparsed) for each in shown] == [False, True, False]
+    assert {(each["kind"], each["metadata"]["name"]) for each in shown} == {("Service", "web")}
 
 
 async def test_a_watch_goes_on_from_a_version_and_shows_events_however_long_and_however_cut(

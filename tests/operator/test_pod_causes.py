@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shop_operator.cli.explain import Facts, explain
-from shop_operator.pods import Diagnosis, diagnosis, last_line, of_newest, probe_answer, pull_failure
+from shop_operator.pods import Diagnosis, diagnosis, last_line, newest, of_newest, probe_answer, pull_failure
 from shop_operator.wording import clause, number, sentence
 
 HTTP = {"httpGet": {"path": "/readyz", "port": "http"}}
@@ -279,3 +279,11 @@ def test_pods_of_older_templates_are_left_out_by_deployment() -> None:
     pods = [of(f"p{each}", each, 0, "") for each in ("1", "2", "3", "4")]
 
     assert [each["metadata"]["name"] for each in of_newest(pods, replicasets)] == ["p2", "p3", "p4"]
+
+
+def test_a_revision_of_thousands_of_digits_is_none() -> None:
+    def of(template: str, revision: str) -> dict[str, Any]:
+        annotations = {"deployment.kubernetes.io/revision": revision}
+        return {"metadata": {"labels": {"pod-template-hash": template}, "annotations": annotations}}
+
+    assert newest([of("a", "1"), of("b", "9" * 5_000), of("c", "2")]) == "c"

@@ -16,6 +16,7 @@ from shop_operator import watches
 from shop_operator.connection import Connection
 from shop_operator.metrics import Metrics
 from shop_operator.watches import Backoffs, Watches
+from shop_operator.wire import Unparsed
 
 DEADLINE = 5
 SHOPS = "/apis/shopservice.dev/v1alpha1/shopservices"
@@ -265,3 +266,31 @@ def test_what_a_watch_says_about_itself_is_kopfs(kept: Watches, sink: Sink, kind
 
     assert line(kept, event) == event
     assert sink.shown == []
+
+
+def test_an_event_with_bytes_that_are_not_utf_8_is_kopfs_as_text(kept: Watches, sink: Sink) -> None:
+    event = shop_event(image="a:1")
+
+    told = line(kept, orjson.dumps(event).replace(b"a:1", b"a:\xff"))
+
+    event["object"]["spec"]["image"] = "a:\ufffd"
+    assert told == event
+    assert sink.shown == []
+
+
+def test_of_an_object_that_cannot_be_parsed_kopf_gets_the_identity_and_the_sink_that_it_is(
+    kept: Watches, sink: Sink
+) -> None:
+    told = line(kept, orjson.dumps(shop_event(a=None)).replace(b"null", b"1e400"))
+
+    identity = {"namespace": "ns", "name": "web", "uid": "u", "resourceVersion": "5"}
+    assert told["object"]["metadata"] == identity
+    ((_, obj),) = sink.shown
+    assert isinstance(obj, Unparsed)
+    assert obj == {"apiVersion": "shopservice.dev/v1alpha1", "kind": "ShopService", "metadata": identity}
+
+
+def test_what_kopf_reads_of_other_kinds_is_utf_8(kept: Watches) -> None:
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+    assert kept.page(path, b"\xff") == kept.line(path, b"\xff") == "\ufffd".encode()

@@ -9,9 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shop_operator.nesting import DEEPEST, cut
-from shop_operator.wire import LARGE, Listed, Malformed, event, identity, parsed
+from shop_operator.wire import LARGE, Listed, Malformed, Unparsed, event, identity, parsed, utf8
 
 DEPTHS = (251, 300, 1_100, 9_000)
+# A lone byte, half a surrogate pair as bytes, a character that was cut, and halves of a pair as escapes.
+ODD = (b"\xff", b"\xed\xa0\x80", b"\xe2", rb"\ud800", rb"\udc00")
+# JSON whose number no parser of ours reads.
+UNPARSED = b'{"metadata":%b,"spec":1e400}'
 METADATA = {"name": "web", "namespace": "ns", "uid": "u", "resourceVersion": "7"}
 
 anything = st.recursive(
@@ -149,3 +153,72 @@ def test_identities_of_a_page_need_no_more_memory_however_many_annotations_there
     tracemalloc.stop()
     assert names == ["web"] * 3
     assert most < 100_000
+
+
+def odd(bad: bytes, size: int = 0) -> bytes:
+    """An object with such bytes in the name of a field in its managedFields, as a tenant may store it."""
+    managed = [{"manager": "HERE", "fieldsV1": {"f:HERE": {}, "f:spec": {"f:replicas": {"f:HERE": {}}}}}]
+    raw = nested(3, name="odd", managedFields=managed, annotations={"a": "x" * size})
+    return raw.replace(b"HERE", bad)
+
+
+@pytest.mark.parametrize("size", [0, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("bad", ODD)
+def test_bytes_that_are_no_text_hide_no_object_of_a_page(bad: bytes, size: int) -> None:
+    raw = page(nested(3, name="a"), odd(bad, size), nested(3, name="z"), token="more")
+
+    whole = list(Listed(raw).objects())
+    named = list(Listed(raw).objects(identity_only=True))
+
+    assert [each["metadata"]["name"] for each in whole] == ["a", "odd", "z"]
+    assert whole[1]["spec"] == whole[0]["spec"]
+    (manager,) = whole[1]["metadata"]["managedFields"]
+    assert set(manager["manager"]) == {"\ufffd"}
+    assert "f:replicas" in manager["fieldsV1"]["f:spec"]
+    assert [each["metadata"] for each in named] == [METADATA | {"name": name} for name in ("a", "odd", "z")]
+    assert not any(isinstance(each, Unparsed) for each in (*whole, *named))
+    # The store writes what it keeps.
+    orjson.dumps(whole)
+
+
+@pytest.mark.parametrize("identity_only", [False, True])
+@pytest.mark.parametrize("bad", ODD)
+def test_an_event_with_bytes_that_are_no_text_is_read(bad: bytes, *, identity_only: bool) -> None:
+    found = event(b'{"type":"ADDED","object":%b}' % odd(bad), identity_only=identity_only)
+
+    assert (found["type"], found["object"]["metadata"]["name"]) == ("ADDED", "odd")
+    assert not isinstance(found["object"], Unparsed)
+
+
+def test_of_an_object_with_half_a_surrogate_pair_every_other_text_is_kept() -> None:
+    said = rb"\ud83d\ude00 \\ud800 \u00e9 \" \n"
+    raw = b'{"metadata":{"name":"%b"},"bad":"\\udfff"}' % said
+
+    found = parsed(raw)
+
+    assert found == {"metadata": {"name": '\U0001f600 \\ud800 é " \n'}, "bad": "\ufffd"}
+
+
+def test_text_that_is_utf_8_stays_as_it_is() -> None:
+    assert utf8("é😀".encode()) == "é😀".encode()
+    assert utf8(b'"a\xe2"') == '"a\ufffd"'.encode()
+
+
+def test_an_object_that_cannot_be_parsed_is_shown_by_its_identity_and_hides_no_other() -> None:
+    bad = UNPARSED % orjson.dumps(METADATA | {"name": "bad"})
+    nameless = UNPARSED % b"7"
+
+    found = list(Listed(page(nested(3, name="a"), bad, nameless, nested(3, name="z"))).objects())
+
+    assert [isinstance(each, Unparsed) for each in found] == [False, True, True, False]
+    assert found[1] == {"metadata": METADATA | {"name": "bad"}}
+    assert found[2] == {"metadata": {}}
+    assert [found[at]["metadata"]["name"] for at in (0, 3)] == ["a", "z"]
+
+
+@pytest.mark.parametrize("identity_only", [False, True])
+def test_an_event_of_an_object_that_cannot_be_parsed_is_told(*, identity_only: bool) -> None:
+    found = event(b'{"type":"DELETED","object":%b}' % (UNPARSED % b"7"), identity_only=identity_only)
+
+    assert found == {"type": "DELETED", "object": {"metadata": {}}}
+    assert isinstance(found["object"], Unparsed)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from shop_operator.lenient import digits
+
 Object = Mapping[str, Any]
 
 HEAD: Final = ("NAMESPACE", "NAME", "READY", "AVAILABLE", "REASON", "IMAGE")
@@ -208,7 +210,7 @@ def previous_image(shop: Object, replicasets: Callable[[], Iterable[Object]]) ->
         return running
 
     def revision(obj: Object) -> int:
-        return int((obj["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision", 0))
+        return digits((obj["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision"))
 
     for each in sorted(replicasets(), key=revision, reverse=True):
         for container in each["spec"]["template"]["spec"]["containers"]:

@@ -278,6 +278,7 @@ def test_the_news_are_what_is_new_what_has_changed_and_what_is_gone() -> None:
         ({"rollout": {"lastAvailableImage": "web:0"}}, [], "web:0"),
         ({"rollout": {"lastAvailableImage": "web:1"}, "image": "web:0"}, [], "web:0"),
         ({"image": "web:1"}, [("1", "web:a"), ("3", "web:1"), ("2", "web:b")], "web:b"),
+        ({}, [("1", "web:a"), ("x", "web:b"), ("9" * 5_000, "web:c")], "web:a"),
         ({}, [("1", "web:1")], None),
         ({}, [], None),
     ],
