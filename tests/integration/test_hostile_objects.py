@@ -196,7 +196,6 @@ def test_managed_fields_that_are_not_utf_8_change_nothing(
     wild.create(shopservice(bad, "good", replicas=1, networkPolicy={"enabled": True}))
     with running(lone_kubeconfig, tmp_path / "running.log") as operator:
         for kind in GARBLED:
-            wait_for(lambda kind=kind: wild.find(kind, bad, "good"))
             garble(wild, kind, bad, "good")
         garble(wild, "ShopService", bad, "good")
         obeys(wild, good, 2)
@@ -219,7 +218,9 @@ def garble(cluster: Cluster, kind: str, namespace: str, name: str) -> bytes:
     path = cluster.path(kind, namespace, name)
 
     def put() -> bool:
-        obj = cluster.get(kind, namespace, name)
+        obj = cluster.find(kind, namespace, name)
+        if obj is None:
+            return False
         entry = {"manager": "x", "operation": "Update", "apiVersion": obj["apiVersion"]}
         fields = {"fieldsType": "FieldsV1", "fieldsV1": {"f:HERE": {}}}
         obj["metadata"]["managedFields"] = [entry | fields]
