@@ -33,11 +33,106 @@ CASES: Final[list[dict[str, Any]]] = [
     },
 ]
 
+OUTBOX: Final = 'outbox_oldest_seconds{namespace="shop",job="order-relay"'
+UNREADABLE: Final = 'unreadable_rows_total{namespace="shop",job="order",kind="order",pod="a"}'
+CRONJOB: Final = '{namespace="shop",cronjob="shop-reconciler"}'
+SUCCEEDED: Final = f"kube_cronjob_status_last_successful_time{CRONJOB}"
+DUE: Final = f"kube_cronjob_next_schedule_time{CRONJOB}"
+
+
+def job(number: int, started: int, *, failed: bool) -> dict[str, str]:
+    """What kube-state-metrics tells of a Job: each tells of a failure, and of its start in seconds."""
+    own = f'namespace="shop",job_name="shop-reconciler-{number}"'
+    return {
+        f"kube_job_status_start_time{{{own}}}": f"{started}x30",
+        f'kube_job_failed{{{own},condition="true"}}': f"{int(failed)}x30",
+        f'kube_job_failed{{{own},condition="false"}}': f"{int(not failed)}x30",
+    }
+
+
+OUTBOX_FIRES: Final = {
+    "labels": {"namespace": "shop", "job": "order-relay", "severity": "critical"},
+    "description": "The oldest record in the outbox of order-relay in shop has waited for 10m 0s.",
+}
+UNREADABLE_FIRES: Final = {
+    "labels": {"namespace": "shop", "job": "order", "kind": "order", "severity": "warning"},
+    "description": "order in shop skips rows of kind order that it cannot read.",
+}
+FAILED_FIRES: Final = {
+    "labels": {"namespace": "shop", "severity": "critical"},
+    "description": "The latest Job of the reconciler in shop failed: orders require an operator, or the run could not check "
+    "them.",
+}
+SILENT_FIRES: Final = {
+    "labels": {"namespace": "shop", "severity": "critical"},
+    "description": "CronJob shop-reconciler in shop is missing, suspended or overdue, or kube-state-metrics does not report it.",
+}
+BY_ALERT: Final[dict[str, list[dict[str, Any]]]] = {
+    "ShopOutboxAge": [
+        {
+            "given": "SNS is away, and one of two relays tells how long a fact waits",
+            "series": {f'{OUTBOX},pod="a"}}': "0+60x10 600x20", f'{OUTBOX},pod="b"}}': "0x30"},
+            "at": "12m",
+            "fires": [OUTBOX_FIRES],
+        },
+        {
+            "given": "a fact waits four minutes",
+            "series": {f'{OUTBOX},pod="a"}}': "0+60x4 0x20"},
+            "at": "8m",
+        },
+    ],
+    "ShopRowsUnreadable": [
+        {
+            "given": "the first row that cannot be read",
+            "series": {UNREADABLE: "_x5 1x30"},
+            "at": "6m",
+            "fires": [UNREADABLE_FIRES],
+        },
+        {
+            "given": "a row that cannot be read again and again",
+            "series": {UNREADABLE: "1+1x40"},
+            "at": "30m",
+            "fires": [UNREADABLE_FIRES],
+        },
+        {"given": "a row that was repaired", "series": {UNREADABLE: "5x40"}, "at": "30m"},
+    ],
+    "ShopReconcilerFailed": [
+        {
+            "given": "the latest run failed",
+            "series": {SUCCEEDED: "310x30", **job(1, 300, failed=False), **job(2, 600, failed=True)},
+            "fires": [FAILED_FIRES],
+        },
+        {"given": "the first run failed", "series": job(1, 300, failed=True), "fires": [FAILED_FIRES]},
+        {
+            "given": "a run failed and the next one succeeded",
+            "series": {SUCCEEDED: "610x30", **job(1, 300, failed=True), **job(2, 600, failed=False)},
+        },
+    ],
+    "ShopReconcilerSilent": [
+        {"given": "no CronJob, or no kube-state-metrics", "series": {}, "fires": [SILENT_FIRES]},
+        {
+            "given": "a CronJob whose next run has been due for half an hour",
+            "series": {DUE: "0x60"},
+            "at": "30m",
+            "fires": [SILENT_FIRES],
+        },
+        {"given": "a CronJob that runs", "series": {DUE: "300+60x60"}, "at": "30m"},
+    ],
+}
+# https://github.com/kubernetes/kube-state-metrics/tree/main/docs/metrics/workload
+OF_CLUSTER: Final = {
+    "kube_cronjob_next_schedule_time",
+    "kube_cronjob_status_last_successful_time",
+    "kube_job_failed",
+    "kube_job_status_start_time",
+}
+TABLES: Final = {name: {"env": {"TABLE": f"shop-{name}"}} for name in ("payment", "product", "shipping")}
+RULES: Final = {"monitoring": {"rules": {"enabled": True, "labels": {"release": "prometheus"}}}}
+
 
 @pytest.fixture(scope="session")
 def rendered(helm: Helm) -> list[Object]:
-    values = {"monitoring": {"rules": {"enabled": True, "labels": {"release": "prometheus"}}}}
-    return helm.template("shop", values, namespace="shop")
+    return helm.template("shop", {**TABLES, **RULES}, namespace="shop")
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +148,11 @@ def rule_file(rendered: list[Object], tmp_path_factory: pytest.TempPathFactory) 
     return path
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["given"])
+@pytest.mark.parametrize(
+    "case",
+    [*CASES, *({"alert": alert, **case} for alert, cases in BY_ALERT.items() for case in cases)],
+    ids=lambda case: case["given"],
+)
 def test_given_these_numbers_then_the_alert_fires_or_not(
     promtool: Path, rule_file: Path, rules: list[dict[str, Any]], case: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -71,9 +170,11 @@ def test_promtool_finds_nothing_wrong_with_the_rules(promtool: Path, rule_file: 
 
 
 def test_every_metric_of_the_alerts_is_one_that_the_services_have(rules: list[dict[str, Any]]) -> None:
-    (known,) = telemetry.CIRCUITS_OPEN.collect()
+    (circuits,), (outboxes,) = telemetry.CIRCUITS_OPEN.collect(), telemetry.OUTBOX_AGE.collect()
+    (unreadable,) = telemetry.UNREADABLE_ROWS.collect()
+    of_services = {circuits.name, outboxes.name, f"{unreadable.name}_total"}
 
-    assert {name for rule in rules for name in metric_names(rule["expr"])} == {known.name}
+    assert {name for rule in rules for name in metric_names(rule["expr"])} == of_services | OF_CLUSTER
 
 
 def test_every_alert_has_its_heading_on_the_page_and_links_to_it(rules: list[dict[str, Any]]) -> None:
@@ -88,6 +189,14 @@ def test_given_nothing_else_then_there_are_no_rules_which_need_the_prometheus_op
     rendered = helm.template("shop", {}, namespace="shop")
 
     assert not [each for each in rendered if each["kind"] == "PrometheusRule"]
+
+
+def test_given_the_reconciler_as_a_function_then_no_alert_asks_for_its_cronjob(helm: Helm) -> None:
+    rendered = helm.template("shop", {**TABLES, **RULES}, files=("values-eks.yaml",), namespace="shop")
+
+    groups = only(rendered, "PrometheusRule")["spec"]["groups"]
+    alerts = {rule["alert"] for group in groups for rule in group["rules"]}
+    assert alerts == {"ShopCircuitOpen", "ShopOutboxAge", "ShopRowsUnreadable"}
 
 
 def test_the_rules_have_the_labels_that_prometheus_selects_them_by(rendered: list[Object]) -> None:
