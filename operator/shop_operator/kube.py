@@ -96,6 +96,10 @@ _DENIED: Final = re.compile(
 )
 _AGAIN: Final = f"the operator retries at least every {LONGEST / 60:.0f} minutes"
 
+# Where and how it complains about another selector than the one with which a Deployment was created.
+_SELECTOR: Final = "spec.selector"
+_IMMUTABLE: Final = "field is immutable"
+
 # Where the API server complains when the UID of an apply is not the live object's.
 _UID: Final = "metadata.uid"
 
@@ -573,7 +577,11 @@ def _refusal(status: int, raw: bytes, retry_after: str | None, what: str) -> Ope
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Throttled(f"Could not {what}: the API server is busy.", retry_after=_seconds(retry_after))
     if status < HTTPStatus.INTERNAL_SERVER_ERROR or any(each in said for each in _SCHEMA_REFUSALS):
-        return _denial(status, f"Could not {what}: {said}")
+        cure = "Change the ShopService accordingly"
+        if _SELECTOR in fields and _IMMUTABLE in said:
+            # Another client has made it: the selector does not come from the ShopService's spec.
+            cure = f"Delete the {what.removeprefix('apply ')} so that the operator can create it again"
+        return _denial(status, f"Could not {what}: {said}", cure)
     return ApiUnavailable(
         f"Could not {what}: the API server answered {status} ({said}).", retry_after=_seconds(retry_after)
     )
@@ -583,7 +591,7 @@ def _denied(said: str) -> str:
     return f"{said}. Change the ShopService, or the policy or quota that denies it; {_AGAIN}."
 
 
-def _denial(status: int, said: str) -> OperatorError:
+def _denial(status: int, said: str, cure: str) -> OperatorError:
     """The error that a refusal of the very request stands for."""
     if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and _NO_RIGHT.search(said)):
         return Forbidden(f"{said}. Check the operator's RBAC.")
@@ -591,7 +599,7 @@ def _denial(status: int, said: str) -> OperatorError:
         return Terminating(f"{said}.")
     if status == HTTPStatus.FORBIDDEN:
         return Refused(_denied(said))
-    return Refused(f"{said}. Change the ShopService accordingly; {_AGAIN}.")
+    return Refused(f"{said}. {cure}; {_AGAIN}.")
 
 
 def _said(raw: bytes) -> tuple[str, bool, frozenset[str]]:

@@ -161,3 +161,47 @@ def test_a_webhook_that_goes_leaves_nothing_denied(
     }
     configuration = {"kind": "ValidatingWebhookConfiguration", "webhooks": [hook]}
     is_denied_and_heals(cluster, namespace, configuration)
+
+
+def test_given_a_deployment_made_by_hand_with_another_selector_then_the_status_says_to_delete_it(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    cluster.create(shopservice(namespace, suspend=True))
+    wait_for(lambda: cluster.get("ShopService", namespace, "web").get("status"))
+    owner = cluster.get("ShopService", namespace, "web")
+    reference = {
+        "apiVersion": owner["apiVersion"],
+        "kind": "ShopService",
+        "name": "web",
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+    }
+    labels = {"app": "by-hand"}
+    ours = {"app.kubernetes.io/managed-by": "shop-operator", "shopservice.dev/name": "web"}
+    metadata = {"name": "web", "namespace": namespace, "labels": ours, "ownerReferences": [reference]}
+    cluster.create(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": metadata,
+            "spec": {
+                "replicas": 0,
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {"containers": [{"name": "a", "image": "a"}]},
+                },
+            },
+        }
+    )
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"suspend": False}})
+    wait_for(lambda: stalled(cluster, namespace)["reason"] == "Refused")
+    told = condition(cluster.get("ShopService", namespace, "web"), "Ready")["message"]
+    assert "spec.selector" in told
+    assert "Delete the Deployment web so that the operator can create it again" in told
+    assert "accordingly" not in told
+
+    cluster.delete("Deployment", namespace, "web")
+    wait_for(lambda: stalled(cluster, namespace)["status"] == "False")
+    assert cluster.get("Deployment", namespace, "web")["spec"]["selector"]["matchLabels"] != labels

@@ -141,6 +141,16 @@ async def test_a_name_that_is_taken_is_told_from_an_object_that_moved(api: Scrip
         await kube.apply(ACCOUNT, uid="u1")
 
 
+async def test_another_selector_can_only_be_had_by_another_object(api: Scripted, kube: Kube) -> None:
+    said = "spec.selector: Invalid value: {}: field is immutable"
+    api.say(422, failure(422, said, causes=[{"field": "spec.selector"}]))
+
+    with pytest.raises(
+        Refused, match="Delete the ServiceAccount web so that the operator can create it again"
+    ):
+        await kube.apply(ACCOUNT, uid="u1")
+
+
 @pytest.mark.parametrize(
     ("status", "body", "error", "words"),
     [
