@@ -57,7 +57,7 @@ _REGION_IN_URL: Final = r"^https?://sqs[.]([a-z0-9-]+)[.]amazonaws[.]com(/|$|[.]
 ONE_BOUND: Final = "disruption must set exactly one of minAvailable and maxUnavailable"
 NEVER_DISRUPTED: Final = (
     "disruption must leave room for a drain: maxUnavailable must be at least 1 or 1%,"
-    " and minAvailable must be less than the minimum number of pods (replicas, or autoscaling.minReplicas)"
+    " and minAvailable must be less than 100%"
 )
 DEADLINE_SECONDS: Final = 300
 """Without progress after which a roll-out has failed, when no field says otherwise."""
@@ -430,4 +430,4 @@ class PodTemplate(Model):
     spec: Annotated[
         dict[str, Any] | None, Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
     ] = None
-    """Fields of a pod's spec, merged as the API server merges an apply: items of lists are matched by all of their keys, and a handler, source or other member of a union replaces the one that is set. `$patch: delete` in a field or list item removes it, and `$patch: replace` in a map or list discards the existing content. Null removes a field too, but `kubectl apply` and `helm upgrade` do not send it. The container named app represents the main container of every Deployment. Image, command, args, ports, environment variables, ServiceAccount and grace period have fields of their own and are rejected here."""
+    """Fields of a pod's spec, merged as the API server merges an apply: items of lists are matched by all of their keys, and a handler, source or other member of a union replaces the one that is set. `$patch: delete` in a field or list item removes it, and `$patch: replace` in a map or list discards the existing content. Null removes a field too, but `kubectl apply` and `helm upgrade` do not send it. The container named app represents the main container of every Deployment. Image, command, args, ports, ServiceAccount and grace period have fields of their own and are rejected here, and so is a different value for an environment variable that env, workers or dependsOn sets. Other variables of the container named app come after those, so a value in spec.env that refers to one of them as `$(NAME)` is not expanded: define it in spec.env instead."""

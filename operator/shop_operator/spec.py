@@ -27,15 +27,12 @@ from shop_operator.errors import InvalidSpec
 from shop_operator.lenient import deeper, mapping
 from shop_operator.lifecycle import CALL_RULE, PAUSE_RULE, Lifecycle, check_lifecycle
 from shop_operator.policies import (
-    NEVER_DISRUPTED,
-    PERCENT,
     Disruption,
     Monitoring,
     NetworkPolicy,
     PodTemplate,
     Queue,
     Rollout,
-    at_least,
 )
 from shop_operator.routing import MOST_ROUTES, Gateway, Route
 from shop_operator.schema import (
@@ -551,21 +548,6 @@ class Worker(Model):
         return self
 
 
-_FLOOR: Final = (
-    f"(has(self.autoscaling) ? {least_pods('self.autoscaling')} : (has(self.replicas) ? self.replicas : 1))"
-)
-_NEEDED: Final = (
-    "(type(self.disruption.minAvailable) == int ? self.disruption.minAvailable"
-    # Another rule is about what is neither.
-    f" : !{matching('self.disruption.minAvailable', PERCENT)} ? 0"
-    f" : (int(self.disruption.minAvailable.replace('%', '')) * {_FLOOR} + 99) / 100)"
-)
-_DRAINABLE_RULE: Final = (
-    f"!has(self.disruption) || !has(self.disruption.minAvailable) || {_FLOOR} < 2 || {_NEEDED} < {_FLOOR}",
-    NEVER_DISRUPTED,
-)
-
-
 class ShopServiceSpec(Model):
     """Desired state of one microservice. The operator reconciles its Deployments, Services, HorizontalPodAutoscalers, HTTPRoutes, ServiceAccount and other objects to match it."""
 
@@ -573,7 +555,6 @@ class ShopServiceSpec(Model):
         json_schema_extra=rules(
             _REPLICAS_RULE,
             ("!has(self.routes) || size(self.routes) == 0 || has(self.gateway)", NO_GATEWAY),
-            _DRAINABLE_RULE,
             PAUSE_RULE,
         )
     )
@@ -656,18 +637,8 @@ class ShopServiceSpec(Model):
             raise ValueError(NOT_BOTH)
         if self.routes and self.gateway is None:
             raise ValueError(NO_GATEWAY)
-        needed = self.disruption.min_available if self.disruption else None
-        if needed is not None and self.floor > 1 and at_least(needed, self.floor) >= self.floor:
-            raise ValueError(NEVER_DISRUPTED)
         check_lifecycle(self.lifecycle, self.termination_grace_period_seconds, self.port)
         return self
-
-    @property
-    def floor(self) -> int:
-        """The pods of the web part that there are at least."""
-        if self.autoscaling is not None:
-            return self.autoscaling.min_replicas
-        return 1 if self.replicas is None else self.replicas
 
 
 class Condition(Model):

@@ -90,3 +90,20 @@ def test_given_one_pod_then_there_is_no_budget_and_a_drain_is_not_blocked(
 
     assert cluster.names("PodDisruptionBudget", namespace) == set()
     assert evict(cluster, namespace, only) == httpx.codes.CREATED
+
+
+def test_given_pods_that_must_stay_when_the_service_is_scaled_down_to_them_then_the_budget_lets_one_go(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    def bound() -> dict[str, Any]:
+        spec = cluster.get("PodDisruptionBudget", namespace, "web")["spec"]
+        return {key: spec[key] for key in ("minAvailable", "maxUnavailable") if key in spec}
+
+    cluster.create(shopservice(namespace, replicas=3, disruption={"minAvailable": 2}))
+    wait_for(lambda: cluster.find("PodDisruptionBudget", namespace, "web"))
+    assert bound() == {"minAvailable": 2}
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"replicas": 2}})
+    wait_for(lambda: bound() == {"maxUnavailable": 1})
+    cluster.patch("ShopService", namespace, "web", {"spec": {"replicas": 3}})
+    wait_for(lambda: bound() == {"minAvailable": 2})

@@ -82,12 +82,6 @@ REFUSALS = [
     Refusal("a disruption of no pod", {"disruption": {"maxUnavailable": 0}}, policies.NEVER_DISRUPTED),
     Refusal("a disruption of no part", {"disruption": {"maxUnavailable": "0%"}}, policies.NEVER_DISRUPTED),
     Refusal("all pods always", {"disruption": {"minAvailable": "100%"}}, policies.NEVER_DISRUPTED),
-    Refusal("every replica", {"replicas": 2, "disruption": {"minAvailable": 2}}, policies.NEVER_DISRUPTED),
-    Refusal(
-        "a percentage that is every replica",
-        {"autoscaling": {"minReplicas": 2, "maxReplicas": 4}, "disruption": {"minAvailable": "51%"}},
-        policies.NEVER_DISRUPTED,
-    ),
     Refusal(
         "no share",
         {"disruption": {"maxUnavailable": "many"}},

@@ -57,6 +57,10 @@ def budget(live: dict[str, int] | None, name: str = "web", **spec: Any) -> dict[
         ({**scaled(1, 6), "disruption": {"minAvailable": "67%"}}, 3, ONE),
         ({**scaled(1, 6), "disruption": {"maxUnavailable": "50%"}}, 1, {"maxUnavailable": "50%"}),
         ({"replicas": 4, "disruption": {"minAvailable": 3}}, 4, {"minAvailable": 3}),
+        # Scaled down to what must stay available, and back.
+        ({"replicas": 2, "disruption": {"minAvailable": 2}}, 2, ONE),
+        ({"replicas": 3, "disruption": {"minAvailable": 2}}, 3, {"minAvailable": 2}),
+        ({**scaled(2, 4), "disruption": {"minAvailable": "51%"}}, 2, ONE),
     ],
 )
 def test_the_bound_for_so_many_pods(

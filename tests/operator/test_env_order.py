@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from shop_operator.render import render
 from shop_operator.render.parts import parts, references
 from shop_operator.spec import ShopService
 
@@ -85,3 +86,26 @@ def test_given_a_dependency_then_its_url_comes_before_what_refers_to_it() -> Non
 
 def test_references_are_found_as_kubernetes_expands_them() -> None:
     assert references("$(A)-$$(B)-$$$(C)-$D-$(E") == ["A", "C"]
+
+
+def test_given_a_variable_of_a_pod_template_then_it_comes_after_those_of_the_spec() -> None:
+    document = {
+        "image": "web:1",
+        "env": [{"name": "URL", "value": "http://$(HOST)"}],
+        "podTemplate": {
+            "spec": {
+                "containers": [
+                    {
+                        "name": "app",
+                        "env": [{"name": "HOST", "value": "h"}, {"name": "API", "value": "$(URL)"}],
+                    }
+                ]
+            }
+        },
+    }
+
+    children = render(ShopService("web", "shop", "uid", 1, document=document), live=None)
+
+    (deployment,) = (each for each in children if each["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert [each["name"] for each in container["env"]] == ["URL", "HOST", "API"]
