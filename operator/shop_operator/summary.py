@@ -32,6 +32,8 @@ PORT_NAME: Final = "http"
 """Of the container's own port, and of the Service's."""
 _URL: Final = re.compile(r"http://(?P<host>[^/:]+):(?P<port>[0-9]{1,5})$")
 _MEASURED: Final = ("cpu", "memory")
+_PAUSED_ANNOTATION: Final = "autoscaling.keda.sh/paused"
+_PAUSED_COUNT_ANNOTATION: Final = "autoscaling.keda.sh/paused-replicas"
 PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
 # The field manager of the operator's own writes, as FieldsV1 names the label of a pod template.
 _MANAGER: Final = "shop-operator"
@@ -255,6 +257,15 @@ def _autoscaler(obj: Mapping[str, Any]) -> Summary:
     return kept | ({"measured": measured} if measured else {})
 
 
+def _scaled_object(obj: Mapping[str, Any]) -> Summary:
+    """With whether an annotation pauses it."""
+    annotations = mapping(obj["metadata"].get("annotations"))
+    # KEDA reads it as Go reads a Boolean, and takes anything else for true.
+    runs = text(annotations.get(_PAUSED_ANNOTATION, "false")).lower() in {"false", "f", "0"}
+    paused = _PAUSED_COUNT_ANNOTATION in annotations or not runs
+    return _conditions(obj) | ({"paused": True} if paused else {})
+
+
 def _route(obj: Mapping[str, Any]) -> Summary:
     spec, parents = mapping(obj.get("spec")), mappings(mapping(obj.get("status")).get("parents"))
     metadata = obj["metadata"]
@@ -311,7 +322,7 @@ _TYPES: Final[Mapping[str, type]] = {"observedGeneration": int}
 _BY_KIND: Final[Mapping[str, Callable[[Mapping[str, Any]], Summary]]] = {
     "Deployment": _deployment,
     "HorizontalPodAutoscaler": _autoscaler,
-    "ScaledObject": _conditions,
+    "ScaledObject": _scaled_object,
     "HTTPRoute": _route,
     "Service": _service,
     "NetworkPolicy": _network_policy,

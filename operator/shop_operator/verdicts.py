@@ -1,8 +1,8 @@
 """How each child is: ready, on its way, or stuck, and why. Pure.
 
 A Deployment that has rolled out its newest template once is not rolling out when it is scaled or loses a pod; a paused one
-waits for whoever paused it. An autoscaler counts as broken only after a while without a measurement, unless its
-Deployment shows that there can never be one.
+waits for whoever paused it. An autoscaler counts as broken only after a while without a measurement, or without KEDA,
+unless its Deployment shows that there can never be one.
 """
 
 import re
@@ -37,6 +37,7 @@ _DIAGNOSED: Final = frozenset({"RollingOut", "Scaling", "PodsUnavailable", DEADL
 _DECISIVE: Final = frozenset({"Deployment", "HTTPRoute", "Service", "ServiceAccount"})
 # An HPA of no pods measures nothing on purpose.
 _ON_PURPOSE: Final = "ScalingDisabled"
+_UNHANDLED: Final = "not accepted by KEDA"
 _POD_NAME: Final = re.compile(r'pods "[^"]*" is forbidden: ')
 _REPLICASET_NAME: Final = re.compile(
     r'Failed to create new replica set "[^"]*": (?P<refusal>replicasets\.apps "[^"]*" is forbidden: )?'
@@ -262,10 +263,15 @@ def _failure(kind: str, child: Child) -> str:
     Never its message: that changes with every measurement, and a status must not.
     """
     needed = ("AbleToScale", "ScalingActive") if kind == "HorizontalPodAutoscaler" else ("Ready",)
-    for condition in child.get("status", {}).get("conditions", ()):
+    conditions = child.get("status", {}).get("conditions", ())
+    for condition in conditions:
         if condition["type"] in needed and condition["status"] == "False":
             reason: str = condition.get("reason") or "Unknown"
             return "" if reason == _ON_PURPOSE else reason
+    if kind == "ScaledObject" and not child.get("paused"):
+        # KEDA says Ready of one that has nothing to do, too.
+        accepted = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+        return "" if accepted else _UNHANDLED
     return ""
 
 
@@ -274,6 +280,7 @@ _HINTS: Final = {
     "FailedGetContainerResourceMetric": "check that metrics-server is running and that the container requests the measured resource",
     "FailedGetScale": "check that the Deployment exists",
     "FailedUpdateScale": "check that no policy forbids scaling the Deployment",
+    _UNHANDLED: "check that the KEDA operator is running and watches this namespace",
 }
 
 

@@ -102,3 +102,34 @@ def test_given_a_scaled_object_when_its_deployment_went_while_the_operator_was_a
 
     with running(operator_kubeconfig, tmp_path / "again.log", "--no-leader-elect"):
         wait_for(lambda: relay() == 4)
+
+
+@pytest.mark.usefixtures("optional_kinds")
+def test_given_a_scaled_object_that_no_keda_reads_then_it_is_not_ready_until_keda_says_so_or_it_is_paused(
+    cluster: Cluster, operator_kubeconfig: Path, namespace: str, tmp_path: Path
+) -> None:
+    def told() -> tuple[bool, str]:
+        status = cluster.get("ShopService", namespace, "web").get("status", {})
+        (child,) = (each for each in status["children"] if each["kind"] == "ScaledObject")
+        return child["ready"], child["message"]
+
+    def write(subresource: str, patch: dict[str, Any]) -> None:
+        cluster.http.patch(
+            cluster.path("ScaledObject", namespace, "web") + subresource,
+            json=patch,
+            headers={"Content-Type": "application/merge-patch+json"},
+        ).raise_for_status()
+
+    paused = "autoscaling.keda.sh/paused"
+    with running(operator_kubeconfig, tmp_path / "operator.log", "--no-leader-elect"):
+        cluster.create(shopservice(namespace, autoscaling=QUEUED))
+        wait_for(lambda: told() == (False, "is not scaling yet: not accepted by KEDA"), 30)
+
+        write("", {"metadata": {"annotations": {paused: "true"}}})
+        wait_for(lambda: told() == (True, ""))
+        write("", {"metadata": {"annotations": {paused: None}}})
+        wait_for(lambda: told()[0] is False)
+
+        accepted = {"type": "Ready", "status": "True", "reason": "ScaledObjectReady"}
+        write("/status", {"status": {"conditions": [accepted]}})
+        wait_for(lambda: told() == (True, ""))

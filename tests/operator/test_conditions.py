@@ -294,19 +294,52 @@ def test_an_autoscaler_that_has_just_failed_shows_it_and_is_not_decisive_yet(
     assert next(c for c in found["conditions"] if c["type"] == "Ready")["status"] == "True"
 
 
-@pytest.mark.parametrize(
-    ("condition", "state"), [("Ready", "True"), ("Ready", "Unknown"), ("Active", "False")]
-)
-def test_an_autoscaler_that_has_nothing_to_do_is_ready(condition: str, state: str) -> None:
-    scaler = {
+def scaled_object(*judged: tuple[str, str], **annotations: str) -> dict[str, Any]:
+    names = {each: f"autoscaling.keda.sh/{each.replace('_', '-')}" for each in annotations}
+    return {
         "kind": "ScaledObject",
-        "metadata": {"name": "web"},
-        "status": {"conditions": [{"type": condition, "status": state, "reason": "x"}]},
+        "metadata": {
+            "name": "web",
+            "annotations": {names[each]: value for each, value in annotations.items()},
+        },
+        "status": {"conditions": [{"type": kind, "status": state, "reason": "x"} for kind, state in judged]},
     }
 
+
+@pytest.mark.parametrize(
+    "scaler",
+    [
+        scaled_object(("Ready", "True"), ("Active", "False")),
+        scaled_object(paused_replicas="0"),
+        scaled_object(("Ready", "Unknown"), paused="true"),
+    ],
+)
+def test_a_scaledobject_that_has_nothing_to_do_or_is_paused_is_ready(scaler: dict[str, Any]) -> None:
     found = status(SHOP, seen(deployment(), scaler), {}, now=lambda: NOW)
 
     assert next(each for each in found["children"] if each["kind"] == "ScaledObject")["ready"] is True
+
+
+@pytest.mark.parametrize(
+    "scaler",
+    [
+        scaled_object(),
+        scaled_object(("Ready", "Unknown")),
+        scaled_object(("Active", "False")),
+        scaled_object(paused="false"),
+    ],
+)
+def test_a_scaledobject_that_keda_does_not_accept_keeps_it_from_being_ready_after_a_while(
+    scaler: dict[str, Any],
+) -> None:
+    soon = status(SHOP, seen(deployment(), scaler), {}, now=lambda: NOW)
+    later = conditions(seen(deployment(), scaler, unscaled=frozenset({("ScaledObject", "web")})))["Ready"]
+
+    child = next(each for each in soon["children"] if each["kind"] == "ScaledObject")
+    assert (child["ready"], child["message"]) == (False, "is not scaling yet: not accepted by KEDA")
+    assert next(c for c in soon["conditions"] if c["type"] == "Ready")["status"] == "True"
+    assert (later["status"], later["reason"]) == ("False", "AutoscalerNotWorking")
+    assert "check that the KEDA operator is running and watches this namespace" in later["message"]
 
 
 def test_a_child_that_fails_speaks_before_one_that_is_on_its_way() -> None:

@@ -283,6 +283,26 @@ async def test_a_release_that_has_had_no_replicaset_for_too_long_stays_stalled_a
     assert world.condition("Stalled")["status"] == "False", "another release"
 
 
+async def test_a_scaledobject_that_no_operator_of_keda_reads_is_given_three_minutes(world: World) -> None:
+    world.shop(autoscaling={"maxReplicas": 3, "queue": {"urlFrom": "QUEUE", "region": "eu-west-1"}})
+    await world.pass_()
+    state(world, DONE, **FULL)
+
+    left = await world.pass_()
+    assert left is not None
+    assert left <= 180
+    assert world.condition("Ready")["status"] == "True"
+    world.clock.now += 180
+    await world.pass_()
+
+    assert world.condition("Ready")["reason"] == "AutoscalerNotWorking"
+    scaler = world.edit("ScaledObject")
+    scaler["status"] = {"conditions": [{"type": "Ready", "status": "True", "reason": "ScaledObjectReady"}]}
+    world.see(scaler)
+    await world.pass_()
+    assert world.condition("Ready")["status"] == "True"
+
+
 async def test_an_autoscaler_is_given_three_minutes_and_then_a_warning(world: World) -> None:
     world.shop(autoscaling={"maxReplicas": 3}, resources=CPU)
     await world.pass_()
