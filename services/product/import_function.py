@@ -17,7 +17,7 @@ from pydantic import Field
 from services.common import aws, clock, telemetry
 from services.common.settings import ServiceSettings
 from services.product import app, importing
-from services.product.importing import Shelves, Superseded, Upload, Uploads
+from services.product.importing import Report, Shelves, Superseded, Upload, Uploads
 from services.product.uploads import S3Uploads
 
 log = telemetry.logger(__name__)
@@ -86,23 +86,30 @@ def _dealt_with(record: Message, parts: Parts, milliseconds_left: Callable[[], i
     with telemetry.traced(None, message_id=record["messageId"]):
         try:
             for upload in uploads(orjson.loads(record["body"])):
-                report = importing.import_catalogue(
-                    upload,
-                    uploads=parts.uploads,
-                    shelves=parts.shelves,
-                    may_go_on=lambda: milliseconds_left() > RESERVE,
-                )
-                if report.state == "IMPORTING":
+                report = _imported(upload, parts, milliseconds_left)
+                if report and report.state == "IMPORTING":
                     parts.continue_with(record["body"])
                     log.info("import_continues", key=upload.key, line=report.line)
                     return True
-        except Superseded as superseded:
-            log.info("import_superseded", reason=str(superseded))
         except Exception:
             deliveries = int(record["attributes"]["ApproximateReceiveCount"])
             log.exception("import_failed", deliveries=deliveries)
             return False
         return True
+
+
+def _imported(upload: Upload, parts: Parts, milliseconds_left: Callable[[], int]) -> Report | None:
+    """The report of an upload so far; None when the upload or its report is another's now."""
+    try:
+        return importing.import_catalogue(
+            upload,
+            uploads=parts.uploads,
+            shelves=parts.shelves,
+            may_go_on=lambda: milliseconds_left() > RESERVE,
+        )
+    except Superseded as superseded:
+        log.info("import_superseded", key=upload.key, reason=str(superseded))
+        return None
 
 
 @cache

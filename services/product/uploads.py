@@ -74,10 +74,24 @@ class S3Uploads:
                 **condition,
             )
         except ClientError as error:
-            if _status(error) == HTTPStatus.PRECONDITION_FAILED:
+            if _status(error) != HTTPStatus.PRECONDITION_FAILED:
+                raise
+            # The SDK repeats a call whose answer was lost, and is refused by its own write.
+            written = self._version_of(upload, body)
+            if written is None:
                 raise Superseded(f"another run has written the report of {upload.key}") from error
-            raise
+            return written
         return saved["ETag"]
+
+    def _version_of(self, upload: Upload, body: bytes) -> str | None:
+        """The version of the report if this is what it says."""
+        try:
+            found = self._client.get_object(Bucket=upload.bucket, Key=upload.key + REPORT)
+        except ClientError as error:
+            if _status(error) == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return found["ETag"] if found["Body"].read() == body else None
 
     def _look(self, upload: Upload) -> None:
         try:

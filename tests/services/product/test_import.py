@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -551,6 +552,24 @@ def test_given_a_file_that_was_replaced_when_handled_then_the_message_is_done_wi
     }
 
 
+def test_given_a_message_of_several_files_when_one_was_replaced_then_the_others_are_imported() -> None:
+    content = many(3)
+    given = Shortly(content)
+    replaced, other = (orjson.loads(message(content, key))["Records"][0] for key in ("old.csv", "new.csv"))
+    read = given.uploads.read
+
+    def reading(upload: Upload, offset: int) -> Iterator[bytes]:
+        if upload.key == "old.csv":
+            raise Superseded
+        return read(upload, offset)
+
+    given.uploads.read = reading  # type: ignore[method-assign]
+    body = orjson.dumps({"Records": [replaced, other]}).decode()
+
+    assert import_function.work(batch(body), given.parts, lambda: 10**6) == {"batchItemFailures": []}
+    assert [(report.state, report.written) for report in given.uploads.saved] == [("DONE", 3)]
+
+
 # ---- on S3 and DynamoDB
 
 
@@ -617,6 +636,54 @@ def test_given_two_runs_of_one_import_when_one_was_faster_then_the_other_ends(
 
     with pytest.raises(Superseded):
         uploads.save(given, Report(line=100), version)
+
+
+@contextmanager
+def answers_lost(account: Account) -> Iterator[list[int]]:
+    """While entered, S3 does what PutObject asks for, its first answer is lost, and the SDK repeats the call.
+
+    Yields the status of each answer.
+    """
+    statuses: list[int] = []
+
+    def lost(response: tuple[Any, dict[str, Any]], **_: Any) -> float | None:
+        statuses.append(response[1]["ResponseMetadata"]["HTTPStatusCode"])
+        return 0.0 if len(statuses) % 2 else None  # seconds after which to repeat the call
+
+    events: Any = account.clients.s3.meta.events  # what a handler answers is untyped in the stubs
+    events.register_first("needs-retry.s3.PutObject", lost)
+    try:
+        yield statuses
+    finally:
+        events.unregister("needs-retry.s3.PutObject", lost)
+
+
+def test_given_an_answer_of_s3_that_is_lost_when_a_report_is_written_then_the_import_goes_on(
+    account: Account, bucket: str, shelves: DynamoCatalogue
+) -> None:
+    uploads = S3Uploads(account.clients.s3)
+    given = put(account, bucket, "lost.csv", many(100))
+
+    with answers_lost(account) as statuses:
+        first = import_catalogue(given, uploads=uploads, shelves=shelves, may_go_on=lambda: False)
+        second = import_catalogue(given, uploads=uploads, shelves=shelves)
+
+    assert statuses == [200, 412, 200, 412], "the repeated call meets what the first has written"
+    assert (first.state, second.state, second.line) == ("IMPORTING", "DONE", 101)
+    known, version = uploads.report(given)
+    assert known == second
+    assert uploads.save(given, known, version), "the version is that of the report"
+
+
+def test_given_an_answer_of_s3_that_is_lost_when_the_report_is_anothers_then_the_run_ends(
+    account: Account, bucket: str
+) -> None:
+    uploads = S3Uploads(account.clients.s3)
+    given = put(account, bucket, "anothers.csv", many(100))
+    uploads.save(given, Report(line=50), "")
+
+    with pytest.raises(Superseded):
+        uploads.save(given, Report(line=40), "")
 
 
 def test_given_a_file_that_is_gone_when_imported_then_nothing_is_left_to_do(
