@@ -27,6 +27,10 @@ TOMBSTONES_LAST = timedelta(days=90)
 CONDITION_FAILED = "ConditionalCheckFailed"
 
 
+class UnreadableRow(ValueError):
+    """A row cannot be read: another version of the service, or a manual edit, has written it."""
+
+
 class Table:
     """A table, for an adapter that keeps its items there.
 
@@ -43,8 +47,13 @@ class Table:
 
     def _find(self, key: Mapping[str, str]) -> Item | None:
         """The item of a key, as it was last written."""
+        item = self._get(key)
+        return unpack(item) if item else None
+
+    def _get(self, key: Mapping[str, str]) -> "Mapping[str, AttributeValueTypeDef] | None":
+        """The same, packed."""
         answer = self._client.get_item(TableName=self._table, Key=pack(key), ConsistentRead=True)
-        return unpack(answer["Item"]) if "Item" in answer else None
+        return answer.get("Item")
 
 
 def pack(values: Mapping[str, Any]) -> "dict[str, AttributeValueTypeDef]":
@@ -61,6 +70,25 @@ def unpack(item: Mapping[str, Any]) -> Item:
     return {name: _unpack(value) for name, value in item.items()}
 
 
+def parsed(item: Mapping[str, Any], read: Callable[[Item], Read], kind: str) -> Read:
+    """What is read of a packed item. One that cannot be read is logged and counted.
+
+    Args:
+        item: as DynamoDB answers it.
+        read: makes something of an unpacked item.
+        kind: of row, for the metric.
+
+    Raises:
+        UnreadableRow: when it cannot be read.
+    """
+    try:
+        return read(unpack(item))
+    except UNREADABLE as error:
+        note_unreadable(item, kind, error)
+        names = " ".join(str(item.get(name, {}).get("S")) for name in ("pk", "sk"))
+        raise UnreadableRow(f"the row {names} cannot be read: {error!r}") from error
+
+
 def readable(items: Iterable[Mapping[str, Any]], read: Callable[[Item], Read], kind: str) -> Iterator[Read]:
     """What is read of packed items. One that cannot be read is left out, logged and counted: it hides no other.
 
@@ -71,9 +99,10 @@ def readable(items: Iterable[Mapping[str, Any]], read: Callable[[Item], Read], k
     """
     for item in items:
         try:
-            yield read(unpack(item))
-        except UNREADABLE as error:
-            note_unreadable(item, kind, error)
+            found = parsed(item, read, kind)
+        except UnreadableRow:
+            continue
+        yield found
 
 
 def note_unreadable(item: Mapping[str, Any], kind: str, error: Exception) -> None:

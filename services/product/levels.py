@@ -19,8 +19,8 @@ class DynamoLevels(dynamo.Table):
 
     def find(self, sku: str) -> Level | None:
         """As `low_stock.Levels.find`."""
-        found = self._find(_key(sku))
-        return _level(found) if found else None
+        found = self._get(_key(sku))
+        return dynamo.parsed(found, _level, "level") if found else None
 
     def save(self, level: Level, was: Level | None) -> None:
         """As `low_stock.Levels.save`."""

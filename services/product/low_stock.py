@@ -95,7 +95,11 @@ class Levels(Protocol):
     """The projection."""
 
     def find(self, sku: str) -> Level | None:
-        """What is known of a product."""
+        """What is known of a product.
+
+        Raises:
+            UnreadableRow: when that cannot be read.
+        """
 
     def save(self, level: Level, was: Level | None) -> None:
         """Writes what is known now.
@@ -110,6 +114,7 @@ def count(change: Change, *, threshold: int, levels: Levels, publisher: Publishe
 
     Raises:
         Stale: when another run counts a change of the same product.
+        UnreadableRow: when what is known of the product cannot be read.
     """
     known = levels.find(change.sku)
     if known and known.untold:

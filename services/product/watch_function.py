@@ -1,7 +1,7 @@
 """The function `watch-stock` of AWS Lambda: counts the changes that the stream of the product table brings.
 
-A record that cannot be read is put aside at once, with what it says and why, and the others go on. Any other failure is
-answered for by its sequence number: AWS Lambda tries again from there, halves the batch when the whole fails, and after
+A record that cannot be read, or whose product's level cannot be read, is put aside at once, with what it says and why, and
+the others go on. Any other failure is answered for by its sequence number: AWS Lambda tries again from there, halves the batch when the whole fails, and after
 hours in vain sends where the record is to the same queue.
 """
 
@@ -95,12 +95,11 @@ def change(record: Mapping[str, Any]) -> Change | None:
 def _count(record: Mapping[str, Any], parts: Parts) -> None:
     try:
         found = change(record)
-    except Unreadable as unreadable:
+        if found:
+            low_stock.count(found, threshold=parts.threshold, levels=parts.levels, publisher=parts.publisher)
+    except (Unreadable, dynamo.UnreadableRow) as unreadable:
         log.exception("change_put_aside")
         parts.put_aside(orjson.dumps({"cause": str(unreadable), "record": record}, default=str).decode())
-        return
-    if found:
-        low_stock.count(found, threshold=parts.threshold, levels=parts.levels, publisher=parts.publisher)
 
 
 @cache

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 import services.product
+from services.common import dynamo
 from services.common.events import Event, MemoryPublisher
 from services.common.outbox import DynamoOutbox
 from services.product import handlers, low_stock, watch_function
@@ -18,6 +19,7 @@ from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.levels import DynamoLevels
 from services.product.low_stock import Change, Level, Levels, Stale
 from services.product.watch_function import Parts, Unreadable
+from shopprocs import stacks
 from tests.services.accounts import EITHER, Account, new_table
 from tests.services.product.fakes import MemoryLevels
 from tests.services.product.world import NOW, product
@@ -238,60 +240,121 @@ def test_given_sequence_numbers_of_different_lengths_when_compared_then_they_are
     assert first.sequence < second.sequence
 
 
-def lambda_delivers(records: list[dict[str, Any]], given: Parts, attempts: int) -> list[str]:
-    """What AWS Lambda does with a shard by ReportBatchItemFailures, as its documentation says: it goes on from the lowest
-    sequence number that failed, and halves the batch there. Answers what is given up on after so many attempts.
+SOURCE = stacks.document("functions-catalogue")["Resources"]["ChangesSource"]["Properties"]
+
+
+def lambda_delivers(records: list[dict[str, Any]], given: Parts) -> list[str]:
+    """What AWS Lambda does with a shard by the template's ReportBatchItemFailures, as its documentation says: it goes on
+    from the lowest sequence number that failed, and halves the batch there. Answers what is given up on, after the
+    template's number of attempts or at its age; all records are of the same moment.
     """
+    attempts, oldest = SOURCE["MaximumRetryAttempts"], SOURCE["MaximumRecordAgeInSeconds"]
     given_up: list[str] = []
-    waiting, tried = [records], 0
+    waiting, retries, age = [records], 0, 0
     while waiting:
         batch = waiting.pop(0)
+        if age > oldest:
+            given_up += [each["dynamodb"]["SequenceNumber"] for each in batch]
+            continue
         failures: list[Mapping[str, str]] = watch_function.work({"Records": batch}, given)[
             "batchItemFailures"
         ]
         if not failures:
-            tried = 0
+            retries = 0
             continue
         lowest = [each["dynamodb"]["SequenceNumber"] for each in batch].index(failures[0]["itemIdentifier"])
         rest = batch[lowest:]
-        tried += 1
+        age += 2**retries  # Lambda retries with exponential backoff
         if len(rest) > 1:
             middle = len(rest) // 2
             waiting[:0] = [rest[:middle], rest[middle:]]
-        elif tried < attempts:
-            waiting.insert(0, rest)
-        else:
+        elif retries == attempts:
             given_up += [each["dynamodb"]["SequenceNumber"] for each in rest]
-            tried = 0
+            retries = 0
+        else:
+            retries += 1
+            waiting.insert(0, rest)
     return given_up
 
 
 class Broken(MemoryLevels):
-    """Cannot keep one product."""
+    """Cannot answer for one product.
+
+    Args:
+        error: why.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
     def find(self, sku: str) -> Level | None:
         if sku == "BROKEN":
-            raise ConnectionError
+            raise self.error
         return super().find(sku)
 
 
+def nine(broken_at: int) -> list[dict[str, Any]]:
+    """Records of as many products, one of them BROKEN."""
+    records = [record(5, number, f"SKU-{number}") for number in range(9)]
+    records[broken_at] = record(5, broken_at, "BROKEN")
+    return records
+
+
 @pytest.mark.parametrize("place", range(9))
-def test_given_a_record_that_fails_for_ever_when_lambda_halves_the_batch_then_all_others_are_counted_once(
+def test_given_a_level_that_cannot_be_read_when_lambda_delivers_then_all_others_are_counted_once_and_none_waits(
+    place: int,
+) -> None:
+    publisher, aside = MemoryPublisher(), list[str]()
+    given = Parts(Broken(dynamo.UnreadableRow("no level")), publisher, LOW, aside.append)
+
+    assert watch_function.work({"Records": nine(place)}, given) == {"batchItemFailures": []}
+    assert lambda_delivers(nine(place), given) == []
+
+    assert [orjson.loads(text)["cause"] for text in aside] == ["no level"] * 2
+    assert orjson.loads(aside[0])["record"] == nine(place)[place]
+    assert len(publisher.events) == 8
+    assert len({event.id for event in publisher.events}) == 8
+
+
+def test_given_a_level_in_a_table_that_cannot_be_read_when_its_product_changes_then_it_alone_is_put_aside(
+    account: Account, create_table: Callable[[], str]
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+    levels, publisher, aside = DynamoLevels(client, table), MemoryPublisher(), list[str]()
+    levels.save(Level("TEA", 50), None)
+    client.update_item(
+        TableName=table,
+        Key=dynamo.pack({"pk": "PRODUCT#TEA", "sk": "LEVEL"}),
+        UpdateExpression="REMOVE episodes",
+    )
+
+    answer = watch_function.work(
+        {"Records": [record(5, 1), record(5, 2, "CUP")]}, Parts(levels, publisher, LOW, aside.append)
+    )
+
+    assert answer == {"batchItemFailures": []}
+    assert [event.subject for event in publisher.events] == ["CUP"]
+    (text,) = aside
+    assert "PRODUCT#TEA LEVEL" in orjson.loads(text)["cause"]
+
+
+@pytest.mark.parametrize("place", range(9))
+def test_given_a_table_that_never_answers_for_a_product_when_lambda_delivers_then_what_precedes_it_is_counted_once(
     place: int,
 ) -> None:
     publisher = MemoryPublisher()
-    given = Parts(Broken(), publisher, LOW, list[str]().append)
-    records = [record(5, number, f"SKU-{number}") for number in range(9)]
-    records[place] = record(5, place, "BROKEN")
+    given = Parts(Broken(ConnectionError()), publisher, LOW, list[str]().append)
 
-    assert lambda_delivers(records, given, attempts=3) == [str(place)]
-    assert len(publisher.events) == 8
-    assert len({event.id for event in publisher.events}) == 8
+    given_up = lambda_delivers(nine(place), given)
+
+    assert given_up == [str(number) for number in range(place, 9)], "what follows is as old as what failed"
+    assert [event.subject for event in publisher.events] == [f"SKU-{number}" for number in range(place)]
 
 
 def test_given_a_topic_that_is_away_for_a_while_when_lambda_tries_again_then_every_fact_is_told() -> None:
     publisher = Failing(5, taken=False)
     records = [record(5, number, f"SKU-{number}") for number in range(20)]
 
-    assert lambda_delivers(records, parts(publisher, []), attempts=100) == []
+    assert lambda_delivers(records, parts(publisher, [])) == []
     assert {event.id for event in publisher.events} == {f"SKU-{number}-low-1" for number in range(20)}

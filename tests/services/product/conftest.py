@@ -1,0 +1,11 @@
+"""The product service's tests."""
+
+import pytest
+
+from services.common import telemetry
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet() -> None:
+    """Has the services log as they do in a pod: the console form draws every traceback with its variables."""
+    telemetry.configure("test", "INFO")
