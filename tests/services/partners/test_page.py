@@ -1,0 +1,22 @@
+"""The page on partners' keys gives its command all that it requires."""
+
+import re
+from pathlib import Path
+
+from services.partners.config import Settings
+
+PAGE = Path(__file__).resolve().parents[3] / "docs/how-to/give-partners-keys.md"
+
+
+def test_given_the_variables_of_the_page_when_a_key_is_issued_then_no_setting_is_missing() -> None:
+    (block,) = re.findall(
+        r"^```sh\n(.*?services\.partners\.admin.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
+    exported = {
+        name
+        for line in re.findall(r"^export (.*)$", block, re.MULTILINE)
+        for name in re.findall(r"\b([A-Z_]+)=", line)
+    }
+    required = {name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
+
+    assert required <= exported
