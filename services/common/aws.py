@@ -40,6 +40,7 @@ _TEMPORARY_CODES = frozenset(
         "RequestLimitExceeded",
         "Throttling",
         "ThrottlingException",
+        "TransactionConflictException",
         "TransactionInProgressException",
     }
 )
@@ -76,7 +77,7 @@ def is_temporary(error: BaseException) -> bool:
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return code in _TEMPORARY_CODES or status >= _TEMPORARY_STATUS or dynamo.is_contended(error)
+        return code in _TEMPORARY_CODES or status >= _TEMPORARY_STATUS or dynamo.is_passing(error)
     return isinstance(error, BotoCoreError)
 
 

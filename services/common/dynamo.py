@@ -3,7 +3,9 @@
 boto3's own conversion goes through Decimal and knows sets and binaries, which no table here has.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +16,7 @@ from services.common.clock import Clock
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
 log = telemetry.logger(__name__)
 Item = dict[str, Any]
@@ -25,6 +27,11 @@ UNREADABLE = (LookupError, ValueError, TypeError, AttributeError)
 TOMBSTONES_LAST = timedelta(days=90)
 # Why TransactWriteItems refuses an item whose condition does not hold.
 CONDITION_FAILED = "ConditionalCheckFailed"
+CONFLICT = "TransactionConflict"
+THROTTLED = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError"})
+# How often a transaction that is throttled is tried, and the longest first pause in seconds.
+THROTTLED_TRIES = 4
+THROTTLED_PAUSE = 0.05
 
 
 class UnreadableRow(ValueError):
@@ -153,7 +160,43 @@ def refusals(error: ClientError) -> list[str]:
 def is_contended(error: ClientError) -> bool:
     """Whether the write met a transaction on the same item: nothing was written, and the same write may succeed now."""
     code = error.response.get("Error", {}).get("Code")
-    return code == "TransactionConflictException" or "TransactionConflict" in refusals(error)
+    return code == "TransactionConflictException" or CONFLICT in refusals(error)
+
+
+def is_throttled(error: ClientError) -> bool:
+    """Whether a transaction was cancelled because of too many calls alone. The SDK does not repeat it."""
+    causes = _causes(error)
+    return bool(causes) and causes <= THROTTLED
+
+
+def is_passing(error: ClientError) -> bool:
+    """Whether a transaction was cancelled for nothing that the same transaction may not pass in a moment."""
+    causes = _causes(error)
+    return bool(causes) and causes <= {CONFLICT, *THROTTLED}
+
+
+def transact(
+    client: "DynamoDBClient", writes: "Sequence[TransactWriteItemTypeDef]", tries: int = THROTTLED_TRIES
+) -> None:
+    """Does all of the writes or none, also when DynamoDB throttles some of the tries.
+
+    Raises:
+        ClientError: when the transaction was cancelled for another reason, or throttled at every try.
+    """
+    for attempt in range(tries - 1):
+        try:
+            client.transact_write_items(TransactItems=writes)
+        except ClientError as error:
+            if not is_throttled(error):
+                raise
+        else:
+            return
+        time.sleep(random.uniform(0, THROTTLED_PAUSE * 2**attempt))  # noqa: S311 - a pause, not a secret
+    client.transact_write_items(TransactItems=writes)
+
+
+def _causes(error: ClientError) -> set[str]:
+    return set(refusals(error)) - {"None"}
 
 
 def _pack(value: Any) -> "AttributeValueTypeDef":

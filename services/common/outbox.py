@@ -134,7 +134,7 @@ class DynamoOutbox(dynamo.Table):
         if told is None:
             self._client.put_item(**put)
         else:
-            self._client.transact_write_items(TransactItems=[{"Put": put}, self.addition(told)])
+            dynamo.transact(self._client, [{"Put": put}, self.addition(told)])
 
     def pending(self, limit: int) -> list[OutboxRecord]:
         """As `Outbox.pending`."""

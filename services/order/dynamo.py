@@ -143,13 +143,13 @@ class DynamoOrders:
         """All of the writes or none, also when they meet those of a repeat of the same request."""
         for _ in range(CONTENDED_TRIES - 1):
             try:
-                self._client.transact_write_items(TransactItems=writes)
+                dynamo.transact(self._client, writes)
             except ClientError as error:
                 if not dynamo.is_contended(error):
                     raise
             else:
                 return
-        self._client.transact_write_items(TransactItems=writes)
+        dynamo.transact(self._client, writes)
 
 
 class DynamoProducts:

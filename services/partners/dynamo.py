@@ -39,7 +39,7 @@ class DynamoKeys(dynamo.Table):
     def save(self, *keys: PartnerKey) -> None:
         """As `ports.Keys.save`."""
         try:
-            self._client.transact_write_items(TransactItems=[self._put(key) for key in keys])
+            dynamo.transact(self._client, [self._put(key) for key in keys])
         except ClientError as error:
             if "ConditionalCheckFailed" in dynamo.refusals(error):
                 raise AlreadyRevoked from error

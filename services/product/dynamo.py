@@ -45,6 +45,8 @@ BATCH_TRIES = 5
 BATCH_PAUSE = 0.02
 # Transactions of an import that are under way at once.
 WRITERS = 4
+# How often a transaction of an import that is throttled is tried, for a few seconds: a failed import waits for half an hour.
+PATIENT_TRIES = 8
 
 
 class DynamoCatalogue:
@@ -108,7 +110,7 @@ class DynamoCatalogue:
         def written(batch: tuple[Mapping[Product, int], OutboxRecord]) -> bool:
             products, told = batch
             try:
-                self._put(list(products.items()), told)
+                self._put(list(products.items()), told, PATIENT_TRIES)
             except Stale:
                 return False
             return True
@@ -118,11 +120,16 @@ class DynamoCatalogue:
         self._changed()
         return done
 
-    def _put(self, products: Sequence[tuple[Product, int]], told: OutboxRecord | None) -> None:
+    def _put(
+        self,
+        products: Sequence[tuple[Product, int]],
+        told: OutboxRecord | None,
+        tries: int = dynamo.THROTTLED_TRIES,
+    ) -> None:
         namings: list[TransactWriteItemTypeDef] = [{"Update": self._naming(*each)} for each in products]
         telling = [self._outbox.addition(told)] if told else []
         try:
-            self._client.transact_write_items(TransactItems=[*namings, *telling])
+            dynamo.transact(self._client, [*namings, *telling], tries)
         except ClientError as error:
             if dynamo.is_overtaken(error):
                 raise Stale(products[0][0].sku) from error
@@ -130,7 +137,7 @@ class DynamoCatalogue:
 
     def tell(self, told: OutboxRecord) -> None:
         """As `ports.Catalogue.tell`."""
-        self._client.transact_write_items(TransactItems=[self._outbox.addition(told)])
+        dynamo.transact(self._client, [self._outbox.addition(told)])
 
     def _naming(self, product: Product, initial_stock: int) -> Any:
         values = {
@@ -232,9 +239,7 @@ class DynamoStock:
         changes = [self._moving(item, move.source, move.target) for item in move.items] if move else []
         telling = [self._outbox.addition(told)] if told else []
         try:
-            self._client.transact_write_items(
-                TransactItems=[self._writing(reservation, was), *changes, *telling]
-            )
+            dynamo.transact(self._client, [self._writing(reservation, was), *changes, *telling])
         except ClientError as error:
             if not dynamo.is_overtaken(error):
                 raise

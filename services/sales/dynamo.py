@@ -38,7 +38,7 @@ class DynamoSales(dynamo.Table):
     def save(self, known: Known, additions: Sequence[Addition]) -> None:
         """As `Sales.save`."""
         try:
-            self._client.transact_write_items(TransactItems=[self._put(known), *self._add(additions)])
+            dynamo.transact(self._client, [self._put(known), *self._add(additions)])
         except ClientError as error:
             if dynamo.is_overtaken(error):
                 raise Stale from error

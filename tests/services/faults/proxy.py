@@ -125,6 +125,17 @@ class Conflict:
                 return await forward()
 
 
+class ThrottleTransaction:
+    """DynamoDB cancels a transaction because of too many calls; any other call is forwarded."""
+
+    async def __call__(self, call: Call, forward: Forward) -> bytes:
+        if call.operation != "dynamodb:TransactWriteItems":
+            return await forward()
+        count = len(json.loads(call.body)["TransactItems"])
+        reasons = [*[{"Code": "None"}] * (count - 1), {"Code": "ThrottlingError"}]
+        return refusal(call, 400, "TransactionCanceledException", CancellationReasons=reasons)
+
+
 # The codes of the services' API references, "Common Errors".
 THROTTLING: Final = {
     "dynamodb": "ProvisionedThroughputExceededException",

@@ -19,6 +19,7 @@ from tests.services.faults.proxy import (
     Proxy,
     Reset,
     Throttle,
+    ThrottleTransaction,
 )
 
 # Seconds, from and to.
@@ -103,6 +104,7 @@ class Schedule:
             "lost": LoseAnswer(),
             "late error": FailAfterEffect(),
             "throttled": Throttle(),
+            "throttled transaction": ThrottleTransaction(),
             "error": Break(),
             "conflict": Conflict(),
             "delay": Delay(2.0, chance),

@@ -1,17 +1,22 @@
 """DynamoDB cancels writes that meet on one item. The emulator never does, so its answers are made up here."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
+from services.common import aws, dynamo
+from services.common.errors import Unavailable
 from services.common.idempotency import Answer, DynamoIdempotency, InFlight, KeyedRequest, KeyTaken
 from services.common.outbox import DynamoOutbox
 from services.common.vault import DynamoVault
-from services.order import messages
-from services.order.dynamo import DynamoOrders
+from services.order import api, messages
+from services.order.dynamo import DynamoOrders, DynamoProducts
 from services.order.ports import Stale
+from tests.services.callers import ALICE, As
+from tests.services.order.fakes import MemoryParts, MemoryProducts
 from tests.services.order.test_messages import ORDER
+from tests.services.order.world import TEA, wish
 
 REQUEST = KeyedRequest("guest POST /orders", "key", "fingerprint")
 ANSWER = Answer(202, {"id": "1"})
@@ -69,6 +74,81 @@ def test_an_acceptance_that_meets_others_for_ever_is_in_flight() -> None:
 def test_an_acceptance_under_a_key_that_is_taken_says_so() -> None:
     with pytest.raises(KeyTaken):
         accept(Table(cancelled("ConditionalCheckFailed", "None", "None")))
+
+
+THROTTLED = cancelled("None", "ThrottlingError", "None")
+
+
+@pytest.mark.parametrize("reason", ["ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_an_acceptance_that_is_throttled_is_written_again(reason: str) -> None:
+    table = Table(*[cancelled("None", reason, "None")] * 3)
+
+    accept(table)
+
+    assert table.written == 1
+
+
+def test_an_order_that_is_throttled_at_every_try_can_be_sent_again() -> None:
+    table: Any = Table(*[THROTTLED] * 100)
+    kept = DynamoIdempotency(table, "t")
+    orders = DynamoOrders(table, "t", kept, DynamoOutbox(table, "t"), DynamoVault(table, "t"))
+    table.get_item = lambda **_: {}
+    shop = api.create(orders, MemoryProducts(TEA), kept, MemoryParts(), As(ALICE)).test_client()
+
+    answer = shop.post("/orders", json=wish(), headers={"Idempotency-Key": "k"})
+
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "1")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_temporary"),
+    [
+        (THROTTLED, True),
+        (cancelled("TransactionConflict", "ProvisionedThroughputExceeded"), True),
+        (cancelled("ThrottlingError", "ConditionalCheckFailed"), False),
+        (cancelled("ValidationError", "None"), False),
+        (cancelled("None"), False),
+        (conflict(), True),
+    ],
+)
+def test_a_cancelled_transaction_is_temporary_when_each_of_its_reasons_is(
+    error: ClientError, *, is_temporary: bool
+) -> None:
+    assert aws.is_temporary(error) is is_temporary
+
+
+class Batches:
+    """Leaves out all products of a batch but one, a number of times.
+
+    Args:
+        times: how often; then it answers for all.
+    """
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+        self.asked: list[int] = []
+
+    def batch_get_item(self, *, RequestItems: Any) -> Any:  # noqa: N803 - AWS's name
+        keys = RequestItems["t"]["Keys"]
+        self.asked.append(len(keys))
+        now = keys[:1] if len(self.asked) <= self.times else keys
+        rest = keys[len(now) :]
+        items = [{**key, **dynamo.pack({"name": "Tea", "price": TEA.price.to_dict()})} for key in now]
+        return {"Responses": {"t": items}, "UnprocessedKeys": {"t": {"Keys": rest}} if rest else {}}
+
+
+def test_products_that_are_left_out_of_a_batch_are_asked_for_again() -> None:
+    table: Any = Batches(2)
+
+    assert set(DynamoProducts(table, "t").find(["A", "B", "C", "D"])) == {"A", "B", "C", "D"}
+    assert table.asked == [4, 3, 2]
+
+
+def test_products_that_are_left_out_at_every_try_can_be_asked_for_later() -> None:
+    with pytest.raises(Unavailable) as raised:
+        DynamoProducts(cast("Any", Batches(100)), "t").find([f"SKU-{number}" for number in range(10)])
+
+    assert raised.value.headers["Retry-After"] == "1"
 
 
 @pytest.mark.parametrize(
