@@ -284,8 +284,8 @@ ROWS: Final = (
     Reason(
         "AutoscalerNotWorking",
         _EITHER,
-        "A HorizontalPodAutoscaler or ScaledObject cannot scale: it has had no metrics for three minutes, or cannot have any"
-        " because the pods do not request the measured resource, or KEDA has not accepted the ScaledObject for three minutes.",
+        "A HorizontalPodAutoscaler or ScaledObject cannot scale: it has had no metrics for three minutes, or cannot measure a"
+        " resource because the pods do not request it, or KEDA has not accepted the ScaledObject for three minutes.",
         "Set spec.resources.requests of the measured resource, install metrics-server, correct the trigger, or check that the"
         " KEDA operator is running and watches the namespace.",
         "kubectl describe hpa -n {namespace} -l shopservice.dev/name={name}",

@@ -242,19 +242,27 @@ def _conditions(obj: Mapping[str, Any]) -> Summary:
 def _autoscaler(obj: Mapping[str, Any]) -> Summary:
     """With the count that it last asked for, and for which Deployment: that outlives a Deployment that is deleted.
 
-    And with what it measures as a share of requests: the resource, and the container when it is only one.
+    And with what it should measure as a share of requests, and what of that it has measured: the resource, and the container
+    when it is only one. Never with the measurement.
     """
     kept = _conditions(obj)
     kept["status"]["desiredReplicas"] = number(mapping(obj.get("status")).get("desiredReplicas"))
     scaled = text(mapping(mapping(obj.get("spec")).get("scaleTargetRef")).get("name"))
     kept |= {"scales": scaled} if scaled else {}
-    measured = [
+    shares = [
         [text(found.get("name")), found.get("container")]
         for metric in mappings(mapping(obj.get("spec")).get("metrics"))
         if (found := mapping(metric.get("resource") or metric.get("containerResource")))
         and mapping(found.get("target")).get("type") == "Utilization"
     ]
-    return kept | ({"measured": measured} if measured else {})
+    # One that could not be measured is there without anything.
+    measured = [
+        [text(found.get("name")), found.get("container")]
+        for metric in mappings(mapping(obj.get("status")).get("currentMetrics"))
+        if (found := mapping(metric.get("resource") or metric.get("containerResource")))
+        and "averageUtilization" in mapping(found.get("current"))
+    ]
+    return kept | ({"shares": shares} if shares else {}) | ({"measured": measured} if measured else {})
 
 
 def _scaled_object(obj: Mapping[str, Any]) -> Summary:

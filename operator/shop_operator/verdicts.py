@@ -285,13 +285,15 @@ _HINTS: Final = {
 
 
 def _autoscaler(key: tuple[str, str], children: Children, unscaled: AbstractSet[tuple[str, str]]) -> Verdict:
-    """Broken beyond doubt when what it measures is not requested, or when it has failed for a while."""
+    """Broken beyond doubt when any of what it measures is not requested, or when it has failed for a while."""
     kind, name = key
     child = children[key]
     failure = _failure(kind, child)
-    lacking = "" if _measures(child) else _unrequested(child, children.get(("Deployment", name), {}))
+    lacking = _unrequested(child, children.get(("Deployment", name), {}))
     if lacking:
-        return Verdict(ready=False, reason=NOT_SCALING, message=lacking, stuck=bool(failure))
+        # Its controller has tried.
+        stuck = bool(failure) or _measures(child)
+        return Verdict(ready=False, reason=NOT_SCALING, message=lacking, stuck=stuck)
     if not failure:
         return Verdict(ready=True)
     if key not in unscaled:
@@ -308,9 +310,15 @@ def _measures(child: Child) -> bool:
 
 
 def _unrequested(scaler: Child, scaled: Child) -> str:
-    """What a HorizontalPodAutoscaler measures as a share of requests that containers do not make."""
+    """What a HorizontalPodAutoscaler should measure as a share of requests that containers do not make.
+
+    What it has measured all the same, pods request since a LimitRange has it so.
+    """
     lacking: Mapping[str, list[str]] = scaled.get("unrequested", {})
-    for resource, container in scaler.get("measured", ()):
+    measured = scaler.get("measured", ())
+    for resource, container in scaler.get("shares", ()):
+        if [resource, container] in measured:
+            continue
         found = [each for each in lacking.get(resource, ()) if container in {None, each}]
         if found:
             one = len(found) == 1

@@ -241,17 +241,31 @@ def test_a_cause_is_told_by_ready_and_the_others_refer_to_it(observed: Observed)
 
 
 def scaler(
-    *conditions: dict[str, str], kind: str = "HorizontalPodAutoscaler", container: str | None = None
+    *conditions: dict[str, str],
+    kind: str = "HorizontalPodAutoscaler",
+    container: str | None = None,
+    resources: Sequence[str] = ("cpu",),
+    measured: Sequence[str] = (),
 ) -> dict[str, Any]:
-    target = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
-    metric: dict[str, Any] = {"type": "Resource", "resource": target}
-    if container:
-        metric = {"type": "ContainerResource", "containerResource": {**target, "container": container}}
+    def metric(resource: str, **more: Any) -> dict[str, Any]:
+        if container:
+            named = {"name": resource, "container": container, **more}
+            return {"type": "ContainerResource", "containerResource": named}
+        return {"type": "Resource", "resource": {"name": resource, **more}}
+
+    target = {"type": "Utilization", "averageUtilization": 80}
+    current = {"averageUtilization": 7, "averageValue": "7m"}
     return {
         "kind": kind,
         "metadata": {"name": "web"},
-        "spec": {"metrics": [metric]},
-        "status": {"conditions": list(conditions)},
+        "spec": {"metrics": [metric(each, target=target) for each in resources]},
+        "status": {
+            "conditions": list(conditions),
+            # As its controller writes it: one that has failed is there without anything.
+            "currentMetrics": [
+                metric(each, current=current) if each in measured else {"type": ""} for each in resources
+            ],
+        },
     }
 
 
@@ -261,30 +275,61 @@ def said(kind: str, state: str, reason: str = "x") -> dict[str, str]:
 
 REQUESTED = {"requests": {"cpu": "1"}}
 FAILED = said("ScalingActive", "False", "FailedGetResourceMetric")
+ACTIVE = said("ScalingActive", "True", "ValidMetricFound")
 
 
 @pytest.mark.parametrize(
-    ("resources", "judged", "ready", "stalled"),
+    ("resources", "judged", "measured", "ready", "stalled"),
     [
-        ({}, [], "False", "False"),
-        ({}, [FAILED], "False", "True"),
+        ({}, [], [], "False", "False"),
+        ({}, [FAILED], [], "False", "True"),
         # A LimitRange of the namespace requests it.
-        ({}, [said("ScalingActive", "True")], "True", "False"),
-        (REQUESTED, [], "True", "False"),
-        ({"limits": {"cpu": "1"}}, [], "True", "False"),
-        (REQUESTED, [FAILED], "True", "False"),
-        ({"requests": {"memory": "1Mi"}}, [], "False", "False"),
+        ({}, [ACTIVE], ["cpu"], "True", "False"),
+        (REQUESTED, [], [], "True", "False"),
+        ({"limits": {"cpu": "1"}}, [], [], "True", "False"),
+        (REQUESTED, [FAILED], [], "True", "False"),
+        ({"requests": {"memory": "1Mi"}}, [], [], "False", "False"),
     ],
 )
 def test_an_autoscaler_of_what_no_container_requests_is_told_at_once(
-    resources: dict[str, Any], judged: list[dict[str, str]], ready: str, stalled: str
+    resources: dict[str, Any],
+    judged: list[dict[str, str]],
+    measured: list[str],
+    ready: str,
+    stalled: str,
 ) -> None:
-    found = conditions(seen(deployment(resources=resources), scaler(*judged)))
+    found = conditions(seen(deployment(resources=resources), scaler(*judged, measured=measured)))
 
     assert (found["Ready"]["status"], found["Stalled"]["status"]) == (ready, stalled)
     if ready == "False":
         assert found["Ready"]["reason"] == "AutoscalerNotWorking"
         assert "container app requests none; set resources.requests.cpu" in found["Ready"]["message"]
+
+
+BOTH = ("cpu", "memory")
+
+
+@pytest.mark.parametrize(
+    ("judged", "measured", "ready", "stalled"),
+    [
+        ([], [], "False", "False"),
+        ([ACTIVE], ["cpu"], "False", "True"),
+        ([ACTIVE], ["cpu", "memory"], "True", "False"),
+    ],
+)
+@pytest.mark.parametrize("container", [None, "app"])
+def test_of_two_metrics_the_one_of_what_no_container_requests_is_told_at_once(
+    judged: list[dict[str, str]], measured: list[str], ready: str, stalled: str, container: str | None
+) -> None:
+    """The autoscaler works by the other one, and says so."""
+    child = scaler(*judged, resources=BOTH, measured=measured, container=container)
+
+    found = conditions(seen(deployment(resources=REQUESTED), child))
+
+    assert (found["Ready"]["status"], found["Stalled"]["status"]) == (ready, stalled)
+    if ready == "False":
+        assert found["Ready"]["reason"] == "AutoscalerNotWorking"
+        assert "cannot measure memory: container app requests none" in found["Ready"]["message"]
 
 
 def test_of_a_metric_of_one_container_only_that_one_must_request_it() -> None:
