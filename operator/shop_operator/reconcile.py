@@ -486,6 +486,13 @@ class Reconciler:
         problems = await _attempt(look())
         return drained, problems
 
+    def _apart(
+        self, key: Key, shop: ShopService, around: Surroundings, lost: Mapping[str, int]
+    ) -> list[dict[str, Any]]:
+        """What a ShopService is rendered to without those that it calls: its release is its own."""
+        alone = replace(around, dependencies={}, called_ports={})
+        return render(shop, live=self._live_scale(key, lost), around=alone)
+
     async def _make(  # a pass has these and nothing else
         self,
         key: Key,
@@ -527,12 +534,12 @@ class Reconciler:
         desired = render(shop, live=self._live_scale(key, lost), around=around)
         asked: Release | None = None
         if config is not None and not around.hold and rolls_back(shop):
-            alone = replace(around, dependencies={}, called_ports={}) if called else around
-            apart = render(shop, live=self._live_scale(key, lost), around=alone) if called else desired
+            apart = self._apart(key, shop, around, lost) if called else desired
             asked = release(shop, apart, config, around, _part_of(children))
             rollout = mapping(shop.status.get("rollout"))
-            changed = shop.status.get("observedGeneration") != shop.generation
-            rejected = asked.rejected_by(rollout, spec_changed=changed)
+            rejected = asked.rejected_by(
+                rollout, spec_changed=shop.status.get("observedGeneration") != shop.generation
+            )
             good = last_good(shop, rollout) if rejected else None
             if good is not None:
                 called = self._called(key, {*cached.depends_on, *(good.spec.depends_on or ())})
