@@ -486,13 +486,6 @@ class Reconciler:
         problems = await _attempt(look())
         return drained, problems
 
-    def _apart(
-        self, key: Key, shop: ShopService, around: Surroundings, lost: Mapping[str, int]
-    ) -> list[dict[str, Any]]:
-        """What a ShopService is rendered to without those that it calls: its release is its own."""
-        alone = replace(around, dependencies={}, called_ports={})
-        return render(shop, live=self._live_scale(key, lost), around=alone)
-
     async def _make(  # a pass has these and nothing else
         self,
         key: Key,
@@ -534,8 +527,8 @@ class Reconciler:
         desired = render(shop, live=self._live_scale(key, lost), around=around)
         asked: Release | None = None
         if config is not None and not around.hold and rolls_back(shop):
-            apart = self._apart(key, shop, around, lost) if called else desired
-            asked = release(shop, apart, config, around, _part_of(children))
+            there = frozenset(depends.ports if depends else ())
+            asked = release(shop, config, around, there, _part_of(children))
             rollout = mapping(shop.status.get("rollout"))
             rejected = asked.rejected_by(
                 rollout, spec_changed=shop.status.get("observedGeneration") != shop.generation

@@ -9,13 +9,15 @@ keeps what was there when the release was tried, piece by piece, and only a piec
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
 
 from shop_operator.lenient import mapping, mappings, text
+from shop_operator.render import render
 from shop_operator.render.configuration import Configuration, Record
 from shop_operator.render.surroundings import Surroundings
 from shop_operator.spec import ShopService
@@ -131,26 +133,28 @@ def rolls_back(shop: ShopService) -> bool:
 
 def release(
     shop: ShopService,
-    desired: Iterable[Mapping[str, Any]],
     config: Configuration,
     around: Surroundings,
+    there: AbstractSet[str],
     part_of: Mapping[str, str],
 ) -> Release:
     """The release that the spec asks for.
 
     Args:
         shop: the ShopService.
-        desired: its children as rendered from its spec with no dependency known.
         config: the configuration that its pods use.
-        around: the surroundings with which they are rendered otherwise.
+        around: the surroundings with which it is rendered.
+        there: the dependencies that exist.
         part_of: the part-of label of the pods of each Deployment that exists, by its name: it makes no release.
     """
-    deployments = {each["metadata"]["name"]: each for each in desired if each["kind"] == "Deployment"}
+    # The ports of dependencies are told piece by piece.
+    alone = render(shop, live=None, around=replace(around, dependencies={}, called_ports={}))
+    deployments = {each["metadata"]["name"]: each for each in alone if each["kind"] == "Deployment"}
     templates = {
         name: _comparable(each["spec"]["template"], part_of.get(name)) for name, each in deployments.items()
     }
     pods = _pods(shop.document)
-    found = {piece: (now, tried) for piece, now, tried in _pieces(shop, config, around)}
+    found = {piece: (now, tried) for piece, now, tried in _pieces(shop, config, around, there)}
     return Release(
         _hash(templates),
         shop.spec.image,
@@ -171,12 +175,12 @@ def release(
 
 
 def _pieces(
-    shop: ShopService, config: Configuration, around: Surroundings
+    shop: ShopService, config: Configuration, around: Surroundings, there: AbstractSet[str]
 ) -> Iterator[tuple[str, str | None, str]]:
     """What pods get from beside the spec: of what, as it is now (None when it is away), and as they got it."""
     for name in shop.spec.depends_on or ():
-        port = around.dependencies.get(name)
-        yield _hash(["dependency", name]), None if port is None else str(port), str(around.port(name))
+        port = str(around.port(name))
+        yield _hash(["dependency", name]), port if name in there else None, port
     if config.digests is None:
         return
     for name, uses in config.uses.items():

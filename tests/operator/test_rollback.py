@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from shop_operator.configs import Configs
-from shop_operator.render import render
 from shop_operator.render.configuration import MOST_OBJECTS, Configuration, Digests, Use
 from shop_operator.render.surroundings import Surroundings
 from shop_operator.rollback import RETRY_ANNOTATION, last_good, records
@@ -118,7 +117,7 @@ def test_the_application_that_pods_are_part_of_makes_no_release() -> None:
     def identity(value: str, part_of: dict[str, str]) -> str:
         labels = {PART_OF_LABEL: value}
         shop = ShopService("web", "ns", "u", 1, labels, {"image": "shop:1"})
-        return release_of(shop, render(shop, live=None), Configuration(), Surroundings(), part_of).identity
+        return release_of(shop, Configuration(), Surroundings(), frozenset(), part_of).identity
 
     live = {"web": "shop"}
     assert identity("checkout", live) == identity("shop", live) == identity("shop", {})
@@ -432,7 +431,12 @@ async def test_another_key_of_the_digests_makes_no_other_release(world: World) -
     assert "shop:2" in pod(world)
 
 
-async def test_a_dependency_that_is_away_for_a_moment_makes_no_other_release(world: World) -> None:
+@pytest.mark.parametrize("good", ["one", "http://db.ns.svc:9999"])
+async def test_a_dependency_that_is_away_for_a_moment_makes_no_other_release(world: World, good: str) -> None:
+    await release(world, image="shop:1", env=[{"name": "VERSION", "value": good}])
+    rolling(world, available=1)
+    await world.pass_()
+
     def database(port: int) -> None:
         metadata = {"namespace": "ns", "name": "db", "generation": 1}
         spec = {"image": "db:1", "port": port}
@@ -503,7 +507,7 @@ def test_what_a_status_keeps_of_a_release_is_bounded_by_the_objects_that_pods_ma
     config = Configuration({"web": uses}, Digests("0badcafe", dict.fromkeys(uses, "0123456789abcdef")))
     shop = ShopService("web", "ns", "u", 1, {}, {"image": "shop:1"})
 
-    found = release_of(shop, render(shop, live=None), config, Surroundings(), {})
+    found = release_of(shop, config, Surroundings(), frozenset(), {})
 
     assert found.is_that(found.identity)
     assert len(found.identity) < 10_000
