@@ -165,7 +165,7 @@ class DynamoProducts:
         self._table = table
 
     def find(self, skus: Collection[str]) -> Mapping[str, Product]:
-        """As `ports.Products.find`; at most 100 (AWS limit)."""
+        """As `ports.Products.find`; at most 100 (AWS limit). One that cannot be read is left out: it has no price."""
         request: Mapping[str, Any] = {self._table: {"Keys": [dynamo.pack(_product_key(sku)) for sku in skus]}}
         found: list[Mapping[str, Any]] = []
         for attempt in range(BATCH_TRIES):
@@ -173,7 +173,7 @@ class DynamoProducts:
             found += answer["Responses"].get(self._table, [])
             request = answer.get("UnprocessedKeys", {})
             if not request:
-                return {product.sku: product for product in map(_to_product, found)}
+                return {product.sku: product for product in dynamo.readable(found, _to_product, "product")}
             time.sleep(BATCH_PAUSE * 2**attempt)
         raise Unavailable("prices are temporarily unavailable; retry the same request")
 
@@ -211,12 +211,11 @@ def _product_key(sku: str) -> dict[str, str]:
 
 
 def _to_product(item: Mapping[str, Any]) -> Product:
-    known = dynamo.unpack(item)
     return Product(
-        known["pk"].removeprefix("PRODUCT#"),
-        known["name"],
-        Money.from_dict(known["price"]),
-        known.get("version", 0),
+        item["pk"].removeprefix("PRODUCT#"),
+        item["name"],
+        Money.from_dict(item["price"]),
+        item.get("version", 0),
     )
 
 

@@ -31,7 +31,7 @@ class DynamoKeys(dynamo.Table):
     def of(self, partner: str | None) -> Iterator[PartnerKey]:
         """As `ports.Keys.of`."""
         pages = self._client.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True)
-        found = [_record(dynamo.unpack(item)) for page in pages for item in page["Items"]]
+        found = dynamo.readable((item for page in pages for item in page["Items"]), _record, "key")
         yield from sorted(
             (each for each in found if partner in {None, each.partner}), key=lambda each: each.issued_at
         )

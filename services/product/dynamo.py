@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from services.common import clock, dynamo
+from services.common.dynamo import UnreadableRow
 from services.common.errors import Unavailable
 from services.common.money import Money
 from services.common.outbox import DynamoOutbox, OutboxRecord
@@ -69,7 +70,7 @@ class DynamoCatalogue:
         answer = self._client.get_item(
             TableName=self._table, Key=dynamo.pack(_product_key(sku)), ConsistentRead=True
         )
-        return _to_stocked(dynamo.unpack(answer["Item"])) if "Item" in answer else None
+        return dynamo.parsed(answer["Item"], _to_stocked, "product") if "Item" in answer else None
 
     def page(self, search: Search, after: str | None, limit: int) -> Page:
         """As `ports.Catalogue.page`."""
@@ -78,10 +79,16 @@ class DynamoCatalogue:
         stocked = {each.product.sku: each for each in readable}
         return Page(tuple(stocked[sku] for sku in found.skus if sku in stocked), found.next_after)
 
-    def find_all(self, skus: Collection[str]) -> Mapping[str, Stocked]:
-        """Those of up to 100 products that there are, by SKU, as they were last written."""
-        found = [_to_stocked(dynamo.unpack(row)) for row in self._rows(skus)]
-        return {stocked.product.sku: stocked for stocked in found}
+    def find_all(self, skus: Collection[str]) -> Mapping[str, Stocked | UnreadableRow]:
+        """As `importing.Shelves.find_all`."""
+        found: dict[str, Stocked | UnreadableRow] = {}
+        for row in self._rows(skus):
+            sku = row["pk"]["S"].removeprefix("PRODUCT#")
+            try:
+                found[sku] = dynamo.parsed(row, _to_stocked, "product")
+            except UnreadableRow as unreadable:
+                found[sku] = unreadable
+        return found
 
     def _rows(self, skus: Collection[str]) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
@@ -223,7 +230,12 @@ class DynamoStock:
 
     def levels(self, skus: Collection[str]) -> Mapping[str, Inventory]:
         """As `ports.Stock.levels`."""
-        return {sku: stocked.inventory for sku, stocked in self._catalogue.find_all(skus).items()}
+        levels: dict[str, Inventory] = {}
+        for sku, stocked in self._catalogue.find_all(skus).items():
+            if isinstance(stocked, UnreadableRow):
+                raise stocked
+            levels[sku] = stocked.inventory
+        return levels
 
     def reservation(self, order_id: str) -> Reservation | None:
         """As `ports.Stock.reservation`."""

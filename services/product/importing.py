@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from services.common import telemetry
+from services.common.dynamo import UnreadableRow
 from services.common.errors import Unavailable
 from services.common.outbox import FACT, OutboxMessage, OutboxRecord
 from services.product import messages, rows
@@ -40,7 +41,7 @@ MOST_PROBLEMS = 1000
 FIRST_PAUSE = 0.02
 
 # What becomes of a row.
-WRITTEN, UNCHANGED, OVERTAKEN = "written", "unchanged", "overtaken"
+WRITTEN, UNCHANGED, OVERTAKEN, UNREADABLE = "written", "unchanged", "overtaken", "unreadable"
 State = Literal["IMPORTING", "DONE", "FAILED"]
 
 
@@ -94,7 +95,7 @@ class Report:
         written: rows that are in the catalogue now.
         unchanged: rows that the catalogue said already.
         overtaken: rows of products that were written after the upload.
-        refused: rows that break a rule.
+        refused: rows that break a rule, or whose product cannot be read in the catalogue.
         problems: why, up to MOST_PROBLEMS.
         error: why it FAILED.
     """
@@ -155,8 +156,8 @@ class Uploads(Protocol):
 class Shelves(Catalogue, Protocol):
     """The catalogue, for many products at once."""
 
-    def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked]:
-        """Those of up to 100 products that there are, by SKU, as they were last written."""
+    def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked | UnreadableRow]:
+        """Those of up to 100 products that there are, by SKU, as they were last written; why one cannot be read."""
 
     def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord]]) -> list[bool]:
         """Names and prices products, as `put` does each, and answers which batches were written.
@@ -258,8 +259,13 @@ class _Run:
         known = self.shelves.find_all(list(batch.rows)) if batch.rows else {}
         outcomes: Counter[str] = Counter()
         wanted: dict[Product, int] = {}
+        unreadable: list[int] = []
         for line, row in batch.rows.values():
-            product, outcome = self._decide(line, row, known.get(row.sku))
+            stocked = known.get(row.sku)
+            if isinstance(stocked, UnreadableRow):
+                unreadable.append(line)
+                continue
+            product, outcome = self._decide(line, row, stocked)
             outcomes[outcome] += 1
             if outcome == WRITTEN:
                 wanted[product] = row.stock
@@ -269,9 +275,13 @@ class _Run:
         for piece, done in zip(pieces, self.shelves.put_all(told) if told else [], strict=True):
             if not done:
                 for product in piece:
+                    line, row = batch.rows[product.sku]
+                    outcome = self._write_alone(line, row)
                     outcomes[WRITTEN] -= 1
-                    outcomes[self._write_alone(*batch.rows[product.sku])] += 1
-        after = batch.after
+                    outcomes[outcome] += 1
+                    if outcome == UNREADABLE:
+                        unreadable.append(line)
+        after = _note_unreadable(batch.after, unreadable)
         self.report = replace(
             after,
             written=after.written + outcomes[WRITTEN],
@@ -281,7 +291,11 @@ class _Run:
 
     def _write_alone(self, line: int, row: Row) -> str:
         for attempt in range(TRIES):
-            product, outcome = self._decide(line, row, self.shelves.find(row.sku))
+            try:
+                stocked = self.shelves.find(row.sku)
+            except UnreadableRow:
+                return UNREADABLE
+            product, outcome = self._decide(line, row, stocked)
             if outcome != WRITTEN:
                 return outcome
             try:
@@ -316,6 +330,13 @@ def _refuse(report: Report, line: int, refused: RowRefused) -> Report:
         return report
     listed = (Problem(line, where, message) for where, message in refused.problems)
     return replace(report, problems=(*report.problems, *listed)[:MOST_PROBLEMS])
+
+
+def _note_unreadable(report: Report, lines: Sequence[int]) -> Report:
+    """The report with the lines of products whose row in the table cannot be read; problems stay in the order of lines."""
+    for line in lines:
+        report = _refuse(report, line, RowRefused([("", "its row cannot be read")]))
+    return replace(report, problems=tuple(sorted(report.problems, key=lambda problem: problem.line)))
 
 
 def _counts(report: Report) -> dict[str, Any]:

@@ -37,7 +37,11 @@ class Catalogue(Protocol):
     """The products."""
 
     def find(self, sku: str) -> Stocked | None:
-        """The product and its stock as they were last written."""
+        """The product and its stock as they were last written.
+
+        Raises:
+            UnreadableRow: when they cannot be read.
+        """
 
     def page(self, search: Search, after: str | None, limit: int) -> Page:
         """Products by SKU, from the one after `after`. May miss a product of the last second."""
@@ -68,7 +72,11 @@ class Stock(Protocol):
     """The stock, and what of it is whose."""
 
     def levels(self, skus: Collection[str]) -> Mapping[str, Inventory]:
-        """The stock of those of the products that there are, by SKU."""
+        """The stock of those of the products that there are, by SKU.
+
+        Raises:
+            UnreadableRow: when that of one cannot be read.
+        """
 
     def reservation(self, order_id: str) -> Reservation | None:
         """What was decided about an order's stock."""

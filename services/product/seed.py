@@ -19,6 +19,7 @@ import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common import aws, clock, telemetry
+from services.common.dynamo import UnreadableRow
 from services.common.events import SnsPublisher
 from services.common.money import Money
 from services.common.outbox import OutboxRecord, facts_relay, of_fact
@@ -39,9 +40,16 @@ def entries(at: datetime) -> Iterator[tuple[Product, int]]:
         yield Product(entry["sku"], entry["name"], entry["category"], price, at), entry["stock"]
 
 
-def fill(catalogue: Catalogue, at: datetime) -> list[OutboxRecord]:
-    """Writes the products of catalogue.json; answers what is to be told of them."""
-    return [handlers.put_product(product, stock, catalogue=catalogue) for product, stock in entries(at)]
+def fill(catalogue: Catalogue, at: datetime) -> tuple[list[OutboxRecord], list[str]]:
+    """Writes the products of catalogue.json; answers what is to be told of them, and whose rows cannot be read."""
+    told: list[OutboxRecord] = []
+    unreadable: list[str] = []
+    for product, stock in entries(at):
+        try:
+            told.append(handlers.put_product(product, stock, catalogue=catalogue))
+        except UnreadableRow:
+            unreadable.append(product.sku)
+    return told, unreadable
 
 
 def tell_again(catalogue: Catalogue) -> list[OutboxRecord]:
@@ -73,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command.
 
     Raises:
-        SystemExit: with what to do next, when AWS does not do its part.
+        SystemExit: with what to do next, when AWS does not do its part, or a product cannot be read.
     """
     parser = argparse.ArgumentParser(prog="python -m services.product.seed", description=__doc__)
     mode = parser.add_mutually_exclusive_group()
@@ -88,7 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
     now = clock.now()
     try:
-        records = tell_again(storage.catalogue) if chosen.publish_only else fill(storage.catalogue, now)
+        records, unreadable = (
+            (tell_again(storage.catalogue), []) if chosen.publish_only else fill(storage.catalogue, now)
+        )
         if chosen.reset:
             restock(storage.catalogue, now)
     except (BotoCoreError, ClientError) as error:
@@ -105,6 +115,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         left_to_relay=len(records) - len(told),
         written=not chosen.publish_only,
     )
+    if unreadable:
+        raise SystemExit(
+            f"all other products are written; the rows of these cannot be read: {', '.join(unreadable)}\n"
+            f"Repair them in table {settings.table}, and run this again."
+        )
 
 
 if __name__ == "__main__":

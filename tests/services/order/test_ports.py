@@ -312,6 +312,29 @@ def test_placing_an_order_takes_two_calls_and_repeating_it_one_more(
     assert calls == [*["batch_get_item", "transact_write_items"] * 2, "get_item"]
 
 
+def test_a_product_that_cannot_be_read_is_not_sold_and_hides_no_other(
+    account: Account, create_table: Callable[[], str]
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+    kept, told = DynamoIdempotency(client, table), DynamoOutbox(client, table)
+    orders = DynamoOrders(client, table, kept, told, DynamoVault(client, table))
+    products = DynamoProducts(client, table)
+    products.put(TEA)
+    products.put(CUP)
+    client.update_item(
+        TableName=table,
+        Key=dynamo.pack({"pk": "PRODUCT#TEA", "sk": "PRODUCT"}),
+        UpdateExpression="REMOVE price",
+    )
+    shop = api.create(orders, products, kept, MemoryParts(), As(ALICE)).test_client()
+
+    refused = shop.post("/orders", json=wish(("TEA", 1), ("CUP", 1)), headers={"Idempotency-Key": "k"})
+    accepted = shop.post("/orders", json=wish(("CUP", 1)), headers={"Idempotency-Key": "l"})
+
+    assert (refused.status_code, refused.get_json()["skus"]) == (422, ["TEA"])
+    assert accepted.status_code == 202
+
+
 def test_of_many_concurrent_requests_with_one_key_one_orders(
     account: Account, create_table: Callable[[], str]
 ) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.common import dynamo
 from services.common.clock import Clock
 from services.partners import admin, app, domain, function, handlers
 from services.partners.app import Parts
@@ -247,3 +248,18 @@ def test_given_a_record_when_it_ends_earlier_then_its_end_is_never_later() -> No
 
     assert record.ending(NOW + timedelta(days=9)).ends_at == record.ends_at
     assert replace(record, revoked_at=NOW).state(NOW) == "revoked"
+
+
+def test_given_a_record_that_cannot_be_read_when_keys_are_listed_then_it_hides_no_other(
+    account: Account,
+) -> None:
+    client, table = account.clients.dynamodb, new_table(account.clients)
+    keys = DynamoKeys(client, table)
+    (_, first), (_, second) = issue(keys), issue(keys)
+    client.update_item(
+        TableName=table,
+        Key=dynamo.pack({"pk": f"KEY#{first.id}", "sk": "KEY"}),
+        UpdateExpression="REMOVE scopes",
+    )
+
+    assert list(keys.of("acme")) == [second]

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from services.common.dynamo import UnreadableRow
 from services.common.money import Money
 from services.common.outbox import MemoryOutbox, OutboxRecord
 from services.product import low_stock
@@ -122,7 +123,7 @@ class MemoryShelves(MemoryShop):
         super().__init__(outbox)
         self.moving = set(moving)
 
-    def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked]:
+    def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked | UnreadableRow]:
         return {sku: self._products[sku] for sku in skus if sku in self._products}
 
     def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord]]) -> list[bool]:

@@ -1,7 +1,7 @@
 """The import of an uploaded catalogue: every row is judged by itself, and nothing is lost or done twice in effect."""
 
 import tracemalloc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -13,6 +13,8 @@ import orjson
 import pytest
 
 import services.product
+from services.common import dynamo
+from services.common.dynamo import UnreadableRow
 from services.common.money import Money
 from services.common.outbox import DynamoOutbox, OutboxRecord
 from services.product import import_function, rows
@@ -22,6 +24,7 @@ from services.product.importing import (
     LARGEST_FILE,
     MOST_PROBLEMS,
     REPORTED_EVERY,
+    Problem,
     Report,
     Shelves,
     Superseded,
@@ -33,7 +36,7 @@ from services.product.uploads import S3Uploads
 from shopprocs import stacks
 from tests.services.accounts import Account
 from tests.services.product.fakes import MemoryShelves, MemoryUploads
-from tests.services.product.world import NOW, told
+from tests.services.product.world import NOW, product, told
 
 HEADER = "sku,name,category,amount,currency,stock\n"
 CONTRACT = Path(services.product.__file__).parent / "contracts" / "shop.product.upserted.v1.json"
@@ -457,15 +460,15 @@ class Counted(MemoryShelves):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked]:  # noqa: ARG002 - as Shelves.find_all
+    def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked | UnreadableRow]:  # noqa: ARG002 - as Shelves.find_all
         self.clock.spend(READ_MILLISECONDS)
         return {}
 
     def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord]]) -> list[bool]:
         self.clock.spend(WRITE_MILLISECONDS)
         for products, _ in batches:
-            for product in products:
-                self.written[int(product.sku.removeprefix("SKU-"))] += 1
+            for each in products:
+                self.written[int(each.sku.removeprefix("SKU-"))] += 1
         self.furthest = max(self.furthest, self.uploads.read_to - len(HEADER) - sum(self.written) * LINE)
         return [True] * len(batches)
 
@@ -636,6 +639,35 @@ def test_given_two_runs_of_one_import_when_one_was_faster_then_the_other_ends(
 
     with pytest.raises(Superseded):
         uploads.save(given, Report(line=100), version)
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_given_a_product_whose_row_cannot_be_read_when_imported_then_its_line_is_named_and_the_others_are_written(
+    account: Account,
+    create_table: Callable[[], str],
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_moved: bool,
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+    shelves = DynamoCatalogue(client, table, DynamoOutbox(client, table))
+    shelves.put(product("SKU-2"), 5, None)
+    client.update_item(
+        TableName=table,
+        Key=dynamo.pack({"pk": "PRODUCT#SKU-2", "sk": "PRODUCT"}),
+        UpdateExpression="REMOVE category",
+    )
+    if is_moved:  # the row became unreadable after it was first looked for
+        monkeypatch.setattr(shelves, "find_all", lambda _: {})
+    given = put(account, bucket, f"unreadable-{is_moved}.csv", many(5) + b"bad\n")
+
+    report = import_catalogue(given, uploads=S3Uploads(account.clients.s3), shelves=shelves)
+
+    assert (report.state, report.written, report.refused) == ("DONE", 4, 2)
+    assert report.problems[0] == Problem(4, "", "its row cannot be read")
+    assert [problem.line for problem in report.problems] == [4, 7]
+    assert found(shelves, "SKU-4").product.price.amount == 4
 
 
 @contextmanager

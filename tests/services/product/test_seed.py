@@ -9,13 +9,24 @@ import orjson
 import pytest
 
 import services.product
-from services.product import messages, seed
-from services.product.domain import Item
+from services.common.dynamo import UnreadableRow
+from services.common.events import MemoryPublisher
+from services.product import app, messages, seed
+from services.product.domain import Item, Stocked
 from services.product.handlers import reserve_stock
 from tests.services.accounts import Account
 from tests.services.product.fakes import MemoryShop
 from tests.services.product.world import NOW, inventory, product
 
+SETTINGS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": "eu-central-1",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "TABLE": "no-products",
+    "TASKS_QUEUE_URL": "http://127.0.0.1:9/queue",
+    "EVENTS_TOPIC_ARN": "arn:aws:sns:eu-central-1:000000000000:topic",
+}
 CONTRACT = Path(services.product.__file__).parent / "contracts" / "shop.product.upserted.v1.json"
 
 
@@ -52,17 +63,51 @@ def test_a_reset_makes_as_many_available_as_at_first_and_keeps_what_is_reserved(
     assert inventory(shop, first.sku).reserved == 2
 
 
+def test_a_product_that_cannot_be_read_is_named_and_the_others_are_written() -> None:
+    (broken, _), *others = seed.entries(NOW)
+
+    class Broken(MemoryShop):
+        def find(self, sku: str) -> Stocked | None:
+            if sku == broken.sku:
+                raise UnreadableRow(sku)
+            return super().find(sku)
+
+    shop = Broken()
+
+    told, unreadable = seed.fill(shop, NOW)
+
+    assert unreadable == [broken.sku]
+    assert len(told) == len(others)
+    assert all(shop.find(other.sku) for other, _ in others)
+
+
+def test_a_product_that_cannot_be_read_has_the_command_fail_with_its_name_once_all_others_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop = MemoryShop()
+    (broken, _), *others = seed.entries(NOW)
+    find = shop.find
+
+    def finding(sku: str) -> Stocked | None:
+        if sku == broken.sku:
+            raise UnreadableRow(sku)
+        return find(sku)
+
+    monkeypatch.setattr(shop, "find", finding)
+    monkeypatch.setattr(app, "storage", lambda _: app.Storage(shop, shop, shop.outbox))
+    publisher = MemoryPublisher()
+    monkeypatch.setattr(seed, "SnsPublisher", lambda *_: publisher)
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(SystemExit, match=rf"cannot be read: {broken.sku}\n.*table no-products"):
+        seed.main([])
+
+    assert len(publisher.events) == len(others)
+
+
 def test_without_aws_it_ends_with_what_to_do_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "eu-central-1",
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
-        "TABLE": "no-products",
-        "TASKS_QUEUE_URL": "http://127.0.0.1:9/queue",
-        "EVENTS_TOPIC_ARN": "arn:aws:sns:eu-central-1:000000000000:topic",
-    }
-    for name, value in settings.items():
+    for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
 
     with pytest.raises(SystemExit, match=r"table no-products .* run this again"):
@@ -73,7 +118,7 @@ def test_every_product_is_listed_and_told_as_the_same_fact_every_time() -> None:
     shop = MemoryShop()
     for number in range(seed.PAGE + 1):
         shop.put(product(f"SKU-{number}"), 1, None)
-    written = seed.fill(shop, NOW)
+    written, _ = seed.fill(shop, NOW)
 
     told, again = ([messages.upserted(each) for each in seed.listed(shop)] for _ in range(2))
 
