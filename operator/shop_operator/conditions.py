@@ -40,6 +40,9 @@ _REJECTED: Final = ("rejectedImage", "rejectedRelease", "retry", "message")
 _NO_MINIMUM: Final = "MinimumReplicasUnavailable"
 _MOST_FIELDS: Final = 20
 _RETAINED: Final = " Kept for pods and clients of an earlier release: "
+_OVERRULED: Final = (
+    "These fields do not match the spec, because the API server or an admission webhook changes them: "
+)
 _MOST_RETAINED: Final = 5
 
 
@@ -81,6 +84,7 @@ class Observed:
         release: what the spec asks for, with automatic rollback; None when that is not known in this pass.
         rolled_back: the last good release is in its place.
         notes: clauses about what the spec asks for and the cluster leaves out, and that keeps nothing from being ready.
+        overruled: the children with fields that the API server or a webhook has given other values than the spec.
         retained: what stays for pods and clients of an earlier release.
     """
 
@@ -98,6 +102,7 @@ class Observed:
     release: Release | None = None
     rolled_back: bool = False
     notes: Sequence[str] = ()
+    overruled: Sequence[str] = ()
     retained: Sequence[str] = ()
 
 
@@ -453,7 +458,13 @@ def _well(shop: ShopService, observed: Observed) -> tuple[str, str]:
     if observed.dependencies is not None and observed.dependencies.unavailable:
         notes.append("a dependency is not available (see the DependenciesReady condition)")
     more = "".join(f"; {each}" for each in notes)
-    if web.get("spec", {}).get("replicas", 1) == 0:
+    zero = web.get("spec", {}).get("replicas", 1) == 0
+    if observed.overruled:
+        # Not among the notes: the first words would be wrong.
+        kept = f" {_OVERRULED}{listed(observed.overruled)}."
+        lead = "The web Deployment is scaled to zero" if zero else "All resources are ready"
+        return ZERO if zero else READY, f"{lead}{more}.{kept}"
+    if zero:
         return ZERO, f"All resources match the spec. The web Deployment is scaled to zero{more}."
     return READY, f"All resources match the spec and are ready{more}."
 

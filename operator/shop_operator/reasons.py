@@ -64,7 +64,11 @@ _OPERATOR: Final = "kubectl get pods -A -l app.kubernetes.io/name=shop-operator"
 _KEDA: Final = "helm upgrade --install keda keda --repo https://kedacore.github.io/charts --namespace keda --create-namespace"
 
 ROWS: Final = (
-    Reason("Ready", ("Ready",), "All resources match the spec and are ready."),
+    Reason(
+        "Ready",
+        ("Ready",),
+        "All resources match the spec and are ready. The message names fields that an admission webhook keeps at other values.",
+    ),
     Reason(
         "ScaledToZero",
         ("Ready", "Available"),

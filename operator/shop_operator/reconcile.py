@@ -328,6 +328,8 @@ class Reconciler:
         # (hash, paths) of fields that the API server or a webhook did not take as we sent them. Applying them
         # again would change nothing, for ever.
         self._overruled: dict[Key, dict[ChildId, tuple[str, frozenset[str]]]] = {}
+        # Those of them that have another value now.
+        self._differing: dict[Key, dict[ChildId, tuple[str, frozenset[str]]]] = {}
         self._repairs: dict[Key, Patience] = {}
         self._refusals = Refusals(clock)
         # Children that we have seen and that no status lists yet.
@@ -393,6 +395,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self._refusals.forget(key)
         self._overruled.pop(key, None)
+        self._differing.pop(key, None)
         self._repairs.pop(key, None)
         self._unlisted.pop(key, None)
         self._configs.forget(key)
@@ -583,6 +586,7 @@ class Reconciler:
             dependencies=depends,
             held=around.hold,
             notes=tuple(left_out(shop, around)),
+            overruled=tuple(self._told_overruled(key, desired)),
             retained=(
                 *_kept_ports(key, held),
                 *_kept_gateways(around.old_parents),
@@ -835,6 +839,7 @@ class Reconciler:
             differences = frozenset(drift(wanted.configuration, live))
             marked = _remembered(live) == wanted.digest
             if marked and differences <= self._overruled_fields(wanted) and not cached.unfinished:
+                self._note_differing(wanted, differences)
                 self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
                 return
             drifted = self._drifted(wanted, cached, differences, marked=marked)
@@ -1007,10 +1012,26 @@ class Reconciler:
                 "fields were not taken as sent", extra={"child": str(wanted), "fields": sorted(overruled)}
             )
             self._overruled.setdefault(wanted.key, {})[wanted.child] = (wanted.digest, overruled)
+        self._note_differing(wanted, overruled)
         cached = self._store.children(wanted.key).get(wanted.child)
         # A watch may have been faster.
         if cached and cached.body and str(cached.version) == live["metadata"]["resourceVersion"]:
             self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
+
+    def _note_differing(self, wanted: Wanted, fields: frozenset[str]) -> None:
+        if fields:
+            self._differing.setdefault(wanted.key, {})[wanted.child] = (wanted.digest, fields)
+        else:
+            self._differing.get(wanted.key, {}).pop(wanted.child, None)
+
+    def _told_overruled(self, key: Key, desired: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+        """The fields of each child that have another value than the one that was applied."""
+        known = self._differing.get(key, {})
+        for configuration in desired:
+            child = ChildId(configuration["kind"], configuration["metadata"]["name"])
+            digest, fields = known.get(child, ("", frozenset()))
+            if fields and digest == applied_hash(configuration):
+                yield f"{child} ({enumerated(sorted(fields))})"
 
     def _overruled_fields(self, wanted: Wanted) -> frozenset[str]:
         known, fields = self._overruled.get(wanted.key, {}).get(wanted.child, ("", frozenset()))

@@ -103,6 +103,7 @@ class Outcome:
         dependencies: what the ShopService depends on.
         held: whether its pods wait for them.
         notes: clauses about what the spec asks for and the cluster leaves out.
+        overruled: the children with fields that the API server or a webhook has given other values than the spec.
         retained: what stays for pods and clients of an earlier release.
     """
 
@@ -112,6 +113,7 @@ class Outcome:
     dependencies: Dependencies | None = None
     held: bool = False
     notes: Sequence[str] = ()
+    overruled: Sequence[str] = ()
     retained: Sequence[str] = ()
 
 
@@ -238,6 +240,7 @@ class Reporter:
             release=outcome.release,
             rolled_back=outcome.pods is not None,
             notes=outcome.notes,
+            overruled=outcome.overruled,
             retained=outcome.retained,
         )
         wanted = status(shop, observed, previous, made=outcome.pods)

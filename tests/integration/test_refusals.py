@@ -8,14 +8,16 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import httpx
 import pytest
 
 from localcluster.pki import Authority
 from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import Operator
 from tests.integration.shopservices import shopservice
+from tests.integration.test_truth import running
 from tests.waiting import wait_for
 
 # The second attempt is due after 15 s, the third after 45 s at the latest.
@@ -67,7 +69,12 @@ def policy(namespace: str, reason: str) -> tuple[dict[str, Any], dict[str, Any]]
 
 def denies(cluster: Cluster, namespace: str) -> bool:
     """Whether the API server has taken notice of what was installed."""
-    pod = {"containers": [{"name": "a", "image": "a"}]}
+    return probed(cluster, namespace).status_code >= 400
+
+
+def probed(cluster: Cluster, namespace: str) -> httpx.Response:
+    """How the API server answers to a Deployment."""
+    pod = {"containers": [{"name": "a", "image": "a"}], "enableServiceLinks": False}
     labels = {"a": "b"}
     probe = {
         "apiVersion": "apps/v1",
@@ -79,8 +86,7 @@ def denies(cluster: Cluster, namespace: str) -> bool:
             "template": {"metadata": {"labels": labels}, "spec": pod},
         },
     }
-    answer = cluster.http.post(cluster.path("Deployment", namespace), json=probe, params={"dryRun": "All"})
-    return answer.status_code >= 400
+    return cluster.http.post(cluster.path("Deployment", namespace), json=probe, params={"dryRun": "All"})
 
 
 def stalled(cluster: Cluster, namespace: str) -> dict[str, Any]:
@@ -111,10 +117,11 @@ def test_a_policy_that_goes_leaves_nothing_denied(
 class _Denying(http.server.BaseHTTPRequestHandler):
     """Denies whatever it is asked about, as a policy engine does by default: with 400."""
 
+    answer: ClassVar[dict[str, Any]] = {"allowed": False, "status": {"code": 400, "message": "not today"}}
+
     def do_POST(self) -> None:
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        status = {"code": 400, "message": "not today"}
-        response = {"uid": review["request"]["uid"], "allowed": False, "status": status}
+        response = {"uid": review["request"]["uid"], **self.answer}
         raw = json.dumps({**review, "request": None, "response": response}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -126,15 +133,35 @@ class _Denying(http.server.BaseHTTPRequestHandler):
         """Nothing."""
 
 
+class _Overruling(_Denying):
+    """Has every pod know of every Service."""
+
+    _PATCH: ClassVar[list[Any]] = [
+        {"op": "add", "path": "/spec/template/spec/enableServiceLinks", "value": True}
+    ]
+    answer: ClassVar[dict[str, Any]] = {
+        "allowed": True,
+        "patchType": "JSONPatch",
+        "patch": b64encode(json.dumps(_PATCH).encode()).decode(),
+    }
+
+
 @pytest.fixture
 def webhook(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The clientConfig of a webhook that denies everything."""
+    with serving(_Denying, tmp_path) as config:
+        yield config
+
+
+@contextmanager
+def serving(handler: type[_Denying], tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The clientConfig of a webhook."""
     authority = Authority(tmp_path / "pki")
     authority.create()
     authority.issue("webhook", "/CN=webhook", "IP:127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority.folder / "webhook.crt", authority.folder / "webhook.key")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Denying)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
@@ -205,3 +232,34 @@ def test_given_a_deployment_made_by_hand_with_another_selector_then_the_status_s
     cluster.delete("Deployment", namespace, "web")
     wait_for(lambda: stalled(cluster, namespace)["status"] == "False")
     assert cluster.get("Deployment", namespace, "web")["spec"]["selector"]["matchLabels"] != labels
+
+
+def test_a_field_that_a_webhook_overrules_is_named_by_ready(
+    cluster: Cluster, operator: Operator, namespace: str, tmp_path: Path
+) -> None:
+    with serving(_Overruling, tmp_path) as config:
+        hook = {
+            "name": "overrule.shop.test",
+            "clientConfig": config,
+            "rules": [_DEPLOYMENTS],
+            **here(namespace),
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+            "failurePolicy": "Fail",
+        }
+        configuration = {"kind": "MutatingWebhookConfiguration", "webhooks": [hook]}
+        with installed(cluster, namespace, configuration):
+            wait_for(lambda: overrules(cluster, namespace))
+            cluster.create(shopservice(namespace))
+            wait_for(running(cluster, namespace), 30)
+
+            found = cluster.get("ShopService", namespace, "web")
+
+    told = "Deployment web (spec.template.spec.enableServiceLinks)."
+    assert condition(found, "Ready")["message"].endswith(told)
+
+
+def overrules(cluster: Cluster, namespace: str) -> bool:
+    """Whether the API server has taken notice of the webhook."""
+    spec = probed(cluster, namespace).json()["spec"]["template"]["spec"]
+    return bool(spec["enableServiceLinks"])

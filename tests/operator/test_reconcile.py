@@ -540,6 +540,50 @@ async def test_a_field_that_a_webhook_overrules_is_not_fought_over(
     assert world.writes == set()
 
 
+async def test_a_field_that_a_webhook_overrules_is_named_by_ready_until_it_is_as_the_spec_asks(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def another_port(live: dict[str, Any]) -> None:
+        live["spec"]["ports"][0]["port"] = 1
+
+    overruled(world, monkeypatch, "Service", another_port)
+    world.shop()
+    await world.pass_()
+    state = {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}
+    progressed = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+    live = world.edit("Deployment")
+    generation = live["metadata"]["generation"]
+    world.see({**live, "status": {"observedGeneration": generation, "conditions": [progressed], **state}})
+
+    def said() -> tuple[str, str]:
+        ready = world.condition("Ready")
+        return ready["status"], ready["message"]
+
+    await world.pass_()
+    status, message = said()
+    assert status == "True"
+    assert message == (
+        "All resources are ready. These fields do not match the spec, because the API server or an admission webhook changes"
+        " them: Service web (spec.ports[port=8080,protocol=TCP])."
+    )
+    await world.pass_()
+    assert world.writes == set()
+    world.store = Store()
+    for obj in list(world.api.objects.values()):
+        world.store.put(obj)
+    world.restart()
+    await world.pass_()
+    assert said() == (status, message)
+    await world.pass_()
+    assert world.writes == set()
+
+    service = world.edit("Service")
+    port = {**service["spec"]["ports"][0], "port": 8080}
+    world.see({**service, "spec": {**service["spec"], "ports": [port]}})
+    await world.pass_()
+    assert said() == ("True", "All resources match the spec and are ready.")
+
+
 async def test_replicas_pass_to_an_autoscaler_with_a_second_owner_first(world: World) -> None:
     world.shop(replicas=4)
     await world.pass_()
