@@ -33,6 +33,8 @@ _DECISIONS = """
 - Objects that are kept because pods or clients of an earlier release still need them (a ServiceAccount, a port of the Service, an HTTPRoute or
   its former Gateway, rules of the NetworkPolicy) are named at the end of the message of Ready. It does not affect Ready. While a rollout
   is stuck, such objects are kept.
+- Fields that an admission webhook or the API server keeps at other values than the spec are named in the message of Ready. They do not
+  affect Ready, and the operator does not apply them again.
 - Only pods of the newest template are considered. A status contains no pod names and restart counts, so it is written only when its
   content changes.
 - The last line of a failing container's log is in a status only if the operator was installed with `diagnoseLogs: true`.
