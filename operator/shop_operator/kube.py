@@ -46,6 +46,7 @@ from shop_operator.errors import (
     Throttled,
     Unreachable,
 )
+from shop_operator.lenient import Unparsed
 from shop_operator.refusals import LONGEST
 from shop_operator.render import KINDS, ChildKind
 from shop_operator.spec import GROUP, PLURAL, VERSION
@@ -406,7 +407,7 @@ class Kube:
             raw = await self._page(whole, size)
             if raw is not None:
                 listed = _read(wire.Listed, raw, whole.what)
-                return [each for each in listed.objects() if not isinstance(each, wire.Unparsed)]
+                return [each for each in listed.objects() if not isinstance(each, Unparsed)]
             size = max(1, size // _SMALLER)
 
     async def _page(self, whole: _Request, size: int, token: str = "") -> bytes | None:

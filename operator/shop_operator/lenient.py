@@ -12,6 +12,15 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 _MOST_DIGITS: Final = 18
 
 
+class Unparsed(dict[str, Any]):
+    """An object that cannot be parsed: its `metadata` has namespace, name, UID and resourceVersion, or nothing.
+
+    It is a type of its own, since an object may hold any key.
+    """
+
+    WHY: Final = "It is not JSON that can be parsed."
+
+
 def mapping(value: Any) -> Mapping[str, Any]:
     """The value if it is a map, otherwise an empty map."""
     return value if isinstance(value, dict) else _NOTHING

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from shop_operator.errors import InvalidSpec
 from shop_operator.guard import Unreadable
+from shop_operator.lenient import Unparsed
 from shop_operator.pod_security import LABEL, Level, level_of
 from shop_operator.store import Key
-from shop_operator.wire import Unparsed
 
 KIND: Final = "Namespace"
 

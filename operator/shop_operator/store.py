@@ -27,13 +27,12 @@ from shop_operator.callers import Callers
 from shop_operator.circles import Circles
 from shop_operator.guard import Unreadable
 from shop_operator.hostnames import Hostnames, Wish, claims, wish
-from shop_operator.lenient import mapping, mappings, shallow, text
+from shop_operator.lenient import Unparsed, mapping, mappings, shallow, text
 from shop_operator.network_rules import shopservices
 from shop_operator.rollouts import replaced
 from shop_operator.spec import DEFAULT_PORT, DISCOVERY_SUFFIX, LARGEST_TEMPLATE, TEMPLATE_TOO_LARGE
 from shop_operator.suggestions import resembling
 from shop_operator.summary import summary
-from shop_operator.wire import Unparsed
 
 _log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ import orjson
 from shop_operator import wire
 from shop_operator.connection import Connection, Stream
 from shop_operator.kube import PARENT, collection
-from shop_operator.lenient import mapping
+from shop_operator.lenient import Unparsed, mapping
 
 _log = logging.getLogger(__name__)
 
@@ -211,7 +211,7 @@ class Watches:
         if isinstance(metadata, dict):
             # Most of it, and of no use.
             metadata.pop("managedFields", None)
-        if event["type"] in _CHANGES and (len(raw) >= wire.LARGE or isinstance(obj, wire.Unparsed)):
+        if event["type"] in _CHANGES and (len(raw) >= wire.LARGE or isinstance(obj, Unparsed)):
             return self._told(event)
         try:
             return orjson.dumps(event)

@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 import orjson
 
+from shop_operator.lenient import Unparsed
 from shop_operator.nesting import DEEPEST, cut
 
 LARGE: Final = 128 * 1024
@@ -31,15 +32,6 @@ _ESCAPE: Final = re.compile(
 
 class Malformed(ValueError):
     """It is no JSON, or not of the shape that the API server gives to every answer: it was cut short."""
-
-
-class Unparsed(dict[str, Any]):
-    """An object that cannot be parsed: its `metadata` has namespace, name, UID and resourceVersion, or nothing.
-
-    It is a type of its own, since an object may hold any key.
-    """
-
-    WHY: Final = "It is not JSON that can be parsed."
 
 
 class _ListMeta(msgspec.Struct):

@@ -13,13 +13,13 @@ from shop_operator.conditions import Observed, overdue, status, waiting
 from shop_operator.configs import Configs
 from shop_operator.errors import InvalidSpec
 from shop_operator.guard import Unreadable
-from shop_operator.lenient import digits
+from shop_operator.lenient import Unparsed, digits
 from shop_operator.namespaces import Namespaces
 from shop_operator.render import KINDS
 from shop_operator.spec import ShopService
 from shop_operator.store import Child, ChildId, Key, Scaler, Shop, Store
 from shop_operator.summary import summary
-from shop_operator.wire import Listed, Unparsed
+from shop_operator.wire import Listed
 
 WEB = Key("ns", "web")
 OTHER = Key("ns", "other")

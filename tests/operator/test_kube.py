@@ -27,7 +27,7 @@ from shop_operator.errors import (
     Unreachable,
 )
 from shop_operator.kube import Kube, collection, encoded
-from shop_operator.wire import Unparsed
+from shop_operator.lenient import Unparsed
 
 ACCOUNT = {
     "apiVersion": "v1",

@@ -14,9 +14,9 @@ import pytest
 
 from shop_operator import watches
 from shop_operator.connection import Connection
+from shop_operator.lenient import Unparsed
 from shop_operator.metrics import Metrics
 from shop_operator.watches import Backoffs, Watches
-from shop_operator.wire import Unparsed
 
 DEADLINE = 5
 SHOPS = "/apis/shopservice.dev/v1alpha1/shopservices"

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shop_operator.lenient import Unparsed
 from shop_operator.nesting import DEEPEST, cut
-from shop_operator.wire import LARGE, Listed, Malformed, Unparsed, event, identity, parsed, utf8
+from shop_operator.wire import LARGE, Listed, Malformed, event, identity, parsed, utf8
 
 DEPTHS = (251, 300, 1_100, 9_000)
 # A lone byte, half a surrogate pair as bytes, a character that was cut, and halves of a pair as escapes.
