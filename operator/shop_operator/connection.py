@@ -177,7 +177,7 @@ class Connection:
         """Cancel what kopf still asks for, before it closes its session.
 
         It awaits the tasks that it asks with while it discovers kinds, but does not cancel them when it stops: over a
-        closed session each would end with an error that nobody retrieves.
+        closed session, each of them would fail with an exception that asyncio reports as never retrieved.
         """
         asking = tuple(self._asking)
         for task in asking:

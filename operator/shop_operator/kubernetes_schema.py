@@ -92,7 +92,7 @@ class Type:
         return tuple(item.get(key, self.item.below(key).default) for key in self.keys)
 
     def finds(self, *lists: Sequence[Any]) -> bool:
-        """Whether the items of these lists can be told apart by keys; the first key is one without a default."""
+        """Whether keys identify the items of these lists; the first key has no default."""
         return bool(self.keys) and all(
             isinstance(item, Mapping) and self.keys[0] in item for items in lists for item in items
         )

@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout.write(yaml.safe_dump(crd(), sort_keys=False, width=110))
             return 0
         _log_as_json(settings.log_level)
-        # In this order, and before anything is asked of the API server: a process that nobody can probe takes no lease.
+        # The port is bound before the first request to the API server, so that a process without probes never takes the lease.
         asyncio.run(_run(settings, locate(), listen(settings.metrics_port)))
     except (BadSetting, NoCluster, PortUnavailable) as error:
         sys.stderr.write(f"shop-operator: {error}\n")

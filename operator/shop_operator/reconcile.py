@@ -635,7 +635,7 @@ class Reconciler:
     ) -> dict[str, Rules]:
         """What is to be admitted where there has been no NetworkPolicy: what pods of an earlier template do."""
         if not any(child.kind == "Deployment" for child in self._store.children(key)):
-            # Nobody calls, or is called by, pods that there are not.
+            # Without a Deployment there are no pods that could call, or be called.
             return {}
         ports = {name: {*calls[name], *found} for name, found in self._called(key, calls).items()}
         called = {**{name: {*found} for name, found in calls.items()}, **ports}

@@ -101,7 +101,7 @@ def _left(successor: State | None, now: datetime) -> float:
     if accepted(successor):
         return 0.0
     if any(parent["conditions"] for parent in successor["status"].get("parents", ())):
-        # It was refused, or its new version is being looked at: the next word about it is an event.
+        # It was refused, or its controller is still processing the new version: the next change arrives as an event.
         return grace
     began = successor["metadata"].get("creationTimestamp")
     age = (now - datetime.fromisoformat(began)).total_seconds() if began else 0.0

@@ -104,7 +104,7 @@ class Release:
         return {"rejectedRelease": self.identity} | ({"retry": self.retry} if self.retry else {})
 
     def rejected_by(self, rollout: Mapping[str, Any], *, spec_changed: bool = False) -> bool:
-        """Whether this very release is rejected, and nobody has asked for another attempt.
+        """Whether this release was rejected and no retry has been requested.
 
         Args:
             rollout: what the status says.

@@ -32,7 +32,7 @@ BATCH = 50
 LONGEST_POSTPONEMENT = 64
 # A claim ends when the clock of whoever made it says so. One that ends later than any can was made by a wrong clock.
 NO_CLAIM_ENDS_AFTER = timedelta(seconds=2 * LONGEST_POSTPONEMENT)
-# How soon a record that cannot be read is looked at again: another version of the relay may read it.
+# The delay before an unreadable record is read again, because another version of the relay may be able to read it.
 UNREADABLE_POSTPONEMENT = timedelta(seconds=LONGEST_POSTPONEMENT)
 _FREE = "(attribute_not_exists(claimed_until) OR claimed_until < :now OR claimed_until > :absurd)"
 STUCK_AFTER = 60.0

@@ -44,7 +44,7 @@ class Namespace:
         children: asks for what carries the label of a ShopService.
         find: asks for an object by kind and name.
         pod_security: the pod-security level of its pods.
-        check: passes a ShopService whose namespace is served.
+        check: raises an error unless the operator serves the ShopService's namespace.
         queue_endpoints: the beginnings of addresses that queues may have beside those of AWS; None for any.
         common: metadata that a setting of the operator gives every child; None when it is not known.
         cluster: asks for every ShopService that may be read, and for every Service that has a discovery hostname.
