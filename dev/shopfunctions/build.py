@@ -4,7 +4,6 @@ A zip depends on its content alone: entries are sorted, have one time and one mo
 of, so that a second build has nothing to do.
 """
 
-import fcntl
 import hashlib
 import shutil
 import tempfile
@@ -12,6 +11,8 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+from filelock import FileLock
 
 from shopfunctions import packages
 
@@ -48,8 +49,7 @@ def build(say: Say, folder: Path = BUILT, chosen: Sequence[str] = tuple(FUNCTION
     """
     folder.mkdir(parents=True, exist_ok=True)
     # Two builds at once would remove each other's packages; the second one finds nothing to do.
-    with (folder / ".lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder / ".lock"):
         return [_build(name, folder, f"[{index}/{len(chosen)}]", say) for index, name in enumerate(chosen, 1)]
 
 

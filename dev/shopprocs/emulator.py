@@ -125,28 +125,22 @@ class Clients:
         return self._session.client("stepfunctions", endpoint_url=self.endpoint, config=self._config)
 
 
-class Emulator:
-    """One emulator on loopback. It keeps nothing: each start is an empty AWS account.
+class AwsServer:
+    """An implementation of AWS as a process on loopback. It keeps nothing: each start is an empty AWS account.
 
     Args:
-        sink: gets what it prints.
-        port: where it listens; a free one by default.
-        wait_scale: what the seconds of a state machine's retries and waits are multiplied with; tests make them short.
-        environment: settings of its own, e.g. `AUTH=true` has it enforce IAM policies.
+        name: of the process, before each line that it prints.
+        port: where it listens.
+        health: the path that answers once it is ready.
     """
 
-    def __init__(
-        self,
-        sink: Sink,
-        port: int | None = None,
-        wait_scale: float = 1.0,
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
-        self.port = port or free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
-        self._home = tempfile.TemporaryDirectory(prefix="shop-aws-", ignore_cleanup_errors=True)
-        settings = {**self._environment(wait_scale), **(environment or {})}
-        self.process = Process("aws", [str(_program())], settings, sink, Path(self._home.name))
+    process: Process
+
+    def __init__(self, name: str, port: int, health: str) -> None:
+        self.port = port
+        self.endpoint = f"http://127.0.0.1:{port}"
+        self._health = health
+        self._home = tempfile.TemporaryDirectory(prefix=f"shop-{name}-", ignore_cleanup_errors=True)
 
     @cached_property
     def clients(self) -> Clients:
@@ -166,6 +160,39 @@ class Emulator:
         """
         self.process.start()
         self.process.wait_until(self._answers, READY_WITHIN)
+
+    def stop(self) -> None:
+        """End it and forget everything."""
+        self.process.stop(grace=5.0)
+        self._home.cleanup()
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.endpoint}{self._health}", timeout=1).is_success
+        except httpx.TransportError:
+            return False
+
+
+class Emulator(AwsServer):
+    """The emulator of AWS that the shop runs on without an account.
+
+    Args:
+        sink: gets what it prints.
+        port: where it listens; a free one by default.
+        wait_scale: what the seconds of a state machine's retries and waits are multiplied with; tests make them short.
+        environment: settings of its own, e.g. `AUTH=true` has it enforce IAM policies.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        port: int | None = None,
+        wait_scale: float = 1.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__("aws", port or free_port(), "/_ministack/health")
+        settings = {**self._environment(wait_scale), **(environment or {})}
+        self.process = Process("aws", [str(_program())], settings, sink, Path(self._home.name))
 
     def deploy(
         self, prefix: str, values: Mapping[str, str], chosen: Sequence[str] = stacks.WITHOUT_FUNCTIONS
@@ -218,17 +245,6 @@ class Emulator:
         if found["StackStatus"] != "CREATE_COMPLETE":
             raise ProcessError(f"stack {name}: {found['StackStatus']}, {found.get('StackStatusReason', '')}")
         return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
-
-    def stop(self) -> None:
-        """End it and forget everything."""
-        self.process.stop(grace=5.0)
-        self._home.cleanup()
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.endpoint}/_ministack/health", timeout=1).is_success
-        except httpx.TransportError:
-            return False
 
     def _environment(self, wait_scale: float) -> dict[str, str]:
         return {

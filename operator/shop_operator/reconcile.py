@@ -531,7 +531,7 @@ class Reconciler:
         asked: Release | None = None
         if config is not None and not around.hold and rolls_back(shop):
             there = frozenset(depends.ports if depends else ())
-            asked = release(shop, config, around, there, _part_of(children))
+            asked = release(shop, desired, config, around, there, _part_of(children))
             rollout = mapping(shop.status.get("rollout"))
             rejected = asked.rejected_by(
                 rollout, spec_changed=shop.status.get("observedGeneration") != shop.generation

@@ -38,7 +38,7 @@ from shop_operator.wording import LOG_LINE, printable, sentence, steady
 _log = logging.getLogger(__name__)
 
 STATUS_PAUSE: Final = 1.0
-# A pod that needs longer than this gets looked at, and again after a while.
+# Pods that take longer than this are inspected, and again after a while.
 _PATIENCE: Final = 5.0
 _LOOK_AGAIN: Final = 15.0
 # The Deployment controller says of a new version too that it is over its deadline, if it made its ReplicaSet before, until
@@ -125,7 +125,7 @@ class _Memory:
         written: when its status was written last.
         repairs: what was put back and is not in the status yet.
         late: since when each Deployment has had pods that are not available; None before the first look of this process.
-        looked: when those were looked at last, and what was found.
+        looked: when those were last inspected, and the findings.
         words: what a container has logged last, by Deployment; of the reason and the container that it was read for.
         overdue: which generation of a Deployment is said to be over its deadline.
         unscaled: the autoscalers that say that they do not work.

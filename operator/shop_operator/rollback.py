@@ -133,6 +133,7 @@ def rolls_back(shop: ShopService) -> bool:
 
 def release(
     shop: ShopService,
+    desired: list[dict[str, Any]],
     config: Configuration,
     around: Surroundings,
     there: AbstractSet[str],
@@ -142,13 +143,16 @@ def release(
 
     Args:
         shop: the ShopService.
+        desired: what it is rendered to.
         config: the configuration that its pods use.
         around: the surroundings with which it is rendered.
         there: the dependencies that exist.
         part_of: the part-of label of the pods of each Deployment that exists, by its name: it makes no release.
     """
-    # The ports of dependencies are told piece by piece.
-    alone = render(shop, live=None, around=replace(around, dependencies={}, called_ports={}))
+    alone = desired
+    if around.dependencies or around.called_ports:
+        # The ports of dependencies are compared one by one.
+        alone = render(shop, live=None, around=replace(around, dependencies={}, called_ports={}))
     deployments = {each["metadata"]["name"]: each for each in alone if each["kind"] == "Deployment"}
     templates = {
         name: _comparable(each["spec"]["template"], part_of.get(name)) for name, each in deployments.items()

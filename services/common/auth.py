@@ -60,7 +60,7 @@ class Verifier(Protocol):
 
         Raises:
             Unauthorized: when it does not say so, or cannot prove it.
-            Unavailable: when the proof cannot be looked at now.
+            Unavailable: when the proof cannot be verified at the moment.
         """
 
 

@@ -125,7 +125,7 @@ class DynamoOutbox(dynamo.Table):
         Args:
             item: in plain values, see `dynamo.pack`.
             condition: parameters of a PutItem, see `dynamo.unchanged_since`.
-            told: nothing for a change that nobody is told of.
+            told: the record to publish; None if nothing is published about the change.
 
         Raises:
             ClientError: see `dynamo.is_overtaken` for one whose condition did not hold.

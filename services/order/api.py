@@ -216,11 +216,11 @@ def create(
         },
     )
     def place_order(header: IdempotencyHeader, body: NewOrder) -> Response:
-        """Accepts the order at the shop's prices and answers at once; paying and shipping follow.
+        """Accepts the order at the shop's prices and answers at once; payment and shipment follow.
 
-        The same Idempotency-Key with the same body is answered the same, and orders nothing again. With another body
-        it is answered 422. A repeat that meets the first one as it is committed is answered 409 with Retry-After;
-        an order whose total is not the expected one, 409 with the member `total`.
+        A repeated Idempotency-Key with the same body returns the same answer and places no second order. With another
+        body, the answer is 422. If the first request is still being committed, the answer is 409 with Retry-After. If
+        the total differs from the expected one, the answer is 409 with the member `total`.
         """
         customer_id = web.caller().subject
         keyed = KeyedRequest(f"{customer_id} POST /orders", header.key, fingerprint(request.get_json()))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = telemetry.logger(__name__)
 NAMESPACE = "Shop"
-# A younger order is on its way; most have ended by then, and are looked at once.
+# Younger orders are still in progress. Most orders have ended by this age, so each is checked only once.
 YOUNGEST = timedelta(minutes=5)
 # Function and Job are stopped after 240 seconds, of which the start takes some, and a call to AWS that is repeated 40.
 BUDGET = timedelta(seconds=180)
@@ -51,10 +51,10 @@ class ReconcilerSettings(Settings):
     product_table: str = Field(description="name of the product service's DynamoDB table")
     shipping_table: str = Field(description="name of the shipping service's DynamoDB table")
     youngest_seconds: float = Field(
-        YOUNGEST.total_seconds(), ge=0, description="age from which on orders are looked at"
+        YOUNGEST.total_seconds(), ge=0, description="minimum age in seconds of the orders to check"
     )
     budget_seconds: float = Field(
-        BUDGET.total_seconds(), gt=0, description="seconds after which a run looks at no further order"
+        BUDGET.total_seconds(), gt=0, description="seconds after which a run starts no further check"
     )
 
 
@@ -105,15 +105,15 @@ class Reconciler:
         self._elapsed = elapsed
 
     def run(self, found: Found, youngest: timedelta = YOUNGEST, budget: timedelta = BUDGET) -> None:
-        """Looks at the orders that were placed so long ago or longer, and are not known to be done with.
+        """Checks the orders that are at least this old and not known to be finished.
 
         Args:
-            found: is filled in, order by order: it holds also what a run found that failed.
-            youngest: age from which on orders are looked at.
-            budget: how long orders are looked at; those that remain are counted as not reached.
+            found: the result, updated after each order, so that it is complete up to the point where a run fails.
+            youngest: the minimum age of the orders to check.
+            budget: the time after which no further check starts; the remaining orders are counted as not reached.
 
         Raises:
-            ClientError, BotoCoreError: when AWS is away, of which no order is the cause; see `aws.is_temporary`.
+            ClientError, BotoCoreError: AWS is unavailable, which no order causes; see `aws.is_temporary`.
         """
         end = self._elapsed() + budget.total_seconds()
         watched = list(self._watchlist.placed_before(self._now() - youngest))
@@ -130,7 +130,7 @@ class Reconciler:
                 except Exception as error:
                     if aws.is_temporary(error):
                         raise
-                    # An order that cannot be looked at keeps no other from it.
+                    # A failed check of one order does not prevent the checks of the others.
                     log.exception("order_not_reconciled")
                     found.OrdersDisagreeing += 1
 

@@ -2,7 +2,7 @@
 
 | item | pk | sk |
 |---|---|---|
-| an order that is to be looked at | WATCH#<0-3> | <order> |
+| an order that the reconciler checks | WATCH#<0-3> | <order> |
 
 The item is written in the order's own transaction and removed once the order has ended and everything agrees with it.
 """

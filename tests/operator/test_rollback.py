@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shop_operator.configs import Configs
+from shop_operator.render import render
 from shop_operator.render.configuration import MOST_OBJECTS, Configuration, Digests, Use
 from shop_operator.render.surroundings import Surroundings
 from shop_operator.rollback import RETRY_ANNOTATION, last_good, records
@@ -117,7 +118,8 @@ def test_the_application_that_pods_are_part_of_makes_no_release() -> None:
     def identity(value: str, part_of: dict[str, str]) -> str:
         labels = {PART_OF_LABEL: value}
         shop = ShopService("web", "ns", "u", 1, labels, {"image": "shop:1"})
-        return release_of(shop, Configuration(), Surroundings(), frozenset(), part_of).identity
+        desired = render(shop, live=None)
+        return release_of(shop, desired, Configuration(), Surroundings(), frozenset(), part_of).identity
 
     live = {"web": "shop"}
     assert identity("checkout", live) == identity("shop", live) == identity("shop", {})
@@ -507,7 +509,7 @@ def test_what_a_status_keeps_of_a_release_is_bounded_by_the_objects_that_pods_ma
     config = Configuration({"web": uses}, Digests("0badcafe", dict.fromkeys(uses, "0123456789abcdef")))
     shop = ShopService("web", "ns", "u", 1, {}, {"image": "shop:1"})
 
-    found = release_of(shop, config, Surroundings(), frozenset(), {})
+    found = release_of(shop, render(shop, live=None), config, Surroundings(), frozenset(), {})
 
     assert found.is_that(found.identity)
     assert len(found.identity) < 10_000

@@ -5,20 +5,14 @@ The adapters' tests run on both. Where they differ, AWS's documentation decides;
 
 import os
 import sys
-import tempfile
 import uuid
-from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
-import httpx
 import pytest
 
-from shopprocs.emulator import Clients, client_environment
+from shopprocs.emulator import AwsServer, Clients
 from shopprocs.process import Process, Sink, free_port
 
-READY_WITHIN = 30.0
 # Parameters of a fixture that is for either; each is the name of a fixture too.
 EITHER = (
     pytest.param("emulator", marks=pytest.mark.emulator),
@@ -26,64 +20,18 @@ EITHER = (
 )
 
 
-class Account(Protocol):
-    """An AWS account to test with."""
-
-    endpoint: str
-
-    @property
-    def clients(self) -> Clients:
-        """boto3 clients for it."""
-
-    @property
-    def env(self) -> Mapping[str, str]:
-        """What a process needs in its environment to talk to it."""
-
-
-class Moto:
-    """moto's server on loopback: a second implementation. Each start is an empty AWS account.
+class Moto(AwsServer):
+    """moto's server: a second implementation.
 
     Args:
         sink: gets what it prints.
     """
 
     def __init__(self, sink: Sink) -> None:
-        port = free_port()
-        self.endpoint = f"http://127.0.0.1:{port}"
-        self._home = tempfile.TemporaryDirectory(prefix="shop-moto-", ignore_cleanup_errors=True)
-        command = [sys.executable, str(Path(__file__).with_name("moto_server.py")), str(port)]
+        super().__init__("moto", free_port(), "/moto-api/")
+        command = [sys.executable, str(Path(__file__).with_name("moto_server.py")), str(self.port)]
         environment = {"PATH": os.environ["PATH"], "HOME": self._home.name, "TMPDIR": self._home.name}
         self.process = Process("moto", command, environment, sink, Path(self._home.name))
-
-    @cached_property
-    def clients(self) -> Clients:
-        """boto3 clients for it."""
-        return Clients(self.endpoint)
-
-    @property
-    def env(self) -> Mapping[str, str]:
-        """What a process needs in its environment to talk to it."""
-        return client_environment(self.endpoint)
-
-    def start(self) -> None:
-        """Start it and wait until it answers.
-
-        Raises:
-            ProcessError: when it does not.
-        """
-        self.process.start()
-        self.process.wait_until(self._answers, READY_WITHIN)
-
-    def stop(self) -> None:
-        """End it and forget everything."""
-        self.process.stop(grace=5.0)
-        self._home.cleanup()
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.endpoint}/moto-api/", timeout=1).is_success
-        except httpx.TransportError:
-            return False
 
 
 def new_table(clients: Clients) -> str:

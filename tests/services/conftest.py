@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from shopprocs.emulator import Emulator
+from shopprocs.emulator import AwsServer, Emulator
 from shopprocs.shop import Shop
-from tests.services.accounts import EITHER, Account, Moto, new_queue, new_table, new_topic
+from tests.services.accounts import EITHER, Moto, new_queue, new_table, new_topic
 
 VISIBILITY_SECONDS = "10"
 """How soon a message comes back that was taken by a process that is no more: no test wants to wait for the real 30."""
@@ -36,26 +36,26 @@ def moto() -> Iterator[Moto]:
 
 
 @pytest.fixture(params=EITHER)
-def account(request: pytest.FixtureRequest) -> Account:
+def account(request: pytest.FixtureRequest) -> AwsServer:
     """The one implementation and the other: `.clients`, `.env`, `.endpoint`. A test that asks for it runs on both."""
-    account: Account = request.getfixturevalue(request.param)
+    account: AwsServer = request.getfixturevalue(request.param)
     return account
 
 
 @pytest.fixture
-def create_table(account: Account) -> CreateTable:
+def create_table(account: AwsServer) -> CreateTable:
     """Answers the name of a new table of the account."""
     return lambda: new_table(account.clients)
 
 
 @pytest.fixture
-def create_queue(account: Account) -> CreateQueue:
+def create_queue(account: AwsServer) -> CreateQueue:
     """Answers the URL of a new queue of the account, whose messages come back after two seconds."""
     return lambda: new_queue(account.clients)
 
 
 @pytest.fixture
-def create_topic(account: Account) -> CreateTopic:
+def create_topic(account: AwsServer) -> CreateTopic:
     """Answers the ARN of a new topic of the account."""
     return lambda: new_topic(account.clients)
 

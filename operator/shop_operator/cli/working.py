@@ -24,6 +24,12 @@ _HIGHEST_PORT: Final = 65535
 _worker = click.option(
     "-w", "--worker", metavar="WORKER", help="Name of the worker. Defaults to the web Deployment."
 )
+_any_worker = click.option(
+    "-w",
+    "--worker",
+    metavar="WORKER",
+    help="Only this worker. Defaults to the web Deployment and all workers.",
+)
 _container = click.option(
     "-c",
     "--container",
@@ -34,12 +40,7 @@ _container = click.option(
 
 @click.command(cls=Command)
 @a_name
-@click.option(
-    "-w",
-    "--worker",
-    metavar="WORKER",
-    help="Only this worker. Defaults to the web Deployment and all workers.",
-)
+@_any_worker
 @click.option("-c", "--container", metavar="NAME", help="Only this container. Defaults to all containers.")
 @click.option("-f", "--follow", is_flag=True, help="Stream new lines until Ctrl-C.")
 @click.option("-p", "--previous", is_flag=True, help="Logs from before the last restart of the containers.")
@@ -178,12 +179,7 @@ def _pods(obj: Settings, name: str, wanted: str | None) -> list[Any]:
 
 @click.command(cls=Command)
 @a_name
-@click.option(
-    "-w",
-    "--worker",
-    metavar="WORKER",
-    help="Only this worker. Defaults to the web Deployment and all workers.",
-)
+@_any_worker
 @click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 @click.pass_obj
 def restart(obj: Settings, name: str, worker: str | None, dry_run: bool) -> None:  # noqa: FBT001  click hands flags over by name

@@ -15,7 +15,8 @@ from services.common.breaker import CallFailed
 from services.common.consumer import Consumer, Message, QueuePort, SqsQueue
 from services.common.errors import Unrecoverable
 from shopprocs import stacks
-from tests.services.accounts import EITHER, Account, new_queue
+from shopprocs.emulator import AwsServer
+from tests.services.accounts import EITHER, new_queue
 from tests.services.common.queues import MemoryQueue
 
 Eventually = Callable[[Callable[[], object]], None]
@@ -32,7 +33,7 @@ class Sendable(QueuePort, Protocol):
 def queue(request: pytest.FixtureRequest) -> Sendable:
     if request.param == "memory":
         return MemoryQueue(timeout=1)
-    account: Account = request.getfixturevalue(request.param)
+    account: AwsServer = request.getfixturevalue(request.param)
     client = account.clients.sqs
     url = new_queue(account.clients)
 

@@ -18,9 +18,9 @@ import pytest
 from services.common import dlq, dynamo
 from services.common.consumer import Consumer, Handler, SqsQueue
 from services.common.dlq import DynamoDiscards, Letter, NoSuchLetter, SqsPlace
+from shopprocs.emulator import AwsServer
 from tests.operator.cli.objects import owned, shopservice
 from tests.operator.cli.server import Server, serving
-from tests.services.accounts import Account
 from tests.waiting import wait_for
 
 Plugin = Callable[..., list[str]]
@@ -162,7 +162,7 @@ def test_given_no_such_letter_when_named_then_none_is_touched() -> None:
 
 
 @pytest.fixture
-def queues(account: Account) -> tuple[str, str]:
+def queues(account: AwsServer) -> tuple[str, str]:
     """URLs of a queue and of its dead letters."""
     sqs, name = account.clients.sqs, f"queue-{uuid.uuid4()}"
     dead = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
@@ -172,7 +172,7 @@ def queues(account: Account) -> tuple[str, str]:
 
 
 def test_given_dead_letters_in_sqs_when_redriven_then_the_queue_has_each_with_all_that_it_was_sent_with(
-    account: Account, queues: tuple[str, str]
+    account: AwsServer, queues: tuple[str, str]
 ) -> None:
     queue, dead = queues
     sqs = account.clients.sqs
@@ -224,7 +224,7 @@ os.execvpe(command[0], command, json.loads(pathlib.Path({environment!r}).read_te
 
 @pytest.fixture
 def plugin(
-    account: Account, queues: tuple[str, str], create_table: Callable[[], str], tmp_path: Path
+    account: AwsServer, queues: tuple[str, str], create_table: Callable[[], str], tmp_path: Path
 ) -> Plugin:
     """`kubectl shop dlq payment` with a cluster in which the worker's pod has the queue; answers what it prints."""
     container = {
@@ -267,7 +267,7 @@ def plugin(
 @pytest.mark.emulator
 @pytest.mark.parametrize("account", ["emulator"], indirect=True)
 def test_given_a_task_that_failed_too_often_when_its_handler_is_mended_and_it_is_redriven_then_it_is_done_once(
-    account: Account, queues: tuple[str, str], plugin: Plugin
+    account: AwsServer, queues: tuple[str, str], plugin: Plugin
 ) -> None:
     url, dead = queues
     sqs = account.clients.sqs
@@ -299,7 +299,7 @@ def test_given_a_task_that_failed_too_often_when_its_handler_is_mended_and_it_is
 
 
 def test_given_a_dead_letter_in_sqs_when_discarded_then_the_table_says_why_and_not_what_it_said(
-    account: Account, queues: tuple[str, str], create_table: Any
+    account: AwsServer, queues: tuple[str, str], create_table: Any
 ) -> None:
     queue, dead = queues
     account.clients.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(TASK))

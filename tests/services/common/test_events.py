@@ -10,7 +10,7 @@ import orjson
 from services.common import telemetry
 from services.common.consumer import SqsQueue
 from services.common.events import Event, MemoryPublisher, SnsPublisher
-from tests.services.accounts import Account
+from shopprocs.emulator import AwsServer
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 CLOUDEVENT = {
@@ -55,7 +55,7 @@ def test_the_publisher_in_memory_keeps_what_it_is_given() -> None:
 
 
 def test_events_reach_those_who_subscribed_to_their_type(
-    account: Account, create_topic: Callable[[], str], create_queue: Callable[[], str]
+    account: AwsServer, create_topic: Callable[[], str], create_queue: Callable[[], str]
 ) -> None:
     topic, url = create_topic(), create_queue()
     arn = account.clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]

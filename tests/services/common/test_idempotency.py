@@ -20,7 +20,8 @@ from services.common.idempotency import (
     fingerprint,
     once,
 )
-from tests.services.accounts import EITHER, Account, new_table
+from shopprocs.emulator import AwsServer
+from tests.services.accounts import EITHER, new_table
 
 REQUEST = KeyedRequest("guest POST /things", "key", fingerprint({"a": 1}))
 ANSWER = Answer(201, {"id": "1"}, {"Location": "/things/1"})
@@ -46,7 +47,7 @@ def kept(request: pytest.FixtureRequest, now: Clock) -> tuple[IdempotencyStore, 
     if request.param == "memory":
         memory = MemoryIdempotency(now)
         return memory, memory.record
-    account: Account = request.getfixturevalue(request.param)
+    account: AwsServer = request.getfixturevalue(request.param)
     client = account.clients.dynamodb
     stored = DynamoIdempotency(client, new_table(account.clients), now)
 
@@ -186,7 +187,7 @@ def test_a_record_that_expired_between_the_refusal_and_the_read_may_be_written_a
 
 
 def test_a_claim_of_an_earlier_version_is_no_answer_and_is_replaced(
-    account: Account, create_table: Callable[[], str], now: Clock
+    account: AwsServer, create_table: Callable[[], str], now: Clock
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
     stored = DynamoIdempotency(client, table, now)

@@ -11,7 +11,8 @@ import pytest
 from services.common import clock, dynamo, ids, progress, telemetry
 from services.common import outbox as outboxes
 from services.common.outbox import DynamoOutbox, MemoryOutbox, Outbox, OutboxMessage, OutboxRecord, Relay
-from tests.services.accounts import EITHER, Account, new_table
+from shopprocs.emulator import AwsServer
+from tests.services.accounts import EITHER, new_table
 
 Add = Callable[[OutboxRecord], None]
 Eventually = Callable[[Callable[[], object]], None]
@@ -35,7 +36,7 @@ def kept(request: pytest.FixtureRequest, now: Clock) -> tuple[Outbox, Add]:
     if request.param == "memory":
         memory = MemoryOutbox(now)
         return memory, memory.add
-    account: Account = request.getfixturevalue(request.param)
+    account: AwsServer = request.getfixturevalue(request.param)
     client = account.clients.dynamodb
     dynamo = DynamoOutbox(client, new_table(account.clients), now)
 
@@ -138,7 +139,7 @@ def test_a_claim_by_a_wrong_clock_ends_all_the_same(
     assert outbox.claim(record)
 
 
-def test_a_claim_that_meets_itself_is_held(account: Account, create_table: Callable[[], str]) -> None:
+def test_a_claim_that_meets_itself_is_held(account: AwsServer, create_table: Callable[[], str]) -> None:
     """The SDK repeats a call whose answer was lost."""
 
     class Repeating:
@@ -168,7 +169,7 @@ UNREADABLE: Mapping[str, Mapping[str, Any]] = {
 
 @pytest.mark.parametrize("row", UNREADABLE)
 def test_a_record_that_cannot_be_read_keeps_no_other_from_being_told(
-    account: Account, create_table: Callable[[], str], now: Clock, row: str
+    account: AwsServer, create_table: Callable[[], str], now: Clock, row: str
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
     outbox, good = DynamoOutbox(client, table, now), a_record()

@@ -7,7 +7,8 @@ import pytest
 
 from services.common.errors import TaskFailed
 from services.common.tasks import MemoryAnswers, StepFunctionsAnswers, TaskAnswers, TaskGone, answering
-from tests.services.accounts import EITHER, Account
+from shopprocs.emulator import AwsServer
+from tests.services.accounts import EITHER
 
 TASK = {"task": "Work", "task_token": "t1"}
 
@@ -51,7 +52,7 @@ def test_an_answer_that_nobody_waits_for_ends_the_message() -> None:
 def answers(request: pytest.FixtureRequest) -> TaskAnswers:
     if request.param == "memory":
         return MemoryAnswers()
-    account: Account = request.getfixturevalue(request.param)
+    account: AwsServer = request.getfixturevalue(request.param)
     return StepFunctionsAnswers(account.clients.stepfunctions)
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from services.common.vault import KEPT, DynamoVault
-from tests.services.accounts import Account
+from shopprocs.emulator import AwsServer
 
 
 def test_a_secret_is_found_by_its_name_until_it_is_forgotten_or_too_old(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
     at = datetime(2026, 1, 31, tzinfo=UTC)

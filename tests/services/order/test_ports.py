@@ -26,7 +26,8 @@ from services.order.domain import Item, Order, OrderCancelled, Product, TooLateT
 from services.order.dynamo import DynamoOrders, DynamoProducts
 from services.order.messages import StepFunctionsWorkflow
 from services.order.ports import Stale
-from tests.services.accounts import EITHER, Account, new_table
+from shopprocs.emulator import AwsServer
+from tests.services.accounts import EITHER, new_table
 from tests.services.callers import ALICE, As
 from tests.services.order.fakes import MemoryOrders, MemoryParts, MemoryProducts
 from tests.services.order.world import CUP, TEA, Clock, wish
@@ -42,7 +43,7 @@ def stored(request: pytest.FixtureRequest) -> Storage:
     if request.param == "memory":
         idempotency, outbox = MemoryIdempotency(now), MemoryOutbox(now)
         return Storage(MemoryOrders(idempotency, outbox), MemoryProducts(), idempotency, outbox)
-    account: Account = request.getfixturevalue(request.param)
+    account: AwsServer = request.getfixturevalue(request.param)
     client = account.clients.dynamodb
     table = new_table(account.clients)
     kept, told = DynamoIdempotency(client, table, now), DynamoOutbox(client, table, now)
@@ -55,7 +56,7 @@ def stored(request: pytest.FixtureRequest) -> Storage:
 
 
 def test_what_pays_is_left_for_the_payment_service_and_is_in_nothing_else(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table, apart = account.clients.dynamodb, create_table(), create_table()
     vault = DynamoVault(client, apart)
@@ -195,7 +196,7 @@ def test_a_page_has_as_many_orders_as_it_may_however_large_they_are(stored: Stor
 
 
 def test_an_order_that_cannot_be_read_hides_no_other(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
     kept, told = DynamoIdempotency(client, table), DynamoOutbox(client, table)
@@ -213,7 +214,7 @@ def test_an_order_that_cannot_be_read_hides_no_other(
     assert orders.get(placed[1]) is not None
 
 
-def _update(account: Account, table: str, order_id: str, expression: str, value: str) -> None:
+def _update(account: AwsServer, table: str, order_id: str, expression: str, value: str) -> None:
     names: Any = {"ExpressionAttributeNames": {"#state": "state"}} if "#state" in expression else {}
     account.clients.dynamodb.update_item(
         TableName=table,
@@ -261,7 +262,7 @@ def test_a_product_of_a_fact_without_a_version_is_kept_until_one_with_a_version_
 
 
 def test_a_product_that_an_earlier_version_kept_by_the_clock_gives_way_to_one_with_a_version(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
     products = DynamoProducts(client, table)
@@ -292,7 +293,7 @@ class Counted:
 
 
 def test_placing_an_order_takes_two_calls_and_repeating_it_one_more(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     calls: list[str] = []
     client, table = Counted(account.clients.dynamodb, calls), create_table()
@@ -313,7 +314,7 @@ def test_placing_an_order_takes_two_calls_and_repeating_it_one_more(
 
 
 def test_a_product_that_cannot_be_read_is_not_sold_and_hides_no_other(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
     kept, told = DynamoIdempotency(client, table), DynamoOutbox(client, table)
@@ -336,7 +337,7 @@ def test_a_product_that_cannot_be_read_is_not_sold_and_hides_no_other(
 
 
 def test_of_many_concurrent_requests_with_one_key_one_orders(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
     kept, told = DynamoIdempotency(client, table), DynamoOutbox(client, table)
@@ -365,7 +366,7 @@ MACHINE = '{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60
 
 
 @pytest.fixture
-def machine(account: Account) -> Iterator[str]:
+def machine(account: AwsServer) -> Iterator[str]:
     arn = account.clients.stepfunctions.create_state_machine(
         name=f"machine-{ids.uuid7()}", definition=MACHINE, roleArn="arn:aws:iam::000000000000:role/any"
     )["stateMachineArn"]
@@ -373,7 +374,9 @@ def machine(account: Account) -> Iterator[str]:
     account.clients.stepfunctions.delete_state_machine(stateMachineArn=arn)
 
 
-def test_a_workflow_is_started_once_whatever_it_is_started_with_again(account: Account, machine: str) -> None:
+def test_a_workflow_is_started_once_whatever_it_is_started_with_again(
+    account: AwsServer, machine: str
+) -> None:
     workflow = StepFunctionsWorkflow(account.clients.stepfunctions, machine)
 
     workflow.start("order-1", {"order_id": "order-1"})
@@ -384,7 +387,7 @@ def test_a_workflow_is_started_once_whatever_it_is_started_with_again(account: A
     assert [execution["name"] for execution in started] == ["order-1"]
 
 
-def test_two_relays_at_once_share_the_outbox(account: Account, create_table: Callable[[], str]) -> None:
+def test_two_relays_at_once_share_the_outbox(account: AwsServer, create_table: Callable[[], str]) -> None:
     client, table = account.clients.dynamodb, create_table()
     outbox = DynamoOutbox(client, table)
     records = [OutboxRecord((OutboxMessage("fact", {"n": n}),)) for n in range(20)]

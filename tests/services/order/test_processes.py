@@ -11,8 +11,8 @@ import pytest
 
 from services.common import ids
 from services.common.events import Event
+from shopprocs.emulator import AwsServer
 from shopprocs.process import Process, free_port
-from tests.services.accounts import Account
 from tests.services.order.test_ports import MACHINE
 from tests.services.order.world import wish
 
@@ -88,7 +88,7 @@ def test_without_aws_each_process_is_alive_and_not_ready_and_ends_in_order(start
 
 def test_an_order_that_is_placed_is_started_and_followed(
     start: Start,
-    account: Account,
+    account: AwsServer,
     create_table: Callable[[], str],
     create_queue: Callable[[], str],
     create_topic: Callable[[], str],

@@ -25,7 +25,7 @@ from services.product import domain as products
 from services.product.dynamo import DynamoStock
 from services.shipping import domain as shipments
 from services.shipping.dynamo import DynamoShipments
-from tests.services.accounts import Account
+from shopprocs.emulator import AwsServer
 from tests.services.order.test_domain import NOON, NOTHING, an_order
 from tests.waiting import wait_for
 
@@ -92,7 +92,7 @@ def test_an_order_that_stands_still_says_since_when_and_where_to_look() -> None:
 
 
 def test_the_states_are_read_as_the_services_write_them(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, tables = account.clients.dynamodb, {part: create_table() for part in NONE}
     witnesses = Witnesses(client, tables)
@@ -112,7 +112,7 @@ def test_the_states_are_read_as_the_services_write_them(
 
 
 def test_a_watched_order_is_listed_from_its_age_on_until_it_is_removed(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
     watchlist = Watchlist(client, table)
@@ -128,7 +128,7 @@ def test_a_watched_order_is_listed_from_its_age_on_until_it_is_removed(
 
 
 def test_the_oldest_fact_is_found_even_if_it_cannot_be_read(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
     outbox = DynamoOutbox(client, table)
@@ -283,7 +283,7 @@ def test_given_aws_away_when_called_by_lambda_then_the_function_fails(
         reconciler.handler({}, None)
 
 
-def test_an_execution_is_resumed_with_the_first_ones_input_and_once(account: Account) -> None:
+def test_an_execution_is_resumed_with_the_first_ones_input_and_once(account: AwsServer) -> None:
     workflows = account.clients.stepfunctions
     definition = '{"StartAt": "End", "States": {"End": {"Type": "Fail", "Error": "x"}}}'
     arn = workflows.create_state_machine(

@@ -14,7 +14,8 @@ from services.partners.domain import InvalidKey, PartnerKey
 from services.partners.dynamo import DynamoKeys
 from services.partners.handlers import NoSuchKey
 from services.partners.ports import AlreadyRevoked, Keys
-from tests.services.accounts import EITHER, Account, new_table
+from shopprocs.emulator import AwsServer
+from tests.services.accounts import EITHER, new_table
 
 PEPPER = b"a pepper of many random bytes"
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -44,7 +45,7 @@ class MemoryKeys:
 def keys(request: pytest.FixtureRequest) -> Keys:
     if request.param == "memory":
         return MemoryKeys()
-    account: Account = request.getfixturevalue(request.param)
+    account: AwsServer = request.getfixturevalue(request.param)
     client = account.clients.dynamodb
     return DynamoKeys(client, new_table(account.clients))
 
@@ -251,7 +252,7 @@ def test_given_a_record_when_it_ends_earlier_then_its_end_is_never_later() -> No
 
 
 def test_given_a_record_that_cannot_be_read_when_keys_are_listed_then_it_hides_no_other(
-    account: Account,
+    account: AwsServer,
 ) -> None:
     client, table = account.clients.dynamodb, new_table(account.clients)
     keys = DynamoKeys(client, table)

@@ -13,8 +13,9 @@ from services.payment.domain import Charge, Payment
 from services.payment.dynamo import DynamoLedger, DynamoPayments
 from services.payment.ports import Declined, KeyClosed, Ledger, Payments, Stale, Unreachable
 from services.payment.provider import Sandbox
+from shopprocs.emulator import AwsServer
 from tests.services import tables
-from tests.services.accounts import EITHER, Account, new_table
+from tests.services.accounts import EITHER, new_table
 from tests.services.payment.fakes import MemoryLedger, MemoryPayments
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -35,7 +36,7 @@ def stored(request: pytest.FixtureRequest) -> Stored:
     if request.param == "memory":
         outbox = MemoryOutbox()
         return Stored(MemoryPayments(outbox), MemoryLedger(), outbox)
-    account: Account = request.getfixturevalue(request.param)
+    account: AwsServer = request.getfixturevalue(request.param)
     client = account.clients.dynamodb
     table = new_table(account.clients)
     told = DynamoOutbox(client, table)
@@ -86,7 +87,7 @@ def test_what_is_to_be_told_is_written_with_its_payment_or_not_at_all(stored: St
 
 
 def test_what_only_refuses_a_late_task_expires_and_what_happened_does_not(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client = account.clients.dynamodb
     ends = []

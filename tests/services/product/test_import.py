@@ -34,7 +34,7 @@ from services.product.importing import (
 from services.product.rows import Line, RowRefused, UnreadableFile
 from services.product.uploads import S3Uploads
 from shopprocs import stacks
-from tests.services.accounts import Account
+from shopprocs.emulator import AwsServer
 from tests.services.product.fakes import MemoryShelves, MemoryUploads
 from tests.services.product.world import NOW, product, told
 
@@ -577,25 +577,25 @@ def test_given_a_message_of_several_files_when_one_was_replaced_then_the_others_
 
 
 @pytest.fixture
-def bucket(account: Account) -> str:
+def bucket(account: AwsServer) -> str:
     account.clients.s3.create_bucket(Bucket="catalogue-imports")
     return "catalogue-imports"
 
 
 @pytest.fixture
-def shelves(account: Account, create_table: Any) -> DynamoCatalogue:
+def shelves(account: AwsServer, create_table: Any) -> DynamoCatalogue:
     table = create_table()
     client = account.clients.dynamodb
     return DynamoCatalogue(client, table, DynamoOutbox(client, table))
 
 
-def put(account: Account, bucket: str, key: str, content: bytes) -> Upload:
+def put(account: AwsServer, bucket: str, key: str, content: bytes) -> Upload:
     etag = account.clients.s3.put_object(Bucket=bucket, Key=key, Body=content)["ETag"].strip('"')
     return Upload(bucket, key, etag, len(content), NOW)
 
 
 def test_given_s3_and_dynamodb_when_imported_in_steps_then_the_report_is_beside_the_file(
-    account: Account, bucket: str, shelves: DynamoCatalogue
+    account: AwsServer, bucket: str, shelves: DynamoCatalogue
 ) -> None:
     uploads = S3Uploads(account.clients.s3)
     given = put(account, bucket, "a b/spring.csv", many(100) + b"bad\n")
@@ -615,7 +615,7 @@ def test_given_s3_and_dynamodb_when_imported_in_steps_then_the_report_is_beside_
 
 
 def test_given_a_file_on_s3_when_it_is_replaced_then_the_older_import_ends_and_the_newer_begins_anew(
-    account: Account, bucket: str, shelves: DynamoCatalogue
+    account: AwsServer, bucket: str, shelves: DynamoCatalogue
 ) -> None:
     uploads = S3Uploads(account.clients.s3)
     old = put(account, bucket, "replaced.csv", many(100))
@@ -630,7 +630,7 @@ def test_given_a_file_on_s3_when_it_is_replaced_then_the_older_import_ends_and_t
 
 
 def test_given_two_runs_of_one_import_when_one_was_faster_then_the_other_ends(
-    account: Account, bucket: str, shelves: DynamoCatalogue
+    account: AwsServer, bucket: str, shelves: DynamoCatalogue
 ) -> None:
     uploads = S3Uploads(account.clients.s3)
     given = put(account, bucket, "twice.csv", many(100))
@@ -643,7 +643,7 @@ def test_given_two_runs_of_one_import_when_one_was_faster_then_the_other_ends(
 
 @pytest.mark.parametrize("is_moved", [False, True])
 def test_given_a_product_whose_row_cannot_be_read_when_imported_then_its_line_is_named_and_the_others_are_written(
-    account: Account,
+    account: AwsServer,
     create_table: Callable[[], str],
     bucket: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -671,7 +671,7 @@ def test_given_a_product_whose_row_cannot_be_read_when_imported_then_its_line_is
 
 
 @contextmanager
-def answers_lost(account: Account) -> Iterator[list[int]]:
+def answers_lost(account: AwsServer) -> Iterator[list[int]]:
     """While entered, S3 does what PutObject asks for, its first answer is lost, and the SDK repeats the call.
 
     Yields the status of each answer.
@@ -691,7 +691,7 @@ def answers_lost(account: Account) -> Iterator[list[int]]:
 
 
 def test_given_an_answer_of_s3_that_is_lost_when_a_report_is_written_then_the_import_goes_on(
-    account: Account, bucket: str, shelves: DynamoCatalogue
+    account: AwsServer, bucket: str, shelves: DynamoCatalogue
 ) -> None:
     uploads = S3Uploads(account.clients.s3)
     given = put(account, bucket, "lost.csv", many(100))
@@ -708,7 +708,7 @@ def test_given_an_answer_of_s3_that_is_lost_when_a_report_is_written_then_the_im
 
 
 def test_given_an_answer_of_s3_that_is_lost_when_the_report_is_anothers_then_the_run_ends(
-    account: Account, bucket: str
+    account: AwsServer, bucket: str
 ) -> None:
     uploads = S3Uploads(account.clients.s3)
     given = put(account, bucket, "anothers.csv", many(100))
@@ -719,7 +719,7 @@ def test_given_an_answer_of_s3_that_is_lost_when_the_report_is_anothers_then_the
 
 
 def test_given_a_file_that_is_gone_when_imported_then_nothing_is_left_to_do(
-    account: Account, bucket: str, shelves: DynamoCatalogue
+    account: AwsServer, bucket: str, shelves: DynamoCatalogue
 ) -> None:
     given = put(account, bucket, "gone.csv", many(3))
     account.clients.s3.delete_object(Bucket=bucket, Key="gone.csv")

@@ -20,7 +20,8 @@ from services.product.levels import DynamoLevels
 from services.product.low_stock import Change, Level, Levels, Stale
 from services.product.watch_function import Parts, Unreadable
 from shopprocs import stacks
-from tests.services.accounts import EITHER, Account, new_table
+from shopprocs.emulator import AwsServer
+from tests.services.accounts import EITHER, new_table
 from tests.services.product.fakes import MemoryLevels
 from tests.services.product.world import NOW, product
 
@@ -64,7 +65,7 @@ class Failing(MemoryPublisher):
 def levels(request: pytest.FixtureRequest) -> Levels:
     if request.param == "memory":
         return MemoryLevels()
-    account: Account = request.getfixturevalue(request.param)
+    account: AwsServer = request.getfixturevalue(request.param)
     client = account.clients.dynamodb
     return DynamoLevels(client, new_table(account.clients))
 
@@ -150,7 +151,7 @@ def test_given_two_runs_when_one_was_faster_then_the_other_reads_again(levels: L
 # ---- the function
 
 
-def stream(account: Account, table: str) -> list[dict[str, Any]]:
+def stream(account: AwsServer, table: str) -> list[dict[str, Any]]:
     """The records of a table's changes, as Lambda hands them to a function: times are seconds of Unix time."""
     streams = account.clients.dynamodbstreams
     arn = account.clients.dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"]
@@ -169,7 +170,7 @@ def stream(account: Account, table: str) -> list[dict[str, Any]]:
 
 
 def test_given_a_product_that_is_sold_when_its_tables_stream_is_read_then_every_change_is_understood(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
     outbox, levels = DynamoOutbox(client, table), DynamoLevels(client, create_table())
@@ -318,7 +319,7 @@ def test_given_a_level_that_cannot_be_read_when_lambda_delivers_then_all_others_
 
 
 def test_given_a_level_in_a_table_that_cannot_be_read_when_its_product_changes_then_it_alone_is_put_aside(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
     levels, publisher, aside = DynamoLevels(client, table), MemoryPublisher(), list[str]()

@@ -27,7 +27,8 @@ from services.product.domain import (
 )
 from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.ports import Search, Stale
-from tests.services.accounts import EITHER, Account, new_table
+from shopprocs.emulator import AwsServer
+from tests.services.accounts import EITHER, new_table
 from tests.services.product.fakes import MemoryShop
 from tests.services.product.world import NOW, inventory, product, told
 
@@ -39,7 +40,7 @@ def stored(request: pytest.FixtureRequest) -> Storage:
     if request.param == "memory":
         shop = MemoryShop()
         return Storage(shop, shop, shop.outbox)
-    account: Account = request.getfixturevalue(request.param)
+    account: AwsServer = request.getfixturevalue(request.param)
     client = account.clients.dynamodb
     table = new_table(account.clients)
     outbox = DynamoOutbox(client, table)
@@ -111,7 +112,7 @@ def test_pages_have_every_product_once_in_the_order_of_skus(stored: Storage, lim
 
 
 def test_a_product_that_cannot_be_read_hides_no_other(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
     outbox = DynamoOutbox(client, table)
@@ -131,7 +132,7 @@ def test_a_product_that_cannot_be_read_hides_no_other(
 
 
 def test_what_only_refuses_a_late_task_expires_and_what_was_sold_does_not(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
     outbox = DynamoOutbox(client, table)

@@ -14,7 +14,7 @@ from services.common.events import MemoryPublisher
 from services.product import app, messages, seed
 from services.product.domain import Item, Stocked
 from services.product.handlers import reserve_stock
-from tests.services.accounts import Account
+from shopprocs.emulator import AwsServer
 from tests.services.product.fakes import MemoryShop
 from tests.services.product.world import NOW, inventory, product
 
@@ -132,7 +132,7 @@ def test_every_product_is_listed_and_told_as_the_same_fact_every_time() -> None:
 @pytest.mark.emulator
 @pytest.mark.parametrize("account", ["emulator"], indirect=True)
 def test_the_command_fills_the_table_and_tells_the_topic_and_then_only_tells(
-    account: Account,
+    account: AwsServer,
     create_table: Callable[[], str],
     create_queue: Callable[[], str],
     create_topic: Callable[[], str],
@@ -151,13 +151,13 @@ def test_the_command_fills_the_table_and_tells_the_topic_and_then_only_tells(
         assert len(_received(account, queue, count)) == count
 
 
-def _subscribe(account: Account, queue: str, topic: str) -> None:
+def _subscribe(account: AwsServer, queue: str, topic: str) -> None:
     sqs = account.clients.sqs
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     account.clients.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
 
 
-def _received(account: Account, queue: str, count: int) -> set[str]:
+def _received(account: AwsServer, queue: str, count: int) -> set[str]:
     """The ids of `count` messages, or of those that came within the deadline."""
     ids: set[str] = set()
     deadline = time.monotonic() + 20

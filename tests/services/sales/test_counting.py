@@ -19,7 +19,8 @@ from services.sales.domain import Addition, Known
 from services.sales.dynamo import DynamoSales
 from services.sales.function import work
 from services.sales.ports import Sales, Stale, Summary
-from tests.services.accounts import EITHER, Account, new_table
+from shopprocs.emulator import AwsServer
+from tests.services.accounts import EITHER, new_table
 from tests.services.sales import facts
 
 TODAY = date(2026, 1, 31)
@@ -70,7 +71,7 @@ def _most_first(sold: Mapping[str, int]) -> dict[str, int]:
 def sales(request: pytest.FixtureRequest) -> Sales:
     if request.param == "memory":
         return MemorySales()
-    account: Account = request.getfixturevalue(request.param)
+    account: AwsServer = request.getfixturevalue(request.param)
     return DynamoSales(account.clients.dynamodb, new_table(account.clients))
 
 

@@ -12,8 +12,9 @@ from services.shipping.carrier import Sandbox
 from services.shipping.domain import Address, Booking, Item, Parcel, Shipment
 from services.shipping.dynamo import DynamoLedger, DynamoShipments
 from services.shipping.ports import CarrierDown, KeyClosed, Ledger, Refused, Shipments, Stale
+from shopprocs.emulator import AwsServer
 from tests.services import tables
-from tests.services.accounts import EITHER, Account, new_table
+from tests.services.accounts import EITHER, new_table
 from tests.services.shipping.fakes import MemoryLedger, MemoryShipments
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -33,7 +34,7 @@ def stored(request: pytest.FixtureRequest) -> Stored:
     if request.param == "memory":
         outbox = MemoryOutbox()
         return Stored(MemoryShipments(outbox), MemoryLedger(), outbox)
-    account: Account = request.getfixturevalue(request.param)
+    account: AwsServer = request.getfixturevalue(request.param)
     client = account.clients.dynamodb
     table = new_table(account.clients)
     told = DynamoOutbox(client, table)
@@ -88,7 +89,7 @@ def test_what_is_to_be_told_is_written_with_its_shipment_or_not_at_all(stored: S
 
 
 def test_what_only_refuses_a_late_task_expires_and_what_happened_does_not(
-    account: Account, create_table: Callable[[], str]
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client = account.clients.dynamodb
     ends = []
