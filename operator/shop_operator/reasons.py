@@ -289,9 +289,9 @@ ROWS: Final = (
         "AutoscalerNotWorking",
         _EITHER,
         "A HorizontalPodAutoscaler or ScaledObject cannot scale: it has had no metrics for three minutes, or cannot measure a"
-        " resource because the pods do not request it, or KEDA has not accepted the ScaledObject for three minutes.",
-        "Set spec.resources.requests of the measured resource, install metrics-server, correct the trigger, or check that the"
-        " KEDA operator is running and watches the namespace.",
+        " resource because the pods do not request it, or its controller has not processed it for three minutes.",
+        "Set spec.resources.requests of the measured resource, install metrics-server, or correct the trigger. Check that"
+        " kube-controller-manager is running; for a ScaledObject, that the KEDA operator is running and watches the namespace.",
         "kubectl describe hpa -n {namespace} -l shopservice.dev/name={name}",
         warns=True,
     ),

@@ -1,8 +1,8 @@
 """How each child is: ready, on its way, or stuck, and why. Pure.
 
 A Deployment that has rolled out its newest template once is not rolling out when it is scaled or loses a pod; a paused one
-waits for whoever paused it. An autoscaler counts as broken only after a while without a measurement, or without KEDA,
-unless its Deployment shows that there can never be one.
+waits for whoever paused it. An autoscaler counts as broken only after a while without a measurement, or without a controller
+that reads it, unless its Deployment shows that there can never be one.
 """
 
 import re
@@ -37,7 +37,11 @@ _DIAGNOSED: Final = frozenset({"RollingOut", "Scaling", "PodsUnavailable", DEADL
 _DECISIVE: Final = frozenset({"Deployment", "HTTPRoute", "Service", "ServiceAccount"})
 # An HPA of no pods measures nothing on purpose.
 _ON_PURPOSE: Final = "ScalingDisabled"
-_UNHANDLED: Final = "not accepted by KEDA"
+# By kind, what is said of one that no controller has read.
+_UNHANDLED: Final = {
+    "HorizontalPodAutoscaler": "not processed by the HorizontalPodAutoscaler controller",
+    "ScaledObject": "not accepted by KEDA",
+}
 _POD_NAME: Final = re.compile(r'pods "[^"]*" is forbidden: ')
 _REPLICASET_NAME: Final = re.compile(
     r'Failed to create new replica set "[^"]*": (?P<refusal>replicasets\.apps "[^"]*" is forbidden: )?'
@@ -268,11 +272,11 @@ def _failure(kind: str, child: Child) -> str:
         if condition["type"] in needed and condition["status"] == "False":
             reason: str = condition.get("reason") or "Unknown"
             return "" if reason == _ON_PURPOSE else reason
-    if kind == "ScaledObject" and not child.get("paused"):
-        # KEDA says Ready of one that has nothing to do, too.
-        accepted = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-        return "" if accepted else _UNHANDLED
-    return ""
+    if child.get("paused"):
+        return ""
+    # KEDA says Ready of one that has nothing to do, too.
+    handled = any(each["type"] in needed and each["status"] == "True" for each in conditions)
+    return "" if handled else _UNHANDLED[kind]
 
 
 _HINTS: Final = {
@@ -280,7 +284,8 @@ _HINTS: Final = {
     "FailedGetContainerResourceMetric": "check that metrics-server is running and that the container requests the measured resource",
     "FailedGetScale": "check that the Deployment exists",
     "FailedUpdateScale": "check that no policy forbids scaling the Deployment",
-    _UNHANDLED: "check that the KEDA operator is running and watches this namespace",
+    _UNHANDLED["HorizontalPodAutoscaler"]: "check that kube-controller-manager is running",
+    _UNHANDLED["ScaledObject"]: "check that the KEDA operator is running and watches this namespace",
 }
 
 
@@ -291,8 +296,8 @@ def _autoscaler(key: tuple[str, str], children: Children, unscaled: AbstractSet[
     failure = _failure(kind, child)
     lacking = _unrequested(child, children.get(("Deployment", name), {}))
     if lacking:
-        # Its controller has tried.
-        stuck = bool(failure) or _measures(child)
+        # Only once its controller has tried.
+        stuck = failure not in {"", _UNHANDLED[kind]} or _measures(child)
         return Verdict(ready=False, reason=NOT_SCALING, message=lacking, stuck=stuck)
     if not failure:
         return Verdict(ready=True)

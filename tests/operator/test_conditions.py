@@ -342,6 +342,36 @@ def test_a_scaledobject_that_keda_does_not_accept_keeps_it_from_being_ready_afte
     assert "check that the KEDA operator is running and watches this namespace" in later["message"]
 
 
+@pytest.mark.parametrize("conditions_", [[], [{"type": "ScalingLimited", "status": "True", "reason": "x"}]])
+def test_an_autoscaler_that_no_controller_reads_keeps_it_from_being_ready_after_a_while(
+    conditions_: list[dict[str, str]],
+) -> None:
+    key = ("HorizontalPodAutoscaler", "web")
+    scaler = {"kind": key[0], "metadata": {"name": "web"}, "status": {"conditions": conditions_}}
+
+    soon = status(SHOP, seen(deployment(), scaler), {}, now=lambda: NOW)
+    later = conditions(seen(deployment(), scaler, unscaled=frozenset({key})))["Ready"]
+
+    child = next(each for each in soon["children"] if each["kind"] == key[0])
+    unread = "not processed by the HorizontalPodAutoscaler controller"
+    assert (child["ready"], child["message"]) == (False, f"is not scaling yet: {unread}")
+    assert next(c for c in soon["conditions"] if c["type"] == "Ready")["status"] == "True"
+    assert (later["status"], later["reason"]) == ("False", "AutoscalerNotWorking")
+    assert later["message"].endswith(
+        f"cannot scale: {unread}; check that kube-controller-manager is running."
+    )
+
+
+@pytest.mark.parametrize("kind", ["AbleToScale", "ScalingActive"])
+def test_an_autoscaler_that_its_controller_has_read_is_ready(kind: str) -> None:
+    said = [{"type": kind, "status": "True", "reason": "x"}]
+    scaler = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"}, "status": {"conditions": said}}
+
+    found = status(SHOP, seen(deployment(), scaler), {}, now=lambda: NOW)
+
+    assert next(each for each in found["children"] if each["kind"] == scaler["kind"])["ready"] is True
+
+
 def test_a_child_that_fails_speaks_before_one_that_is_on_its_way() -> None:
     quota = {
         "type": "ReplicaFailure",

@@ -283,8 +283,17 @@ async def test_a_release_that_has_had_no_replicaset_for_too_long_stays_stalled_a
     assert world.condition("Stalled")["status"] == "False", "another release"
 
 
-async def test_a_scaledobject_that_no_operator_of_keda_reads_is_given_three_minutes(world: World) -> None:
-    world.shop(autoscaling={"maxReplicas": 3, "queue": {"urlFrom": "QUEUE", "region": "eu-west-1"}})
+@pytest.mark.parametrize(
+    ("kind", "autoscaling", "condition"),
+    [
+        ("ScaledObject", {"queue": {"urlFrom": "QUEUE", "region": "eu-west-1"}}, "Ready"),
+        ("HorizontalPodAutoscaler", {}, "AbleToScale"),
+    ],
+)
+async def test_an_autoscaler_that_no_controller_reads_is_given_three_minutes(
+    world: World, kind: str, autoscaling: dict[str, Any], condition: str
+) -> None:
+    world.shop(autoscaling={"maxReplicas": 3, **autoscaling}, resources=CPU)
     await world.pass_()
     state(world, DONE, **FULL)
 
@@ -296,8 +305,11 @@ async def test_a_scaledobject_that_no_operator_of_keda_reads_is_given_three_minu
     await world.pass_()
 
     assert world.condition("Ready")["reason"] == "AutoscalerNotWorking"
-    scaler = world.edit("ScaledObject")
-    scaler["status"] = {"conditions": [{"type": "Ready", "status": "True", "reason": "ScaledObjectReady"}]}
+    world.restart()
+    await world.pass_()
+    assert world.writes == set(), "another process does not begin to count anew"
+    scaler = world.edit(kind)
+    scaler["status"] = {"conditions": [{"type": condition, "status": "True", "reason": "Fine"}]}
     world.see(scaler)
     await world.pass_()
     assert world.condition("Ready")["status"] == "True"
@@ -307,9 +319,11 @@ async def test_an_autoscaler_is_given_three_minutes_and_then_a_warning(world: Wo
     world.shop(autoscaling={"maxReplicas": 3}, resources=CPU)
     await world.pass_()
     state(world, DONE, **FULL)
+    scaler = world.edit("HorizontalPodAutoscaler")
+    scaler["status"] = {"conditions": [{"type": "ScalingActive", "status": "True", "reason": "x"}]}
+    world.see(scaler)
     await world.pass_()
     assert world.condition("Ready")["status"] == "True"
-    scaler = world.edit("HorizontalPodAutoscaler")
     scaler["status"] = {
         "conditions": [{"type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric"}]
     }
