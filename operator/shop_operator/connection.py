@@ -7,17 +7,17 @@ hour is over.
 """
 
 import asyncio
-import contextlib
 import dataclasses
 import os
 import socket
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import aiohttp
 import kopf
@@ -145,7 +145,7 @@ class Connection:
         self._connector = aiohttp.TCPConnector(
             limit=0, ssl=_tls(info), keepalive_timeout=60, socket_factory=_probed
         )
-        self._asking: set[asyncio.Task[Any]] = set()  # kopf's tasks, while they wait for an answer
+        self._asking: WeakSet[asyncio.Task[Any]] = WeakSet()  # kopf's tasks that have asked for something
         self.session = self._make_session()
 
     def login(self, read: ReadObserver, reading: Reading) -> kopf.AiohttpSession:
@@ -159,8 +159,8 @@ class Connection:
         async def notice(
             request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
         ) -> aiohttp.ClientResponse:
-            with self._counted():
-                response = await handler(request)
+            self._asking.add(_this_task())
+            response = await handler(request)
             if request.method == "GET" and response.status == HTTPStatus.OK:
                 path, watches = request.url.path, "watch" in request.url.query
                 read(path, response if watches else None)
@@ -177,24 +177,14 @@ class Connection:
         """Cancel what kopf still asks for, before it closes its session.
 
         It awaits the tasks that it asks with while it discovers kinds, but does not cancel them when it stops: over a
-        closed session, each of them would fail with an exception that asyncio reports as never retrieved.
+        closed session, each of them would fail with an exception that asyncio reports as never retrieved. That goes for
+        all of such a task: it may wait for an answer, read one, or wait before it asks again. Kopf has ended its other
+        tasks by then.
         """
-        asking = tuple(self._asking)
-        for task in asking:
-            task.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
-
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
-        """The present task is one that waits for an answer."""
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("A request is sent by a task.")
-        self._asking.add(task)
-        try:
-            yield
-        finally:
-            self._asking.discard(task)
+        while asking := [task for task in self._asking if not task.done()]:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
 
     async def close(self) -> None:
         """Close kube.py's session and every connection."""
@@ -255,6 +245,13 @@ class _Read:
     def __getattr__(self, name: str) -> Any:
         """Whatever aiohttp itself asks of it."""
         return getattr(self._content, name)
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("A request is sent by a task.")
+    return task
 
 
 async def lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:

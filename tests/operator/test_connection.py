@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from yarl import URL
 
 from shop_operator import connection
 from shop_operator.connection import Connection, NoCluster, Stream, locate
@@ -194,21 +196,35 @@ async def test_kopf_may_close_its_session_without_harm_to_ours_and_its_reads_are
     await link.close()
 
 
-async def test_what_kopf_still_asks_for_is_cancelled_before_its_session_closes() -> None:
-    asked, never = asyncio.Event(), asyncio.Event()
+@pytest.mark.parametrize("moment", ["before the answer", "in the midst of the answer", "before asking again"])
+async def test_what_kopf_still_asks_for_is_cancelled_before_its_session_closes(moment: str) -> None:
+    reached, never = asyncio.Event(), asyncio.Event()
 
-    async def silent(_: web.Request) -> web.Response:
-        asked.set()
+    async def apis(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(status=503 if moment == "before asking again" else 200)
+        if moment == "before the answer":
+            reached.set()
+            await never.wait()
+        await answer.prepare(request)
+        if moment == "in the midst of the answer":
+            await never.wait()
+        return answer
+
+    async def discover(session: aiohttp.ClientSession, url: URL) -> None:
+        """As kopf does it."""
+        response = await session.get(url)
+        reached.set()
+        if response.status == HTTPStatus.OK:
+            await response.json()
         await never.wait()
-        return web.Response()
 
     app = web.Application()
-    app.router.add_get("/apis", silent)
+    app.router.add_get("/apis", apis)
     async with TestServer(app) as api:
         link = Connection(kopf.ConnectionInfo(server=str(api.make_url("")), token="t"), Observer())
         theirs = link.login(lambda *_: None, AsItIs()).aiohttp_session
-        asking = asyncio.create_task(theirs.get(api.make_url("/apis")))
-        await asked.wait()
+        asking = asyncio.create_task(discover(theirs, api.make_url("/apis")))
+        await reached.wait()
 
         await link.abandon()
 
