@@ -15,7 +15,7 @@ from shop_operator.dependencies import Dependencies
 from shop_operator.errors import InternalError, InvalidSpec, OperatorError, PermanentError
 from shop_operator.lenient import text
 from shop_operator.pods import DEFINITE_PULL_FAILURES, Diagnosis
-from shop_operator.reasons import REASONS
+from shop_operator.reasons import row
 from shop_operator.render import url
 from shop_operator.render.labels import WEB, selector
 from shop_operator.render.parts import parts
@@ -413,7 +413,9 @@ def _conditions(
     settled = ("Settled", "Reconciliation complete." if why is None else _SEE)
     yield _condition("Reconciling", reconciling, *((reason, _SEE) if reconciling else settled))
     yield _condition(
-        "Stalled", stalled, *((reason, _cure(reason)) if stalled else ("NotStalled", _not_stalled(why)))
+        "Stalled",
+        stalled,
+        *((reason, _cure(reason, said[1])) if stalled else ("NotStalled", _not_stalled(why))),
     )
     known = observed.dependencies
     if known is not None:
@@ -437,9 +439,9 @@ def _referring(reason: str, why: tuple[str, str] | None) -> str:
     return _SEE if why is not None and why[0] == reason else "A rollout is in progress."
 
 
-def _cure(reason: str) -> str:
+def _cure(reason: str, message: str) -> str:
     """What to do, since the cause is told already."""
-    known = REASONS.get(reason)
+    known = row(reason, message)
     return f"{known.cure} {_SEE}" if known is not None and known.cure else _SEE
 
 

@@ -47,6 +47,7 @@ from shop_operator.errors import (
     Unreachable,
 )
 from shop_operator.lenient import Unparsed
+from shop_operator.reasons import IMMUTABLE, recreation
 from shop_operator.refusals import LONGEST
 from shop_operator.render import KINDS, ChildKind
 from shop_operator.spec import GROUP, PLURAL, VERSION
@@ -99,7 +100,6 @@ _AGAIN: Final = f"the operator retries at least every {LONGEST / 60:.0f} minutes
 
 # Where and how it complains about another selector than the one with which a Deployment was created.
 _SELECTOR: Final = "spec.selector"
-_IMMUTABLE: Final = "field is immutable"
 
 # Where the API server complains when the UID of an apply is not the live object's.
 _UID: Final = "metadata.uid"
@@ -579,9 +579,9 @@ def _refusal(status: int, raw: bytes, retry_after: str | None, what: str) -> Ope
         return Throttled(f"Could not {what}: the API server is busy.", retry_after=_seconds(retry_after))
     if status < HTTPStatus.INTERNAL_SERVER_ERROR or any(each in said for each in _SCHEMA_REFUSALS):
         cure = "Change the ShopService accordingly"
-        if _SELECTOR in fields and _IMMUTABLE in said:
+        if _SELECTOR in fields and IMMUTABLE in said:
             # Another client has made it: the selector does not come from the ShopService's spec.
-            cure = f"Delete the {what.removeprefix('apply ')} so that the operator can create it again"
+            cure = recreation(what.removeprefix("apply "))
         return _denial(status, f"Could not {what}: {said}", cure)
     return ApiUnavailable(
         f"Could not {what}: the API server answered {status} ({said}).", retry_after=_seconds(retry_after)

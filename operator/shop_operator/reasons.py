@@ -4,8 +4,9 @@ The page of the reference and `kubectl shop explain` are made from this table. A
 add a row with the change that brings the reason.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 
@@ -363,8 +364,9 @@ ROWS: Final = (
         "Refused",
         _EITHER,
         "The API server, an admission policy or a quota rejected an object.",
-        "Change the spec, or the policy or quota that the message names. The operator retries after 15 seconds, then at"
-        " increasing intervals of up to 5 minutes, and whenever the ShopService or one of its objects changes.",
+        "Change the spec, or the policy or quota that the message names, or delete the object that it says to delete. The"
+        " operator retries after 15 seconds, then at increasing intervals of up to 5 minutes, and whenever the ShopService or one"
+        " of its objects changes.",
         _EDIT,
     ),
     Reason(
@@ -442,3 +444,32 @@ ROWS: Final = (
 )
 REASONS: Final[Mapping[str, Reason]] = {each.word: each for each in ROWS}
 """By word."""
+IMMUTABLE: Final = "field is immutable"
+"""How the API server refuses another value of a field that cannot be changed."""
+_AGAIN: Final = "so that the operator can create it again"
+_DELETE: Final = re.compile(
+    rf"{IMMUTABLE}\b.*\. (?P<cure>Delete the (?P<kind>[A-Za-z]+) (?P<name>[a-z0-9][a-z0-9.-]*) {_AGAIN})"
+)
+
+
+def recreation(child: str) -> str:
+    """The cure of a refusal that only another object heals, as its message tells it; a clause.
+
+    Args:
+        child: kind and name.
+    """
+    return f"Delete the {child} {_AGAIN}"
+
+
+def row(word: str, message: str) -> Reason | None:
+    """The row of a reason, with the cure and the command that a message calls for; None for a word that has none.
+
+    Args:
+        word: the reason.
+        message: of the condition that has it.
+    """
+    found = _DELETE.search(message) if word == "Refused" else None
+    if found is None:
+        return REASONS.get(word)
+    command = f"kubectl delete {found['kind'].lower()} {found['name']} -n {{namespace}}"
+    return replace(REASONS[word], cure=f"{found['cure']}.", next=command)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from localcluster.pki import Authority
+from shop_operator.cli.explain import Facts, explain
 from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import Operator
 from tests.integration.shopservices import shopservice
@@ -228,6 +229,10 @@ def test_given_a_deployment_made_by_hand_with_another_selector_then_the_status_s
     assert "spec.selector" in told
     assert "Delete the Deployment web so that the operator can create it again" in told
     assert "accordingly" not in told
+    assert stalled(cluster, namespace)["message"].startswith("Delete the Deployment web so that")
+    assert explain(Facts(cluster.get("ShopService", namespace, "web"))).next == (
+        f"kubectl delete deployment web -n {namespace}"
+    )
 
     cluster.delete("Deployment", namespace, "web")
     wait_for(lambda: stalled(cluster, namespace)["status"] == "False")

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shop_operator.conditions import status
-from shop_operator.errors import ApiUnavailable, Conflict, InvalidSpec, OperatorError
+from shop_operator.errors import ApiUnavailable, Conflict, InvalidSpec, OperatorError, Refused
+from shop_operator.reasons import IMMUTABLE, recreation
 from shop_operator.render import render
 from shop_operator.spec import ShopService, ShopServiceStatus
 from tests.operator.specs import documents
@@ -370,6 +371,19 @@ def test_an_autoscaler_that_its_controller_has_read_is_ready(kind: str) -> None:
     found = status(SHOP, seen(deployment(), scaler), {}, now=lambda: NOW)
 
     assert next(each for each in found["children"] if each["kind"] == scaler["kind"])["ready"] is True
+
+
+@pytest.mark.parametrize("suspend", [False, True])
+def test_a_deployment_that_only_another_one_can_replace_is_to_be_deleted(suspend: bool) -> None:
+    error = Refused(
+        f"Could not apply Deployment web: {IMMUTABLE}. {recreation('Deployment web')}; it retries."
+    )
+    shop = replace(SHOP, document={**SHOP.document, "suspend": suspend})
+
+    found = status(shop, replace(seen(deployment()), error=error), {}, now=lambda: NOW)
+
+    stalled = next(each for each in found["conditions"] if each["type"] == "Stalled")
+    assert stalled["message"] == f"{recreation('Deployment web')}. See the Ready condition."
 
 
 def test_a_child_that_fails_speaks_before_one_that_is_on_its_way() -> None:

@@ -28,6 +28,7 @@ from shop_operator.errors import (
 )
 from shop_operator.kube import Kube, collection, encoded
 from shop_operator.lenient import Unparsed
+from shop_operator.reasons import row
 
 ACCOUNT = {
     "apiVersion": "v1",
@@ -147,8 +148,12 @@ async def test_another_selector_can_only_be_had_by_another_object(api: Scripted,
 
     with pytest.raises(
         Refused, match="Delete the ServiceAccount web so that the operator can create it again"
-    ):
+    ) as caught:
         await kube.apply(ACCOUNT, uid="u1")
+
+    advice = row("Refused", caught.value.message)
+    assert advice is not None
+    assert advice.next == "kubectl delete serviceaccount web -n {namespace}"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from shop_operator.pods import RANKED, Diagnosis, probe_answer
-from shop_operator.reasons import REASONS
+from shop_operator.reasons import REASONS, row
 from shop_operator.wording import clause, listed, number, sentence
 
 Object = Mapping[str, Any]
@@ -193,13 +193,13 @@ def _gateways(facts: Facts) -> str:
 
 def _of_table(reason: str, said: str, facts: Facts) -> Explanation:
     """With the cure and the command of the table of reasons."""
-    row = REASONS.get(reason)
-    if row is None:
+    known = row(reason, said)
+    if known is None:
         return Explanation(reason, said, _filled("kubectl shop tree {name} -n {namespace}", facts))
-    command = row.next or "kubectl shop tree {name} -n {namespace}"
+    command = known.next or "kubectl shop tree {name} -n {namespace}"
     if "{pod}" in command and facts.diagnosis is None:
         command = "kubectl shop tree {name} -n {namespace}"
-    return Explanation(reason, said, _filled(command, facts), cure=row.cure)
+    return Explanation(reason, said, _filled(command, facts), cure=known.cure)
 
 
 def _child(shop: Object) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from shop_operator.cli.explain import Facts, explain, unavailable
 from shop_operator.pods import Diagnosis
+from shop_operator.reasons import REASONS
 
 
 def shop(
@@ -178,6 +179,36 @@ def deployment(name: str, available: int, *, observed: int = 1) -> dict[str, Any
         "spec": {"replicas": 2},
         "status": {"observedGeneration": observed, "availableReplicas": available},
     }
+
+
+REFUSED = "Could not apply Deployment web: Deployment is invalid: spec.selector: Invalid value: {}: field is immutable."
+
+
+@pytest.mark.parametrize(
+    ("message", "cure", "command"),
+    [
+        (
+            f"{REFUSED} Delete the Deployment web-relay so that the operator can create it again; the operator retries.",
+            "Delete the Deployment web-relay so that the operator can create it again.",
+            "kubectl delete deployment web-relay -n shop",
+        ),
+        (
+            f"{REFUSED} Change the ShopService.",
+            REASONS["Refused"].cure,
+            "kubectl edit shopservice web -n shop",
+        ),
+        # In the words of a policy, which are no advice of the operator's.
+        (
+            "No. Delete the Deployment db so that the operator can create it again.",
+            REASONS["Refused"].cure,
+            "kubectl edit shopservice web -n shop",
+        ),
+    ],
+)
+def test_the_cure_of_a_refusal_is_that_of_its_message(message: str, cure: str, command: str) -> None:
+    found = explain(Facts(shop("Refused", message)))
+
+    assert (found.cure, found.next) == (cure, command)
 
 
 @pytest.mark.parametrize(
