@@ -22,6 +22,7 @@ import asyncio
 import random
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
@@ -332,6 +333,14 @@ class Kube:
             accept=accept,
             seconds=LIST_TIMEOUT,
         )
+        async with aclosing(self._listings(whole)) as listings:
+            async for listed in listings:
+                yield Page(_objects(listed, resource), listed.version)
+                # Not kept while the next one is read.
+                del listed
+
+    async def _listings(self, whole: _Request) -> AsyncGenerator[wire.Listed]:
+        """The pages of a LIST, of PAGE_BYTES at most unless one object alone is larger; a few of them in memory at a time."""
         size, token = LIST_PAGE, ""
         while True:
             async with self._pages:
@@ -341,9 +350,9 @@ class Kube:
                     continue
                 if len(raw) < PAGE_BYTES // _SMALLER:
                     size = min(LIST_PAGE, size * 2)
-                listed = _read(wire.Listed, raw, f"list {kind}s")
+                listed = _read(wire.Listed, raw, whole.what)
                 del raw
-                yield Page(_objects(listed, resource), listed.version)
+                yield listed
                 if listed.token is None:
                     return
                 token = listed.token
@@ -389,26 +398,31 @@ class Kube:
         except (aiohttp.ClientError, OSError) as error:
             raise _unreachable(what, error) from error
 
-    async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
-        """The pods that a label selector finds."""
-        params = {"labelSelector": selector}
-        return await self._first_page(_Request("GET", _path(_PODS, namespace), "list pods", params=params))
+    def pods(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
+        """Every pod that a label selector finds, without those that cannot be parsed.
 
-    async def replicasets(self, namespace: str, selector: str) -> list[dict[str, Any]]:
-        """The metadata of the ReplicaSets that a label selector finds."""
+        Other LISTs may wait until a page was used: close it, or go through it to its end.
+        """
+        return self._every(_pods(namespace, selector))
+
+    async def first_pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        """The pods of the first page of what a label selector finds, LIST_PAGE at most, without those that cannot be parsed."""
+        async with aclosing(self._listings(_pods(namespace, selector))) as listings:
+            return [*_parsed(await anext(listings))]
+
+    def replicasets(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
+        """The metadata of every ReplicaSet that a label selector finds; as `pods`."""
         params = {"labelSelector": selector}
         path, accept = _path(_REPLICASETS, namespace), _METADATA.format("PartialObjectMetadataList")
-        return await self._first_page(_Request("GET", path, "list ReplicaSets", params=params, accept=accept))
+        return self._every(_Request("GET", path, "list ReplicaSets", params=params, accept=accept))
 
-    async def _first_page(self, whole: _Request) -> list[dict[str, Any]]:
-        """So many objects as are in a page of PAGE_BYTES at most, or one; without those that cannot be parsed."""
-        size = LIST_PAGE
-        while True:
-            raw = await self._page(whole, size)
-            if raw is not None:
-                listed = _read(wire.Listed, raw, whole.what)
-                return [each for each in listed.objects() if not isinstance(each, Unparsed)]
-            size = max(1, size // _SMALLER)
+    async def _every(self, whole: _Request) -> AsyncGenerator[dict[str, Any]]:
+        async with aclosing(self._listings(whole)) as listings:
+            async for listed in listings:
+                for each in _parsed(listed):
+                    yield each
+                # Not kept while the next one is read.
+                del listed
 
     async def _page(self, whole: _Request, size: int, token: str = "") -> bytes | None:
         """So many objects of a LIST, None when they are larger than PAGE_BYTES; one object is never too large."""
@@ -532,6 +546,14 @@ def _objects(listed: wire.Listed, resource: ChildKind) -> Iterator[dict[str, Any
     for item in listed.objects(identity_only=resource.kind in _IDENTITY_ONLY):
         item["apiVersion"], item["kind"] = resource.api_version, resource.kind
         yield item
+
+
+def _parsed(listed: wire.Listed) -> Iterator[dict[str, Any]]:
+    return (each for each in listed.objects() if not isinstance(each, Unparsed))
+
+
+def _pods(namespace: str, selector: str) -> _Request:
+    return _Request("GET", _path(_PODS, namespace), "list pods", params={"labelSelector": selector})
 
 
 def _selection(kind: str) -> dict[str, str]:

@@ -72,18 +72,17 @@ class Diagnosis:
 
 def hashes(pods: Iterable[Pod]) -> set[str]:
     """The pod-template-hash of every pod that is not being deleted."""
-    return {_hash(pod) for pod in pods if "deletionTimestamp" not in pod["metadata"]}
+    return {template_hash(pod) for pod in pods if "deletionTimestamp" not in pod["metadata"]}
 
 
-def newest(replicasets: Iterable[Mapping[str, Any]]) -> str | None:
-    """The pod-template-hash of the ReplicaSet of the highest revision, None without one."""
-    found = max(replicasets, key=_revision, default=None)
-    return None if found is None else _hash(found)
+def latest(replicasets: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The ReplicaSet of the highest revision, None without one."""
+    return max(replicasets, key=_revision, default=None)
 
 
 def of_template(pods: Iterable[dict[str, Any]], template: str | None) -> list[dict[str, Any]]:
     """The pods of one pod template; all for None."""
-    return [pod for pod in pods if template is None or _hash(pod) == template]
+    return [pod for pod in pods if template is None or template_hash(pod) == template]
 
 
 def of_newest(
@@ -94,12 +93,13 @@ def of_newest(
     for each in replicasets:
         owners = each["metadata"].get("ownerReferences") or ()
         by_owner.setdefault(next((o["uid"] for o in owners if o.get("controller")), ""), []).append(each)
-    every = {_hash(each) for group in by_owner.values() for each in group}
-    old = every - {newest(group) for group in by_owner.values()}
-    return [pod for pod in pods if _hash(pod) not in old]
+    every = {template_hash(each) for group in by_owner.values() for each in group}
+    old = every - {template_hash(found) for group in by_owner.values() if (found := latest(group))}
+    return [pod for pod in pods if template_hash(pod) not in old]
 
 
-def _hash(obj: Mapping[str, Any]) -> str:
+def template_hash(obj: Mapping[str, Any]) -> str:
+    """The pod-template-hash of a pod or a ReplicaSet; empty without one."""
     return str((obj["metadata"].get("labels") or {}).get(TEMPLATE_HASH, ""))
 
 

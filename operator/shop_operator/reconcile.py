@@ -7,8 +7,18 @@ being applied; all that went wrong is in the status at the end, and the worst of
 
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from collections.abc import Set as AbstractSet
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -120,8 +130,8 @@ class Api(Protocol):
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """One object, None when there is none."""
 
-    async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
-        """The pods that a label selector finds."""
+    def pods(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
+        """Every pod that a label selector finds; closed, or gone through to its end, by the caller."""
 
     async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
         """Delete exactly the object of that UID."""
@@ -466,7 +476,7 @@ class Reconciler:
             note(state.get("calls", {}))
 
         async def read() -> None:
-            for pod in await self._api.pods(key.namespace, f"{NAME}={key.name}"):
+            async for pod in self._api.pods(key.namespace, f"{NAME}={key.name}"):
                 note(called_by(key.namespace, mappings(mapping(pod.get("spec")).get("containers"))))
 
         # A Deployment tells of its newest template only, and its counts not of pods that are being deleted.
@@ -729,14 +739,13 @@ class Reconciler:
     async def _draining(self, key: Key) -> bool:
         """Whether pods of a ShopService are being deleted, or are about to be since their Deployment is gone."""
         parts = {_component(key, child) for child in self._store.children(key) if child.kind == "Deployment"}
-        return any(
-            not ended(pod, self._now())
-            and (
-                "deletionTimestamp" in pod["metadata"]
-                or mapping(pod["metadata"].get("labels")).get(COMPONENT) not in parts
-            )
-            for pod in await self._api.pods(key.namespace, f"{NAME}={key.name}")
-        )
+        async with aclosing(self._api.pods(key.namespace, f"{NAME}={key.name}")) as pods:
+            async for pod in pods:
+                component = mapping(pod["metadata"].get("labels")).get(COMPONENT)
+                going = "deletionTimestamp" in pod["metadata"] or component not in parts
+                if going and not ended(pod, self._now()):
+                    return True
+        return False
 
     def _called(self, key: Key, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
         """The ports on which each dependency answers, first the one to call; of one that does not exist those that pods are told.

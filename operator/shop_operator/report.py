@@ -6,7 +6,7 @@ follows its children is written once a second at most; what a person has asked f
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
@@ -15,7 +15,17 @@ from shop_operator.dependencies import GRACE, Dependencies
 from shop_operator.errors import InvalidSpec, OperatorError, PermanentError, RolledBack, TemporaryError
 from shop_operator.lasting import Lasting
 from shop_operator.lenient import mapping
-from shop_operator.pods import PULL, Diagnosis, diagnosis, hashes, last_line, newest, of_template
+from shop_operator.pods import (
+    PULL,
+    TEMPLATE_HASH,
+    Diagnosis,
+    diagnosis,
+    hashes,
+    last_line,
+    latest,
+    of_template,
+    template_hash,
+)
 from shop_operator.reasons import REASONS
 from shop_operator.render.labels import COMPONENT, NAME
 from shop_operator.render.parts import parts
@@ -56,11 +66,11 @@ class Api(Protocol):
     ) -> dict[str, Any]:
         """Merge-patch the status of exactly the ShopService of that version."""
 
-    async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
-        """The pods that a label selector finds."""
+    async def first_pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        """The first pods, at most 100, that a label selector finds."""
 
-    async def replicasets(self, namespace: str, selector: str) -> list[dict[str, Any]]:
-        """The metadata of the ReplicaSets that a label selector finds."""
+    def replicasets(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
+        """The metadata of every ReplicaSet that a label selector finds."""
 
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         """The end of a container's log."""
@@ -383,7 +393,7 @@ class Reporter:
         selector = f"{NAME}={shop.name},{COMPONENT}={component}"
         _, before = memory.looked.get(deployment, (0.0, None))
         try:
-            pods = await self._api.pods(shop.namespace, selector)
+            pods = await self._api.first_pods(shop.namespace, selector)
             found = diagnosis(await self._newest(shop.namespace, selector, pods, state))
             if found is None:
                 return None
@@ -399,12 +409,23 @@ class Reporter:
     ) -> list[dict[str, Any]]:
         """The pods of the newest template: an older one may have failed for another reason, and goes anyway."""
         alive = sum("deletionTimestamp" not in pod["metadata"] for pod in pods)
-        updated = state.get("updatedReplicas", 0)
-        if updated >= alive:
+        updated, there = state.get("updatedReplicas", 0), state.get("replicas", 0)
+        if updated >= max(alive, there):
             return pods
-        if not updated and len(hashes(pods)) == 1 and state.get("replicas", 0) >= alive:
+        if not updated and len(hashes(pods)) == 1 and there >= alive:
             return []
-        return of_template(pods, newest(await self._api.replicasets(namespace, selector)))
+        template = await self._template(namespace, selector)
+        if there <= alive or template is None:
+            return of_template(pods, template)
+        # There are more than the first page has, and those of the newest template may all be on a later one.
+        return await self._api.first_pods(namespace, f"{selector},{TEMPLATE_HASH}={template}")
+
+    async def _template(self, namespace: str, selector: str) -> str | None:
+        """The pod-template-hash of the newest template."""
+        found: Mapping[str, Any] | None = None
+        async for each in self._api.replicasets(namespace, selector):
+            found = latest((each,) if found is None else (found, each))
+        return None if found is None else template_hash(found)
 
     async def _with_words(
         self, memory: _Memory, namespace: str, deployment: str, found: Diagnosis

@@ -8,7 +8,7 @@ import pytest
 
 from shop_operator.connection import Connection, locate
 from shop_operator.errors import Refused, Stale
-from shop_operator.kube import Kube
+from shop_operator.kube import LIST_PAGE, Kube
 from shop_operator.metrics import Metrics
 from tests.integration.cluster import Cluster
 from tests.integration.shopservices import shopservice
@@ -25,6 +25,21 @@ async def api(operator_kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
 
 class TestKube(ApiContract):
     """Everything of the contract."""
+
+
+async def test_given_more_pods_than_a_page_holds_then_every_one_is_listed_and_the_first_page_when_asked(
+    api: Kube, cluster: Cluster, namespace: str
+) -> None:
+    names = {f"pod-{number:03}" for number in range(LIST_PAGE + 5)}
+    for name in names:
+        metadata = {"name": name, "labels": {"a": "b"}}
+        pod = {"metadata": metadata, "spec": {"containers": [{"name": "app", "image": "app"}]}}
+        cluster.http.post(f"/api/v1/namespaces/{namespace}/pods", json=pod).raise_for_status()
+
+    assert [each["metadata"]["name"] async for each in api.pods(namespace, "a=b")] == sorted(names)
+    assert len(await api.first_pods(namespace, "a=b")) == LIST_PAGE
+    assert [each async for each in api.pods(namespace, "a=c")] == []
+    assert await api.first_pods(namespace, "a=c") == []
 
 
 async def test_given_a_field_that_the_schema_lacks_then_it_is_refused_for_good(

@@ -4,11 +4,12 @@ It passes the same contract tests (api_contract.py) as kube.Kube does on a real 
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
 from shop_operator.errors import Exists, OperatorError, Stale
+from shop_operator.kube import LIST_PAGE
 
 Name = tuple[str, str, str]
 
@@ -104,26 +105,32 @@ class FakeApi:
         self.reads += 1
         return deepcopy(self.objects.get((kind, namespace, name)))
 
-    async def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+    async def pods(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
         self._refuse("Pod")
         self.reads += 1
-        wanted = dict(each.split("=") for each in selector.split(","))
-        return [
-            deepcopy(obj)
-            for (kind, where, _), obj in self.objects.items()
-            if (kind, where) == ("Pod", namespace)
-            and wanted.items() <= obj["metadata"].get("labels", {}).items()
-        ]
+        for each in self._selected("Pod", namespace, selector):
+            yield each
 
-    async def replicasets(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+    async def first_pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        self._refuse("Pod")
         self.reads += 1
+        return list(itertools.islice(self._selected("Pod", namespace, selector), LIST_PAGE))
+
+    async def replicasets(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
+        self.reads += 1
+        for each in self._selected("ReplicaSet", namespace, selector):
+            yield each
+
+    def _selected(self, kind: str, namespace: str, selector: str) -> Iterator[dict[str, Any]]:
+        """By name, as the API server lists them."""
         wanted = dict(each.split("=") for each in selector.split(","))
-        return [
-            deepcopy(obj)
-            for (kind, where, _), obj in self.objects.items()
-            if (kind, where) == ("ReplicaSet", namespace)
-            and wanted.items() <= obj["metadata"].get("labels", {}).items()
-        ]
+        for name in sorted(self.objects):
+            found = self.objects[name]
+            if (
+                name[:2] == (kind, namespace)
+                and wanted.items() <= found["metadata"].get("labels", {}).items()
+            ):
+                yield deepcopy(found)
 
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         assert namespace

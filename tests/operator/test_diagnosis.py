@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from shop_operator.kube import LIST_PAGE
 from tests.operator.test_reconcile import World, other, rolling
 
 CPU = {"requests": {"cpu": "100m"}}
@@ -105,6 +106,20 @@ async def test_without_any_pod_of_the_newest_template_none_is_judged_and_no_repl
     ready = await diagnosed(world)
 
     assert (ready["reason"], world.api.reads) == ("RollingOut", 1)
+
+
+async def test_of_more_pods_than_a_page_holds_those_of_the_newest_template_are_judged(world: World) -> None:
+    """They are listed by name, so those of one template may all come last."""
+    world.shop(replicas=LIST_PAGE)
+    await world.pass_()
+    for number in range(LIST_PAGE):
+        pod(world, f"web-a-{number}", "a", **CRASHED)
+    pod(world, "web-b-1", "b", **UNREADY)
+    replicaset(world, "a", 1)
+    replicaset(world, "b", 2)
+    state(world, replicas=LIST_PAGE + 1, updatedReplicas=1)
+
+    assert (await diagnosed(world))["reason"] == "NotReady"
 
 
 async def test_pods_of_one_template_cost_one_request(world: World) -> None:

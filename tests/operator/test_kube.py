@@ -1,7 +1,8 @@
 """What goes over the wire, and what every answer means; the API server here is scripted, in integration it is real."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -369,9 +370,53 @@ async def test_an_object_that_is_no_text_or_no_json_hides_no_other_of_its_list(
 
 
 async def test_a_pod_that_cannot_be_parsed_is_left_out(api: Scripted, kube: Kube) -> None:
-    api.answers.append(stored_list(stored("a", b"1e400"), stored("b", b'"\xff"')))
+    for _ in range(2):
+        api.answers.append(stored_list(stored("a", b"1e400"), stored("b", b'"\xff"')))
 
-    assert [each["metadata"]["name"] for each in await kube.pods("shop", "a=b")] == ["b"]
+    assert [each["metadata"]["name"] for each in await kube.first_pods("shop", "a=b")] == ["b"]
+    assert [each["metadata"]["name"] async for each in kube.pods("shop", "a=b")] == ["b"]
+
+
+@pytest.mark.parametrize(("plural", "every"), [("pods", Kube.pods), ("replicasets", Kube.replicasets)])
+async def test_every_page_is_read_one_at_a_time_and_no_more_than_is_used(
+    api: Scripted, kube: Kube, plural: str, every: Callable[..., AsyncGenerator[dict[str, Any]]]
+) -> None:
+    def page(token: str, *names: str) -> dict[str, Any]:
+        items = [{"metadata": {"name": each}} for each in names]
+        return {"metadata": {"resourceVersion": "9", "continue": token}, "items": items}
+
+    for token, *names in (("more", "a", "b"), ("last", "c"), ("", "d")):
+        api.say(200, page(token, *names))
+    found = every(kube, "shop", "a=b")
+
+    assert [(await anext(found))["metadata"]["name"] for _ in range(2)] == ["a", "b"]
+    assert len(api.requests) == 1
+    assert [each["metadata"]["name"] async for each in found] == ["c", "d"]
+
+    assert {path.rpartition("/")[2] for _, path, _, _ in api.requests} == {plural}
+    assert [query.get("continue") for _, _, query, _ in api.requests] == [None, "more", "last"]
+    assert {(query["limit"], query["labelSelector"]) for _, _, query, _ in api.requests} == {("100", "a=b")}
+
+
+async def test_the_first_page_of_pods_is_one_request(api: Scripted, kube: Kube) -> None:
+    metadata = {"resourceVersion": "9", "continue": "more"}
+    api.say(200, {"metadata": metadata, "items": [{"metadata": {"name": "a"}}]})
+
+    assert [each["metadata"]["name"] for each in await kube.first_pods("shop", "a=b")] == ["a"]
+
+    assert len(api.requests) == 1
+
+
+async def test_pods_that_are_not_used_to_the_end_leave_room_for_other_lists(
+    api: Scripted, kube: Kube
+) -> None:
+    for _ in range(4):
+        api.say(200, {"metadata": {"resourceVersion": "9", "continue": "more"}, "items": [{"metadata": {}}]})
+
+    for _ in range(4):
+        async with aclosing(kube.pods("shop", "a=b")) as pods:
+            async with asyncio.timeout(5):
+                assert await anext(pods) == {"metadata": {}}
 
 
 async def test_a_watch_goes_on_after_an_object_that_is_no_text_or_no_json(api: Scripted, kube: Kube) -> None:

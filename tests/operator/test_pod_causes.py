@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shop_operator.cli.explain import Facts, explain
-from shop_operator.pods import Diagnosis, diagnosis, last_line, newest, of_newest, probe_answer, pull_failure
+from shop_operator.pods import Diagnosis, diagnosis, last_line, latest, of_newest, probe_answer, pull_failure
 from shop_operator.wording import clause, number, sentence
 
 HTTP = {"httpGet": {"path": "/readyz", "port": "http"}}
@@ -286,4 +286,4 @@ def test_a_revision_of_thousands_of_digits_is_none() -> None:
         annotations = {"deployment.kubernetes.io/revision": revision}
         return {"metadata": {"labels": {"pod-template-hash": template}, "annotations": annotations}}
 
-    assert newest([of("a", "1"), of("b", "9" * 5_000), of("c", "2")]) == "c"
+    assert latest([of("a", "1"), of("b", "9" * 5_000), newest := of("c", "2")]) == newest

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from shop_operator.errors import Forbidden, Refused
+from shop_operator.kube import LIST_PAGE
 from shop_operator.retention import (
     DELETION_MARGIN,
     ROUTE_GRACE,
@@ -427,6 +428,27 @@ async def test_a_port_stays_until_pods_that_are_being_deleted_have_gone_in_a_clu
     world.api.reads = 0
     assert await world.pass_() is None
     assert world.api.reads == 0
+
+
+async def test_of_more_pods_than_a_page_holds_the_last_one_holds_what_it_uses(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    world.shop(port=9090, serviceAccount={"name": "mine"})
+    await world.pass_()
+    settle(world)
+    for number in range(LIST_PAGE):
+        running = world.api.objects[pod(world, "web")]
+        world.api.put({**running, "metadata": {**running["metadata"], "name": f"a-{number}"}})
+    ending = pod(world, "web", deletionTimestamp=ENDS)
+
+    assert await world.pass_() == 5
+    assert service_ports(world) == {"http": 9090, "http-8080": 8080}
+    assert ("ServiceAccount", "ns", "web") in world.api.objects
+
+    world.api.forget(ending)
+    await world.pass_()
+    assert service_ports(world) == {"http": 9090}
+    assert ("ServiceAccount", "ns", "web") not in world.api.objects
 
 
 async def test_a_port_goes_although_a_pod_outlasts_its_grace_period(world: World) -> None:
