@@ -106,6 +106,8 @@ _NO_CHOICE: Final = (Scaler.OPERATOR, Scaler.SHARED, Scaler.KEDA)
 _LOOK_AGAIN: Final = 300.0
 # No event tells that a pod which is being deleted has ended.
 _DRAIN_LOOK: Final = 5.0
+# Nor that one which still runs has been replaced, unless it is a dependant's.
+_CALLERS_LOOK: Final = 30.0
 _REPAIRS: Final = 10.0
 _REPAIR_PAUSE: Final = 2.0
 _ROOM_ATTEMPTS: Final = 4
@@ -271,12 +273,12 @@ class Read:
     Attributes:
         config: the configuration of the pods.
         calls: the ports on which pods that no NetworkPolicy restricts yet call each ShopService, by its name.
-        drained: whether no pod that may call an earlier port of the Service is being deleted; False also when it was not asked.
+        undrained: seconds until it is to be asked again which pods may call an earlier port of the Service; 0: none may.
     """
 
     config: Configuration | None
     calls: Mapping[str, Collection[int]] | None
-    drained: bool
+    undrained: float
 
 
 @dataclass(frozen=True)
@@ -433,8 +435,8 @@ class Reconciler:
             return Outcome(dependencies=depends), []
         config, unreadable = await self._configuration(key, shop)
         calls, unlisted = await self._unruled_calls(key, shop)
-        drained, undrained = await self._drained(key, shop, cached.uid)
-        read, unreadable = Read(config, calls, drained), [*unreadable, *unlisted, *undrained]
+        undrained, unseen = await self._undrained(key, shop, cached.uid)
+        read, unreadable = Read(config, calls, undrained), [*unreadable, *unlisted, *unseen]
         outcome, look = await self._make(key, cached, shop, known, depends, read)
         if any(isinstance(problem, Exists) for problem in outcome.problems):
             # What no watch shows is in the store now, and what shall be depends on what is.
@@ -483,21 +485,24 @@ class Reconciler:
         problems = await _attempt(read()) if deployments else []
         return None if problems else found, problems
 
-    async def _drained(self, key: Key, shop: ShopService, owner: str) -> tuple[bool, list[OperatorError]]:
-        """Whether no pod that may call an earlier port of the Service is being deleted; and why that cannot be told."""
+    async def _undrained(self, key: Key, shop: ShopService, owner: str) -> tuple[float, list[OperatorError]]:
+        """For how many seconds pods that may call an earlier port of the Service keep it; and why that cannot be told.
+
+        A ShopService that has left this one out of its spec, or is gone, is no dependant, and its pods may still be there.
+        """
         if not self._awaits_drain(key, shop, owner):
-            return False, []
-        drained = False
+            return _DRAIN_LOOK, []
+        seconds = _DRAIN_LOOK
 
         async def look() -> None:
-            nonlocal drained
+            nonlocal seconds
             for name in sorted({key.name} | self._store.dependants(key)):
                 if await self._draining(Key(key.namespace, name)):
                     return
-            drained = True
+            seconds = await self._called_on(key, self._ports(key, shop, owner, drained=False).old)
 
         problems = await _attempt(look())
-        return drained, problems
+        return seconds, problems
 
     async def _make(  # a pass has these and nothing else
         self,
@@ -518,7 +523,7 @@ class Reconciler:
         lost = self._last_counts(key, shop.status, known)
         wait = 0.0 if lost else self._wait(shop, depends, children)
         called = self._called(key, cached.depends_on)
-        held = self._ports(key, shop, cached.uid, drained=read.drained)
+        held = self._ports(key, shop, cached.uid, drained=not read.undrained)
         hostname_taken = self._hostname_taken(key, shop)
         around = Surroundings(
             dependencies={name: here[0] for name, here in called.items()},
@@ -578,8 +583,8 @@ class Reconciler:
             if failed and child.kind == "ServiceAccount":
                 foreign_account = not self._owns(key, cached.uid, child)
         waits = [wait] if around.hold else []
-        if not read.drained and self._awaits_drain(key, shop, cached.uid):
-            waits.append(_DRAIN_LOOK)
+        if read.undrained and self._awaits_drain(key, shop, cached.uid):
+            waits.append(read.undrained)
         # The ServiceAccount that the pods name is the user's now, even if it was made by us.
         kept = _ids(desired) | {ChildId("ServiceAccount", account_name(around.pods or shop))}
         failed, needed = await self._clear_up(key, shop, known, kept)
@@ -724,17 +729,20 @@ class Reconciler:
 
     def _may_call(self, caller: Key, dependency: str) -> bool:
         """Whether pods of a ShopService may call a dependency that its spec no longer names."""
-        cached = self._store.shop(caller)
-        if cached is not None:
-            shop = ShopService.from_object(cached.object)
-            seen = mapping(cached.object.get("status")).get("observedGeneration")
-            if seen != shop.generation or shop.document.get("suspend"):
-                return True
-        return any(
+        return self._lags(caller) or any(
             calls(live.state, dependency)
             for child, live in self._store.children(caller).items()
             if child.kind == "Deployment"
         )
+
+    def _lags(self, key: Key) -> bool:
+        """Whether the children of a ShopService may not be those of its spec yet."""
+        cached = self._store.shop(key)
+        if cached is None:
+            return False
+        shop = ShopService.from_object(cached.object)
+        seen = mapping(cached.object.get("status")).get("observedGeneration")
+        return bool(seen != shop.generation or shop.document.get("suspend"))
 
     async def _draining(self, key: Key) -> bool:
         """Whether pods of a ShopService are being deleted, or are about to be since their Deployment is gone."""
@@ -746,6 +754,37 @@ class Reconciler:
                 if going and not ended(pod, self._now()):
                     return True
         return False
+
+    async def _called_on(self, key: Key, ports: Collection[int]) -> float:
+        """For how many seconds pods of an earlier release may go on to call this one on these ports; 0: there are none.
+
+        A client that its spec tells one of these ports itself, without a dependency, has no release that moves it.
+        """
+        seconds = 0.0
+        async with aclosing(self._api.pods(key.namespace, NAME)) as pods:
+            async for pod in pods:
+                told = called_by(key.namespace, mappings(mapping(pod.get("spec")).get("containers")))
+                port, labels = told.get(key.name), mapping(pod["metadata"].get("labels"))
+                caller = Key(key.namespace, text(labels.get(NAME)))
+                if port not in ports or ended(pod, self._now()):
+                    continue
+                if self._tells(caller, labels.get(COMPONENT), key.name) == port and not self._lags(caller):
+                    continue
+                if "deletionTimestamp" in pod["metadata"]:
+                    return _DRAIN_LOOK
+                seconds = _CALLERS_LOOK
+        return seconds
+
+    def _tells(self, caller: Key, component: Any, dependency: str) -> int | None:
+        """The port of a dependency that the newest template of a part gives its pods."""
+        return next(
+            (
+                live.state.get("calls", {}).get(dependency)
+                for child, live in self._store.children(caller).items()
+                if child.kind == "Deployment" and _component(caller, child) == component
+            ),
+            None,
+        )
 
     def _called(self, key: Key, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
         """The ports on which each dependency answers, first the one to call; of one that does not exist those that pods are told.
@@ -778,7 +817,7 @@ class Reconciler:
         return tuple(dict.fromkeys(port for port in found if port))
 
     def _awaits_drain(self, key: Key, shop: ShopService, owner: str) -> bool:
-        """Whether the Service has earlier ports that nothing but pods that are being deleted may need."""
+        """Whether the Service has earlier ports that nothing but pods may need of which no Deployment of a dependant tells."""
         held = (self._ports(key, shop, owner, drained=drained) for drained in (False, True))
         return len(set(held)) > 1
 

@@ -4,7 +4,8 @@ Every rule here is a pure function of what the watches show, so that it holds ov
 itself, with the event that shows its end:
 
 - a ServiceAccount of the operator's goes once no pod of an earlier template, or of a worker that is removed, is left;
-- a Service keeps the port that it had (as `http-<port>`) until the pods, the dependants and the routes have moved;
+- a Service keeps the port that it had (as `http-<port>`) until the pods, the dependants, those that were dependants and the
+  routes have moved;
 - a NetworkPolicy goes on admitting what it admitted until no pod of an earlier template is left, until the ShopServices that
   depended on this one have replaced theirs, and until the HTTPRoutes have left the Gateways that they leave;
 - an HTTPRoute goes once the routes in its place are accepted, and a Gateway loses its reference once the others have accepted;
@@ -160,7 +161,8 @@ def ports(
         web: the Deployment of the web part, None when there is none.
         callers: of each Deployment that depends on this one, the port that its pods are given; 0 while it is being rolled out.
         routes: the live HTTPRoutes.
-        drained: whether no pod that may call an earlier port is being deleted.
+        drained: whether no pod that is being deleted, or that an earlier release of another ShopService has left, may call an
+            earlier port.
     """
     old = tuple(each for each in (service or {}).get("ports", ()) if each != wanted)[:_MOST_OLD_PORTS]
     if not old:

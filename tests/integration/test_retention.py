@@ -115,6 +115,35 @@ def test_given_another_port_when_a_dependant_has_the_old_one_then_the_service_ha
     wait_for(lambda: service_ports(cluster, namespace) == {"http": 9090})
 
 
+def test_given_another_port_when_a_dependant_is_one_no_longer_then_its_old_pods_keep_the_old_one(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    for name in ("client", "web"):
+        cluster.create(shopservice(namespace, name))
+        wait_for(lambda each=name: cluster.get("Deployment", namespace, each))  # type: ignore[misc]  # bound per round
+        roll_out(cluster, namespace, name)
+    # Only the first pods wait for dependencies.
+    cluster.patch("ShopService", namespace, "client", {"spec": {"dependsOn": ["web"]}})
+    wait_for(lambda: ".svc:8080" in str(template(cluster, namespace, "client")))
+    roll_out(cluster, namespace, "client")
+
+    cluster.patch("ShopService", namespace, "client", {"spec": {"dependsOn": None}})
+    cluster.patch("ShopService", namespace, "web", {"spec": {"port": 9090}})
+    wait_for(lambda: ".svc" not in str(template(cluster, namespace, "client")))
+    wait_for(lambda: "9090" in str(template(cluster, namespace)))
+    roll_out(cluster, namespace, "web")
+    wait_for(lambda: ready(cluster, namespace, "web"))
+    # A further pass, with the proof that it was made: the roll-out is over as far as the operator knows.
+    cluster.patch("ShopService", namespace, "web", {"spec": {"disruption": {"maxUnavailable": 1}}})
+    wait_for(lambda: looked(cluster, namespace))
+    assert service_ports(cluster, namespace) == {"http": 9090, "http-8080": 8080}
+    assert "port 8080 of Service web" in told(cluster, namespace)
+
+    roll_out(cluster, namespace, "client")
+    cluster.patch("ShopService", namespace, "web", {"spec": {"disruption": None}})
+    wait_for(lambda: service_ports(cluster, namespace) == {"http": 9090}, 45)
+
+
 def test_given_another_port_and_account_when_an_old_pod_is_being_deleted_then_it_keeps_both(
     cluster: Cluster, operator: Operator, namespace: str, node: str
 ) -> None:

@@ -123,14 +123,15 @@ class FakeApi:
 
     def _selected(self, kind: str, namespace: str, selector: str) -> Iterator[dict[str, Any]]:
         """By name, as the API server lists them."""
-        wanted = dict(each.split("=") for each in selector.split(","))
+        wanted = [each.partition("=") for each in selector.split(",")]
         for name in sorted(self.objects):
-            found = self.objects[name]
-            if (
-                name[:2] == (kind, namespace)
-                and wanted.items() <= found["metadata"].get("labels", {}).items()
-            ):
-                yield deepcopy(found)
+            labels = self.objects[name]["metadata"].get("labels", {})
+            # Without a value, the label has to be there.
+            chosen = all(
+                key in labels and (not equal or labels[key] == value) for key, equal, value in wanted
+            )
+            if name[:2] == (kind, namespace) and chosen:
+                yield deepcopy(self.objects[name])
 
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         assert namespace

@@ -430,6 +430,116 @@ async def test_a_port_stays_until_pods_that_are_being_deleted_have_gone_in_a_clu
     assert world.api.reads == 0
 
 
+async def test_a_port_stays_until_the_pods_of_a_former_dependant_that_call_it_have_gone(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    settle(world)
+    caller = other(world, "shop", dependsOn=["web"])
+    await world.reconciler.reconcile(caller)
+    settle(world, "shop")
+    template = world.api.objects["Deployment", "ns", "shop"]["spec"]["template"]
+    old = pod(world, "shop")
+    world.see({**world.api.objects[old], "spec": template["spec"]})
+
+    # When the dependency leaves the caller's spec as its port changes.
+    other(world, "shop")
+    world.shop(port=9090)
+    await world.reconciler.reconcile(caller)
+    await world.pass_()
+    settle(world)
+    settle(world, "shop", old=1)
+
+    # Then the old pod keeps the port, also while it is being deleted.
+    assert await world.pass_() == 30
+    assert service_ports(world) == {"http": 9090, "http-8080": 8080}
+    assert world.condition("Ready")["message"].endswith(f"{KEPT}port 8080 of Service web.")
+    world.restart()
+    settle(world, "shop")
+    pod(world, "shop", deletionTimestamp=ENDS)
+    world.see({**world.api.objects[old], "spec": template["spec"]})
+    assert await world.pass_() == 5
+    assert service_ports(world) == {"http": 9090, "http-8080": 8080}
+
+    world.api.forget(old)
+    await world.pass_()
+    assert service_ports(world) == {"http": 9090}
+
+
+async def test_a_port_stays_until_the_pods_of_a_dependant_that_is_deleted_have_gone(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    caller = other(world, "shop", dependsOn=["web"])
+    await world.reconciler.reconcile(caller)
+    template = world.api.objects["Deployment", "ns", "shop"]["spec"]["template"]
+    ending = pod(world, "shop", deletionTimestamp=ENDS)
+    world.see({**world.api.objects[ending], "spec": template["spec"]})
+    world.lose("ShopService", "shop")
+    world.lose("Deployment", "shop")
+
+    world.shop(port=9090)
+    await world.pass_()
+    settle(world)
+    assert await world.pass_() == 5
+    assert service_ports(world) == {"http": 9090, "http-8080": 8080}
+
+    world.api.forget(ending)
+    await world.pass_()
+    assert service_ports(world) == {"http": 9090}
+
+
+@pytest.mark.parametrize("suspend", [False, True])
+async def test_a_port_stays_for_the_pods_of_a_former_dependant_that_is_not_replaced_yet(
+    world: World, suspend: bool
+) -> None:
+    world.shop()
+    await world.pass_()
+    caller = other(world, "shop", dependsOn=["web"])
+    await world.reconciler.reconcile(caller)
+    settle(world, "shop")
+    old = pod(world, "shop")
+    template = world.api.objects["Deployment", "ns", "shop"]["spec"]["template"]
+    world.see({**world.api.objects[old], "spec": template["spec"]})
+    other(world, "shop", suspend=suspend)
+    if suspend:
+        await world.reconciler.reconcile(caller)
+
+    world.shop(port=9090)
+    await world.pass_()
+    settle(world)
+
+    assert await world.pass_() == 30
+    assert service_ports(world) == {"http": 9090, "http-8080": 8080}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://web.ns.svc:9090",
+        "http://db.ns.svc:8080",
+        "http://web:8080",
+        # What a spec tells its pods itself, no release moves.
+        "http://web.ns.svc:8080",
+    ],
+)
+async def test_a_port_does_not_stay_for_a_client_that_no_release_has_moved(world: World, url: str) -> None:
+    world.shop()
+    await world.pass_()
+    client = other(world, "client", env=[{"name": "WEB", "value": url}])
+    await world.reconciler.reconcile(client)
+    settle(world, "client")
+    # Its status is about its spec.
+    await world.reconciler.reconcile(client)
+    template = world.api.objects["Deployment", "ns", "client"]["spec"]["template"]
+    world.see({**world.api.objects[pod(world, "client")], "spec": template["spec"]})
+
+    world.shop(port=9090)
+    await world.pass_()
+    settle(world)
+    await world.pass_()
+
+    assert service_ports(world) == {"http": 9090}
+
+
 async def test_of_more_pods_than_a_page_holds_the_last_one_holds_what_it_uses(world: World) -> None:
     world.shop()
     await world.pass_()
