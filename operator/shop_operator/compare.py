@@ -161,8 +161,9 @@ def _compare(desired: Any, live: Any, place: _Place, found: list[str]) -> None:
 def _compare_maps(desired: dict[str, Any], live: dict[str, Any], place: _Place, found: list[str]) -> None:
     path, kind, exact = place
     exact = exact or kind.atomic
-    instead = displaced(desired, live, kind) if kind.unions and not exact else []
-    gone = _replaced(desired, live, kind) if kind.unions else ()
+    more = live.keys() - desired.keys()
+    instead = displaced(desired, live, kind) if kind.unions and more and not exact else []
+    gone = _replaced(desired, live, kind) if kind.unions and not desired.keys() <= live.keys() else ()
     for key, value in desired.items():
         if key in live:
             there = live[key]
@@ -181,7 +182,6 @@ def _compare_maps(desired: dict[str, Any], live: dict[str, Any], place: _Place, 
             found.append(f"{path}.{key}" if path else key)
     if exact:
         filled_in = _FILLED_IN.get(kind.name, {})
-        more = live.keys() - desired.keys()
         found += [f"{path}.{key}" for key in sorted(more) if live[key] != filled_in.get(key, ...)]
     found += [f"{path}.{key}" for key in instead]
 
@@ -200,12 +200,16 @@ def _compare_lists(desired: list[Any], live: list[Any], place: _Place, found: li
     ours = []
     for wanted in desired:
         identity = kind.identity(wanted)
-        here = f"{path}[{','.join(f'{k}={v}' for k, v in zip(kind.keys, identity, strict=True))}]"
-        if identity not in by_key or identity in often:
-            found.append(here)
-        else:
+        known = identity in by_key and identity not in often
+        if known:
             ours.append(identity)
+        if known and wanted == by_key[identity]:
+            continue
+        here = f"{path}[{','.join(f'{k}={v}' for k, v in zip(kind.keys, identity, strict=True))}]"
+        if known:
             _compare(wanted, by_key[identity], _Place(here, kind.item, exact=False), found)
+        else:
+            found.append(here)
     if kind.item.name in _ORDERED and ours != [each for each in by_key if each in set(ours)]:
         found.append(path)
 

@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final, Protocol
 
 from shop_operator.errors import Contested, NotLeader, OperatorError, TemporaryError
+from shop_operator.in_flight import InFlight
 from shop_operator.queue import WorkQueue
 from shop_operator.store import PARENT_KIND, Key, Store
 
@@ -57,10 +58,11 @@ class Engine:
         kinds: the kinds that must have been listed before the store is believed.
         namespaces: where; (None,) for all.
         awaited: what else must be known, until `arrived` tells of it.
+        in_flight: keeps what a watch shows of an object until its write is answered.
         clock: a steady clock in seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the object graph is built in one place
         self,
         store: Store,
         queue: WorkQueue[Key],
@@ -70,12 +72,14 @@ class Engine:
         kinds: Iterable[str],
         namespaces: Iterable[str | None],
         awaited: Iterable[str] = (),
+        in_flight: InFlight | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._queue = queue
         self._passes = passes
         self._observer = observer
+        self._in_flight = in_flight or InFlight()
         self._kinds = frozenset(kinds)
         self._unsynced = {*itertools.product(self._kinds, namespaces), *((each, None) for each in awaited)}
         self._missing: set[str] = set()  # kinds that the API server does not serve
@@ -97,7 +101,13 @@ class Engine:
 
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
         """A watch showed something: ADDED, MODIFIED, DELETED, or None for an item of kopf's own LIST."""
+        if self._in_flight.waits(event, obj):
+            return
         self._enqueue(self._store.remove(obj) if event == "DELETED" else self._store.put(obj))
+
+    def knows(self, kind: str, identity: Mapping[str, str]) -> bool:
+        """Whether a watch need not show this state of an object: `Store.knows`."""
+        return self._store.knows(kind, identity)
 
     def listing(self) -> None:
         """A LIST begins."""

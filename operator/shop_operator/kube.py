@@ -358,10 +358,13 @@ class Kube:
                 token = listed.token
                 del listed
 
-    async def watch(self, kind: str, namespace: str | None, version: int) -> AsyncGenerator[dict[str, Any]]:
+    async def watch(
+        self, kind: str, namespace: str | None, version: int, known: wire.Known | None = None
+    ) -> AsyncGenerator[dict[str, Any]]:
         """What happens to the objects of `pages` after a version: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR events.
 
-        It ends after some minutes, and may be asked for again from the last version that it has shown.
+        It ends after some minutes, and may be asked for again from the last version that it has shown. What is known of an
+        object is not shown again, only its version.
 
         Raises:
             Stale: the API server has forgotten that version.
@@ -389,7 +392,9 @@ class Kube:
                         response.status, await response.read(), response.headers.get("Retry-After"), what
                     )
                 async for line in lines(response.content):
-                    event = _read(partial(wire.event, identity_only=kind in _IDENTITY_ONLY), line, what)
+                    event = _read(
+                        partial(wire.event, identity_only=kind in _IDENTITY_ONLY, known=known), line, what
+                    )
                     del line
                     if event["type"] != "ERROR":
                         # Metadata alone does not say what it is of.

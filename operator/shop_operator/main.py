@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -27,6 +27,7 @@ from shop_operator.guard import Unreadable
 from shop_operator.health import PortUnavailable, listen, serve
 from shop_operator.hearing import Hearing
 from shop_operator.hostnames import Hostnames
+from shop_operator.in_flight import InFlight
 from shop_operator.kube import PARENT, Kube
 from shop_operator.leader import Alone, Elector
 from shop_operator.metrics import Metrics
@@ -95,6 +96,7 @@ async def _run(settings: RunSettings, info: kopf.ConnectionInfo, listener: socke
         enabled=settings.watch_config,
         unreadable=unreadable,
     )
+    in_flight = InFlight(lambda event, obj: engine.seen(event, obj))  # noqa: PLW0108
     labels = Namespaces(
         settings.pod_security,
         settings.protected,
@@ -114,6 +116,7 @@ async def _run(settings: RunSettings, info: kopf.ConnectionInfo, listener: socke
                 events,
                 metrics,
                 lambda keys: engine.wake(keys),  # noqa: PLW0108
+                in_flight=in_flight,
                 logs=settings.diagnose_logs,
             ),
             metrics,
@@ -122,18 +125,20 @@ async def _run(settings: RunSettings, info: kopf.ConnectionInfo, listener: socke
             namespaces=labels,
             common=settings.common,
             queue_endpoints=settings.queue_endpoints,
+            in_flight=in_flight,
         ),
         metrics,
         kinds=[k.kind for k in (PARENT, *KINDS)],
         namespaces=namespaces,
         awaited=[NAMESPACE],
+        in_flight=in_flight,
     )
     hearing = Hearing(_sources(settings))
     metrics.listen(hearing.silence)
     shops = [Comparison(kube, engine, PARENT.kind, each, resync=settings.resync) for each in namespaces]
     follow = partial(_reflectors, kube, hearing, settings.resync)
     children = [
-        *follow(engine, [kind.kind for kind in KINDS], namespaces),
+        *follow(engine, [kind.kind for kind in KINDS], namespaces, engine.knows),
         *follow(configs, _config_kinds(settings), namespaces),
         *follow(labels, [NAMESPACE], (None,)),
     ]
@@ -193,10 +198,19 @@ def _reflectors(
     sink: Sink,
     kinds: Iterable[str],
     namespaces: Iterable[str | None],
+    knows: Callable[[str, Mapping[str, str]], bool] | None = None,
 ) -> list[Reflector]:
     """What keeps a sink like the cluster, one for each kind and namespace."""
     return [
-        Reflector(kube, sink, kind, each, resync=resync, heard=partial(hearing.heard, (kind, each or "")))
+        Reflector(
+            kube,
+            sink,
+            kind,
+            each,
+            resync=resync,
+            heard=partial(hearing.heard, (kind, each or "")),
+            known=partial(knows, kind) if knows else None,
+        )
         for kind, each in itertools.product(kinds, namespaces)
     ]
 

@@ -47,6 +47,7 @@ from shop_operator.errors import (
     Unreachable,
 )
 from shop_operator.hostnames import taken
+from shop_operator.in_flight import InFlight
 from shop_operator.lenient import digits, mapping, mappings, text
 from shop_operator.network_rules import Rules
 from shop_operator.pod_security import Level
@@ -307,6 +308,7 @@ class Reconciler:
         common: metadata of every child of all ShopServices.
         queue_endpoints: addresses that autoscaling.queue may have beside those of AWS; None for any.
         namespaces: what applies to the namespace of a ShopService.
+        in_flight: keeps what a watch shows of a child until its apply is answered.
         now: the time.
         clock: a steady clock in seconds.
     """
@@ -323,6 +325,7 @@ class Reconciler:
         namespaces: Namespaces,
         common: CommonMetadata = NOTHING,
         queue_endpoints: Sequence[str] | None = None,
+        in_flight: InFlight | None = None,
         now: Callable[[], datetime] = now,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -335,6 +338,7 @@ class Reconciler:
         self._common = common
         self._queue_endpoints = queue_endpoints
         self._namespaces = namespaces
+        self._in_flight = in_flight or InFlight()
         self._now = now
         self._clock = clock
         # (hash, paths) of fields that the API server or a webhook did not take as we sent them. Applying them
@@ -1044,6 +1048,10 @@ class Reconciler:
         return live
 
     async def _apply(self, wanted: Wanted, uid: str | None, version: int | None = None) -> None:
+        with self._in_flight.writing(wanted.key, wanted.child):
+            await self._apply_and_store(wanted, uid, version)
+
+    async def _apply_and_store(self, wanted: Wanted, uid: str | None, version: int | None) -> None:
         try:
             live = await self._api.apply(wanted.signed, uid=uid, version=version)
         except Stale:
@@ -1062,7 +1070,7 @@ class Reconciler:
             self._overruled.setdefault(wanted.key, {})[wanted.child] = (wanted.digest, overruled)
         self._note_differing(wanted, overruled)
         cached = self._store.children(wanted.key).get(wanted.child)
-        # A watch may have been faster.
+        # A LIST may have been faster.
         if cached and cached.body and str(cached.version) == live["metadata"]["resourceVersion"]:
             self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
 

@@ -30,6 +30,10 @@ _AT_ONCE: Final = 1.0
 _SETTLE: Final = 1.0
 
 
+Known = Callable[[Mapping[str, str]], bool]
+"""wire.Known."""
+
+
 class Page(Protocol):
     """kube.Page."""
 
@@ -48,8 +52,10 @@ class Source(Protocol):
     def pages(self, kind: str, namespace: str | None) -> AsyncGenerator[Page]:
         """All objects of one kind."""
 
-    def watch(self, kind: str, namespace: str | None, version: int) -> AsyncGenerator[dict[str, Any]]:
-        """What happens to them from a version on."""
+    def watch(
+        self, kind: str, namespace: str | None, version: int, known: Known | None = None
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """What happens to them from a version on, apart from what is known."""
 
 
 class Sink(Protocol):
@@ -83,6 +89,7 @@ class Reflector:
         namespace: None for all.
         resync: seconds after which everything is listed again although no watch has missed anything.
         heard: told whenever the API server said something about the kind.
+        known: whether the sink has a state of an object already.
     """
 
     def __init__(
@@ -94,8 +101,10 @@ class Reflector:
         *,
         resync: float,
         heard: Callable[[], None] = lambda: None,
+        known: Known | None = None,
     ) -> None:
         self._heard = heard
+        self._known = known
         self._source = source
         self._sink = sink
         self._kind = kind
@@ -148,7 +157,7 @@ class Reflector:
         while time.monotonic() < again and failures < _PATIENCE:
             started, began = version, time.monotonic()
             try:
-                async for event in self._source.watch(self._kind, self._namespace, version):
+                async for event in self._source.watch(self._kind, self._namespace, version, self._known):
                     self._heard()
                     version = self._take(event) or version
             except Stale:

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from shop_operator.conditions import CYCLE, MISSING, READY, Observed, Repair, overdue, status, waiting
 from shop_operator.dependencies import GRACE, Dependencies
 from shop_operator.errors import InvalidSpec, OperatorError, PermanentError, RolledBack, TemporaryError
+from shop_operator.in_flight import InFlight
 from shop_operator.lasting import Lasting
 from shop_operator.lenient import mapping
 from shop_operator.pods import (
@@ -166,6 +167,7 @@ class Reporter:
         observer: where to count it.
         wake: told of other ShopServices to which a status that was written is news.
         clock: a steady clock in seconds.
+        in_flight: keeps what a watch shows of a ShopService until the write of its status is answered.
         logs: whether the last line that a container has logged may be told in a status.
     """
 
@@ -178,8 +180,10 @@ class Reporter:
         wake: Callable[[Iterable[Key]], None],
         clock: Callable[[], float] = time.monotonic,
         *,
+        in_flight: InFlight | None = None,
         logs: bool = False,
     ) -> None:
+        self._in_flight = in_flight or InFlight()
         self._logs = logs
         self._api = api
         self._store = store
@@ -263,11 +267,9 @@ class Reporter:
         pause = memory.written + STATUS_PAUSE - self._clock()
         if pause > 0 and previous.get("observedGeneration") == shop.generation:
             return pause
-        written = await self._api.patch_status(key.namespace, key.name, version=cached.version, patch=patch)
+        await self._write(key, cached, patch)
         memory.written = self._clock()
         memory.repairs = []
-        # Its own event will be none, since the store knows it already.
-        self._wake(self._store.put(written) - {key})
         # While the last good release runs, a rejection can only be told in other words.
         rejected = None if observed.rolled_back else _rejected(previous, wanted)
         self._tell_changes(shop, previous, wanted, rejected)
@@ -281,11 +283,16 @@ class Reporter:
         self._count(key, wanted, error)
         patch = merge_patch(previous, wanted)
         if patch:
+            await self._write(key, cached, patch)
+            self._tell_changes(shop, previous, wanted)
+
+    async def _write(self, key: Key, cached: Shop, patch: Mapping[str, Any]) -> None:
+        """Write a status; to other ShopServices it may be news."""
+        with self._in_flight.writing(key):
             written = await self._api.patch_status(
                 key.namespace, key.name, version=cached.version, patch=patch
             )
             self._wake(self._store.put(written) - {key})
-            self._tell_changes(shop, previous, wanted)
 
     def _count(self, key: Key, wanted: Mapping[str, Any], error: OperatorError | None) -> None:
         if isinstance(error, PermanentError):

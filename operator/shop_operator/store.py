@@ -396,6 +396,28 @@ class Store:
         """The labelled objects of that ShopService, whoever owns them."""
         return self._children.get(key, {})
 
+    def knows(self, kind: str, identity: Mapping[str, str]) -> bool:
+        """Whether nothing is to be learned from this state of an object: it is stored, and was compared if it is a child.
+
+        Args:
+            kind: of the object.
+            identity: its namespace, name, uid and resourceVersion.
+        """
+        namespace, name = identity["namespace"], identity["name"]
+        found: Shop | Child | None
+        if kind == PARENT_KIND:
+            found = self._shops.get(Key(namespace, name))
+        else:
+            child = ChildId(kind, name)
+            key = self._filed.get(namespace, {}).get(child)
+            found = None if key is None else self._children[key][child]
+            if found is not None and found.settled is None:
+                return False
+        return found is not None and (found.uid, str(found.version)) == (
+            identity["uid"],
+            identity["resourceVersion"],
+        )
+
     def lost(self, key: Key) -> Mapping[str, int]:
         """The last spec.replicas of Deployments of that ShopService that have gone, by name."""
         return self._lost.get(key, {})

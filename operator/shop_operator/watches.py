@@ -15,6 +15,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, Protocol
 
 import kopf
@@ -46,6 +47,9 @@ class Sink(Protocol):
     @property
     def served(self) -> frozenset[str]:
         """The kinds that the API server is known to serve."""
+
+    def knows(self, kind: str, identity: Mapping[str, str]) -> bool:
+        """Whether a watch need not show this state of an object."""
 
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
         """A watch showed an object."""
@@ -203,7 +207,7 @@ class Watches:
             return wire.utf8(raw)
         self._heard()
         try:
-            event = wire.event(raw)
+            event = wire.event(raw, known=partial(self._sink.knows, PARENT.kind))
         except wire.Malformed:
             return raw
         obj = event["object"]

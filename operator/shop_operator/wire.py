@@ -11,7 +11,7 @@
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -23,11 +23,16 @@ from shop_operator.nesting import DEEPEST, cut
 LARGE: Final = 128 * 1024
 """Bytes of JSON from which an object is reduced before it is parsed."""
 
+_THERE: Final = frozenset({"ADDED", "MODIFIED"})
 # An escape in a string. JSON allows half of a surrogate pair; the parsers, and UTF-8, do not.
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
+
+
+Known = Callable[[Mapping[str, str]], bool]
+"""Whether a state of an object is known, by its namespace, name, uid and resourceVersion."""
 
 
 class Malformed(ValueError):
@@ -131,15 +136,32 @@ def identity(raw: bytes | msgspec.Raw) -> dict[str, Any]:
         return parsed(raw)
 
 
-def event(line: bytes, *, identity_only: bool = False) -> dict[str, Any]:
+def event(line: bytes, *, identity_only: bool = False, known: Known | None = None) -> dict[str, Any]:
     """One line of a watch: its `type` and its `object`, Unparsed when it cannot be parsed.
+
+    Args:
+        line: without its line feed.
+        identity_only: namespace, name, UID and resourceVersion are all that is wanted of the object.
+        known: asked about objects that there are; of one that is known the event says as much as a BOOKMARK.
 
     Raises:
         Malformed: it is no event.
     """
     found = _shallow(line, _Event, levels=DEEPEST + 1)
+    if known is not None and found.type in _THERE:
+        version = _version_if(known, found.object)
+        if version is not None:
+            return {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": version}}}
     only = identity_only and found.type not in {"ERROR", "BOOKMARK"}
     return {"type": found.type, "object": _shown(found.object, identity_only=only)}
+
+
+def _version_if(known: Known, raw: msgspec.Raw) -> str | None:
+    try:
+        found = _identity(raw)
+    except Malformed:
+        return None
+    return found["resourceVersion"] if known(found) else None
 
 
 def utf8(raw: bytes) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 
 from shop_operator.engine import Engine
 from shop_operator.errors import ApiUnavailable, Contested, NotLeader
+from shop_operator.in_flight import InFlight
 from shop_operator.queue import Backoff, WorkQueue
 from shop_operator.store import Key, Store
 
@@ -73,6 +74,7 @@ class World:
     passes: Passes = field(default_factory=Passes)
     observer: Observer = field(default_factory=Observer)
     store: Store = field(default_factory=Store)
+    in_flight: InFlight = field(default_factory=InFlight)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Engine]:
@@ -84,6 +86,7 @@ class World:
             self.observer,
             kinds=["ShopService", "HTTPRoute"],
             namespaces=[None],
+            in_flight=self.in_flight,
         )
         tasks = [asyncio.create_task(start()) for start in engine.tasks(2)]
         try:
@@ -278,3 +281,33 @@ async def test_a_kind_that_comes_or_goes_brings_everything_another_look(world: W
         listed(engine, shop(1))
         listed(engine, shop(1), routes=False)
         await until(lambda: len(world.passes.seen) == 3)
+
+
+async def test_an_event_of_an_own_write_that_is_faster_than_its_answer_costs_no_pass(world: World) -> None:
+    world.in_flight = InFlight(lambda event, obj: engine.seen(event, obj))  # noqa: PLW0108  engine is made below
+    async with world.running() as engine:
+        listed(engine, shop(1))
+        engine.lead(leads=True)
+        await until(lambda: world.passes.seen == [KEY])
+
+        with world.in_flight.writing(KEY):
+            engine.seen("MODIFIED", shop(2))
+            world.store.put(shop(2))
+        engine.seen("ADDED", shop(3, "other"))
+        await until(lambda: len(world.passes.seen) > 1)
+
+        assert world.passes.seen == [KEY, Key("ns", "other")]
+
+
+async def test_what_another_client_has_written_during_an_own_write_costs_one(world: World) -> None:
+    world.in_flight = InFlight(lambda event, obj: engine.seen(event, obj))  # noqa: PLW0108  engine is made below
+    async with world.running() as engine:
+        listed(engine, shop(1))
+        engine.lead(leads=True)
+        await until(lambda: world.passes.seen == [KEY])
+
+        with world.in_flight.writing(KEY):
+            engine.seen("MODIFIED", shop(3))
+            world.store.put(shop(2))
+
+        await until(lambda: world.passes.seen == [KEY, KEY])

@@ -12,7 +12,7 @@ from shop_operator.errors import Unreachable
 from shop_operator.hearing import DEAF, HOPELESS, Hearing
 from shop_operator.kube import Page
 from shop_operator.metrics import Metrics
-from shop_operator.reflector import Reflector
+from shop_operator.reflector import Known, Reflector
 from tests.operator.clock import Clock
 
 
@@ -88,8 +88,10 @@ class Server:
             raise Unreachable("no answer")
         yield Page([], 1)
 
-    async def watch(self, kind: str, namespace: str | None, version: int) -> AsyncGenerator[dict[str, Any]]:
-        assert (kind, namespace, version) == ("Service", None, 1)
+    async def watch(
+        self, kind: str, namespace: str | None, version: int, known: Known | None = None
+    ) -> AsyncGenerator[dict[str, Any]]:
+        assert (kind, namespace, version, known) == ("Service", None, 1, None)
         yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "1"}}}
         await asyncio.Event().wait()
 

@@ -419,6 +419,25 @@ async def test_pods_that_are_not_used_to_the_end_leave_room_for_other_lists(
                 assert await anext(pods) == {"metadata": {}}
 
 
+async def test_a_watch_shows_no_more_than_the_version_of_what_is_known(api: Scripted, kube: Kube) -> None:
+    lines = [
+        b'{"type":"%b","object":%b}\n' % (event, stored(name, b"1"))
+        for event, name in ((b"MODIFIED", "a"), (b"MODIFIED", "b"), (b"DELETED", "a"))
+    ]
+    api.answers.append(web.Response(body=b"".join(lines)))
+
+    shown = [
+        (
+            each["type"],
+            each["object"]["metadata"].get("name"),
+            bool(each["object"]["metadata"]["resourceVersion"]),
+        )
+        async for each in kube.watch("Service", "shop", 42, lambda identity: identity["name"] == "a")
+    ]
+
+    assert shown == [("BOOKMARK", None, True), ("MODIFIED", "b", True), ("DELETED", "a", True)]
+
+
 async def test_a_watch_goes_on_after_an_object_that_is_no_text_or_no_json(api: Scripted, kube: Kube) -> None:
     values = (b'"\xff"', b"1e400", b"1")
     lines = [b'{"type":"ADDED","object":%b}\n' % stored("web", value) for value in values]

@@ -12,7 +12,7 @@ import pytest
 
 from shop_operator import reflector
 from shop_operator.errors import ApiUnavailable, NotInstalled, OperatorError, Stale, Throttled, Unreachable
-from shop_operator.reflector import Comparison, Reflector
+from shop_operator.reflector import Comparison, Known, Reflector
 
 DEADLINE = 5
 
@@ -52,8 +52,10 @@ class Source:
             raise self.refusing.pop(0)
         yield Page([obj(5)], 10)
 
-    async def watch(self, kind: str, namespace: str | None, version: int) -> AsyncGenerator[dict[str, Any]]:
-        assert (kind, namespace) == ("Service", None)
+    async def watch(
+        self, kind: str, namespace: str | None, version: int, known: Known | None = None
+    ) -> AsyncGenerator[dict[str, Any]]:
+        assert (kind, namespace, known) == ("Service", None, None)
         self.asked.append(version)
         if not self.watches:
             await asyncio.Event().wait()

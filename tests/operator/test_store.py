@@ -239,6 +239,34 @@ def test_a_child_that_was_compared_is_kept_as_a_summary_until_it_changes(store: 
     assert edited.object is not None
 
 
+def identity(obj: dict[str, Any]) -> dict[str, str]:
+    return {key: obj["metadata"][key] for key in ("namespace", "name", "uid", "resourceVersion")}
+
+
+def test_the_answer_of_an_own_apply_need_not_be_shown_by_a_watch(store: Store) -> None:
+    store.put(child(3), settled="c1")
+
+    assert store.knows("Deployment", identity(child(3)))
+    assert not store.knows("Deployment", identity(child(4)))
+    assert not store.knows("Deployment", identity(child(3, uid="other")))
+    assert not store.knows("Service", identity(child(3)))
+
+
+def test_a_child_that_no_pass_has_compared_is_shown_again_since_its_label_may_tell_of_another(
+    store: Store,
+) -> None:
+    store.put(child(3))
+
+    assert not store.knows("Deployment", identity(child(3)))
+
+
+def test_a_shopservice_that_is_stored_need_not_be_shown_again(store: Store) -> None:
+    store.put(shop(3))
+
+    assert store.knows("ShopService", identity(shop(3)))
+    assert not store.knows("ShopService", identity(shop(4)))
+
+
 def test_what_was_compared_is_not_what_has_come_since(store: Store) -> None:
     store.put(child(1))
     compared = store.children(KEY)[DEPLOYMENT].digest

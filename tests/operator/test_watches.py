@@ -34,7 +34,11 @@ class Sink:
     def __init__(self) -> None:
         self.served = frozenset({"ShopService"})
         self.relists = 0
+        self.known = ("", "", "")
         self.shown: list[tuple[str | None, Mapping[str, Any]]] = []
+
+    def knows(self, kind: str, identity: Mapping[str, str]) -> bool:
+        return (kind, identity["uid"], identity["resourceVersion"]) == self.known
 
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
         self.shown.append((event, obj))
@@ -237,6 +241,32 @@ def test_kopf_gets_an_event_without_managed_fields(kept: Watches, sink: Sink) ->
 
     assert line(kept, told) == event
     assert sink.shown == []
+
+
+@pytest.mark.parametrize("event", ["ADDED", "MODIFIED"])
+def test_of_a_state_that_the_sink_knows_kopf_gets_the_version(kept: Watches, sink: Sink, event: str) -> None:
+    sink.known = ("ShopService", "u", "5")
+
+    told = line(kept, shop_event(image="a:1") | {"type": event})
+
+    assert told == {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "5"}}}
+    assert sink.shown == []
+
+
+@pytest.mark.parametrize("known", [("ShopService", "u", "4"), ("ShopService", "other", "5")])
+def test_kopf_gets_what_the_sink_does_not_know(
+    kept: Watches, sink: Sink, known: tuple[str, str, str]
+) -> None:
+    sink.known = known
+
+    assert line(kept, shop_event(image="a:1")) == shop_event(image="a:1")
+
+
+def test_kopf_gets_a_deletion_whatever_the_sink_knows(kept: Watches, sink: Sink) -> None:
+    sink.known = ("ShopService", "u", "5")
+    deleted = shop_event(image="a:1") | {"type": "DELETED"}
+
+    assert line(kept, deleted) == deleted
 
 
 @pytest.mark.parametrize("spec", [{"a": ["x" * 200_000]}, {"deep": None}], ids=["large", "deep"])
