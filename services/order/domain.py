@@ -114,7 +114,7 @@ class Product:
     """What the order service knows of a product.
 
     Args:
-        version: how often the product service has named and priced it; 0 for a fact that does not say.
+        version: of two, the higher one is the newer name and price; 0 for a fact that does not say.
     """
 
     sku: str

@@ -8,12 +8,15 @@ twice must not reserve, the second time, what nobody would ever release.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from services.common.errors import TaskFailed, Unrecoverable
 from services.common.money import Money
+
+# Versions below this are counts, which an earlier version of this service gave; it is a time in 2001.
+OLDEST_VERSION = 10**12
 
 
 class Shelf(StrEnum):
@@ -76,8 +79,9 @@ class Product:
     Args:
         category: a lower-case word.
         updated_at: when it was last named and priced.
-        version: how often it was named and priced; 0 before it is stored. What is known of a product elsewhere is
-            ordered by it, and by no clock.
+        version: grows with each name and price; 0 before it is stored. What is known of a product elsewhere is
+            ordered by it.
+        replaces: the version that it was made from; 0 for none.
     """
 
     sku: str
@@ -86,19 +90,23 @@ class Product:
     price: Money
     updated_at: datetime
     version: int = 0
+    replaces: int = field(default=0, compare=False)
 
-    def after(self, known: "Product | None") -> "Product":
-        """The product as the successor of what is known of it; the known one when that is named and priced the same."""
-        if known is None:
-            return replace(self, version=1)
-        # Version 0 is stored by a version of this service that counted none.
-        if known.version and (self.name, self.category, self.price) == (
-            known.name,
-            known.category,
-            known.price,
-        ):
+    def after(self, known: "Product | None", at: datetime) -> "Product":
+        """The product as the successor of what is known of it; the known one when that is named and priced the same.
+
+        The version is the time in milliseconds, or one more than the known version where a clock is late. A count would
+        begin anew after the product's row was deleted, and the new price would be ignored by everyone who has
+        stored a higher version. A product whose version is a count gets a new version in any case, so that such a
+        price is corrected.
+        """
+        was = known.version if known else 0
+        if known and was >= OLDEST_VERSION and self._says_the_same_as(known):
             return known
-        return replace(self, version=known.version + 1)
+        return replace(self, version=max(was + 1, int(at.timestamp() * 1000)), replaces=was)
+
+    def _says_the_same_as(self, other: "Product") -> bool:
+        return (self.name, self.category, self.price) == (other.name, other.category, other.price)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ import random
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -159,11 +161,12 @@ class DynamoCatalogue:
         stock = {Shelf.AVAILABLE: initial_stock, Shelf.RESERVED: 0, Shelf.SOLD: 0}
         changes = [f"#{name} = :{name}" for name in values]
         beginnings = [f"#{shelf} = if_not_exists(#{shelf}, :{shelf})" for shelf in stock]
-        was = product.version - 1
+        was = product.replaces
         return {
             "TableName": self._table,
             "Key": dynamo.pack(_product_key(product.sku)),
             "UpdateExpression": f"SET {', '.join(changes + beginnings)}",
+            # A row without a version was written by an earlier version of this service.
             "ConditionExpression": "#version = :was" if was else "attribute_not_exists(#version)",
             "ExpressionAttributeNames": {f"#{name}": str(name) for name in (*values, *stock)},
             "ExpressionAttributeValues": dynamo.pack(
@@ -195,6 +198,11 @@ class DynamoCatalogue:
     def ping(self) -> None:
         """As `ports.Catalogue.ping`."""
         self._client.get_item(TableName=self._table, Key=dynamo.pack(_product_key("ping")))
+
+    def now(self) -> datetime:
+        """As `ports.Catalogue.now`."""
+        answer = self._client.get_item(TableName=self._table, Key=dynamo.pack(_product_key("ping")))
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
 
     def _version(self) -> int:
         answer = self._client.get_item(TableName=self._table, Key=dynamo.pack(VERSION), ConsistentRead=True)

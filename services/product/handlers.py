@@ -60,7 +60,9 @@ def show_inventory(sku: str, *, catalogue: Catalogue) -> Inventory:
     return show_product(sku, catalogue=catalogue).inventory
 
 
-def put_product(product: Product, initial_stock: int, *, catalogue: Catalogue) -> OutboxRecord:
+def put_product(
+    product: Product, initial_stock: int, *, catalogue: Catalogue, now: Clock = clock.now
+) -> OutboxRecord:
     """Names and prices a product, in its next version; one that is named and priced so already is told of again.
 
     Returns:
@@ -72,7 +74,7 @@ def put_product(product: Product, initial_stock: int, *, catalogue: Catalogue) -
     for attempt in range(TRIES):
         found = catalogue.find(product.sku)
         known = found.product if found else None
-        wanted = product.after(known)
+        wanted = product.after(known, now())
         told = of_fact(messages.upserted(wanted))
         try:
             if wanted == known:

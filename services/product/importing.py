@@ -5,6 +5,9 @@ the catalogue says already changes nothing, so what is done again does no harm. 
 its line: a later upload wins over an earlier one whichever is imported first, and the later of two rows of one product wins.
 A product and the fact of it are written together, a few products at a time; where an order moves the stock of one of them at
 that moment, each is written by itself.
+
+S3 dates the uploads. Whoever else writes products dates them by the clock of AWS too, see `ports.Catalogue.now`: with a clock
+of its own that is fast, an upload after it would be taken for an earlier one and left out.
 """
 
 import random
@@ -15,7 +18,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from services.common import telemetry
+from services.common import clock, telemetry
+from services.common.clock import Clock
 from services.common.dynamo import UnreadableRow
 from services.common.errors import Unavailable
 from services.common.outbox import FACT, OutboxMessage, OutboxRecord
@@ -173,6 +177,7 @@ def import_catalogue(
     uploads: Uploads,
     shelves: Shelves,
     may_go_on: Callable[[], bool] = lambda: True,
+    now: Clock = clock.now,
 ) -> Report:
     """Imports an upload from where it was left; answers how far it came.
 
@@ -181,6 +186,7 @@ def import_catalogue(
         uploads: where it and its report are.
         shelves: where its rows are written.
         may_go_on: asked between two batches; once it says no, the import is left for another call.
+        now: the time.
 
     Raises:
         Superseded: when the file or its report is another's now; nothing is left to do.
@@ -188,7 +194,7 @@ def import_catalogue(
     report, version = uploads.report(upload)
     if report.state != "IMPORTING":
         return report
-    run = _Run(upload, report, shelves)
+    run = _Run(upload, report, shelves, now)
     saved = report.line
     try:
         for number, batch in enumerate(run.batches(uploads)):
@@ -222,6 +228,7 @@ class _Run:
     upload: Upload
     report: Report
     shelves: Shelves
+    now: Clock
 
     def batches(self, uploads: Uploads) -> Iterator[_Batch]:
         """What the file says from the report's place on, as batches."""
@@ -310,7 +317,7 @@ class _Run:
         """What a row makes of a product, and what becomes of the row."""
         known = stocked.product if stocked else None
         at = self.upload.at + timedelta(microseconds=line)
-        product = Product(row.sku, row.name, row.category, row.price, at).after(known)
+        product = Product(row.sku, row.name, row.category, row.price, at).after(known, self.now())
         if product == known:
             return product, UNCHANGED
         if known and known.updated_at > at:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from services.common.outbox import OutboxRecord
@@ -50,7 +51,7 @@ class Catalogue(Protocol):
         """Names and prices a product, and adds what is to be told of it: both or nothing.
 
         Args:
-            product: in the version after the one that was read.
+            product: the successor of the one that was read, see `Product.after`.
             initial_stock: what its stock begins at; stock that has begun is left alone.
             told: what is to be told.
 
@@ -63,6 +64,9 @@ class Catalogue(Protocol):
 
     def restock(self, sku: str, available: int) -> None:
         """Sets how many pieces of a product can be ordered; what is reserved or sold stays so."""
+
+    def now(self) -> datetime:
+        """The time in whole seconds, by the clock of AWS: as uploads are dated, and whatever this process's clock says."""
 
     def ping(self) -> None:
         """Returns when products can be read, raises otherwise."""

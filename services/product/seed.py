@@ -18,7 +18,7 @@ from itertools import takewhile
 import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
-from services.common import aws, clock, telemetry
+from services.common import aws, telemetry
 from services.common.dynamo import UnreadableRow
 from services.common.events import SnsPublisher
 from services.common.money import Money
@@ -40,11 +40,11 @@ def entries(at: datetime) -> Iterator[tuple[Product, int]]:
         yield Product(entry["sku"], entry["name"], entry["category"], price, at), entry["stock"]
 
 
-def fill(catalogue: Catalogue, at: datetime) -> tuple[list[OutboxRecord], list[str]]:
+def fill(catalogue: Catalogue) -> tuple[list[OutboxRecord], list[str]]:
     """Writes the products of catalogue.json; answers what is to be told of them, and whose rows cannot be read."""
     told: list[OutboxRecord] = []
     unreadable: list[str] = []
-    for product, stock in entries(at):
+    for product, stock in entries(catalogue.now()):
         try:
             told.append(handlers.put_product(product, stock, catalogue=catalogue))
         except UnreadableRow:
@@ -60,9 +60,9 @@ def tell_again(catalogue: Catalogue) -> list[OutboxRecord]:
     return told
 
 
-def restock(catalogue: Catalogue, at: datetime) -> None:
+def restock(catalogue: Catalogue) -> None:
     """Makes as many pieces of each product available as it began with."""
-    for product, stock in entries(at):
+    for product, stock in entries(catalogue.now()):
         catalogue.restock(product.sku, stock)
 
 
@@ -94,13 +94,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     telemetry.configure(settings.service, settings.log_level)
     storage = app.storage(settings)
     publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
-    now = clock.now()
     try:
         records, unreadable = (
-            (tell_again(storage.catalogue), []) if chosen.publish_only else fill(storage.catalogue, now)
+            (tell_again(storage.catalogue), []) if chosen.publish_only else fill(storage.catalogue)
         )
         if chosen.reset:
-            restock(storage.catalogue, now)
+            restock(storage.catalogue)
     except (BotoCoreError, ClientError) as error:
         raise SystemExit(
             f"the catalogue is not complete: {error}\n"

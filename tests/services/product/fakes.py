@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from services.common import clock
+from services.common.clock import Clock
 from services.common.dynamo import UnreadableRow
 from services.common.money import Money
 from services.common.outbox import MemoryOutbox, OutboxRecord
@@ -29,8 +31,9 @@ from services.product.search import Entry, Index
 class MemoryShop:
     """The catalogue and its stock."""
 
-    def __init__(self, outbox: MemoryOutbox | None = None) -> None:
+    def __init__(self, outbox: MemoryOutbox | None = None, now: Clock = clock.now) -> None:
         self.outbox = outbox or MemoryOutbox()
+        self._now = now
         self._lock = threading.Lock()
         self._products: dict[str, Stocked] = {}
         self._reservations: dict[str, Reservation] = {}
@@ -46,7 +49,7 @@ class MemoryShop:
 
     def put(self, product: Product, initial_stock: int, told: OutboxRecord | None) -> None:
         known = self._products.get(product.sku)
-        if (known.product.version if known else 0) != product.version - 1:
+        if (known.product.version if known else 0) != product.replaces:
             raise Stale(product.sku)
         inventory = known.inventory if known else Inventory(product.sku, initial_stock)
         self._products[product.sku] = Stocked(product, inventory)
@@ -59,6 +62,9 @@ class MemoryShop:
     def restock(self, sku: str, available: int) -> None:
         stocked = self._products[sku]
         self._products[sku] = replace(stocked, inventory=replace(stocked.inventory, available=available))
+
+    def now(self) -> datetime:
+        return self._now().replace(microsecond=0)
 
     def ping(self) -> None:
         pass
@@ -117,10 +123,16 @@ class MemoryShelves(MemoryShop):
     Args:
         outbox: where what is to be told goes.
         moving: SKUs whose stock is being moved whenever a batch is written.
+        now: the time.
     """
 
-    def __init__(self, outbox: MemoryOutbox | None = None, moving: Collection[str] = ()) -> None:
-        super().__init__(outbox)
+    def __init__(
+        self,
+        outbox: MemoryOutbox | None = None,
+        moving: Collection[str] = (),
+        now: Clock = clock.now,
+    ) -> None:
+        super().__init__(outbox, now)
         self.moving = set(moving)
 
     def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked | UnreadableRow]:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.common import dynamo
+from services.common import clock, dynamo
 from services.common.errors import TaskFailed
 from services.common.money import Money
 from services.common.outbox import DynamoOutbox, of_fact
@@ -30,8 +30,9 @@ from services.product.ports import Search, Stale
 from shopprocs.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.product.fakes import MemoryShop
-from tests.services.product.world import NOW, inventory, product, told
+from tests.services.product.world import FIRST, NOW, inventory, product, told
 
+LATER = NOW + timedelta(minutes=1)
 CUPS, TEAS = Item("CUP", 2), Item("TEA", 1)
 
 
@@ -54,6 +55,18 @@ def stocked(stored: Storage) -> Storage:
     return stored
 
 
+def remove(stored: Storage, sku: str) -> None:
+    """Removes a product as only an operator can, by hand."""
+    if isinstance(stored.catalogue, MemoryShop):
+        stored.catalogue.remove(sku)
+    else:
+        assert isinstance(stored.outbox, DynamoOutbox)
+        stored.outbox._client.delete_item(
+            TableName=stored.outbox._table,
+            Key=dynamo.pack({"pk": f"PRODUCT#{sku}", "sk": "PRODUCT"}),
+        )
+
+
 def reserved(order_id: str, *items: Item) -> tuple[Reservation, Move]:
     return Reservation(order_id, State.RESERVED, items, NOW), Move(items, Shelf.AVAILABLE, Shelf.RESERVED)
 
@@ -73,7 +86,9 @@ def test_a_product_is_read_as_it_was_written(stocked: Storage) -> None:
 
 def test_a_product_that_is_written_again_is_priced_anew_and_keeps_its_stock(stocked: Storage) -> None:
     stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS)))
-    dearer = replace(product("CUP", "Espresso Cup"), price=Money(990, "EUR"), version=2)
+    dearer = replace(product("CUP", "Espresso Cup"), price=Money(990, "EUR")).after(
+        product("CUP", "Espresso Cup"), NOW
+    )
 
     stocked.catalogue.put(dearer, 100, None)
 
@@ -231,17 +246,19 @@ def test_what_is_reserved_and_not_there_any_more_is_named(stocked: Storage, is_g
 
 
 def test_a_product_is_put_once_in_each_version(stocked: Storage) -> None:
-    first = of_fact(messages.upserted(replace(product("CUP"), version=2)))
-    stocked.catalogue.put(replace(product("CUP"), version=2), 0, first)
+    second = replace(product("CUP"), version=FIRST + 9, replaces=FIRST)
+    told_of_it = of_fact(messages.upserted(second))
+    stocked.catalogue.put(second, 0, told_of_it)
 
-    for version in (1, 2, 4):
+    for replaced in (0, FIRST, FIRST + 8, FIRST + 10):
+        other = replace(product("CUP", "Other"), version=FIRST + 20, replaces=replaced)
         with pytest.raises(Stale):
-            stocked.catalogue.put(replace(product("CUP", "Other"), version=version), 0, first)
+            stocked.catalogue.put(other, 0, told_of_it)
 
     found = stocked.catalogue.find("CUP")
     assert found is not None
-    assert found.product == replace(product("CUP"), version=2)
-    assert stocked.outbox.pending(10) == [first]
+    assert found.product == second
+    assert stocked.outbox.pending(10) == [told_of_it]
 
 
 def test_a_product_that_is_named_and_priced_the_same_stays_in_its_version_and_is_told_again(
@@ -251,9 +268,10 @@ def test_a_product_that_is_named_and_priced_the_same_stays_in_its_version_and_is
     dearer = replace(same, price=Money(990, "EUR"))
 
     for wanted in (same, dearer, dearer):
-        handlers.put_product(wanted, 0, catalogue=stocked.catalogue)
+        handlers.put_product(wanted, 0, catalogue=stocked.catalogue, now=lambda: LATER)
 
-    assert [event.data["version"] for event in told(stocked.outbox)] == [1, 2, 2]
+    versions = [event.data["version"] for event in told(stocked.outbox)]
+    assert versions == [FIRST, FIRST + 60_000, FIRST + 60_000]
     assert [event.data["price"]["amount"] for event in told(stocked.outbox)] == [790, 990, 990]
 
 
@@ -269,10 +287,47 @@ def test_of_many_concurrent_prices_each_has_a_version_of_its_own(stocked: Storag
         list(pool.map(price, range(1, 5)))
 
     versions = {event.data["version"]: event.data["price"]["amount"] for event in told(stocked.outbox)}
-    assert sorted(versions) == [2, 3, 4, 5]
+    assert len(versions) == 4
+    assert min(versions) > FIRST
     found = stocked.catalogue.find("CUP")
     assert found is not None
-    assert found.product.price.amount == versions[5]
+    assert found.product.price.amount == versions[max(versions)]
+
+
+def test_a_product_that_is_priced_by_a_late_clock_has_a_higher_version_nevertheless(stocked: Storage) -> None:
+    dearer = replace(product("CUP"), price=Money(990, "EUR"))
+
+    handlers.put_product(dearer, 0, catalogue=stocked.catalogue, now=lambda: NOW - timedelta(hours=1))
+
+    assert [event.data["version"] for event in told(stocked.outbox)] == [FIRST + 1]
+
+
+def test_a_product_whose_row_was_removed_is_told_of_in_a_higher_version_than_before(stocked: Storage) -> None:
+    for amount in range(1, 4):
+        dearer = replace(product("CUP"), price=Money(amount, "EUR"))
+        handlers.put_product(dearer, 0, catalogue=stocked.catalogue, now=lambda: NOW)
+    remove(stocked, "CUP")
+
+    handlers.put_product(product("CUP"), 0, catalogue=stocked.catalogue, now=lambda: LATER)
+
+    *before, last = [event.data["version"] for event in told(stocked.outbox)]
+    assert before == [FIRST + 1, FIRST + 2, FIRST + 3]
+    assert last == FIRST + 60_000
+
+
+def test_a_product_whose_version_is_a_count_is_told_of_in_a_version_that_is_none(stored: Storage) -> None:
+    """Whoever follows the facts may have stored a higher count, of before the product's row was removed."""
+    stored.catalogue.put(replace(product("CUP"), version=3, replaces=0), 5, None)
+
+    handlers.put_product(product("CUP"), 0, catalogue=stored.catalogue, now=lambda: NOW)
+
+    assert [event.data["version"] for event in told(stored.outbox)] == [FIRST]
+
+
+def test_the_time_is_that_of_the_store(stored: Storage) -> None:
+    before = clock.now().replace(microsecond=0)
+
+    assert before <= stored.catalogue.now() <= clock.now()
 
 
 def test_what_is_told_of_stock_is_written_with_its_move_or_not_at_all(stocked: Storage) -> None:

@@ -41,11 +41,11 @@ def test_the_catalogue_is_large_enough_and_every_product_is_its_own() -> None:
 
 def test_a_second_seed_leaves_the_stock_as_it_is() -> None:
     shop = MemoryShop()
-    seed.fill(shop, NOW)
+    seed.fill(shop)
     (first, stock), *_ = seed.entries(NOW)
     reserve_stock("order-1", [Item(first.sku, 2)], stock=shop)
 
-    seed.fill(shop, NOW)
+    seed.fill(shop)
 
     assert inventory(shop, first.sku).available == stock - 2
     assert inventory(shop, first.sku).reserved == 2
@@ -53,11 +53,11 @@ def test_a_second_seed_leaves_the_stock_as_it_is() -> None:
 
 def test_a_reset_makes_as_many_available_as_at_first_and_keeps_what_is_reserved() -> None:
     shop = MemoryShop()
-    seed.fill(shop, NOW)
+    seed.fill(shop)
     (first, stock), *_ = seed.entries(NOW)
     reserve_stock("order-1", [Item(first.sku, 2)], stock=shop)
 
-    seed.restock(shop, NOW)
+    seed.restock(shop)
 
     assert inventory(shop, first.sku).available == stock
     assert inventory(shop, first.sku).reserved == 2
@@ -74,7 +74,7 @@ def test_a_product_that_cannot_be_read_is_named_and_the_others_are_written() -> 
 
     shop = Broken()
 
-    told, unreadable = seed.fill(shop, NOW)
+    told, unreadable = seed.fill(shop)
 
     assert unreadable == [broken.sku]
     assert len(told) == len(others)
@@ -118,7 +118,7 @@ def test_every_product_is_listed_and_told_as_the_same_fact_every_time() -> None:
     shop = MemoryShop()
     for number in range(seed.PAGE + 1):
         shop.put(product(f"SKU-{number}"), 1, None)
-    written, _ = seed.fill(shop, NOW)
+    written, _ = seed.fill(shop)
 
     told, again = ([messages.upserted(each) for each in seed.listed(shop)] for _ in range(2))
 

@@ -10,12 +10,14 @@ from services.product.domain import Inventory, Product
 from services.product.ports import Catalogue
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+FIRST = int(NOW.timestamp() * 1000)
+"""The version of what is written at that time."""
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def product(sku: str, name: str = "Cup", category: str = "cups") -> Product:
     """In its first version."""
-    return Product(sku, name, category, Money(790, "EUR"), NOW, 1)
+    return Product(sku, name, category, Money(790, "EUR"), NOW, FIRST)
 
 
 def told(outbox: Outbox) -> list[Event]:
