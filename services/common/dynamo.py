@@ -52,15 +52,9 @@ class Table:
         self._table = table
         self._now = now
 
-    def _find(self, key: Mapping[str, str]) -> Item | None:
-        """The item of a key, as it was last written."""
-        item = self._get(key)
-        return unpack(item) if item else None
-
-    def _get(self, key: Mapping[str, str]) -> "Mapping[str, AttributeValueTypeDef] | None":
-        """The same, packed."""
-        answer = self._client.get_item(TableName=self._table, Key=pack(key), ConsistentRead=True)
-        return answer.get("Item")
+    def _find(self, key: Mapping[str, str], read: Callable[[Item], Read], kind: str) -> Read | None:
+        """As `find`."""
+        return find(self._client, self._table, key, read, kind)
 
 
 def pack(values: Mapping[str, Any]) -> "dict[str, AttributeValueTypeDef]":
@@ -94,6 +88,56 @@ def parsed(item: Mapping[str, Any], read: Callable[[Item], Read], kind: str) -> 
         note_unreadable(item, kind, error)
         names = " ".join(str(item.get(name, {}).get("S")) for name in ("pk", "sk"))
         raise UnreadableRow(f"the row {names} cannot be read: {error!r}") from error
+
+
+def find(
+    client: "DynamoDBClient", table: str, key: Mapping[str, str], read: Callable[[Item], Read], kind: str
+) -> Read | None:
+    """What is read of the item of a key, as it was last written; None for none.
+
+    Args:
+        client: a DynamoDB client.
+        table: the table's name.
+        key: of the item.
+        read: makes something of an unpacked item.
+        kind: of row, for the metric.
+
+    Raises:
+        UnreadableRow: when it cannot be read. It is logged and counted.
+    """
+    answer = client.get_item(TableName=table, Key=pack(key), ConsistentRead=True)
+    return parsed(answer["Item"], read, kind) if "Item" in answer else None
+
+
+def text(value: Any) -> str:
+    """The value of an attribute that is a text.
+
+    Raises:
+        TypeError: when it is none. The value is not named: it may be a secret.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"a text is required, not {type(value).__name__}")
+    return value
+
+
+def whole(value: Any) -> int:
+    """The value of an attribute that is a whole number.
+
+    Raises:
+        TypeError: when it is none.
+    """
+    if type(value) is not int:
+        raise TypeError(f"a number is required, not {type(value).__name__}")
+    return value
+
+
+def optional_text(item: Mapping[str, Any], name: str) -> str | None:
+    """The value of an attribute that is a text, if there is one.
+
+    Raises:
+        TypeError: when it is none.
+    """
+    return text(item[name]) if name in item else None
 
 
 def readable(items: Iterable[Mapping[str, Any]], read: Callable[[Item], Read], kind: str) -> Iterator[Read]:

@@ -114,8 +114,7 @@ class DynamoIdempotency(dynamo.Table):
 
     def find(self, request: KeyedRequest) -> Answer | None:
         """As `IdempotencyStore.find`."""
-        found = self._find(_key(request))
-        return _answer(request, found, self._now()) if found else None
+        return self._find(_key(request), lambda found: _answer(request, found, self._now()), "idempotency")
 
     def record(self, request: KeyedRequest, answer: Answer) -> "TransactWriteItemTypeDef":
         """The part of a transaction that records the answer; its condition fails when the key has a record."""

@@ -35,13 +35,15 @@ class DynamoVault(dynamo.Table):
 
     def find(self, name: str) -> str | None:
         """As `Vault.find`."""
-        item = self._find(_key(name))
-        # DynamoDB removes what has expired within some days (AWS documentation of TTL).
-        return item["secret"] if item and item["expires_at"] > self._now().timestamp() else None
+        return self._find(_key(name), self._unexpired, "secret")
 
     def forget(self, name: str) -> None:
         """As `Vault.forget`."""
         self._client.delete_item(TableName=self._table, Key=dynamo.pack(_key(name)))
+
+    def _unexpired(self, item: dynamo.Item) -> str | None:
+        # DynamoDB removes what has expired within some days (AWS documentation of TTL).
+        return dynamo.text(item["secret"]) if item["expires_at"] > self._now().timestamp() else None
 
 
 def _key(name: str) -> dict[str, str]:

@@ -28,6 +28,7 @@ from services.common import telemetry
 from services.common.auth import Verifier, insufficient
 from services.common.aws import is_temporary
 from services.common.caller import Caller
+from services.common.dynamo import UnreadableRow
 from services.common.errors import InvalidRequest, ServiceError, Unavailable
 from services.common.front import LARGEST_BODY
 from services.common.worker import failing
@@ -37,6 +38,7 @@ Ready = Mapping[str, Callable[[], object]]
 
 PROBLEM = "application/problem+json"
 _RETRY_AFTER = {"Retry-After": "1"}
+_RETRY_ONCE_REPAIRED = {"Retry-After": "60"}
 _OWN_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})
 # What an operation declares as `security`: `[for_customers("orders:read"), FOR_MACHINES]`.
 FOR_MACHINES: dict[str, list[str]] = {"machine": []}
@@ -149,6 +151,7 @@ def create_app(
     app.register_error_handler(HTTPException, _on_http_error)
     app.register_error_handler(BotoCoreError, _on_aws_error)
     app.register_error_handler(ClientError, _on_aws_error)
+    app.register_error_handler(UnreadableRow, _on_unreadable_row)
     app.register_error_handler(Exception, _on_unexpected)
     for api in apis:
         app.register_api(api)
@@ -375,6 +378,17 @@ def _on_aws_error(error: BotoCoreError | ClientError) -> Response:
         return _on_unexpected(error)
     log.warning("dependency_unavailable", error=str(error))
     return _on_service_error(Unavailable("a required service is unavailable; retry the same request"))
+
+
+def _on_unreadable_row(_error: UnreadableRow) -> Response:
+    # It was logged and counted where it was read. It is there, so 404 would be wrong: the order service takes that for a
+    # payment or shipment that does not exist yet. Another version of this service may be able to read it.
+    return _on_service_error(
+        Unavailable(
+            "the stored data cannot be read; retry later, and include the trace_id in a report",
+            headers=_RETRY_ONCE_REPAIRED,
+        )
+    )
 
 
 def _on_unexpected(error: Exception) -> Response:

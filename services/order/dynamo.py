@@ -92,10 +92,7 @@ class DynamoOrders:
 
     def get(self, order_id: str) -> Order | None:
         """As `ports.Orders.get`."""
-        answer = self._client.get_item(
-            TableName=self._table, Key=dynamo.pack(_order_key(order_id)), ConsistentRead=True
-        )
-        return _to_order(dynamo.unpack(answer["Item"])) if "Item" in answer else None
+        return dynamo.find(self._client, self._table, _order_key(order_id), _to_order, "order")
 
     def save(self, order: Order, told: OutboxRecord | None) -> Order:
         """As `ports.Orders.save`."""
@@ -213,9 +210,9 @@ def _product_key(sku: str) -> dict[str, str]:
 def _to_product(item: Mapping[str, Any]) -> Product:
     return Product(
         item["pk"].removeprefix("PRODUCT#"),
-        item["name"],
+        dynamo.text(item["name"]),
         Money.from_dict(item["price"]),
-        item.get("version", 0),
+        dynamo.whole(item.get("version", 0)),
     )
 
 
@@ -243,28 +240,36 @@ def _to_item(order: Order) -> dict[str, Any]:
 
 def _to_address(address: Mapping[str, Any]) -> Address:
     # Members of a later version are passed over.
-    return Address(**{name: address[name] for name in Address.__dataclass_fields__})
+    return Address(**{name: dynamo.text(address[name]) for name in Address.__dataclass_fields__})
 
 
 def _to_order(item: Mapping[str, Any]) -> Order:
+    if not item["timeline"]:
+        raise ValueError("an order has been in one state at least")
     return Order(
-        id=item["id"],
-        customer_id=item["customer_id"],
+        id=dynamo.text(item["id"]),
+        customer_id=dynamo.text(item["customer_id"]),
         lines=tuple(
-            Line(line["sku"], line["name"], line["quantity"], Money.from_dict(line["price"]))
+            Line(
+                dynamo.text(line["sku"]),
+                dynamo.text(line["name"]),
+                dynamo.whole(line["quantity"]),
+                Money.from_dict(line["price"]),
+            )
             for line in item["lines"]
         ),
         total=Money.from_dict(item["total"]),
         address=_to_address(item["address"]),
         created_at=clock.parse(item["created_at"]),
         timeline=tuple(
-            Step(State(step["state"]), clock.parse(step["at"]), step["cause"]) for step in item["timeline"]
+            Step(State(step["state"]), clock.parse(step["at"]), dynamo.text(step["cause"]))
+            for step in item["timeline"]
         ),
-        version=item["version"],
+        version=dynamo.whole(item["version"]),
         confirmed_at=clock.parse(item["confirmed_at"]) if "confirmed_at" in item else None,
         cancel_requested_at=clock.parse(item["cancel_requested_at"])
         if "cancel_requested_at" in item
         else None,
-        tracking_number=item.get("tracking_number"),
+        tracking_number=dynamo.optional_text(item, "tracking_number"),
         refunded=Money.from_dict(item["refunded"]) if "refunded" in item else None,
     )

@@ -12,6 +12,7 @@ from datetime import timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common import clock
+from services.common.dynamo import UnreadableRow
 from services.partners import app, handlers
 from services.partners.app import Parts
 from services.partners.domain import LONGEST_LIFE, SCOPES, InvalidKey, PartnerKey
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(f"{error}; run `list` to see all keys") from error
     except AlreadyRevoked as error:
         raise SystemExit("the key has been revoked in the meantime: issue a new one") from error
+    except UnreadableRow as error:
+        raise SystemExit(f"{error}; delete the row and issue a new key") from error
     except (BotoCoreError, ClientError) as error:
         raise SystemExit(
             f"nothing was changed: {error}\nCheck that TABLE and PEPPER_SECRET_ID are set correctly."

@@ -25,8 +25,7 @@ class DynamoKeys(dynamo.Table):
 
     def find(self, key_id: str) -> PartnerKey | None:
         """As `ports.Keys.find`."""
-        found = self._find(_key(key_id))
-        return _record(found) if found else None
+        return self._find(_key(key_id), _record, "key")
 
     def of(self, partner: str | None) -> Iterator[PartnerKey]:
         """As `ports.Keys.of`."""

@@ -38,10 +38,7 @@ class DynamoPayments:
 
     def get(self, order_id: str) -> Payment | None:
         """As `ports.Payments.get`."""
-        answer = self._client.get_item(
-            TableName=self._table, Key=dynamo.pack(_payment_key(order_id)), ConsistentRead=True
-        )
-        return _to_payment(dynamo.unpack(answer["Item"])) if "Item" in answer else None
+        return dynamo.find(self._client, self._table, _payment_key(order_id), _to_payment, "payment")
 
     def save(self, payment: Payment, told: OutboxRecord | None) -> Payment:
         """As `ports.Payments.save`."""
@@ -124,20 +121,24 @@ def _to_item(payment: Payment) -> dict[str, Any]:
 
 def _to_payment(item: Mapping[str, Any]) -> Payment:
     return Payment(
-        order_id=item["order_id"],
+        order_id=dynamo.text(item["order_id"]),
         state=State(item["state"]),
-        customer_id=item.get("customer_id"),
+        customer_id=dynamo.optional_text(item, "customer_id"),
         amount=Money.from_dict(item["amount"]) if "amount" in item else None,
         charge=_to_charge(item["charge"]) if "charge" in item else None,
         refunded=Money.from_dict(item["refunded"]) if "refunded" in item else None,
         refunded_at=clock.parse(item["refunded_at"]) if "refunded_at" in item else None,
         attempts=tuple(
-            Attempt(clock.parse(attempt["at"]), Outcome(attempt["outcome"]), attempt["cause"])
+            Attempt(clock.parse(attempt["at"]), Outcome(attempt["outcome"]), dynamo.text(attempt["cause"]))
             for attempt in item["attempts"]
         ),
-        version=item["version"],
+        version=dynamo.whole(item["version"]),
     )
 
 
 def _to_charge(charge: Mapping[str, Any]) -> Charge:
-    return Charge(charge["payment_id"], Money.from_dict(charge["amount"]), clock.parse(charge["charged_at"]))
+    return Charge(
+        dynamo.text(charge["payment_id"]),
+        Money.from_dict(charge["amount"]),
+        clock.parse(charge["charged_at"]),
+    )

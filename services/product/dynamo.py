@@ -69,10 +69,7 @@ class DynamoCatalogue:
 
     def find(self, sku: str) -> Stocked | None:
         """As `ports.Catalogue.find`."""
-        answer = self._client.get_item(
-            TableName=self._table, Key=dynamo.pack(_product_key(sku)), ConsistentRead=True
-        )
-        return dynamo.parsed(answer["Item"], _to_stocked, "product") if "Item" in answer else None
+        return dynamo.find(self._client, self._table, _product_key(sku), _to_stocked, "product")
 
     def page(self, search: Search, after: str | None, limit: int) -> Page:
         """As `ports.Catalogue.page`."""
@@ -247,10 +244,9 @@ class DynamoStock:
 
     def reservation(self, order_id: str) -> Reservation | None:
         """As `ports.Stock.reservation`."""
-        answer = self._client.get_item(
-            TableName=self._table, Key=dynamo.pack(_reservation_key(order_id)), ConsistentRead=True
+        return dynamo.find(
+            self._client, self._table, _reservation_key(order_id), _to_reservation, "reservation"
         )
-        return _to_reservation(order_id, dynamo.unpack(answer["Item"])) if "Item" in answer else None
 
     def save(
         self, reservation: Reservation, was: State | None, move: Move | None, told: OutboxRecord | None
@@ -316,21 +312,24 @@ def _reservation_key(order_id: str) -> dict[str, str]:
 
 
 def _to_entry(item: Mapping[str, Any]) -> Entry:
-    return Entry(item["gsi1sk"], item["name"], item["category"])
+    return Entry(item["gsi1sk"], dynamo.text(item["name"]), dynamo.text(item["category"]))
 
 
 def _to_stocked(item: Mapping[str, Any]) -> Stocked:
-    sku = item["gsi1sk"]
+    sku = dynamo.text(item["gsi1sk"])
     return Stocked(
         Product(
             sku=sku,
-            name=item["name"],
-            category=item["category"],
+            name=dynamo.text(item["name"]),
+            category=dynamo.text(item["category"]),
             price=Money.from_dict(item["price"]),
             updated_at=clock.parse(item["updated_at"]),
-            version=item.get("version", 0),
+            version=dynamo.whole(item.get("version", 0)),
         ),
-        Inventory(sku, item[Shelf.AVAILABLE], item[Shelf.RESERVED], item[Shelf.SOLD]),
+        Inventory(
+            sku,
+            *(dynamo.whole(item[shelf]) for shelf in (Shelf.AVAILABLE, Shelf.RESERVED, Shelf.SOLD)),
+        ),
     )
 
 
@@ -350,13 +349,13 @@ def _to_item(reservation: Reservation) -> dict[str, Any]:
     }
 
 
-def _to_reservation(order_id: str, item: Mapping[str, Any]) -> Reservation:
+def _to_reservation(item: Mapping[str, Any]) -> Reservation:
     return Reservation(
-        order_id=order_id,
+        order_id=item["pk"].removeprefix("ORDER#"),
         state=State(item["state"]),
-        items=tuple(Item(each["sku"], each["quantity"]) for each in item["items"]),
+        items=tuple(Item(dynamo.text(each["sku"]), dynamo.whole(each["quantity"])) for each in item["items"]),
         decided_at=clock.parse(item["decided_at"]),
         ended_at=clock.parse(item["ended_at"]) if "ended_at" in item else None,
-        error=item.get("error"),
-        cause=item.get("cause"),
+        error=dynamo.optional_text(item, "error"),
+        cause=dynamo.optional_text(item, "cause"),
     )

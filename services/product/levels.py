@@ -19,8 +19,7 @@ class DynamoLevels(dynamo.Table):
 
     def find(self, sku: str) -> Level | None:
         """As `low_stock.Levels.find`."""
-        found = self._get(_key(sku))
-        return dynamo.parsed(found, _level, "level") if found else None
+        return self._find(_key(sku), _level, "level")
 
     def save(self, level: Level, was: Level | None) -> None:
         """As `low_stock.Levels.save`."""

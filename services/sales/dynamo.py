@@ -32,8 +32,7 @@ class DynamoSales(dynamo.Table):
 
     def known(self, order_id: str) -> Known:
         """As `Sales.known`."""
-        found = self._find(_order_key(order_id))
-        return _known(found) if found else Known(order_id)
+        return self._find(_order_key(order_id), _known, "order") or Known(order_id)
 
     def save(self, known: Known, additions: Sequence[Addition]) -> None:
         """As `Sales.save`."""

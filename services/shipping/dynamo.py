@@ -38,10 +38,7 @@ class DynamoShipments:
 
     def get(self, order_id: str) -> Shipment | None:
         """As `ports.Shipments.get`."""
-        answer = self._client.get_item(
-            TableName=self._table, Key=dynamo.pack(_shipment_key(order_id)), ConsistentRead=True
-        )
-        return _to_shipment(dynamo.unpack(answer["Item"])) if "Item" in answer else None
+        return dynamo.find(self._client, self._table, _shipment_key(order_id), _to_shipment, "shipment")
 
     def save(self, shipment: Shipment, told: OutboxRecord | None) -> Shipment:
         """As `ports.Shipments.save`."""
@@ -128,13 +125,13 @@ def _to_item(shipment: Shipment) -> dict[str, Any]:
 
 def _to_shipment(item: Mapping[str, Any]) -> Shipment:
     return Shipment(
-        order_id=item["order_id"],
+        order_id=dynamo.text(item["order_id"]),
         state=State(item["state"]),
         decided_at=clock.parse(item["decided_at"]),
-        customer_id=item.get("customer_id"),
-        booking=Booking(item["tracking_number"], clock.parse(item["booked_at"]))
+        customer_id=dynamo.optional_text(item, "customer_id"),
+        booking=Booking(dynamo.text(item["tracking_number"]), clock.parse(item["booked_at"]))
         if "tracking_number" in item
         else None,
-        cause=item.get("cause"),
-        version=item["version"],
+        cause=dynamo.optional_text(item, "cause"),
+        version=dynamo.whole(item["version"]),
     )

@@ -56,7 +56,7 @@ OUTBOX_FIRES: Final = {
 }
 UNREADABLE_FIRES: Final = {
     "labels": {"namespace": "shop", "job": "order", "kind": "order", "severity": "warning"},
-    "description": "order in shop skips rows of kind order that it cannot read.",
+    "description": "order in shop cannot read rows of kind order.",
 }
 FAILED_FIRES: Final = {
     "labels": {"namespace": "shop", "severity": "critical"},

@@ -11,11 +11,13 @@ from flask_openapi3.blueprint import APIBlueprint
 from openapi_spec_validator import validate
 
 from services.common import telemetry, web
+from services.common.dynamo import UnreadableRow
 from services.common.errors import Conflict, NotFound
 
 FAILURES: dict[str, Exception] = {
     "conflict": Conflict("used already", extra={"other": "1"}, headers={"Retry-After": "7"}),
     "missing": NotFound("nothing there"),
+    "unreadable": UnreadableRow("the row ORDER#1 ORDER cannot be read: KeyError('an inner secret')"),
     "bug": RuntimeError("an inner secret"),
     "away": EndpointConnectionError(endpoint_url="http://aws"),
     "throttled": ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, "GetItem"),
@@ -63,7 +65,14 @@ def test_an_error_is_a_problem_with_all_it_carries(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "status"),
-    [("missing", 404), ("bug", 500), ("away", 503), ("throttled", 503), ("forbidden", 500)],
+    [
+        ("missing", 404),
+        ("unreadable", 503),
+        ("bug", 500),
+        ("away", 503),
+        ("throttled", 503),
+        ("forbidden", 500),
+    ],
 )
 def test_each_failure_has_its_status_and_keeps_its_secrets(
     client: FlaskClient, kind: str, status: int
@@ -72,6 +81,13 @@ def test_each_failure_has_its_status_and_keeps_its_secrets(
 
     assert answered == status
     assert "inner secret" not in repr(body)
+
+
+def test_a_row_that_cannot_be_read_is_asked_for_again_after_a_minute(client: FlaskClient) -> None:
+    _, body, headers = problem(client, "unreadable")
+
+    assert headers["Retry-After"] == "60"
+    assert "cannot be read" in body["detail"]
 
 
 def test_a_problem_names_the_trace_that_the_client_sent(client: FlaskClient) -> None:

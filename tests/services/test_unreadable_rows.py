@@ -1,0 +1,233 @@
+"""A row that cannot be read, because of a manual edit or another version of the service, at every API that reads it alone.
+
+It is there, so it is not 404, and no request causes it, so it is 503; lists leave it out.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from flask import Flask
+
+from services.common import dynamo, telemetry
+from services.common.idempotency import Answer, DynamoIdempotency, KeyedRequest
+from services.common.money import Money
+from services.common.outbox import DynamoOutbox
+from services.common.vault import DynamoVault
+from services.order import api as order_api
+from services.order import domain as order_domain
+from services.order import messages as order_messages
+from services.order.dynamo import DynamoOrders
+from services.payment import api as payment_api
+from services.payment import domain as payment_domain
+from services.payment.dynamo import DynamoPayments
+from services.product import api as product_api
+from services.product.domain import Product
+from services.product.dynamo import DynamoCatalogue
+from services.shipping import api as shipping_api
+from services.shipping import domain as shipping_domain
+from services.shipping.domain import Booking
+from services.shipping.dynamo import DynamoShipments
+from shopprocs.emulator import AwsServer
+from tests.services.callers import ALICE, As
+from tests.services.order.fakes import MemoryParts, MemoryProducts
+from tests.services.order.world import TEA, wish
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+PRICE = Money(1299, "EUR")
+KEYED = KeyedRequest("alice POST /orders", "key", "fingerprint")
+
+
+def product(client: "DynamoDBClient", table: str) -> Flask:
+    catalogue = DynamoCatalogue(client, table, DynamoOutbox(client, table))
+    for sku in ("CUP", "TEA"):
+        catalogue.put(Product(sku, "Cup", "cups", PRICE, NOW, 1), 5, None)
+    return product_api.create(catalogue)
+
+
+def order(client: "DynamoDBClient", table: str) -> Flask:
+    idempotency, outbox = DynamoIdempotency(client, table), DynamoOutbox(client, table)
+    orders = DynamoOrders(client, table, idempotency, outbox, DynamoVault(client, table))
+    for order_id in ("order-1", "order-2"):
+        placed = order_domain.place(
+            order_id,
+            "alice",
+            [order_domain.Item("TEA", 1)],
+            {"TEA": TEA},
+            order_domain.Address(**wish()["shipping_address"]),
+            NOW,
+        )
+        keyed = KeyedRequest(KEYED.scope, order_id, KEYED.fingerprint)
+        orders.accept(placed, "tok_approve", order_messages.acceptance(placed), keyed, Answer(202, {}))
+    return order_api.create(orders, MemoryProducts(TEA), idempotency, MemoryParts(), As(ALICE))
+
+
+def payment(client: "DynamoDBClient", table: str) -> Flask:
+    payments = DynamoPayments(client, table, DynamoOutbox(client, table))
+    begun = payment_domain.begun("order-1", "alice", PRICE)
+    payments.save(begun.charged(payment_domain.Charge("pay_1", PRICE, NOW), NOW), None)
+    return payment_api.create(payments, As(ALICE))
+
+
+def shipping(client: "DynamoDBClient", table: str) -> Flask:
+    shipments = DynamoShipments(client, table, DynamoOutbox(client, table))
+    begun = shipping_domain.begun("order-1", "alice", NOW)
+    shipments.save(begun.booked(Booking("SBX1", NOW)), None)
+    return shipping_api.create(shipments, As(ALICE))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row and who answers of it.
+
+    Args:
+        app: makes the API of a service, with the row in its table.
+        key: of the row.
+        kind: of the row, for the metric.
+        paths: that answer of it.
+        wrong: attributes of which each makes it unreadable by a value of another type.
+        missing: attributes of which each makes it unreadable by being absent.
+        listed: the path of the list that has the row and another one.
+    """
+
+    app: Callable[["DynamoDBClient", str], Flask]
+    key: tuple[str, str]
+    kind: str
+    paths: tuple[str, ...]
+    wrong: tuple[str, ...]
+    missing: tuple[str, ...]
+    listed: str = ""
+
+
+ROWS = {
+    "product": Row(
+        product,
+        ("PRODUCT#CUP", "PRODUCT"),
+        "product",
+        ("/products/CUP", "/inventory/CUP"),
+        ("name", "category", "price", "available", "reserved", "sold", "updated_at"),
+        ("name", "price", "available"),
+        "/products",
+    ),
+    "order": Row(
+        order,
+        ("ORDER#order-1", "ORDER"),
+        "order",
+        ("/orders/order-1", "/orders/order-1/details"),
+        ("customer_id", "lines", "total", "address", "created_at", "timeline", "version", "tracking_number"),
+        ("customer_id", "lines", "timeline", "version"),
+        "/orders",
+    ),
+    "payment": Row(
+        payment,
+        ("PAYMENT#order-1", "PAYMENT"),
+        "payment",
+        ("/payments/order-1",),
+        ("customer_id", "state", "amount", "charge", "attempts", "version"),
+        ("state", "attempts", "version"),
+    ),
+    "shipping": Row(
+        shipping,
+        ("SHIPMENT#order-1", "SHIPMENT"),
+        "shipment",
+        ("/shipments/order-1",),
+        ("customer_id", "state", "decided_at", "tracking_number", "version"),
+        ("state", "decided_at", "version", "booked_at"),
+    ),
+}
+BROKEN = [
+    pytest.param(ROWS[service], change, id=f"{service} {change}")
+    for service in ROWS
+    for change in (
+        *(f"SET #name = :wrong {name}" for name in ROWS[service].wrong),
+        *(f"REMOVE #name {name}" for name in ROWS[service].missing),
+    )
+]
+
+
+def broken(client: "DynamoDBClient", table: str, row: Row, change: str) -> None:
+    expression, name = change.rsplit(" ", 1)
+    values: Any = {"ExpressionAttributeValues": {":wrong": {"BOOL": True}}} if ":wrong" in expression else {}
+    client.update_item(
+        TableName=table,
+        Key=dynamo.pack(dict(zip(("pk", "sk"), row.key, strict=True))),
+        UpdateExpression=expression,
+        ExpressionAttributeNames={"#name": name},
+        **values,
+    )
+
+
+def unreadable(kind: str) -> float:
+    return float(telemetry.UNREADABLE_ROWS.labels(kind)._value.get())
+
+
+@pytest.mark.parametrize(("row", "change"), BROKEN)
+def test_given_a_row_that_cannot_be_read_when_it_is_asked_for_then_it_is_unavailable_and_counted(
+    account: AwsServer, create_table: Callable[[], str], row: Row, change: str
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+    api = row.app(client, table).test_client()
+    for path in row.paths:
+        assert api.get(path).status_code == HTTPStatus.OK
+    broken(client, table, row, change)
+    before = unreadable(row.kind)
+
+    answers = [api.get(path) for path in row.paths]
+
+    assert {answer.status_code for answer in answers} == {HTTPStatus.SERVICE_UNAVAILABLE}
+    assert {answer.headers["Retry-After"] for answer in answers} == {"60"}
+    assert unreadable(row.kind) == before + len(row.paths)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS.values() if row.listed], ids=lambda row: row.kind)
+def test_given_a_row_that_cannot_be_read_when_it_is_listed_then_the_others_are_there(
+    account: AwsServer, create_table: Callable[[], str], row: Row
+) -> None:
+    for name in row.wrong:
+        client, table = account.clients.dynamodb, create_table()
+        api = row.app(client, table).test_client()
+        broken(client, table, row, f"SET #name = :wrong {name}")
+
+        answer = api.get(row.listed)
+
+        assert answer.status_code == HTTPStatus.OK, name
+        assert len(orjson.loads(answer.data)["items"]) == 1, name
+
+
+def test_given_an_order_that_cannot_be_read_when_it_is_cancelled_then_nothing_is_written(
+    account: AwsServer, create_table: Callable[[], str]
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+    api = order(client, table).test_client()
+    broken(client, table, ROWS["order"], "REMOVE #name total")
+    key = dynamo.pack(dict(zip(("pk", "sk"), ROWS["order"].key, strict=True)))
+    before = client.get_item(TableName=table, Key=key)["Item"]
+
+    answer = api.post("/orders/order-1/cancel")
+
+    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert client.get_item(TableName=table, Key=key)["Item"] == before
+
+
+def test_given_a_key_whose_answer_cannot_be_read_when_the_order_is_placed_again_then_there_is_no_second_one(
+    account: AwsServer, create_table: Callable[[], str]
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+    api = order(client, table).test_client()
+    client.update_item(
+        TableName=table,
+        Key=dynamo.pack({"pk": f"IDEMPOTENCY#{KEYED.scope}#order-1", "sk": KEYED.scope}),
+        UpdateExpression="REMOVE fingerprint",
+    )
+
+    answer = api.post("/orders", json=wish(), headers={"Idempotency-Key": "order-1"})
+
+    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert len(orjson.loads(api.get("/orders").data)["items"]) == 2
