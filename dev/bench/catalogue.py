@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """What the import of a catalogue of 100,000 rows takes of a function's time and memory, with the emulator as AWS.
 
+Then what the relay takes to publish the facts of it, one record after the other.
+
 `.venv/bin/python dev/bench/catalogue.py [ROWS]` prints a table in Markdown; it takes about five minutes.
 """
 
@@ -19,7 +21,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "dev")]
 import boto3  # noqa: E402  found through the lines above
 
 from services.common import clock  # noqa: E402  see above
-from services.common.outbox import DynamoOutbox  # noqa: E402  see above
+from services.common.events import SnsPublisher  # noqa: E402  see above
+from services.common.outbox import BATCH, DynamoOutbox, facts_relay  # noqa: E402  see above
 from services.product import import_function  # noqa: E402  see above
 from services.product.dynamo import DynamoCatalogue  # noqa: E402  see above
 from services.product.uploads import S3Uploads  # noqa: E402  see above
@@ -75,17 +78,37 @@ def handle(bucket: str, table: str, size: int, etag: str) -> dict[str, float]:
     }
 
 
+def tell(table: str, topic: str) -> dict[str, float]:
+    """Publishes what the import has left in the outbox, as one thread of the relay beside the consumer does."""
+    sns = boto3.client("sns")
+    requests = 0
+
+    def count(**_: object) -> None:
+        nonlocal requests
+        requests += 1
+
+    sns.meta.events.register("before-call.sns.PublishBatch", count)
+    outbox = DynamoOutbox(boto3.client("dynamodb"), table)
+    relay = facts_relay(outbox, SnsPublisher(sns, topic))
+    began = time.monotonic()
+    while records := outbox.pending(BATCH):
+        if not all(relay.relay(record) for record in records):
+            raise SystemExit("a record was not told; see the log above")
+    return {"telling": time.monotonic() - began, "requests": requests}
+
+
 def measure(rows: int) -> None:
     """Prints the table."""
     emulator = Emulator(lambda _name, _line: None)
     emulator.start()
     try:
-        table = emulator.deploy(PREFIX, stacks.chosen_for("local"), NEEDED)["product"]["Table"]
+        outputs = emulator.deploy(PREFIX, stacks.chosen_for("local"), NEEDED)
+        table, topic = outputs["product"]["Table"], stacks.topic("product", outputs)
         emulator.clients.s3.create_bucket(Bucket=PREFIX)
         text = content(rows)
         etag = emulator.clients.s3.put_object(Bucket=PREFIX, Key=KEY, Body=text)["ETag"].strip('"')
         done = subprocess.run(
-            [sys.executable, __file__, "--handle", PREFIX, table, str(len(text)), etag],
+            [sys.executable, __file__, "--handle", PREFIX, table, topic, str(len(text)), etag],
             env={"PATH": os.environ["PATH"], "LOG_LEVEL": "WARNING", **emulator.env},
             stdout=subprocess.PIPE,
             text=True,
@@ -107,12 +130,13 @@ def measure(rows: int) -> None:
     print(f"| least time left at the end of a call | {found['least']:.0f} s | 0 s |")
     print(f"| most memory | {found['memory']:.0f} MB | {FUNCTION['MemorySize']} MB |")
     print(f"| rows per second | {rows / found['seconds']:.0f} | |")
+    print(f"| facts published | {found['telling']:.0f} s in {found['requests']:,} PublishBatch | |")
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["--handle", bucket, table, size, etag]:
-            print(json.dumps(handle(bucket, table, int(size), etag)))
+        case ["--handle", bucket, table, topic, size, etag]:
+            print(json.dumps(handle(bucket, table, int(size), etag) | tell(table, topic)))
         case [rows]:
             measure(int(rows))
         case _:

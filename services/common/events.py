@@ -1,6 +1,6 @@
 """Facts: CloudEvents 1.0 in JSON (https://cloudevents.io), and where they are published."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,10 +11,13 @@ from services.common import clock, ids, telemetry
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
-    from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
+    from mypy_boto3_sns.type_defs import BatchResultErrorEntryTypeDef, PublishBatchRequestEntryTypeDef
 
-# AWS limit of one PublishBatch.
+# AWS limits of one PublishBatch: messages, and bytes of all of them.
 BATCH = 10
+LARGEST_BATCH = 256 * 1024
+# How often those messages of a batch that the topic did not take are published before the outbox has to wait with them.
+TRIES = 3
 
 
 def _trace() -> str:
@@ -129,20 +132,43 @@ class SnsPublisher:
 
     def publish(self, events: Sequence[Event]) -> None:
         """As `Publisher.publish`."""
-        for start in range(0, len(events), BATCH):
-            entries = [_entry(index, event) for index, event in enumerate(events[start : start + BATCH])]
-            answer = self._client.publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=entries)
-            for failure in answer.get("Failed", []):
-                event = events[start + int(failure["Id"])]
-                raise NotPublished(f"{event.type} {event.id}: {failure['Code']} {failure.get('Message', '')}")
+        for batch in _batches(events):
+            self._publish(batch)
+
+    def _publish(self, batch: "Sequence[PublishBatchRequestEntryTypeDef]") -> None:
+        left = batch
+        failures: Sequence[BatchResultErrorEntryTypeDef] = ()
+        for _ in range(TRIES):
+            answer = self._client.publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=left)
+            failures = answer.get("Failed", [])
+            failed = {failure["Id"] for failure in failures}
+            left = [entry for entry in left if entry["Id"] in failed]
+            if not left:
+                return
+        reasons = {f"{failure['Code']} {failure.get('Message', '')}".strip() for failure in failures}
+        raise NotPublished(f"{len(left)} of {len(batch)} events: {', '.join(sorted(reasons))}")
 
 
-def _entry(index: int, event: Event) -> "PublishBatchRequestEntryTypeDef":
-    return {
-        "Id": str(index),
-        "Message": orjson.dumps(event.to_dict()).decode(),
-        "MessageAttributes": {"type": {"DataType": "String", "StringValue": event.type}},
-    }
+def _batches(events: Sequence[Event]) -> "Iterator[list[PublishBatchRequestEntryTypeDef]]":
+    """The events in their order, as few batches as the limits allow."""
+    batch: list[PublishBatchRequestEntryTypeDef] = []
+    size = 0
+    for event in events:
+        message = orjson.dumps(event.to_dict())
+        more = len(message) + len("typeString" + event.type)
+        if batch and (len(batch) == BATCH or size + more > LARGEST_BATCH):
+            yield batch
+            batch, size = [], 0
+        batch.append(
+            {
+                "Id": str(len(batch)),
+                "Message": message.decode(),
+                "MessageAttributes": {"type": {"DataType": "String", "StringValue": event.type}},
+            }
+        )
+        size += more
+    if batch:
+        yield batch
 
 
 class MemoryPublisher:

@@ -3,7 +3,7 @@
 Run it with `python -m services.order.relay`; several at once share the work.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.common import aws
@@ -19,8 +19,9 @@ from services.order.ports import Workflow
 def tellers(workflow: Workflow, publisher: Publisher) -> dict[str, Teller]:
     """Who is told each kind of outbox message."""
 
-    def start(order: Mapping[str, Any]) -> None:
-        workflow.start(order["order_id"], order)
+    def start(orders: Sequence[Mapping[str, Any]]) -> None:
+        for order in orders:
+            workflow.start(order["order_id"], order)
 
     return {WORKFLOW: start, FACT: publishing(publisher)}
 

@@ -1,7 +1,7 @@
 """What an outbox holds is told at least once, whoever dies: in memory and in DynamoDB alike."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -254,10 +254,11 @@ class Told:
         self.numbers: list[int] = []
         self.refused: set[int] = set()
 
-    def __call__(self, payload: Mapping[str, Any]) -> None:
-        if payload["n"] in self.refused:
-            raise ConnectionError
-        self.numbers.append(payload["n"])
+    def __call__(self, payloads: Sequence[Mapping[str, Any]]) -> None:
+        for payload in payloads:
+            if payload["n"] in self.refused:
+                raise ConnectionError
+            self.numbers.append(payload["n"])
 
 
 @pytest.fixture
@@ -273,6 +274,22 @@ def test_a_record_is_told_in_order_and_removed(outbox: Outbox, add: Add, told: T
 
     assert told.numbers == [1, 2, 3]
     assert pending(outbox) == []
+
+
+def test_messages_of_one_kind_are_told_together_and_those_of_others_in_between_in_their_order(
+    outbox: Outbox, add: Add
+) -> None:
+    kinds = ("note", "note", "fact", "note")
+    record = OutboxRecord(tuple(OutboxMessage(kind, {"n": number}) for number, kind in enumerate(kinds)))
+    add(record)
+    calls: list[tuple[str, list[int]]] = []
+
+    def teller(kind: str) -> outboxes.Teller:
+        return lambda payloads: calls.append((kind, [payload["n"] for payload in payloads]))
+
+    assert Relay(outbox, {kind: teller(kind) for kind in kinds}).relay(record)
+
+    assert calls == [("note", [0, 1]), ("fact", [2]), ("note", [3])]
 
 
 def test_a_record_that_was_half_told_is_told_wholly_again(

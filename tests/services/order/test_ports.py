@@ -1,7 +1,7 @@
 """The order service's adapters and their fakes keep the same promises: each test runs on both."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -396,8 +396,8 @@ def test_two_relays_at_once_share_the_outbox(account: AwsServer, create_table: C
     told: list[int] = []
     stop = threading.Event()
 
-    def tell(payload: Mapping[str, int]) -> None:
-        told.append(payload["n"])
+    def tell(payloads: Sequence[Mapping[str, int]]) -> None:
+        told.extend(payload["n"] for payload in payloads)
         if len(told) == len(records):
             stop.set()
 
