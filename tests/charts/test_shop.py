@@ -3,11 +3,14 @@
 import importlib
 import os
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from chartdocs.outputs import ROOT
+from shop_operator.render import render
+from shop_operator.spec import ShopService
 from shopprocs import stacks
 from tests.charts.helm import Helm, Object, Refused, names, only
 
@@ -248,6 +251,64 @@ def test_given_any_place_then_services_are_reached_by_those_that_call_them_and_r
     by_order = {edge} if files == EKS else {edge, ("order", 8080)}
     assert callers == {"product": {edge}, "order": {edge}, "payment": by_order, "shipping": by_order}
     assert called == dict.fromkeys(SERVICES, aws) | {"order": {*aws, ("payment shipping", 8080)}}
+
+
+@pytest.mark.parametrize("files", [(), LOCAL, EKS])
+def test_given_any_place_then_services_are_rolled_back_drained_one_by_one_monitored_and_isolated(
+    helm: Helm, files: tuple[str, ...]
+) -> None:
+    specs = _specs(_render(helm, files=files))
+
+    assert set(specs) == set(SERVICES)
+    for name, spec in specs.items():
+        assert spec["rollout"] == {"autoRollback": True}, name
+        assert spec["disruption"] == {"maxUnavailable": 1}, name
+        assert spec["monitoring"] == {"interval": "30s"}, name
+        assert spec["networkPolicy"].keys() == {"ingress", "egress"}, name
+
+
+@pytest.mark.parametrize("files", [(), LOCAL, EKS])
+def test_given_any_place_then_a_service_depends_on_exactly_those_that_it_calls(
+    helm: Helm, files: tuple[str, ...]
+) -> None:
+    specs = _specs(_render(helm, files=files))
+
+    called = {
+        name: sorted(
+            urlsplit(value).hostname or ""
+            for variable, value in _env(spec.get("env", [])).items()
+            if variable.removesuffix("_URL").lower() in SERVICES
+        )
+        for name, spec in specs.items()
+    }
+    assert called == {"order": ["payment", "shipping"], "payment": [], "product": [], "shipping": []}
+    assert {name: sorted(spec.get("dependsOn", [])) for name, spec in specs.items()} == called
+
+
+def test_given_the_shop_then_the_operator_makes_a_budget_a_monitor_and_a_policy_of_every_service(
+    helm: Helm,
+) -> None:
+    for each in _render(helm, files=()):
+        if each["kind"] != "ShopService":
+            continue
+        name = each["metadata"]["name"]
+        uid = {**each["metadata"], "uid": f"uid-{name}"}
+        made = render(ShopService.from_object({**each, "metadata": uid}), live=None)
+
+        budgets = [
+            child["spec"]["maxUnavailable"] for child in made if child["kind"] == "PodDisruptionBudget"
+        ]
+        assert budgets == [1] * len([child for child in made if child["kind"] == "Deployment"]), name
+        endpoints = [
+            endpoint["interval"]
+            for child in made
+            if child["kind"] in {"ServiceMonitor", "PodMonitor"}
+            for endpoint in child["spec"].get("endpoints", child["spec"].get("podMetricsEndpoints"))
+        ]
+        assert endpoints
+        assert set(endpoints) == {"30s"}, name
+        (policy,) = [child["spec"] for child in made if child["kind"] == "NetworkPolicy"]
+        assert policy["policyTypes"] == ["Ingress", "Egress"], name
 
 
 def test_given_the_seed_then_its_job_reaches_what_the_product_service_reaches(helm: Helm) -> None:
