@@ -112,6 +112,15 @@ class SqsQueue:
             QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
         )
 
+    def send(self, body: str) -> None:
+        """Sends a message.
+
+        Raises:
+            ClientError: when it is refused: the queue is gone, the right to send is missing, or it is too long.
+            BotoCoreError: when SQS does not answer.
+        """
+        self._client.send_message(QueueUrl=self._url, MessageBody=body)
+
     def ping(self) -> None:
         """As `QueuePort.ping`."""
         self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])

@@ -2,7 +2,7 @@
 
 S3 tells the queue of each file. An import that Lambda's time is too short for is continued by another message of the
 same content; one that fails comes back after the queue's visibility timeout, and goes to the dead letters after the fifth
-time. Either way it goes on where the report says.
+time. Either way it goes on where the report says. If that other message cannot be sent, this one comes back instead.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,6 +15,7 @@ import orjson
 from pydantic import Field
 
 from services.common import aws, clock, telemetry
+from services.common.consumer import SqsQueue
 from services.common.settings import ServiceSettings
 from services.product import app, importing
 from services.product.importing import Report, Shelves, Superseded, Upload, Uploads
@@ -116,12 +117,8 @@ def _imported(upload: Upload, parts: Parts, milliseconds_left: Callable[[], int]
 def _parts() -> Parts:
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
-    sqs = aws.client("sqs", settings)
-    return Parts(
-        S3Uploads(aws.client("s3", settings)),
-        app.catalogue(settings),
-        lambda body: sqs.send_message(QueueUrl=settings.tasks_queue_url, MessageBody=body),
-    )
+    queue = SqsQueue(aws.client("sqs", settings), settings.tasks_queue_url)
+    return Parts(S3Uploads(aws.client("s3", settings)), app.catalogue(settings), queue.send)
 
 
 def handler(batch: Message, context: Any) -> dict[str, Any]:

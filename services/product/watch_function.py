@@ -1,20 +1,21 @@
 """The function `watch-stock` of AWS Lambda: counts the changes that the stream of the product table brings.
 
 A record that cannot be read, or whose product's level cannot be read, is put aside at once, with what it says and why, and
-the others go on. Any other failure is answered for by its sequence number: AWS Lambda tries again from there, halves the batch when the whole fails, and after
-hours in vain sends where the record is to the same queue.
+the others go on. Any other failure, also that of putting it aside, is answered for by its sequence number: AWS Lambda tries
+again from there, halves the batch when the whole fails, and after hours in vain sends where the record is to the same queue.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, ClassVar
 
-import orjson
 from pydantic import Field
 
 from services.common import aws, dynamo, telemetry
+from services.common.consumer import SqsQueue
 from services.common.events import Publisher, SnsPublisher
 from services.common.settings import ServiceSettings
 from services.product import low_stock
@@ -26,6 +27,8 @@ log = telemetry.logger(__name__)
 
 # AWS limit of a sequence number's digits: with zeros before them, texts compare as numbers do.
 DIGITS = 40
+# Characters of a record and of a cause that are put aside: a queue may take 256 KiB only, and quotes are escaped.
+LONGEST_RECORD, LONGEST_CAUSE = 100_000, 1000
 
 Batch = Mapping[str, Any]
 
@@ -99,19 +102,25 @@ def _count(record: Mapping[str, Any], parts: Parts) -> None:
             low_stock.count(found, threshold=parts.threshold, levels=parts.levels, publisher=parts.publisher)
     except (Unreadable, dynamo.UnreadableRow) as unreadable:
         log.exception("change_put_aside")
-        parts.put_aside(orjson.dumps({"cause": str(unreadable), "record": record}, default=str).decode())
+        parts.put_aside(_aside(record, str(unreadable)))
+
+
+def _aside(record: Mapping[str, Any], cause: str) -> str:
+    """What is put aside: in ASCII, as SQS refuses some characters, and in a length that every queue takes."""
+    text = json.dumps(record, default=str)
+    said = {"record": record} if len(text) <= LONGEST_RECORD else {"record_begins": text[:LONGEST_RECORD]}
+    return json.dumps({"cause": cause[:LONGEST_CAUSE], **said}, default=str)
 
 
 @cache
 def _parts() -> Parts:
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
-    sqs = aws.client("sqs", settings)
     return Parts(
         DynamoLevels(aws.client("dynamodb", settings), settings.table),
         SnsPublisher(aws.client("sns", settings), settings.events_topic_arn),
         settings.low_stock,
-        lambda text: sqs.send_message(QueueUrl=settings.tasks_queue_url, MessageBody=text),
+        SqsQueue(aws.client("sqs", settings), settings.tasks_queue_url).send,
     )
 
 

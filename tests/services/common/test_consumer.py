@@ -40,9 +40,6 @@ def queue(request: pytest.FixtureRequest) -> Sendable:
     class Queue(SqsQueue):
         timeout = 2
 
-        def send(self, body: str) -> None:
-            client.send_message(QueueUrl=url, MessageBody=body)
-
     return Queue(client, url)
 
 
