@@ -18,6 +18,8 @@ from shopdemo.console import DemoError, run, say
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("product", "order", "payment", "shipping")
 OFFICIAL_BASE = "python:3.11-slim"
+"""By tag: a digest in the source would miss the patches of Debian and Python until someone changes it. Whatever is delivered
+(`shopdelivery`, `shopeks`) is built on the digest that the tag has at that time; a demo takes the engine's own copy."""
 SAMPLE = "shop-sample:0.1.0"
 """What manifests/examples and the tutorial call the image of the target `sample`, where no registry has to be named."""
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from shopdelivery.engine import Docker
 from shopdemo import images
 from shopdemo.console import DemoError, run, say
 from shopdemo.images import ROOT, SOURCES, Image
@@ -84,16 +85,23 @@ class Eks:
     def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
         """Build and push those images that the registry has not; a tag is the hash of what goes in.
 
+        The base image goes in by its name in BASE, by default a tag, so that nothing has to be pulled where nothing is
+        built. What is built is built on the newest content of that tag, by its digest: the same for all images. To
+        deliver a patched base to images of unchanged sources, BASE names it by its digest, as the pipelines do.
+
         Raises:
             DemoError: when one has to be built and no container engine answers.
         """
         registry = self.output("eks", "Registry")
         wanted = [target for target in targets if target != "local-aws"]
-        planned = images.plan(registry, images.OFFICIAL_BASE, tree, wanted)
+        named = self._environment.get("BASE") or images.OFFICIAL_BASE
+        planned = images.plan(registry, named, tree, wanted)
         missing = {target: image for target, image in planned.items() if not self._has(image)}
         say(f"      {len(planned) - len(missing)} of {len(planned)} images are already in {registry}")
         if missing:
-            engine = images.build_with_engine(missing, images.OFFICIAL_BASE, self.env(), tree)
+            base = Docker(images.container_engine(self.env()), self.env()).base(named)
+            say(f"      base image: {base}")
+            engine = images.build_with_engine(missing, base, self.env(), tree)
             password = self.cli.run("get-login-password", service="ecr")
             host = registry.partition("/")[0]
             run(

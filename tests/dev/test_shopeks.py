@@ -26,6 +26,7 @@ OUTPUTS = {
     "network": {"LoadBalancerSecurityGroupId": "sg-1"},
     "api": {"ApiUrl": "https://api.example"},
 }
+DIGEST = f"sha256:{'a' * 64}"
 READINESS_PATH = "/readyz"
 # Of a probe -> of a target group.
 AS_IN_THE_LOAD_BALANCER = {
@@ -72,6 +73,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     found.answer("describe-images", NO_IMAGE, 255)
     found.answer("get-login-password", "the-password")
     found.answer("helm list", "[]")
+    found.answer("docker image inspect", json.dumps([f"python@{DIGEST}"]))
     gateway = {"status": {"addresses": [{"value": BALANCER}]}}
     found.answer("get gateway", json.dumps(gateway))
     balancers = [{"DNSName": "other", "LoadBalancerArn": "x"}, {"DNSName": BALANCER, "LoadBalancerArn": "lb"}]
@@ -87,6 +89,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     (tmp_path / "state").mkdir()
     for variable in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(variable)
+    monkeypatch.delenv("BASE", raising=False)
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     return found
@@ -212,6 +215,40 @@ def test_given_images_that_are_in_the_registry_when_installed_again_then_nothing
 
     assert install() == ""
     assert not [command for command in machine.commands() if command.startswith("docker")]
+
+
+def bases(machine: Machine) -> set[str]:
+    """What the images were built on."""
+    builds = [command for command in machine.commands() if command.startswith("docker build")]
+    assert len(builds) == len(images.SOURCES) - 1, "all but the emulator's"
+    return {re.findall(r"--build-arg BASE=(\S+)", command)[0] for command in builds}
+
+
+def test_given_the_base_image_by_its_tag_when_images_are_built_then_all_are_on_the_digest_that_it_has_now(
+    machine: Machine, install: Callable[..., str]
+) -> None:
+    assert install() == ""
+
+    in_order(machine.commands(), rf"^docker pull {images.OFFICIAL_BASE}$", r"^docker build ")
+    assert bases(machine) == {f"python@{DIGEST}"}
+
+
+def test_given_a_base_image_by_digest_when_installed_then_all_images_are_built_on_it_under_other_tags(
+    machine: Machine, install: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tags() -> set[str]:
+        return {command for command in machine.commands() if "ecr describe-images" in command}
+
+    assert install() == ""
+    before = tags()
+    monkeypatch.setenv("BASE", f"python@{DIGEST}")
+
+    assert install() == ""
+
+    assert bases(machine) == {f"python@{DIGEST}"}
+    assert not [command for command in machine.commands() if command.startswith("docker pull")]
+    assert len(before) == len(tags())
+    assert not before & tags()
 
 
 def test_given_the_emulators_image_when_installed_then_nobody_pushes_it(
