@@ -5,6 +5,7 @@ times, and after any crash. It reads from the informer's store only. A failing c
 being applied; all that went wrong is in the status at the end, and the worst of it decides what happens next.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import (
@@ -112,6 +113,7 @@ _CALLERS_LOOK: Final = 30.0
 _REPAIRS: Final = 10.0
 _REPAIR_PAUSE: Final = 2.0
 _ROOM_ATTEMPTS: Final = 4
+_NEXT_TURN: Final = 1.0
 
 
 class Api(Protocol):
@@ -348,6 +350,7 @@ class Reconciler:
         self._differing: dict[Key, dict[ChildId, tuple[str, frozenset[str]]]] = {}
         self._repairs: dict[Key, Patience] = {}
         self._refusals = Refusals(clock)
+        self._telling_flaw = asyncio.Lock()
         # Children that we have seen and that no status lists yet.
         self._unlisted: dict[Key, frozenset[ChildId]] = {}
 
@@ -371,8 +374,7 @@ class Reconciler:
             return None
         shop = ShopService.from_object(obj)
         if cached.flaw is not None:
-            await self._reporter.flawed(key, cached, shop, InvalidSpec(cached.flaw))
-            return None
+            return await self._tell_flaw(key, cached, shop, InvalidSpec(cached.flaw))
         try:
             outcome, looks = await self._judged(key, cached, shop)
         except OperatorError:
@@ -385,6 +387,18 @@ class Reconciler:
             self._refusals.forget(key)
         looks.append(_next_look(outcome.problems))
         return min((each for each in looks if each is not None), default=None)
+
+    async def _tell_flaw(self, key: Key, cached: Shop, shop: ShopService, flaw: InvalidSpec) -> float | None:
+        """Say of a ShopService that its spec cannot be kept; seconds until its turn, None when that is said.
+
+        The API server works for seconds on the status of one that is large. Of several at once each would take longer than
+        the operator waits for an answer, and then again.
+        """
+        if self._telling_flaw.locked():
+            return _NEXT_TURN
+        async with self._telling_flaw:
+            await self._reporter.flawed(key, cached, shop, flaw)
+        return None
 
     async def _judged(self, key: Key, cached: Shop, shop: ShopService) -> tuple[Outcome, list[float | None]]:
         """Make one pass and report it; how it went, and when to look again."""

@@ -1,5 +1,6 @@
 """No object that the API server can store ends a task, raises out of the store, or hides another object."""
 
+import asyncio
 import copy
 import logging
 from typing import Any
@@ -20,6 +21,8 @@ from shop_operator.spec import ShopService
 from shop_operator.store import Child, ChildId, Key, Scaler, Shop, Store
 from shop_operator.summary import summary
 from shop_operator.wire import Listed
+from tests.operator.test_reconcile import World
+from tests.operator.test_reconcile import world as world  # noqa: PLC0414  a fixture
 
 WEB = Key("ns", "web")
 OTHER = Key("ns", "other")
@@ -430,3 +433,36 @@ def test_a_namespace_that_cannot_be_read_keeps_its_level_and_hides_no_other(
 )
 def test_only_so_many_digits_are_a_number(value: Any, number: int) -> None:
     assert digits(value) == number
+
+
+async def test_statuses_of_shopservices_that_cannot_be_kept_are_written_one_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def large(name: str) -> Key:
+        obj = whole("ShopService")
+        obj["metadata"] |= {"name": name, "uid": name}
+        obj["spec"]["podTemplate"] = {"a": [{}] * 100_000}
+        world.see(obj)
+        return Key(obj["metadata"]["namespace"], name)
+
+    first, second = large("first"), large("second")
+    asked, answered, patch = asyncio.Event(), asyncio.Event(), world.api.patch_status
+
+    async def slow(*args: Any, **options: Any) -> dict[str, Any]:
+        asked.set()
+        await answered.wait()
+        return await patch(*args, **options)
+
+    monkeypatch.setattr(world.api, "patch_status", slow)
+    writing = asyncio.create_task(world.reconciler.reconcile(first))
+    await asked.wait()
+
+    # It does not wait, which would keep a worker from other ShopServices.
+    again = await world.reconciler.reconcile(second)
+    assert again is not None
+    assert 0 < again <= 5
+    assert world.api.writes == []
+    answered.set()
+    assert await writing is None
+    assert await world.reconciler.reconcile(second) is None
+    assert world.api.writes == ["status ShopService first", "status ShopService second"]
