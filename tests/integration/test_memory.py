@@ -13,10 +13,9 @@ from typing import Final
 import httpx
 import pytest
 
-from localcluster import tools
 from tests.integration.cluster import Cluster
 from tests.integration.memory_group import MemoryGroup, limited
-from tests.integration.operators import Operator, run, running, started
+from tests.integration.operators import Operator, running, started
 from tests.integration.shopservices import shopservice
 from tests.waiting import wait_for
 
@@ -88,11 +87,17 @@ class Teams:
 
     def told(self) -> bool:
         """Whether each large ShopService says that it is too large, and the user of the ConfigMaps has its Deployment."""
-        columns = '{range .items[*]}{.metadata.name} {range .status.conditions[?(@.type=="Ready")]}{.reason}{end}\n{end}'
-        kubectl, where = tools.ensure("kubernetes") / "kubectl", ["-n", self.bad]
-        kubeconfig = ["--kubeconfig", str(self.cluster.kubeconfig)]
-        said = run([kubectl, *kubeconfig, *where, "get", "shopservices", "-o", f"jsonpath={columns}"])
-        reasons = dict(line.split(" ") for line in said.splitlines())
+        # As columns: nobody has to send or read the large objects themselves to see what they say.
+        answer = self.cluster.http.get(
+            self.cluster.path("ShopService", self.bad),
+            params={"includeObject": "None"},
+            headers={"Accept": "application/json;as=Table;g=meta.k8s.io;v=v1"},
+            timeout=SLOW,
+        )
+        table = answer.raise_for_status().json()
+        columns = [each["name"] for each in table["columnDefinitions"]]
+        rows = [dict(zip(columns, each["cells"], strict=True)) for each in table["rows"]]
+        reasons = {each["Name"]: each["Reason"] for each in rows}
         large = {reasons[f"fat-{n}"] for n in range(FAT)}
         return large == {"InvalidSpec"} and self.cluster.names("Deployment", self.bad) == {"user"}
 
