@@ -59,6 +59,18 @@ class Command:
             found |= more
         return found
 
+    def services(self) -> dict[str, set[int]]:
+        """The processes of each program of a service: `services.order.relay`, or `services.order.app:create_app()`."""
+        listed = subprocess.run(
+            ["ps", "-ww", "-eo", "pid=,args="], capture_output=True, text=True, check=True
+        ).stdout
+        ours, found = self.children(), dict[str, set[int]]()
+        for pid, arguments in (line.split(maxsplit=1) for line in listed.splitlines()):
+            program = arguments.split()[-1]
+            if int(pid) in ours and program.startswith("services."):
+                found.setdefault(program, set()).add(int(pid))
+        return found
+
     def end(self, number: signal.Signals) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
@@ -114,6 +126,32 @@ def test_given_nothing_when_started_then_the_shop_answers_reloads_on_change_and_
     assert len(children) >= 10
     assert command.end(signal.SIGINT) == 0
     assert not [pid for pid in children if alive(pid)]
+
+
+def test_given_a_file_when_it_changes_then_exactly_the_processes_that_import_it_are_new_and_serve_again(
+    start: Callable[[], Command],
+) -> None:
+    """How long that takes is measured by dev/bench/reload.py."""
+    command = start()
+    url = command.wait_for(r"^\s+shipping\s+(http://\S+)")[1]
+    shop = command.wait_for(r"^\s+shop\s+(http://\S+)")[1]
+    expected = {
+        "services/order/relay.py": {"services.order.relay"},
+        "services/shipping/domain.py": {"services.shipping.app:create_app()", "services.shipping.consumer"},
+    }
+
+    for file, programs in expected.items():
+        before = command.services()
+        command.lines.clear()
+        (ROOT / file).touch()
+        command.wait_for("ready again after")
+        after = command.services()
+
+        assert after.keys() == before.keys()
+        assert {program for program in after if after[program] != before[program]} == programs
+        assert not [pid for program in programs for pid in before[program] & after[program]]
+        assert httpx.get(f"{url}/readyz").is_success
+        assert httpx.get(f"{shop}/products").is_success
 
 
 def test_given_the_emulator_ends_when_it_is_noticed_then_it_is_said_and_everything_else_ends(
