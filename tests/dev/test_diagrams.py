@@ -1,0 +1,219 @@
+"""The diagrams of the documentation: Mermaid that every viewer draws, whose boxes name files that there are."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PAGES: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+EXTERNAL: Final = "external"
+# Words of the language, of which none may be the name of a node.
+KEYWORDS: Final = frozenset(
+    {
+        "call",
+        "class",
+        "classDef",
+        "click",
+        "default",
+        "end",
+        "flowchart",
+        "graph",
+        "href",
+        "style",
+        "subgraph",
+    }
+)
+_DIAGRAM: Final = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_ID: Final = r"[A-Za-z][A-Za-z0-9]*"
+_TEXT: Final = r'"(?P<text>[^"]+)"'
+_HEAD: Final = re.compile(r"flowchart (LR|TB)")
+_FRAME: Final = re.compile(rf"subgraph (?P<id>{_ID})\[{_TEXT}\]")
+_NODE: Final = re.compile(rf"(?P<id>{_ID})(\[{_TEXT}\]|\[\(\"(?P<store>[^\"]+)\"\)\])(:::(?P<style>{_ID}))?")
+_EDGE: Final = re.compile(rf"(?P<source>{_ID}) -->(\|\"[^\"]+\"\|)? (?P<target>{_ID})")
+_STYLE: Final = re.compile(rf"classDef (?P<style>{_ID}) [a-z-]+:[^;]+")
+_PATH: Final = re.compile(r"[\w./-]+(\.(py|yaml|json)|/)")
+
+
+class Wrong(Exception):
+    """A diagram that is not drawn, or names what there is not; the message says where."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A box.
+
+    Args:
+        name: its title.
+        folder: the title of the frame around it; empty for none.
+        paths: the files and folders that it names, below the folder.
+        external: it is no part of the repository.
+    """
+
+    name: str
+    folder: str
+    paths: tuple[str, ...]
+    external: bool
+
+
+def diagrams(page: str) -> list[str]:
+    return _DIAGRAM.findall(page)
+
+
+@dataclass
+class Drawing:
+    """What a diagram says, line by line."""
+
+    nodes: dict[str, Node] = field(default_factory=dict)
+    edges: set[str] = field(default_factory=set)
+    frames: list[str] = field(default_factory=list)
+    styles: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+
+    def read(self, line: str) -> None:
+        """Take in one line.
+
+        Raises:
+            Wrong: it is of no form that is used here.
+        """
+        if line == "end" and self.frames:
+            _ = self.frames.pop()
+        elif frame := _FRAME.fullmatch(line):
+            self.frames.append(frame["text"])
+        elif edge := _EDGE.fullmatch(line):
+            self.edges |= {edge["source"], edge["target"]}
+        elif style := _STYLE.fullmatch(line):
+            self.styles.add(style["style"])
+        elif (node := _NODE.fullmatch(line)) and node["id"] not in {*self.nodes, *KEYWORDS}:
+            self.nodes[node["id"]] = _node(node, self.frames)
+            self.used |= {node["style"]} - {None}
+        else:
+            raise Wrong(f"cannot be read, or is there twice: {line}")
+
+    def check(self) -> None:
+        """Hold its lines to each other.
+
+        Raises:
+            Wrong: a frame does not end, or there is no box at the end of an edge, no edge of a box, or no such style.
+        """
+        wrong = {
+            "does not end": {*self.frames},
+            "is no box": self.edges - {*self.nodes},
+            "has no edge": {*self.nodes} - self.edges,
+            "is no style": self.used - self.styles,
+        }
+        for what, names in wrong.items():
+            if names:
+                raise Wrong(f"{', '.join(sorted(names))} {what}")
+
+
+def nodes(diagram: str) -> list[Node]:
+    """Every box of a diagram.
+
+    Raises:
+        Wrong: as `Drawing`.
+    """
+    head, *lines = (line.strip() for line in diagram.strip().splitlines())
+    if not _HEAD.fullmatch(head):
+        raise Wrong(f"the first line is {head!r}")
+    drawing = Drawing()
+    for line in lines:
+        drawing.read(line)
+    drawing.check()
+    return list(drawing.nodes.values())
+
+
+def _node(node: re.Match[str], frames: list[str]) -> Node:
+    name, *rest = (node["text"] or node["store"]).split("<br/>")
+    paths = tuple(path for line in rest for path in line.split(", "))
+    return Node(name, frames[-1] if frames else "", paths, external=node["style"] == EXTERNAL)
+
+
+def check_paths(diagram: str, root: Path) -> None:
+    """Hold every box to the files that it names.
+
+    Raises:
+        Wrong: one names none, or one that there is not.
+    """
+    for node in nodes(diagram):
+        if node.external is bool(node.paths):
+            raise Wrong(f"{node.name}: a box names its files, unless it is external")
+        for path in node.paths:
+            if not _PATH.fullmatch(path) or not (root / node.folder / path).exists():
+                raise Wrong(f"{node.name}: there is no {path} in {node.folder}")
+
+
+def all_diagrams() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for number, diagram in enumerate(diagrams(page.read_text()), 1):
+            yield f"{page.relative_to(ROOT)}#{number}", diagram
+
+
+DIAGRAMS: Final = dict(all_diagrams())
+
+
+@pytest.mark.parametrize("where", DIAGRAMS)
+def test_a_diagram_can_be_drawn_and_its_boxes_name_files_that_there_are(where: str) -> None:
+    check_paths(DIAGRAMS[where], ROOT)
+
+
+def test_the_architecture_is_drawn_twice() -> None:
+    assert [each for each in DIAGRAMS if "architecture" in each] == [
+        "docs/explanation/architecture.md#1",
+        "docs/explanation/architecture.md#2",
+    ]
+
+
+GOOD: Final = """flowchart TB
+  api["API server"]:::external
+  subgraph parts["src"]
+    store[("Cache<br/>store.py, render/")]
+  end
+  api -->|"watch"| store
+  store --> api
+  classDef external stroke-dasharray: 4 4
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "src/render").mkdir(parents=True)
+    (tmp_path / "src/store.py").touch()
+    return tmp_path
+
+
+def test_given_a_good_diagram_then_its_boxes_are_read(tree: Path) -> None:
+    check_paths(GOOD, tree)
+
+    assert nodes(GOOD)[1] == Node("Cache", "src", ("store.py", "render/"), external=False)
+
+
+@pytest.mark.parametrize(
+    ("there", "instead"),
+    [
+        ("flowchart TB", "flow TB"),
+        ("  end\n", ""),
+        ("  end\n", "  end\n  end\n"),
+        ("store.py", "gone.py"),
+        ("render/", "gone/"),
+        ("<br/>store.py, render/", ""),
+        ('"API server"', '"API server<br/>store.py"'),
+        ('["API server"]', "[API server (1.34)]"),
+        ("store -->", "end -->"),
+        ("store -->", "other -->"),
+        ("store -->", "store --"),
+        ('|"watch"|', "|watch (all)|"),
+        ('api["', 'end["'),
+        ("  store --> api\n", '  store["Again<br/>store.py"]\n'),
+        ("  store --> api\n", '  more["More<br/>src/store.py"]\n'),
+        ("  classDef external stroke-dasharray: 4 4\n", ""),
+    ],
+)
+def test_given_a_mistake_then_it_is_found(tree: Path, there: str, instead: str) -> None:
+    assert there in GOOD
+
+    with pytest.raises(Wrong):
+        check_paths(GOOD.replace(there, instead), tree)
