@@ -1,0 +1,53 @@
+"""Every link of a page to this repository: the file is there, and so is the heading."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+_CODE: Final = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+_LINK: Final = re.compile(r"\]\((?P<target>[^()\s]+)\)")
+_HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_ELSEWHERE: Final = ("https://", "http://", "mailto:")
+
+
+def anchors(page: str) -> set[str]:
+    """The fragments of a page's headings, as GitHub makes them of headings that are all different."""
+    without_blocks = re.sub(r"^```.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL)
+    return {
+        re.sub(r"[^\w -]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()).replace(" ", "-")
+        for heading in _HEADING.findall(without_blocks)
+    }
+
+
+def dead(page: Path) -> Iterator[str]:
+    """The targets of a page's links that are not there."""
+    for link in _LINK.finditer(_CODE.sub("", page.read_text())):
+        target = link["target"]
+        if target.startswith(_ELSEWHERE):
+            continue
+        path, _, fragment = target.partition("#")
+        file = page.parent / path if path else page
+        if not file.exists() or (fragment and fragment not in anchors(file.read_text())):
+            yield target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_links_to_what_there_is(page: Path) -> None:
+    assert list(dead(page)) == []
+
+
+def test_given_links_to_nothing_then_each_is_named(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# The `first` page, again\n\n```\n[a](code.md) # no heading\n```\n`[b](code.md)`\n")
+    with page.open("a") as more:
+        _ = more.write(
+            "[c](page.md#the-first-page-again) [d](#the-first-page-again) [e](https://example.com)\n"
+        )
+        _ = more.write("[f](gone.md) [g](page.md#gone) [h](#no-heading)\n")
+
+    assert list(dead(page)) == ["gone.md", "page.md#gone", "#no-heading"]
