@@ -9,13 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from services.common import dynamo
+from services.common import clock, dynamo
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Row = Mapping[str, Any]
 ENDS = frozenset({"SHIPPED", "REJECTED", "CANCELLED"})
+UNDONE = frozenset({"CANCELLING", "CANCELLED", "REJECTED"})
+# The postal code that the carrier refuses for good.
+NOWHERE = "00000"
 LENGTH_OF_ID = 36
 # The states that the other services' rows of an ended order may have; None stands for no row.
 AGREED = Mapping[str, frozenset[str | None]]
@@ -64,6 +67,13 @@ class Books:
         stock_before: SKU -> pieces.
         accepted: order id -> what its customer was answered, at each repeat.
         told_cancelled: ids of orders whose customer was answered that they are being cancelled.
+        aborted: ids of orders whose workflow was ended from outside.
+        watched: ids of orders that the reconciler has not found to be finished.
+        patience: seconds for which an order waits for its shipment once it was charged.
+        changes: SKU -> each change of its stock: sequence number, and the pieces that can be ordered from then on.
+        levels: SKU -> row of the projection of these changes.
+        low_stock: SKU -> id of a fact that it runs low -> what was told under it.
+        threshold: pieces that can be ordered: so many, or fewer, is low.
     """
 
     orders: dict[str, Row] = field(default_factory=dict)
@@ -83,6 +93,13 @@ class Books:
     stock_before: Mapping[str, int] = field(default_factory=dict)
     accepted: Mapping[str, Sequence[str]] = field(default_factory=dict)
     told_cancelled: frozenset[str] = frozenset()
+    aborted: frozenset[str] = frozenset()
+    watched: set[str] = field(default_factory=set)
+    patience: float = 0.0
+    changes: Mapping[str, Sequence[tuple[str, int]]] = field(default_factory=dict)
+    levels: dict[str, Row] = field(default_factory=dict)
+    low_stock: Mapping[str, Mapping[str, set[int]]] = field(default_factory=dict)
+    threshold: int = 0
 
     def read(self, client: "DynamoDBClient", tables: Mapping[str, str]) -> None:
         """Reads every row of the tables.
@@ -96,6 +113,13 @@ class Books:
                 for item in page["Items"]:
                     self._enter(service, dynamo.unpack(item))
 
+    def is_counted(self, sku: str) -> bool:
+        """Whether the projection knows the last change of a product, and has told all of it."""
+        level = self.levels.get(sku, {})
+        return (level.get("sequence"), level.get("available")) == self.changes[sku][
+            -1
+        ] and "untold" not in level
+
     def _enter(self, service: str, row: Row) -> None:
         kind, _, name = row["pk"].partition("#")
         match service, kind, row["sk"]:
@@ -103,6 +127,10 @@ class Books:
                 self.outboxes[service] += 1
             case "order", "ORDER", _:
                 self.orders[name] = row
+            case "order", "WATCH", order_id:
+                self.watched.add(order_id)
+            case "levels", "PRODUCT", _:
+                self.levels[name] = row
             case "product", "PRODUCT", _:
                 self.products[name] = row
             case "product", "ORDER", "RESERVATION":
@@ -140,6 +168,12 @@ def audit(books: Books) -> list[Violation]:
         *_of_stock(books),
         *_of_strangers(books),
         *_of_messages(books),
+        *(Violation("not reconciled", name, "it is still watched") for name in sorted(books.watched)),
+        *(
+            violation
+            for sku, changes in books.changes.items()
+            for violation in _of_low_stock(books, sku, changes)
+        ),
     ]
 
 
@@ -161,6 +195,7 @@ def _of_answers(books: Books) -> Iterator[Violation]:
 def _of_order(books: Books, name: str, order: Row) -> Iterator[Violation]:
     state = order["state"]
     yield from _of_double_money(books, name)
+    yield from _of_patience(books, name, order)
     if state not in ENDS:
         yield Violation("not ended", name, f"it is {state}")
         return
@@ -206,6 +241,46 @@ def _of_facts(books: Books, name: str, state: str) -> Iterator[Violation]:
     for other in ENDS - {state}:
         if f"shop.order.{other.lower()}.v1" in told:
             yield Violation("false fact", name, f"it is {state}, and was told to be {other}")
+
+
+def _of_patience(books: Books, name: str, order: Row) -> Iterator[Violation]:
+    """An outage that is shorter than the shop's patience undoes no order that was paid and confirmed."""
+    if "confirmed_at" not in order or name in books.aborted or order["address"]["postal_code"] == NOWHERE:
+        return
+    undone = [step for step in order["timeline"] if step["state"] in UNDONE]
+    if not undone:
+        return
+    charged_at = books.payments[name]["charge"]["charged_at"]
+    waited = (clock.parse(undone[0]["at"]) - clock.parse(charged_at)).total_seconds()
+    if waited < books.patience:
+        yield Violation("undone too soon", name, f"after {waited:.0f} s: {undone[0]['cause']}")
+
+
+def _of_low_stock(books: Books, sku: str, changes: Sequence[tuple[str, int]]) -> Iterator[Violation]:
+    due = {f"{sku}-low-{number}": found for number, found in enumerate(_lows(books.threshold, changes), 1)}
+    told = books.low_stock.get(sku, {})
+    for fact in due.keys() - told.keys():
+        yield Violation("low stock not told", sku, fact)
+    for fact in told.keys() - due.keys():
+        yield Violation("false low stock", sku, f"{fact}, of {len(due)}")
+    for fact in due.keys() & told.keys():
+        if told[fact] != {due[fact]}:
+            yield Violation(
+                "wrong low stock", sku, f"{fact} told of {told[fact]} pieces, and there were {due[fact]}"
+            )
+    if not books.is_counted(sku):
+        yield Violation(
+            "level disagrees", sku, f"the last change is {changes[-1]}, and it says {books.levels.get(sku)}"
+        )
+
+
+def _lows(threshold: int, changes: Sequence[tuple[str, int]]) -> Iterator[int]:
+    """How many pieces there were each time that the product ran low: again only after it had twice the threshold."""
+    low = False
+    for _, available in changes:
+        if not low and available <= threshold:
+            yield available
+        low = available < max(2 * threshold, threshold + 1) if low else available <= threshold
 
 
 def _of_stock(books: Books) -> Iterator[Violation]:

@@ -17,7 +17,7 @@ from shopprocs.customer import ADDRESS
 THREADS: Final = 10
 PAUSE: Final = 0.3
 SKUS: Final = ("CF-001", "CF-002", "CF-005", "TE-005", "CU-001", "CU-006", "TR-001", "TR-006", "CA-001")
-SCARCE: Final = "BR-006"
+SCARCE: Final = ("BR-004", "BR-006", "BR-008")
 # Payment token, postal code -> how often, in 100 orders.
 KINDS: Final = {
     ("tok_approve", "10115"): 66,
@@ -110,7 +110,7 @@ class Customers:
     def _wish(self, chance: random.Random) -> dict[str, Any]:
         skus = chance.sample(SKUS, chance.choice((1, 1, 1, 2, 3)))
         if chance.random() < 0.1:
-            skus.append(SCARCE)
+            skus.append(chance.choice(SCARCE))
         token, postal_code = chance.choices(list(self._kinds), list(self._kinds.values()))[0]
         return {
             "items": [{"sku": sku, "quantity": chance.randint(1, 3)} for sku in skus],

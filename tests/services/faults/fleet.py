@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 import httpx
@@ -23,30 +25,47 @@ class Fleet:
     Args:
         shop: deployed, and not running.
         environment: over that of each process.
+        functions: name of each function that runs too, see `functions` -> its environment.
         mutant: the name of a defect that the workers are loaded with, see `mutants`; only what an order needs runs then,
             and one of each.
     """
 
-    def __init__(self, shop: Shop, environment: Mapping[str, str], mutant: str | None = None) -> None:
+    def __init__(
+        self,
+        shop: Shop,
+        environment: Mapping[str, str],
+        functions: Mapping[str, Mapping[str, str]],
+        mutant: str | None = None,
+    ) -> None:
+        replicas = 1 if mutant else REPLICAS
         self.parts = {
             f"{name}-{number}": replace(part, port=free_port())
             for name, part in shop.parts.items()
-            for number in range(1 if mutant else REPLICAS)
+            for number in range(replicas)
             if part.worker or part.service == "order" or not mutant
         }
         self.log: list[str] = []
         self._http = httpx.Client(timeout=2)
         self.stopped: set[str] = set()
         self.processes = {
-            name: Process(
+            name: self._process(
                 name,
                 _command(part, mutant),
                 {**shop.env(part.service), **environment, "PORT": str(part.port)},
-                lambda process, line: self.log.append(f"{process}: {line}"),
-                ROOT,
             )
             for name, part in self.parts.items()
         }
+        self._ports = {name: part.port for name, part in self.parts.items()}
+        self._folder = TemporaryDirectory(prefix="functions-", ignore_cleanup_errors=True)
+        for function, number in product(functions, range(replicas)):
+            name, port = f"{function}-{number}", free_port()
+            own = {"PORT": str(port), "CHECKPOINT": f"{self._folder.name}/{name}"}
+            self._ports[name] = port
+            self.processes[name] = self._process(
+                name,
+                loaded(mutant, "tests.services.faults.functions", function),
+                {**functions[function], **environment, **own},
+            )
 
     def __enter__(self) -> Self:
         self.mend()
@@ -58,6 +77,7 @@ class Fleet:
         with ThreadPoolExecutor(len(self.processes)) as pool:
             list(pool.map(Process.stop, self.processes.values()))
         self._http.close()
+        self._folder.cleanup()
 
     def apis(self, service: str) -> Sequence[str]:
         """The addresses of a service's APIs."""
@@ -74,7 +94,7 @@ class Fleet:
         for process in self.processes.values():
             process.start()
         for name, process in self.processes.items():
-            process.wait_until(partial(self._ready, self.parts[name].port), READY_WITHIN)
+            process.wait_until(partial(self._ready, self._ports[name]), READY_WITHIN)
 
     def kill(self, name: str) -> None:
         """Ends a process and its children at once, and starts it again."""
@@ -102,6 +122,11 @@ class Fleet:
         """What the processes have printed of errors."""
         return (line for line in self.log if '"level":"error"' in line or "Traceback" in line)
 
+    def _process(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Process:
+        return Process(
+            name, command, environment, lambda process, line: self.log.append(f"{process}: {line}"), ROOT
+        )
+
     def _ready(self, port: int) -> bool:
         try:
             return self._http.get(f"http://127.0.0.1:{port}/readyz").is_success
@@ -112,4 +137,10 @@ class Fleet:
 def _command(part: Part, mutant: str | None) -> Sequence[str]:
     if mutant is None or part.worker is None:
         return part.command
-    return [sys.executable, str(MUTANTS), mutant, f"services.{part.service}.{part.worker}"]
+    return loaded(mutant, f"services.{part.service}.{part.worker}")
+
+
+def loaded(mutant: str | None, module: str, *arguments: str) -> Sequence[str]:
+    """The command of a module, with a defect if there is one."""
+    loader = ["-m"] if mutant is None else [str(MUTANTS), mutant]
+    return [sys.executable, *loader, module, *arguments]

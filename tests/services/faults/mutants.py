@@ -1,6 +1,7 @@
 """Runs a worker of the shop with a defect, so that it can be shown that the audit sees it.
 
     python tests/services/faults/mutants.py charge-twice services.payment.consumer
+    python tests/services/faults/mutants.py never-agree tests.services.faults.functions reconciler
 
 Each defect is one that a change of the code may bring in unnoticed. No product code knows of this file.
 """
@@ -10,19 +11,27 @@ import runpy
 import sys
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from services.common import clock, dynamo
+from services.common.breaker import CallFailed
 from services.common.consumer import Consumer, Handler, Message
+from services.common.events import Publisher
 from services.common.money import Money
 from services.common.outbox import OutboxMessage, OutboxRecord, Relay
+from services.order.watch import Watchlist
 from services.payment import handlers as payment
 from services.payment.domain import Charge, State, begun
 from services.payment.ports import Payments
 from services.payment.provider import Sandbox
+from services.product import low_stock, messages, watch_function
 from services.product.domain import Move, Reservation, Shelf
 from services.product.domain import State as StockState
 from services.product.dynamo import DynamoStock
+from services.product.low_stock import Change, Level, Levels
+from services.shipping import handlers as shipping
+from services.shipping.domain import Booking, ShipmentRefused
 
 LOST: Final = 3
 
@@ -96,15 +105,86 @@ def lose_an_outbox_record() -> None:
     Relay._tell = tell_some  # type: ignore[method-assign]
 
 
+def give_up_at_once() -> None:
+    """A carrier that does not answer is taken for one that refuses."""
+    create = shipping.create_shipment
+
+    def create_now_or_never(*arguments: Any, **named: Any) -> Booking:
+        try:
+            return create(*arguments, **named)
+        except CallFailed as error:
+            raise ShipmentRefused(str(error)) from error
+
+    shipping.create_shipment = create_now_or_never
+
+
+def never_agree() -> None:
+    """An order is looked at for ever: nothing says that all agree with it."""
+
+    def keep(self: Watchlist, order_id: str) -> None:
+        pass
+
+    Watchlist.remove = keep  # type: ignore[method-assign]
+
+
+def count_a_change_again() -> None:
+    """A change that the stream brings twice is counted twice."""
+    after = Level.after
+
+    def after_any(self: Level, change: Change, threshold: int) -> Level:
+        return after(replace(self, sequence=""), change, threshold)
+
+    Level.after = after_any  # type: ignore[method-assign]
+
+
+def keep_low_stock_quiet() -> None:
+    """A product runs low, and nobody is told."""
+
+    def forget(level: Level, levels: Levels, publisher: Publisher) -> Level:
+        told = replace(level, untold=None)
+        levels.save(told, level)
+        return told
+
+    low_stock._tell = forget
+
+
+def drop_the_last_change() -> None:
+    """The last change of each batch is answered for and was not counted."""
+    work = watch_function.work
+
+    def work_on_some(batch: watch_function.Batch, parts: watch_function.Parts) -> dict[str, Any]:
+        return work({"Records": batch["Records"][:-1]}, parts)
+
+    watch_function.work = work_on_some
+
+
+def retell_low_stock_with_another_level() -> None:
+    """Whoever tells that a product runs low says how many pieces there are by then, and not how many there were."""
+    tell = low_stock._tell
+
+    def tell_of_now(level: Level, levels: Levels, publisher: Publisher) -> Level:
+        if level.untold:
+            publisher.publish([messages.low(replace(level.untold, available=level.available + 1))])
+        return tell(level, levels, publisher)
+
+    low_stock._tell = tell_of_now
+
+
 MUTANTS: Final[Mapping[str, Callable[[], None]]] = {
     "charge-twice": charge_twice,
     "forget-the-refund": forget_the_refund,
     "acknowledge-before-commit": acknowledge_before_commit,
     "release-stock-twice": release_stock_twice,
     "lose-an-outbox-record": lose_an_outbox_record,
+    "give-up-at-once": give_up_at_once,
+    "never-agree": never_agree,
+    "count-a-change-again": count_a_change_again,
+    "keep-low-stock-quiet": keep_low_stock_quiet,
+    "drop-the-last-change": drop_the_last_change,
+    "retell-low-stock-differently": retell_low_stock_with_another_level,
 }
 
 if __name__ == "__main__":
-    _, name, module = sys.argv
+    _, name, module, *sys.argv[1:] = sys.argv
     MUTANTS[name]()
     runpy.run_module(module, run_name="__main__")

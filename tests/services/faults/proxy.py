@@ -19,6 +19,8 @@ from urllib.parse import parse_qs
 END_OF_HEAD: Final = b"\r\n\r\n"
 LARGEST_HEAD: Final = 64 * 1024
 RECEIVE: Final = "sqs:ReceiveMessage"
+# The partner that is no part of AWS. The sandbox carrier does nothing without its entries in the shipping service's table.
+CARRIER: Final = "carrier"
 # Prefix of the header X-Amz-Target -> service. SNS has none: its operation is in the body.
 TARGETS: Final = {"DynamoDB_20120810": "dynamodb", "AmazonSQS": "sqs", "AWSStepFunctions": "states"}
 
@@ -110,6 +112,37 @@ class Break:
         return refusal(call, 500, INTERNAL[call.service])
 
 
+@dataclass(frozen=True)
+class Unreachable:
+    """Half of the connections end before anything was forwarded; the other calls are answered 503."""
+
+    chance: random.Random
+
+    async def __call__(self, call: Call, _forward: Forward) -> bytes:
+        if self.chance.random() < 0.5:
+            raise Dropped
+        return refusal(call, 503, "ServiceUnavailable")
+
+
+@dataclass(frozen=True)
+class Silence:
+    """No answer, however long the caller waits. Half of the calls take effect after all, long after it has given up.
+
+    Args:
+        chance: which half.
+        over: set when the silence ends.
+    """
+
+    chance: random.Random
+    over: asyncio.Event
+
+    async def __call__(self, _call: Call, forward: Forward) -> bytes:
+        await self.over.wait()
+        if self.chance.random() < 0.5:
+            await forward()
+        raise Dropped
+
+
 class Conflict:
     """A write to DynamoDB meets another transaction on the same item; any other call is forwarded."""
 
@@ -180,15 +213,26 @@ class Fault:
         effect: what happens.
         probability: how often, from 0 to 1.
         operations: what the operation begins with, e.g. "dynamodb:" or "sns:PublishBatch"; any by default.
+        mentions: what the body contains.
     """
 
     effect: Effect
     probability: float = 1.0
     operations: Sequence[str] = ("",)
+    mentions: Sequence[bytes] = ()
 
     def hits(self, call: Call, chance: random.Random) -> bool:
         """Whether it is this one's turn."""
-        return chance.random() < self.probability and call.operation.startswith(tuple(self.operations))
+        return (
+            chance.random() < self.probability
+            and call.operation.startswith(tuple(self.operations))
+            and all(text in call.body for text in self.mentions)
+        )
+
+
+def carrier_fault(effect: Effect) -> Fault:
+    """What happens to the carrier, of which the proxy sees only that its entries are read and written."""
+    return Fault(effect, operations=("dynamodb:",), mentions=(b"SANDBOX#", b"-shipments"))
 
 
 class Proxy:
@@ -203,6 +247,8 @@ class Proxy:
         self._upstream = port
         self._chance = random.Random(seed)  # noqa: S311  repeatable, not secret
         self._faults: tuple[Fault, ...] = ()
+        self._outages: tuple[Fault, ...] = ()
+        self._away = ""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy of AWS", daemon=True)
         self._connections: set[asyncio.Task[None]] = set()
@@ -211,8 +257,8 @@ class Proxy:
         """How often each effect has hit, by its name."""
         self.received: dict[str, str] = {}
         """Body of each message that a process has received -> the URL of its queue."""
-        self.tasks: dict[str, list[str]] = {}
-        """Order id -> the bodies of its tasks, in the order in which they were first received."""
+        self.missed: Counter[str] = Counter()
+        """How many calls each service has missed while it was away."""
         self.endpoint = ""
 
     def __enter__(self) -> Self:
@@ -234,6 +280,27 @@ class Proxy:
             yield
         finally:
             self._faults = ()
+
+    @contextmanager
+    def away(self, service: str) -> Iterator[None]:
+        """For some time a service cannot be used, whatever else fails.
+
+        Args:
+            service: of AWS, e.g. "sqs"; or CARRIER, which says nothing at all then.
+        """
+        over = asyncio.Event()
+        chance = random.Random(self._chance.random())  # noqa: S311  as above
+        self._outages = (
+            carrier_fault(Silence(chance, over))
+            if service == CARRIER
+            else Fault(Unreachable(chance), operations=(f"{service}:",)),
+        )
+        self._away = service
+        try:
+            yield
+        finally:
+            self._outages = ()
+            self._loop.call_soon_threadsafe(over.set)
 
     async def _start(self) -> None:
         self._server = await asyncio.start_server(
@@ -285,9 +352,11 @@ class Proxy:
                 self._keep(call, body)
             return head + body
 
-        for fault in self._faults:
+        for fault in (*self._outages, *self._faults):
             if fault.hits(call, self._chance):
                 self.injected[type(fault.effect).__name__] += 1
+                if fault in self._outages:
+                    self.missed[self._away] += 1
                 answer = await fault.effect(call, forward)
                 break
         else:
@@ -299,9 +368,7 @@ class Proxy:
         with contextlib.suppress(ValueError):
             url = json.loads(call.body)["QueueUrl"]
             for message in json.loads(body).get("Messages", []):
-                if (text := message["Body"]) not in self.received:
-                    self.received[text] = url
-                    self.tasks.setdefault(json.loads(text).get("order_id"), []).append(text)
+                self.received.setdefault(message["Body"], url)
 
 
 async def _call(client: asyncio.StreamReader) -> Call:

@@ -4,7 +4,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from shopprocs.emulator import Emulator
 from tests.services.faults.fleet import Fleet
@@ -30,32 +30,65 @@ BETWEEN_PHASES: Final = (0.3, 1.5)
 BETWEEN_FREEZES: Final = (10.0, 20.0)
 FROZEN: Final = (2.0, 6.0)
 BETWEEN_COPIES: Final = (0.5, 1.5)
+BETWEEN_ABORTS: Final = (4.0, 8.0)
+BETWEEN_ABSENCES: Final = (2.0, 4.0)
+# Once each service was away: a run that lasts an hour is not one outage.
+BETWEEN_LATER_ABSENCES: Final = (20.0, 40.0)
 COPIES: Final = 12
 LATEST: Final = 5
+
+
+class Acts(Protocol):
+    """What is done to a shop from outside of its processes."""
+
+    def copy(self, chance: random.Random) -> int:
+        """Sends some of the messages that were received again; answers how many."""
+
+    def abort(self, chance: random.Random) -> int:
+        """Ends the workflow of an order that is under way, as a person may by hand; answers how many."""
 
 
 class Schedule:
     """Acts on a shop while it is entered.
 
+    It lasts until each service has been away once, however soon it is left.
+
     Args:
         fleet: its processes.
         proxy: their way to AWS.
         emulator: AWS.
-        copy: sends some of the messages that were received again.
+        acts: what else is done to the shop.
+        outages: service, see `Proxy.away` -> seconds for which it is away each time, while no other is.
         seed: of every choice.
     """
 
     def __init__(
-        self, fleet: Fleet, proxy: Proxy, emulator: Emulator, copy: Callable[[random.Random], int], seed: int
+        self,
+        fleet: Fleet,
+        proxy: Proxy,
+        emulator: Emulator,
+        acts: Acts,
+        outages: Mapping[str, float],
+        seed: int,
     ) -> None:
         self._fleet = fleet
         self._proxy = proxy
         self._emulator = emulator
-        self._copy = copy
+        self._acts = acts
+        self._outages = outages
         self._over = threading.Event()
+        self._all_were_away = threading.Event()
         self.done: Counter[str] = Counter()
         """How often each fault came."""
-        actors = (self._processes, self._stops, self._network, self._freezes, self._copies)
+        actors = (
+            self._processes,
+            self._stops,
+            self._network,
+            self._freezes,
+            self._copies,
+            self._aborts,
+            self._absences,
+        )
         self._failures: list[BaseException] = []
         self._threads = [
             threading.Thread(target=self._act, args=(actor, random.Random(f"{seed}-{actor.__name__}")))  # noqa: S311
@@ -67,7 +100,9 @@ class Schedule:
             thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if failure is None:
+            self._all_were_away.wait()
         self._over.set()
         for thread in self._threads:
             thread.join()
@@ -79,10 +114,11 @@ class Schedule:
             actor(chance)
         except BaseException as error:  # noqa: BLE001 - told when the schedule ends
             self._failures.append(error)
+            self._all_were_away.set()
 
     def _processes(self, chance: random.Random) -> None:
         while not self._over.wait(chance.uniform(*BETWEEN_PROCESSES)):
-            name = chance.choice(sorted(self._fleet.parts))
+            name = chance.choice(sorted(self._fleet.processes))
             if chance.random() < 0.65:
                 self._fleet.kill(name)
                 self.done["SIGKILL"] += 1
@@ -92,7 +128,7 @@ class Schedule:
 
     def _stops(self, chance: random.Random) -> None:
         while not self._over.wait(chance.uniform(*BETWEEN_PROCESSES)):
-            name = chance.choice(sorted(self._fleet.parts))
+            name = chance.choice(sorted(self._fleet.processes))
             self._fleet.freeze(name)
             self.done["SIGSTOP"] += 1
             self._over.wait(chance.uniform(*STOPPED))
@@ -125,4 +161,20 @@ class Schedule:
 
     def _copies(self, chance: random.Random) -> None:
         while not self._over.wait(chance.uniform(*BETWEEN_COPIES)):
-            self.done["copies of messages"] += self._copy(chance)
+            self.done["copies of messages"] += self._acts.copy(chance)
+
+    def _aborts(self, chance: random.Random) -> None:
+        while not self._over.wait(chance.uniform(*BETWEEN_ABORTS)):
+            self.done["workflows aborted"] += self._acts.abort(chance)
+
+    def _absences(self, chance: random.Random) -> None:
+        pause = BETWEEN_ABSENCES
+        while not self._over.is_set():
+            for service in chance.sample(sorted(self._outages), len(self._outages)):
+                if self._over.wait(chance.uniform(*pause)):
+                    return
+                with self._proxy.away(service):
+                    self._over.wait(self._outages[service])
+                self.done[f"{service} away"] += 1
+            self._all_were_away.set()
+            pause = BETWEEN_LATER_ABSENCES

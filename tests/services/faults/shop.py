@@ -4,19 +4,22 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
 from shopprocs import stacks
-from shopprocs.emulator import Emulator
+from shopprocs.emulator import Clients, Emulator
 from shopprocs.shop import Shop
-from tests.services.faults.audit import Books, Violation, audit, stock
+from tests.services.faults.audit import ENDS, LENGTH_OF_ID, Books, Violation, audit, stock
+from tests.services.faults.changes import Changes
 from tests.services.faults.customers import SCARCE, SKUS, Customers
 from tests.services.faults.fleet import Fleet
+from tests.services.faults.functions import RECONCILER, WATCH_STOCK
 from tests.services.faults.proxy import Proxy
 from tests.services.faults.schedule import COPIES, LATEST
 from tests.shops import WAIT_SCALE
@@ -24,10 +27,19 @@ from tests.waiting import wait_for
 
 TOKEN_LASTS: Final = 600.0
 SENT_AT_ONCE: Final = 10
-PIECES_OF_SCARCE: Final = 20
+PIECES_OF_SCARCE: Final = 8
 VISIBILITY_SECONDS: Final = "10"
 LOOK: Final = 1.0
-HURRY_AFTER: Final = 15.0
+# A task may time out while its message is still on its way; one that has to be done is asked for again.
+PATIENCE: Final = {
+    "TaskTimeoutSeconds": "16",
+    "PaidTaskTimeoutSeconds": "60",
+    "FinalTaskTimeoutSeconds": "30",
+}
+CARRIER_SECONDS: Final = "1"
+# From when on the reconciler looks at an order.
+YOUNGEST_SECONDS: Final = "5"
+LOW_STOCK: Final = 2
 
 
 @dataclass
@@ -41,6 +53,9 @@ class World:
         customers: who order.
         stock_before: SKU -> pieces, before the first order.
         listener: follows every fact.
+        changes: follows every change of stock.
+        functions: those that run, see `functions`.
+        patience: see `audit.Books`.
     """
 
     shop: Shop
@@ -49,6 +64,10 @@ class World:
     customers: Customers
     stock_before: dict[str, int]
     listener: "Listener"
+    changes: Changes
+    functions: Sequence[str]
+    patience: float
+    aborted: set[str] = field(default_factory=set)
     tables: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,42 +94,37 @@ class World:
                     ],
                 )
 
-    def unended(self) -> list[str]:
-        """The ids of the orders that have not ended."""
-        pages = self.shop.clients.dynamodb.get_paginator("scan").paginate(
-            TableName=self.tables["order"],
-            FilterExpression="sk = :order AND NOT #state IN (:shipped, :rejected, :cancelled)",
-            ExpressionAttributeNames={"#state": "state"},
-            ExpressionAttributeValues={
-                ":order": {"S": "ORDER"},
-                ":shipped": {"S": "SHIPPED"},
-                ":rejected": {"S": "REJECTED"},
-                ":cancelled": {"S": "CANCELLED"},
-            },
-            ProjectionExpression="id",
-            ConsistentRead=True,
-        )
-        return [item["id"]["S"] for page in pages for item in page["Items"]]
+    def abort(self, chance: random.Random) -> int:
+        """Ends the workflow of an order that is under way, as a person may by hand; answers how many."""
+        workflow = self.shop.clients.stepfunctions
+        running = workflow.list_executions(
+            stateMachineArn=self.shop.outputs["saga"]["StateMachineArn"], statusFilter="RUNNING"
+        )["executions"]
+        # One that was resumed is left alone: the reconciler resumes an order four times.
+        firsts = [
+            each for each in running if each["name"] not in self.aborted and len(each["name"]) == LENGTH_OF_ID
+        ]
+        if not firsts:
+            return 0
+        chosen = chance.choice(firsts)
+        self.aborted.add(chosen["name"])
+        with contextlib.suppress(workflow.exceptions.ClientError):  # it has ended meanwhile
+            workflow.stop_execution(executionArn=chosen["executionArn"], cause="by hand")
+        return 1
 
-    def settle(self, deadline: float, hurry_after: float = HURRY_AFTER) -> None:
-        """Waits until every order has ended and nothing is on its way any more, or the deadline has passed.
+    def settle(self, deadline: float) -> list[str]:
+        """Waits until nothing is left to do, or the deadline has passed; answers what is left to do.
+
+        Nothing is done for the shop meanwhile: it comes to rest by its own retries and timers, or it does not.
 
         Args:
             deadline: seconds from now.
-            hurry_after: seconds after which, time and again, the last task of each order that has not ended is sent once
-                more, so that none waits for its next try.
         """
-        end, hurry = time.monotonic() + deadline, time.monotonic() + hurry_after
-        while time.monotonic() < end:
-            self.listener.catch_up()
-            waiting = self.unended()
-            if not waiting and not self._under_way():
-                self.listener.catch_up()
-                return
-            if time.monotonic() > hurry:
-                hurry = time.monotonic() + hurry_after
-                self.send([body for name in waiting for body in self.proxy.tasks.get(name, [])[-1:]])
+        end = time.monotonic() + deadline
+        while (left := self._left()) and time.monotonic() < end:
             time.sleep(LOOK)
+        self.listener.catch_up()
+        return left
 
     def books(self) -> Books:
         """All that was written down."""
@@ -122,28 +136,41 @@ class World:
                 name: count for name, count in self._queues().items() if name.endswith("-dlq") and count
             },
             facts=self.listener.facts,
+            low_stock=self.listener.low_stock,
+            aborted=frozenset(self.aborted),
+            patience=self.patience,
+            threshold=LOW_STOCK,
         )
-        books.read(self.shop.clients.dynamodb, self.tables)
+        books.read(self.shop.clients.dynamodb, {**self.tables, "levels": self.changes.levels})
+        if WATCH_STOCK in self.functions:
+            books.changes = self.changes.read()
+        if RECONCILER not in self.functions:
+            books.watched.clear()
         return books
 
     def audit(self) -> list[Violation]:
         """Every promise that was broken."""
         return audit(self.books())
 
-    def _under_way(self) -> bool:
-        messages = sum(count for name, count in self._queues().items() if not name.endswith("-dlq"))
-        return bool(messages or any(self._outbox(table) for table in self.tables.values()))
-
-    def _outbox(self, table: str) -> int:
-        return sum(
-            self.shop.clients.dynamodb.query(
-                TableName=table,
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": {"S": f"OUTBOX#{partition}"}},
-                Select="COUNT",
-            )["Count"]
-            for partition in range(4)
-        )
+    def _left(self) -> list[str]:
+        self.listener.catch_up()
+        books = self.books()
+        queues = self._queues()
+        return [
+            *(
+                f"order {name} is {row['state']}"
+                for name, row in books.orders.items()
+                if row["state"] not in ENDS
+            ),
+            *(
+                f"{count} messages in {name}"
+                for name, count in queues.items()
+                if count and name[-4:] != "-dlq"
+            ),
+            *(f"{count} records in the outbox of {name}" for name, count in books.outboxes.items()),
+            *(f"order {name} is watched" for name in books.watched),
+            *(f"stock of {sku} is not counted" for sku in books.changes if not books.is_counted(sku)),
+        ]
 
     def _queues(self) -> dict[str, int]:
         """Name -> messages, whatever they wait for."""
@@ -185,27 +212,28 @@ class Token:
 
 
 class Listener:
-    """Follows every fact, as a subscriber of all topics, past the proxy.
+    """Follows every fact, as a subscriber of topics, past the proxy.
 
     Args:
-        shop: deployed.
+        clients: of AWS itself.
+        topics: their ARNs.
+        name: of its queue.
     """
 
-    def __init__(self, shop: Shop) -> None:
-        self._sqs = shop.clients.sqs
-        self._url = self._sqs.create_queue(QueueName=f"listener-of-{shop.prefix}")["QueueUrl"]
+    def __init__(self, clients: Clients, topics: Iterable[str], name: str) -> None:
+        self._sqs = clients.sqs
+        self._url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
         arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]
-        topics = shop.clients.sns.list_topics()["Topics"]
-        for topic in (each["TopicArn"] for each in topics):
-            shop.clients.sns.subscribe(
+        for topic in topics:
+            clients.sns.subscribe(
                 TopicArn=topic,
                 Protocol="sqs",
                 Endpoint=arn["QueueArn"],
                 Attributes={"RawMessageDelivery": "true"},
             )
         self.facts = Books().facts
-        self.copies = 0
-        """How many facts came that were known."""
+        self.low_stock: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+        """SKU -> id of a fact that it runs low -> the pieces that there were."""
 
     def catch_up(self) -> None:
         """Takes what waits."""
@@ -222,12 +250,12 @@ class Listener:
                 ],
             )
 
-    def _note(self, event: dict[str, object]) -> None:
+    def _note(self, event: dict[str, Any]) -> None:
         data = event["data"]
-        if isinstance(data, dict) and "order_id" in data:
-            known = self.facts[data["order_id"]][str(event["type"])]
-            self.copies += event["id"] in known
-            known.add(str(event["id"]))
+        if "order_id" in data:
+            self.facts[data["order_id"]][event["type"]].add(event["id"])
+        elif event["type"] == "shop.stock.low.v1":
+            self.low_stock[data["sku"]][event["id"]].add(data["available"])
 
 
 @contextmanager
@@ -236,6 +264,7 @@ def world(
     pieces: int,
     *,
     parameters: Mapping[str, str] | None = None,
+    functions: Sequence[str] = (),
     mutant: str | None = None,
     kinds: Mapping[tuple[str, str], int] | None = None,
 ) -> Iterator[World]:
@@ -243,42 +272,78 @@ def world(
 
     Args:
         seed: of every choice.
-        pieces: how many of each product there are, but for the one that is scarce.
-        parameters: of its stacks.
+        pieces: how many of each product there are, but for those that are scarce.
+        parameters: of its stacks, over those of `PATIENCE`.
+        functions: which of them run.
         mutant: a defect that its workers have, see `mutants`.
         kinds: of orders, see `customers.KINDS`.
     """
+    chosen = {**PATIENCE, **(parameters or {})}
     emulator = Emulator(lambda _name, _line: None, wait_scale=WAIT_SCALE)
     emulator.start()
-    shop = Shop(emulator, lambda _name, _line: None, parameters=parameters)
+    shop = Shop(emulator, lambda _name, _line: None, parameters=chosen)
     try:
         shop.deploy()
+        changes = Changes.of(emulator.clients, shop.outputs["product"]["TableStreamArn"], shop.prefix)
         for url in emulator.clients.sqs.list_queues(QueueNamePrefix=shop.prefix)["QueueUrls"]:
             emulator.clients.sqs.set_queue_attributes(
                 QueueUrl=url, Attributes={"VisibilityTimeout": VISIBILITY_SECONDS}
             )
-        with Proxy(emulator.port, seed) as proxy:
-            environment = {"AWS_ENDPOINT_URL": proxy.endpoint}
-            with Fleet(shop, environment, mutant) as fleet:
-                yield _stocked(
-                    shop, proxy, fleet, Customers(fleet.apis("order"), Token(shop), seed, kinds), pieces
-                )
+        environments = _of_functions(shop, changes)
+        with (
+            Proxy(emulator.port, seed) as proxy,
+            Fleet(
+                shop,
+                {"AWS_ENDPOINT_URL": proxy.endpoint, "CARRIER_SECONDS": CARRIER_SECONDS},
+                {name: environments[name] for name in functions},
+                mutant,
+            ) as fleet,
+        ):
+            yield _stocked(
+                World(
+                    shop,
+                    proxy,
+                    fleet,
+                    Customers(fleet.apis("order"), Token(shop), seed, kinds),
+                    {},
+                    Listener(shop.clients, _topics(shop), f"listener-of-{shop.prefix}"),
+                    changes,
+                    functions,
+                    float(chosen["PaidTaskTimeoutSeconds"]),
+                ),
+                pieces,
+            )
     finally:
         shop.stop()
         emulator.stop()
 
 
-def _stocked(shop: Shop, proxy: Proxy, fleet: Fleet, customers: Customers, pieces: int) -> World:
-    shop.seed()
-    dynamodb, table = shop.clients.dynamodb, shop.outputs["product"]["Table"]
-    for sku, available in {**dict.fromkeys(SKUS, pieces), SCARCE: PIECES_OF_SCARCE}.items():
-        dynamodb.update_item(
-            TableName=table,
-            Key={"pk": {"S": f"PRODUCT#{sku}"}, "sk": {"S": "PRODUCT"}},
-            UpdateExpression="SET available = :available",
-            ExpressionAttributeValues={":available": {"N": str(available)}},
-        )
-    begun = World(shop, proxy, fleet, customers, {}, Listener(shop))
+def _topics(shop: Shop) -> list[str]:
+    return [topic["TopicArn"] for topic in shop.clients.sns.list_topics()["Topics"]]
+
+
+def _of_functions(shop: Shop, changes: Changes) -> Mapping[str, Mapping[str, str]]:
+    tables = {
+        f"{name.upper()}_TABLE": shop.outputs[name]["Table"] for name in ("payment", "product", "shipping")
+    }
+    return {
+        RECONCILER: {**shop.env("order"), **tables, "YOUNGEST_SECONDS": YOUNGEST_SECONDS},
+        WATCH_STOCK: {**shop.env("product"), **changes.environment, "LOW_STOCK": str(LOW_STOCK)},
+    }
+
+
+def _stocked(begun: World, pieces: int) -> World:
+    begun.shop.seed()
+    dynamodb, table = begun.shop.clients.dynamodb, begun.shop.outputs["product"]["Table"]
+    for sku, available in {**dict.fromkeys(SKUS, pieces), **dict.fromkeys(SCARCE, PIECES_OF_SCARCE)}.items():
+        # Sold out before: each product has run low once when the first order comes.
+        for found in (0, available):
+            dynamodb.update_item(
+                TableName=table,
+                Key={"pk": {"S": f"PRODUCT#{sku}"}, "sk": {"S": "PRODUCT"}},
+                UpdateExpression="SET available = :available",
+                ExpressionAttributeValues={":available": {"N": str(found)}},
+            )
     before = Books()
     wait_for(lambda: _priced(begun), what="every product is known to the order service")
     before.read(dynamodb, {"product": table})
@@ -287,7 +352,7 @@ def _stocked(shop: Shop, proxy: Proxy, fleet: Fleet, customers: Customers, piece
 
 
 def _priced(world: World) -> bool:
-    keys = [{"pk": {"S": f"PRODUCT#{sku}"}, "sk": {"S": "PRODUCT"}} for sku in (*SKUS, SCARCE)]
+    keys = [{"pk": {"S": f"PRODUCT#{sku}"}, "sk": {"S": "PRODUCT"}} for sku in (*SKUS, *SCARCE)]
     table = world.tables["order"]
     found = world.shop.clients.dynamodb.batch_get_item(RequestItems={table: {"Keys": keys}})
     return len(found["Responses"][table]) == len(keys)

@@ -8,16 +8,35 @@ import pytest
 from tests.services.faults.audit import Books, audit
 
 SHIPPED, CANCELLED = "0" * 36, "1" * 36
+TODAY = "2026-07-29T10:00"
 
 
 def right() -> Books:
     """Of one order that was shipped, and of one that was paid and cancelled."""
     books = Books(
         orders={
-            SHIPPED: {"state": "SHIPPED", "total": {"amount": 500}},
-            CANCELLED: {"state": "CANCELLED", "total": {"amount": 700}},
+            SHIPPED: {
+                "state": "SHIPPED",
+                "total": {"amount": 500},
+                "confirmed_at": f"{TODAY}:10Z",
+                "address": {"postal_code": "10115"},
+                "timeline": [],
+            },
+            CANCELLED: {
+                "state": "CANCELLED",
+                "total": {"amount": 700},
+                "confirmed_at": f"{TODAY}:10Z",
+                "address": {"postal_code": "10115"},
+                "timeline": [
+                    {"state": "PAID", "at": f"{TODAY}:09Z", "cause": "payment charged"},
+                    {"state": "CANCELLED", "at": f"{TODAY}:39Z", "cause": "States.Timeout"},
+                ],
+            },
         },
-        payments={SHIPPED: {"state": "CHARGED"}, CANCELLED: {"state": "REFUNDED"}},
+        payments={
+            SHIPPED: {"state": "CHARGED"},
+            CANCELLED: {"state": "REFUNDED", "charge": {"charged_at": f"{TODAY}:09Z"}},
+        },
         reservations={
             SHIPPED: {"state": "COMMITTED", "items": [{"sku": "CUP", "quantity": 2}]},
             CANCELLED: {"state": "RELEASED", "items": [{"sku": "CUP", "quantity": 3}]},
@@ -27,6 +46,11 @@ def right() -> Books:
         stock_before={"CUP": 10},
         accepted={SHIPPED: ["a", "a"], CANCELLED: ["b"]},
         told_cancelled=frozenset({CANCELLED}),
+        patience=30.0,
+        threshold=2,
+        changes={"CUP": [("1", 10), ("2", 2), ("3", 3), ("4", 4), ("5", 1), ("6", 8)]},
+        levels={"CUP": {"sequence": "6", "available": 8}},
+        low_stock={"CUP": {"CUP-low-1": {2}, "CUP-low-2": {1}}},
     )
     books.charges |= {SHIPPED: [500], CANCELLED: [700]}
     books.refunds |= {CANCELLED: [700]}
@@ -84,6 +108,31 @@ FALSE: dict[str, tuple[str, Callable[[Books], object]]] = {
     "a false fact": ("false fact", lambda books: tell(books, "shop.order.rejected.v1", "false")),
     "a charge of no order": ("of no order", lambda books: books.charges["2" * 36].append(1)),
     "a record that waits": ("outbox not empty", lambda books: books.outboxes.update(["order"])),
+    "an order that is watched": ("not reconciled", lambda books: books.watched.add(SHIPPED)),
+    "an order that was paid and given up": (
+        "undone too soon",
+        lambda books: setattr(books, "patience", 31.0),
+    ),
+    "stock that ran low in secret": (
+        "low stock not told",
+        lambda books: setattr(books, "low_stock", {"CUP": {"CUP-low-1": {2}}}),
+    ),
+    "stock that did not run low": (
+        "false low stock",
+        lambda books: setattr(books, "threshold", 1),
+    ),
+    "stock that ran low with two levels": (
+        "wrong low stock",
+        lambda books: books.low_stock["CUP"]["CUP-low-1"].add(1),
+    ),
+    "a change that was not counted": (
+        "level disagrees",
+        lambda books: put(books.levels, "CUP", sequence="5"),
+    ),
+    "a fact of low stock that waits": (
+        "level disagrees",
+        lambda books: put(books.levels, "CUP", untold={}),
+    ),
     "a dead letter": ("message given up", lambda books: books.dead_letters.update({"tasks-dlq": 1})),
 }
 
