@@ -12,6 +12,10 @@ PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"
 _CODE: Final = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _LINK: Final = re.compile(r"\]\((?P<target>[^()\s]+)\)")
 _HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
+# In the documents at the root, paths are relative to it.
+_PATH: Final = re.compile(
+    r"`((?:charts|dev|docs|manifests|operator|requirements|services|tests|\.github|\.ci)/[\w./*-]+)`"
+)
 _ELSEWHERE: Final = ("https://", "http://", "mailto:")
 
 
@@ -36,6 +40,13 @@ def dead(page: Path) -> Iterator[str]:
             yield target
 
 
+def absent(text: str, root: Path) -> Iterator[str]:
+    """The paths in code that lead nowhere; NAME, TASK and EVENT stand for any name."""
+    for path in _PATH.findall(text):
+        if not any(root.glob(re.sub(r"\b(NAME|TASK|EVENT)\b", "*", path))):
+            yield path
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_links_to_what_there_is(page: Path) -> None:
     assert list(dead(page)) == []
@@ -51,3 +62,16 @@ def test_given_links_to_nothing_then_each_is_named(tmp_path: Path) -> None:
         _ = more.write("[f](gone.md) [g](page.md#gone) [h](#no-heading)\n")
 
     assert list(dead(page)) == ["gone.md", "page.md#gone", "#no-heading"]
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
+def test_a_document_at_the_root_names_files_that_there_are(page: Path) -> None:
+    assert list(absent(page.read_text(), ROOT)) == []
+
+
+def test_given_paths_to_nothing_then_each_is_named(tmp_path: Path) -> None:
+    (tmp_path / "services/order").mkdir(parents=True)
+    (tmp_path / "services/order/api.py").touch()
+    text = "`services/NAME/api.py` `services/order/` `services/NAME/gone.py` `services/gone/api.py` `order/api.py`"
+
+    assert list(absent(text, tmp_path)) == ["services/NAME/gone.py", "services/gone/api.py"]
