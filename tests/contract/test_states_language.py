@@ -86,7 +86,7 @@ def sends(value: Any) -> Change:
 def in_jsonata(output: str) -> Change:
     """The first state in JSONata."""
     return lambda definition: definition["States"].update(
-        NothingToUndo={"Type": "Pass", "QueryLanguage": "JSONata", "Output": output, "Next": "ReserveStock"}
+        NothingToUndo={"Type": "Pass", "QueryLanguage": "JSONata", "Output": output, "Next": "IsResumed"}
     )
 
 

@@ -67,7 +67,7 @@ class Books:
         stock_before: SKU -> pieces.
         accepted: order id -> what its customer was answered, at each repeat.
         told_cancelled: ids of orders whose customer was answered that they are being cancelled.
-        aborted: ids of orders whose workflow was ended from outside.
+        aborted_undoing: ids of orders whose workflow was ended from outside when it had begun to undo them.
         watched: ids of orders that the reconciler has not found to be finished.
         patience: seconds for which an order waits for its shipment once it was charged.
         changes: SKU -> each change of its stock: sequence number, and the pieces that can be ordered from then on.
@@ -93,7 +93,7 @@ class Books:
     stock_before: Mapping[str, int] = field(default_factory=dict)
     accepted: Mapping[str, Sequence[str]] = field(default_factory=dict)
     told_cancelled: frozenset[str] = frozenset()
-    aborted: frozenset[str] = frozenset()
+    aborted_undoing: frozenset[str] = frozenset()
     watched: set[str] = field(default_factory=set)
     patience: float = 0.0
     changes: Mapping[str, Sequence[tuple[str, int]]] = field(default_factory=dict)
@@ -244,8 +244,16 @@ def _of_facts(books: Books, name: str, state: str) -> Iterator[Violation]:
 
 
 def _of_patience(books: Books, name: str, order: Row) -> Iterator[Violation]:
-    """An outage that is shorter than the shop's patience undoes no order that was paid and confirmed."""
-    if "confirmed_at" not in order or name in books.aborted or order["address"]["postal_code"] == NOWHERE:
+    """An outage that is shorter than the shop's patience undoes no order that was paid and confirmed.
+
+    When an execution was ended while it undid an order, its last messages may arrive after the next execution has
+    confirmed the order.
+    """
+    if (
+        "confirmed_at" not in order
+        or name in books.aborted_undoing
+        or order["address"]["postal_code"] == NOWHERE
+    ):
         return
     undone = [step for step in order["timeline"] if step["state"] in UNDONE]
     if not undone:

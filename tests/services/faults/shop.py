@@ -37,6 +37,8 @@ PATIENCE: Final = {
     "FinalTaskTimeoutSeconds": "30",
 }
 CARRIER_SECONDS: Final = "1"
+# The states with which the workflow begins to undo an order, whether it may have been charged or not.
+FIRST_TO_UNDO: Final = frozenset({"StartCancelling", "ReleaseStock"})
 # From when on the reconciler looks at an order.
 YOUNGEST_SECONDS: Final = "5"
 LOW_STOCK: Final = 2
@@ -68,6 +70,7 @@ class World:
     functions: Sequence[str]
     patience: float
     aborted: set[str] = field(default_factory=set)
+    aborted_undoing: set[str] = field(default_factory=set)
     tables: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -110,7 +113,17 @@ class World:
         self.aborted.add(chosen["name"])
         with contextlib.suppress(workflow.exceptions.ClientError):  # it has ended meanwhile
             workflow.stop_execution(executionArn=chosen["executionArn"], cause="by hand")
+        if self._has_begun_to_undo(chosen["executionArn"]):
+            self.aborted_undoing.add(chosen["name"])
         return 1
+
+    def _has_begun_to_undo(self, execution: str) -> bool:
+        history = self.shop.clients.stepfunctions.get_execution_history(
+            executionArn=execution, maxResults=1000
+        )["events"]
+        return any(
+            event.get("stateEnteredEventDetails", {}).get("name") in FIRST_TO_UNDO for event in history
+        )
 
     def settle(self, deadline: float) -> list[str]:
         """Waits until nothing is left to do, or the deadline has passed; answers what is left to do.
@@ -137,7 +150,7 @@ class World:
             },
             facts=self.listener.facts,
             low_stock=self.listener.low_stock,
-            aborted=frozenset(self.aborted),
+            aborted_undoing=frozenset(self.aborted_undoing),
             patience=self.patience,
             threshold=LOW_STOCK,
         )

@@ -149,6 +149,12 @@ def test_given_right_books_when_audited_then_no_promise_is_broken() -> None:
     assert audit(right()) == []
 
 
+def test_given_a_workflow_was_ended_while_it_undid_an_order_when_audited_then_that_is_not_too_soon() -> None:
+    books = right()
+    books.patience, books.aborted_undoing = 31.0, frozenset({CANCELLED})
+    assert audit(books) == []
+
+
 @pytest.mark.parametrize("entry", FALSE)
 def test_given_one_false_entry_when_audited_then_it_is_found(entry: str) -> None:
     rule, falsify = FALSE[entry]

@@ -12,15 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
-from shopprocs import stacks
 from shopprocs.customer import Customer, Unexpected, until, wish
 from shopprocs.shop import Shop
+from tests.services.saga.workflow import impatient, visited
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(400)]
 
 CONCURRENT_ORDERS = 30
 KILLS = 8
-IMPATIENT_SECONDS = 3
 CONSUMERS = ("product-consumer", "order-consumer", "payment-consumer", "shipping-consumer", "order-relay")
 
 
@@ -202,33 +201,13 @@ def test_given_product_is_down_when_ordered_then_the_order_is_accepted_and_shipp
 
 
 @pytest.fixture
-def impatient(shop: Shop) -> Iterator[None]:
-    """A workflow that waits three seconds for a task while no money was taken."""
-    update_workflow(shop, str(IMPATIENT_SECONDS))
-    yield
-    update_workflow(shop, "300")
+def impatience(shop: Shop) -> Iterator[int]:
+    """The few seconds that the workflow waits for a task before the charge."""
+    with impatient(shop) as seconds:
+        yield seconds
 
 
-def update_workflow(shop: Shop, timeout: str) -> None:
-    shop.clients.cloudformation.update_stack(
-        StackName=f"{shop.prefix}-saga",
-        TemplateBody=stacks.template("saga"),
-        Parameters=[
-            {"ParameterKey": "Prefix", "ParameterValue": shop.prefix},
-            {"ParameterKey": "TaskTimeoutSeconds", "ParameterValue": timeout},
-        ],
-        Capabilities=["CAPABILITY_NAMED_IAM"],
-    )
-    arn = shop.outputs["saga"]["StateMachineArn"]
-    until(
-        lambda: (
-            f'"TimeoutSeconds": {timeout},'
-            in shop.clients.stepfunctions.describe_state_machine(stateMachineArn=arn)["definition"]
-        )
-    )
-
-
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("impatience")
 def test_given_payment_is_away_for_longer_than_the_workflow_waits_when_it_is_back_then_nothing_is_kept(
     shop: Shop, customer: Customer, sku: str
 ) -> None:
@@ -236,7 +215,7 @@ def test_given_payment_is_away_for_longer_than_the_workflow_waits_when_it_is_bac
     before, money_before = customer.stock(sku), book(shop)
     shop.process("payment-consumer").stop()
     order = customer.place(sku)
-    until(lambda: "RefundPayment" in states_of_workflow(shop, order))
+    until(lambda: "RefundPayment" in visited(shop, order["id"]))
     shop.process("payment-consumer").start()
     undone = customer.follow(order)
     assert undone["state"] in {"REJECTED", "CANCELLED"}
@@ -245,15 +224,14 @@ def test_given_payment_is_away_for_longer_than_the_workflow_waits_when_it_is_bac
     assert moved(before, customer.stock(sku)) == {}
 
 
-@pytest.mark.usefixtures("impatient")
 def test_given_shipping_is_away_for_longer_than_an_unpaid_order_waits_when_it_is_back_then_the_order_is_shipped(
-    shop: Shop, customer: Customer, sku: str
+    shop: Shop, customer: Customer, sku: str, impatience: int
 ) -> None:
     shop.process("shipping-consumer").stop()
     order = customer.place(sku)
-    until(lambda: "CreateShipment" in states_of_workflow(shop, order))
+    until(lambda: "CreateShipment" in visited(shop, order["id"]))
     asked = time.monotonic()
-    until(lambda: time.monotonic() - asked > 2 * IMPATIENT_SECONDS)
+    until(lambda: time.monotonic() - asked > 2 * impatience)
     assert customer.order(order)["state"] == "PAID"
     shop.process("shipping-consumer").start()
     finished = customer.follow(order)
@@ -291,19 +269,6 @@ def test_given_an_order_that_is_cancelled_before_the_charge_when_it_goes_on_then
     with pytest.raises(Unexpected, match="404"):
         customer.get(f"/payments/{order['id']}")
     assert moved(before, customer.stock(sku)) == {}
-
-
-def states_of_workflow(shop: Shop, order: dict[str, Any]) -> set[str]:
-    """Every state that the order's workflow has come to, once it runs."""
-    arn = shop.outputs["saga"]["StateMachineArn"].replace(":stateMachine:", ":execution:") + f":{order['id']}"
-    workflows = shop.clients.stepfunctions
-    try:
-        history = workflows.get_execution_history(executionArn=arn, maxResults=1000)["events"]
-    except workflows.exceptions.ExecutionDoesNotExist:
-        return set()
-    return {
-        event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event
-    }
 
 
 class Mischief:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 
 from shopprocs.customer import Customer, until
 from shopprocs.shop import ROOT, Shop
+from tests.services.saga.workflow import arn, impatient, visited
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(400)]
 
@@ -37,8 +39,7 @@ def reconcile(shop: Shop) -> dict[str, Any]:
 
 def abort(shop: Shop, order: dict[str, Any]) -> None:
     """Ends the order's workflow, as an operator may by hand."""
-    arn = shop.outputs["saga"]["StateMachineArn"].replace(":stateMachine:", ":execution:") + f":{order['id']}"
-    shop.clients.stepfunctions.stop_execution(executionArn=arn, cause="by hand")
+    shop.clients.stepfunctions.stop_execution(executionArn=arn(shop, order["id"]), cause="by hand")
 
 
 def kept(customer: Customer, order: dict[str, Any]) -> int:
@@ -68,6 +69,67 @@ def test_given_a_workflow_that_was_aborted_when_reconciled_then_its_order_ends_a
     changed = {name: value - before[name] for name, value in customer.stock(sku).items()}
     sold = 0 if is_cancelled else 1
     assert changed == {"available": -sold, "reserved": 0, "sold": sold}
+    until(lambda: reconcile(shop)["OrdersWatched"] == 0)
+
+
+@pytest.mark.parametrize(
+    ("away", "repeated"),
+    [("product-consumer", "ReserveStockAgain"), ("payment-consumer", "ChargePaymentAgain")],
+)
+def test_given_a_paid_order_is_resumed_when_a_service_is_away_for_longer_than_unpaid_orders_wait_then_it_is_shipped(
+    shop: Shop, customer: Customer, sku: str, away: str, repeated: str
+) -> None:
+    before = customer.stock(sku)
+    shop.process("shipping-consumer").stop()
+    order = customer.place(sku)
+    until(lambda: customer.order(order)["state"] == "PAID")
+    shop.process(away).stop()
+    abort(shop, order)
+    shop.process("shipping-consumer").start()
+
+    with impatient(shop) as seconds:
+        assert reconcile(shop)["OrdersResumed"] == 1
+        until(lambda: repeated in visited(shop, f"{order['id']}-2"))
+        asked = time.monotonic()
+        until(lambda: time.monotonic() - asked > 2 * seconds)
+    assert customer.order(order)["state"] == "PAID"
+
+    shop.process(away).start()
+    assert [step["state"] for step in customer.follow(order)["timeline"]] == [
+        "PENDING",
+        "RESERVED",
+        "PAID",
+        "SHIPPED",
+    ]
+    assert kept(customer, order) == order["total"]["amount"]
+    assert customer.stock(sku) == {
+        **before,
+        "available": before["available"] - 1,
+        "sold": before["sold"] + 1,
+    }
+    until(lambda: reconcile(shop)["OrdersWatched"] == 0)
+
+
+def test_given_a_charged_order_that_the_customer_has_cancelled_when_resumed_then_it_is_undone_and_refunded(
+    shop: Shop, customer: Customer, sku: str
+) -> None:
+    before = customer.stock(sku)
+    shop.process("payment-consumer").stop()
+    order = customer.place(sku)
+    until(lambda: "ChargePayment" in visited(shop, order["id"]))
+    shop.process("order-consumer").stop()
+    shop.process("payment-consumer").start()
+    until(lambda: "ConfirmOrder" in visited(shop, order["id"]))
+    assert kept(customer, order) == order["total"]["amount"]
+    abort(shop, order)
+    assert customer.post(f"/orders/{order['id']}/cancel").status_code == httpx.codes.ACCEPTED
+    shop.process("order-consumer").start()
+
+    assert reconcile(shop)["OrdersResumed"] == 1
+
+    assert customer.follow(order)["state"] == "CANCELLED"
+    assert kept(customer, order) == 0
+    assert customer.stock(sku) == before
     until(lambda: reconcile(shop)["OrdersWatched"] == 0)
 
 

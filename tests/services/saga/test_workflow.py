@@ -4,6 +4,7 @@ The workflow is the deployed one; only what the services answer is scripted. All
 waiting for a timeout costs its few seconds once.
 """
 
+import contextlib
 import json
 import re
 import threading
@@ -21,6 +22,9 @@ from shopprocs.emulator import Emulator
 pytestmark = pytest.mark.emulator
 
 TASK_TIMEOUT_SECONDS = 8
+PAID_TASK_TIMEOUT_SECONDS = 20
+# Between both: too late before the charge, and in time after it.
+LATE_SECONDS = 12
 DEADLINE_SECONDS = 90
 TOTAL = {"amount": 2598, "currency": "EUR"}
 NOTHING = {"amount": 0, "currency": "EUR"}
@@ -38,7 +42,11 @@ class Silence:
     """The service does not answer this message."""
 
 
-Answer = Failure | Silence
+class Late:
+    """The service does what it is asked for, `LATE_SECONDS` later."""
+
+
+Answer = Failure | Silence | Late
 # What Step Functions reports of a send that SQS refuses. The emulator accepts every send, so the service answers it.
 REFUSED_SEND = Failure("SQS.AmazonSQSException")
 SUCCESS: Mapping[str, Mapping[str, Any]] = {
@@ -150,7 +158,47 @@ STORIES: Mapping[str, Story] = {
         (*FORWARD[:4], *BACK),
         "OrderCancelled",
     ),
+    "the stock is reserved late: it may be wanted no more": Story(
+        {"ReserveStock": [Late()]},
+        ("ReserveStock", "ReleaseStock", "CancelOrder"),
+        "States.Timeout",
+        NOTHING,
+    ),
     "resumed after all went well": Story({}, FORWARD, resumed=True),
+    "resumed while no service before the charge answers for long": Story(
+        {"ReserveStock": [Late()], "CheckOrder": [Late()], "ChargePayment": [Late()]}, FORWARD, resumed=True
+    ),
+    "resumed while a queue refuses a task for a quarter of an hour": Story(
+        {"ChargePayment": [REFUSED_SEND] * 20},
+        (*FORWARD[:2], *("ChargePayment",) * 20, *FORWARD[2:]),
+        resumed=True,
+    ),
+    "resumed, and no answer about stock: everything may have been done": Story(
+        {"ReserveStock": [Silence()]},
+        ("ReserveStock", *BACK_FROM_SHIPMENT),
+        "States.Timeout",
+        resumed=True,
+    ),
+    "resumed, and no answer about the order: everything may have been done": Story(
+        {"CheckOrder": [Silence()]}, (*FORWARD[:2], *BACK_FROM_SHIPMENT), "States.Timeout", resumed=True
+    ),
+    "resumed, and no answer about the charge: everything may have been done": Story(
+        {"ChargePayment": [Silence()]}, (*FORWARD[:3], *BACK_FROM_SHIPMENT), "States.Timeout", resumed=True
+    ),
+    "resumed after it was out of stock: nothing was kept": Story(
+        {"ReserveStock": [Failure("OutOfStock")]},
+        ("ReserveStock", "CancelOrder"),
+        "OutOfStock",
+        NOTHING,
+        resumed=True,
+    ),
+    "resumed after the payment was declined: only stock goes back": Story(
+        {"ChargePayment": [Failure("PaymentDeclined")]},
+        (*FORWARD[:3], "ReleaseStock", "CancelOrder"),
+        "PaymentDeclined",
+        NOTHING,
+        resumed=True,
+    ),
     "resumed after the stock was released": Story(
         {"ReserveStock": [Failure("OrderClosed")]},
         ("ReserveStock", *BACK_FROM_SHIPMENT),
@@ -274,29 +322,45 @@ class ScriptedServices:
         match scripted.pop(0) if scripted else None:
             case Silence():
                 return
+            case Late():
+                timer = threading.Timer(LATE_SECONDS, self._succeed, (body,))
+                timer.daemon = True
+                timer.start()
             case Failure(error, cause):
                 self._clients.stepfunctions.send_task_failure(
                     taskToken=body["task_token"], error=error, cause=cause
                 )
             case None:
-                output = json.dumps(SUCCESS[body["task"]])
-                self._clients.stepfunctions.send_task_success(taskToken=body["task_token"], output=output)
+                self._succeed(body)
+
+    def _succeed(self, body: Mapping[str, Any]) -> None:
+        workflows = self._clients.stepfunctions
+        # AWS answers the former of a task that has timed out, and the emulator the latter.
+        with contextlib.suppress(workflows.exceptions.TaskTimedOut, workflows.exceptions.TaskDoesNotExist):
+            workflows.send_task_success(
+                taskToken=body["task_token"], output=json.dumps(SUCCESS[body["task"]])
+            )
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How an execution ended, and the messages that it sent."""
+    """How an execution ended, the messages that it sent, and the states that it came to."""
 
     status: str
     output: Mapping[str, Any]
     messages: Sequence[Mapping[str, Any]]
+    states: frozenset[str]
 
 
 @pytest.fixture(scope="module")
 def endings(emulator: Emulator) -> Iterator[Mapping[str, Ending]]:
     """Story -> its ending."""
-    timeouts = ("TaskTimeoutSeconds", "PaidTaskTimeoutSeconds", "FinalTaskTimeoutSeconds")
-    outputs = emulator.deploy("workflow", dict.fromkeys(timeouts, str(TASK_TIMEOUT_SECONDS)))
+    timeouts = {
+        "TaskTimeoutSeconds": TASK_TIMEOUT_SECONDS,
+        "PaidTaskTimeoutSeconds": PAID_TASK_TIMEOUT_SECONDS,
+        "FinalTaskTimeoutSeconds": TASK_TIMEOUT_SECONDS,
+    }
+    outputs = emulator.deploy("workflow", {name: str(seconds) for name, seconds in timeouts.items()})
     queues = {service: outputs[service]["TasksQueueUrl"] for service in stacks.SERVICES}
     ids = {name: f"order-{number}" for number, name in enumerate(STORIES)}
     with ScriptedServices(
@@ -333,7 +397,20 @@ def ending(emulator: Emulator, execution: str, messages: Sequence[Mapping[str, A
     ] == "RUNNING":
         assert time.monotonic() < end, f"{execution} still runs after {[m['task'] for m in messages]}"
         time.sleep(0.05)
-    return Ending(found["status"], json.loads(found["output"]), messages)
+    return Ending(found["status"], json.loads(found["output"]), messages, visited(emulator, execution))
+
+
+def visited(emulator: Emulator, execution: str) -> frozenset[str]:
+    """The states that an execution has come to."""
+    pages = emulator.clients.stepfunctions.get_paginator("get_execution_history").paginate(
+        executionArn=execution
+    )
+    return frozenset(
+        event["stateEnteredEventDetails"]["name"]
+        for page in pages
+        for event in page["events"]
+        if "stateEnteredEventDetails" in event
+    )
 
 
 @pytest.mark.parametrize("name", STORIES)
@@ -387,8 +464,25 @@ def test_given_every_story_when_tasks_are_sent_then_each_names_its_order_and_car
             assert message.get("shipping_address", given["shipping_address"]) == given["shipping_address"]
 
 
-def test_given_the_stories_when_read_together_then_every_state_of_the_workflow_is_visited() -> None:
+def test_given_the_stories_when_read_together_then_every_state_of_the_workflow_is_visited(
+    endings: Mapping[str, Ending],
+) -> None:
+    assert {state for ending in endings.values() for state in ending.states} == states_of_workflow().keys()
+
+
+@pytest.mark.parametrize("task", ["ReserveStock", "CheckOrder", "ChargePayment"])
+def test_given_a_task_before_the_charge_when_read_with_its_repetition_then_both_ask_for_the_same(
+    task: str,
+) -> None:
+    first, again = (states_of_workflow()[name] for name in (task, f"{task}Again"))
+    for part in ("Resource", "Parameters", "ResultPath"):
+        assert again[part] == first[part]
+    for part in ("Retry", "Catch"):
+        assert [each["ErrorEquals"] for each in again[part]] == [each["ErrorEquals"] for each in first[part]]
+
+
+def states_of_workflow() -> Mapping[str, Any]:
+    """Name -> state, without the values of its parameters."""
     definition = stacks.document("saga")["Resources"]["OrderSaga"]["Properties"]["DefinitionString"]
-    states = json.loads(re.sub(r"\$\{\w+Seconds\}", "1", definition))["States"]
-    tasks = {name for name, state in states.items() if state["Type"] == "Task"}
-    assert tasks == {task for story in STORIES.values() for task in story.path}
+    states: Mapping[str, Any] = json.loads(re.sub(r"\$\{\w+Seconds\}", "1", definition))["States"]
+    return states
