@@ -55,8 +55,12 @@ def many(count: int) -> bytes:
 
 
 def run(content: bytes, key: str = "spring.csv", shelves: MemoryShelves | None = None) -> Report:
+    # The version of a product is a time.
     return import_catalogue(
-        upload(content, key), uploads=MemoryUploads(content), shelves=shelves or MemoryShelves()
+        upload(content, key),
+        uploads=MemoryUploads(content),
+        shelves=shelves or MemoryShelves(),
+        now=lambda: NOW,
     )
 
 
