@@ -3,7 +3,8 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, Protocol, Self
 
 from shopprocs.emulator import Emulator
@@ -31,9 +32,10 @@ BETWEEN_FREEZES: Final = (10.0, 20.0)
 FROZEN: Final = (2.0, 6.0)
 BETWEEN_COPIES: Final = (0.5, 1.5)
 BETWEEN_ABORTS: Final = (4.0, 8.0)
-BETWEEN_ABSENCES: Final = (2.0, 4.0)
-# Once each service was away: a run that lasts an hour is not one outage.
-BETWEEN_LATER_ABSENCES: Final = (20.0, 40.0)
+# Before each absence nothing fails: long enough for an order to be shipped, and for processes to start.
+CALM: Final = (7.0, 9.0)
+# Then, once each service was away: a run that lasts an hour is not one outage.
+BETWEEN_LATER_ABSENCES: Final = (12.0, 32.0)
 COPIES: Final = 12
 LATEST: Final = 5
 
@@ -51,7 +53,8 @@ class Acts(Protocol):
 class Schedule:
     """Acts on a shop while it is entered.
 
-    It lasts until each service has been away once, however soon it is left.
+    It lasts until each service has been away once, however soon it is left. Now and then it is calm: messages come
+    twice and workflows are ended all the same, but nothing fails.
 
     Args:
         fleet: its processes.
@@ -77,6 +80,8 @@ class Schedule:
         self._acts = acts
         self._outages = outages
         self._over = threading.Event()
+        self._weather = threading.Condition()
+        self._is_calm = False
         self._all_were_away = threading.Event()
         self.done: Counter[str] = Counter()
         """How often each fault came."""
@@ -104,6 +109,8 @@ class Schedule:
         if failure is None:
             self._all_were_away.wait()
         self._over.set()
+        with self._weather:
+            self._weather.notify_all()
         for thread in self._threads:
             thread.join()
         if self._failures:
@@ -116,8 +123,32 @@ class Schedule:
             self._failures.append(error)
             self._all_were_away.set()
 
+    def _is_over_after(self, seconds: float) -> bool:
+        """Waits so long, and until it is not calm; answers whether the schedule is over."""
+        self._over.wait(seconds)
+        with self._weather:
+            self._weather.wait_for(lambda: self._over.is_set() or not self._is_calm)
+        return self._over.is_set()
+
+    def _wait_for_calm(self, longest: float) -> None:
+        """Waits until it is calm, or so many seconds."""
+        with self._weather:
+            self._weather.wait_for(lambda: self._over.is_set() or self._is_calm, longest)
+
+    @contextmanager
+    def _calm(self) -> Iterator[None]:
+        with self._weather:
+            self._is_calm = True
+            self._weather.notify_all()
+        try:
+            yield
+        finally:
+            with self._weather:
+                self._is_calm = False
+                self._weather.notify_all()
+
     def _processes(self, chance: random.Random) -> None:
-        while not self._over.wait(chance.uniform(*BETWEEN_PROCESSES)):
+        while not self._is_over_after(chance.uniform(*BETWEEN_PROCESSES)):
             name = chance.choice(sorted(self._fleet.processes))
             if chance.random() < 0.65:
                 self._fleet.kill(name)
@@ -127,11 +158,11 @@ class Schedule:
                 self.done["SIGTERM"] += 1
 
     def _stops(self, chance: random.Random) -> None:
-        while not self._over.wait(chance.uniform(*BETWEEN_PROCESSES)):
+        while not self._is_over_after(chance.uniform(*BETWEEN_PROCESSES)):
             name = chance.choice(sorted(self._fleet.processes))
             self._fleet.freeze(name)
             self.done["SIGSTOP"] += 1
-            self._over.wait(chance.uniform(*STOPPED))
+            self._wait_for_calm(chance.uniform(*STOPPED))
             self._fleet.thaw(name)
 
     def _network(self, chance: random.Random) -> None:
@@ -145,18 +176,18 @@ class Schedule:
             "conflict": Conflict(),
             "delay": Delay(2.0, chance),
         }
-        while not self._over.wait(chance.uniform(*BETWEEN_PHASES)):
+        while not self._is_over_after(chance.uniform(*BETWEEN_PHASES)):
             chosen = chance.sample(sorted(kinds), chance.randint(1, 3))
             faults = [Fault(kinds[name], chance.choice((0.05, 0.2, 0.5))) for name in chosen]
             with self._proxy.failing(*faults):
                 self.done["phase of the network"] += 1
-                self._over.wait(chance.uniform(*PHASE))
+                self._wait_for_calm(chance.uniform(*PHASE))
 
     def _freezes(self, chance: random.Random) -> None:
-        while not self._over.wait(chance.uniform(*BETWEEN_FREEZES)):
+        while not self._is_over_after(chance.uniform(*BETWEEN_FREEZES)):
             self._emulator.process.freeze()
             self.done["AWS frozen"] += 1
-            self._over.wait(chance.uniform(*FROZEN))
+            self._wait_for_calm(chance.uniform(*FROZEN))
             self._emulator.process.thaw()
 
     def _copies(self, chance: random.Random) -> None:
@@ -168,9 +199,11 @@ class Schedule:
             self.done["workflows aborted"] += self._acts.abort(chance)
 
     def _absences(self, chance: random.Random) -> None:
-        pause = BETWEEN_ABSENCES
+        pause = (0.0, 0.0)
         while not self._over.is_set():
             for service in chance.sample(sorted(self._outages), len(self._outages)):
+                with self._calm():
+                    self._over.wait(chance.uniform(*CALM))
                 if self._over.wait(chance.uniform(*pause)):
                     return
                 with self._proxy.away(service):

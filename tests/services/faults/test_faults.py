@@ -14,20 +14,22 @@ from services.common.breaker import Limits
 from tests.services.faults.audit import ENDS
 from tests.services.faults.functions import FUNCTIONS
 from tests.services.faults.proxy import CARRIER
-from tests.services.faults.schedule import Schedule
-from tests.services.faults.shop import PATIENCE, World, world
+from tests.services.faults.schedule import CALM, Schedule
+from tests.services.faults.shop import World, world
 
 ORDERS = int(os.environ.get("FAULT_ORDERS", "300"))
 SEED = int(os.environ.get("FAULT_SEED", "1"))
+# Seconds for which the workflow waits before the charge. Short, so that outages that are longer leave time for calm.
+TASK_TIMEOUT = 10
 # Half as long again as what gives up: the workflow before the charge, and a caller of the carrier that has stopped to call.
 LONGER = 1.5
-AWS_AWAY = LONGER * float(PATIENCE["TaskTimeoutSeconds"])
+AWS_AWAY = LONGER * TASK_TIMEOUT
 OUTAGES = {
     **dict.fromkeys(("dynamodb", "sns", "sqs", "states"), AWS_AWAY),
     CARRIER: max(AWS_AWAY, LONGER * Limits().recovery),
 }
-# So that orders are placed in every outage: customers wait for answers for half of the time.
-ORDERS_PER_SECOND = min(6.0, 2 * ORDERS / sum(OUTAGES.values()))
+# So that orders are placed in every outage, and before each: customers wait for answers for half of the time.
+ORDERS_PER_SECOND = min(6.0, 2 * ORDERS / (sum(OUTAGES.values()) + len(OUTAGES) * max(CALM)))
 # The longest pauses of the shop are a minute: for a message, for a record of the outbox, and for a step that was paid.
 SETTLED_WITHIN = 300.0
 # How many requests, and how many messages, come once more after all has ended.
@@ -46,7 +48,12 @@ def say(what: str, began: float) -> None:
 
 def test_given_every_fault_when_orders_are_placed_then_each_ends_and_all_books_agree() -> None:
     began = time.monotonic()
-    with world(SEED, pieces=max(300, ORDERS), functions=FUNCTIONS) as shop:
+    with world(
+        SEED,
+        pieces=max(300, ORDERS),
+        functions=FUNCTIONS,
+        parameters={"TaskTimeoutSeconds": str(TASK_TIMEOUT)},
+    ) as shop:
         say("the shop runs, two of every process", began)
         patience = 900 + 5 * ORDERS / ORDERS_PER_SECOND
         with Schedule(shop.fleet, shop.proxy, shop.shop.emulator, shop, OUTAGES, SEED) as schedule:
