@@ -382,6 +382,13 @@ class Machines:
         return Caller(signer, machine=True)
 
 
+def proof(request: Request, caller: Caller) -> dict[str, str]:
+    """The headers of a request that prove to another service who its caller is. A signature does so to one service only."""
+    asserted = (PARTNER_HEADER, SCOPES_HEADER, GATEWAY_HEADER)
+    names = asserted if caller.subject.startswith(PARTNER_PREFIX) else ("Authorization",)
+    return {name: request.headers[name] for name in names if name in request.headers}
+
+
 def _is_gateway(request: Request, secret: str) -> bool:
     shown = request.headers.get(GATEWAY_HEADER, "").encode()
     return bool(secret) and hmac.compare_digest(shown, secret.encode())

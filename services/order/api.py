@@ -10,7 +10,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from services.common import clock, cursor, web
+from services.common import auth, clock, cursor, web
 from services.common.auth import Verifier
 from services.common.countries import CODES
 from services.common.errors import InvalidRequest
@@ -277,7 +277,7 @@ def create(
         order, found = handlers.order_details(
             path.order_id,
             web.caller(),
-            request.headers.get("Authorization", ""),
+            auth.proof(request, web.caller()),
             orders=orders,
             parts=parts,
         )

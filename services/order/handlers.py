@@ -91,21 +91,21 @@ def list_orders(customer_id: str, after: str | None, limit: int, *, orders: Orde
 
 
 def order_details(
-    order_id: str, caller: Caller, authorization: str, *, orders: Orders, parts: Parts
+    order_id: str, caller: Caller, proof: Mapping[str, str], *, orders: Orders, parts: Parts
 ) -> tuple[Order, Mapping[str, Part]]:
     """An order, and what the other services know of it.
 
     Args:
         order_id: of the order.
         caller: who asks.
-        authorization: the header of that name, with which the caller's right is shown to the others.
+        proof: headers that prove to the other services who asks.
         orders: where orders are kept.
         parts: asks the other services.
 
     Raises:
         UnknownOrder: when there is none of that id, or none that is the caller's to see.
     """
-    return show_order(order_id, caller, orders=orders), parts.find(order_id, authorization)
+    return show_order(order_id, caller, orders=orders), parts.find(order_id, proof)
 
 
 def cancel_order(order_id: str, caller: Caller, *, orders: Orders, now: Clock = clock.now) -> Order:

@@ -36,10 +36,9 @@ class HttpParts:
         self._http = httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="parts")
 
-    def find(self, order_id: str, authorization: str) -> Mapping[str, Part]:
+    def find(self, order_id: str, proof: Mapping[str, str]) -> Mapping[str, Part]:
         """As `ports.Parts.find`."""
-        headers = {"Authorization": authorization} if authorization else {}
-        headers["traceparent"] = str(telemetry.current_trace())
+        headers = {**proof, "traceparent": str(telemetry.current_trace())}
         asked: dict[str, Future[Part]] = {
             part: self._pool.submit(self._ask, part, resolve, f"{path}/{order_id}", headers)
             for part, (resolve, path) in self._sources.items()

@@ -79,12 +79,12 @@ class Part:
 class Parts(Protocol):
     """What other services know of an order."""
 
-    def find(self, order_id: str, authorization: str) -> Mapping[str, Part]:
+    def find(self, order_id: str, proof: Mapping[str, str]) -> Mapping[str, Part]:
         """Each part by its name, all within one deadline, whatever becomes of one.
 
         Args:
             order_id: of the order.
-            authorization: with which the caller's right is shown.
+            proof: headers that prove who asks.
         """
 
 

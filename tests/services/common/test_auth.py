@@ -15,9 +15,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from flask import Response
+from flask import Request, Response
 from flask.testing import FlaskClient
 from flask_openapi3.blueprint import APIBlueprint
+from werkzeug.datastructures import Headers
+from werkzeug.test import EnvironBuilder
 
 from services.common import web
 from services.common.auth import (
@@ -31,12 +33,13 @@ from services.common.auth import (
     Machines,
     Partners,
     Verifier,
+    proof,
     verifier,
 )
 from services.common.caller import Caller
 from services.common.errors import Unavailable
 from services.common.rates import Rates
-from tests.services.callers import CLIENT, ISSUER, As, Pool, bearer, unsigned
+from tests.services.callers import ALICE, CLIENT, ISSUER, As, Pool, bearer, unsigned
 
 API = "https://abc123.execute-api.eu-central-1.amazonaws.com/live"
 KEY = ("AKIAMACHINE", "a secret of the machine")
@@ -559,6 +562,25 @@ def test_the_gateway_vouches_for_a_partner_with_its_secret_only(
 
     assert answer.status_code == status
     assert (answer.get_json().get("subject") == "partner:acme") is subject
+
+
+def test_what_proves_a_partner_is_not_sent_on_for_a_customer() -> None:
+    """Or a customer's request would carry to other services what this one did not verify."""
+    headers = {
+        **bearer("a.b.c"),
+        "X-Shop-Partner": "acme",
+        "X-Shop-Scopes": "orders:read",
+        "X-Shop-Gateway": "the secret",
+        "Cookie": "mine",
+    }
+    request = Request(EnvironBuilder(headers=Headers(headers)).get_environ())
+
+    assert proof(request, ALICE) == bearer("a.b.c")
+    assert proof(request, Caller("partner:acme")).keys() == {
+        "X-Shop-Partner",
+        "X-Shop-Scopes",
+        "X-Shop-Gateway",
+    }
 
 
 def test_without_a_gateway_no_partner_is_believed(pool: Pool) -> None:

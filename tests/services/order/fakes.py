@@ -74,8 +74,8 @@ class MemoryParts:
 
     def __init__(self) -> None:
         self.known: dict[str, Part] = {"payment": Part(), "shipment": Part()}
-        self.shown: list[str] = []
+        self.shown: list[tuple[str, Mapping[str, str]]] = []
 
-    def find(self, order_id: str, authorization: str) -> Mapping[str, Part]:
-        self.shown.append(f"{order_id} {authorization}")
+    def find(self, order_id: str, proof: Mapping[str, str]) -> Mapping[str, Part]:
+        self.shown.append((order_id, proof))
         return self.known

@@ -309,7 +309,7 @@ def test_the_details_are_the_order_and_what_others_know_of_it(client: FlaskClien
     assert details["payment"] == {"state": "CHARGED"}
     assert details["shipment"] is None
     assert details["missing"] == [{"part": "shipment", "reason": "no answer within 1 s"}]
-    assert world.parts.shown == [f"{order['id']} Bearer mine"], "asked by the caller's own right"
+    assert world.parts.shown == [(order["id"], {"Authorization": "Bearer mine"})], "by the caller's own right"
 
 
 def test_the_details_of_somebody_elses_order_ask_nobody(client: FlaskClient, world: World) -> None:

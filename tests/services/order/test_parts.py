@@ -7,12 +7,23 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
+from werkzeug.serving import make_server
 
 from services.common import telemetry
+from services.common.auth import Partners
+from services.common.caller import Caller
 from services.common.discovery import Fixed, NoInstance
+from services.common.money import Money
+from services.common.outbox import MemoryOutbox
+from services.order import api
 from services.order.parts import LARGEST_PART, HttpParts
 from services.order.ports import Part
+from services.payment import api as payment_api
+from services.payment import domain
 from shopprocs.process import free_port
+from tests.services.callers import CUSTOMER, Pool, bearer
+from tests.services.order.world import World, wish
+from tests.services.payment.fakes import MemoryPayments
 
 TIMEOUT = 0.5
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
@@ -78,7 +89,7 @@ def find() -> Iterator[Callable[[Answer], Part]]:
                 for each in (answer, says(200, b'{"state":"BOOKED"}'))
             )
             sources = {"payment": (payment, "/payments"), "shipment": (shipment, "/shipments")}
-            found = HttpParts(sources, TIMEOUT).find("order-1", "Bearer mine")
+            found = HttpParts(sources, TIMEOUT).find("order-1", {"Authorization": "Bearer mine"})
             assert found["shipment"] == Part({"state": "BOOKED"}), "whatever becomes of the other"
             return found["payment"]
 
@@ -101,6 +112,42 @@ def test_a_part_is_asked_for_by_the_callers_right_and_in_the_same_trace(
     ((path, authorization, traceparent),) = seen
     assert (path, authorization) == ("/payments/order-1", "Bearer mine")
     assert traceparent.split("-")[1] == "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize("caller", ["customer", "partner"])
+def test_given_callers_of_each_kind_when_details_are_asked_then_the_other_service_knows_them_too(
+    caller: str,
+) -> None:
+    pool = Pool()
+    headers, customer_id = {
+        "customer": (bearer(pool.token()), "alice"),
+        "partner": (
+            {"X-Shop-Partner": "acme", "X-Shop-Scopes": "orders:read", "X-Shop-Gateway": "the secret"},
+            "partner:acme",
+        ),
+    }[caller]
+    door = pool.door(partners=Partners("the secret"))
+    payments = MemoryPayments(MemoryOutbox())
+    world = World()
+    order_id = (
+        world.client(Caller(customer_id, CUSTOMER))
+        .post("/orders", json=wish(), headers={"Idempotency-Key": "key-1"})
+        .get_json()["id"]
+    )
+    payments.save(domain.begun(order_id, customer_id, Money(2598, "EUR")), None)
+    serving = make_server("127.0.0.1", 0, payment_api.create(payments, door), threaded=True)
+    threading.Thread(target=serving.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        parts = HttpParts({"payment": (Fixed(f"http://127.0.0.1:{serving.port}"), "/payments")}, 5)
+        shop = api.create(world.orders, world.products, world.idempotency, parts, door).test_client()
+
+        details = shop.get(f"/orders/{order_id}/details", headers=headers).get_json()
+    finally:
+        serving.shutdown()
+        serving.server_close()
+
+    assert details["missing"] == []
+    assert details["payment"]["order_id"] == order_id
 
 
 @pytest.mark.parametrize(
@@ -150,7 +197,7 @@ def test_nobody_at_the_address_has_another_instance_asked_once() -> None:
             refused.append(url)
 
     with server(says(200, b'{"state":"CHARGED"}')) as url:
-        found = HttpParts({"payment": (Instances(url), "/payments")}, TIMEOUT).find("order-1", "")
+        found = HttpParts({"payment": (Instances(url), "/payments")}, TIMEOUT).find("order-1", {})
 
     assert found["payment"] == Part({"state": "CHARGED"})
     assert refused == [nobody]
@@ -163,6 +210,6 @@ def test_a_service_without_an_address_is_missing() -> None:
 
         def refused(self, url: str) -> None: ...
 
-    found = HttpParts({"payment": (Nowhere(), "/payments")}, TIMEOUT).find("order-1", "")
+    found = HttpParts({"payment": (Nowhere(), "/payments")}, TIMEOUT).find("order-1", {})
 
     assert found["payment"] == Part(reason="it cannot be found")
