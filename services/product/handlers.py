@@ -71,10 +71,23 @@ def put_product(
     Raises:
         Unavailable: when others were always faster; the same may succeed later.
     """
+    return _put(product.sku, lambda known: product.after(known, now()), initial_stock, catalogue)
+
+
+def add_product(
+    product: Product, initial_stock: int, *, catalogue: Catalogue, now: Clock = clock.now
+) -> OutboxRecord:
+    """As `put_product`, except that a product that there is keeps its name and price, and is told of again."""
+    return _put(product.sku, lambda known: (known or product).after(known, now()), initial_stock, catalogue)
+
+
+def _put(
+    sku: str, decide: Callable[[Product | None], Product], initial_stock: int, catalogue: Catalogue
+) -> OutboxRecord:
     for attempt in range(TRIES):
-        found = catalogue.find(product.sku)
+        found = catalogue.find(sku)
         known = found.product if found else None
-        wanted = product.after(known, now())
+        wanted = decide(known)
         told = of_fact(messages.upserted(wanted))
         try:
             if wanted == known:
@@ -85,7 +98,7 @@ def put_product(
             _pause(attempt)
             continue
         return told
-    raise Unavailable(f"product {product.sku} is being changed too often; try again")
+    raise Unavailable(f"product {sku} is being changed too often; try again")
 
 
 def reserve_stock(order_id: str, items: Iterable[Item], *, stock: Stock, now: Clock = clock.now) -> datetime:

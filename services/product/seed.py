@@ -1,16 +1,17 @@
 """Fills the catalogue, and tells everyone what is in it.
 
-Run it with `python -m services.product.seed`, as often as wanted: names and prices become those of catalogue.json, stock
-that has begun stays as it is. With `--reset` as many pieces can be ordered again as at first; what is reserved or sold
-stays so. With `--publish-only` no product is written: the facts of all of them are told again, from which a service that
-follows them rebuilds its view.
+Run it with `python -m services.product.seed`, as often as wanted: it writes those products of catalogue.json that there
+are not; the others keep the names and prices that an upload gave them, and are told of again. With `--overwrite` names and
+prices become those of catalogue.json. Stock that has begun stays as it is, except with `--reset`: then as many pieces can
+be ordered again as at first, and what is reserved or sold stays so. With `--publish-only` no product is written: the facts
+of all of them are told again, from which a service that follows them rebuilds its view.
 
 Each product is written together with its fact, in the outbox. The command tells the facts itself; what it leaves, because
 the topic is away or it is killed, the relay beside the consumer tells.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from importlib import resources
 from itertools import takewhile
@@ -31,6 +32,8 @@ from services.product.ports import Catalogue, Search
 log = telemetry.logger(__name__)
 
 PAGE = 100
+# Has a product in the catalogue, as `handlers.add_product`.
+Put = Callable[..., OutboxRecord]
 
 
 def entries(at: datetime) -> Iterator[tuple[Product, int]]:
@@ -40,13 +43,18 @@ def entries(at: datetime) -> Iterator[tuple[Product, int]]:
         yield Product(entry["sku"], entry["name"], entry["category"], price, at), entry["stock"]
 
 
-def fill(catalogue: Catalogue) -> tuple[list[OutboxRecord], list[str]]:
-    """Writes the products of catalogue.json; answers what is to be told of them, and whose rows cannot be read."""
+def fill(catalogue: Catalogue, put: Put = handlers.add_product) -> tuple[list[OutboxRecord], list[str]]:
+    """Writes the products of catalogue.json; answers what is to be told of them, and whose rows cannot be read.
+
+    Args:
+        catalogue: where to.
+        put: `handlers.add_product`, or `handlers.put_product` to name and price those anew that there are already.
+    """
     told: list[OutboxRecord] = []
     unreadable: list[str] = []
     for product, stock in entries(catalogue.now()):
         try:
-            told.append(handlers.put_product(product, stock, catalogue=catalogue))
+            told.append(put(product, stock, catalogue=catalogue))
         except UnreadableRow:
             unreadable.append(product.sku)
     return told, unreadable
@@ -85,6 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m services.product.seed", description=__doc__)
     mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
+        "--overwrite", action="store_true", help="set the names and prices of existing products too"
+    )
     mode.add_argument("--reset", action="store_true", help="make as many pieces available as at first")
     mode.add_argument(
         "--publish-only", action="store_true", help="write nothing, publish what is there again"
@@ -95,8 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     storage = app.storage(settings)
     publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
     try:
+        put = handlers.put_product if chosen.overwrite else handlers.add_product
         records, unreadable = (
-            (tell_again(storage.catalogue), []) if chosen.publish_only else fill(storage.catalogue)
+            (tell_again(storage.catalogue), []) if chosen.publish_only else fill(storage.catalogue, put)
         )
         if chosen.reset:
             restock(storage.catalogue)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -11,8 +12,10 @@ import pytest
 import services.product
 from services.common.dynamo import UnreadableRow
 from services.common.events import MemoryPublisher
-from services.product import app, messages, seed
-from services.product.domain import Item, Stocked
+from services.common.money import Money
+from services.common.outbox import OutboxRecord
+from services.product import app, handlers, messages, seed
+from services.product.domain import Item, Product, Stocked
 from services.product.handlers import reserve_stock
 from shopprocs.emulator import AwsServer
 from tests.services.product.fakes import MemoryShop
@@ -49,6 +52,48 @@ def test_a_second_seed_leaves_the_stock_as_it_is() -> None:
 
     assert inventory(shop, first.sku).available == stock - 2
     assert inventory(shop, first.sku).reserved == 2
+
+
+def test_a_seed_keeps_names_and_prices_and_overwrites_them_only_when_asked_to() -> None:
+    shop = MemoryShop()
+    seed.fill(shop)
+    (first, _), (missing, stock), *_ = seed.entries(NOW)
+    dearer = replace(first, name="Rarer Coffee", price=Money(4242, "EUR"), updated_at=shop.now())
+    handlers.put_product(dearer, 0, catalogue=shop)
+    shop.remove(missing.sku)
+    known = shop.find(first.sku)
+
+    told, _ = seed.fill(shop)
+
+    assert shop.find(first.sku) == known
+    assert inventory(shop, missing.sku).available == stock
+    assert len(told) == len(list(seed.entries(NOW))), "whoever has missed a product learns of it"
+
+    seed.fill(shop, handlers.put_product)
+
+    found = shop.find(first.sku)
+    assert found
+    assert (found.product.name, found.product.price) == (first.name, first.price)
+
+
+def test_a_product_that_is_written_while_the_seed_adds_it_keeps_its_price() -> None:
+    shop = MemoryShop()
+    (first, _), *_ = seed.entries(NOW)
+    dearer = replace(first, price=Money(4242, "EUR"))
+    put = shop.put
+
+    def overtaken(product: Product, initial_stock: int, told: OutboxRecord | None) -> None:
+        shop.put = put  # type: ignore[method-assign]
+        handlers.put_product(dearer, 0, catalogue=shop)
+        put(product, initial_stock, told)
+
+    shop.put = overtaken  # type: ignore[method-assign]
+
+    handlers.add_product(first, 5, catalogue=shop)
+
+    found = shop.find(first.sku)
+    assert found
+    assert found.product.price == dearer.price
 
 
 def test_a_reset_makes_as_many_available_as_at_first_and_keeps_what_is_reserved() -> None:
@@ -145,7 +190,7 @@ def test_the_command_fills_the_table_and_tells_the_topic_and_then_only_tells(
         monkeypatch.setenv(name, value)
     count = len(list(seed.entries(NOW)))
 
-    for arguments in ([], ["--publish-only"], ["--reset"]):
+    for arguments in ([], ["--publish-only"], ["--overwrite"], ["--reset"]):
         seed.main(arguments)
 
         assert len(_received(account, queue, count)) == count
