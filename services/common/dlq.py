@@ -5,15 +5,20 @@ NAME list` does this. The redrive policies of the queues name their dead-letter 
 
 A dead letter is sent to its queue again before it is deleted. After a crash in between it is handled twice, which every
 handler supports, but it is never lost. Secrets with which a reader could act in the name of others are not shown.
+
+A letter may say anything: it is here because nobody could handle it. Whatever it says, it is listed, shown and discarded,
+and hides no other.
 """
 
 import argparse
 import hashlib
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote_plus
 
 import orjson
 from botocore.exceptions import BotoCoreError, ClientError
@@ -34,8 +39,16 @@ BATCH = 10
 # How long it is known what was discarded.
 KEPT = timedelta(days=90)
 LONGEST_REASON = 500
+# How much of a text of a letter its line shows.
+LONGEST_TEXT = 300
+LEFT_OUT = "(left out)"
 # A reader of these could answer for the workflow, or pay.
 SECRET = frozenset({"task_token", "token", "payment_token"})
+# The same in a text that is no JSON: JSON that is cut off or stands in quotes, or what Python prints.
+_NAMED_SECRET = re.compile(
+    rf"""(["'](?:{"|".join(sorted(SECRET))})\\*["']\s*:\s*\\*["'])(?:[^"'\\]|\\+[^"'\\])*"""
+)
+_PAYMENT_TOKEN = re.compile(r"tok_[A-Za-z0-9_]+")
 
 
 class Settings(ServiceSettings):
@@ -80,12 +93,12 @@ class Letter:
         content = self._content()
         data = content.get("data")
         about = data if isinstance(data, dict) else content
-        trace = str(content.get("traceparent", "")).split("-")
+        trace = (_line(content.get("traceparent")) or "").split("-")
         return {
             "id": self.id,
             "queue": self.queue.rsplit("/", 1)[-1],
-            "kind": str(content.get("task") or content.get("type") or "unknown"),
-            "order_id": about.get("order_id"),
+            "kind": _kind(content) or "unknown",
+            "order_id": _line(about.get("order_id")),
             "trace_id": trace[1] if len(trace) > 1 else None,
             "sent_at": clock.rfc3339(self.sent_at),
             "deliveries": self.deliveries,
@@ -93,9 +106,20 @@ class Letter:
         }
 
     def content(self) -> Any:
-        """Its body as JSON, or as text when it is none, without secrets."""
-        content = self._content()
-        return _without_secrets(content) if content else self.body
+        """Its body as JSON, or as text when it is none, without secrets.
+
+        Raises:
+            RecursionError, TypeError: when it is nested too deep.
+        """
+        try:
+            content = orjson.loads(self.body)
+        except ValueError:
+            return self.text()
+        return _without_secrets(content)
+
+    def text(self) -> str:
+        """Its body as text, without secrets."""
+        return _blanked(self.body)
 
     def _content(self) -> dict[str, Any]:
         try:
@@ -107,11 +131,11 @@ class Letter:
     def _cause(self, content: Mapping[str, Any]) -> str:
         if not content:
             return "its body is no JSON object"
-        if "cause" in content and "task" not in content and "type" not in content:
-            return str(content["cause"])
-        if not content.get("task") and not content.get("type"):
-            return "it names neither a task nor a type"
-        return f"its handler failed: look for event message_failed and message_id {self.id} in the logs"
+        if _kind(content):
+            return f"its handler failed: look for message_id {self.id} in the logs"
+        if files := _files(content):
+            return f"the import of {', '.join(files)} failed: look for message_id {self.id} in the logs"
+        return _line(content.get("cause")) or "it names neither a task nor a type"
 
 
 class Place(Protocol):
@@ -239,9 +263,7 @@ def run(arguments: Sequence[str], place: Place, discards: Discards) -> Iterator[
             case "list":
                 yield from (orjson.dumps(letter.decoded()).decode() for letter in wanted)
             case "show":
-                for letter in wanted:
-                    shown = {**letter.decoded(), "body": letter.content()}
-                    yield orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode()
+                yield from (_shown(letter) for letter in wanted)
             case "redrive":
                 for letter in wanted:
                     place.redrive(letter)
@@ -324,12 +346,59 @@ def _letter(queue: str, received: "MessageTypeDef") -> Letter:
     )
 
 
+def _shown(letter: Letter) -> str:
+    shown = letter.decoded()
+    try:
+        return orjson.dumps({**shown, "body": letter.content()}, option=orjson.OPT_INDENT_2).decode()
+    except (RecursionError, TypeError):  # nested too deep
+        return orjson.dumps({**shown, "body": letter.text()}, option=orjson.OPT_INDENT_2).decode()
+
+
+def _line(value: Any) -> str | None:
+    """As much of a text as a line shows, without secrets; None for what is no text."""
+    return _blanked(value)[:LONGEST_TEXT] if isinstance(value, str) else None
+
+
+def _kind(content: Mapping[str, Any]) -> str | None:
+    return _line(content.get("task")) or _line(content.get("type"))
+
+
+def _files(content: Mapping[str, Any]) -> list[str]:
+    """The names of the files that a message of S3 tells of; none when it is no such message."""
+    try:
+        keys = [record["s3"]["object"]["key"] for record in content["Records"]]
+    except (LookupError, TypeError):
+        return []
+    return [unquote_plus(name) for key in keys if (name := _line(key))]
+
+
 def _without_secrets(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            name: "(left out)" if name in SECRET else _without_secrets(each) for name, each in value.items()
-        }
-    return [_without_secrets(each) for each in value] if isinstance(value, list) else value
+    match value:
+        case dict():
+            return {
+                _blanked(name): LEFT_OUT if name in SECRET else _without_secrets(each)
+                for name, each in value.items()
+            }
+        case list():
+            return [_without_secrets(each) for each in value]
+        case str():
+            return _text_without_secrets(value)
+        case _:
+            return value
+
+
+def _text_without_secrets(text: str) -> str:
+    """A text, which may be JSON itself: so SNS wraps a message."""
+    try:
+        content = orjson.loads(text)
+    except ValueError:
+        return _blanked(text)
+    shown = _without_secrets(content)
+    return text if shown == content else orjson.dumps(shown).decode()
+
+
+def _blanked(text: str) -> str:
+    return _PAYMENT_TOKEN.sub(LEFT_OUT, _NAMED_SECRET.sub(rf"\1{LEFT_OUT}", text))
 
 
 if __name__ == "__main__":

@@ -90,8 +90,12 @@ def test_given_a_letter_when_listed_then_it_says_what_it_is_about_and_where_its_
         ("{}", "no JSON object"),
         ({"a": 1}, "neither a task nor a type"),
         ({"cause": "KeyError: 'available'", "record": {}}, "KeyError"),
-        ({"type": "shop.order.shipped.v1", "data": {"order_id": "o2"}}, "message_failed"),
-        ({"type": "shop.order.shipped.v1", "data": 5, "traceparent": 7}, "message_failed"),
+        ({"cause": ["?"]}, "neither a task nor a type"),
+        ({"task": ["?"], "type": 5}, "neither a task nor a type"),
+        ({"Records": [{"s3": {}}]}, "neither a task nor a type"),
+        ({"Records": [{"s3": {"object": {"key": "spring+tea.csv"}}}]}, "the import of spring tea.csv failed"),
+        ({"type": "shop.order.shipped.v1", "data": {"order_id": "o2"}}, "message_id m1"),
+        ({"type": "shop.order.shipped.v1", "data": 5, "traceparent": 7}, "message_id m1"),
     ],
 )
 def test_given_a_letter_of_any_content_when_shown_then_its_cause_is_decoded(body: Any, cause: str) -> None:
@@ -106,6 +110,83 @@ def test_given_a_letter_with_tokens_when_shown_then_they_are_left_out() -> None:
     assert "tok_secret" not in text
     assert "a token of the workflow" not in text
     assert json.loads(text)["body"]["order_id"] == "o1"
+
+
+SECRETS = '{"task":"ChargePayment","task_token":"AQCE+secret/==","payment":{"token":"AQCE+secret/=="}%s}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"[{SECRETS % ''}]",
+        SECRETS % ',"x":NaN',
+        (SECRETS % "").replace(":", " :\n "),
+        '{"task_token":"AQCE+secret/==',
+        json.dumps({"Type": "Notification", "Message": SECRETS % ""}),
+        json.dumps({"Type": "Notification", "Message": SECRETS % ',"x":NaN'}),
+        json.dumps(json.dumps({"Message": SECRETS % ""})),
+        json.dumps({"Message": SECRETS % ""})[:-1],
+        json.dumps({"cause": f"KeyError({json.loads(SECRETS % '')})", "record": {}}),
+        '{"a":' + "[" * 300 + SECRETS % "" + "]" * 300 + "}",
+        '{"task":"ChargePayment","card":"tok_AQCE_secret"}',
+        '{"task":"tok_AQCE_secret","order_id":"tok_AQCE_secret","tok_AQCE_secret":1}',
+        "the payment with tok_AQCE_secret failed",
+    ],
+)
+def test_given_a_letter_of_any_form_with_tokens_when_shown_then_they_are_left_out(body: str) -> None:
+    lines = [*MemoryPlace([letter("m1", body)]).run("list"), *MemoryPlace([letter("m1", body)]).run("show")]
+
+    assert [line for line in lines if "secret" in line] == []
+    assert "(left out)" in lines[1]
+
+
+def test_given_a_letter_with_a_text_that_is_json_when_shown_then_what_is_no_secret_stays() -> None:
+    said = {"Message": SECRETS % ',"n":12345678901234567890123', "Note": '{"n": 12345678901234567890123}'}
+    (text,) = MemoryPlace([letter("m1", said)]).run("show")
+
+    body = json.loads(text)["body"]
+    assert json.loads(body["Message"])["task"] == "ChargePayment"
+    assert body["Note"] == said["Note"]
+
+
+def deep(levels: int) -> str:
+    return "[" * levels + "]" * levels
+
+
+HOSTILE = {
+    "order id too deep": f'{{"type":"shop.stock.reserved.v1","data":{{"order_id":{deep(300)}}}}}',
+    "order id deeper": f'{{"order_id":{deep(1000)}}}',
+    "kind deeper": f'{{"task":{deep(1000)}}}',
+    "trace deeper": f'{{"task":"X","traceparent":{deep(1000)}}}',
+    "cause deeper": f'{{"cause":{deep(1000)}}}',
+    "another member too deep": f'{{"type":"x","a":{deep(300)}}}',
+    "one level too deep with what is shown beside it": deep(254),
+    "too deep in a text": json.dumps({"task": "X", "Message": f'{{"token":"a","a":{deep(300)}}}'}),
+    "deeper than any parser": deep(100_000),
+    "a fraction": '{"task":"X","order_id":1.5}',
+    "a great number": '{"task":"X","order_id":12345678901234567890123}',
+    "a map": '{"type":"x","data":{"order_id":{"a":0.1}}}',
+    "a long order id": json.dumps({"task": "X" * 200_000, "order_id": "o" * 200_000}),
+    "quotes": '"token' + "\\" * 200_000,
+    "spaces": '"token"' + " " * 200_000,
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_given_a_hostile_letter_when_read_then_it_hides_no_other_and_can_be_discarded(
+    body: str, account: AwsServer, create_table: Callable[[], str]
+) -> None:
+    hostile, good = letter("m1", body), letter("m2", TASK)
+    listed = [json.loads(line) for line in MemoryPlace([hostile, good]).run("list")]
+    shown = [json.loads(line) for line in MemoryPlace([hostile, good]).run("show")]
+
+    assert [each["id"] for each in listed] == [each["id"] for each in shown] == ["m1", "m2"]
+    assert all(len(str(value)) <= 400 for each in listed for value in each.values())
+    assert {type(each["order_id"]) for each in listed} <= {str, type(None)}
+
+    place, discards = MemoryPlace([hostile]), DynamoDiscards(account.clients.dynamodb, create_table())
+    assert list(dlq.run(["discard", "m1", "--reason", "poison"], place, discards)) == ["discarded: m1"]
+    assert place.deleted == ["m1"]
 
 
 def test_given_letters_when_one_is_redriven_then_the_others_stay_and_can_be_seen_again() -> None:
