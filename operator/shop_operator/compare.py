@@ -21,7 +21,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Decimal, DecimalException
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -38,7 +38,7 @@ _FILLED_IN: Final[Mapping[str, Mapping[str, Any]]] = {
     "ResourceFieldSelector": {"divisor": "0"},
 }
 
-_QUANTITY: Final = re.compile(r"^([+-]?[0-9.]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?$")
+_QUANTITY: Final = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?")
 _LARGEST_QUANTITY: Final = Decimal(2**63 - 1)
 _SUFFIX: Final[Mapping[str, Decimal]] = {
     "n": Decimal("1e-9"),
@@ -222,20 +222,24 @@ def _often(kind: Type, items: Iterable[Mapping[str, Any]]) -> frozenset[tuple[An
 
 def _same_quantity(one: Any, other: Any) -> bool:
     first, second = _quantity(one), _quantity(other)
-    return first is not None and second is not None and _kept(first) == _kept(second)
-
-
-def _kept(quantity: Decimal) -> Decimal:
-    """What the API server keeps of a quantity: at most an int64, and of resources nothing finer than 1m, rounded up."""
-    return min((quantity * 1000).to_integral_value(ROUND_CEILING) / 1000, _LARGEST_QUANTITY)
+    return first is not None and first == second
 
 
 def _quantity(value: Any) -> Decimal | None:
-    """The number that a Kubernetes quantity stands for (`500m`, `0.5`, `1Gi`, 2), or None if it is none."""
-    match = _QUANTITY.match(str(value))
+    """What the API server keeps of a quantity (`500m`, `0.5`, `1Gi`, 2), or None of what is none.
+
+    It keeps at most an int64, and of resources nothing finer than 1m, rounded up.
+    """
+    match = _QUANTITY.fullmatch(str(value))
     if match is None:
         return None
     number, suffix = match.groups()
-    if suffix and suffix not in _SUFFIX:
-        return Decimal(number + suffix)
-    return Decimal(number) * _SUFFIX.get(suffix or "", Decimal(1))
+    try:
+        if suffix and suffix not in _SUFFIX:
+            found = Decimal(number + suffix)
+        else:
+            found = Decimal(number) * _SUFFIX.get(suffix or "", Decimal(1))
+        return min((found * 1000).to_integral_value(ROUND_CEILING) / 1000, _LARGEST_QUANTITY)
+    except DecimalException:
+        # Its exponent is too large.
+        return None

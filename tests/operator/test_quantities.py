@@ -79,6 +79,13 @@ def test_another_quantity_is_drift() -> None:
     assert path.endswith("resources.limits.cpu")
 
 
+@pytest.mark.parametrize("written", ["1.2.3", "..", ".", "1e99999999999", "1e-99999999999999999999"])
+def test_what_is_no_quantity_is_drift_from_one(written: str) -> None:
+    (path,) = drift(limited(written), limited("1"))
+
+    assert path.endswith("resources.limits.cpu")
+
+
 @pytest.mark.parametrize("value", [True, 8080, 0.5])
 def test_given_a_variable_that_is_no_text_then_the_refusal_says_quotes(value: Any) -> None:
     document = {"image": "web:1", "env": [{"name": "A", "value": value}]}
