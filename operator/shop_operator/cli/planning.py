@@ -23,7 +23,7 @@ from shop_operator.render import LiveScale, Surroundings, configuration_uses, re
 from shop_operator.render.configuration import Configuration, Record
 from shop_operator.render.installed import not_installed
 from shop_operator.render.service_account import account_name
-from shop_operator.rollback import last_good, rolls_back, same_pods
+from shop_operator.rollback import RETRY_ANNOTATION, last_good, rolls_back, same_pods
 from shop_operator.spec import KIND, ShopService
 from shop_operator.store import Child, Key, Scaler, Shop, Store
 from shop_operator.summary import CHECKSUM_ANNOTATION, LiveRoute
@@ -189,16 +189,24 @@ def _in_cluster(
         queue_endpoints=there.queue_endpoints,
         served=there.served,
         pod_security=there.pod_security,
-        pods=_in_place(wanted, obj),
+        pods=_in_place(wanted, obj, there.shops.get(wanted.name) or obj),
     )
 
 
-def _in_place(wanted: ShopService, obj: Object) -> ShopService | None:
-    """The last good release, where it runs in place of the spec's and the spec's stays the same."""
+def _in_place(wanted: ShopService, obj: Object, before: Object) -> ShopService | None:
+    """The last good release, where it runs in place of the spec's and the apply neither changes that nor retries it.
+
+    Args:
+        wanted: the ShopService after the apply.
+        obj: the same, as it is stored.
+        before: as it is stored now.
+    """
     rollout = (obj.get("status") or {}).get("rollout") or {}
     with _valid(wanted):
         careful = rolls_back(wanted)
-    if not careful or not rollout.get("rejectedRelease") or not same_pods(wanted.document, obj["spec"]):
+    retried = wanted.annotations.get(RETRY_ANNOTATION, "") != rollout.get("retry", "")
+    changed = not same_pods(obj["spec"], before["spec"])
+    if not careful or not rollout.get("rejectedRelease") or retried or changed:
         return None
     return last_good(wanted, rollout)
 

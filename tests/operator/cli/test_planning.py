@@ -1,12 +1,14 @@
 """What the ShopServices of a file change, in themselves and in their neighbours."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shop_operator.cli.errors import NotValid
 from shop_operator.cli.planning import Children, Namespace, plan, rendered
+from shop_operator.rollback import RETRY_ANNOTATION
 from shop_operator.summary import CHECKSUM_ANNOTATION
 
 
@@ -129,3 +131,50 @@ def test_a_neighbour_that_was_refused_is_left_out_and_the_file_is_not() -> None:
     assert ("create", "ShopService", "order") in actions(shop("order", dependsOn=["product"]), there=there)
     with pytest.raises(NotValid, match=r"ShopService order: .*restartPolicy"):
         actions(shop("order", **bad), there=there)
+
+
+def rolled_back(**spec: Any) -> Namespace:
+    """A namespace in which web:1 runs in place of web:2, which was retried once."""
+    careful = {"rollout": {"autoRollback": True}, **spec}
+    there = cluster(shop("web", **careful))
+    rejected = stored(shop("web", **careful))
+    rejected["spec"]["image"] = "web:2"
+    rejected["metadata"]["annotations"] = {RETRY_ANNOTATION: "1"}
+    rejected["status"] = {
+        "rollout": {
+            "lastAvailableImage": "web:1",
+            "lastAvailable": {"image": "web:1", "port": 8080},
+            "lastAvailableRelease": "v2 a",
+            "rejectedImage": "web:2",
+            "rejectedRelease": "v2 b",
+            "retry": "1",
+        }
+    }
+    return replace(there, shops={"web": rejected})
+
+
+def changed_to(there: Namespace, retry: str = "1", **spec: Any) -> list[Any]:
+    """The images of the Deployment that an apply brings about; empty when it stays as it is."""
+    document = shop("web", rollout={"autoRollback": True}, **spec)
+    document["metadata"]["annotations"] = {RETRY_ANNOTATION: retry}
+    return [
+        change.after["spec"]["template"]["spec"]["containers"][0]["image"]
+        for change in plan([document], there)
+        if change.kind == "Deployment" and change.after is not None
+    ]
+
+
+def test_an_apply_of_the_rejected_release_leaves_the_last_good_one() -> None:
+    assert changed_to(rolled_back(), image="web:2") == []
+
+
+def test_an_apply_of_the_rejected_release_with_what_makes_no_pods_leaves_the_last_good_one() -> None:
+    assert changed_to(rolled_back(replicas=2), image="web:2", replicas=3) == ["web:1"]
+
+
+def test_the_fix_of_a_rejected_release_is_shown() -> None:
+    assert changed_to(rolled_back(), image="web:3") == ["web:3"]
+
+
+def test_a_retry_of_the_rejected_release_is_shown() -> None:
+    assert changed_to(rolled_back(), retry="2", image="web:2") == ["web:2"]
