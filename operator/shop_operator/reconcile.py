@@ -102,6 +102,8 @@ _AUTOSCALERS: Final = ("HorizontalPodAutoscaler", "ScaledObject")
 # An autoscaler is not among those who have set the count.
 _FOREIGN: Final = (Scaler.OTHER, Scaler.SHARED)
 _SCALERS: Final = (Scaler.AUTOSCALER, Scaler.KEDA)
+# Without these a release is not tried; whatever else fails, its pods are there.
+_RELEASED: Final = ("ServiceAccount", "Deployment")
 # A zero of theirs is no decision to switch an autoscaler off.
 _NO_CHOICE: Final = (Scaler.OPERATOR, Scaler.SHARED, Scaler.KEDA)
 # An event tells earlier that what is still needed can go.
@@ -586,18 +588,20 @@ class Reconciler:
         problems: list[OperatorError] = [*hostname_taken, *not_installed(shop, around)]
         # Pods must not run as an account of that name which is not ours: its rights are not the ShopService's to use.
         foreign_account = False
+        applied = around.pods is None
         open_to = self._unruled(key, shop, held, read.calls or {})
         desired, narrowing = self._widened(key, cached.uid, desired, open_to)
         for configuration in desired:
             child = ChildId(configuration["kind"], configuration["metadata"]["name"])
-            if child.kind == "Deployment" and (config is None or foreign_account):
-                continue
-            if child.kind == "NetworkPolicy" and read.calls is None:
+            if (child.kind == "Deployment" and (config is None or foreign_account)) or (
+                child.kind == "NetworkPolicy" and read.calls is None
+            ):
                 continue
             problems += await self._make_way(key, cached.uid, child)
             wanted = Wanted(key, shop, configuration, seen.get(child), again=child in known, had=child in had)
             failed = await _attempt(self._ensure(wanted))
             problems += failed
+            applied &= not (failed and child.kind in _RELEASED)
             if failed and child.kind == "ServiceAccount":
                 foreign_account = not self._owns(key, cached.uid, child)
         waits = [wait] if around.hold else []
@@ -611,7 +615,7 @@ class Reconciler:
         problems += await _attempt(self._narrow(key, shop, desired, narrowing, waits))
         self._store.forget_former(key, kept)
         if asked is not None:
-            asked = replace(asked, applied=not problems and around.pods is None)
+            asked = replace(asked, applied=applied)
         outcome = Outcome(
             problems,
             pods=around.pods,

@@ -1,10 +1,12 @@
 """An automatic rollback takes the whole release back, says what runs, and can be retried."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from shop_operator.configs import Configs
+from shop_operator.errors import Refused
 from shop_operator.render import render
 from shop_operator.render.configuration import MOST_OBJECTS, Configuration, Digests, Use
 from shop_operator.render.surroundings import Surroundings
@@ -67,6 +69,68 @@ async def test_a_release_that_changes_no_image_goes_back_too(world: World) -> No
     await fail(world)
 
     assert pod(world) == good
+
+
+ROUTES: dict[str, Any] = {"routes": [{"path": "/", "hostnames": ["a.example.com"]}], "gateway": {"name": "g"}}
+QUEUE: dict[str, Any] = {
+    "autoscaling": {"maxReplicas": 3, "queue": {"url": "https://sqs.eu-central-1.amazonaws.com/1/q"}}
+}
+
+
+def refusing(kind: str) -> Callable[[World], None]:
+    """A policy denies every object of a kind."""
+
+    def change(world: World) -> None:
+        world.api.refusing[kind] = Refused("denied.")
+
+    return change
+
+
+def without(kind: str) -> Callable[[World], None]:
+    """The API server does not serve a kind."""
+
+    def change(world: World) -> None:
+        world.served -= {kind}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("spec", "trouble"),
+    [
+        (ROUTES, refusing("HTTPRoute")),
+        (ROUTES, without("HTTPRoute")),
+        ({"autoscaling": {"maxReplicas": 3}}, refusing("PodDisruptionBudget")),
+        (QUEUE, without("ScaledObject")),
+    ],
+)
+async def test_a_release_goes_back_as_a_whole_whatever_else_cannot_be_applied(
+    spec: dict[str, Any], trouble: Callable[[World], None]
+) -> None:
+    world = World()
+    trouble(world)
+    await release(world, image="shop:1", **spec)
+    rolling(world, available=1)
+    await world.pass_()
+    good = pod(world)
+
+    await release(world, image="shop:1", env=[{"name": "VERSION", "value": "two"}], **spec)
+    assert pod(world) != good
+    await fail(world)
+
+    assert pod(world) == good
+
+
+async def test_a_release_whose_pods_lack_their_account_is_not_tried(world: World) -> None:
+    good = rollout(world)["lastAvailableRelease"]
+    world.lose("ServiceAccount")
+    world.api.refusing["ServiceAccount"] = Refused("denied.")
+
+    await release(world, image="shop:1", env=[{"name": "VERSION", "value": "two"}])
+    await fail(world)
+
+    assert rollout(world)["lastAvailableRelease"] == good
+    assert "rejectedRelease" not in rollout(world)
 
 
 async def test_what_makes_no_pods_follows_the_spec_all_the_time(world: World) -> None:
