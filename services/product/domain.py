@@ -78,10 +78,10 @@ class Product:
 
     Args:
         category: a lower-case word.
-        updated_at: when it was last named and priced.
+        updated_at: when it was last said to be named and priced so.
         version: grows with each name and price; 0 before it is stored. What is known of a product elsewhere is
             ordered by it.
-        replaces: the version that it was made from; 0 for none.
+        replaces: the version that it was made from; 0 for none, and its own when its time alone is another.
     """
 
     sku: str
@@ -93,7 +93,10 @@ class Product:
     replaces: int = field(default=0, compare=False)
 
     def after(self, known: "Product | None", at: datetime) -> "Product":
-        """The product as the successor of what is known of it; the known one when that is named and priced the same.
+        """The product as the successor of what is known of it; the known one when that is of a later time.
+
+        One that is named and priced the same stays in its version and is as of the later time: what was said in between
+        comes too late.
 
         The version is the time in milliseconds, or one more than the known version where a clock is late. A count would
         begin anew after the product's row was deleted, and the new price would be ignored by everyone who has
@@ -101,8 +104,10 @@ class Product:
         price is corrected.
         """
         was = known.version if known else 0
-        if known and was >= OLDEST_VERSION and self._says_the_same_as(known):
+        if known and known.updated_at > self.updated_at:
             return known
+        if known and was >= OLDEST_VERSION and self._says_the_same_as(known):
+            return replace(known, updated_at=self.updated_at, replaces=was)
         return replace(self, version=max(was + 1, int(at.timestamp() * 1000)), replaces=was)
 
     def _says_the_same_as(self, other: "Product") -> bool:

@@ -110,10 +110,10 @@ class DynamoCatalogue:
         self._put([(product, initial_stock)], told)
         self._changed()
 
-    def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord]]) -> list[bool]:
+    def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord | None]]) -> list[bool]:
         """As `importing.Shelves.put_all`; at most 99 products a batch (AWS limit of a transaction)."""
 
-        def written(batch: tuple[Mapping[Product, int], OutboxRecord]) -> bool:
+        def written(batch: tuple[Mapping[Product, int], OutboxRecord | None]) -> bool:
             products, told = batch
             try:
                 self._put(list(products.items()), told, PATIENT_TRIES)
@@ -123,7 +123,8 @@ class DynamoCatalogue:
 
         with ThreadPoolExecutor(WRITERS, thread_name_prefix="catalogue") as pool:
             done = list(pool.map(written, batches))
-        self._changed()
+        if any(told for _, told in batches):
+            self._changed()
         return done
 
     def _put(
@@ -164,7 +165,9 @@ class DynamoCatalogue:
             "Key": dynamo.pack(_product_key(product.sku)),
             "UpdateExpression": f"SET {', '.join(changes + beginnings)}",
             # A row without a version was written by an earlier version of this service.
-            "ConditionExpression": "#version = :was" if was else "attribute_not_exists(#version)",
+            "ConditionExpression": "#version = :was AND #updated_at <= :updated_at"
+            if was
+            else "attribute_not_exists(#version)",
             "ExpressionAttributeNames": {f"#{name}": str(name) for name in (*values, *stock)},
             "ExpressionAttributeValues": dynamo.pack(
                 {f":{name}": value for name, value in (*values.items(), *stock.items())}

@@ -65,6 +65,8 @@ def put_product(
 ) -> OutboxRecord:
     """Names and prices a product, in its next version; one that is named and priced so already is told of again.
 
+    One that was named and priced at a later time than this stays as it is, and is told of again as well.
+
     Returns:
         What is to be told.
 

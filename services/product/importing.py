@@ -1,7 +1,7 @@
 """Writes what an uploaded catalogue says into the catalogue, and a report of it beside the file.
 
 The report is the progress as well: it names how far the import has come, so whoever continues it begins there. A row that
-the catalogue says already changes nothing, so what is done again does no harm. Each row is as of the time of the upload and
+the catalogue says already changes nothing but the time that it is as of, so what is done again does no harm. Each row is as of the time of the upload and
 its line: a later upload wins over an earlier one whichever is imported first, and the later of two rows of one product wins.
 A product and the fact of it are written together, a few products at a time; where an order moves the stock of one of them at
 that moment, each is written by itself.
@@ -13,7 +13,7 @@ of its own that is fast, an upload after it would be taken for an earlier one an
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -22,7 +22,7 @@ from services.common import clock, telemetry
 from services.common.clock import Clock
 from services.common.dynamo import UnreadableRow
 from services.common.errors import Unavailable
-from services.common.outbox import FACT, OutboxMessage, OutboxRecord
+from services.common.outbox import OutboxRecord, of_facts
 from services.product import messages, rows
 from services.product.domain import Product, Stocked
 from services.product.ports import Catalogue, Stale
@@ -163,7 +163,7 @@ class Shelves(Catalogue, Protocol):
     def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked | UnreadableRow]:
         """Those of up to 100 products that there are, by SKU, as they were last written; why one cannot be read."""
 
-    def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord]]) -> list[bool]:
+    def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord | None]]) -> list[bool]:
         """Names and prices products, as `put` does each, and answers which batches were written.
 
         Args:
@@ -264,36 +264,31 @@ class _Run:
     def write(self, batch: _Batch) -> None:
         """Writes a batch with the facts of it, and counts."""
         known = self.shelves.find_all(list(batch.rows)) if batch.rows else {}
-        outcomes: Counter[str] = Counter()
+        outcomes: dict[str, str] = {}
         wanted: dict[Product, int] = {}
-        unreadable: list[int] = []
         for line, row in batch.rows.values():
             stocked = known.get(row.sku)
             if isinstance(stocked, UnreadableRow):
-                unreadable.append(line)
+                outcomes[row.sku] = UNREADABLE
                 continue
-            product, outcome = self._decide(line, row, stocked)
-            outcomes[outcome] += 1
-            if outcome == WRITTEN:
+            product, outcomes[row.sku] = self._decide(line, row, stocked)
+            if stocked is None or product != stocked.product:
                 wanted[product] = row.stock
         every = list(wanted.items())
         pieces = [dict(every[start : start + TOGETHER]) for start in range(0, len(every), TOGETHER)]
-        told = [(each, _facts(list(each))) for each in pieces]
+        told = [(each, _facts(each)) for each in pieces]
         for piece, done in zip(pieces, self.shelves.put_all(told) if told else [], strict=True):
             if not done:
                 for product in piece:
-                    line, row = batch.rows[product.sku]
-                    outcome = self._write_alone(line, row)
-                    outcomes[WRITTEN] -= 1
-                    outcomes[outcome] += 1
-                    if outcome == UNREADABLE:
-                        unreadable.append(line)
+                    outcomes[product.sku] = self._write_alone(*batch.rows[product.sku])
+        counts = Counter(outcomes.values())
+        unreadable = [batch.rows[sku][0] for sku, outcome in outcomes.items() if outcome == UNREADABLE]
         after = _note_unreadable(batch.after, unreadable)
         self.report = replace(
             after,
-            written=after.written + outcomes[WRITTEN],
-            unchanged=after.unchanged + outcomes[UNCHANGED],
-            overtaken=after.overtaken + outcomes[OVERTAKEN],
+            written=after.written + counts[WRITTEN],
+            unchanged=after.unchanged + counts[UNCHANGED],
+            overtaken=after.overtaken + counts[OVERTAKEN],
         )
 
     def _write_alone(self, line: int, row: Row) -> str:
@@ -303,7 +298,7 @@ class _Run:
             except UnreadableRow:
                 return UNREADABLE
             product, outcome = self._decide(line, row, stocked)
-            if outcome != WRITTEN:
+            if stocked and product == stocked.product:
                 return outcome
             try:
                 self.shelves.put(product, row.stock, _facts([product]))
@@ -314,20 +309,21 @@ class _Run:
         raise Unavailable(f"product {row.sku} is being changed too often; the import goes on later")
 
     def _decide(self, line: int, row: Row, stocked: Stocked | None) -> tuple[Product, str]:
-        """What a row makes of a product, and what becomes of the row."""
+        """What a row makes of a product, and what becomes of the row. One that is UNCHANGED may be as of a later time."""
         known = stocked.product if stocked else None
         at = self.upload.at + timedelta(microseconds=line)
         product = Product(row.sku, row.name, row.category, row.price, at).after(known, self.now())
-        if product == known:
-            return product, UNCHANGED
         if known and known.updated_at > at:
             return known, OVERTAKEN
+        if known and known.version == product.version:
+            return product, UNCHANGED
         return product, WRITTEN
 
 
-def _facts(products: Sequence[Product]) -> OutboxRecord:
-    return OutboxRecord(
-        tuple(OutboxMessage(FACT, messages.upserted(product).to_dict()) for product in products)
+def _facts(products: Iterable[Product]) -> OutboxRecord | None:
+    """What is to be told of products; nothing of those that are in the same version as before."""
+    return of_facts(
+        [messages.upserted(product) for product in products if product.version != product.replaces]
     )
 
 

@@ -17,7 +17,7 @@ SOURCE = "/product"
 
 
 def upserted(product: Product) -> Event:
-    """shop.product.upserted.v1. The same version tells the same fact, however often it is published."""
+    """shop.product.upserted.v1. The same version tells the same name and price, however often it is published."""
     return Event(
         type="shop.product.upserted.v1",
         source=SOURCE,

@@ -56,7 +56,7 @@ class Catalogue(Protocol):
             told: what is to be told.
 
         Raises:
-            Stale: when another version was written since, or its stock is being moved.
+            Stale: when another version or a later time was written since, or its stock is being moved.
         """
 
     def tell(self, told: OutboxRecord) -> None:

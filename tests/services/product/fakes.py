@@ -51,6 +51,8 @@ class MemoryShop:
         known = self._products.get(product.sku)
         if (known.product.version if known else 0) != product.replaces:
             raise Stale(product.sku)
+        if known and product.replaces and known.product.updated_at > product.updated_at:
+            raise Stale(product.sku)
         inventory = known.inventory if known else Inventory(product.sku, initial_stock)
         self._products[product.sku] = Stocked(product, inventory)
         if told is not None:
@@ -138,15 +140,16 @@ class MemoryShelves(MemoryShop):
     def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked | UnreadableRow]:
         return {sku: self._products[sku] for sku in skus if sku in self._products}
 
-    def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord]]) -> list[bool]:
+    def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord | None]]) -> list[bool]:
         return [self._put_batch(*batch) for batch in batches]
 
-    def _put_batch(self, products: Mapping[Product, int], told: OutboxRecord) -> bool:
+    def _put_batch(self, products: Mapping[Product, int], told: OutboxRecord | None) -> bool:
         if any(product.sku in self.moving for product in products):
             return False
         for product, stock in products.items():
             self.put(product, stock, None)
-        self.outbox.add(told)
+        if told is not None:
+            self.outbox.add(told)
         return True
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import jsonschema
 import orjson
 import pytest
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 
 import services.product
 from services.common import clock, dynamo
@@ -36,7 +38,7 @@ from services.product.uploads import S3Uploads
 from shopprocs import stacks
 from shopprocs.emulator import AwsServer
 from tests.services.product.fakes import MemoryShelves, MemoryUploads
-from tests.services.product.world import NOW, product, told
+from tests.services.product.world import FIRST, NOW, product, told
 
 HEADER = "sku,name,category,amount,currency,stock\n"
 CONTRACT = Path(services.product.__file__).parent / "contracts" / "shop.product.upserted.v1.json"
@@ -302,6 +304,50 @@ def test_given_a_later_upload_that_was_faster_when_an_earlier_one_is_imported_th
     assert found(shelves, "A").product.price.amount == 2
 
 
+UPLOADS = st.lists(
+    st.dictionaries(st.sampled_from("ABC"), st.integers(1, 2), min_size=1), min_size=1, max_size=5
+)
+
+
+@given_any(data=st.data(), uploaded=UPLOADS, moving=st.sets(st.sampled_from("ABC")))
+def test_given_uploads_when_imported_in_any_order_then_the_catalogue_is_as_the_latest_upload_of_each_product_says(
+    data: st.DataObject, uploaded: list[dict[str, int]], moving: set[str]
+) -> None:
+    shelves = MemoryShelves(moving=moving)
+    files = [csv(*(f"{sku},Tea,tea,{price},EUR,5" for sku, price in prices.items())) for prices in uploaded]
+
+    for number in data.draw(st.permutations(range(len(files)))):
+        given = replace(upload(files[number]), at=NOW + timedelta(hours=number))
+        import_catalogue(given, uploads=MemoryUploads(files[number]), shelves=shelves)
+
+    latest = {sku: price for prices in uploaded for sku, price in prices.items()}
+    assert {sku: found(shelves, sku).product.price.amount for sku in latest} == latest
+
+
+def test_given_a_row_that_changes_nothing_when_imported_then_an_earlier_upload_is_overtaken_and_nothing_is_told(
+    account: AwsServer, create_table: Callable[[], str]
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+    outbox = DynamoOutbox(client, table)
+    shelves = DynamoCatalogue(client, table, outbox)
+    shelves.put(replace(product("A", "Tea", "tea"), price=Money(1000, "EUR")), 5, None)
+    spring, summer = csv("A,Tea,tea,2000,EUR,5"), csv("A,Tea,tea,1000,EUR,5")
+    uploaded = {NOW + timedelta(hours=2): summer, NOW + timedelta(hours=1): spring}
+
+    reports = [
+        import_catalogue(replace(upload(content), at=at), uploads=MemoryUploads(content), shelves=shelves)
+        for at, content in uploaded.items()
+    ]
+
+    assert [(report.written, report.unchanged, report.overtaken) for report in reports] == [
+        (0, 1, 0),
+        (0, 0, 1),
+    ]
+    assert found(shelves, "A").product.price.amount == 1000
+    assert found(shelves, "A").product.version == FIRST
+    assert told(outbox) == []
+
+
 @pytest.mark.parametrize("wrong_by", [timedelta(hours=-1), timedelta(0), timedelta(hours=1)])
 @pytest.mark.parametrize(("uploaded_after", "written"), [(-2, 0), (2, 1)])
 def test_given_a_seed_whose_clock_is_wrong_when_an_upload_is_imported_then_the_later_of_the_two_wins(
@@ -490,7 +536,7 @@ class Counted(MemoryShelves):
         self.clock.spend(READ_MILLISECONDS)
         return {}
 
-    def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord]]) -> list[bool]:
+    def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord | None]]) -> list[bool]:
         self.clock.spend(WRITE_MILLISECONDS)
         for products, _ in batches:
             for each in products:

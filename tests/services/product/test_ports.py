@@ -275,6 +275,24 @@ def test_a_product_that_is_named_and_priced_the_same_stays_in_its_version_and_is
     assert [event.data["price"]["amount"] for event in told(stocked.outbox)] == [790, 990, 990]
 
 
+def test_a_product_that_is_named_and_priced_the_same_later_is_as_of_then_and_what_was_said_before_comes_too_late(
+    stocked: Storage,
+) -> None:
+    same = replace(product("CUP", "Espresso Cup"), version=0, updated_at=LATER)
+    between = replace(same, price=Money(990, "EUR"), updated_at=LATER - timedelta(seconds=1))
+    early = between.after(product("CUP", "Espresso Cup"), NOW)
+
+    handlers.put_product(same, 0, catalogue=stocked.catalogue)
+    with pytest.raises(Stale):
+        stocked.catalogue.put(early, 0, None)
+    handlers.put_product(between, 0, catalogue=stocked.catalogue)
+
+    found = stocked.catalogue.find("CUP")
+    assert found is not None
+    assert found.product == replace(same, version=FIRST)
+    assert [event.data["version"] for event in told(stocked.outbox)] == [FIRST, FIRST]
+
+
 def test_of_many_concurrent_prices_each_has_a_version_of_its_own(stocked: Storage) -> None:
     start = threading.Barrier(4)
 
