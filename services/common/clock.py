@@ -20,9 +20,12 @@ def parse(text: str) -> datetime:
     """Reads any RFC 3339 time.
 
     Raises:
-        ValueError: when it is none, or names no offset.
+        ValueError: when it is none, names no offset, or is out of the range of `datetime`.
     """
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(f"{text!r} has no UTC offset")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is out of range") from error

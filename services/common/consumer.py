@@ -20,6 +20,7 @@ import orjson
 from services.common import telemetry
 from services.common.breaker import CallFailed
 from services.common.errors import Unrecoverable
+from services.common.hopeless import is_hopeless
 from services.common.progress import Progress
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ FIRST_PAUSE = 2
 # try falls between the two. Eleven pauses take more than four minutes, even if all of them are short.
 LONGEST_EARLY_PAUSE = 40
 EARLY_TRIES = 11
-# What fails the same way at every try: a message that breaks its contract, a row that cannot be read, a defect.
-HOPELESS = (Unrecoverable, ValueError, TypeError, LookupError, AttributeError)
 HOPELESS_PAUSE = 1
 # Longer than a request to a queue that does not answer takes with all its retries.
 STUCK_AFTER = 180.0
@@ -205,11 +204,8 @@ class Consumer:
     def process(self, message: Message) -> bool:
         """Handles one message; answers whether it was dealt with for good (and deleted)."""
         started = time.perf_counter()
-        try:
-            body = orjson.loads(message.body)
-            kind = str(body.get("task") or body.get("type"))
-        except (ValueError, AttributeError):  # no JSON, or no object
-            body, kind = {}, "unreadable"
+        body = _body(message)
+        kind = _text(body.get("task") or body.get("type")) or "unreadable"
         with telemetry.traced(body.get("traceparent"), **_about(body), message_id=message.id, task=kind):
             handled = self._handle(message, kind, body)
         # What others send must not grow the number of time series.
@@ -230,7 +226,7 @@ class Consumer:
             tell = log.exception if message.deliveries == 1 else log.error
             tell("message_failed", queue=self.name, deliveries=message.deliveries, error=repr(error))
             # A message that is hopeless, or waits for an outside service, says nothing of this process.
-            if not isinstance(error, (*HOPELESS, CallFailed)):
+            if not is_hopeless(error) and not isinstance(error, CallFailed):
                 self._handling.missed(message.id, error)
             self._pause(message, error)
             return False
@@ -268,7 +264,7 @@ class Consumer:
             self._free.release()
 
     def _pause(self, message: Message, error: Exception) -> None:
-        if isinstance(error, HOPELESS):
+        if is_hopeless(error):
             self._hide(message, HOPELESS_PAUSE)
             return
         longest = LONGEST_EARLY_PAUSE if message.deliveries <= EARLY_TRIES else LONGEST_PAUSE
@@ -287,8 +283,22 @@ class Consumer:
             log.warning("visibility_unchanged", queue=self.name, error=str(error))
 
 
+def _body(message: Message) -> dict[str, Any]:
+    """What a message says; nothing when it is no JSON object."""
+    try:
+        body = orjson.loads(message.body)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
 def _about(body: Mapping[str, Any]) -> dict[str, str]:
     """The id that log lines about the message carry."""
     data = body.get("data")
-    order_id = body.get("order_id") or (data.get("order_id") if isinstance(data, Mapping) else None)
-    return {"order_id": str(order_id)} if order_id else {}
+    order_id = _text(body.get("order_id") or (data.get("order_id") if isinstance(data, Mapping) else None))
+    return {"order_id": order_id} if order_id else {}
+
+
+def _text(value: Any) -> str | None:
+    """What is a text. Anything else that others send may be too deep to be printed."""
+    return value if isinstance(value, str) else None

@@ -360,7 +360,7 @@ def _line(value: Any) -> str | None:
 
 
 def _kind(content: Mapping[str, Any]) -> str | None:
-    return _line(content.get("task")) or _line(content.get("type"))
+    return _line(content.get("task") or content.get("type"))
 
 
 def _files(content: Mapping[str, Any]) -> list[str]:

@@ -1,8 +1,8 @@
 """Every error that a service answers with, in one tree.
 
 An HTTP service raises a `ServiceError`; `web` turns it into an RFC 9457 problem. A task's handler raises `TaskFailed`
-when the answer is a well-founded no, and `Unrecoverable` when no further try can help; every other exception there means
-"try again later".
+when the answer is a well-founded no, and `Unrecoverable` when no further try can help; of every other exception there
+`hopeless` says whether it means "try again later".
 """
 
 from collections.abc import Mapping

@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from services.common import clock, dynamo, ids, telemetry
 from services.common.clock import Clock
 from services.common.events import Event, Publisher
+from services.common.hopeless import is_hopeless
 from services.common.progress import Progress
 
 if TYPE_CHECKING:
@@ -348,7 +349,9 @@ class Relay:
                 self._outbox.done(record)
             except Exception as error:
                 log.exception("outbox_record_failed", attempts=record.attempts)
-                self._telling.missed(record.id, error)
+                # A record that is hopeless says nothing of this process.
+                if not is_hopeless(error):
+                    self._telling.missed(record.id, error)
                 self._postpone(record)
                 return False
             finally:

@@ -9,17 +9,20 @@ from typing import Any, Protocol
 import orjson
 import pytest
 import structlog
+from botocore.exceptions import ClientError, ParamValidationError
 
 from services.common import progress, telemetry
 from services.common.breaker import CallFailed
 from services.common.consumer import Consumer, Message, QueuePort, SqsQueue
-from services.common.errors import Unrecoverable
+from services.common.errors import NotFound, Unrecoverable
 from shopprocs import stacks
 from shopprocs.emulator import AwsServer
 from tests.services.accounts import EITHER, new_queue
 from tests.services.common.queues import MemoryQueue
 
 Eventually = Callable[[Callable[[], object]], None]
+# As deep as JSON is read, and too deep to be printed.
+DEEP = "[" * 1000 + "]" * 1000
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -174,16 +177,24 @@ def test_a_failed_message_comes_back_after_a_pause_and_others_go_on(
         '{"type": "Other"}',
         '{"task": ["Other"]}',
         '{"task": "Other", "traceparent": 1, "data": 1}',
+        f'{{"task": "Other", "order_id": {DEEP}}}',
+        f'{{"task": "Other", "traceparent": {DEEP}}}',
+        f'{{"task": {DEEP}}}',
+        f'{{"type": {DEEP}}}',
+        f'{{"task": {DEEP}, "type": "Work"}}',
+        DEEP,
     ],
 )
 def test_a_message_that_nobody_understands_is_left_for_the_dead_letters(
-    memory: MemoryQueue, body: str
+    memory: MemoryQueue, body: str, service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
     memory.send(body)
     message = one(memory)
 
-    assert not Consumer(memory, {}).process(message)
-    assert memory.deleted == []
+    assert not Consumer(memory, {"Work": service.handle}).process(message)
+    assert (memory.deleted, service.got) == ([], [])
+    (line,) = [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert line["event"] == "message_failed"
 
 
 def hidden_after(
@@ -262,9 +273,26 @@ def test_a_message_is_tried_for_longer_than_the_workflow_waits_for_a_paid_order(
     assert waits["TaskTimeoutSeconds"]["Default"] < waits["PaidTaskTimeoutSeconds"]["Default"]
 
 
-@pytest.mark.parametrize(
-    "error", [Unrecoverable("a person has to look"), KeyError("items"), ValueError("no time"), TypeError()]
-)
+def refused(code: str, *reasons: str) -> ClientError:
+    response: Any = {"Error": {"Code": code}, "CancellationReasons": [{"Code": reason} for reason in reasons]}
+    return ClientError(response, "TransactWriteItems")
+
+
+HOPELESS = [
+    Unrecoverable("a person has to look"),
+    NotFound("no order of that id"),
+    KeyError("items"),
+    ValueError("no time"),
+    TypeError(),
+    OverflowError("date value out of range"),
+    RecursionError(),
+    refused("ValidationException"),
+    refused("TransactionCanceledException", "None", "ValidationError"),
+    ParamValidationError(report="no text"),
+]
+
+
+@pytest.mark.parametrize("error", HOPELESS, ids=repr)
 def test_a_message_that_no_try_can_help_goes_to_the_dead_letters_within_two_minutes(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -349,7 +377,14 @@ def test_a_queue_that_is_away_does_not_end_the_consumer(
 
 @pytest.mark.parametrize(
     ("error", "is_ready"),
-    [(ConnectionError("no table"), False), (CallFailed("no carrier"), True), (ValueError("no sense"), True)],
+    [
+        (ConnectionError("no table"), False),
+        (refused("ResourceNotFoundException: no table"), False),
+        (refused("TransactionCanceledException: no table", "ThrottlingError"), False),
+        (CallFailed("no carrier"), True),
+        *((error, True) for error in HOPELESS),
+    ],
+    ids=repr,
 )
 def test_a_consumer_that_handles_nothing_for_want_of_its_own_means_is_not_ready(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, error: Exception, is_ready: bool

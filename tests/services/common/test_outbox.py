@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -206,6 +207,26 @@ def test_a_relay_whose_outbox_cannot_be_read_for_a_minute_is_not_ready(
 
     with pytest.raises(progress.NoProgress, match="away"):
         relay.ready()
+
+
+@pytest.mark.parametrize(("kind", "is_ready"), [("note", False), ("of a later version", True)])
+def test_a_relay_that_tells_nothing_for_want_of_its_own_means_is_not_ready(
+    kind: str, is_ready: bool, now: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_payloads: Sequence[Mapping[str, Any]]) -> None:
+        raise ConnectionError("away")
+
+    outbox = MemoryOutbox(now)
+    relay = Relay(outbox, {"note": away})
+    for _ in range(2):
+        record = OutboxRecord((OutboxMessage(kind, {}),))
+        outbox.add(record)
+        assert not relay.relay(record)
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", -1.0)
+
+    with nullcontext() if is_ready else pytest.raises(progress.NoProgress, match="away"):
+        relay.ready()
+    assert outbox.pending(10) == [], "they are tried again after a pause"
 
 
 def test_the_oldest_record_counts_also_while_it_is_postponed(outbox: Outbox, add: Add) -> None:

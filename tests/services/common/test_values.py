@@ -54,6 +54,12 @@ def test_any_offset_is_read_as_utc_and_none_is_refused() -> None:
         clock.parse("2026-01-31T14:00:00")
 
 
+@pytest.mark.parametrize("text", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+def test_a_time_that_is_none_in_utc_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        clock.parse(text)
+
+
 def test_ids_are_unique_and_sort_by_age() -> None:
     made = [ids.uuid7() for _ in range(1000)]
 
