@@ -8,7 +8,7 @@
     │   └── Refused        the API server rejected what was sent (schema, admission, quota); sent again with back-off
     └── TemporaryError     time or another controller heals it: Reconciling, backoff for ever
         ├── Unreachable    no answer from the API server: whatever else is asked will fail too
-        ├── ApiUnavailable it answered 5xx
+        ├── ApiUnavailable it answered 5xx, or others but not this request
         ├── Throttled      429; carries how long the server asks to wait
         ├── Forbidden      401, or 403 by RBAC: a grant may be on its way
         ├── NotInstalled   the API server does not know the kind: its CRD is missing
@@ -85,7 +85,7 @@ class Unreachable(TemporaryError):
 
 
 class ApiUnavailable(TemporaryError):
-    """The API server, or an admission webhook behind it, answered 5xx."""
+    """The API server, or an admission webhook behind it, answered 5xx, or not in time while it answered other requests."""
 
     reason: ClassVar[str] = "ApiUnavailable"
 

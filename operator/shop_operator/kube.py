@@ -174,6 +174,7 @@ class Kube:
         self._session = session
         self._server = server
         self._fence = fence
+        self._answers = 0
         # When it starts, everything is listed.
         self._pages = asyncio.Semaphore(_PAGES_AT_ONCE)
 
@@ -504,7 +505,7 @@ class Kube:
 
     async def _answer(self, request: _Request, most: int | None = None) -> bytes | None:
         """The body of an answer, None when it has more bytes than `most`: then its rest is not read."""
-        body, headers = request.body, {"Accept": request.accept}
+        body, headers, answers = request.body, {"Accept": request.accept}, self._answers
         if body is not None:
             headers["Content-Type"] = request.content
         try:
@@ -520,7 +521,13 @@ class Kube:
             ):
                 raw = await _limited(response, most if response.status == HTTPStatus.OK else None)
         except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, TimeoutError) and self._answers != answers:
+                raise ApiUnavailable(
+                    f"Could not {request.what}: the API server did not respond in time, although it answered other requests."
+                    " An admission webhook may be slow."
+                ) from error
             raise _unreachable(request.what, error) from error
+        self._answers += 1
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise _refusal(response.status, raw or b"", response.headers.get("Retry-After"), request.what)
         return raw

@@ -116,6 +116,8 @@ _REPAIRS: Final = 10.0
 _REPAIR_PAUSE: Final = 2.0
 _ROOM_ATTEMPTS: Final = 4
 _NEXT_TURN: Final = 1.0
+# One kind may have a limit of its own. Of two, all others have it too.
+_BUSY: Final = 2
 
 
 class Api(Protocol):
@@ -599,7 +601,7 @@ class Reconciler:
                 continue
             problems += await self._make_way(key, cached.uid, child)
             wanted = Wanted(key, shop, configuration, seen.get(child), again=child in known, had=child in had)
-            failed = await _attempt(self._ensure(wanted))
+            failed = await _attempt(self._ensure(wanted), problems)
             problems += failed
             applied &= not (failed and child.kind in _RELEASED)
             if failed and child.kind == "ServiceAccount":
@@ -612,7 +614,7 @@ class Reconciler:
         failed, needed = await self._clear_up(key, shop, known, kept)
         problems += failed
         waits += needed.values()
-        problems += await _attempt(self._narrow(key, shop, desired, narrowing, waits))
+        problems += await _attempt(self._narrow(key, shop, desired, narrowing, waits), problems)
         self._store.forget_former(key, kept)
         if asked is not None:
             asked = replace(asked, applied=applied)
@@ -649,9 +651,9 @@ class Reconciler:
                 await self._let_go(key, shop, child, live)
 
         for child, live in self._surplus(key, shop.uid, kept):
-            problems += await _attempt(release(child, live))
+            problems += await _attempt(release(child, live), problems)
         for child in unseen:
-            problems += await _attempt(self._prune_unseen(key, child, shop.uid))
+            problems += await _attempt(self._prune_unseen(key, child, shop.uid), problems)
         return problems, needed
 
     def _hostname_taken(self, key: Key, shop: ShopService) -> list[OperatorError]:
@@ -1317,11 +1319,22 @@ def _wanted_before(status: Mapping[str, Any]) -> int:
     return digits(str(status.get("ready", "")).rpartition("/")[2])
 
 
-async def _attempt(step: Coroutine[Any, Any, None]) -> list[OperatorError]:
-    """What went wrong in one step, so that the next one is still taken; unless it would fail alike."""
+async def _attempt(
+    step: Coroutine[Any, Any, None], problems: Sequence[OperatorError] = ()
+) -> list[OperatorError]:
+    """What went wrong in one step, so that the next one is still taken; unless it would fail alike.
+
+    Args:
+        step: what is to be done; it is not begun any more once the API server has been too busy for two others.
+        problems: what went wrong before.
+    """
+    busy = [each for each in problems if isinstance(each, Throttled)]
+    if len(busy) >= _BUSY:
+        step.close()
+        return [busy[-1]]
     try:
         await step
-    except (NotLeader, Unreachable, Throttled):
+    except (NotLeader, Unreachable):
         raise
     except OperatorError as error:
         return [error]

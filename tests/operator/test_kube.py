@@ -222,6 +222,39 @@ async def test_a_server_that_does_not_answer_is_a_temporary_matter(unused_tcp_po
             await kube.apply(ACCOUNT, uid=None)
 
 
+@pytest.mark.parametrize(("others", "error"), [(True, ApiUnavailable), (False, Unreachable)])
+async def test_a_request_that_hangs_alone_does_not_mean_that_the_api_server_is_away(
+    *, others: bool, error: type[OperatorError]
+) -> None:
+    asked, over = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: web.Request) -> web.Response:
+        asked.set()
+        await over.wait()
+        return web.json_response({})
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"kind": "Service"})
+
+    app = web.Application()
+    app.router.add_patch("/{path:.*}", hang)
+    app.router.add_get("/{path:.*}", answer)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        kube = Kube(session, str(server.make_url("")).rstrip("/"), lambda: 0.5)
+        # What was answered before says nothing.
+        await kube.get("Service", "shop", "web")
+        hanging = asyncio.create_task(kube.apply(ACCOUNT, uid="u1"))
+        await asked.wait()
+        if others:
+            await kube.get("Service", "shop", "web")
+
+        with pytest.raises(OperatorError, match="did not respond") as caught:
+            await hanging
+        over.set()
+
+    assert type(caught.value) is error
+
+
 async def test_without_the_lease_nothing_is_written_and_reading_goes_on(api: Scripted, url: str) -> None:
     async with aiohttp.ClientSession() as session:
         kube = Kube(session, url, lambda: 0.0)

@@ -452,7 +452,7 @@ async def test_an_object_that_was_replaced_under_the_write_is_looked_at_again(wo
 
 
 @pytest.mark.parametrize(
-    "error", [Refused("no."), Forbidden("no."), NotInstalled("no."), ApiUnavailable("no.")]
+    "error", [Refused("no."), Forbidden("no."), NotInstalled("no."), ApiUnavailable("no."), Throttled("no.")]
 )
 async def test_a_child_that_cannot_be_written_keeps_no_other_from_it(world: World, error: Exception) -> None:
     world.api.refusing["Service"] = error  # type: ignore[assignment]  # each is an OperatorError
@@ -474,7 +474,7 @@ async def test_a_child_that_cannot_be_written_keeps_no_other_from_it(world: Worl
     assert world.condition("Ready")["message"] == "no."
 
 
-@pytest.mark.parametrize("error", [Unreachable("gone"), Throttled("busy", retry_after=3), NotLeader("lost")])
+@pytest.mark.parametrize("error", [Unreachable("gone"), NotLeader("lost")])
 async def test_a_failure_that_all_would_share_ends_the_pass_at_once(world: World, error: Exception) -> None:
     world.api.refusing["ServiceAccount"] = error  # type: ignore[assignment]  # each is an OperatorError
     world.shop()
@@ -483,6 +483,19 @@ async def test_a_failure_that_all_would_share_ends_the_pass_at_once(world: World
         await world.pass_()
 
     assert world.writes == set()
+
+
+async def test_an_api_server_that_is_too_busy_for_two_kinds_is_asked_for_no_third(world: World) -> None:
+    world.shop(autoscaling={"maxReplicas": 3})
+    for kind in ("Service", "Deployment"):
+        world.api.refusing[kind] = Throttled("busy.", retry_after=3)
+
+    with pytest.raises(Throttled) as caught:
+        await world.pass_()
+
+    assert caught.value.retry_after == 3
+    assert world.writes == {"create ServiceAccount web", "status ShopService web"}
+    assert world.condition("Ready")["reason"] == "Throttled"
 
 
 async def test_a_spec_that_cannot_be_rendered_changes_no_child_and_says_why(world: World) -> None:
