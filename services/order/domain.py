@@ -13,7 +13,7 @@ although money may have been taken.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -22,6 +22,8 @@ from services.common.errors import Conflict, TaskFailed, Unprocessable, Unrecove
 from services.common.money import Money
 
 LARGEST_QUANTITY = 99
+# At most, and far more than clocks of AWS do.
+CLOCKS_DIFFER = timedelta(days=7)
 
 
 class State(StrEnum):
@@ -121,6 +123,11 @@ class Product:
     name: str
     price: Money
     version: int
+
+
+def latest_version(now: datetime) -> int:
+    """The highest version that a product can have: versions are times in milliseconds. A higher one would hold for ever."""
+    return int((now + CLOCKS_DIFFER).timestamp() * 1000)
 
 
 @dataclass(frozen=True, slots=True)

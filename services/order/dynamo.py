@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from services.common import clock, dynamo
+from services.common.clock import Clock
 from services.common.errors import Unavailable
 from services.common.idempotency import Answer, DynamoIdempotency, InFlight, KeyedRequest, KeyTaken
 from services.common.money import Money
 from services.common.outbox import DynamoOutbox, OutboxRecord
 from services.common.vault import DynamoVault
+from services.order import domain
 from services.order.domain import Address, Line, Order, Product, State, Step
 from services.order.ports import Page, Stale
 from services.order.watch import Watchlist
@@ -97,13 +99,14 @@ class DynamoOrders:
     def save(self, order: Order, told: OutboxRecord | None) -> Order:
         """As `ports.Orders.save`."""
         item = _to_item(order) | {"version": order.version + 1}
+        saved = _to_order(item)  # what could not be read is not written
         try:
             self._outbox.put(item, dynamo.unchanged_since(order.version, is_there=True), told)
         except ClientError as error:
             if dynamo.is_overtaken(error):
                 raise Stale(order.id) from error
             raise
-        return _to_order(item)
+        return saved
 
     def page(self, customer_id: str, after: str | None, limit: int) -> Page:
         """As `ports.Orders.page`."""
@@ -155,14 +158,16 @@ class DynamoProducts:
     Args:
         client: a DynamoDB client.
         table: the table's name.
+        now: the time.
     """
 
-    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str, now: Clock = clock.now) -> None:
         self._client = client
         self._table = table
+        self._now = now
 
     def find(self, skus: Collection[str]) -> Mapping[str, Product]:
-        """As `ports.Products.find`; at most 100 (AWS limit). One that cannot be read is left out: it has no price."""
+        """As `ports.Products.find`; at most 100 (AWS limit)."""
         request: Mapping[str, Any] = {self._table: {"Keys": [dynamo.pack(_product_key(sku)) for sku in skus]}}
         found: list[Mapping[str, Any]] = []
         for attempt in range(BATCH_TRIES):
@@ -170,7 +175,8 @@ class DynamoProducts:
             found += answer["Responses"].get(self._table, [])
             request = answer.get("UnprocessedKeys", {})
             if not request:
-                return {product.sku: product for product in dynamo.readable(found, _to_product, "product")}
+                products = [dynamo.parsed(item, _to_product, "product") for item in found]
+                return {product.sku: product for product in products}
             time.sleep(BATCH_PAUSE * 2**attempt)
         raise Unavailable("prices are temporarily unavailable; retry the same request")
 
@@ -182,21 +188,26 @@ class DynamoProducts:
             "price": product.price.to_dict(),
             "version": product.version,
         }
-        # A row without a version was written by an earlier version of this service, by a clock's order.
-        condition = "attribute_not_exists(version) OR version < :version"
-        condition_of_unknown = "attribute_not_exists(pk) OR version < :version"
         try:
-            self._client.put_item(
-                TableName=self._table,
-                Item=dynamo.pack(item),
-                ConditionExpression=condition if product.version else condition_of_unknown,
-                ExpressionAttributeValues=dynamo.pack({":version": product.version}),
-            )
+            self._client.put_item(TableName=self._table, Item=dynamo.pack(item), **self._no_later(product))
         except ClientError as error:
             if dynamo.is_refused(error):
                 return False
             raise
         return True
+
+    def _no_later(self, product: Product) -> Any:
+        """The condition that no later version is known. The same version is the same fact, and mends a damaged row."""
+        if not product.version:
+            return {"ConditionExpression": "attribute_not_exists(pk)"}
+        return {
+            # A row without a version was written by an earlier version of this service, by a clock's order.
+            "ConditionExpression": "attribute_not_exists(version) OR NOT attribute_type(version, :number) "
+            "OR version <= :version OR version > :latest",
+            "ExpressionAttributeValues": dynamo.pack(
+                {":number": "N", ":version": product.version, ":latest": domain.latest_version(self._now())}
+            ),
+        }
 
 
 def _order_key(order_id: str) -> dict[str, str]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from botocore.exceptions import ClientError
 
-from services.common import telemetry
+from services.common import clock, dynamo, telemetry
+from services.common.clock import Clock
 from services.common.events import Event
 from services.common.money import Money
 from services.common.outbox import FACT, OutboxMessage, OutboxRecord, of_fact
-from services.order.domain import Order, Product, State, Step
+from services.order.domain import Order, Product, State, Step, latest_version
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -89,19 +90,20 @@ def _how_it_ended(order: Order, last: Step) -> dict[str, Any]:
     return {"cause": last.cause, "refunded": refunded.to_dict()}
 
 
-def product(event: Mapping[str, Any]) -> Product:
+def product(event: Mapping[str, Any], now: Clock = clock.now) -> Product:
     """The product that a shop.product.upserted.v1 tells of.
 
     Raises:
-        KeyError, ValueError: when the event breaks its contract.
+        KeyError, TypeError, ValueError: when the event breaks its contract.
     """
-    fact = Event.from_dict(event)
-    return Product(
-        sku=fact.data["sku"],
-        name=fact.data["name"],
-        price=Money.from_dict(fact.data["price"]),
-        version=int(fact.data.get("version", 0)),  # an earlier version of the product service counts none
-    )
+    data = Event.from_dict(event).data
+    sku, name = dynamo.text(data["sku"]), dynamo.text(data["name"])
+    version = dynamo.whole(data.get("version", 0))  # an earlier version of the product service counts none
+    if not sku or not name:
+        raise ValueError("a product has a SKU and a name")
+    if not 0 <= version <= latest_version(now()):
+        raise ValueError(f"a product's version is no time that has come: {version}")
+    return Product(sku, name, Money.from_dict(data["price"]), version)
 
 
 class StepFunctionsWorkflow:

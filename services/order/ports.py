@@ -57,10 +57,14 @@ class Products(Protocol):
     """The order service's own view of names and prices."""
 
     def find(self, skus: Collection[str]) -> Mapping[str, Product]:
-        """Those of the products that are known, by SKU."""
+        """Those of the products that are known, by SKU.
+
+        Raises:
+            UnreadableRow: when one cannot be read.
+        """
 
     def put(self, product: Product) -> bool:
-        """Keeps the product unless that version or a later one is known; answers whether it did."""
+        """Keeps the product unless a later version is known; answers whether it did. Version 0 is the earliest of all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,13 +43,14 @@ class DynamoPayments:
     def save(self, payment: Payment, told: OutboxRecord | None) -> Payment:
         """As `ports.Payments.save`."""
         item = _to_item(payment)
+        saved = _to_payment(item)  # what could not be read is not written
         try:
             self._outbox.put(item, dynamo.unchanged_since(payment.version), told)
         except ClientError as error:
             if dynamo.is_overtaken(error):
                 raise Stale(payment.order_id) from error
             raise
-        return _to_payment(item)
+        return saved
 
     def ping(self) -> None:
         """As `ports.Payments.ping`."""

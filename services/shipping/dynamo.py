@@ -43,13 +43,14 @@ class DynamoShipments:
     def save(self, shipment: Shipment, told: OutboxRecord | None) -> Shipment:
         """As `ports.Shipments.save`."""
         item = _to_item(shipment)
+        saved = _to_shipment(item)  # what could not be read is not written
         try:
             self._outbox.put(item, dynamo.unchanged_since(shipment.version), told)
         except ClientError as error:
             if dynamo.is_overtaken(error):
                 raise Stale(shipment.order_id) from error
             raise
-        return _to_shipment(item)
+        return saved
 
     def ping(self) -> None:
         """As `ports.Shipments.ping`."""

@@ -4,7 +4,7 @@ It is there, so it is not 404, and no request causes it, so it is 503; lists lea
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -231,3 +231,43 @@ def test_given_a_key_whose_answer_cannot_be_read_when_the_order_is_placed_again_
 
     assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     assert len(orjson.loads(api.get("/orders").data)["items"]) == 2
+
+
+WRONG: Any = 5
+
+
+def an_order(client: "DynamoDBClient", table: str) -> None:
+    order(client, table)
+    orders = DynamoOrders(
+        client,
+        table,
+        DynamoIdempotency(client, table),
+        DynamoOutbox(client, table),
+        DynamoVault(client, table),
+    )
+    placed = orders.get("order-1")
+    assert placed
+    orders.save(replace(placed, tracking_number=WRONG), None)
+
+
+def a_payment(client: "DynamoDBClient", table: str) -> None:
+    payments = DynamoPayments(client, table, DynamoOutbox(client, table))
+    payments.save(payment_domain.begun("order-1", WRONG, PRICE), None)
+
+
+def a_shipment(client: "DynamoDBClient", table: str) -> None:
+    shipments = DynamoShipments(client, table, DynamoOutbox(client, table))
+    shipments.save(shipping_domain.begun("order-1", WRONG, NOW), None)
+
+
+@pytest.mark.parametrize("write", [an_order, a_payment, a_shipment])
+def test_given_a_message_with_a_value_of_another_type_when_its_row_is_written_then_none_is_that_cannot_be_read(
+    account: AwsServer, create_table: Callable[[], str], write: Callable[["DynamoDBClient", str], None]
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+
+    with pytest.raises(TypeError):
+        write(client, table)
+
+    values = [value for row in client.scan(TableName=table)["Items"] for value in row.values()]
+    assert dynamo.pack({"wrong": WRONG})["wrong"] not in values

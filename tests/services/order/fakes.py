@@ -55,7 +55,7 @@ class MemoryProducts:
 
     def put(self, product: Product) -> bool:
         known = self._products.get(product.sku)
-        if known is not None and known.version >= product.version:
+        if known is not None and (known.version > product.version or not product.version):
             return False
         self._products[product.sku] = product
         return True

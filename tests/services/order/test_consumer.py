@@ -9,9 +9,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from services.common import clock
+from services.common.consumer import HOPELESS
 from services.common.errors import Unavailable
 from services.common.events import ForeignFact
-from services.order.domain import Contradiction, Order
+from services.common.money import Money
+from services.order.domain import Contradiction, Order, Product
 from services.order.handlers import UnknownOrder
 from services.order.ports import Stale
 from tests.services.order.fakes import MemoryOrders
@@ -199,6 +201,39 @@ def test_the_price_of_the_highest_version_holds_whatever_order_and_times_facts_h
 
     world.fact("shop.product.upserted.v1", upserted(300, 3), AT - clock_is_ahead)
     assert world.products.find(["POT"])["POT"].price.amount == 300
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"sku": ""},
+        {"sku": 5},
+        {"name": None},
+        {"name": ""},
+        {"version": -3},
+        {"version": "17"},
+        {"version": 17.0},
+        {"version": True},
+        {"version": None},
+        {"version": 10**30},
+        {"version": 10**13},
+        {"price": {"amount": 1.5, "currency": "EUR"}},
+        {"price": {"amount": 100, "currency": 5}},
+        {"price": None},
+    ],
+    ids=str,
+)
+def test_a_product_fact_that_breaks_its_contract_is_hopeless_and_changes_nothing(
+    world: World, broken: dict[str, Any]
+) -> None:
+    world.fact("shop.product.upserted.v1", upserted(100, 1))
+
+    with pytest.raises(HOPELESS):
+        world.fact("shop.product.upserted.v1", upserted(200, 2) | broken)
+
+    assert world.products.find(["POT", "", 5]) == {  # type: ignore[list-item]
+        "POT": Product("POT", "A pot", Money(100, "EUR"), 1)
+    }
 
 
 class BusyOrders(MemoryOrders):

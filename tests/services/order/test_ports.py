@@ -245,7 +245,7 @@ def test_an_older_product_does_not_replace_a_newer(stored: Storage) -> None:
     assert stored.products.put(a_product(2, 2))
 
     assert not stored.products.put(a_product(1, 1))
-    assert not stored.products.put(a_product(2, 2))
+    assert stored.products.put(a_product(2, 2)), "the same again"
     assert stored.products.find(["POT"])["POT"].price.amount == 2
     assert stored.products.put(a_product(3, 3))
 
@@ -313,7 +313,38 @@ def test_placing_an_order_takes_two_calls_and_repeating_it_one_more(
     assert calls == [*["batch_get_item", "transact_write_items"] * 2, "get_item"]
 
 
-def test_a_product_that_cannot_be_read_is_not_sold_and_hides_no_other(
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ("SET #damaged = :value name", None),
+        ("SET #damaged = :value price", 5),
+        ("SET #damaged = :value version", "9"),
+        ("SET #damaged = :value version", None),
+        ("SET #damaged = :value version", 10**30),
+        ("REMOVE #damaged version", ""),
+    ],
+)
+def test_a_damaged_product_is_mended_by_the_same_fact_told_again(
+    account: AwsServer, create_table: Callable[[], str], change: str, value: Any
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+    products = DynamoProducts(client, table)
+    products.put(a_product(1, 7))
+    expression, name = change.rsplit(" ", 1)
+    values: Any = {"ExpressionAttributeValues": dynamo.pack({":value": value})} if value != "" else {}
+    client.update_item(
+        TableName=table,
+        Key=dynamo.pack({"pk": "PRODUCT#POT", "sk": "PRODUCT"}),
+        UpdateExpression=expression,
+        ExpressionAttributeNames={"#damaged": name},
+        **values,
+    )
+
+    assert products.put(a_product(1, 7))
+    assert products.find(["POT"]) == {"POT": a_product(1, 7)}
+
+
+def test_a_product_that_cannot_be_read_is_unavailable_and_hides_no_other(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -332,8 +363,11 @@ def test_a_product_that_cannot_be_read_is_not_sold_and_hides_no_other(
     refused = shop.post("/orders", json=wish(("TEA", 1), ("CUP", 1)), headers={"Idempotency-Key": "k"})
     accepted = shop.post("/orders", json=wish(("CUP", 1)), headers={"Idempotency-Key": "l"})
 
-    assert (refused.status_code, refused.get_json()["skus"]) == (422, ["TEA"])
+    missing = shop.post("/orders", json=wish(("none", 1)), headers={"Idempotency-Key": "m"})
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "60")
     assert accepted.status_code == 202
+    assert (missing.status_code, missing.get_json()["skus"]) == (422, ["none"])
 
 
 def test_of_many_concurrent_requests_with_one_key_one_orders(
