@@ -66,12 +66,14 @@ class OutboxRecord:
         traceparent: the trace that it belongs to.
         id: sorts by the time it was made.
         attempts: how often it was claimed before.
+        partition: where it was found; by default where one of its id is put.
     """
 
     messages: tuple[OutboxMessage, ...]
     traceparent: str = field(default_factory=lambda: str(telemetry.current_trace()))
     id: str = field(default_factory=ids.uuid7)
     attempts: int = 0
+    partition: str = field(default="", compare=False)
 
 
 def of_fact(event: Event) -> OutboxRecord:
@@ -113,7 +115,7 @@ class DynamoOutbox(dynamo.Table):
         """The part of a transaction that adds the record."""
         messages = [[message.kind, message.payload] for message in record.messages]
         item = {
-            **_key(record.id),
+            **_key(record),
             "messages": orjson.dumps(messages).decode(),
             "traceparent": record.traceparent,
             "attempts": record.attempts,
@@ -150,7 +152,7 @@ class DynamoOutbox(dynamo.Table):
         try:
             self._client.update_item(
                 TableName=self._table,
-                Key=dynamo.pack(_key(record.id)),
+                Key=dynamo.pack(_key(record)),
                 UpdateExpression="SET claimed_until = :until, claimed_by = :claim ADD attempts :one",
                 ConditionExpression=f"attribute_exists(pk) AND {_FREE}",
                 ExpressionAttributeValues=dynamo.pack(values),
@@ -166,11 +168,11 @@ class DynamoOutbox(dynamo.Table):
 
     def postpone(self, record: OutboxRecord, pause: timedelta) -> None:
         """As `Outbox.postpone`."""
-        self._hide(dynamo.pack(_key(record.id)), pause)
+        self._hide(dynamo.pack(_key(record)), pause)
 
     def done(self, record: OutboxRecord) -> None:
         """As `Outbox.done`."""
-        self._client.delete_item(TableName=self._table, Key=dynamo.pack(_key(record.id)))
+        self._client.delete_item(TableName=self._table, Key=dynamo.pack(_key(record)))
 
     def oldest(self) -> float:
         """As `Outbox.oldest`."""
@@ -290,8 +292,8 @@ class Relay:
         outbox: where records wait.
         tellers: what is done with each kind of message. A teller may be called again with the same messages.
         threads: how many records are told at once.
-        shortest: seconds between two looks at an outbox that was just found empty.
-        longest: the same once it has been empty for a while; also how late a record is told at most.
+        shortest: seconds between two looks at an outbox of which just nothing could be told.
+        longest: the same once that has been so for a while; also how late a record is told at most.
     """
 
     name = "relay"
@@ -322,9 +324,9 @@ class Relay:
             while not stop.is_set():
                 self._turned = time.monotonic()
                 records = self._look(stop)
-                if records:
+                told = list(pool.map(lambda record: not stop.is_set() and self.relay(record), records))
+                if any(told):
                     pause = self._shortest
-                    list(pool.map(lambda record: None if stop.is_set() else self.relay(record), records))
                 else:
                     stop.wait(pause)
                     pause = min(pause * 2, self._longest)
@@ -347,8 +349,10 @@ class Relay:
                     return False
                 self._tell(record.messages)
                 self._outbox.done(record)
-            except Exception as error:
-                log.exception("outbox_record_failed", attempts=record.attempts)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the record is told later
+                # An error of AWS names its operation. Without a right to write, it comes at every look.
+                tell = log.error if isinstance(error, ClientError) else log.exception
+                tell("outbox_record_failed", attempts=record.attempts, error=repr(error))
                 # A record that is hopeless says nothing of this process.
                 if not is_hopeless(error):
                     self._telling.missed(record.id, error)
@@ -399,8 +403,9 @@ def facts_relay(outbox: Outbox, publisher: Publisher) -> Relay:
     return Relay(outbox, {FACT: publishing(publisher)}, threads=2, longest=1.0)
 
 
-def _key(record_id: str) -> dict[str, str]:
-    return {"pk": _partition(zlib.crc32(record_id.encode()) % PARTITIONS), "sk": record_id}
+def _key(record: OutboxRecord) -> dict[str, str]:
+    partition = record.partition or _partition(zlib.crc32(record.id.encode()) % PARTITIONS)
+    return {"pk": partition, "sk": record.id}
 
 
 def _bounds(now: datetime) -> dict[str, str]:
@@ -413,4 +418,5 @@ def _partition(number: int) -> str:
 
 def _record(item: Mapping[str, Any]) -> OutboxRecord:
     messages = tuple(OutboxMessage(kind, payload) for kind, payload in orjson.loads(item["messages"]))
-    return OutboxRecord(messages, item["traceparent"], item["sk"], item["attempts"])
+    attempts = dynamo.whole(item["attempts"])
+    return OutboxRecord(messages, item["traceparent"], item["sk"], attempts, item["pk"])

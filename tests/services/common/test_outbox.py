@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from services.common import clock, dynamo, ids, progress, telemetry
 from services.common import outbox as outboxes
@@ -164,6 +165,7 @@ UNREADABLE: Mapping[str, Mapping[str, Any]] = {
     "another shape": {"messages": '{"kind": "note"}'},
     "no messages": {},
     "messages of no text": {"messages": 7},
+    "attempts of no number": {"messages": "[]", "attempts": "1"},
     "never claimed": {"messages": "[[]]", "claimed_until": None},
 }
 
@@ -268,6 +270,29 @@ def test_an_outbox_answers_a_ping(outbox: Outbox) -> None:
     outbox.ping()
 
 
+def test_a_record_in_another_partition_than_its_ids_is_told_all_the_same(
+    account: AwsServer, create_table: Callable[[], str], now: Clock, told: "Told"
+) -> None:
+    """A version with another number of partitions has put it there."""
+    client, table = account.clients.dynamodb, create_table()
+    outbox, record = DynamoOutbox(client, table, now), a_record(1)
+    usual = dynamo.unpack(outbox.addition(record)["Put"]["Item"])
+    other = f"OUTBOX#{(int(usual['pk'][-1]) + 1) % 4}"
+    client.put_item(TableName=table, Item=dynamo.pack({**usual, "pk": other}))
+    relay = Relay(outbox, {"note": told})
+
+    told.refused = {1}
+    (found,) = outbox.pending(10)
+    assert not relay.relay(found)
+    assert pending(outbox) == []
+
+    told.refused = set()
+    now.at += timedelta(seconds=2)
+    (found,) = outbox.pending(10)
+    assert relay.relay(found)
+    assert (told.numbers, client.scan(TableName=table)["Items"]) == ([1], [])
+
+
 class Told:
     """Notes what it is told, and fails on some."""
 
@@ -352,6 +377,52 @@ def test_a_record_that_always_fails_is_tried_ever_more_rarely_and_for_ever(now: 
         now.at += timedelta(seconds=65)
 
     assert outbox.records[record.id].attempts == 20
+
+
+class Pauses(threading.Event):
+    """Notes the pauses of a loop, and is set after a few of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.noted.append(timeout)
+        if len(self.noted) == 5:
+            self.set()
+        return self.is_set()
+
+
+@pytest.mark.parametrize("failure", ["no right to write", "another relay is faster", "no records"])
+def test_a_relay_that_tells_nothing_looks_ever_more_rarely(
+    failure: str, told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pauses, looks = Pauses(), list[int]()
+
+    class Refusing(MemoryOutbox):
+        def pending(self, limit: int) -> list[OutboxRecord]:
+            looks.append(limit)
+            if len(looks) == 100:
+                pauses.set()
+            return super().pending(limit)
+
+        def claim(self, record: OutboxRecord) -> bool:
+            if failure == "no right to write":
+                self.postpone(record, timedelta())
+            return False
+
+        def postpone(self, _record: OutboxRecord, _pause: timedelta) -> None:
+            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "UpdateItem")
+
+    outbox = Refusing()
+    for _ in range(0 if failure == "no records" else 2):
+        outbox.add(a_record())
+
+    Relay(outbox, {"note": told}, shortest=0.05, longest=0.3).run(pauses)
+
+    assert pauses.noted == [0.05, 0.1, 0.2, 0.3, 0.3]
+    assert len(looks) == 5
+    assert "Traceback" not in capsys.readouterr().out
 
 
 @pytest.fixture
