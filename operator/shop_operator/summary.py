@@ -121,10 +121,16 @@ def _retained(obj: Mapping[str, Any], containers: Iterable[Mapping[str, Any]]) -
     account = text(pod.get("serviceAccountName"))
     if account:
         kept["account"] = account
-    for container in containers:
-        for port in mappings(container.get("ports")):
-            if port.get("name") == PORT_NAME:
-                kept["port"] = number(port.get("containerPort"))
+    # Of several of that name, a Service leads to the first.
+    served = (
+        number(port.get("containerPort"))
+        for container in containers
+        for port in mappings(container.get("ports"))
+        if port.get("name") == PORT_NAME and port.get("protocol", "TCP") == "TCP"
+    )
+    port = next(served, None)
+    if port is not None:
+        kept["port"] = port
     called = calls(text(obj["metadata"].get("namespace")), containers)
     return kept | ({"calls": called} if called else {})
 

@@ -397,6 +397,26 @@ async def test_a_port_stays_until_pods_and_dependants_have_the_new_one(world: Wo
     assert "8080" not in str(world.api.objects["NetworkPolicy", "ns", "shop"]["spec"]["egress"])
 
 
+async def test_a_port_of_a_sidecar_that_has_the_same_name_is_not_the_ports_of_the_pods(world: World) -> None:
+    sidecar = {
+        "name": "proxy",
+        "image": "proxy:1",
+        "ports": [{"name": "http", "containerPort": 80}],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    world.shop(podTemplate={"spec": {"containers": [sidecar]}})
+    await world.pass_()
+    settle(world)
+    world.shop(port=9090, podTemplate={"spec": {"containers": [sidecar]}})
+    await world.pass_()
+    assert service_ports(world) == {"http": 9090, "http-8080": 8080}
+
+    settle(world)
+    await world.pass_()
+
+    assert service_ports(world) == {"http": 9090}
+
+
 @pytest.mark.parametrize("whose", ["web", "shop"])
 async def test_a_port_stays_until_pods_that_are_being_deleted_have_gone_in_a_cluster(
     world: World, whose: str
