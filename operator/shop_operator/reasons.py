@@ -380,7 +380,7 @@ ROWS: Final = (
         "RolledBack",
         _STUCK,
         "The rollout of the release failed, and the ShopService was or is being rolled back to the last release that was available (spec.rollout.autoRollback).",
-        "Set a new image or change what failed, accept the rollback, or retry the same release with kubectl shop retry.",
+        "Set a new image or change what failed, accept the rollback with kubectl shop rollback, or retry the same release with kubectl shop retry.",
         "kubectl shop rollback {name} -n {namespace}",
     ),
     Reason(

@@ -16,6 +16,7 @@ from shop_operator.errors import InvalidSpec, OperatorError, PermanentError, Rol
 from shop_operator.in_flight import InFlight
 from shop_operator.lasting import Lasting
 from shop_operator.lenient import mapping
+from shop_operator.merging import merge_patch
 from shop_operator.pods import (
     PULL,
     TEMPLATE_HASH,
@@ -585,17 +586,3 @@ def _rolled_back(
 def _worst(problems: Sequence[OperatorError]) -> OperatorError | None:
     """What the status shows: what only a person can heal before what heals with time, the first of equals."""
     return min(problems, key=lambda problem: isinstance(problem, TemporaryError), default=None)
-
-
-def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON merge patch (RFC 7396) that turns one object into the other; empty when they are equal."""
-    patch: dict[str, Any] = {key: None for key in old if key not in new}
-    for key, value in new.items():
-        before = old.get(key)
-        if isinstance(value, dict) and isinstance(before, dict):
-            inner = merge_patch(before, value)
-            if inner:
-                patch[key] = inner
-        elif key not in old or before != value:
-            patch[key] = value
-    return patch

@@ -153,7 +153,7 @@ class FakeApi:
         live = deepcopy(self.objects[key])
         if live["metadata"]["resourceVersion"] != str(version):
             raise Stale("it has moved")
-        status = _merge_patched(live.get("status", {}), patch)
+        status = merge_patched(live.get("status", {}), patch)
         if status == live.get("status", {}):
             # What changes nothing is not written.
             return live
@@ -239,7 +239,7 @@ def _drop(live: dict[str, Any], before: Mapping[str, Any], now: Mapping[str, Any
             _drop(live[key], value, now[key])
 
 
-def _merge_patched(target: Any, patch: Any) -> Any:
+def merge_patched(target: Any, patch: Any) -> Any:
     """RFC 7396."""
     if not isinstance(patch, Mapping):
         return deepcopy(patch)
@@ -248,5 +248,5 @@ def _merge_patched(target: Any, patch: Any) -> Any:
         if value is None:
             merged.pop(key, None)
         else:
-            merged[key] = _merge_patched(merged.get(key), value)
+            merged[key] = merge_patched(merged.get(key), value)
     return merged

@@ -258,12 +258,6 @@ def test_explain_names_the_object_that_the_cause_is_about(reason: str, message: 
     assert explain(Facts(shop(reason, message))).next == command
 
 
-def test_explain_accepts_a_rollback_or_asks_for_a_new_image() -> None:
-    told = explain(Facts(shop("RolledBack", "x")))
-
-    assert (told.next, "new image" in told.cure) == ("kubectl shop rollback web -n tour", True)
-
-
 def test_pods_of_older_templates_are_left_out_by_deployment() -> None:
     def of(name: str, template: str, revision: int, owner: str) -> dict[str, Any]:
         return {

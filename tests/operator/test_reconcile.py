@@ -20,11 +20,12 @@ from shop_operator.errors import (
     Throttled,
     Unreachable,
 )
+from shop_operator.merging import merge_patch
 from shop_operator.namespaces import Namespaces
 from shop_operator.pod_security import Level
 from shop_operator.reconcile import Reconciler
 from shop_operator.render import KINDS
-from shop_operator.report import Reporter, merge_patch
+from shop_operator.report import Reporter
 from shop_operator.spec import ShopService
 from shop_operator.store import ChildId, Key, Store
 from tests.operator.clock import Clock

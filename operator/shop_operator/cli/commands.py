@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from shop_operator.cli import completing, designing, documents, opening, parts, views, working
+from shop_operator.cli import completing, designing, documents, opening, parts, restoring, views, working
 from shop_operator.cli.cluster import Cluster
 from shop_operator.cli.diff import Change
 from shop_operator.cli.errors import EXIT_CODES, CliError, Forbidden, NotAllowed, NotThere, NotValid
@@ -27,7 +27,7 @@ from shop_operator.namespaces import Namespaces
 from shop_operator.pod_security import LEVELS, Level
 from shop_operator.pods import diagnosis, last_line, of_newest
 from shop_operator.rollback import RETRY_ANNOTATION
-from shop_operator.wording import printable
+from shop_operator.wording import listed, printable
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -418,21 +418,27 @@ def _holds(obj: Settings, found: dict[str, Any]) -> list[str]:
 @click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 @click.pass_obj
 def rollback(obj: Settings, name: str, dry_run: bool) -> None:  # noqa: FBT001  click hands flags over by name
-    """Roll back to the previous image by setting it in the spec."""
+    """Roll back to the previous release by setting it in the spec.
+
+    If status.rollout has the last available release (rollout.autoRollback), all fields that affect pods are set to its values.
+    Otherwise only the image is set.
+    """
     cluster, namespace = obj.cluster, obj.namespace
     found = cluster.shop(namespace, name)
-    now, back = (
-        found["spec"]["image"],
-        views.previous_image(found, lambda: cluster.replicasets(namespace, name)),
-    )
-    if back is None:
-        raise NotThere(f"no image before {now} is known for {name}; set spec.image instead")
-    cluster.patch(namespace, name, {"spec": {"image": back}}, dry_run=dry_run)
-    document = {"name": name, "from": now, "to": back, "dryRun": dry_run}
+    patch = restoring.way_back(found, lambda: cluster.replicasets(namespace, name))
+    cluster.patch(namespace, name, {"spec": patch}, dry_run=dry_run)
+    now = found["spec"]["image"]
+    back, fields = patch.get("image", now), sorted(patch)
+    document = {"name": name, "from": now, "to": back, "fields": fields, "dryRun": dry_run}
     holds = _holds(obj, found)
 
     def text() -> None:
-        obj.say(f"{name} {'would be' if dry_run else 'is'} rolled back from {now} to {back}.")
+        verb = "would be" if dry_run else "is"
+        if fields == ["image"]:
+            obj.say(f"{name} {verb} rolled back from {now} to {back}.")
+        else:
+            changed = listed([f"spec.{each}" for each in fields])
+            obj.say(f"{name} {verb} rolled back to its last available release, with {back}, by {changed}.")
         for each in holds:
             obj.say(each)
         if not dry_run:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from shop_operator.cli.restoring import last_available
 from shop_operator.pods import RANKED, Diagnosis, probe_answer
 from shop_operator.reasons import REASONS, row
 from shop_operator.wording import clause, listed, number, sentence
@@ -136,7 +137,8 @@ def _unready(facts: Facts, name: str, ready: Object) -> Explanation:
     message = f"{name} is not ready: {sentence(ready['message'])}"
     if reason == "RouteNotAccepted":
         return _of_table(reason, f"{message}{_gateways(facts)}", facts)
-    special = _special(reason, message)
+    no_way_back = reason == "RolledBack" and not last_available(facts.shop)
+    special = _EDIT if no_way_back else _special(reason, message)
     if special:
         return replace(_of_table(reason, message, facts), next=_filled(special, facts))
     if found is not None and reason in _DIAGNOSED:
@@ -144,7 +146,7 @@ def _unready(facts: Facts, name: str, ready: Object) -> Explanation:
         words = f"; last log line: {facts.words}" if facts.words and not answer else ""
         said = f"{name} is not ready: {_found(found, answer)}{words}"
         explained = _of_table(found.reason, sentence(said), facts)
-        return replace(explained, next=_filled(REASONS["InvalidSpec"].next, facts)) if answer else explained
+        return replace(explained, next=_filled(_EDIT, facts)) if answer else explained
     if facts.warnings and reason in {"RollingOut", "Creating", "Scaling", "PodsUnavailable"}:
         return _of_table(reason, f"{message} {sentence(facts.warnings[0])}", facts)
     return _of_table(reason, message, facts)
@@ -153,7 +155,7 @@ def _unready(facts: Facts, name: str, ready: Object) -> Explanation:
 def _special(reason: str, message: str) -> str:
     """The command where that of the table does not fit the object that the message is about; empty where it does."""
     if reason == "AutoscalerNotWorking" and "set resources.requests" in message:
-        return REASONS["InvalidSpec"].next
+        return _EDIT
     if reason == "AutoscalerNotWorking" and "ScaledObject " in message:
         return "kubectl describe scaledobjects -n {namespace} -l shopservice.dev/name={name}"
     return "kubectl api-resources" if reason == "NotInstalled" and "KEDA" not in message else ""
@@ -223,6 +225,7 @@ def _filled(command: str, facts: Facts) -> str:
 
 
 _OPERATOR: Final = "kubectl get pods -A -l app.kubernetes.io/name=shop-operator"
+_EDIT: Final = REASONS["InvalidSpec"].next
 _MOST_GATEWAYS: Final = 5
 # What the diagnosis of a pod says more about.
 _DIAGNOSED: Final = frozenset(

@@ -1,10 +1,8 @@
 """Rows and trees of what there is. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-
-from shop_operator.lenient import digits
 
 Object = Mapping[str, Any]
 
@@ -192,29 +190,3 @@ def _indented(node: Node, prefix: str) -> Iterator[str]:
 def _label(node: Node) -> str:
     mark = {True: "✓ ", False: "✗ ", None: "  "}[node.ready]
     return f"{mark}{node.kind}/{node.name}" + (f"  {node.message}" if node.message else "")
-
-
-def previous_image(shop: Object, replicasets: Callable[[], Iterable[Object]]) -> str | None:
-    """The image to go back to: the last one that was available, or that of the newest ReplicaSet with another one.
-
-    Args:
-        shop: the ShopService.
-        replicasets: asks for those of it, when its status does not say it.
-    """
-    current = shop["spec"]["image"]
-    known: str | None = ((shop.get("status") or {}).get("rollout") or {}).get("lastAvailableImage")
-    if known and known != current:
-        return known
-    running: str | None = (shop.get("status") or {}).get("image")
-    if running and running != current:
-        return running
-
-    def revision(obj: Object) -> int:
-        return digits((obj["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision"))
-
-    for each in sorted(replicasets(), key=revision, reverse=True):
-        for container in each["spec"]["template"]["spec"]["containers"]:
-            if container["name"] == "app" and container["image"] != current:
-                image: str = container["image"]
-                return image
-    return None

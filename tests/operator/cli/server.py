@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import yaml
 
 from shop_operator.render import KINDS
+from tests.operator.fake_api import merge_patched
 
 _PLURALS: Final = {each.plural: each.kind for each in KINDS} | {
     "shopservices": "ShopService",
@@ -125,8 +126,7 @@ class Server:
         if named is None:
             return 404, json.dumps({"kind": "Status", "message": f"{plural} {name[0]!r} not found"})
         if "dryRun" not in query:
-            named["spec"].update(patch.get("spec", {}))
-            named["metadata"].update(patch.get("metadata", {}))
+            named.update(merge_patched(named, patch))
         return 200, json.dumps(named)
 
 

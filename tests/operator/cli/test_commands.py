@@ -142,8 +142,14 @@ SERVICE: Final[dict[str, Any]] = {
                 "next": "",
             },
         ),
-        (["rollback", "web"], {"name": "web", "from": "web:2", "to": "web:1", "dryRun": False}),
-        (["rollback", "web", "--dry-run"], {"name": "web", "from": "web:2", "to": "web:1", "dryRun": True}),
+        (
+            ["rollback", "web"],
+            {"name": "web", "from": "web:2", "to": "web:1", "fields": ["image"], "dryRun": False},
+        ),
+        (
+            ["rollback", "web", "--dry-run"],
+            {"name": "web", "from": "web:2", "to": "web:1", "fields": ["image"], "dryRun": True},
+        ),
         (["suspend", "web"], {"name": "web", "suspended": True}),
         (["resume", "web"], {"name": "web", "suspended": False}),
     ],

@@ -270,28 +270,3 @@ def test_the_news_are_what_is_new_what_has_changed_and_what_is_gone() -> None:
     found = list(views.news({"a": was, "b": same, "c": was}, {"b": same, "c": now, "d": now}))
 
     assert found == [("n", "a", "", "False", "Deleted", "i"), now, now]
-
-
-@pytest.mark.parametrize(
-    ("status", "replicasets", "image"),
-    [
-        ({"rollout": {"lastAvailableImage": "web:0"}}, [], "web:0"),
-        ({"rollout": {"lastAvailableImage": "web:1"}, "image": "web:0"}, [], "web:0"),
-        ({"image": "web:1"}, [("1", "web:a"), ("3", "web:1"), ("2", "web:b")], "web:b"),
-        ({}, [("1", "web:a"), ("x", "web:b"), ("9" * 5_000, "web:c")], "web:a"),
-        ({}, [("1", "web:1")], None),
-        ({}, [], None),
-    ],
-)
-def test_the_image_before_is_the_last_good_one(
-    status: dict[str, Any], replicasets: list[tuple[str, str]], image: str | None
-) -> None:
-    found = [
-        {
-            "metadata": {"annotations": {"deployment.kubernetes.io/revision": revision}},
-            "spec": {"template": {"spec": {"containers": [{"name": "app", "image": each}]}}},
-        }
-        for revision, each in replicasets
-    ]
-
-    assert views.previous_image({"spec": {"image": "web:1"}, "status": status}, lambda: found) == image

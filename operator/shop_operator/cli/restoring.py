@@ -1,0 +1,74 @@
+"""What `kubectl shop rollback` changes: the release before, as far as it is known. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from shop_operator.cli.errors import NotThere
+from shop_operator.lenient import digits, mapping, text
+from shop_operator.merging import merge_patch
+from shop_operator.rollback import last_good, same_pods
+from shop_operator.spec import ShopService
+
+Object = Mapping[str, Any]
+
+
+def way_back(shop: Object, replicasets: Callable[[], Iterable[Object]]) -> dict[str, Any]:
+    """The merge patch of the spec.
+
+    Args:
+        shop: the ShopService.
+        replicasets: asks for those of it, when its status does not say what was before.
+
+    Raises:
+        NotThere: nothing is known to go back to.
+    """
+    last = last_available(shop)
+    if last:
+        return last
+    name, image = shop["metadata"]["name"], shop["spec"]["image"]
+    rollout = _rollout(shop)
+    if "rejectedImage" in rollout:
+        why = (
+            f"the last available release of {name} has the same spec; correct the ConfigMap or Secret that its pods use"
+            if rollout.get("lastAvailable")
+            else f"of the last available release of {name}, only the image is known, and it is that of the spec;"
+            " correct the fields that have changed since"
+        )
+        raise NotThere(why)
+    # While nothing is known of a good release but its image, other images are older than it.
+    unsure = rollout.get("lastAvailableImage") == image and not rollout.get("lastAvailable")
+    before = _previous_image(shop, (lambda: ()) if unsure else replicasets)
+    if before is None:
+        raise NotThere(f"no image before {image} is known for {name}; set spec.image instead")
+    return {"image": before}
+
+
+def last_available(shop: Object) -> dict[str, Any]:
+    """The merge patch of the spec for the last release that was available; empty without one, or when the spec has its pods."""
+    here = ShopService.from_object(shop)
+    good = last_good(here, _rollout(shop))
+    if good is None or same_pods(good.document, here.document):
+        return {}
+    return merge_patch(here.document, good.document)
+
+
+def _rollout(shop: Object) -> Object:
+    return mapping(mapping(shop.get("status")).get("rollout"))
+
+
+def _previous_image(shop: Object, replicasets: Callable[[], Iterable[Object]]) -> str | None:
+    """The image that runs, or that of the newest ReplicaSet with another one than the spec's."""
+    current = shop["spec"]["image"]
+    running = text(mapping(shop.get("status")).get("image"))
+    if running and running != current:
+        return running
+
+    def revision(obj: Object) -> int:
+        return digits((obj["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision"))
+
+    for each in sorted(replicasets(), key=revision, reverse=True):
+        for container in each["spec"]["template"]["spec"]["containers"]:
+            if container["name"] == "app" and container["image"] != current:
+                image: str = container["image"]
+                return image
+    return None

@@ -1,0 +1,151 @@
+"""`kubectl shop rollback`: the spec gets the release before."""
+
+from typing import Any
+
+import pytest
+
+from shop_operator.cli.errors import NotThere
+from shop_operator.cli.explain import Facts, explain
+from shop_operator.cli.restoring import way_back
+from tests.operator.cli.conftest import Program
+from tests.operator.cli.objects import shopservice
+from tests.operator.cli.server import Server
+from tests.operator.fake_api import merge_patched
+from tests.operator.test_reconcile import CAREFUL, World, given_up, rolled_out, rolling, template_of
+
+BROKEN: dict[str, Any] = {"env": [{"name": "BROKEN", "value": "yes"}]}
+
+
+def replicaset(revision: str, image: str) -> dict[str, Any]:
+    return {
+        "metadata": {"annotations": {"deployment.kubernetes.io/revision": revision}},
+        "spec": {"template": {"spec": {"containers": [{"name": "app", "image": image}]}}},
+    }
+
+
+OLDER = [replicaset("1", "web:0"), replicaset("2", "web:2"), replicaset("3", "web:2")]
+
+
+def rejected(last: dict[str, Any] | None, image: str = "web:2", **spec: Any) -> dict[str, Any]:
+    """A ShopService whose web:2 was rolled back to that release."""
+    found = shopservice(reason="RolledBack", **spec)
+    found["status"]["rollout"] = {
+        "lastAvailableImage": image,
+        **({"lastAvailable": {"image": image, "port": 8080, **last}} if last is not None else {}),
+        "rejectedImage": "web:2",
+        "rejectedRelease": "v2 x",
+    }
+    return found
+
+
+@pytest.mark.parametrize(
+    ("status", "replicasets", "image"),
+    [
+        ({"rollout": {"lastAvailableImage": "web:0"}}, [], "web:0"),
+        ({"rollout": {"lastAvailableImage": "web:1"}, "image": "web:0"}, [], "web:0"),
+        ({"image": "web:1"}, [("1", "web:a"), ("3", "web:1"), ("2", "web:b")], "web:b"),
+        ({}, [("1", "web:a"), ("x", "web:b"), ("9" * 5_000, "web:c")], "web:a"),
+        # The release that runs is good, and an older one is asked for.
+        (
+            {"rollout": {"lastAvailableImage": "web:1", "lastAvailable": {"image": "web:1"}}},
+            [("1", "web:0")],
+            "web:0",
+        ),
+    ],
+)
+def test_the_image_before_is_the_last_good_one(
+    status: dict[str, Any], replicasets: list[tuple[str, str]], image: str
+) -> None:
+    web = {"metadata": shopservice()["metadata"], "spec": {"image": "web:1"}, "status": status}
+
+    assert way_back(web, lambda: [replicaset(*each) for each in replicasets]) == {"image": image}
+
+
+@pytest.mark.parametrize(
+    ("found", "replicasets", "words"),
+    [
+        (shopservice(), [], "no image before web:2 is known for web"),
+        (shopservice(), [replicaset("1", "web:2")], "no image before web:2 is known for web"),
+        (shopservice(), OLDER, "no image before web:2 is known for web"),
+        (rejected(None, **BROKEN), OLDER, "only the image is known"),
+        (rejected({}), OLDER, "correct the ConfigMap or Secret"),
+    ],
+    ids=["nothing", "the same image", "the image of a good release", "too large to be kept", "same spec"],
+)
+def test_what_is_not_known_is_refused(
+    found: dict[str, Any], replicasets: list[dict[str, Any]], words: str
+) -> None:
+    known = {} if not replicasets or len(replicasets) == 1 else {"lastAvailableImage": "web:2"}
+    found["status"]["rollout"] = {**found["status"]["rollout"], "lastAvailableImage": "web:2", **known}
+
+    with pytest.raises(NotThere, match=words):
+        way_back(found, lambda: replicasets)
+
+
+def test_a_rejected_release_gives_way_in_the_spec_with_all_its_fields(
+    server: Server, program: Program
+) -> None:
+    template = {"metadata": {"annotations": {"a": "1"}}}
+    last = {"args": ["--old"], "podTemplate": template, "workers": [{"name": "relay", "command": ["x"]}]}
+    server.objects.append(
+        rejected(
+            last,
+            "web:1",
+            **BROKEN,
+            podTemplate={**template, "spec": {"hostname": "web"}},
+            workers=[{"name": "relay", "command": ["y"], "replicas": 3}],
+            replicas=4,
+        )
+    )
+
+    said = program("rollback", "web").stdout
+
+    assert "its last available release, with web:1, by spec.args, spec.env, spec.image, " in said
+    assert server.objects[0]["spec"] == {
+        "image": "web:1",
+        "port": 8080,
+        "args": ["--old"],
+        "podTemplate": template,
+        "workers": [{"name": "relay", "command": ["x"], "replicas": 3}],
+        "replicas": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    ("last", "command"), [({}, "kubectl shop rollback web -n shop"), (None, "kubectl edit shopservice web")]
+)
+def test_explain_names_the_command_where_it_can_do_it(last: dict[str, Any] | None, command: str) -> None:
+    told = explain(Facts(rejected(last, **BROKEN)))
+
+    assert told.next.startswith(command)
+    assert "new image" in told.cure
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        BROKEN,
+        {"image": "shop:2", "probes": {"readiness": {"httpGet": {"path": "/only-in-two"}}}},
+        {"image": "shop:2", "workers": [{"name": "relay", "command": ["y"]}]},
+        {"podTemplate": {"spec": {"hostname": "other"}}},
+    ],
+    ids=["env", "image and probe", "image and worker", "podTemplate"],
+)
+async def test_an_accepted_rollback_leaves_the_pods_as_they_are(bad: dict[str, Any]) -> None:
+    world = World()
+    await rolled_out(world)
+    world.shop(**CAREFUL, **bad)
+    await world.pass_()
+    await given_up(world)
+    await world.pass_()
+    rolling(world, available=1)
+    await world.pass_()
+    restored = template_of(world)
+    found = world.api.objects["ShopService", "ns", "web"]
+    assert found["status"]["rollout"]["rejectedRelease"]
+
+    world.shop(**merge_patched(found["spec"], way_back(found, lambda: OLDER)))
+    await world.pass_()
+
+    assert template_of(world) == restored
+    assert world.condition("Ready")["status"] == "True"
