@@ -297,7 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(str(missing)) from missing
     except (BotoCoreError, ClientError) as error:
         raise SystemExit(
-            f"the queues cannot be used: {error}\nOnly the dead letters listed above were changed."
+            f"the queues cannot be used: {error}\nBesides the dead letters named above, at most one may have been changed."
         ) from error
 
 

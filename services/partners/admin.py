@@ -17,7 +17,7 @@ from services.partners import app, handlers
 from services.partners.app import Parts
 from services.partners.domain import LONGEST_LIFE, SCOPES, InvalidKey, PartnerKey
 from services.partners.handlers import NoSuchKey
-from services.partners.ports import AlreadyRevoked
+from services.partners.ports import AlreadyRevoked, NotConfirmed
 
 OVERLAP_DAYS = 7
 
@@ -37,6 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit("the key has been revoked in the meantime: issue a new one") from error
     except UnreadableRow as error:
         raise SystemExit(f"{error}; delete the row and issue a new key") from error
+    except NotConfirmed as error:
+        raise SystemExit(
+            f"the keys may have been changed: {error}\n"
+            "Run `list`. Revoke a new key that was not printed, and repeat the command."
+        ) from error
     except (BotoCoreError, ClientError) as error:
         raise SystemExit(
             f"nothing was changed: {error}\nCheck that TABLE and PEPPER_SECRET_ID are set correctly."
@@ -52,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     issue.add_argument("--scope", action="append", required=True, choices=SCOPES, help="scope of the key")
     issue.add_argument(
-        "--days", type=int, default=LONGEST_LIFE.days, help="validity in days (default: %(default)s)"
+        "--days", type=_days, default=LONGEST_LIFE.days, help="validity in days (default: %(default)s)"
     )
     listed = commands.add_parser("list", help="list the keys, without their secrets")
     listed.add_argument("--partner", help="only keys of this partner")
@@ -60,13 +65,19 @@ def _parser() -> argparse.ArgumentParser:
     rotate.add_argument("key", help="the id of the key")
     rotate.add_argument(
         "--overlap-days",
-        type=int,
+        type=_days,
         default=OVERLAP_DAYS,
         help="days for which the old key remains valid (default: %(default)s)",
     )
     revoke = commands.add_parser("revoke", help="revoke a key")
     revoke.add_argument("key", help="the id of the key")
     return parser
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or int(text) > LONGEST_LIFE.days:
+        raise argparse.ArgumentTypeError(f"must be a number of days from 0 to {LONGEST_LIFE.days}")
+    return int(text)
 
 
 def _run(chosen: argparse.Namespace, parts: Parts) -> None:

@@ -10,11 +10,11 @@ There are few keys, and only an administrator's command lists them: it reads the
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common import clock, dynamo
 from services.partners.domain import PartnerKey
-from services.partners.ports import AlreadyRevoked
+from services.partners.ports import AlreadyRevoked, NotConfirmed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -39,10 +39,10 @@ class DynamoKeys(dynamo.Table):
         """As `ports.Keys.save`."""
         try:
             dynamo.transact(self._client, [self._put(key) for key in keys])
-        except ClientError as error:
-            if "ConditionalCheckFailed" in dynamo.refusals(error):
+        except (BotoCoreError, ClientError) as error:
+            if isinstance(error, ClientError) and "ConditionalCheckFailed" in dynamo.refusals(error):
                 raise AlreadyRevoked from error
-            raise
+            raise NotConfirmed(str(error)) from error
 
     def _put(self, key: PartnerKey) -> "TransactWriteItemTypeDef":
         return {

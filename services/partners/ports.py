@@ -10,6 +10,10 @@ class AlreadyRevoked(Exception):
     """A key is revoked, and stays so; nothing was written."""
 
 
+class NotConfirmed(Exception):
+    """Records may have been written, or not."""
+
+
 class Keys(Protocol):
     """The records of keys."""
 
@@ -24,4 +28,5 @@ class Keys(Protocol):
 
         Raises:
             AlreadyRevoked: when one was revoked meanwhile.
+            NotConfirmed: when the write failed otherwise. It may have had its effect, and its answer been lost.
         """

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from services.common import dynamo
 from services.common.clock import Clock
@@ -242,6 +244,52 @@ def test_given_the_command_when_it_cannot_be_done_then_it_ends_with_what_to_do(
         admin.main(arguments)
 
     assert not command.records
+
+
+@pytest.mark.parametrize("lost", ["rotate", "issue", "revoke"])
+def test_given_the_command_when_the_answer_of_its_write_is_lost_then_it_does_not_say_that_nothing_was_changed(
+    account: AwsServer, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    class Losing:
+        def __getattr__(self, operation: str) -> Any:
+            return getattr(account.clients.dynamodb, operation)
+
+        def transact_write_items(self, **writes: Any) -> None:
+            account.clients.dynamodb.transact_write_items(**writes)
+            raise ReadTimeoutError(endpoint_url="https://dynamodb")
+
+    table, client = new_table(account.clients), Losing()
+    keys = DynamoKeys(account.clients.dynamodb, table)
+    _, record = handlers.issue("acme", READ, keys=keys, pepper=PEPPER)
+    monkeypatch.setattr(app, "parts", lambda: Parts(DynamoKeys(client, table), PEPPER))  # type: ignore[arg-type]  # as much of a client as it takes
+    arguments = ["--partner", "acme", "--scope", "orders:read"] if lost == "issue" else [record.id]
+
+    with pytest.raises(SystemExit, match=r"may have been changed(.|\n)*`list`"):
+        admin.main([lost, *arguments])
+
+    assert list(keys.of(None)) != [record]
+
+
+@pytest.mark.parametrize("days", ["99999999999", "366", "-1", "x", "1.5", ""])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["rotate", "{id}", "--overlap-days"],
+        ["issue", "--partner", "acme", "--scope", "orders:read", "--days"],
+    ],
+    ids=["rotate", "issue"],
+)
+def test_given_the_command_when_its_days_are_none_or_too_many_then_it_says_how_many_there_may_be(
+    command: MemoryKeys, capsys: pytest.CaptureFixture[str], arguments: list[str], days: str
+) -> None:
+    _, record = handlers.issue("acme", READ, keys=command, pepper=PEPPER)
+
+    with pytest.raises(SystemExit) as ended:
+        admin.main([*(each.format(id=record.id) for each in arguments), days])
+
+    assert ended.value.code == 2
+    assert "days from 0 to 365" in capsys.readouterr().err
+    assert list(command.records.values()) == [record]
 
 
 def test_given_a_record_when_it_ends_earlier_then_its_end_is_never_later() -> None:
