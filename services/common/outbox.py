@@ -123,22 +123,30 @@ class DynamoOutbox(dynamo.Table):
         }
         return {"Put": {"TableName": self._table, "Item": dynamo.pack(item)}}
 
-    def put(self, item: Mapping[str, Any], condition: Mapping[str, Any], told: OutboxRecord | None) -> None:
-        """Writes an item of the same table, and adds the record of what is to be told of it: both or nothing.
+    def put(
+        self,
+        item: Mapping[str, Any],
+        condition: Mapping[str, Any],
+        told: OutboxRecord | None,
+        *others: "TransactWriteItemTypeDef",
+    ) -> None:
+        """Writes an item of the same table, and adds the record of what is to be told of it: all or nothing.
 
         Args:
             item: in plain values, see `dynamo.pack`.
             condition: parameters of a PutItem, see `dynamo.unchanged_since`.
             told: the record to publish; None if nothing is published about the change.
+            others: further writes of the same transaction.
 
         Raises:
             ClientError: see `dynamo.is_overtaken` for one whose condition did not hold.
         """
         put: Any = {"TableName": self._table, "Item": dynamo.pack(item), **condition}
-        if told is None:
-            self._client.put_item(**put)
+        others = others if told is None else (self.addition(told), *others)
+        if others:
+            dynamo.transact(self._client, [{"Put": put}, *others])
         else:
-            dynamo.transact(self._client, [{"Put": put}, self.addition(told)])
+            self._client.put_item(**put)
 
     def pending(self, limit: int) -> list[OutboxRecord]:
         """As `Outbox.pending`."""

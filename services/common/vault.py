@@ -1,7 +1,7 @@
 """Secrets that one service leaves for another: each under a name, in a table that nothing else is in, and for a day.
 
-So they are in no message, log, workflow or backup. Who may leave some may not read them, and who may read them may not
-list them: see the policies of both services.
+So they are in no message, log, workflow or backup. Who may leave some may remove but not read them, and who may read them
+may not list them: see the policies of both services.
 """
 
 from datetime import timedelta
@@ -32,6 +32,10 @@ class DynamoVault(dynamo.Table):
         """The part of a transaction that leaves the secret."""
         item = {**_key(name), "secret": secret, "expires_at": int((self._now() + KEPT).timestamp())}
         return {"Put": {"TableName": self._table, "Item": dynamo.pack(item)}}
+
+    def removal(self, name: str) -> "TransactWriteItemTypeDef":
+        """The part of a transaction that removes the secret; does nothing when there is none."""
+        return {"Delete": {"TableName": self._table, "Key": dynamo.pack(_key(name))}}
 
     def find(self, name: str) -> str | None:
         """As `Vault.find`."""

@@ -302,7 +302,9 @@ class Order:
             refunded.amount > 0 or self.cancel_requested_at is not None or error == "OrderCancelled"
         )
         state = State.CANCELLED if was_cancelled else State.REJECTED
-        return replace(self.reached(Step(state, at, _reason(error, cause))), refunded=refunded)
+        # The workflow's error says only where it noticed the cancellation.
+        reason = CANCELLED_BECAUSE if self.cancel_requested_at is not None else _reason(error, cause)
+        return replace(self.reached(Step(state, at, reason)), refunded=refunded)
 
 
 def _reason(error: str, cause: str) -> str:

@@ -100,8 +100,9 @@ class DynamoOrders:
         """As `ports.Orders.save`."""
         item = _to_item(order) | {"version": order.version + 1}
         saved = _to_order(item)  # what could not be read is not written
+        withdrawn = [self._tokens.removal(order.id)] if order.is_undone else []
         try:
-            self._outbox.put(item, dynamo.unchanged_since(order.version, is_there=True), told)
+            self._outbox.put(item, dynamo.unchanged_since(order.version, is_there=True), told, *withdrawn)
         except ClientError as error:
             if dynamo.is_overtaken(error):
                 raise Stale(order.id) from error

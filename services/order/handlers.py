@@ -176,11 +176,13 @@ def undo_order(
     order_id: str, error: str, cause: str, refunded: Money | None, *, orders: Orders, now: Clock = clock.now
 ) -> State:
     """The task CancelOrder: nothing is kept of the order any more."""
-    return _change(
-        order_id,
-        lambda order: order.undo(error, cause, refunded or Money(0, order.total.currency), now()),
-        orders,
-    ).state
+
+    def undo(order: Order) -> Order:
+        # A payment that was never begun has no currency.
+        given_back = refunded if refunded and refunded.amount else Money(0, order.total.currency)
+        return order.undo(error, cause, given_back, now())
+
+    return _change(order_id, undo, orders).state
 
 
 def note_reserved(order_id: str, at: datetime, *, orders: Orders) -> None:

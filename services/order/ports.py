@@ -42,6 +42,8 @@ class Orders(Protocol):
     def save(self, order: Order, told: OutboxRecord | None) -> Order:
         """Writes a changed order and what is to be told of the change: both or nothing; answers it as written.
 
+        The token of an order that is undone is removed with it, so that a charge that waits in its queue is refused.
+
         Raises:
             Stale: when it is not the version that was read.
         """

@@ -57,8 +57,8 @@ class PaymentUnknown(TaskFailed):
 class OrderClosed(TaskFailed):
     """The order was given up before it was charged."""
 
-    def __init__(self) -> None:
-        super().__init__("OrderClosed", "the order was refunded before")
+    def __init__(self, cause: str = "the order was refunded before") -> None:
+        super().__init__("OrderClosed", cause)
 
 
 class Contradiction(Unrecoverable):

@@ -62,6 +62,9 @@ def charge_payment(
         payment = payments.get(order_id)
         try:
             if payment is None:
+                if token is None:
+                    # The order service withdraws the token of an order that it gives up.
+                    raise OrderClosed("the payment token was withdrawn or expired before the charge")
                 payment = payments.save(domain.begun(order_id, customer_id, amount), None)
             payment.check_charge(amount)
             if payment.state is State.PENDING:

@@ -32,6 +32,8 @@ class MemoryOrders:
         if self._orders[order.id].version != order.version:
             raise Stale(order.id)
         self._orders[order.id] = replace(order, version=order.version + 1)
+        if order.is_undone:
+            self.tokens.pop(order.id, None)
         if told is not None:
             self._outbox.add(told)
         return self._orders[order.id]

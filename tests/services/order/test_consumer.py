@@ -121,6 +121,24 @@ def test_an_order_is_looked_at_before_it_is_charged(
     assert world.task("CheckOrder", order_id, **reserved) == {"error": "OrderCancelled"}
 
 
+def test_an_order_that_is_cancelled_after_the_look_is_not_charged_and_says_who_cancelled(
+    world: World, client: FlaskClient, order_id: str, show: Callable[[], dict[str, Any]]
+) -> None:
+    assert world.task("CheckOrder", order_id, reserved_at=clock.rfc3339(AT)) == {"state": "RESERVED"}
+    assert order_id in world.orders.tokens
+
+    client.post(f"/orders/{order_id}/cancel")
+
+    assert order_id not in world.orders.tokens, "the payment service finds nothing to charge"
+    refused = {"error": "OrderClosed", "cause": "the payment token was withdrawn"}
+    world.task("StartCancelling", order_id, **refused)
+    nothing = {"amount": 0, "currency": "XXX"}
+    assert world.task("CancelOrder", order_id, **refused, refunded=nothing) == {"state": "CANCELLED"}
+    (fact,) = told(world, "shop.order.cancelled.v1")
+    assert fact["data"]["refunded"] == {"amount": 0, "currency": "EUR"}
+    assert [step["cause"] for step in show()["timeline"][-2:]] == ["cancelled by the customer"] * 2
+
+
 def test_an_order_that_is_turned_back_says_so_and_its_cancellation_is_accepted(
     world: World, client: FlaskClient, order_id: str, show: Callable[[], dict[str, Any]]
 ) -> None:

@@ -69,6 +69,37 @@ def test_what_pays_is_left_for_the_payment_service_and_is_in_nothing_else(
     assert "tok_approve" not in repr(client.scan(TableName=table)["Items"])
 
 
+@pytest.mark.parametrize(
+    ("change", "is_kept"),
+    [
+        (lambda order: order.confirm(NOW), True),
+        (lambda order: order.cancel(NOW), False),
+        (lambda order: order.turn_back("States.Timeout", "", NOW), False),
+        (lambda order: order.undo("OutOfStock", "", Money(0, "EUR"), NOW), False),
+    ],
+    ids=["confirmed", "cancelled", "turned-back", "undone"],
+)
+def test_what_pays_is_removed_with_the_change_that_undoes_an_order(
+    account: AwsServer, create_table: Callable[[], str], change: Callable[[Order], Order], is_kept: bool
+) -> None:
+    client, table, apart = account.clients.dynamodb, create_table(), create_table()
+    vault = DynamoVault(client, apart)
+    orders = DynamoOrders(client, table, DynamoIdempotency(client, table), DynamoOutbox(client, table), vault)
+    order = an_order()
+    orders.accept(order, "tok_approve", messages.acceptance(order), a_request(), OK)
+
+    changed = orders.save(change(order), None)
+
+    assert (vault.find(order.id) is not None) is is_kept
+    # A change that is not written removes nothing, and one that has nothing to remove is written.
+    client.transact_write_items(TransactItems=[vault.addition(order.id, "tok_approve")])
+    with pytest.raises(Stale):
+        orders.save(change(order), None)
+    assert vault.find(order.id) is not None
+    vault.forget(order.id)
+    assert orders.save(changed, None).version == changed.version + 1
+
+
 def an_order(customer_id: str = "guest") -> Order:
     items = (Item("TEA", 2), Item("CUP", 1))
     return domain.place(ids.uuid7(), customer_id, items, {"TEA": TEA, "CUP": CUP}, ADDRESS, NOW)

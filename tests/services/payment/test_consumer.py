@@ -205,12 +205,40 @@ def test_a_token_stays_while_the_provider_is_not_asked_and_goes_when_the_order_i
     assert world.tokens.secrets == {}
 
 
-def test_a_charge_whose_token_is_kept_no_more_is_undone_as_one_that_nobody_answered(world: World) -> None:
+def without_token() -> dict[str, Any]:
     task = charge("tok_approve")
     del task["token"]
+    return task
 
-    assert world.do(task) == "PaymentUnknown"
+
+def test_a_charge_that_has_not_begun_is_refused_once_its_token_is_withdrawn(world: World) -> None:
+    assert world.do(without_token()) == "OrderClosed"
+
+    assert world.ledger.entries == {}
+    assert world.payments.get("order-1") is None
+    assert world.do(refund()) == {"refunded": {"amount": 0, "currency": "XXX"}}
+    assert world.published() == []
+
+
+def test_a_charge_that_has_begun_is_unknown_once_its_token_is_withdrawn(world: World) -> None:
+    """The provider may have been asked before: only a refund finds out."""
+    calm, world.provider = world.provider, Refusing()
+    with pytest.raises(CircuitOpen):
+        world.do(charge("tok_approve"))
+    world.provider = calm
+    world.tokens.forget("order-1")
+
+    assert world.do(without_token()) == "PaymentUnknown"
+
+    assert "order-1" not in world.ledger.entries
     assert world.do(refund()) == {"refunded": NOTHING}
+
+
+def test_a_charge_that_was_made_is_answered_again_without_its_token(world: World) -> None:
+    first = world.do(charge("tok_approve"))
+    assert world.tokens.secrets == {}
+
+    assert world.do(without_token()) == first
 
 
 def test_a_workflow_that_began_with_the_token_in_it_is_charged(world: World) -> None:

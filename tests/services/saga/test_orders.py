@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -41,13 +41,21 @@ def kept(payment: dict[str, Any]) -> int:
 
 def book(shop: Shop) -> int:
     """What the sandbox provider's own book says it has taken and not given back, in minor units."""
+    return booked(shop, {"CHARGED": 1, "REFUNDED": -1})
+
+
+def taken(shop: Shop) -> int:
+    """What the same book says was taken, also what was given back, in minor units."""
+    return booked(shop, {"CHARGED": 1})
+
+
+def booked(shop: Shop, sign: Mapping[str, int]) -> int:
     pages = shop.clients.dynamodb.get_paginator("scan").paginate(
         TableName=shop.outputs["payment"]["Table"],
         FilterExpression="begins_with(pk, :sandbox)",
         ExpressionAttributeValues={":sandbox": {"S": "SANDBOX#"}},
     )
     entries = [item["entry"]["M"] for page in pages for item in page["Items"]]
-    sign = {"CHARGED": 1, "REFUNDED": -1}
     return sum(
         sign[entry["what"]["S"]] * int(entry["amount"]["M"]["amount"]["N"])
         for entry in entries
@@ -179,6 +187,23 @@ def test_given_an_order_that_is_not_confirmed_when_cancelled_then_it_is_undone(
     undone = customer.follow(order)
     assert undone["state"] == "CANCELLED"
     assert kept(customer.get(f"/payments/{order['id']}")) == 0
+    assert moved(before, customer.stock(sku)) == {}
+
+
+def test_given_a_charge_that_waits_in_its_queue_when_the_order_is_cancelled_then_nothing_is_ever_charged(
+    shop: Shop, customer: Customer, sku: str
+) -> None:
+    before, money_before = customer.stock(sku), taken(shop)
+    shop.process("payment-consumer").stop()
+    order = customer.place(sku)
+    until(lambda: "ChargePayment" in visited(shop, order["id"]))
+    assert customer.post(f"/orders/{order['id']}/cancel").status_code == httpx.codes.ACCEPTED
+    shop.process("payment-consumer").start()
+    undone = customer.follow(order)
+    assert states(undone) == ["PENDING", "RESERVED", "CANCELLING", "CANCELLED"]
+    assert {step["cause"] for step in undone["timeline"][2:]} == {"cancelled by the customer"}
+    assert customer.get(f"/payments/{order['id']}")["charged"]["amount"] == 0
+    assert taken(shop) == money_before
     assert moved(before, customer.stock(sku)) == {}
 
 
