@@ -5,9 +5,12 @@ ShopService would send their requests to the pods of another. Therefore a hostna
 
 - the ShopService that is registered under it, that is, whose headless Service carries it, also while the ShopService is
   suspended or its spec is invalid, since the Service stays then;
-- among several of these, or if there is none, the oldest that asks for it.
+- among several of these, the one that was the first to be registered: the one that was seen so or, of those that a new process
+  finds, the one whose Service is the oldest;
+- if there is none, the oldest that asks for it.
 
-The oldest alone would not do: whoever owns an old ShopService could take any hostname from a younger one that is in use.
+The oldest alone would not do: whoever owns an old ShopService could take any hostname from a younger one that is in use. Nor
+would the oldest that is registered: whoever may create Services can register a ShopService by hand.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -41,7 +44,14 @@ class Wish(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """How strong the claim of one ShopService to one hostname is; the smallest wins."""
+    """How strong the claim of one ShopService to one hostname is; the smallest wins.
+
+    Attributes:
+        unregistered: its headless Service does not carry the hostname.
+        unwanted: it asks for none, or for another one.
+        created: the creationTimestamp of that Service or, if it is unregistered, its own.
+        uid: its own.
+    """
 
     unregistered: bool
     unwanted: bool
@@ -68,18 +78,20 @@ def normalized(hostname: Any) -> str:
     return value.rstrip(".").lower() if len(value) <= _LONGEST else ""
 
 
-def claims(uid: str, wanted: Wish | None, live: str) -> dict[str, Claim]:
+def claims(uid: str, wanted: Wish | None, live: str, since: str = "") -> dict[str, Claim]:
     """The claims of one ShopService by hostname.
 
     Args:
         uid: of the ShopService.
         wanted: what it asks for.
         live: the hostname that its headless Service carries, empty for none.
+        since: the creationTimestamp of that Service.
     """
-    found = {live: Claim(unregistered=False, unwanted=True, created="", uid=uid)} if live else {}
+    found = {live: Claim(unregistered=False, unwanted=True, created=since, uid=uid)} if live else {}
     if wanted is not None:
+        missing = wanted.hostname != live
         found[wanted.hostname] = Claim(
-            wanted.hostname != live, unwanted=False, created=wanted.created, uid=uid
+            missing, unwanted=False, created=wanted.created if missing else since, uid=uid
         )
     return found
 
@@ -103,10 +115,16 @@ class Hostnames(Generic[K]):
 
     Args:
         changed: told of those that have become or ceased to be the holder of a hostname.
+        complete: whether all claims that there were when the process began are known, so that others are later ones.
     """
 
-    def __init__(self, changed: Callable[[AbstractSet[K]], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        changed: Callable[[AbstractSet[K]], None] = lambda _: None,
+        complete: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._changed = changed
+        self._complete = complete
         self._by_key: dict[K, dict[str, Claim]] = {}
         self._by_hostname: dict[str, dict[K, Claim]] = {}
         self._holders: dict[str, K] = {}
@@ -143,10 +161,13 @@ class Hostnames(Generic[K]):
             del self._by_hostname[hostname]
             self._holders.pop(hostname, None)
             return set()
-        if holder is None or holder == key:
+        held = claimants.get(holder) if holder is not None else None
+        if holder is not None and held is not None and not held.unregistered and self._complete():
+            new = holder
+        elif holder is None or held is None or holder == key:
             new = min(claimants, key=claimants.__getitem__)
         else:
             # Only this one can have overtaken the holder.
-            new = key if key in claimants and claimants[key] < claimants[holder] else holder
+            new = key if key in claimants and claimants[key] < held else holder
         self._holders[hostname] = new
         return set() if holder is None or new == holder else {holder, new}

@@ -75,7 +75,7 @@ async def _run(settings: RunSettings, info: kopf.ConnectionInfo, listener: socke
     signals()
     metrics = Metrics(lease=settings.lease_name)
     unreadable = Unreadable(metrics.unreadable)
-    store = Store(unreadable, Hostnames(lambda keys: engine.wake(keys)))  # noqa: PLW0108
+    store = Store(unreadable, Hostnames(lambda keys: engine.wake(keys), lambda: engine.synced))  # noqa: PLW0108
     queue: WorkQueue[Key] = WorkQueue(metrics, lane=lambda key: key.namespace)
 
     def changed(*, leads: bool) -> None:

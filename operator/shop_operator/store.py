@@ -529,8 +529,9 @@ class Store:
             self._hostnames.put(key, {})
             return
         service = self._children.get(key, {}).get(_discovery(key))
-        live = service.state.get("hostname", "") if service and service.controller == shop.uid else ""
-        self._hostnames.put(key, claims(shop.uid, shop.wish, live))
+        state = service.state if service and service.controller == shop.uid else {}
+        since = state.get("metadata", {}).get("creationTimestamp", "")
+        self._hostnames.put(key, claims(shop.uid, shop.wish, state.get("hostname", ""), since))
 
     def _depend(self, key: Key, names: tuple[str, ...]) -> frozenset[str]:
         """It depends on these; whose circle that concerns."""

@@ -157,7 +157,7 @@ def url_variable(dependency: str) -> str:
 
 
 def _service(obj: Mapping[str, Any]) -> Summary:
-    """The operator's ports that lead to the container's own, the present one first; and the hostname for ExternalDNS.
+    """The operator's ports that lead to the container's own, the present one first; and the hostname for ExternalDNS, since when.
 
     A port that another manager has put in the place of the operator's was never told to any client.
     """
@@ -169,10 +169,10 @@ def _service(obj: Mapping[str, Any]) -> Summary:
         and each.get("name") in {PORT_NAME, old_port_name(number(each.get("port")))}
         and (owned is None or f'k:{{"port":{each.get("port")},"protocol":"TCP"}}' in owned)
     ]
-    hostname = registered(obj)
+    hostname, created = registered(obj), text(obj["metadata"].get("creationTimestamp"))
     return {
         "ports": [port for _, port in sorted(found, key=lambda each: each[0])],
-        **({"hostname": hostname} if hostname else {}),
+        **({"hostname": hostname, "metadata": {"creationTimestamp": created}} if hostname else {}),
     }
 
 

@@ -40,7 +40,7 @@ def shop(key: Key, created: str, hostname: Any = NAME, **more: Any) -> dict[str,
     }
 
 
-def service(key: Key, hostname: str, version: int = 2) -> dict[str, Any]:
+def service(key: Key, hostname: str, version: int = 2, created: str = "1") -> dict[str, Any]:
     """The headless Service of a ShopService."""
     return {
         "apiVersion": "v1",
@@ -50,6 +50,7 @@ def service(key: Key, hostname: str, version: int = 2) -> dict[str, Any]:
             "name": f"{key.name}-discovery",
             "uid": f"{key}-service",
             "resourceVersion": str(version),
+            "creationTimestamp": created,
             "labels": {"shopservice.dev/name": key.name},
             "annotations": {"external-dns.kubernetes.io/hostname": hostname},
             "ownerReferences": [{"kind": "ShopService", "uid": f"{key}", "controller": True}],
@@ -149,13 +150,36 @@ def test_an_older_one_cannot_take_a_hostname_that_is_in_use(store: Store) -> Non
     assert store.holder(NAME) == B
 
 
-def test_of_several_that_are_registered_the_oldest_has_the_hostname(store: Store) -> None:
-    # As an operator that did not know better has left them.
-    for key, created in ((A, "2"), (B, "1")):
-        store.put(shop(key, created))
-        store.put(service(key, NAME))
+@pytest.mark.parametrize("order", list(permutations([A, B, C])))
+def test_of_several_that_are_registered_the_one_with_the_oldest_service_has_the_hostname(
+    store: Store, order: list[Key]
+) -> None:
+    # As another client, or an operator that did not know better, has left them.
+    shops, services = {A: "2", B: "3", C: "1"}, {A: "6", B: "5", C: "7"}
+    for key in order:
+        store.put(shop(key, shops[key]))
+        store.put(service(key, NAME, created=services[key]))
 
     assert store.holder(NAME) == B
+
+
+@pytest.mark.parametrize("created", ["8", "4"])
+def test_who_is_registered_by_hand_takes_no_hostname_from_another(created: str, woken: set[Key]) -> None:
+    # Given one that is registered, and an older one that asks for its hostname, whose Service may be older too.
+    store = Store(hostnames=Hostnames(woken.update, lambda: True))
+    store.put(shop(B, "2"))
+    store.put(service(B, NAME, created="5"))
+    store.put(shop(A, "1"))
+
+    # When somebody gives that Service the annotation.
+    store.put(service(A, NAME, created=created))
+    store.put(shop(B, "2", "orders.shop.internal", resourceVersion="3"))
+
+    # Then the first one keeps the hostname, as long as its Service carries it.
+    assert store.holder(NAME) == B
+    assert woken == set()
+    store.put(service(B, "orders.shop.internal", 4, created="5"))
+    assert store.holder(NAME) == A
 
 
 def test_a_hostname_is_in_use_as_long_as_the_service_carries_it(store: Store, woken: set[Key]) -> None:
@@ -343,15 +367,18 @@ async def test_who_waits_is_registered_when_the_hostname_becomes_free_during_its
     await until(lambda: hostname("late") == NAME)
 
 
-async def test_the_younger_of_two_that_are_registered_loses_its_service(world: World) -> None:
+async def test_the_later_of_two_that_are_registered_loses_its_service(world: World) -> None:
     # Given two that an earlier version has registered under one hostname.
     world.shop(discovery={"hostname": NAME})
     await world.pass_()
     assert services(world) == {"web", "web-discovery"}
-    world.store.put(shop(ELSEWHERE, "1970-01-01T00:00:00Z"))
-    world.store.put(service(ELSEWHERE, NAME))
+    live = world.edit("Service", "web-discovery")
+    live["metadata"]["creationTimestamp"] = "1970-01-01T00:00:02Z"
+    world.see(live)
+    world.store.put(shop(ELSEWHERE, "1970-01-01T00:00:03Z"))
+    world.store.put(service(ELSEWHERE, NAME, created="1970-01-01T00:00:01Z"))
 
-    # When a pass over the younger one is made, then its registration goes and nothing else.
+    # When a pass over the later one is made, then its registration goes and nothing else.
     await world.pass_()
     assert services(world) == {"web"}
     assert world.condition("Stalled")["reason"] == "Conflict"
