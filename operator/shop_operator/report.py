@@ -230,7 +230,8 @@ class Reporter:
         told = _told_overdue(previous, shop.generation) if memory.late is None else ""
         sure = [(name, generation) for name, generation in found.items() if name == told]
         late = self._late(memory, shop, children, outcome, previous)
-        diagnoses, look = await self._diagnoses(memory, shop, late, children, previous)
+        made = outcome.pods or shop
+        diagnoses, look = await self._diagnoses(memory, made, late, children, previous)
         now = self._clock()
         surely, doubt = memory.overdue.see(found.items(), now, _DOUBT, known=sure)
         unscaled, broken = memory.unscaled.see(

@@ -20,7 +20,7 @@ from shop_operator.lenient import mapping, mappings, text
 from shop_operator.render import render
 from shop_operator.render.configuration import Configuration, Record
 from shop_operator.render.surroundings import Surroundings
-from shop_operator.spec import ShopService
+from shop_operator.spec import ShopService, without_nulls
 from shop_operator.summary import CHECKSUM_ANNOTATION, PART_OF_LABEL
 
 RETRY_ANNOTATION: Final = "shopservice.dev/retry"
@@ -40,6 +40,8 @@ _NO_PODS: Final = (
     "suspend",
 )
 _SCALE: Final = ("replicas", "autoscaling")
+# What a status holds in place of null, which it cannot: it is written by JSON merge patch. In a podTemplate both take a field away.
+_NULL: Final = {"$patch": "delete"}
 # Of a release that is larger only the image is kept: the status is stored in the ShopService, which may have 1.5 MB.
 _LARGEST: Final = 128 * 1024
 # The first word of an identity.
@@ -225,14 +227,24 @@ def _comparable(template: Mapping[str, Any], part_of: str | None) -> dict[str, A
 
 
 def _pods(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a spec that make pods."""
-    kept = {key: value for key, value in document.items() if key not in _NO_PODS}
-    if "workers" in kept:
-        kept["workers"] = [
-            {key: value for key, value in each.items() if key not in _SCALE}
-            for each in mappings(kept["workers"])
-        ]
+    """The fields of a spec that make pods, as a status can hold them."""
+    kept = {key: value for key, value in without_nulls(document).items() if key not in _NO_PODS}
+    if "podTemplate" in kept:
+        kept["podTemplate"] = _exchanged(kept["podTemplate"], None, _NULL)
     return kept
+
+
+def _unscaled(worker: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in worker.items() if key not in _SCALE}
+
+
+def _exchanged(value: Any, old: Any, new: Any) -> Any:
+    """A value with another one in the place of each `old` in it."""
+    if value == old:
+        return new
+    if isinstance(value, dict):
+        return {key: _exchanged(each, old, new) for key, each in value.items()}
+    return [_exchanged(each, old, new) for each in value] if isinstance(value, list) else value
 
 
 def last_good(shop: ShopService, rollout: Mapping[str, Any]) -> ShopService | None:
@@ -241,12 +253,17 @@ def last_good(shop: ShopService, rollout: Mapping[str, Any]) -> ShopService | No
     if not image:
         return None
     pods = dict(mapping(rollout.get("lastAvailable"))) or {**_pods(shop.document), "image": image}
+    if "podTemplate" in pods:
+        pods["podTemplate"] = _exchanged(pods["podTemplate"], _NULL, None)
     scale = {
         each.get("name"): {key: each[key] for key in _SCALE if key in each}
         for each in mappings(shop.document.get("workers"))
     }
     if "workers" in pods:
-        pods["workers"] = [{**each, **scale.get(each.get("name"), {})} for each in mappings(pods["workers"])]
+        pods["workers"] = [
+            {**_unscaled(each), **scale[each.get("name")]} if each.get("name") in scale else each
+            for each in mappings(pods["workers"])
+        ]
     beside = {key: shop.document[key] for key in _NO_PODS if key in shop.document}
     return replace(shop, document={**pods, **beside})
 
@@ -261,4 +278,8 @@ def records(rollout: Mapping[str, Any], now: Mapping[str, Record]) -> dict[str, 
 
 def same_pods(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two specs make the same pods."""
-    return _pods(one) == _pods(other)
+    first, second = (
+        {**pods, "workers": [_unscaled(each) for each in mappings(pods.get("workers"))]}
+        for pods in map(_pods, (one, other))
+    )
+    return first == second

@@ -80,3 +80,25 @@ def test_given_a_release_that_fails_when_its_deadline_is_over_then_all_of_it_goe
     wait_for(lambda: ready(cluster, namespace)["status"] == "True")
     assert status(cluster, namespace)["rollout"]["lastAvailableImage"] == "registry.test/shop-product:2"
     assert "rejectedRelease" not in status(cluster, namespace)["rollout"]
+
+
+def test_given_fields_that_null_takes_away_when_a_release_fails_then_they_do_not_come_back_with_the_good_one(
+    cluster: Cluster, operator: Operator, namespace: str
+) -> None:
+    app = {"name": "app", "livenessProbe": None, "startupProbe": None}
+    nulls = {"topologySpreadConstraints": None, "containers": [app]}
+    rollout = {"autoRollback": True, "progressDeadlineSeconds": 10}
+    cluster.create(shopservice(namespace, rollout=rollout, podTemplate={"spec": nulls}))
+    wait_for(lambda: cluster.get("Deployment", namespace, "web"))
+    roll_out(cluster, namespace, "web")
+    wait_for(lambda: "lastAvailable" in status(cluster, namespace)["rollout"])
+    good = template(cluster, namespace)
+    assert "topologySpreadConstraints" not in good["spec"]
+    assert "livenessProbe" not in good["spec"]["containers"][0]
+
+    cluster.patch("ShopService", namespace, "web", {"spec": {"image": "registry.test/shop-product:2"}})
+    wait_for(lambda: template(cluster, namespace) != good)
+    wait_for(lambda: status(cluster, namespace)["rollout"].get("rejectedRelease"), DEADLINE)
+
+    wait_for(lambda: "product:1" in template(cluster, namespace)["spec"]["containers"][0]["image"])
+    assert template(cluster, namespace) == good

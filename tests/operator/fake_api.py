@@ -240,7 +240,9 @@ def _drop(live: dict[str, Any], before: Mapping[str, Any], now: Mapping[str, Any
 
 
 def merge_patched(target: Any, patch: Any) -> Any:
-    """RFC 7396."""
+    """RFC 7396, and as the API server's library does it: maps in lists lose their nulls too."""
+    if isinstance(patch, list):
+        return [merge_patched(None, each) for each in patch]
     if not isinstance(patch, Mapping):
         return deepcopy(patch)
     merged = dict(target) if isinstance(target, Mapping) else {}

@@ -10,7 +10,7 @@ from shop_operator.errors import Refused
 from shop_operator.render import render
 from shop_operator.render.configuration import MOST_OBJECTS, Configuration, Digests, Use
 from shop_operator.render.surroundings import Surroundings
-from shop_operator.rollback import RETRY_ANNOTATION, last_good, records
+from shop_operator.rollback import RETRY_ANNOTATION, last_good, records, same_pods
 from shop_operator.rollback import release as release_of
 from shop_operator.spec import ShopService
 from shop_operator.summary import PART_OF_LABEL
@@ -60,6 +60,40 @@ async def test_image_and_probes_and_variables_go_back_together(world: World) -> 
     assert pod(world) == good
     assert rollout(world)["rejectedImage"] == "shop:2"
     assert rollout(world)["lastAvailableImage"] == "shop:1"
+
+
+NULLS: dict[str, Any] = {
+    "podTemplate": {
+        "spec": {
+            "topologySpreadConstraints": None,
+            "containers": [{"name": "app", "livenessProbe": None, "startupProbe": None}],
+        }
+    }
+}
+
+
+async def test_what_null_takes_away_does_not_come_back_and_costs_no_write(world: World) -> None:
+    await release(world, image="shop:1", **NULLS)
+    rolling(world, available=1)
+    await world.pass_()
+    good = pod(world)
+    assert "topologySpreadConstraints" not in good
+    assert "livenessProbe" not in good
+
+    asked: list[Any] = []
+    patch_status = world.api.patch_status
+
+    async def noted(*args: Any, **given: Any) -> dict[str, Any]:
+        asked.append(given["patch"])
+        return await patch_status(*args, **given)
+
+    world.api.patch_status = noted  # type: ignore[method-assign]
+    await world.pass_()
+    assert asked == []
+
+    await release(world, image="shop:2", **NULLS)
+    await fail(world)
+    assert pod(world) == good
 
 
 async def test_a_release_that_changes_no_image_goes_back_too(world: World) -> None:
@@ -198,6 +232,73 @@ async def test_workers_go_back_as_they_were(world: World) -> None:
     assert ("Deployment", "ns", "web-relay") not in world.api.objects
     children = world.api.objects["ShopService", "ns", "web"]["status"]["children"]
     assert "web-relay" not in str(children)
+
+
+def seen(world: World, name: str, *, available: int) -> None:
+    """What the Deployment controller says of a Deployment that has as many pods as wanted."""
+    live = world.edit("Deployment", name)
+    there = live["spec"].get("replicas", 1)
+    counts = dict.fromkeys(("replicas", "updatedReplicas"), there)
+    counts |= dict.fromkeys(("readyReplicas", "availableReplicas"), available)
+    live["status"] = {"observedGeneration": live["metadata"]["generation"], "conditions": [], **counts}
+    world.see(live)
+
+
+async def test_a_removed_worker_goes_back_with_its_scale_and_says_what_keeps_it() -> None:
+    world = World()
+    relay = {"name": "relay", "command": ["relay"], "replicas": 5}
+    queue = {"name": "mail", "command": ["mail"], "autoscaling": {"minReplicas": 3, "maxReplicas": 9}}
+    await release(world, image="shop:1", workers=[relay, queue])
+    for name, count in (("web", 1), ("web-relay", 5), ("web-mail", 3)):
+        seen(world, name, available=count)
+    await world.pass_()
+    renamed = {**relay, "name": "sender"}
+
+    await release(world, image="shop:2", workers=[renamed])
+    assert ("HorizontalPodAutoscaler", "ns", "web-mail") not in world.api.objects
+    await fail(world)
+
+    replicas = {
+        name: found["spec"].get("replicas")
+        for (kind, _, name), found in world.api.objects.items()
+        if kind == "Deployment"
+    }
+    assert replicas == {"web": 1, "web-relay": 5, "web-mail": 3}
+    assert ("HorizontalPodAutoscaler", "ns", "web-mail") in world.api.objects
+
+    labels = {"shopservice.dev/name": "web", "app.kubernetes.io/component": "worker-relay"}
+    crash = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "gone"}}}
+    world.api.put(
+        {
+            "kind": "Pod",
+            "metadata": {"namespace": "ns", "name": "relay-1", "labels": labels},
+            "status": {"containerStatuses": [{"name": "relay", **crash}]},
+        }
+    )
+    seen(world, "web-relay", available=0)
+    await world.pass_()
+    world.clock.now += 5
+    await world.pass_()
+    children = world.api.objects["ShopService", "ns", "web"]["status"]["children"]
+    (said,) = (each["message"] for each in children if each["name"] == "web-relay" and not each["ready"])
+    assert "gone" in said
+
+
+def test_a_worker_of_both_releases_has_only_the_scale_of_the_spec() -> None:
+    shop = ShopService("web", "ns", "u", 1, document={"image": "shop:2", "workers": [{"name": "relay"}]})
+    kept = {"image": "shop:1", "workers": [{"name": "relay", "replicas": 5}]}
+
+    good = last_good(shop, {"lastAvailableImage": "shop:1", "lastAvailable": kept})
+
+    assert good is not None
+    assert good.document["workers"] == [{"name": "relay"}]
+
+
+def test_another_scale_makes_no_other_pods() -> None:
+    worker = {"name": "relay", "command": ["relay"], "replicas": 1}
+
+    assert same_pods({"workers": [worker]}, {"workers": [{**worker, "replicas": 2}]})
+    assert not same_pods({"workers": [worker]}, {"workers": [{**worker, "command": ["x"]}]})
 
 
 async def test_the_status_says_exactly_what_runs(world: World) -> None:
