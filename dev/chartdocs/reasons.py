@@ -29,6 +29,8 @@ _DECISIONS = """
   direct and indirect dependants unready, and none of their releases could succeed. DependenciesReady reports it.
 - A suspended ShopService is Ready, with the reason Suspended, if its existing resources are ready. If it has been suspended since its
   creation, the operator creates no resources: Ready is True and Available is False.
+  After an automatic rollback it is not Ready, with the same reason, until spec.image or the annotation shopservice.dev/retry changes: its
+  message names the release that failed.
 - A ShopService that is scaled to zero on purpose is Ready, with the reason ScaledToZero.
 - Objects that are kept because pods or clients of an earlier release still need them (a ServiceAccount, a port of the Service, an HTTPRoute or
   its former Gateway, rules of the NetworkPolicy) are named at the end of the message of Ready. It does not affect Ready. While a rollout

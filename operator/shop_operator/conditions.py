@@ -82,7 +82,7 @@ class Observed:
         uncreated: the Deployments that have had no ReplicaSet for their newest template for as long as their deadline.
         unmet: dependencies have been impossible to wait for longer than anything waits for them.
         release: what the spec asks for, with automatic rollback; None when that is not known in this pass.
-        rolled_back: the last good release is in its place.
+        rolled_back: that is rejected: the last good release is in its place, or cannot be put there.
         notes: clauses about what the spec asks for and the cluster leaves out, and that keeps nothing from being ready.
         overruled: the children with fields that the API server or a webhook has given other values than the spec.
         retained: what stays for pods and clients of an earlier release.
@@ -286,8 +286,11 @@ def _rollout(
     if not kept:
         return {}
     release = observed.release
-    undecided = release is None and kept["lastAvailableImage"] != shop.spec.image == before.get(
-        "rejectedImage"
+    # Only a release that is known, or an image that works after all, is another one than that which was rejected.
+    undecided = (
+        release is None
+        and "rejectedImage" in before
+        and kept["lastAvailableImage"] == before.get("lastAvailableImage")
     )
     if observed.rolled_back or undecided:
         said = {key: before[key] for key in _REJECTED if key in before}

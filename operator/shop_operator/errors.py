@@ -5,6 +5,7 @@
     │   ├── InvalidSpec    the ShopService asks for something that cannot be rendered
     │   ├── Conflict       an object of the wanted name belongs to another owner
     │   ├── RolledBack     the release failed, and the last good one is in its place
+    │   ├── RollbackFailed the release failed, and the last good one cannot be rendered any more
     │   └── Refused        the API server rejected what was sent (schema, admission, quota); sent again with back-off
     └── TemporaryError     time or another controller heals it: Reconciling, backoff for ever
         ├── Unreachable    no answer from the API server: whatever else is asked will fail too
@@ -57,6 +58,12 @@ class RolledBack(PermanentError):
     """The release could not be rolled out, and the last one that was available is in its place."""
 
     reason: ClassVar[str] = "RolledBack"
+
+
+class RollbackFailed(PermanentError):
+    """The release could not be rolled out, and the last one that was available cannot be rendered any more."""
+
+    reason: ClassVar[str] = "RollbackFailed"
 
 
 class Refused(PermanentError):

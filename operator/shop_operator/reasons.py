@@ -384,6 +384,13 @@ ROWS: Final = (
         "kubectl shop rollback {name} -n {namespace}",
     ),
     Reason(
+        "RollbackFailed",
+        _STUCK,
+        "The rollout of the release failed, and the last release that was available cannot be restored with the current spec or in this namespace. Existing pods are left as they are.",
+        "Correct what failed, or what the message names.",
+        _EDIT,
+    ),
+    Reason(
         "Forbidden",
         _WAITING,
         "The operator lacks a permission.",

@@ -77,7 +77,7 @@ from shop_operator.retention import (
     uses_account,
     with_rules,
 )
-from shop_operator.rollback import Release, last_good, release, rolls_back
+from shop_operator.rollback import Release, in_place, last_good, release, rolls_back
 from shop_operator.rollback import records as good_records
 from shop_operator.rollouts import replaced
 from shop_operator.spec import ShopService
@@ -289,6 +289,23 @@ class Read:
 
 
 @dataclass(frozen=True)
+class Rendered:
+    """What a pass shall apply.
+
+    Attributes:
+        desired: the children.
+        around: the surroundings with which they are rendered.
+        release: what the spec asks for, with automatic rollback; None when it is not known.
+        unrestored: why the last good release is not in its place although it is rejected; empty when nothing keeps it away.
+    """
+
+    desired: list[dict[str, Any]]
+    around: Surroundings
+    release: Release | None = None
+    unrestored: str = ""
+
+
+@dataclass(frozen=True)
 class Narrowing:
     """A NetworkPolicy that admits more than it shall.
 
@@ -454,7 +471,7 @@ class Reconciler:
             self._store.circle(key),
         )
         if shop.spec.suspend:
-            return Outcome(dependencies=depends), []
+            return Outcome(dependencies=depends, pods=in_place(shop)), []
         config, unreadable = await self._configuration(key, shop)
         calls, unlisted = await self._unruled_calls(key, shop)
         undrained, unseen = await self._undrained(key, shop, cached.uid)
@@ -564,27 +581,8 @@ class Reconciler:
             served=self._served(),
             hold=wait > 0,
         )
-        desired = render(shop, live=self._live_scale(key, lost), around=around)
-        asked: Release | None = None
-        if config is not None and not around.hold and rolls_back(shop):
-            there = frozenset(depends.ports if depends else ())
-            asked = release(shop, desired, config, around, there, _part_of(children))
-            rollout = mapping(shop.status.get("rollout"))
-            rejected = asked.rejected_by(
-                rollout, spec_changed=shop.status.get("observedGeneration") != shop.generation
-            )
-            good = last_good(shop, rollout) if rejected else None
-            if good is not None:
-                called = self._called(key, {*cached.depends_on, *(good.spec.depends_on or ())})
-                around = replace(
-                    around,
-                    pods=good,
-                    records=good_records(rollout, around.records),
-                    dependencies={name: here[0] for name, here in called.items()},
-                    called_ports=called,
-                    part_of=_part_of(children, good.spec.image),
-                )
-                desired = render(shop, live=self._live_scale(key, lost), around=around)
+        made = self._rendered(key, cached, shop, around, config, depends, self._live_scale(key, lost))
+        desired, around, asked = made.desired, made.around, made.release
         had = _existed(shop.status, known - children.keys(), self._store.lost(key).keys() | lost.keys())
         seen = {child: live.version for child, live in children.items()}
         problems: list[OperatorError] = [*hostname_taken, *not_installed(shop, around)]
@@ -595,7 +593,7 @@ class Reconciler:
         desired, narrowing = self._widened(key, cached.uid, desired, open_to)
         for configuration in desired:
             child = ChildId(configuration["kind"], configuration["metadata"]["name"])
-            if (child.kind == "Deployment" and (config is None or foreign_account)) or (
+            if (child.kind == "Deployment" and (config is None or foreign_account or made.unrestored)) or (
                 child.kind == "NetworkPolicy" and read.calls is None
             ):
                 continue
@@ -611,6 +609,8 @@ class Reconciler:
             waits.append(read.undrained)
         # The ServiceAccount that the pods name is the user's now, even if it was made by us.
         kept = _ids(desired) | {ChildId("ServiceAccount", account_name(around.pods or shop))}
+        if made.unrestored:
+            kept |= _of_other_parts(children, kept)
         failed, needed = await self._clear_up(key, shop, known, kept)
         problems += failed
         waits += needed.values()
@@ -621,6 +621,7 @@ class Reconciler:
         outcome = Outcome(
             problems,
             pods=around.pods,
+            unrestored=made.unrestored,
             release=asked,
             dependencies=depends,
             held=around.hold,
@@ -634,6 +635,60 @@ class Reconciler:
             ),
         )
         return outcome, min(waits, default=None)
+
+    def _rendered(
+        self,
+        key: Key,
+        cached: Shop,
+        shop: ShopService,
+        around: Surroundings,
+        config: Configuration | None,
+        depends: Dependencies | None,
+        live: LiveScale | None,
+    ) -> Rendered:
+        """Render the spec; where its release is rejected, the last good one in its place.
+
+        Raises:
+            InvalidSpec: the spec cannot be rendered.
+        """
+        desired = render(shop, live=live, around=around)
+        if around.hold or not rolls_back(shop):
+            return Rendered(desired, around)
+        there = frozenset(depends.ports if depends else ())
+        part_of = _part_of(self._store.children(key))
+        # Configuration that cannot be read says as little about a release as what is away.
+        asked = release(shop, desired, config or Configuration(), around, there, part_of)
+        found = Rendered(desired, around, None if config is None else asked)
+        rollout = mapping(shop.status.get("rollout"))
+        rejected = asked.rejected_by(
+            rollout, spec_changed=shop.status.get("observedGeneration") != shop.generation
+        )
+        good = last_good(shop, rollout) if rejected else None
+        if good is None:
+            return found
+        try:
+            back = self._around_good(key, cached, good, rollout, around)
+            return replace(found, desired=render(shop, live=live, around=back), around=back)
+        except InvalidSpec as error:
+            return replace(found, unrestored=error.message)
+
+    def _around_good(
+        self, key: Key, cached: Shop, good: ShopService, rollout: Mapping[str, Any], around: Surroundings
+    ) -> Surroundings:
+        """The surroundings in which the last good release is rendered.
+
+        Raises:
+            InvalidSpec: its spec is not valid any more.
+        """
+        called = self._called(key, {*cached.depends_on, *(good.spec.depends_on or ())})
+        return replace(
+            around,
+            pods=good,
+            records=good_records(rollout, around.records),
+            dependencies={name: here[0] for name, here in called.items()},
+            called_ports=called,
+            part_of=_part_of(self._store.children(key), good.spec.image),
+        )
 
     async def _clear_up(
         self, key: Key, shop: ShopService, known: AbstractSet[ChildId], kept: AbstractSet[ChildId]
@@ -1261,6 +1316,14 @@ class Reconciler:
 
 def _ids(configurations: Iterable[Mapping[str, Any]]) -> frozenset[ChildId]:
     return frozenset(ChildId(each["kind"], each["metadata"]["name"]) for each in configurations)
+
+
+def _of_other_parts(children: Mapping[ChildId, Child], wanted: AbstractSet[ChildId]) -> frozenset[ChildId]:
+    """The Deployments that are not wanted, and what scales and protects each."""
+    unwanted = {child.name for child in children if child.kind == "Deployment"} - {
+        child.name for child in wanted if child.kind == "Deployment"
+    }
+    return frozenset(child for child in children if child.name in unwanted)
 
 
 def _listed(status: Mapping[str, Any]) -> frozenset[ChildId]:

@@ -12,7 +12,14 @@ from typing import Any, Final, Protocol
 
 from shop_operator.conditions import CYCLE, MISSING, READY, Observed, Repair, overdue, status, waiting
 from shop_operator.dependencies import GRACE, Dependencies
-from shop_operator.errors import InvalidSpec, OperatorError, PermanentError, RolledBack, TemporaryError
+from shop_operator.errors import (
+    InvalidSpec,
+    OperatorError,
+    PermanentError,
+    RollbackFailed,
+    RolledBack,
+    TemporaryError,
+)
 from shop_operator.in_flight import InFlight
 from shop_operator.lasting import Lasting
 from shop_operator.lenient import mapping
@@ -111,6 +118,7 @@ class Outcome:
     Args:
         problems: what went wrong.
         pods: the ShopService with the last good release, where that runs in place of the spec's.
+        unrestored: why the last good release cannot be put in place of the spec's, which is rejected; empty when it can.
         release: what the spec asks for, with automatic rollback.
         dependencies: what the ShopService depends on.
         held: whether its pods wait for them.
@@ -121,6 +129,7 @@ class Outcome:
 
     problems: Sequence[OperatorError] = ()
     pods: ShopService | None = None
+    unrestored: str = ""
     release: Release | None = None
     dependencies: Dependencies | None = None
     held: bool = False
@@ -254,7 +263,7 @@ class Reporter:
             uncreated=stuck,
             unmet=bool(unmet),
             release=outcome.release,
-            rolled_back=outcome.pods is not None,
+            rolled_back=outcome.pods is not None or bool(outcome.unrestored),
             notes=outcome.notes,
             overruled=outcome.overruled,
             retained=outcome.retained,
@@ -562,9 +571,13 @@ def _rolled_back(
     children: Mapping[tuple[str, str], Mapping[str, Any]],
 ) -> list[OperatorError]:
     """What runs in place of the spec's release, and whether it is available."""
+    rollout = previous.get("rollout") or {}
+    why = rollout.get("message", "")
+    if outcome.unrestored:
+        back = f"Cannot be rolled back to the release with {rollout['lastAvailableImage']}: {sentence(outcome.unrestored)}"
+        return [RollbackFailed(f"{back} The rollout of {shop.spec.image} failed. {why}")]
     if outcome.pods is None:
         return []
-    rollout = previous.get("rollout") or {}
     deployments = {name: state for (kind, name), state in children.items() if kind == "Deployment"}
     names = [part.name for part in parts(outcome.pods)]
     done = all(name in deployments and rolled_out(deployments[name]) for name in names)
@@ -579,7 +592,7 @@ def _rolled_back(
     return [
         RolledBack(
             f"{how}{partly}: the rollout of {shop.spec.image} failed. Change the release, or set the annotation"
-            f" {RETRY_ANNOTATION} to a new value to retry it. {rollout.get('message', '')}"
+            f" {RETRY_ANNOTATION} to a new value to retry it. {why}"
         )
     ]
 

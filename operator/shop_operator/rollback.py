@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import orjson
 
+from shop_operator.errors import InvalidSpec
 from shop_operator.lenient import mapping, mappings, text
 from shop_operator.render import render
 from shop_operator.render.configuration import Configuration, Record
@@ -266,6 +267,23 @@ def last_good(shop: ShopService, rollout: Mapping[str, Any]) -> ShopService | No
         ]
     beside = {key: shop.document[key] for key in _NO_PODS if key in shop.document}
     return replace(shop, document={**pods, **beside})
+
+
+def in_place(shop: ShopService) -> ShopService | None:
+    """The ShopService with the last good release, as far as the status tells that this runs in place of the spec's.
+
+    For a pass that does not know the release: that is another one at least if its image is another one.
+    """
+    rollout = mapping(shop.status.get("rollout"))
+    rejected = (rollout.get("rejectedImage"), text(rollout.get("retry")))
+    if not rolls_back(shop) or rejected != (shop.spec.image, text(shop.annotations.get(RETRY_ANNOTATION))):
+        return None
+    good = last_good(shop, rollout)
+    try:
+        return good if good is not None and good.spec else None
+    except InvalidSpec:
+        # A version of the operator that allowed more has kept it.
+        return None
 
 
 def records(rollout: Mapping[str, Any], now: Mapping[str, Record]) -> dict[str, Record]:

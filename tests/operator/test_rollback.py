@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shop_operator.configs import Configs
-from shop_operator.errors import Refused
+from shop_operator.errors import Forbidden, Refused
 from shop_operator.render import render
 from shop_operator.render.configuration import MOST_OBJECTS, Configuration, Digests, Use
 from shop_operator.render.surroundings import Surroundings
@@ -678,3 +678,172 @@ def test_what_a_status_keeps_of_a_release_is_bounded_by_the_objects_that_pods_ma
 
     assert found.is_that(found.identity)
     assert len(found.identity) < 10_000
+
+
+@pytest.mark.parametrize("image", ["shop:1", "shop:2"])
+async def test_a_release_stays_rejected_over_a_suspension_and_ready_says_so(world: World, image: str) -> None:
+    good = pod(world)
+    bad: dict[str, Any] = {"image": image, "env": [{"name": "VERSION", "value": "two"}]}
+    await release(world, **bad)
+    await fail(world)
+    rolling(world, available=1)
+    await world.pass_()
+    told = rollout(world)
+
+    await release(world, **bad, suspend=True)
+    ready = world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "Suspended")
+    assert "Rolled back to the release with shop:1, which is available" in ready["message"]
+    assert rollout(world) == told
+    await world.pass_()
+    assert world.writes == set()
+
+    await release(world, **bad)
+    assert pod(world) == good
+    assert rollout(world)["rejectedRelease"] == told["rejectedRelease"]
+    assert world.rollbacks == 1
+
+
+async def test_what_is_suspended_with_another_image_than_the_rejected_one_is_ready_and_then_tried(
+    world: World,
+) -> None:
+    await release(world, image="shop:2")
+    await fail(world)
+    rolling(world, available=1)
+    await world.pass_()
+
+    await release(world, image="shop:3", suspend=True)
+    assert world.condition("Ready")["status"] == "True"
+    await release(world, image="shop:3")
+
+    assert "shop:3" in pod(world)
+    await world.pass_()
+    assert "rejectedRelease" not in rollout(world)
+
+
+async def test_a_secret_that_cannot_be_read_for_a_moment_makes_no_other_release(world: World) -> None:
+    worker = {"name": "relay", "command": ["relay"]}
+    secret(world, 101, password="one")
+    await release(world, image="shop:1", workers=[worker], **SECRET)
+    seen(world, "web", available=1)
+    seen(world, "web-relay", available=1)
+    await world.pass_()
+    good = pod(world)
+    bad: dict[str, Any] = {**SECRET, "env": [{"name": "VERSION", "value": "two"}]}
+    await release(world, image="shop:1", **bad)
+    await fail(world)
+    assert pod(world) == good
+    told = rollout(world)
+
+    world.restart()
+    world.reconciler._configs = Unreadable()  # type: ignore[assignment]
+    with pytest.raises(Forbidden):
+        await world.pass_()
+    assert ("Deployment", "ns", "web-relay") in world.api.objects
+    assert world.condition("Ready")["reason"] == "RolledBack"
+    assert rollout(world) == told
+    world.restart()
+    await world.pass_()
+
+    assert pod(world) == good
+    assert world.rollbacks == 1
+
+
+class Unreadable:
+    """Configs whose Secrets the operator may not read."""
+
+    async def digests(self, *_: object) -> None:
+        raise Forbidden("secrets is forbidden")
+
+
+ROOT: dict[str, Any] = {
+    "podTemplate": {
+        "spec": {"containers": [{"name": "app", "securityContext": {"capabilities": {"add": ["CHOWN"]}}}]}
+    }
+}
+
+
+async def test_a_last_good_release_that_cannot_be_rendered_leaves_the_pods_and_says_why() -> None:
+    world = World()
+    world.level = "privileged"
+    world.restart()
+    await release(world, image="shop:1", **ROOT)
+    rolling(world, available=1)
+    await world.pass_()
+    world.level = "restricted"
+    world.restart()
+    worker = {"name": "relay", "command": ["relay"]}
+    await release(world, image="shop:2", workers=[worker])
+
+    await fail(world)
+
+    ready = world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "RollbackFailed")
+    assert ready["message"].startswith("Cannot be rolled back to the release with shop:1: The pods of web ")
+    assert "The rollout of shop:2 failed. Deployment web: " in ready["message"]
+    assert world.condition("Stalled")["reason"] == "RollbackFailed"
+    assert rollout(world)["rejectedImage"] == "shop:2"
+    assert rollout(world)["lastAvailableImage"] == "shop:1"
+    failed = pod(world)
+    assert "shop:2" in failed
+
+    # What makes no pods is applied, and a new release is tried.
+    await release(world, image="shop:2", workers=[worker], port=9090)
+    await release(world, image="shop:2", workers=[worker], networkPolicy={"enabled": True})
+    assert ("NetworkPolicy", "ns", "web") in world.api.objects
+    assert "shop:3" not in pod(world)
+    await release(world, image="shop:3")
+    assert "shop:3" in pod(world)
+    await world.pass_()
+    assert "rejectedImage" not in rollout(world)
+
+
+async def test_pods_of_a_last_good_release_that_cannot_be_rendered_any_more_stay() -> None:
+    world = World()
+    world.level = "privileged"
+    world.restart()
+    await release(world, image="shop:1", **ROOT, workers=[{"name": "relay", "command": ["relay"]}])
+    seen(world, "web", available=1)
+    seen(world, "web-relay", available=1)
+    await world.pass_()
+    good = pod(world)
+    await release(world, image="shop:2")
+    await fail(world)
+    assert pod(world) == good
+
+    world.level = "restricted"
+    world.restart()
+    await world.pass_()
+
+    assert pod(world) == good
+    assert ("Deployment", "ns", "web-relay") in world.api.objects
+    assert world.condition("Ready")["reason"] == "RollbackFailed"
+    world.level = "privileged"
+    world.restart()
+    await world.pass_()
+    assert world.condition("Ready")["reason"] == "RolledBack"
+    assert world.rollbacks == 1
+
+
+async def test_prometheus_reaches_the_pods_that_run(world: World) -> None:
+    watched: dict[str, Any] = {
+        "networkPolicy": {"enabled": True},
+        "monitoring": {"enabled": True, "namespace": "monitoring"},
+    }
+
+    def workers(**ports: int) -> dict[str, Any]:
+        return {"workers": [{"name": name, "command": [name], "port": ports[name]} for name in ports]}
+
+    await release(world, image="shop:1", **watched, **workers(relay=9100, mail=9300))
+    for name in ("web", "web-relay", "web-mail"):
+        seen(world, name, available=1)
+    await world.pass_()
+
+    await release(world, image="shop:2", **watched, **workers(relay=9200))
+    await fail(world)
+
+    assert "'containerPort': 9100" in str(world.api.objects["Deployment", "ns", "web-relay"]["spec"])
+    (rule,) = world.api.objects["NetworkPolicy", "ns", "web"]["spec"]["ingress"]
+    assert {each["port"] for each in rule["ports"]} >= {8080, 9100, 9300}
+    selector = world.api.objects["PodMonitor", "ns", "web"]["spec"]["selector"]
+    assert selector["matchExpressions"][0]["values"] == ["worker-mail", "worker-relay"]

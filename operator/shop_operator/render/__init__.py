@@ -96,7 +96,7 @@ def render(
     for part in () if around.hold else parts(made, around):
         children.append(deployment(made, part, account, live, around))
         children += [*_scaler(made, part, around), *disruption_budget(made, part, live)]
-    children += [*http_routes(shop, around), *monitors(shop, around)]
+    children += [*http_routes(shop, around), *monitors(shop, made, around)]
     return with_common_metadata(shop, around.common, children)
 
 

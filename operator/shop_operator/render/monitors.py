@@ -10,25 +10,36 @@ from shop_operator.spec import ShopService
 from shop_operator.summary import PORT_NAME
 
 
-def monitors(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:
-    """The monitors of which the kinds are installed; none unless they are asked for."""
+def monitors(shop: ShopService, made: ShopService, around: Surroundings) -> list[dict[str, Any]]:
+    """The monitors of which the kinds are installed; none unless they are asked for.
+
+    Args:
+        shop: the ShopService.
+        made: the one by whose spec pods are made; another one after an automatic rollback.
+        around: the rest of the cluster.
+    """
     monitoring = shop.spec.monitoring
     if monitoring is None or not monitoring.enabled:
         return []
-    made = []
+    found = []
     endpoint = {"port": PORT_NAME, "path": monitoring.path, "interval": monitoring.interval}
     if around.serves("ServiceMonitor"):
         spec: dict[str, Any] = {"selector": {"matchLabels": selector(shop, WEB)}, "endpoints": [endpoint]}
-        made.append(_monitor(shop, monitoring, "ServiceMonitor", shop.name, spec))
-    workers = [part.component for part in parts(shop, around) if not part.serves and part.port is not None]
+        found.append(_monitor(shop, monitoring, "ServiceMonitor", shop.name, spec))
+    workers = {
+        part.component
+        for each in (shop, made)
+        for part in parts(each, around)
+        if not part.serves and part.port is not None
+    }
     if workers and around.serves("PodMonitor"):
         among = {"key": COMPONENT, "operator": "In", "values": sorted(workers)}
         spec = {
             "selector": {"matchLabels": {NAME: shop.name}, "matchExpressions": [among]},
             "podMetricsEndpoints": [endpoint],
         }
-        made.append(_monitor(shop, monitoring, "PodMonitor", shop.name, spec))
-    return made
+        found.append(_monitor(shop, monitoring, "PodMonitor", shop.name, spec))
+    return found
 
 
 def _monitor(

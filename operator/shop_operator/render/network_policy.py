@@ -28,7 +28,7 @@ def network_policy(shop: ShopService, made: ShopService, around: Surroundings) -
         "podSelector": {"matchLabels": {NAME: shop.name}},
         "policyTypes": ["Ingress", "Egress"],
         # Sent even when it is empty: a rule that somebody adds is drift then.
-        "ingress": [*_callers(shop, around), *_stored(policy.ingress)],
+        "ingress": [*_callers(shop, made, around), *_stored(policy.ingress)],
         "egress": [_DNS, *_called([shop, made], around), *_stored(policy.egress)],
     }
     return [
@@ -41,7 +41,7 @@ def network_policy(shop: ShopService, made: ShopService, around: Surroundings) -
     ]
 
 
-def _callers(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:
+def _callers(shop: ShopService, made: ShopService, around: Surroundings) -> list[dict[str, Any]]:
     """Rules for the gateway and the dependants, on the port of the web part, and for Prometheus, on every port."""
     peers: list[dict[str, Any]] = []
     monitoring = shop.spec.monitoring
@@ -56,9 +56,8 @@ def _callers(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:
         else []
     )
     if monitoring is not None and monitoring.enabled:
-        ports = sorted(
-            {*around.old_ports, *(part.port for part in parts(shop, around) if part.port is not None)}
-        )
+        listening = (part.port for each in (shop, made) for part in parts(each, around))
+        ports = sorted({*around.old_ports, *(port for port in listening if port is not None)})
         rules.append({"from": [_namespace(monitoring.namespace)], "ports": [_tcp(each) for each in ports]})
     return rules
 
