@@ -41,8 +41,8 @@ _NO_PODS: Final = (
     "suspend",
 )
 _SCALE: Final = ("replicas", "autoscaling")
-# What a status holds in place of null, which it cannot: it is written by JSON merge patch. In a podTemplate both take a field away.
-_NULL: Final = {"$patch": "delete"}
+# Takes a field of a podTemplate away, as null does.
+_GONE: Final = {"$patch": "delete"}
 # Of a release that is larger only the image is kept: the status is stored in the ShopService, which may have 1.5 MB.
 _LARGEST: Final = 128 * 1024
 # The first word of an identity.
@@ -227,25 +227,27 @@ def _comparable(template: Mapping[str, Any], part_of: str | None) -> dict[str, A
     return {**template, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
 
 
+def mergeable(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec as JSON merge patches can write it, of which null is no value: in a podTemplate, `$patch: delete` stands for it."""
+    found: dict[str, Any] = without_nulls(document)
+    if "podTemplate" in found:
+        found["podTemplate"] = _without_null_fields(found["podTemplate"])
+    return found
+
+
+def _without_null_fields(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _GONE if each is None else _without_null_fields(each) for key, each in value.items()}
+    return [_without_null_fields(each) for each in value] if isinstance(value, list) else value
+
+
 def _pods(document: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a spec that make pods, as a status can hold them."""
-    kept = {key: value for key, value in without_nulls(document).items() if key not in _NO_PODS}
-    if "podTemplate" in kept:
-        kept["podTemplate"] = _exchanged(kept["podTemplate"], None, _NULL)
-    return kept
+    return {key: value for key, value in mergeable(document).items() if key not in _NO_PODS}
 
 
 def _unscaled(worker: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in worker.items() if key not in _SCALE}
-
-
-def _exchanged(value: Any, old: Any, new: Any) -> Any:
-    """A value with another one in the place of each `old` in it."""
-    if value == old:
-        return new
-    if isinstance(value, dict):
-        return {key: _exchanged(each, old, new) for key, each in value.items()}
-    return [_exchanged(each, old, new) for each in value] if isinstance(value, list) else value
 
 
 def last_good(shop: ShopService, rollout: Mapping[str, Any]) -> ShopService | None:
@@ -254,8 +256,6 @@ def last_good(shop: ShopService, rollout: Mapping[str, Any]) -> ShopService | No
     if not image:
         return None
     pods = dict(mapping(rollout.get("lastAvailable"))) or {**_pods(shop.document), "image": image}
-    if "podTemplate" in pods:
-        pods["podTemplate"] = _exchanged(pods["podTemplate"], _NULL, None)
     scale = {
         each.get("name"): {key: each[key] for key in _SCALE if key in each}
         for each in mappings(shop.document.get("workers"))

@@ -6,7 +6,7 @@ from typing import Any
 from shop_operator.cli.errors import NotThere
 from shop_operator.lenient import digits, mapping, text
 from shop_operator.merging import merge_patch
-from shop_operator.rollback import last_good, same_pods
+from shop_operator.rollback import last_good, mergeable, same_pods
 from shop_operator.spec import ShopService
 
 Object = Mapping[str, Any]
@@ -49,7 +49,7 @@ def last_available(shop: Object) -> dict[str, Any]:
     good = last_good(here, _rollout(shop))
     if good is None or same_pods(good.document, here.document):
         return {}
-    return merge_patch(here.document, good.document)
+    return merge_patch(mergeable(here.document), mergeable(good.document))
 
 
 def _rollout(shop: Object) -> Object:

@@ -121,19 +121,34 @@ def test_explain_names_the_command_where_it_can_do_it(last: dict[str, Any] | Non
     assert "new image" in told.cure
 
 
+NULL: dict[str, Any] = {"podTemplate": {"spec": {"containers": [{"name": "app", "livenessProbe": None}]}}}
+
+
+def test_what_null_takes_away_and_what_patch_delete_does_are_the_same() -> None:
+    deleted = {"containers": [{"name": "app", "livenessProbe": {"$patch": "delete"}}]}
+
+    found = rejected({"podTemplate": {"spec": deleted}}, "web:1", port=8080, **NULL)
+
+    assert way_back(found, lambda: OLDER) == {"image": "web:1"}
+
+
 @pytest.mark.parametrize(
-    "bad",
+    ("good", "bad"),
     [
-        BROKEN,
-        {"image": "shop:2", "probes": {"readiness": {"httpGet": {"path": "/only-in-two"}}}},
-        {"image": "shop:2", "workers": [{"name": "relay", "command": ["y"]}]},
-        {"podTemplate": {"spec": {"hostname": "other"}}},
+        ({}, BROKEN),
+        ({}, {"image": "shop:2", "probes": {"readiness": {"httpGet": {"path": "/only-in-two"}}}}),
+        ({}, {"image": "shop:2", "workers": [{"name": "relay", "command": ["y"]}]}),
+        ({}, {"podTemplate": {"spec": {"hostname": "other"}}}),
+        (NULL, {"image": "shop:2"}),
+        (NULL, {"image": "shop:2", **NULL}),
     ],
-    ids=["env", "image and probe", "image and worker", "podTemplate"],
+    ids=["env", "image and probe", "image and worker", "podTemplate", "null that is gone", "null"],
 )
-async def test_an_accepted_rollback_leaves_the_pods_as_they_are(bad: dict[str, Any]) -> None:
+async def test_an_accepted_rollback_leaves_the_pods_as_they_are(
+    good: dict[str, Any], bad: dict[str, Any]
+) -> None:
     world = World()
-    await rolled_out(world)
+    await rolled_out(world, **good)
     world.shop(**CAREFUL, **bad)
     await world.pass_()
     await given_up(world)
