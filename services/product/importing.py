@@ -140,7 +140,11 @@ class Uploads(Protocol):
     """The uploaded files and the reports beside them."""
 
     def report(self, upload: Upload) -> tuple[Report, str]:
-        """The report of this very upload, and its version; a new one and the version to replace otherwise."""
+        """The report of this very upload, and its version; a new one and the version to replace otherwise.
+
+        Raises:
+            Superseded: when the same content was uploaded again, and that import has begun.
+        """
 
     def read(self, upload: Upload, offset: int) -> Iterator[bytes]:
         """The bytes of the file from `offset` on.
@@ -153,7 +157,8 @@ class Uploads(Protocol):
         """Writes the report; answers its new version.
 
         Raises:
-            Superseded: when it is not in that version, or the file is not the uploaded one any more.
+            Superseded: when another run of this import or a later one has written it, or the file is not the uploaded
+                one any more. What the run of an earlier upload has written is replaced.
         """
 
 

@@ -4,7 +4,7 @@ Every read asks for the very content that was uploaded, and every write of a rep
 latest upload under a name wins, and of two runs of one import the faster goes on and the other ends.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ REPORT = ".report.json"
 CHUNK = 256 * 1024
 # The version of a report that is not there.
 ABSENT = ""
+# How often a report is written that runs of earlier uploads write too.
+TRIES = 4
 _REPLACED = (HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED)
 
 
@@ -36,15 +38,14 @@ class S3Uploads:
 
     def report(self, upload: Upload) -> tuple[Report, str]:
         """As `importing.Uploads.report`."""
-        try:
-            found = self._client.get_object(Bucket=upload.bucket, Key=upload.key + REPORT)
-        except ClientError as error:
-            if _status(error) == HTTPStatus.NOT_FOUND:
-                return Report(), ABSENT
-            raise
-        data = orjson.loads(found["Body"].read())
-        known = Report.from_dict(data) if data["upload"] == _named(upload) else Report()
-        return known, found["ETag"]
+        found = self._found(upload)
+        if found is None:
+            return Report(), ABSENT
+        body, version = found
+        data = orjson.loads(body)
+        if _is_later(data["upload"], upload):
+            raise Superseded(f"{upload.key} was uploaded again")
+        return Report.from_dict(data) if data["upload"] == _named(upload) else Report(), version
 
     def read(self, upload: Upload, offset: int) -> Iterator[bytes]:
         """As `importing.Uploads.read`."""
@@ -62,8 +63,27 @@ class S3Uploads:
 
     def save(self, upload: Upload, report: Report, version: str) -> str:
         """As `importing.Uploads.save`."""
-        condition: dict[str, Any] = {"IfMatch": version} if version else {"IfNoneMatch": "*"}
         body = orjson.dumps({"upload": _named(upload), **report.to_dict()}, option=orjson.OPT_INDENT_2)
+        for _ in range(TRIES):
+            written = self._put(upload, body, version)
+            if written:
+                return written
+            found = self._found(upload)
+            if found is None:
+                break
+            known, version = found
+            # The SDK repeats a call whose answer was lost, and is refused by its own write.
+            if known == body:
+                return version
+            # The report of an earlier upload, whose run goes on, is replaced.
+            of = orjson.loads(known)["upload"]
+            if of == _named(upload) or _is_later(of, upload):
+                break
+        raise Superseded(f"another run has written the report of {upload.key}")
+
+    def _put(self, upload: Upload, body: bytes, version: str) -> str | None:
+        """The new version of the report; None when it was not in `version`."""
+        condition: dict[str, Any] = {"IfMatch": version} if version else {"IfNoneMatch": "*"}
         self._look(upload)
         try:
             saved = self._client.put_object(
@@ -74,24 +94,20 @@ class S3Uploads:
                 **condition,
             )
         except ClientError as error:
-            if _status(error) != HTTPStatus.PRECONDITION_FAILED:
-                raise
-            # The SDK repeats a call whose answer was lost, and is refused by its own write.
-            written = self._version_of(upload, body)
-            if written is None:
-                raise Superseded(f"another run has written the report of {upload.key}") from error
-            return written
+            if _status(error) == HTTPStatus.PRECONDITION_FAILED:
+                return None
+            raise
         return saved["ETag"]
 
-    def _version_of(self, upload: Upload, body: bytes) -> str | None:
-        """The version of the report if this is what it says."""
+    def _found(self, upload: Upload) -> tuple[bytes, str] | None:
+        """The report beside an upload and its version, if there is one."""
         try:
             found = self._client.get_object(Bucket=upload.bucket, Key=upload.key + REPORT)
         except ClientError as error:
             if _status(error) == HTTPStatus.NOT_FOUND:
                 return None
             raise
-        return found["ETag"] if found["Body"].read() == body else None
+        return found["Body"].read(), found["ETag"]
 
     def _look(self, upload: Upload) -> None:
         try:
@@ -109,6 +125,11 @@ def _named(upload: Upload) -> dict[str, Any]:
         "size": upload.size,
         "at": clock.rfc3339(upload.at),
     }
+
+
+def _is_later(named: Mapping[str, Any], upload: Upload) -> bool:
+    """Whether the same content was uploaded again. Other content is told from the upload's by the file itself."""
+    return bool(named["etag"] == upload.etag) and clock.parse(named["at"]) > upload.at
 
 
 def _status(error: ClientError) -> int:

@@ -701,6 +701,38 @@ def test_given_a_file_on_s3_when_it_is_replaced_then_the_older_import_ends_and_t
     assert (report.state, report.line) == ("DONE", 11)
 
 
+def test_given_the_same_content_uploaded_again_when_the_older_import_comes_again_then_it_ends_and_the_later_is_done(
+    account: AwsServer, bucket: str, shelves: DynamoCatalogue
+) -> None:
+    uploads = S3Uploads(account.clients.s3)
+    old = put(account, bucket, "again.csv", many(100))
+    new = replace(old, at=NOW + timedelta(hours=1))
+    begun = import_catalogue(new, uploads=uploads, shelves=shelves, may_go_on=lambda: False)
+
+    with pytest.raises(Superseded):
+        import_catalogue(old, uploads=uploads, shelves=shelves)
+    report = import_catalogue(new, uploads=uploads, shelves=shelves)
+
+    assert (begun.state, report.state) == ("IMPORTING", "DONE")
+    assert found(shelves, "SKU-99").product.updated_at > new.at
+
+
+def test_given_the_same_content_uploaded_again_when_the_older_import_writes_its_report_first_then_the_later_goes_on(
+    account: AwsServer, bucket: str, shelves: DynamoCatalogue
+) -> None:
+    uploads = S3Uploads(account.clients.s3)
+    old = put(account, bucket, "meanwhile.csv", many(100))
+    new = replace(old, at=NOW + timedelta(hours=1))
+    (_, to_old), (_, to_new) = uploads.report(old), uploads.report(new)
+
+    version = uploads.save(old, Report(line=50), to_old)
+    uploads.save(new, Report(line=40), to_new)
+
+    with pytest.raises(Superseded):
+        uploads.save(old, Report(line=100), version)
+    assert uploads.report(new)[0].line == 40
+
+
 def test_given_two_runs_of_one_import_when_one_was_faster_then_the_other_ends(
     account: AwsServer, bucket: str, shelves: DynamoCatalogue
 ) -> None:
