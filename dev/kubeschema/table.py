@@ -5,11 +5,12 @@ The shape of what is written is told in operator/shop_operator/kubernetes_schema
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import yaml
 
+from kubeschema.sources import zeros_omitted
 from kubeschema.unions import ALL_BUT_NAME, CANDIDATES, NO_UNIONS, UNIONS
 from localcluster.paths import CHECKOUT
 from localcluster.tools import ensure, module_folder
@@ -35,6 +36,8 @@ _CUSTOM: Final = (
     ("prometheus-operator-crds", "monitoring.coreos.com_servicemonitors.yaml", "v1"),
     ("prometheus-operator-crds", "monitoring.coreos.com_podmonitors.yaml", "v1"),
 )
+# Those that have a zero value.
+_SIMPLE: Final = frozenset({"boolean", "int32", "int64", "number", "string"})
 # Types that are one value, whatever their schema says of them.
 _SCALARS: Final[Mapping[str, str]] = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": "quantity",
@@ -55,7 +58,7 @@ def generated() -> str:
     manifests = [
         (yaml.safe_load((ensure(tool) / name).read_text()), version) for tool, name, version in _CUSTOM
     ]
-    return written(table(documents, manifests))
+    return written(table(documents, manifests, zeros_omitted))
 
 
 def _document(group: str) -> Schema:
@@ -64,12 +67,17 @@ def _document(group: str) -> Schema:
     return found
 
 
-def table(documents: Iterable[Schema], manifests: Iterable[tuple[Schema, str]]) -> Types:
+def table(
+    documents: Iterable[Schema],
+    manifests: Iterable[tuple[Schema, str]],
+    omitted: Callable[[str], Collection[str]] = lambda _: (),
+) -> Types:
     """The types by name, each with its fields.
 
     Args:
         documents: OpenAPI v3 documents of Kubernetes.
         manifests: CustomResourceDefinitions, each with the version that is written.
+        omitted: the fields of a type of Kubernetes that keep no zero value.
 
     Raises:
         Unreviewed: a union is in no table.
@@ -81,6 +89,15 @@ def table(documents: Iterable[Schema], manifests: Iterable[tuple[Schema, str]]) 
     for roots in BUILT_IN.values():
         for root in roots:
             _add(root, schemas, types)
+    full = {_short(name): name for name in schemas if _short(name) in types}
+    for short, each in types.items():
+        found = sorted(
+            key
+            for key in omitted(full[short])
+            if key in each["fields"] and _name(each["fields"][key]) in _SIMPLE
+        )
+        if found:
+            each["omitsZero"] = found
     for manifest, version in manifests:
         _add_custom(manifest, version, types)
     return types
@@ -90,6 +107,12 @@ def written(types: Types) -> str:
     """JSON with a line for each type."""
     lines = [f"{json.dumps(name)}: {json.dumps(types[name], sort_keys=True)}" for name in sorted(types)]
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _name(field: Any) -> str | None:
+    """The name of a scalar, or of another type."""
+    found = field.get("type") if isinstance(field, Mapping) else field
+    return None if found is None else str(found)
 
 
 def _short(name: str) -> str:

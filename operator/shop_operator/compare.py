@@ -31,12 +31,34 @@ from shop_operator.kubernetes_schema import Type, Union, is_set, of_kind
 HASH_ANNOTATION: Final = "shopservice.dev/applied-hash"
 
 _ORDERED: Final = frozenset({"Container", "EnvVar"})
-# What the API server fills in inside of an atomic value, where nothing but our own fields may be.
-_FILLED_IN: Final[Mapping[str, Mapping[str, Any]]] = {
-    "CrossVersionObjectReference": {"apiVersion": ""},
-    "ObjectFieldSelector": {"apiVersion": "v1"},
-    "ResourceFieldSelector": {"divisor": "0"},
+# What the API server fills in for a field without a value: inside of an atomic value, where nothing but our own fields may be,
+# and in place of a zero value that is not stored.
+_FILLED_IN: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
+    "Container": {
+        "imagePullPolicy": ("Always", "IfNotPresent"),
+        "terminationMessagePath": ("/dev/termination-log",),
+        "terminationMessagePolicy": ("File",),
+    },
+    "ContainerPort": {"protocol": ("TCP",)},
+    "CrossVersionObjectReference": {"apiVersion": ("",)},
+    "HTTPGetAction": {"path": ("/",), "scheme": ("HTTP",)},
+    "ISCSIVolumeSource": {"iscsiInterface": ("default",)},
+    "ImageVolumeSource": {"pullPolicy": ("Always", "IfNotPresent")},
+    "ObjectFieldSelector": {"apiVersion": ("v1",)},
+    "PodCertificateProjection": {"maxExpirationSeconds": (86400,)},
+    "PodSpec": {"dnsPolicy": ("ClusterFirst",), "schedulerName": ("default-scheduler",)},
+    "Probe": {
+        "failureThreshold": (3,),
+        "periodSeconds": (10,),
+        "successThreshold": (1,),
+        "timeoutSeconds": (1,),
+    },
+    "RBDVolumeSource": {"keyring": ("/etc/ceph/keyring",), "pool": ("rbd",), "user": ("admin",)},
+    "ResourceFieldSelector": {"divisor": ("0",)},
+    "ScaleIOVolumeSource": {"fsType": ("xfs",), "storageMode": ("ThinProvisioned",)},
+    "ServiceAccountTokenProjection": {"expirationSeconds": (3600,)},
 }
+_NOTHING: Final[Mapping[str, tuple[Any, ...]]] = {}
 
 _QUANTITY: Final = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?")
 _LARGEST_QUANTITY: Final = Decimal(2**63 - 1)
@@ -170,6 +192,8 @@ def _compare_maps(desired: dict[str, Any], live: dict[str, Any], place: _Place, 
             if value == there or value is None:
                 # Null leaves the field to others.
                 continue
+            if _is_zero(value) and key in kind.omits_zero and there in _filled_in(kind, key):
+                continue
             here = f"{path}.{key}" if path else key
             _compare(value, there, _Place(here, kind.below(key), exact), found)
         elif (
@@ -177,13 +201,21 @@ def _compare_maps(desired: dict[str, Any], live: dict[str, Any], place: _Place, 
             and value != []
             and key not in gone
             and not (value == "" and kind.fields is not None)
+            and not (_is_zero(value) and key in kind.omits_zero)
         ):
-            # An empty list is not stored, nor is an empty text outside of maps.
+            # An empty list is not stored, nor is an empty text outside of maps, nor any zero value of some fields.
             found.append(f"{path}.{key}" if path else key)
     if exact:
-        filled_in = _FILLED_IN.get(kind.name, {})
-        found += [f"{path}.{key}" for key in sorted(more) if live[key] != filled_in.get(key, ...)]
+        found += [f"{path}.{key}" for key in sorted(more) if live[key] not in _filled_in(kind, key)]
     found += [f"{path}.{key}" for key in instead]
+
+
+def _is_zero(value: Any) -> bool:
+    return not value and isinstance(value, bool | int | str)
+
+
+def _filled_in(kind: Type, key: str) -> tuple[Any, ...]:
+    return _FILLED_IN.get(kind.name, _NOTHING).get(key, ())
 
 
 def _compare_lists(desired: list[Any], live: list[Any], place: _Place, found: list[str]) -> None:

@@ -4,9 +4,10 @@ kubernetes_schema.json is generated (`make generate`) from the OpenAPI documents
 and from the CRDs of Gateway API, KEDA and the Prometheus operator. It maps the name of a type (`Deployment`, `PodSpec`,
 `EnvVar`, and `HTTPRoute.spec` for the objects inside a CRD) to
 
-    {"fields": {NAME: FIELD, …}, "atomic": true, "unions": [UNION, …]}
+    {"fields": {NAME: FIELD, …}, "atomic": true, "omitsZero": [NAME, …], "unions": [UNION, …]}
 
-with `atomic` and `unions` only where there are any. A FIELD is one of
+with all but the fields only where there are any. `omitsZero` has the scalars whose zero value (false, 0 or empty text) is not
+stored, since it means that the field has no value. A FIELD is one of
 
 - the name of a scalar: `string`, `boolean`, `int32`, `int64`, `number`, `quantity`, `int-or-string`, `time`, or `any` for a
   value of which nothing is known;
@@ -64,6 +65,7 @@ class Type:
         is_set: whether it is a list in which every value is an item of its own.
         atomic: whether it has one owner as a whole, although it is a map or an object.
         default: of a scalar that is a key of a list.
+        omits_zero: the fields whose zero value is not stored.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Type:
     is_set: bool = False
     atomic: bool = False
     default: str | None = None
+    omits_zero: frozenset[str] = frozenset()
 
     def below(self, name: str) -> "Type":
         """The type of a field, or of a value of a map; ANY when nothing is known of it."""
@@ -121,6 +124,7 @@ def types() -> Mapping[str, Type]:
     for name, each in table.items():
         found = named[name]
         found.fields = {key: _linked(value, named, scalars) for key, value in each["fields"].items()}
+        found.omits_zero = frozenset(each.get("omitsZero", ()))
         found.unions = tuple(_union(union) for union in each.get("unions", ()))
     return named
 

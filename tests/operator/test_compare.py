@@ -21,6 +21,10 @@ def of(kind: str, spec: Any) -> dict[str, Any]:
     return {"kind": kind, "spec": spec}
 
 
+def projected(**source: Any) -> dict[str, Any]:
+    return pod(volumes=[{"name": "a", "projected": {"sources": [source]}}])
+
+
 PATH = "spec.template.spec.containers[name=app]"
 
 
@@ -51,6 +55,43 @@ PATH = "spec.template.spec.containers[name=app]"
             pod(container(ports=[{"containerPort": 8080, "protocol": "TCP"}])),
         ),
         ("empty list is not stored", pod(container(env=[])), pod(container())),
+        (
+            "false and zero that are not stored",
+            pod(
+                container(
+                    stdin=False,
+                    ports=[{"containerPort": 80, "hostPort": 0}],
+                    volumeMounts=[{"mountPath": "/a", "name": "a", "readOnly": False}],
+                    livenessProbe={"initialDelaySeconds": 0},
+                ),
+                hostNetwork=False,
+                hostPID=False,
+            ),
+            pod(
+                container(
+                    ports=[{"containerPort": 80, "protocol": "TCP"}],
+                    volumeMounts=[{"mountPath": "/a", "name": "a"}],
+                    livenessProbe={},
+                )
+            ),
+        ),
+        (
+            "a default in place of zero",
+            pod(container(livenessProbe={"periodSeconds": 0}), dnsPolicy=""),
+            pod(container(livenessProbe={"periodSeconds": 10}), dnsPolicy="ClusterFirst"),
+        ),
+        (
+            "the expiration of a projected token",
+            projected(serviceAccountToken={"path": "a"}),
+            projected(serviceAccountToken={"path": "a", "expirationSeconds": 3600}),
+        ),
+        (
+            "the expiration of a projected certificate",
+            projected(podCertificate={"keyType": "ED25519", "signerName": "a/b"}),
+            projected(
+                podCertificate={"keyType": "ED25519", "signerName": "a/b", "maxExpirationSeconds": 86400}
+            ),
+        ),
         ("null is not set by us", pod(container(command=None)), pod(container(command=["x"]))),
         (
             "service port gets a node port",
@@ -107,6 +148,27 @@ def test_no_drift(case: str, desired: dict[str, Any], live: dict[str, Any]) -> N
             pod(hostAliases=[{"ip": "10.0.0.2"}, {"ip": "10.0.0.1", "hostnames": ["b"]}]),
             ["spec.template.spec.hostAliases[ip=10.0.0.1].hostnames[0]"],
         ),
+        (pod(hostNetwork=False), pod(hostNetwork=True), ["spec.template.spec.hostNetwork"]),
+        # Zero values that are stored.
+        (
+            pod(automountServiceAccountToken=False, enableServiceLinks=False),
+            pod(),
+            ["spec.template.spec.automountServiceAccountToken", "spec.template.spec.enableServiceLinks"],
+        ),
+        (
+            pod(container(securityContext={"allowPrivilegeEscalation": False, "runAsUser": 0})),
+            pod(container(securityContext={})),
+            [
+                f"{PATH}.securityContext.allowPrivilegeEscalation",
+                f"{PATH}.securityContext.runAsUser",
+            ],
+        ),
+        (
+            projected(serviceAccountToken={"path": "a"}),
+            projected(serviceAccountToken={"path": "a", "expirationSeconds": 7200}),
+            ["spec.template.spec.volumes[name=a].projected.sources[0].serviceAccountToken.expirationSeconds"],
+        ),
+        (of("HTTPRoute", {"rules": 0}), of("HTTPRoute", {}), ["spec.rules"]),
         ({"spec": {"replicas": 2}}, {"spec": {}}, ["spec.replicas"]),
         ({"metadata": {"labels": {"a": "1"}}}, {"metadata": {}}, ["metadata.labels"]),
         ({"spec": {"emptyDir": {}}}, {"spec": {"hostPath": {}}}, ["spec.emptyDir"]),
