@@ -68,10 +68,10 @@ def facts(orders: Orders, products: Products) -> dict[str, Handler]:
         handlers.note_product(messages.product(event), products=products)
 
     def reserved(event: Message) -> None:
-        handlers.note_reserved(event["data"]["order_id"], clock.parse(event["time"]), orders=orders)
+        handlers.note_reserved(messages.order_of(event), clock.parse(event["time"]), orders=orders)
 
     def charged(event: Message) -> None:
-        handlers.note_paid(event["data"]["order_id"], clock.parse(event["time"]), orders=orders)
+        handlers.note_paid(messages.order_of(event), clock.parse(event["time"]), orders=orders)
 
     return {
         "shop.product.upserted.v1": said_by("/product", upserted),

@@ -106,6 +106,18 @@ def product(event: Mapping[str, Any], now: Clock = clock.now) -> Product:
     return Product(sku, name, Money.from_dict(data["price"]), version)
 
 
+def order_of(event: Mapping[str, Any]) -> str:
+    """The id of the order that a fact of stock or payment is about.
+
+    Raises:
+        KeyError, TypeError, ValueError: when the event breaks its contract.
+    """
+    order_id = dynamo.text(event["data"]["order_id"])
+    if not order_id:
+        raise ValueError("an order has an id")
+    return order_id
+
+
 class StepFunctionsWorkflow:
     """The workflow as a state machine of AWS Step Functions.
 

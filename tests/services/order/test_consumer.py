@@ -199,6 +199,15 @@ def test_a_fact_from_another_than_the_service_whose_it_is_is_not_believed(world:
     assert world.products.find(["POT"]) == {}
 
 
+@pytest.mark.parametrize("kind", ["shop.stock.reserved.v1", "shop.payment.charged.v1"])
+@pytest.mark.parametrize("order_id", [None, "", 5])
+def test_a_fact_whose_order_is_no_text_is_hopeless_and_not_passed_over(
+    world: World, kind: str, order_id: Any
+) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        world.fact(kind, {"order_id": order_id})
+
+
 def test_a_fact_of_an_unknown_order_is_passed_over(world: World) -> None:
     world.fact("shop.stock.reserved.v1", {"order_id": "none"})
 
