@@ -121,6 +121,12 @@ STATES: Final = (
     State("stalled", _shop(_deployment(), error=Conflict("Service web exists.")), "Failed", "Degraded"),
     State("invalid", _shop(error=InvalidSpec("spec.port: no.")), "Failed", "Degraded"),
     State("rolled back", _shop(_deployment(), error=RolledBack("Rolled back.")), "Failed", "Degraded"),
+    State(
+        "suspended after a rollback",
+        _shop(_deployment(), error=RolledBack("Rolled back."), spec={"suspend": True}),
+        "Failed",
+        "Degraded",
+    ),
     State("the API is away", _shop(_deployment(), error=ApiUnavailable("503.")), "InProgress", "Progressing"),
     State("paused", _shop(_deployment(updated=0, paused=True)), "Failed", "Degraded"),
     State("suspended while ready", _shop(_deployment(), spec={"suspend": True}), "Current", "Suspended"),
