@@ -28,7 +28,9 @@ def test_the_table_is_what_the_api_server_serves(cluster: Cluster) -> None:
         for kind, version in CUSTOM.items()
     ]
 
-    assert table.written(table.table(documents, manifests, zeros_omitted)) == table.TABLE.read_text(), "run `make generate`"
+    assert table.written(table.table(documents, manifests, zeros_omitted)) == table.TABLE.read_text(), (
+        "run `make generate`"
+    )
 
 
 def test_a_field_of_every_kind_is_known() -> None:
