@@ -93,7 +93,7 @@ def tell(table: str, topic: str) -> dict[str, float]:
     began = time.monotonic()
     while records := outbox.pending(BATCH):
         if not all(relay.relay(record) for record in records):
-            raise SystemExit("a record was not told; see the log above")
+            raise SystemExit("a record was not published; see the log above")
     return {"telling": time.monotonic() - began, "requests": requests}
 
 

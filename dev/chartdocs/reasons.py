@@ -28,16 +28,16 @@ _DECISIONS = """
 - A dependency that exists but is not available does not affect Ready. Otherwise, one unavailable ShopService would make all its
   direct and indirect dependants unready, and none of their releases could succeed. DependenciesReady reports it.
 - A suspended ShopService is Ready, with the reason Suspended, if its existing resources are ready. If it has been suspended since its
-  creation, the operator creates no resources: Ready is True and Available is False.
-  After an automatic rollback it is not Ready, with the same reason, until spec.image or the annotation shopservice.dev/retry changes: its
-  message names the release that failed.
+  creation, the operator creates no resources: Ready is True and Available is False. If a release was rolled back automatically, a suspended
+  ShopService is not Ready, also with the reason Suspended, until spec.image or the annotation shopservice.dev/retry changes. The message of
+  Ready names the failed release.
 - A ShopService that is scaled to zero on purpose is Ready, with the reason ScaledToZero.
 - Objects that are kept because pods or clients of an earlier release still need them (a ServiceAccount, a port of the Service, an HTTPRoute or
   its former Gateway, rules of the NetworkPolicy) are named at the end of the message of Ready. It does not affect Ready. While a rollout
   is stuck, such objects are kept.
 - Fields that an admission webhook or the API server keeps at other values than the spec are named in the message of Ready. They do not
   affect Ready, and the operator does not apply them again.
-- Only pods of the newest template are considered. A status contains no pod names and restart counts, so it is written only when its
+- Only pods of the newest template are considered. A status contains no pod names or restart counts, so it is written only when its
   content changes.
 - The last line of a failing container's log is in a status only if the operator was installed with `diagnoseLogs: true`.
 """

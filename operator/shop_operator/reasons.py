@@ -364,9 +364,9 @@ ROWS: Final = (
         "Refused",
         _EITHER,
         "The API server, an admission policy or a quota rejected an object.",
-        "Change the spec, or the policy or quota that the message names, or delete the object that it says to delete. The"
-        " operator retries after 15 seconds, then at increasing intervals of up to 5 minutes, and whenever the ShopService or one"
-        " of its objects changes.",
+        "Change the spec, or the policy or quota that the message names. If the message asks you to delete an object, delete it."
+        " The operator retries after 15 seconds, then at increasing intervals of up to 5 minutes, and whenever the ShopService or"
+        " one of its objects changes.",
         _EDIT,
     ),
     Reason(
@@ -379,7 +379,7 @@ ROWS: Final = (
     Reason(
         "RolledBack",
         _STUCK,
-        "The rollout of the release failed, and the ShopService was or is being rolled back to the last release that was available (spec.rollout.autoRollback).",
+        "The rollout of the release failed. The ShopService is being rolled back, or has been rolled back, to the last release that was available (spec.rollout.autoRollback).",
         "Set a new image or change what failed, accept the rollback with kubectl shop rollback, or retry the same release with kubectl shop retry.",
         "kubectl shop rollback {name} -n {namespace}",
     ),
@@ -387,7 +387,7 @@ ROWS: Final = (
         "RollbackFailed",
         _STUCK,
         "The rollout of the release failed, and the last release that was available cannot be restored with the current spec or in this namespace. Existing pods are left as they are.",
-        "Correct what failed, or what the message names.",
+        "Correct the release that failed, or the field that the message names.",
         _EDIT,
     ),
     Reason(

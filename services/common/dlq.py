@@ -130,7 +130,7 @@ class Letter:
 
     def _cause(self, content: Mapping[str, Any]) -> str:
         if not content:
-            return "its body is no JSON object"
+            return "its body is not a JSON object, or has no members"
         if _kind(content):
             return f"its handler failed: look for message_id {self.id} in the logs"
         if files := _files(content):
@@ -297,7 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(str(missing)) from missing
     except (BotoCoreError, ClientError) as error:
         raise SystemExit(
-            f"the queues cannot be used: {error}\nBesides the dead letters named above, at most one may have been changed."
+            f"the queues cannot be used: {error}\nApart from the dead letters listed above, at most one may have been changed."
         ) from error
 
 

@@ -116,7 +116,7 @@ def text(value: Any) -> str:
         TypeError: when it is none. The value is not named: it may be a secret.
     """
     if not isinstance(value, str):
-        raise TypeError(f"a text is required, not {type(value).__name__}")
+        raise TypeError(f"a string is required, not {type(value).__name__}")
     return value
 
 
@@ -127,7 +127,7 @@ def whole(value: Any) -> int:
         TypeError: when it is none.
     """
     if type(value) is not int:
-        raise TypeError(f"a number is required, not {type(value).__name__}")
+        raise TypeError(f"an integer is required, not {type(value).__name__}")
     return value
 
 

@@ -41,7 +41,7 @@ MESSAGE_DURATION = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 OUTBOX_RELAYED = Counter("outbox_messages_relayed_total", "Outbox messages published.", ["kind", "result"])
-UNREADABLE_ROWS = Counter("unreadable_rows_total", "Reads of rows that cannot be read.", ["kind"])
+UNREADABLE_ROWS = Counter("unreadable_rows_total", "Attempts to read a row that cannot be parsed.", ["kind"])
 OUTBOX_AGE = Gauge("outbox_oldest_seconds", "Age of the oldest outbox record that has not been published.")
 CALLS = Counter("guarded_calls_total", "Calls to external services, by outcome.", ["name", "result"])
 CIRCUITS_OPEN = Gauge(

@@ -257,7 +257,7 @@ def _to_address(address: Mapping[str, Any]) -> Address:
 
 def _to_order(item: Mapping[str, Any]) -> Order:
     if not item["timeline"]:
-        raise ValueError("an order has been in one state at least")
+        raise ValueError("the timeline is empty")
     return Order(
         id=dynamo.text(item["id"]),
         customer_id=dynamo.text(item["customer_id"]),

@@ -100,9 +100,9 @@ def product(event: Mapping[str, Any], now: Clock = clock.now) -> Product:
     sku, name = dynamo.text(data["sku"]), dynamo.text(data["name"])
     version = dynamo.whole(data.get("version", 0))  # an earlier version of the product service counts none
     if not sku or not name:
-        raise ValueError("a product has a SKU and a name")
+        raise ValueError("the product's SKU or name is empty")
     if not 0 <= version <= latest_version(now()):
-        raise ValueError(f"a product's version is no time that has come: {version}")
+        raise ValueError(f"the product's version is negative or too far in the future: {version}")
     return Product(sku, name, Money.from_dict(data["price"]), version)
 
 
@@ -114,7 +114,7 @@ def order_of(event: Mapping[str, Any]) -> str:
     """
     order_id = dynamo.text(event["data"]["order_id"])
     if not order_id:
-        raise ValueError("an order has an id")
+        raise ValueError("the order_id is empty")
     return order_id
 
 

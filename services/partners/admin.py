@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except NotConfirmed as error:
         raise SystemExit(
             f"the keys may have been changed: {error}\n"
-            "Run `list`. Revoke a new key that was not printed, and repeat the command."
+            "Run `list`. Revoke any new key that was not printed, and repeat the command."
         ) from error
     except (BotoCoreError, ClientError) as error:
         raise SystemExit(

@@ -1,13 +1,13 @@
-"""Fills the catalogue, and tells everyone what is in it.
+"""Write the example catalog, and publish its products.
 
-Run it with `python -m services.product.seed`, as often as wanted: it writes those products of catalogue.json that there
-are not; the others keep the names and prices that an upload gave them, and are told of again. With `--overwrite` names and
-prices become those of catalogue.json. Stock that has begun stays as it is, except with `--reset`: then as many pieces can
-be ordered again as at first, and what is reserved or sold stays so. With `--publish-only` no product is written: the facts
-of all of them are told again, from which a service that follows them rebuilds its view.
+Run `python -m services.product.seed` as often as you like. It adds the products of catalogue.json that are missing. Existing
+products keep their names and prices, and their events are published again. With `--overwrite`, existing products get the
+names and prices of catalogue.json. Existing stock does not change, except with `--reset`, which sets the available quantity
+of each product to its initial value; reserved and sold quantities do not change. With `--publish-only`, no product is
+written: the events of all products are published again, so that a subscriber can rebuild its view.
 
-Each product is written together with its fact, in the outbox. The command tells the facts itself; what it leaves, because
-the topic is away or it is killed, the relay beside the consumer tells.
+Each product is written together with its event, in the outbox. The command publishes the events itself. If the topic is
+unavailable or the command is killed, the relay in the consumer process publishes the rest.
 """
 
 import argparse
@@ -96,9 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     mode.add_argument(
         "--overwrite", action="store_true", help="set the names and prices of existing products too"
     )
-    mode.add_argument("--reset", action="store_true", help="make as many pieces available as at first")
+    mode.add_argument("--reset", action="store_true", help="set available quantities to their initial values")
     mode.add_argument(
-        "--publish-only", action="store_true", help="write nothing, publish what is there again"
+        "--publish-only",
+        action="store_true",
+        help="write no product; publish the events of all products again",
     )
     chosen = parser.parse_args(arguments)
     settings = Settings.load()

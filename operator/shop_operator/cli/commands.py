@@ -420,8 +420,8 @@ def _holds(obj: Settings, found: dict[str, Any]) -> list[str]:
 def rollback(obj: Settings, name: str, dry_run: bool) -> None:  # noqa: FBT001  click hands flags over by name
     """Roll back to the previous release by setting it in the spec.
 
-    If status.rollout has the last available release (rollout.autoRollback), all fields that affect pods are set to its values.
-    Otherwise only the image is set.
+    If status.rollout contains the last available release (rollout.autoRollback), all fields that affect pods are set to its
+    values. Otherwise, only the image is set.
     """
     cluster, namespace = obj.cluster, obj.namespace
     found = cluster.shop(namespace, name)
@@ -438,7 +438,9 @@ def rollback(obj: Settings, name: str, dry_run: bool) -> None:  # noqa: FBT001  
             obj.say(f"{name} {verb} rolled back from {now} to {back}.")
         else:
             changed = listed([f"spec.{each}" for each in fields])
-            obj.say(f"{name} {verb} rolled back to its last available release, with {back}, by {changed}.")
+            obj.say(
+                f"{name} {verb} rolled back to its last available release ({back}), which changes {changed}."
+            )
         for each in holds:
             obj.say(each)
         if not dry_run:

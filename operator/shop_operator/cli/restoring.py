@@ -31,7 +31,7 @@ def way_back(shop: Object, replicasets: Callable[[], Iterable[Object]]) -> dict[
         why = (
             f"the last available release of {name} has the same spec; correct the ConfigMap or Secret that its pods use"
             if rollout.get("lastAvailable")
-            else f"of the last available release of {name}, only the image is known, and it is that of the spec;"
+            else f"only the image of the last available release of {name} is known, and the spec already has it;"
             " correct the fields that have changed since"
         )
         raise NotThere(why)

@@ -67,7 +67,7 @@ def test_the_image_before_is_the_last_good_one(
         (shopservice(), [], "no image before web:2 is known for web"),
         (shopservice(), [replicaset("1", "web:2")], "no image before web:2 is known for web"),
         (shopservice(), OLDER, "no image before web:2 is known for web"),
-        (rejected(None, **BROKEN), OLDER, "only the image is known"),
+        (rejected(None, **BROKEN), OLDER, "the spec already has it"),
         (rejected({}), OLDER, "correct the ConfigMap or Secret"),
     ],
     ids=["nothing", "the same image", "the image of a good release", "too large to be kept", "same spec"],
@@ -100,7 +100,7 @@ def test_a_rejected_release_gives_way_in_the_spec_with_all_its_fields(
 
     said = program("rollback", "web").stdout
 
-    assert "its last available release, with web:1, by spec.args, spec.env, spec.image, " in said
+    assert "its last available release (web:1), which changes spec.args, spec.env, spec.image, " in said
     assert server.objects[0]["spec"] == {
         "image": "web:1",
         "port": 8080,

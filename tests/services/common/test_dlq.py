@@ -85,9 +85,9 @@ def test_given_a_letter_when_listed_then_it_says_what_it_is_about_and_where_its_
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
-        ("not json", "no JSON object"),
-        ("[1]", "no JSON object"),
-        ("{}", "no JSON object"),
+        ("not json", "not a JSON object"),
+        ("[1]", "not a JSON object"),
+        ("{}", "not a JSON object"),
         ({"a": 1}, "neither a task nor a type"),
         ({"cause": "KeyError: 'available'", "record": {}}, "KeyError"),
         ({"cause": ["?"]}, "neither a task nor a type"),
