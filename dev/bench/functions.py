@@ -25,10 +25,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "dev")]
 import boto3  # noqa: E402  found through the lines above
 import httpx  # noqa: E402  see above
 
+from localcluster.ports import free_port  # noqa: E402  see above
 from shopfunctions import build  # noqa: E402  see above
 from shopprocs import stacks  # noqa: E402  see above
 from shopprocs.emulator import REGION, Emulator  # noqa: E402  see above
-from shopprocs.process import Process, free_port  # noqa: E402  see above
+from shopprocs.process import Process  # noqa: E402  see above
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client

@@ -21,7 +21,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "dev")]
 
-from shopprocs.process import free_port  # noqa: E402  found through the lines above
+from localcluster.ports import free_port  # noqa: E402  found through the lines above
 
 # One process, an API and its workers, every API, everything.
 FILES: Final = (

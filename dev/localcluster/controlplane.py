@@ -5,7 +5,6 @@ its network namespace.
 """
 
 import json
-import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -17,6 +16,7 @@ from typing import Self
 
 from localcluster import tools
 from localcluster.pki import Authority
+from localcluster.ports import free_port
 from localcluster.process import Process, wait_until
 
 READY_SECONDS = 90.0
@@ -197,10 +197,3 @@ class ControlPlane:
                 return bool(answer.status == HTTPStatus.OK)
         except (OSError, urllib.error.URLError):
             return False
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

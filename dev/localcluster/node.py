@@ -14,10 +14,11 @@ from pathlib import Path
 
 from localcluster import cgroups, debian, images, tools
 from localcluster.console import ClusterError, say, timed
-from localcluster.controlplane import ControlPlane, free_port
+from localcluster.controlplane import ControlPlane
 from localcluster.forward import Route
 from localcluster.network import NODE_ADDRESS, POD_RANGE, Namespace
 from localcluster.paths import Paths
+from localcluster.ports import free_port
 from localcluster.process import Process, all_of, wait_until
 
 MANIFESTS = Path(__file__).parent / "manifests"

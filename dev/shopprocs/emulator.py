@@ -13,8 +13,9 @@ import boto3
 import httpx
 from botocore.config import Config
 
+from localcluster.ports import free_port
 from shopprocs import functions, stacks
-from shopprocs.process import POLL, Process, ProcessError, Sink, free_port
+from shopprocs.process import POLL, Process, ProcessError, Sink
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client

@@ -4,7 +4,6 @@ import atexit
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -168,10 +167,3 @@ def _leave_nothing_behind() -> None:
     """End what a program that failed did not end itself."""
     for process in list(_started):
         process.kill()
-
-
-def free_port() -> int:
-    """A TCP port on loopback that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import httpx
 
+from localcluster.ports import free_port
 from shopprocs import identity, stacks
 from shopprocs.edge import Edge
 from shopprocs.emulator import Clients, Emulator
-from shopprocs.process import Process, ProcessError, Sink, free_port
+from shopprocs.process import Process, ProcessError, Sink
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN = 60.0

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+from localcluster.ports import free_port
 from shop_operator.render import render
 from shop_operator.spec import ShopService
 from shopprocs import stacks
-from shopprocs.process import free_port
 from tests.charts.helm import Helm, fresh
 from tests.waiting import wait_for
 

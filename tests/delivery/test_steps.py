@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from localcluster.ports import free_port
 from shopdelivery import audit, parts, release
 from shopdelivery.delivery import Delivery, DeliveryError
 from shopdelivery.parts import PARTS
 from shopdemo.images import SOURCES
-from shopprocs.process import free_port
 from tests.delivery import commands
 from tests.delivery.advisories import database
 

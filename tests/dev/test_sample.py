@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from localcluster.ports import free_port
 from sample.sample import ALIVE, Handler, Server
 from shopdemo import images, target
-from shopprocs.process import free_port
 from tests.dev.programs import Machine
 from tests.waiting import wait_for
 

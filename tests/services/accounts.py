@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from localcluster.ports import free_port
 from shopprocs.emulator import AwsServer, Clients
-from shopprocs.process import Process, Sink, free_port
+from shopprocs.process import Process, Sink
 
 # Parameters of a fixture that is for either; each is the name of a fixture too.
 EITHER = (

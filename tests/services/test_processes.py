@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shopprocs.process import Process, free_port
+from localcluster.ports import free_port
+from shopprocs.process import Process
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("product", "payment", "shipping")

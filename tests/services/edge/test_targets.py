@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from localcluster.ports import free_port
 from shopprocs import stacks
 from shopprocs.customer import Customer, wish
-from shopprocs.process import free_port
 from shopprocs.shop import Shop
 from tests.services.callers import bearer
 from tests.shops import own_shop

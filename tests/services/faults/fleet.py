@@ -12,7 +12,8 @@ from typing import Self
 
 import httpx
 
-from shopprocs.process import Process, free_port
+from localcluster.ports import free_port
+from shopprocs.process import Process
 from shopprocs.shop import READY_WITHIN, ROOT, Part, Shop
 
 REPLICAS = 2

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from localcluster.ports import free_port
 from shopprocs.edge import Edge, declared_routes
-from shopprocs.process import free_port
 from shopprocs.stacks import SERVICES
 
 pytestmark = pytest.mark.emulator

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shopprocs.process import free_port
+from localcluster.ports import free_port
 
 pytestmark = pytest.mark.emulator
 

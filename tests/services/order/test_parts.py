@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from werkzeug.serving import make_server
 
+from localcluster.ports import free_port
 from services.common import telemetry
 from services.common.auth import Partners
 from services.common.caller import Caller
@@ -20,7 +21,6 @@ from services.order.parts import LARGEST_PART, HttpParts
 from services.order.ports import Part
 from services.payment import api as payment_api
 from services.payment import domain
-from shopprocs.process import free_port
 from tests.services.callers import CUSTOMER, Pool, bearer
 from tests.services.order.world import World, wish
 from tests.services.payment.fakes import MemoryPayments

@@ -1,0 +1,54 @@
+"""Ports for processes that are about to start.
+
+A port that the kernel gives away for a moment (bind to port 0) can be given to the next caller, or to an outgoing connection,
+before the process listens. These come from below the range of outgoing connections, and one caller has each of them.
+"""
+
+import fcntl
+import os
+import random
+import socket
+import tempfile
+from pathlib import Path
+from typing import Final
+
+# Below Linux's range of outgoing connections (32768 to 60999), and below the NodePorts of Kubernetes (from 30000).
+_FIRST, _LAST = 15_000, 29_999
+_ATTEMPTS: Final = 1_000
+_taken: set[int] = set()
+_claims: list[int] = []
+
+
+def free_port() -> int:
+    """A TCP port on loopback that no process listens on, and that no other caller gets as long as this process runs.
+
+    Raises:
+        OSError: there is none left.
+    """
+    for port in random.choices(range(_FIRST, _LAST + 1), k=_ATTEMPTS):  # noqa: S311  spread, not secrecy
+        if port not in _taken and _claimed(port) and _is_free(port):
+            _taken.add(port)
+            return port
+    raise OSError(f"No free port from {_FIRST} to {_LAST} was found.")
+
+
+def _claimed(port: int) -> bool:
+    """Claim a port on behalf of this process, with a lock on the byte of that number in a file that all processes share."""
+    if not _claims:
+        path = Path(tempfile.gettempdir()) / f"shop-dev-ports-{os.getuid()}"
+        # Never closed: that would give up every lock of this process on the file.
+        _claims.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    try:
+        fcntl.lockf(_claims[0], fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,37 @@
+"""Free ports are given once, whatever other processes ask at the same time, and none that something listens on."""
+
+import multiprocessing
+import socket
+
+import pytest
+
+from localcluster import ports
+from localcluster.ports import free_port
+
+MANY = 300
+
+
+def some(_: int) -> list[int]:
+    return [free_port() for _ in range(MANY)]
+
+
+def test_no_two_callers_get_the_same_port() -> None:
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        given = [port for each in pool.map(some, range(2), chunksize=1) for port in each]
+        given += some(0)
+
+    assert len(set(given)) == len(given) == 3 * MANY
+
+
+def test_outgoing_connections_and_node_ports_do_not_get_one() -> None:
+    assert all(15_000 <= port < 30_000 for port in some(0))
+
+
+def test_a_port_that_something_listens_on_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        monkeypatch.setattr(ports, "_FIRST", port)
+        monkeypatch.setattr(ports, "_LAST", port)
+
+        with pytest.raises(OSError, match="No free port"):
+            free_port()
