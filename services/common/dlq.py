@@ -6,7 +6,7 @@ NAME list` does this. The redrive policies of the queues name their dead-letter 
 A dead letter is sent to its queue again before it is deleted. After a crash in between it is handled twice, which every
 handler supports, but it is never lost. Secrets with which a reader could act in the name of others are not shown.
 
-A letter may say anything: it is here because nobody could handle it. Whatever it says, it is listed, shown and discarded,
+A letter may say anything: it is here because no process could handle it. Whatever it says, it is listed, shown and discarded,
 and hides no other.
 """
 
