@@ -6,7 +6,7 @@ ShopService would send their requests to the pods of another. Therefore a hostna
 - the ShopService that is registered under it, that is, whose headless Service carries it, also while the ShopService is
   suspended or its spec is invalid, since the Service stays then;
 - among several of these, the one that was the first to be registered: the one that was seen so or, of those that a new process
-  finds, the one whose Service is the oldest;
+  finds, the one with the oldest Service;
 - if there is none, the oldest that asks for it.
 
 The oldest alone would not do: whoever owns an old ShopService could take any hostname from a younger one that is in use. Nor

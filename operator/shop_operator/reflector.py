@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 
 from shop_operator.errors import ApiUnavailable, NotInstalled, OperatorError, Stale, TemporaryError
 from shop_operator.lenient import digits, mapping, text
+from shop_operator.wire import Known
 
 _log = logging.getLogger(__name__)
 
@@ -28,10 +29,6 @@ _LONGEST_PAUSE: Final = 8.0
 _PATIENCE: Final = 5
 _AT_ONCE: Final = 1.0
 _SETTLE: Final = 1.0
-
-
-Known = Callable[[Mapping[str, str]], bool]
-"""wire.Known."""
 
 
 class Page(Protocol):

@@ -100,8 +100,8 @@ class Product:
 
         The version is the time in milliseconds, or one more than the known version where a clock is late. A count would
         begin anew after the product's row was deleted, and the new price would be ignored by everyone who has
-        stored a higher version. A product whose version is a count gets a new version in any case, so that such a
-        price is corrected.
+        stored a higher version. A product that still has a count gets a new version in any case, which corrects
+        such a price.
         """
         was = known.version if known else 0
         if known and known.updated_at > self.updated_at:

@@ -12,7 +12,8 @@ from shop_operator.errors import Unreachable
 from shop_operator.hearing import DEAF, HOPELESS, Hearing
 from shop_operator.kube import Page
 from shop_operator.metrics import Metrics
-from shop_operator.reflector import Known, Reflector
+from shop_operator.reflector import Reflector
+from shop_operator.wire import Known
 from tests.operator.clock import Clock
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from shop_operator import reflector
 from shop_operator.errors import ApiUnavailable, NotInstalled, OperatorError, Stale, Throttled, Unreachable
-from shop_operator.reflector import Comparison, Known, Reflector
+from shop_operator.reflector import Comparison, Reflector
+from shop_operator.wire import Known
 
 DEADLINE = 5
 
