@@ -21,6 +21,13 @@ class Unparsed(dict[str, Any]):
     WHY: Final = "It is not JSON that can be parsed."
 
 
+class Omitted(dict[str, Any]):
+    """A map that was not parsed because of its size; it has no keys.
+
+    It is a type of its own, since a map without keys is one that an author may write.
+    """
+
+
 def mapping(value: Any) -> Mapping[str, Any]:
     """The value if it is a map, otherwise an empty map."""
     return value if isinstance(value, dict) else _NOTHING

@@ -27,7 +27,7 @@ from shop_operator.callers import Callers
 from shop_operator.circles import Circles
 from shop_operator.guard import Unreadable
 from shop_operator.hostnames import Hostnames, Wish, claims, wish
-from shop_operator.lenient import Unparsed, mapping, mappings, shallow, text
+from shop_operator.lenient import Omitted, Unparsed, mapping, mappings, shallow, text
 from shop_operator.network_rules import shopservices
 from shop_operator.rollouts import replaced
 from shop_operator.spec import DEFAULT_PORT, DISCOVERY_SUFFIX, LARGEST_TEMPLATE, TEMPLATE_TOO_LARGE
@@ -245,7 +245,9 @@ def _kept(obj: Mapping[str, Any]) -> tuple[bytes, str | None]:
         body = _dump(obj, *obj)
         # Everything else in a spec has a schema; what has none may need many times its size once it is parsed.
         free = mapping(obj.get("spec")).get("podTemplate")
-        if len(body) <= LARGEST_TEMPLATE or len(orjson.dumps(free)) <= LARGEST_TEMPLATE:
+        if not isinstance(free, Omitted) and (
+            len(body) <= LARGEST_TEMPLATE or len(orjson.dumps(free)) <= LARGEST_TEMPLATE
+        ):
             return body, None
         flaw = f"spec.podTemplate: {TEMPLATE_TOO_LARGE}."
     except TypeError:

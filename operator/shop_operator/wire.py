@@ -17,12 +17,15 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from shop_operator.lenient import Unparsed
+from shop_operator.lenient import Omitted, Unparsed
 from shop_operator.nesting import DEEPEST, cut
+from shop_operator.spec import LARGEST_TEMPLATE
 
 LARGE: Final = 128 * 1024
 """Bytes of JSON from which an object is reduced before it is parsed."""
 
+# The API server writes one byte of some characters as an escape of six.
+_LARGEST_TEMPLATE: Final = 6 * LARGEST_TEMPLATE
 _THERE: Final = frozenset({"ADDED", "MODIFIED"})
 # An escape in a string. JSON allows half of a surrogate pair; the parsers, and UTF-8, do not.
 _ESCAPE: Final = re.compile(
@@ -228,18 +231,33 @@ def _loaded(raw: bytes | memoryview) -> dict[str, Any]:
 
 
 def _reduced(raw: bytes) -> dict[str, Any]:
-    """The object with as much of its managedFields as is used."""
+    """The object with as much of its managedFields as is used, and without a podTemplate that is too large."""
     try:
         parts = _shallow(raw, dict[str, msgspec.Raw], levels=DEEPEST)
         metadata = _shallow(parts["metadata"], dict[str, msgspec.Raw], levels=DEEPEST)
     except (KeyError, Malformed):
         return _loaded(raw)
     managed = metadata.pop("managedFields", None)
-    found: dict[str, Any] = {key: _value(value) for key, value in parts.items() if key != "metadata"}
+    found: dict[str, Any] = {
+        key: _spec(value) if key == "spec" else _value(value)
+        for key, value in parts.items()
+        if key != "metadata"
+    }
     found["metadata"] = {key: _value(value) for key, value in metadata.items()}
     if managed is not None:
         found["metadata"]["managedFields"] = _managers(managed)
     return found
+
+
+def _spec(raw: msgspec.Raw) -> Any:
+    try:
+        fields = _shallow(raw, dict[str, msgspec.Raw], levels=DEEPEST)
+    except Malformed:
+        return _value(raw)
+    template = fields.get("podTemplate")
+    if template is None or len(memoryview(template)) <= _LARGEST_TEMPLATE:
+        return _value(raw)
+    return {key: Omitted() if key == "podTemplate" else _value(value) for key, value in fields.items()}
 
 
 def _managers(raw: msgspec.Raw) -> list[Mapping[str, Any]]:

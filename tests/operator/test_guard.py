@@ -20,7 +20,7 @@ from shop_operator.render import KINDS
 from shop_operator.spec import ShopService
 from shop_operator.store import Child, ChildId, Key, Scaler, Shop, Store
 from shop_operator.summary import summary
-from shop_operator.wire import Listed
+from shop_operator.wire import Listed, parsed
 from tests.operator.test_reconcile import World
 from tests.operator.test_reconcile import world as world  # noqa: PLC0414  a fixture
 
@@ -294,6 +294,17 @@ def test_a_shopservice_that_is_too_large_is_kept_without_its_spec_and_says_so() 
     assert shop.flaw is not None
     assert "podTemplate must not exceed 64 KiB" in shop.flaw
     assert len(shop.body) < 2_000
+
+
+def test_a_shopservice_whose_pod_template_was_too_large_to_parse_says_so() -> None:
+    obj = whole("ShopService")
+    obj["spec"]["podTemplate"] = {"a": [{}] * 400_000}
+
+    shop = Shop.of(parsed(orjson.dumps(obj)))
+
+    assert shop.flaw is not None
+    assert "podTemplate must not exceed 64 KiB" in shop.flaw
+    assert "spec" not in shop.object
 
 
 def test_a_shopservice_with_a_megabyte_of_variables_is_kept_whole() -> None:

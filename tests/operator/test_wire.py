@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shop_operator.lenient import Unparsed
+from shop_operator.lenient import Omitted, Unparsed
 from shop_operator.nesting import DEEPEST, cut
+from shop_operator.spec import LARGEST_TEMPLATE
 from shop_operator.wire import LARGE, Listed, Malformed, event, identity, parsed, utf8
 
 DEPTHS = (251, 300, 1_100, 9_000)
@@ -128,6 +129,44 @@ def test_a_large_object_with_managed_fields_of_another_type_is_read(managed: Any
 
     assert found["metadata"]["managedFields"] == []
     assert found["metadata"]["name"] == "web"
+
+
+def templated(template: bytes) -> bytes:
+    """A ShopService with such a podTemplate."""
+    spec = b'{"image":"i","podTemplate":%b,"port":80}' % template
+    return b'{"kind":"ShopService","metadata":%b,"spec":%b}' % (orjson.dumps(METADATA), spec)
+
+
+def test_a_pod_template_that_is_too_large_is_omitted_and_needs_no_memory() -> None:
+    raw = templated(b'{"x":[%b]}' % b",".join([b"{}"] * 400_000))
+    tracemalloc.start()
+
+    found = parsed(raw)
+
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found["spec"] == {"image": "i", "podTemplate": {}, "port": 80}
+    assert isinstance(found["spec"]["podTemplate"], Omitted)
+    # Copies of its bytes; as Python objects it needs 30 MB.
+    assert most < 3 * len(raw)
+
+
+def test_a_pod_template_that_only_the_escapes_of_the_server_make_large_is_read_whole() -> None:
+    text = "<" * (LARGEST_TEMPLATE - 100)
+    escaped = text.replace("<", r"\u003c").encode()
+
+    found = parsed(templated(b'{"x":"%b"}' % escaped))
+
+    assert found["spec"]["podTemplate"] == {"x": text}
+
+
+@pytest.mark.parametrize("spec", [b"null", b"7", b"[]", b'{"podTemplate":null}', b'{"podTemplate":7}'])
+def test_a_large_object_with_any_spec_is_read(spec: bytes) -> None:
+    metadata = orjson.dumps(METADATA | {"annotations": {"a": "x" * LARGE}})
+
+    found = parsed(b'{"metadata":%b,"spec":%b}' % (metadata, spec))
+
+    assert found["spec"] == orjson.loads(spec)
 
 
 @pytest.mark.parametrize(
