@@ -48,7 +48,7 @@ CMD ["ministack"]
 
 # What the examples run: the standard library, and one file.
 FROM runtime AS sample
-COPY dev/sample/sample.py sample.py
+COPY dev/shopdev/sample.py sample.py
 ENTRYPOINT ["python3", "-m", "sample"]
 
 FROM runtime AS service

@@ -12,6 +12,7 @@ BIN := .venv/bin
 # Tests pick these up from PATH, as a user's shell would.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON_SOURCES := operator services dev tests
+LAUNCHERS := $(filter-out dev/bootstrap dev/shopdev dev/tools,$(wildcard dev/*))
 PYTEST := $(BIN)/pytest -p no:cacheprovider
 BEGAN := $(shell date +%s)
 
@@ -45,15 +46,15 @@ lint: .venv ## Run Ruff, mypy, the import contracts and the CloudFormation linte
 	$(call stage,lint)
 	$(BIN)/ruff check $(PYTHON_SOURCES)
 	$(BIN)/ruff format --check $(PYTHON_SOURCES)
-	$(BIN)/mypy operator/shop_operator services dev/apigateway dev/bench dev/chartdocs dev/kubeschema dev/localcluster dev/sample dev/shopdelivery \
-	  dev/shopdemo dev/shopeks dev/shopfunctions dev/shopprocs tests
+	$(BIN)/mypy operator/shop_operator services dev/shopdev tests
+	$(BIN)/mypy --scripts-are-modules $(LAUNCHERS)
 	PYTHONPATH=.:operator:dev $(BIN)/lint-imports
 	$(BIN)/cfn-lint manifests/aws/*.yaml
 	$(call took,lint)
 
 .PHONY: bench
 bench: .venv tools ## Measure the speed and memory of the operator, in about 15 minutes
-	$(BIN)/python dev/bench/shopservices.py
+	$(BIN)/python dev/bench shopservices
 
 .PHONY: test-unit
 test-unit: .venv helm

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from shopfunctions import build
-from shopprocs.emulator import Emulator
-from shopprocs.process import Sink
-from shopprocs.shop import Shop
+from shopdev.lambdas import build
+from shopdev.processes.emulator import Emulator
+from shopdev.processes.process import Sink
+from shopdev.processes.shop import Shop
 
 WAIT_SCALE = 0.02
 """What a state machine's seconds of retries and waits are multiplied with."""

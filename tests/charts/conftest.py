@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from chartdocs.outputs import ROOT
-from localcluster import tools
-from localcluster.controlplane import ControlPlane
+from shopdev.checkout import ROOT
+from shopdev.cluster import tools
+from shopdev.cluster.controlplane import ControlPlane
 from tests.charts.cluster import Cluster
 from tests.charts.helm import Helm, fresh
 

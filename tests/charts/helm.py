@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
-from chartdocs.outputs import KUBE_VERSION, ROOT
-from localcluster import tools
+from shopdev.checkout import ROOT
+from shopdev.cluster import tools
+from shopdev.codegen.chartdocs.outputs import KUBE_VERSION
 
 Object = dict[str, Any]
 

@@ -6,8 +6,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from chartdocs import readme, schema, values
-from chartdocs.values import BadComment
+from shopdev.codegen.chartdocs import readme, schema, values
+from shopdev.codegen.chartdocs.values import BadComment
 
 CRD: dict[str, Any] = {
     "spec": {

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from chartdocs.outputs import ROOT
-from localcluster import tools
 from shop_operator.render import render
 from shop_operator.spec import ShopService
+from shopdev.checkout import ROOT
+from shopdev.cluster import tools
 from tests.charts.cluster import Cluster
 from tests.charts.helm import Helm, Object
 from tests.charts.test_shop_service import FULL, IMAGE

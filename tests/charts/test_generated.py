@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from chartdocs import values
-from chartdocs.outputs import CHARTS, ROOT, crd_yaml, outputs
-from kubeschema import table
 from shop_operator.crd import crd
+from shopdev.checkout import ROOT
+from shopdev.codegen.chartdocs import values
+from shopdev.codegen.chartdocs.outputs import CHARTS, crd_yaml, outputs
+from shopdev.codegen.kubeschema import table
 
 FILES = {**outputs(), table.TABLE: table.generated}
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from chartdocs.outputs import ROOT
-from localcluster import tools
+from shopdev.checkout import ROOT
+from shopdev.cluster import tools
 from tests.operator.states import STATES, State
 
 GITOPS = ROOT / "manifests/gitops"

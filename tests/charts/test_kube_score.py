@@ -7,9 +7,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from localcluster import tools
 from shop_operator.render import render
 from shop_operator.spec import ShopService
+from shopdev.cluster import tools
 from tests.charts.helm import Helm, Object
 
 ACCEPTED: Final = {

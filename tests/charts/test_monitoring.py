@@ -9,9 +9,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from chartdocs.outputs import ROOT
-from localcluster import tools
 from shop_operator.metrics import Metrics
+from shopdev.checkout import ROOT
+from shopdev.cluster import tools
 from tests.charts.alerts import asked, metric_names, played
 from tests.charts.cluster import Cluster
 from tests.charts.helm import Helm, Object, names, only

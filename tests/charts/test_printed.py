@@ -11,8 +11,8 @@ from typing import Final
 import pytest
 import yaml
 
-from localcluster import tools
-from localcluster.controlplane import ControlPlane
+from shopdev.cluster import tools
+from shopdev.cluster.controlplane import ControlPlane
 from tests.charts.cluster import Cluster
 from tests.charts.helm import Helm
 from tests.printed import ROOT, Suggestion, of_explain, of_notes, of_pages, typed

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from localcluster import tools
-from localcluster.controlplane import ControlPlane
+from shopdev.cluster import tools
+from shopdev.cluster.controlplane import ControlPlane
 from tests.charts.cluster import Cluster
 from tests.charts.helm import Helm
 from tests.integration.operators import running

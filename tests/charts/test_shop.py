@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from chartdocs.outputs import ROOT
 from shop_operator.render import render
 from shop_operator.spec import ShopService
-from shopprocs import stacks
+from shopdev.checkout import ROOT
+from shopdev.cloudformation import stacks
 from tests.charts.helm import Helm, Object, Refused, names, only
 
 SERVICES = ("order", "payment", "product", "shipping")

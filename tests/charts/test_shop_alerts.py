@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from chartdocs.outputs import ROOT
 from services.common import telemetry
+from shopdev.checkout import ROOT
 from tests.charts.alerts import asked, metric_names, played
 from tests.charts.helm import Helm, Object, only
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from chartdocs.outputs import ROOT
 from shop_operator.render import KINDS
+from shopdev.checkout import ROOT
 from tests.charts.helm import Helm, Object, Refused, names, only
 
 CHILD = {"create", "delete", "get", "list", "patch", "watch"}

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from apigateway import template
-from apigateway.documents import Operation, operations
-from shopprocs import stacks
-from shopprocs.edge import declared_routes
+from shopdev.cloudformation import stacks
+from shopdev.codegen.apigateway import template
+from shopdev.codegen.apigateway.documents import Operation, operations
+from shopdev.processes.edge import declared_routes
 
 DOCUMENT = stacks.document("api")
 OPERATIONS = list(operations())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shopprocs import stacks
+from shopdev.cloudformation import stacks
 
 # AWS quota: events in the history of one execution, which fails once it is full.
 HISTORY = 25_000

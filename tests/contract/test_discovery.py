@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shopprocs import stacks
+from shopdev.cloudformation import stacks
 
 DOCUMENT = stacks.document("discovery")
 STATEMENTS: Mapping[str, Mapping[str, Any]] = {

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
-from localcluster.ports import free_port
 from shop_operator.render import render
 from shop_operator.spec import ShopService
-from shopprocs import stacks
+from shopdev.checkout import SERVICES
+from shopdev.cloudformation import stacks
+from shopdev.ports import free_port
 from tests.charts.helm import Helm, fresh
 from tests.waiting import wait_for
 
@@ -49,7 +50,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Helm:
 def specs(shop: Helm) -> dict[str, Any]:
     """ShopService -> its spec, as `helm install` with the stacks' outputs makes it on EKS."""
     outputs = {stack: dict.fromkeys(stacks.document(stack)["Outputs"], "x") for stack in stacks.STACKS}
-    values = {service: {"env": stacks.environment(service, outputs)} for service in stacks.SERVICES}
+    values = {service: {"env": stacks.environment(service, outputs)} for service in SERVICES}
     objects = shop.template("shop", values, files=("values-eks.yaml",), namespace="shop")
     return {each["metadata"]["name"]: each for each in objects if each["kind"] == "ShopService"}
 
@@ -159,7 +160,7 @@ def test_given_a_part_when_it_hangs_then_ecs_notices_as_the_kubelet_would(
     )
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_a_service_when_it_is_not_ready_then_the_load_balancer_notices_as_the_kubelet_would(
     service: str, pods: Mapping[str, Any]
 ) -> None:
@@ -375,7 +376,7 @@ def test_given_the_paths_of_the_chart_when_requested_then_the_listener_sends_the
 ) -> None:
     wanted = {(name, route["path"]) for name, each in specs.items() for route in each["spec"]["routes"]}
     served = set()
-    for service in stacks.SERVICES:
+    for service in SERVICES:
         rule = RESOURCES[f"{PARTS[service]}Paths"]["Properties"]
         (condition,) = rule["Conditions"]
         values = condition["PathPatternConfig"]["Values"]
@@ -388,7 +389,7 @@ def test_given_the_paths_of_the_chart_when_requested_then_the_listener_sends_the
     assert served == wanted
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_a_service_when_another_calls_it_then_its_name_and_port_are_those_of_the_cluster(
     service: str, pods: Mapping[str, Any]
 ) -> None:
@@ -453,7 +454,7 @@ def test_given_a_backlog_when_it_grows_then_the_consumers_tasks_follow_it(part: 
     ]
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_load_when_it_grows_then_the_services_tasks_follow_the_cpu(service: str) -> None:
     policy = RESOURCES[f"{PARTS[service]}ByCpu"]["Properties"]
 

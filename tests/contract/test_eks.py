@@ -7,8 +7,9 @@ import pytest
 
 from shop_operator.render import render
 from shop_operator.spec import ShopService
-from shopdemo import images
-from shopprocs import stacks
+from shopdev.checkout import SERVICES
+from shopdev.cloudformation import stacks
+from shopdev.demo import images
 from tests.charts.helm import Helm, fresh
 
 DOCUMENT = stacks.document("eks")
@@ -78,12 +79,12 @@ def test_given_the_charts_when_their_pods_start_then_each_serviceaccount_has_its
         if each["Namespace"] == {"Ref": "Namespace"}
     }
 
-    assert used == {service: {service} for service in stacks.SERVICES}
-    assert associated == {service: f"{service.capitalize()}Role" for service in stacks.SERVICES}
+    assert used == {service: {service} for service in SERVICES}
+    assert associated == {service: f"{service.capitalize()}Role" for service in SERVICES}
     assert DOCUMENT["Parameters"]["Namespace"]["Default"] == "shop"
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_a_services_role_when_read_then_it_has_that_services_policy_and_nothing_else(
     service: str,
 ) -> None:
@@ -159,7 +160,7 @@ def test_given_externaldns_when_it_registers_services_then_it_has_the_right_that
 def test_given_keda_when_it_reads_queues_then_they_are_the_ones_that_services_consume() -> None:
     consumed = sum(
         1
-        for service in stacks.SERVICES
+        for service in SERVICES
         for each in stacks.document(service)["Resources"].values()
         if each["Type"] == "AWS::SQS::Queue" and "RedrivePolicy" in each["Properties"]
     )

@@ -10,7 +10,7 @@ from flask_openapi3.blueprint import APIBlueprint
 
 from services.common import telemetry, web
 from services.sales import function as sales
-from shopprocs import stacks
+from shopdev.cloudformation import stacks
 
 DOCUMENT = stacks.document("functions")
 RESOURCES: Mapping[str, Mapping[str, Any]] = DOCUMENT["Resources"]

@@ -18,7 +18,8 @@ from services.common.errors import TaskFailed
 from services.order import consumer
 from services.order.domain import Product
 from services.order.ports import Orders, Products
-from shopprocs import stacks
+from shopdev.checkout import SERVICES
+from shopdev.cloudformation import stacks
 
 ROOT = Path(__file__).resolve().parents[2]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -48,7 +49,7 @@ def contracts(service: str) -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
 
 
-ALL = {(service, name): schema for service in stacks.SERVICES for name, schema in contracts(service).items()}
+ALL = {(service, name): schema for service in SERVICES for name, schema in contracts(service).items()}
 
 
 def workflow() -> dict[str, Any]:
@@ -99,7 +100,7 @@ def test_given_a_contract_when_read_then_it_is_json_schema_2020_12_and_says_what
     assert schema.get("title")
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_a_service_when_its_contracts_are_listed_then_they_are_its_facts_and_its_tasks(
     service: str,
 ) -> None:
@@ -169,7 +170,7 @@ def test_given_a_refusal_that_the_workflow_knows_when_looked_for_then_the_servic
         assert f'"{error}"' in sources
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_a_refusal_of_a_service_when_the_workflow_hears_it_then_it_does_not_take_it_for_a_refused_send(
     service: str,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shopprocs import stacks
+from shopdev.cloudformation import stacks
 
 DOCUMENT = stacks.document("network")
 # CloudFormation types that the emulator does not know; each has to be off with the parameters of local.json.

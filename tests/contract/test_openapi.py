@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
-from apigateway.documents import document
-from shopprocs import stacks
-from shopprocs.edge import declared_routes
+from shopdev.checkout import SERVICES
+from shopdev.codegen.apigateway.documents import document
+from shopdev.processes.edge import declared_routes
 
 PUBLIC: Mapping[str, Mapping[tuple[str, str], Mapping[str, set[str]]]] = {
     "product": {
@@ -74,12 +74,12 @@ def schema_of(service: str, operation: tuple[str, str], status: str) -> Mapping[
     return schema
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_a_service_when_asked_for_its_document_then_it_is_valid_openapi(service: str) -> None:
     validate(dict(document(service)))
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_the_public_paths_when_looked_up_then_each_service_has_exactly_its_own(service: str) -> None:
     described = {
         (method, path)
@@ -91,14 +91,14 @@ def test_given_the_public_paths_when_looked_up_then_each_service_has_exactly_its
     assert operations == set(PUBLIC[service])
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_an_operation_when_it_is_described_then_it_says_who_may_ask(service: str) -> None:
     for method, path in PUBLIC[service]:
         security = document(service)["paths"][path][method].get("security", [])
         assert security == CLOSED.get((method, path), []), f"{method} {path}"
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_a_described_operation_when_asked_from_outside_then_a_route_of_the_chart_lets_it_in(
     service: str,
 ) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from shopdelivery.parts import PARTS, PATTERNS, SERVICES
-from shopdemo.images import ROOT
-from shopprocs import stacks
+from shopdev.checkout import ROOT, SERVICES
+from shopdev.cloudformation import stacks
+from shopdev.delivery.parts import PARTS, PATTERNS
 
 DOCUMENT = stacks.document("pipeline")
 MOST_PATTERNS = 8  # AWS limit of a trigger's file paths

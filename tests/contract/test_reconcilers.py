@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.order import reconciler
-from shopprocs import stacks
+from shopdev.cloudformation import stacks
 from tests.charts.helm import Helm, fresh
 
 MODULE = reconciler.__name__

@@ -22,7 +22,7 @@ from services.order import api as order_api
 from services.payment import api as payment_api
 from services.product import api as product_api
 from services.shipping import api as shipping_api
-from shopprocs import stacks
+from shopdev.checkout import SERVICES
 from tests.services.callers import ALICE, As
 from tests.services.order.world import World as OrderWorld
 from tests.services.order.world import wish
@@ -72,7 +72,7 @@ APPLICATIONS = {"product": products, "order": orders, "payment": payments, "ship
 
 
 def test_given_the_services_when_counted_then_each_is_asked() -> None:
-    assert APPLICATIONS.keys() == set(stacks.SERVICES)
+    assert APPLICATIONS.keys() == set(SERVICES)
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)

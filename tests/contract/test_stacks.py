@@ -14,7 +14,8 @@ import yaml
 
 from services.common.auth import AuthSettings
 from services.order import reconciler
-from shopprocs import stacks
+from shopdev.checkout import SERVICES
+from shopdev.cloudformation import stacks
 
 ROOT = Path(__file__).resolve().parents[2]
 # Actions that AWS grants on no single resource (IAM service authorization reference).
@@ -117,7 +118,7 @@ def actions(statement: Mapping[str, Any]) -> list[str]:
     return [found] if isinstance(found, str) else list(found)
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_a_service_when_its_process_starts_then_the_stacks_give_all_that_it_requires(
     service: str,
 ) -> None:
@@ -130,7 +131,7 @@ def test_given_a_service_when_its_process_starts_then_the_stacks_give_all_that_i
     assert given <= known, "a variable that no process reads"
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_a_table_when_deployed_then_it_is_encrypted_restorable_and_has_the_keys_of_every_table(
     service: str,
 ) -> None:
@@ -149,7 +150,7 @@ def test_given_a_table_when_deployed_then_it_is_encrypted_restorable_and_has_the
     assert index["Projection"] == {"ProjectionType": "ALL"}
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_a_queue_when_a_message_keeps_failing_then_it_goes_to_dead_letters_and_an_alarm_rings(
     service: str,
 ) -> None:
@@ -201,7 +202,7 @@ def test_given_a_function_that_fails_for_two_hours_when_its_messages_are_retried
 
 def test_given_the_topics_when_deployed_then_each_service_has_one_and_all_are_encrypted() -> None:
     topics = resources("events", "AWS::SNS::Topic")
-    assert set(topics) == {f"{service.capitalize()}Facts" for service in stacks.SERVICES} | {"Events"}
+    assert set(topics) == {f"{service.capitalize()}Facts" for service in SERVICES} | {"Events"}
     assert {topic["KmsMasterKeyId"] for topic in topics.values()} == {"alias/aws/sns"}
 
 
@@ -214,7 +215,7 @@ def test_given_a_shop_with_one_topic_when_upgraded_then_its_export_stays_and_not
     assert not [stack for stack, text in imports.items() if "${Prefix}-EventsTopicArn" in text]
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_a_service_when_its_policy_is_read_then_it_may_publish_to_its_own_topic_alone(
     service: str,
 ) -> None:
@@ -293,20 +294,20 @@ def test_given_a_bucket_when_its_stack_goes_then_it_goes_too_and_is_not_in_the_w
             assert (each["DeletionPolicy"], each["UpdateReplacePolicy"]) == ("Delete", "Delete"), name
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_a_service_when_its_policy_is_read_then_it_names_no_other_services_resources(
     service: str,
 ) -> None:
     policies = resources(service, "AWS::IAM::ManagedPolicy").values()
     text = json.dumps([policy["PolicyDocument"] for policy in policies])
-    assert not [other for other in stacks.SERVICES if other != service and f"-{other}" in text]
+    assert not [other for other in SERVICES if other != service and f"-{other}" in text]
 
 
 def test_given_the_workflows_role_when_read_then_it_may_send_to_the_four_queues_and_write_its_log() -> None:
     granted = [statement for stack, statement in statements() if stack == "saga"]
     send, log = granted
     assert actions(send) == ["sqs:SendMessage"]
-    assert len(send["Resource"]) == len(stacks.SERVICES)
+    assert len(send["Resource"]) == len(SERVICES)
     assert all(action.startswith(LOG_DELIVERY) for action in actions(log))
 
 
@@ -385,7 +386,7 @@ def test_given_the_shops_chart_when_installed_then_its_routes_are_the_public_pat
     chart = yaml.safe_load((ROOT / "charts" / "shop" / "values.yaml").read_text(encoding="utf-8"))
     routes = {
         (service, route["path"]): set(route["methods"])
-        for service in stacks.SERVICES
+        for service in SERVICES
         for route in chart[service]["routes"]
     }
     assert routes == {

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from localcluster import npm
-from shopprocs import stacks
+from shopdev.cloudformation import stacks
+from shopdev.cluster import npm
 from tests.contract import states_language
 
 Definition = dict[str, Any]

@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from localcluster import tools
-from shopdemo import images
-from shopdemo.console import DemoError
-from shopprocs.shop import Shop
+from shopdev.cluster import tools
+from shopdev.demo import images
+from shopdev.demo.console import DemoError
+from shopdev.processes.shop import Shop
 from tests.delivery.advisories import database
 from tests.delivery.commands import ROOT, everything
 from tests.integration.cluster import Cluster

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from localcluster.ports import free_port
-from shopdelivery import audit, parts, release
-from shopdelivery.delivery import Delivery, DeliveryError
-from shopdelivery.parts import PARTS
-from shopdemo.images import SOURCES
+from shopdev.checkout import SERVICES
+from shopdev.delivery import audit, parts, release
+from shopdev.delivery.delivery import Delivery, DeliveryError
+from shopdev.delivery.parts import PARTS
+from shopdev.demo.images import SOURCES
+from shopdev.ports import free_port
 from tests.delivery import commands
 from tests.delivery.advisories import database
 
@@ -40,7 +41,7 @@ def test_given_a_changed_file_when_asked_then_the_parts_that_it_concerns_are_nam
     assert parts.concerned([file]) == concerned
 
 
-@pytest.mark.parametrize("service", parts.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_what_goes_into_an_image_when_changed_then_its_service_is_delivered(service: str) -> None:
     for source in SOURCES[service]:
         file = source if "." in Path(source).name else f"{source}/any/file.py"
@@ -158,7 +159,7 @@ def test_given_values_when_laid_over_each_other_then_maps_are_merged_and_lists_a
     assert release.merge(under, {"a": {"c": 3}, "list": [9]}) == {"a": {"b": 1, "c": 3}, "list": [9]}
 
 
-@pytest.mark.parametrize("service", parts.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_a_service_when_its_own_release_is_made_then_it_has_what_the_shops_release_gives_it(
     service: str,
 ) -> None:

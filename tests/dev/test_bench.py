@@ -1,11 +1,23 @@
 """How the benchmark counts and judges; what it measures is not tested here."""
 
+import importlib
+
 import pytest
 
-from bench.drift import at, leaves, others
-from bench.figures import Bound, Run, percentile, spread, table
-from bench.hotspots import Function, package
-from bench.loads import Arrivals
+from shopdev.bench.cli import BENCHMARKS
+from shopdev.bench.drift import at, leaves, others
+from shopdev.bench.figures import Bound, Run, percentile, spread, table
+from shopdev.bench.hotspots import Function, package
+from shopdev.bench.loads import Arrivals
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_each_benchmark_has_options_of_its_own(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"shopdev.bench.{name}").main(["--help"])
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: dev/bench {name} ")
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from shopdelivery.engine import Docker
-from shopdemo import images
-from shopdemo.console import DemoError
+from shopdev.delivery.engine import Docker
+from shopdev.demo import images
+from shopdev.demo.console import DemoError
 
 DIGEST = f"sha256:{'a' * 64}"
 Engine = Callable[[list[str]], Docker]

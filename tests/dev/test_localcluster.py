@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from localcluster import tools
-from localcluster.console import ClusterError
-from localcluster.forward import Route, listen, serve
-from localcluster.paths import Paths, cache
-from localcluster.pki import Authority
-from localcluster.process import Process, all_of, started_at, wait_until
+from shopdev.cluster import tools
+from shopdev.cluster.console import ClusterError
+from shopdev.cluster.forward import Route, listen, serve
+from shopdev.cluster.paths import Paths, cache
+from shopdev.cluster.pki import Authority
+from shopdev.cluster.process import Process, all_of, started_at, wait_until
 
 
 @pytest.mark.parametrize("text", ["8000=127.0.0.1:80", "4566=local-aws.aws.svc.cluster.local:4566+"])

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from localcluster import ports
-from localcluster.ports import free_port
+from shopdev import ports
+from shopdev.ports import free_port
 
 MANY = 300
 

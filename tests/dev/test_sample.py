@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from localcluster.ports import free_port
-from sample.sample import ALIVE, Handler, Server
-from shopdemo import images, target
+from shopdev.checkout import ROOT
+from shopdev.demo import images, target
+from shopdev.ports import free_port
+from shopdev.sample import ALIVE, Handler, Server
 from tests.dev.programs import Machine
 from tests.waiting import wait_for
 
-PROGRAM = images.ROOT / "dev" / "sample" / "sample.py"
+PROGRAM = ROOT / "dev" / "shopdev" / "sample.py"
 
 
 @contextmanager
@@ -103,7 +104,7 @@ def test_given_a_worker_without_a_port_then_it_leaves_a_sign_of_life() -> None:
 
 
 def test_given_the_examples_then_each_names_the_image_that_the_demo_brings() -> None:
-    for path in (images.ROOT / "manifests" / "examples").glob("*.yaml"):
+    for path in (ROOT / "manifests" / "examples").glob("*.yaml"):
         named = re.findall(r"(?m)^  image: (.+)$", path.read_text())
 
         assert named, path

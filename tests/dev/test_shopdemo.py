@@ -9,9 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from shopdemo import images, steps, target
-from shopdemo.console import DemoError, bold, run
-from shopdemo.customer import Customer
+from shopdev.checkout import ROOT
+from shopdev.demo import images, steps, target
+from shopdev.demo.console import DemoError, bold, run
+from shopdev.demo.customer import Customer
 from tests.dev.programs import Machine
 
 Suggested = Callable[[target.Target], dict[str, str]]
@@ -74,7 +75,7 @@ def test_a_tag_changes_with_the_base_and_not_with_compiled_files(sources: Path) 
 
 
 def test_every_image_of_the_dockerfile_is_planned() -> None:
-    stages = (images.ROOT / "Dockerfile").read_text()
+    stages = (ROOT / "Dockerfile").read_text()
 
     for wanted in images.plan("registry.example", "base").values():
         assert f" AS {wanted.target}\n" in stages
@@ -185,7 +186,7 @@ def test_the_search_that_the_demo_suggests_finds_something_and_is_quoted(suggest
     url = shlex.split(command)[-1]
     assert f"'{url}'" in command
     (word,) = parse_qs(urlsplit(url).query)["q"]
-    catalogue = (images.ROOT / "services/product/catalogue.json").read_text()
+    catalogue = (ROOT / "services/product/catalogue.json").read_text()
     assert word in catalogue.lower()
 
 

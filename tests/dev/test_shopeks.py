@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from shop_operator.render import pod
-from shopdemo import images, steps
-from shopdemo.target import read_env_file
-from shopeks import target
-from shopeks.cli import main
-from shopprocs import awscli
+from shopdev.checkout import SERVICES
+from shopdev.cloudformation import awscli
+from shopdev.demo import images, steps
+from shopdev.demo.target import read_env_file
+from shopdev.eks import target
+from shopdev.eks.cli import main
 from tests.dev.programs import Machine
 
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop"
@@ -196,7 +197,7 @@ def test_given_the_services_when_the_load_balancer_asks_them_then_it_is_as_their
         each["spec"]["targetReference"]["name"]: each["spec"]["defaultConfiguration"]
         for each in machine.applied("TargetGroupConfiguration")
     }
-    assert set(groups) == set(images.SERVICES)
+    assert set(groups) == set(SERVICES)
     for group in groups.values():
         check = group["healthCheckConfig"]
         assert group["targetType"] == "ip"

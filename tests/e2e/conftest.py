@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from shopdemo import steps
-from shopdemo import target as targets
+from shopdev.demo import steps
+from shopdev.demo import target as targets
 from tests.e2e.actors import Cluster, Shop
 from tests.waiting import wait_for
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shopdemo.images import ROOT
+from shopdev.checkout import ROOT
 from tests.e2e.actors import Cluster
 from tests.waiting import wait_for
 

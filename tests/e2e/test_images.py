@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shopdemo import target as targets
-from shopdemo.images import SERVICES
+from shopdev.checkout import SERVICES
+from shopdev.demo import target as targets
 
 LIMIT = 120 * 1000 * 1000
 """Bytes over the base image."""

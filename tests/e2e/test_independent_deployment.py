@@ -14,8 +14,9 @@ from typing import Self
 import httpx
 import pytest
 
-from shopdemo import target as targets
-from shopdemo.images import ROOT, SOURCES, Image, files
+from shopdev.checkout import ROOT
+from shopdev.demo import target as targets
+from shopdev.demo.images import SOURCES, Image, files
 from tests.e2e.actors import Cluster, Shop
 from tests.e2e.conftest import SignIn
 from tests.waiting import wait_for

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from localcluster.node import Node
-from localcluster.paths import Paths
-from localcluster.process import Process
-from shopdemo import target as targets
+from shopdev.cluster.node import Node
+from shopdev.cluster.paths import Paths
+from shopdev.cluster.process import Process
+from shopdev.demo import target as targets
 from tests.e2e.actors import Cluster
 
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from shopdemo import steps
-from shopdemo import target as targets
+from shopdev.demo import steps
+from shopdev.demo import target as targets
 from tests.printed import typed
 
 NOT_RUN = ("Remove all", "Keep running")

@@ -9,9 +9,9 @@ from typing import Final
 
 import pytest
 
-from localcluster import tools
-from localcluster.controlplane import ControlPlane
 from shop_operator.pod_security import LABEL
+from shopdev.cluster import tools
+from shopdev.cluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster
 from tests.integration.operators import Operator, install, run, running
 

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 import yaml
 
-from localcluster import cgroups
+from shopdev.cluster import cgroups
 
 _VALUES: Final = Path(__file__).parents[2] / "charts/shop-operator/values.yaml"
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from localcluster import tools
+from shopdev.cluster import tools
 from tests.integration.cluster import Cluster
 from tests.integration.operators import ROOT, run
 from tests.integration.shopservices import ROUTE, shopservice

@@ -17,8 +17,8 @@ import orjson
 import pytest
 import yaml
 
-from localcluster import tools
-from localcluster.controlplane import ControlPlane
+from shopdev.cluster import tools
+from shopdev.cluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import ROOT, run, running
 from tests.waiting import wait_for

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from localcluster import tools
-from localcluster.process import Process
-from shopprocs import stacks
-from shopprocs.emulator import Emulator, client_environment
+from shopdev.cloudformation import stacks
+from shopdev.cluster import tools
+from shopdev.cluster.process import Process
+from shopdev.processes.emulator import Emulator, client_environment
 from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import Operator
 from tests.integration.shopservices import shopservice

@@ -14,10 +14,10 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from localcluster import tools
 from shop_operator.errors import InvalidSpec
 from shop_operator.render import render
 from shop_operator.spec import ShopService
+from shopdev.cluster import tools
 from tests.integration.cluster import Cluster
 from tests.integration.operators import ROOT, run
 from tests.operator.specs import SPEC_SCHEMA

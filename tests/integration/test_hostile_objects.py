@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from localcluster import tools
 from shop_operator.crd import crd
+from shopdev.cluster import tools
 from tests.integration.cluster import Cluster
 from tests.integration.operators import Operator, run, running, started
 from tests.integration.shopservices import shopservice

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from kubeschema import table
-from kubeschema.sources import zeros_omitted
 from shop_operator.kubernetes_schema import of_kind
+from shopdev.codegen.kubeschema import table
+from shopdev.codegen.kubeschema.sources import zeros_omitted
 from tests.integration.cluster import PLURALS, Cluster
 
 pytestmark = pytest.mark.usefixtures("optional_kinds")

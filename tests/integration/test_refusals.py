@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 
-from localcluster.pki import Authority
 from shop_operator.cli.explain import Facts, explain
+from shopdev.cluster.pki import Authority
 from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import Operator
 from tests.integration.shopservices import shopservice

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from localcluster import tools
+from shopdev.cluster import tools
 from tests.integration.cluster import Cluster
 from tests.integration.operators import ROOT, run
 

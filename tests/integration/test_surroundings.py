@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from localcluster import tools
+from shopdev.cluster import tools
 from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import Operator, run
 from tests.integration.shopservices import AUTOSCALING, shopservice

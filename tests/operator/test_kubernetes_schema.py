@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from kubeschema import table
 from shop_operator.kubernetes_schema import ANY, Type, of_kind, types
 from shop_operator.render import KINDS
+from shopdev.codegen.kubeschema import table
 
 POD = of_kind("Deployment").below("spec").below("template").below("spec")
 

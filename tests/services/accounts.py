@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from localcluster.ports import free_port
-from shopprocs.emulator import AwsServer, Clients
-from shopprocs.process import Process, Sink
+from shopdev.ports import free_port
+from shopdev.processes.emulator import AwsServer, Clients
+from shopdev.processes.process import Process, Sink
 
 # Parameters of a fixture that is for either; each is the name of a fixture too.
 EITHER = (

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from shopprocs.emulator import AwsServer, Emulator
-from shopprocs.shop import Shop
+from shopdev.processes.emulator import AwsServer, Emulator
+from shopdev.processes.shop import Shop
 from tests.services.accounts import EITHER, Moto, new_queue, new_table, new_topic
 
 VISIBILITY_SECONDS = "10"

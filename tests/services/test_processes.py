@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from localcluster.ports import free_port
-from shopprocs.process import Process
+from shopdev.ports import free_port
+from shopdev.processes.process import Process
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("product", "payment", "shipping")

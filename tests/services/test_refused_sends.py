@@ -12,13 +12,13 @@ import orjson
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localcluster.ports import free_port
 from services.common import aws
 from services.common.consumer import SqsQueue
 from services.common.dlq import SqsPlace
 from services.common.events import MemoryPublisher
 from services.product import import_function, watch_function
-from shopprocs.emulator import AwsServer, Clients, Emulator
+from shopdev.ports import free_port
+from shopdev.processes.emulator import AwsServer, Clients, Emulator
 from tests.services.product.fakes import MemoryLevels, MemoryShelves, MemoryUploads
 from tests.shops import to_stderr
 

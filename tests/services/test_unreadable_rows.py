@@ -32,7 +32,7 @@ from services.shipping import api as shipping_api
 from services.shipping import domain as shipping_domain
 from services.shipping.domain import Booking
 from services.shipping.dynamo import DynamoShipments
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 from tests.services.callers import ALICE, As
 from tests.services.order.fakes import MemoryParts, MemoryProducts
 from tests.services.order.world import TEA, wish

@@ -11,8 +11,8 @@ from typing import Final
 import pytest
 import yaml
 
-from localcluster import tools
-from localcluster.controlplane import ControlPlane
+from shopdev.cluster import tools
+from shopdev.cluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster
 from tests.integration.faults.controllers import collect_garbage
 from tests.integration.faults.proxy import Proxy

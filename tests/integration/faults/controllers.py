@@ -6,7 +6,7 @@ with watches that look again only up to a minute after an outage, and without ki
 
 from typing import Final
 
-from localcluster.controlplane import ControlPlane
+from shopdev.cluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster
 from tests.waiting import wait_for
 

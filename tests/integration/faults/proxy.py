@@ -20,7 +20,7 @@ from typing import Any, Final, NoReturn, Protocol, Self
 import aiohttp
 from aiohttp import web
 
-from localcluster.controlplane import ControlPlane
+from shopdev.cluster.controlplane import ControlPlane
 
 WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 READS: Final = frozenset({"GET"})

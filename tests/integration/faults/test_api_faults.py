@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from localcluster.controlplane import ControlPlane
+from shopdev.cluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster
 from tests.integration.faults.controllers import collect_garbage, serve_again
 from tests.integration.faults.proxy import (

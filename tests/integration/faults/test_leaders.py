@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from localcluster.controlplane import ControlPlane
+from shopdev.cluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster
 from tests.integration.faults.proxy import Fault, Proxy, Refuse
 from tests.integration.faults.traffic import Traffic

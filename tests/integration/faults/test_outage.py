@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from localcluster import tools
-from localcluster.controlplane import ControlPlane
+from shopdev.cluster import tools
+from shopdev.cluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster, condition
 from tests.integration.faults.controllers import collect_garbage, serve_again
 from tests.integration.faults.truth import settled

@@ -15,8 +15,9 @@ from services.common import progress, telemetry
 from services.common.breaker import CallFailed
 from services.common.consumer import Consumer, Message, QueuePort, SqsQueue
 from services.common.errors import NotFound, Unrecoverable
-from shopprocs import stacks
-from shopprocs.emulator import AwsServer
+from shopdev.checkout import SERVICES
+from shopdev.cloudformation import stacks
+from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_queue
 from tests.services.common.queues import MemoryQueue
 
@@ -259,7 +260,7 @@ def test_a_message_is_tried_for_longer_than_the_workflow_waits_for_a_paid_order(
 ) -> None:
     """Else an outage that the workflow waits for would lose the orders in flight all the same."""
     waits = stacks.document("saga")["Parameters"]
-    for service in stacks.SERVICES:
+    for service in SERVICES:
         tries = stacks.document(service)["Resources"]["Tasks"]["Properties"]["RedrivePolicy"][
             "maxReceiveCount"
         ]

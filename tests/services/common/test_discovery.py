@@ -8,7 +8,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from services.common.discovery import KEPT_SECONDS, REFUSED_SECONDS, CloudMap, NoInstance, resolver
 from services.common.settings import ServiceSettings
-from shopprocs.emulator import Emulator
+from shopdev.processes.emulator import Emulator
 from tests.waiting import wait_for
 
 

@@ -18,7 +18,7 @@ import pytest
 from services.common import dlq, dynamo
 from services.common.consumer import Consumer, Handler, SqsQueue
 from services.common.dlq import DynamoDiscards, Letter, NoSuchLetter, SqsPlace
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 from tests.operator.cli.objects import owned, shopservice
 from tests.operator.cli.server import Server, serving
 from tests.waiting import wait_for

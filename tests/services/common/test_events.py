@@ -12,7 +12,7 @@ import pytest
 from services.common import telemetry
 from services.common.consumer import SqsQueue
 from services.common.events import Event, MemoryPublisher, NotPublished, SnsPublisher
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 CLOUDEVENT = {

@@ -20,7 +20,7 @@ from services.common.idempotency import (
     fingerprint,
     once,
 )
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 
 REQUEST = KeyedRequest("guest POST /things", "key", fingerprint({"a": 1}))

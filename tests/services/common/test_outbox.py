@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from services.common import clock, dynamo, ids, progress, telemetry
 from services.common import outbox as outboxes
 from services.common.outbox import DynamoOutbox, MemoryOutbox, Outbox, OutboxMessage, OutboxRecord, Relay
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 
 Add = Callable[[OutboxRecord], None]

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from services.common.front import Limits
-from shopprocs.shop import Shop
+from shopdev.processes.shop import Shop
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(240)]

@@ -7,7 +7,7 @@ import pytest
 
 from services.common.errors import TaskFailed
 from services.common.tasks import MemoryAnswers, StepFunctionsAnswers, TaskAnswers, TaskGone, answering
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER
 
 TASK = {"task": "Work", "task_token": "t1"}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from services.common.vault import KEPT, DynamoVault
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 
 
 def test_a_secret_is_found_by_its_name_until_it_is_forgotten_or_too_old(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from services.common.events import Event, SnsPublisher
-from shopprocs import stacks
-from shopprocs.shop import Shop
+from shopdev.cloudformation import stacks
+from shopdev.processes.shop import Shop
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.emulator

@@ -14,11 +14,11 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from apigateway.documents import Operation, operations
-from shopprocs import stacks
-from shopprocs.customer import Customer, wish
-from shopprocs.emulator import REGION
-from shopprocs.shop import Shop
+from shopdev.cloudformation import stacks
+from shopdev.codegen.apigateway.documents import Operation, operations
+from shopdev.customer import Customer, wish
+from shopdev.processes.emulator import REGION
+from shopdev.processes.shop import Shop
 from tests.services.callers import Pool, bearer
 
 pytestmark = pytest.mark.emulator

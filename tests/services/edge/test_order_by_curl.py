@@ -8,8 +8,10 @@ import pytest
 
 from services.payment import provider
 from services.shipping import carrier
-from shopprocs import environment_file, stacks
-from shopprocs.shop import ROOT, Shop
+from shopdev import environment_file
+from shopdev.checkout import ROOT
+from shopdev.cloudformation import stacks
+from shopdev.processes.shop import Shop
 
 PAGE = (ROOT / "docs" / "how-to" / "order-by-curl.md").read_text(encoding="utf-8")
 

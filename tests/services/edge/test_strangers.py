@@ -10,9 +10,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from shopprocs import identity, stacks
-from shopprocs.emulator import REGION
-from shopprocs.shop import Shop
+from shopdev import identity
+from shopdev.cloudformation import stacks
+from shopdev.processes.emulator import REGION
+from shopdev.processes.shop import Shop
 from tests.services.callers import bearer
 
 pytestmark = pytest.mark.emulator

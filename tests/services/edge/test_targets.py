@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from localcluster.ports import free_port
-from shopprocs import stacks
-from shopprocs.customer import Customer, wish
-from shopprocs.shop import Shop
+from shopdev.cloudformation import stacks
+from shopdev.customer import Customer, wish
+from shopdev.ports import free_port
+from shopdev.processes.shop import Shop
 from tests.services.callers import bearer
 from tests.shops import own_shop
 from tests.waiting import wait_for

@@ -9,9 +9,10 @@ from pathlib import Path
 import jwt
 import pytest
 
-from shopprocs import identity, stacks
-from shopprocs.emulator import Emulator
-from shopprocs.identity import SignIn, SignInError
+from shopdev import identity
+from shopdev.cloudformation import stacks
+from shopdev.identity import SignIn, SignInError
+from shopdev.processes.emulator import Emulator
 
 pytestmark = pytest.mark.emulator
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httpx
 
-from shopprocs.customer import ADDRESS
+from shopdev.customer import ADDRESS
 
 THREADS: Final = 10
 PAUSE: Final = 0.3

@@ -12,9 +12,10 @@ from typing import Self
 
 import httpx
 
-from localcluster.ports import free_port
-from shopprocs.process import Process
-from shopprocs.shop import READY_WITHIN, ROOT, Part, Shop
+from shopdev.checkout import ROOT
+from shopdev.ports import free_port
+from shopdev.processes.process import Process
+from shopdev.processes.shop import READY_WITHIN, Part, Shop
 
 REPLICAS = 2
 MUTANTS = Path(__file__).with_name("mutants.py")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Protocol, Self
 
-from shopprocs.emulator import Emulator
+from shopdev.processes.emulator import Emulator
 from tests.services.faults.fleet import Fleet
 from tests.services.faults.proxy import (
     Break,

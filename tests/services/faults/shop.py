@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import httpx
 
-from shopprocs import stacks
-from shopprocs.emulator import Clients, Emulator
-from shopprocs.shop import Shop
+from shopdev.checkout import SERVICES
+from shopdev.processes.emulator import Clients, Emulator
+from shopdev.processes.shop import Shop
 from tests.services.faults.audit import ENDS, LENGTH_OF_ID, Books, Violation, audit, stock
 from tests.services.faults.changes import Changes
 from tests.services.faults.customers import SCARCE, SKUS, Customers
@@ -74,7 +74,7 @@ class World:
     tables: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tables = {service: self.shop.outputs[service]["Table"] for service in stacks.SERVICES}
+        self.tables = {service: self.shop.outputs[service]["Table"] for service in SERVICES}
 
     def copy(self, chance: random.Random) -> int:
         """Sends some of the messages that were received again, in any order, some of them late; answers how many."""

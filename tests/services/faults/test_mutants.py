@@ -15,11 +15,10 @@ from services.common.money import Money
 from services.order.domain import Address, Item, Product, place
 from services.order.dynamo import _to_item
 from services.order.watch import Watchlist
-from shopprocs import stacks
-from shopprocs.customer import ADDRESS
-from shopprocs.emulator import REGION, Emulator
-from shopprocs.process import Process
-from shopprocs.shop import ROOT
+from shopdev.checkout import ROOT, SERVICES
+from shopdev.customer import ADDRESS
+from shopdev.processes.emulator import REGION, Emulator
+from shopdev.processes.process import Process
 from tests.services.accounts import new_table, new_topic
 from tests.services.faults.audit import Books, audit
 from tests.services.faults.changes import Changes
@@ -141,7 +140,7 @@ def test_given_a_defect_when_an_order_has_ended_then_the_audit_tells_that_it_is_
     emulator: Emulator, mutant: str | None, broken: set[str]
 ) -> None:
     clients = emulator.clients
-    tables = {name: new_table(clients) for name in stacks.SERVICES}
+    tables = {name: new_table(clients) for name in SERVICES}
     items = [Item(SKU, 1)]
     products = {SKU: Product(SKU, "A cup", Money(500, "EUR"), 1)}
     order = place(uuid7(), "alice", items, products, Address(**ADDRESS), clock.now())

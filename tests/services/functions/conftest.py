@@ -13,13 +13,15 @@ import boto3
 import httpx
 import pytest
 
-from shopfunctions import build
-from shopprocs import identity, stacks
-from shopprocs.emulator import Emulator
+from shopdev import identity
+from shopdev.checkout import SERVICES
+from shopdev.cloudformation import stacks
+from shopdev.lambdas import build
+from shopdev.processes.emulator import Emulator
 
 ROOT = Path(__file__).resolve().parents[3]
 NEEDED = (
-    *("network", "events", "tokens", "identity", "discovery", "artifacts", *stacks.SERVICES),
+    *("network", "events", "tokens", "identity", "discovery", "artifacts", *SERVICES),
     *("saga", "functions", "functions-catalogue", "functions-partners"),
 )
 STAGE = "v1"

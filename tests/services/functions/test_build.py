@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from services.common import aws
-from shopfunctions import build, packages
+from shopdev.lambdas import build, packages
 
 ROOT = Path(__file__).resolve().parents[3]
 # What the order function reads when its module is loaded.

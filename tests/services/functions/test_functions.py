@@ -16,7 +16,7 @@ from services.order.dynamo import DynamoProducts
 from services.product import seed
 from services.sales.dynamo import DynamoSales
 from services.sales.ports import Summary
-from shopprocs import stacks
+from shopdev.cloudformation import stacks
 from tests.services.functions.conftest import Deployed
 from tests.services.sales import facts
 from tests.waiting import wait_for

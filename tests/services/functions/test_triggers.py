@@ -18,8 +18,8 @@ from services.partners.dynamo import DynamoKeys
 from services.product.domain import Item, Move, Reservation, Shelf, State
 from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.levels import DynamoLevels
-from shopprocs import stacks
-from shopprocs.emulator import REGION
+from shopdev.cloudformation import stacks
+from shopdev.processes.emulator import REGION
 from tests.services.functions.conftest import Deployed
 from tests.services.product.world import NOW
 from tests.waiting import wait_for

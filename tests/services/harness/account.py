@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from shopprocs.awscli import AwsCli, AwsError
+from shopdev.cloudformation.awscli import AwsCli, AwsError
 
 CLI_GAVE_UP = "Waiter StackDeleteComplete failed: Waiter encountered a terminal failure state"
 CLI_FAILED = "Failed to create/update the stack. Run the following command to fetch the list of events"

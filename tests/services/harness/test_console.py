@@ -1,7 +1,7 @@
 import io
 import json
 
-from shopprocs.console import Console
+from shopdev.processes.console import Console
 
 
 def shown(*lines: tuple[str, str], colour: bool = False) -> str:

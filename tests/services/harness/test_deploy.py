@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shopprocs import stacks
-from shopprocs.emulator import Emulator
+from shopdev.checkout import SERVICES
+from shopdev.cloudformation import stacks
+from shopdev.processes.emulator import Emulator
 
 pytestmark = pytest.mark.emulator
 
@@ -185,7 +186,7 @@ def test_given_a_deployment_when_interrupted_then_one_line_names_what_goes_on_an
     aws: Aws, emulator: Emulator, prefix: str, tmp_path: Path
 ) -> None:
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **emulator.env}
-    chosen = ("events", "tokens", *stacks.SERVICES)
+    chosen = ("events", "tokens", *SERVICES)
     command = [*AWS, "deploy", "--prefix", prefix, *chosen]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
@@ -211,12 +212,12 @@ def test_given_the_stacks_when_asked_for_values_then_each_service_gets_its_envir
     aws: Aws, deployed: str, emulator: Emulator
 ) -> None:
     values = yaml.safe_load(aws("values").stdout)
-    assert set(values) == set(stacks.SERVICES)
+    assert set(values) == set(SERVICES)
     order = values["order"]["env"]
     assert order["TABLE"] == f"{deployed}-orders"
     assert order["EVENTS_QUEUE_URL"] == f"{emulator.endpoint}/000000000000/{deployed}-order-events"
     assert order["STATE_MACHINE_ARN"].endswith(f":stateMachine:{deployed}-order-saga")
-    for service in stacks.SERVICES:
+    for service in SERVICES:
         env = values[service]["env"]
         assert env["TASKS_QUEUE_URL"].endswith(f"/{deployed}-{service}-tasks")
         assert env["EVENTS_TOPIC_ARN"].endswith(f":{deployed}-{service}-facts")

@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from localcluster.ports import free_port
-from shopprocs.edge import Edge, declared_routes
-from shopprocs.stacks import SERVICES
+from shopdev.checkout import SERVICES
+from shopdev.ports import free_port
+from shopdev.processes.edge import Edge, declared_routes
 
 pytestmark = pytest.mark.emulator
 

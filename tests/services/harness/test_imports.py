@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from shopprocs import imports
-from shopprocs.shop import ROOT, entries_of
+from shopdev.checkout import ROOT
+from shopdev.processes import imports
+from shopdev.processes.shop import entries_of
 
 PARTS = entries_of()
 EVERYTHING = sorted(PARTS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shopprocs.process import Process, ProcessError
+from shopdev.processes.process import Process, ProcessError
 from tests.waiting import wait_for
 
 Start = Callable[[str], Process]
@@ -99,7 +99,7 @@ def test_given_a_process_with_a_child_when_killed_then_the_child_is_gone_too(
 
 def test_given_a_program_that_fails_when_it_is_over_then_its_processes_are_gone_too(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from shopprocs.process import Process\n"
+        "import sys; from pathlib import Path; from shopdev.processes.process import Process\n"
         "process = Process('it', ['sleep', '60'], {'PATH': '/usr/bin:/bin'}, print, Path('.'))\n"
         "process.start(); print(process.pid); raise SystemExit(1)"
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from localcluster.ports import free_port
+from shopdev.ports import free_port
 
 pytestmark = pytest.mark.emulator
 
@@ -131,7 +131,7 @@ def test_given_nothing_when_started_then_the_shop_answers_reloads_on_change_and_
 def test_given_a_file_when_it_changes_then_exactly_the_processes_that_import_it_are_new_and_serve_again(
     start: Callable[[], Command],
 ) -> None:
-    """How long that takes is measured by dev/bench/reload.py."""
+    """How long that takes is measured by `dev/bench reload`."""
     command = start()
     url = command.wait_for(r"^\s+shipping\s+(http://\S+)")[1]
     shop = command.wait_for(r"^\s+shop\s+(http://\S+)")[1]

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from shopprocs import deploy, functions, removal, stacks, together
-from shopprocs.awscli import AwsError
-from shopprocs.together import Interrupted
+from shopdev.checkout import SERVICES
+from shopdev.cloudformation import deploy, functions, removal, stacks, together
+from shopdev.cloudformation.awscli import AwsError
+from shopdev.cloudformation.together import Interrupted
 from tests.services.harness.account import Account
 
 COMPLETE = {f"shop-{stack}": "CREATE_COMPLETE" for stack in stacks.STACKS}
@@ -147,7 +148,7 @@ def test_given_a_wave_in_which_some_fail_when_deployed_then_each_ones_real_outco
     account.failing = {"shop-order": "no such thing", "shop-payment": "no such thing"}
     account.states_after = {"shop-order": "ROLLBACK_COMPLETE"}
 
-    line = refused(lambda: deploy.deploy(account, "shop", {}, said.append, stacks.SERVICES))
+    line = refused(lambda: deploy.deploy(account, "shop", {}, said.append, SERVICES))
 
     assert "shop-order, shop-payment: Thing: no such thing" in line or (
         "shop-payment, shop-order: Thing: no such thing" in line

@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from werkzeug.serving import make_server
 
-from localcluster.ports import free_port
 from services.common import telemetry
 from services.common.auth import Partners
 from services.common.caller import Caller
@@ -21,6 +20,7 @@ from services.order.parts import LARGEST_PART, HttpParts
 from services.order.ports import Part
 from services.payment import api as payment_api
 from services.payment import domain
+from shopdev.ports import free_port
 from tests.services.callers import CUSTOMER, Pool, bearer
 from tests.services.order.world import World, wish
 from tests.services.payment.fakes import MemoryPayments

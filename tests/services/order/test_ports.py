@@ -26,7 +26,7 @@ from services.order.domain import Item, Order, OrderCancelled, Product, TooLateT
 from services.order.dynamo import DynamoOrders, DynamoProducts
 from services.order.messages import StepFunctionsWorkflow
 from services.order.ports import Stale
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.callers import ALICE, As
 from tests.services.order.fakes import MemoryOrders, MemoryParts, MemoryProducts

@@ -9,11 +9,11 @@ import httpx
 import orjson
 import pytest
 
-from localcluster.ports import free_port
 from services.common import ids
 from services.common.events import Event
-from shopprocs.emulator import AwsServer
-from shopprocs.process import Process
+from shopdev.ports import free_port
+from shopdev.processes.emulator import AwsServer
+from shopdev.processes.process import Process
 from tests.services.order.test_ports import MACHINE
 from tests.services.order.world import wish
 

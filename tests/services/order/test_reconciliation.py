@@ -25,7 +25,7 @@ from services.product import domain as products
 from services.product.dynamo import DynamoStock
 from services.shipping import domain as shipments
 from services.shipping.dynamo import DynamoShipments
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 from tests.services.order.test_domain import NOON, NOTHING, an_order
 from tests.waiting import wait_for
 

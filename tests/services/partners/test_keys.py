@@ -16,7 +16,7 @@ from services.partners.domain import InvalidKey, PartnerKey
 from services.partners.dynamo import DynamoKeys
 from services.partners.handlers import NoSuchKey
 from services.partners.ports import AlreadyRevoked, Keys
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 
 PEPPER = b"a pepper of many random bytes"

@@ -13,7 +13,7 @@ from services.payment.domain import Charge, Payment
 from services.payment.dynamo import DynamoLedger, DynamoPayments
 from services.payment.ports import Declined, KeyClosed, Ledger, Payments, Stale, Unreachable
 from services.payment.provider import Sandbox
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 from tests.services import tables
 from tests.services.accounts import EITHER, new_table
 from tests.services.payment.fakes import MemoryLedger, MemoryPayments

@@ -35,8 +35,8 @@ from services.product.importing import (
 )
 from services.product.rows import Line, RowRefused, UnreadableFile
 from services.product.uploads import S3Uploads
-from shopprocs import stacks
-from shopprocs.emulator import AwsServer
+from shopdev.cloudformation import stacks
+from shopdev.processes.emulator import AwsServer
 from tests.services.product.fakes import MemoryShelves, MemoryUploads
 from tests.services.product.world import FIRST, NOW, product, told
 

@@ -19,8 +19,8 @@ from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.levels import DynamoLevels
 from services.product.low_stock import Change, Level, Levels, Stale
 from services.product.watch_function import Parts, Unreadable
-from shopprocs import stacks
-from shopprocs.emulator import AwsServer
+from shopdev.cloudformation import stacks
+from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.product.fakes import MemoryLevels
 from tests.services.product.world import NOW, product

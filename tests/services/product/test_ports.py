@@ -27,7 +27,7 @@ from services.product.domain import (
 )
 from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.ports import Search, Stale
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.product.fakes import MemoryShop
 from tests.services.product.world import FIRST, NOW, inventory, product, told

@@ -17,7 +17,7 @@ from services.common.outbox import OutboxRecord
 from services.product import app, handlers, messages, seed
 from services.product.domain import Item, Product, Stocked
 from services.product.handlers import reserve_stock
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 from tests.services.product.fakes import MemoryShop
 from tests.services.product.world import NOW, inventory, product
 

@@ -16,10 +16,11 @@ from typing import Any
 import httpx
 import pytest
 
-from shopprocs import stacks
-from shopprocs.customer import Customer, until, wish
-from shopprocs.emulator import Clients
-from shopprocs.shop import Shop
+from shopdev.checkout import SERVICES
+from shopdev.cloudformation import stacks
+from shopdev.customer import Customer, until, wish
+from shopdev.processes.emulator import Clients
+from shopdev.processes.shop import Shop
 from tests.shops import own_shop
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(300)]
@@ -123,7 +124,7 @@ def is_cancelled_in_time(customer: Customer, sku: str) -> bool:
 
 def poison(shop: Shop) -> None:
     """A message to each queue that nobody understands: it is put off, and comes again."""
-    for service in stacks.SERVICES:
+    for service in SERVICES:
         queue = shop.outputs[service]["TasksQueueUrl"]
         shop.clients.sqs.send_message(QueueUrl=queue, MessageBody='{"task": "Unheard of"}')
         until(partial(calls, shop, shop.credentials[service]["AWS_ACCESS_KEY_ID"], "ChangeMessageVisibility"))
@@ -131,7 +132,7 @@ def poison(shop: Shop) -> None:
 
 def redrive(shop: Shop) -> None:
     """A dead letter of each service is sent to its queue again, as in a pod of it."""
-    for service in stacks.SERVICES:
+    for service in SERVICES:
         dead = f"{shop.outputs[service]['TasksQueueUrl']}-dlq"
         shop.clients.sqs.send_message(QueueUrl=dead, MessageBody='{"task": "Unheard of"}')
         subprocess.run(
@@ -174,7 +175,7 @@ def shop(log: list[str]) -> Iterator[Shop]:
     targets = {name: "function" for name in stacks.document("api")["Parameters"] if name.endswith("Target")}
     with own_shop(sink, parameters=targets, emulator=settings) as shop:
         shop.deploy()
-        shop.credentials = {service: allow(shop, service) for service in stacks.SERVICES}
+        shop.credentials = {service: allow(shop, service) for service in SERVICES}
         shop.run()
         with Customer(shop.url, shop.token()) as customer:
             every_way(customer)
@@ -191,7 +192,7 @@ def used(shop: Shop, key_id: str) -> set[str]:
 
     Asked for each kind of call that some policy grants: another was refused, and its process has said so.
     """
-    everybody = [granted(service, "Access") for service in stacks.SERVICES]
+    everybody = [granted(service, "Access") for service in SERVICES]
     everybody += [granted("functions", role) for role in FUNCTIONS.values()]
     kinds = {action.partition(":")[2] for each in everybody for action in each}
     kinds |= {"TransactWriteItems", UNNAMED}
@@ -233,7 +234,7 @@ def test_given_iam_is_enforced_when_a_right_is_not_granted_then_the_call_is_refu
     assert "AccessDenied" in refused.value.response["Error"]["Code"]
 
 
-@pytest.mark.parametrize("service", stacks.SERVICES)
+@pytest.mark.parametrize("service", SERVICES)
 def test_given_orders_of_every_kind_when_a_service_worked_on_them_then_its_policy_is_what_it_needed(
     shop: Shop, service: str, log: list[str]
 ) -> None:

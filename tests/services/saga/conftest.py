@@ -2,8 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from shopprocs.customer import Customer
-from shopprocs.shop import Shop
+from shopdev.customer import Customer
+from shopdev.processes.shop import Shop
 
 
 @pytest.fixture

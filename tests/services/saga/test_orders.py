@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from shopprocs.customer import Customer, Unexpected, until, wish
-from shopprocs.shop import Shop
+from shopdev.customer import Customer, Unexpected, until, wish
+from shopdev.processes.shop import Shop
 from tests.services.saga.workflow import impatient, visited
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(400)]

@@ -10,8 +10,9 @@ import httpx
 import orjson
 import pytest
 
-from shopprocs.customer import Customer, until
-from shopprocs.shop import ROOT, Shop
+from shopdev.checkout import ROOT
+from shopdev.customer import Customer, until
+from shopdev.processes.shop import Shop
 from tests.services.saga.workflow import arn, impatient, visited
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(400)]

@@ -16,8 +16,9 @@ from typing import Any, Self
 
 import pytest
 
-from shopprocs import stacks
-from shopprocs.emulator import Emulator
+from shopdev.checkout import SERVICES
+from shopdev.cloudformation import stacks
+from shopdev.processes.emulator import Emulator
 
 pytestmark = pytest.mark.emulator
 
@@ -361,7 +362,7 @@ def endings(emulator: Emulator) -> Iterator[Mapping[str, Ending]]:
         "FinalTaskTimeoutSeconds": TASK_TIMEOUT_SECONDS,
     }
     outputs = emulator.deploy("workflow", {name: str(seconds) for name, seconds in timeouts.items()})
-    queues = {service: outputs[service]["TasksQueueUrl"] for service in stacks.SERVICES}
+    queues = {service: outputs[service]["TasksQueueUrl"] for service in SERVICES}
     ids = {name: f"order-{number}" for number, name in enumerate(STORIES)}
     with ScriptedServices(
         emulator, queues, {ids[name]: story for name, story in STORIES.items()}

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from shopprocs import stacks
-from shopprocs.customer import until
-from shopprocs.shop import Shop
+from shopdev.cloudformation import stacks
+from shopdev.customer import until
+from shopdev.processes.shop import Shop
 
 IMPATIENT_SECONDS, USUAL_SECONDS = 3, 300
 

@@ -19,7 +19,7 @@ from services.sales.domain import Addition, Known
 from services.sales.dynamo import DynamoSales
 from services.sales.function import work
 from services.sales.ports import Sales, Stale, Summary
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.sales import facts
 

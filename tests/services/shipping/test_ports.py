@@ -12,7 +12,7 @@ from services.shipping.carrier import Sandbox
 from services.shipping.domain import Address, Booking, Item, Parcel, Shipment
 from services.shipping.dynamo import DynamoLedger, DynamoShipments
 from services.shipping.ports import CarrierDown, KeyClosed, Ledger, Refused, Shipments, Stale
-from shopprocs.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer
 from tests.services import tables
 from tests.services.accounts import EITHER, new_table
 from tests.services.shipping.fakes import MemoryLedger, MemoryShipments

@@ -1,0 +1,30 @@
+"""Run one of the benchmarks of docs/benchmarks.md; each prints its tables in Markdown."""
+
+import argparse
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+BENCHMARKS: Final[Mapping[str, str]] = {
+    "shopservices": "speed and memory of the operator, in about 15 minutes",
+    "functions": "start and answer of a Lambda function beside its container, in about a minute",
+    "catalogue": "import of a catalogue of 100,000 rows, in about five minutes",
+    "reload": "time from the change of a file until `make dev` serves it, in about a minute",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one; answer the exit code."""
+    described = "".join(f"\n  {name:<13} {text}" for name, text in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(
+        prog="dev/bench",
+        description=__doc__,
+        epilog=f"benchmarks:{described}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("benchmark", choices=BENCHMARKS)
+    parser.add_argument("options", nargs=argparse.REMAINDER, help="`dev/bench NAME --help` lists them")
+    chosen = parser.parse_args(argv)
+    # Each has packages of its own, and the measurements of some are of this very process.
+    code: int = importlib.import_module(f"shopdev.bench.{chosen.benchmark}").main(chosen.options)
+    return code

@@ -1,0 +1,384 @@
+"""How fast and how small the operator is, beside a bare loop that sends the same requests.
+
+A real etcd and kube-apiserver on loopback, TLS, no controller-manager; everything in one run, so that its ratios mean
+something on a machine that others use too. CPU time is the kernel's own account of each process. `make bench` runs it all,
+in about a quarter of an hour; `--quick` a hundred ShopServices in two minutes. It prints tables in Markdown.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shopdev.bench.apiserver import (
+    Api,
+    cpu,
+    resident,
+    serving,
+    shop_path,
+)
+from shopdev.bench.drift import Repairs, drift
+from shopdev.bench.figures import HEAD, Bound, Run, percentile, spread, table
+from shopdev.bench.hotspots import shares
+from shopdev.bench.loads import (
+    CHILDREN,
+    REFUSED,
+    answers,
+    changes,
+    create,
+    floor,
+    from_zero,
+    plainly,
+    refusing,
+    shopservice,
+    storm,
+)
+from shopdev.bench.processes import Launcher, own_python
+from shopdev.cluster.console import ClusterError
+
+ROUNDS = 3
+STORM_SHOPS, STORM_TIMES = 30, 200
+CHANGES = 200
+
+Row = tuple[str, ...]
+
+
+def say(line: str) -> None:
+    """Progress."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The bare loop, the operator, the operator beside one that fails, in turn and several times; kopf used plainly once."""
+
+    floors: Sequence[Run]
+    runs: Sequence[Run]
+    beside: Sequence[Run]
+    plain: Run
+
+
+async def compare(api: Api, launcher: Launcher, number: int, rounds: int) -> Compared:
+    """So many ShopServices each time, on the same API server."""
+    say("warming up")
+    await floor(api, 50)
+    floors, runs, beside = [], [], []
+    for each in range(1, rounds + 1):
+        say(f"round {each} of {rounds}: the bare loop, the operator, the operator with a failing ShopService")
+        floors.append(await floor(api, number))
+        runs.append(await _once(api, launcher, number))
+        async with refusing(api):
+            beside.append(await _once(api, launcher, number, failing=True))
+    say("kopf used plainly")
+    namespace = await api.fresh()
+    with launcher.plain() as plain:
+        await answers(api, namespace)
+        other = await plainly(api, plain, namespace, number)
+    await api.emptied(namespace)
+    return Compared(floors, runs, beside, other)
+
+
+async def _once(api: Api, launcher: Launcher, number: int, *, failing: bool = False) -> Run:
+    namespace = await api.fresh()
+    with launcher.operator() as operator:
+        await answers(api, namespace)
+        await operator.quiet()
+        retries = operator.metric("workqueue_retries_total")
+        if failing:
+            await create_refused(api, namespace)
+        run = await from_zero(api, operator, namespace, number)
+        if failing and operator.metric("workqueue_retries_total") < retries + 3:
+            raise RuntimeError("The ShopService that was expected to fail did not.")
+    await api.emptied(namespace)
+    return run
+
+
+async def create_refused(api: Api, namespace: str) -> None:
+    """A ShopService one of whose children the API server fails to write."""
+    await api.call("POST", shop_path(namespace), shopservice(namespace, REFUSED))
+
+
+def compared_rows(found: Compared) -> list[Row]:
+    """How the operator stands to the bare loop. Ratios are of one round each."""
+    pairs = list(zip(found.floors, found.runs, strict=True))
+    rate = [run.rate / bare.rate for bare, run in pairs]
+    own = [run.own_ms for run in found.runs]
+    server = [run.server_ms / bare.server_ms for bare, run in pairs]
+    beyond = [run.writes / run.number - len(CHILDREN) for run in found.runs]
+    reads = [run.reads / run.number for run in found.runs]
+    beside = [failing.rate / run.rate for failing, run in zip(found.beside, found.runs, strict=True)]
+    middle = statistics.median
+    return [
+        Bound(0.7, 0.9, more=True).row("rate ÷ that of the bare loop", middle(rate), spread(rate)),
+        Bound(8, 5, "ms").row("operator CPU for each new ShopService", middle(own), spread(own, 1, " ms")),
+        Bound(1.4, 1.2).row("API server CPU ÷ that of the bare loop", middle(server), spread(server)),
+        Bound(2, 1).row("writes in addition to the children", round(middle(beyond), 2), spread(beyond)),
+        Bound(0, 0).row("uncached reads", middle(reads), spread(reads)),
+        Bound(0.9, 1, more=True).row(
+            "rate with a permanently failing ShopService ÷ without", middle(beside), spread(beside)
+        ),
+    ]
+
+
+def drift_rows(found: dict[str, Repairs]) -> list[Row]:
+    """How soon it puts back what others did."""
+    deleted = [took for each in found.values() for took in each.deleted]
+    edited = [took for each in found.values() for took in each.edited]
+    missed = [f"{kind} {path}" for kind, each in found.items() for path in each.missed]
+    bound = Bound(1, 0.2, "s")
+    return [
+        bound.row(
+            f"each of {len(found)} kinds deleted: longest time until recreated",
+            max(deleted),
+            f"{max(deleted):.2f} s",
+        ),
+        bound.row(
+            f"each of {len(edited) + len(missed)} owned fields edited: longest time until reverted",
+            max(edited),
+            f"{max(edited):.2f} s",
+        ),
+        Bound(0, 0).row("owned fields never reverted", len(missed), ", ".join(missed) or "0"),
+    ]
+
+
+async def storm_rows(api: Api, launcher: Launcher) -> list[Row]:
+    """What a roll-out's events cost."""
+    namespace = await api.fresh()
+    with launcher.operator() as operator:
+        await answers(api, namespace)
+        await create(api, namespace, STORM_SHOPS)
+        await operator.quiet()
+        found = await storm(api, operator, namespace, STORM_SHOPS, STORM_TIMES)
+    await api.emptied(namespace)
+    return [
+        Bound(1, 1).row(
+            f"{found.events} status events of {STORM_SHOPS} in {found.seconds:.0f} s:"
+            " maximum status writes per second of one ShopService",
+            round(found.rate, 2),
+            f"{found.rate:.2f}",
+        ),
+        Bound(0, 0).row("applies during these events", found.applies, f"{found.applies:.0f}"),
+    ]
+
+
+@dataclass(frozen=True)
+class Grown:
+    """What so many ShopServices cost."""
+
+    run: Run
+    resident: float
+    restart: float
+    writes: float
+    resident_after: float
+
+    @property
+    def row(self) -> Row:
+        """As a row of the table of growth."""
+        return (
+            str(self.run.number),
+            f"{self.run.rate:.0f}/s",
+            f"{self.run.own_ms:.1f} ms each",
+            f"{self.run.server_ms:.1f} ms each",
+            f"{self.resident:.0f} MB",
+            f"{self.restart:.1f} s ({self.restart / self.run.number * 1000:.1f} ms each)",
+            f"{self.writes:.0f}",
+            f"{self.resident_after:.0f} MB",
+        )
+
+
+async def grow(api: Api, launcher: Launcher, size: int, idle: float | None) -> tuple[Grown, list[Row]]:
+    """One size: from zero, and a restart; where `idle` is given, also what a change costs and what nothing costs."""
+    say(f"growth: {size}")
+    namespace, elsewhere = await api.fresh(), await api.fresh()
+    with launcher.operator() as operator:
+        await answers(api, elsewhere)
+        await operator.quiet()
+        run = await from_zero(api, operator, namespace, size)
+        await operator.finished()
+        first = resident(operator.pid)
+    with launcher.operator() as operator:
+        await operator.until(lambda: operator.metric("controller_runtime_reconcile_total") > size, 1)
+        await operator.quiet()
+        grown = Grown(run, first, cpu(operator.pid), operator.writes, resident(operator.pid))
+        rows = [] if idle is None else await _at_size(api, namespace, grown)
+    if idle is not None:
+        rows.append(await _idle(launcher, size, idle))
+    await api.emptied(namespace)
+    await api.emptied(elsewhere)
+    return grown, rows
+
+
+async def _at_size(api: Api, namespace: str, grown: Grown) -> list[Row]:
+    size = grown.run.number
+    say(f"with {size}: {CHANGES} changes")
+    took = await changes(api, namespace, size, CHANGES)
+    p95 = percentile(took, 0.95)
+    memory = Bound(110, 80, "MB")
+    return [
+        Bound(0, 0).row(f"restart over {size}: writes", grown.writes, f"{grown.writes:.0f}"),
+        Bound(10, 4, "s").row(f"restart over {size}: CPU", grown.restart, f"{grown.restart:.1f} s"),
+        memory.row(f"RSS with {size}, from zero", grown.resident, f"{grown.resident:.0f} MB"),
+        memory.row(
+            f"RSS with {size}, after a restart", grown.resident_after, f"{grown.resident_after:.0f} MB"
+        ),
+        Bound(150, 50, "ms").row(
+            f"a change with {size}, p95", p95, f"{p95:.0f} ms (median {statistics.median(took):.0f})"
+        ),
+    ]
+
+
+async def _idle(launcher: Launcher, size: int, seconds: float) -> Row:
+    """Nothing happens, but that the lease is renewed."""
+    say(f"with {size}: {seconds:.0f} s of nothing")
+    with launcher.operator("--leader-elect", "--lease-namespace", "default") as operator:
+        await operator.leading()
+        await operator.until(lambda: operator.metric("controller_runtime_reconcile_total") > size, 1)
+        # What it lists at its start, to compare, is over then.
+        await operator.quiet(10)
+        before = cpu(operator.pid)
+        await asyncio.sleep(seconds)
+        share = (cpu(operator.pid) - before) / seconds * 100
+    return Bound(1, 0.3, "% of a core").row(f"idle with {size}", share, f"{share:.2f} % of a core")
+
+
+async def profile(api: Api, launcher: Launcher, number: int, path: Path) -> list[Row]:
+    """Where the operator's time goes while it makes new ShopServices true. Profiled, it is about twice as slow."""
+    say("where the time goes")
+    namespace = await api.fresh()
+    with launcher.operator(profile=path) as operator:
+        await answers(api, namespace)
+        await operator.quiet()
+        operator.profile()
+        await from_zero(api, operator, namespace, number)
+    await api.emptied(namespace)
+    return [(name, f"{share:.1%}") for name, share in shares(path)[:20]]
+
+
+async def measure(api: Api, launcher: Launcher, arguments: argparse.Namespace, folder: Path) -> None:
+    """Everything, one after the other; printed when all is there."""
+    number, growth = arguments.number, arguments.growth
+    found = await compare(api, launcher, number, arguments.rounds)
+    say("drift of everything that it owns")
+    with launcher.operator() as operator:
+        await answers(api, await api.fresh())
+        repairs = await drift(api, operator)
+    say("a storm of status events")
+    rows = [*compared_rows(found), *drift_rows(repairs), *await storm_rows(api, launcher)]
+    grown = []
+    for size in growth:
+        each, more = await grow(api, launcher, size, arguments.idle if size == growth[-1] else None)
+        grown.append(each.row)
+        rows += more
+    spent = await profile(api, launcher, number, folder / "profile")
+
+    print(
+        f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}\n"
+    )
+    print(f"{number} new ShopServices of six children each, in {arguments.rounds} rounds:\n")
+    print(table(HEAD, rows))
+    print(
+        table(
+            ("", "ShopServices/s", "client CPU-ms each", "API server CPU-ms each"),
+            [
+                _beside("the bare loop", found.floors),
+                _beside("this operator", found.runs),
+                _beside("this operator, with a failing ShopService", found.beside),
+                _beside("kopf used plainly", [found.plain]),
+            ],
+        )
+    )
+    kinds = (
+        "kind",
+        "recreated after",
+        "fields edited",
+        "reverted after (median, longest)",
+        "rejected by the API server",
+    )
+    print(table(kinds, [_repaired(kind, each) for kind, each in sorted(repairs.items())]))
+    sizes = (
+        "ShopServices",
+        "from zero",
+        "operator CPU",
+        "API server CPU",
+        "RSS",
+        "restart: CPU",
+        "restart: writes",
+        "RSS after restart",
+    )
+    print(table(sizes, grown))
+    print(table(("code of", "share of CPU time"), spent))
+
+
+def _beside(name: str, runs: Sequence[Run]) -> Row:
+    middle = statistics.median
+    return (
+        name,
+        f"{middle(run.rate for run in runs):.0f}",
+        f"{middle(run.own_ms for run in runs):.1f}",
+        f"{middle(run.server_ms for run in runs):.1f}",
+    )
+
+
+def _repaired(kind: str, each: Repairs) -> Row:
+    took = each.edited
+    return (
+        kind,
+        f"{max(each.deleted):.2f} s",
+        str(len(took) + len(each.missed)),
+        f"{statistics.median(took):.2f} s, {max(took):.2f} s" if took else "",
+        str(each.refused),
+    )
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Start, measure, stop."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        folder = Path(scratch)
+        say("an interpreter with the operator's packages")
+        python = own_python(folder / "venv")
+        async with serving(folder / "plane") as api:
+            launcher = Launcher(api.plane.kubeconfig, folder, python)
+            await measure(api, launcher, arguments, folder)
+
+
+def parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(
+        prog="dev/bench shopservices", description="Compare the operator with a bare loop."
+    )
+    parser.add_argument(
+        "--number", type=int, default=300, help="ShopServices of the comparison (default: 300)"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=ROUNDS, help=f"rounds of the comparison (default: {ROUNDS})"
+    )
+    parser.add_argument(
+        "--growth",
+        type=int,
+        nargs="+",
+        default=[100, 300, 1000, 3000],
+        help="numbers of ShopServices for the growth table",
+    )
+    parser.add_argument("--idle", type=float, default=60, help="seconds to measure while idle (default: 60)")
+    parser.add_argument("--quick", action="store_true", help="measure only 100 ShopServices, in one round")
+    arguments = parser.parse_args(argv)
+    if arguments.quick:
+        arguments.number, arguments.rounds, arguments.growth, arguments.idle = 100, 1, [100], 5
+    return arguments
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the tables; answer the exit code."""
+    arguments = parsed(argv)
+    try:
+        asyncio.run(run(arguments))
+    except ClusterError as error:
+        sys.stderr.write(f"bench: {error}\n")
+        return 1
+    return 0

@@ -1,0 +1,165 @@
+"""The shop's AWS resources: `dev/aws deploy`, `values`, `env`, `status`, `unprotect`, `delete`.
+
+Uses AWS with the credentials of the environment, or an emulator if AWS_ENDPOINT_URL is set (with any credentials). Exits
+with 1 and one line on standard error after an error, and with 130 after Ctrl-C.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from shopdev import environment_file, identity
+from shopdev.checkout import ROOT
+from shopdev.cloudformation import awscli, deploy, removal, stacks
+from shopdev.cloudformation.together import Interrupted
+from shopdev.processes.emulator import Clients, client_environment
+
+
+def say(line: str) -> None:
+    """Show progress at once, apart from what a pipe may read."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="dev/aws", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--prefix", default="shop", help="prefix of every stack and resource name (default: shop)"
+    )
+    common.add_argument(
+        "--env-file",
+        type=Path,
+        help="file with KEY=VALUE lines to add to the environment (default: .dev/env, unless AWS_ variables are set)",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    create = commands.add_parser("deploy", parents=[common], help="create or update the stacks")
+    create.add_argument(
+        *("--parameters",),
+        type=Path,
+        help="JSON file of stack parameters (default: manifests/aws/parameters/{aws,local}.json)",
+    )
+    create.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a stack parameter; overrides the file",
+    )
+    create.add_argument(
+        "stacks",
+        nargs="*",
+        metavar="STACK",
+        help=f"one of {', '.join(stacks.ALL)} (default: {', '.join(stacks.ON_AWS)}; without reconciler in the emulator)",
+    )
+    commands.add_parser("values", parents=[common], help="print Helm values for charts/shop")
+    commands.add_parser(
+        "env", parents=[common], help="print the addresses of the API and of the sign-in, as KEY=VALUE lines"
+    )
+    secret = commands.add_parser(
+        "machine-secret",
+        parents=[common],
+        help="print a Secret with the credentials of machines in the emulator, for the pods",
+    )
+    secret.add_argument("--namespace", default="shop", help="namespace of the pods (default: shop)")
+    commands.add_parser("status", parents=[common], help="print the state of each stack")
+    for each in (
+        commands.add_parser(
+            "unprotect",
+            parents=[common],
+            help="disable the deletion protection of the stacks; changes nothing else",
+        ),
+        commands.add_parser(
+            "delete", parents=[common], help="delete the stacks in reverse order of deployment"
+        ),
+    ):
+        each.add_argument(
+            "stacks", nargs="*", metavar="STACK", help=f"one of {', '.join(stacks.ALL)} (default: all)"
+        )
+    return parser.parse_args()
+
+
+def parameters(chosen: argparse.Namespace, *, local: bool) -> dict[str, str]:
+    """The parameters of the environment's file, and those of the command line."""
+    file = chosen.parameters or stacks.FOLDER / "parameters" / ("local.json" if local else "aws.json")
+    try:
+        values: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise awscli.AwsError(f"cannot read the parameters in {file}: {error}") from error
+    for pair in chosen.set:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise awscli.AwsError(f"--set {pair}: must be NAME=VALUE")
+        values[name] = value
+    known = {name for stack in stacks.ALL for name in stacks.document(stack)["Parameters"]}
+    if unknown := sorted(values.keys() - known):
+        raise awscli.AwsError(
+            f"no stack has the parameter {', '.join(unknown)}; known parameters: {', '.join(sorted(known))}"
+        )
+    return values
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Run one command.
+
+    Raises:
+        AwsError: with what to do next.
+        Interrupted: names what CloudFormation goes on with.
+    """
+    file = environment_file.chosen(chosen.env_file, os.environ)
+    environment = awscli.read_environment(file)
+    if endpoint := environment.get("AWS_ENDPOINT_URL"):
+        environment = client_environment(endpoint) | environment
+    cli = awscli.AwsCli(environment)
+    if file is not None:
+        say(
+            f"dev/aws: {cli.region}, {f'the emulator at {cli.endpoint}' if cli.local else 'AWS'}, from {_shown(file)}"
+        )
+    match chosen.command:
+        case "deploy":
+            values = parameters(chosen, local=cli.local)
+            deploy.deploy(cli, chosen.prefix, values, say, chosen.stacks)
+            if cli.endpoint and (not chosen.stacks or "identity" in chosen.stacks):
+                identity.seed(Clients(cli.endpoint), deploy.outputs_of(cli, chosen.prefix, "identity"))
+        case "values":
+            sys.stdout.write(deploy.values(cli, chosen.prefix))
+        case "env":
+            sys.stdout.write(deploy.env(cli, chosen.prefix))
+        case "machine-secret":
+            sys.stdout.write(deploy.machine_secret(cli, chosen.prefix, chosen.namespace))
+        case "status":
+            sys.stdout.write(deploy.status(cli, chosen.prefix) + "\n")
+        case "unprotect":
+            removal.unprotect(cli, chosen.prefix, chosen.stacks or stacks.ALL, say)
+        case _:
+            removal.delete(cli, chosen.prefix, chosen.stacks or stacks.ALL, say)
+
+
+def _shown(file: Path) -> str:
+    """A file as it is named from the repository, where it is in it."""
+    return str(file.relative_to(ROOT)) if file.is_relative_to(ROOT) else str(file)
+
+
+def main() -> int:
+    """Run one command; answer the exit code."""
+    chosen = arguments()
+    try:
+        run(chosen)
+    except awscli.AwsError as error:
+        say(f"dev/aws: {error}")
+        return 1
+    except Interrupted as interrupted:
+        say(
+            f"dev/aws: interrupted; CloudFormation continues with {interrupted}. "
+            f"Run `dev/aws status --prefix {chosen.prefix}` to see the result, then run the same command to continue"
+        )
+        return 130
+    except KeyboardInterrupt:
+        say("dev/aws: interrupted; run the same command to continue")
+        return 130
+    return 0

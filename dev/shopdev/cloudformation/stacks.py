@@ -1,0 +1,216 @@
+"""Which CloudFormation stacks there are, in which order, and which of their outputs become whose environment.
+
+Nothing here talks to AWS: `deploy` does it with the AWS CLI, `emulator` with boto3 for a start within seconds.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from shopdev.checkout import ROOT, SERVICES
+
+FOLDER = ROOT / "manifests" / "aws"
+# Each wave needs what the waves before it export; the stacks within one are independent.
+WAVES = (
+    ("network",),
+    ("events", "tokens", "identity", "discovery", "artifacts"),
+    SERVICES,
+    ("saga",),
+    ("functions", "functions-catalogue", "functions-partners"),
+    ("api",),
+)
+STACKS = tuple(stack for wave in WAVES for stack in wave)
+# Where the shop runs, how it gets there, and who looks after it. The emulator has not what they need.
+PLATFORM = (("ecs-capacity",), ("eks", "ecs", "reconciler"), ("pipeline",))
+ALL = STACKS + tuple(stack for wave in PLATFORM for stack in wave)
+# What a deploy to AWS names by default: there the reconciler is a function, with the emulator the CronJob of charts/shop.
+ON_AWS = (*STACKS, "reconciler")
+# The topic of the alarms; without it they ring for nobody.
+ALARM_TOPIC = "AlarmTopicArn"
+# The stacks of functions that a pipeline delivers. CloudFormation works on them by a role of its own.
+OF_FUNCTIONS = ("functions", "functions-catalogue", "functions-partners")
+# The stacks of functions with their code in the bucket of artifacts.
+WITH_CODE = (*OF_FUNCTIONS, "reconciler")
+# What most tests need: the functions' code is large, and they work on every fact.
+WITHOUT_FUNCTIONS = tuple(stack for stack in STACKS if stack not in WITH_CODE)
+# Parameters of which a stack needs one; without, it waits for who knows it.
+ONE_OF: Mapping[str, tuple[str, ...]] = {"api": ("BackendUrl", "ListenerArn")}
+# What a service needs and no stack knows: which outside partner it talks to.
+SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "payment": {"PROVIDER": "sandbox"},
+    "shipping": {"CARRIER": "sandbox"},
+}
+
+# The outputs of the identity stack that somebody needs who signs in.
+SIGN_IN = ("UserPoolId", "WebClientId", "OpsClientId", "Issuer", "AuthorizeUrl", "TokenUrl")
+# The emulator's access key, id and secret alike: its owner's.
+EMULATOR_KEY = "test"
+
+Outputs = Mapping[str, Mapping[str, str]]
+"""Stack -> output -> value."""
+
+
+def template(stack: str) -> str:
+    """The text to send to CloudFormation: a file that the template refers to is put in its place.
+
+    `aws cloudformation package` does the same, but needs a bucket for it.
+    """
+
+    def inline(reference: re.Match[str]) -> str:
+        return "DefinitionString: " + json.dumps((FOLDER / reference["file"]).read_text(encoding="utf-8"))
+
+    text = (FOLDER / f"{stack}.yaml").read_text(encoding="utf-8")
+    return re.sub(r"DefinitionS3Location: (?P<file>\S+)", inline, text)
+
+
+def document(stack: str) -> dict[str, Any]:
+    """The same as data, with `!Sub x` read as `{"Fn::Sub": "x"}` and every `Fn::ForEach` of resources written out."""
+    loaded: dict[str, Any] = yaml.load(template(stack), Loader=_TemplateLoader)  # noqa: S506  a safe loader
+    loaded["Resources"] = dict(_written_out(loaded["Resources"]))
+    return loaded
+
+
+def _written_out(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What AWS::LanguageExtensions makes of a loop over resources."""
+    for name, resource in resources.items():
+        if not name.startswith("Fn::ForEach::"):
+            yield name, resource
+            continue
+        variable, values, body = resource
+        for value in values:
+            text = json.dumps(body).replace(f"${{{variable}}}", value)
+            yield from json.loads(text.replace(json.dumps({"Ref": variable}), json.dumps(value))).items()
+
+
+def chosen_for(environment: str) -> dict[str, str]:
+    """The parameters of an environment: `aws` or `local`."""
+    chosen: dict[str, str] = json.loads((FOLDER / "parameters" / f"{environment}.json").read_text("utf-8"))
+    return chosen
+
+
+def parameters(stack: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Those of `values` that the stack has a parameter for."""
+    declared = document(stack)["Parameters"]
+    return {name: value for name, value in values.items() if name in declared}
+
+
+def environment(service: str, outputs: Outputs, endpoint: str | None = None) -> dict[str, str]:
+    """What the stacks' outputs put into the environment of a service's processes.
+
+    A service gets its own stack's outputs, except for ARNs, which are for other stacks and for roles; its own topic; whose
+    tokens to believe; where payment tokens are handed over; and the order service the workflow that it starts. `TasksQueueUrl` becomes `TASKS_QUEUE_URL`.
+
+    Args:
+        service: one of SERVICES.
+        outputs: of every stack.
+        endpoint: where the processes reach the emulator; None for AWS.
+
+    Raises:
+        KeyError: names the stack or the output that is missing.
+    """
+    own = {name: value for name, value in outputs[service].items() if not name.endswith("Arn")}
+    shared = {"EventsTopicArn": topic(service, outputs)}
+    if service in {"order", "payment"}:
+        shared["TokensTable"] = outputs["tokens"]["Table"]
+    if service == "order":
+        shared["StateMachineArn"] = outputs["saga"]["StateMachineArn"]
+    found = {_upper_snake(name): value for name, value in (own | shared).items()}
+    return dict(
+        sorted((found | trust(outputs["identity"], endpoint) | dict(SETTINGS.get(service, {}))).items())
+    )
+
+
+def topic(service: str, outputs: Outputs) -> str:
+    """The ARN of the topic that a service publishes its facts to."""
+    return outputs["events"][f"{service.capitalize()}TopicArn"]
+
+
+def trust(identity: Mapping[str, str], endpoint: str | None = None) -> dict[str, str]:
+    """Whose tokens a service believes, from the outputs of the identity stack.
+
+    The emulator's tokens name AWS as their issuer, as on AWS; its keys are at its own address.
+    """
+    keys = f"{endpoint}/{identity['UserPoolId']}/.well-known/jwks.json" if endpoint else identity["JwksUrl"]
+    return {
+        "AUTH_ISSUER": identity["Issuer"],
+        "AUTH_CLIENT_IDS": identity["ClientIds"],
+        "AUTH_JWKS_URL": keys,
+    }
+
+
+def cognito(identity: Mapping[str, str], endpoint: str | None = None) -> dict[str, str]:
+    """The settings of a sign-in: `COGNITO_USER_POOL_ID` and so on, from the identity stack.
+
+    The emulator has the sign-in pages at its own address. The issuer stays what its tokens name.
+    """
+    pages = (
+        {"AuthorizeUrl": f"{endpoint}/oauth2/authorize", "TokenUrl": f"{endpoint}/oauth2/token"}
+        if endpoint
+        else {}
+    )
+    return {f"COGNITO_{_upper_snake(name)}": {**identity, **pages}[name] for name in SIGN_IN}
+
+
+def cognito_outputs(environment: Mapping[str, str]) -> dict[str, str]:
+    """The same read back: outputs of the identity stack, by their names there.
+
+    Raises:
+        KeyError: names the variable that is missing.
+    """
+    return {name: environment[f"COGNITO_{_upper_snake(name)}"] for name in SIGN_IN}
+
+
+def machines(service: str, outputs: Outputs, endpoint: str) -> dict[str, str]:
+    """With what a service knows the signature of a machine, where an emulator looks at none.
+
+    The machine is whoever has the emulator's credentials. On AWS the API Gateway verifies signatures, and nobody but the
+    machine has its key.
+    """
+    if service not in {"payment", "shipping"} or "api" not in outputs:
+        return {}
+    return {
+        "MACHINE_KEYS": f"{EMULATOR_KEY}:{EMULATOR_KEY}",
+        "MACHINE_API_URL": api_urls(outputs["api"], endpoint)[1],
+    }
+
+
+def api_urls(api: Mapping[str, str], endpoint: str | None = None) -> tuple[str, str]:
+    """Where customers and where machines reach the API Gateway, from the outputs of the api stack.
+
+    The emulator answers for every API at its own address.
+    """
+    if endpoint is None:
+        return api["ApiUrl"], api["MachineApiUrl"]
+    root = f"{endpoint}/_aws/execute-api"
+    return f"{root}/{api['ApiId']}/{api['StageName']}", f"{root}/{api['MachineApiId']}/{api['StageName']}"
+
+
+def partner_api_url(api: Mapping[str, str], endpoint: str | None = None) -> str:
+    """Where partners reach the API Gateway, from the outputs of an api stack that has a partners' API."""
+    if endpoint is None:
+        return api["PartnerApiUrl"]
+    return f"{endpoint}/_aws/execute-api/{api['PartnerApiId']}/{api['StageName']}"
+
+
+def _upper_snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper()
+
+
+class _TemplateLoader(yaml.SafeLoader):
+    """YAML with CloudFormation's short functions."""
+
+
+def _function(loader: _TemplateLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    name = suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}"
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    if isinstance(node, yaml.MappingNode):
+        return {name: loader.construct_mapping(node, deep=True)}
+    value = loader.construct_object(yaml.ScalarNode("tag:yaml.org,2002:str", node.value))
+    return {name: value.split(".", 1) if suffix == "GetAtt" else value}
+
+
+_TemplateLoader.add_multi_constructor("!", _function)

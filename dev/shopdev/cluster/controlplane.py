@@ -1,0 +1,199 @@
+"""etcd, kube-apiserver and, if wanted, kube-controller-manager: a real Kubernetes API without a node.
+
+Alone it needs no root and lives on loopback, which is what the integration tests use; the node starts the same three inside
+its network namespace.
+"""
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from shopdev.cluster import tools
+from shopdev.cluster.pki import Authority
+from shopdev.cluster.process import Process, wait_until
+from shopdev.ports import free_port
+
+READY_SECONDS = 90.0
+SERVICE_RANGE = "10.96.0.0/16"
+FIRST_SERVICE_ADDRESS = "10.96.0.1"
+STATIC_NAMES = "DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:localhost,IP:127.0.0.1"
+
+
+class ControlPlane:
+    """A real API server.
+
+    Args:
+        run_dir: folder for everything it writes; must not exist or be empty.
+        controller_manager: start kube-controller-manager too (garbage collection, Deployments, HPAs).
+        enter: command prefix that enters the namespace where it shall run.
+        address: the address that it tells its clients inside the cluster.
+        port: of the API server; a free one when not given.
+        node: serve a node as well (kubelet client certificate, aggregation of the metrics API).
+        flags: more of the API server's, such as audit-log-path.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        *,
+        controller_manager: bool = True,
+        enter: tuple[str, ...] = (),
+        address: str = "127.0.0.1",
+        port: int | None = None,
+        node: bool = False,
+        flags: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
+        self.run_dir = run_dir
+        self._flags = flags
+        self.controller_manager = controller_manager
+        self.enter = enter
+        self.address = address
+        self.port = port or free_port()
+        self.node = node
+        self.authority = Authority(run_dir / "pki")
+        self.server = f"https://127.0.0.1:{self.port}"
+        self.kubeconfig = run_dir / "admin.kubeconfig"
+        self.bin = tools.ensure("kubernetes")
+        self._etcd = Process(run_dir, "etcd")
+        self._apiserver = Process(run_dir, "kube-apiserver")
+        self._controllers = Process(run_dir, "kube-controller-manager")
+        self._etcd_client, self._etcd_peer = free_port(), free_port()
+
+    @property
+    def ca(self) -> Path:
+        """The certificate that clients trust."""
+        return self.authority.certificate
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Create the certificates and start everything; answers when the API server is ready.
+
+        Raises:
+            ClusterError: when something does not come up, with the end of its log.
+        """
+        pki = self.authority
+        pki.create()
+        sans = f"{STATIC_NAMES},IP:{FIRST_SERVICE_ADDRESS},IP:{self.address}"
+        pki.issue("apiserver", "/CN=kube-apiserver", sans)
+        pki.issue("admin", "/O=system:masters/CN=admin")
+        pki.issue("controllers", "/CN=system:kube-controller-manager")
+        pki.kubeconfig("admin", self.server, self.kubeconfig)
+        pki.kubeconfig("controllers", self.server, self.run_dir / "controllers.kubeconfig")
+        client, peer = (f"http://127.0.0.1:{port}" for port in (self._etcd_client, self._etcd_peer))
+        self._etcd.start(
+            [
+                *self.enter,
+                *(str(self.bin / "etcd"), "--data-dir", str(self.run_dir / "etcd"), "--unsafe-no-fsync"),
+                *("--listen-client-urls", client, "--advertise-client-urls", client),
+                *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
+                *("--initial-cluster", f"default={peer}", "--log-level", "warn"),
+            ]
+        )
+        self.start_apiserver()
+        if self.controller_manager:
+            self.restart_controllers()
+
+    def start_apiserver(self) -> None:
+        """Start the API server and wait until it is ready; again on the same port after `stop_apiserver`."""
+        pki = self.authority.folder
+        flags = {
+            "etcd-servers": f"http://127.0.0.1:{self._etcd_client}",
+            "secure-port": self.port,
+            "advertise-address": self.address,
+            "tls-cert-file": pki / "apiserver.crt",
+            "tls-private-key-file": pki / "apiserver.key",
+            "client-ca-file": self.ca,
+            "service-account-key-file": pki / "sa.pub",
+            "service-account-signing-key-file": pki / "sa.key",
+            "service-account-issuer": "https://kubernetes.default.svc",
+            "service-cluster-ip-range": SERVICE_RANGE,
+            "authorization-mode": "Node,RBAC",
+            "enable-admission-plugins": "NodeRestriction",
+        }
+        if self.node:
+            flags |= {
+                "kubelet-client-certificate": pki / "admin.crt",
+                "kubelet-client-key": pki / "admin.key",
+                "kubelet-certificate-authority": self.ca,
+                "kubelet-preferred-address-types": "InternalIP",
+                "requestheader-client-ca-file": self.ca,
+                "requestheader-allowed-names": "",
+                "requestheader-username-headers": "X-Remote-User",
+                "requestheader-group-headers": "X-Remote-Group",
+                "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+                "proxy-client-cert-file": pki / "admin.crt",
+                "proxy-client-key-file": pki / "admin.key",
+                "enable-aggregator-routing": "true",
+            }
+        elif self.address.startswith("127."):
+            # A loopback address cannot be an endpoint of the kubernetes Service, and nobody asks for it here.
+            flags |= {"endpoint-reconciler-type": "none"}
+        flags |= self._flags
+        command = [str(self.bin / "kube-apiserver"), *(f"--{key}={value}" for key, value in flags.items())]
+        self._apiserver.start([*self.enter, *command])
+        wait_until(self._ready, "kube-apiserver", READY_SECONDS, self._apiserver)
+
+    def stop_apiserver(self) -> None:
+        """Stop the API server only; etcd keeps the objects."""
+        self._apiserver.stop()
+
+    def compact(self, revision: int) -> None:
+        """Have etcd forget how objects were before a revision, which is what a resourceVersion is."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self._etcd_client}/v3/kv/compaction",
+            data=json.dumps({"revision": str(revision), "physical": True}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=READY_SECONDS):  # noqa: S310
+            pass
+
+    def stop(self) -> None:
+        """Stop everything; the folder stays for whoever wants to read the logs."""
+        for process in (self._controllers, self._apiserver, self._etcd):
+            process.stop()
+
+    def restart_controllers(self) -> None:
+        """Start kube-controller-manager, after it was stopped if it runs."""
+        self._controllers.stop()
+        pki = self.authority.folder
+        flags = {
+            "kubeconfig": self.run_dir / "controllers.kubeconfig",
+            "service-account-private-key-file": pki / "sa.key",
+            "root-ca-file": self.ca,
+            "use-service-account-credentials": "true",
+            "leader-elect": "false",
+            "bind-address": "127.0.0.1",
+            "secure-port": free_port(),
+        }
+        if not self.node:
+            # Without a node there are no metrics: tests wait only for an autoscaler's first status, by default up to 15 s.
+            flags |= {"horizontal-pod-autoscaler-sync-period": "2s"}
+        command = [
+            str(self.bin / "kube-controller-manager"),
+            *(f"--{key}={value}" for key, value in flags.items()),
+        ]
+        self._controllers.start([*self.enter, *command])
+
+    def _ready(self) -> bool:
+        context = ssl.create_default_context(cafile=str(self.ca))
+        pki = self.authority.folder
+        context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+        try:
+            with urllib.request.urlopen(f"{self.server}/readyz", context=context, timeout=2) as answer:  # noqa: S310  an https URL of our own
+                return bool(answer.status == HTTPStatus.OK)
+        except (OSError, urllib.error.URLError):
+            return False

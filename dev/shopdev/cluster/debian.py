@@ -1,0 +1,58 @@
+"""The programs that come from the distribution: containerd, runc, CNI plugins, buildah and the network tools."""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from shopdev.cluster.console import ClusterError, timed
+
+# Program or file that must be there -> the Debian package that has it.
+NEEDED: Mapping[str, str] = {
+    "containerd": "containerd",
+    "runc": "runc",
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+    "buildah": "buildah",
+    "debootstrap": "debootstrap",
+    "iptables": "iptables",
+    "conntrack": "conntrack",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "sysctl": "procps",
+    "openssl": "openssl",
+    "cc": "gcc",
+    "/usr/include/stdio.h": "libc6-dev",
+}
+
+
+def ensure() -> None:
+    """Install what is missing with apt-get.
+
+    Raises:
+        ClusterError: when this is not Linux, not root, or a package is missing and apt-get is not there.
+    """
+    if platform.system() != "Linux":
+        raise ClusterError(
+            "the local node requires Linux; use your own cluster instead: make demo CLUSTER=current"
+        )
+    if os.geteuid() != 0:
+        raise ClusterError(
+            "the local node requires root access; run it as root, or use your own cluster: CLUSTER=current"
+        )
+    packages = sorted({package for thing, package in NEEDED.items() if not _there(thing)})
+    if not packages:
+        return
+    if shutil.which("apt-get") is None:
+        raise ClusterError(f"install these packages (this machine has no apt-get): {' '.join(packages)}")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with timed(f"installing {' '.join(packages)}", "15 s"):
+        for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
+            done = subprocess.run(["apt-get", *command], env=env, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise ClusterError(f"apt-get {command[0]} failed:\n{done.stderr[-2000:]}")
+
+
+def _there(thing: str) -> bool:
+    return Path(thing).exists() if thing.startswith("/") else shutil.which(thing) is not None

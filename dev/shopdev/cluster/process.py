@@ -1,0 +1,125 @@
+"""Background processes that outlive the command that started them, and are found again by the next one.
+
+A process is remembered by its id and its start time, so that a recycled id is never mistaken for it.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shopdev.cluster.console import ClusterError
+
+LOG_LINES = 15
+
+
+@dataclass(frozen=True)
+class Process:
+    """One named process of a cluster.
+
+    Args:
+        state: the cluster's folder; `proc/<name>.json` and `log/<name>.log` are written below it.
+        name: unique within the cluster.
+    """
+
+    state: Path
+    name: str
+
+    @property
+    def log(self) -> Path:
+        """What it printed."""
+        return self.state / "log" / f"{self.name}.log"
+
+    @property
+    def _record(self) -> Path:
+        return self.state / "proc" / f"{self.name}.json"
+
+    def start(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        """Start it in a session of its own, detached from the terminal."""
+        for folder in (self.log.parent, self._record.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            child = subprocess.Popen(
+                [str(each) for each in command],
+                env=None if env is None else dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=self.state,
+            )
+        self._record.write_text(json.dumps({"pid": child.pid, "started": started_at(child.pid)}))
+
+    @property
+    def pid(self) -> int | None:
+        """Its id while it runs."""
+        try:
+            record = json.loads(self._record.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        pid = int(record["pid"])
+        return pid if started_at(pid) == record["started"] is not None else None
+
+    def stop(self, grace: float = 5.0) -> None:
+        """Ask it to end, then make it."""
+        pid = self.pid
+        if pid is not None:
+            for number, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, grace)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+                if _gone(pid, wait):
+                    break
+        self._record.unlink(missing_ok=True)
+
+    def tail(self) -> str:
+        """The end of its log, for an error message."""
+        with contextlib.suppress(FileNotFoundError):
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+        return ""
+
+
+def all_of(state: Path) -> Iterator[Process]:
+    """Every process that the cluster has a record of."""
+    for record in sorted((state / "proc").glob("*.json")):
+        yield Process(state, record.stem)
+
+
+def started_at(pid: int) -> str | None:
+    """The kernel's start time of a live process (clock ticks since boot); None for a dead one or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] == "Z" else fields[19]
+
+
+def wait_until(ready: Callable[[], bool], what: str, seconds: float, process: Process | None = None) -> None:
+    """Look every 50 ms until `ready`.
+
+    Raises:
+        ClusterError: when the time is over or the process has died; with the end of its log.
+    """
+    end = time.monotonic() + seconds
+    while not ready():
+        died = process is not None and process.pid is None
+        if died or time.monotonic() > end:
+            why = "its process died" if died else f"not within {seconds:.0f} s"
+            log = f"\n{process.log}:\n{process.tail()}" if process else ""
+            raise ClusterError(f"{what}: {why}{log}")
+        time.sleep(0.05)
+
+
+def _gone(pid: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+        if started_at(pid) is None:
+            return True
+        time.sleep(0.02)
+    return False

@@ -1,0 +1,1 @@
+"""The generated files, and what each of them is made from; `make generate` writes them."""

@@ -1,0 +1,142 @@
+"""The parts of manifests/aws/api.yaml that are made from the services' documents, between its marker comments."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from shopdev.checkout import ROOT
+from shopdev.codegen.apigateway.documents import Operation, operations
+
+TEMPLATE = ROOT / "manifests" / "aws" / "api.yaml"
+# Service -> the function that runs the same application.
+FUNCTIONS = {"product": "CheckInventory", "order": "PlaceOrder"}
+SCOPE_PREFIX = "shop/"
+
+
+class NoMarker(Exception):
+    """The template has no place for a generated part."""
+
+
+def generated() -> str:
+    """The whole template, its generated parts made anew.
+
+    Raises:
+        NoMarker: when the template lacks a pair of marker comments.
+    """
+    found = list(operations())
+    text = TEMPLATE.read_text(encoding="utf-8")
+    for part, lines in (
+        ("parameters", parameters(found)),
+        ("conditions", conditions(found)),
+        ("routes", routes(found)),
+        ("order", (f"      - {_name(each)}Route" for each in found)),
+        ("throttling", throttling(found)),
+        ("order of machines", (f"      - Machine{_name(each)}Route" for each in found if each.machine)),
+        ("throttling of machines", throttling([each for each in found if each.machine])),
+        ("order of partners", (f"      - Partner{_name(each)}Route" for each in found if each.partner)),
+        ("throttling of partners", throttling([each for each in found if each.partner])),
+    ):
+        text = _put(text, part, lines)
+    return text
+
+
+def parameters(found: Sequence[Operation]) -> Iterator[str]:
+    """A target for each route that a function can answer as well."""
+    for each in _with_function(found):
+        yield f"  {_name(each)}Target:"
+        yield "    Type: String"
+        yield "    Default: gateway"
+        yield "    AllowedValues: [gateway, function]"
+        yield f"    Description: Backend of {each.key} - the containers behind the gateway, or the function."
+
+
+def conditions(found: Sequence[Operation]) -> Iterator[str]:
+    """Which routes go to a function, and whether any goes to one at all."""
+    for each in _with_function(found):
+        yield f"  {_name(each)}ByFunction: !Equals [!Ref {_name(each)}Target, function]"
+    for service, function in FUNCTIONS.items():
+        names = ", ".join(
+            f"!Condition {_name(each)}ByFunction" for each in _with_function(found) if each.service == service
+        )
+        yield f"  Uses{function}: !Or [{names}]"
+
+
+def routes(found: Sequence[Operation]) -> Iterator[str]:
+    """A route for each operation, and one more at the machines' and at the partners' API for those that they may ask for."""
+    for each in found:
+        yield f"  {_name(each)}Route:"
+        yield "    Type: AWS::ApiGatewayV2::Route"
+        yield "    Properties:"
+        yield "      ApiId: !Ref Customers"
+        yield f"      RouteKey: {each.key}"
+        if each.scopes is None:
+            yield "      AuthorizationType: NONE"
+        else:
+            yield "      AuthorizationType: JWT"
+            yield "      AuthorizerId: !Ref SignedIn"
+            yield f"      AuthorizationScopes: [{', '.join(_any_of(each.scopes))}]"
+        yield f"      Target: {_target(each)}"
+    for each in found:
+        if each.machine:
+            yield f"  Machine{_name(each)}Route:"
+            yield "    Type: AWS::ApiGatewayV2::Route"
+            yield "    Properties:"
+            yield "      ApiId: !Ref Machines"
+            yield f"      RouteKey: {each.key}"
+            yield "      AuthorizationType: AWS_IAM"
+            yield "      Target: !Sub integrations/${MachineBackend}"
+    for each in found:
+        if each.partner:
+            yield f"  Partner{_name(each)}Route:"
+            yield "    Type: AWS::ApiGatewayV2::Route"
+            yield "    Condition: HasPartners"
+            yield "    Properties:"
+            yield "      ApiId: !Ref Partners"
+            yield f"      RouteKey: {each.key}"
+            yield "      AuthorizationType: CUSTOM"
+            yield "      AuthorizerId: !Ref PartnerKey"
+            yield "      Target: !Sub integrations/${PartnerBackend}"
+
+
+def throttling(found: Sequence[Operation]) -> Iterator[str]:
+    """A limit for each route: what writes costs more than what reads."""
+    for each in found:
+        kind = "Read" if each.method == "GET" else "Write"
+        yield (
+            f'        "{each.key}": '
+            f"{{ThrottlingRateLimit: !Ref {kind}Rate, ThrottlingBurstLimit: !Ref {kind}Burst}}"
+        )
+
+
+def _any_of(scopes: Sequence[str]) -> Iterator[str]:
+    """API Gateway lets in whoever has one of these; the service looks at all of them, and at the group."""
+    for scope in scopes:
+        yield f'"{SCOPE_PREFIX}{scope}"'
+        yield f'"{SCOPE_PREFIX}ops:{scope.partition(":")[2]}"'
+
+
+def _target(each: Operation) -> str:
+    gateway = "integrations/${Backend}"
+    if each.service not in FUNCTIONS:
+        return f"!Sub {gateway}"
+    by_function = f"integrations/${{{FUNCTIONS[each.service]}}}"
+    return f'!If [{_name(each)}ByFunction, !Sub "{by_function}", !Sub "{gateway}"]'
+
+
+def _with_function(found: Sequence[Operation]) -> list[Operation]:
+    return [each for each in found if each.service in FUNCTIONS]
+
+
+def _name(each: Operation) -> str:
+    return "".join(word.capitalize() for word in each.name.split("_"))
+
+
+def _put(text: str, part: str, lines: Iterator[str]) -> str:
+    pattern = re.compile(
+        rf"(?P<begin> *# generated: {part} \([^\n]*\n).*?(?P<end> *# end of {part}\n)", re.DOTALL
+    )
+    put, count = pattern.subn(
+        lambda found: found["begin"] + "".join(f"{line}\n" for line in lines) + found["end"], text
+    )
+    if count != 1:
+        raise NoMarker(f"{TEMPLATE}: `# generated: {part}` and `# end of {part}` are not there once")
+    return put

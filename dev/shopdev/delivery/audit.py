@@ -1,0 +1,124 @@
+"""Known vulnerabilities: of the locked Python packages by pip-audit, of the image by the registry's own scan.
+
+A database that cannot be asked is never a pass: the step fails, unless its caller has said `--offline-ok`, and then it
+says aloud what nobody has looked at.
+"""
+
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shopdev.checkout import ROOT
+from shopdev.delivery import registry
+from shopdev.delivery.delivery import Delivery, DeliveryError
+from shopdev.demo.console import say
+
+ACCEPTED = Path(__file__).with_name("accepted.json")
+LOCK = ROOT / "requirements" / "services.txt"
+AUDIT_SECONDS = 300
+
+
+def packages(*, offline_ok: bool, env: Mapping[str, str] = os.environ, lock: Path = LOCK) -> None:
+    """Fail on every known vulnerability of a locked package that `accepted.json` does not name.
+
+    Advisories for Python packages carry no severity that could be compared, so the threshold is a decision per
+    advisory, with a reason and an end.
+
+    Raises:
+        DeliveryError: names what was found, or that the database could not be asked.
+    """
+    report = _pip_audit(lock, env)
+    if isinstance(report, str):
+        _unknown(f"no answer from the vulnerability database: {report}", offline_ok=offline_ok)
+        return
+    audited = [each for each in report["dependencies"] if "skip_reason" not in each]
+    skipped = [each["name"] for each in report["dependencies"] if "skip_reason" in each]
+    accepted = accepted_today()
+    found = [
+        f"{each['name']} {each['version']}: {vulnerability['id']}"
+        f" (fixed in {', '.join(vulnerability['fix_versions']) or 'no version yet'})"
+        for each in audited
+        for vulnerability in each["vulns"]
+        if not accepted & {vulnerability["id"], *vulnerability["aliases"]}
+    ]
+    if found:
+        raise DeliveryError(
+            "known vulnerabilities: "
+            + "; ".join(found)
+            + f". Raise the version (`make lock`), or accept it temporarily in {ACCEPTED.relative_to(ROOT)}"
+        )
+    if skipped:
+        _unknown(f"the vulnerability database has no data for {', '.join(skipped)}", offline_ok=offline_ok)
+    say(f"{len(audited)} packages of {lock.name}: no unaccepted known vulnerabilities")
+
+
+def image(delivery: Delivery, *, threshold: str, seconds: float, offline_ok: bool) -> None:
+    """Fail when the registry's scan has found anything of `threshold` or worse in the pushed image.
+
+    Raises:
+        DeliveryError: says what was found, or that nobody has scanned.
+    """
+    repository, digest = delivery.fact("repository"), delivery.fact("digest")
+    found = registry.ecr(repository)
+    if found is None:
+        _unknown(f"{repository} is not in ECR, whose scan on push is required", offline_ok=offline_ok)
+        return
+    try:
+        counts = found.findings(repository, digest, seconds)
+    except registry.NotScanned as error:
+        _unknown(f"{repository}@{digest} has no scan: {error}", offline_ok=offline_ok)
+        return
+    if bad := registry.at_least(threshold, counts):
+        raise DeliveryError(
+            f"{repository}@{digest} has vulnerabilities: "
+            + ", ".join(f"{count} {severity}" for severity, count in bad.items())
+            + "; ECR's console lists them. Use a newer base image, or raise the versions"
+        )
+    say(
+        f"{repository}@{digest}: no findings of {threshold} or above ({sum(counts.values())} findings in total)"
+    )
+
+
+def accepted_today(file: Path = ACCEPTED, today: dt.date | None = None) -> set[str]:
+    """Advisories that somebody has accepted, with a reason, until a day that has not passed."""
+    entries: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
+    day = today or dt.datetime.now(dt.UTC).date()
+    return {name for name, entry in entries.items() if day <= dt.date.fromisoformat(entry["until"])}
+
+
+def _unknown(what: str, *, offline_ok: bool) -> None:
+    if not offline_ok:
+        raise DeliveryError(f"{what}. Nothing was checked; to continue anyway, use --offline-ok")
+    say(f"NOT CHECKED: {what}. Passed only because of --offline-ok")
+
+
+def _pip_audit(lock: Path, env: Mapping[str, str]) -> dict[str, Any] | str:
+    """pip-audit's report, or why there is none."""
+    command = [
+        sys.executable,
+        "-m",
+        "pip_audit",
+        "--requirement",
+        str(lock),
+        "--require-hashes",
+        "--disable-pip",
+    ]
+    command += ["--format", "json", "--progress-spinner", "off"]
+    if url := env.get("VULNERABILITY_SERVICE_URL"):
+        command += ["--vulnerability-service", "osv", "--osv-url", url]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=dict(env), timeout=AUDIT_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return f"pip-audit was not done after {AUDIT_SECONDS} s"
+    try:
+        report: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        return (done.stderr.strip().splitlines() or ["pip-audit said nothing"])[-1]
+    return report

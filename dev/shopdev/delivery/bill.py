@@ -1,0 +1,89 @@
+"""The bill of materials: what an image consists of, as CycloneDX.
+
+The Python packages come from the lock file, which is what pip installed, hashes and all; the distribution's from its own
+package database inside the image.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output.json import JsonV1Dot6
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
+
+from shopdev.checkout import ROOT
+from shopdev.delivery.delivery import Delivery, DeliveryError
+from shopdev.delivery.engine import Engine
+
+LOCK = "requirements/services.txt"
+
+
+def write(delivery: Delivery, engine: Engine) -> str:
+    """Write the bill and answer what is in it, for people.
+
+    Raises:
+        DeliveryError: when the bill does not pass CycloneDX's own schema.
+    """
+    reference = delivery.reference
+    bom = _python_packages(ROOT / LOCK)
+    python = len(bom.components)
+    bom.components.update(
+        distribution(engine.read(reference, "/var/lib/dpkg/status"), _release(engine, reference))
+    )
+    bom.metadata.component = Component(
+        type=ComponentType.CONTAINER,
+        name=delivery.fact("repository"),
+        version=delivery.fact("tag"),
+        bom_ref=reference,
+    )
+    text = JsonV1Dot6(bom).output_as_string(indent=2)
+    if error := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
+        raise DeliveryError(f"the bill of materials of {reference} is not valid CycloneDX: {error}")
+    delivery.bill.write_text(text + "\n", encoding="utf-8")
+    return f"{python} Python and {len(bom.components) - python} distribution packages in {delivery.bill}"
+
+
+def distribution(database: str | None, release: Mapping[str, str]) -> Iterator[Component]:
+    """The packages that are installed according to dpkg's status file; none for an image without one."""
+    for paragraph in (database or "").split("\n\n"):
+        fields = dict(
+            line.split(": ", 1) for line in paragraph.splitlines() if ": " in line[1:] and line[0] != " "
+        )
+        if not fields.get("Status", "").endswith(" installed"):
+            continue
+        url = PackageURL(
+            "deb",
+            release.get("ID", "debian"),
+            fields["Package"],
+            fields["Version"],
+            {
+                "arch": fields["Architecture"],
+                "distro": "-".join(filter(None, map(release.get, ("ID", "VERSION_ID")))),
+            },
+        )
+        yield Component(
+            type=ComponentType.LIBRARY, name=url.name, version=url.version, purl=url, bom_ref=url.to_string()
+        )
+
+
+def _python_packages(lock: Path) -> Bom:
+    command = [sys.executable, "-m", "cyclonedx_py", "requirements", "--sv", "1.6", "--of", "JSON", str(lock)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise DeliveryError(f"cyclonedx-py cannot read {lock}: {done.stderr.strip()}")
+    document: dict[str, Any] = json.loads(done.stdout)
+    made: Bom = Bom.from_json(document)  # type: ignore[attr-defined]  # added by a decorator
+    return made
+
+
+def _release(engine: Engine, reference: str) -> dict[str, str]:
+    text = engine.read(reference, "/etc/os-release") or ""
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return {name: value.strip('"') for name, value in pairs}

@@ -1,0 +1,47 @@
+"""The demo's command line."""
+
+import argparse
+import os
+import shutil
+import sys
+
+from shopdev.demo import steps, target
+from shopdev.demo.console import DemoError
+from shopdev.demo.images import write_references
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; answer the exit code.
+
+    CLUSTER (local, current), REGISTRY, AWS (emulator, account), GATEWAY_CLASS and SHOP_URL choose where it goes.
+    """
+    parser = argparse.ArgumentParser(prog="dev/demo", description=__doc__, epilog=main.__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="install everything, place an order and show the result")
+    commands.add_parser("install", help="install everything")
+    commands.add_parser("order", help="place an order and follow it")
+    commands.add_parser("images", help="build the images, and load or push them")
+    commands.add_parser("down", help="remove everything")
+    command = parser.parse_args(argv).command
+    try:
+        where = target.choose(os.environ)
+        if command == "images":
+            write_references(where.deliver_images(), target.STATE / "images.json")
+        if command in {"up", "install"}:
+            steps.install(where)
+        if command in {"up", "order"}:
+            steps.order(where)
+        if command == "up":
+            steps.show(where)
+        if command == "down":
+            steps.remove(where)
+            shutil.rmtree(target.STATE, ignore_errors=True)
+    except DemoError as error:
+        sys.stderr.write(f"demo: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "demo: interrupted; run `make demo` to continue, or `make clean-demo` to remove everything\n"
+        )
+        return 130
+    return 0

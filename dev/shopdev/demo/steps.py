@@ -1,0 +1,205 @@
+"""The demo's steps, the same on every cluster: images, AWS, operator, shop, one order."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shopdev.checkout import ROOT, SERVICES
+from shopdev.demo.console import Steps, run, say
+from shopdev.demo.customer import Customer
+from shopdev.demo.images import Image, write_references
+from shopdev.demo.target import EMULATOR_PORT, STATE, Target, merge_env, parse_env
+
+AWS, FUNCTIONS, TOKEN = (ROOT / "dev" / name for name in ("aws", "functions", "token"))
+OPERATOR_NAMESPACE, SHOP_NAMESPACE, AWS_NAMESPACE = "shop-operator", "shop", "aws"
+NAMESPACE = """\
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: {name}
+  labels:
+    app.kubernetes.io/managed-by: shop-demo
+    pod-security.kubernetes.io/enforce: restricted
+"""
+
+
+def install(target: Target) -> None:
+    """From nothing to four ready ShopServices behind the gateway; a second call changes nothing."""
+    steps = Steps(total=7)
+    with steps.step("Cluster", "10 s; 12 min the first time, to build the tools"):
+        target.prepare()
+    with steps.step("Images", "2 s; 2 min the first time"):
+        built = target.deliver_images()
+        write_references(built, STATE / "images.json")
+    _namespaces(target)
+    with steps.step("Operator", "10 s"):
+        _helm(
+            target,
+            "shop-operator",
+            OPERATOR_NAMESPACE,
+            "shop-operator",
+            [*_image_flags("image", built["operator"]), *_emulated_queues(target)],
+        )
+    with steps.step("AWS emulator" if target.emulated else "AWS account", "10 s"):
+        if target.emulated:
+            _helm(
+                target, "local-aws", AWS_NAMESPACE, "local-aws", [*_image_flags("image", built["local-aws"])]
+            )
+    with steps.step("Functions", "1 s; 30 s the first time"):
+        run([sys.executable, str(FUNCTIONS), "build"], env=target.env(), show=True)
+    with steps.step("AWS stacks", "20 s in the emulator, 10 min in an account"):
+        values = _deploy_stacks(target)
+    with steps.step("Shop: four ShopServices", "20 s"):
+        _install_shop(target, built, values)
+
+
+def order(target: Target) -> None:
+    """Sign in as alice, place one order through the API Gateway, and print each state as it comes.
+
+    Raises:
+        DemoError: when it does not end SHIPPED.
+    """
+    with customer(target) as alice:
+        product = alice.wait_for_catalogue(deadline=60)[0]
+        say(f"\nOrdering one {product['name']} ({product['sku']}) at {alice.shop_url}")
+        placed = alice.place(product["sku"])
+        start = time.monotonic()
+        for entry in alice.follow(placed["id"], deadline=120):
+            say(f"  {time.monotonic() - start:6.2f} s  {entry['state']:<9} {entry.get('cause') or ''}")
+        say(f"Order {placed['id']}\n")
+
+
+@contextmanager
+def customer(target: Target, user: str = "alice") -> Iterator[Customer]:
+    """Somebody who has signed in with Cognito, at the API Gateway; at the gateway itself where there is none yet."""
+    with target.aws() as env, target.shop_url() as shop_url:
+        api = parse_env(run([sys.executable, str(AWS), "env"], env=env))
+        token = run([sys.executable, str(TOKEN), user], env={**env, **api}).strip()
+        yield Customer(api.get("API_URL", shop_url), token)
+
+
+def show(target: Target) -> None:
+    """What there is now, and what to try next."""
+    say(run(["kubectl", "-n", SHOP_NAMESPACE, "get", "shopservices"], env=target.env()))
+    inside = target.way_in()
+    with customer(target) as alice:
+        say(
+            f"""The shop:       curl -s '{alice.shop_url}/products?q=grinder'
+An order:       dev/demo order
+Your orders:    curl -s -H "Authorization: Bearer $(dev/token alice)" {alice.shop_url}/orders
+Kubernetes:     {inside}kubectl -n {SHOP_NAMESPACE} get shopservices,deployments,hpa,httproutes
+ShopServices:   {inside}kubectl shop -n {SHOP_NAMESPACE} tree
+Scale:          {inside}kubectl -n {SHOP_NAMESPACE} scale shopservice shipping --replicas 2
+Break it:       {inside}kubectl -n {SHOP_NAMESPACE} delete deployment payment
+Remove all:     {target.way_off()}"""
+        )
+    if way := target.way_to_aws():
+        say(f"Keep running:   {way}   # the API is in the emulator's pod")
+
+
+def remove(target: Target) -> None:
+    """Take away everything that the demo brought; the order matters only on a cluster that stays."""
+    if target.remove_cluster():
+        return
+    for release, namespace in (
+        ("shop", SHOP_NAMESPACE),
+        ("local-aws", AWS_NAMESPACE),
+        ("shop-operator", OPERATOR_NAMESPACE),
+    ):
+        run(
+            ["helm", "uninstall", release, "-n", namespace, "--ignore-not-found", "--wait"],
+            env=target.env(),
+            show=True,
+        )
+    for namespace in (SHOP_NAMESPACE, AWS_NAMESPACE, OPERATOR_NAMESPACE):
+        run(["kubectl", "delete", "namespace", namespace, "--ignore-not-found"], env=target.env(), show=True)
+    run(
+        ["kubectl", "delete", "crd", "shopservices.shopservice.dev", "--ignore-not-found"],
+        env=target.env(),
+        show=True,
+    )
+
+
+def _namespaces(target: Target) -> None:
+    names = [OPERATOR_NAMESPACE, SHOP_NAMESPACE, *([AWS_NAMESPACE] if target.emulated else [])]
+    manifest = "---\n".join(NAMESPACE.format(name=name) for name in names)
+    run(["kubectl", "apply", "--server-side", "-f", "-"], env=target.env(), stdin=manifest)
+
+
+def _deploy_stacks(target: Target) -> Path:
+    """Deploy the stacks, then keep what they put out: as Helm values, and for whoever wants to call the API."""
+    values = STATE / "values-aws.yaml"
+    with target.aws() as env:
+        run([sys.executable, str(AWS), "deploy", *target.stack_parameters()], env=env, show=True)
+        values.write_text(run([sys.executable, str(AWS), "values"], env=env))
+        if target.emulated:
+            secret = run([sys.executable, str(AWS), "machine-secret", "--namespace", SHOP_NAMESPACE], env=env)
+            run(["kubectl", "apply", "--server-side", "-f", "-"], env=target.env(), stdin=secret)
+    keep_addresses(target)
+    return values
+
+
+def keep_addresses(target: Target) -> None:
+    """Keep in .dev/env where the API and its AWS are and who signs in, for `dev/token` and whoever calls the API."""
+    with target.aws() as env:
+        found = parse_env(run([sys.executable, str(AWS), "env"], env=env))
+        emulator = {"AWS_ENDPOINT_URL": env["AWS_ENDPOINT_URL"]} if target.emulated else {}
+    merge_env(STATE / "env", found | emulator)
+
+
+def _install_shop(target: Target, built: dict[str, Image], values: Path) -> None:
+    chart = ROOT / "charts" / "shop"
+    run(["helm", "dependency", "update", "--skip-refresh", str(chart)], env=target.env())
+    place = "values-local.yaml" if target.emulated else "values-eks.yaml"
+    flags = ["--values", str(chart / place), "--values", str(values), *target.shop_values()]
+    for service in SERVICES:
+        flags += _image_flags(f"{service}.image", built[service])
+    _helm(target, "shop", SHOP_NAMESPACE, "shop", flags)
+    run(
+        [
+            "kubectl",
+            "-n",
+            SHOP_NAMESPACE,
+            "wait",
+            "shopservices",
+            "--all",
+            "--for=condition=Ready",
+            "--timeout=180s",
+        ],
+        env=target.env(),
+    )
+
+
+def _emulated_queues(target: Target) -> list[str]:
+    """The emulator's addresses for KEDA, where AWS is the emulator."""
+    hosts = (f"local-aws.{AWS_NAMESPACE}.svc{domain}" for domain in ("", ".cluster.local"))
+    addresses = ",".join(f"http://{host}:{EMULATOR_PORT}" for host in hosts)
+    return ["--set", f"allowedQueueEndpoints={{{addresses}}}"] if target.emulated else []
+
+
+def _image_flags(key: str, image: Image) -> list[str]:
+    return ["--set-string", f"{key}.repository={image.repository},{key}.tag={image.tag}"]
+
+
+def _helm(target: Target, release: str, namespace: str, chart: str, flags: list[str]) -> None:
+    _end_what_was_interrupted(target, release, namespace)
+    command = ["helm", "upgrade", "--install", release, str(ROOT / "charts" / chart)]
+    run([*command, "--namespace", namespace, "--wait", "--timeout", "5m", *flags], env=target.env())
+
+
+def _end_what_was_interrupted(target: Target, release: str, namespace: str) -> None:
+    """Free a release that a killed Helm has left locked, so that `make demo` goes on from anywhere."""
+    releases = json.loads(
+        run(["helm", "list", "--namespace", namespace, "--pending", "-o", "json"], env=target.env())
+    )
+    for each in releases:
+        if each["name"] != release:
+            continue
+        undo = (
+            ["uninstall", "--no-hooks"] if each["status"] == "pending-install" else ["rollback", "--no-hooks"]
+        )
+        say(f"      release {release} is in state {each['status']} after an interruption: {undo[0]}")
+        run(["helm", *undo, release, "--namespace", namespace], env=target.env())

@@ -1,0 +1,344 @@
+"""Where the demo goes: the local node, or the cluster of the current kube context (kind, EKS, any other).
+
+Both answer the same questions, so that the steps in `steps.py` never ask which one it is.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from shopdev import environment_file
+from shopdev.checkout import ROOT
+from shopdev.demo import images
+from shopdev.demo.console import DemoError, run, say
+from shopdev.demo.images import SOURCES, Image
+
+STATE = ROOT / ".dev"
+EMULATOR_PORT = 4566
+EMULATOR_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+class Target(Protocol):
+    """What the steps need of a cluster."""
+
+    emulated: bool
+    """Whether AWS is the emulator in the cluster, and not an account."""
+
+    def prepare(self) -> None:
+        """Make sure that the cluster is there and answers."""
+
+    def env(self) -> dict[str, str]:
+        """The environment for kubectl and helm."""
+
+    def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
+        """Build images from a source tree and bring them to where the nodes find them."""
+
+    def shop_values(self) -> list[str]:
+        """Arguments for `helm upgrade` of the shop that only this cluster needs."""
+
+    def stack_parameters(self) -> list[str]:
+        """Arguments for `dev/aws deploy` that only this cluster needs."""
+
+    def aws(self) -> AbstractContextManager[dict[str, str]]:
+        """The environment for the AWS CLI, valid inside the context."""
+
+    def way_to_aws(self) -> str:
+        """The command that keeps open what `aws` opens only for a while; empty where nothing has to be."""
+
+    def way_in(self) -> str:
+        """What stands before a kubectl command that the user types; empty where kubectl needs nothing."""
+
+    def way_off(self) -> str:
+        """The command that removes everything."""
+
+    def shop_url(self) -> AbstractContextManager[str]:
+        """The gateway's URL as seen from here, valid inside the context."""
+
+    def remove_cluster(self) -> bool:
+        """Remove the cluster itself, when it is the demo's own; else answer False."""
+
+
+class LocalNode:
+    """The single node of dev/cluster."""
+
+    emulated = True
+
+    def prepare(self) -> None:
+        """Bring the node up, or find it healthy."""
+        run([sys.executable, str(ROOT / "dev" / "cluster"), "up"], env=os.environ, show=True)
+
+    def env(self) -> dict[str, str]:
+        """The variables of `.dev/env`, its tools first on PATH."""
+        env = {**os.environ, **read_env_file(STATE / "env")}
+        return {**env, "PATH": f"{env['PATH_TOOLS']}:{env['PATH']}"}
+
+    def base_image(self) -> str:
+        """The reference of the debootstrap image that every image here stands on."""
+        from shopdev.cluster import images as store  # noqa: PLC0415  Linux only, and only here
+
+        return store.ensure_base()[0]
+
+    def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
+        """Build with buildah on a debootstrap base, since no registry is asked; load into the node."""
+        from shopdev.cluster import images as store  # noqa: PLC0415  Linux only, and only here
+
+        base, build_base = store.ensure_base()
+        say(f"      base image: {base} (debootstrap; equivalent to {images.OFFICIAL_BASE})")
+        planned = images.plan("localhost", base, tree, targets)
+        for image in planned.values():
+            store.build(image.target, image.reference, tree, {"BASE": base, "BUILD_BASE": build_base})
+        references = [image.reference for image in planned.values()]
+        if "sample" in planned:
+            references.append(store.name_again(planned["sample"].reference, images.SAMPLE))
+        run([sys.executable, str(ROOT / "dev" / "cluster"), "load", *references], env=os.environ, show=True)
+        return planned
+
+    def shop_values(self) -> list[str]:
+        """The listener's port has to be the one on which the node's Traefik listens."""
+        return ["--set", f"gateway.port={self.env()['GATEWAY_PORT']}"]
+
+    def stack_parameters(self) -> list[str]:
+        """Where the emulator's pod reaches Traefik, for the API Gateway in it."""
+        from shopdev.cluster.network import NODE_ADDRESS  # noqa: PLC0415  Linux only, and only here
+
+        return ["--set", f"BackendUrl=http://{NODE_ADDRESS}:{self.env()['GATEWAY_PORT']}"]
+
+    @contextmanager
+    def aws(self) -> Iterator[dict[str, str]]:
+        """The emulator through the node's forwarder."""
+        yield {**self.env(), **EMULATOR_CREDENTIALS}
+
+    def way_to_aws(self) -> str:
+        """The forwarder is there as long as the node."""
+        return ""
+
+    def way_in(self) -> str:
+        """Into the node's network, with its kubectl."""
+        return "dev/cluster exec -- "
+
+    def way_off(self) -> str:
+        """The local node is the default."""
+        return "make clean-demo"
+
+    @contextmanager
+    def shop_url(self) -> Iterator[str]:
+        """Traefik through the node's forwarder."""
+        yield self.env()["SHOP_URL"]
+
+    def remove_cluster(self) -> bool:
+        """Take the node down; nothing is left of it."""
+        run([sys.executable, str(ROOT / "dev" / "cluster"), "down"], env=os.environ, show=True)
+        return True
+
+
+class CurrentContext:
+    """The cluster of the current kube context.
+
+    Args:
+        registry: where the nodes pull from, e.g. `123456789012.dkr.ecr.eu-central-1.amazonaws.com`; may be empty for kind.
+        account: use the AWS account of the caller's credentials and not the emulator.
+        gateway_class: the GatewayClass that the cluster's Gateway API controller serves.
+        url: the shop's URL when the Gateway's own address is not reachable from here.
+        backend: the gateway's URL as pods reach it, for the API Gateway in the emulator's pod.
+        emulator_port: of this machine, on which the emulator's pod is reached. Always the same one, since the API's
+            address has it, and is kept.
+    """
+
+    def __init__(
+        self,
+        registry: str,
+        *,
+        account: bool,
+        gateway_class: str,
+        url: str,
+        backend: str,
+        emulator_port: int = EMULATOR_PORT,
+    ) -> None:
+        self.registry = registry
+        self.emulated = not account
+        self.gateway_class = gateway_class
+        self.url = url
+        self.backend = backend
+        self.emulator_port = emulator_port
+
+    def env(self) -> dict[str, str]:
+        """The caller's own environment."""
+        return dict(os.environ)
+
+    def prepare(self) -> None:
+        """Look for what the demo needs of the cluster.
+
+        Raises:
+            DemoError: when the context does not answer or has no such GatewayClass.
+        """
+        say(f"      context {self._context()}")
+        run(["kubectl", "version"], env=self.env())
+        found = subprocess.run(
+            ["kubectl", "get", "gatewayclass", self.gateway_class],
+            capture_output=True,
+            check=False,
+            env=self.env(),
+        )
+        if found.returncode:
+            raise DemoError(
+                f"the cluster has no GatewayClass {self.gateway_class!r}: install a Gateway API controller, or set "
+                "GATEWAY_CLASS to the one that you have"
+            )
+
+    def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
+        """Build with docker or podman; load into kind, or push to the registry.
+
+        Raises:
+            DemoError: when the cluster is not kind and no registry is named.
+        """
+        kind = re.fullmatch(r"kind-(.+)", self._context())
+        if not self.registry and not kind:
+            raise DemoError(
+                "this cluster pulls its images: set REGISTRY to a registry that its nodes can reach"
+            )
+        planned = images.plan(self.registry or "localhost", images.OFFICIAL_BASE, tree, targets)
+        engine = images.build_with_engine(planned, images.OFFICIAL_BASE, self.env(), tree)
+        if self.registry:
+            images.push(planned, engine, self.env())
+        elif kind:
+            images.load_into_kind(planned, kind.group(1), engine, self.env())
+        return planned
+
+    def shop_values(self) -> list[str]:
+        """The Gateway's class is the cluster's."""
+        return ["--set", f"gateway.className={self.gateway_class}"]
+
+    def stack_parameters(self) -> list[str]:
+        """The emulator's way to the gateway. In an account that is a load balancer, which `make eks-install` finds."""
+        return ["--set", f"BackendUrl={self.backend}"] if self.emulated else []
+
+    @contextmanager
+    def aws(self) -> Iterator[dict[str, str]]:
+        """The account of the caller's credentials, or the emulator through a port-forward."""
+        if not self.emulated:
+            yield self.env()
+            return
+        with self._port_forward():
+            endpoint = f"http://127.0.0.1:{self.emulator_port}"
+            yield {**self.env(), **EMULATOR_CREDENTIALS, "AWS_ENDPOINT_URL": endpoint}
+
+    def way_to_aws(self) -> str:
+        """A port-forward like that of `aws`, which ends with the demo."""
+        return " ".join(self._forward()) if self.emulated else ""
+
+    def way_in(self) -> str:
+        """The plugin is in the checkout's own environment; all else is the caller's."""
+        return 'PATH="$PWD/.venv/bin:$PATH" '
+
+    def way_off(self) -> str:
+        """The cluster stays."""
+        return "make clean-demo CLUSTER=current" + ("" if self.emulated else " AWS=account")
+
+    @contextmanager
+    def shop_url(self) -> Iterator[str]:
+        """The URL that was given, or the Gateway's first address.
+
+        Raises:
+            DemoError: when the Gateway has no address.
+        """
+        if self.url:
+            yield self.url
+            return
+        gateway = json.loads(
+            run(["kubectl", "-n", "shop", "get", "gateway", "shop", "-o", "json"], env=self.env())
+        )
+        addresses = gateway.get("status", {}).get("addresses", [])
+        if not addresses:
+            raise DemoError("Gateway shop/shop has no address: set SHOP_URL to the URL of the shop")
+        yield f"http://{addresses[0]['value']}:{gateway['spec']['listeners'][0]['port']}"
+
+    def remove_cluster(self) -> bool:
+        """The cluster is not the demo's: leave it."""
+        return False
+
+    def _context(self) -> str:
+        return run(["kubectl", "config", "current-context"], env=self.env()).strip()
+
+    def _forward(self) -> list[str]:
+        ports = f"{self.emulator_port}:{EMULATOR_PORT}"
+        return ["kubectl", "-n", "aws", "port-forward", "service/local-aws", ports, "--address", "127.0.0.1"]
+
+    @contextmanager
+    def _port_forward(self) -> Iterator[None]:
+        with subprocess.Popen(self._forward(), env=self.env(), stdout=subprocess.PIPE, text=True) as forward:
+            try:
+                line = forward.stdout.readline() if forward.stdout else ""
+                if f"127.0.0.1:{self.emulator_port}" not in line:
+                    raise DemoError(
+                        f"`{' '.join(self._forward())}` did not start: stop the process that listens on that port, or set "
+                        "EMULATOR_PORT to another port"
+                    )
+                yield
+            finally:
+                forward.terminate()
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read KEY=VALUE lines.
+
+    Raises:
+        DemoError: when the file is missing, which means that the node is not up.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        raise DemoError(f"{path} is missing: the local node is not running; run `dev/cluster up`") from None
+    return parse_env("\n".join(lines))
+
+
+def parse_env(text: str) -> dict[str, str]:
+    """KEY=VALUE lines as a mapping."""
+    return environment_file.parse(text)
+
+
+def merge_env(path: Path, values: Mapping[str, str]) -> None:
+    """Write KEY=VALUE lines into a file, over those of the same key; it is made when it is not there."""
+    merged = {**(parse_env(path.read_text()) if path.exists() else {}), **values}
+    path.write_text(environment_file.text(merged))
+
+
+def choose(env: Mapping[str, str]) -> Target:
+    """The target that CLUSTER, REGISTRY, AWS, GATEWAY_CLASS, SHOP_URL, BACKEND_URL and EMULATOR_PORT name.
+
+    Raises:
+        DemoError: when CLUSTER, AWS or EMULATOR_PORT has a value that nobody knows.
+    """
+    cluster, aws = env.get("CLUSTER") or "local", env.get("AWS") or "emulator"
+    if aws not in {"emulator", "account"}:
+        raise DemoError(f"AWS={aws}: must be `emulator` (the default) or `account`")
+    if cluster == "local":
+        if aws == "account":
+            raise DemoError("AWS=account requires CLUSTER=current: the local node has no network access")
+        return LocalNode()
+    if cluster == "current":
+        return CurrentContext(
+            env.get("REGISTRY", ""),
+            account=aws == "account",
+            gateway_class=env.get("GATEWAY_CLASS") or "traefik",
+            url=env.get("SHOP_URL", ""),
+            backend=env.get("BACKEND_URL") or "http://traefik.traefik.svc.cluster.local",
+            emulator_port=_port(env.get("EMULATOR_PORT") or str(EMULATOR_PORT)),
+        )
+    raise DemoError(f"CLUSTER={cluster}: must be `local` (the default) or `current`")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal():
+        raise DemoError(f"EMULATOR_PORT={text}: must be a port of this machine, such as {EMULATOR_PORT}")
+    return int(text)

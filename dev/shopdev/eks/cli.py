@@ -1,0 +1,52 @@
+"""The command line of `make eks-install`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from shopdev.cloudformation.awscli import AwsError
+from shopdev.demo import steps
+from shopdev.demo.console import DemoError, say
+from shopdev.eks.target import Eks
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Install or update everything; answer the exit code."""
+    parser = argparse.ArgumentParser(prog="dev/eks", description="Install or update the shop on Amazon EKS.")
+    parser.add_argument(
+        *("--set",),
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a stack parameter, such as Mode=nodes or NatGateways=1",
+    )
+    chosen = parser.parse_args(argv)
+    try:
+        install(os.environ, chosen.set)
+    except (AwsError, DemoError) as error:
+        sys.stderr.write(f"eks: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("eks: interrupted; run `make eks-install` to continue\n")
+        return 130
+    return 0
+
+
+def install(environment: Mapping[str, str], parameters: Sequence[str]) -> None:
+    """The demo's steps on EKS, then the API in front of the load balancer that they made.
+
+    Raises:
+        AwsError: when the account refuses something.
+        DemoError: when a tool or a controller is missing, or something does not come up.
+    """
+    target = Eks(environment, parameters)
+    steps.install(target)
+    say("API Gateway in front of the load balancer  (usually 5 min)")
+    listener = target.listener_arn()
+    known = target.copy_gateway_secret()
+    target.connect_api(listener)
+    steps.keep_addresses(target)
+    if not known and target.copy_gateway_secret():
+        target.restart_those_who_read_it()
+    say(f"The shop: {target.output('api', 'ApiUrl')}/products")

@@ -1,0 +1,337 @@
+"""An EKS cluster as the place where the demo's steps install the shop.
+
+Every step looks first at what is there, so that a second run goes on where the first one ended.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from shopdev.checkout import ROOT, SERVICES
+from shopdev.cloudformation.awscli import AwsCli, AwsError
+from shopdev.delivery.engine import Docker
+from shopdev.demo import images
+from shopdev.demo.console import DemoError, run, say
+from shopdev.demo.images import SOURCES, Image
+
+PREFIX = NAMESPACE = "shop"
+GATEWAY_CLASS = "alb"
+STATE = ROOT / ".dev" / "eks"
+ADDRESS_SECONDS = 600
+HTTP_PORT = 80
+READINESS = {
+    "healthCheckPath": "/readyz",
+    "healthCheckInterval": 5,
+    "healthCheckTimeout": 2,
+    "healthyThresholdCount": 2,
+    "unhealthyThresholdCount": 3,
+}
+DOCUMENT = "docs/how-to/run-on-eks.md"
+# Of the Gateway API and of its controller; both bring the kinds that the Gateway is made of.
+NEEDED_CRDS = ("gateways.gateway.networking.k8s.io", "loadbalancerconfigurations.gateway.k8s.aws")
+
+
+class Eks:
+    """The cluster of the stack `eks`, and the account of the caller's credentials.
+
+    Args:
+        environment: what every command runs with.
+        parameters: NAME=VALUE for the stacks.
+    """
+
+    emulated = False
+
+    def __init__(self, environment: Mapping[str, str], parameters: Sequence[str] = ()) -> None:
+        self._environment = dict(environment)
+        self._parameters = [part for pair in parameters for part in ("--set", pair)]
+        self._kubeconfig = STATE / "kubeconfig"
+        self.cli = AwsCli(environment)
+
+    def env(self) -> dict[str, str]:
+        """The caller's environment with this cluster's kubeconfig, which gets its tokens from the AWS CLI."""
+        own = ROOT / ".venv-awscli" / "bin"
+        path = f"{own}{os.pathsep}{self._environment.get('PATH', '')}"
+        return {**self._environment, "KUBECONFIG": str(self._kubeconfig), "PATH": path}
+
+    def prepare(self) -> None:
+        """The stacks, the cluster, and in it what the Gateway needs.
+
+        Raises:
+            DemoError: when a tool, or a controller in the cluster, is missing.
+            AwsError: when the account refuses.
+        """
+        self._look_for_tools()
+        identity = json.loads(self.cli.run("get-caller-identity", "--output", "json", service="sts"))
+        say(f"      account {identity['Account']}, {self.cli.region}, as {identity['Arn']}")
+        self._dev("functions", "build")
+        self._dev("aws", "deploy", *self._parameters)
+        say("      deploying the cluster (a new one takes 15 min)")
+        self._dev("aws", "deploy", "eks", *self._parameters)
+        self._kubeconfig.parent.mkdir(parents=True, exist_ok=True)
+        self.cli.run(
+            *("update-kubeconfig", "--name", self.output("eks", "ClusterName")),
+            *("--kubeconfig", str(self._kubeconfig), "--alias", f"{PREFIX}-eks"),
+            service="eks",
+        )
+        self._look_for_controller()
+        for manifest in (_namespace(), _gateway_class(), self._load_balancer(), *_target_groups()):
+            self._apply(manifest)
+        self.copy_gateway_secret()
+
+    def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
+        """Build and push those images that the registry has not; a tag is the hash of what goes in.
+
+        The base image goes in by its name in BASE, by default a tag, so that nothing has to be pulled where nothing is
+        built. What is built is built on the newest content of that tag, by its digest: the same for all images. To
+        deliver a patched base to images of unchanged sources, BASE names it by its digest, as the pipelines do.
+
+        Raises:
+            DemoError: when one has to be built and no container engine answers.
+        """
+        registry = self.output("eks", "Registry")
+        wanted = [target for target in targets if target != "local-aws"]
+        named = self._environment.get("BASE") or images.OFFICIAL_BASE
+        planned = images.plan(registry, named, tree, wanted)
+        missing = {target: image for target, image in planned.items() if not self._has(image)}
+        say(f"      {len(planned) - len(missing)} of {len(planned)} images are already in {registry}")
+        if missing:
+            base = Docker(images.container_engine(self.env()), self.env()).base(named)
+            say(f"      base image: {base}")
+            engine = images.build_with_engine(missing, base, self.env(), tree)
+            password = self.cli.run("get-login-password", service="ecr")
+            host = registry.partition("/")[0]
+            run(
+                [engine, "login", "--username", "AWS", "--password-stdin", host],
+                env=self.env(),
+                stdin=password,
+            )
+            images.push(missing, engine, self.env())
+        return planned
+
+    def shop_values(self) -> list[str]:
+        """The Gateway is the internal load balancer that only API Gateway reaches."""
+        reference = "group=gateway.k8s.aws,{0}.kind=LoadBalancerConfiguration,{0}.name=" + PREFIX
+        return [
+            *("--set", f"gateway.className={GATEWAY_CLASS}"),
+            *("--set", "gateway.parametersRef." + reference.format("gateway.parametersRef")),
+        ]
+
+    def stack_parameters(self) -> list[str]:
+        """What the caller set."""
+        return self._parameters
+
+    @contextmanager
+    def aws(self) -> Iterator[dict[str, str]]:
+        """The caller's account."""
+        yield self.env()
+
+    def way_to_aws(self) -> str:
+        """It is the world's."""
+        return ""
+
+    def way_in(self) -> str:
+        """Its own kubeconfig, and the plugin of the checkout's own environment."""
+        return f'KUBECONFIG={self._kubeconfig} PATH="$PWD/.venv/bin:$PATH" '
+
+    def way_off(self) -> str:
+        """The stacks, and with them the cluster."""
+        return "make aws-delete"
+
+    @contextmanager
+    def shop_url(self) -> Iterator[str]:
+        """The API's URL: the load balancer itself answers only API Gateway."""
+        yield self.output("api", "ApiUrl")
+
+    def remove_cluster(self) -> bool:
+        """`dev/aws delete` removes it, with everything else."""
+        return False
+
+    def listener_arn(self) -> str:
+        """The listener that the controller has made for the Gateway.
+
+        Raises:
+            DemoError: when there is none in time.
+        """
+        host = self._gateway_address()
+        balancers = json.loads(self.cli.run("describe-load-balancers", "--output", "json", service="elbv2"))
+        found = [each for each in balancers["LoadBalancers"] if each["DNSName"].lower() == host.lower()]
+        if not found:
+            raise DemoError(
+                f"no load balancer in {self.cli.region} has the host name {host}: set AWS_REGION to the region of the cluster"
+            )
+        arn = found[0]["LoadBalancerArn"]
+        listeners = json.loads(
+            self.cli.run(
+                "describe-listeners", "--load-balancer-arn", arn, "--output", "json", service="elbv2"
+            )
+        )["Listeners"]
+        for each in listeners:
+            if each["Port"] == HTTP_PORT:
+                return str(each["ListenerArn"])
+        raise DemoError(f"{arn} has no listener on port {HTTP_PORT}; check the Gateway: {_describe()}")
+
+    def connect_api(self, listener: str) -> None:
+        """Deploy the API in front of a listener."""
+        self._dev("aws", "deploy", "api", *self._parameters, "--set", f"ListenerArn={listener}")
+
+    def copy_gateway_secret(self) -> bool:
+        """Bring the secret by which services know API Gateway into the cluster; whether there is one yet."""
+        arns = [
+            each["OutputValue"]
+            for description in self.cli.describe(PREFIX).values()
+            for each in _outputs(description)
+            if each["OutputKey"] == "GatewaySecretArn"
+        ]
+        for arn in arns:
+            answer = self.cli.run(
+                *("get-secret-value", "--secret-id", arn, "--output", "json"), service="secretsmanager"
+            )
+            self._apply(_secret(json.loads(answer)["SecretString"]))
+        return bool(arns)
+
+    def restart_those_who_read_it(self) -> None:
+        """New pods of the services that a machine may call."""
+        restart = [
+            "kubectl",
+            "-n",
+            NAMESPACE,
+            "rollout",
+            "restart",
+            "deployment/payment",
+            "deployment/shipping",
+        ]
+        run(restart, env=self.env())
+
+    def output(self, stack: str, name: str) -> str:
+        """An output of a stack.
+
+        Raises:
+            AwsError: when the stack is not there, or has no such output.
+        """
+        description = self.cli.describe(PREFIX).get(stack, {})
+        for each in _outputs(description):
+            if each["OutputKey"] == name:
+                return each["OutputValue"]
+        raise AwsError(f"{PREFIX}-{stack} has no output {name}: run `dev/aws deploy {stack}`")
+
+    def _look_for_tools(self) -> None:
+        for tool in ("kubectl", "helm"):
+            if shutil.which(tool, path=self.env()["PATH"]) is None:
+                raise DemoError(f"{tool} is not installed or not on PATH")
+        if self.cli.local:
+            raise DemoError(
+                "AWS_ENDPOINT_URL is set, but the emulator does not support EKS: unset it, or use `make demo`"
+            )
+
+    def _look_for_controller(self) -> None:
+        try:
+            run(["kubectl", "get", "crd", *NEEDED_CRDS], env=self.env())
+        except DemoError as error:
+            if "NotFound" not in str(error):
+                raise
+            raise DemoError(
+                "the cluster has no AWS Load Balancer Controller: install it as described in "
+                f"{DOCUMENT} (KUBECONFIG={self._kubeconfig}), then run `make eks-install` again"
+            ) from None
+
+    def _load_balancer(self) -> dict[str, object]:
+        return {
+            "apiVersion": "gateway.k8s.aws/v1beta1",
+            "kind": "LoadBalancerConfiguration",
+            "metadata": {"name": PREFIX, "namespace": NAMESPACE},
+            "spec": {
+                "scheme": "internal",
+                "securityGroups": [self.output("network", "LoadBalancerSecurityGroupId")],
+                "manageBackendSecurityGroupRules": True,
+            },
+        }
+
+    def _gateway_address(self) -> str:
+        get = ["kubectl", "-n", NAMESPACE, "get", "gateway", PREFIX, "-o", "json"]
+        end = time.monotonic() + ADDRESS_SECONDS
+        while time.monotonic() < end:
+            addresses = json.loads(run(get, env=self.env())).get("status", {}).get("addresses", [])
+            if addresses:
+                return str(addresses[0]["value"])
+            say("      waiting for the load balancer")
+            time.sleep(10)
+        raise DemoError(
+            f"Gateway {NAMESPACE}/{PREFIX} has no address after {ADDRESS_SECONDS} s: {_describe()}"
+        )
+
+    def _has(self, image: Image) -> bool:
+        repository = image.repository.partition("/")[2]
+        try:
+            self.cli.run(
+                *("describe-images", "--repository-name", repository, "--image-ids", f"imageTag={image.tag}"),
+                service="ecr",
+            )
+        except AwsError as error:
+            if "ImageNotFoundException" in str(error) or "does not exist within" in str(error):
+                return False
+            raise
+        return True
+
+    def _apply(self, manifest: Mapping[str, object]) -> None:
+        # A manager of its own, or the demo's steps would take away what they do not know in the same object.
+        apply = ["kubectl", "apply", "--server-side", "--field-manager=eks-install", "-f", "-"]
+        run(apply, env=self.env(), stdin=json.dumps(manifest))
+
+    def _dev(self, program: str, *arguments: str) -> None:
+        run([sys.executable, str(ROOT / "dev" / program), *arguments], env=self.env(), show=True)
+
+
+def _namespace() -> dict[str, object]:
+    labels = {
+        "app.kubernetes.io/managed-by": "shop-demo",
+        "pod-security.kubernetes.io/enforce": "restricted",
+        # A new pod counts as ready, and an old one goes, only once the load balancer has found the new one healthy.
+        "elbv2.k8s.aws/pod-readiness-gate-inject": "enabled",
+    }
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+
+
+def _gateway_class() -> dict[str, object]:
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GatewayClass",
+        "metadata": {"name": GATEWAY_CLASS},
+        "spec": {"controllerName": "gateway.k8s.aws/alb"},
+    }
+
+
+def _target_groups() -> Iterator[dict[str, object]]:
+    """How the load balancer reaches each service: its pods themselves, asked as their readiness probe asks them."""
+    for service in SERVICES:
+        yield {
+            "apiVersion": "gateway.k8s.aws/v1beta1",
+            "kind": "TargetGroupConfiguration",
+            "metadata": {"name": service, "namespace": NAMESPACE},
+            "spec": {
+                "targetReference": {"name": service},
+                "defaultConfiguration": {"targetType": "ip", "healthCheckConfig": READINESS},
+            },
+        }
+
+
+def _secret(value: str) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "shop-gateway", "namespace": NAMESPACE},
+        "stringData": {"secret": value},
+    }
+
+
+def _outputs(description: Mapping[str, object]) -> list[dict[str, str]]:
+    found = description.get("Outputs")
+    return found if isinstance(found, list) else []
+
+
+def _describe() -> str:
+    return f"`kubectl -n {NAMESPACE} describe gateway {PREFIX}`"

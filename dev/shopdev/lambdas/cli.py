@@ -1,0 +1,43 @@
+"""Package the AWS Lambda functions: `dev/functions build` writes .dev/functions/NAME.zip.
+
+Exits with 1 and one line on standard error after an error.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from shopdev.lambdas import build
+from shopdev.lambdas.packages import BuildFailed
+
+
+def say(line: str) -> None:
+    """Progress."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Runs the command; answers the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="dev/functions", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("build", help="write the zips of changed functions")
+    command.add_argument(
+        "functions", nargs="*", metavar="NAME", help=f"one of {', '.join(build.FUNCTIONS)} (default: all)"
+    )
+    command.add_argument(
+        "--folder", type=Path, default=build.BUILT, help="output folder (default: .dev/functions)"
+    )
+    chosen = parser.parse_args()
+    if unknown := sorted(set(chosen.functions) - build.FUNCTIONS.keys()):
+        say(
+            f"dev/functions: unknown function {', '.join(unknown)}; known functions: {', '.join(build.FUNCTIONS)}"
+        )
+        return 1
+    try:
+        build.build(say, chosen.folder, chosen.functions or tuple(build.FUNCTIONS))
+    except BuildFailed as failure:
+        say(f"dev/functions: {failure}")
+        return 1
+    return 0

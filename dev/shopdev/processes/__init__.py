@@ -1,0 +1,1 @@
+"""The shop as plain processes on loopback: for `make dev`, and for the tests of the services."""

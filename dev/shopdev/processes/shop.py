@@ -1,0 +1,272 @@
+"""The whole shop as processes: each service's API, its workers, the emulator under them and the front door before them."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from shopdev import identity
+from shopdev.checkout import ROOT, SERVICES
+from shopdev.cloudformation import stacks
+from shopdev.ports import free_port
+from shopdev.processes.edge import Edge
+from shopdev.processes.emulator import Clients, Emulator
+from shopdev.processes.process import Process, ProcessError, Sink
+
+READY_WITHIN = 60.0
+# What the web server of an API imports by its configuration.
+WEB_SERVER = ("services.common.gunicorn", "services.common.gunicorn_worker")
+WORKERS: Mapping[str, Sequence[str]] = {
+    "product": ("consumer",),
+    "order": ("consumer", "relay"),
+    "payment": ("consumer",),
+    "shipping": ("consumer",),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of a service: its API, or one of its workers.
+
+    Args:
+        service: whose it is.
+        worker: which worker; None for the API.
+        port: where it answers /healthz, on loopback.
+    """
+
+    service: str
+    worker: str | None
+    port: int
+
+    @property
+    def name(self) -> str:
+        """`order` for an API, `order-relay` for a worker: as the Deployments are called in a cluster."""
+        return f"{self.service}-{self.worker}" if self.worker else self.service
+
+    @property
+    def command(self) -> list[str]:
+        """What the container runs, by this interpreter."""
+        if self.worker:
+            return [sys.executable, "-m", f"services.{self.service}.{self.worker}"]
+        configuration = ["--config", "python:services.common.gunicorn"]
+        return [sys.executable, "-m", "gunicorn", *configuration, f"services.{self.service}.app:create_app()"]
+
+
+class Shop:
+    """All processes of one shop.
+
+    Args:
+        emulator: a running emulator; the stacks are deployed to it.
+        sink: gets the name of a process and each line that it prints.
+        prefix: first part of the names of all AWS resources.
+        port: where the front door listens; a free one by default.
+        api_ports: where each service's API listens; free ones by default.
+        environment: more environment for every process of the services.
+        parameters: parameters of the stacks.
+        functions: deploy the functions too, which `make functions` has built.
+    """
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        sink: Sink,
+        *,
+        prefix: str = "shop",
+        port: int | None = None,
+        api_ports: Mapping[str, int] | None = None,
+        environment: Mapping[str, str] | None = None,
+        parameters: Mapping[str, str] | None = None,
+        functions: bool = False,
+    ) -> None:
+        self.emulator = emulator
+        self.prefix = prefix
+        self._sink = sink
+        self._folder = tempfile.TemporaryDirectory(prefix="shop-", ignore_cleanup_errors=True)
+        self._environment = dict(environment or {})
+        self._parameters = {**(parameters or {})}
+        self._functions = functions
+        ports = api_ports or {service: free_port() for service in SERVICES}
+        self.parts = {part.name: part for part in _parts(ports)}
+        self.edge = Edge(sink, port or free_port(), ports, Path(self._folder.name))
+        self.outputs: stacks.Outputs = {}
+        self.credentials: dict[str, Mapping[str, str]] = {}
+        """Service -> AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, where it has some of its own."""
+        self._processes: dict[str, Process] = {}
+
+    @property
+    def url(self) -> str:
+        """The front door."""
+        return self.edge.url
+
+    @property
+    def api_url(self) -> str:
+        """The API Gateway's stage before the front door."""
+        return stacks.api_urls(self.outputs["api"], self.emulator.endpoint)[0]
+
+    @property
+    def machine_api_url(self) -> str:
+        """The same for machines, whose requests are signed."""
+        return stacks.api_urls(self.outputs["api"], self.emulator.endpoint)[1]
+
+    def token(self, user: str = "alice", scopes: Sequence[str] = identity.CUSTOMER_SCOPES) -> str:
+        """An access token of one of the users: alice, bob or ops."""
+        return identity.token(self.outputs["identity"], self.emulator.endpoint, user=user, scopes=scopes)
+
+    @property
+    def clients(self) -> Clients:
+        """boto3 clients for the shop's AWS."""
+        return self.emulator.clients
+
+    def env(self, service: str) -> dict[str, str]:
+        """The environment of a service's processes, without PORT."""
+        return {
+            **{name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TMPDIR") if name in os.environ},
+            "HOME": self._folder.name,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "LISTEN_HOST": "127.0.0.1",
+            "LOG_LEVEL": "INFO",
+            # A consumer ends after its poll at the latest: nobody wants to wait for that here.
+            "POLL_SECONDS": "1",
+            # A single customer sends every request here.
+            "CALLER_RATE": "10000",
+            "CALLER_BURST": "10000",
+            **self.emulator.env,
+            **stacks.environment(service, self.outputs, self.emulator.endpoint),
+            **self._neighbours(service),
+            **self.credentials.get(service, {}),
+            **self._environment,
+        }
+
+    def _neighbours(self, service: str) -> dict[str, str]:
+        """Where a service asks the others, and what machines sign: a chart says it by Service names."""
+        if service == "order":
+            return {
+                f"{other.upper()}_URL": f"http://127.0.0.1:{self.parts[other].port}"
+                for other in ("payment", "shipping")
+            }
+        return stacks.machines(service, self.outputs, self.emulator.endpoint)
+
+    def start(self) -> None:
+        """Deploy the stacks, write the catalogue, start every process and wait until all are ready.
+
+        Raises:
+            ProcessError: names what did not become ready, with what it printed last.
+        """
+        self.deploy()
+        self.run()
+
+    def deploy(self) -> None:
+        """Deploy the stacks, and make the users who log in.
+
+        Raises:
+            ProcessError: when a stack is not created.
+        """
+        values = {**self._parameters, "BackendUrl": self.url}
+        chosen = stacks.STACKS if self._functions else stacks.WITHOUT_FUNCTIONS
+        self.outputs = self.emulator.deploy(self.prefix, values, chosen)
+        identity.seed(self.clients, self.outputs["identity"])
+
+    def run(self) -> None:
+        """Start every process of a shop whose stacks are there, and wait until all are ready.
+
+        Raises:
+            ProcessError: names what did not become ready, with what it printed last.
+        """
+        self._processes = {
+            name: Process(
+                name, part.command, {**self.env(part.service), "PORT": str(part.port)}, self._sink, ROOT
+            )
+            for name, part in self.parts.items()
+        }
+        for process in self._processes.values():
+            process.start()
+        self.edge.start()
+        self.seed()
+        for name in self._processes:
+            self.wait_ready(name)
+
+    def seed(self) -> None:
+        """Write the example catalogue, as the chart's Job does.
+
+        Raises:
+            ProcessError: with what it printed.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "services.product.seed"],
+            env=self.env("product"),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ProcessError(f"seed exited with code {done.returncode}:\n{done.stdout}{done.stderr}")
+
+    def stop(self) -> None:
+        """End every process; the emulator goes on."""
+        everything = [*self._processes.values(), self.edge.process]
+        with ThreadPoolExecutor(len(everything)) as pool:
+            list(pool.map(Process.stop, everything))
+        self._folder.cleanup()
+
+    def process(self, name: str) -> Process:
+        """A process by its name, e.g. `payment-consumer`."""
+        return self._processes[name]
+
+    def restart(self, *names: str) -> None:
+        """End processes as a rollout does (SIGTERM), start them again and wait until they are ready.
+
+        Raises:
+            ProcessError: names the first that did not become ready.
+        """
+        with ThreadPoolExecutor(len(names)) as pool:
+            list(pool.map(lambda name: self._processes[name].stop(), names))
+        for name in names:
+            self._processes[name].start()
+        for name in names:
+            self.wait_ready(name)
+
+    def kill(self, name: str) -> None:
+        """End a process as a power cut does (SIGKILL)."""
+        self._processes[name].kill()
+
+    def wait_ready(self, name: str, deadline: float = READY_WITHIN) -> None:
+        """Wait until a process says that it is ready.
+
+        Raises:
+            ProcessError: when it ends, or is not ready in time.
+        """
+        url = f"http://127.0.0.1:{self.parts[name].port}/readyz"
+        self._processes[name].wait_until(lambda: _answers(url), deadline)
+
+
+def entries_of() -> dict[str, tuple[tuple[str, ...], bool]]:
+    """Name of each process -> the modules that it begins with, and whether it builds an API; see `imports`."""
+    ports = dict.fromkeys(SERVICES, 0)
+    return {
+        part.name: ((f"services.{part.service}.{part.worker}",), False)
+        if part.worker
+        else ((f"services.{part.service}.app", *WEB_SERVER), True)
+        for part in _parts(ports)
+    }
+
+
+def _parts(ports: Mapping[str, int]) -> Iterator[Part]:
+    for service, port in ports.items():
+        yield Part(service, None, port)
+        for worker in WORKERS[service]:
+            yield Part(service, worker, free_port())
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).is_success
+    except httpx.TransportError:
+        return False
