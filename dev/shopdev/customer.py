@@ -1,4 +1,4 @@
-"""A customer of the shop, for tests: orders at the front door, and waits for what must happen."""
+"""A customer of the shop: orders at the front door, and waits for what must happen."""
 
 import time
 import uuid
@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import httpx
+
+from shopdev.console import CommandError
 
 ENDS = frozenset({"SHIPPED", "REJECTED", "CANCELLED"})
 ADDRESS = {"name": "N", "line1": "Main Street 1", "city": "Berlin", "postal_code": "10115", "country": "DE"}
@@ -16,7 +18,7 @@ APPROVED = "tok_approve"
 Order = dict[str, Any]
 
 
-class Unexpected(Exception):
+class Unexpected(CommandError):
     """The shop answered otherwise than it must, or not in time."""
 
 
@@ -28,9 +30,13 @@ class Customer:
         token: the access token that says who it is.
     """
 
+    not_yet: frozenset[int] = frozenset({httpx.codes.UNPROCESSABLE_ENTITY})
+    """Answers to an order that are another one a moment later: the order service has not heard of the product yet."""
+
     def __init__(self, url: str, token: str = "") -> None:
+        self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=url, timeout=20, headers=headers)
+        self.http = httpx.Client(base_url=self.url, timeout=20, headers=headers)
 
     def __enter__(self) -> Self:
         return self
@@ -40,7 +46,7 @@ class Customer:
 
     def close(self) -> None:
         """Ends its connections."""
-        self._http.close()
+        self.http.close()
 
     def get(self, path: str) -> Any:
         """The document at a path.
@@ -48,14 +54,14 @@ class Customer:
         Raises:
             Unexpected: when it is not there.
         """
-        answer = self._http.get(path)
+        answer = self.http.get(path)
         if answer.status_code != httpx.codes.OK:
             raise Unexpected(f"GET {path}: {answer.status_code} {answer.text}")
         return answer.json()
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, **headers: str) -> httpx.Response:
         """The answer to a request; `idempotency_key` becomes the header Idempotency-Key."""
-        return self._http.post(
+        return self.http.post(
             path, json=body, headers={name.replace("_", "-"): value for name, value in headers.items()}
         )
 
@@ -70,9 +76,10 @@ class Customer:
         body = wish(sku, quantity, token, postal_code)
         key = str(uuid.uuid4())
         end = time.monotonic() + FACTS_TRAVEL_SECONDS
-        while (answer := self.post("/orders", body, idempotency_key=key)).status_code == (
-            httpx.codes.UNPROCESSABLE_ENTITY
-        ) and time.monotonic() < end:
+        # One key for all tries: at most one order comes of it.
+        while (
+            answer := self.post("/orders", body, idempotency_key=key)
+        ).status_code in self.not_yet and time.monotonic() < end:
             time.sleep(0.1)
         if answer.status_code != httpx.codes.ACCEPTED:
             raise Unexpected(f"POST /orders: {answer.status_code} {answer.text}")

@@ -27,12 +27,18 @@ def parse(text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, value in pairs}
 
 
-def text(values: Mapping[str, str]) -> str:
+def text(values: Mapping[str, object]) -> str:
     """The text of a file, with a comment over each line that there is one for."""
     return "".join(
         (f"# {COMMENTS[name]}\n" if name in COMMENTS else "") + f"{name}={value}\n"
         for name, value in values.items()
     )
+
+
+def merge(path: Path, values: Mapping[str, str]) -> None:
+    """Write KEY=VALUE lines into a file, over those of the same key; it is made when it is not there."""
+    merged = {**(parse(path.read_text()) if path.exists() else {}), **values}
+    path.write_text(text(merged))
 
 
 def chosen(file: Path | None, environment: Mapping[str, str]) -> Path | None:

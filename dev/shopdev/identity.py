@@ -16,7 +16,8 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx
 
-from shopdev.processes.emulator import Clients
+from shopdev.clients import Clients
+from shopdev.console import CommandError
 
 # The emulator's users -> the groups that they are in. Whoever reaches the emulator may be any of them.
 USERS: Mapping[str, Sequence[str]] = {"alice": (), "bob": (), "ops": ("ops",)}
@@ -30,7 +31,7 @@ PATIENCE_SECONDS = 300
 Tell = Callable[[str], object]
 
 
-class SignInError(Exception):
+class SignInError(CommandError):
     """Nobody was signed in; the message is one line and says what to do next."""
 
 

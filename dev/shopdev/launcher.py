@@ -27,7 +27,7 @@ def launch(module: str) -> NoReturn:
     # The first entry is dev/, the folder of the program. The services and the operator are not installed.
     sys.path[1:1] = [str(ROOT), str(ROOT / "operator")]
     try:
-        main = importlib.import_module(module).main
+        code: int = importlib.import_module(module).main()
     except ModuleNotFoundError as missing:
         if str(missing.name).startswith("shopdev"):
             raise
@@ -35,4 +35,4 @@ def launch(module: str) -> NoReturn:
             f"dev/{Path(sys.argv[0]).name}: the Python package {missing.name} is not installed in {sys.prefix}; "
             "run `dev/bootstrap`, which creates .venv"
         )
-    sys.exit(main())
+    sys.exit(code)

@@ -32,6 +32,17 @@ def free_port() -> int:
     raise OSError(f"No free port from {_FIRST} to {_LAST} was found.")
 
 
+def preferred_port(port: int) -> int:
+    """The port if no process listens on it, or else a free one."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return free_port()
+    return port
+
+
 def _claimed(port: int) -> bool:
     """Claim a port on behalf of this process, with a lock on the byte of that number in a file that all processes share."""
     if not _claims:

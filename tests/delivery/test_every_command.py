@@ -20,8 +20,8 @@ import boto3
 import pytest
 
 from shopdev.cluster import tools
+from shopdev.console import CommandError
 from shopdev.demo import images
-from shopdev.demo.console import DemoError
 from shopdev.processes.shop import Shop
 from tests.delivery.advisories import database
 from tests.delivery.commands import ROOT, everything
@@ -120,7 +120,7 @@ def engine() -> None:
     """Where neither docker nor podman answers, buildah and the local node's base image take their place."""
     try:
         images.container_engine(os.environ)
-    except DemoError:
+    except CommandError:
         subprocess.run([sys.executable, str(ROOT / "dev/cluster"), "base-image"], check=True)
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from shopdev.console import CommandError
 from shopdev.delivery.engine import Docker
 from shopdev.demo import images
-from shopdev.demo.console import DemoError
 
 DIGEST = f"sha256:{'a' * 64}"
 Engine = Callable[[list[str]], Docker]
@@ -57,7 +57,7 @@ def test_given_a_base_by_digest_when_built_then_no_registry_is_asked(engine: Eng
 
 
 def test_given_a_base_whose_digest_is_unknown_when_built_then_the_delivery_ends(engine: Engine) -> None:
-    with pytest.raises(DemoError, match="has no digest"):
+    with pytest.raises(CommandError, match="has no digest"):
         engine([]).base(None)
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from shopdev.cluster import tools
-from shopdev.cluster.console import ClusterError
+from shopdev.cluster.daemon import Daemon, all_of, started_at, wait_until
 from shopdev.cluster.forward import Route, listen, serve
 from shopdev.cluster.paths import Paths, cache
 from shopdev.cluster.pki import Authority
-from shopdev.cluster.process import Process, all_of, started_at, wait_until
+from shopdev.cluster.progress import ClusterError
 
 
 @pytest.mark.parametrize("text", ["8000=127.0.0.1:80", "4566=local-aws.aws.svc.cluster.local:4566+"])
@@ -138,11 +138,11 @@ def test_an_unknown_tool_is_answered_with_those_there_are() -> None:
 
 
 @pytest.fixture
-def sleeper(tmp_path: Path) -> Process:
-    return Process(tmp_path, "sleeper")
+def sleeper(tmp_path: Path) -> Daemon:
+    return Daemon(tmp_path, "sleeper")
 
 
-def test_a_process_is_found_again_by_its_record_and_stopped(sleeper: Process) -> None:
+def test_a_process_is_found_again_by_its_record_and_stopped(sleeper: Daemon) -> None:
     sleeper.start([sys.executable, "-c", "import time; time.sleep(60)"])
 
     found = next(iter(all_of(sleeper.state)))
@@ -155,7 +155,7 @@ def test_a_process_is_found_again_by_its_record_and_stopped(sleeper: Process) ->
     assert list(all_of(sleeper.state)) == []
 
 
-def test_a_recycled_process_id_is_not_mistaken_for_the_process(sleeper: Process) -> None:
+def test_a_recycled_process_id_is_not_mistaken_for_the_process(sleeper: Daemon) -> None:
     record = sleeper.state / "proc" / "sleeper.json"
     record.parent.mkdir()
     record.write_text(f'{{"pid": {os.getpid()}, "started": "1"}}')
@@ -163,7 +163,7 @@ def test_a_recycled_process_id_is_not_mistaken_for_the_process(sleeper: Process)
     assert sleeper.pid is None
 
 
-def test_waiting_for_a_process_that_died_ends_at_once_with_its_log(sleeper: Process) -> None:
+def test_waiting_for_a_process_that_died_ends_at_once_with_its_log(sleeper: Daemon) -> None:
     sleeper.start([sys.executable, "-c", "print('no such flag'); raise SystemExit(1)"])
     start = time.monotonic()
 

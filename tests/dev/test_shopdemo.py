@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from shopdev.checkout import ROOT
+from shopdev.console import CommandError, bold, run
 from shopdev.demo import images, steps, target
-from shopdev.demo.console import DemoError, bold, run
-from shopdev.demo.customer import Customer
+from shopdev.demo.customer import FirstCustomer
 from tests.dev.programs import Machine
 
 Suggested = Callable[[target.Target], dict[str, str]]
@@ -28,7 +28,7 @@ Suggested = Callable[[target.Target], dict[str, str]]
     ],
 )
 def test_an_unknown_target_is_answered_with_the_known_ones(env: dict[str, str], message: str) -> None:
-    with pytest.raises(DemoError, match=message):
+    with pytest.raises(CommandError, match=message):
         target.choose(env)
 
 
@@ -83,17 +83,17 @@ def test_every_image_of_the_dockerfile_is_planned() -> None:
 
 
 def test_a_failed_command_is_shown_with_the_end_of_what_it_said() -> None:
-    with pytest.raises(DemoError, match=r"exit code 3\nno such chart"):
+    with pytest.raises(CommandError, match=r"exit code 3\nno such chart"):
         run(["sh", "-c", "echo no such chart >&2; exit 3"], env=os.environ)
 
 
 def test_a_missing_program_is_named() -> None:
-    with pytest.raises(DemoError, match="no-such-program is not installed"):
+    with pytest.raises(CommandError, match="no-such-program is not installed"):
         run(["no-such-program"], env=os.environ)
 
 
 def test_without_a_node_the_error_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(DemoError, match="dev/cluster up"):
+    with pytest.raises(CommandError, match="dev/cluster up"):
         target.read_env_file(tmp_path / "env")
 
 
@@ -149,7 +149,7 @@ def test_on_another_cluster_what_is_kept_is_reached_again_by_the_command_that_is
 def test_a_port_that_is_taken_is_named_with_the_way_to_another(machine: Machine) -> None:
     machine.answer("port-forward", "unable to listen on port 4566", 1)
 
-    with pytest.raises(DemoError, match=r"4566:4566 .* or set EMULATOR_PORT to another port"):
+    with pytest.raises(CommandError, match=r"4566:4566 .* or set EMULATOR_PORT to another port"):
         steps.keep_addresses(target.choose({"CLUSTER": "current"}))
 
 
@@ -164,8 +164,8 @@ def suggested(
     """What the demo suggests at its end, by the name before the colon."""
 
     @contextmanager
-    def alice(*_: object) -> Iterator[Customer]:
-        yield Customer("http://127.0.0.1:4566/api")
+    def alice(*_: object) -> Iterator[FirstCustomer]:
+        yield FirstCustomer("http://127.0.0.1:4566/api")
 
     monkeypatch.setattr(steps, "customer", alice)
 

@@ -56,7 +56,7 @@ def sign_in(target: targets.Target) -> Iterator[SignIn]:
         def client(user: str) -> httpx.Client:
             signed_in = stack.enter_context(steps.customer(target, user))
             return stack.enter_context(
-                httpx.Client(base_url=signed_in.shop_url, headers=signed_in.authorization, timeout=10.0)
+                httpx.Client(base_url=signed_in.url, headers=signed_in.http.headers, timeout=10.0)
             )
 
         yield client

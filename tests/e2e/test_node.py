@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from shopdev.cluster.daemon import Daemon
 from shopdev.cluster.node import Node
 from shopdev.cluster.paths import Paths
-from shopdev.cluster.process import Process
 from shopdev.demo import target as targets
 from tests.e2e.actors import Cluster
 
@@ -49,7 +49,7 @@ def test_a_second_node_lives_beside_the_first_survives_a_crash_and_leaves_nothin
     assert "shop" not in second.kubectl("get", "namespaces"), "the second one is empty"
 
     for part in ("kube-apiserver", "containerd"):
-        pid = Process(second.state, part).pid
+        pid = Daemon(second.state, part).pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
     assert not second.healthy()

@@ -11,10 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from shopdev.clients import client_environment
 from shopdev.cloudformation import stacks
 from shopdev.cluster import tools
-from shopdev.cluster.process import Process
-from shopdev.processes.emulator import Emulator, client_environment
+from shopdev.cluster.daemon import Daemon
+from shopdev.processes.emulator import Emulator
 from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import Operator
 from tests.integration.shopservices import shopservice
@@ -79,7 +80,7 @@ def external_dns(
     Here the emulator is its HTTP proxy: a client leaves names to its proxy, the emulator looks at none, and neither root nor
     an entry in the machine's /etc/hosts is needed.
     """
-    process = Process(tmp_path_factory.mktemp("external-dns"), "external-dns")
+    process = Daemon(tmp_path_factory.mktemp("external-dns"), "external-dns")
     process.start(
         [
             str(tools.ensure("external-dns") / "external-dns"),

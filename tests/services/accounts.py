@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from shopdev.clients import Clients
 from shopdev.ports import free_port
-from shopdev.processes.emulator import AwsServer, Clients
+from shopdev.processes.emulator import AwsServer
 from shopdev.processes.process import Process, Sink
 
 # Parameters of a fixture that is for either; each is the name of a fixture too.

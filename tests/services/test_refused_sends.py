@@ -17,8 +17,9 @@ from services.common.consumer import SqsQueue
 from services.common.dlq import SqsPlace
 from services.common.events import MemoryPublisher
 from services.product import import_function, watch_function
+from shopdev.clients import Clients
 from shopdev.ports import free_port
-from shopdev.processes.emulator import AwsServer, Clients, Emulator
+from shopdev.processes.emulator import AwsServer, Emulator
 from tests.services.product.fakes import MemoryLevels, MemoryShelves, MemoryUploads
 from tests.shops import to_stderr
 

@@ -23,10 +23,13 @@ import boto3
 import httpx
 
 from shopdev.checkout import ROOT
+from shopdev.clients import REGION
 from shopdev.cloudformation import stacks
+from shopdev.console import say_aside
 from shopdev.lambdas import build
+from shopdev.lambdas.built import BUILT
 from shopdev.ports import free_port
-from shopdev.processes.emulator import REGION, Emulator
+from shopdev.processes.emulator import Emulator
 from shopdev.processes.process import Process
 
 if TYPE_CHECKING:
@@ -43,11 +46,6 @@ GUNICORN = (
     "python:services.common.gunicorn",
     "services.product.app:create_app()",
 )
-
-
-def say(line: str) -> None:
-    """Progress."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -123,7 +121,7 @@ def cold_function(emulator: Emulator, gateway: "ApiGatewayV2Client", number: int
         Handler=live["Handler"],
         Role=live["Role"],
         Timeout=30,
-        Code={"ZipFile": (build.BUILT / "check-inventory.zip").read_bytes()},
+        Code={"ZipFile": (BUILT / "check-inventory.zip").read_bytes()},
         Environment={"Variables": live["Environment"]["Variables"]},
     )["FunctionArn"]
     return timed(answered(api(gateway, emulator.endpoint, "AWS_PROXY", arn)))
@@ -132,7 +130,7 @@ def cold_function(emulator: Emulator, gateway: "ApiGatewayV2Client", number: int
 def start_up(*, bytecode: bool) -> float:
     """A Python that does nothing but load the function from its unpacked zip."""
     with tempfile.TemporaryDirectory() as folder:
-        with zipfile.ZipFile(build.BUILT / "check-inventory.zip") as archive:
+        with zipfile.ZipFile(BUILT / "check-inventory.zip") as archive:
             archive.extractall(folder)
         if not bytecode:
             for cache in list(Path(folder).rglob("__pycache__")):
@@ -164,8 +162,8 @@ def main(argv: Sequence[str]) -> int:
     argparse.ArgumentParser(
         prog="dev/bench functions", description="Compare a function with the container of the same service."
     ).parse_args(argv)
-    build.build(say)
-    emulator = Emulator(lambda name, line: say(f"{name}: {line}"))
+    build.build(say_aside)
+    emulator = Emulator(lambda name, line: say_aside(f"{name}: {line}"))
     emulator.start()
     try:
         measure(emulator)
@@ -176,7 +174,7 @@ def main(argv: Sequence[str]) -> int:
 
 def measure(emulator: Emulator) -> None:
     """Prints the table."""
-    say("deploying …")
+    say_aside("deploying …")
     outputs = emulator.deploy(PREFIX, stacks.chosen_for("local") | {"Auth": "off"}, NEEDED)
     port = free_port()
     environment = container_environment(emulator, outputs, port)
@@ -197,14 +195,14 @@ def measure(emulator: Emulator) -> None:
     to_function = api(gateway, emulator.endpoint, "AWS_PROXY", outputs["functions"]["CheckInventoryAliasArn"])
     to_container = api(gateway, emulator.endpoint, "HTTP_PROXY", f"http://127.0.0.1:{port}")
 
-    say(f"{COLD} cold starts of each …")
+    say_aside(f"{COLD} cold starts of each …")
     cold: tuple[list[float], list[float]] = ([], [])
     for number in range(COLD):
         cold[0].append(cold_function(emulator, gateway, number))
         started = time.perf_counter()
         with container(environment, to_container):
             cold[1].append((time.perf_counter() - started) * 1000)
-    say(f"{WARM} warm requests of each …")
+    say_aside(f"{WARM} warm requests of each …")
     warm: tuple[list[float], list[float]] = ([], [])
     with container(environment, to_container):
         both = answered(to_function), answered(to_container)
@@ -214,7 +212,7 @@ def measure(emulator: Emulator) -> None:
         for _ in range(WARM):
             for request, seen in zip(both, warm, strict=True):
                 seen.append(timed(request))
-    say(f"{COLD} loads with and without bytecode …")
+    say_aside(f"{COLD} loads with and without bytecode …")
     loads = [(start_up(bytecode=True), start_up(bytecode=False)) for _ in range(COLD)]
 
     print(

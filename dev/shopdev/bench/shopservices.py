@@ -40,18 +40,14 @@ from shopdev.bench.loads import (
     storm,
 )
 from shopdev.bench.processes import Launcher, own_python
-from shopdev.cluster.console import ClusterError
+from shopdev.cluster.progress import ClusterError
+from shopdev.console import say_aside
 
 ROUNDS = 3
 STORM_SHOPS, STORM_TIMES = 30, 200
 CHANGES = 200
 
 Row = tuple[str, ...]
-
-
-def say(line: str) -> None:
-    """Progress."""
-    print(line, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -66,16 +62,18 @@ class Compared:
 
 async def compare(api: Api, launcher: Launcher, number: int, rounds: int) -> Compared:
     """So many ShopServices each time, on the same API server."""
-    say("warming up")
+    say_aside("warming up")
     await floor(api, 50)
     floors, runs, beside = [], [], []
     for each in range(1, rounds + 1):
-        say(f"round {each} of {rounds}: the bare loop, the operator, the operator with a failing ShopService")
+        say_aside(
+            f"round {each} of {rounds}: the bare loop, the operator, the operator with a failing ShopService"
+        )
         floors.append(await floor(api, number))
         runs.append(await _once(api, launcher, number))
         async with refusing(api):
             beside.append(await _once(api, launcher, number, failing=True))
-    say("kopf used plainly")
+    say_aside("kopf used plainly")
     namespace = await api.fresh()
     with launcher.plain() as plain:
         await answers(api, namespace)
@@ -194,7 +192,7 @@ class Grown:
 
 async def grow(api: Api, launcher: Launcher, size: int, idle: float | None) -> tuple[Grown, list[Row]]:
     """One size: from zero, and a restart; where `idle` is given, also what a change costs and what nothing costs."""
-    say(f"growth: {size}")
+    say_aside(f"growth: {size}")
     namespace, elsewhere = await api.fresh(), await api.fresh()
     with launcher.operator() as operator:
         await answers(api, elsewhere)
@@ -216,7 +214,7 @@ async def grow(api: Api, launcher: Launcher, size: int, idle: float | None) -> t
 
 async def _at_size(api: Api, namespace: str, grown: Grown) -> list[Row]:
     size = grown.run.number
-    say(f"with {size}: {CHANGES} changes")
+    say_aside(f"with {size}: {CHANGES} changes")
     took = await changes(api, namespace, size, CHANGES)
     p95 = percentile(took, 0.95)
     memory = Bound(110, 80, "MB")
@@ -235,7 +233,7 @@ async def _at_size(api: Api, namespace: str, grown: Grown) -> list[Row]:
 
 async def _idle(launcher: Launcher, size: int, seconds: float) -> Row:
     """Nothing happens, but that the lease is renewed."""
-    say(f"with {size}: {seconds:.0f} s of nothing")
+    say_aside(f"with {size}: {seconds:.0f} s of nothing")
     with launcher.operator("--leader-elect", "--lease-namespace", "default") as operator:
         await operator.leading()
         await operator.until(lambda: operator.metric("controller_runtime_reconcile_total") > size, 1)
@@ -249,7 +247,7 @@ async def _idle(launcher: Launcher, size: int, seconds: float) -> Row:
 
 async def profile(api: Api, launcher: Launcher, number: int, path: Path) -> list[Row]:
     """Where the operator's time goes while it makes new ShopServices true. Profiled, it is about twice as slow."""
-    say("where the time goes")
+    say_aside("where the time goes")
     namespace = await api.fresh()
     with launcher.operator(profile=path) as operator:
         await answers(api, namespace)
@@ -264,11 +262,11 @@ async def measure(api: Api, launcher: Launcher, arguments: argparse.Namespace, f
     """Everything, one after the other; printed when all is there."""
     number, growth = arguments.number, arguments.growth
     found = await compare(api, launcher, number, arguments.rounds)
-    say("drift of everything that it owns")
+    say_aside("drift of everything that it owns")
     with launcher.operator() as operator:
         await answers(api, await api.fresh())
         repairs = await drift(api, operator)
-    say("a storm of status events")
+    say_aside("a storm of status events")
     rows = [*compared_rows(found), *drift_rows(repairs), *await storm_rows(api, launcher)]
     grown = []
     for size in growth:
@@ -340,7 +338,7 @@ async def run(arguments: argparse.Namespace) -> None:
     """Start, measure, stop."""
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         folder = Path(scratch)
-        say("an interpreter with the operator's packages")
+        say_aside("an interpreter with the operator's packages")
         python = own_python(folder / "venv")
         async with serving(folder / "plane") as api:
             launcher = Launcher(api.plane.kubeconfig, folder, python)

@@ -16,6 +16,7 @@ from pathlib import Path
 from shopdev import environment_file
 from shopdev.checkout import ROOT
 from shopdev.cloudformation import stacks
+from shopdev.console import CommandError
 
 # What `aws cloudformation deploy` says when the stack itself went wrong; anything else failed before that.
 STACK_FAILED = "Failed to create/update the stack"
@@ -49,7 +50,7 @@ ADVICE: Sequence[tuple[str, str]] = (
 )
 
 
-class AwsError(Exception):
+class AwsError(CommandError):
     """A command failed; the message is one line and says what to do next."""
 
 

@@ -12,15 +12,10 @@ from pathlib import Path
 
 from shopdev import environment_file, identity
 from shopdev.checkout import ROOT
+from shopdev.clients import Clients, client_environment
 from shopdev.cloudformation import awscli, deploy, removal, stacks
 from shopdev.cloudformation.together import Interrupted
-from shopdev.processes.emulator import Clients, client_environment
-
-
-def say(line: str) -> None:
-    """Show progress at once, apart from what a pipe may read."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+from shopdev.console import say_aside
 
 
 def arguments() -> argparse.Namespace:
@@ -117,13 +112,13 @@ def run(chosen: argparse.Namespace) -> None:
         environment = client_environment(endpoint) | environment
     cli = awscli.AwsCli(environment)
     if file is not None:
-        say(
+        say_aside(
             f"dev/aws: {cli.region}, {f'the emulator at {cli.endpoint}' if cli.local else 'AWS'}, from {_shown(file)}"
         )
     match chosen.command:
         case "deploy":
             values = parameters(chosen, local=cli.local)
-            deploy.deploy(cli, chosen.prefix, values, say, chosen.stacks)
+            deploy.deploy(cli, chosen.prefix, values, say_aside, chosen.stacks)
             if cli.endpoint and (not chosen.stacks or "identity" in chosen.stacks):
                 identity.seed(Clients(cli.endpoint), deploy.outputs_of(cli, chosen.prefix, "identity"))
         case "values":
@@ -135,9 +130,9 @@ def run(chosen: argparse.Namespace) -> None:
         case "status":
             sys.stdout.write(deploy.status(cli, chosen.prefix) + "\n")
         case "unprotect":
-            removal.unprotect(cli, chosen.prefix, chosen.stacks or stacks.ALL, say)
+            removal.unprotect(cli, chosen.prefix, chosen.stacks or stacks.ALL, say_aside)
         case _:
-            removal.delete(cli, chosen.prefix, chosen.stacks or stacks.ALL, say)
+            removal.delete(cli, chosen.prefix, chosen.stacks or stacks.ALL, say_aside)
 
 
 def _shown(file: Path) -> str:
@@ -151,15 +146,15 @@ def main() -> int:
     try:
         run(chosen)
     except awscli.AwsError as error:
-        say(f"dev/aws: {error}")
+        say_aside(f"dev/aws: {error}")
         return 1
     except Interrupted as interrupted:
-        say(
+        say_aside(
             f"dev/aws: interrupted; CloudFormation continues with {interrupted}. "
             f"Run `dev/aws status --prefix {chosen.prefix}` to see the result, then run the same command to continue"
         )
         return 130
     except KeyboardInterrupt:
-        say("dev/aws: interrupted; run the same command to continue")
+        say_aside("dev/aws: interrupted; run the same command to continue")
         return 130
     return 0

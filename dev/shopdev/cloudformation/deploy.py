@@ -12,14 +12,15 @@ from urllib.parse import urlsplit
 import yaml
 
 from shopdev.checkout import SERVICES
-from shopdev.cloudformation import awscli, functions, stacks
+from shopdev.cloudformation import awscli, stacks
 from shopdev.cloudformation.awscli import AwsCli, AwsError
 from shopdev.cloudformation.together import Outcome, Say, together
+from shopdev.lambdas import built
 
 # A change set was made and never executed: there is a name, and nothing behind it yet.
 NOT_YET = "REVIEW_IN_PROGRESS"
 # What `deploy` itself fills in.
-FILLED_IN = frozenset({"Prefix", *functions.PARAMETERS.values()})
+FILLED_IN = frozenset({"Prefix", *built.PARAMETERS.values()})
 
 
 def deploy(cli: AwsCli, prefix: str, values: Mapping[str, str], say: Say, chosen: Sequence[str] = ()) -> None:
@@ -285,8 +286,8 @@ def _on_behalf(cli: AwsCli, prefix: str, stack: str) -> Iterator[str]:
 def _uploaded_functions(cli: AwsCli, prefix: str) -> dict[str, str]:
     """The functions' code, in the bucket under a name that is its content's, as parameters."""
     try:
-        keys = functions.keys()
-    except functions.NotBuilt as error:
+        keys = built.keys()
+    except built.NotBuilt as error:
         raise AwsError(str(error)) from error
     bucket = outputs_of(cli, prefix, "artifacts")["BucketName"]
     question = ("list-objects-v2", "--bucket", bucket, "--prefix", "functions/", "--output", "json")
@@ -296,7 +297,7 @@ def _uploaded_functions(cli: AwsCli, prefix: str) -> dict[str, str]:
     for file, key in keys.items():
         if key not in present:
             cli.run("cp", "--only-show-errors", str(file), f"s3://{bucket}/{key}", service="s3")
-    return functions.parameters(keys)
+    return built.parameters(keys)
 
 
 def _endpoint_for_functions(cli: AwsCli, prefix: str) -> dict[str, str]:

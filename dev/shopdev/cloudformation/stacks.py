@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from shopdev.checkout import ROOT, SERVICES
+from shopdev.clients import EMULATOR_KEY
 
 FOLDER = ROOT / "manifests" / "aws"
 # Each wave needs what the waves before it export; the stacks within one are independent.
@@ -46,8 +47,6 @@ SETTINGS: Mapping[str, Mapping[str, str]] = {
 
 # The outputs of the identity stack that somebody needs who signs in.
 SIGN_IN = ("UserPoolId", "WebClientId", "OpsClientId", "Issuer", "AuthorizeUrl", "TokenUrl")
-# The emulator's access key, id and secret alike: its owner's.
-EMULATOR_KEY = "test"
 
 Outputs = Mapping[str, Mapping[str, str]]
 """Stack -> output -> value."""

@@ -7,8 +7,8 @@ import sys
 
 from shopdev.checkout import ROOT
 from shopdev.cluster import debian, images, tools
-from shopdev.cluster.console import ClusterError, say
 from shopdev.cluster.node import Node
+from shopdev.cluster.progress import ClusterError, say
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -15,8 +15,8 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from shopdev.cluster import tools
+from shopdev.cluster.daemon import Daemon, wait_until
 from shopdev.cluster.pki import Authority
-from shopdev.cluster.process import Process, wait_until
 from shopdev.ports import free_port
 
 READY_SECONDS = 90.0
@@ -60,9 +60,9 @@ class ControlPlane:
         self.server = f"https://127.0.0.1:{self.port}"
         self.kubeconfig = run_dir / "admin.kubeconfig"
         self.bin = tools.ensure("kubernetes")
-        self._etcd = Process(run_dir, "etcd")
-        self._apiserver = Process(run_dir, "kube-apiserver")
-        self._controllers = Process(run_dir, "kube-controller-manager")
+        self._etcd = Daemon(run_dir, "etcd")
+        self._apiserver = Daemon(run_dir, "kube-apiserver")
+        self._controllers = Daemon(run_dir, "kube-controller-manager")
         self._etcd_client, self._etcd_peer = free_port(), free_port()
 
     @property

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from shopdev.cluster.console import ClusterError, timed
+from shopdev.cluster.progress import ClusterError, timed
 
 # Program or file that must be there -> the Debian package that has it.
 NEEDED: Mapping[str, str] = {

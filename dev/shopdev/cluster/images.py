@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from shopdev.cluster.console import ClusterError, say, timed
+from shopdev.cluster.progress import ClusterError, say, timed
 
 SUITE = "bookworm"
 PACKAGES = "python3,python3-venv,ca-certificates"

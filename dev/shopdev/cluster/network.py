@@ -7,8 +7,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from shopdev.cluster.console import ClusterError
 from shopdev.cluster.paths import Paths
+from shopdev.cluster.progress import ClusterError
 
 NODE_ADDRESS = "192.0.2.10"
 POD_RANGE = "10.244.0.0/24"

@@ -6,21 +6,21 @@ Certificates, logs and data are below one folder (`Paths.state`); what must be t
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from shopdev import environment_file
 from shopdev.checkout import ROOT
 from shopdev.cluster import cgroups, debian, images, tools
-from shopdev.cluster.console import ClusterError, say, timed
 from shopdev.cluster.controlplane import ControlPlane
+from shopdev.cluster.daemon import Daemon, all_of, wait_until
 from shopdev.cluster.forward import Route
 from shopdev.cluster.network import NODE_ADDRESS, POD_RANGE, Namespace
 from shopdev.cluster.paths import Paths
-from shopdev.cluster.process import Process, all_of, wait_until
-from shopdev.ports import free_port
+from shopdev.cluster.progress import ClusterError, say, timed
+from shopdev.ports import preferred_port
 
 MANIFESTS = Path(__file__).parent / "manifests"
 TOOLS = ("kubernetes", "helm3", "coredns", "metrics-server", "gateway-api")
@@ -47,7 +47,7 @@ class Ports:
     @classmethod
     def choose(cls) -> "Ports":
         """Prefer what people know by heart."""
-        return cls(_free(6443), _free(8000), _free(4566))
+        return cls(preferred_port(6443), preferred_port(8000), preferred_port(4566))
 
 
 class Node:
@@ -119,7 +119,7 @@ class Node:
             Route(ports.aws, *EMULATOR, inside=True),
         )
         command = [sys.executable, "-m", "shopdev.cluster.forward", str(self.paths.netns), *map(str, routes)]
-        process = Process(self.state, "forward")
+        process = Daemon(self.state, "forward")
         process.start(
             self.namespace.with_names(command),
             {"PYTHONPATH": str(ROOT / "dev"), "PATH": "/usr/bin:/bin"},
@@ -155,7 +155,7 @@ class Node:
         )
         self.kubectl("apply", "--server-side", "-f", "-", stdin=self._filled("platform.yaml"))
         self._process("kube-proxy", [binaries / "kube-proxy", f"--config={self.state}/kube-proxy.yaml"])
-        wait_until(self._node_ready, "node", 90, Process(self.state, "kubelet"))
+        wait_until(self._node_ready, "node", 90, Daemon(self.state, "kubelet"))
 
     def _platform(self, ports: Ports) -> None:
         self._process("coredns", [tools.ensure("coredns") / "coredns", "-conf", self.state / "Corefile"])
@@ -176,7 +176,7 @@ class Node:
         self.kubectl("apply", "--server-side", "-f", str(tools.ensure("gateway-api")))
         wait_until(self._gateway_api_served, "Gateway API", 30)
         self.kubectl("apply", "--server-side", "-f", "-", stdin=self._filled("gateway-class.yaml"))
-        process = Process(self.state, "traefik")
+        process = Daemon(self.state, "traefik")
         process.start(
             [
                 *self.namespace.enter,
@@ -192,7 +192,7 @@ class Node:
             {"KUBECONFIG": str(self.state / "traefik.kubeconfig"), "PATH": "/usr/bin:/bin"},
         )
         wait_until(self._gateway_accepted, "GatewayClass accepted by Traefik", 60, process)
-        wait_until(self._metrics_served, "metrics API", 60, Process(self.state, "metrics-server"))
+        wait_until(self._metrics_served, "metrics API", 60, Daemon(self.state, "metrics-server"))
 
     # ---- down
 
@@ -261,17 +261,16 @@ class Node:
         """
         if not self.paths.env_file.exists():
             raise ClusterError("the cluster is not running: run `dev/cluster up`")
-        lines = self.paths.env_file.read_text().splitlines()
-        return dict(line.split("=", 1) for line in lines if "=" in line)
+        return environment_file.parse(self.paths.env_file.read_text())
 
     # ---- inside
 
-    def _process(self, name: str, command: list[Path | str]) -> Process:
-        process = Process(self.state, name)
+    def _process(self, name: str, command: list[Path | str]) -> Daemon:
+        process = Daemon(self.state, name)
         process.start([*self.namespace.enter, *map(str, command)])
         return process
 
-    def _start(self, name: str, binary: Path, *, kubeconfig: str, **flags: str) -> Process:
+    def _start(self, name: str, binary: Path, *, kubeconfig: str, **flags: str) -> Daemon:
         command: list[Path | str] = [binary, f"--kubeconfig={self.state}/{kubeconfig}.kubeconfig"]
         return self._process(
             name, command + [f"--{key.replace('_', '-')}={value}" for key, value in flags.items()]
@@ -329,7 +328,7 @@ class Node:
             "PATH_TOOLS": tools.search_path(ON_PATH),
         }
         self.paths.env_file.parent.mkdir(exist_ok=True)
-        self.paths.env_file.write_text("".join(f"{key}={value}\n" for key, value in env.items()))
+        self.paths.env_file.write_text(environment_file.text(env))
 
 
 def _traefik() -> str:
@@ -342,16 +341,6 @@ def _traefik() -> str:
         if (folder / "traefik").exists():
             return str(folder / "traefik")
     raise ClusterError("traefik is not installed: run `dev/bootstrap`, which creates .venv")
-
-
-def _free(preferred: int) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", preferred))
-        except OSError:
-            return free_port()
-    return preferred
 
 
 def _kill_those_that_name(state: Path) -> None:

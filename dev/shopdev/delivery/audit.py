@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from shopdev.checkout import ROOT
+from shopdev.console import say
 from shopdev.delivery import registry
 from shopdev.delivery.delivery import Delivery, DeliveryError
-from shopdev.demo.console import say
 
 ACCEPTED = Path(__file__).with_name("accepted.json")
 LOCK = ROOT / "requirements" / "services.txt"

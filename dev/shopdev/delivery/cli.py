@@ -7,10 +7,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from shopdev.checkout import SERVICES
+from shopdev.console import CommandError, say
 from shopdev.delivery import parts
 from shopdev.delivery.delivery import Delivery, DeliveryError
 from shopdev.demo import images
-from shopdev.demo.console import DemoError, say
 
 if TYPE_CHECKING:
     from shopdev.delivery.engine import Engine
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
             _changed(options)
         else:
             _step(options, Delivery.of(options.service))
-    except (DeliveryError, DemoError) as error:
+    except CommandError as error:
         sys.stderr.write(f"delivery: {error}\n")
         return 1
     except KeyboardInterrupt:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shopdev.checkout import ROOT
+from shopdev.console import CommandError
 
 
-class DeliveryError(Exception):
+class DeliveryError(CommandError):
     """A step failed; the message says what to do next."""
 
 

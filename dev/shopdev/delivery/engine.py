@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from shopdev.checkout import ROOT
+from shopdev.console import CommandError, run
 from shopdev.demo import images
-from shopdev.demo.console import DemoError, run
 
 LOOPBACK = "127.0.0.1", "localhost"
 
@@ -55,7 +55,7 @@ class Docker:
         So a patched base gives the images of unchanged sources another tag, and is delivered.
 
         Raises:
-            DemoError: when it cannot be pulled.
+            CommandError: when it cannot be pulled.
         """
         reference = named or images.OFFICIAL_BASE
         if "@sha256:" in reference:
@@ -83,7 +83,7 @@ class Docker:
         command = [self._program, "run", "--rm", "--network=none", "--entrypoint", "cat", reference, path]
         try:
             return run(command, env=self._env)
-        except DemoError:
+        except CommandError:
             return None
 
     def _by_digest(self, reference: str) -> str:
@@ -94,7 +94,9 @@ class Docker:
             # podman writes a short name out.
             if each.partition("@")[0] in {repository, f"docker.io/library/{repository}"}:
                 return str(each)
-        raise DemoError(f"{self._program} has no digest of {reference}; check that its registry is reachable")
+        raise CommandError(
+            f"{self._program} has no digest of {reference}; check that its registry is reachable"
+        )
 
 
 class Buildah:
@@ -150,11 +152,11 @@ def find(env: Mapping[str, str] = os.environ) -> Engine:
     """Whatever builds images here.
 
     Raises:
-        DemoError: when nothing does.
+        CommandError: when nothing does.
     """
     try:
         return Docker(images.container_engine(env), env)
-    except DemoError:
+    except CommandError:
         if shutil.which("buildah", path=env.get("PATH")):
             return Buildah(env)
         raise

@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 
 from shopdev.checkout import ROOT
+from shopdev.console import run, say
 from shopdev.delivery.delivery import Delivery, DeliveryError
-from shopdev.demo.console import run, say
 
 CHARTS = ROOT / "charts"
 NAMESPACE = "shop"

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 from kubernetes import client, config
 
+from shopdev.console import say
 from shopdev.delivery.delivery import Delivery, DeliveryError
-from shopdev.demo.console import say
-from shopdev.demo.customer import Customer
+from shopdev.demo.customer import FirstCustomer
 
 SCOPES = "shop/orders:read shop/orders:write"
 POLL_SECONDS = 0.5
@@ -54,10 +54,10 @@ def order(url: str, seconds: float, env: Mapping[str, str] = os.environ) -> None
     Raises:
         DeliveryError: when it ends otherwise, or not in time.
     """
-    customer = Customer(url, token=token(env))
+    customer = FirstCustomer(url, token(env))
     product = env.get("SMOKE_SKU") or customer.wait_for_catalogue(deadline=60)[0]["sku"]
     placed = customer.place(product)
-    states = [entry["state"] for entry in customer.follow(placed["id"], deadline=seconds)]
+    states = [entry["state"] for entry in customer.timeline(placed["id"], deadline=seconds)]
     if states[-1:] != ["SHIPPED"]:
         raise DeliveryError(f"order {placed['id']} did not reach SHIPPED at {url}: {' → '.join(states)}")
     say(f"order {placed['id']}: {' → '.join(states)}")

@@ -5,8 +5,8 @@ import os
 import shutil
 import sys
 
-from shopdev.demo import steps, target
-from shopdev.demo.console import DemoError
+from shopdev.console import CommandError
+from shopdev.demo import removal, target
 from shopdev.demo.images import write_references
 
 
@@ -27,16 +27,12 @@ def main(argv: list[str] | None = None) -> int:
         where = target.choose(os.environ)
         if command == "images":
             write_references(where.deliver_images(), target.STATE / "images.json")
-        if command in {"up", "install"}:
-            steps.install(where)
-        if command in {"up", "order"}:
-            steps.order(where)
-        if command == "up":
-            steps.show(where)
-        if command == "down":
-            steps.remove(where)
+        elif command == "down":
+            removal.remove(where)
             shutil.rmtree(target.STATE, ignore_errors=True)
-    except DemoError as error:
+        else:
+            _go(command, where)
+    except CommandError as error:
         sys.stderr.write(f"demo: {error}\n")
         return 1
     except KeyboardInterrupt:
@@ -45,3 +41,14 @@ def main(argv: list[str] | None = None) -> int:
         )
         return 130
     return 0
+
+
+def _go(command: str, where: target.Target) -> None:
+    from shopdev.demo import steps  # noqa: PLC0415  needs packages, and `down` works without any
+
+    if command in {"up", "install"}:
+        steps.install(where)
+    if command in {"up", "order"}:
+        steps.order(where)
+    if command == "up":
+        steps.show(where)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shopdev.checkout import ROOT, SERVICES
-from shopdev.demo.console import DemoError, run, say
+from shopdev.console import CommandError, run, say
 
 OFFICIAL_BASE = "python:3.11-slim"
 """By tag: a digest in the source would miss the patches of Debian and Python until someone changes it. Whatever is delivered
@@ -91,7 +91,7 @@ def build_with_engine(images: Mapping[str, Image], base: str, env: Mapping[str, 
     """Build with docker or podman, whichever answers, and say which.
 
     Raises:
-        DemoError: when neither engine is reachable or a build fails.
+        CommandError: when neither engine is reachable or a build fails.
     """
     engine = container_engine(env)
     for image in images.values():
@@ -108,14 +108,16 @@ def container_engine(env: Mapping[str, str]) -> str:
     """The first of docker and podman whose engine answers.
 
     Raises:
-        DemoError: when there is none.
+        CommandError: when there is none.
     """
     for engine in ("docker", "podman"):
         if shutil.which(engine, path=env.get("PATH")) is None:
             continue
         if subprocess.run([engine, "info"], env=dict(env), capture_output=True, check=False).returncode == 0:
             return engine
-    raise DemoError("no container engine is running: start docker or podman, or use CLUSTER=local on Linux")
+    raise CommandError(
+        "no container engine is running: start docker or podman, or use CLUSTER=local on Linux"
+    )
 
 
 def push(images: Mapping[str, Image], engine: str, env: Mapping[str, str]) -> None:

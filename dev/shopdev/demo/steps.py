@@ -7,14 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from shopdev import environment_file
 from shopdev.checkout import ROOT, SERVICES
-from shopdev.demo.console import Steps, run, say
-from shopdev.demo.customer import Customer
+from shopdev.console import Steps, run, say
+from shopdev.demo.customer import FirstCustomer
 from shopdev.demo.images import Image, write_references
-from shopdev.demo.target import EMULATOR_PORT, STATE, Target, merge_env, parse_env
+from shopdev.demo.target import (
+    AWS_NAMESPACE,
+    EMULATOR_PORT,
+    OPERATOR_NAMESPACE,
+    SHOP_NAMESPACE,
+    STATE,
+    Target,
+)
 
 AWS, FUNCTIONS, TOKEN = (ROOT / "dev" / name for name in ("aws", "functions", "token"))
-OPERATOR_NAMESPACE, SHOP_NAMESPACE, AWS_NAMESPACE = "shop-operator", "shop", "aws"
 NAMESPACE = """\
 apiVersion: v1
 kind: Namespace
@@ -60,25 +67,26 @@ def order(target: Target) -> None:
     """Sign in as alice, place one order through the API Gateway, and print each state as it comes.
 
     Raises:
-        DemoError: when it does not end SHIPPED.
+        CommandError: when it does not end SHIPPED.
     """
     with customer(target) as alice:
         product = alice.wait_for_catalogue(deadline=60)[0]
-        say(f"\nOrdering one {product['name']} ({product['sku']}) at {alice.shop_url}")
+        say(f"\nOrdering one {product['name']} ({product['sku']}) at {alice.url}")
         placed = alice.place(product["sku"])
         start = time.monotonic()
-        for entry in alice.follow(placed["id"], deadline=120):
+        for entry in alice.timeline(placed["id"], deadline=120):
             say(f"  {time.monotonic() - start:6.2f} s  {entry['state']:<9} {entry.get('cause') or ''}")
         say(f"Order {placed['id']}\n")
 
 
 @contextmanager
-def customer(target: Target, user: str = "alice") -> Iterator[Customer]:
+def customer(target: Target, user: str = "alice") -> Iterator[FirstCustomer]:
     """Somebody who has signed in with Cognito, at the API Gateway; at the gateway itself where there is none yet."""
     with target.aws() as env, target.shop_url() as shop_url:
-        api = parse_env(run([sys.executable, str(AWS), "env"], env=env))
+        api = environment_file.parse(run([sys.executable, str(AWS), "env"], env=env))
         token = run([sys.executable, str(TOKEN), user], env={**env, **api}).strip()
-        yield Customer(api.get("API_URL", shop_url), token)
+        with FirstCustomer(api.get("API_URL", shop_url), token) as signed_in:
+            yield signed_in
 
 
 def show(target: Target) -> None:
@@ -87,9 +95,9 @@ def show(target: Target) -> None:
     inside = target.way_in()
     with customer(target) as alice:
         say(
-            f"""The shop:       curl -s '{alice.shop_url}/products?q=grinder'
+            f"""The shop:       curl -s '{alice.url}/products?q=grinder'
 An order:       dev/demo order
-Your orders:    curl -s -H "Authorization: Bearer $(dev/token alice)" {alice.shop_url}/orders
+Your orders:    curl -s -H "Authorization: Bearer $(dev/token alice)" {alice.url}/orders
 Kubernetes:     {inside}kubectl -n {SHOP_NAMESPACE} get shopservices,deployments,hpa,httproutes
 ShopServices:   {inside}kubectl shop -n {SHOP_NAMESPACE} tree
 Scale:          {inside}kubectl -n {SHOP_NAMESPACE} scale shopservice shipping --replicas 2
@@ -98,29 +106,6 @@ Remove all:     {target.way_off()}"""
         )
     if way := target.way_to_aws():
         say(f"Keep running:   {way}   # the API is in the emulator's pod")
-
-
-def remove(target: Target) -> None:
-    """Take away everything that the demo brought; the order matters only on a cluster that stays."""
-    if target.remove_cluster():
-        return
-    for release, namespace in (
-        ("shop", SHOP_NAMESPACE),
-        ("local-aws", AWS_NAMESPACE),
-        ("shop-operator", OPERATOR_NAMESPACE),
-    ):
-        run(
-            ["helm", "uninstall", release, "-n", namespace, "--ignore-not-found", "--wait"],
-            env=target.env(),
-            show=True,
-        )
-    for namespace in (SHOP_NAMESPACE, AWS_NAMESPACE, OPERATOR_NAMESPACE):
-        run(["kubectl", "delete", "namespace", namespace, "--ignore-not-found"], env=target.env(), show=True)
-    run(
-        ["kubectl", "delete", "crd", "shopservices.shopservice.dev", "--ignore-not-found"],
-        env=target.env(),
-        show=True,
-    )
 
 
 def _namespaces(target: Target) -> None:
@@ -145,9 +130,9 @@ def _deploy_stacks(target: Target) -> Path:
 def keep_addresses(target: Target) -> None:
     """Keep in .dev/env where the API and its AWS are and who signs in, for `dev/token` and whoever calls the API."""
     with target.aws() as env:
-        found = parse_env(run([sys.executable, str(AWS), "env"], env=env))
+        found = environment_file.parse(run([sys.executable, str(AWS), "env"], env=env))
         emulator = {"AWS_ENDPOINT_URL": env["AWS_ENDPOINT_URL"]} if target.emulated else {}
-    merge_env(STATE / "env", found | emulator)
+    environment_file.merge(STATE / "env", found | emulator)
 
 
 def _install_shop(target: Target, built: dict[str, Image], values: Path) -> None:

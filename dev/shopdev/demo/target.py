@@ -15,12 +15,13 @@ from typing import Protocol
 
 from shopdev import environment_file
 from shopdev.checkout import ROOT
+from shopdev.console import CommandError, run, say
 from shopdev.demo import images
-from shopdev.demo.console import DemoError, run, say
 from shopdev.demo.images import SOURCES, Image
 
 STATE = ROOT / ".dev"
 EMULATOR_PORT = 4566
+OPERATOR_NAMESPACE, SHOP_NAMESPACE, AWS_NAMESPACE = "shop-operator", "shop", "aws"
 EMULATOR_CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -180,7 +181,7 @@ class CurrentContext:
         """Look for what the demo needs of the cluster.
 
         Raises:
-            DemoError: when the context does not answer or has no such GatewayClass.
+            CommandError: when the context does not answer or has no such GatewayClass.
         """
         say(f"      context {self._context()}")
         run(["kubectl", "version"], env=self.env())
@@ -191,7 +192,7 @@ class CurrentContext:
             env=self.env(),
         )
         if found.returncode:
-            raise DemoError(
+            raise CommandError(
                 f"the cluster has no GatewayClass {self.gateway_class!r}: install a Gateway API controller, or set "
                 "GATEWAY_CLASS to the one that you have"
             )
@@ -200,11 +201,11 @@ class CurrentContext:
         """Build with docker or podman; load into kind, or push to the registry.
 
         Raises:
-            DemoError: when the cluster is not kind and no registry is named.
+            CommandError: when the cluster is not kind and no registry is named.
         """
         kind = re.fullmatch(r"kind-(.+)", self._context())
         if not self.registry and not kind:
-            raise DemoError(
+            raise CommandError(
                 "this cluster pulls its images: set REGISTRY to a registry that its nodes can reach"
             )
         planned = images.plan(self.registry or "localhost", images.OFFICIAL_BASE, tree, targets)
@@ -250,7 +251,7 @@ class CurrentContext:
         """The URL that was given, or the Gateway's first address.
 
         Raises:
-            DemoError: when the Gateway has no address.
+            CommandError: when the Gateway has no address.
         """
         if self.url:
             yield self.url
@@ -260,7 +261,7 @@ class CurrentContext:
         )
         addresses = gateway.get("status", {}).get("addresses", [])
         if not addresses:
-            raise DemoError("Gateway shop/shop has no address: set SHOP_URL to the URL of the shop")
+            raise CommandError("Gateway shop/shop has no address: set SHOP_URL to the URL of the shop")
         yield f"http://{addresses[0]['value']}:{gateway['spec']['listeners'][0]['port']}"
 
     def remove_cluster(self) -> bool:
@@ -280,7 +281,7 @@ class CurrentContext:
             try:
                 line = forward.stdout.readline() if forward.stdout else ""
                 if f"127.0.0.1:{self.emulator_port}" not in line:
-                    raise DemoError(
+                    raise CommandError(
                         f"`{' '.join(self._forward())}` did not start: stop the process that listens on that port, or set "
                         "EMULATOR_PORT to another port"
                     )
@@ -293,38 +294,28 @@ def read_env_file(path: Path) -> dict[str, str]:
     """Read KEY=VALUE lines.
 
     Raises:
-        DemoError: when the file is missing, which means that the node is not up.
+        CommandError: when the file is missing, which means that the node is not up.
     """
     try:
-        lines = path.read_text().splitlines()
+        return environment_file.parse(path.read_text())
     except FileNotFoundError:
-        raise DemoError(f"{path} is missing: the local node is not running; run `dev/cluster up`") from None
-    return parse_env("\n".join(lines))
-
-
-def parse_env(text: str) -> dict[str, str]:
-    """KEY=VALUE lines as a mapping."""
-    return environment_file.parse(text)
-
-
-def merge_env(path: Path, values: Mapping[str, str]) -> None:
-    """Write KEY=VALUE lines into a file, over those of the same key; it is made when it is not there."""
-    merged = {**(parse_env(path.read_text()) if path.exists() else {}), **values}
-    path.write_text(environment_file.text(merged))
+        raise CommandError(
+            f"{path} is missing: the local node is not running; run `dev/cluster up`"
+        ) from None
 
 
 def choose(env: Mapping[str, str]) -> Target:
     """The target that CLUSTER, REGISTRY, AWS, GATEWAY_CLASS, SHOP_URL, BACKEND_URL and EMULATOR_PORT name.
 
     Raises:
-        DemoError: when CLUSTER, AWS or EMULATOR_PORT has a value that nobody knows.
+        CommandError: when CLUSTER, AWS or EMULATOR_PORT has a value that nobody knows.
     """
     cluster, aws = env.get("CLUSTER") or "local", env.get("AWS") or "emulator"
     if aws not in {"emulator", "account"}:
-        raise DemoError(f"AWS={aws}: must be `emulator` (the default) or `account`")
+        raise CommandError(f"AWS={aws}: must be `emulator` (the default) or `account`")
     if cluster == "local":
         if aws == "account":
-            raise DemoError("AWS=account requires CLUSTER=current: the local node has no network access")
+            raise CommandError("AWS=account requires CLUSTER=current: the local node has no network access")
         return LocalNode()
     if cluster == "current":
         return CurrentContext(
@@ -335,10 +326,10 @@ def choose(env: Mapping[str, str]) -> Target:
             backend=env.get("BACKEND_URL") or "http://traefik.traefik.svc.cluster.local",
             emulator_port=_port(env.get("EMULATOR_PORT") or str(EMULATOR_PORT)),
         )
-    raise DemoError(f"CLUSTER={cluster}: must be `local` (the default) or `current`")
+    raise CommandError(f"CLUSTER={cluster}: must be `local` (the default) or `current`")
 
 
 def _port(text: str) -> int:
     if not text.isdecimal():
-        raise DemoError(f"EMULATOR_PORT={text}: must be a port of this machine, such as {EMULATOR_PORT}")
+        raise CommandError(f"EMULATOR_PORT={text}: must be a port of this machine, such as {EMULATOR_PORT}")
     return int(text)

@@ -5,9 +5,8 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from shopdev.cloudformation.awscli import AwsError
+from shopdev.console import CommandError, say
 from shopdev.demo import steps
-from shopdev.demo.console import DemoError, say
 from shopdev.eks.target import Eks
 
 
@@ -24,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(argv)
     try:
         install(os.environ, chosen.set)
-    except (AwsError, DemoError) as error:
+    except CommandError as error:
         sys.stderr.write(f"eks: {error}\n")
         return 1
     except KeyboardInterrupt:
@@ -38,7 +37,7 @@ def install(environment: Mapping[str, str], parameters: Sequence[str]) -> None:
 
     Raises:
         AwsError: when the account refuses something.
-        DemoError: when a tool or a controller is missing, or something does not come up.
+        CommandError: when a tool or a controller is missing, or something does not come up.
     """
     target = Eks(environment, parameters)
     steps.install(target)

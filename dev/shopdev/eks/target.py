@@ -14,9 +14,9 @@ from pathlib import Path
 
 from shopdev.checkout import ROOT, SERVICES
 from shopdev.cloudformation.awscli import AwsCli, AwsError
+from shopdev.console import CommandError, run, say
 from shopdev.delivery.engine import Docker
 from shopdev.demo import images
-from shopdev.demo.console import DemoError, run, say
 from shopdev.demo.images import SOURCES, Image
 
 PREFIX = NAMESPACE = "shop"
@@ -62,7 +62,7 @@ class Eks:
         """The stacks, the cluster, and in it what the Gateway needs.
 
         Raises:
-            DemoError: when a tool, or a controller in the cluster, is missing.
+            CommandError: when a tool, or a controller in the cluster, is missing.
             AwsError: when the account refuses.
         """
         self._look_for_tools()
@@ -91,7 +91,7 @@ class Eks:
         deliver a patched base to images of unchanged sources, BASE names it by its digest, as the pipelines do.
 
         Raises:
-            DemoError: when one has to be built and no container engine answers.
+            CommandError: when one has to be built and no container engine answers.
         """
         registry = self.output("eks", "Registry")
         wanted = [target for target in targets if target != "local-aws"]
@@ -155,13 +155,13 @@ class Eks:
         """The listener that the controller has made for the Gateway.
 
         Raises:
-            DemoError: when there is none in time.
+            CommandError: when there is none in time.
         """
         host = self._gateway_address()
         balancers = json.loads(self.cli.run("describe-load-balancers", "--output", "json", service="elbv2"))
         found = [each for each in balancers["LoadBalancers"] if each["DNSName"].lower() == host.lower()]
         if not found:
-            raise DemoError(
+            raise CommandError(
                 f"no load balancer in {self.cli.region} has the host name {host}: set AWS_REGION to the region of the cluster"
             )
         arn = found[0]["LoadBalancerArn"]
@@ -173,7 +173,7 @@ class Eks:
         for each in listeners:
             if each["Port"] == HTTP_PORT:
                 return str(each["ListenerArn"])
-        raise DemoError(f"{arn} has no listener on port {HTTP_PORT}; check the Gateway: {_describe()}")
+        raise CommandError(f"{arn} has no listener on port {HTTP_PORT}; check the Gateway: {_describe()}")
 
     def connect_api(self, listener: str) -> None:
         """Deploy the API in front of a listener."""
@@ -222,19 +222,19 @@ class Eks:
     def _look_for_tools(self) -> None:
         for tool in ("kubectl", "helm"):
             if shutil.which(tool, path=self.env()["PATH"]) is None:
-                raise DemoError(f"{tool} is not installed or not on PATH")
+                raise CommandError(f"{tool} is not installed or not on PATH")
         if self.cli.local:
-            raise DemoError(
+            raise CommandError(
                 "AWS_ENDPOINT_URL is set, but the emulator does not support EKS: unset it, or use `make demo`"
             )
 
     def _look_for_controller(self) -> None:
         try:
             run(["kubectl", "get", "crd", *NEEDED_CRDS], env=self.env())
-        except DemoError as error:
+        except CommandError as error:
             if "NotFound" not in str(error):
                 raise
-            raise DemoError(
+            raise CommandError(
                 "the cluster has no AWS Load Balancer Controller: install it as described in "
                 f"{DOCUMENT} (KUBECONFIG={self._kubeconfig}), then run `make eks-install` again"
             ) from None
@@ -260,7 +260,7 @@ class Eks:
                 return str(addresses[0]["value"])
             say("      waiting for the load balancer")
             time.sleep(10)
-        raise DemoError(
+        raise CommandError(
             f"Gateway {NAMESPACE}/{PREFIX} has no address after {ADDRESS_SECONDS} s: {_describe()}"
         )
 

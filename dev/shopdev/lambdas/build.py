@@ -16,8 +16,8 @@ from filelock import FileLock
 
 from shopdev.checkout import ROOT
 from shopdev.lambdas import packages
+from shopdev.lambdas.built import BUILT
 
-BUILT = ROOT / ".dev" / "functions"
 # Function -> the service that it is.
 FUNCTIONS: Mapping[str, str] = {
     "place-order": "order",

@@ -4,16 +4,12 @@ Exits with 1 and one line on standard error after an error.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
+from shopdev.console import say_aside
 from shopdev.lambdas import build
+from shopdev.lambdas.built import BUILT
 from shopdev.lambdas.packages import BuildFailed
-
-
-def say(line: str) -> None:
-    """Progress."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> int:
@@ -26,18 +22,16 @@ def main() -> int:
     command.add_argument(
         "functions", nargs="*", metavar="NAME", help=f"one of {', '.join(build.FUNCTIONS)} (default: all)"
     )
-    command.add_argument(
-        "--folder", type=Path, default=build.BUILT, help="output folder (default: .dev/functions)"
-    )
+    command.add_argument("--folder", type=Path, default=BUILT, help="output folder (default: .dev/functions)")
     chosen = parser.parse_args()
     if unknown := sorted(set(chosen.functions) - build.FUNCTIONS.keys()):
-        say(
+        say_aside(
             f"dev/functions: unknown function {', '.join(unknown)}; known functions: {', '.join(build.FUNCTIONS)}"
         )
         return 1
     try:
-        build.build(say, chosen.folder, chosen.functions or tuple(build.FUNCTIONS))
+        build.build(say_aside, chosen.folder, chosen.functions or tuple(build.FUNCTIONS))
     except BuildFailed as failure:
-        say(f"dev/functions: {failure}")
+        say_aside(f"dev/functions: {failure}")
         return 1
     return 0

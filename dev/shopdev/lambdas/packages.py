@@ -17,6 +17,7 @@ from typing import get_args
 
 from services.common import aws
 from shopdev.checkout import ROOT
+from shopdev.console import CommandError
 
 REQUIREMENTS = ROOT / "requirements" / "services.txt"
 PYTHON = (3, 11)
@@ -31,7 +32,7 @@ _UNUSED_FILES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"
 _UNUSED_ENDINGS = frozenset({".pyc", ".pyi", ".c", ".h", ".pyx", ".pxd"})
 
 
-class BuildFailed(Exception):
+class BuildFailed(CommandError):
     """The packages cannot be had; the message says why."""
 
 

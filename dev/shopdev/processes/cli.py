@@ -5,7 +5,6 @@ A change under services/ restarts the processes that import the file. Ctrl-C sto
 
 import argparse
 import signal
-import socket
 import time
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -16,10 +15,10 @@ import watchfiles
 from shopdev import environment_file
 from shopdev.checkout import ROOT, SERVICES
 from shopdev.cloudformation import stacks
-from shopdev.ports import free_port
+from shopdev.ports import preferred_port
 from shopdev.processes import imports
-from shopdev.processes.console import Console
 from shopdev.processes.emulator import Emulator
+from shopdev.processes.log import Log
 from shopdev.processes.process import ProcessError
 from shopdev.processes.shop import Shop, entries_of
 
@@ -42,17 +41,6 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def preferred(port: int) -> int:
-    """The port if nobody listens there, or else a free one."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return free_port()
-    return port
-
-
 def watched() -> Iterator[set[watchfiles.main.FileChange]]:
     """The changes of services/ from now on; every 200 ms, also without any.
 
@@ -66,7 +54,7 @@ def watched() -> Iterator[set[watchfiles.main.FileChange]]:
 
 
 def keep_running(
-    shop: Shop, console: Console, changes: Iterable[set[watchfiles.main.FileChange]], *, reload: bool
+    shop: Shop, log: Log, changes: Iterable[set[watchfiles.main.FileChange]], *, reload: bool
 ) -> None:
     """For ever: restart what imports a changed file, and say when a process ends by itself.
 
@@ -81,7 +69,7 @@ def keep_running(
         files = {Path(file).relative_to(ROOT) for _, file in change} if reload else set()
         names = imports.concerned(ROOT, entries_of(), files) if files else []
         if names:
-            restart(shop, console, sorted(str(file) for file in files), names)
+            restart(shop, log, sorted(str(file) for file in files), names)
             reported -= set(names)
         for process in (shop.emulator.process, shop.edge.process):
             if not process.running:
@@ -91,23 +79,23 @@ def keep_running(
                 )
         for name in shop.parts:
             if not shop.process(name).running and name not in reported:
-                console.line(
+                log.line(
                     name,
                     f"exited with code {shop.process(name).returncode}; the next change of its source restarts it",
                 )
                 reported.add(name)
 
 
-def restart(shop: Shop, console: Console, files: list[str], names: list[str]) -> None:
+def restart(shop: Shop, log: Log, files: list[str], names: list[str]) -> None:
     """Restart processes after a change; one that does not come up waits for the next change."""
     started = time.monotonic()
-    console.say(f"{', '.join(files)} changed: restarting {', '.join(names)}")
+    log.say(f"{', '.join(files)} changed: restarting {', '.join(names)}")
     try:
         shop.restart(*names)
     except ProcessError as error:
-        console.say(str(error))
+        log.say(str(error))
     else:
-        console.say(f"ready again after {time.monotonic() - started:.1f} s")
+        log.say(f"ready again after {time.monotonic() - started:.1f} s")
 
 
 def write_sign_in(shop: Shop, file: Path) -> None:
@@ -121,20 +109,20 @@ def write_sign_in(shop: Shop, file: Path) -> None:
     file.write_text(environment_file.text(lines), encoding="utf-8")
 
 
-def welcome(shop: Shop, console: Console, file: Path, seconds: float) -> None:
+def welcome(shop: Shop, log: Log, file: Path, seconds: float) -> None:
     """Say what there is, and what to try."""
     token = f"dev/token alice --env-file {file.relative_to(ROOT)}"
-    console.say(f"\nThe shop is ready after {seconds:.1f} s.")
-    console.say(f"  shop      {shop.url}          e.g. curl {shop.url}/products?limit=3")
-    console.say(f"  API       API_URL={shop.api_url}          the same through API Gateway")
-    console.say(f'            curl -H "Authorization: Bearer $({token})" {shop.api_url}/orders')
+    log.say(f"\nThe shop is ready after {seconds:.1f} s.")
+    log.say(f"  shop      {shop.url}          e.g. curl {shop.url}/products?limit=3")
+    log.say(f"  API       API_URL={shop.api_url}          the same through API Gateway")
+    log.say(f'            curl -H "Authorization: Bearer $({token})" {shop.api_url}/orders')
     for service in SERVICES:
         url = f"http://127.0.0.1:{shop.parts[service].port}"
-        console.say(f"  {service:<9} {url}          {url}/openapi.json")
-    console.say(
+        log.say(f"  {service:<9} {url}          {url}/openapi.json")
+    log.say(
         f"  AWS       {shop.emulator.endpoint}          AWS_ENDPOINT_URL={shop.emulator.endpoint} dev/aws status"
     )
-    console.say(
+    log.say(
         "A change under services/ restarts the processes that import the file. Ctrl-C stops everything.\n"
     )
 
@@ -154,27 +142,27 @@ def end_on_signals() -> None:
 def main() -> int:
     """Start, run until told to stop, and leave nothing behind."""
     chosen = arguments()
-    console = Console()
+    log = Log()
     end_on_signals()
     started = time.monotonic()
-    emulator = Emulator(console.line, port=preferred(EMULATOR_PORT))
-    api_ports = {service: preferred(chosen.port + number) for number, service in enumerate(SERVICES, start=1)}
-    shop = Shop(emulator, console.line, port=preferred(chosen.port), api_ports=api_ports)
+    emulator = Emulator(log.line, port=preferred_port(EMULATOR_PORT))
+    api_ports = {
+        service: preferred_port(chosen.port + number) for number, service in enumerate(SERVICES, start=1)
+    }
+    shop = Shop(emulator, log.line, port=preferred_port(chosen.port), api_ports=api_ports)
     sign_in = ROOT / ".dev" / f"shop-{shop.edge.port}.env"
-    console.say(
-        f"Starting the emulator, {len(stacks.WITHOUT_FUNCTIONS)} stacks and ten processes (about 5 s)"
-    )
+    log.say(f"Starting the emulator, {len(stacks.WITHOUT_FUNCTIONS)} stacks and ten processes (about 5 s)")
     try:
         changes = watched()
         emulator.start()
         shop.start()
         write_sign_in(shop, sign_in)
-        welcome(shop, console, sign_in, time.monotonic() - started)
-        keep_running(shop, console, changes, reload=not chosen.no_reload)
+        welcome(shop, log, sign_in, time.monotonic() - started)
+        keep_running(shop, log, changes, reload=not chosen.no_reload)
     except KeyboardInterrupt:
-        console.say("\nStopping all processes")
+        log.say("\nStopping all processes")
     except ProcessError as error:
-        console.say(f"dev/shop: {error}")
+        log.say(f"dev/shop: {error}")
         return 1
     finally:
         sign_in.unlink(missing_ok=True)

@@ -7,123 +7,17 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import boto3
 import httpx
-from botocore.config import Config
 
 from shopdev.checkout import ROOT
-from shopdev.cloudformation import functions, stacks
+from shopdev.clients import REGION, Clients, client_environment
+from shopdev.cloudformation import stacks
+from shopdev.lambdas import built
 from shopdev.ports import free_port
 from shopdev.processes.process import POLL, Process, ProcessError, Sink
 
-if TYPE_CHECKING:
-    from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
-    from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_cloudtrail import CloudTrailClient
-    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
-    from mypy_boto3_iam import IAMClient
-    from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_servicediscovery import ServiceDiscoveryClient
-    from mypy_boto3_sns import SNSClient
-    from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_stepfunctions import SFNClient
-
-REGION = "us-east-1"
 READY_WITHIN = 30.0
-
-
-class Clients:
-    """boto3 clients for one endpoint, made when first used. They are safe to share between threads.
-
-    Args:
-        endpoint: where AWS answers.
-        key: id and secret of the access key; that of the account's owner by default.
-    """
-
-    def __init__(
-        self, endpoint: str, key: tuple[str, str] = (stacks.EMULATOR_KEY, stacks.EMULATOR_KEY)
-    ) -> None:
-        self.endpoint = endpoint
-        self._session = boto3.session.Session(
-            aws_access_key_id=key[0], aws_secret_access_key=key[1], region_name=REGION
-        )
-        self._config = Config(
-            connect_timeout=2,
-            read_timeout=30,
-            retries={"mode": "standard", "max_attempts": 3},
-            max_pool_connections=50,
-            inject_host_prefix=False,
-        )
-
-    @cached_property
-    def apigatewayv2(self) -> "ApiGatewayV2Client":
-        """API Gateway's HTTP APIs."""
-        return self._session.client("apigatewayv2", endpoint_url=self.endpoint, config=self._config)
-
-    @cached_property
-    def cloudtrail(self) -> "CloudTrailClient":
-        """CloudTrail, which only an emulator with CLOUDTRAIL_RECORDING=1 keeps."""
-        return self._session.client("cloudtrail", endpoint_url=self.endpoint, config=self._config)
-
-    @cached_property
-    def cloudformation(self) -> "CloudFormationClient":
-        """CloudFormation."""
-        return self._session.client("cloudformation", endpoint_url=self.endpoint, config=self._config)
-
-    @cached_property
-    def dynamodb(self) -> "DynamoDBClient":
-        """DynamoDB."""
-        return self._session.client("dynamodb", endpoint_url=self.endpoint, config=self._config)
-
-    @cached_property
-    def dynamodbstreams(self) -> "DynamoDBStreamsClient":
-        """DynamoDB Streams."""
-        return self._session.client("dynamodbstreams", endpoint_url=self.endpoint, config=self._config)
-
-    @cached_property
-    def cognito(self) -> "CognitoIdentityProviderClient":
-        """Cognito's user pools."""
-        return self._session.client("cognito-idp", endpoint_url=self.endpoint, config=self._config)
-
-    @cached_property
-    def functions(self) -> "LambdaClient":
-        """Lambda."""
-        return self._session.client("lambda", endpoint_url=self.endpoint, config=self._config)
-
-    @cached_property
-    def iam(self) -> "IAMClient":
-        """IAM."""
-        return self._session.client("iam", endpoint_url=self.endpoint, config=self._config)
-
-    @cached_property
-    def s3(self) -> "S3Client":
-        """S3."""
-        return self._session.client("s3", endpoint_url=self.endpoint, config=self._config)
-
-    @cached_property
-    def servicediscovery(self) -> "ServiceDiscoveryClient":
-        """Cloud Map."""
-        return self._session.client("servicediscovery", endpoint_url=self.endpoint, config=self._config)
-
-    @cached_property
-    def sns(self) -> "SNSClient":
-        """SNS."""
-        return self._session.client("sns", endpoint_url=self.endpoint, config=self._config)
-
-    @cached_property
-    def sqs(self) -> "SQSClient":
-        """SQS."""
-        return self._session.client("sqs", endpoint_url=self.endpoint, config=self._config)
-
-    @cached_property
-    def stepfunctions(self) -> "SFNClient":
-        """Step Functions."""
-        return self._session.client("stepfunctions", endpoint_url=self.endpoint, config=self._config)
 
 
 class AwsServer:
@@ -224,10 +118,10 @@ class Emulator(AwsServer):
         return outputs
 
     def _upload_functions(self, bucket: str) -> dict[str, str]:
-        keys = functions.keys()
+        keys = built.keys()
         for file, key in keys.items():
             self.clients.s3.upload_file(str(file), bucket, key)
-        return functions.parameters(keys)
+        return built.parameters(keys)
 
     def _create(self, prefix: str, stack: str, values: Mapping[str, str]) -> dict[str, str]:
         cloudformation = self.clients.cloudformation
@@ -262,19 +156,6 @@ class Emulator(AwsServer):
             "SFN_WAIT_SCALE": str(wait_scale),
             **{name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ},
         }
-
-
-def client_environment(endpoint: str) -> dict[str, str]:
-    """What any AWS SDK needs in its environment to talk to an emulator at `endpoint`."""
-    return {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": stacks.EMULATOR_KEY,
-        "AWS_SECRET_ACCESS_KEY": stacks.EMULATOR_KEY,
-        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
 
 
 def _program() -> Path:

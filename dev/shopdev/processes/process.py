@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from shopdev.console import CommandError
+
 Sink = Callable[[str, str], object]
 LINES_OF_A_FAILURE = 20
 POLL = 0.02
@@ -20,7 +22,7 @@ POLL = 0.02
 _started: set["Process"] = set()
 
 
-class ProcessError(Exception):
+class ProcessError(CommandError):
     """A process did not start, or did not become ready; the message ends with what it printed last."""
 
 

@@ -13,10 +13,11 @@ import httpx
 
 from shopdev import identity
 from shopdev.checkout import ROOT, SERVICES
+from shopdev.clients import Clients
 from shopdev.cloudformation import stacks
 from shopdev.ports import free_port
 from shopdev.processes.edge import Edge
-from shopdev.processes.emulator import Clients, Emulator
+from shopdev.processes.emulator import Emulator
 from shopdev.processes.process import Process, ProcessError, Sink
 
 READY_WITHIN = 60.0

@@ -14,10 +14,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from shopdev.clients import EMULATOR_KEY, REGION
 from shopdev.cloudformation import stacks
 from shopdev.codegen.apigateway.documents import Operation, operations
 from shopdev.customer import Customer, wish
-from shopdev.processes.emulator import REGION
 from shopdev.processes.shop import Shop
 from tests.services.callers import Pool, bearer
 
@@ -44,7 +44,7 @@ def concrete(operation: Operation, order_id: str) -> str:
     return operation.path.replace("{order_id}", order_id).replace("{sku}", "BR-001")
 
 
-def signed(shop: Shop, path: str, key: tuple[str, str] = (stacks.EMULATOR_KEY,) * 2) -> httpx.Response:
+def signed(shop: Shop, path: str, key: tuple[str, str] = (EMULATOR_KEY,) * 2) -> httpx.Response:
     """The answer to a GET at the machines' API that botocore has signed."""
     request = AWSRequest(method="GET", url=f"{shop.machine_api_url}{path}")
     SigV4Auth(Credentials(*key), "execute-api", REGION).add_auth(request)
@@ -169,8 +169,8 @@ def test_given_a_bad_signature_when_a_machine_asks_then_the_service_itself_refus
     running_shop: Shop, shipped: str
 ) -> None:
     """The emulator looks at no signature: this is the service's own check."""
-    guessed = signed(running_shop, f"/payments/{shipped}", (stacks.EMULATOR_KEY, "guessed"))
-    unknown = signed(running_shop, f"/payments/{shipped}", ("AKIAUNKNOWN", stacks.EMULATOR_KEY))
+    guessed = signed(running_shop, f"/payments/{shipped}", (EMULATOR_KEY, "guessed"))
+    unknown = signed(running_shop, f"/payments/{shipped}", ("AKIAUNKNOWN", EMULATOR_KEY))
     nothing = httpx.get(f"{running_shop.machine_api_url}/payments/{shipped}")
     assert (guessed.status_code, unknown.status_code, nothing.status_code) == (401, 401, 403)
     assert "signature" in guessed.json()["detail"]
@@ -180,7 +180,7 @@ def test_given_a_signed_request_when_replayed_for_another_order_then_it_is_refus
     running_shop: Shop, shipped: str
 ) -> None:
     request = AWSRequest(method="GET", url=f"{running_shop.machine_api_url}/payments/{uuid.uuid4()}")
-    SigV4Auth(Credentials(stacks.EMULATOR_KEY, stacks.EMULATOR_KEY), "execute-api", REGION).add_auth(request)
+    SigV4Auth(Credentials(EMULATOR_KEY, EMULATOR_KEY), "execute-api", REGION).add_auth(request)
     replayed = httpx.get(
         f"{running_shop.machine_api_url}/payments/{shipped}", headers=dict(request.headers.items())
     )

@@ -11,15 +11,14 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from shopdev import identity
-from shopdev.cloudformation import stacks
-from shopdev.processes.emulator import REGION
+from shopdev.clients import EMULATOR_KEY, REGION
 from shopdev.processes.shop import Shop
 from tests.services.callers import bearer
 
 pytestmark = pytest.mark.emulator
 
 PATH = "/payments/00000000-0000-4000-8000-000000000000"
-KEY = Credentials(stacks.EMULATOR_KEY, stacks.EMULATOR_KEY)
+KEY = Credentials(EMULATOR_KEY, EMULATOR_KEY)
 
 
 def signed(url: str, *, service: str = "execute-api", method: str = "GET") -> dict[str, str]:

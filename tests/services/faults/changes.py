@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.product.watch_function import change
-from shopdev.processes.emulator import Clients
+from shopdev.clients import Clients
 from tests.services.accounts import new_table
 from tests.services.faults.functions import event
 

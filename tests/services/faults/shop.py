@@ -13,7 +13,8 @@ from typing import Any, Final
 import httpx
 
 from shopdev.checkout import SERVICES
-from shopdev.processes.emulator import Clients, Emulator
+from shopdev.clients import Clients
+from shopdev.processes.emulator import Emulator
 from shopdev.processes.shop import Shop
 from tests.services.faults.audit import ENDS, LENGTH_OF_ID, Books, Violation, audit, stock
 from tests.services.faults.changes import Changes

@@ -16,8 +16,9 @@ from services.order.domain import Address, Item, Product, place
 from services.order.dynamo import _to_item
 from services.order.watch import Watchlist
 from shopdev.checkout import ROOT, SERVICES
+from shopdev.clients import REGION
 from shopdev.customer import ADDRESS
-from shopdev.processes.emulator import REGION, Emulator
+from shopdev.processes.emulator import Emulator
 from shopdev.processes.process import Process
 from tests.services.accounts import new_table, new_topic
 from tests.services.faults.audit import Books, audit

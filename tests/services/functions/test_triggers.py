@@ -18,8 +18,8 @@ from services.partners.dynamo import DynamoKeys
 from services.product.domain import Item, Move, Reservation, Shelf, State
 from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.levels import DynamoLevels
+from shopdev.clients import EMULATOR_KEY, REGION
 from shopdev.cloudformation import stacks
-from shopdev.processes.emulator import REGION
 from tests.services.functions.conftest import Deployed
 from tests.services.product.world import NOW
 from tests.waiting import wait_for
@@ -229,8 +229,8 @@ def secret_value(deployed: Deployed, output: str) -> str:
         "secretsmanager",
         endpoint_url=deployed.emulator.endpoint,
         region_name=REGION,
-        aws_access_key_id=stacks.EMULATOR_KEY,
-        aws_secret_access_key=stacks.EMULATOR_KEY,
+        aws_access_key_id=EMULATOR_KEY,
+        aws_secret_access_key=EMULATOR_KEY,
     )
     value: str = client.get_secret_value(SecretId=deployed.outputs["identity"][output])["SecretString"]
     return value

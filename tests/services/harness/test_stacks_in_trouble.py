@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from shopdev.checkout import SERVICES
-from shopdev.cloudformation import deploy, functions, removal, stacks, together
+from shopdev.cloudformation import deploy, removal, stacks, together
 from shopdev.cloudformation.awscli import AwsError
 from shopdev.cloudformation.together import Interrupted
+from shopdev.lambdas import built
 from tests.services.harness.account import Account
 
 COMPLETE = {f"shop-{stack}": "CREATE_COMPLETE" for stack in stacks.STACKS}
@@ -88,7 +89,7 @@ def test_given_a_stack_that_was_only_reviewed_when_deployed_then_it_counts_as_ne
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     """An account that can take every stack."""
-    monkeypatch.setattr(functions, "keys", dict)
+    monkeypatch.setattr(built, "keys", dict)
     found = Account({})
     found.outputs = {"BucketName": "code", "FunctionsStackRoleArn": "arn:aws:iam::1:role/stacks"}
     return found
@@ -240,7 +241,7 @@ def test_given_a_stack_that_is_stuck_when_others_are_deployed_then_it_does_not_h
 def test_given_the_functions_when_deployed_to_aws_then_cloudformation_does_it_by_their_stacks_role(
     said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(functions, "keys", dict)
+    monkeypatch.setattr(built, "keys", dict)
     account = Account(COMPLETE)
     account.outputs = {"BucketName": "bucket"}
 

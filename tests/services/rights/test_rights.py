@@ -17,9 +17,9 @@ import httpx
 import pytest
 
 from shopdev.checkout import SERVICES
+from shopdev.clients import Clients
 from shopdev.cloudformation import stacks
 from shopdev.customer import Customer, until, wish
-from shopdev.processes.emulator import Clients
 from shopdev.processes.shop import Shop
 from tests.shops import own_shop
 

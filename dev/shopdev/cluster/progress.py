@@ -1,19 +1,19 @@
 """Progress and errors of `dev/cluster`."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from shopdev import console
 
-class ClusterError(Exception):
-    """Something the user has to know; the message says what to do next."""
+
+class ClusterError(console.CommandError):
+    """The cluster, or a tool, is not what the command needs; the message says what to do next."""
 
 
 def say(line: str) -> None:
-    """Print one line at once."""
-    sys.stdout.write(f"cluster: {line}\n")
-    sys.stdout.flush()
+    """Print one line at once, as one of this command."""
+    console.say(f"cluster: {line}")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ NAME_WIDTH = 17
 LEFT_OUT = frozenset({"event", "level", "timestamp", "service", "logger"})
 
 
-class Console:
+class Log:
     """Writes lines as they come, each at once and whole.
 
     Args:

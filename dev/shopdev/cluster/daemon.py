@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shopdev.cluster.console import ClusterError
+from shopdev.cluster.progress import ClusterError
 
 LOG_LINES = 15
 
 
 @dataclass(frozen=True)
-class Process:
+class Daemon:
     """One named process of a cluster.
 
     Args:
@@ -83,10 +83,10 @@ class Process:
         return ""
 
 
-def all_of(state: Path) -> Iterator[Process]:
+def all_of(state: Path) -> Iterator[Daemon]:
     """Every process that the cluster has a record of."""
     for record in sorted((state / "proc").glob("*.json")):
-        yield Process(state, record.stem)
+        yield Daemon(state, record.stem)
 
 
 def started_at(pid: int) -> str | None:
@@ -98,7 +98,7 @@ def started_at(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-def wait_until(ready: Callable[[], bool], what: str, seconds: float, process: Process | None = None) -> None:
+def wait_until(ready: Callable[[], bool], what: str, seconds: float, process: Daemon | None = None) -> None:
     """Look every 50 ms until `ready`.
 
     Raises:

@@ -1,14 +1,14 @@
 import io
 import json
 
-from shopdev.processes.console import Console
+from shopdev.processes.log import Log
 
 
 def shown(*lines: tuple[str, str], colour: bool = False) -> str:
     stream = io.StringIO()
-    console = Console(stream, colour=colour)
+    log = Log(stream, colour=colour)
     for name, text in lines:
-        console.line(name, text)
+        log.line(name, text)
     return stream.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while the demo works: numbered steps with their times, and errors that say what to do."""
+"""What a person sees while a command works: lines, numbered steps with their times, and errors that say what to do."""
 
 import os
 import subprocess
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 LINES_OF_A_FAILURE = 25
 
 
-class DemoError(Exception):
-    """Something the user has to know; the message says what to do next."""
+class CommandError(Exception):
+    """A command cannot continue; the message says what to do next."""
 
 
 @dataclass
@@ -51,6 +51,12 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def say_aside(line: str) -> None:
+    """Print one line at once on standard error, apart from what a pipe may read."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
 def run(
     command: Sequence[str], *, env: Mapping[str, str], show: bool = False, stdin: str | None = None
 ) -> str:
@@ -63,7 +69,7 @@ def run(
         stdin: text for its standard input.
 
     Raises:
-        DemoError: when it is missing or exits non-zero, with the end of what it printed.
+        CommandError: when it is missing or exits non-zero, with the end of what it printed.
     """
     try:
         done = subprocess.run(
@@ -76,8 +82,8 @@ def run(
             stderr=None if show else subprocess.STDOUT,
         )
     except FileNotFoundError:
-        raise DemoError(f"{command[0]} is not installed or not on PATH") from None
+        raise CommandError(f"{command[0]} is not installed or not on PATH") from None
     if done.returncode:
         tail = "\n".join((done.stdout or "").splitlines()[-LINES_OF_A_FAILURE:])
-        raise DemoError(f"`{' '.join(command)}` failed with exit code {done.returncode}\n{tail}".rstrip())
+        raise CommandError(f"`{' '.join(command)}` failed with exit code {done.returncode}\n{tail}".rstrip())
     return done.stdout or ""

@@ -1,0 +1,126 @@
+"""How this machine reaches the AWS emulator: typed boto3 clients, and the environment of any SDK."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudtrail import CloudTrailClient
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_servicediscovery import ServiceDiscoveryClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+REGION = "us-east-1"
+EMULATOR_KEY = "test"
+"""The emulator's access key, id and secret alike: its owner's."""
+
+
+class Clients:
+    """boto3 clients for one endpoint, made when first used. They are safe to share between threads.
+
+    Args:
+        endpoint: where AWS answers.
+        key: id and secret of the access key; that of the account's owner by default.
+    """
+
+    def __init__(self, endpoint: str, key: tuple[str, str] = (EMULATOR_KEY, EMULATOR_KEY)) -> None:
+        self.endpoint = endpoint
+        self._session = boto3.session.Session(
+            aws_access_key_id=key[0], aws_secret_access_key=key[1], region_name=REGION
+        )
+        self._config = Config(
+            connect_timeout=2,
+            read_timeout=30,
+            retries={"mode": "standard", "max_attempts": 3},
+            max_pool_connections=50,
+            inject_host_prefix=False,
+        )
+
+    @cached_property
+    def apigatewayv2(self) -> "ApiGatewayV2Client":
+        """API Gateway's HTTP APIs."""
+        return self._session.client("apigatewayv2", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def cloudtrail(self) -> "CloudTrailClient":
+        """CloudTrail, which only an emulator with CLOUDTRAIL_RECORDING=1 keeps."""
+        return self._session.client("cloudtrail", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def cloudformation(self) -> "CloudFormationClient":
+        """CloudFormation."""
+        return self._session.client("cloudformation", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def dynamodb(self) -> "DynamoDBClient":
+        """DynamoDB."""
+        return self._session.client("dynamodb", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def dynamodbstreams(self) -> "DynamoDBStreamsClient":
+        """DynamoDB Streams."""
+        return self._session.client("dynamodbstreams", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def cognito(self) -> "CognitoIdentityProviderClient":
+        """Cognito's user pools."""
+        return self._session.client("cognito-idp", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def functions(self) -> "LambdaClient":
+        """Lambda."""
+        return self._session.client("lambda", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def iam(self) -> "IAMClient":
+        """IAM."""
+        return self._session.client("iam", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        """S3."""
+        return self._session.client("s3", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def servicediscovery(self) -> "ServiceDiscoveryClient":
+        """Cloud Map."""
+        return self._session.client("servicediscovery", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def sns(self) -> "SNSClient":
+        """SNS."""
+        return self._session.client("sns", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        """SQS."""
+        return self._session.client("sqs", endpoint_url=self.endpoint, config=self._config)
+
+    @cached_property
+    def stepfunctions(self) -> "SFNClient":
+        """Step Functions."""
+        return self._session.client("stepfunctions", endpoint_url=self.endpoint, config=self._config)
+
+
+def client_environment(endpoint: str) -> dict[str, str]:
+    """What any AWS SDK needs in its environment to talk to an emulator at `endpoint`."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": EMULATOR_KEY,
+        "AWS_SECRET_ACCESS_KEY": EMULATOR_KEY,
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
