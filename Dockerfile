@@ -59,16 +59,16 @@ COPY services/common services/common
 
 FROM service AS product
 COPY services/product services/product
-CMD ["gunicorn", "--config", "python:services.common.gunicorn", "services.product.app:create_app()"]
+CMD ["gunicorn", "--config", "python:services.common.http.gunicorn", "services.product.app:create_app()"]
 
 FROM service AS order
 COPY services/order services/order
-CMD ["gunicorn", "--config", "python:services.common.gunicorn", "services.order.app:create_app()"]
+CMD ["gunicorn", "--config", "python:services.common.http.gunicorn", "services.order.app:create_app()"]
 
 FROM service AS payment
 COPY services/payment services/payment
-CMD ["gunicorn", "--config", "python:services.common.gunicorn", "services.payment.app:create_app()"]
+CMD ["gunicorn", "--config", "python:services.common.http.gunicorn", "services.payment.app:create_app()"]
 
 FROM service AS shipping
 COPY services/shipping services/shipping
-CMD ["gunicorn", "--config", "python:services.common.gunicorn", "services.shipping.app:create_app()"]
+CMD ["gunicorn", "--config", "python:services.common.http.gunicorn", "services.shipping.app:create_app()"]

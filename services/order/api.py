@@ -10,12 +10,13 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from services.common import auth, clock, cursor, web
-from services.common.auth import Verifier
-from services.common.countries import CODES
-from services.common.errors import InvalidRequest
-from services.common.idempotency import Answer, IdempotencyStore, KeyedRequest, fingerprint
-from services.common.money import Money
+from services.common.http import auth, cursor, web
+from services.common.http.auth import Verifier
+from services.common.http.idempotency import Answer, IdempotencyStore, KeyedRequest, fingerprint
+from services.common.values import clock
+from services.common.values.countries import CODES
+from services.common.values.errors import InvalidRequest
+from services.common.values.money import Money
 from services.order import handlers
 from services.order.domain import LARGEST_QUANTITY, Address, Item, Order, State
 from services.order.handlers import PlaceOrder

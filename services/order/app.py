@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.common import aws, telemetry
-from services.common.idempotency import DynamoIdempotency, IdempotencyStore
-from services.common.outbox import DynamoOutbox, Outbox
-from services.common.vault import DynamoVault
+from services.common.aws import clients
+from services.common.aws.vault import DynamoVault
+from services.common.http.idempotency import DynamoIdempotency, IdempotencyStore
+from services.common.messaging.outbox import DynamoOutbox, Outbox
+from services.common.runtime import telemetry
 from services.order.config import Settings
 from services.order.dynamo import DynamoOrders, DynamoProducts
 from services.order.ports import Orders, Products
@@ -27,7 +28,7 @@ class Storage:
 
 def storage(settings: Settings) -> Storage:
     """The service's storage in its table."""
-    client = aws.client("dynamodb", settings)
+    client = clients.client("dynamodb", settings)
     idempotency = DynamoIdempotency(client, settings.table)
     outbox = DynamoOutbox(client, settings.table)
     return Storage(
@@ -46,8 +47,8 @@ def create_app() -> "Flask":
     Raises:
         SystemExit: when the environment lacks something.
     """
-    from services.common import auth  # noqa: PLC0415 - as below
-    from services.common.discovery import resolver  # noqa: PLC0415 - as below
+    from services.common.aws.discovery import resolver  # noqa: PLC0415 - as below
+    from services.common.http import auth  # noqa: PLC0415 - as below
     from services.order import api  # noqa: PLC0415 - the consumer and the relay need no web framework
     from services.order.parts import HttpParts  # noqa: PLC0415 - as above
 

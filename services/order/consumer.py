@@ -6,12 +6,14 @@ Run it with `python -m services.order.consumer`.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from services.common import aws, clock, telemetry
-from services.common.consumer import Consumer, Handler, SqsQueue
-from services.common.events import said_by
-from services.common.money import Money
-from services.common.tasks import StepFunctionsAnswers, TaskAnswers, answering
-from services.common.worker import run_workers
+from services.common.aws import clients
+from services.common.messaging.consumer import Consumer, Handler, SqsQueue
+from services.common.messaging.events import said_by
+from services.common.messaging.tasks import StepFunctionsAnswers, TaskAnswers, answering
+from services.common.runtime import telemetry
+from services.common.runtime.worker import run_workers
+from services.common.values import clock
+from services.common.values.money import Money
 from services.order import app, handlers, messages
 from services.order.config import Settings
 from services.order.handlers import UnknownOrder
@@ -96,8 +98,8 @@ def main() -> None:
     """Runs the process."""
     settings = Settings.load()
     storage = app.storage(settings)
-    sqs = aws.client("sqs", settings)
-    answers = StepFunctionsAnswers(aws.client("stepfunctions", settings))
+    sqs = clients.client("sqs", settings)
+    answers = StepFunctionsAnswers(clients.client("stepfunctions", settings))
     run_workers(
         settings,
         [

@@ -17,9 +17,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from services.common import clock
-from services.common.errors import Conflict, TaskFailed, Unprocessable, Unrecoverable
-from services.common.money import Money
+from services.common.values import clock
+from services.common.values.errors import Conflict, TaskFailed, Unprocessable, Unrecoverable
+from services.common.values.money import Money
 
 LARGEST_QUANTITY = 99
 # At most, and far more than clocks of AWS do.

@@ -4,9 +4,9 @@
 |---|---|---|---|---|
 | an order | ORDER#<id> | ORDER | CUSTOMER#<customer> | <id> |
 | a product's name and price | PRODUCT#<sku> | PRODUCT | | |
-| an Idempotency-Key | see `common.idempotency` | | | |
+| an Idempotency-Key | see `common.http.idempotency` | | | |
 | that an order is to be reconciled | see `watch` | | | |
-| something to tell | see `common.outbox` | | | |
+| something to tell | see `common.messaging.outbox` | | | |
 """
 
 import time
@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from services.common import clock, dynamo
-from services.common.clock import Clock
-from services.common.errors import Unavailable
-from services.common.idempotency import Answer, DynamoIdempotency, InFlight, KeyedRequest, KeyTaken
-from services.common.money import Money
-from services.common.outbox import DynamoOutbox, OutboxRecord
-from services.common.vault import DynamoVault
+from services.common.aws import dynamo
+from services.common.aws.vault import DynamoVault
+from services.common.http.idempotency import Answer, DynamoIdempotency, InFlight, KeyedRequest, KeyTaken
+from services.common.messaging.outbox import DynamoOutbox, OutboxRecord
+from services.common.values import clock
+from services.common.values.clock import Clock
+from services.common.values.errors import Unavailable
+from services.common.values.money import Money
 from services.order import domain
 from services.order.domain import Address, Line, Order, Product, State, Step
 from services.order.ports import Page, Stale

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.common import clock, ids, telemetry
-from services.common.caller import Caller
-from services.common.clock import Clock
-from services.common.errors import NotFound, Unavailable
-from services.common.idempotency import Answer, IdempotencyStore, KeyedRequest, once
-from services.common.money import Money
-from services.common.outbox import OutboxRecord
+from services.common.http.idempotency import Answer, IdempotencyStore, KeyedRequest, once
+from services.common.messaging.outbox import OutboxRecord
+from services.common.runtime import telemetry
+from services.common.values import clock, ids
+from services.common.values.caller import Caller
+from services.common.values.clock import Clock
+from services.common.values.errors import NotFound, Unavailable
+from services.common.values.money import Money
 from services.order import domain, messages
 from services.order.domain import Address, Item, Order, Product, State, Step
 from services.order.ports import Orders, Page, Part, Parts, Products, Stale

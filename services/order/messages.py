@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from botocore.exceptions import ClientError
 
-from services.common import clock, dynamo, telemetry
-from services.common.clock import Clock
-from services.common.events import Event
-from services.common.money import Money
-from services.common.outbox import FACT, OutboxMessage, OutboxRecord, of_fact
+from services.common.aws import dynamo
+from services.common.messaging.events import Event
+from services.common.messaging.outbox import FACT, OutboxMessage, OutboxRecord, of_fact
+from services.common.runtime import telemetry
+from services.common.values import clock
+from services.common.values.clock import Clock
+from services.common.values.money import Money
 from services.order.domain import Order, Product, State, Step, latest_version
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 import httpx
 import orjson
 
-from services.common import telemetry
-from services.common.discovery import NoInstance, Resolver
+from services.common.aws.discovery import NoInstance, Resolver
+from services.common.runtime import telemetry
 from services.order.ports import Part
 
 log = telemetry.logger(__name__)
 
-# Two parts each of as many requests as the web server works on at once (services.common.gunicorn).
+# Two parts each of as many requests as the web server works on at once (services.common.http.gunicorn).
 THREADS = 16
 LARGEST_PART = 256 * 1024
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.common.idempotency import Answer, KeyedRequest
-from services.common.outbox import OutboxRecord
+from services.common.http.idempotency import Answer, KeyedRequest
+from services.common.messaging.outbox import OutboxRecord
 from services.order.domain import Order, Product
 
 

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from services.common import aws, clock, telemetry
-from services.common.clock import Clock
-from services.common.outbox import DynamoOutbox
+from services.common.aws import clients
+from services.common.messaging.outbox import DynamoOutbox
+from services.common.runtime import telemetry
+from services.common.values import clock
+from services.common.values.clock import Clock
 from services.order import app, reconciliation
 from services.order.config import Settings
 from services.order.ports import Orders
@@ -113,7 +115,7 @@ class Reconciler:
             budget: the time after which no further check starts; the remaining orders are counted as not reached.
 
         Raises:
-            ClientError, BotoCoreError: AWS is unavailable, which no order causes; see `aws.is_temporary`.
+            ClientError, BotoCoreError: AWS is unavailable, which no order causes; see `clients.is_temporary`.
         """
         end = self._elapsed() + budget.total_seconds()
         watched = list(self._watchlist.placed_before(self._now() - youngest))
@@ -128,7 +130,7 @@ class Reconciler:
                 try:
                     self._look(order_id, found)
                 except Exception as error:
-                    if aws.is_temporary(error):
+                    if clients.is_temporary(error):
                         raise
                     # A failed check of one order does not prevent the checks of the others.
                     log.exception("order_not_reconciled")
@@ -168,13 +170,13 @@ def reconcile(settings: ReconcilerSettings) -> Found:
     Raises:
         Exception: what made the run fail.
     """
-    client: DynamoDBClient = aws.client("dynamodb", settings)
+    client: DynamoDBClient = clients.client("dynamodb", settings)
     tables = {
         "payment": settings.payment_table,
         "stock": settings.product_table,
         "shipment": settings.shipping_table,
     }
-    workflow = Executions(aws.client("stepfunctions", settings), settings.state_machine_arn)
+    workflow = Executions(clients.client("stepfunctions", settings), settings.state_machine_arn)
     reconciler = Reconciler(
         app.storage(settings).orders,
         Watchlist(client, settings.table),

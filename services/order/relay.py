@@ -6,10 +6,10 @@ Run it with `python -m services.order.relay`; several at once share the work.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.common import aws
-from services.common.events import Publisher, SnsPublisher
-from services.common.outbox import FACT, Relay, Teller, publishing
-from services.common.worker import run_workers
+from services.common.aws import clients
+from services.common.messaging.events import Publisher, SnsPublisher
+from services.common.messaging.outbox import FACT, Relay, Teller, publishing
+from services.common.runtime.worker import run_workers
 from services.order import app
 from services.order.config import Settings
 from services.order.messages import WORKFLOW, StepFunctionsWorkflow
@@ -29,8 +29,8 @@ def tellers(workflow: Workflow, publisher: Publisher) -> dict[str, Teller]:
 def main() -> None:
     """Runs the process."""
     settings = Settings.load()
-    workflow = StepFunctionsWorkflow(aws.client("stepfunctions", settings), settings.state_machine_arn)
-    publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
+    workflow = StepFunctionsWorkflow(clients.client("stepfunctions", settings), settings.state_machine_arn)
+    publisher = SnsPublisher(clients.client("sns", settings), settings.events_topic_arn)
     run_workers(settings, [Relay(app.storage(settings).outbox, tellers(workflow, publisher))])
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from botocore.exceptions import ClientError
 
-from services.common import dynamo, ids
+from services.common.aws import dynamo
+from services.common.values import ids
 from services.order.reconciliation import Execution
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from services.common import aws, telemetry
+from services.common.aws import clients
+from services.common.runtime import telemetry
 from services.partners.config import Settings
 from services.partners.dynamo import DynamoKeys
 from services.partners.ports import Keys
@@ -24,6 +25,6 @@ def parts() -> Parts:
     """
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
-    found = aws.client("secretsmanager", settings).get_secret_value(SecretId=settings.pepper_secret_id)
+    found = clients.client("secretsmanager", settings).get_secret_value(SecretId=settings.pepper_secret_id)
     pepper = str(found["SecretString"]).encode()
-    return Parts(DynamoKeys(aws.client("dynamodb", settings), settings.table), pepper)
+    return Parts(DynamoKeys(clients.client("dynamodb", settings), settings.table), pepper)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from services.common import clock, dynamo
+from services.common.aws import dynamo
+from services.common.values import clock
 from services.partners.domain import PartnerKey
 from services.partners.ports import AlreadyRevoked, NotConfirmed
 

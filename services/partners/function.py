@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from services.common import telemetry
+from services.common.runtime import telemetry
 from services.partners import app, handlers
 from services.partners.app import Parts
 

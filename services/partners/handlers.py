@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
 
-from services.common import clock
-from services.common.clock import Clock
-from services.common.errors import NotFound
+from services.common.values import clock
+from services.common.values.clock import Clock
+from services.common.values.errors import NotFound
 from services.partners import domain
 from services.partners.domain import LONGEST_LIFE, InvalidKey, PartnerKey
 from services.partners.ports import AlreadyRevoked, Keys

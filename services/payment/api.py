@@ -9,8 +9,9 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from services.common import clock, web
-from services.common.auth import Verifier
+from services.common.http import web
+from services.common.http.auth import Verifier
+from services.common.values import clock
 from services.payment import handlers
 from services.payment.domain import Outcome, Payment, State
 from services.payment.ports import Payments

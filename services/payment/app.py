@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.common import aws, telemetry
-from services.common.outbox import DynamoOutbox, Outbox
-from services.common.vault import DynamoVault, Vault
+from services.common.aws import clients
+from services.common.aws.vault import DynamoVault, Vault
+from services.common.messaging.outbox import DynamoOutbox, Outbox
+from services.common.runtime import telemetry
 from services.payment.config import Settings
 from services.payment.dynamo import DynamoLedger, DynamoPayments
 from services.payment.ports import Payments, Provider
@@ -27,7 +28,7 @@ class Outside:
 
 def outside(settings: Settings) -> Outside:
     """The service's storage in its table, and the provider that the settings name."""
-    client = aws.client("dynamodb", settings)
+    client = clients.client("dynamodb", settings)
     outbox = DynamoOutbox(client, settings.table)
     return Outside(
         payments=DynamoPayments(client, settings.table, outbox),
@@ -43,7 +44,7 @@ def create_app() -> "Flask":
     Raises:
         SystemExit: when the environment lacks something.
     """
-    from services.common import auth  # noqa: PLC0415 - as below
+    from services.common.http import auth  # noqa: PLC0415 - as below
     from services.payment import api  # noqa: PLC0415 - the consumer needs no web framework
 
     settings = Settings.load()

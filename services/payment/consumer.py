@@ -6,15 +6,16 @@ Run it with `python -m services.payment.consumer`.
 from collections.abc import Mapping
 from typing import Any
 
-from services.common import aws, clock
-from services.common.consumer import Consumer, Handler, SqsQueue
-from services.common.errors import TaskFailed
-from services.common.events import SnsPublisher
-from services.common.money import Money
-from services.common.outbox import facts_relay
-from services.common.tasks import StepFunctionsAnswers, TaskAnswers, answering
-from services.common.vault import Vault
-from services.common.worker import run_workers
+from services.common.aws import clients
+from services.common.aws.vault import Vault
+from services.common.messaging.consumer import Consumer, Handler, SqsQueue
+from services.common.messaging.events import SnsPublisher
+from services.common.messaging.outbox import facts_relay
+from services.common.messaging.tasks import StepFunctionsAnswers, TaskAnswers, answering
+from services.common.runtime.worker import run_workers
+from services.common.values import clock
+from services.common.values.errors import TaskFailed
+from services.common.values.money import Money
 from services.payment import app, handlers
 from services.payment.config import Settings
 from services.payment.ports import Payments, Provider
@@ -68,10 +69,10 @@ def main() -> None:
         outside.payments,
         outside.provider,
         outside.tokens,
-        StepFunctionsAnswers(aws.client("stepfunctions", settings)),
+        StepFunctionsAnswers(clients.client("stepfunctions", settings)),
     )
-    queue = SqsQueue(aws.client("sqs", settings), settings.tasks_queue_url)
-    publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
+    queue = SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url)
+    publisher = SnsPublisher(clients.client("sns", settings), settings.events_topic_arn)
     run_workers(
         settings,
         [

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from services.common.errors import TaskFailed, Unrecoverable
-from services.common.money import Money
+from services.common.values.errors import TaskFailed, Unrecoverable
+from services.common.values.money import Money
 
 
 class State(StrEnum):

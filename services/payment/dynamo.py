@@ -4,7 +4,7 @@
 |---|---|---|
 | a payment | PAYMENT#<order> | PAYMENT |
 | what the sandbox did under a key | SANDBOX#<key> | ENTRY |
-| what is to be told | see `common.outbox` | |
+| what is to be told | see `common.messaging.outbox` | |
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from services.common import clock, dynamo
-from services.common.money import Money
-from services.common.outbox import DynamoOutbox, OutboxRecord
+from services.common.aws import dynamo
+from services.common.messaging.outbox import DynamoOutbox, OutboxRecord
+from services.common.values import clock
+from services.common.values.money import Money
 from services.payment.domain import Attempt, Charge, Outcome, Payment, State
 from services.payment.ports import Stale
 

@@ -5,13 +5,14 @@ between, the task comes again, finds what it committed, and answers the same. Te
 neither delays the answer nor fails it.
 """
 
-from services.common import clock, telemetry
-from services.common.breaker import CallFailed, CircuitOpen
-from services.common.caller import Caller
-from services.common.clock import Clock
-from services.common.errors import NotFound, Unavailable
-from services.common.money import Money
-from services.common.outbox import of_facts
+from services.common.messaging.outbox import of_facts
+from services.common.runtime import telemetry
+from services.common.runtime.breaker import CallFailed, CircuitOpen
+from services.common.values import clock
+from services.common.values.caller import Caller
+from services.common.values.clock import Clock
+from services.common.values.errors import NotFound, Unavailable
+from services.common.values.money import Money
 from services.payment import domain, messages
 from services.payment.domain import Charge, OrderClosed, Payment, State
 from services.payment.ports import Declined, KeyClosed, Payments, Provider, Stale

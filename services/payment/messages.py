@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from services.common.events import Event
+from services.common.messaging.events import Event
 from services.payment.domain import Payment, State
 
 SOURCE = "/payment"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from services.common.money import Money
-from services.common.outbox import OutboxRecord
+from services.common.messaging.outbox import OutboxRecord
+from services.common.values.money import Money
 from services.payment.domain import Charge, Payment
 
 

@@ -14,10 +14,10 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from services.common import clock
-from services.common.breaker import Guard, Limits
-from services.common.clock import Clock
-from services.common.money import Money
+from services.common.runtime.breaker import Guard, Limits
+from services.common.values import clock
+from services.common.values.clock import Clock
+from services.common.values.money import Money
 from services.payment.domain import Charge
 from services.payment.ports import Declined, KeyClosed, Ledger, Provider, Unreachable
 

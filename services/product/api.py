@@ -8,7 +8,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from services.common import cursor, web
+from services.common.http import cursor, web
 from services.product import handlers
 from services.product.domain import Stocked
 from services.product.ports import Catalogue, Search

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.common import aws, telemetry
-from services.common.outbox import DynamoOutbox, Outbox
-from services.common.settings import ServiceSettings
+from services.common.aws import clients
+from services.common.messaging.outbox import DynamoOutbox, Outbox
+from services.common.runtime import telemetry
+from services.common.runtime.settings import ServiceSettings
 from services.product.config import Settings
 from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.ports import Catalogue, Stock
@@ -25,7 +26,7 @@ class Storage:
 
 def storage(settings: Settings) -> Storage:
     """The service's storage in its table."""
-    client = aws.client("dynamodb", settings)
+    client = clients.client("dynamodb", settings)
     outbox = DynamoOutbox(client, settings.table)
     return Storage(
         catalogue=DynamoCatalogue(client, settings.table, outbox),
@@ -36,7 +37,7 @@ def storage(settings: Settings) -> Storage:
 
 def catalogue(settings: ServiceSettings) -> DynamoCatalogue:
     """The service's products in its table."""
-    client = aws.client("dynamodb", settings)
+    client = clients.client("dynamodb", settings)
     return DynamoCatalogue(client, settings.table, DynamoOutbox(client, settings.table))
 
 

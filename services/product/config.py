@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from services.common.settings import ServiceSettings
+from services.common.runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):

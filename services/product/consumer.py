@@ -6,12 +6,13 @@ Run it with `python -m services.product.consumer`.
 from collections.abc import Mapping
 from typing import Any
 
-from services.common import aws, clock
-from services.common.consumer import Consumer, Handler, SqsQueue
-from services.common.events import SnsPublisher
-from services.common.outbox import facts_relay
-from services.common.tasks import StepFunctionsAnswers, TaskAnswers, answering
-from services.common.worker import run_workers
+from services.common.aws import clients
+from services.common.messaging.consumer import Consumer, Handler, SqsQueue
+from services.common.messaging.events import SnsPublisher
+from services.common.messaging.outbox import facts_relay
+from services.common.messaging.tasks import StepFunctionsAnswers, TaskAnswers, answering
+from services.common.runtime.worker import run_workers
+from services.common.values import clock
 from services.product import app, handlers, messages
 from services.product.config import Settings
 from services.product.ports import Stock
@@ -45,9 +46,9 @@ def main() -> None:
     """Runs the process."""
     settings = Settings.load()
     storage = app.storage(settings)
-    handled = tasks(storage.stock, StepFunctionsAnswers(aws.client("stepfunctions", settings)))
-    queue = SqsQueue(aws.client("sqs", settings), settings.tasks_queue_url)
-    publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
+    handled = tasks(storage.stock, StepFunctionsAnswers(clients.client("stepfunctions", settings)))
+    queue = SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url)
+    publisher = SnsPublisher(clients.client("sns", settings), settings.events_topic_arn)
     run_workers(
         settings,
         [

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from services.common.errors import TaskFailed, Unrecoverable
-from services.common.money import Money
+from services.common.values.errors import TaskFailed, Unrecoverable
+from services.common.values.money import Money
 
 # Versions below this are counts, which an earlier version of this service gave; it is a time in 2001.
 OLDEST_VERSION = 10**12

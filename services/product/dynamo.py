@@ -5,7 +5,7 @@
 | a product and its stock | PRODUCT#<sku> | PRODUCT | CATALOGUE | <sku> |
 | how often products were written | CATALOGUE | VERSION | | |
 | an order's reservation | ORDER#<order> | RESERVATION | | |
-| what is to be told | see `common.outbox` | | | |
+| what is to be told | see `common.messaging.outbox` | | | |
 """
 
 import random
@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from services.common import clock, dynamo
-from services.common.dynamo import UnreadableRow
-from services.common.errors import Unavailable
-from services.common.money import Money
-from services.common.outbox import DynamoOutbox, OutboxRecord
+from services.common.aws import dynamo
+from services.common.aws.dynamo import UnreadableRow
+from services.common.messaging.outbox import DynamoOutbox, OutboxRecord
+from services.common.values import clock
+from services.common.values.errors import Unavailable
+from services.common.values.money import Money
 from services.product.domain import (
     Inventory,
     Item,

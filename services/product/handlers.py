@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from services.common import clock, telemetry
-from services.common.clock import Clock
-from services.common.errors import NotFound, Unavailable
-from services.common.outbox import OutboxRecord, of_fact, of_facts
+from services.common.messaging.outbox import OutboxRecord, of_fact, of_facts
+from services.common.runtime import telemetry
+from services.common.values import clock
+from services.common.values.clock import Clock
+from services.common.values.errors import NotFound, Unavailable
 from services.product import domain, messages
 from services.product.domain import Contradiction, Inventory, Item, Move, Product, Reservation, Stocked
 from services.product.ports import Catalogue, Page, Search, Stale, Stock

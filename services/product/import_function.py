@@ -14,9 +14,11 @@ from urllib.parse import unquote_plus
 import orjson
 from pydantic import Field
 
-from services.common import aws, clock, telemetry
-from services.common.consumer import SqsQueue
-from services.common.settings import ServiceSettings
+from services.common.aws import clients
+from services.common.messaging.consumer import SqsQueue
+from services.common.runtime import telemetry
+from services.common.runtime.settings import ServiceSettings
+from services.common.values import clock
 from services.product import app, importing
 from services.product.importing import Report, Shelves, Superseded, Upload, Uploads
 from services.product.uploads import S3Uploads
@@ -117,8 +119,8 @@ def _imported(upload: Upload, parts: Parts, milliseconds_left: Callable[[], int]
 def _parts() -> Parts:
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
-    queue = SqsQueue(aws.client("sqs", settings), settings.tasks_queue_url)
-    return Parts(S3Uploads(aws.client("s3", settings)), app.catalogue(settings), queue.send)
+    queue = SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url)
+    return Parts(S3Uploads(clients.client("s3", settings)), app.catalogue(settings), queue.send)
 
 
 def handler(batch: Message, context: Any) -> dict[str, Any]:

@@ -18,11 +18,12 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from services.common import clock, telemetry
-from services.common.clock import Clock
-from services.common.dynamo import UnreadableRow
-from services.common.errors import Unavailable
-from services.common.outbox import OutboxRecord, of_facts
+from services.common.aws.dynamo import UnreadableRow
+from services.common.messaging.outbox import OutboxRecord, of_facts
+from services.common.runtime import telemetry
+from services.common.values import clock
+from services.common.values.clock import Clock
+from services.common.values.errors import Unavailable
 from services.product import messages, rows
 from services.product.domain import Product, Stocked
 from services.product.ports import Catalogue, Stale

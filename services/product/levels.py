@@ -10,7 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from services.common import clock, dynamo
+from services.common.aws import dynamo
+from services.common.values import clock
 from services.product.low_stock import Level, LowStock, Stale
 
 

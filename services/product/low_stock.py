@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from services.common.events import Publisher
+from services.common.messaging.events import Publisher
 from services.product import messages
 
 # A product can run low again once it has this many times the threshold: orders that are cancelled bring a

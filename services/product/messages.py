@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from services.common.events import Event
+from services.common.messaging.events import Event
 from services.product.domain import Item, Product, Reservation
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from services.common.outbox import OutboxRecord
+from services.common.messaging.outbox import OutboxRecord
 from services.product.domain import Inventory, Move, Product, Reservation, State, Stocked
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from services.common.money import Money
+from services.common.values.money import Money
 
 Format = Literal["csv", "jsonl"]
 

@@ -19,11 +19,12 @@ from itertools import takewhile
 import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
-from services.common import aws, telemetry
-from services.common.dynamo import UnreadableRow
-from services.common.events import SnsPublisher
-from services.common.money import Money
-from services.common.outbox import OutboxRecord, facts_relay, of_fact
+from services.common.aws import clients
+from services.common.aws.dynamo import UnreadableRow
+from services.common.messaging.events import SnsPublisher
+from services.common.messaging.outbox import OutboxRecord, facts_relay, of_fact
+from services.common.runtime import telemetry
+from services.common.values.money import Money
 from services.product import app, handlers, messages
 from services.product.config import Settings
 from services.product.domain import Product
@@ -106,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
     storage = app.storage(settings)
-    publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
+    publisher = SnsPublisher(clients.client("sns", settings), settings.events_topic_arn)
     try:
         put = handlers.put_product if chosen.overwrite else handlers.add_product
         records, unreadable = (

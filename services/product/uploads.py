@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from botocore.exceptions import ClientError
 
-from services.common import clock
+from services.common.values import clock
 from services.product.importing import Report, Superseded, Upload
 
 if TYPE_CHECKING:

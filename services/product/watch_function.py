@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from services.common import aws, dynamo, telemetry
-from services.common.consumer import SqsQueue
-from services.common.events import Publisher, SnsPublisher
-from services.common.settings import ServiceSettings
+from services.common.aws import clients, dynamo
+from services.common.messaging.consumer import SqsQueue
+from services.common.messaging.events import Publisher, SnsPublisher
+from services.common.runtime import telemetry
+from services.common.runtime.settings import ServiceSettings
 from services.product import low_stock
 from services.product.domain import Shelf
 from services.product.levels import DynamoLevels
@@ -117,10 +118,10 @@ def _parts() -> Parts:
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
     return Parts(
-        DynamoLevels(aws.client("dynamodb", settings), settings.table),
-        SnsPublisher(aws.client("sns", settings), settings.events_topic_arn),
+        DynamoLevels(clients.client("dynamodb", settings), settings.table),
+        SnsPublisher(clients.client("sns", settings), settings.events_topic_arn),
         settings.low_stock,
-        SqsQueue(aws.client("sqs", settings), settings.tasks_queue_url).send,
+        SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url).send,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from services.common.money import Money
+from services.common.values.money import Money
 
 ENDS = ("shipped", "rejected", "cancelled")
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from services.common import dynamo
-from services.common.money import Money
+from services.common.aws import dynamo
+from services.common.values.money import Money
 from services.sales.domain import Accepted, Addition, Known
 from services.sales.ports import Stale, Summary
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-from services.common import aws, telemetry
+from services.common.aws import clients
+from services.common.runtime import telemetry
 from services.sales import handlers, messages
 from services.sales.config import Settings
 from services.sales.dynamo import DynamoSales
@@ -48,7 +49,7 @@ def _counted(record: Mapping[str, Any], sales: Sales) -> bool:
 def _sales() -> Sales:
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
-    return DynamoSales(aws.client("dynamodb", settings), settings.table)
+    return DynamoSales(clients.client("dynamodb", settings), settings.table)
 
 
 def handler(batch: Batch, _context: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import random
 import time
 
-from services.common.errors import Unavailable
+from services.common.values.errors import Unavailable
 from services.sales import domain
 from services.sales.domain import Fact
 from services.sales.ports import Sales, Stale

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from services.common.money import Money
+from services.common.values.money import Money
 from services.sales.domain import Accepted, Ended, Fact
 
 _Count = Annotated[int, Field(ge=1)]

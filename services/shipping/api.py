@@ -9,8 +9,9 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
-from services.common import clock, web
-from services.common.auth import Verifier
+from services.common.http import web
+from services.common.http.auth import Verifier
+from services.common.values import clock
 from services.shipping import handlers
 from services.shipping.domain import Shipment, State
 from services.shipping.ports import Shipments

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.common import aws, telemetry
-from services.common.outbox import DynamoOutbox, Outbox
+from services.common.aws import clients
+from services.common.messaging.outbox import DynamoOutbox, Outbox
+from services.common.runtime import telemetry
 from services.shipping.carrier import sandbox
 from services.shipping.config import Settings
 from services.shipping.dynamo import DynamoLedger, DynamoShipments
@@ -25,7 +26,7 @@ class Outside:
 
 def outside(settings: Settings) -> Outside:
     """The service's storage in its table, and the carrier that the settings name."""
-    client = aws.client("dynamodb", settings)
+    client = clients.client("dynamodb", settings)
     outbox = DynamoOutbox(client, settings.table)
     return Outside(
         shipments=DynamoShipments(client, settings.table, outbox),
@@ -40,7 +41,7 @@ def create_app() -> "Flask":
     Raises:
         SystemExit: when the environment lacks something.
     """
-    from services.common import auth  # noqa: PLC0415 - as below
+    from services.common.http import auth  # noqa: PLC0415 - as below
     from services.shipping import api  # noqa: PLC0415 - the consumer needs no web framework
 
     settings = Settings.load()

@@ -10,9 +10,9 @@ what it did, refuses, and now and then says nothing. The postal code decides whi
 
 from hashlib import sha256
 
-from services.common import clock
-from services.common.breaker import Guard, Limits
-from services.common.clock import Clock
+from services.common.runtime.breaker import Guard, Limits
+from services.common.values import clock
+from services.common.values.clock import Clock
 from services.shipping.domain import Booking, Parcel
 from services.shipping.ports import Carrier, CarrierDown, KeyClosed, Ledger, Refused
 

@@ -6,12 +6,13 @@ Run it with `python -m services.shipping.consumer`.
 from collections.abc import Mapping
 from typing import Any
 
-from services.common import aws, clock
-from services.common.consumer import Consumer, Handler, SqsQueue
-from services.common.events import SnsPublisher
-from services.common.outbox import facts_relay
-from services.common.tasks import StepFunctionsAnswers, TaskAnswers, answering
-from services.common.worker import run_workers
+from services.common.aws import clients
+from services.common.messaging.consumer import Consumer, Handler, SqsQueue
+from services.common.messaging.events import SnsPublisher
+from services.common.messaging.outbox import facts_relay
+from services.common.messaging.tasks import StepFunctionsAnswers, TaskAnswers, answering
+from services.common.runtime.worker import run_workers
+from services.common.values import clock
 from services.shipping import app, handlers, messages
 from services.shipping.config import Settings
 from services.shipping.ports import Carrier, Shipments
@@ -57,10 +58,10 @@ def main() -> None:
     handled = tasks(
         outside.shipments,
         outside.carrier,
-        StepFunctionsAnswers(aws.client("stepfunctions", settings)),
+        StepFunctionsAnswers(clients.client("stepfunctions", settings)),
     )
-    queue = SqsQueue(aws.client("sqs", settings), settings.tasks_queue_url)
-    publisher = SnsPublisher(aws.client("sns", settings), settings.events_topic_arn)
+    queue = SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url)
+    publisher = SnsPublisher(clients.client("sns", settings), settings.events_topic_arn)
     run_workers(
         settings,
         [

@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from services.common.errors import TaskFailed
+from services.common.values.errors import TaskFailed
 
 
 class State(StrEnum):

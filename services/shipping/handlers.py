@@ -5,11 +5,12 @@ between, the task comes again, finds what it committed, and answers the same. Te
 neither delays the answer nor fails it.
 """
 
-from services.common import clock, telemetry
-from services.common.caller import Caller
-from services.common.clock import Clock
-from services.common.errors import NotFound, Unavailable
-from services.common.outbox import of_facts
+from services.common.messaging.outbox import of_facts
+from services.common.runtime import telemetry
+from services.common.values import clock
+from services.common.values.caller import Caller
+from services.common.values.clock import Clock
+from services.common.values.errors import NotFound, Unavailable
 from services.shipping import domain, messages
 from services.shipping.domain import Booking, OrderClosed, Parcel, Shipment, State
 from services.shipping.ports import Carrier, KeyClosed, Refused, Shipments, Stale

@@ -6,7 +6,7 @@ The shapes are the JSON Schemas in `contracts`; whoever changes one here changes
 from collections.abc import Mapping
 from typing import Any
 
-from services.common.events import Event
+from services.common.messaging.events import Event
 from services.shipping.domain import Address, Item, Parcel, Shipment, State
 
 SOURCE = "/shipping"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from services.common.outbox import OutboxRecord
+from services.common.messaging.outbox import OutboxRecord
 from services.shipping.domain import Booking, Parcel, Shipment
 
 

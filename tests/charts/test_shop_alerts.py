@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from services.common import telemetry
+from services.common.runtime import telemetry
 from shopdev.checkout import ROOT
 from tests.charts.alerts import asked, metric_names, played
 from tests.charts.helm import Helm, Object, only

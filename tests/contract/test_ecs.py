@@ -38,7 +38,7 @@ PARTS = {
 }
 CPU_UNITS = 1024
 """ECS counts a CPU in 1024ths, Kubernetes in thousandths."""
-PROBE = ["CMD", "python", "-m", "services.common.probe"]
+PROBE = ["CMD", "python", "-m", "services.common.http.probe"]
 
 
 @pytest.fixture(scope="module")
@@ -466,7 +466,7 @@ def test_given_load_when_it_grows_then_the_services_tasks_follow_the_cpu(service
 
 COMMANDS = yaml.safe_load(
     """
-product: [gunicorn, --config, "python:services.common.gunicorn", "services.product.app:create_app()"]
+product: [gunicorn, --config, "python:services.common.http.gunicorn", "services.product.app:create_app()"]
 product-consumer: [python, -m, services.product.consumer]
 """
 )

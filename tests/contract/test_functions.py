@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from flask_openapi3.blueprint import APIBlueprint
 
-from services.common import telemetry, web
+from services.common.http import web
+from services.common.runtime import telemetry
 from services.sales import function as sales
 from shopdev.cloudformation import stacks
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 from jsonschema import Draft202012Validator
 
-from services.common.errors import TaskFailed
+from services.common.values.errors import TaskFailed
 from services.order import consumer
 from services.order.domain import Product
 from services.order.ports import Orders, Products

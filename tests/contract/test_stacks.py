@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from services.common.auth import AuthSettings
+from services.common.http.auth import AuthSettings
 from services.order import reconciler
 from shopdev.checkout import SERVICES
 from shopdev.cloudformation import stacks
@@ -164,7 +164,7 @@ def test_given_a_queue_when_a_message_keeps_failing_then_it_goes_to_dead_letters
     ]
     for name, queue in working.items():
         redrive = queue["RedrivePolicy"]
-        assert redrive["maxReceiveCount"] == 60  # hours, see services.common.consumer
+        assert redrive["maxReceiveCount"] == 60  # hours, see services.common.messaging.consumer
         assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": [f"{name}DeadLetters", "Arn"]}
         assert queues[f"{name}DeadLetters"]["RedriveAllowPolicy"]["redrivePermission"] == "byQueue"
         assert f"{name}DeadLetters" in watched

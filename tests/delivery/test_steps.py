@@ -24,7 +24,7 @@ ADVISORY = "PYSEC-0000-1"
     [
         ("services/order/api.py", ("order", "functions")),
         ("services/payment/contracts/ChargePayment.json", ("payment",)),
-        ("services/common/auth.py", PARTS),
+        ("services/common/http/auth.py", PARTS),
         ("services/sales/domain.py", ("functions",)),
         ("requirements/services.txt", PARTS),
         ("Dockerfile", ("product", "order", "payment", "shipping")),

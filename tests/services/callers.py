@@ -11,8 +11,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Request
 
-from services.common.auth import Customers, Door, Keys, Machines, Partners
-from services.common.caller import Caller
+from services.common.http.auth import Customers, Door, Keys, Machines, Partners
+from services.common.values.caller import Caller
 
 CUSTOMER = frozenset({"orders:read", "orders:write"})
 ALICE, BOB = Caller("alice", CUSTOMER), Caller("bob", CUSTOMER)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.common import dynamo
-from services.common.events import Event
-from services.common.outbox import Outbox, OutboxRecord, of_fact
+from services.common.aws import dynamo
+from services.common.messaging.events import Event
+from services.common.messaging.outbox import Outbox, OutboxRecord, of_fact
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -29,7 +29,7 @@ SETTINGS = {
     "LISTEN_HOST": "127.0.0.1",
     "POLL_SECONDS": "1",
 }
-API = ("gunicorn", "--config", "python:services.common.gunicorn")
+API = ("gunicorn", "--config", "python:services.common.http.gunicorn")
 COMMANDS = {
     **{f"{service} api": (*API, f"services.{service}.app:create_app()") for service in SERVICES},
     **{f"{service} consumer": (f"services.{service}.consumer",) for service in SERVICES},

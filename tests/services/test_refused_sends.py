@@ -12,10 +12,10 @@ import orjson
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from services.common import aws
-from services.common.consumer import SqsQueue
-from services.common.dlq import SqsPlace
-from services.common.events import MemoryPublisher
+from services.common.aws import clients
+from services.common.messaging.consumer import SqsQueue
+from services.common.messaging.dlq import SqsPlace
+from services.common.messaging.events import MemoryPublisher
 from services.product import import_function, watch_function
 from shopdev.clients import Clients
 from shopdev.ports import free_port
@@ -54,7 +54,7 @@ def test_a_queue_that_is_gone_refuses_a_message_and_not_only_for_now(gone: SqsQu
         gone.send("hello")
 
     assert code(raised) in GONE
-    assert not aws.is_temporary(raised.value)
+    assert not clients.is_temporary(raised.value)
 
 
 def test_a_message_that_is_too_long_is_refused_and_not_only_for_now(
@@ -69,7 +69,7 @@ def test_a_message_that_is_too_long_is_refused_and_not_only_for_now(
         queue.send("x" * (SMALLEST + 1))
 
     assert code(raised) == "InvalidParameterValue"
-    assert not aws.is_temporary(raised.value)
+    assert not clients.is_temporary(raised.value)
 
 
 @pytest.mark.emulator
@@ -83,16 +83,16 @@ def test_a_queue_that_one_may_not_send_to_refuses_a_message_and_not_only_for_now
         SqsQueue(nobody.sqs, url).send("hello")
 
     assert code(raised) in DENIED
-    assert not aws.is_temporary(raised.value)
+    assert not clients.is_temporary(raised.value)
 
 
 def test_a_queue_that_does_not_answer_refuses_for_now() -> None:
-    clients = Clients(f"http://127.0.0.1:{free_port()}")
+    nobody = Clients(f"http://127.0.0.1:{free_port()}")
 
     with pytest.raises(BotoCoreError) as raised:
-        SqsQueue(clients.sqs, "http://127.0.0.1/queue").send("hello")
+        SqsQueue(nobody.sqs, "http://127.0.0.1/queue").send("hello")
 
-    assert aws.is_temporary(raised.value)
+    assert clients.is_temporary(raised.value)
 
 
 def test_given_an_import_that_cannot_be_continued_by_a_message_then_its_own_comes_back_and_goes_on(

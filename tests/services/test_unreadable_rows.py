@@ -13,11 +13,12 @@ import orjson
 import pytest
 from flask import Flask
 
-from services.common import dynamo, telemetry
-from services.common.idempotency import Answer, DynamoIdempotency, KeyedRequest
-from services.common.money import Money
-from services.common.outbox import DynamoOutbox
-from services.common.vault import DynamoVault
+from services.common.aws import dynamo
+from services.common.aws.vault import DynamoVault
+from services.common.http.idempotency import Answer, DynamoIdempotency, KeyedRequest
+from services.common.messaging.outbox import DynamoOutbox
+from services.common.runtime import telemetry
+from services.common.values.money import Money
 from services.order import api as order_api
 from services.order import domain as order_domain
 from services.order import messages as order_messages

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 
 import boto3
 
-from services.common import clock
-from services.common.events import SnsPublisher
-from services.common.outbox import BATCH, DynamoOutbox, facts_relay
+from services.common.messaging.events import SnsPublisher
+from services.common.messaging.outbox import BATCH, DynamoOutbox, facts_relay
+from services.common.values import clock
 from services.product import import_function
 from services.product.dynamo import DynamoCatalogue
 from services.product.uploads import S3Uploads

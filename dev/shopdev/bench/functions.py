@@ -43,7 +43,7 @@ GUNICORN = (
     "-m",
     "gunicorn",
     "--config",
-    "python:services.common.gunicorn",
+    "python:services.common.http.gunicorn",
     "services.product.app:create_app()",
 )
 

@@ -25,8 +25,8 @@ FILES: Final = (
     "services/order/api.py",
     "services/product/domain.py",
     "services/order/domain.py",
-    "services/common/web.py",
-    "services/common/clock.py",
+    "services/common/http/web.py",
+    "services/common/values/clock.py",
 )
 TIMES: Final = 3
 

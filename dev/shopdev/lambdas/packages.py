@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import get_args
 
-from services.common import aws
+from services.common.aws import clients
 from shopdev.checkout import ROOT
 from shopdev.console import CommandError
 
@@ -42,7 +42,7 @@ def key() -> str:
     for part in (
         Path(__file__).read_bytes(),
         sys.version.encode(),
-        repr(sorted(get_args(aws.Name))).encode(),
+        repr(sorted(get_args(clients.Name))).encode(),
     ):
         digest.update(part)
     return digest.hexdigest()
@@ -95,7 +95,7 @@ def _prune(made: Path) -> None:
     for file in list(made.rglob("*")):
         if file.is_file() and (file.name in _UNUSED_FILES or file.suffix in _UNUSED_ENDINGS):
             file.unlink()
-    called = set(get_args(aws.Name))
+    called = set(get_args(clients.Name))
     for service in (made / "botocore" / "data").iterdir():
         if service.is_dir() and service.name not in called:
             shutil.rmtree(service)

@@ -22,7 +22,7 @@ from shopdev.processes.process import Process, ProcessError, Sink
 
 READY_WITHIN = 60.0
 # What the web server of an API imports by its configuration.
-WEB_SERVER = ("services.common.gunicorn", "services.common.gunicorn_worker")
+WEB_SERVER = ("services.common.http.gunicorn", "services.common.http.gunicorn_worker")
 WORKERS: Mapping[str, Sequence[str]] = {
     "product": ("consumer",),
     "order": ("consumer", "relay"),
@@ -55,7 +55,7 @@ class Part:
         """What the container runs, by this interpreter."""
         if self.worker:
             return [sys.executable, "-m", f"services.{self.service}.{self.worker}"]
-        configuration = ["--config", "python:services.common.gunicorn"]
+        configuration = ["--config", "python:services.common.http.gunicorn"]
         return [sys.executable, "-m", "gunicorn", *configuration, f"services.{self.service}.app:create_app()"]
 
 

@@ -15,7 +15,7 @@ from shop_operator.cli.settings import Command, Settings, a_name
 from shop_operator.spec import DEFAULT_PORT
 
 RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"
-DEAD_LETTERS: Final = "python -m services.common.dlq"
+DEAD_LETTERS: Final = "python -m services.common.messaging.dlq"
 _LINES: Final = 100
 _REQUESTS: Final = 5  # kubectl's own bound
 _PORTS: Final = re.compile(r"(?:(?P<local>\d{1,5})?:)?(?P<port>\d{1,5})")

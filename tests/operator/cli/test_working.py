@@ -341,7 +341,7 @@ def test_dead_letters_are_looked_after_in_a_pod_of_the_worker(
     words = kubectl.asked("dlq", *given, "-w", "mail")
 
     assert words[2:] == [
-        *("exec", "web-mail-a", "--container=mail", "--", "python", "-m", "services.common.dlq"),
+        *("exec", "web-mail-a", "--container=mail", "--", "python", "-m", "services.common.messaging.dlq"),
         *asked,
     ]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from services.common import telemetry
+from services.common.runtime import telemetry
 
 Eventually = Callable[[Callable[[], object]], None]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.common.events import Event, SnsPublisher
+from services.common.messaging.events import Event, SnsPublisher
 from shopdev.cloudformation import stacks
 from shopdev.processes.shop import Shop
 from tests.waiting import wait_for

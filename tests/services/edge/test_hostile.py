@@ -9,8 +9,8 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.common.auth import Door, Machines, Verifier
-from services.common.outbox import MemoryOutbox
+from services.common.http.auth import Door, Machines, Verifier
+from services.common.messaging.outbox import MemoryOutbox
 from services.order import api as order
 from services.payment import api as payment
 from services.product import api as product

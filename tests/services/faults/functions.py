@@ -19,9 +19,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import Field
 
-from services.common import telemetry
-from services.common.settings import ServiceSettings
-from services.common.worker import Worker, run_workers
+from services.common.runtime import telemetry
+from services.common.runtime.settings import ServiceSettings
+from services.common.runtime.worker import Worker, run_workers
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient

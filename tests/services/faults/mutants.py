@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from services.common import clock, dynamo
-from services.common.breaker import CallFailed
-from services.common.consumer import Consumer, Handler, Message
-from services.common.events import Publisher
-from services.common.money import Money
-from services.common.outbox import OutboxMessage, OutboxRecord, Relay
+from services.common.aws import dynamo
+from services.common.messaging.consumer import Consumer, Handler, Message
+from services.common.messaging.events import Publisher
+from services.common.messaging.outbox import OutboxMessage, OutboxRecord, Relay
+from services.common.runtime.breaker import CallFailed
+from services.common.values import clock
+from services.common.values.money import Money
 from services.order.watch import Watchlist
 from services.payment import handlers as payment
 from services.payment.domain import Charge, State, begun

@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from services.common.breaker import Limits
+from services.common.runtime.breaker import Limits
 from tests.services.faults.audit import ENDS
 from tests.services.faults.functions import FUNCTIONS
 from tests.services.faults.proxy import CARRIER

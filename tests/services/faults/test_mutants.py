@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from services.common import clock, dynamo
-from services.common.ids import uuid7
-from services.common.money import Money
+from services.common.aws import dynamo
+from services.common.values import clock
+from services.common.values.ids import uuid7
+from services.common.values.money import Money
 from services.order.domain import Address, Item, Product, place
 from services.order.dynamo import _to_item
 from services.order.watch import Watchlist

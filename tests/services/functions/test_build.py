@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from services.common import aws
+from services.common.aws import clients
 from shopdev.lambdas import build, packages
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -111,15 +111,15 @@ def test_given_a_zip_when_nothing_else_is_installed_then_its_function_starts_and
 ) -> None:
     with zipfile.ZipFile(zips["place-order"]) as archive:
         archive.extractall(tmp_path)
-    names = sorted(set(get_args(aws.Name)))
+    names = sorted(set(get_args(clients.Name)))
     check = f"""
 import sys
 sys.path[:] = [{str(tmp_path)!r}] + [path for path in sys.path if "site-packages" not in path]
 from services.order.function import handler
-from services.common import aws
+from services.common.aws import clients
 from services.order.config import Settings
 for name in {names}:
-    assert aws.client(name, Settings.load()).meta.service_model.service_name == name
+    assert clients.client(name, Settings.load()).meta.service_model.service_name == name
 """
     done = subprocess.run(
         [sys.executable, "-S", "-c", check],

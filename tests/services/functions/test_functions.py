@@ -9,8 +9,8 @@ import boto3
 import orjson
 import pytest
 
-from services.common.events import Event, SnsPublisher
-from services.common.money import Money
+from services.common.messaging.events import Event, SnsPublisher
+from services.common.values.money import Money
 from services.order.domain import Product
 from services.order.dynamo import DynamoProducts
 from services.product import seed

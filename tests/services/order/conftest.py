@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from services.common import telemetry
+from services.common.runtime import telemetry
 from tests.services.callers import ALICE
 from tests.services.order.world import World
 

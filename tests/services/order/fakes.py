@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from services.common.idempotency import Answer, KeyedRequest, MemoryIdempotency
-from services.common.outbox import MemoryOutbox, OutboxRecord
+from services.common.http.idempotency import Answer, KeyedRequest, MemoryIdempotency
+from services.common.messaging.outbox import MemoryOutbox, OutboxRecord
 from services.order.domain import Order, Product
 from services.order.ports import Page, Part, Stale
 

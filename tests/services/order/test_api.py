@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 from werkzeug.test import TestResponse
 
-from services.common.caller import Caller
-from services.common.idempotency import InFlight
+from services.common.http.idempotency import InFlight
+from services.common.values.caller import Caller
 from services.order.ports import Part
 from tests.services.callers import ALICE, BOB, MACHINE, OPERATOR
 from tests.services.order.fakes import MemoryProducts

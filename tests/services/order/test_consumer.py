@@ -8,10 +8,10 @@ import orjson
 import pytest
 from flask.testing import FlaskClient
 
-from services.common import clock
-from services.common.errors import Unavailable
-from services.common.events import ForeignFact
-from services.common.money import Money
+from services.common.messaging.events import ForeignFact
+from services.common.values import clock
+from services.common.values.errors import Unavailable
+from services.common.values.money import Money
 from services.order.domain import Contradiction, Order, Product
 from services.order.handlers import UnknownOrder
 from services.order.ports import Stale

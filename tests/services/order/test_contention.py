@@ -5,11 +5,11 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from services.common import aws, dynamo
-from services.common.errors import Unavailable
-from services.common.idempotency import Answer, DynamoIdempotency, InFlight, KeyedRequest, KeyTaken
-from services.common.outbox import DynamoOutbox
-from services.common.vault import DynamoVault
+from services.common.aws import clients, dynamo
+from services.common.aws.vault import DynamoVault
+from services.common.http.idempotency import Answer, DynamoIdempotency, InFlight, KeyedRequest, KeyTaken
+from services.common.messaging.outbox import DynamoOutbox
+from services.common.values.errors import Unavailable
 from services.order import api, messages
 from services.order.dynamo import DynamoOrders, DynamoProducts
 from services.order.ports import Stale
@@ -114,7 +114,7 @@ def test_an_order_that_is_throttled_at_every_try_can_be_sent_again() -> None:
 def test_a_cancelled_transaction_is_temporary_when_each_of_its_reasons_is(
     error: ClientError, *, is_temporary: bool
 ) -> None:
-    assert aws.is_temporary(error) is is_temporary
+    assert clients.is_temporary(error) is is_temporary
 
 
 class Batches:

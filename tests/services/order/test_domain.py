@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.common.money import Money
+from services.common.values.money import Money
 from services.order import domain
 from services.order.domain import (
     Address,

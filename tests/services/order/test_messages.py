@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 import services.order
-from services.common import clock
-from services.common.money import Money
-from services.common.outbox import OutboxRecord
+from services.common.messaging.outbox import OutboxRecord
+from services.common.values import clock
+from services.common.values.money import Money
 from services.order import domain, messages
 from services.order.domain import Order
 from tests.services.order.world import CUP, TEA, TRACEPARENT, Clock, World, wish

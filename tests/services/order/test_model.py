@@ -6,9 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.common import clock
-from services.common.caller import Caller
-from services.common.idempotency import Answer, KeyedRequest
+from services.common.http.idempotency import Answer, KeyedRequest
+from services.common.values import clock
+from services.common.values.caller import Caller
 from services.order import handlers
 from services.order.domain import Address, Contradiction, Item, Order, State, TooLateToCancel
 from services.order.handlers import PlaceOrder

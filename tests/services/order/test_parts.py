@@ -9,12 +9,12 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from werkzeug.serving import make_server
 
-from services.common import telemetry
-from services.common.auth import Partners
-from services.common.caller import Caller
-from services.common.discovery import Fixed, NoInstance
-from services.common.money import Money
-from services.common.outbox import MemoryOutbox
+from services.common.aws.discovery import Fixed, NoInstance
+from services.common.http.auth import Partners
+from services.common.messaging.outbox import MemoryOutbox
+from services.common.runtime import telemetry
+from services.common.values.caller import Caller
+from services.common.values.money import Money
 from services.order import api
 from services.order.parts import LARGEST_PART, HttpParts
 from services.order.ports import Part

@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from services.common import dynamo, ids
-from services.common.idempotency import (
+from services.common.aws import dynamo
+from services.common.aws.vault import DynamoVault
+from services.common.http.idempotency import (
     Answer,
     DynamoIdempotency,
     KeyedRequest,
     KeyTaken,
     MemoryIdempotency,
 )
-from services.common.money import Money
-from services.common.outbox import DynamoOutbox, MemoryOutbox, OutboxMessage, OutboxRecord, Relay
-from services.common.vault import DynamoVault
+from services.common.messaging.outbox import DynamoOutbox, MemoryOutbox, OutboxMessage, OutboxRecord, Relay
+from services.common.values import ids
+from services.common.values.money import Money
 from services.order import api, domain, messages
 from services.order.app import Storage
 from services.order.domain import Item, Order, OrderCancelled, Product, TooLateToCancel

@@ -9,8 +9,8 @@ import httpx
 import orjson
 import pytest
 
-from services.common import ids
-from services.common.events import Event
+from services.common.messaging.events import Event
+from services.common.values import ids
 from shopdev.ports import free_port
 from shopdev.processes.emulator import AwsServer
 from shopdev.processes.process import Process
@@ -19,7 +19,12 @@ from tests.services.order.world import wish
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = {
-    "api": ["gunicorn", "--config", "python:services.common.gunicorn", "services.order.app:create_app()"],
+    "api": [
+        "gunicorn",
+        "--config",
+        "python:services.common.http.gunicorn",
+        "services.order.app:create_app()",
+    ],
     "consumer": ["services.order.consumer"],
     "relay": ["services.order.relay"],
 }

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from services.common import clock, dynamo, ids
-from services.common.outbox import DynamoOutbox, OutboxRecord
+from services.common.aws import dynamo
+from services.common.messaging.outbox import DynamoOutbox, OutboxRecord
+from services.common.values import clock, ids
 from services.order import reconciler
 from services.order.domain import Order
 from services.order.reconciler import Found, Reconciler

@@ -4,8 +4,8 @@ import orjson
 import pytest
 from flask.testing import FlaskClient
 
-from services.common.events import MemoryPublisher
-from services.common.outbox import Relay
+from services.common.messaging.events import MemoryPublisher
+from services.common.messaging.outbox import Relay
 from services.order import relay
 from tests.services.order.fakes import MemoryWorkflow
 from tests.services.order.world import World, wish

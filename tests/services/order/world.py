@@ -6,12 +6,12 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from services.common import clock
-from services.common.caller import Caller
-from services.common.idempotency import MemoryIdempotency
-from services.common.money import Money
-from services.common.outbox import MemoryOutbox
-from services.common.tasks import MemoryAnswers
+from services.common.http.idempotency import MemoryIdempotency
+from services.common.messaging.outbox import MemoryOutbox
+from services.common.messaging.tasks import MemoryAnswers
+from services.common.values import clock
+from services.common.values.caller import Caller
+from services.common.values.money import Money
 from services.order import api, consumer
 from services.order.domain import Product
 from tests.services.callers import As

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from services.common import dynamo
-from services.common.clock import Clock
+from services.common.aws import dynamo
+from services.common.values.clock import Clock
 from services.partners import admin, app, domain, function, handlers
 from services.partners.app import Parts
 from services.partners.domain import InvalidKey, PartnerKey

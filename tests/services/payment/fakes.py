@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from services.common.outbox import MemoryOutbox, OutboxRecord
+from services.common.messaging.outbox import MemoryOutbox, OutboxRecord
 from services.payment.domain import Payment
 from services.payment.ports import Stale
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from services.common.caller import Caller
+from services.common.values.caller import Caller
 from services.payment import api, domain
 from tests.services.callers import ALICE, BOB, CUSTOMER, MACHINE, OPERATOR, As
 from tests.services.payment.world import NOTHING, PRICE, World, charge, refund

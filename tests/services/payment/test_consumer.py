@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from services.common import telemetry
-from services.common.breaker import CircuitOpen
-from services.common.money import Money
+from services.common.runtime import telemetry
+from services.common.runtime.breaker import CircuitOpen
+from services.common.values.money import Money
 from services.payment.domain import Charge, Contradiction, State
 from services.payment.ports import Unreachable
 from services.payment.provider import GuardedProvider, Sandbox

@@ -4,8 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.common.breaker import CallFailed, Limits
-from services.common.money import Money
+from services.common.runtime.breaker import CallFailed, Limits
+from services.common.values.money import Money
 from services.payment.domain import Charge, State
 from services.payment.ports import Unreachable
 from services.payment.provider import GuardedProvider, Sandbox

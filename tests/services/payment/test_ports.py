@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.common.money import Money
-from services.common.outbox import DynamoOutbox, MemoryOutbox, Outbox
+from services.common.messaging.outbox import DynamoOutbox, MemoryOutbox, Outbox
+from services.common.values.money import Money
 from services.payment import domain
 from services.payment.domain import Charge, Payment
 from services.payment.dynamo import DynamoLedger, DynamoPayments

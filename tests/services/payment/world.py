@@ -7,10 +7,10 @@ import jsonschema
 import orjson
 
 import services.payment
-from services.common.breaker import Limits
-from services.common.events import Event
-from services.common.outbox import MemoryOutbox
-from services.common.tasks import MemoryAnswers
+from services.common.messaging.events import Event
+from services.common.messaging.outbox import MemoryOutbox
+from services.common.messaging.tasks import MemoryAnswers
+from services.common.runtime.breaker import Limits
 from services.payment import consumer
 from services.payment.ports import Provider
 from services.payment.provider import GuardedProvider, Sandbox

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.common import telemetry
+from services.common.runtime import telemetry
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from services.common import clock
-from services.common.clock import Clock
-from services.common.dynamo import UnreadableRow
-from services.common.money import Money
-from services.common.outbox import MemoryOutbox, OutboxRecord
+from services.common.aws.dynamo import UnreadableRow
+from services.common.messaging.outbox import MemoryOutbox, OutboxRecord
+from services.common.values import clock
+from services.common.values.clock import Clock
+from services.common.values.money import Money
 from services.product import low_stock
 from services.product.domain import (
     Inventory,

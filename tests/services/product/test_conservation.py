@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.common.errors import TaskFailed
+from services.common.values.errors import TaskFailed
 from services.product import handlers
 from services.product.domain import Contradiction, Item, State
 from tests.services.product.fakes import MemoryShop

@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 import services.product
-from services.common.errors import Unrecoverable
-from services.common.events import Event
-from services.common.tasks import MemoryAnswers
+from services.common.messaging.events import Event
+from services.common.messaging.tasks import MemoryAnswers
+from services.common.values.errors import Unrecoverable
 from services.product import consumer, messages
 from services.product.domain import Contradiction, Inventory
 from tests.services.product.fakes import MemoryShop

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from services.common import dynamo
-from services.common.errors import Unavailable
-from services.common.outbox import DynamoOutbox, of_fact
+from services.common.aws import dynamo
+from services.common.messaging.outbox import DynamoOutbox, of_fact
+from services.common.values.errors import Unavailable
 from services.product import messages
 from services.product.dynamo import DynamoCatalogue, DynamoStock
 from tests.services.product.world import product

@@ -15,10 +15,11 @@ from hypothesis import given as given_any
 from hypothesis import strategies as st
 
 import services.product
-from services.common import clock, dynamo
-from services.common.dynamo import UnreadableRow
-from services.common.money import Money
-from services.common.outbox import DynamoOutbox, OutboxRecord
+from services.common.aws import dynamo
+from services.common.aws.dynamo import UnreadableRow
+from services.common.messaging.outbox import DynamoOutbox, OutboxRecord
+from services.common.values import clock
+from services.common.values.money import Money
 from services.product import import_function, rows, seed
 from services.product.domain import Product, Stocked
 from services.product.dynamo import DynamoCatalogue

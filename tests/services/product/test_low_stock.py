@@ -10,9 +10,9 @@ import orjson
 import pytest
 
 import services.product
-from services.common import dynamo
-from services.common.events import Event, MemoryPublisher
-from services.common.outbox import DynamoOutbox
+from services.common.aws import dynamo
+from services.common.messaging.events import Event, MemoryPublisher
+from services.common.messaging.outbox import DynamoOutbox
 from services.product import handlers, low_stock, watch_function
 from services.product.domain import Item
 from services.product.dynamo import DynamoCatalogue, DynamoStock

@@ -9,10 +9,11 @@ from datetime import timedelta
 
 import pytest
 
-from services.common import clock, dynamo
-from services.common.errors import TaskFailed
-from services.common.money import Money
-from services.common.outbox import DynamoOutbox, of_fact
+from services.common.aws import dynamo
+from services.common.messaging.outbox import DynamoOutbox, of_fact
+from services.common.values import clock
+from services.common.values.errors import TaskFailed
+from services.common.values.money import Money
 from services.product import domain, handlers, messages
 from services.product.app import Storage
 from services.product.domain import (

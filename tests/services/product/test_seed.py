@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 import services.product
-from services.common.dynamo import UnreadableRow
-from services.common.events import MemoryPublisher
-from services.common.money import Money
-from services.common.outbox import OutboxRecord
+from services.common.aws.dynamo import UnreadableRow
+from services.common.messaging.events import MemoryPublisher
+from services.common.messaging.outbox import OutboxRecord
+from services.common.values.money import Money
 from services.product import app, handlers, messages, seed
 from services.product.domain import Item, Product, Stocked
 from services.product.handlers import reserve_stock

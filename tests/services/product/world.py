@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from services.common.events import Event
-from services.common.money import Money
-from services.common.outbox import Outbox
+from services.common.messaging.events import Event
+from services.common.messaging.outbox import Outbox
+from services.common.values.money import Money
 from services.product.domain import Inventory, Product
 from services.product.ports import Catalogue
 

@@ -136,7 +136,7 @@ def redrive(shop: Shop) -> None:
         dead = f"{shop.outputs[service]['TasksQueueUrl']}-dlq"
         shop.clients.sqs.send_message(QueueUrl=dead, MessageBody='{"task": "Unheard of"}')
         subprocess.run(
-            [sys.executable, "-m", "services.common.dlq", "redrive", "--all"],
+            [sys.executable, "-m", "services.common.messaging.dlq", "redrive", "--all"],
             env=shop.env(service),
             check=True,
             timeout=120,

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from services.common.events import Event
-from services.common.money import Money
+from services.common.messaging.events import Event
+from services.common.values.money import Money
 from services.order import domain, messages
 from services.order.domain import Item as Wanted
 from services.order.domain import Order, Product, State

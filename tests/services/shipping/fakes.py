@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from services.common.outbox import MemoryOutbox, OutboxRecord
+from services.common.messaging.outbox import MemoryOutbox, OutboxRecord
 from services.shipping.domain import Shipment
 from services.shipping.ports import Stale
 

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from services.common import clock
-from services.common.caller import Caller
+from services.common.values import clock
+from services.common.values.caller import Caller
 from services.shipping import api, domain
 from tests.services.callers import ALICE, BOB, CUSTOMER, MACHINE, OPERATOR, As
 from tests.services.shipping.world import World, cancel, create

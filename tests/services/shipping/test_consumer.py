@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.common.breaker import CallFailed
+from services.common.runtime.breaker import CallFailed
 from services.shipping.carrier import GuardedCarrier, Sandbox
 from services.shipping.domain import Booking, Parcel, State
 from services.shipping.ports import CarrierDown

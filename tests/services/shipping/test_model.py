@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.common.breaker import CallFailed, Limits
+from services.common.runtime.breaker import CallFailed, Limits
 from services.shipping.carrier import GuardedCarrier, Sandbox
 from services.shipping.domain import Booking, Parcel, State
 from services.shipping.ports import CarrierDown

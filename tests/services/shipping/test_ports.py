@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.common.outbox import DynamoOutbox, MemoryOutbox, Outbox
+from services.common.messaging.outbox import DynamoOutbox, MemoryOutbox, Outbox
 from services.shipping import domain
 from services.shipping.carrier import Sandbox
 from services.shipping.domain import Address, Booking, Item, Parcel, Shipment

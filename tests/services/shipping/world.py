@@ -7,10 +7,10 @@ import jsonschema
 import orjson
 
 import services.shipping
-from services.common.breaker import Limits
-from services.common.events import Event
-from services.common.outbox import MemoryOutbox
-from services.common.tasks import MemoryAnswers
+from services.common.messaging.events import Event
+from services.common.messaging.outbox import MemoryOutbox
+from services.common.messaging.tasks import MemoryAnswers
+from services.common.runtime.breaker import Limits
 from services.shipping import consumer
 from services.shipping.carrier import GuardedCarrier, Sandbox
 from services.shipping.ports import Carrier

@@ -1,0 +1,1 @@
+"""Adapters of AWS: the clients, tables, secrets, and the discovery of instances."""

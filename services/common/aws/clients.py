@@ -1,0 +1,117 @@
+"""Clients for AWS, or for whatever answers at AWS_ENDPOINT_URL.
+
+A client is made when it is first used: that reads credentials and a megabyte of API description, and a process has to
+start and answer /healthz even when AWS does not.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from services.common.aws import dynamo
+from services.common.runtime.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_servicediscovery import ServiceDiscoveryClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+Name = Literal["dynamodb", "s3", "secretsmanager", "servicediscovery", "sns", "sqs", "stepfunctions"]
+CONNECT_SECONDS = 2
+# A long poll of SQS is answered after up to 20 seconds.
+READ_SECONDS: dict[Name, int] = {
+    "dynamodb": 5,
+    "s3": 10,
+    "secretsmanager": 5,
+    "servicediscovery": 2,
+    "sns": 10,
+    "sqs": 30,
+    "stepfunctions": 10,
+}
+_TEMPORARY_STATUS = 500
+_TEMPORARY_CODES = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+
+
+class Secrets(Protocol):
+    """What is called of AWS Secrets Manager."""
+
+    def get_secret_value(self, *, SecretId: str) -> Mapping[str, Any]:  # noqa: N803 - AWS's name
+        """The secret's value and what describes it."""
+
+
+@overload
+def client(name: Literal["dynamodb"], settings: ServiceSettings) -> "DynamoDBClient": ...
+@overload
+def client(name: Literal["s3"], settings: ServiceSettings) -> "S3Client": ...
+@overload
+def client(name: Literal["secretsmanager"], settings: ServiceSettings) -> "Secrets": ...
+@overload
+def client(name: Literal["servicediscovery"], settings: ServiceSettings) -> "ServiceDiscoveryClient": ...
+@overload
+def client(name: Literal["sns"], settings: ServiceSettings) -> "SNSClient": ...
+@overload
+def client(name: Literal["sqs"], settings: ServiceSettings) -> "SQSClient": ...
+@overload
+def client(name: Literal["stepfunctions"], settings: ServiceSettings) -> "SFNClient": ...
+def client(name: Name, settings: ServiceSettings) -> Any:
+    """A boto3 client with timeouts and standard retries, safe to share between threads, made on first use."""
+    return cast("Any", _Lazy(name, settings))
+
+
+def is_temporary(error: BaseException) -> bool:
+    """Whether AWS (or the way to it) failed in a manner that another try may not."""
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return code in _TEMPORARY_CODES or status >= _TEMPORARY_STATUS or dynamo.is_passing(error)
+    return isinstance(error, BotoCoreError)
+
+
+class _Lazy:
+    def __init__(self, name: Name, settings: ServiceSettings) -> None:
+        self._name = name
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    def __getattr__(self, operation: str) -> Any:
+        if self._client is None:
+            with self._lock:  # boto3 sessions are not safe to make clients from in two threads
+                if self._client is None:
+                    self._client = _connect(self._name, self._settings)
+        # Found on the instance from now on, so that `__getattr__` is not asked again.
+        attribute = self.__dict__[operation] = getattr(self._client, operation)
+        return attribute
+
+
+def _connect(name: Name, settings: ServiceSettings) -> Any:
+    import boto3  # noqa: PLC0415 - a tenth of a second that the start of a process can do without
+    from botocore.config import Config  # noqa: PLC0415 - as above
+
+    return boto3.session.Session(region_name=settings.aws_region).client(
+        name,
+        endpoint_url=settings.aws_endpoint_url,
+        config=Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS[name],
+            retries={"mode": "standard", "max_attempts": 3},
+            max_pool_connections=32,
+            tcp_keepalive=True,
+            # The emulator's host has no name below it.
+            inject_host_prefix=settings.aws_endpoint_url is None,
+        ),
+    )

@@ -1,0 +1,250 @@
+"""A worker of gunicorn whose threads get whole requests: `front` reads them and sends the answers.
+
+gunicorn's own threaded worker reads a request in the thread that answers it, so eight clients that send nothing stop it.
+What a request is stays gunicorn's parser's decision: here is only found out where its last byte is.
+"""
+
+import io
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from gunicorn.http import RequestParser
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import NoMoreData
+from gunicorn.workers.gthread import ThreadWorker
+
+from services.common.http.front import (
+    ANY,
+    LARGEST_BODY,
+    LARGEST_HEAD,
+    Answer,
+    Front,
+    Interim,
+    Job,
+    Limits,
+    Step,
+)
+
+END_OF_HEAD, END_OF_LINE = b"\r\n\r\n", b"\r\n"
+CONTINUE = Interim(b"HTTP/1.1 100 Continue\r\n\r\n")
+# Longer than any line with the size of a chunk, which is a few digits.
+LONGEST_SIZE = 64
+# Path -> the lane whose threads answer it. /healthz waits for nothing but a thread of its own.
+LANES = {"/healthz": "liveness", "/readyz": "readiness", "/metrics": "readiness"}
+LANE_THREADS = {"liveness": 1, "readiness": 2}
+# Shorter than Python's own 5 ms, which the thread of the sockets would wait at each step while all others compute.
+SWITCH_SECONDS = 0.0005
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """Serves as gunicorn's threaded worker does, with `front.Front` before its threads."""
+
+    front: Front | None = None
+
+    def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002 - a signal handler
+        """Begins the graceful end."""
+        self.alive = False
+        if self.front is not None:
+            self.front.wake()
+
+    def run(self) -> None:
+        """Serves until it is to end, then answers what was begun."""
+        sys.setswitchinterval(SWITCH_SECONDS)
+        lanes = {
+            ANY: self.tpool,
+            **{lane: ThreadPoolExecutor(threads, lane) for lane, threads in LANE_THREADS.items()},
+        }
+        limits = Limits(connections=self.cfg.worker_connections, idle_seconds=self.cfg.keepalive)
+        sockets = [listener.sock for listener in self.sockets]
+        self.front = front = Front(sockets, partial(RequestReader, self), lanes, limits)
+        while self.alive and self.is_parent_alive():
+            self.notify()
+            front.turn()
+        front.stop_accepting()
+        end = time.monotonic() + self.cfg.graceful_timeout
+        while front.connections and time.monotonic() < end:
+            self.notify()
+            front.turn(0.1)
+        front.close()
+        for pool in lanes.values():
+            pool.shutdown(wait=False)
+        for listener in self.sockets:
+            listener.close()
+
+    def answered(self, request: Any, client: Any, server: Any, *, whole: bool) -> Answer:
+        """The application's answer to a request, or gunicorn's own where there is none."""
+        exchange = _Exchange(client, server)
+        keep = False
+        if not whole:
+            request.force_close()
+        try:
+            if isinstance(request.body.reader, ChunkedReader):
+                # What is no chunk is found here, where it is the client's fault, and not in the application.
+                request.body = io.BytesIO(request.body.read())
+            keep = self.handle_request(request, exchange)
+        except StopIteration:  # the answer was begun: it cannot become another
+            pass
+        except NoMoreData:
+            exchange.sock.sendall(refusal(HTTPStatus.BAD_REQUEST, "the body is not what its head says"))
+        except Exception as error:  # noqa: BLE001 - gunicorn knows the answer to each
+            self.handle_error(request, exchange.sock, client, error)
+        return Answer(exchange.sock.content, keep=keep)
+
+
+class RequestReader:
+    """Reads requests of one connection, as `front.Reader`.
+
+    Args:
+        worker: answers them.
+        client: the client's address.
+        server: the listener's.
+    """
+
+    def __init__(self, worker: Worker, client: Any, server: Any) -> None:
+        self._worker = worker
+        self._client = client
+        self._server = server
+        self._request: Any = None
+        self._searched = 0
+        self._body: Callable[[bytearray], int | None] = len
+
+    def read(self, received: bytearray) -> Step:
+        """As `front.Reader.read`."""
+        if self._request is None:
+            step = self._read_head(received)
+            if self._request is None or step is not None:
+                return step
+        length = self._body(received)
+        if length is None:
+            return None
+        if length > LARGEST_BODY and isinstance(self._request.body.reader, ChunkedReader):
+            return Answer(refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"send at most {LARGEST_BODY} bytes"))
+        request, self._request, self._searched = self._request, None, 0
+        # The application refuses what is too large by its Content-Length alone.
+        whole = length <= LARGEST_BODY
+        body = bytes(received[:length]) if whole else b""
+        del received[:length]
+        request.unreader.unread(body)
+        work = partial(self._worker.answered, request, self._client, self._server, whole=whole)
+        return Job(LANES.get(request.path, ANY), work)
+
+    def late(self) -> bytes:
+        """As `front.Reader.late`."""
+        return refusal(HTTPStatus.REQUEST_TIMEOUT, "the rest of the request did not arrive in time")
+
+    def busy(self) -> bytes:
+        """As `front.Reader.busy`."""
+        return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too much is being sent at once; send it again soon")
+
+    def _read_head(self, received: bytearray) -> Step:
+        end = received.find(END_OF_HEAD, self._searched)
+        if max(end, len(received) if end < 0 else 0) > LARGEST_HEAD:
+            return Answer(
+                refusal(
+                    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"send a head of at most {LARGEST_HEAD} bytes"
+                )
+            )
+        if end < 0:
+            self._searched = max(0, len(received) - len(END_OF_HEAD) + 1)
+            return None
+        head = bytes(received[: end + len(END_OF_HEAD)])
+        del received[: len(head)]
+        try:
+            request = next(RequestParser(self._worker.cfg, [head], self._client))
+        except Exception as error:  # noqa: BLE001 - gunicorn knows which answer it asks for
+            exchange = _Exchange(self._client, self._server)
+            self._worker.handle_error(None, exchange.sock, self._client, error)
+            return Answer(exchange.sock.content)
+        self._request, self._body = request, _body_of(request)
+        waits = ("EXPECT", "100-continue") in request.headers and self._body(received) is None
+        return CONTINUE if waits else None
+
+
+class _Chunks:
+    """Finds the end of a chunked body, however it arrives; reads each byte once (RFC 9112, 7.1)."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._is_last = False
+
+    def __call__(self, received: bytearray) -> int | None:
+        """Bytes up to the end of the body; of one that is too long or malformed, all that there are."""
+        while not self._is_last:
+            end = received.find(END_OF_LINE, self._next, self._next + LONGEST_SIZE)
+            if end < 0:
+                return len(received) if len(received) - self._next >= LONGEST_SIZE else None
+            try:
+                size = int(received[self._next : end].partition(b";")[0], 16)
+            except ValueError:
+                return len(received)
+            if end + size > LARGEST_BODY:
+                return LARGEST_BODY + 1
+            self._is_last = size <= 0
+            self._next = end if self._is_last else end + size + 2 * len(END_OF_LINE)
+        # The empty line after the last chunk, or after the fields that follow it.
+        end = received.find(END_OF_HEAD, self._next)
+        if end >= 0:
+            return end + len(END_OF_HEAD)
+        self._next = max(self._next, len(received) - len(END_OF_HEAD) + 1)
+        return LARGEST_BODY + 1 if len(received) > LARGEST_BODY else None
+
+
+def _body_of(request: Any) -> Callable[[bytearray], int | None]:
+    """Tells how long the body of a request is, once it is there; at once, when it is too long to wait for."""
+    if isinstance(request.body.reader, ChunkedReader):
+        return _Chunks()
+    length: int = request.body.reader.length
+    return lambda received: length if len(received) >= length or length > LARGEST_BODY else None
+
+
+class _Exchange:
+    """What gunicorn calls a connection, for one request."""
+
+    def __init__(self, client: Any, server: Any) -> None:
+        self.sock = _Sent()
+        self.client = client
+        self.server = server
+
+
+class _Sent:
+    """What gunicorn calls a socket: keeps what is sent."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(self._parts)
+
+    def sendall(self, data: bytes) -> None:
+        self._parts.append(bytes(data))
+
+    def send(self, data: bytes) -> int:
+        """The interim answer to `Expect`, which the client has had already."""
+        return len(data)
+
+    def gettimeout(self) -> float:
+        return 0.0
+
+    def shutdown(self, how: int) -> None:  # noqa: ARG002 - as a socket's
+        """The connection is ended by `front`."""
+        raise OSError
+
+    def close(self) -> None:
+        """As `shutdown`."""
+
+
+def refusal(status: HTTPStatus, detail: str) -> bytes:
+    """An answer that ends the connection, with a problem document as all others (RFC 9457)."""
+    body = orjson.dumps({"type": "about:blank", "title": status.phrase, "status": status, "detail": detail})
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"
+        f"Content-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body

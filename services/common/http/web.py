@@ -1,0 +1,402 @@
+"""The frame of every HTTP service: one way to fail, to be probed, to be measured, and to be described.
+
+`create_app` takes the service's blueprints and adds what is the same everywhere. Each request is one log line, one
+count and one span of a trace; each failure is an RFC 9457 problem; the document of it all is at /openapi.json.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from http import HTTPStatus
+from typing import Any, cast
+
+import orjson
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+from flask import Response, g, request
+from flask.json.provider import JSONProvider
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.info import Info
+from flask_openapi3.models.security_scheme import SecurityScheme
+from flask_openapi3.openapi import OpenAPI
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from werkzeug.exceptions import HTTPException
+
+from services.common.aws.clients import is_temporary
+from services.common.aws.dynamo import UnreadableRow
+from services.common.http.auth import Verifier, insufficient
+from services.common.http.front import LARGEST_BODY
+from services.common.runtime import telemetry
+from services.common.runtime.worker import failing
+from services.common.values.caller import Caller
+from services.common.values.errors import InvalidRequest, ServiceError, Unavailable
+
+log = telemetry.logger(__name__)
+Ready = Mapping[str, Callable[[], object]]
+
+PROBLEM = "application/problem+json"
+_RETRY_AFTER = {"Retry-After": "1"}
+_RETRY_ONCE_REPAIRED = {"Retry-After": "60"}
+_OWN_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})
+# What an operation declares as `security`: `[for_customers("orders:read"), FOR_MACHINES]`.
+FOR_MACHINES: dict[str, list[str]] = {"machine": []}
+# How an operation with `security` may fail in addition.
+CLOSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
+SECURITY_SCHEMES: dict[str, SecurityScheme | dict[str, Any]] = {
+    "customer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "An access token of the shop's Amazon Cognito user pool, with the scopes named here",
+    },
+    "machine": {
+        "type": "apiKey",
+        "name": "Authorization",
+        "in": "header",
+        "description": "AWS Signature Version 4, at the API for machines",
+        "x-amazon-apigateway-authtype": "awsSigv4",
+    },
+}
+_VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
+_METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+_KNOWN_METHODS = frozenset({*(method.upper() for method in _METHODS), "HEAD", "OPTIONS"})
+
+
+def for_customers(*scopes: str) -> dict[str, list[str]]:
+    """The `security` of an operation for customers whose tokens have all of the scopes."""
+    return {"customer": list(scopes)}
+
+
+class FieldError(BaseModel):
+    """What is wrong with one part of a request."""
+
+    field: str = Field(description="Path of the part, such as body.items.0.quantity")
+    message: str
+
+
+class Problem(BaseModel):
+    """Why a request was not answered with what it asked for (RFC 9457). Further members may be present."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field("about:blank", description="URI of the kind of problem")
+    title: str = Field(description="Title of the kind of problem")
+    status: int = Field(description="The HTTP status")
+    detail: str = Field(description="What happened, and what to do next")
+    trace_id: str = Field(description="Identifier of the request in the logs; include it in a report")
+    errors: list[FieldError] | None = Field(None, description="Invalid parts of the request")
+
+
+class Parameters(BaseModel):
+    """Base of query, header and path models. flask-openapi3 asks for their schema at every request: it is kept."""
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As pydantic's, computed once."""
+        return _kept_schema(cls, *args, **kwargs)
+
+
+@cache
+def _kept_schema(model: type[Parameters], *args: Any, **kwargs: Any) -> dict[str, Any]:
+    return super(Parameters, model).model_json_schema(*args, **kwargs)
+
+
+def problems(*statuses: HTTPStatus) -> dict[str | int, type[BaseModel] | dict[Any, Any] | None]:
+    """The `responses` of an operation that may fail so, for its OpenAPI document."""
+    return {int(status): _problem_response(status.phrase) for status in statuses}
+
+
+def answered_with(**headers: str) -> ConfigDict:
+    """The `model_config` of an answer that comes with headers, each with its description, for the OpenAPI document."""
+    described = {
+        name: {"description": description, "schema": {"type": "string"}}
+        for name, description in headers.items()
+    }
+    return cast("ConfigDict", {"openapi_extra": {"headers": described}})
+
+
+def create_app(
+    *, name: str, version: str, apis: Sequence[APIBlueprint], ready: Ready, verifier: Verifier | None = None
+) -> OpenAPI:
+    """A Flask application with the blueprints of a service.
+
+    Args:
+        name: of the service.
+        version: of its API.
+        apis: its blueprints. An operation that declares `security` is closed to everybody else, see `for_customers`.
+        ready: what /readyz checks; a check that raises makes it 503. /healthz checks nothing.
+        verifier: finds out who sends a request; a service whose operations are all public needs none.
+
+    Raises:
+        ValueError: when an operation declares `security` and there is no verifier.
+    """
+    app = _App(
+        name,
+        info=Info(title=name, version=version),
+        doc_ui=False,
+        validation_error_status=HTTPStatus.BAD_REQUEST.value,
+        validation_error_model=Problem,
+        validation_error_callback=_on_invalid,
+        static_folder=None,
+        security_schemes=SECURITY_SCHEMES if verifier else None,
+    )
+    app.json = _Json(app)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.before_request(_begin)
+    app.after_request(_end)
+    app.teardown_request(_leave)
+    app.register_error_handler(ServiceError, _on_service_error)
+    app.register_error_handler(HTTPException, _on_http_error)
+    app.register_error_handler(BotoCoreError, _on_aws_error)
+    app.register_error_handler(ClientError, _on_aws_error)
+    app.register_error_handler(UnreadableRow, _on_unreadable_row)
+    app.register_error_handler(Exception, _on_unexpected)
+    for api in apis:
+        app.register_api(api)
+    _add_own_paths(app, ready)
+    _guard(app, verifier)
+    return app
+
+
+def _guard(app: OpenAPI, verifier: Verifier | None) -> None:
+    """Has each request to an operation with `security` in the document show who sends it, before anything else."""
+    declared = {
+        (path, method.upper()): operation["security"]
+        for path, operations in app.api_doc["paths"].items()
+        for method, operation in operations.items()
+        if method in _METHODS and operation.get("security")
+    }
+    if not declared:
+        return
+    if verifier is None:
+        raise ValueError(f"no authentication is configured for {', '.join(path for path, _ in declared)}")
+
+    def authorize() -> None:
+        if request.url_rule is None:
+            return
+        path = _VARIABLE.sub(r"{\1}", request.url_rule.rule)
+        alternatives = declared.get((path, "GET" if request.method == "HEAD" else request.method))
+        if alternatives is None:
+            return
+        g.is_private = True
+        g.caller = verifier.verify(request)
+        _permit(g.caller, {name: scopes for each in alternatives for name, scopes in each.items()})
+
+    app.before_request(authorize)
+
+
+def _permit(caller: Caller, alternatives: Mapping[str, list[str]]) -> None:
+    if caller.machine and "machine" in alternatives:
+        return
+    scopes = alternatives["customer"]
+    if caller.machine or not all(caller.has(scope) for scope in scopes):
+        raise insufficient(scopes)
+
+
+def caller() -> Caller:
+    """Who sent the request that is being answered, to an operation that declares `security`."""
+    sender: Caller = g.caller
+    return sender
+
+
+class _App(OpenAPI):
+    def generate_spec_json(self) -> None:
+        """Completes the document: flask-openapi3 knows one media type of errors, and it is not RFC 9457's."""
+        super().generate_spec_json()  # type: ignore[no-untyped-call]  # flask-openapi3 left it out
+        for path in self.spec_json["paths"].values():
+            for operation in (operation for method, operation in path.items() if method in _METHODS):
+                # OpenAPI's descriptions are CommonMark, in which a line's end is no paragraph's.
+                operation["description"] = operation.get("description", "").replace("<br/>", "\n")
+                operation["responses"] |= {
+                    "400": _problem_response(HTTPStatus.BAD_REQUEST.phrase),
+                    "default": _problem_response("Any other failure"),
+                }
+        if self.security_schemes is None:
+            del self.spec_json["components"]["securitySchemes"]
+
+
+class _Json(JSONProvider):
+    def dumps(self, obj: Any, **_kwargs: Any) -> str:
+        return orjson.dumps(obj, default=_plain).decode()
+
+    def loads(self, s: str | bytes, **_kwargs: Any) -> Any:
+        return orjson.loads(s)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _problem_response(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+def _add_own_paths(app: OpenAPI, ready: Ready) -> None:
+    def healthz() -> Response:
+        return json_response({"status": "ok"})
+
+    def readyz() -> Response:
+        failures = failing(ready)
+        if failures:
+            return json_response(
+                {"status": "failing", "failing": failures}, HTTPStatus.SERVICE_UNAVAILABLE, _RETRY_AFTER
+            )
+        return json_response({"status": "ok"})
+
+    def metrics() -> Response:
+        return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+    @cache
+    def document() -> bytes:
+        return orjson.dumps(app.api_doc)
+
+    def openapi() -> Response:
+        return Response(document(), mimetype="application/json")
+
+    for view in (healthz, readyz, metrics):
+        app.add_url_rule(f"/{view.__name__}", view_func=view)
+    app.add_url_rule("/openapi.json", view_func=openapi)
+
+
+def _begin() -> None:
+    g.started = time.perf_counter()
+    g.traced = telemetry.traced(request.headers.get("traceparent"))
+    g.trace = g.traced.__enter__()
+    try:
+        request.query_string.decode()  # werkzeug fails on it later, where it would be our fault
+    except UnicodeDecodeError:
+        raise InvalidRequest("the query is not UTF-8; percent-encode it (RFC 3986, 2.5)") from None
+
+
+def _leave(_error: BaseException | None) -> None:
+    traced = g.pop("traced", None)
+    if traced is not None:
+        traced.__exit__(None, None, None)
+
+
+def _end(response: Response) -> Response:
+    if g.get("is_private"):
+        # What one caller may see, or that they may not see it, is kept for no other (RFC 9111, 5.2.2.5).
+        response.headers["Cache-Control"] = "no-store"
+    if request.path in _OWN_PATHS:
+        return response
+    seconds = time.perf_counter() - g.started
+    route = request.url_rule.rule if request.url_rule else "none"
+    # What others send must not grow the number of time series.
+    method = request.method if request.method in _KNOWN_METHODS else "other"
+    telemetry.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
+    telemetry.HTTP_DURATION.labels(method, route).observe(seconds)
+    # Whatever the level of the log is, it tells of failures: alarms count them there.
+    failed = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    (log.error if failed else log.info)(
+        "request",
+        method=request.method,
+        path=request.path,
+        status=response.status_code,
+        seconds=round(seconds, 4),
+    )
+    return response
+
+
+def json_response(
+    body: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A JSON response; pydantic models in the body become objects."""
+    return Response(
+        orjson.dumps(body, default=_plain), int(status), dict(headers or {}), content_type="application/json"
+    )
+
+
+def problem(
+    status: HTTPStatus,
+    title: str,
+    detail: str,
+    *,
+    kind: str = "about:blank",
+    extra: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem document as a response."""
+    body = {
+        **(extra or {}),
+        "type": kind,
+        "title": title,
+        "status": int(status),
+        "detail": detail,
+        "trace_id": g.trace.trace_id,
+    }
+    return Response(orjson.dumps(body), status=int(status), headers=dict(headers or {}), content_type=PROBLEM)
+
+
+def _on_service_error(error: ServiceError) -> Response:
+    return problem(
+        error.status, error.title, error.detail, kind=error.type, extra=error.extra, headers=error.headers
+    )
+
+
+def _on_invalid(error: ValidationError) -> Response:
+    if request.is_json or not request.content_length:
+        return _on_service_error(_invalid(error))
+    return problem(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE.phrase,
+        "send the body as Content-Type: application/json",
+    )
+
+
+def _invalid(error: ValidationError) -> InvalidRequest:
+    # Never the input itself: it may be what pays.
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    errors = [
+        {"field": ".".join(str(part) for part in item["loc"]) or "body", "message": item["msg"]}
+        for item in found
+    ]
+    return InvalidRequest(
+        "; ".join(f"{item['field']}: {item['message']}" for item in errors), extra={"errors": errors}
+    )
+
+
+def _on_http_error(error: HTTPException) -> Response:
+    if error.response is not None:
+        return cast("Response", error.response)
+    status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+    own = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return problem(
+        status, status.phrase, f"{request.method} {request.path}: {status.description}", headers=own
+    )
+
+
+def _on_aws_error(error: BotoCoreError | ClientError) -> Response:
+    if not is_temporary(error):
+        return _on_unexpected(error)
+    log.warning("dependency_unavailable", error=str(error))
+    return _on_service_error(Unavailable("a required service is unavailable; retry the same request"))
+
+
+def _on_unreadable_row(_error: UnreadableRow) -> Response:
+    # It was logged and counted where it was read. It is there, so 404 would be wrong: the order service takes that for a
+    # payment or shipment that does not exist yet. Another version of this service may be able to read it.
+    return _on_service_error(
+        Unavailable(
+            "the stored data cannot be read; retry later, and include the trace_id in a report",
+            headers=_RETRY_ONCE_REPAIRED,
+        )
+    )
+
+
+def _on_unexpected(error: Exception) -> Response:
+    log.error("request_failed", exc_info=error)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    return problem(status, status.phrase, "internal error; include the trace_id in a report")
+
+
+def bind(**fields: str) -> None:
+    """Adds fields, such as the id of what the request is about, to the request's log lines."""
+    structlog.contextvars.bind_contextvars(**fields)

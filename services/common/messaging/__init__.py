@@ -1,0 +1,1 @@
+"""Messages in and out: queues, tasks of a workflow, facts, and the outbox."""

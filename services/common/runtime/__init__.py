@@ -1,0 +1,1 @@
+"""What a process runs with: settings, logs, metrics, workers, and guarded calls."""

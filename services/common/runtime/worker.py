@@ -1,0 +1,187 @@
+"""A process without an API: loops that work until they are told to stop, and the port that says how they are."""
+
+import signal
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from types import FrameType
+from typing import Protocol
+
+import orjson
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from services.common.http import front
+from services.common.runtime import telemetry
+from services.common.runtime.settings import ServiceSettings
+
+log = telemetry.logger(__name__)
+Check = Callable[[], object]
+
+END_OF_HEAD = b"\r\n\r\n"
+LARGEST_PROBE = 8 * 1024
+BACKLOG = 2048
+# The lane of /healthz, which waits for nothing but a thread of its own.
+LIVENESS = "/healthz"
+
+
+class Worker(Protocol):
+    """A loop of a process."""
+
+    name: str
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until `stop` is set, then finishes what it has begun and returns. Survives every failure of others."""
+
+    def alive(self) -> bool:
+        """Whether the loop still turns; false has the process restarted."""
+
+    def ready(self) -> None:
+        """Returns when it can work.
+
+        Raises:
+            Exception: what keeps it from that.
+        """
+
+
+def run_workers(settings: ServiceSettings, workers: Sequence[Worker]) -> None:
+    """Runs loops until SIGTERM or SIGINT, with /healthz, /readyz and /metrics at the settings' port.
+
+    Raises:
+        SystemExit: with status 1 when a loop ended by itself, which none does for want of a dependency.
+    """
+    telemetry.configure(settings.service, settings.log_level)
+    stop = threading.Event()
+    signals: list[int] = []
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        signals.append(number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    server = HealthServer(settings.listen_host, settings.port, workers)
+    server.start()
+    threads = [
+        threading.Thread(target=_run, args=(worker, stop), name=worker.name, daemon=True)
+        for worker in workers
+    ]
+    for thread in threads:
+        thread.start()
+    log.info("started", port=server.port, workers=[worker.name for worker in workers])
+    stop.wait()
+    for thread in threads:
+        thread.join()
+    server.stop()
+    log.info("stopped", signal=signal.Signals(signals[0]).name if signals else None)
+    if not signals:
+        raise SystemExit(1)
+
+
+class HealthServer:
+    """A server of the workers' health. A slow client does not delay others, see `front`.
+
+    Args:
+        host: address to listen on.
+        port: port to listen on; 0 for a free one, which `port` then is.
+        workers: the loops to report the health of.
+    """
+
+    def __init__(self, host: str, port: int, workers: Sequence[Worker]) -> None:
+        self._listener = socket.create_server((host, port), backlog=BACKLOG)
+        self._lanes = {front.ANY: ThreadPoolExecutor(2, "health"), LIVENESS: ThreadPoolExecutor(1, LIVENESS)}
+        reports = {
+            LIVENESS: lambda: _report({worker.name: "stuck" for worker in workers if not worker.alive()}),
+            "/readyz": lambda: _report(failing({worker.name: worker.ready for worker in workers})),
+            "/metrics": lambda: _answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest()),
+        }
+        self._front = front.Front([self._listener], lambda *_: _HealthReader(reports), self._lanes)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="health", daemon=True)
+        self.port = int(self._listener.getsockname()[1])
+
+    def start(self) -> None:
+        """Serves from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Serves no more."""
+        self._stop.set()
+        self._front.wake()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while not self._stop.is_set():
+            self._front.turn()
+        self._front.close()
+        self._listener.close()
+        for pool in self._lanes.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def failing(checks: Mapping[str, Check]) -> dict[str, str]:
+    """The checks that raise, each with the kind of error."""
+    failures = {}
+    for name, check in checks.items():
+        try:
+            check()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is why the process is not ready
+            log.warning("not_ready", check=name, error=str(error))
+            failures[name] = type(error).__name__
+    return failures
+
+
+def _run(worker: Worker, stop: threading.Event) -> None:
+    try:
+        worker.run(stop)
+    except Exception:
+        log.exception("worker_ended", worker=worker.name)
+    finally:
+        stop.set()
+
+
+class _HealthReader:
+    """Reads the requests of probes and scrapes, as `front.Reader`: one a connection.
+
+    Args:
+        reports: path -> what answers it.
+    """
+
+    def __init__(self, reports: Mapping[str, Callable[[], front.Answer]]) -> None:
+        self._reports = reports
+
+    def read(self, received: bytearray) -> front.Step:
+        """As `front.Reader.read`."""
+        if END_OF_HEAD not in received:
+            return _answer(HTTPStatus.BAD_REQUEST) if len(received) > LARGEST_PROBE else None
+        method, _, rest = received.partition(b"\r\n")[0].decode("latin-1").partition(" ")
+        received.clear()
+        path = rest.partition(" ")[0].partition("?")[0]
+        if method != "GET":
+            return _answer(HTTPStatus.METHOD_NOT_ALLOWED)
+        if path not in self._reports:
+            return _answer(HTTPStatus.NOT_FOUND)
+        return front.Job(path, self._reports[path])
+
+    def late(self) -> bytes:
+        """As `front.Reader.late`."""
+        return _answer(HTTPStatus.REQUEST_TIMEOUT).content
+
+    def busy(self) -> bytes:
+        """As `front.Reader.busy`."""
+        return _answer(HTTPStatus.SERVICE_UNAVAILABLE).content
+
+
+def _report(failures: Mapping[str, str]) -> front.Answer:
+    status = HTTPStatus.SERVICE_UNAVAILABLE if failures else HTTPStatus.OK
+    body = {"status": "failing" if failures else "ok", **({"failing": failures} if failures else {})}
+    return _answer(status, body=orjson.dumps(body))
+
+
+def _answer(status: HTTPStatus, content_type: str = "application/json", body: bytes = b"{}") -> front.Answer:
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"
+        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return front.Answer(head.encode() + body)

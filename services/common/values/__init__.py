@@ -1,0 +1,1 @@
+"""Values and errors that know nothing of where they come from or go to."""

@@ -1,0 +1,211 @@
+"""One key, one effect, one answer: the store in memory and the one in DynamoDB alike."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.common.aws import dynamo
+from services.common.http.idempotency import (
+    Answer,
+    DynamoIdempotency,
+    IdempotencyStore,
+    InFlight,
+    KeyedRequest,
+    KeyReused,
+    KeyTaken,
+    MemoryIdempotency,
+    fingerprint,
+    once,
+)
+from services.common.values.errors import Unprocessable
+from shopdev.processes.emulator import AwsServer
+from tests.services.accounts import EITHER, new_table
+
+REQUEST = KeyedRequest("guest POST /things", "key", fingerprint({"a": 1}))
+ANSWER = Answer(201, {"id": "1"}, {"Location": "/things/1"})
+OTHER = Answer(201, {"id": "2"})
+Record = Callable[[KeyedRequest, Answer], None]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture
+def now() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["memory", *EITHER])
+def kept(request: pytest.FixtureRequest, now: Clock) -> tuple[IdempotencyStore, Record]:
+    if request.param == "memory":
+        memory = MemoryIdempotency(now)
+        return memory, memory.record
+    account: AwsServer = request.getfixturevalue(request.param)
+    client = account.clients.dynamodb
+    stored = DynamoIdempotency(client, new_table(account.clients), now)
+
+    def record(keyed: KeyedRequest, answer: Answer) -> None:
+        try:
+            client.transact_write_items(TransactItems=[stored.record(keyed, answer)])
+        except client.exceptions.TransactionCanceledException as refused:
+            raise KeyTaken from refused
+
+    return stored, record
+
+
+@pytest.fixture
+def store(kept: tuple[IdempotencyStore, Record]) -> IdempotencyStore:
+    return kept[0]
+
+
+@pytest.fixture
+def record(kept: tuple[IdempotencyStore, Record]) -> Record:
+    return kept[1]
+
+
+def test_an_answer_is_found_as_it_was_recorded(store: IdempotencyStore, record: Record) -> None:
+    assert store.find(REQUEST) is None
+
+    record(REQUEST, ANSWER)
+
+    assert store.find(REQUEST) == ANSWER
+
+
+def test_a_key_takes_one_answer(store: IdempotencyStore, record: Record) -> None:
+    record(REQUEST, ANSWER)
+
+    with pytest.raises(KeyTaken):
+        record(REQUEST, OTHER)
+
+    assert store.find(REQUEST) == ANSWER
+
+
+def test_another_request_cannot_have_the_key(store: IdempotencyStore, record: Record) -> None:
+    record(REQUEST, ANSWER)
+    another = replace(REQUEST, fingerprint=fingerprint({"a": 2}))
+
+    with pytest.raises(KeyReused):
+        store.find(another)
+    with pytest.raises(KeyTaken):
+        record(another, OTHER)
+
+
+def test_a_key_is_forgotten_after_a_day(store: IdempotencyStore, record: Record, now: Clock) -> None:
+    record(REQUEST, ANSWER)
+    another = replace(REQUEST, fingerprint=fingerprint({"a": 2}))
+
+    now.at += timedelta(hours=24, seconds=1)
+
+    assert store.find(another) is None
+    record(another, OTHER)
+    assert store.find(another) == OTHER
+
+
+def test_keys_of_two_scopes_are_two(store: IdempotencyStore, record: Record) -> None:
+    record(REQUEST, ANSWER)
+
+    assert store.find(replace(REQUEST, scope="another")) is None
+    assert store.find(KeyedRequest("guest", "POST /things#key", "x")) is None
+    assert store.find(KeyedRequest("guest#POST /things", "key", "x")) is None
+
+
+def test_work_is_done_once(store: IdempotencyStore, record: Record) -> None:
+    answers = iter([ANSWER, OTHER])
+
+    def work() -> Answer:
+        answer = next(answers)
+        record(REQUEST, answer)
+        return answer
+
+    assert [once(store, REQUEST, work), once(store, REQUEST, work)] == [ANSWER, ANSWER]
+
+
+def test_work_whose_commit_meets_itself_is_answered_at_once(store: IdempotencyStore, record: Record) -> None:
+    """The SDK repeats a write whose answer was lost, and is refused by what the first one wrote."""
+
+    def work() -> Answer:
+        record(REQUEST, ANSWER)
+        record(REQUEST, ANSWER)
+        return ANSWER
+
+    assert once(store, REQUEST, work) == ANSWER
+
+
+def test_refused_work_leaves_the_key_free(store: IdempotencyStore, record: Record) -> None:
+    def refuse() -> Answer:
+        raise Unprocessable("no")
+
+    with pytest.raises(Unprocessable):
+        once(store, REQUEST, refuse)
+
+    record(REQUEST, ANSWER)
+
+
+def test_a_repeat_that_would_be_refused_by_now_is_answered_as_before(
+    store: IdempotencyStore, record: Record
+) -> None:
+    record(REQUEST, ANSWER)
+
+    def refuse() -> Answer:
+        raise Unprocessable("no longer")
+
+    assert once(store, REQUEST, refuse) == ANSWER
+    with pytest.raises(KeyReused):
+        once(store, replace(REQUEST, fingerprint="another"), refuse)
+
+
+def test_work_that_failed_after_its_commit_is_answered_to_the_repeat(
+    store: IdempotencyStore, record: Record
+) -> None:
+    def lose_the_answer() -> Answer:
+        record(REQUEST, ANSWER)
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        once(store, REQUEST, lose_the_answer)
+
+    assert store.find(REQUEST) == ANSWER
+
+
+def test_a_record_that_expired_between_the_refusal_and_the_read_may_be_written_again(
+    store: IdempotencyStore, record: Record, now: Clock
+) -> None:
+    def work() -> Answer:
+        record(REQUEST, ANSWER)
+        now.at += timedelta(hours=25)
+        raise KeyTaken
+
+    with pytest.raises(InFlight):
+        once(store, REQUEST, work)
+
+
+def test_a_claim_of_an_earlier_version_is_no_answer_and_is_replaced(
+    account: AwsServer, create_table: Callable[[], str], now: Clock
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+    stored = DynamoIdempotency(client, table, now)
+    claimed = {
+        "pk": f"IDEMPOTENCY#{REQUEST.scope}#{REQUEST.key}",
+        "sk": REQUEST.scope,
+        "state": "in_flight",
+        "fingerprint": REQUEST.fingerprint,
+        "expires_at": int((now.at + timedelta(hours=24)).timestamp()),
+    }
+    client.put_item(TableName=table, Item=dynamo.pack(claimed))
+
+    assert stored.find(REQUEST) is None
+    client.transact_write_items(TransactItems=[stored.record(REQUEST, ANSWER)])
+
+    assert stored.find(REQUEST) == ANSWER
+
+
+def test_a_fingerprint_is_of_content_and_not_of_order() -> None:
+    assert fingerprint({"a": 1, "b": [1, 2]}) == fingerprint({"b": [1, 2], "a": 1})
+    assert fingerprint({"a": [1, 2]}) != fingerprint({"a": [2, 1]})

@@ -1,0 +1,47 @@
+"""How much one caller may ask for."""
+
+import contextlib
+
+import pytest
+
+from services.common.http import rates
+from services.common.http.rates import Rates
+from services.common.values.errors import TooManyRequests
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def granted(limits: Rates, caller: str, times: int) -> int:
+    """How many of so many requests at once are let through."""
+    count = 0
+    for _ in range(times):
+        with contextlib.suppress(TooManyRequests):
+            limits.take(caller)
+            count += 1
+    return count
+
+
+def test_a_caller_has_a_burst_and_then_a_rate_and_takes_nothing_from_others() -> None:
+    clock = Clock()
+    limits = Rates(2, 5, clock)
+
+    assert granted(limits, "alice", 9) == 5
+    assert granted(limits, "bob", 9) == 5
+    clock.at += 1.5
+    assert granted(limits, "alice", 9) == 3
+    clock.at += 3600
+    assert granted(limits, "alice", 9) == 5
+
+
+def test_callers_that_are_made_up_take_no_more_than_so_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "MOST_CALLERS", 3)
+    limits = Rates(1, 1, Clock())
+
+    assert sum(granted(limits, f"caller-{number}", 1) for number in range(50)) == 50
+    assert len(limits._buckets) == 3

@@ -1,0 +1,149 @@
+"""The frame of every HTTP service."""
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from flask.testing import FlaskClient
+from flask_openapi3.blueprint import APIBlueprint
+from openapi_spec_validator import validate
+
+from services.common.aws.dynamo import UnreadableRow
+from services.common.http import web
+from services.common.runtime import telemetry
+from services.common.values.errors import Conflict, NotFound
+
+FAILURES: dict[str, Exception] = {
+    "conflict": Conflict("used already", extra={"other": "1"}, headers={"Retry-After": "7"}),
+    "missing": NotFound("nothing there"),
+    "unreadable": UnreadableRow("the row ORDER#1 ORDER cannot be read: KeyError('an inner secret')"),
+    "bug": RuntimeError("an inner secret"),
+    "away": EndpointConnectionError(endpoint_url="http://aws"),
+    "throttled": ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, "GetItem"),
+    "forbidden": ClientError(
+        {"Error": {"Code": "AccessDeniedException", "Message": "an inner secret"}}, "GetItem"
+    ),
+}
+
+
+class Path(web.Parameters):
+    kind: str
+
+
+def broken() -> None:
+    raise ConnectionError
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    api = APIBlueprint("things", __name__)
+
+    @api.get("/things/<string:kind>", responses=web.problems(HTTPStatus.NOT_FOUND))
+    def fail(path: Path) -> None:
+        raise FAILURES[path.kind]
+
+    return web.create_app(
+        name="things", version="1", apis=[api], ready={"table": lambda: None, "queue": broken}
+    ).test_client()
+
+
+def problem(client: FlaskClient, kind: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    response = client.get(f"/things/{kind}")
+    assert response.content_type == "application/problem+json"
+    return response.status_code, orjson.loads(response.data), dict(response.headers)
+
+
+def test_an_error_is_a_problem_with_all_it_carries(client: FlaskClient) -> None:
+    status, body, headers = problem(client, "conflict")
+
+    assert status == body["status"] == HTTPStatus.CONFLICT
+    assert (body["type"], body["title"], body["detail"]) == ("about:blank", "Conflict", "used already")
+    assert body["other"] == "1"
+    assert headers["Retry-After"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("missing", 404),
+        ("unreadable", 503),
+        ("bug", 500),
+        ("away", 503),
+        ("throttled", 503),
+        ("forbidden", 500),
+    ],
+)
+def test_each_failure_has_its_status_and_keeps_its_secrets(
+    client: FlaskClient, kind: str, status: int
+) -> None:
+    answered, body, _ = problem(client, kind)
+
+    assert answered == status
+    assert "inner secret" not in repr(body)
+
+
+def test_a_row_that_cannot_be_read_is_asked_for_again_after_a_minute(client: FlaskClient) -> None:
+    _, body, headers = problem(client, "unreadable")
+
+    assert headers["Retry-After"] == "60"
+    assert "cannot be read" in body["detail"]
+
+
+def test_a_problem_names_the_trace_that_the_client_sent(client: FlaskClient) -> None:
+    headers = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+
+    body = orjson.loads(client.get("/things/bug", headers=headers).data)
+
+    assert body["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+
+
+def test_a_query_that_is_not_utf_8_is_the_clients_fault(client: FlaskClient) -> None:
+    answer = client.get("/things/missing", environ_overrides={"QUERY_STRING": "\x80"})
+
+    assert answer.status_code == HTTPStatus.BAD_REQUEST
+    assert "percent-encode" in orjson.loads(answer.data)["detail"]
+
+
+def test_no_path_and_no_method_are_problems(client: FlaskClient) -> None:
+    assert client.get("/nothing").content_type == "application/problem+json"
+    response = client.post("/things/1")
+    assert response.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+    assert "GET" in response.headers["Allow"]
+
+
+def test_liveness_knows_nothing_of_dependencies_and_readiness_does(client: FlaskClient) -> None:
+    assert client.get("/healthz").status_code == HTTPStatus.OK
+    response = client.get("/readyz")
+    assert response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert orjson.loads(response.data)["failing"] == {"queue": "ConnectionError"}
+
+
+def test_requests_are_counted_by_route_and_not_by_path(client: FlaskClient) -> None:
+    counter = telemetry.HTTP_REQUESTS.labels("GET", "/things/<string:kind>", 404)
+    before = counter._value.get()
+
+    client.get("/things/missing")
+
+    assert counter._value.get() == before + 1
+    assert b"http_request_duration_seconds_bucket" in client.get("/metrics").data
+
+
+def test_methods_that_nobody_knows_are_counted_as_one(client: FlaskClient) -> None:
+    counter = telemetry.HTTP_REQUESTS.labels("other", "none", 404)
+    before = counter._value.get()
+
+    for method in ("SECA1", "SECA2", "SECA3"):
+        client.open("/nothing", method=method)
+
+    assert counter._value.get() == before + 3
+    assert b"SECA" not in client.get("/metrics").data
+
+
+def test_the_document_is_valid_and_its_failures_are_problems(client: FlaskClient) -> None:
+    spec = orjson.loads(client.get("/openapi.json").data)
+
+    validate(spec)
+    responses = spec["paths"]["/things/{kind}"]["get"]["responses"]
+    assert {media for response in responses.values() for media in response["content"]} == {web.PROBLEM}

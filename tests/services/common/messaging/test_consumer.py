@@ -1,0 +1,425 @@
+"""Messages are handled at least once, hidden while they are, deleted after, and none is begun after a stop."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from itertools import accumulate
+from typing import Any, Protocol
+
+import orjson
+import pytest
+import structlog
+from botocore.exceptions import ClientError, ParamValidationError
+
+from services.common.messaging.consumer import Consumer, Message, QueuePort, SqsQueue
+from services.common.runtime import progress, telemetry
+from services.common.runtime.breaker import CallFailed
+from services.common.values.errors import NotFound, Unrecoverable
+from shopdev.checkout import SERVICES
+from shopdev.cloudformation import stacks
+from shopdev.processes.emulator import AwsServer
+from tests.services.accounts import EITHER, new_queue
+from tests.services.common.messaging.queues import MemoryQueue
+
+Eventually = Callable[[Callable[[], object]], None]
+# As deep as JSON is read, and too deep to be printed.
+DEEP = "[" * 1000 + "]" * 1000
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class Sendable(QueuePort, Protocol):
+    timeout: int
+
+    def send(self, body: str) -> None: ...
+
+
+@pytest.fixture(params=["memory", *EITHER])
+def queue(request: pytest.FixtureRequest) -> Sendable:
+    if request.param == "memory":
+        return MemoryQueue(timeout=1)
+    account: AwsServer = request.getfixturevalue(request.param)
+    client = account.clients.sqs
+    url = new_queue(account.clients)
+
+    class Queue(SqsQueue):
+        timeout = 2
+
+    return Queue(client, url)
+
+
+def one(queue: QueuePort) -> Message:
+    (message,) = queue.receive(10, 2)
+    return message
+
+
+def test_a_message_is_received_with_how_often_it_was(queue: Sendable) -> None:
+    queue.send("hello")
+
+    first = one(queue)
+    assert (first.body, first.deliveries) == ("hello", 1)
+    assert queue.receive(10, 0) == []
+
+    queue.hide(first, 0)
+    again = one(queue)
+    assert (again.id, again.body, again.deliveries) == (first.id, "hello", 2)
+
+
+def test_a_deleted_message_does_not_come_back(queue: Sendable) -> None:
+    queue.send("hello")
+    message = one(queue)
+
+    queue.delete(message)
+
+    assert queue.receive(10, queue.timeout + 1) == []
+
+
+def test_no_more_messages_are_received_than_asked_for(queue: Sendable) -> None:
+    for number in range(3):
+        queue.send(str(number))
+
+    assert len(queue.receive(2, 1)) <= 2
+
+
+def test_a_queue_answers_a_ping(queue: Sendable) -> None:
+    queue.ping()
+
+
+class Service:
+    """A handler that notes what it gets, and fails or waits when told to."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+        self.failures = 0
+        self.may_end = threading.Event()
+        self.may_end.set()
+        self.context: dict[str, Any] = {}
+
+    def handle(self, message: Mapping[str, Any]) -> None:
+        self.got.append(message["order_id"])
+        self.context = structlog.contextvars.get_contextvars()
+        assert self.may_end.wait(10)
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+def memory() -> MemoryQueue:
+    return MemoryQueue()
+
+
+@pytest.fixture
+def stop() -> threading.Event:
+    return threading.Event()
+
+
+@pytest.fixture
+def run(
+    memory: MemoryQueue, service: Service, stop: threading.Event
+) -> Iterator[Callable[..., threading.Thread]]:
+    threads: list[threading.Thread] = []
+
+    def start(**options: int) -> threading.Thread:
+        consumer = Consumer(memory, {"Work": service.handle}, wait=0, **options)
+        threads.append(threading.Thread(target=consumer.run, args=(stop,)))
+        threads[-1].start()
+        return threads[-1]
+
+    yield start
+    stop.set()
+    service.may_end.set()
+    for thread in threads:
+        thread.join(10)
+
+
+def work(order_id: str) -> str:
+    return orjson.dumps({"task": "Work", "order_id": order_id, "traceparent": TRACEPARENT}).decode()
+
+
+def test_a_handled_message_is_deleted(
+    memory: MemoryQueue, service: Service, run: Callable[[], object], eventually: Eventually
+) -> None:
+    run()
+    memory.send(work("1"))
+
+    eventually(lambda: memory.deleted == [work("1")])
+    assert service.got == ["1"]
+    assert service.context["order_id"] == "1"
+    assert service.context["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+
+
+def test_a_failed_message_comes_back_after_a_pause_and_others_go_on(
+    memory: MemoryQueue, service: Service, run: Callable[[], object], eventually: Eventually
+) -> None:
+    service.failures = 1
+    run()
+    memory.send(work("1"))
+    eventually(lambda: service.got == ["1"])
+    memory.send(work("2"))
+
+    eventually(lambda: sorted(memory.deleted) == [work("1"), work("2")])
+    assert service.got == ["1", "2", "1"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "no json",
+        "[]",
+        "1",
+        '"x"',
+        "{}",
+        '{"task": "Other"}',
+        '{"type": "Other"}',
+        '{"task": ["Other"]}',
+        '{"task": "Other", "traceparent": 1, "data": 1}',
+        f'{{"task": "Other", "order_id": {DEEP}}}',
+        f'{{"task": "Other", "traceparent": {DEEP}}}',
+        f'{{"task": {DEEP}}}',
+        f'{{"type": {DEEP}}}',
+        f'{{"task": {DEEP}, "type": "Work"}}',
+        DEEP,
+    ],
+)
+def test_a_message_that_nobody_understands_is_left_for_the_dead_letters(
+    memory: MemoryQueue, body: str, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    memory.send(body)
+    message = one(memory)
+
+    assert not Consumer(memory, {"Work": service.handle}).process(message)
+    assert (memory.deleted, service.got) == ([], [])
+    (line,) = [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert line["event"] == "message_failed"
+
+
+def hidden_after(
+    memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, error: Exception, deliveries: Sequence[int]
+) -> list[int]:
+    """For how many seconds a message is hidden that fails so at each of its deliveries."""
+    pauses: list[int] = []
+
+    def fail(_message: Mapping[str, Any]) -> None:
+        raise error
+
+    monkeypatch.setattr(memory, "hide", lambda _message, seconds: pauses.append(seconds))
+    for delivery in deliveries:
+        Consumer(memory, {"Work": fail}).process(Message("1", "1", work("1"), delivery))
+    return pauses
+
+
+def test_each_failure_hides_the_message_for_longer_up_to_ten_minutes(
+    memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = hidden_after(memory, monkeypatch, ConnectionError(), (1, 2, 3, 4, 100))
+
+    assert pauses == sorted(pauses)
+    assert 1 <= pauses[0] <= 3
+    assert 450 <= pauses[-1] <= 750
+
+
+@pytest.mark.parametrize("busy", [0, 10], ids=["fails at once", "fails after 10 s"])
+@pytest.mark.parametrize(
+    "jitter", [min, max, lambda low, high: (low + high) / 2], ids=["shortest", "longest", "mean"]
+)
+def test_an_outage_that_ends_a_minute_before_the_short_timeout_leaves_a_try_to_every_message(
+    memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, jitter: Callable[[float, float], float], busy: int
+) -> None:
+    timeout = stacks.document("saga")["Parameters"]["TaskTimeoutSeconds"]["Default"]
+    monkeypatch.setattr("services.common.messaging.consumer.random.uniform", jitter)
+
+    pauses = hidden_after(memory, monkeypatch, ConnectionError(), range(1, 60))
+
+    tries = list(accumulate((pause + busy for pause in pauses), initial=0))
+    assert [started for started in tries if timeout - 60 <= started < timeout], tries[:15]
+
+
+def test_a_try_that_is_not_the_last_before_the_short_timeout_is_followed_within_a_minute(
+    memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the jitter of each pause: so one of them falls within the last minute."""
+    timeout = stacks.document("saga")["Parameters"]["TaskTimeoutSeconds"]["Default"]
+    monkeypatch.setattr("services.common.messaging.consumer.random.uniform", min)
+    shortest = hidden_after(memory, monkeypatch, ConnectionError(), range(1, 60))
+    monkeypatch.setattr("services.common.messaging.consumer.random.uniform", max)
+    longest = hidden_after(memory, monkeypatch, ConnectionError(), range(1, 60))
+
+    earliest = accumulate(shortest, initial=0)
+    early = [pause for pause, tried in zip(longest, earliest, strict=False) if tried < timeout - 60]
+    assert early
+    assert max(early) <= 60
+
+
+def test_a_message_is_tried_for_longer_than_the_workflow_waits_for_a_paid_order(
+    memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an outage that the workflow waits for would lose the orders in flight all the same."""
+    waits = stacks.document("saga")["Parameters"]
+    for service in SERVICES:
+        tries = stacks.document(service)["Resources"]["Tasks"]["Properties"]["RedrivePolicy"][
+            "maxReceiveCount"
+        ]
+        monkeypatch.setattr("services.common.messaging.consumer.random.uniform", min)
+        shortest = hidden_after(memory, monkeypatch, ConnectionError(), range(1, tries))
+        monkeypatch.setattr("services.common.messaging.consumer.random.uniform", max)
+        longest = hidden_after(memory, monkeypatch, ConnectionError(), range(1, tries))
+
+        assert sum(shortest) > waits["PaidTaskTimeoutSeconds"]["Default"]
+        assert sum(longest) < waits["FinalTaskTimeoutSeconds"]["Default"]
+    assert waits["TaskTimeoutSeconds"]["Default"] < waits["PaidTaskTimeoutSeconds"]["Default"]
+
+
+def refused(code: str, *reasons: str) -> ClientError:
+    response: Any = {"Error": {"Code": code}, "CancellationReasons": [{"Code": reason} for reason in reasons]}
+    return ClientError(response, "TransactWriteItems")
+
+
+HOPELESS = [
+    Unrecoverable("a person has to look"),
+    NotFound("no order of that id"),
+    KeyError("items"),
+    ValueError("no time"),
+    TypeError(),
+    OverflowError("date value out of range"),
+    RecursionError(),
+    refused("ValidationException"),
+    refused("TransactionCanceledException", "None", "ValidationError"),
+    ParamValidationError(report="no text"),
+]
+
+
+@pytest.mark.parametrize("error", HOPELESS, ids=repr)
+def test_a_message_that_no_try_can_help_goes_to_the_dead_letters_within_two_minutes(
+    memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    tries = stacks.document("order")["Resources"]["Tasks"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+
+    assert sum(hidden_after(memory, monkeypatch, error, range(1, tries))) <= 120
+
+
+def test_a_slow_message_stays_hidden_while_it_is_handled(
+    memory: MemoryQueue, service: Service, run: Callable[..., object], eventually: Eventually
+) -> None:
+    service.may_end.clear()
+    run(visibility=1)
+    memory.send(work("1"))
+    eventually(lambda: service.got)
+    (first,) = [until for until, _ in memory.hidden.values()]
+
+    eventually(lambda: [until for until, _ in memory.hidden.values()] != [first])
+    service.may_end.set()
+
+    eventually(lambda: memory.deleted == [work("1")])
+    assert service.got == ["1"]
+
+
+def test_no_more_is_taken_than_there_are_threads(
+    memory: MemoryQueue, service: Service, run: Callable[..., object], eventually: Eventually
+) -> None:
+    service.may_end.clear()
+    for number in range(5):
+        memory.send(work(str(number)))
+    run(threads=2)
+
+    eventually(lambda: len(service.got) == 2)
+    assert len(memory.hidden) == 2
+    service.may_end.set()
+    eventually(lambda: len(memory.deleted) == 5)
+
+
+def test_a_stop_finishes_what_was_begun_and_begins_no_more(
+    memory: MemoryQueue,
+    service: Service,
+    stop: threading.Event,
+    run: Callable[..., threading.Thread],
+    eventually: Eventually,
+) -> None:
+    service.may_end.clear()
+    thread = run(threads=1)
+    memory.send(work("1"))
+    memory.send(work("2"))
+    eventually(lambda: service.got)
+
+    stop.set()
+    service.may_end.set()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert memory.deleted == [work("1")]
+    assert service.got == ["1"]
+
+
+def test_a_queue_that_is_away_does_not_end_the_consumer(
+    memory: MemoryQueue,
+    run: Callable[[], object],
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    receive, failed = memory.receive, threading.Event()
+
+    def away_once(limit: int, wait: int) -> list[Message]:
+        if not failed.is_set():
+            failed.set()
+            raise ConnectionError
+        return receive(limit, wait)
+
+    monkeypatch.setattr(memory, "receive", away_once)
+    run()
+    memory.send(work("1"))
+
+    eventually(lambda: memory.deleted == [work("1")])
+    assert failed.is_set()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_ready"),
+    [
+        (ConnectionError("no table"), False),
+        (refused("ResourceNotFoundException: no table"), False),
+        (refused("TransactionCanceledException: no table", "ThrottlingError"), False),
+        (CallFailed("no carrier"), True),
+        *((error, True) for error in HOPELESS),
+    ],
+    ids=repr,
+)
+def test_a_consumer_that_handles_nothing_for_want_of_its_own_means_is_not_ready(
+    memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, error: Exception, is_ready: bool
+) -> None:
+    def fail(_message: Mapping[str, Any]) -> None:
+        raise error
+
+    consumer = Consumer(memory, {"Work": fail})
+    for name in ("1", "2"):
+        consumer.process(Message(name, name, work(name), 1))
+    consumer.ready()
+
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", -1.0)
+
+    with nullcontext() if is_ready else pytest.raises(progress.NoProgress, match="no table"):
+        consumer.ready()
+
+
+def test_what_others_send_makes_no_time_series(memory: MemoryQueue) -> None:
+    counter = telemetry.MESSAGES.labels("memory", "unknown", "failed")
+    before = counter._value.get()
+
+    Consumer(memory, {}).process(Message("1", "1", '{"task": "made-up"}', 1))
+
+    assert counter._value.get() == before + 1
+
+
+def test_a_failure_is_logged_with_what_it_is_about(
+    memory: MemoryQueue, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.failures = 1
+
+    Consumer(memory, {"Work": service.handle}).process(Message("1", "1", work("order-1"), 1))
+
+    (line,) = [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["event"], line["order_id"]) == ("message_failed", "order-1")
+    assert line["trace_id"] == "0af7651916cd43dd8448eb211c80319c"

@@ -1,0 +1,404 @@
+"""Dead letters: what they say, and that none is lost on its way back."""
+
+import json
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from services.common.aws import dynamo
+from services.common.messaging import dlq
+from services.common.messaging.consumer import Consumer, Handler, SqsQueue
+from services.common.messaging.dlq import DynamoDiscards, Letter, NoSuchLetter, SqsPlace
+from shopdev.processes.emulator import AwsServer
+from tests.operator.cli.objects import owned, shopservice
+from tests.operator.cli.server import Server, serving
+from tests.waiting import wait_for
+
+Plugin = Callable[..., list[str]]
+ROOT = Path(__file__).resolve().parents[4]
+COMMAND = "from shop_operator.cli.commands import main; main()"
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+TASK = {
+    "task": "ChargePayment",
+    "task_token": "a token of the workflow",
+    "order_id": "o1",
+    "payment": {"token": "tok_secret"},
+    "traceparent": f"00-{TRACE}-b7ad6b7169203331-01",
+}
+
+
+def letter(name: str, body: Any) -> Letter:
+    text = body if isinstance(body, str) else json.dumps(body)
+    return Letter(name, "https://sqs/1/shop-payment-tasks", f"receipt-{name}", text, {}, NOW, 5)
+
+
+@dataclass
+class MemoryPlace:
+    """Dead letters in memory, and what became of them."""
+
+    letters: list[Letter]
+    redriven: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    given_back: list[str] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+
+    def look(self) -> list[Letter]:
+        return list(self.letters)
+
+    def give_back(self, letters: Sequence[Letter]) -> None:
+        self.given_back += [each.id for each in letters]
+
+    def redrive(self, letter: Letter) -> None:
+        if letter.body == "refused":
+            raise ConnectionError
+        self.redriven.append(letter.id)
+
+    def delete(self, letter: Letter) -> None:
+        self.deleted.append(letter.id)
+
+    def note(self, letter: Letter, reason: str) -> None:
+        self.notes.append((letter.id, reason))
+
+    def run(self, *arguments: str) -> list[str]:
+        return list(dlq.run(arguments, self, self))
+
+
+def test_given_a_letter_when_listed_then_it_says_what_it_is_about_and_where_its_failure_is_told() -> None:
+    (line,) = MemoryPlace([letter("m1", TASK)]).run("list")
+
+    found = json.loads(line)
+    assert (found["id"], found["queue"], found["kind"]) == ("m1", "shop-payment-tasks", "ChargePayment")
+    assert (found["order_id"], found["trace_id"], found["deliveries"]) == ("o1", TRACE, 5)
+    assert "m1" in found["cause"]
+
+
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        ("not json", "not a JSON object"),
+        ("[1]", "not a JSON object"),
+        ("{}", "not a JSON object"),
+        ({"a": 1}, "neither a task nor a type"),
+        ({"cause": "KeyError: 'available'", "record": {}}, "KeyError"),
+        ({"cause": ["?"]}, "neither a task nor a type"),
+        ({"task": ["?"], "type": 5}, "neither a task nor a type"),
+        ({"Records": [{"s3": {}}]}, "neither a task nor a type"),
+        ({"Records": [{"s3": {"object": {"key": "spring+tea.csv"}}}]}, "the import of spring tea.csv failed"),
+        ({"type": "shop.order.shipped.v1", "data": {"order_id": "o2"}}, "message_id m1"),
+        ({"type": "shop.order.shipped.v1", "data": 5, "traceparent": 7}, "message_id m1"),
+    ],
+)
+def test_given_a_letter_of_any_content_when_shown_then_its_cause_is_decoded(body: Any, cause: str) -> None:
+    (text,) = MemoryPlace([letter("m1", body)]).run("show")
+
+    assert cause in json.loads(text)["cause"]
+
+
+def test_given_a_letter_with_tokens_when_shown_then_they_are_left_out() -> None:
+    (text,) = MemoryPlace([letter("m1", {**TASK, "more": [{"token": "tok_secret"}]})]).run("show", "m1")
+
+    assert "tok_secret" not in text
+    assert "a token of the workflow" not in text
+    assert json.loads(text)["body"]["order_id"] == "o1"
+
+
+SECRETS = '{"task":"ChargePayment","task_token":"AQCE+secret/==","payment":{"token":"AQCE+secret/=="}%s}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"[{SECRETS % ''}]",
+        SECRETS % ',"x":NaN',
+        (SECRETS % "").replace(":", " :\n "),
+        '{"task_token":"AQCE+secret/==',
+        json.dumps({"Type": "Notification", "Message": SECRETS % ""}),
+        json.dumps({"Type": "Notification", "Message": SECRETS % ',"x":NaN'}),
+        json.dumps(json.dumps({"Message": SECRETS % ""})),
+        json.dumps({"Message": SECRETS % ""})[:-1],
+        json.dumps({"cause": f"KeyError({json.loads(SECRETS % '')})", "record": {}}),
+        '{"a":' + "[" * 300 + SECRETS % "" + "]" * 300 + "}",
+        '{"task":"ChargePayment","card":"tok_AQCE_secret"}',
+        '{"task":"tok_AQCE_secret","order_id":"tok_AQCE_secret","tok_AQCE_secret":1}',
+        "the payment with tok_AQCE_secret failed",
+    ],
+)
+def test_given_a_letter_of_any_form_with_tokens_when_shown_then_they_are_left_out(body: str) -> None:
+    lines = [*MemoryPlace([letter("m1", body)]).run("list"), *MemoryPlace([letter("m1", body)]).run("show")]
+
+    assert [line for line in lines if "secret" in line] == []
+    assert "(left out)" in lines[1]
+
+
+def test_given_a_letter_with_a_text_that_is_json_when_shown_then_what_is_no_secret_stays() -> None:
+    said = {"Message": SECRETS % ',"n":12345678901234567890123', "Note": '{"n": 12345678901234567890123}'}
+    (text,) = MemoryPlace([letter("m1", said)]).run("show")
+
+    body = json.loads(text)["body"]
+    assert json.loads(body["Message"])["task"] == "ChargePayment"
+    assert body["Note"] == said["Note"]
+
+
+def deep(levels: int) -> str:
+    return "[" * levels + "]" * levels
+
+
+HOSTILE = {
+    "order id too deep": f'{{"type":"shop.stock.reserved.v1","data":{{"order_id":{deep(300)}}}}}',
+    "order id deeper": f'{{"order_id":{deep(1000)}}}',
+    "kind deeper": f'{{"task":{deep(1000)}}}',
+    "trace deeper": f'{{"task":"X","traceparent":{deep(1000)}}}',
+    "cause deeper": f'{{"cause":{deep(1000)}}}',
+    "another member too deep": f'{{"type":"x","a":{deep(300)}}}',
+    "one level too deep with what is shown beside it": deep(254),
+    "too deep in a text": json.dumps({"task": "X", "Message": f'{{"token":"a","a":{deep(300)}}}'}),
+    "deeper than any parser": deep(100_000),
+    "a fraction": '{"task":"X","order_id":1.5}',
+    "a great number": '{"task":"X","order_id":12345678901234567890123}',
+    "a map": '{"type":"x","data":{"order_id":{"a":0.1}}}',
+    "a long order id": json.dumps({"task": "X" * 200_000, "order_id": "o" * 200_000}),
+    "quotes": '"token' + "\\" * 200_000,
+    "spaces": '"token"' + " " * 200_000,
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_given_a_hostile_letter_when_read_then_it_hides_no_other_and_can_be_discarded(
+    body: str, account: AwsServer, create_table: Callable[[], str]
+) -> None:
+    hostile, good = letter("m1", body), letter("m2", TASK)
+    listed = [json.loads(line) for line in MemoryPlace([hostile, good]).run("list")]
+    shown = [json.loads(line) for line in MemoryPlace([hostile, good]).run("show")]
+
+    assert [each["id"] for each in listed] == [each["id"] for each in shown] == ["m1", "m2"]
+    assert all(len(str(value)) <= 400 for each in listed for value in each.values())
+    assert {type(each["order_id"]) for each in listed} <= {str, type(None)}
+
+    place, discards = MemoryPlace([hostile]), DynamoDiscards(account.clients.dynamodb, create_table())
+    assert list(dlq.run(["discard", "m1", "--reason", "poison"], place, discards)) == ["discarded: m1"]
+    assert place.deleted == ["m1"]
+
+
+def test_given_letters_when_one_is_redriven_then_the_others_stay_and_can_be_seen_again() -> None:
+    place = MemoryPlace([letter("m1", TASK), letter("m2", TASK)])
+
+    assert place.run("redrive", "--id", "m2") == ["redriven: m2"]
+    assert (place.redriven, place.given_back) == (["m2"], ["m1"])
+
+
+def test_given_letters_when_all_are_redriven_and_one_fails_then_the_rest_can_be_seen_again() -> None:
+    place = MemoryPlace([letter("m1", TASK), letter("m2", "refused"), letter("m3", TASK)])
+
+    with pytest.raises(ConnectionError):
+        place.run("redrive", "--all")
+
+    assert (place.redriven, place.given_back) == (["m1"], ["m2", "m3"])
+
+
+def test_given_a_letter_when_discarded_then_it_is_noted_why_before_it_is_deleted() -> None:
+    place = MemoryPlace([letter("m1", TASK)])
+
+    assert place.run("discard", "m1", "--reason", " a test order ") == ["discarded: m1"]
+    assert place.notes == [("m1", "a test order")]
+    assert (place.deleted, place.given_back) == (["m1"], [])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["discard", "m1"],
+        ["discard", "m1", "--reason", " "],
+        ["discard", "m1", "--reason", "x" * 501],
+        ["redrive"],
+        ["redrive", "--all", "--id", "m1"],
+        ["burn"],
+    ],
+)
+def test_given_a_command_that_is_not_clear_when_run_then_no_letter_is_touched(arguments: list[str]) -> None:
+    place = MemoryPlace([letter("m1", TASK)])
+
+    with pytest.raises(SystemExit):
+        place.run(*arguments)
+
+    assert (place.redriven, place.deleted, place.notes) == ([], [], [])
+
+
+def test_given_no_such_letter_when_named_then_none_is_touched() -> None:
+    place = MemoryPlace([letter("m1", TASK)])
+
+    with pytest.raises(NoSuchLetter, match="m2"):
+        place.run("redrive", "--id", "m1", "--id", "m2")
+
+    assert (place.redriven, place.given_back) == ([], ["m1"])
+
+
+@pytest.fixture
+def queues(account: AwsServer) -> tuple[str, str]:
+    """URLs of a queue and of its dead letters."""
+    sqs, name = account.clients.sqs, f"queue-{uuid.uuid4()}"
+    dead = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 2})
+    return sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"], dead
+
+
+def test_given_dead_letters_in_sqs_when_redriven_then_the_queue_has_each_with_all_that_it_was_sent_with(
+    account: AwsServer, queues: tuple[str, str]
+) -> None:
+    queue, dead = queues
+    sqs = account.clients.sqs
+    for number in range(25):
+        sqs.send_message(
+            QueueUrl=dead,
+            MessageBody=json.dumps({"n": number}),
+            MessageAttributes={"type": {"DataType": "String", "StringValue": "shop.order.shipped.v1"}},
+        )
+    place = SqsPlace(sqs, [queue])
+
+    assert len(list(dlq.run(["list"], place, None))) == 25  # type: ignore[arg-type]  # nothing is discarded
+    redriven = list(dlq.run(["redrive", "--all"], place, None))  # type: ignore[arg-type]  # as above
+
+    assert len(redriven) == 25
+    assert place.look() == []
+    found: dict[int, Any] = {}
+
+    def all_there() -> bool:
+        answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+        for each in answer.get("Messages", []):
+            found[json.loads(each["Body"])["n"]] = each["MessageAttributes"]["type"]["StringValue"]
+        return len(found) == 25
+
+    wait_for(all_there, 30)
+    assert set(found.values()) == {"shop.order.shipped.v1"}
+
+
+@contextmanager
+def consuming(queue: SqsQueue, handle: Handler) -> Iterator[None]:
+    """A consumer of the queue, as a service runs it."""
+    stop = threading.Event()
+    thread = threading.Thread(target=Consumer(queue, {"ChargePayment": handle}, wait=1).run, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+
+
+# What kubectl exec does: runs what follows `--` in the environment of the container.
+KUBECTL = """#!{python}
+import json, os, pathlib, sys
+command = sys.argv[sys.argv.index("--") + 1:]
+os.execvpe(command[0], command, json.loads(pathlib.Path({environment!r}).read_text()))
+"""
+
+
+@pytest.fixture
+def plugin(
+    account: AwsServer, queues: tuple[str, str], create_table: Callable[[], str], tmp_path: Path
+) -> Plugin:
+    """`kubectl shop dlq payment` with a cluster in which the worker's pod has the queue; answers what it prints."""
+    container = {
+        **account.env,
+        "PATH": str(Path(sys.executable).parent),
+        "PYTHONPATH": str(ROOT),
+        "TABLE": create_table(),
+        "TASKS_QUEUE_URL": queues[0],
+    }
+    (tmp_path / "environment.json").write_text(json.dumps(container))
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(KUBECTL.format(python=sys.executable, environment=str(tmp_path / "environment.json")))
+    kubectl.chmod(0o755)
+    pod = owned("Pod", "payment-consumer-a", owner="uid-payment", of="payment")
+    pod["metadata"]["labels"]["app.kubernetes.io/component"] = "worker-consumer"
+    pod["status"] = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    pod["spec"] = {"containers": [{"name": "consumer"}]}
+    cluster = Server([shopservice("payment", workers=[{"name": "consumer", "command": ["consumer"]}]), pod])
+
+    def run(*arguments: str) -> list[str]:
+        with serving(cluster, tmp_path / "kubeconfig"):
+            done = subprocess.run(
+                [sys.executable, "-c", COMMAND, "dlq", "payment", *arguments],
+                env={
+                    "PATH": str(tmp_path),
+                    "PYTHONPATH": str(ROOT / "operator"),
+                    "KUBECONFIG": str(tmp_path / "kubeconfig"),
+                },
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    return run
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("account", ["emulator"], indirect=True)
+def test_given_a_task_that_failed_too_often_when_its_handler_is_mended_and_it_is_redriven_then_it_is_done_once(
+    account: AwsServer, queues: tuple[str, str], plugin: Plugin
+) -> None:
+    url, dead = queues
+    sqs = account.clients.sqs
+    queue, done = SqsQueue(sqs, url), list[str]()
+
+    def waiting() -> int:
+        found = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["ApproximateNumberOfMessages"])
+        return int(found["Attributes"]["ApproximateNumberOfMessages"])
+
+    def fail(task: Mapping[str, Any]) -> None:
+        raise KeyError(task["order_id"])
+
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps(TASK))
+    with consuming(queue, fail):
+        wait_for(lambda: waiting() == 1, 60)
+
+    with consuming(queue, lambda task: done.append(task["order_id"])):
+        (listed,) = plugin("list")
+        letter = json.loads(listed)
+        assert (letter["kind"], letter["order_id"]) == ("ChargePayment", "o1")
+        assert done == []
+
+        assert plugin("redrive", "--id", letter["id"]) == [f"redriven: {letter['id']}"]
+        wait_for(lambda: done, 30)
+
+    assert done == ["o1"]
+    assert waiting() == 0
+    assert queue.receive(10, 0) == []
+
+
+def test_given_a_dead_letter_in_sqs_when_discarded_then_the_table_says_why_and_not_what_it_said(
+    account: AwsServer, queues: tuple[str, str], create_table: Any
+) -> None:
+    queue, dead = queues
+    account.clients.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(TASK))
+    place, table = SqsPlace(account.clients.sqs, [queue]), create_table()
+    (found,) = place.look()
+    place.give_back([found])
+
+    list(
+        dlq.run(
+            ["discard", found.id, "--reason", "a test"],
+            place,
+            DynamoDiscards(account.clients.dynamodb, table),
+        )
+    )
+
+    (item,) = account.clients.dynamodb.scan(TableName=table)["Items"]
+    kept = dynamo.unpack(item)
+    assert (kept["reason"], kept["id"], kept["kind"]) == ("a test", found.id, "ChargePayment")
+    assert "tok_secret" not in orjson.dumps(kept).decode()
+    assert place.look() == []

@@ -1,0 +1,155 @@
+"""Facts are CloudEvents, and reach whoever subscribed to their type."""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import jsonschema
+import orjson
+import pytest
+
+from services.common.messaging.consumer import SqsQueue
+from services.common.messaging.events import Event, MemoryPublisher, NotPublished, SnsPublisher
+from services.common.runtime import telemetry
+from shopdev.processes.emulator import AwsServer
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+CLOUDEVENT = {
+    "required": ["specversion", "id", "source", "type", "time", "subject", "datacontenttype", "data"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "time": {"format": "date-time"},
+        "source": {"format": "uri-reference"},
+        # CloudEvents 1.0, section "Naming Conventions": lower-case letters and digits.
+        "traceparent": {"type": "string"},
+    },
+    "propertyNames": {"pattern": "^[a-z0-9]+$"},
+}
+
+
+def an_event(kind: str = "thing.made.v1") -> Event:
+    return Event(
+        type=kind, source="/things", subject="1", data={"n": 1}, time=datetime(2026, 1, 31, tzinfo=UTC)
+    )
+
+
+def test_an_event_is_a_cloudevent_of_the_trace_at_hand() -> None:
+    with telemetry.traced(TRACEPARENT):
+        event = an_event().to_dict()
+
+    jsonschema.validate(event, CLOUDEVENT, format_checker=jsonschema.FormatChecker())
+    assert event["traceparent"].split("-")[1] == TRACEPARENT.split("-")[1]
+
+
+def test_an_event_survives_json() -> None:
+    event = an_event()
+
+    assert Event.from_dict(orjson.loads(orjson.dumps(event.to_dict()))) == event
+
+
+def test_the_publisher_in_memory_keeps_what_it_is_given() -> None:
+    publisher, events = MemoryPublisher(), [an_event() for _ in range(12)]
+
+    publisher.publish(events)
+
+    assert publisher.events == events
+
+
+class Topic:
+    """A topic that does not take every message.
+
+    Args:
+        refusing: what it says of a message at its nth publication; None for one that it takes.
+    """
+
+    def __init__(self, refusing: Callable[[dict[str, Any], int], str | None] = lambda *_: None) -> None:
+        self._refusing = refusing
+        self.requests: list[list[dict[str, Any]]] = []
+
+    def publish_batch(
+        self,
+        *,
+        TopicArn: str,  # noqa: ARG002, N803 - AWS's name
+        PublishBatchRequestEntries: Sequence[dict[str, Any]],  # noqa: N803 - AWS's name
+    ) -> dict[str, Any]:
+        entries = [orjson.loads(entry["Message"])["data"] for entry in PublishBatchRequestEntries]
+        self.requests.append(entries)
+        failed = [
+            {"Id": entry["Id"], "Code": code, "SenderFault": False}
+            for entry, data in zip(PublishBatchRequestEntries, entries, strict=True)
+            if (code := self._refusing(data, sum(data in request for request in self.requests)))
+        ]
+        return {"Failed": failed}
+
+
+def numbered(count: int, size: int = 0) -> list[Event]:
+    return [Event("thing.made.v1", "/things", "1", {"n": n, "x": "x" * size}) for n in range(count)]
+
+
+def numbers(topic: Topic) -> list[list[int]]:
+    return [[data["n"] for data in request] for request in topic.requests]
+
+
+def test_events_are_published_ten_at_a_time() -> None:
+    topic: Any = Topic()
+
+    SnsPublisher(topic, "arn").publish(numbered(24))
+
+    assert [len(request) for request in topic.requests] == [10, 10, 4]
+    assert [n for request in numbers(topic) for n in request] == list(range(24))
+
+
+def test_a_batch_has_no_more_than_256_kib() -> None:
+    topic: Any = Topic()
+
+    SnsPublisher(topic, "arn").publish(numbered(6, 100 * 1024))
+
+    assert numbers(topic) == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_of_a_batch_only_what_the_topic_did_not_take_is_published_again() -> None:
+    topic: Any = Topic(
+        lambda data, nth: "InternalError" if data["n"] in {1, 2} and nth <= data["n"] else None
+    )
+
+    SnsPublisher(topic, "arn").publish(numbered(11))
+
+    assert numbers(topic) == [list(range(10)), [1, 2], [2], [10]]
+
+
+def test_what_the_topic_never_takes_is_reported_with_the_reason() -> None:
+    topic: Any = Topic(lambda data, _: "InternalError" if data["n"] == 3 else None)
+
+    with pytest.raises(NotPublished, match="1 of 10 events: InternalError"):
+        SnsPublisher(topic, "arn").publish(numbered(10))
+
+    assert numbers(topic) == [list(range(10)), [3], [3]]
+
+
+def test_events_reach_those_who_subscribed_to_their_type(
+    account: AwsServer, create_topic: Callable[[], str], create_queue: Callable[[], str]
+) -> None:
+    topic, url = create_topic(), create_queue()
+    arn = account.clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    account.clients.sns.subscribe(
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=arn["QueueArn"],
+        Attributes={"RawMessageDelivery": "true", "FilterPolicy": '{"type": ["thing.made.v1"]}'},
+    )
+    events = [an_event() for _ in range(12)]
+
+    SnsPublisher(account.clients.sns, topic).publish([an_event("thing.broken.v1"), *events])
+
+    queue, received = SqsQueue(account.clients.sqs, url), []
+    done = threading.Event()
+    for _ in range(10):
+        for message in queue.receive(10, 1):
+            received.append(Event.from_dict(orjson.loads(message.body)))
+            queue.delete(message)
+        if len(received) == len(events):
+            done.set()
+            break
+    assert done.is_set()
+    assert {event.id for event in received} == {event.id for event in events}

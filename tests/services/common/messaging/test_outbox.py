@@ -1,0 +1,467 @@
+"""What an outbox holds is told at least once, whoever dies: in memory and in DynamoDB alike."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from services.common.aws import dynamo
+from services.common.messaging import outbox as outboxes
+from services.common.messaging.outbox import (
+    DynamoOutbox,
+    MemoryOutbox,
+    Outbox,
+    OutboxMessage,
+    OutboxRecord,
+    Relay,
+)
+from services.common.runtime import progress, telemetry
+from services.common.values import clock, ids
+from shopdev.processes.emulator import AwsServer
+from tests.services.accounts import EITHER, new_table
+
+Add = Callable[[OutboxRecord], None]
+Eventually = Callable[[Callable[[], object]], None]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture
+def now() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["memory", *EITHER])
+def kept(request: pytest.FixtureRequest, now: Clock) -> tuple[Outbox, Add]:
+    if request.param == "memory":
+        memory = MemoryOutbox(now)
+        return memory, memory.add
+    account: AwsServer = request.getfixturevalue(request.param)
+    client = account.clients.dynamodb
+    dynamo = DynamoOutbox(client, new_table(account.clients), now)
+
+    def add(record: OutboxRecord) -> None:
+        client.transact_write_items(TransactItems=[dynamo.addition(record)])
+
+    return dynamo, add
+
+
+@pytest.fixture
+def outbox(kept: tuple[Outbox, Add]) -> Outbox:
+    return kept[0]
+
+
+@pytest.fixture
+def add(kept: tuple[Outbox, Add]) -> Add:
+    return kept[1]
+
+
+def a_record(*numbers: int) -> OutboxRecord:
+    return OutboxRecord(tuple(OutboxMessage("note", {"n": number}) for number in numbers or (1,)))
+
+
+def pending(outbox: Outbox) -> list[str]:
+    return [record.id for record in outbox.pending(100)]
+
+
+def test_records_wait_oldest_first_as_they_were_added(outbox: Outbox, add: Add) -> None:
+    records = [a_record(1, 2) for _ in range(20)]
+    for record in records:
+        add(record)
+
+    assert outbox.pending(100) == records
+    assert len(outbox.pending(7)) == 7
+
+
+def test_a_claimed_record_waits_no_more_until_the_claim_lapses(outbox: Outbox, add: Add, now: Clock) -> None:
+    record = a_record()
+    add(record)
+
+    assert outbox.claim(record)
+    assert not outbox.claim(record)
+    assert pending(outbox) == []
+
+    now.at += timedelta(seconds=31)
+    assert [again.attempts for again in outbox.pending(1)] == [1]
+    assert outbox.claim(record)
+
+
+def test_a_postponed_record_waits_again_after_the_pause(outbox: Outbox, add: Add, now: Clock) -> None:
+    record = a_record()
+    add(record)
+    outbox.claim(record)
+
+    outbox.postpone(record, timedelta(seconds=5))
+
+    assert pending(outbox) == []
+    now.at += timedelta(seconds=6)
+    assert pending(outbox) == [record.id]
+
+
+def test_a_record_that_was_told_is_gone_for_good(outbox: Outbox, add: Add) -> None:
+    record = a_record()
+    add(record)
+    outbox.claim(record)
+
+    outbox.done(record)
+    outbox.postpone(record, timedelta(0))
+
+    assert pending(outbox) == []
+    assert not outbox.claim(record)
+    outbox.done(record)
+
+
+def test_many_claimed_records_do_not_hide_the_rest(outbox: Outbox, add: Add) -> None:
+    records = [a_record() for _ in range(60)]
+    for record in records:
+        add(record)
+    for record in records[:-1]:
+        outbox.claim(record)
+
+    assert [record.id for record in outbox.pending(1)] == [records[-1].id]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=4), timedelta(minutes=-4)])
+def test_a_claim_by_a_wrong_clock_ends_all_the_same(
+    outbox: Outbox, add: Add, now: Clock, ahead: timedelta
+) -> None:
+    """Whoever made it died; AWS accepts signatures of clocks that are up to five minutes off."""
+    record = a_record()
+    add(record)
+    now.at += ahead
+    assert outbox.claim(record)
+    outbox.postpone(record, timedelta(seconds=64))
+    now.at -= ahead
+
+    now.at += timedelta(seconds=129)
+
+    assert pending(outbox) == [record.id]
+    assert outbox.claim(record)
+
+
+def test_a_claim_that_meets_itself_is_held(account: AwsServer, create_table: Callable[[], str]) -> None:
+    """The SDK repeats a call whose answer was lost."""
+
+    class Repeating:
+        def __getattr__(self, operation: str) -> Any:
+            return getattr(account.clients.dynamodb, operation)
+
+        def update_item(self, **update: Any) -> None:
+            account.clients.dynamodb.update_item(**update)
+            account.clients.dynamodb.update_item(**update)
+
+    client: Any = Repeating()
+    repeating, record = DynamoOutbox(client, create_table()), a_record()
+    client.transact_write_items(TransactItems=[repeating.addition(record)])
+
+    assert repeating.claim(record)
+    assert not repeating.claim(record)
+
+
+UNREADABLE: Mapping[str, Mapping[str, Any]] = {
+    "no JSON": {"messages": "{"},
+    "another shape": {"messages": '{"kind": "note"}'},
+    "no messages": {},
+    "messages of no text": {"messages": 7},
+    "attempts of no number": {"messages": "[]", "attempts": "1"},
+    "never claimed": {"messages": "[[]]", "claimed_until": None},
+}
+
+
+@pytest.mark.parametrize("row", UNREADABLE)
+def test_a_record_that_cannot_be_read_keeps_no_other_from_being_told(
+    account: AwsServer, create_table: Callable[[], str], now: Clock, row: str
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+    outbox, good = DynamoOutbox(client, table, now), a_record()
+    written = {"traceparent": "x", "attempts": 0, "claimed_until": "", **UNREADABLE[row]}
+    for partition in range(4):
+        bad = {"pk": f"OUTBOX#{partition}", "sk": f"bad-{partition}"}
+        item = {name: value for name, value in {**bad, **written}.items() if value is not None}
+        client.put_item(TableName=table, Item=dynamo.pack(item))
+    client.transact_write_items(TransactItems=[outbox.addition(good)])
+    counter = telemetry.UNREADABLE_ROWS.labels("outbox")
+    before = counter._value.get()
+
+    assert pending(outbox) == pending(outbox) == [good.id]
+    assert counter._value.get() == before + 4
+
+    now.at += timedelta(seconds=65)
+    assert pending(outbox) == [good.id]
+    assert counter._value.get() == before + 8
+
+
+def test_a_relay_whose_outbox_cannot_be_read_for_a_minute_is_not_ready(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_limit: int) -> list[OutboxRecord]:
+        raise ConnectionError("away")
+
+    relay, stop = Relay(outbox, {}), threading.Event()
+    stop.set()
+    monkeypatch.setattr(outbox, "pending", away)
+    relay._look(stop)
+    relay.ready()
+
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", -1.0)
+
+    with pytest.raises(progress.NoProgress, match="away"):
+        relay.ready()
+
+
+@pytest.mark.parametrize(("kind", "is_ready"), [("note", False), ("of a later version", True)])
+def test_a_relay_that_tells_nothing_for_want_of_its_own_means_is_not_ready(
+    kind: str, is_ready: bool, now: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_payloads: Sequence[Mapping[str, Any]]) -> None:
+        raise ConnectionError("away")
+
+    outbox = MemoryOutbox(now)
+    relay = Relay(outbox, {"note": away})
+    for _ in range(2):
+        record = OutboxRecord((OutboxMessage(kind, {}),))
+        outbox.add(record)
+        assert not relay.relay(record)
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", -1.0)
+
+    with nullcontext() if is_ready else pytest.raises(progress.NoProgress, match="away"):
+        relay.ready()
+    assert outbox.pending(10) == [], "they are tried again after a pause"
+
+
+def test_the_oldest_record_counts_also_while_it_is_postponed(outbox: Outbox, add: Add) -> None:
+    assert outbox.oldest() == 0.0
+    old = OutboxRecord((OutboxMessage("note", {"n": 1}),), id=ids.first_of(clock.now() - timedelta(hours=1)))
+    for record in (old, a_record(2)):
+        add(record)
+        assert outbox.claim(record)
+        outbox.postpone(record, timedelta(seconds=64))
+
+    assert pending(outbox) == []
+    assert 3599 < outbox.oldest() < 3700
+
+    outbox.done(old)
+    assert outbox.oldest() < 60
+
+
+def test_while_nothing_can_be_told_the_gauge_shows_how_long_the_oldest_record_has_waited(
+    now: Clock, told: "Told", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record that failed is postponed, so that hardly ever one of them is free."""
+    monkeypatch.setattr(outboxes, "MEASURED_EVERY", 0.0)
+    kept, record = MemoryOutbox(now), replace(a_record(1), id=ids.first_of(clock.now() - timedelta(hours=1)))
+    kept.add(record)
+    told.refused = {1}
+    relay, stop = Relay(kept, {"note": told}), threading.Event()
+
+    (failing,) = relay._look(stop)
+    assert not relay.relay(failing)
+    assert relay._look(stop) == []
+
+    assert 3599 < telemetry.OUTBOX_AGE._value.get() < 3700
+    kept.done(record)
+    relay._look(stop)
+    assert telemetry.OUTBOX_AGE._value.get() == 0.0
+
+
+def test_an_outbox_answers_a_ping(outbox: Outbox) -> None:
+    outbox.ping()
+
+
+def test_a_record_in_another_partition_than_its_ids_is_told_all_the_same(
+    account: AwsServer, create_table: Callable[[], str], now: Clock, told: "Told"
+) -> None:
+    """A version with another number of partitions has put it there."""
+    client, table = account.clients.dynamodb, create_table()
+    outbox, record = DynamoOutbox(client, table, now), a_record(1)
+    usual = dynamo.unpack(outbox.addition(record)["Put"]["Item"])
+    other = f"OUTBOX#{(int(usual['pk'][-1]) + 1) % 4}"
+    client.put_item(TableName=table, Item=dynamo.pack({**usual, "pk": other}))
+    relay = Relay(outbox, {"note": told})
+
+    told.refused = {1}
+    (found,) = outbox.pending(10)
+    assert not relay.relay(found)
+    assert pending(outbox) == []
+
+    told.refused = set()
+    now.at += timedelta(seconds=2)
+    (found,) = outbox.pending(10)
+    assert relay.relay(found)
+    assert (told.numbers, client.scan(TableName=table)["Items"]) == ([1], [])
+
+
+class Told:
+    """Notes what it is told, and fails on some."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.refused: set[int] = set()
+
+    def __call__(self, payloads: Sequence[Mapping[str, Any]]) -> None:
+        for payload in payloads:
+            if payload["n"] in self.refused:
+                raise ConnectionError
+            self.numbers.append(payload["n"])
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def test_a_record_is_told_in_order_and_removed(outbox: Outbox, add: Add, told: Told) -> None:
+    record = a_record(1, 2, 3)
+    add(record)
+
+    assert Relay(outbox, {"note": told}).relay(record)
+
+    assert told.numbers == [1, 2, 3]
+    assert pending(outbox) == []
+
+
+def test_messages_of_one_kind_are_told_together_and_those_of_others_in_between_in_their_order(
+    outbox: Outbox, add: Add
+) -> None:
+    kinds = ("note", "note", "fact", "note")
+    record = OutboxRecord(tuple(OutboxMessage(kind, {"n": number}) for number, kind in enumerate(kinds)))
+    add(record)
+    calls: list[tuple[str, list[int]]] = []
+
+    def teller(kind: str) -> outboxes.Teller:
+        return lambda payloads: calls.append((kind, [payload["n"] for payload in payloads]))
+
+    assert Relay(outbox, {kind: teller(kind) for kind in kinds}).relay(record)
+
+    assert calls == [("note", [0, 1]), ("fact", [2]), ("note", [3])]
+
+
+def test_a_record_that_was_half_told_is_told_wholly_again(
+    outbox: Outbox, add: Add, told: Told, now: Clock
+) -> None:
+    record = a_record(1, 2)
+    add(record)
+    told.refused = {2}
+    relay = Relay(outbox, {"note": told})
+    assert not relay.relay(record)
+
+    told.refused = set()
+    assert pending(outbox) == []
+    now.at += timedelta(seconds=2)
+    assert relay.relay(record)
+
+    assert told.numbers == [1, 1, 2]
+
+
+def test_a_record_that_another_relay_has_is_left_alone(outbox: Outbox, add: Add, told: Told) -> None:
+    record = a_record()
+    add(record)
+    outbox.claim(record)
+
+    assert not Relay(outbox, {"note": told}).relay(record)
+
+    assert told.numbers == []
+
+
+def test_a_record_that_always_fails_is_tried_ever_more_rarely_and_for_ever(now: Clock, told: Told) -> None:
+    outbox, record = MemoryOutbox(now), a_record(1)
+    outbox.add(record)
+    told.refused = {1}
+    relay = Relay(outbox, {"note": told})
+
+    for _ in range(20):
+        (again,) = outbox.pending(1)
+        relay.relay(again)
+        now.at += timedelta(seconds=65)
+
+    assert outbox.records[record.id].attempts == 20
+
+
+class Pauses(threading.Event):
+    """Notes the pauses of a loop, and is set after a few of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[float | None] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.noted.append(timeout)
+        if len(self.noted) == 5:
+            self.set()
+        return self.is_set()
+
+
+@pytest.mark.parametrize("failure", ["no right to write", "another relay is faster", "no records"])
+def test_a_relay_that_tells_nothing_looks_ever_more_rarely(
+    failure: str, told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pauses, looks = Pauses(), list[int]()
+
+    class Refusing(MemoryOutbox):
+        def pending(self, limit: int) -> list[OutboxRecord]:
+            looks.append(limit)
+            if len(looks) == 100:
+                pauses.set()
+            return super().pending(limit)
+
+        def claim(self, record: OutboxRecord) -> bool:
+            if failure == "no right to write":
+                self.postpone(record, timedelta())
+            return False
+
+        def postpone(self, _record: OutboxRecord, _pause: timedelta) -> None:
+            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "UpdateItem")
+
+    outbox = Refusing()
+    for _ in range(0 if failure == "no records" else 2):
+        outbox.add(a_record())
+
+    Relay(outbox, {"note": told}, shortest=0.05, longest=0.3).run(pauses)
+
+    assert pauses.noted == [0.05, 0.1, 0.2, 0.3, 0.3]
+    assert len(looks) == 5
+    assert "Traceback" not in capsys.readouterr().out
+
+
+@pytest.fixture
+def stop() -> threading.Event:
+    return threading.Event()
+
+
+def test_a_running_relay_tells_what_comes_and_survives_an_outage(
+    told: Told, stop: threading.Event, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = MemoryOutbox()
+    look, failed = outbox.pending, threading.Event()
+
+    def away_once(limit: int) -> list[OutboxRecord]:
+        if not failed.is_set():
+            failed.set()
+            raise ConnectionError
+        return look(limit)
+
+    monkeypatch.setattr(outbox, "pending", away_once)
+    relay = Relay(outbox, {"note": told})
+    thread = threading.Thread(target=relay.run, args=(stop,))
+    thread.start()
+
+    for number in range(3):
+        outbox.add(a_record(number))
+    eventually(lambda: sorted(told.numbers) == [0, 1, 2])
+    stop.set()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert relay.alive()
+    assert outbox.records == {}

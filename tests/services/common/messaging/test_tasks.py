@@ -1,0 +1,69 @@
+"""A task's token is answered with what became of the task."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from services.common.messaging.tasks import (
+    MemoryAnswers,
+    StepFunctionsAnswers,
+    TaskAnswers,
+    TaskGone,
+    answering,
+)
+from services.common.values.errors import TaskFailed
+from shopdev.processes.emulator import AwsServer
+from tests.services.accounts import EITHER
+
+TASK = {"task": "Work", "task_token": "t1"}
+
+
+def test_a_result_is_sent_as_the_output() -> None:
+    answers = MemoryAnswers("t1")
+
+    answering(lambda _: {"done": True}, answers)(TASK)
+
+    assert answers.outputs == {"t1": {"done": True}}
+
+
+def test_a_refusal_is_sent_as_a_failure_and_the_message_is_done() -> None:
+    answers = MemoryAnswers("t1")
+
+    def refuse(_: Mapping[str, Any]) -> None:
+        raise TaskFailed("OutOfStock", "none left")
+
+    answering(refuse, answers)(TASK)
+
+    assert answers.failures == {"t1": ("OutOfStock", "none left")}
+
+
+def test_any_other_failure_leaves_the_token_for_the_next_delivery() -> None:
+    answers = MemoryAnswers("t1")
+
+    def fail(_: Mapping[str, Any]) -> None:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        answering(fail, answers)(TASK)
+
+    assert answers.waiting == {"t1"}
+
+
+def test_an_answer_that_nobody_waits_for_ends_the_message() -> None:
+    answering(lambda _: {}, MemoryAnswers())(TASK)
+
+
+@pytest.fixture(params=["memory", *EITHER])
+def answers(request: pytest.FixtureRequest) -> TaskAnswers:
+    if request.param == "memory":
+        return MemoryAnswers()
+    account: AwsServer = request.getfixturevalue(request.param)
+    return StepFunctionsAnswers(account.clients.stepfunctions)
+
+
+def test_an_unknown_token_is_gone(answers: TaskAnswers) -> None:
+    with pytest.raises(TaskGone):
+        answers.succeed("unknown", {})
+    with pytest.raises(TaskGone):
+        answers.fail("unknown", "Error", "cause")

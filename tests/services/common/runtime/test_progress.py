@@ -1,0 +1,62 @@
+"""A loop that gets nothing done for a minute says so, and one bad piece of work does not make it say so."""
+
+import pytest
+
+from services.common.runtime.progress import NoProgress, Progress
+
+
+class Seconds:
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def __call__(self) -> float:
+        return self.passed
+
+
+@pytest.fixture
+def seconds() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def progress(seconds: Seconds) -> Progress:
+    return Progress("a loop", seconds)
+
+
+def test_a_loop_without_work_is_well(progress: Progress, seconds: Seconds) -> None:
+    seconds.passed = 1000
+
+    progress.check()
+
+
+@pytest.mark.parametrize("pieces", [("",), ("1", "2"), ("1", "1", "2")])
+def test_a_loop_that_does_nothing_for_a_minute_says_so(
+    progress: Progress, seconds: Seconds, pieces: tuple[str, ...]
+) -> None:
+    for piece in pieces:
+        progress.missed(piece, ConnectionError("away"))
+    progress.check()
+
+    seconds.passed = 61
+
+    with pytest.raises(NoProgress, match=r"a loop.*61 s.*away"):
+        progress.check()
+
+
+def test_one_piece_that_fails_for_ever_says_nothing_of_the_loop(progress: Progress, seconds: Seconds) -> None:
+    for _ in range(100):
+        progress.missed("1", ValueError("bad"))
+
+    seconds.passed = 1000
+
+    progress.check()
+
+
+def test_a_loop_that_does_something_again_is_well(progress: Progress, seconds: Seconds) -> None:
+    progress.missed("", ConnectionError())
+    seconds.passed = 61
+    progress.made()
+
+    progress.check()
+    progress.missed("", ConnectionError())
+    progress.check()

@@ -1,0 +1,46 @@
+"""A process that is told too little says what it misses, in a line each."""
+
+import pytest
+
+from services.common.runtime.settings import ServiceSettings
+
+COMPLETE = {
+    "TABLE": "shop-things",
+    "TASKS_QUEUE_URL": "http://sqs/things",
+    "EVENTS_TOPIC_ARN": "arn:aws:sns:eu-central-1:000000000000:events",
+    "AWS_REGION": "eu-central-1",
+}
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in ServiceSettings.model_fields:
+        monkeypatch.delenv(field.upper(), raising=False)
+    for name, value in COMPLETE.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_settings_come_from_the_environment_with_defaults() -> None:
+    settings = ServiceSettings.load()
+
+    assert (settings.table, settings.port, settings.log_level) == ("shop-things", 8080, "INFO")
+    assert settings.aws_endpoint_url is None
+
+
+def test_every_missing_or_invalid_variable_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TABLE")
+    monkeypatch.setenv("PORT", "http")
+
+    with pytest.raises(SystemExit) as ended:
+        ServiceSettings.load()
+
+    heading, *lines = str(ended.value.code).splitlines()
+    assert heading == "service cannot start:"
+    assert [line.split()[0] for line in lines] == ["TABLE", "PORT"]
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TABLE", "")
+
+    with pytest.raises(SystemExit, match="TABLE is not set: name of the service's DynamoDB table"):
+        ServiceSettings.load()

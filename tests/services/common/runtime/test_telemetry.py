@@ -1,0 +1,86 @@
+"""Logs are JSON, carry the trace, and hold nothing that pays."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.common.runtime import telemetry
+from services.common.runtime.telemetry import Trace
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+Logged = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Logged]:
+    telemetry.configure("things", "INFO")
+
+    def lines() -> list[dict[str, Any]]:
+        return [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    yield lines
+    telemetry.configure("test", "INFO")
+
+
+def test_a_line_is_json_with_its_trace_and_fields(logged: Logged) -> None:
+    with telemetry.traced(TRACEPARENT, order_id="1"):
+        telemetry.logger("test").info("happened", amount=3)
+
+    (line,) = logged()
+    assert line["event"] == "happened"
+    assert line["service"] == "things"
+    assert line["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+    assert (line["order_id"], line["amount"]) == ("1", 3)
+
+
+def test_a_librarys_line_is_json_too(logged: Logged) -> None:
+    logging.getLogger("some.library").warning("disk %s", "full")
+
+    (line,) = logged()
+    assert (line["event"], line["level"]) == ("disk full", "warning")
+
+
+def test_what_pays_is_redacted_wherever_it_hides(logged: Logged) -> None:
+    log = telemetry.logger("test")
+    log.info(
+        "a", token="secret-1", body={"payment": {"card_number": "secret-2"}, "list": [{"cvc": "secret-3"}]}
+    )
+    log.info("b", text="paid with tok_secret4")
+    log.error("c", exc_info=ValueError("tok_secret5 was declined"))
+
+    lines = logged()
+    assert len(lines) == 3
+    assert "secret" not in repr(lines)
+
+
+def test_a_trace_is_continued_in_a_span_of_its_own() -> None:
+    trace = Trace.continued(TRACEPARENT)
+
+    assert trace.trace_id == "0af7651916cd43dd8448eb211c80319c"
+    assert trace.span_id != "b7ad6b7169203331"
+
+
+@given(
+    st.text() | st.none() | st.sampled_from(["00-" + "0" * 32 + "-" + "1" * 16 + "-01", TRACEPARENT + "\n"])
+)
+def test_nonsense_starts_a_new_trace(traceparent: str | None) -> None:
+    trace = Trace.continued(traceparent)
+
+    assert Trace.continued(str(trace)).trace_id == trace.trace_id
+    assert trace.trace_id not in (traceparent or "")
+
+
+def test_a_trace_ends_with_its_block() -> None:
+    with telemetry.traced(TRACEPARENT) as outer:
+        with telemetry.traced(None):
+            pass
+        assert telemetry.current_trace() is outer
+
+    assert telemetry.current_trace().trace_id != outer.trace_id
+    assert "trace_id" not in structlog.contextvars.get_contextvars()

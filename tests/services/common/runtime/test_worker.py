@@ -1,0 +1,65 @@
+"""A process of loops tells how it is, and ends in order."""
+
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from services.common.runtime.worker import HealthServer
+
+
+class Loop:
+    name = "loop"
+
+    def __init__(self) -> None:
+        self.turns = True
+        self.missing: Exception | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        stop.wait()
+
+    def alive(self) -> bool:
+        return self.turns
+
+    def ready(self) -> None:
+        if self.missing is not None:
+            raise self.missing
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+@pytest.fixture
+def health(loop: Loop) -> Iterator[httpx.Client]:
+    server = HealthServer("127.0.0.1", 0, [loop])
+    server.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as client:
+        yield client
+    server.stop()
+
+
+def test_a_loop_that_turns_is_healthy_and_ready(health: httpx.Client) -> None:
+    assert health.get("/healthz").json() == {"status": "ok"}
+    assert health.get("/readyz").json() == {"status": "ok"}
+
+
+def test_a_missing_dependency_is_no_illness(health: httpx.Client, loop: Loop) -> None:
+    loop.missing = ConnectionError("a detail")
+
+    assert health.get("/healthz").status_code == 200
+    answer = health.get("/readyz")
+    assert (answer.status_code, answer.json()["failing"]) == (503, {"loop": "ConnectionError"})
+
+
+def test_a_loop_that_does_not_turn_is_restarted(health: httpx.Client, loop: Loop) -> None:
+    loop.turns = False
+
+    assert health.get("/healthz").status_code == 503
+
+
+def test_metrics_are_there_and_nothing_else(health: httpx.Client) -> None:
+    assert "messages_processed_total" in health.get("/metrics").text
+    assert health.get("/other").status_code == 404
