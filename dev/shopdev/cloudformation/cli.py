@@ -13,7 +13,7 @@ from pathlib import Path
 from shopdev import environment_file, identity
 from shopdev.checkout import ROOT
 from shopdev.clients import Clients, client_environment
-from shopdev.cloudformation import awscli, deploy, removal, stacks
+from shopdev.cloudformation import awscli, deploy, outputs, removal, stacks
 from shopdev.cloudformation.together import Interrupted
 from shopdev.console import say_aside
 
@@ -120,15 +120,15 @@ def run(chosen: argparse.Namespace) -> None:
             values = parameters(chosen, local=cli.local)
             deploy.deploy(cli, chosen.prefix, values, say_aside, chosen.stacks)
             if cli.endpoint and (not chosen.stacks or "identity" in chosen.stacks):
-                identity.seed(Clients(cli.endpoint), deploy.outputs_of(cli, chosen.prefix, "identity"))
+                identity.seed(Clients(cli.endpoint), outputs.outputs_of(cli, chosen.prefix, "identity"))
         case "values":
-            sys.stdout.write(deploy.values(cli, chosen.prefix))
+            sys.stdout.write(outputs.values(cli, chosen.prefix))
         case "env":
-            sys.stdout.write(deploy.env(cli, chosen.prefix))
+            sys.stdout.write(outputs.env(cli, chosen.prefix))
         case "machine-secret":
-            sys.stdout.write(deploy.machine_secret(cli, chosen.prefix, chosen.namespace))
+            sys.stdout.write(outputs.machine_secret(cli, chosen.prefix, chosen.namespace))
         case "status":
-            sys.stdout.write(deploy.status(cli, chosen.prefix) + "\n")
+            sys.stdout.write(outputs.status(cli, chosen.prefix) + "\n")
         case "unprotect":
             removal.unprotect(cli, chosen.prefix, chosen.stacks or stacks.ALL, say_aside)
         case _:

@@ -1,4 +1,4 @@
-"""Creating and updating the stacks, and what is known of those that are there."""
+"""Creating and updating the stacks by `aws cloudformation deploy`, in order, with progress and advice."""
 
 import json
 import tempfile
@@ -6,19 +6,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
-from shopdev.checkout import SERVICES
 from shopdev.cloudformation import awscli, stacks
 from shopdev.cloudformation.awscli import AwsCli, AwsError
+from shopdev.cloudformation.outputs import deployed, outputs_of
 from shopdev.cloudformation.together import Outcome, Say, together
 from shopdev.lambdas import built
 
-# A change set was made and never executed: there is a name, and nothing behind it yet.
-NOT_YET = "REVIEW_IN_PROGRESS"
 # What `deploy` itself fills in.
 FILLED_IN = frozenset({"Prefix", *built.PARAMETERS.values()})
 
@@ -41,7 +36,7 @@ def deploy(cli: AwsCli, prefix: str, values: Mapping[str, str], say: Say, chosen
     refuse_unknown(chosen)
     waves = _waves(cli, chosen, values, prefix, say)
     planned = [stack for wave in waves for stack in wave]
-    existing = _deployed(cli, prefix)
+    existing = deployed(cli, prefix)
     _refuse_missing(prefix, [stack for stack in planned if stack not in existing], values)
     for stack in planned:
         if stack in existing:
@@ -72,94 +67,6 @@ def deploy(cli: AwsCli, prefix: str, values: Mapping[str, str], say: Say, chosen
     say(f"all up to date in {time.monotonic() - started:.1f} s")
 
 
-def outputs(cli: AwsCli, prefix: str) -> stacks.Outputs:
-    """Stack -> output -> value.
-
-    Raises:
-        AwsError: when a stack is missing.
-    """
-    existing = _deployed(cli, prefix)
-    needed = [stack for stack in stacks.STACKS if stack not in stacks.ONE_OF]
-    if missing := [f"{prefix}-{stack}" for stack in needed if stack not in existing]:
-        raise AwsError(
-            f"not deployed in {cli.region}: {', '.join(missing)}; run `dev/aws deploy --prefix {prefix}`, or set "
-            "AWS_REGION to their region"
-        )
-    return {stack: awscli.outputs_of(description) for stack, description in existing.items()}
-
-
-def outputs_of(cli: AwsCli, prefix: str, stack: str) -> dict[str, str]:
-    """Output -> value, of one stack.
-
-    Raises:
-        AwsError: when it is missing.
-    """
-    existing = _deployed(cli, prefix)
-    if stack not in existing:
-        raise AwsError(
-            f"{prefix}-{stack} is not deployed in {cli.region}: run `dev/aws deploy --prefix {prefix} {stack}` first"
-        )
-    return awscli.outputs_of(existing[stack])
-
-
-def values(cli: AwsCli, prefix: str) -> str:
-    """Values for charts/shop, as YAML: each service's environment.
-
-    The region is that of the topic. For an emulator, the pods' endpoint is where the emulator says that its queues
-    are, which need not be the address that this machine reaches it by.
-    """
-    found = outputs(cli, prefix)
-    endpoint = None
-    everyone = {"AWS_REGION": stacks.topic("product", found).split(":")[3]}
-    if cli.local:
-        queue = urlsplit(found["product"]["TasksQueueUrl"])
-        endpoint = f"{queue.scheme}://{queue.netloc}"
-        everyone["AWS_ENDPOINT_URL"] = endpoint
-        everyone["AWS_DISABLE_HOST_PREFIX_INJECTION"] = "true"
-    document = {
-        service: {"env": everyone | stacks.environment(service, found, endpoint)} for service in SERVICES
-    }
-    return yaml.safe_dump(document, sort_keys=True)
-
-
-def env(cli: AwsCli, prefix: str) -> str:
-    """Where the API is and who signs in, as lines of KEY=VALUE for .dev/env or a shell.
-
-    Raises:
-        AwsError: when a stack is missing.
-    """
-    found = outputs(cli, prefix)
-    lines = stacks.cognito(found["identity"], cli.endpoint)
-    if "api" in found:
-        customers, machines = stacks.api_urls(found["api"], cli.endpoint)
-        lines |= {"API_URL": customers, "MACHINE_API_URL": machines}
-    return "".join(f"{name}={value}\n" for name, value in sorted(lines.items()))
-
-
-def machine_secret(cli: AwsCli, prefix: str, namespace: str) -> str:
-    """A Kubernetes Secret with which the services know the signatures of the emulator's machines, as YAML.
-
-    Raises:
-        AwsError: on AWS, where nobody but the machine has its key; and when a stack is missing.
-    """
-    if cli.endpoint is None:
-        raise AwsError("machine-secret is only for the emulator: in AWS, API Gateway verifies signatures")
-    found = stacks.machines("payment", outputs(cli, prefix), cli.endpoint)
-    metadata = {"name": "machine-callers", "namespace": namespace}
-    return yaml.safe_dump({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": found})
-
-
-def status(cli: AwsCli, prefix: str) -> str:
-    """A line per stack: its name and its state."""
-    existing = cli.describe(prefix)
-    states = {
-        stack: str(existing[stack]["StackStatus"]) if stack in existing else "absent"
-        for stack in stacks.ALL
-        if stack in _of_the_shop(cli) or stack in existing
-    }
-    return "\n".join(f"{prefix}-{stack:<10} {state}" for stack, state in states.items())
-
-
 def refuse_unknown(chosen: Sequence[str]) -> None:
     """Look whether there are such stacks.
 
@@ -170,16 +77,6 @@ def refuse_unknown(chosen: Sequence[str]) -> None:
         raise AwsError(f"unknown stack: {', '.join(sorted(unknown))}; known stacks: {', '.join(stacks.ALL)}")
 
 
-def _deployed(cli: AwsCli, prefix: str) -> dict[str, dict[str, object]]:
-    """Stack -> its description, without those of which there is a name only."""
-    return {stack: found for stack, found in cli.describe(prefix).items() if found["StackStatus"] != NOT_YET}
-
-
-def _of_the_shop(cli: AwsCli) -> tuple[str, ...]:
-    """The stacks that are deployed unless others are named."""
-    return stacks.STACKS if cli.local else stacks.ON_AWS
-
-
 def _without_topic(
     planned: Sequence[str], existing: Mapping[str, Mapping[str, object]], values: Mapping[str, str]
 ) -> list[str]:
@@ -188,14 +85,10 @@ def _without_topic(
         stack
         for stack in planned
         if stacks.ALARM_TOPIC in stacks.document(stack)["Parameters"]
-        and not values.get(stacks.ALARM_TOPIC, _parameter(existing.get(stack, {}), stacks.ALARM_TOPIC))
+        and not values.get(
+            stacks.ALARM_TOPIC, awscli.parameters_of(existing.get(stack, {})).get(stacks.ALARM_TOPIC)
+        )
     ]
-
-
-def _parameter(description: Mapping[str, object], name: str) -> str:
-    """The value of a stack's parameter; nothing when it has none."""
-    found: Any = description.get("Parameters", [])
-    return next((str(each["ParameterValue"]) for each in found if each["ParameterKey"] == name), "")
 
 
 def _waves(
@@ -203,9 +96,7 @@ def _waves(
 ) -> list[list[str]]:
     """The stacks to deploy, in waves: the chosen ones, or all of the shop's less those that wait."""
     waiting = {
-        stack: " or ".join(f"{name}=…" for name in names)
-        for stack, names in stacks.ONE_OF.items()
-        if not any(values.get(name) for name in names)
+        stack: " or ".join(f"{name}=…" for name in names) for stack, names in stacks.waiting(values).items()
     }
     for stack in [stack for stack in waiting if stack in chosen]:
         raise AwsError(
@@ -215,7 +106,7 @@ def _waves(
         say(
             f"{prefix}-{stack} skipped: run `dev/aws deploy {stack} --set {waiting[stack]}` when the value is known"
         )
-    wanted = chosen or [stack for stack in _of_the_shop(cli) if stack not in waiting]
+    wanted = chosen or [stack for stack in stacks.of_the_shop(local=cli.local) if stack not in waiting]
     waves = [[stack for stack in wave if stack in wanted] for wave in (*stacks.WAVES, *stacks.PLATFORM)]
     return [wave for wave in waves if wave]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from shopdev.cloudformation import awscli, stacks
 from shopdev.cloudformation.awscli import AwsCli, AwsError
-from shopdev.cloudformation.deploy import NOT_YET, refuse_unknown
+from shopdev.cloudformation.deploy import refuse_unknown
+from shopdev.cloudformation.outputs import NOT_YET
 from shopdev.cloudformation.together import Outcome, Say, together
 
 PROTECTION = "DeletionProtection"

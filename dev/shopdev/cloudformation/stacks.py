@@ -1,6 +1,6 @@
 """Which CloudFormation stacks there are, in which order, and which of their outputs become whose environment.
 
-Nothing here talks to AWS: `deploy` does it with the AWS CLI, `emulator` with boto3 for a start within seconds.
+Nothing here talks to AWS: `deploy` does it with the AWS CLI, `quick` with boto3, for a start within seconds.
 """
 
 import json
@@ -82,6 +82,16 @@ def _written_out(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         for value in values:
             text = json.dumps(body).replace(f"${{{variable}}}", value)
             yield from json.loads(text.replace(json.dumps({"Ref": variable}), json.dumps(value))).items()
+
+
+def of_the_shop(*, local: bool) -> tuple[str, ...]:
+    """The stacks that are deployed unless others are named, to the emulator or to AWS."""
+    return STACKS if local else ON_AWS
+
+
+def waiting(values: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The stacks that wait for a parameter, each with the names of those of which it needs one."""
+    return {stack: names for stack, names in ONE_OF.items() if not any(values.get(name) for name in names)}
 
 
 def chosen_for(environment: str) -> dict[str, str]:

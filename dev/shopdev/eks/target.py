@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shopdev.checkout import ROOT, SERVICES
+from shopdev.cloudformation import awscli
 from shopdev.cloudformation.awscli import AwsCli, AwsError
 from shopdev.console import CommandError, run, say
 from shopdev.delivery.engine import Docker
@@ -181,12 +182,8 @@ class Eks:
 
     def copy_gateway_secret(self) -> bool:
         """Bring the secret by which services know API Gateway into the cluster; whether there is one yet."""
-        arns = [
-            each["OutputValue"]
-            for description in self.cli.describe(PREFIX).values()
-            for each in _outputs(description)
-            if each["OutputKey"] == "GatewaySecretArn"
-        ]
+        found = map(awscli.outputs_of, self.cli.describe(PREFIX).values())
+        arns = [outputs["GatewaySecretArn"] for outputs in found if "GatewaySecretArn" in outputs]
         for arn in arns:
             answer = self.cli.run(
                 *("get-secret-value", "--secret-id", arn, "--output", "json"), service="secretsmanager"
@@ -213,11 +210,10 @@ class Eks:
         Raises:
             AwsError: when the stack is not there, or has no such output.
         """
-        description = self.cli.describe(PREFIX).get(stack, {})
-        for each in _outputs(description):
-            if each["OutputKey"] == name:
-                return each["OutputValue"]
-        raise AwsError(f"{PREFIX}-{stack} has no output {name}: run `dev/aws deploy {stack}`")
+        outputs = awscli.outputs_of(self.cli.describe(PREFIX).get(stack, {}))
+        if name not in outputs:
+            raise AwsError(f"{PREFIX}-{stack} has no output {name}: run `dev/aws deploy {stack}`")
+        return outputs[name]
 
     def _look_for_tools(self) -> None:
         for tool in ("kubectl", "helm"):
@@ -326,11 +322,6 @@ def _secret(value: str) -> dict[str, object]:
         "metadata": {"name": "shop-gateway", "namespace": NAMESPACE},
         "stringData": {"secret": value},
     }
-
-
-def _outputs(description: Mapping[str, object]) -> list[dict[str, str]]:
-    found = description.get("Outputs")
-    return found if isinstance(found, list) else []
 
 
 def _describe() -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from shopdev.checkout import ROOT
+from shopdev.console import CommandError
 
 BUILT = ROOT / ".dev" / "functions"
 # File name without .zip -> the parameter of its stack that says where in the bucket it is.
@@ -18,7 +19,7 @@ PARAMETERS: Mapping[str, str] = {
 }
 
 
-class NotBuilt(Exception):
+class NotBuilt(CommandError):
     """A function's code is missing; the message says what to run."""
 
 

@@ -15,6 +15,7 @@ import watchfiles
 from shopdev import environment_file
 from shopdev.checkout import ROOT, SERVICES
 from shopdev.cloudformation import stacks
+from shopdev.console import CommandError
 from shopdev.ports import preferred_port
 from shopdev.processes import imports
 from shopdev.processes.emulator import Emulator
@@ -161,7 +162,7 @@ def main() -> int:
         keep_running(shop, log, changes, reload=not chosen.no_reload)
     except KeyboardInterrupt:
         log.say("\nStopping all processes")
-    except ProcessError as error:
+    except CommandError as error:
         log.say(f"dev/shop: {error}")
         return 1
     finally:

@@ -3,7 +3,6 @@
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +11,9 @@ import httpx
 
 from shopdev.checkout import ROOT
 from shopdev.clients import REGION, Clients, client_environment
-from shopdev.cloudformation import stacks
-from shopdev.lambdas import built
+from shopdev.cloudformation import quick, stacks
 from shopdev.ports import free_port
-from shopdev.processes.process import POLL, Process, ProcessError, Sink
+from shopdev.processes.process import Process, Sink
 
 READY_WITHIN = 30.0
 
@@ -101,45 +99,9 @@ class Emulator(AwsServer):
             chosen: which stacks.
 
         Raises:
-            ProcessError: when a stack is not created.
-            NotBuilt: when a function's code is missing.
+            CommandError: when a stack is not created, or a function's code is missing.
         """
-        values = {**stacks.chosen_for("local"), **values}
-        outputs: dict[str, dict[str, str]] = {}
-        code: dict[str, str] = {}
-        for stack in chosen:
-            given = values
-            if stack in stacks.ONE_OF and not any(values.get(name) for name in stacks.ONE_OF[stack]):
-                continue
-            if stack in stacks.WITH_CODE:
-                code = code or self._upload_functions(outputs["artifacts"]["BucketName"])
-                given = {**values, **code, "EndpointUrl": self.endpoint}
-            outputs[stack] = self._create(prefix, stack, given)
-        return outputs
-
-    def _upload_functions(self, bucket: str) -> dict[str, str]:
-        keys = built.keys()
-        for file, key in keys.items():
-            self.clients.s3.upload_file(str(file), bucket, key)
-        return built.parameters(keys)
-
-    def _create(self, prefix: str, stack: str, values: Mapping[str, str]) -> dict[str, str]:
-        cloudformation = self.clients.cloudformation
-        pairs = stacks.parameters(stack, {**values, "Prefix": prefix})
-        name = f"{prefix}-{stack}"
-        cloudformation.create_stack(
-            StackName=name,
-            TemplateBody=stacks.template(stack),
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in pairs.items()],
-            Capabilities=["CAPABILITY_NAMED_IAM"],
-        )
-        while (found := cloudformation.describe_stacks(StackName=name)["Stacks"][0])[
-            "StackStatus"
-        ] == "CREATE_IN_PROGRESS":
-            time.sleep(POLL)
-        if found["StackStatus"] != "CREATE_COMPLETE":
-            raise ProcessError(f"stack {name}: {found['StackStatus']}, {found.get('StackStatusReason', '')}")
-        return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+        return quick.create(self.clients, prefix, values, chosen)
 
     def _environment(self, wait_scale: float) -> dict[str, str]:
         return {

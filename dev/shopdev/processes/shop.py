@@ -158,6 +158,7 @@ class Shop:
         """Deploy the stacks, write the catalogue, start every process and wait until all are ready.
 
         Raises:
+            CommandError: when a stack is not created.
             ProcessError: names what did not become ready, with what it printed last.
         """
         self.deploy()
@@ -167,7 +168,7 @@ class Shop:
         """Deploy the stacks, and make the users who log in.
 
         Raises:
-            ProcessError: when a stack is not created.
+            CommandError: when a stack is not created.
         """
         values = {**self._parameters, "BackendUrl": self.url}
         chosen = stacks.STACKS if self._functions else stacks.WITHOUT_FUNCTIONS
