@@ -1,10 +1,12 @@
-"""How this machine reaches the AWS emulator: typed boto3 clients, and the environment of any SDK."""
+"""Typed boto3 clients of the AWS emulator."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+
+from shopdev.aws_environment import EMULATOR_KEY, REGION
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
@@ -20,10 +22,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
-
-REGION = "us-east-1"
-EMULATOR_KEY = "test"
-"""The emulator's access key, id and secret alike: its owner's."""
 
 
 class Clients:
@@ -111,16 +109,3 @@ class Clients:
     def stepfunctions(self) -> "SFNClient":
         """Step Functions."""
         return self._session.client("stepfunctions", endpoint_url=self.endpoint, config=self._config)
-
-
-def client_environment(endpoint: str) -> dict[str, str]:
-    """What any AWS SDK needs in its environment to talk to an emulator at `endpoint`."""
-    return {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": EMULATOR_KEY,
-        "AWS_SECRET_ACCESS_KEY": EMULATOR_KEY,
-        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }

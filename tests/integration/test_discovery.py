@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shopdev.clients import client_environment
+from shopdev.aws_environment import client_environment
 from shopdev.cloudformation import stacks
 from shopdev.cluster import tools
 from shopdev.cluster.daemon import Daemon

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 import boto3
 import httpx
 
+from shopdev.aws_environment import REGION
 from shopdev.checkout import ROOT
-from shopdev.clients import REGION
 from shopdev.cloudformation import stacks
 from shopdev.console import say_aside
 from shopdev.lambdas import build

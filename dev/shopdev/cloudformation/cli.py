@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 from shopdev import environment_file, identity
+from shopdev.aws_environment import client_environment
 from shopdev.checkout import ROOT
-from shopdev.clients import Clients, client_environment
+from shopdev.clients import Clients
 from shopdev.cloudformation import awscli, deploy, outputs, removal, stacks
 from shopdev.cloudformation.together import Interrupted
 from shopdev.console import say_aside

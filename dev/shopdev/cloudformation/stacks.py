@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
+from shopdev.aws_environment import EMULATOR_KEY
 from shopdev.checkout import ROOT, SERVICES
-from shopdev.clients import EMULATOR_KEY
 
 FOLDER = ROOT / "manifests" / "aws"
 # Each wave needs what the waves before it export; the stacks within one are independent.

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from shopdev import environment_file
+from shopdev.aws_environment import EMULATOR_PORT
 from shopdev.checkout import ROOT
 from shopdev.cluster import cgroups, debian, images, tools
 from shopdev.cluster.controlplane import ControlPlane
@@ -33,7 +34,7 @@ CERTIFICATES = {
     "metrics-server": "/CN=local:metrics-server",
     "traefik": "/CN=local:traefik",
 }
-EMULATOR = ("local-aws.aws.svc.cluster.local", 4566)
+EMULATOR = ("local-aws.aws.svc.cluster.local", EMULATOR_PORT)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Ports:
     @classmethod
     def choose(cls) -> "Ports":
         """Prefer what people know by heart."""
-        return cls(preferred_port(6443), preferred_port(8000), preferred_port(4566))
+        return cls(preferred_port(6443), preferred_port(8000), preferred_port(EMULATOR_PORT))
 
 
 class Node:

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shopdev import environment_file
+from shopdev.aws_environment import EMULATOR_PORT
 from shopdev.checkout import ROOT, SERVICES
 from shopdev.console import Steps, run, say
 from shopdev.demo.customer import FirstCustomer
 from shopdev.demo.images import Image, write_references
 from shopdev.demo.target import (
     AWS_NAMESPACE,
-    EMULATOR_PORT,
     OPERATOR_NAMESPACE,
     SHOP_NAMESPACE,
     STATE,

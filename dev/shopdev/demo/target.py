@@ -14,20 +14,14 @@ from pathlib import Path
 from typing import Protocol
 
 from shopdev import environment_file
+from shopdev.aws_environment import EMULATOR_PORT, client_environment
 from shopdev.checkout import ROOT
 from shopdev.console import CommandError, run, say
 from shopdev.demo import images
 from shopdev.demo.images import SOURCES, Image
 
 STATE = ROOT / ".dev"
-EMULATOR_PORT = 4566
 OPERATOR_NAMESPACE, SHOP_NAMESPACE, AWS_NAMESPACE = "shop-operator", "shop", "aws"
-EMULATOR_CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
-}
 
 
 class Target(Protocol):
@@ -118,7 +112,8 @@ class LocalNode:
     @contextmanager
     def aws(self) -> Iterator[dict[str, str]]:
         """The emulator through the node's forwarder."""
-        yield {**self.env(), **EMULATOR_CREDENTIALS}
+        env = self.env()
+        yield {**env, **client_environment(env["AWS_ENDPOINT_URL"])}
 
     def way_to_aws(self) -> str:
         """The forwarder is there as long as the node."""
@@ -231,8 +226,7 @@ class CurrentContext:
             yield self.env()
             return
         with self._port_forward():
-            endpoint = f"http://127.0.0.1:{self.emulator_port}"
-            yield {**self.env(), **EMULATOR_CREDENTIALS, "AWS_ENDPOINT_URL": endpoint}
+            yield {**self.env(), **client_environment(f"http://127.0.0.1:{self.emulator_port}")}
 
     def way_to_aws(self) -> str:
         """A port-forward like that of `aws`, which ends with the demo."""

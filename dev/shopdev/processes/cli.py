@@ -13,6 +13,7 @@ from pathlib import Path
 import watchfiles
 
 from shopdev import environment_file
+from shopdev.aws_environment import EMULATOR_PORT
 from shopdev.checkout import ROOT, SERVICES
 from shopdev.cloudformation import stacks
 from shopdev.console import CommandError
@@ -23,7 +24,6 @@ from shopdev.processes.log import Log
 from shopdev.processes.process import ProcessError
 from shopdev.processes.shop import Shop, entries_of
 
-EMULATOR_PORT = 4566
 LOOK_EVERY_MS = 200
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import httpx
 
+from shopdev.aws_environment import REGION, client_environment
 from shopdev.checkout import ROOT
-from shopdev.clients import REGION, Clients, client_environment
+from shopdev.clients import Clients
 from shopdev.cloudformation import quick, stacks
 from shopdev.ports import free_port
 from shopdev.processes.process import Process, Sink

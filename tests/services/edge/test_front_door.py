@@ -14,7 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from shopdev.clients import EMULATOR_KEY, REGION
+from shopdev.aws_environment import EMULATOR_KEY, REGION
 from shopdev.cloudformation import stacks
 from shopdev.codegen.apigateway.documents import Operation, operations
 from shopdev.customer import Customer, wish

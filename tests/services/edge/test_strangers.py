@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from shopdev import identity
-from shopdev.clients import EMULATOR_KEY, REGION
+from shopdev.aws_environment import EMULATOR_KEY, REGION
 from shopdev.processes.shop import Shop
 from tests.services.callers import bearer
 

@@ -16,8 +16,8 @@ from services.common.values.money import Money
 from services.order.domain import Address, Item, Product, place
 from services.order.dynamo import _to_item
 from services.order.watch import Watchlist
+from shopdev.aws_environment import REGION
 from shopdev.checkout import ROOT, SERVICES
-from shopdev.clients import REGION
 from shopdev.customer import ADDRESS
 from shopdev.processes.emulator import Emulator
 from shopdev.processes.process import Process

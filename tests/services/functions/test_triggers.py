@@ -18,7 +18,7 @@ from services.partners.dynamo import DynamoKeys
 from services.product.domain import Item, Move, Reservation, Shelf, State
 from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.levels import DynamoLevels
-from shopdev.clients import EMULATOR_KEY, REGION
+from shopdev.aws_environment import EMULATOR_KEY, REGION
 from shopdev.cloudformation import stacks
 from tests.services.functions.conftest import Deployed
 from tests.services.product.world import NOW
