@@ -13,7 +13,7 @@ from shopdev.cloudformation import deploy, removal, stacks, together
 from shopdev.cloudformation.awscli import AwsError
 from shopdev.cloudformation.together import Interrupted
 from shopdev.lambdas import built
-from tests.services.harness.account import Account
+from tests.dev.cloudformation.account import Account
 
 COMPLETE = {f"shop-{stack}": "CREATE_COMPLETE" for stack in stacks.STACKS}
 PROTECTED = {"DeletionProtection": "true"}
@@ -204,7 +204,7 @@ def test_given_a_stack_that_takes_long_when_deployed_then_a_line_now_and_then_sa
 
     beats = [line for line in said if re.fullmatch(r"shop-events: Thing UPDATE_FAILED, \d+ s", line)]
     assert beats, said
-    assert re.fullmatch(r"\[1/1\] shop-events deployed in [\d.]+ s", said[said.index(beats[-1]) + 1])
+    assert re.fullmatch(r"\[1/1\] shop-events deployed in [\d.]+ s", said[said.index(beats[0]) + len(beats)])
 
 
 def test_given_a_stack_that_takes_long_when_interrupted_then_it_is_named_and_nothing_more_is_begun(
