@@ -12,10 +12,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from services.common.http import auth, cursor, web
 from services.common.http.auth import Verifier
+from services.common.http.errors import InvalidRequest
 from services.common.http.idempotency import Answer, IdempotencyStore, KeyedRequest, fingerprint
 from services.common.values import clock
 from services.common.values.countries import CODES
-from services.common.values.errors import InvalidRequest
 from services.common.values.money import Money
 from services.order import handlers
 from services.order.domain import LARGEST_QUANTITY, Address, Item, Order, State

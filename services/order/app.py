@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.common.aws import clients
+from services.common.aws.idempotency import DynamoIdempotency
+from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.vault import DynamoVault
-from services.common.http.idempotency import DynamoIdempotency, IdempotencyStore
-from services.common.messaging.outbox import DynamoOutbox, Outbox
+from services.common.http.idempotency import IdempotencyStore
+from services.common.messaging.outbox import Outbox
 from services.common.runtime import telemetry
 from services.order.config import Settings
 from services.order.dynamo import DynamoOrders, DynamoProducts

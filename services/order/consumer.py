@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.common.aws import clients
-from services.common.messaging.consumer import Consumer, Handler, SqsQueue
+from services.common.aws.sqs import SqsQueue
+from services.common.aws.stepfunctions import StepFunctionsAnswers
+from services.common.messaging.consumer import Consumer, Handler
 from services.common.messaging.events import said_by
-from services.common.messaging.tasks import StepFunctionsAnswers, TaskAnswers, answering
+from services.common.messaging.tasks import TaskAnswers, answering
 from services.common.runtime import telemetry
 from services.common.runtime.worker import run_workers
 from services.common.values import clock

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from services.common.values import clock
-from services.common.values.errors import Conflict, TaskFailed, Unprocessable, Unrecoverable
+from services.common.values.errors import Conflict, RuleBroken, TaskFailed, Unrecoverable
 from services.common.values.money import Money
 
 LARGEST_QUANTITY = 99
@@ -63,7 +63,7 @@ _RANKS = {
 _UNDONE = frozenset({State.CANCELLING, State.REJECTED, State.CANCELLED})
 
 
-class UnknownProducts(Unprocessable):
+class UnknownProducts(RuleBroken):
     """The order names products that the shop does not sell."""
 
     def __init__(self, skus: Iterable[str]) -> None:
@@ -71,14 +71,14 @@ class UnknownProducts(Unprocessable):
         super().__init__(f"no such product: {', '.join(names)}", extra={"skus": names})
 
 
-class TooMany(Unprocessable):
+class TooMany(RuleBroken):
     """More of one product than an order may have."""
 
     def __init__(self, sku: str, quantity: int) -> None:
         super().__init__(f"{quantity} of {sku}: an order has at most {LARGEST_QUANTITY} of a product")
 
 
-class MixedCurrencies(Unprocessable):
+class MixedCurrencies(RuleBroken):
     """The products are priced in several currencies."""
 
     def __init__(self, currencies: Iterable[str]) -> None:

@@ -4,9 +4,9 @@
 |---|---|---|---|---|
 | an order | ORDER#<id> | ORDER | CUSTOMER#<customer> | <id> |
 | a product's name and price | PRODUCT#<sku> | PRODUCT | | |
-| an Idempotency-Key | see `common.http.idempotency` | | | |
+| an Idempotency-Key | see `common.aws.idempotency` | | | |
 | that an order is to be reconciled | see `watch` | | | |
-| something to tell | see `common.messaging.outbox` | | | |
+| something to tell | see `common.aws.outbox` | | | |
 """
 
 import time
@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from services.common.aws import dynamo
+from services.common.aws.idempotency import DynamoIdempotency
+from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.vault import DynamoVault
-from services.common.http.idempotency import Answer, DynamoIdempotency, InFlight, KeyedRequest, KeyTaken
-from services.common.messaging.outbox import DynamoOutbox, OutboxRecord
+from services.common.http.idempotency import Answer, InFlight, KeyedRequest, KeyTaken
+from services.common.messaging.outbox import OutboxRecord
 from services.common.values import clock
 from services.common.values.clock import Clock
 from services.common.values.errors import Unavailable

@@ -13,7 +13,7 @@ from services.common.aws import dynamo
 from services.common.messaging.events import Event
 from services.common.messaging.outbox import FACT, OutboxMessage, OutboxRecord, of_fact
 from services.common.runtime import telemetry
-from services.common.values import clock
+from services.common.values import clock, trace
 from services.common.values.clock import Clock
 from services.common.values.money import Money
 from services.order.domain import Order, Product, State, Step, latest_version
@@ -50,7 +50,7 @@ def workflow_input(order: Order) -> dict[str, Any]:
         "items": [{"sku": line.sku, "quantity": line.quantity} for line in order.lines],
         "total": order.total.to_dict(),
         "shipping_address": order.address.to_dict(),
-        "traceparent": str(telemetry.current_trace()),
+        "traceparent": str(trace.current()),
     }
 
 

@@ -13,6 +13,7 @@ import orjson
 
 from services.common.aws.discovery import NoInstance, Resolver
 from services.common.runtime import telemetry
+from services.common.values import trace
 from services.order.ports import Part
 
 log = telemetry.logger(__name__)
@@ -38,7 +39,7 @@ class HttpParts:
 
     def find(self, order_id: str, proof: Mapping[str, str]) -> Mapping[str, Part]:
         """As `ports.Parts.find`."""
-        headers = {**proof, "traceparent": str(telemetry.current_trace())}
+        headers = {**proof, "traceparent": str(trace.current())}
         asked: dict[str, Future[Part]] = {
             part: self._pool.submit(self._ask, part, resolve, f"{path}/{order_id}", headers)
             for part, (resolve, path) in self._sources.items()

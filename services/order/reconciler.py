@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from services.common.aws import clients
-from services.common.messaging.outbox import DynamoOutbox
+from services.common.aws.outbox import DynamoOutbox
 from services.common.runtime import telemetry
 from services.common.values import clock
 from services.common.values.clock import Clock

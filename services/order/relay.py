@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.common.aws import clients
-from services.common.messaging.events import Publisher, SnsPublisher
-from services.common.messaging.outbox import FACT, Relay, Teller, publishing
+from services.common.aws.sns import SnsPublisher
+from services.common.messaging.events import Publisher
+from services.common.messaging.outbox import FACT
+from services.common.messaging.relay import Relay, Teller, publishing
 from services.common.runtime.worker import run_workers
 from services.order import app
 from services.order.config import Settings

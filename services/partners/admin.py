@@ -11,8 +11,8 @@ from datetime import timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from services.common.aws.dynamo import UnreadableRow
 from services.common.values import clock
+from services.common.values.errors import UnreadableRow
 from services.partners import app, handlers
 from services.partners.app import Parts
 from services.partners.domain import LONGEST_LIFE, SCOPES, InvalidKey, PartnerKey

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.common.aws import clients
-from services.common.aws.vault import DynamoVault, Vault
-from services.common.messaging.outbox import DynamoOutbox, Outbox
+from services.common.aws.outbox import DynamoOutbox
+from services.common.aws.vault import DynamoVault
+from services.common.messaging.outbox import Outbox
 from services.common.runtime import telemetry
 from services.payment.config import Settings
 from services.payment.dynamo import DynamoLedger, DynamoPayments
-from services.payment.ports import Payments, Provider
+from services.payment.ports import Payments, Provider, Tokens
 from services.payment.provider import sandbox
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Outside:
     payments: Payments
     provider: Provider
     outbox: Outbox
-    tokens: Vault
+    tokens: Tokens
 
 
 def outside(settings: Settings) -> Outside:

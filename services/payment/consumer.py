@@ -7,23 +7,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.common.aws import clients
-from services.common.aws.vault import Vault
-from services.common.messaging.consumer import Consumer, Handler, SqsQueue
-from services.common.messaging.events import SnsPublisher
-from services.common.messaging.outbox import facts_relay
-from services.common.messaging.tasks import StepFunctionsAnswers, TaskAnswers, answering
+from services.common.aws.sns import SnsPublisher
+from services.common.aws.sqs import SqsQueue
+from services.common.aws.stepfunctions import StepFunctionsAnswers
+from services.common.messaging.consumer import Consumer, Handler
+from services.common.messaging.relay import facts_relay
+from services.common.messaging.tasks import TaskAnswers, answering
 from services.common.runtime.worker import run_workers
 from services.common.values import clock
 from services.common.values.errors import TaskFailed
 from services.common.values.money import Money
 from services.payment import app, handlers
 from services.payment.config import Settings
-from services.payment.ports import Payments, Provider
+from services.payment.ports import Payments, Provider, Tokens
 
 Message = Mapping[str, Any]
 
 
-def tasks(payments: Payments, provider: Provider, tokens: Vault, answers: TaskAnswers) -> dict[str, Handler]:
+def tasks(payments: Payments, provider: Provider, tokens: Tokens, answers: TaskAnswers) -> dict[str, Handler]:
     """What is done with each task of the workflow."""
 
     def charge(task: Message) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 |---|---|---|
 | a payment | PAYMENT#<order> | PAYMENT |
 | what the sandbox did under a key | SANDBOX#<key> | ENTRY |
-| what is to be told | see `common.messaging.outbox` | |
+| what is to be told | see `common.aws.outbox` | |
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from services.common.aws import dynamo
-from services.common.messaging.outbox import DynamoOutbox, OutboxRecord
+from services.common.aws.outbox import DynamoOutbox
+from services.common.messaging.outbox import OutboxRecord
 from services.common.values import clock
 from services.common.values.money import Money
 from services.payment.domain import Attempt, Charge, Outcome, Payment, State

@@ -7,7 +7,6 @@ neither delays the answer nor fails it.
 
 from services.common.messaging.outbox import of_facts
 from services.common.runtime import telemetry
-from services.common.runtime.breaker import CallFailed, CircuitOpen
 from services.common.values import clock
 from services.common.values.caller import Caller
 from services.common.values.clock import Clock
@@ -15,7 +14,7 @@ from services.common.values.errors import NotFound, Unavailable
 from services.common.values.money import Money
 from services.payment import domain, messages
 from services.payment.domain import Charge, OrderClosed, Payment, State
-from services.payment.ports import Declined, KeyClosed, Payments, Provider, Stale
+from services.payment.ports import Declined, KeyClosed, Payments, Provider, Stale, Unreachable
 
 log = telemetry.logger(__name__)
 
@@ -56,7 +55,7 @@ def charge_payment(
 
     Raises:
         PaymentDeclined, PaymentUnknown, OrderClosed: when it is not charged, as far as is known.
-        CircuitOpen: when the provider was not asked; the same task may succeed later.
+        NotAsked: when the provider was not asked; the same task may succeed later.
         Contradiction: when it was to be charged another amount before.
     """
     for _ in range(TRIES):
@@ -92,7 +91,7 @@ def refund_payment(
         What was given back: 0 when nothing was charged.
 
     Raises:
-        CallFailed: when the provider does not answer; the same task may succeed later.
+        Unreachable, NotAsked: when the provider does not answer; the same task may succeed later.
     """
     for _ in range(TRIES):
         payment = payments.get(order_id) or domain.begun(order_id, customer_id, None)
@@ -120,10 +119,8 @@ def _asked(payment: Payment, amount: Money, token: str | None, provider: Provide
         return payment.declined(str(declined), now())
     except KeyClosed as closed:
         raise OrderClosed from closed
-    except CircuitOpen:
-        raise
-    except CallFailed as failed:
-        return payment.unanswered(str(failed), now())
+    except Unreachable as unreachable:
+        return payment.unanswered(str(unreachable), now())
     return payment.charged(charge, now())
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from services.common.messaging.outbox import OutboxRecord
+from services.common.values.errors import Unanswered
 from services.common.values.money import Money
 from services.payment.domain import Charge, Payment
 
@@ -20,8 +21,12 @@ class KeyClosed(Exception):
     """What the key stands for was refunded at the provider, who charges nothing under it any more."""
 
 
-class Unreachable(Exception):
+class Unreachable(Unanswered):
     """The provider did not answer. It may have done what it was asked."""
+
+
+class NotAsked(Unanswered):
+    """The provider was not asked: it has not answered too often before. It has done nothing."""
 
 
 class Payments(Protocol):
@@ -53,6 +58,7 @@ class Provider(Protocol):
             Declined: when it does not, now or ever under this key.
             KeyClosed: when it was refunded before anything was charged.
             Unreachable: when it is not known whether it did.
+            NotAsked: when it did nothing.
         """
 
     def refund(self, key: str) -> Charge | None:
@@ -63,7 +69,18 @@ class Provider(Protocol):
 
         Raises:
             Unreachable: when it is not known whether it did.
+            NotAsked: when it did nothing.
         """
+
+
+class Tokens(Protocol):
+    """What pays for orders: a token under each order's id, which the order service leaves."""
+
+    def find(self, order_id: str) -> str | None:
+        """The token of an order, while it is kept."""
+
+    def forget(self, order_id: str) -> None:
+        """Removes the token of an order; does nothing when there is none."""
 
 
 class Ledger(Protocol):

@@ -9,18 +9,19 @@ remembers what it did, refuses, and now and then says nothing. The test token of
     tok_charge_then_timeout   charges, and does not answer; asked again under the same key, it answers
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
-from services.common.runtime.breaker import Guard, Limits
+from services.common.runtime.breaker import CallFailed, CircuitOpen, Guard, Limits
 from services.common.values import clock
 from services.common.values.clock import Clock
 from services.common.values.money import Money
 from services.payment.domain import Charge
-from services.payment.ports import Declined, KeyClosed, Ledger, Provider, Unreachable
+from services.payment.ports import Declined, KeyClosed, Ledger, NotAsked, Provider, Unreachable
 
+Answer = TypeVar("Answer")
 CHARGED, CLOSED, REFUNDED = "CHARGED", "CLOSED", "REFUNDED"
 
 
@@ -36,8 +37,7 @@ class TestToken(StrEnum):
 class GuardedProvider:
     """A provider behind a deadline, more tries with jitter, and a circuit breaker.
 
-    Each call raises `breaker.CallFailed` instead of `Unreachable`, once tries are used up, and `breaker.CircuitOpen`
-    when none was made.
+    It raises `Unreachable` once its tries are used up, and `NotAsked` when it made none.
 
     Args:
         provider: who is called.
@@ -52,11 +52,19 @@ class GuardedProvider:
 
     def charge(self, key: str, amount: Money, token: str) -> Charge:
         """As `ports.Provider.charge`."""
-        return self._guard.call(lambda: self._provider.charge(key, amount, token))
+        return self._call(lambda: self._provider.charge(key, amount, token))
 
     def refund(self, key: str) -> Charge | None:
         """As `ports.Provider.refund`."""
-        return self._guard.call(lambda: self._provider.refund(key))
+        return self._call(lambda: self._provider.refund(key))
+
+    def _call(self, ask: Callable[[], Answer]) -> Answer:
+        try:
+            return self._guard.call(ask)
+        except CircuitOpen as error:
+            raise NotAsked(str(error)) from error
+        except CallFailed as error:
+            raise Unreachable(str(error)) from error
 
 
 class Sandbox:

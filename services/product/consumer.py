@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.common.aws import clients
-from services.common.messaging.consumer import Consumer, Handler, SqsQueue
-from services.common.messaging.events import SnsPublisher
-from services.common.messaging.outbox import facts_relay
-from services.common.messaging.tasks import StepFunctionsAnswers, TaskAnswers, answering
+from services.common.aws.sns import SnsPublisher
+from services.common.aws.sqs import SqsQueue
+from services.common.aws.stepfunctions import StepFunctionsAnswers
+from services.common.messaging.consumer import Consumer, Handler
+from services.common.messaging.relay import facts_relay
+from services.common.messaging.tasks import TaskAnswers, answering
 from services.common.runtime.worker import run_workers
 from services.common.values import clock
 from services.product import app, handlers, messages

@@ -5,7 +5,7 @@
 | a product and its stock | PRODUCT#<sku> | PRODUCT | CATALOGUE | <sku> |
 | how often products were written | CATALOGUE | VERSION | | |
 | an order's reservation | ORDER#<order> | RESERVATION | | |
-| what is to be told | see `common.messaging.outbox` | | | |
+| what is to be told | see `common.aws.outbox` | | | |
 """
 
 import random
@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from services.common.aws import dynamo
-from services.common.aws.dynamo import UnreadableRow
-from services.common.messaging.outbox import DynamoOutbox, OutboxRecord
+from services.common.aws.outbox import DynamoOutbox
+from services.common.messaging.outbox import OutboxRecord
 from services.common.values import clock
-from services.common.values.errors import Unavailable
+from services.common.values.errors import Unavailable, UnreadableRow
 from services.common.values.money import Money
 from services.product.domain import (
     Inventory,

@@ -15,7 +15,7 @@ import orjson
 from pydantic import Field
 
 from services.common.aws import clients
-from services.common.messaging.consumer import SqsQueue
+from services.common.aws.sqs import SqsQueue
 from services.common.runtime import telemetry
 from services.common.runtime.settings import ServiceSettings
 from services.common.values import clock

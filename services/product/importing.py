@@ -18,12 +18,11 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from services.common.aws.dynamo import UnreadableRow
 from services.common.messaging.outbox import OutboxRecord, of_facts
 from services.common.runtime import telemetry
 from services.common.values import clock
 from services.common.values.clock import Clock
-from services.common.values.errors import Unavailable
+from services.common.values.errors import Unavailable, UnreadableRow
 from services.product import messages, rows
 from services.product.domain import Product, Stocked
 from services.product.ports import Catalogue, Stale

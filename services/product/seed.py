@@ -20,10 +20,11 @@ import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common.aws import clients
-from services.common.aws.dynamo import UnreadableRow
-from services.common.messaging.events import SnsPublisher
-from services.common.messaging.outbox import OutboxRecord, facts_relay, of_fact
+from services.common.aws.sns import SnsPublisher
+from services.common.messaging.outbox import OutboxRecord, of_fact
+from services.common.messaging.relay import facts_relay
 from services.common.runtime import telemetry
+from services.common.values.errors import UnreadableRow
 from services.common.values.money import Money
 from services.product import app, handlers, messages
 from services.product.config import Settings

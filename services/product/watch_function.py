@@ -15,10 +15,12 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from services.common.aws import clients, dynamo
-from services.common.messaging.consumer import SqsQueue
-from services.common.messaging.events import Publisher, SnsPublisher
+from services.common.aws.sns import SnsPublisher
+from services.common.aws.sqs import SqsQueue
+from services.common.messaging.events import Publisher
 from services.common.runtime import telemetry
 from services.common.runtime.settings import ServiceSettings
+from services.common.values.errors import UnreadableRow
 from services.product import low_stock
 from services.product.domain import Shelf
 from services.product.levels import DynamoLevels
@@ -101,7 +103,7 @@ def _count(record: Mapping[str, Any], parts: Parts) -> None:
         found = change(record)
         if found:
             low_stock.count(found, threshold=parts.threshold, levels=parts.levels, publisher=parts.publisher)
-    except (Unreadable, dynamo.UnreadableRow) as unreadable:
+    except (Unreadable, UnreadableRow) as unreadable:
         log.exception("change_put_aside")
         parts.put_aside(_aside(record, str(unreadable)))
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.common.aws import clients
-from services.common.messaging.outbox import DynamoOutbox, Outbox
+from services.common.aws.outbox import DynamoOutbox
+from services.common.messaging.outbox import Outbox
 from services.common.runtime import telemetry
 from services.shipping.carrier import sandbox
 from services.shipping.config import Settings

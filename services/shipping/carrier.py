@@ -8,14 +8,17 @@ what it did, refuses, and now and then says nothing. The postal code decides whi
     other   books
 """
 
+from collections.abc import Callable
 from hashlib import sha256
+from typing import TypeVar
 
-from services.common.runtime.breaker import Guard, Limits
+from services.common.runtime.breaker import CallFailed, Guard, Limits
 from services.common.values import clock
 from services.common.values.clock import Clock
 from services.shipping.domain import Booking, Parcel
 from services.shipping.ports import Carrier, CarrierDown, KeyClosed, Ledger, Refused
 
+Answer = TypeVar("Answer")
 NOWHERE, SLOW = "00000", "99999"
 ANSWERS_AT_TRY = 3
 BOOKED, CLOSED, CANCELLED = "BOOKED", "CLOSED", "CANCELLED"
@@ -24,7 +27,7 @@ BOOKED, CLOSED, CANCELLED = "BOOKED", "CLOSED", "CANCELLED"
 class GuardedCarrier:
     """A carrier behind a deadline, more tries with jitter, and a circuit breaker.
 
-    Each call raises `breaker.CallFailed` instead of `CarrierDown`, once tries are used up or none may be made.
+    It raises `CarrierDown` once its tries are used up, or none may be made.
 
     Args:
         carrier: who is called.
@@ -37,11 +40,17 @@ class GuardedCarrier:
 
     def book(self, key: str, parcel: Parcel) -> Booking:
         """As `ports.Carrier.book`."""
-        return self._guard.call(lambda: self._carrier.book(key, parcel))
+        return self._call(lambda: self._carrier.book(key, parcel))
 
     def cancel(self, key: str) -> Booking | None:
         """As `ports.Carrier.cancel`."""
-        return self._guard.call(lambda: self._carrier.cancel(key))
+        return self._call(lambda: self._carrier.cancel(key))
+
+    def _call(self, ask: Callable[[], Answer]) -> Answer:
+        try:
+            return self._guard.call(ask)
+        except CallFailed as error:
+            raise CarrierDown(str(error)) from error
 
 
 class Sandbox:

@@ -5,7 +5,7 @@
 | a shipment | SHIPMENT#<order> | SHIPMENT |
 | what the sandbox did under a key | SANDBOX#<key> | ENTRY |
 | how often it was tried under a key | SANDBOX#<key> | TRIES |
-| what is to be told | see `common.messaging.outbox` | |
+| what is to be told | see `common.aws.outbox` | |
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from services.common.aws import dynamo
-from services.common.messaging.outbox import DynamoOutbox, OutboxRecord
+from services.common.aws.outbox import DynamoOutbox
+from services.common.messaging.outbox import OutboxRecord
 from services.common.values import clock
 from services.shipping.domain import Booking, Shipment, State
 from services.shipping.ports import Stale

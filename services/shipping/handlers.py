@@ -53,7 +53,7 @@ def create_shipment(
 
     Raises:
         ShipmentRefused, OrderClosed: when it is not booked.
-        CallFailed: when the carrier does not answer; the same task may succeed later.
+        CarrierDown: when the carrier does not answer; the same task may succeed later.
     """
     for _ in range(TRIES):
         shipment = shipments.get(order_id)
@@ -81,7 +81,7 @@ def cancel_shipment(
     """The task CancelShipment: nothing of the order is booked any more, and nothing will be; answers whether it was.
 
     Raises:
-        CallFailed: when the carrier does not answer; the same task may succeed later.
+        CarrierDown: when the carrier does not answer; the same task may succeed later.
     """
     for _ in range(TRIES):
         shipment = shipments.get(order_id) or domain.begun(order_id, customer_id, now())

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from services.common.messaging.outbox import OutboxRecord
+from services.common.values.errors import Unanswered
 from services.shipping.domain import Booking, Parcel, Shipment
 
 
@@ -19,7 +20,7 @@ class KeyClosed(Exception):
     """What the key stands for was cancelled at the carrier, who books nothing under it any more."""
 
 
-class CarrierDown(Exception):
+class CarrierDown(Unanswered):
     """The carrier did not answer. It may have done what it was asked."""
 
 

@@ -13,13 +13,13 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common.aws import clients
-from services.common.messaging.consumer import SqsQueue
+from services.common.aws.sqs import SqsQueue
 from services.common.messaging.dlq import SqsPlace
-from services.common.messaging.events import MemoryPublisher
 from services.product import import_function, watch_function
 from shopdev.clients import Clients
 from shopdev.ports import free_port
 from shopdev.processes.emulator import AwsServer, Emulator
+from tests.services.memory import MemoryPublisher
 from tests.services.product.fakes import MemoryLevels, MemoryShelves, MemoryUploads
 from tests.shops import to_stderr
 

@@ -14,9 +14,10 @@ import pytest
 from flask import Flask
 
 from services.common.aws import dynamo
+from services.common.aws.idempotency import DynamoIdempotency
+from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.vault import DynamoVault
-from services.common.http.idempotency import Answer, DynamoIdempotency, KeyedRequest
-from services.common.messaging.outbox import DynamoOutbox
+from services.common.http.idempotency import Answer, KeyedRequest
 from services.common.runtime import telemetry
 from services.common.values.money import Money
 from services.order import api as order_api

@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 
 import boto3
 
-from services.common.messaging.events import SnsPublisher
-from services.common.messaging.outbox import BATCH, DynamoOutbox, facts_relay
+from services.common.aws.outbox import DynamoOutbox
+from services.common.aws.sns import SnsPublisher
+from services.common.messaging.relay import BATCH, facts_relay
 from services.common.values import clock
 from services.product import import_function
 from services.product.dynamo import DynamoCatalogue

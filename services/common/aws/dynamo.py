@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from services.common.runtime import telemetry
 from services.common.values import clock
 from services.common.values.clock import Clock
+from services.common.values.errors import UnreadableRow
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -33,10 +34,6 @@ THROTTLED = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError"})
 # How often a transaction that is throttled is tried, and the longest first pause in seconds.
 THROTTLED_TRIES = 4
 THROTTLED_PAUSE = 0.05
-
-
-class UnreadableRow(ValueError):
-    """A row cannot be read: another version of the service, or a manual edit, has written it."""
 
 
 class Table:

@@ -5,7 +5,7 @@ may not list them: see the policies of both services.
 """
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from services.common.aws import dynamo
 
@@ -13,16 +13,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 KEPT = timedelta(days=1)
-
-
-class Vault(Protocol):
-    """Where secrets are."""
-
-    def find(self, name: str) -> str | None:
-        """The secret of a name, while it is kept."""
-
-    def forget(self, name: str) -> None:
-        """Removes the secret of a name; does nothing when there is none."""
 
 
 class DynamoVault(dynamo.Table):
@@ -38,11 +28,11 @@ class DynamoVault(dynamo.Table):
         return {"Delete": {"TableName": self._table, "Key": dynamo.pack(_key(name))}}
 
     def find(self, name: str) -> str | None:
-        """As `Vault.find`."""
+        """The secret of a name, while it is kept."""
         return self._find(_key(name), self._unexpired, "secret")
 
     def forget(self, name: str) -> None:
-        """As `Vault.forget`."""
+        """Removes the secret of a name; does nothing when there is none."""
         self._client.delete_item(TableName=self._table, Key=dynamo.pack(_key(name)))
 
     def _unexpired(self, item: dynamo.Item) -> str | None:

@@ -19,11 +19,12 @@ from flask import Request
 from pydantic import Field, SecretStr, model_validator
 
 from services.common.http import sigv4
+from services.common.http.errors import Forbidden, Unauthorized
 from services.common.http.rates import Rates
 from services.common.runtime import telemetry
 from services.common.runtime.settings import Environment
 from services.common.values.caller import Caller
-from services.common.values.errors import Forbidden, ServiceError, Unauthorized, Unavailable
+from services.common.values.errors import ServiceError, Unavailable
 
 if TYPE_CHECKING:
     from typing import Self
@@ -316,7 +317,7 @@ class Keys:
         if not self._keys:
             raise Unavailable(
                 "authentication is temporarily unavailable; retry the same request",
-                headers={"Retry-After": str(int(KEYS_SOONEST_SECONDS))},
+                retry_after=int(KEYS_SOONEST_SECONDS),
             )
         return self._keys.get(kid)
 

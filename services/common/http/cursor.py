@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import orjson
 
-from services.common.values.errors import InvalidRequest
+from services.common.http.errors import InvalidRequest
 
 
 def encode(position: Mapping[str, str]) -> str:

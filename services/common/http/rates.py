@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from services.common.values.errors import TooManyRequests
+from services.common.http.errors import TooManyRequests
 
 Seconds = Callable[[], float]
 
@@ -51,5 +51,5 @@ class Rates:
             wait = math.ceil((1 - left) / self._per_second)
             raise TooManyRequests(
                 f"at most {self._per_second:g} requests a second are answered; send the same again in {wait} s",
-                headers={"Retry-After": str(wait)},
+                retry_after=wait,
             )

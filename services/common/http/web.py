@@ -25,20 +25,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 
 from services.common.aws.clients import is_temporary
-from services.common.aws.dynamo import UnreadableRow
 from services.common.http.auth import Verifier, insufficient
+from services.common.http.errors import InvalidRequest, headers_of, status_of
 from services.common.http.front import LARGEST_BODY
 from services.common.runtime import telemetry
 from services.common.runtime.worker import failing
 from services.common.values.caller import Caller
-from services.common.values.errors import InvalidRequest, ServiceError, Unavailable
+from services.common.values.errors import ServiceError, Unavailable, UnreadableRow
 
 log = telemetry.logger(__name__)
 Ready = Mapping[str, Callable[[], object]]
 
 PROBLEM = "application/problem+json"
 _RETRY_AFTER = {"Retry-After": "1"}
-_RETRY_ONCE_REPAIRED = {"Retry-After": "60"}
+_RETRY_ONCE_REPAIRED = 60
 _OWN_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})
 # What an operation declares as `security`: `[for_customers("orders:read"), FOR_MACHINES]`.
 FOR_MACHINES: dict[str, list[str]] = {"machine": []}
@@ -319,14 +319,13 @@ def problem(
     title: str,
     detail: str,
     *,
-    kind: str = "about:blank",
     extra: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A problem document as a response."""
     body = {
         **(extra or {}),
-        "type": kind,
+        "type": "about:blank",
         "title": title,
         "status": int(status),
         "detail": detail,
@@ -336,9 +335,8 @@ def problem(
 
 
 def _on_service_error(error: ServiceError) -> Response:
-    return problem(
-        error.status, error.title, error.detail, kind=error.type, extra=error.extra, headers=error.headers
-    )
+    status = status_of(error)
+    return problem(status, status.phrase, error.detail, extra=error.extra, headers=headers_of(error))
 
 
 def _on_invalid(error: ValidationError) -> Response:
@@ -386,7 +384,7 @@ def _on_unreadable_row(_error: UnreadableRow) -> Response:
     return _on_service_error(
         Unavailable(
             "the stored data cannot be read; retry later, and include the trace_id in a report",
-            headers=_RETRY_ONCE_REPAIRED,
+            retry_after=_RETRY_ONCE_REPAIRED,
         )
     )
 

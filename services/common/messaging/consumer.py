@@ -13,19 +13,14 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from services.common.messaging.hopeless import is_hopeless
 from services.common.runtime import telemetry
-from services.common.runtime.breaker import CallFailed
 from services.common.runtime.progress import Progress
-from services.common.values.errors import Unrecoverable
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
+from services.common.values.errors import Unanswered, Unrecoverable
 
 log = telemetry.logger(__name__)
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
@@ -76,62 +71,6 @@ class QueuePort(Protocol):
 
     def ping(self) -> None:
         """Returns when the queue can be used, raises otherwise."""
-
-
-class SqsQueue:
-    """An SQS queue.
-
-    Args:
-        client: an SQS client.
-        url: the queue.
-    """
-
-    def __init__(self, client: "SQSClient", url: str) -> None:
-        self._client = client
-        self._url = url
-        self.name = url.rsplit("/", 1)[-1]
-
-    def receive(self, limit: int, wait: int) -> list[Message]:
-        """As `QueuePort.receive`."""
-        answer = self._client.receive_message(
-            QueueUrl=self._url,
-            MaxNumberOfMessages=limit,
-            WaitTimeSeconds=wait,
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
-        )
-        return [_message(received) for received in answer.get("Messages", [])]
-
-    def delete(self, message: Message) -> None:
-        """As `QueuePort.delete`."""
-        self._client.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
-
-    def hide(self, message: Message, seconds: int) -> None:
-        """As `QueuePort.hide`."""
-        self._client.change_message_visibility(
-            QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
-        )
-
-    def send(self, body: str) -> None:
-        """Sends a message.
-
-        Raises:
-            ClientError: when it is refused: the queue is gone, the right to send is missing, or it is too long.
-            BotoCoreError: when SQS does not answer.
-        """
-        self._client.send_message(QueueUrl=self._url, MessageBody=body)
-
-    def ping(self) -> None:
-        """As `QueuePort.ping`."""
-        self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
-
-
-def _message(received: "MessageTypeDef") -> Message:
-    return Message(
-        id=received["MessageId"],
-        receipt=received["ReceiptHandle"],
-        body=received["Body"],
-        deliveries=int(received.get("Attributes", {}).get("ApproximateReceiveCount", "1")),
-    )
 
 
 class Unhandled(Unrecoverable):
@@ -226,7 +165,7 @@ class Consumer:
             tell = log.exception if message.deliveries == 1 else log.error
             tell("message_failed", queue=self.name, deliveries=message.deliveries, error=repr(error))
             # A message that is hopeless, or waits for an outside service, says nothing of this process.
-            if not is_hopeless(error) and not isinstance(error, CallFailed):
+            if not is_hopeless(error) and not isinstance(error, Unanswered):
                 self._handling.missed(message.id, error)
             self._pause(message, error)
             return False

@@ -7,12 +7,9 @@ they are nested, and whatever still looks like a payment token is blanked in the
 import logging
 import logging.config
 import re
-import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -20,11 +17,12 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from structlog.typing import EventDict, Processor
 
+from services.common.values import trace
+from services.common.values.trace import Trace
+
 REDACTED = "[redacted]"
 _SECRET_NAME = re.compile(r"token|card|cvc|cvv|secret|password|authorization|credential", re.IGNORECASE)
 _SECRET_VALUE = re.compile(rb"tok_[A-Za-z0-9_]+")
-_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-_NOWHERE = {"0" * 32, "0" * 16}
 
 HTTP_REQUESTS = Counter("http_requests_total", "HTTP requests answered.", ["method", "route", "status"])
 HTTP_DURATION = Histogram(
@@ -51,55 +49,14 @@ CIRCUITS_OPEN = Gauge(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """Where in a distributed trace this work is (https://www.w3.org/TR/trace-context/).
-
-    Args:
-        trace_id: 32 hexadecimal digits, the same for everything that one request sets off.
-        span_id: 16 hexadecimal digits, this piece of work.
-        flags: two hexadecimal digits.
-    """
-
-    trace_id: str
-    span_id: str
-    flags: str = "01"
-
-    @classmethod
-    def start(cls) -> "Trace":
-        """A new trace."""
-        return cls(secrets.token_hex(16), secrets.token_hex(8))
-
-    @classmethod
-    def continued(cls, traceparent: Any) -> "Trace":
-        """A new span in the trace that `traceparent` names, or a new trace when it names none."""
-        match = _TRACEPARENT.fullmatch(traceparent) if isinstance(traceparent, str) else None
-        if match is None or not _NOWHERE.isdisjoint(match.groups()):
-            return cls.start()
-        return cls(match[1], secrets.token_hex(8), match[3])
-
-    def __str__(self) -> str:
-        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
-
-
-_trace: ContextVar[Trace | None] = ContextVar("trace", default=None)
-
-
-def current_trace() -> Trace:
-    """The trace of the work at hand; a new one outside of any."""
-    return _trace.get() or Trace.start()
-
-
 @contextmanager
 def traced(traceparent: Any, **fields: str) -> Iterator[Trace]:
     """Continues a trace, whoever sent `traceparent`: every log line inside carries its `trace_id` and `fields`."""
-    trace = Trace.continued(traceparent)
-    before = _trace.set(trace)
-    try:
-        with structlog.contextvars.bound_contextvars(trace_id=trace.trace_id, **fields):
-            yield trace
-    finally:
-        _trace.reset(before)
+    with (
+        trace.entered(Trace.continued(traceparent)) as entered,
+        structlog.contextvars.bound_contextvars(trace_id=entered.trace_id, **fields),
+    ):
+        yield entered
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -1,13 +1,13 @@
-"""Every error that a service answers with, in one tree.
+"""The errors of the services, in trees that know no protocol.
 
-An HTTP service raises a `ServiceError`; `web` turns it into an RFC 9457 problem. A task's handler raises `TaskFailed`
-when the answer is a well-founded no, and `Unrecoverable` when no further try can help; of every other exception there
-`hopeless` says whether it means "try again later".
+A handler raises a `ServiceError` when a request cannot be answered with what it asked for; `http.errors` has the table
+that makes an HTTP status of each. A task's handler raises `TaskFailed` when the answer is a well-founded no, and
+`Unrecoverable` when no further try can help; of every other exception there `hopeless` says whether it means "try again
+later".
 """
 
 from collections.abc import Mapping
-from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any
 
 
 class ServiceError(Exception):
@@ -15,86 +15,45 @@ class ServiceError(Exception):
 
     Args:
         detail: what happened and what to do next, for whoever sent the request.
-        extra: further members of the problem document.
-        headers: further headers of the response.
+        extra: facts for a program, by name.
+        retry_after: seconds after which the same request may succeed; None when it is not said.
     """
 
-    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
-    type: ClassVar[str] = "about:blank"
-
     def __init__(
-        self,
-        detail: str,
-        *,
-        extra: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, detail: str, *, extra: Mapping[str, Any] | None = None, retry_after: int | None = None
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.extra = dict(extra or {})
-        self.headers = dict(headers or {})
-
-    @property
-    def title(self) -> str:
-        """The short name of the status, as RFC 9457 asks for when `type` is about:blank."""
-        return self.status.phrase
-
-
-class InvalidRequest(ServiceError):
-    """The request is not well-formed."""
-
-    status = HTTPStatus.BAD_REQUEST
-
-
-class Unauthorized(ServiceError):
-    """Nobody knows who sent the request. Its header WWW-Authenticate says what to send (RFC 9110)."""
-
-    status = HTTPStatus.UNAUTHORIZED
-
-
-class Forbidden(ServiceError):
-    """It is known who sent the request, and they may not."""
-
-    status = HTTPStatus.FORBIDDEN
+        self.retry_after = retry_after
 
 
 class NotFound(ServiceError):
     """There is no such thing."""
 
-    status = HTTPStatus.NOT_FOUND
-
 
 class Conflict(ServiceError):
     """The request does not fit the present state."""
 
-    status = HTTPStatus.CONFLICT
 
-
-class Unprocessable(ServiceError):
-    """The request is well-formed, and cannot be done."""
-
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-
-
-class TooManyRequests(ServiceError):
-    """The caller exceeds its rate; the same request may succeed later."""
-
-    status = HTTPStatus.TOO_MANY_REQUESTS
+class RuleBroken(ServiceError):
+    """The request is well-formed, and breaks a rule."""
 
 
 class Unavailable(ServiceError):
     """Something that this service needs does not answer; the same request may succeed later."""
 
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-
     def __init__(
-        self,
-        detail: str,
-        *,
-        extra: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, detail: str, *, extra: Mapping[str, Any] | None = None, retry_after: int | None = 1
     ) -> None:
-        super().__init__(detail, extra=extra, headers={"Retry-After": "1", **(headers or {})})
+        super().__init__(detail, extra=extra, retry_after=retry_after)
+
+
+class Unanswered(Exception):
+    """An outside service did not answer, whatever it may have done; the same call may succeed later.
+
+    The base of what the ports of outside services raise.
+    """
 
 
 class Unrecoverable(Exception):
@@ -102,6 +61,10 @@ class Unrecoverable(Exception):
 
     The consumer moves such a message to the dead letters within a minute instead of hours.
     """
+
+
+class UnreadableRow(ValueError):
+    """A row cannot be read: another version of the service, or a manual edit, has written it."""
 
 
 class TaskFailed(Exception):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.common.messaging.events import Event, SnsPublisher
+from services.common.aws.sns import SnsPublisher
+from services.common.messaging.events import Event
 from shopdev.cloudformation import stacks
 from shopdev.processes.shop import Shop
 from tests.waiting import wait_for

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.common.http.auth import Door, Machines, Verifier
-from services.common.messaging.outbox import MemoryOutbox
 from services.order import api as order
 from services.payment import api as payment
 from services.product import api as product
 from services.shipping import api as shipping
 from tests.services.callers import ALICE, As, Pool
+from tests.services.memory import MemoryOutbox
 from tests.services.order.world import World, wish
 from tests.services.payment.fakes import MemoryPayments
 from tests.services.product.fakes import MemoryShop

@@ -17,8 +17,8 @@ from typing import Any, Final
 from services.common.aws import dynamo
 from services.common.messaging.consumer import Consumer, Handler, Message
 from services.common.messaging.events import Publisher
-from services.common.messaging.outbox import OutboxMessage, OutboxRecord, Relay
-from services.common.runtime.breaker import CallFailed
+from services.common.messaging.outbox import OutboxMessage, OutboxRecord
+from services.common.messaging.relay import Relay
 from services.common.values import clock
 from services.common.values.money import Money
 from services.order.watch import Watchlist
@@ -33,6 +33,7 @@ from services.product.dynamo import DynamoStock
 from services.product.low_stock import Change, Level, Levels
 from services.shipping import handlers as shipping
 from services.shipping.domain import Booking, ShipmentRefused
+from services.shipping.ports import CarrierDown
 
 LOST: Final = 3
 
@@ -113,7 +114,7 @@ def give_up_at_once() -> None:
     def create_now_or_never(*arguments: Any, **named: Any) -> Booking:
         try:
             return create(*arguments, **named)
-        except CallFailed as error:
+        except CarrierDown as error:
             raise ShipmentRefused(str(error)) from error
 
     shipping.create_shipment = create_now_or_never

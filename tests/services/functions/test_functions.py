@@ -9,7 +9,8 @@ import boto3
 import orjson
 import pytest
 
-from services.common.messaging.events import Event, SnsPublisher
+from services.common.aws.sns import SnsPublisher
+from services.common.messaging.events import Event
 from services.common.values.money import Money
 from services.order.domain import Product
 from services.order.dynamo import DynamoProducts

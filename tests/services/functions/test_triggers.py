@@ -12,7 +12,7 @@ import boto3
 import httpx
 import pytest
 
-from services.common.messaging.outbox import DynamoOutbox
+from services.common.aws.outbox import DynamoOutbox
 from services.partners import handlers
 from services.partners.dynamo import DynamoKeys
 from services.product.domain import Item, Move, Reservation, Shelf, State

@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from services.common.http.idempotency import Answer, KeyedRequest, MemoryIdempotency
-from services.common.messaging.outbox import MemoryOutbox, OutboxRecord
+from services.common.http.idempotency import Answer, KeyedRequest
+from services.common.messaging.outbox import OutboxRecord
 from services.order.domain import Order, Product
 from services.order.ports import Page, Part, Stale
+from tests.services.memory import MemoryIdempotency, MemoryOutbox
 
 
 class MemoryOrders:

@@ -6,9 +6,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from services.common.aws import clients, dynamo
+from services.common.aws.idempotency import DynamoIdempotency
+from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.vault import DynamoVault
-from services.common.http.idempotency import Answer, DynamoIdempotency, InFlight, KeyedRequest, KeyTaken
-from services.common.messaging.outbox import DynamoOutbox
+from services.common.http.idempotency import Answer, InFlight, KeyedRequest, KeyTaken
 from services.common.values.errors import Unavailable
 from services.order import api, messages
 from services.order.dynamo import DynamoOrders, DynamoProducts
@@ -148,7 +149,7 @@ def test_products_that_are_left_out_at_every_try_can_be_asked_for_later() -> Non
     with pytest.raises(Unavailable) as raised:
         DynamoProducts(cast("Any", Batches(100)), "t").find([f"SKU-{number}" for number in range(10)])
 
-    assert raised.value.headers["Retry-After"] == "1"
+    assert raised.value.retry_after == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from werkzeug.serving import make_server
 
 from services.common.aws.discovery import Fixed, NoInstance
 from services.common.http.auth import Partners
-from services.common.messaging.outbox import MemoryOutbox
 from services.common.runtime import telemetry
 from services.common.values.caller import Caller
 from services.common.values.money import Money
@@ -22,6 +21,7 @@ from services.payment import api as payment_api
 from services.payment import domain
 from shopdev.ports import free_port
 from tests.services.callers import CUSTOMER, Pool, bearer
+from tests.services.memory import MemoryOutbox
 from tests.services.order.world import World, wish
 from tests.services.payment.fakes import MemoryPayments
 

@@ -10,15 +10,12 @@ from typing import Any
 import pytest
 
 from services.common.aws import dynamo
+from services.common.aws.idempotency import DynamoIdempotency
+from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.vault import DynamoVault
-from services.common.http.idempotency import (
-    Answer,
-    DynamoIdempotency,
-    KeyedRequest,
-    KeyTaken,
-    MemoryIdempotency,
-)
-from services.common.messaging.outbox import DynamoOutbox, MemoryOutbox, OutboxMessage, OutboxRecord, Relay
+from services.common.http.idempotency import Answer, KeyedRequest, KeyTaken
+from services.common.messaging.outbox import OutboxMessage, OutboxRecord
+from services.common.messaging.relay import Relay
 from services.common.values import ids
 from services.common.values.money import Money
 from services.order import api, domain, messages
@@ -30,6 +27,7 @@ from services.order.ports import Stale
 from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.callers import ALICE, As
+from tests.services.memory import MemoryIdempotency, MemoryOutbox
 from tests.services.order.fakes import MemoryOrders, MemoryParts, MemoryProducts
 from tests.services.order.world import CUP, TEA, Clock, wish
 

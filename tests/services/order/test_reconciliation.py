@@ -13,7 +13,8 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from services.common.aws import dynamo
-from services.common.messaging.outbox import DynamoOutbox, OutboxRecord
+from services.common.aws.outbox import DynamoOutbox
+from services.common.messaging.outbox import OutboxRecord
 from services.common.values import clock, ids
 from services.order import reconciler
 from services.order.domain import Order

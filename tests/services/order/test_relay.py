@@ -4,9 +4,9 @@ import orjson
 import pytest
 from flask.testing import FlaskClient
 
-from services.common.messaging.events import MemoryPublisher
-from services.common.messaging.outbox import Relay
+from services.common.messaging.relay import Relay
 from services.order import relay
+from tests.services.memory import MemoryPublisher
 from tests.services.order.fakes import MemoryWorkflow
 from tests.services.order.world import World, wish
 
@@ -84,5 +84,5 @@ def test_the_token_is_gone_from_storage_once_the_workflow_has_it(
     drain(world, workflow, publisher)
 
     assert "tok_approve" not in repr(world.orders.get(order_id))
-    assert "tok_approve" not in repr(world.idempotency._items)
+    assert "tok_approve" not in repr(world.idempotency._kept)
     assert "tok_approve" not in repr([event.to_dict() for event in publisher.events])

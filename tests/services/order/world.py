@@ -6,15 +6,13 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from services.common.http.idempotency import MemoryIdempotency
-from services.common.messaging.outbox import MemoryOutbox
-from services.common.messaging.tasks import MemoryAnswers
 from services.common.values import clock
 from services.common.values.caller import Caller
 from services.common.values.money import Money
 from services.order import api, consumer
 from services.order.domain import Product
 from tests.services.callers import As
+from tests.services.memory import MemoryAnswers, MemoryIdempotency, MemoryOutbox
 from tests.services.order.fakes import MemoryOrders, MemoryParts, MemoryProducts
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from services.common.messaging.outbox import MemoryOutbox, OutboxRecord
+from services.common.messaging.outbox import OutboxRecord
 from services.payment.domain import Payment
 from services.payment.ports import Stale
+from tests.services.memory import MemoryOutbox
 
 
 class MemoryPayments:

@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from services.common.runtime import telemetry
-from services.common.runtime.breaker import CircuitOpen
 from services.common.values.money import Money
 from services.payment.domain import Charge, Contradiction, State
-from services.payment.ports import Unreachable
+from services.payment.ports import NotAsked, Unreachable
 from services.payment.provider import GuardedProvider, Sandbox
 from tests.services.payment.world import NOTHING, PRICE, QUICK, World, charge, refund
 
@@ -143,7 +142,7 @@ def test_a_provider_that_keeps_silent_is_left_alone_and_the_charge_waits(world: 
     for number in range(QUICK.failures):
         assert world.do(charge("tok_timeout", f"silent-{number}")) == "PaymentUnknown"
 
-    with pytest.raises(CircuitOpen):
+    with pytest.raises(NotAsked):
         world.do(charge("tok_approve"))
 
     payment = world.payments.get("order-1")
@@ -196,7 +195,7 @@ def test_a_token_is_gone_once_the_charge_is_decided(world: World) -> None:
 
 def test_a_token_stays_while_the_provider_is_not_asked_and_goes_when_the_order_is_given_up() -> None:
     world = World(Refusing())
-    with pytest.raises(CircuitOpen):
+    with pytest.raises(NotAsked):
         world.do(charge("tok_approve"))
     assert world.tokens.secrets == {"order-1": "tok_approve"}
 
@@ -223,7 +222,7 @@ def test_a_charge_that_has_not_begun_is_refused_once_its_token_is_withdrawn(worl
 def test_a_charge_that_has_begun_is_unknown_once_its_token_is_withdrawn(world: World) -> None:
     """The provider may have been asked before: only a refund finds out."""
     calm, world.provider = world.provider, Refusing()
-    with pytest.raises(CircuitOpen):
+    with pytest.raises(NotAsked):
         world.do(charge("tok_approve"))
     world.provider = calm
     world.tokens.forget("order-1")
@@ -252,7 +251,7 @@ class Refusing:
     """A provider behind a circuit that is open for charges."""
 
     def charge(self, key: str, amount: Money, token: str) -> Charge:  # noqa: ARG002 - as ports.Provider
-        raise CircuitOpen("payment-provider is not called")
+        raise NotAsked("payment-provider is not called")
 
     def refund(self, key: str) -> Charge | None:  # noqa: ARG002 - as ports.Provider
         return None

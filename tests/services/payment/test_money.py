@@ -4,7 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.common.runtime.breaker import CallFailed, Limits
+from services.common.runtime.breaker import Limits
+from services.common.values.errors import Unanswered
 from services.common.values.money import Money
 from services.payment.domain import Charge, State
 from services.payment.ports import Unreachable
@@ -63,7 +64,7 @@ class Payments(RuleBasedStateMachine):
         self.closed.add(order_id)
         try:
             refunded = self.world.do(refund(order_id))["refunded"]["amount"]
-        except CallFailed:
+        except Unanswered:
             return  # the task comes again
         if order_id in self.refunded:
             assert refunded == self.refunded[order_id]

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.common.messaging.outbox import DynamoOutbox, MemoryOutbox, Outbox
+from services.common.aws.outbox import DynamoOutbox
+from services.common.messaging.outbox import Outbox
 from services.common.values.money import Money
 from services.payment import domain
 from services.payment.domain import Charge, Payment
@@ -16,6 +17,7 @@ from services.payment.provider import Sandbox
 from shopdev.processes.emulator import AwsServer
 from tests.services import tables
 from tests.services.accounts import EITHER, new_table
+from tests.services.memory import MemoryOutbox
 from tests.services.payment.fakes import MemoryLedger, MemoryPayments
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -8,12 +8,11 @@ import orjson
 
 import services.payment
 from services.common.messaging.events import Event
-from services.common.messaging.outbox import MemoryOutbox
-from services.common.messaging.tasks import MemoryAnswers
 from services.common.runtime.breaker import Limits
 from services.payment import consumer
 from services.payment.ports import Provider
 from services.payment.provider import GuardedProvider, Sandbox
+from tests.services.memory import MemoryAnswers, MemoryOutbox
 from tests.services.payment.fakes import MemoryLedger, MemoryPayments, MemoryVault
 
 CONTRACTS = Path(services.payment.__file__).parent / "contracts"

@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from services.common.aws.dynamo import UnreadableRow
-from services.common.messaging.outbox import MemoryOutbox, OutboxRecord
+from services.common.messaging.outbox import OutboxRecord
 from services.common.values import clock
 from services.common.values.clock import Clock
+from services.common.values.errors import UnreadableRow
 from services.common.values.money import Money
 from services.product import low_stock
 from services.product.domain import (
@@ -26,6 +26,7 @@ from services.product.importing import Report, Superseded, Upload
 from services.product.low_stock import Level
 from services.product.ports import Page, Search, Stale
 from services.product.search import Entry, Index
+from tests.services.memory import MemoryOutbox
 
 
 class MemoryShop:

@@ -9,10 +9,10 @@ import pytest
 
 import services.product
 from services.common.messaging.events import Event
-from services.common.messaging.tasks import MemoryAnswers
 from services.common.values.errors import Unrecoverable
 from services.product import consumer, messages
 from services.product.domain import Contradiction, Inventory
+from tests.services.memory import MemoryAnswers
 from tests.services.product.fakes import MemoryShop
 from tests.services.product.world import inventory, product, task, told
 

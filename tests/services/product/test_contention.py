@@ -6,7 +6,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from services.common.aws import dynamo
-from services.common.messaging.outbox import DynamoOutbox, of_fact
+from services.common.aws.outbox import DynamoOutbox
+from services.common.messaging.outbox import of_fact
 from services.common.values.errors import Unavailable
 from services.product import messages
 from services.product.dynamo import DynamoCatalogue, DynamoStock
@@ -96,4 +97,4 @@ def test_products_that_are_left_out_at_every_try_can_be_asked_for_later() -> Non
     with pytest.raises(Unavailable) as raised:
         DynamoStock(table, "t", DynamoOutbox(table, "t")).levels([f"SKU-{number}" for number in range(10)])
 
-    assert raised.value.headers["Retry-After"] == "1"
+    assert raised.value.retry_after == 1

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 import services.product
 from services.common.aws import dynamo
-from services.common.aws.dynamo import UnreadableRow
-from services.common.messaging.outbox import DynamoOutbox, OutboxRecord
+from services.common.aws.outbox import DynamoOutbox
+from services.common.messaging.outbox import OutboxRecord
 from services.common.values import clock
+from services.common.values.errors import UnreadableRow
 from services.common.values.money import Money
 from services.product import import_function, rows, seed
 from services.product.domain import Product, Stocked

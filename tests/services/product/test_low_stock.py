@@ -11,8 +11,9 @@ import pytest
 
 import services.product
 from services.common.aws import dynamo
-from services.common.messaging.events import Event, MemoryPublisher
-from services.common.messaging.outbox import DynamoOutbox
+from services.common.aws.outbox import DynamoOutbox
+from services.common.messaging.events import Event
+from services.common.values.errors import UnreadableRow
 from services.product import handlers, low_stock, watch_function
 from services.product.domain import Item
 from services.product.dynamo import DynamoCatalogue, DynamoStock
@@ -22,6 +23,7 @@ from services.product.watch_function import Parts, Unreadable
 from shopdev.cloudformation import stacks
 from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
+from tests.services.memory import MemoryPublisher
 from tests.services.product.fakes import MemoryLevels
 from tests.services.product.world import NOW, product
 
@@ -307,7 +309,7 @@ def test_given_a_level_that_cannot_be_read_when_lambda_delivers_then_all_others_
     place: int,
 ) -> None:
     publisher, aside = MemoryPublisher(), list[str]()
-    given = Parts(Broken(dynamo.UnreadableRow("no level")), publisher, LOW, aside.append)
+    given = Parts(Broken(UnreadableRow("no level")), publisher, LOW, aside.append)
 
     assert watch_function.work({"Records": nine(place)}, given) == {"batchItemFailures": []}
     assert lambda_delivers(nine(place), given) == []

@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 
 from services.common.aws import dynamo
-from services.common.messaging.outbox import DynamoOutbox, of_fact
+from services.common.aws.outbox import DynamoOutbox
+from services.common.messaging.outbox import of_fact
 from services.common.values import clock
 from services.common.values.errors import TaskFailed
 from services.common.values.money import Money

@@ -10,14 +10,14 @@ import orjson
 import pytest
 
 import services.product
-from services.common.aws.dynamo import UnreadableRow
-from services.common.messaging.events import MemoryPublisher
 from services.common.messaging.outbox import OutboxRecord
+from services.common.values.errors import UnreadableRow
 from services.common.values.money import Money
 from services.product import app, handlers, messages, seed
 from services.product.domain import Item, Product, Stocked
 from services.product.handlers import reserve_stock
 from shopdev.processes.emulator import AwsServer
+from tests.services.memory import MemoryPublisher
 from tests.services.product.fakes import MemoryShop
 from tests.services.product.world import NOW, inventory, product
 

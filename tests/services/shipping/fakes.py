@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from services.common.messaging.outbox import MemoryOutbox, OutboxRecord
+from services.common.messaging.outbox import OutboxRecord
 from services.shipping.domain import Shipment
 from services.shipping.ports import Stale
+from tests.services.memory import MemoryOutbox
 
 
 class MemoryShipments:

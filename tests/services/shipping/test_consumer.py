@@ -2,7 +2,6 @@
 
 import pytest
 
-from services.common.runtime.breaker import CallFailed
 from services.shipping.carrier import GuardedCarrier, Sandbox
 from services.shipping.domain import Booking, Parcel, State
 from services.shipping.ports import CarrierDown
@@ -45,7 +44,7 @@ def test_a_carrier_that_does_not_answer_leaves_the_shipment_to_be_asked_for_agai
             raise CarrierDown(f"no answer about {key}, {len(parcel.items)} items")
 
     alive, world.carrier = world.carrier, GuardedCarrier(Away(world.ledger), QUICK)
-    with pytest.raises(CallFailed):
+    with pytest.raises(CarrierDown):
         world.do(create())
     shipment = world.shipments.get("order-1")
     assert shipment is not None
@@ -62,7 +61,7 @@ def test_a_booking_whose_answers_are_lost_is_found_by_its_key(world: World) -> N
             raise CarrierDown("lost")
 
     alive, world.carrier = world.carrier, GuardedCarrier(Deaf(world.ledger), QUICK)
-    with pytest.raises(CallFailed):
+    with pytest.raises(CarrierDown):
         world.do(create())
     world.carrier = alive
 
@@ -91,7 +90,7 @@ def test_from_the_first_try_to_cancel_on_the_order_is_closed(world: World) -> No
 
     world.do(create())
     alive, world.carrier = world.carrier, GuardedCarrier(Away(world.ledger), QUICK)
-    with pytest.raises(CallFailed):
+    with pytest.raises(CarrierDown):
         world.do(cancel())
     world.carrier = alive
 

@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from services.common.runtime.breaker import CallFailed, Limits
+from services.common.runtime.breaker import Limits
 from services.shipping.carrier import GuardedCarrier, Sandbox
 from services.shipping.domain import Booking, Parcel, State
 from services.shipping.ports import CarrierDown
@@ -56,7 +56,7 @@ class Shipments(RuleBasedStateMachine):
     def create(self, order_id: str) -> None:
         try:
             answer = self.world.do(create(CODES[order_id], order_id))
-        except CallFailed:
+        except CarrierDown:
             return  # the task comes again
         if order_id in self.asked_to_cancel:
             assert answer == "OrderClosed"
@@ -71,7 +71,7 @@ class Shipments(RuleBasedStateMachine):
         self.asked_to_cancel.add(order_id)
         try:
             was_booked = self.world.do(cancel(order_id))["cancelled"]
-        except CallFailed:
+        except CarrierDown:
             return  # the task comes again
         assert self.cancelled.setdefault(order_id, was_booked) == was_booked
         assert was_booked or order_id not in self.tracked

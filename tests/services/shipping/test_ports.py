@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.common.messaging.outbox import DynamoOutbox, MemoryOutbox, Outbox
+from services.common.aws.outbox import DynamoOutbox
+from services.common.messaging.outbox import Outbox
 from services.shipping import domain
 from services.shipping.carrier import Sandbox
 from services.shipping.domain import Address, Booking, Item, Parcel, Shipment
@@ -15,6 +16,7 @@ from services.shipping.ports import CarrierDown, KeyClosed, Ledger, Refused, Shi
 from shopdev.processes.emulator import AwsServer
 from tests.services import tables
 from tests.services.accounts import EITHER, new_table
+from tests.services.memory import MemoryOutbox
 from tests.services.shipping.fakes import MemoryLedger, MemoryShipments
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

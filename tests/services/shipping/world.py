@@ -8,12 +8,11 @@ import orjson
 
 import services.shipping
 from services.common.messaging.events import Event
-from services.common.messaging.outbox import MemoryOutbox
-from services.common.messaging.tasks import MemoryAnswers
 from services.common.runtime.breaker import Limits
 from services.shipping import consumer
 from services.shipping.carrier import GuardedCarrier, Sandbox
 from services.shipping.ports import Carrier
+from tests.services.memory import MemoryAnswers, MemoryOutbox
 from tests.services.shipping.fakes import MemoryLedger, MemoryShipments
 
 CONTRACTS = Path(services.shipping.__file__).parent / "contracts"

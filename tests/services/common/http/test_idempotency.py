@@ -7,21 +7,21 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.common.aws import dynamo
+from services.common.aws.idempotency import DynamoIdempotency
 from services.common.http.idempotency import (
     Answer,
-    DynamoIdempotency,
     IdempotencyStore,
     InFlight,
     KeyedRequest,
     KeyReused,
     KeyTaken,
-    MemoryIdempotency,
     fingerprint,
     once,
 )
-from services.common.values.errors import Unprocessable
+from services.common.values.errors import RuleBroken
 from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
+from tests.services.memory import MemoryIdempotency
 
 REQUEST = KeyedRequest("guest POST /things", "key", fingerprint({"a": 1}))
 ANSWER = Answer(201, {"id": "1"}, {"Location": "/things/1"})
@@ -140,9 +140,9 @@ def test_work_whose_commit_meets_itself_is_answered_at_once(store: IdempotencySt
 
 def test_refused_work_leaves_the_key_free(store: IdempotencyStore, record: Record) -> None:
     def refuse() -> Answer:
-        raise Unprocessable("no")
+        raise RuleBroken("no")
 
-    with pytest.raises(Unprocessable):
+    with pytest.raises(RuleBroken):
         once(store, REQUEST, refuse)
 
     record(REQUEST, ANSWER)
@@ -154,7 +154,7 @@ def test_a_repeat_that_would_be_refused_by_now_is_answered_as_before(
     record(REQUEST, ANSWER)
 
     def refuse() -> Answer:
-        raise Unprocessable("no longer")
+        raise RuleBroken("no longer")
 
     assert once(store, REQUEST, refuse) == ANSWER
     with pytest.raises(KeyReused):

@@ -5,8 +5,8 @@ import contextlib
 import pytest
 
 from services.common.http import rates
+from services.common.http.errors import TooManyRequests
 from services.common.http.rates import Rates
-from services.common.values.errors import TooManyRequests
 
 
 class Clock:

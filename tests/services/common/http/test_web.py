@@ -10,13 +10,12 @@ from flask.testing import FlaskClient
 from flask_openapi3.blueprint import APIBlueprint
 from openapi_spec_validator import validate
 
-from services.common.aws.dynamo import UnreadableRow
 from services.common.http import web
 from services.common.runtime import telemetry
-from services.common.values.errors import Conflict, NotFound
+from services.common.values.errors import Conflict, NotFound, UnreadableRow
 
 FAILURES: dict[str, Exception] = {
-    "conflict": Conflict("used already", extra={"other": "1"}, headers={"Retry-After": "7"}),
+    "conflict": Conflict("used already", extra={"other": "1"}, retry_after=7),
     "missing": NotFound("nothing there"),
     "unreadable": UnreadableRow("the row ORDER#1 ORDER cannot be read: KeyError('an inner secret')"),
     "bug": RuntimeError("an inner secret"),

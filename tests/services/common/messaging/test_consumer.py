@@ -11,10 +11,10 @@ import pytest
 import structlog
 from botocore.exceptions import ClientError, ParamValidationError
 
-from services.common.messaging.consumer import Consumer, Message, QueuePort, SqsQueue
+from services.common.aws.sqs import SqsQueue
+from services.common.messaging.consumer import Consumer, Message, QueuePort
 from services.common.runtime import progress, telemetry
-from services.common.runtime.breaker import CallFailed
-from services.common.values.errors import NotFound, Unrecoverable
+from services.common.values.errors import NotFound, Unanswered, Unrecoverable
 from shopdev.checkout import SERVICES
 from shopdev.cloudformation import stacks
 from shopdev.processes.emulator import AwsServer
@@ -382,7 +382,7 @@ def test_a_queue_that_is_away_does_not_end_the_consumer(
         (ConnectionError("no table"), False),
         (refused("ResourceNotFoundException: no table"), False),
         (refused("TransactionCanceledException: no table", "ThrottlingError"), False),
-        (CallFailed("no carrier"), True),
+        (Unanswered("no carrier"), True),
         *((error, True) for error in HOPELESS),
     ],
     ids=repr,

@@ -16,8 +16,9 @@ import orjson
 import pytest
 
 from services.common.aws import dynamo
+from services.common.aws.sqs import SqsQueue
 from services.common.messaging import dlq
-from services.common.messaging.consumer import Consumer, Handler, SqsQueue
+from services.common.messaging.consumer import Consumer, Handler
 from services.common.messaging.dlq import DynamoDiscards, Letter, NoSuchLetter, SqsPlace
 from shopdev.processes.emulator import AwsServer
 from tests.operator.cli.objects import owned, shopservice

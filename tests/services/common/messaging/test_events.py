@@ -9,10 +9,12 @@ import jsonschema
 import orjson
 import pytest
 
-from services.common.messaging.consumer import SqsQueue
-from services.common.messaging.events import Event, MemoryPublisher, NotPublished, SnsPublisher
+from services.common.aws.sns import SnsPublisher
+from services.common.aws.sqs import SqsQueue
+from services.common.messaging.events import Event, NotPublished
 from services.common.runtime import telemetry
 from shopdev.processes.emulator import AwsServer
+from tests.services.memory import MemoryPublisher
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 CLOUDEVENT = {

@@ -11,19 +11,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from services.common.aws import dynamo
-from services.common.messaging import outbox as outboxes
-from services.common.messaging.outbox import (
-    DynamoOutbox,
-    MemoryOutbox,
-    Outbox,
-    OutboxMessage,
-    OutboxRecord,
-    Relay,
-)
+from services.common.aws.outbox import DynamoOutbox
+from services.common.messaging.outbox import Outbox, OutboxMessage, OutboxRecord
+from services.common.messaging.relay import Relay, Teller
 from services.common.runtime import progress, telemetry
 from services.common.values import clock, ids
 from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
+from tests.services.memory import MemoryOutbox
 
 Add = Callable[[OutboxRecord], None]
 Eventually = Callable[[Callable[[], object]], None]
@@ -259,7 +254,7 @@ def test_while_nothing_can_be_told_the_gauge_shows_how_long_the_oldest_record_ha
     now: Clock, told: "Told", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A record that failed is postponed, so that hardly ever one of them is free."""
-    monkeypatch.setattr(outboxes, "MEASURED_EVERY", 0.0)
+    monkeypatch.setattr("services.common.messaging.relay.MEASURED_EVERY", 0.0)
     kept, record = MemoryOutbox(now), replace(a_record(1), id=ids.first_of(clock.now() - timedelta(hours=1)))
     kept.add(record)
     told.refused = {1}
@@ -339,7 +334,7 @@ def test_messages_of_one_kind_are_told_together_and_those_of_others_in_between_i
     add(record)
     calls: list[tuple[str, list[int]]] = []
 
-    def teller(kind: str) -> outboxes.Teller:
+    def teller(kind: str) -> Teller:
         return lambda payloads: calls.append((kind, [payload["n"] for payload in payloads]))
 
     assert Relay(outbox, {kind: teller(kind) for kind in kinds}).relay(record)

@@ -5,16 +5,12 @@ from typing import Any
 
 import pytest
 
-from services.common.messaging.tasks import (
-    MemoryAnswers,
-    StepFunctionsAnswers,
-    TaskAnswers,
-    TaskGone,
-    answering,
-)
+from services.common.aws.stepfunctions import StepFunctionsAnswers
+from services.common.messaging.tasks import TaskAnswers, TaskGone, answering
 from services.common.values.errors import TaskFailed
 from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER
+from tests.services.memory import MemoryAnswers
 
 TASK = {"task": "Work", "task_token": "t1"}
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.runtime import telemetry
-from services.common.runtime.telemetry import Trace
+from services.common.values import trace
+from services.common.values.trace import Trace
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 Logged = Callable[[], list[dict[str, Any]]]
@@ -80,7 +81,7 @@ def test_a_trace_ends_with_its_block() -> None:
     with telemetry.traced(TRACEPARENT) as outer:
         with telemetry.traced(None):
             pass
-        assert telemetry.current_trace() is outer
+        assert trace.current() is outer
 
-    assert telemetry.current_trace().trace_id != outer.trace_id
+    assert trace.current().trace_id != outer.trace_id
     assert "trace_id" not in structlog.contextvars.get_contextvars()

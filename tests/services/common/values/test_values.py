@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from services.common.aws import dynamo
 from services.common.http import cursor
+from services.common.http.errors import InvalidRequest
 from services.common.values import clock, countries, ids
-from services.common.values.errors import InvalidRequest
 from services.common.values.money import Money
 
 texts = st.text(max_size=20)

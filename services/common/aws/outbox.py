@@ -1,0 +1,179 @@
+"""The outbox in a DynamoDB table, beside what its records tell of.
+
+| item | pk | sk |
+|---|---|---|
+| a record | OUTBOX#<0-3> | <record> |
+
+Records are spread over a few partitions, because one takes 1000 writes a second (AWS limit).
+"""
+
+import zlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from botocore.exceptions import ClientError
+
+from services.common.aws import dynamo
+from services.common.messaging.outbox import (
+    CLAIM_LASTS,
+    LONGEST_POSTPONEMENT,
+    NO_CLAIM_ENDS_AFTER,
+    OutboxMessage,
+    OutboxRecord,
+)
+from services.common.values import clock, ids
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+PARTITIONS = 4
+# Records that one page of a query holds.
+PAGE = 50
+# The delay before an unreadable record is read again, because another version of the relay may be able to read it.
+UNREADABLE_POSTPONEMENT = LONGEST_POSTPONEMENT
+_FREE = "(attribute_not_exists(claimed_until) OR claimed_until < :now OR claimed_until > :absurd)"
+
+
+class DynamoOutbox(dynamo.Table):
+    """The outbox in a service's own table."""
+
+    def addition(self, record: OutboxRecord) -> "TransactWriteItemTypeDef":
+        """The part of a transaction that adds the record."""
+        messages = [[message.kind, message.payload] for message in record.messages]
+        item = {
+            **_key(record),
+            "messages": orjson.dumps(messages).decode(),
+            "traceparent": record.traceparent,
+            "attempts": record.attempts,
+            "claimed_until": "",
+        }
+        return {"Put": {"TableName": self._table, "Item": dynamo.pack(item)}}
+
+    def put(
+        self,
+        item: Mapping[str, Any],
+        condition: Mapping[str, Any],
+        told: OutboxRecord | None,
+        *others: "TransactWriteItemTypeDef",
+    ) -> None:
+        """Writes an item of the same table, and adds the record of what is to be told of it: all or nothing.
+
+        Args:
+            item: in plain values, see `dynamo.pack`.
+            condition: parameters of a PutItem, see `dynamo.unchanged_since`.
+            told: the record to publish; None if nothing is published about the change.
+            others: further writes of the same transaction.
+
+        Raises:
+            ClientError: see `dynamo.is_overtaken` for one whose condition did not hold.
+        """
+        put: Any = {"TableName": self._table, "Item": dynamo.pack(item), **condition}
+        others = others if told is None else (self.addition(told), *others)
+        if others:
+            dynamo.transact(self._client, [{"Put": put}, *others])
+        else:
+            self._client.put_item(**put)
+
+    def pending(self, limit: int) -> list[OutboxRecord]:
+        """As `outbox.Outbox.pending`."""
+        found = [record for partition in range(PARTITIONS) for record in self._pending_in(partition, limit)]
+        return sorted(found, key=lambda record: record.id)[:limit]
+
+    def claim(self, record: OutboxRecord) -> bool:
+        """As `outbox.Outbox.claim`."""
+        now, claim = self._now(), ids.uuid7()
+        values = {":until": clock.rfc3339(now + CLAIM_LASTS), ":one": 1, ":claim": claim, **_bounds(now)}
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=dynamo.pack(_key(record)),
+                UpdateExpression="SET claimed_until = :until, claimed_by = :claim ADD attempts :one",
+                ConditionExpression=f"attribute_exists(pk) AND {_FREE}",
+                ExpressionAttributeValues=dynamo.pack(values),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if not dynamo.is_refused(error):
+                raise
+            # The SDK repeats a call whose answer was lost, and is refused by its own claim.
+            claimed: Mapping[str, Any] = error.response.get("Item", {})  # type: ignore[assignment]  # missing in the stubs
+            return bool(dynamo.unpack(claimed).get("claimed_by") == claim)
+        return True
+
+    def postpone(self, record: OutboxRecord, pause: timedelta) -> None:
+        """As `outbox.Outbox.postpone`."""
+        self._hide(dynamo.pack(_key(record)), pause)
+
+    def done(self, record: OutboxRecord) -> None:
+        """As `outbox.Outbox.done`."""
+        self._client.delete_item(TableName=self._table, Key=dynamo.pack(_key(record)))
+
+    def oldest(self) -> float:
+        """As `outbox.Outbox.oldest`."""
+        ages = [0.0]
+        for partition in range(PARTITIONS):
+            answer = self._client.query(
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues=dynamo.pack({":pk": _partition(partition)}),
+                ProjectionExpression="sk",
+                Limit=1,
+            )
+            ages += [ids.age(dynamo.unpack(item)["sk"]) for item in answer["Items"]]
+        return max(ages)
+
+    def ping(self) -> None:
+        """As `outbox.Outbox.ping`."""
+        self._client.get_item(TableName=self._table, Key=dynamo.pack({"pk": "PING", "sk": "PING"}))
+
+    def _pending_in(self, partition: int, limit: int) -> list[OutboxRecord]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            FilterExpression=_FREE,
+            ExpressionAttributeValues=dynamo.pack({":pk": _partition(partition), **_bounds(self._now())}),
+            ConsistentRead=True,
+            PaginationConfig={"PageSize": PAGE, "MaxItems": limit},
+        )
+        found: list[OutboxRecord] = []
+        for item in (item for page in pages for item in page["Items"]):
+            try:
+                found.append(_record(dynamo.unpack(item)))
+            except dynamo.UNREADABLE as error:
+                dynamo.note_unreadable(item, "outbox", error)
+                self._hide({"pk": item["pk"], "sk": item["sk"]}, UNREADABLE_POSTPONEMENT)
+        return found
+
+    def _hide(self, key: Any, pause: timedelta) -> None:
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=key,
+                UpdateExpression="SET claimed_until = :until",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeValues=dynamo.pack({":until": clock.rfc3339(self._now() + pause)}),
+            )
+        except ClientError as error:
+            if not dynamo.is_refused(error):
+                raise
+
+
+def _key(record: OutboxRecord) -> dict[str, str]:
+    partition = record.partition or _partition(zlib.crc32(record.id.encode()) % PARTITIONS)
+    return {"pk": partition, "sk": record.id}
+
+
+def _bounds(now: datetime) -> dict[str, str]:
+    return {":now": clock.rfc3339(now), ":absurd": clock.rfc3339(now + NO_CLAIM_ENDS_AFTER)}
+
+
+def _partition(number: int) -> str:
+    return f"OUTBOX#{number}"
+
+
+def _record(item: Mapping[str, Any]) -> OutboxRecord:
+    messages = tuple(OutboxMessage(kind, payload) for kind, payload in orjson.loads(item["messages"]))
+    attempts = dynamo.whole(item["attempts"])
+    return OutboxRecord(messages, item["traceparent"], item["sk"], attempts, item["pk"])

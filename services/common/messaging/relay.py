@@ -1,0 +1,154 @@
+"""Tells what is in an outbox. A teller takes messages of one kind; several relays at once share the work."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import groupby
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from services.common.messaging.events import Event, Publisher
+from services.common.messaging.hopeless import is_hopeless
+from services.common.messaging.outbox import FACT, LONGEST_POSTPONEMENT, Outbox, OutboxMessage, OutboxRecord
+from services.common.runtime import telemetry
+from services.common.runtime.progress import Progress
+
+log = telemetry.logger(__name__)
+BATCH = 50
+STUCK_AFTER = 60.0
+# Seconds between two measurements of the oldest record; a measurement queries each partition.
+MEASURED_EVERY = 5.0
+
+# Tells messages of one kind, in their order.
+Teller = Callable[[Sequence[Mapping[str, Any]]], object]
+
+
+def publishing(publisher: Publisher) -> Teller:
+    """The teller of facts. Those of one record are published together: an import tells of two dozen products in each."""
+
+    def publish(facts: Sequence[Mapping[str, Any]]) -> None:
+        publisher.publish([Event.from_dict(fact) for fact in facts])
+
+    return publish
+
+
+class Relay:
+    """Tells what is in an outbox; several at once share the work.
+
+    Args:
+        outbox: where records wait.
+        tellers: what is done with each kind of message. A teller may be called again with the same messages.
+        threads: how many records are told at once.
+        shortest: seconds between two looks at an outbox of which just nothing could be told.
+        longest: the same once that has been so for a while; also how late a record is told at most.
+    """
+
+    name = "relay"
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        tellers: Mapping[str, Teller],
+        *,
+        threads: int = 8,
+        shortest: float = 0.05,
+        longest: float = 0.5,
+    ) -> None:
+        self._outbox = outbox
+        self._tellers = dict(tellers)
+        self._threads = threads
+        self._shortest = shortest
+        self._longest = longest
+        self._turned = time.monotonic()
+        self._measure_at = 0.0
+        self._looking = Progress("the outbox cannot be read")
+        self._telling = Progress("records of the outbox cannot be told")
+
+    def run(self, stop: threading.Event) -> None:
+        """As `worker.Worker.run`."""
+        pause = self._shortest
+        with ThreadPoolExecutor(self._threads, thread_name_prefix=self.name) as pool:
+            while not stop.is_set():
+                self._turned = time.monotonic()
+                records = self._look(stop)
+                told = list(pool.map(lambda record: not stop.is_set() and self.relay(record), records))
+                if any(told):
+                    pause = self._shortest
+                else:
+                    stop.wait(pause)
+                    pause = min(pause * 2, self._longest)
+
+    def alive(self) -> bool:
+        """As `worker.Worker.alive`."""
+        return time.monotonic() - self._turned < STUCK_AFTER
+
+    def ready(self) -> None:
+        """As `worker.Worker.ready`."""
+        self._outbox.ping()
+        self._looking.check()
+        self._telling.check()
+
+    def relay(self, record: OutboxRecord) -> bool:
+        """Tells one record, if nobody else does; answers whether it was told."""
+        with telemetry.traced(record.traceparent, record_id=record.id):
+            try:
+                if not self._outbox.claim(record):
+                    return False
+                self._tell(record.messages)
+                self._outbox.done(record)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the record is told later
+                # An error of AWS names its operation. Without a right to write, it comes at every look.
+                tell = log.error if isinstance(error, ClientError) else log.exception
+                tell("outbox_record_failed", attempts=record.attempts, error=repr(error))
+                # A record that is hopeless says nothing of this process.
+                if not is_hopeless(error):
+                    self._telling.missed(record.id, error)
+                self._postpone(record)
+                return False
+            finally:
+                self._turned = time.monotonic()
+        self._telling.made()
+        return True
+
+    def _tell(self, messages: Sequence[OutboxMessage]) -> None:
+        for kind, group in groupby(messages, key=lambda message: message.kind):
+            payloads = [message.payload for message in group]
+            try:
+                self._tellers[kind](payloads)
+            except Exception:
+                telemetry.OUTBOX_RELAYED.labels(kind, "failed").inc(len(payloads))
+                raise
+            telemetry.OUTBOX_RELAYED.labels(kind, "done").inc(len(payloads))
+
+    def _look(self, stop: threading.Event) -> list[OutboxRecord]:
+        try:
+            records = self._outbox.pending(BATCH)
+            self._measure()
+        except Exception as error:  # noqa: BLE001 - the table being away must not end the relay
+            log.warning("outbox_unreachable", error=repr(error))
+            self._looking.missed("", error)
+            stop.wait(random.uniform(0.5, 1.5))  # noqa: S311 - a pause, not a secret
+            return []
+        self._looking.made()
+        return records
+
+    def _measure(self) -> None:
+        if time.monotonic() >= self._measure_at:
+            telemetry.OUTBOX_AGE.set(self._outbox.oldest())
+            self._measure_at = time.monotonic() + MEASURED_EVERY
+
+    def _postpone(self, record: OutboxRecord) -> None:
+        pause = min(timedelta(seconds=2 ** min(record.attempts, 10)), LONGEST_POSTPONEMENT)
+        try:
+            self._outbox.postpone(record, pause)
+        except Exception as error:  # noqa: BLE001 - then the claim lapses by itself
+            log.warning("outbox_record_not_postponed", error=str(error))
+
+
+def facts_relay(outbox: Outbox, publisher: Publisher) -> Relay:
+    """The relay of a service that tells facts only, beside its consumer. No customer waits for it."""
+    return Relay(outbox, {FACT: publishing(publisher)}, threads=2, longest=1.0)

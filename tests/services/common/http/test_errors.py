@@ -1,0 +1,67 @@
+"""The table of statuses: every error that a service may raise for a request is in it."""
+
+import importlib
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+import services
+from services.common.http.errors import HttpError, InvalidRequest, TooManyRequests, headers_of, status_of
+from services.common.values.errors import Conflict, NotFound, RuleBroken, ServiceError, Unavailable
+
+CODE = [
+    ".".join(path.with_suffix("").parts)
+    for folder in services.__path__
+    for path in (
+        found.relative_to(Path(folder).parent)
+        for name in ("domain", "handlers", "idempotency", "errors")
+        for found in Path(folder).rglob(f"{name}.py")
+    )
+]
+
+
+def below(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from below(each)
+
+
+def test_every_error_of_a_service_has_a_status() -> None:
+    for module in CODE:
+        importlib.import_module(module)
+
+    errors = {each for each in below(ServiceError) if each.__module__.startswith("services.")} - {HttpError}
+
+    assert {"services.order.domain", "services.product.handlers"} <= {each.__module__ for each in errors}
+    for error in errors:
+        assert status_of(error.__new__(error)) is not HTTPStatus.INTERNAL_SERVER_ERROR, error
+
+
+class NoMore(NotFound):
+    """A service's own error."""
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (InvalidRequest("no"), 400),
+        (NoMore("no"), 404),
+        (Conflict("no"), 409),
+        (RuleBroken("no"), 422),
+        (TooManyRequests("no"), 429),
+        (Unavailable("no"), 503),
+        (ServiceError("no"), 500),
+    ],
+)
+def test_the_status_is_that_of_the_nearest_kind(error: ServiceError, status: int) -> None:
+    assert status_of(error) == status
+
+
+def test_headers_and_the_pause_are_both_answered() -> None:
+    error = TooManyRequests("no", headers={"X-Limit": "5"}, retry_after=3)
+
+    assert headers_of(error) == {"X-Limit": "5", "Retry-After": "3"}
+    assert headers_of(Unavailable("no")) == {"Retry-After": "1"}
+    assert headers_of(NotFound("no")) == {}
