@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from flask import Flask, Response, request
-from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -200,7 +199,7 @@ def create(
         parts: what other services know of an order.
         verifier: finds out who asks.
     """
-    api = APIBlueprint("orders", __name__, abp_tags=[TAG], operation_id_callback=_operation_id)
+    api = web.blueprint("orders", __name__, TAG)
 
     @api.post(
         "/orders",
@@ -314,10 +313,6 @@ def create(
     return web.create_app(
         name="order", version=VERSION, apis=[api], ready={"orders": orders.ping}, verifier=verifier
     )
-
-
-def _operation_id(*, name: str, **_where: str) -> str:
-    return name
 
 
 def _wish(body: NewOrder, customer_id: str) -> PlaceOrder:

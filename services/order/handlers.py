@@ -7,19 +7,17 @@ from datetime import datetime
 from services.common.http.idempotency import Answer, IdempotencyStore, KeyedRequest, once
 from services.common.messaging.outbox import OutboxRecord
 from services.common.runtime import telemetry
+from services.common.runtime.retrying import retry_on_stale
 from services.common.values import clock, ids
 from services.common.values.caller import Caller
 from services.common.values.clock import Clock
-from services.common.values.errors import NotFound, Unavailable
+from services.common.values.errors import NotFound
 from services.common.values.money import Money
 from services.order import domain, messages
 from services.order.domain import Address, Item, Order, Product, State, Step
-from services.order.ports import Orders, Page, Part, Parts, Products, Stale
+from services.order.ports import Orders, Page, Part, Parts, Products
 
 log = telemetry.logger(__name__)
-
-# More than can meet on one order: a customer, a task, two facts, each at most once redelivered.
-TRIES = 8
 
 Change = Callable[[Order], Order]
 
@@ -204,18 +202,15 @@ def note_product(product: Product, *, products: Products) -> None:
 
 def _change(order_id: str, change: Change, orders: Orders) -> Order:
     """The order after a change that was made to its newest version, whoever else changes it meanwhile."""
-    for _ in range(TRIES):
+
+    def make() -> Order:
         order = orders.get(order_id)
         if order is None:
             raise UnknownOrder(order_id)
         changed = change(order)
-        if changed == order:
-            return order
-        try:
-            return orders.save(changed, _told(order, changed))
-        except Stale:
-            continue
-    raise Unavailable(f"order {order_id} is being changed too often; send the same again")
+        return order if changed == order else orders.save(changed, _told(order, changed))
+
+    return retry_on_stale(make, f"order {order_id}")
 
 
 def _told(before: Order, after: Order) -> OutboxRecord | None:

@@ -6,10 +6,8 @@ The shapes are the JSON Schemas in `contracts`; whoever changes one here changes
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from botocore.exceptions import ClientError
-
 from services.common.aws import dynamo
+from services.common.aws.stepfunctions import start_execution
 from services.common.messaging.events import Event
 from services.common.messaging.outbox import FACT, OutboxMessage, OutboxRecord, of_fact
 from services.common.runtime import telemetry
@@ -133,14 +131,6 @@ class StepFunctionsWorkflow:
         self._arn = arn
 
     def start(self, order_id: str, order: Mapping[str, Any]) -> None:
-        """As `ports.Workflow.start`: an execution's name can be used once in 90 days (AWS limit)."""
-        try:
-            self._client.start_execution(
-                stateMachineArn=self._arn, name=order_id, input=orjson.dumps(dict(order)).decode()
-            )
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") != "ExecutionAlreadyExists":
-                raise
-            log.info("workflow_already_started", order_id=order_id)
-        else:
-            log.info("workflow_started", order_id=order_id)
+        """As `ports.Workflow.start`."""
+        started = start_execution(self._client, self._arn, order_id, order)
+        log.info("workflow_started" if started else "workflow_already_started", order_id=order_id)

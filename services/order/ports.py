@@ -9,10 +9,6 @@ from services.common.messaging.outbox import OutboxRecord
 from services.order.domain import Order, Product
 
 
-class Stale(Exception):
-    """The order was written since it was read: read it again."""
-
-
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some orders of a list, newest first, and the id to go on after, if there are more."""

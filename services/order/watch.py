@@ -16,6 +16,7 @@ import orjson
 from botocore.exceptions import ClientError
 
 from services.common.aws import dynamo
+from services.common.aws.stepfunctions import start_execution
 from services.common.values import ids
 from services.order.reconciliation import Execution
 
@@ -119,15 +120,9 @@ class Executions:
         """Starts the workflow with the first execution's input; does nothing when another process was faster."""
         first = self._describe(order_id, 1)
         given: Any = orjson.loads(first["input"]) if first else {}
-        try:
-            self._client.start_execution(
-                stateMachineArn=self._arn,
-                name=_name(order_id, after.number + 1),
-                input=orjson.dumps({**given, "resumed": True}).decode(),
-            )
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") != "ExecutionAlreadyExists":
-                raise
+        start_execution(
+            self._client, self._arn, _name(order_id, after.number + 1), {**given, "resumed": True}
+        )
 
     def _describe(self, order_id: str, number: int) -> Mapping[str, Any] | None:
         arn = f"{self._arn.replace(':stateMachine:', ':execution:')}:{_name(order_id, number)}"

@@ -5,7 +5,6 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response
-from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
@@ -61,7 +60,7 @@ def create(payments: Payments, verifier: Verifier) -> Flask:
         payments: where payments are kept.
         verifier: finds out who asks.
     """
-    api = APIBlueprint("payments", __name__, abp_tags=[TAG], operation_id_callback=_operation_id)
+    api = web.blueprint("payments", __name__, TAG)
 
     @api.get(
         "/payments/<string:order_id>",
@@ -79,10 +78,6 @@ def create(payments: Payments, verifier: Verifier) -> Flask:
     return web.create_app(
         name="payment", version=VERSION, apis=[api], ready={"payments": payments.ping}, verifier=verifier
     )
-
-
-def _operation_id(*, name: str, **_where: str) -> str:
-    return name
 
 
 def _payment(payment: Payment) -> dict[str, Any]:

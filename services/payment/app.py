@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.common.aws import clients
+from services.common.aws.ledger import DynamoLedger
 from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.vault import DynamoVault
 from services.common.messaging.outbox import Outbox
 from services.common.runtime import telemetry
 from services.payment.config import Settings
-from services.payment.dynamo import DynamoLedger, DynamoPayments
+from services.payment.dynamo import DynamoPayments
 from services.payment.ports import Payments, Provider, Tokens
 from services.payment.provider import sandbox
 

@@ -6,14 +6,9 @@ Run it with `python -m services.payment.consumer`.
 from collections.abc import Mapping
 from typing import Any
 
-from services.common.aws import clients
-from services.common.aws.sns import SnsPublisher
-from services.common.aws.sqs import SqsQueue
-from services.common.aws.stepfunctions import StepFunctionsAnswers
-from services.common.messaging.consumer import Consumer, Handler
-from services.common.messaging.relay import facts_relay
+from services.common.aws.workers import run_tasks
+from services.common.messaging.consumer import Handler
 from services.common.messaging.tasks import TaskAnswers, answering
-from services.common.runtime.worker import run_workers
 from services.common.values import clock
 from services.common.values.errors import TaskFailed
 from services.common.values.money import Money
@@ -65,21 +60,11 @@ def tasks(payments: Payments, provider: Provider, tokens: Tokens, answers: TaskA
 def main() -> None:
     """Runs the process."""
     settings = Settings.load()
-    outside = app.outside(settings)
-    handled = tasks(
-        outside.payments,
-        outside.provider,
-        outside.tokens,
-        StepFunctionsAnswers(clients.client("stepfunctions", settings)),
-    )
-    queue = SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url)
-    publisher = SnsPublisher(clients.client("sns", settings), settings.events_topic_arn)
-    run_workers(
+    used = app.outside(settings)
+    run_tasks(
         settings,
-        [
-            Consumer(queue, handled, wait=settings.poll_seconds),
-            facts_relay(outside.outbox, publisher),
-        ],
+        lambda answers: tasks(used.payments, used.provider, used.tokens, answers),
+        used.outbox,
     )
 
 

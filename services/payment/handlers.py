@@ -7,19 +7,17 @@ neither delays the answer nor fails it.
 
 from services.common.messaging.outbox import of_facts
 from services.common.runtime import telemetry
+from services.common.runtime.retrying import retry_on_stale
 from services.common.values import clock
 from services.common.values.caller import Caller
 from services.common.values.clock import Clock
-from services.common.values.errors import NotFound, Unavailable
+from services.common.values.errors import NotFound
 from services.common.values.money import Money
 from services.payment import domain, messages
 from services.payment.domain import Charge, OrderClosed, Payment, State
-from services.payment.ports import Declined, KeyClosed, Payments, Provider, Stale, Unreachable
+from services.payment.ports import Declined, KeyClosed, Payments, Provider, Unreachable
 
 log = telemetry.logger(__name__)
-
-# More than can meet on one payment: a charge and a refund, each at most once redelivered.
-TRIES = 8
 
 
 class NoPayment(NotFound):
@@ -58,23 +56,22 @@ def charge_payment(
         NotAsked: when the provider was not asked; the same task may succeed later.
         Contradiction: when it was to be charged another amount before.
     """
-    for _ in range(TRIES):
+
+    def charge() -> Payment:
         payment = payments.get(order_id)
-        try:
-            if payment is None:
-                if token is None:
-                    # The order service withdraws the token of an order that it gives up.
-                    raise OrderClosed("the payment token was withdrawn or expired before the charge")
-                payment = payments.save(domain.begun(order_id, customer_id, amount), None)
-            payment.check_charge(amount)
-            if payment.state is State.PENDING:
-                payment = _asked(payment, amount, token, provider, now)
-                payment = payments.save(payment, of_facts(messages.charge_facts(payment)))
-                log.info("payment_decided", state=payment.state.value)
-        except Stale:
-            continue
-        return payment.receipt()
-    raise _too_often(order_id)
+        if payment is None:
+            if token is None:
+                # The order service withdraws the token of an order that it gives up.
+                raise OrderClosed("the payment token was withdrawn or expired before the charge")
+            payment = payments.save(domain.begun(order_id, customer_id, amount), None)
+        payment.check_charge(amount)
+        if payment.state is State.PENDING:
+            payment = _asked(payment, amount, token, provider, now)
+            payment = payments.save(payment, of_facts(messages.charge_facts(payment)))
+            log.info("payment_decided", state=payment.state.value)
+        return payment
+
+    return retry_on_stale(charge, _subject(order_id)).receipt()
 
 
 def refund_payment(
@@ -93,19 +90,18 @@ def refund_payment(
     Raises:
         Unreachable, NotAsked: when the provider does not answer; the same task may succeed later.
     """
-    for _ in range(TRIES):
+
+    def refund() -> Money:
         payment = payments.get(order_id) or domain.begun(order_id, customer_id, None)
-        try:
-            if not payment.state.is_closed:
-                payment = payments.save(payment.closed(), None)
-            if payment.state is State.REFUNDING:
-                payment = payment.refund(provider.refund(order_id), now())
-                payment = payments.save(payment, of_facts(messages.refund_facts(payment)))
-                log.info("payment_refunded", refunded=payment.money_refunded.to_dict())
-        except Stale:
-            continue
+        if not payment.state.is_closed:
+            payment = payments.save(payment.closed(), None)
+        if payment.state is State.REFUNDING:
+            payment = payment.refund(provider.refund(order_id), now())
+            payment = payments.save(payment, of_facts(messages.refund_facts(payment)))
+            log.info("payment_refunded", refunded=payment.money_refunded.to_dict())
         return payment.money_refunded
-    raise _too_often(order_id)
+
+    return retry_on_stale(refund, _subject(order_id))
 
 
 def _asked(payment: Payment, amount: Money, token: str | None, provider: Provider, now: Clock) -> Payment:
@@ -124,5 +120,5 @@ def _asked(payment: Payment, amount: Money, token: str | None, provider: Provide
     return payment.charged(charge, now())
 
 
-def _too_often(order_id: str) -> Unavailable:
-    return Unavailable(f"the payment of order {order_id} is being changed too often; send the same again")
+def _subject(order_id: str) -> str:
+    return f"the payment of order {order_id}"

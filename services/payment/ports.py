@@ -1,16 +1,11 @@
 """What the payment service needs from the outside, as its handlers see it."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from services.common.messaging.outbox import OutboxRecord
 from services.common.values.errors import Unanswered
 from services.common.values.money import Money
 from services.payment.domain import Charge, Payment
-
-
-class Stale(Exception):
-    """The payment was written since it was read: read it again."""
 
 
 class Declined(Exception):
@@ -81,10 +76,3 @@ class Tokens(Protocol):
 
     def forget(self, order_id: str) -> None:
         """Removes the token of an order; does nothing when there is none."""
-
-
-class Ledger(Protocol):
-    """What the sandbox provider remembers."""
-
-    def record(self, key: str, entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Writes an entry unless the key has one; answers the one that it has, None when this is the first."""

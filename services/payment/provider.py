@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 from services.common.runtime.breaker import CallFailed, CircuitOpen, Guard, Limits
 from services.common.values import clock
 from services.common.values.clock import Clock
+from services.common.values.ledger import Ledger
 from services.common.values.money import Money
 from services.payment.domain import Charge
-from services.payment.ports import Declined, KeyClosed, Ledger, NotAsked, Provider, Unreachable
+from services.payment.ports import Declined, KeyClosed, NotAsked, Provider, Unreachable
 
 Answer = TypeVar("Answer")
 CHARGED, CLOSED, REFUNDED = "CHARGED", "CLOSED", "REFUNDED"

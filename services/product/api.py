@@ -4,7 +4,6 @@ from http import HTTPStatus
 from typing import Annotated
 
 from flask import Flask, Response
-from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
@@ -74,7 +73,7 @@ class SkuPath(web.Parameters):
 
 def create(catalogue: Catalogue) -> Flask:
     """The API as a WSGI application."""
-    blueprint = APIBlueprint("product", __name__, abp_tags=[TAG], operation_id_callback=_operation_id)
+    blueprint = web.blueprint("product", __name__, TAG)
 
     @blueprint.get("/products", summary="Search products", responses={HTTPStatus.OK: ProductsOut})
     def list_products(query: ProductQuery) -> Response:
@@ -119,10 +118,6 @@ def create(catalogue: Catalogue) -> Flask:
     return web.create_app(
         name="product", version=VERSION, apis=[blueprint], ready={"catalogue": catalogue.ping}
     )
-
-
-def _operation_id(*, name: str, **_where: str) -> str:
-    return name
 
 
 def _product(stocked: Stocked) -> ProductOut:

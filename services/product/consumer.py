@@ -6,14 +6,9 @@ Run it with `python -m services.product.consumer`.
 from collections.abc import Mapping
 from typing import Any
 
-from services.common.aws import clients
-from services.common.aws.sns import SnsPublisher
-from services.common.aws.sqs import SqsQueue
-from services.common.aws.stepfunctions import StepFunctionsAnswers
-from services.common.messaging.consumer import Consumer, Handler
-from services.common.messaging.relay import facts_relay
+from services.common.aws.workers import run_tasks
+from services.common.messaging.consumer import Handler
 from services.common.messaging.tasks import TaskAnswers, answering
-from services.common.runtime.worker import run_workers
 from services.common.values import clock
 from services.product import app, handlers, messages
 from services.product.config import Settings
@@ -48,16 +43,7 @@ def main() -> None:
     """Runs the process."""
     settings = Settings.load()
     storage = app.storage(settings)
-    handled = tasks(storage.stock, StepFunctionsAnswers(clients.client("stepfunctions", settings)))
-    queue = SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url)
-    publisher = SnsPublisher(clients.client("sns", settings), settings.events_topic_arn)
-    run_workers(
-        settings,
-        [
-            Consumer(queue, handled, wait=settings.poll_seconds),
-            facts_relay(storage.outbox, publisher),
-        ],
-    )
+    run_tasks(settings, lambda answers: tasks(storage.stock, answers), storage.outbox)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@
 | what is to be told | see `common.aws.outbox` | | | |
 """
 
-import random
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -19,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from services.common.aws import dynamo
-from services.common.aws.outbox import DynamoOutbox
+from services.common.aws.outbox import DynamoOutbox, OutboxTable
 from services.common.messaging.outbox import OutboxRecord
 from services.common.values import clock
-from services.common.values.errors import Unavailable, UnreadableRow
+from services.common.values.errors import Stale, UnreadableRow
 from services.common.values.money import Money
 from services.product.domain import (
     Inventory,
@@ -35,7 +33,7 @@ from services.product.domain import (
     Stocked,
     StockMissing,
 )
-from services.product.ports import Page, Search, Stale
+from services.product.ports import Page, Search
 from services.product.search import Entry, Searchable
 
 if TYPE_CHECKING:
@@ -44,33 +42,22 @@ if TYPE_CHECKING:
 
 CATALOGUE = "CATALOGUE"
 VERSION = {"pk": CATALOGUE, "sk": "VERSION"}
-# How often products that DynamoDB left out of a batch are asked for again, and the first pause in seconds.
-BATCH_TRIES = 5
-BATCH_PAUSE = 0.02
 # Transactions of an import that are under way at once.
 WRITERS = 4
 # How often a transaction of an import that is throttled is tried, for a few seconds: a failed import waits for half an hour.
 PATIENT_TRIES = 8
 
 
-class DynamoCatalogue:
-    """Products in the service's table.
-
-    Args:
-        client: a DynamoDB client.
-        table: the table's name.
-        outbox: in the same table.
-    """
+class DynamoCatalogue(OutboxTable):
+    """Products in the service's table, as `importing.Shelves`."""
 
     def __init__(self, client: "DynamoDBClient", table: str, outbox: DynamoOutbox) -> None:
-        self._client = client
-        self._table = table
-        self._outbox = outbox
+        super().__init__(client, table, outbox)
         self._searchable = Searchable(self._version, self._entries)
 
     def find(self, sku: str) -> Stocked | None:
         """As `ports.Catalogue.find`."""
-        return dynamo.find(self._client, self._table, _product_key(sku), _to_stocked, "product")
+        return self._find(_product_key(sku), _to_stocked, "product")
 
     def page(self, search: Search, after: str | None, limit: int) -> Page:
         """As `ports.Catalogue.page`."""
@@ -91,20 +78,7 @@ class DynamoCatalogue:
         return found
 
     def _rows(self, skus: Collection[str]) -> list[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = []
-        rest = [dynamo.pack(_product_key(sku)) for sku in skus]
-        for attempt in range(BATCH_TRIES):
-            if not rest:
-                return found
-            if attempt:
-                time.sleep(random.uniform(0, BATCH_PAUSE * 2**attempt))  # noqa: S311 - a pause, not a secret
-            answer = self._client.batch_get_item(
-                RequestItems={self._table: {"Keys": rest, "ConsistentRead": True}}
-            )
-            found += answer["Responses"].get(self._table, [])
-            left = answer["UnprocessedKeys"].get(self._table)
-            rest = list(left["Keys"]) if left else []
-        raise Unavailable("products are temporarily unavailable; retry the same request")
+        return self._find_all([_product_key(sku) for sku in skus], is_consistent=True)
 
     def put(self, product: Product, initial_stock: int, told: OutboxRecord | None) -> None:
         """As `ports.Catalogue.put`."""
@@ -137,7 +111,7 @@ class DynamoCatalogue:
         namings: list[TransactWriteItemTypeDef] = [{"Update": self._naming(*each)} for each in products]
         telling = [self._outbox.addition(told)] if told else []
         try:
-            dynamo.transact(self._client, [*namings, *telling], tries)
+            dynamo.transact(self._client, [*namings, *telling], tries=tries)
         except ClientError as error:
             if dynamo.is_overtaken(error):
                 raise Stale(products[0][0].sku) from error
@@ -222,19 +196,11 @@ class DynamoCatalogue:
             yield from dynamo.readable(page["Items"], _to_entry, "catalogue")
 
 
-class DynamoStock:
-    """Stock and reservations in the service's table.
-
-    Args:
-        client: a DynamoDB client.
-        table: the table's name.
-        outbox: in the same table.
-    """
+class DynamoStock(OutboxTable):
+    """Stock and reservations in the service's table, as `ports.Stock`."""
 
     def __init__(self, client: "DynamoDBClient", table: str, outbox: DynamoOutbox) -> None:
-        self._client = client
-        self._table = table
-        self._outbox = outbox
+        super().__init__(client, table, outbox)
         self._catalogue = DynamoCatalogue(client, table, outbox)
 
     def levels(self, skus: Collection[str]) -> Mapping[str, Inventory]:
@@ -248,9 +214,7 @@ class DynamoStock:
 
     def reservation(self, order_id: str) -> Reservation | None:
         """As `ports.Stock.reservation`."""
-        return dynamo.find(
-            self._client, self._table, _reservation_key(order_id), _to_reservation, "reservation"
-        )
+        return self._find(_reservation_key(order_id), _to_reservation, "reservation")
 
     def save(
         self, reservation: Reservation, was: State | None, move: Move | None, told: OutboxRecord | None

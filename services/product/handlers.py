@@ -5,25 +5,20 @@ between, the task comes again, finds what it committed, and answers the same. Te
 neither delays the answer nor fails it.
 """
 
-import random
-import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from services.common.messaging.outbox import OutboxRecord, of_fact, of_facts
 from services.common.runtime import telemetry
+from services.common.runtime.retrying import retry_on_stale
 from services.common.values import clock
 from services.common.values.clock import Clock
-from services.common.values.errors import NotFound, Unavailable
+from services.common.values.errors import NotFound
 from services.product import domain, messages
 from services.product.domain import Contradiction, Inventory, Item, Move, Product, Reservation, Stocked
-from services.product.ports import Catalogue, Page, Search, Stale, Stock
+from services.product.ports import Catalogue, Page, Search, Stock
 
 log = telemetry.logger(__name__)
-
-# Orders for the same product meet; DynamoDB then refuses all but one of them, and the others go again.
-TRIES = 8
-FIRST_PAUSE = 0.02
 
 Decision = Callable[[Reservation | None], tuple[Reservation, Move | None]]
 
@@ -87,21 +82,18 @@ def add_product(
 def _put(
     sku: str, decide: Callable[[Product | None], Product], initial_stock: int, catalogue: Catalogue
 ) -> OutboxRecord:
-    for attempt in range(TRIES):
+    def put() -> OutboxRecord:
         found = catalogue.find(sku)
         known = found.product if found else None
         wanted = decide(known)
         told = of_fact(messages.upserted(wanted))
-        try:
-            if wanted == known:
-                catalogue.tell(told)
-            else:
-                catalogue.put(wanted, initial_stock, told)
-        except Stale:
-            _pause(attempt)
-            continue
+        if wanted == known:
+            catalogue.tell(told)
+        else:
+            catalogue.put(wanted, initial_stock, told)
         return told
-    raise Unavailable(f"product {sku} is being changed too often; try again")
+
+    return retry_on_stale(put, f"product {sku}")
 
 
 def reserve_stock(order_id: str, items: Iterable[Item], *, stock: Stock, now: Clock = clock.now) -> datetime:
@@ -150,24 +142,19 @@ def commit_stock(order_id: str, *, stock: Stock, now: Clock = clock.now) -> date
 
 def _decided(order_id: str, decide: Decision, stock: Stock) -> Reservation:
     """The order's reservation after a decision that was based on what holds when it is written."""
-    for attempt in range(TRIES):
+
+    def move_stock() -> Reservation:
         known = stock.reservation(order_id)
         reservation, move = decide(known)
         if reservation == known:
             return reservation
-        try:
-            told = of_facts(messages.stock_facts(reservation))
-            stock.save(reservation, known.state if known else None, move, told)
-        except Stale:
-            _pause(attempt)
-            continue
+        told = of_facts(messages.stock_facts(reservation))
+        stock.save(reservation, known.state if known else None, move, told)
         log.info("stock_decided", state=reservation.state.value, error=reservation.error)
         return reservation
-    raise Unavailable(f"the stock of order {order_id} is being moved too often; send the same again")
 
-
-def _pause(attempt: int) -> None:
-    time.sleep(FIRST_PAUSE * 2**attempt * random.random())  # noqa: S311 - a pause, not a secret
+    # Orders for the same product meet; DynamoDB then refuses all but one of them.
+    return retry_on_stale(move_stock, f"the stock of order {order_id}")
 
 
 def _end(reservation: Reservation) -> datetime:

@@ -10,8 +10,6 @@ S3 dates the uploads. Whoever else writes products dates them by the clock of AW
 of its own that is fast, an upload after it would be taken for an earlier one and left out.
 """
 
-import random
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,12 +18,13 @@ from typing import Any, Literal, Protocol
 
 from services.common.messaging.outbox import OutboxRecord, of_facts
 from services.common.runtime import telemetry
+from services.common.runtime.retrying import retry_on_stale
 from services.common.values import clock
 from services.common.values.clock import Clock
-from services.common.values.errors import Unavailable, UnreadableRow
+from services.common.values.errors import UnreadableRow
 from services.product import messages, rows
 from services.product.domain import Product, Stocked
-from services.product.ports import Catalogue, Stale
+from services.product.ports import Catalogue
 from services.product.rows import Row, RowRefused, UnreadableFile
 
 log = telemetry.logger(__name__)
@@ -34,15 +33,11 @@ log = telemetry.logger(__name__)
 BATCH = 96
 # Products that are written in one transaction. More would meet more orders, which then have to try again.
 TOGETHER = 24
-# How often a product is read again that others change at the same time.
-TRIES = 8
 # Lines between two reports: what is done again after a crash, at most.
 REPORTED_EVERY = 2000
 LARGEST_FILE = 256 * 1024 * 1024
 # Problems that the report lists; it counts the others.
 MOST_PROBLEMS = 1000
-
-FIRST_PAUSE = 0.02
 
 # What becomes of a row.
 WRITTEN, UNCHANGED, OVERTAKEN, UNREADABLE = "written", "unchanged", "overtaken", "unreadable"
@@ -297,21 +292,17 @@ class _Run:
         )
 
     def _write_alone(self, line: int, row: Row) -> str:
-        for attempt in range(TRIES):
+        def write() -> str:
             try:
                 stocked = self.shelves.find(row.sku)
             except UnreadableRow:
                 return UNREADABLE
             product, outcome = self._decide(line, row, stocked)
-            if stocked and product == stocked.product:
-                return outcome
-            try:
+            if stocked is None or product != stocked.product:
                 self.shelves.put(product, row.stock, _facts([product]))
-            except Stale:
-                time.sleep(random.uniform(0, FIRST_PAUSE * 2**attempt))  # noqa: S311 - a pause, not a secret
-                continue
             return outcome
-        raise Unavailable(f"product {row.sku} is being changed too often; the import goes on later")
+
+        return retry_on_stale(write, f"product {row.sku}")
 
     def _decide(self, line: int, row: Row, stocked: Stocked | None) -> tuple[Product, str]:
         """What a row makes of a product, and what becomes of the row. One that is UNCHANGED may be as of a later time."""

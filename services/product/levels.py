@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 
 from services.common.aws import dynamo
 from services.common.values import clock
-from services.product.low_stock import Level, LowStock, Stale
+from services.common.values.errors import Stale
+from services.product.low_stock import Level, LowStock
 
 
 class DynamoLevels(dynamo.Table):

@@ -17,10 +17,6 @@ from services.product import messages
 REARMED_AT = 2
 
 
-class Stale(Exception):
-    """Another run has counted a change of the same product: read it again."""
-
-
 @dataclass(frozen=True, slots=True)
 class Change:
     """A product's stock has changed.

@@ -9,10 +9,6 @@ from services.common.messaging.outbox import OutboxRecord
 from services.product.domain import Inventory, Move, Product, Reservation, State, Stocked
 
 
-class Stale(Exception):
-    """What the decision was based on has changed, or is being changed: read it again and decide anew."""
-
-
 @dataclass(frozen=True, slots=True)
 class Search:
     """What to list.

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from services.common.aws import dynamo
+from services.common.values.errors import Stale
 from services.common.values.money import Money
 from services.sales.domain import Accepted, Addition, Known
-from services.sales.ports import Stale, Summary
+from services.sales.ports import Summary
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef

@@ -8,10 +8,6 @@ from typing import Protocol
 from services.sales.domain import Addition, Known
 
 
-class Stale(Exception):
-    """Another message about the same order, or the same day, was counted meanwhile: read again and decide anew."""
-
-
 @dataclass(frozen=True, slots=True)
 class Summary:
     """One day's sales in one currency.

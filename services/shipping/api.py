@@ -5,7 +5,6 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response
-from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
@@ -45,7 +44,7 @@ def create(shipments: Shipments, verifier: Verifier) -> Flask:
         shipments: where shipments are kept.
         verifier: finds out who asks.
     """
-    api = APIBlueprint("shipments", __name__, abp_tags=[TAG], operation_id_callback=_operation_id)
+    api = web.blueprint("shipments", __name__, TAG)
 
     @api.get(
         "/shipments/<string:order_id>",
@@ -62,10 +61,6 @@ def create(shipments: Shipments, verifier: Verifier) -> Flask:
     return web.create_app(
         name="shipping", version=VERSION, apis=[api], ready={"shipments": shipments.ping}, verifier=verifier
     )
-
-
-def _operation_id(*, name: str, **_where: str) -> str:
-    return name
 
 
 def _shipment(shipment: Shipment) -> dict[str, Any]:

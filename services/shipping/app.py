@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.common.aws import clients
+from services.common.aws.ledger import DynamoLedger
 from services.common.aws.outbox import DynamoOutbox
 from services.common.messaging.outbox import Outbox
 from services.common.runtime import telemetry
 from services.shipping.carrier import sandbox
 from services.shipping.config import Settings
-from services.shipping.dynamo import DynamoLedger, DynamoShipments
+from services.shipping.dynamo import DynamoShipments
 from services.shipping.ports import Carrier, Shipments
 
 if TYPE_CHECKING:

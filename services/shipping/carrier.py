@@ -15,8 +15,9 @@ from typing import TypeVar
 from services.common.runtime.breaker import CallFailed, Guard, Limits
 from services.common.values import clock
 from services.common.values.clock import Clock
+from services.common.values.ledger import Ledger
 from services.shipping.domain import Booking, Parcel
-from services.shipping.ports import Carrier, CarrierDown, KeyClosed, Ledger, Refused
+from services.shipping.ports import Carrier, CarrierDown, KeyClosed, Refused
 
 Answer = TypeVar("Answer")
 NOWHERE, SLOW = "00000", "99999"
@@ -72,14 +73,12 @@ class Sandbox:
             raise Refused(f"no carrier delivers to {NOWHERE}")
         if postal_code == SLOW and self._ledger.count(key) < ANSWERS_AT_TRY:
             raise CarrierDown("no answer")
-        kept = self._ledger.record(
-            key,
-            {
-                "what": BOOKED,
-                "tracking_number": _tracking_number(key),
-                "booked_at": clock.rfc3339(self._now()),
-            },
-        )
+        entry = {
+            "what": BOOKED,
+            "tracking_number": _tracking_number(key),
+            "booked_at": clock.rfc3339(self._now()),
+        }
+        kept = self._ledger.record(key, entry) or entry
         if kept["what"] == CLOSED:
             raise KeyClosed(key)
         return Booking(kept["tracking_number"], clock.parse(kept["booked_at"]))
@@ -87,7 +86,7 @@ class Sandbox:
     def cancel(self, key: str) -> Booking | None:
         """As `ports.Carrier.cancel`."""
         kept = self._ledger.record(key, {"what": CLOSED})
-        if kept["what"] == CLOSED:
+        if kept is None or kept["what"] == CLOSED:
             return None
         self._ledger.record(f"{key}-cancelled", {"what": CANCELLED, "at": clock.rfc3339(self._now())})
         return Booking(kept["tracking_number"], clock.parse(kept["booked_at"]))

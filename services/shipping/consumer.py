@@ -6,14 +6,9 @@ Run it with `python -m services.shipping.consumer`.
 from collections.abc import Mapping
 from typing import Any
 
-from services.common.aws import clients
-from services.common.aws.sns import SnsPublisher
-from services.common.aws.sqs import SqsQueue
-from services.common.aws.stepfunctions import StepFunctionsAnswers
-from services.common.messaging.consumer import Consumer, Handler
-from services.common.messaging.relay import facts_relay
+from services.common.aws.workers import run_tasks
+from services.common.messaging.consumer import Handler
 from services.common.messaging.tasks import TaskAnswers, answering
-from services.common.runtime.worker import run_workers
 from services.common.values import clock
 from services.shipping import app, handlers, messages
 from services.shipping.config import Settings
@@ -56,21 +51,8 @@ def tasks(shipments: Shipments, carrier: Carrier, answers: TaskAnswers) -> dict[
 def main() -> None:
     """Runs the process."""
     settings = Settings.load()
-    outside = app.outside(settings)
-    handled = tasks(
-        outside.shipments,
-        outside.carrier,
-        StepFunctionsAnswers(clients.client("stepfunctions", settings)),
-    )
-    queue = SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url)
-    publisher = SnsPublisher(clients.client("sns", settings), settings.events_topic_arn)
-    run_workers(
-        settings,
-        [
-            Consumer(queue, handled, wait=settings.poll_seconds),
-            facts_relay(outside.outbox, publisher),
-        ],
-    )
+    used = app.outside(settings)
+    run_tasks(settings, lambda answers: tasks(used.shipments, used.carrier, answers), used.outbox)
 
 
 if __name__ == "__main__":

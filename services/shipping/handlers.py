@@ -7,18 +7,16 @@ neither delays the answer nor fails it.
 
 from services.common.messaging.outbox import of_facts
 from services.common.runtime import telemetry
+from services.common.runtime.retrying import retry_on_stale
 from services.common.values import clock
 from services.common.values.caller import Caller
 from services.common.values.clock import Clock
-from services.common.values.errors import NotFound, Unavailable
+from services.common.values.errors import NotFound
 from services.shipping import domain, messages
 from services.shipping.domain import Booking, OrderClosed, Parcel, Shipment, State
-from services.shipping.ports import Carrier, KeyClosed, Refused, Shipments, Stale
+from services.shipping.ports import Carrier, KeyClosed, Refused, Shipments
 
 log = telemetry.logger(__name__)
-
-# More than can meet on one shipment: a booking and a cancellation, each at most once redelivered.
-TRIES = 8
 
 
 class NoShipment(NotFound):
@@ -55,19 +53,18 @@ def create_shipment(
         ShipmentRefused, OrderClosed: when it is not booked.
         CarrierDown: when the carrier does not answer; the same task may succeed later.
     """
-    for _ in range(TRIES):
+
+    def book() -> Shipment:
         shipment = shipments.get(order_id)
-        try:
-            if shipment is None:
-                shipment = shipments.save(domain.begun(order_id, customer_id, now()), None)
-            if shipment.state is State.PENDING:
-                shipment = _asked(shipment, parcel, carrier, now)
-                shipment = shipments.save(shipment, of_facts(messages.booking_facts(shipment)))
-                log.info("shipment_decided", state=shipment.state.value)
-        except Stale:
-            continue
-        return shipment.receipt()
-    raise _too_often(order_id)
+        if shipment is None:
+            shipment = shipments.save(domain.begun(order_id, customer_id, now()), None)
+        if shipment.state is State.PENDING:
+            shipment = _asked(shipment, parcel, carrier, now)
+            shipment = shipments.save(shipment, of_facts(messages.booking_facts(shipment)))
+            log.info("shipment_decided", state=shipment.state.value)
+        return shipment
+
+    return retry_on_stale(book, _subject(order_id)).receipt()
 
 
 def cancel_shipment(
@@ -83,19 +80,18 @@ def cancel_shipment(
     Raises:
         CarrierDown: when the carrier does not answer; the same task may succeed later.
     """
-    for _ in range(TRIES):
+
+    def cancel() -> bool:
         shipment = shipments.get(order_id) or domain.begun(order_id, customer_id, now())
-        try:
-            if not shipment.state.is_closed:
-                shipment = shipments.save(shipment.closed(now()), None)
-            if shipment.state is State.CANCELLING:
-                shipment = shipment.cancelled(carrier.cancel(order_id), now())
-                shipment = shipments.save(shipment, of_facts(messages.cancellation_facts(shipment)))
-                log.info("shipment_cancelled", booked=shipment.booking is not None)
-        except Stale:
-            continue
+        if not shipment.state.is_closed:
+            shipment = shipments.save(shipment.closed(now()), None)
+        if shipment.state is State.CANCELLING:
+            shipment = shipment.cancelled(carrier.cancel(order_id), now())
+            shipment = shipments.save(shipment, of_facts(messages.cancellation_facts(shipment)))
+            log.info("shipment_cancelled", booked=shipment.booking is not None)
         return shipment.booking is not None
-    raise _too_often(order_id)
+
+    return retry_on_stale(cancel, _subject(order_id))
 
 
 def _asked(shipment: Shipment, parcel: Parcel, carrier: Carrier, now: Clock) -> Shipment:
@@ -108,5 +104,5 @@ def _asked(shipment: Shipment, parcel: Parcel, carrier: Carrier, now: Clock) -> 
         raise OrderClosed from closed
 
 
-def _too_often(order_id: str) -> Unavailable:
-    return Unavailable(f"the shipment of order {order_id} is being changed too often; send the same again")
+def _subject(order_id: str) -> str:
+    return f"the shipment of order {order_id}"

@@ -1,15 +1,10 @@
 """What the shipping service needs from the outside, as its handlers see it."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from services.common.messaging.outbox import OutboxRecord
 from services.common.values.errors import Unanswered
 from services.shipping.domain import Booking, Parcel, Shipment
-
-
-class Stale(Exception):
-    """The shipment was written since it was read: read it again."""
 
 
 class Refused(Exception):
@@ -64,13 +59,3 @@ class Carrier(Protocol):
         Raises:
             CarrierDown: when it is not known whether it did.
         """
-
-
-class Ledger(Protocol):
-    """What the sandbox carrier remembers."""
-
-    def record(self, key: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Writes an entry unless the key has one; answers the key's entry."""
-
-    def count(self, key: str) -> int:
-        """Counts a try; answers how many there were for the key, this one included."""

@@ -1,5 +1,6 @@
 """The ports of services.common in memory. Their contract tests run against these and the real adapters alike."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -111,3 +112,20 @@ class MemoryAnswers:
         if token not in self.waiting:
             raise TaskGone("TaskDoesNotExist")
         self.waiting.remove(token)
+
+
+class MemoryLedger:
+    """As `ledger.Ledger`, with its entries by key."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Mapping[str, Any]] = {}
+        self._tries = Counter[str]()
+
+    def record(self, key: str, entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        before = self.entries.get(key)
+        self.entries.setdefault(key, dict(entry))
+        return before
+
+    def count(self, key: str) -> int:
+        self._tries[key] += 1
+        return self._tries[key]

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from services.common.runtime import telemetry
 from services.common.values import clock
 from services.common.values.clock import Clock
-from services.common.values.errors import UnreadableRow
+from services.common.values.errors import Unavailable, UnreadableRow
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,6 +34,9 @@ THROTTLED = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError"})
 # How often a transaction that is throttled is tried, and the longest first pause in seconds.
 THROTTLED_TRIES = 4
 THROTTLED_PAUSE = 0.05
+# How often items that DynamoDB left out of a batch are asked for again, and the longest first pause in seconds.
+BATCH_TRIES = 5
+BATCH_PAUSE = 0.02
 
 
 class Table:
@@ -53,6 +56,10 @@ class Table:
     def _find(self, key: Mapping[str, str], read: Callable[[Item], Read], kind: str) -> Read | None:
         """As `find`."""
         return find(self._client, self._table, key, read, kind)
+
+    def _find_all(self, keys: Iterable[Mapping[str, str]], *, is_consistent: bool) -> list[Mapping[str, Any]]:
+        """As `find_all`."""
+        return find_all(self._client, self._table, keys, is_consistent=is_consistent)
 
 
 def pack(values: Mapping[str, Any]) -> "dict[str, AttributeValueTypeDef]":
@@ -218,23 +225,65 @@ def is_passing(error: ClientError) -> bool:
 
 
 def transact(
-    client: "DynamoDBClient", writes: "Sequence[TransactWriteItemTypeDef]", tries: int = THROTTLED_TRIES
+    client: "DynamoDBClient",
+    writes: "Sequence[TransactWriteItemTypeDef]",
+    *,
+    tries: int = THROTTLED_TRIES,
+    again: Callable[[ClientError], bool] = is_throttled,
 ) -> None:
-    """Does all of the writes or none, also when DynamoDB throttles some of the tries.
+    """Does all of the writes or none, also when DynamoDB refuses some of the tries for a moment.
+
+    Args:
+        client: a DynamoDB client.
+        writes: at most 100 (AWS limit), each of another item.
+        tries: how often it is tried, with random pauses.
+        again: what is tried again.
 
     Raises:
-        ClientError: when the transaction was cancelled for another reason, or throttled at every try.
+        ClientError: when the transaction was cancelled for another reason, or at every try.
     """
     for attempt in range(tries - 1):
         try:
             client.transact_write_items(TransactItems=writes)
         except ClientError as error:
-            if not is_throttled(error):
+            if not again(error):
                 raise
         else:
             return
-        time.sleep(random.uniform(0, THROTTLED_PAUSE * 2**attempt))  # noqa: S311 - a pause, not a secret
+        _pause(THROTTLED_PAUSE, attempt)
     client.transact_write_items(TransactItems=writes)
+
+
+def find_all(
+    client: "DynamoDBClient", table: str, keys: Iterable[Mapping[str, str]], *, is_consistent: bool
+) -> list[Mapping[str, Any]]:
+    """The packed items of those keys that have one.
+
+    Args:
+        client: a DynamoDB client.
+        table: the table's name.
+        keys: at most 100 (AWS limit).
+        is_consistent: read them as they were last written.
+
+    Raises:
+        Unavailable: when DynamoDB left some out of its answer at every try.
+    """
+    found: list[Mapping[str, Any]] = []
+    rest: Sequence[Any] = [pack(key) for key in keys]
+    for attempt in range(BATCH_TRIES):
+        if not rest:
+            return found
+        if attempt:
+            _pause(BATCH_PAUSE, attempt)
+        answer = client.batch_get_item(RequestItems={table: {"Keys": rest, "ConsistentRead": is_consistent}})
+        found += answer["Responses"].get(table, [])
+        left = answer["UnprocessedKeys"].get(table)
+        rest = left["Keys"] if left else []
+    raise Unavailable("the stored data is temporarily unavailable; retry the same request")
+
+
+def _pause(first: float, attempt: int) -> None:
+    time.sleep(random.uniform(0, first * 2**attempt))  # noqa: S311 - a pause, not a secret
 
 
 def _causes(error: ClientError) -> set[str]:

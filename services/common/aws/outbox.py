@@ -26,6 +26,7 @@ from services.common.messaging.outbox import (
 from services.common.values import clock, ids
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 PARTITIONS = 4
@@ -158,6 +159,20 @@ class DynamoOutbox(dynamo.Table):
         except ClientError as error:
             if not dynamo.is_refused(error):
                 raise
+
+
+class OutboxTable(dynamo.Table):
+    """A table with an outbox beside what an adapter keeps there.
+
+    Args:
+        client: a DynamoDB client.
+        table: the table's name.
+        outbox: in the same table.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str, outbox: DynamoOutbox) -> None:
+        super().__init__(client, table)
+        self._outbox = outbox
 
 
 def _key(record: OutboxRecord) -> dict[str, str]:

@@ -49,6 +49,10 @@ class Unavailable(ServiceError):
         super().__init__(detail, extra=extra, retry_after=retry_after)
 
 
+class Stale(Exception):
+    """What a decision was based on has been written since, or is being written: read it again and decide anew."""
+
+
 class Unanswered(Exception):
     """An outside service did not answer, whatever it may have done; the same call may succeed later.
 

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from services.common.aws import dynamo
+from services.common.aws.idempotency import DynamoIdempotency
+from services.common.aws.outbox import DynamoOutbox
+from services.common.aws.vault import DynamoVault
 from services.common.values import clock
 from services.common.values.ids import uuid7
 from services.common.values.money import Money
 from services.order.domain import Address, Item, Product, place
-from services.order.dynamo import _to_item
+from services.order.dynamo import DynamoOrders
 from services.order.watch import Watchlist
 from shopdev.aws_environment import REGION
 from shopdev.checkout import ROOT, SERVICES
@@ -147,7 +150,9 @@ def test_given_a_defect_when_an_order_has_ended_then_the_audit_tells_that_it_is_
     products = {SKU: Product(SKU, "A cup", Money(500, "EUR"), 1)}
     order = place(uuid7(), "alice", items, products, Address(**ADDRESS), clock.now())
     ended = order.undo("OutOfStock", "", Money(0, "EUR"), clock.now())
-    clients.dynamodb.put_item(TableName=tables["order"], Item=dynamo.pack(_to_item(ended)))
+    where = clients.dynamodb, tables["order"]
+    orders = DynamoOrders(*where, DynamoIdempotency(*where), DynamoOutbox(*where), DynamoVault(*where))
+    clients.dynamodb.put_item(TableName=tables["order"], Item=dynamo.pack(orders.to_item(ended, 0)))
     watched = Watchlist(clients.dynamodb, tables["order"]).addition(order.id)
     clients.dynamodb.transact_write_items(TransactItems=[watched])
 

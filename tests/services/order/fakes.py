@@ -6,8 +6,9 @@ from typing import Any
 
 from services.common.http.idempotency import Answer, KeyedRequest
 from services.common.messaging.outbox import OutboxRecord
+from services.common.values.errors import Stale
 from services.order.domain import Order, Product
-from services.order.ports import Page, Part, Stale
+from services.order.ports import Page, Part
 from tests.services.memory import MemoryIdempotency, MemoryOutbox
 
 

@@ -10,11 +10,10 @@ from flask.testing import FlaskClient
 
 from services.common.messaging.events import ForeignFact
 from services.common.values import clock
-from services.common.values.errors import Unavailable
+from services.common.values.errors import Stale, Unavailable
 from services.common.values.money import Money
 from services.order.domain import Contradiction, Order, Product
 from services.order.handlers import UnknownOrder
-from services.order.ports import Stale
 from tests.services.order.fakes import MemoryOrders
 from tests.services.order.world import World, wish
 

@@ -10,10 +10,9 @@ from services.common.aws.idempotency import DynamoIdempotency
 from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.vault import DynamoVault
 from services.common.http.idempotency import Answer, InFlight, KeyedRequest, KeyTaken
-from services.common.values.errors import Unavailable
+from services.common.values.errors import Stale, Unavailable
 from services.order import api, messages
 from services.order.dynamo import DynamoOrders, DynamoProducts
-from services.order.ports import Stale
 from tests.services.callers import ALICE, As
 from tests.services.order.fakes import MemoryParts, MemoryProducts
 from tests.services.order.test_messages import ORDER
@@ -69,7 +68,7 @@ def test_an_acceptance_that_met_a_repeat_of_its_request_is_written_again() -> No
 
 def test_an_acceptance_that_meets_others_for_ever_is_in_flight() -> None:
     with pytest.raises(InFlight):
-        accept(Table(*[cancelled("TransactionConflict", "None", "None")] * 3))
+        accept(Table(*[cancelled("TransactionConflict", "None", "None")] * 100))
 
 
 def test_an_acceptance_under_a_key_that_is_taken_says_so() -> None:

@@ -17,13 +17,13 @@ from services.common.http.idempotency import Answer, KeyedRequest, KeyTaken
 from services.common.messaging.outbox import OutboxMessage, OutboxRecord
 from services.common.messaging.relay import Relay
 from services.common.values import ids
+from services.common.values.errors import Stale
 from services.common.values.money import Money
 from services.order import api, domain, messages
 from services.order.app import Storage
 from services.order.domain import Item, Order, OrderCancelled, Product, TooLateToCancel
 from services.order.dynamo import DynamoOrders, DynamoProducts
 from services.order.messages import StepFunctionsWorkflow
-from services.order.ports import Stale
 from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.callers import ALICE, As

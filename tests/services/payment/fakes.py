@@ -1,13 +1,11 @@
 """The payment service's ports in memory. test_ports.py holds them to the same contract as the real adapters."""
 
 import threading
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from services.common.messaging.outbox import OutboxRecord
+from services.common.values.errors import Stale
 from services.payment.domain import Payment
-from services.payment.ports import Stale
 from tests.services.memory import MemoryOutbox
 
 
@@ -33,16 +31,6 @@ class MemoryPayments:
 
     def ping(self) -> None:
         pass
-
-
-class MemoryLedger:
-    def __init__(self) -> None:
-        self.entries: dict[str, Mapping[str, Any]] = {}
-
-    def record(self, key: str, entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        before = self.entries.get(key)
-        self.entries.setdefault(key, dict(entry))
-        return before
 
 
 class MemoryVault:

@@ -6,19 +6,22 @@ from datetime import UTC, datetime
 
 import pytest
 
+from services.common.aws.ledger import DynamoLedger
 from services.common.aws.outbox import DynamoOutbox
 from services.common.messaging.outbox import Outbox
+from services.common.values.errors import Stale
+from services.common.values.ledger import Ledger
 from services.common.values.money import Money
 from services.payment import domain
 from services.payment.domain import Charge, Payment
-from services.payment.dynamo import DynamoLedger, DynamoPayments
-from services.payment.ports import Declined, KeyClosed, Ledger, Payments, Stale, Unreachable
+from services.payment.dynamo import DynamoPayments
+from services.payment.ports import Declined, KeyClosed, Payments, Unreachable
 from services.payment.provider import Sandbox
 from shopdev.processes.emulator import AwsServer
 from tests.services import tables
 from tests.services.accounts import EITHER, new_table
-from tests.services.memory import MemoryOutbox
-from tests.services.payment.fakes import MemoryLedger, MemoryPayments
+from tests.services.memory import MemoryLedger, MemoryOutbox
+from tests.services.payment.fakes import MemoryPayments
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PRICE = Money(1299, "EUR")
@@ -106,12 +109,6 @@ def test_what_only_refuses_a_late_task_expires_and_what_happened_does_not(
 
 def test_payments_can_be_pinged(stored: Stored) -> None:
     stored.payments.ping()
-
-
-def test_a_ledger_keeps_the_first_entry(stored: Stored) -> None:
-    assert stored.ledger.record("key", {"what": "CHARGED", "amount": {"amount": 1}}) is None
-    assert stored.ledger.record("key", {"what": "CLOSED"}) == {"what": "CHARGED", "amount": {"amount": 1}}
-    assert stored.ledger.record("other", {"what": "CLOSED"}) is None
 
 
 def test_the_sandbox_charges_a_key_once(sandbox: Sandbox) -> None:

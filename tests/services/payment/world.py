@@ -12,8 +12,8 @@ from services.common.runtime.breaker import Limits
 from services.payment import consumer
 from services.payment.ports import Provider
 from services.payment.provider import GuardedProvider, Sandbox
-from tests.services.memory import MemoryAnswers, MemoryOutbox
-from tests.services.payment.fakes import MemoryLedger, MemoryPayments, MemoryVault
+from tests.services.memory import MemoryAnswers, MemoryLedger, MemoryOutbox
+from tests.services.payment.fakes import MemoryPayments, MemoryVault
 
 CONTRACTS = Path(services.payment.__file__).parent / "contracts"
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

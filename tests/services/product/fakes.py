@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from services.common.messaging.outbox import OutboxRecord
 from services.common.values import clock
 from services.common.values.clock import Clock
-from services.common.values.errors import UnreadableRow
+from services.common.values.errors import Stale, UnreadableRow
 from services.common.values.money import Money
-from services.product import low_stock
 from services.product.domain import (
     Inventory,
     Item,
@@ -24,7 +23,7 @@ from services.product.domain import (
 )
 from services.product.importing import Report, Superseded, Upload
 from services.product.low_stock import Level
-from services.product.ports import Page, Search, Stale
+from services.product.ports import Page, Search
 from services.product.search import Entry, Index
 from tests.services.memory import MemoryOutbox
 
@@ -194,5 +193,5 @@ class MemoryLevels:
     def save(self, level: Level, was: Level | None) -> None:
         known = self.known.get(level.sku)
         if (known.sequence if known else None) != (was.sequence if was else None):
-            raise low_stock.Stale(level.sku)
+            raise Stale(level.sku)
         self.known[level.sku] = level

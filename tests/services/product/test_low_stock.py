@@ -13,12 +13,12 @@ import services.product
 from services.common.aws import dynamo
 from services.common.aws.outbox import DynamoOutbox
 from services.common.messaging.events import Event
-from services.common.values.errors import UnreadableRow
+from services.common.values.errors import Stale, UnreadableRow
 from services.product import handlers, low_stock, watch_function
 from services.product.domain import Item
 from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.levels import DynamoLevels
-from services.product.low_stock import Change, Level, Levels, Stale
+from services.product.low_stock import Change, Level, Levels
 from services.product.watch_function import Parts, Unreadable
 from shopdev.cloudformation import stacks
 from shopdev.processes.emulator import AwsServer

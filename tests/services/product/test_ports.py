@@ -13,7 +13,7 @@ from services.common.aws import dynamo
 from services.common.aws.outbox import DynamoOutbox
 from services.common.messaging.outbox import of_fact
 from services.common.values import clock
-from services.common.values.errors import TaskFailed
+from services.common.values.errors import Stale, TaskFailed
 from services.common.values.money import Money
 from services.product import domain, handlers, messages
 from services.product.app import Storage
@@ -28,7 +28,7 @@ from services.product.domain import (
     StockMissing,
 )
 from services.product.dynamo import DynamoCatalogue, DynamoStock
-from services.product.ports import Search, Stale
+from services.product.ports import Search
 from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.product.fakes import MemoryShop

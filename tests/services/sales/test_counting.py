@@ -13,12 +13,13 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
+from services.common.values.errors import Stale
 from services.order.domain import State
 from services.sales import domain, handlers, messages
 from services.sales.domain import Addition, Known
 from services.sales.dynamo import DynamoSales
 from services.sales.function import work
-from services.sales.ports import Sales, Stale, Summary
+from services.sales.ports import Sales, Summary
 from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.sales import facts

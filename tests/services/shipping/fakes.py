@@ -1,14 +1,11 @@
 """The shipping service's ports in memory. test_ports.py holds them to the same contract as the real adapters."""
 
 import threading
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from services.common.messaging.outbox import OutboxRecord
+from services.common.values.errors import Stale
 from services.shipping.domain import Shipment
-from services.shipping.ports import Stale
 from tests.services.memory import MemoryOutbox
 
 
@@ -34,16 +31,3 @@ class MemoryShipments:
 
     def ping(self) -> None:
         pass
-
-
-class MemoryLedger:
-    def __init__(self) -> None:
-        self.entries: dict[str, Mapping[str, Any]] = {}
-        self._tries = Counter[str]()
-
-    def record(self, key: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self.entries.setdefault(key, dict(entry))
-
-    def count(self, key: str) -> int:
-        self._tries[key] += 1
-        return self._tries[key]

@@ -6,18 +6,21 @@ from datetime import UTC, datetime
 
 import pytest
 
+from services.common.aws.ledger import DynamoLedger
 from services.common.aws.outbox import DynamoOutbox
 from services.common.messaging.outbox import Outbox
+from services.common.values.errors import Stale
+from services.common.values.ledger import Ledger
 from services.shipping import domain
 from services.shipping.carrier import Sandbox
 from services.shipping.domain import Address, Booking, Item, Parcel, Shipment
-from services.shipping.dynamo import DynamoLedger, DynamoShipments
-from services.shipping.ports import CarrierDown, KeyClosed, Ledger, Refused, Shipments, Stale
+from services.shipping.dynamo import DynamoShipments
+from services.shipping.ports import CarrierDown, KeyClosed, Refused, Shipments
 from shopdev.processes.emulator import AwsServer
 from tests.services import tables
 from tests.services.accounts import EITHER, new_table
-from tests.services.memory import MemoryOutbox
-from tests.services.shipping.fakes import MemoryLedger, MemoryShipments
+from tests.services.memory import MemoryLedger, MemoryOutbox
+from tests.services.shipping.fakes import MemoryShipments
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 BOOKING = Booking("SBX1", NOW)
@@ -105,12 +108,6 @@ def test_what_only_refuses_a_late_task_expires_and_what_happened_does_not(
 
 def test_shipments_can_be_pinged(stored: Stored) -> None:
     stored.shipments.ping()
-
-
-def test_a_ledger_keeps_the_first_entry_and_counts_each_key(stored: Stored) -> None:
-    assert stored.ledger.record("key", {"what": "BOOKED"}) == {"what": "BOOKED"}
-    assert stored.ledger.record("key", {"what": "CLOSED"}) == {"what": "BOOKED"}
-    assert [stored.ledger.count("key"), stored.ledger.count("key"), stored.ledger.count("other")] == [1, 2, 1]
 
 
 def test_the_sandbox_books_a_key_once(sandbox: Sandbox) -> None:

@@ -12,8 +12,8 @@ from services.common.runtime.breaker import Limits
 from services.shipping import consumer
 from services.shipping.carrier import GuardedCarrier, Sandbox
 from services.shipping.ports import Carrier
-from tests.services.memory import MemoryAnswers, MemoryOutbox
-from tests.services.shipping.fakes import MemoryLedger, MemoryShipments
+from tests.services.memory import MemoryAnswers, MemoryLedger, MemoryOutbox
+from tests.services.shipping.fakes import MemoryShipments
 
 CONTRACTS = Path(services.shipping.__file__).parent / "contracts"
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -1,0 +1,69 @@
+"""Work that lost against others is done again, after pauses that are random and grow."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from services.common.runtime.retrying import retry_on_stale
+from services.common.values.errors import Stale, Unavailable
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    seconds: list[float] = []
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    return seconds
+
+
+def losing(times: int) -> Callable[[], int]:
+    """Loses so often, then answers how often it was called."""
+    calls: list[None] = []
+
+    def work() -> int:
+        calls.append(None)
+        if len(calls) <= times:
+            raise Stale("order 1")
+        return len(calls)
+
+    return work
+
+
+def test_work_that_loses_is_done_again_until_it_wins(pauses: list[float]) -> None:
+    assert retry_on_stale(losing(3), "order 1") == 4
+    assert len(pauses) == 3
+
+
+def test_work_that_wins_at_once_does_not_wait(pauses: list[float]) -> None:
+    assert retry_on_stale(losing(0), "order 1") == 1
+    assert pauses == []
+
+
+def test_work_that_always_loses_can_be_sent_again(pauses: list[float]) -> None:
+    with pytest.raises(Unavailable, match=r"order 1 is being changed too often; send the same again"):
+        retry_on_stale(losing(1000), "order 1")
+
+    assert 3 <= len(pauses) < 20
+    assert sum(pauses) < 5
+
+
+def test_pauses_differ_so_that_those_who_met_do_not_meet_again(pauses: list[float]) -> None:
+    for _ in range(50):
+        retry_on_stale(losing(1), "order 1")
+
+    assert len(set(pauses)) > 40
+    assert all(0 <= pause <= 0.02 for pause in pauses)
+
+
+def test_any_other_failure_is_not_tried_again(pauses: list[float]) -> None:
+    calls: list[None] = []
+
+    def fail() -> None:
+        calls.append(None)
+        raise ConnectionError("no table")
+
+    with pytest.raises(ConnectionError):
+        retry_on_stale(fail, "order 1")
+
+    assert len(calls) == 1
+    assert pauses == []
