@@ -157,9 +157,9 @@ def test_given_the_api_when_it_is_there_then_its_address_is_where_dev_token_look
     program.write_text(
         program.read_text()
         + 'if "deploy api" in command:\n'
-        + '    path = folder / "answers"\n'
         + '    told = "API_URL=https://api.example\\nCOGNITO_USER_POOL_ID=pool"\n'
-        + '    path.write_text(json.dumps([["dev/aws env", told, 0], *json.loads(path.read_text())]))\n'
+        + '    with open(folder + "/answers", "w") as file:\n'
+        + '        json.dump([["dev/aws env", told, 0], *answers], file)\n'
     )
 
     assert install() == ""
@@ -354,10 +354,10 @@ def test_given_a_secret_that_came_with_the_api_when_installed_then_those_who_rea
     program.write_text(
         program.read_text()
         + 'if "deploy api" in command:\n'
-        + '    path = folder / "answers"\n'
-        + '    path.write_text(json.dumps([["describe-stacks", '
+        + '    with open(folder + "/answers", "w") as file:\n'
+        + '        json.dump([["describe-stacks", '
         + repr(late)
-        + ", 0], *json.loads(path.read_text())]))\n"
+        + ", 0], *answers], file)\n"
     )
 
     assert install() == ""
