@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 CLUSTER ?= local
 REGISTRY ?=
 export CLUSTER REGISTRY
+# Without bytecode, each process of the tests compiles the project again.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 # Tests pick these up from PATH, as a user's shell would.
@@ -15,6 +17,7 @@ PYTHON_SOURCES := operator services dev tests
 LAUNCHERS := $(filter-out dev/bootstrap dev/shopdev dev/tools,$(wildcard dev/*))
 PYTEST := $(BIN)/pytest -p no:cacheprovider
 BEGAN := $(shell date +%s)
+TIMES := .dev/times-$(shell echo $$PPID)
 
 # One stage at a time, also with -j: a stage that pays for it runs two processes itself.
 .NOTPARALLEL:
@@ -36,10 +39,12 @@ dev: .venv ## Run the shop as local processes that reload on change, without Kub
 .PHONY: test
 test: lint test-unit test-charts test-services test-integration test-delivery test-e2e ## Run all tests: lint, unit, contract, charts, services, integration, delivery, e2e
 	$(call took,everything,$(BEGAN))
+	@printf '\n'; cat $(TIMES); rm $(TIMES)
 
 .PHONY: test-fast
-test-fast: .venv helm ## Run the tests that need no cluster and no emulator, in about two minutes
-	$(PYTEST) -q -n 2 tests/operator tests/services tests/contract tests/dev -m "not emulator and not cluster"
+test-fast: .venv ## Run the fastest tests, in about a minute
+	$(PYTEST) -q -n 2 tests/operator tests/services tests/contract tests/dev -m "not emulator and not cluster and not helm and not slow"
+	$(call took,fast tests)
 
 .PHONY: lint
 lint: .venv ## Run Ruff, mypy, the import contracts and the CloudFormation linter
@@ -185,5 +190,6 @@ endef
 
 # The last line of a stage. Make expands a whole recipe before it runs the first line, so $(shell date) is when the stage began.
 define took
-	@took=$$(($$(date +%s) - $(or $(2),$(shell date +%s)))); printf '== %s: %d min %02d s\n' '$(1)' $$((took / 60)) $$((took % 60))
+	@took=$$(($$(date +%s) - $(or $(2),$(shell date +%s)))); line=$$(printf '== %s: %d min %02d s' '$(1)' $$((took / 60)) $$((took % 60))); \
+	printf '%s\n' "$$line"; $(if $(filter test,$(MAKECMDGOALS)),mkdir -p .dev; printf '%s\n' "$$line" >> $(TIMES))
 endef

@@ -19,7 +19,7 @@ from shop_operator.spec import ShopService
 from shopdev.checkout import SERVICES
 from shopdev.cloudformation import stacks
 from shopdev.ports import free_port
-from tests.charts.helm import Helm, fresh
+from tests.charts.helm import Helm
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,16 +42,11 @@ PROBE = ["CMD", "python", "-m", "services.common.http.probe"]
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    return fresh(tmp_path_factory.mktemp("ecs") / "charts")
-
-
-@pytest.fixture(scope="module")
-def specs(shop: Helm) -> dict[str, Any]:
+def specs(helm: Helm) -> dict[str, Any]:
     """ShopService -> its spec, as `helm install` with the stacks' outputs makes it on EKS."""
     outputs = {stack: dict.fromkeys(stacks.document(stack)["Outputs"], "x") for stack in stacks.STACKS}
     values = {service: {"env": stacks.environment(service, outputs)} for service in SERVICES}
-    objects = shop.template("shop", values, files=("values-eks.yaml",), namespace="shop")
+    objects = helm.template("shop", values, files=("values-eks.yaml",), namespace="shop")
     return {each["metadata"]["name"]: each for each in objects if each["kind"] == "ShopService"}
 
 

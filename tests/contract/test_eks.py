@@ -10,7 +10,7 @@ from shop_operator.spec import ShopService
 from shopdev.checkout import SERVICES
 from shopdev.cloudformation import stacks
 from shopdev.demo import images
-from tests.charts.helm import Helm, fresh
+from tests.charts.helm import Helm
 
 DOCUMENT = stacks.document("eks")
 RESOURCES: Mapping[str, Mapping[str, Any]] = DOCUMENT["Resources"]
@@ -55,17 +55,12 @@ def conditions(role: str) -> Mapping[str, Any]:
     return found
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    return fresh(tmp_path_factory.mktemp("eks") / "charts")
-
-
 def test_given_the_charts_when_their_pods_start_then_each_serviceaccount_has_its_services_role(
-    shop: Helm,
+    helm: Helm,
 ) -> None:
     """A ShopService's workers run under its ServiceAccount, so a service is one identity."""
     used: dict[str, set[str]] = {}
-    for shopservice in shop.template("shop", files=("values-eks.yaml",), namespace="shop"):
+    for shopservice in helm.template("shop", files=("values-eks.yaml",), namespace="shop"):
         if shopservice["kind"] != "ShopService":
             continue
         shopservice["metadata"]["uid"] = "00000000-0000-4000-8000-000000000000"

@@ -3,22 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
-
 from services.order import reconciler
 from shopdev.cloudformation import stacks
-from tests.charts.helm import Helm, fresh
+from tests.charts.helm import Helm
 
 MODULE = reconciler.__name__
 TABLES: Mapping[str, Any] = {
     name: {"env": {"TABLE": f"shop-{name}"}} for name in ("order", "payment", "product", "shipping")
 }
 LIMIT = 240
-
-
-@pytest.fixture(scope="module")
-def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    return fresh(tmp_path_factory.mktemp("reconcilers") / "charts")
 
 
 def jobs(helm: Helm, values_file: str) -> list[dict[str, Any]]:

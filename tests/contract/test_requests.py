@@ -75,6 +75,7 @@ def test_given_the_services_when_counted_then_each_is_asked() -> None:
     assert APPLICATIONS.keys() == set(SERVICES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("service", APPLICATIONS)
 def test_given_any_request_when_sent_then_the_answer_is_a_described_one(

@@ -1,6 +1,6 @@
 """Every command of every pipeline, run on a clean clone: the registry is the emulator's, the cluster a real API server.
 
-Whole tiers of tests (`make lint`, `make test`, `make test-fast`) are only looked up in the Makefile: they are what runs this
+Whole tiers of tests (`make lint`, `make test`, `make test-unit`) are only looked up in the Makefile: they are what runs this
 very test. Nobody plays the kubelet but this test: it says of every Deployment that its pods run, and of every route that a
 gateway took it.
 """
@@ -32,7 +32,7 @@ from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.emulator, pytest.mark.cluster, pytest.mark.timeout(600)]
 
-TIERS = ("make lint", "make test", "make test-fast")
+TIERS = ("make lint", "make test", "make test-unit")
 SERVICE = "product"
 # What a service needs before another step makes sense; what a file leaves out is not run for it.
 ORDER = (

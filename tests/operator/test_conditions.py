@@ -433,6 +433,7 @@ def test_scaled_to_zero_it_is_ready_with_nothing() -> None:
     assert next(c for c in found["conditions"] if c["type"] == "Ready")["status"] == "True"
 
 
+@pytest.mark.slow
 @given(documents(), st.sampled_from([None, ApiUnavailable("It answered 503."), Conflict("It is not ours.")]))
 def test_any_status_is_what_the_crd_says_it_is(spec: dict[str, Any], error: OperatorError | None) -> None:
     shop = ShopService(name="web", namespace="shop", uid="u", generation=3, document=spec)

@@ -72,6 +72,7 @@ def test_every_condition_of_every_state_has_a_row(state: Any) -> None:
         assert kind in REASONS[reason].conditions
 
 
+@pytest.mark.slow
 @given(
     documents(),
     st.sampled_from([None, *sorted(pods.RANKED)]),

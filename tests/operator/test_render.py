@@ -51,6 +51,7 @@ def valid(name: str, spec: dict[str, Any]) -> ShopService:
     return shop
 
 
+@pytest.mark.slow
 @given(name=names, spec=documents())
 def test_every_child_of_any_shopservice_is_named_labelled_owned_and_the_same_again(
     name: str, spec: dict[str, Any]
@@ -72,6 +73,7 @@ def test_every_child_of_any_shopservice_is_named_labelled_owned_and_the_same_aga
         assert [owner["uid"] for owner in metadata["ownerReferences"] if owner["controller"]] == ["u"]
 
 
+@pytest.mark.slow
 @given(name=names, spec=documents())
 def test_every_pod_meets_the_restricted_standard(name: str, spec: dict[str, Any]) -> None:
     shop = valid(name, spec)

@@ -34,6 +34,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     )
 
 
+@pytest.mark.slow
 @given(documents(), st.data())
 def test_any_document_is_taken_or_refused_and_nothing_else(spec: dict[str, Any], data: st.DataObject) -> None:
     with suppress(InvalidSpec):

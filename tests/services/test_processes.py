@@ -11,6 +11,8 @@ import pytest
 from shopdev.ports import free_port
 from shopdev.processes.process import Process
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SERVICES = ("product", "payment", "shipping")
 NOWHERE = "http://127.0.0.1:1"

@@ -15,6 +15,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 ROOT: Final = Path(__file__).parents[3]
 HOW_TO: Final = ROOT / "docs/how-to/install-the-kubectl-plugin.md"
 SHOPSERVICE: Final = yaml.safe_dump(

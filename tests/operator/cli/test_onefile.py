@@ -12,6 +12,8 @@ from tests.operator.cli.objects import shopservice
 from tests.operator.cli.server import Server
 from tests.operator.cli.test_installing import ROOT, SHOPSERVICE, Person, blocks, owner_of_python
 
+pytestmark = pytest.mark.slow
+
 LARGEST: Final = 12_000_000
 """Bytes of the file; 208 MB are installed by pip."""
 

@@ -17,6 +17,8 @@ from tests.operator.cli.test_terminal import Terminal, in_pipe
 from tests.operator.cli.test_working import COMMAND, pod
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 GATEWAY: Final = {"name": "public", "namespace": "infra"}
 ROUTE: Final = {"path": "/shop", "hostnames": ["shop.example.com"]}
 URL: Final = "http://127.0.0.1:40123/"

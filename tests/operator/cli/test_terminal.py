@@ -18,6 +18,8 @@ from tests.operator.cli.conftest import Program
 from tests.operator.cli.objects import owned, shopservice
 from tests.operator.cli.server import Server
 
+pytestmark = pytest.mark.slow
+
 COMMAND: Final = [sys.executable, "-c", "from shop_operator.cli.commands import main; main()"]
 ESCAPE: Final = "\x1b["
 _CODE: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

@@ -13,6 +13,8 @@ from tests.operator.cli.conftest import Program
 from tests.operator.cli.objects import owned, shopservice
 from tests.operator.cli.server import Server
 
+pytestmark = pytest.mark.slow
+
 COMMAND: Final = [sys.executable, "-c", "from shop_operator.cli.commands import main; main()"]
 # The fake kubectl prints its arguments, one a line.
 FAKE: Final = '#!/bin/sh\nprintf "%s\\n" "$@"\n'

@@ -13,6 +13,8 @@ import pytest
 from services.common.aws import clients
 from shopdev.lambdas import build, packages
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 # What the order function reads when its module is loaded.
 ENVIRONMENT = {

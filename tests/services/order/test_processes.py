@@ -17,6 +17,8 @@ from shopdev.processes.process import Process
 from tests.services.order.test_ports import MACHINE
 from tests.services.order.world import wish
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 COMMANDS = {
     "api": [

@@ -573,6 +573,7 @@ def line(number: int) -> bytes:
 LINE = len(line(0))
 
 
+@pytest.mark.slow
 def test_given_a_hundred_thousand_rows_when_imported_then_every_call_ends_in_time_and_each_row_is_written_once() -> (
     None
 ):
