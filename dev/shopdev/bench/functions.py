@@ -23,7 +23,7 @@ import boto3
 import httpx
 
 from shopdev.aws_environment import REGION
-from shopdev.checkout import ROOT
+from shopdev.checkout import ROOT, SERVICES
 from shopdev.cloudformation import stacks
 from shopdev.console import say_aside
 from shopdev.lambdas import build
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
 
 PREFIX = "bench"
-NEEDED = ("events", "tokens", "artifacts", "product", "order", "payment", "shipping", "saga", "functions")
+NEEDED = ("network", "events", "tokens", "discovery", "artifacts", *SERVICES, "saga", "functions")
 COLD, WARM = 5, 300
 PATH = "/inventory/CF-001"
 GUNICORN = (
