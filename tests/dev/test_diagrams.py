@@ -1,5 +1,9 @@
-"""The diagrams of the documentation: Mermaid that every viewer draws, whose boxes name files that there are."""
+"""The diagrams of the documentation: Mermaid that every viewer draws.
 
+The boxes of a flowchart name files that there are, and the states of a service are those of its domain.
+"""
+
+import importlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +13,10 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PAGES: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES: Final = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "services").rglob("*.md")]
+)
+STATES: Final = "stateDiagram-v2"
 EXTERNAL: Final = "external"
 # Words of the language, of which none may be the name of a node.
 KEYWORDS: Final = frozenset(
@@ -35,6 +42,8 @@ _FRAME: Final = re.compile(rf"subgraph (?P<id>{_ID})\[{_TEXT}\]")
 _NODE: Final = re.compile(rf"(?P<id>{_ID})(\[{_TEXT}\]|\[\(\"(?P<store>[^\"]+)\"\)\])(:::(?P<style>{_ID}))?")
 _EDGE: Final = re.compile(rf"(?P<source>{_ID}) -->(\|\"[^\"]+\"\|)? (?P<target>{_ID})")
 _STYLE: Final = re.compile(rf"classDef (?P<style>{_ID}) [a-z-]+:[^;]+")
+_END: Final = "[*]"
+_STEP: Final = re.compile(r"(?P<source>\[\*\]|[A-Z]+) --> (?P<target>\[\*\]|[A-Z]+)( : [^:;#]+)?")
 _PATH: Final = re.compile(r"[\w./-]+(\.(py|yaml|json)|/)")
 
 
@@ -146,6 +155,32 @@ def check_paths(diagram: str, root: Path) -> None:
                 raise Wrong(f"{node.name}: there is no {path} in {node.folder}")
 
 
+def states(diagram: str) -> set[str]:
+    """The states of a state diagram, each of which is reached from the beginning.
+
+    Raises:
+        Wrong: a line is of no form that is used here, is there twice, or a state is not reached.
+    """
+    head, *lines = (line.strip() for line in diagram.strip().splitlines())
+    if head != STATES:
+        raise Wrong(f"the first line is {head!r}")
+    steps: set[tuple[str, str]] = set()
+    for line in lines:
+        step = _STEP.fullmatch(line)
+        if not step or (step["source"], step["target"]) in steps or step["source"] == step["target"]:
+            raise Wrong(f"cannot be read, or is there twice: {line}")
+        steps.add((step["source"], step["target"]))
+    reached: set[str] = set()
+    following = {target for source, target in steps if source == _END}
+    while not following <= reached:
+        reached |= following
+        following = {target for source, target in steps if source in reached}
+    named = {name for step in steps for name in step} - {_END}
+    if named - reached:
+        raise Wrong(f"{', '.join(sorted(named - reached))} cannot be reached")
+    return named
+
+
 def all_diagrams() -> Iterator[tuple[str, str]]:
     for page in PAGES:
         for number, diagram in enumerate(diagrams(page.read_text()), 1):
@@ -153,9 +188,24 @@ def all_diagrams() -> Iterator[tuple[str, str]]:
 
 
 DIAGRAMS: Final = dict(all_diagrams())
+OF_STATES: Final = [where for where, diagram in DIAGRAMS.items() if diagram.startswith(STATES)]
 
 
-@pytest.mark.parametrize("where", DIAGRAMS)
+@pytest.mark.parametrize("where", OF_STATES)
+def test_a_diagram_of_states_shows_those_of_the_domain(where: str) -> None:
+    service = Path(where).parent.name
+    domain = importlib.import_module(f"services.{service}.domain")
+
+    assert states(DIAGRAMS[where]) == {state.value for state in domain.State}
+
+
+def test_every_service_has_a_diagram_of_its_states() -> None:
+    assert [
+        f"services/{service}/README.md#1" for service in ("order", "payment", "product", "shipping")
+    ] == OF_STATES
+
+
+@pytest.mark.parametrize("where", [where for where in DIAGRAMS if where not in OF_STATES])
 def test_a_diagram_can_be_drawn_and_its_boxes_name_files_that_there_are(where: str) -> None:
     check_paths(DIAGRAMS[where], ROOT)
 
@@ -217,3 +267,32 @@ def test_given_a_mistake_then_it_is_found(tree: Path, there: str, instead: str) 
 
     with pytest.raises(Wrong):
         check_paths(GOOD.replace(there, instead), tree)
+
+
+GOOD_STATES: Final = """stateDiagram-v2
+  [*] --> PENDING : the order is placed
+  PENDING --> DONE
+  DONE --> [*]
+"""
+
+
+def test_given_a_good_diagram_of_states_then_they_are_read() -> None:
+    assert states(GOOD_STATES) == {"PENDING", "DONE"}
+
+
+@pytest.mark.parametrize(
+    ("there", "instead"),
+    [
+        ("stateDiagram-v2", "stateDiagram"),
+        ("  DONE --> [*]\n", "  DONE --> [*]\n  DONE --> [*] : again\n"),
+        ("PENDING --> DONE", "PENDING -> DONE"),
+        ("PENDING --> DONE", "PENDING --> PENDING"),
+        ("PENDING --> DONE\n", "LOST --> DONE\n"),
+        ("the order is placed", "the order: placed"),
+    ],
+)
+def test_given_a_mistake_in_a_diagram_of_states_then_it_is_found(there: str, instead: str) -> None:
+    assert there in GOOD_STATES
+
+    with pytest.raises(Wrong):
+        _ = states(GOOD_STATES.replace(there, instead))
