@@ -73,6 +73,7 @@ def api(page: str) -> Iterator[str]:
     assert process.wait(30) == 0
 
 
+@pytest.mark.slow
 def test_the_command_of_a_readme_starts_the_api_without_aws(api: str) -> None:
     def status(path: str) -> int | None:
         try:
