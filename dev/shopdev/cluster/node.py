@@ -182,7 +182,7 @@ class Node:
             [
                 *self.namespace.enter,
                 *(
-                    _traefik(),
+                    tools.traefik(),
                     f"--entrypoints.web.address=:{ports.gateway}",
                     "--providers.kubernetesgateway=true",
                 ),
@@ -330,18 +330,6 @@ class Node:
         }
         self.paths.env_file.parent.mkdir(exist_ok=True)
         self.paths.env_file.write_text(environment_file.text(env))
-
-
-def _traefik() -> str:
-    """The binary from the PyPI wheel, beside this interpreter or in the checkout's environment.
-
-    Raises:
-        ClusterError: when it is in neither.
-    """
-    for folder in (Path(sys.executable).parent, Paths().checkout / ".venv" / "bin"):
-        if (folder / "traefik").exists():
-            return str(folder / "traefik")
-    raise ClusterError("traefik is not installed: run `dev/bootstrap`, which creates .venv")
 
 
 def _kill_those_that_name(state: Path) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -141,6 +142,19 @@ def _copy_manifests(name: str, made: Path) -> None:
     module, subfolder = MANIFESTS[name]
     for manifest in sorted((module_folder(name, module) / subfolder).glob("*.yaml")):
         (made / manifest.name).write_bytes(manifest.read_bytes())
+
+
+def traefik() -> str:
+    """The program from the PyPI wheel: beside this interpreter, in the checkout's environment, or on PATH.
+
+    Raises:
+        ClusterError: when it is in none of them.
+    """
+    folders = (str(Path(sys.executable).parent), str(ROOT / ".venv" / "bin"), os.environ.get("PATH", ""))
+    found = shutil.which("traefik", path=os.pathsep.join(folders))
+    if found is None:
+        raise ClusterError("traefik is not installed: run `dev/bootstrap`, which creates .venv")
+    return found
 
 
 def module_folder(name: str, module: str) -> Path:

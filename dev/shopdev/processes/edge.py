@@ -3,8 +3,6 @@
 So a path that no ShopService declares answers 404 here too, and a method that it does not list as well.
 """
 
-import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ import httpx
 import yaml
 
 from shopdev.checkout import ROOT
-from shopdev.processes.process import Process, ProcessError, Sink
+from shopdev.cluster import tools
+from shopdev.processes.process import Process, Sink
 
 READY_WITHIN = 20.0
 NOT_FOUND = 404
@@ -37,7 +36,7 @@ class Edge:
         self.process = Process(
             "edge",
             [
-                _program(),
+                tools.traefik(),
                 f"--entryPoints.web.address=127.0.0.1:{port}",
                 f"--providers.file.filename={routes}",
                 "--providers.file.watch=false",
@@ -101,10 +100,3 @@ def _alternatives(path: str, methods: Sequence[str]) -> Iterator[str]:
     yield path
     if methods:
         yield "(" + " || ".join(f"Method(`{method}`)" for method in methods) + ")"
-
-
-def _program() -> str:
-    found = shutil.which("traefik", path=str(Path(sys.executable).parent)) or shutil.which("traefik")
-    if found is None:
-        raise ProcessError("edge: traefik is not installed; run dev/bootstrap")
-    return found
