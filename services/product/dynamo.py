@@ -49,7 +49,7 @@ PATIENT_TRIES = 8
 
 
 class DynamoCatalogue(OutboxTable):
-    """Products in the service's table, as `importing.Shelves`."""
+    """Products in the service's table, as `ports.Shelves`."""
 
     def __init__(self, client: "DynamoDBClient", table: str, outbox: DynamoOutbox) -> None:
         super().__init__(client, table, outbox)
@@ -67,7 +67,7 @@ class DynamoCatalogue(OutboxTable):
         return Page(tuple(stocked[sku] for sku in found.skus if sku in stocked), found.next_after)
 
     def find_all(self, skus: Collection[str]) -> Mapping[str, Stocked | UnreadableRow]:
-        """As `importing.Shelves.find_all`."""
+        """As `ports.Shelves.find_all`."""
         found: dict[str, Stocked | UnreadableRow] = {}
         for row in self._rows(skus):
             sku = row["pk"]["S"].removeprefix("PRODUCT#")
@@ -86,7 +86,7 @@ class DynamoCatalogue(OutboxTable):
         self._changed()
 
     def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord | None]]) -> list[bool]:
-        """As `importing.Shelves.put_all`; at most 99 products a batch (AWS limit of a transaction)."""
+        """As `ports.Shelves.put_all`; at most 99 products a batch (AWS limit of a transaction)."""
 
         def written(batch: tuple[Mapping[Product, int], OutboxRecord | None]) -> bool:
             products, told = batch

@@ -20,7 +20,8 @@ from services.common.runtime import telemetry
 from services.common.runtime.settings import ServiceSettings
 from services.common.values import clock
 from services.product import app, importing
-from services.product.importing import Report, Shelves, Superseded, Upload, Uploads
+from services.product.ports import Shelves, Superseded, Uploads
+from services.product.uploaded import Report, Upload
 from services.product.uploads import S3Uploads
 
 log = telemetry.logger(__name__)

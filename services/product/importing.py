@@ -11,10 +11,10 @@ of its own that is fast, an upload after it would be taken for an earlier one an
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
 
 from services.common.messaging.outbox import OutboxRecord, of_facts
 from services.common.runtime import telemetry
@@ -24,8 +24,9 @@ from services.common.values.clock import Clock
 from services.common.values.errors import UnreadableRow
 from services.product import messages, rows
 from services.product.domain import Product, Stocked
-from services.product.ports import Catalogue
+from services.product.ports import Shelves, Uploads
 from services.product.rows import Row, RowRefused, UnreadableFile
+from services.product.uploaded import Problem, Report, Upload
 
 log = telemetry.logger(__name__)
 
@@ -41,134 +42,6 @@ MOST_PROBLEMS = 1000
 
 # What becomes of a row.
 WRITTEN, UNCHANGED, OVERTAKEN, UNREADABLE = "written", "unchanged", "overtaken", "unreadable"
-State = Literal["IMPORTING", "DONE", "FAILED"]
-
-
-class Superseded(Exception):
-    """The file was replaced or removed, or another run of the same import has come further."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file that was uploaded.
-
-    Args:
-        bucket: where.
-        key: its name.
-        etag: tells its content from that of another upload under this name.
-        size: in bytes.
-        at: when.
-    """
-
-    bucket: str
-    key: str
-    etag: str
-    size: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a row was refused.
-
-    Args:
-        line: 1 is the first of the file.
-        field: which part of the row; empty for the whole line.
-        message: what it is to be.
-    """
-
-    line: int
-    field: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What became of an upload so far.
-
-    Args:
-        state: IMPORTING until the last line is read; FAILED when no row can be read.
-        line: the last line that is done with.
-        offset: where the next one begins, in bytes.
-        columns: of a CSV file, as its header names them.
-        written: rows that are in the catalogue now.
-        unchanged: rows that the catalogue said already.
-        overtaken: rows of products that were written after the upload.
-        refused: rows that break a rule, or whose product cannot be read in the catalogue.
-        problems: why, up to MOST_PROBLEMS.
-        error: why it FAILED.
-    """
-
-    state: State = "IMPORTING"
-    line: int = 0
-    offset: int = 0
-    columns: tuple[str, ...] = ()
-    written: int = 0
-    unchanged: int = 0
-    overtaken: int = 0
-    refused: int = 0
-    problems: tuple[Problem, ...] = field(default=(), repr=False)
-    error: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Report":
-        """Reads what `to_dict` writes; other members are ignored.
-
-        Raises:
-            KeyError, TypeError: when it is no report.
-        """
-        values = {name: data[name] for name in cls.__dataclass_fields__}
-        return cls(
-            **values
-            | {
-                "columns": tuple(values["columns"]),
-                "problems": tuple(Problem(**each) for each in values["problems"]),
-            }
-        )
-
-
-class Uploads(Protocol):
-    """The uploaded files and the reports beside them."""
-
-    def report(self, upload: Upload) -> tuple[Report, str]:
-        """The report of this very upload, and its version; a new one and the version to replace otherwise.
-
-        Raises:
-            Superseded: when the same content was uploaded again, and that import has begun.
-        """
-
-    def read(self, upload: Upload, offset: int) -> Iterator[bytes]:
-        """The bytes of the file from `offset` on.
-
-        Raises:
-            Superseded: when the file is not the uploaded one any more.
-        """
-
-    def save(self, upload: Upload, report: Report, version: str) -> str:
-        """Writes the report; answers its new version.
-
-        Raises:
-            Superseded: when another run of this import or a later one has written it, or the file is not the uploaded
-                one any more. What the run of an earlier upload has written is replaced.
-        """
-
-
-class Shelves(Catalogue, Protocol):
-    """The catalogue, for many products at once."""
-
-    def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked | UnreadableRow]:
-        """Those of up to 100 products that there are, by SKU, as they were last written; why one cannot be read."""
-
-    def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord | None]]) -> list[bool]:
-        """Names and prices products, as `put` does each, and answers which batches were written.
-
-        Args:
-            batches: products with the stock that they begin with, and what is to be told of them: all of it or nothing.
-        """
 
 
 def import_catalogue(

@@ -1,12 +1,18 @@
 """What the product service needs from the outside, as its handlers see it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from services.common.messaging.outbox import OutboxRecord
+from services.common.values.errors import UnreadableRow
 from services.product.domain import Inventory, Move, Product, Reservation, State, Stocked
+from services.product.uploaded import Report, Upload
+
+
+class Superseded(Exception):
+    """The file was replaced or removed, or another run of the same import has come further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +101,44 @@ class Stock(Protocol):
         Raises:
             Stale: when it is in another state, too few are available, or the same stock is being moved.
             StockMissing: when what the reservation kept is not there any more.
+        """
+
+
+class Uploads(Protocol):
+    """The uploaded files and the reports beside them."""
+
+    def report(self, upload: Upload) -> tuple[Report, str]:
+        """The report of this very upload, and its version; a new one and the version to replace otherwise.
+
+        Raises:
+            Superseded: when the same content was uploaded again, and that import has begun.
+        """
+
+    def read(self, upload: Upload, offset: int) -> Iterator[bytes]:
+        """The bytes of the file from `offset` on.
+
+        Raises:
+            Superseded: when the file is not the uploaded one any more.
+        """
+
+    def save(self, upload: Upload, report: Report, version: str) -> str:
+        """Writes the report; answers its new version.
+
+        Raises:
+            Superseded: when another run of this import or a later one has written it, or the file is not the uploaded
+                one any more. What the run of an earlier upload has written is replaced.
+        """
+
+
+class Shelves(Catalogue, Protocol):
+    """The catalogue, for many products at once."""
+
+    def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked | UnreadableRow]:
+        """Those of up to 100 products that there are, by SKU, as they were last written; why one cannot be read."""
+
+    def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord | None]]) -> list[bool]:
+        """Names and prices products, as `put` does each, and answers which batches were written.
+
+        Args:
+            batches: products with the stock that they begin with, and what is to be told of them: all of it or nothing.
         """

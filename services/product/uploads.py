@@ -12,7 +12,8 @@ import orjson
 from botocore.exceptions import ClientError
 
 from services.common.values import clock
-from services.product.importing import Report, Superseded, Upload
+from services.product.ports import Superseded
+from services.product.uploaded import Report, Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,7 +28,7 @@ _REPLACED = (HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED)
 
 
 class S3Uploads:
-    """As `importing.Uploads`.
+    """As `ports.Uploads`.
 
     Args:
         client: an S3 client.
@@ -37,7 +38,7 @@ class S3Uploads:
         self._client = client
 
     def report(self, upload: Upload) -> tuple[Report, str]:
-        """As `importing.Uploads.report`."""
+        """As `ports.Uploads.report`."""
         found = self._found(upload)
         if found is None:
             return Report(), ABSENT
@@ -48,7 +49,7 @@ class S3Uploads:
         return Report.from_dict(data) if data["upload"] == _named(upload) else Report(), version
 
     def read(self, upload: Upload, offset: int) -> Iterator[bytes]:
-        """As `importing.Uploads.read`."""
+        """As `ports.Uploads.read`."""
         if offset >= upload.size:
             return
         try:
@@ -62,7 +63,7 @@ class S3Uploads:
         yield from found["Body"].iter_chunks(CHUNK)
 
     def save(self, upload: Upload, report: Report, version: str) -> str:
-        """As `importing.Uploads.save`."""
+        """As `ports.Uploads.save`."""
         body = orjson.dumps({"upload": _named(upload), **report.to_dict()}, option=orjson.OPT_INDENT_2)
         for _ in range(TRIES):
             written = self._put(upload, body, version)

@@ -21,10 +21,10 @@ from services.product.domain import (
     Stocked,
     StockMissing,
 )
-from services.product.importing import Report, Superseded, Upload
 from services.product.low_stock import Level
-from services.product.ports import Page, Search
+from services.product.ports import Page, Search, Superseded
 from services.product.search import Entry, Index
+from services.product.uploaded import Report, Upload
 from tests.services.memory import MemoryOutbox
 
 

@@ -24,18 +24,10 @@ from services.common.values.money import Money
 from services.product import import_function, rows, seed
 from services.product.domain import Product, Stocked
 from services.product.dynamo import DynamoCatalogue
-from services.product.importing import (
-    LARGEST_FILE,
-    MOST_PROBLEMS,
-    REPORTED_EVERY,
-    Problem,
-    Report,
-    Shelves,
-    Superseded,
-    Upload,
-    import_catalogue,
-)
+from services.product.importing import LARGEST_FILE, MOST_PROBLEMS, REPORTED_EVERY, import_catalogue
+from services.product.ports import Shelves, Superseded
 from services.product.rows import Line, RowRefused, UnreadableFile
+from services.product.uploaded import Problem, Report, Upload
 from services.product.uploads import S3Uploads
 from shopdev.cloudformation import stacks
 from shopdev.processes.emulator import AwsServer
