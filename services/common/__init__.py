@@ -1,1 +1,1 @@
-"""Mechanisms that every service needs: how to serve, store, publish and consume. No word of any shop in here."""
+"""Mechanisms that every service needs, in folders by what they talk to. No word of any shop in here."""

@@ -8,6 +8,7 @@ import pytest
 
 from services.common.aws.ledger import DynamoLedger
 from services.common.aws.outbox import DynamoOutbox
+from services.common.aws.vault import DynamoVault
 from services.common.messaging.outbox import Outbox
 from services.common.values.errors import Stale
 from services.common.values.ledger import Ledger
@@ -15,13 +16,13 @@ from services.common.values.money import Money
 from services.payment import domain
 from services.payment.domain import Charge, Payment
 from services.payment.dynamo import DynamoPayments
-from services.payment.ports import Declined, KeyClosed, Payments, Unreachable
+from services.payment.ports import Declined, KeyClosed, Payments, Tokens, Unreachable
 from services.payment.provider import Sandbox
 from shopdev.processes.emulator import AwsServer
 from tests.services import tables
 from tests.services.accounts import EITHER, new_table
 from tests.services.memory import MemoryLedger, MemoryOutbox
-from tests.services.payment.fakes import MemoryPayments
+from tests.services.payment.fakes import MemoryPayments, MemoryVault
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 PRICE = Money(1299, "EUR")
@@ -46,6 +47,30 @@ def stored(request: pytest.FixtureRequest) -> Stored:
     table = new_table(account.clients)
     told = DynamoOutbox(client, table)
     return Stored(DynamoPayments(client, table, told), DynamoLedger(client, table), told)
+
+
+@pytest.fixture(params=["memory", *EITHER])
+def tokens(request: pytest.FixtureRequest) -> Tokens:
+    """Has the token of one order."""
+    if request.param == "memory":
+        vault = MemoryVault()
+        vault.secrets["order-1"] = "tok_approve"
+        return vault
+    account: AwsServer = request.getfixturevalue(request.param)
+    client = account.clients.dynamodb
+    kept = DynamoVault(client, new_table(account.clients))
+    client.transact_write_items(TransactItems=[kept.addition("order-1", "tok_approve")])
+    return kept
+
+
+def test_a_token_is_found_until_it_is_forgotten(tokens: Tokens) -> None:
+    assert tokens.find("order-1") == "tok_approve"
+    assert tokens.find("order-2") is None
+
+    for _ in range(2):
+        tokens.forget("order-1")
+
+    assert tokens.find("order-1") is None
 
 
 @pytest.fixture
