@@ -21,7 +21,7 @@ from services.common.aws.vault import DynamoVault
 from services.common.aws.versioned import VersionedTable
 from services.common.http.idempotency import Answer, InFlight, KeyedRequest, KeyTaken
 from services.common.messaging.outbox import OutboxRecord
-from services.common.values import clock
+from services.common.values import clock, typed
 from services.common.values.money import Money
 from services.order import domain
 from services.order.domain import Address, Line, Order, Product, State, Step
@@ -155,13 +155,13 @@ class DynamoOrders(VersionedTable[Order]):
         if not item["timeline"]:
             raise ValueError("the timeline is empty")
         return Order(
-            id=dynamo.text(item["id"]),
-            customer_id=dynamo.text(item["customer_id"]),
+            id=typed.text(item["id"]),
+            customer_id=typed.text(item["customer_id"]),
             lines=tuple(
                 Line(
-                    dynamo.text(line["sku"]),
-                    dynamo.text(line["name"]),
-                    dynamo.whole(line["quantity"]),
+                    typed.text(line["sku"]),
+                    typed.text(line["name"]),
+                    typed.whole(line["quantity"]),
                     Money.from_dict(line["price"]),
                 )
                 for line in item["lines"]
@@ -170,15 +170,15 @@ class DynamoOrders(VersionedTable[Order]):
             address=_to_address(item["address"]),
             created_at=clock.parse(item["created_at"]),
             timeline=tuple(
-                Step(State(step["state"]), clock.parse(step["at"]), dynamo.text(step["cause"]))
+                Step(State(step["state"]), clock.parse(step["at"]), typed.text(step["cause"]))
                 for step in item["timeline"]
             ),
-            version=dynamo.whole(item["version"]),
+            version=typed.whole(item["version"]),
             confirmed_at=clock.parse(item["confirmed_at"]) if "confirmed_at" in item else None,
             cancel_requested_at=clock.parse(item["cancel_requested_at"])
             if "cancel_requested_at" in item
             else None,
-            tracking_number=dynamo.optional_text(item, "tracking_number"),
+            tracking_number=typed.optional_text(item, "tracking_number"),
             refunded=Money.from_dict(item["refunded"]) if "refunded" in item else None,
         )
 
@@ -229,12 +229,12 @@ def _product_key(sku: str) -> dict[str, str]:
 def _to_product(item: Mapping[str, Any]) -> Product:
     return Product(
         item["pk"].removeprefix("PRODUCT#"),
-        dynamo.text(item["name"]),
+        typed.text(item["name"]),
         Money.from_dict(item["price"]),
-        dynamo.whole(item.get("version", 0)),
+        typed.whole(item.get("version", 0)),
     )
 
 
 def _to_address(address: Mapping[str, Any]) -> Address:
     # Members of a later version are passed over.
-    return Address(**{name: dynamo.text(address[name]) for name in Address.__dataclass_fields__})
+    return Address(**{name: typed.text(address[name]) for name in Address.__dataclass_fields__})

@@ -1,25 +1,17 @@
-"""Every message that the order service sends or understands, and the workflow that it starts.
+"""Every message that the order service sends or understands.
 
 The shapes are the JSON Schemas in `contracts`; whoever changes one here changes it there.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from services.common.aws import dynamo
-from services.common.aws.stepfunctions import start_execution
 from services.common.messaging.events import Event
 from services.common.messaging.outbox import FACT, OutboxMessage, OutboxRecord, of_fact
-from services.common.runtime import telemetry
-from services.common.values import clock, trace
+from services.common.values import clock, trace, typed
 from services.common.values.clock import Clock
 from services.common.values.money import Money
 from services.order.domain import Order, Product, State, Step, latest_version
-
-if TYPE_CHECKING:
-    from mypy_boto3_stepfunctions import SFNClient
-
-log = telemetry.logger(__name__)
 
 SOURCE = "/order"
 WORKFLOW = "workflow"
@@ -97,8 +89,8 @@ def product(event: Mapping[str, Any], now: Clock = clock.now) -> Product:
         KeyError, TypeError, ValueError: when the event breaks its contract.
     """
     data = Event.from_dict(event).data
-    sku, name = dynamo.text(data["sku"]), dynamo.text(data["name"])
-    version = dynamo.whole(data.get("version", 0))  # an earlier version of the product service counts none
+    sku, name = typed.text(data["sku"]), typed.text(data["name"])
+    version = typed.whole(data.get("version", 0))  # an earlier version of the product service counts none
     if not sku or not name:
         raise ValueError("the product's SKU or name is empty")
     if not 0 <= version <= latest_version(now()):
@@ -112,25 +104,7 @@ def order_of(event: Mapping[str, Any]) -> str:
     Raises:
         KeyError, TypeError, ValueError: when the event breaks its contract.
     """
-    order_id = dynamo.text(event["data"]["order_id"])
+    order_id = typed.text(event["data"]["order_id"])
     if not order_id:
         raise ValueError("the order_id is empty")
     return order_id
-
-
-class StepFunctionsWorkflow:
-    """The workflow as a state machine of AWS Step Functions.
-
-    Args:
-        client: a Step Functions client.
-        arn: the state machine.
-    """
-
-    def __init__(self, client: "SFNClient", arn: str) -> None:
-        self._client = client
-        self._arn = arn
-
-    def start(self, order_id: str, order: Mapping[str, Any]) -> None:
-        """As `ports.Workflow.start`."""
-        started = start_execution(self._client, self._arn, order_id, order)
-        log.info("workflow_started" if started else "workflow_already_started", order_id=order_id)

@@ -14,8 +14,9 @@ from services.common.messaging.relay import Relay, Teller, publishing
 from services.common.runtime.worker import run_workers
 from services.order import app
 from services.order.config import Settings
-from services.order.messages import WORKFLOW, StepFunctionsWorkflow
+from services.order.messages import WORKFLOW
 from services.order.ports import Workflow
+from services.order.workflow import StepFunctionsWorkflow
 
 
 def tellers(workflow: Workflow, publisher: Publisher) -> dict[str, Teller]:

@@ -13,7 +13,7 @@ from typing import Any
 from services.common.aws import dynamo
 from services.common.aws.versioned import VersionedTable
 from services.common.messaging.outbox import OutboxRecord
-from services.common.values import clock
+from services.common.values import clock, typed
 from services.common.values.money import Money
 from services.payment.domain import Attempt, Charge, Outcome, Payment, State
 
@@ -63,26 +63,24 @@ class DynamoPayments(VersionedTable[Payment]):
     def from_item(self, item: Mapping[str, Any]) -> Payment:
         """As `VersionedTable.from_item`."""
         return Payment(
-            order_id=dynamo.text(item["order_id"]),
+            order_id=typed.text(item["order_id"]),
             state=State(item["state"]),
-            customer_id=dynamo.optional_text(item, "customer_id"),
+            customer_id=typed.optional_text(item, "customer_id"),
             amount=Money.from_dict(item["amount"]) if "amount" in item else None,
             charge=_to_charge(item["charge"]) if "charge" in item else None,
             refunded=Money.from_dict(item["refunded"]) if "refunded" in item else None,
             refunded_at=clock.parse(item["refunded_at"]) if "refunded_at" in item else None,
             attempts=tuple(
-                Attempt(
-                    clock.parse(attempt["at"]), Outcome(attempt["outcome"]), dynamo.text(attempt["cause"])
-                )
+                Attempt(clock.parse(attempt["at"]), Outcome(attempt["outcome"]), typed.text(attempt["cause"]))
                 for attempt in item["attempts"]
             ),
-            version=dynamo.whole(item["version"]),
+            version=typed.whole(item["version"]),
         )
 
 
 def _to_charge(charge: Mapping[str, Any]) -> Charge:
     return Charge(
-        dynamo.text(charge["payment_id"]),
+        typed.text(charge["payment_id"]),
         Money.from_dict(charge["amount"]),
         clock.parse(charge["charged_at"]),
     )

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from services.common.aws import dynamo
 from services.common.aws.outbox import DynamoOutbox, OutboxTable
 from services.common.messaging.outbox import OutboxRecord
-from services.common.values import clock
+from services.common.values import clock, typed
 from services.common.values.errors import Stale, UnreadableRow
 from services.common.values.money import Money
 from services.product.domain import (
@@ -280,23 +280,23 @@ def _reservation_key(order_id: str) -> dict[str, str]:
 
 
 def _to_entry(item: Mapping[str, Any]) -> Entry:
-    return Entry(item["gsi1sk"], dynamo.text(item["name"]), dynamo.text(item["category"]))
+    return Entry(item["gsi1sk"], typed.text(item["name"]), typed.text(item["category"]))
 
 
 def _to_stocked(item: Mapping[str, Any]) -> Stocked:
-    sku = dynamo.text(item["gsi1sk"])
+    sku = typed.text(item["gsi1sk"])
     return Stocked(
         Product(
             sku=sku,
-            name=dynamo.text(item["name"]),
-            category=dynamo.text(item["category"]),
+            name=typed.text(item["name"]),
+            category=typed.text(item["category"]),
             price=Money.from_dict(item["price"]),
             updated_at=clock.parse(item["updated_at"]),
-            version=dynamo.whole(item.get("version", 0)),
+            version=typed.whole(item.get("version", 0)),
         ),
         Inventory(
             sku,
-            *(dynamo.whole(item[shelf]) for shelf in (Shelf.AVAILABLE, Shelf.RESERVED, Shelf.SOLD)),
+            *(typed.whole(item[shelf]) for shelf in (Shelf.AVAILABLE, Shelf.RESERVED, Shelf.SOLD)),
         ),
     )
 
@@ -321,9 +321,9 @@ def _to_reservation(item: Mapping[str, Any]) -> Reservation:
     return Reservation(
         order_id=item["pk"].removeprefix("ORDER#"),
         state=State(item["state"]),
-        items=tuple(Item(dynamo.text(each["sku"]), dynamo.whole(each["quantity"])) for each in item["items"]),
+        items=tuple(Item(typed.text(each["sku"]), typed.whole(each["quantity"])) for each in item["items"]),
         decided_at=clock.parse(item["decided_at"]),
         ended_at=clock.parse(item["ended_at"]) if "ended_at" in item else None,
-        error=dynamo.optional_text(item, "error"),
-        cause=dynamo.optional_text(item, "cause"),
+        error=typed.optional_text(item, "error"),
+        cause=typed.optional_text(item, "cause"),
     )

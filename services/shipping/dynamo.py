@@ -14,7 +14,7 @@ from typing import Any
 from services.common.aws import dynamo
 from services.common.aws.versioned import VersionedTable
 from services.common.messaging.outbox import OutboxRecord
-from services.common.values import clock
+from services.common.values import clock, typed
 from services.shipping.domain import Booking, Shipment, State
 
 
@@ -54,13 +54,13 @@ class DynamoShipments(VersionedTable[Shipment]):
     def from_item(self, item: Mapping[str, Any]) -> Shipment:
         """As `VersionedTable.from_item`."""
         return Shipment(
-            order_id=dynamo.text(item["order_id"]),
+            order_id=typed.text(item["order_id"]),
             state=State(item["state"]),
             decided_at=clock.parse(item["decided_at"]),
-            customer_id=dynamo.optional_text(item, "customer_id"),
-            booking=Booking(dynamo.text(item["tracking_number"]), clock.parse(item["booked_at"]))
+            customer_id=typed.optional_text(item, "customer_id"),
+            booking=Booking(typed.text(item["tracking_number"]), clock.parse(item["booked_at"]))
             if "tracking_number" in item
             else None,
-            cause=dynamo.optional_text(item, "cause"),
-            version=dynamo.whole(item["version"]),
+            cause=typed.optional_text(item, "cause"),
+            version=typed.whole(item["version"]),
         )

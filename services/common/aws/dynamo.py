@@ -114,37 +114,6 @@ def find(
     return parsed(answer["Item"], read, kind) if "Item" in answer else None
 
 
-def text(value: Any) -> str:
-    """The value of an attribute that is a text.
-
-    Raises:
-        TypeError: when it is none. The value is not named: it may be a secret.
-    """
-    if not isinstance(value, str):
-        raise TypeError(f"a string is required, not {type(value).__name__}")
-    return value
-
-
-def whole(value: Any) -> int:
-    """The value of an attribute that is a whole number.
-
-    Raises:
-        TypeError: when it is none.
-    """
-    if type(value) is not int:
-        raise TypeError(f"an integer is required, not {type(value).__name__}")
-    return value
-
-
-def optional_text(item: Mapping[str, Any], name: str) -> str | None:
-    """The value of an attribute that is a text, if there is one.
-
-    Raises:
-        TypeError: when it is none.
-    """
-    return text(item[name]) if name in item else None
-
-
 def readable(items: Iterable[Mapping[str, Any]], read: Callable[[Item], Read], kind: str) -> Iterator[Read]:
     """What is read of packed items. One that cannot be read is left out, logged and counted: it hides no other.
 

@@ -23,7 +23,7 @@ from services.common.messaging.outbox import (
     OutboxMessage,
     OutboxRecord,
 )
-from services.common.values import clock, ids
+from services.common.values import clock, ids, typed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -190,5 +190,5 @@ def _partition(number: int) -> str:
 
 def _record(item: Mapping[str, Any]) -> OutboxRecord:
     messages = tuple(OutboxMessage(kind, payload) for kind, payload in orjson.loads(item["messages"]))
-    attempts = dynamo.whole(item["attempts"])
+    attempts = typed.whole(item["attempts"])
     return OutboxRecord(messages, item["traceparent"], item["sk"], attempts, item["pk"])

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from services.common.aws import dynamo
+from services.common.values import typed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -37,7 +38,7 @@ class DynamoVault(dynamo.Table):
 
     def _unexpired(self, item: dynamo.Item) -> str | None:
         # DynamoDB removes what has expired within some days (AWS documentation of TTL).
-        return dynamo.text(item["secret"]) if item["expires_at"] > self._now().timestamp() else None
+        return typed.text(item["secret"]) if item["expires_at"] > self._now().timestamp() else None
 
 
 def _key(name: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ from services.order import api, domain, messages
 from services.order.app import Storage
 from services.order.domain import Item, Order, OrderCancelled, Product, TooLateToCancel
 from services.order.dynamo import DynamoOrders, DynamoProducts
-from services.order.messages import StepFunctionsWorkflow
+from services.order.workflow import StepFunctionsWorkflow
 from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.callers import ALICE, As
