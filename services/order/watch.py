@@ -16,7 +16,7 @@ import orjson
 from botocore.exceptions import ClientError
 
 from services.common.aws import dynamo
-from services.common.aws.stepfunctions import start_execution
+from services.common.aws.executions import start_execution
 from services.common.values import ids
 from services.order.reconciliation import Execution
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from services.common.aws.stepfunctions import start_execution
+from services.common.aws.executions import start_execution
 from services.common.runtime import telemetry
 
 if TYPE_CHECKING:

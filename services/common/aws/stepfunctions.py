@@ -1,4 +1,4 @@
-"""AWS Step Functions: executions are started, and tasks answered."""
+"""Tasks of AWS Step Functions, answered."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,24 +15,6 @@ if TYPE_CHECKING:
 LONGEST_ERROR = 256
 LONGEST_CAUSE = 32768
 _NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
-
-
-def start_execution(client: "SFNClient", arn: str, name: str, given: Mapping[str, Any]) -> bool:
-    """Starts an execution unless one of its name was started, even if that has ended; answers whether it did.
-
-    Args:
-        client: a Step Functions client.
-        arn: the state machine.
-        name: of the execution; can be used once in 90 days (AWS limit).
-        given: the input.
-    """
-    try:
-        client.start_execution(stateMachineArn=arn, name=name, input=orjson.dumps(dict(given)).decode())
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") != "ExecutionAlreadyExists":
-            raise
-        return False
-    return True
 
 
 class StepFunctionsAnswers:
