@@ -70,7 +70,7 @@ test-unit: .venv helm
 .PHONY: test-services
 test-services: .venv
 	$(call stage,services against the AWS emulator)
-	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder tests/services tests/contract -m emulator
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder tests/services tests/contract tests/dev -m emulator
 	$(call took,services against the AWS emulator)
 
 .PHONY: soak

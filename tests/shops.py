@@ -1,4 +1,4 @@
-"""A shop with an emulator of its own, for tests that the shared one would disturb."""
+"""An emulator, and a shop with an emulator of its own for tests that the shared one would disturb."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,6 +19,24 @@ def to_stderr(name: str, line: str) -> None:
 
 
 @contextmanager
+def running_emulator(
+    sink: Sink = to_stderr, environment: Mapping[str, str] | None = None
+) -> Iterator[Emulator]:
+    """An emulator that ends with the context.
+
+    Args:
+        sink: gets what it prints.
+        environment: settings of its own.
+    """
+    emulator = Emulator(sink, wait_scale=WAIT_SCALE, environment=environment)
+    emulator.start()
+    try:
+        yield emulator
+    finally:
+        emulator.stop()
+
+
+@contextmanager
 def own_shop(
     sink: Sink = to_stderr,
     *,
@@ -35,11 +53,9 @@ def own_shop(
         emulator: settings of its emulator.
     """
     build.build(lambda line: sink("build", line))
-    own = Emulator(sink, wait_scale=WAIT_SCALE, environment=emulator)
-    own.start()
-    shop = Shop(own, sink, prefix=prefix, functions=True, parameters=parameters)
-    try:
-        yield shop
-    finally:
-        shop.stop()
-        own.stop()
+    with running_emulator(sink, emulator) as own:
+        shop = Shop(own, sink, prefix=prefix, functions=True, parameters=parameters)
+        try:
+            yield shop
+        finally:
+            shop.stop()

@@ -40,6 +40,7 @@ def test_every_command_is_linted() -> None:
     assert settings["tool"]["ruff"]["extend-include"] == [f"dev/{name}" for name in LAUNCHERS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAUNCHERS)
 def test_given_another_interpreter_when_a_command_is_started_then_it_has_its_packages(name: str) -> None:
     done = run(*BARE, f"dev/{name}", "--help")

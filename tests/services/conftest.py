@@ -8,6 +8,7 @@ import pytest
 from shopdev.processes.emulator import AwsServer, Emulator
 from shopdev.processes.shop import Shop
 from tests.services.accounts import EITHER, Moto, new_queue, new_table, new_topic
+from tests.shops import running_emulator
 
 VISIBILITY_SECONDS = "10"
 """How soon a message comes back that was taken by a process that is no more: no test wants to wait for the real 30."""
@@ -20,10 +21,8 @@ CreateTopic = Callable[[], str]
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
     """A running emulator: `.endpoint`, `.env` for processes, `.clients.{dynamodb,sqs,sns,stepfunctions}`."""
-    emulator = Emulator(lambda name, line: sys.stderr.write(f"{name}: {line}\n"), wait_scale=0.02)
-    emulator.start()
-    yield emulator
-    emulator.stop()
+    with running_emulator() as emulator:
+        yield emulator
 
 
 @pytest.fixture(scope="session")
