@@ -69,7 +69,7 @@ class Helm:
         )
         if done.returncode:
             raise Refused(done.stderr)
-        return [each for each in yaml.safe_load_all(done.stdout) if each]
+        return [each for each in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if each]
 
     def lint(self, chart: str, *files: str) -> subprocess.CompletedProcess[str]:
         """`helm lint --strict`."""
