@@ -18,6 +18,7 @@ from tests.integration.cluster import Cluster
 from tests.waiting import wait_for
 
 ROOT: Final = Path(__file__).parents[2]
+_AS_IN_THE_IMAGE: Final = Path(__file__).parent / "image"
 STOP_SECONDS: Final = 15
 _SHOWN: Final = 20_000
 
@@ -29,9 +30,15 @@ class Operator:
         self.log = log
         command = [sys.executable, "-m", "shop_operator.main", "run", "--metrics-port", "0", *flags]
         join = [] if procs is None else ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(procs)]
+        path = os.pathsep.join((str(_AS_IN_THE_IMAGE), str(ROOT / "operator")))
         self._process = subprocess.Popen(
             [*join, *command],
-            env={**_environment(), "KUBECONFIG": str(kubeconfig), "POD_NAMESPACE": "shop-operator"},
+            env={
+                **os.environ,
+                "PYTHONPATH": path,
+                "KUBECONFIG": str(kubeconfig),
+                "POD_NAMESPACE": "shop-operator",
+            },
             stderr=log.open("wb"),
         )
         self._http = httpx.Client(verify=False, timeout=5)  # noqa: S501  # plain HTTP; loads no certificates
