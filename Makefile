@@ -86,7 +86,7 @@ test-delivery: .venv tools
 .PHONY: test-charts
 test-charts: .venv tools
 	$(call stage,charts)
-	$(PYTEST) tests/charts
+	$(PYTEST) -n 2 --dist loadfile tests/charts
 	$(call took,charts)
 
 .PHONY: test-integration
