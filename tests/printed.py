@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shop_operator.reasons import REASONS
+from shop_operator.api.v1alpha1.reasons import REASONS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 OF_THE_SHOP: Final = frozenset(

@@ -16,30 +16,30 @@ from typing import Any, Final
 import kopf
 import yaml
 
-from shop_operator.config import BadSetting, CrdSettings, RunSettings, from_process, parse
-from shop_operator.configs import KINDS as CONFIG_KINDS
-from shop_operator.configs import Configs, DigestKey
-from shop_operator.connection import Connection, NoCluster, locate
-from shop_operator.crd import crd
-from shop_operator.engine import Engine
-from shop_operator.events import Events
-from shop_operator.guard import Unreadable
-from shop_operator.health import PortUnavailable, listen, serve
-from shop_operator.hearing import Hearing
-from shop_operator.hostnames import Hostnames
-from shop_operator.in_flight import InFlight
-from shop_operator.kube import PARENT, Kube
-from shop_operator.leader import Alone, Elector
-from shop_operator.metrics import Metrics
-from shop_operator.namespaces import KIND as NAMESPACE
-from shop_operator.namespaces import Namespaces
-from shop_operator.queue import WorkQueue
-from shop_operator.reconcile import Reconciler
-from shop_operator.reflector import Comparison, Reflector, Sink
+from shop_operator.api.v1alpha1.crd import crd
+from shop_operator.cache.config_hashes import KINDS as CONFIG_KINDS
+from shop_operator.cache.config_hashes import Configs, DigestKey
+from shop_operator.cache.guard import Unreadable
+from shop_operator.cache.hearing import Hearing
+from shop_operator.cache.hostnames import Hostnames
+from shop_operator.cache.in_flight import InFlight
+from shop_operator.cache.kopf_watch import Watches
+from shop_operator.cache.namespaces import KIND as NAMESPACE
+from shop_operator.cache.namespaces import Namespaces
+from shop_operator.cache.reflector import Comparison, Reflector, Sink
+from shop_operator.cache.store import Key, Store
+from shop_operator.kubernetes.client import PARENT, Kube
+from shop_operator.kubernetes.connection import Connection, NoCluster, locate
+from shop_operator.kubernetes.events import Events
+from shop_operator.kubernetes.lease import Alone, Elector
+from shop_operator.observability.health import PortUnavailable, listen, serve
+from shop_operator.observability.metrics import Metrics
+from shop_operator.reconcile.queue import WorkQueue
+from shop_operator.reconcile.reconciler import Reconciler
+from shop_operator.reconcile.runner import Engine
 from shop_operator.render import KINDS
-from shop_operator.report import Reporter
-from shop_operator.store import Key, Store
-from shop_operator.watches import Watches
+from shop_operator.settings import BadSetting, CrdSettings, RunSettings, from_process, parse
+from shop_operator.status.writer import Reporter
 from shop_operator.wording import printable
 
 _log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.render import render
-from shop_operator.spec import ShopService
 from shopdev.checkout import ROOT
 from shopdev.cluster import tools
 from tests.charts.cluster import Cluster

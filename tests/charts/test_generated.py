@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shop_operator.crd import crd
+from shop_operator.api.v1alpha1.crd import crd
 from shopdev.checkout import ROOT
 from shopdev.codegen.chartdocs import values
 from shopdev.codegen.chartdocs.outputs import CHARTS, crd_yaml, outputs

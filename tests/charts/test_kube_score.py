@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.render import render
-from shop_operator.spec import ShopService
 from shopdev.cluster import tools
 from tests.charts.helm import Helm, Object
 

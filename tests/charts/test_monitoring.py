@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from shop_operator.metrics import Metrics
+from shop_operator.observability.metrics import Metrics
 from shopdev.checkout import ROOT
 from shopdev.cluster import tools
 from tests.charts.alerts import asked, metric_names, played

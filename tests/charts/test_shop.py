@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.render import render
-from shop_operator.spec import ShopService
 from shopdev.checkout import ROOT
 from shopdev.cloudformation import stacks
 from tests.charts.helm import Helm, Object, Refused, names, only

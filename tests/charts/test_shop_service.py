@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.crd import crd
+from shop_operator.api.v1alpha1.crd import crd
 from tests.charts.helm import Helm, Object, Refused, only
 
 IMAGE = {"image": {"repository": "cart", "tag": "v1"}}

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.render import render
-from shop_operator.spec import ShopService
 from shopdev.checkout import SERVICES
 from shopdev.cloudformation import stacks
 from shopdev.ports import free_port

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from shop_operator.pod_security import LABEL
+from shop_operator.objects.pod_security import LABEL
 from shopdev.cluster import tools
 from shopdev.cluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shop_operator.connection import Connection, locate
 from shop_operator.errors import Refused, Stale
-from shop_operator.kube import LIST_PAGE, Kube
-from shop_operator.metrics import Metrics
+from shop_operator.kubernetes.client import LIST_PAGE, Kube
+from shop_operator.kubernetes.connection import Connection, locate
+from shop_operator.observability.metrics import Metrics
 from tests.integration.cluster import Cluster
 from tests.integration.shopservices import shopservice
 from tests.operator.api_contract import ApiContract, account
@@ -108,7 +108,7 @@ async def test_given_a_count_that_somebody_has_set_then_it_is_shared_only_as_it_
 async def test_given_many_shopservices_then_all_pages_together_have_each_once(
     api: Kube, cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shop_operator.kube.LIST_PAGE", 2)
+    monkeypatch.setattr("shop_operator.kubernetes.client.LIST_PAGE", 2)
     for i in range(5):
         cluster.create(shopservice(namespace, f"s{i}"))
 

@@ -12,11 +12,11 @@ import yaml
 from hypothesis import HealthCheck, assume, example, given, reject, settings
 from hypothesis import strategies as st
 
-from shop_operator.compare import drift
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.errors import InvalidSpec
-from shop_operator.kube import encoded
+from shop_operator.kubernetes.client import encoded
+from shop_operator.objects.compare import drift
 from shop_operator.render import KINDS, render
-from shop_operator.spec import ShopService
 from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import ROOT, run
 from tests.integration.shopservices import shopservice

@@ -9,7 +9,7 @@ import pytest
 
 from shop_operator.cli import documents
 from shop_operator.cli.planning import rendered
-from shop_operator.kube import encoded
+from shop_operator.kubernetes.client import encoded
 from tests.integration.cluster import Cluster
 from tests.integration.operators import ROOT, run
 from tests.waiting import wait_for

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shop_operator.crd import crd
+from shop_operator.api.v1alpha1.crd import crd
 from shopdev.cluster import tools
 from tests.integration.cluster import Cluster
 from tests.integration.operators import Operator, run, running, started

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.kubernetes_schema import of_kind
+from shop_operator.objects.kubernetes_schema import of_kind
 from shopdev.codegen.kubeschema import table
 from shopdev.codegen.kubeschema.sources import zeros_omitted
 from tests.integration.cluster import PLURALS, Cluster

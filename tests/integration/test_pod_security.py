@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shop_operator.pod_security import LABEL, Level, violations
+from shop_operator.objects.pod_security import LABEL, Level, violations
 from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import Operator
 from tests.integration.shopservices import shopservice

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from shop_operator.compare import drift
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.objects.compare import drift
 from shop_operator.render import render
-from shop_operator.spec import ShopService
 from tests.integration.cluster import Cluster
 from tests.integration.shopservices import shopservice
 

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from shop_operator.kubernetes_schema import types
+from shop_operator.objects.kubernetes_schema import types
 from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import run
 from tests.integration.shopservices import shopservice

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shop_operator.compare import drift
-from shop_operator.kubernetes_schema import Type, of_kind
+from shop_operator.objects.compare import drift
+from shop_operator.objects.kubernetes_schema import Type, of_kind
 from tests.integration.cluster import Cluster
 
 # The operator's fixture brings the CRD.

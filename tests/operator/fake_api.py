@@ -9,7 +9,7 @@ from copy import deepcopy
 from typing import Any
 
 from shop_operator.errors import Exists, OperatorError, Stale
-from shop_operator.kube import LIST_PAGE
+from shop_operator.kubernetes.client import LIST_PAGE
 
 Name = tuple[str, str, str]
 

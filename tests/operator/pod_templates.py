@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shop_operator.pod_security import Level
+from shop_operator.objects.pod_security import Level
 
 SAFE: Final[dict[str, Any]] = {
     "metadata": {"labels": {"app": "web"}},

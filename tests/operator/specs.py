@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from shop_operator import common_metadata, lifecycle, policies, routing
-from shop_operator import spec as words
-from shop_operator.crd import crd
-from shop_operator.schema import NO_KEY, python_pattern
+from shop_operator.api.v1alpha1 import common_metadata, lifecycle, policies, routing
+from shop_operator.api.v1alpha1 import spec as words
+from shop_operator.api.v1alpha1.crd import crd
+from shop_operator.api.v1alpha1.schema import NO_KEY, python_pattern
 
 SPEC_SCHEMA: dict[str, Any] = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
 

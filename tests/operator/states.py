@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shop_operator.conditions import Observed, status
-from shop_operator.crd import crd
-from shop_operator.dependencies import Dependencies
+from shop_operator.api.v1alpha1.crd import crd
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.errors import ApiUnavailable, Conflict, InvalidSpec, OperatorError, RolledBack
-from shop_operator.pods import Diagnosis
-from shop_operator.spec import ShopService
-from shop_operator.summary import summary
+from shop_operator.objects.summary import summary
+from shop_operator.status.conditions import Observed, status
+from shop_operator.status.dependencies import Dependencies
+from shop_operator.status.diagnosis import Diagnosis
 
 _NOW: Final = "2030-01-01T00:00:00Z"
 _DONE: Final = [

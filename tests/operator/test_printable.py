@@ -6,10 +6,10 @@ import logging
 
 import pytest
 
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.main import _Json
-from shop_operator.spec import ShopService
 from shop_operator.wording import printable
-from tests.operator.test_reconcile import World
+from tests.operator.reconcile.test_reconciler import World
 
 HOSTILE = "\x1b[2J\x1b]0;PWNED\x07\x9b1m\x7f\r\u202egnp\u2066"
 SHOWN = r"\x1b[2J\x1b]0;PWNED\x07\x9b1m\x7f\r\u202egnp\u2066"

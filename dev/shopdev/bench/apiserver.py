@@ -16,10 +16,10 @@ import aiohttp
 import orjson
 import yaml
 
-from shop_operator.crd import crd
-from shop_operator.kube import _path, encoded
+from shop_operator.api.v1alpha1.crd import crd
+from shop_operator.api.v1alpha1.spec import GROUP, PLURAL, VERSION
+from shop_operator.kubernetes.client import _path, encoded
 from shop_operator.render import KINDS
-from shop_operator.spec import GROUP, PLURAL, VERSION
 from shopdev.cluster import tools
 from shopdev.cluster.controlplane import ControlPlane
 

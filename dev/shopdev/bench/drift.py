@@ -10,8 +10,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.render import render
-from shop_operator.spec import ShopService
 from shopdev.bench.apiserver import Api, Refused, path_of, shop_path
 from shopdev.bench.loads import create, name_of
 from shopdev.bench.processes import Operator

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from shop_operator.kube import encoded
+from shop_operator.api.v1alpha1.spec import GROUP, KIND, VERSION, ShopService
+from shop_operator.cache.store import NAME_LABEL
+from shop_operator.kubernetes.client import encoded
 from shop_operator.render import render
-from shop_operator.spec import GROUP, KIND, VERSION, ShopService
-from shop_operator.store import NAME_LABEL
 from shopdev.bench.apiserver import DEADLINE, Api, Refused, at_once, cpu, path_of, shop_path
 from shopdev.bench.figures import Run
 from shopdev.bench.processes import Operator

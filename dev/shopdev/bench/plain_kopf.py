@@ -10,8 +10,8 @@ from typing import Any
 import kopf
 import kubernetes
 
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.render import render
-from shop_operator.spec import ShopService
 
 _NOUNS = {
     "ServiceAccount": ("CoreV1Api", "service_account"),

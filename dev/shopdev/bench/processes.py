@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from shop_operator.report import STATUS_PAUSE
+from shop_operator.status.writer import STATUS_PAUSE
 from shopdev.bench.apiserver import DEADLINE
 from shopdev.checkout import ROOT
 

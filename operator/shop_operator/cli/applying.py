@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-from shop_operator.crd import crd
+from shop_operator.api.v1alpha1.crd import crd
 
 Object = Mapping[str, Any]
 

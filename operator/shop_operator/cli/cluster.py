@@ -14,14 +14,14 @@ import yaml
 from kubernetes.client import ApiException
 from kubernetes.config import ConfigException
 
+from shop_operator.api.v1alpha1.spec import GROUP, KIND, PLURAL, VERSION
+from shop_operator.cache.store import NAME_LABEL, Key
 from shop_operator.cli.errors import CliError, Forbidden, NotAllowed, NotReachable, NotThere, NotValid
 from shop_operator.cli.guessing import did_you_mean
 from shop_operator.cli.naming import is_name, shown
-from shop_operator.nesting import DEEPEST, cut
+from shop_operator.objects.nesting import DEEPEST, cut
 from shop_operator.render import KINDS, ChildKind
 from shop_operator.render.labels import COMPONENT, DISCOVERY
-from shop_operator.spec import GROUP, KIND, PLURAL, VERSION
-from shop_operator.store import NAME_LABEL, Key
 
 Object = dict[str, Any]
 

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cli import completing, designing, documents, opening, parts, restoring, views, working
 from shop_operator.cli.cluster import Cluster
 from shop_operator.cli.diff import Change
@@ -23,10 +24,9 @@ from shop_operator.cli.machine import as_json, as_yaml
 from shop_operator.cli.operators import serving
 from shop_operator.cli.planning import Namespace, plan, rendered
 from shop_operator.cli.settings import Command, Settings, ShopName, a_name, names, shared
-from shop_operator.namespaces import Namespaces
-from shop_operator.pod_security import LEVELS, Level
-from shop_operator.pods import diagnosis, last_line, of_newest
-from shop_operator.rollback import RETRY_ANNOTATION
+from shop_operator.objects.pod_security import LEVELS, Level
+from shop_operator.status.diagnosis import diagnosis, last_line, of_newest
+from shop_operator.status.rollback import RETRY_ANNOTATION
 from shop_operator.wording import listed, printable
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])

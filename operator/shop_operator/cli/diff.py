@@ -9,14 +9,14 @@ from typing import Any
 
 import yaml
 
-from shop_operator.adoption import check_owner, controller_of
+from shop_operator.api.v1alpha1.spec import KIND
+from shop_operator.cache.store import NAME_LABEL, ChildId, applied_by_operator
 from shop_operator.cli.applying import written
 from shop_operator.cli.owning import with_leftovers
-from shop_operator.compare import drift, owned_part
 from shop_operator.errors import Conflict, OperatorError
-from shop_operator.lenient import mappings
-from shop_operator.spec import KIND
-from shop_operator.store import NAME_LABEL, ChildId, applied_by_operator
+from shop_operator.objects.compare import drift, owned_part
+from shop_operator.objects.lenient import mappings
+from shop_operator.objects.ownership import check_owner, controller_of
 
 Object = Mapping[str, Any]
 

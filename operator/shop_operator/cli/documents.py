@@ -9,11 +9,7 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
-from shop_operator.cli import guessing
-from shop_operator.cli.errors import NotValid
-from shop_operator.cli.naming import RULE, is_name, shown
-from shop_operator.errors import InvalidSpec
-from shop_operator.spec import (
+from shop_operator.api.v1alpha1.spec import (
     GROUP,
     KIND,
     PLURAL,
@@ -24,6 +20,10 @@ from shop_operator.spec import (
     path_of,
     problems,
 )
+from shop_operator.cli import guessing
+from shop_operator.cli.errors import NotValid
+from shop_operator.cli.naming import RULE, is_name, shown
+from shop_operator.errors import InvalidSpec
 
 _LARGEST: Final = 3 * 1024 * 1024
 _MOST_NODES: Final = 200_000

@@ -5,8 +5,8 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from shop_operator.config import BadSetting, RunSettings, parse
-from shop_operator.lenient import mapping, mappings, text
+from shop_operator.objects.lenient import mapping, mappings, text
+from shop_operator.settings import BadSetting, RunSettings, parse
 
 Object = Mapping[str, Any]
 

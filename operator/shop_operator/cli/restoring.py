@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.cli.errors import NotThere
-from shop_operator.lenient import digits, mapping, text
-from shop_operator.merging import merge_patch
-from shop_operator.rollback import last_good, mergeable, same_pods
-from shop_operator.spec import ShopService
+from shop_operator.objects.lenient import digits, mapping, text
+from shop_operator.objects.merging import merge_patch
+from shop_operator.status.rollback import last_good, mergeable, same_pods
 
 Object = Mapping[str, Any]
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import click
 
+from shop_operator.api.v1alpha1.spec import DEFAULT_PORT
 from shop_operator.cli import parts
 from shop_operator.cli.delegating import become_kubectl
 from shop_operator.cli.errors import CliError, NotThere, NotValid
 from shop_operator.cli.settings import Command, Settings, a_name
-from shop_operator.spec import DEFAULT_PORT
 
 RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"
 DEAD_LETTERS: Final = "python -m services.common.messaging.dlq"

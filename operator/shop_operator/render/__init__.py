@@ -7,8 +7,9 @@ module per kind of child; what every child has is in `labels`, what every pod ha
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from shop_operator import queue_addresses
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.errors import InvalidSpec
+from shop_operator.render import queue_addresses
 from shop_operator.render.autoscaler import autoscaler
 from shop_operator.render.common import with_common_metadata
 from shop_operator.render.configuration import MOST_OBJECTS, Use, uses
@@ -25,7 +26,6 @@ from shop_operator.render.scaled_object import scaled_object
 from shop_operator.render.service import service, url
 from shop_operator.render.service_account import account_name, service_account
 from shop_operator.render.surroundings import Surroundings
-from shop_operator.spec import ShopService
 
 __all__ = [
     "KINDS",

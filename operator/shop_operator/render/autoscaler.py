@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
+from shop_operator.api.v1alpha1.spec import Autoscaling, ShopService
 from shop_operator.render.labels import metadata
 from shop_operator.render.parts import Part
-from shop_operator.spec import Autoscaling, ShopService
 
 DEFAULT_CPU: Final = 80
 

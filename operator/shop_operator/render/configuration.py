@@ -17,7 +17,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from shop_operator.lenient import mapping, mappings
+from shop_operator.objects.lenient import mapping, mappings
 
 _FORMAT: Final = "v2"
 MOST_OBJECTS: Final = 256

@@ -5,15 +5,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from shop_operator import pod_security
-from shop_operator.policies import DEADLINE_SECONDS, Rollout
+from shop_operator.api.v1alpha1.policies import DEADLINE_SECONDS, Rollout
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.objects import pod_security
+from shop_operator.objects.summary import CHECKSUM_ANNOTATION, KEPT_COUNT_ANNOTATION
 from shop_operator.render.labels import metadata, selector
 from shop_operator.render.overlay import overlaid
 from shop_operator.render.parts import Part
 from shop_operator.render.pod import template
 from shop_operator.render.surroundings import Surroundings
-from shop_operator.spec import ShopService
-from shop_operator.summary import CHECKSUM_ANNOTATION, KEPT_COUNT_ANNOTATION
 
 DEFAULT_REPLICAS: Final = 1
 REVISIONS: Final = 5

@@ -6,11 +6,11 @@ something on the cluster's nodes only, while whoever is in the same VPC (a funct
 
 from typing import Any
 
-from shop_operator.hostnames import HOSTNAME_ANNOTATIONS
+from shop_operator.api.v1alpha1.spec import DISCOVERY_SUFFIX, ShopService
+from shop_operator.cache.hostnames import HOSTNAME_ANNOTATIONS
 from shop_operator.render.labels import DISCOVERY, WEB, metadata, selector
 from shop_operator.render.service import port
 from shop_operator.render.surroundings import Surroundings
-from shop_operator.spec import DISCOVERY_SUFFIX, ShopService
 
 
 def discovery_service(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:

@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-from shop_operator.policies import Disruption, at_least
+from shop_operator.api.v1alpha1.policies import Disruption, at_least
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.render.deployment import LiveScale, expected_replicas
 from shop_operator.render.labels import metadata, selector
 from shop_operator.render.parts import Part
-from shop_operator.spec import ShopService
 
 _ONE: Final = {"maxUnavailable": 1}
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.errors import NotInstalled
 from shop_operator.render.parts import parts
 from shop_operator.render.surroundings import Surroundings
-from shop_operator.spec import ShopService
 
 
 def not_installed(shop: ShopService, around: Surroundings) -> Iterator[NotInstalled]:

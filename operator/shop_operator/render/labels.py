@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from shop_operator.spec import GROUP, KIND, VERSION, ShopService
-from shop_operator.summary import PART_OF_LABEL
+from shop_operator.api.v1alpha1.spec import GROUP, KIND, VERSION, ShopService
+from shop_operator.objects.summary import PART_OF_LABEL
 
 MANAGER: Final = "shop-operator"
 NAME: Final = "shopservice.dev/name"

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from shop_operator.policies import Monitoring
+from shop_operator.api.v1alpha1.policies import Monitoring
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.objects.summary import PORT_NAME
 from shop_operator.render.labels import COMPONENT, NAME, WEB, metadata, selector
 from shop_operator.render.parts import parts
 from shop_operator.render.surroundings import Surroundings
-from shop_operator.spec import ShopService
-from shop_operator.summary import PORT_NAME
 
 
 def monitors(shop: ShopService, made: ShopService, around: Surroundings) -> list[dict[str, Any]]:

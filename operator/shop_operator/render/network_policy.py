@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.render.labels import NAME, WEB, metadata
 from shop_operator.render.parts import parts
 from shop_operator.render.route import gateways
 from shop_operator.render.surroundings import Surroundings
-from shop_operator.spec import ShopService
 
 _NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 # Whoever answers: pods of kube-system, or the node itself (NodeLocal DNSCache, EKS Auto Mode), which no selector finds.

@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from shop_operator.lifecycle import GRACE_SECONDS, Lifecycle
-from shop_operator.render.labels import WEB, worker_component
-from shop_operator.render.surroundings import Surroundings
-from shop_operator.spec import (
+from shop_operator.api.v1alpha1.lifecycle import GRACE_SECONDS, Lifecycle
+from shop_operator.api.v1alpha1.spec import (
     Autoscaling,
     EnvVar,
     Probes,
@@ -20,7 +18,9 @@ from shop_operator.spec import (
     ShopServiceSpec,
     Worker,
 )
-from shop_operator.summary import url_variable
+from shop_operator.objects.summary import url_variable
+from shop_operator.render.labels import WEB, worker_component
+from shop_operator.render.surroundings import Surroundings
 
 NOWHERE: Final = Surroundings()
 _REFERENCE: Final = re.compile(r"\$\$|\$\(([^)]*)\)")

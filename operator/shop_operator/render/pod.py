@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
+from shop_operator.api.v1alpha1.spec import EnvVar, Probe, ShopService
+from shop_operator.objects.summary import CHECKSUM_ANNOTATION, PORT_NAME
 from shop_operator.render.labels import PART_OF, labels, selector
 from shop_operator.render.parts import Part
 from shop_operator.render.surroundings import Surroundings
-from shop_operator.spec import EnvVar, Probe, ShopService
-from shop_operator.summary import CHECKSUM_ANNOTATION, PORT_NAME
 
 PRE_STOP_SECONDS: Final = 5
 """How long a pod goes on serving after it was told to end, until every proxy has forgotten it."""

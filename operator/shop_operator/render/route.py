@@ -7,11 +7,11 @@ than one may have. Which rule is in which HTTPRoute, and what it is called, is f
 import copy
 from typing import Any, Final
 
+from shop_operator.api.v1alpha1.routing import Gateway, HeaderModifier, Route, RouteFilter
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.render.labels import WEB, metadata
 from shop_operator.render.route_names import Group, Placed, placed
 from shop_operator.render.surroundings import Surroundings
-from shop_operator.routing import Gateway, HeaderModifier, Route, RouteFilter
-from shop_operator.spec import ShopService
 
 _GROUP: Final = "gateway.networking.k8s.io"
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shop_operator.schema import LABEL_LENGTH
-from shop_operator.summary import LiveRoute, rule_id
+from shop_operator.api.v1alpha1.schema import LABEL_LENGTH
+from shop_operator.objects.summary import LiveRoute, rule_id
 
 MOST_RULES: Final = 16
 MOST_MATCHES: Final = 128

@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from shop_operator.policies import Queue
+from shop_operator.api.v1alpha1.policies import Queue
+from shop_operator.api.v1alpha1.spec import Autoscaling, ShopService
 from shop_operator.render.labels import metadata
 from shop_operator.render.parts import Part
-from shop_operator.spec import Autoscaling, ShopService
 
 POLL_SECONDS: Final = 15
 """Half of KEDA's own: a queue that fills is noticed before its first message is a minute old."""

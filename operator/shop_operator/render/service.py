@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.objects.summary import PORT_NAME, old_port_name
 from shop_operator.render.labels import WEB, metadata, selector
-from shop_operator.spec import ShopService
-from shop_operator.summary import PORT_NAME, old_port_name
 
 
 def service(shop: ShopService, old_ports: Sequence[int] = ()) -> dict[str, Any]:

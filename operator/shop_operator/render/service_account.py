@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.render.labels import WEB, metadata
-from shop_operator.spec import ShopService
 
 
 def account_name(shop: ShopService) -> str:

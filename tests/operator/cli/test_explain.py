@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from shop_operator.api.v1alpha1.reasons import REASONS
 from shop_operator.cli.explain import Facts, explain, unavailable
-from shop_operator.pods import Diagnosis
-from shop_operator.reasons import REASONS
+from shop_operator.status.diagnosis import Diagnosis
 
 
 def shop(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shop_operator.pod_security import LABEL
+from shop_operator.objects.pod_security import LABEL
 from tests.operator.cli.conftest import Program
 from tests.operator.cli.server import Server
 

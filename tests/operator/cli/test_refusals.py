@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from click.testing import Result
 
-from shop_operator.pod_security import LABEL
+from shop_operator.objects.pod_security import LABEL
 from tests.operator.cli.conftest import Program
 from tests.operator.cli.objects import owned, shopservice
 from tests.operator.cli.server import Server

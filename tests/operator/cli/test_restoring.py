@@ -11,7 +11,14 @@ from tests.operator.cli.conftest import Program
 from tests.operator.cli.objects import shopservice
 from tests.operator.cli.server import Server
 from tests.operator.fake_api import merge_patched
-from tests.operator.test_reconcile import CAREFUL, World, given_up, rolled_out, rolling, template_of
+from tests.operator.reconcile.test_reconciler import (
+    CAREFUL,
+    World,
+    given_up,
+    rolled_out,
+    rolling,
+    template_of,
+)
 
 BROKEN: dict[str, Any] = {"env": [{"name": "BROKEN", "value": "yes"}]}
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shop_operator.schema import LABEL, QUANTITY_SCHEMA
+from shop_operator.api.v1alpha1.schema import LABEL, QUANTITY_SCHEMA
 from shopdev.codegen.chartdocs.values import BadComment, Section, Value
 
 JSON = dict[str, Any]

@@ -1,6 +1,6 @@
 """The table itself, out of the OpenAPI documents of Kubernetes and the CRDs of the kinds that are not its own.
 
-The shape of what is written is told in operator/shop_operator/kubernetes_schema.py.
+The shape of what is written is told in operator/shop_operator/objects/kubernetes_schema.py.
 """
 
 import json

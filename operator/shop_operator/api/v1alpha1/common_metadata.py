@@ -1,0 +1,63 @@
+"""Labels and annotations for every object that the operator makes: of one ShopService, and of all by a setting of the operator.
+
+Pods are not among these objects: a label that changes must not restart them, so they have podTemplate.metadata of their own.
+A rule is in CEL and in Python here too.
+"""
+
+from typing import Final, Self
+
+from pydantic import ConfigDict, model_validator
+
+from shop_operator.api.v1alpha1.schema import Annotations, Labels, Model, rules
+
+OWNED_PREFIXES: Final = ("app.kubernetes.io/", "shopservice.dev/")
+_FOREIGN_ANNOTATIONS: Final = (
+    *OWNED_PREFIXES,
+    "external-dns.kubernetes.io/",
+    "external-dns.alpha.kubernetes.io/",
+    "deployment.kubernetes.io/",
+    "kubectl.kubernetes.io/",
+)
+
+OWNED_LABEL: Final = (
+    "commonMetadata.labels must not have keys of app.kubernetes.io/ and shopservice.dev/: the operator sets these itself"
+    " (part-of: by the label of that name of the ShopService)"
+)
+OWNED_ANNOTATION: Final = (
+    "commonMetadata.annotations must not have keys of app.kubernetes.io/, shopservice.dev/, external-dns,"
+    " deployment.kubernetes.io/ and kubectl.kubernetes.io/: these are for the operator and other controllers to set"
+)
+
+
+def _none(field: str, prefixes: tuple[str, ...]) -> str:
+    """The CEL rule that no key of a map begins like that."""
+    owned = " && ".join(f"!k.startsWith('{prefix}')" for prefix in prefixes)
+    return f"!has(self.{field}) || self.{field}.all(k, {owned})"
+
+
+class CommonMetadata(Model):
+    """Labels and annotations to add to objects."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (_none("labels", OWNED_PREFIXES), OWNED_LABEL),
+            (_none("annotations", _FOREIGN_ANNOTATIONS), OWNED_ANNOTATION),
+        )
+    )
+
+    labels: Labels | None = None
+    """Labels to add, such as team: checkout. Labels that the operator sets are rejected."""
+    annotations: Annotations | None = None
+    """Annotations to add. Annotations of single objects, such as serviceAccount.annotations, take precedence."""
+
+    @model_validator(mode="after")
+    def _allowed(self) -> Self:
+        labels, annotations = self.labels or {}, self.annotations or {}
+        if any(key.startswith(OWNED_PREFIXES) for key in labels):
+            raise ValueError(OWNED_LABEL)
+        if any(key.startswith(_FOREIGN_ANNOTATIONS) for key in annotations):
+            raise ValueError(OWNED_ANNOTATION)
+        return self
+
+
+NOTHING: Final = CommonMetadata()

@@ -1,0 +1,169 @@
+"""What happens in a container after it has started and before it is ended: the hooks of Kubernetes' own `lifecycle`.
+
+Models like those of spec.py, of which these are fields; a rule is in CEL and in Python here too.
+"""
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+
+from shop_operator.api.v1alpha1.schema import (
+    ABSOLUTE,
+    HeaderName,
+    Model,
+    PortReference,
+    Seconds,
+    Text,
+    count_set,
+    how_many,
+    rules,
+)
+
+GRACE_SECONDS: Final = 30
+"""Between SIGTERM and SIGKILL, when no field says otherwise."""
+
+ONE_HOOK: Final = (
+    "a lifecycle hook must set exactly one of exec, httpGet and sleep, or none to keep the operator's default"
+)
+TOO_LONG_A_PAUSE: Final = "sleep.seconds must not exceed terminationGracePeriodSeconds (default: 30)"
+NOTHING_TO_CALL: Final = "a worker without a port requires a numeric port in httpGet of a hook: set port, or httpGet.port to a number"
+
+
+class HookHeader(Model):
+    """One header of a hook's request."""
+
+    name: HeaderName
+    """Name of the header."""
+    value: Text
+    """Value of the header."""
+
+
+class HookRequest(Model):
+    """An HTTP GET request to the pod."""
+
+    path: Annotated[str, StringConstraints(max_length=4096), ABSOLUTE] = "/"
+    """Path of the request. Defaults to /."""
+    port: PortReference | None = None
+    """Port number, or http for the port of the container. Defaults to http."""
+    scheme: Literal["HTTP", "HTTPS"] = "HTTP"
+    """Scheme of the request. Defaults to HTTP."""
+    http_headers: list[HookHeader] | None = Field(default=None, max_length=32)
+    """Headers of the request."""
+
+
+class HookCommand(Model):
+    """A command in the container."""
+
+    command: Annotated[list[Text], Field(min_length=1, max_length=64)]
+    """Program and its arguments. It is not run in a shell."""
+
+
+class HookSleep(Model):
+    """A pause."""
+
+    seconds: Seconds
+    """Seconds to wait. 0 disables the pause."""
+
+
+_HOOKS: Final = ("exec", "http_get", "sleep")
+
+
+class LifecycleHandler(Model):
+    """Action at one point of a container's lifecycle. At most one field may be set."""
+
+    model_config = ConfigDict(json_schema_extra=rules((f"{how_many(_HOOKS)} <= 1", ONE_HOOK)))
+
+    exec: HookCommand | None = None
+    """Command to run in the container."""
+    http_get: HookRequest | None = None
+    """Request to send to the container."""
+    sleep: HookSleep | None = None
+    """Pause of the container."""
+
+    @model_validator(mode="after")
+    def _one_hook(self) -> Self:
+        if count_set(self, _HOOKS) > 1:
+            raise ValueError(ONE_HOOK)
+        return self
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it says anything; an empty one keeps the default."""
+        return count_set(self, _HOOKS) == 1
+
+    def rendered(self, port: str) -> dict[str, Any] | None:
+        """The handler as Kubernetes stores it, None for a pause of no seconds.
+
+        Args:
+            port: name of the container's own port.
+        """
+        if self.sleep is not None and self.sleep.seconds == 0:
+            return None
+        handler = self.to_dict()
+        if self.http_get is not None:
+            handler["httpGet"] = {"port": port, **handler["httpGet"]}
+            if not self.http_get.http_headers:
+                handler["httpGet"].pop("httpHeaders", None)
+        return handler
+
+
+class Lifecycle(Model):
+    """Lifecycle hooks of a container, as in a pod. Each replaces the operator's default."""
+
+    post_start: LifecycleHandler | None = None
+    """Action immediately after the container has started, in parallel to its entry point. The container is not ready until it has completed. Defaults to none."""
+    pre_stop: LifecycleHandler | None = None
+    """Action before the container receives SIGTERM. Its duration counts against the grace period. Defaults to a sleep of 5 seconds in the web pods, in which the pod is removed from its Service, and to none in a worker."""
+
+    @property
+    def hooks(self) -> list[LifecycleHandler]:
+        """Those that are set."""
+        return [each for each in (self.post_start, self.pre_stop) if each is not None]
+
+
+_NAMES: Final = ("postStart", "preStop")
+
+
+def _pauses(hook: str) -> str:
+    """The CEL rule that a hook does not sleep longer than the container has to end."""
+    at = f"self.lifecycle.{hook}"
+    grace = (
+        f"(has(self.terminationGracePeriodSeconds) ? self.terminationGracePeriodSeconds : {GRACE_SECONDS})"
+    )
+    return f"(!has({at}) || !has({at}.sleep) || {at}.sleep.seconds <= {grace})"
+
+
+def _has_port(hook: str) -> str:
+    at = f"self.lifecycle.{hook}"
+    return f"(!has({at}) || !has({at}.httpGet) || (has({at}.httpGet.port) && type({at}.httpGet.port) == int))"
+
+
+PAUSE_RULE: Final = (
+    f"!has(self.lifecycle) || ({' && '.join(map(_pauses, _NAMES))})",
+    TOO_LONG_A_PAUSE,
+)
+"""Of a model with lifecycle and terminationGracePeriodSeconds."""
+CALL_RULE: Final = (
+    f"has(self.port) || !has(self.lifecycle) || ({' && '.join(map(_has_port, _NAMES))})",
+    NOTHING_TO_CALL,
+)
+"""Of a model with lifecycle, and a port that may be missing."""
+
+
+def check_lifecycle(lifecycle: Lifecycle | None, grace: int | None, port: int | None) -> None:
+    """Hold PAUSE_RULE and CALL_RULE.
+
+    Args:
+        lifecycle: the hooks, None when there are none.
+        grace: seconds that the container has to end, None for the default.
+        port: the container's own, None when it has none.
+
+    Raises:
+        ValueError: with the sentence of the rule that does not hold.
+    """
+    seconds = GRACE_SECONDS if grace is None else grace
+    for hook in lifecycle.hooks if lifecycle else ():
+        if hook.sleep is not None and hook.sleep.seconds > seconds:
+            raise ValueError(TOO_LONG_A_PAUSE)
+        if port is None and hook.http_get is not None and not isinstance(hook.http_get.port, int):
+            raise ValueError(NOTHING_TO_CALL)

@@ -1,0 +1,393 @@
+"""The parts of a ShopService that say which requests its Gateway sends to it, and what happens to them on the way.
+
+Models like those of spec.py, of which these are fields; a rule is in CEL and in Python here too. Names, defaults and bounds
+are those of an HTTPRoute of the Gateway API, into which a route is rendered.
+"""
+
+import re
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+
+from shop_operator.api.v1alpha1.schema import (
+    ABSOLUTE,
+    HOSTNAME,
+    SET,
+    SUBDOMAIN,
+    Form,
+    FormOfMany,
+    Hostname,
+    Method,
+    Model,
+    Namespace,
+    ObjectName,
+    Port,
+    ServiceName,
+    count_set,
+    distinct,
+    map_list,
+    matching,
+    rules,
+)
+
+MOST_ROUTES: Final = 128
+
+# As HTTPRoute v1 has it: RFC 3986 path characters, and nothing that a proxy could normalise into another path.
+_PATH: Final = Form(
+    r"([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})*",
+    "path must contain only letters, digits, / and -._~!$&'()*+,;=:@; write any other character as % and two hexadecimal digits",
+)
+_AMBIGUOUS_PATH: Final = r"//|/[.][.]?(/|$)|%2[fF]"
+# RFC 9110 section 5.6.2.
+_TOKEN: Final = (
+    r"[A-Za-z0-9!#$%&'*+.^_|~\x60-]+",
+    "must be a name without spaces: letters, digits and !#$%&'*+-.^_`|~, such as X-Request-Id",
+)
+_DURATION: Final = r"([0-9]{1,5}(h|m|s|ms)){1,4}"
+_MILLISECONDS: Final = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+
+AMBIGUOUS_PATH: Final = "path must not contain //, /./, /../ or %2F"
+ONE_REPLACEMENT: Final = (
+    "path must set exactly the field that its type names: replaceFullPath for ReplaceFullPath,"
+    " replacePrefixMatch for ReplacePrefixMatch"
+)
+ONE_FILTER: Final = (
+    "a filter must set exactly the field that its type names, such as urlRewrite for type URLRewrite"
+)
+FILTER_TWICE: Final = "filters must not repeat a type, except ExtensionRef"
+REDIRECTED: Final = "a RequestRedirect filter answers the request itself, so it cannot be combined with URLRewrite or backendRefs"
+NO_PREFIX: Final = "replacePrefixMatch requires pathType PathPrefix"
+TOO_LONG_A_TIMEOUT: Final = "timeouts.backendRequest must not be longer than timeouts.request"
+NO_WEIGHT: Final = (
+    "at least one of backendRefs must have a weight above 0; otherwise every request is answered with 500"
+)
+
+Token = Annotated[str, StringConstraints(min_length=1, max_length=256), Form(*_TOKEN)]
+TokenOfMany = Annotated[str, StringConstraints(min_length=1, max_length=256), FormOfMany(*_TOKEN)]
+Duration = Annotated[
+    str,
+    StringConstraints(max_length=32),
+    Form(_DURATION, "must be a duration with its unit, such as 10s, 500ms or 1m30s"),
+]
+Replacement = Annotated[str, StringConstraints(max_length=1024)]
+
+
+def _milliseconds(duration: str) -> int:
+    return sum(
+        int(count) * _MILLISECONDS[unit] for count, unit in re.findall(r"([0-9]+)(ms|h|m|s)", duration)
+    )
+
+
+class HeaderMatch(Model):
+    """Match on a request header."""
+
+    name: Token
+    """Name of the header, case-insensitive."""
+    value: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    """Value of the header, or a regular expression for it."""
+    type: Literal["Exact", "RegularExpression"] = "Exact"
+    """How value is compared. Defaults to Exact."""
+
+
+class QueryParamMatch(Model):
+    """Match on a query parameter."""
+
+    name: Token
+    """Name of the parameter."""
+    value: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    """Value of the parameter, or a regular expression for it."""
+    type: Literal["Exact", "RegularExpression"] = "Exact"
+    """How value is compared. Defaults to Exact."""
+
+
+_WITHIN: Final = (
+    "!has(self.request) || !has(self.backendRequest)"
+    # Another rule is about these.
+    f" || !{matching('self.request', _DURATION)} || !{matching('self.backendRequest', _DURATION)}"
+    " || duration(self.request) == duration('0s')"
+    " || duration(self.backendRequest) <= duration(self.request)"
+)
+
+
+class Timeouts(Model):
+    """Timeouts of the Gateway, such as 10s or 500ms; 0s for none."""
+
+    model_config = ConfigDict(json_schema_extra=rules((_WITHIN, TOO_LONG_A_TIMEOUT)))
+
+    request: Duration | None = None
+    """Timeout of the whole request, including all attempts. Defaults to that of the Gateway."""
+    backend_request: Duration | None = None
+    """Timeout of one attempt. Defaults to that of the Gateway."""
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        whole, one = self.request, self.backend_request
+        if whole and one and 0 < _milliseconds(whole) < _milliseconds(one):
+            raise ValueError(TOO_LONG_A_TIMEOUT)
+        return self
+
+
+class HeaderValue(Model):
+    """A header with its value."""
+
+    name: TokenOfMany
+    """Name of the header."""
+    value: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    """Value of the header."""
+
+
+_Values = Annotated[
+    list[HeaderValue], Field(max_length=16, json_schema_extra=map_list("name")), distinct("name")
+]
+
+
+class HeaderModifier(Model):
+    """Modification of headers."""
+
+    set: _Values | None = None
+    """Headers to set, in place of those of the same name."""
+    add: _Values | None = None
+    """Headers to add to those of the same name."""
+    remove: Annotated[list[TokenOfMany], Field(max_length=16, json_schema_extra=SET), distinct()] | None = (
+        None
+    )
+    """Names of headers to remove."""
+
+
+_REPLACEMENT_RULE: Final = (
+    "has(self.replaceFullPath) == (self.type == 'ReplaceFullPath')"
+    " && has(self.replacePrefixMatch) == (self.type == 'ReplacePrefixMatch')"
+)
+
+
+class PathModifier(Model):
+    """Replacement of the path."""
+
+    model_config = ConfigDict(json_schema_extra=rules((_REPLACEMENT_RULE, ONE_REPLACEMENT)))
+
+    type: Literal["ReplaceFullPath", "ReplacePrefixMatch"]
+    """Part of the path to replace."""
+    replace_full_path: Replacement | None = None
+    """Replacement for the whole path."""
+    replace_prefix_match: Replacement | None = None
+    """Replacement for the prefix that the route's path matched; the rest is kept."""
+
+    @model_validator(mode="after")
+    def _one_replacement(self) -> Self:
+        if (self.replace_full_path is not None) != (self.type == "ReplaceFullPath") or (
+            self.replace_prefix_match is not None
+        ) != (self.type == "ReplacePrefixMatch"):
+            raise ValueError(ONE_REPLACEMENT)
+        return self
+
+
+class UrlRewrite(Model):
+    """Rewrite of the hostname or path of a request."""
+
+    hostname: Annotated[str, StringConstraints(min_length=1, max_length=253), HOSTNAME] | None = None
+    """Replacement for the hostname."""
+    path: PathModifier | None = None
+    """Replacement for the path."""
+
+
+class RequestRedirect(Model):
+    """Redirect of the client. Fields that are not set are kept from the request."""
+
+    scheme: Literal["http", "https"] | None = None
+    """Scheme of the new location."""
+    hostname: Annotated[str, StringConstraints(min_length=1, max_length=253), HOSTNAME] | None = None
+    """Hostname of the new location."""
+    path: PathModifier | None = None
+    """Path of the new location."""
+    port: Port | None = None
+    """Port of the new location. Defaults to the port of its scheme."""
+    status_code: Literal[301, 302, 303, 307, 308] = 302
+    """Status code of the response. Defaults to 302."""
+
+
+class ExtensionRef(Model):
+    """An object of the Gateway implementation's own API, in the namespace of the ShopService."""
+
+    group: Annotated[
+        str,
+        StringConstraints(max_length=253),
+        Form(
+            f"({SUBDOMAIN})?",
+            "must be a lowercase API group, such as traefik.io, or empty for the core group",
+        ),
+    ]
+    """API group of the object, such as traefik.io."""
+    kind: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=63),
+        Form(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?", "must be a kind, such as Middleware"),
+    ]
+    """Kind of the object, such as Middleware."""
+    name: ObjectName
+    """Name of the object."""
+
+
+_FILTERS: Final = {
+    "RequestHeaderModifier": ("requestHeaderModifier", "request_header_modifier"),
+    "ResponseHeaderModifier": ("responseHeaderModifier", "response_header_modifier"),
+    "RequestRedirect": ("requestRedirect", "request_redirect"),
+    "URLRewrite": ("urlRewrite", "url_rewrite"),
+    "ExtensionRef": ("extensionRef", "extension_ref"),
+}
+_FILTER_RULE: Final = " && ".join(
+    f"has(self.{field}) == (self.type == '{name}')" for name, (field, _) in _FILTERS.items()
+)
+
+
+class RouteFilter(Model):
+    """A step in the processing of a request or response."""
+
+    model_config = ConfigDict(json_schema_extra=rules((_FILTER_RULE, ONE_FILTER)))
+
+    type: Literal[
+        "RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect", "URLRewrite", "ExtensionRef"
+    ]
+    """Type of the step, which is configured in the field of the same name."""
+    request_header_modifier: HeaderModifier | None = None
+    """Modification of the request headers."""
+    response_header_modifier: HeaderModifier | None = None
+    """Modification of the response headers."""
+    request_redirect: RequestRedirect | None = None
+    """Redirect instead of a response from the pods."""
+    url_rewrite: UrlRewrite | None = None
+    """Rewrite of the request's hostname or path."""
+    extension_ref: ExtensionRef | None = None
+    """Step that is specific to the Gateway implementation, such as a Middleware of Traefik."""
+
+    @model_validator(mode="after")
+    def _one_filter(self) -> Self:
+        _, own = _FILTERS[self.type]
+        if getattr(self, own) is None or count_set(self, (field for _, field in _FILTERS.values())) != 1:
+            raise ValueError(ONE_FILTER)
+        return self
+
+    @property
+    def replaces_prefix(self) -> bool:
+        """Whether it needs to know which prefix has matched."""
+        changed = self.url_rewrite or self.request_redirect
+        return bool(changed and changed.path and changed.path.replace_prefix_match is not None)
+
+
+class BackendRef(Model):
+    """A Service that receives a share of the requests."""
+
+    name: ServiceName
+    """Name of the Service, in the namespace of the ShopService: its own, or that of another ShopService such as a canary."""
+    port: Port | None = None
+    """Port of the Service. Defaults to spec.port of this ShopService."""
+    weight: int = Field(default=1, ge=0, le=1_000_000)
+    """Share of the requests, relative to the sum of all weights. Defaults to 1; 0 sends no requests."""
+
+
+_REPLACES_PREFIX: Final = (
+    "(has(f.urlRewrite) && has(f.urlRewrite.path) && has(f.urlRewrite.path.replacePrefixMatch))"
+    " || (has(f.requestRedirect) && has(f.requestRedirect.path) && has(f.requestRedirect.path.replacePrefixMatch))"
+)
+_EACH_ONCE: Final = (
+    "!has(self.filters) || self.filters.all(f, f.type == 'ExtensionRef'"
+    " || self.filters.exists_one(g, g.type == f.type))"
+)
+_NOT_REDIRECTED: Final = (
+    "!has(self.filters) || !self.filters.exists(f, f.type == 'RequestRedirect')"
+    " || (!has(self.backendRefs) && !self.filters.exists(f, f.type == 'URLRewrite'))"
+)
+_HAS_PREFIX: Final = (
+    "!has(self.filters) || !has(self.pathType) || self.pathType == 'PathPrefix'"
+    f" || !self.filters.exists(f, {_REPLACES_PREFIX})"
+)
+_HAS_WEIGHT: Final = "!has(self.backendRefs) || self.backendRefs.exists(b, !has(b.weight) || b.weight > 0)"
+_ROUTE_RULES: Final = (
+    (f"!self.path.matches(r'{_AMBIGUOUS_PATH}')", AMBIGUOUS_PATH),
+    (_EACH_ONCE, FILTER_TWICE),
+    (_NOT_REDIRECTED, REDIRECTED),
+    (_HAS_PREFIX, NO_PREFIX),
+    (_HAS_WEIGHT, NO_WEIGHT),
+)
+
+
+class Route(Model):
+    """Requests that the Gateway forwards to this microservice."""
+
+    model_config = ConfigDict(json_schema_extra=rules(*_ROUTE_RULES))
+
+    path: Annotated[str, StringConstraints(max_length=1024), ABSOLUTE, _PATH]
+    """Path of the requests, beginning with a slash."""
+    path_type: Literal["PathPrefix", "Exact"] = "PathPrefix"
+    """PathPrefix matches whole path elements: /orders matches /orders/1 and not /orders2."""
+    methods: (
+        Annotated[list[Method], Field(min_length=1, max_length=9, json_schema_extra=SET), distinct()] | None
+    ) = None
+    """HTTP methods. Defaults to all."""
+    headers: (
+        Annotated[
+            list[HeaderMatch], Field(max_length=16, json_schema_extra=map_list("name")), distinct("name")
+        ]
+        | None
+    ) = None
+    """Headers that a request must have, all of them. Defaults to none."""
+    query_params: (
+        Annotated[
+            list[QueryParamMatch], Field(max_length=16, json_schema_extra=map_list("name")), distinct("name")
+        ]
+        | None
+    ) = None
+    """Query parameters that a request must have, all of them. Defaults to none."""
+    hostnames: (
+        Annotated[list[Hostname], Field(min_length=1, max_length=16, json_schema_extra=SET), distinct()]
+        | None
+    ) = None
+    """Hostnames. Defaults to all hostnames of the Gateway's listener."""
+    timeouts: Timeouts | None = None
+    """Timeouts of requests. Defaults to those of the Gateway."""
+    filters: Annotated[list[RouteFilter], Field(max_length=8)] | None = None
+    """Steps in the processing of requests and responses, such as a rewrite of the path or additional headers. The Gateway implementation chooses their order. Defaults to none."""
+    backend_refs: (
+        Annotated[
+            list[BackendRef],
+            Field(min_length=1, max_length=16, json_schema_extra=map_list("name")),
+            distinct("name"),
+        ]
+        | None
+    ) = None
+    """Services that share the requests by weight, as for a canary. Defaults to the Service of this ShopService; a list that omits it sends no requests to it."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if re.search(_AMBIGUOUS_PATH, self.path):
+            raise ValueError(AMBIGUOUS_PATH)
+        types = [each.type for each in self.filters or () if each.type != "ExtensionRef"]
+        if len(set(types)) < len(types):
+            raise ValueError(FILTER_TWICE)
+        if "RequestRedirect" in types and (self.backend_refs is not None or "URLRewrite" in types):
+            raise ValueError(REDIRECTED)
+        if self.path_type != "PathPrefix" and self.replaces_prefix:
+            raise ValueError(NO_PREFIX)
+        if self.backend_refs is not None and not any(each.weight for each in self.backend_refs):
+            raise ValueError(NO_WEIGHT)
+        return self
+
+    @property
+    def replaces_prefix(self) -> bool:
+        """Whether a filter needs to know which prefix has matched; then a rule has one match."""
+        return any(each.replaces_prefix for each in self.filters or ())
+
+    @property
+    def redirects(self) -> bool:
+        """Whether no pod is asked at all."""
+        return any(each.type == "RequestRedirect" for each in self.filters or ())
+
+
+class Gateway(Model):
+    """The Gateway (gateway.networking.k8s.io) to which the routes are attached."""
+
+    name: ObjectName
+    """Name of the Gateway."""
+    namespace: Namespace | None = None
+    """Namespace of the Gateway. Defaults to that of the ShopService."""
+    section_name: ObjectName | None = None
+    """Name of a listener of the Gateway. Defaults to all listeners."""

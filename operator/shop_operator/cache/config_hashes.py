@@ -1,0 +1,304 @@
+"""The digests of the ConfigMaps and Secrets that pods use: no value is ever kept.
+
+Both kinds are watched by their metadata alone. Of objects that no ShopService uses not even the name is kept; a pass that
+needs a digest which is not known reads the object once.
+
+A digest is keyed: it is written to annotations that may be read without a right on Secrets, and from a plain hash a short
+value could be guessed.
+"""
+
+import asyncio
+import base64
+import hashlib
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, Protocol
+
+import orjson
+
+from shop_operator.cache.guard import Unreadable
+from shop_operator.cache.store import Key
+from shop_operator.errors import Forbidden, Stale
+from shop_operator.render.configuration import Digests, Use
+
+_log = logging.getLogger(__name__)
+
+KINDS: Final = ("ConfigMap", "Secret")
+KEY_SECRET: Final = "shop-operator-config-key"  # noqa: S105  the name of an object
+_KEY_BYTES: Final = 32
+_DIGEST_BYTES: Final = 8
+_ID_BYTES: Final = 4
+READS_AT_ONCE: Final = 8
+"""Requests for objects that are under way at a time, of all passes: each holds an answer of up to some MB."""
+
+
+class Reference(NamedTuple):
+    """One ConfigMap or Secret."""
+
+    namespace: str
+    kind: str
+    name: str
+
+
+class Reader(Protocol):
+    """kube.Kube."""
+
+    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """One object, None when there is none."""
+
+
+class SecretApi(Reader, Protocol):
+    """kube.Kube."""
+
+    async def create_secret(self, secret: Mapping[str, Any]) -> dict[str, Any]:
+        """Create a Secret; Stale when it exists."""
+
+
+class Secrecy(Protocol):
+    """Where the key of the digests comes from; DigestKey."""
+
+    async def get(self) -> bytes:
+        """The key, at most 64 bytes."""
+
+
+class DigestKey:
+    """The key of the digests, which a Secret in the namespace of the operator keeps over restarts.
+
+    With another key (the Secret was deleted, or may not be read) every digest is another one. That replaces no pods, since a
+    record tells with which key it was made.
+
+    Args:
+        api: the API server.
+        namespace: where the Secret is.
+    """
+
+    def __init__(self, api: SecretApi, namespace: str) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._key: bytes | None = None
+        self._lock = asyncio.Lock()
+
+    async def get(self) -> bytes:
+        """The key, read or made once.
+
+        Raises:
+            OperatorError: the API server could not be asked.
+        """
+        async with self._lock:
+            if self._key is None:
+                try:
+                    self._key = await self._kept()
+                except Forbidden as error:
+                    _log.warning("digests of configuration use a key of this process alone: %s", error)
+                    self._key = secrets.token_bytes(_KEY_BYTES)
+            return self._key
+
+    async def _kept(self) -> bytes:
+        found = await self._api.get("Secret", self._namespace, KEY_SECRET)
+        if found is None:
+            try:
+                found = await self._api.create_secret(self._new())
+            except Stale:
+                # Another process was faster.
+                found = await self._api.get("Secret", self._namespace, KEY_SECRET)
+        kept = base64.b64decode(((found or {}).get("data") or {}).get("key") or "")
+        return kept[:64] or secrets.token_bytes(_KEY_BYTES)
+
+    def _new(self) -> dict[str, Any]:
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": KEY_SECRET,
+                "namespace": self._namespace,
+                "labels": {"app.kubernetes.io/managed-by": "shop-operator"},
+            },
+            "immutable": True,
+            "data": {"key": base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()},
+        }
+
+
+@dataclass
+class _Known:
+    """One object as it was read.
+
+    Attributes:
+        uid: of the object; empty when it was absent.
+        version: its resourceVersion as a number.
+        digests: by what is used of it; None where a required key is absent.
+        empty: it has no content at all.
+    """
+
+    uid: str = ""
+    version: int = 0
+    digests: dict[Use, str | None] = field(default_factory=dict)
+    empty: bool = False
+
+
+class Configs:
+    """The digests, and which ShopService uses what. A reflector.Sink for the metadata of both kinds.
+
+    Args:
+        api: the API server.
+        key: of the digests.
+        wake: told of ShopServices that use an object that has changed.
+        enabled: whether changes of the configuration are followed.
+    """
+
+    def __init__(
+        self,
+        api: Reader,
+        key: Secrecy,
+        wake: Callable[[Iterable[Key]], None],
+        *,
+        enabled: bool = True,
+        unreadable: Unreadable | None = None,
+    ) -> None:
+        self._unreadable = Unreadable() if unreadable is None else unreadable
+        self._enabled = enabled
+        self._api = api
+        self._key = key
+        self._wake = wake
+        self._known: dict[Reference, _Known] = {}
+        self._users: dict[Reference, dict[Key, frozenset[Use]]] = {}
+        self._used: dict[Key, frozenset[Reference]] = {}
+        self._reading: dict[Reference, asyncio.Lock] = {}
+        self._reads = asyncio.Semaphore(READS_AT_ONCE)
+        self._newest: dict[Reference, int] = {}  # versions that the watch has shown of what is being read
+
+    async def digests(self, key: Key, uses: AbstractSet[Use]) -> Digests | None:
+        """The digests of all that a ShopService uses; None when changes of the configuration are not followed.
+
+        Raises:
+            OperatorError: something could not be read.
+        """
+        if not self._enabled:
+            return None
+        by_object: dict[Reference, set[Use]] = {}
+        for use in uses:
+            by_object.setdefault(Reference(key.namespace, use.kind, use.name), set()).add(use)
+        self._use(key, by_object)
+        if not uses:
+            return Digests("", {})
+        secret = await self._key.get()
+        values: dict[Use, str | None] = {}
+        empty: set[Use] = set()
+        for reference, used in sorted(by_object.items()):
+            found = await self._read(reference, used, secret)
+            values |= {use: found.digests.get(use) for use in used}
+            if found.empty:
+                empty |= used
+        return Digests(hashlib.blake2b(secret, digest_size=_ID_BYTES).hexdigest(), values, empty)
+
+    def forget(self, key: Key) -> None:
+        """The ShopService is gone."""
+        self._use(key, {})
+
+    def _use(self, key: Key, by_object: Mapping[Reference, AbstractSet[Use]]) -> None:
+        before = self._used.get(key, frozenset())
+        for reference in before - by_object.keys():
+            del self._users[reference][key]
+            if not self._users[reference]:
+                del self._users[reference]
+                self._known.pop(reference, None)
+        for reference, used in by_object.items():
+            self._users.setdefault(reference, {})[key] = frozenset(used)
+        if by_object:
+            self._used[key] = frozenset(by_object)
+        else:
+            self._used.pop(key, None)
+
+    async def _read(self, reference: Reference, used: AbstractSet[Use], secret: bytes) -> _Known:
+        lock = self._reading.setdefault(reference, asyncio.Lock())
+        try:
+            async with lock:
+                while True:
+                    known = self._known.get(reference)
+                    # What was read before this use was known has no digest of it.
+                    if known is not None and (not known.uid or used <= known.digests.keys()):
+                        return known
+                    self._newest[reference] = 0
+                    try:
+                        async with self._reads:
+                            found = await self._api.get(reference.kind, reference.namespace, reference.name)
+                    finally:
+                        newest = self._newest.pop(reference)
+                    known = _Known() if found is None else self._digested(reference, found, secret)
+                    del found
+                    # What the watch has shown meanwhile may not be what was read.
+                    if newest <= known.version:
+                        self._known[reference] = known
+        finally:
+            if not lock.locked():
+                self._reading.pop(reference, None)
+
+    def _digested(self, reference: Reference, obj: Mapping[str, Any], secret: bytes) -> _Known:
+        data = {**(obj.get("data") or {}), **(obj.get("binaryData") or {})}
+        uses = frozenset().union(*self._users.get(reference, {}).values())
+        return _Known(
+            obj["metadata"]["uid"],
+            int(obj["metadata"]["resourceVersion"]),
+            {use: _digest(use, data, secret) for use in uses},
+            empty=not data,
+        )
+
+    def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
+        """A watch showed the metadata of one."""
+        self._news(obj, gone=event == "DELETED")
+
+    def listing(self) -> None:
+        """A LIST begins."""
+
+    def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """One page of it."""
+        for obj in items:
+            self._news(obj, gone=False)
+
+    def listed(
+        self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
+    ) -> None:
+        """It has ended: what was not in it is gone."""
+        del served
+        self._unreadable.swept(kind, namespace, found)
+        for reference, known in list(self._known.items()):
+            inside = reference.kind == kind and namespace in {None, reference.namespace}
+            if inside and known.uid and known.uid not in found and known.version <= version:
+                self._outdated(reference)
+
+    def gave_up(self) -> None:
+        """It has failed."""
+
+    def _news(self, obj: Mapping[str, Any], *, gone: bool) -> None:
+        try:
+            self._take(obj, gone=gone)
+        except Exception as error:  # noqa: BLE001  whatever an object holds, the next one is read
+            self._unreadable.found(obj, error)
+        else:
+            self._unreadable.readable(obj)
+
+    def _take(self, obj: Mapping[str, Any], *, gone: bool) -> None:
+        metadata = obj["metadata"]
+        reference = Reference(metadata["namespace"], obj["kind"], metadata["name"])
+        version = int(metadata["resourceVersion"])
+        if reference in self._newest:
+            self._newest[reference] = version
+        known = self._known.get(reference)
+        if known is not None and version > known.version and not (gone and not known.uid):
+            self._outdated(reference)
+
+    def _outdated(self, reference: Reference) -> None:
+        del self._known[reference]
+        self._wake(self._users.get(reference, ()))
+
+
+def _digest(use: Use, data: Mapping[str, Any], secret: bytes) -> str | None:
+    """The digest of what is used; None when a key without which no pod starts is absent."""
+    if any(key not in data for key in use.required):
+        return None
+    used = data if use.keys is None else {key: data[key] for key in use.keys if key in data}
+    return hashlib.blake2b(
+        orjson.dumps(used, option=orjson.OPT_SORT_KEYS), key=secret, digest_size=_DIGEST_BYTES
+    ).hexdigest()

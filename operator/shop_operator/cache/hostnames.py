@@ -1,0 +1,173 @@
+"""Which ShopService of the cluster has a discovery hostname. Pure.
+
+ExternalDNS merges the addresses of all Services that carry one hostname, whichever their namespaces, so that clients of one
+ShopService would send their requests to the pods of another. Therefore a hostname has one holder:
+
+- the ShopService that is registered under it, that is, whose headless Service carries it, also while the ShopService is
+  suspended or its spec is invalid, since the Service stays then;
+- among several of these, the one that was the first to be registered: the one that was seen so or, of those that a new process
+  finds, the one with the oldest Service;
+- if there is none, the oldest that asks for it.
+
+The oldest alone would not do: whoever owns an old ShopService could take any hostname from a younger one that is in use. Nor
+would the oldest that is registered: whoever may create Services can register a ShopService by hand.
+"""
+
+from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from shop_operator.errors import Conflict
+from shop_operator.objects.lenient import mapping, text
+
+K = TypeVar("K", bound=Hashable)
+
+HOSTNAME_ANNOTATIONS: Final = (
+    "external-dns.alpha.kubernetes.io/hostname",
+    "external-dns.kubernetes.io/hostname",
+)
+"""Of ExternalDNS before and from 0.23, which reads the new one alone: with policy=sync an upgrade deletes the records of every
+Service that has only the old one. With both, whichever version is installed finds its own."""
+_LONGEST: Final = 254
+
+
+class Wish(NamedTuple):
+    """What a ShopService asks for.
+
+    Attributes:
+        hostname: normalized.
+        created: its creationTimestamp.
+    """
+
+    hostname: str
+    created: str
+
+
+class Claim(NamedTuple):
+    """How strong the claim of one ShopService to one hostname is; the smallest wins.
+
+    Attributes:
+        unregistered: its headless Service does not carry the hostname.
+        unwanted: it asks for none, or for another one.
+        created: the creationTimestamp of that Service or, if it is unregistered, its own.
+        uid: its own.
+    """
+
+    unregistered: bool
+    unwanted: bool
+    created: str
+    uid: str
+
+
+def wish(obj: Mapping[str, Any]) -> Wish | None:
+    """What a ShopService of any shape asks for; None for nothing."""
+    discovery = mapping(mapping(obj.get("spec")).get("discovery"))
+    hostname = normalized(discovery.get("hostname"))
+    return Wish(hostname, text(mapping(obj.get("metadata")).get("creationTimestamp"))) if hostname else None
+
+
+def registered(service: Mapping[str, Any]) -> str:
+    """The hostname that a Service carries, empty for none."""
+    annotations = mapping(mapping(service.get("metadata")).get("annotations"))
+    return next((found for each in HOSTNAME_ANNOTATIONS if (found := normalized(annotations.get(each)))), "")
+
+
+def normalized(hostname: Any) -> str:
+    """A hostname as DNS compares it, empty for what cannot be one: no case, no dot at the end."""
+    value = text(hostname)
+    return value.rstrip(".").lower() if len(value) <= _LONGEST else ""
+
+
+def claims(uid: str, wanted: Wish | None, live: str, since: str = "") -> dict[str, Claim]:
+    """The claims of one ShopService by hostname.
+
+    Args:
+        uid: of the ShopService.
+        wanted: what it asks for.
+        live: the hostname that its headless Service carries, empty for none.
+        since: the creationTimestamp of that Service.
+    """
+    found = {live: Claim(unregistered=False, unwanted=True, created=since, uid=uid)} if live else {}
+    if wanted is not None:
+        missing = wanted.hostname != live
+        found[wanted.hostname] = Claim(
+            missing, unwanted=False, created=wanted.created if missing else since, uid=uid
+        )
+    return found
+
+
+def taken(hostname: str, holder: str | None) -> Conflict:
+    """Why a ShopService is not registered under its discovery hostname.
+
+    Args:
+        hostname: as its spec has it.
+        holder: the name of the holder; None for one of another namespace, which has no name here.
+    """
+    other = "a ShopService of another namespace" if holder is None else f"ShopService {holder}"
+    return Conflict(
+        f"spec.discovery.hostname: {hostname} is in use by {other}. Choose another hostname, or remove it there;"
+        " this ShopService is not registered under it until then."
+    )
+
+
+class Hostnames(Generic[K]):
+    """The claims to every hostname, and its holder.
+
+    Args:
+        changed: told of those that have become or ceased to be the holder of a hostname.
+        complete: whether all claims that there were when the process began are known, so that others are later ones.
+    """
+
+    def __init__(
+        self,
+        changed: Callable[[AbstractSet[K]], None] = lambda _: None,
+        complete: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._changed = changed
+        self._complete = complete
+        self._by_key: dict[K, dict[str, Claim]] = {}
+        self._by_hostname: dict[str, dict[K, Claim]] = {}
+        self._holders: dict[str, K] = {}
+
+    def holder(self, hostname: str) -> K | None:
+        """Who has a hostname, None when no ShopService asks for it."""
+        return self._holders.get(normalized(hostname))
+
+    def put(self, key: K, found: dict[str, Claim]) -> None:
+        """Replace the claims of one key; none with an empty dict."""
+        before = self._by_key.get(key, {})
+        if before == found:
+            return
+        if found:
+            self._by_key[key] = found
+        else:
+            del self._by_key[key]
+        moved = set[K]()
+        for hostname in before.keys() | found.keys():
+            if before.get(hostname) != found.get(hostname):
+                moved |= self._claim(hostname, key, found.get(hostname))
+        if moved:
+            self._changed(moved)
+
+    def _claim(self, hostname: str, key: K, claim: Claim | None) -> set[K]:
+        """Take down one claim; who has become or ceased to be the holder."""
+        claimants = self._by_hostname.setdefault(hostname, {})
+        holder = self._holders.get(hostname)
+        if claim is None:
+            claimants.pop(key, None)
+        else:
+            claimants[key] = claim
+        if not claimants:
+            del self._by_hostname[hostname]
+            self._holders.pop(hostname, None)
+            return set()
+        held = claimants.get(holder) if holder is not None else None
+        if holder is not None and held is not None and not held.unregistered and self._complete():
+            new = holder
+        elif holder is None or held is None or holder == key:
+            new = min(claimants, key=claimants.__getitem__)
+        else:
+            # Only this one can have overtaken the holder.
+            new = key if key in claimants and claimants[key] < held else holder
+        self._holders[hostname] = new
+        return set() if holder is None or new == holder else {holder, new}

@@ -1,0 +1,136 @@
+"""What the operator knows of namespaces: the pod-security level that each one's labels set, and which it must not serve.
+
+Only the labels of namespaces are read, and only the level is kept. Who may label a namespace is an administrator of
+the cluster: the roles edit and admin may not.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shop_operator.cache.guard import Unreadable
+from shop_operator.cache.store import Key
+from shop_operator.errors import InvalidSpec
+from shop_operator.objects.lenient import Unparsed
+from shop_operator.objects.pod_security import LABEL, Level, level_of
+
+KIND: Final = "Namespace"
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One namespace that has the label.
+
+    Attributes:
+        uid: of the namespace.
+        level: that its label sets.
+        version: its resourceVersion as a number.
+    """
+
+    uid: str
+    level: Level
+    version: int
+
+
+class Namespaces:
+    """The levels, kept up to date. A reflector.Sink for the metadata of namespaces.
+
+    Args:
+        default: the level of a namespace that no administrator has labelled.
+        protected: namespaces that are not served.
+        changed: told of a namespace when its level has changed.
+        synced: told when every namespace was listed.
+        unreadable: told of the namespaces that cannot be read. Each keeps the level that it was last seen with.
+    """
+
+    def __init__(
+        self,
+        default: Level,
+        protected: AbstractSet[str],
+        changed: Callable[[str], None],
+        synced: Callable[[], None],
+        unreadable: Unreadable | None = None,
+    ) -> None:
+        self._unreadable = Unreadable() if unreadable is None else unreadable
+        self._default = default
+        self._protected = protected
+        self._changed = changed
+        self._synced = synced
+        self._seen: dict[str, _Seen] = {}
+
+    def level(self, namespace: str) -> Level:
+        """The pod-security level of a namespace."""
+        seen = self._seen.get(namespace)
+        return self._default if seen is None else seen.level
+
+    def check(self, key: Key) -> None:
+        """Pass only ShopServices of namespaces that are served.
+
+        Raises:
+            InvalidSpec: the namespace belongs to the cluster or to the operator.
+        """
+        if key.namespace in self._protected:
+            raise InvalidSpec(
+                f"Namespace {key.namespace} is reserved for the cluster or the operator itself: ShopServices in it are"
+                " not reconciled. Create the ShopService in another namespace, or ask the cluster administrator to change"
+                " protectedNamespaces."
+            )
+
+    def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
+        """A watch showed a namespace."""
+        self._news(obj, gone=event == "DELETED")
+
+    def listing(self) -> None:
+        """A LIST begins."""
+
+    def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """One page of a LIST."""
+        for obj in items:
+            self._news(obj, gone=False)
+
+    def gave_up(self) -> None:
+        """A LIST has failed."""
+
+    def listed(
+        self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
+    ) -> None:
+        """A LIST has ended, and these UIDs are all that there is."""
+        del served
+        self._unreadable.swept(kind, namespace, found)
+        for name, seen in list(self._seen.items()):
+            if seen.uid not in found and seen.version <= version:
+                self._forget(name)
+        self._synced()
+
+    def _news(self, obj: Mapping[str, Any], *, gone: bool) -> None:
+        if isinstance(obj, Unparsed) and not gone:
+            self._unreadable.found(obj, obj.WHY)
+            return
+        try:
+            if gone:
+                self._forget(obj["metadata"]["name"])
+            else:
+                self._put(obj)
+        except Exception as error:  # noqa: BLE001  whatever an object holds, the next one is read
+            self._unreadable.found(obj, error)
+        else:
+            self._unreadable.readable(obj)
+
+    def _put(self, obj: Mapping[str, Any]) -> None:
+        metadata = obj["metadata"]
+        labels = metadata.get("labels") or {}
+        if LABEL not in labels:
+            self._forget(metadata["name"])
+            return
+        before = self.level(metadata["name"])
+        self._seen[metadata["name"]] = _Seen(
+            metadata["uid"], level_of(labels, self._default), int(metadata["resourceVersion"])
+        )
+        if self.level(metadata["name"]) != before:
+            self._changed(metadata["name"])
+
+    def _forget(self, name: str) -> None:
+        seen = self._seen.pop(name, None)
+        if seen is not None and seen.level != self._default:
+            self._changed(name)

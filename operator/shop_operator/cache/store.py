@@ -1,0 +1,821 @@
+"""The informer's store: what the watches have shown, small enough for thousands of ShopServices.
+
+A child is kept whole (as JSON, a tenth of the memory of parsed dicts) only until a pass has compared it with what
+it shall be. From then on its hash says whether it is still the same, and a summary is all that its verdict needs.
+The store decides which events matter: one that changes neither hash nor summary names no key, and so costs no pass.
+
+Resource versions order the writes of one object: the answer of an own write is stored at once, and an older
+event of the watch that comes in later is ignored. They are compared as numbers, which Kubernetes guarantees
+(KEP-5504) and etcd has always given.
+"""
+
+import hashlib
+import logging
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import islice
+from sys import intern
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from shop_operator.api.v1alpha1.spec import (
+    DEFAULT_PORT,
+    DISCOVERY_SUFFIX,
+    LARGEST_TEMPLATE,
+    TEMPLATE_TOO_LARGE,
+)
+from shop_operator.cache.callers import Callers
+from shop_operator.cache.circles import Circles
+from shop_operator.cache.guard import Unreadable
+from shop_operator.cache.hostnames import Hostnames, Wish, claims, wish
+from shop_operator.objects.authors import author
+from shop_operator.objects.lenient import Omitted, Unparsed, mapping, mappings, shallow, text
+from shop_operator.objects.network_rules import shopservices
+from shop_operator.objects.rollouts import replaced
+from shop_operator.objects.summary import summary
+from shop_operator.suggestions import resembling
+
+_log = logging.getLogger(__name__)
+
+NAME_LABEL: Final = "shopservice.dev/name"
+FIELD_MANAGER: Final = "shop-operator"
+PARENT_KIND: Final = "ShopService"
+
+# Holds spec.replicas while it passes from us to an autoscaler: a field whose only owner drops it goes back to
+# its default, which for replicas is 1.
+HANDOVER_MANAGER: Final = "shop-operator-handover"
+# Writes what an apply cannot, and owns that until the apply that follows.
+REPAIR_MANAGER: Final = "shop-operator-repair"
+OWN_MANAGERS: Final = frozenset({FIELD_MANAGER, HANDOVER_MANAGER, REPAIR_MANAGER})
+# Runs the HorizontalPodAutoscaler (also that of a KEDA ScaledObject); it sets replicas of no Deployment otherwise.
+_AUTOSCALER: Final = "kube-controller-manager"
+# KEDA itself, which takes a Deployment to zero and back.
+_KEDA: Final = "keda"
+# Levels of a child that are compared with what was applied; orjson writes 254.
+_WRITABLE: Final = 200
+# Bytes of a status that is kept beside a spec that cannot be read.
+_LARGEST_STATUS: Final = 256 * 1024
+# So many deletions are remembered for the answers of own writes; more than there can be before such an answer comes.
+_MOST_GONE: Final = 4096
+# Deployments of one ShopService; it has at most 17 at a time.
+_MOST_LOST: Final = 64
+
+
+class Scaler(Enum):
+    """Who has set spec.replicas of a Deployment."""
+
+    OPERATOR = "operator"
+    AUTOSCALER = "autoscaler"
+    KEDA = "keda"
+    SHARED = "the operator and another manager"
+    OTHER = "another manager"
+
+
+class Key(NamedTuple):
+    """Names one ShopService; the unit of work."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class ChildId(NamedTuple):
+    """Names one child inside the namespace of its ShopService."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """One ShopService as last seen.
+
+    Attributes:
+        uid: the object's UID.
+        version: its resourceVersion as a number.
+        body: the object as JSON, without managedFields and resourceVersion, packed.
+        depends_on: the ShopServices of its namespace that it names in spec.dependsOn.
+        port: where its Service answers.
+        available: whether its status says so.
+        ready: whether its status says so.
+        flaw: why its spec cannot be kept, which then is not a part of the body; None when it can.
+        wish: the discovery hostname that it asks for.
+    """
+
+    uid: str
+    version: int
+    body: bytes
+    depends_on: tuple[str, ...]
+    port: int
+    available: bool
+    ready: bool = False
+    flaw: str | None = None
+    wish: Wish | None = None
+
+    @property
+    def object(self) -> dict[str, Any]:
+        """The parsed object; a new one each time, so a caller may change it."""
+        return _unpacked(self.body)
+
+    @classmethod
+    def of(cls, obj: Mapping[str, Any]) -> "Shop":
+        """The small form of a ShopService as the API server shows it, whatever its spec is like."""
+        metadata = obj["metadata"]
+        spec = mapping(obj.get("spec"))
+        named = spec.get("dependsOn")
+        port = spec.get("port")
+        body, flaw = _kept(obj)
+        holds = {
+            text(each.get("type"))
+            for each in mappings(mapping(obj.get("status")).get("conditions"))
+            if each.get("status") == "True"
+        }
+        return cls(
+            uid=intern(metadata["uid"]),
+            version=int(metadata["resourceVersion"]),
+            body=_packed(body),
+            depends_on=tuple(sorted({intern(n) for n in named if isinstance(n, str)}))
+            if isinstance(named, list)
+            else (),
+            port=port if isinstance(port, int) else DEFAULT_PORT,
+            available="Available" in holds,
+            ready="Ready" in holds,
+            flaw=flaw,
+            wish=wish(obj),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One child as last seen.
+
+    Attributes:
+        uid: the object's UID.
+        version: its resourceVersion as a number.
+        controller: the UID of its controlling owner, None without one.
+        scaled_by: who has set spec.replicas.
+        digest: the hash of all but its status.
+        summary: what its verdict needs, as JSON.
+        body: the object without its status as JSON, packed; None once it was compared.
+        others: the managedFields of others than us, not counting those of its status, as JSON; None once it was compared.
+        unfinished: whether the manager of repairs owns a field: after the write of a repair the apply did not come.
+        known: the hash of the apply configuration that it, or an earlier state of it, was found to be like.
+        applied: whether its managedFields tell of an apply by the operator.
+    """
+
+    uid: str
+    version: int
+    controller: str | None
+    scaled_by: Scaler
+    digest: bytes
+    summary: str
+    body: bytes | None
+    others: bytes | None
+    unfinished: bool = False
+    known: str | None = None
+    applied: bool = False
+
+    @property
+    def settled(self) -> str | None:
+        """The hash of the apply configuration that this very state is like, None before it was compared."""
+        return self.known if self.body is None else None
+
+    @property
+    def object(self) -> dict[str, Any] | None:
+        """The parsed object without its status, None once it was compared."""
+        return None if self.body is None else _unpacked(self.body)
+
+    def author(self, kind: str, paths: Iterable[str]) -> str:
+        """The managers that own these fields, empty when they are not known."""
+        return author(kind, orjson.loads(self.others), paths) if self.others else ""
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The parsed summary."""
+        parsed: dict[str, Any] = orjson.loads(self.summary)
+        return parsed
+
+    @classmethod
+    def of(cls, obj: Mapping[str, Any], settled: str | None = None) -> "Child":
+        """The small form of an object as the API server shows it.
+
+        Args:
+            obj: the object.
+            settled: the hash of the apply configuration that it is known to be like.
+        """
+        metadata = obj["metadata"]
+        managed = mappings(metadata.get("managedFields"))
+        body = _dump(obj, *(key for key in obj if key != "status"))
+        controller = next(
+            (text(r.get("uid")) for r in mappings(metadata.get("ownerReferences")) if r.get("controller")),
+            None,
+        )
+        return cls(
+            uid=intern(metadata["uid"]),
+            version=int(metadata["resourceVersion"]),
+            controller=controller and intern(controller),
+            scaled_by=_scaler(managed),
+            digest=hashlib.blake2b(body, digest_size=16).digest(),
+            summary=intern(_written(summary(obj)).decode()),
+            body=_packed(body) if settled is None else None,
+            others=_of_others(managed) if settled is None else None,
+            known=settled,
+            unfinished=any(each.get("manager") == REPAIR_MANAGER for each in managed),
+            applied=applied_by_operator(managed),
+        )
+
+
+def applied_by_operator(managed: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether managedFields tell of an apply by the operator. They are the API server's record, not the author's."""
+    return any(
+        each.get("manager") == FIELD_MANAGER
+        and each.get("operation") == "Apply"
+        and not each.get("subresource")
+        for each in managed
+    )
+
+
+def _kept(obj: Mapping[str, Any]) -> tuple[bytes, str | None]:
+    """The body of a ShopService, and why its spec is not in it."""
+    try:
+        body = _dump(obj, *obj)
+        # Everything else in a spec has a schema; what has none may need many times its size once it is parsed.
+        free = mapping(obj.get("spec")).get("podTemplate")
+        if not isinstance(free, Omitted) and (
+            len(body) <= LARGEST_TEMPLATE or len(orjson.dumps(free)) <= LARGEST_TEMPLATE
+        ):
+            return body, None
+        flaw = f"spec.podTemplate: {TEMPLATE_TOO_LARGE}."
+    except TypeError:
+        # What has been parsed as JSON can be written as JSON, unless it is nested too deeply.
+        flaw = "The ShopService is nested more deeply than the operator supports (254 levels); reduce the nesting."
+    identity = ("name", "namespace", "uid", "generation", "creationTimestamp", "deletionTimestamp")
+    rest = {
+        "apiVersion": obj.get("apiVersion"),
+        "kind": obj["kind"],
+        "metadata": {key: obj["metadata"][key] for key in identity if key in obj["metadata"]},
+        "status": obj.get("status"),
+    }
+    try:
+        body = _dump(rest, *rest)
+    except TypeError:
+        body = b""
+    if not body or len(body) > _LARGEST_STATUS:
+        del rest["status"]
+        body = _dump(rest, *rest)
+    return body, flaw
+
+
+def _dump(obj: Mapping[str, Any], *keys: str) -> bytes:
+    metadata = {
+        k: v
+        for k, v in obj["metadata"].items()
+        if k not in {"managedFields", "resourceVersion", "generation"}
+    }
+    whole = {**{key: obj[key] for key in keys}, "metadata": metadata}
+    if obj["kind"] != PARENT_KIND:
+        return _written(whole)
+    metadata["generation"] = obj["metadata"].get("generation", 0)
+    return orjson.dumps(whole)
+
+
+def _written(value: Any) -> bytes:
+    """As JSON, without what is nested too deeply to be written: nothing that the operator applies is."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return orjson.dumps(shallow(value, _WRITABLE))
+
+
+def _packed(json: bytes) -> bytes:
+    """Less than half as large, in some 10 µs; and not in the buffer of several times their size that orjson's bytes keep."""
+    return zlib.compress(json, level=1)
+
+
+def _unpacked(body: bytes) -> dict[str, Any]:
+    parsed: dict[str, Any] = orjson.loads(zlib.decompress(body))
+    return parsed
+
+
+def _scaler(managed: Iterable[Mapping[str, Any]]) -> Scaler:
+    owners = {
+        text(entry.get("manager"))
+        for entry in managed
+        if "f:replicas" in mapping(mapping(entry.get("fieldsV1")).get("f:spec"))
+    }
+    if _KEDA in owners:
+        return Scaler.KEDA
+    if owners & {HANDOVER_MANAGER, _AUTOSCALER}:
+        return Scaler.AUTOSCALER
+    if FIELD_MANAGER not in owners:
+        return Scaler.OTHER
+    return Scaler.OPERATOR if len(owners) == 1 else Scaler.SHARED
+
+
+def _of_others(managed: Iterable[Mapping[str, Any]]) -> bytes | None:
+    """What has to be known of managedFields when something drifted; there is nothing in an object that only we have written."""
+    entries = [
+        {
+            "manager": text(each.get("manager")),
+            "time": text(each.get("time")),
+            "fieldsV1": mapping(each.get("fieldsV1")),
+        }
+        for each in managed
+        if each.get("subresource") != "status" and text(each.get("manager")) not in OWN_MANAGERS
+    ]
+    return _written(entries) if entries else None
+
+
+class Store:
+    """Every ShopService and every labelled child, by key.
+
+    Args:
+        unreadable: told of the objects that cannot be read. None of them is stored, and none raises.
+        hostnames: kept up to date with the discovery hostnames of the ShopServices.
+    """
+
+    def __init__(self, unreadable: Unreadable | None = None, hostnames: Hostnames[Key] | None = None) -> None:
+        self._hostnames = Hostnames[Key]() if hostnames is None else hostnames
+        self._unreadable = Unreadable() if unreadable is None else unreadable
+        self._shops: dict[Key, Shop] = {}
+        self._children: dict[Key, dict[ChildId, Child]] = {}
+        # Which ShopService a child was last filed under: its label may be edited.
+        self._filed: dict[str, dict[ChildId, Key]] = {}
+        # Who depends on whom, by namespace.
+        self._circles: dict[str, Circles] = {}
+        # The names in spec.dependsOn that no ShopService has, by namespace.
+        self._missing: dict[str, set[str]] = {}
+        # The version of children that were filed without our label.
+        self._unwatched: dict[Key, dict[ChildId, int]] = {}
+        # ShopServices with a Service that still has an earlier port.
+        self._moving: set[Key] = set()
+        # By the ShopService that NetworkPolicies admit: whose they are.
+        self._admitting: dict[Key, set[Key]] = {}
+        # Who may call whom, by namespace.
+        self._calling: dict[str, Callers] = {}
+        # Deployments that have gone, with their last spec.replicas: one that is made again starts there.
+        self._lost: dict[Key, dict[str, int]] = {}
+        # Children that have gone and that had more than the spec asks for, for pods and clients of an earlier one.
+        self._former: dict[Key, dict[ChildId, Child]] = {}
+        self._listings = 0
+        # uid → version of deletions: an answer that comes later may be of before, of a LIST or of an own write.
+        self._gone: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._shops)
+
+    def keys(self) -> list[Key]:
+        """Every ShopService that is known."""
+        return list(self._shops)
+
+    def names(self, namespace: str) -> Iterator[str]:
+        """The names of a namespace's ShopServices."""
+        return (key.name for key in self._shops if key.namespace == namespace)
+
+    def unready(self, namespace: str | None) -> list[Key]:
+        """The ShopServices of one namespace (of all with None) whose status does not say that they are ready."""
+        return [
+            key for key, shop in self._shops.items() if not shop.ready and namespace in {None, key.namespace}
+        ]
+
+    def in_namespace(self, namespace: str) -> list[Key]:
+        """Every ShopService of a namespace."""
+        return [key for key in self._shops if key.namespace == namespace]
+
+    def shop(self, key: Key) -> Shop | None:
+        """The ShopService itself, None when there is none."""
+        return self._shops.get(key)
+
+    def holder(self, hostname: str) -> Key | None:
+        """The ShopService that has a discovery hostname, None when there is none."""
+        return self._hostnames.holder(hostname)
+
+    def children(self, key: Key) -> Mapping[ChildId, Child]:
+        """The labelled objects of that ShopService, whoever owns them."""
+        return self._children.get(key, {})
+
+    def knows(self, kind: str, identity: Mapping[str, str]) -> bool:
+        """Whether nothing is to be learned from this state of an object: it is stored, and was compared if it is a child.
+
+        Args:
+            kind: of the object.
+            identity: its namespace, name, uid and resourceVersion.
+        """
+        namespace, name = identity["namespace"], identity["name"]
+        found: Shop | Child | None
+        if kind == PARENT_KIND:
+            found = self._shops.get(Key(namespace, name))
+        else:
+            child = ChildId(kind, name)
+            key = self._filed.get(namespace, {}).get(child)
+            found = None if key is None else self._children[key][child]
+            if found is not None and found.settled is None:
+                return False
+        return found is not None and (found.uid, str(found.version)) == (
+            identity["uid"],
+            identity["resourceVersion"],
+        )
+
+    def lost(self, key: Key) -> Mapping[str, int]:
+        """The last spec.replicas of Deployments of that ShopService that have gone, by name."""
+        return self._lost.get(key, {})
+
+    def former(self, key: Key) -> Mapping[ChildId, Child]:
+        """The Services and NetworkPolicies of that ShopService that have gone, as they were last."""
+        return self._former.get(key, {})
+
+    def forget_former(self, key: Key, wanted: AbstractSet[ChildId]) -> None:
+        """What is not wanted any more does not return as it was."""
+        kept = {child: last for child, last in self._former.pop(key, {}).items() if child in wanted}
+        if kept:
+            self._former[key] = kept
+
+    def callers(self, key: Key) -> frozenset[str]:
+        """The ShopServices of its namespace with pods that may call it, whatever their specs say."""
+        calling = self._calling.get(key.namespace)
+        return frozenset() if calling is None else calling.of(key.name)
+
+    def dependants(self, key: Key) -> frozenset[str]:
+        """The ShopServices of its namespace that name it in spec.dependsOn."""
+        return frozenset(self._callers(key))
+
+    def circle(self, key: Key) -> frozenset[str]:
+        """The ShopServices that depend on each other in a circle with it, itself included; empty when it is in none."""
+        circles = self._circles.get(key.namespace)
+        return frozenset() if circles is None else circles.of(key.name)
+
+    def _callers(self, key: Key) -> AbstractSet[str]:
+        circles = self._circles.get(key.namespace)
+        return frozenset() if circles is None else circles.dependants(key.name)
+
+    def put(self, obj: Mapping[str, Any], *, listed: bool = False, settled: str | None = None) -> set[Key]:
+        """Store what a watch, a LIST or the answer of a write showed.
+
+        A LIST has the last word about a ShopService of one version: a watch from before a change of the schema does not
+        show fields that it does not know.
+
+        Args:
+            obj: the object.
+            listed: a LIST showed it.
+            settled: the hash of the apply configuration that was answered with this state of a child.
+
+        Returns:
+            the keys to reconcile: empty when nothing that matters changed.
+        """
+        if isinstance(obj, Unparsed):
+            self._unreadable.found(obj, obj.WHY)
+            return set()
+        try:
+            keys = self._put(obj, listed=listed, settled=settled)
+        except Exception as error:  # noqa: BLE001  whatever an object holds, the next one is stored
+            self._unreadable.found(obj, error)
+            return set()
+        return keys
+
+    def _put(self, obj: Mapping[str, Any], *, listed: bool, settled: str | None) -> set[Key]:
+        version = int(obj["metadata"]["resourceVersion"])
+        if version < self._gone.get(obj["metadata"]["uid"], 0):
+            return set()
+        namespace = intern(obj["metadata"]["namespace"])
+        if obj["kind"] == PARENT_KIND:
+            key = Key(namespace, intern(obj["metadata"]["name"]))
+            old = self._shops.get(key)
+            if old is not None and (version < old.version or (version == old.version and not listed)):
+                return set()
+            shop = Shop.of(obj)
+            keys = self._put_shop(key, old, shop)
+            if shop.flaw is not None:
+                self._unreadable.found(obj, shop.flaw)
+                return keys
+        else:
+            keys = self._put_child(namespace, _child_id(obj), obj, settled)
+        self._unreadable.readable(obj)
+        return keys
+
+    def _put_shop(self, key: Key, old: Shop | None, new: Shop) -> set[Key]:
+        self._shops[key] = new
+        if old is None or (old.uid, old.wish) != (new.uid, new.wish):
+            self._claim(key)
+        before: tuple[str, ...] = () if old is None else old.depends_on
+        turned = self._depend(key, new.depends_on) if before != new.depends_on else frozenset[str]()
+        if old is not None and old.uid == new.uid and old.body == new.body:
+            return set()
+        return {key} | self._neighbours(key, old, new, turned) | self._still_admitting(key)
+
+    def _still_admitting(self, key: Key) -> set[Key]:
+        """The ShopServices that it no longer depends on, and that admit it until its pods have been replaced."""
+        shop = self._shops.get(key)
+        names = shop.depends_on if shop else ()
+        admitting = self._admitting.get(key, ())
+        return {each for each in admitting if each.name not in names and each in self._shops}
+
+    def _admit(self, key: Key, old: Child | None, new: Child | None) -> None:
+        """Take down whom a NetworkPolicy admits."""
+        before, after = (_admitted(child) for child in (old, new))
+        for name in before - after:
+            caller = Key(key.namespace, name)
+            self._admitting[caller].discard(key)
+            if not self._admitting[caller]:
+                del self._admitting[caller]
+        for name in after - before:
+            self._admitting.setdefault(Key(key.namespace, intern(name)), set()).add(key)
+
+    def _claim(self, key: Key) -> None:
+        """Take down which hostnames a ShopService asks for and is registered under."""
+        shop = self._shops.get(key)
+        if shop is None:
+            self._hostnames.put(key, {})
+            return
+        service = self._children.get(key, {}).get(_discovery(key))
+        state = service.state if service and service.controller == shop.uid else {}
+        since = state.get("metadata", {}).get("creationTimestamp", "")
+        self._hostnames.put(key, claims(shop.uid, shop.wish, state.get("hostname", ""), since))
+
+    def _depend(self, key: Key, names: tuple[str, ...]) -> frozenset[str]:
+        """It depends on these; whose circle that concerns."""
+        circles = self._circles.setdefault(key.namespace, Circles())
+        turned = circles.change(key.name, names)
+        if not circles:
+            del self._circles[key.namespace]
+        return turned
+
+    def _neighbours(self, key: Key, old: Shop | None, new: Shop | None, turned: AbstractSet[str]) -> set[Key]:
+        """To whom this ShopService is news.
+
+        Those that it began or ceased to depend on, those that depend on it or on a missing one of a similar name, and its
+        circle.
+        """
+        before, after = (set(shop.depends_on) if shop else set() for shop in (old, new))
+        seen_by_dependants = [(s.uid, s.port, s.available) if s else None for s in (old, new)]
+        names = (before ^ after) | turned
+        self._miss(key.namespace, (before ^ after) | {key.name})
+        if (old is None) != (new is None):
+            # What a message about a missing ShopService suggests instead.
+            missing = self._missing.get(key.namespace, ())
+            names |= {
+                caller
+                for each in resembling(key.name, missing)
+                for caller in self._callers(Key(key.namespace, each))
+            }
+        if seen_by_dependants[0] != seen_by_dependants[1]:
+            names |= self._callers(key)
+        return {found for name in names if (found := Key(key.namespace, name)) in self._shops}
+
+    def _miss(self, namespace: str, names: Iterable[str]) -> None:
+        """Take down which of these names ShopServices depend on in vain."""
+        missing = self._missing.setdefault(namespace, set())
+        for name in names:
+            key = Key(namespace, name)
+            (missing.add if key not in self._shops and self._callers(key) else missing.discard)(name)
+        if not missing:
+            del self._missing[namespace]
+
+    def _put_child(
+        self, namespace: str, child: ChildId, obj: Mapping[str, Any], settled: str | None
+    ) -> set[Key]:
+        label = mapping(obj["metadata"].get("labels")).get(NAME_LABEL)
+        if label is None:
+            return self._drop_child(namespace, child, int(obj["metadata"]["resourceVersion"]))
+        return self._file(Key(namespace, intern(label)), child, obj, settled)
+
+    def file(self, key: Key, obj: Mapping[str, Any]) -> None:
+        """Store a child that no watch shows as that ShopService's, since its label says nothing or something else."""
+        try:
+            child = _child_id(obj)
+            self._file(key, child, obj)
+        except Exception as error:  # noqa: BLE001  see put
+            self._unreadable.found(obj, error)
+            return
+        if NAME_LABEL not in mapping(obj["metadata"].get("labels")):
+            self._unwatched.setdefault(key, {})[child] = int(obj["metadata"]["resourceVersion"])
+
+    def forget_unwatched(self, key: Key) -> None:
+        """Forget what `file` has stored without our label and what has not got it since: no watch tells if it has gone."""
+        for child, version in self._unwatched.pop(key, {}).items():
+            found = self._children.get(key, {}).get(child)
+            if found is not None and found.version == version:
+                self._unfile(key.namespace, child)
+
+    def _file(self, key: Key, child: ChildId, obj: Mapping[str, Any], settled: str | None = None) -> set[Key]:
+        namespace = key.namespace
+        before = self._filed.get(namespace, {}).get(child)
+        old = self._children.get(before, {}).get(child) if before else None
+        version = int(obj["metadata"]["resourceVersion"])
+        if old is not None and (version < old.version or (version == old.version and before == key)):
+            return set()
+        new = Child.of(obj, settled)
+        same = old is not None and old.uid == new.uid and old.digest == new.digest
+        if old is not None and old.uid == new.uid and settled is None:
+            compared = same and old.settled is not None
+            new = replace(
+                new,
+                known=old.known,
+                body=None if compared else new.body,
+                others=None if compared else new.others,
+            )
+        moved = set()
+        if before is not None and before != key:
+            self._unfile(namespace, child)
+            moved.add(before)
+        self._filed.setdefault(namespace, {})[child] = key
+        self._children.setdefault(key, {})[child] = new
+        self._returned(key, child)
+        if child.kind == "Deployment":
+            self._call(key, child.name, new.state)
+        if child == _discovery(key):
+            self._claim(key)
+        if child == ("NetworkPolicy", key.name):
+            self._admit(key, old if before == key else None, new)
+        quiet = same and old is not None and (old.summary, old.scaled_by) == (new.summary, new.scaled_by)
+        return moved | (set() if quiet else {key} | self._moved_by(key, child, old, new))
+
+    def _returned(self, key: Key, child: ChildId) -> None:
+        """It is there, or there again."""
+        if child.kind == "Deployment" and key in self._lost:
+            self._lost[key].pop(child.name, None)
+        if key in self._former:
+            self.forget_former(key, self._former[key].keys() - {child})
+
+    def _call(self, key: Key, deployment: str, state: Mapping[str, Any] | None) -> None:
+        """Take down whom the pods of a Deployment may call; None: it has gone."""
+        calling = self._calling.setdefault(key.namespace, Callers())
+        if state is None:
+            calling.remove(deployment)
+        else:
+            calling.put(deployment, key.name, state.get("calls", ()), rolling=not replaced(state))
+        if not calling:
+            del self._calling[key.namespace]
+
+    def _moved_by(self, key: Key, child: ChildId, old: Child | None, new: Child) -> set[Key]:
+        """To whom else a change of a child is news: ports of a Service to those that call it, and their pods to the Service."""
+        if child == ("Service", key.name):
+            found = new.state["ports"]
+            (self._moving.add if len(found) > 1 else self._moving.discard)(key)
+            if old is None or old.state["ports"] == found:
+                return set()
+            return {Key(key.namespace, name) for name in self._callers(key)}
+        if child.kind != "Deployment":
+            return set()
+        former, shop = self._still_admitting(key), self._shops.get(key)
+        if not self._moving or shop is None:
+            return former
+        return former | {
+            each for name in shop.depends_on if (each := Key(key.namespace, name)) in self._moving
+        }
+
+    def settle(self, key: Key, child: ChildId, digest: bytes, configuration: str) -> None:
+        """A pass has compared that state of a child with the apply configuration of that hash: it need not again."""
+        found = self._children.get(key, {}).get(child)
+        if found is not None and found.digest == digest:
+            self._children[key][child] = replace(found, known=configuration, body=None, others=None)
+
+    def remove(self, obj: Mapping[str, Any]) -> set[Key]:
+        """Forget an object that a watch saw deleted (or that left the watch's label selector)."""
+        self._unreadable.readable(obj)
+        try:
+            return self._remove(obj)
+        except Exception as error:  # noqa: BLE001  see put; the next LIST shows that it has gone
+            _log.warning("deletion cannot be read", extra={"why": type(error).__name__})
+            return set()
+
+    def _remove(self, obj: Mapping[str, Any]) -> set[Key]:
+        metadata = obj["metadata"]
+        version = int(metadata["resourceVersion"])
+        kind, namespace, name = obj["kind"], intern(metadata["namespace"]), intern(metadata["name"])
+        self._bury(intern(metadata["uid"]), version)
+        if kind == PARENT_KIND:
+            key = Key(namespace, name)
+            known = self._shops.get(key)
+            return self._forget_shop(key) if known is not None and known.version <= version else set()
+        return self._drop_child(namespace, _child_id(obj), version)
+
+    def _bury(self, uid: str, version: int) -> None:
+        """What is older is no news any more."""
+        self._gone.pop(uid, None)
+        self._gone[uid] = version
+        if not self._listings:
+            self._forget_gone()
+
+    def _forget_gone(self) -> None:
+        for uid in list(islice(self._gone, max(0, len(self._gone) - _MOST_GONE))):
+            del self._gone[uid]
+
+    def discard(self, key: Key, child: ChildId, uid: str) -> None:
+        """Forget a child that an own request found to be gone."""
+        cached = self._children.get(key, {}).get(child)
+        if cached is not None and cached.uid == uid:
+            self._unfile(key.namespace, child)
+
+    def _forget_shop(self, key: Key) -> set[Key]:
+        old = self._shops.pop(key)
+        self._claim(key)
+        self._lost.pop(key, None)
+        self._former.pop(key, None)
+        self._moving.discard(key)
+        turned = self._depend(key, ())
+        return {key} | self._neighbours(key, old, None, turned) | self._still_admitting(key)
+
+    def _drop_child(self, namespace: str, child: ChildId, version: int) -> set[Key]:
+        key = self._filed.get(namespace, {}).get(child)
+        if key is None or self._children[key][child].version > version:
+            return set()
+        self._unfile(namespace, child)
+        return {key} | (self._still_admitting(key) if child.kind == "Deployment" else set())
+
+    def _unfile(self, namespace: str, child: ChildId) -> None:
+        key = self._filed[namespace].pop(child)
+        gone = self._children[key].pop(child)
+        if child.kind == "Deployment" and key in self._shops:
+            lost = self._lost.setdefault(key, {})
+            if len(lost) < _MOST_LOST:
+                lost[child.name] = gone.state["spec"]["replicas"]
+        if child.kind == "Deployment":
+            self._call(key, child.name, None)
+        if child in {("Service", key.name), ("NetworkPolicy", key.name)} and key in self._shops:
+            self._former.setdefault(key, {})[child] = replace(gone, body=None, others=None)
+        if not self._children[key]:
+            del self._children[key]
+        if child == _discovery(key):
+            self._claim(key)
+        if child == ("NetworkPolicy", key.name):
+            self._admit(key, gone, None)
+
+    def listing(self) -> None:
+        """A LIST begins: remember all deletions until it has been compared."""
+        self._listings += 1
+
+    def merge(self, items: Iterable[Mapping[str, Any]]) -> set[Key]:
+        """Store one page of a LIST, except what a watch has seen deleted since.
+
+        Returns:
+            the keys to reconcile.
+        """
+        keys: set[Key] = set()
+        for obj in items:
+            keys |= self.put(obj, listed=True)
+        return keys
+
+    def sweep(self, kind: str, namespace: str | None, listed: AbstractSet[str], version: int) -> set[Key]:
+        """Forget what a complete LIST of one kind (in one namespace, or in all with None) did not have.
+
+        Args:
+            kind: the kind that was listed.
+            namespace: where.
+            listed: the UIDs that were there.
+            version: the resourceVersion of the LIST; what a watch has shown later stays.
+
+        Returns:
+            the keys to reconcile.
+        """
+        keys: set[Key] = set()
+        self._unreadable.swept(kind, namespace, listed)
+        for where, child, cached in list(self._of_kind(kind)):
+            if cached.uid in listed or cached.version > version or namespace not in {None, where.namespace}:
+                continue
+            keys.add(where)
+            self._bury(cached.uid, version)
+            if child is None:
+                keys |= self._forget_shop(where)
+            else:
+                self._unfile(where.namespace, child)
+        return keys
+
+    def listed(self) -> None:
+        """That LIST is over."""
+        self._listings -= 1
+        if not self._listings:
+            self._forget_gone()
+
+    def _of_kind(self, kind: str) -> Iterator[tuple[Key, ChildId | None, Shop | Child]]:
+        if kind == PARENT_KIND:
+            for key, shop in self._shops.items():
+                yield key, None, shop
+            return
+        for key, children in self._children.items():
+            for child, cached in children.items():
+                if child.kind == kind:
+                    yield key, child, cached
+
+
+def _discovery(key: Key) -> ChildId:
+    """The headless Service that carries the hostname."""
+    return ChildId("Service", key.name + DISCOVERY_SUFFIX)
+
+
+def _admitted(policy: Child | None) -> frozenset[str]:
+    """The ShopServices that a NetworkPolicy admits."""
+    rules = {} if policy is None else policy.state.get("rules", {})
+    return shopservices(rules.get("ingress", ()), "ingress")
+
+
+def _child_id(obj: Mapping[str, Any]) -> ChildId:
+    return ChildId(intern(obj["kind"]), intern(obj["metadata"]["name"]))

@@ -1,0 +1,661 @@
+"""The one module that talks to the API server: requests out, objects or errors of errors.py back.
+
+Every write goes through the fence (the lease): without it nothing is sent, and no write may last longer than
+the lease is sure to be ours. Verbs, so that the RBAC of the chart can list exactly these:
+
+| resource | verbs |
+|---|---|
+| the child kinds of render.KINDS | get, list, watch, create and patch (server-side apply), delete |
+| shopservices | list, watch |
+| shopservices/status | patch |
+| leases | get, create, update |
+| configmaps, secrets | get, list, watch (the lists and watches of metadata only) |
+| secrets | create (of its own namespace: the key of configuration digests) |
+| pods | list; pods/log get, only with the setting diagnose_logs |
+| replicasets | list (metadata only) |
+| events (events.k8s.io) | create, patch |
+| customresourcedefinitions | list, watch (kopf: kinds that come and go) |
+| namespaces | list, watch (of metadata only: the pod-security level; kopf watches them when namespaces are named) |
+"""
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+
+from shop_operator.api.v1alpha1.reasons import IMMUTABLE, recreation
+from shop_operator.api.v1alpha1.spec import GROUP, PLURAL, VERSION
+from shop_operator.cache.store import FIELD_MANAGER, HANDOVER_MANAGER, NAME_LABEL, PARENT_KIND, REPAIR_MANAGER
+from shop_operator.errors import (
+    ApiUnavailable,
+    Exists,
+    Forbidden,
+    NotInstalled,
+    NotLeader,
+    OperatorError,
+    Refused,
+    Stale,
+    Terminating,
+    Throttled,
+    Unreachable,
+)
+from shop_operator.kubernetes import wire
+from shop_operator.kubernetes.connection import lines
+from shop_operator.kubernetes.refusals import LONGEST
+from shop_operator.objects.lenient import Unparsed
+from shop_operator.render import KINDS, ChildKind
+
+REQUEST_TIMEOUT: Final = 10.0
+LIST_TIMEOUT: Final = 60.0
+# Large enough to cost few requests, small enough to cost little memory, which no page that was parsed ever gives back whole.
+LIST_PAGE: Final = 100
+_PAGES_AT_ONCE: Final = 2
+PAGE_BYTES: Final = 2 * 1024 * 1024
+"""A page that is larger is asked for again in smaller ones: what a page needs while it is read is memory that the process keeps."""
+_SMALLER: Final = 4
+# A watch is ended by the API server after so many seconds, at random in between, so that they do not all begin anew at once.
+_WATCH_SECONDS: Final = (240, 480)
+
+T = TypeVar("T")
+
+_APPLY: Final = "application/apply-patch+yaml"
+_JSON_PATCH: Final = "application/json-patch+json"
+_MERGE: Final = "application/merge-patch+json"
+_JSON: Final = "application/json"
+
+# JSON is YAML if these are escaped: what YAML refuses (DEL, most of C1, the noncharacters), strips (a byte order mark) and
+# folds into a space (NEL and the Unicode separators). As UTF-8.
+_NOT_IN_YAML: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
+
+# No object has it: etcd's first write is revision 2. As a precondition it says "only if there is none".
+_NEVER: Final = "1"
+
+# How the API server says, with status 500, that an apply configuration does not fit the schema: an unknown field, a value
+# of another type, a quantity that is none.
+_SCHEMA_REFUSALS: Final = (
+    "failed to create typed patch object",
+    "failed to convert",
+    "unable to convert",
+    "quantities must match",
+    "error decoding",
+    "cannot unmarshal",
+    "unable to parse quantity",
+)
+# How it says that the client lacks the right. Every other 403 comes from admission: a policy, a quota, a webhook.
+_NO_RIGHT: Final = re.compile(r'\bcannot [\w-]+ (resource|path) "')
+_NAMESPACE_ENDS: Final = "because it is being terminated"
+# How admission says no: with the status that the policy or the webhook chooses, 404, 409 and 500 included.
+_DENIED: Final = re.compile(
+    r'admission webhook "[^"]*" denied the request|ValidatingAdmissionPolicy .* denied request', re.DOTALL
+)
+_AGAIN: Final = f"the operator retries at least every {LONGEST / 60:.0f} minutes"
+
+# Where and how it complains about another selector than the one with which a Deployment was created.
+_SELECTOR: Final = "spec.selector"
+
+# Where the API server complains when the UID of an apply is not the live object's.
+_UID: Final = "metadata.uid"
+
+Fence = Callable[[], float]
+"""Seconds for which this process may still write; 0 or less: not at all."""
+
+Body = Mapping[str, Any] | list[dict[str, Any]]
+
+PARENT: Final = ChildKind(api_version=f"{GROUP}/{VERSION}", kind=PARENT_KIND, plural=PLURAL)
+_LEASES: Final = ChildKind(api_version="coordination.k8s.io/v1", kind="Lease", plural="leases")
+_PODS: Final = ChildKind(api_version="v1", kind="Pod", plural="pods")
+_REPLICASETS: Final = ChildKind(api_version="apps/v1", kind="ReplicaSet", plural="replicasets")
+_EVENTS: Final = ChildKind(api_version="events.k8s.io/v1", kind="Event", plural="events")
+# Only their metadata is watched: the data is read when a pass needs its digest.
+_CONFIGS: Final = (
+    ChildKind(api_version="v1", kind="ConfigMap", plural="configmaps"),
+    ChildKind(api_version="v1", kind="Secret", plural="secrets"),
+)
+_METADATA: Final = "application/json;as={};g=meta.k8s.io;v=v1"
+# Watched by their metadata for their labels.
+_NAMESPACES: Final = ChildKind(api_version="v1", kind="Namespace", plural="namespaces")
+_BY_KIND: Final[Mapping[str, ChildKind]] = {k.kind: k for k in (*KINDS, PARENT, *_CONFIGS, _NAMESPACES)}
+_LABELLED: Final = frozenset(k.kind for k in KINDS)
+_IDENTITY_ONLY: Final = frozenset(k.kind for k in _CONFIGS)
+_METADATA_ONLY: Final = frozenset({*_IDENTITY_ONLY, _NAMESPACES.kind})
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a LIST; all parts are of one moment.
+
+    Attributes:
+        items: the objects, with apiVersion and kind filled in; each is parsed when it is asked for, once.
+        version: the resourceVersion of that moment.
+    """
+
+    items: Iterable[dict[str, Any]]
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One HTTP request.
+
+    Attributes:
+        method: of HTTP.
+        path: with everything before the query.
+        what: it does, for errors.
+        body: sent as JSON.
+        content: the media type of the body.
+        params: of the query.
+        accept: the media type of the answer.
+        seconds: until the answer must be there.
+    """
+
+    method: str
+    path: str
+    what: str
+    body: Body | None = None
+    content: str = _JSON
+    params: Mapping[str, str] | None = None
+    accept: str = _JSON
+    seconds: float = REQUEST_TIMEOUT
+
+
+class Kube:
+    """The API of one server, over one session, as one field manager."""
+
+    def __init__(self, session: aiohttp.ClientSession, server: str, fence: Fence) -> None:
+        self._session = session
+        self._server = server
+        self._fence = fence
+        self._answers = 0
+        # When it starts, everything is listed.
+        self._pages = asyncio.Semaphore(_PAGES_AT_ONCE)
+
+    async def apply(
+        self, configuration: Mapping[str, Any], *, uid: str | None, version: int | None = None
+    ) -> dict[str, Any]:
+        """Server-side apply, with force, of one child.
+
+        Args:
+            configuration: the apply configuration; it is not changed.
+            uid: the object that is meant, as the cache knows it; None: there is none yet, create it.
+            version: its resourceVersion, if no other client may have written it in the meantime.
+
+        Returns:
+            the object as the API server has it now.
+
+        Raises:
+            Exists: uid is None and an object of that name is there; nothing was written.
+            Stale: the object is another one than uid and version say, or gone; nothing was written.
+            OperatorError: the others of errors.py.
+        """
+        if uid is None:
+            condition = {"resourceVersion": _NEVER}
+        else:
+            condition = {"uid": uid} | ({"resourceVersion": str(version)} if version else {})
+        try:
+            return await self._apply(
+                configuration, condition, {"fieldManager": FIELD_MANAGER, "force": "true"}
+            )
+        except Stale as error:
+            if uid is None:
+                raise Exists(
+                    f"{configuration['kind']} {configuration['metadata']['name']} exists."
+                ) from error
+            raise
+
+    async def share(self, configuration: Mapping[str, Any], *, uid: str) -> dict[str, Any]:
+        """Become a second owner of fields, under another manager, where they have these very values.
+
+        Returns:
+            the object as the API server has it now.
+
+        Raises:
+            Stale: a field has another value by now, or the object is another one; nothing was written.
+            OperatorError: the others of errors.py.
+        """
+        return await self._apply(configuration, {"uid": uid}, {"fieldManager": HANDOVER_MANAGER})
+
+    async def _apply(
+        self, configuration: Mapping[str, Any], condition: Mapping[str, str], params: Mapping[str, str]
+    ) -> dict[str, Any]:
+        metadata = configuration["metadata"]
+        kind, name = configuration["kind"], metadata["name"]
+        return await self._write(
+            _Request(
+                "PATCH",
+                _path(_BY_KIND[kind], metadata["namespace"], name),
+                f"apply {kind} {name}",
+                {**configuration, "metadata": {**metadata, **condition}},
+                content=_APPLY,
+                params=params,
+            )
+        )
+
+    async def rewrite(
+        self, kind: str, namespace: str, name: str, *, version: int, parts: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Replace parts of a child as a whole, as another manager than that of the applies (JSON patch, RFC 6902).
+
+        Args:
+            kind: of the child.
+            namespace: of the child.
+            name: of the child.
+            version: its resourceVersion, which the parts were made from.
+            parts: the new values by JSON pointer, such as `/spec`.
+
+        Returns:
+            the object as the API server has it now.
+
+        Raises:
+            Stale: it was written since, is gone, or a new one has its name; nothing was written.
+            OperatorError: the others of errors.py.
+        """
+        patch = [
+            {"op": "replace", "path": path, "value": value}
+            for path, value in {"/metadata/resourceVersion": str(version), **parts}.items()
+        ]
+        return await self._write(
+            _Request(
+                "PATCH",
+                _path(_BY_KIND[kind], namespace, name),
+                f"repair {kind} {name}",
+                patch,
+                content=_JSON_PATCH,
+                params={"fieldManager": REPAIR_MANAGER},
+            )
+        )
+
+    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """One object, None when there is none."""
+        return await self._found(_path(_BY_KIND[kind], namespace, name), f"read {kind} {name}")
+
+    async def _found(self, path: str, what: str) -> dict[str, Any] | None:
+        try:
+            return await self._object(_Request("GET", path, what))
+        except Stale:
+            return None
+
+    async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
+        """Delete exactly that object; one that is gone or has a successor is success."""
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            await self._write(
+                _Request("DELETE", _path(_BY_KIND[kind], namespace, name), f"delete {kind} {name}", body)
+            )
+        except Stale:
+            return
+
+    async def patch_status(
+        self, namespace: str, name: str, *, version: int, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merge-patch the status of a ShopService that no other client has written since; the answer is the whole object.
+
+        The status subresource ignores a UID that is not the live one's, so the resourceVersion must tell.
+
+        Raises:
+            Stale: it was written, is gone, or a new one has its name.
+            OperatorError: the others of errors.py.
+        """
+        return await self._write(
+            _Request(
+                "PATCH",
+                _path(PARENT, namespace, name) + "/status",
+                f"write the status of ShopService {name}",
+                {"metadata": {"resourceVersion": str(version)}, "status": patch},
+                content=_MERGE,
+                params={"fieldManager": FIELD_MANAGER},
+            )
+        )
+
+    async def pages(self, kind: str, namespace: str | None) -> AsyncGenerator[Page]:
+        """Every ShopService, every child of one kind that carries our label, or every ConfigMap's or Secret's metadata.
+
+        Other LISTs may wait until a page was used: close it, or go through it to its end.
+
+        Raises:
+            NotInstalled: the API server does not serve the kind.
+            OperatorError: the others of errors.py.
+        """
+        resource = _BY_KIND[kind]
+        accept = _METADATA.format("PartialObjectMetadataList") if kind in _METADATA_ONLY else _JSON
+        whole = _Request(
+            "GET",
+            _path(resource, namespace),
+            f"list {kind}s",
+            params=_selection(kind),
+            accept=accept,
+            seconds=LIST_TIMEOUT,
+        )
+        async with aclosing(self._listings(whole)) as listings:
+            async for listed in listings:
+                yield Page(_objects(listed, resource), listed.version)
+                # Not kept while the next one is read.
+                del listed
+
+    async def _listings(self, whole: _Request) -> AsyncGenerator[wire.Listed]:
+        """The pages of a LIST, of PAGE_BYTES at most unless one object alone is larger; a few of them in memory at a time."""
+        size, token = LIST_PAGE, ""
+        while True:
+            async with self._pages:
+                raw = await self._page(whole, size, token)
+                if raw is None:
+                    size = max(1, size // _SMALLER)
+                    continue
+                if len(raw) < PAGE_BYTES // _SMALLER:
+                    size = min(LIST_PAGE, size * 2)
+                listed = _read(wire.Listed, raw, whole.what)
+                del raw
+                yield listed
+                if listed.token is None:
+                    return
+                token = listed.token
+                del listed
+
+    async def watch(
+        self, kind: str, namespace: str | None, version: int, known: wire.Known | None = None
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """What happens to the objects of `pages` after a version: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR events.
+
+        It ends after some minutes, and may be asked for again from the last version that it has shown. What is known of an
+        object is not shown again, only its version.
+
+        Raises:
+            Stale: the API server has forgotten that version.
+            NotInstalled: it does not serve the kind.
+            OperatorError: the others of errors.py.
+        """
+        seconds = random.randint(*_WATCH_SECONDS)  # noqa: S311  spread, not secrecy
+        params = {
+            "watch": "1",
+            "allowWatchBookmarks": "1",
+            "resourceVersion": str(version),
+            "timeoutSeconds": str(seconds),
+            **_selection(kind),
+        }
+        accept = _METADATA.format("PartialObjectMetadata") if kind in _METADATA_ONLY else _JSON
+        url = self._server + _path(_BY_KIND[kind], namespace)
+        what = f"watch {kind}s"
+        try:
+            async with (
+                asyncio.timeout(seconds + REQUEST_TIMEOUT),
+                self._session.get(url, params=params, headers={"Accept": accept}) as response,
+            ):
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    raise _refusal(
+                        response.status, await response.read(), response.headers.get("Retry-After"), what
+                    )
+                async for line in lines(response.content):
+                    event = _read(
+                        partial(wire.event, identity_only=kind in _IDENTITY_ONLY, known=known), line, what
+                    )
+                    del line
+                    if event["type"] != "ERROR":
+                        # Metadata alone does not say what it is of.
+                        event["object"]["kind"] = kind
+                    yield event
+        except (aiohttp.ClientError, OSError) as error:
+            raise _unreachable(what, error) from error
+
+    def pods(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
+        """Every pod that a label selector finds, without those that cannot be parsed.
+
+        Other LISTs may wait until a page was used: close it, or go through it to its end.
+        """
+        return self._every(_pods(namespace, selector))
+
+    async def first_pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        """The pods of the first page of what a label selector finds, LIST_PAGE at most, without those that cannot be parsed."""
+        async with aclosing(self._listings(_pods(namespace, selector))) as listings:
+            return [*_parsed(await anext(listings))]
+
+    def replicasets(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
+        """The metadata of every ReplicaSet that a label selector finds; as `pods`."""
+        params = {"labelSelector": selector}
+        path, accept = _path(_REPLICASETS, namespace), _METADATA.format("PartialObjectMetadataList")
+        return self._every(_Request("GET", path, "list ReplicaSets", params=params, accept=accept))
+
+    async def _every(self, whole: _Request) -> AsyncGenerator[dict[str, Any]]:
+        async with aclosing(self._listings(whole)) as listings:
+            async for listed in listings:
+                for each in _parsed(listed):
+                    yield each
+                # Not kept while the next one is read.
+                del listed
+
+    async def _page(self, whole: _Request, size: int, token: str = "") -> bytes | None:
+        """So many objects of a LIST, None when they are larger than PAGE_BYTES; one object is never too large."""
+        params = {"limit": str(size), **(whole.params or {})} | ({"continue": token} if token else {})
+        return await self._answer(replace(whole, params=params), PAGE_BYTES if size > 1 else None)
+
+    async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
+        """The end of a container's log, or of that of its predecessor; empty when there is none."""
+        url = f"{self._server}{_path(_PODS, namespace, pod)}/log"
+        params = {"container": container, "tailLines": "10", "limitBytes": "4096"}
+        try:
+            async with (
+                asyncio.timeout(REQUEST_TIMEOUT),
+                self._session.get(
+                    url, params=params | ({"previous": "true"} if previous else {})
+                ) as response,
+            ):
+                return await response.text(errors="replace") if response.status == HTTPStatus.OK else ""
+        except (aiohttp.ClientError, OSError) as error:
+            raise _unreachable(f"read the log of pod {pod}", error) from error
+
+    async def create_event(self, event: Mapping[str, Any]) -> None:
+        """Create an Event."""
+        path = _path(_EVENTS, event["metadata"]["namespace"])
+        await self._write(_Request("POST", path, "create an Event", event))
+
+    async def patch_event(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
+        """Merge-patch an Event."""
+        path = _path(_EVENTS, namespace, name)
+        await self._write(_Request("PATCH", path, "count an Event", patch, content=_MERGE))
+
+    async def create_secret(self, secret: Mapping[str, Any]) -> dict[str, Any]:
+        """Create a Secret in the namespace that it names.
+
+        Raises:
+            Stale: it exists.
+            OperatorError: the others of errors.py.
+        """
+        path = _path(_BY_KIND["Secret"], secret["metadata"]["namespace"])
+        what = f"create Secret {secret['metadata']['name']}"
+        return await self._write(_Request("POST", path, what, secret))
+
+    async def get_lease(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """The lease, None when there is none."""
+        return await self._found(_path(_LEASES, namespace, name), f"read Lease {name}")
+
+    async def create_lease(self, namespace: str, lease: Mapping[str, Any]) -> dict[str, Any]:
+        """Create the lease.
+
+        Raises:
+            Stale: another client has written it in the meantime.
+            OperatorError: the others of errors.py.
+        """
+        return await self._object(_Request("POST", _path(_LEASES, namespace), "create the Lease", lease))
+
+    async def update_lease(self, namespace: str, lease: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace the lease, if its resourceVersion is still the one given.
+
+        Raises:
+            Stale: another client has written it in the meantime.
+            OperatorError: the others of errors.py.
+        """
+        path = _path(_LEASES, namespace, lease["metadata"]["name"])
+        return await self._object(_Request("PUT", path, "renew the Lease", lease))
+
+    async def _write(self, request: _Request) -> dict[str, Any]:
+        left = self._fence()
+        if left <= 0:
+            raise NotLeader(f"Did not {request.what}: the lease is not held any more.")
+        return await self._object(request if left >= request.seconds else replace(request, seconds=left))
+
+    async def _object(self, request: _Request) -> dict[str, Any]:
+        return _read(wire.parsed, await self._answer(request) or b"", request.what)
+
+    async def _answer(self, request: _Request, most: int | None = None) -> bytes | None:
+        """The body of an answer, None when it has more bytes than `most`: then its rest is not read."""
+        body, headers, answers = request.body, {"Accept": request.accept}, self._answers
+        if body is not None:
+            headers["Content-Type"] = request.content
+        try:
+            async with (
+                asyncio.timeout(request.seconds),
+                self._session.request(
+                    request.method,
+                    self._server + request.path,
+                    params=request.params,
+                    data=None if body is None else encoded(body),
+                    headers=headers,
+                ) as response,
+            ):
+                raw = await _limited(response, most if response.status == HTTPStatus.OK else None)
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, TimeoutError) and self._answers != answers:
+                raise ApiUnavailable(
+                    f"Could not {request.what}: the API server did not respond in time, although it answered other requests."
+                    " An admission webhook may be slow."
+                ) from error
+            raise _unreachable(request.what, error) from error
+        self._answers += 1
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise _refusal(response.status, raw or b"", response.headers.get("Retry-After"), request.what)
+        return raw
+
+
+async def _limited(response: aiohttp.ClientResponse, most: int | None) -> bytes | None:
+    if most is None:
+        return await response.read()
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > most:
+            response.close()
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _read(reader: Callable[[bytes], T], raw: bytes, what: str) -> T:
+    try:
+        return reader(raw)
+    except wire.Malformed as error:
+        raise Unreachable(f"Could not {what}: the response was truncated; retrying.") from error
+
+
+def _objects(listed: wire.Listed, resource: ChildKind) -> Iterator[dict[str, Any]]:
+    for item in listed.objects(identity_only=resource.kind in _IDENTITY_ONLY):
+        item["apiVersion"], item["kind"] = resource.api_version, resource.kind
+        yield item
+
+
+def _parsed(listed: wire.Listed) -> Iterator[dict[str, Any]]:
+    return (each for each in listed.objects() if not isinstance(each, Unparsed))
+
+
+def _pods(namespace: str, selector: str) -> _Request:
+    return _Request("GET", _path(_PODS, namespace), "list pods", params={"labelSelector": selector})
+
+
+def _selection(kind: str) -> dict[str, str]:
+    return {"labelSelector": NAME_LABEL} if kind in _LABELLED else {}
+
+
+def _unreachable(what: str, error: Exception) -> Unreachable:
+    detail = str(error) or type(error).__name__
+    return Unreachable(f"Could not {what}: the API server did not respond ({detail}).")
+
+
+def encoded(body: Body) -> bytes:
+    """JSON that is the same when it is read as YAML, as the API server reads an apply configuration."""
+    return _NOT_IN_YAML.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), orjson.dumps(body))
+
+
+def _path(resource: ChildKind, namespace: str | None, name: str | None = None) -> str:
+    api = resource.api_version
+    parts = ["api" if api == "v1" else "apis", *api.split("/")]
+    if namespace is not None:
+        parts += ["namespaces", quote(namespace, safe="")]
+    parts.append(resource.plural)
+    if name is not None:
+        parts.append(quote(name, safe=""))
+    return "/" + "/".join(parts)
+
+
+def collection(path: str) -> str | None:
+    """The kind whose collection (of all namespaces or of one) a request path names, None for any other."""
+    *_, plural = path.rsplit("/", 1)
+    return next((k.kind for k in (*KINDS, PARENT, *_CONFIGS) if k.plural == plural), None)
+
+
+def _refusal(status: int, raw: bytes, retry_after: str | None, what: str) -> OperatorError:
+    """The error that an HTTP status of 400 or above stands for."""
+    said, is_status, fields = _said(raw)
+    if _DENIED.search(said):
+        return Refused(_denied(f"Could not {what}: {said}"))
+    if status == HTTPStatus.NOT_FOUND and not is_status:
+        # An unknown object is answered with a Status; an unknown kind with the words of the mux.
+        return NotInstalled(f"Could not {what}: the API server does not serve this kind; install its CRD.")
+    if status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE} or _UID in fields:
+        return Stale(f"Could not {what}: {said}.")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Throttled(f"Could not {what}: the API server is busy.", retry_after=_seconds(retry_after))
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR or any(each in said for each in _SCHEMA_REFUSALS):
+        cure = "Change the ShopService accordingly"
+        if _SELECTOR in fields and IMMUTABLE in said:
+            # Another client has made it: the selector does not come from the ShopService's spec.
+            cure = recreation(what.removeprefix("apply "))
+        return _denial(status, f"Could not {what}: {said}", cure)
+    return ApiUnavailable(
+        f"Could not {what}: the API server answered {status} ({said}).", retry_after=_seconds(retry_after)
+    )
+
+
+def _denied(said: str) -> str:
+    return f"{said}. Change the ShopService, or the policy or quota that denies it; {_AGAIN}."
+
+
+def _denial(status: int, said: str, cure: str) -> OperatorError:
+    """The error that a refusal of the very request stands for."""
+    if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and _NO_RIGHT.search(said)):
+        return Forbidden(f"{said}. Check the operator's RBAC.")
+    if status == HTTPStatus.FORBIDDEN and _NAMESPACE_ENDS in said:
+        return Terminating(f"{said}.")
+    if status == HTTPStatus.FORBIDDEN:
+        return Refused(_denied(said))
+    return Refused(f"{said}. {cure}; {_AGAIN}.")
+
+
+def _said(raw: bytes) -> tuple[str, bool, frozenset[str]]:
+    """The server's own words without a final full stop, whether they came as a Status, the fields it names."""
+    try:
+        answer = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        answer = None
+    if not isinstance(answer, dict) or answer.get("kind") != "Status":
+        return raw.decode(errors="replace").strip()[:300].rstrip("."), False, frozenset()
+    causes = (answer.get("details") or {}).get("causes") or ()
+    return (
+        str(answer.get("message", "")).rstrip("."),
+        True,
+        frozenset(cause.get("field", "") for cause in causes),
+    )
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Retry-After in seconds; the API server never sends the date form (RFC 9110 section 10.2.3)."""
+    try:
+        return float(retry_after) if retry_after else None
+    except ValueError:
+        return None

@@ -1,0 +1,277 @@
+"""Whether a live object is what we last applied: the check that makes a quiet cluster cost no write.
+
+A no-op server-side apply costs the API server almost as much as a real one, so it is not a way to find out.
+Two facts decide instead, both from the cached object:
+
+- the annotation `shopservice.dev/applied-hash` is the hash of the apply configuration that we sent last. It
+  is written by the same apply, so it cannot disagree with the fields that we own. A different hash means that
+  the configuration changed: apply it, and the API server drops what we own no longer;
+- every field of the configuration has the same value in the live object. A difference is drift: somebody
+  changed a field that we own.
+
+Fields that are in the live object only belong to others (defaults, an injected sidecar, a label of a user) and are left
+alone. Lists, maps and unions follow the rules of the API, as kubernetes_schema has them:
+
+- items of a list with keys are found by them; an atomic list or map is ours as a whole, so an additional entry is drift;
+- where we have set a member of a union, any other member is drift, since the API server refuses the two together;
+- the order of our items is drift where it means something: containers start in it, and a variable refers to earlier ones.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import ROUND_CEILING, Decimal, DecimalException
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from shop_operator.objects.kubernetes_schema import Type, Union, is_set, of_kind
+
+HASH_ANNOTATION: Final = "shopservice.dev/applied-hash"
+
+_ORDERED: Final = frozenset({"Container", "EnvVar"})
+# What the API server fills in for a field without a value: inside of an atomic value, where nothing but our own fields may be,
+# and in place of a zero value that is not stored.
+_FILLED_IN: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
+    "Container": {
+        "imagePullPolicy": ("Always", "IfNotPresent"),
+        "terminationMessagePath": ("/dev/termination-log",),
+        "terminationMessagePolicy": ("File",),
+    },
+    "ContainerPort": {"protocol": ("TCP",)},
+    "CrossVersionObjectReference": {"apiVersion": ("",)},
+    "HTTPGetAction": {"path": ("/",), "scheme": ("HTTP",)},
+    "ISCSIVolumeSource": {"iscsiInterface": ("default",)},
+    "ImageVolumeSource": {"pullPolicy": ("Always", "IfNotPresent")},
+    "ObjectFieldSelector": {"apiVersion": ("v1",)},
+    "PodCertificateProjection": {"maxExpirationSeconds": (86400,)},
+    "PodSpec": {"dnsPolicy": ("ClusterFirst",), "schedulerName": ("default-scheduler",)},
+    "Probe": {
+        "failureThreshold": (3,),
+        "periodSeconds": (10,),
+        "successThreshold": (1,),
+        "timeoutSeconds": (1,),
+    },
+    "RBDVolumeSource": {"keyring": ("/etc/ceph/keyring",), "pool": ("rbd",), "user": ("admin",)},
+    "ResourceFieldSelector": {"divisor": ("0",)},
+    "ScaleIOVolumeSource": {"fsType": ("xfs",), "storageMode": ("ThinProvisioned",)},
+    "ServiceAccountTokenProjection": {"expirationSeconds": (3600,)},
+}
+_NOTHING: Final[Mapping[str, tuple[Any, ...]]] = {}
+
+_QUANTITY: Final = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?")
+_LARGEST_QUANTITY: Final = Decimal(2**63 - 1)
+_SUFFIX: Final[Mapping[str, Decimal]] = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    "k": Decimal("1e3"),
+    **{letter: Decimal(1000) ** (i + 2) for i, letter in enumerate("MGTPE")},
+    **{f"{letter}i": Decimal(1024) ** (i + 1) for i, letter in enumerate("KMGTPE")},
+}
+
+
+def applied_hash(configuration: Mapping[str, Any]) -> str:
+    """The hash under which an apply configuration is remembered, 32 hex digits, free of key order."""
+    return hashlib.blake2b(
+        orjson.dumps(configuration, option=orjson.OPT_SORT_KEYS), digest_size=16
+    ).hexdigest()
+
+
+def drift(desired: Mapping[str, Any], live: Mapping[str, Any]) -> list[str]:
+    """The paths (`spec.template.spec.containers[name=app].image`) where the live object is not as desired."""
+    found: list[str] = []
+    _compare(desired, live, _Place("", of_kind(desired.get("kind", "")), exact=False), found)
+    return found
+
+
+def owned_part(desired: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
+    """What the live object has of the fields that the apply configuration has, and what is drift beside them."""
+    found: dict[str, Any] = _owned(desired, live, of_kind(desired.get("kind", "")))
+    return found
+
+
+def _owned(desired: Any, live: Any, kind: Type) -> Any:
+    if isinstance(desired, Mapping) and isinstance(live, Mapping):
+        if kind.atomic:
+            return live
+        own = {
+            key: _owned(value, live[key], kind.below(key)) for key, value in desired.items() if key in live
+        }
+        return own | {key: live[key] for key in displaced(desired, live, kind)}
+    if not (isinstance(desired, list) and isinstance(live, list) and kind.finds(desired, live)):
+        return live
+    wanted = {kind.identity(item): item for item in desired}
+    there = [(identity, item) for item in live if (identity := kind.identity(item)) in wanted]
+    if kind.item.name not in _ORDERED:
+        places = {identity: place for place, identity in enumerate(wanted)}
+        there.sort(key=lambda each: places[each[0]])
+    return [_owned(wanted[identity], item, kind.item) for identity, item in there]
+
+
+def displaced(desired: Mapping[str, Any], live: Mapping[str, Any], kind: Type) -> list[str]:
+    """The fields of a live object that our members of its unions leave no room for, in the order of their names."""
+    return sorted({field for union in kind.unions for field in _displaced(desired, live, union)})
+
+
+def _displaced(desired: Mapping[str, Any], live: Mapping[str, Any], union: Union) -> Iterator[str]:
+    ours = next((member for member in union.members if any(is_set(desired, field) for field in member)), None)
+    told = union.discriminator and desired.get(union.discriminator)
+    if ours is None and not told and not union.optional:
+        return
+    for member in union.members:
+        if member != ours and union.values.get(member[0]) != (told or ""):
+            yield from (field for field in member if is_set(live, field) and field not in desired)
+    if ours is not None and union.discriminator and not told:
+        there = live.get(union.discriminator)
+        if there is not None and there != union.values[ours[0]]:
+            yield union.discriminator
+
+
+def _replaced(desired: Mapping[str, Any], live: Mapping[str, Any], kind: Type) -> list[str]:
+    """The members of unions that went because another one came, or the value that tells it: that one is the drift."""
+    return [
+        field
+        for union in kind.unions
+        if any(_displaced(desired, live, union)) or _told_otherwise(desired, live, union.discriminator)
+        for member in union.members
+        for field in member
+    ]
+
+
+def _told_otherwise(desired: Mapping[str, Any], live: Mapping[str, Any], discriminator: str | None) -> bool:
+    return (
+        discriminator is not None
+        and discriminator in desired
+        and desired[discriminator] != live.get(discriminator)
+    )
+
+
+class _Place(NamedTuple):
+    """Where two values are compared.
+
+    Args:
+        path: from the root.
+        kind: the type of the values.
+        exact: whether the live value may have nothing more than the desired one.
+    """
+
+    path: str
+    kind: Type
+    exact: bool
+
+
+def _compare(desired: Any, live: Any, place: _Place, found: list[str]) -> None:
+    """Add the paths of all differences. Most parts are equal, which Python sees at once."""
+    if desired == live:
+        return
+    if isinstance(desired, dict):
+        if isinstance(live, dict):
+            _compare_maps(desired, live, place, found)
+        else:
+            found.append(place.path)
+    elif isinstance(desired, list):
+        if isinstance(live, list):
+            _compare_lists(desired, live, place, found)
+        elif desired:
+            found.append(place.path)
+    elif not (place.kind.name == "quantity" and _same_quantity(desired, live)):
+        found.append(place.path)
+
+
+def _compare_maps(desired: dict[str, Any], live: dict[str, Any], place: _Place, found: list[str]) -> None:
+    path, kind, exact = place
+    exact = exact or kind.atomic
+    more = live.keys() - desired.keys()
+    instead = displaced(desired, live, kind) if kind.unions and more and not exact else []
+    gone = _replaced(desired, live, kind) if kind.unions and not desired.keys() <= live.keys() else ()
+    for key, value in desired.items():
+        if key in live:
+            there = live[key]
+            if value == there or value is None:
+                # Null leaves the field to others.
+                continue
+            if _is_zero(value) and key in kind.omits_zero and there in _filled_in(kind, key):
+                continue
+            here = f"{path}.{key}" if path else key
+            _compare(value, there, _Place(here, kind.below(key), exact), found)
+        elif (
+            value is not None
+            and value != []
+            and key not in gone
+            and not (value == "" and kind.fields is not None)
+            and not (_is_zero(value) and key in kind.omits_zero)
+        ):
+            # An empty list is not stored, nor is an empty text outside of maps, nor any zero value of some fields.
+            found.append(f"{path}.{key}" if path else key)
+    if exact:
+        found += [f"{path}.{key}" for key in sorted(more) if live[key] not in _filled_in(kind, key)]
+    found += [f"{path}.{key}" for key in instead]
+
+
+def _is_zero(value: Any) -> bool:
+    return not value and isinstance(value, bool | int | str)
+
+
+def _filled_in(kind: Type, key: str) -> tuple[Any, ...]:
+    return _FILLED_IN.get(kind.name, _NOTHING).get(key, ())
+
+
+def _compare_lists(desired: list[Any], live: list[Any], place: _Place, found: list[str]) -> None:
+    path, kind, exact = place
+    if exact or not kind.finds(desired, live):
+        if len(desired) != len(live):
+            found.append(path)
+            return
+        for index, (wanted, there) in enumerate(zip(desired, live, strict=True)):
+            _compare(wanted, there, _Place(f"{path}[{index}]", kind.item, exact=True), found)
+        return
+    by_key = {kind.identity(item): item for item in live}
+    often = _often(kind, live) if len(by_key) < len(live) else frozenset()
+    ours = []
+    for wanted in desired:
+        identity = kind.identity(wanted)
+        known = identity in by_key and identity not in often
+        if known:
+            ours.append(identity)
+        if known and wanted == by_key[identity]:
+            continue
+        here = f"{path}[{','.join(f'{k}={v}' for k, v in zip(kind.keys, identity, strict=True))}]"
+        if known:
+            _compare(wanted, by_key[identity], _Place(here, kind.item, exact=False), found)
+        else:
+            found.append(here)
+    if kind.item.name in _ORDERED and ours != [each for each in by_key if each in set(ours)]:
+        found.append(path)
+
+
+def _often(kind: Type, items: Iterable[Mapping[str, Any]]) -> frozenset[tuple[Any, ...]]:
+    """The keys that more than one item has: only `kubectl edit` and the like can do that."""
+    counted = Counter(kind.identity(item) for item in items)
+    return frozenset(identity for identity, count in counted.items() if count > 1)
+
+
+def _same_quantity(one: Any, other: Any) -> bool:
+    first, second = _quantity(one), _quantity(other)
+    return first is not None and first == second
+
+
+def _quantity(value: Any) -> Decimal | None:
+    """What the API server keeps of a quantity (`500m`, `0.5`, `1Gi`, 2), or None of what is none.
+
+    It keeps at most an int64, and of resources nothing finer than 1m, rounded up.
+    """
+    match = _QUANTITY.fullmatch(str(value))
+    if match is None:
+        return None
+    number, suffix = match.groups()
+    try:
+        if suffix and suffix not in _SUFFIX:
+            found = Decimal(number + suffix)
+        else:
+            found = Decimal(number) * _SUFFIX.get(suffix or "", Decimal(1))
+        return min((found * 1000).to_integral_value(ROUND_CEILING) / 1000, _LARGEST_QUANTITY)
+    except DecimalException:
+        # Its exponent is too large.
+        return None

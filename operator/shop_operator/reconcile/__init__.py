@@ -1,0 +1,1 @@
+"""From an event to a cluster that is as its ShopServices say."""

@@ -1,0 +1,88 @@
+"""Labels and annotations for everything, and none that restart pods."""
+
+from typing import Any
+
+from shop_operator.api.v1alpha1.common_metadata import CommonMetadata
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.objects.summary import summary
+from shop_operator.render import KINDS, Surroundings, render
+
+EVERYTHING: dict[str, Any] = {
+    "autoscaling": {"minReplicas": 2, "maxReplicas": 4},
+    "gateway": {"name": "public"},
+    "routes": [{"path": "/"}],
+    "networkPolicy": {},
+    "monitoring": {"labels": {"team": "metrics"}},
+    "workers": [
+        {
+            "name": "relay",
+            "command": ["relay"],
+            "port": 9000,
+            "autoscaling": {"maxReplicas": 3, "queue": {"urlFrom": "Q", "region": "eu-west-1"}},
+        }
+    ],
+}
+PART_OF = "app.kubernetes.io/part-of"
+
+
+def children(everywhere: CommonMetadata | None = None, **spec: Any) -> list[dict[str, Any]]:
+    shop = ShopService("web", "ns", "u", 1, document={"image": "shop:1", **EVERYTHING, **spec})
+    around = Surroundings(common=everywhere) if everywhere else Surroundings()
+    return render(shop, live=None, around=around)
+
+
+def templates(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [each["spec"]["template"] for each in found if each["kind"] == "Deployment"]
+
+
+def test_every_kind_has_what_the_shopservice_asks_for_and_no_pod_has() -> None:
+    found = children(
+        commonMetadata={"labels": {"unit": "shop"}, "annotations": {"example.com/owner": "checkout"}}
+    )
+
+    assert {each["kind"] for each in found} == {kind.kind for kind in KINDS}
+    for each in found:
+        assert each["metadata"]["labels"]["unit"] == "shop"
+        assert each["metadata"]["annotations"]["example.com/owner"] == "checkout"
+    assert templates(found) == templates(children())
+
+
+def test_the_shopservices_own_win_over_those_of_the_operator_and_those_of_one_object_over_both() -> None:
+    everywhere = CommonMetadata(labels={"team": "platform", "unit": "shop"})
+
+    found = children(everywhere, commonMetadata={"labels": {"team": "checkout"}})
+
+    teams = {each["kind"]: each["metadata"]["labels"]["team"] for each in found}
+    assert teams.pop("ServiceMonitor") == teams.pop("PodMonitor") == "metrics"
+    assert set(teams.values()) == {"checkout"}
+    assert {each["metadata"]["labels"]["unit"] for each in found} == {"shop"}
+
+
+def deployment(value: str, *managers: str) -> dict[str, Any]:
+    """A Deployment whose pods' part-of label these managers own."""
+    labels: dict[str, Any] = {"f:template": {"f:metadata": {"f:labels": {f"f:{PART_OF}": {}}}}}
+    return {
+        "kind": "Deployment",
+        "metadata": {
+            "managedFields": [
+                {"manager": "other"},
+                *({"manager": each, "fieldsV1": {"f:spec": labels}} for each in managers),
+            ]
+        },
+        "spec": {"template": {"metadata": {"labels": {PART_OF: value}}}},
+    }
+
+
+def test_pods_keep_their_part_of_label_as_long_as_it_is_the_operators() -> None:
+    assert summary(deployment("shop", "shop-operator"))["partOf"] == "shop"
+    assert "partOf" not in summary(deployment("edited", "kubectl"))
+    assert "partOf" not in summary({"kind": "Deployment", "metadata": {}, "spec": {}})
+
+
+def test_given_pods_of_another_application_then_only_they_keep_its_label() -> None:
+    shop = ShopService("web", "ns", "u", 1, {PART_OF: "new"}, {"image": "shop:1", **EVERYTHING})
+
+    found = render(shop, live=None, around=Surroundings(part_of={"web": "old"}))
+
+    assert {each["metadata"]["labels"][PART_OF] for each in found} == {"new"}
+    assert [each["metadata"]["labels"][PART_OF] for each in templates(found)] == ["old", "new"]

@@ -1,0 +1,93 @@
+"""Empty blocks and nulls: what the schema promises so that they arrive, and what the models make of them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from shop_operator.api.v1alpha1.spec import ShopService, ShopServiceSpec
+from shop_operator.errors import InvalidSpec
+from tests.operator.specs import SPEC_SCHEMA
+
+
+def spec_of(**spec: Any) -> ShopServiceSpec:
+    return ShopService("web", "shop", "uid", 1, document={"image": "web:1", **spec}).spec
+
+
+def granular(schema: Mapping[str, Any], path: str = "spec") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every object below a schema whose fields server-side apply owns one by one."""
+    yield path, schema
+    for name, field in schema["properties"].items():
+        if field.get("x-kubernetes-list-type") == "map":
+            yield from granular(field["items"], f"{path}.{name}[]")
+        if field.get("type") == "object" and field.get("x-kubernetes-map-type") != "atomic":
+            yield from granular(field, f"{path}.{name}")
+
+
+def defaulted(schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    for name, field in schema.get("properties", {}).items():
+        if "default" in field:
+            yield f"{path}.{name}"
+        yield from defaulted(field.get("items", field), f"{path}.{name}")
+
+
+def test_only_the_spec_and_keyed_items_are_granular_and_none_of_them_can_become_empty() -> None:
+    found = dict(granular(SPEC_SCHEMA))
+
+    assert set(found) == {
+        "spec",
+        "spec.env[]",
+        "spec.imagePullSecrets[]",
+        "spec.workers[]",
+        "spec.workers[].env[]",
+    }
+    assert all(schema["required"] for schema in found.values())
+
+
+def test_no_block_has_a_default_or_the_stored_one_would_differ_from_the_applied_one() -> None:
+    assert set(defaulted(SPEC_SCHEMA, "spec")) == {"spec.port"}
+
+
+def test_what_the_models_fill_in_is_said_in_the_description() -> None:
+    interval = SPEC_SCHEMA["properties"]["monitoring"]["properties"]["interval"]
+
+    assert interval["description"].endswith("Defaults to 30s.")
+    assert spec_of(monitoring={}).monitoring.interval == "30s"  # type: ignore[union-attr]  # set above
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ({"networkPolicy": None}, {}),
+        (
+            {"replicas": None, "autoscaling": {"maxReplicas": 2, "cpu": None}},
+            {"autoscaling": {"maxReplicas": 2}},
+        ),
+        ({"env": [{"name": "A", "value": None}]}, {"env": [{"name": "A"}]}),
+        ({"monitoring": {"path": None, "labels": {"a": None}}}, {"monitoring": {"labels": {}}}),
+        ({"port": None}, {}),
+        (
+            {"podTemplate": {"metadata": {"labels": {"a": None}}}},
+            {"podTemplate": {"metadata": {"labels": {}}}},
+        ),
+    ],
+)
+def test_given_a_null_then_the_field_counts_as_not_set(given: dict[str, Any], stored: dict[str, Any]) -> None:
+    assert spec_of(**given) == spec_of(**stored)
+
+
+def test_given_a_null_in_the_pod_template_then_it_is_kept_since_it_takes_a_field_away() -> None:
+    template = {"spec": {"priorityClassName": None}}
+
+    assert spec_of(podTemplate=template).to_dict()["podTemplate"] == template
+
+
+@pytest.mark.parametrize("spec", [{"env": [None]}, {"dependsOn": [None]}, {"image": None}])
+def test_given_a_null_where_a_value_is_needed_then_it_is_refused(spec: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSpec):
+        spec_of(**spec)
+
+
+def test_an_empty_network_policy_is_one_and_an_absent_one_is_none() -> None:
+    assert spec_of(networkPolicy={}).network_policy is not None
+    assert spec_of().network_policy is None

@@ -1,0 +1,126 @@
+"""The table of reasons is complete, both ways, and so are the page and the commands that are made from it."""
+
+import ast
+import inspect
+import string
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shop_operator import errors
+from shop_operator.api.v1alpha1.reasons import CONDITIONS, REASONS, ROWS
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.errors import InvalidSpec, OperatorError
+from shop_operator.objects.summary import summary
+from shop_operator.render import render
+from shop_operator.status import conditions, verdicts
+from shop_operator.status import diagnosis as pods
+from shop_operator.status.conditions import Observed, status
+from shop_operator.status.dependencies import Dependencies
+from shop_operator.status.diagnosis import Diagnosis
+from tests.operator.specs import documents
+from tests.operator.states import STATES
+
+ROOT = Path(__file__).parents[3]
+
+
+def of_errors() -> set[str]:
+    found = [each for _, each in inspect.getmembers(errors, inspect.isclass)]
+    return {each.reason for each in found if issubclass(each, OperatorError)}
+
+
+def written(*modules: Any) -> set[str]:
+    """Every literal of these modules: what is no word of a reason is in no table either."""
+    trees = [ast.parse(Path(inspect.getfile(each)).read_text()) for each in modules]
+    return {
+        node.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def test_every_reason_of_an_error_has_a_row() -> None:
+    assert of_errors() <= REASONS.keys(), "add a row to reasons.py"
+
+
+def test_every_reason_of_a_pod_has_a_row() -> None:
+    assert set(pods.RANKED) <= REASONS.keys()
+
+
+def test_every_row_is_a_reason_that_the_code_can_give() -> None:
+    from shop_operator.api.v1alpha1 import crd  # noqa: PLC0415  their literals only
+    from shop_operator.status import dependencies  # noqa: PLC0415  as above
+
+    known = of_errors() | written(conditions, verdicts, pods, dependencies, crd)
+    assert {each.word for each in ROWS} <= known
+
+
+def test_no_word_has_two_rows_and_every_condition_is_explained() -> None:
+    assert len(REASONS) == len(ROWS)
+    assert {kind for each in ROWS for kind in each.conditions} == CONDITIONS.keys()
+
+
+def of(found: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(each["type"], each["reason"]) for each in found["conditions"]}
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
+def test_every_condition_of_every_state_has_a_row(state: Any) -> None:
+    for kind, reason in of(state.object["status"]):
+        assert kind in REASONS[reason].conditions
+
+
+@pytest.mark.slow
+@given(
+    documents(),
+    st.sampled_from([None, *sorted(pods.RANKED)]),
+    st.sampled_from([None, *sorted(OperatorError.__subclasses__()[0].__subclasses__(), key=str)]),
+    st.sampled_from([None, Dependencies({}, missing=("a",)), Dependencies({}, cycle=("web", "web"))]),
+    st.sampled_from(["", "FailedCreate", "ReplicaSetCreateError", "ProgressDeadlineExceeded", "Unheard"]),
+)
+def test_every_condition_of_any_shopservice_has_a_row(
+    spec: dict[str, Any],
+    reason: str | None,
+    error: type[OperatorError] | None,
+    dependencies: Dependencies | None,
+    said: str,
+) -> None:
+    shop = ShopService(name="web", namespace="shop", uid="u", generation=3, document=spec)
+    with suppress(InvalidSpec):
+        children = {}
+        for child in render(shop, live=None):
+            judged = {"type": "ReplicaFailure", "status": "True", "reason": said, "message": "no"}
+            late = {"type": "Progressing", "status": "False", "reason": said}
+            child["status"] = {"observedGeneration": 1, "conditions": [judged, late] if said else []}
+            children[child["kind"], child["metadata"]["name"]] = summary(child)
+        observed = Observed(
+            children,
+            error("no.") if error else None,
+            dependencies=dependencies,
+            diagnoses={"web": Diagnosis(reason, "no", "web-1")} if reason else {},
+        )
+        for kind, word in of(status(shop, observed, {}, now=lambda: "2030-01-01T00:00:00Z")):
+            assert kind in REASONS[word].conditions, word
+
+
+def test_the_page_has_a_row_for_every_reason() -> None:
+    page = (ROOT / "docs/reference/conditions.md").read_text()
+
+    rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [*CONDITIONS, *(each.word for each in ROWS)]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.word)
+def test_what_needs_a_cure_has_one_and_its_command_can_be_filled(row: Any) -> None:
+    if "Stalled" in row.conditions and row.word != "NotStalled":
+        assert row.cure
+        assert row.next
+    fields = {name for _, name, _, _ in string.Formatter().parse(row.next) if name}
+    assert fields <= {"name", "namespace", "child", "pod", "container", "previous"}
+    assert row.meaning.endswith(".")
+    assert not row.cure or row.cure.endswith(".")

@@ -1,0 +1,78 @@
+"""The models refuse what the API server's schema refuses, in words that help."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shop_operator.api.v1alpha1.crd import crd
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.errors import InvalidSpec
+from tests.operator.specs import REFUSALS, Refusal, changed, documents
+
+
+def shop(spec: dict[str, Any], name: str = "web") -> ShopService:
+    return ShopService(name=name, namespace="shop", uid="u", generation=1, document=spec)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.given)
+def test_a_bad_spec_is_refused_with_a_sentence_that_says_where_and_what(refusal: Refusal) -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        _ = shop({"image": "web:1"} | refusal.spec, refusal.name).spec
+
+    assert (refusal.model or refusal.server) in refused.value.message
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        _ = shop({"replicas": "two", "colour": "red"}).spec
+
+    assert refused.value.message == (
+        "spec.image: is required. spec.replicas: must be a whole number without quotes. spec.colour: unknown field."
+    )
+
+
+@pytest.mark.slow
+@given(documents(), st.data())
+def test_any_document_is_taken_or_refused_and_nothing_else(spec: dict[str, Any], data: st.DataObject) -> None:
+    with suppress(InvalidSpec):
+        _ = shop(data.draw(changed(spec))).spec
+
+
+def _walk(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, Any]]]:
+    found = [(path, schema)]
+    for name, child in schema.get("properties", {}).items():
+        found += _walk(child, f"{path}.{name}")
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            found += _walk(schema[key], f"{path}[]")
+    return found
+
+
+def _schema() -> dict[str, Any]:
+    version = crd()["spec"]["versions"][0]
+    return dict(version["schema"]["openAPIV3Schema"]["properties"])
+
+
+def test_every_field_of_the_schema_is_described() -> None:
+    fields = _walk(_schema()["spec"], "spec") + _walk(_schema()["status"], "status")
+
+    undescribed = [
+        path for path, schema in fields if not path.endswith("[]") and not schema.get("description")
+    ]
+
+    assert undescribed == []
+
+
+def test_the_schema_is_structural() -> None:
+    for path, schema in _walk(_schema()["spec"], "spec"):
+        assert "$ref" not in schema, path
+        typed = {"type", "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"}
+        assert typed & schema.keys(), path
+        assert schema.get("additionalProperties") is not False, path
+
+
+def test_a_port_is_defaulted_alike_by_the_api_server_and_by_the_models() -> None:
+    assert _schema()["spec"]["properties"]["port"]["default"] == shop({"image": "a"}).spec.port

@@ -1,0 +1,165 @@
+"""Circles of dependencies: the right ones after any changes, at a cost that a large net does not blow up."""
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shop_operator.cache.circles import Circles
+from shop_operator.cache.store import Key, Shop, Store
+from shop_operator.status.dependencies import Dependencies, dependencies
+
+NAMES = st.sampled_from("abcdefg")
+CHANGES = st.lists(st.tuples(NAMES, st.frozensets(NAMES, max_size=4).map(lambda names: tuple(sorted(names)))))
+
+SHOPS, EACH = 3_000, 64
+EDGES = SHOPS * EACH
+
+
+def reached(graph: Mapping[str, tuple[str, ...]], start: str) -> set[str]:
+    found: set[str] = set()
+    ways = [start]
+    while ways:
+        new = set(graph.get(ways.pop(), ())) - found
+        found |= new
+        ways += new
+    return found
+
+
+def circle(graph: Mapping[str, tuple[str, ...]], name: str) -> set[str]:
+    return {each for each in reached(graph, name) if name in reached(graph, each)}
+
+
+@given(CHANGES)
+def test_after_any_changes_the_circles_are_those_of_the_graph(
+    changes: list[tuple[str, tuple[str, ...]]],
+) -> None:
+    circles, graph = Circles(), dict[str, tuple[str, ...]]()
+    for name, ways in changes:
+        before = {each: circle(graph, each) for each in "abcdefg"}
+        graph[name] = ways
+
+        concerned = circles.change(name, ways)
+
+        now = {each: circle(graph, each) for each in "abcdefg"}
+        assert {each: circles.of(each) for each in now} == now
+        assert {each for each in now if now[each] != before[each]} <= concerned
+        assert concerned <= before[name] | now[name]
+        dependants = {each: {other for other, on in graph.items() if each in on} for each in now}
+        assert {each: circles.dependants(each) for each in now} == dependants
+    assert bool(circles) == any(graph.values())
+
+
+def net() -> dict[str, tuple[str, ...]]:
+    """Everyone depends on 64 of those before it: as many edges as there can be, and no circle."""
+    chosen = random.Random(1)  # noqa: S311  a net for a test
+    names = [f"s{n:04}" for n in range(SHOPS)]
+    return {
+        name: tuple(chosen.sample(names[max(0, n - 200) : n], min(EACH, n))) for n, name in enumerate(names)
+    }
+
+
+def listed(name: str, version: int, on: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "apiVersion": "shopservice.dev/v1alpha1",
+        "kind": "ShopService",
+        "metadata": {
+            "namespace": "ns",
+            "name": name,
+            "uid": f"uid-{name}",
+            "resourceVersion": str(version),
+        },
+        "spec": {"image": "a:1", "dependsOn": list(on)},
+    }
+
+
+class Asked:
+    """The ShopServices of a store, and which of them were asked for."""
+
+    def __init__(self, ways: Mapping[str, tuple[str, ...]]) -> None:
+        self.store = Store()
+        self.names: list[str] = []
+        for version, (name, on) in enumerate(ways.items(), 1):
+            self.store.put(listed(name, version, on))
+
+    def find(self, name: str) -> Shop | None:
+        self.names.append(name)
+        return self.store.shop(Key("ns", name))
+
+    def dependencies(self, name: str) -> Dependencies | None:
+        return dependencies(name, self.find, circle=self.store.circle(Key("ns", name)))
+
+
+def test_a_change_in_a_large_net_without_circles_visits_no_edge_twice_and_wakes_only_neighbours() -> None:
+    circles = Circles()
+    for name, on in net().items():
+        circles.change(name, on)
+
+    for middle in ("s0000", "s0100", "s1500", "s2999"):
+        before = circles.visited
+        concerned = circles.change(middle, (*net()[middle][1:], "new"))
+
+        assert concerned == frozenset()
+        assert circles.visited - before <= 2 * EDGES
+
+
+def test_a_net_that_is_listed_in_order_costs_no_search() -> None:
+    circles = Circles()
+    for name, on in net().items():
+        circles.change(name, on)
+
+    assert circles.visited == 0
+
+
+def test_a_pass_looks_up_its_dependencies_and_nothing_behind_them() -> None:
+    whole = net()
+    asked = Asked(whole)
+
+    found = asked.dependencies("s2999")
+
+    assert found is not None
+    assert found.cycle == ()
+    assert len(asked.names) == EACH + 1
+    woken = asked.store.put(listed("s1500", SHOPS + 1, (*whole["s1500"][1:], "s0000")))
+    assert woken <= {Key("ns", name) for name in ("s1500", "s0000", whole["s1500"][0])}
+
+
+def test_a_circle_of_all_of_them_is_found_and_opened_in_a_few_visits_of_each_edge() -> None:
+    circles, whole = Circles(), net()
+    for name, on in whole.items():
+        circles.change(name, on)
+
+    before = circles.visited
+    concerned = circles.change("s0000", ("s2999",))
+    assert concerned == reached(whole, "s2999") | {"s2999"}
+    assert circles.visited - before <= 3 * EDGES
+
+    before = circles.visited
+    assert circles.change("s0000", ()) == concerned
+    assert circles.of("s2999") == frozenset()
+    assert circles.visited - before <= 2 * EDGES
+
+
+def test_a_way_through_a_large_circle_is_looked_for_in_a_part_of_it() -> None:
+    ring = [f"r{n:04}" for n in range(SHOPS)]
+    asked = Asked({name: (on,) for name, on in zip(ring, [*ring[1:], ring[0]], strict=True)})
+
+    found = asked.dependencies("r0000")
+
+    assert found is not None
+    assert found.message.startswith("r0000 → … → r0000: circular dependency")
+    assert len(asked.names) <= 300
+
+
+def test_only_the_first_missing_names_get_a_hint() -> None:
+    store = Store()
+    store.put(listed("web", 1, tuple(f"product-{n:02}" for n in range(EACH))))
+    store.put(listed("product", 2, ()))
+
+    found = dependencies("web", lambda name: store.shop(Key("ns", name)), lambda: store.names("ns"))
+
+    assert found is not None
+    assert len(found.missing) == EACH
+    assert len(found.similar) == 3

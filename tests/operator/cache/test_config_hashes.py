@@ -1,0 +1,252 @@
+"""Digests of ConfigMaps and Secrets: read once, again when they change, and never without a user."""
+
+import asyncio
+import base64
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from shop_operator.cache.config_hashes import KEY_SECRET, Configs, DigestKey
+from shop_operator.cache.store import Key
+from shop_operator.errors import Forbidden, Stale
+from shop_operator.render.configuration import Use
+from tests.operator.fake_api import FixedKey
+
+WEB, ORDER = Key("ns", "web"), Key("ns", "order")
+SETTINGS = Use("ConfigMap", "settings")
+ALL = frozenset({SETTINGS})
+
+
+def config(version: int, name: str = "settings", **data: str) -> dict[str, Any]:
+    return {
+        "kind": "ConfigMap",
+        "metadata": {"namespace": "ns", "name": name, "uid": f"uid-{name}", "resourceVersion": str(version)},
+        "data": data,
+    }
+
+
+class Cluster:
+    def __init__(self, key: bytes = b"a key") -> None:
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.reads = 0
+        self.woken: list[Key] = []
+        self.meanwhile: list[dict[str, Any]] = []
+        self.configs = Configs(self, FixedKey(key), self.wake)
+
+    def wake(self, keys: Iterable[Key]) -> None:
+        self.woken += sorted(keys)
+
+    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        assert (kind, namespace) in {("ConfigMap", "ns"), ("Secret", "ns")}
+        self.reads += 1
+        found = self.objects.get(name)
+        if self.meanwhile:
+            self.change(self.meanwhile.pop())
+        await asyncio.sleep(0)
+        return found
+
+    def change(self, obj: dict[str, Any]) -> None:
+        self.objects[obj["metadata"]["name"]] = obj
+        self.configs.seen("MODIFIED", obj)
+
+    def remove(self, name: str, version: int) -> None:
+        gone = self.objects.pop(name)
+        self.configs.seen(
+            "DELETED", {**gone, "metadata": {**gone["metadata"], "resourceVersion": str(version)}}
+        )
+
+    async def digest(self, use: Use = SETTINGS, key: Key = WEB) -> str | None:
+        found = await self.configs.digests(key, frozenset({use}))
+        assert found is not None
+        return found.values[use]
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+async def test_it_is_read_once_for_all_and_again_only_when_it_changes(cluster: Cluster) -> None:
+    cluster.change(config(5, A="1"))
+
+    first, second = await asyncio.gather(cluster.digest(), cluster.digest(key=ORDER))
+    assert first == second
+    assert cluster.reads == 1
+    cluster.configs.seen("MODIFIED", config(5, A="1"))
+    assert cluster.woken == []
+
+    cluster.change(config(6, A="2"))
+    assert cluster.woken == [ORDER, WEB]
+    assert await cluster.digest() != first
+    assert cluster.reads == 2
+
+
+async def test_what_changes_while_it_is_read_is_read_again(cluster: Cluster) -> None:
+    cluster.change(config(5, A="1"))
+    cluster.meanwhile = [config(6, A="2")]
+
+    found = await cluster.digest()
+
+    assert cluster.reads == 2
+    fresh = Cluster()
+    fresh.change(config(9, A="2"))
+    assert found == await fresh.digest()
+
+
+async def test_only_the_keys_that_are_used_count(cluster: Cluster) -> None:
+    use = Use("ConfigMap", "settings", ("A",), ("A",))
+    cluster.change(config(5, A="1", B="1"))
+    first = await cluster.digest(use)
+
+    cluster.change(config(6, A="1", B="2"))
+    assert await cluster.digest(use) == first
+
+    cluster.change(config(7, A="2", B="2"))
+    assert await cluster.digest(use) != first
+
+
+async def test_a_use_that_begins_after_the_read_is_read_for(cluster: Cluster) -> None:
+    cluster.change(config(5, A="1", B="2"))
+    whole = await cluster.digest()
+    a, b = (Use("ConfigMap", "settings", ("A",), ("A",)), Use("ConfigMap", "settings", ("B",), ()))
+
+    found = await asyncio.gather(cluster.digest(a, ORDER), cluster.digest(b))
+
+    assert None not in found
+    assert len({whole, *found}) == 3
+
+
+async def test_what_is_absent_has_no_digest_and_its_return_with_the_same_content_is_no_news(
+    cluster: Cluster,
+) -> None:
+    assert await cluster.digest() is None
+    cluster.change(config(5, A="1"))
+    assert cluster.woken == [WEB]
+    there = await cluster.digest()
+    assert there is not None
+
+    cluster.remove("settings", 7)
+    assert cluster.woken == [WEB, WEB]
+    assert await cluster.digest() is None
+
+    again = config(9, A="1")
+    again["metadata"]["uid"] = "another"
+    cluster.change(again)
+    assert await cluster.digest() == there
+
+
+async def test_an_object_without_a_key_that_a_pod_cannot_start_without_counts_as_absent(
+    cluster: Cluster,
+) -> None:
+    cluster.change(config(5, A="1"))
+
+    assert await cluster.digest(Use("ConfigMap", "settings", ("A", "B"), ("B",))) is None
+    assert await cluster.digest(Use("ConfigMap", "settings", ("A", "B"), ("A",))) is not None
+
+
+async def test_a_short_value_cannot_be_guessed_without_the_key(cluster: Cluster) -> None:
+    other = Cluster(b"another key")
+    for each in (cluster, other):
+        each.change(config(5, PIN="7319"))
+
+    mine, theirs = await cluster.configs.digests(WEB, ALL), await other.configs.digests(WEB, ALL)
+
+    assert mine is not None
+    assert theirs is not None
+    assert mine.values != theirs.values
+    assert mine.key_id != theirs.key_id
+
+
+async def test_a_list_tells_of_what_a_watch_has_missed(cluster: Cluster) -> None:
+    cluster.change(config(5, A="1"))
+    await cluster.digest()
+
+    cluster.configs.listing()
+    cluster.configs.merge([config(5, A="1"), config(5, "others")])
+    cluster.configs.listed("ConfigMap", None, {"uid-settings", "uid-others"}, 6)
+    assert cluster.woken == []
+    cluster.configs.merge([config(8, A="2")])
+    assert cluster.woken == [WEB]
+
+    await cluster.digest()
+    cluster.configs.listed("Secret", None, set(), 20)
+    cluster.configs.listed("ConfigMap", "elsewhere", set(), 20)
+    assert cluster.woken == [WEB]
+    cluster.configs.listed("ConfigMap", "ns", set(), 20)
+    assert cluster.woken == [WEB, WEB]
+
+
+async def test_nothing_is_kept_of_what_is_not_used(cluster: Cluster) -> None:
+    cluster.change(config(5, A="1"))
+    await cluster.digest()
+    none = await cluster.configs.digests(WEB, frozenset())
+    assert none is not None
+    assert none.values == {}
+    cluster.change(config(6, A="2"))
+    await cluster.digest(key=ORDER)
+    cluster.configs.forget(ORDER)
+    cluster.change(config(7, A="3"))
+
+    assert cluster.woken == []
+    kept = cluster.configs._known, cluster.configs._users, cluster.configs._used
+    assert kept == ({}, {}, {})
+
+
+async def test_when_it_is_switched_off_nothing_is_read() -> None:
+    cluster = Cluster()
+    off = Configs(cluster, FixedKey(), cluster.wake, enabled=False)
+
+    assert await off.digests(WEB, ALL) is None
+    assert cluster.reads == 0
+
+
+class Secrets:
+    """One Secret, as several processes of the operator find it."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, Any] | None = None
+        self.forbidden = False
+        self.hidden = 0
+
+    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        assert (kind, namespace, name) == ("Secret", "shop-operator", KEY_SECRET)
+        if self.forbidden:
+            raise Forbidden("not allowed")
+        if self.hidden:
+            self.hidden -= 1
+            return None
+        return self.stored
+
+    async def create_secret(self, secret: Any) -> dict[str, Any]:
+        if self.stored is not None:
+            raise Stale("exists")
+        self.stored = dict(secret)
+        return self.stored
+
+
+async def test_given_no_key_then_one_is_made_and_found_by_the_next_process() -> None:
+    secrets = Secrets()
+
+    first = await DigestKey(secrets, "shop-operator").get()
+
+    assert secrets.stored is not None
+    assert base64.b64decode(secrets.stored["data"]["key"]) == first
+    assert len(first) == 32
+    assert await DigestKey(secrets, "shop-operator").get() == first
+
+
+async def test_given_a_faster_process_then_its_key_is_used() -> None:
+    secrets = Secrets()
+    first = await DigestKey(secrets, "shop-operator").get()
+    secrets.hidden = 1
+
+    assert await DigestKey(secrets, "shop-operator").get() == first
+
+
+async def test_given_no_right_to_the_key_then_a_process_has_one_of_its_own() -> None:
+    secrets = Secrets()
+    secrets.forbidden = True
+    key = DigestKey(secrets, "shop-operator")
+
+    assert await key.get() == await key.get() != await DigestKey(secrets, "shop-operator").get()

@@ -1,0 +1,82 @@
+"""What a watch shows of an object that is being written waits for the answer, and then is shown in its order."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from shop_operator.cache.in_flight import InFlight
+from shop_operator.cache.store import ChildId, Key
+
+KEY = Key("ns", "web")
+SERVICE = ChildId("Service", "web")
+
+Shown = list[tuple[str | None, str]]
+
+
+def obj(version: int, *, kind: str = "Service", namespace: str = "ns", uid: str = "u") -> dict[str, Any]:
+    metadata = {"namespace": namespace, "name": "web", "uid": uid, "resourceVersion": str(version)}
+    return {"kind": kind, "metadata": metadata}
+
+
+@pytest.fixture
+def shown() -> Shown:
+    return []
+
+
+@pytest.fixture
+def in_flight(shown: Shown) -> InFlight:
+    def show(event: str | None, of: Mapping[str, Any]) -> None:
+        shown.append((event, of["metadata"]["resourceVersion"]))
+
+    return InFlight(show)
+
+
+def test_nothing_waits_for_what_is_not_being_written(in_flight: InFlight) -> None:
+    assert not in_flight.waits("MODIFIED", obj(1))
+
+    with in_flight.writing(KEY, SERVICE):
+        assert not in_flight.waits("MODIFIED", obj(1, kind="Deployment"))
+        assert not in_flight.waits("MODIFIED", obj(1, namespace="elsewhere"))
+        assert not in_flight.waits("MODIFIED", {"kind": "Service"})
+
+
+def test_what_is_shown_meanwhile_comes_after_the_answer(in_flight: InFlight, shown: Shown) -> None:
+    with in_flight.writing(KEY, SERVICE):
+        assert in_flight.waits("MODIFIED", obj(7))
+        assert shown == []
+
+    assert shown == [("MODIFIED", "7")]
+    assert not in_flight.waits("MODIFIED", obj(8))
+
+
+def test_a_write_that_fails_hides_nothing(in_flight: InFlight, shown: Shown) -> None:
+    with suppress(TimeoutError), in_flight.writing(KEY, SERVICE):
+        in_flight.waits("MODIFIED", obj(7))
+        raise TimeoutError
+
+    assert shown == [("MODIFIED", "7")]
+
+
+def test_of_each_object_of_the_name_the_last_event_is_kept_in_the_order_of_the_watch(
+    in_flight: InFlight, shown: Shown
+) -> None:
+    with in_flight.writing(KEY, SERVICE):
+        for event in (
+            ("MODIFIED", obj(7)),
+            ("MODIFIED", obj(8)),
+            ("DELETED", obj(9)),
+            ("ADDED", obj(10, uid="v")),
+        ):
+            assert in_flight.waits(*event)
+
+    assert shown == [("DELETED", "9"), ("ADDED", "10")]
+
+
+def test_a_shopservice_waits_for_the_write_of_its_status(in_flight: InFlight, shown: Shown) -> None:
+    with in_flight.writing(KEY):
+        assert in_flight.waits("MODIFIED", obj(7, kind="ShopService"))
+        assert not in_flight.waits("MODIFIED", obj(7))
+
+    assert shown == [("MODIFIED", "7")]

@@ -1,0 +1,326 @@
+"""kopf is kept running, and watches ShopServices as long as there are any."""
+
+import asyncio
+import copy
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import kopf
+import orjson
+import pytest
+
+from shop_operator.cache import kopf_watch as watches
+from shop_operator.cache.kopf_watch import Backoffs, Watches
+from shop_operator.kubernetes.connection import Connection
+from shop_operator.objects.lenient import Unparsed
+from shop_operator.observability.metrics import Metrics
+
+DEADLINE = 5
+SHOPS = "/apis/shopservice.dev/v1alpha1/shopservices"
+
+
+@dataclass
+class Watch:
+    closed: bool = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.served = frozenset({"ShopService"})
+        self.relists = 0
+        self.known = ("", "", "")
+        self.shown: list[tuple[str | None, Mapping[str, Any]]] = []
+
+    def knows(self, kind: str, identity: Mapping[str, str]) -> bool:
+        return (kind, identity["uid"], identity["resourceVersion"]) == self.known
+
+    def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
+        self.shown.append((event, obj))
+
+    def relisted(self) -> None:
+        self.relists += 1
+
+
+@pytest.fixture
+def sink() -> Sink:
+    return Sink()
+
+
+@pytest.fixture
+async def connection() -> Connection:
+    made = Connection(kopf.ConnectionInfo(server="http://api.test"), Metrics(lease="shop-operator"))
+    await made.close()
+    return made
+
+
+@pytest.fixture
+def kept(sink: Sink, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Watches:
+    monkeypatch.setattr(watches, "_CHECK", 0.005)
+    monkeypatch.setattr(watches, "_RESTART", 0.001)
+    return Watches(connection, sink, sink.relisted, lambda: None, identity="me", namespaces=("a",))
+
+
+def script(monkeypatch: pytest.MonkeyPatch, *runs: Callable[[asyncio.Event], Any]) -> list[dict[str, Any]]:
+    """kopf.operator does one of these at each call; the answer collects what it was called with."""
+    calls: list[dict[str, Any]] = []
+
+    async def operator(**given: Any) -> None:
+        calls.append(given)
+        outcome = runs[len(calls) - 1](given["stop_flag"])
+        if outcome is not None:
+            await outcome
+
+    monkeypatch.setattr(kopf, "operator", operator)
+    return calls
+
+
+def stopped(_: asyncio.Event) -> None:
+    """As after SIGTERM."""
+
+
+def broken(_: asyncio.Event) -> None:
+    raise RuntimeError("410, 500, whatever")
+
+
+async def answering(connection: Connection, stop: asyncio.Event) -> None:
+    """The API server answers whoever asks, until the watch is to be started again."""
+    while not stop.is_set():
+        connection.answered = time.monotonic()
+        await asyncio.sleep(0.001)
+
+
+async def looked_at(sink: Sink, times: int) -> None:
+    while sink.relists < times:  # noqa: ASYNC110  the sink has no events
+        await asyncio.sleep(0.001)
+
+
+async def test_kopf_is_started_again_after_an_error_and_not_after_a_stop(
+    kept: Watches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = script(monkeypatch, broken, broken, stopped)
+
+    async with asyncio.timeout(DEADLINE):
+        await kept.run()
+
+    assert len(calls) == 3
+    assert calls[0]["namespaces"] == ("a",)
+    assert calls[0]["clusterwide"] is False
+    assert calls[0]["settings"].posting.enabled is False
+
+
+@pytest.mark.parametrize("stream", [None, Watch(closed=True)])
+async def test_kopf_is_started_again_when_it_does_not_watch_what_is_served(
+    kept: Watches, connection: Connection, stream: Watch | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def misses(stop: asyncio.Event) -> Any:
+        if stream is not None:
+            kept.requested(SHOPS, stream)
+        return answering(connection, stop)
+
+    calls = script(monkeypatch, misses, stopped)
+
+    async with asyncio.timeout(DEADLINE):
+        await kept.run()
+
+    assert len(calls) == 2
+
+
+async def test_a_changed_crd_ends_the_stream_that_may_have_the_schema_of_before(
+    kept: Watches, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watches, "_SETTLE", 0.001)
+    stream = Watch()
+    # At its start kopf asks which kinds there are, too.
+    kept.requested("/apis/shopservice.dev/v1alpha1", None)
+    kept.requested(SHOPS, stream)
+    kept.requested("/apis/apps/v1", None)
+
+    kept.requested("/apis/shopservice.dev/v1alpha1", None)
+
+    await looked_at(sink, 1)
+    assert stream.closed
+    assert sink.relists == 1
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_kopf_is_left_alone_while_the_crd_or_the_api_server_is_away(
+    kept: Watches, sink: Sink, connection: Connection, gone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if gone:
+        sink.served = frozenset({"Deployment"})
+
+    async def away(stop: asyncio.Event) -> None:
+        answers = asyncio.create_task(answering(connection, stop)) if gone else None
+        await looked_at(sink, 4)
+        assert not stop.is_set()
+        if answers is not None:
+            answers.cancel()
+
+    calls = script(monkeypatch, away)
+
+    async with asyncio.timeout(DEADLINE):
+        await kept.run()
+
+    assert len(calls) == 1
+
+
+async def test_kopf_is_left_alone_while_it_watches(
+    kept: Watches, sink: Sink, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def looks_pass(stop: asyncio.Event) -> None:
+        kept.requested(SHOPS, Watch())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await answering(connection, stop)
+
+    calls = script(monkeypatch, looks_pass)
+
+    async with asyncio.timeout(DEADLINE):
+        await kept.run()
+
+    assert (len(calls), sink.relists) == (1, 0)
+
+
+async def test_a_list_is_told_and_a_stream_or_another_path_is_not(kept: Watches, sink: Sink) -> None:
+    kept.requested(SHOPS, None)
+    kept.requested(SHOPS, Watch())
+    kept.requested("/apis/apps/v1/deployments", None)
+
+    assert sink.relists == 1
+
+
+def test_kopf_never_runs_out_of_attempts_and_never_waits_long() -> None:
+    delays = list(islice(Backoffs(), 1000))
+
+    assert 0.2 <= delays[0] <= 0.3
+    assert 6 <= min(delays[10:]) <= max(delays) <= 10
+    assert next(iter(Backoffs())) < 1  # each request begins anew
+
+
+def line(kept: Watches, event: dict[str, Any] | bytes, path: str = SHOPS) -> Any:
+    raw = event if isinstance(event, bytes) else orjson.dumps(event)
+    return orjson.loads(kept.line(path, raw))
+
+
+def shop_event(**spec: Any) -> dict[str, Any]:
+    metadata = {"namespace": "ns", "name": "web", "uid": "u", "resourceVersion": "5", "generation": 2}
+    obj = {
+        "apiVersion": "shopservice.dev/v1alpha1",
+        "kind": "ShopService",
+        "metadata": metadata,
+        "spec": spec,
+    }
+    return {"type": "MODIFIED", "object": obj}
+
+
+def test_kopf_gets_the_version_of_a_list_and_none_of_its_objects(kept: Watches) -> None:
+    deep = b"[" * 5_000 + b"]" * 5_000
+    raw = (
+        b'{"items":[{"metadata":{},"spec":{"a":%b}}],"metadata":{"resourceVersion":"7","continue":"x"}}'
+        % deep
+    )
+
+    assert orjson.loads(kept.page(SHOPS, raw)) == {"metadata": {"resourceVersion": "7"}, "items": []}
+
+
+def test_what_kopf_reads_of_other_kinds_is_as_it_is(kept: Watches) -> None:
+    assert kept.page("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", b"raw") == b"raw"
+    assert kept.line("/api/v1/namespaces", b"raw") == b"raw"
+
+
+def test_kopf_gets_an_event_without_managed_fields(kept: Watches, sink: Sink) -> None:
+    event = shop_event(image="a:1")
+    told = copy.deepcopy(event)
+    told["object"]["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+
+    assert line(kept, told) == event
+    assert sink.shown == []
+
+
+@pytest.mark.parametrize("event", ["ADDED", "MODIFIED"])
+def test_of_a_state_that_the_sink_knows_kopf_gets_the_version(kept: Watches, sink: Sink, event: str) -> None:
+    sink.known = ("ShopService", "u", "5")
+
+    told = line(kept, shop_event(image="a:1") | {"type": event})
+
+    assert told == {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "5"}}}
+    assert sink.shown == []
+
+
+@pytest.mark.parametrize("known", [("ShopService", "u", "4"), ("ShopService", "other", "5")])
+def test_kopf_gets_what_the_sink_does_not_know(
+    kept: Watches, sink: Sink, known: tuple[str, str, str]
+) -> None:
+    sink.known = known
+
+    assert line(kept, shop_event(image="a:1")) == shop_event(image="a:1")
+
+
+def test_kopf_gets_a_deletion_whatever_the_sink_knows(kept: Watches, sink: Sink) -> None:
+    sink.known = ("ShopService", "u", "5")
+    deleted = shop_event(image="a:1") | {"type": "DELETED"}
+
+    assert line(kept, deleted) == deleted
+
+
+@pytest.mark.parametrize("spec", [{"a": ["x" * 200_000]}, {"deep": None}], ids=["large", "deep"])
+def test_of_a_large_or_deep_object_kopf_gets_the_identity_and_the_sink_all_of_it_at_once(
+    kept: Watches, sink: Sink, spec: dict[str, Any]
+) -> None:
+    raw = orjson.dumps(shop_event(**spec)).replace(b"null", b"[" * 5_000 + b"]" * 5_000)
+
+    told = line(kept, raw)
+
+    identity = {"namespace": "ns", "name": "web", "uid": "u", "resourceVersion": "5"}
+    assert told["type"] == "MODIFIED"
+    assert told["object"]["metadata"] == identity
+    ((event, obj),) = sink.shown
+    assert event == "MODIFIED"
+    assert set(obj["spec"]) == set(spec)
+
+
+@pytest.mark.parametrize("raw", [b"", b'{"type":"MODIFIED","object":{', b"no json"])
+def test_what_was_cut_short_is_kopfs_to_try_again(kept: Watches, raw: bytes) -> None:
+    assert kept.line(SHOPS, raw) == raw
+
+
+@pytest.mark.parametrize("kind", ["BOOKMARK", "ERROR"])
+def test_what_a_watch_says_about_itself_is_kopfs(kept: Watches, sink: Sink, kind: str) -> None:
+    event = {"type": kind, "object": {"metadata": {"resourceVersion": "9"}, "code": 410}}
+
+    assert line(kept, event) == event
+    assert sink.shown == []
+
+
+def test_an_event_with_bytes_that_are_not_utf_8_is_kopfs_as_text(kept: Watches, sink: Sink) -> None:
+    event = shop_event(image="a:1")
+
+    told = line(kept, orjson.dumps(event).replace(b"a:1", b"a:\xff"))
+
+    event["object"]["spec"]["image"] = "a:\ufffd"
+    assert told == event
+    assert sink.shown == []
+
+
+def test_of_an_object_that_cannot_be_parsed_kopf_gets_the_identity_and_the_sink_that_it_is(
+    kept: Watches, sink: Sink
+) -> None:
+    told = line(kept, orjson.dumps(shop_event(a=None)).replace(b"null", b"1e400"))
+
+    identity = {"namespace": "ns", "name": "web", "uid": "u", "resourceVersion": "5"}
+    assert told["object"]["metadata"] == identity
+    ((_, obj),) = sink.shown
+    assert isinstance(obj, Unparsed)
+    assert obj == {"apiVersion": "shopservice.dev/v1alpha1", "kind": "ShopService", "metadata": identity}
+
+
+def test_what_kopf_reads_of_other_kinds_is_utf_8(kept: Watches) -> None:
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+    assert kept.page(path, b"\xff") == kept.line(path, b"\xff") == "\ufffd".encode()

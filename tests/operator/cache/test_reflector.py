@@ -1,0 +1,224 @@
+"""A LIST, then a watch from there; and what each way of ending it leads to."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from shop_operator.cache import reflector
+from shop_operator.cache.reflector import Comparison, Reflector
+from shop_operator.errors import ApiUnavailable, NotInstalled, OperatorError, Stale, Throttled, Unreachable
+from shop_operator.kubernetes.wire import Known
+
+DEADLINE = 5
+
+
+def obj(version: int) -> dict[str, Any]:
+    return {"kind": "Service", "metadata": {"uid": "u", "resourceVersion": str(version)}}
+
+
+def event(kind: str, version: int) -> dict[str, Any]:
+    return {"type": kind, "object": obj(version)}
+
+
+def failed(code: int) -> dict[str, Any]:
+    return {"type": "ERROR", "object": {"code": code, "message": "no more"}}
+
+
+@dataclass(frozen=True)
+class Page:
+    items: list[dict[str, Any]]
+    version: int
+
+
+@dataclass
+class Source:
+    """Answers LISTs with one object, and each watch with the next of the scripts; then it is quiet."""
+
+    watches: list[list[dict[str, Any] | OperatorError]] = field(default_factory=list)
+    refusing: list[OperatorError] = field(default_factory=list)
+    lists: int = 0
+    asked: list[int] = field(default_factory=list)
+
+    async def pages(self, kind: str, namespace: str | None) -> AsyncGenerator[Page]:
+        assert (kind, namespace) == ("Service", None)
+        await asyncio.sleep(0)
+        self.lists += 1
+        if self.refusing:
+            raise self.refusing.pop(0)
+        yield Page([obj(5)], 10)
+
+    async def watch(
+        self, kind: str, namespace: str | None, version: int, known: Known | None = None
+    ) -> AsyncGenerator[dict[str, Any]]:
+        assert (kind, namespace, known) == ("Service", None, None)
+        self.asked.append(version)
+        if not self.watches:
+            await asyncio.Event().wait()
+        for each in self.watches.pop(0):
+            if isinstance(each, OperatorError):
+                raise each
+            yield each
+
+
+@dataclass
+class Sink:
+    events: list[Any] = field(default_factory=list)
+    open: int = 0
+
+    def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
+        self.events.append((event, int(obj["metadata"]["resourceVersion"])))
+
+    def listing(self) -> None:
+        self.open += 1
+
+    def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
+        self.events += ["page" for _ in items]
+
+    def listed(
+        self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
+    ) -> None:
+        assert (kind, namespace) == ("Service", None)
+        self.open -= served
+        self.events.append(("listed", set(found), version) if served else ("absent", set(found), version))
+
+    def gave_up(self) -> None:
+        self.open -= 1
+
+
+LISTED = ["page", ("listed", {"u"}, 10)]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_MISSING_RETRY", "_FIRST_PAUSE", "_LONGEST_PAUSE", "_SETTLE"):
+        monkeypatch.setattr(reflector, name, 0.001)
+
+
+@asynccontextmanager
+async def running(each: Reflector) -> AsyncIterator[None]:
+    task = asyncio.create_task(each.run())
+    try:
+        async with asyncio.timeout(DEADLINE):
+            yield
+    finally:
+        task.cancel()
+        result = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(result[0], asyncio.CancelledError)
+
+
+async def quiet(source: Source, watches: int) -> None:
+    while len(source.asked) < watches:  # noqa: ASYNC110  the source has no events
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("watches", "asked", "lists"),
+    [
+        # Ended by the API server after its time: on from the last version shown, a bookmark's too.
+        ([[event("ADDED", 11)], [event("BOOKMARK", 20)]], [10, 11, 20], 1),
+        # Broken: the same.
+        ([[event("MODIFIED", 11), Unreachable("gone")], [Throttled("busy")]], [10, 11, 11], 1),
+        # Forgotten: a LIST, whether it is an answer or an event.
+        ([[event("DELETED", 11), failed(410)]], [10, 10], 2),
+        ([[Stale("gone")]], [10, 10], 2),
+        # Ended by the API server for another reason.
+        ([[failed(500)]], [10, 10], 1),
+        # Never coming back from where it was.
+        ([[ApiUnavailable("no")]] * 5, [10] * 6, 2),
+    ],
+)
+async def test_a_watch_goes_on_from_where_it_was_unless_that_is_lost(
+    watches: list[list[dict[str, Any] | OperatorError]], asked: list[int], lists: int
+) -> None:
+    source, sink = Source([list(each) for each in watches]), Sink()
+
+    async with running(Reflector(source, sink, "Service", None, resync=3600)):
+        await quiet(source, len(asked))
+
+    assert source.asked == asked
+    assert source.lists == lists
+    assert sink.open == 0
+    shown = [e for each in watches for e in each if not isinstance(e, OperatorError)]
+    expected = [(e["type"], 11) for e in shown if e["type"] in {"ADDED", "MODIFIED", "DELETED"}]
+    assert [e for e in sink.events if e not in LISTED] == expected
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_list_that_fails_is_tried_again_and_says_so() -> None:
+    source, sink = Source(refusing=[Unreachable("gone"), ApiUnavailable("no")]), Sink()
+
+    async with running(Reflector(source, sink, "Service", None, resync=3600)):
+        await quiet(source, 1)
+
+    assert source.lists == 3
+    assert sink.open == 0
+    assert sink.events == LISTED
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_kind_that_is_not_served_is_looked_for_until_it_is() -> None:
+    source, sink = Source([[NotInstalled("its CRD is gone")]], [NotInstalled("no CRD")]), Sink()
+
+    async with running(Reflector(source, sink, "Service", None, resync=3600)):
+        await quiet(source, 2)
+
+    absent: Any = ("absent", set(), sys.maxsize)
+    assert sink.events == [absent, *LISTED, absent, *LISTED]
+    assert sink.open == 0
+
+
+async def test_a_watch_that_ends_at_once_and_shows_nothing_is_not_asked_for_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses: list[int] = []
+
+    async def pause(failures: int, error: OperatorError | None = None) -> None:
+        assert error is None
+        pauses.append(failures)
+
+    monkeypatch.setattr(reflector, "_pause", pause)
+    source = Source([[], [], [event("ADDED", 11)], []])
+
+    async with running(Reflector(source, Sink(), "Service", None, resync=3600)):
+        await quiet(source, 5)
+
+    assert pauses == [1, 2, 1]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_everything_is_listed_again_now_and_then() -> None:
+    source = Source([[event("BOOKMARK", 20)]] * 100)
+
+    async with running(Reflector(source, Sink(), "Service", None, resync=0)):
+        while source.lists < 3:  # noqa: ASYNC110  the source has no events
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_comparison_lists_at_the_start_and_when_it_is_told_and_never_watches() -> None:
+    source, sink = Source(), Sink()
+    comparison = Comparison(source, sink, "Service", None, resync=3600)
+
+    async with running(comparison):
+        for number in (1, 2, 3):
+            while source.lists < number:  # noqa: ASYNC110  the source has no events
+                await asyncio.sleep(0.001)
+            comparison.relisted()
+
+    assert source.asked == []
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_comparison_lists_again_now_and_then() -> None:
+    source = Source()
+
+    async with running(Comparison(source, Sink(), "Service", None, resync=0.002)):
+        while source.lists < 3:  # noqa: ASYNC110  the source has no events
+            await asyncio.sleep(0.001)

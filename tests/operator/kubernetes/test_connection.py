@@ -1,0 +1,243 @@
+"""Who we are and where the API server is, from each of the places that can tell."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import kopf
+import pytest
+import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from yarl import URL
+
+from shop_operator.kubernetes import connection
+from shop_operator.kubernetes.connection import Connection, NoCluster, Stream, locate
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No cluster unless the test makes one."""
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def kubeconfig(monkeypatch: pytest.MonkeyPatch, path: Path, user: dict[str, str], server: str) -> None:
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "current-context": "c",
+                "clusters": [{"name": "c", "cluster": {"server": server}}],
+                "users": [{"name": "u", "user": user}],
+                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "ops"}}],
+            }
+        )
+    )
+    monkeypatch.setenv("KUBECONFIG", str(path))
+
+
+def test_a_kubeconfig_tells_server_token_and_namespace(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kubeconfig(monkeypatch, tmp_path / "config", {"token": "t"}, "https://api.test:6443")
+
+    info = locate()
+
+    assert (info.server, info.token, info.default_namespace) == ("https://api.test:6443", "t", "ops")
+
+
+def test_without_any_configuration_it_says_what_to_set() -> None:
+    with pytest.raises(NoCluster, match="Set KUBECONFIG"):
+        locate()
+
+
+@pytest.mark.parametrize(
+    ("user", "server", "words"),
+    [
+        ({}, "https://api.test", "exec plugins are not run"),
+        ({"token": "t"}, "api.test", "has no usable server"),
+    ],
+)
+def test_a_kubeconfig_that_cannot_work_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user: dict[str, str], server: str, words: str
+) -> None:
+    kubeconfig(monkeypatch, tmp_path / "config", user, server)
+
+    with pytest.raises(NoCluster, match=words):
+        locate()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "current-context: gone"])
+def test_a_kubeconfig_that_is_broken_is_refused_at_once_and_says_how_to_check_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "config").write_text(text)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+
+    said = r"^The kubeconfig cannot be used \(\w+: .+\); check it with `kubectl version`\.$"
+    with pytest.raises(NoCluster, match=said):
+        locate()
+
+
+@pytest.mark.parametrize(
+    ("host", "server"), [("10.96.0.1", "https://10.96.0.1:6443"), ("fd00::1", "https://[fd00::1]:6443")]
+)
+def test_in_a_pod_the_server_is_found_without_dns(
+    monkeypatch: pytest.MonkeyPatch, host: str, server: str
+) -> None:
+    in_pod = kopf.ConnectionInfo(server="https://kubernetes.default.svc", token="t")
+    monkeypatch.setattr(kopf, "login_with_service_account", lambda **_: in_pod)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
+
+    assert locate().server == server
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TestServer]:
+    """Answers with the Authorization header of the request."""
+
+    async def echo(request: web.Request) -> web.Response:
+        return web.json_response({"auth": request.headers.get("Authorization")})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", echo)
+    started = TestServer(app)
+    async with started:
+        yield started
+
+
+async def sent(session: aiohttp.ClientSession, server: TestServer, path: str = "/x") -> str | None:
+    async with session.get(server.make_url(path)) as answer:
+        body: dict[str, str | None] = await answer.json()
+        return body["auth"]
+
+
+class Observer:
+    """What became of each request."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[str, int]] = []
+        self.lost: list[str] = []
+
+    def request(self, method: str, code: int) -> None:
+        self.answers.append((method, code))
+
+    def answered(self, method: str, took: float) -> None:
+        assert took >= 0
+        assert method == self.answers[-1][0]
+
+    def unanswered(self, method: str) -> None:
+        self.lost.append(method)
+
+
+async def test_a_request_that_is_not_answered_is_counted_and_the_answer_of_another_is_dated() -> None:
+    observer = Observer()
+    link = Connection(kopf.ConnectionInfo(server="http://127.0.0.1:1"), observer)
+
+    with pytest.raises(aiohttp.ClientError):
+        await link.session.get("http://127.0.0.1:1/")
+
+    assert (observer.lost, observer.answers, link.answered) == (["GET"], [], 0)
+    await link.close()
+
+
+async def test_a_rotated_token_is_used_within_a_minute(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: TestServer
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("old\n")
+    monkeypatch.setattr(connection, "_TOKEN_FILE", token)
+    info = kopf.ConnectionInfo(server=str(server.make_url("")), token="old")
+    link = Connection(info, Observer())
+    assert await sent(link.session, server) == "Bearer old"
+
+    token.write_text("new\n")
+    monkeypatch.setattr(connection, "_TOKEN_LIFE", -1.0)
+
+    assert await sent(link.session, server) == "Bearer new"
+    await link.close()
+
+
+class AsItIs:
+    def page(self, path: str, raw: bytes) -> bytes:
+        assert path
+        return raw
+
+    def line(self, path: str, raw: bytes) -> bytes:
+        assert path
+        return raw
+
+
+async def test_kopf_may_close_its_session_without_harm_to_ours_and_its_reads_are_noticed(
+    server: TestServer,
+) -> None:
+    observer = Observer()
+    read: list[tuple[str, Stream | None]] = []
+    info = kopf.ConnectionInfo(server=str(server.make_url("")), token="t")
+    link = Connection(info, observer)
+    theirs = link.login(lambda path, stream: read.append((path, stream)), AsItIs()).aiohttp_session
+
+    await sent(theirs, server, "/apis/apps/v1/deployments?limit=500")
+    await sent(theirs, server, "/apis/apps/v1/deployments?watch=true")
+    await theirs.close()
+    await sent(link.session, server, "/apis/apps/v1/services")
+
+    (list_path, listing), (watch_path, stream) = read
+    assert list_path == watch_path == "/apis/apps/v1/deployments"
+    assert listing is None
+    assert stream is not None
+    assert stream.closed
+    assert observer.answers == [("GET", 200)] * 3
+    await link.close()
+
+
+@pytest.mark.parametrize("moment", ["before the answer", "in the midst of the answer", "before asking again"])
+async def test_what_kopf_still_asks_for_is_cancelled_before_its_session_closes(moment: str) -> None:
+    reached, never = asyncio.Event(), asyncio.Event()
+
+    async def apis(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(status=503 if moment == "before asking again" else 200)
+        if moment == "before the answer":
+            reached.set()
+            await never.wait()
+        await answer.prepare(request)
+        if moment == "in the midst of the answer":
+            await never.wait()
+        return answer
+
+    async def discover(session: aiohttp.ClientSession, url: URL) -> None:
+        """As kopf does it."""
+        response = await session.get(url)
+        reached.set()
+        if response.status == HTTPStatus.OK:
+            await response.json()
+        await never.wait()
+
+    app = web.Application()
+    app.router.add_get("/apis", apis)
+    async with TestServer(app) as api:
+        link = Connection(kopf.ConnectionInfo(server=str(api.make_url("")), token="t"), Observer())
+        theirs = link.login(lambda *_: None, AsItIs()).aiohttp_session
+        asking = asyncio.create_task(discover(theirs, api.make_url("/apis")))
+        await reached.wait()
+
+        await link.abandon()
+
+        assert asking.cancelled()
+        never.set()
+        await theirs.close()
+        await link.close()
+
+
+@pytest.mark.parametrize(
+    "certificate", [{"ca_path": "/nonexistent/ca.crt"}, {"ca_data": b"bm9uZQ=="}, {"ca_data": "base64"}]
+)
+async def test_certificates_that_cannot_be_used_are_no_fault_of_a_port(certificate: dict[str, Any]) -> None:
+    said = r"^The kubeconfig's certificates cannot be used \(\w+: .+\); check it with `kubectl version`\.$"
+    with pytest.raises(NoCluster, match=said):
+        Connection(kopf.ConnectionInfo(server="https://127.0.0.1:1", **certificate), Observer())

@@ -1,0 +1,82 @@
+"""What one list of rules of a NetworkPolicy admits beyond another one."""
+
+from typing import Any
+
+import pytest
+
+from shop_operator.objects.network_rules import beyond, only, shopservice, shopservices
+
+
+def named(*names: str) -> dict[str, Any]:
+    among = {"key": "shopservice.dev/name", "operator": "In", "values": list(names)}
+    return {"podSelector": {"matchExpressions": [among]}}
+
+
+def pods(name: str) -> dict[str, Any]:
+    return {"podSelector": {"matchLabels": {"shopservice.dev/name": name}}}
+
+
+def namespace(name: str) -> dict[str, Any]:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+
+
+def rule(*peers: dict[str, Any], ports: tuple[int, ...] = (8080,)) -> dict[str, Any]:
+    return {"from": list(peers), "ports": [{"protocol": "TCP", "port": each} for each in ports]}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "more"),
+    [
+        ([], [], []),
+        ([rule(named("a"))], [rule(named("a", "b"))], []),
+        ([rule(named("a", "b"))], [rule(named("b"))], [rule(pods("a"))]),
+        ([rule(named("a"), namespace("x"))], [rule(namespace("x"))], [rule(pods("a"))]),
+        # A port less is narrower for every peer.
+        (
+            [rule(namespace("x"), ports=(1, 2))],
+            [rule(namespace("x"), ports=(2,))],
+            [rule(namespace("x"), ports=(1, 2))],
+        ),
+        # Rules without peers or ports are about all of them.
+        ([rule(namespace("x"))], [{}], []),
+        ([rule(namespace("x"))], [{"ports": [{"port": 8080}]}], []),
+        ([rule(namespace("x"))], [{"from": [namespace("x")]}], []),
+        ([{}], [rule(namespace("x"))], [{}]),
+        # What earlier rules have in common is told once.
+        ([rule(namespace("x")), rule(namespace("x"))], [], [rule(namespace("x"))]),
+        # The API server fills in the protocol.
+        ([rule(namespace("x"))], [{"from": [namespace("x")], "ports": [{"port": 8080}]}], []),
+        (
+            [{"from": [namespace("x")], "ports": [{"protocol": "UDP", "port": 8080}]}],
+            [rule(namespace("x"))],
+            [{"from": [namespace("x")], "ports": [{"protocol": "UDP", "port": 8080}]}],
+        ),
+    ],
+)
+def test_what_rules_admit_beyond_others_is_said_in_rules(
+    old: list[dict[str, Any]], new: list[dict[str, Any]], more: list[dict[str, Any]]
+) -> None:
+    assert beyond("ingress", old, new) == more
+    # Together with them nothing is missing, and another look finds the same.
+    assert beyond("ingress", old, [*new, *more]) == []
+    assert beyond("ingress", [*new, *more], new) == more
+
+
+def test_earlier_rules_are_bounded() -> None:
+    assert len(beyond("ingress", [rule(namespace(str(n))) for n in range(100)], [])) == 32
+
+
+def test_the_peers_that_are_needed_stay_and_rules_about_all_go() -> None:
+    rules = [rule(pods("a"), namespace("x")), {}]
+
+    assert only("ingress", rules, lambda peer: shopservice(peer) == "a") == [rule(pods("a"))]
+    assert only("ingress", rules, lambda _: False) == []
+
+
+def test_only_a_peer_that_is_exactly_the_pods_of_a_shopservice_is_known_as_such() -> None:
+    labels = {"shopservice.dev/name": "a", "app.kubernetes.io/component": "web"}
+
+    assert shopservice(pods("a")) == "a"
+    assert shopservice({"podSelector": {"matchLabels": labels}}) == ""
+    assert shopservice({**pods("a"), **namespace("x")}) == ""
+    assert shopservices([rule(named("a", "b"), pods("c"), namespace("x")), {}], "ingress") == {"a", "b", "c"}

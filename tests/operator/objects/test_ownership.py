@@ -1,0 +1,108 @@
+"""What the operator takes for its own: only what it has applied for a ShopService of that name."""
+
+from typing import Any
+
+import pytest
+
+from shop_operator.cache.store import ChildId, applied_by_operator
+from shop_operator.objects.compare import HASH_ANNOTATION
+from shop_operator.objects.ownership import adoptable
+from tests.operator.reconcile.test_reconciler import KEY, World
+
+APPLY = {"manager": "shop-operator", "operation": "Apply"}
+
+
+def orphan(labels: dict[str, str] | None = None, digest: Any = "0" * 32) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "labels": {"shopservice.dev/name": "web"} if labels is None else labels,
+            "annotations": {HASH_ANNOTATION: digest},
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("live", "applied", "ours"),
+    [
+        (orphan(), True, True),
+        (orphan(), False, False),
+        (orphan(labels={}), True, False),
+        (orphan(labels={"shopservice.dev/name": "other"}), True, False),
+        (orphan(digest="anything"), True, False),
+        (orphan(digest=""), True, False),
+        (orphan(digest="0" * 33), True, False),
+        (orphan(digest=7), True, False),
+        ({"metadata": {}}, True, False),
+        ({"metadata": {"labels": None, "annotations": None}}, True, False),
+    ],
+)
+def test_an_object_without_an_owner_is_ours_if_all_says_so(
+    live: dict[str, Any], applied: bool, ours: bool
+) -> None:
+    assert adoptable(live, "web", applied=applied) is ours
+
+
+@pytest.mark.parametrize(
+    ("managed", "applied"),
+    [
+        ([APPLY], True),
+        ([{"manager": "kubectl", "operation": "Apply"}, APPLY], True),
+        ([], False),
+        ([{"manager": "shop-operator", "operation": "Update"}], False),
+        ([{**APPLY, "subresource": "status"}], False),
+        ([{"operation": "Apply"}], False),
+        ([{**APPLY, "manager": "shop-operator-handover"}], False),
+    ],
+)
+def test_only_our_own_apply_counts(managed: list[dict[str, Any]], applied: bool) -> None:
+    assert applied_by_operator(managed) is applied
+
+
+@pytest.mark.parametrize("labels", [{}, {"shopservice.dev/name": "web"}])
+async def test_a_copied_manifest_is_neither_taken_over_nor_deleted(labels: dict[str, str]) -> None:
+    # Given a Service of somebody else that was copied from one of ours, annotation and all.
+    world = World()
+    world.see(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {
+                "namespace": "ns",
+                "name": "web",
+                "labels": labels,
+                "annotations": {HASH_ANNOTATION: "0123456789abcdef" * 2},
+                "managedFields": [{"manager": "kubectl-client-side-apply", "operation": "Update"}],
+            },
+            "spec": {"selector": {"app": "legacy"}, "ports": [{"port": 80}]},
+        }
+    )
+    world.shop()
+    # When a pass wants a Service of that name.
+    await world.pass_()
+    # Then it is a conflict, and the Service stays as it was.
+    assert world.condition("Ready")["reason"] == "Conflict"
+    assert "was not created by the operator" in world.condition("Ready")["message"]
+    assert world.api.objects["Service", *KEY]["spec"]["selector"] == {"app": "legacy"}
+
+
+async def test_pods_never_run_as_an_account_that_only_has_our_name() -> None:
+    # Given a ServiceAccount with rights of its own, and a ShopService that is called like it.
+    world = World()
+    world.see(
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"namespace": "ns", "name": "web", "managedFields": []},
+        }
+    )
+    world.shop(workers=[{"name": "relay", "command": ["relay"]}])
+    # When a pass runs.
+    await world.pass_()
+    # Then there are no pods, not those of a worker either, and the reason is told.
+    assert world.condition("Ready")["reason"] == "Conflict"
+    assert not [name for kind, _, name in world.api.objects if kind == "Deployment"]
+    # When the account is gone, then the pods come, under an account of our own.
+    world.api.forget(("ServiceAccount", "ns", "web"))
+    await world.pass_()
+    assert ("Deployment", "ns", "web") in world.api.objects
+    assert ChildId("ServiceAccount", "web") in world.store.children(KEY)

@@ -1,0 +1,111 @@
+"""The Pod Security Standards, field by field; tests/integration/test_pod_security.py holds them to the API server's verdicts."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from shop_operator.errors import InvalidSpec
+from shop_operator.objects.pod_security import LABEL, LEVELS, Level, check, level_of, violations
+from tests.operator.pod_templates import CASES, SAFE, Case
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_violation_is_named_with_its_field(case: Case) -> None:
+    # Given a pod template that only the case's fields make leave the level.
+    # When it is judged.
+    found = {level: violations(case.template, level) for level in LEVELS}
+    # Then exactly the levels that forbid it tell of the field, once.
+    assert {level for level, told in found.items() if told} == set(case.forbidden_by)
+    for level in case.forbidden_by:
+        assert len(found[level]) == 1, found[level]
+        assert case.field in found[level][0]
+
+
+def test_a_safe_template_meets_every_level() -> None:
+    assert [violations(SAFE, level) for level in LEVELS] == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    ("labels", "level"),
+    [
+        ({}, "restricted"),
+        ({LABEL: "baseline"}, "baseline"),
+        ({LABEL: "privileged"}, "privileged"),
+        ({LABEL: "no-such-level"}, "restricted"),
+        ({"pod-security.kubernetes.io/warn": "privileged"}, "restricted"),
+    ],
+)
+def test_the_label_of_the_namespace_sets_the_level(labels: dict[str, str], level: Level) -> None:
+    assert level_of(labels, "restricted") == level
+
+
+def test_the_default_level_is_for_namespaces_without_the_label_only() -> None:
+    assert level_of({}, "privileged") == "privileged"
+    assert level_of({LABEL: "no-such-level"}, "privileged") == "restricted"
+
+
+def test_the_message_names_every_field_and_the_cure() -> None:
+    # Given pods that leave the level in two ways.
+    template = copy.deepcopy(SAFE)
+    template["spec"] |= {"hostPID": True, "hostNetwork": True}
+    # When they are checked.
+    with pytest.raises(InvalidSpec) as raised:
+        check(template, "baseline", "web")
+    # Then one message has both, and says what to do.
+    assert str(raised.value) == (
+        "The pods of web violate the pod-security level baseline of the namespace. spec.hostNetwork must not be true."
+        " spec.hostPID must not be true. Change these fields in the spec, or ask an administrator of the cluster to set"
+        " the namespace's label pod-security.kubernetes.io/enforce."
+    )
+
+
+def test_a_message_stays_short_however_much_is_wrong() -> None:
+    # Given a thousand volumes of the node, with long names.
+    template = copy.deepcopy(SAFE)
+    template["spec"]["volumes"] = [
+        {"name": f"{index}" + "v" * 10_000, "hostPath": {"path": "/"}} for index in range(1000)
+    ]
+    # When they are checked, then the first ones are told, and how many there are.
+    with pytest.raises(InvalidSpec, match=r"There are 980 more\.") as raised:
+        check(template, "restricted", "web")
+    assert len(str(raised.value)) < 4_000
+
+
+@pytest.mark.parametrize(
+    "value", [None, 0, 1, "", "x", [], ["x"], [None], {}, {"x": None}, [{"securityContext": "x"}]]
+)
+def test_no_type_that_the_api_server_would_refuse_stops_the_check(value: Any) -> None:
+    fields = ("containers", "initContainers", "volumes", "securityContext", "os", "hostPID")
+    for field in fields:
+        for level in LEVELS:
+            violations({"metadata": {"annotations": value}, "spec": {**SAFE["spec"], field: value}}, level)
+    violations({"metadata": value, "spec": value}, "restricted")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"privileged": True}, "securityContext.privileged"),
+        ({"procMount": "Unmasked"}, "securityContext.procMount"),
+        ({"windowsOptions": {"hostProcess": True}}, "securityContext.windowsOptions.hostProcess"),
+    ],
+)
+def test_what_needs_further_settings_of_the_cluster_is_a_violation_too(
+    fields: dict[str, Any], field: str
+) -> None:
+    # Given what an API server refuses by itself unless it was started to allow it.
+    template = copy.deepcopy(SAFE)
+    template["spec"]["containers"][0]["securityContext"] |= fields
+    # When it is judged, then it leaves baseline whatever the cluster allows.
+    (told,) = violations(template, "baseline")
+    assert told.startswith(f"spec.containers[app].{field} must")
+
+
+def test_pods_of_windows_need_no_rule_that_windows_does_not_have() -> None:
+    # Given a pod of Windows without the fields that are for Linux alone.
+    template = copy.deepcopy(SAFE)
+    template["spec"] |= {"os": {"name": "windows"}, "securityContext": {"runAsNonRoot": True}}
+    del template["spec"]["containers"][0]["securityContext"]
+    # When it is judged, then it is restricted enough.
+    assert violations(template, "restricted") == []

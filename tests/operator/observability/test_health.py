@@ -1,0 +1,53 @@
+"""The endpoints say what their checks say, on every address of the machine."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from shop_operator.observability.health import Check, PortUnavailable, listen, serve
+from shop_operator.observability.metrics import Metrics
+
+
+def fine() -> None:
+    return None
+
+
+def broken() -> str:
+    return "a task of the engine has ended"
+
+
+@asynccontextmanager
+async def serving(alive: Check = fine) -> AsyncIterator[int]:
+    listener = listen(0)
+    async with serve(listener, Metrics(lease="x"), alive=alive, ready=fine):
+        yield listener.getsockname()[1]
+
+
+async def ask(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(f"http://{host}:{port}{path}") as answer:
+        return answer.status, await answer.text()
+
+
+async def test_all_is_well() -> None:
+    async with serving() as port:
+        assert await ask(port, "/healthz") == (200, "ok\n")
+        assert await ask(port, "/readyz") == (200, "ok\n")
+        assert "workqueue_depth" in (await ask(port, "/metrics"))[1]
+        assert (await ask(port, "/elsewhere"))[0] == 404
+
+
+async def test_a_check_that_fails_is_a_503_with_its_sentence() -> None:
+    async with serving(alive=broken) as port:
+        assert await ask(port, "/healthz") == (503, "a task of the engine has ended\n")
+        assert await ask(port, "/readyz") == (200, "ok\n")
+
+
+def test_a_taken_port_is_named_with_its_cause() -> None:
+    with listen(0) as listener:
+        port = listener.getsockname()[1]
+
+        said = rf"^cannot listen on port {port} \(Address already in use.*\); use --metrics-port\.$"
+        with pytest.raises(PortUnavailable, match=said):
+            listen(port)

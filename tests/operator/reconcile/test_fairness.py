@@ -1,0 +1,82 @@
+"""However many keys of one namespace wait or fail, those of another namespace are served in turn."""
+
+import asyncio
+
+from shop_operator.cache.store import Key
+from shop_operator.observability.metrics import Metrics
+from shop_operator.reconcile.queue import Backoff, WorkQueue, _Buckets
+
+
+def queue(backoff: Backoff | None = None) -> WorkQueue[Key]:
+    return WorkQueue(Metrics(lease="x"), backoff, lane=lambda key: key.namespace)
+
+
+async def test_a_flood_of_one_namespace_delays_another_by_one_key_at_most() -> None:
+    waiting = queue()
+    for number in range(1_000):
+        waiting.add(Key("flood", str(number)))
+    first = await waiting.get()
+    waiting.add(Key("quiet", "web"))
+
+    following = [await waiting.get() for _ in range(2)]
+
+    assert first.namespace == "flood"
+    assert Key("quiet", "web") in following
+    assert len(waiting) == 998
+
+
+async def test_keys_of_one_namespace_keep_their_order_and_all_are_served() -> None:
+    waiting = queue()
+    keys = [Key(namespace, str(number)) for number in range(5) for namespace in ("a", "b", "c")]
+    for key in sorted(keys):
+        waiting.add(key)
+
+    served = [await waiting.get() for _ in keys]
+
+    assert served == keys
+    assert len(waiting) == 0
+
+
+def test_failures_of_one_namespace_do_not_delay_the_first_retries_of_another() -> None:
+    buckets = _Buckets(Backoff())
+    flood = [buckets.reserve("flood", 0.0) for _ in range(5_000)]
+
+    assert buckets.reserve("quiet", 0.0) == 0
+    assert max(flood) > 60
+
+
+def test_namespaces_that_fail_share_the_rate() -> None:
+    backoff = Backoff(rate=20, burst=1)
+    buckets = _Buckets(backoff)
+    for lane in ("a", "b"):
+        buckets.reserve(lane, 0.0)
+
+    waits = [buckets.reserve("b", 0.0) for _ in range(10)]
+
+    assert waits[-1] == 10 / (backoff.rate / 2)
+
+
+def test_a_namespace_that_fails_no_more_has_no_share() -> None:
+    backoff = Backoff(rate=20, burst=1)
+    buckets = _Buckets(backoff)
+    buckets.reserve("a", 0.0)
+    buckets.reserve("b", 10.0)
+
+    assert buckets.reserve("b", 10.0) == 1 / backoff.rate
+
+
+def test_a_key_never_waits_longer_than_the_bound_for_its_turn() -> None:
+    buckets = _Buckets(Backoff())
+
+    assert max(buckets.reserve("a", 0.0) for _ in range(50_000)) <= 300
+
+
+async def test_a_key_of_a_quiet_namespace_is_tried_again_while_thousands_of_another_fail() -> None:
+    waiting = queue(Backoff(first=0.001, limit=0.001, rate=1, burst=10))
+    for number in range(300):
+        waiting.retry(Key("flood", str(number)))
+    waiting.retry(Key("quiet", "web"))
+
+    async with asyncio.timeout(5):
+        while (key := await waiting.get()) != Key("quiet", "web"):
+            waiting.done(key)

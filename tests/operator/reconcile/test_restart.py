@@ -1,0 +1,220 @@
+"""A restart of the operator changes no status: what an earlier process has told is not told anew, nor earlier than it would be."""
+
+from typing import Any
+
+import pytest
+
+from shop_operator.errors import ApiUnavailable, Contested
+from tests.operator.reconcile.test_reconciler import CAREFUL, World, given_up, rolled_out, rolling
+from tests.operator.status.test_rollback import new_pod, rollout, waiting
+
+UNANSWERED = "dial tcp 10.0.0.1:443: connect: connection refused"
+BACK_OFF = 'Back-off pulling image "shop:2"'
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def told(world: World) -> str:
+    """What the status says of the Deployment."""
+    children = world.api.objects["ShopService", "ns", "web"]["status"]["children"]
+    return next(str(each["message"]) for each in children if each["kind"] == "Deployment")
+
+
+def unschedulable(world: World) -> None:
+    """The one pod has no node."""
+    scheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    new_pod(world, conditions=[{**scheduled, "message": "0/3 nodes are available"}])
+
+
+def made(count: int) -> dict[str, Any]:
+    """The template of the Deployment has been rolled out, and so many pods of it are there."""
+    done = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+    return {"replicas": count, "updatedReplicas": count, "conditions": [done]}
+
+
+async def writes_nothing(world: World, passes: int = 1) -> None:
+    """A new process has nothing to write and nothing to tell."""
+    world.told.clear()
+    world.restart()
+    for _ in range(passes):
+        await world.pass_()
+        assert (world.writes, world.told) == (set(), [])
+
+
+async def test_pods_of_a_deployment_that_is_being_scaled_are_not_looked_at_earlier(world: World) -> None:
+    # Given a Deployment that is being scaled, with a pod that has no node.
+    world.shop(replicas=1)
+    await world.pass_()
+    rolling(world, available=1, **made(1))
+    await world.pass_()
+    world.shop(replicas=2)
+    await world.pass_()
+    rolling(world, available=1, **made(2))
+    unschedulable(world)
+    await world.pass_()
+    assert told(world) == "is scaling to 2 pods: 1 available"
+
+    await writes_nothing(world)
+
+
+async def test_pods_of_a_deployment_with_a_deadline_of_its_own_are_not_looked_at_earlier(
+    world: World,
+) -> None:
+    # Given a Deployment that has been over its own deadline for a moment, with a pod that has no node.
+    world.shop(rollout={"progressDeadlineSeconds": 60})
+    await world.pass_()
+    rolling(world, "ProgressDeadlineExceeded")
+    unschedulable(world)
+    await world.pass_()
+    assert told(world) == "rollout exceeded its progress deadline (60 s): 0 of 1 pod available"
+
+    await writes_nothing(world)
+
+
+@pytest.mark.parametrize("cause", [UNANSWERED, f"{BACK_OFF}: ErrImagePull: shop:2: not found"])
+async def test_the_cause_of_a_failed_pull_stays_while_the_kubelet_names_none(
+    world: World, cause: str
+) -> None:
+    # Given an image that could not be pulled, of which the kubelet tells no cause any more.
+    world.shop(image="shop:2")
+    await world.pass_()
+    waiting(world, cause)
+    rolling(world)
+    await world.pass_()
+    world.clock.now += 5
+    await world.pass_()
+    assert " cannot be pulled: " in told(world)
+    waiting(world, BACK_OFF)
+
+    await writes_nothing(world, passes=12)
+    assert "no details reported" not in told(world)
+
+
+async def failed_without_an_answer(world: World) -> None:
+    """A release has failed, and is not rolled back since its image may be pulled later."""
+    await rolled_out(world)
+    world.shop(**CAREFUL, image="shop:2")
+    await world.pass_()
+    waiting(world, UNANSWERED)
+    rolling(world, replicas=2)
+    await world.pass_()
+    world.clock.now += 10
+    await world.pass_()
+    await given_up(world, replicas=2)
+
+
+async def test_why_a_release_is_not_rolled_back_stays(world: World) -> None:
+    await failed_without_an_answer(world)
+    await world.pass_()
+    assert "not rolled back" in rollout(world)["message"]
+
+    await writes_nothing(world, passes=8)
+
+
+async def test_a_release_that_comes_with_the_restart_is_tried(world: World) -> None:
+    await failed_without_an_answer(world)
+
+    # When there is another one after a restart, of which the Deployment controller says the same at first.
+    world.shop(**CAREFUL, image="shop:3")
+    world.restart()
+    waiting(world, "shop:3: not found")
+    await world.pass_()
+    rolling(world, "ProgressDeadlineExceeded", replicas=2)
+    await world.pass_()
+
+    # Then it is not rejected before that is beyond doubt.
+    assert "rejectedImage" not in rollout(world)
+    assert world.rollbacks == 0
+
+
+async def test_a_cause_stays_while_the_pods_cannot_be_listed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a Deployment with a pod that has no node.
+    world.shop()
+    await world.pass_()
+    rolling(world)
+    unschedulable(world)
+    await world.pass_()
+    world.clock.now += 5
+    await world.pass_()
+    cause = told(world)
+    assert "nodes are available" in cause
+
+    # When the pods cannot be listed at the next look.
+    async def fail(*_: str) -> list[dict[str, Any]]:
+        raise ApiUnavailable("no.")
+
+    monkeypatch.setattr(world.api, "pods", fail)
+    world.clock.now += 20
+    await world.pass_()
+
+    assert (told(world), world.writes) == (cause, set())
+
+
+async def test_what_is_contested_is_reverted_as_seldom_as_before(world: World) -> None:
+    async def fight() -> None:
+        edited = world.edit("Service")
+        edited["spec"] = {**edited["spec"], "selector": {"evil": "yes"}}
+        world.see(edited)
+        world.clock.now -= 2  # all at once
+        await world.pass_()
+
+    # Given a field that another manager keeps overwriting.
+    world.shop()
+    await world.pass_()
+    for _ in range(9):
+        await fight()
+    with pytest.raises(Contested):
+        await fight()
+    with pytest.raises(Contested):
+        await fight()
+    with pytest.raises(Contested):
+        await world.pass_()
+    assert world.condition("Reconciling")["reason"] == "Contested"
+
+    # When it does so again after a restart, then it is not reverted at once, and the status stays.
+    world.restart()
+    with pytest.raises(Contested):
+        await fight()
+    assert world.writes == set()
+    with pytest.raises(Contested):
+        await world.pass_()
+    assert "apply Service web" in world.writes
+    await world.pass_()
+    assert world.condition("Reconciling")["reason"] != "Contested"
+
+
+async def test_an_autoscaler_that_could_measure_nothing_gets_the_patience_of_any_other(world: World) -> None:
+    # Given an autoscaler of which the status says that it cannot measure anything.
+    def scaler(**conditions: tuple[str, str]) -> None:
+        live = world.edit("HorizontalPodAutoscaler")
+        live["status"] = {
+            "conditions": [
+                {"type": kind, "status": status, "reason": reason}
+                for kind, (status, reason) in conditions.items()
+            ]
+        }
+        world.see(live)
+
+    autoscaling = {"maxReplicas": 3, "cpu": 70}
+    world.shop(autoscaling=autoscaling)
+    await world.pass_()
+    rolling(world, available=1, **made(1))
+    scaler(AbleToScale=("True", "SucceededGetScale"))
+    await world.pass_()
+    assert "cannot measure" in str(world.api.objects["ShopService", "ns", "web"]["status"]["children"])
+
+    # When it could after a change, and has failed only since.
+    world.shop(autoscaling=autoscaling, resources={"requests": {"cpu": "100m"}})
+    scaler(ScalingActive=("False", "FailedGetResourceMetric"))
+    world.restart()
+    await world.pass_()
+    rolling(world, available=1, **made(1))
+    await world.pass_()
+
+    # Then it is not given up at once.
+    assert "is not scaling yet" in str(world.api.objects["ShopService", "ns", "web"]["status"]["children"])

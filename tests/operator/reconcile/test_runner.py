@@ -1,0 +1,303 @@
+"""Events in, passes out: only with synced caches, only while leading, and nothing lost in between."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from shop_operator.cache.in_flight import InFlight
+from shop_operator.cache.store import Key, Store
+from shop_operator.errors import ApiUnavailable, Contested, NotLeader
+from shop_operator.reconcile.queue import Backoff, WorkQueue
+from shop_operator.reconcile.runner import Engine
+
+DEADLINE = 5
+KEY = Key("ns", "web")
+
+
+def shop(version: int, name: str = "web") -> dict[str, Any]:
+    return {
+        "kind": "ShopService",
+        "metadata": {"namespace": "ns", "name": name, "uid": f"uid-{name}", "resourceVersion": str(version)},
+        "spec": {"version": version},
+    }
+
+
+@dataclass
+class Passes:
+    """Records passes and does with a key what the test says."""
+
+    seen: list[Key] = field(default_factory=list)
+    outcome: Callable[[Key], float | None] = lambda _: None
+
+    async def reconcile(self, key: Key) -> float | None:
+        self.seen.append(key)
+        return self.outcome(key)
+
+
+class Observer:
+    def __init__(self) -> None:
+        self.results: list[str] = []
+        self.well: list[Key] = []
+        self.ill: list[Key] = []
+        self.known = 0
+
+    def reconciled(self, result: str, took: float) -> None:
+        assert took >= 0
+        self.results.append(result)
+
+    def shops(self, number: int) -> None:
+        self.known = number
+
+    def succeeded(self, namespace: str, name: str) -> None:
+        self.well.append(Key(namespace, name))
+
+    def failed(self, namespace: str, name: str) -> None:
+        self.ill.append(Key(namespace, name))
+
+    def added(self, depth: int) -> None: ...
+
+    def depth(self, depth: int) -> None: ...
+
+    def started(self, depth: int, waited: float) -> None: ...
+
+    def finished(self, took: float) -> None: ...
+
+    def retried(self) -> None: ...
+
+
+@dataclass
+class World:
+    passes: Passes = field(default_factory=Passes)
+    observer: Observer = field(default_factory=Observer)
+    store: Store = field(default_factory=Store)
+    in_flight: InFlight = field(default_factory=InFlight)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Engine]:
+        queue: WorkQueue[Key] = WorkQueue(self.observer, Backoff(first=0.001, limit=0.002))
+        engine = Engine(
+            self.store,
+            queue,
+            self.passes,
+            self.observer,
+            kinds=["ShopService", "HTTPRoute"],
+            namespaces=[None],
+            in_flight=self.in_flight,
+        )
+        tasks = [asyncio.create_task(start()) for start in engine.tasks(2)]
+        try:
+            yield engine
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            assert all(isinstance(result, asyncio.CancelledError) for result in results)
+
+
+def listed(engine: Engine, *shops: dict[str, Any], routes: bool = True) -> None:
+    """Both kinds have been listed, with these ShopServices and no route; routes may not be installed."""
+    engine.listing()
+    engine.merge(shops)
+    engine.listed("ShopService", None, {each["metadata"]["uid"] for each in shops}, 100)
+    if routes:
+        engine.listing()
+    engine.listed("HTTPRoute", None, set(), 100, served=routes)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110  # the deadline above bounds it
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_nothing_is_reconciled_before_the_caches_are_synced(world: World) -> None:
+    async with world.running() as engine:
+        engine.lead(leads=True)
+        engine.seen("ADDED", shop(1))
+        engine.listing()
+        engine.listed("ShopService", None, {"uid-web"}, 100)
+        engine.listing()
+        engine.gave_up()
+        await asyncio.sleep(0)
+
+        assert not engine.synced
+        assert world.passes.seen == []
+        listed(engine, shop(1))
+        await until(lambda: world.passes.seen == [KEY])
+
+
+async def test_a_standby_keeps_its_cache_warm_and_starts_with_everything(world: World) -> None:
+    async with world.running() as engine:
+        listed(engine, shop(1), shop(1, "order"))
+        assert engine.synced
+        engine.seen("MODIFIED", shop(2))
+        await asyncio.sleep(0)
+        assert world.passes.seen == []
+
+        engine.lead(leads=True)
+
+        await until(lambda: set(world.passes.seen) == {KEY, Key("ns", "order")})
+        assert world.observer.known == 2
+
+
+async def test_an_event_is_reconciled_and_one_without_news_is_not(world: World) -> None:
+    async with world.running() as engine:
+        engine.lead(leads=True)
+        listed(engine)
+
+        engine.seen("ADDED", shop(1))
+        await until(lambda: world.passes.seen == [KEY])
+        engine.seen("MODIFIED", shop(1))
+        engine.seen("ADDED", shop(1, "order"))
+        await until(lambda: len(world.passes.seen) == 2)
+
+        assert world.passes.seen == [KEY, Key("ns", "order")]
+
+
+async def test_losing_the_lease_stops_new_passes(world: World) -> None:
+    async with world.running() as engine:
+        engine.lead(leads=True)
+        listed(engine)
+        engine.lead(leads=False)
+
+        engine.seen("ADDED", shop(1))
+        await asyncio.sleep(0)
+
+        assert world.passes.seen == []
+        engine.lead(leads=True)
+        await until(lambda: world.passes.seen == [KEY])
+
+
+@pytest.mark.parametrize("failure", [ApiUnavailable("busy"), RuntimeError("a bug")])
+async def test_a_failing_pass_is_repeated_until_it_works(world: World, failure: Exception) -> None:
+    def fails_twice(_: Key) -> None:
+        if len(world.passes.seen) < 3:
+            raise failure
+
+    world.passes.outcome = fails_twice
+    async with world.running() as engine:
+        engine.lead(leads=True)
+        listed(engine, shop(1))
+
+        await until(lambda: world.observer.results == ["error", "error", "success"])
+        assert (world.observer.ill, world.observer.well) == ([KEY, KEY], [KEY])
+
+
+async def test_a_pass_that_lost_the_lease_is_left_to_the_next_leader(world: World) -> None:
+    def lost(_: Key) -> None:
+        raise NotLeader("lost")
+
+    world.passes.outcome = lost
+    async with world.running() as engine:
+        engine.lead(leads=True)
+        listed(engine, shop(1))
+        await until(lambda: world.observer.results == ["requeue"])
+        assert world.observer.ill == []
+
+        assert engine._queue.idle()
+
+
+async def test_what_somebody_contests_is_no_failure_of_ours(world: World) -> None:
+    def contested(_: Key) -> None:
+        if len(world.passes.seen) < 5:
+            raise Contested("mallory", retry_after=0.001)
+
+    world.passes.outcome = contested
+    async with world.running() as engine:
+        engine.lead(leads=True)
+        listed(engine, shop(1))
+
+        await until(lambda: world.observer.results == ["requeue_after"] * 4 + ["success"])
+        assert world.observer.ill == []
+
+
+async def test_a_pass_that_wants_to_look_again_does(world: World) -> None:
+    world.passes.outcome = lambda _: 0.001 if len(world.passes.seen) < 3 else None
+    async with world.running() as engine:
+        engine.lead(leads=True)
+        listed(engine, shop(1))
+
+        await until(lambda: world.observer.results == ["requeue_after", "requeue_after", "success"])
+
+
+async def test_passes_that_wait_for_nothing_let_others_do_something_in_between(world: World) -> None:
+    turn = 0
+    turns_of_passes: set[int] = set()
+
+    async def count() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    world.passes.outcome = lambda _: turns_of_passes.add(turn)
+    async with world.running() as engine:
+        engine.lead(leads=True)
+        counting = asyncio.create_task(count())
+        listed(engine, *(shop(1, f"shop-{number}") for number in range(100)))
+        await until(lambda: len(world.passes.seen) == 100)
+        counting.cancel()
+
+    # Two workers, and so two passes in each turn at most.
+    assert len(turns_of_passes) >= 50
+
+
+async def test_what_vanished_while_a_watch_was_away_is_found_by_a_list(world: World) -> None:
+    async with world.running() as engine:
+        listed(engine, shop(1))
+
+        listed(engine)
+
+        assert world.store.shop(KEY) is None
+
+
+async def test_a_kind_that_is_not_installed_does_not_hold_the_rest_up(world: World) -> None:
+    async with world.running() as engine:
+        listed(engine, routes=False)
+
+        assert engine.synced
+        assert engine.served == {"ShopService"}
+
+
+async def test_a_kind_that_comes_or_goes_brings_everything_another_look(world: World) -> None:
+    async with world.running() as engine:
+        engine.lead(leads=True)
+        listed(engine, shop(1), routes=False)
+        await until(lambda: len(world.passes.seen) == 1)
+
+        listed(engine, shop(1))
+        await until(lambda: len(world.passes.seen) == 2)
+        assert engine.served == {"ShopService", "HTTPRoute"}
+
+        listed(engine, shop(1))
+        listed(engine, shop(1), routes=False)
+        await until(lambda: len(world.passes.seen) == 3)
+
+
+async def test_only_what_another_client_has_written_during_an_own_write_costs_a_pass(world: World) -> None:
+    world.in_flight = InFlight(lambda event, obj: engine.seen(event, obj))  # noqa: PLW0108  engine is made below
+    async with world.running() as engine:
+        listed(engine, shop(1))
+        engine.lead(leads=True)
+        await until(lambda: world.passes.seen == [KEY])
+
+        with world.in_flight.writing(KEY):
+            # The event of the own write is faster than its answer.
+            engine.seen("MODIFIED", shop(2))
+            world.store.put(shop(2))
+        engine.seen("ADDED", shop(3, "other"))
+        await until(lambda: world.passes.seen == [KEY, Key("ns", "other")])
+
+        with world.in_flight.writing(KEY):
+            engine.seen("MODIFIED", shop(5))
+            world.store.put(shop(4))
+        await until(lambda: world.passes.seen == [KEY, Key("ns", "other"), KEY])

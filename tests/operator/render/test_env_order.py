@@ -1,0 +1,111 @@
+"""The order of environment variables: a variable comes after those that its value refers to, however lists are laid over each other."""
+
+from typing import Any
+
+import pytest
+
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.render import render
+from shop_operator.render.parts import parts, references
+
+
+def env(base: dict[str, str], own: dict[str, str], **spec: Any) -> list[str]:
+    """The variables of a worker with these of its own over the service's, as NAME=value."""
+    worker = {"name": "relay", "command": ["relay"], "env": [{"name": k, "value": v} for k, v in own.items()]}
+    document = {
+        "image": "web:1",
+        "env": [{"name": k, "value": v} for k, v in base.items()],
+        "workers": [worker],
+        **spec,
+    }
+    _, part = parts(ShopService("web", "shop", "uid", 1, document=document))
+    return [f"{each.name}={each.value}" for each in part.env]
+
+
+@pytest.mark.parametrize(
+    ("base", "own", "expected"),
+    [
+        ({"A": "1", "B": "2"}, {"A": "3", "C": "4"}, ["A=3", "B=2", "C=4"]),
+        ({"A": "1"}, {"B": "$(A)"}, ["A=1", "B=$(A)"]),
+        (
+            {"URL": "x", "Z": "1"},
+            {"HOST": "h", "URL": "http://$(HOST)"},
+            ["HOST=h", "URL=http://$(HOST)", "Z=1"],
+        ),
+        ({"A": "1", "B": "2"}, {"A": "$(B)"}, ["B=2", "A=$(B)"]),
+        ({"A": "1", "C": "$(A)", "B": "2"}, {"A": "$(B)"}, ["B=2", "A=$(B)", "C=$(A)"]),
+        # Written before its target, so Kubernetes leaves the text as it is.
+        ({"A": "$(B)"}, {"B": "2"}, ["A=$(B)", "B=2"]),
+        ({}, {"A": "$(B)", "B": "2"}, ["A=$(B)", "B=2"]),
+        ({"A": "1", "B": "2"}, {"A": "$$(B)"}, ["A=$$(B)", "B=2"]),
+        ({"A": "1", "B": "$(A)"}, {"A": "$(B)"}, ["B=$(A)", "A=$(B)"]),
+        ({"A": "1"}, {"A": "$(A)2"}, ["A=$(A)2"]),
+    ],
+    ids=[
+        "no references",
+        "to the service's",
+        "a replaced one to a new one",
+        "a replaced one to a later one",
+        "through a replaced one",
+        "to one of a worker",
+        "backwards",
+        "escaped",
+        "a circle",
+        "to itself",
+    ],
+)
+def test_given_variables_over_variables_then_references_hold(
+    base: dict[str, str], own: dict[str, str], expected: list[str]
+) -> None:
+    assert env(base, own) == expected
+
+
+def test_given_a_url_of_a_dependency_that_is_replaced_then_what_it_refers_to_comes_first() -> None:
+    document = {
+        "image": "web:1",
+        "dependsOn": ["product"],
+        "env": [{"name": "HOST", "value": "h"}, {"name": "PRODUCT_URL", "value": "http://$(HOST)"}],
+    }
+
+    (part,) = parts(ShopService("web", "shop", "uid", 1, document=document))
+
+    assert [each.name for each in part.env] == ["HOST", "PRODUCT_URL"]
+
+
+def test_given_a_dependency_then_its_url_comes_before_what_refers_to_it() -> None:
+    document = {
+        "image": "web:1",
+        "dependsOn": ["product"],
+        "env": [{"name": "A", "value": "$(PRODUCT_URL)/a"}],
+    }
+
+    (part,) = parts(ShopService("web", "shop", "uid", 1, document=document))
+
+    assert [each.name for each in part.env] == ["PRODUCT_URL", "A"]
+
+
+def test_references_are_found_as_kubernetes_expands_them() -> None:
+    assert references("$(A)-$$(B)-$$$(C)-$D-$(E") == ["A", "C"]
+
+
+def test_given_a_variable_of_a_pod_template_then_it_comes_after_those_of_the_spec() -> None:
+    document = {
+        "image": "web:1",
+        "env": [{"name": "URL", "value": "http://$(HOST)"}],
+        "podTemplate": {
+            "spec": {
+                "containers": [
+                    {
+                        "name": "app",
+                        "env": [{"name": "HOST", "value": "h"}, {"name": "API", "value": "$(URL)"}],
+                    }
+                ]
+            }
+        },
+    }
+
+    children = render(ShopService("web", "shop", "uid", 1, document=document), live=None)
+
+    (deployment,) = (each for each in children if each["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert [each["name"] for each in container["env"]] == ["URL", "HOST", "API"]

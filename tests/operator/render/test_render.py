@@ -1,0 +1,199 @@
+"""What a ShopService becomes, one golden file per behaviour."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, reject
+
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.errors import InvalidSpec
+from shop_operator.render import KINDS, LiveScale, Surroundings, render
+from shop_operator.render.configuration import Record
+from shop_operator.render.labels import version
+from tests.operator.specs import documents, names
+
+CASES = sorted(each.parent for each in (Path(__file__).parents[1] / "golden").glob("*/in.yaml"))
+
+
+def rendered(case: Path) -> list[dict[str, Any]]:
+    given_object = yaml.safe_load((case / "in.yaml").read_text())
+    live, around = given_object.pop("live", None), given_object.pop("around", {})
+    shop = ShopService.from_object(given_object)
+    if "pods" in around:
+        around["pods"] = replace(shop, document=around["pods"])
+    records = {name: Record(**each) for name, each in around.pop("records", {}).items()}
+    return render(
+        shop,
+        live=LiveScale(**live) if live else None,
+        around=Surroundings(**around, records=records),
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_golden(case: Path, request: pytest.FixtureRequest) -> None:
+    objects, expected = rendered(case), case / "out.yaml"
+
+    if request.config.getoption("--update-golden"):
+        expected.write_text(yaml.safe_dump_all(objects, sort_keys=False))
+    assert objects == list(yaml.safe_load_all(expected.read_text()))
+
+
+def valid(name: str, spec: dict[str, Any]) -> ShopService:
+    """The ShopService, if a rule between its fields does not refuse it."""
+    shop = ShopService(name=name, namespace="shop", uid="u", generation=1, document=spec)
+    try:
+        _ = render(shop, live=None)
+    except InvalidSpec:
+        reject()
+    return shop
+
+
+@pytest.mark.slow
+@given(name=names, spec=documents())
+def test_every_child_of_any_shopservice_is_named_labelled_owned_and_the_same_again(
+    name: str, spec: dict[str, Any]
+) -> None:
+    shop = valid(name, spec)
+
+    children = render(shop, live=None)
+
+    assert children == render(shop, live=None)
+    kinds = {(kind.api_version, kind.kind) for kind in KINDS}
+    identities = [(child["kind"], child["metadata"]["name"]) for child in children]
+    assert len(set(identities)) == len(identities)
+    for child in children:
+        metadata = child["metadata"]
+        assert (child["apiVersion"], child["kind"]) in kinds
+        assert len(metadata["name"]) <= 63
+        assert metadata["labels"]["shopservice.dev/name"] == name
+        assert all(len(value) <= 63 for value in metadata["labels"].values())
+        assert [owner["uid"] for owner in metadata["ownerReferences"] if owner["controller"]] == ["u"]
+
+
+@pytest.mark.slow
+@given(name=names, spec=documents())
+def test_every_pod_meets_the_restricted_standard(name: str, spec: dict[str, Any]) -> None:
+    shop = valid(name, spec)
+
+    for child in render(shop, live=None):
+        if child["kind"] != "Deployment":
+            continue
+        pod = child["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault"
+        assert not pod["automountServiceAccountToken"]
+        for container in pod["containers"]:
+            context = container["securityContext"]
+            assert context["capabilities"]["drop"] == ["ALL"]
+            assert not context["allowPrivilegeEscalation"]
+            assert context["readOnlyRootFilesystem"]
+
+
+TWO_TO_NINE = {"autoscaling": {"minReplicas": 2, "maxReplicas": 9}}
+QUEUE = {"url": "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"}
+NONE_TO_NINE = {"autoscaling": {"minReplicas": 0, "maxReplicas": 9, "queue": QUEUE}}
+HPA: dict[str, Any] = {"autoscaled": {"web"}}
+OPERATOR: dict[str, Any] = {"ours": {"web"}, "unchosen": {"web"}}
+SOMEBODY: dict[str, Any] = {}
+
+
+@pytest.mark.parametrize(
+    ("given_spec", "count", "owner", "sent"),
+    [
+        # No Deployment yet.
+        ({}, None, SOMEBODY, 1),
+        ({"replicas": 3}, None, SOMEBODY, 3),
+        ({"replicas": 0}, None, SOMEBODY, 0),
+        (TWO_TO_NINE, None, SOMEBODY, 2),
+        # The user's count stands, whoever changed the Deployment.
+        ({"replicas": 3}, 5, SOMEBODY, 3),
+        ({"replicas": 3}, 5, HPA, 3),
+        ({}, 5, OPERATOR, 1),
+        # Autoscaling was removed: the live count stays.
+        ({}, 5, HPA, None),
+        # Autoscaling came: the live count stays, except from the operator's own zero, which an autoscaler never leaves.
+        (TWO_TO_NINE, 5, OPERATOR, None),
+        (TWO_TO_NINE, 1, OPERATOR, None),
+        (TWO_TO_NINE, 0, OPERATOR, 2),
+        # A zero that another manager has set switches a HorizontalPodAutoscaler off, and is meant.
+        (TWO_TO_NINE, 0, SOMEBODY, None),
+        (TWO_TO_NINE, 0, HPA, None),
+        # The operator's own start stays its own until the autoscaler has scaled.
+        (TWO_TO_NINE, 2, OPERATOR, 2),
+        (TWO_TO_NINE, 2, HPA, None),
+        (TWO_TO_NINE, 7, HPA, None),
+        (TWO_TO_NINE, 7, SOMEBODY, None),
+        # KEDA goes to zero and comes back by itself.
+        (NONE_TO_NINE, None, SOMEBODY, 0),
+        (NONE_TO_NINE, 0, OPERATOR, 0),
+        (NONE_TO_NINE, 0, SOMEBODY, None),
+        (NONE_TO_NINE, 3, SOMEBODY, None),
+        (NONE_TO_NINE, 5, OPERATOR, None),
+    ],
+)
+def test_replicas_are_sent_by_whoever_owns_them(
+    given_spec: dict[str, Any], count: int | None, owner: dict[str, Any], sent: int | None
+) -> None:
+    shop = valid("web", {"image": "web:1", **given_spec})
+    live = None if count is None else LiveScale(replicas={"web": count}, **owner)
+
+    deployment = next(child for child in render(shop, live=live) if child["kind"] == "Deployment")
+
+    assert deployment["spec"].get("replicas") == sent
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("web", "latest"),
+        ("web:1.2.3", "1.2.3"),
+        ("registry.example:5000/web", "latest"),
+        ("registry.example:5000/web:v1", "v1"),
+        ("web@sha256:0123456789abcdef", "0123456789ab"),
+        ("web:v1@sha256:0123456789abcdef", "v1"),
+        ("web:" + "a" * 70, "a" * 63),
+        ("web:_", "latest"),
+    ],
+)
+def test_the_version_label_is_the_images_tag(image: str, label: str) -> None:
+    assert version(image) == label
+
+
+def test_routes_of_the_same_host_names_share_an_httproute_in_any_order() -> None:
+    def shop(*hostnames: list[str]) -> ShopService:
+        routes = [{"path": f"/{number}", "hostnames": each} for number, each in enumerate(hostnames)]
+        return valid("web", {"image": "web:1", "gateway": {"name": "g"}, "routes": routes})
+
+    def found(shop: ShopService) -> list[str]:
+        return [c["metadata"]["name"] for c in render(shop, live=None) if c["kind"] == "HTTPRoute"]
+
+    one, two, other = ["a.example", "b.example"], ["b.example", "a.example"], ["a.example"]
+
+    assert len(found(shop(one, two))) == 1
+    assert sorted(found(shop(one, other))) == sorted(found(shop(other, two)))
+
+
+def test_every_version_of_externaldns_finds_the_name_that_it_looks_for() -> None:
+    """ExternalDNS 0.23 reads another prefix than all before, and with policy=sync deletes what it does not find."""
+    shop = valid("web", {"image": "web:1", "discovery": {"hostname": "web.shop.internal"}})
+
+    (headless,) = (c for c in render(shop, live=None) if c["metadata"]["name"] == "web-discovery")
+
+    assert headless["metadata"]["annotations"] == {
+        "external-dns.alpha.kubernetes.io/hostname": "web.shop.internal",
+        "external-dns.kubernetes.io/hostname": "web.shop.internal",
+    }
+
+
+def test_no_label_takes_the_headless_service_for_the_main_one_and_both_have_the_same_pods() -> None:
+    shop = valid("web", {"image": "web:1", "discovery": {"hostname": "web.shop.internal"}})
+
+    services = {c["metadata"]["name"]: c for c in render(shop, live=None) if c["kind"] == "Service"}
+    main, headless = services["web"], services["web-discovery"]
+
+    assert main["spec"]["selector"] == headless["spec"]["selector"]
+    assert main["metadata"]["labels"]["app.kubernetes.io/component"] == "web"
+    assert headless["metadata"]["labels"]["app.kubernetes.io/component"] == "discovery"

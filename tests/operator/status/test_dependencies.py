@@ -1,0 +1,101 @@
+"""What is said about dependencies, and how long anybody waits for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shop_operator.cache.circles import Circles
+from shop_operator.status.dependencies import Dependencies, dependencies
+
+CREATED = "2026-01-01T00:00:00Z"
+BORN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Known:
+    depends_on: tuple[str, ...] = ()
+    port: int = 8080
+    available: bool = True
+
+
+def of(name: str, shops: Mapping[str, Known]) -> Dependencies | None:
+    circles = Circles()
+    for each, known in shops.items():
+        circles.change(each, known.depends_on)
+    return dependencies(name, shops.get, circle=circles.of(name))
+
+
+def test_who_depends_on_nothing_has_nothing_to_say() -> None:
+    assert of("web", {"web": Known()}) is None
+    assert of("web", {}) is None
+
+
+def test_all_that_is_wrong_is_said() -> None:
+    found = of("web", {"web": Known(("a", "b", "c", "d")), "a": Known(available=False), "b": Known(port=80)})
+
+    assert found is not None
+    assert found.ports == {"a": 8080, "b": 80}
+    assert (found.reason, found.satisfied) == ("Missing", False)
+    assert found.message == (
+        "ShopService c does not exist in this namespace. ShopService d does not exist in this namespace."
+        " a is not available."
+    )
+
+
+def test_when_all_are_available_nobody_waits() -> None:
+    found = of("web", {"web": Known(("a",)), "a": Known()})
+
+    assert found is not None
+    assert (found.reason, found.satisfied, found.wait(CREATED, BORN)) == ("Available", True, 0)
+    assert found.message == "All dependencies are available."
+
+
+@pytest.mark.parametrize(
+    ("shops", "cycle"),
+    [
+        ({"web": Known(("web",))}, ("web", "web")),
+        ({"web": Known(("a",)), "a": Known(("web",))}, ("web", "a", "web")),
+        (
+            {"web": Known(("x", "a")), "x": Known(), "a": Known(("b",)), "b": Known(("web", "a"))},
+            ("web", "a", "b", "web"),
+        ),
+        # A cycle of others is theirs.
+        ({"web": Known(("a",)), "a": Known(("b",)), "b": Known(("a",))}, ()),
+    ],
+)
+def test_a_cycle_is_named_by_those_that_are_in_it(shops: dict[str, Known], cycle: tuple[str, ...]) -> None:
+    found = of("web", shops)
+
+    assert found is not None
+    assert found.cycle == cycle
+    if cycle:
+        assert found.reason == "Cycle"
+        assert " → ".join(cycle) in found.message
+
+
+@pytest.mark.parametrize(
+    ("age", "wait"),
+    [(0, 120), (30, 90), (120, 0), (1000, 0), (-1000, 120)],
+)
+def test_the_wait_is_bounded_whatever_the_clocks_say(age: int, wait: float) -> None:
+    found = Dependencies(ports={}, missing=("a",))
+
+    assert found.wait(CREATED, BORN + timedelta(seconds=age)) == wait
+
+
+NAMES = st.sampled_from("abcdef")
+
+
+@given(st.dictionaries(NAMES, st.lists(NAMES, unique=True).map(lambda names: Known(tuple(names)))), NAMES)
+def test_any_graph_has_an_end_and_a_cycle_is_a_way_back(shops: dict[str, Known], name: str) -> None:
+    found = of(name, shops)
+
+    if found is None or not found.cycle:
+        return
+    assert found.cycle[0] == found.cycle[-1] == name
+    for here, there in zip(found.cycle, found.cycle[1:], strict=False):
+        assert there in shops[here].depends_on
