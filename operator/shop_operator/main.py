@@ -27,11 +27,12 @@ from shop_operator.cache.kopf_watch import Watches
 from shop_operator.cache.namespaces import KIND as NAMESPACE
 from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cache.reflector import Comparison, Reflector, Sink
-from shop_operator.cache.store import Key, Store
+from shop_operator.cache.store import Store
 from shop_operator.kubernetes.client import PARENT, Kube
 from shop_operator.kubernetes.connection import Connection, NoCluster, locate
 from shop_operator.kubernetes.events import Events
 from shop_operator.kubernetes.lease import Alone, Elector
+from shop_operator.names import Key
 from shop_operator.observability.health import PortUnavailable, listen, serve
 from shop_operator.observability.metrics import Metrics
 from shop_operator.reconcile.queue import WorkQueue

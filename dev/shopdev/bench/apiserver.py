@@ -17,8 +17,8 @@ import orjson
 import yaml
 
 from shop_operator.api.v1alpha1.crd import crd
-from shop_operator.api.v1alpha1.spec import GROUP, PLURAL, VERSION
 from shop_operator.kubernetes.client import _path, encoded
+from shop_operator.names import GROUP, PLURAL, VERSION
 from shop_operator.render import KINDS
 from shopdev.cluster import tools
 from shopdev.cluster.controlplane import ControlPlane

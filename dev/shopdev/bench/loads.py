@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from shop_operator.api.v1alpha1.spec import GROUP, KIND, VERSION, ShopService
-from shop_operator.cache.store import NAME_LABEL
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.kubernetes.client import encoded
+from shop_operator.names import GROUP, KIND, NAME_LABEL, VERSION
 from shop_operator.render import render
 from shopdev.bench.apiserver import DEADLINE, Api, Refused, at_once, cpu, path_of, shop_path
 from shopdev.bench.figures import Run

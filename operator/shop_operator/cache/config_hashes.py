@@ -20,8 +20,8 @@ from typing import Any, Final, NamedTuple, Protocol
 import orjson
 
 from shop_operator.cache.guard import Unreadable
-from shop_operator.cache.store import Key
 from shop_operator.errors import Forbidden, Stale
+from shop_operator.names import Key
 from shop_operator.render.configuration import Digests, Use
 
 _log = logging.getLogger(__name__)
@@ -44,14 +44,14 @@ class Reference(NamedTuple):
 
 
 class Reader(Protocol):
-    """kube.Kube."""
+    """kubernetes.client.Kube."""
 
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """One object, None when there is none."""
 
 
 class SecretApi(Reader, Protocol):
-    """kube.Kube."""
+    """kubernetes.client.Kube."""
 
     async def create_secret(self, secret: Mapping[str, Any]) -> dict[str, Any]:
         """Create a Secret; Stale when it exists."""

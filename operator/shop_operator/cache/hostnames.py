@@ -13,34 +13,14 @@ The oldest alone would not do: whoever owns an old ShopService could take any ho
 would the oldest that is registered: whoever may create Services can register a ShopService by hand.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from collections.abc import Set as AbstractSet
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from shop_operator.errors import Conflict
-from shop_operator.objects.lenient import mapping, text
+from shop_operator.objects.discovery import Wish, normalized
 
 K = TypeVar("K", bound=Hashable)
-
-HOSTNAME_ANNOTATIONS: Final = (
-    "external-dns.alpha.kubernetes.io/hostname",
-    "external-dns.kubernetes.io/hostname",
-)
-"""Of ExternalDNS before and from 0.23, which reads the new one alone: with policy=sync an upgrade deletes the records of every
-Service that has only the old one. With both, whichever version is installed finds its own."""
-_LONGEST: Final = 254
-
-
-class Wish(NamedTuple):
-    """What a ShopService asks for.
-
-    Attributes:
-        hostname: normalized.
-        created: its creationTimestamp.
-    """
-
-    hostname: str
-    created: str
 
 
 class Claim(NamedTuple):
@@ -57,25 +37,6 @@ class Claim(NamedTuple):
     unwanted: bool
     created: str
     uid: str
-
-
-def wish(obj: Mapping[str, Any]) -> Wish | None:
-    """What a ShopService of any shape asks for; None for nothing."""
-    discovery = mapping(mapping(obj.get("spec")).get("discovery"))
-    hostname = normalized(discovery.get("hostname"))
-    return Wish(hostname, text(mapping(obj.get("metadata")).get("creationTimestamp"))) if hostname else None
-
-
-def registered(service: Mapping[str, Any]) -> str:
-    """The hostname that a Service carries, empty for none."""
-    annotations = mapping(mapping(service.get("metadata")).get("annotations"))
-    return next((found for each in HOSTNAME_ANNOTATIONS if (found := normalized(annotations.get(each)))), "")
-
-
-def normalized(hostname: Any) -> str:
-    """A hostname as DNS compares it, empty for what cannot be one: no case, no dot at the end."""
-    value = text(hostname)
-    return value.rstrip(".").lower() if len(value) <= _LONGEST else ""
 
 
 def claims(uid: str, wanted: Wish | None, live: str, since: str = "") -> dict[str, Claim]:

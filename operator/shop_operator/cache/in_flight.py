@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from shop_operator.cache.store import PARENT_KIND, ChildId, Key
+from shop_operator.names import KIND, ChildId, Key
 from shop_operator.objects.lenient import mapping
 
 Show = Callable[[str | None, Mapping[str, Any]], None]
-"""engine.Engine.seen."""
+"""reconcile.runner.Engine.seen."""
 
 
 class InFlight:
@@ -29,7 +29,7 @@ class InFlight:
     @contextmanager
     def writing(self, key: Key, child: ChildId | None = None) -> Iterator[None]:
         """A child of that ShopService, or itself, is being written; in the end the answer must be in the store."""
-        kind, name = (PARENT_KIND, key.name) if child is None else child
+        kind, name = (KIND, key.name) if child is None else child
         place = (kind, key.namespace, name)
         self._waiting[place] = {}
         try:

@@ -42,7 +42,7 @@ _IDLE: Final = 0.05
 
 
 class Sink(Protocol):
-    """Where events go; engine.Engine is one."""
+    """Where events go; reconcile.runner.Engine is one."""
 
     @property
     def served(self) -> frozenset[str]:

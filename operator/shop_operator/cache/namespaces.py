@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shop_operator.cache.guard import Unreadable
-from shop_operator.cache.store import Key
 from shop_operator.errors import InvalidSpec
+from shop_operator.names import Key
 from shop_operator.objects.lenient import Unparsed
 from shop_operator.objects.pod_security import LABEL, Level, level_of
 

@@ -32,7 +32,7 @@ _SETTLE: Final = 1.0
 
 
 class Page(Protocol):
-    """kube.Page."""
+    """kubernetes.client.Page."""
 
     @property
     def items(self) -> Iterable[dict[str, Any]]:
@@ -44,7 +44,7 @@ class Page(Protocol):
 
 
 class Source(Protocol):
-    """Where objects come from; kube.Kube."""
+    """Where objects come from; kubernetes.client.Kube."""
 
     def pages(self, kind: str, namespace: str | None) -> AsyncGenerator[Page]:
         """All objects of one kind."""
@@ -56,7 +56,7 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """Where they go; engine.Engine."""
+    """Where they go; reconcile.runner.Engine."""
 
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
         """A watch showed an object: ADDED, MODIFIED, DELETED."""

@@ -18,21 +18,28 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice
 from sys import intern
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 
-from shop_operator.api.v1alpha1.spec import (
-    DEFAULT_PORT,
-    DISCOVERY_SUFFIX,
-    LARGEST_TEMPLATE,
-    TEMPLATE_TOO_LARGE,
-)
+from shop_operator.api.v1alpha1.spec import DEFAULT_PORT, LARGEST_TEMPLATE, TEMPLATE_TOO_LARGE
 from shop_operator.cache.callers import Callers
 from shop_operator.cache.circles import Circles
 from shop_operator.cache.guard import Unreadable
-from shop_operator.cache.hostnames import Hostnames, Wish, claims, wish
+from shop_operator.cache.hostnames import Hostnames, claims
+from shop_operator.names import (
+    DISCOVERY_SUFFIX,
+    FIELD_MANAGER,
+    HANDOVER_MANAGER,
+    KIND,
+    NAME_LABEL,
+    OWN_MANAGERS,
+    REPAIR_MANAGER,
+    ChildId,
+    Key,
+)
 from shop_operator.objects.authors import author
+from shop_operator.objects.discovery import Wish, wish
 from shop_operator.objects.lenient import Omitted, Unparsed, mapping, mappings, shallow, text
 from shop_operator.objects.network_rules import shopservices
 from shop_operator.objects.rollouts import replaced
@@ -41,16 +48,6 @@ from shop_operator.suggestions import resembling
 
 _log = logging.getLogger(__name__)
 
-NAME_LABEL: Final = "shopservice.dev/name"
-FIELD_MANAGER: Final = "shop-operator"
-PARENT_KIND: Final = "ShopService"
-
-# Holds spec.replicas while it passes from us to an autoscaler: a field whose only owner drops it goes back to
-# its default, which for replicas is 1.
-HANDOVER_MANAGER: Final = "shop-operator-handover"
-# Writes what an apply cannot, and owns that until the apply that follows.
-REPAIR_MANAGER: Final = "shop-operator-repair"
-OWN_MANAGERS: Final = frozenset({FIELD_MANAGER, HANDOVER_MANAGER, REPAIR_MANAGER})
 # Runs the HorizontalPodAutoscaler (also that of a KEDA ScaledObject); it sets replicas of no Deployment otherwise.
 _AUTOSCALER: Final = "kube-controller-manager"
 # KEDA itself, which takes a Deployment to zero and back.
@@ -73,26 +70,6 @@ class Scaler(Enum):
     KEDA = "keda"
     SHARED = "the operator and another manager"
     OTHER = "another manager"
-
-
-class Key(NamedTuple):
-    """Names one ShopService; the unit of work."""
-
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
-
-
-class ChildId(NamedTuple):
-    """Names one child inside the namespace of its ShopService."""
-
-    kind: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +259,7 @@ def _dump(obj: Mapping[str, Any], *keys: str) -> bytes:
         if k not in {"managedFields", "resourceVersion", "generation"}
     }
     whole = {**{key: obj[key] for key in keys}, "metadata": metadata}
-    if obj["kind"] != PARENT_KIND:
+    if obj["kind"] != KIND:
         return _written(whole)
     metadata["generation"] = obj["metadata"].get("generation", 0)
     return orjson.dumps(whole)
@@ -412,7 +389,7 @@ class Store:
         """
         namespace, name = identity["namespace"], identity["name"]
         found: Shop | Child | None
-        if kind == PARENT_KIND:
+        if kind == KIND:
             found = self._shops.get(Key(namespace, name))
         else:
             child = ChildId(kind, name)
@@ -486,7 +463,7 @@ class Store:
         if version < self._gone.get(obj["metadata"]["uid"], 0):
             return set()
         namespace = intern(obj["metadata"]["namespace"])
-        if obj["kind"] == PARENT_KIND:
+        if obj["kind"] == KIND:
             key = Key(namespace, intern(obj["metadata"]["name"]))
             old = self._shops.get(key)
             if old is not None and (version < old.version or (version == old.version and not listed)):
@@ -692,7 +669,7 @@ class Store:
         version = int(metadata["resourceVersion"])
         kind, namespace, name = obj["kind"], intern(metadata["namespace"]), intern(metadata["name"])
         self._bury(intern(metadata["uid"]), version)
-        if kind == PARENT_KIND:
+        if kind == KIND:
             key = Key(namespace, name)
             known = self._shops.get(key)
             return self._forget_shop(key) if known is not None and known.version <= version else set()
@@ -796,7 +773,7 @@ class Store:
             self._forget_gone()
 
     def _of_kind(self, kind: str) -> Iterator[tuple[Key, ChildId | None, Shop | Child]]:
-        if kind == PARENT_KIND:
+        if kind == KIND:
             for key, shop in self._shops.items():
                 yield key, None, shop
             return

@@ -14,14 +14,13 @@ import yaml
 from kubernetes.client import ApiException
 from kubernetes.config import ConfigException
 
-from shop_operator.api.v1alpha1.spec import GROUP, KIND, PLURAL, VERSION
-from shop_operator.cache.store import NAME_LABEL, Key
 from shop_operator.cli.errors import CliError, Forbidden, NotAllowed, NotReachable, NotThere, NotValid
 from shop_operator.cli.guessing import did_you_mean
 from shop_operator.cli.naming import is_name, shown
+from shop_operator.names import COMPONENT_LABEL, GROUP, KIND, NAME_LABEL, PLURAL, VERSION, Key
 from shop_operator.objects.nesting import DEEPEST, cut
 from shop_operator.render import KINDS, ChildKind
-from shop_operator.render.labels import COMPONENT, DISCOVERY
+from shop_operator.render.labels import DISCOVERY
 
 Object = dict[str, Any]
 
@@ -152,7 +151,7 @@ class Cluster:
 
     def registered(self) -> list[Object] | None:
         """Every ShopService of the cluster, and every Service that has a discovery hostname; None when these may not be listed."""
-        selector = f"{NAME_LABEL},{COMPONENT}={DISCOVERY}"
+        selector = f"{NAME_LABEL},{COMPONENT_LABEL}={DISCOVERY}"
         try:
             return [*self.shops(None), *self._list(_SERVICES, None, labelSelector=selector)]
         except NotAllowed:

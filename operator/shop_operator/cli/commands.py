@@ -24,9 +24,9 @@ from shop_operator.cli.machine import as_json, as_yaml
 from shop_operator.cli.operators import serving
 from shop_operator.cli.planning import Namespace, plan, rendered
 from shop_operator.cli.settings import Command, Settings, ShopName, a_name, names, shared
+from shop_operator.names import RETRY_ANNOTATION
 from shop_operator.objects.pod_security import LEVELS, Level
 from shop_operator.status.diagnosis import diagnosis, last_line, of_newest
-from shop_operator.status.rollback import RETRY_ANNOTATION
 from shop_operator.wording import listed, printable
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])

@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from shop_operator.api.v1alpha1.spec import KIND
-from shop_operator.cache.store import NAME_LABEL, ChildId, applied_by_operator
+from shop_operator.cache.store import applied_by_operator
 from shop_operator.cli.applying import written
 from shop_operator.cli.owning import with_leftovers
 from shop_operator.errors import Conflict, OperatorError
+from shop_operator.names import KIND, NAME_LABEL, ChildId
 from shop_operator.objects.compare import drift, owned_part
 from shop_operator.objects.lenient import mappings
 from shop_operator.objects.ownership import check_owner, controller_of

@@ -9,21 +9,12 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
-from shop_operator.api.v1alpha1.spec import (
-    GROUP,
-    KIND,
-    PLURAL,
-    UNKNOWN,
-    VERSION,
-    ShopService,
-    ShopServiceSpec,
-    path_of,
-    problems,
-)
+from shop_operator.api.v1alpha1.spec import UNKNOWN, ShopService, ShopServiceSpec, path_of, problems
 from shop_operator.cli import guessing
 from shop_operator.cli.errors import NotValid
 from shop_operator.cli.naming import RULE, is_name, shown
 from shop_operator.errors import InvalidSpec
+from shop_operator.names import GROUP, KIND, PLURAL, VERSION
 
 _LARGEST: Final = 3 * 1024 * 1024
 _MOST_NODES: Final = 200_000

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shop_operator.api.v1alpha1.spec import GROUP, KIND, VERSION
 from shop_operator.cli.errors import NotValid
+from shop_operator.names import GROUP, KIND, VERSION
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from shop_operator.cache.store import FIELD_MANAGER
-from shop_operator.objects.compare import HASH_ANNOTATION
+from shop_operator.names import FIELD_MANAGER, HASH_ANNOTATION
 
 Object = Mapping[str, Any]
 Fields = Mapping[str, Any]

@@ -5,7 +5,8 @@ from typing import Any
 
 from shop_operator.cli.errors import NotThere
 from shop_operator.cli.guessing import did_you_mean
-from shop_operator.render.labels import COMPONENT, NAME, WEB, worker_component
+from shop_operator.names import COMPONENT_LABEL, NAME_LABEL
+from shop_operator.render.labels import WEB, worker_component
 from shop_operator.render.overlay import APP
 
 Object = Mapping[str, Any]
@@ -37,7 +38,7 @@ def container(worker: str | None) -> str:
 
 def of_component(objects: Iterable[Object], wanted: str) -> list[Object]:
     """Those that have this component label."""
-    return [each for each in objects if (each["metadata"].get("labels") or {}).get(COMPONENT) == wanted]
+    return [each for each in objects if (each["metadata"].get("labels") or {}).get(COMPONENT_LABEL) == wanted]
 
 
 def controlled(objects: Iterable[Object], shop: Object) -> list[Object]:
@@ -55,7 +56,7 @@ def controlled(objects: Iterable[Object], shop: Object) -> list[Object]:
 
 def selector(name: str, wanted: str | None) -> str:
     """A label selector for the pods of a ShopService, or of one component of it."""
-    return f"{NAME}={name}" + (f",{COMPONENT}={wanted}" if wanted else "")
+    return f"{NAME_LABEL}={name}" + (f",{COMPONENT_LABEL}={wanted}" if wanted else "")
 
 
 def containers(pods: Iterable[Object]) -> int:

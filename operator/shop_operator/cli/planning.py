@@ -11,22 +11,23 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.common_metadata import NOTHING, OWNED_PREFIXES, CommonMetadata
-from shop_operator.api.v1alpha1.spec import KIND, ShopService
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.cache.hostnames import taken
-from shop_operator.cache.store import Child, Key, Scaler, Shop, Store
+from shop_operator.cache.store import Child, Scaler, Shop, Store
 from shop_operator.cli.applying import applied
 from shop_operator.cli.diff import Change, changes, of_shopservice
 from shop_operator.cli.documents import NO_UID, BadFields, shopservice
 from shop_operator.cli.errors import NotValid
 from shop_operator.cli.owning import applied_metadata
 from shop_operator.errors import InvalidSpec, OperatorError
+from shop_operator.names import CHECKSUM_ANNOTATION, KIND, RETRY_ANNOTATION, Key
 from shop_operator.objects.pod_security import Level
-from shop_operator.objects.summary import CHECKSUM_ANNOTATION, LiveRoute
+from shop_operator.objects.summary import LiveRoute
 from shop_operator.render import LiveScale, Surroundings, configuration_uses, render
 from shop_operator.render.configuration import Configuration, Record
 from shop_operator.render.installed import not_installed
 from shop_operator.render.service_account import account_name
-from shop_operator.status.rollback import RETRY_ANNOTATION, last_good, rolls_back, same_pods
+from shop_operator.status.rollback import last_good, rolls_back, same_pods
 
 Object = Mapping[str, Any]
 Children = Mapping[tuple[str, str], Object]

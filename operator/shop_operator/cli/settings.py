@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.text import Text
 
 from shop_operator.api.v1alpha1.crd import SHORT_NAME
-from shop_operator.api.v1alpha1.spec import GROUP, KIND, PLURAL, VERSION
 from shop_operator.cli.cluster import Cluster
 from shop_operator.cli.errors import CliError
 from shop_operator.cli.machine import as_json, as_yaml
 from shop_operator.cli.naming import RULE, is_name, shown
+from shop_operator.names import GROUP, KIND, PLURAL, VERSION
 from shop_operator.wording import printable
 
 WIDTH: Final = 100

@@ -33,8 +33,6 @@ import aiohttp
 import orjson
 
 from shop_operator.api.v1alpha1.reasons import IMMUTABLE, recreation
-from shop_operator.api.v1alpha1.spec import GROUP, PLURAL, VERSION
-from shop_operator.cache.store import FIELD_MANAGER, HANDOVER_MANAGER, NAME_LABEL, PARENT_KIND, REPAIR_MANAGER
 from shop_operator.errors import (
     ApiUnavailable,
     Exists,
@@ -51,6 +49,16 @@ from shop_operator.errors import (
 from shop_operator.kubernetes import wire
 from shop_operator.kubernetes.connection import lines
 from shop_operator.kubernetes.refusals import LONGEST
+from shop_operator.names import (
+    FIELD_MANAGER,
+    GROUP,
+    HANDOVER_MANAGER,
+    KIND,
+    NAME_LABEL,
+    PLURAL,
+    REPAIR_MANAGER,
+    VERSION,
+)
 from shop_operator.objects.lenient import Unparsed
 from shop_operator.render import KINDS, ChildKind
 
@@ -110,7 +118,7 @@ Fence = Callable[[], float]
 
 Body = Mapping[str, Any] | list[dict[str, Any]]
 
-PARENT: Final = ChildKind(api_version=f"{GROUP}/{VERSION}", kind=PARENT_KIND, plural=PLURAL)
+PARENT: Final = ChildKind(api_version=f"{GROUP}/{VERSION}", kind=KIND, plural=PLURAL)
 _LEASES: Final = ChildKind(api_version="coordination.k8s.io/v1", kind="Lease", plural="leases")
 _PODS: Final = ChildKind(api_version="v1", kind="Pod", plural="pods")
 _REPLICASETS: Final = ChildKind(api_version="apps/v1", kind="ReplicaSet", plural="replicasets")

@@ -31,7 +31,7 @@ _CONNECT_TIMEOUT: Final = 5.0
 
 
 class RequestObserver(Protocol):
-    """Told of every request; metrics.Metrics."""
+    """Told of every request; observability.metrics.Metrics."""
 
     def request(self, method: str, code: int) -> None:
         """It was answered with this HTTP status."""

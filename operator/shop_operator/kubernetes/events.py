@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from shop_operator.api.v1alpha1.spec import GROUP, KIND, VERSION, ShopService
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.errors import OperatorError
+from shop_operator.names import GROUP, KIND, VERSION
 from shop_operator.wording import printable
 
 _log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ _LONGEST_NOTE: Final = 1024
 
 
 class Api(Protocol):
-    """kube.Kube."""
+    """kubernetes.client.Kube."""
 
     async def create_event(self, event: Mapping[str, Any]) -> None:
         """Create an Event."""

@@ -30,7 +30,7 @@ _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Leases(Protocol):
-    """Where the lease is kept; kube.Kube is one."""
+    """Where the lease is kept; kubernetes.client.Kube is one."""
 
     async def get_lease(self, namespace: str, name: str) -> dict[str, Any] | None:
         """The lease, None when there is none."""

@@ -28,8 +28,6 @@ import orjson
 
 from shop_operator.objects.kubernetes_schema import Type, Union, is_set, of_kind
 
-HASH_ANNOTATION: Final = "shopservice.dev/applied-hash"
-
 _ORDERED: Final = frozenset({"Container", "EnvVar"})
 # What the API server fills in for a field without a value: inside of an atomic value, where nothing but our own fields may be,
 # and in place of a zero value that is not stored.

@@ -9,9 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shop_operator.cache.store import NAME_LABEL, PARENT_KIND, ChildId
 from shop_operator.errors import Conflict, Terminating
-from shop_operator.objects.compare import HASH_ANNOTATION
+from shop_operator.names import HASH_ANNOTATION, KIND, NAME_LABEL, ChildId
 from shop_operator.objects.lenient import mapping, mappings
 
 CONFLICT_RECHECK: Final = 30.0
@@ -71,7 +70,7 @@ def check_owner(child: ChildId, live: Mapping[str, Any], shop: str, uid: str, *,
         return
     if not controller:
         whose = "was not created by the operator"
-    elif controller.get("kind") == PARENT_KIND and "deletionTimestamp" in metadata:
+    elif controller.get("kind") == KIND and "deletionTimestamp" in metadata:
         raise Terminating(f"{child} of a deleted ShopService is still being deleted.")
     else:
         whose = f"belongs to {controller.get('kind')} {controller.get('name')}"

@@ -12,7 +12,15 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from shop_operator.cache.hostnames import registered
+from shop_operator.names import (
+    CHECKSUM_ANNOTATION,
+    FIELD_MANAGER,
+    KEPT_COUNT_ANNOTATION,
+    NAME_LABEL,
+    PART_OF_LABEL,
+    PORT_NAME,
+)
+from shop_operator.objects.discovery import registered
 from shop_operator.objects.lenient import mapping, mappings, number, shallow, text, texts
 
 Summary = dict[str, Any]
@@ -24,19 +32,11 @@ _DEEPEST_RULE: Final = 32
 _LARGEST_RULES: Final = 32 * 1024
 _DIRECTIONS: Final = ("ingress", "egress")
 
-KEPT_COUNT_ANNOTATION: Final = "shopservice.dev/kept-replicas"
-"""On a Deployment that was created with the count of its predecessor, until another field manager owns that count."""
-CHECKSUM_ANNOTATION: Final = "shopservice.dev/config-checksum"
-"""A container reads its variables once, so that a ConfigMap or Secret that changes needs new pods."""
-PORT_NAME: Final = "http"
-"""Of the container's own port, and of the Service's."""
 _URL: Final = re.compile(r"http://(?P<host>[^/:]+):(?P<port>[0-9]{1,5})$")
 _MEASURED: Final = ("cpu", "memory")
 _PAUSED_ANNOTATION: Final = "autoscaling.keda.sh/paused"
 _PAUSED_COUNT_ANNOTATION: Final = "autoscaling.keda.sh/paused-replicas"
-PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
-# The field manager of the operator's own writes, as FieldsV1 names the label of a pod template.
-_MANAGER: Final = "shop-operator"
+# As FieldsV1 names the label of a pod template.
 _PART_OF_OWNED: Final = ("f:spec", "f:template", "f:metadata", "f:labels", f"f:{PART_OF_LABEL}")
 _ROLLED_OUT: Final = (
     "observedGeneration",
@@ -181,7 +181,7 @@ def _owned_ports(obj: Mapping[str, Any]) -> set[str] | None:
     applied = [
         mapping(mapping(mapping(each.get("fieldsV1")).get("f:spec")).get("f:ports"))
         for each in mappings(mapping(obj.get("metadata")).get("managedFields"))
-        if each.get("manager") == _MANAGER and each.get("operation") == "Apply"
+        if each.get("manager") == FIELD_MANAGER and each.get("operation") == "Apply"
     ]
     return {key for ports in applied for key in ports} if applied else None
 
@@ -192,7 +192,7 @@ def _network_policy(obj: Mapping[str, Any]) -> Summary:
     applied = [
         mapping(mapping(each.get("fieldsV1")).get("f:spec"))
         for each in mappings(mapping(obj.get("metadata")).get("managedFields"))
-        if each.get("manager") == _MANAGER and each.get("operation") == "Apply"
+        if each.get("manager") == FIELD_MANAGER and each.get("operation") == "Apply"
     ]
     rules = {
         direction: mappings(spec.get(direction))
@@ -228,7 +228,7 @@ def _part_of(obj: Mapping[str, Any]) -> Summary:
     template = mapping(mapping(obj.get("spec")).get("template"))
     value = mapping(mapping(template.get("metadata")).get("labels")).get(PART_OF_LABEL)
     managed = mappings(obj["metadata"].get("managedFields"))
-    ours = (each.get("fieldsV1") for each in managed if each.get("manager") == _MANAGER)
+    ours = (each.get("fieldsV1") for each in managed if each.get("manager") == FIELD_MANAGER)
     return {"partOf": value} if value is not None and any(map(_owns_part_of, ours)) else {}
 
 
@@ -283,7 +283,7 @@ def _scaled_object(obj: Mapping[str, Any]) -> Summary:
 def _route(obj: Mapping[str, Any]) -> Summary:
     spec, parents = mapping(obj.get("spec")), mappings(mapping(obj.get("status")).get("parents"))
     metadata = obj["metadata"]
-    name = mapping(metadata.get("labels")).get("shopservice.dev/name")
+    name = mapping(metadata.get("labels")).get(NAME_LABEL)
     created = text(metadata.get("creationTimestamp"))
     rules = mappings(spec.get("rules"))
     return {

@@ -29,17 +29,7 @@ from shop_operator.api.v1alpha1.common_metadata import NOTHING, CommonMetadata
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.cache.hostnames import taken
 from shop_operator.cache.in_flight import InFlight
-from shop_operator.cache.store import (
-    OWN_MANAGERS,
-    REPAIR_MANAGER,
-    Child,
-    ChildId,
-    Key,
-    Scaler,
-    Shop,
-    Store,
-    applied_by_operator,
-)
+from shop_operator.cache.store import Child, Scaler, Shop, Store, applied_by_operator
 from shop_operator.errors import (
     Conflict,
     Contested,
@@ -57,8 +47,17 @@ from shop_operator.errors import (
     Unreachable,
 )
 from shop_operator.kubernetes.refusals import Refusals
+from shop_operator.names import (
+    COMPONENT_LABEL,
+    HASH_ANNOTATION,
+    NAME_LABEL,
+    OWN_MANAGERS,
+    REPAIR_MANAGER,
+    ChildId,
+    Key,
+)
 from shop_operator.objects.clearing import cleared, fields_of_others
-from shop_operator.objects.compare import HASH_ANNOTATION, applied_hash, drift
+from shop_operator.objects.compare import applied_hash, drift
 from shop_operator.objects.lenient import digits, mapping, mappings, text
 from shop_operator.objects.network_rules import Rules
 from shop_operator.objects.ownership import CONFLICT_RECHECK, check_owner, controller_of
@@ -86,7 +85,7 @@ from shop_operator.reconcile.retention import (
 from shop_operator.render import LiveScale, Surroundings, account_name, configuration_uses, render
 from shop_operator.render.configuration import Configuration, Digests, Record, Use
 from shop_operator.render.installed import left_out, not_installed
-from shop_operator.render.labels import COMPONENT, NAME, WEB, worker_component
+from shop_operator.render.labels import WEB, worker_component
 from shop_operator.render.parts import parts
 from shop_operator.render.route import parents
 from shop_operator.status.conditions import Repair
@@ -121,7 +120,7 @@ _BUSY: Final = 2
 
 
 class Api(Protocol):
-    """What a pass asks of the cluster; kube.Kube is one."""
+    """What a pass asks of the cluster; kubernetes.client.Kube is one."""
 
     async def apply(
         self, configuration: Mapping[str, Any], *, uid: str | None, version: int | None = None
@@ -152,7 +151,7 @@ class Api(Protocol):
 
 
 class Reports(Protocol):
-    """report.Reporter."""
+    """status.writer.Reporter."""
 
     async def report(self, key: Key, cached: Shop, shop: ShopService, outcome: Outcome) -> float | None:
         """Write the status; seconds until there may be more to say."""
@@ -171,7 +170,7 @@ class Reports(Protocol):
 
 
 class Configs(Protocol):
-    """configs.Configs."""
+    """cache.config_hashes.Configs."""
 
     async def digests(self, key: Key, uses: AbstractSet[Use]) -> Digests | None:
         """The digests of all that is used; None when changes of the configuration are not followed."""
@@ -181,7 +180,7 @@ class Configs(Protocol):
 
 
 class WriteObserver(Protocol):
-    """Told of every child that was written; metrics.Metrics is one."""
+    """Told of every child that was written; observability.metrics.Metrics is one."""
 
     def wrote(self, kind: str, operation: str) -> None:
         """Operation is create, update or delete."""
@@ -517,7 +516,7 @@ class Reconciler:
             note(state.get("calls", {}))
 
         async def read() -> None:
-            async for pod in self._api.pods(key.namespace, f"{NAME}={key.name}"):
+            async for pod in self._api.pods(key.namespace, f"{NAME_LABEL}={key.name}"):
                 note(called_by(key.namespace, mappings(mapping(pod.get("spec")).get("containers"))))
 
         # A Deployment tells of its newest template only, and its counts not of pods that are being deleted.
@@ -826,9 +825,9 @@ class Reconciler:
     async def _draining(self, key: Key) -> bool:
         """Whether pods of a ShopService are being deleted, or are about to be since their Deployment is gone."""
         parts = {_component(key, child) for child in self._store.children(key) if child.kind == "Deployment"}
-        async with aclosing(self._api.pods(key.namespace, f"{NAME}={key.name}")) as pods:
+        async with aclosing(self._api.pods(key.namespace, f"{NAME_LABEL}={key.name}")) as pods:
             async for pod in pods:
-                component = mapping(pod["metadata"].get("labels")).get(COMPONENT)
+                component = mapping(pod["metadata"].get("labels")).get(COMPONENT_LABEL)
                 going = "deletionTimestamp" in pod["metadata"] or component not in parts
                 if going and not ended(pod, self._now()):
                     return True
@@ -840,14 +839,16 @@ class Reconciler:
         A client that its spec tells one of these ports itself, without a dependency, has no release that moves it.
         """
         seconds = 0.0
-        async with aclosing(self._api.pods(key.namespace, NAME)) as pods:
+        async with aclosing(self._api.pods(key.namespace, NAME_LABEL)) as pods:
             async for pod in pods:
                 told = called_by(key.namespace, mappings(mapping(pod.get("spec")).get("containers")))
                 port, labels = told.get(key.name), mapping(pod["metadata"].get("labels"))
-                caller = Key(key.namespace, text(labels.get(NAME)))
+                caller = Key(key.namespace, text(labels.get(NAME_LABEL)))
                 if port not in ports or ended(pod, self._now()):
                     continue
-                if self._tells(caller, labels.get(COMPONENT), key.name) == port and not self._lags(caller):
+                if self._tells(caller, labels.get(COMPONENT_LABEL), key.name) == port and not self._lags(
+                    caller
+                ):
                     continue
                 if "deletionTimestamp" in pod["metadata"]:
                     return _DRAIN_LOOK

@@ -13,8 +13,9 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final, Protocol
 
 from shop_operator.cache.in_flight import InFlight
-from shop_operator.cache.store import PARENT_KIND, Key, Store
+from shop_operator.cache.store import Store
 from shop_operator.errors import Contested, NotLeader, OperatorError, TemporaryError
+from shop_operator.names import KIND, Key
 from shop_operator.reconcile.queue import WorkQueue
 
 _log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Passes(Protocol):
 
 
 class PassObserver(Protocol):
-    """Told how every pass ended and how many ShopServices there are; metrics.Metrics."""
+    """Told how every pass ended and how many ShopServices there are; observability.metrics.Metrics."""
 
     def reconciled(self, result: str, took: float) -> None:
         """Result is success, error, requeue or requeue_after."""
@@ -126,7 +127,7 @@ class Engine:
     ) -> None:
         """A LIST has ended, and these UIDs are all that there is; or the kind is not served at all."""
         self._enqueue(self._store.sweep(kind, namespace, found, version))
-        if kind == PARENT_KIND:
+        if kind == KIND:
             self._wake_unready(namespace)
         if served:
             self._store.listed()

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from shop_operator.api.v1alpha1.policies import DEADLINE_SECONDS, Rollout
 from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.names import CHECKSUM_ANNOTATION, KEPT_COUNT_ANNOTATION
 from shop_operator.objects import pod_security
-from shop_operator.objects.summary import CHECKSUM_ANNOTATION, KEPT_COUNT_ANNOTATION
 from shop_operator.render.labels import metadata, selector
 from shop_operator.render.overlay import overlaid
 from shop_operator.render.parts import Part

@@ -5,13 +5,17 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.spec import GROUP, KIND, VERSION, ShopService
-from shop_operator.objects.summary import PART_OF_LABEL
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.names import (
+    COMPONENT_LABEL,
+    FIELD_MANAGER,
+    GROUP,
+    KIND,
+    NAME_LABEL,
+    PART_OF_LABEL,
+    VERSION,
+)
 
-MANAGER: Final = "shop-operator"
-NAME: Final = "shopservice.dev/name"
-COMPONENT: Final = "app.kubernetes.io/component"
-PART_OF: Final = PART_OF_LABEL
 WEB: Final = "web"
 DISCOVERY: Final = "discovery"
 """Of the headless Service: whoever selects Services by their labels (a scrape, a mesh) must not find the web part twice."""
@@ -25,7 +29,7 @@ def worker_component(worker: str) -> str:
 
 def selector(shop: ShopService, component: str) -> dict[str, str]:
     """The labels that find the pods of one component; they never change, since a Deployment's selector cannot."""
-    return {NAME: shop.name, COMPONENT: component}
+    return {NAME_LABEL: shop.name, COMPONENT_LABEL: component}
 
 
 def labels(shop: ShopService, component: str) -> dict[str, str]:
@@ -34,8 +38,8 @@ def labels(shop: ShopService, component: str) -> dict[str, str]:
         "app.kubernetes.io/name": shop.name,
         "app.kubernetes.io/instance": shop.name,
         "app.kubernetes.io/version": version(shop.spec.image),
-        PART_OF: shop.labels.get(PART_OF, shop.namespace),
-        "app.kubernetes.io/managed-by": MANAGER,
+        PART_OF_LABEL: shop.labels.get(PART_OF_LABEL, shop.namespace),
+        "app.kubernetes.io/managed-by": FIELD_MANAGER,
         **selector(shop, component),
     }
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from shop_operator.api.v1alpha1.policies import Monitoring
 from shop_operator.api.v1alpha1.spec import ShopService
-from shop_operator.objects.summary import PORT_NAME
-from shop_operator.render.labels import COMPONENT, NAME, WEB, metadata, selector
+from shop_operator.names import COMPONENT_LABEL, NAME_LABEL, PORT_NAME
+from shop_operator.render.labels import WEB, metadata, selector
 from shop_operator.render.parts import parts
 from shop_operator.render.surroundings import Surroundings
 
@@ -33,9 +33,9 @@ def monitors(shop: ShopService, made: ShopService, around: Surroundings) -> list
         if not part.serves and part.port is not None
     }
     if workers and around.serves("PodMonitor"):
-        among = {"key": COMPONENT, "operator": "In", "values": sorted(workers)}
+        among = {"key": COMPONENT_LABEL, "operator": "In", "values": sorted(workers)}
         spec = {
-            "selector": {"matchLabels": {NAME: shop.name}, "matchExpressions": [among]},
+            "selector": {"matchLabels": {NAME_LABEL: shop.name}, "matchExpressions": [among]},
             "podMetricsEndpoints": [endpoint],
         }
         found.append(_monitor(shop, monitoring, "PodMonitor", shop.name, spec))

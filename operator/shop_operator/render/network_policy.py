@@ -3,7 +3,8 @@
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.spec import ShopService
-from shop_operator.render.labels import NAME, WEB, metadata
+from shop_operator.names import NAME_LABEL
+from shop_operator.render.labels import WEB, metadata
 from shop_operator.render.parts import parts
 from shop_operator.render.route import gateways
 from shop_operator.render.surroundings import Surroundings
@@ -25,7 +26,7 @@ def network_policy(shop: ShopService, made: ShopService, around: Surroundings) -
     if policy is None or not policy.enabled:
         return []
     spec: dict[str, Any] = {
-        "podSelector": {"matchLabels": {NAME: shop.name}},
+        "podSelector": {"matchLabels": {NAME_LABEL: shop.name}},
         "policyTypes": ["Ingress", "Egress"],
         # Sent even when it is empty: a rule that somebody adds is drift then.
         "ingress": [*_callers(shop, made, around), *_stored(policy.ingress)],
@@ -48,7 +49,7 @@ def _callers(shop: ShopService, made: ShopService, around: Surroundings) -> list
     old = [each["namespace"] for refs in around.old_parents.values() for each in refs if "namespace" in each]
     peers += [_namespace(each) for each in dict.fromkeys([*_proxies(shop), *old])]
     if around.dependants:
-        among = {"key": NAME, "operator": "In", "values": sorted(around.dependants)}
+        among = {"key": NAME_LABEL, "operator": "In", "values": sorted(around.dependants)}
         peers.append({"podSelector": {"matchExpressions": [among]}})
     rules = (
         [{"from": peers, "ports": [_tcp(each) for each in (shop.spec.port, *around.old_ports)]}]
@@ -75,7 +76,7 @@ def _proxies(shop: ShopService) -> list[str]:
 def _called(shops: list[ShopService], around: Surroundings) -> list[dict[str, Any]]:
     return [
         {
-            "to": [{"podSelector": {"matchLabels": {NAME: each}}}],
+            "to": [{"podSelector": {"matchLabels": {NAME_LABEL: each}}}],
             "ports": [
                 _tcp(port) for port in dict.fromkeys((around.port(each), *around.called_ports.get(each, ())))
             ],

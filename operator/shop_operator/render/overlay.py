@@ -9,8 +9,9 @@ ShopService says it.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.spec import GROUP, ShopService
+from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.errors import InvalidSpec
+from shop_operator.names import GROUP
 from shop_operator.objects.kubernetes_schema import Type, Union, is_set, of_kind
 from shop_operator.objects.lenient import mapping
 from shop_operator.render.parts import Part

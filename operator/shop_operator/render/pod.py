@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.spec import EnvVar, Probe, ShopService
-from shop_operator.objects.summary import CHECKSUM_ANNOTATION, PORT_NAME
-from shop_operator.render.labels import PART_OF, labels, selector
+from shop_operator.names import CHECKSUM_ANNOTATION, PART_OF_LABEL, PORT_NAME
+from shop_operator.render.labels import labels, selector
 from shop_operator.render.parts import Part
 from shop_operator.render.surroundings import Surroundings
 
@@ -21,7 +21,7 @@ _LIVENESS: Final = {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold"
 def template(shop: ShopService, part: Part, account: str, around: Surroundings) -> dict[str, Any]:
     """The pod template of a Deployment."""
     # A label of the ShopService that changes must not replace pods: they keep the one that they have until their image changes.
-    kept = {PART_OF: around.part_of[part.name]} if part.name in around.part_of else {}
+    kept = {PART_OF_LABEL: around.part_of[part.name]} if part.name in around.part_of else {}
     metadata: dict[str, Any] = {"labels": {**labels(shop, part.component), **kept}}
     recorded = around.record(part.name).pods
     if recorded is not None:

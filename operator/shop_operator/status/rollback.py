@@ -18,14 +18,12 @@ import orjson
 
 from shop_operator.api.v1alpha1.spec import ShopService, without_nulls
 from shop_operator.errors import InvalidSpec
+from shop_operator.names import CHECKSUM_ANNOTATION, PART_OF_LABEL, RETRY_ANNOTATION
 from shop_operator.objects.lenient import mapping, mappings, text
-from shop_operator.objects.summary import CHECKSUM_ANNOTATION, PART_OF_LABEL
 from shop_operator.render import render
 from shop_operator.render.configuration import Configuration, Record
 from shop_operator.render.surroundings import Surroundings
 
-RETRY_ANNOTATION: Final = "shopservice.dev/retry"
-"""A new value has a rejected release tried again."""
 _NO_PODS: Final = (
     "replicas",
     "autoscaling",

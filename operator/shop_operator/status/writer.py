@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from shop_operator.api.v1alpha1.reasons import REASONS
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.cache.in_flight import InFlight
-from shop_operator.cache.store import Key, Shop, Store
+from shop_operator.cache.store import Shop, Store
 from shop_operator.errors import (
     InvalidSpec,
     OperatorError,
@@ -22,10 +22,10 @@ from shop_operator.errors import (
     RolledBack,
     TemporaryError,
 )
+from shop_operator.names import COMPONENT_LABEL, NAME_LABEL, RETRY_ANNOTATION, Key
 from shop_operator.objects.lenient import mapping
 from shop_operator.objects.merging import merge_patch
 from shop_operator.objects.rollouts import rolled_out
-from shop_operator.render.labels import COMPONENT, NAME
 from shop_operator.render.parts import parts
 from shop_operator.status.conditions import CYCLE, MISSING, READY, Observed, Repair, overdue, status, waiting
 from shop_operator.status.dependencies import GRACE, Dependencies
@@ -41,7 +41,7 @@ from shop_operator.status.diagnosis import (
     template_hash,
 )
 from shop_operator.status.lasting import Lasting
-from shop_operator.status.rollback import RETRY_ANNOTATION, Release
+from shop_operator.status.rollback import Release
 from shop_operator.status.verdicts import (
     AUTOSCALERS,
     CANNOT_SCALE,
@@ -68,7 +68,7 @@ _UNSCALED: Final = 180.0
 
 
 class Api(Protocol):
-    """What a report asks of the cluster; kube.Kube."""
+    """What a report asks of the cluster; kubernetes.client.Kube."""
 
     async def patch_status(
         self, namespace: str, name: str, *, version: int, patch: Mapping[str, Any]
@@ -93,7 +93,7 @@ class Teller(Protocol):
 
 
 class ReportObserver(Protocol):
-    """Told what is worth counting; metrics.Metrics."""
+    """Told what is worth counting; observability.metrics.Metrics."""
 
     def drifted(self, kind: str) -> None:
         """A child was put back."""
@@ -408,7 +408,7 @@ class Reporter:
         component = next((part.component for part in parts(shop) if part.name == deployment), None)
         if component is None:
             return None
-        selector = f"{NAME}={shop.name},{COMPONENT}={component}"
+        selector = f"{NAME_LABEL}={shop.name},{COMPONENT_LABEL}={component}"
         _, before = memory.looked.get(deployment, (0.0, None))
         try:
             pods = await self._api.first_pods(shop.namespace, selector)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shop_operator.cache.circles import Circles
-from shop_operator.cache.store import Key, Shop, Store
+from shop_operator.cache.store import Shop, Store
+from shop_operator.names import Key
 from shop_operator.status.dependencies import Dependencies, dependencies
 
 NAMES = st.sampled_from("abcdefg")

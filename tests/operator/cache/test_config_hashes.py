@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shop_operator.cache.config_hashes import KEY_SECRET, Configs, DigestKey
-from shop_operator.cache.store import Key
 from shop_operator.errors import Forbidden, Stale
+from shop_operator.names import Key
 from shop_operator.render.configuration import Use
 from tests.operator.fake_api import FixedKey
 

@@ -14,9 +14,10 @@ from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.cache.config_hashes import Configs
 from shop_operator.cache.guard import Unreadable
 from shop_operator.cache.namespaces import Namespaces
-from shop_operator.cache.store import Child, ChildId, Key, Scaler, Shop, Store
+from shop_operator.cache.store import Child, Scaler, Shop, Store
 from shop_operator.errors import InvalidSpec
 from shop_operator.kubernetes.wire import Listed, parsed
+from shop_operator.names import ChildId, Key
 from shop_operator.objects.lenient import Unparsed, digits
 from shop_operator.objects.summary import summary
 from shop_operator.render import KINDS

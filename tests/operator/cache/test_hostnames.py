@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from shop_operator.api.v1alpha1.spec import ShopService
-from shop_operator.cache.hostnames import Hostnames, claims, normalized, registered, wish
-from shop_operator.cache.store import Key, Store
+from shop_operator.cache.hostnames import Hostnames, claims
+from shop_operator.cache.store import Store
 from shop_operator.errors import InvalidSpec
+from shop_operator.names import Key
+from shop_operator.objects.discovery import normalized, registered, wish
 from shop_operator.objects.ownership import CONFLICT_RECHECK
 from shop_operator.reconcile.queue import WorkQueue
 from shop_operator.reconcile.runner import Engine

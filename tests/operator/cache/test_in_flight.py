@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shop_operator.cache.in_flight import InFlight
-from shop_operator.cache.store import ChildId, Key
+from shop_operator.names import ChildId, Key
 
 KEY = Key("ns", "web")
 SERVICE = ChildId("Service", "web")

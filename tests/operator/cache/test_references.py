@@ -7,8 +7,8 @@ import pytest
 
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.cache.config_hashes import READS_AT_ONCE, Configs
-from shop_operator.cache.store import Key
 from shop_operator.errors import InvalidSpec
+from shop_operator.names import Key
 from shop_operator.render import configuration_uses
 from shop_operator.render.configuration import MOST_OBJECTS, Use
 from tests.operator.fake_api import FixedKey

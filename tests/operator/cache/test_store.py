@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from shop_operator.cache.store import ChildId, Key, Scaler, Store
+from shop_operator.cache.store import Scaler, Store
+from shop_operator.names import ChildId, Key
 
 KEY = Key("ns", "web")
 DEPLOYMENT = ChildId("Deployment", "web")

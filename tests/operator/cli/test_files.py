@@ -7,11 +7,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from shop_operator.cache.store import NAME_LABEL
 from shop_operator.cli import diff, documents, views
 from shop_operator.cli.commands import shop
 from shop_operator.cli.errors import NotValid
-from shop_operator.objects.compare import HASH_ANNOTATION
+from shop_operator.names import HASH_ANNOTATION, NAME_LABEL
 from shop_operator.render import render
 
 DOCUMENT: dict[str, Any] = {

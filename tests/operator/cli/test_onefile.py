@@ -61,7 +61,7 @@ def test_the_file_is_unpacked_once_and_only_for_its_owner(person: Person) -> Non
 def test_a_file_that_is_built_for_another_python_says_so(person: Person, tmp_path: Path) -> None:
     person.run("kubectl-shop", "--version")
     (unpacked,) = (person.home / ".cache/kubectl-shop").iterdir()
-    module = unpacked / "shop_operator" / "spec.py"
+    module = unpacked / "shop_operator" / "api" / "v1alpha1" / "spec.py"
     module.rename(tmp_path / "away")
     try:
         done = person.run("kubectl-shop", "status")

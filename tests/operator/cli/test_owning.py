@@ -6,7 +6,7 @@ import pytest
 
 from shop_operator.cli import diff
 from shop_operator.cli.owning import with_leftovers
-from shop_operator.objects.compare import HASH_ANNOTATION
+from shop_operator.names import HASH_ANNOTATION
 
 ENV_B = {"name": "B", "value": "2"}
 OURS: dict[str, Any] = {

@@ -8,8 +8,7 @@ import pytest
 
 from shop_operator.cli.errors import NotValid
 from shop_operator.cli.planning import Children, Namespace, plan, rendered
-from shop_operator.objects.summary import CHECKSUM_ANNOTATION
-from shop_operator.status.rollback import RETRY_ANNOTATION
+from shop_operator.names import CHECKSUM_ANNOTATION, RETRY_ANNOTATION
 
 
 def shop(name: str, **spec: Any) -> dict[str, Any]:

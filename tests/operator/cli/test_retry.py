@@ -1,6 +1,6 @@
 """`kubectl shop retry`: a rejected release is tried again."""
 
-from shop_operator.status.rollback import RETRY_ANNOTATION
+from shop_operator.names import RETRY_ANNOTATION
 from tests.operator.cli.conftest import Program
 from tests.operator.cli.objects import shopservice
 from tests.operator.cli.server import Server

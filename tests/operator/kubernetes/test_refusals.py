@@ -7,10 +7,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from shop_operator.cache.store import Key, Store
+from shop_operator.cache.store import Store
 from shop_operator.errors import ApiUnavailable, Forbidden, InternalError, OperatorError, Refused, Terminating
 from shop_operator.kubernetes.client import Kube
 from shop_operator.kubernetes.refusals import FIRST, LONGEST, Refusals
+from shop_operator.names import Key
 from shop_operator.observability.metrics import Metrics
 from shop_operator.reconcile.queue import WorkQueue
 from shop_operator.reconcile.runner import Engine

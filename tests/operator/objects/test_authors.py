@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from shop_operator.cache.store import ChildId, Key, Store
+from shop_operator.cache.store import Store
+from shop_operator.names import ChildId, Key
 from shop_operator.objects.authors import author
 
 OPERATOR = {"manager": "shop-operator", "operation": "Apply", "time": "9", "fieldsV1": {}}

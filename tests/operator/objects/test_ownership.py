@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from shop_operator.cache.store import ChildId, applied_by_operator
-from shop_operator.objects.compare import HASH_ANNOTATION
+from shop_operator.cache.store import applied_by_operator
+from shop_operator.names import HASH_ANNOTATION, ChildId
 from shop_operator.objects.ownership import adoptable
 from tests.operator.reconcile.test_reconciler import KEY, World
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from shop_operator.cache.store import Key
+from shop_operator.names import Key
 from shop_operator.observability.metrics import Metrics
 from shop_operator.reconcile.queue import Backoff, WorkQueue, _Buckets
 

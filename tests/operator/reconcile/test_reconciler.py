@@ -9,7 +9,7 @@ import pytest
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.cache.config_hashes import Configs
 from shop_operator.cache.namespaces import Namespaces
-from shop_operator.cache.store import ChildId, Key, Store
+from shop_operator.cache.store import Store
 from shop_operator.errors import (
     ApiUnavailable,
     Contested,
@@ -21,7 +21,7 @@ from shop_operator.errors import (
     Throttled,
     Unreachable,
 )
-from shop_operator.objects.compare import HASH_ANNOTATION
+from shop_operator.names import HASH_ANNOTATION, ChildId, Key
 from shop_operator.objects.merging import merge_patch
 from shop_operator.objects.ownership import CONFLICT_RECHECK
 from shop_operator.objects.pod_security import Level

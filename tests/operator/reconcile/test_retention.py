@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from shop_operator.cache.store import ChildId, Key, Store
+from shop_operator.cache.store import Store
 from shop_operator.errors import Forbidden, Refused
 from shop_operator.kubernetes.client import LIST_PAGE
+from shop_operator.names import ChildId, Key
 from shop_operator.objects.rollouts import rolled_out
 from shop_operator.reconcile.retention import (
     DELETION_MARGIN,

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from shop_operator.cache.in_flight import InFlight
-from shop_operator.cache.store import Key, Store
+from shop_operator.cache.store import Store
 from shop_operator.errors import ApiUnavailable, Contested, NotLeader
+from shop_operator.names import Key
 from shop_operator.reconcile.queue import Backoff, WorkQueue
 from shop_operator.reconcile.runner import Engine
 

@@ -8,11 +8,11 @@ import pytest
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.cache.config_hashes import Configs
 from shop_operator.errors import Forbidden, Refused
-from shop_operator.objects.summary import PART_OF_LABEL
+from shop_operator.names import PART_OF_LABEL, RETRY_ANNOTATION
 from shop_operator.render import render
 from shop_operator.render.configuration import MOST_OBJECTS, Configuration, Digests, Use
 from shop_operator.render.surroundings import Surroundings
-from shop_operator.status.rollback import RETRY_ANNOTATION, last_good, records, same_pods
+from shop_operator.status.rollback import last_good, records, same_pods
 from shop_operator.status.rollback import release as release_of
 from tests.operator.fake_api import FixedKey
 from tests.operator.reconcile.test_reconciler import World, given_up, rolling

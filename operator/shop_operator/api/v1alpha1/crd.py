@@ -14,15 +14,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.spec import (
-    GROUP,
-    KIND,
-    OBJECT_RULES,
-    PLURAL,
-    VERSION,
-    ShopServiceSpec,
-    ShopServiceStatus,
-)
+from shop_operator.api.v1alpha1.spec import OBJECT_RULES, ShopServiceSpec, ShopServiceStatus
+from shop_operator.names import GROUP, KIND, PLURAL, VERSION
 
 SHORT_NAME: Final = "shopsvc"
 _DROPPED: Final = frozenset({"title", "additionalProperties", "$defs", "default"})

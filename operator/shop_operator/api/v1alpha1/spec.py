@@ -62,14 +62,9 @@ from shop_operator.api.v1alpha1.schema import (
     rules,
 )
 from shop_operator.errors import InvalidSpec
+from shop_operator.names import DISCOVERY_SUFFIX
 from shop_operator.objects.lenient import deeper, mapping
 
-GROUP: Final = "shopservice.dev"
-VERSION: Final = "v1alpha1"
-KIND: Final = "ShopService"
-PLURAL: Final = "shopservices"
-
-DISCOVERY_SUFFIX: Final = "-discovery"
 DEFAULT_PORT: Final = 8080
 
 # At least two labels: one alone would be a name in no zone.
