@@ -1,0 +1,356 @@
+"""One child as it is desired: nothing, one apply, or a refusal to touch what is not ours."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any, Final, Protocol
+
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.cache.in_flight import InFlight
+from shop_operator.cache.store import Child, Scaler, Shop, Store, applied_by_operator
+from shop_operator.errors import Contested, Exists, Refused, Stale
+from shop_operator.names import HASH_ANNOTATION, OWN_MANAGERS, REPAIR_MANAGER, ChildId, Key
+from shop_operator.objects.clearing import cleared, fields_of_others
+from shop_operator.objects.compare import applied_hash, drift
+from shop_operator.objects.lenient import mapping, mappings
+from shop_operator.objects.ownership import check_owner, controller_of
+from shop_operator.reconcile.memory import REPAIRS, Memories, Patience
+from shop_operator.reconcile.replicas import AUTOSCALERS
+from shop_operator.reconcile.wanted import Wanted, remembered
+from shop_operator.status.conditions import Repair
+from shop_operator.wording import listed as enumerated
+
+_log = logging.getLogger(__name__)
+
+_ROOM_ATTEMPTS: Final = 4
+
+
+class Api(Protocol):
+    """What a child asks of the cluster; kubernetes.client.Kube is one."""
+
+    async def apply(
+        self, configuration: Mapping[str, Any], *, uid: str | None, version: int | None = None
+    ) -> dict[str, Any]:
+        """Create (uid None), or update exactly the object of that UID (and version)."""
+
+    async def share(self, configuration: Mapping[str, Any], *, uid: str) -> dict[str, Any]:
+        """Become a second owner of fields that have these values."""
+
+    async def rewrite(
+        self, kind: str, namespace: str, name: str, *, version: int, parts: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Replace parts of exactly the child of that version."""
+
+    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """One object, None when there is none."""
+
+    async def patch_status(
+        self, namespace: str, name: str, *, version: int, patch: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Merge-patch the status of exactly the ShopService of that version."""
+
+
+class Reports(Protocol):
+    """status.writer.Reporter."""
+
+    def repaired(self, key: Key, shop: ShopService, repair: Repair) -> None:
+        """Fields that another client had changed were reverted."""
+
+    def recreated(self, key: Key, shop: ShopService, child: str, count: int | None) -> None:
+        """A child that another client had deleted was created again."""
+
+
+class WriteObserver(Protocol):
+    """Told of every child that was written; observability.metrics.Metrics is one."""
+
+    def wrote(self, kind: str, operation: str) -> None:
+        """Operation is create, update or delete."""
+
+
+class Children:
+    """Makes children as they are desired, one at a time.
+
+    Args:
+        api: the cluster.
+        store: what the watches have shown of it.
+        reports: told of what was reverted.
+        observer: counts writes.
+        memories: of each ShopService.
+        in_flight: keeps what a watch shows of a child until its apply is answered.
+        clock: a steady clock in seconds.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        reports: Reports,
+        observer: WriteObserver,
+        *,
+        memories: Memories,
+        in_flight: InFlight,
+        clock: Callable[[], float],
+    ) -> None:
+        self._api = api
+        self._store = store
+        self._reports = reports
+        self._observer = observer
+        self._memories = memories
+        self._in_flight = in_flight
+        self._clock = clock
+
+    async def ensure(self, wanted: Wanted) -> None:
+        """Make one child as desired: nothing, one apply, or a refusal to touch what is not ours."""
+        cached = self._store.children(wanted.key).get(wanted.child)
+        if cached is None:
+            await self._create(wanted)
+            return
+        if cached.settled == wanted.digest:
+            return
+        live = cached.object
+        differences: frozenset[str] = frozenset()
+        drifted: list[str] = []
+        # One that was compared with an earlier configuration is ours and as we left it.
+        if live is not None:
+            check_owner(wanted.child, live, wanted.key.name, wanted.shop.uid, applied=cached.applied)
+            if not controller_of(live):
+                await self._check_stays(wanted)
+            differences = frozenset(drift(wanted.configuration, live))
+            marked = remembered(live) == wanted.digest
+            if marked and differences <= self._overruled_fields(wanted) and not cached.unfinished:
+                self._note_differing(wanted, differences)
+                self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
+                return
+            drifted = self._drifted(wanted, cached, differences, marked=marked)
+        who = cached.author(wanted.child.kind, drifted)
+        contested = None
+        if drifted:
+            _log.info("reverting", extra={"child": str(wanted), "fields": drifted, "manager": who})
+            contested = self._spend(wanted, who)
+        if cached.scaled_by is Scaler.OPERATOR and "replicas" not in wanted.configuration.get("spec", {}):
+            await self._hand_over_replicas(wanted, cached)
+        await self._update(wanted, cached.uid, live, self._unmoved(wanted))
+        repaired = [path for path in drifted if path not in self._overruled_fields(wanted)]
+        if repaired:
+            repair = Repair(str(wanted.child), tuple(repaired), who)
+            self._reports.repaired(wanted.key, wanted.shop, repair)
+        if contested:
+            raise contested
+
+    def overruled(self, key: Key, desired: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+        """The fields of each child that have another value than the one that was applied."""
+        known = self._memories.of(key).differing
+        for configuration in desired:
+            child = ChildId(configuration["kind"], configuration["metadata"]["name"])
+            digest, fields = known.get(child, ("", frozenset()))
+            if fields and digest == applied_hash(configuration):
+                yield f"{child} ({enumerated(sorted(fields))})"
+
+    async def share_replicas(self, key: Key, deployment: str, cached: Child) -> None:
+        """Own the live count of a Deployment, as what an autoscaler has left.
+
+        Raises:
+            Stale: it is another count by now.
+        """
+        share = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": deployment, "namespace": key.namespace},
+            "spec": cached.state["spec"],
+        }
+        self._store.put(await self._api.share(share, uid=cached.uid))
+
+    def _drifted(
+        self, wanted: Wanted, cached: Child, differences: AbstractSet[str], *, marked: bool
+    ) -> list[str]:
+        """The fields that somebody has changed; none when it is another configuration that is wanted now."""
+        if not marked and cached.known != wanted.digest:
+            return []
+        # `kubectl rollout undo` takes the annotations of an earlier state along with its pods.
+        mark = [] if marked else [f"metadata.annotations.{HASH_ANNOTATION}"]
+        return sorted([*(differences - self._overruled_fields(wanted)), *mark])
+
+    async def _check_stays(self, wanted: Wanted) -> None:
+        """Pass only a ShopService that nobody has deleted, before a child that has no owner is given to it.
+
+        `kubectl delete --cascade=orphan` marks it and then has its children let go, and the watches may show that first. With
+        their owner back they would go with it. To write nothing for the version that is known is refused when it has moved.
+
+        Raises:
+            Stale: it is being deleted, was changed or is another one by now.
+        """
+        cached, key = self._store.shop(wanted.key), wanted.key
+        if (
+            cached is None
+            or cached.uid != wanted.shop.uid
+            or "deletionTimestamp" in cached.object["metadata"]
+        ):
+            raise Stale(f"{wanted.child} has no owner, and its ShopService has changed.")
+        await self._api.patch_status(key.namespace, key.name, version=cached.version, patch={})
+
+    def _spend(self, wanted: Wanted, who: str) -> Contested | None:
+        """Fields of this child are reverted once more; `Patience.spend`."""
+        memory = self._memories.of(wanted.key)
+        if memory.patience is None:
+            # An earlier process may have run out of it.
+            left = 0.0 if _is_contested(self._store.shop(wanted.key)) else REPAIRS
+            memory.patience = Patience(self._clock, left)
+        return memory.patience.spend(f"{wanted.child}: {who or 'another manager'}")
+
+    async def _create(self, wanted: Wanted) -> None:
+        """Create it.
+
+        Raises:
+            Exists: it was there, and is in the store now.
+        """
+        try:
+            await self._apply(wanted, None)
+        except Exists:
+            child = wanted.child
+            live = await self._api.get(child.kind, wanted.key.namespace, child.name)
+            if live is None:
+                raise Stale(f"{child} came and went while it was being created.") from None
+            managed = mappings(live["metadata"].get("managedFields"))
+            applied = applied_by_operator(managed)
+            check_owner(child, live, wanted.key.name, wanted.shop.uid, applied=applied)
+            # Ours after all: the watch is behind, or somebody took our label off.
+            self._store.file(wanted.key, live)
+            raise
+        if wanted.had:
+            count = wanted.configuration["spec"]["replicas"] if wanted.child.kind == "Deployment" else None
+            self._reports.recreated(wanted.key, wanted.shop, str(wanted.child), count)
+        contested = self._spend(wanted, "") if wanted.again else None
+        if contested:
+            raise contested
+
+    async def _update(
+        self, wanted: Wanted, uid: str, live: Mapping[str, Any] | None, version: int | None = None
+    ) -> None:
+        """Apply; what others have left in its way goes first, as far as that is known, or else once it was refused."""
+        if live is not None and cleared(wanted.configuration, live) is not None:
+            moved = await self._make_room(wanted, uid, frozenset())
+            version = moved if version and moved else version
+        try:
+            await self._apply(wanted, uid, version)
+        except Refused:
+            moved = await self._make_room(wanted, uid, OWN_MANAGERS)
+            if moved is None:
+                raise
+            await self._apply(wanted, uid, moved if version else None)
+
+    async def _make_room(self, wanted: Wanted, uid: str, own: AbstractSet[str]) -> int | None:
+        """Take away what stands in the way of an apply, and set our fields in the same write.
+
+        Args:
+            wanted: the child.
+            uid: of the live object.
+            own: the managers whose fields stay; those of every other one go from what is ours. Empty: none has to go for that.
+
+        Returns:
+            the version of the object since; None when nothing was written, as nothing stands in the way or it would be refused.
+        """
+        child, namespace = wanted.child, wanted.key.namespace
+        for _ in range(_ROOM_ATTEMPTS):
+            live = await self._api.get(child.kind, namespace, child.name)
+            if live is None or live["metadata"]["uid"] != uid:
+                return None
+            spec = cleared(wanted.configuration, live, fields_of_others(live, own) if own else {})
+            if spec is None:
+                return None
+            seen = int(live["metadata"]["resourceVersion"])
+            try:
+                live = await self._api.rewrite(
+                    child.kind, namespace, child.name, version=seen, parts={"/spec": spec}
+                )
+            except Stale:
+                # Its controller writes the status of what was edited at about the same moment.
+                continue
+            except Refused:
+                # The refusal of the apply says it in words of the ShopService's own fields.
+                return None
+            return int(live["metadata"]["resourceVersion"])
+        raise Stale(f"{child} changes faster than it can be repaired.")
+
+    async def _disown(self, wanted: Wanted, live: dict[str, Any]) -> dict[str, Any]:
+        """Leave no field to the manager of repairs: what the apply drops one day would stay as its own.
+
+        Returns:
+            the object as the API server has it now.
+        """
+        child, namespace = wanted.child, wanted.key.namespace
+        for _ in range(_ROOM_ATTEMPTS):
+            entries = live["metadata"].get("managedFields") or ()
+            kept = [each for each in entries if each.get("manager") != REPAIR_MANAGER]
+            if len(kept) == len(entries):
+                return live
+            version = int(live["metadata"]["resourceVersion"])
+            try:
+                return await self._api.rewrite(
+                    child.kind,
+                    namespace,
+                    child.name,
+                    version=version,
+                    parts={"/metadata/managedFields": kept},
+                )
+            except Stale:
+                live = await self._api.get(child.kind, namespace, child.name) or live
+        # The next apply will.
+        return live
+
+    async def _apply(self, wanted: Wanted, uid: str | None, version: int | None = None) -> None:
+        with self._in_flight.writing(wanted.key, wanted.child):
+            await self._apply_and_store(wanted, uid, version)
+
+    async def _apply_and_store(self, wanted: Wanted, uid: str | None, version: int | None) -> None:
+        try:
+            live = await self._api.apply(wanted.signed, uid=uid, version=version)
+        except Stale:
+            if uid is not None and version is None:
+                # Gone, or replaced by an object of another UID: the next pass must not believe in it.
+                self._store.discard(wanted.key, wanted.child, uid)
+            raise
+        self._observer.wrote(wanted.child.kind, "create" if uid is None else "update")
+        live = await self._disown(wanted, live)
+        self._store.put(live, settled=wanted.digest)
+        overruled = frozenset(drift(wanted.configuration, live))
+        if overruled:
+            _log.warning(
+                "fields were not taken as sent", extra={"child": str(wanted), "fields": sorted(overruled)}
+            )
+            self._memories.of(wanted.key).overruled[wanted.child] = (wanted.digest, overruled)
+        self._note_differing(wanted, overruled)
+        cached = self._store.children(wanted.key).get(wanted.child)
+        # A LIST may have been faster.
+        if cached and cached.body and str(cached.version) == live["metadata"]["resourceVersion"]:
+            self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
+
+    def _note_differing(self, wanted: Wanted, fields: frozenset[str]) -> None:
+        if fields:
+            self._memories.of(wanted.key).differing[wanted.child] = (wanted.digest, fields)
+        else:
+            self._memories.of(wanted.key).differing.pop(wanted.child, None)
+
+    def _overruled_fields(self, wanted: Wanted) -> frozenset[str]:
+        known, fields = self._memories.of(wanted.key).overruled.get(wanted.child, ("", frozenset()))
+        return fields if known == wanted.digest else frozenset()
+
+    def _unmoved(self, wanted: Wanted) -> int | None:
+        """The version that must still be the live one: an autoscaler may have set replicas a moment ago."""
+        scaled = any(
+            ChildId(kind, wanted.child.name) in self._store.children(wanted.key) for kind in AUTOSCALERS
+        )
+        return wanted.seen if scaled and "replicas" in wanted.configuration.get("spec", {}) else None
+
+    async def _hand_over_replicas(self, wanted: Wanted, cached: Child) -> None:
+        """Before we let go of spec.replicas, give it a second owner, so that the count stays."""
+        try:
+            await self.share_replicas(wanted.key, wanted.child.name, cached)
+        except Stale:
+            # Somebody has set another count by now, and so owns it.
+            _log.info("replicas have a new owner already", extra={"child": str(wanted)})
+
+
+def _is_contested(shop: Shop | None) -> bool:
+    """Whether a ShopService's status says that another manager keeps overwriting fields."""
+    status = mapping(shop.object.get("status")) if shop is not None else {}
+    return any(each.get("reason") == Contested.reason for each in mappings(status.get("conditions")))

@@ -1,0 +1,266 @@
+"""Who calls whom: what the pods of a ShopService, of its dependants and of its dependencies still need of each other."""
+
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
+from contextlib import aclosing
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.cache.store import Child, Store
+from shop_operator.errors import OperatorError
+from shop_operator.names import COMPONENT_LABEL, NAME_LABEL, ChildId, Key
+from shop_operator.objects.compare import applied_hash
+from shop_operator.objects.lenient import mapping, mappings, text
+from shop_operator.objects.network_rules import Rules
+from shop_operator.objects.rollouts import replaced
+from shop_operator.objects.summary import calls as called_by
+from shop_operator.reconcile.attempts import attempt
+from shop_operator.reconcile.retention import (
+    Ports,
+    called_port,
+    calls,
+    ended,
+    leaves_gateway,
+    ports,
+    served,
+    unruled,
+)
+from shop_operator.reconcile.wanted import is_like
+from shop_operator.render.labels import WEB, worker_component
+from shop_operator.render.route import parents
+
+LOOK_AGAIN: Final = 300.0
+"""Seconds. An event tells earlier that what is still needed can go."""
+DRAIN_LOOK: Final = 5.0
+"""Seconds. No event tells that a pod which is being deleted has ended."""
+# Nor that one which still runs has been replaced, unless it is a dependant's.
+_CALLERS_LOOK: Final = 30.0
+
+
+class Api(Protocol):
+    """kubernetes.client.Kube."""
+
+    def pods(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
+        """Every pod that a label selector finds; closed, or gone through to its end, by the caller."""
+
+
+class Neighbours:
+    """Reads from the store, and from the pods what no Deployment tells.
+
+    Args:
+        api: lists pods.
+        store: what the watches have shown.
+        now: the time.
+    """
+
+    def __init__(self, api: Api, store: Store, now: Callable[[], datetime]) -> None:
+        self._api = api
+        self._store = store
+        self._now = now
+
+    def last(self, key: Key, owner: str, child: ChildId) -> Child | None:
+        """A Service or NetworkPolicy of the ShopService of that UID as it is, or as it was before another client deleted it."""
+        found = self._store.children(key).get(child) or self._store.former(key).get(child)
+        return found if found is not None and found.controller == owner else None
+
+    def called(self, key: Key, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
+        """The ports on which each dependency answers, first the one to call; of one that does not exist those that pods are told.
+
+        One that is deleted and created again then has its dependants rolled out only if it has another port.
+        """
+        found: dict[str, tuple[int, ...]] = {}
+        for name in names:
+            dependency = self._store.shop(Key(key.namespace, name))
+            if dependency is None:
+                told = self._told(key, name)
+                found |= {name: told} if told else {}
+                continue
+            wanted = dependency.port
+            last = self.last(Key(key.namespace, name), dependency.uid, ChildId("Service", name))
+            state = None if last is None else last.state
+            present: tuple[int, ...] = tuple((state or {}).get("ports", ()))
+            found[name] = tuple(dict.fromkeys((served(wanted, state), wanted, *present)))
+        return found
+
+    def ports(self, key: Key, shop: ShopService, owner: str, *, drained: bool) -> Ports:
+        """Which ports the Service keeps; `retention.ports`."""
+        children = self._store.children(key)
+        service = self.last(key, owner, ChildId("Service", key.name))
+        if service is None:
+            return Ports()
+        state = service.state
+        if state["ports"] in ([], [shop.spec.port]):
+            return Ports()
+        web = children.get(ChildId("Deployment", key.name))
+        callers = [
+            called_port(live.state, key.name)
+            for name in self._store.dependants(key)
+            for child, live in self._store.children(Key(key.namespace, name)).items()
+            if child.kind == "Deployment"
+        ]
+        routes = [
+            live.state
+            for child, live in children.items()
+            if child.kind == "HTTPRoute" and live.controller == owner
+        ]
+        return ports(shop.spec.port, state, web.state if web else None, callers, routes, drained=drained)
+
+    def awaits_drain(self, key: Key, shop: ShopService, owner: str) -> bool:
+        """Whether the Service has earlier ports that nothing but pods may need of which no Deployment of a dependant tells."""
+        held = (self.ports(key, shop, owner, drained=drained) for drained in (False, True))
+        return len(set(held)) > 1
+
+    def unruled(
+        self, key: Key, shop: ShopService, held: Ports, calls: Mapping[str, Collection[int]]
+    ) -> dict[str, Rules]:
+        """What is to be admitted where there has been no NetworkPolicy: what pods of an earlier template do."""
+        if not any(child.kind == "Deployment" for child in self._store.children(key)):
+            # Without a Deployment there are no pods that could call, or be called.
+            return {}
+        ports = {name: {*calls[name], *found} for name, found in self.called(key, calls).items()}
+        called = {**{name: {*found} for name, found in calls.items()}, **ports}
+        return {"rules": unruled(called, self._store.callers(key), (shop.spec.port, *held.old))}
+
+    async def unruled_calls(
+        self, key: Key, shop: ShopService
+    ) -> tuple[dict[str, set[int]] | None, list[OperatorError]]:
+        """What pods call that the first NetworkPolicy is about to restrict; None, and why, when it cannot be read."""
+        children, policy = self._store.children(key), ChildId("NetworkPolicy", key.name)
+        asked = shop.spec.network_policy is not None and shop.spec.network_policy.enabled
+        if not asked or policy in children or policy in self._store.former(key):
+            return {}, []
+        deployments = [live.state for child, live in children.items() if child.kind == "Deployment"]
+        found: dict[str, set[int]] = {}
+
+        def note(calls: Mapping[str, int]) -> None:
+            for name, port in calls.items():
+                found.setdefault(name, set()).add(port)
+
+        for state in deployments:
+            note(state.get("calls", {}))
+
+        async def read() -> None:
+            async for pod in self._api.pods(key.namespace, f"{NAME_LABEL}={key.name}"):
+                note(called_by(key.namespace, mappings(mapping(pod.get("spec")).get("containers"))))
+
+        # A Deployment tells of its newest template only, and its counts not of pods that are being deleted.
+        problems = await attempt(read()) if deployments else []
+        return None if problems else found, problems
+
+    async def undrained(self, key: Key, shop: ShopService, owner: str) -> tuple[float, list[OperatorError]]:
+        """For how many seconds pods that may call an earlier port of the Service keep it; and why that cannot be told.
+
+        A ShopService that has left this one out of its spec, or is gone, is no dependant, and its pods may still be there.
+        """
+        if not self.awaits_drain(key, shop, owner):
+            return DRAIN_LOOK, []
+        seconds = DRAIN_LOOK
+
+        async def look() -> None:
+            nonlocal seconds
+            for name in sorted({key.name} | self._store.dependants(key)):
+                if await self.draining(Key(key.namespace, name)):
+                    return
+            seconds = await self._called_on(key, self.ports(key, shop, owner, drained=False).old)
+
+        problems = await attempt(look())
+        return seconds, problems
+
+    async def draining(self, key: Key) -> bool:
+        """Whether pods of a ShopService are being deleted, or are about to be since their Deployment is gone."""
+        parts = {_component(key, child) for child in self._store.children(key) if child.kind == "Deployment"}
+        async with aclosing(self._api.pods(key.namespace, f"{NAME_LABEL}={key.name}")) as pods:
+            async for pod in pods:
+                component = mapping(pod["metadata"].get("labels")).get(COMPONENT_LABEL)
+                going = "deletionTimestamp" in pod["metadata"] or component not in parts
+                if going and not ended(pod, self._now()):
+                    return True
+        return False
+
+    async def _called_on(self, key: Key, ports: Collection[int]) -> float:
+        """For how many seconds pods of an earlier release may go on to call this one on these ports; 0: there are none.
+
+        A client that its spec tells one of these ports itself, without a dependency, has no release that moves it.
+        """
+        seconds = 0.0
+        async with aclosing(self._api.pods(key.namespace, NAME_LABEL)) as pods:
+            async for pod in pods:
+                told = called_by(key.namespace, mappings(mapping(pod.get("spec")).get("containers")))
+                port, labels = told.get(key.name), mapping(pod["metadata"].get("labels"))
+                caller = Key(key.namespace, text(labels.get(NAME_LABEL)))
+                if port not in ports or ended(pod, self._now()):
+                    continue
+                if self._tells(caller, labels.get(COMPONENT_LABEL), key.name) == port and not self._lags(
+                    caller
+                ):
+                    continue
+                if "deletionTimestamp" in pod["metadata"]:
+                    return DRAIN_LOOK
+                seconds = _CALLERS_LOOK
+        return seconds
+
+    def _tells(self, caller: Key, component: Any, dependency: str) -> int | None:
+        """The port of a dependency that the newest template of a part gives its pods."""
+        return next(
+            (
+                live.state.get("calls", {}).get(dependency)
+                for child, live in self._store.children(caller).items()
+                if child.kind == "Deployment" and _component(caller, child) == component
+            ),
+            None,
+        )
+
+    def _told(self, key: Key, dependency: str) -> tuple[int, ...]:
+        """The ports of a dependency that the Deployments give their pods, that of the web part first."""
+        deployments = {
+            child.name: live.state
+            for child, live in self._store.children(key).items()
+            if child.kind == "Deployment"
+        }
+        ordered = sorted(deployments, key=lambda name: (name != key.name, name))
+        found = (deployments[name].get("calls", {}).get(dependency) for name in ordered)
+        return tuple(dict.fromkeys(port for port in found if port))
+
+    def all_replaced(self, key: Key, desired: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether every Deployment is as desired, and no pod of an earlier template of any is left."""
+        live = {child: c for child, c in self._store.children(key).items() if child.kind == "Deployment"}
+        wanted = {
+            ChildId("Deployment", each["metadata"]["name"]): applied_hash(each)
+            for each in desired
+            if each["kind"] == "Deployment"
+        }
+        applied = all(child in live and is_like(live[child], digest) for child, digest in wanted.items())
+        return applied and all(replaced(each.state) for each in live.values())
+
+    def leaves_gateway(self, key: Key, shop: ShopService) -> bool:
+        """Whether a Gateway that is not wanted any more may still send requests."""
+        wanted = parents(shop) if shop.spec.routes else []
+        return any(
+            leaves_gateway(live.state, wanted)
+            for child, live in self._store.children(key).items()
+            if child.kind == "HTTPRoute" and live.controller == shop.uid
+        )
+
+    def may_call(self, caller: Key, dependency: str) -> bool:
+        """Whether pods of a ShopService may call a dependency that its spec no longer names."""
+        return self._lags(caller) or any(
+            calls(live.state, dependency)
+            for child, live in self._store.children(caller).items()
+            if child.kind == "Deployment"
+        )
+
+    def _lags(self, key: Key) -> bool:
+        """Whether the children of a ShopService may not be those of its spec yet."""
+        cached = self._store.shop(key)
+        if cached is None:
+            return False
+        shop = ShopService.from_object(cached.object)
+        seen = mapping(cached.object.get("status")).get("observedGeneration")
+        return bool(seen != shop.generation or shop.document.get("suspend"))
+
+
+def _component(key: Key, deployment: ChildId) -> str:
+    """The component label of the pods of a Deployment."""
+    return (
+        WEB if deployment.name == key.name else worker_component(deployment.name.removeprefix(f"{key.name}-"))
+    )

@@ -1,0 +1,96 @@
+"""A NetworkPolicy is widened at once, and narrowed only when no running pod needs what it admitted."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.cache.store import Store
+from shop_operator.names import ChildId, Key
+from shop_operator.objects.compare import applied_hash
+from shop_operator.objects.network_rules import Rules
+from shop_operator.reconcile.child import Children
+from shop_operator.reconcile.neighbours import DRAIN_LOOK, LOOK_AGAIN, Neighbours
+from shop_operator.reconcile.retention import earlier_rules, former_callers, needed_rules, with_rules
+from shop_operator.reconcile.wanted import Wanted, is_like
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """A NetworkPolicy that admits more than it shall.
+
+    Attributes:
+        policy: its apply configuration, as rendered.
+        rules: what the live one admits beside that, by direction.
+    """
+
+    policy: Mapping[str, Any]
+    rules: Rules
+
+
+class NetworkPolicies:
+    """Widens and narrows them.
+
+    Args:
+        store: what the watches have shown.
+        neighbours: who calls whom.
+        children: applies the narrower one.
+    """
+
+    def __init__(self, store: Store, neighbours: Neighbours, children: Children) -> None:
+        self._store = store
+        self._neighbours = neighbours
+        self._children = children
+
+    def widened(
+        self, key: Key, owner: str, desired: list[dict[str, Any]], open_to: Mapping[str, Rules]
+    ) -> tuple[list[dict[str, Any]], Narrowing | None]:
+        """The children, with a NetworkPolicy that still admits what is admitted now: that is narrowed at the end of a pass."""
+        for at, wanted in enumerate(desired):
+            if wanted["kind"] != "NetworkPolicy":
+                continue
+            child = ChildId("NetworkPolicy", wanted["metadata"]["name"])
+            last = self._neighbours.last(key, owner, child)
+            if last is None and child in self._store.children(key):
+                break
+            rules = earlier_rules(open_to if last is None else last.state, wanted)
+            if not rules or (last and is_like(last, applied_hash(wanted))):
+                break
+            return [*desired[:at], with_rules(wanted, rules), *desired[at + 1 :]], Narrowing(wanted, rules)
+        return desired, None
+
+    def kept(self, key: Key, narrowing: Narrowing | None) -> Iterator[str]:
+        """What a status says of a NetworkPolicy that was not narrowed to the end."""
+        if narrowing is None:
+            return
+        child = ChildId("NetworkPolicy", narrowing.policy["metadata"]["name"])
+        live = self._store.children(key).get(child)
+        if live is not None and earlier_rules(live.state, narrowing.policy):
+            yield f"earlier rules of {child}"
+
+    async def narrow(
+        self,
+        key: Key,
+        shop: ShopService,
+        desired: Iterable[Mapping[str, Any]],
+        narrowing: Narrowing | None,
+        waits: list[float],
+    ) -> None:
+        """Take what running pods and Gateways need no longer from what a NetworkPolicy admits."""
+        if narrowing is None:
+            return
+        waits.append(LOOK_AGAIN)
+        if not self._neighbours.all_replaced(key, desired):
+            return
+        former = former_callers(narrowing.rules, self._store.dependants(key))
+        calling = {name for name in former if self._neighbours.may_call(Key(key.namespace, name), key.name)}
+        rules = needed_rules(
+            narrowing.rules, calling, leaving_gateway=self._neighbours.leaves_gateway(key, shop)
+        )
+        if rules == narrowing.rules:
+            return
+        for name in sorted({key.name} | (former - calling)):
+            if await self._neighbours.draining(Key(key.namespace, name)):
+                waits.append(DRAIN_LOOK)
+                return
+        await self._children.ensure(Wanted(key, shop, with_rules(narrowing.policy, rules), again=True))

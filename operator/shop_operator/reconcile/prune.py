@@ -1,0 +1,155 @@
+"""What is not desired any more is deleted, once no running pod and no client needs it."""
+
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import Any, Protocol
+
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.cache.store import Child, Store
+from shop_operator.errors import OperatorError
+from shop_operator.names import ChildId, Key
+from shop_operator.objects.ownership import controller_of
+from shop_operator.reconcile.attempts import attempt
+from shop_operator.reconcile.child import Children, WriteObserver
+from shop_operator.reconcile.memory import Memories
+from shop_operator.reconcile.neighbours import DRAIN_LOOK, LOOK_AGAIN, Neighbours
+from shop_operator.reconcile.replicas import AUTOSCALERS, FOREIGN
+from shop_operator.reconcile.retention import route_wait, uses_account
+from shop_operator.render.parts import parts
+
+
+class Api(Protocol):
+    """kubernetes.client.Kube."""
+
+    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """One object, None when there is none."""
+
+    async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
+        """Delete exactly the object of that UID."""
+
+
+class Prune:
+    """Deletes children.
+
+    Args:
+        api: the cluster.
+        store: what the watches have shown of it.
+        observer: counts writes.
+        memories: of each ShopService.
+        neighbours: whether pods are being deleted.
+        children: keeps the count of a Deployment whose autoscaler goes.
+        served: the kinds that the API server serves.
+        now: the time.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        observer: WriteObserver,
+        *,
+        memories: Memories,
+        neighbours: Neighbours,
+        children: Children,
+        served: Callable[[], AbstractSet[str]],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._api = api
+        self._store = store
+        self._observer = observer
+        self._memories = memories
+        self._neighbours = neighbours
+        self._children = children
+        self._served = served
+        self._now = now
+
+    async def clear_up(
+        self, key: Key, shop: ShopService, known: AbstractSet[ChildId], kept: AbstractSet[ChildId]
+    ) -> tuple[list[OperatorError], dict[ChildId, float]]:
+        """Delete what is not wanted any more; what went wrong, and for how many seconds the rest has to stay."""
+        problems: list[OperatorError] = []
+        needed: dict[ChildId, float] = {}
+        unseen = known - self._store.children(key).keys() - kept
+
+        async def release(child: ChildId, live: Child) -> None:
+            seconds = await self._needed(key, child, live, kept)
+            if seconds:
+                needed[child] = seconds
+            else:
+                await self._let_go(key, shop, child, live)
+
+        for child, live in self._surplus(key, shop.uid, kept):
+            problems += await attempt(release(child, live), problems)
+        for child in unseen:
+            problems += await attempt(self._prune_unseen(key, child, shop.uid), problems)
+        return problems, needed
+
+    async def make_way(self, key: Key, owner: str, child: ChildId) -> list[OperatorError]:
+        """Delete the autoscaler of the other kind before one acts on the same Deployment; what went wrong."""
+        if child.kind not in AUTOSCALERS:
+            return []
+        others = (ChildId(kind, child.name) for kind in AUTOSCALERS if kind != child.kind)
+        return [
+            problem
+            for other in others
+            if self.owns(key, owner, other)
+            for problem in await attempt(self._prune(key, other, self._store.children(key)[other]))
+        ]
+
+    def owns(self, key: Key, owner: str, child: ChildId) -> bool:
+        """Whether a child is known to be controlled by the ShopService of that UID."""
+        found = self._store.children(key).get(child)
+        return found is not None and found.controller == owner
+
+    def _surplus(self, key: Key, owner: str, kept: AbstractSet[ChildId]) -> list[tuple[ChildId, Child]]:
+        """Children that are ours by their controller and not wanted any more."""
+        return [
+            (child, cached)
+            for child, cached in self._store.children(key).items()
+            if child not in kept and cached.controller == owner
+        ]
+
+    async def _needed(self, key: Key, child: ChildId, live: Child, kept: AbstractSet[ChildId]) -> float:
+        """Seconds for which a child that is not wanted any more has to stay unless an event ends that earlier; 0: it can go."""
+        children = self._store.children(key)
+        if child.kind == "ServiceAccount":
+            deployments = [found.state for each, found in children.items() if each.kind == "Deployment"]
+            if uses_account(child.name, deployments):
+                return LOOK_AGAIN
+            return DRAIN_LOOK if await self._neighbours.draining(key) else 0.0
+        if child.kind == "HTTPRoute":
+            successors = [
+                found.state if (found := children.get(each)) else None
+                for each in kept
+                if each.kind == "HTTPRoute"
+            ]
+            return route_wait(live.state, successors, self._now())
+        return 0.0
+
+    async def _let_go(self, key: Key, shop: ShopService, child: ChildId, cached: Child) -> None:
+        """Delete what is not wanted any more; of an autoscaler the count stays, also one that a person had set."""
+        scaled = self._store.children(key).get(ChildId("Deployment", child.name))
+        unwished = any(part.name == child.name and part.replicas is None for part in parts(shop))
+        if child.kind in AUTOSCALERS and unwished and scaled and scaled.scaled_by in FOREIGN:
+            await self._children.share_replicas(key, child.name, scaled)
+        await self._prune(key, child, cached)
+
+    async def _prune(self, key: Key, child: ChildId, cached: Child) -> None:
+        if "deletionTimestamp" in cached.state["metadata"]:
+            return
+        await self._api.delete(child.kind, key.namespace, child.name, uid=cached.uid)
+        self._observer.wrote(child.kind, "delete")
+        self._memories.of(key).unlisted -= {child}
+        # It need not be looked for when the watch shows that it has gone; if a finalizer holds it, that shows it again.
+        self._store.discard(key, child, cached.uid)
+
+    async def _prune_unseen(self, key: Key, child: ChildId, owner: str) -> None:
+        """Delete what is not wanted any more and was ours, if it is still there: somebody took our label off it."""
+        if child.kind not in self._served():
+            return
+        live = await self._api.get(child.kind, key.namespace, child.name)
+        if live is None or "deletionTimestamp" in live["metadata"] or controller_of(live).get("uid") != owner:
+            return
+        await self._api.delete(child.kind, key.namespace, child.name, uid=live["metadata"]["uid"])
+        self._observer.wrote(child.kind, "delete")

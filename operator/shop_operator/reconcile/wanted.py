@@ -1,0 +1,65 @@
+"""One child as it is desired, and whether a live one is like it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.cache.store import Child
+from shop_operator.names import HASH_ANNOTATION, ChildId, Key
+from shop_operator.objects.compare import applied_hash
+from shop_operator.objects.lenient import mapping
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One child as it shall be.
+
+    Attributes:
+        key: its ShopService.
+        shop: its ShopService.
+        configuration: the apply configuration, as rendered.
+        seen: the version of the live child that it was rendered from, None when there was none.
+        again: there was one before, or it was wanted before.
+        had: there was one before, which another client must have deleted when it is not there.
+    """
+
+    key: Key
+    shop: ShopService
+    configuration: Mapping[str, Any]
+    seen: int | None = None
+    again: bool = False
+    had: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.key.namespace}: {self.child}"
+
+    @property
+    def child(self) -> ChildId:
+        """Kind and name."""
+        return ChildId(self.configuration["kind"], self.configuration["metadata"]["name"])
+
+    @cached_property
+    def digest(self) -> str:
+        """The hash by which the configuration is known again."""
+        return applied_hash(self.configuration)
+
+    @property
+    def signed(self) -> dict[str, Any]:
+        """What is sent: the configuration with its own hash."""
+        metadata = self.configuration["metadata"]
+        annotations = {**metadata.get("annotations", {}), HASH_ANNOTATION: self.digest}
+        return {**self.configuration, "metadata": {**metadata, "annotations": annotations}}
+
+
+def is_like(live: Child, digest: str) -> bool:
+    """Whether the apply configuration of that hash was the last one to be applied."""
+    obj = live.object
+    return live.settled == digest if obj is None else remembered(obj) == digest
+
+
+def remembered(live: Mapping[str, Any]) -> str | None:
+    """The hash of the configuration that was applied last, as a live object carries it."""
+    hashed: str | None = mapping(live["metadata"].get("annotations")).get(HASH_ANNOTATION)
+    return hashed
