@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from shop_operator.cache.store import applied_by_operator
+from shop_operator.cache.snapshot import applied_by_operator
 from shop_operator.cli.applying import written
 from shop_operator.cli.owning import with_leftovers
 from shop_operator.errors import Conflict, OperatorError

@@ -13,18 +13,19 @@ from typing import Any, Final
 from shop_operator.api.v1alpha1.common_metadata import NOTHING, OWNED_PREFIXES, CommonMetadata
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.cache.hostnames import taken
-from shop_operator.cache.store import Child, Scaler, Shop, Store
+from shop_operator.cache.live import live_scale, part_of, records, routes
+from shop_operator.cache.snapshot import Child, Shop
+from shop_operator.cache.store import Store
 from shop_operator.cli.applying import applied
 from shop_operator.cli.diff import Change, changes, of_shopservice
 from shop_operator.cli.documents import NO_UID, BadFields, shopservice
 from shop_operator.cli.errors import NotValid
 from shop_operator.cli.owning import applied_metadata
 from shop_operator.errors import InvalidSpec, OperatorError
-from shop_operator.names import CHECKSUM_ANNOTATION, KIND, RETRY_ANNOTATION, Key
+from shop_operator.names import KIND, RETRY_ANNOTATION, ChildId, Key
 from shop_operator.objects.pod_security import Level
-from shop_operator.objects.summary import LiveRoute
 from shop_operator.render import LiveScale, Surroundings, configuration_uses, render
-from shop_operator.render.configuration import Configuration, Record
+from shop_operator.render.configuration import Configuration
 from shop_operator.render.installed import not_installed
 from shop_operator.render.service_account import account_name
 from shop_operator.status.rollback import last_good, rolls_back, same_pods
@@ -32,7 +33,6 @@ from shop_operator.status.rollback import last_good, rolls_back, same_pods
 Object = Mapping[str, Any]
 Children = Mapping[tuple[str, str], Object]
 _NEWEST: Final = "9999-12-31T23:59:59Z"
-_AUTOSCALERS = frozenset({"HorizontalPodAutoscaler", "ScaledObject"})
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _of_children(
         if other not in {None, key}:
             around = replace(around, discovered=False)
             problems.append(taken(hostname, other.name if other.namespace == key.namespace else None))
-        desired = _render(wanted, around, _scale(live))
+        desired = _render(wanted, around, live_scale(_kept(live), {}))
         yield from (Change.refused(each, KIND, name, None) for each in problems)
         # The operator leaves the account that the pods name to whoever wants it so, even if it has made it.
         kept = {("ServiceAccount", account_name(wanted))}
@@ -178,20 +178,26 @@ def _neighbours(shops: Iterable[Object]) -> dict[str, Surroundings]:
 def _in_cluster(
     wanted: ShopService, obj: Object, around: Surroundings, there: Namespace, live: Children
 ) -> Surroundings:
+    kept = _kept(live)
     # An apply does not change the configuration: what the Deployments record of it stays.
     with _valid(wanted):
-        recorded = Configuration(configuration_uses(wanted)).records(_records(live))
+        recorded = Configuration(configuration_uses(wanted)).records(records(kept))
     return replace(
         around,
         records=recorded,
-        routes=_routes(live, wanted.uid),
-        part_of=_part_of(live),
+        routes=routes(kept, wanted.uid),
+        part_of=part_of(kept),
         common=there.common or _everywhere(there.shops.get(wanted.name), live.get(("Service", wanted.name))),
         queue_endpoints=there.queue_endpoints,
         served=there.served,
         pod_security=there.pod_security,
         pods=_in_place(wanted, obj, there.shops.get(wanted.name) or obj),
     )
+
+
+def _kept(live: Children) -> dict[ChildId, Child]:
+    """The children as the operator knows them."""
+    return {ChildId(kind, name): Child.of(each) for (kind, name), each in live.items()}
 
 
 def _in_place(wanted: ShopService, obj: Object, before: Object) -> ShopService | None:
@@ -210,29 +216,6 @@ def _in_place(wanted: ShopService, obj: Object, before: Object) -> ShopService |
     if not careful or not rollout.get("rejectedRelease") or retried or changed:
         return None
     return last_good(wanted, rollout)
-
-
-def _records(live: Children) -> dict[str, Record]:
-    def mark(of: Object) -> str | None:
-        return (of["metadata"].get("annotations") or {}).get(CHECKSUM_ANNOTATION)
-
-    return {
-        name: Record(mark(obj), mark(obj["spec"]["template"]))
-        for (kind, name), obj in live.items()
-        if kind == "Deployment"
-    }
-
-
-def _routes(live: Children, owner: str) -> dict[str, LiveRoute]:
-    """Its HTTPRoutes, as Surroundings has them."""
-    found = {name: Child.of(each) for (kind, name), each in live.items() if kind == "HTTPRoute"}
-    return {name: LiveRoute.of(each.state) for name, each in found.items() if each.controller == owner}
-
-
-def _part_of(live: Children) -> dict[str, str]:
-    """The part-of label of the pods of each Deployment, as Surroundings has it."""
-    states = {name: Child.of(each).state for (kind, name), each in live.items() if kind == "Deployment"}
-    return {name: state["partOf"] for name, state in states.items() if "partOf" in state}
 
 
 def _everywhere(shop: Object | None, service: Object | None) -> CommonMetadata:
@@ -254,19 +237,6 @@ def _everywhere(shop: Object | None, service: Object | None) -> CommonMetadata:
         for group in ("labels", "annotations")
     }
     return CommonMetadata.model_construct(labels=found["labels"], annotations=found["annotations"])
-
-
-def _scale(live: Children) -> LiveScale | None:
-    deployments = {name: Child.of(each) for (kind, name), each in live.items() if kind == "Deployment"}
-    if not deployments:
-        return None
-    scaled = {name for kind, name in live if kind in _AUTOSCALERS}
-    return LiveScale(
-        replicas={name: each.state["spec"]["replicas"] for name, each in deployments.items()},
-        ours={name for name, each in deployments.items() if each.scaled_by is Scaler.OPERATOR},
-        autoscaled=scaled
-        | {name for name, each in deployments.items() if each.scaled_by is Scaler.AUTOSCALER},
-    )
 
 
 def _render(wanted: ShopService, around: Surroundings, live: LiveScale | None) -> list[dict[str, Any]]:

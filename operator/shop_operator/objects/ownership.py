@@ -24,7 +24,7 @@ def adoptable(live: Mapping[str, Any], shop: str, *, applied: bool) -> bool:
     Args:
         live: the object.
         shop: the name of the ShopService that wants it.
-        applied: whether its managedFields have an apply by the operator; store.applied_by_operator.
+        applied: whether its managedFields have an apply by the operator; snapshot.applied_by_operator.
     """
     metadata = mapping(live.get("metadata"))
     digest = mapping(metadata.get("annotations")).get(HASH_ANNOTATION)

@@ -7,7 +7,9 @@ from typing import Any, Final, Protocol
 
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.cache.in_flight import InFlight
-from shop_operator.cache.store import Child, Scaler, Shop, Store, applied_by_operator
+from shop_operator.cache.live import AUTOSCALERS
+from shop_operator.cache.snapshot import Child, Scaler, Shop, applied_by_operator
+from shop_operator.cache.store import Store
 from shop_operator.errors import Contested, Exists, Refused, Stale
 from shop_operator.names import HASH_ANNOTATION, OWN_MANAGERS, REPAIR_MANAGER, ChildId, Key
 from shop_operator.objects.clearing import cleared, fields_of_others
@@ -15,7 +17,6 @@ from shop_operator.objects.compare import applied_hash, drift
 from shop_operator.objects.lenient import mapping, mappings
 from shop_operator.objects.ownership import check_owner, controller_of
 from shop_operator.reconcile.memory import REPAIRS, Memories, Patience
-from shop_operator.reconcile.replicas import AUTOSCALERS
 from shop_operator.reconcile.wanted import Wanted, remembered
 from shop_operator.status.conditions import Repair
 from shop_operator.wording import listed as enumerated

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from shop_operator.api.v1alpha1.spec import ShopService
-from shop_operator.cache.store import Child, Store
+from shop_operator.cache.snapshot import Child
+from shop_operator.cache.store import Store
 from shop_operator.errors import OperatorError
 from shop_operator.names import COMPONENT_LABEL, NAME_LABEL, ChildId, Key
 from shop_operator.objects.compare import applied_hash

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from shop_operator.api.v1alpha1.spec import ShopService
-from shop_operator.cache.store import Child, Store
+from shop_operator.cache.live import AUTOSCALERS
+from shop_operator.cache.snapshot import Child
+from shop_operator.cache.store import Store
 from shop_operator.errors import OperatorError
 from shop_operator.names import ChildId, Key
 from shop_operator.objects.ownership import controller_of
@@ -14,7 +16,7 @@ from shop_operator.reconcile.attempts import attempt
 from shop_operator.reconcile.child import Children, WriteObserver
 from shop_operator.reconcile.memory import Memories
 from shop_operator.reconcile.neighbours import DRAIN_LOOK, LOOK_AGAIN, Neighbours
-from shop_operator.reconcile.replicas import AUTOSCALERS, FOREIGN
+from shop_operator.reconcile.replicas import FOREIGN
 from shop_operator.reconcile.retention import route_wait, uses_account
 from shop_operator.render.parts import parts
 

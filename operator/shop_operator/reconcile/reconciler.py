@@ -18,13 +18,14 @@ from shop_operator.api.v1alpha1.common_metadata import NOTHING, CommonMetadata
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.cache.hostnames import taken
 from shop_operator.cache.in_flight import InFlight
-from shop_operator.cache.store import Child, Shop, Store
+from shop_operator.cache.live import live_scale, part_of, records, routes
+from shop_operator.cache.snapshot import Child, Shop
+from shop_operator.cache.store import Store
 from shop_operator.errors import Exists, InternalError, InvalidSpec, OperatorError, Refused
 from shop_operator.kubernetes.refusals import Refusals
 from shop_operator.names import ChildId, Key
 from shop_operator.objects.lenient import mapping, mappings, text
 from shop_operator.objects.pod_security import Level
-from shop_operator.objects.summary import LiveRoute
 from shop_operator.reconcile.attempts import attempt, next_look
 from shop_operator.reconcile.child import Api as ChildApi
 from shop_operator.reconcile.child import Children, WriteObserver
@@ -35,11 +36,11 @@ from shop_operator.reconcile.neighbours import Neighbours
 from shop_operator.reconcile.network_policy import NetworkPolicies
 from shop_operator.reconcile.prune import Api as PruneApi
 from shop_operator.reconcile.prune import Prune
-from shop_operator.reconcile.replicas import last_counts, live_scale
+from shop_operator.reconcile.replicas import last_counts
 from shop_operator.reconcile.retention import Ports, old_parents
 from shop_operator.reconcile.wanted import Wanted
 from shop_operator.render import LiveScale, Surroundings, account_name, configuration_uses, render
-from shop_operator.render.configuration import Configuration, Digests, Record, Use
+from shop_operator.render.configuration import Configuration, Digests, Use
 from shop_operator.render.installed import left_out, not_installed
 from shop_operator.render.route import parents
 from shop_operator.status.dependencies import Dependencies, dependencies, now
@@ -345,9 +346,9 @@ class Reconciler:
             routed_port=held.routed,
             old_parents=_old_parents(shop, children, cached.uid),
             dependants=self._store.dependants(key),
-            records=config.records(_records(children)) if config else {},
-            routes=_routes(children, cached.uid),
-            part_of=_part_of(children, shop.spec.image),
+            records=config.records(records(children)) if config else {},
+            routes=routes(children, cached.uid),
+            part_of=part_of(children, shop.spec.image),
             common=self._common,
             queue_endpoints=self._queue_endpoints,
             pod_security=self._namespaces.level(key.namespace),
@@ -429,9 +430,9 @@ class Reconciler:
         if around.hold or not rolls_back(shop):
             return Rendered(desired, around)
         there = frozenset(depends.ports if depends else ())
-        part_of = _part_of(self._store.children(key))
+        labelled = part_of(self._store.children(key))
         # Configuration that cannot be read says as little about a release as what is away.
-        asked = release(shop, desired, config or Configuration(), around, there, part_of)
+        asked = release(shop, desired, config or Configuration(), around, there, labelled)
         found = Rendered(desired, around, None if config is None else asked)
         rollout = mapping(shop.status.get("rollout"))
         rejected = asked.rejected_by(
@@ -461,7 +462,7 @@ class Reconciler:
             records=good_records(rollout, around.records),
             dependencies={name: here[0] for name, here in called.items()},
             called_ports=called,
-            part_of=_part_of(self._store.children(key), good.spec.image),
+            part_of=part_of(self._store.children(key), good.spec.image),
         )
 
     def _hostname_taken(self, key: Key, shop: ShopService) -> list[OperatorError]:
@@ -553,31 +554,3 @@ def _existed(
     return frozenset(
         child for child in absent if child.kind != "Deployment" or child.name in lost or child in ready
     )
-
-
-def _records(children: Mapping[ChildId, Child]) -> dict[str, Record]:
-    """The records of configuration that the Deployments carry, by their names."""
-    return {
-        child.name: Record(*(live.state.get("checksums") or (None, None)))
-        for child, live in children.items()
-        if child.kind == "Deployment"
-    }
-
-
-def _part_of(children: Mapping[ChildId, Child], image: str | None = None) -> dict[str, str]:
-    """The part-of label of the pods of each Deployment, where it is ours; of those that run an image, or of all."""
-    states = {child.name: live.state for child, live in children.items() if child.kind == "Deployment"}
-    return {
-        name: state["partOf"]
-        for name, state in states.items()
-        if "partOf" in state and (image is None or image in state["images"].values())
-    }
-
-
-def _routes(children: Mapping[ChildId, Child], owner: str) -> dict[str, LiveRoute]:
-    """The HTTPRoutes that are ours, by name."""
-    return {
-        child.name: LiveRoute.of(live.state)
-        for child, live in children.items()
-        if child.kind == "HTTPRoute" and live.controller == owner
-    }

@@ -18,7 +18,7 @@ _MOST_TRIED: Final = 256
 
 
 class Known(Protocol):
-    """cache.store.Shop."""
+    """cache.snapshot.Shop."""
 
     @property
     def depends_on(self) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from typing import Any, Final, Protocol
 from shop_operator.api.v1alpha1.reasons import REASONS
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.cache.in_flight import InFlight
-from shop_operator.cache.store import Shop, Store
+from shop_operator.cache.snapshot import Shop
+from shop_operator.cache.store import Store
 from shop_operator.errors import (
     InvalidSpec,
     OperatorError,

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shop_operator.cache.circles import Circles
-from shop_operator.cache.store import Shop, Store
+from shop_operator.cache.snapshot import Shop
+from shop_operator.cache.store import Store
 from shop_operator.names import Key
 from shop_operator.status.dependencies import Dependencies, dependencies
 

@@ -14,7 +14,8 @@ from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.cache.config_hashes import Configs
 from shop_operator.cache.guard import Unreadable
 from shop_operator.cache.namespaces import Namespaces
-from shop_operator.cache.store import Child, Scaler, Shop, Store
+from shop_operator.cache.snapshot import Child, Scaler, Shop
+from shop_operator.cache.store import Store
 from shop_operator.errors import InvalidSpec
 from shop_operator.kubernetes.wire import Listed, parsed
 from shop_operator.names import ChildId, Key

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from shop_operator.cache.store import Scaler, Store
+from shop_operator.cache.snapshot import Scaler
+from shop_operator.cache.store import Store
 from shop_operator.names import ChildId, Key
 
 KEY = Key("ns", "web")

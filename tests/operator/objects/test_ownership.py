@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.cache.store import applied_by_operator
+from shop_operator.cache.snapshot import applied_by_operator
 from shop_operator.names import HASH_ANNOTATION, ChildId
 from shop_operator.objects.ownership import adoptable
 from tests.operator.reconcile.test_reconciler import KEY, World

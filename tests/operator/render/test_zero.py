@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shop_operator.api.v1alpha1.spec import NOT_BOTH, ShopService
-from shop_operator.cache.store import Child, Scaler
+from shop_operator.cache.snapshot import Child, Scaler
 from shop_operator.errors import InvalidSpec, NotLeader
 from shop_operator.names import HANDOVER_MANAGER, KEPT_COUNT_ANNOTATION
 from shop_operator.render import LiveScale, render

@@ -1,0 +1,62 @@
+"""What the live children tell the renderer. Pure."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from shop_operator.cache.snapshot import Child, Scaler
+from shop_operator.names import ChildId
+from shop_operator.objects.summary import LiveRoute
+from shop_operator.render import LiveScale
+from shop_operator.render.configuration import Record
+
+AUTOSCALERS: Final = ("HorizontalPodAutoscaler", "ScaledObject")
+_SCALERS: Final = (Scaler.AUTOSCALER, Scaler.KEDA)
+# A zero of theirs is no decision to switch an autoscaler off.
+_NO_CHOICE: Final = (Scaler.OPERATOR, Scaler.SHARED, Scaler.KEDA)
+
+
+def live_scale(children: Mapping[ChildId, Child], lost: Mapping[str, int]) -> LiveScale | None:
+    """How many replicas each Deployment is set to, and by whom; None before there is one."""
+    deployments = {c.name: d for c, d in children.items() if c.kind == "Deployment"}
+    if not deployments and not lost:
+        return None
+    # An autoscaler that has had nothing to do yet has left no trace on its Deployment.
+    autoscalers = {c.name for c in children if c.kind in AUTOSCALERS}
+    kept = {name for name, cached in deployments.items() if cached.state.get("kept")}
+    by = {name: cached.scaled_by for name, cached in deployments.items()}
+    return LiveScale(
+        replicas={name: cached.state["spec"]["replicas"] for name, cached in deployments.items()},
+        ours={name for name, who in by.items() if who is Scaler.OPERATOR},
+        autoscaled=autoscalers | kept | {name for name, who in by.items() if who in _SCALERS},
+        unchosen={name for name, who in by.items() if who in _NO_CHOICE},
+        event_driven={c.name for c in children if c.kind == "ScaledObject"},
+        lost=lost,
+    )
+
+
+def records(children: Mapping[ChildId, Child]) -> dict[str, Record]:
+    """The records of configuration that the Deployments carry, by their names."""
+    return {
+        child.name: Record(*(live.state.get("checksums") or (None, None)))
+        for child, live in children.items()
+        if child.kind == "Deployment"
+    }
+
+
+def routes(children: Mapping[ChildId, Child], owner: str) -> dict[str, LiveRoute]:
+    """The HTTPRoutes that are ours, by name."""
+    return {
+        child.name: LiveRoute.of(live.state)
+        for child, live in children.items()
+        if child.kind == "HTTPRoute" and live.controller == owner
+    }
+
+
+def part_of(children: Mapping[ChildId, Child], image: str | None = None) -> dict[str, str]:
+    """The part-of label of the pods of each Deployment, where it is ours; of those that run an image, or of all."""
+    states = {child.name: live.state for child, live in children.items() if child.kind == "Deployment"}
+    return {
+        name: state["partOf"]
+        for name, state in states.items()
+        if "partOf" in state and (image is None or image in state["images"].values())
+    }
