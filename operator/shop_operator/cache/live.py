@@ -1,4 +1,4 @@
-"""What the live children tell the renderer. Pure."""
+"""What the renderer needs to know of the live children. Pure."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -11,16 +11,16 @@ from shop_operator.render.configuration import Record
 
 AUTOSCALERS: Final = ("HorizontalPodAutoscaler", "ScaledObject")
 _SCALERS: Final = (Scaler.AUTOSCALER, Scaler.KEDA)
-# A zero of theirs is no decision to switch an autoscaler off.
+# If they set the count to zero, that does not turn an autoscaler off.
 _NO_CHOICE: Final = (Scaler.OPERATOR, Scaler.SHARED, Scaler.KEDA)
 
 
 def live_scale(children: Mapping[ChildId, Child], lost: Mapping[str, int]) -> LiveScale | None:
-    """How many replicas each Deployment is set to, and by whom; None before there is one."""
+    """The replica count of each Deployment and its owner; None before there is a Deployment."""
     deployments = {c.name: d for c, d in children.items() if c.kind == "Deployment"}
     if not deployments and not lost:
         return None
-    # An autoscaler that has had nothing to do yet has left no trace on its Deployment.
+    # An autoscaler that has not scaled yet owns no field of its Deployment.
     autoscalers = {c.name for c in children if c.kind in AUTOSCALERS}
     kept = {name for name, cached in deployments.items() if cached.state.get("kept")}
     by = {name: cached.scaled_by for name, cached in deployments.items()}
@@ -44,7 +44,7 @@ def records(children: Mapping[ChildId, Child]) -> dict[str, Record]:
 
 
 def routes(children: Mapping[ChildId, Child], owner: str) -> dict[str, LiveRoute]:
-    """The HTTPRoutes that are ours, by name."""
+    """The HTTPRoutes that the ShopService controls, by name."""
     return {
         child.name: LiveRoute.of(live.state)
         for child, live in children.items()
@@ -53,7 +53,7 @@ def routes(children: Mapping[ChildId, Child], owner: str) -> dict[str, LiveRoute
 
 
 def part_of(children: Mapping[ChildId, Child], image: str | None = None) -> dict[str, str]:
-    """The part-of label of the pods of each Deployment, where it is ours; of those that run an image, or of all."""
+    """The part-of label of the pods of each Deployment, if the operator set it; of those that run an image, or of all."""
     states = {child.name: live.state for child, live in children.items() if child.kind == "Deployment"}
     return {
         name: state["partOf"]

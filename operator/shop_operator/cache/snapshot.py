@@ -1,4 +1,4 @@
-"""The small form of a ShopService and of a child, as the API server last showed them: enough for a pass, and packed. Pure."""
+"""Compressed snapshots of a ShopService and of a child, with what a pass needs of them. Pure."""
 
 import hashlib
 import zlib
@@ -25,7 +25,7 @@ from shop_operator.objects.summary import summary
 
 # Runs the HorizontalPodAutoscaler (also that of a KEDA ScaledObject); it sets replicas of no Deployment otherwise.
 _AUTOSCALER: Final = "kube-controller-manager"
-# KEDA itself, which takes a Deployment to zero and back.
+# KEDA itself, which scales a Deployment to zero and back.
 _KEDA: Final = "keda"
 # Levels of a child that are compared with what was applied; orjson writes 254.
 _WRITABLE: Final = 200
@@ -76,7 +76,7 @@ class Shop:
 
     @classmethod
     def of(cls, obj: Mapping[str, Any]) -> "Shop":
-        """The small form of a ShopService as the API server shows it, whatever its spec is like."""
+        """The snapshot of a ShopService, whatever its spec contains."""
         metadata = obj["metadata"]
         spec = mapping(obj.get("spec"))
         named = spec.get("dependsOn")
@@ -134,7 +134,7 @@ class Child:
 
     @property
     def settled(self) -> str | None:
-        """The hash of the apply configuration that this very state is like, None before it was compared."""
+        """The hash of the apply configuration that this state matches; None before it was compared."""
         return self.known if self.body is None else None
 
     @property
@@ -154,7 +154,7 @@ class Child:
 
     @classmethod
     def of(cls, obj: Mapping[str, Any], settled: str | None = None) -> "Child":
-        """The small form of an object as the API server shows it.
+        """The snapshot of an object.
 
         Args:
             obj: the object.
@@ -183,7 +183,7 @@ class Child:
 
 
 def applied_by_operator(managed: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether managedFields tell of an apply by the operator. They are the API server's record, not the author's."""
+    """Whether managedFields contain an apply by the operator. The API server maintains them, so an author cannot forge them."""
     return any(
         each.get("manager") == FIELD_MANAGER
         and each.get("operation") == "Apply"
@@ -193,7 +193,7 @@ def applied_by_operator(managed: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def _kept(obj: Mapping[str, Any]) -> tuple[bytes, str | None]:
-    """The body of a ShopService, and why its spec is not in it."""
+    """The body of a ShopService, and the reason if its spec was left out."""
     try:
         body = _dump(obj, *obj)
         # Everything else in a spec has a schema; what has none may need many times its size once it is parsed.
@@ -270,7 +270,7 @@ def _scaler(managed: Iterable[Mapping[str, Any]]) -> Scaler:
 
 
 def _of_others(managed: Iterable[Mapping[str, Any]]) -> bytes | None:
-    """What has to be known of managedFields when something drifted; there is nothing in an object that only we have written."""
+    """The part of managedFields that names the author of a drift; None if only the operator has written the object."""
     entries = [
         {
             "manager": text(each.get("manager")),

@@ -1,4 +1,4 @@
-"""One step of a pass that fails does not keep the others from being taken, and the worst failure decides what happens next."""
+"""A step of a pass that fails does not prevent the others, and the worst error decides when the next pass starts."""
 
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final
@@ -16,14 +16,14 @@ from shop_operator.errors import (
 )
 from shop_operator.objects.ownership import CONFLICT_RECHECK
 
-# One kind may have a limit of its own. Of two, all others have it too.
+# The API server may throttle one kind of object; if it throttles two, it throttles all.
 _BUSY: Final = 2
 
 
 async def attempt(
     step: Coroutine[Any, Any, None], problems: Sequence[OperatorError] = ()
 ) -> list[OperatorError]:
-    """What went wrong in one step, so that the next one is still taken; unless it would fail alike.
+    """Run one step and return its errors, so that the next step still runs unless it would fail in the same way.
 
     Args:
         step: what is to be done; it is not begun any more once the API server has been too busy for two others.
@@ -43,8 +43,8 @@ async def attempt(
 
 
 def next_look(problems: Sequence[OperatorError]) -> float | None:
-    """Raise what time heals; otherwise say when to look again at what only somebody else can heal."""
-    # That we leave somebody alone for a while is no failure, and must not hide one.
+    """Raise an error that a retry may fix; otherwise return when to check again for what only another client can fix."""
+    # A pause in reverting changes is no failure, and must not hide one.
     for problem in sorted(problems, key=lambda each: isinstance(each, Contested)):
         if isinstance(problem, TemporaryError) and not isinstance(problem, Terminating | NotInstalled):
             raise problem

@@ -1,4 +1,4 @@
-"""One child as it is desired: nothing, one apply, or a refusal to touch what is not ours."""
+"""Bringing one child in line with its desired state: no request, one apply, or an error if it has another owner."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ _ROOM_ATTEMPTS: Final = 4
 
 
 class Api(Protocol):
-    """What a child asks of the cluster; kubernetes.client.Kube is one."""
+    """What it requires of the API server; implemented by kubernetes.client.Kube."""
 
     async def apply(
         self, configuration: Mapping[str, Any], *, uid: str | None, version: int | None = None
@@ -62,14 +62,14 @@ class Reports(Protocol):
 
 
 class WriteObserver(Protocol):
-    """Told of every child that was written; observability.metrics.Metrics is one."""
+    """Notified of every write of a child; implemented by observability.metrics.Metrics."""
 
     def wrote(self, kind: str, operation: str) -> None:
         """Operation is create, update or delete."""
 
 
 class Children:
-    """Makes children as they are desired, one at a time.
+    """Brings children in line with their desired state, one at a time.
 
     Args:
         api: the cluster.
@@ -101,7 +101,13 @@ class Children:
         self._clock = clock
 
     async def ensure(self, wanted: Wanted) -> None:
-        """Make one child as desired: nothing, one apply, or a refusal to touch what is not ours."""
+        """Bring one child in line with its desired state.
+
+        Raises:
+            Conflict: it has another owner.
+            Contested: another client keeps changing it.
+            OperatorError: the others of errors.py.
+        """
         cached = self._store.children(wanted.key).get(wanted.child)
         if cached is None:
             await self._create(wanted)
@@ -111,7 +117,7 @@ class Children:
         live = cached.object
         differences: frozenset[str] = frozenset()
         drifted: list[str] = []
-        # One that was compared with an earlier configuration is ours and as we left it.
+        # An object that was compared with an earlier configuration belongs to the ShopService and has not changed since.
         if live is not None:
             check_owner(wanted.child, live, wanted.key.name, wanted.shop.uid, applied=cached.applied)
             if not controller_of(live):
@@ -139,7 +145,7 @@ class Children:
             raise contested
 
     def overruled(self, key: Key, desired: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-        """The fields of each child that have another value than the one that was applied."""
+        """The fields of each child whose live value differs from the applied one."""
         known = self._memories.of(key).differing
         for configuration in desired:
             child = ChildId(configuration["kind"], configuration["metadata"]["name"])
@@ -148,7 +154,7 @@ class Children:
                 yield f"{child} ({enumerated(sorted(fields))})"
 
     async def share_replicas(self, key: Key, deployment: str, cached: Child) -> None:
-        """Own the live count of a Deployment, as what an autoscaler has left.
+        """Become an owner of the live replica count of a Deployment.
 
         Raises:
             Stale: it is another count by now.
@@ -164,15 +170,15 @@ class Children:
     def _drifted(
         self, wanted: Wanted, cached: Child, differences: AbstractSet[str], *, marked: bool
     ) -> list[str]:
-        """The fields that somebody has changed; none when it is another configuration that is wanted now."""
+        """The fields that another client changed; none if the desired configuration itself has changed."""
         if not marked and cached.known != wanted.digest:
             return []
-        # `kubectl rollout undo` takes the annotations of an earlier state along with its pods.
+        # `kubectl rollout undo` restores the annotations of an earlier state along with its pod template.
         mark = [] if marked else [f"metadata.annotations.{HASH_ANNOTATION}"]
         return sorted([*(differences - self._overruled_fields(wanted)), *mark])
 
     async def _check_stays(self, wanted: Wanted) -> None:
-        """Pass only a ShopService that nobody has deleted, before a child that has no owner is given to it.
+        """Check that a ShopService is not being deleted before a child without an owner is adopted.
 
         `kubectl delete --cascade=orphan` marks it and then has its children let go, and the watches may show that first. With
         their owner back they would go with it. To write nothing for the version that is known is refused when it has moved.
@@ -193,7 +199,7 @@ class Children:
         """Fields of this child are reverted once more; `Patience.spend`."""
         memory = self._memories.of(wanted.key)
         if memory.patience is None:
-            # An earlier process may have run out of it.
+            # An earlier process may have used it up.
             left = 0.0 if _is_contested(self._store.shop(wanted.key)) else REPAIRS
             memory.patience = Patience(self._clock, left)
         return memory.patience.spend(f"{wanted.child}: {who or 'another manager'}")
@@ -214,7 +220,7 @@ class Children:
             managed = mappings(live["metadata"].get("managedFields"))
             applied = applied_by_operator(managed)
             check_owner(child, live, wanted.key.name, wanted.shop.uid, applied=applied)
-            # Ours after all: the watch is behind, or somebody took our label off.
+            # It belongs to the ShopService: the watch is behind, or another client removed the label.
             self._store.file(wanted.key, live)
             raise
         if wanted.had:
@@ -227,7 +233,7 @@ class Children:
     async def _update(
         self, wanted: Wanted, uid: str, live: Mapping[str, Any] | None, version: int | None = None
     ) -> None:
-        """Apply; what others have left in its way goes first, as far as that is known, or else once it was refused."""
+        """Apply. Fields of other managers that conflict with it are removed first if they are known, otherwise after a rejection."""
         if live is not None and cleared(wanted.configuration, live) is not None:
             moved = await self._make_room(wanted, uid, frozenset())
             version = moved if version and moved else version
@@ -240,7 +246,7 @@ class Children:
             await self._apply(wanted, uid, moved if version else None)
 
     async def _make_room(self, wanted: Wanted, uid: str, own: AbstractSet[str]) -> int | None:
-        """Take away what stands in the way of an apply, and set our fields in the same write.
+        """Remove the fields that conflict with an apply, and set the operator's fields in the same write.
 
         Args:
             wanted: the child.
@@ -264,16 +270,16 @@ class Children:
                     child.kind, namespace, child.name, version=seen, parts={"/spec": spec}
                 )
             except Stale:
-                # Its controller writes the status of what was edited at about the same moment.
+                # Its controller writes the status at about the same time.
                 continue
             except Refused:
-                # The refusal of the apply says it in words of the ShopService's own fields.
+                # The error of the apply names the fields of the ShopService.
                 return None
             return int(live["metadata"]["resourceVersion"])
         raise Stale(f"{child} changes faster than it can be repaired.")
 
     async def _disown(self, wanted: Wanted, live: dict[str, Any]) -> dict[str, Any]:
-        """Leave no field to the manager of repairs: what the apply drops one day would stay as its own.
+        """Remove the repair manager from managedFields: otherwise it would keep fields that a later apply drops.
 
         Returns:
             the object as the API server has it now.
@@ -307,7 +313,7 @@ class Children:
             live = await self._api.apply(wanted.signed, uid=uid, version=version)
         except Stale:
             if uid is not None and version is None:
-                # Gone, or replaced by an object of another UID: the next pass must not believe in it.
+                # Deleted, or replaced by an object with another UID: the next pass must not rely on it.
                 self._store.discard(wanted.key, wanted.child, uid)
             raise
         self._observer.wrote(wanted.child.kind, "create" if uid is None else "update")
@@ -321,7 +327,7 @@ class Children:
             self._memories.of(wanted.key).overruled[wanted.child] = (wanted.digest, overruled)
         self._note_differing(wanted, overruled)
         cached = self._store.children(wanted.key).get(wanted.child)
-        # A LIST may have been faster.
+        # A LIST may have returned it first.
         if cached and cached.body and str(cached.version) == live["metadata"]["resourceVersion"]:
             self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
 
@@ -336,18 +342,18 @@ class Children:
         return fields if known == wanted.digest else frozenset()
 
     def _unmoved(self, wanted: Wanted) -> int | None:
-        """The version that must still be the live one: an autoscaler may have set replicas a moment ago."""
+        """The resourceVersion to require: an autoscaler may have just set replicas."""
         scaled = any(
             ChildId(kind, wanted.child.name) in self._store.children(wanted.key) for kind in AUTOSCALERS
         )
         return wanted.seen if scaled and "replicas" in wanted.configuration.get("spec", {}) else None
 
     async def _hand_over_replicas(self, wanted: Wanted, cached: Child) -> None:
-        """Before we let go of spec.replicas, give it a second owner, so that the count stays."""
+        """Give spec.replicas a second owner before the operator drops it, so that the count stays."""
         try:
             await self.share_replicas(wanted.key, wanted.child.name, cached)
         except Stale:
-            # Somebody has set another count by now, and so owns it.
+            # Another client has set the count in the meantime, and owns it.
             _log.info("replicas have a new owner already", extra={"child": str(wanted)})
 
 

@@ -1,4 +1,4 @@
-"""Who calls whom: what the pods of a ShopService, of its dependants and of its dependencies still need of each other."""
+"""Which ShopServices call each other, and what their running pods still need."""
 
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from contextlib import aclosing
@@ -31,10 +31,10 @@ from shop_operator.render.labels import WEB, worker_component
 from shop_operator.render.route import parents
 
 LOOK_AGAIN: Final = 300.0
-"""Seconds. An event tells earlier that what is still needed can go."""
+"""Seconds. Usually an event triggers the next pass earlier."""
 DRAIN_LOOK: Final = 5.0
-"""Seconds. No event tells that a pod which is being deleted has ended."""
-# Nor that one which still runs has been replaced, unless it is a dependant's.
+"""Seconds. No event reports the end of a pod that is being deleted."""
+# No event reports that a running pod was replaced, unless it belongs to a dependant.
 _CALLERS_LOOK: Final = 30.0
 
 
@@ -42,11 +42,11 @@ class Api(Protocol):
     """kubernetes.client.Kube."""
 
     def pods(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
-        """Every pod that a label selector finds; closed, or gone through to its end, by the caller."""
+        """Every pod that a label selector matches; the caller exhausts or closes it."""
 
 
 class Neighbours:
-    """Reads from the store, and from the pods what no Deployment tells.
+    """Reads from the store and, for what no Deployment shows, from the pods.
 
     Args:
         api: lists pods.
@@ -60,7 +60,7 @@ class Neighbours:
         self._now = now
 
     def last(self, key: Key, owner: str, child: ChildId) -> Child | None:
-        """A Service or NetworkPolicy of the ShopService of that UID as it is, or as it was before another client deleted it."""
+        """A Service or NetworkPolicy that the ShopService with that UID controls, as last seen, even if another client deleted it."""
         found = self._store.children(key).get(child) or self._store.former(key).get(child)
         return found if found is not None and found.controller == owner else None
 
@@ -107,16 +107,16 @@ class Neighbours:
         return ports(shop.spec.port, state, web.state if web else None, callers, routes, drained=drained)
 
     def awaits_drain(self, key: Key, shop: ShopService, owner: str) -> bool:
-        """Whether the Service has earlier ports that nothing but pods may need of which no Deployment of a dependant tells."""
+        """Whether only pods that no Deployment of a dependant accounts for may need the earlier ports of the Service."""
         held = (self.ports(key, shop, owner, drained=drained) for drained in (False, True))
         return len(set(held)) > 1
 
     def unruled(
         self, key: Key, shop: ShopService, held: Ports, calls: Mapping[str, Collection[int]]
     ) -> dict[str, Rules]:
-        """What is to be admitted where there has been no NetworkPolicy: what pods of an earlier template do."""
+        """The rules for a first NetworkPolicy: what pods of earlier templates already do."""
         if not any(child.kind == "Deployment" for child in self._store.children(key)):
-            # Without a Deployment there are no pods that could call, or be called.
+            # Without a Deployment, no pods can call or be called.
             return {}
         ports = {name: {*calls[name], *found} for name, found in self.called(key, calls).items()}
         called = {**{name: {*found} for name, found in calls.items()}, **ports}
@@ -125,7 +125,7 @@ class Neighbours:
     async def unruled_calls(
         self, key: Key, shop: ShopService
     ) -> tuple[dict[str, set[int]] | None, list[OperatorError]]:
-        """What pods call that the first NetworkPolicy is about to restrict; None, and why, when it cannot be read."""
+        """What the pods call that a first NetworkPolicy will restrict; None, and the errors, if it cannot be read."""
         children, policy = self._store.children(key), ChildId("NetworkPolicy", key.name)
         asked = shop.spec.network_policy is not None and shop.spec.network_policy.enabled
         if not asked or policy in children or policy in self._store.former(key):
@@ -144,12 +144,12 @@ class Neighbours:
             async for pod in self._api.pods(key.namespace, f"{NAME_LABEL}={key.name}"):
                 note(called_by(key.namespace, mappings(mapping(pod.get("spec")).get("containers"))))
 
-        # A Deployment tells of its newest template only, and its counts not of pods that are being deleted.
+        # A Deployment shows only its newest template, and its counts leave out pods that are being deleted.
         problems = await attempt(read()) if deployments else []
         return None if problems else found, problems
 
     async def undrained(self, key: Key, shop: ShopService, owner: str) -> tuple[float, list[OperatorError]]:
-        """For how many seconds pods that may call an earlier port of the Service keep it; and why that cannot be told.
+        """For how many seconds an earlier port of the Service must stay for pods that may call it; and the errors, if that is unknown.
 
         A ShopService that has left this one out of its spec, or is gone, is no dependant, and its pods may still be there.
         """
@@ -168,7 +168,7 @@ class Neighbours:
         return seconds, problems
 
     async def draining(self, key: Key) -> bool:
-        """Whether pods of a ShopService are being deleted, or are about to be since their Deployment is gone."""
+        """Whether pods of a ShopService are being deleted, or will be because their Deployment is gone."""
         parts = {_component(key, child) for child in self._store.children(key) if child.kind == "Deployment"}
         async with aclosing(self._api.pods(key.namespace, f"{NAME_LABEL}={key.name}")) as pods:
             async for pod in pods:
@@ -179,7 +179,7 @@ class Neighbours:
         return False
 
     async def _called_on(self, key: Key, ports: Collection[int]) -> float:
-        """For how many seconds pods of an earlier release may go on to call this one on these ports; 0: there are none.
+        """For how many seconds pods of an earlier release may still call this ShopService on these ports; 0 if there are none.
 
         A client that its spec tells one of these ports itself, without a dependency, has no release that moves it.
         """
@@ -201,7 +201,7 @@ class Neighbours:
         return seconds
 
     def _tells(self, caller: Key, component: Any, dependency: str) -> int | None:
-        """The port of a dependency that the newest template of a part gives its pods."""
+        """The port of a dependency that the newest template of a component passes to its pods."""
         return next(
             (
                 live.state.get("calls", {}).get(dependency)
@@ -212,7 +212,7 @@ class Neighbours:
         )
 
     def _told(self, key: Key, dependency: str) -> tuple[int, ...]:
-        """The ports of a dependency that the Deployments give their pods, that of the web part first."""
+        """The ports of a dependency that the Deployments pass to their pods, that of the web component first."""
         deployments = {
             child.name: live.state
             for child, live in self._store.children(key).items()
@@ -223,7 +223,7 @@ class Neighbours:
         return tuple(dict.fromkeys(port for port in found if port))
 
     def all_replaced(self, key: Key, desired: Iterable[Mapping[str, Any]]) -> bool:
-        """Whether every Deployment is as desired, and no pod of an earlier template of any is left."""
+        """Whether every Deployment is as desired and has no pods of an earlier template."""
         live = {child: c for child, c in self._store.children(key).items() if child.kind == "Deployment"}
         wanted = {
             ChildId("Deployment", each["metadata"]["name"]): applied_hash(each)
@@ -234,7 +234,7 @@ class Neighbours:
         return applied and all(replaced(each.state) for each in live.values())
 
     def leaves_gateway(self, key: Key, shop: ShopService) -> bool:
-        """Whether a Gateway that is not wanted any more may still send requests."""
+        """Whether a Gateway that is no longer desired may still send requests."""
         wanted = parents(shop) if shop.spec.routes else []
         return any(
             leaves_gateway(live.state, wanted)
@@ -251,7 +251,7 @@ class Neighbours:
         )
 
     def _lags(self, key: Key) -> bool:
-        """Whether the children of a ShopService may not be those of its spec yet."""
+        """Whether the children of a ShopService may not match its spec yet."""
         cached = self._store.shop(key)
         if cached is None:
             return False

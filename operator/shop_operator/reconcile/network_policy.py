@@ -17,7 +17,7 @@ from shop_operator.reconcile.wanted import Wanted, is_like
 
 @dataclass(frozen=True)
 class Narrowing:
-    """A NetworkPolicy that admits more than it shall.
+    """A NetworkPolicy that admits more than desired.
 
     Attributes:
         policy: its apply configuration, as rendered.
@@ -29,7 +29,7 @@ class Narrowing:
 
 
 class NetworkPolicies:
-    """Widens and narrows them.
+    """Widens and narrows NetworkPolicies.
 
     Args:
         store: what the watches have shown.
@@ -45,7 +45,7 @@ class NetworkPolicies:
     def widened(
         self, key: Key, owner: str, desired: list[dict[str, Any]], open_to: Mapping[str, Rules]
     ) -> tuple[list[dict[str, Any]], Narrowing | None]:
-        """The children, with a NetworkPolicy that still admits what is admitted now: that is narrowed at the end of a pass."""
+        """The children, with a NetworkPolicy that still admits what is admitted now. It is narrowed at the end of a pass."""
         for at, wanted in enumerate(desired):
             if wanted["kind"] != "NetworkPolicy":
                 continue
@@ -60,7 +60,7 @@ class NetworkPolicies:
         return desired, None
 
     def kept(self, key: Key, narrowing: Narrowing | None) -> Iterator[str]:
-        """What a status says of a NetworkPolicy that was not narrowed to the end."""
+        """What the status says about a NetworkPolicy that is still wider than desired."""
         if narrowing is None:
             return
         child = ChildId("NetworkPolicy", narrowing.policy["metadata"]["name"])
@@ -76,7 +76,7 @@ class NetworkPolicies:
         narrowing: Narrowing | None,
         waits: list[float],
     ) -> None:
-        """Take what running pods and Gateways need no longer from what a NetworkPolicy admits."""
+        """Remove from a NetworkPolicy what running pods and Gateways no longer need."""
         if narrowing is None:
             return
         waits.append(LOOK_AGAIN)

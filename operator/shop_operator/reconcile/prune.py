@@ -1,4 +1,4 @@
-"""What is not desired any more is deleted, once no running pod and no client needs it."""
+"""Children that are no longer desired are deleted once no running pod and no client needs them."""
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -69,7 +69,7 @@ class Prune:
     async def clear_up(
         self, key: Key, shop: ShopService, known: AbstractSet[ChildId], kept: AbstractSet[ChildId]
     ) -> tuple[list[OperatorError], dict[ChildId, float]]:
-        """Delete what is not wanted any more; what went wrong, and for how many seconds the rest has to stay."""
+        """Delete children that are no longer desired; returns the errors, and for how many seconds the others must stay."""
         problems: list[OperatorError] = []
         needed: dict[ChildId, float] = {}
         unseen = known - self._store.children(key).keys() - kept
@@ -88,7 +88,7 @@ class Prune:
         return problems, needed
 
     async def make_way(self, key: Key, owner: str, child: ChildId) -> list[OperatorError]:
-        """Delete the autoscaler of the other kind before one acts on the same Deployment; what went wrong."""
+        """Delete the autoscaler of the other kind before a new one acts on the same Deployment; returns the errors."""
         if child.kind not in AUTOSCALERS:
             return []
         others = (ChildId(kind, child.name) for kind in AUTOSCALERS if kind != child.kind)
@@ -105,7 +105,7 @@ class Prune:
         return found is not None and found.controller == owner
 
     def _surplus(self, key: Key, owner: str, kept: AbstractSet[ChildId]) -> list[tuple[ChildId, Child]]:
-        """Children that are ours by their controller and not wanted any more."""
+        """Children that the ShopService controls and no longer desires."""
         return [
             (child, cached)
             for child, cached in self._store.children(key).items()
@@ -113,7 +113,7 @@ class Prune:
         ]
 
     async def _needed(self, key: Key, child: ChildId, live: Child, kept: AbstractSet[ChildId]) -> float:
-        """Seconds for which a child that is not wanted any more has to stay unless an event ends that earlier; 0: it can go."""
+        """Seconds for which a child that is no longer desired must stay, unless an event ends this earlier; 0 if it can be deleted."""
         children = self._store.children(key)
         if child.kind == "ServiceAccount":
             deployments = [found.state for each, found in children.items() if each.kind == "Deployment"]
@@ -130,7 +130,7 @@ class Prune:
         return 0.0
 
     async def _let_go(self, key: Key, shop: ShopService, child: ChildId, cached: Child) -> None:
-        """Delete what is not wanted any more; of an autoscaler the count stays, also one that a person had set."""
+        """Delete a child that is no longer desired. The replica count outlives its autoscaler, even if a user set it."""
         scaled = self._store.children(key).get(ChildId("Deployment", child.name))
         unwished = any(part.name == child.name and part.replicas is None for part in parts(shop))
         if child.kind in AUTOSCALERS and unwished and scaled and scaled.scaled_by in FOREIGN:
@@ -143,11 +143,11 @@ class Prune:
         await self._api.delete(child.kind, key.namespace, child.name, uid=cached.uid)
         self._observer.wrote(child.kind, "delete")
         self._memories.of(key).unlisted -= {child}
-        # It need not be looked for when the watch shows that it has gone; if a finalizer holds it, that shows it again.
+        # The watch will show the deletion; if a finalizer delays it, the watch shows the object again.
         self._store.discard(key, child, cached.uid)
 
     async def _prune_unseen(self, key: Key, child: ChildId, owner: str) -> None:
-        """Delete what is not wanted any more and was ours, if it is still there: somebody took our label off it."""
+        """Delete a child that is no longer desired and has lost its label, if it still exists."""
         if child.kind not in self._served():
             return
         live = await self._api.get(child.kind, key.namespace, child.name)

@@ -51,23 +51,23 @@ from shop_operator.wording import listed as enumerated
 
 _log = logging.getLogger(__name__)
 
-# Without these a release is not tried; whatever else fails, its pods are there.
+# A release counts as tried once these are applied: its pods exist, whatever else fails.
 _RELEASED: Final = ("ServiceAccount", "Deployment")
 _NEXT_TURN: Final = 1.0
 
 
 class Api(ChildApi, NeighboursApi, PruneApi, Protocol):
-    """What a pass asks of the cluster; kubernetes.client.Kube is one."""
+    """What a pass requires of the API server; implemented by kubernetes.client.Kube."""
 
 
 class Reports(ChildReports, Protocol):
     """status.writer.Reporter."""
 
     async def report(self, key: Key, cached: Shop, shop: ShopService, outcome: Outcome) -> float | None:
-        """Write the status; seconds until there may be more to say."""
+        """Write the status; returns the seconds until it may change again."""
 
     async def flawed(self, key: Key, cached: Shop, shop: ShopService, error: OperatorError) -> None:
-        """Write the status of a ShopService that there is no pass over, because of that error alone."""
+        """Write the status of a ShopService that cannot be reconciled because of that error."""
 
     def forget(self, key: Key) -> None:
         """The ShopService is gone."""
@@ -77,7 +77,7 @@ class Configs(Protocol):
     """cache.config_hashes.Configs."""
 
     async def digests(self, key: Key, uses: AbstractSet[Use]) -> Digests | None:
-        """The digests of all that is used; None when changes of the configuration are not followed."""
+        """The digests of everything that is used; None if changes to configuration are not tracked."""
 
     def forget(self, key: Key) -> None:
         """The ShopService is gone."""
@@ -90,7 +90,7 @@ class Namespaces(Protocol):
         """Its pod-security level."""
 
     def check(self, key: Key) -> None:
-        """Pass only ShopServices of namespaces that are served.
+        """Check that the namespace of a ShopService is served.
 
         Raises:
             InvalidSpec: its namespace is protected.
@@ -99,7 +99,7 @@ class Namespaces(Protocol):
 
 @dataclass(frozen=True)
 class Read:
-    """What a pass has asked the API server for before it renders; None for what could not be read.
+    """What a pass reads from the API server before it renders; None for what could not be read.
 
     Attributes:
         config: the configuration of the pods.
@@ -114,7 +114,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Rendered:
-    """What a pass shall apply.
+    """What a pass applies.
 
     Attributes:
         desired: the children.
@@ -130,7 +130,7 @@ class Rendered:
 
 
 class Reconciler:
-    """Makes ShopServices true, one key at a time.
+    """Reconciles ShopServices, one key at a time.
 
     Args:
         api: the cluster.
@@ -208,7 +208,7 @@ class Reconciler:
         self._store.forget_unwatched(key)
         cached = self._store.shop(key)
         if cached is None:
-            # Its children have owner references: the garbage collector deletes them, even without us.
+            # The garbage collector deletes its children, which have owner references.
             self._forget(key)
             return None
         obj = cached.object
@@ -231,7 +231,7 @@ class Reconciler:
         return min((each for each in looks if each is not None), default=None)
 
     async def _tell_flaw(self, key: Key, cached: Shop, shop: ShopService, flaw: InvalidSpec) -> float | None:
-        """Say of a ShopService that its spec cannot be kept; seconds until its turn, None when that is said.
+        """Report that the spec of a ShopService cannot be stored; returns the seconds until the next attempt, None once it is reported.
 
         The API server works for seconds on the status of one that is large. Of several at once each would take longer than
         the operator waits for an answer, and then again.
@@ -243,7 +243,7 @@ class Reconciler:
         return None
 
     async def _judged(self, key: Key, cached: Shop, shop: ShopService) -> tuple[Outcome, list[float | None]]:
-        """Make one pass and report it; how it went, and when to look again."""
+        """Make one pass and report it; returns its outcome and the delays until the next one."""
         listed = _listed(shop.status)
         memory = self._memories.of(key)
         memory.unlisted = known = listed | memory.unlisted
@@ -257,7 +257,7 @@ class Reconciler:
         return outcome, [*looks, await self._reporter.report(key, cached, shop, outcome)]
 
     async def _failed(self, key: Key, cached: Shop, shop: ShopService, error: Exception) -> InternalError:
-        """Report a bug: a status that still says Ready would be about an earlier pass."""
+        """Report a bug. Without this, the status would still describe an earlier pass."""
         _log.error("pass failed", extra={"key": str(key)}, exc_info=error)
         internal = InternalError(
             f"The operator failed with {type(error).__name__}, which is a bug; report it with the traceback from its log."
@@ -275,7 +275,7 @@ class Reconciler:
     async def _pass(
         self, key: Key, cached: Shop, shop: ShopService, known: frozenset[ChildId]
     ) -> tuple[Outcome, list[float | None]]:
-        """Make the children as they shall be; how that went, and when to look again.
+        """Bring the children in line with the spec; returns the outcome and the delays until the next pass.
 
         Args:
             key: of the ShopService.
@@ -298,7 +298,7 @@ class Reconciler:
         read, unreadable = Read(config, calls, undrained), [*unreadable, *unlisted, *unseen]
         outcome, look = await self._make(key, cached, shop, known, depends, read)
         if any(isinstance(problem, Exists) for problem in outcome.problems):
-            # What no watch shows is in the store now, and what shall be depends on what is.
+            # The store now has an object that no watch shows, and the desired state depends on the observed state.
             outcome, look = await self._make(key, cached, shop, known, depends, read)
         if not outcome.problems:
             self._memories.of(key).unlisted = frozenset()
@@ -307,7 +307,7 @@ class Reconciler:
     async def _configuration(
         self, key: Key, shop: ShopService
     ) -> tuple[Configuration | None, list[OperatorError]]:
-        """The configuration of its pods; None, and why, when it cannot be read."""
+        """The configuration of its pods; None, and the reason, if it cannot be read."""
         uses = configuration_uses(shop)
         found: list[Configuration] = []
 
@@ -327,7 +327,7 @@ class Reconciler:
         depends: Dependencies | None,
         read: Read,
     ) -> tuple[Outcome, float | None]:
-        """Render, apply, prune. From here to the first write nothing is waited for: what was rendered is what the store knew.
+        """Render, apply, prune. There is no await between rendering and the first write, so the render matches the store.
 
         Deployments stay as they are while their configuration cannot be read, and pods without a NetworkPolicy stay without
         one while it is not known what they call.
@@ -361,7 +361,7 @@ class Reconciler:
         had = _existed(shop.status, known - children.keys(), self._store.lost(key).keys() | lost.keys())
         seen = {child: live.version for child, live in children.items()}
         problems: list[OperatorError] = [*hostname_taken, *not_installed(shop, around)]
-        # Pods must not run as an account of that name which is not ours: its rights are not the ShopService's to use.
+        # Pods must not run as a ServiceAccount that belongs to another owner: its permissions are not the ShopService's.
         foreign_account = False
         applied = around.pods is None
         open_to = self._neighbours.unruled(key, shop, held, read.calls or {})
@@ -382,7 +382,7 @@ class Reconciler:
         waits = [wait] if around.hold else []
         if read.undrained and self._neighbours.awaits_drain(key, shop, cached.uid):
             waits.append(read.undrained)
-        # The ServiceAccount that the pods name is the user's now, even if it was made by us.
+        # The ServiceAccount that the pods name belongs to the user, even if the operator created it.
         kept = _ids(desired) | {ChildId("ServiceAccount", account_name(around.pods or shop))}
         if made.unrestored:
             kept |= _of_other_parts(children, kept)
@@ -421,7 +421,7 @@ class Reconciler:
         depends: Dependencies | None,
         live: LiveScale | None,
     ) -> Rendered:
-        """Render the spec; where its release is rejected, the last good one in its place.
+        """Render the spec, or the last good release if the release of the spec was rejected.
 
         Raises:
             InvalidSpec: the spec cannot be rendered.
@@ -431,7 +431,7 @@ class Reconciler:
             return Rendered(desired, around)
         there = frozenset(depends.ports if depends else ())
         labelled = part_of(self._store.children(key))
-        # Configuration that cannot be read says as little about a release as what is away.
+        # Configuration that cannot be read identifies a release no better than configuration that does not exist.
         asked = release(shop, desired, config or Configuration(), around, there, labelled)
         found = Rendered(desired, around, None if config is None else asked)
         rollout = mapping(shop.status.get("rollout"))
@@ -466,7 +466,7 @@ class Reconciler:
         )
 
     def _hostname_taken(self, key: Key, shop: ShopService) -> list[OperatorError]:
-        """Why the ShopService is not registered under its discovery hostname, if so."""
+        """The reason why the ShopService is not registered under its discovery hostname, if it is not."""
         hostname = shop.spec.discovery.hostname if shop.spec.discovery else ""
         holder = self._store.holder(hostname) if hostname else None
         if holder is None or holder == key:
@@ -476,12 +476,12 @@ class Reconciler:
     def _wait(
         self, shop: ShopService, depends: Dependencies | None, children: Mapping[ChildId, Child]
     ) -> float:
-        """Seconds for which there shall be no pods yet; only the very first ones ever wait."""
+        """Seconds to wait before the first pods are created. Only the first pods of a ShopService wait."""
         began = "image" in shop.status or any(child.kind == "Deployment" for child in children)
         return 0.0 if depends is None or began else depends.wait(shop.created, self._now())
 
     def _remember(self, key: Key, cached: Shop, listed: frozenset[ChildId]) -> None:
-        """Keep in mind what the status does not tell a later pass, or process, about children.
+        """Remember the children that the status does not list for a later pass.
 
         Args:
             key: of the ShopService.
@@ -504,7 +504,7 @@ def _ids(configurations: Iterable[Mapping[str, Any]]) -> frozenset[ChildId]:
 
 
 def _of_other_parts(children: Mapping[ChildId, Child], wanted: AbstractSet[ChildId]) -> frozenset[ChildId]:
-    """The Deployments that are not wanted, and what scales and protects each."""
+    """The Deployments that are not desired, with their autoscalers and disruption budgets."""
     unwanted = {child.name for child in children if child.kind == "Deployment"} - {
         child.name for child in wanted if child.kind == "Deployment"
     }
@@ -546,7 +546,7 @@ def _kept_gateways(old: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[s
 def _existed(
     status: Mapping[str, Any], absent: AbstractSet[ChildId], lost: AbstractSet[str]
 ) -> frozenset[ChildId]:
-    """Those children of which it is certain that they existed: a status lists Deployments before they are created."""
+    """The children that certainly existed. A status lists Deployments before they are created."""
     if not absent:
         return frozenset()
     children = mappings(status.get("children"))

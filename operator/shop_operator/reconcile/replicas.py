@@ -1,4 +1,4 @@
-"""How many replicas Deployments had that are gone. Pure."""
+"""The replica counts of Deployments that no longer exist. Pure."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -9,7 +9,7 @@ from shop_operator.names import ChildId, Key
 from shop_operator.objects.lenient import digits
 
 FOREIGN: Final = (Scaler.OTHER, Scaler.SHARED)
-"""Of a count; an autoscaler is not among them."""
+"""Owners of a replica count that are neither the operator alone nor an autoscaler."""
 
 
 def last_counts(
@@ -19,17 +19,17 @@ def last_counts(
     status: Mapping[str, Any],
     known: AbstractSet[ChildId],
 ) -> dict[str, int]:
-    """The counts that Deployments had which are not there any more.
+    """The last replica counts of Deployments that no longer exist.
 
     After a restart of the operator the status and the autoscalers, which outlive their Deployments, tell of them.
     """
-    # KEDA gives its autoscaler the labels of the ScaledObject, and a name of its own.
+    # The HorizontalPodAutoscaler of KEDA has the labels of the ScaledObject, but another name.
     asked: dict[str, int] = {}
     for child, found in children.items():
         if child.kind == "HorizontalPodAutoscaler":
             name = found.state.get("scales", child.name)
             asked[name] = max(asked.get(name, 0), found.state["status"].get("desiredReplicas", 0))
-    # What an autoscaler has counted was there, also when the status was never written.
+    # A Deployment that an autoscaler counted existed, even if the status was never written.
     there = {child.name for child in children if child.kind == "Deployment"}
     gone = {child.name for child in known if child.kind == "Deployment"} | asked.keys()
     gone -= there
@@ -41,5 +41,5 @@ def last_counts(
 
 
 def _wanted_before(status: Mapping[str, Any]) -> int:
-    """How many pods of the web part an earlier status says are wanted; 0 when it does not say."""
+    """The number of web pods that an earlier status says are desired; 0 if it does not say."""
     return digits(str(status.get("ready", "")).rpartition("/")[2])

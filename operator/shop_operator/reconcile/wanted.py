@@ -1,4 +1,4 @@
-"""One child as it is desired, and whether a live one is like it. Pure."""
+"""The desired state of one child, and whether a live one matches it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from shop_operator.objects.lenient import mapping
 
 @dataclass(frozen=True)
 class Wanted:
-    """One child as it shall be.
+    """The desired state of one child.
 
     Attributes:
         key: its ShopService.
@@ -42,7 +42,7 @@ class Wanted:
 
     @cached_property
     def digest(self) -> str:
-        """The hash by which the configuration is known again."""
+        """The hash that identifies the configuration."""
         return applied_hash(self.configuration)
 
     @property
@@ -54,12 +54,12 @@ class Wanted:
 
 
 def is_like(live: Child, digest: str) -> bool:
-    """Whether the apply configuration of that hash was the last one to be applied."""
+    """Whether the apply configuration with that hash was applied last."""
     obj = live.object
     return live.settled == digest if obj is None else remembered(obj) == digest
 
 
 def remembered(live: Mapping[str, Any]) -> str | None:
-    """The hash of the configuration that was applied last, as a live object carries it."""
+    """The hash of the configuration that was applied last, from the annotation of a live object."""
     hashed: str | None = mapping(live["metadata"].get("annotations")).get(HASH_ANNOTATION)
     return hashed
