@@ -239,15 +239,17 @@ def find_all(
     """
     found: list[Mapping[str, Any]] = []
     rest: Sequence[Any] = [pack(key) for key in keys]
+    if not rest:
+        return found
     for attempt in range(BATCH_TRIES):
-        if not rest:
-            return found
         if attempt:
             _pause(BATCH_PAUSE, attempt)
         answer = client.batch_get_item(RequestItems={table: {"Keys": rest, "ConsistentRead": is_consistent}})
         found += answer["Responses"].get(table, [])
         left = answer["UnprocessedKeys"].get(table)
-        rest = left["Keys"] if left else []
+        if not left:
+            return found
+        rest = left["Keys"]
     raise Unavailable("the stored data is temporarily unavailable; retry the same request")
 
 

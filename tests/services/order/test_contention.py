@@ -144,6 +144,13 @@ def test_products_that_are_left_out_of_a_batch_are_asked_for_again() -> None:
     assert table.asked == [4, 3, 2]
 
 
+def test_products_that_the_last_try_answers_are_found() -> None:
+    table: Any = Batches(dynamo.BATCH_TRIES - 1)
+
+    assert set(DynamoProducts(table, "t").find(list("ABCDEF"))) == set("ABCDEF")
+    assert len(table.asked) == dynamo.BATCH_TRIES
+
+
 def test_products_that_are_left_out_at_every_try_can_be_asked_for_later() -> None:
     with pytest.raises(Unavailable) as raised:
         DynamoProducts(cast("Any", Batches(100)), "t").find([f"SKU-{number}" for number in range(10)])

@@ -44,7 +44,9 @@ def test_work_that_always_loses_can_be_sent_again(pauses: list[float]) -> None:
         retry_on_stale(losing(1000), "order 1")
 
     assert 3 <= len(pauses) < 20
-    assert sum(pauses) < 5
+    # Ten of a batch that all lose end within the 15 s of a function.
+    assert all(pause <= 0.2 for pause in pauses)
+    assert sum(pauses) < 1
 
 
 def test_pauses_differ_so_that_those_who_met_do_not_meet_again(pauses: list[float]) -> None:
