@@ -1,4 +1,4 @@
-"""`make plugin`: `kubectl shop` as one file, dist/kubectl-shop, for the Python and the platform that build it.
+"""`make plugin`: `kubectl shop` as one file, dist/kubectl-shop, for the Python of .venv and for this platform.
 
 Its packages are those of requirements/plugin.txt, by their hashes. Needs nothing but Python's pip.
 """

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from shopdev.checkout import ROOT
@@ -30,6 +31,30 @@ Suggested = Callable[[target.Target], dict[str, str]]
 def test_an_unknown_target_is_answered_with_the_known_ones(env: dict[str, str], message: str) -> None:
     with pytest.raises(CommandError, match=message):
         target.choose(env)
+
+
+@pytest.mark.parametrize("body", ["<html>starting</html>", "{}", "[]", '{"items": []}'])
+def test_a_page_of_a_load_balancer_without_a_target_is_no_catalogue_yet(body: str) -> None:
+    answers = iter([body, '{"items": [{"sku": "TEA"}]}'])
+    with shop(lambda _: httpx.Response(200, text=next(answers))) as customer:
+        assert customer.wait_for_catalogue(10) == [{"sku": "TEA"}]
+
+
+@pytest.mark.parametrize("body", ["<html>starting</html>", "{}", "[]"])
+def test_a_page_of_a_load_balancer_without_a_target_is_no_order(body: str) -> None:
+    end = {"state": "SHIPPED", "at": "2026-01-01T00:00:00Z"}
+    answers = iter(
+        [httpx.Response(200, text=body), httpx.Response(200, json={"state": "SHIPPED", "timeline": [end]})]
+    )
+    with shop(lambda _: next(answers)) as customer:
+        assert list(customer.timeline("1", 10)) == [end]
+
+
+def shop(answer: Callable[[httpx.Request], httpx.Response]) -> FirstCustomer:
+    """A customer of a shop that answers so."""
+    customer = FirstCustomer("http://shop.test")
+    customer.http = httpx.Client(base_url=customer.url, transport=httpx.MockTransport(answer))
+    return customer
 
 
 def test_the_default_is_the_local_node_with_the_emulator() -> None:

@@ -30,7 +30,7 @@ class FirstCustomer(Customer):
         reason = "no response"
         while time.monotonic() < end:
             answer = self._answer("/products?limit=20")
-            if answer.is_success and (items := answer.json()["items"]):
+            if items := _document(answer).get("items"):
                 return list(items)
             reason = f"status {answer.status_code}: {answer.text[:200]}"
             time.sleep(0.2)
@@ -48,8 +48,7 @@ class FirstCustomer(Customer):
         end = time.monotonic() + deadline
         seen = 0
         while time.monotonic() < end:
-            answer = self._answer(f"/orders/{order_id}")
-            order = answer.json() if answer.is_success else {}
+            order = _document(self._answer(f"/orders/{order_id}"))
             entries = order.get("timeline", [])
             yield from entries[seen:]
             seen = max(seen, len(entries))
@@ -74,6 +73,17 @@ class FirstCustomer(Customer):
             return self.http.get(path)
         except httpx.TransportError as error:
             return _unavailable(error)
+
+
+def _document(answer: httpx.Response) -> dict[str, Any]:
+    """The document of a successful answer; empty for any other, such as the page of a load balancer that has no target yet."""
+    if answer.status_code != httpx.codes.OK:
+        return {}
+    try:
+        found = answer.json()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _unavailable(error: httpx.TransportError) -> httpx.Response:

@@ -76,14 +76,16 @@ def content_tag(target: str, base: str, tree: Path = ROOT) -> str:
 
 
 def files(tree: Path, *sources: str) -> Iterator[Path]:
-    """Every file of some files and folders of a tree, always in the same order."""
+    """Every file of some files and folders of a tree that images contain, always in the same order; see .dockerignore."""
     for source in sources:
         path = tree / source
         if path.is_file():
             yield path
         else:
             yield from sorted(
-                each for each in path.rglob("*") if each.is_file() and "__pycache__" not in each.parts
+                each
+                for each in path.rglob("*")
+                if each.is_file() and "__pycache__" not in each.parts and each.name != "README.md"
             )
 
 

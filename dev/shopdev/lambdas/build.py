@@ -98,7 +98,7 @@ def _sources(service: str) -> Iterator[Path]:
         yield from (
             file
             for file in sorted((services / part).rglob("*"))
-            if file.is_file() and "__pycache__" not in file.parts
+            if file.is_file() and "__pycache__" not in file.parts and file.name != "README.md"
         )
 
 

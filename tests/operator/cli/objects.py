@@ -45,6 +45,7 @@ def owned(kind: str, name: str, owner: str = "uid-web", of: str = "web", **more:
             "name": name,
             "namespace": "shop",
             "uid": f"uid-{kind}-{name}",
+            "resourceVersion": "1",
             "labels": {LABEL: of},
             "ownerReferences": [{"uid": owner, "controller": True}],
         },

@@ -15,7 +15,7 @@ from shopdev.cluster.tools import ensure, module_folder
 from shopdev.codegen.kubeschema.sources import zeros_omitted
 from shopdev.codegen.kubeschema.unions import ALL_BUT_NAME, CANDIDATES, NO_UNIONS, UNIONS
 
-TABLE: Final = ROOT / "operator" / "shop_operator" / "kubernetes_schema.json"
+TABLE: Final = ROOT / "operator" / "shop_operator" / "objects" / "kubernetes_schema.json"
 KUBERNETES: Final = "k8s.io/kubernetes"
 
 Schema = Mapping[str, Any]
