@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from shopdev.console import CommandError
@@ -78,8 +79,13 @@ class Process:
         if self.running:
             return
         self._tail.clear()
+        # A signal interrupts the main thread only, and the executor waits for its own: what was started is always known.
+        with ThreadPoolExecutor(max_workers=1) as starter:
+            starter.submit(self._spawn).result()
+
+    def _spawn(self) -> None:
         try:
-            self._popen = subprocess.Popen(
+            popen = subprocess.Popen(
                 self.command,
                 env=self.env,
                 cwd=self._cwd,
@@ -95,9 +101,10 @@ class Process:
             raise ProcessError(
                 f"{self.name}: {self.command[0]} is not installed; run dev/bootstrap"
             ) from None
+        self._popen = popen
         _started.add(self)
         self._reader = threading.Thread(
-            target=self._read, args=(self._popen,), name=f"log of {self.name}", daemon=True
+            target=self._read, args=(popen,), name=f"log of {self.name}", daemon=True
         )
         self._reader.start()
 

@@ -1,8 +1,11 @@
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,6 +119,30 @@ def test_given_a_program_that_fails_when_it_is_over_then_its_processes_are_gone_
         ["ps", "-o", "stat=", "-p", done.stdout.strip()], capture_output=True, text=True, check=False
     )
     assert state.stdout.strip() in {"", "Z"}
+
+
+def test_given_a_signal_while_a_process_is_started_when_stopped_then_the_process_is_gone_too(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[subprocess.Popen[str]] = []
+
+    class Interrupted(subprocess.Popen[str]):
+        """Ctrl-C comes when the process is there and before its caller knows of it."""
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            made.append(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    process = start("pass")
+    ended(process)
+    process.command = (sys.executable, "-c", SLEEP)
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        process.start()
+    process.stop()
+
+    assert made[0].poll() is not None
 
 
 def test_given_a_process_that_ends_when_waited_for_then_the_error_says_what_it_printed(start: Start) -> None:
