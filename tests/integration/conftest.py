@@ -2,7 +2,7 @@
 
 import inspect
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ from shop_operator.objects.pod_security import LABEL
 from shopdev.cluster import tools
 from shopdev.cluster.controlplane import ControlPlane
 from tests.integration.cluster import Cluster
-from tests.integration.operators import Operator, install, run, running
+from tests.integration.operators import Operator, install, leader, run
 
 OPTIONAL_CRDS: Final = (
     ("keda-crds", "keda.sh_scaledobjects.yaml"),
@@ -33,6 +33,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
     for path, here in groupby(items, lambda item: item.path):
         _one_operator_at_a_time(path, [set(_parameters(item)) for item in here])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the log of the module's operator with the test that fails, which may not be the last one of the module."""
+    report = yield
+    started = item.funcargs.get("operator") if isinstance(item, pytest.Function) else None
+    if report.failed and report.when == "call" and isinstance(started, Operator):
+        report.sections.append((f"Log of the operator, {started.log}", started.tail()))
+    return report
 
 
 def _one_operator_at_a_time(path: Path, parameters: list[set[str]]) -> None:
@@ -109,7 +119,7 @@ def operator(
     operator_kubeconfig: Path, gateway_api: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Operator]:
     """The one operator of a module's tests."""
-    with running(operator_kubeconfig, tmp_path_factory.mktemp("log") / "operator.log") as started:
+    with leader(operator_kubeconfig, tmp_path_factory.mktemp("log") / "operator.log") as started:
         yield started
 
 

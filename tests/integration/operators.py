@@ -21,6 +21,8 @@ ROOT: Final = Path(__file__).parents[2]
 _AS_IN_THE_IMAGE: Final = Path(__file__).parent / "image"
 STOP_SECONDS: Final = 15
 _SHOWN: Final = 20_000
+LEASE_SECONDS: Final = 15.0
+"""After which others take the lease of an operator that did not release it."""
 
 
 class Operator:
@@ -108,7 +110,11 @@ class Operator:
 
     def show(self) -> None:
         """Print the end of its log, which pytest keeps until a test fails."""
-        sys.stderr.write(f"{self.log}:\n{self.log.read_text()[-_SHOWN:]}")
+        sys.stderr.write(f"{self.log}:\n{self.tail()}")
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return self.log.read_text()[-_SHOWN:]
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process."""
@@ -177,6 +183,14 @@ def running(kubeconfig: Path, log: Path, *flags: str, procs: Path | None = None)
     with started(kubeconfig, log, *flags, procs=procs) as operator:
         wait_for(lambda: operator.ended() or operator.ready())
         assert not operator.ended()
+        yield operator
+
+
+@contextmanager
+def leader(kubeconfig: Path, log: Path, *flags: str) -> Iterator[Operator]:
+    """As `running`, for one that works: it leads, if need be once the lease of one that was killed has expired."""
+    with running(kubeconfig, log, *flags) as operator:
+        wait_for(operator.leading, 2 * LEASE_SECONDS)
         yield operator
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.integration.cluster import Cluster
-from tests.integration.operators import Operator, running
+from tests.integration.operators import Operator, leader
 from tests.integration.shopservices import AUTOSCALING, ROUTE, WORKER, shopservice
 from tests.integration.test_cli import Shop
 from tests.waiting import wait_for
@@ -23,7 +23,7 @@ def labelling(
     operator_kubeconfig: Path, optional_kinds: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Operator]:
     """An operator that labels everything that it makes."""
-    with running(operator_kubeconfig, tmp_path_factory.mktemp("log") / "operator.log", *FLAGS) as started:
+    with leader(operator_kubeconfig, tmp_path_factory.mktemp("log") / "operator.log", *FLAGS) as started:
         yield started
 
 
