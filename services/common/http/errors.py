@@ -33,7 +33,7 @@ class InvalidRequest(HttpError):
 
 
 class Unauthorized(HttpError):
-    """Nobody knows who sent the request. Its header WWW-Authenticate says what to send (RFC 9110)."""
+    """The caller is not authenticated. The header WWW-Authenticate of the response names what to send (RFC 9110)."""
 
 
 class Forbidden(HttpError):

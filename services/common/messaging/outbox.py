@@ -66,7 +66,7 @@ class Outbox(Protocol):
     """Where records wait."""
 
     def pending(self, limit: int) -> list[OutboxRecord]:
-        """Up to `limit` records that nobody has claimed, oldest first."""
+        """Up to `limit` unclaimed records, oldest first."""
 
     def claim(self, record: OutboxRecord) -> bool:
         """Takes a record for 30 seconds; false when another was faster."""

@@ -93,7 +93,7 @@ class Relay:
         self._telling.check()
 
     def relay(self, record: OutboxRecord) -> bool:
-        """Tells one record, if nobody else does; answers whether it was told."""
+        """Publish one record unless another relay does; returns whether it was published."""
         with telemetry.traced(record.traceparent, record_id=record.id):
             try:
                 if not self._outbox.claim(record):

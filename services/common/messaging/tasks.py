@@ -15,7 +15,7 @@ log = telemetry.logger(__name__)
 
 
 class TaskGone(Exception):
-    """Nobody waits for this answer any more: the task timed out, was answered before, or its execution ended."""
+    """The workflow no longer waits for this answer: the task timed out, was already answered, or its execution ended."""
 
 
 class TaskAnswers(Protocol):
@@ -25,14 +25,14 @@ class TaskAnswers(Protocol):
         """Ends the task with its output.
 
         Raises:
-            TaskGone: when nobody waits for it.
+            TaskGone: the workflow no longer waits for it.
         """
 
     def fail(self, token: str, error: str, cause: str) -> None:
         """Ends the task with an error's code and reason.
 
         Raises:
-            TaskGone: when nobody waits for it.
+            TaskGone: the workflow no longer waits for it.
         """
 
 

@@ -72,7 +72,7 @@ class UnreadableRow(ValueError):
 
 
 class TaskFailed(Exception):
-    """A task that is refused for a reason of business: the workflow is told, and nobody tries again.
+    """A task that is rejected for a business reason: the workflow receives the reason, and the task is not retried.
 
     Args:
         error: the code that the workflow's `Catch` names.
