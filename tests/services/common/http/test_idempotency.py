@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -22,19 +22,12 @@ from services.common.values.errors import RuleBroken
 from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.memory import MemoryIdempotency
+from tests.services.order.world import Clock
 
 REQUEST = KeyedRequest("guest POST /things", "key", fingerprint({"a": 1}))
 ANSWER = Answer(201, {"id": "1"}, {"Location": "/things/1"})
 OTHER = Answer(201, {"id": "2"})
 Record = Callable[[KeyedRequest, Answer], None]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.at = datetime(2026, 1, 31, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.at
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,17 +19,10 @@ from services.common.values import clock, ids
 from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.memory import MemoryOutbox
+from tests.services.order.world import Clock
 
 Add = Callable[[OutboxRecord], None]
 Eventually = Callable[[Callable[[], object]], None]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.at = datetime(2026, 1, 31, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.at
 
 
 @pytest.fixture
