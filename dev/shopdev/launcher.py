@@ -1,7 +1,7 @@
 """How a command in dev/ finds its interpreter and its packages.
 
-The commands need the packages of .venv, except for a few that clean up or run before there is one. So each of them runs on
-the interpreter of .venv if there is one, and otherwise on the one that it was started with.
+The commands need the packages of .venv, except for a few that clean up or run before .venv exists. Therefore each command
+runs on the interpreter of .venv if that exists, and otherwise on the interpreter that started it.
 """
 
 import importlib
@@ -24,7 +24,7 @@ def launch(module: str) -> NoReturn:
     python = ENVIRONMENT / "bin" / "python"
     if Path(sys.prefix) != ENVIRONMENT and python.exists():
         os.execv(python, [str(python), *sys.argv])  # noqa: S606  the same program, with its packages
-    # The first entry is dev/, the folder of the program. The services and the operator are not installed.
+    # The first entry is dev/, which the launcher added. The services and the operator are not installed.
     sys.path[1:1] = [str(ROOT), str(ROOT / "operator")]
     try:
         code: int = importlib.import_module(module).main()

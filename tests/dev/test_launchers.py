@@ -50,6 +50,15 @@ def test_given_another_interpreter_when_a_command_is_started_then_it_has_its_pac
     assert os.access(ROOT / "dev" / name, os.X_OK)
 
 
+@pytest.mark.parametrize("flag", ["-P", "-I"])
+def test_given_an_interpreter_with_a_safe_path_when_a_command_is_started_then_it_finds_its_code(
+    bare: Path, flag: str
+) -> None:
+    done = run(*BARE, flag, "dev/demo", "--help", cwd=bare)
+
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("command", WITHOUT_PACKAGES, ids=" ".join)
 def test_given_no_package_when_a_command_that_needs_none_is_started_then_it_works(
     bare: Path, command: list[str]
