@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shop_operator.cache.namespaces import Namespaces
-from shop_operator.cli import completing, designing, documents, opening, parts, restoring, views, working
+from shop_operator.cli import completing, designing, documents, opening, restoring, views, working, workloads
 from shop_operator.cli.cluster import Cluster
 from shop_operator.cli.diff import Change
 from shop_operator.cli.errors import EXIT_CODES, CliError, Forbidden, NotAllowed, NotThere, NotValid
@@ -405,7 +405,7 @@ def _holds(obj: Settings, found: dict[str, Any]) -> list[str]:
         resume = f"kubectl shop resume {name} -n {namespace}"
         said.append(f"{name} is suspended, so nothing changes until it is resumed: {resume}")
     with contextlib.suppress(Forbidden):
-        for each in parts.controlled(obj.cluster.deployments(namespace, name), found):
+        for each in workloads.controlled(obj.cluster.deployments(namespace, name), found):
             if (each.get("spec") or {}).get("paused"):
                 one = each["metadata"]["name"]
                 resume = f"kubectl rollout resume deployment/{one} -n {namespace}"

@@ -205,7 +205,7 @@ def _of_table(reason: str, said: str, facts: Facts) -> Explanation:
 
 
 def _child(shop: Object) -> str:
-    """The Deployment that Ready speaks of, or that of the web part."""
+    """The Deployment that Ready speaks of, or that of the web workload."""
     conditions = (shop.get("status") or {}).get("conditions", ())
     said = next((each.get("message") or "" for each in conditions if each["type"] == "Ready"), "")
     named = re.search(r"Deployment ([a-z0-9][a-z0-9.-]*): ", said)

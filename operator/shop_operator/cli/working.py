@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from shop_operator.api.v1alpha1.spec import DEFAULT_PORT
-from shop_operator.cli import parts
+from shop_operator.cli import workloads
 from shop_operator.cli.delegating import become_kubectl
 from shop_operator.cli.errors import CliError, NotThere, NotValid
 from shop_operator.cli.settings import Command, Settings, a_name
@@ -66,20 +66,21 @@ def logs(
 ) -> None:
     """Print the logs of all pods of a ShopService, each line prefixed with its pod and container. Runs kubectl logs."""
     found = obj.cluster.shop(obj.namespace, name)
-    wanted = None if worker is None else parts.component(found, worker)
+    wanted = None if worker is None else workloads.component(found, worker)
     pods = _pods(obj, name, wanted)
-    if not any(map(parts.has_started, pods)):
-        part = worker or name
+    if not any(map(workloads.has_started, pods)):
+        workload = worker or name
         click.echo(
-            f"kubectl shop: no container of {part} has started; see `kubectl shop explain {name}`.", err=True
+            f"kubectl shop: no container of {workload} has started; see `kubectl shop explain {name}`.",
+            err=True,
         )
     arguments = [
         "logs",
-        f"--selector={parts.selector(name, wanted)}",
+        f"--selector={workloads.selector(name, wanted)}",
         "--prefix",
         "--ignore-errors",
         f"--tail={tail}",
-        f"--max-log-requests={max(_REQUESTS, parts.containers(pods))}",
+        f"--max-log-requests={max(_REQUESTS, workloads.containers(pods))}",
         "--all-containers" if container is None else f"--container={container}",
     ]
     arguments += [f"--since={since}"] if since is not None else []
@@ -108,7 +109,7 @@ def exec_(
     """Run a command in a pod of a ShopService, preferably a ready one. Runs kubectl exec."""
     pod = running(obj, name, worker)
     flags = [flag for flag, wanted in (("--stdin", stdin), ("--tty", tty)) if wanted]
-    chosen = container or parts.container(worker)
+    chosen = container or workloads.container(worker)
     become_kubectl(obj, "exec", pod, f"--container={chosen}", *flags, "--", *command)
 
 
@@ -138,7 +139,7 @@ def _check(ports: str) -> None:
 
 
 def port_of(shop: dict[str, Any], worker: str | None) -> str:
-    """The port of a part of a ShopService, the web part's when the worker is None.
+    """The port of a workload of a ShopService, the web workload's when the worker is None.
 
     Raises:
         NotValid: the worker has none.
@@ -152,13 +153,13 @@ def port_of(shop: dict[str, Any], worker: str | None) -> str:
 
 
 def running(obj: Settings, name: str, worker: str | None) -> str:
-    """The pod of a part in which a command can run.
+    """The pod of a workload in which a command can run.
 
     Raises:
         NotThere: no pod of it is running.
     """
-    wanted = parts.component(obj.cluster.shop(obj.namespace, name), worker)
-    pod = parts.best(_pods(obj, name, wanted))
+    wanted = workloads.component(obj.cluster.shop(obj.namespace, name), worker)
+    pod = workloads.best(_pods(obj, name, wanted))
     if pod is None:
         raise NotThere(f"no pod of {worker or name} is running; see `kubectl shop explain {name}`")
     return pod
@@ -171,7 +172,7 @@ def _pods(obj: Settings, name: str, wanted: str | None) -> list[Any]:
         NotThere: there are none.
     """
     pods = obj.cluster.pods(obj.namespace, name)
-    found = pods if wanted is None else parts.of_component(pods, wanted)
+    found = pods if wanted is None else workloads.of_component(pods, wanted)
     if not found:
         raise NotThere(f"{name} has no pods; see `kubectl shop explain {name}`")
     return list(found)
@@ -186,9 +187,9 @@ def restart(obj: Settings, name: str, worker: str | None, dry_run: bool) -> None
     """Restart the pods of a ShopService by a rolling update, without a change of the spec."""
     cluster, namespace = obj.cluster, obj.namespace
     found = cluster.shop(namespace, name)
-    wanted = None if worker is None else parts.component(found, worker)
-    there = parts.controlled(cluster.deployments(namespace, name), found)
-    chosen = there if wanted is None else parts.of_component(there, wanted)
+    wanted = None if worker is None else workloads.component(found, worker)
+    there = workloads.controlled(cluster.deployments(namespace, name), found)
+    chosen = there if wanted is None else workloads.of_component(there, wanted)
     if not chosen:
         raise NotThere(f"{worker or name} has no Deployment; see `kubectl shop explain {name}`")
     names = [each["metadata"]["name"] for each in chosen]
@@ -254,7 +255,7 @@ def dlq(obj: Settings, name: str, worker: str, program: str, arguments: Sequence
         obj,
         "exec",
         pod,
-        f"--container={parts.container(worker)}",
+        f"--container={workloads.container(worker)}",
         "--",
         *shlex.split(program),
         *(arguments or ("list",)),

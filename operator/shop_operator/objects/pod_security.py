@@ -1,4 +1,4 @@
-"""The Pod Security Standards, for the pod template of one part: what the API server's own admission would refuse.
+"""The Pod Security Standards, for the pod template of one workload: what the API server's own admission would refuse.
 
 The rules are those of the newest version of the standards (https://kubernetes.io/docs/concepts/security/pod-security-standards/).
 Fields are judged by what the API server makes of them: null and the empty value are unset.
@@ -84,13 +84,13 @@ def level_of(labels: Mapping[str, Any], default: Level) -> Level:
     return next((each for each in LEVELS if each == label), "restricted")
 
 
-def check(template: Mapping[str, Any], level: Level, part: str) -> None:
+def check(template: Mapping[str, Any], level: Level, workload: str) -> None:
     """Pass only a pod template within the level.
 
     Args:
         template: the finished pod template, with the user's overlay.
         level: of its namespace.
-        part: the name of its Deployment.
+        workload: the name of its Deployment.
 
     Raises:
         InvalidSpec: it violates the level; the message names each field.
@@ -103,7 +103,7 @@ def check(template: Mapping[str, Any], level: Level, part: str) -> None:
     told = " ".join(f"{each}." for each in found[:_MOST_TOLD])
     more = f" There are {len(found) - _MOST_TOLD} more." if len(found) > _MOST_TOLD else ""
     raise InvalidSpec(
-        f"The pods of {part} violate the pod-security level {level} of the namespace. {told}{more} Change these fields in"
+        f"The pods of {workload} violate the pod-security level {level} of the namespace. {told}{more} Change these fields in"
         f" the spec, or ask an administrator of the cluster to set the namespace's label {LABEL}."
     )
 

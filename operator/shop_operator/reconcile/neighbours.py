@@ -169,11 +169,13 @@ class Neighbours:
 
     async def draining(self, key: Key) -> bool:
         """Whether pods of a ShopService are being deleted, or will be because their Deployment is gone."""
-        parts = {_component(key, child) for child in self._store.children(key) if child.kind == "Deployment"}
+        components = {
+            _component(key, child) for child in self._store.children(key) if child.kind == "Deployment"
+        }
         async with aclosing(self._api.pods(key.namespace, f"{NAME_LABEL}={key.name}")) as pods:
             async for pod in pods:
                 component = mapping(pod["metadata"].get("labels")).get(COMPONENT_LABEL)
-                going = "deletionTimestamp" in pod["metadata"] or component not in parts
+                going = "deletionTimestamp" in pod["metadata"] or component not in components
                 if going and not ended(pod, self._now()):
                     return True
         return False

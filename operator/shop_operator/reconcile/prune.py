@@ -18,7 +18,7 @@ from shop_operator.reconcile.memory import Memories
 from shop_operator.reconcile.neighbours import DRAIN_LOOK, LOOK_AGAIN, Neighbours
 from shop_operator.reconcile.replicas import FOREIGN
 from shop_operator.reconcile.retention import route_wait, uses_account
-from shop_operator.render.parts import parts
+from shop_operator.render.workloads import workloads
 
 
 class Api(Protocol):
@@ -132,7 +132,9 @@ class Prune:
     async def _let_go(self, key: Key, shop: ShopService, child: ChildId, cached: Child) -> None:
         """Delete a child that is no longer desired. The replica count outlives its autoscaler, even if a user set it."""
         scaled = self._store.children(key).get(ChildId("Deployment", child.name))
-        unwished = any(part.name == child.name and part.replicas is None for part in parts(shop))
+        unwished = any(
+            workload.name == child.name and workload.replicas is None for workload in workloads(shop)
+        )
         if child.kind in AUTOSCALERS and unwished and scaled and scaled.scaled_by in FOREIGN:
             await self._children.share_replicas(key, child.name, scaled)
         await self._prune(key, child, cached)

@@ -385,7 +385,7 @@ class Reconciler:
         # The ServiceAccount that the pods name belongs to the user, even if the operator created it.
         kept = _ids(desired) | {ChildId("ServiceAccount", account_name(around.pods or shop))}
         if made.unrestored:
-            kept |= _of_other_parts(children, kept)
+            kept |= _of_other_workloads(children, kept)
         failed, needed = await self._prune.clear_up(key, shop, known, kept)
         problems += failed
         waits += needed.values()
@@ -503,7 +503,9 @@ def _ids(configurations: Iterable[Mapping[str, Any]]) -> frozenset[ChildId]:
     return frozenset(ChildId(each["kind"], each["metadata"]["name"]) for each in configurations)
 
 
-def _of_other_parts(children: Mapping[ChildId, Child], wanted: AbstractSet[ChildId]) -> frozenset[ChildId]:
+def _of_other_workloads(
+    children: Mapping[ChildId, Child], wanted: AbstractSet[ChildId]
+) -> frozenset[ChildId]:
     """The Deployments that are not desired, with their autoscalers and disruption budgets."""
     unwanted = {child.name for child in children if child.kind == "Deployment"} - {
         child.name for child in wanted if child.kind == "Deployment"

@@ -158,7 +158,7 @@ def ports(
     Args:
         wanted: spec.port.
         service: the live Service, None when there is none.
-        web: the Deployment of the web part, None when there is none.
+        web: the Deployment of the web workload, None when there is none.
         callers: of each Deployment that depends on this one, the port that its pods are given; 0 while it is being rolled out.
         routes: the live HTTPRoutes.
         drained: whether no pod that is being deleted, or that an earlier release of another ShopService has left, may call an

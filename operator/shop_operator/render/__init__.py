@@ -19,13 +19,13 @@ from shop_operator.render.disruption import disruption_budget
 from shop_operator.render.monitors import monitors
 from shop_operator.render.network_policy import network_policy
 from shop_operator.render.overlay import overlaid
-from shop_operator.render.parts import NOWHERE, Part, parts, queue_url
 from shop_operator.render.pod import template
 from shop_operator.render.route import http_routes
 from shop_operator.render.scaled_object import scaled_object
 from shop_operator.render.service import service, url
 from shop_operator.render.service_account import account_name, service_account
 from shop_operator.render.surroundings import Surroundings
+from shop_operator.render.workloads import NOWHERE, Workload, queue_url, workloads
 
 __all__ = [
     "KINDS",
@@ -93,9 +93,9 @@ def render(
     children = [] if own_account is None else [own_account]
     children += [service(shop, around.old_ports), *discovery_service(shop, around)]
     children += network_policy(shop, made, around)
-    for part in () if around.hold else parts(made, around):
-        children.append(deployment(made, part, account, live, around))
-        children += [*_scaler(made, part, around), *disruption_budget(made, part, live)]
+    for workload in () if around.hold else workloads(made, around):
+        children.append(deployment(made, workload, account, live, around))
+        children += [*_scaler(made, workload, around), *disruption_budget(made, workload, live)]
     children += [*http_routes(shop, around), *monitors(shop, made, around)]
     return with_common_metadata(shop, around.common, children)
 
@@ -110,8 +110,8 @@ def configuration_uses(shop: ShopService) -> dict[str, frozenset[Use]]:
         return {}
     account = account_name(shop)
     found = {
-        part.name: uses(overlaid(shop, part, template(shop, part, account, NOWHERE))["spec"])
-        for part in parts(shop)
+        workload.name: uses(overlaid(shop, workload, template(shop, workload, account, NOWHERE))["spec"])
+        for workload in workloads(shop)
     }
     objects = {use.object for used in found.values() for use in used}
     if len(objects) > MOST_OBJECTS:
@@ -132,22 +132,24 @@ def _may_use_configuration(shop: ShopService) -> bool:
     )
 
 
-def _queue_path(part: Part) -> str:
-    """Where the queue of a part is in the ShopService."""
-    at = "spec" if part.serves else f"spec.workers[{part.container}]"
+def _queue_path(workload: Workload) -> str:
+    """Where the queue of a workload is in the ShopService."""
+    at = "spec" if workload.serves else f"spec.workers[{workload.container}]"
     return f"{at}.autoscaling.queue"
 
 
-def _scaler(shop: ShopService, part: Part, around: Surroundings) -> list[dict[str, Any]]:
-    """What scales a part: KEDA by a queue where there is KEDA, Kubernetes itself by what else is to be held."""
-    autoscaling = part.autoscaling
+def _scaler(shop: ShopService, workload: Workload, around: Surroundings) -> list[dict[str, Any]]:
+    """What scales a workload: KEDA by a queue where there is KEDA, Kubernetes itself by what else is to be held."""
+    autoscaling = workload.autoscaling
     if autoscaling is None:
         return []
     if autoscaling.queue is None:
-        return [autoscaler(shop, part, autoscaling)]
+        return [autoscaler(shop, workload, autoscaling)]
     if around.queue_endpoints is not None:
-        queue_addresses.check(autoscaling.queue, _queue_path(part), queue_url(part), around.queue_endpoints)
+        queue_addresses.check(
+            autoscaling.queue, _queue_path(workload), queue_url(workload), around.queue_endpoints
+        )
     if around.serves("ScaledObject"):
-        return [scaled_object(shop, part, autoscaling, autoscaling.queue)]
+        return [scaled_object(shop, workload, autoscaling, autoscaling.queue)]
     measured = autoscaling.cpu is not None or autoscaling.memory is not None
-    return [autoscaler(shop, part, autoscaling)] if measured and autoscaling.min_replicas else []
+    return [autoscaler(shop, workload, autoscaling)] if measured and autoscaling.min_replicas else []

@@ -1,34 +1,34 @@
-"""The HorizontalPodAutoscaler of one part."""
+"""The HorizontalPodAutoscaler of one workload."""
 
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.spec import Autoscaling, ShopService
 from shop_operator.render.labels import metadata
-from shop_operator.render.parts import Part
+from shop_operator.render.workloads import Workload
 
 DEFAULT_CPU: Final = 80
 
 
-def autoscaler(shop: ShopService, part: Part, autoscaling: Autoscaling) -> dict[str, Any]:
-    """An autoscaling/v2 object that scales the part's Deployment."""
+def autoscaler(shop: ShopService, workload: Workload, autoscaling: Autoscaling) -> dict[str, Any]:
+    """An autoscaling/v2 object that scales the workload's Deployment."""
     spec: dict[str, Any] = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": part.name},
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.name},
         "minReplicas": autoscaling.min_replicas,
         "maxReplicas": autoscaling.max_replicas,
-        "metrics": _metrics(part, autoscaling),
+        "metrics": _metrics(workload, autoscaling),
     }
     if autoscaling.behavior is not None:
         spec["behavior"] = autoscaling.behavior.to_dict()
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": metadata(shop, part.name, part.component),
+        "metadata": metadata(shop, workload.name, workload.component),
         "spec": spec,
     }
 
 
-def _metrics(part: Part, autoscaling: Autoscaling) -> list[dict[str, Any]]:
-    """What is held, of the part's own container: a sidecar without requests cannot break it, and one with many not dilute it."""
+def _metrics(workload: Workload, autoscaling: Autoscaling) -> list[dict[str, Any]]:
+    """What is held, of the workload's own container: a sidecar without requests cannot break it, and one with many not dilute it."""
     cpu = autoscaling.cpu
     if cpu is None and autoscaling.memory is None:
         cpu = DEFAULT_CPU
@@ -37,7 +37,7 @@ def _metrics(part: Part, autoscaling: Autoscaling) -> list[dict[str, Any]]:
             "type": "ContainerResource",
             "containerResource": {
                 "name": name,
-                "container": part.container,
+                "container": workload.container,
                 "target": {"type": "Utilization", "averageUtilization": value},
             },
         }

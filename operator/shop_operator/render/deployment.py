@@ -1,4 +1,4 @@
-"""The Deployment of one part, and who owns its replica count."""
+"""The Deployment of one workload, and who owns its replica count."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -11,9 +11,9 @@ from shop_operator.names import CHECKSUM_ANNOTATION, KEPT_COUNT_ANNOTATION
 from shop_operator.objects import pod_security
 from shop_operator.render.labels import metadata, selector
 from shop_operator.render.overlay import overlaid
-from shop_operator.render.parts import Part
 from shop_operator.render.pod import template
 from shop_operator.render.surroundings import Surroundings
+from shop_operator.render.workloads import Workload
 
 DEFAULT_REPLICAS: Final = 1
 REVISIONS: Final = 5
@@ -42,7 +42,7 @@ class LiveScale:
 
 
 def deployment(
-    shop: ShopService, part: Part, account: str, live: LiveScale | None, around: Surroundings
+    shop: ShopService, workload: Workload, account: str, live: LiveScale | None, around: Surroundings
 ) -> dict[str, Any]:
     """A Deployment; one that rolls never has fewer pods ready than wanted, unless the user lets it.
 
@@ -50,29 +50,29 @@ def deployment(
         InvalidSpec: when the podTemplate changes what the operator owns, or leaves the pod-security level.
     """
     rollout = shop.spec.rollout or Rollout()
-    pods = overlaid(shop, part, template(shop, part, account, around))
-    pod_security.check(pods, around.pod_security, part.name)
+    pods = overlaid(shop, workload, template(shop, workload, account, around))
+    pod_security.check(pods, around.pod_security, workload.name)
     spec: dict[str, Any] = {
         "revisionHistoryLimit": REVISIONS,
         "progressDeadlineSeconds": rollout.progress_deadline_seconds or DEADLINE_SECONDS,
-        "selector": {"matchLabels": selector(shop, part.component)},
+        "selector": {"matchLabels": selector(shop, workload.component)},
         "strategy": _strategy(rollout),
         "template": pods,
     }
     if rollout.min_ready_seconds:
         # A zero is not stored, and would look like drift.
         spec["minReadySeconds"] = rollout.min_ready_seconds
-    replicas = wanted_replicas(part, live)
-    recorded = around.record(part.name).deployment
+    replicas = wanted_replicas(workload, live)
+    recorded = around.record(workload.name).deployment
     own = {} if recorded is None else {CHECKSUM_ANNOTATION: recorded}
-    if keeps_count(part, live):
+    if keeps_count(workload, live):
         own[KEPT_COUNT_ANNOTATION] = str(replicas)
     if replicas is not None:
         spec["replicas"] = replicas
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(shop, part.name, part.component, own),
+        "metadata": metadata(shop, workload.name, workload.component, own),
         "spec": spec,
     }
 
@@ -90,7 +90,7 @@ def _strategy(rollout: Rollout) -> dict[str, Any]:
     }
 
 
-def wanted_replicas(part: Part, live: LiveScale | None) -> int | None:
+def wanted_replicas(workload: Workload, live: LiveScale | None) -> int | None:
     """The count to apply, None to leave it to its owner.
 
     Without an autoscaler it is the user's; a user without a wish gets one pod, or keeps what an autoscaler left. With an
@@ -98,40 +98,40 @@ def wanted_replicas(part: Part, live: LiveScale | None) -> int | None:
     deleted starts with its last count. Every other count is the autoscaler's, and so is a zero: see `_forgotten`.
     """
     live = live or LiveScale()
-    current, last = live.replicas.get(part.name), live.lost.get(part.name, 0)
-    if part.autoscaling is None:
-        if part.replicas is not None:
-            return part.replicas
+    current, last = live.replicas.get(workload.name), live.lost.get(workload.name, 0)
+    if workload.autoscaling is None:
+        if workload.replicas is not None:
+            return workload.replicas
         if current is None:
             return last or DEFAULT_REPLICAS
-        return None if part.name in live.autoscaled else DEFAULT_REPLICAS
-    minimum = part.autoscaling.min_replicas
+        return None if workload.name in live.autoscaled else DEFAULT_REPLICAS
+    minimum = workload.autoscaling.min_replicas
     if current is None:
-        return max(minimum, min(last, part.autoscaling.max_replicas))
-    untouched = part.name in live.ours and current == minimum
-    return minimum if untouched or _forgotten(part, current, minimum, live) else None
+        return max(minimum, min(last, workload.autoscaling.max_replicas))
+    untouched = workload.name in live.ours and current == minimum
+    return minimum if untouched or _forgotten(workload, current, minimum, live) else None
 
 
-def keeps_count(part: Part, live: LiveScale | None) -> bool:
+def keeps_count(workload: Workload, live: LiveScale | None) -> bool:
     """Whether a new Deployment gets the count of its predecessor, which nothing else says.
 
     Its annotation makes the count known as such, whenever the operator ends, until the count has the owner of those that an
     autoscaler has left.
     """
-    if live is None or part.autoscaling is not None or part.replicas is not None:
+    if live is None or workload.autoscaling is not None or workload.replicas is not None:
         return False
-    return part.name not in live.replicas and bool(live.lost.get(part.name))
+    return workload.name not in live.replicas and bool(live.lost.get(workload.name))
 
 
-def expected_replicas(part: Part, live: LiveScale | None) -> int:
-    """The pods that a part has once its Deployment is applied, as far as the cluster says."""
-    wanted = wanted_replicas(part, live)
+def expected_replicas(workload: Workload, live: LiveScale | None) -> int:
+    """The pods that a workload has once its Deployment is applied, as far as the cluster says."""
+    wanted = wanted_replicas(workload, live)
     if wanted is not None:
         return wanted
-    return part.floor if live is None else live.replicas.get(part.name, part.floor)
+    return workload.floor if live is None else live.replicas.get(workload.name, workload.floor)
 
 
-def _forgotten(part: Part, current: int, minimum: int, live: LiveScale) -> bool:
+def _forgotten(workload: Workload, current: int, minimum: int, live: LiveScale) -> bool:
     """Whether a Deployment is at a zero that nothing but the operator would end.
 
     A HorizontalPodAutoscaler never leaves zero: for Kubernetes that switches it off, so a zero that another manager has set
@@ -140,6 +140,10 @@ def _forgotten(part: Part, current: int, minimum: int, live: LiveScale) -> bool:
     """
     if current or not minimum:
         return False
-    if part.autoscaling is not None and part.autoscaling.queue is not None and part.name in live.event_driven:
+    if (
+        workload.autoscaling is not None
+        and workload.autoscaling.queue is not None
+        and workload.name in live.event_driven
+    ):
         return False
-    return part.name in live.unchosen | live.event_driven
+    return workload.name in live.unchosen | live.event_driven

@@ -1,4 +1,4 @@
-"""The headless Service by which the web part is found from outside the cluster.
+"""The headless Service by which the web workload is found from outside the cluster.
 
 ExternalDNS reads it and registers the pods' addresses. It is one more Service beside the main one because a cluster IP means
 something on the cluster's nodes only, while whoever is in the same VPC (a function, a task) reaches a pod's own address.

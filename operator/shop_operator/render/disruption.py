@@ -1,4 +1,4 @@
-"""The PodDisruptionBudget of one part: how many of its pods a drain may take at the same time."""
+"""The PodDisruptionBudget of one workload: how many of its pods a drain may take at the same time."""
 
 from typing import Any, Final
 
@@ -6,25 +6,25 @@ from shop_operator.api.v1alpha1.policies import Disruption, at_least
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.render.deployment import LiveScale, expected_replicas
 from shop_operator.render.labels import metadata, selector
-from shop_operator.render.parts import Part
+from shop_operator.render.workloads import Workload
 
 _ONE: Final = {"maxUnavailable": 1}
 
 
-def disruption_budget(shop: ShopService, part: Part, live: LiveScale | None) -> list[dict[str, Any]]:
-    """The budget; none for a part that has one pod at most, whose drain it could not make any safer."""
-    expected = expected_replicas(part, live)
-    most = max(expected, part.autoscaling.max_replicas if part.autoscaling else 0)
+def disruption_budget(shop: ShopService, workload: Workload, live: LiveScale | None) -> list[dict[str, Any]]:
+    """The budget; none for a workload that has one pod at most, whose drain it could not make any safer."""
+    expected = expected_replicas(workload, live)
+    most = max(expected, workload.autoscaling.max_replicas if workload.autoscaling else 0)
     if most <= 1:
         return []
-    disruption = shop.spec.disruption if part.serves else None
+    disruption = shop.spec.disruption if workload.serves else None
     return [
         {
             "apiVersion": "policy/v1",
             "kind": "PodDisruptionBudget",
-            "metadata": metadata(shop, part.name, part.component),
+            "metadata": metadata(shop, workload.name, workload.component),
             "spec": {
-                "selector": {"matchLabels": selector(shop, part.component)},
+                "selector": {"matchLabels": selector(shop, workload.component)},
                 # A pod that is not ready anyway must not hold up a drain.
                 "unhealthyPodEvictionPolicy": "AlwaysAllow",
                 **_bound(disruption, expected),

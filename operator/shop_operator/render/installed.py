@@ -4,13 +4,17 @@ from collections.abc import Iterator
 
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.errors import NotInstalled
-from shop_operator.render.parts import parts
 from shop_operator.render.surroundings import Surroundings
+from shop_operator.render.workloads import workloads
 
 
 def not_installed(shop: ShopService, around: Surroundings) -> Iterator[NotInstalled]:
     """What the spec asks for and the cluster cannot have yet; a watch tells when it can."""
-    scaled = [part.name for part in parts(shop, around) if part.autoscaling and part.autoscaling.queue]
+    scaled = [
+        workload.name
+        for workload in workloads(shop, around)
+        if workload.autoscaling and workload.autoscaling.queue
+    ]
     if scaled and not around.serves("ScaledObject"):
         yield NotInstalled(
             f"{', '.join(scaled)}: scaling by a queue requires KEDA, which is not installed; install it, or"

@@ -18,7 +18,7 @@ from shop_operator.names import (
 
 WEB: Final = "web"
 DISCOVERY: Final = "discovery"
-"""Of the headless Service: whoever selects Services by their labels (a scrape, a mesh) must not find the web part twice."""
+"""Of the headless Service: whoever selects Services by their labels (a scrape, a mesh) must not find the web workload twice."""
 _LONGEST_VALUE: Final = 63
 
 

@@ -1,4 +1,4 @@
-"""How Prometheus finds the metrics: a ServiceMonitor for the web part, a PodMonitor for the workers that have a port."""
+"""How Prometheus finds the metrics: a ServiceMonitor for the web workload, a PodMonitor for the workers that have a port."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from shop_operator.api.v1alpha1.policies import Monitoring
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.names import COMPONENT_LABEL, NAME_LABEL, PORT_NAME
 from shop_operator.render.labels import WEB, metadata, selector
-from shop_operator.render.parts import parts
 from shop_operator.render.surroundings import Surroundings
+from shop_operator.render.workloads import workloads
 
 
 def monitors(shop: ShopService, made: ShopService, around: Surroundings) -> list[dict[str, Any]]:
@@ -27,10 +27,10 @@ def monitors(shop: ShopService, made: ShopService, around: Surroundings) -> list
         spec: dict[str, Any] = {"selector": {"matchLabels": selector(shop, WEB)}, "endpoints": [endpoint]}
         found.append(_monitor(shop, monitoring, "ServiceMonitor", shop.name, spec))
     workers = {
-        part.component
+        workload.component
         for each in (shop, made)
-        for part in parts(each, around)
-        if not part.serves and part.port is not None
+        for workload in workloads(each, around)
+        if not workload.serves and workload.port is not None
     }
     if workers and around.serves("PodMonitor"):
         among = {"key": COMPONENT_LABEL, "operator": "In", "values": sorted(workers)}

@@ -5,9 +5,9 @@ from typing import Any, Final
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.names import NAME_LABEL
 from shop_operator.render.labels import WEB, metadata
-from shop_operator.render.parts import parts
 from shop_operator.render.route import gateways
 from shop_operator.render.surroundings import Surroundings
+from shop_operator.render.workloads import workloads
 
 _NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 # Whoever answers: pods of kube-system, or the node itself (NodeLocal DNSCache, EKS Auto Mode), which no selector finds.
@@ -15,7 +15,7 @@ _DNS: Final = {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "p
 
 
 def network_policy(shop: ShopService, made: ShopService, around: Surroundings) -> list[dict[str, Any]]:
-    """One policy over the pods of every part; none unless it is asked for.
+    """One policy over the pods of every workload; none unless it is asked for.
 
     Args:
         shop: the ShopService.
@@ -43,7 +43,7 @@ def network_policy(shop: ShopService, made: ShopService, around: Surroundings) -
 
 
 def _callers(shop: ShopService, made: ShopService, around: Surroundings) -> list[dict[str, Any]]:
-    """Rules for the gateway and the dependants, on the port of the web part, and for Prometheus, on every port."""
+    """Rules for the gateway and the dependants, on the port of the web workload, and for Prometheus, on every port."""
     peers: list[dict[str, Any]] = []
     monitoring = shop.spec.monitoring
     old = [each["namespace"] for refs in around.old_parents.values() for each in refs if "namespace" in each]
@@ -57,7 +57,7 @@ def _callers(shop: ShopService, made: ShopService, around: Surroundings) -> list
         else []
     )
     if monitoring is not None and monitoring.enabled:
-        listening = (part.port for each in (shop, made) for part in parts(each, around))
+        listening = (workload.port for each in (shop, made) for workload in workloads(each, around))
         ports = sorted({*around.old_ports, *(port for port in listening if port is not None)})
         rules.append({"from": [_namespace(monitoring.namespace)], "ports": [_tcp(each) for each in ports]})
     return rules

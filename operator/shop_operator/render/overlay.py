@@ -14,12 +14,12 @@ from shop_operator.errors import InvalidSpec
 from shop_operator.names import GROUP
 from shop_operator.objects.kubernetes_schema import Type, Union, is_set, of_kind
 from shop_operator.objects.lenient import mapping
-from shop_operator.render.parts import Part
+from shop_operator.render.workloads import Workload
 
 _DIRECTIVE: Final = "$patch"
 _REPLACE: Final = {_DIRECTIVE: "replace"}
 APP: Final = "app"
-"""In a podTemplate, the container of every part, whatever it is called there."""
+"""In a podTemplate, the container of every workload, whatever it is called there."""
 
 _TEMPLATE: Final = of_kind("Deployment").below("spec").below("template")
 _OWNED_BY_US: Final = (
@@ -33,7 +33,7 @@ _OWNED_BY_US: Final = (
 _OWNED_IN_CONTAINER: Final = ("image", "command", "args", "ports")
 
 
-def overlaid(shop: ShopService, part: Part, template: dict[str, Any]) -> dict[str, Any]:
+def overlaid(shop: ShopService, workload: Workload, template: dict[str, Any]) -> dict[str, Any]:
     """The pod template with the user's over it.
 
     Raises:
@@ -46,13 +46,13 @@ def overlaid(shop: ShopService, part: Part, template: dict[str, Any]) -> dict[st
     spec = patch.get("spec") or {}
     merged: dict[str, Any] = template
     if isinstance(spec.get("containers"), list):
-        # What is said of every part comes first, and what is said of this one over it.
-        own, others = _for_part(shop, part, spec["containers"])
+        # What is said of every workload comes first, and what is said of this one over it.
+        own, others = _for_workload(shop, workload, spec["containers"])
         patch["spec"] = {**spec, "containers": others}
         merged = _merged(merged, patch, "spec.podTemplate", _TEMPLATE)
         patch = {"spec": {"containers": own}} if own else {}
     merged = _merged(merged, patch, "spec.podTemplate", _TEMPLATE)
-    changed = sorted(_changed(part, template, merged))
+    changed = sorted(_changed(workload, template, merged))
     if changed:
         raise InvalidSpec(
             f"spec.podTemplate: {', '.join(changed)} must not be changed here;"
@@ -66,15 +66,17 @@ def overlaid(shop: ShopService, part: Part, template: dict[str, Any]) -> dict[st
     return merged
 
 
-def _for_part(shop: ShopService, part: Part, containers: list[Any]) -> tuple[list[Any], list[Any]]:
-    """The containers that are meant for this part: its own by its name, and all others, with that of every part named as here."""
-    workers = [worker.name for worker in shop.spec.workers or () if worker.name != part.container]
+def _for_workload(
+    shop: ShopService, workload: Workload, containers: list[Any]
+) -> tuple[list[Any], list[Any]]:
+    """The containers that are meant for this workload: its own by its name, and all others, with that of every workload named as here."""
+    workers = [worker.name for worker in shop.spec.workers or () if worker.name != workload.container]
     own, others = [], []
     for each in containers:
         name = each.get("name") if isinstance(each, Mapping) else None
         if name == APP:
-            others.append({**each, "name": part.container})
-        elif name == part.container:
+            others.append({**each, "name": workload.container})
+        elif name == workload.container:
             own.append(each)
         elif name not in workers:
             others.append(each)
@@ -232,7 +234,7 @@ def _check_distinct(items: Sequence[Mapping[str, Any]], path: str, kind: Type) -
         )
 
 
-def _changed(part: Part, before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
+def _changed(workload: Workload, before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
     """The paths of what the operator owns and the overlay changes."""
     if not isinstance(after.get("spec"), Mapping):
         return {"spec"}
@@ -241,8 +243,8 @@ def _changed(part: Part, before: Mapping[str, Any], after: Mapping[str, Any]) ->
         ours, theirs = (each["metadata"].get(group) or {} for each in (before, after))
         owned = {*ours, *(key for key in theirs if key.startswith(f"{GROUP}/"))}
         changed |= {f"metadata.{group}.{key}" for key in owned if theirs.get(key) != ours.get(key)}
-    ours = _container(before, part)
-    theirs = _container(after, part)
+    ours = _container(before, workload)
+    theirs = _container(after, workload)
     where = f"spec.containers[name={APP}]"
     if theirs is None or ours is None:
         return {*changed, where}
@@ -258,9 +260,9 @@ def _changed(part: Part, before: Mapping[str, Any], after: Mapping[str, Any]) ->
     }
 
 
-def _container(template: Mapping[str, Any], part: Part) -> dict[str, Any] | None:
+def _container(template: Mapping[str, Any], workload: Workload) -> dict[str, Any] | None:
     found: dict[str, Any] | None = next(
-        (each for each in template["spec"].get("containers") or () if each.get("name") == part.container),
+        (each for each in template["spec"].get("containers") or () if each.get("name") == workload.container),
         None,
     )
     return found

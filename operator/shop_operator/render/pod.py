@@ -1,12 +1,12 @@
-"""The pod of one part: under the `restricted` Pod Security Standard, probed, spread, and ending gracefully."""
+"""The pod of one workload: under the `restricted` Pod Security Standard, probed, spread, and ending gracefully."""
 
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.spec import EnvVar, Probe, ShopService
 from shop_operator.names import CHECKSUM_ANNOTATION, PART_OF_LABEL, PORT_NAME
 from shop_operator.render.labels import labels, selector
-from shop_operator.render.parts import Part
 from shop_operator.render.surroundings import Surroundings
+from shop_operator.render.workloads import Workload
 
 PRE_STOP_SECONDS: Final = 5
 """How long a pod goes on serving after it was told to end, until every proxy has forgotten it."""
@@ -18,36 +18,36 @@ _READINESS: Final = {"periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold"
 _LIVENESS: Final = {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}
 
 
-def template(shop: ShopService, part: Part, account: str, around: Surroundings) -> dict[str, Any]:
+def template(shop: ShopService, workload: Workload, account: str, around: Surroundings) -> dict[str, Any]:
     """The pod template of a Deployment."""
     # A label of the ShopService that changes must not replace pods: they keep the one that they have until their image changes.
-    kept = {PART_OF_LABEL: around.part_of[part.name]} if part.name in around.part_of else {}
-    metadata: dict[str, Any] = {"labels": {**labels(shop, part.component), **kept}}
-    recorded = around.record(part.name).pods
+    kept = {PART_OF_LABEL: around.part_of[workload.name]} if workload.name in around.part_of else {}
+    metadata: dict[str, Any] = {"labels": {**labels(shop, workload.component), **kept}}
+    recorded = around.record(workload.name).pods
     if recorded is not None:
         metadata["annotations"] = {CHECKSUM_ANNOTATION: recorded}
-    return {"metadata": metadata, "spec": _spec(shop, part, account)}
+    return {"metadata": metadata, "spec": _spec(shop, workload, account)}
 
 
-def _spec(shop: ShopService, part: Part, account: str) -> dict[str, Any]:
+def _spec(shop: ShopService, workload: Workload, account: str) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "serviceAccountName": account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": part.grace,
+        "terminationGracePeriodSeconds": workload.grace,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,
                 "topologyKey": key,
                 "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": selector(shop, part.component)},
+                "labelSelector": {"matchLabels": selector(shop, workload.component)},
                 # Counts the pods of one version only, or a roll-out would place new pods around the old ones.
                 "matchLabelKeys": ["pod-template-hash"],
             }
             for key in SPREAD
         ],
-        "containers": [_container(shop, part)],
+        "containers": [_container(shop, workload)],
         "volumes": [{"name": "tmp", "emptyDir": {}}],
     }
     if shop.spec.image_pull_secrets:
@@ -55,9 +55,9 @@ def _spec(shop: ShopService, part: Part, account: str) -> dict[str, Any]:
     return spec
 
 
-def _container(shop: ShopService, part: Part) -> dict[str, Any]:
+def _container(shop: ShopService, workload: Workload) -> dict[str, Any]:
     container: dict[str, Any] = {
-        "name": part.container,
+        "name": workload.container,
         "image": shop.spec.image,
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -65,31 +65,31 @@ def _container(shop: ShopService, part: Part) -> dict[str, Any]:
             "capabilities": {"drop": ["ALL"]},
         },
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108  a pod's own, the only place it may write
-        **_probes(part),
+        **_probes(workload),
     }
     optional = {
         "imagePullPolicy": shop.spec.image_pull_policy,
-        "command": part.command,
-        "args": part.args,
-        "env": [_variable(each) for each in part.env],
+        "command": workload.command,
+        "args": workload.args,
+        "env": [_variable(each) for each in workload.env],
         "envFrom": [each.to_dict() for each in shop.spec.env_from or ()],
-        "resources": _resources(part),
+        "resources": _resources(workload),
     }
     container |= {key: value for key, value in optional.items() if value}
-    if part.port is not None:
-        container["ports"] = [{"name": PORT_NAME, "containerPort": part.port, "protocol": "TCP"}]
-    hooks = _hooks(part)
+    if workload.port is not None:
+        container["ports"] = [{"name": PORT_NAME, "containerPort": workload.port, "protocol": "TCP"}]
+    hooks = _hooks(workload)
     if hooks:
         container["lifecycle"] = hooks
     return container
 
 
-def _hooks(part: Part) -> dict[str, Any]:
-    """The user's hooks; of the web part without one before its end, a pause."""
+def _hooks(workload: Workload) -> dict[str, Any]:
+    """The user's hooks; of the web workload without one before its end, a pause."""
     # Of a short grace period half is left for the process to end by itself; sleeping 0 s is an error in older clusters.
-    pause = min(PRE_STOP_SECONDS, part.grace // 2)
-    hooks: dict[str, Any] = {"preStop": {"sleep": {"seconds": pause}}} if part.serves and pause else {}
-    own = {"postStart": part.lifecycle.post_start, "preStop": part.lifecycle.pre_stop}
+    pause = min(PRE_STOP_SECONDS, workload.grace // 2)
+    hooks: dict[str, Any] = {"preStop": {"sleep": {"seconds": pause}}} if workload.serves and pause else {}
+    own = {"postStart": workload.lifecycle.post_start, "preStop": workload.lifecycle.pre_stop}
     hooks |= {
         name: hook.rendered(PORT_NAME) for name, hook in own.items() if hook is not None and hook.is_set
     }
@@ -101,26 +101,28 @@ def _variable(variable: EnvVar) -> dict[str, Any]:
     return {key: value for key, value in variable.to_dict().items() if value}
 
 
-def _resources(part: Part) -> dict[str, Any]:
-    resources = part.resources.to_dict() if part.resources else {}
+def _resources(workload: Workload) -> dict[str, Any]:
+    resources = workload.resources.to_dict() if workload.resources else {}
     return {key: value for key, value in resources.items() if value}
 
 
-def _probes(part: Part) -> dict[str, Any]:
+def _probes(workload: Workload) -> dict[str, Any]:
     """The three probes: the user's, over the defaults where there is a port to ask."""
     asked = {
-        "startupProbe": (part.probes.startup, "/healthz", _STARTUP),
-        "readinessProbe": (part.probes.readiness, "/readyz", _READINESS),
-        "livenessProbe": (part.probes.liveness, "/healthz", _LIVENESS),
+        "startupProbe": (workload.probes.startup, "/healthz", _STARTUP),
+        "readinessProbe": (workload.probes.readiness, "/readyz", _READINESS),
+        "livenessProbe": (workload.probes.liveness, "/healthz", _LIVENESS),
     }
-    found = {name: _probe(part, *each) for name, each in asked.items()}
+    found = {name: _probe(workload, *each) for name, each in asked.items()}
     return {name: probe for name, probe in found.items() if probe is not None}
 
 
-def _probe(part: Part, probe: Probe | None, path: str, timing: dict[str, int]) -> dict[str, Any] | None:
+def _probe(
+    workload: Workload, probe: Probe | None, path: str, timing: dict[str, int]
+) -> dict[str, Any] | None:
     handler = probe.handler if probe else {}
     if not handler:
-        if part.port is None:
+        if workload.port is None:
             return None
         handler = {"httpGet": {}}
     if "httpGet" in handler:

@@ -32,7 +32,7 @@ def check(queue: Queue, where: str, url: str | None, allowed: Sequence[str]) -> 
     """Pass only a queue whose addresses are those of AWS, or allowed.
 
     Args:
-        queue: the queue of one part.
+        queue: the queue of one workload.
         where: the path of the queue in the ShopService.
         url: its URL, None when it is not known.
         allowed: the beginnings of allowed addresses, each as PREFIX.

@@ -1,4 +1,4 @@
-"""The HTTPRoutes (Gateway API) that bring requests to the web part.
+"""The HTTPRoutes (Gateway API) that bring requests to the web workload.
 
 Host names belong to a whole HTTPRoute, so routes with the same host names share one, or several where there are more rules
 than one may have. Which rule is in which HTTPRoute, and what it is called, is for `route_names` to say.

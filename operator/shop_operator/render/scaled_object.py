@@ -1,31 +1,33 @@
-"""The ScaledObject of one part: KEDA scales its Deployment by the backlog of a queue, and makes the autoscaler for it."""
+"""The ScaledObject of one workload: KEDA scales its Deployment by the backlog of a queue, and makes the autoscaler for it."""
 
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.policies import Queue
 from shop_operator.api.v1alpha1.spec import Autoscaling, ShopService
 from shop_operator.render.labels import metadata
-from shop_operator.render.parts import Part
+from shop_operator.render.workloads import Workload
 
 POLL_SECONDS: Final = 15
 """Half of KEDA's own: a queue that fills is noticed before its first message is a minute old."""
 
 
-def scaled_object(shop: ShopService, part: Part, autoscaling: Autoscaling, queue: Queue) -> dict[str, Any]:
+def scaled_object(
+    shop: ShopService, workload: Workload, autoscaling: Autoscaling, queue: Queue
+) -> dict[str, Any]:
     """A keda.sh/v1alpha1 object; every number of a trigger is text."""
     spec: dict[str, Any] = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": part.name},
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.name},
         "minReplicaCount": autoscaling.min_replicas,
         "maxReplicaCount": autoscaling.max_replicas,
         "pollingInterval": POLL_SECONDS,
-        "triggers": [_backlog(queue), *_utilization(part, autoscaling)],
+        "triggers": [_backlog(queue), *_utilization(workload, autoscaling)],
     }
     if autoscaling.behavior is not None:
         spec["advanced"] = {"horizontalPodAutoscalerConfig": {"behavior": autoscaling.behavior.to_dict()}}
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
-        "metadata": metadata(shop, part.name, part.component),
+        "metadata": metadata(shop, workload.name, workload.component),
         "spec": spec,
     }
 
@@ -51,13 +53,13 @@ def _backlog(queue: Queue) -> dict[str, Any]:
     return trigger
 
 
-def _utilization(part: Part, autoscaling: Autoscaling) -> list[dict[str, Any]]:
-    """Of the part's own container, whatever sidecars there are."""
+def _utilization(workload: Workload, autoscaling: Autoscaling) -> list[dict[str, Any]]:
+    """Of the workload's own container, whatever sidecars there are."""
     return [
         {
             "type": name,
             "metricType": "Utilization",
-            "metadata": {"value": str(value), "containerName": part.container},
+            "metadata": {"value": str(value), "containerName": workload.container},
         }
         for name, value in (("cpu", autoscaling.cpu), ("memory", autoscaling.memory))
         if value is not None

@@ -1,4 +1,4 @@
-"""The Service of the web part."""
+"""The Service of the web workload."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -17,7 +17,7 @@ from shop_operator.errors import InternalError, InvalidSpec, OperatorError, Perm
 from shop_operator.objects.lenient import text
 from shop_operator.render import url
 from shop_operator.render.labels import WEB, selector
-from shop_operator.render.parts import parts
+from shop_operator.render.workloads import workloads
 from shop_operator.status.dependencies import Dependencies
 from shop_operator.status.diagnosis import DEFINITE_PULL_FAILURES, Diagnosis
 from shop_operator.status.rollback import GOOD, Release, rolls_back
@@ -260,15 +260,15 @@ def _facts(
 
 
 def _image(shop: ShopService, observed: Observed, judged: Mapping[tuple[str, str], Verdict]) -> str | None:
-    """The image that every part has rolled out, None while they have not, or not the same.
+    """The image that every workload has rolled out, None while they have not, or not the same.
 
     The Deployments tell it: what the spec names may not have got there.
     """
     images: set[str | None] = set()
-    for part in parts(shop):
-        key = ("Deployment", part.name)
+    for workload in workloads(shop):
+        key = ("Deployment", workload.name)
         there = key in observed.children and judged[key].ready
-        images.add(observed.children[key]["images"].get(part.container) if there else None)
+        images.add(observed.children[key]["images"].get(workload.container) if there else None)
     return images.pop() if len(images) == 1 else None
 
 
@@ -337,15 +337,15 @@ def _failure(
     shop: ShopService, observed: Observed, judged: Mapping[tuple[str, str], Verdict], known: str
 ) -> tuple[str, str] | None:
     """The Deployment that shows that the release has failed, and how; None if it has not, or was not tried yet."""
-    for part in parts(shop):
-        key = ("Deployment", part.name)
-        if part.name not in observed.overdue or not judged[key].overdue:
+    for workload in workloads(shop):
+        key = ("Deployment", workload.name)
+        if workload.name not in observed.overdue or not judged[key].overdue:
             continue
-        image = observed.children[key]["images"].get(part.container)
+        image = observed.children[key]["images"].get(workload.container)
         # A webhook may write the image in its own way, but only where the spec has got there.
         tried = image != known and (image == shop.spec.image or observed.error is None)
         if tried or (observed.release is not None and observed.release.applied):
-            return part.name, f"Deployment {part.name}: {judged[key].message}"
+            return workload.name, f"Deployment {workload.name}: {judged[key].message}"
     return None
 
 

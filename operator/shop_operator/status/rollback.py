@@ -1,6 +1,6 @@
 """Automatic rollback: what a release is, what is kept of the last good one, and what runs in place of a rejected one.
 
-A release is everything that makes pods: the pod templates of all parts, and the content of the ConfigMaps and Secrets that
+A release is everything that makes pods: the pod templates of all workloads, and the content of the ConfigMaps and Secrets that
 they use. It is rejected, and goes back, as a whole. What makes no pods (replicas, autoscaling, routes, policies) follows the
 spec all the time; so does the Service, whose named target port works with old and with new pods.
 

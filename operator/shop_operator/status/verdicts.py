@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from shop_operator.api.v1alpha1.policies import DEADLINE_SECONDS
 from shop_operator.api.v1alpha1.spec import ShopService
-from shop_operator.render.parts import parts
+from shop_operator.render.workloads import workloads
 from shop_operator.status.dependencies import GRACE, Dependencies
 from shop_operator.status.diagnosis import Diagnosis
 from shop_operator.wording import clause, listed, number
@@ -96,9 +96,9 @@ def verdicts(
     """Judge every live child, and every Deployment that should be there and is not."""
     if not shop.spec.suspend:
         absent = _absent(known)
-        for part in parts(shop):
-            if ("Deployment", part.name) not in children:
-                yield ("Deployment", part.name), absent
+        for workload in workloads(shop):
+            if ("Deployment", workload.name) not in children:
+                yield ("Deployment", workload.name), absent
     deadline = deadline_of(shop)
     for key, child in children.items():
         kind, name = key

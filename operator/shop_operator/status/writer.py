@@ -27,7 +27,7 @@ from shop_operator.names import COMPONENT_LABEL, NAME_LABEL, RETRY_ANNOTATION, K
 from shop_operator.objects.lenient import mapping
 from shop_operator.objects.merging import merge_patch
 from shop_operator.objects.rollouts import rolled_out
-from shop_operator.render.parts import parts
+from shop_operator.render.workloads import workloads
 from shop_operator.status.conditions import CYCLE, MISSING, READY, Observed, Repair, overdue, status, waiting
 from shop_operator.status.dependencies import GRACE, Dependencies
 from shop_operator.status.diagnosis import (
@@ -406,7 +406,9 @@ class Reporter:
             state: its status.
             told: what the ShopService's status says of it.
         """
-        component = next((part.component for part in parts(shop) if part.name == deployment), None)
+        component = next(
+            (workload.component for workload in workloads(shop) if workload.name == deployment), None
+        )
         if component is None:
             return None
         selector = f"{NAME_LABEL}={shop.name},{COMPONENT_LABEL}={component}"
@@ -580,7 +582,7 @@ def _rolled_back(
     if outcome.pods is None:
         return []
     deployments = {name: state for (kind, name), state in children.items() if kind == "Deployment"}
-    names = [part.name for part in parts(outcome.pods)]
+    names = [workload.name for workload in workloads(outcome.pods)]
     done = all(name in deployments and rolled_out(deployments[name]) for name in names)
     image = outcome.pods.spec.image
     if done:

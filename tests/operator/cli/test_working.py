@@ -74,7 +74,7 @@ def deployment(name: str, component: str, **spec: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def running(server: Server) -> Server:
-    """A ShopService with two workers, of which the web part has a pod that is not ready."""
+    """A ShopService with two workers, of which the web workload has a pod that is not ready."""
     server.objects += [
         shopservice(workers=WORKERS),
         pod("web-a", "web", ready=False),

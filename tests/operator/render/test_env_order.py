@@ -6,7 +6,7 @@ import pytest
 
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.render import render
-from shop_operator.render.parts import parts, references
+from shop_operator.render.workloads import references, workloads
 
 
 def env(base: dict[str, str], own: dict[str, str], **spec: Any) -> list[str]:
@@ -18,8 +18,8 @@ def env(base: dict[str, str], own: dict[str, str], **spec: Any) -> list[str]:
         "workers": [worker],
         **spec,
     }
-    _, part = parts(ShopService("web", "shop", "uid", 1, document=document))
-    return [f"{each.name}={each.value}" for each in part.env]
+    _, workload = workloads(ShopService("web", "shop", "uid", 1, document=document))
+    return [f"{each.name}={each.value}" for each in workload.env]
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_given_a_url_of_a_dependency_that_is_replaced_then_what_it_refers_to_com
         "env": [{"name": "HOST", "value": "h"}, {"name": "PRODUCT_URL", "value": "http://$(HOST)"}],
     }
 
-    (part,) = parts(ShopService("web", "shop", "uid", 1, document=document))
+    (workload,) = workloads(ShopService("web", "shop", "uid", 1, document=document))
 
-    assert [each.name for each in part.env] == ["HOST", "PRODUCT_URL"]
+    assert [each.name for each in workload.env] == ["HOST", "PRODUCT_URL"]
 
 
 def test_given_a_dependency_then_its_url_comes_before_what_refers_to_it() -> None:
@@ -79,9 +79,9 @@ def test_given_a_dependency_then_its_url_comes_before_what_refers_to_it() -> Non
         "env": [{"name": "A", "value": "$(PRODUCT_URL)/a"}],
     }
 
-    (part,) = parts(ShopService("web", "shop", "uid", 1, document=document))
+    (workload,) = workloads(ShopService("web", "shop", "uid", 1, document=document))
 
-    assert [each.name for each in part.env] == ["PRODUCT_URL", "A"]
+    assert [each.name for each in workload.env] == ["PRODUCT_URL", "A"]
 
 
 def test_references_are_found_as_kubernetes_expands_them() -> None:

@@ -92,7 +92,7 @@ def test_what_the_operator_owns_and_what_is_no_patch_is_refused(
 
 
 def pods(template: dict[str, Any]) -> list[dict[str, Any]]:
-    """The pod specs of the web part and of the worker."""
+    """The pod specs of the web workload and of the worker."""
     return [
         child["spec"]["template"]["spec"] for child in rendered(template) if child["kind"] == "Deployment"
     ]

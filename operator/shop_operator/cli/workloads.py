@@ -1,4 +1,4 @@
-"""The parts of a ShopService, its web part and its workers, and the pods of each. Pure."""
+"""The workloads of a ShopService, its web workload and its workers, and the pods of each. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ Object = Mapping[str, Any]
 
 
 def component(shop: Object, worker: str | None) -> str:
-    """The component label of a worker's pods, or of the web part's when None.
+    """The component label of a worker's pods, or of the web workload's when None.
 
     Raises:
         NotThere: the ShopService has no worker of that name.
@@ -32,7 +32,7 @@ def _listed(known: Iterable[str]) -> str:
 
 
 def container(worker: str | None) -> str:
-    """The container of the image in a worker's pods, or in the web part's when None."""
+    """The container of the image in a worker's pods, or in the web workload's when None."""
     return worker or APP
 
 

@@ -1,4 +1,4 @@
-"""The parts of a ShopService that become a Deployment each: the web part, and one per worker.
+"""The workloads of a ShopService that become a Deployment each: the web workload, and one per worker.
 
 What the two have in common is told here once, so that the Deployment, the pod and the autoscaler need no cases.
 """
@@ -27,7 +27,7 @@ _REFERENCE: Final = re.compile(r"\$\$|\$\(([^)]*)\)")
 
 
 @dataclass(frozen=True)
-class Part:
+class Workload:
     """One Deployment's worth of a ShopService.
 
     Args:
@@ -62,20 +62,20 @@ class Part:
         return 1 if self.replicas is None else self.replicas
 
 
-def queue_url(part: Part) -> str | None:
-    """The URL of the queue that scales a part; None when it is only known inside the container, or there is no queue."""
-    queue = part.autoscaling.queue if part.autoscaling else None
+def queue_url(workload: Workload) -> str | None:
+    """The URL of the queue that scales a workload; None when it is only known inside the container, or there is no queue."""
+    queue = workload.autoscaling.queue if workload.autoscaling else None
     if queue is None or queue.url is not None:
         return queue.url if queue else None
-    value = next((each.value for each in part.env if each.name == queue.url_from), None)
+    value = next((each.value for each in workload.env if each.name == queue.url_from), None)
     return None if value is None or _REFERENCE.search(value) else value
 
 
-def parts(shop: ShopService, around: Surroundings = NOWHERE) -> Iterator[Part]:
-    """The web part first, then the workers in their order."""
+def workloads(shop: ShopService, around: Surroundings = NOWHERE) -> Iterator[Workload]:
+    """The web workload first, then the workers in their order."""
     spec = shop.spec
     env = _overlaid(_dependencies(shop, around), spec.env)
-    yield Part(
+    yield Workload(
         name=shop.name,
         component=WEB,
         container="app",
@@ -92,7 +92,7 @@ def parts(shop: ShopService, around: Surroundings = NOWHERE) -> Iterator[Part]:
         lifecycle=spec.lifecycle or Lifecycle(),
     )
     for worker in spec.workers or ():
-        yield Part(
+        yield Workload(
             name=f"{shop.name}-{worker.name}",
             component=worker_component(worker.name),
             container=worker.name,
