@@ -1,10 +1,10 @@
-# One file, a target per service and one for the operator:
+# One target for each service, and one for the operator:
 #   docker build --target order -t shop-order .
-# BASE is what runs, BUILD_BASE what installs; both need Python at the same path.
+# BASE is the base image of the runtime, BUILD_BASE that of the build stages. Both need Python at the same path.
 ARG BASE=python:3.11-slim
 ARG BUILD_BASE=${BASE}
 
-# ---- what installs: pip and its leftovers stay here
+# ---- build: pip and its files are not part of the runtime images
 FROM ${BUILD_BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
@@ -30,7 +30,7 @@ RUN /tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir whee
  && /venv/bin/pip install --quiet --no-deps --no-index wheels/*.whl \
  && /venv/bin/pip uninstall --quiet --yes pip setuptools
 
-# ---- what runs: no compiler, no package manager's cache, a numeric user, a root that may be read-only
+# ---- runtime: no compiler, no package cache, a numeric user, and support for a read-only root filesystem
 FROM ${BASE} AS runtime
 ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
@@ -46,7 +46,7 @@ COPY --from=local-aws-venv /venv /venv
 EXPOSE 4566
 CMD ["ministack"]
 
-# What the examples run: the standard library, and one file.
+# The image of the examples: one file that needs only the standard library.
 FROM runtime AS sample
 COPY dev/shopdev/sample.py sample.py
 ENTRYPOINT ["python3", "-m", "sample"]

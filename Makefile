@@ -178,7 +178,7 @@ clean: clean-demo ## Remove the demo and the virtual environments
 help:
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-# Rebuilt when a lock file changes; dev/bootstrap says what it does.
+# Rebuilt by dev/bootstrap when a lock file changes.
 .venv: requirements/dev.txt requirements/awscli.txt requirements/local-aws.txt operator/pyproject.toml
 	dev/bootstrap
 	@touch .venv

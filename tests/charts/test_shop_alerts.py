@@ -60,7 +60,7 @@ UNREADABLE_FIRES: Final = {
 }
 FAILED_FIRES: Final = {
     "labels": {"namespace": "shop", "severity": "critical"},
-    "description": "The latest Job of the reconciler in shop failed: orders require an operator, or the run could not check "
+    "description": "The latest Job of the reconciler in shop failed: orders require intervention, or the run could not check "
     "them.",
 }
 SILENT_FIRES: Final = {

@@ -333,7 +333,7 @@ def test_the_image_is_composed(helm: Helm, image: dict[str, str], reference: str
         ({"resources": {"limit": {}}}, "at '/resources': additional properties 'limit' not allowed"),
         (
             {"serviceAccount": {"create": False}},
-            "name the ServiceAccount that is there, or set serviceAccount.create",
+            "set it to an existing ServiceAccount, or enable serviceAccount.create",
         ),
         (
             {"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}},

@@ -152,10 +152,10 @@ def test_given_a_name_then_it_goes_over_the_releases(helm: Helm) -> None:
             {"image": {"repository": "cart"}},
             "image.tag of cart is empty: set it, or image.digest, or global.image.tag",
         ),
-        ({"image": {"tag": "v1"}}, "image.repository of cart is empty: name the image that it runs"),
+        ({"image": {"tag": "v1"}}, "image.repository of cart is empty: set the name of the image"),
         (
             IMAGE | {"replicas": 2, "autoscaling": {"minReplicas": 1, "maxReplicas": 2}},
-            "cart has both replicas and autoscaling: a fixed number and a range exclude each other",
+            "cart has both replicas and autoscaling: they cannot be combined",
         ),
         (IMAGE | {"replica": 2}, "additional properties 'replica' not allowed"),
         (IMAGE | {"image": "cart:v1"}, "at '/image': got string, want object"),

@@ -53,11 +53,11 @@ def test_given_a_worker_then_its_variables_are_ordered_too(helm: Helm) -> None:
     [
         (
             {"env": {"A": "$(B)", "B": "$(C)", "C": "$(A)", "D": "1"}},
-            "the variables A, B, C of cart refer to each other in a circle",
+            "the variables A, B, C of cart have circular references",
         ),
         (
             {"workers": {"mailer": {"command": ["run"], "env": {"A": "$(B)", "B": "$(A)"}}}},
-            "the variables A, B of worker mailer of cart refer to each other in a circle",
+            "the variables A, B of worker mailer of cart have circular references",
         ),
         ({"env": {"VERSION": 1.1}}, "variable VERSION of cart is the number 1.1: write it in quotes"),
         ({"env": {"ID": 12345678901234567890}}, "variable ID of cart is the number"),

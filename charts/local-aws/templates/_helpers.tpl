@@ -18,7 +18,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
-{{- /* The name that queue URLs carry: every pod of the cluster must be able to resolve it. */ -}}
+{{- /* The host in queue URLs. Every pod of the cluster must be able to resolve it. */ -}}
 {{- define "local-aws.host" -}}
 local-aws.{{ .Release.Namespace }}.svc.cluster.local
 {{- end -}}

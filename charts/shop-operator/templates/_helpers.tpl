@@ -25,12 +25,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.serviceAccount.create -}}
 {{ .Values.serviceAccount.name | default (include "shop-operator.fullname" .) }}
 {{- else -}}
-{{ required "serviceAccount.name: name the ServiceAccount that is there, or set serviceAccount.create" .Values.serviceAccount.name }}
+{{ required "serviceAccount.name is empty: set it to an existing ServiceAccount, or enable serviceAccount.create" .Values.serviceAccount.name }}
 {{- end -}}
 {{- end -}}
 
-{{- /* Without a registry: a placeholder that resolves nowhere (RFC 6761), so that no image of another origin gets the
-operator's rights. */ -}}
+{{- /* Without a registry: a placeholder that never resolves (RFC 6761), so that no image of another origin gets the
+permissions of the operator. */ -}}
 {{- define "shop-operator.repository" -}}
 {{- with .Values.image -}}
 {{- $registry := .registry | default (ternary "" "registry.invalid" (contains "/" .repository)) -}}

@@ -1,5 +1,5 @@
-{{- /* These are called from a parent chart as well (with that service's values in `.Values`), so each takes what it
-needs from the context alone. */ -}}
+{{- /* A parent chart also includes these templates, with the values of the service in `.Values`. They therefore use only their
+context. */ -}}
 
 {{- define "shop-service.name" -}}
 {{- .Values.name | default (ternary .Release.Name .Chart.Name .Chart.IsRoot) -}}
@@ -13,21 +13,21 @@ needs from the context alone. */ -}}
 {{- $registry := .registry | default $shared.registry -}}
 {{- $tag := .tag | default $shared.tag -}}
 {{- if not (or $tag .digest) -}}
-{{- fail (printf "image.tag of %s is empty: set it, or image.digest, or global.image.tag; what runs has to be named exactly" $name) -}}
+{{- fail (printf "image.tag of %s is empty: set it, or image.digest, or global.image.tag; an image requires a tag or a digest" $name) -}}
 {{- end -}}
 {{- with $registry }}{{ trimSuffix "/" . }}/{{ end -}}
-{{- required (printf "image.repository of %s is empty: name the image that it runs" $name) .repository -}}
+{{- required (printf "image.repository of %s is empty: set the name of the image" $name) .repository -}}
 {{- with $tag }}:{{ include "shop-service.text" (dict "value" . "of" (printf "image.tag of %s" $name)) }}{{ end -}}
 {{- with .digest }}@{{ . }}{{ end -}}
 {{- end -}}
 {{- end -}}
 
-{{- /* A string, or a boolean or whole number that was meant as one. Of other numbers YAML has lost how they were written. */ -}}
+{{- /* A string, or a boolean or integer as a string. YAML does not preserve the notation of other numbers. */ -}}
 {{- define "shop-service.text" -}}
 {{- $value := .value -}}
 {{- if kindIs "float64" $value -}}
 {{- if or (ne (floor $value) $value) (ge $value 9007199254740992.0) (le $value -9007199254740992.0) -}}
-{{- fail (printf "%s is the number %v: write it in quotes, since YAML does not keep a number as it was written (1.10 becomes 1.1)" .of $value) -}}
+{{- fail (printf "%s is the number %v: quote it, because YAML does not preserve the notation of a number (1.10 becomes 1.1)" .of $value) -}}
 {{- end -}}
 {{- printf "%.0f" $value -}}
 {{- else -}}
@@ -35,7 +35,7 @@ needs from the context alone. */ -}}
 {{- end -}}
 {{- end -}}
 
-{{- /* A map of labels or annotations, as JSON, with every value as text. */ -}}
+{{- /* A map of labels or annotations as JSON, with every value as a string. */ -}}
 {{- define "shop-service.texts" -}}
 {{- $texts := dict -}}
 {{- $of := .of -}}
@@ -47,8 +47,8 @@ needs from the context alone. */ -}}
 {{- toJson $texts -}}
 {{- end -}}
 
-{{- /* A map name -> text or {valueFrom}, as the spec's list in a JSON object under `env`: by name, but each variable after
-those of the map that its value refers to as $(NAME), which Kubernetes leaves as it is otherwise. */ -}}
+{{- /* A map of name to string or {valueFrom}, as a list of the spec in a JSON object under `env`. The list is sorted by name, except
+that a variable follows those that its value refers to as $(NAME). Kubernetes does not expand references to later variables. */ -}}
 {{- define "shop-service.envList" -}}
 {{- $of := .of -}}
 {{- $waiting := dict -}}
@@ -74,12 +74,12 @@ those of the map that its value refers to as $(NAME), which Kubernetes leaves as
 {{- end -}}
 {{- end -}}
 {{- if $waiting -}}
-{{- fail (printf "the variables %s of %s refer to each other in a circle, so none of them can come first" (keys $waiting | sortAlpha | join ", ") $of) -}}
+{{- fail (printf "the variables %s of %s have circular references, so no order can resolve them" (keys $waiting | sortAlpha | join ", ") $of) -}}
 {{- end -}}
 {{- toJson (dict "env" $list) -}}
 {{- end -}}
 
-{{- /* The service's environment over the shared one; not `merge`, for which an empty string is no value. */ -}}
+{{- /* The shared environment, overridden by that of the service. `merge` would ignore an empty string. */ -}}
 {{- define "shop-service.env" -}}
 {{- $env := dict -}}
 {{- range $name, $value := (.Values.global | default dict).env -}}{{- $_ := set $env $name $value -}}{{- end -}}
@@ -87,7 +87,7 @@ those of the map that its value refers to as $(NAME), which Kubernetes leaves as
 {{- include "shop-service.envList" (dict "env" $env "of" (include "shop-service.name" .)) -}}
 {{- end -}}
 
-{{- /* What the service says itself, or what its parent shares, as JSON under `value`. */ -}}
+{{- /* The value of the service or, if it is empty, that of the parent chart, as JSON under `value`. */ -}}
 {{- define "shop-service.own" -}}
 {{- $own := index .context.Values .field -}}
 {{- toJson (dict "value" ($own | default (index (.context.Values.global | default dict) .field))) -}}

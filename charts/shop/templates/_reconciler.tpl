@@ -1,4 +1,4 @@
-{{- /* Variable -> table to compare with the orders, as JSON: those that the values name. */ -}}
+{{- /* The tables in the values that the reconciler compares with the orders, as a JSON object of variable to table. */ -}}
 {{- define "shop.tables" -}}
 {{- $tables := dict }}
 {{- range $service := list "payment" "product" "shipping" }}
@@ -7,7 +7,7 @@
 {{- toJson $tables }}
 {{- end }}
 
-{{- /* Whether the release has the CronJob; nothing for no. */ -}}
+{{- /* `true` if the release has the CronJob, otherwise empty. */ -}}
 {{- define "shop.reconciles" -}}
 {{- if and .Values.reconciler.enabled .Values.services.order (eq (len (include "shop.tables" . | fromJson)) 3) }}true{{ end }}
 {{- end }}
