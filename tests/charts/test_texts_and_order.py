@@ -59,13 +59,13 @@ def test_given_a_worker_then_its_variables_are_ordered_too(helm: Helm) -> None:
             {"workers": {"mailer": {"command": ["run"], "env": {"A": "$(B)", "B": "$(A)"}}}},
             "the variables A, B of worker mailer of cart have circular references",
         ),
-        ({"env": {"VERSION": 1.1}}, "variable VERSION of cart is the number 1.1: write it in quotes"),
+        ({"env": {"VERSION": 1.1}}, "variable VERSION of cart is the number 1.1: quote it"),
         ({"env": {"ID": 12345678901234567890}}, "variable ID of cart is the number"),
         (
             {"image": {"repository": "cart", "tag": 1.1}},
-            "image.tag of cart is the number 1.1: write it in quotes",
+            "image.tag of cart is the number 1.1: quote it",
         ),
-        ({"annotations": {"a": 0.5}}, "annotation a is the number 0.5: write it in quotes"),
+        ({"annotations": {"a": 0.5}}, "annotation a is the number 0.5: quote it"),
     ],
 )
 def test_given_what_cannot_be_meant_then_the_sentence_says_what_to_do(

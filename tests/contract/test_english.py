@@ -1,0 +1,38 @@
+"""The documents, charts and templates use the plain English of the Kubernetes documentation."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SOURCES: Final = sorted(
+    path
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "services/*/README.md",
+        "charts/*/*.md",
+        "charts/*/*.yaml",
+        "charts/*/templates/*",
+        "manifests/**/*.yaml",
+        "manifests/**/*.json",
+        ".github/**/*.yaml",
+    )
+    for path in ROOT.glob(pattern)
+)
+HARD: Final = re.compile(
+    r"\b(anybody|everybody|nobody|somebody|someone|whoever|whomever|a person|shall|that which"
+    r"|(is|are|was|were|be) told|(put|puts|taken|takes) back|look(s|ed)? (after|at)|by itself"
+    r"|behaviour|colour|favour|licence|(organ|initial|normal|serial|author)is(e|ed|ation))\b",
+    re.IGNORECASE,
+)
+"""Phrases to rewrite with the thing as the subject, in American spelling."""
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_text_contains_no_hard_phrase(source: Path) -> None:
+    lines = enumerate(source.read_text(encoding="utf-8").splitlines(), start=1)
+
+    assert [f"{number}: {line.strip()}" for number, line in lines if HARD.search(line)] == []
