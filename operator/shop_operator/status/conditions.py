@@ -15,13 +15,15 @@ from shop_operator.api.v1alpha1.reasons import row
 from shop_operator.api.v1alpha1.spec import ShopService
 from shop_operator.errors import InternalError, InvalidSpec, OperatorError, PermanentError
 from shop_operator.objects.lenient import text
+from shop_operator.objects.summary import Summary
 from shop_operator.render import url
 from shop_operator.render.labels import WEB, selector
 from shop_operator.render.workloads import workloads
 from shop_operator.status.dependencies import Dependencies
 from shop_operator.status.diagnosis import DEFINITE_PULL_FAILURES, Diagnosis
 from shop_operator.status.rollback import GOOD, Release, rolls_back
-from shop_operator.status.verdicts import ON_ITS_WAY, Child, Known, Verdict, deployment, verdicts, worst
+from shop_operator.status.verdicts import verdicts, worst
+from shop_operator.status.verdicts.verdict import ON_ITS_WAY, Known, Summaries, Verdict
 from shop_operator.wording import clause, listed, number, printable, sentence, steady
 
 READY: Final = "Ready"
@@ -88,7 +90,7 @@ class Observed:
         retained: what stays for pods and clients of an earlier release.
     """
 
-    children: Mapping[tuple[str, str], Child]
+    children: Summaries
     error: OperatorError | None = None
     dependencies: Dependencies | None = None
     held: bool = False
@@ -170,34 +172,6 @@ def _steady(
 
 def _is_suspended(shop: ShopService, observed: Observed) -> bool:
     return not isinstance(observed.error, _UNRENDERED) and shop.spec.suspend is True
-
-
-def waiting(children: Mapping[tuple[str, str], Child]) -> frozenset[str]:
-    """The Deployments that have pods which are not available."""
-    return frozenset(
-        name
-        for name, child, verdict in _deployments(children)
-        if not verdict.ready and _unavailable(child["status"])
-    )
-
-
-def overdue(children: Mapping[tuple[str, str], Child]) -> dict[str, int]:
-    """The Deployments that are said to be over their deadline, and the generation of each that this is said of."""
-    return {
-        name: child["metadata"]["generation"]
-        for name, child, verdict in _deployments(children)
-        if verdict.overdue
-    }
-
-
-def _deployments(children: Mapping[tuple[str, str], Child]) -> Iterator[tuple[str, Child, Verdict]]:
-    for (kind, name), child in sorted(children.items()):
-        if kind == "Deployment":
-            yield name, child, deployment(name, child)
-
-
-def _unavailable(state: Mapping[str, Any]) -> bool:
-    return bool(state.get("replicas", 0) > state.get("availableReplicas", 0))
 
 
 def _drift(repairs: Sequence[Repair], previous: Mapping[str, Any], now: Callable[[], str]) -> dict[str, Any]:
@@ -323,7 +297,9 @@ def _good(
     kept = {key: before[key] for key in GOOD if key in before}
     image = _image(shop, observed, judged)
     available = any(
-        child["status"].get("availableReplicas") for _, child, _ in _deployments(observed.children)
+        summary["status"].get("availableReplicas")
+        for (kind, _), summary in observed.children.items()
+        if kind == "Deployment"
     )
     if observed.rolled_back or not available or not image:
         # Without a pod it has not shown that it works.
@@ -358,7 +334,7 @@ def _pull_may_work(found: Diagnosis | None) -> bool:
     )
 
 
-def _availability(name: str, web: Child | None) -> tuple[bool, str, str]:
+def _availability(name: str, web: Summary | None) -> tuple[bool, str, str]:
     """Whether it serves: status, reason and message. No pod at all is no availability, whatever a budget of missing ones allows."""
     if web is None:
         return False, _NO_MINIMUM, f"Deployment {name} does not exist."

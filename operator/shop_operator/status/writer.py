@@ -7,7 +7,7 @@ follows its children is written once a second at most; what a person has asked f
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from shop_operator.api.v1alpha1.reasons import REASONS
@@ -28,7 +28,7 @@ from shop_operator.objects.lenient import mapping
 from shop_operator.objects.merging import merge_patch
 from shop_operator.objects.rollouts import rolled_out
 from shop_operator.render.workloads import workloads
-from shop_operator.status.conditions import CYCLE, MISSING, READY, Observed, Repair, overdue, status, waiting
+from shop_operator.status.conditions import CYCLE, MISSING, READY, Observed, Repair, status
 from shop_operator.status.dependencies import GRACE, Dependencies
 from shop_operator.status.diagnosis import (
     PULL,
@@ -41,18 +41,19 @@ from shop_operator.status.diagnosis import (
     of_template,
     template_hash,
 )
-from shop_operator.status.lasting import Lasting
+from shop_operator.status.memory import Memories, Memory
 from shop_operator.status.rollback import Release
-from shop_operator.status.verdicts import (
-    AUTOSCALERS,
-    CANNOT_SCALE,
+from shop_operator.status.verdicts.autoscaler import AUTOSCALERS, CANNOT_SCALE, failing
+from shop_operator.status.verdicts.deployment import (
     OVER,
     SCALING,
     deadline_of,
-    failing,
+    overdue,
     own_words,
     uncreated,
+    waiting,
 )
+from shop_operator.status.verdicts.verdict import Summaries
 from shop_operator.wording import LOG_LINE, printable, sentence, steady
 
 _log = logging.getLogger(__name__)
@@ -139,35 +140,6 @@ class Outcome:
     retained: Sequence[str] = ()
 
 
-@dataclass(slots=True)
-class _Memory:
-    """Of one ShopService, until it is gone.
-
-    Attributes:
-        written: when its status was written last.
-        repairs: what was put back and is not in the status yet.
-        late: since when each Deployment has had pods that are not available; None before the first look of this process.
-        looked: when those were last inspected, and the findings.
-        words: what a container has logged last, by Deployment; of the reason and the container that it was read for.
-        overdue: which generation of a Deployment is said to be over its deadline.
-        unscaled: the autoscalers that say that they do not work.
-        uncreated: which generation of a Deployment has no ReplicaSet, since the cluster does not allow one.
-        unmet: whether there are dependencies that there cannot be.
-        scaling: the wanted count of each Deployment, and whether it is still being reached.
-    """
-
-    written: float = float("-inf")
-    repairs: list[Repair] = field(default_factory=list)
-    late: dict[str, float] | None = None
-    looked: dict[str, tuple[float, Diagnosis | None]] = field(default_factory=dict)
-    words: dict[str, tuple[str, str, str]] = field(default_factory=dict)
-    overdue: Lasting[tuple[str, int]] = field(default_factory=Lasting)
-    unscaled: Lasting[tuple[str, str]] = field(default_factory=Lasting)
-    uncreated: Lasting[tuple[str, int]] = field(default_factory=Lasting)
-    unmet: Lasting[str] = field(default_factory=Lasting)
-    scaling: dict[str, tuple[int, bool]] = field(default_factory=dict)
-
-
 class Reporter:
     """Writes statuses.
 
@@ -202,22 +174,26 @@ class Reporter:
         self._observer = observer
         self._wake = wake
         self._clock = clock
-        self._memory: dict[Key, _Memory] = {}
+        self._memories = Memories()
 
     def forget(self, key: Key) -> None:
-        """The ShopService is gone."""
-        self._memory.pop(key, None)
+        """Drop everything remembered of a ShopService that is deleted."""
+        self._memories.forget(key)
         self._observer.gone(*key)
+
+    def clear(self) -> None:
+        """Drop everything remembered: another replica of the operator leads now. The metrics are cleared by their owner."""
+        self._memories.clear()
 
     def repaired(self, key: Key, shop: ShopService, repair: Repair) -> None:
         """A modification was reverted."""
-        self._memory.setdefault(key, _Memory()).repairs.append(repair)
+        self._memories.of(key).repairs.append(repair)
         self._observer.drifted(repair.object.partition(" ")[0])
         self._events.tell(shop, "DriftRepaired", str(repair), warning=True)
 
     def recreated(self, key: Key, shop: ShopService, child: str, count: int | None) -> None:
         """A child that another client had deleted was created again; of a Deployment with its count."""
-        self._memory.setdefault(key, _Memory()).repairs.append(Repair(child, (), ""))
+        self._memories.of(key).repairs.append(Repair(child, (), ""))
         self._observer.drifted(child.partition(" ")[0])
         pods = "" if count is None else f" with {count} replica{'' if count == 1 else 's'}"
         note = f"{child} was deleted by another client and has been recreated{pods}."
@@ -230,7 +206,7 @@ class Reporter:
             seconds until there may be more to say or to do, None when an event will tell.
         """
         previous = shop.status
-        memory = self._memory.setdefault(key, _Memory())
+        memory = self._memories.of(key)
         children = {
             (child.kind, child.name): found.state
             for child, found in self._store.children(key).items()
@@ -319,9 +295,9 @@ class Reporter:
 
     def _late(
         self,
-        memory: _Memory,
+        memory: Memory,
         shop: ShopService,
-        children: Mapping[tuple[str, str], Mapping[str, Any]],
+        children: Summaries,
         outcome: Outcome,
         previous: Mapping[str, Any],
     ) -> dict[str, float]:
@@ -345,20 +321,16 @@ class Reporter:
 
     def _uncreated(
         self,
-        memory: _Memory,
+        memory: Memory,
         shop: ShopService,
-        children: Mapping[tuple[str, str], Mapping[str, Any]],
+        children: Summaries,
         outcome: Outcome,
     ) -> tuple[frozenset[str], float | None]:
         """The Deployments that have had no ReplicaSet for as long as their deadline, and when to look again.
 
         Their controller does not count that time.
         """
-        found = {
-            (name, child["metadata"].get("generation", 0))
-            for (kind, name), child in children.items()
-            if kind == "Deployment" and uncreated(child) is not None
-        }
+        found = uncreated(children)
         if any(isinstance(each, InvalidSpec) for each in outcome.problems):
             return frozenset(), None
         told = (
@@ -371,10 +343,10 @@ class Reporter:
 
     async def _diagnoses(
         self,
-        memory: _Memory,
+        memory: Memory,
         shop: ShopService,
         late: Mapping[str, float],
-        children: Mapping[tuple[str, str], Mapping[str, Any]],
+        children: Summaries,
         previous: Mapping[str, Any],
     ) -> tuple[dict[str, Diagnosis], float | None]:
         """What keeps pods from getting ready, and when to look again."""
@@ -395,7 +367,7 @@ class Reporter:
         return known, next_look
 
     async def _look(
-        self, memory: _Memory, shop: ShopService, deployment: str, state: Mapping[str, Any], told: str
+        self, memory: Memory, shop: ShopService, deployment: str, state: Mapping[str, Any], told: str
     ) -> Diagnosis | None:
         """Ask for the pods of the newest template of a Deployment, and say what keeps them from being ready.
 
@@ -449,7 +421,7 @@ class Reporter:
         return None if found is None else template_hash(found)
 
     async def _with_words(
-        self, memory: _Memory, namespace: str, deployment: str, found: Diagnosis
+        self, memory: Memory, namespace: str, deployment: str, found: Diagnosis
     ) -> Diagnosis:
         """With the last line of the log, where that is allowed: read once for a reason and a container."""
         if not self._logs or found.container is None:
@@ -494,9 +466,7 @@ class Reporter:
             self._events.tell(shop, "RollingBack", note, warning=True)
 
 
-def _scaling(
-    memory: _Memory, children: Mapping[tuple[str, str], Mapping[str, Any]], previous: Mapping[str, Any]
-) -> frozenset[str]:
+def _scaling(memory: Memory, children: Summaries, previous: Mapping[str, Any]) -> frozenset[str]:
     """The Deployments whose wanted count has changed since they had as many pods as wanted."""
     found: dict[str, tuple[int, bool]] = {}
     for (kind, name), child in children.items():
@@ -571,7 +541,7 @@ def _rolled_back(
     shop: ShopService,
     previous: Mapping[str, Any],
     outcome: Outcome,
-    children: Mapping[tuple[str, str], Mapping[str, Any]],
+    children: Summaries,
 ) -> list[OperatorError]:
     """What runs in place of the spec's release, and whether it is available."""
     rollout = previous.get("rollout") or {}

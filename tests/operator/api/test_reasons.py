@@ -22,6 +22,7 @@ from shop_operator.status import diagnosis as pods
 from shop_operator.status.conditions import Observed, status
 from shop_operator.status.dependencies import Dependencies
 from shop_operator.status.diagnosis import Diagnosis
+from shop_operator.status.verdicts import autoscaler, deployment, http_route
 from tests.operator.specs import documents
 from tests.operator.states import STATES
 
@@ -56,7 +57,9 @@ def test_every_row_is_a_reason_that_the_code_can_give() -> None:
     from shop_operator.api.v1alpha1 import crd  # noqa: PLC0415  their literals only
     from shop_operator.status import dependencies  # noqa: PLC0415  as above
 
-    known = of_errors() | written(conditions, verdicts, pods, dependencies, crd)
+    known = of_errors() | written(
+        conditions, verdicts, autoscaler, deployment, http_route, pods, dependencies, crd
+    )
     assert {each.word for each in ROWS} <= known
 
 
