@@ -125,7 +125,7 @@ async def _run(settings: RunSettings, info: kopf.ConnectionInfo, listener: socke
             served=lambda: engine.served,
             namespaces=labels,
             common=settings.common,
-            queue_endpoints=settings.queue_endpoints,
+            queue_endpoints=settings.allowed_queue_endpoints,
             in_flight=in_flight,
         ),
         metrics,
@@ -136,8 +136,10 @@ async def _run(settings: RunSettings, info: kopf.ConnectionInfo, listener: socke
     )
     hearing = Hearing(_sources(settings))
     metrics.listen(hearing.silence)
-    shops = [Comparison(kube, engine, PARENT.kind, each, resync=settings.resync) for each in namespaces]
-    follow = partial(_reflectors, kube, hearing, settings.resync)
+    shops = [
+        Comparison(kube, engine, PARENT.kind, each, resync=settings.resync_seconds) for each in namespaces
+    ]
+    follow = partial(_reflectors, kube, hearing, settings.resync_seconds)
     children = [
         *follow(engine, [kind.kind for kind in KINDS], namespaces, engine.knows),
         *follow(configs, _config_kinds(settings), namespaces),

@@ -1,4 +1,9 @@
-"""The settings of the operator, parsed once: flags over SHOP_OPERATOR_* variables over defaults."""
+"""The settings of the operator. A flag takes precedence over its SHOP_OPERATOR_* variable, and the variable over the default.
+
+`RunSettings` declares each setting once: its type, its help text, its flag and its variable. pydantic-settings reads the
+variables. argparse reads the flags, because the command line of pydantic-settings shows Python types in its help, and does not
+apply variables to the settings of a subcommand.
+"""
 
 import argparse
 import os
@@ -7,10 +12,20 @@ import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from functools import cached_property
+from typing import Annotated, Any, Final, Literal, get_args
 
 import orjson
-from pydantic import ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from shop_operator.api.v1alpha1.common_metadata import CommonMetadata
 from shop_operator.objects.pod_security import LABEL as POD_SECURITY_LABEL
@@ -21,92 +36,258 @@ from shop_operator.render.queue_addresses import PREFIX as ENDPOINT
 PROTECTED: Final = ("kube-system", "kube-public", "kube-node-lease")
 """Namespaces of the cluster itself, whose ShopServices are not reconciled by default."""
 
-Choice = TypeVar("Choice", bound=str)
+LogLevel = Literal["debug", "info", "warning", "error"]
 
+_PREFIX: Final = "SHOP_OPERATOR_"
 _NAMESPACE: Final = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
-_PORTS: Final = range(65536)
-_WORKERS: Final = range(1, 257)
-_LEVELS: Final = ("debug", "info", "warning", "error")
-_TRUE: Final = frozenset({"1", "true", "yes", "on"})
-_FALSE: Final = frozenset({"0", "false", "no", "off"})
+_LOG_LEVELS: Final = ", ".join(get_args(LogLevel))
+_POD_SECURITY_LEVELS: Final = ", ".join(POD_SECURITY_LEVELS)
 
 
 class BadSetting(ValueError):
-    """A flag or a variable has a value that cannot be used; the message names it and what is allowed."""
+    """A flag or a variable has a value that cannot be used; the message names it and the allowed values."""
 
 
 @dataclass(frozen=True)
-class RunSettings:
-    """`shop-operator run`.
+class _Value:
+    """The value of a setting.
 
     Attributes:
-        namespaces: the namespaces to serve; empty: all.
-        leader_elect: whether to stand for election before writing anything.
-        lease_namespace: where the lease is; None: the namespace that the process runs in.
-        lease_name: the lease's name.
-        identity: how this process signs the lease; unique.
-        metrics_port: the port of /healthz, /readyz and /metrics; 0 picks a free one and logs it.
-        workers: how many ShopServices are reconciled at the same time.
-        resync: seconds between two comparisons of the cache with a LIST, jittered.
-        common: labels and annotations of every object that is made for a ShopService.
-        watch_config: whether a ConfigMap or Secret that changes brings new pods.
-        diagnose_logs: whether the last line that a failing container has logged is told in a status.
-        log_level: debug, info, warning or error.
-        pod_security: the pod-security level of namespaces that have no label for it.
-        protected: namespaces whose ShopServices are not reconciled.
-        queue_endpoints: the beginnings of addresses that autoscaling.queue may have beside those of AWS.
+        metavar: its placeholder in the help.
+        allowed: a description of the allowed values; empty if the validators describe them.
     """
 
-    namespaces: tuple[str, ...]
-    leader_elect: bool
-    lease_namespace: str | None
-    lease_name: str
-    identity: str
-    metrics_port: int
-    workers: int
-    resync: float
-    common: CommonMetadata
-    watch_config: bool
-    diagnose_logs: bool
-    log_level: str
-    pod_security: Level
-    protected: frozenset[str]
-    queue_endpoints: tuple[str, ...]
+    metavar: str
+    allowed: str = ""
+
+
+def _digits(value: Any) -> Any:
+    """Reject other notations, such as 1_000."""
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
+        raise ValueError("is not a number")
+    return value
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _distinct(value: str | Sequence[str]) -> tuple[str, ...]:
+    """The values of a repeatable flag, or of a variable, which separates them by commas."""
+    values = value.split(",") if isinstance(value, str) else value
+    return tuple(dict.fromkeys(each.strip() for each in values if each.strip()))
+
+
+def _namespaces(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not _NAMESPACE.match(name):
+            raise ValueError(f"names {name!r}, which is not a valid namespace name (RFC 1123 label)")
+    return names
+
+
+def _endpoints(urls: tuple[str, ...]) -> tuple[str, ...]:
+    for url in urls:
+        if not ENDPOINT.fullmatch(url):
+            raise ValueError(
+                f"has {url!r}; use http:// or https://, a lowercase host, and optionally a port and a path"
+            )
+    return urls
+
+
+def _json(value: Any) -> Any:
+    return orjson.loads(value) if isinstance(value, str) and value else value or None
+
+
+_Distinct = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_distinct)]
+_Namespaces = Annotated[_Distinct, AfterValidator(_namespaces), _Value("NAME")]
+_Endpoints = Annotated[_Distinct, AfterValidator(_endpoints), _Value("URL")]
+_Name = Annotated[str, _Value("NAME")]
+_OptionalName = Annotated[str | None, AfterValidator(lambda name: name or None), _Value("NAME")]
+_Number = Annotated[int, BeforeValidator(_digits)]
+_Port = Annotated[_Number, Field(ge=0, le=65535), _Value("PORT", "a number from 0 to 65535")]
+_Workers = Annotated[_Number, Field(ge=1, le=256), _Value("N", "a number from 1 to 256")]
+_Seconds = Annotated[_Number, Field(ge=1, le=86400), _Value("S", "a number from 1 to 86400")]
+_Switch = Annotated[bool, _Value("", "true or false")]
+_JsonObject = Annotated[
+    dict[str, Any] | None, NoDecode, BeforeValidator(_json), _Value("JSON", "a JSON object of strings")
+]
+_LogLevel = Annotated[LogLevel, BeforeValidator(_lower), _Value("LEVEL", f"one of {_LOG_LEVELS}")]
+_PodSecurityLevel = Annotated[
+    Level, BeforeValidator(_lower), _Value("LEVEL", f"one of {_POD_SECURITY_LEVELS}")
+]
+
+
+def _metadata(kind: str) -> Any:
+    return Field(
+        None,
+        description=f"JSON object with {kind}s of every object that is created for a ShopService, except pods, such as"
+        f' {{"example.com/{kind}": "value"}} (default: none)',
+    )
+
+
+class RunSettings(BaseSettings):
+    """The settings of `shop-operator run`."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, populate_by_name=True)
+
+    pod_name: str = Field("", validation_alias="POD_NAME")
+    pod_namespace: str = Field("", validation_alias="POD_NAMESPACE")
+    namespaces: _Namespaces = Field(
+        (),
+        description="reconcile ShopServices of this namespace only; repeatable (default: all; SHOP_OPERATOR_NAMESPACES,"
+        " comma-separated)",
+    )
+    leader_elect: _Switch = Field(
+        default=True,
+        description="write only while holding the Lease, so that several replicas may run (default: yes)",
+    )
+    lease_namespace: _OptionalName = Field(
+        default_factory=lambda before: before["pod_namespace"] or None,
+        description="namespace of the Lease (default: POD_NAMESPACE)",
+    )
+    lease_name: _Name = Field("shop-operator", description="name of the Lease (default: shop-operator)")
+    metrics_port: _Port = Field(
+        8080, description="port of /healthz, /readyz and /metrics; 0 for a free one (default: 8080)"
+    )
+    workers: _Workers = Field(16, description="ShopServices reconciled at the same time (default: 16)")
+    resync_seconds: _Seconds = Field(
+        3600, description="interval in which the cache is compared with the cluster (default: 3600)"
+    )
+    watch_config: _Switch = Field(
+        default=True,
+        description="replace pods when a ConfigMap or Secret that they use changes (default: yes)",
+    )
+    diagnose_logs: _Switch = Field(
+        default=False,
+        description="quote the last log line of a failing container in status and Events, which is visible to everyone who"
+        " may read these (default: no)",
+    )
+    common_labels: _JsonObject = _metadata("label")
+    common_annotations: _JsonObject = _metadata("annotation")
+    pod_security: _PodSecurityLevel = Field(
+        "restricted",
+        description=f"{_POD_SECURITY_LEVELS}: Pod Security Standard of the pods in namespaces without the label"
+        f" {POD_SECURITY_LABEL} (default: restricted)",
+    )
+    protected_namespaces: _Namespaces = Field(
+        PROTECTED,
+        description=f"do not reconcile ShopServices of this namespace; repeatable (default: {', '.join(PROTECTED)};"
+        " SHOP_OPERATOR_PROTECTED_NAMESPACES, comma-separated). The operator's own namespace is always protected. A"
+        " namespace that --namespace names is not.",
+    )
+    allowed_queue_endpoints: _Endpoints = Field(
+        (),
+        description="address that autoscaling.queue of a ShopService may use in addition to those of Amazon SQS, such as"
+        " http://emulator.aws.svc:4566; all paths below it are allowed too; repeatable (default: none;"
+        " SHOP_OPERATOR_ALLOWED_QUEUE_ENDPOINTS, comma-separated)",
+    )
+    log_level: _LogLevel = Field("info", description=f"{_LOG_LEVELS} (default: info)")
+
+    @cached_property
+    def common(self) -> CommonMetadata:
+        """Labels and annotations of every object that is created for a ShopService.
+
+        Raises:
+            ValidationError: no object may have them; `parse` has raised BadSetting then.
+        """
+        return CommonMetadata.model_validate(
+            {"labels": self.common_labels, "annotations": self.common_annotations}
+        )
+
+    @cached_property
+    def identity(self) -> str:
+        """The holder of the Lease; unique."""
+        return f"{self.pod_name or socket.gethostname()}_{uuid.uuid4()}"
+
+    @cached_property
+    def protected(self) -> frozenset[str]:
+        """Namespaces whose ShopServices are not reconciled."""
+        return frozenset({*self.protected_namespaces, self.pod_namespace} - {"", *self.namespaces})
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read no other variables than those that `parse` is given: the plugin parses the settings of another process."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
 
 
 @dataclass(frozen=True)
 class CrdSettings:
-    """`shop-operator crd`: it has nothing to set."""
+    """`shop-operator crd`, which has no settings."""
 
 
 def parse(argv: Sequence[str], env: Mapping[str, str]) -> RunSettings | CrdSettings:
-    """The settings of one command line.
+    """Parse a command line and its environment variables.
 
     Raises:
         BadSetting: a value cannot be used.
-        SystemExit: with 2 for an unknown flag or command, with 0 for --help and --version.
+        SystemExit: with 2 for an unknown flag or command, with 0 for --help.
     """
     arguments = _parser().parse_args(argv)
     if arguments.command == "crd":
         return CrdSettings()
-    read = _Reader(vars(arguments), env)
-    return RunSettings(
-        namespaces=read.namespaces(),
-        leader_elect=read.boolean("leader_elect", default=True),
-        lease_namespace=read.text("lease_namespace", env.get("POD_NAMESPACE", "")) or None,
-        lease_name=read.text("lease_name", "shop-operator"),
-        identity=f"{env.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4()}",
-        metrics_port=read.integer("metrics_port", 8080, _PORTS),
-        workers=read.integer("workers", 16, _WORKERS),
-        resync=float(read.integer("resync_seconds", 3600, range(1, 86401))),
-        common=read.common_metadata(),
-        watch_config=read.boolean("watch_config", default=True),
-        diagnose_logs=read.boolean("diagnose_logs", default=False),
-        log_level=read.choice("log_level", "info", _LEVELS),
-        pod_security=read.choice("pod_security", "restricted", POD_SECURITY_LEVELS),
-        protected=read.protected(),
-        queue_endpoints=read.queue_endpoints(),
-    )
+    flags = {
+        name: value for name, value in vars(arguments).items() if name != "command" and value is not None
+    }
+    source = EnvSettingsSource(RunSettings)
+    source.env_vars = {name.lower(): value for name, value in env.items()}
+    given = {**source(), **flags}
+    try:
+        settings = RunSettings(**given)
+    except ValidationError as error:
+        raise BadSetting(_message(error.errors(include_url=False)[0], given, flags)) from None
+    try:
+        _ = settings.common
+    except ValidationError as error:
+        raise BadSetting(_common_message(error.errors(include_url=False)[0], settings, flags)) from None
+    return settings
+
+
+def from_process() -> Mapping[str, str]:
+    """The environment of this process."""
+    return os.environ
+
+
+def _message(error: ErrorDetails, given: Mapping[str, object], flags: Mapping[str, object]) -> str:
+    """The sentence for a value that its setting does not allow."""
+    name = str(error["loc"][0])
+    value = _value(RunSettings.model_fields[name])
+    if value.allowed:
+        return f"{_source(name, flags)} is {given[name]!r}; use {value.allowed}."
+    return f"{_source(name, flags)} {_reason(error)}."
+
+
+def _common_message(error: ErrorDetails, settings: RunSettings, flags: Mapping[str, object]) -> str:
+    """The sentence for labels or annotations that no object may have."""
+    kinds = [kind for kind in ("labels", "annotations") if kind in error["loc"] or not error["loc"]]
+    names = [f"common_{kind}" for kind in kinds]
+    given = [name for name in names if getattr(settings, name) is not None]
+    return f"{' or '.join(_source(name, flags) for name in given)}: {_reason(error)}."
+
+
+def _reason(error: ErrorDetails) -> str:
+    return error["msg"].removeprefix("Value error, ")
+
+
+def _source(name: str, flags: Mapping[str, object]) -> str:
+    """The flag or the variable that sets a setting."""
+    return _flag(name) if name in flags else f"{_PREFIX}{name.upper()}"
+
+
+def _flag(name: str) -> str:
+    repeatable = isinstance(RunSettings.model_fields[name].default, tuple)
+    return f"--{(name.removesuffix('s') if repeatable else name).replace('_', '-')}"
+
+
+def _value(field: FieldInfo) -> _Value:
+    return next(each for each in field.metadata if isinstance(each, _Value))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,186 +301,14 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run", help="run the operator, with the cluster of KUBECONFIG or the one that it runs in"
     )
-    run.add_argument(
-        "--namespace",
-        action="append",
-        metavar="NAME",
-        help="reconcile ShopServices of this namespace only; repeatable (default: all; SHOP_OPERATOR_NAMESPACES, comma-separated)",
-    )
-    run.add_argument(
-        "--leader-elect",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="write only while holding the Lease, so that several replicas may run (default: yes)",
-    )
-    run.add_argument(
-        "--lease-namespace", metavar="NAME", help="namespace of the Lease (default: POD_NAMESPACE)"
-    )
-    run.add_argument("--lease-name", metavar="NAME", help="name of the Lease (default: shop-operator)")
-    run.add_argument(
-        "--metrics-port",
-        metavar="PORT",
-        help="port of /healthz, /readyz and /metrics; 0 for a free one (default: 8080)",
-    )
-    run.add_argument("--workers", metavar="N", help="ShopServices reconciled at the same time (default: 16)")
-    run.add_argument(
-        "--resync-seconds",
-        metavar="S",
-        help="interval in which the cache is compared with the cluster (default: 3600)",
-    )
-    run.add_argument(
-        "--watch-config",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="replace pods when a ConfigMap or Secret that they use changes (default: yes)",
-    )
-    run.add_argument(
-        "--diagnose-logs",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="quote the last log line of a failing container in status and Events, which is visible to everyone who may read these (default: no)",
-    )
-    for name, what in (("labels", "label"), ("annotations", "annotation")):
-        run.add_argument(
-            f"--common-{name}",
-            metavar="JSON",
-            help=f"JSON object with {name} of every object that is created for a ShopService, except pods, such as"
-            f' {{"example.com/{what}": "value"}} (default: none)',
-        )
-    run.add_argument(
-        "--pod-security",
-        metavar="LEVEL",
-        help=f"{', '.join(POD_SECURITY_LEVELS)}: Pod Security Standard of the pods in namespaces without the label"
-        f" {POD_SECURITY_LABEL} (default: restricted)",
-    )
-    run.add_argument(
-        "--protected-namespace",
-        action="append",
-        metavar="NAME",
-        help="do not reconcile ShopServices of this namespace; repeatable (default:"
-        f" {', '.join(PROTECTED)}; SHOP_OPERATOR_PROTECTED_NAMESPACES, comma-separated). The operator's own namespace is"
-        " always protected. A namespace that --namespace names is not.",
-    )
-    run.add_argument(
-        "--allowed-queue-endpoint",
-        action="append",
-        metavar="URL",
-        help="address that autoscaling.queue of a ShopService may use in addition to those of Amazon SQS, such as"
-        " http://emulator.aws.svc:4566; all paths below it are allowed too; repeatable (default: none;"
-        " SHOP_OPERATOR_ALLOWED_QUEUE_ENDPOINTS, comma-separated)",
-    )
-    run.add_argument("--log-level", metavar="LEVEL", help=f"{', '.join(_LEVELS)} (default: info)")
+    for name, field in RunSettings.model_fields.items():
+        if field.validation_alias is None:
+            run.add_argument(_flag(name), dest=name, help=field.description, **_action(field))
     return parser
 
 
-class _Reader:
-    """One look-up for all: the flag if given, else the variable, else the default."""
-
-    def __init__(self, flags: Mapping[str, object], env: Mapping[str, str]) -> None:
-        self._flags = flags
-        self._env = env
-
-    def _raw(self, name: str) -> tuple[str | None, str]:
-        """The value as text, and what to call it in a complaint."""
-        flag = self._flags.get(name)
-        if flag is not None:
-            return str(flag), f"--{name.replace('_', '-')}"
-        variable = f"SHOP_OPERATOR_{name.upper()}"
-        return self._env.get(variable), variable
-
-    def text(self, name: str, default: str) -> str:
-        value, _ = self._raw(name)
-        return default if value is None else value
-
-    def boolean(self, name: str, *, default: bool) -> bool:
-        value, where = self._raw(name)
-        if value is None:
-            return default
-        if value.lower() not in _TRUE | _FALSE:
-            raise BadSetting(f"{where} is {value!r}; use true or false.")
-        return value.lower() in _TRUE
-
-    def integer(self, name: str, default: int, allowed: range) -> int:
-        value, where = self._raw(name)
-        if value is None:
-            return default
-        if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) not in allowed:
-            raise BadSetting(f"{where} is {value!r}; use a number from {allowed[0]} to {allowed[-1]}.")
-        return int(value)
-
-    def choice(self, name: str, default: Choice, allowed: Sequence[Choice]) -> Choice:
-        value, where = self._raw(name)
-        if value is None:
-            return default
-        found = next((each for each in allowed if each == value.lower()), None)
-        if found is None:
-            raise BadSetting(f"{where} is {value!r}; use one of {', '.join(allowed)}.")
-        return found
-
-    def common_metadata(self) -> CommonMetadata:
-        found = {name: self._map(f"common_{name}") for name in ("labels", "annotations")}
-        try:
-            return CommonMetadata.model_validate({key: value for key, (value, _) in found.items()})
-        except ValidationError as error:
-            wrong = error.errors(include_url=False, include_input=False)[0]
-            said = wrong["msg"].removeprefix("Value error, ")
-            fields = [found[key][1] for key in found if key in wrong["loc"] or not wrong["loc"]]
-            raise BadSetting(f"{' or '.join(fields)}: {said}.") from None
-
-    def _map(self, name: str) -> tuple[Any, str]:
-        """A JSON object, None when it is not set; and what to call it in a complaint."""
-        value, where = self._raw(name)
-        if not value:
-            return None, where
-        try:
-            parsed = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            parsed = None
-        if not isinstance(parsed, dict):
-            raise BadSetting(f"{where} is {value!r}; use a JSON object of strings.")
-        return parsed, where
-
-    def namespaces(self) -> tuple[str, ...]:
-        return self._names("namespace", "SHOP_OPERATOR_NAMESPACES", ())
-
-    def protected(self) -> frozenset[str]:
-        """The operator's own namespace and those that are set, without those that are served by name."""
-        names = self._names("protected_namespace", "SHOP_OPERATOR_PROTECTED_NAMESPACES", PROTECTED)
-        own = self._env.get("POD_NAMESPACE", "")
-        return frozenset({*names, own} - {"", *self.namespaces()})
-
-    def queue_endpoints(self) -> tuple[str, ...]:
-        found = self._list("allowed_queue_endpoint", "SHOP_OPERATOR_ALLOWED_QUEUE_ENDPOINTS")
-        urls, where = found or ((), "")
-        for url in urls:
-            if not ENDPOINT.fullmatch(url):
-                raise BadSetting(
-                    f"{where} has {url!r}; use http:// or https://, a lowercase host, and optionally a port and a path."
-                )
-        return urls
-
-    def _names(self, flag: str, variable: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        found = self._list(flag, variable)
-        if found is None:
-            return default
-        names, where = found
-        for name in names:
-            if not _NAMESPACE.match(name):
-                raise BadSetting(
-                    f"{where} names {name!r}, which is not a valid namespace name (RFC 1123 label)."
-                )
-        return names
-
-    def _list(self, flag: str, variable: str) -> tuple[tuple[str, ...], str] | None:
-        """The distinct values of a repeatable flag, and what to call it in a complaint; None when it is not set."""
-        flags = self._flags.get(flag)
-        if not isinstance(flags, list) and variable not in self._env:
-            return None
-        listed = flags if isinstance(flags, list) else self._env[variable].split(",")
-        where = f"--{flag.replace('_', '-')}" if isinstance(flags, list) else variable
-        return tuple(dict.fromkeys(each.strip() for each in listed if each.strip())), where
-
-
-def from_process() -> Mapping[str, str]:
-    """The environment of this process."""
-    return os.environ
+def _action(field: FieldInfo) -> dict[str, Any]:
+    if field.annotation is bool:
+        return {"action": argparse.BooleanOptionalAction, "default": None}
+    repeatable = isinstance(field.default, tuple)
+    return {"metavar": _value(field).metavar, "action": "append" if repeatable else "store"}

@@ -16,7 +16,7 @@ def test_without_anything_the_defaults_hold() -> None:
 
     assert settings.leader_elect is True
     assert settings.namespaces == ()
-    assert (settings.metrics_port, settings.workers, settings.resync) == (8080, 16, 3600.0)
+    assert (settings.metrics_port, settings.workers, settings.resync_seconds) == (8080, 16, 3600)
     assert (settings.lease_name, settings.lease_namespace) == ("shop-operator", None)
     assert settings.log_level == "info"
 

@@ -218,7 +218,7 @@ def _changes(cluster: Cluster, given: Sequence[Mapping[str, Any]], level: Level 
             lambda kind, name, here=here: cluster.child(here, kind, name),  # type: ignore[misc]
             level or labels.level(here),
             labels.check,
-            settings.queue_endpoints if settings else None,
+            settings.allowed_queue_endpoints if settings else None,
             settings.common if settings else None,
             lambda: _registered(cluster),
         )

@@ -189,10 +189,10 @@ def settings(*flags: str, **env: str) -> RunSettings:
 
 
 def test_the_setting_is_a_list_of_addresses() -> None:
-    assert settings().queue_endpoints == ()
-    assert settings("--allowed-queue-endpoint", EMULATOR).queue_endpoints == (EMULATOR,)
+    assert settings().allowed_queue_endpoints == ()
+    assert settings("--allowed-queue-endpoint", EMULATOR).allowed_queue_endpoints == (EMULATOR,)
     by_variable = settings(SHOP_OPERATOR_ALLOWED_QUEUE_ENDPOINTS=f"{EMULATOR}, https://sqs.example:1/x/")
-    assert by_variable.queue_endpoints == (EMULATOR, "https://sqs.example:1/x/")
+    assert by_variable.allowed_queue_endpoints == (EMULATOR, "https://sqs.example:1/x/")
 
 
 @pytest.mark.parametrize(
