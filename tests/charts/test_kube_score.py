@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render import render
 from shopdev.cluster import tools
 from tests.charts.helm import Helm, Object

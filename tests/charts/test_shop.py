@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render import render
 from shopdev.checkout import ROOT
 from shopdev.cloudformation import stacks

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render import render
 from shopdev.checkout import SERVICES
 from shopdev.cloudformation import stacks

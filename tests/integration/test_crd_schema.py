@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, assume, example, given, reject, settings
 from hypothesis import strategies as st
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec
 from shop_operator.kubernetes.client import encoded
 from shop_operator.objects.compare import drift

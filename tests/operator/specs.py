@@ -10,10 +10,28 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from shop_operator.api.v1alpha1 import common_metadata, lifecycle, policies, routing
-from shop_operator.api.v1alpha1 import spec as words
+from shop_operator.api.v1alpha1 import (
+    common_metadata,
+    dependencies,
+    discovery,
+    disruption,
+    environment,
+    lifecycle,
+    network_policy,
+    probes,
+    rollout,
+    route_filters,
+    routing,
+    scaling,
+    service_account,
+    shares,
+    shopservice,
+    spec,
+    worker,
+)
 from shop_operator.api.v1alpha1.crd import crd
-from shop_operator.api.v1alpha1.schema import NO_KEY, python_pattern
+from shop_operator.api.v1alpha1.scalars import NO_KEY
+from shop_operator.api.v1alpha1.schema import python_pattern
 
 SPEC_SCHEMA: dict[str, Any] = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
 
@@ -73,45 +91,47 @@ def _to_port(port: Any) -> dict[str, Any]:
 _DNS_LABEL = "must consist of lowercase letters, digits and '-', begin with a letter and end with a letter or digit, such as order-api"
 
 REFUSALS = [
-    Refusal("no bound of a disruption", {"disruption": {}}, policies.ONE_BOUND),
+    Refusal("no bound of a disruption", {"disruption": {}}, disruption.ONE_BOUND),
     Refusal(
         "two bounds of a disruption",
         {"disruption": {"minAvailable": 1, "maxUnavailable": 1}},
-        policies.ONE_BOUND,
+        disruption.ONE_BOUND,
     ),
-    Refusal("a disruption of no pod", {"disruption": {"maxUnavailable": 0}}, policies.NEVER_DISRUPTED),
-    Refusal("a disruption of no part", {"disruption": {"maxUnavailable": "0%"}}, policies.NEVER_DISRUPTED),
-    Refusal("all pods always", {"disruption": {"minAvailable": "100%"}}, policies.NEVER_DISRUPTED),
+    Refusal("a disruption of no pod", {"disruption": {"maxUnavailable": 0}}, disruption.NEVER_DISRUPTED),
+    Refusal("a disruption of no part", {"disruption": {"maxUnavailable": "0%"}}, disruption.NEVER_DISRUPTED),
+    Refusal("all pods always", {"disruption": {"minAvailable": "100%"}}, disruption.NEVER_DISRUPTED),
     Refusal(
         "no share",
         {"disruption": {"maxUnavailable": "many"}},
-        policies.NO_SHARE,
+        shares.NO_SHARE,
     ),
-    Refusal("a roll-out without room", {"rollout": {"maxSurge": 0}}, policies.NO_PROGRESS),
+    Refusal("a roll-out without room", {"rollout": {"maxSurge": 0}}, rollout.NO_PROGRESS),
     Refusal(
         "a roll-out without any room",
         {"rollout": {"maxSurge": "0%", "maxUnavailable": 0}},
-        policies.NO_PROGRESS,
+        rollout.NO_PROGRESS,
     ),
     Refusal(
-        "a peer that is two", {"networkPolicy": {"ingress": [{"from": [_TWO_PEERS]}]}}, policies.ONE_PEER
+        "a peer that is two",
+        {"networkPolicy": {"ingress": [{"from": [_TWO_PEERS]}]}},
+        network_policy.ONE_PEER,
     ),
-    Refusal("a peer that is none", {"networkPolicy": {"egress": [{"to": [{}]}]}}, policies.ONE_PEER),
+    Refusal("a peer that is none", {"networkPolicy": {"egress": [{"to": [{}]}]}}, network_policy.ONE_PEER),
     Refusal(
         "values for a label that must exist",
         {"networkPolicy": {"ingress": [{"from": [_selecting(operator="Exists", values=["a"])]}]}},
-        policies.FOREIGN_VALUES,
+        network_policy.FOREIGN_VALUES,
     ),
     Refusal(
         "no values for a label that must have some",
         {"networkPolicy": {"egress": [{"to": [_selecting(operator="In")]}]}},
-        policies.FOREIGN_VALUES,
+        network_policy.FOREIGN_VALUES,
     ),
     Refusal(
         "no port",
         {"networkPolicy": {"egress": [{"ports": [{"port": 0}]}]}},
         "spec.networkPolicy.egress[0].ports[0].port in body should be greater than or equal to 1",
-        policies.NO_PORT_NAME,
+        network_policy.NO_PORT_NAME,
     ),
     Refusal(
         "a part of a range of addresses that is none",
@@ -139,22 +159,22 @@ REFUSALS = [
     Refusal(
         "a range that ends before it begins",
         {"networkPolicy": {"egress": [{"ports": [{"port": 9, "endPort": 8}]}]}},
-        policies.NO_RANGE,
+        network_policy.NO_RANGE,
     ),
     Refusal(
         "a range that begins with a name",
         {"networkPolicy": {"egress": [{"ports": [{"port": "http", "endPort": 8}]}]}},
-        policies.NO_RANGE,
+        network_policy.NO_RANGE,
     ),
     Refusal(
         "a range without a beginning",
         {"networkPolicy": {"ingress": [{"ports": [{"endPort": 8}]}]}},
-        policies.NO_RANGE,
+        network_policy.NO_RANGE,
     ),
     Refusal(
         "a port's name without a letter",
         {"networkPolicy": {"ingress": [{"ports": [{"port": "80"}]}]}},
-        policies.NO_PORT_NAME,
+        network_policy.NO_PORT_NAME,
     ),
     Refusal(
         "an address without a mask",
@@ -194,14 +214,14 @@ REFUSALS = [
         {"monitoring": {"interval": "often"}},
         "must be a duration in seconds or minutes, such as 30s or 1m",
     ),
-    Refusal("two queues", _scaled(url=_URL, urlFrom="URL", region="eu-west-1"), policies.ONE_QUEUE),
-    Refusal("no queue", _scaled(region="eu-west-1"), policies.ONE_QUEUE),
-    Refusal("a queue nowhere", _scaled(url="http://aws:4566/000000000000/orders"), policies.NO_REGION),
-    Refusal("a queue of a variable nowhere", _scaled(urlFrom="URL"), policies.NO_REGION),
+    Refusal("two queues", _scaled(url=_URL, urlFrom="URL", region="eu-west-1"), scaling.ONE_QUEUE),
+    Refusal("no queue", _scaled(region="eu-west-1"), scaling.ONE_QUEUE),
+    Refusal("a queue nowhere", _scaled(url="http://aws:4566/000000000000/orders"), scaling.NO_REGION),
+    Refusal("a queue of a variable nowhere", _scaled(urlFrom="URL"), scaling.NO_REGION),
     Refusal(
-        "no pods without a queue", {"autoscaling": {"minReplicas": 0, "maxReplicas": 2}}, words.NEVER_BACK
+        "no pods without a queue", {"autoscaling": {"minReplicas": 0, "maxReplicas": 2}}, scaling.NEVER_BACK
     ),
-    Refusal("a dependency on itself", {"dependsOn": ["web"]}, words.ITSELF),
+    Refusal("a dependency on itself", {"dependsOn": ["web"]}, dependencies.ITSELF),
     Refusal(
         "a dependency twice",
         {"dependsOn": ["a", "a"]},
@@ -214,16 +234,16 @@ REFUSALS = [
         {"image": "web: 1"},
         "must be the name of an image without spaces, such as registry.example.com/web:1.2",
     ),
-    Refusal("two owners of the count", {"replicas": 1, "autoscaling": {"maxReplicas": 2}}, words.NOT_BOTH),
+    Refusal("two owners of the count", {"replicas": 1, "autoscaling": {"maxReplicas": 2}}, scaling.NOT_BOTH),
     Refusal(
         "two owners of a worker's count",
         {"workers": [_WORKER | {"replicas": 1, "autoscaling": {"maxReplicas": 2}}]},
-        words.NOT_BOTH,
+        scaling.NOT_BOTH,
     ),
     Refusal(
         "a minimum above the maximum",
         {"autoscaling": {"minReplicas": 3, "maxReplicas": 2}},
-        words.MIN_ABOVE_MAX,
+        scaling.MIN_ABOVE_MAX,
     ),
     Refusal(
         "a minimum above the maximum by default",
@@ -258,7 +278,7 @@ REFUSALS = [
         'spec.port in body must be of type integer: "string"',
         "spec.port: must be a whole number without quotes",
     ),
-    Refusal("routes without a gateway", {"routes": [{"path": "/"}]}, words.NO_GATEWAY),
+    Refusal("routes without a gateway", {"routes": [{"path": "/"}]}, spec.NO_GATEWAY),
     Refusal(
         "a bad method",
         {"gateway": _PUBLIC, "routes": [{"path": "/", "methods": ["FETCH"]}]},
@@ -308,18 +328,20 @@ REFUSALS = [
     Refusal(
         "a worker whose Deployment would have too long a name",
         {"workers": [{"name": "w" * 40, "command": ["run"]}]},
-        words.NAME_TOO_LONG,
+        worker.NAME_TOO_LONG,
         name="s" * 23,
     ),
-    Refusal("discovery under one label", {"discovery": {"hostname": "payment"}}, words.NOT_A_DNS_NAME),
+    Refusal("discovery under one label", {"discovery": {"hostname": "payment"}}, discovery.NOT_A_DNS_NAME),
     Refusal(
-        "discovery in capitals", {"discovery": {"hostname": "Payment.shop.internal"}}, words.NOT_A_DNS_NAME
+        "discovery in capitals",
+        {"discovery": {"hostname": "Payment.shop.internal"}},
+        discovery.NOT_A_DNS_NAME,
     ),
-    Refusal("discovery with a dot at the end", {"discovery": {"hostname": "a.b."}}, words.NOT_A_DNS_NAME),
+    Refusal("discovery with a dot at the end", {"discovery": {"hostname": "a.b."}}, discovery.NOT_A_DNS_NAME),
     Refusal(
         "discovery under a label that is too long",
         {"discovery": {"hostname": f"{'p' * 64}.internal"}},
-        words.NOT_A_DNS_NAME,
+        discovery.NOT_A_DNS_NAME,
     ),
     Refusal(
         "discovery under a name that is too long",
@@ -336,13 +358,13 @@ REFUSALS = [
     Refusal(
         "a name to which -discovery cannot be added",
         {"discovery": {"hostname": "payment.shop.internal"}},
-        words.NAME_TOO_LONG_TO_DISCOVER,
+        discovery.NAME_TOO_LONG_TO_DISCOVER,
         name="s" * 54,
     ),
-    Refusal("a name that no Service may have", {}, words.NAME, name="1st"),
-    Refusal("a name with a dot", {}, words.NAME, name="web.shop"),
-    Refusal("two probes in one", _probe(httpGet={}, exec={"command": ["true"]}), words.ONE_HANDLER),
-    Refusal("a liveness probe that hesitates", _probe(successThreshold=2), words.ONE_SUCCESS),
+    Refusal("a name that no Service may have", {}, shopservice.NAME, name="1st"),
+    Refusal("a name with a dot", {}, shopservice.NAME, name="web.shop"),
+    Refusal("two probes in one", _probe(httpGet={}, exec={"command": ["true"]}), probes.ONE_HANDLER),
+    Refusal("a liveness probe that hesitates", _probe(successThreshold=2), probes.ONE_SUCCESS),
     Refusal(
         "a probe of a port that the container has not",
         _probe(tcpSocket={"port": "admin"}),
@@ -351,12 +373,12 @@ REFUSALS = [
     Refusal(
         "a worker that has nothing to be asked on",
         {"workers": [_WORKER | _probe(periodSeconds=5)]},
-        words.NOTHING_TO_ASK,
+        worker.NOTHING_TO_ASK,
     ),
     Refusal(
         "a worker that is asked on a port it has not",
         {"workers": [_WORKER | _probe(httpGet={"port": "http"})]},
-        words.NOTHING_TO_ASK,
+        worker.NOTHING_TO_ASK,
     ),
     Refusal(
         "a variable twice",
@@ -367,10 +389,10 @@ REFUSALS = [
     Refusal(
         "a variable with two values",
         {"env": [{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]},
-        words.ONE_VALUE,
+        environment.ONE_VALUE,
     ),
-    Refusal("a variable from nowhere", {"env": [{"name": "A", "valueFrom": {}}]}, words.ONE_SOURCE),
-    Refusal("variables from nowhere", {"envFrom": [{"prefix": "A_"}]}, words.ONE_ORIGIN),
+    Refusal("a variable from nowhere", {"env": [{"name": "A", "valueFrom": {}}]}, environment.ONE_SOURCE),
+    Refusal("variables from nowhere", {"envFrom": [{"prefix": "A_"}]}, environment.ONE_ORIGIN),
     Refusal(
         "a variable in a unit that it has not",
         {
@@ -381,7 +403,7 @@ REFUSALS = [
                 }
             ]
         },
-        words.DIVISOR,
+        environment.DIVISOR,
     ),
     Refusal(
         "a variable from a field that no pod has",
@@ -409,17 +431,17 @@ REFUSALS = [
     Refusal(
         "annotations for a ServiceAccount that is not ours",
         {"serviceAccount": {"name": "mine", "annotations": {"a": "b"}}},
-        words.FOREIGN_ACCOUNT,
+        service_account.FOREIGN_ACCOUNT,
     ),
     Refusal(
         "pods that are all ended first and some more",
         {"rollout": {"type": "Recreate", "maxSurge": 1}},
-        policies.NO_SURGE,
+        rollout.NO_SURGE,
     ),
     Refusal(
         "pods that are all ended first and one at a time",
         {"rollout": {"type": "Recreate", "maxUnavailable": 1}},
-        policies.NO_SURGE,
+        rollout.NO_SURGE,
     ),
     Refusal(
         "a strategy that Kubernetes does not have",
@@ -430,12 +452,12 @@ REFUSALS = [
     Refusal(
         "a roll-out that is over before a pod counts",
         {"rollout": {"minReadySeconds": 300}},
-        policies.TOO_SHORT_A_DEADLINE,
+        rollout.TOO_SHORT_A_DEADLINE,
     ),
     Refusal(
         "a deadline before a pod counts",
         {"rollout": {"minReadySeconds": 20, "progressDeadlineSeconds": 20}},
-        policies.TOO_SHORT_A_DEADLINE,
+        rollout.TOO_SHORT_A_DEADLINE,
     ),
     Refusal(
         "two hooks in one",
@@ -468,12 +490,12 @@ REFUSALS = [
     Refusal(
         "a filter without what its type names",
         _routed(filters=[{"type": "URLRewrite"}]),
-        routing.ONE_FILTER,
+        route_filters.ONE_FILTER,
     ),
     Refusal(
         "a filter of another type than it says",
         _routed(filters=[{"type": "URLRewrite", "urlRewrite": {}, "requestRedirect": {}}]),
-        routing.ONE_FILTER,
+        route_filters.ONE_FILTER,
     ),
     Refusal(
         "a filter twice",
@@ -511,7 +533,7 @@ REFUSALS = [
     Refusal(
         "a replacement of another type than it says",
         _routed(filters=[_replacing("URLRewrite", "ReplaceFullPath", "/v2")]),
-        routing.ONE_REPLACEMENT,
+        route_filters.ONE_REPLACEMENT,
     ),
     Refusal(
         "an attempt that may take longer than the whole request",
@@ -705,17 +727,17 @@ REFUSALS = [
         )
     ),
     *(
-        Refusal(f"{port!r} as the name of a port", _to_port(port), policies.NO_PORT_NAME)
+        Refusal(f"{port!r} as the name of a port", _to_port(port), network_policy.NO_PORT_NAME)
         for port in ("-a", "a-", "a--b", "A", "a_b", "1-2", "")
     ),
     *(
-        Refusal(f"{share!r} as a share", {"rollout": {"maxSurge": share}}, policies.NO_SHARE)
+        Refusal(f"{share!r} as a share", {"rollout": {"maxSurge": share}}, shares.NO_SHARE)
         for share in ("25", "101%", "-1%", "")
     ),
     Refusal(
         "a share of what is available that is none",
         {"replicas": 3, "disruption": {"minAvailable": "most"}},
-        policies.NO_SHARE,
+        shares.NO_SHARE,
     ),
 ]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.crd import crd
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import ApiUnavailable, Conflict, InvalidSpec, OperatorError, RolledBack
 from shop_operator.objects.summary import summary
 from shop_operator.status.conditions import Observed, status

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.main import _Json
 from shop_operator.wording import printable
 from tests.operator.reconcile.test_reconciler import World

@@ -10,7 +10,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render import render
 from shopdev.bench.apiserver import Api, Refused, path_of, shop_path
 from shopdev.bench.loads import create, name_of

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.kubernetes.client import encoded
 from shop_operator.names import GROUP, KIND, NAME_LABEL, VERSION
 from shop_operator.render import render

@@ -10,7 +10,7 @@ from typing import Any
 import kopf
 import kubernetes
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render import render
 
 _NOUNS = {

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import orjson
 
-from shop_operator.api.v1alpha1.spec import DEFAULT_PORT, LARGEST_TEMPLATE, TEMPLATE_TOO_LARGE
+from shop_operator.api.v1alpha1.pod_template import LARGEST_TEMPLATE, TEMPLATE_TOO_LARGE
+from shop_operator.api.v1alpha1.spec import DEFAULT_PORT
 from shop_operator.names import (
     FIELD_MANAGER,
     HANDOVER_MANAGER,

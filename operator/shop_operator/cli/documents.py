@@ -9,7 +9,9 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
-from shop_operator.api.v1alpha1.spec import UNKNOWN, ShopService, ShopServiceSpec, path_of, problems
+from shop_operator.api.v1alpha1.problems import UNKNOWN, path_of, problems
+from shop_operator.api.v1alpha1.shopservice import ShopService
+from shop_operator.api.v1alpha1.spec import ShopServiceSpec
 from shop_operator.cli import guessing
 from shop_operator.cli.errors import NotValid
 from shop_operator.cli.naming import RULE, is_name, shown

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.common_metadata import NOTHING, OWNED_PREFIXES, CommonMetadata
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.hostnames import taken
 from shop_operator.cache.live import live_scale, part_of, records, routes
 from shop_operator.cache.snapshot import Child, Shop

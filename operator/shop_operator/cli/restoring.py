@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cli.errors import NotThere
 from shop_operator.objects.lenient import digits, mapping, text
 from shop_operator.objects.merging import merge_patch

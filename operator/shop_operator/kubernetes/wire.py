@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from shop_operator.api.v1alpha1.spec import LARGEST_TEMPLATE
+from shop_operator.api.v1alpha1.pod_template import LARGEST_TEMPLATE
 from shop_operator.objects.lenient import Omitted, Unparsed
 from shop_operator.objects.nesting import DEEPEST, cut
 

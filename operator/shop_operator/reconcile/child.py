@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, Protocol
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.in_flight import InFlight
 from shop_operator.cache.live import AUTOSCALERS
 from shop_operator.cache.snapshot import Child, Scaler, Shop, applied_by_operator

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.snapshot import Child
 from shop_operator.cache.store import Store
 from shop_operator.errors import OperatorError

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from shop_operator.api.v1alpha1.common_metadata import NOTHING, CommonMetadata
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.hostnames import taken
 from shop_operator.cache.in_flight import InFlight
 from shop_operator.cache.live import live_scale, part_of, records, routes

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.snapshot import Child
 from shop_operator.names import HASH_ANNOTATION, ChildId, Key
 from shop_operator.objects.compare import applied_hash

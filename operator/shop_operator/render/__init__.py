@@ -7,7 +7,7 @@ module per kind of child; what every child has is in `labels`, what every pod ha
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec
 from shop_operator.render import queue_addresses
 from shop_operator.render.autoscaler import autoscaler

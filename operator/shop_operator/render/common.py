@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from shop_operator.api.v1alpha1.common_metadata import NOTHING, CommonMetadata
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 
 
 def with_common_metadata(

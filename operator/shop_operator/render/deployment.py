@@ -5,8 +5,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.policies import DEADLINE_SECONDS, Rollout
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.rollout import DEADLINE_SECONDS, Rollout
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.names import CHECKSUM_ANNOTATION, KEPT_COUNT_ANNOTATION
 from shop_operator.objects import pod_security
 from shop_operator.render.labels import metadata, selector

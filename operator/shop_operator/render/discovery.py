@@ -6,7 +6,7 @@ something on the cluster's nodes only, while whoever is in the same VPC (a funct
 
 from typing import Any
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.names import DISCOVERY_SUFFIX
 from shop_operator.objects.discovery import HOSTNAME_ANNOTATIONS
 from shop_operator.render.labels import DISCOVERY, WEB, metadata, selector

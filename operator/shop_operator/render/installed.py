@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import NotInstalled
 from shop_operator.render.surroundings import Surroundings
 from shop_operator.render.workloads import workloads

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from shop_operator.api.v1alpha1.policies import Monitoring
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.monitoring import Monitoring
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.names import COMPONENT_LABEL, NAME_LABEL, PORT_NAME
 from shop_operator.render.labels import WEB, metadata, selector
 from shop_operator.render.surroundings import Surroundings

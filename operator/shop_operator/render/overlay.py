@@ -9,7 +9,7 @@ ShopService says it.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec
 from shop_operator.names import GROUP
 from shop_operator.objects.kubernetes_schema import Type, Union, is_set, of_kind

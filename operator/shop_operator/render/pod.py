@@ -2,7 +2,9 @@
 
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.spec import EnvVar, Probe, ShopService
+from shop_operator.api.v1alpha1.environment import EnvVar
+from shop_operator.api.v1alpha1.probes import Probe
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.names import CHECKSUM_ANNOTATION, PART_OF_LABEL, PORT_NAME
 from shop_operator.render.labels import labels, selector
 from shop_operator.render.surroundings import Surroundings

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from shop_operator.api.v1alpha1.policies import Queue
+from shop_operator.api.v1alpha1.scaling import Queue
 from shop_operator.errors import InvalidSpec
 
 _AWS: Final = re.compile(

@@ -7,8 +7,9 @@ than one may have. Which rule is in which HTTPRoute, and what it is called, is f
 import copy
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.routing import Gateway, HeaderModifier, Route, RouteFilter
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.route_filters import HeaderModifier, RouteFilter
+from shop_operator.api.v1alpha1.routing import Gateway, Route
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render.labels import WEB, metadata
 from shop_operator.render.route_names import Group, Placed, placed
 from shop_operator.render.surroundings import Surroundings

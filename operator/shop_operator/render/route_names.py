@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.schema import LABEL_LENGTH
+from shop_operator.api.v1alpha1.scalars import LABEL_LENGTH
 from shop_operator.objects.summary import LiveRoute, rule_id
 
 MOST_RULES: Final = 16

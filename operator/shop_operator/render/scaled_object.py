@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.policies import Queue
-from shop_operator.api.v1alpha1.spec import Autoscaling, ShopService
+from shop_operator.api.v1alpha1.scaling import Autoscaling, Queue
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render.labels import metadata
 from shop_operator.render.workloads import Workload
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render.labels import WEB, metadata
 
 

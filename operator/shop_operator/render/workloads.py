@@ -8,16 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from shop_operator.api.v1alpha1.environment import EnvVar
 from shop_operator.api.v1alpha1.lifecycle import GRACE_SECONDS, Lifecycle
-from shop_operator.api.v1alpha1.spec import (
-    Autoscaling,
-    EnvVar,
-    Probes,
-    Resources,
-    ShopService,
-    ShopServiceSpec,
-    Worker,
-)
+from shop_operator.api.v1alpha1.probes import Probes
+from shop_operator.api.v1alpha1.resources import Resources
+from shop_operator.api.v1alpha1.scaling import Autoscaling
+from shop_operator.api.v1alpha1.shopservice import ShopService
+from shop_operator.api.v1alpha1.spec import ShopServiceSpec
+from shop_operator.api.v1alpha1.worker import Worker
 from shop_operator.objects.summary import url_variable
 from shop_operator.render.labels import WEB, worker_component
 from shop_operator.render.surroundings import Surroundings

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.reasons import row
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InternalError, InvalidSpec, OperatorError, PermanentError
 from shop_operator.objects.lenient import text
 from shop_operator.objects.summary import Summary

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from shop_operator.api.v1alpha1.spec import ShopService, without_nulls
+from shop_operator.api.v1alpha1.shopservice import ShopService, without_nulls
 from shop_operator.errors import InvalidSpec
 from shop_operator.names import CHECKSUM_ANNOTATION, PART_OF_LABEL, RETRY_ANNOTATION
 from shop_operator.objects.lenient import mapping, mappings, text

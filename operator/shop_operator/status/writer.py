@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from shop_operator.api.v1alpha1.reasons import REASONS
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.in_flight import InFlight
 from shop_operator.cache.snapshot import Shop
 from shop_operator.cache.store import Store

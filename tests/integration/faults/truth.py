@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.spec import DEFAULT_PORT, ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
+from shop_operator.api.v1alpha1.spec import DEFAULT_PORT
 from shop_operator.render import LiveScale, Surroundings, render
 from tests.integration.cluster import CHILD_KINDS, PLURALS, Cluster
 from tests.integration.operators import Operator, Quiet

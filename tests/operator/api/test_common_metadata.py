@@ -3,7 +3,7 @@
 from typing import Any
 
 from shop_operator.api.v1alpha1.common_metadata import CommonMetadata
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.objects.summary import summary
 from shop_operator.render import KINDS, Surroundings, render
 

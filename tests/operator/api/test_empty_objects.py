@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from shop_operator.api.v1alpha1.spec import ShopService, ShopServiceSpec
+from shop_operator.api.v1alpha1.shopservice import ShopService
+from shop_operator.api.v1alpha1.spec import ShopServiceSpec
 from shop_operator.errors import InvalidSpec
 from tests.operator.specs import SPEC_SCHEMA
 

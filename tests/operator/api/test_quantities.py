@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec
 from shop_operator.objects.compare import drift
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shop_operator import errors
 from shop_operator.api.v1alpha1.reasons import CONDITIONS, REASONS, ROWS
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec, OperatorError
 from shop_operator.objects.summary import summary
 from shop_operator.render import render

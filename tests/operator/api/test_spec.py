@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shop_operator.api.v1alpha1.crd import crd
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec
 from tests.operator.specs import REFUSALS, Refusal, changed, documents
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.config_hashes import Configs
 from shop_operator.cache.guard import Unreadable
 from shop_operator.cache.namespaces import Namespaces

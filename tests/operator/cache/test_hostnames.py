@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.hostnames import Hostnames, claims
 from shop_operator.cache.store import Store
 from shop_operator.errors import InvalidSpec

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.config_hashes import READS_AT_ONCE, Configs
 from shop_operator.errors import InvalidSpec
 from shop_operator.names import Key

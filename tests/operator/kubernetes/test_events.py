@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import Forbidden
 from shop_operator.kubernetes.events import Events
 from tests.operator.clock import Clock

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shop_operator.api.v1alpha1.spec import LARGEST_TEMPLATE
+from shop_operator.api.v1alpha1.pod_template import LARGEST_TEMPLATE
 from shop_operator.kubernetes.wire import LARGE, Listed, Malformed, event, identity, parsed, utf8
 from shop_operator.objects.lenient import Omitted, Unparsed
 from shop_operator.objects.nesting import DEEPEST, cut

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.config_hashes import Configs
 from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cache.store import Store

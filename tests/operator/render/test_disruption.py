@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from shop_operator.api.v1alpha1.policies import at_least
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shares import at_least
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render import LiveScale, render
 
 WORKER: dict[str, Any] = {"name": "relay", "command": ["relay"]}

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shop_operator.api.v1alpha1.spec import TEMPLATE_TOO_LARGE, ShopService
+from shop_operator.api.v1alpha1.pod_template import TEMPLATE_TOO_LARGE
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec
 from shop_operator.render import render
 

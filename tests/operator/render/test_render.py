@@ -8,7 +8,7 @@ import pytest
 import yaml
 from hypothesis import given, reject
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec
 from shop_operator.render import KINDS, LiveScale, Surroundings, render
 from shop_operator.render.configuration import Record

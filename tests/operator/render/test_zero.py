@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from shop_operator.api.v1alpha1.spec import NOT_BOTH, ShopService
+from shop_operator.api.v1alpha1.scaling import NOT_BOTH
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.snapshot import Child, Scaler
 from shop_operator.errors import InvalidSpec, NotLeader
 from shop_operator.names import HANDOVER_MANAGER, KEPT_COUNT_ANNOTATION

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shop_operator.api.v1alpha1.reasons import IMMUTABLE, recreation
-from shop_operator.api.v1alpha1.spec import ShopService, ShopServiceStatus
+from shop_operator.api.v1alpha1.shopservice import ShopService
+from shop_operator.api.v1alpha1.status import ShopServiceStatus
 from shop_operator.errors import ApiUnavailable, Conflict, InvalidSpec, OperatorError, Refused
 from shop_operator.render import render
 from shop_operator.status.conditions import status

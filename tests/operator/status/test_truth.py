@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import Conflict
 from shop_operator.objects.summary import summary
 from shop_operator.status.conditions import Observed, status

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shop_operator.api.v1alpha1.schema import LABEL, QUANTITY_SCHEMA
+from shop_operator.api.v1alpha1.resources import QUANTITY_SCHEMA
+from shop_operator.api.v1alpha1.scalars import LABEL
 from shopdev.codegen.chartdocs.values import BadComment, Section, Value
 
 JSON = dict[str, Any]

@@ -8,7 +8,8 @@ from typing import Final, Self
 
 from pydantic import ConfigDict, model_validator
 
-from shop_operator.api.v1alpha1.schema import Annotations, Labels, Model, rules
+from shop_operator.api.v1alpha1.scalars import Annotations, Labels
+from shop_operator.api.v1alpha1.schema import Model, rules
 
 OWNED_PREFIXES: Final = ("app.kubernetes.io/", "shopservice.dev/")
 _FOREIGN_ANNOTATIONS: Final = (

@@ -14,7 +14,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.spec import OBJECT_RULES, ShopServiceSpec, ShopServiceStatus
+from shop_operator.api.v1alpha1.shopservice import OBJECT_RULES
+from shop_operator.api.v1alpha1.spec import ShopServiceSpec
+from shop_operator.api.v1alpha1.status import ShopServiceStatus
 from shop_operator.names import GROUP, KIND, PLURAL, VERSION
 
 SHORT_NAME: Final = "shopsvc"

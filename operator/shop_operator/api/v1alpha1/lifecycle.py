@@ -7,13 +7,10 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from shop_operator.api.v1alpha1.probes import ExecAction, HttpHeader, PortReference
+from shop_operator.api.v1alpha1.scalars import ABSOLUTE, Seconds
 from shop_operator.api.v1alpha1.schema import (
-    ABSOLUTE,
-    HeaderName,
     Model,
-    PortReference,
-    Seconds,
-    Text,
     count_set,
     how_many,
     rules,
@@ -29,15 +26,6 @@ TOO_LONG_A_PAUSE: Final = "sleep.seconds must not exceed terminationGracePeriodS
 NOTHING_TO_CALL: Final = "a worker without a port requires a numeric port in httpGet of a hook: set port, or httpGet.port to a number"
 
 
-class HookHeader(Model):
-    """One header of a hook's request."""
-
-    name: HeaderName
-    """Name of the header."""
-    value: Text
-    """Value of the header."""
-
-
 class HookRequest(Model):
     """An HTTP GET request to the pod."""
 
@@ -47,15 +35,8 @@ class HookRequest(Model):
     """Port number, or http for the port of the container. Defaults to http."""
     scheme: Literal["HTTP", "HTTPS"] = "HTTP"
     """Scheme of the request. Defaults to HTTP."""
-    http_headers: list[HookHeader] | None = Field(default=None, max_length=32)
+    http_headers: list[HttpHeader] | None = Field(default=None, max_length=32)
     """Headers of the request."""
-
-
-class HookCommand(Model):
-    """A command in the container."""
-
-    command: Annotated[list[Text], Field(min_length=1, max_length=64)]
-    """Program and its arguments. It is not run in a shell."""
 
 
 class HookSleep(Model):
@@ -73,7 +54,7 @@ class LifecycleHandler(Model):
 
     model_config = ConfigDict(json_schema_extra=rules((f"{how_many(_HOOKS)} <= 1", ONE_HOOK)))
 
-    exec: HookCommand | None = None
+    exec: ExecAction | None = None
     """Command to run in the container."""
     http_get: HookRequest | None = None
     """Request to send to the container."""

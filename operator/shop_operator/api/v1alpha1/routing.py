@@ -1,7 +1,6 @@
-"""The parts of a ShopService that say which requests its Gateway sends to it, and what happens to them on the way.
+"""Requests that the Gateway forwards to a ShopService.
 
-Models like those of spec.py, of which these are fields; a rule is in CEL and in Python here too. Names, defaults and bounds
-are those of an HTTPRoute of the Gateway API, into which a route is rendered.
+Names, defaults and bounds are those of an HTTPRoute of the Gateway API, into which a route is rendered.
 """
 
 import re
@@ -9,28 +8,9 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from shop_operator.api.v1alpha1.schema import (
-    ABSOLUTE,
-    HOSTNAME,
-    SET,
-    SUBDOMAIN,
-    Form,
-    FormOfMany,
-    Hostname,
-    Method,
-    Model,
-    Namespace,
-    ObjectName,
-    Port,
-    ServiceName,
-    count_set,
-    distinct,
-    map_list,
-    matching,
-    rules,
-)
-
-MOST_ROUTES: Final = 128
+from shop_operator.api.v1alpha1.route_filters import TOKEN, RouteFilter
+from shop_operator.api.v1alpha1.scalars import ABSOLUTE, SUBDOMAIN, Namespace, ObjectName, Port, ServiceName
+from shop_operator.api.v1alpha1.schema import SET, Form, Model, distinct, map_list, matching, rules
 
 # As HTTPRoute v1 has it: RFC 3986 path characters, and nothing that a proxy could normalise into another path.
 _PATH: Final = Form(
@@ -38,44 +18,20 @@ _PATH: Final = Form(
     "path must contain only letters, digits, / and -._~!$&'()*+,;=:@; write any other character as % and two hexadecimal digits",
 )
 _AMBIGUOUS_PATH: Final = r"//|/[.][.]?(/|$)|%2[fF]"
-# RFC 9110 section 5.6.2.
-_TOKEN: Final = (
-    r"[A-Za-z0-9!#$%&'*+.^_|~\x60-]+",
-    "must be a name without spaces: letters, digits and !#$%&'*+-.^_`|~, such as X-Request-Id",
-)
-_DURATION: Final = r"([0-9]{1,5}(h|m|s|ms)){1,4}"
-_MILLISECONDS: Final = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 
-AMBIGUOUS_PATH: Final = "path must not contain //, /./, /../ or %2F"
-ONE_REPLACEMENT: Final = (
-    "path must set exactly the field that its type names: replaceFullPath for ReplaceFullPath,"
-    " replacePrefixMatch for ReplacePrefixMatch"
-)
-ONE_FILTER: Final = (
-    "a filter must set exactly the field that its type names, such as urlRewrite for type URLRewrite"
-)
-FILTER_TWICE: Final = "filters must not repeat a type, except ExtensionRef"
-REDIRECTED: Final = "a RequestRedirect filter answers the request itself, so it cannot be combined with URLRewrite or backendRefs"
-NO_PREFIX: Final = "replacePrefixMatch requires pathType PathPrefix"
-TOO_LONG_A_TIMEOUT: Final = "timeouts.backendRequest must not be longer than timeouts.request"
-NO_WEIGHT: Final = (
-    "at least one of backendRefs must have a weight above 0; otherwise every request is answered with 500"
-)
 
-Token = Annotated[str, StringConstraints(min_length=1, max_length=256), Form(*_TOKEN)]
-TokenOfMany = Annotated[str, StringConstraints(min_length=1, max_length=256), FormOfMany(*_TOKEN)]
-Duration = Annotated[
+Hostname = Annotated[
     str,
-    StringConstraints(max_length=32),
-    Form(_DURATION, "must be a duration with its unit, such as 10s, 500ms or 1m30s"),
+    StringConstraints(max_length=253),
+    Form(
+        rf"(\*\.)?{SUBDOMAIN}",
+        "must be a lowercase hostname without scheme and port, such as shop.example.com or *.example.com",
+    ),
 ]
-Replacement = Annotated[str, StringConstraints(max_length=1024)]
+Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
 
 
-def _milliseconds(duration: str) -> int:
-    return sum(
-        int(count) * _MILLISECONDS[unit] for count, unit in re.findall(r"([0-9]+)(ms|h|m|s)", duration)
-    )
+Token = Annotated[str, StringConstraints(min_length=1, max_length=256), Form(*TOKEN)]
 
 
 class HeaderMatch(Model):
@@ -100,6 +56,24 @@ class QueryParamMatch(Model):
     """How value is compared. Defaults to Exact."""
 
 
+_DURATION: Final = r"([0-9]{1,5}(h|m|s|ms)){1,4}"
+_MILLISECONDS: Final = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+
+
+Duration = Annotated[
+    str,
+    StringConstraints(max_length=32),
+    Form(_DURATION, "must be a duration with its unit, such as 10s, 500ms or 1m30s"),
+]
+
+
+def _milliseconds(duration: str) -> int:
+    return sum(
+        int(count) * _MILLISECONDS[unit] for count, unit in re.findall(r"([0-9]+)(ms|h|m|s)", duration)
+    )
+
+
+TOO_LONG_A_TIMEOUT: Final = "timeouts.backendRequest must not be longer than timeouts.request"
 _WITHIN: Final = (
     "!has(self.request) || !has(self.backendRequest)"
     # Another rule is about these.
@@ -127,152 +101,6 @@ class Timeouts(Model):
         return self
 
 
-class HeaderValue(Model):
-    """A header with its value."""
-
-    name: TokenOfMany
-    """Name of the header."""
-    value: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-    """Value of the header."""
-
-
-_Values = Annotated[
-    list[HeaderValue], Field(max_length=16, json_schema_extra=map_list("name")), distinct("name")
-]
-
-
-class HeaderModifier(Model):
-    """Modification of headers."""
-
-    set: _Values | None = None
-    """Headers to set, in place of those of the same name."""
-    add: _Values | None = None
-    """Headers to add to those of the same name."""
-    remove: Annotated[list[TokenOfMany], Field(max_length=16, json_schema_extra=SET), distinct()] | None = (
-        None
-    )
-    """Names of headers to remove."""
-
-
-_REPLACEMENT_RULE: Final = (
-    "has(self.replaceFullPath) == (self.type == 'ReplaceFullPath')"
-    " && has(self.replacePrefixMatch) == (self.type == 'ReplacePrefixMatch')"
-)
-
-
-class PathModifier(Model):
-    """Replacement of the path."""
-
-    model_config = ConfigDict(json_schema_extra=rules((_REPLACEMENT_RULE, ONE_REPLACEMENT)))
-
-    type: Literal["ReplaceFullPath", "ReplacePrefixMatch"]
-    """Part of the path to replace."""
-    replace_full_path: Replacement | None = None
-    """Replacement for the whole path."""
-    replace_prefix_match: Replacement | None = None
-    """Replacement for the prefix that the route's path matched; the rest is kept."""
-
-    @model_validator(mode="after")
-    def _one_replacement(self) -> Self:
-        if (self.replace_full_path is not None) != (self.type == "ReplaceFullPath") or (
-            self.replace_prefix_match is not None
-        ) != (self.type == "ReplacePrefixMatch"):
-            raise ValueError(ONE_REPLACEMENT)
-        return self
-
-
-class UrlRewrite(Model):
-    """Rewrite of the hostname or path of a request."""
-
-    hostname: Annotated[str, StringConstraints(min_length=1, max_length=253), HOSTNAME] | None = None
-    """Replacement for the hostname."""
-    path: PathModifier | None = None
-    """Replacement for the path."""
-
-
-class RequestRedirect(Model):
-    """Redirect of the client. Fields that are not set are kept from the request."""
-
-    scheme: Literal["http", "https"] | None = None
-    """Scheme of the new location."""
-    hostname: Annotated[str, StringConstraints(min_length=1, max_length=253), HOSTNAME] | None = None
-    """Hostname of the new location."""
-    path: PathModifier | None = None
-    """Path of the new location."""
-    port: Port | None = None
-    """Port of the new location. Defaults to the port of its scheme."""
-    status_code: Literal[301, 302, 303, 307, 308] = 302
-    """Status code of the response. Defaults to 302."""
-
-
-class ExtensionRef(Model):
-    """An object of the Gateway implementation's own API, in the namespace of the ShopService."""
-
-    group: Annotated[
-        str,
-        StringConstraints(max_length=253),
-        Form(
-            f"({SUBDOMAIN})?",
-            "must be a lowercase API group, such as traefik.io, or empty for the core group",
-        ),
-    ]
-    """API group of the object, such as traefik.io."""
-    kind: Annotated[
-        str,
-        StringConstraints(min_length=1, max_length=63),
-        Form(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?", "must be a kind, such as Middleware"),
-    ]
-    """Kind of the object, such as Middleware."""
-    name: ObjectName
-    """Name of the object."""
-
-
-_FILTERS: Final = {
-    "RequestHeaderModifier": ("requestHeaderModifier", "request_header_modifier"),
-    "ResponseHeaderModifier": ("responseHeaderModifier", "response_header_modifier"),
-    "RequestRedirect": ("requestRedirect", "request_redirect"),
-    "URLRewrite": ("urlRewrite", "url_rewrite"),
-    "ExtensionRef": ("extensionRef", "extension_ref"),
-}
-_FILTER_RULE: Final = " && ".join(
-    f"has(self.{field}) == (self.type == '{name}')" for name, (field, _) in _FILTERS.items()
-)
-
-
-class RouteFilter(Model):
-    """A step in the processing of a request or response."""
-
-    model_config = ConfigDict(json_schema_extra=rules((_FILTER_RULE, ONE_FILTER)))
-
-    type: Literal[
-        "RequestHeaderModifier", "ResponseHeaderModifier", "RequestRedirect", "URLRewrite", "ExtensionRef"
-    ]
-    """Type of the step, which is configured in the field of the same name."""
-    request_header_modifier: HeaderModifier | None = None
-    """Modification of the request headers."""
-    response_header_modifier: HeaderModifier | None = None
-    """Modification of the response headers."""
-    request_redirect: RequestRedirect | None = None
-    """Redirect instead of a response from the pods."""
-    url_rewrite: UrlRewrite | None = None
-    """Rewrite of the request's hostname or path."""
-    extension_ref: ExtensionRef | None = None
-    """Step that is specific to the Gateway implementation, such as a Middleware of Traefik."""
-
-    @model_validator(mode="after")
-    def _one_filter(self) -> Self:
-        _, own = _FILTERS[self.type]
-        if getattr(self, own) is None or count_set(self, (field for _, field in _FILTERS.values())) != 1:
-            raise ValueError(ONE_FILTER)
-        return self
-
-    @property
-    def replaces_prefix(self) -> bool:
-        """Whether it needs to know which prefix has matched."""
-        changed = self.url_rewrite or self.request_redirect
-        return bool(changed and changed.path and changed.path.replace_prefix_match is not None)
-
-
 class BackendRef(Model):
     """A Service that receives a share of the requests."""
 
@@ -282,6 +110,15 @@ class BackendRef(Model):
     """Port of the Service. Defaults to spec.port of this ShopService."""
     weight: int = Field(default=1, ge=0, le=1_000_000)
     """Share of the requests, relative to the sum of all weights. Defaults to 1; 0 sends no requests."""
+
+
+AMBIGUOUS_PATH: Final = "path must not contain //, /./, /../ or %2F"
+FILTER_TWICE: Final = "filters must not repeat a type, except ExtensionRef"
+REDIRECTED: Final = "a RequestRedirect filter answers the request itself, so it cannot be combined with URLRewrite or backendRefs"
+NO_PREFIX: Final = "replacePrefixMatch requires pathType PathPrefix"
+NO_WEIGHT: Final = (
+    "at least one of backendRefs must have a weight above 0; otherwise every request is answered with 500"
+)
 
 
 _REPLACES_PREFIX: Final = (
@@ -391,3 +228,7 @@ class Gateway(Model):
     """Namespace of the Gateway. Defaults to that of the ShopService."""
     section_name: ObjectName | None = None
     """Name of a listener of the Gateway. Defaults to all listeners."""
+
+
+Routes = Annotated[list[Route], Field(max_length=128)]
+Gateways = Annotated[list[Gateway], Field(max_length=15)]

@@ -7,7 +7,7 @@ The first verdict in the chain counts. Children of all other kinds are ready onc
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render.workloads import workloads
 from shop_operator.status.verdicts import autoscaler, deployment, http_route
 from shop_operator.status.verdicts.verdict import ON_ITS_WAY, READY, Judged, Known, Summaries, Verdict

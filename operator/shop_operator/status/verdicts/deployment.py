@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from shop_operator.api.v1alpha1.policies import DEADLINE_SECONDS
-from shop_operator.api.v1alpha1.spec import ShopService
+from shop_operator.api.v1alpha1.rollout import DEADLINE_SECONDS
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.objects.summary import Summary
 from shop_operator.status.dependencies import GRACE
 from shop_operator.status.diagnosis import Diagnosis

@@ -1,0 +1,41 @@
+"""Messages for a spec that the models reject: the path of each field, and what is wrong with it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+UNKNOWN: Final = "unknown field"
+_WORDS: Final[Mapping[str, str]] = {
+    "extra_forbidden": UNKNOWN,
+    "missing": "is required",
+    "string_type": "Input should be a valid string; write a number, true and false in quotes",
+    "int_type": "must be a whole number without quotes",
+    "bool_type": "must be true or false without quotes",
+    "list_type": "must be a list: begin each item with a hyphen",
+    "dict_type": "must be a map of names and values",
+    "model_type": "must be a map of fields",
+}
+NO_VARIABLES: Final = "must be a list, such as [{name: GREETING, value: hello}]"
+
+
+def path_of(location: Iterable[int | str]) -> str:
+    """A field as it is written in a sentence: `spec.workers[0].name`."""
+    return "spec" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+
+
+def problems(error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
+    """The place of each problem below the spec, and what is wrong there, without a full stop."""
+    return [(each["loc"], _words(each)) for each in error.errors(include_url=False, include_input=False)]
+
+
+def _words(problem: ErrorDetails) -> str:
+    if problem["type"] == "list_type" and problem["loc"][-1] == "env":
+        return NO_VARIABLES
+    return _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+
+
+def sentences(error: ValidationError) -> str:
+    """All problems of a spec, a sentence for each with the path of its field."""
+    return " ".join(f"{path_of(location)}: {words}." for location, words in problems(error))

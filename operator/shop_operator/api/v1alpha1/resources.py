@@ -1,0 +1,51 @@
+"""CPU and memory of a container."""
+
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from shop_operator.api.v1alpha1.schema import Model, python_pattern
+
+# As Kubernetes takes them, except negative ones. A field without a type has no CEL rule, so the group's name is what a user
+# reads of the refusal.
+_QUANTITY: Final = (
+    r"^(?<quantity_such_as_100m_or_0_5_or_128Mi>\+?([0-9]{1,19}(\.[0-9]{0,18})?|\.[0-9]{1,18})"
+    r"([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]{1,2})?)$"
+)
+_LARGEST_NUMBER: Final = 9 * 10**18
+NO_QUANTITY: Final = 'must be a quantity such as 100m, "0.5" or 128Mi'
+
+
+def _quantity(value: Any) -> int | str:
+    """A number without quotes becomes the text that Kubernetes would make of it, unless it is a whole one."""
+    if isinstance(value, str) and re.fullmatch(python_pattern(_QUANTITY), value, re.ASCII):
+        return value
+    if type(value) in {int, float} and 0 <= value <= _LARGEST_NUMBER:
+        return int(value) if value == int(value) else str(value)
+    raise ValueError(NO_QUANTITY)
+
+
+# x-kubernetes-int-or-string refuses 0.5. A field without a type takes every number; the bounds on items and properties, which
+# nothing can meet, keep lists and objects out.
+QUANTITY_SCHEMA: Final[dict[str, Any]] = {
+    "x-kubernetes-preserve-unknown-fields": True,
+    "pattern": _QUANTITY,
+    "minimum": 0,
+    "maximum": _LARGEST_NUMBER,
+    "minItems": 1,
+    "maxItems": 0,
+    "minProperties": 1,
+    "maxProperties": 0,
+    "not": {"enum": [True, False]},
+}
+Quantity = Annotated[int | str, PlainValidator(_quantity), WithJsonSchema(QUANTITY_SCHEMA)]
+
+
+class Resources(Model):
+    """CPU and memory of one container."""
+
+    requests: dict[str, Quantity] | None = Field(default=None, max_length=16)
+    """Resources that the scheduler reserves, such as {cpu: 100m, memory: 128Mi}. Autoscaling by CPU or memory is relative to them."""
+    limits: dict[str, Quantity] | None = Field(default=None, max_length=16)
+    """Maximum resources that the container may use. A container that exceeds its memory limit is killed."""

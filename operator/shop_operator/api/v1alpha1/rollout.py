@@ -1,0 +1,70 @@
+"""Rollout of a new version."""
+
+from typing import Final, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from shop_operator.api.v1alpha1.schema import Model, rules
+from shop_operator.api.v1alpha1.shares import Share, is_zero, zero_in_cel
+
+DEADLINE_SECONDS: Final = 300
+"""Without progress after which a roll-out has failed, when no field says otherwise."""
+
+
+NO_PROGRESS: Final = "rollout cannot make progress: maxSurge and maxUnavailable must not both be zero"
+_PROGRESSES: Final = (
+    f"!has(self.maxSurge) || !{zero_in_cel('self.maxSurge')}"
+    f" || (has(self.maxUnavailable) && !{zero_in_cel('self.maxUnavailable')})"
+)
+
+
+NO_SURGE: Final = (
+    "rollout.type Recreate deletes all pods before it creates new ones, so it does not allow maxSurge or maxUnavailable;"
+    " remove them, or set type: RollingUpdate"
+)
+_NO_SURGE_RULE: Final = (
+    "!has(self.type) || self.type != 'Recreate' || (!has(self.maxSurge) && !has(self.maxUnavailable))",
+    NO_SURGE,
+)
+
+
+TOO_SHORT_A_DEADLINE: Final = (
+    "rollout.minReadySeconds must be less than progressDeadlineSeconds (default: 300)"
+)
+_DEADLINE: Final = f"(has(self.progressDeadlineSeconds) ? self.progressDeadlineSeconds : {DEADLINE_SECONDS})"
+_DEADLINE_RULE: Final = (
+    f"!has(self.minReadySeconds) || self.minReadySeconds < {_DEADLINE}",
+    TOO_SHORT_A_DEADLINE,
+)
+
+
+class Rollout(Model):
+    """Rollout of a new version."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules((_PROGRESSES, NO_PROGRESS), _NO_SURGE_RULE, _DEADLINE_RULE)
+    )
+
+    type: Literal["RollingUpdate", "Recreate"] | None = None
+    """Strategy of every Deployment. Defaults to RollingUpdate: old pods are deleted as new ones become ready. Recreate deletes all old pods before it creates new ones, as a ReadWriteOnce volume requires; the microservice is unavailable in between."""
+    min_ready_seconds: int | None = Field(default=None, ge=0, le=3599)
+    """Seconds for which a new pod must be ready before it is considered available and the rollout continues. Defaults to 0."""
+    max_surge: Share | None = None
+    """Pods above the desired number during a rollout. Defaults to 25%."""
+    max_unavailable: Share | None = None
+    """Pods that may be unavailable during a rollout. Defaults to 0."""
+    progress_deadline_seconds: int | None = Field(default=None, ge=10, le=3600)
+    """Seconds without progress after which a rollout is considered failed. Defaults to 300."""
+    auto_rollback: bool | None = None
+    """Roll a failed rollout back to the last release that was available, with its image, configuration, probes and all other settings of the pods. The failed release is retried when it changes, or when the annotation shopservice.dev/retry is set to a new value. Defaults to false."""
+
+    @model_validator(mode="after")
+    def _progresses(self) -> Self:
+        surge, missing = self.max_surge, self.max_unavailable
+        if self.type == "Recreate" and (surge is not None or missing is not None):
+            raise ValueError(NO_SURGE)
+        if (self.min_ready_seconds or 0) >= (self.progress_deadline_seconds or DEADLINE_SECONDS):
+            raise ValueError(TOO_SHORT_A_DEADLINE)
+        if surge is not None and is_zero(surge) and (missing is None or is_zero(missing)):
+            raise ValueError(NO_PROGRESS)
+        return self
