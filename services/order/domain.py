@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from services.common.values import clock
-from services.common.values.errors import Conflict, RuleBroken, TaskFailed, Unrecoverable
+from services.common.values.errors import Conflict, PermanentError, RuleBroken, TaskFailed
 from services.common.values.money import Money
 
 LARGEST_QUANTITY = 99
@@ -107,7 +107,7 @@ class OrderCancelled(TaskFailed):
         super().__init__("OrderCancelled", cause)
 
 
-class Contradiction(Unrecoverable):
+class Contradiction(PermanentError):
     """The workflow reports two different ends of one order: a defect, for people to look at."""
 
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common.values import clock
-from services.common.values.errors import UnreadableRow
+from services.common.values.errors import InvalidValue, UnreadableRow
 from services.partners import app, handlers
 from services.partners.app import Parts
 from services.partners.domain import LONGEST_LIFE, SCOPES, InvalidKey, PartnerKey
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"the keys may have been changed: {error}\n"
             "Run `list`. Revoke any new key that was not printed, and repeat the command."
         ) from error
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, InvalidValue) as error:
         raise SystemExit(
             f"nothing was changed: {error}\nCheck that TABLE and PEPPER_SECRET_ID are set correctly."
         ) from error

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from services.common.values.errors import TaskFailed, Unrecoverable
+from services.common.values.errors import PermanentError, TaskFailed
 from services.common.values.money import Money
 
 
@@ -61,7 +61,7 @@ class OrderClosed(TaskFailed):
         super().__init__("OrderClosed", cause)
 
 
-class Contradiction(Unrecoverable):
+class Contradiction(PermanentError):
     """One order is to be charged two amounts: a defect, for people to look at."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from services.common.values.errors import TaskFailed, Unrecoverable
+from services.common.values.errors import PermanentError, TaskFailed
 from services.common.values.money import Money
 
 # Versions below this are counts, which an earlier version of this service gave; it is a time in 2001.
@@ -57,11 +57,11 @@ class OrderClosed(TaskFailed):
         super().__init__("OrderClosed", "the order's stock was released before")
 
 
-class Contradiction(Unrecoverable):
+class Contradiction(PermanentError):
     """The workflow asks for what its earlier tasks rule out: a defect, for people to look at."""
 
 
-class StockMissing(Unrecoverable):
+class StockMissing(PermanentError):
     """The table holds less than orders have reserved, or no such product: it was changed by hand."""
 
     def __init__(self, order_id: str, items: "Iterable[Item]") -> None:

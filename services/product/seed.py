@@ -24,7 +24,7 @@ from services.common.aws.sns import SnsPublisher
 from services.common.messaging.outbox import OutboxRecord, of_fact
 from services.common.messaging.relay import facts_relay
 from services.common.runtime import telemetry
-from services.common.values.errors import UnreadableRow
+from services.common.values.errors import InvalidValue, UnreadableRow
 from services.common.values.money import Money
 from services.product import app, handlers, messages
 from services.product.config import Settings
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         if chosen.reset:
             restock(storage.catalogue)
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, InvalidValue) as error:
         raise SystemExit(
             f"the catalogue is not complete: {error}\n"
             f"See that table {settings.table} can be used, and run this again."

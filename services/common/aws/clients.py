@@ -4,14 +4,16 @@ A client is made when it is first used: that reads credentials and a megabyte of
 start and answer /healthz even when AWS does not.
 """
 
+import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from services.common.aws import dynamo
 from services.common.runtime.settings import ServiceSettings
+from services.common.values.errors import InvalidValue
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -68,7 +70,10 @@ def client(name: Literal["sqs"], settings: ServiceSettings) -> "SQSClient": ...
 @overload
 def client(name: Literal["stepfunctions"], settings: ServiceSettings) -> "SFNClient": ...
 def client(name: Name, settings: ServiceSettings) -> Any:
-    """A boto3 client with timeouts and standard retries, safe to share between threads, made on first use."""
+    """A boto3 client with timeouts and standard retries, created on first use. It is safe to share between threads.
+
+    Its operations raise `InvalidValue` instead of botocore's error if the SDK or AWS rejects a value.
+    """
     return cast("Any", _Lazy(name, settings))
 
 
@@ -82,20 +87,47 @@ def is_temporary(error: BaseException) -> bool:
 
 
 class _Lazy:
-    def __init__(self, name: Name, settings: ServiceSettings) -> None:
-        self._name = name
+    def __init__(self, service: Name, settings: ServiceSettings) -> None:
+        self._service = service
         self._settings = settings
         self._lock = threading.Lock()
         self._client: Any = None
 
-    def __getattr__(self, operation: str) -> Any:
+    def __getattr__(self, name: str) -> Any:
         if self._client is None:
             with self._lock:  # boto3 sessions are not safe to make clients from in two threads
                 if self._client is None:
-                    self._client = _connect(self._name, self._settings)
-        # Found on the instance from now on, so that `__getattr__` is not asked again.
-        attribute = self.__dict__[operation] = getattr(self._client, operation)
+                    self._client = _connect(self._service, self._settings)
+        attribute = getattr(self._client, name)
+        if name in self._client.meta.method_to_api_mapping:
+            attribute = _raising_invalid_value(attribute)
+        # An instance attribute is found without `__getattr__` from now on.
+        self.__dict__[name] = attribute
         return attribute
+
+
+def _raising_invalid_value(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """The operation, which raises `InvalidValue` if the SDK or AWS rejects a value."""
+
+    @functools.wraps(operation)
+    def call(*args: Any, **parameters: Any) -> Any:
+        try:
+            return operation(*args, **parameters)
+        except ParamValidationError as error:
+            raise InvalidValue(str(error)) from error
+        except ClientError as error:
+            if _is_invalid(error):
+                raise InvalidValue(str(error)) from error
+            raise
+
+    return call
+
+
+def _is_invalid(error: ClientError) -> bool:
+    code = error.response.get("Error", {}).get("Code")
+    # A transaction that also lost against another write is decided anew first.
+    is_cancelled = "ValidationError" in dynamo.refusals(error) and not dynamo.is_overtaken(error)
+    return code == "ValidationException" or is_cancelled
 
 
 def _connect(name: Name, settings: ServiceSettings) -> Any:

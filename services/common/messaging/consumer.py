@@ -17,10 +17,10 @@ from typing import Any, Protocol
 
 import orjson
 
-from services.common.messaging.hopeless import is_hopeless
+from services.common.messaging.permanent import is_permanent
 from services.common.runtime import telemetry
 from services.common.runtime.progress import Progress
-from services.common.values.errors import Unanswered, Unrecoverable
+from services.common.values.errors import PermanentError, Unanswered
 
 log = telemetry.logger(__name__)
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
@@ -33,7 +33,7 @@ FIRST_PAUSE = 2
 # try falls between the two. Eleven pauses take more than four minutes, even if all of them are short.
 LONGEST_EARLY_PAUSE = 40
 EARLY_TRIES = 11
-HOPELESS_PAUSE = 1
+PERMANENT_ERROR_PAUSE = 1
 # Longer than a request to a queue that does not answer takes with all its retries.
 STUCK_AFTER = 180.0
 
@@ -73,7 +73,7 @@ class QueuePort(Protocol):
         """Returns when the queue can be used, raises otherwise."""
 
 
-class Unhandled(Unrecoverable):
+class Unhandled(PermanentError):
     """No handler takes a message of this kind."""
 
 
@@ -165,7 +165,7 @@ class Consumer:
             tell = log.exception if message.deliveries == 1 else log.error
             tell("message_failed", queue=self.name, deliveries=message.deliveries, error=repr(error))
             # A message that is hopeless, or waits for an outside service, says nothing of this process.
-            if not is_hopeless(error) and not isinstance(error, Unanswered):
+            if not is_permanent(error) and not isinstance(error, Unanswered):
                 self._handling.missed(message.id, error)
             self._pause(message, error)
             return False
@@ -203,8 +203,8 @@ class Consumer:
             self._free.release()
 
     def _pause(self, message: Message, error: Exception) -> None:
-        if is_hopeless(error):
-            self._hide(message, HOPELESS_PAUSE)
+        if is_permanent(error):
+            self._hide(message, PERMANENT_ERROR_PAUSE)
             return
         longest = LONGEST_EARLY_PAUSE if message.deliveries <= EARLY_TRIES else LONGEST_PAUSE
         pause = min(FIRST_PAUSE * 3 ** min(message.deliveries - 1, 10), longest)

@@ -27,6 +27,7 @@ from pydantic import Field
 from services.common.aws import clients, dynamo
 from services.common.runtime.settings import ServiceSettings
 from services.common.values import clock
+from services.common.values.errors import InvalidValue
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -296,7 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(line, flush=True)
     except NoSuchLetter as missing:
         raise SystemExit(str(missing)) from missing
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, InvalidValue) as error:
         raise SystemExit(
             f"the queues cannot be used: {error}\nApart from the dead letters listed above, at most one may have been changed."
         ) from error

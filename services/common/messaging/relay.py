@@ -9,11 +9,9 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from services.common.messaging.events import Event, Publisher
-from services.common.messaging.hopeless import is_hopeless
 from services.common.messaging.outbox import FACT, LONGEST_POSTPONEMENT, Outbox, OutboxMessage, OutboxRecord
+from services.common.messaging.permanent import is_permanent
 from services.common.runtime import telemetry
 from services.common.runtime.progress import Progress
 
@@ -100,12 +98,12 @@ class Relay:
                     return False
                 self._tell(record.messages)
                 self._outbox.done(record)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the record is told later
-                # An error of AWS names its operation. Without a right to write, it comes at every look.
-                tell = log.error if isinstance(error, ClientError) else log.exception
-                tell("outbox_record_failed", attempts=record.attempts, error=repr(error))
-                # A record that is hopeless says nothing of this process.
-                if not is_hopeless(error):
+            except Exception as error:
+                if is_permanent(error):
+                    log.exception("outbox_record_failed", attempts=record.attempts)
+                else:
+                    # Without a traceback: a missing permission fails again every few milliseconds.
+                    log.error("outbox_record_failed", attempts=record.attempts, error=repr(error))  # noqa: TRY400 - see above
                     self._telling.missed(record.id, error)
                 self._postpone(record)
                 return False

@@ -1,9 +1,8 @@
 """The errors of the services, in trees that know no protocol.
 
-A handler raises a `ServiceError` when a request cannot be answered with what it asked for; `http.errors` has the table
-that makes an HTTP status of each. A task's handler raises `TaskFailed` when the answer is a well-founded no, and
-`Unrecoverable` when no further try can help; of every other exception there `hopeless` says whether it means "try again
-later".
+A handler raises a `ServiceError` if it cannot fulfill a request; `http.errors` maps it to an HTTP status. The handler of a
+task raises `TaskFailed` to reject the task for a business reason, and `PermanentError` if no retry can succeed.
+`messaging.permanent` classifies all other exceptions of a task.
 """
 
 from collections.abc import Mapping
@@ -60,11 +59,15 @@ class Unanswered(Exception):
     """
 
 
-class Unrecoverable(Exception):
-    """What the same message cannot do however often it is tried: an operator has to mend something first.
+class PermanentError(Exception):
+    """An error that no retry can solve: an operator has to correct something first.
 
-    The consumer moves such a message to the dead letters within a minute instead of hours.
+    The consumer moves such a message to the dead-letter queue within a minute or two instead of hours.
     """
+
+
+class InvalidValue(PermanentError):
+    """A value that an outside service cannot accept, such as a key that is too long. Raised by the adapters."""
 
 
 class UnreadableRow(ValueError):

@@ -200,7 +200,7 @@ def test_a_fact_from_another_than_the_service_whose_it_is_is_not_believed(world:
 
 @pytest.mark.parametrize("kind", ["shop.stock.reserved.v1", "shop.payment.charged.v1"])
 @pytest.mark.parametrize("order_id", [None, "", 5])
-def test_a_fact_whose_order_is_no_text_is_hopeless_and_not_passed_over(
+def test_a_fact_whose_order_is_no_text_is_a_permanent_error_and_not_ignored(
     world: World, kind: str, order_id: Any
 ) -> None:
     with pytest.raises((TypeError, ValueError)):
@@ -248,7 +248,7 @@ def test_the_price_of_the_highest_version_holds_whatever_order_and_times_facts_h
     ],
     ids=str,
 )
-def test_a_product_fact_that_breaks_its_contract_is_hopeless_and_changes_nothing(
+def test_a_product_fact_that_breaks_its_contract_is_a_permanent_error_and_changes_nothing(
     world: World, broken: dict[str, Any]
 ) -> None:
     world.fact("shop.product.upserted.v1", upserted(100, 1))

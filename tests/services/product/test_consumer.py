@@ -9,7 +9,7 @@ import pytest
 
 import services.product
 from services.common.messaging.events import Event
-from services.common.values.errors import Unrecoverable
+from services.common.values.errors import PermanentError
 from services.product import consumer, messages
 from services.product.domain import Contradiction, Inventory
 from tests.services.memory import MemoryAnswers
@@ -177,11 +177,11 @@ def test_stock_whose_row_is_gone_is_an_operators_case_and_the_message_says_so(de
     desk.do("ReserveStock", items=ITEMS)
     desk.shop.remove("CUP")
 
-    with pytest.raises(Unrecoverable, match=r"reserved 2 of CUP.*restore the rows"):
+    with pytest.raises(PermanentError, match=r"reserved 2 of CUP.*restore the rows"):
         desk.do(end)
 
     desk.shop.put(product("CUP"), 0, None)
-    with pytest.raises(Unrecoverable):
+    with pytest.raises(PermanentError):
         desk.do(end)
 
 

@@ -9,12 +9,12 @@ from typing import Any, Protocol
 import orjson
 import pytest
 import structlog
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import ClientError
 
 from services.common.aws.sqs import SqsQueue
 from services.common.messaging.consumer import Consumer, Message, QueuePort
 from services.common.runtime import progress, telemetry
-from services.common.values.errors import NotFound, Unanswered, Unrecoverable
+from services.common.values.errors import InvalidValue, NotFound, PermanentError, Unanswered
 from shopdev.checkout import SERVICES
 from shopdev.cloudformation import stacks
 from shopdev.processes.emulator import AwsServer
@@ -279,21 +279,19 @@ def refused(code: str, *reasons: str) -> ClientError:
     return ClientError(response, "TransactWriteItems")
 
 
-HOPELESS = [
-    Unrecoverable("a person has to look"),
+PERMANENT = [
+    PermanentError("repair the row"),
     NotFound("no order of that id"),
     KeyError("items"),
     ValueError("no time"),
     TypeError(),
     OverflowError("date value out of range"),
     RecursionError(),
-    refused("ValidationException"),
-    refused("TransactionCanceledException", "None", "ValidationError"),
-    ParamValidationError(report="no text"),
+    InvalidValue("the key is too long"),
 ]
 
 
-@pytest.mark.parametrize("error", HOPELESS, ids=repr)
+@pytest.mark.parametrize("error", PERMANENT, ids=repr)
 def test_a_message_that_no_try_can_help_goes_to_the_dead_letters_within_two_minutes(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -383,7 +381,7 @@ def test_a_queue_that_is_away_does_not_end_the_consumer(
         (refused("ResourceNotFoundException: no table"), False),
         (refused("TransactionCanceledException: no table", "ThrottlingError"), False),
         (Unanswered("no carrier"), True),
-        *((error, True) for error in HOPELESS),
+        *((error, True) for error in PERMANENT),
     ],
     ids=repr,
 )
