@@ -1,1 +1,1 @@
-"""Accepts orders, tracks them, and has the workflow started that ships or undoes them."""
+"""Accepts orders, tracks them, and starts the workflow that ships or undoes them."""

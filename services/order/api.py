@@ -1,4 +1,4 @@
-"""The order service over HTTP: what requests and answers look like, and which handler they go to."""
+"""The HTTP API of the order service: schemas of requests and responses, and the handler of each operation."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -19,13 +19,13 @@ from services.common.values.money import Money
 from services.order import handlers
 from services.order.domain import LARGEST_QUANTITY, Address, Item, Order, State
 from services.order.handlers import PlaceOrder
-from services.order.ports import Orders, Parts, Products
+from services.order.ports import Orders, Products, RelatedResources
 
 VERSION = "1.0.0"
 MOST_ITEMS = 50
 MOST_LISTED, USUALLY_LISTED = 100, 20
 
-TAG = Tag(name="orders", description="Placing orders, following them, and cancelling them in time")
+TAG = Tag(name="orders", description="Place, track and cancel orders")
 
 
 def _known_country(code: str) -> str:
@@ -35,169 +35,193 @@ def _known_country(code: str) -> str:
 
 
 class _Closed(BaseModel):
-    """A request's part: what it does not name is refused, so that a misspelt member is not ignored."""
+    """Base of request schemas. Unknown members are rejected, so that a misspelled member is not ignored."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, frozen=True)
 
 
 class OrderedItem(_Closed):
-    """A product and how many of it."""
+    """A product and its quantity."""
 
-    sku: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", examples=["TEA-EARL-100"])
-    quantity: int = Field(ge=1, le=LARGEST_QUANTITY, strict=True)
+    sku: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="SKU of the product",
+        examples=["TEA-EARL-100"],
+    )
+    quantity: int = Field(ge=1, le=LARGEST_QUANTITY, strict=True, description="Number of pieces")
 
 
 class Payment(_Closed):
-    """What pays: a token of the payment provider, never a card."""
+    """The means of payment: a token of the payment provider, never card data."""
 
-    token: SecretStr = Field(min_length=1, max_length=256, examples=["tok_approve"])
+    token: SecretStr = Field(
+        min_length=1, max_length=256, description="Token of the payment provider", examples=["tok_approve"]
+    )
 
 
 class ShippingAddress(_Closed):
-    """Where to."""
+    """The address that the order is shipped to."""
 
-    name: str = Field(min_length=1, max_length=100)
-    line1: str = Field(min_length=1, max_length=200)
-    city: str = Field(min_length=1, max_length=100)
-    postal_code: str = Field(min_length=1, max_length=20)
+    name: str = Field(min_length=1, max_length=100, description="Name of the recipient")
+    line1: str = Field(min_length=1, max_length=200, description="Street and house number")
+    city: str = Field(min_length=1, max_length=100, description="City")
+    postal_code: str = Field(min_length=1, max_length=20, description="Postal code")
     country: Annotated[str, AfterValidator(_known_country)] = Field(
-        min_length=2, max_length=2, description="ISO 3166-1 alpha-2", examples=["DE"]
+        min_length=2, max_length=2, description="ISO 3166-1 alpha-2 country code", examples=["DE"]
     )
 
 
 class ExpectedTotal(_Closed):
-    """What the customer was shown."""
+    """The total that the customer was shown."""
 
-    amount: int = Field(ge=0, strict=True, description="Minor units: cents for EUR", examples=[2598])
-    currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217", examples=["EUR"])
+    amount: int = Field(
+        ge=0, strict=True, description="Amount in minor units, such as cents", examples=[2598]
+    )
+    currency: str = Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 currency code", examples=["EUR"])
 
 
 class NewOrder(_Closed):
-    """What to order. A product that is named twice is ordered once, in the sum of both quantities."""
+    """An order to place. The quantities of items with the same SKU are added."""
 
-    items: list[OrderedItem] = Field(min_length=1, max_length=MOST_ITEMS)
+    items: list[OrderedItem] = Field(
+        min_length=1, max_length=MOST_ITEMS, description="Products to order, with their quantities"
+    )
     payment: Payment
     shipping_address: ShippingAddress
     expected_total: ExpectedTotal | None = Field(
         None,
-        description="Sum of the prices that the customer was shown. If the sum differs, nothing is ordered, "
-        "and the response is 409 with the new `total`",
+        description="Total that the customer was shown. If the current total differs, no order is placed, "
+        "and the response is 409 with the current `total`",
     )
 
 
 class Price(BaseModel):
-    """Money."""
+    """An amount of money."""
 
-    amount: int = Field(ge=0, description="Minor units: cents for EUR", examples=[1299])
-    currency: str = Field(description="ISO 4217", examples=["EUR"])
+    amount: int = Field(ge=0, description="Amount in minor units, such as cents", examples=[1299])
+    currency: str = Field(description="ISO 4217 currency code", examples=["EUR"])
 
 
 class OrderLine(BaseModel):
-    """An item as it was ordered."""
+    """An ordered item."""
 
-    sku: str
-    name: str
-    quantity: int
-    price: Price = Field(description="Of one piece, when it was ordered")
+    sku: str = Field(description="SKU of the product")
+    name: str = Field(description="Name of the product at the time of the order")
+    quantity: int = Field(description="Number of pieces")
+    price: Price = Field(description="Price of one piece at the time of the order")
 
 
 class TimelineStep(BaseModel):
-    """That the order came to a state."""
+    """A state that the order reached."""
 
-    state: State
-    at: datetime
-    cause: str = Field(description="Human-readable cause")
+    state: State = Field(description="The state")
+    at: datetime = Field(description="Time at which the order reached the state")
+    cause: str = Field(description="Human-readable reason for the state")
 
 
 class OrderSummary(BaseModel):
     """An order."""
 
-    id: UUID
+    id: UUID = Field(description="ID of the order")
     state: State = Field(
-        description="PENDING → RESERVED → PAID → SHIPPED, or REJECTED (nothing was kept), "
-        "or CANCELLING (being undone, which ends in CANCELLED or REJECTED) → CANCELLED (everything was undone)"
+        description="One of PENDING, RESERVED (stock is reserved), PAID, SHIPPED, CANCELLING (the order is being "
+        "undone), CANCELLED (the order was undone) and REJECTED (nothing was charged or shipped). SHIPPED, CANCELLED "
+        "and REJECTED are final"
     )
-    items: list[OrderLine]
-    total: Price
-    created_at: datetime
+    items: list[OrderLine] = Field(description="Ordered products")
+    total: Price = Field(description="Sum of all items")
+    created_at: datetime = Field(description="Time at which the order was accepted")
 
 
 class AcceptedOrder(OrderSummary):
-    """An order that was accepted. Whether it can be shipped is seen from its state later."""
+    """An accepted order. Its state shows later whether it is shipped."""
 
-    model_config = web.answered_with(Location="The path of the order")
+    model_config = web.answered_with(Location="Path of the order")
 
 
 class OrderDetails(OrderSummary):
-    """An order, and how it came to its state."""
+    """An order and its timeline."""
 
-    timeline: list[TimelineStep] = Field(description="In the order of states")
+    timeline: list[TimelineStep] = Field(
+        description="States that the order reached, from PENDING to the current one"
+    )
     shipping_address: ShippingAddress
     cancel_requested_at: datetime | None = Field(
-        description="When the customer cancelled it; null also for an order that is undone for another reason"
+        description="Time at which the customer cancelled the order; null if the customer did not cancel it"
     )
-    tracking_number: str | None = Field(description="The carrier's, once it is shipped")
+    tracking_number: str | None = Field(
+        description="Tracking number of the carrier; null until the order is shipped"
+    )
 
 
-class MissingPart(BaseModel):
-    """That a service did not say what it knows of an order."""
+class MissingResource(BaseModel):
+    """A resource that could not be loaded from its service."""
 
-    part: Literal["payment", "shipment"]
-    reason: str = Field(description="Human-readable cause")
+    part: Literal["payment", "shipment"] = Field(description="Name of the resource")
+    reason: str = Field(description="Human-readable reason")
 
 
 class WholeOrder(BaseModel):
     """An order, its payment and its shipment."""
 
     order: OrderDetails
-    payment: dict[str, Any] | None = Field(description="As GET /payments/{order_id} answers")
-    shipment: dict[str, Any] | None = Field(description="As GET /shipments/{order_id} answers")
-    missing: list[MissingPart] = Field(description="Parts that did not respond in time, and why")
+    payment: dict[str, Any] | None = Field(description="Response of GET /payments/{order_id}")
+    shipment: dict[str, Any] | None = Field(description="Response of GET /shipments/{order_id}")
+    missing: list[MissingResource] = Field(description="Resources that could not be loaded, with the reason")
 
 
 class OrderList(BaseModel):
-    """One page of orders, newest first."""
+    """A page of orders, newest first."""
 
-    items: list[OrderSummary]
-    next: str | None = Field(description="The `cursor` of the next page; null on the last")
+    items: list[OrderSummary] = Field(description="Orders of this page")
+    next: str | None = Field(description="`cursor` of the next page; null on the last page")
 
 
 class IdempotencyHeader(web.Parameters):
-    """What makes a repeated request harmless."""
+    """The key that makes a retried request idempotent."""
 
     key: str = Field(
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
         pattern=r"^[\x21-\x7e]+$",
-        description="Chosen by the client, new for each new order, the same for each repeat of a request; kept 24 h",
+        description="Key that the client chooses: a new one for each order, and the same one for each retry of a "
+        "request. Kept for 24 hours",
     )
 
 
 class OrderPath(web.Parameters):
-    """Which order."""
+    """The order of an operation."""
 
-    order_id: str = Field(max_length=64, description="The `id` of an order")
+    order_id: str = Field(max_length=64, description="`id` of an order")
 
 
 class ListQuery(web.Parameters):
-    """Which page of a list."""
+    """The page of a list."""
 
-    limit: int = Field(USUALLY_LISTED, ge=1, le=MOST_LISTED, description="How many")
-    cursor: str | None = Field(None, max_length=512, description="The `next` of the previous page")
+    limit: int = Field(
+        USUALLY_LISTED, ge=1, le=MOST_LISTED, description="Maximum number of orders in the response"
+    )
+    cursor: str | None = Field(
+        None, max_length=512, description="`next` of the previous page; omit for the first page"
+    )
 
 
 def create(
-    orders: Orders, products: Products, idempotency: IdempotencyStore, parts: Parts, verifier: Verifier
+    orders: Orders,
+    products: Products,
+    idempotency: IdempotencyStore,
+    related_resources: RelatedResources,
+    verifier: Verifier,
 ) -> Flask:
-    """The API.
+    """The API as a WSGI application.
 
     Args:
-        orders: where orders are kept.
-        products: where names and prices come from.
-        idempotency: where answers are kept.
-        parts: what other services know of an order.
-        verifier: finds out who asks.
+        orders: storage of orders.
+        products: storage of product names and prices.
+        idempotency: storage of recorded responses.
+        related_resources: loads the payment and the shipment of an order.
+        verifier: authenticates callers.
     """
     api = web.blueprint("orders", __name__, TAG)
 
@@ -216,11 +240,11 @@ def create(
         },
     )
     def place_order(header: IdempotencyHeader, body: NewOrder) -> Response:
-        """Accepts the order at the shop's prices and answers at once; payment and shipment follow.
+        """Accepts an order at the current prices. The order is paid and shipped asynchronously.
 
-        A repeated Idempotency-Key with the same body returns the same answer and places no second order. With another
-        body, the answer is 422. If the first request is still being committed, the answer is 409 with Retry-After. If
-        the total differs from the expected one, the answer is 409 with the member `total`.
+        A retry with the same Idempotency-Key and the same body returns the recorded response and places no second order.
+        With a different body, the response is 422. While the first request is being processed, the response is 409 with
+        Retry-After. If the total differs from `expected_total`, the response is 409 with the member `total`.
         """
         customer_id = web.caller().subject
         keyed = KeyedRequest(f"{customer_id} POST /orders", header.key, fingerprint(request.get_json()))
@@ -236,12 +260,12 @@ def create(
 
     @api.get(
         "/orders",
-        summary="List orders, newest first",
+        summary="List orders",
         security=[web.for_customers("orders:read")],
         responses={HTTPStatus.OK: OrderList, **web.problems(*web.CLOSED)},
     )
     def list_orders(query: ListQuery) -> Response:
-        """The caller's own orders; one that was placed within the last second may be missing."""
+        """Returns the caller's orders, newest first. Orders of the last second may be missing."""
         page = handlers.list_orders(web.caller().subject, _after(query.cursor), query.limit, orders=orders)
         return web.json_response(
             {
@@ -252,25 +276,25 @@ def create(
 
     @api.get(
         "/orders/<string:order_id>",
-        summary="Follow an order",
+        summary="Get an order",
         security=[web.for_customers("orders:read")],
         responses={HTTPStatus.OK: OrderDetails, **web.problems(*web.CLOSED, HTTPStatus.NOT_FOUND)},
     )
     def show_order(path: OrderPath) -> Response:
-        """The order as it is now, and every state that it came through."""
+        """Returns the order with the states that it reached."""
         web.bind(order_id=path.order_id)
         return web.json_response(_details(handlers.show_order(path.order_id, web.caller(), orders=orders)))
 
     @api.get(
         "/orders/<string:order_id>/details",
-        summary="Follow an order with its payment and its shipment",
+        summary="Get an order with its payment and its shipment",
         security=[web.for_customers("orders:read")],
         responses={HTTPStatus.OK: WholeOrder, **web.problems(*web.CLOSED, HTTPStatus.NOT_FOUND)},
     )
     def show_details(path: OrderPath) -> Response:
-        """The order, and what the payment and the shipping service say of it, in one document.
+        """Returns the order with its payment and its shipment.
 
-        A part that does not answer in time is null and named in `missing`; one that is null and not named there does
+        A resource that could not be loaded is null and listed in `missing`. A resource that is null and not listed does
         not exist yet.
         """
         web.bind(order_id=path.order_id)
@@ -279,14 +303,16 @@ def create(
             web.caller(),
             auth.proof(request, web.caller()),
             orders=orders,
-            parts=parts,
+            related_resources=related_resources,
         )
         return web.json_response(
             {
                 "order": _details(order),
-                **{name: part.document for name, part in found.items()},
+                **{name: resource.document for name, resource in found.items()},
                 "missing": [
-                    {"part": name, "reason": part.reason} for name, part in found.items() if part.reason
+                    {"part": name, "reason": resource.reason}
+                    for name, resource in found.items()
+                    if resource.reason
                 ],
             }
         )
@@ -301,10 +327,10 @@ def create(
         },
     )
     def cancel_order(path: OrderPath) -> Response:
-        """Has the order undone: once 202 is answered it will not be shipped, and what was paid is given back.
+        """Cancels an order. After the response 202, the order is not shipped, and any payment is refunded.
 
-        It can be repeated, and an order that is being undone already is answered as it is. 409 when the order is being
-        shipped, or was rejected.
+        Cancelling an order that is already being undone has no effect. If the order is being shipped or was rejected, the
+        response is 409.
         """
         web.bind(order_id=path.order_id)
         order = handlers.cancel_order(path.order_id, web.caller(), orders=orders)

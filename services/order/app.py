@@ -1,4 +1,4 @@
-"""Builds the order service: what is stored where, and the API on top of it."""
+"""Builds the order service: its storage, and its API."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Everything that the service stores."""
+    """The storage of the service."""
 
     orders: Orders
     products: Products
@@ -47,21 +47,21 @@ def create_app() -> "Flask":
     """The API as a WSGI application, from the environment.
 
     Raises:
-        SystemExit: when the environment lacks something.
+        SystemExit: a setting is missing or invalid.
     """
     from services.common.aws.discovery import resolver  # noqa: PLC0415 - as below
     from services.common.http import auth  # noqa: PLC0415 - as below
     from services.order import api  # noqa: PLC0415 - the consumer and the relay need no web framework
-    from services.order.parts import HttpParts  # noqa: PLC0415 - as above
+    from services.order.related_resources import HttpRelatedResources  # noqa: PLC0415 - as above
 
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
     stored = storage(settings)
-    parts = HttpParts(
+    related_resources = HttpRelatedResources(
         {
             "payment": (resolver(settings.payment_url, settings), "/payments"),
             "shipment": (resolver(settings.shipping_url, settings), "/shipments"),
         },
         settings.details_timeout_seconds,
     )
-    return api.create(stored.orders, stored.products, stored.idempotency, parts, auth.verifier())
+    return api.create(stored.orders, stored.products, stored.idempotency, related_resources, auth.verifier())

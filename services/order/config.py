@@ -1,4 +1,4 @@
-"""What the order service's processes are told by their environment."""
+"""The settings of the order service, read from environment variables."""
 
 from typing import ClassVar
 
@@ -8,22 +8,24 @@ from services.common.runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """The settings of every service, and the order service's own."""
+    """The common settings and the settings of the order service."""
 
     service: ClassVar[str] = "order"
 
     tokens_table: str = Field(
-        description="name of the DynamoDB table in which payment tokens are handed over"
+        description="name of the DynamoDB table that stores payment tokens for the payment service"
     )
-    events_queue_url: str = Field(description="URL of the SQS queue of facts that this service follows")
+    events_queue_url: str = Field(
+        description="URL of the SQS queue of events that this service subscribes to"
+    )
     state_machine_arn: str = Field(
-        description="ARN of the Step Functions state machine of an order's workflow"
+        description="ARN of the Step Functions state machine that runs the workflow of an order"
     )
-    payment_url: str = Field("http://payment", description="where the payment service answers")
-    shipping_url: str = Field("http://shipping", description="where the shipping service answers")
+    payment_url: str = Field("http://payment", description="URL of the payment service")
+    shipping_url: str = Field("http://shipping", description="URL of the shipping service")
     details_timeout_seconds: float = Field(
         1.0,
         gt=0,
         le=10,
-        description="seconds that the details of an order wait for payment and shipping together",
+        description="seconds to wait for the payment and the shipping service in the details of an order",
     )

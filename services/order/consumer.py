@@ -1,4 +1,4 @@
-"""The process that does the workflow's tasks for orders, and follows the facts that concern them.
+"""The consumer process of the order service: handles the workflow's tasks and the events of other services.
 
 Run it with `python -m services.order.consumer`.
 """
@@ -26,7 +26,7 @@ Message = Mapping[str, Any]
 
 
 def tasks(orders: Orders, answers: TaskAnswers) -> dict[str, Handler]:
-    """What is done with each task of the workflow."""
+    """The handlers of the workflow's tasks, by task name."""
 
     def check(task: Message) -> dict[str, Any]:
         state = handlers.check_order(task["order_id"], clock.parse(task["reserved_at"]), orders=orders)
@@ -66,7 +66,7 @@ def tasks(orders: Orders, answers: TaskAnswers) -> dict[str, Handler]:
 
 
 def facts(orders: Orders, products: Products) -> dict[str, Handler]:
-    """What is done with each fact."""
+    """The handlers of events, by event type."""
 
     def upserted(event: Message) -> None:
         handlers.note_product(messages.product(event), products=products)
@@ -85,7 +85,7 @@ def facts(orders: Orders, products: Products) -> dict[str, Handler]:
 
 
 def _of_ours(follow: Callable[[Message], None]) -> Handler:
-    """Passes over facts of orders that are not in this table: nothing about them will ever change that."""
+    """A handler that ignores events of orders that this table does not contain: a retry cannot change that."""
 
     def handle(event: Message) -> None:
         try:

@@ -1,14 +1,14 @@
-"""What an order is, and what can become of it.
+"""The states of an order, and the transitions between them.
 
     PENDING → RESERVED → PAID → SHIPPED
-        └─────────┴────────┴──→ REJECTED (nothing was kept)
-        └─────────┴────────┴──→ CANCELLING (being undone) → CANCELLED (everything was undone) or REJECTED
+        └─────────┴────────┴──→ REJECTED (nothing was charged)
+        └─────────┴────────┴──→ CANCELLING (being undone) → CANCELLED (undone) or REJECTED
 
-News about an order arrives late, twice and out of order, so its state is not stored and overwritten: it is the furthest
-step of a timeline that only ever gains steps. Two decisions race, the customer's to cancel and the workflow's to
-confirm; each is refused once the other was made, and the store writes an order only if nobody else has since it was
-read. From CANCELLING on there is no way forward: it is written when the customer cancels, and when the workflow turns back
-although money may have been taken.
+Events about an order arrive late, repeatedly and out of order. The state is therefore the furthest step of a timeline to
+which steps are only added. The customer's cancellation and the workflow's confirmation compete: after one of them, the other
+is rejected, and an order is stored only if it has not been written since it was read. No transition leads from CANCELLING
+back to PAID or SHIPPED. An order becomes CANCELLING when the customer cancels it, and when the workflow begins to undo it
+although it may have been charged.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,12 +22,12 @@ from services.common.values.errors import Conflict, PermanentError, RuleBroken, 
 from services.common.values.money import Money
 
 LARGEST_QUANTITY = 99
-# At most, and far more than clocks of AWS do.
+# Upper bound of the difference between two clocks, far above that of AWS.
 CLOCKS_DIFFER = timedelta(days=7)
 
 
 class State(StrEnum):
-    """Where an order is."""
+    """The state of an order."""
 
     PENDING = "PENDING"
     RESERVED = "RESERVED"
@@ -39,12 +39,12 @@ class State(StrEnum):
 
     @property
     def rank(self) -> int:
-        """How far it is; the three ends are equally far."""
+        """Position in the order of states. All final states have the same rank."""
         return _RANKS[self]
 
     @property
     def is_end(self) -> bool:
-        """Whether nothing comes after it."""
+        """Whether the state is final."""
         return self.rank == _END
 
 
@@ -64,7 +64,7 @@ _UNDONE = frozenset({State.CANCELLING, State.REJECTED, State.CANCELLED})
 
 
 class UnknownProducts(RuleBroken):
-    """The order names products that the shop does not sell."""
+    """The order contains unknown products."""
 
     def __init__(self, skus: Iterable[str]) -> None:
         names = sorted(skus)
@@ -72,51 +72,55 @@ class UnknownProducts(RuleBroken):
 
 
 class TooMany(RuleBroken):
-    """More of one product than an order may have."""
+    """The quantity of a product exceeds the limit of an order."""
 
     def __init__(self, sku: str, quantity: int) -> None:
-        super().__init__(f"{quantity} of {sku}: an order has at most {LARGEST_QUANTITY} of a product")
+        super().__init__(
+            f"{quantity} of {sku}: an order can contain at most {LARGEST_QUANTITY} pieces of a product"
+        )
 
 
 class MixedCurrencies(RuleBroken):
-    """The products are priced in several currencies."""
+    """The prices of the products are in different currencies."""
 
     def __init__(self, currencies: Iterable[str]) -> None:
-        super().__init__(f"priced in {' and '.join(sorted(currencies))}: order them apart")
+        super().__init__(
+            f"the products are priced in {' and '.join(sorted(currencies))}; place one order for each currency"
+        )
 
 
 class TotalChanged(Conflict):
-    """The order costs something else than the customer expects."""
+    """The total of the order differs from the expected total."""
 
     def __init__(self, expected: Money, total: Money) -> None:
         super().__init__(
-            f"the order costs {total.amount} {total.currency} (minor units) now, not {expected.amount} "
-            f"{expected.currency}: show the new total, and order again under a new Idempotency-Key",
+            f"the total is now {total.amount} {total.currency} (minor units) instead of {expected.amount} "
+            f"{expected.currency}; show the new total to the customer, and place the order again with a new Idempotency-Key",
             extra={"total": total.to_dict()},
         )
 
 
 class TooLateToCancel(Conflict):
-    """The order can no longer be stopped, or ended by itself."""
+    """The order can no longer be cancelled."""
 
 
 class OrderCancelled(TaskFailed):
-    """The workflow asks to go on with an order that is to be undone."""
+    """The workflow must not continue: the order is being undone, or was undone."""
 
     def __init__(self, cause: str) -> None:
         super().__init__("OrderCancelled", cause)
 
 
 class Contradiction(PermanentError):
-    """The workflow reports two different ends of one order: a defect, for people to look at."""
+    """The workflow reports two different final states of one order. This is a defect that an operator has to investigate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What the order service knows of a product.
+    """The order service's copy of a product.
 
     Args:
-        version: of two, the higher one is the newer name and price; 0 for a fact that does not say.
+        version: a higher version has the newer name and price; 0 for an event without a version.
     """
 
     sku: str
@@ -126,13 +130,13 @@ class Product:
 
 
 def latest_version(now: datetime) -> int:
-    """The highest version that a product can have: versions are times in milliseconds. A higher one would hold for ever."""
+    """The highest version to accept. Versions are times in milliseconds; a far higher one could never be replaced."""
     return int((now + CLOCKS_DIFFER).timestamp() * 1000)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A product and how many of it."""
+    """A product and its quantity."""
 
     sku: str
     quantity: int
@@ -140,7 +144,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An item with the name and the price of one piece that it was ordered at."""
+    """An ordered item, with the name of the product and the price of one piece at the time of the order."""
 
     sku: str
     name: str
@@ -154,7 +158,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an order goes. `country` is an ISO 3166-1 alpha-2 code."""
+    """The shipping address. `country` is an ISO 3166-1 alpha-2 code."""
 
     name: str
     line1: str
@@ -169,7 +173,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """That an order came to a state, when, and why."""
+    """A state that an order reached, with the time and the cause."""
 
     state: State
     at: datetime
@@ -182,16 +186,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order. Every change makes a new one.
+    """An order. Immutable: every change returns a new order.
 
     Args:
-        id: UUIDv7, so that ids sort by age.
-        timeline: at least one step, in order of state.
-        version: how often it was written; the store's guard against lost updates.
-        confirmed_at: when the workflow passed the point after which the customer cannot cancel.
-        cancel_requested_at: when the customer cancelled.
-        tracking_number: the carrier's, once shipped.
-        refunded: what was given back, once undone.
+        id: UUIDv7, so that IDs sort by age.
+        timeline: at least one step, sorted by the rank of the state.
+        version: number of writes, which protects against lost updates.
+        confirmed_at: time at which the workflow confirmed the order; it cannot be cancelled afterwards.
+        cancel_requested_at: time at which the customer cancelled the order.
+        tracking_number: tracking number of the carrier, once shipped.
+        refunded: refunded amount, once undone.
     """
 
     id: str
@@ -209,19 +213,19 @@ class Order:
 
     @property
     def state(self) -> State:
-        """The furthest state it came to."""
+        """The furthest state that the order reached."""
         return self.timeline[-1].state
 
     @property
     def is_undone(self) -> bool:
-        """Whether it is on its way back, or was brought back."""
+        """Whether the order is being undone, or was undone."""
         return self.cancel_requested_at is not None or self.state in _UNDONE
 
     def reached(self, step: Step) -> "Order":
-        """The order with a step that it took; itself when the step is known.
+        """The order with a step added. Returns the same order if the step is known.
 
         Raises:
-            Contradiction: when it has another end.
+            Contradiction: the order has a different final state.
         """
         if any(known.state is step.state for known in self.timeline):
             return self
@@ -230,10 +234,10 @@ class Order:
         return replace(self, timeline=tuple(sorted((*self.timeline, step), key=lambda each: each.state.rank)))
 
     def cancel(self, at: datetime) -> "Order":
-        """The order, to be undone by the workflow; itself when it already is.
+        """The cancelled order, which the workflow undoes. Returns the same order if it is already being undone.
 
         Raises:
-            TooLateToCancel: when it was confirmed, or has ended in another way.
+            TooLateToCancel: the order was confirmed, shipped or rejected.
         """
         if self.state is State.REJECTED:
             raise TooLateToCancel("the order was rejected: there is nothing to cancel")
@@ -245,7 +249,7 @@ class Order:
         return replace(cancelling, cancel_requested_at=at)
 
     def turn_back(self, error: str, cause: str, at: datetime) -> "Order":
-        """The order, which the workflow has begun to undo; itself when it is known to be undone."""
+        """The order that the workflow began to undo. Returns the same order if that is already known."""
         if self.is_undone:
             return self
         if self.state.is_end:
@@ -253,10 +257,10 @@ class Order:
         return self.reached(Step(State.CANCELLING, at, f"being undone: {_reason(error, cause)}"))
 
     def check(self) -> "Order":
-        """Itself, when the workflow may go on with it.
+        """The order itself, if the workflow may continue.
 
         Raises:
-            OrderCancelled: when it is undone.
+            OrderCancelled: the order is being undone, or was undone.
         """
         if self.state in {State.REJECTED, State.CANCELLED}:
             raise OrderCancelled(f"the order is {self.state}")
@@ -267,10 +271,10 @@ class Order:
         return self
 
     def confirm(self, at: datetime) -> "Order":
-        """The order, past the point of no return; itself when it already is.
+        """The confirmed order, which can no longer be cancelled. Returns the same order if it is already confirmed.
 
         Raises:
-            OrderCancelled: when the customer was faster, or the order has ended.
+            OrderCancelled: the customer cancelled it before, or it has ended.
         """
         self.check()
         return self if self.confirmed_at is not None else replace(self, confirmed_at=at)
@@ -278,10 +282,10 @@ class Order:
     def ship(
         self, tracking_number: str, *, reserved_at: datetime, charged_at: datetime, booked_at: datetime
     ) -> "Order":
-        """The order, on its way, with every step that had not been heard of.
+        """The shipped order, with every step that was missing in its timeline.
 
         Raises:
-            Contradiction: when it was undone.
+            Contradiction: the order was undone.
         """
         shipped = (
             self.reached(Step(State.RESERVED, reserved_at, RESERVED_BECAUSE))
@@ -291,10 +295,10 @@ class Order:
         return self if shipped == self else replace(shipped, tracking_number=tracking_number)
 
     def undo(self, error: str, cause: str, refunded: Money, at: datetime) -> "Order":
-        """The order, ended with nothing kept: CANCELLED if money went back or the customer cancelled, else REJECTED.
+        """The undone order: CANCELLED if it was refunded or the customer cancelled it, otherwise REJECTED.
 
         Raises:
-            Contradiction: when it was shipped.
+            Contradiction: the order was shipped.
         """
         if self.state in {State.REJECTED, State.CANCELLED}:
             return self
@@ -302,7 +306,7 @@ class Order:
             refunded.amount > 0 or self.cancel_requested_at is not None or error == "OrderCancelled"
         )
         state = State.CANCELLED if was_cancelled else State.REJECTED
-        # The workflow's error says only where it noticed the cancellation.
+        # The error of the workflow names only the task that noticed the cancellation.
         reason = CANCELLED_BECAUSE if self.cancel_requested_at is not None else _reason(error, cause)
         return replace(self.reached(Step(state, at, reason)), refunded=refunded)
 
@@ -318,10 +322,10 @@ CANCELLED_BECAUSE = "cancelled by the customer"
 
 
 def merged(items: Iterable[Item]) -> tuple[Item, ...]:
-    """The items with each product once, in the order of their first mention.
+    """The items with one entry per product, in the order of their first occurrence.
 
     Raises:
-        TooMany: when that is more than 99 of one.
+        TooMany: the quantities of a product add up to more than 99.
     """
     quantities: dict[str, int] = {}
     for item in items:
@@ -341,12 +345,12 @@ def place(
     at: datetime,
     expected: Money | None = None,
 ) -> Order:
-    """A new order of `items` (each product once, at least one) at the prices of `products` (by SKU).
+    """A new order of `items` (at least one, with one entry per product) at the prices of `products` (by SKU).
 
     Raises:
-        UnknownProducts: when a product is missing from `products`.
-        MixedCurrencies: when their prices cannot be added.
-        TotalChanged: when their sum is not the total that the customer expects.
+        UnknownProducts: a product is missing in `products`.
+        MixedCurrencies: the prices are in different currencies.
+        TotalChanged: the total differs from the expected one.
     """
     ordered = tuple(items)
     unknown = {item.sku for item in ordered} - products.keys()

@@ -1,12 +1,12 @@
-"""Orders and the view of products in DynamoDB.
+"""Orders and the copies of products in DynamoDB.
 
 | item | pk | sk | gsi1pk | gsi1sk |
 |---|---|---|---|---|
-| an order | ORDER#<id> | ORDER | CUSTOMER#<customer> | <id> |
-| a product's name and price | PRODUCT#<sku> | PRODUCT | | |
-| an Idempotency-Key | see `common.aws.idempotency` | | | |
-| that an order is to be reconciled | see `watch` | | | |
-| something to tell | see `common.aws.outbox` | | | |
+| order | ORDER#<id> | ORDER | CUSTOMER#<customer> | <id> |
+| name and price of a product | PRODUCT#<sku> | PRODUCT | | |
+| recorded response | see `common.aws.idempotency` | | | |
+| order to check | see `watchlist` | | | |
+| outbox record | see `common.aws.outbox` | | | |
 """
 
 from collections.abc import Collection, Mapping
@@ -26,7 +26,7 @@ from services.common.values.money import Money
 from services.order import domain
 from services.order.domain import Address, Line, Order, Product, State, Step
 from services.order.ports import Page
-from services.order.watch import Watchlist
+from services.order.watchlist import Watchlist
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -39,9 +39,9 @@ class DynamoOrders(VersionedTable[Order]):
     Args:
         client: a DynamoDB client.
         table: the table's name.
-        idempotency: in the same table.
-        outbox: in the same table.
-        tokens: where the payment service finds what pays.
+        idempotency: recorded responses, in the same table.
+        outbox: outbox records, in the same table.
+        tokens: payment tokens for the payment service.
     """
 
     kind = "order"
@@ -82,7 +82,7 @@ class DynamoOrders(VersionedTable[Order]):
                     self._watchlist.addition(order.id),
                     self._tokens.addition(order.id, payment_token),
                 ],
-                # It may meet a repeat of the same request.
+                # A retry of the same request may conflict with it.
                 again=dynamo.is_passing,
             )
         except ClientError as error:
@@ -106,7 +106,7 @@ class DynamoOrders(VersionedTable[Order]):
             else {}
         )
         found: list[Any] = []
-        # DynamoDB ends a page of its own at 1 MB, full or not.
+        # DynamoDB limits a page to 1 MB, so it may return fewer items than requested.
         while len(found) <= limit:
             answer = self._client.query(
                 TableName=self._table,
@@ -125,7 +125,7 @@ class DynamoOrders(VersionedTable[Order]):
         return Page(orders, dynamo.unpack(found[limit - 1])["gsi1sk"] if len(found) > limit else None)
 
     def key(self, name: str) -> dict[str, str]:
-        """As `VersionedTable.key`, for an order's id."""
+        """As `VersionedTable.key`, for the ID of an order."""
         return {"pk": f"ORDER#{name}", "sk": "ORDER"}
 
     def to_item(self, row: Order, version: int) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class DynamoOrders(VersionedTable[Order]):
             "gsi1sk": row.id,
             "id": row.id,
             "customer_id": row.customer_id,
-            # For whoever reads the table; the service goes by the timeline.
+            # For readers of the table; the service derives the state from the timeline.
             "state": row.state.value,
             "lines": [line.to_dict() for line in row.lines],
             "total": row.total.to_dict(),
@@ -184,7 +184,7 @@ class DynamoOrders(VersionedTable[Order]):
 
 
 class DynamoProducts(dynamo.Table):
-    """The view of products in the service's table, as `ports.Products`."""
+    """The copies of products in the service's table, as `ports.Products`."""
 
     def find(self, skus: Collection[str]) -> Mapping[str, Product]:
         """As `ports.Products.find`; at most 100 (AWS limit)."""
@@ -209,11 +209,11 @@ class DynamoProducts(dynamo.Table):
         return True
 
     def _no_later(self, product: Product) -> Any:
-        """The condition that no later version is known. The same version is the same fact, and mends a damaged row."""
+        """The condition that no later version is stored. Writing the same version again repairs a damaged row."""
         if not product.version:
             return {"ConditionExpression": "attribute_not_exists(pk)"}
         return {
-            # A row without a version was written by an earlier version of this service, by a clock's order.
+            # An earlier version of this service wrote rows without a version, in the order of their times.
             "ConditionExpression": "attribute_not_exists(version) OR NOT attribute_type(version, :number) "
             "OR version <= :version OR version > :latest",
             "ExpressionAttributeValues": dynamo.pack(
@@ -236,5 +236,5 @@ def _to_product(item: Mapping[str, Any]) -> Product:
 
 
 def _to_address(address: Mapping[str, Any]) -> Address:
-    # Members of a later version are passed over.
+    # Ignores members that a later version of this service has added.
     return Address(**{name: typed.text(address[name]) for name in Address.__dataclass_fields__})

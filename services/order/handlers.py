@@ -1,4 +1,4 @@
-"""What the order service does: one function per request, task and fact. Each may be called again with the same."""
+"""The use cases of the order service: one idempotent function for each request, task and event."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from services.common.values.errors import NotFound
 from services.common.values.money import Money
 from services.order import domain, messages
 from services.order.domain import Address, Item, Order, Product, State, Step
-from services.order.ports import Orders, Page, Part, Parts, Products
+from services.order.ports import Orders, Page, Products, RelatedResource, RelatedResources
 
 log = telemetry.logger(__name__)
 
@@ -24,7 +24,7 @@ Change = Callable[[Order], Order]
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """A customer's wish."""
+    """The command to place an order."""
 
     customer_id: str
     items: tuple[Item, ...]
@@ -34,10 +34,10 @@ class PlaceOrder:
 
 
 class UnknownOrder(NotFound):
-    """There is no such order, or it is another customer's."""
+    """The order does not exist, or belongs to another customer."""
 
     def __init__(self, order_id: str) -> None:
-        super().__init__(f"no order {order_id}")
+        super().__init__(f"order {order_id} not found")
 
 
 def place_order(
@@ -50,12 +50,12 @@ def place_order(
     idempotency: IdempotencyStore,
     now: Clock = clock.now,
 ) -> Answer:
-    """Accepts an order, once per key of a request; answers what `present` makes of it, the same at every repeat.
+    """Accepts an order once per Idempotency-Key. Returns the result of `present`, which is the same for every retry.
 
     Raises:
         InFlight, KeyReused: see `idempotency.once`.
-        UnknownProducts, MixedCurrencies, TooMany: when there can be no such order.
-        TotalChanged: when it costs something else than expected.
+        UnknownProducts, MixedCurrencies, TooMany: the order is invalid.
+        TotalChanged: the total differs from the expected one.
     """
 
     def work() -> Answer:
@@ -76,7 +76,7 @@ def show_order(order_id: str, caller: Caller, *, orders: Orders) -> Order:
     """An order.
 
     Raises:
-        UnknownOrder: when there is none of that id, or none that is the caller's to see.
+        UnknownOrder: it does not exist, or the caller may not see it.
     """
     order = orders.get(order_id)
     if order is None or not caller.may_see(order.customer_id):
@@ -90,29 +90,34 @@ def list_orders(customer_id: str, after: str | None, limit: int, *, orders: Orde
 
 
 def order_details(
-    order_id: str, caller: Caller, proof: Mapping[str, str], *, orders: Orders, parts: Parts
-) -> tuple[Order, Mapping[str, Part]]:
-    """An order, and what the other services know of it.
+    order_id: str,
+    caller: Caller,
+    proof: Mapping[str, str],
+    *,
+    orders: Orders,
+    related_resources: RelatedResources,
+) -> tuple[Order, Mapping[str, RelatedResource]]:
+    """An order and its related resources.
 
     Args:
-        order_id: of the order.
-        caller: who asks.
-        proof: headers that prove to the other services who asks.
-        orders: where orders are kept.
-        parts: asks the other services.
+        order_id: ID of the order.
+        caller: sender of the request.
+        proof: headers that authenticate the caller at the other services.
+        orders: storage of orders.
+        related_resources: loads the payment and the shipment.
 
     Raises:
-        UnknownOrder: when there is none of that id, or none that is the caller's to see.
+        UnknownOrder: the order does not exist, or the caller may not see it.
     """
-    return show_order(order_id, caller, orders=orders), parts.find(order_id, proof)
+    return show_order(order_id, caller, orders=orders), related_resources.find(order_id, proof)
 
 
 def cancel_order(order_id: str, caller: Caller, *, orders: Orders, now: Clock = clock.now) -> Order:
-    """Has an order undone; the workflow finds out before it ships.
+    """Cancels an order. The workflow checks for the cancellation before it ships the order.
 
     Raises:
-        UnknownOrder: when there is none of that id, or none that is the caller's to cancel.
-        TooLateToCancel: when it can no longer be stopped.
+        UnknownOrder: the order does not exist, or the caller may not cancel it.
+        TooLateToCancel: the order can no longer be cancelled.
     """
 
     def cancel(order: Order) -> Order:
@@ -124,10 +129,10 @@ def cancel_order(order_id: str, caller: Caller, *, orders: Orders, now: Clock = 
 
 
 def check_order(order_id: str, reserved_at: datetime, *, orders: Orders) -> State:
-    """The task CheckOrder: the stock is reserved, and the order may be charged unless it was cancelled meanwhile.
+    """The task CheckOrder: the stock is reserved, and the order may be charged unless it was cancelled.
 
     Raises:
-        OrderCancelled: when the order is to be undone.
+        OrderCancelled: the order is being undone, or was undone.
     """
     step = Step(State.RESERVED, reserved_at, domain.RESERVED_BECAUSE)
     return _change(order_id, lambda order: order.check().reached(step), orders).state
@@ -136,19 +141,19 @@ def check_order(order_id: str, reserved_at: datetime, *, orders: Orders) -> Stat
 def turn_back_order(
     order_id: str, error: str, cause: str, *, orders: Orders, now: Clock = clock.now
 ) -> State:
-    """The task StartCancelling: the workflow has begun to undo the order, because of `error`."""
+    """The task StartCancelling: the workflow began to undo the order because of `error`."""
     return _change(order_id, lambda order: order.turn_back(error, cause, now()), orders).state
 
 
 def confirm_order(order_id: str, *, orders: Orders, now: Clock = clock.now) -> datetime:
-    """The task ConfirmOrder; answers when the order was confirmed.
+    """The task ConfirmOrder. Returns the time of the confirmation.
 
     Raises:
-        OrderCancelled: when the order is to be undone.
+        OrderCancelled: the order is being undone, or was undone.
     """
     confirmed_at = _change(order_id, lambda order: order.confirm(now()), orders).confirmed_at
     if confirmed_at is None:
-        raise domain.Contradiction(f"order {order_id} was confirmed at no time")
+        raise domain.Contradiction(f"order {order_id} has no time of confirmation")
     return confirmed_at
 
 
@@ -161,7 +166,7 @@ def complete_order(
     booked_at: datetime,
     orders: Orders,
 ) -> State:
-    """The task CompleteOrder: the parcel is booked."""
+    """The task CompleteOrder: the shipment is booked."""
     return _change(
         order_id,
         lambda order: order.ship(
@@ -174,10 +179,10 @@ def complete_order(
 def undo_order(
     order_id: str, error: str, cause: str, refunded: Money | None, *, orders: Orders, now: Clock = clock.now
 ) -> State:
-    """The task CancelOrder: nothing is kept of the order any more."""
+    """The task CancelOrder: the order is undone."""
 
     def undo(order: Order) -> Order:
-        # A payment that was never begun has no currency.
+        # The payment service does not know the currency of a charge that never started.
         given_back = refunded if refunded and refunded.amount else Money(0, order.total.currency)
         return order.undo(error, cause, given_back, now())
 
@@ -185,23 +190,23 @@ def undo_order(
 
 
 def note_reserved(order_id: str, at: datetime, *, orders: Orders) -> None:
-    """The fact that the order's stock is reserved."""
+    """Adds the step RESERVED to an order."""
     _change(order_id, lambda order: order.reached(Step(State.RESERVED, at, domain.RESERVED_BECAUSE)), orders)
 
 
 def note_paid(order_id: str, at: datetime, *, orders: Orders) -> None:
-    """The fact that the order's payment was taken."""
+    """Adds the step PAID to an order."""
     _change(order_id, lambda order: order.reached(Step(State.PAID, at, domain.PAID_BECAUSE)), orders)
 
 
 def note_product(product: Product, *, products: Products) -> None:
-    """The fact that a product is named and priced so."""
+    """Stores the name and the price of a product unless a later version is known."""
     if not products.put(product):
         log.info("older_product_ignored", sku=product.sku)
 
 
 def _change(order_id: str, change: Change, orders: Orders) -> Order:
-    """The order after a change that was made to its newest version, whoever else changes it meanwhile."""
+    """The order after `change`, which is applied again if the order is written concurrently."""
 
     def make() -> Order:
         order = orders.get(order_id)

@@ -1,7 +1,4 @@
-"""Every message that the order service sends or understands.
-
-The shapes are the JSON Schemas in `contracts`; whoever changes one here changes it there.
-"""
+"""The messages that the order service sends and receives. The JSON Schemas in `contracts` define their structure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +20,7 @@ ENDS = {
 
 
 def acceptance(order: Order) -> OutboxRecord:
-    """What is told of a new order: to the workflow what it needs, to everyone that it exists."""
+    """The outbox record of a new order: the input of its workflow, and the event shop.order.accepted.v1."""
     return OutboxRecord(
         (
             OutboxMessage(WORKFLOW, workflow_input(order)),
@@ -33,7 +30,7 @@ def acceptance(order: Order) -> OutboxRecord:
 
 
 def workflow_input(order: Order) -> dict[str, Any]:
-    """The input of the state machine: what pays is not in it, see `ports.Orders.accept`."""
+    """The input of the state machine. It does not contain the payment token, see `ports.Orders.accept`."""
     return {
         "order_id": order.id,
         "customer_id": order.customer_id,
@@ -62,7 +59,7 @@ def accepted(order: Order) -> Event:
 
 
 def end(order: Order) -> OutboxRecord:
-    """What is told of an order that has ended: shop.order.shipped.v1, .rejected.v1 or .cancelled.v1."""
+    """The outbox record of an order that has ended: shop.order.shipped.v1, .rejected.v1 or .cancelled.v1."""
     last = order.timeline[-1]
     fact = Event(
         type=ENDS[last.state],
@@ -83,14 +80,16 @@ def _how_it_ended(order: Order, last: Step) -> dict[str, Any]:
 
 
 def product(event: Mapping[str, Any], now: Clock = clock.now) -> Product:
-    """The product that a shop.product.upserted.v1 tells of.
+    """The product in a shop.product.upserted.v1 event.
 
     Raises:
-        KeyError, TypeError, ValueError: when the event breaks its contract.
+        KeyError, TypeError, ValueError: the event violates its contract.
     """
     data = Event.from_dict(event).data
     sku, name = typed.text(data["sku"]), typed.text(data["name"])
-    version = typed.whole(data.get("version", 0))  # an earlier version of the product service counts none
+    version = typed.whole(
+        data.get("version", 0)
+    )  # an earlier version of the product service sends no version
     if not sku or not name:
         raise ValueError("the product's SKU or name is empty")
     if not 0 <= version <= latest_version(now()):
@@ -99,10 +98,10 @@ def product(event: Mapping[str, Any], now: Clock = clock.now) -> Product:
 
 
 def order_of(event: Mapping[str, Any]) -> str:
-    """The id of the order that a fact of stock or payment is about.
+    """The ID of the order in a stock or payment event.
 
     Raises:
-        KeyError, TypeError, ValueError: when the event breaks its contract.
+        KeyError, TypeError, ValueError: the event violates its contract.
     """
     order_id = typed.text(event["data"]["order_id"])
     if not order_id:

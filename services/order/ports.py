@@ -1,4 +1,4 @@
-"""What the order service needs from the outside, as its handlers see it."""
+"""The ports of the order service: what its handlers require from storage and from other services."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,87 +11,87 @@ from services.order.domain import Order, Product
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some orders of a list, newest first, and the id to go on after, if there are more."""
+    """A page of orders, newest first, and the ID after which the next page starts, or None on the last page."""
 
     orders: tuple[Order, ...]
     next_after: str | None
 
 
 class Orders(Protocol):
-    """The orders, with what each change of one leaves to be told."""
+    """The orders, and the outbox records of their changes."""
 
     def accept(
         self, order: Order, payment_token: str, told: OutboxRecord, request: KeyedRequest, answer: Answer
     ) -> None:
-        """Writes a new order, what is to be told of it, and the answer to its request: all of it or nothing.
+        """Writes a new order, its outbox record and the response to its request in one transaction.
 
-        The token is left for the payment service alone, under the order's id.
+        The payment token is stored under the ID of the order, where only the payment service can read it.
 
         Raises:
-            KeyTaken: when the request's Idempotency-Key has an answer; nothing was written.
-            InFlight: when another request with the key is being committed; nothing was written.
+            KeyTaken: a response is already recorded under the Idempotency-Key; nothing was written.
+            InFlight: another request with the key is being committed; nothing was written.
         """
 
     def get(self, order_id: str) -> Order | None:
-        """The order as it was last written."""
+        """The order as last written, or None if it does not exist."""
 
     def save(self, order: Order, told: OutboxRecord | None) -> Order:
-        """Writes a changed order and what is to be told of the change: both or nothing; answers it as written.
+        """Writes a changed order and the outbox record of the change in one transaction. Returns the order as written.
 
-        The token of an order that is undone is removed with it, so that a charge that waits in its queue is refused.
+        Saving an order that is being undone also removes its payment token, so that a queued charge is refused.
 
         Raises:
-            Stale: when it is not the version that was read.
+            Stale: the order was written since it was read.
         """
 
     def page(self, customer_id: str, after: str | None, limit: int) -> Page:
-        """A customer's orders, newest first, from the one after `after`. May miss one of the last second."""
+        """A customer's orders, newest first, starting after `after`. May omit orders of the last second."""
 
     def ping(self) -> None:
-        """Returns when orders can be read, raises otherwise."""
+        """Raises an exception if orders cannot be read."""
 
 
 class Products(Protocol):
-    """The order service's own view of names and prices."""
+    """The order service's own copy of product names and prices."""
 
     def find(self, skus: Collection[str]) -> Mapping[str, Product]:
-        """Those of the products that are known, by SKU.
+        """The known products among `skus`, by SKU.
 
         Raises:
-            UnreadableRow: when one cannot be read.
+            UnreadableRow: a product cannot be parsed.
         """
 
     def put(self, product: Product) -> bool:
-        """Keeps the product unless a later version is known; answers whether it did. Version 0 is the earliest of all."""
+        """Stores the product unless a later version is known. Returns whether it was stored. Version 0 is the earliest."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What another service knows of an order.
+class RelatedResource:
+    """A resource that belongs to an order, such as its payment, as its service returns it.
 
     Args:
-        document: its answer; None when it knows of nothing (yet), or did not say.
-        reason: why it did not say, for people; empty when it did.
+        document: body of the response, or None if the resource does not exist yet or could not be loaded.
+        reason: human-readable reason why it could not be loaded; empty otherwise.
     """
 
     document: Mapping[str, Any] | None = None
     reason: str = ""
 
 
-class Parts(Protocol):
-    """What other services know of an order."""
+class RelatedResources(Protocol):
+    """The payment and the shipment of an order, at their services."""
 
-    def find(self, order_id: str, proof: Mapping[str, str]) -> Mapping[str, Part]:
-        """Each part by its name, all within one deadline, whatever becomes of one.
+    def find(self, order_id: str, proof: Mapping[str, str]) -> Mapping[str, RelatedResource]:
+        """The resources by name ("payment", "shipment"), loaded within one deadline. The failure of one affects no other.
 
         Args:
-            order_id: of the order.
-            proof: headers that prove who asks.
+            order_id: ID of the order.
+            proof: headers that authenticate the caller at the other services.
         """
 
 
 class Workflow(Protocol):
-    """What brings an order to its end."""
+    """The workflow that completes or undoes an order."""
 
     def start(self, order_id: str, order: Mapping[str, Any]) -> None:
-        """Starts the order's workflow; does nothing when it was started before, even if it has ended."""
+        """Starts the workflow of an order. Has no effect if it was started before, even if it has ended."""

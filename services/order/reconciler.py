@@ -1,12 +1,12 @@
-"""Finds orders that do not go on, or with which the other services disagree, and resumes or reports them.
+"""Finds orders that make no progress or are inconsistent with the other services, and resumes or reports them.
 
-Run it every few minutes: `python -m services.order.reconciler`, or `handler` as a function of AWS Lambda. It ends with
-status 1 when an order needs an operator, and with status 2 when it failed: AWS being away says nothing of an order. Two
-runs at once do no harm. It stops by itself before it is stopped, and looks at the orders in random order, so that a run
-that is cut short leaves out different ones each time.
+Run it every few minutes: `python -m services.order.reconciler`, or `handler` as an AWS Lambda function. It exits with status
+1 if an order needs an operator, and with status 2 if the run failed, for example because AWS is unavailable. Concurrent runs
+are safe. A run ends before its time limit and checks the orders in random order, so that runs that are cut short skip
+different orders.
 
-Every run prints a metric in CloudWatch's embedded format, also one that fails: orders that stand still, that were resumed,
-that disagree, that were not reached, and the age of the oldest fact that waits to be told.
+Every run, including a failed one, logs metrics in the CloudWatch embedded metric format: the number of orders that stand
+still, were resumed, are inconsistent or were not reached, and the age of the oldest unpublished event.
 """
 
 import random
@@ -28,7 +28,9 @@ from services.order import app, reconciliation
 from services.order.config import Settings
 from services.order.ports import Orders
 from services.order.reconciliation import Verdict
-from services.order.watch import Executions, Watchlist, Witnesses
+from services.order.related_states import RelatedStates
+from services.order.watchlist import Watchlist
+from services.order.workflow import Executions
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,18 +39,18 @@ log = telemetry.logger(__name__)
 NAMESPACE = "Shop"
 # Younger orders are still in progress. Most orders have ended by this age, so each is checked only once.
 YOUNGEST = timedelta(minutes=5)
-# Function and Job are stopped after 240 seconds, of which the start takes some, and a call to AWS that is repeated 40.
+# The function and the Job are stopped after 240 seconds, which include the start and up to 40 seconds of retries of a call.
 BUDGET = timedelta(seconds=180)
 NEEDS_AN_OPERATOR, FAILED = 1, 2
 
 
 class ReconcilerSettings(Settings):
-    """The order service's settings, and the tables that it compares with its own."""
+    """The settings of the order service, and the names of the other services' tables."""
 
-    events_queue_url: str = Field("", description="the reconciler follows no facts")
-    tasks_queue_url: str = Field("", description="the reconciler takes no tasks")
-    events_topic_arn: str = Field("", description="the reconciler publishes no facts")
-    tokens_table: str = Field("", description="the reconciler accepts no orders")
+    events_queue_url: str = Field("", description="not used: the reconciler subscribes to no events")
+    tasks_queue_url: str = Field("", description="not used: the reconciler handles no tasks")
+    events_topic_arn: str = Field("", description="not used: the reconciler publishes no events")
+    tokens_table: str = Field("", description="not used: the reconciler accepts no orders")
     payment_table: str = Field(description="name of the payment service's DynamoDB table")
     product_table: str = Field(description="name of the product service's DynamoDB table")
     shipping_table: str = Field(description="name of the shipping service's DynamoDB table")
@@ -62,7 +64,7 @@ class ReconcilerSettings(Settings):
 
 @dataclass(slots=True)
 class Found:
-    """What a run found: how many orders of each kind, and seconds; None for what it could not measure."""
+    """The result of a run: numbers of orders, and seconds. None: not measured."""
 
     OrdersWatched: int = 0
     OrdersStandingStill: int = 0
@@ -79,29 +81,29 @@ class Found:
 
 
 class Reconciler:
-    """Looks at orders.
+    """Checks orders.
 
     Args:
-        orders: where they are.
-        watchlist: which to look at.
-        witnesses: what the other services say of them.
-        executions: of their workflow.
-        now: the time.
-        elapsed: seconds since any moment.
+        orders: storage of orders.
+        watchlist: the orders to check.
+        related_states: states of their payments, stock and shipments.
+        executions: executions of their workflow.
+        now: current time.
+        elapsed: monotonic clock, in seconds.
     """
 
     def __init__(
         self,
         orders: Orders,
         watchlist: Watchlist,
-        witnesses: Witnesses,
+        related_states: RelatedStates,
         executions: Executions,
         now: Clock = clock.now,
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._orders = orders
         self._watchlist = watchlist
-        self._witnesses = witnesses
+        self._witnesses = related_states
         self._executions = executions
         self._now = now
         self._elapsed = elapsed
@@ -140,11 +142,12 @@ class Reconciler:
         order = self._orders.get(order_id)
         if order is None:
             log.error(
-                "order_disagrees", reason="the order's row is gone: restore it, or remove its row WATCH#"
+                "order_disagrees",
+                reason="the row of the order is missing: restore it, or delete its WATCH# row",
             )
             found.OrdersDisagreeing += 1
             return
-        # The execution first: what it did before it ended is seen by the reads after.
+        # The execution is read first, so that the later reads see everything that it did before it ended.
         execution = self._executions.latest(order_id)
         states = self._witnesses.states(order_id)
         order = self._orders.get(order_id) or order
@@ -165,10 +168,10 @@ class Reconciler:
 
 
 def reconcile(settings: ReconcilerSettings) -> Found:
-    """One run, told as a metric however it ends.
+    """One run. Logs its metrics even if it fails.
 
     Raises:
-        Exception: what made the run fail.
+        Exception: the run failed.
     """
     client: DynamoDBClient = clients.client("dynamodb", settings)
     tables = {
@@ -180,12 +183,12 @@ def reconcile(settings: ReconcilerSettings) -> Found:
     reconciler = Reconciler(
         app.storage(settings).orders,
         Watchlist(client, settings.table),
-        Witnesses(client, tables),
+        RelatedStates(client, tables),
         workflow,
     )
     found = Found()
     try:
-        # First, as it takes a moment and the orders may take all the time that there is.
+        # Measured first: it is fast, and checking the orders may use up all the time.
         found.OutboxAgeSeconds = max(
             DynamoOutbox(client, table).oldest() for table in (settings.table, *tables.values())
         )
@@ -218,7 +221,7 @@ def _settings() -> ReconcilerSettings:
 
 
 def handler(_event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
-    """What Lambda calls by its schedule. A run that fails is an error of the function."""
+    """The entry point of the Lambda function. A failed run is an error of the function."""
     return asdict(reconcile(_settings()))
 
 
@@ -226,7 +229,7 @@ def main() -> None:
     """Runs the command.
 
     Raises:
-        SystemExit: with status 1 when an order needs an operator, and 2 when the run failed.
+        SystemExit: status 1 if an order needs an operator, 2 if the run failed.
     """
     settings = _settings()
     try:

@@ -1,13 +1,13 @@
-"""Whether an order's workflow, payment, stock and shipment agree with it, and what to do when they do not.
+"""Decides whether an order is consistent with its workflow, payment, stock and shipment, and what to do otherwise.
 
-    ended, and all agree                          → nothing is left to do
-    open, and its workflow runs                   → wait; it stands still when it has done so for long
-    open, and its workflow has ended or was ended → resume it
-    undone, and something is kept of it           → resume it: the undoing is done again
-    anything else                                 → report it to an operator
+    the order has ended, and everything is consistent   → AGREED
+    the order is open, and its workflow is running      → UNDER_WAY, or STANDING_STILL after 15 minutes without a change
+    the order is open, and its workflow has ended       → RESUME
+    the order was undone, but something is still kept   → RESUME: the workflow undoes it again
+    anything else                                       → REPORT to an operator
 
-To resume is to start the same workflow again, under another name. Each of its tasks finds what an earlier execution
-came to and answers the same, so the new one catches up with it and goes on, forward or back.
+Resuming starts the same workflow again under another name. Each task finds the result of an earlier execution and returns
+the same, so that the new execution catches up and continues.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from enum import StrEnum
 
 from services.order.domain import Order, State
 
-# Executions of one order, the first included; a workflow that ends early every time needs an operator.
+# Executions of one order, including the first. A workflow that fails every time needs an operator.
 MOST_EXECUTIONS = 5
-# From when on an open order stands still.
+# An open order that has not changed for this long is reported as standing still.
 PATIENCE = timedelta(minutes=15)
 
-# What the other services may say of an order that has ended so; None stands for nothing.
+# Consistent states of the related resources by the state of the order. None: the resource does not exist.
 _SHIPPED: Mapping[str, frozenset[str | None]] = {
     "payment": frozenset({"CHARGED"}),
     "stock": frozenset({"COMMITTED"}),
@@ -33,11 +33,11 @@ _UNDONE: Mapping[str, frozenset[str | None]] = {
     "stock": frozenset({None, "REFUSED", "RELEASED"}),
     "shipment": frozenset({None, "REFUSED", "CANCELLED"}),
 }
-PARTS = tuple(_SHIPPED)
+RESOURCES = tuple(_SHIPPED)
 
 
 class Verdict(StrEnum):
-    """What is to be done about an order."""
+    """The action for an order."""
 
     AGREED = "agreed"
     UNDER_WAY = "under_way"
@@ -51,9 +51,9 @@ class Execution:
     """The latest execution of an order's workflow.
 
     Args:
-        number: 1 for the first.
-        is_running: whether it goes on.
-        status: as Step Functions says.
+        number: 1 for the first execution.
+        is_running: whether it can still make progress.
+        status: status in Step Functions.
     """
 
     number: int
@@ -63,7 +63,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict, and why, for an operator."""
+    """A verdict and its human-readable reason."""
 
     verdict: Verdict
     reason: str
@@ -72,35 +72,37 @@ class Judgement:
 def judge(
     order: Order, execution: Execution | None, states: Mapping[str, str | None], at: datetime
 ) -> Judgement:
-    """What is to be done about an order.
+    """The verdict on an order.
 
     Args:
-        order: as it is.
-        execution: the latest of its workflow; None when none was ever started.
-        states: part ("payment", "stock", "shipment") -> its state; None for none.
-        at: now.
+        order: the order as last written.
+        execution: latest execution of its workflow, or None if none was started.
+        states: resource ("payment", "stock", "shipment") -> its state, or None if it does not exist.
+        at: current time.
     """
     if order.state.is_end:
         return _of_ended(order, execution, states)
     if execution is None:
         return _waiting(
-            order, at, "no workflow was started: see that the relay runs, or what its record lacks"
+            order, at, "no workflow was started: check that the relay is running, and its errors in the log"
         )
     if execution.is_running:
-        return _waiting(order, at, "its workflow waits for a task: see the queues and their dead letters")
-    return _again(execution, f"its workflow ended {execution.status} and the order is {order.state}")
+        return _waiting(
+            order, at, "its workflow is waiting for a task: check the queues and their dead letters"
+        )
+    return _again(execution, f"its workflow ended {execution.status} while the order is {order.state}")
 
 
 def _of_ended(order: Order, execution: Execution | None, states: Mapping[str, str | None]) -> Judgement:
     allowed = _SHIPPED if order.state is State.SHIPPED else _UNDONE
-    wrong = [f"{part} is {states[part]}" for part in PARTS if states[part] not in allowed[part]]
+    wrong = [f"{name} is {states[name]}" for name in RESOURCES if states[name] not in allowed[name]]
     if not wrong:
         return Judgement(Verdict.AGREED, "")
     reason = f"the order is {order.state}, but its {', its '.join(wrong)}"
     if execution is not None and execution.is_running:
         return Judgement(Verdict.UNDER_WAY, reason)
     if order.state is State.SHIPPED or execution is None:
-        # The parcel may be on its way: nothing is undone, and nothing done again, without an operator.
+        # The parcel may be on its way: only an operator may undo or repeat anything.
         return Judgement(Verdict.REPORT, reason)
     return _again(execution, reason)
 

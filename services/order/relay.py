@@ -1,6 +1,6 @@
-"""The process that tells what orders leave to be told: it starts workflows and publishes facts.
+"""The relay process of the order service: starts workflows and publishes events from the outbox.
 
-Run it with `python -m services.order.relay`; several at once share the work.
+Run it with `python -m services.order.relay`. Several instances share the work.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from services.order.workflow import StepFunctionsWorkflow
 
 
 def tellers(workflow: Workflow, publisher: Publisher) -> dict[str, Teller]:
-    """Who is told each kind of outbox message."""
+    """The handlers of outbox messages, by kind."""
 
     def start(orders: Sequence[Mapping[str, Any]]) -> None:
         for order in orders:

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from services.common.values import clock
 from services.common.values.errors import InvalidValue, UnreadableRow
 from services.partners import app, handlers
-from services.partners.app import Parts
+from services.partners.app import Dependencies
 from services.partners.domain import LONGEST_LIFE, SCOPES, InvalidKey, PartnerKey
 from services.partners.handlers import NoSuchKey
 from services.partners.ports import AlreadyRevoked, NotConfirmed
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     chosen = _parser().parse_args(arguments)
     try:
-        _run(chosen, app.parts())
+        _run(chosen, app.dependencies())
     except (InvalidKey, NoSuchKey) as error:
         raise SystemExit(f"{error}; run `list` to see all keys") from error
     except AlreadyRevoked as error:
@@ -80,8 +80,8 @@ def _days(text: str) -> int:
     return int(text)
 
 
-def _run(chosen: argparse.Namespace, parts: Parts) -> None:
-    keys, pepper = parts.keys, parts.pepper
+def _run(chosen: argparse.Namespace, dependencies: Dependencies) -> None:
+    keys, pepper = dependencies.keys, dependencies.pepper
     match chosen.command:
         case "issue":
             life = timedelta(days=chosen.days)

@@ -10,15 +10,15 @@ from services.partners.ports import Keys
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Dependencies:
     """The records of keys, and what keys are hashed with."""
 
     keys: Keys
     pepper: bytes
 
 
-def parts() -> Parts:
-    """The parts of this process.
+def dependencies() -> Dependencies:
+    """The dependencies of this process.
 
     Raises:
         SystemExit: when the environment lacks something.
@@ -27,4 +27,4 @@ def parts() -> Parts:
     telemetry.configure(settings.service, settings.log_level)
     found = clients.client("secretsmanager", settings).get_secret_value(SecretId=settings.pepper_secret_id)
     pepper = str(found["SecretString"]).encode()
-    return Parts(DynamoKeys(clients.client("dynamodb", settings), settings.table), pepper)
+    return Dependencies(DynamoKeys(clients.client("dynamodb", settings), settings.table), pepper)

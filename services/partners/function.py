@@ -10,7 +10,7 @@ from typing import Any
 
 from services.common.runtime import telemetry
 from services.partners import app, handlers
-from services.partners.app import Parts
+from services.partners.app import Dependencies
 
 log = telemetry.logger(__name__)
 
@@ -21,12 +21,12 @@ LONGEST = 128
 Request = Mapping[str, Any]
 
 
-def answer(request: Request, parts: Parts) -> dict[str, Any]:
+def answer(request: Request, dependencies: Dependencies) -> dict[str, Any]:
     """API Gateway's simple response: whether a request is authorized, and as which partner."""
     found = None
     shown = str(request.get("headers", {}).get(HEADER, ""))
     if shown and len(shown) <= LONGEST:
-        found = handlers.authorize(shown, keys=parts.keys, pepper=parts.pepper)
+        found = handlers.authorize(shown, keys=dependencies.keys, pepper=dependencies.pepper)
     if found is None:
         log.info("partner_refused")
         return {"isAuthorized": False}
@@ -38,10 +38,10 @@ def answer(request: Request, parts: Parts) -> dict[str, Any]:
 
 
 @cache
-def _parts() -> Parts:
-    return app.parts()
+def _dependencies() -> Dependencies:
+    return app.dependencies()
 
 
 def handler(request: Request, _context: Any) -> dict[str, Any]:
     """What Lambda calls."""
-    return answer(request, _parts())
+    return answer(request, _dependencies())

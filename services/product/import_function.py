@@ -20,9 +20,9 @@ from services.common.runtime import telemetry
 from services.common.runtime.settings import ServiceSettings
 from services.common.values import clock
 from services.product import app, importing
+from services.product.import_report import Report, Upload
 from services.product.ports import Shelves, Superseded, Uploads
-from services.product.uploaded import Report, Upload
-from services.product.uploads import S3Uploads
+from services.product.s3 import S3Uploads
 
 log = telemetry.logger(__name__)
 
@@ -43,7 +43,7 @@ class Settings(ServiceSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Dependencies:
     """Everything that the function works with.
 
     Args:
@@ -55,12 +55,12 @@ class Parts:
     continue_with: Callable[[str], object]
 
 
-def work(batch: Message, parts: Parts, milliseconds_left: Callable[[], int]) -> dict[str, Any]:
+def work(batch: Message, dependencies: Dependencies, milliseconds_left: Callable[[], int]) -> dict[str, Any]:
     """Imports the uploads of a batch of messages of SQS; answers which are to come back (ReportBatchItemFailures)."""
     failed = [
         record["messageId"]
         for record in batch["Records"]
-        if not _dealt_with(record, parts, milliseconds_left)
+        if not _dealt_with(record, dependencies, milliseconds_left)
     ]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
@@ -86,13 +86,13 @@ def uploads(message: Message) -> list[Upload]:
     ]
 
 
-def _dealt_with(record: Message, parts: Parts, milliseconds_left: Callable[[], int]) -> bool:
+def _dealt_with(record: Message, dependencies: Dependencies, milliseconds_left: Callable[[], int]) -> bool:
     with telemetry.traced(None, message_id=record["messageId"]):
         try:
             for upload in uploads(orjson.loads(record["body"])):
-                report = _imported(upload, parts, milliseconds_left)
+                report = _imported(upload, dependencies, milliseconds_left)
                 if report and report.state == "IMPORTING":
-                    parts.continue_with(record["body"])
+                    dependencies.continue_with(record["body"])
                     log.info("import_continues", key=upload.key, line=report.line)
                     return True
         except Exception:
@@ -102,13 +102,15 @@ def _dealt_with(record: Message, parts: Parts, milliseconds_left: Callable[[], i
         return True
 
 
-def _imported(upload: Upload, parts: Parts, milliseconds_left: Callable[[], int]) -> Report | None:
+def _imported(
+    upload: Upload, dependencies: Dependencies, milliseconds_left: Callable[[], int]
+) -> Report | None:
     """The report of an upload so far; None when the upload or its report is another's now."""
     try:
         return importing.import_catalogue(
             upload,
-            uploads=parts.uploads,
-            shelves=parts.shelves,
+            uploads=dependencies.uploads,
+            shelves=dependencies.shelves,
             may_go_on=lambda: milliseconds_left() > RESERVE,
         )
     except Superseded as superseded:
@@ -117,13 +119,13 @@ def _imported(upload: Upload, parts: Parts, milliseconds_left: Callable[[], int]
 
 
 @cache
-def _parts() -> Parts:
+def _dependencies() -> Dependencies:
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
     queue = SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url)
-    return Parts(S3Uploads(clients.client("s3", settings)), app.catalogue(settings), queue.send)
+    return Dependencies(S3Uploads(clients.client("s3", settings)), app.catalogue(settings), queue.send)
 
 
 def handler(batch: Message, context: Any) -> dict[str, Any]:
     """What Lambda calls."""
-    return work(batch, _parts(), context.get_remaining_time_in_millis)
+    return work(batch, _dependencies(), context.get_remaining_time_in_millis)

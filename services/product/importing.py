@@ -24,9 +24,9 @@ from services.common.values.clock import Clock
 from services.common.values.errors import UnreadableRow
 from services.product import messages, rows
 from services.product.domain import Product, Stocked
+from services.product.import_report import Problem, Report, Upload
 from services.product.ports import Shelves, Uploads
 from services.product.rows import Row, RowRefused, UnreadableFile
-from services.product.uploaded import Problem, Report, Upload
 
 log = telemetry.logger(__name__)
 

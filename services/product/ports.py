@@ -8,7 +8,7 @@ from typing import Protocol
 from services.common.messaging.outbox import OutboxRecord
 from services.common.values.errors import UnreadableRow
 from services.product.domain import Inventory, Move, Product, Reservation, State, Stocked
-from services.product.uploaded import Report, Upload
+from services.product.import_report import Report, Upload
 
 
 class Superseded(Exception):

@@ -50,7 +50,7 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Dependencies:
     """Everything that the function works with.
 
     Args:
@@ -64,13 +64,13 @@ class Parts:
     put_aside: Callable[[str], object]
 
 
-def work(batch: Batch, parts: Parts) -> dict[str, Any]:
+def work(batch: Batch, dependencies: Dependencies) -> dict[str, Any]:
     """Counts a batch of the stream; answers with which record it is to begin again (ReportBatchItemFailures)."""
     for record in batch["Records"]:
         sequence = str((record.get("dynamodb") or {}).get("SequenceNumber", ""))
         with telemetry.traced(None, sequence=sequence):
             try:
-                _count(record, parts)
+                _count(record, dependencies)
             except Exception:
                 log.exception("change_failed")
                 return {"batchItemFailures": [{"itemIdentifier": sequence}]}
@@ -98,14 +98,19 @@ def change(record: Mapping[str, Any]) -> Change | None:
         raise Unreadable(f"{type(error).__name__}: {error}") from error
 
 
-def _count(record: Mapping[str, Any], parts: Parts) -> None:
+def _count(record: Mapping[str, Any], dependencies: Dependencies) -> None:
     try:
         found = change(record)
         if found:
-            low_stock.count(found, threshold=parts.threshold, levels=parts.levels, publisher=parts.publisher)
+            low_stock.count(
+                found,
+                threshold=dependencies.threshold,
+                levels=dependencies.levels,
+                publisher=dependencies.publisher,
+            )
     except (Unreadable, UnreadableRow) as unreadable:
         log.exception("change_put_aside")
-        parts.put_aside(_aside(record, str(unreadable)))
+        dependencies.put_aside(_aside(record, str(unreadable)))
 
 
 def _aside(record: Mapping[str, Any], cause: str) -> str:
@@ -116,10 +121,10 @@ def _aside(record: Mapping[str, Any], cause: str) -> str:
 
 
 @cache
-def _parts() -> Parts:
+def _dependencies() -> Dependencies:
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
-    return Parts(
+    return Dependencies(
         DynamoLevels(clients.client("dynamodb", settings), settings.table),
         SnsPublisher(clients.client("sns", settings), settings.events_topic_arn),
         settings.low_stock,
@@ -129,4 +134,4 @@ def _parts() -> Parts:
 
 def handler(batch: Batch, _context: Any) -> dict[str, Any]:
     """What Lambda calls."""
-    return work(batch, _parts())
+    return work(batch, _dependencies())

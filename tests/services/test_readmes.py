@@ -47,7 +47,7 @@ def test_a_readme_names_every_message(service: str, page: str) -> None:
 
 
 def test_a_readme_names_every_kind_of_row(service: str, page: str) -> None:
-    adapters = [ROOT / "services" / service / name for name in ("dynamo.py", "watch.py")]
+    adapters = [ROOT / "services" / service / name for name in ("dynamo.py", "watchlist.py")]
     kinds = {
         kind for path in adapters if path.exists() for kind in re.findall(r'f"([A-Z]+)#', path.read_text())
     }

@@ -113,8 +113,8 @@ def test_given_an_import_that_cannot_be_continued_by_a_message_then_its_own_come
     }
 
     def deliver(queue: SqsQueue) -> Any:
-        parts = import_function.Parts(uploads, shelves, queue.send)
-        return import_function.work({"Records": [record]}, parts, lambda: 0)
+        dependencies = import_function.Dependencies(uploads, shelves, queue.send)
+        return import_function.work({"Records": [record]}, dependencies, lambda: 0)
 
     assert deliver(gone) == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
     first = uploads.saved[-1].line
@@ -145,8 +145,8 @@ def test_given_a_change_that_cannot_be_put_aside_then_it_is_tried_again_and_thos
     records = [change("TEA", 1, {"available": {"N": "5"}}), change("CUP", 2, {})]
 
     def deliver(queue: SqsQueue, number: int) -> Any:
-        parts = watch_function.Parts(MemoryLevels(), publisher, 10, queue.send)
-        return watch_function.work({"Records": records[number:]}, parts)
+        dependencies = watch_function.Dependencies(MemoryLevels(), publisher, 10, queue.send)
+        return watch_function.work({"Records": records[number:]}, dependencies)
 
     assert deliver(gone, 0) == {"batchItemFailures": [{"itemIdentifier": "2"}]}
     assert [event.subject for event in publisher.events] == ["TEA"]
@@ -162,13 +162,13 @@ def test_given_a_change_that_is_longer_than_a_message_then_its_beginning_is_put_
     account: AwsServer, create_queue: Callable[[], str], character: str
 ) -> None:
     queue, publisher = SqsQueue(account.clients.sqs, create_queue()), MemoryPublisher()
-    parts = watch_function.Parts(MemoryLevels(), publisher, 10, queue.send)
+    dependencies = watch_function.Dependencies(MemoryLevels(), publisher, 10, queue.send)
     records = [
         change("TEA", 1, {"available": {"N": character * 1_100_000}}),
         change("CUP", 2, {"available": {"N": "5"}}),
     ]
 
-    assert watch_function.work({"Records": records}, parts) == {"batchItemFailures": []}
+    assert watch_function.work({"Records": records}, dependencies) == {"batchItemFailures": []}
 
     (aside,) = queue.receive(10, 2)
     said = orjson.loads(aside.body)

@@ -22,7 +22,7 @@ from services.common.messaging.relay import BATCH, facts_relay
 from services.common.values import clock
 from services.product import import_function
 from services.product.dynamo import DynamoCatalogue
-from services.product.uploads import S3Uploads
+from services.product.s3 import S3Uploads
 from shopdev.checkout import ROOT
 from shopdev.cloudformation import stacks
 from shopdev.processes.emulator import Emulator
@@ -55,7 +55,7 @@ def handle(bucket: str, table: str, size: int, etag: str) -> dict[str, float]:
         "s3": {"bucket": {"name": bucket}, "object": {"key": KEY, "eTag": etag, "size": size}},
     }
     queue = [json.dumps({"Records": [upload]})]
-    parts = import_function.Parts(
+    dependencies = import_function.Dependencies(
         S3Uploads(boto3.client("s3")),
         DynamoCatalogue(client, table, DynamoOutbox(client, table)),
         queue.append,
@@ -64,7 +64,7 @@ def handle(bucket: str, table: str, size: int, etag: str) -> dict[str, float]:
     while queue:
         left = countdown()
         record = {"messageId": "m", "body": queue.pop(), "attributes": {"ApproximateReceiveCount": "1"}}
-        answer = import_function.work({"Records": [record]}, parts, left)
+        answer = import_function.work({"Records": [record]}, dependencies, left)
         if answer["batchItemFailures"]:
             raise SystemExit("the import failed; see the log above")
         calls, least = calls + 1, min(least, left() / 1000)

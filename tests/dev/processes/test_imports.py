@@ -17,7 +17,7 @@ CONSUMERS = ["order-consumer", "payment-consumer", "product-consumer", "shipping
     ("file", "expected"),
     [
         ("services/order/api.py", ["order"]),
-        ("services/order/parts.py", ["order"]),
+        ("services/order/related_resources.py", ["order"]),
         ("services/order/consumer.py", ["order-consumer"]),
         ("services/order/relay.py", ["order-relay"]),
         ("services/order/domain.py", ["order", "order-consumer", "order-relay"]),

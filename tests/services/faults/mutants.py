@@ -21,7 +21,7 @@ from services.common.messaging.outbox import OutboxMessage, OutboxRecord
 from services.common.messaging.relay import Relay
 from services.common.values import clock
 from services.common.values.money import Money
-from services.order.watch import Watchlist
+from services.order.watchlist import Watchlist
 from services.payment import handlers as payment
 from services.payment.domain import Charge, State, begun
 from services.payment.ports import Payments
@@ -154,8 +154,10 @@ def drop_the_last_change() -> None:
     """The last change of each batch is answered for and was not counted."""
     work = watch_function.work
 
-    def work_on_some(batch: watch_function.Batch, parts: watch_function.Parts) -> dict[str, Any]:
-        return work({"Records": batch["Records"][:-1]}, parts)
+    def work_on_some(
+        batch: watch_function.Batch, dependencies: watch_function.Dependencies
+    ) -> dict[str, Any]:
+        return work({"Records": batch["Records"][:-1]}, dependencies)
 
     watch_function.work = work_on_some
 

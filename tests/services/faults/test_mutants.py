@@ -18,7 +18,7 @@ from services.common.values.ids import uuid7
 from services.common.values.money import Money
 from services.order.domain import Address, Item, Product, place
 from services.order.dynamo import DynamoOrders
-from services.order.watch import Watchlist
+from services.order.watchlist import Watchlist
 from shopdev.aws_environment import REGION
 from shopdev.checkout import ROOT, SERVICES
 from shopdev.customer import ADDRESS

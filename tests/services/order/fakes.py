@@ -8,7 +8,7 @@ from services.common.http.idempotency import Answer, KeyedRequest
 from services.common.messaging.outbox import OutboxRecord
 from services.common.values.errors import Stale
 from services.order.domain import Order, Product
-from services.order.ports import Page, Part
+from services.order.ports import Page, RelatedResource
 from tests.services.memory import MemoryIdempotency, MemoryOutbox
 
 
@@ -73,13 +73,13 @@ class MemoryWorkflow:
         self.started.setdefault(order_id, order)
 
 
-class MemoryParts:
+class MemoryRelatedResources:
     """What other services know of every order, as it is told."""
 
     def __init__(self) -> None:
-        self.known: dict[str, Part] = {"payment": Part(), "shipment": Part()}
+        self.known: dict[str, RelatedResource] = {"payment": RelatedResource(), "shipment": RelatedResource()}
         self.shown: list[tuple[str, Mapping[str, str]]] = []
 
-    def find(self, order_id: str, proof: Mapping[str, str]) -> Mapping[str, Part]:
+    def find(self, order_id: str, proof: Mapping[str, str]) -> Mapping[str, RelatedResource]:
         self.shown.append((order_id, proof))
         return self.known

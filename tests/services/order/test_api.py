@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from services.common.http.idempotency import InFlight
 from services.common.values.caller import Caller
-from services.order.ports import Part
+from services.order.ports import RelatedResource
 from tests.services.callers import ALICE, BOB, MACHINE, OPERATOR
 from tests.services.order.fakes import MemoryProducts
 from tests.services.order.world import World, wish
@@ -296,9 +296,9 @@ def test_a_token_for_reading_places_and_cancels_nothing(client: FlaskClient, wor
 
 def test_the_details_are_the_order_and_what_others_know_of_it(client: FlaskClient, world: World) -> None:
     order = orjson.loads(place(client).data)
-    world.parts.known = {
-        "payment": Part({"state": "CHARGED"}),
-        "shipment": Part(reason="no answer within 1 s"),
+    world.related_resources.known = {
+        "payment": RelatedResource({"state": "CHARGED"}),
+        "shipment": RelatedResource(reason="no answer within 1 s"),
     }
 
     details = orjson.loads(
@@ -309,7 +309,9 @@ def test_the_details_are_the_order_and_what_others_know_of_it(client: FlaskClien
     assert details["payment"] == {"state": "CHARGED"}
     assert details["shipment"] is None
     assert details["missing"] == [{"part": "shipment", "reason": "no answer within 1 s"}]
-    assert world.parts.shown == [(order["id"], {"Authorization": "Bearer mine"})], "by the caller's own right"
+    assert world.related_resources.shown == [(order["id"], {"Authorization": "Bearer mine"})], (
+        "by the caller's own right"
+    )
 
 
 def test_the_details_of_somebody_elses_order_ask_nobody(client: FlaskClient, world: World) -> None:
@@ -317,7 +319,7 @@ def test_the_details_of_somebody_elses_order_ask_nobody(client: FlaskClient, wor
 
     is_problem(world.client(BOB).get(f"/orders/{order_id}/details"), HTTPStatus.NOT_FOUND)
 
-    assert world.parts.shown == []
+    assert world.related_resources.shown == []
 
 
 def test_an_order_can_be_cancelled_until_it_is_confirmed(client: FlaskClient, world: World) -> None:

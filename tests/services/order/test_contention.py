@@ -14,7 +14,7 @@ from services.common.values.errors import Stale, Unavailable
 from services.order import api, messages
 from services.order.dynamo import DynamoOrders, DynamoProducts
 from tests.services.callers import ALICE, As
-from tests.services.order.fakes import MemoryParts, MemoryProducts
+from tests.services.order.fakes import MemoryProducts, MemoryRelatedResources
 from tests.services.order.test_messages import ORDER
 from tests.services.order.world import TEA, wish
 
@@ -93,7 +93,7 @@ def test_an_order_that_is_throttled_at_every_try_can_be_sent_again() -> None:
     kept = DynamoIdempotency(table, "t")
     orders = DynamoOrders(table, "t", kept, DynamoOutbox(table, "t"), DynamoVault(table, "t"))
     table.get_item = lambda **_: {}
-    shop = api.create(orders, MemoryProducts(TEA), kept, MemoryParts(), As(ALICE)).test_client()
+    shop = api.create(orders, MemoryProducts(TEA), kept, MemoryRelatedResources(), As(ALICE)).test_client()
 
     answer = shop.post("/orders", json=wish(), headers={"Idempotency-Key": "k"})
 

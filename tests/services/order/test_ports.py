@@ -28,7 +28,7 @@ from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.callers import ALICE, As
 from tests.services.memory import MemoryIdempotency, MemoryOutbox
-from tests.services.order.fakes import MemoryOrders, MemoryParts, MemoryProducts
+from tests.services.order.fakes import MemoryOrders, MemoryProducts, MemoryRelatedResources
 from tests.services.order.world import CUP, TEA, Clock, wish
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -333,7 +333,7 @@ def test_placing_an_order_takes_two_calls_and_repeating_it_one_more(
     products = DynamoProducts(counted, table)
     products.put(TEA)
     calls.clear()
-    shop = api.create(orders, products, kept, MemoryParts(), As(ALICE)).test_client()
+    shop = api.create(orders, products, kept, MemoryRelatedResources(), As(ALICE)).test_client()
 
     placed = [
         shop.post("/orders", json=wish(), headers={"Idempotency-Key": "k"}).status_code for _ in range(2)
@@ -388,7 +388,7 @@ def test_a_product_that_cannot_be_read_is_unavailable_and_hides_no_other(
         Key=dynamo.pack({"pk": "PRODUCT#TEA", "sk": "PRODUCT"}),
         UpdateExpression="REMOVE price",
     )
-    shop = api.create(orders, products, kept, MemoryParts(), As(ALICE)).test_client()
+    shop = api.create(orders, products, kept, MemoryRelatedResources(), As(ALICE)).test_client()
 
     refused = shop.post("/orders", json=wish(("TEA", 1), ("CUP", 1)), headers={"Idempotency-Key": "k"})
     accepted = shop.post("/orders", json=wish(("CUP", 1)), headers={"Idempotency-Key": "l"})
@@ -410,7 +410,7 @@ def test_of_many_concurrent_requests_with_one_key_one_orders(
         DynamoProducts(client, table),
     )
     products.put(TEA)
-    app = api.create(orders, products, kept, MemoryParts(), As(ALICE))
+    app = api.create(orders, products, kept, MemoryRelatedResources(), As(ALICE))
     start = threading.Barrier(8)
 
     def place(_: int) -> tuple[int, bytes]:

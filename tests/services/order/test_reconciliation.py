@@ -20,7 +20,9 @@ from services.order import reconciler
 from services.order.domain import Order
 from services.order.reconciler import Found, Reconciler
 from services.order.reconciliation import MOST_EXECUTIONS, PATIENCE, Execution, Verdict, judge
-from services.order.watch import Executions, Watchlist, Witnesses
+from services.order.related_states import RelatedStates
+from services.order.watchlist import Watchlist
+from services.order.workflow import Executions
 from services.payment import domain as payments
 from services.payment.dynamo import DynamoPayments
 from services.product import domain as products
@@ -97,8 +99,8 @@ def test_the_states_are_read_as_the_services_write_them(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, tables = account.clients.dynamodb, {part: create_table() for part in NONE}
-    witnesses = Witnesses(client, tables)
-    assert witnesses.states("order-1") == NONE
+    related_states = RelatedStates(client, tables)
+    assert related_states.states("order-1") == NONE
 
     DynamoPayments(client, tables["payment"], DynamoOutbox(client, tables["payment"])).save(
         payments.begun("order-1", None, None), None
@@ -110,7 +112,11 @@ def test_the_states_are_read_as_the_services_write_them(
         shipments.begun("order-1", None, NOON), None
     )
 
-    assert witnesses.states("order-1") == {"payment": "PENDING", "stock": "RELEASED", "shipment": "PENDING"}
+    assert related_states.states("order-1") == {
+        "payment": "PENDING",
+        "stock": "RELEASED",
+        "shipment": "PENDING",
+    }
 
 
 def test_a_watched_order_is_listed_from_its_age_on_until_it_is_removed(

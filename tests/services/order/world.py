@@ -13,7 +13,7 @@ from services.order import api, consumer
 from services.order.domain import Product
 from tests.services.callers import As
 from tests.services.memory import MemoryAnswers, MemoryIdempotency, MemoryOutbox
-from tests.services.order.fakes import MemoryOrders, MemoryParts, MemoryProducts
+from tests.services.order.fakes import MemoryOrders, MemoryProducts, MemoryRelatedResources
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TEA = Product("TEA", "Earl Grey", Money(1299, "EUR"), 1)
@@ -44,11 +44,13 @@ class World:
         self.outbox = MemoryOutbox(self.now)
         self.orders = MemoryOrders(self.idempotency, self.outbox)
         self.products = MemoryProducts(TEA, CUP, MUG)
-        self.parts = MemoryParts()
+        self.related_resources = MemoryRelatedResources()
 
     def client(self, caller: Caller) -> FlaskClient:
         """Somebody's way in."""
-        return api.create(self.orders, self.products, self.idempotency, self.parts, As(caller)).test_client()
+        return api.create(
+            self.orders, self.products, self.idempotency, self.related_resources, As(caller)
+        ).test_client()
 
     def task(self, name: str, order_id: str, **fields: Any) -> dict[str, Any]:
         """Has a task done as the workflow asks for it; answers its output, or the error's code under "error"."""

@@ -11,7 +11,7 @@ from botocore.exceptions import ReadTimeoutError
 from services.common.aws import dynamo
 from services.common.values.clock import Clock
 from services.partners import admin, app, domain, function, handlers
-from services.partners.app import Parts
+from services.partners.app import Dependencies
 from services.partners.domain import InvalidKey, PartnerKey
 from services.partners.dynamo import DynamoKeys
 from services.partners.handlers import NoSuchKey
@@ -173,14 +173,14 @@ def test_given_two_keys_when_issued_then_they_share_nothing() -> None:
 
 def test_given_the_authorizer_when_asked_then_it_answers_as_api_gateway_expects(keys: Keys) -> None:
     key, record = handlers.issue("acme", ["orders:write", "orders:read"], keys=keys, pepper=PEPPER)
-    parts = Parts(keys, PEPPER)
+    dependencies = Dependencies(keys, PEPPER)
 
-    assert function.answer({"headers": {"x-api-key": key}}, parts) == {
+    assert function.answer({"headers": {"x-api-key": key}}, dependencies) == {
         "isAuthorized": True,
         "context": {"partner": "acme", "scopes": "orders:read orders:write", "key": record.id},
     }
     for headers in ({}, {"x-api-key": ""}, {"x-api-key": "guessed"}, {"x-api-key": "x" * 100_000}):
-        assert function.answer({"headers": headers}, parts) == {"isAuthorized": False}
+        assert function.answer({"headers": headers}, dependencies) == {"isAuthorized": False}
 
 
 def test_given_a_refused_and_a_good_key_when_logged_then_neither_is_in_the_log(
@@ -189,7 +189,7 @@ def test_given_a_refused_and_a_good_key_when_logged_then_neither_is_in_the_log(
     keys = MemoryKeys()
     key, record = handlers.issue("acme", READ, keys=keys, pepper=PEPPER)
     for shown in (key, key[:-1] + "x"):
-        function.answer({"headers": {"x-api-key": shown}}, Parts(keys, PEPPER))
+        function.answer({"headers": {"x-api-key": shown}}, Dependencies(keys, PEPPER))
 
     printed = "".join(capsys.readouterr())
     assert key.split("_", 2)[2][:20] not in printed
@@ -202,7 +202,7 @@ def test_given_a_refused_and_a_good_key_when_logged_then_neither_is_in_the_log(
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> MemoryKeys:
     keys = MemoryKeys()
-    monkeypatch.setattr(app, "parts", lambda: Parts(keys, PEPPER))
+    monkeypatch.setattr(app, "dependencies", lambda: Dependencies(keys, PEPPER))
     return keys
 
 
@@ -261,7 +261,7 @@ def test_given_the_command_when_the_answer_of_its_write_is_lost_then_it_does_not
     table, client = new_table(account.clients), Losing()
     keys = DynamoKeys(account.clients.dynamodb, table)
     _, record = handlers.issue("acme", READ, keys=keys, pepper=PEPPER)
-    monkeypatch.setattr(app, "parts", lambda: Parts(DynamoKeys(client, table), PEPPER))  # type: ignore[arg-type]  # as much of a client as it takes
+    monkeypatch.setattr(app, "dependencies", lambda: Dependencies(DynamoKeys(client, table), PEPPER))  # type: ignore[arg-type]  # as much of a client as it takes
     arguments = ["--partner", "acme", "--scope", "orders:read"] if lost == "issue" else [record.id]
 
     with pytest.raises(SystemExit, match=r"may have been changed(.|\n)*`list`"):

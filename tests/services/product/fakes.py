@@ -21,10 +21,10 @@ from services.product.domain import (
     Stocked,
     StockMissing,
 )
+from services.product.import_report import Report, Upload
 from services.product.low_stock import Level
 from services.product.ports import Page, Search, Superseded
 from services.product.search import Entry, Index
-from services.product.uploaded import Report, Upload
 from tests.services.memory import MemoryOutbox
 
 

@@ -24,11 +24,11 @@ from services.common.values.money import Money
 from services.product import import_function, rows, seed
 from services.product.domain import Product, Stocked
 from services.product.dynamo import DynamoCatalogue
+from services.product.import_report import Problem, Report, Upload
 from services.product.importing import LARGEST_FILE, MOST_PROBLEMS, REPORTED_EVERY, import_catalogue
 from services.product.ports import Shelves, Superseded
 from services.product.rows import Line, RowRefused, UnreadableFile
-from services.product.uploaded import Problem, Report, Upload
-from services.product.uploads import S3Uploads
+from services.product.s3 import S3Uploads
 from shopdev.cloudformation import stacks
 from shopdev.processes.emulator import AwsServer
 from tests.services.product.fakes import MemoryShelves, MemoryUploads
@@ -428,12 +428,12 @@ def test_given_a_message_that_comes_after_the_import_when_handled_then_nothing_i
 
 
 class Shortly:
-    """A function's parts whose queue is a list."""
+    """The dependencies of a function whose queue is a list."""
 
     def __init__(self, content: bytes) -> None:
         self.uploads, self.shelves = MemoryUploads(content), MemoryShelves()
         self.queue: list[str] = []
-        self.parts = import_function.Parts(self.uploads, self.shelves, self.queue.append)
+        self.dependencies = import_function.Dependencies(self.uploads, self.shelves, self.queue.append)
 
 
 def message(content: bytes, key: str = "spring+sale%C3%A9.csv", event: str = "ObjectCreated:Put") -> str:
@@ -460,7 +460,7 @@ def test_given_little_time_when_called_then_the_import_is_continued_by_messages_
     calls = 0
     while given.queue:
         calls += 1
-        answer = import_function.work(batch(given.queue.pop()), given.parts, lambda: 1000)
+        answer = import_function.work(batch(given.queue.pop()), given.dependencies, lambda: 1000)
         assert answer == {"batchItemFailures": []}
 
     assert calls > 2
@@ -574,12 +574,12 @@ def test_given_a_hundred_thousand_rows_when_imported_then_every_call_ends_in_tim
     shelves = Counted(uploads, clock, bytearray(uploads.rows))
     queue = [message(b"")]
     queue[0] = queue[0].replace('"size":0', f'"size":{uploads.size}')
-    parts, calls = import_function.Parts(uploads, shelves, queue.append), 0
+    dependencies, calls = import_function.Dependencies(uploads, shelves, queue.append), 0
 
     while queue:
         clock.begin()
         calls += 1
-        assert import_function.work(batch(queue.pop()), parts, lambda: clock.left) == {
+        assert import_function.work(batch(queue.pop()), dependencies, lambda: clock.left) == {
             "batchItemFailures": []
         }
 
@@ -601,13 +601,13 @@ def test_given_a_key_with_spaces_and_accents_when_told_of_then_it_is_the_files_o
 def test_given_a_message_that_tells_of_no_upload_when_handled_then_it_is_done_with(body: str) -> None:
     given = Shortly(b"")
 
-    assert import_function.work(batch(body), given.parts, lambda: 10**6) == {"batchItemFailures": []}
+    assert import_function.work(batch(body), given.dependencies, lambda: 10**6) == {"batchItemFailures": []}
     assert not given.uploads.saved
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"Records":[{}]}'])
 def test_given_a_message_that_is_none_of_s3_when_handled_then_it_comes_back(body: str) -> None:
-    answer = import_function.work(batch(body), Shortly(b"").parts, lambda: 10**6)
+    answer = import_function.work(batch(body), Shortly(b"").dependencies, lambda: 10**6)
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
 
@@ -617,7 +617,7 @@ def test_given_a_file_that_was_replaced_when_handled_then_the_message_is_done_wi
     given = Shortly(content)
     given.uploads.superseded = True
 
-    assert import_function.work(batch(message(content)), given.parts, lambda: 10**6) == {
+    assert import_function.work(batch(message(content)), given.dependencies, lambda: 10**6) == {
         "batchItemFailures": []
     }
 
@@ -636,7 +636,7 @@ def test_given_a_message_of_several_files_when_one_was_replaced_then_the_others_
     given.uploads.read = reading  # type: ignore[method-assign]
     body = orjson.dumps({"Records": [replaced, other]}).decode()
 
-    assert import_function.work(batch(body), given.parts, lambda: 10**6) == {"batchItemFailures": []}
+    assert import_function.work(batch(body), given.dependencies, lambda: 10**6) == {"batchItemFailures": []}
     assert [(report.state, report.written) for report in given.uploads.saved] == [("DONE", 3)]
 
 

@@ -19,7 +19,7 @@ from services.product.domain import Item
 from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.levels import DynamoLevels
 from services.product.low_stock import Change, Level, Levels
-from services.product.watch_function import Parts, Unreadable
+from services.product.watch_function import Dependencies, Unreadable
 from shopdev.cloudformation import stacks
 from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
@@ -184,7 +184,7 @@ def test_given_a_product_that_is_sold_when_its_tables_stream_is_read_then_every_
     publisher, aside = MemoryPublisher(), list[str]()
 
     answer = watch_function.work(
-        {"Records": stream(account, table)}, Parts(levels, publisher, LOW, aside.append)
+        {"Records": stream(account, table)}, Dependencies(levels, publisher, LOW, aside.append)
     )
 
     assert answer == {"batchItemFailures": []}
@@ -195,8 +195,8 @@ def test_given_a_product_that_is_sold_when_its_tables_stream_is_read_then_every_
     assert known.available == 9
 
 
-def parts(publisher: MemoryPublisher, aside: list[str]) -> Parts:
-    return Parts(MemoryLevels(), publisher, LOW, aside.append)
+def dependencies(publisher: MemoryPublisher, aside: list[str]) -> Dependencies:
+    return Dependencies(MemoryLevels(), publisher, LOW, aside.append)
 
 
 POISON = [
@@ -215,7 +215,7 @@ def test_given_a_record_that_cannot_be_read_when_among_others_then_it_alone_is_p
     publisher, aside = MemoryPublisher(), list[str]()
 
     answer = watch_function.work(
-        {"Records": [record(5, 1), poison, record(5, 2, "CUP")]}, parts(publisher, aside)
+        {"Records": [record(5, 1), poison, record(5, 2, "CUP")]}, dependencies(publisher, aside)
     )
 
     assert answer == {"batchItemFailures": []}
@@ -246,7 +246,7 @@ def test_given_sequence_numbers_of_different_lengths_when_compared_then_they_are
 SOURCE = stacks.document("functions-catalogue")["Resources"]["ChangesSource"]["Properties"]
 
 
-def lambda_delivers(records: list[dict[str, Any]], given: Parts) -> list[str]:
+def lambda_delivers(records: list[dict[str, Any]], given: Dependencies) -> list[str]:
     """What AWS Lambda does with a shard by the template's ReportBatchItemFailures, as its documentation says: it goes on
     from the lowest sequence number that failed, and halves the batch there. Answers what is given up on, after the
     template's number of attempts or at its age; all records are of the same moment.
@@ -309,7 +309,7 @@ def test_given_a_level_that_cannot_be_read_when_lambda_delivers_then_all_others_
     place: int,
 ) -> None:
     publisher, aside = MemoryPublisher(), list[str]()
-    given = Parts(Broken(UnreadableRow("no level")), publisher, LOW, aside.append)
+    given = Dependencies(Broken(UnreadableRow("no level")), publisher, LOW, aside.append)
 
     assert watch_function.work({"Records": nine(place)}, given) == {"batchItemFailures": []}
     assert lambda_delivers(nine(place), given) == []
@@ -333,7 +333,7 @@ def test_given_a_level_in_a_table_that_cannot_be_read_when_its_product_changes_t
     )
 
     answer = watch_function.work(
-        {"Records": [record(5, 1), record(5, 2, "CUP")]}, Parts(levels, publisher, LOW, aside.append)
+        {"Records": [record(5, 1), record(5, 2, "CUP")]}, Dependencies(levels, publisher, LOW, aside.append)
     )
 
     assert answer == {"batchItemFailures": []}
@@ -347,7 +347,7 @@ def test_given_a_table_that_never_answers_for_a_product_when_lambda_delivers_the
     place: int,
 ) -> None:
     publisher = MemoryPublisher()
-    given = Parts(Broken(ConnectionError()), publisher, LOW, list[str]().append)
+    given = Dependencies(Broken(ConnectionError()), publisher, LOW, list[str]().append)
 
     given_up = lambda_delivers(nine(place), given)
 
@@ -359,5 +359,5 @@ def test_given_a_topic_that_is_away_for_a_while_when_lambda_tries_again_then_eve
     publisher = Failing(5, taken=False)
     records = [record(5, number, f"SKU-{number}") for number in range(20)]
 
-    assert lambda_delivers(records, parts(publisher, [])) == []
+    assert lambda_delivers(records, dependencies(publisher, [])) == []
     assert {event.id for event in publisher.events} == {f"SKU-{number}-low-1" for number in range(20)}

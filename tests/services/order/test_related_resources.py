@@ -15,8 +15,8 @@ from services.common.runtime import telemetry
 from services.common.values.caller import Caller
 from services.common.values.money import Money
 from services.order import api
-from services.order.parts import LARGEST_PART, HttpParts
-from services.order.ports import Part
+from services.order.ports import RelatedResource
+from services.order.related_resources import LARGEST_RESPONSE, HttpRelatedResources
 from services.payment import api as payment_api
 from services.payment import domain
 from shopdev.ports import free_port
@@ -79,25 +79,25 @@ def breaks_off(request: http.server.BaseHTTPRequestHandler) -> None:
 
 
 @pytest.fixture
-def find() -> Iterator[Callable[[Answer], Part]]:
+def find() -> Iterator[Callable[[Answer], RelatedResource]]:
     """Answers the payment part of an order, while the shipment part is a good one."""
     with ExitStack() as stack:
 
-        def find(answer: Answer) -> Part:
+        def find(answer: Answer) -> RelatedResource:
             payment, shipment = (
                 Fixed(stack.enter_context(server(each)))
                 for each in (answer, says(200, b'{"state":"BOOKED"}'))
             )
             sources = {"payment": (payment, "/payments"), "shipment": (shipment, "/shipments")}
-            found = HttpParts(sources, TIMEOUT).find("order-1", {"Authorization": "Bearer mine"})
-            assert found["shipment"] == Part({"state": "BOOKED"}), "whatever becomes of the other"
+            found = HttpRelatedResources(sources, TIMEOUT).find("order-1", {"Authorization": "Bearer mine"})
+            assert found["shipment"] == RelatedResource({"state": "BOOKED"}), "whatever becomes of the other"
             return found["payment"]
 
         yield find
 
 
 def test_a_part_is_asked_for_by_the_callers_right_and_in_the_same_trace(
-    find: Callable[[Answer], Part],
+    find: Callable[[Answer], RelatedResource],
 ) -> None:
     seen: list[tuple[str, str | None, str]] = []
 
@@ -107,7 +107,7 @@ def test_a_part_is_asked_for_by_the_callers_right_and_in_the_same_trace(
         says(200, b'{"state":"CHARGED"}')(request)
 
     with telemetry.traced("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"):
-        assert find(answer) == Part({"state": "CHARGED"})
+        assert find(answer) == RelatedResource({"state": "CHARGED"})
 
     ((path, authorization, traceparent),) = seen
     assert (path, authorization) == ("/payments/order-1", "Bearer mine")
@@ -138,8 +138,12 @@ def test_given_callers_of_each_kind_when_details_are_asked_then_the_other_servic
     serving = make_server("127.0.0.1", 0, payment_api.create(payments, door), threaded=True)
     threading.Thread(target=serving.serve_forever, args=(0.01,), daemon=True).start()
     try:
-        parts = HttpParts({"payment": (Fixed(f"http://127.0.0.1:{serving.port}"), "/payments")}, 5)
-        shop = api.create(world.orders, world.products, world.idempotency, parts, door).test_client()
+        related_resources = HttpRelatedResources(
+            {"payment": (Fixed(f"http://127.0.0.1:{serving.port}"), "/payments")}, 5
+        )
+        shop = api.create(
+            world.orders, world.products, world.idempotency, related_resources, door
+        ).test_client()
 
         details = shop.get(f"/orders/{order_id}/details", headers=headers).get_json()
     finally:
@@ -156,18 +160,18 @@ def test_given_callers_of_each_kind_when_details_are_asked_then_the_other_servic
         (hangs, "no response"),
         (drips, "no response"),
         (breaks_off, "it cannot be reached"),
-        (says(500, b"{}"), "it answered 500"),
-        (says(302, b""), "it answered 302"),
-        (says(401, b"{}"), "it answered 401"),
+        (says(500, b"{}"), "HTTP status 500"),
+        (says(302, b""), "HTTP status 302"),
+        (says(401, b"{}"), "HTTP status 401"),
         (says(200, b"<html>"), "its response cannot be read"),
         (says(200, b"[]"), "its response cannot be read"),
         (says(200, b"\xff\xfe"), "its response cannot be read"),
-        (says(200, b'"' + b"x" * (LARGEST_PART + 1) + b'"'), "it failed"),
+        (says(200, b'"' + b"x" * (LARGEST_RESPONSE + 1) + b'"'), "it failed"),
     ],
     ids=["hangs", "drips", "breaks-off", "500", "302", "401", "html", "list", "bytes", "large"],
 )
 def test_a_part_that_does_not_come_is_missing_with_a_reason(
-    find: Callable[[Answer], Part], answer: Answer, reason: str
+    find: Callable[[Answer], RelatedResource], answer: Answer, reason: str
 ) -> None:
     part = find(answer)
 
@@ -176,8 +180,8 @@ def test_a_part_that_does_not_come_is_missing_with_a_reason(
     assert "127.0.0.1" not in part.reason
 
 
-def test_a_part_that_is_not_there_yet_is_not_missing(find: Callable[[Answer], Part]) -> None:
-    assert find(says(404, b"{}")) == Part()
+def test_a_part_that_is_not_there_yet_is_not_missing(find: Callable[[Answer], RelatedResource]) -> None:
+    assert find(says(404, b"{}")) == RelatedResource()
 
 
 def test_nobody_at_the_address_has_another_instance_asked_once() -> None:
@@ -197,9 +201,9 @@ def test_nobody_at_the_address_has_another_instance_asked_once() -> None:
             refused.append(url)
 
     with server(says(200, b'{"state":"CHARGED"}')) as url:
-        found = HttpParts({"payment": (Instances(url), "/payments")}, TIMEOUT).find("order-1", {})
+        found = HttpRelatedResources({"payment": (Instances(url), "/payments")}, TIMEOUT).find("order-1", {})
 
-    assert found["payment"] == Part({"state": "CHARGED"})
+    assert found["payment"] == RelatedResource({"state": "CHARGED"})
     assert refused == [nobody]
 
 
@@ -210,6 +214,6 @@ def test_a_service_without_an_address_is_missing() -> None:
 
         def refused(self, url: str) -> None: ...
 
-    found = HttpParts({"payment": (Nowhere(), "/payments")}, TIMEOUT).find("order-1", {})
+    found = HttpRelatedResources({"payment": (Nowhere(), "/payments")}, TIMEOUT).find("order-1", {})
 
-    assert found["payment"] == Part(reason="it cannot be found")
+    assert found["payment"] == RelatedResource(reason="it cannot be found")

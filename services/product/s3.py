@@ -12,8 +12,8 @@ import orjson
 from botocore.exceptions import ClientError
 
 from services.common.values import clock
+from services.product.import_report import Report, Upload
 from services.product.ports import Superseded
-from services.product.uploaded import Report, Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
