@@ -1,1 +1,1 @@
-"""Serves a WSGI application: the web server, its frame, and who may ask for what."""
+"""Serves a WSGI application: the web server, the common application frame, and authentication."""

@@ -1,10 +1,10 @@
-"""Who asks, and what they may: every service finds that out by itself, whatever stands in front of it.
+"""Authentication and authorization. Every service authenticates its callers, even behind the API Gateway.
 
-A customer shows an access token of Amazon Cognito; a machine's request is signed (AWS Signature Version 4); a partner's key
-is verified by the API Gateway. The API Gateway verifies all of them, but a request may reach a service by another way, so
-nothing of what it says is believed without proof.
-What an operation asks for is declared once, as `security` of its OpenAPI document: `web` enforces it, and the routes of
-the API Gateway are made from it.
+Customers send an access token of Amazon Cognito, machines sign their requests (AWS Signature Version 4), and the API Gateway
+verifies the keys of partners. The API Gateway verifies tokens and signatures as well, but a request may reach a service by
+another path, so a service trusts no assertion without proof.
+Each operation declares its requirements once, as `security` in the OpenAPI document: `web` enforces them, and the routes of
+the API Gateway are generated from them.
 """
 
 import hmac
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 log = telemetry.logger(__name__)
 
 REALM = "shop"
-# The identifier of Cognito's resource server: in a token, `orders:read` is `shop/orders:read`.
+# Identifier of the resource server in Cognito: in a token, the scope `orders:read` is `shop/orders:read`.
 SCOPE_PREFIX = "shop/"
-# Twice what Cognito's tokens have.
+# Twice the length of Cognito's tokens.
 LONGEST_TOKEN = 4096
 LEEWAY_SECONDS = 10
 KEYS_KEPT_SECONDS = 3600.0
-# A key id that nobody knows has the keys fetched again, but not by everybody who makes one up.
+# An unknown key ID triggers a fetch of the keys, but at most one in this time, so that made-up IDs cause no load.
 KEYS_SOONEST_SECONDS = 10.0
 KEYS_TIMEOUT_SECONDS = 2.0
 CALLER_HEADER, GATEWAY_HEADER = "X-Shop-Caller", "X-Shop-Gateway"
 PARTNER_HEADER, SCOPES_HEADER = "X-Shop-Partner", "X-Shop-Scopes"
-# Before a partner's name, in the customer id of its orders: no id of Cognito begins so.
+# Prefix of a partner's name in the customer ID of its orders. No ID of Cognito has this prefix.
 PARTNER_PREFIX = "partner:"
 _TOKEN = re.compile(r"Bearer ([\w-]+\.[\w-]+\.[\w-]+)", re.ASCII | re.IGNORECASE)
 _CLAIMS = ("exp", "iat", "iss", "sub", "client_id", "token_use")
@@ -55,52 +55,54 @@ Clock = Callable[[], float]
 
 
 class Verifier(Protocol):
-    """Finds out who sent a request."""
+    """Authenticates requests."""
 
     def verify(self, request: Request) -> Caller:
-        """Who sent it.
+        """The sender of a request.
 
         Raises:
-            Unauthorized: when it does not say so, or cannot prove it.
-            Unavailable: when the proof cannot be verified at the moment.
+            Unauthorized: the request has no valid credentials.
+            Unavailable: the credentials cannot be verified at the moment.
         """
 
 
 class AuthSettings(Environment):
-    """What a process with an API is told about its callers."""
+    """The settings of authentication, for a process with an API."""
 
     service: ClassVar[str] = "the API"
 
     auth: Literal["required", "off"] = Field(
         "required",
-        description="`off` authenticates every request as DEMO_CUSTOMER, for a demo on one machine",
+        description="`required`, or `off` to authenticate every request as DEMO_CUSTOMER in a local demo",
     )
-    auth_issuer: str = Field("", description="`iss` of accepted tokens: the URL of the Cognito user pool")
+    auth_issuer: str = Field(
+        "", description="issuer (`iss`) of accepted tokens: the URL of the Cognito user pool"
+    )
     auth_client_ids: str = Field(
         "", description="IDs of the app clients whose tokens are accepted, comma-separated"
     )
     auth_jwks_url: str = Field(
-        "", description="URL of the issuer's keys; defaults to the standard location below AUTH_ISSUER"
+        "", description="URL of the issuer's keys; defaults to AUTH_ISSUER/.well-known/jwks.json"
     )
     demo_customer: str = Field(
-        "guest", min_length=1, max_length=64, description="customer of every request with AUTH=off"
+        "guest", min_length=1, max_length=64, description="ID of the customer of every request with AUTH=off"
     )
     machine_keys: SecretStr = Field(
-        SecretStr(""), description="`ID:SECRET,…`: access keys of machines whose signatures are verified here"
+        SecretStr(""),
+        description="access keys of machines whose signatures the service itself verifies: `ID:SECRET,…`",
     )
     machine_api_url: str = Field(
-        "", description="URL that those machines sign, without the path of the request"
+        "", description="base URL that machines with MACHINE_KEYS use in their signatures"
     )
     gateway_secret: SecretStr = Field(
         SecretStr(""),
-        description="secret by which the API Gateway proves that it has verified the signature of a machine",
+        description="secret with which the API Gateway proves that it has verified the signature of a machine",
     )
-
     caller_rate: float = Field(
-        50.0, gt=0, description="sustained requests per second of each caller to this process"
+        50.0, gt=0, description="sustained requests per second that each caller may send to this process"
     )
     caller_burst: int = Field(
-        200, ge=1, description="requests of each caller that may exceed the rate in a burst"
+        200, ge=1, description="requests that each caller may send in a burst above the rate"
     )
 
     @model_validator(mode="after")
@@ -109,19 +111,19 @@ class AuthSettings(Environment):
             raise ValueError("AUTH_ISSUER and AUTH_CLIENT_IDS are required unless AUTH=off")
         machines = self.machine_keys.get_secret_value()
         if machines and not self.machine_api_url:
-            raise ValueError("MACHINE_KEYS requires MACHINE_API_URL, the URL that the signatures are for")
+            raise ValueError("MACHINE_KEYS requires MACHINE_API_URL, the base URL in the signatures")
         if not all(key and secret for key, _, secret in (each.partition(":") for each in _listed(machines))):
-            raise ValueError("MACHINE_KEYS is not of the form ID:SECRET,…")
+            raise ValueError("MACHINE_KEYS must have the form ID:SECRET,…")
         if self.auth == "required" and "demo_customer" in self.model_fields_set:
             raise ValueError("DEMO_CUSTOMER requires AUTH=off; set AUTH=off, or remove DEMO_CUSTOMER")
         return self
 
 
 def verifier() -> Verifier:
-    """The verifier that this process's environment asks for.
+    """The verifier that the settings of this process select.
 
     Raises:
-        SystemExit: when the environment is not clear about it.
+        SystemExit: a setting is missing or invalid.
     """
     settings = AuthSettings.load()
     if settings.auth == "off":
@@ -135,10 +137,10 @@ def verifier() -> Verifier:
 
 
 class Everybody:
-    """Lets everybody in as one customer.
+    """Authenticates every request as one customer.
 
     Args:
-        customer: whose orders they are.
+        customer: ID of the customer.
     """
 
     def __init__(self, customer: str) -> None:
@@ -150,13 +152,13 @@ class Everybody:
 
 
 class Door:
-    """Customers by their tokens, machines by their signatures, partners by what the API Gateway asserts.
+    """Authenticates customers by token, machines by signature, and partners by the assertion of the API Gateway.
 
     Args:
         customers: verifies tokens.
         machines: verifies signatures.
-        partners: verifies that the API Gateway asserts it.
-        rates: the limit of requests per caller; None for no limit.
+        partners: verifies assertions of the API Gateway.
+        rates: rate limit per caller; None for no limit.
     """
 
     def __init__(
@@ -175,7 +177,7 @@ class Door:
         """As `Verifier.verify`.
 
         Raises:
-            TooManyRequests: when the caller exceeds its rate.
+            TooManyRequests: the caller exceeds its rate.
         """
         caller = (
             self._partners.verify(request)
@@ -188,20 +190,20 @@ class Door:
 
 
 class Partners:
-    """Partners' programs. The API Gateway's authorizer verifies their keys, see `services.partners`.
+    """Authenticates partners. The authorizer of the API Gateway verifies their keys, see `services.partners`.
 
     Args:
-        gateway_secret: with which the API Gateway proves that an assertion is its own; empty without a gateway.
+        gateway_secret: secret that proves the origin of an assertion of the API Gateway; empty without a gateway.
     """
 
     def __init__(self, gateway_secret: str = "") -> None:
         self._gateway_secret = gateway_secret
 
     def verify(self, request: Request) -> Caller | None:
-        """The partner that sent a request; None when the API Gateway does not assert one.
+        """The partner that sent a request, or None if the API Gateway asserts no partner.
 
         Raises:
-            Unauthorized: when a machine is asserted as well.
+            Unauthorized: the request also asserts a machine.
         """
         partner = request.headers.get(PARTNER_HEADER, "")
         if not partner or not _is_gateway(request, self._gateway_secret):
@@ -213,12 +215,12 @@ class Partners:
 
 
 class Customers:
-    """Access tokens of a Cognito user pool (RFC 6750, RFC 7519).
+    """Authenticates customers by access tokens of a Cognito user pool (RFC 6750, RFC 7519).
 
     Args:
-        issuer: `iss` of its tokens.
-        clients: `client_id` of the app clients whose tokens are for this API. Cognito's access tokens have no `aud`.
-        keys: the pool's keys.
+        issuer: `iss` of accepted tokens.
+        clients: IDs of the app clients whose tokens are accepted. Cognito's access tokens have no `aud`.
+        keys: public keys of the user pool.
     """
 
     def __init__(self, issuer: str, clients: frozenset[str], keys: "Keys") -> None:
@@ -230,8 +232,8 @@ class Customers:
         """As `Verifier.verify`."""
         given = request.headers.get("Authorization", "")
         if not given:
-            raise _unauthorized("send an access token: Authorization: Bearer …")
-        # Two headers of this name arrive as one with a comma, which no token has.
+            raise _unauthorized("send an access token in the header Authorization: Bearer …")
+        # Two Authorization headers arrive as one value with a comma, which no token contains.
         found = _TOKEN.fullmatch(given) if len(given) <= LONGEST_TOKEN else None
         if found is None:
             raise _unauthorized(
@@ -239,7 +241,7 @@ class Customers:
             )
         claims = self._claims(found[1])
         if claims["token_use"] != "access":  # noqa: S105 - the kind of a token
-            raise _invalid("it is not an access token")
+            raise _invalid("it is not an access token; send the access token instead of the ID token")
         if not claims["sub"] or str(claims["client_id"]) not in self._clients:
             raise _invalid("it was not issued for this application")
         scopes = str(claims.get("scope", "")).split()
@@ -268,21 +270,21 @@ class Customers:
             raise _invalid("it has expired; sign in again, or use the refresh token") from None
         except ServiceError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a parser meets in what a client sent is the client's fault
+        except Exception as error:  # noqa: BLE001 - any error in parsing a token is the client's
             log.info("token_refused", reason=type(error).__name__)
-            raise _invalid("it is not valid here") from None
+            raise _invalid("its signature or a claim is invalid") from None
         return claims
 
 
 class Keys:
-    """The public keys of an issuer (RFC 7517), fetched when one is needed that is not known yet.
+    """The public keys of an issuer (RFC 7517), fetched when an unknown key is needed.
 
-    They are kept while the issuer does not answer: whoever has signed in stays signed in.
+    The keys stay in use while the issuer is unavailable, so that issued tokens remain valid.
 
     Args:
-        url: of the key set.
-        fetch: answers the document at the URL.
-        clock: seconds that never go back.
+        url: URL of the key set.
+        fetch: returns the document at a URL.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(
@@ -299,15 +301,15 @@ class Keys:
         self._fetched_at = self._tried_at = float("-inf")
 
     def find(self, kid: str) -> "RSAPublicKey | None":
-        """The key of an id; None when the issuer has none.
+        """The key with an ID, or None if the issuer has none.
 
         Raises:
-            Unavailable: when the issuer's keys were never to be had.
+            Unavailable: the keys could never be fetched.
         """
         key = self._keys.get(kid)
         if key is not None and self._clock() - self._fetched_at < KEYS_KEPT_SECONDS:
             return key
-        # One thread fetches; the others wait only when they know no key to go on with.
+        # One thread fetches. The others wait only if they have no key to continue with.
         if self._lock.acquire(blocking=key is None):
             try:
                 if self._clock() - self._tried_at >= KEYS_SOONEST_SECONDS:
@@ -316,7 +318,7 @@ class Keys:
                 self._lock.release()
         if not self._keys:
             raise Unavailable(
-                "authentication is temporarily unavailable; retry the same request",
+                "authentication is temporarily unavailable; retry the request",
                 retry_after=int(KEYS_SOONEST_SECONDS),
             )
         return self._keys.get(kid)
@@ -325,21 +327,21 @@ class Keys:
         try:
             self._keys = _rsa_keys(self._fetch(self._url))
             self._fetched_at = self._clock()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the keys that are known stay good
+        except Exception as error:  # noqa: BLE001 - the known keys stay in use, whatever the error
             log.warning("keys_not_fetched", url=self._url, error=repr(error))
         self._tried_at = self._clock()
 
 
 class Machines:
-    """Programs of ours, by the signature of their requests.
+    """Authenticates machines by the signatures of their requests.
 
-    On AWS the API Gateway verifies it, names the signer in a header, and proves that it was the one to do so with a
-    secret. Where nobody does (an emulator), the signature is verified here, with keys that are known.
+    On AWS, the API Gateway verifies the signature, names the signer in a header, and proves the origin of the header with a
+    secret. With an emulator, the service verifies the signature itself, with the configured keys.
 
     Args:
-        keys: access key id -> secret; empty on AWS.
-        url: what is signed, without the path of the request: the address of the machines' API.
-        gateway_secret: empty where no API Gateway verifies signatures.
+        keys: access key ID -> secret; empty on AWS.
+        url: base URL in the signatures: the address of the API for machines.
+        gateway_secret: secret of the API Gateway; empty if no API Gateway verifies signatures.
         clock: seconds since 1970.
     """
 
@@ -353,21 +355,21 @@ class Machines:
 
     @classmethod
     def of(cls, settings: AuthSettings) -> "Self":
-        """As the settings say."""
+        """Builds the verifier from the settings."""
         pairs = (pair.partition(":") for pair in _listed(settings.machine_keys.get_secret_value()))
         keys = {key_id: secret for key_id, _, secret in pairs}
         return cls(keys, settings.machine_api_url, settings.gateway_secret.get_secret_value())
 
     def verify(self, request: Request) -> Caller | None:
-        """The machine that signed a request; None when it is none that says so.
+        """The machine that signed a request, or None if the request is not signed.
 
         Raises:
-            Unauthorized: when the signature is not good.
+            Unauthorized: the signature is invalid.
         """
         if _is_gateway(request, self._gateway_secret):
             signer = request.headers.get(CALLER_HEADER, "")
             return Caller(signer, machine=True) if signer else None
-        # Without keys no signature can be verified: the request is then refused as one without a token.
+        # Without keys, a signed request is rejected as a request without a token.
         if not self._keys or not request.headers.get("Authorization", "").startswith(sigv4.ALGORITHM):
             return None
         try:
@@ -385,7 +387,7 @@ class Machines:
 
 
 def proof(request: Request, caller: Caller) -> dict[str, str]:
-    """The headers of a request that prove to another service who its caller is. A signature does so to one service only."""
+    """The headers that authenticate the caller of a request at another service. A signature is valid at one service only."""
     asserted = (PARTNER_HEADER, SCOPES_HEADER, GATEWAY_HEADER)
     names = asserted if caller.subject.startswith(PARTNER_PREFIX) else ("Authorization",)
     return {name: request.headers[name] for name in names if name in request.headers}
@@ -401,11 +403,11 @@ def _listed(text: str) -> frozenset[str]:
 
 
 def insufficient(scopes: "list[str]") -> Forbidden:
-    """The error for a caller whose token is not good for the scopes that an operation needs."""
+    """The error for a token that lacks the scopes of an operation."""
     needed = " ".join(f"{SCOPE_PREFIX}{scope}" for scope in scopes)
     challenge = f'Bearer realm="{REALM}", error="insufficient_scope", scope="{needed}"'
     return Forbidden(
-        f"the access token lacks the scope {needed}; sign in again and ask for it",
+        f"the access token lacks the scope {needed}; request a token with this scope",
         headers={"WWW-Authenticate": challenge},
     )
 
@@ -422,7 +424,7 @@ def _invalid(why: str) -> Unauthorized:
 
 
 def _fetch(url: str) -> Mapping[str, Any]:
-    import httpx  # noqa: PLC0415 - a function of AWS Lambda that only lists products does without
+    import httpx  # noqa: PLC0415 - a Lambda function that only lists products does not need it
 
     answer = httpx.get(url, timeout=KEYS_TIMEOUT_SECONDS).raise_for_status()
     found: Mapping[str, Any] = answer.json()
@@ -430,10 +432,10 @@ def _fetch(url: str) -> Mapping[str, Any]:
 
 
 def _rsa_keys(document: Mapping[str, Any]) -> "Mapping[str, RSAPublicKey]":
-    """Key id -> public key, of those that may sign.
+    """Key ID -> public key, for the signing keys of a key set.
 
     Raises:
-        Exception: when the document is no key set.
+        Exception: the document is not a key set.
     """
     found = {
         str(each["kid"]): jwt.PyJWK(each, "RS256").key
@@ -441,5 +443,5 @@ def _rsa_keys(document: Mapping[str, Any]) -> "Mapping[str, RSAPublicKey]":
         if each.get("kty") == "RSA" and each.get("use", "sig") == "sig"
     }
     if not found:
-        raise ValueError("the key set has no key that signs")
+        raise ValueError("the key set contains no signing key")
     return found

@@ -1,4 +1,4 @@
-"""Opaque cursors: where the next page of a list starts, in a form that clients hand back and do not read."""
+"""Opaque cursors: the position at which the next page of a list starts, which clients send back unchanged."""
 
 import base64
 import binascii
@@ -10,15 +10,15 @@ from services.common.http.errors import InvalidRequest
 
 
 def encode(position: Mapping[str, str]) -> str:
-    """The cursor for a position, safe in a URL."""
+    """The URL-safe cursor of a position."""
     return base64.urlsafe_b64encode(orjson.dumps(dict(position))).rstrip(b"=").decode()
 
 
 def decode(cursor: str, fields: Collection[str]) -> dict[str, str]:
-    """The position that `encode` was given: exactly `fields`, all texts.
+    """The position in a cursor: exactly `fields`, all strings.
 
     Raises:
-        InvalidRequest: when this service did not make the cursor.
+        InvalidRequest: this service did not create the cursor.
     """
     try:
         position = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))

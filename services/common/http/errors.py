@@ -1,4 +1,4 @@
-"""The errors of HTTP itself, and the one table that makes an HTTP status of an error."""
+"""The errors of HTTP itself, and the table that maps errors to HTTP statuses."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -8,12 +8,12 @@ from services.common.values.errors import Conflict, NotFound, RuleBroken, Servic
 
 
 class HttpError(ServiceError):
-    """A request that no handler is asked about.
+    """A request that is rejected before it reaches a handler.
 
     Args:
-        detail: what happened and what to do next, for whoever sent the request.
-        extra: further members of the problem document.
-        headers: further headers of the response.
+        detail: what happened and what to do next, for the sender of the request.
+        extra: additional members of the problem document.
+        headers: additional headers of the response.
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class Unauthorized(HttpError):
 
 
 class Forbidden(HttpError):
-    """It is known who sent the request, and they may not."""
+    """The caller is authenticated, but may not perform the operation."""
 
 
 class TooManyRequests(HttpError):
-    """The caller exceeds its rate; the same request may succeed later."""
+    """The caller exceeds its rate limit. The same request may succeed later."""
 
 
 STATUSES: Final[Mapping[type[ServiceError], HTTPStatus]] = {
@@ -57,7 +57,7 @@ STATUSES: Final[Mapping[type[ServiceError], HTTPStatus]] = {
 
 
 def status_of(error: ServiceError) -> HTTPStatus:
-    """The status of the answer to a request that failed so: that of the nearest class in the table, else 500."""
+    """The HTTP status of an error: that of the nearest class in the table, otherwise 500."""
     return next(
         (STATUSES[each] for each in type(error).__mro__ if each in STATUSES),
         HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -65,7 +65,7 @@ def status_of(error: ServiceError) -> HTTPStatus:
 
 
 def headers_of(error: ServiceError) -> dict[str, str]:
-    """The headers that such an answer has in addition."""
+    """The additional headers of a response to an error."""
     headers = dict(error.headers) if isinstance(error, HttpError) else {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)

@@ -1,11 +1,10 @@
-"""The sockets of an HTTP server: one thread reads every request whole and sends every answer, and waits for no client.
+"""The sockets of an HTTP server: one thread receives complete requests and sends responses, without blocking on a client.
 
-A client that is slow, or silent, holds no thread of the application: it costs a bounded amount of memory for a bounded
-time. When connections or memory run out, the connection that has kept the server waiting longest is closed, so that new
-ones are always accepted. Work is dealt out by lanes, each with threads of its own: requests that take long leave the
-lane of the probes free.
+A slow or silent client occupies no thread of the application. It uses a bounded amount of memory for a bounded time. If
+connections or memory run out, the connection that has kept the server waiting for longest is closed, so that new ones are
+always accepted. Requests are dispatched to lanes with separate threads, so that slow requests do not delay probes.
 
-What a request is, and how it is answered, is for the `Reader`: this module knows bytes only. docs/adr/0014 says why.
+A `Reader` parses the requests: this module handles bytes only. See docs/adr/0014.
 """
 
 import contextlib
@@ -24,27 +23,27 @@ from typing import Any, Protocol
 
 LARGEST_BODY = 64 * 1024
 LARGEST_HEAD = 32 * 1024
-# The lane of requests that no other lane is for.
+# The lane of all requests without a lane of their own.
 ANY = ""
 ACCEPTED_AT_ONCE = 64
 RECEIVED_AT_ONCE = 64 * 1024
 LINGER_SECONDS = 2.0
 CHECK_SECONDS = 0.5
-# Files of a process that are no connections of clients: listeners, logs, connections to AWS.
+# Open files that are not connections of clients: listeners, logs, connections to AWS.
 OTHER_FILES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What clients may use up.
+    """Limits of what clients can use.
 
     Args:
-        connections: how many are open at once; fewer where the process may open fewer files.
-        held_bytes: of all requests and answers that are in memory, one of each at least.
-        first_seconds: until a new connection has sent its first byte.
-        request_seconds: from the first byte of a request to its last.
-        answer_seconds: until an answer has been taken.
-        idle_seconds: between an answer and the next request.
+        connections: open connections; fewer if the process may open fewer files.
+        held_bytes: bytes of all requests and responses in memory. One request and one response are always allowed.
+        first_seconds: seconds until the first byte on a new connection.
+        request_seconds: seconds from the first byte of a request to the last one.
+        answer_seconds: seconds until the client has received a response.
+        idle_seconds: seconds between a response and the next request.
     """
 
     connections: int = 8192
@@ -57,7 +56,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as it is sent, and whether the connection may be used again."""
+    """The bytes of a response, and whether the connection stays open."""
 
     content: bytes
     keep: bool = False
@@ -65,14 +64,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Interim:
-    """What the client waits for before it sends the rest of a request."""
+    """An interim response that the client waits for before it sends the rest of a request."""
 
     content: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A whole request: the lane whose threads answer it, and how, without an exception."""
+    """A complete request: its lane, and the function that returns the response and raises no exception."""
 
     lane: str
     work: Callable[[], Answer]
@@ -82,23 +81,23 @@ Step = Job | Answer | Interim | None
 
 
 class Reader(Protocol):
-    """Makes requests of the bytes of one connection."""
+    """Parses the requests of one connection."""
 
     def read(self, received: bytearray) -> Step:
-        """Takes what it uses out of `received`; None when it needs more. Never waits.
+        """Removes the bytes of a request from `received`. Returns None if more bytes are needed. Never blocks.
 
-        An `Answer` refuses what was sent, and ends the connection.
+        An `Answer` rejects the request and ends the connection.
         """
 
     def late(self) -> bytes:
-        """The answer to a client that did not send the rest of a request in time."""
+        """The response to a client that did not send the rest of a request in time."""
 
     def busy(self) -> bytes:
-        """The answer to a request that there is no memory for."""
+        """The response to a request that exceeds the memory limit."""
 
 
 Readers = Callable[[Any, Any], Reader]
-"""A reader for a connection from a client's address to a server's."""
+"""Returns the reader of a connection from a client address to a server address."""
 
 
 @dataclass(eq=False, slots=True)
@@ -109,18 +108,18 @@ class _Connection:
     received: bytearray = field(default_factory=bytearray)
     unsent: memoryview = field(default_factory=lambda: memoryview(b""))
     keep: bool = False
-    # What of `held_bytes` is this connection's, the request included that is being worked on.
+    # The share of this connection in `held_bytes`, including the request that is being handled.
     held: int = 0
 
 
 class Front:
-    """Serves listening sockets. Every method but `wake` is for one thread.
+    """Serves listening sockets. Only `wake` may be called from several threads.
 
     Args:
-        listeners: the sockets, bound and listening.
-        readers: make requests of bytes.
-        lanes: threads by the name of the lane; those of `ANY` take what has no other.
-        limits: what clients may use up.
+        listeners: listening sockets.
+        readers: creates the reader of a connection.
+        lanes: executors by lane. `ANY` is the default lane.
+        limits: limits of what clients can use.
     """
 
     def __init__(
@@ -135,7 +134,7 @@ class Front:
         self._lanes = dict(lanes)
         self._limits = limits or Limits()
         self._most = min(self._limits.connections, max(1, _open_files() - OTHER_FILES))
-        # Each in the order of how long it has been there.
+        # Each sorted by age, oldest first.
         self._reading: dict[_Connection, None] = {}
         self._working: dict[_Connection, None] = {}
         self._sending: dict[_Connection, None] = {}
@@ -154,11 +153,11 @@ class Front:
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """Number of open connections."""
         return len(self._reading) + len(self._working) + len(self._sending)
 
     def turn(self, seconds: float = 1.0) -> None:
-        """Deals with what has happened; waits up to `seconds` when nothing has."""
+        """Handles pending events. Waits up to `seconds` for the first one."""
         for key, _ in self._selector.select(seconds):
             key.data()
         now = time.monotonic()
@@ -167,12 +166,12 @@ class Front:
             self._end_late(now)
 
     def wake(self) -> None:
-        """Ends the wait of `turn`; from any thread, and from signal handlers."""
-        with contextlib.suppress(BlockingIOError):  # full: it is awake
+        """Ends the wait of `turn`. Can be called from any thread and from signal handlers."""
+        with contextlib.suppress(BlockingIOError):  # the pipe is full: a wake-up is pending
             os.write(self._waker, b"\0")
 
     def stop_accepting(self) -> None:
-        """Takes no more connections. Those that are open are served for a moment longer, each for one request."""
+        """Accepts no more connections. Open connections are served for one more request within a short time."""
         self._stopping = True
         for listener in self._listeners:
             self._selector.unregister(listener)
@@ -182,19 +181,19 @@ class Front:
                 connection.deadline = min(connection.deadline, soon)
 
     def close(self) -> None:
-        """Closes every connection; the listeners are the caller's."""
+        """Closes every connection. The caller closes the listeners."""
         for connection in [*self._reading, *self._working, *self._sending]:
             self._drop(connection)
         self._selector.close()
         os.close(self._woken)
         os.close(self._waker)
 
-    # ---- what happens
+    # ---- events
     def _on_client(self, listener: socket.socket) -> None:
         for _ in range(ACCEPTED_AT_ONCE):
             try:
                 sock, client = listener.accept()
-            except OSError:  # no client waits, or it is gone, or there are no more files
+            except OSError:  # no client is waiting, it has disconnected, or no more files can be opened
                 return
             if self.connections >= self._most and not self._make_room():
                 sock.close()
@@ -243,7 +242,7 @@ class Front:
                 self._drop(connection)
 
     def _on_room(self, connection: _Connection) -> None:
-        """Sends what the client takes."""
+        """Sends as much as the client accepts."""
         try:
             while connection.unsent:
                 sent = connection.sock.send(connection.unsent)
@@ -266,16 +265,16 @@ class Front:
         else:
             self._linger(connection)
 
-    # ---- what is done about it
+    # ---- actions
     def _wait_for_request(self, connection: _Connection) -> None:
         self._reading[connection] = None
         self._selector.register(connection.sock, selectors.EVENT_READ, partial(self._on_bytes, connection))
 
     def _advance(self, connection: _Connection) -> None:
-        """Has the request answered that is there; there may be none yet."""
+        """Handles the received request if it is complete."""
         step = connection.reader.read(connection.received)
         while isinstance(step, Interim):
-            with contextlib.suppress(OSError):  # a client that takes no 25 bytes will do without
+            with contextlib.suppress(OSError):  # a client that cannot receive 25 bytes continues without them
                 connection.sock.send(step.content)
             step = connection.reader.read(connection.received)
         if step is None:
@@ -305,7 +304,7 @@ class Front:
         self._on_room(connection)
 
     def _linger(self, connection: _Connection) -> None:
-        """Ends a connection so that the client gets what was sent, even while it still sends (RFC 9112, 9.6)."""
+        """Ends a connection so that the client receives the response even while it is still sending (RFC 9112, 9.6)."""
         connection.deadline = time.monotonic() + LINGER_SECONDS
         try:
             connection.sock.shutdown(socket.SHUT_WR)
@@ -335,7 +334,11 @@ class Front:
             self._drop(connection)
 
     def _make_room(self, *, holding: bool = False) -> bool:
-        """Closes the connection that has kept the server waiting longest, of those that hold memory; false if none does."""
+        """Closes the connection that has kept the server waiting for longest. Returns whether there was one.
+
+        Args:
+            holding: close only a connection that uses memory.
+        """
         waiting = chain(self._reading, self._sending)
         longest = next((each for each in waiting if each.held or not holding), None)
         if longest is None:
@@ -348,11 +351,13 @@ class Front:
         self._held += size
 
     def _forget(self, connection: _Connection) -> None:
-        """Takes a connection out of where it is."""
+        """Removes a connection from all states."""
         self._reading.pop(connection, None)
         self._working.pop(connection, None)
         self._sending.pop(connection, None)
-        with contextlib.suppress(KeyError, ValueError):  # one that is worked on is not listened to
+        with contextlib.suppress(
+            KeyError, ValueError
+        ):  # a connection whose request is being handled is not registered
             self._selector.unregister(connection.sock)
 
     def _drop(self, connection: _Connection) -> None:
@@ -362,7 +367,7 @@ class Front:
 
 
 def _open_files() -> int:
-    """How many files this process may open, once it may open as many as it can have."""
+    """The maximum number of open files of this process, after raising the soft limit to the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):

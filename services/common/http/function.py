@@ -1,7 +1,7 @@
-"""The same HTTP service as a function of AWS Lambda, behind API Gateway's payload format 2.0.
+"""An HTTP service as an AWS Lambda function, behind an API Gateway with payload format 2.0.
 
-The function is the container's own application: one code, two ways to run it. What is built when the module is read is
-built in Lambda's initialisation, which has a full processor whatever the function's memory is, and before any request.
+The function runs the same application as the container. The application is built when the module is imported, during the
+initialization of the function, which has a full CPU regardless of the memory size.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ DEFAULT_STAGE = "$default"
 
 
 def http(app: "Flask") -> Handler:
-    """A Lambda handler that answers API Gateway's requests with the application."""
+    """A Lambda handler that passes requests of the API Gateway to the application."""
     answer = make_lambda_handler(app)
 
     def handler(event: Event, context: Any) -> Mapping[str, Any]:
@@ -29,7 +29,7 @@ def http(app: "Flask") -> Handler:
 
 
 def path(event: Event) -> str:
-    """The path as the application knows it: API Gateway's own address puts the name of the stage before it."""
+    """The path without the name of the stage, which the default address of an API Gateway prepends."""
     raw: str = event["rawPath"]
     stage = event["requestContext"].get("stage", DEFAULT_STAGE)
     if stage == DEFAULT_STAGE:

@@ -1,6 +1,6 @@
-"""The configuration of every service's web server (`gunicorn --config python:services.common.http.gunicorn`).
+"""The configuration of the web server of every service (`gunicorn --config python:services.common.http.gunicorn`).
 
-One worker process: the pod is the unit of scale, and the metrics of one process are the metrics of the pod.
+There is one worker process: the pod is the unit of scaling, and the metrics of the process are the metrics of the pod.
 """
 
 import logging.config
@@ -13,29 +13,29 @@ from gunicorn.glogging import Logger
 from services.common.runtime import telemetry
 
 bind = f"{os.environ.get('LISTEN_HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"
-# Its threads get whole requests: a client that is slow holds none of them.
+# Its threads receive complete requests, so that slow clients block none of them.
 worker_class = "services.common.http.gunicorn_worker.Worker"
 workers = 1
 threads = 8
 worker_connections = 8192
-# More than may be taken in at once wait here.
+# Connections that wait to be accepted.
 backlog = 2048
-# Longer than the idle timeout of the load balancers in front, or they reuse a connection that was just closed.
+# Longer than the idle timeout of the load balancers in front, which could otherwise reuse a connection that was just closed.
 keepalive = 75
 timeout = 30
 graceful_timeout = 20
-# A setting that is missing ends the process with a line that says so, instead of a worker that is restarted for ever.
+# With a missing setting, the process exits with an error message instead of restarting its worker forever.
 preload_app = True
-# The root file system is read-only, and a heartbeat file on a disk can block the worker.
+# The root file system is read-only, and a heartbeat file on disk could block the worker.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - memory, not a shared temporary folder
 control_socket_disable = True
 
 
 class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's own messages as the service's are. It logs no requests: `web` does, with their trace."""
+    """Logs the messages of gunicorn in the format of the service. `web` logs the requests, with their traces."""
 
     def setup(self, cfg: Config) -> None:
-        """Replaces the handlers that gunicorn makes by the process's."""
+        """Replaces the log handlers of gunicorn by those of the process."""
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True

@@ -1,7 +1,7 @@
-"""A worker of gunicorn whose threads get whole requests: `front` reads them and sends the answers.
+"""A gunicorn worker whose threads receive complete requests: `front` receives them and sends the responses.
 
-gunicorn's own threaded worker reads a request in the thread that answers it, so eight clients that send nothing stop it.
-What a request is stays gunicorn's parser's decision: here is only found out where its last byte is.
+The threaded worker of gunicorn reads a request in the thread that handles it, so eight silent clients block it. This worker
+only finds the end of a request; the parser of gunicorn still interprets it.
 """
 
 import io
@@ -33,28 +33,28 @@ from services.common.http.front import (
 
 END_OF_HEAD, END_OF_LINE = b"\r\n\r\n", b"\r\n"
 CONTINUE = Interim(b"HTTP/1.1 100 Continue\r\n\r\n")
-# Longer than any line with the size of a chunk, which is a few digits.
+# Longer than any line with the size of a chunk, which has a few digits.
 LONGEST_SIZE = 64
-# Path -> the lane whose threads answer it. /healthz waits for nothing but a thread of its own.
+# Path -> lane. /healthz has a thread of its own, so that no other request delays it.
 LANES = {"/healthz": "liveness", "/readyz": "readiness", "/metrics": "readiness"}
 LANE_THREADS = {"liveness": 1, "readiness": 2}
-# Shorter than Python's own 5 ms, which the thread of the sockets would wait at each step while all others compute.
+# Shorter than Python's default of 5 ms, for which the thread of the sockets would wait at each step while others compute.
 SWITCH_SECONDS = 0.0005
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Serves as gunicorn's threaded worker does, with `front.Front` before its threads."""
+    """A threaded gunicorn worker with `front.Front` in front of its threads."""
 
     front: Front | None = None
 
     def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002 - a signal handler
-        """Begins the graceful end."""
+        """Starts the graceful shutdown."""
         self.alive = False
         if self.front is not None:
             self.front.wake()
 
     def run(self) -> None:
-        """Serves until it is to end, then answers what was begun."""
+        """Serves until shutdown, then completes the requests in progress."""
         sys.setswitchinterval(SWITCH_SECONDS)
         lanes = {
             ANY: self.tpool,
@@ -78,32 +78,32 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             listener.close()
 
     def answered(self, request: Any, client: Any, server: Any, *, whole: bool) -> Answer:
-        """The application's answer to a request, or gunicorn's own where there is none."""
+        """The response of the application, or the error response of gunicorn."""
         exchange = _Exchange(client, server)
         keep = False
         if not whole:
             request.force_close()
         try:
             if isinstance(request.body.reader, ChunkedReader):
-                # What is no chunk is found here, where it is the client's fault, and not in the application.
+                # A malformed chunk is detected here as an error of the client, instead of in the application.
                 request.body = io.BytesIO(request.body.read())
             keep = self.handle_request(request, exchange)
-        except StopIteration:  # the answer was begun: it cannot become another
+        except StopIteration:  # part of the response was sent: it cannot be replaced
             pass
         except NoMoreData:
-            exchange.sock.sendall(refusal(HTTPStatus.BAD_REQUEST, "the body is not what its head says"))
-        except Exception as error:  # noqa: BLE001 - gunicorn knows the answer to each
+            exchange.sock.sendall(refusal(HTTPStatus.BAD_REQUEST, "the body does not match the headers"))
+        except Exception as error:  # noqa: BLE001 - gunicorn has a response for each error
             self.handle_error(request, exchange.sock, client, error)
         return Answer(exchange.sock.content, keep=keep)
 
 
 class RequestReader:
-    """Reads requests of one connection, as `front.Reader`.
+    """Parses the requests of one connection, as `front.Reader`.
 
     Args:
-        worker: answers them.
-        client: the client's address.
-        server: the listener's.
+        worker: handles the requests.
+        client: address of the client.
+        server: address of the listener.
     """
 
     def __init__(self, worker: Worker, client: Any, server: Any) -> None:
@@ -124,9 +124,11 @@ class RequestReader:
         if length is None:
             return None
         if length > LARGEST_BODY and isinstance(self._request.body.reader, ChunkedReader):
-            return Answer(refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"send at most {LARGEST_BODY} bytes"))
+            return Answer(
+                refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"send a body of at most {LARGEST_BODY} bytes")
+            )
         request, self._request, self._searched = self._request, None, 0
-        # The application refuses what is too large by its Content-Length alone.
+        # The application rejects a body that is too large by its Content-Length.
         whole = length <= LARGEST_BODY
         body = bytes(received[:length]) if whole else b""
         del received[:length]
@@ -140,14 +142,17 @@ class RequestReader:
 
     def busy(self) -> bytes:
         """As `front.Reader.busy`."""
-        return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too much is being sent at once; send it again soon")
+        return refusal(
+            HTTPStatus.SERVICE_UNAVAILABLE, "the server is receiving too much data; retry the request"
+        )
 
     def _read_head(self, received: bytearray) -> Step:
         end = received.find(END_OF_HEAD, self._searched)
         if max(end, len(received) if end < 0 else 0) > LARGEST_HEAD:
             return Answer(
                 refusal(
-                    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"send a head of at most {LARGEST_HEAD} bytes"
+                    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                    f"send headers of at most {LARGEST_HEAD} bytes",
                 )
             )
         if end < 0:
@@ -157,7 +162,7 @@ class RequestReader:
         del received[: len(head)]
         try:
             request = next(RequestParser(self._worker.cfg, [head], self._client))
-        except Exception as error:  # noqa: BLE001 - gunicorn knows which answer it asks for
+        except Exception as error:  # noqa: BLE001 - gunicorn has a response for each error
             exchange = _Exchange(self._client, self._server)
             self._worker.handle_error(None, exchange.sock, self._client, error)
             return Answer(exchange.sock.content)
@@ -167,14 +172,14 @@ class RequestReader:
 
 
 class _Chunks:
-    """Finds the end of a chunked body, however it arrives; reads each byte once (RFC 9112, 7.1)."""
+    """Finds the end of a chunked body that arrives in any number of pieces. Reads each byte once (RFC 9112, 7.1)."""
 
     def __init__(self) -> None:
         self._next = 0
         self._is_last = False
 
     def __call__(self, received: bytearray) -> int | None:
-        """Bytes up to the end of the body; of one that is too long or malformed, all that there are."""
+        """Length of the body; of a body that is too long or malformed, the number of received bytes."""
         while not self._is_last:
             end = received.find(END_OF_LINE, self._next, self._next + LONGEST_SIZE)
             if end < 0:
@@ -187,7 +192,7 @@ class _Chunks:
                 return LARGEST_BODY + 1
             self._is_last = size <= 0
             self._next = end if self._is_last else end + size + 2 * len(END_OF_LINE)
-        # The empty line after the last chunk, or after the fields that follow it.
+        # The empty line after the last chunk, or after the trailer fields.
         end = received.find(END_OF_HEAD, self._next)
         if end >= 0:
             return end + len(END_OF_HEAD)
@@ -196,7 +201,7 @@ class _Chunks:
 
 
 def _body_of(request: Any) -> Callable[[bytearray], int | None]:
-    """Tells how long the body of a request is, once it is there; at once, when it is too long to wait for."""
+    """Returns the length of a body once it is complete, or at once if it is too long."""
     if isinstance(request.body.reader, ChunkedReader):
         return _Chunks()
     length: int = request.body.reader.length
@@ -204,7 +209,7 @@ def _body_of(request: Any) -> Callable[[bytearray], int | None]:
 
 
 class _Exchange:
-    """What gunicorn calls a connection, for one request."""
+    """A connection as gunicorn expects it, for one request."""
 
     def __init__(self, client: Any, server: Any) -> None:
         self.sock = _Sent()
@@ -213,7 +218,7 @@ class _Exchange:
 
 
 class _Sent:
-    """What gunicorn calls a socket: keeps what is sent."""
+    """A socket as gunicorn expects it, which stores the sent bytes."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -226,14 +231,14 @@ class _Sent:
         self._parts.append(bytes(data))
 
     def send(self, data: bytes) -> int:
-        """The interim answer to `Expect`, which the client has had already."""
+        """Ignores the interim response to `Expect`, which was already sent."""
         return len(data)
 
     def gettimeout(self) -> float:
         return 0.0
 
     def shutdown(self, how: int) -> None:  # noqa: ARG002 - as a socket's
-        """The connection is ended by `front`."""
+        """Not supported: `front` ends the connection."""
         raise OSError
 
     def close(self) -> None:
@@ -241,7 +246,7 @@ class _Sent:
 
 
 def refusal(status: HTTPStatus, detail: str) -> bytes:
-    """An answer that ends the connection, with a problem document as all others (RFC 9457)."""
+    """A response that ends the connection, with a problem document (RFC 9457)."""
     body = orjson.dumps({"type": "about:blank", "title": status.phrase, "status": status, "detail": detail})
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"

@@ -1,8 +1,8 @@
-"""The Idempotency-Key of a request: one key, one effect, one answer (draft-ietf-httpapi-idempotency-key-header).
+"""The Idempotency-Key of a request: one key, one effect, one response (draft-ietf-httpapi-idempotency-key-header).
 
-The answer is recorded under the key in the transaction that has the effect: both are written or neither is, and nothing
-is written before. A request that dies leaves the key free. One that repeats another, be it the client's second try, the
-SDK's, or a request that runs at the same time, cannot write the record again and answers what the record says.
+The response is recorded under the key in the transaction that has the effect, and nothing is written before. A request that
+crashes leaves the key unused. A retry, or a concurrent request with the same key, cannot write the record again and returns
+the recorded response.
 """
 
 import hashlib
@@ -16,33 +16,35 @@ import orjson
 from services.common.values.errors import Conflict, RuleBroken, ServiceError
 
 KEPT = timedelta(hours=24)
-"""How long an answer is kept."""
+"""Retention of a recorded response."""
 
 
 class InFlight(Conflict):
-    """A request with this key is being committed at this moment."""
+    """Another request with this key is being processed."""
 
     def __init__(self) -> None:
         super().__init__(
-            "a request with this Idempotency-Key is being processed; retry the same request shortly",
+            "a request with this Idempotency-Key is being processed; retry with the same key",
             retry_after=1,
         )
 
 
 class KeyReused(RuleBroken):
-    """The key belongs to a request with another body."""
+    """The key was used for a request with a different body."""
 
     def __init__(self) -> None:
-        super().__init__("this Idempotency-Key was used for another request; use a new key for a new request")
+        super().__init__(
+            "this Idempotency-Key was used for a different request; use a new key for each request"
+        )
 
 
 class KeyTaken(Exception):
-    """The key has a record already; nothing was written. Find out what it says."""
+    """A response is already recorded under the key; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer as it is kept: a JSON body, and what cannot be derived from it."""
+    """A recorded HTTP response: status, JSON body and additional headers."""
 
     status: int
     body: Mapping[str, Any]
@@ -54,9 +56,9 @@ class KeyedRequest:
     """A request with an Idempotency-Key.
 
     Args:
-        scope: the key's owner and its purpose, such as "guest POST /orders".
-        key: the value of the header.
-        fingerprint: tells requests apart; see `fingerprint`.
+        scope: owner and operation of the key, such as "guest POST /orders".
+        key: value of the header.
+        fingerprint: identifies the body, see `fingerprint`.
     """
 
     scope: str
@@ -65,31 +67,31 @@ class KeyedRequest:
 
 
 class IdempotencyStore(Protocol):
-    """Where answers are kept."""
+    """The storage of recorded responses."""
 
     def find(self, request: KeyedRequest) -> Answer | None:
-        """The answer that the same request was given before.
+        """The recorded response of the same request, or None.
 
         Raises:
-            KeyReused: when the key belongs to another request.
+            KeyReused: the key was used for a different request.
         """
 
 
 def fingerprint(body: Any) -> str:
-    """The same for two JSON values that differ in nothing but the order of members."""
+    """A hash of a JSON value that does not depend on the order of members."""
     return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def once(store: IdempotencyStore, request: KeyedRequest, work: Callable[[], Answer]) -> Answer:
-    """The answer of `work`, which has its effect at most once for a key and records its answer as it commits.
+    """The response of `work`, which takes effect at most once per key and records its response as it commits.
 
-    A refusal has no effect, so it is not recorded. What refuses a repeat may have become true since the request was
-    answered: that answer still holds.
+    A rejected request has no effect and is not recorded. A retry may be rejected for a reason that arose after the request
+    succeeded; it then returns the recorded response.
 
     Raises:
         KeyReused: see `IdempotencyStore.find`.
-        InFlight: when the record is being written, or expired at this moment.
-        Exception: whatever `work` raises; the key is free then.
+        InFlight: the record is being written, or expired at this moment.
+        Exception: `work` failed; the key remains unused.
     """
     try:
         return work()

@@ -1,7 +1,7 @@
-"""Asks the process of this container whether it is alive, for a platform that runs a command and sends no request.
+"""The liveness probe as a command, for a platform that runs a command instead of sending a request.
 
-`python -m services.common.http.probe` ends with 0 when /healthz answers as a kubelet's probe would have it, else with 1. The
-images have no curl, and this asks no proxy.
+`python -m services.common.http.probe` exits with status 0 if /healthz returns a status that a kubelet accepts, otherwise with
+status 1. The images contain no curl. The command ignores proxy settings.
 """
 
 import http.client
@@ -12,7 +12,7 @@ TIMEOUT_SECONDS = 4
 
 
 def alive(port: int) -> bool:
-    """Whether /healthz on this machine's port answers with a status below 400 in time."""
+    """Whether /healthz on a local port returns a status below 400 within the timeout."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/healthz")

@@ -1,6 +1,6 @@
-"""Limits of requests per caller: a token bucket for each, which fills at a rate and empties by requests.
+"""Rate limits per caller and process, by token buckets.
 
-The API Gateway's limits are over all callers, so that one could use them up; these are each caller's own, per process.
+The limits of the API Gateway apply to all callers together, so that a single caller could exhaust them.
 """
 
 import math
@@ -13,17 +13,17 @@ from services.common.http.errors import TooManyRequests
 
 Seconds = Callable[[], float]
 
-# Callers that are tracked at once; the one idle for longest is dropped, and starts with a full bucket.
+# Number of tracked callers. The caller that is idle for longest is removed, and starts again with a full bucket.
 MOST_CALLERS = 10_000
 
 
 class Rates:
-    """The buckets of all callers; safe to share between threads.
+    """The token buckets of all callers. Safe to share between threads.
 
     Args:
-        per_second: requests a second that each caller may send for ever.
-        burst: how many may come at once.
-        clock: seconds that never go back.
+        per_second: sustained requests per second of each caller.
+        burst: requests that a caller may send at once.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(self, per_second: float, burst: int, clock: Seconds = time.monotonic) -> None:
@@ -37,7 +37,7 @@ class Rates:
         """Counts a request.
 
         Raises:
-            TooManyRequests: when the caller's bucket is empty.
+            TooManyRequests: the bucket of the caller is empty.
         """
         with self._lock:
             now = self._clock()
@@ -50,6 +50,6 @@ class Rates:
         if not allowed:
             wait = math.ceil((1 - left) / self._per_second)
             raise TooManyRequests(
-                f"at most {self._per_second:g} requests a second are answered; send the same again in {wait} s",
+                f"the rate limit of {self._per_second:g} requests per second is exceeded; retry in {wait} s",
                 retry_after=wait,
             )

@@ -1,4 +1,4 @@
-"""Verifies AWS Signature Version 4 with keys that are known, by signing the request once more with botocore.
+"""Verifies AWS Signature Version 4 with known keys, by signing the request again with botocore.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
 """
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "execute-api"
-# As AWS: an older signature, or one from the future, is refused.
+# As on AWS: rejects signatures that are older, or further in the future.
 TOLERATED_SECONDS = 300
 TIME_FORMAT = "%Y%m%dT%H%M%SZ"
 _AUTHORIZATION = re.compile(
@@ -22,7 +22,7 @@ _AUTHORIZATION = re.compile(
 
 
 class Refused(Exception):
-    """The signature is not good; the message says why, and nothing of what would be right."""
+    """The signature is invalid. The message contains the reason, but never the expected signature."""
 
 
 def verify(
@@ -34,18 +34,18 @@ def verify(
     keys: Mapping[str, str],
     now: float,
 ) -> str:
-    """The id of the access key that a request is signed with.
+    """The ID of the access key that signed a request.
 
     Args:
-        method: of the request.
-        url: that was signed; its host stands in for the header Host, which proxies change.
-        headers: of the request, by any case.
-        body: of the request.
-        keys: access key id -> secret.
+        method: method of the request.
+        url: signed URL. Its host replaces the header Host, which proxies change.
+        headers: headers of the request, in any case.
+        body: body of the request.
+        keys: access key ID -> secret.
         now: seconds since 1970.
 
     Raises:
-        Refused: when it is not signed by one of the keys, for this URL, within five minutes.
+        Refused: none of the keys signed the request for this URL within five minutes.
     """
     headers = {name.lower(): value for name, value in headers.items()}
     found = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
@@ -56,11 +56,11 @@ def verify(
     if not {"host", "x-amz-date"} <= set(signed) or not stamp.startswith(found["day"]):
         raise Refused("Host and X-Amz-Date must be signed")
     if abs(_seconds(stamp) - now) > TOLERATED_SECONDS:
-        raise Refused("it is older than five minutes; check the clock and sign again")
+        raise Refused("its time differs by more than five minutes; check the clock and sign again")
     declared = headers.get("x-amz-content-sha256")
     if declared is not None and declared != hashlib.sha256(body).hexdigest():
-        raise Refused("X-Amz-Content-SHA256 does not match the body")  # botocore would take its word for it
-    # An unknown key takes as long as a known one.
+        raise Refused("X-Amz-Content-SHA256 does not match the body")  # botocore does not check it
+    # An unknown key takes as long as a known one, so that the response time reveals nothing.
     secret = keys.get(found["key"], "")
     try:
         expected = _signature(
@@ -71,8 +71,8 @@ def verify(
             key=(found["key"], secret or "unknown"),
             region=found["region"],
         )
-    except Exception:  # noqa: BLE001 - whatever a parser meets in what a client sent is the client's fault
-        raise Refused("it is of a request that has no canonical form") from None
+    except Exception:  # noqa: BLE001 - any error in parsing a request is the client's
+        raise Refused("the request has no canonical form") from None
     if not hmac.compare_digest(expected, found["signature"]) or not secret:
         raise Refused("it does not match the request, or the access key is unknown")
     return found["key"]
@@ -81,7 +81,7 @@ def verify(
 def _signature(
     method: str, url: str, signed: Mapping[str, str], body: bytes, *, key: tuple[str, str], region: str
 ) -> str:
-    from botocore.auth import SigV4Auth  # noqa: PLC0415 - most processes never see a signed request
+    from botocore.auth import SigV4Auth  # noqa: PLC0415 - most processes never receive a signed request
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415 - as above
     from botocore.credentials import Credentials  # noqa: PLC0415 - as above
 
@@ -97,4 +97,4 @@ def _seconds(stamp: str) -> float:
     try:
         return datetime.strptime(stamp, TIME_FORMAT).replace(tzinfo=UTC).timestamp()
     except ValueError:
-        raise Refused("X-Amz-Date is not a time such as 20260101T000000Z") from None
+        raise Refused("X-Amz-Date must have the form 20260101T000000Z") from None

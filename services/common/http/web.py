@@ -1,7 +1,7 @@
-"""The frame of every HTTP service: one way to fail, to be probed, to be measured, and to be described.
+"""The common frame of every HTTP service: errors, probes, metrics, logs and the OpenAPI document.
 
-`create_app` takes the service's blueprints and adds what is the same everywhere. Each request is one log line, one
-count and one span of a trace; each failure is an RFC 9457 problem; the document of it all is at /openapi.json.
+`create_app` adds them to the blueprints of a service. Each request produces one log line, one metric and one span of a trace.
+Each error is a problem document (RFC 9457). /openapi.json describes the API.
 """
 
 import re
@@ -41,22 +41,22 @@ PROBLEM = "application/problem+json"
 _RETRY_AFTER = {"Retry-After": "1"}
 _RETRY_ONCE_REPAIRED = 60
 _OWN_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})
-# What an operation declares as `security`: `[for_customers("orders:read"), FOR_MACHINES]`.
+# For the `security` of an operation: `[for_customers("orders:read"), FOR_MACHINES]`.
 FOR_MACHINES: dict[str, list[str]] = {"machine": []}
-# How an operation with `security` may fail in addition.
+# Additional errors of an operation with `security`.
 CLOSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 SECURITY_SCHEMES: dict[str, SecurityScheme | dict[str, Any]] = {
     "customer": {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "An access token of the shop's Amazon Cognito user pool, with the scopes named here",
+        "description": "Access token of the shop's Amazon Cognito user pool, with the required scopes",
     },
     "machine": {
         "type": "apiKey",
         "name": "Authorization",
         "in": "header",
-        "description": "AWS Signature Version 4, at the API for machines",
+        "description": "AWS Signature Version 4, accepted by the API for machines",
         "x-amazon-apigateway-authtype": "awsSigv4",
     },
 }
@@ -66,7 +66,7 @@ _KNOWN_METHODS = frozenset({*(method.upper() for method in _METHODS), "HEAD", "O
 
 
 def blueprint(name: str, module: str, tag: Tag) -> APIBlueprint:
-    """A service's part of an application, whose operations are called as their functions in the OpenAPI document."""
+    """The blueprint of a service. Its operations have the names of their functions as operation IDs."""
 
     def operation_id(*, name: str, **_where: str) -> str:
         return name
@@ -75,36 +75,36 @@ def blueprint(name: str, module: str, tag: Tag) -> APIBlueprint:
 
 
 def for_customers(*scopes: str) -> dict[str, list[str]]:
-    """The `security` of an operation for customers whose tokens have all of the scopes."""
+    """The `security` of an operation for customers whose tokens have all scopes."""
     return {"customer": list(scopes)}
 
 
 class FieldError(BaseModel):
-    """What is wrong with one part of a request."""
+    """An invalid field of a request."""
 
-    field: str = Field(description="Path of the part, such as body.items.0.quantity")
-    message: str
+    field: str = Field(description="Path of the field, such as body.items.0.quantity")
+    message: str = Field(description="Human-readable description of the error")
 
 
 class Problem(BaseModel):
-    """Why a request was not answered with what it asked for (RFC 9457). Further members may be present."""
+    """A problem document (RFC 9457). Additional members may be present."""
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field("about:blank", description="URI of the kind of problem")
-    title: str = Field(description="Title of the kind of problem")
-    status: int = Field(description="The HTTP status")
-    detail: str = Field(description="What happened, and what to do next")
-    trace_id: str = Field(description="Identifier of the request in the logs; include it in a report")
-    errors: list[FieldError] | None = Field(None, description="Invalid parts of the request")
+    type: str = Field("about:blank", description="URI of the problem type")
+    title: str = Field(description="Title of the problem type")
+    status: int = Field(description="HTTP status code")
+    detail: str = Field(description="Human-readable explanation, with the next step if there is one")
+    trace_id: str = Field(description="ID of the request in the logs; include it when you report the problem")
+    errors: list[FieldError] | None = Field(None, description="Invalid fields of the request")
 
 
 class Parameters(BaseModel):
-    """Base of query, header and path models. flask-openapi3 asks for their schema at every request: it is kept."""
+    """Base of query, header and path models. Caches the schema, which flask-openapi3 requests at every request."""
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """As pydantic's, computed once."""
+        """As in pydantic, but computed once."""
         return _kept_schema(cls, *args, **kwargs)
 
 
@@ -114,12 +114,12 @@ def _kept_schema(model: type[Parameters], *args: Any, **kwargs: Any) -> dict[str
 
 
 def problems(*statuses: HTTPStatus) -> dict[str | int, type[BaseModel] | dict[Any, Any] | None]:
-    """The `responses` of an operation that may fail so, for its OpenAPI document."""
+    """The `responses` of an operation for its possible errors, in the OpenAPI document."""
     return {int(status): _problem_response(status.phrase) for status in statuses}
 
 
 def answered_with(**headers: str) -> ConfigDict:
-    """The `model_config` of an answer that comes with headers, each with its description, for the OpenAPI document."""
+    """The `model_config` of a response with headers (name -> description), for the OpenAPI document."""
     described = {
         name: {"description": description, "schema": {"type": "string"}}
         for name, description in headers.items()
@@ -133,14 +133,14 @@ def create_app(
     """A Flask application with the blueprints of a service.
 
     Args:
-        name: of the service.
-        version: of its API.
-        apis: its blueprints. An operation that declares `security` is closed to everybody else, see `for_customers`.
-        ready: what /readyz checks; a check that raises makes it 503. /healthz checks nothing.
-        verifier: finds out who sends a request; a service whose operations are all public needs none.
+        name: name of the service.
+        version: version of its API.
+        apis: its blueprints. An operation that declares `security` rejects all other callers, see `for_customers`.
+        ready: checks of /readyz by name. If a check raises an exception, the response is 503. /healthz checks nothing.
+        verifier: authenticates requests. Not required if all operations are public.
 
     Raises:
-        ValueError: when an operation declares `security` and there is no verifier.
+        ValueError: an operation declares `security`, but there is no verifier.
     """
     app = _App(
         name,
@@ -171,7 +171,7 @@ def create_app(
 
 
 def _guard(app: OpenAPI, verifier: Verifier | None) -> None:
-    """Has each request to an operation with `security` in the document show who sends it, before anything else."""
+    """Authenticates and authorizes each request to an operation with `security` before it is parsed."""
     declared = {
         (path, method.upper()): operation["security"]
         for path, operations in app.api_doc["paths"].items()
@@ -206,22 +206,22 @@ def _permit(caller: Caller, alternatives: Mapping[str, list[str]]) -> None:
 
 
 def caller() -> Caller:
-    """Who sent the request that is being answered, to an operation that declares `security`."""
+    """The authenticated sender of the current request to an operation that declares `security`."""
     sender: Caller = g.caller
     return sender
 
 
 class _App(OpenAPI):
     def generate_spec_json(self) -> None:
-        """Completes the document: flask-openapi3 knows one media type of errors, and it is not RFC 9457's."""
+        """Completes the document: flask-openapi3 does not support the media type of RFC 9457."""
         super().generate_spec_json()  # type: ignore[no-untyped-call]  # flask-openapi3 left it out
         for path in self.spec_json["paths"].values():
             for operation in (operation for method, operation in path.items() if method in _METHODS):
-                # OpenAPI's descriptions are CommonMark, in which a line's end is no paragraph's.
+                # Descriptions in OpenAPI are CommonMark, in which a line break does not end a paragraph.
                 operation["description"] = operation.get("description", "").replace("<br/>", "\n")
                 operation["responses"] |= {
                     "400": _problem_response(HTTPStatus.BAD_REQUEST.phrase),
-                    "default": _problem_response("Any other failure"),
+                    "default": _problem_response("Any other error"),
                 }
         if self.security_schemes is None:
             del self.spec_json["components"]["securitySchemes"]
@@ -280,9 +280,9 @@ def _begin() -> None:
     g.traced = telemetry.traced(request.headers.get("traceparent"))
     g.trace = g.traced.__enter__()
     try:
-        request.query_string.decode()  # werkzeug fails on it later, where it would be our fault
+        request.query_string.decode()  # werkzeug would fail on it later with an internal error
     except UnicodeDecodeError:
-        raise InvalidRequest("the query is not UTF-8; percent-encode it (RFC 3986, 2.5)") from None
+        raise InvalidRequest("the query is not valid UTF-8; percent-encode it (RFC 3986, 2.5)") from None
 
 
 def _leave(_error: BaseException | None) -> None:
@@ -293,17 +293,17 @@ def _leave(_error: BaseException | None) -> None:
 
 def _end(response: Response) -> Response:
     if g.get("is_private"):
-        # What one caller may see, or that they may not see it, is kept for no other (RFC 9111, 5.2.2.5).
+        # Responses to one caller, including rejections, must not be cached for others (RFC 9111, 5.2.2.5).
         response.headers["Cache-Control"] = "no-store"
     if request.path in _OWN_PATHS:
         return response
     seconds = time.perf_counter() - g.started
     route = request.url_rule.rule if request.url_rule else "none"
-    # What others send must not grow the number of time series.
+    # Arbitrary values of clients must not increase the number of time series.
     method = request.method if request.method in _KNOWN_METHODS else "other"
     telemetry.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
     telemetry.HTTP_DURATION.labels(method, route).observe(seconds)
-    # Whatever the level of the log is, it tells of failures: alarms count them there.
+    # Server errors are logged at every log level, because alarms count them.
     failed = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
     (log.error if failed else log.info)(
         "request",
@@ -318,7 +318,7 @@ def _end(response: Response) -> Response:
 def json_response(
     body: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A JSON response; pydantic models in the body become objects."""
+    """A JSON response. Pydantic models in the body become objects."""
     return Response(
         orjson.dumps(body, default=_plain), int(status), dict(headers or {}), content_type="application/json"
     )
@@ -355,12 +355,12 @@ def _on_invalid(error: ValidationError) -> Response:
     return problem(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE.phrase,
-        "send the body as Content-Type: application/json",
+        "send the body with Content-Type: application/json",
     )
 
 
 def _invalid(error: ValidationError) -> InvalidRequest:
-    # Never the input itself: it may be what pays.
+    # Never includes the input: it may contain a payment token.
     found = error.errors(include_url=False, include_context=False, include_input=False)
     errors = [
         {"field": ".".join(str(part) for part in item["loc"]) or "body", "message": item["msg"]}
@@ -385,15 +385,15 @@ def _on_aws_error(error: BotoCoreError | ClientError) -> Response:
     if not is_temporary(error):
         return _on_unexpected(error)
     log.warning("dependency_unavailable", error=str(error))
-    return _on_service_error(Unavailable("a required service is unavailable; retry the same request"))
+    return _on_service_error(Unavailable("a required service is unavailable; retry the request"))
 
 
 def _on_unreadable_row(_error: UnreadableRow) -> Response:
-    # It was logged and counted where it was read. It is there, so 404 would be wrong: the order service takes that for a
-    # payment or shipment that does not exist yet. Another version of this service may be able to read it.
+    # The error was logged and counted where the row was read. A 404 would be wrong: the order service would take it for a
+    # payment or shipment that does not exist yet. Another version of this service may be able to read the row.
     return _on_service_error(
         Unavailable(
-            "the stored data cannot be read; retry later, and include the trace_id in a report",
+            "the stored data cannot be read; retry later, and include the trace_id when you report the problem",
             retry_after=_RETRY_ONCE_REPAIRED,
         )
     )
@@ -402,9 +402,9 @@ def _on_unreadable_row(_error: UnreadableRow) -> Response:
 def _on_unexpected(error: Exception) -> Response:
     log.error("request_failed", exc_info=error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return problem(status, status.phrase, "internal error; include the trace_id in a report")
+    return problem(status, status.phrase, "internal error; include the trace_id when you report the problem")
 
 
 def bind(**fields: str) -> None:
-    """Adds fields, such as the id of what the request is about, to the request's log lines."""
+    """Adds fields, such as the ID of an order, to the log lines of the request."""
     structlog.contextvars.bind_contextvars(**fields)
