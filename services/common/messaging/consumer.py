@@ -1,10 +1,10 @@
-"""Takes messages from a queue, hands each to its handler, and deletes it once the handler is done.
+"""Receives messages from a queue, passes each to its handler, and deletes it after the handler has succeeded.
 
-A message is delivered at least once, in any order. A handler that returns has dealt with it for good; a handler that
-raises has not, and the message comes back after a pause that triples each time, up to 40 seconds in its first five
-minutes, and ten minutes from then on: for hours, until the queue's redrive policy moves it to the dead letters. One
-that no further try can help is there within a minute or two. While a handler works its message stays hidden from
-others. On a stop no message is begun, and those begun are finished.
+Messages are delivered at least once, in any order. If a handler raises an exception, its message is delivered again after a
+pause that triples each time, up to 40 seconds during the first five minutes and ten minutes afterwards. After hours, the
+redrive policy of the queue moves the message to the dead-letter queue. After a permanent error, it gets there within a minute
+or two. A message is invisible to other consumers while it is being handled. On shutdown, the consumer completes the messages
+in progress and starts no others.
 """
 
 import random
@@ -29,24 +29,24 @@ Handler = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 BATCH = 10
 LONGEST_PAUSE = 600
 FIRST_PAUSE = 2
-# While a customer waits for an order: an outage that ends within the workflow's short timeout is survived only if a
-# try falls between the two. Eleven pauses take more than four minutes, even if all of them are short.
+# An order survives an outage that is shorter than the short timeout of the workflow only if an attempt falls between the end
+# of the outage and the timeout. Eleven pauses take more than four minutes, even if all of them are short.
 LONGEST_EARLY_PAUSE = 40
 EARLY_TRIES = 11
 PERMANENT_ERROR_PAUSE = 1
-# Longer than a request to a queue that does not answer takes with all its retries.
+# Longer than a request to an unresponsive queue with all its retries.
 STUCK_AFTER = 180.0
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it was received.
+    """A received message.
 
     Args:
-        id: the queue's name for it.
-        receipt: what this delivery of it is deleted with.
-        body: its text.
-        deliveries: how often it was received, this time included.
+        id: ID in the queue.
+        receipt: handle of this delivery, with which the message is deleted.
+        body: body of the message.
+        deliveries: number of deliveries, including this one.
     """
 
     id: str
@@ -64,29 +64,29 @@ class QueuePort(Protocol):
         """Up to `limit` messages (at most 10), waiting up to `wait` seconds for the first."""
 
     def delete(self, message: Message) -> None:
-        """Ends the message."""
+        """Deletes the message."""
 
     def hide(self, message: Message, seconds: int) -> None:
-        """Keeps the message from being received for so long from now; may raise when it was deleted."""
+        """Makes the message invisible for `seconds` from now on. May raise an exception if the message was deleted."""
 
     def ping(self) -> None:
-        """Returns when the queue can be used, raises otherwise."""
+        """Raises an exception if the queue cannot be used."""
 
 
 class Unhandled(PermanentError):
-    """No handler takes a message of this kind."""
+    """The consumer has no handler for a message of this kind."""
 
 
 class Consumer:
-    """Works on one queue.
+    """Consumes the messages of one queue.
 
     Args:
-        queue: where messages come from.
-        handlers: what is done with each kind: a task's name, or a CloudEvent's type.
-        threads: how many messages are worked on at once.
-        visibility: seconds that a message being worked on is hidden for at a time; the queue's own timeout must be
-            no shorter than a third of it.
-        wait: seconds that one request for messages lasts at most.
+        queue: source of messages.
+        handlers: handlers by kind: name of a task, or type of a CloudEvent.
+        threads: number of messages handled at once.
+        visibility: visibility timeout of a message in progress in seconds, which is renewed until the handler ends. The
+            default timeout of the queue must be at least a third of it.
+        wait: maximum duration in seconds of one request for messages.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Consumer:
         keeper.join()
 
     def alive(self) -> bool:
-        """As `worker.Worker.alive`: whether the loop turned lately, or waits for a handler that still works."""
+        """As `worker.Worker.alive`: whether the loop made progress recently, or is waiting for a running handler."""
         return bool(self._held) or time.monotonic() - self._turned < STUCK_AFTER
 
     def ready(self) -> None:
@@ -141,13 +141,13 @@ class Consumer:
         self._handling.check()
 
     def process(self, message: Message) -> bool:
-        """Handles one message; answers whether it was dealt with for good (and deleted)."""
+        """Handles one message. Returns whether it was handled and deleted."""
         started = time.perf_counter()
         body = _body(message)
         kind = _text(body.get("task") or body.get("type")) or "unreadable"
         with telemetry.traced(body.get("traceparent"), **_about(body), message_id=message.id, task=kind):
             handled = self._handle(message, kind, body)
-        # What others send must not grow the number of time series.
+        # Arbitrary values in messages must not increase the number of time series.
         known = kind if kind in self._handlers else "unknown"
         telemetry.MESSAGES.labels(self.name, known, "done" if handled else "failed").inc()
         telemetry.MESSAGE_DURATION.labels(self.name, known).observe(time.perf_counter() - started)
@@ -157,14 +157,16 @@ class Consumer:
         try:
             handler = self._handlers.get(kind)
             if handler is None:
-                raise Unhandled(f"{self.name} takes {', '.join(sorted(self._handlers))}, not {kind}")  # noqa: TRY301 - as any failure of a message
+                raise Unhandled(  # noqa: TRY301 - handled below as any error of a message
+                    f"{self.name} handles {', '.join(sorted(self._handlers))}, not {kind}"
+                )
             handler(body)
             self._queue.delete(message)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the message comes back or goes to the dead letters
-            # Where it failed is told once: the same message may fail dozens of times.
+        except Exception as error:  # noqa: BLE001 - the message is retried or becomes a dead letter
+            # The traceback is logged once: the same message may fail dozens of times.
             tell = log.exception if message.deliveries == 1 else log.error
             tell("message_failed", queue=self.name, deliveries=message.deliveries, error=repr(error))
-            # A message that is hopeless, or waits for an outside service, says nothing of this process.
+            # A permanent error, or an unavailable outside service, says nothing about the health of this process.
             if not is_permanent(error) and not isinstance(error, Unanswered):
                 self._handling.missed(message.id, error)
             self._pause(message, error)
@@ -174,7 +176,7 @@ class Consumer:
         return True
 
     def _claim_slots(self) -> int:
-        """Waits until a thread is free; answers how many are."""
+        """Waits for a free thread. Returns the number of free threads, and reserves them."""
         self._free.acquire()
         slots = 1
         while slots < BATCH and self._free.acquire(blocking=False):
@@ -184,10 +186,10 @@ class Consumer:
     def _receive(self, limit: int, stop: threading.Event) -> list[Message]:
         try:
             messages = self._queue.receive(limit, self._wait)
-        except Exception as error:  # noqa: BLE001 - the queue being away must not end the consumer
+        except Exception as error:  # noqa: BLE001 - an unavailable queue must not end the consumer
             log.warning("queue_unreachable", queue=self.name, error=str(error))
             self._receiving.missed("", error)
-            stop.wait(random.uniform(0.5, 1.5))  # noqa: S311 - a pause, not a secret
+            stop.wait(random.uniform(0.5, 1.5))  # noqa: S311 - not used for cryptography
             return []
         self._receiving.made()
         return messages
@@ -218,12 +220,12 @@ class Consumer:
     def _hide(self, message: Message, seconds: int) -> None:
         try:
             self._queue.hide(message, seconds)
-        except Exception as error:  # noqa: BLE001 - then the queue's own timeout holds
+        except Exception as error:  # noqa: BLE001 - the default timeout of the queue applies
             log.warning("visibility_unchanged", queue=self.name, error=str(error))
 
 
 def _body(message: Message) -> dict[str, Any]:
-    """What a message says; nothing when it is no JSON object."""
+    """The body of a message as JSON; empty if it is not a JSON object."""
     try:
         body = orjson.loads(message.body)
     except ValueError:
@@ -232,12 +234,12 @@ def _body(message: Message) -> dict[str, Any]:
 
 
 def _about(body: Mapping[str, Any]) -> dict[str, str]:
-    """The id that log lines about the message carry."""
+    """The fields of the message for its log lines: the ID of its order, if any."""
     data = body.get("data")
     order_id = _text(body.get("order_id") or (data.get("order_id") if isinstance(data, Mapping) else None))
     return {"order_id": order_id} if order_id else {}
 
 
 def _text(value: Any) -> str | None:
-    """What is a text. Anything else that others send may be too deep to be printed."""
+    """The value if it is a string. Other values may be nested too deeply to be printed."""
     return value if isinstance(value, str) else None

@@ -1,13 +1,13 @@
 """List, show, redrive or discard the dead letters of a service's queues.
 
-Run it with `python -m services.common.messaging.dlq list` in the environment of a service's process. In a cluster, `kubectl shop dlq
-NAME list` does this. The redrive policies of the queues name their dead-letter queues.
+Run `python -m services.common.messaging.dlq list` in the environment of a service's process. In a cluster, run `kubectl shop
+dlq NAME list`. The redrive policies of the queues name their dead-letter queues.
 
-A dead letter is sent to its queue again before it is deleted. After a crash in between it is handled twice, which every
-handler supports, but it is never lost. Secrets with which a reader could act in the name of others are not shown.
+To redrive a dead letter, it is sent to its queue again, and then deleted. After a crash in between, it is handled twice, which
+every handler supports, but it is never lost. Secrets that would let a reader act on behalf of others are not shown.
 
-A letter may say anything: it is here because no process could handle it. Whatever it says, it is listed, shown and discarded,
-and hides no other.
+A dead letter may have any content, because no process could handle it. Every dead letter can be listed, shown and discarded,
+and none hides another.
 """
 
 import argparse
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-# Most letters that one run receives.
+# Maximum number of letters that one run receives.
 MOST = 1000
 # Seconds that a received letter is invisible to other receivers.
 LOOK = 60
 BATCH = 10
-# How long it is known what was discarded.
+# Retention of the records of discarded letters.
 KEPT = timedelta(days=90)
 LONGEST_REASON = 500
-# How much of a text of a letter its line shows.
+# Maximum length of a string in the line of a letter.
 LONGEST_TEXT = 300
 LEFT_OUT = "(left out)"
-# A reader of these could answer for the workflow, or pay.
+# With these values, a reader could report results of tasks, or pay.
 SECRET = frozenset({"task_token", "token", "payment_token"})
-# The same in a text that is no JSON: JSON that is cut off or stands in quotes, or what Python prints.
+# The same in text that is not JSON: truncated or quoted JSON, or the output of Python.
 _NAMED_SECRET = re.compile(
     rf"""(["'](?:{"|".join(sorted(SECRET))})\\*["']\s*:\s*\\*["'])(?:[^"'\\]|\\+[^"'\\])*"""
 )
@@ -54,18 +54,18 @@ _PAYMENT_TOKEN = re.compile(r"tok_[A-Za-z0-9_]+")
 
 
 class Settings(ServiceSettings):
-    """The settings of every service, of which this needs the queues and the table."""
+    """The common settings, of which this command uses the queues and the table."""
 
     tasks_queue_url: str = Field("", description="URL of the service's SQS queue of tasks")
-    events_queue_url: str = Field("", description="URL of the service's SQS queue of facts")
-    events_topic_arn: str = Field("", description="nothing is published")
+    events_queue_url: str = Field("", description="URL of the service's SQS queue of events")
+    events_topic_arn: str = Field("", description="not used: this command publishes no events")
 
 
 class NoSuchLetter(Exception):
-    """There is no dead letter of that id."""
+    """The dead letter does not exist."""
 
     def __init__(self, ids: Sequence[str]) -> None:
-        super().__init__(f"no dead letter {', '.join(ids)}; run `list` to see all")
+        super().__init__(f"dead letter {', '.join(ids)} not found; run `list` to list all dead letters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,13 @@ class Letter:
     """A message that could not be handled.
 
     Args:
-        id: the queue's name for it.
+        id: ID in the queue.
         queue: URL of the queue that it comes from.
-        receipt: with which it is deleted from the dead letters.
-        body: its text.
-        attributes: what it was sent with.
-        sent_at: when.
-        deliveries: how often it was received, by handlers and by this command.
+        receipt: handle with which it is deleted from the dead-letter queue.
+        body: body of the message.
+        attributes: attributes of the message.
+        sent_at: time at which it was sent.
+        deliveries: number of deliveries, to handlers and to this command.
     """
 
     id: str
@@ -91,7 +91,7 @@ class Letter:
     deliveries: int
 
     def decoded(self) -> dict[str, Any]:
-        """What it says, for people."""
+        """The decoded letter, for display."""
         content = self._content()
         data = content.get("data")
         about = data if isinstance(data, dict) else content
@@ -108,10 +108,10 @@ class Letter:
         }
 
     def content(self) -> Any:
-        """Its body as JSON, or as text when it is none, without secrets.
+        """The body as JSON, or as text if it is not JSON, without secrets.
 
         Raises:
-            RecursionError, TypeError: when it is nested too deep.
+            RecursionError, TypeError: the JSON is nested too deeply.
         """
         try:
             content = orjson.loads(self.body)
@@ -120,7 +120,7 @@ class Letter:
         return _without_secrets(content)
 
     def text(self) -> str:
-        """Its body as text, without secrets."""
+        """The body as text, without secrets."""
         return _blanked(self.body)
 
     def _content(self) -> dict[str, Any]:
@@ -141,27 +141,27 @@ class Letter:
 
 
 class Place(Protocol):
-    """Where dead letters are."""
+    """The storage of dead letters."""
 
     def look(self) -> list[Letter]:
-        """The letters, the oldest first; they are invisible to other receivers for a minute."""
+        """The letters, oldest first. They are invisible to other receivers for a minute."""
 
     def give_back(self, letters: Sequence[Letter]) -> None:
         """Makes letters visible to other receivers again."""
 
     def redrive(self, letter: Letter) -> None:
-        """Sends a letter to its queue again, and deletes it."""
+        """Sends a letter to its queue again, and deletes the dead letter."""
 
     def delete(self, letter: Letter) -> None:
         """Deletes a letter."""
 
 
 class SqsPlace:
-    """The dead letters of queues of SQS.
+    """The dead letters of SQS queues.
 
     Args:
         client: an SQS client.
-        queues: URLs of the queues; those without dead letters have none.
+        queues: URLs of the queues. Queues without a dead-letter queue are ignored.
     """
 
     def __init__(self, client: "SQSClient", queues: Sequence[str]) -> None:
@@ -203,12 +203,12 @@ class SqsPlace:
         answer = self._client.get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy"])
         policy = orjson.loads(answer.get("Attributes", {}).get("RedrivePolicy", "{}"))
         arn = policy.get("deadLetterTargetArn")
-        # In the account and the region of the queue, as SQS has it.
+        # SQS requires the dead-letter queue to be in the account and the region of the queue.
         return f"{queue.rsplit('/', 1)[0]}/{arn.rsplit(':', 1)[-1]}" if arn else None
 
     def _look_at(self, queue: str) -> Iterator[Letter]:
         seen: set[str] = set()
-        # SQS may leave some out of an answer: only a second one without any says that there are no more.
+        # SQS may omit messages from a response: the queue is empty after two responses without a new message.
         empty = 0
         while len(seen) < MOST and empty < 2:  # noqa: PLR2004 - see above
             answer = self._client.receive_message(
@@ -227,17 +227,17 @@ class SqsPlace:
 
 
 class Discards(Protocol):
-    """What was discarded, and why."""
+    """The records of discarded letters."""
 
     def note(self, letter: Letter, reason: str) -> None:
-        """Notes that a letter is discarded, before it is."""
+        """Records that a letter is about to be discarded."""
 
 
 class DynamoDiscards(dynamo.Table):
-    """What was discarded, in the service's own table."""
+    """The records of discarded letters, in the service's own table."""
 
     def note(self, letter: Letter, reason: str) -> None:
-        """As `Discards.note`. What the letter said is not kept, but can be recognized."""
+        """As `Discards.note`. Stores a hash of the content instead of the content."""
         now = self._now()
         item = {
             "pk": "DISCARDED",
@@ -251,10 +251,10 @@ class DynamoDiscards(dynamo.Table):
 
 
 def run(arguments: Sequence[str], place: Place, discards: Discards) -> Iterator[str]:
-    """Does what a command says; answers what it prints.
+    """Runs a command. Returns the lines of its output.
 
     Raises:
-        NoSuchLetter: when a letter that it names is not there.
+        NoSuchLetter: a dead letter does not exist.
     """
     chosen = _parser().parse_args(arguments)
     letters = place.look()
@@ -285,10 +285,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command.
 
     Raises:
-        SystemExit: with what to do next, when it cannot be carried out.
+        SystemExit: the command failed; the message contains the next step.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    _parser().parse_args(given)  # what cannot be read needs no queue
+    _parser().parse_args(given)  # reports invalid arguments before the queues are accessed
     settings = Settings.load()
     queues = [url for url in (settings.tasks_queue_url, settings.events_queue_url) if url]
     try:
@@ -299,7 +299,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(str(missing)) from missing
     except (BotoCoreError, ClientError, InvalidValue) as error:
         raise SystemExit(
-            f"the queues cannot be used: {error}\nApart from the dead letters listed above, at most one may have been changed."
+            f"the queues cannot be used: {error}\n"
+            "Apart from the dead letters listed above, at most one dead letter may have been changed."
         ) from error
 
 
@@ -357,7 +358,7 @@ def _shown(letter: Letter) -> str:
 
 
 def _line(value: Any) -> str | None:
-    """As much of a text as a line shows, without secrets; None for what is no text."""
+    """The beginning of a string, without secrets; None if the value is not a string."""
     return _blanked(value)[:LONGEST_TEXT] if isinstance(value, str) else None
 
 
@@ -366,7 +367,7 @@ def _kind(content: Mapping[str, Any]) -> str | None:
 
 
 def _files(content: Mapping[str, Any]) -> list[str]:
-    """The names of the files that a message of S3 tells of; none when it is no such message."""
+    """The names of the files in an S3 event notification; empty for other messages."""
     try:
         keys = [record["s3"]["object"]["key"] for record in content["Records"]]
     except (LookupError, TypeError):
@@ -390,7 +391,7 @@ def _without_secrets(value: Any) -> Any:
 
 
 def _text_without_secrets(text: str) -> str:
-    """A text, which may be JSON itself: so SNS wraps a message."""
+    """A string without secrets. It may contain JSON, as in a message of SNS."""
     try:
         content = orjson.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Facts: CloudEvents 1.0 in JSON (https://cloudevents.io), and where they are published."""
+"""Events in the CloudEvents 1.0 JSON format (https://cloudevents.io), and the port that publishes them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class Event:
     traceparent: str = field(default_factory=_trace)
 
     def to_dict(self) -> dict[str, Any]:
-        """The event in CloudEvents' JSON format."""
+        """The event in the CloudEvents JSON format."""
         return {
             "specversion": "1.0",
             "id": self.id,
@@ -53,8 +53,8 @@ class Event:
         """Reads what `to_dict` writes.
 
         Raises:
-            KeyError: when an attribute is missing.
-            ValueError: when the time is none.
+            KeyError: an attribute is missing.
+            ValueError: the time is invalid.
         """
         return cls(
             type=event["type"],
@@ -68,23 +68,23 @@ class Event:
 
 
 class ForeignFact(ValueError):
-    """A fact with a source other than the service that owns facts of this type: it is forged."""
+    """An event whose source is not the owner of its type: it is forged."""
 
 
 Follower = Callable[[Mapping[str, Any]], object]
 
 
 def said_by(source: str, follow: Follower) -> Callable[[Mapping[str, Any]], None]:
-    """The follower of a fact, for events of the service that owns facts of this type.
+    """A handler that rejects events whose source is not the owner of their type.
 
-    A subscription's filter admits only facts of its topic's owner. This check also holds for messages that reach the queue
-    by another way.
+    The filter of a subscription accepts only events of the owner of its topic. This check also covers messages that reach
+    the queue in another way.
     """
 
     def handle(event: Mapping[str, Any]) -> None:
         if event.get("source") != source:
             raise ForeignFact(
-                f"{event.get('type')} is {source}'s to say, and comes from {event.get('source')!r}"
+                f"{event.get('type')} must come from {source}, but its source is {event.get('source')!r}"
             )
         follow(event)
 
@@ -92,15 +92,15 @@ def said_by(source: str, follow: Follower) -> Callable[[Mapping[str, Any]], None
 
 
 class Publisher(Protocol):
-    """Where facts go."""
+    """Publishes events."""
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Hands on every event, at least once each.
+        """Publishes every event at least once.
 
         Raises:
-            Exception: when one was not taken; the others may have been. Publish all again later.
+            Exception: an event was not published; others may have been. Publish all of them again later.
         """
 
 
 class NotPublished(Exception):
-    """The topic did not take an event; it is safe to publish again."""
+    """The topic did not accept an event. It can safely be published again."""

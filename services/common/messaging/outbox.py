@@ -1,7 +1,7 @@
-"""The outbox: what has to be told to others, written in the transaction that makes it true, and told afterwards.
+"""The transactional outbox: messages that are written in the transaction of their change, and sent afterwards.
 
-A record is told at least once: whoever tells it claims it for a while, tells it, and removes it. A teller that dies
-leaves a claim that lapses. `relay` tells what is here.
+A record is sent at least once: `relay` claims it for a limited time, sends its messages, and deletes it. The claim of a
+process that crashed expires.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,19 +14,19 @@ from services.common.values import ids, trace
 
 CLAIM_LASTS: Final = timedelta(seconds=30)
 LONGEST_POSTPONEMENT: Final = timedelta(seconds=64)
-# A claim ends when the clock of whoever made it says so. One that ends later than any can was made by a wrong clock.
+# A claim expires by the clock of its owner. A claim that expires later than this was made by a wrong clock.
 NO_CLAIM_ENDS_AFTER: Final = 2 * LONGEST_POSTPONEMENT
-# The kind of message that is a fact for everyone.
+# The kind of message that is published as an event.
 FACT: Final = "fact"
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxMessage:
-    """One thing to tell.
+    """A message to send.
 
     Args:
-        kind: who is told; names the teller.
-        payload: what, as JSON.
+        kind: kind of message, which selects its sender.
+        payload: content, as JSON.
     """
 
     kind: str
@@ -35,14 +35,14 @@ class OutboxMessage:
 
 @dataclass(frozen=True, slots=True)
 class OutboxRecord:
-    """What one transaction leaves to be told, in this order.
+    """The messages of one transaction, in the order in which they are sent.
 
     Args:
-        messages: what to tell.
-        traceparent: the trace that it belongs to.
-        id: sorts by the time it was made.
-        attempts: how often it was claimed before.
-        partition: where it was found; by default where one of its id is put.
+        messages: messages to send.
+        traceparent: trace of the transaction.
+        id: ID that sorts by creation time.
+        attempts: number of earlier claims.
+        partition: partition that contains the record; derived from the ID by default.
     """
 
     messages: tuple[OutboxMessage, ...]
@@ -53,32 +53,32 @@ class OutboxRecord:
 
 
 def of_fact(event: Event) -> OutboxRecord:
-    """What a change leaves to be told when that is one fact."""
+    """The record of one event."""
     return OutboxRecord((OutboxMessage(FACT, event.to_dict()),))
 
 
 def of_facts(events: Sequence[Event]) -> OutboxRecord | None:
-    """What a change leaves to be told when that is facts only; None when there are none."""
+    """The record of several events, or None if there are none."""
     return OutboxRecord(tuple(OutboxMessage(FACT, event.to_dict()) for event in events)) if events else None
 
 
 class Outbox(Protocol):
-    """Where records wait."""
+    """The storage of records."""
 
     def pending(self, limit: int) -> list[OutboxRecord]:
         """Up to `limit` unclaimed records, oldest first."""
 
     def claim(self, record: OutboxRecord) -> bool:
-        """Takes a record for 30 seconds; false when another was faster."""
+        """Claims a record for 30 seconds. Returns false if another process was faster."""
 
     def postpone(self, record: OutboxRecord, pause: timedelta) -> None:
-        """Gives a claimed record back, not to be tried before `pause` has passed."""
+        """Releases a claimed record. It is not pending again before `pause` has passed."""
 
     def done(self, record: OutboxRecord) -> None:
-        """Removes a record that was told."""
+        """Deletes a record that was sent."""
 
     def oldest(self) -> float:
-        """Seconds for which the oldest record has waited, also one that is claimed, postponed or unreadable; 0 without any."""
+        """Age of the oldest record in seconds, including claimed, postponed and unreadable ones; 0 if there are none."""
 
     def ping(self) -> None:
-        """Returns when the outbox can be read, raises otherwise."""
+        """Raises an exception if the outbox cannot be read."""

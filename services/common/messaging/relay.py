@@ -1,4 +1,4 @@
-"""Tells what is in an outbox. A teller takes messages of one kind; several relays at once share the work."""
+"""Sends the messages in an outbox. Several relays share the work."""
 
 import random
 import threading
@@ -18,15 +18,15 @@ from services.common.runtime.progress import Progress
 log = telemetry.logger(__name__)
 BATCH = 50
 STUCK_AFTER = 60.0
-# Seconds between two measurements of the oldest record; a measurement queries each partition.
+# Seconds between two measurements of the age of the oldest record. A measurement queries each partition.
 MEASURED_EVERY = 5.0
 
-# Tells messages of one kind, in their order.
+# Sends messages of one kind, in their order.
 Teller = Callable[[Sequence[Mapping[str, Any]]], object]
 
 
 def publishing(publisher: Publisher) -> Teller:
-    """The teller of facts. Those of one record are published together: an import tells of two dozen products in each."""
+    """The sender of events. The events of a record are published together: a record of an import has two dozen of them."""
 
     def publish(facts: Sequence[Mapping[str, Any]]) -> None:
         publisher.publish([Event.from_dict(fact) for fact in facts])
@@ -35,14 +35,14 @@ def publishing(publisher: Publisher) -> Teller:
 
 
 class Relay:
-    """Tells what is in an outbox; several at once share the work.
+    """Sends the messages in an outbox.
 
     Args:
-        outbox: where records wait.
-        tellers: what is done with each kind of message. A teller may be called again with the same messages.
-        threads: how many records are told at once.
-        shortest: seconds between two looks at an outbox of which just nothing could be told.
-        longest: the same once that has been so for a while; also how late a record is told at most.
+        outbox: storage of records.
+        tellers: senders by kind of message. They may be called again with the same messages.
+        threads: number of records handled at once.
+        shortest: seconds between two reads of the outbox after a read that led to no sent record.
+        longest: upper limit of this pause, which doubles each time; also the maximum delay of a record.
     """
 
     name = "relay"
@@ -64,7 +64,7 @@ class Relay:
         self._turned = time.monotonic()
         self._measure_at = 0.0
         self._looking = Progress("the outbox cannot be read")
-        self._telling = Progress("records of the outbox cannot be told")
+        self._telling = Progress("outbox records cannot be sent")
 
     def run(self, stop: threading.Event) -> None:
         """As `worker.Worker.run`."""
@@ -91,7 +91,7 @@ class Relay:
         self._telling.check()
 
     def relay(self, record: OutboxRecord) -> bool:
-        """Publish one record unless another relay does; returns whether it was published."""
+        """Sends one record unless another relay does. Returns whether it was sent."""
         with telemetry.traced(record.traceparent, record_id=record.id):
             try:
                 if not self._outbox.claim(record):
@@ -126,10 +126,10 @@ class Relay:
         try:
             records = self._outbox.pending(BATCH)
             self._measure()
-        except Exception as error:  # noqa: BLE001 - the table being away must not end the relay
+        except Exception as error:  # noqa: BLE001 - an unavailable table must not end the relay
             log.warning("outbox_unreachable", error=repr(error))
             self._looking.missed("", error)
-            stop.wait(random.uniform(0.5, 1.5))  # noqa: S311 - a pause, not a secret
+            stop.wait(random.uniform(0.5, 1.5))  # noqa: S311 - not used for cryptography
             return []
         self._looking.made()
         return records
@@ -143,10 +143,10 @@ class Relay:
         pause = min(timedelta(seconds=2 ** min(record.attempts, 10)), LONGEST_POSTPONEMENT)
         try:
             self._outbox.postpone(record, pause)
-        except Exception as error:  # noqa: BLE001 - then the claim lapses by itself
+        except Exception as error:  # noqa: BLE001 - the claim expires by itself
             log.warning("outbox_record_not_postponed", error=str(error))
 
 
 def facts_relay(outbox: Outbox, publisher: Publisher) -> Relay:
-    """The relay of a service that tells facts only, beside its consumer. No customer waits for it."""
+    """The relay of a service that sends events only. It runs in the consumer process, and no customer waits for it."""
     return Relay(outbox, {FACT: publishing(publisher)}, threads=2, longest=1.0)

@@ -1,7 +1,7 @@
-"""Answers a workflow's task token with what the handler of the task came to.
+"""Reports the result of a task to the workflow, by its task token.
 
-The answer is given after the handler has committed and before the message is deleted: whatever fails in between, the
-message comes back, the handler answers the same again, and so does this.
+The result is reported after the handler has committed, and before the message is deleted. After a failure in between, the
+message is delivered again, and the handler returns the same result.
 """
 
 from collections.abc import Mapping
@@ -15,31 +15,31 @@ log = telemetry.logger(__name__)
 
 
 class TaskGone(Exception):
-    """The workflow no longer waits for this answer: the task timed out, was already answered, or its execution ended."""
+    """The workflow no longer waits for the result: the task timed out, was completed before, or its execution ended."""
 
 
 class TaskAnswers(Protocol):
-    """Where a task's token is answered."""
+    """Reports results of tasks."""
 
     def succeed(self, token: str, output: Mapping[str, Any]) -> None:
-        """Ends the task with its output.
+        """Reports the success of a task, with its output.
 
         Raises:
-            TaskGone: the workflow no longer waits for it.
+            TaskGone: the workflow no longer waits for the result.
         """
 
     def fail(self, token: str, error: str, cause: str) -> None:
-        """Ends the task with an error's code and reason.
+        """Reports the failure of a task, with an error code and a reason.
 
         Raises:
-            TaskGone: the workflow no longer waits for it.
+            TaskGone: the workflow no longer waits for the result.
         """
 
 
 def answering(handler: Handler, answers: TaskAnswers) -> Handler:
-    """The handler, with its result or its `TaskFailed` sent to the token of the task.
+    """A handler that reports the result or the `TaskFailed` of `handler` to the workflow.
 
-    Any other exception of the handler passes through: the message comes back, and the token stays unanswered.
+    Any other exception is passed on: the message is delivered again, and nothing is reported.
     """
 
     def handle(message: Mapping[str, Any]) -> None:
@@ -53,7 +53,7 @@ def answering(handler: Handler, answers: TaskAnswers) -> Handler:
             else:
                 answers.succeed(token, output or {})
         except TaskGone as gone:
-            # What the handler committed stands; the workflow has taken, or will take, the way that undoes it.
+            # The change of the handler remains; the workflow undoes it.
             log.warning("task_answer_unwanted", reason=str(gone))
 
     return handle

@@ -42,7 +42,7 @@ VERIFIERS: Mapping[str, Door] = {
 def apps(verifier: Verifier) -> tuple[Flask, ...]:
     world = World()
     return (
-        order.create(world.orders, world.products, world.idempotency, world.parts, verifier),
+        order.create(world.orders, world.products, world.idempotency, world.related_resources, verifier),
         payment.create(MemoryPayments(MemoryOutbox()), verifier),
         shipping.create(MemoryShipments(MemoryOutbox()), verifier),
         product.create(MemoryShop()),

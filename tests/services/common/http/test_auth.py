@@ -479,7 +479,7 @@ def test_keys_of_machines_have_a_form(environment: pytest.MonkeyPatch, keys: str
     environment.setenv("MACHINE_API_URL", API)
     environment.setenv("MACHINE_KEYS", keys)
 
-    with pytest.raises(SystemExit, match="MACHINE_KEYS is not of the form"):
+    with pytest.raises(SystemExit, match="MACHINE_KEYS must have the form"):
         verifier()
 
 
