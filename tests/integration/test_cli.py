@@ -232,16 +232,16 @@ def test_rollback_puts_the_image_before_back(
 @pytest.mark.parametrize(
     ("arguments", "given", "code", "sentence"),
     [
-        (["explain", "nobody"], "", 4, "there is no ShopService nobody in namespace"),
-        (["tree", "nobody"], "", 4, "there is no ShopService nobody in namespace"),
-        (["suspend", "nobody"], "", 4, "there is no ShopService nobody in namespace"),
+        (["explain", "nobody"], "", 4, "ShopService nobody not found in namespace"),
+        (["tree", "nobody"], "", 4, "ShopService nobody not found in namespace"),
+        (["suspend", "nobody"], "", 4, "ShopService nobody not found in namespace"),
         (["diff", "-f", "/nowhere.yaml"], "", 6, "/nowhere.yaml cannot be read: No such file or directory."),
         (["diff", "-f", "-"], "{", 6, "- is not YAML:"),
         (
             ["diff", "-f", "-"],
             "kind: ConfigMap",
             6,
-            "there is no ShopService in -; name a file that contains one.",
+            "no ShopService found in -; name a file that contains one.",
         ),
         (["--context", "elsewhere", "status"], "", 3, "no cluster is configured"),
         (["expain", "web"], "", 2, "No such command 'expain'"),
@@ -314,4 +314,4 @@ def test_a_kubeconfig_that_does_not_verify_certificates_causes_no_warnings(
     done = Shop(file).run("-n", namespace, "status")
 
     assert done.returncode == 0
-    assert done.stderr == f"There is no ShopService in namespace {namespace}.\n"
+    assert done.stderr == f"No ShopServices found in namespace {namespace}.\n"

@@ -1,5 +1,5 @@
-"""`kubectl shop`: questions about ShopServices, answered with the operator's own rendering and wording.
+"""`kubectl shop`: inspects and controls ShopServices with the rendering and the wording of the operator.
 
-Pure modules (documents, diff, explain, views) turn objects into text; cluster.py alone talks to the API server, and commands.py
-puts the two together. It runs on a person's machine with that person's rights, and needs no operator to be there.
+Pure modules (documents, diff, explain, views) turn objects into text. Only cluster.py talks to the API server, and commands.py
+combines the two. The plugin runs on the user's machine with the user's permissions, and requires no running operator.
 """

@@ -1,4 +1,4 @@
-"""What there is once a file has been applied: the rules by which kubectl and the API server make one object of two. Pure."""
+"""The ShopService that results from an apply, by the merge rules of kubectl and the API server. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ Object = Mapping[str, Any]
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _MERGED: Final = ("labels", "annotations")
 _WHOLE: Final = object()
-"""A field that was applied as one value, such as an atomic block: nothing below it is merged."""
+"""Marks a field that was applied as one value, such as an atomic block, so that nothing below it is merged."""
 
 
 def applied(document: Object, live: Object | None) -> dict[str, Any]:
     """The ShopService as it is stored after an apply.
 
-    What the file says is set; what an earlier apply has set and the file says no more is taken away; everything else, such as
-    a `suspend` of `kubectl shop suspend`, stays.
+    Fields of the file are set. Fields that an earlier apply set and the file no longer contains are removed. All other fields,
+    such as the `suspend` of `kubectl shop suspend`, are kept.
 
     Args:
-        document: the file's.
-        live: the cluster's, None when there is none.
+        document: the object in the file.
+        live: the object in the cluster, None if it does not exist.
     """
     before = live or {}
     last = _last(before)
@@ -39,7 +39,7 @@ def applied(document: Object, live: Object | None) -> dict[str, Any]:
 
 
 def written(obj: Object) -> dict[str, Any]:
-    """What a person writes of a ShopService: the part of it that a difference is shown of."""
+    """The part of a ShopService that users write, and that `diff` compares."""
     annotations = {key: value for key, value in _part(obj, "annotations").items() if key != LAST_APPLIED}
     metadata = {"labels": _part(obj, "labels"), "annotations": annotations}
     shown = {key: value for key, value in metadata.items() if value}
@@ -52,7 +52,7 @@ def _part(obj: Object, key: str) -> dict[str, Any]:
 
 
 def _last(live: Object) -> Object:
-    """What was applied before, as far as its keys go: kubectl's own note, or the fields of those who apply on the server."""
+    """The keys of the last apply: from the annotation of kubectl, or from the managed fields of server-side applies."""
     noted = _part(live, "annotations").get(LAST_APPLIED)
     if noted is not None:
         found: Object = json.loads(noted)
@@ -65,7 +65,7 @@ def _last(live: Object) -> Object:
 
 
 def _fields(owned: Object) -> dict[str, Any]:
-    """The keys in a set of managed fields; items of lists are no keys."""
+    """The keys in a set of managed fields, without the items of lists."""
     return {
         key[2:]: _fields(below) if below else _WHOLE for key, below in owned.items() if key.startswith("f:")
     }
@@ -78,7 +78,7 @@ def _union(one: Any, other: Any) -> Any:
 
 
 def _merged(last: Any, new: Any, live: Any) -> Any:
-    """A three-way merge as of a custom resource, where every list is one value."""
+    """The three-way merge for custom resources, in which every list is one value."""
     if not isinstance(new, Mapping) or last is _WHOLE:
         return new
     last = last if isinstance(last, Mapping) else {}
@@ -95,7 +95,7 @@ def _schema() -> Object:
 
 
 def _defaulted(value: Any, schema: Object) -> Any:
-    """With what the API server fills in; a null of a field that the schema knows is no value."""
+    """The value with the defaults of the API server. A null in a field of the schema counts as absent."""
     if isinstance(value, list):
         return [_defaulted(each, schema.get("items", {})) for each in value]
     if not isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The API server as a user with a kubeconfig reaches it, exec plugins (such as EKS's) included."""
+"""Requests to the API server with the user's kubeconfig, including exec plugins such as that of EKS."""
 
 import contextlib
 import json
@@ -43,17 +43,17 @@ class Cluster:
     """One cluster.
 
     Args:
-        kubeconfig: the file; that of KUBECONFIG or ~/.kube/config when None.
-        context: its context; the current one when None.
+        kubeconfig: path of the file; None for that of KUBECONFIG or ~/.kube/config.
+        context: context of the kubeconfig; None for the current one.
 
     Raises:
-        NotReachable: there is none, or it cannot be read.
+        NotReachable: the kubeconfig or the context does not exist, or cannot be read.
     """
 
     def __init__(self, kubeconfig: str | None, context: str | None) -> None:
         try:
             configuration = kubernetes.client.Configuration()
-            # The first answer may be that there is none: a person does not wait for three.
+            # No retries: if the API server does not respond, the user sees the error without further waiting.
             configuration.retries = 0
             kubernetes.config.load_kube_config(
                 config_file=kubeconfig, context=context, client_configuration=configuration
@@ -68,7 +68,7 @@ class Cluster:
             ) from error
         self._context = next((each for each in contexts if each["name"] == context), current)
         if not configuration.verify_ssl:
-            # The kubeconfig asks for it, with insecure-skip-tls-verify; kubectl does not warn at each request either.
+            # The kubeconfig sets insecure-skip-tls-verify. Like kubectl, do not warn about every request.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._client = kubernetes.client.ApiClient(configuration)
 
@@ -77,7 +77,7 @@ class Cluster:
         """The namespace of the context.
 
         Raises:
-            NotReachable: there can be none of that name.
+            NotReachable: the name of the namespace is not valid.
         """
         found = self._context["context"].get("namespace") or "default"
         if not is_name(found):
@@ -88,14 +88,14 @@ class Cluster:
         return str(found)
 
     def shops(self, namespace: str | None) -> list[Object]:
-        """Every ShopService of a namespace, or of all."""
+        """The ShopServices of a namespace, or of all namespaces if None."""
         return self._list(_SHOPS, namespace)
 
     def shop(self, namespace: str, name: str) -> Object:
         """One ShopService.
 
         Raises:
-            NotThere: there is none of that name.
+            NotThere: it does not exist.
         """
         found = self.find(namespace, name)
         if found is None:
@@ -103,11 +103,11 @@ class Cluster:
             with contextlib.suppress(NotAllowed):
                 there = [each["metadata"]["name"] for each in self.shops(namespace)]
             hint = did_you_mean(name, there) or self.meant(namespace, "; see `kubectl shop status -A`")
-            raise NotThere(f"there is no ShopService {name} in namespace {namespace}{hint}")
+            raise NotThere(f"ShopService {name} not found in namespace {namespace}{hint}")
         return found
 
     def meant(self, namespace: str, otherwise: str = "") -> str:
-        """The end of a sentence that asks for another namespace, where there is none of this name and that may be known."""
+        """The end of a sentence that suggests another namespace, if this one does not exist and the user may list namespaces."""
         try:
             there = [each["metadata"]["name"] for each in self._list(_NAMESPACES, None)]
         except CliError:
@@ -117,16 +117,16 @@ class Cluster:
         return f", which does not exist{did_you_mean(namespace, there) or otherwise}"
 
     def find(self, namespace: str, name: str) -> Object | None:
-        """One ShopService, None when there is none."""
+        """One ShopService; None if it does not exist."""
         try:
             found: Object = self._call("GET", _path(_SHOPS, namespace, name))
         except _Missing:
-            self._list(_SHOPS, namespace, limit="1")  # says so when the kind itself is missing
+            self._list(_SHOPS, namespace, limit="1")  # raises NotThere if the kind itself is missing
             return None
         return found
 
     def child(self, namespace: str, kind: str, name: str) -> Object | None:
-        """An object of a kind that children are of, whoever it belongs to; None when there is none."""
+        """An object of a child kind, regardless of its owner; None if it does not exist."""
         known = next(each for each in KINDS if each.kind == kind)
         try:
             found: Object = self._call("GET", _path(known, namespace, name))
@@ -135,7 +135,7 @@ class Cluster:
         return found
 
     def namespace_object(self, namespace: str) -> Object | None:
-        """A namespace; None when there is none, or it may not be read."""
+        """A namespace; None if it does not exist or the user may not read it."""
         try:
             found: Object = self._call("GET", f"/api/v1/namespaces/{quote(namespace, safe='')}")
         except (_Missing, NotAllowed):
@@ -143,14 +143,14 @@ class Cluster:
         return found
 
     def operators(self) -> list[Object]:
-        """The Deployments of operators, in all namespaces; none when they may not be listed."""
+        """The Deployments of operators in all namespaces; empty if the user may not list them."""
         try:
             return self._list(_DEPLOYMENTS, None, labelSelector=_OPERATOR)
         except NotAllowed:
             return []
 
     def registered(self) -> list[Object] | None:
-        """Every ShopService of the cluster, and every Service that has a discovery hostname; None when these may not be listed."""
+        """All ShopServices of the cluster and all Services with a discovery hostname; None if the user may not list them."""
         selector = f"{NAME_LABEL},{COMPONENT_LABEL}={DISCOVERY}"
         try:
             return [*self.shops(None), *self._list(_SERVICES, None, labelSelector=selector)]
@@ -176,7 +176,7 @@ class Cluster:
         self._call("PATCH", _path(_DEPLOYMENTS, namespace, deployment), query, patch)
 
     def children(self, namespace: str, name: str) -> dict[tuple[str, str], Object]:
-        """Every object that carries the ShopService's label, by (kind, name)."""
+        """All objects with the label of the ShopService, by (kind, name)."""
         found: dict[tuple[str, str], Object] = {}
         for kind in KINDS:
             try:
@@ -189,7 +189,7 @@ class Cluster:
         return found
 
     def owned(self, namespace: str, name: str) -> tuple[list[Object], list[str]]:
-        """What carries the ShopService's label, ReplicaSets and Pods included; and the kinds that may not be listed."""
+        """The objects with the label of the ShopService, including ReplicaSets and Pods; and the kinds that the user may not list."""
         found, forbidden = list[Object](), list[str]()
         for kind in (*KINDS, _REPLICASETS, _PODS):
             try:
@@ -202,11 +202,11 @@ class Cluster:
         return found, forbidden
 
     def deployments(self, namespace: str, name: str) -> list[Object]:
-        """Those of a ShopService."""
+        """The Deployments of a ShopService."""
         return self._list(_DEPLOYMENTS, namespace, labelSelector=f"{NAME_LABEL}={name}")
 
     def served(self) -> frozenset[str]:
-        """The kinds of children that there can be."""
+        """The child kinds that the cluster serves."""
         kinds = set()
         for kind in KINDS:
             with contextlib.suppress(_Missing):
@@ -216,11 +216,11 @@ class Cluster:
         return frozenset(kinds)
 
     def replicasets(self, namespace: str, name: str) -> list[Object]:
-        """Those of a ShopService's Deployments."""
+        """The ReplicaSets of a ShopService's Deployments."""
         return self._list(_REPLICASETS, namespace, labelSelector=f"{NAME_LABEL}={name}")
 
     def gateways(self) -> list[str]:
-        """Every Gateway of the cluster, as namespace/name.
+        """All Gateways of the cluster, as namespace/name.
 
         Raises:
             NotThere: the Gateway API is not installed.
@@ -229,7 +229,7 @@ class Cluster:
         return sorted(f"{each['namespace']}/{each['name']}" for each in found)
 
     def gateway(self, namespace: str, name: str) -> Object | None:
-        """One Gateway; None when there is none, or it may not be read."""
+        """One Gateway; None if it does not exist or the user may not read it."""
         try:
             found: Object = self._call("GET", _path(_GATEWAYS, namespace, name))
         except (_Missing, NotAllowed):
@@ -237,7 +237,7 @@ class Cluster:
         return found
 
     def pods(self, namespace: str, name: str) -> list[Object]:
-        """Those of a ShopService."""
+        """The pods of a ShopService."""
         return self._list(_PODS, namespace, labelSelector=f"{NAME_LABEL}={name}")
 
     def warnings(self, namespace: str, uids: set[str]) -> list[str]:
@@ -251,7 +251,7 @@ class Cluster:
         return [" ".join((each.get("note") or "").split()) for each in found]
 
     def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
-        """The end of a container's log, or of that of its predecessor; empty when there is none."""
+        """The end of the log of a container or of its previous instance; empty if it has none."""
         query = {"container": container, "tailLines": "10", "limitBytes": "4096"}
         if previous:
             query["previous"] = "true"
@@ -261,14 +261,14 @@ class Cluster:
             return ""
 
     def watch(self, namespace: str | None, name: str | None = None) -> Iterator[dict[Key, Object]]:
-        """Every ShopService as it is now, and again whenever one has changed; for ever.
+        """Yield all ShopServices at once, and again after every change, without end.
 
         Args:
-            namespace: where; None for everywhere.
-            name: only the one of that name.
+            namespace: the namespace; None for all.
+            name: name of the only ShopService to watch; None for all.
 
         Raises:
-            NotReachable: the API server does not answer any more.
+            NotReachable: the API server no longer responds.
         """
         query = {} if name is None else {"fieldSelector": f"metadata.name={name}"}
         while True:
@@ -285,7 +285,7 @@ class Cluster:
                 if error.status != HTTPStatus.GONE:
                     _refused(error.status, str(error.body or error.reason), "watch ShopServices")
             except (urllib3.exceptions.HTTPError, RecursionError, ValueError):
-                # Cut off in between, or an object that cannot be read: the next LIST tells what there is.
+                # The watch was interrupted, or an object cannot be read. The next LIST returns the current state.
                 time.sleep(_PAUSE)
 
     def _events(self, namespace: str | None, version: str, query: Mapping[str, str]) -> Iterator[Any]:
@@ -361,20 +361,20 @@ class Cluster:
 
 
 def _loaded(raw: str) -> Any:
-    """The JSON of an answer.
+    """The JSON of a response.
 
-    An object that nests deeper than can be read is cut, so that it hides no other; what the operator says about it is in
-    its status.
+    An object that is nested too deeply is truncated, so that the others can be read. The operator reports the problem in the
+    status of the object.
     """
     try:
         return json.loads(raw)
     except RecursionError:
-        # The objects of a LIST are two levels down.
+        # The objects of a LIST are two levels below the top.
         return json.loads(cut(raw.encode(), DEEPEST + 2))
 
 
 def _contexts(kubeconfig: str | None) -> list[str]:
-    """Their names; none where they cannot be read."""
+    """The names of the contexts; empty if the kubeconfig cannot be read."""
     try:
         contexts, _ = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
     except (ConfigException, OSError, TypeError, ValueError, yaml.YAMLError):
@@ -383,11 +383,11 @@ def _contexts(kubeconfig: str | None) -> list[str]:
 
 
 class _Missing(NotThere):
-    """404."""
+    """The API server responded with 404."""
 
 
 def _refused(status: int, body: str, what: str) -> NoReturn:
-    """Raise what an answer of the API server stands for; status 0 is no answer."""
+    """Raise the error for a response of the API server. The status 0 means that it did not respond."""
     try:
         said = json.loads(body).get("message", "")
     except (ValueError, AttributeError, RecursionError):

@@ -49,7 +49,7 @@ _KUBECTL: Final = {
     "port-forward": "kubectl shop forward {}",
     "create": "kubectl shop new {} --image IMAGE",
 }
-"""What kubectl does itself, and well, and what has a shorter name here."""
+"""The commands to suggest for words that are commands of kubectl or have another name here."""
 _UNKNOWN_SETTINGS: Final = (
     "kubectl shop: the settings of the operator that serves namespace {} are unknown, because you are not allowed to list"
     " its Deployment or it has none; allowedQueueEndpoints and protectedNamespaces are not checked."
@@ -66,7 +66,7 @@ _TOO_DEEP: Final = (
 
 
 class Commands(click.Group):
-    """Turns what a command raises into one line and an exit code."""
+    """Turns the errors of a command into one line and an exit code."""
 
     command_class = Command
 
@@ -77,10 +77,10 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name kubectl's own command where that is what was meant.
+        """Resolve a command, and suggest the command of kubectl if the word is one.
 
         Raises:
-            UsageError: there is no such command.
+            UsageError: the command does not exist.
         """
         word, rest = args[0], " ".join(args[1:]) or "NAME"
         if word not in self.commands and (meant := _KUBECTL.get(word)):
@@ -99,7 +99,7 @@ class Commands(click.Group):
             click.echo(f"kubectl shop: {_TOO_DEEP}", err=True)
             ctx.exit(NotValid.exit_code)
         except BrokenPipeError:
-            # The reader of a pipe has seen enough.
+            # The reader of the pipe has closed it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
 
@@ -123,10 +123,10 @@ filenames = click.option(
 
 
 def pod_security(default: str) -> Callable[[Decorated], Decorated]:
-    """The option for the level of the pods.
+    """The option for the pod-security level of the pods.
 
     Args:
-        default: what its help says of the level without it.
+        default: the default, in the words of the help text.
     """
     return click.option(
         "--pod-security",
@@ -140,7 +140,7 @@ any_names = click.argument("names", metavar="[NAME]...", type=ShopName(), nargs=
 
 
 def chosen(obj: Settings, given: Sequence[str]) -> list[dict[str, Any]]:
-    """The ShopServices of these names, in their order; every one when none is named."""
+    """The ShopServices of these names, in their order; all if no name is given."""
     if given:
         return [obj.cluster.shop(obj.namespace, each) for each in dict.fromkeys(given)]
     found = _all(obj)
@@ -178,8 +178,8 @@ def render_(obj: Settings, files: tuple[str, ...], level: Level | None) -> None:
 def diff(ctx: click.Context, files: tuple[str, ...], level: Level | None) -> None:
     """Show the changes that applying a file would cause, including all child resources. Exits with 1 if there are any.
 
-    A line with ! reports what the operator would reject or wait for, with the reason and the message of its condition. What
-    you are not allowed to read is not checked; a line on standard error says so.
+    A line with ! reports what the operator would reject or wait for, with the reason and the message of its condition. Objects
+    that you are not allowed to read are not checked; a line on standard error reports this.
     """
     obj: Settings = ctx.obj
     given = documents.read(files, obj.namespace, only=obj.chosen is not None)
@@ -257,7 +257,7 @@ def explain_(ctx: click.Context, names: tuple[str, ...]) -> None:
 
 
 def _facts(cluster: Cluster, found: dict[str, Any]) -> Facts:
-    """What is known, as far as the user may read it."""
+    """The facts, as far as the user may read them."""
     namespace, name = found["metadata"]["namespace"], found["metadata"]["name"]
     facts = Facts(found)
     with contextlib.suppress(NotAllowed):
@@ -330,7 +330,7 @@ def _print(obj: Settings, rows: list[views.Row]) -> None:
 
 
 def _watch(obj: Settings, namespace: str | None, names: Sequence[str]) -> None:
-    """A table that is drawn anew on a terminal; elsewhere a line for each change."""
+    """Print a table that is redrawn on a terminal; otherwise, a line for each change."""
     only = names[0] if len(names) == 1 else None
     states = (
         {key: views.row(each) for key, each in known.items() if not names or key.name in names}
@@ -341,7 +341,7 @@ def _watch(obj: Settings, namespace: str | None, names: Sequence[str]) -> None:
         with Live(
             get_renderable=lambda: _table(obj, [shown[key] for key in sorted(shown)]), console=obj.console
         ):
-            for shown in states:  # noqa: B007  the table is drawn from it a few times a second
+            for shown in states:  # noqa: B007  the table is redrawn from it several times a second
                 pass
         return
     before: dict[Any, views.Row] = {}
@@ -356,12 +356,12 @@ def _watch(obj: Settings, namespace: str | None, names: Sequence[str]) -> None:
 
 
 def _first(obj: Settings) -> int:
-    """The first column: no namespace where there is only one."""
+    """The index of the first column: the namespace is omitted if there is only one."""
     return 0 if obj.everywhere else 1
 
 
 def _table(obj: Settings, rows: Iterable[views.Row]) -> Table:
-    """The rows as they are drawn anew on a terminal."""
+    """The rows as a table for a terminal."""
     shown = [tuple(printable(cell) for cell in row) for row in rows]
     head, *cells = views.fitted([views.HEAD, *shown], obj.console.width, _first(obj))
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -398,18 +398,20 @@ def retry(obj: Settings, name: str, dry_run: bool) -> None:  # noqa: FBT001  cli
 
 
 def _holds(obj: Settings, found: dict[str, Any]) -> list[str]:
-    """What keeps a change of the pods back, and how it is resumed."""
+    """The reasons why the pods do not change, and the commands that resume the change."""
     name, namespace = found["metadata"]["name"], obj.namespace
     said = []
     if found["spec"].get("suspend"):
         resume = f"kubectl shop resume {name} -n {namespace}"
-        said.append(f"{name} is suspended, so nothing changes until it is resumed: {resume}")
+        said.append(f"{name} is suspended. To apply the change, resume it: {resume}")
     with contextlib.suppress(Forbidden):
         for each in workloads.controlled(obj.cluster.deployments(namespace, name), found):
             if (each.get("spec") or {}).get("paused"):
                 one = each["metadata"]["name"]
                 resume = f"kubectl rollout resume deployment/{one} -n {namespace}"
-                said.append(f"Deployment {one} is paused, so its pods stay until it is resumed: {resume}")
+                said.append(
+                    f"The rollout of Deployment {one} is paused. To replace its pods, resume it: {resume}"
+                )
     return said
 
 
@@ -524,6 +526,6 @@ def main() -> None:
 
 
 def complete() -> None:
-    """Run the console script `kubectl_complete-shop`, which kubectl asks for words."""
+    """Run the console script `kubectl_complete-shop`, from which kubectl gets the completions."""
     for line in completing.words(shop, sys.argv[1:]):
         click.echo(line)

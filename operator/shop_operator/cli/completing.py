@@ -1,4 +1,4 @@
-"""The words that a shell offers: under its own name by click, as `kubectl shop` by what kubectl asks of a plugin."""
+"""Shell completion: through click for `kubectl-shop`, and by kubectl's protocol for plugins for `kubectl shop`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -9,12 +9,12 @@ from click.shell_completion import ShellComplete, get_completion_class
 SHELLS: Final = ("bash", "zsh", "fish")
 _PROGRAM: Final = "kubectl-shop"
 VARIABLE: Final = "_KUBECTL_SHOP_COMPLETE"
-# Cobra's directives, the last line that kubectl expects.
+# Directives of Cobra, which kubectl expects in the last line.
 _WITH_FILES, _NO_FILES = ":0", ":4"
 
 
 def script(command: click.Command, shell: str) -> str:
-    """What a shell sources."""
+    """The completion script that a shell sources."""
     maker = get_completion_class(shell)
     if maker is None:
         raise LookupError(shell)
@@ -22,11 +22,11 @@ def script(command: click.Command, shell: str) -> str:
 
 
 def words(command: click.Command, given: Sequence[str]) -> Iterator[str]:
-    """One a line, each with its help, and then the directive.
+    """Yield one completion per line with its help, and then the directive.
 
     Args:
-        command: the whole command line's.
-        given: what stands behind `kubectl shop`; the last of it is what is being typed.
+        command: the root command.
+        given: the arguments after `kubectl shop`; the last one is incomplete.
     """
     *before, begun = given or [""]
     found = ShellComplete(command, {}, _PROGRAM, VARIABLE).get_completions(before, begun)

@@ -1,4 +1,4 @@
-"""kubectl itself, for what it does well: streams to and from a pod."""
+"""Runs kubectl for streams to and from a pod."""
 
 import os
 import re
@@ -17,7 +17,7 @@ _FORWARDING: Final = re.compile(r"Forwarding from \S+:(\d+) -> \d+")
 
 
 def become_kubectl(obj: Settings, *arguments: str) -> NoReturn:
-    """Replace this process by kubectl, about the same cluster and namespace.
+    """Replace this process with kubectl, for the same cluster and namespace.
 
     Raises:
         NotReachable: kubectl is not on PATH.
@@ -31,21 +31,21 @@ def forwarded(obj: Settings, pod: str, ports: str, address: str, ready: Callable
     """Forward a local port to a pod until kubectl ends or is interrupted.
 
     Args:
-        obj: the cluster and the namespace.
-        pod: its name.
-        ports: as kubectl takes them.
+        obj: settings with the cluster and the namespace.
+        pod: name of the pod.
+        ports: the ports, in the syntax of kubectl.
         address: the local address.
-        ready: told of the local port once it is open.
+        ready: called with the local port once it is open.
 
     Returns:
-        the exit code of kubectl; 0 after an interruption.
+        The exit code of kubectl; 0 after an interruption.
 
     Raises:
         NotReachable: kubectl is not on PATH.
     """
     arguments = ["port-forward", f"pod/{pod}", ports, f"--address={address}"]
     command = [_found(arguments[0]), *_given(obj), *arguments]
-    # kubectl would outlive a process that ends at once.
+    # Without this handler, kubectl would outlive this process on SIGTERM.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -59,10 +59,10 @@ def forwarded(obj: Settings, pod: str, ports: str, address: str, ready: Callable
 
 
 def _found(command: str) -> str:
-    """The program kubectl.
+    """The path of kubectl.
 
     Raises:
-        NotReachable: it is not on PATH.
+        NotReachable: kubectl is not on PATH.
     """
     found = shutil.which(_PROGRAM)
     if found is None:

@@ -1,4 +1,4 @@
-"""Commands about what ShopServices are made of: new writes one, graph draws those that there are."""
+"""The commands that design ShopServices: new prints one, graph draws existing ones."""
 
 from typing import Final
 
@@ -44,11 +44,11 @@ _DRAWN: Final = {
 def new(obj: Settings, /, name: str, **options: object) -> None:
     """Print a ShopService, without a cluster. Pipe it to `kubectl apply -f -`, or keep it in a file.
 
-    Each option but --image, --port, --replicas and --gateway may be there several times. Write the command of a worker as in a
-    shell: --worker 'relay=python -m relay'.
+    Repeat --env, --depends-on, --route and --worker to set several values. Quote the command of a worker as in a shell:
+    --worker 'relay=python -m relay'.
     """
-    document = shopservice(name, obj.chosen, Wishes(**options))  # type: ignore[arg-type]  # click gives each its type
-    # Refused here rather than by the API server.
+    document = shopservice(name, obj.chosen, Wishes(**options))  # type: ignore[arg-type]  # click converts the types
+    # Reject an invalid spec here, not only in the API server.
     rendered([{**document, "metadata": {"namespace": "default", **document["metadata"]}}])
     obj.show(document, lambda: click.echo(as_yaml(document), nl=False))
 
@@ -70,7 +70,7 @@ def graph(obj: Settings) -> None:
         if not found.nodes:
             obj.say_none()
         for line in _DRAWN.get(obj.output, graphs.text_lines)(found):
-            # Not wrapped: a broken line is none of these languages.
+            # Not wrapped: a line break would be a syntax error in these languages.
             click.echo(printable(line))
 
     obj.show(found.to_dict(), text)

@@ -1,4 +1,4 @@
-"""ShopServices from YAML or JSON files: every mistake in one is a sentence with the file's name and the line."""
+"""Reads ShopServices from YAML or JSON files. Every error names the file and the line."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,25 +22,25 @@ _LARGEST: Final = 3 * 1024 * 1024
 _MOST_NODES: Final = 200_000
 _NOT_TEXT: Final = "tag:yaml.org,2002:timestamp"
 NO_UID: Final = "00000000-0000-0000-0000-000000000000"
-"""Of a ShopService that is not in a cluster yet."""
+"""UID of a ShopService that is not in a cluster yet."""
 
 
 Place = tuple[str | int, ...]
 
 
 class Document(dict[str, Any]):
-    """An object of a file, which knows where it comes from.
+    """An object in a file, with its location.
 
     Attributes:
-        path: the file.
-        lines: the line of each of its fields, from 1.
+        path: path of the file.
+        lines: line number of each field, from 1.
     """
 
     path: str = ""
     lines: Mapping[Place, int]
 
     def at(self, place: Place) -> str:
-        """The file, and the line of a field or of the nearest one above it."""
+        """The file and the line of a field, or of its nearest known parent."""
         while place and place not in self.lines:
             place = place[:-1]
         line = self.lines.get(place)
@@ -48,12 +48,12 @@ class Document(dict[str, Any]):
 
 
 class BadFields(NotValid):
-    """A spec cannot be used; each problem has its place, from the top of the object.
+    """A spec cannot be used. Every problem has a place, from the top of the object.
 
     Args:
-        namespace: of the ShopService.
-        name: its name.
-        found: the places and what is wrong there.
+        namespace: namespace of the ShopService.
+        name: name of the ShopService.
+        found: the places with the problem at each.
     """
 
     def __init__(self, namespace: str, name: str, found: Sequence[tuple[Place, str]]) -> None:
@@ -63,7 +63,7 @@ class BadFields(NotValid):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as Kubernetes reads it: a date is text."""
+    """YAML as Kubernetes reads it, in which dates are strings."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -73,15 +73,16 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def read(paths: Iterable[str], namespace: str, *, only: bool = False) -> list[Document]:
-    """Every ShopService in these files, `-` for standard input; other kinds in them are passed over.
+    """The ShopServices in these files. Other kinds are ignored.
 
     Args:
-        paths: of the files.
-        namespace: of those that do not name one.
-        only: whether that is where they have to be.
+        paths: paths of the files; `-` for standard input.
+        namespace: namespace of ShopServices that do not name one.
+        only: whether ShopServices in other namespaces are rejected.
 
     Raises:
-        NotValid: a file cannot be read, is no YAML, has no ShopService in it, one twice, or one with a name that is none.
+        NotValid: a file cannot be read or is not YAML; no file contains a ShopService; or a ShopService is defined twice or has
+            an invalid name.
     """
     found: dict[tuple[str, str], Document] = {}
     for path in paths:
@@ -93,7 +94,7 @@ def read(paths: Iterable[str], namespace: str, *, only: bool = False) -> list[Do
                 raise NotValid(f"{path}: {KIND} {name} is in namespace {here}; omit -n, or use -n {here}")
             found[here, name] = document
     if not found:
-        raise NotValid(f"there is no {KIND} in {', '.join(paths)}; name a file that contains one")
+        raise NotValid(f"no {KIND} found in {', '.join(paths)}; name a file that contains one")
     return list(found.values())
 
 
@@ -119,7 +120,7 @@ def _of_file(path: str, namespace: str) -> Iterator[Document]:
 
 
 def _objects(path: str, document: Any, lines: Mapping[Place, int]) -> Iterator[Document]:
-    """The document, or what is in it when it is a List."""
+    """The document or, if it is a List, its items."""
     found: list[tuple[Any, Place]] = [(document, ())]
     if isinstance(document, dict) and document.get("kind") == "List":
         inside = document["items"] if isinstance(document.get("items"), list) else []
@@ -148,9 +149,9 @@ def _documents(path: str, text: str) -> Iterator[tuple[Any, dict[Place, int]]]:
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many values there are once each alias is written out."""
+    """The number of values after every alias is expanded."""
     if id(node) not in known:
-        known[id(node)] = 1  # of an alias to what it is inside of
+        known[id(node)] = 1  # for an alias to its own parent
         below = node.value if isinstance(node, yaml.CollectionNode) else ()
         items = (each for item in below for each in (item if isinstance(item, tuple) else (item,)))
         known[id(node)] = 1 + sum(_size(each, known) for each in items)
@@ -158,10 +159,10 @@ def _size(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def _lines(path: str, node: yaml.Node, above: Place, seen: set[int]) -> Iterator[tuple[Place, int]]:
-    """Where each field begins; an alias only where it is first met, or a small file could take for ever.
+    """Yield the first line of each field. Aliases are followed only once, so that a small file cannot take unbounded time.
 
     Raises:
-        NotValid: a key is there twice.
+        NotValid: a key is defined twice.
     """
     if id(node) in seen:
         return
@@ -220,10 +221,10 @@ def _checked(document: Document, namespace: str) -> Document:
 
 @contextmanager
 def located(given: Iterable[Mapping[str, Any]]) -> Iterator[None]:
-    """Names the file and the line of each problem in one of these documents.
+    """Add the file and the line to each problem in one of these documents.
 
     Raises:
-        NotValid: what was raised inside.
+        NotValid: the error that was raised inside.
     """
     try:
         yield
@@ -239,10 +240,10 @@ def located(given: Iterable[Mapping[str, Any]]) -> Iterator[None]:
 
 
 def shopservice(document: Mapping[str, Any]) -> ShopService:
-    """As the renderer takes it.
+    """The document as a ShopService for the renderer.
 
     Raises:
-        BadFields: what is wrong with its spec, field by field.
+        BadFields: the spec is invalid; the error contains the problem of each field.
     """
     metadata = {"uid": NO_UID, **document["metadata"]}
     shop = ShopService.from_object({**document, "metadata": metadata})

@@ -1,10 +1,10 @@
-"""Why a command ended, with the exit code that says so to a script."""
+"""The errors that end a command, each with its exit code."""
 
 from typing import ClassVar
 
 
 class CliError(Exception):
-    """Ends a command; its text is the one line that is printed."""
+    """Ends a command. The text is the line that is printed."""
 
     exit_code: ClassVar[int] = 1
 

@@ -1,4 +1,4 @@
-"""Why a ShopService is not ready: everything that is known of it, boiled down to one sentence and the next command. Pure."""
+"""Why a ShopService is not ready, as one sentence and the next command. Pure."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,16 +15,16 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Facts:
-    """What was found in the cluster.
+    """The facts that were found in the cluster.
 
     Args:
         shop: the ShopService.
-        diagnosis: what keeps its pods from being ready, None when nothing is known.
-        words: the last line that the container has logged; empty when there is none.
-        warnings: what Events warn of, the newest first.
-        unavailable: a Deployment of it that has too few pods by its own account; empty when none has.
-        probes: what Events say about the probes of the pod of the diagnosis, the newest first.
-        gateways: every Gateway, as namespace/name, where the user may list them; None where not.
+        diagnosis: the cause why its pods are not ready; None if unknown.
+        words: last line of the log of the container; empty if it has none.
+        warnings: warnings from Events, newest first.
+        unavailable: name of a Deployment whose status has too few pods; empty if none.
+        probes: Events about the probes of the diagnosed pod, newest first.
+        gateways: all Gateways, as namespace/name; None if the user may not list them.
     """
 
     shop: Object
@@ -38,14 +38,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The answer.
+    """The explanation.
 
     Args:
-        reason: one word.
-        sentence: why.
-        cure: what to do, from the table of reasons; empty when nothing is to be done.
-        next: the command that says more, or helps; empty when nothing is to be done.
-        ready: whether there is nothing to explain.
+        reason: the reason of the condition, or one of the plugin.
+        sentence: the cause.
+        cure: the remedy, from the table of reasons; empty if none is required.
+        next: the command to run next; empty if none is required.
+        ready: whether the ShopService is ready.
     """
 
     reason: str
@@ -66,7 +66,7 @@ class Explanation:
 
 
 def unavailable(deployments: Iterable[Object]) -> str:
-    """The first Deployment that has had fewer pods than wanted since its controller looked; empty when none has."""
+    """The first Deployment that has fewer available pods than desired by its current status; empty if none."""
     for each in sorted(deployments, key=lambda each: str(each["metadata"]["name"])):
         state, wanted = each.get("status") or {}, each["spec"].get("replicas", 1)
         if (
@@ -78,7 +78,7 @@ def unavailable(deployments: Iterable[Object]) -> str:
 
 
 def explain(facts: Facts) -> Explanation:
-    """The one thing to know, and what to do about it."""
+    """The explanation of the most important fact."""
     shop = facts.shop
     name, namespace = shop["metadata"]["name"], shop["metadata"]["namespace"]
     state = shop.get("status") or {}
@@ -153,7 +153,7 @@ def _unready(facts: Facts, name: str, ready: Object) -> Explanation:
 
 
 def _special(reason: str, message: str) -> str:
-    """The command where that of the table does not fit the object that the message is about; empty where it does."""
+    """The command if that of the table does not fit the object in the message; otherwise empty."""
     if reason == "AutoscalerNotWorking" and "set resources.requests" in message:
         return _EDIT
     if reason == "AutoscalerNotWorking" and "ScaledObject " in message:
@@ -162,14 +162,14 @@ def _special(reason: str, message: str) -> str:
 
 
 def _answer(facts: Facts, found: Diagnosis) -> str:
-    """What the probe of a container that is not ready was answered; empty when no Event tells."""
+    """The response to the failing probe of a container; empty if no Event contains it."""
     if found.reason != "NotReady":
         return ""
     return next((said for each in facts.probes if (said := probe_answer(each))), "")
 
 
 def _found(found: Diagnosis, answer: str = "") -> str:
-    """The diagnosis, with the pod's name and what no status has: counts, and what the probe was answered."""
+    """The diagnosis with details that a status does not contain: the name of the pod, the restarts and the response to the probe."""
     restarts = f"; restarted {number(found.restarts, 'time')}" if found.restarts else ""
     message = clause(found.message)
     if answer:
@@ -179,7 +179,7 @@ def _found(found: Diagnosis, answer: str = "") -> str:
 
 
 def _gateways(facts: Facts) -> str:
-    """Whether there is the Gateway that the spec names, and which others there are."""
+    """A sentence with the existing Gateways if the one in the spec does not exist; otherwise empty."""
     if facts.gateways is None:
         return ""
     wanted = (facts.shop.get("spec") or {}).get("gateway") or {}
@@ -194,7 +194,7 @@ def _gateways(facts: Facts) -> str:
 
 
 def _of_table(reason: str, said: str, facts: Facts) -> Explanation:
-    """With the cure and the command of the table of reasons."""
+    """An explanation with the cure and the command of the table of reasons."""
     known = row(reason, said)
     if known is None:
         return Explanation(reason, said, _filled("kubectl shop tree {name} -n {namespace}", facts))
@@ -205,7 +205,7 @@ def _of_table(reason: str, said: str, facts: Facts) -> Explanation:
 
 
 def _child(shop: Object) -> str:
-    """The Deployment that Ready speaks of, or that of the web workload."""
+    """The Deployment in the message of Ready, or that of the web workload."""
     conditions = (shop.get("status") or {}).get("conditions", ())
     said = next((each.get("message") or "" for each in conditions if each["type"] == "Ready"), "")
     named = re.search(r"Deployment ([a-z0-9][a-z0-9.-]*): ", said)
@@ -227,7 +227,7 @@ def _filled(command: str, facts: Facts) -> str:
 _OPERATOR: Final = "kubectl get pods -A -l app.kubernetes.io/name=shop-operator"
 _EDIT: Final = REASONS["InvalidSpec"].next
 _MOST_GATEWAYS: Final = 5
-# What the diagnosis of a pod says more about.
+# Reasons that the diagnosis of a pod explains in more detail.
 _DIAGNOSED: Final = frozenset(
     {*RANKED, "RollingOut", "Scaling", "PodsUnavailable", "ProgressDeadlineExceeded", "Creating"}
 )

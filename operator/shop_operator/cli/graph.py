@@ -1,4 +1,4 @@
-"""How the ShopServices of a namespace hang together: dependencies, routes and workers. Pure."""
+"""The graph of ShopServices: their dependencies, routes and workers. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ _SHAPES: Final = {"ShopService": "box", "Worker": "component", "Gateway": "house
 
 @dataclass(frozen=True)
 class Node:
-    """One thing of the graph.
+    """A node of the graph.
 
     Args:
-        kind: ShopService, Worker, Gateway or Service (that of another backend).
-        namespace: where it is.
-        name: its name.
-        state: of a ShopService: ready, not ready or missing; empty for others.
+        kind: ShopService, Worker, Gateway or Service (of another backend).
+        namespace: namespace of the object.
+        name: name of the object.
+        state: ready, not ready or missing for a ShopService; empty for other kinds.
     """
 
     kind: str
@@ -28,17 +28,17 @@ class Node:
 
     @property
     def key(self) -> Key:
-        """What is the same for no other."""
+        """The unique key of the node."""
         return self.kind, self.namespace, self.name
 
 
 @dataclass(frozen=True)
 class Edge:
-    """One thing that leads to another one.
+    """A directed edge.
 
     Args:
-        source: where it begins.
-        target: where it ends.
+        source: key of the source.
+        target: key of the target.
         label: dependsOn, worker, or the methods, host and path of a route.
     """
 
@@ -49,11 +49,11 @@ class Edge:
 
 @dataclass
 class Graph:
-    """All of them, in a stable order.
+    """The nodes and edges, in a stable order.
 
     Args:
-        nodes: by their keys.
-        edges: each once.
+        nodes: the nodes by key.
+        edges: the edges, without duplicates.
     """
 
     nodes: dict[Key, Node] = field(default_factory=dict)
@@ -111,7 +111,7 @@ def _add_routes(found: Graph, here: str, name: str, spec: Object) -> None:
 
 
 def _backend(found: Graph, here: str, name: str) -> Key:
-    """The ShopService whose Service it is, or else the Service."""
+    """The ShopService that owns the Service, or otherwise the Service."""
     own = ("ShopService", here, name)
     return own if own in found.nodes else _add(found, Node("Service", here, name))
 
@@ -129,7 +129,7 @@ def _state(shop: Object) -> str:
 
 
 def text_lines(drawn: Graph) -> Iterator[str]:
-    """Each ShopService with what leads to it and what it leads to."""
+    """The graph as text: each ShopService with its incoming and outgoing edges."""
     several = len({each.namespace for each in drawn.nodes.values() if each.kind == "ShopService"}) > 1
 
     def called(key: Key) -> str:
@@ -161,7 +161,7 @@ def text_lines(drawn: Graph) -> Iterator[str]:
 
 
 def dot_lines(drawn: Graph) -> Iterator[str]:
-    """In the language of Graphviz."""
+    """The graph in the language of Graphviz."""
     yield "digraph shopservices {"
     yield "  rankdir=LR;"
     for key, node in drawn.nodes.items():
@@ -174,7 +174,7 @@ def dot_lines(drawn: Graph) -> Iterator[str]:
 
 
 def mermaid_lines(drawn: Graph) -> Iterator[str]:
-    """In the language of Mermaid, which Markdown pages of GitHub and GitLab draw."""
+    """The graph in the language of Mermaid, which GitHub and GitLab draw in Markdown pages."""
     names = {key: f"n{index}" for index, key in enumerate(drawn.nodes)}
     yield "flowchart LR"
     for key, node in drawn.nodes.items():

@@ -1,4 +1,4 @@
-"""What was probably meant by a word that is not known. Pure."""
+"""Suggestions for unknown words. Pure."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,24 +27,24 @@ _HABITS: Final = {
     "serviceaccountname": "serviceAccount.name",
     "strategy": "rollout",
 }
-"""Words of a Deployment or of a chart, in lower case, and the field for each."""
+"""Words from Deployments and charts in lower case, with the corresponding field."""
 
 
 def likely(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is most like this one, in upper or lower case; None when none is like it."""
+    """The most similar known word, regardless of case; None if none is similar."""
     words = {each.lower(): each for each in sorted(known, reverse=True)}
     found = difflib.get_close_matches(word.lower(), words, 1, _ALIKE)
     return words[found[0]] if found else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence that asks; empty when nothing is like it."""
+    """A suggestion as the end of a sentence; empty if no word is similar."""
     found = likely(word, known)
     return f"; did you mean {found}?" if found else ""
 
 
 def of_field(path: Path) -> str:
-    """The end of a sentence about an unknown field of a spec: one like it beside it, or the one of that name elsewhere."""
+    """A suggestion for an unknown field of a spec: a similar field beside it, or a field of the same name elsewhere."""
     *above, word = path
     found = None if above else _HABITS.get(str(word).lower()) or _elsewhere(str(word))
     found = found or likely(str(word), _properties(_at(_schema(), above)))
@@ -52,7 +52,7 @@ def of_field(path: Path) -> str:
 
 
 def of_value(path: Path, value: Any) -> str:
-    """The end of a sentence about a value that is none of those allowed."""
+    """A suggestion for a value that is not allowed."""
     return did_you_mean(str(value), map(str, _at(_schema(), path).get("enum", ())))
 
 
@@ -76,7 +76,7 @@ def _at(schema: Object, path: Iterable[str | int]) -> Object:
 
 
 def _elsewhere(word: str) -> str | None:
-    """The shallowest field of this very name, as a path without the numbers of lists."""
+    """The field of this name that is nested least, as a path without list indices."""
     found = [path for path in _paths(_schema(), (), _DEEPEST) if path[-1].lower() == word.lower()]
     found.sort(key=lambda path: (len(path), path))
     return ".".join(found[0]) if found else None

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The program of a krew archive: everything else lies in the folder `lib` beside it.
+"""The program of a krew archive. The folder `lib` beside it contains everything else.
 
-It is copied to the root of the archive, and krew links to it there. What is started from here, such as the `aws` of a
-kubeconfig's exec plugin, is to find its own packages: so no PYTHONPATH, which it would inherit.
+It is copied to the root of the archive, and krew links to it there. It does not set PYTHONPATH, because child processes such as
+the `aws` of a kubeconfig's exec plugin would inherit it instead of finding their own packages.
 """
 
 import platform
@@ -20,7 +20,7 @@ if __name__ == "__main__":
             f"kubectl shop: {here} was not built for Python {platform.python_version()} on {sys.platform}"
             f" ({platform.machine()}): {error}; install the archive for this platform, or build it.\n"
         )
-        # As of a shell that has found a program and cannot run it; 1 would be a difference to `diff`.
+        # The exit code of a shell for a program that it cannot run. 1 would mean a difference in `diff`.
         sys.exit(126)
     entry = "complete" if Path(sys.argv[0]).name == "kubectl_complete-shop" else "main"
     getattr(commands, entry)()

@@ -1,6 +1,6 @@
-r"""Documents as JSON and YAML, for programs, and for a terminal all the same: no character in them acts on it.
+r"""Documents as JSON and YAML, for programs and safe for terminals.
 
-Control and bidirectional characters are escapes such as \u202e, which every parser reads as the character.
+Control and bidirectional characters are written as escapes such as \u202e, which every parser reads as the character.
 """
 
 import json
@@ -12,12 +12,12 @@ import yaml
 from shop_operator.wording import UNPRINTABLE
 
 UNFOLDED: Final = sys.maxsize
-"""The width of YAML: a value stays on its line, so that grep finds it."""
+"""The line width of YAML: values are not folded, so that grep finds them."""
 _BASIC_PLANE: Final = 0xFFFF
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes each string that needs an escape: in a plain or block scalar there is none."""
+    """Quotes every string that requires an escape, because plain and block scalars support none."""
 
 
 def _string(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
@@ -29,14 +29,14 @@ _Dumper.add_representer(str, _string)
 
 
 def as_json(document: Any, indent: int | None = 2) -> str:
-    """The document as JSON, without a line feed at its end."""
+    """The document as JSON, without a trailing line feed."""
     text = json.dumps(document, indent=indent, ensure_ascii=False)
-    # Outside of strings there are none of these.
+    # Such characters occur only in strings.
     return UNPRINTABLE.sub(lambda found: _units(found[0]), text)
 
 
 def as_yaml(*documents: Any) -> str:
-    """The documents as YAML, separated by --- when there are several."""
+    """The documents as YAML, separated by --- if there are several."""
     text: str = yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=UNFOLDED)
     return UNPRINTABLE.sub(lambda found: _escape(ord(found[0])), text)
 
@@ -46,6 +46,6 @@ def _escape(code: int) -> str:
 
 
 def _units(character: str) -> str:
-    """As JSON has it: two escapes beyond the basic plane."""
+    """The escapes of JSON: two for a character beyond the basic plane."""
     digits = character.encode("utf-16-be").hex()
     return "".join(f"\\u{digits[at : at + 4]}" for at in range(0, len(digits), 4))

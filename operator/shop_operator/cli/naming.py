@@ -1,4 +1,4 @@
-"""What a name may be like: each gets into a URL, from the command line, a file or the kubeconfig. Pure."""
+"""Validation of names, which become part of URLs, from the command line, files and the kubeconfig. Pure."""
 
 import re
 from typing import Any, Final
@@ -8,10 +8,10 @@ _DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def is_name(value: Any) -> bool:
-    """Whether it can be the name of a ShopService or of a namespace."""
+    """Whether a value is a valid name of a ShopService or of a namespace."""
     return isinstance(value, str) and _DNS_LABEL.fullmatch(value) is not None
 
 
 def shown(value: Any) -> str:
-    """What is none, as a person has written it."""
+    """An invalid name for an error message, as the user wrote it."""
     return "null" if value is None else repr(value)

@@ -1,4 +1,4 @@
-"""A ShopService from the options of a command line. Pure."""
+"""Builds a ShopService from command-line options. Pure."""
 
 import shlex
 from collections.abc import Mapping
@@ -11,17 +11,17 @@ from shop_operator.names import GROUP, KIND, VERSION
 
 @dataclass(frozen=True)
 class Wishes:
-    """What was asked for.
+    """The options of `kubectl shop new`.
 
     Args:
-        image: of its containers.
-        port: on which it serves; None for the default.
-        replicas: its pods; None for the default.
-        env: variables as NAME=VALUE.
-        depends_on: other ShopServices.
-        routes: each as [HOST]/PATH.
-        gateway: of the routes, as [NAMESPACE/]NAME.
-        workers: each as NAME=COMMAND, the command quoted as in a shell.
+        image: image of the containers.
+        port: port on which it serves HTTP; None for the default.
+        replicas: number of pods; None for the default.
+        env: variables, as NAME=VALUE.
+        depends_on: names of other ShopServices.
+        routes: routes, as [HOST]/PATH.
+        gateway: Gateway of the routes, as [NAMESPACE/]NAME.
+        workers: workers, as NAME=COMMAND, with the command quoted as in a shell.
     """
 
     image: str
@@ -35,15 +35,15 @@ class Wishes:
 
 
 def shopservice(name: str, namespace: str | None, wishes: Wishes) -> dict[str, Any]:
-    """The object, with no field that was not asked for.
+    """The ShopService, with only the requested fields.
 
     Args:
-        name: its name.
-        namespace: where; None to leave that to whoever applies it.
-        wishes: its spec.
+        name: name of the ShopService.
+        namespace: namespace of the ShopService; None to omit it.
+        wishes: options for the spec.
 
     Raises:
-        NotValid: an option is not of its form.
+        NotValid: an option has an invalid form.
     """
     spec: dict[str, Any] = {
         "image": wishes.image,

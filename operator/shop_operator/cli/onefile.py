@@ -1,6 +1,6 @@
-"""The start of `kubectl-shop.pyz`: unpacks itself once per build, since compiled modules do not load from an archive.
+"""The start of `kubectl-shop.pyz`, which unpacks itself once per build, because compiled modules cannot be loaded from an archive.
 
-It is the archive's __main__.py; the folder `lib` beside it has everything else.
+It is the __main__.py of the archive. The folder `lib` beside it contains everything else.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def unpacked(archive: Path) -> Path:
-    """The folder of this build: below XDG_CACHE_HOME or ~/.cache, where no other user may write."""
+    """The folder of this build, below XDG_CACHE_HOME or ~/.cache. No other user may write there."""
     with zipfile.ZipFile(archive) as content:
         build = content.read("build").decode().strip()
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kubectl-shop"
@@ -27,7 +27,7 @@ def unpacked(archive: Path) -> Path:
         try:
             (scratch / "lib").rename(target)
         except OSError:
-            # Another start was quicker.
+            # A concurrent start was faster.
             if not target.is_dir():
                 raise
         shutil.rmtree(scratch)
@@ -35,7 +35,7 @@ def unpacked(archive: Path) -> Path:
 
 
 def main() -> None:
-    """Become the program."""
+    """Run the plugin."""
     archive = Path(sys.argv[0]).resolve()
     try:
         sys.path.insert(0, str(unpacked(archive)))
@@ -45,11 +45,11 @@ def main() -> None:
             f"kubectl shop: {archive} does not start with Python {platform.python_version()} on {sys.platform}"
             f" ({platform.machine()}): {error}; build one for it with `make plugin`.\n"
         )
-        # As of a shell that has found a program and cannot run it; 1 would be a difference to `diff`.
+        # The exit code of a shell for a program that it cannot run. 1 would mean a difference in `diff`.
         sys.exit(126)
     is_completion = Path(sys.argv[0]).name == "kubectl_complete-shop"
     if not is_completion:
-        # Whatever the file is called, it is the plugin.
+        # Use the name of the plugin, whatever the name of the file.
         sys.argv[0] = "kubectl-shop"
     getattr(commands, "complete" if is_completion else "main")()
 

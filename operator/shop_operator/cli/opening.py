@@ -61,7 +61,7 @@ def routed(shop: Object) -> str | None:
 
 
 def _hosts(route: Object) -> Iterator[str]:
-    """The host names of a route that takes a plain GET request."""
+    """The host names of a route that accepts a GET request without special headers or query parameters."""
     if "GET" not in (route.get("methods") or ("GET",)) or route.get("headers") or route.get("queryParams"):
         return
     yield from (each for each in route.get("hostnames") or () if not each.startswith("*"))
@@ -75,6 +75,6 @@ def _scheme(obj: Settings, shop: Object) -> str:
 
 
 def scheme(listeners: Iterable[Object], section: str | None) -> str:
-    """The scheme in which a Gateway answers: https if one of the listeners, or the one of that name, terminates TLS."""
+    """The scheme of a Gateway: https if one of its listeners, or the listener of that name, terminates TLS."""
     chosen = (each for each in listeners if section in {None, each.get("name")})
     return "https" if any(each.get("protocol") in _SECURE for each in chosen) else "http"

@@ -12,21 +12,21 @@ Object = Mapping[str, Any]
 
 
 def serving(deployments: Iterable[Object], namespace: str) -> RunSettings | None:
-    """The settings of the operator that serves a namespace; None if no Deployment tells them.
+    """The settings of the operator that serves a namespace; None if no Deployment contains them.
 
     Args:
-        deployments: those that are labelled as the operator's.
-        namespace: of ShopServices.
+        deployments: Deployments with the label of the operator.
+        namespace: namespace of ShopServices.
     """
     found = (settings for each in deployments for settings in _settings(each))
     return next((each for each in found if not each.namespaces or namespace in each.namespaces), None)
 
 
 def _settings(deployment: Object) -> Iterator[RunSettings]:
-    """Of each container that runs the operator, as far as this version of the plugin understands its command line."""
+    """The settings of each container that runs the operator, if this version of the plugin understands its command line."""
     spec = mapping(deployment.get("spec"))
     if spec.get("replicas") == 0:
-        # It serves no namespace: the operator that does may run elsewhere, with other settings.
+        # It serves no namespace. Another Deployment may contain the operator, with other settings.
         return
     template = mapping(spec.get("template"))
     for container in mappings(mapping(template.get("spec")).get("containers")):

@@ -1,4 +1,4 @@
-"""What `kubectl shop rollback` changes: the release before, as far as it is known. Pure."""
+"""The changes of `kubectl shop rollback`: the previous release, as far as it is known. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,14 +13,14 @@ Object = Mapping[str, Any]
 
 
 def way_back(shop: Object, replicasets: Callable[[], Iterable[Object]]) -> dict[str, Any]:
-    """The merge patch of the spec.
+    """The merge patch of the spec that rolls back.
 
     Args:
         shop: the ShopService.
-        replicasets: asks for those of it, when its status does not say what was before.
+        replicasets: requests its ReplicaSets; called if its status does not contain a previous release.
 
     Raises:
-        NotThere: nothing is known to go back to.
+        NotThere: no previous release is known.
     """
     last = last_available(shop)
     if last:
@@ -35,7 +35,7 @@ def way_back(shop: Object, replicasets: Callable[[], Iterable[Object]]) -> dict[
             " correct the fields that have changed since"
         )
         raise NotThere(why)
-    # While nothing is known of a good release but its image, other images are older than it.
+    # If only the image of the last available release is known, the other images are older than that release.
     unsure = rollout.get("lastAvailableImage") == image and not rollout.get("lastAvailable")
     before = _previous_image(shop, (lambda: ()) if unsure else replicasets)
     if before is None:
@@ -44,7 +44,7 @@ def way_back(shop: Object, replicasets: Callable[[], Iterable[Object]]) -> dict[
 
 
 def last_available(shop: Object) -> dict[str, Any]:
-    """The merge patch of the spec for the last release that was available; empty without one, or when the spec has its pods."""
+    """The merge patch of the spec to the last available release; empty if there is none, or if the spec has the same pods."""
     here = ShopService.from_object(shop)
     good = last_good(here, _rollout(shop))
     if good is None or same_pods(good.document, here.document):
@@ -57,7 +57,7 @@ def _rollout(shop: Object) -> Object:
 
 
 def _previous_image(shop: Object, replicasets: Callable[[], Iterable[Object]]) -> str | None:
-    """The image that runs, or that of the newest ReplicaSet with another one than the spec's."""
+    """The running image, or that of the newest ReplicaSet, if it differs from the image in the spec."""
     current = shop["spec"]["image"]
     running = text(mapping(shop.get("status")).get("image"))
     if running and running != current:

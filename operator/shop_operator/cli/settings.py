@@ -1,4 +1,4 @@
-"""The options that every command accepts, before or after its name, and how it prints."""
+"""The options of every command, before or after its name, and the output."""
 
 import os
 import sys
@@ -23,20 +23,20 @@ WIDTH: Final = 100
 _TYPES: Final = frozenset(
     f"{word}{group}" for word in (KIND.lower(), PLURAL) for group in ("", f".{GROUP}", f".{VERSION}.{GROUP}")
 ) | {SHORT_NAME}
-"""What stands before the slash of TYPE/NAME, in lower case."""
+"""The types in TYPE/NAME, in lower case."""
 
 
 @dataclass
 class Settings:
-    """The options that are the same everywhere.
+    """The options that all commands share.
 
     Attributes:
-        kubeconfig: the file; None for that of KUBECONFIG or ~/.kube/config.
-        context: its context; None for the current one.
-        chosen: the namespace that was asked for; None for the context's.
-        everywhere: all namespaces.
-        output: table, json or yaml.
-        color: whether there may be colours.
+        kubeconfig: path of the kubeconfig; None for that of KUBECONFIG or ~/.kube/config.
+        context: context of the kubeconfig; None for the current one.
+        chosen: the requested namespace; None for that of the context.
+        everywhere: whether all namespaces are requested.
+        output: table, json, yaml or another format of the command.
+        color: whether colors are allowed.
     """
 
     kubeconfig: str | None = None
@@ -48,39 +48,39 @@ class Settings:
 
     @cached_property
     def cluster(self) -> Cluster:
-        """The cluster; looked for when it is needed, since `render` needs none."""
+        """The cluster, which is only connected on first use, because `render` needs none."""
         return Cluster(self.kubeconfig, self.context)
 
     @property
     def namespace(self) -> str:
-        """Where; the one namespace of a command that has no use for several."""
+        """The namespace of a command that supports only one."""
         if self.everywhere:
             raise click.UsageError("this command needs one namespace: use -n instead of -A")
         return self.chosen or self.cluster.namespace
 
     @property
     def is_table(self) -> bool:
-        """Whether a person reads it."""
+        """Whether the output is text instead of JSON or YAML."""
         return self.output == "table"
 
     @property
     def is_terminal(self) -> bool:
-        """Whether lines are wrapped and cells are cut; a pipe or a file gets both whole."""
+        """Whether standard output is a terminal. Only then are lines wrapped and cells truncated."""
         return sys.stdout.isatty()
 
     @cached_property
     def console(self) -> Console:
-        """A terminal: at most a hundred columns, with colors unless they are turned off."""
+        """The terminal, with at most 100 columns, and with colors unless they are disabled."""
         plain = not self.color or bool(os.environ.get("NO_COLOR"))
         width = min(Console().width, WIDTH)
         return Console(width=width, color_system=None if plain else "auto", highlight=False, soft_wrap=False)
 
     def say_none(self) -> None:
-        """Say on standard error that there is no ShopService."""
+        """Report on standard error that no ShopServices were found."""
         where = (
             "" if self.everywhere else f" in namespace {self.namespace}{self.cluster.meant(self.namespace)}"
         )
-        click.echo(f"There is no ShopService{where}{'' if where.endswith('?') else '.'}", err=True)
+        click.echo(f"No ShopServices found{where}{'' if where.endswith('?') else '.'}", err=True)
 
     def show(self, document: Any, text: Callable[[], None]) -> None:
         """Print the document as JSON or YAML, or as text."""
@@ -92,14 +92,14 @@ class Settings:
             text()
 
     def show_next(self, document: Any) -> None:
-        """Print one of many documents that come one after the other: a line of JSON, or a YAML document."""
+        """Print one document of a stream: a line of JSON, or a YAML document."""
         if self.output == "json":
             click.echo(as_json(document, indent=None))
         else:
             click.echo(f"---\n{as_yaml(document)}", nl=False)
 
     def say(self, line: str, style: str | None = None) -> None:
-        """Print a line of text: wrapped and colored on a terminal, as it is elsewhere."""
+        """Print a line of text. On a terminal, it is wrapped and colored."""
         line = printable(line)
         if self.is_terminal:
             self.console.print(Text(line, style=style or ""), overflow="fold")
@@ -113,19 +113,19 @@ class DnsLabel(click.ParamType[str]):
     name = "NAME"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Refuse what cannot be one, before it gets into a URL."""
+        """Reject an invalid name before it becomes part of a URL."""
         if not is_name(value):
             self.fail(f"{shown(value)} is not a valid name: {RULE}; see `kubectl shop status`", param, ctx)
         return str(value)
 
 
 class ShopName(DnsLabel):
-    """The name of a ShopService, with its type before it or without."""
+    """The name of a ShopService, with or without its type."""
 
     name = "NAME"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Take away the type, as kubectl prints it and takes it."""
+        """Remove the type, in the forms that kubectl prints and accepts."""
         kind, slash, name = str(value).partition("/")
         if not slash or not name or "." in name or "/" in name or not is_name(kind.partition(".")[0].lower()):
             return super().convert(value, param, ctx)
@@ -135,7 +135,7 @@ class ShopName(DnsLabel):
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    """Keep what was said; what stands behind the command's name counts more."""
+    """Store the value of an option. An option after the name of the command takes precedence."""
     settings = ctx.ensure_object(Settings)
     if value is not None:
         setattr(settings, str(param.name), value)
@@ -146,10 +146,10 @@ FORMATS: Final = ("table", "json", "yaml")
 
 
 def shared(formats: Sequence[str] = FORMATS) -> list[click.Option]:
-    """The options, anew for each command.
+    """New instances of the shared options.
 
     Args:
-        formats: what -o takes.
+        formats: values of -o.
     """
 
     def option(*names: str, **more: Any) -> click.Option:
@@ -174,10 +174,10 @@ def shared(formats: Sequence[str] = FORMATS) -> list[click.Option]:
 
 
 class Command(click.Command):
-    """A command that takes the shared options too.
+    """A command with the shared options.
 
     Attributes:
-        formats: what -o takes.
+        formats: values of -o.
     """
 
     formats: ClassVar[Sequence[str]] = FORMATS
@@ -188,7 +188,7 @@ class Command(click.Command):
 
 
 def names(ctx: click.Context, _: click.Parameter, begun: str) -> Iterable[str]:
-    """The ShopServices whose names begin like this, with the type where one is begun; none where there is no cluster, or no one namespace, to ask for them."""
+    """Completions of a name, with its type if one is typed; empty without a reachable cluster or a single namespace."""
     settings = ctx.ensure_object(Settings)
     kind, slash, name = begun.rpartition("/")
     if slash and kind.lower() not in _TYPES:

@@ -1,4 +1,4 @@
-"""Rows and trees of what there is. Pure."""
+"""ShopServices as table rows, and their objects as trees. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ Row = tuple[str, ...]
 
 
 def row(shop: Object) -> Row:
-    """One line of `status`, in the order of HEAD."""
+    """One row of `status`, in the order of HEAD."""
     state = shop.get("status") or {}
     conditions = {each["type"]: each for each in state.get("conditions", ())}
     return (
@@ -33,7 +33,7 @@ def as_document(cells: Row) -> dict[str, str]:
 
 
 def news(before: Mapping[Any, Row], after: Mapping[Any, Row]) -> Iterator[Row]:
-    """The rows that are new or have changed; one that is gone says so in place of its reason."""
+    """The new and changed rows. A deleted ShopService has the reason Deleted."""
     for key in sorted(before.keys() | after.keys()):
         if key not in after:
             namespace, name, *_, image = before[key]
@@ -43,12 +43,12 @@ def news(before: Mapping[Any, Row], after: Mapping[Any, Row]) -> Iterator[Row]:
 
 
 def aligned(rows: Sequence[Row], columns: int | None, first: int = 0) -> Iterator[str]:
-    """Rows as lines, their cells below each other and nothing behind the last one.
+    """Rows as lines with aligned cells, without trailing spaces.
 
     Args:
-        rows: in the order of HEAD, which may be among them.
-        columns: of the terminal; None for whole cells.
-        first: the first cell that is shown.
+        rows: rows in the order of HEAD, which may be one of them.
+        columns: width of the terminal; None to keep cells whole.
+        first: index of the first cell to show.
     """
     shown = [row[first:] for row in rows] if columns is None else fitted(rows, columns, first)
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
@@ -57,12 +57,12 @@ def aligned(rows: Sequence[Row], columns: int | None, first: int = 0) -> Iterato
 
 
 def fitted(rows: Sequence[Row], columns: int, first: int = 0) -> list[Row]:
-    """Rows that fit into so many columns beside each other: the longest cells are cut, an image at its front.
+    """Rows that fit into the width of the terminal: the longest cells are truncated, images at the start.
 
     Args:
-        rows: in the order of HEAD, which may be among them.
-        columns: of the terminal.
-        first: the first cell that is shown.
+        rows: rows in the order of HEAD, which may be one of them.
+        columns: width of the terminal.
+        first: index of the first cell to show.
     """
     widths = [max(len(row[index]) for row in rows) if index >= first else 0 for index in range(len(HEAD))]
     gaps = len(GAP) * (len(HEAD) - 1 - first)
@@ -76,21 +76,21 @@ def fitted(rows: Sequence[Row], columns: int, first: int = 0) -> list[Row]:
 def _cut(cell: str, width: int, column: int) -> str:
     if len(cell) <= width:
         return cell
-    # What comes last of an image, its tag, is what changes.
+    # The tag at the end of an image is the part that changes.
     return f"…{cell[len(cell) - width + 1 :]}" if column == _IMAGE else f"{cell[: width - 1]}…"
 
 
 @dataclass
 class Node:
-    """One object of a tree.
+    """An object in a tree.
 
     Args:
-        kind: its kind.
-        name: its name.
-        ready: whether it does what it is for; None if it is not known.
-        message: why not.
-        children: what it owns.
-        hidden: the kinds of which nothing is known, for want of a right.
+        kind: kind of the object.
+        name: name of the object.
+        ready: whether the object is ready; None if unknown.
+        message: the cause if it is not ready.
+        children: the objects that it owns.
+        hidden: kinds that the user may not list.
     """
 
     kind: str
@@ -113,12 +113,12 @@ class Node:
 
 
 def tree(shop: Object, owned: Iterable[Object], hidden: Sequence[str] = ()) -> Node:
-    """The ShopService, what it owns, what that owns, and so on.
+    """The tree of a ShopService and the objects that it owns, directly and indirectly.
 
     Args:
         shop: the ShopService.
         owned: objects that may belong to it, in any order.
-        hidden: kinds that may not be listed; those of them that the status knows are shown by it.
+        hidden: kinds that the user may not list; objects of these kinds come from the status.
     """
     by_owner: dict[str, list[Object]] = {}
     for obj in owned:
@@ -173,7 +173,7 @@ def _pod_ready(obj: Object) -> bool | None:
 
 
 def tree_lines(node: Node) -> Iterator[str]:
-    """The tree as text, a line each."""
+    """The tree as lines of text."""
     yield _label(node)
     yield from _indented(node, "")
     if node.hidden:

@@ -1,4 +1,4 @@
-"""Commands about the running pods of a ShopService: logs, exec, forward, restart and dlq."""
+"""The commands for the running pods of a ShopService: logs, exec, forward, restart and dlq."""
 
 import re
 import shlex
@@ -17,7 +17,7 @@ from shop_operator.cli.settings import Command, Settings, a_name
 RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"
 DEAD_LETTERS: Final = "python -m services.common.messaging.dlq"
 _LINES: Final = 100
-_REQUESTS: Final = 5  # kubectl's own bound
+_REQUESTS: Final = 5  # the default of kubectl
 _PORTS: Final = re.compile(r"(?:(?P<local>\d{1,5})?:)?(?P<port>\d{1,5})")
 _HIGHEST_PORT: Final = 65535
 
@@ -121,7 +121,8 @@ def exec_(
 def forward(obj: Settings, name: str, ports: str | None, worker: str | None) -> None:
     """Forward a local port to a pod of a ShopService until Ctrl-C. Runs kubectl port-forward.
 
-    Without a port: spec.port of the ShopService, or the worker's port. With ":PORT" kubectl chooses the local one.
+    Without a port, forwards spec.port of the ShopService or the port of the worker. With ":PORT", kubectl chooses the local
+    port.
     """
     if ports is not None:
         _check(ports)
@@ -139,10 +140,10 @@ def _check(ports: str) -> None:
 
 
 def port_of(shop: dict[str, Any], worker: str | None) -> str:
-    """The port of a workload of a ShopService, the web workload's when the worker is None.
+    """The port of a worker, or of the web workload if the worker is None.
 
     Raises:
-        NotValid: the worker has none.
+        NotValid: the worker has no port.
     """
     spec = shop["spec"]
     if worker is not None:
@@ -153,10 +154,10 @@ def port_of(shop: dict[str, Any], worker: str | None) -> str:
 
 
 def running(obj: Settings, name: str, worker: str | None) -> str:
-    """The pod of a workload in which a command can run.
+    """The name of a pod in which a command can run.
 
     Raises:
-        NotThere: no pod of it is running.
+        NotThere: no pod of the workload is running.
     """
     wanted = workloads.component(obj.cluster.shop(obj.namespace, name), worker)
     pod = workloads.best(_pods(obj, name, wanted))
@@ -166,10 +167,10 @@ def running(obj: Settings, name: str, worker: str | None) -> str:
 
 
 def _pods(obj: Settings, name: str, wanted: str | None) -> list[Any]:
-    """The pods of a ShopService, or of one component of it.
+    """The pods of a ShopService, or of one of its components.
 
     Raises:
-        NotThere: there are none.
+        NotThere: it has no pods.
     """
     pods = obj.cluster.pods(obj.namespace, name)
     found = pods if wanted is None else workloads.of_component(pods, wanted)
@@ -247,8 +248,8 @@ def restart(obj: Settings, name: str, worker: str | None, dry_run: bool) -> None
 def dlq(obj: Settings, name: str, worker: str, program: str, arguments: Sequence[str]) -> None:
     """List, show, redrive or discard the dead letters of a ShopService's queues. Runs kubectl exec.
 
-    `list`; `show [ID]...`; `redrive --id ID` or `redrive --all`; `discard ID --reason TEXT`. The command runs in a pod of the
-    worker with the permissions of its service, so you need no access to AWS.
+    Commands: `list`; `show [ID]...`; `redrive --id ID` or `redrive --all`; `discard ID --reason TEXT`. The program runs in a
+    pod of the worker with the permissions of its service, so you need no access to AWS.
     """
     pod = running(obj, name, worker)
     become_kubectl(

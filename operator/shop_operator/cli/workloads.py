@@ -13,7 +13,7 @@ Object = Mapping[str, Any]
 
 
 def component(shop: Object, worker: str | None) -> str:
-    """The component label of a worker's pods, or of the web workload's when None.
+    """The component label of the pods of a worker, or of the web workload if None.
 
     Raises:
         NotThere: the ShopService has no worker of that name.
@@ -32,17 +32,17 @@ def _listed(known: Iterable[str]) -> str:
 
 
 def container(worker: str | None) -> str:
-    """The container of the image in a worker's pods, or in the web workload's when None."""
+    """The container with the image in the pods of a worker, or of the web workload if None."""
     return worker or APP
 
 
 def of_component(objects: Iterable[Object], wanted: str) -> list[Object]:
-    """Those that have this component label."""
+    """The objects with this component label."""
     return [each for each in objects if (each["metadata"].get("labels") or {}).get(COMPONENT_LABEL) == wanted]
 
 
 def controlled(objects: Iterable[Object], shop: Object) -> list[Object]:
-    """Those that the ShopService controls."""
+    """The objects that the ShopService controls."""
     uid = shop["metadata"]["uid"]
     return [
         each
@@ -55,12 +55,12 @@ def controlled(objects: Iterable[Object], shop: Object) -> list[Object]:
 
 
 def selector(name: str, wanted: str | None) -> str:
-    """A label selector for the pods of a ShopService, or of one component of it."""
+    """A label selector for the pods of a ShopService, or of one of its components."""
     return f"{NAME_LABEL}={name}" + (f",{COMPONENT_LABEL}={wanted}" if wanted else "")
 
 
 def containers(pods: Iterable[Object]) -> int:
-    """How many containers these pods have, init containers included."""
+    """The number of containers in these pods, including init containers."""
     return sum(
         len(each["spec"].get("containers") or ()) + len(each["spec"].get("initContainers") or ())
         for each in pods
@@ -68,12 +68,12 @@ def containers(pods: Iterable[Object]) -> int:
 
 
 def has_started(pod: Object) -> bool:
-    """Whether a container of a pod, or an init container, has started once, so that there may be logs."""
+    """Whether a container or init container of a pod has ever started, so that it may have logs."""
     state = pod.get("status") or {}
     containers = [
         each for group in ("initContainerStatuses", "containerStatuses") for each in state.get(group) or ()
     ]
-    # The kubelet has not said yet what is in a pod that runs.
+    # The kubelet may not have reported the containers of a running pod yet.
     return (not containers and state.get("phase") != "Pending") or any(
         set(each.get(when) or ()) & {"running", "terminated"}
         for each in containers
@@ -82,7 +82,7 @@ def has_started(pod: Object) -> bool:
 
 
 def best(pods: Iterable[Object]) -> str | None:
-    """The name of a pod in which a command can run: a ready one before one that only runs; None when none runs."""
+    """The name of a running pod, preferably a ready one; None if none is running."""
     running = [
         each
         for each in pods

@@ -356,7 +356,7 @@ RIGHT: Final = 'shopservices.shopservice.dev is forbidden: User "me" cannot list
             having(),
             ["explain", "nobody"],
             4,
-            "there is no ShopService nobody in namespace shop; see `kubectl shop status -A`.",
+            "ShopService nobody not found in namespace shop; see `kubectl shop status -A`.",
         ),
         (
             having({**shopservice("fresh"), "status": {}}),
@@ -482,6 +482,6 @@ def test_one_of_several_that_is_refused_hides_none_that_was_changed(
     answer = program(command, "wbe", "web", "mail")
 
     assert answer.stdout == f"{done}\n"
-    assert f"wbe {refused}: there is no ShopService wbe in namespace shop; did you mean web?" in answer.stderr
+    assert f"wbe {refused}: ShopService wbe not found in namespace shop; did you mean web?" in answer.stderr
     assert f"; mail {refused}: shopservices is forbidden" in answer.stderr
     assert answer.exit_code == 4

@@ -164,7 +164,7 @@ def test_a_graph_of_all_namespaces_names_each(drawn: Server, program: Program) -
 def test_a_graph_of_nothing_says_so(server: Server, program: Program) -> None:
     done = program("graph")
 
-    assert (done.stdout, done.stderr) == ("", "There is no ShopService in namespace shop.\n")
+    assert (done.stdout, done.stderr) == ("", "No ShopServices found in namespace shop.\n")
 
 
 def test_only_graph_takes_its_formats(drawn: Server, program: Program) -> None:

@@ -68,13 +68,13 @@ def test_every_shopservice_of_a_file_is_found_and_other_kinds_are_passed_over(tm
             {**DOCUMENT, "metadata": {"name": "web", "namespace": "../x"}},
             r"ShopService web: metadata\.namespace is '\.\./x', which is not a valid name",
         ),
-        ({"kind": "List", "items": 5}, "there is no ShopService in"),
+        ({"kind": "List", "items": 5}, "no ShopService found in"),
         (
             {**DOCUMENT, "metadata": {"name": "web", "labels": {"version": 1}}},
             r"ShopService web: metadata\.labels must be a map of strings; quote its values",
         ),
         ({**DOCUMENT, "spec": None}, "ShopService web has no spec; spec.image is required"),
-        ({"kind": "Service"}, "there is no ShopService in"),
+        ({"kind": "Service"}, "no ShopService found in"),
     ],
 )
 def test_a_document_that_is_none_is_refused(tmp_path: Path, document: Any, sentence: str) -> None:

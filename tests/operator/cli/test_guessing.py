@@ -124,7 +124,7 @@ def test_aliases_that_multiply_take_no_time(tmp_path: Path) -> None:
         (
             ["explain", "databse"],
             4,
-            "there is no ShopService databse in namespace shop; did you mean database?",
+            "ShopService databse not found in namespace shop; did you mean database?",
         ),
         (["status", "databse"], 4, "did you mean database?"),
         (["tree", "databse"], 4, "did you mean database?"),
@@ -160,9 +160,9 @@ def test_an_empty_namespace_that_does_not_exist_is_answered_with_one_that_does(
     server.namespaces = ["default", "shop"]
 
     assert program("-n", "shpo", "status").stderr == (
-        "There is no ShopService in namespace shpo, which does not exist; did you mean shop?\n"
+        "No ShopServices found in namespace shpo, which does not exist; did you mean shop?\n"
     )
-    assert program("status").stderr == "There is no ShopService in namespace shop.\n"
+    assert program("status").stderr == "No ShopServices found in namespace shop.\n"
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_when_kubectl_fails_its_words_and_its_exit_code_are_passed_on(
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["wbe"], 4, "there is no ShopService wbe in namespace shop; did you mean web?"),
+        (["wbe"], 4, "ShopService wbe not found in namespace shop; did you mean web?"),
         (["web", "-A"], 2, "this command needs one namespace: use -n instead of -A"),
         (["web", "order"], 2, "Got unexpected extra argument (order)"),
         (["web", "--port", "70000"], 2, "70000 is not in the range 0<=x<=65535"),

@@ -167,7 +167,7 @@ def test_kubectl_is_told_the_same_kubeconfig_context_and_namespace(
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["logs", "wbe"], 4, "there is no ShopService wbe in namespace shop; did you mean web?"),
+        (["logs", "wbe"], 4, "ShopService wbe not found in namespace shop; did you mean web?"),
         (["logs", "web", "-w", "relai"], 4, "web has no worker relai; did you mean relay?"),
         (["restart", "web", "-w", "x"], 4, "web has no worker x; it has relay, mail"),
         (["exec", "web", "-w", "relay", "--", "ls"], 4, "no pod of relay is running; see `kubectl shop"),
