@@ -43,3 +43,10 @@ def test_a_text_contains_no_hard_phrase(source: Path) -> None:
     lines = enumerate(source.read_text(encoding="utf-8").splitlines(), start=1)
 
     assert [f"{number}: {line.strip()}" for number, line in lines if HARD.search(line)] == []
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/adr").glob("*.md")), ids=lambda page: page.stem)
+def test_a_decision_has_the_sections_of_its_template(page: Path) -> None:
+    sections = re.findall(r"^## (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert sections == ["Status", "Context", "Decision", "Consequences"]
