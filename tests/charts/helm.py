@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,8 @@ class Helm:
         command = [str(self.binary), "template", release or chart, str(folder), "--namespace", namespace]
         for name in files:
             command += ["--values", str(folder / name)]
-        done = subprocess.run(
-            [*command, "--values", "-", "--kube-version", KUBE_VERSION],
-            input=yaml.safe_dump(dict(values or {})),
-            capture_output=True,
-            text=True,
-            check=False,
+        done = _rendered(
+            (*command, "--values", "-", "--kube-version", KUBE_VERSION), yaml.safe_dump(dict(values or {}))
         )
         if done.returncode:
             raise Refused(done.stderr)
@@ -78,6 +75,12 @@ class Helm:
         for name in files:
             command += ["--values", str(folder / name)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@cache
+def _rendered(command: tuple[str, ...], values: str) -> subprocess.CompletedProcess[str]:
+    """One run for all tests that render the same: no test changes the charts of `fresh`."""
+    return subprocess.run(command, input=values, capture_output=True, text=True, check=False)
 
 
 def fresh(charts: Path) -> Helm:
