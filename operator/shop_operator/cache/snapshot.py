@@ -22,6 +22,7 @@ from shop_operator.names import (
 from shop_operator.objects.authors import author
 from shop_operator.objects.discovery import Wish, wish
 from shop_operator.objects.lenient import Omitted, mapping, mappings, shallow, text
+from shop_operator.objects.ownership import applied_by_operator
 from shop_operator.objects.summary import summary
 
 # Runs the HorizontalPodAutoscaler (also that of a KEDA ScaledObject); it sets replicas of no Deployment otherwise.
@@ -181,16 +182,6 @@ class Child:
             unfinished=any(each.get("manager") == REPAIR_MANAGER for each in managed),
             applied=applied_by_operator(managed),
         )
-
-
-def applied_by_operator(managed: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether managedFields contain an apply by the operator. The API server maintains them, so an author cannot forge them."""
-    return any(
-        each.get("manager") == FIELD_MANAGER
-        and each.get("operation") == "Apply"
-        and not each.get("subresource")
-        for each in managed
-    )
 
 
 def _kept(obj: Mapping[str, Any]) -> tuple[bytes, str | None]:

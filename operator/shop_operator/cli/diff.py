@@ -9,14 +9,13 @@ from typing import Any
 
 import yaml
 
-from shop_operator.cache.snapshot import applied_by_operator
 from shop_operator.cli.applying import written
 from shop_operator.cli.owning import with_leftovers
 from shop_operator.errors import Conflict, OperatorError
 from shop_operator.names import KIND, NAME_LABEL, ChildId
 from shop_operator.objects.compare import drift, owned_part
 from shop_operator.objects.lenient import mappings
-from shop_operator.objects.ownership import check_owner, controller_of
+from shop_operator.objects.ownership import applied_by_operator, controlled_by, refusal
 
 Object = Mapping[str, Any]
 
@@ -102,37 +101,29 @@ def changes(
     for child in desired:
         kind, name = child["kind"], child["metadata"]["name"]
         if kind == "Deployment" and foreign_account:
-            # The operator makes no pods that run as the account of another owner.
+            # The operator creates no pods that run as the ServiceAccount of another owner.
             continue
         there = live.get((kind, name)) or find(kind, name)
         if there is None:
             yield Change("create", kind, name, None, child)
-        elif (refusal := _refusal(there, child, uid)) is not None:
-            foreign_account |= kind == "ServiceAccount"
-            yield Change.refused(refusal, kind, name, child)
+        elif (refused := _refusal(there, child, uid)) is not None:
+            foreign_account |= kind == "ServiceAccount" and not controlled_by(there, uid)
+            yield Change.refused(refused, kind, name, child)
         else:
             wider = with_leftovers(child, there)
             if wider != child or any(drift(child, there)):
                 yield Change("update", kind, name, owned_part(wider, there), child)
     wanted = kept | {(child["kind"], child["metadata"]["name"]) for child in desired}
     for (kind, name), there in sorted(live.items()):
-        if (kind, name) not in wanted and controller_of(there).get("uid") == uid:
+        if (kind, name) not in wanted and controlled_by(there, uid):
             yield Change("delete", kind, name, {"metadata": {"name": name}}, None)
 
 
-def _shop_of(child: Object) -> str:
-    return str((child["metadata"].get("labels") or {}).get(NAME_LABEL, ""))
-
-
 def _refusal(there: Object, child: Object, uid: str) -> OperatorError | None:
-    """Why the operator would not touch an object; None when it would."""
-    managed = mappings(there["metadata"].get("managedFields"))
-    identity = ChildId(child["kind"], child["metadata"]["name"])
-    try:
-        check_owner(identity, there, _shop_of(child), uid, applied=applied_by_operator(managed))
-    except OperatorError as error:
-        return error
-    return None
+    metadata = child["metadata"]
+    shop = str((metadata.get("labels") or {}).get(NAME_LABEL, ""))
+    applied = applied_by_operator(mappings(there["metadata"].get("managedFields")))
+    return refusal(ChildId(child["kind"], metadata["name"]), there, shop, uid, applied=applied)
 
 
 def of_shopservice(wanted: Object, live: Object | None) -> Change | None:

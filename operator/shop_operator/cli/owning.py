@@ -9,7 +9,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from shop_operator.names import FIELD_MANAGER, HASH_ANNOTATION
+from shop_operator.names import HASH_ANNOTATION
+from shop_operator.objects.ownership import is_apply_by_operator
 
 Object = Mapping[str, Any]
 Fields = Mapping[str, Any]
@@ -23,8 +24,8 @@ def with_leftovers(desired: Object, live: Object) -> dict[str, Any]:
         live: the object as the API server has it, with its managedFields.
     """
     entries = live["metadata"].get("managedFields") or ()
-    ours = _union(each for each in entries if _is_apply_of_ours(each))
-    others = _union(each for each in entries if not _is_apply_of_ours(each))
+    ours = _union(each for each in entries if is_apply_by_operator(each))
+    others = _union(each for each in entries if not is_apply_by_operator(each))
     kept = {
         # Of every object; what the operator writes there is nothing that a user has asked for.
         "f:metadata": {"f:annotations": {f"f:{HASH_ANNOTATION}": {}}},
@@ -37,17 +38,9 @@ def with_leftovers(desired: Object, live: Object) -> dict[str, Any]:
 
 def applied_metadata(live: Object, group: str) -> dict[str, str]:
     """The labels or annotations (the group) that the operator has applied to an object."""
-    entries = (each for each in live["metadata"].get("managedFields") or () if _is_apply_of_ours(each))
+    entries = (each for each in live["metadata"].get("managedFields") or () if is_apply_by_operator(each))
     ours = _union(entries).get("f:metadata", {}).get(f"f:{group}", {})
     return {key: value for key, value in (live["metadata"].get(group) or {}).items() if f"f:{key}" in ours}
-
-
-def _is_apply_of_ours(entry: Object) -> bool:
-    return (
-        entry.get("manager") == FIELD_MANAGER
-        and entry.get("operation") == "Apply"
-        and not entry.get("subresource")
-    )
 
 
 def _union(entries: Iterable[Object]) -> Fields:

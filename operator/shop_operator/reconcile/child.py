@@ -8,14 +8,14 @@ from typing import Any, Final, Protocol
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.in_flight import InFlight
 from shop_operator.cache.live import AUTOSCALERS
-from shop_operator.cache.snapshot import Child, Scaler, Shop, applied_by_operator
+from shop_operator.cache.snapshot import Child, Scaler, Shop
 from shop_operator.cache.store import Store
 from shop_operator.errors import Contested, Exists, Refused, Stale
 from shop_operator.names import HASH_ANNOTATION, OWN_MANAGERS, REPAIR_MANAGER, ChildId, Key
 from shop_operator.objects.clearing import cleared, fields_of_others
 from shop_operator.objects.compare import applied_hash, drift
 from shop_operator.objects.lenient import mapping, mappings
-from shop_operator.objects.ownership import check_owner, controller_of
+from shop_operator.objects.ownership import applied_by_operator, controller_of, refusal
 from shop_operator.reconcile.memory import REPAIRS, Memories, Patience
 from shop_operator.reconcile.wanted import Wanted, remembered
 from shop_operator.status.conditions import Repair
@@ -119,7 +119,7 @@ class Children:
         drifted: list[str] = []
         # An object that was compared with an earlier configuration belongs to the ShopService and has not changed since.
         if live is not None:
-            check_owner(wanted.child, live, wanted.key.name, wanted.shop.uid, applied=cached.applied)
+            _check_owner(wanted, live, applied=cached.applied)
             if not controller_of(live):
                 await self._check_stays(wanted)
             differences = frozenset(drift(wanted.configuration, live))
@@ -218,8 +218,7 @@ class Children:
             if live is None:
                 raise Stale(f"{child} came and went while it was being created.") from None
             managed = mappings(live["metadata"].get("managedFields"))
-            applied = applied_by_operator(managed)
-            check_owner(child, live, wanted.key.name, wanted.shop.uid, applied=applied)
+            _check_owner(wanted, live, applied=applied_by_operator(managed))
             # It belongs to the ShopService: the watch is behind, or another client removed the label.
             self._store.file(wanted.key, live)
             raise
@@ -355,6 +354,18 @@ class Children:
         except Stale:
             # Another client has set the count in the meantime, and owns it.
             _log.info("replicas have a new owner already", extra={"child": str(wanted)})
+
+
+def _check_owner(wanted: Wanted, live: Mapping[str, Any], *, applied: bool) -> None:
+    """Check that the ShopService may write a live child.
+
+    Raises:
+        Conflict: it has another owner.
+        Terminating: it is being deleted.
+    """
+    refused = refusal(wanted.child, live, wanted.key.name, wanted.shop.uid, applied=applied)
+    if refused is not None:
+        raise refused
 
 
 def _is_contested(shop: Shop | None) -> bool:

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from shop_operator.cache.snapshot import applied_by_operator
 from shop_operator.names import HASH_ANNOTATION, ChildId
-from shop_operator.objects.ownership import adoptable
+from shop_operator.objects.ownership import adoptable, applied_by_operator
 from tests.operator.reconcile.test_reconciler import KEY, World
 
 APPLY = {"manager": "shop-operator", "operation": "Apply"}
