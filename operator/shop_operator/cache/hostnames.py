@@ -17,7 +17,6 @@ from collections.abc import Callable, Hashable
 from collections.abc import Set as AbstractSet
 from typing import Generic, NamedTuple, TypeVar
 
-from shop_operator.errors import Conflict
 from shop_operator.objects.discovery import Wish, normalized
 
 K = TypeVar("K", bound=Hashable)
@@ -55,20 +54,6 @@ def claims(uid: str, wanted: Wish | None, live: str, since: str = "") -> dict[st
             missing, unwanted=False, created=wanted.created if missing else since, uid=uid
         )
     return found
-
-
-def taken(hostname: str, holder: str | None) -> Conflict:
-    """Why a ShopService is not registered under its discovery hostname.
-
-    Args:
-        hostname: as its spec has it.
-        holder: the name of the holder; None for one of another namespace, which has no name here.
-    """
-    other = "a ShopService of another namespace" if holder is None else f"ShopService {holder}"
-    return Conflict(
-        f"spec.discovery.hostname: {hostname} is in use by {other}. Choose another hostname, or remove it there;"
-        " this ShopService is not registered under it until then."
-    )
 
 
 class Hostnames(Generic[K]):

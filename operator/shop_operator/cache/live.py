@@ -1,13 +1,14 @@
-"""What the renderer needs to know of the live children. Pure."""
+"""The facts that live children contribute to the rendering of a ShopService. Pure."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from shop_operator.cache.snapshot import Child, Scaler
 from shop_operator.names import ChildId
 from shop_operator.objects.summary import LiveRoute
 from shop_operator.render import LiveScale
 from shop_operator.render.configuration import Record
+from shop_operator.render.prepare import LiveDeployment
 
 AUTOSCALERS: Final = ("HorizontalPodAutoscaler", "ScaledObject")
 _SCALERS: Final = (Scaler.AUTOSCALER, Scaler.KEDA)
@@ -34,13 +35,16 @@ def live_scale(children: Mapping[ChildId, Child], lost: Mapping[str, int]) -> Li
     )
 
 
-def records(children: Mapping[ChildId, Child]) -> dict[str, Record]:
-    """The records of configuration that the Deployments carry, by their names."""
+def deployments(children: Mapping[ChildId, Child]) -> dict[str, LiveDeployment]:
+    """The live Deployments, by name."""
     return {
-        child.name: Record(*(live.state.get("checksums") or (None, None)))
-        for child, live in children.items()
-        if child.kind == "Deployment"
+        child.name: _deployment(live.state) for child, live in children.items() if child.kind == "Deployment"
     }
+
+
+def _deployment(state: Mapping[str, Any]) -> LiveDeployment:
+    record = Record(*(state.get("checksums") or (None, None)))
+    return LiveDeployment(frozenset(filter(None, state["images"].values())), state.get("partOf"), record)
 
 
 def routes(children: Mapping[ChildId, Child], owner: str) -> dict[str, LiveRoute]:
@@ -49,14 +53,4 @@ def routes(children: Mapping[ChildId, Child], owner: str) -> dict[str, LiveRoute
         child.name: LiveRoute.of(live.state)
         for child, live in children.items()
         if child.kind == "HTTPRoute" and live.controller == owner
-    }
-
-
-def part_of(children: Mapping[ChildId, Child], image: str | None = None) -> dict[str, str]:
-    """The part-of label of the pods of each Deployment, if the operator set it; of those that run an image, or of all."""
-    states = {child.name: live.state for child, live in children.items() if child.kind == "Deployment"}
-    return {
-        name: state["partOf"]
-        for name, state in states.items()
-        if "partOf" in state and (image is None or image in state["images"].values())
     }

@@ -1,6 +1,6 @@
-"""Every change that the ShopServices of a file bring about, those of their neighbours too. Pure.
+"""The changes that applying the ShopServices of a file causes, in their children and in those of their neighbors. Pure.
 
-A ShopService shows in others: its dependencies let it in, and its dependants know its port.
+A ShopService affects others: its dependencies admit its requests, and its dependants know its port.
 """
 
 import sys
@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from shop_operator.api.v1alpha1.common_metadata import NOTHING, OWNED_PREFIXES, CommonMetadata
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.cache.hostnames import taken
-from shop_operator.cache.live import live_scale, part_of, records, routes
+from shop_operator.cache.live import deployments, live_scale, routes
 from shop_operator.cache.snapshot import Child, Shop
 from shop_operator.cache.store import Store
 from shop_operator.cli.applying import applied
@@ -21,14 +20,15 @@ from shop_operator.cli.diff import Change, changes, of_shopservice
 from shop_operator.cli.documents import NO_UID, BadFields, shopservice
 from shop_operator.cli.errors import NotValid
 from shop_operator.cli.owning import applied_metadata
-from shop_operator.errors import InvalidSpec, OperatorError
+from shop_operator.errors import InvalidSpec
 from shop_operator.names import KIND, RETRY_ANNOTATION, ChildId, Key
+from shop_operator.objects.lenient import mapping
 from shop_operator.objects.pod_security import Level
-from shop_operator.render import LiveScale, Surroundings, configuration_uses, render
+from shop_operator.render import configuration_uses
 from shop_operator.render.configuration import Configuration
-from shop_operator.render.installed import not_installed
-from shop_operator.render.service_account import account_name
-from shop_operator.status.rollback import last_good, rolls_back, same_pods
+from shop_operator.render.discovery import hostname
+from shop_operator.render.prepare import Facts, Prepared, prepare
+from shop_operator.status.rollback import last_good, records, rolls_back, same_pods
 
 Object = Mapping[str, Any]
 Children = Mapping[tuple[str, str], Object]
@@ -37,18 +37,18 @@ _NEWEST: Final = "9999-12-31T23:59:59Z"
 
 @dataclass(frozen=True)
 class Namespace:
-    """What there is.
+    """One namespace of the cluster, and the settings of the operator that serves it.
 
     Args:
-        shops: every ShopService, by name.
-        served: the kinds that there can be.
-        children: asks for what carries the label of a ShopService.
-        find: asks for an object by kind and name.
+        shops: its ShopServices, by name.
+        served: the kinds that the API server serves; None for all.
+        children: returns the objects with the label of a ShopService.
+        find: returns an object by kind and name.
         pod_security: the pod-security level of its pods.
         check: raises an error unless the operator serves the ShopService's namespace.
-        queue_endpoints: the beginnings of addresses that queues may have beside those of AWS; None for any.
-        common: metadata that a setting of the operator gives every child; None when it is not known.
-        cluster: asks for every ShopService that may be read, and for every Service that has a discovery hostname.
+        queue_endpoints: prefixes of the queue addresses that are allowed in addition to those of AWS; None for any.
+        common: metadata that a setting of the operator gives every child; None if it is unknown.
+        cluster: returns the ShopServices that the user may read, and the Services with a discovery hostname.
     """
 
     shops: Mapping[str, Object]
@@ -63,7 +63,7 @@ class Namespace:
 
 
 def rendered(documents: Sequence[Object], level: Level = "restricted") -> list[dict[str, Any]]:
-    """Every child of ShopServices that know each other and no others, within a pod-security level.
+    """The children of ShopServices that have no other neighbors, within a pod-security level.
 
     Raises:
         NotValid: one of them cannot be rendered.
@@ -71,73 +71,66 @@ def rendered(documents: Sequence[Object], level: Level = "restricted") -> list[d
     children = []
     for here in sorted({each["metadata"]["namespace"] for each in documents}):
         stored = [_stored(each, None) for each in documents if each["metadata"]["namespace"] == here]
-        around = _neighbours(stored)
+        facts = _neighbors(stored)
         for each in stored:
-            here_around = replace(around[each["metadata"]["name"]], pod_security=level)
-            children += _render(shopservice(each), here_around, None)
+            shop = shopservice(each)
+            with _valid(shop):
+                children += prepare(shop, replace(facts[shop.name], pod_security=level)).desired
     return children
 
 
 def plan(documents: Sequence[Object], there: Namespace) -> Iterator[Change]:
-    """What an apply of these documents of one namespace changes.
+    """The changes that applying these documents of one namespace causes.
 
     Raises:
-        NotValid: one of them is refused.
+        NotValid: one of them is rejected.
     """
     stored = {
         each["metadata"]["name"]: _stored(each, there.shops.get(each["metadata"]["name"]))
         for each in documents
     }
     after = {**there.shops, **stored}
-    around_before, around_after = _neighbours(there.shops.values()), _neighbours(after.values())
+    facts_before, facts_after = _neighbors(there.shops.values()), _neighbors(after.values())
     holder = _holders(stored.values(), there)
     for name, obj in after.items():
         if name in stored:
             own = of_shopservice(obj, there.shops.get(name))
             if own is not None:
                 yield own
-        elif around_before[name] == around_after[name]:
+        elif facts_before[name] == facts_after[name]:
             continue
-        yield from _of_children(obj, around_after[name], there, holder, refused=name in stored)
+        yield from _of_children(obj, facts_after[name], there, holder, refused=name in stored)
 
 
 def _of_children(
     obj: Object,
-    around: Surroundings,
+    neighbors: Facts,
     there: Namespace,
     holder: Callable[[str], Key | None],
     *,
     refused: bool,
 ) -> Iterator[Change]:
-    """What changes below one ShopService; nothing below one whose spec was refused before, or that is suspended."""
+    """The changes of the children of one ShopService; none if it is suspended, or if its spec was rejected before."""
     name = obj["metadata"]["name"]
     try:
         wanted = shopservice(obj)
-        key = Key(wanted.namespace, name)
         with _valid(wanted, "metadata", "namespace"):
-            there.check(key)
+            there.check(Key(wanted.namespace, name))
         if wanted.spec.suspend:
             return
         live = there.children(name) if name in there.shops else {}
-        around = _in_cluster(wanted, obj, around, there, live)
-        hostname = wanted.spec.discovery.hostname if wanted.spec.discovery else ""
-        other = holder(hostname) if hostname else None
-        problems: list[OperatorError] = list(not_installed(wanted, around))
-        if other not in {None, key}:
-            around = replace(around, discovered=False)
-            problems.append(taken(hostname, other.name if other.namespace == key.namespace else None))
-        desired = _render(wanted, around, live_scale(_kept(live), {}))
-        yield from (Change.refused(each, KIND, name, None) for each in problems)
-        # The operator leaves the account that the pods name to whoever wants it so, even if it has made it.
-        kept = {("ServiceAccount", account_name(wanted))}
-        yield from changes(desired, live, wanted.uid, there.find, kept=kept)
+        with _valid(wanted):
+            facts = _facts(wanted, neighbors, there, live, holder)
+            prepared = _prepared(wanted, facts, obj, there.shops.get(name) or obj)
+        yield from (Change.refused(each, KIND, name, None) for each in prepared.problems)
+        yield from changes(prepared.desired, live, wanted.uid, there.find, kept=prepared.kept)
     except NotValid:
         if refused:
             raise
 
 
 def _holders(stored: Iterable[Object], there: Namespace) -> Callable[[str], Key | None]:
-    """Who has a discovery hostname once these ShopServices are applied; a new one comes after all others."""
+    """The holder of a discovery hostname after the apply. The claim of a new ShopService ranks last."""
     documents = [{**each, "metadata": {"creationTimestamp": _NEWEST, **each["metadata"]}} for each in stored]
     if not any((each["spec"].get("discovery") or {}).get("hostname") for each in documents):
         return lambda _: None
@@ -145,85 +138,96 @@ def _holders(stored: Iterable[Object], there: Namespace) -> Callable[[str], Key 
     for each in (*there.cluster(), *there.shops.values()):
         store.put(each)
     for each in documents:
-        # As one that is newer than what was read.
+        # Newer than the object that was read.
         metadata = {**each["metadata"], "resourceVersion": str(sys.maxsize)}
         store.put({**each, "metadata": metadata})
     return store.holder
 
 
 def _stored(document: Object, live: Object | None) -> dict[str, Any]:
-    """As the API server would keep it."""
+    """The ShopService as the API server would store it."""
     obj = applied(document, live)
     given = {"uid": NO_UID, "resourceVersion": "0", **(live or {}).get("metadata", {})}
     kept = {key: given[key] for key in ("uid", "resourceVersion", "creationTimestamp") if key in given}
     return {**obj, "metadata": {**obj["metadata"], **kept}, "status": (live or {}).get("status") or {}}
 
 
-def _neighbours(shops: Iterable[Object]) -> dict[str, Surroundings]:
-    """What the ShopServices of one namespace are to each other."""
-    known = {each["metadata"]["name"]: Shop.of(each) for each in shops}
+def _neighbors(shops: Iterable[Object]) -> dict[str, Facts]:
+    """The facts that the ShopServices of one namespace are for each other, by the name of the ShopService."""
+    known = {each["metadata"]["name"]: (Shop.of(each), _dependencies_of_last_release(each)) for each in shops}
     dependants: dict[str, set[str]] = {}
-    for name, shop in known.items():
+    for name, (shop, _) in known.items():
         for each in shop.depends_on:
             dependants.setdefault(each, set()).add(name)
     return {
-        name: Surroundings(
-            dependencies={each: known[each].port for each in shop.depends_on if each in known},
+        name: Facts(
+            called_ports={
+                each: (known[each][0].port,) for each in (*shop.depends_on, *earlier) if each in known
+            },
             dependants=frozenset(dependants.get(name, ())),
         )
-        for name, shop in known.items()
+        for name, (shop, earlier) in known.items()
     }
 
 
-def _in_cluster(
-    wanted: ShopService, obj: Object, around: Surroundings, there: Namespace, live: Children
-) -> Surroundings:
-    kept = _kept(live)
-    # An apply does not change the configuration: what the Deployments record of it stays.
-    with _valid(wanted):
-        recorded = Configuration(configuration_uses(wanted)).records(records(kept))
+def _dependencies_of_last_release(obj: Object) -> list[str]:
+    """The dependencies of the last available release, whose pods may run in place of those of the spec."""
+    pods = mapping(mapping(mapping(obj.get("status")).get("rollout")).get("lastAvailable"))
+    named = pods.get("dependsOn")
+    return [each for each in named if isinstance(each, str)] if isinstance(named, list) else []
+
+
+def _facts(
+    wanted: ShopService,
+    neighbors: Facts,
+    there: Namespace,
+    live: Children,
+    holder: Callable[[str], Key | None],
+) -> Facts:
+    children = {ChildId(kind, name): Child.of(each) for (kind, name), each in live.items()}
+    asked = hostname(wanted)
     return replace(
-        around,
-        records=recorded,
-        routes=routes(kept, wanted.uid),
-        part_of=part_of(kept),
+        neighbors,
+        deployments=deployments(children),
+        routes=routes(children, wanted.uid),
+        scale=live_scale(children, {}),
+        # An apply does not change the configuration, so the records of the Deployments stay.
+        configuration=Configuration(configuration_uses(wanted)),
+        hostname_holder=holder(asked) if asked else None,
         common=there.common or _everywhere(there.shops.get(wanted.name), live.get(("Service", wanted.name))),
         queue_endpoints=there.queue_endpoints,
         served=there.served,
         pod_security=there.pod_security,
-        pods=_in_place(wanted, obj, there.shops.get(wanted.name) or obj),
     )
 
 
-def _kept(live: Children) -> dict[ChildId, Child]:
-    """The children as the operator knows them."""
-    return {ChildId(kind, name): Child.of(each) for (kind, name), each in live.items()}
-
-
-def _in_place(wanted: ShopService, obj: Object, before: Object) -> ShopService | None:
-    """The last good release, where it runs in place of the spec's and the apply neither changes that nor retries it.
+def _prepared(wanted: ShopService, facts: Facts, obj: Object, before: Object) -> Prepared:
+    """The desired state after the apply, with the pods of the last available release if they run in place of those of the spec.
 
     Args:
         wanted: the ShopService after the apply.
-        obj: the same, as it is stored.
-        before: as it is stored now.
+        facts: about it.
+        obj: the ShopService after the apply, as it is stored.
+        before: the ShopService before the apply, as it is stored.
     """
+    prepared = prepare(wanted, facts)
     rollout = (obj.get("status") or {}).get("rollout") or {}
-    with _valid(wanted):
-        careful = rolls_back(wanted)
     retried = wanted.annotations.get(RETRY_ANNOTATION, "") != rollout.get("retry", "")
     changed = not same_pods(obj["spec"], before["spec"])
-    if not careful or not rollout.get("rejectedRelease") or retried or changed:
-        return None
-    return last_good(wanted, rollout)
+    if not rolls_back(wanted) or not rollout.get("rejectedRelease") or retried or changed:
+        return prepared
+    good = last_good(wanted, rollout)
+    if good is None:
+        return prepared
+    return prepare(wanted, replace(facts, pods=good, records=records(rollout, prepared.around.records)))
 
 
 def _everywhere(shop: Object | None, service: Object | None) -> CommonMetadata:
-    """The metadata that a setting of the operator gives every child: what its Service has and the ShopService does not ask for.
+    """The metadata that a setting of the operator gives every child: the metadata of the Service that the ShopService does not request.
 
     Args:
-        shop: the ShopService as it is now.
-        service: its Service, which has no metadata of its own beside the operator's.
+        shop: the live ShopService.
+        service: its live Service, which has no metadata other than the operator's.
     """
     if shop is None or service is None:
         return NOTHING
@@ -239,14 +243,9 @@ def _everywhere(shop: Object | None, service: Object | None) -> CommonMetadata:
     return CommonMetadata.model_construct(labels=found["labels"], annotations=found["annotations"])
 
 
-def _render(wanted: ShopService, around: Surroundings, live: LiveScale | None) -> list[dict[str, Any]]:
-    with _valid(wanted):
-        return render(wanted, live=live, around=around)
-
-
 @contextmanager
 def _valid(wanted: ShopService, *place: str) -> Iterator[None]:
-    """Name the ShopService in what is wrong with its spec, or at another place."""
+    """Name the ShopService in an error of its spec, or of another field."""
     try:
         yield
     except InvalidSpec as error:

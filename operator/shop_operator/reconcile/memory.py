@@ -1,11 +1,13 @@
 """What the passes over one ShopService remember beyond its status, in one record that goes with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from shop_operator.errors import Contested
 from shop_operator.names import ChildId, Key
+from shop_operator.objects.lenient import mappings, text
 
 REPAIRS: Final = 10.0
 _REPAIR_PAUSE: Final = 2.0
@@ -73,11 +75,25 @@ class Memories:
         """Its record, to be read and changed until the pass ends."""
         return self._known.setdefault(key, Memory())
 
-    def tidy(self, key: Key) -> None:
-        """A pass has ended: keep no record that says nothing."""
-        if not self._known.get(key, True):
+    def end(self, key: Key, present: AbstractSet[ChildId], listed: AbstractSet[ChildId]) -> None:
+        """A pass has ended: remember the children that no status lists, and drop an empty record.
+
+        Args:
+            key: of the ShopService.
+            present: the children that the ShopService controls.
+            listed: the children that its status lists.
+        """
+        memory = self.of(key)
+        memory.unlisted = (memory.unlisted | present) - listed
+        if not memory:
             del self._known[key]
 
     def forget(self, key: Key) -> None:
         """The ShopService is gone."""
         self._known.pop(key, None)
+
+
+def listed(status: Mapping[str, Any]) -> frozenset[ChildId]:
+    """The children that the status of a ShopService lists."""
+    children = mappings(status.get("children"))
+    return frozenset(ChildId(text(each.get("kind")), text(each.get("name"))) for each in children)

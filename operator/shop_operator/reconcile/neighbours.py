@@ -16,12 +16,14 @@ from shop_operator.objects.network_rules import Rules
 from shop_operator.objects.rollouts import replaced
 from shop_operator.objects.summary import calls as called_by
 from shop_operator.reconcile.attempts import attempt
+from shop_operator.reconcile.passes import Pass
 from shop_operator.reconcile.retention import (
     Ports,
     called_port,
     calls,
     ended,
     leaves_gateway,
+    old_parents,
     ports,
     served,
     unruled,
@@ -83,8 +85,9 @@ class Neighbours:
             found[name] = tuple(dict.fromkeys((served(wanted, state), wanted, *present)))
         return found
 
-    def ports(self, key: Key, shop: ShopService, owner: str, *, drained: bool) -> Ports:
-        """Which ports the Service keeps; `retention.ports`."""
+    def ports(self, this: Pass, *, drained: bool) -> Ports:
+        """The ports that the Service keeps; `retention.ports`."""
+        key, shop, owner = this.key, this.shop, this.owner
         children = self._store.children(key)
         service = self.last(key, owner, ChildId("Service", key.name))
         if service is None:
@@ -106,26 +109,36 @@ class Neighbours:
         ]
         return ports(shop.spec.port, state, web.state if web else None, callers, routes, drained=drained)
 
-    def awaits_drain(self, key: Key, shop: ShopService, owner: str) -> bool:
-        """Whether only pods that no Deployment of a dependant accounts for may need the earlier ports of the Service."""
-        held = (self.ports(key, shop, owner, drained=drained) for drained in (False, True))
+    def awaits_drain(self, this: Pass) -> bool:
+        """Whether the earlier ports of the Service are kept only for pods that no Deployment of a dependant accounts for."""
+        held = (self.ports(this, drained=drained) for drained in (False, True))
         return len(set(held)) > 1
 
-    def unruled(
-        self, key: Key, shop: ShopService, held: Ports, calls: Mapping[str, Collection[int]]
-    ) -> dict[str, Rules]:
-        """The rules for a first NetworkPolicy: what pods of earlier templates already do."""
+    def old_parents(self, this: Pass) -> dict[str, list[dict[str, Any]]]:
+        """The references to Gateways that each HTTPRoute keeps for a while, by its name; `retention.old_parents`."""
+        if not this.shop.spec.routes:
+            return {}
+        wanted = parents(this.shop)
+        found = {
+            child.name: old_parents(live.state, wanted)
+            for child, live in self._store.children(this.key).items()
+            if child.kind == "HTTPRoute" and live.controller == this.owner
+        }
+        return {name: refs for name, refs in found.items() if refs}
+
+    def unruled(self, this: Pass, old_ports: Iterable[int]) -> dict[str, Rules]:
+        """The rules that a first NetworkPolicy adds for the connections of pods of earlier templates."""
+        key, calls = this.key, this.read.calls or {}
         if not any(child.kind == "Deployment" for child in self._store.children(key)):
             # Without a Deployment, no pods can call or be called.
             return {}
         ports = {name: {*calls[name], *found} for name, found in self.called(key, calls).items()}
         called = {**{name: {*found} for name, found in calls.items()}, **ports}
-        return {"rules": unruled(called, self._store.callers(key), (shop.spec.port, *held.old))}
+        return {"rules": unruled(called, self._store.callers(key), (this.shop.spec.port, *old_ports))}
 
-    async def unruled_calls(
-        self, key: Key, shop: ShopService
-    ) -> tuple[dict[str, set[int]] | None, list[OperatorError]]:
-        """What the pods call that a first NetworkPolicy will restrict; None, and the errors, if it cannot be read."""
+    async def unruled_calls(self, this: Pass) -> tuple[dict[str, set[int]] | None, list[OperatorError]]:
+        """The calls of the pods that a first NetworkPolicy will restrict; None, and the errors, if they cannot be read."""
+        key, shop = this.key, this.shop
         children, policy = self._store.children(key), ChildId("NetworkPolicy", key.name)
         asked = shop.spec.network_policy is not None and shop.spec.network_policy.enabled
         if not asked or policy in children or policy in self._store.former(key):
@@ -148,12 +161,13 @@ class Neighbours:
         problems = await attempt(read()) if deployments else []
         return None if problems else found, problems
 
-    async def undrained(self, key: Key, shop: ShopService, owner: str) -> tuple[float, list[OperatorError]]:
-        """For how many seconds an earlier port of the Service must stay for pods that may call it; and the errors, if that is unknown.
+    async def undrained(self, this: Pass) -> tuple[float, list[OperatorError]]:
+        """Seconds for which an earlier port of the Service must stay for pods that may call it; and the errors, if that is unknown.
 
-        A ShopService that has left this one out of its spec, or is gone, is no dependant, and its pods may still be there.
+        A ShopService that no longer names this one in its spec, or is deleted, is no dependant, but its pods may still run.
         """
-        if not self.awaits_drain(key, shop, owner):
+        key = this.key
+        if not self.awaits_drain(this):
             return DRAIN_LOOK, []
         seconds = DRAIN_LOOK
 
@@ -162,7 +176,7 @@ class Neighbours:
             for name in sorted({key.name} | self._store.dependants(key)):
                 if await self.draining(Key(key.namespace, name)):
                     return
-            seconds = await self._called_on(key, self.ports(key, shop, owner, drained=False).old)
+            seconds = await self._called_on(key, self.ports(this, drained=False).old)
 
         problems = await attempt(look())
         return seconds, problems
@@ -235,13 +249,13 @@ class Neighbours:
         applied = all(child in live and is_like(live[child], digest) for child, digest in wanted.items())
         return applied and all(replaced(each.state) for each in live.values())
 
-    def leaves_gateway(self, key: Key, shop: ShopService) -> bool:
+    def leaves_gateway(self, this: Pass) -> bool:
         """Whether a Gateway that is no longer desired may still send requests."""
-        wanted = parents(shop) if shop.spec.routes else []
+        wanted = parents(this.shop) if this.shop.spec.routes else []
         return any(
             leaves_gateway(live.state, wanted)
-            for child, live in self._store.children(key).items()
-            if child.kind == "HTTPRoute" and live.controller == shop.uid
+            for child, live in self._store.children(this.key).items()
+            if child.kind == "HTTPRoute" and live.controller == this.owner
         )
 
     def may_call(self, caller: Key, dependency: str) -> bool:

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.store import Store
 from shop_operator.names import ChildId, Key
 from shop_operator.objects.compare import applied_hash
 from shop_operator.objects.network_rules import Rules
 from shop_operator.reconcile.child import Children
 from shop_operator.reconcile.neighbours import DRAIN_LOOK, LOOK_AGAIN, Neighbours
+from shop_operator.reconcile.passes import Pass
 from shop_operator.reconcile.retention import earlier_rules, former_callers, needed_rules, with_rules
 from shop_operator.reconcile.wanted import Wanted, is_like
 
@@ -43,17 +43,25 @@ class NetworkPolicies:
         self._children = children
 
     def widened(
-        self, key: Key, owner: str, desired: list[dict[str, Any]], open_to: Mapping[str, Rules]
+        self, this: Pass, desired: list[dict[str, Any]], old_ports: Iterable[int]
     ) -> tuple[list[dict[str, Any]], Narrowing | None]:
-        """The children, with a NetworkPolicy that still admits what is admitted now. It is narrowed at the end of a pass."""
+        """The children, with a NetworkPolicy that still admits what is admitted now. It is narrowed at the end of a pass.
+
+        Args:
+            this: the pass.
+            desired: the children.
+            old_ports: earlier ports of the Service that are still in use.
+        """
+        key = this.key
         for at, wanted in enumerate(desired):
             if wanted["kind"] != "NetworkPolicy":
                 continue
             child = ChildId("NetworkPolicy", wanted["metadata"]["name"])
-            last = self._neighbours.last(key, owner, child)
+            last = self._neighbours.last(key, this.owner, child)
             if last is None and child in self._store.children(key):
                 break
-            rules = earlier_rules(open_to if last is None else last.state, wanted)
+            admitted = self._neighbours.unruled(this, old_ports) if last is None else last.state
+            rules = earlier_rules(admitted, wanted)
             if not rules or (last and is_like(last, applied_hash(wanted))):
                 break
             return [*desired[:at], with_rules(wanted, rules), *desired[at + 1 :]], Narrowing(wanted, rules)
@@ -70,8 +78,7 @@ class NetworkPolicies:
 
     async def narrow(
         self,
-        key: Key,
-        shop: ShopService,
+        this: Pass,
         desired: Iterable[Mapping[str, Any]],
         narrowing: Narrowing | None,
         waits: list[float],
@@ -79,18 +86,17 @@ class NetworkPolicies:
         """Remove from a NetworkPolicy what running pods and Gateways no longer need."""
         if narrowing is None:
             return
+        key = this.key
         waits.append(LOOK_AGAIN)
         if not self._neighbours.all_replaced(key, desired):
             return
         former = former_callers(narrowing.rules, self._store.dependants(key))
         calling = {name for name in former if self._neighbours.may_call(Key(key.namespace, name), key.name)}
-        rules = needed_rules(
-            narrowing.rules, calling, leaving_gateway=self._neighbours.leaves_gateway(key, shop)
-        )
+        rules = needed_rules(narrowing.rules, calling, leaving_gateway=self._neighbours.leaves_gateway(this))
         if rules == narrowing.rules:
             return
         for name in sorted({key.name} | (former - calling)):
             if await self._neighbours.draining(Key(key.namespace, name)):
                 waits.append(DRAIN_LOOK)
                 return
-        await self._children.ensure(Wanted(key, shop, with_rules(narrowing.policy, rules), again=True))
+        await self._children.ensure(Wanted(key, this.shop, with_rules(narrowing.policy, rules), again=True))

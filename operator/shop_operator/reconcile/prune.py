@@ -1,21 +1,21 @@
 """Children that are no longer desired are deleted once no running pod and no client needs them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Protocol
 
-from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.live import AUTOSCALERS
 from shop_operator.cache.snapshot import Child
 from shop_operator.cache.store import Store
 from shop_operator.errors import OperatorError
 from shop_operator.names import ChildId, Key
-from shop_operator.objects.ownership import controller_of
+from shop_operator.objects.ownership import controlled_by
 from shop_operator.reconcile.attempts import attempt
 from shop_operator.reconcile.child import Children, WriteObserver
 from shop_operator.reconcile.memory import Memories
 from shop_operator.reconcile.neighbours import DRAIN_LOOK, LOOK_AGAIN, Neighbours
+from shop_operator.reconcile.passes import Pass
 from shop_operator.reconcile.replicas import FOREIGN
 from shop_operator.reconcile.retention import route_wait, uses_account
 from shop_operator.render.workloads import workloads
@@ -67,27 +67,28 @@ class Prune:
         self._now = now
 
     async def clear_up(
-        self, key: Key, shop: ShopService, known: AbstractSet[ChildId], kept: AbstractSet[ChildId]
+        self, this: Pass, kept: AbstractSet[ChildId]
     ) -> tuple[list[OperatorError], dict[ChildId, float]]:
         """Delete children that are no longer desired; returns the errors, and for how many seconds the others must stay."""
         problems: list[OperatorError] = []
         needed: dict[ChildId, float] = {}
-        unseen = known - self._store.children(key).keys() - kept
+        key = this.key
+        unseen = this.known - self._store.children(key).keys() - kept
 
         async def release(child: ChildId, live: Child) -> None:
             seconds = await self._needed(key, child, live, kept)
             if seconds:
                 needed[child] = seconds
             else:
-                await self._let_go(key, shop, child, live)
+                await self._let_go(this, child, live)
 
-        for child, live in self._surplus(key, shop.uid, kept):
+        for child, live in self._surplus(this, kept):
             problems += await attempt(release(child, live), problems)
         for child in unseen:
-            problems += await attempt(self._prune_unseen(key, child, shop.uid), problems)
+            problems += await attempt(self._prune_unseen(this, child), problems)
         return problems, needed
 
-    async def make_way(self, key: Key, owner: str, child: ChildId) -> list[OperatorError]:
+    async def make_way(self, this: Pass, child: ChildId) -> list[OperatorError]:
         """Delete the autoscaler of the other kind before a new one acts on the same Deployment; returns the errors."""
         if child.kind not in AUTOSCALERS:
             return []
@@ -95,21 +96,21 @@ class Prune:
         return [
             problem
             for other in others
-            if self.owns(key, owner, other)
-            for problem in await attempt(self._prune(key, other, self._store.children(key)[other]))
+            if self.owns(this, other)
+            for problem in await attempt(self._prune(this.key, other, self._store.children(this.key)[other]))
         ]
 
-    def owns(self, key: Key, owner: str, child: ChildId) -> bool:
-        """Whether a child is known to be controlled by the ShopService of that UID."""
-        found = self._store.children(key).get(child)
-        return found is not None and found.controller == owner
+    def owns(self, this: Pass, child: ChildId) -> bool:
+        """Whether the ShopService is known to control a child."""
+        found = self._store.children(this.key).get(child)
+        return found is not None and found.controller == this.owner
 
-    def _surplus(self, key: Key, owner: str, kept: AbstractSet[ChildId]) -> list[tuple[ChildId, Child]]:
+    def _surplus(self, this: Pass, kept: AbstractSet[ChildId]) -> list[tuple[ChildId, Child]]:
         """Children that the ShopService controls and no longer desires."""
         return [
             (child, cached)
-            for child, cached in self._store.children(key).items()
-            if child not in kept and cached.controller == owner
+            for child, cached in self._store.children(this.key).items()
+            if child not in kept and cached.controller == this.owner
         ]
 
     async def _needed(self, key: Key, child: ChildId, live: Child, kept: AbstractSet[ChildId]) -> float:
@@ -129,11 +130,12 @@ class Prune:
             return route_wait(live.state, successors, self._now())
         return 0.0
 
-    async def _let_go(self, key: Key, shop: ShopService, child: ChildId, cached: Child) -> None:
+    async def _let_go(self, this: Pass, child: ChildId, cached: Child) -> None:
         """Delete a child that is no longer desired. The replica count outlives its autoscaler, even if a user set it."""
+        key = this.key
         scaled = self._store.children(key).get(ChildId("Deployment", child.name))
         unwished = any(
-            workload.name == child.name and workload.replicas is None for workload in workloads(shop)
+            workload.name == child.name and workload.replicas is None for workload in workloads(this.shop)
         )
         if child.kind in AUTOSCALERS and unwished and scaled and scaled.scaled_by in FOREIGN:
             await self._children.share_replicas(key, child.name, scaled)
@@ -148,12 +150,21 @@ class Prune:
         # The watch will show the deletion; if a finalizer delays it, the watch shows the object again.
         self._store.discard(key, child, cached.uid)
 
-    async def _prune_unseen(self, key: Key, child: ChildId, owner: str) -> None:
+    async def _prune_unseen(self, this: Pass, child: ChildId) -> None:
         """Delete a child that is no longer desired and has lost its label, if it still exists."""
         if child.kind not in self._served():
             return
+        key = this.key
         live = await self._api.get(child.kind, key.namespace, child.name)
-        if live is None or "deletionTimestamp" in live["metadata"] or controller_of(live).get("uid") != owner:
+        if live is None or "deletionTimestamp" in live["metadata"] or not controlled_by(live, this.owner):
             return
         await self._api.delete(child.kind, key.namespace, child.name, uid=live["metadata"]["uid"])
         self._observer.wrote(child.kind, "delete")
+
+
+def of_other_workloads(children: Mapping[ChildId, Child], wanted: AbstractSet[ChildId]) -> frozenset[ChildId]:
+    """The Deployments that are not desired, with their autoscalers and disruption budgets."""
+    unwanted = {child.name for child in children if child.kind == "Deployment"} - {
+        child.name for child in wanted if child.kind == "Deployment"
+    }
+    return frozenset(child for child in children if child.name in unwanted)

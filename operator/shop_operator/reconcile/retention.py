@@ -17,7 +17,7 @@ The counts of a Deployment leave out pods that are being deleted, so what pods o
 the pods has shown that none of these is left either; no watch shows when one ends.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -25,6 +25,7 @@ from typing import Any, Final
 from shop_operator.objects.lenient import mapping, text
 from shop_operator.objects.network_rules import PEERS, Rules, between, beyond, only, shopservice, shopservices
 from shop_operator.objects.rollouts import replaced, rolled_out
+from shop_operator.wording import listed
 
 State = Mapping[str, Any]
 """The summary of a live child."""
@@ -177,6 +178,19 @@ def ports(
         for route in routes
     )
     return Ports(old) if unmoved or unrouted else Ports()
+
+
+def kept_ports(service: str, old: Collection[int]) -> Iterator[str]:
+    """The clause of the status about earlier ports of a Service."""
+    if old:
+        yield f"port{'' if len(old) == 1 else 's'} {listed([str(each) for each in old])} of Service {service}"
+
+
+def kept_gateways(old: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    """The clauses of the status about references to Gateways that HTTPRoutes still need, by the name of the HTTPRoute."""
+    for route, refs in sorted(old.items()):
+        names = listed([text(each.get("name")) for each in refs])
+        yield f"Gateway{'' if len(refs) == 1 else 's'} {names} of HTTPRoute {route}"
 
 
 def called_port(caller: State, dependency: str) -> int | None:

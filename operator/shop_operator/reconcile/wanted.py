@@ -1,6 +1,7 @@
 """The desired state of one child, and whether a live one matches it. Pure."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.snapshot import Child
 from shop_operator.names import HASH_ANNOTATION, ChildId, Key
 from shop_operator.objects.compare import applied_hash
-from shop_operator.objects.lenient import mapping
+from shop_operator.objects.lenient import mapping, mappings
 
 
 @dataclass(frozen=True)
@@ -63,3 +64,22 @@ def remembered(live: Mapping[str, Any]) -> str | None:
     """The hash of the configuration that was applied last, from the annotation of a live object."""
     hashed: str | None = mapping(live["metadata"].get("annotations")).get(HASH_ANNOTATION)
     return hashed
+
+
+def existed(
+    status: Mapping[str, Any], absent: AbstractSet[ChildId], lost: AbstractSet[str]
+) -> frozenset[ChildId]:
+    """The absent children that certainly existed. A status lists Deployments before they are created.
+
+    Args:
+        status: of the ShopService.
+        absent: children that the ShopService has had, according to its status or an earlier pass.
+        lost: the Deployments that are known to have existed.
+    """
+    if not absent:
+        return frozenset()
+    children = mappings(status.get("children"))
+    ready = {(c.get("kind"), c.get("name")) for c in children if c.get("ready")}
+    return frozenset(
+        child for child in absent if child.kind != "Deployment" or child.name in lost or child in ready
+    )

@@ -7,6 +7,7 @@ something on the cluster's nodes only, while whoever is in the same VPC (a funct
 from typing import Any
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
+from shop_operator.errors import Conflict
 from shop_operator.names import DISCOVERY_SUFFIX
 from shop_operator.objects.discovery import HOSTNAME_ANNOTATIONS
 from shop_operator.render.labels import DISCOVERY, WEB, metadata, selector
@@ -36,3 +37,22 @@ def discovery_service(shop: ShopService, around: Surroundings) -> list[dict[str,
             },
         }
     ]
+
+
+def hostname(shop: ShopService) -> str:
+    """The discovery hostname that the spec requests; empty for none."""
+    return shop.spec.discovery.hostname if shop.spec.discovery else ""
+
+
+def taken(hostname: str, holder: str | None) -> Conflict:
+    """The error of a ShopService whose discovery hostname belongs to another one.
+
+    Args:
+        hostname: as the spec writes it.
+        holder: the name of the holder; None for one in another namespace, whose name is not disclosed.
+    """
+    other = "a ShopService of another namespace" if holder is None else f"ShopService {holder}"
+    return Conflict(
+        f"spec.discovery.hostname: {hostname} is in use by {other}. Choose another hostname, or remove it there;"
+        " this ShopService is not registered under it until then."
+    )

@@ -1,4 +1,4 @@
-"""What a spec asks for in a cluster that lacks a kind for it. Pure."""
+"""Requests of a spec that require a kind which may not be installed. Pure."""
 
 from collections.abc import Iterator
 
@@ -9,13 +9,11 @@ from shop_operator.render.workloads import workloads
 
 
 def not_installed(shop: ShopService, around: Surroundings) -> Iterator[NotInstalled]:
-    """What the spec asks for and the cluster cannot have yet; a watch tells when it can."""
-    scaled = [
-        workload.name
-        for workload in workloads(shop, around)
-        if workload.autoscaling and workload.autoscaling.queue
-    ]
-    if scaled and not around.serves("ScaledObject"):
+    """The requests of a spec that fail until a kind is installed, which a watch reports."""
+    if around.serves("ScaledObject"):
+        return
+    scaled = [each.name for each in workloads(shop, around) if each.autoscaling and each.autoscaling.queue]
+    if scaled:
         yield NotInstalled(
             f"{', '.join(scaled)}: scaling by a queue requires KEDA, which is not installed; install it, or"
             " remove autoscaling.queue."
@@ -23,7 +21,7 @@ def not_installed(shop: ShopService, around: Surroundings) -> Iterator[NotInstal
 
 
 def left_out(shop: ShopService, around: Surroundings) -> Iterator[str]:
-    """What the spec asks for and is left out where its kind is not installed."""
+    """The requests of a spec that are omitted while a kind is not installed."""
     monitoring = shop.spec.monitoring
     if monitoring is not None and monitoring.enabled and not around.serves("ServiceMonitor"):
         yield "no ServiceMonitor is created, because the Prometheus operator is not installed"

@@ -155,7 +155,7 @@ async def test_an_exception_that_is_not_foreseen_is_told_and_tried_again(
         raise TypeError("secret of the spec")
 
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
-        patch.setattr("shop_operator.reconcile.reconciler.render", broken)
+        patch.setattr("shop_operator.reconcile.releases.prepare", broken)
         world.shop(replicas=3)
         with pytest.raises(InternalError):
             await world.pass_()

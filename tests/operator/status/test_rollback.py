@@ -736,7 +736,7 @@ async def test_a_secret_that_cannot_be_read_for_a_moment_makes_no_other_release(
     told = rollout(world)
 
     world.restart()
-    world.reconciler._configs = Unreadable()  # type: ignore[assignment]
+    world.reconciler._observation._configs = Unreadable()  # type: ignore[assignment]
     with pytest.raises(Forbidden):
         await world.pass_()
     assert ("Deployment", "ns", "web-relay") in world.api.objects
