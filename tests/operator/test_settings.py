@@ -64,11 +64,15 @@ def test_common_metadata_is_a_json_object_by_flag_or_variable() -> None:
         ([], {"SHOP_OPERATOR_COMMON_LABELS": "[]"}, "SHOP_OPERATOR_COMMON_LABELS is '[]'; use a JSON object"),
         (["--common-annotations", '{"a": 1}'], {}, "--common-annotations: Input should be a valid string."),
         (["--common-labels", '{"a": "b c"}'], {}, "--common-labels: must be the value of a label: letters"),
-        (["--common-labels", '{"a b": "c"}'], {}, "--common-labels: a key must be that of a label"),
+        (
+            ["--common-labels", '{"a b": "c"}'],
+            {},
+            "--common-labels: every key must be a valid key of a label",
+        ),
         (
             ["--common-labels", '{"app.kubernetes.io/part-of": "a"}'],
             {},
-            "commonMetadata.labels must not have keys of app.kubernetes.io/",
+            "commonMetadata.labels must not use the prefixes app.kubernetes.io/",
         ),
     ],
 )

@@ -21,12 +21,13 @@ _FOREIGN_ANNOTATIONS: Final = (
 )
 
 OWNED_LABEL: Final = (
-    "commonMetadata.labels must not have keys of app.kubernetes.io/ and shopservice.dev/: the operator sets these itself"
-    " (part-of: by the label of that name of the ShopService)"
+    "commonMetadata.labels must not use the prefixes app.kubernetes.io/ and shopservice.dev/, which are reserved for the operator;"
+    " to set part-of, add the label app.kubernetes.io/part-of to the ShopService"
 )
 OWNED_ANNOTATION: Final = (
-    "commonMetadata.annotations must not have keys of app.kubernetes.io/, shopservice.dev/, external-dns,"
-    " deployment.kubernetes.io/ and kubectl.kubernetes.io/: these are for the operator and other controllers to set"
+    "commonMetadata.annotations must not use the prefixes app.kubernetes.io/, shopservice.dev/, external-dns.kubernetes.io/,"
+    " external-dns.alpha.kubernetes.io/, deployment.kubernetes.io/ and kubectl.kubernetes.io/, which are reserved for the"
+    " operator and other controllers"
 )
 
 

@@ -20,7 +20,7 @@ class LocalReference(Model):
     """The name of an object in the same namespace."""
 
     name: ObjectName
-    """Name of the object."""
+    """Name of the Secret."""
 
 
 ImagePullSecrets = Annotated[

@@ -29,9 +29,9 @@ class Disruption(Model):
     )
 
     min_available: Share | None = None
-    """Pods that must stay available, as a number or a percentage. While so few pods run that none could be evicted, maxUnavailable: 1 applies instead."""
+    """Minimum number of pods that must stay available, as a number or a percentage. While too few pods run for any eviction, maxUnavailable: 1 applies instead."""
     max_unavailable: Share | None = None
-    """Pods that may be unavailable, as a number or a percentage."""
+    """Maximum number of pods that may be unavailable, as a number or a percentage."""
 
     @model_validator(mode="after")
     def _leaves_room(self) -> Self:

@@ -40,9 +40,9 @@ class KeySelector(Model):
     name: ObjectName
     """Name of the object, in the namespace of the ShopService."""
     key: DataKey
-    """The key to read."""
+    """Key to read."""
     optional: bool | None = None
-    """Whether a pod may start when the object or the key is missing."""
+    """Whether the pod may start if the object or the key is missing. Defaults to false."""
 
 
 class FieldSelector(Model):
@@ -91,13 +91,13 @@ class EnvVarSource(Model):
     model_config = ConfigDict(json_schema_extra=rules((f"{how_many(_SOURCES)} == 1", ONE_SOURCE)))
 
     config_map_key_ref: KeySelector | None = None
-    """A key of a ConfigMap."""
+    """Key of a ConfigMap."""
     secret_key_ref: KeySelector | None = None
-    """A key of a Secret."""
+    """Key of a Secret."""
     field_ref: FieldSelector | None = None
-    """A field of the pod."""
+    """Field of the pod."""
     resource_field_ref: ResourceSelector | None = None
-    """A resource of the container."""
+    """Resource request or limit of the container."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -121,7 +121,7 @@ class EnvVar(Model):
     value: Annotated[str, StringConstraints(max_length=32768)] | None = None
     """Value of the variable. $(OTHER) is replaced by the value of a variable defined earlier. Defaults to the empty string."""
     value_from: EnvVarSource | None = None
-    """Source of the value, in place of value."""
+    """Source of the value, as an alternative to value."""
 
     @model_validator(mode="after")
     def _one_value(self) -> Self:
@@ -136,7 +136,7 @@ class ObjectReference(Model):
     name: ObjectName
     """Name of the object, in the namespace of the ShopService."""
     optional: bool | None = None
-    """Whether a pod may start when it is missing."""
+    """Whether the pod may start if the object is missing. Defaults to false."""
 
 
 ONE_ORIGIN: Final = "each item of envFrom must set exactly one of configMapRef and secretRef"
@@ -149,11 +149,11 @@ class EnvFromSource(Model):
     model_config = ConfigDict(json_schema_extra=rules((f"{how_many(_ORIGINS)} == 1", ONE_ORIGIN)))
 
     prefix: VariableName | None = None
-    """Prefix of every variable name."""
+    """Prefix of the variable names. Defaults to none."""
     config_map_ref: ObjectReference | None = None
-    """The ConfigMap."""
+    """ConfigMap whose keys become variables."""
     secret_ref: ObjectReference | None = None
-    """The Secret."""
+    """Secret whose keys become variables."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:

@@ -94,11 +94,11 @@ class LabelRequirement(Model):
     )
 
     key: SelectedKey
-    """The label."""
+    """Key of the label."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
     """Relation of the label to the values."""
     values: Annotated[list[SelectedValue], Field(max_length=32)] | None = None
-    """Values for In and NotIn."""
+    """Values for In and NotIn. Must be empty for Exists and DoesNotExist."""
 
     @model_validator(mode="after")
     def _values(self) -> Self:
@@ -143,7 +143,7 @@ class Peer(Model):
     pod_selector: LabelSelector | None = None
     """Pods in this namespace, or in the namespaces that namespaceSelector selects."""
     namespace_selector: LabelSelector | None = None
-    """Namespaces. Without podSelector, all pods in them."""
+    """Namespaces of the pods. Without podSelector, all pods in these namespaces."""
     ip_block: IPBlock | None = None
     """Address range."""
 
@@ -219,4 +219,4 @@ class NetworkPolicy(Model):
         Annotated[list[Namespace], Field(min_length=1, max_length=16, json_schema_extra=SET), distinct()]
         | None
     ) = None
-    """Namespaces of the Gateway proxies to allow connections from. They are allowed without routes too, as is needed for a backend of another ShopService. Defaults to the namespaces of the Gateways."""
+    """Namespaces of the Gateway proxies to allow connections from. They apply without routes too, as a backend of another ShopService requires. Defaults to the namespaces of the Gateways."""

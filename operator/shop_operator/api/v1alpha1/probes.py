@@ -50,13 +50,13 @@ class HttpGetAction(Model):
     """An HTTP GET request. A status from 200 to 399 is a success."""
 
     path: Annotated[str, StringConstraints(max_length=4096), ABSOLUTE] | None = None
-    """Path of the request. Defaults to that of the default probe."""
+    """Path of the request. Defaults to the path of the default probe."""
     port: PortReference | None = None
     """Port number, or http for the port of the container. Defaults to http."""
     scheme: Literal["HTTP", "HTTPS"] | None = None
     """Scheme of the request. Defaults to HTTP."""
     http_headers: list[HttpHeader] | None = Field(default=None, max_length=32)
-    """Additional headers."""
+    """Additional headers of the request. Defaults to none."""
 
 
 class TcpSocketAction(Model):
@@ -102,15 +102,15 @@ class Probe(Model):
     grpc: GrpcAction | None = None
     """Check by a gRPC call."""
     initial_delay_seconds: Seconds | None = None
-    """Seconds after the container has started before the first check."""
+    """Seconds to wait after the start of the container before the first check. Defaults to 0."""
     period_seconds: int | None = Field(default=None, ge=1, le=3600)
-    """Seconds between checks."""
+    """Seconds between checks. Defaults to 10 for liveness, 5 for readiness and 1 for startup."""
     timeout_seconds: int | None = Field(default=None, ge=1, le=3600)
-    """Seconds after which a check times out."""
+    """Seconds after which a check times out. Defaults to 5 for liveness and to 2 for readiness and startup."""
     success_threshold: int | None = Field(default=None, ge=1, le=1000)
-    """Minimum consecutive successes for the probe to be considered successful after a failure."""
+    """Minimum consecutive successes for the probe to be considered successful after a failure. Defaults to 1."""
     failure_threshold: int | None = Field(default=None, ge=1, le=1000)
-    """Minimum consecutive failures for the probe to be considered failed."""
+    """Minimum consecutive failures for the probe to be considered failed. Defaults to 6 for liveness, 3 for readiness and 60 for startup."""
 
     @model_validator(mode="after")
     def _one_handler(self) -> Self:

@@ -46,6 +46,6 @@ class Resources(Model):
     """CPU and memory of one container."""
 
     requests: dict[str, Quantity] | None = Field(default=None, max_length=16)
-    """Resources that the scheduler reserves, such as {cpu: 100m, memory: 128Mi}. Autoscaling by CPU or memory is relative to them."""
+    """Resources that the scheduler reserves, such as {cpu: 100m, memory: 128Mi}. Targets of autoscaling by CPU or memory are percentages of these."""
     limits: dict[str, Quantity] | None = Field(default=None, max_length=16)
     """Maximum resources that the container may use. A container that exceeds its memory limit is killed."""

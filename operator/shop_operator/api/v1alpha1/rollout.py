@@ -50,13 +50,13 @@ class Rollout(Model):
     min_ready_seconds: int | None = Field(default=None, ge=0, le=3599)
     """Seconds for which a new pod must be ready before it is considered available and the rollout continues. Defaults to 0."""
     max_surge: Share | None = None
-    """Pods above the desired number during a rollout. Defaults to 25%."""
+    """Maximum number of pods above the desired number during a rollout, as a number or a percentage. Defaults to 25%."""
     max_unavailable: Share | None = None
-    """Pods that may be unavailable during a rollout. Defaults to 0."""
+    """Maximum number of pods that may be unavailable during a rollout, as a number or a percentage. Defaults to 0."""
     progress_deadline_seconds: int | None = Field(default=None, ge=10, le=3600)
     """Seconds without progress after which a rollout is considered failed. Defaults to 300."""
     auto_rollback: bool | None = None
-    """Roll a failed rollout back to the last release that was available, with its image, configuration, probes and all other settings of the pods. The failed release is retried when it changes, or when the annotation shopservice.dev/retry is set to a new value. Defaults to false."""
+    """Whether to roll a failed rollout back to the last release that was available, with its image, configuration, probes and all other settings of the pods. The failed release is retried when it changes, or when the annotation shopservice.dev/retry is set to a new value. Defaults to false."""
 
     @model_validator(mode="after")
     def _progresses(self) -> Self:

@@ -42,7 +42,7 @@ class HeaderMatch(Model):
     value: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
     """Value of the header, or a regular expression for it."""
     type: Literal["Exact", "RegularExpression"] = "Exact"
-    """How value is compared. Defaults to Exact."""
+    """Type of comparison with value. Defaults to Exact."""
 
 
 class QueryParamMatch(Model):
@@ -53,7 +53,7 @@ class QueryParamMatch(Model):
     value: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
     """Value of the parameter, or a regular expression for it."""
     type: Literal["Exact", "RegularExpression"] = "Exact"
-    """How value is compared. Defaults to Exact."""
+    """Type of comparison with value. Defaults to Exact."""
 
 
 _DURATION: Final = r"([0-9]{1,5}(h|m|s|ms)){1,4}"
@@ -155,7 +155,7 @@ class Route(Model):
     path: Annotated[str, StringConstraints(max_length=1024), ABSOLUTE, _PATH]
     """Path of the requests, beginning with a slash."""
     path_type: Literal["PathPrefix", "Exact"] = "PathPrefix"
-    """PathPrefix matches whole path elements: /orders matches /orders/1 and not /orders2."""
+    """Type of comparison with path. PathPrefix matches whole path elements: /orders matches /orders/1, but not /orders2."""
     methods: (
         Annotated[list[Method], Field(min_length=1, max_length=9, json_schema_extra=SET), distinct()] | None
     ) = None
@@ -166,14 +166,14 @@ class Route(Model):
         ]
         | None
     ) = None
-    """Headers that a request must have, all of them. Defaults to none."""
+    """Headers that a request must have. All of them must match. Defaults to none."""
     query_params: (
         Annotated[
             list[QueryParamMatch], Field(max_length=16, json_schema_extra=map_list("name")), distinct("name")
         ]
         | None
     ) = None
-    """Query parameters that a request must have, all of them. Defaults to none."""
+    """Query parameters that a request must have. All of them must match. Defaults to none."""
     hostnames: (
         Annotated[list[Hostname], Field(min_length=1, max_length=16, json_schema_extra=SET), distinct()]
         | None

@@ -19,7 +19,7 @@ SUBDOMAIN: Final = r"[a-z0-9]+((-+|\.)[a-z0-9]+)*"
 
 
 NO_SLASH: Final = "path must begin with /"
-NO_KEY: Final = "a key must be that of a label or annotation, such as team or example.com/team"
+NO_KEY: Final = "every key must be a valid key of a label or annotation, such as team or example.com/team"
 
 
 ABSOLUTE: Final = Form(r"/[\s\S]*", NO_SLASH)

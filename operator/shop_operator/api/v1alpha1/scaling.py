@@ -38,11 +38,11 @@ class Queue(Model):
     region: Annotated[str, StringConstraints(max_length=32), _REGION] | None = None
     """AWS region of the queue. Defaults to the region in the URL. Required if the URL contains none, and with urlFrom."""
     messages_per_replica: int = Field(default=5, ge=1, le=100000)
-    """Target number of messages, waiting or in flight, per pod."""
+    """Target number of messages per pod, waiting or in flight."""
     activation_messages: int | None = Field(default=None, ge=0, le=100000)
-    """Number of messages above which the first pod is created. Applies with minReplicas 0."""
+    """Number of messages above which the first pod is created. Applies only with minReplicas 0. Defaults to 0."""
     endpoint: Annotated[str, StringConstraints(max_length=1024), _QUEUE_URL] | None = None
-    """Endpoint of SQS, such as that of an emulator. KEDA sends requests with its own identity to it, so it must be an endpoint of Amazon SQS or be allowed by the operator's allowedQueueEndpoints. Defaults to that of AWS."""
+    """Endpoint of SQS, such as that of an emulator. KEDA authenticates to it with its own identity, so it must be an endpoint of Amazon SQS or be allowed by the operator's allowedQueueEndpoints. Defaults to the endpoint of the region."""
     authentication: ObjectName | None = None
     """Name of a TriggerAuthentication. Defaults to the identity of KEDA."""
 
@@ -76,9 +76,9 @@ class ScalingRules(Model):
     """Scaling rules for one direction."""
 
     stabilization_window_seconds: Seconds | None = None
-    """Seconds of past recommendations to consider; the most conservative one is used."""
+    """Seconds of past recommendations to consider; the most conservative one applies. Defaults to 0 for scaleUp and 300 for scaleDown."""
     select_policy: Literal["Max", "Min", "Disabled"] | None = None
-    """Policy that applies: the one with the largest (Max) or the smallest (Min) change. Disabled turns scaling in this direction off."""
+    """Policy that applies: the one with the largest (Max) or the smallest (Min) change. Disabled turns scaling in this direction off. Defaults to Max."""
     policies: list[ScalingPolicy] | None = Field(default=None, min_length=1, max_length=16)
     """Limits on the rate of change. Defaults to those of Kubernetes."""
 
@@ -87,9 +87,9 @@ class ScalingBehavior(Model):
     """Scaling behavior of the autoscaler, as in autoscaling/v2."""
 
     scale_up: ScalingRules | None = None
-    """Rules for adding pods."""
+    """Rules for the addition of pods."""
     scale_down: ScalingRules | None = None
-    """Rules for removing pods."""
+    """Rules for the removal of pods."""
 
 
 MIN_ABOVE_MAX: Final = "minReplicas must not be greater than maxReplicas"
@@ -124,7 +124,7 @@ class Autoscaling(Model):
     queue: Queue | None = None
     """SQS queue to scale by, at a number of messages per pod. Requires KEDA in the cluster."""
     behavior: ScalingBehavior | None = None
-    """Limits on how fast to scale."""
+    """Limits on the rate of scaling. Defaults to those of Kubernetes."""
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:

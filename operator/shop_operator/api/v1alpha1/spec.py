@@ -43,25 +43,25 @@ class ShopServiceSpec(Model):
     image: Image
     """Container image, with a tag or a digest."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
-    """When the kubelet pulls the image. Defaults to Always for the tag latest or no tag, otherwise to IfNotPresent, as in Kubernetes."""
+    """Pull policy of the image. Defaults to Always if the tag is latest or omitted, otherwise to IfNotPresent."""
     image_pull_secrets: ImagePullSecrets | None = None
-    """Secrets that contain credentials for the registry."""
+    """Secrets with the credentials for the image registry."""
     command: Command | None = None
-    """Entry point, in place of the image's."""
+    """Entry point of the container. It is not run in a shell. Defaults to the entry point of the image."""
     args: Command | None = None
-    """Arguments to the entry point."""
+    """Arguments to the entry point. Defaults to the arguments of the image if command is not set."""
     port: Port = DEFAULT_PORT
-    """Port on which the container serves HTTP, and port of the Service."""
+    """Port on which the container serves HTTP, and port of the Service. Defaults to 8080."""
     replicas: Count | None = None
-    """Number of pods. Defaults to 1 if autoscaling is not set. `kubectl scale` changes it. With autoscaling, only 0 is allowed: it scales to zero and turns the autoscaler off until the field is removed."""
+    """Number of pods. Defaults to 1 if autoscaling is not set. `kubectl scale` sets this field. With autoscaling, only 0 is allowed: it scales to zero and turns the autoscaler off until the field is removed."""
     autoscaling: Autoscaling | None = None
     """Automatic scaling of the number of pods. Defaults to none."""
     resources: Resources | None = None
-    """CPU and memory of each pod. Autoscaling requires requests of the measured resource."""
+    """CPU and memory of each pod. Autoscaling by CPU or memory requires a request of that resource."""
     env: Env | None = None
     """Environment variables of the web Deployment and of every worker, as a list: `[{name: GREETING, value: hello}]`."""
     env_from: EnvFrom | None = None
-    """ConfigMaps and Secrets whose keys become environment variables. Any object of the namespace may be named: the author of a ShopService can read all of them through its pods."""
+    """ConfigMaps and Secrets whose keys become environment variables. Every ConfigMap and Secret of the namespace is allowed: the author of a ShopService can read all of them through its pods."""
     probes: Probes | None = None
     """Health checks of the web container."""
     lifecycle: Lifecycle | None = None
@@ -69,33 +69,33 @@ class ShopServiceSpec(Model):
     routes: Routes | None = None
     """Requests that the Gateway forwards to the microservice. Without routes, it is reachable only inside the cluster."""
     gateway: Gateway | None = None
-    """Gateway that serves the routes."""
+    """Gateway that serves the routes. Required with routes."""
     gateways: Gateways | None = None
     """Additional Gateways for the same routes, such as an internal one. Defaults to none."""
     discovery: Discovery | None = None
-    """Discovery from outside the cluster, by a headless Service named <name>-discovery that ExternalDNS reads. Defaults to none: the microservice is found by the name of its Service inside the cluster only."""
+    """Discovery from outside the cluster, by a headless Service named <name>-discovery that ExternalDNS reads. Defaults to none: only clients inside the cluster find the microservice, by the name of its Service."""
     workers: Workers | None = None
     """Additional Deployments of the same image, without a Service."""
     depends_on: DependsOn | None = None
-    """ShopServices of the same namespace that this one calls. On the first rollout, the pods are created once these are available, or after two minutes. The URL of each is in an environment variable such as PRODUCT_URL."""
+    """Names of the ShopServices in the same namespace that this one calls. On the first rollout, the pods are created once these are available, or after two minutes. The pods have the URL of every dependency in an environment variable, such as PRODUCT_URL for product."""
     disruption: Disruption | None = None
-    """Number of web pods that may be evicted at the same time, such as by a node drain. Defaults to one. Every Deployment that may run more than one pod, workers included, has a PodDisruptionBudget."""
+    """Number of web pods that may be evicted at the same time, such as by a node drain. Defaults to maxUnavailable 1. Every Deployment that may run more than one pod, workers included, has a PodDisruptionBudget."""
     rollout: Rollout | None = None
-    """Rollout of a new version."""
+    """Strategy and limits of the rollout of a new version."""
     network_policy: NetworkPolicy | None = None
     """NetworkPolicy for the pods. DNS (port 53) is always allowed. Defaults to none: connections are not restricted."""
     monitoring: Monitoring | None = None
     """Prometheus scraping, by a ServiceMonitor and a PodMonitor. Defaults to none."""
     common_metadata: CommonMetadata | None = None
-    """Labels and annotations of every object that the operator creates for this ShopService, except pods: set those in podTemplate.metadata. A change here restarts no pods."""
+    """Labels and annotations of every object that the operator creates for this ShopService, except pods: set those in podTemplate.metadata. Changes do not restart the pods."""
     pod_template: PodTemplate | None = None
     """Strategic merge patch of the pod template, for settings without a field of their own. The pods must meet the Pod Security Standard of the namespace, restricted by default. Permission to create a ShopService equals permission to create pods in its namespace, with its Secrets and ServiceAccounts."""
     suspend: bool | None = None
     """Suspends reconciliation of all resources of this ShopService. Defaults to false."""
     service_account: ServiceAccount | None = None
-    """The identity of the pods."""
+    """ServiceAccount of the pods: their identity in Kubernetes, and in AWS if it has an IAM role."""
     termination_grace_period_seconds: Seconds | None = None
-    """Seconds between SIGTERM and SIGKILL. Defaults to 30. The first five of them (half of a period below ten) are a pause in which the pod is removed from its Service, unless lifecycle.preStop is set."""
+    """Seconds between SIGTERM and SIGKILL. Defaults to 30. The first 5 seconds (half of a period below 10 seconds) are a pause in which the pod is removed from its Service, unless lifecycle.preStop is set."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

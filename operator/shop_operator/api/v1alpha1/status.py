@@ -1,4 +1,4 @@
-"""Observed state of a ShopService: the fields that the operator writes and nobody else may."""
+"""Observed state of a ShopService: the fields that only the operator writes."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,9 +11,9 @@ class Condition(Model):
     """One aspect of the state, as in other Kubernetes APIs."""
 
     type: str
-    """Ready, Available, Progressing, Reconciling, Stalled or DependenciesReady."""
+    """Type of the condition: Ready, Available, Progressing, Reconciling, Stalled or DependenciesReady."""
     status: Literal["True", "False", "Unknown"]
-    """Status of the condition."""
+    """Status of the condition: True, False or Unknown."""
     reason: str
     """Machine-readable reason, in CamelCase."""
     message: str
@@ -34,7 +34,7 @@ class ChildStatus(Model):
     ready: bool
     """Whether the object is ready."""
     message: str
-    """State of the object, and why it is not ready."""
+    """State of the object. If it is not ready, the reason."""
 
 
 class DriftStatus(Model):
@@ -47,7 +47,7 @@ class DriftStatus(Model):
     fields: list[str]
     """Paths of the fields."""
     manager: str
-    """Field managers that owned these fields, as metadata.managedFields says; empty when it does not say for all of them."""
+    """Field managers that owned these fields, according to metadata.managedFields. Empty if it does not list an owner for every field."""
 
 
 class Drift(Model):
@@ -56,7 +56,7 @@ class Drift(Model):
     count: int
     """Number of reverted modifications."""
     last: DriftStatus
-    """The last one."""
+    """Last reverted modification."""
 
 
 class RolloutStatus(Model):
@@ -71,24 +71,24 @@ class RolloutStatus(Model):
     last_available_configuration: dict[str, str] | None = None
     """Checksums of the configuration of that release, by Deployment."""
     last_available_release: str | None = None
-    """Identity of that release: a hash of its pod templates, and digests of the configuration and of the dependencies' ports that its pods got."""
+    """Identity of that release: a hash of its pod templates, and digests of the configuration and of the dependencies' ports that its pods use."""
     rejected_image: str | None = None
     """Image of the release that was rolled back."""
     rejected_release: str | None = None
-    """Identity of the release that was rolled back, in the same form. It is tried again when the annotation shopservice.dev/retry of the ShopService gets a new value. Another release is tried at once: other pod templates, or other content of a ConfigMap or Secret that is used; one that is absent counts as unchanged."""
+    """Identity of the release that was rolled back, in the same form. It is retried when the annotation shopservice.dev/retry of the ShopService gets a new value. A different release is rolled out immediately: other pod templates, or other content of a ConfigMap or Secret that the pods use. A missing ConfigMap or Secret counts as unchanged."""
     retry: str | None = None
     """Value of the annotation shopservice.dev/retry when the release was rolled back."""
     message: str | None = None
-    """Why the release was rolled back, or why a failed one was not."""
+    """Reason for the rollback, or for the absence of a rollback after a failed rollout."""
 
 
 class ShopServiceStatus(Model):
     """Observed state, written by the operator."""
 
     observed_generation: int | None = None
-    """Generation of the spec that this status describes."""
+    """Generation of the spec that the operator last reconciled."""
     conditions: Annotated[list[Condition], Field(json_schema_extra=map_list("type"))] | None = None
-    """Ready, Available, Progressing, Reconciling and Stalled, as kstatus reads them; DependenciesReady with dependsOn."""
+    """Conditions Ready, Available, Progressing, Reconciling and Stalled, which follow kstatus, and DependenciesReady if dependsOn is set."""
     drift: Drift | None = None
     """Modifications of operator-owned fields that were reverted."""
     rollout: RolloutStatus | None = None
@@ -104,10 +104,10 @@ class ShopServiceStatus(Model):
     selector: str | None = None
     """Label selector of the web pods, for the scale subresource."""
     image: str | None = None
-    """Image that is rolled out."""
+    """Container image of the current rollout."""
     autoscaling: str | None = None
     """Minimum and maximum of the autoscaler, such as 2-10; off if spec.replicas is 0."""
     url: str | None = None
     """URL of the microservice inside the cluster."""
     children: Annotated[list[ChildStatus], Field(json_schema_extra=map_list("kind", "name"))] | None = None
-    """Objects that the operator manages, each with its state."""
+    """Objects that the operator manages, with their state."""

@@ -50,13 +50,13 @@ class Worker(Model):
     name: WorkerName
     """Name of the worker, unique in the ShopService; its Deployment is named <shopservice>-<worker>."""
     command: Command
-    """Entry point, in place of the image's."""
+    """Entry point of the container. It is not run in a shell."""
     args: Command | None = None
     """Arguments to the entry point."""
     env: Env | None = None
     """Additional environment variables. A variable with the same name as one of the ShopService replaces it."""
     port: Port | None = None
-    """Port for health checks. If set, the worker has the default probes."""
+    """Port for health checks. With a port, the worker has the default probes. Defaults to none."""
     probes: Probes | None = None
     """Health checks of the container. Without port, only the probes that are set here apply."""
     lifecycle: Lifecycle | None = None
@@ -68,7 +68,7 @@ class Worker(Model):
     resources: Resources | None = None
     """CPU and memory of each pod. Defaults to those of the ShopService."""
     termination_grace_period_seconds: Seconds | None = None
-    """Seconds between SIGTERM and SIGKILL, in which to finish the work in progress. Defaults to 30."""
+    """Seconds between SIGTERM and SIGKILL, for the worker to finish its work in progress. Defaults to 30."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
