@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.main import _Json
+from shop_operator.observability.logs import JsonLines
 from shop_operator.wording import printable
 from tests.operator.reconcile.test_reconciler import World
 
@@ -45,7 +45,7 @@ def test_a_line_of_the_log_has_no_control_characters() -> None:
     # Given a logger that writes as the operator does.
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(_Json())
+    handler.setFormatter(JsonLines())
     log = logging.getLogger("test-printable")
     log.addHandler(handler)
     # When it is given hostile facts.

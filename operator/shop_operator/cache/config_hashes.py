@@ -194,8 +194,14 @@ class Configs:
         return Digests(hashlib.blake2b(secret, digest_size=_ID_BYTES).hexdigest(), values, empty)
 
     def forget(self, key: Key) -> None:
-        """The ShopService is gone."""
+        """Forget what a deleted ShopService uses."""
         self._use(key, {})
+
+    def clear(self) -> None:
+        """Forget what all ShopServices use, and all digests."""
+        self._users.clear()
+        self._used.clear()
+        self._known.clear()
 
     def _use(self, key: Key, by_object: Mapping[Reference, AbstractSet[Use]]) -> None:
         before = self._used.get(key, frozenset())

@@ -11,7 +11,7 @@ from shop_operator.names import KIND, ChildId, Key
 from shop_operator.objects.lenient import mapping
 
 Show = Callable[[str | None, Mapping[str, Any]], None]
-"""reconcile.runner.Engine.seen."""
+"""Stores an event."""
 
 
 class InFlight:

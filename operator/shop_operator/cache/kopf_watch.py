@@ -15,6 +15,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -42,11 +43,7 @@ _IDLE: Final = 0.05
 
 
 class Sink(Protocol):
-    """Where events go; reconcile.runner.Engine is one."""
-
-    @property
-    def served(self) -> frozenset[str]:
-        """The kinds that the API server is known to serve."""
+    """Where events go; reconcile.intake.Intake."""
 
     def knows(self, kind: str, identity: Mapping[str, str]) -> bool:
         """Whether a watch need not show this state of an object."""
@@ -63,6 +60,7 @@ class Watches:
         sink: where events go.
         relisted: called when a watch began anew with a LIST.
         started: called whenever kopf has started, which takes the signals of the process.
+        served: the kinds that the API server serves.
         identity: how this process is called.
         namespaces: the namespaces to watch; empty: all.
         heard: told whenever the API server said something about ShopServices.
@@ -75,6 +73,7 @@ class Watches:
         relisted: Callable[[], None],
         started: Callable[[], None],
         *,
+        served: Callable[[], AbstractSet[str]],
         identity: str,
         namespaces: tuple[str, ...],
         heard: Callable[[], None] = lambda: None,
@@ -84,6 +83,7 @@ class Watches:
         self._sink = sink
         self._relisted = relisted
         self._started = started
+        self._served = served
         self._identity = identity
         self._namespaces = namespaces
         self._registry = self._handlers()
@@ -151,7 +151,7 @@ class Watches:
             # The CRD may be gone: a LIST tells, and then they are not served any more.
             self._relisted()
             answers = time.monotonic() - self._connection.answered < _CHECK
-            if PARENT.kind not in self._sink.served or not answers:
+            if PARENT.kind not in self._served() or not answers:
                 # When the API server is away, kopf comes back by itself.
                 suspected = False
             elif suspected:

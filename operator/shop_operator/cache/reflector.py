@@ -56,7 +56,7 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """Where they go; reconcile.runner.Engine."""
+    """Where they go; reconcile.intake.Intake for ShopServices and children."""
 
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
         """A watch showed an object: ADDED, MODIFIED, DELETED."""

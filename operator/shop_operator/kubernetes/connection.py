@@ -30,6 +30,10 @@ _TOKEN_LIFE: Final = 60.0
 _CONNECT_TIMEOUT: Final = 5.0
 
 
+ConnectionInfo = kopf.ConnectionInfo
+"""The API server and the credentials; kopf reads kubeconfigs and ServiceAccounts."""
+
+
 class RequestObserver(Protocol):
     """Told of every request; observability.metrics.Metrics."""
 

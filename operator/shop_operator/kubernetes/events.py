@@ -76,6 +76,12 @@ class Events:
         except asyncio.QueueFull:
             _log.warning("event dropped", extra={"reason": reason, "key": f"{shop.namespace}/{shop.name}"})
 
+    def clear(self) -> None:
+        """Drop the Events that are not written yet, and forget those that are."""
+        while not self._waiting.empty():
+            self._waiting.get_nowait()
+        self._told.clear()
+
     async def run(self) -> None:
         """Write for ever."""
         while True:

@@ -8,8 +8,8 @@ The rules are those of client-go's leaderelection, so that the operator behaves 
 - every write of the lease carries the resourceVersion that it was judged by;
 - on shutdown the holder is cleared, so that the next one need not wait.
 
-`remaining` is the fence for every other write: it ends at the renew deadline, well before anybody else may
-take the lease. Its clock counts while the machine is suspended.
+The Fence limits every other write: it closes at the renew deadline, well before another candidate may take
+the Lease. Its clock counts while the machine is suspended.
 """
 
 import asyncio
@@ -63,6 +63,30 @@ def boottime() -> float:
     return time.clock_gettime(_CLOCK)
 
 
+class Fence:
+    """The time for which this process may still write to the cluster.
+
+    Args:
+        clock: a steady clock in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = boottime) -> None:
+        self._clock = clock
+        self._until = float("-inf")
+
+    def open(self, until: float) -> None:
+        """Allow writes up to a time on the clock."""
+        self._until = until
+
+    def close(self) -> None:
+        """Allow no writes."""
+        self._until = float("-inf")
+
+    def remaining(self) -> float:
+        """Seconds for which writes are allowed; 0 if they are not."""
+        return max(0.0, self._until - self._clock())
+
+
 class Elector:
     """One candidate for one lease.
 
@@ -72,8 +96,9 @@ class Elector:
         name: the lease's name.
         identity: who we are; unique among all candidates.
         changed: told when leading begins and as soon as it ends.
+        fence: open while the Lease is certainly held.
         timing: the durations.
-        clock: a steady clock in seconds.
+        clock: a steady clock in seconds, the same as that of the fence.
     """
 
     def __init__(  # a candidate is described by these
@@ -83,6 +108,7 @@ class Elector:
         name: str,
         identity: str,
         changed: LeadObserver,
+        fence: Fence,
         timing: Timing | None = None,
         clock: Callable[[], float] = boottime,
     ) -> None:
@@ -95,18 +121,12 @@ class Elector:
         self._clock = clock
         self._seen: dict[str, Any] | None = None  # the lease as last read or written
         self._seen_at = 0.0
-        self._renewed_at: float | None = None
+        self._fence = fence
 
     @property
     def leading(self) -> bool:
-        """Whether the lease is ours at this very moment."""
-        return self.remaining() > 0
-
-    def remaining(self) -> float:
-        """Seconds for which the lease is sure to be ours; 0 when it is not."""
-        if self._renewed_at is None:
-            return 0.0
-        return max(0.0, self._renewed_at + self._timing.renew_deadline - self._clock())
+        """Whether this process holds the lease now."""
+        return self._fence.remaining() > 0
 
     async def run(self) -> None:
         """Stand for election for ever; cancel it to release the lease and stop."""
@@ -116,7 +136,7 @@ class Elector:
                 _log.info("leading", extra={"lease": self._name, "identity": self._identity})
                 self._changed(leads=True)
                 await self._renew()
-                self._renewed_at = None
+                self._fence.close()
                 _log.warning("lease lost", extra={"lease": self._name, "identity": self._identity})
                 self._changed(leads=False)
         finally:
@@ -130,7 +150,7 @@ class Elector:
     async def _renew(self) -> None:
         """Renew until that has not worked for the renew deadline, or another process holds the lease."""
         while self.leading:
-            await asyncio.sleep(min(self._timing.retry_period, self.remaining()))
+            await asyncio.sleep(min(self._timing.retry_period, self._fence.remaining()))
             if not await self._try() and not self._ours():
                 return
 
@@ -144,7 +164,7 @@ class Elector:
             _log.info("lease not renewed: %s", error, extra={"lease": self._name})
             return False
         if won:
-            self._renewed_at = started
+            self._fence.open(started + self._timing.renew_deadline)
         return won
 
     async def _try_once(self) -> bool:
@@ -203,7 +223,7 @@ class Elector:
     async def _release(self) -> None:
         """Give the lease up, so that the next leader need not wait for it to expire."""
         held = self.leading
-        self._renewed_at = None
+        self._fence.close()
         if not held or self._seen is None:
             return
         self._changed(leads=False)
@@ -217,22 +237,18 @@ class Elector:
 
 
 class Alone:
-    """The elector of a process that was told to be the only one (`--no-leader-elect`)."""
+    """The elector of a process that is the only one (`--no-leader-elect`): it leads while it runs."""
 
-    def __init__(self, changed: LeadObserver) -> None:
+    def __init__(self, changed: LeadObserver, fence: Fence) -> None:
         self._changed = changed
-        self.leading = False
-
-    def remaining(self) -> float:
-        """For ever, once it runs."""
-        return float("inf") if self.leading else 0.0
+        self._fence = fence
 
     async def run(self) -> None:
         """Lead until cancelled."""
-        self.leading = True
+        self._fence.open(float("inf"))
         self._changed(leads=True)
         try:
             await asyncio.Event().wait()
         finally:
-            self.leading = False
+            self._fence.close()
             self._changed(leads=False)

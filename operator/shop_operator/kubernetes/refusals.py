@@ -52,5 +52,9 @@ class Refusals:
         return known.due - self._clock()
 
     def forget(self, key: tuple[str, str]) -> None:
-        """Nothing of it is refused any more, or it is gone."""
+        """Drop the refusals of a ShopService that is accepted or deleted."""
         self._known.pop(key, None)
+
+    def clear(self) -> None:
+        """Drop all refusals."""
+        self._known.clear()

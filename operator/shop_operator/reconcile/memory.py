@@ -89,8 +89,12 @@ class Memories:
             del self._known[key]
 
     def forget(self, key: Key) -> None:
-        """The ShopService is gone."""
+        """Drop the record of a deleted ShopService."""
         self._known.pop(key, None)
+
+    def clear(self) -> None:
+        """Drop all records."""
+        self._known.clear()
 
 
 def listed(status: Mapping[str, Any]) -> frozenset[ChildId]:

@@ -33,6 +33,9 @@ class Configs(Protocol):
     def forget(self, key: Key) -> None:
         """The ShopService is gone."""
 
+    def clear(self) -> None:
+        """Forget all ShopServices."""
+
 
 class Namespaces(Protocol):
     """cache.namespaces.Namespaces."""

@@ -66,6 +66,9 @@ class Reports(ChildReports, Protocol):
     def forget(self, key: Key) -> None:
         """The ShopService is gone."""
 
+    def clear(self) -> None:
+        """Forget every ShopService."""
+
 
 class Reconciler:
     """Reconciles ShopServices, one key at a time.
@@ -209,6 +212,13 @@ class Reconciler:
         )
         await self._reporter.flawed(key, self._store.shop(key) or cached, shop, internal)
         return internal
+
+    def clear(self) -> None:
+        """Forget every ShopService, because another process reconciles them."""
+        self._refusals.clear()
+        self._memories.clear()
+        self._configs.clear()
+        self._reporter.clear()
 
     def _forget(self, key: Key) -> None:
         self._refusals.forget(key)

@@ -15,8 +15,8 @@ from shop_operator.names import Key
 from shop_operator.objects.discovery import normalized, registered, wish
 from shop_operator.objects.ownership import CONFLICT_RECHECK
 from shop_operator.reconcile.queue import WorkQueue
-from shop_operator.reconcile.runner import Engine
 from shop_operator.render import render
+from tests.operator.engine import Engine
 from tests.operator.fake_api import FakeApi
 from tests.operator.reconcile.test_reconciler import KEY, World
 from tests.operator.reconcile.test_runner import Observer, until
@@ -327,11 +327,11 @@ async def engine(world: World, slow: SlowStatus) -> AsyncIterator[Engine]:
     world.store = Store(hostnames=Hostnames(lambda keys: found.wake(keys)))  # noqa: PLW0108  it is there later
     world.restart()
     queue: WorkQueue[Key] = WorkQueue(Observer())
-    found = Engine(world.store, queue, world.reconciler, Observer(), kinds=["ShopService"], namespaces=[None])
+    found = Engine(world.store, queue, world.reconciler, Observer(), "ShopService")
     found.listing()
     found.listed("ShopService", None, set(), 1)
     found.lead(leads=True)
-    workers = [asyncio.create_task(start()) for start in found.tasks(2)]
+    workers = [asyncio.create_task(start()) for start in found.workers.tasks(2)]
     yield found
     for worker in workers:
         worker.cancel()

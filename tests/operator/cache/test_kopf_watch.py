@@ -63,7 +63,15 @@ async def connection() -> Connection:
 def kept(sink: Sink, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Watches:
     monkeypatch.setattr(watches, "_CHECK", 0.005)
     monkeypatch.setattr(watches, "_RESTART", 0.001)
-    return Watches(connection, sink, sink.relisted, lambda: None, identity="me", namespaces=("a",))
+    return Watches(
+        connection,
+        sink,
+        sink.relisted,
+        lambda: None,
+        served=lambda: sink.served,
+        identity="me",
+        namespaces=("a",),
+    )
 
 
 def script(monkeypatch: pytest.MonkeyPatch, *runs: Callable[[asyncio.Event], Any]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shop_operator.errors import Stale, Unreachable
-from shop_operator.kubernetes.lease import Alone, Elector, Timing
+from shop_operator.kubernetes.lease import Alone, Elector, Fence, Timing
 from tests.operator.clock import Clock
 
 DEADLINE = 5
@@ -70,7 +70,8 @@ class Candidate:
     def __init__(self, leases: FakeLeases, name: str, clock: "Clock") -> None:
         self.leases = leases
         self.history: list[bool] = []
-        self.elector = Elector(leases, "ns", "shop-operator", name, self._changed, TIMING, clock)
+        self.fence = Fence(clock)
+        self.elector = Elector(leases, "ns", "shop-operator", name, self._changed, self.fence, TIMING, clock)
 
     def _changed(self, *, leads: bool) -> None:
         self.history.append(leads)
@@ -114,7 +115,7 @@ async def test_the_first_candidate_leads_and_signs_the_lease(leases: FakeLeases,
         assert leases.holder == "one"
         assert leases.lease is not None
         assert leases.lease["spec"]["leaseDurationSeconds"] == 15
-        assert one.elector.remaining() == pytest.approx(10)
+        assert one.fence.remaining() == pytest.approx(10)
 
 
 async def test_a_second_candidate_stands_by_while_the_first_renews(leases: FakeLeases, clock: Clock) -> None:
@@ -218,14 +219,15 @@ async def test_a_process_that_is_alone_leads_at_once_and_for_ever() -> None:
     def changed(*, leads: bool) -> None:
         history.append(leads)
 
-    alone = Alone(changed)
-    assert alone.remaining() == 0
+    fence = Fence()
+    alone = Alone(changed, fence)
+    assert fence.remaining() == 0
     task = asyncio.create_task(alone.run())
-    await until(lambda: alone.leading)
-    assert alone.remaining() == float("inf")
+    await until(lambda: history == [True])
+    assert fence.remaining() == float("inf")
 
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
     assert history == [True, False]
-    assert alone.remaining() == 0
+    assert fence.remaining() == 0

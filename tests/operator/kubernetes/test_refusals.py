@@ -14,8 +14,8 @@ from shop_operator.kubernetes.refusals import FIRST, LONGEST, Refusals
 from shop_operator.names import Key
 from shop_operator.observability.metrics import Metrics
 from shop_operator.reconcile.queue import WorkQueue
-from shop_operator.reconcile.runner import Engine
 from tests.operator.clock import Clock
+from tests.operator.engine import Engine
 from tests.operator.kubernetes.test_client import ACCOUNT, Scripted, failure
 from tests.operator.kubernetes.test_client import api as api  # noqa: PLC0414  a fixture
 from tests.operator.kubernetes.test_client import url as url  # noqa: PLC0414  a fixture
@@ -196,8 +196,7 @@ class Listed:
             self.queue,
             NoPasses(),
             metrics,
-            kinds=["ShopService"],
-            namespaces=[None],
+            "ShopService",
             clock=self.clock,
         )
 

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from shop_operator.cache.in_flight import InFlight
 from shop_operator.cache.store import Store
 from shop_operator.errors import ApiUnavailable, Contested, NotLeader
 from shop_operator.names import Key
 from shop_operator.reconcile.queue import Backoff, WorkQueue
-from shop_operator.reconcile.runner import Engine
+from tests.operator.engine import Engine
 
 DEADLINE = 5
 KEY = Key("ns", "web")
@@ -75,7 +74,6 @@ class World:
     passes: Passes = field(default_factory=Passes)
     observer: Observer = field(default_factory=Observer)
     store: Store = field(default_factory=Store)
-    in_flight: InFlight = field(default_factory=InFlight)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Engine]:
@@ -85,11 +83,11 @@ class World:
             queue,
             self.passes,
             self.observer,
-            kinds=["ShopService", "HTTPRoute"],
-            namespaces=[None],
-            in_flight=self.in_flight,
+            "ShopService",
+            "HTTPRoute",
+            count=self.observer.shops,
         )
-        tasks = [asyncio.create_task(start()) for start in engine.tasks(2)]
+        tasks = [asyncio.create_task(start()) for start in engine.workers.tasks(2)]
         try:
             yield engine
         finally:
@@ -130,7 +128,7 @@ async def test_nothing_is_reconciled_before_the_caches_are_synced(world: World) 
         engine.gave_up()
         await asyncio.sleep(0)
 
-        assert not engine.synced
+        assert not engine.lists.complete()
         assert world.passes.seen == []
         listed(engine, shop(1))
         await until(lambda: world.passes.seen == [KEY])
@@ -139,7 +137,7 @@ async def test_nothing_is_reconciled_before_the_caches_are_synced(world: World) 
 async def test_a_standby_keeps_its_cache_warm_and_starts_with_everything(world: World) -> None:
     async with world.running() as engine:
         listed(engine, shop(1), shop(1, "order"))
-        assert engine.synced
+        assert engine.lists.complete()
         engine.seen("MODIFIED", shop(2))
         await asyncio.sleep(0)
         assert world.passes.seen == []
@@ -204,7 +202,7 @@ async def test_a_pass_that_lost_the_lease_is_left_to_the_next_leader(world: Worl
         await until(lambda: world.observer.results == ["requeue"])
         assert world.observer.ill == []
 
-        assert engine._queue.idle()
+        assert engine.queue.idle()
 
 
 async def test_what_somebody_contests_is_no_failure_of_ours(world: World) -> None:
@@ -265,8 +263,8 @@ async def test_a_kind_that_is_not_installed_does_not_hold_the_rest_up(world: Wor
     async with world.running() as engine:
         listed(engine, routes=False)
 
-        assert engine.synced
-        assert engine.served == {"ShopService"}
+        assert engine.lists.complete()
+        assert engine.served() == {"ShopService"}
 
 
 async def test_a_kind_that_comes_or_goes_brings_everything_another_look(world: World) -> None:
@@ -277,7 +275,7 @@ async def test_a_kind_that_comes_or_goes_brings_everything_another_look(world: W
 
         listed(engine, shop(1))
         await until(lambda: len(world.passes.seen) == 2)
-        assert engine.served == {"ShopService", "HTTPRoute"}
+        assert engine.served() == {"ShopService", "HTTPRoute"}
 
         listed(engine, shop(1))
         listed(engine, shop(1), routes=False)
@@ -285,20 +283,19 @@ async def test_a_kind_that_comes_or_goes_brings_everything_another_look(world: W
 
 
 async def test_only_what_another_client_has_written_during_an_own_write_costs_a_pass(world: World) -> None:
-    world.in_flight = InFlight(lambda event, obj: engine.seen(event, obj))  # noqa: PLW0108  engine is made below
     async with world.running() as engine:
         listed(engine, shop(1))
         engine.lead(leads=True)
         await until(lambda: world.passes.seen == [KEY])
 
-        with world.in_flight.writing(KEY):
+        with engine.in_flight.writing(KEY):
             # The event of the own write is faster than its answer.
             engine.seen("MODIFIED", shop(2))
             world.store.put(shop(2))
         engine.seen("ADDED", shop(3, "other"))
         await until(lambda: world.passes.seen == [KEY, Key("ns", "other")])
 
-        with world.in_flight.writing(KEY):
+        with engine.in_flight.writing(KEY):
             engine.seen("MODIFIED", shop(5))
             world.store.put(shop(4))
         await until(lambda: world.passes.seen == [KEY, Key("ns", "other"), KEY])

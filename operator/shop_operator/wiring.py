@@ -1,0 +1,299 @@
+"""The object graph of `shop-operator run`, and the order in which its parts start and stop."""
+
+import asyncio
+import itertools
+import logging
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
+from typing import Any, Final, Protocol
+
+from shop_operator.cache.config_hashes import KINDS as CONFIG_KINDS
+from shop_operator.cache.config_hashes import Configs, DigestKey
+from shop_operator.cache.guard import Unreadable
+from shop_operator.cache.hearing import Hearing
+from shop_operator.cache.hostnames import Hostnames
+from shop_operator.cache.kopf_watch import Watches
+from shop_operator.cache.namespaces import KIND as NAMESPACE
+from shop_operator.cache.namespaces import Namespaces
+from shop_operator.cache.reflector import Comparison, Reflector, Sink
+from shop_operator.cache.store import Store
+from shop_operator.cache.synced import InitialLists, ServedKinds
+from shop_operator.kubernetes.client import PARENT, Kube
+from shop_operator.kubernetes.connection import Connection, ConnectionInfo
+from shop_operator.kubernetes.events import Events
+from shop_operator.kubernetes.lease import Alone, Elector, Fence
+from shop_operator.names import Key
+from shop_operator.observability.health import serve
+from shop_operator.observability.metrics import Metrics
+from shop_operator.reconcile.gate import Gate, Wake
+from shop_operator.reconcile.intake import Intake
+from shop_operator.reconcile.queue import WorkQueue
+from shop_operator.reconcile.reconciler import Reconciler
+from shop_operator.reconcile.runner import Workers
+from shop_operator.render import KINDS
+from shop_operator.settings import RunSettings
+from shop_operator.status.writer import Reporter
+
+_log = logging.getLogger(__name__)
+
+_CHILDREN: Final = tuple(kind.kind for kind in KINDS)
+
+Task = Callable[[], Coroutine[Any, Any, None]]
+
+
+async def run(settings: RunSettings, info: ConnectionInfo, listener: socket.socket) -> None:
+    """Run the operator until a signal stops it.
+
+    Args:
+        settings: of the command line.
+        info: the API server and the credentials.
+        listener: of /healthz, /readyz and /metrics.
+    """
+    stop = StopSignals()
+    # At once: without a handler, the first process of a container ignores SIGTERM.
+    stop.handle()
+    metrics = Metrics(lease=settings.lease_name)
+    metrics.workers(settings.workers)
+    connection = Connection(info, metrics)
+    fence = Fence()
+    kube = Kube(connection.session, connection.server, fence.remaining)
+    home = settings.lease_namespace or connection.default_namespace
+    queue: WorkQueue[Key] = WorkQueue(metrics, lane=lambda key: key.namespace)
+    caches = Caches(settings, kube, home, queue, metrics)
+    events = Events(kube, settings.identity)
+    reconciler = _reconciler(settings, kube, caches, events, metrics)
+    workers = Workers(caches.store, queue, caches.gate, reconciler, metrics)
+    leadership = Leadership(caches.intake, [reconciler, queue, events], metrics)
+    elector: Elector | Alone = Alone(leadership, fence)
+    if settings.leader_elect:
+        elector = Elector(kube, home, settings.lease_name, settings.identity, leadership, fence)
+
+    work = _started(*workers.tasks(settings.workers), *caches.tasks(), events.run)
+    (election,) = _started(elector.run)
+    health = Health(caches, connection, [*work, election])
+    ending = _started(caches.kopf(connection, stop, settings).run, stop.wait)
+    try:
+        async with serve(listener, metrics, alive=health.alive, ready=health.ready):
+            _log.info("started", extra={"port": listener.getsockname()[1], "server": connection.server})
+            await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # The workers first: the next holder of the Lease must be the only writer.
+        await _stopped(*work)
+        await _stopped(election)
+        await _stopped(*ending)
+        await connection.close()
+    _log.info("stopped")
+
+
+class StopSignals:
+    """SIGINT and SIGTERM, which stop the process."""
+
+    def __init__(self) -> None:
+        self._received = asyncio.Event()
+
+    def handle(self) -> None:
+        """Handle the signals, also after kopf has taken them: it would wait 5 s for all other tasks."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._received.set)
+
+    async def wait(self) -> None:
+        """Wait for one of them."""
+        await self._received.wait()
+
+
+class Caches:
+    """What is known of the cluster without a request, and the watches that keep it up to date.
+
+    Attributes:
+        store: the ShopServices and their children.
+        served: the kinds that the API server serves.
+        lists: the initial LISTs.
+        gate: open while ShopServices may be reconciled.
+        wake: enqueues ShopServices.
+        intake: the path of an event into the store and the queue.
+        configs: the digests of ConfigMaps and Secrets.
+        namespaces: the pod-security levels.
+        hearing: the silence of each watch.
+    """
+
+    def __init__(
+        self, settings: RunSettings, kube: Kube, home: str, queue: WorkQueue[Key], metrics: Metrics
+    ) -> None:
+        self._kube = kube
+        self._resync = float(settings.resync_seconds)
+        self._where: tuple[str | None, ...] = settings.namespaces or (None,)
+        self._config_kinds = CONFIG_KINDS if settings.watch_config else ()
+        kinds = (PARENT.kind, *_CHILDREN)
+        unreadable = Unreadable(metrics.unreadable)
+        self.lists = InitialLists([*itertools.product(kinds, self._where), (NAMESPACE, None)])
+        self.gate = Gate(self.lists)
+        self.wake = Wake(queue, self.gate)
+        self.store = Store(unreadable, Hostnames(self.wake, self.lists.complete))
+        self.served = ServedKinds(kinds)
+        self.intake = Intake(self.store, self.wake, self.gate, self.lists, self.served, metrics.shops)
+        self.configs = Configs(
+            kube,
+            DigestKey(kube, home),
+            self.wake,
+            enabled=settings.watch_config,
+            unreadable=unreadable,
+        )
+        self.namespaces = Namespaces(
+            settings.pod_security,
+            settings.protected,
+            self.intake.wake_namespace,
+            partial(self.intake.synced, NAMESPACE),
+            unreadable,
+        )
+        watched = itertools.product((*_CHILDREN, *self._config_kinds), settings.namespaces or ("",))
+        # One kopf watches the ShopServices of all namespaces.
+        self.hearing = Hearing([(PARENT.kind, ""), (NAMESPACE, ""), *watched])
+        metrics.listen(self.hearing.silence)
+        self._shops = [
+            Comparison(kube, self.intake, PARENT.kind, each, resync=self._resync) for each in self._where
+        ]
+
+    def tasks(self) -> list[Task]:
+        """The reflectors of everything but the watch of ShopServices."""
+        children = [self._reflector(self.intake, *each) for each in itertools.product(_CHILDREN, self._where)]
+        return [each.run for each in (*self._shops, *children, *self._others())]
+
+    def kopf(self, connection: Connection, stop: StopSignals, settings: RunSettings) -> Watches:
+        """The watch of ShopServices."""
+        return Watches(
+            connection,
+            self.intake,
+            self._relist,
+            stop.handle,
+            served=self.served,
+            identity=settings.identity,
+            namespaces=settings.namespaces,
+            heard=partial(self.hearing.heard, (PARENT.kind, "")),
+        )
+
+    def _relist(self) -> None:
+        for each in self._shops:
+            each.relisted()
+
+    def _others(self) -> list[Reflector]:
+        """The reflectors of what ShopServices use: their configuration and their namespaces."""
+        configs = itertools.product(self._config_kinds, self._where)
+        return [
+            *(self._reflector(self.configs, *each) for each in configs),
+            self._reflector(self.namespaces, NAMESPACE, None),
+        ]
+
+    def _reflector(self, sink: Sink, kind: str, namespace: str | None) -> Reflector:
+        return Reflector(
+            self._kube,
+            sink,
+            kind,
+            namespace,
+            resync=self._resync,
+            heard=partial(self.hearing.heard, (kind, namespace or "")),
+            known=partial(self.intake.knows, kind) if sink is self.intake else None,
+        )
+
+
+class Forgetful(Protocol):
+    """A part that remembers something of ShopServices."""
+
+    def clear(self) -> None:
+        """Forget all of it."""
+
+
+class Leadership:
+    """The reaction to an acquired or lost Lease.
+
+    Args:
+        intake: opens and closes the gate of the workers.
+        forgetful: the parts that forget everything, since the ShopServices of another leader are not theirs.
+        metrics: expose series of ShopServices only while this process leads.
+    """
+
+    def __init__(self, intake: Intake, forgetful: Iterable[Forgetful], metrics: Metrics) -> None:
+        self._intake = intake
+        self._forgetful = tuple(forgetful)
+        self._metrics = metrics
+
+    def __call__(self, *, leads: bool) -> None:
+        """Begin or stop to lead."""
+        self._metrics.leading(leads=leads)
+        if leads:
+            # A pass that was running when the Lease was lost may have remembered something afterwards.
+            self._forget()
+        self._intake.lead(leads=leads)
+        if not leads:
+            self._forget()
+
+    def _forget(self) -> None:
+        for each in self._forgetful:
+            each.clear()
+
+
+class Health:
+    """The checks behind /healthz and /readyz.
+
+    Args:
+        caches: must be complete, and their watches must not be silent for long.
+        connection: tells when the API server last answered.
+        tasks: must not end.
+    """
+
+    def __init__(self, caches: Caches, connection: Connection, tasks: Sequence[asyncio.Task[Any]]) -> None:
+        self._caches = caches
+        self._connection = connection
+        self._tasks = tasks
+
+    def alive(self) -> str | None:
+        """The reason to restart the process, None if it is healthy."""
+        if any(task.done() for task in self._tasks):
+            return "a task of the operator has ended"
+        return self._caches.hearing.hopeless(self._connection.answered)
+
+    def ready(self) -> str | None:
+        """The reason why the process is not ready, None if it is."""
+        if not self._caches.lists.complete():
+            return "the caches are not synced yet"
+        return self._caches.hearing.problem()
+
+
+def _reconciler(
+    settings: RunSettings, kube: Kube, caches: Caches, events: Events, metrics: Metrics
+) -> Reconciler:
+    in_flight = caches.intake.in_flight
+    reporter = Reporter(
+        kube,
+        caches.store,
+        events,
+        metrics,
+        caches.wake,
+        in_flight=in_flight,
+        logs=settings.diagnose_logs,
+    )
+    return Reconciler(
+        kube,
+        caches.store,
+        reporter,
+        metrics,
+        configs=caches.configs,
+        served=caches.served,
+        namespaces=caches.namespaces,
+        common=settings.common,
+        queue_endpoints=settings.allowed_queue_endpoints,
+        in_flight=in_flight,
+    )
+
+
+def _started(*tasks: Task) -> list[asyncio.Task[None]]:
+    return [asyncio.create_task(each()) for each in tasks]
+
+
+async def _stopped(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            _log.error("task failed", exc_info=result)

@@ -1,0 +1,126 @@
+"""What happens when the Lease is acquired or lost."""
+
+import gc
+from collections.abc import Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+from shop_operator.cache.config_hashes import Configs
+from shop_operator.cache.namespaces import Namespaces
+from shop_operator.cache.store import Store
+from shop_operator.kubernetes.events import Events
+from shop_operator.names import Key
+from shop_operator.observability.metrics import Metrics
+from shop_operator.reconcile.queue import WorkQueue
+from shop_operator.reconcile.reconciler import Reconciler
+from shop_operator.status.writer import Reporter
+from shop_operator.wiring import Leadership
+from tests.operator.engine import Engine
+from tests.operator.fake_api import FixedKey
+from tests.operator.reconcile.test_reconciler import KEY, World
+
+
+def engine(queue: WorkQueue[Key], metrics: Metrics, store: Store) -> Engine:
+    return Engine(store, queue, NoPasses(), metrics, "ShopService")
+
+
+class NoPasses:
+    """Makes no passes."""
+
+    async def reconcile(self, key: Key) -> float | None:
+        raise AssertionError(key)
+
+
+class NoEvents:
+    """Writes no Events."""
+
+    async def create_event(self, event: Mapping[str, Any]) -> None:
+        raise AssertionError(event)
+
+    async def patch_event(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
+        raise AssertionError(namespace, name, patch)
+
+
+class Remembering:
+    """Records whether the gate was open when it was cleared."""
+
+    def __init__(self, queue: WorkQueue[Key]) -> None:
+        self.waiting: list[int] = []
+        self._queue = queue
+
+    def clear(self) -> None:
+        self.waiting.append(len(self._queue))
+
+
+def remembers(part: object, key: Key, *, apart_from: Iterable[object]) -> bool:
+    """Whether an object of the operator refers to a ShopService, directly or through other objects."""
+    seen = {id(each) for each in apart_from}
+    pending: list[Any] = [part]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, type | ModuleType) or callable(each) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, str | Key) and each in {key, key.name}:
+            return True
+        pending += gc.get_referents(each)
+    return False
+
+
+async def test_an_ex_leader_remembers_nothing_of_a_shopservice() -> None:
+    world, metrics = World(), Metrics(lease="shop-operator")
+    queue: WorkQueue[Key] = WorkQueue(metrics)
+    events = Events(NoEvents(), "me")
+    configs = Configs(world.api, FixedKey(), lambda _: None)
+    reporter = Reporter(world.api, world.store, events, metrics, lambda _: None, world.clock)
+    reconciler = Reconciler(
+        world.api,
+        world.store,
+        reporter,
+        metrics,
+        configs=configs,
+        served=lambda: world.served,
+        namespaces=Namespaces("restricted", frozenset(), lambda _: None, lambda: None),
+        now=world.clock.date,
+        clock=world.clock,
+    )
+    leadership = Leadership(engine(queue, metrics, Store()), [reconciler, queue, events], metrics)
+    leadership(leads=True)
+    world.shop(envFrom=[{"configMapRef": {"name": "settings"}}])
+    await reconciler.reconcile(KEY)
+    world.lose("Service")
+    await reconciler.reconcile(KEY)
+    queue.retry(KEY)
+    queue.pause(KEY, 60)
+    metrics.failed(*KEY)
+    parts = (reconciler, queue, events)
+    apart = (world, world.api, world.store, metrics)
+    assert all(remembers(part, KEY, apart_from=apart) for part in parts)
+    assert b'name="web"' in metrics.exposition()
+
+    leadership(leads=False)
+
+    assert not any(remembers(part, KEY, apart_from=apart) for part in parts)
+    assert b'name="web"' not in metrics.exposition()
+
+
+async def test_an_ex_leader_forgets_after_it_has_stopped_and_a_leader_before_it_starts() -> None:
+    metrics = Metrics(lease="shop-operator")
+    queue: WorkQueue[Key] = WorkQueue(metrics)
+    parts = Remembering(queue)
+    found = engine(queue, metrics, Store())
+    found.merge([shop()])
+    found.listed("ShopService", None, {"u"}, 5)
+    leadership = Leadership(found, [parts], metrics)
+
+    leadership(leads=True)
+    assert (parts.waiting, len(queue)) == ([0], 1)
+
+    leadership(leads=False)
+    found.wake([Key("ns", "other")])
+    assert (parts.waiting, len(queue)) == ([0, 1], 1)
+
+
+def shop() -> dict[str, Any]:
+    metadata = {"namespace": "ns", "name": "web", "uid": "u", "resourceVersion": "3"}
+    return {"kind": "ShopService", "metadata": metadata, "spec": {}}
