@@ -18,7 +18,7 @@ from shop_operator.objects.lenient import mapping, mappings
 from shop_operator.objects.ownership import applied_by_operator, controller_of, refusal
 from shop_operator.reconcile.memory import REPAIRS, Memories, Patience
 from shop_operator.reconcile.wanted import Wanted, remembered
-from shop_operator.status.conditions import Repair
+from shop_operator.status.drift import Repair
 from shop_operator.wording import listed as enumerated
 
 _log = logging.getLogger(__name__)

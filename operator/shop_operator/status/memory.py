@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from shop_operator.names import Key
-from shop_operator.status.conditions import Repair
 from shop_operator.status.diagnosis import Diagnosis
+from shop_operator.status.drift import Repair
 from shop_operator.status.lasting import Lasting
 
 

@@ -19,16 +19,14 @@ from shop_operator.errors import (
     InvalidSpec,
     OperatorError,
     PermanentError,
-    RollbackFailed,
-    RolledBack,
     TemporaryError,
 )
-from shop_operator.names import COMPONENT_LABEL, NAME_LABEL, RETRY_ANNOTATION, Key
+from shop_operator.names import COMPONENT_LABEL, NAME_LABEL, Key
 from shop_operator.objects.lenient import mapping
 from shop_operator.objects.merging import merge_patch
-from shop_operator.objects.rollouts import rolled_out
 from shop_operator.render.workloads import workloads
-from shop_operator.status.conditions import CYCLE, MISSING, READY, Observed, Repair, status
+from shop_operator.status.cause import CYCLE, MISSING, READY
+from shop_operator.status.compute import status
 from shop_operator.status.dependencies import GRACE, Dependencies
 from shop_operator.status.diagnosis import (
     PULL,
@@ -41,8 +39,12 @@ from shop_operator.status.diagnosis import (
     of_template,
     template_hash,
 )
+from shop_operator.status.drift import Repair
 from shop_operator.status.memory import Memories, Memory
+from shop_operator.status.observed import Observed
 from shop_operator.status.rollback import Release
+from shop_operator.status.rollback.progress import not_rolled_back, rolled_back
+from shop_operator.status.rollback.rejection import newly_rejected
 from shop_operator.status.verdicts.autoscaler import AUTOSCALERS, CANNOT_SCALE, failing
 from shop_operator.status.verdicts.deployment import (
     OVER,
@@ -229,7 +231,7 @@ class Reporter:
         unmet, hopeless = memory.unmet.see(impossible, now, GRACE.total_seconds(), known=known)
         observed = Observed(
             children=children,
-            error=_worst([*outcome.problems, *_rolled_back(shop, previous, outcome, children)]),
+            error=_worst([*outcome.problems, *_rollback(shop, outcome, children)]),
             dependencies=outcome.dependencies,
             held=outcome.held,
             diagnoses=diagnoses,
@@ -259,7 +261,7 @@ class Reporter:
         memory.written = self._clock()
         memory.repairs = []
         # While the last good release runs, a rejection can only be told in other words.
-        rejected = None if observed.rolled_back else _rejected(previous, wanted)
+        rejected = None if observed.rolled_back else newly_rejected(previous, wanted)
         self._tell_changes(shop, previous, wanted, rejected)
         # The pods still run what was rejected.
         return 0 if rejected else look
@@ -530,44 +532,12 @@ def _definite(vague: Diagnosis, told: str) -> Diagnosis:
     return replace(vague, message=told.partition(OVER)[0], vague=False) if same else vague
 
 
-def _rejected(previous: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
-    """The image of the release that this status rejects, None when it rejects none or one that was rejected before."""
-    before, now = ((each.get("rollout") or {}) for each in (previous, wanted))
-    same = all(before.get(key) == now.get(key) for key in ("rejectedImage", "rejectedRelease", "retry"))
-    return None if same else now.get("rejectedImage")
-
-
-def _rolled_back(
-    shop: ShopService,
-    previous: Mapping[str, Any],
-    outcome: Outcome,
-    children: Summaries,
-) -> list[OperatorError]:
-    """What runs in place of the spec's release, and whether it is available."""
-    rollout = previous.get("rollout") or {}
-    why = rollout.get("message", "")
+def _rollback(shop: ShopService, outcome: Outcome, children: Summaries) -> list[OperatorError]:
+    """The error of a release that is rejected; empty without one."""
+    rollout = shop.status.get("rollout") or {}
     if outcome.unrestored:
-        back = f"Cannot be rolled back to the release with {rollout['lastAvailableImage']}: {sentence(outcome.unrestored)}"
-        return [RollbackFailed(f"{back} The rollout of {shop.spec.image} failed. {why}")]
-    if outcome.pods is None:
-        return []
-    deployments = {name: state for (kind, name), state in children.items() if kind == "Deployment"}
-    names = [workload.name for workload in workloads(outcome.pods)]
-    done = all(name in deployments and rolled_out(deployments[name]) for name in names)
-    image = outcome.pods.spec.image
-    if done:
-        how = f"Rolled back to the release with {image}, which is available"
-    elif any(name in overdue(children) for name in names):
-        how = f"Rolled back to the release with {image}, which is not available either"
-    else:
-        how = f"Rolling back to the release with {image}"
-    partly = "" if rollout.get("lastAvailable") else "; only the image of that release is known"
-    return [
-        RolledBack(
-            f"{how}{partly}: the rollout of {shop.spec.image} failed. Change the release, or set the annotation"
-            f" {RETRY_ANNOTATION} to a new value to retry it. {why}"
-        )
-    ]
+        return [not_rolled_back(shop, outcome.unrestored, rollout)]
+    return [rolled_back(shop, outcome.pods, children, rollout)] if outcome.pods is not None else []
 
 
 def _worst(problems: Sequence[OperatorError]) -> OperatorError | None:

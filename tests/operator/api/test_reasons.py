@@ -17,11 +17,12 @@ from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec, OperatorError
 from shop_operator.objects.summary import summary
 from shop_operator.render import render
-from shop_operator.status import conditions, verdicts
+from shop_operator.status import cause, conditions, verdicts
 from shop_operator.status import diagnosis as pods
-from shop_operator.status.conditions import Observed, status
+from shop_operator.status.compute import status
 from shop_operator.status.dependencies import Dependencies
 from shop_operator.status.diagnosis import Diagnosis
+from shop_operator.status.observed import Observed
 from shop_operator.status.verdicts import autoscaler, deployment, http_route
 from tests.operator.specs import documents
 from tests.operator.states import STATES
@@ -58,7 +59,7 @@ def test_every_row_is_a_reason_that_the_code_can_give() -> None:
     from shop_operator.status import dependencies  # noqa: PLC0415  as above
 
     known = of_errors() | written(
-        conditions, verdicts, autoscaler, deployment, http_route, pods, dependencies, crd
+        cause, conditions, verdicts, autoscaler, deployment, http_route, pods, dependencies, crd
     )
     assert {each.word for each in ROWS} <= known
 

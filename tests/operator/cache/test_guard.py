@@ -22,7 +22,8 @@ from shop_operator.names import ChildId, Key
 from shop_operator.objects.lenient import Unparsed, digits
 from shop_operator.objects.summary import summary
 from shop_operator.render import KINDS
-from shop_operator.status.conditions import Observed, status
+from shop_operator.status.compute import status
+from shop_operator.status.observed import Observed
 from shop_operator.status.verdicts.deployment import overdue, waiting
 from tests.operator.reconcile.test_reconciler import World
 from tests.operator.reconcile.test_reconciler import world as world  # noqa: PLC0414  a fixture

@@ -13,7 +13,7 @@ from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.api.v1alpha1.status import ShopServiceStatus
 from shop_operator.errors import ApiUnavailable, Conflict, InvalidSpec, OperatorError, Refused
 from shop_operator.render import render
-from shop_operator.status.conditions import status
+from shop_operator.status.compute import status
 from tests.operator.specs import documents
 from tests.operator.status.test_truth import NOW, SHOP, conditions, seen
 

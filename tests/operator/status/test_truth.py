@@ -9,9 +9,10 @@ import pytest
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import Conflict
 from shop_operator.objects.summary import summary
-from shop_operator.status.conditions import Observed, status
+from shop_operator.status.compute import status
 from shop_operator.status.dependencies import Dependencies
 from shop_operator.status.diagnosis import Diagnosis
+from shop_operator.status.observed import Observed
 
 NOW = "2030-01-01T00:00:00Z"
 SHOP = ShopService(

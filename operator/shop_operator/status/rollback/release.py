@@ -1,0 +1,197 @@
+"""A release and its identity.
+
+A release is everything that makes pods: the pod templates of all workloads, and the content of the ConfigMaps and Secrets that
+they use. Objects that are missing say nothing about a release: a deleted Secret or dependency may be back a moment later.
+Therefore an identity records, piece by piece, what existed when the release was tried, and only a piece that exists now can
+make a different release.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import orjson
+
+from shop_operator.api.v1alpha1.shopservice import ShopService
+from shop_operator.names import CHECKSUM_ANNOTATION, PART_OF_LABEL, RETRY_ANNOTATION
+from shop_operator.objects.lenient import mapping, text
+from shop_operator.render import render
+from shop_operator.render.configuration import Configuration
+from shop_operator.render.surroundings import Surroundings
+from shop_operator.status.rollback.pod_fields import pod_fields
+
+# Only the image of a larger release is kept: the status is stored in the ShopService, which is limited to 1.5 MB.
+_LARGEST: Final = 128 * 1024
+# The first word of an identity: its format.
+_FORMAT: Final = "v2"
+
+
+@dataclass(frozen=True)
+class Release:
+    """The release that the spec asks for.
+
+    Args:
+        templates: the hash of its pod templates, without the pieces in `present`.
+        image: spec.image.
+        pods: the fields of the spec that make the pods; empty if they are too large for the status.
+        retry: the value of the retry annotation.
+        configuration: the checksums of their configuration, by Deployment.
+        present: the digests of the configuration and the ports of the dependencies that exist now, by piece.
+        tried: the same as its pods received them; the empty string for a piece that did not exist.
+        applied: whether every Deployment matches it.
+    """
+
+    templates: str
+    image: str = ""
+    pods: Mapping[str, Any] = field(default_factory=dict)
+    retry: str = ""
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    present: Mapping[str, str] = field(default_factory=dict)
+    tried: Mapping[str, str] = field(default_factory=dict)
+    applied: bool = False
+
+    @property
+    def identity(self) -> str:
+        """Its identity in a status."""
+        return _written(self.templates, self.tried)
+
+    def is_that(self, identity: str) -> bool:
+        """Whether a status means this release: its templates are the same, and no piece that exists has changed."""
+        templates, tried = _read(identity)
+        return templates == self.templates and all(
+            tried.get(piece, now) == now for piece, now in self.present.items()
+        )
+
+    def remembered(self, identity: str) -> str:
+        """That identity of it, with the pieces that exist now and that it does not contain."""
+        _, tried = _read(identity)
+        known = {piece: tried[piece] for piece in self.tried if piece in tried}
+        return _written(self.templates, {**self.present, **known})
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """The fields of status.rollout once it is available."""
+        kept: dict[str, Any] = {"lastAvailableRelease": self.identity}
+        if self.pods:
+            kept["lastAvailable"] = self.pods
+        if self.configuration:
+            kept["lastAvailableConfiguration"] = dict(self.configuration)
+        return kept
+
+    @property
+    def rejected(self) -> dict[str, Any]:
+        """The fields of status.rollout once it has failed."""
+        return {"rejectedRelease": self.identity} | ({"retry": self.retry} if self.retry else {})
+
+    def rejected_by(self, rollout: Mapping[str, Any], *, spec_changed: bool = False) -> bool:
+        """Whether this release was rejected and no retry has been requested.
+
+        Args:
+            rollout: the value of status.rollout.
+            spec_changed: whether the status is about an earlier generation of the spec.
+        """
+        if "rejectedRelease" not in rollout:
+            # Written by an earlier version of the operator.
+            return bool(self.image) and rollout.get("rejectedImage") == self.image
+        rejected = text(rollout["rejectedRelease"])
+        if text(rollout.get("retry")) != self.retry:
+            return False
+        if not _comparable_identity(rejected):
+            # Another earlier version took missing pieces for changes, so only the spec decides.
+            return not spec_changed
+        return self.is_that(rejected)
+
+
+def release(
+    shop: ShopService,
+    desired: list[dict[str, Any]],
+    config: Configuration,
+    around: Surroundings,
+    there: AbstractSet[str],
+    part_of: Mapping[str, str],
+) -> Release:
+    """The release that the spec asks for.
+
+    Args:
+        shop: the ShopService.
+        desired: its rendered children.
+        config: the configuration that its pods use.
+        around: the surroundings with which they are rendered.
+        there: the dependencies that exist.
+        part_of: the part-of label of the pods of each existing Deployment, by name; it is not a part of a release.
+    """
+    alone = desired
+    if around.dependencies or around.called_ports:
+        # The ports of dependencies are compared piece by piece.
+        alone = render(shop, live=None, around=replace(around, dependencies={}, called_ports={}))
+    deployments = {each["metadata"]["name"]: each for each in alone if each["kind"] == "Deployment"}
+    templates = {
+        name: _comparable(each["spec"]["template"], part_of.get(name)) for name, each in deployments.items()
+    }
+    fields = pod_fields(shop.document)
+    found = {piece: (now, tried) for piece, now, tried in _pieces(shop, config, around, there)}
+    return Release(
+        _hash(templates),
+        shop.spec.image,
+        fields if len(orjson.dumps(fields)) <= _LARGEST else {},
+        text(shop.annotations.get(RETRY_ANNOTATION)),
+        {
+            name: checksum
+            for name, each in deployments.items()
+            if (
+                checksum := mapping(each["spec"]["template"]["metadata"].get("annotations")).get(
+                    CHECKSUM_ANNOTATION
+                )
+            )
+        },
+        {piece: now for piece, (now, _) in found.items() if now is not None},
+        {piece: tried for piece, (_, tried) in found.items()},
+    )
+
+
+def _pieces(
+    shop: ShopService, config: Configuration, around: Surroundings, there: AbstractSet[str]
+) -> Iterator[tuple[str, str | None, str]]:
+    """What pods receive from other objects: the piece, its value now (None if it does not exist), and the value that they received."""
+    for name in shop.spec.depends_on or ():
+        port = str(around.port(name))
+        yield _hash(["dependency", name]), port if name in there else None, port
+    if config.digests is None:
+        return
+    for name, uses in config.uses.items():
+        recorded = config.digests.recorded(around.record(name))
+        for use in uses:
+            now = config.digests.content(use)
+            tried = now or recorded.get(use.object) or config.digests.values.get(use) or ""
+            yield _hash([config.digests.key_id, name, *use]), now, tried
+
+
+def _hash(value: Any) -> str:
+    found = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(found, digest_size=8).hexdigest()
+
+
+def _written(templates: str, tried: Mapping[str, str]) -> str:
+    return " ".join([_FORMAT, templates, *(f"{piece}={value}" for piece, value in sorted(tried.items()))])
+
+
+def _comparable_identity(identity: str) -> bool:
+    return identity.startswith(f"{_FORMAT} ")
+
+
+def _read(identity: str) -> tuple[str, dict[str, str]]:
+    """The hash of the templates, and the pieces; empty if an earlier version has written the identity."""
+    if not _comparable_identity(identity):
+        return "", {}
+    _, templates, *pieces = identity.split(" ")
+    return templates, {piece: value for piece, _, value in (each.partition("=") for each in pieces)}
+
+
+def _comparable(template: Mapping[str, Any], part_of: str | None) -> dict[str, Any]:
+    """A pod template without its checksum, and with the part-of label of the existing pods."""
+    metadata = template["metadata"]
+    labels = metadata["labels"] | ({PART_OF_LABEL: part_of} if part_of is not None else {})
+    annotations = {k: v for k, v in metadata.get("annotations", {}).items() if k != CHECKSUM_ANNOTATION}
+    return {**template, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
