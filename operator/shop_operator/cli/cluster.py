@@ -241,7 +241,7 @@ class Cluster:
         return self._list(_PODS, namespace, labelSelector=f"{NAME_LABEL}={name}")
 
     def warnings(self, namespace: str, uids: set[str]) -> list[str]:
-        """What Events warn of these objects, the newest first."""
+        """The warnings in Events about these objects, newest first."""
         found = [
             each
             for each in self._list(_EVENTS, namespace, fieldSelector="type=Warning")

@@ -52,7 +52,7 @@ def _open(obj: Settings, url: str) -> None:
 
 
 def routed(shop: Object) -> str | None:
-    """Host name and path of the first route that a browser reaches; None if there is none."""
+    """Host name and path of the first route that a browser can open; None if no route qualifies."""
     spec = shop.get("spec") or {}
     if not spec.get("gateway"):
         return None

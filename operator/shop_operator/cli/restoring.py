@@ -44,7 +44,7 @@ def way_back(shop: Object, replicasets: Callable[[], Iterable[Object]]) -> dict[
 
 
 def last_available(shop: Object) -> dict[str, Any]:
-    """The merge patch of the spec to the last available release; empty if there is none, or if the spec has the same pods."""
+    """The merge patch of the spec to the last available release; empty without such a release, or if the spec has the same pods."""
     here = ShopService.from_object(shop)
     good = last_good(here, _rollout(shop))
     if good is None or same_pods(good.document, here.document):
