@@ -9,7 +9,7 @@ import pytest
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.observability.logs import JsonLines
 from shop_operator.wording import printable
-from tests.operator.reconcile.test_reconciler import World
+from tests.operator.world import World
 
 HOSTILE = "\x1b[2J\x1b]0;PWNED\x07\x9b1m\x7f\r\u202egnp\u2066"
 SHOWN = r"\x1b[2J\x1b]0;PWNED\x07\x9b1m\x7f\r\u202egnp\u2066"

@@ -25,8 +25,7 @@ from shop_operator.render import KINDS
 from shop_operator.status.compute import status
 from shop_operator.status.observed import Observed
 from shop_operator.status.verdicts.deployment import overdue, waiting
-from tests.operator.reconcile.test_reconciler import World
-from tests.operator.reconcile.test_reconciler import world as world  # noqa: PLC0414  a fixture
+from tests.operator.world import World
 
 WEB = Key("ns", "web")
 OTHER = Key("ns", "other")

@@ -18,8 +18,8 @@ from shop_operator.reconcile.queue import WorkQueue
 from shop_operator.render import render
 from tests.operator.engine import Engine
 from tests.operator.fake_api import FakeApi
-from tests.operator.reconcile.test_reconciler import KEY, World
 from tests.operator.reconcile.test_runner import Observer, until
+from tests.operator.world import KEY, World
 
 NAME = "payment.shop.internal"
 ELSEWHERE = Key("other", "pay")
@@ -246,11 +246,6 @@ def test_either_annotation_registers() -> None:
     assert registered({"metadata": {"annotations": {new: NAME}}}) == NAME
     assert registered({"metadata": {}}) == registered({"metadata": {"annotations": None}}) == ""
     assert normalized("A.B.") == "a.b"
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
 
 
 def services(world: World) -> set[str]:

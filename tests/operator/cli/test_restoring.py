@@ -11,7 +11,7 @@ from tests.operator.cli.conftest import Program
 from tests.operator.cli.objects import shopservice
 from tests.operator.cli.server import Server
 from tests.operator.fake_api import merge_patched
-from tests.operator.reconcile.test_reconciler import (
+from tests.operator.world import (
     CAREFUL,
     World,
     given_up,

@@ -19,8 +19,7 @@ from tests.operator.engine import Engine
 from tests.operator.kubernetes.test_client import ACCOUNT, Scripted, failure
 from tests.operator.kubernetes.test_client import api as api  # noqa: PLC0414  a fixture
 from tests.operator.kubernetes.test_client import url as url  # noqa: PLC0414  a fixture
-from tests.operator.reconcile.test_reconciler import KEY, World
-from tests.operator.reconcile.test_reconciler import world as world  # noqa: PLC0414  a fixture
+from tests.operator.world import KEY, World
 
 POLICY = (
     'deployments.apps "web" is forbidden: ValidatingAdmissionPolicy "no" with binding "no" denied request: no'

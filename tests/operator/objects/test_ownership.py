@@ -6,7 +6,7 @@ import pytest
 
 from shop_operator.names import HASH_ANNOTATION, ChildId
 from shop_operator.objects.ownership import adoptable, applied_by_operator
-from tests.operator.reconcile.test_reconciler import KEY, World
+from tests.operator.world import KEY, World
 
 APPLY = {"manager": "shop-operator", "operation": "Apply"}
 

@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 
-from tests.operator.reconcile.test_reconciler import World, template_of
+from shop_operator.cache.config_hashes import Configs
+from shop_operator.errors import (
+    Forbidden,
+)
+from tests.operator.fake_api import FixedKey
+from tests.operator.world import (
+    KEY,
+    World,
+    config,
+    template_of,
+)
 
 MOUNTED = {
     "spec": {
@@ -17,11 +27,6 @@ MOUNTED = {
         "volumes": [{"name": "v", "configMap": {"name": "settings"}}],
     }
 }
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
 
 
 def settings(world: World, version: int, **data: str) -> dict[str, Any]:
@@ -161,3 +166,69 @@ async def test_given_an_optional_key_that_goes_from_an_object_that_keeps_others_
     await world.pass_()
 
     assert template_of(world) != before
+
+
+async def test_given_a_changed_configmap_then_pods_are_replaced_and_given_an_unchanged_one_they_are_not(
+    world: World,
+) -> None:
+    config(world, LEVEL="info")
+    world.shop(envFrom=[{"configMapRef": {"name": "settings"}}])
+    await world.pass_()
+    before = template_of(world)
+    assert before["metadata"]["annotations"].keys() == {"shopservice.dev/config-checksum"}
+    assert world.api.reads == 1
+
+    world.configs.seen("MODIFIED", config(world, LEVEL="info"))
+    await world.pass_()
+    assert (template_of(world), world.api.reads, world.woken) == (before, 2, [KEY])
+
+    world.configs.seen("MODIFIED", config(world, LEVEL="debug"))
+    await world.pass_()
+    assert template_of(world) != before
+    await world.pass_()
+    assert (world.writes, world.api.reads) == (set(), 3)
+
+
+async def test_given_pods_without_a_checksum_then_an_upgrade_does_not_replace_them(world: World) -> None:
+    config(world, LEVEL="info")
+    world.configs = Configs(world.api, FixedKey(), world.woken.extend, enabled=False)
+    world.restart()
+    world.shop(envFrom=[{"configMapRef": {"name": "settings"}}])
+    await world.pass_()
+    before = template_of(world)
+
+    world.configs = Configs(world.api, FixedKey(), world.woken.extend)
+    world.restart()
+    await world.pass_()
+    assert template_of(world) == before
+    world.restart()
+    await world.pass_()
+    assert world.writes == set()
+
+    world.configs.seen("MODIFIED", config(world, LEVEL="debug"))
+    await world.pass_()
+    changed = template_of(world)
+    assert changed["metadata"]["annotations"].keys() == {"shopservice.dev/config-checksum"}
+    await world.pass_()
+    assert (world.writes, template_of(world)) == (set(), changed)
+
+
+async def test_given_configuration_that_cannot_be_read_then_only_the_pods_stay_unchanged(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.shop(envFrom=[{"configMapRef": {"name": "settings"}}])
+    await world.pass_()
+    world.lose("Service")
+
+    async def forbidden(*_: Any) -> None:
+        raise Forbidden("no right to read ConfigMaps")
+
+    world.configs = Configs(world.api, FixedKey(), world.woken.extend)
+    monkeypatch.setattr(world.api, "get", forbidden)
+    world.restart()
+    world.shop(envFrom=[{"configMapRef": {"name": "settings"}}], args=["new"])
+    with pytest.raises(Forbidden):
+        await world.pass_()
+
+    assert {"create Service web", "status ShopService web"} == world.writes
+    assert world.condition("Reconciling")["reason"] == "Forbidden"

@@ -4,17 +4,23 @@ from typing import Any
 
 import pytest
 
-from shop_operator.errors import ApiUnavailable, Contested
-from tests.operator.reconcile.test_reconciler import CAREFUL, World, given_up, rolled_out, rolling
+from shop_operator.errors import (
+    ApiUnavailable,
+    Contested,
+)
 from tests.operator.status.test_rollback import new_pod, rollout, waiting
+from tests.operator.world import (
+    CAREFUL,
+    World,
+    container,
+    crash,
+    given_up,
+    rolled_out,
+    rolling,
+)
 
 UNANSWERED = "dial tcp 10.0.0.1:443: connect: connection refused"
 BACK_OFF = 'Back-off pulling image "shop:2"'
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
 
 
 def told(world: World) -> str:
@@ -218,3 +224,35 @@ async def test_an_autoscaler_that_could_measure_nothing_gets_the_patience_of_any
 
     # Then it is not given up at once.
     assert "is not scaling yet" in str(world.api.objects["ShopService", "ns", "web"]["status"]["children"])
+
+
+async def test_a_restart_while_pods_fail_writes_nothing_and_emits_no_event(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    rolling(world, "ProgressDeadlineExceeded")
+    crash(world)
+    await world.pass_()
+    world.clock.now += 5
+    await world.pass_()
+    assert world.condition("Stalled")["reason"] == "CrashLoopBackOff"
+    world.told.clear()
+
+    world.restart()
+    for _ in range(5):
+        await world.pass_()
+        assert world.writes == set()
+
+    assert world.told == []
+
+
+async def test_a_restart_during_a_rollout_does_not_inspect_pods_earlier(world: World) -> None:
+    world.shop()
+    await world.pass_()
+    rolling(world)
+    await world.pass_()
+    container(world, ready=False, state={"running": {}})
+
+    world.restart()
+    assert await world.pass_() == pytest.approx(5)
+
+    assert (world.writes, world.api.reads) == (set(), 0)

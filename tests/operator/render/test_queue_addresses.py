@@ -10,7 +10,7 @@ from shop_operator.reconcile.reconciler import Reconciler
 from shop_operator.render import Surroundings, render
 from shop_operator.render.queue_addresses import permitted
 from shop_operator.settings import BadSetting, RunSettings, parse
-from tests.operator.reconcile.test_reconciler import World
+from tests.operator.world import World
 
 AWS = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"
 EMULATOR = "http://aws.emulator.svc:4566"

@@ -10,7 +10,7 @@ from shop_operator.cache.snapshot import Child, Scaler
 from shop_operator.errors import InvalidSpec, NotLeader
 from shop_operator.names import HANDOVER_MANAGER, KEPT_COUNT_ANNOTATION
 from shop_operator.render import LiveScale, render
-from tests.operator.reconcile.test_reconciler import KEY, World
+from tests.operator.world import KEY, World
 
 SCALED: dict[str, Any] = {"minReplicas": 2, "maxReplicas": 6}
 QUEUE: dict[str, Any] = {"url": "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"}
@@ -30,11 +30,6 @@ def sent(given: ShopService, live: LiveScale | None) -> dict[str, int | None]:
 
 def kinds(given: ShopService) -> set[str]:
     return {child["kind"] for child in render(given, live=None)}
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
 
 
 def owned_by(*managers: str) -> Scaler:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shop_operator.kubernetes.client import LIST_PAGE
-from tests.operator.reconcile.test_reconciler import World, other, rolling
+from tests.operator.world import World, other, rolling
 
 CPU = {"requests": {"cpu": "100m"}}
 

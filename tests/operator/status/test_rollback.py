@@ -15,7 +15,7 @@ from shop_operator.render.surroundings import Surroundings
 from shop_operator.status.rollback import last_good, records, same_pods
 from shop_operator.status.rollback import release as release_of
 from tests.operator.fake_api import FixedKey
-from tests.operator.reconcile.test_reconciler import World, given_up, rolling
+from tests.operator.world import World, given_up, rolling
 
 CAREFUL: dict[str, Any] = {"rollout": {"autoRollback": True}}
 PROBE: dict[str, Any] = {"readiness": {"httpGet": {"path": "/only-in-version-two"}}}

@@ -1,0 +1,77 @@
+"""Pruning: a child that the spec no longer asks for is deleted if the ShopService controls it."""
+
+import pytest
+
+from shop_operator.errors import (
+    Throttled,
+)
+from tests.operator.world import (
+    World,
+)
+
+
+async def test_a_child_that_left_the_spec_is_deleted_and_a_foreign_object_is_kept(world: World) -> None:
+    world.shop(workers=[{"name": "relay", "command": ["x"]}])
+    await world.pass_()
+    theirs = world.edit("Deployment", "web-relay")
+    theirs["metadata"] |= {"name": "theirs", "uid": "t1", "ownerReferences": []}
+    world.see(theirs)
+
+    world.shop()
+    await world.pass_()
+
+    assert "delete Deployment web-relay" in world.writes
+    assert ("Deployment", "ns", "theirs") in world.api.objects
+
+
+async def test_a_child_that_left_the_spec_is_deleted_although_it_lost_its_label(world: World) -> None:
+    world.shop(workers=[{"name": "relay", "command": ["x"]}])
+    await world.pass_()
+    # What its watch shows of that: it has gone.
+    world.hide("Deployment", "web-relay")
+    world.restart()
+
+    world.shop()
+    await world.pass_()
+    assert "delete Deployment web-relay" in world.writes
+
+    reads = world.api.reads
+    world.shop(env=[{"name": "A", "value": "1"}])
+    await world.pass_()
+    assert world.api.reads == reads
+
+
+async def test_a_child_that_neither_a_status_nor_a_watch_shows_is_deleted(world: World) -> None:
+    world.shop(workers=[{"name": "relay", "command": ["x"]}])
+    world.api.refusing["ShopService"] = Throttled("busy")
+    with pytest.raises(Throttled):
+        await world.pass_()
+    world.hide("Deployment", "web-relay")
+
+    world.shop()
+    del world.api.refusing["ShopService"]
+    await world.pass_()
+
+    assert "delete Deployment web-relay" in world.writes
+
+
+async def test_a_deleted_child_is_not_read_again(world: World) -> None:
+    world.shop(workers=[{"name": "relay", "command": ["x"]}])
+    await world.pass_()
+    world.shop()
+    await world.pass_()
+    world.shop(env=[{"name": "A", "value": "1"}])
+    await world.pass_()
+
+    assert world.api.reads == 0
+
+
+async def test_a_service_account_of_the_operator_that_the_spec_names_is_kept(world: World) -> None:
+    world.shop()
+    await world.pass_()
+
+    world.shop(serviceAccount={"name": "web"})
+    await world.pass_()
+    await world.pass_()
+
+    assert ("ServiceAccount", "ns", "web") in world.api.objects
