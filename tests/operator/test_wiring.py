@@ -17,7 +17,7 @@ from shop_operator.status.writer import Reporter
 from shop_operator.wiring import Leadership
 from tests.operator.engine import Engine
 from tests.operator.fake_api import FixedKey
-from tests.operator.reconcile.test_reconciler import KEY, World
+from tests.operator.world import KEY, World
 
 
 def engine(queue: WorkQueue[Key], metrics: Metrics, store: Store) -> Engine:
