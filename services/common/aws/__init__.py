@@ -1,1 +1,1 @@
-"""Adapters of AWS: the clients, tables, secrets, and the discovery of instances."""
+"""The AWS adapters: clients, tables, queues, topics, secrets, workflows and service discovery."""

@@ -1,7 +1,7 @@
-"""Clients for AWS, or for whatever answers at AWS_ENDPOINT_URL.
+"""The clients of AWS, or of an emulator at AWS_ENDPOINT_URL.
 
-A client is made when it is first used: that reads credentials and a megabyte of API description, and a process has to
-start and answer /healthz even when AWS does not.
+A client is created on first use. This reads credentials and a megabyte of API descriptions, while a process must start and
+serve /healthz even if AWS is unavailable.
 """
 
 import functools
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Name = Literal["dynamodb", "s3", "secretsmanager", "servicediscovery", "sns", "sqs", "stepfunctions"]
 CONNECT_SECONDS = 2
-# A long poll of SQS is answered after up to 20 seconds.
+# A long poll of SQS takes up to 20 seconds.
 READ_SECONDS: dict[Name, int] = {
     "dynamodb": 5,
     "s3": 10,
@@ -49,10 +49,10 @@ _TEMPORARY_CODES = frozenset(
 
 
 class Secrets(Protocol):
-    """What is called of AWS Secrets Manager."""
+    """The operations of AWS Secrets Manager that are used here."""
 
     def get_secret_value(self, *, SecretId: str) -> Mapping[str, Any]:  # noqa: N803 - AWS's name
-        """The secret's value and what describes it."""
+        """The value of a secret, with its metadata."""
 
 
 @overload
@@ -78,7 +78,7 @@ def client(name: Name, settings: ServiceSettings) -> Any:
 
 
 def is_temporary(error: BaseException) -> bool:
-    """Whether AWS (or the way to it) failed in a manner that another try may not."""
+    """Whether a call to AWS failed for a temporary reason, so that a retry may succeed."""
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -95,7 +95,7 @@ class _Lazy:
 
     def __getattr__(self, name: str) -> Any:
         if self._client is None:
-            with self._lock:  # boto3 sessions are not safe to make clients from in two threads
+            with self._lock:  # boto3 does not support creating clients in several threads
                 if self._client is None:
                     self._client = _connect(self._service, self._settings)
         attribute = getattr(self._client, name)
@@ -131,7 +131,7 @@ def _is_invalid(error: ClientError) -> bool:
 
 
 def _connect(name: Name, settings: ServiceSettings) -> Any:
-    import boto3  # noqa: PLC0415 - a tenth of a second that the start of a process can do without
+    import boto3  # noqa: PLC0415 - the import takes a tenth of a second, which would delay the start of a process
     from botocore.config import Config  # noqa: PLC0415 - as above
 
     return boto3.session.Session(region_name=settings.aws_region).client(
@@ -143,7 +143,7 @@ def _connect(name: Name, settings: ServiceSettings) -> Any:
             retries={"mode": "standard", "max_attempts": 3},
             max_pool_connections=32,
             tcp_keepalive=True,
-            # The emulator's host has no name below it.
+            # The host of an emulator has no subdomains.
             inject_host_prefix=settings.aws_endpoint_url is None,
         ),
     )

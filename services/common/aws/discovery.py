@@ -1,9 +1,9 @@
-"""Where another service answers, asked again and again, so that an address that changes needs no restart.
+"""Service discovery: the current address of another service, so that a change of address requires no restart.
 
-Inside the cluster a service has a name that DNS keeps up to date: `http://payment` is its own answer. A function of
-AWS Lambda or a task outside of the cluster asks AWS Cloud Map instead, by `cloudmap://payment.shop.internal:8080`:
-DiscoverInstances knows a change seconds before the caches of DNS do, and answers with every address at once. An answer
-is kept for some seconds, and for longer while Cloud Map is away: an old address is better than none.
+Inside the cluster, DNS resolves the name of a service: `http://payment` is used as it is. A Lambda function or a task outside
+of the cluster uses AWS Cloud Map instead, with `cloudmap://payment.shop.internal:8080`. DiscoverInstances returns changes
+seconds before DNS caches do, and returns all addresses. The addresses are cached for a few seconds, and for longer while
+Cloud Map is unavailable.
 """
 
 import threading
@@ -26,35 +26,35 @@ Seconds = Callable[[], float]
 
 SCHEME = "cloudmap"
 KEPT_SECONDS = 5.0
-# Longer than Cloud Map takes to be told that a pod has ended.
+# Longer than the time until Cloud Map learns that a pod has terminated.
 REFUSED_SECONDS = 10.0
-# AWS limit of one DiscoverInstances; DNS answers no more than 8.
+# AWS limit of DiscoverInstances. DNS returns at most 8.
 MOST = 100
 
 
 class NoInstance(Exception):
-    """Cloud Map knows no address of the service, or did not answer and never has; it may later."""
+    """No address of the service is known. A later attempt may succeed."""
 
 
 class Resolver(Protocol):
-    """Where a service answers."""
+    """Resolves the address of a service."""
 
     def __call__(self) -> str:
         """A base URL such as "http://10.0.1.7:8080", for one request.
 
         Raises:
-            NoInstance: when there is none.
+            NoInstance: no address is known.
         """
 
     def refused(self, url: str) -> None:
-        """Tells that nobody took a connection at this base URL: it is passed over for a moment."""
+        """Reports that a connection to this base URL was refused. It is not returned for a short time."""
 
 
 def resolver(url: str, settings: ServiceSettings) -> Resolver:
-    """Resolves `http://…` and `https://…` to themselves, `cloudmap://SERVICE.NAMESPACE[:PORT]` by AWS Cloud Map.
+    """The resolver of a URL: `http://…` and `https://…` are fixed, `cloudmap://SERVICE.NAMESPACE[:PORT]` uses AWS Cloud Map.
 
     Raises:
-        ValueError: when the URL is neither.
+        ValueError: the URL has another form.
     """
     parts = urlsplit(url)
     if parts.scheme in {"http", "https"} and parts.hostname:
@@ -66,10 +66,10 @@ def resolver(url: str, settings: ServiceSettings) -> Resolver:
 
 
 class Fixed:
-    """A URL that DNS keeps up to date.
+    """A fixed URL, whose host DNS resolves.
 
     Args:
-        url: the base URL.
+        url: base URL.
     """
 
     def __init__(self, url: str) -> None:
@@ -80,18 +80,18 @@ class Fixed:
         return self._url
 
     def refused(self, url: str) -> None:
-        """As `Resolver.refused`; there is no other address to turn to."""
+        """As `Resolver.refused`. Has no effect: there is no other address."""
 
 
 class CloudMap:
-    """A service as AWS Cloud Map knows it; safe to share between threads.
+    """Resolves a service by AWS Cloud Map. Safe to share between threads.
 
     Args:
         client: a Cloud Map client.
-        service: its name there, such as "payment".
-        namespace: such as "shop.internal".
-        port: where its instances listen, if they do not say so themselves.
-        clock: seconds that never go back.
+        service: name of the service in Cloud Map, such as "payment".
+        namespace: namespace, such as "shop.internal".
+        port: port of the instances; by default the registered one, otherwise 80.
+        clock: monotonic clock, in seconds.
     """
 
     def __init__(
@@ -114,13 +114,13 @@ class CloudMap:
         self._refused_at: dict[str, float] = {}
 
     def __call__(self) -> str:
-        """As `Resolver.__call__`: each healthy instance in turn."""
+        """As `Resolver.__call__`: returns the healthy instances in turn."""
         with self._lock:
             now = self._clock()
             if self._asked_at is None or now - self._asked_at >= KEPT_SECONDS:
                 self._ask(now)
             self._refused_at = {url: at for url, at in self._refused_at.items() if now - at < REFUSED_SECONDS}
-            # With nobody left, one that refused a moment ago is the best guess.
+            # If all instances refused a connection recently, they are tried again.
             choice = [url for url in self._known if url not in self._refused_at] or self._known
             if not choice:
                 raise NoInstance(f"{self._service}.{self._namespace} has no address in AWS Cloud Map")
@@ -128,7 +128,7 @@ class CloudMap:
             return choice[self._turn % len(choice)]
 
     def refused(self, url: str) -> None:
-        """As `Resolver.refused`; Cloud Map is asked again at once, for it may know better by now."""
+        """As `Resolver.refused`. The next call queries Cloud Map again."""
         with self._lock:
             self._refused_at[url] = self._clock()
             self._asked_at = None
@@ -139,7 +139,7 @@ class CloudMap:
                 NamespaceName=self._namespace,
                 ServiceName=self._service,
                 MaxResults=MOST,
-                # Ignored for a service without a health check: then the cluster has registered ready pods only.
+                # Ignored for a service without a health check, for which the cluster registers only ready pods.
                 HealthStatus="HEALTHY",
             )
         except (BotoCoreError, ClientError) as error:
@@ -149,7 +149,7 @@ class CloudMap:
         else:
             found = (self._url(instance["Attributes"]) for instance in answer["Instances"])
             self._known = tuple(sorted({url for url in found if url}))
-        # Also after a failure: a Cloud Map that is away is not asked by every request.
+        # Also after a failure, so that not every request queries an unavailable Cloud Map.
         self._asked_at = now
 
     def _url(self, attributes: Mapping[str, Any]) -> str | None:

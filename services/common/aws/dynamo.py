@@ -1,6 +1,6 @@
-"""A DynamoDB table, and its attribute values from and to plain Python: texts, whole numbers, booleans, lists and maps.
+"""DynamoDB tables, and the conversion of attribute values: strings, integers, booleans, null, lists and maps.
 
-boto3's own conversion goes through Decimal and knows sets and binaries, which no table here has.
+The conversion of boto3 uses Decimal, and supports sets and binaries, which no table of the shop contains.
 """
 
 import random
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 log = telemetry.logger(__name__)
 Item = dict[str, Any]
 Read = TypeVar("Read")
-# The errors of reading a row that another version of the service, or a manual edit, has written.
+# Errors of parsing a row that another version of the service or a manual edit has written.
 UNREADABLE = (LookupError, ValueError, TypeError, AttributeError)
-# A tombstone outlives every message about its order: 14 days in a queue, as many more among the dead letters.
+# A tombstone outlives every message about its order: up to 14 days in a queue, and 14 days in a dead-letter queue.
 TOMBSTONES_LAST = timedelta(days=90)
-# Why TransactWriteItems refuses an item whose condition does not hold.
+# Cancellation reasons of TransactWriteItems.
 CONDITION_FAILED = "ConditionalCheckFailed"
 CONFLICT = "TransactionConflict"
 THROTTLED = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError"})
-# How often a transaction that is throttled is tried, and the longest first pause in seconds.
+# Attempts of a throttled transaction, and the maximum first pause in seconds.
 THROTTLED_TRIES = 4
 THROTTLED_PAUSE = 0.05
-# How often items that DynamoDB left out of a batch are asked for again, and the longest first pause in seconds.
+# Attempts to read the unprocessed items of a batch, and the maximum first pause in seconds.
 BATCH_TRIES = 5
 BATCH_PAUSE = 0.02
 
 
 class Table:
-    """A table, for an adapter that keeps its items there.
+    """Base of adapters that store items in a table.
 
     Args:
         client: a DynamoDB client.
-        table: the table's name.
-        now: the time.
+        table: name of the table.
+        now: current time.
     """
 
     def __init__(self, client: "DynamoDBClient", table: str, now: Clock = clock.now) -> None:
@@ -63,10 +63,10 @@ class Table:
 
 
 def pack(values: Mapping[str, Any]) -> "dict[str, AttributeValueTypeDef]":
-    """A map of plain values as DynamoDB takes an item or expression values.
+    """Plain values as an item or expression values of DynamoDB.
 
     Raises:
-        TypeError: for a value of another type (a float above all).
+        TypeError: a value has an unsupported type, such as float.
     """
     return {name: _pack(value) for name, value in values.items()}
 
@@ -77,15 +77,15 @@ def unpack(item: Mapping[str, Any]) -> Item:
 
 
 def parsed(item: Mapping[str, Any], read: Callable[[Item], Read], kind: str) -> Read:
-    """What is read of a packed item. One that cannot be read is logged and counted.
+    """A parsed item. An item that cannot be parsed is logged and counted.
 
     Args:
-        item: as DynamoDB answers it.
-        read: makes something of an unpacked item.
-        kind: of row, for the metric.
+        item: item as DynamoDB returns it.
+        read: parses an unpacked item.
+        kind: kind of row, for the metric.
 
     Raises:
-        UnreadableRow: when it cannot be read.
+        UnreadableRow: the item cannot be parsed.
     """
     try:
         return read(unpack(item))
@@ -98,29 +98,29 @@ def parsed(item: Mapping[str, Any], read: Callable[[Item], Read], kind: str) -> 
 def find(
     client: "DynamoDBClient", table: str, key: Mapping[str, str], read: Callable[[Item], Read], kind: str
 ) -> Read | None:
-    """What is read of the item of a key, as it was last written; None for none.
+    """The parsed item with a key, as last written, or None if it does not exist.
 
     Args:
         client: a DynamoDB client.
-        table: the table's name.
-        key: of the item.
-        read: makes something of an unpacked item.
-        kind: of row, for the metric.
+        table: name of the table.
+        key: key of the item.
+        read: parses an unpacked item.
+        kind: kind of row, for the metric.
 
     Raises:
-        UnreadableRow: when it cannot be read. It is logged and counted.
+        UnreadableRow: the item cannot be parsed. It is logged and counted.
     """
     answer = client.get_item(TableName=table, Key=pack(key), ConsistentRead=True)
     return parsed(answer["Item"], read, kind) if "Item" in answer else None
 
 
 def readable(items: Iterable[Mapping[str, Any]], read: Callable[[Item], Read], kind: str) -> Iterator[Read]:
-    """What is read of packed items. One that cannot be read is left out, logged and counted: it hides no other.
+    """The parsed items. An item that cannot be parsed is skipped, logged and counted.
 
     Args:
-        items: as DynamoDB answers them.
-        read: makes something of an unpacked item.
-        kind: of row, for the metric.
+        items: items as DynamoDB returns them.
+        read: parses an unpacked item.
+        kind: kind of row, for the metric.
     """
     for item in items:
         try:
@@ -131,22 +131,22 @@ def readable(items: Iterable[Mapping[str, Any]], read: Callable[[Item], Read], k
 
 
 def note_unreadable(item: Mapping[str, Any], kind: str, error: Exception) -> None:
-    """Logs and counts a row that cannot be read."""
+    """Logs and counts a row that cannot be parsed."""
     telemetry.UNREADABLE_ROWS.labels(kind).inc()
     log.error("row_unreadable", kind=kind, pk=item.get("pk"), sk=item.get("sk"), error=repr(error))
 
 
 def tombstone(at: datetime) -> dict[str, int]:
-    """The attribute by which DynamoDB removes an item once no message about it can come any more."""
+    """The TTL attribute with which DynamoDB deletes an item once no message about it can arrive."""
     return {"expires_at": int((at + TOMBSTONES_LAST).timestamp())}
 
 
 def unchanged_since(version: int, *, is_there: bool = False) -> dict[str, Any]:
-    """The condition of a write that no other writer has preceded.
+    """The condition of a write that the item has not been written since it was read.
 
     Args:
-        version: that was read.
-        is_there: version 0 was read too. By default it is that of an item that is not there yet.
+        version: version that was read.
+        is_there: whether an item with version 0 exists. By default, version 0 is that of an item that does not exist.
     """
     if version == 0 and not is_there:
         return {"ConditionExpression": "attribute_not_exists(pk)"}
@@ -157,38 +157,39 @@ def unchanged_since(version: int, *, is_there: bool = False) -> dict[str, Any]:
 
 
 def is_overtaken(error: ClientError) -> bool:
-    """Whether the write lost against another: its condition, or one of its transaction's, did not hold, or they met.
+    """Whether a write failed because of a concurrent write: a condition was not met, or two transactions conflicted.
 
-    A write that the SDK repeats because its answer was lost loses against itself: read again, and recognize it.
+    If the response to a write is lost, the SDK retries it, and the retry fails because of the first attempt. Read the item
+    again to recognize this.
     """
     return is_refused(error) or CONDITION_FAILED in refusals(error) or is_contended(error)
 
 
 def is_refused(error: ClientError) -> bool:
-    """Whether the write's condition did not hold."""
+    """Whether the condition of a write was not met."""
     return error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException"
 
 
 def refusals(error: ClientError) -> list[str]:
-    """Why a TransactWriteItems was cancelled: a code per item ("None", "ConditionalCheckFailed", …); [] if it was not."""
+    """The cancellation reasons of a transaction: a code per item ("None", "ConditionalCheckFailed", …), or an empty list."""
     reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]  # untyped in the stubs
     return [reason.get("Code", "None") for reason in reasons]
 
 
 def is_contended(error: ClientError) -> bool:
-    """Whether the write met a transaction on the same item: nothing was written, and the same write may succeed now."""
+    """Whether a write conflicted with a transaction on the same item. Nothing was written, and a retry may succeed."""
     code = error.response.get("Error", {}).get("Code")
     return code == "TransactionConflictException" or CONFLICT in refusals(error)
 
 
 def is_throttled(error: ClientError) -> bool:
-    """Whether a transaction was cancelled because of too many calls alone. The SDK does not repeat it."""
+    """Whether a transaction was cancelled only because of throttling. The SDK does not retry it."""
     causes = _causes(error)
     return bool(causes) and causes <= THROTTLED
 
 
 def is_passing(error: ClientError) -> bool:
-    """Whether a transaction was cancelled for nothing that the same transaction may not pass in a moment."""
+    """Whether a transaction was cancelled only for temporary reasons: throttling or a conflict."""
     causes = _causes(error)
     return bool(causes) and causes <= {CONFLICT, *THROTTLED}
 
@@ -200,16 +201,16 @@ def transact(
     tries: int = THROTTLED_TRIES,
     again: Callable[[ClientError], bool] = is_throttled,
 ) -> None:
-    """Does all of the writes or none, also when DynamoDB refuses some of the tries for a moment.
+    """Writes items in one transaction. Retries it after temporary errors.
 
     Args:
         client: a DynamoDB client.
-        writes: at most 100 (AWS limit), each of another item.
-        tries: how often it is tried, with random pauses.
-        again: what is tried again.
+        writes: writes of different items; at most 100 (AWS limit).
+        tries: maximum number of attempts, with random pauses.
+        again: whether to retry after an error.
 
     Raises:
-        ClientError: when the transaction was cancelled for another reason, or at every try.
+        ClientError: the transaction was cancelled for another reason, or at every attempt.
     """
     for attempt in range(tries - 1):
         try:
@@ -226,16 +227,16 @@ def transact(
 def find_all(
     client: "DynamoDBClient", table: str, keys: Iterable[Mapping[str, str]], *, is_consistent: bool
 ) -> list[Mapping[str, Any]]:
-    """The packed items of those keys that have one.
+    """The items with the given keys, packed. Keys without an item are skipped.
 
     Args:
         client: a DynamoDB client.
-        table: the table's name.
+        table: name of the table.
         keys: at most 100 (AWS limit).
-        is_consistent: read them as they were last written.
+        is_consistent: whether to use strongly consistent reads.
 
     Raises:
-        Unavailable: when DynamoDB left some out of its answer at every try.
+        Unavailable: DynamoDB left items unprocessed at every attempt.
     """
     found: list[Mapping[str, Any]] = []
     rest: Sequence[Any] = [pack(key) for key in keys]
@@ -250,11 +251,11 @@ def find_all(
         if not left:
             return found
         rest = left["Keys"]
-    raise Unavailable("the stored data is temporarily unavailable; retry the same request")
+    raise Unavailable("the stored data is temporarily unavailable; retry the request")
 
 
 def _pause(first: float, attempt: int) -> None:
-    time.sleep(random.uniform(0, first * 2**attempt))  # noqa: S311 - a pause, not a secret
+    time.sleep(random.uniform(0, first * 2**attempt))  # noqa: S311 - not used for cryptography
 
 
 def _causes(error: ClientError) -> set[str]:
@@ -276,7 +277,7 @@ def _pack(value: Any) -> "AttributeValueTypeDef":
         case Mapping():
             return {"M": {name: _pack(item) for name, item in value.items()}}
         case _:
-            raise TypeError(f"no DynamoDB attribute is made of a {type(value).__name__}")
+            raise TypeError(f"a {type(value).__name__} cannot be stored as a DynamoDB attribute")
 
 
 def _unpack(value: Mapping[str, Any]) -> Any:

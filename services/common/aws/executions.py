@@ -1,4 +1,4 @@
-"""Executions of AWS Step Functions, started."""
+"""Starts executions of AWS Step Functions."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,13 +11,16 @@ if TYPE_CHECKING:
 
 
 def start_execution(client: "SFNClient", arn: str, name: str, given: Mapping[str, Any]) -> bool:
-    """Starts an execution unless one of its name was started, even if that has ended; answers whether it did.
+    """Starts an execution unless one with the same name was started before, even if it has ended.
 
     Args:
         client: a Step Functions client.
-        arn: the state machine.
-        name: of the execution; can be used once in 90 days (AWS limit).
-        given: the input.
+        arn: ARN of the state machine.
+        name: name of the execution, which can be used once in 90 days (AWS limit).
+        given: input of the execution.
+
+    Returns:
+        Whether an execution was started.
     """
     try:
         client.start_execution(stateMachineArn=arn, name=name, input=orjson.dumps(dict(given)).decode())

@@ -1,8 +1,8 @@
-"""Answers under their Idempotency-Key, in a service's own table, so that they can be part of its transactions.
+"""Recorded responses by Idempotency-Key, in a service's own table, so that they can be part of its transactions.
 
 | item | pk | sk |
 |---|---|---|
-| an answer | IDEMPOTENCY#<scope>#<key> | <scope> |
+| recorded response | IDEMPOTENCY#<scope>#<key> | <scope> |
 """
 
 from datetime import datetime
@@ -25,11 +25,11 @@ class DynamoIdempotency(dynamo.Table):
         return self._find(_key(request), lambda found: self._answer(request, found), "idempotency")
 
     def record(self, request: KeyedRequest, answer: Answer) -> "TransactWriteItemTypeDef":
-        """The part of a transaction that records the answer; its condition fails when the key has a record."""
+        """The write that records a response, for a transaction. Its condition fails if the key has a record."""
         now = self._now()
         item = {
             **_key(request),
-            "state": "done",  # for a replica of the version before, while both run
+            "state": "done",  # for replicas of the previous version during an upgrade
             "fingerprint": request.fingerprint,
             "answer": orjson.dumps([answer.status, answer.body, answer.headers]).decode(),
             "expires_at": _epoch(now + KEPT),
@@ -38,7 +38,7 @@ class DynamoIdempotency(dynamo.Table):
             "Put": {
                 "TableName": self._table,
                 "Item": dynamo.pack(item),
-                # A record without an answer is a claim of an earlier version, which committed nothing.
+                # A record without a response is a claim of an earlier version, which committed nothing.
                 "ConditionExpression": "attribute_not_exists(pk) OR expires_at < :now OR "
                 "attribute_not_exists(answer)",
                 "ExpressionAttributeValues": dynamo.pack({":now": _epoch(now)}),
@@ -55,7 +55,7 @@ class DynamoIdempotency(dynamo.Table):
 
 
 def _key(request: KeyedRequest) -> dict[str, str]:
-    # The scope is in both, so that no scope and key can be written to look like another pair.
+    # Both keys contain the scope, so that no other pair of scope and key has the same item.
     return {"pk": f"IDEMPOTENCY#{request.scope}#{request.key}", "sk": request.scope}
 
 

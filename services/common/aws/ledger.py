@@ -1,9 +1,9 @@
-"""A ledger in a service's own table, so that it survives its process.
+"""The ledger of a sandbox in a service's own table, so that it survives restarts.
 
 | item | pk | sk |
 |---|---|---|
-| the entry of a key | SANDBOX#<key> | ENTRY |
-| how often it was attempted | SANDBOX#<key> | TRIES |
+| entry of a key | SANDBOX#<key> | ENTRY |
+| attempts under a key | SANDBOX#<key> | TRIES |
 """
 
 from collections.abc import Mapping

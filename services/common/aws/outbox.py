@@ -1,10 +1,10 @@
-"""The outbox in a DynamoDB table, beside what its records tell of.
+"""The outbox in a DynamoDB table, next to the items that its records are about.
 
 | item | pk | sk |
 |---|---|---|
-| a record | OUTBOX#<0-3> | <record> |
+| outbox record | OUTBOX#<0-3> | <record> |
 
-Records are spread over a few partitions, because one takes 1000 writes a second (AWS limit).
+Records are distributed over four partitions, because a partition is limited to 1000 writes per second (AWS limit).
 """
 
 import zlib
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 PARTITIONS = 4
-# Records that one page of a query holds.
+# Records per page of a query.
 PAGE = 50
 # The delay before an unreadable record is read again, because another version of the relay may be able to read it.
 UNREADABLE_POSTPONEMENT = LONGEST_POSTPONEMENT
@@ -41,7 +41,7 @@ class DynamoOutbox(dynamo.Table):
     """The outbox in a service's own table."""
 
     def addition(self, record: OutboxRecord) -> "TransactWriteItemTypeDef":
-        """The part of a transaction that adds the record."""
+        """The write that adds a record, for a transaction."""
         messages = [[message.kind, message.payload] for message in record.messages]
         item = {
             **_key(record),
@@ -59,16 +59,16 @@ class DynamoOutbox(dynamo.Table):
         told: OutboxRecord | None,
         *others: "TransactWriteItemTypeDef",
     ) -> None:
-        """Writes an item of the same table, and adds the record of what is to be told of it: all or nothing.
+        """Writes an item of the same table and the outbox record of the change in one transaction.
 
         Args:
-            item: in plain values, see `dynamo.pack`.
-            condition: parameters of a PutItem, see `dynamo.unchanged_since`.
-            told: the record to publish; None if nothing is published about the change.
-            others: further writes of the same transaction.
+            item: item in plain values, see `dynamo.pack`.
+            condition: condition as parameters of PutItem, see `dynamo.unchanged_since`.
+            told: outbox record, or None if nothing is published about the change.
+            others: additional writes of the transaction.
 
         Raises:
-            ClientError: see `dynamo.is_overtaken` for one whose condition did not hold.
+            ClientError: the write failed; see `dynamo.is_overtaken` for a condition that was not met.
         """
         put: Any = {"TableName": self._table, "Item": dynamo.pack(item), **condition}
         others = others if told is None else (self.addition(told), *others)
@@ -98,7 +98,7 @@ class DynamoOutbox(dynamo.Table):
         except ClientError as error:
             if not dynamo.is_refused(error):
                 raise
-            # The SDK repeats a call whose answer was lost, and is refused by its own claim.
+            # The SDK retries a call whose response was lost, and the retry fails because of the first attempt.
             claimed: Mapping[str, Any] = error.response.get("Item", {})  # type: ignore[assignment]  # missing in the stubs
             return bool(dynamo.unpack(claimed).get("claimed_by") == claim)
         return True
@@ -162,12 +162,12 @@ class DynamoOutbox(dynamo.Table):
 
 
 class OutboxTable(dynamo.Table):
-    """A table with an outbox beside what an adapter keeps there.
+    """Base of adapters that store items and outbox records in a table.
 
     Args:
         client: a DynamoDB client.
-        table: the table's name.
-        outbox: in the same table.
+        table: name of the table.
+        outbox: outbox in the same table.
     """
 
     def __init__(self, client: "DynamoDBClient", table: str, outbox: DynamoOutbox) -> None:

@@ -1,4 +1,4 @@
-"""Facts published to an SNS topic."""
+"""Publishes events to an SNS topic."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sns.type_defs import BatchResultErrorEntryTypeDef, PublishBatchRequestEntryTypeDef
 
-# AWS limits of one PublishBatch: messages, and bytes of all of them.
+# AWS limits of PublishBatch: number of messages, and their total size in bytes.
 BATCH = 10
 LARGEST_BATCH = 256 * 1024
-# How often those messages of a batch that the topic did not take are published before the outbox has to wait with them.
+# Attempts to publish the rejected messages of a batch before the outbox retries them later.
 TRIES = 3
 
 
 class SnsPublisher:
-    """Publishes to an SNS topic, with the type as a message attribute for subscriptions to filter on.
+    """Publishes events to an SNS topic. The message attribute `type` supports the filters of subscriptions.
 
     Args:
         client: an SNS client.
-        topic_arn: the topic.
+        topic_arn: ARN of the topic.
     """
 
     def __init__(self, client: "SNSClient", topic_arn: str) -> None:
@@ -46,11 +46,13 @@ class SnsPublisher:
             if not left:
                 return
         reasons = {f"{failure['Code']} {failure.get('Message', '')}".strip() for failure in failures}
-        raise NotPublished(f"{len(left)} of {len(batch)} events: {', '.join(sorted(reasons))}")
+        raise NotPublished(
+            f"{len(left)} of {len(batch)} events were not published: {', '.join(sorted(reasons))}"
+        )
 
 
 def _batches(events: Sequence[Event]) -> "Iterator[list[PublishBatchRequestEntryTypeDef]]":
-    """The events in their order, as few batches as the limits allow."""
+    """The events in their order, in as few batches as the limits allow."""
     batch: list[PublishBatchRequestEntryTypeDef] = []
     size = 0
     for event in events:

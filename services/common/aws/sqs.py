@@ -1,4 +1,4 @@
-"""Messages of an SQS queue."""
+"""Receives and sends messages of an SQS queue."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ class SqsQueue:
 
     Args:
         client: an SQS client.
-        url: the queue.
+        url: URL of the queue.
     """
 
     def __init__(self, client: "SQSClient", url: str) -> None:
@@ -46,8 +46,8 @@ class SqsQueue:
         """Sends a message.
 
         Raises:
-            ClientError: when it is refused: the queue is gone, the right to send is missing, or it is too long.
-            BotoCoreError: when SQS does not answer.
+            ClientError: the message was rejected: the queue does not exist, a permission is missing, or it is too long.
+            BotoCoreError: SQS is unavailable.
         """
         self._client.send_message(QueueUrl=self._url, MessageBody=body)
 

@@ -1,4 +1,4 @@
-"""Tasks of AWS Step Functions, answered."""
+"""Reports the results of tasks to AWS Step Functions."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 # AWS limits of SendTaskFailure.
 LONGEST_ERROR = 256
 LONGEST_CAUSE = 32768
-_NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
+_TASK_GONE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
 
 class StepFunctionsAnswers:
-    """Answers to AWS Step Functions.
+    """Reports the results of tasks to AWS Step Functions.
 
     Args:
         client: a Step Functions client.
@@ -46,4 +46,4 @@ class StepFunctionsAnswers:
 
 def _gone(refused: ClientError) -> Exception:
     code = refused.response.get("Error", {}).get("Code", "")
-    return TaskGone(code) if code in _NOBODY_WAITS else refused
+    return TaskGone(code) if code in _TASK_GONE else refused

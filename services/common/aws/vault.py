@@ -1,7 +1,7 @@
-"""Secrets that one service leaves for another: each under a name, in a table that nothing else is in, and for a day.
+"""Secrets that one service hands over to another, by name, in a table of their own. They expire after one day.
 
-So they are in no message, log, workflow or backup. Who may leave some may remove but not read them, and who may read them
-may not list them: see the policies of both services.
+As a result, no message, log, workflow or backup contains them. The writing service can delete secrets, but not read them. The
+reading service cannot list them. See the IAM policies of both services.
 """
 
 from datetime import timedelta
@@ -20,24 +20,24 @@ class DynamoVault(dynamo.Table):
     """Secrets in a table of their own."""
 
     def addition(self, name: str, secret: str) -> "TransactWriteItemTypeDef":
-        """The part of a transaction that leaves the secret."""
+        """The write that stores a secret, for a transaction."""
         item = {**_key(name), "secret": secret, "expires_at": int((self._now() + KEPT).timestamp())}
         return {"Put": {"TableName": self._table, "Item": dynamo.pack(item)}}
 
     def removal(self, name: str) -> "TransactWriteItemTypeDef":
-        """The part of a transaction that removes the secret; does nothing when there is none."""
+        """The write that deletes a secret, for a transaction. Has no effect if the secret does not exist."""
         return {"Delete": {"TableName": self._table, "Key": dynamo.pack(_key(name))}}
 
     def find(self, name: str) -> str | None:
-        """The secret of a name, while it is kept."""
+        """The secret with a name, or None if it does not exist or has expired."""
         return self._find(_key(name), self._unexpired, "secret")
 
     def forget(self, name: str) -> None:
-        """Removes the secret of a name; does nothing when there is none."""
+        """Deletes the secret with a name. Has no effect if it does not exist."""
         self._client.delete_item(TableName=self._table, Key=dynamo.pack(_key(name)))
 
     def _unexpired(self, item: dynamo.Item) -> str | None:
-        # DynamoDB removes what has expired within some days (AWS documentation of TTL).
+        # DynamoDB deletes expired items within a few days (AWS documentation of TTL).
         return typed.text(item["secret"]) if item["expires_at"] > self._now().timestamp() else None
 
 

@@ -1,4 +1,4 @@
-"""Rows that are read, changed and written back, each only if it is the version that was read."""
+"""Rows with optimistic locking: a row is written only if its version is the one that was read."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -18,58 +18,58 @@ Row = TypeVar("Row")
 
 
 class VersionedTable(OutboxTable, Generic[Row]):
-    """The rows of one kind. A subclass says what they look like."""
+    """The rows of one kind. A subclass defines their format."""
 
     kind: ClassVar[str]
-    """For the metric of rows that cannot be read."""
+    """Kind of row, for the metric of unreadable rows."""
     first_version: ClassVar[int] = 1
-    """Version of a row that was written once. Version 0 is that of none, unless it is the first."""
+    """Version of a new row. If it is 1, version 0 stands for a row that does not exist."""
 
     @abstractmethod
     def key(self, name: str) -> dict[str, str]:
-        """The keys of the row of a name."""
+        """The keys of the row with a name."""
 
     @abstractmethod
     def to_item(self, row: Row, version: int) -> dict[str, Any]:
-        """A row in plain values, see `dynamo.pack`, with its keys and the version."""
+        """A row in plain values, see `dynamo.pack`, with its keys and its version."""
 
     @abstractmethod
     def from_item(self, item: Mapping[str, Any]) -> Row:
-        """Reads what `to_item` writes."""
+        """Parses the result of `to_item`."""
 
     def get(self, name: str) -> Row | None:
-        """The row of a name as it was last written.
+        """The row with a name, as last written, or None if it does not exist.
 
         Raises:
-            UnreadableRow: when it cannot be read. It is logged and counted.
+            UnreadableRow: the row cannot be parsed. It is logged and counted.
         """
         return self._find(self.key(name), self.from_item, self.kind)
 
     def ping(self) -> None:
-        """Returns when the table can be read, raises otherwise."""
+        """Raises an exception if the table cannot be read."""
         self._client.get_item(TableName=self._table, Key=dynamo.pack(self.key("ping")))
 
     def _save(
         self, row: Row, version: int, told: OutboxRecord | None, *others: "TransactWriteItemTypeDef"
     ) -> Row:
-        """Writes a row in its next version, what is to be told of it, and more: all or nothing. Answers it as written.
+        """Writes the next version of a row and its outbox record in one transaction. Returns the row as written.
 
         Args:
             row: the row.
-            version: that was read.
-            told: the record to publish; None if nothing is published about the change.
-            others: further writes of the same transaction.
+            version: version that was read.
+            told: outbox record, or None if nothing is published about the change.
+            others: additional writes of the transaction.
 
         Raises:
-            Stale: when it is not the version that was read any more.
+            Stale: the row was written since it was read.
         """
         item = self.to_item(row, version + 1)
-        saved = self.from_item(item)  # what could not be read is not written
+        saved = self.from_item(item)  # fails before an unreadable row is written
         condition = dynamo.unchanged_since(version, is_there=version >= self.first_version)
         try:
             self._outbox.put(item, condition, told, *others)
         except ClientError as error:
             if dynamo.is_overtaken(error):
-                raise Stale(f"{item['pk']} is not in version {version} any more") from error
+                raise Stale(f"{item['pk']} was written since version {version} was read") from error
             raise
         return saved

@@ -1,4 +1,4 @@
-"""The process of a service that does the workflow's tasks and tells its facts, on AWS."""
+"""The consumer process of a service on AWS, which handles the workflow's tasks and publishes events from the outbox."""
 
 from collections.abc import Callable, Mapping
 
@@ -17,12 +17,12 @@ from services.common.runtime.worker import run_workers
 def run_tasks(
     settings: ServiceSettings, tasks: Callable[[TaskAnswers], Mapping[str, Handler]], outbox: Outbox
 ) -> None:
-    """Runs until the process is told to stop.
+    """Runs the process until it is stopped.
 
     Args:
-        settings: the service's, with its queue and its topic.
-        tasks: makes the handlers, by the task's name, from where the tasks are answered.
-        outbox: the facts that the handlers leave to be told.
+        settings: settings of the service, with its queue and its topic.
+        tasks: returns the handlers by task name, given the port that reports results of tasks.
+        outbox: outbox of the service.
     """
     answers = StepFunctionsAnswers(clients.client("stepfunctions", settings))
     queue = SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url)

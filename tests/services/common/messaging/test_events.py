@@ -123,7 +123,7 @@ def test_of_a_batch_only_what_the_topic_did_not_take_is_published_again() -> Non
 def test_what_the_topic_never_takes_is_reported_with_the_reason() -> None:
     topic: Any = Topic(lambda data, _: "InternalError" if data["n"] == 3 else None)
 
-    with pytest.raises(NotPublished, match="1 of 10 events: InternalError"):
+    with pytest.raises(NotPublished, match="1 of 10 events were not published: InternalError"):
         SnsPublisher(topic, "arn").publish(numbered(10))
 
     assert numbers(topic) == [list(range(10)), [3], [3]]
