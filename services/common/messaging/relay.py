@@ -143,7 +143,7 @@ class Relay:
         pause = min(timedelta(seconds=2 ** min(record.attempts, 10)), LONGEST_POSTPONEMENT)
         try:
             self._outbox.postpone(record, pause)
-        except Exception as error:  # noqa: BLE001 - the claim expires by itself
+        except Exception as error:  # noqa: BLE001 - the claim expires
             log.warning("outbox_record_not_postponed", error=str(error))
 
 

@@ -1,1 +1,1 @@
-"""What a process runs with: settings, logs, metrics, workers, and guarded calls."""
+"""The runtime of a process: settings, logs, metrics, workers, retries and circuit breakers."""

@@ -1,7 +1,7 @@
-"""Guards a call of an outside service: a deadline per try, more tries with jitter, and a circuit breaker around it all.
+"""Guards calls of an outside service with a deadline per attempt, retries with jitter, and a circuit breaker.
 
-What the service answers, a refusal included, is for the caller; only its silence and its failures are tried again and
-counted. The call itself must be safe to repeat: it carries an idempotency key of its own.
+An answer of the service, including a rejection, is returned to the caller. Only timeouts and failures are retried and counted.
+The calls must be idempotent.
 """
 
 import contextvars
@@ -20,27 +20,27 @@ Result = TypeVar("Result")
 
 
 class CallFailed(Exception):
-    """The outside service did not answer, whatever it may have done; the same call may succeed later."""
+    """The outside service did not answer. It may have performed the request. The same call may succeed later."""
 
 
 class CallTimeout(CallFailed):
-    """No answer within the deadline. The outside service may or may not have acted."""
+    """The outside service did not answer within the deadline. It may have performed the request."""
 
 
 class CircuitOpen(CallFailed):
-    """Not called: too many calls before this one have failed."""
+    """The outside service was not called, because too many earlier calls failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How patient a guard is.
+    """The limits of a guard.
 
     Args:
-        deadline: seconds per try.
-        tries: how often a call is made at most.
-        longest_pause: seconds between two tries at most; the pause grows and is random.
-        failures: failed calls in a row that open the circuit.
-        recovery: seconds after which an open circuit lets one call through.
+        deadline: seconds per attempt.
+        tries: maximum number of attempts.
+        longest_pause: maximum seconds between two attempts. The pause is random and grows exponentially.
+        failures: number of consecutive failed calls that open the circuit.
+        recovery: seconds after which an open circuit permits one call.
     """
 
     deadline: float = 5.0
@@ -51,14 +51,14 @@ class Limits:
 
 
 class Guard:
-    """Guards every call of one outside service; safe to share between threads.
+    """Guards the calls of one outside service. Safe to share between threads.
 
     Args:
-        name: of the outside service, for metrics.
-        limits: how patient it is.
-        temporary: what the port raises when a try failed and another may succeed; `CallFailed` always is that.
-        refusals: what the port raises to say no: an answer, which counts for no failure.
-        threads: how many tries may be under way at once; one that outlives its deadline keeps its thread until it ends.
+        name: name of the outside service, for metrics.
+        limits: limits of the guard.
+        temporary: temporary errors of the port, which are retried, in addition to `CallFailed`.
+        refusals: rejections of the port, which are answers and do not count as failures.
+        threads: maximum number of concurrent attempts. An attempt that exceeds its deadline occupies its thread until it ends.
     """
 
     def __init__(
@@ -90,24 +90,24 @@ class Guard:
         )
 
     def call(self, function: Callable[[], Result]) -> Result:
-        """What the function returns or refuses.
+        """The result of the function.
 
         Raises:
-            CallTimeout: when the last try had no answer in time.
-            CallFailed: when the last try raised a temporary error, which is its cause.
-            CircuitOpen: when no try was made.
-            Exception: whatever else the function raises, after that try.
+            CallTimeout: the last attempt exceeded its deadline.
+            CallFailed: the last attempt raised a temporary error, which is the cause.
+            CircuitOpen: no attempt was made.
+            Exception: any other error of the function, after the first attempt that raises it.
         """
         result = "failed"
         try:
-            # `calling` and not `call`: the latter lets one call through at a time.
+            # `calling` instead of `call`, which permits only one call at a time.
             with self._breaker.calling():
                 answer: Result = self._retrying.copy()(self._try, function)
             result = "done"
         except pybreaker.CircuitBreakerError as error:
             result = "circuit_open"
             raise CircuitOpen(
-                f"{self.name} is not called: its last {self._limits.failures} calls failed"
+                f"{self.name} was not called: its last {self._limits.failures} calls failed"
             ) from error
         finally:
             telemetry.CALLS.labels(self.name, result).inc()

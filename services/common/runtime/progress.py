@@ -1,7 +1,7 @@
-"""Whether a loop that keeps turning gets anything done.
+"""Detects a loop that runs without making progress.
 
-A loop survives every failure of what it needs, so its process looks well while it does nothing. What a loop cannot do
-for a minute, with nothing done since, makes it not ready. One message or row that fails alone does not.
+A loop survives every failure of its dependencies, so its process could look healthy although it does nothing. A loop is not
+ready if its work has failed for a minute without a success. A single failing message or row does not make it unready.
 """
 
 import threading
@@ -9,20 +9,20 @@ import time
 from collections.abc import Callable
 
 PATIENCE_SECONDS = 60.0
-# A failure of one piece of work is that piece's; of two, with nothing done in between, it is the loop's.
+# If one piece of work fails, the piece is at fault; if two fail without a success in between, the loop is.
 PIECES = 2
 
 
 class NoProgress(Exception):
-    """Nothing has been done for a while, and not for want of work."""
+    """The loop has work, but has made no progress for a while."""
 
 
 class Progress:
-    """What a loop has done lately; safe to share between threads.
+    """The recent progress of a loop. Safe to share between threads.
 
     Args:
-        what: what the loop does, for the message.
-        monotonic: seconds that pass.
+        what: the failure, for the message.
+        monotonic: monotonic clock, in seconds.
     """
 
     def __init__(self, what: str, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -33,12 +33,12 @@ class Progress:
         self._since = 0.0
 
     def made(self) -> None:
-        """Notes that something was done."""
+        """Records a success."""
         with self._lock:
             self._missed.clear()
 
     def missed(self, piece: str, error: Exception) -> None:
-        """Notes that a piece of work failed. An empty piece stands for the loop as a whole."""
+        """Records the failure of a piece of work. An empty piece stands for the whole loop."""
         with self._lock:
             if not self._missed:
                 self._since = self._monotonic()
@@ -46,14 +46,14 @@ class Progress:
                 self._missed[piece] = error
 
     def check(self) -> None:
-        """Returns when the loop has nothing to do or gets it done.
+        """Checks that the loop is idle or makes progress.
 
         Raises:
-            NoProgress: since when it has not, and the last error.
+            NoProgress: it makes no progress; the message contains the duration and the last error.
         """
         with self._lock:
             stalled = "" in self._missed or len(self._missed) >= PIECES
             seconds = self._monotonic() - self._since
             if stalled and seconds > PATIENCE_SECONDS:
                 last = next(reversed(self._missed.values()))
-                raise NoProgress(f"{self._what}: nothing done for {seconds:.0f} s; last error: {last!r}")
+                raise NoProgress(f"{self._what}: no progress for {seconds:.0f} s; last error: {last!r}")

@@ -1,4 +1,4 @@
-"""Decides anew what was decided on a state that others have changed since."""
+"""Retries work that lost against a concurrent write."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,9 +9,9 @@ from services.common.values.errors import Stale, Unavailable
 
 Result = TypeVar("Result")
 
-# More than usually meet on one row. Pauses are random, so that those who met do not meet again: up to 0.02 s after the
-# first try, twice as long after each further one, and 0.2 s at most. A function that works on a batch of ten messages, all of
-# which lose every time, then ends within its timeout of 15 s.
+# More attempts than writers usually compete for one row. The pauses are random, so that competing writers do not collide
+# again: up to 0.02 s after the first attempt, doubled after each further one, and at most 0.2 s. A Lambda function that handles
+# ten messages, each of which loses every time, then still ends within its timeout of 15 s.
 _ON_STALE = Retrying(
     retry=retry_if_exception_type(Stale),
     stop=stop_after_attempt(8),
@@ -21,17 +21,17 @@ _ON_STALE = Retrying(
 
 
 def retry_on_stale(work: Callable[[], Result], subject: str) -> Result:
-    """The result of work that reads, decides and writes; it is done again while others write in between.
+    """The result of work that reads, decides and writes. It is retried if it raises `Stale`.
 
     Args:
-        work: may be called several times.
-        subject: what is written, such as "order 1", for the message.
+        work: the work, which may be called several times.
+        subject: the object that is written, such as "order 1", for the message.
 
     Raises:
-        Unavailable: when others were always faster; the same may succeed later.
-        Exception: whatever else the work raises, after that try.
+        Unavailable: a concurrent write won at every attempt. The same work may succeed later.
+        Exception: any other error of the work, after the first attempt that raises it.
     """
     try:
         return _ON_STALE.copy()(work)
     except Stale as stale:
-        raise Unavailable(f"{subject} is being changed too often; send the same again") from stale
+        raise Unavailable(f"{subject} is being changed concurrently; retry the request") from stale

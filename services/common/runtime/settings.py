@@ -1,4 +1,4 @@
-"""What a process is told by its environment, read once at its start."""
+"""The settings of a process, read from environment variables when it starts."""
 
 from typing import Any, ClassVar, Literal, Self
 
@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Environment(BaseSettings):
-    """A part of the environment. A field is read from the variable of its name in capitals."""
+    """Base of settings. Each field is read from the environment variable with its name in capital letters."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -18,7 +18,7 @@ class Environment(BaseSettings):
         """The settings of this process.
 
         Raises:
-            SystemExit: with one line for each variable that is missing or invalid.
+            SystemExit: a variable is missing or invalid; the message has one line for each of them.
         """
         try:
             return cls(**_NO_OVERRIDES)
@@ -30,7 +30,7 @@ class Environment(BaseSettings):
 
     @classmethod
     def _complaint(cls, location: tuple[int | str, ...], kind: str, message: str) -> str:
-        if not location:  # of several fields together
+        if not location:  # concerns several fields
             return f"  {message.removeprefix('Value error, ')}"
         field = str(location[0])
         wanted = cls.model_fields[field].description
@@ -40,15 +40,15 @@ class Environment(BaseSettings):
 
 
 class ServiceSettings(Environment):
-    """What every process of every service needs."""
+    """The settings of every process of every service."""
 
     table: str = Field(description="name of the service's DynamoDB table")
     tasks_queue_url: str = Field(description="URL of the service's SQS queue of tasks")
-    events_topic_arn: str = Field(
-        description="ARN of the service's own SNS topic, that its facts are published to"
-    )
+    events_topic_arn: str = Field(description="ARN of the SNS topic that the service publishes its events to")
     aws_region: str = Field(description="AWS region, such as eu-central-1")
-    aws_endpoint_url: str | None = Field(None, description="URL of the AWS endpoint; unset for AWS itself")
+    aws_endpoint_url: str | None = Field(
+        None, description="URL of an AWS emulator; leave it unset to use AWS"
+    )
     listen_host: str = Field("0.0.0.0", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -58,9 +58,9 @@ class ServiceSettings(Environment):
         5,
         ge=0,
         le=20,
-        description="seconds that a consumer waits for messages; its shutdown may take as much longer",
+        description="seconds of a long poll for messages, by which the shutdown of a consumer may be delayed",
     )
 
 
-# Spelled out, because to a type checker the call without arguments misses the required ones.
+# Passed explicitly, because a type checker reports a call without the required arguments.
 _NO_OVERRIDES: dict[str, Any] = {}

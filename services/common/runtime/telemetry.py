@@ -1,7 +1,7 @@
-"""What a process says about itself: JSON logs, W3C trace context, Prometheus metrics.
+"""Telemetry: JSON logs, W3C trace context, and Prometheus metrics.
 
-No log line may hold what pays for something. Two nets see to that: values under a telling name are dropped wherever
-they are nested, and whatever still looks like a payment token is blanked in the finished line.
+Log lines must not contain payment data. Values with a sensitive name are redacted at any depth, and strings that look like a
+payment token are redacted in the finished line.
 """
 
 import logging
@@ -51,7 +51,7 @@ CIRCUITS_OPEN = Gauge(
 
 @contextmanager
 def traced(traceparent: Any, **fields: str) -> Iterator[Trace]:
-    """Continues a trace, whoever sent `traceparent`: every log line inside carries its `trace_id` and `fields`."""
+    """Continues a trace. Every log line inside has its `trace_id` and `fields`. An invalid `traceparent` is replaced."""
     with (
         trace.entered(Trace.continued(traceparent)) as entered,
         structlog.contextvars.bound_contextvars(trace_id=entered.trace_id, **fields),
@@ -60,13 +60,13 @@ def traced(traceparent: Any, **fields: str) -> Iterator[Trace]:
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger whose events are names, with fields for everything that varies."""
+    """A structured logger: an event is a constant name, and its details are fields."""
     bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return bound
 
 
 def configure(service: str, level: str) -> None:
-    """Sends the logs of this process, its libraries' included, to standard output as one JSON object a line."""
+    """Sends the logs of this process and its libraries to standard output, as one JSON object per line."""
     logging.config.dictConfig(logging_config(service, level))
     structlog.configure(
         processors=[
@@ -81,7 +81,7 @@ def configure(service: str, level: str) -> None:
 
 
 def logging_config(service: str, level: str) -> dict[str, Any]:
-    """The same for the standard library's logging, as `logging.config.dictConfig` takes it."""
+    """The same configuration for the standard library, in the form of `logging.config.dictConfig`."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -99,24 +99,24 @@ def logging_config(service: str, level: str) -> dict[str, Any]:
         },
         "handlers": {"stdout": {"()": _Stdout, "formatter": "json"}},
         "root": {"handlers": ["stdout"], "level": level},
-        # What libraries say below a warning is about themselves.
+        # Messages of these libraries below WARNING are not relevant.
         "loggers": {name: {"level": "WARNING"} for name in ("boto3", "botocore", "urllib3", "werkzeug")},
     }
 
 
 class _Stdout(logging.Handler):
-    """Writes to whatever standard output is at the time, as `print` does."""
+    """Writes to the current standard output, as `print` does."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             sys.stdout.write(self.format(record) + "\n")
             sys.stdout.flush()
-        except Exception:  # noqa: BLE001 - a line that cannot be written must not fail what it tells of
+        except Exception:  # noqa: BLE001 - a logging error must not fail the operation
             self.handleError(record)
 
 
 def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor that blanks every value under a name such as `token` or `card_number`."""
+    """A structlog processor that redacts values with a name such as `token` or `card_number`."""
     return {name: _redacted(name, value) for name, value in event.items()}
 
 

@@ -1,4 +1,4 @@
-"""A process without an API: loops that work until they are told to stop, and the port that says how they are."""
+"""A process without an API: loops that run until shutdown, and an HTTP server for probes and metrics."""
 
 import signal
 import socket
@@ -22,7 +22,7 @@ Check = Callable[[], object]
 END_OF_HEAD = b"\r\n\r\n"
 LARGEST_PROBE = 8 * 1024
 BACKLOG = 2048
-# The lane of /healthz, which waits for nothing but a thread of its own.
+# The lane of /healthz. It has a thread of its own, so that no other request delays it.
 LIVENESS = "/healthz"
 
 
@@ -32,24 +32,24 @@ class Worker(Protocol):
     name: str
 
     def run(self, stop: threading.Event) -> None:
-        """Works until `stop` is set, then finishes what it has begun and returns. Survives every failure of others."""
+        """Runs until `stop` is set, then completes the work in progress and returns. Survives failures of dependencies."""
 
     def alive(self) -> bool:
-        """Whether the loop still turns; false has the process restarted."""
+        """Whether the loop is still running. If not, the process is restarted."""
 
     def ready(self) -> None:
-        """Returns when it can work.
+        """Checks that the loop can work.
 
         Raises:
-            Exception: what keeps it from that.
+            Exception: the reason why it cannot.
         """
 
 
 def run_workers(settings: ServiceSettings, workers: Sequence[Worker]) -> None:
-    """Runs loops until SIGTERM or SIGINT, with /healthz, /readyz and /metrics at the settings' port.
+    """Runs loops until SIGTERM or SIGINT, and serves /healthz, /readyz and /metrics on the port of the settings.
 
     Raises:
-        SystemExit: with status 1 when a loop ended by itself, which none does for want of a dependency.
+        SystemExit: status 1 if a loop ended unexpectedly, which an unavailable dependency does not cause.
     """
     telemetry.configure(settings.service, settings.log_level)
     stop = threading.Event()
@@ -80,12 +80,12 @@ def run_workers(settings: ServiceSettings, workers: Sequence[Worker]) -> None:
 
 
 class HealthServer:
-    """A server of the workers' health. A slow client does not delay others, see `front`.
+    """An HTTP server for probes and metrics. A slow client does not delay others, see `front`.
 
     Args:
         host: address to listen on.
-        port: port to listen on; 0 for a free one, which `port` then is.
-        workers: the loops to report the health of.
+        port: port to listen on. With 0, the attribute `port` contains the chosen port.
+        workers: loops to check.
     """
 
     def __init__(self, host: str, port: int, workers: Sequence[Worker]) -> None:
@@ -102,11 +102,11 @@ class HealthServer:
         self.port = int(self._listener.getsockname()[1])
 
     def start(self) -> None:
-        """Serves from now on."""
+        """Starts the server."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Serves no more."""
+        """Stops the server."""
         self._stop.set()
         self._front.wake()
         self._thread.join()
@@ -121,12 +121,12 @@ class HealthServer:
 
 
 def failing(checks: Mapping[str, Check]) -> dict[str, str]:
-    """The checks that raise, each with the kind of error."""
+    """The failing checks, with the type of the error."""
     failures = {}
     for name, check in checks.items():
         try:
             check()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is why the process is not ready
+        except Exception as error:  # noqa: BLE001 - any error makes the process unready
             log.warning("not_ready", check=name, error=str(error))
             failures[name] = type(error).__name__
     return failures
@@ -142,10 +142,10 @@ def _run(worker: Worker, stop: threading.Event) -> None:
 
 
 class _HealthReader:
-    """Reads the requests of probes and scrapes, as `front.Reader`: one a connection.
+    """Parses the requests of probes and scrapes, as `front.Reader`: one per connection.
 
     Args:
-        reports: path -> what answers it.
+        reports: path -> function that returns the response.
     """
 
     def __init__(self, reports: Mapping[str, Callable[[], front.Answer]]) -> None:

@@ -1,1 +1,1 @@
-"""Values and errors that know nothing of where they come from or go to."""
+"""Values and errors, independent of protocols and storage."""

@@ -1,20 +1,20 @@
-"""Who sent a request, and what they may: no more than a handler needs to know of it."""
+"""The sender of a request and its permissions, as handlers need them."""
 
 from dataclasses import dataclass
 
 OPERATORS = "ops"
-"""The group whose members look after every customer's orders."""
+"""The group of operators, who can access the orders of all customers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request.
+    """The sender of a request.
 
     Args:
-        subject: the customer's id (the token's `sub`), or the ARN or access key id of a machine.
-        scopes: what the token is good for, such as "orders:read".
-        groups: the groups that the user is in.
-        machine: a program of ours, which sees every customer's.
+        subject: ID of the customer (`sub` of the token), or ARN or access key ID of a machine.
+        scopes: scopes of the token, such as "orders:read".
+        groups: groups of the user.
+        machine: whether the caller is a machine of the shop, which can read the data of all customers.
     """
 
     subject: str
@@ -23,17 +23,17 @@ class Caller:
     machine: bool = False
 
     def has(self, scope: str) -> bool:
-        """Whether the caller may do what a scope such as "orders:read" is for; an operator may by "ops:read"."""
+        """Whether the caller has a scope such as "orders:read". For operators, "ops:read" includes it."""
         return scope in self.scopes or self._operates(scope.partition(":")[2])
 
     def may_see(self, customer_id: str | None) -> bool:
-        """Whether the caller may see what belongs to a customer; None is nobody's."""
+        """Whether the caller may read the data of a customer. None: the customer is unknown."""
         return self.machine or self._operates("read") or self.subject == customer_id
 
     def may_change(self, customer_id: str | None) -> bool:
-        """Whether the caller may change what belongs to a customer."""
+        """Whether the caller may change the data of a customer."""
         return self._operates("write") or (not self.machine and self.subject == customer_id)
 
     def _operates(self, verb: str) -> bool:
-        # Cognito lets every user of a client ask for each of the client's scopes: the group is what is granted.
+        # In Cognito, every user can request all scopes of an app client, so the group decides.
         return OPERATORS in self.groups and f"{OPERATORS}:{verb}" in self.scopes

@@ -1,4 +1,4 @@
-"""The one place that asks what time it is, and the one way a time is written down."""
+"""The clock, and the text format of times."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,15 +12,15 @@ def now() -> datetime:
 
 
 def rfc3339(at: datetime) -> str:
-    """RFC 3339 in UTC with microseconds: always 27 characters, so that texts sort as the times do."""
+    """RFC 3339 in UTC with microseconds: always 27 characters, so that the texts sort by time."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse(text: str) -> datetime:
-    """Reads any RFC 3339 time.
+    """Parses an RFC 3339 time.
 
     Raises:
-        ValueError: when it is none, names no offset, or is out of the range of `datetime`.
+        ValueError: the text is not a time, has no UTC offset, or is out of the range of `datetime`.
     """
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:

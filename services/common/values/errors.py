@@ -10,12 +10,12 @@ from typing import Any
 
 
 class ServiceError(Exception):
-    """A request that cannot be answered with what it asked for.
+    """A request that cannot be fulfilled.
 
     Args:
-        detail: what happened and what to do next, for whoever sent the request.
-        extra: facts for a program, by name.
-        retry_after: seconds after which the same request may succeed; None when it is not said.
+        detail: what happened and what to do next, for the sender of the request.
+        extra: machine-readable details, by name.
+        retry_after: seconds after which the same request may succeed; None if unknown.
     """
 
     def __init__(
@@ -28,19 +28,19 @@ class ServiceError(Exception):
 
 
 class NotFound(ServiceError):
-    """There is no such thing."""
+    """The resource does not exist."""
 
 
 class Conflict(ServiceError):
-    """The request does not fit the present state."""
+    """The request conflicts with the current state of the resource."""
 
 
 class RuleBroken(ServiceError):
-    """The request is well-formed, and breaks a rule."""
+    """The request is well-formed, but violates a rule."""
 
 
 class Unavailable(ServiceError):
-    """Something that this service needs does not answer; the same request may succeed later."""
+    """A required service is unavailable. The same request may succeed later."""
 
     def __init__(
         self, detail: str, *, extra: Mapping[str, Any] | None = None, retry_after: int | None = 1
@@ -49,13 +49,13 @@ class Unavailable(ServiceError):
 
 
 class Stale(Exception):
-    """What a decision was based on has been written since, or is being written: read it again and decide anew."""
+    """The data that a decision was based on has been written since, or is being written: read it again and decide again."""
 
 
 class Unanswered(Exception):
-    """An outside service did not answer, whatever it may have done; the same call may succeed later.
+    """An outside service did not answer. It may have performed the request. The same call may succeed later.
 
-    The base of what the ports of outside services raise.
+    Base of the errors that the ports of outside services raise.
     """
 
 
@@ -71,15 +71,15 @@ class InvalidValue(PermanentError):
 
 
 class UnreadableRow(ValueError):
-    """A row cannot be read: another version of the service, or a manual edit, has written it."""
+    """A row that cannot be parsed: another version of the service, or a manual edit, has written it."""
 
 
 class TaskFailed(Exception):
     """A task that is rejected for a business reason: the workflow receives the reason, and the task is not retried.
 
     Args:
-        error: the code that the workflow's `Catch` names.
-        cause: the reason, for people.
+        error: error code, which the `Catch` of the workflow names.
+        cause: human-readable reason.
     """
 
     def __init__(self, error: str, cause: str) -> None:

@@ -1,4 +1,4 @@
-"""Ids that sort by the time they were made (UUIDv7, RFC 9562)."""
+"""IDs that sort by creation time (UUIDv7, RFC 9562)."""
 
 import time
 import uuid
@@ -10,12 +10,12 @@ _VERSION = 7
 
 
 def uuid7() -> str:
-    """A new id, in its usual 36 characters."""
+    """A new ID, in the usual form with 36 characters."""
     return str(uuid_utils.uuid7())
 
 
 def age(made: str) -> float:
-    """Seconds since an id was made; 0 for what is no such id."""
+    """Age of an ID in seconds; 0 if it is not a UUIDv7."""
     try:
         known = uuid.UUID(made)
     except ValueError:
@@ -24,5 +24,5 @@ def age(made: str) -> float:
 
 
 def first_of(at: datetime) -> str:
-    """The least id that may be made at a time: every earlier one sorts before it."""
+    """The smallest possible ID of a time: every earlier ID sorts before it."""
     return str(uuid.UUID(int=int(at.timestamp() * 1000) << 80 | _VERSION << 76 | 0b10 << 62))

@@ -1,4 +1,4 @@
-"""What a built-in stand-in for an outside service remembers of what it did."""
+"""The port in which a sandbox of an outside service records its actions."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -8,7 +8,7 @@ class Ledger(Protocol):
     """Entries and counts, by key."""
 
     def record(self, key: str, entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """Writes an entry unless the key has one; answers the one that it has, None when this is the first."""
+        """Writes an entry unless the key has one. Returns the existing entry, or None."""
 
     def count(self, key: str) -> int:
-        """Counts an attempt; answers how many there were for the key, this one included."""
+        """Counts an attempt. Returns the number of attempts under the key, including this one."""

@@ -1,4 +1,4 @@
-"""Money as whole minor units and an ISO 4217 code: never a float, never two currencies in one sum."""
+"""Money as an integer of minor units with an ISO 4217 code. It is never a float, and never mixes currencies."""
 
 import re
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ _CODE = re.compile(r"[A-Z]{3}")
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An amount that is zero or more.
+    """An amount of money, zero or more.
 
     Args:
-        amount: minor units (cents for EUR).
+        amount: minor units, such as cents.
         currency: ISO 4217 code.
 
     Raises:
-        ValueError: when the amount is no whole number or below zero, or the code is not three capital letters.
+        ValueError: the amount is negative or not an integer, or the code does not consist of three capital letters.
     """
 
     amount: int
@@ -25,11 +25,9 @@ class Money:
 
     def __post_init__(self) -> None:
         if type(self.amount) is not int or self.amount < 0:
-            raise ValueError(
-                f"an amount of money is a whole number of minor units, 0 or more: {self.amount!r}"
-            )
+            raise ValueError(f"the amount must be an integer of minor units, 0 or more: {self.amount!r}")
         if not _CODE.fullmatch(self.currency):
-            raise ValueError(f"a currency is an ISO 4217 code such as EUR: {self.currency!r}")
+            raise ValueError(f"the currency must be an ISO 4217 code such as EUR: {self.currency!r}")
 
     def __add__(self, other: "Money") -> "Money":
         if self.currency != other.currency:
@@ -45,10 +43,10 @@ class Money:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Money":
-        """Reads what `to_dict` writes.
+        """Parses the result of `to_dict`.
 
         Raises:
-            KeyError: when a member is missing.
+            KeyError: a member is missing.
             ValueError: as for `Money`.
         """
         return cls(data["amount"], data["currency"])

@@ -1,4 +1,4 @@
-"""Where in a distributed trace the work at hand is (https://www.w3.org/TR/trace-context/)."""
+"""W3C trace context (https://www.w3.org/TR/trace-context/)."""
 
 import re
 import secrets
@@ -14,11 +14,11 @@ _NOWHERE = {"0" * 32, "0" * 16}
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A place in a trace.
+    """A span in a trace.
 
     Args:
-        trace_id: 32 hexadecimal digits, the same for everything that one request sets off.
-        span_id: 16 hexadecimal digits, this piece of work.
+        trace_id: 32 hexadecimal digits, the same for everything that a request causes.
+        span_id: 16 hexadecimal digits.
         flags: two hexadecimal digits.
     """
 
@@ -33,7 +33,7 @@ class Trace:
 
     @classmethod
     def continued(cls, traceparent: Any) -> "Trace":
-        """A new span in the trace that `traceparent` names, or a new trace when it names none."""
+        """A new span in the trace of `traceparent`, or a new trace if `traceparent` is invalid."""
         match = _TRACEPARENT.fullmatch(traceparent) if isinstance(traceparent, str) else None
         if match is None or not _NOWHERE.isdisjoint(match.groups()):
             return cls.start()
@@ -47,13 +47,13 @@ _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 def current() -> Trace:
-    """The trace of the work at hand; a new one outside of any."""
+    """The current trace, or a new one if there is none."""
     return _current.get() or Trace.start()
 
 
 @contextmanager
 def entered(trace: Trace) -> Iterator[Trace]:
-    """Makes a trace that of the work at hand."""
+    """Makes a trace the current one."""
     before = _current.set(trace)
     try:
         yield trace

@@ -1,14 +1,14 @@
-"""Members of what was read from outside, a row or a message, whose types nothing has checked yet."""
+"""Type checks for the members of rows and messages."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def text(value: Any) -> str:
-    """A value that is a text.
+    """A value that must be a string.
 
     Raises:
-        TypeError: when it is none. The value is not named: it may be a secret.
+        TypeError: it is not a string. The message omits the value, which may be a secret.
     """
     if not isinstance(value, str):
         raise TypeError(f"a string is required, not {type(value).__name__}")
@@ -16,10 +16,10 @@ def text(value: Any) -> str:
 
 
 def whole(value: Any) -> int:
-    """A value that is a whole number.
+    """A value that must be an integer.
 
     Raises:
-        TypeError: when it is none.
+        TypeError: it is not an integer.
     """
     if type(value) is not int:
         raise TypeError(f"an integer is required, not {type(value).__name__}")
@@ -27,9 +27,9 @@ def whole(value: Any) -> int:
 
 
 def optional_text(item: Mapping[str, Any], name: str) -> str | None:
-    """The value of a member that is a text, if there is one.
+    """The value of an optional member that must be a string, or None.
 
     Raises:
-        TypeError: when it is none.
+        TypeError: it is not a string.
     """
     return text(item[name]) if name in item else None

@@ -40,7 +40,7 @@ def test_work_that_wins_at_once_does_not_wait(pauses: list[float]) -> None:
 
 
 def test_work_that_always_loses_can_be_sent_again(pauses: list[float]) -> None:
-    with pytest.raises(Unavailable, match=r"order 1 is being changed too often; send the same again"):
+    with pytest.raises(Unavailable, match=r"order 1 is being changed concurrently; retry the request"):
         retry_on_stale(losing(1000), "order 1")
 
     assert 3 <= len(pauses) < 20
