@@ -1,1 +1,1 @@
-"""Charges orders at a payment provider, at most once each, and gives back what was charged."""
+"""Charges each order at a payment provider, at most once, and refunds what was charged."""

@@ -1,4 +1,4 @@
-"""The payment service over HTTP: what requests and answers look like, and which handler they go to."""
+"""The HTTP API of the payment service: schemas of requests and responses, and the handler of each operation."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -16,60 +16,62 @@ from services.payment.domain import Outcome, Payment, State
 from services.payment.ports import Payments
 
 VERSION = "1.0.0"
-TAG = Tag(name="payments", description="Charges of orders")
+TAG = Tag(name="payments", description="Payments of orders")
 
 
 class Price(BaseModel):
-    """Money."""
+    """An amount of money."""
 
-    amount: int = Field(ge=0, description="Minor units: cents for EUR", examples=[1299])
-    currency: str = Field(description="ISO 4217; XXX when none was ever said", examples=["EUR"])
+    amount: int = Field(ge=0, description="Amount in minor units, such as cents", examples=[1299])
+    currency: str = Field(
+        description="ISO 4217 currency code; XXX if the currency is unknown", examples=["EUR"]
+    )
 
 
 class ChargeAttempt(BaseModel):
-    """That the provider was asked to charge."""
+    """An attempt to charge the order at the payment provider."""
 
     at: datetime = Field(description="Time at which the outcome was known")
-    outcome: Outcome
-    cause: str = Field(description="Human-readable cause")
+    outcome: Outcome = Field(description="CHARGED, DECLINED, or UNANSWERED (the provider did not respond)")
+    cause: str = Field(description="Human-readable reason for the outcome")
 
 
 class PaymentOut(BaseModel):
-    """What an order was charged, and what of that was given back."""
+    """The payment of an order."""
 
-    order_id: str
+    order_id: str = Field(description="ID of the order")
     state: State = Field(
-        description="PENDING (the provider is being asked), CHARGED, DECLINED, UNKNOWN (it did not respond; "
-        "a refund follows), REFUNDING (it is being asked to give back), or REFUNDED (nothing is charged any more)"
+        description="One of PENDING (the charge was requested), CHARGED, DECLINED, UNKNOWN (the provider did not "
+        "respond; a refund follows), REFUNDING (the refund was requested) and REFUNDED (any charge was refunded)"
     )
-    charged: Price
-    refunded: Price
-    attempts: list[ChargeAttempt] = Field(description="Oldest first")
+    charged: Price = Field(description="Charged amount; 0 if nothing was charged")
+    refunded: Price = Field(description="Refunded amount; 0 if nothing was refunded")
+    attempts: list[ChargeAttempt] = Field(description="Attempts to charge the order, oldest first")
 
 
 class OrderPath(web.Parameters):
-    """Which order."""
+    """The order of an operation."""
 
-    order_id: str = Field(max_length=64, description="The `id` of an order")
+    order_id: str = Field(max_length=64, description="`id` of an order")
 
 
 def create(payments: Payments, verifier: Verifier) -> Flask:
-    """The API.
+    """The API as a WSGI application.
 
     Args:
-        payments: where payments are kept.
-        verifier: finds out who asks.
+        payments: storage of payments.
+        verifier: authenticates callers.
     """
     api = web.blueprint("payments", __name__, TAG)
 
     @api.get(
         "/payments/<string:order_id>",
-        summary="Follow a payment",
+        summary="Get a payment",
         security=[web.for_customers("orders:read"), web.FOR_MACHINES],
         responses={HTTPStatus.OK: PaymentOut, **web.problems(*web.CLOSED, HTTPStatus.NOT_FOUND)},
     )
     def show_payment(path: OrderPath) -> Response:
-        """The payment of an order; 404 until its stock is reserved."""
+        """Returns the payment of an order. Before the stock of the order is reserved, the response is 404."""
         web.bind(order_id=path.order_id)
         return web.json_response(
             _payment(handlers.show_payment(path.order_id, web.caller(), payments=payments))

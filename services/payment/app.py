@@ -1,4 +1,4 @@
-"""Builds the payment service: what is stored where, who charges, and the API on top of it."""
+"""Builds the payment service: its storage, its payment provider, and its API."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
-    """Everything that the service uses: its storage, and who charges."""
+class Dependencies:
+    """The storage and the payment provider of the service."""
 
     payments: Payments
     provider: Provider
@@ -28,11 +28,11 @@ class Outside:
     tokens: Tokens
 
 
-def outside(settings: Settings) -> Outside:
-    """The service's storage in its table, and the provider that the settings name."""
+def dependencies(settings: Settings) -> Dependencies:
+    """The storage in the service's table, and the provider that the settings select."""
     client = clients.client("dynamodb", settings)
     outbox = DynamoOutbox(client, settings.table)
-    return Outside(
+    return Dependencies(
         payments=DynamoPayments(client, settings.table, outbox),
         provider=sandbox(DynamoLedger(client, settings.table), settings.provider_seconds),
         outbox=outbox,
@@ -44,11 +44,11 @@ def create_app() -> "Flask":
     """The API as a WSGI application, from the environment.
 
     Raises:
-        SystemExit: when the environment lacks something.
+        SystemExit: a setting is missing or invalid.
     """
     from services.common.http import auth  # noqa: PLC0415 - as below
     from services.payment import api  # noqa: PLC0415 - the consumer needs no web framework
 
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
-    return api.create(outside(settings).payments, auth.verifier())
+    return api.create(dependencies(settings).payments, auth.verifier())

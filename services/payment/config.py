@@ -1,4 +1,4 @@
-"""What the payment service's processes are told by their environment."""
+"""The settings of the payment service, read from environment variables."""
 
 from typing import ClassVar, Literal
 
@@ -8,16 +8,16 @@ from services.common.runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """The settings of every service, and the payment service's own."""
+    """The common settings and the settings of the payment service."""
 
     service: ClassVar[str] = "payment"
 
     tokens_table: str = Field(
-        description="name of the DynamoDB table in which payment tokens are handed over"
+        description="name of the DynamoDB table that stores the payment tokens from the order service"
     )
     provider: Literal["sandbox"] = Field(
-        description="who takes payments; `sandbox` is built in and moves no money"
+        description="payment provider; `sandbox` is built in and moves no money"
     )
     provider_seconds: float = Field(
-        5.0, gt=0, le=30, description="seconds that the provider may take to respond"
+        5.0, gt=0, le=30, description="seconds to wait for a response of the provider"
     )

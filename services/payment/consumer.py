@@ -1,4 +1,4 @@
-"""The process that does the workflow's tasks for payments, and tells their facts.
+"""The consumer process of the payment service: handles the workflow's tasks and publishes events from the outbox.
 
 Run it with `python -m services.payment.consumer`.
 """
@@ -20,11 +20,11 @@ Message = Mapping[str, Any]
 
 
 def tasks(payments: Payments, provider: Provider, tokens: Tokens, answers: TaskAnswers) -> dict[str, Handler]:
-    """What is done with each task of the workflow."""
+    """The handlers of the workflow's tasks, by task name."""
 
     def charge(task: Message) -> dict[str, Any]:
         order_id = task["order_id"]
-        # A workflow that began before an upgrade has the token itself, and may name no customer.
+        # The task of a workflow that started before an upgrade contains the token, and may have no customer ID.
         token = task["payment"]["token"] if "payment" in task else tokens.find(order_id)
         try:
             charged = handlers.charge_payment(
@@ -60,7 +60,7 @@ def tasks(payments: Payments, provider: Provider, tokens: Tokens, answers: TaskA
 def main() -> None:
     """Runs the process."""
     settings = Settings.load()
-    used = app.outside(settings)
+    used = app.dependencies(settings)
     run_tasks(
         settings,
         lambda answers: tasks(used.payments, used.provider, used.tokens, answers),

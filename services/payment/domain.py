@@ -1,11 +1,11 @@
-"""What a payment is, and what can become of it.
+"""The states of a payment, and the transitions between them.
 
     PENDING → CHARGED, DECLINED or UNKNOWN
-       any of these, or nothing → REFUNDING → REFUNDED
+       any of these states, or no payment → REFUNDING → REFUNDED
 
-PENDING and REFUNDING are written before the provider is asked, so that whatever happens afterwards it is known that it
-may have been. UNKNOWN means that it did not answer: only the provider can tell whether it charged. From REFUNDING on the
-order is closed: also one that nobody has asked to charge yet, for the charge may still be on its way here.
+PENDING and REFUNDING are written before the provider is called, so that a call is known even after a crash. UNKNOWN means that
+the provider did not answer, so that only the provider knows whether it charged. From REFUNDING on, the order is closed. This
+also applies to an order without a payment, because its charge may still be queued.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from services.common.values.money import Money
 
 
 class State(StrEnum):
-    """Where a payment is."""
+    """The state of a payment."""
 
     PENDING = "PENDING"
     CHARGED = "CHARGED"
@@ -28,12 +28,12 @@ class State(StrEnum):
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing is charged from it on."""
+        """Whether the order is closed, so that nothing can be charged any more."""
         return self in {State.REFUNDING, State.REFUNDED}
 
 
 class Outcome(StrEnum):
-    """What one attempt to charge came to."""
+    """The outcome of an attempt to charge."""
 
     CHARGED = "CHARGED"
     DECLINED = "DECLINED"
@@ -41,33 +41,33 @@ class Outcome(StrEnum):
 
 
 class PaymentDeclined(TaskFailed):
-    """The provider said no, and charged nothing."""
+    """The provider declined the charge."""
 
     def __init__(self, cause: str) -> None:
         super().__init__("PaymentDeclined", cause)
 
 
 class PaymentUnknown(TaskFailed):
-    """The provider did not say whether it charged."""
+    """The provider did not answer, so that it is unknown whether it charged."""
 
     def __init__(self) -> None:
-        super().__init__("PaymentUnknown", "the payment provider did not say whether it charged")
+        super().__init__("PaymentUnknown", "the payment provider did not answer whether it charged the order")
 
 
 class OrderClosed(TaskFailed):
-    """The order was given up before it was charged."""
+    """The order was closed before it was charged."""
 
-    def __init__(self, cause: str = "the order was refunded before") -> None:
+    def __init__(self, cause: str = "the order was already refunded") -> None:
         super().__init__("OrderClosed", cause)
 
 
 class Contradiction(PermanentError):
-    """One order is to be charged two amounts: a defect, for people to look at."""
+    """Two different amounts were requested for one order. This is a defect that an operator has to investigate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What the provider took."""
+    """A charge of the provider."""
 
     payment_id: str
     amount: Money
@@ -76,7 +76,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """That the provider was asked to charge, when it was known what came of it, and why, for people."""
+    """An attempt to charge: the time at which the outcome was known, the outcome, and a human-readable reason."""
 
     at: datetime
     outcome: Outcome
@@ -85,15 +85,15 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """An order's payment. Every change makes a new one. What pays is not in it: that is the provider's.
+    """The payment of an order. Immutable: every change returns a new payment. It does not contain the payment token.
 
     Args:
-        order_id: also its idempotency key at the provider.
-        customer_id: whose order it is; None for a workflow that began before its tasks named one.
-        amount: what is to be charged; None when the order was given up before it was to be.
-        charge: what was charged.
-        refunded: what was given back.
-        version: how often it was written; the store's guard against lost updates.
+        order_id: ID of the order, which is also the idempotency key at the provider.
+        customer_id: ID of the customer; None for a workflow that started before its tasks contained the customer.
+        amount: amount to charge; None if the order was closed before a charge was requested.
+        charge: charge of the provider.
+        refunded: refunded amount.
+        version: number of writes, which protects against lost updates.
     """
 
     order_id: str
@@ -107,62 +107,62 @@ class Payment:
     version: int = 0
 
     def check_charge(self, amount: Money) -> None:
-        """Checks that a charge of the order is of this payment.
+        """Checks that a requested charge matches this payment.
 
         Raises:
-            OrderClosed: when it was given up.
-            Contradiction: when it is of another amount.
+            OrderClosed: the order is closed.
+            Contradiction: the amount differs.
         """
         if self.state.is_closed:
             raise OrderClosed
         if self.amount != amount:
-            raise Contradiction(f"order {self.order_id} is charged {self.amount}, and now {amount}")
+            raise Contradiction(f"order {self.order_id} has a charge of {self.amount}, not of {amount}")
 
     def charged(self, charge: Charge, at: datetime) -> "Payment":
-        """The payment after the provider has charged."""
+        """The payment after the provider charged."""
         attempt = Attempt(at, Outcome.CHARGED, f"charged as {charge.payment_id}")
         return replace(self, state=State.CHARGED, charge=charge, attempts=(*self.attempts, attempt))
 
     def declined(self, cause: str, at: datetime) -> "Payment":
-        """The payment after the provider has declined."""
+        """The payment after the provider declined."""
         attempt = Attempt(at, Outcome.DECLINED, cause)
         return replace(self, state=State.DECLINED, attempts=(*self.attempts, attempt))
 
     def unanswered(self, cause: str, at: datetime) -> "Payment":
-        """The payment after the provider has not answered."""
+        """The payment after the provider did not answer."""
         attempt = Attempt(at, Outcome.UNANSWERED, cause)
         return replace(self, state=State.UNKNOWN, attempts=(*self.attempts, attempt))
 
     def closed(self) -> "Payment":
-        """The payment that the provider is about to be asked to give back."""
+        """The payment before the provider is called to refund it."""
         return replace(self, state=State.REFUNDING)
 
     def refund(self, charge: Charge | None, at: datetime) -> "Payment":
-        """The payment after the provider has given back all that it charged, which may be nothing."""
+        """The payment after the provider refunded its charge, if there was one."""
         if charge is None:
             return replace(self, state=State.REFUNDED, refunded_at=at)
         return replace(self, state=State.REFUNDED, charge=charge, refunded=charge.amount, refunded_at=at)
 
     @property
     def currency(self) -> str:
-        """ISO 4217 code; XXX, which stands for none there, when the order was given up before any was said."""
+        """ISO 4217 code; XXX ("no currency") if the order was closed before a charge was requested."""
         return self.amount.currency if self.amount else "XXX"
 
     @property
     def money_charged(self) -> Money:
-        """What was charged, 0 if nothing."""
+        """The charged amount; 0 if nothing was charged."""
         return self.charge.amount if self.charge else Money(0, self.currency)
 
     @property
     def money_refunded(self) -> Money:
-        """What was given back, 0 if nothing."""
+        """The refunded amount; 0 if nothing was refunded."""
         return self.refunded or Money(0, self.currency)
 
     def receipt(self) -> Charge:
-        """What was charged.
+        """The charge of the order.
 
         Raises:
-            PaymentDeclined, PaymentUnknown, OrderClosed: why nothing was, as far as is known.
+            PaymentDeclined, PaymentUnknown, OrderClosed: there is no known charge.
         """
         if self.state.is_closed:
             raise OrderClosed
@@ -174,5 +174,5 @@ class Payment:
 
 
 def begun(order_id: str, customer_id: str | None, amount: Money | None) -> Payment:
-    """The payment that the provider is about to be asked about."""
+    """A new payment, before the provider is called."""
     return Payment(order_id, State.PENDING, customer_id, amount)

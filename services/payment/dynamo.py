@@ -1,10 +1,10 @@
-"""Payments, and what the sandbox provider remembers, in DynamoDB.
+"""Payments, and the ledger of the sandbox provider, in DynamoDB.
 
 | item | pk | sk |
 |---|---|---|
-| a payment | PAYMENT#<order> | PAYMENT |
-| what the sandbox did under a key | SANDBOX#<key> | ENTRY |
-| what is to be told | see `common.aws.outbox` | |
+| payment of an order | PAYMENT#<order> | PAYMENT |
+| entry of the sandbox under a key | SANDBOX#<key> | ENTRY |
+| outbox record | see `common.aws.outbox` | |
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class DynamoPayments(VersionedTable[Payment]):
         return self._save(payment, payment.version, told)
 
     def key(self, name: str) -> dict[str, str]:
-        """As `VersionedTable.key`, for an order's id."""
+        """As `VersionedTable.key`, for the ID of an order."""
         return {"pk": f"PAYMENT#{name}", "sk": "PAYMENT"}
 
     def to_item(self, row: Payment, version: int) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class DynamoPayments(VersionedTable[Payment]):
                 for attempt in row.attempts
             ],
             "version": version,
-            # What nothing was charged for is there only to refuse a late charge.
+            # A payment without a charge exists only to reject a late charge, so it can expire.
             **(dynamo.tombstone(row.refunded_at) if row.refunded_at and not row.charge else {}),
             **{name: value for name, value in optional.items() if value is not None},
         }

@@ -1,8 +1,8 @@
-"""What the payment service does: one function per request and task. Each may be called again with the same.
+"""The use cases of the payment service: one idempotent function for each request and task.
 
-A task commits its state together with the fact to be told of it, then returns for its answer: if its process dies in
-between, the task comes again, finds what it committed, and answers the same. Telling the fact is the outbox's part: it
-neither delays the answer nor fails it.
+A task commits its state together with its outbox record, and then returns its result. If the process crashes in between, the
+task is delivered again, finds the committed state, and returns the same result. Publishing the event is left to the outbox,
+and neither delays nor fails the task.
 """
 
 from services.common.messaging.outbox import of_facts
@@ -24,14 +24,16 @@ class NoPayment(NotFound):
     """The order has no payment."""
 
     def __init__(self, order_id: str) -> None:
-        super().__init__(f"no payment of order {order_id}; there is one once its stock is reserved")
+        super().__init__(
+            f"payment of order {order_id} not found; a payment exists once the stock of the order is reserved"
+        )
 
 
 def show_payment(order_id: str, caller: Caller, *, payments: Payments) -> Payment:
     """The payment of an order.
 
     Raises:
-        NoPayment: when there is none, or none that is the caller's to see.
+        NoPayment: it does not exist, or the caller may not see it.
     """
     payment = payments.get(order_id)
     if payment is None or not caller.may_see(payment.customer_id):
@@ -49,19 +51,19 @@ def charge_payment(
     provider: Provider,
     now: Clock = clock.now,
 ) -> Charge:
-    """The task ChargePayment: charges the order, once; None stands for a token that is kept no more.
+    """The task ChargePayment: charges the order once. The token is None if it was withdrawn or has expired.
 
     Raises:
-        PaymentDeclined, PaymentUnknown, OrderClosed: when it is not charged, as far as is known.
-        NotAsked: when the provider was not asked; the same task may succeed later.
-        Contradiction: when it was to be charged another amount before.
+        PaymentDeclined, PaymentUnknown, OrderClosed: the order is not known to be charged.
+        NotAsked: the provider was not called. The same task may succeed later.
+        Contradiction: a different amount was requested before.
     """
 
     def charge() -> Payment:
         payment = payments.get(order_id)
         if payment is None:
             if token is None:
-                # The order service withdraws the token of an order that it gives up.
+                # The order service withdraws the token of an order that is being undone.
                 raise OrderClosed("the payment token was withdrawn or expired before the charge")
             payment = payments.save(domain.begun(order_id, customer_id, amount), None)
         payment.check_charge(amount)
@@ -82,13 +84,13 @@ def refund_payment(
     provider: Provider,
     now: Clock = clock.now,
 ) -> Money:
-    """The task RefundPayment: gives back exactly what the provider charged, and has it charge nothing any more.
+    """The task RefundPayment: refunds exactly what the provider charged, and prevents any later charge.
 
     Returns:
-        What was given back: 0 when nothing was charged.
+        The refunded amount; 0 if nothing was charged.
 
     Raises:
-        Unreachable, NotAsked: when the provider does not answer; the same task may succeed later.
+        Unreachable, NotAsked: the provider did not answer. The same task may succeed later.
     """
 
     def refund() -> Money:
@@ -105,10 +107,10 @@ def refund_payment(
 
 
 def _asked(payment: Payment, amount: Money, token: str | None, provider: Provider, now: Clock) -> Payment:
-    """The payment after the provider was asked; one that was begun before is asked for again by the same key."""
+    """The payment after a call of the provider. A payment that was already begun is requested again under the same key."""
     if token is None:
-        # Whether it was asked before is not known: a refund finds out.
-        return payment.unanswered("the payment token is kept no more", now())
+        # An earlier call may have charged the order: the refund finds out.
+        return payment.unanswered("the payment token was withdrawn or has expired", now())
     try:
         charge = provider.charge(payment.order_id, amount, token)
     except Declined as declined:

@@ -1,7 +1,4 @@
-"""Every message that the payment service sends or understands.
-
-The shapes are the JSON Schemas in `contracts`; whoever changes one here changes it there.
-"""
+"""The messages that the payment service sends and receives. The JSON Schemas in `contracts` define their structure."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,7 +11,7 @@ SOURCE = "/payment"
 
 
 def charge_facts(payment: Payment) -> list[Event]:
-    """What ChargePayment tells: shop.payment.charged.v1, shop.payment.declined.v1, or nothing while nobody knows."""
+    """The events of ChargePayment: shop.payment.charged.v1 or shop.payment.declined.v1; none if the outcome is unknown."""
     if payment.state is State.CHARGED and payment.charge:
         charge = payment.charge
         data = {"payment_id": charge.payment_id, "amount": charge.amount.to_dict()}
@@ -28,7 +25,7 @@ def charge_facts(payment: Payment) -> list[Event]:
 
 
 def refund_facts(payment: Payment) -> list[Event]:
-    """What RefundPayment tells: shop.payment.refunded.v1, or nothing when nothing was charged."""
+    """The events of RefundPayment: shop.payment.refunded.v1, or none if nothing was charged."""
     if payment.charge is None or payment.refunded is None or payment.refunded_at is None:
         return []
     data = {"payment_id": payment.charge.payment_id, "amount": payment.refunded.to_dict()}

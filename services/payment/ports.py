@@ -1,4 +1,4 @@
-"""What the payment service needs from the outside, as its handlers see it."""
+"""The ports of the payment service: what its handlers require from storage and from the payment provider."""
 
 from typing import Protocol
 
@@ -9,70 +9,70 @@ from services.payment.domain import Charge, Payment
 
 
 class Declined(Exception):
-    """The provider says no, and has charged nothing; the message is the reason for people."""
+    """The provider declined the charge. The message is the human-readable reason."""
 
 
 class KeyClosed(Exception):
-    """What the key stands for was refunded at the provider, who charges nothing under it any more."""
+    """The key was refunded at the provider, which charges nothing under it any more."""
 
 
 class Unreachable(Unanswered):
-    """The provider did not answer. It may have done what it was asked."""
+    """The provider did not answer. It may have performed the request."""
 
 
 class NotAsked(Unanswered):
-    """The provider was not asked: it has not answered too often before. It has done nothing."""
+    """The provider was not called, because too many earlier calls failed."""
 
 
 class Payments(Protocol):
     """The payments, one per order."""
 
     def get(self, order_id: str) -> Payment | None:
-        """The payment as it was last written."""
+        """The payment of an order, as last written, or None if it does not exist."""
 
     def save(self, payment: Payment, told: OutboxRecord | None) -> Payment:
-        """Writes a payment and what is to be told of it: both or nothing. Answers it as written.
+        """Writes a payment and its outbox record in one transaction. Returns the payment as written.
 
-        One that was never written has version 0.
+        A new payment has version 0.
 
         Raises:
-            Stale: when it is not the version that was read.
+            Stale: the payment was written since it was read.
         """
 
     def ping(self) -> None:
-        """Returns when payments can be read, raises otherwise."""
+        """Raises an exception if payments cannot be read."""
 
 
 class Provider(Protocol):
-    """Whoever moves the money. Every call is safe to repeat: the key makes it the same call."""
+    """The payment provider. Every call is idempotent by its key."""
 
     def charge(self, key: str, amount: Money, token: str) -> Charge:
-        """Charges; the same key is charged once, and answered the same.
+        """Charges an amount once per key. Repeated calls return the same charge.
 
         Raises:
-            Declined: when it does not, now or ever under this key.
-            KeyClosed: when it was refunded before anything was charged.
-            Unreachable: when it is not known whether it did.
-            NotAsked: when it did nothing.
+            Declined: the provider declined the charge, and will not charge under this key.
+            KeyClosed: the key was refunded before anything was charged.
+            Unreachable: it is unknown whether the provider charged.
+            NotAsked: the provider was not called.
         """
 
     def refund(self, key: str) -> Charge | None:
-        """Gives back all that was charged under a key, and has nothing charged under it from now on.
+        """Refunds everything that was charged under a key, and prevents later charges under it.
 
         Returns:
-            What was charged and is given back; None when nothing was charged.
+            The refunded charge, or None if nothing was charged.
 
         Raises:
-            Unreachable: when it is not known whether it did.
-            NotAsked: when it did nothing.
+            Unreachable: it is unknown whether the provider refunded.
+            NotAsked: the provider was not called.
         """
 
 
 class Tokens(Protocol):
-    """What pays for orders: a token under each order's id, which the order service leaves."""
+    """The payment tokens, by the ID of the order. The order service writes them."""
 
     def find(self, order_id: str) -> str | None:
-        """The token of an order, while it is kept."""
+        """The payment token of an order, or None if it was withdrawn or has expired."""
 
     def forget(self, order_id: str) -> None:
-        """Removes the token of an order; does nothing when there is none."""
+        """Deletes the payment token of an order. Has no effect if it does not exist."""

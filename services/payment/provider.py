@@ -1,12 +1,12 @@
-"""The providers that can charge, and what stands between them and the handlers.
+"""The payment providers, and the guard between them and the handlers.
 
-`Sandbox` is the built-in one. It has no cards and no network, but all else that makes a provider hard to use: it
-remembers what it did, refuses, and now and then says nothing. The test token of a charge decides which:
+`Sandbox` is built in. It moves no money, but simulates what makes a provider hard to use: it is idempotent, declines charges,
+and sometimes does not answer. The test token of a charge selects its behavior:
 
     tok_approve               charges
-    tok_decline               refuses
+    tok_decline               declines
     tok_timeout               does not answer, and charges nothing
-    tok_charge_then_timeout   charges, and does not answer; asked again under the same key, it answers
+    tok_charge_then_timeout   charges, but does not answer; answers a retry under the same key
 """
 
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ CHARGED, CLOSED, REFUNDED = "CHARGED", "CLOSED", "REFUNDED"
 
 
 class TestToken(StrEnum):
-    """What the sandbox takes."""
+    """The test tokens of the sandbox."""
 
     APPROVE = "tok_approve"
     DECLINE = "tok_decline"
@@ -36,13 +36,13 @@ class TestToken(StrEnum):
 
 
 class GuardedProvider:
-    """A provider behind a deadline, more tries with jitter, and a circuit breaker.
+    """A provider with a deadline, retries with jitter, and a circuit breaker.
 
-    It raises `Unreachable` once its tries are used up, and `NotAsked` when it made none.
+    It raises `Unreachable` after the last attempt, and `NotAsked` if it made no attempt.
 
     Args:
-        provider: who is called.
-        limits: how patient the guard is.
+        provider: guarded provider.
+        limits: limits of the guard.
     """
 
     def __init__(self, provider: Provider, limits: Limits) -> None:
@@ -69,11 +69,11 @@ class GuardedProvider:
 
 
 class Sandbox:
-    """The built-in provider. Its silence is short: it says at once that there will be no answer.
+    """The built-in provider. It simulates a missing answer without a delay.
 
     Args:
-        ledger: what it remembers.
-        now: what time it is.
+        ledger: ledger of its charges and refunds.
+        now: current time.
     """
 
     def __init__(self, ledger: Ledger, now: Clock = clock.now) -> None:
@@ -118,7 +118,7 @@ class Sandbox:
 
 
 def sandbox(ledger: Ledger, deadline: float) -> Provider:
-    """The sandbox, guarded; `deadline` is in seconds per try."""
+    """The guarded sandbox. `deadline`: seconds per attempt."""
     return GuardedProvider(Sandbox(ledger), Limits(deadline=deadline, longest_pause=0.5))
 
 

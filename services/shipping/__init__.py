@@ -1,1 +1,1 @@
-"""Books orders with a carrier, at most once each, and cancels what was booked."""
+"""Books each order with a carrier, at most once, and cancels what was booked."""

@@ -1,4 +1,4 @@
-"""The shipping service over HTTP: what requests and answers look like, and which handler they go to."""
+"""The HTTP API of the shipping service: schemas of requests and responses, and the handler of each operation."""
 
 from datetime import datetime
 from http import HTTPStatus
@@ -16,44 +16,49 @@ from services.shipping.domain import Shipment, State
 from services.shipping.ports import Shipments
 
 VERSION = "1.0.0"
-TAG = Tag(name="shipments", description="What is on its way")
+TAG = Tag(name="shipments", description="Shipments of orders")
 
 
 class ShipmentOut(BaseModel):
     """The shipment of an order."""
 
-    order_id: str
+    order_id: str = Field(description="ID of the order")
     state: State = Field(
-        description="PENDING (the carrier is being asked), BOOKED, REFUSED (by the carrier), CANCELLING, or CANCELLED"
+        description="One of PENDING (the booking was requested), BOOKED, REFUSED (by the carrier), CANCELLING (the "
+        "cancellation was requested) and CANCELLED"
     )
-    tracking_number: str | None = Field(description="The carrier's, if it was ever booked")
-    booked_at: datetime | None = Field(description="When it was booked, if ever")
-    cause: str | None = Field(description="Why it was refused")
+    tracking_number: str | None = Field(
+        description="Tracking number of the carrier; null if the shipment was never booked"
+    )
+    booked_at: datetime | None = Field(
+        description="Time of the booking; null if the shipment was never booked"
+    )
+    cause: str | None = Field(description="Human-readable reason of the refusal; null if it was not refused")
 
 
 class OrderPath(web.Parameters):
-    """Which order."""
+    """The order of an operation."""
 
-    order_id: str = Field(max_length=64, description="The `id` of an order")
+    order_id: str = Field(max_length=64, description="`id` of an order")
 
 
 def create(shipments: Shipments, verifier: Verifier) -> Flask:
-    """The API.
+    """The API as a WSGI application.
 
     Args:
-        shipments: where shipments are kept.
-        verifier: finds out who asks.
+        shipments: storage of shipments.
+        verifier: authenticates callers.
     """
     api = web.blueprint("shipments", __name__, TAG)
 
     @api.get(
         "/shipments/<string:order_id>",
-        summary="Follow a shipment",
+        summary="Get a shipment",
         security=[web.for_customers("orders:read"), web.FOR_MACHINES],
         responses={HTTPStatus.OK: ShipmentOut, **web.problems(*web.CLOSED, HTTPStatus.NOT_FOUND)},
     )
     def show_shipment(path: OrderPath) -> Response:
-        """The shipment of an order; 404 until the order is paid."""
+        """Returns the shipment of an order. Before the order is paid, the response is 404."""
         web.bind(order_id=path.order_id)
         shipment = handlers.show_shipment(path.order_id, web.caller(), shipments=shipments)
         return web.json_response(_shipment(shipment))

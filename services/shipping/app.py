@@ -1,4 +1,4 @@
-"""Builds the shipping service: what is stored where, who ships, and the API on top of it."""
+"""Builds the shipping service: its storage, its carrier, and its API."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
-    """Everything that the service uses: its storage, and who ships."""
+class Dependencies:
+    """The storage and the carrier of the service."""
 
     shipments: Shipments
     carrier: Carrier
     outbox: Outbox
 
 
-def outside(settings: Settings) -> Outside:
-    """The service's storage in its table, and the carrier that the settings name."""
+def dependencies(settings: Settings) -> Dependencies:
+    """The storage in the service's table, and the carrier that the settings select."""
     client = clients.client("dynamodb", settings)
     outbox = DynamoOutbox(client, settings.table)
-    return Outside(
+    return Dependencies(
         shipments=DynamoShipments(client, settings.table, outbox),
         carrier=sandbox(DynamoLedger(client, settings.table), settings.carrier_seconds),
         outbox=outbox,
@@ -41,11 +41,11 @@ def create_app() -> "Flask":
     """The API as a WSGI application, from the environment.
 
     Raises:
-        SystemExit: when the environment lacks something.
+        SystemExit: a setting is missing or invalid.
     """
     from services.common.http import auth  # noqa: PLC0415 - as below
     from services.shipping import api  # noqa: PLC0415 - the consumer needs no web framework
 
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)
-    return api.create(outside(settings).shipments, auth.verifier())
+    return api.create(dependencies(settings).shipments, auth.verifier())

@@ -1,10 +1,10 @@
-"""The carriers that can ship, and what stands between them and the handlers.
+"""The carriers, and the guard between them and the handlers.
 
-`Sandbox` is the built-in one. It has no vans and no network, but all else that makes a carrier hard to use: it remembers
-what it did, refuses, and now and then says nothing. The postal code decides which:
+`Sandbox` is built in. It moves no parcel, but simulates what makes a carrier hard to use: it is idempotent, refuses parcels,
+and sometimes does not answer. The postal code selects its behavior:
 
-    00000   refuses for good
-    99999   answers only at the third try
+    00000   refuses permanently
+    99999   answers at the third attempt
     other   books
 """
 
@@ -26,13 +26,13 @@ BOOKED, CLOSED, CANCELLED = "BOOKED", "CLOSED", "CANCELLED"
 
 
 class GuardedCarrier:
-    """A carrier behind a deadline, more tries with jitter, and a circuit breaker.
+    """A carrier with a deadline, retries with jitter, and a circuit breaker.
 
-    It raises `CarrierDown` once its tries are used up, or none may be made.
+    It raises `CarrierDown` after the last attempt, or if no attempt is permitted.
 
     Args:
-        carrier: who is called.
-        limits: how patient the guard is.
+        carrier: guarded carrier.
+        limits: limits of the guard.
     """
 
     def __init__(self, carrier: Carrier, limits: Limits) -> None:
@@ -58,8 +58,8 @@ class Sandbox:
     """The built-in carrier.
 
     Args:
-        ledger: what it remembers.
-        now: what time it is.
+        ledger: ledger of its bookings and cancellations.
+        now: current time.
     """
 
     def __init__(self, ledger: Ledger, now: Clock = clock.now) -> None:
@@ -93,7 +93,7 @@ class Sandbox:
 
 
 def sandbox(ledger: Ledger, deadline: float) -> Carrier:
-    """The sandbox, guarded; `deadline` is in seconds per try."""
+    """The guarded sandbox. `deadline`: seconds per attempt."""
     return GuardedCarrier(Sandbox(ledger), Limits(deadline=deadline, longest_pause=0.5))
 
 

@@ -1,4 +1,4 @@
-"""What the shipping service's processes are told by their environment."""
+"""The settings of the shipping service, read from environment variables."""
 
 from typing import ClassVar, Literal
 
@@ -8,11 +8,11 @@ from services.common.runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """The settings of every service, and the shipping service's own."""
+    """The common settings and the settings of the shipping service."""
 
     service: ClassVar[str] = "shipping"
 
-    carrier: Literal["sandbox"] = Field(description="who ships; `sandbox` is built in and moves no parcel")
+    carrier: Literal["sandbox"] = Field(description="carrier; `sandbox` is built in and moves no parcel")
     carrier_seconds: float = Field(
-        5.0, gt=0, le=30, description="seconds that the carrier may take to respond"
+        5.0, gt=0, le=30, description="seconds to wait for a response of the carrier"
     )

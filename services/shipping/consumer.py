@@ -1,4 +1,4 @@
-"""The process that does the workflow's tasks for shipments, and tells their facts.
+"""The consumer process of the shipping service: handles the workflow's tasks and publishes events from the outbox.
 
 Run it with `python -m services.shipping.consumer`.
 """
@@ -18,12 +18,12 @@ Message = Mapping[str, Any]
 
 
 def tasks(shipments: Shipments, carrier: Carrier, answers: TaskAnswers) -> dict[str, Handler]:
-    """What is done with each task of the workflow."""
+    """The handlers of the workflow's tasks, by task name."""
 
     def create(task: Message) -> dict[str, Any]:
         booking = handlers.create_shipment(
             task["order_id"],
-            task.get("customer_id"),  # a workflow that began before an upgrade names none
+            task.get("customer_id"),  # missing in a workflow that started before an upgrade
             messages.parcel(task),
             shipments=shipments,
             carrier=carrier,
@@ -51,7 +51,7 @@ def tasks(shipments: Shipments, carrier: Carrier, answers: TaskAnswers) -> dict[
 def main() -> None:
     """Runs the process."""
     settings = Settings.load()
-    used = app.outside(settings)
+    used = app.dependencies(settings)
     run_tasks(settings, lambda answers: tasks(used.shipments, used.carrier, answers), used.outbox)
 
 

@@ -1,11 +1,10 @@
-"""What a shipment is, and what can become of it.
+"""The states of a shipment, and the transitions between them.
 
     PENDING → BOOKED or REFUSED
-       any of these, or nothing → CANCELLING → CANCELLED
+       any of these states, or no shipment → CANCELLING → CANCELLED
 
-PENDING and CANCELLING are written before the carrier is asked, so that whatever happens afterwards it is known that it
-may have been. From CANCELLING on the order is closed: also one that nobody has asked to book yet, for the booking may
-still be on its way here.
+PENDING and CANCELLING are written before the carrier is called, so that a call is known even after a crash. From CANCELLING on,
+the order is closed. This also applies to an order without a shipment, because its booking may still be queued.
 """
 
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from services.common.values.errors import TaskFailed
 
 
 class State(StrEnum):
-    """Where a shipment is."""
+    """The state of a shipment."""
 
     PENDING = "PENDING"
     BOOKED = "BOOKED"
@@ -28,27 +27,27 @@ class State(StrEnum):
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing is booked from it on."""
+        """Whether the order is closed, so that nothing can be booked any more."""
         return self in {State.CANCELLING, State.CANCELLED}
 
 
 class ShipmentRefused(TaskFailed):
-    """The carrier said no, and booked nothing."""
+    """The carrier refused the parcel."""
 
     def __init__(self, cause: str) -> None:
         super().__init__("ShipmentRefused", cause)
 
 
 class OrderClosed(TaskFailed):
-    """The order was given up before it was booked."""
+    """The order was closed before it was booked."""
 
     def __init__(self) -> None:
-        super().__init__("OrderClosed", "the order's shipment was cancelled before")
+        super().__init__("OrderClosed", "the shipment of the order was already cancelled")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A product and how many of it."""
+    """A product and its quantity."""
 
     sku: str
     quantity: int
@@ -56,7 +55,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a parcel goes. `country` is an ISO 3166-1 alpha-2 code."""
+    """The address of a recipient. `country` is an ISO 3166-1 alpha-2 code."""
 
     name: str
     line1: str
@@ -66,17 +65,17 @@ class Address:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Address":
-        """Reads an address as a task carries it.
+        """Parses the address in a task.
 
         Raises:
-            KeyError: when a member is missing.
+            KeyError: a member is missing.
         """
         return cls(data["name"], data["line1"], data["city"], data["postal_code"], data["country"])
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What goes where."""
+    """The items of an order and their destination."""
 
     items: tuple[Item, ...]
     address: Address
@@ -84,7 +83,7 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """What the carrier took on."""
+    """A booking of the carrier."""
 
     tracking_number: str
     booked_at: datetime
@@ -92,15 +91,15 @@ class Booking:
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """An order's shipment. Every change makes a new one. Who gets it is not in it: that is the carrier's.
+    """The shipment of an order. Immutable: every change returns a new shipment. It does not contain the address.
 
     Args:
-        order_id: also its key at the carrier.
-        customer_id: whose order it is; None for a workflow that began before its tasks named one.
-        booking: what was booked, even if it was cancelled since.
-        cause: why it was refused.
-        decided_at: when it came to its state.
-        version: how often it was written; the store's guard against lost updates.
+        order_id: ID of the order, which is also the idempotency key at the carrier.
+        customer_id: ID of the customer; None for a workflow that started before its tasks contained the customer.
+        booking: booking of the carrier, even if it was cancelled since.
+        cause: reason of a refusal.
+        decided_at: time at which the shipment reached its state.
+        version: number of writes, which protects against lost updates.
     """
 
     order_id: str
@@ -112,26 +111,26 @@ class Shipment:
     version: int = 0
 
     def booked(self, booking: Booking) -> "Shipment":
-        """The shipment after the carrier has taken it on."""
+        """The shipment after the carrier booked it."""
         return replace(self, state=State.BOOKED, booking=booking, decided_at=booking.booked_at)
 
     def refused(self, cause: str, at: datetime) -> "Shipment":
-        """The shipment after the carrier has refused it."""
+        """The shipment after the carrier refused it."""
         return replace(self, state=State.REFUSED, cause=cause, decided_at=at)
 
     def closed(self, at: datetime) -> "Shipment":
-        """The shipment that the carrier is about to be asked to give up."""
+        """The shipment before the carrier is called to cancel it."""
         return replace(self, state=State.CANCELLING, decided_at=at)
 
     def cancelled(self, booking: Booking | None, at: datetime) -> "Shipment":
-        """The shipment after the carrier has given up what it had booked, which may be nothing."""
+        """The shipment after the carrier cancelled its booking, if there was one."""
         return replace(self, state=State.CANCELLED, booking=booking, decided_at=at)
 
     def receipt(self) -> Booking:
-        """What is booked.
+        """The booking of the order.
 
         Raises:
-            ShipmentRefused, OrderClosed: why nothing is.
+            ShipmentRefused, OrderClosed: there is no booking.
         """
         if self.state is State.REFUSED:
             raise ShipmentRefused(self.cause or "the carrier refused the parcel")
@@ -141,5 +140,5 @@ class Shipment:
 
 
 def begun(order_id: str, customer_id: str | None, at: datetime) -> Shipment:
-    """The shipment that the carrier is about to be asked for."""
+    """A new shipment, before the carrier is called."""
     return Shipment(order_id, State.PENDING, at, customer_id)

@@ -1,11 +1,11 @@
-"""Shipments, and what the sandbox carrier remembers, in DynamoDB.
+"""Shipments, and the ledger of the sandbox carrier, in DynamoDB.
 
 | item | pk | sk |
 |---|---|---|
-| a shipment | SHIPMENT#<order> | SHIPMENT |
-| what the sandbox did under a key | SANDBOX#<key> | ENTRY |
-| how often it was tried under a key | SANDBOX#<key> | TRIES |
-| what is to be told | see `common.aws.outbox` | |
+| shipment of an order | SHIPMENT#<order> | SHIPMENT |
+| entry of the sandbox under a key | SANDBOX#<key> | ENTRY |
+| attempts under a key | SANDBOX#<key> | TRIES |
+| outbox record | see `common.aws.outbox` | |
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class DynamoShipments(VersionedTable[Shipment]):
         return self._save(shipment, shipment.version, told)
 
     def key(self, name: str) -> dict[str, str]:
-        """As `VersionedTable.key`, for an order's id."""
+        """As `VersionedTable.key`, for the ID of an order."""
         return {"pk": f"SHIPMENT#{name}", "sk": "SHIPMENT"}
 
     def to_item(self, row: Shipment, version: int) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class DynamoShipments(VersionedTable[Shipment]):
             "state": row.state.value,
             "decided_at": clock.rfc3339(row.decided_at),
             "version": version,
-            # What nothing was booked for is there only to refuse a late booking.
+            # A shipment without a booking exists only to reject a late booking, so it can expire.
             **(dynamo.tombstone(row.decided_at) if row.state is State.CANCELLED and not booking else {}),
             **({"customer_id": row.customer_id} if row.customer_id else {}),
             **({"cause": row.cause} if row.cause else {}),

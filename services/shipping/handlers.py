@@ -1,8 +1,8 @@
-"""What the shipping service does: one function per request and task. Each may be called again with the same.
+"""The use cases of the shipping service: one idempotent function for each request and task.
 
-A task commits its state together with the fact to be told of it, then returns for its answer: if its process dies in
-between, the task comes again, finds what it committed, and answers the same. Telling the fact is the outbox's part: it
-neither delays the answer nor fails it.
+A task commits its state together with its outbox record, and then returns its result. If the process crashes in between, the
+task is delivered again, finds the committed state, and returns the same result. Publishing the event is left to the outbox,
+and neither delays nor fails the task.
 """
 
 from services.common.messaging.outbox import of_facts
@@ -23,14 +23,14 @@ class NoShipment(NotFound):
     """The order has no shipment."""
 
     def __init__(self, order_id: str) -> None:
-        super().__init__(f"no shipment of order {order_id}; there is one once the order is paid")
+        super().__init__(f"shipment of order {order_id} not found; a shipment exists once the order is paid")
 
 
 def show_shipment(order_id: str, caller: Caller, *, shipments: Shipments) -> Shipment:
     """The shipment of an order.
 
     Raises:
-        NoShipment: when there is none, or none that is the caller's to see.
+        NoShipment: it does not exist, or the caller may not see it.
     """
     shipment = shipments.get(order_id)
     if shipment is None or not caller.may_see(shipment.customer_id):
@@ -47,11 +47,11 @@ def create_shipment(
     carrier: Carrier,
     now: Clock = clock.now,
 ) -> Booking:
-    """The task CreateShipment: books the parcel, once.
+    """The task CreateShipment: books the parcel once.
 
     Raises:
-        ShipmentRefused, OrderClosed: when it is not booked.
-        CarrierDown: when the carrier does not answer; the same task may succeed later.
+        ShipmentRefused, OrderClosed: the parcel is not booked.
+        CarrierDown: the carrier did not answer. The same task may succeed later.
     """
 
     def book() -> Shipment:
@@ -75,10 +75,10 @@ def cancel_shipment(
     carrier: Carrier,
     now: Clock = clock.now,
 ) -> bool:
-    """The task CancelShipment: nothing of the order is booked any more, and nothing will be; answers whether it was.
+    """The task CancelShipment: cancels the booking, and prevents any later booking. Returns whether there was one.
 
     Raises:
-        CarrierDown: when the carrier does not answer; the same task may succeed later.
+        CarrierDown: the carrier did not answer. The same task may succeed later.
     """
 
     def cancel() -> bool:
@@ -95,7 +95,7 @@ def cancel_shipment(
 
 
 def _asked(shipment: Shipment, parcel: Parcel, carrier: Carrier, now: Clock) -> Shipment:
-    """The shipment after the carrier was asked; one that was begun before is asked for again by the same key."""
+    """The shipment after a call of the carrier. A shipment that was already begun is requested again under the same key."""
     try:
         return shipment.booked(carrier.book(shipment.order_id, parcel))
     except Refused as refused:

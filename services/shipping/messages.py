@@ -1,7 +1,4 @@
-"""Every message that the shipping service sends or understands.
-
-The shapes are the JSON Schemas in `contracts`; whoever changes one here changes it there.
-"""
+"""The messages that the shipping service sends and receives. The JSON Schemas in `contracts` define their structure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +10,7 @@ SOURCE = "/shipping"
 
 
 def booking_facts(shipment: Shipment) -> list[Event]:
-    """What CreateShipment tells: shop.shipment.booked.v1, shop.shipment.refused.v1, or nothing."""
+    """The events of CreateShipment: shop.shipment.booked.v1, shop.shipment.refused.v1, or none."""
     if shipment.state is State.BOOKED and shipment.booking:
         return [_fact("booked", shipment, {"tracking_number": shipment.booking.tracking_number})]
     if shipment.state is State.REFUSED:
@@ -22,17 +19,17 @@ def booking_facts(shipment: Shipment) -> list[Event]:
 
 
 def cancellation_facts(shipment: Shipment) -> list[Event]:
-    """What CancelShipment tells: shop.shipment.cancelled.v1, or nothing when nothing was booked."""
+    """The events of CancelShipment: shop.shipment.cancelled.v1, or none if nothing was booked."""
     if shipment.booking is None:
         return []
     return [_fact("cancelled", shipment, {"tracking_number": shipment.booking.tracking_number})]
 
 
 def parcel(task: Mapping[str, Any]) -> Parcel:
-    """The parcel of a CreateShipment.
+    """The parcel of a CreateShipment task.
 
     Raises:
-        KeyError: when the task breaks its contract.
+        KeyError: the task violates its contract.
     """
     return Parcel(
         tuple(Item(item["sku"], item["quantity"]) for item in task["items"]),

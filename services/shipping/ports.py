@@ -1,4 +1,4 @@
-"""What the shipping service needs from the outside, as its handlers see it."""
+"""The ports of the shipping service: what its handlers require from storage and from the carrier."""
 
 from typing import Protocol
 
@@ -8,54 +8,54 @@ from services.shipping.domain import Booking, Parcel, Shipment
 
 
 class Refused(Exception):
-    """The carrier says no for good, and has booked nothing; the message is the reason for people."""
+    """The carrier refused the parcel permanently. The message is the human-readable reason."""
 
 
 class KeyClosed(Exception):
-    """What the key stands for was cancelled at the carrier, who books nothing under it any more."""
+    """The key was cancelled at the carrier, which books nothing under it any more."""
 
 
 class CarrierDown(Unanswered):
-    """The carrier did not answer. It may have done what it was asked."""
+    """The carrier did not answer. It may have performed the request."""
 
 
 class Shipments(Protocol):
     """The shipments, one per order."""
 
     def get(self, order_id: str) -> Shipment | None:
-        """The shipment as it was last written."""
+        """The shipment of an order, as last written, or None if it does not exist."""
 
     def save(self, shipment: Shipment, told: OutboxRecord | None) -> Shipment:
-        """Writes a shipment and what is to be told of it: both or nothing. Answers it as written.
+        """Writes a shipment and its outbox record in one transaction. Returns the shipment as written.
 
-        One that was never written has version 0.
+        A new shipment has version 0.
 
         Raises:
-            Stale: when it is not the version that was read.
+            Stale: the shipment was written since it was read.
         """
 
     def ping(self) -> None:
-        """Returns when shipments can be read, raises otherwise."""
+        """Raises an exception if shipments cannot be read."""
 
 
 class Carrier(Protocol):
-    """Whoever moves parcels. Every call is safe to repeat: the key makes it the same call."""
+    """The carrier. Every call is idempotent by its key."""
 
     def book(self, key: str, parcel: Parcel) -> Booking:
-        """Books a parcel; the same key is booked once, and answered the same.
+        """Books a parcel once per key. Repeated calls return the same booking.
 
         Raises:
-            Refused: when it does not, now or ever under this key.
-            KeyClosed: when it was cancelled before.
-            CarrierDown: when it is not known whether it did.
+            Refused: the carrier refused the parcel, and will not book it under this key.
+            KeyClosed: the key was cancelled before.
+            CarrierDown: it is unknown whether the carrier booked the parcel.
         """
 
     def cancel(self, key: str) -> Booking | None:
-        """Cancels what was booked under a key, and has nothing booked under it from now on.
+        """Cancels everything that was booked under a key, and prevents later bookings under it.
 
         Returns:
-            What was booked and is cancelled; None when nothing was booked.
+            The cancelled booking, or None if nothing was booked.
 
         Raises:
-            CarrierDown: when it is not known whether it did.
+            CarrierDown: it is unknown whether the carrier cancelled the booking.
         """
