@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command.
 
     Raises:
-        SystemExit: with what to do next, when the command cannot be carried out.
+        SystemExit: the command failed; the message contains the next step.
     """
     chosen = _parser().parse_args(arguments)
     try:
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (InvalidKey, NoSuchKey) as error:
         raise SystemExit(f"{error}; run `list` to see all keys") from error
     except AlreadyRevoked as error:
-        raise SystemExit("the key has been revoked in the meantime: issue a new one") from error
+        raise SystemExit("the key was revoked in the meantime; issue a new one") from error
     except UnreadableRow as error:
         raise SystemExit(f"{error}; delete the row and issue a new key") from error
     except NotConfirmed as error:
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     listed = commands.add_parser("list", help="list the keys, without their secrets")
     listed.add_argument("--partner", help="only keys of this partner")
     rotate = commands.add_parser("rotate", help="create a successor of a key and print it once")
-    rotate.add_argument("key", help="the id of the key")
+    rotate.add_argument("key", help="ID of the key")
     rotate.add_argument(
         "--overlap-days",
         type=_days,
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         help="days for which the old key remains valid (default: %(default)s)",
     )
     revoke = commands.add_parser("revoke", help="revoke a key")
-    revoke.add_argument("key", help="the id of the key")
+    revoke.add_argument("key", help="ID of the key")
     return parser
 
 

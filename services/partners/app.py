@@ -1,4 +1,4 @@
-"""Builds what works with partners' keys, from the environment."""
+"""Builds the dependencies of the authorizer and of the admin command from the environment."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from services.partners.ports import Keys
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The records of keys, and what keys are hashed with."""
+    """The storage of keys, and the secret that keys are hashed with."""
 
     keys: Keys
     pepper: bytes
@@ -21,7 +21,7 @@ def dependencies() -> Dependencies:
     """The dependencies of this process.
 
     Raises:
-        SystemExit: when the environment lacks something.
+        SystemExit: a setting is missing or invalid.
     """
     settings = Settings.load()
     telemetry.configure(settings.service, settings.log_level)

@@ -1,4 +1,4 @@
-"""Settings of the function and the command, from the environment."""
+"""The settings of the authorizer and of the admin command, read from environment variables."""
 
 from typing import ClassVar
 
@@ -8,10 +8,12 @@ from services.common.runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """The settings of every service; there is no queue, and no fact is published."""
+    """The common settings and the settings of this service. It has no queue and publishes no events."""
 
     service: ClassVar[str] = "partners"
 
-    tasks_queue_url: str = Field("", description="this service takes no tasks")
-    events_topic_arn: str = Field("", description="this service publishes no facts")
-    pepper_secret_id: str = Field(description="ARN or name of the secret that keys are hashed with")
+    tasks_queue_url: str = Field("", description="not used: this service handles no tasks")
+    events_topic_arn: str = Field("", description="not used: this service publishes no events")
+    pepper_secret_id: str = Field(
+        description="ARN or name of the secret in AWS Secrets Manager that keys are hashed with"
+    )

@@ -1,8 +1,8 @@
-"""A partner's key: how it is made, kept, given a successor, and ended.
+"""The API key of a partner: how it is created, stored, rotated and revoked.
 
-A key is `shop_<id>_<secret>`. The id finds its record; the secret is 256 random bits, of which only a keyed hash
-(HMAC-SHA-256) is kept. The hash's own key is kept elsewhere, so reading the records does not suffice to make a key, nor to
-test one. A deliberately slow hash protects passwords that can be guessed; a secret of 256 random bits needs none.
+A key has the form `shop_<id>_<secret>`. The ID identifies its record. The secret consists of 256 random bits, of which only a
+keyed hash (HMAC-SHA-256) is stored. The key of the hash is stored elsewhere, so access to the records is not sufficient to
+create or to test a key. A slow hash protects passwords that can be guessed; 256 random bits do not require one.
 """
 
 import hashlib
@@ -15,28 +15,28 @@ from datetime import datetime, timedelta
 
 SCOPES = ("orders:read", "orders:write")
 LONGEST_LIFE = timedelta(days=365)
-# What a partner's name may be: it becomes a part of the customer id that its orders belong to.
+# The format of a partner's name, which is part of the customer ID of its orders.
 NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _ID_BYTES, _SECRET_BYTES = 10, 32
 _KEY = re.compile(r"shop_([0-9a-f]{20})_([A-Za-z0-9_-]{43})", re.ASCII)
 
 
 class InvalidKey(ValueError):
-    """A key cannot be issued with these values; the message says why."""
+    """A key cannot be issued with these values. The message contains the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartnerKey:
-    """What is kept of a key.
+    """The record of a key.
 
     Args:
-        id: finds it; no secret.
-        partner: its holder.
-        scopes: what it is good for.
+        id: ID of the key, which is not secret.
+        partner: name of the partner.
+        scopes: scopes of the key.
         digest: keyed hash of the key.
-        issued_at: when.
-        ends_at: from then on it is refused.
-        revoked_at: when it was revoked.
+        issued_at: time at which it was issued.
+        ends_at: time at which it expires.
+        revoked_at: time at which it was revoked.
     """
 
     id: str
@@ -54,30 +54,30 @@ class PartnerKey:
         return "active" if at < self.ends_at else "ended"
 
     def opens(self, key: str, pepper: bytes, at: datetime) -> bool:
-        """Whether a key is this one and still good."""
+        """Whether a key matches this record and is active."""
         return hmac.compare_digest(self.digest, digest(key, pepper)) and self.state(at) == "active"
 
     def ending(self, at: datetime) -> "PartnerKey":
-        """The key, valid until then at most."""
+        """The record of a key that expires at `at` at the latest."""
         return replace(self, ends_at=min(self.ends_at, at))
 
     def revoked(self, at: datetime) -> "PartnerKey":
-        """The key, revoked."""
+        """The record of the revoked key."""
         return replace(self, revoked_at=at)
 
 
 def issue(
     partner: str, scopes: Iterable[str], pepper: bytes, at: datetime, life: timedelta = LONGEST_LIFE
 ) -> tuple[str, PartnerKey]:
-    """A new key, which is shown once, and what is kept of it.
+    """A new key, which is shown only once, and its record.
 
     Raises:
-        InvalidKey: when the partner's name, a scope or the life is none.
+        InvalidKey: the name of the partner, a scope or the validity is invalid.
     """
     wanted = frozenset(scopes)
     if not NAME.fullmatch(partner):
         raise InvalidKey(
-            f"a partner's name has 2 to 40 characters of a-z, 0-9 and -, and starts with a letter: {partner!r}"
+            f"the name of a partner must have 2 to 40 characters of a-z, 0-9 and -, and start with a letter: {partner!r}"
         )
     if not wanted or not wanted.issubset(SCOPES):
         raise InvalidKey(f"a key must have one or more of the scopes {', '.join(SCOPES)}")
@@ -89,7 +89,7 @@ def issue(
 
 
 def id_of(key: str) -> str | None:
-    """The id in a key; None when it is of another form."""
+    """The ID in a key, or None if the key has an invalid form."""
     found = _KEY.fullmatch(key)
     return found[1] if found else None
 

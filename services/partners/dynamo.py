@@ -1,10 +1,10 @@
-"""Partners' keys in a DynamoDB table.
+"""The API keys of partners in a DynamoDB table.
 
 | item | pk | sk |
 |---|---|---|
-| what is kept of a key | KEY#<id> | KEY |
+| record of a key | KEY#<id> | KEY |
 
-There are few keys, and only an administrator's command lists them: it reads the whole table.
+There are few keys, and only the admin command lists them, so it scans the whole table.
 """
 
 from collections.abc import Iterator, Mapping

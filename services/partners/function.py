@@ -1,7 +1,7 @@
-"""The function `authorize-partner` of AWS Lambda: the authorizer of the partners' API (REQUEST, payload format 2.0).
+"""The Lambda function `authorize-partner`: the authorizer of the API for partners (REQUEST, payload format 2.0).
 
-API Gateway caches an answer for the seconds that the template sets: a revoked key is accepted until then.
-The answer names the partner and the key's scopes; the services enforce the scopes of each operation.
+API Gateway caches the result for the number of seconds that the template sets, so a revoked key is accepted until then. The
+result contains the name of the partner and the scopes of the key. The services enforce the scopes of each operation.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ Request = Mapping[str, Any]
 
 
 def answer(request: Request, dependencies: Dependencies) -> dict[str, Any]:
-    """API Gateway's simple response: whether a request is authorized, and as which partner."""
+    """The simple response of the authorizer: whether a request is authorized, and the partner."""
     found = None
     shown = str(request.get("headers", {}).get(HEADER, ""))
     if shown and len(shown) <= LONGEST:
@@ -43,5 +43,5 @@ def _dependencies() -> Dependencies:
 
 
 def handler(request: Request, _context: Any) -> dict[str, Any]:
-    """What Lambda calls."""
+    """The entry point of the Lambda function."""
     return answer(request, _dependencies())

@@ -1,4 +1,4 @@
-"""What is done with partners' keys."""
+"""The use cases of the API keys of partners."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,14 +13,14 @@ from services.partners.ports import AlreadyRevoked, Keys
 
 
 class NoSuchKey(NotFound):
-    """There is no such key."""
+    """The key does not exist."""
 
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"no key {key_id}")
+        super().__init__(f"key {key_id} not found")
 
 
 def authorize(key: str, *, keys: Keys, pepper: bytes, now: Clock = clock.now) -> PartnerKey | None:
-    """The record of a key that is good; None for every other, whatever is wrong with it."""
+    """The record of an active key, or None if the key is invalid for any reason."""
     key_id = domain.id_of(key)
     found = keys.find(key_id) if key_id else None
     return found if found and found.opens(key, pepper, now()) else None
@@ -35,10 +35,10 @@ def issue(
     life: timedelta = LONGEST_LIFE,
     now: Clock = clock.now,
 ) -> tuple[str, PartnerKey]:
-    """A new key, to show once, and its record.
+    """Issues a key. Returns the key, which is shown only once, and its record.
 
     Raises:
-        InvalidKey: when it cannot be issued so.
+        InvalidKey: see `domain.issue`.
     """
     key, record = domain.issue(partner, scopes, pepper, now(), life)
     keys.save(record)
@@ -48,15 +48,15 @@ def issue(
 def rotate(
     key_id: str, overlap: timedelta, *, keys: Keys, pepper: bytes, now: Clock = clock.now
 ) -> tuple[str, PartnerKey]:
-    """A successor of a key, for the same partner and the same scopes; the key itself is good for the overlap only.
+    """Issues a successor of a key, with the same partner and scopes. The old key expires after the overlap.
 
     Raises:
-        NoSuchKey: when there is none of that id.
-        InvalidKey: when it is not good any more, or the overlap is negative.
+        NoSuchKey: the key does not exist.
+        InvalidKey: the key is not active, or the overlap is negative.
     """
     at, old = now(), _found(key_id, keys)
     if old.state(at) != "active":
-        raise InvalidKey(f"the key {key_id} is {old.state(at)}: issue a new one")
+        raise InvalidKey(f"key {key_id} is {old.state(at)}; issue a new one")
     if overlap < timedelta():
         raise InvalidKey("the overlap must not be negative")
     key, record = domain.issue(
@@ -67,10 +67,10 @@ def rotate(
 
 
 def revoke(key_id: str, *, keys: Keys, now: Clock = clock.now) -> PartnerKey:
-    """Ends a key at once; answers its record.
+    """Revokes a key. Returns its record.
 
     Raises:
-        NoSuchKey: when there is none of that id.
+        NoSuchKey: the key does not exist.
     """
     found = _found(key_id, keys)
     if found.revoked_at is None:

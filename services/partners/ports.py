@@ -1,4 +1,4 @@
-"""What the handlers need from the outside."""
+"""The port of the handlers: the storage of keys."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -7,26 +7,26 @@ from services.partners.domain import PartnerKey
 
 
 class AlreadyRevoked(Exception):
-    """A key is revoked, and stays so; nothing was written."""
+    """A key was already revoked; nothing was written."""
 
 
 class NotConfirmed(Exception):
-    """Records may have been written, or not."""
+    """The write failed in an unknown state: the records may have been written."""
 
 
 class Keys(Protocol):
     """The records of keys."""
 
     def find(self, key_id: str) -> PartnerKey | None:
-        """The record of a key, as it was last written."""
+        """The record of a key, as last written, or None if it does not exist."""
 
     def of(self, partner: str | None) -> Iterator[PartnerKey]:
-        """The records of a partner's keys, or of all, the oldest first."""
+        """The records of a partner's keys, oldest first. None: of all partners."""
 
     def save(self, *keys: PartnerKey) -> None:
-        """Writes records, all or none: new ones, and those that are there already.
+        """Writes new or existing records in one transaction.
 
         Raises:
-            AlreadyRevoked: when one was revoked meanwhile.
-            NotConfirmed: when the write failed otherwise. It may have had its effect, and its answer been lost.
+            AlreadyRevoked: a key was revoked since it was read.
+            NotConfirmed: the write failed for another reason. It may have succeeded, with a lost response.
         """

@@ -1,1 +1,1 @@
-"""Shows what the shop sells, and keeps its stock for orders until they are shipped or given up."""
+"""Owns the catalog and the stock, and reserves stock for orders until they are shipped or undone."""

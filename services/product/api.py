@@ -1,4 +1,4 @@
-"""The product service over HTTP: what requests and answers look like, and which handler they go to."""
+"""The HTTP API of the product service: schemas of requests and responses, and the handler of each operation."""
 
 from http import HTTPStatus
 from typing import Annotated
@@ -15,7 +15,7 @@ from services.product.ports import Catalogue, Search
 VERSION = "1.0.0"
 MOST_LISTED, USUALLY_LISTED = 100, 20
 LONGEST_SEARCH = 100
-TAG = Tag(name="products", description="What the shop sells, and how much there is of it")
+TAG = Tag(name="products", description="Products and their stock")
 
 Sku = Annotated[str, Field(min_length=1, max_length=64, examples=["CF-001"])]
 Count = Annotated[int, Field(ge=0, examples=[120])]
@@ -24,51 +24,59 @@ Count = Annotated[int, Field(ge=0, examples=[120])]
 class MoneyOut(BaseModel):
     """An amount of money."""
 
-    amount: int = Field(ge=0, description="Minor units, such as cents", examples=[1190])
-    currency: str = Field(description="ISO 4217 code", examples=["EUR"])
+    amount: int = Field(ge=0, description="Amount in minor units, such as cents", examples=[1190])
+    currency: str = Field(description="ISO 4217 currency code", examples=["EUR"])
 
 
 class ProductOut(BaseModel):
-    """A product that the shop sells."""
+    """A product."""
 
-    sku: Sku
-    name: str = Field(examples=["Ethiopia Yirgacheffe Coffee Beans 250 g"])
-    category: str = Field(examples=["coffee"])
-    price: MoneyOut
-    available: Count = Field(description="How many can be ordered")
+    sku: Sku = Field(description="SKU of the product")
+    name: str = Field(description="Name of the product", examples=["Ethiopia Yirgacheffe Coffee Beans 250 g"])
+    category: str = Field(description="Category of the product", examples=["coffee"])
+    price: MoneyOut = Field(description="Price of one piece")
+    available: Count = Field(description="Number of pieces that can be ordered")
 
 
 class ProductsOut(BaseModel):
-    """A page of products, by SKU."""
+    """A page of products, sorted by SKU."""
 
-    items: list[ProductOut]
-    next: str | None = Field(description="`cursor` of the next page; null at the end")
+    items: list[ProductOut] = Field(description="Products of this page")
+    next: str | None = Field(description="`cursor` of the next page; null on the last page")
 
 
 class InventoryOut(BaseModel):
-    """A product's stock. The sum of the three numbers changes by a delivery only."""
+    """The stock of a product. The sum of the three numbers changes only when stock is added."""
 
-    sku: Sku
-    available: Count = Field(description="How many can be ordered")
-    reserved: Count = Field(description="How many are kept for orders on their way")
-    sold: Count = Field(description="How many were shipped")
+    sku: Sku = Field(description="SKU of the product")
+    available: Count = Field(description="Number of pieces that can be ordered")
+    reserved: Count = Field(description="Number of pieces that are reserved for orders in progress")
+    sold: Count = Field(description="Number of pieces that were sold")
 
 
 class ProductQuery(web.Parameters):
-    """Which products to list."""
+    """The products to list."""
 
     q: str = Field(
-        "", max_length=LONGEST_SEARCH, description="Words, all of which are in the name or the SKU"
+        "",
+        max_length=LONGEST_SEARCH,
+        description="Search words. The name or the SKU of a product must contain each of them",
     )
-    category: str | None = Field(None, min_length=1, max_length=64, description="Of this category only")
-    limit: int = Field(USUALLY_LISTED, ge=1, le=MOST_LISTED, description="Maximum number of products")
-    cursor: str | None = Field(None, max_length=512, description="`next` of the previous page")
+    category: str | None = Field(
+        None, min_length=1, max_length=64, description="Category of the products; omit for all categories"
+    )
+    limit: int = Field(
+        USUALLY_LISTED, ge=1, le=MOST_LISTED, description="Maximum number of products in the response"
+    )
+    cursor: str | None = Field(
+        None, max_length=512, description="`next` of the previous page; omit for the first page"
+    )
 
 
 class SkuPath(web.Parameters):
-    """Which product."""
+    """The product of an operation."""
 
-    sku: str = Field(max_length=64, description="The `sku` of a product")
+    sku: str = Field(max_length=64, description="`sku` of a product")
 
 
 def create(catalogue: Catalogue) -> Flask:
@@ -77,7 +85,7 @@ def create(catalogue: Catalogue) -> Flask:
 
     @blueprint.get("/products", summary="Search products", responses={HTTPStatus.OK: ProductsOut})
     def list_products(query: ProductQuery) -> Response:
-        """Products by SKU; a new product may take a second to appear."""
+        """Returns products, sorted by SKU. A new product may appear after a second."""
         after = cursor.decode(query.cursor, {"sku"})["sku"] if query.cursor else None
         page = handlers.list_products(
             Search(tuple(query.q.split()), query.category), after, query.limit, catalogue=catalogue
@@ -91,20 +99,20 @@ def create(catalogue: Catalogue) -> Flask:
 
     @blueprint.get(
         "/products/<string:sku>",
-        summary="Show a product",
+        summary="Get a product",
         responses={HTTPStatus.OK: ProductOut, **web.problems(HTTPStatus.NOT_FOUND)},
     )
     def show_product(path: SkuPath) -> Response:
-        """A product as it was last written."""
+        """Returns a product with its current price and stock."""
         return web.json_response(_product(handlers.show_product(path.sku, catalogue=catalogue)))
 
     @blueprint.get(
         "/inventory/<string:sku>",
-        summary="Show a product's stock",
+        summary="Get the stock of a product",
         responses={HTTPStatus.OK: InventoryOut, **web.problems(HTTPStatus.NOT_FOUND)},
     )
     def show_inventory(path: SkuPath) -> Response:
-        """How many pieces can be ordered, are kept for orders, and were sold."""
+        """Returns the number of available, reserved and sold pieces."""
         inventory = handlers.show_inventory(path.sku, catalogue=catalogue)
         return web.json_response(
             InventoryOut(

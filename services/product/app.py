@@ -1,4 +1,4 @@
-"""Builds the product service: what is stored where, and the API on top of it."""
+"""Builds the product service: its storage, and its API."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Everything that the service stores."""
+    """The storage of the service."""
 
     catalogue: Catalogue
     stock: Stock
@@ -37,7 +37,7 @@ def storage(settings: Settings) -> Storage:
 
 
 def catalogue(settings: ServiceSettings) -> DynamoCatalogue:
-    """The service's products in its table."""
+    """The catalog in the service's table."""
     client = clients.client("dynamodb", settings)
     return DynamoCatalogue(client, settings.table, DynamoOutbox(client, settings.table))
 
@@ -46,7 +46,7 @@ def create_app() -> "Flask":
     """The API as a WSGI application, from the environment.
 
     Raises:
-        SystemExit: when the environment lacks something.
+        SystemExit: a setting is missing or invalid.
     """
     from services.product import api  # noqa: PLC0415 - the consumer and the seed need no web framework
 

@@ -1,4 +1,4 @@
-"""What the product service's processes are told by their environment."""
+"""The settings of the product service, read from environment variables."""
 
 from typing import ClassVar
 
@@ -6,6 +6,6 @@ from services.common.runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """The settings of every service: the product service has none of its own."""
+    """The common settings. The product service has no settings of its own."""
 
     service: ClassVar[str] = "product"

@@ -1,4 +1,4 @@
-"""The process that does the workflow's tasks for stock, and tells the facts of stock and catalogue.
+"""The consumer process of the product service: handles the workflow's tasks and publishes events from the outbox.
 
 Run it with `python -m services.product.consumer`.
 """
@@ -18,7 +18,7 @@ Message = Mapping[str, Any]
 
 
 def tasks(stock: Stock, answers: TaskAnswers) -> dict[str, Handler]:
-    """What is done with each task of the workflow."""
+    """The handlers of the workflow's tasks, by task name."""
 
     def reserve(task: Message) -> dict[str, Any]:
         at = handlers.reserve_stock(task["order_id"], messages.items(task), stock=stock)

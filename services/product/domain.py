@@ -1,10 +1,10 @@
-"""What a product is, and how its stock moves.
+"""Products, and the movements of their stock.
 
     AVAILABLE ⇄ RESERVED → SOLD
 
-A piece of stock is on exactly one shelf, and a `Move` takes it from one to another: there is no way to write a change
-that makes or loses a piece. An order's reservation is decided once. A refusal is kept too, because a message that comes
-twice must not reserve, the second time, what nobody would ever release.
+Each piece of stock is on exactly one shelf, and a `Move` transfers pieces between two shelves, so that no change can create or
+lose a piece. The reservation of an order is decided once. A refusal is stored as well: otherwise, a message that is delivered
+twice could reserve stock that would never be released.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,12 +15,12 @@ from enum import StrEnum
 from services.common.values.errors import PermanentError, TaskFailed
 from services.common.values.money import Money
 
-# Versions below this are counts, which an earlier version of this service gave; it is a time in 2001.
+# Lower versions are counters that an earlier version of this service assigned. As a time, this is in 2001.
 OLDEST_VERSION = 10**12
 
 
 class Shelf(StrEnum):
-    """Where a piece of stock is."""
+    """The location of a piece of stock."""
 
     AVAILABLE = "available"
     RESERVED = "reserved"
@@ -28,7 +28,7 @@ class Shelf(StrEnum):
 
 
 class State(StrEnum):
-    """What became of an order's wish for stock."""
+    """The state of an order's reservation."""
 
     REFUSED = "REFUSED"
     RESERVED = "RESERVED"
@@ -37,51 +37,51 @@ class State(StrEnum):
 
 
 class OutOfStock(TaskFailed):
-    """There is less than the order wants."""
+    """The available stock is not sufficient for the order."""
 
     def __init__(self, cause: str) -> None:
         super().__init__("OutOfStock", cause)
 
 
 class UnknownProduct(TaskFailed):
-    """The order wants what the shop does not have."""
+    """The order contains an unknown product."""
 
     def __init__(self, cause: str) -> None:
         super().__init__("UnknownProduct", cause)
 
 
 class OrderClosed(TaskFailed):
-    """The order was given up before its stock was asked for."""
+    """The order was closed before its stock was reserved."""
 
     def __init__(self) -> None:
-        super().__init__("OrderClosed", "the order's stock was released before")
+        super().__init__("OrderClosed", "the stock of the order was already released")
 
 
 class Contradiction(PermanentError):
-    """The workflow asks for what its earlier tasks rule out: a defect, for people to look at."""
+    """The workflow requests a change that contradicts an earlier task. This is a defect that an operator has to investigate."""
 
 
 class StockMissing(PermanentError):
-    """The table holds less than orders have reserved, or no such product: it was changed by hand."""
+    """The table contains less reserved stock than the reservations, or no such product: it was edited manually."""
 
     def __init__(self, order_id: str, items: "Iterable[Item]") -> None:
         kept = ", ".join(f"{item.quantity} of {item.sku}" for item in items)
         super().__init__(
-            f"order {order_id} has reserved {kept}, and the products' rows do not hold that any more: restore the rows "
-            "(the sum of all reservations is `reserved`), then redrive the dead letters of the queue"
+            f"order {order_id} has reserved {kept}, but the rows of the products no longer contain it: restore the rows "
+            "(`reserved` must be the sum of all reservations), then redrive the dead letters of the queue"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """Something that the shop sells.
+    """A product.
 
     Args:
-        category: a lower-case word.
-        updated_at: when it was last said to be named and priced so.
-        version: grows with each name and price; 0 before it is stored. What is known of a product elsewhere is
-            ordered by it.
-        replaces: the version that it was made from; 0 for none, and its own when its time alone is another.
+        category: a lowercase word.
+        updated_at: time of the latest confirmation of its name and price.
+        version: increases with each change of the name or the price, and orders the copies in other services. 0 before the
+            product is stored.
+        replaces: version that it was derived from; 0 for none, and its own version if only the time differs.
     """
 
     sku: str
@@ -93,15 +93,14 @@ class Product:
     replaces: int = field(default=0, compare=False)
 
     def after(self, known: "Product | None", at: datetime) -> "Product":
-        """The product as the successor of what is known of it; the known one when that is of a later time.
+        """The product as the successor of the stored one, or the stored one if its time is later.
 
-        One that is named and priced the same stays in its version and is as of the later time: what was said in between
-        comes too late.
+        If the name, the category and the price are unchanged, the version stays the same, and only the time changes. Updates
+        with an earlier time are ignored from then on.
 
-        The version is the time in milliseconds, or one more than the known version where a clock is late. A count would
-        begin anew after the product's row was deleted, and the new price would be ignored by everyone who has
-        stored a higher version. A product that still has a count gets a new version in any case, which corrects
-        such a price.
+        The version is the time in milliseconds, or the stored version plus one if the clock is behind. A counter would restart
+        after the row of a product was deleted, and other services would ignore the new price until it exceeds their stored
+        version. A product whose version is still a counter always gets a new version, which corrects such a price.
         """
         was = known.version if known else 0
         if known and known.updated_at > self.updated_at:
@@ -116,7 +115,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """How many pieces of a product are on each shelf."""
+    """The number of pieces of a product on each shelf."""
 
     sku: str
     available: int
@@ -126,7 +125,7 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class Stocked:
-    """A product with its stock."""
+    """A product and its stock."""
 
     product: Product
     inventory: Inventory
@@ -134,7 +133,7 @@ class Stocked:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A product and how many of it."""
+    """A product and its quantity."""
 
     sku: str
     quantity: int
@@ -142,7 +141,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Takes items from one shelf to another; all of them, or none when one shelf holds too few."""
+    """Transfers items from one shelf to another: all of them, or none if a shelf contains too few pieces."""
 
     items: tuple[Item, ...]
     source: Shelf
@@ -151,14 +150,14 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What was decided about an order's stock. Every change makes a new one.
+    """The reservation of an order. Immutable: every change returns a new reservation.
 
     Args:
-        items: what was reserved; nothing when it was refused, or released before it was asked for.
-        decided_at: when it came to its first state.
-        ended_at: when it was released or committed.
-        error: why it was refused: the code for the workflow,
-        cause: and the reason for people.
+        items: reserved items; empty if it was refused, or released before it was requested.
+        decided_at: time at which it reached its first state.
+        ended_at: time at which it was released or committed.
+        error: error code of a refusal, for the workflow.
+        cause: human-readable reason of a refusal.
     """
 
     order_id: str
@@ -170,11 +169,11 @@ class Reservation:
     cause: str | None = None
 
     def granted(self) -> "Reservation":
-        """Itself, when it was reserved and not given up.
+        """The reservation itself, if it was granted and not released.
 
         Raises:
-            TaskFailed: when it was refused, with the code of `OutOfStock` or `UnknownProduct`.
-            OrderClosed: when it was released.
+            TaskFailed: it was refused, with the code of `OutOfStock` or `UnknownProduct`.
+            OrderClosed: it was released.
         """
         if self.state is State.RELEASED:
             raise OrderClosed
@@ -183,10 +182,10 @@ class Reservation:
         return self
 
     def release(self, at: datetime) -> tuple["Reservation", Move | None]:
-        """The reservation, given up, and what goes back; itself and nothing when it already was.
+        """The released reservation and its move. Returns the same reservation and None if it was already released.
 
         Raises:
-            Contradiction: when it is sold.
+            Contradiction: the stock was sold.
         """
         if self.state is State.RELEASED:
             return self, None
@@ -196,10 +195,10 @@ class Reservation:
         return released, _move(self.items, Shelf.RESERVED, Shelf.AVAILABLE)
 
     def commit(self, at: datetime) -> tuple["Reservation", Move | None]:
-        """The reservation, sold, and what goes out; itself and nothing when it already was.
+        """The committed reservation and its move. Returns the same reservation and None if it was already committed.
 
         Raises:
-            Contradiction: when there is nothing reserved to sell.
+            Contradiction: no stock is reserved.
         """
         if self.state is State.COMMITTED:
             return self, None
@@ -213,13 +212,13 @@ class Reservation:
 def reserve(
     order_id: str, items: Iterable[Item], stock: Mapping[str, Inventory], at: datetime
 ) -> tuple[Reservation, Move | None]:
-    """What is decided about an order's stock, and what is moved for it.
+    """A new reservation and its move.
 
     Args:
-        order_id: whose stock it is.
-        items: what it wants.
-        stock: what there is of those products that there are.
-        at: now.
+        order_id: ID of the order.
+        items: items to reserve.
+        stock: stock of the existing products, by SKU.
+        at: current time.
     """
     wanted = merged(items)
     unknown = sorted(item.sku for item in wanted if item.sku not in stock)
@@ -233,12 +232,12 @@ def reserve(
 
 
 def closed(order_id: str, at: datetime) -> Reservation:
-    """The mark that an order is given up before its stock was asked for: who asks later is refused."""
+    """A released reservation of an order without stock, which rejects a later request."""
     return Reservation(order_id, State.RELEASED, (), at, ended_at=at)
 
 
 def merged(items: Iterable[Item]) -> tuple[Item, ...]:
-    """One item per product, by SKU."""
+    """The items with one entry per product, sorted by SKU."""
     quantities: dict[str, int] = {}
     for item in items:
         quantities[item.sku] = quantities.get(item.sku, 0) + item.quantity

@@ -2,10 +2,10 @@
 
 | item | pk | sk | gsi1pk | gsi1sk |
 |---|---|---|---|---|
-| a product and its stock | PRODUCT#<sku> | PRODUCT | CATALOGUE | <sku> |
-| how often products were written | CATALOGUE | VERSION | | |
-| an order's reservation | ORDER#<order> | RESERVATION | | |
-| what is to be told | see `common.aws.outbox` | | | |
+| product and its stock | PRODUCT#<sku> | PRODUCT | CATALOGUE | <sku> |
+| number of catalog changes | CATALOGUE | VERSION | | |
+| reservation of an order | ORDER#<order> | RESERVATION | | |
+| outbox record | see `common.aws.outbox` | | | |
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
 CATALOGUE = "CATALOGUE"
 VERSION = {"pk": CATALOGUE, "sk": "VERSION"}
-# Transactions of an import that are under way at once.
+# Concurrent transactions of an import.
 WRITERS = 4
-# How often a transaction of an import that is throttled is tried, for a few seconds: a failed import waits for half an hour.
+# Attempts of a throttled transaction of an import, over a few seconds. A failed import is retried only after half an hour.
 PATIENT_TRIES = 8
 
 
@@ -151,7 +151,7 @@ class DynamoCatalogue(OutboxTable):
         }
 
     def _changed(self) -> None:
-        # Not in one transaction with the product, which would get into the way of orders for it; see `search.LONGEST`.
+        # Not in a transaction with the product, which would conflict with orders for the product; see `search.LONGEST`.
         self._client.update_item(
             TableName=self._table,
             Key=dynamo.pack(VERSION),
@@ -233,7 +233,7 @@ class DynamoStock(OutboxTable):
                 for item, reason in zip(move.items if move else (), reasons[1:], strict=False)
                 if reason == dynamo.CONDITION_FAILED
             ]
-            # What this reservation has reserved only it can take from there.
+            # Only this reservation can take its stock from RESERVED.
             if move and move.source is Shelf.RESERVED and missing and reasons[0] == "None":
                 raise StockMissing(reservation.order_id, missing) from error
             raise Stale(reservation.order_id) from error

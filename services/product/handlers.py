@@ -1,8 +1,8 @@
-"""What the product service does: one function per request and task. Each may be called again with the same.
+"""The use cases of the product service: one idempotent function for each request and task.
 
-A task commits its state together with the fact to be told of it, then returns for its answer: if its process dies in
-between, the task comes again, finds what it committed, and answers the same. Telling the fact is the outbox's part: it
-neither delays the answer nor fails it.
+A task commits its state together with its outbox record, and then returns its result. If the process crashes in between, the
+task is delivered again, finds the committed state, and returns the same result. Publishing the event is left to the outbox,
+and neither delays nor fails the task.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,22 +24,22 @@ Decision = Callable[[Reservation | None], tuple[Reservation, Move | None]]
 
 
 class NoSuchProduct(NotFound):
-    """There is no such product."""
+    """The product does not exist."""
 
     def __init__(self, sku: str) -> None:
-        super().__init__(f"no product {sku}")
+        super().__init__(f"product {sku} not found")
 
 
 def list_products(search: Search, after: str | None, limit: int, *, catalogue: Catalogue) -> Page:
-    """The products that a search finds, by SKU."""
+    """The products that match a search, sorted by SKU."""
     return catalogue.page(search, after, limit)
 
 
 def show_product(sku: str, *, catalogue: Catalogue) -> Stocked:
-    """A product.
+    """A product and its stock.
 
     Raises:
-        NoSuchProduct: when there is none of that SKU.
+        NoSuchProduct: it does not exist.
     """
     found = catalogue.find(sku)
     if found is None:
@@ -48,10 +48,10 @@ def show_product(sku: str, *, catalogue: Catalogue) -> Stocked:
 
 
 def show_inventory(sku: str, *, catalogue: Catalogue) -> Inventory:
-    """A product's stock.
+    """The stock of a product.
 
     Raises:
-        NoSuchProduct: when there is none of that SKU.
+        NoSuchProduct: the product does not exist.
     """
     return show_product(sku, catalogue=catalogue).inventory
 
@@ -59,15 +59,15 @@ def show_inventory(sku: str, *, catalogue: Catalogue) -> Inventory:
 def put_product(
     product: Product, initial_stock: int, *, catalogue: Catalogue, now: Clock = clock.now
 ) -> OutboxRecord:
-    """Names and prices a product, in its next version; one that is named and priced so already is told of again.
+    """Writes the name and the price of a product in its next version.
 
-    One that was named and priced at a later time than this stays as it is, and is told of again as well.
+    A product that is unchanged, or was updated at a later time, is not written, but its event is published again.
 
     Returns:
-        What is to be told.
+        The outbox record of the event.
 
     Raises:
-        Unavailable: when others were always faster; the same may succeed later.
+        Unavailable: a concurrent write won at every attempt. The same call may succeed later.
     """
     return _put(product.sku, lambda known: product.after(known, now()), initial_stock, catalogue)
 
@@ -75,7 +75,7 @@ def put_product(
 def add_product(
     product: Product, initial_stock: int, *, catalogue: Catalogue, now: Clock = clock.now
 ) -> OutboxRecord:
-    """As `put_product`, except that a product that there is keeps its name and price, and is told of again."""
+    """As `put_product`, but an existing product keeps its name and price, and only its event is published again."""
     return _put(product.sku, lambda known: (known or product).after(known, now()), initial_stock, catalogue)
 
 
@@ -97,10 +97,10 @@ def _put(
 
 
 def reserve_stock(order_id: str, items: Iterable[Item], *, stock: Stock, now: Clock = clock.now) -> datetime:
-    """The task ReserveStock: keeps all items for the order, or none; answers when it did.
+    """The task ReserveStock: reserves all items of the order, or none. Returns the time of the reservation.
 
     Raises:
-        TaskFailed: when it does not, with the code OutOfStock, UnknownProduct or OrderClosed.
+        TaskFailed: nothing is reserved; the code is OutOfStock, UnknownProduct or OrderClosed.
     """
     wanted = domain.merged(items)
 
@@ -113,10 +113,10 @@ def reserve_stock(order_id: str, items: Iterable[Item], *, stock: Stock, now: Cl
 
 
 def release_stock(order_id: str, *, stock: Stock, now: Clock = clock.now) -> datetime:
-    """The task ReleaseStock: nothing is kept for the order any more, and nothing will be; answers since when.
+    """The task ReleaseStock: releases the reservation, and prevents any later one. Returns the time of the release.
 
     Raises:
-        Contradiction: when the stock is sold.
+        Contradiction: the stock was sold.
     """
 
     def decide(known: Reservation | None) -> tuple[Reservation, Move | None]:
@@ -126,22 +126,22 @@ def release_stock(order_id: str, *, stock: Stock, now: Clock = clock.now) -> dat
 
 
 def commit_stock(order_id: str, *, stock: Stock, now: Clock = clock.now) -> datetime:
-    """The task CommitStock: what was kept for the order is sold; answers since when.
+    """The task CommitStock: sells the reserved stock. Returns the time of the sale.
 
     Raises:
-        Contradiction: when nothing is kept for the order.
+        Contradiction: no stock is reserved for the order.
     """
 
     def decide(known: Reservation | None) -> tuple[Reservation, Move | None]:
         if known is None:
-            raise Contradiction(f"there is no stock of order {order_id} to sell")
+            raise Contradiction(f"order {order_id} has no reserved stock to sell")
         return known.commit(now())
 
     return _end(_decided(order_id, decide, stock))
 
 
 def _decided(order_id: str, decide: Decision, stock: Stock) -> Reservation:
-    """The order's reservation after a decision that was based on what holds when it is written."""
+    """The reservation of an order after `decide`, which is repeated if the data changes before the write."""
 
     def move_stock() -> Reservation:
         known = stock.reservation(order_id)
@@ -153,11 +153,11 @@ def _decided(order_id: str, decide: Decision, stock: Stock) -> Reservation:
         log.info("stock_decided", state=reservation.state.value, error=reservation.error)
         return reservation
 
-    # Orders for the same product meet; DynamoDB then refuses all but one of them.
+    # Of concurrent orders for the same product, DynamoDB accepts only one.
     return retry_on_stale(move_stock, f"the stock of order {order_id}")
 
 
 def _end(reservation: Reservation) -> datetime:
     if reservation.ended_at is None:
-        raise Contradiction(f"the reservation of order {reservation.order_id} ended at no time")
+        raise Contradiction(f"the reservation of order {reservation.order_id} has no end time")
     return reservation.ended_at

@@ -1,8 +1,9 @@
-"""The function `import-catalogue` of AWS Lambda: imports the catalogues whose uploads its queue brings.
+"""The Lambda function `import-catalogue`: imports uploaded catalogs.
 
-S3 tells the queue of each file. An import that Lambda's time is too short for is continued by another message of the
-same content; one that fails comes back after the queue's visibility timeout, and goes to the dead letters after the fifth
-time. Either way it goes on where the report says. If that other message cannot be sent, this one comes back instead.
+S3 sends a notification to the queue for each uploaded file. If the time limit of the function is too short for an import, the
+function sends the same message again to continue it. If an import fails, its message is delivered again after the visibility
+timeout, and becomes a dead letter after the fifth delivery. In both cases, the import continues at the position in its report.
+If the message cannot be sent, the current one is delivered again instead.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +27,7 @@ from services.product.s3 import S3Uploads
 
 log = telemetry.logger(__name__)
 
-# Milliseconds that a batch and the report after it may take, when DynamoDB is slow.
+# Milliseconds reserved for a batch and its report if DynamoDB is slow.
 RESERVE = 30_000
 CREATED = "ObjectCreated:"
 
@@ -34,17 +35,19 @@ Message = Mapping[str, Any]
 
 
 class Settings(ServiceSettings):
-    """What the function is told by its environment."""
+    """The settings of the function."""
 
     service: ClassVar[str] = "import-catalogue"
 
-    tasks_queue_url: str = Field(description="URL of the queue that uploads are told to")
-    events_topic_arn: str = Field("", description="the product service's relay publishes the facts")
+    tasks_queue_url: str = Field(description="URL of the SQS queue that receives notifications of uploads")
+    events_topic_arn: str = Field(
+        "", description="not used: the relay of the product service publishes the events"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Everything that the function works with.
+    """The storage and the queue of the function.
 
     Args:
         continue_with: sends a message to the function's own queue.
@@ -56,7 +59,7 @@ class Dependencies:
 
 
 def work(batch: Message, dependencies: Dependencies, milliseconds_left: Callable[[], int]) -> dict[str, Any]:
-    """Imports the uploads of a batch of messages of SQS; answers which are to come back (ReportBatchItemFailures)."""
+    """Imports the uploads of a batch of SQS messages. Returns the failed messages (ReportBatchItemFailures)."""
     failed = [
         record["messageId"]
         for record in batch["Records"]
@@ -66,10 +69,10 @@ def work(batch: Message, dependencies: Dependencies, milliseconds_left: Callable
 
 
 def uploads(message: Message) -> list[Upload]:
-    """The uploads that a message of S3 tells of; none for its test message, or for a file that was removed.
+    """The uploads in a notification of S3. A test message, or the removal of a file, contains none.
 
     Raises:
-        KeyError, ValueError: when it is no message of S3.
+        KeyError, ValueError: the message is not a notification of S3.
     """
     if message.get("Event") == "s3:TestEvent":
         return []
@@ -105,7 +108,7 @@ def _dealt_with(record: Message, dependencies: Dependencies, milliseconds_left: 
 def _imported(
     upload: Upload, dependencies: Dependencies, milliseconds_left: Callable[[], int]
 ) -> Report | None:
-    """The report of an upload so far; None when the upload or its report is another's now."""
+    """The current report of an import, or None if the upload was replaced or another run has continued the import."""
     try:
         return importing.import_catalogue(
             upload,
@@ -127,5 +130,5 @@ def _dependencies() -> Dependencies:
 
 
 def handler(batch: Message, context: Any) -> dict[str, Any]:
-    """What Lambda calls."""
+    """The entry point of the Lambda function."""
     return work(batch, _dependencies(), context.get_remaining_time_in_millis)

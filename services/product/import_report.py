@@ -1,4 +1,4 @@
-"""An uploaded catalogue, and the report of its import."""
+"""An uploaded catalog, and the report of its import."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,14 +10,14 @@ State = Literal["IMPORTING", "DONE", "FAILED"]
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that was uploaded.
+    """An uploaded file.
 
     Args:
-        bucket: where.
-        key: its name.
-        etag: tells its content from that of another upload under this name.
-        size: in bytes.
-        at: when.
+        bucket: name of the bucket.
+        key: name of the file.
+        etag: identifier of the content, which distinguishes uploads under the same name.
+        size: size in bytes.
+        at: time of the upload.
     """
 
     bucket: str
@@ -29,12 +29,12 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a row was refused.
+    """A problem of a rejected row.
 
     Args:
-        line: 1 is the first of the file.
-        field: which part of the row; empty for the whole line.
-        message: what it is to be.
+        line: number of the line, 1 for the first.
+        field: field of the row; empty for the whole line.
+        message: description of the problem.
     """
 
     line: int
@@ -44,19 +44,19 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of an upload so far.
+    """The progress and the result of an import.
 
     Args:
-        state: IMPORTING until the last line is read; FAILED when no row can be read.
-        line: the last line that is done with.
-        offset: where the next one begins, in bytes.
-        columns: of a CSV file, as its header names them.
-        written: rows that are in the catalogue now.
-        unchanged: rows that the catalogue said already.
-        overtaken: rows of products that were written after the upload.
-        refused: rows that break a rule, or whose product cannot be read in the catalogue.
-        problems: why, up to `importing.MOST_PROBLEMS`.
-        error: why it FAILED.
+        state: IMPORTING until the last line is read; FAILED if the file cannot be parsed.
+        line: last processed line.
+        offset: offset of the next line in bytes.
+        columns: columns in the header of a CSV file.
+        written: number of rows that were written to the catalog.
+        unchanged: number of rows that match the catalog.
+        overtaken: number of rows whose product was updated after the upload.
+        refused: number of rows that are invalid, or whose stored product cannot be read.
+        problems: problems of refused rows, up to `importing.MOST_PROBLEMS`.
+        error: reason of the state FAILED.
     """
 
     state: State = "IMPORTING"
@@ -71,15 +71,15 @@ class Report:
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
+        """The report as JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Report":
-        """Reads what `to_dict` writes; other members are ignored.
+        """Parses the result of `to_dict`. Other members are ignored.
 
         Raises:
-            KeyError, TypeError: when it is no report.
+            KeyError, TypeError: the data is not a report.
         """
         values = {name: data[name] for name in cls.__dataclass_fields__}
         return cls(

@@ -1,13 +1,13 @@
-"""Writes what an uploaded catalogue says into the catalogue, and a report of it beside the file.
+"""Imports an uploaded catalog, and writes a report next to the file.
 
-The report is the progress as well: it names how far the import has come, so whoever continues it begins there. A row that
-the catalogue says already changes nothing but the time that it is as of, so what is done again does no harm. Each row is as of the time of the upload and
-its line: a later upload wins over an earlier one whichever is imported first, and the later of two rows of one product wins.
-A product and the fact of it are written together, a few products at a time; where an order moves the stock of one of them at
-that moment, each is written by itself.
+The report also stores the progress, so that another run can continue the import. A row that does not change its product only
+updates the product's time, so that importing rows again is harmless. The time of a row consists of the time of the upload and
+the number of the line: a later upload takes precedence regardless of the order of imports, and so does the later of two rows of
+one product. Products and their events are written together in small transactions. If an order changes the stock of one of the
+products at the same time, each product of the transaction is written separately.
 
-S3 dates the uploads. Whoever else writes products dates them by the clock of AWS too, see `ports.Catalogue.now`: with a clock
-of its own that is fast, an upload after it would be taken for an earlier one and left out.
+S3 assigns the times of uploads. All other writers of products must use the clock of AWS as well, see `ports.Catalogue.now`:
+with a fast clock, a later upload would be ignored as an earlier one.
 """
 
 from collections import Counter
@@ -30,17 +30,17 @@ from services.product.rows import Row, RowRefused, UnreadableFile
 
 log = telemetry.logger(__name__)
 
-# DynamoDB reads as many products at once (AWS limit of BatchGetItem).
+# Products per read (the AWS limit of BatchGetItem is 100).
 BATCH = 96
-# Products that are written in one transaction. More would meet more orders, which then have to try again.
+# Products per transaction. Larger transactions would conflict with more orders, which then have to retry.
 TOGETHER = 24
-# Lines between two reports: what is done again after a crash, at most.
+# Lines between two reports: the maximum that is repeated after a crash.
 REPORTED_EVERY = 2000
 LARGEST_FILE = 256 * 1024 * 1024
-# Problems that the report lists; it counts the others.
+# Maximum number of problems in a report. Further ones are only counted.
 MOST_PROBLEMS = 1000
 
-# What becomes of a row.
+# Outcomes of a row.
 WRITTEN, UNCHANGED, OVERTAKEN, UNREADABLE = "written", "unchanged", "overtaken", "unreadable"
 
 
@@ -52,17 +52,17 @@ def import_catalogue(
     may_go_on: Callable[[], bool] = lambda: True,
     now: Clock = clock.now,
 ) -> Report:
-    """Imports an upload from where it was left; answers how far it came.
+    """Imports an upload, continuing at the position in its report. Returns the updated report.
 
     Args:
-        upload: which.
-        uploads: where it and its report are.
-        shelves: where its rows are written.
-        may_go_on: asked between two batches; once it says no, the import is left for another call.
-        now: the time.
+        upload: upload to import.
+        uploads: storage of the upload and its report.
+        shelves: storage of products.
+        may_go_on: called between two batches. If it returns false, the import is left to another call.
+        now: current time.
 
     Raises:
-        Superseded: when the file or its report is another's now; nothing is left to do.
+        Superseded: the file was replaced, or another run has continued the import. Nothing is left to do.
     """
     report, version = uploads.report(upload)
     if report.state != "IMPORTING":
@@ -71,7 +71,7 @@ def import_catalogue(
     saved = report.line
     try:
         for number, batch in enumerate(run.batches(uploads)):
-            # Every call gets on by one batch at least, however little time it has.
+            # Every call imports at least one batch, even if it has little time.
             if number and not may_go_on():
                 uploads.save(upload, run.report, version)
                 return run.report
@@ -90,7 +90,7 @@ def import_catalogue(
 
 @dataclass(slots=True)
 class _Batch:
-    """Rows of different products, and the report once they are written."""
+    """Rows of different products, and the report after they are written."""
 
     after: Report
     rows: dict[str, tuple[int, Row]] = field(default_factory=dict)
@@ -104,10 +104,10 @@ class _Run:
     now: Clock
 
     def batches(self, uploads: Uploads) -> Iterator[_Batch]:
-        """What the file says from the report's place on, as batches."""
+        """The rows of the file from the position in the report on, in batches."""
         kind = rows.format_of(self.upload.key)
         if self.upload.size > LARGEST_FILE:
-            raise UnreadableFile(f"larger than {LARGEST_FILE} bytes; split it")
+            raise UnreadableFile(f"the file is larger than {LARGEST_FILE} bytes; split it")
         chunks = uploads.read(self.upload, self.report.offset)
         batch = _Batch(self.report)
         for line in rows.lines(chunks, self.report.offset, self.report.line):
@@ -135,7 +135,7 @@ class _Run:
         yield batch
 
     def write(self, batch: _Batch) -> None:
-        """Writes a batch with the facts of it, and counts."""
+        """Writes a batch with its events, and updates the report."""
         known = self.shelves.find_all(list(batch.rows)) if batch.rows else {}
         outcomes: dict[str, str] = {}
         wanted: dict[Product, int] = {}
@@ -178,7 +178,7 @@ class _Run:
         return retry_on_stale(write, f"product {row.sku}")
 
     def _decide(self, line: int, row: Row, stocked: Stocked | None) -> tuple[Product, str]:
-        """What a row makes of a product, and what becomes of the row. One that is UNCHANGED may be as of a later time."""
+        """The product after a row, and the outcome of the row. The time of an UNCHANGED product may have changed."""
         known = stocked.product if stocked else None
         at = self.upload.at + timedelta(microseconds=line)
         product = Product(row.sku, row.name, row.category, row.price, at).after(known, self.now())
@@ -190,7 +190,7 @@ class _Run:
 
 
 def _facts(products: Iterable[Product]) -> OutboxRecord | None:
-    """What is to be told of products; nothing of those that are in the same version as before."""
+    """The outbox record of the products whose version has changed, or None."""
     return of_facts(
         [messages.upserted(product) for product in products if product.version != product.replaces]
     )
@@ -205,9 +205,9 @@ def _refuse(report: Report, line: int, refused: RowRefused) -> Report:
 
 
 def _note_unreadable(report: Report, lines: Sequence[int]) -> Report:
-    """The report with the lines of products whose row in the table cannot be read; problems stay in the order of lines."""
+    """The report with problems for products whose row in the table cannot be parsed, sorted by line."""
     for line in lines:
-        report = _refuse(report, line, RowRefused([("", "its row cannot be read")]))
+        report = _refuse(report, line, RowRefused([("", "the stored product cannot be read")]))
     return replace(report, problems=tuple(sorted(report.problems, key=lambda problem: problem.line)))
 
 

@@ -1,8 +1,8 @@
-"""The levels of stock in a DynamoDB table of their own.
+"""The stock levels in a DynamoDB table of their own.
 
 | item | pk | sk |
 |---|---|---|
-| what is known of a product | PRODUCT#<sku> | LEVEL |
+| stock level of a product | PRODUCT#<sku> | LEVEL |
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
-"""Which products run low: a projection of the changes of the product table, and a fact for each time that one does.
+"""Detects products that run low, from the changes of the product table, and publishes an event each time.
 
-A change is counted once, however often and however late the stream brings it: each has a sequence number, and the
-projection remembers the last one per product. A fact is written down with the change that makes it true, and is crossed
-out once it is told; a run that dies in between leaves it to the next.
+A change is processed once, even if the stream delivers it repeatedly or late: the level of a product stores the sequence number
+of its last change. An event is stored together with the change that causes it, and removed after it is published. If a run
+crashes in between, the next one publishes it.
 """
 
 from dataclasses import dataclass, replace
@@ -12,20 +12,20 @@ from typing import Protocol
 from services.common.messaging.events import Publisher
 from services.product import messages
 
-# A product can run low again once it has this many times the threshold: orders that are cancelled bring a
-# few pieces back, and would have it run low again and again.
+# A product can run low again after its stock reaches this multiple of the threshold. Otherwise, cancelled orders, which return
+# a few pieces, would cause repeated events.
 REARMED_AT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A product's stock has changed.
+    """A change of the stock of a product.
 
     Args:
-        sku: of the product.
-        available: pieces that can be ordered from now on.
-        sequence: orders the changes of one product; texts compare as the changes follow each other.
-        at: when.
+        sku: SKU of the product.
+        available: number of pieces that can be ordered after the change.
+        sequence: sequence number, as a string that sorts in the order of the changes of a product.
+        at: time of the change.
     """
 
     sku: str
@@ -36,14 +36,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class LowStock:
-    """A product has run low.
+    """The event that a product runs low.
 
     Args:
-        sku: of the product.
-        available: pieces that could be ordered then.
-        threshold: low is this or less.
-        episode: 1 is the first time that the product ran low.
-        at: when.
+        sku: SKU of the product.
+        available: number of pieces that could be ordered at that time.
+        threshold: a product with at most this many pieces is low.
+        episode: 1 for the first time that the product ran low.
+        at: time of the change.
     """
 
     sku: str
@@ -55,15 +55,15 @@ class LowStock:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What is known of a product.
+    """The stock level of a product.
 
     Args:
-        sku: of the product.
-        available: pieces that can be ordered.
-        sequence: of the last change that was counted.
-        low: whether it has run low, and was not filled up since.
-        episodes: how often it has run low.
-        untold: the fact that is to be told.
+        sku: SKU of the product.
+        available: number of pieces that can be ordered.
+        sequence: sequence number of the last processed change.
+        low: whether the product has run low and has not been restocked since.
+        episodes: number of times that it ran low.
+        untold: event to publish.
     """
 
     sku: str
@@ -74,7 +74,7 @@ class Level:
     untold: LowStock | None = None
 
     def after(self, change: Change, threshold: int) -> "Level":
-        """The level after a change; itself when the change was counted."""
+        """The level after a change. Returns the same level if the change was already processed."""
         if change.sequence <= self.sequence:
             return self
         after = replace(self, available=change.available, sequence=change.sequence)
@@ -88,29 +88,29 @@ class Level:
 
 
 class Levels(Protocol):
-    """The projection."""
+    """The storage of stock levels."""
 
     def find(self, sku: str) -> Level | None:
-        """What is known of a product.
+        """The level of a product, or None if there is none.
 
         Raises:
-            UnreadableRow: when that cannot be read.
+            UnreadableRow: the level cannot be parsed.
         """
 
     def save(self, level: Level, was: Level | None) -> None:
-        """Writes what is known now.
+        """Writes a level that replaces `was`.
 
         Raises:
-            Stale: when it is not what it was.
+            Stale: the level was written since it was read.
         """
 
 
 def count(change: Change, *, threshold: int, levels: Levels, publisher: Publisher) -> None:
-    """Counts a change, and tells of the product when it runs low.
+    """Processes a change, and publishes an event if the product runs low.
 
     Raises:
-        Stale: when another run counts a change of the same product.
-        UnreadableRow: when what is known of the product cannot be read.
+        Stale: another run processed a change of the same product at the same time.
+        UnreadableRow: the level of the product cannot be parsed.
     """
     known = levels.find(change.sku)
     if known and known.untold:

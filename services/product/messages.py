@@ -1,7 +1,4 @@
-"""Every message that the product service sends or understands.
-
-The shapes are the JSON Schemas in `contracts`; whoever changes one here changes it there.
-"""
+"""The messages that the product service sends and receives. The JSON Schemas in `contracts` define their structure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,7 +14,7 @@ SOURCE = "/product"
 
 
 def upserted(product: Product) -> Event:
-    """shop.product.upserted.v1. The same version tells the same name and price, however often it is published."""
+    """shop.product.upserted.v1. Events with the same version have the same name and price."""
     return Event(
         type="shop.product.upserted.v1",
         source=SOURCE,
@@ -35,7 +32,7 @@ def upserted(product: Product) -> Event:
 
 
 def stock_facts(reservation: Reservation) -> list[Event]:
-    """What a decision tells: shop.stock.reserved.v1, .released.v1, .committed.v1, or nothing when nothing was moved."""
+    """The events of a reservation: shop.stock.reserved.v1, .released.v1 or .committed.v1; none if no stock was moved."""
     if not reservation.items:
         return []
     at = reservation.ended_at or reservation.decided_at
@@ -55,14 +52,14 @@ def low(fact: "LowStock") -> Event:
 
 
 def items(task: Mapping[str, Any]) -> Sequence[Item]:
-    """The items of a ReserveStock.
+    """The items of a ReserveStock task.
 
     Raises:
-        KeyError, ValueError: when the task breaks its contract.
+        KeyError, ValueError: the task violates its contract.
     """
     wanted = [Item(item["sku"], item["quantity"]) for item in task["items"]]
     if not wanted or any(type(item.quantity) is not int or item.quantity < 1 for item in wanted):
-        raise ValueError("a reservation is of one piece or more")
+        raise ValueError("a reservation must contain items with a quantity of 1 or more")
     return wanted
 
 

@@ -1,4 +1,4 @@
-"""What the product service needs from the outside, as its handlers see it."""
+"""The ports of the product service: what its handlers require from storage."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from services.product.import_report import Report, Upload
 
 
 class Superseded(Exception):
-    """The file was replaced or removed, or another run of the same import has come further."""
+    """The file was replaced or removed, or another run has continued the same import."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What to list.
+    """A search for products, which ignores case and accents.
 
     Args:
-        words: all of them are in the name or the SKU, whatever their case and accents.
-        category: of it only, if given, whatever its case and accents.
+        words: words that the name or the SKU must contain.
+        category: category of the products; None for all.
     """
 
     words: Sequence[str] = ()
@@ -30,7 +30,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some products of a list, by SKU, and the SKU to go on after, if there are more."""
+    """A page of products, sorted by SKU, and the SKU after which the next page starts, or None on the last page."""
 
     products: tuple[Stocked, ...]
     next_after: str | None
@@ -40,105 +40,104 @@ class Catalogue(Protocol):
     """The products."""
 
     def find(self, sku: str) -> Stocked | None:
-        """The product and its stock as they were last written.
+        """The product and its stock, as last written, or None if it does not exist.
 
         Raises:
-            UnreadableRow: when they cannot be read.
+            UnreadableRow: the product cannot be parsed.
         """
 
     def page(self, search: Search, after: str | None, limit: int) -> Page:
-        """Products by SKU, from the one after `after`. May miss a product of the last second."""
+        """Products sorted by SKU, starting after `after`. May omit products of the last second."""
 
     def put(self, product: Product, initial_stock: int, told: OutboxRecord | None) -> None:
-        """Names and prices a product, and adds what is to be told of it: both or nothing.
+        """Writes the name and the price of a product and its outbox record in one transaction.
 
         Args:
-            product: the successor of the one that was read, see `Product.after`.
-            initial_stock: what its stock begins at; stock that has begun is left alone.
-            told: what is to be told.
+            product: successor of the product that was read, see `Product.after`.
+            initial_stock: available pieces of a new product. The stock of an existing product does not change.
+            told: outbox record.
 
         Raises:
-            Stale: when another version or a later time was written since, or its stock is being moved.
+            Stale: another version or a later time was written since, or the stock is being changed.
         """
 
     def tell(self, told: OutboxRecord) -> None:
-        """Adds what is to be told, of products that are as they were."""
+        """Adds an outbox record without writing a product."""
 
     def restock(self, sku: str, available: int) -> None:
-        """Sets how many pieces of a product can be ordered; what is reserved or sold stays so."""
+        """Sets the available pieces of a product. Reserved and sold pieces do not change."""
 
     def now(self) -> datetime:
-        """The time in whole seconds, by the clock of AWS: as uploads are dated, and whatever this process's clock says."""
+        """The time in whole seconds by the clock of AWS, which also assigns the times of uploads."""
 
     def ping(self) -> None:
-        """Returns when products can be read, raises otherwise."""
+        """Raises an exception if products cannot be read."""
 
 
 class Stock(Protocol):
-    """The stock, and what of it is whose."""
+    """The stock and its reservations."""
 
     def levels(self, skus: Collection[str]) -> Mapping[str, Inventory]:
-        """The stock of those of the products that there are, by SKU.
+        """The stock of the existing products among `skus`, by SKU.
 
         Raises:
-            UnreadableRow: when that of one cannot be read.
+            UnreadableRow: a product cannot be parsed.
         """
 
     def reservation(self, order_id: str) -> Reservation | None:
-        """What was decided about an order's stock."""
+        """The reservation of an order, or None if it does not exist."""
 
     def save(
         self, reservation: Reservation, was: State | None, move: Move | None, told: OutboxRecord | None
     ) -> None:
-        """Writes a reservation, moves its stock, and adds what is to be told: all of it or nothing.
+        """Writes a reservation, the move of its stock and the outbox record in one transaction.
 
         Args:
-            reservation: as it is from now on.
-            was: the state it was read in; None when there was none.
-            move: what is moved with it.
-            told: what is to be told.
+            reservation: new reservation.
+            was: state of the reservation that was read; None if there was none.
+            move: move of the stock, if any.
+            told: outbox record, if any.
 
         Raises:
-            Stale: when it is in another state, too few are available, or the same stock is being moved.
-            StockMissing: when what the reservation kept is not there any more.
+            Stale: the reservation has another state, too few pieces are available, or the same stock is being changed.
+            StockMissing: the reserved stock no longer exists.
         """
 
 
 class Uploads(Protocol):
-    """The uploaded files and the reports beside them."""
+    """The uploaded files and their reports."""
 
     def report(self, upload: Upload) -> tuple[Report, str]:
-        """The report of this very upload, and its version; a new one and the version to replace otherwise.
+        """The report of an upload and its version. Without one, an empty report and the version that it replaces.
 
         Raises:
-            Superseded: when the same content was uploaded again, and that import has begun.
+            Superseded: the same content was uploaded again, and that import has begun.
         """
 
     def read(self, upload: Upload, offset: int) -> Iterator[bytes]:
         """The bytes of the file from `offset` on.
 
         Raises:
-            Superseded: when the file is not the uploaded one any more.
+            Superseded: the file was replaced or removed.
         """
 
     def save(self, upload: Upload, report: Report, version: str) -> str:
-        """Writes the report; answers its new version.
+        """Writes the report, and replaces the report of an earlier upload. Returns the new version of the report.
 
         Raises:
-            Superseded: when another run of this import or a later one has written it, or the file is not the uploaded
-                one any more. What the run of an earlier upload has written is replaced.
+            Superseded: another run of this import or a later one has written the report, or the file was replaced or removed.
         """
 
 
 class Shelves(Catalogue, Protocol):
-    """The catalogue, for many products at once."""
+    """The catalog, with operations on many products."""
 
     def find_all(self, skus: Sequence[str]) -> Mapping[str, Stocked | UnreadableRow]:
-        """Those of up to 100 products that there are, by SKU, as they were last written; why one cannot be read."""
+        """The existing products among up to 100 SKUs, as last written; for an unreadable product, the error."""
 
     def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord | None]]) -> list[bool]:
-        """Names and prices products, as `put` does each, and answers which batches were written.
+        """Writes products as `put` does, with one transaction per batch. Returns which batches were written.
 
         Args:
-            batches: products with the stock that they begin with, and what is to be told of them: all of it or nothing.
+            batches: products with their initial stock, and the outbox record of the batch.
         """

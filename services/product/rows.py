@@ -1,7 +1,7 @@
-"""Reads an uploaded catalogue, line by line: CSV with a header, or JSON Lines.
+"""Parses an uploaded catalog line by line: CSV with a header, or JSON Lines.
 
-A line is a row, whatever is in it: a quotation mark that is never closed spoils its own line and no other. Lines are read
-from a stream and none is kept, so a file of any length takes the same memory.
+Each line is one row, so that an unclosed quotation mark invalidates only its own line. Lines are read from a stream, so that
+the memory does not depend on the size of the file.
 """
 
 import csv
@@ -17,7 +17,7 @@ from services.common.values.money import Money
 Format = Literal["csv", "jsonl"]
 
 COLUMNS = ("sku", "name", "category", "amount", "currency", "stock")
-# Bytes. A row has six short fields.
+# In bytes. A row has six short fields.
 LONGEST_LINE = 16 * 1024
 LARGEST_AMOUNT = 1_000_000_000
 LARGEST_STOCK = 1_000_000
@@ -25,14 +25,14 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class UnreadableFile(Exception):
-    """No row of the file can be read; the message says why."""
+    """The file cannot be parsed. The message contains the reason."""
 
 
 class RowRefused(Exception):
-    """A row breaks a rule.
+    """A row is invalid.
 
     Args:
-        problems: field and message, one pair per problem; the field is empty for the line as a whole.
+        problems: pairs of field and message. The field is empty for the whole line.
     """
 
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
@@ -45,9 +45,9 @@ class Line:
     """A line of a file.
 
     Args:
-        number: 1 is the first.
-        content: without its end; None when it is longer than LONGEST_LINE.
-        end: offset in bytes of the line after it.
+        number: 1 for the first line.
+        content: content without the line ending; None if it is longer than LONGEST_LINE.
+        end: offset of the next line in bytes.
     """
 
     number: int
@@ -57,10 +57,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a row says of a product.
+    """The product in a row.
 
     Args:
-        stock: how many pieces are available at first; of no effect on a product whose stock has begun.
+        stock: available pieces of a new product. It has no effect on an existing product.
     """
 
     sku: str
@@ -71,24 +71,24 @@ class Row:
 
 
 def format_of(key: str) -> Format:
-    """The format that a file's name promises.
+    """The format of a file, by the extension of its name.
 
     Raises:
-        UnreadableFile: when it promises neither.
+        UnreadableFile: the extension is unknown.
     """
     for ending in ("csv", "jsonl"):
         if key.lower().endswith(f".{ending}"):
             return "csv" if ending == "csv" else "jsonl"
-    raise UnreadableFile("the name of the file ends in neither .csv nor .jsonl")
+    raise UnreadableFile("the name of the file must end in .csv or .jsonl")
 
 
 def lines(chunks: Iterable[bytes], offset: int = 0, number: int = 0) -> Iterator[Line]:
     """The lines of a stream.
 
     Args:
-        chunks: the bytes from `offset` on.
-        offset: where in the file they begin: at the beginning of a line.
-        number: of the line before.
+        chunks: bytes from `offset` on.
+        offset: offset in the file, at the beginning of a line.
+        number: number of the line before.
     """
     rest, too_long, dropped = b"", False, 0
     for chunk in chunks:
@@ -106,10 +106,10 @@ def lines(chunks: Iterable[bytes], offset: int = 0, number: int = 0) -> Iterator
 
 
 def header(line: Line) -> tuple[str, ...]:
-    """The columns that the first line of a CSV file names, in their order.
+    """The columns in the header of a CSV file, in their order.
 
     Raises:
-        UnreadableFile: when one is missing, unknown or named twice.
+        UnreadableFile: a column is missing, unknown or duplicated.
     """
     try:
         found = tuple(name.strip().lower() for name in _cells((line.content or b"").removeprefix(_BOM)))
@@ -117,22 +117,22 @@ def header(line: Line) -> tuple[str, ...]:
         raise UnreadableFile(f"the header cannot be read: {refused}") from refused
     if sorted(found) != sorted(COLUMNS):
         raise UnreadableFile(
-            f"the header is to name each of {', '.join(COLUMNS)} once, in any order, separated by commas"
+            f"the header must contain each of the columns {', '.join(COLUMNS)} once, in any order, separated by commas"
         )
     return found
 
 
 def csv_row(line: Line, columns: Sequence[str]) -> Row | None:
-    """The row of a line of a CSV file; None for an empty line.
+    """The row in a line of a CSV file, or None for an empty line.
 
     Raises:
-        RowRefused: with every problem of the row.
+        RowRefused: the row is invalid.
     """
     cells = _cells(_content(line))
     if not any(cells):
         return None
     if len(cells) != len(columns):
-        raise RowRefused([("", f"{len(cells)} values, and the header names {len(columns)} columns")])
+        raise RowRefused([("", f"{len(cells)} values, but the header has {len(columns)} columns")])
     values: dict[str, Any] = dict(zip(columns, (cell.strip() for cell in cells), strict=True))
     return _row(
         {
@@ -144,10 +144,10 @@ def csv_row(line: Line, columns: Sequence[str]) -> Row | None:
 
 
 def jsonl_row(line: Line) -> Row | None:
-    """The row of a line of JSON Lines; None for an empty line.
+    """The row in a line of JSON Lines, or None for an empty line.
 
     Raises:
-        RowRefused: with every problem of the row.
+        RowRefused: the row is invalid.
     """
     content = _content(line)
     if line.number == 1:
@@ -157,13 +157,13 @@ def jsonl_row(line: Line) -> Row | None:
     try:
         value = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise RowRefused([("", f"no JSON: {error.msg} at column {error.colno}")]) from error
+        raise RowRefused([("", f"invalid JSON: {error.msg} at column {error.colno}")]) from error
     return _row(value)
 
 
 def _content(line: Line) -> bytes:
     if line.content is None:
-        raise RowRefused([("", f"longer than {LONGEST_LINE} bytes")])
+        raise RowRefused([("", f"the line is longer than {LONGEST_LINE} bytes")])
     return line.content
 
 
@@ -171,22 +171,22 @@ def _cells(content: bytes) -> list[str]:
     try:
         (cells,) = csv.reader([content.decode()], strict=True)
     except UnicodeDecodeError as error:
-        raise RowRefused([("", f"no UTF-8 at byte {error.start + 1}")]) from error
+        raise RowRefused([("", f"invalid UTF-8 at byte {error.start + 1}")]) from error
     except csv.Error as error:
-        raise RowRefused([("", f"no CSV: {error}")]) from error
+        raise RowRefused([("", f"invalid CSV: {error}")]) from error
     except ValueError:  # an empty line has no row
         return []
     return cells
 
 
 def _whole(text: str) -> int | str:
-    """The number that a text is, or else the text, which the rules then refuse."""
+    """A text as a number, or unchanged if it is not a number, so that the validation rejects it."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_AMOUNT)) else text
 
 
 def _printable(text: str) -> str:
     if not text.isprintable() or text != text.strip():
-        raise ValueError("has a character that cannot be printed, or a space at its beginning or end")
+        raise ValueError("contains a non-printable character, or a leading or trailing space")
     return text
 
 

@@ -1,7 +1,7 @@
-"""Uploaded catalogues in an S3 bucket, each with its report beside it under its own name and `.report.json`.
+"""Uploaded catalogs in an S3 bucket. The report of an import is stored next to the file, with the suffix `.report.json`.
 
-Every read asks for the very content that was uploaded, and every write of a report for the report that it replaces. So the
-latest upload under a name wins, and of two runs of one import the faster goes on and the other ends.
+Every read is conditional on the uploaded content, and every write of a report on the report that it replaces. As a result, the
+latest upload under a name takes precedence, and of two runs of an import, only the faster one continues.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 REPORT = ".report.json"
 CHUNK = 256 * 1024
-# The version of a report that is not there.
+# The version of a report that does not exist.
 ABSENT = ""
-# How often a report is written that runs of earlier uploads write too.
+# Attempts to write a report that runs of earlier uploads write concurrently.
 TRIES = 4
 _REPLACED = (HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED)
 
@@ -73,17 +73,17 @@ class S3Uploads:
             if found is None:
                 break
             known, version = found
-            # The SDK repeats a call whose answer was lost, and is refused by its own write.
+            # The SDK retries a call whose response was lost, and the retry fails because of the first attempt.
             if known == body:
                 return version
-            # The report of an earlier upload, whose run goes on, is replaced.
+            # Replaces the report of an earlier upload, whose run may still be active.
             of = orjson.loads(known)["upload"]
             if of == _named(upload) or _is_later(of, upload):
                 break
         raise Superseded(f"another run has written the report of {upload.key}")
 
     def _put(self, upload: Upload, body: bytes, version: str) -> str | None:
-        """The new version of the report; None when it was not in `version`."""
+        """The new version of the report, or None if the stored version is not `version`."""
         condition: dict[str, Any] = {"IfMatch": version} if version else {"IfNoneMatch": "*"}
         self._look(upload)
         try:
@@ -101,7 +101,7 @@ class S3Uploads:
         return saved["ETag"]
 
     def _found(self, upload: Upload) -> tuple[bytes, str] | None:
-        """The report beside an upload and its version, if there is one."""
+        """The report of an upload and its version, or None if there is none."""
         try:
             found = self._client.get_object(Bucket=upload.bucket, Key=upload.key + REPORT)
         except ClientError as error:
@@ -129,7 +129,7 @@ def _named(upload: Upload) -> dict[str, Any]:
 
 
 def _is_later(named: Mapping[str, Any], upload: Upload) -> bool:
-    """Whether the same content was uploaded again. Other content is told from the upload's by the file itself."""
+    """Whether the same content was uploaded again later. The ETag of the file detects other content."""
     return bool(named["etag"] == upload.etag) and clock.parse(named["at"]) > upload.at
 
 

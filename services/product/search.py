@@ -1,9 +1,8 @@
-"""Which products a search finds, from memory.
+"""Searches products in memory.
 
-DynamoDB cannot look for a part of a word: a filter there reads the whole catalogue for every page, and is paid for and
-waited for accordingly. So each process keeps what can be searched for, which is some hundred kilobytes for thousands of
-products, and asks once a second whether that has changed. The products of a page, and their stock above all, are then
-read as they are at that moment.
+DynamoDB has no substring search: a filter reads the whole catalog for every page, which is slow and expensive. Each process
+therefore keeps the searchable texts in memory (a few hundred kilobytes for thousands of products), and checks once per second
+whether the catalog has changed. The products of a page, including their stock, are always read from the table.
 """
 
 import threading
@@ -15,17 +14,17 @@ from dataclasses import dataclass
 
 from services.product.ports import Search
 
-# Seconds for which the catalogue is taken to be unchanged.
+# Seconds between two checks for changes.
 FRESH = 1.0
-# A change takes a moment to reach the index of the table: for so long after one, in seconds, it is read every time.
+# Seconds after a change in which every check reads the catalog, because the index of the table is updated with a delay.
 SETTLING = 5.0
-# And in any case after so many seconds: whoever wrote a product may have died before it said so.
+# Maximum age of the index in seconds: a process may crash between writing a product and recording the change.
 LONGEST = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What can be searched for of a product."""
+    """The searchable texts of a product."""
 
     sku: str
     name: str
@@ -34,14 +33,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Some of the products that were found, by SKU, and the SKU to go on after, if there are more."""
+    """A page of matches, sorted by SKU, and the SKU after which the next page starts, or None on the last page."""
 
     skus: tuple[str, ...]
     next_after: str | None
 
 
 class Index:
-    """A catalogue that can be searched; never changed once it is made."""
+    """An immutable index of the catalog."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         ordered = sorted(entries, key=lambda entry: entry.sku)
@@ -50,7 +49,7 @@ class Index:
         self._categories = [folded(entry.category) for entry in ordered]
 
     def find(self, search: Search, after: str | None, limit: int) -> Found:
-        """Up to `limit` products by SKU, from the one after `after`, which need not be there any more."""
+        """Up to `limit` matches sorted by SKU, starting after `after`, which may no longer exist."""
         words = [folded(word) for word in search.words]
         category = None if search.category is None else folded(search.category)
         found: list[str] = []
@@ -65,12 +64,12 @@ class Index:
 
 
 class Searchable:
-    """The index of this process, about a second old at most.
+    """The index of this process, at most about one second old.
 
     Args:
-        version: a number that changes whenever a product does.
-        entries: reads all of them; may miss a change of the last second.
-        monotonic: seconds that pass.
+        version: returns a number that changes with every change of a product.
+        entries: reads all entries. May omit changes of the last second.
+        monotonic: monotonic clock, in seconds.
     """
 
     def __init__(
@@ -88,7 +87,7 @@ class Searchable:
         self._seen = -1
 
     def index(self) -> Index:
-        """The index. While one thread brings it up to date, the others use the one before, if there is one."""
+        """The index. While one thread updates it, the others use the previous one, if there is one."""
         index = self._index
         if index is not None and self._is_fresh():
             return index
@@ -106,7 +105,7 @@ class Searchable:
 
     def _up_to_date(self, index: Index | None) -> Index:
         now = self._monotonic()
-        # Asked before the products are read: what changes in between costs a second look, and is never missed.
+        # Read before the products: a change in between causes another read, but is never missed.
         version = self._version()
         if version != self._seen:
             self._changed = now
@@ -119,6 +118,6 @@ class Searchable:
 
 
 def folded(text: str) -> str:
-    """The text as it is compared: without case and accents."""
+    """The text without case and accents, for comparison."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(character for character in decomposed if not unicodedata.combining(character))

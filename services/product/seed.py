@@ -34,23 +34,23 @@ from services.product.ports import Catalogue, Search
 log = telemetry.logger(__name__)
 
 PAGE = 100
-# Has a product in the catalogue, as `handlers.add_product`.
+# `handlers.add_product` or `handlers.put_product`.
 Put = Callable[..., OutboxRecord]
 
 
 def entries(at: datetime) -> Iterator[tuple[Product, int]]:
-    """The products of catalogue.json, each with the stock that it begins with."""
+    """The products of catalogue.json with their initial stock."""
     for entry in orjson.loads(resources.files(__package__).joinpath("catalogue.json").read_bytes()):
         price = Money(entry["price"], "EUR")
         yield Product(entry["sku"], entry["name"], entry["category"], price, at), entry["stock"]
 
 
 def fill(catalogue: Catalogue, put: Put = handlers.add_product) -> tuple[list[OutboxRecord], list[str]]:
-    """Writes the products of catalogue.json; answers what is to be told of them, and whose rows cannot be read.
+    """Writes the products of catalogue.json. Returns their outbox records, and the SKUs of unreadable products.
 
     Args:
-        catalogue: where to.
-        put: `handlers.add_product`, or `handlers.put_product` to name and price those anew that there are already.
+        catalogue: storage of products.
+        put: `handlers.add_product`, or `handlers.put_product` to overwrite existing products.
     """
     told: list[OutboxRecord] = []
     unreadable: list[str] = []
@@ -63,7 +63,7 @@ def fill(catalogue: Catalogue, put: Put = handlers.add_product) -> tuple[list[Ou
 
 
 def tell_again(catalogue: Catalogue) -> list[OutboxRecord]:
-    """Has every product told of as it is; answers what is to be told."""
+    """Adds outbox records that publish the events of all products again. Returns the records."""
     told = [of_fact(messages.upserted(product)) for product in listed(catalogue)]
     for record in told:
         catalogue.tell(record)
@@ -71,13 +71,13 @@ def tell_again(catalogue: Catalogue) -> list[OutboxRecord]:
 
 
 def restock(catalogue: Catalogue) -> None:
-    """Makes as many pieces of each product available as it began with."""
+    """Sets the available pieces of each product to the initial stock."""
     for product, stock in entries(catalogue.now()):
         catalogue.restock(product.sku, stock)
 
 
 def listed(catalogue: Catalogue) -> Iterator[Product]:
-    """Every product that there is, except that one of the last second may be missing."""
+    """All products. May omit products of the last second."""
     after: str | None = None
     while True:
         page = catalogue.page(Search(), after, PAGE)
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command.
 
     Raises:
-        SystemExit: with what to do next, when AWS does not do its part, or a product cannot be read.
+        SystemExit: AWS failed, or a product cannot be read; the message contains the next step.
     """
     parser = argparse.ArgumentParser(prog="python -m services.product.seed", description=__doc__)
     mode = parser.add_mutually_exclusive_group()
@@ -118,11 +118,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             restock(storage.catalogue)
     except (BotoCoreError, ClientError, InvalidValue) as error:
         raise SystemExit(
-            f"the catalogue is not complete: {error}\n"
-            f"See that table {settings.table} can be used, and run this again."
+            f"the catalog is incomplete: {error}\n"
+            f"Check that table {settings.table} can be accessed, and run this command again."
         ) from error
     relay = facts_relay(storage.outbox, publisher)
-    # A record that is not told now is being told by the relay beside the consumer, or will be once the topic is back.
+    # The relay in the consumer process sends the remaining records, at the latest when the topic is available again.
     told = list(takewhile(relay.relay, records))
     log.info(
         "catalogue_told",
@@ -132,8 +132,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     if unreadable:
         raise SystemExit(
-            f"all other products are written; the rows of these cannot be read: {', '.join(unreadable)}\n"
-            f"Repair them in table {settings.table}, and run this again."
+            "all other products are written, but the rows of these products cannot be read: "
+            f"{', '.join(unreadable)}\n"
+            f"Repair the rows in table {settings.table}, and run this command again."
         )
 
 

@@ -1,8 +1,9 @@
-"""The function `watch-stock` of AWS Lambda: counts the changes that the stream of the product table brings.
+"""The Lambda function `watch-stock`: processes the changes in the stream of the product table.
 
-A record that cannot be read, or whose product's level cannot be read, is put aside at once, with what it says and why, and
-the others go on. Any other failure, also that of putting it aside, is answered for by its sequence number: AWS Lambda tries
-again from there, halves the batch when the whole fails, and after hours in vain sends where the record is to the same queue.
+A record that cannot be parsed, or whose product has an unreadable level, is sent to a queue with the reason, and processing
+continues. For any other failure, including a failure to send the record, the function returns the sequence number of the
+record: Lambda retries from there, splits the batch if it fails as a whole, and after hours of failures sends the position of
+the record to the same queue.
 """
 
 import json
@@ -28,34 +29,36 @@ from services.product.low_stock import Change, Levels
 
 log = telemetry.logger(__name__)
 
-# AWS limit of a sequence number's digits: with zeros before them, texts compare as numbers do.
+# AWS limit of the length of a sequence number. With leading zeros, the strings sort like numbers.
 DIGITS = 40
-# Characters of a record and of a cause that are put aside: a queue may take 256 KiB only, and quotes are escaped.
+# Maximum characters of a record and of a cause in a message. A message is limited to 256 KiB, and quotes are escaped.
 LONGEST_RECORD, LONGEST_CAUSE = 100_000, 1000
 
 Batch = Mapping[str, Any]
 
 
 class Settings(ServiceSettings):
-    """What the function is told by its environment."""
+    """The settings of the function."""
 
     service: ClassVar[str] = "watch-stock"
 
-    tasks_queue_url: str = Field(description="URL of the queue for changes that cannot be counted")
-    low_stock: int = Field(10, ge=0, description="pieces that can be ordered: so many, or fewer, is low")
+    tasks_queue_url: str = Field(description="URL of the SQS queue for changes that cannot be processed")
+    low_stock: int = Field(
+        10, ge=0, description="a product with at most this many available pieces is reported as low"
+    )
 
 
 class Unreadable(Exception):
-    """A record of the stream is not a change of a product."""
+    """A record of the stream that is not a valid change of a product."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Everything that the function works with.
+    """The storage, the publisher and the settings of the function.
 
     Args:
-        threshold: pieces that can be ordered: so many, or fewer, is low.
-        put_aside: sends a text to the queue for changes that cannot be counted.
+        threshold: a product with at most this many available pieces is low.
+        put_aside: sends a text to the queue for changes that cannot be processed.
     """
 
     levels: Levels
@@ -65,7 +68,7 @@ class Dependencies:
 
 
 def work(batch: Batch, dependencies: Dependencies) -> dict[str, Any]:
-    """Counts a batch of the stream; answers with which record it is to begin again (ReportBatchItemFailures)."""
+    """Processes a batch of the stream. Returns the record from which to retry (ReportBatchItemFailures)."""
     for record in batch["Records"]:
         sequence = str((record.get("dynamodb") or {}).get("SequenceNumber", ""))
         with telemetry.traced(None, sequence=sequence):
@@ -78,10 +81,10 @@ def work(batch: Batch, dependencies: Dependencies) -> dict[str, Any]:
 
 
 def change(record: Mapping[str, Any]) -> Change | None:
-    """The change that a record tells of; None when the product is gone, or it is about another item.
+    """The change in a record, or None if the product was deleted or the record is about another item.
 
     Raises:
-        Unreadable: when it is no such record.
+        Unreadable: the record is invalid.
     """
     try:
         told = record["dynamodb"]
@@ -114,7 +117,7 @@ def _count(record: Mapping[str, Any], dependencies: Dependencies) -> None:
 
 
 def _aside(record: Mapping[str, Any], cause: str) -> str:
-    """What is put aside: in ASCII, as SQS refuses some characters, and in a length that every queue takes."""
+    """The message for a record: in ASCII, because SQS rejects some characters, and within the size limit of a message."""
     text = json.dumps(record, default=str)
     said = {"record": record} if len(text) <= LONGEST_RECORD else {"record_begins": text[:LONGEST_RECORD]}
     return json.dumps({"cause": cause[:LONGEST_CAUSE], **said}, default=str)
@@ -133,5 +136,5 @@ def _dependencies() -> Dependencies:
 
 
 def handler(batch: Batch, _context: Any) -> dict[str, Any]:
-    """What Lambda calls."""
+    """The entry point of the Lambda function."""
     return work(batch, _dependencies())

@@ -1,1 +1,1 @@
-"""What the shop sold, day by day: a view of the facts of orders that AWS Lambda keeps."""
+"""Daily sales figures, which a Lambda function derives from the events of orders."""

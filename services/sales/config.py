@@ -1,4 +1,4 @@
-"""What the function is told by its environment."""
+"""The settings of the function, read from environment variables."""
 
 from typing import ClassVar
 
@@ -8,9 +8,9 @@ from services.common.runtime.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """The settings of every service; Lambda takes the messages out of the queue, and no fact is published."""
+    """The common settings. Lambda receives the messages of the queue, and the service publishes no events."""
 
     service: ClassVar[str] = "sales"
 
-    tasks_queue_url: str = Field("", description="nobody asks this service to act")
-    events_topic_arn: str = Field("", description="this service says nothing of its own")
+    tasks_queue_url: str = Field("", description="not used: this service handles no tasks")
+    events_topic_arn: str = Field("", description="not used: this service publishes no events")

@@ -1,8 +1,8 @@
-"""What a fact of an order adds to which day's sales.
+"""The contribution of an order's events to the sales of a day.
 
-An order counts as ordered on the day it was accepted, and as revenue on the day it was shipped: what was refused or
-taken back in between was never sold. Days are those of UTC. Only the acceptance tells what an order is worth, and
-facts come in any order: whichever of the two comes last has both counted.
+An order counts as ordered on the day of its acceptance, and as revenue on the day of its shipment. An order that was rejected
+or cancelled in between was not sold. Days are in UTC. Only the event of the acceptance contains the value of an order, and
+events arrive in any order, so the revenue is counted when both events have arrived.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ class Accepted:
     """An order was accepted.
 
     Args:
-        total: what it costs.
-        units: SKU -> pieces.
+        total: total of the order.
+        units: SKU -> number of pieces.
     """
 
     total: Money
@@ -33,7 +33,7 @@ class Ended:
 
     Args:
         how: one of ENDS.
-        refunded: what was given back, for an order that was not shipped.
+        refunded: refunded amount, for an order that was not shipped.
     """
 
     how: str
@@ -42,13 +42,13 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that became true of an order.
+    """An event of an order.
 
     Args:
-        id: the same again when the same fact comes again.
-        order_id: the order.
-        day: when, in UTC.
-        content: what.
+        id: ID of the event, which is the same for each delivery.
+        order_id: ID of the order.
+        day: day of the event in UTC.
+        content: the acceptance or the end of the order.
     """
 
     id: str
@@ -59,14 +59,14 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of an order so far.
+    """The counted events of an order.
 
     Args:
-        order_id: the order.
-        accepted: what it is worth, once that is known.
-        shipped_on: the day, once that is known.
-        facts: ids of what was counted.
-        version: of the record; 0 is one that is not there yet.
+        order_id: ID of the order.
+        accepted: the acceptance, once its event has arrived.
+        shipped_on: day of the shipment, once its event has arrived.
+        facts: IDs of the counted events.
+        version: version of the record; 0 if it does not exist yet.
     """
 
     order_id: str
@@ -78,13 +78,13 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """What is added to one day's sales in one currency.
+    """An addition to the sales of a day in one currency.
 
     Args:
-        day: in UTC.
+        day: day in UTC.
         currency: ISO 4217 code.
         amounts: name -> number of orders, pieces, or minor units.
-        sold: SKU -> pieces shipped.
+        sold: SKU -> number of shipped pieces.
     """
 
     day: date
@@ -94,7 +94,7 @@ class Addition:
 
 
 def count(known: Known, fact: Fact) -> tuple[Known, tuple[Addition, ...]]:
-    """What is known with the fact, and what it adds; nothing when it was counted before."""
+    """The record of an order with an event, and the additions of the event. An event is counted once."""
     if fact.id in known.facts:
         return known, ()
     after = replace(known, facts=known.facts | {fact.id})
@@ -109,7 +109,7 @@ def count(known: Known, fact: Fact) -> tuple[Known, tuple[Addition, ...]]:
             return after, _sale(after.accepted, fact.day)
         case Ended(how, Money() as refunded):
             return after, (Addition(fact.day, refunded.currency, {how: 1, "refunded": refunded.amount}),)
-    raise ValueError(f"{fact.id} says neither what was sold nor what was given back")
+    raise ValueError(f"event {fact.id} contains neither a sale nor a refund")
 
 
 def _sale(accepted: Accepted | None, shipped_on: date | None) -> tuple[Addition, ...]:

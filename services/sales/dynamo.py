@@ -1,10 +1,10 @@
-"""The sales view in one DynamoDB table.
+"""The sales figures in one DynamoDB table.
 
-| pk               | sk                  | what                                            |
-|------------------|---------------------|-------------------------------------------------|
-| ORDER#<order id> | ORDER               | what was counted of an order; expires           |
-| DAY#2026-01-31   | EUR                 | the day's sums                                  |
-| DAY#2026-01-31   | EUR#SKU#<sku>       | pieces of a product that were shipped           |
+| item | pk | sk |
+|---|---|---|
+| counted events of an order; expires | ORDER#<order> | ORDER |
+| sums of a day in a currency | DAY#<date> | <currency> |
+| shipped pieces of a product on a day | DAY#<date> | <currency>#SKU#<sku> |
 """
 
 from collections import Counter, defaultdict
@@ -23,13 +23,13 @@ from services.sales.ports import Summary
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-# SQS keeps a message for 14 days, and may have it in the dead letters for 14 more; then a redrive.
+# A message can stay in a queue for 14 days and in the dead-letter queue for another 14 days before it is redriven.
 KEPT = timedelta(days=90)
 _SKU = "#SKU#"
 
 
 class DynamoSales(dynamo.Table):
-    """The sales view."""
+    """The sales figures, as `ports.Sales`."""
 
     def known(self, order_id: str) -> Known:
         """As `Sales.known`."""
@@ -73,7 +73,7 @@ class DynamoSales(dynamo.Table):
         return {"Put": put | dynamo.unchanged_since(known.version)}
 
     def _add(self, additions: Sequence[Addition]) -> "list[TransactWriteItemTypeDef]":
-        """One update per item: a transaction names none twice."""
+        """The updates of the additions, with one update per item: a transaction must not contain an item twice."""
         sums: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         for each in additions:
             sums[_day(each.day), each.currency].update(each.amounts)

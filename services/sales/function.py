@@ -1,7 +1,7 @@
-"""The function `sales-summary` of AWS Lambda: counts the facts that its queue brings.
+"""The Lambda function `sales-summary`: counts the events in its queue.
 
-Each message is answered for by itself. One that fails is named in the answer, comes back after the queue's visibility
-timeout, and goes to the dead letters after two hours; the others of its batch are done with.
+The result of the function lists the failed messages of a batch. A failed message is delivered again after the visibility
+timeout of the queue, and becomes a dead letter after two hours. The other messages of the batch are deleted.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ Batch = Mapping[str, Any]
 
 
 def work(batch: Batch, *, sales: Sales) -> dict[str, Any]:
-    """Counts a batch of messages of SQS; answers which are to come back, as Lambda's ReportBatchItemFailures asks."""
+    """Counts the events in a batch of SQS messages. Returns the failed messages (ReportBatchItemFailures)."""
     failed = [record["messageId"] for record in batch["Records"] if not _counted(record, sales)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
@@ -53,5 +53,5 @@ def _sales() -> Sales:
 
 
 def handler(batch: Batch, _context: Any) -> dict[str, Any]:
-    """What Lambda calls."""
+    """The entry point of the Lambda function."""
     return work(batch, sales=_sales())

@@ -1,4 +1,4 @@
-"""What the sales view does with a fact."""
+"""The use case of the sales figures: counts an event."""
 
 from services.common.runtime.retrying import retry_on_stale
 from services.sales import domain
@@ -7,10 +7,10 @@ from services.sales.ports import Sales
 
 
 def count(fact: Fact, *, sales: Sales) -> bool:
-    """Counts a fact once, however often it comes; answers whether it was new.
+    """Counts an event once, even if it is delivered repeatedly. Returns whether it was new.
 
     Raises:
-        Unavailable: when others were always faster; the same may succeed later.
+        Unavailable: a concurrent write won at every attempt. The same call may succeed later.
     """
 
     def add() -> bool:
@@ -21,5 +21,5 @@ def count(fact: Fact, *, sales: Sales) -> bool:
         sales.save(after, additions)
         return True
 
-    # Functions that work at once on orders of one day meet at the day's sums.
+    # Concurrent functions compete for the sums of a day.
     return retry_on_stale(add, f"the count of order {fact.order_id}")

@@ -1,4 +1,4 @@
-"""The facts of orders that the sales view understands; their shapes are the order service's contracts."""
+"""The events of orders that are counted. The contracts of the order service define their structure."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -46,9 +46,9 @@ class _UndoneOrder(_Order):
 
 class _Event(_Shape):
     id: _Text
-    # Orders are the order service's to tell of.
+    # Only the order service publishes events of orders.
     source: Literal["/order"]
-    # JSON has no times: a text becomes one.
+    # JSON has no type for times: the string is converted.
     time: AwareDatetime = Field(strict=False)
 
 
@@ -79,10 +79,10 @@ TYPES = (
 
 
 def fact(event: Mapping[str, Any]) -> Fact:
-    """Reads a CloudEvent.
+    """Parses a CloudEvent.
 
     Raises:
-        ValueError: when it breaks its contract, or is of no type that counts.
+        ValueError: the event violates its contract, or its type is not counted.
     """
     read = _EVENT.validate_python(event)
     return Fact(read.id, read.data.order_id, read.time.astimezone(UTC).date(), _content(read))

@@ -1,4 +1,4 @@
-"""What the sales view needs from the outside, as its handler sees it."""
+"""The port of the handler: the storage of sales figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from services.sales.domain import Addition, Known
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One day's sales in one currency.
+    """The sales of a day in one currency.
 
     Args:
-        day: in UTC.
+        day: day in UTC.
         currency: ISO 4217 code.
-        amounts: "orders", "units" and "ordered" (minor units) of the orders accepted that day; "shipped" and "revenue"
-            of those shipped; "cancelled", "rejected" and "refunded". What is missing is 0.
-        sold: SKU -> pieces shipped, the most first.
+        amounts: "orders", "units" and "ordered" (minor units) of the orders accepted on the day; "shipped" and "revenue"
+            of the orders shipped; "cancelled", "rejected" and "refunded". A missing amount is 0.
+        sold: SKU -> number of shipped pieces, in descending order.
     """
 
     day: date
@@ -27,17 +27,17 @@ class Summary:
 
 
 class Sales(Protocol):
-    """The view."""
+    """The storage of sales figures."""
 
     def known(self, order_id: str) -> Known:
-        """What was counted of an order."""
+        """The counted events of an order."""
 
     def save(self, known: Known, additions: Sequence[Addition]) -> None:
-        """Writes both or neither.
+        """Writes the record of an order and the additions in one transaction.
 
         Raises:
-            Stale: when the order was written since it was read.
+            Stale: the record was written since it was read.
         """
 
     def day(self, day: date) -> list[Summary]:
-        """A day's sales, by currency."""
+        """The sales of a day, by currency."""

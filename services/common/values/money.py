@@ -25,7 +25,9 @@ class Money:
 
     def __post_init__(self) -> None:
         if type(self.amount) is not int or self.amount < 0:
-            raise ValueError(f"the amount must be an integer of minor units, 0 or more: {self.amount!r}")
+            raise ValueError(
+                f"an amount of money must be an integer of minor units, 0 or more: {self.amount!r}"
+            )
         if not _CODE.fullmatch(self.currency):
             raise ValueError(f"the currency must be an ISO 4217 code such as EUR: {self.currency!r}")
 

@@ -330,5 +330,5 @@ def test_a_store_that_never_settles_ends_in_an_error_and_not_in_a_loop(
 
     monkeypatch.setattr(world.orders, "save", always_stale)
 
-    with pytest.raises(Unavailable, match="changed too often"):
+    with pytest.raises(Unavailable, match="changed concurrently"):
         world.task("ConfirmOrder", order_id)

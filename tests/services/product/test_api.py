@@ -61,4 +61,4 @@ def test_a_product_and_its_stock_are_shown(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("path", ["/products/none", "/inventory/none"])
 def test_no_product_is_not_found(client: FlaskClient, path: str) -> None:
-    assert get(client, path, HTTPStatus.NOT_FOUND)["detail"] == "no product none"
+    assert get(client, path, HTTPStatus.NOT_FOUND)["detail"] == "product none not found"

@@ -204,5 +204,5 @@ def test_a_task_whose_answer_was_lost_is_answered_again_and_tells_nothing_new(
 
 @pytest.mark.parametrize("items", [[], [{"sku": "CUP", "quantity": 0}], [{"sku": "CUP", "quantity": True}]])
 def test_a_task_that_breaks_its_contract_is_left_for_people(items: list[dict[str, Any]]) -> None:
-    with pytest.raises(ValueError, match="one piece or more"):
+    with pytest.raises(ValueError, match="quantity of 1 or more"):
         messages.items({"items": items})

@@ -100,7 +100,7 @@ def test_given_an_endless_line_when_read_then_it_takes_no_memory() -> None:
     ("text", "problem"),
     [
         ("A,Tea,tea,1,EUR", "5 values"),
-        ('A,"Tea,tea,1,EUR,5', "no CSV"),
+        ('A,"Tea,tea,1,EUR,5', "invalid CSV"),
         (",Tea,tea,1,EUR,5", "sku"),
         ("A B,Tea,tea,1,EUR,5", "sku"),
         (f"{'A' * 65},Tea,tea,1,EUR,5", "sku"),
@@ -127,7 +127,7 @@ def test_given_a_row_of_csv_that_breaks_a_rule_when_read_then_the_field_is_named
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{", "no JSON"),
+        ("{", "invalid JSON"),
         ("[]", "dictionary"),
         ('{"sku":"A"}', "name"),
         (
@@ -161,7 +161,7 @@ def test_given_a_byte_that_is_no_utf8_when_read_then_its_row_alone_is_refused() 
         (b"sku,name\nA,B\n", "a.csv", "header"),
         (HEADER.encode().replace(b"stock", b"sku"), "a.csv", "header"),
         (b"\xff\xfe", "a.csv", "header"),
-        (b"{}", "a.txt", "neither"),
+        (b"{}", "a.txt", "must end in .csv or .jsonl"),
     ],
 )
 def test_given_a_file_that_cannot_be_read_when_imported_then_the_report_says_why(
@@ -764,7 +764,7 @@ def test_given_a_product_whose_row_cannot_be_read_when_imported_then_its_line_is
     report = import_catalogue(given, uploads=S3Uploads(account.clients.s3), shelves=shelves)
 
     assert (report.state, report.written, report.refused) == ("DONE", 4, 2)
-    assert report.problems[0] == Problem(4, "", "its row cannot be read")
+    assert report.problems[0] == Problem(4, "", "the stored product cannot be read")
     assert [problem.line for problem in report.problems] == [4, 7]
     assert found(shelves, "SKU-4").product.price.amount == 4
 

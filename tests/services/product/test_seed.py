@@ -155,7 +155,7 @@ def test_without_aws_it_ends_with_what_to_do_next(monkeypatch: pytest.MonkeyPatc
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
 
-    with pytest.raises(SystemExit, match=r"table no-products .* run this again"):
+    with pytest.raises(SystemExit, match=r"table no-products .* run this command again"):
         seed.main([])
 
 
