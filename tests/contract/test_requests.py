@@ -50,7 +50,9 @@ def products() -> tuple[Flask, Mapping[str, str]]:
 
 def orders() -> tuple[Flask, Mapping[str, str]]:
     world = OrderWorld()
-    app = order_api.create(world.orders, world.products, world.idempotency, world.related_resources, As(ALICE))
+    app = order_api.create(
+        world.orders, world.products, world.idempotency, world.related_resources, As(ALICE)
+    )
     placed = app.test_client().post("/orders", json=wish(), headers={"Idempotency-Key": "first"})
     return app, {"order_id": placed.get_json()["id"]}
 
