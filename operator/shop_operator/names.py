@@ -1,4 +1,4 @@
-"""What the operator calls things in the cluster, each name once: its API, labels, annotations, field managers; and a key of each object."""
+"""Names that the operator uses in the cluster: its API group, labels, annotations and field managers; and keys of objects."""
 
 from typing import Final, NamedTuple
 
@@ -12,31 +12,32 @@ COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
 
 HASH_ANNOTATION: Final = "shopservice.dev/applied-hash"
-"""On each child: the hash of the configuration that was applied."""
+"""On every child: hash of the apply configuration."""
 CHECKSUM_ANNOTATION: Final = "shopservice.dev/config-checksum"
-"""A container reads its variables once, so that a ConfigMap or Secret that changes needs new pods."""
+"""On a Deployment and its pods: checksum of the ConfigMaps and Secrets of their environment variables. A change replaces the pods,
+since a container reads its variables only once."""
 KEPT_COUNT_ANNOTATION: Final = "shopservice.dev/kept-replicas"
-"""On a Deployment that was created with the count of its predecessor, until another field manager owns that count."""
+"""On a Deployment that was created again with the replica count of its predecessor, until another field manager owns the count."""
 RETRY_ANNOTATION: Final = "shopservice.dev/retry"
-"""On a ShopService: a new value retries a release that was rolled back."""
+"""On a ShopService: a new value retries the release that was rolled back."""
 
 FIELD_MANAGER: Final = "shop-operator"
-"""Of the operator's own applies; also the value of app.kubernetes.io/managed-by."""
+"""Field manager of the operator's applies, and value of app.kubernetes.io/managed-by."""
 HANDOVER_MANAGER: Final = "shop-operator-handover"
-"""Holds spec.replicas while it passes from the operator to an autoscaler: a field whose only owner drops it returns to its
-default, which for replicas is 1."""
+"""Field manager of spec.replicas during the hand-over from the operator to an autoscaler. A field without an owner returns to its
+default, which is 1 for replicas."""
 REPAIR_MANAGER: Final = "shop-operator-repair"
-"""Writes what an apply cannot, and owns that until the apply that follows."""
+"""Field manager of changes that an apply cannot make, until the next apply."""
 OWN_MANAGERS: Final = frozenset({FIELD_MANAGER, HANDOVER_MANAGER, REPAIR_MANAGER})
 
 PORT_NAME: Final = "http"
-"""Of the container's own port, and of the Service's."""
+"""Name of the port of the container and of the Service."""
 DISCOVERY_SUFFIX: Final = "-discovery"
-"""Of the headless Service that carries the hostname."""
+"""Suffix of the name of the headless Service, whose annotations have the discovery hostname."""
 
 
 class Key(NamedTuple):
-    """Names one ShopService; the unit of work."""
+    """Key of a ShopService, the unit of work."""
 
     namespace: str
     name: str
@@ -46,7 +47,7 @@ class Key(NamedTuple):
 
 
 class ChildId(NamedTuple):
-    """Names one child inside the namespace of its ShopService."""
+    """Key of a child in the namespace of its ShopService."""
 
     kind: str
     name: str

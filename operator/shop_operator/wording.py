@@ -1,16 +1,16 @@
-"""How what Kubernetes and the operator say becomes one sentence of a status. Pure; knows no object."""
+"""Formatting of messages in the status. Pure, and independent of the kinds of objects."""
 
 import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 LONGEST: Final = 300
-"""Characters that are quoted of one text of Kubernetes."""
+"""Maximum length of a quoted message of Kubernetes, in characters."""
 LOG_LINE: Final = "; last log line: "
-"""Between what was found and the last line of a container's log."""
+"""Separator between a finding and the last line of the container's log."""
 
-# What differs from one look to the next although nothing has happened: times, durations, addresses, shares of nodes, the
-# random ends of names, and ids. Ports, exit codes and limits are not among it.
+# Parts of a message that change although the cause is the same: times, durations, addresses, numbers of nodes, random suffixes of
+# names, and IDs. Ports, exit codes and limits are not among them.
 _VOLATILE: Final = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*"
     r"|(?<![:\w.-])(?:\d{1,3}\.){3}\d{1,3}\b(?::\d+)?"
@@ -19,7 +19,7 @@ _VOLATILE: Final = re.compile(
     r"|(?<![:\w.-])\d+(?:\.\d+)?(?:ns|µs|us|ms|s|m|h)\b"
     r"|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"
     r"|\b(?:containerd|cri-o)://\S+"
-    # The letters and digits of generated names.
+    # Random suffixes of generated names use only these letters and digits.
     r"|-[bcdfghjklmnpqrstvwxz2456789]{5,10}-[bcdfghjklmnpqrstvwxz2456789]{5}\b"
 )
 _ENDS: Final = " \t\r\n.…,;:"
@@ -41,18 +41,18 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def sentence(text: str) -> str:
-    """The text with exactly one end: a full stop, or the question or exclamation mark that it has."""
+    """The text with exactly one full stop, question mark or exclamation mark at its end."""
     stripped = text.strip().rstrip(_ENDS)
     return stripped if not stripped or stripped[-1] in "?!" else f"{stripped}."
 
 
 def clause(text: str) -> str:
-    """The text without an end, so that more can follow."""
+    """The text without a full stop, to be continued."""
     return sentence(text).removesuffix(".")
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:
-    """On one line, cut at its end when it is too long."""
+    """The text on one line, truncated if it is too long."""
     flat = " ".join(text.split())
     return flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
 
@@ -68,9 +68,9 @@ def listed(names: Sequence[str]) -> str:
 
 
 def steady(before: Any, now: str) -> str:
-    """The earlier text as long as the later one brings no news, so that a status is not written for a measurement.
+    """The earlier text if the later one differs only in volatile parts, so that a new measurement alone does not cause a write.
 
-    The last line of a log is no news by itself: a pod that is probed writes one every few seconds.
+    The last line of a log is volatile: a pod logs a line for every probe.
     """
     if before == now or not isinstance(before, str):
         return now

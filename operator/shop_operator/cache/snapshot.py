@@ -19,9 +19,9 @@ from shop_operator.names import (
     OWN_MANAGERS,
     REPAIR_MANAGER,
 )
-from shop_operator.objects.authors import author
 from shop_operator.objects.discovery import Wish, wish
 from shop_operator.objects.lenient import Omitted, mapping, mappings, shallow, text
+from shop_operator.objects.managed_fields import field_managers
 from shop_operator.objects.ownership import applied_by_operator
 from shop_operator.objects.summary import summary
 
@@ -146,7 +146,7 @@ class Child:
 
     def author(self, kind: str, paths: Iterable[str]) -> str:
         """The managers that own these fields, empty when they are not known."""
-        return author(kind, orjson.loads(self.others), paths) if self.others else ""
+        return field_managers(kind, orjson.loads(self.others), paths) if self.others else ""
 
     @property
     def state(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cli.errors import NotThere
 from shop_operator.objects.lenient import digits, mapping, text
-from shop_operator.objects.merging import merge_patch
+from shop_operator.objects.merge_patch import merge_patch
 from shop_operator.status.rollback import last_good, mergeable, same_pods
 
 Object = Mapping[str, Any]

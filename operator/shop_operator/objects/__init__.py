@@ -1,1 +1,1 @@
-"""Pure functions on Kubernetes objects of any kind, as the API server shows them: reading, comparing, merging."""
+"""Pure functions on Kubernetes objects of any kind, as the API server returns them: reading, comparing, merging."""

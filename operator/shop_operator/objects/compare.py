@@ -1,20 +1,21 @@
-"""Whether a live object is what we last applied: the check that makes a quiet cluster cost no write.
+"""Comparison of a live object with its apply configuration. It lets an idle cluster cost no write.
 
-A no-op server-side apply costs the API server almost as much as a real one, so it is not a way to find out.
-Two facts decide instead, both from the cached object:
+A no-op server-side apply costs the API server almost as much as a real one, so it cannot serve as the comparison.
+Two checks on the cached object decide instead:
 
-- the annotation `shopservice.dev/applied-hash` is the hash of the apply configuration that we sent last. It
-  is written by the same apply, so it cannot disagree with the fields that we own. A different hash means that
-  the configuration changed: apply it, and the API server drops what we own no longer;
-- every field of the configuration has the same value in the live object. A difference is drift: somebody
-  changed a field that we own.
+- The annotation `shopservice.dev/applied-hash` is the hash of the last apply configuration. The same apply writes it, so it
+  always agrees with the fields that the operator owns. A different hash means that the configuration has changed: the operator
+  applies it, and the API server removes the fields that the operator no longer owns.
+- Every field of the configuration has the same value in the live object. A difference is drift: another client has changed a
+  field that the operator owns.
 
-Fields that are in the live object only belong to others (defaults, an injected sidecar, a label of a user) and are left
-alone. Lists, maps and unions follow the rules of the API, as kubernetes_schema has them:
+Fields that only the live object has belong to others (defaults, an injected sidecar, a label of a user) and are kept. Lists,
+maps and unions follow the rules of the API, as described in kubernetes_schema:
 
-- items of a list with keys are found by them; an atomic list or map is ours as a whole, so an additional entry is drift;
-- where we have set a member of a union, any other member is drift, since the API server refuses the two together;
-- the order of our items is drift where it means something: containers start in it, and a variable refers to earlier ones.
+- Items of a list with keys are matched by their keys. The operator owns an atomic list or map as a whole, so an additional
+  entry is drift.
+- If the operator sets a member of a union, any other member is drift, since the API server rejects both together.
+- The order of the operator's items is drift if it matters: containers start in order, and a variable refers to earlier ones.
 """
 
 import hashlib
@@ -29,8 +30,8 @@ import orjson
 from shop_operator.objects.kubernetes_schema import Type, Union, is_set, of_kind
 
 _ORDERED: Final = frozenset({"Container", "EnvVar"})
-# What the API server fills in for a field without a value: inside of an atomic value, where nothing but our own fields may be,
-# and in place of a zero value that is not stored.
+# Defaults of the API server for fields without a value: inside an atomic value, which may contain only the operator's fields, and
+# in place of a zero value that is not stored.
 _FILLED_IN: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
     "Container": {
         "imagePullPolicy": ("Always", "IfNotPresent"),
@@ -71,21 +72,21 @@ _SUFFIX: Final[Mapping[str, Decimal]] = {
 
 
 def applied_hash(configuration: Mapping[str, Any]) -> str:
-    """The hash under which an apply configuration is remembered, 32 hex digits, free of key order."""
+    """The hash of an apply configuration, 32 hex digits, independent of the order of keys."""
     return hashlib.blake2b(
         orjson.dumps(configuration, option=orjson.OPT_SORT_KEYS), digest_size=16
     ).hexdigest()
 
 
 def drift(desired: Mapping[str, Any], live: Mapping[str, Any]) -> list[str]:
-    """The paths (`spec.template.spec.containers[name=app].image`) where the live object is not as desired."""
+    """The paths (`spec.template.spec.containers[name=app].image`) at which the live object differs from the desired one."""
     found: list[str] = []
     _compare(desired, live, _Place("", of_kind(desired.get("kind", "")), exact=False), found)
     return found
 
 
 def owned_part(desired: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
-    """What the live object has of the fields that the apply configuration has, and what is drift beside them."""
+    """The part of the live object that the apply configuration covers, and additional fields that are drift."""
     found: dict[str, Any] = _owned(desired, live, of_kind(desired.get("kind", "")))
     return found
 
@@ -109,7 +110,7 @@ def _owned(desired: Any, live: Any, kind: Type) -> Any:
 
 
 def displaced(desired: Mapping[str, Any], live: Mapping[str, Any], kind: Type) -> list[str]:
-    """The fields of a live object that our members of its unions leave no room for, in the order of their names."""
+    """The fields of a live object that are incompatible with desired members of its unions, sorted by name."""
     return sorted({field for union in kind.unions for field in _displaced(desired, live, union)})
 
 
@@ -128,17 +129,19 @@ def _displaced(desired: Mapping[str, Any], live: Mapping[str, Any], union: Union
 
 
 def _replaced(desired: Mapping[str, Any], live: Mapping[str, Any], kind: Type) -> list[str]:
-    """The members of unions that went because another one came, or the value that tells it: that one is the drift."""
+    """The members of unions that are absent because another member or discriminator replaced them: only that one is drift."""
     return [
         field
         for union in kind.unions
-        if any(_displaced(desired, live, union)) or _told_otherwise(desired, live, union.discriminator)
+        if any(_displaced(desired, live, union)) or _discriminator_differs(desired, live, union.discriminator)
         for member in union.members
         for field in member
     ]
 
 
-def _told_otherwise(desired: Mapping[str, Any], live: Mapping[str, Any], discriminator: str | None) -> bool:
+def _discriminator_differs(
+    desired: Mapping[str, Any], live: Mapping[str, Any], discriminator: str | None
+) -> bool:
     return (
         discriminator is not None
         and discriminator in desired
@@ -147,12 +150,12 @@ def _told_otherwise(desired: Mapping[str, Any], live: Mapping[str, Any], discrim
 
 
 class _Place(NamedTuple):
-    """Where two values are compared.
+    """The place of two values in their objects.
 
     Args:
-        path: from the root.
-        kind: the type of the values.
-        exact: whether the live value may have nothing more than the desired one.
+        path: path from the root.
+        kind: type of the values.
+        exact: whether the live value must not have additional fields or items.
     """
 
     path: str
@@ -161,7 +164,7 @@ class _Place(NamedTuple):
 
 
 def _compare(desired: Any, live: Any, place: _Place, found: list[str]) -> None:
-    """Add the paths of all differences. Most parts are equal, which Python sees at once."""
+    """Add the paths of all differences. Most values are equal, which one comparison finds."""
     if desired == live:
         return
     if isinstance(desired, dict):
@@ -188,7 +191,7 @@ def _compare_maps(desired: dict[str, Any], live: dict[str, Any], place: _Place, 
         if key in live:
             there = live[key]
             if value == there or value is None:
-                # Null leaves the field to others.
+                # Null leaves the field to other managers.
                 continue
             if _is_zero(value) and key in kind.omits_zero and there in _filled_in(kind, key):
                 continue
@@ -201,7 +204,7 @@ def _compare_maps(desired: dict[str, Any], live: dict[str, Any], place: _Place, 
             and not (value == "" and kind.fields is not None)
             and not (_is_zero(value) and key in kind.omits_zero)
         ):
-            # An empty list is not stored, nor is an empty text outside of maps, nor any zero value of some fields.
+            # The API server stores neither empty lists, nor empty strings outside maps, nor the zero value of some fields.
             found.append(f"{path}.{key}" if path else key)
     if exact:
         found += [f"{path}.{key}" for key in sorted(more) if live[key] not in _filled_in(kind, key)]
@@ -245,7 +248,7 @@ def _compare_lists(desired: list[Any], live: list[Any], place: _Place, found: li
 
 
 def _often(kind: Type, items: Iterable[Mapping[str, Any]]) -> frozenset[tuple[Any, ...]]:
-    """The keys that more than one item has: only `kubectl edit` and the like can do that."""
+    """The keys of more than one item. Only clients such as `kubectl edit` can create duplicates."""
     counted = Counter(kind.identity(item) for item in items)
     return frozenset(identity for identity, count in counted.items() if count > 1)
 
@@ -256,9 +259,9 @@ def _same_quantity(one: Any, other: Any) -> bool:
 
 
 def _quantity(value: Any) -> Decimal | None:
-    """What the API server keeps of a quantity (`500m`, `0.5`, `1Gi`, 2), or None of what is none.
+    """The value that the API server stores for a quantity (`500m`, `0.5`, `1Gi`, 2), None if it is not a quantity.
 
-    It keeps at most an int64, and of resources nothing finer than 1m, rounded up.
+    The largest value is an int64. Resources have a resolution of 1m and are rounded up.
     """
     match = _QUANTITY.fullmatch(str(value))
     if match is None:
@@ -271,5 +274,5 @@ def _quantity(value: Any) -> Decimal | None:
             found = Decimal(number) * _SUFFIX.get(suffix or "", Decimal(1))
         return min((found * 1000).to_integral_value(ROUND_CEILING) / 1000, _LARGEST_QUANTITY)
     except DecimalException:
-        # Its exponent is too large.
+        # The exponent is too large.
         return None

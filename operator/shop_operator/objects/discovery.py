@@ -1,4 +1,4 @@
-"""The discovery hostname that a ShopService asks for, and that its headless Service carries. Pure."""
+"""The discovery hostname of a ShopService, and of its headless Service. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -9,17 +9,17 @@ HOSTNAME_ANNOTATIONS: Final = (
     "external-dns.alpha.kubernetes.io/hostname",
     "external-dns.kubernetes.io/hostname",
 )
-"""Of ExternalDNS before and from 0.23, which reads the new one alone: with policy=sync an upgrade deletes the records of every
-Service that has only the old one. With both, whichever version is installed finds its own."""
+"""Annotations of ExternalDNS before and since version 0.23. Each version reads only its own annotation: with policy=sync, an upgrade
+deletes the records of every Service that has only the old one. A Service with both works with every version."""
 _LONGEST: Final = 254
 
 
 class Wish(NamedTuple):
-    """What a ShopService asks for.
+    """The hostname that a ShopService requests.
 
     Attributes:
-        hostname: normalized.
-        created: its creationTimestamp.
+        hostname: the hostname, normalized.
+        created: creationTimestamp of the ShopService.
     """
 
     hostname: str
@@ -27,19 +27,19 @@ class Wish(NamedTuple):
 
 
 def wish(obj: Mapping[str, Any]) -> Wish | None:
-    """What a ShopService of any shape asks for; None for nothing."""
+    """The hostname that a ShopService of any shape requests, None if it requests none."""
     discovery = mapping(mapping(obj.get("spec")).get("discovery"))
     hostname = normalized(discovery.get("hostname"))
     return Wish(hostname, text(mapping(obj.get("metadata")).get("creationTimestamp"))) if hostname else None
 
 
 def registered(service: Mapping[str, Any]) -> str:
-    """The hostname that a Service carries, empty for none."""
+    """The hostname in the annotations of a Service, empty if it has none."""
     annotations = mapping(mapping(service.get("metadata")).get("annotations"))
     return next((found for each in HOSTNAME_ANNOTATIONS if (found := normalized(annotations.get(each)))), "")
 
 
 def normalized(hostname: Any) -> str:
-    """A hostname as DNS compares it, empty for what cannot be one: no case, no dot at the end."""
+    """A hostname in the form that DNS compares, lowercase without a trailing dot; empty if it is too long or not a string."""
     value = text(hostname)
     return value.rstrip(".").lower() if len(value) <= _LONGEST else ""

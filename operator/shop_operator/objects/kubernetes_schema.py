@@ -1,26 +1,27 @@
 """The types of the Kubernetes API that the operator writes, as the API server merges them.
 
-kubernetes_schema.json is generated (`make generate`) from the OpenAPI documents of the Kubernetes version that the tests run
-and from the CRDs of Gateway API, KEDA and the Prometheus operator. It maps the name of a type (`Deployment`, `PodSpec`,
+kubernetes_schema.json is generated (`make generate`) from the OpenAPI documents of the Kubernetes version in the tests and from
+the CRDs of Gateway API, KEDA and the Prometheus operator. It maps the name of a type (`Deployment`, `PodSpec`,
 `EnvVar`, and `HTTPRoute.spec` for the objects inside a CRD) to
 
     {"fields": {NAME: FIELD, …}, "atomic": true, "omitsZero": [NAME, …], "unions": [UNION, …]}
 
-with all but the fields only where there are any. `omitsZero` has the scalars whose zero value (false, 0 or empty text) is not
-stored, since it means that the field has no value. A FIELD is one of
+Keys other than `fields` are omitted if they are empty. `omitsZero` lists the scalars whose zero value (false, 0 or the empty
+string) is not stored, since it is equivalent to no value. A FIELD is one of
 
 - the name of a scalar: `string`, `boolean`, `int32`, `int64`, `number`, `quantity`, `int-or-string`, `time`, or `any` for a
-  value of which nothing is known;
+  value of unknown type;
 - the name of another type, which begins with a capital letter;
-- `{"list": FIELD, "keys": [NAME, …]}`: a list whose items are found by these keys (listType map); with `"set": true` a set;
-  with neither the list is one value (atomic). A strategic merge patch finds items by the first of the keys;
-- `{"map": FIELD, "atomic": true}`: a map with keys of the user's choice, atomic or granular;
+- `{"list": FIELD, "keys": [NAME, …]}`: a list whose items are matched by these keys (listType map); with `"set": true` a set;
+  with neither, an atomic list. A strategic merge patch matches items by the first of the keys;
+- `{"map": FIELD, "atomic": true}`: a map with arbitrary keys, atomic or granular;
 - `{"type": SCALAR, "default": VALUE}`: a scalar that is a key of a list and has a default.
 
-A UNION is `{"members": [[NAME, …], …]}`: at most one of the members may be set; a member is one field, or several that belong
-together. With `{"discriminator": NAME, "values": {MEMBER: VALUE}}` a member may be set only while that field has its value;
-with `"optional": true` an object without any member says that none of them is set, and gets no default instead.
-The status of a kind and metadata.managedFields are left out. `of_kind` gives the type of a kind, linked, loaded once.
+A UNION is `{"members": [[NAME, …], …]}`: at most one of the members may be set. A member is one field, or several that belong
+together. With `{"discriminator": NAME, "values": {MEMBER: VALUE}}`, a member may be set only while that field has its value.
+With `"optional": true`, an object without a member is valid and gets no default member.
+The table omits the status of a kind and metadata.managedFields. `of_kind` returns the type of a kind from the table, which is
+loaded once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,13 +37,13 @@ _FILE: Final = "kubernetes_schema.json"
 
 @dataclass(frozen=True, slots=True)
 class Union:
-    """Fields of which at most one may be set.
+    """Members of which at most one may be set.
 
     Attributes:
-        members: the fields of each member; most have one.
-        discriminator: the field that says which member may be set; None without one.
-        values: the value of the discriminator for each member, by the member's first field.
-        optional: whether an object without any member is one in which none is set.
+        members: the fields of each member, usually one.
+        discriminator: the field whose value selects the member, None without one.
+        values: value of the discriminator for each member, by the first field of the member.
+        optional: whether an object without a member is valid.
     """
 
     members: tuple[tuple[str, ...], ...]
@@ -56,16 +57,16 @@ class Type:
     """A type of the API.
 
     Attributes:
-        name: its name; of a scalar one of the words of the module's description.
-        fields: what an object of it can have; None for anything else.
-        unions: the unions among these fields.
-        items: the type of the items of a list, or of the values of a map; None for anything else.
-        is_list: whether it is a list.
-        keys: the fields by which items of a list are found; empty for any other list.
-        is_set: whether it is a list in which every value is an item of its own.
-        atomic: whether it has one owner as a whole, although it is a map or an object.
-        default: of a scalar that is a key of a list.
-        omits_zero: the fields whose zero value is not stored.
+        name: name of the type; for a scalar, one of the names in the docstring of the module.
+        fields: fields of an object, None for any other type.
+        unions: unions among these fields.
+        items: type of the items of a list or the values of a map, None for any other type.
+        is_list: whether the type is a list.
+        keys: fields that identify the items of a list, empty if the list has no keys.
+        is_set: whether the type is a list of unique values.
+        atomic: whether a map or an object has one owner as a whole.
+        default: default of a scalar that is a key of a list.
+        omits_zero: fields whose zero value is not stored.
     """
 
     name: str
@@ -80,7 +81,7 @@ class Type:
     omits_zero: frozenset[str] = frozenset()
 
     def below(self, name: str) -> "Type":
-        """The type of a field, or of a value of a map; ANY when nothing is known of it."""
+        """The type of a field or of the values of a map; ANY if it is unknown."""
         if self.fields is not None:
             return self.fields.get(name, ANY)
         return self.items if self.items is not None and not self.is_list else ANY
@@ -91,33 +92,33 @@ class Type:
         return self.items if self.items is not None and self.is_list else ANY
 
     def identity(self, item: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The keys by which an item of this list is found, defaults filled in."""
+        """The keys that identify an item of this list, with defaults."""
         return tuple(item.get(key, self.item.below(key).default) for key in self.keys)
 
     def finds(self, *lists: Sequence[Any]) -> bool:
-        """Whether keys identify the items of these lists; the first key has no default."""
+        """Whether keys identify the items of these lists. The first key has no default."""
         return bool(self.keys) and all(
             isinstance(item, Mapping) and self.keys[0] in item for items in lists for item in items
         )
 
 
 ANY: Final = Type("any")
-"""Nothing is known: every list in it is atomic."""
+"""The unknown type. Every list in it is atomic."""
 
 
 def is_set(obj: Mapping[str, Any], name: str) -> bool:
-    """Whether a field of a union has a value; empty text is none."""
+    """Whether a field of a union has a value. The empty string counts as no value."""
     return obj.get(name) not in (None, "")
 
 
 def of_kind(kind: str) -> Type:
-    """The type of a kind of object; ANY for one that the operator does not write."""
+    """The type of a kind; ANY if the operator does not write objects of this kind."""
     return types().get(kind, ANY)
 
 
 @cache
 def types() -> Mapping[str, Type]:
-    """Every named type of the table."""
+    """All named types of the table."""
     table: dict[str, dict[str, Any]] = orjson.loads(files(__package__).joinpath(_FILE).read_bytes())
     scalars: dict[str, Type] = {ANY.name: ANY}
     named = {name: Type(name, fields={}, atomic=each.get("atomic", False)) for name, each in table.items()}

@@ -1,30 +1,30 @@
-"""Reading objects of any shape: a value of another type than expected reads as an empty one.
+"""Reading objects of any shape: a value of an unexpected type reads as an empty value.
 
-The API server stores what a schema allows, and a schema may allow anything: a field may be missing, null, or of another
-type than every controller writes. What is read was parsed from JSON: its maps are dicts.
+The API server stores whatever a schema allows: a field may be missing, null, or of another type than every controller writes.
+The objects are parsed JSON, so their maps are dicts.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 _NOTHING: Final[Mapping[str, Any]] = {}
-# As many as any number of 64 bits may have.
+# Every number of this many digits fits into 64 bits.
 _MOST_DIGITS: Final = 18
 
 
 class Unparsed(dict[str, Any]):
-    """An object that cannot be parsed: its `metadata` has namespace, name, UID and resourceVersion, or nothing.
+    """An object that cannot be parsed. Its `metadata` has namespace, name, UID and resourceVersion, or is empty.
 
-    It is a type of its own, since an object may hold any key.
+    A type of its own, since a parsed object may contain any key.
     """
 
     WHY: Final = "It is not JSON that can be parsed."
 
 
 class Omitted(dict[str, Any]):
-    """A map that was not parsed because of its size; it has no keys.
+    """A map that was not parsed because of its size. It has no keys.
 
-    It is a type of its own, since a map without keys is one that an author may write.
+    A type of its own, since an author may write an empty map.
     """
 
 
@@ -54,13 +54,13 @@ def number(value: Any) -> int:
 
 
 def digits(value: Any) -> int:
-    """The number that a string of at most 18 digits stands for, otherwise 0. Python refuses to read 4,301 digits."""
+    """The number in a string of at most 18 digits, otherwise 0. Python rejects strings of more than 4,300 digits."""
     short = isinstance(value, str) and value.isdecimal() and len(value) <= _MOST_DIGITS
     return int(value) if short else 0
 
 
 def shallow(value: Any, levels: int) -> Any:
-    """The parsed value with None in place of every list and map that is nested deeper than so many levels."""
+    """The parsed value with None in place of every list and map below this many levels."""
     if isinstance(value, dict):
         return {key: shallow(each, levels - 1) for key, each in value.items()} if levels else None
     if isinstance(value, list):
@@ -69,7 +69,7 @@ def shallow(value: Any, levels: int) -> Any:
 
 
 def deeper(value: Any, levels: int) -> bool:
-    """Whether a parsed value has lists and maps that are nested deeper than so many levels."""
+    """Whether a parsed value has lists or maps below this many levels."""
     layer = [value]
     for _ in range(levels + 1):
         layer = [

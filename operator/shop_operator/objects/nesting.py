@@ -1,18 +1,18 @@
-"""JSON that nests too deeply to be read, cut without being read."""
+"""Limiting the nesting of JSON that is too deep to parse, without parsing it."""
 
 import re
 from typing import Final
 
 DEEPEST: Final = 260
-"""Levels that are kept of an object that nests deeper than can be read: more than the 254 levels that orjson writes, so
-that the object is known as one that cannot be kept."""
+"""Levels to keep of an object that is nested too deeply to parse. More than the 254 levels that orjson can serialize, so that the
+cache recognizes the object as one that it cannot store."""
 
-# A string, or a bracket. What is in strings does not count.
+# A string or a bracket. Brackets in strings do not count.
 _TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
 def cut(raw: bytes, levels: int) -> bytes:
-    """The JSON with null in place of every list and map that is nested deeper than so many levels."""
+    """The JSON with null in place of every list and map below this many levels."""
     kept: list[bytes] = []
     depth, start = 0, 0
     for token in _TOKEN.finditer(raw):

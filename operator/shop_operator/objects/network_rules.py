@@ -1,7 +1,7 @@
-"""The rules of a NetworkPolicy as sets of connections: what one list of rules admits that another one does not. Pure.
+"""The rules of a NetworkPolicy as sets of connections, and the difference between two lists of rules. Pure.
 
-A rule admits every one of its peers on every one of its ports. A peer that selects several ShopServices by name counts as one
-peer for each of them, so that a rule which loses one name is narrower by that name alone.
+A rule allows all of its peers on all of its ports. A peer that selects several ShopServices by name counts as one peer per name,
+so that a rule without one of the names differs only by that name.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,38 +19,38 @@ Direction = Literal["ingress", "egress"]
 PEERS: Final[Mapping[Direction, str]] = {"ingress": "from", "egress": "to"}
 _NAME: Final = "shopservice.dev/name"
 _ANY: Final = b""
-# Earlier rules of one direction; a NetworkPolicy is not to grow with every release that is stuck.
+# Limits the earlier rules of one direction, so that a NetworkPolicy does not grow with every failed release.
 _MOST: Final = 32
 
 
 def beyond(direction: Direction, old: Iterable[Rule], new: Iterable[Rule]) -> list[dict[str, Any]]:
-    """Rules for what the old ones admit and the new ones do not."""
+    """Rules for the connections that the old rules allow and the new rules do not."""
     side = PEERS[direction]
-    admitted = {each for rule in new for each in _connections(rule, side)}
+    allowed = {each for rule in new for each in _connections(rule, side)}
     found: list[dict[str, Any]] = []
     for rule in old:
         ports = _ports(rule)
         left = [
             peer
             for peer in _peers(rule, side)
-            if any(not _among((_key(peer), port), admitted) for port in ports)
+            if any(not _among((_key(peer), port), allowed) for port in ports)
         ]
         if left:
             kept = {**rule, side: left} if None not in left else {**rule}
             found.append(kept)
-            admitted |= set(_connections(kept, side))
+            allowed |= set(_connections(kept, side))
     return found[:_MOST]
 
 
 def only(direction: Direction, rules: Iterable[Rule], needed: Callable[[Rule], bool]) -> list[dict[str, Any]]:
-    """The rules with those of their peers that are needed; a rule about every peer is not."""
+    """The rules without the peers that are not needed, and without rules that allow every peer."""
     side = PEERS[direction]
     found = ({**rule, side: [each for each in rule.get(side, ()) if needed(each)]} for rule in rules)
     return [rule for rule in found if rule[side]]
 
 
 def between(direction: Direction, names: Iterable[str], ports: Iterable[int]) -> dict[str, Any]:
-    """A rule that admits ShopServices by their names on some ports."""
+    """A rule that allows the pods of ShopServices on these ports."""
     return {
         PEERS[direction]: [_pods(name) for name in names],
         "ports": [{"protocol": "TCP", "port": port} for port in sorted(ports)],
@@ -58,13 +58,13 @@ def between(direction: Direction, names: Iterable[str], ports: Iterable[int]) ->
 
 
 def shopservice(peer: Rule) -> str:
-    """The name of the ShopService whose pods a peer is, empty when it is another peer."""
+    """The name of the ShopService whose pods a peer selects, empty for any other peer."""
     labels = mapping(mapping(peer.get("podSelector")).get("matchLabels"))
     return text(labels.get(_NAME)) if peer == _pods(text(labels.get(_NAME))) else ""
 
 
 def shopservices(rules: Iterable[Rule], direction: Direction) -> frozenset[str]:
-    """The ShopServices whose pods are peers of these rules."""
+    """The names of the ShopServices whose pods are peers of these rules."""
     peers = (peer for rule in rules for peer in _peers(rule, PEERS[direction]) if peer is not None)
     return frozenset(filter(None, map(shopservice, peers)))
 
@@ -80,13 +80,13 @@ def _connections(rule: Rule, side: str) -> Iterator[tuple[bytes, bytes]]:
             yield _key(peer), port
 
 
-def _among(connection: tuple[bytes, bytes], admitted: set[tuple[bytes, bytes]]) -> bool:
+def _among(connection: tuple[bytes, bytes], allowed: set[tuple[bytes, bytes]]) -> bool:
     peer, port = connection
-    return not admitted.isdisjoint({connection, (_ANY, port), (peer, _ANY), (_ANY, _ANY)})
+    return not allowed.isdisjoint({connection, (_ANY, port), (peer, _ANY), (_ANY, _ANY)})
 
 
 def _peers(rule: Rule, side: str) -> list[Rule | None]:
-    """The peers of a rule, None for every one."""
+    """The peers of a rule; None stands for every peer."""
     found: list[Rule | None] = [one for peer in mappings(rule.get(side)) for one in _each(peer)]
     return found or [None]
 
@@ -101,7 +101,7 @@ def _each(peer: Rule) -> list[Rule]:
 
 
 def _ports(rule: Rule) -> list[bytes]:
-    # The API server fills in the protocol.
+    # The API server defaults the protocol to TCP.
     return [_key({"protocol": "TCP", **each}) for each in mappings(rule.get("ports"))] or [_ANY]
 
 

@@ -1,7 +1,7 @@
-"""The Pod Security Standards, for the pod template of one workload: what the API server's own admission would refuse.
+"""The Pod Security Standards, for the pod template of a workload: the fields that Pod Security admission of the API server rejects.
 
 The rules are those of the newest version of the standards (https://kubernetes.io/docs/concepts/security/pod-security-standards/).
-Fields are judged by what the API server makes of them: null and the empty value are unset.
+As in the API server, null and the empty value count as unset.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,8 +68,8 @@ _PROFILES: Final = frozenset({"RuntimeDefault", "Localhost"})
 _APPARMOR_ANNOTATION: Final = "container.apparmor.security.beta.kubernetes.io/"
 _PROBES: Final = ("livenessProbe", "readinessProbe", "startupProbe")
 _HOOKS: Final = ("postStart", "preStop")
-# The message of a condition is for reading: the rest is told once these are cured.
-_MOST_TOLD: Final = 20
+# Keeps the message of the condition readable: the other violations appear once these are fixed.
+_MOST_VIOLATIONS: Final = 20
 _LONGEST_NAME: Final = 63
 
 Container = tuple[str, Mapping[str, Any]]
@@ -77,7 +77,7 @@ Check = Callable[[Mapping[str, Any], Mapping[str, Any], Sequence[Container]], It
 
 
 def level_of(labels: Mapping[str, Any], default: Level) -> Level:
-    """The level that a namespace's labels set, else the default; as the API server does, restricted for an unknown word."""
+    """The level in the labels of a namespace, otherwise the default. An unknown level is restricted, as in the API server."""
     label = labels.get(LABEL)
     if label is None:
         return default
@@ -85,42 +85,42 @@ def level_of(labels: Mapping[str, Any], default: Level) -> Level:
 
 
 def check(template: Mapping[str, Any], level: Level, workload: str) -> None:
-    """Pass only a pod template within the level.
+    """Accept only a pod template within the level.
 
     Args:
-        template: the finished pod template, with the user's overlay.
-        level: of its namespace.
-        workload: the name of its Deployment.
+        template: the rendered pod template, including the user's overlay.
+        level: level of the namespace.
+        workload: name of the Deployment.
 
     Raises:
-        InvalidSpec: it violates the level; the message names each field.
+        InvalidSpec: if the template violates the level. The message names the fields.
     """
     if level == "privileged":
         return
     found = violations(template, level)
     if not found:
         return
-    told = " ".join(f"{each}." for each in found[:_MOST_TOLD])
-    more = f" There are {len(found) - _MOST_TOLD} more." if len(found) > _MOST_TOLD else ""
+    listed = " ".join(f"{each}." for each in found[:_MOST_VIOLATIONS])
+    more = f" There are {len(found) - _MOST_VIOLATIONS} more." if len(found) > _MOST_VIOLATIONS else ""
     raise InvalidSpec(
-        f"The pods of {workload} violate the pod-security level {level} of the namespace. {told}{more} Change these fields in"
+        f"The pods of {workload} violate the pod-security level {level} of the namespace. {listed}{more} Change these fields in"
         f" the spec, or ask an administrator of the cluster to set the namespace's label {LABEL}."
     )
 
 
 def violations(template: Mapping[str, Any], level: Level) -> list[str]:
-    """What a pod template has that its level forbids: sentences without their full stop, each with the field."""
+    """The violations of a level in a pod template: clauses without a full stop that begin with the field."""
     checks = {"privileged": (), "baseline": _BASELINE, "restricted": (*_BASELINE, *_RESTRICTED)}[level]
     metadata, spec = mapping(template.get("metadata")), mapping(template.get("spec"))
     containers = [
-        (f"spec.{group}[{_told(each.get('name'))}]", each)
+        (f"spec.{group}[{_shortened(each.get('name'))}]", each)
         for group in _GROUPS
         for each in mappings(spec.get(group))
     ]
-    return [told for each in checks for told in each(metadata, spec, containers)]
+    return [listed for each in checks for listed in each(metadata, spec, containers)]
 
 
-def _told(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = str(value)
     return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
 
@@ -153,7 +153,9 @@ def _capabilities(_: Any, __: Any, containers: Sequence[Container]) -> Iterator[
 def _added(containers: Sequence[Container], allowed: frozenset[str]) -> Iterator[str]:
     for path, container in containers:
         added = mapping(mapping(container.get("securityContext")).get("capabilities")).get("add")
-        beyond = [_told(each) for each in added if each not in allowed] if isinstance(added, list) else []
+        beyond = (
+            [_shortened(each) for each in added if each not in allowed] if isinstance(added, list) else []
+        )
         if beyond:
             yield f"{path}.securityContext.capabilities.add must not include {', '.join(beyond)}"
 
@@ -161,12 +163,14 @@ def _added(containers: Sequence[Container], allowed: frozenset[str]) -> Iterator
 def _host_paths(_: Any, spec: Mapping[str, Any], __: Any) -> Iterator[str]:
     for volume in mappings(spec.get("volumes")):
         if volume.get("hostPath") is not None:
-            yield f"spec.volumes[{_told(volume.get('name'))}].hostPath must not be set"
+            yield f"spec.volumes[{_shortened(volume.get('name'))}].hostPath must not be set"
 
 
 def _host_ports(_: Any, __: Any, containers: Sequence[Container]) -> Iterator[str]:
     for path, container in containers:
-        ports = [_told(each["hostPort"]) for each in mappings(container.get("ports")) if each.get("hostPort")]
+        ports = [
+            _shortened(each["hostPort"]) for each in mappings(container.get("ports")) if each.get("hostPort")
+        ]
         if ports:
             yield f"{path}.ports must not set hostPort ({', '.join(ports)})"
 
@@ -191,7 +195,7 @@ def _apparmor(metadata: Mapping[str, Any], spec: Mapping[str, Any], containers: 
         if key.startswith(_APPARMOR_ANNOTATION) and not (
             value in ("", "runtime/default") or str(value).startswith("localhost/")
         ):
-            yield f"metadata.annotations[{_told(key)}] must be runtime/default or localhost/*"
+            yield f"metadata.annotations[{_shortened(key)}] must be runtime/default or localhost/*"
 
 
 def _selinux(_: Any, spec: Mapping[str, Any], containers: Any) -> Iterator[str]:
@@ -220,7 +224,7 @@ def _seccomp(_: Any, spec: Mapping[str, Any], containers: Any) -> Iterator[str]:
 def _sysctls(_: Any, spec: Mapping[str, Any], __: Any) -> Iterator[str]:
     for each in mappings(mapping(spec.get("securityContext")).get("sysctls")):
         if each.get("name") not in _SYSCTLS:
-            yield f"spec.securityContext.sysctls must not set {_told(each.get('name'))}"
+            yield f"spec.securityContext.sysctls must not set {_shortened(each.get('name'))}"
 
 
 def _host_process(_: Any, spec: Mapping[str, Any], containers: Any) -> Iterator[str]:
@@ -233,9 +237,9 @@ def _volume_types(_: Any, spec: Mapping[str, Any], __: Any) -> Iterator[str]:
     for volume in mappings(spec.get("volumes")):
         kinds = [key for key, value in volume.items() if key != "name" and value is not None]
         for kind in kinds:
-            # Of a hostPath volume the level baseline has told already.
+            # The baseline level already reports hostPath volumes.
             if kind not in _RESTRICTED_VOLUMES and kind != "hostPath":
-                yield f"spec.volumes[{_told(volume.get('name'))}] must not be of type {_told(kind)}"
+                yield f"spec.volumes[{_shortened(volume.get('name'))}] must not be of type {_shortened(kind)}"
 
 
 def _windows(spec: Mapping[str, Any]) -> bool:
@@ -282,7 +286,7 @@ def _all_dropped(_: Any, spec: Mapping[str, Any], containers: Sequence[Container
         dropped = mapping(mapping(container.get("securityContext")).get("capabilities")).get("drop")
         if not isinstance(dropped, list) or "ALL" not in dropped:
             yield f"{path}.securityContext.capabilities.drop must include ALL"
-    # What the level baseline forbids it has told already.
+    # The baseline level already reports all other capabilities.
     within = [
         (path, {"securityContext": {"capabilities": {"add": _within_baseline(container)}}})
         for path, container in containers

@@ -1,11 +1,11 @@
-"""Whether pods of an earlier template of a Deployment may be left. Pure."""
+"""Progress of the rollout of a Deployment. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def rolled_out(deployment: Mapping[str, Any]) -> bool:
-    """Whether every pod is of the newest template and available, and none of an earlier one is left or can come back."""
+    """Whether all pods have the newest template and are available, and no pod of an earlier template is left or can return."""
     state, wanted = deployment["status"], deployment["spec"]["replicas"]
     return bool(
         state.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
@@ -15,5 +15,5 @@ def rolled_out(deployment: Mapping[str, Any]) -> bool:
 
 
 def replaced(deployment: Mapping[str, Any]) -> bool:
-    """Whether there are no pods of an earlier template: there never was one, or none of them is left."""
+    """Whether no pods of an earlier template exist: the template has never changed, or the rollout is complete."""
     return deployment["metadata"].get("generation", 0) <= 1 or rolled_out(deployment)

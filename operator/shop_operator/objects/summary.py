@@ -1,8 +1,7 @@
-"""What is kept of a live child once it was compared: what its verdict needs, as small as it gets.
+"""Summaries of live children: the few fields that the cache keeps of an object after the comparison, for its verdict.
 
-The paths are those of the object itself, so a verdict reads a summary as it would read the object. What changes while
-nothing happens (the time of a probe, a measurement of an autoscaler) is not in it: two states with the same summary cost
-no pass.
+Paths are the same as in the object, so a verdict reads a summary like the object. Fields that change continually (the time of a
+probe, a measurement of an autoscaler) are omitted: a change that leaves the summary as it is causes no reconcile.
 """
 
 import hashlib
@@ -25,9 +24,9 @@ from shop_operator.objects.lenient import mapping, mappings, number, shallow, te
 
 Summary = dict[str, Any]
 
-# Levels; the Gateway API has 4.
+# In levels of nesting; the Gateway API has 4.
 _DEEPEST_MATCH: Final = 16
-# Levels of the rules of a NetworkPolicy, which have 10; and bytes of them, as JSON.
+# Limits of the rules of a NetworkPolicy: levels of nesting, of which the API has 10, and bytes of JSON.
 _DEEPEST_RULE: Final = 32
 _LARGEST_RULES: Final = 32 * 1024
 _DIRECTIONS: Final = ("ingress", "egress")
@@ -48,11 +47,11 @@ _ROLLED_OUT: Final = (
 
 
 class LiveRoute(NamedTuple):
-    """What an HTTPRoute of the cluster is told apart by.
+    """The hostnames and rules of an HTTPRoute in the cluster.
 
     Args:
-        hostnames: sorted.
-        rules: `rule_id` of each.
+        hostnames: hostnames, sorted.
+        rules: `rule_id` of every rule.
     """
 
     hostnames: tuple[str, ...]
@@ -65,13 +64,13 @@ class LiveRoute(NamedTuple):
 
 
 def rule_id(rule: Mapping[str, Any]) -> str:
-    """What a rule of an HTTPRoute is known again by, 8 hex digits: the requests that it matches, whatever happens to them."""
+    """The identity of a rule of an HTTPRoute, 8 hex digits: a hash of its matches, without filters and backends."""
     matches = orjson.dumps(shallow(rule.get("matches"), _DEEPEST_MATCH), option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(matches, digest_size=4).hexdigest()
 
 
 def summary(obj: Mapping[str, Any]) -> Summary:
-    """The summary of one object; always with `metadata`."""
+    """The summary of an object. It always has `metadata`."""
     metadata = obj["metadata"]
     kept: Summary = {"metadata": {}}
     if "deletionTimestamp" in metadata:
@@ -97,10 +96,10 @@ def _deployment(obj: Mapping[str, Any]) -> Summary:
     ]
     replicas = spec.get("replicas")
     return {
-        # Of the configuration: on the Deployment itself, on its pods.
+        # Checksums of the configuration, of the Deployment and of its pods.
         **({"checksums": marks} if any(marks) else {}),
         **_part_of(obj),
-        # By container. Not in spec, all of which gets a second owner when replicas pass to an autoscaler.
+        # By container. Not in spec, which gets a second owner as a whole during the hand-over of replicas to an autoscaler.
         "images": {text(each.get("name")): text(each.get("image")) or None for each in containers},
         "spec": {"replicas": replicas if isinstance(replicas, int) else 1},
         **({"paused": True} if spec.get("paused") else {}),
@@ -109,19 +108,19 @@ def _deployment(obj: Mapping[str, Any]) -> Summary:
         **_retained(obj, containers),
         "status": {
             **{key: number(state[key]) for key in _ROLLED_OUT if key in state},
-            "conditions": _told(state),
+            "conditions": _conditions_of(state),
         },
     }
 
 
 def _retained(obj: Mapping[str, Any], containers: Iterable[Mapping[str, Any]]) -> Summary:
-    """What pods of this template need from others: their ServiceAccount, their port, and where they call dependencies."""
+    """Requirements of the pods of this template: their ServiceAccount, their port, and the ports of their dependencies."""
     kept: Summary = {}
     pod = mapping(mapping(mapping(obj.get("spec")).get("template")).get("spec"))
     account = text(pod.get("serviceAccountName"))
     if account:
         kept["account"] = account
-    # Of several of that name, a Service leads to the first.
+    # A Service uses the first of several ports with the same name.
     served = (
         number(port.get("containerPort"))
         for container in containers
@@ -136,30 +135,30 @@ def _retained(obj: Mapping[str, Any], containers: Iterable[Mapping[str, Any]]) -
 
 
 def calls(namespace: str, containers: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """The ports on which containers are told to call other ShopServices of their namespace, by name.
+    """The ports in the URLs that containers use for other ShopServices of their namespace, by name of the ShopService.
 
-    Of several for one, that in the variable for a dependency.
+    If several URLs name the same ShopService, the variable for a dependency takes precedence.
     """
     suffix = f".{namespace}.svc"
-    told = [
+    urls = [
         (text(variable.get("name")), found["host"].removesuffix(suffix), int(found["port"]))
         for container in containers
         for variable in mappings(container.get("env"))
         if (found := _URL.match(text(variable.get("value")))) and found["host"].endswith(suffix)
     ]
-    told.sort(key=lambda each: each[0] == url_variable(each[1]))
-    return {name: port for _, name, port in told}
+    urls.sort(key=lambda each: each[0] == url_variable(each[1]))
+    return {name: port for _, name, port in urls}
 
 
 def url_variable(dependency: str) -> str:
-    """The environment variable with the URL of a dependency, such as PRODUCT_URL."""
+    """The name of the environment variable with the URL of a dependency, such as PRODUCT_URL."""
     return f"{dependency.upper().replace('-', '_')}_URL"
 
 
 def _service(obj: Mapping[str, Any]) -> Summary:
-    """The operator's ports that lead to the container's own, the present one first; and the hostname for ExternalDNS, since when.
+    """The operator's ports that target the port of the container, the current one first, and the hostname with its creation time.
 
-    A port that another manager has put in the place of the operator's was never told to any client.
+    A port that another manager has added in place of the operator's is omitted, since no client uses it.
     """
     owned = _owned_ports(obj)
     found = [
@@ -177,7 +176,7 @@ def _service(obj: Mapping[str, Any]) -> Summary:
 
 
 def _owned_ports(obj: Mapping[str, Any]) -> set[str] | None:
-    """The ports that the operator has applied, as FieldsV1 names them; None when nothing tells."""
+    """The ports that the operator has applied, as keys of FieldsV1; None if managedFields have no apply by the operator."""
     applied = [
         mapping(mapping(mapping(each.get("fieldsV1")).get("f:spec")).get("f:ports"))
         for each in mappings(mapping(obj.get("metadata")).get("managedFields"))
@@ -187,7 +186,7 @@ def _owned_ports(obj: Mapping[str, Any]) -> set[str] | None:
 
 
 def _network_policy(obj: Mapping[str, Any]) -> Summary:
-    """The rules that the operator has applied; an edit by another manager makes a direction that one's."""
+    """The rules that the operator has applied. A direction that another manager has edited belongs to that manager."""
     spec = mapping(obj.get("spec"))
     applied = [
         mapping(mapping(each.get("fieldsV1")).get("f:spec"))
@@ -204,12 +203,12 @@ def _network_policy(obj: Mapping[str, Any]) -> Summary:
 
 
 def old_port_name(port: int) -> str:
-    """What the main Service calls a port that it had earlier."""
+    """The name of an earlier port in the Service."""
     return f"{PORT_NAME}-{port}"
 
 
 def _unrequested(containers: Iterable[Mapping[str, Any]]) -> Summary:
-    """By resource, the containers that request none of it; a limit stands for a request."""
+    """The containers without a request, by resource. A limit counts as a request."""
     lacking = {
         resource: names
         for resource in _MEASURED
@@ -224,7 +223,7 @@ def _requests(container: Mapping[str, Any], resource: str) -> bool:
 
 
 def _part_of(obj: Mapping[str, Any]) -> Summary:
-    """The part-of label of the pods, as long as it is the operator's and not the hand edit of another manager."""
+    """The part-of label of the pods, if the operator owns it and not another manager."""
     template = mapping(mapping(obj.get("spec")).get("template"))
     value = mapping(mapping(template.get("metadata")).get("labels")).get(PART_OF_LABEL)
     managed = mappings(obj["metadata"].get("managedFields"))
@@ -241,15 +240,15 @@ def _owns_part_of(fields: Any) -> bool:
 
 
 def _conditions(obj: Mapping[str, Any]) -> Summary:
-    """Without the messages, which tell of every measurement."""
-    return {"status": {"conditions": _told(mapping(obj.get("status")), "type", "status", "reason")}}
+    """The conditions without their messages, which contain measurements."""
+    return {"status": {"conditions": _conditions_of(mapping(obj.get("status")), "type", "status", "reason")}}
 
 
 def _autoscaler(obj: Mapping[str, Any]) -> Summary:
-    """With the count that it last asked for, and for which Deployment: that outlives a Deployment that is deleted.
+    """The conditions, the desired replica count and its target, which both outlive a deleted Deployment, and the metrics.
 
-    And with what it should measure as a share of requests, and what of that it has measured: the resource, and the container
-    when it is only one. Never with the measurement.
+    A metric that is a share of requests appears as its resource and its container, if it measures only one: in `shares` if the
+    spec has it, in `measured` if the status has a measurement. Measurements themselves are omitted.
     """
     kept = _conditions(obj)
     kept["status"]["desiredReplicas"] = number(mapping(obj.get("status")).get("desiredReplicas"))
@@ -261,7 +260,7 @@ def _autoscaler(obj: Mapping[str, Any]) -> Summary:
         if (found := mapping(metric.get("resource") or metric.get("containerResource")))
         and mapping(found.get("target")).get("type") == "Utilization"
     ]
-    # One that could not be measured is there without anything.
+    # A metric without a measurement has an empty current value.
     measured = [
         [text(found.get("name")), found.get("container")]
         for metric in mappings(mapping(obj.get("status")).get("currentMetrics"))
@@ -272,9 +271,9 @@ def _autoscaler(obj: Mapping[str, Any]) -> Summary:
 
 
 def _scaled_object(obj: Mapping[str, Any]) -> Summary:
-    """With whether an annotation pauses it."""
+    """The conditions, and whether an annotation pauses the ScaledObject."""
     annotations = mapping(obj["metadata"].get("annotations"))
-    # KEDA reads it as Go reads a Boolean, and takes anything else for true.
+    # KEDA parses the value like Go parses a Boolean, and every other value counts as true.
     runs = text(annotations.get(_PAUSED_ANNOTATION, "false")).lower() in {"false", "f", "0"}
     paused = _PAUSED_COUNT_ANNOTATION in annotations or not runs
     return _conditions(obj) | ({"paused": True} if paused else {})
@@ -306,7 +305,7 @@ def _route(obj: Mapping[str, Any]) -> Summary:
         "status": {
             "parents": [
                 {
-                    "conditions": _told(parent),
+                    "conditions": _conditions_of(parent),
                     **({"ref": ref} if (ref := mapping(parent.get("parentRef"))) else {}),
                 }
                 for parent in parents
@@ -315,8 +314,8 @@ def _route(obj: Mapping[str, Any]) -> Summary:
     }
 
 
-def _told(state: Mapping[str, Any], *keys: str) -> list[Summary]:
-    """The conditions of a status; each has a type and a status."""
+def _conditions_of(state: Mapping[str, Any], *keys: str) -> list[Summary]:
+    """The conditions of a status, all with a type and a status."""
     return [
         {"status": "Unknown", **_condition(each, *keys)}
         for each in mappings(state.get("conditions"))

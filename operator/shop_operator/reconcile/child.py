@@ -12,8 +12,8 @@ from shop_operator.cache.snapshot import Child, Scaler, Shop
 from shop_operator.cache.store import Store
 from shop_operator.errors import Contested, Exists, Refused, Stale
 from shop_operator.names import HASH_ANNOTATION, OWN_MANAGERS, REPAIR_MANAGER, ChildId, Key
-from shop_operator.objects.clearing import cleared, fields_of_others
 from shop_operator.objects.compare import applied_hash, drift
+from shop_operator.objects.incompatible_fields import fields_of_others, without_incompatible_fields
 from shop_operator.objects.lenient import mapping, mappings
 from shop_operator.objects.ownership import applied_by_operator, controller_of, refusal
 from shop_operator.reconcile.memory import REPAIRS, Memories, Patience
@@ -233,7 +233,7 @@ class Children:
         self, wanted: Wanted, uid: str, live: Mapping[str, Any] | None, version: int | None = None
     ) -> None:
         """Apply. Fields of other managers that conflict with it are removed first if they are known, otherwise after a rejection."""
-        if live is not None and cleared(wanted.configuration, live) is not None:
+        if live is not None and without_incompatible_fields(wanted.configuration, live) is not None:
             moved = await self._make_room(wanted, uid, frozenset())
             version = moved if version and moved else version
         try:
@@ -260,7 +260,9 @@ class Children:
             live = await self._api.get(child.kind, namespace, child.name)
             if live is None or live["metadata"]["uid"] != uid:
                 return None
-            spec = cleared(wanted.configuration, live, fields_of_others(live, own) if own else {})
+            spec = without_incompatible_fields(
+                wanted.configuration, live, fields_of_others(live, own) if own else {}
+            )
             if spec is None:
                 return None
             seen = int(live["metadata"]["resourceVersion"])

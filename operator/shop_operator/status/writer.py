@@ -23,7 +23,7 @@ from shop_operator.errors import (
 )
 from shop_operator.names import COMPONENT_LABEL, NAME_LABEL, Key
 from shop_operator.objects.lenient import mapping
-from shop_operator.objects.merging import merge_patch
+from shop_operator.objects.merge_patch import merge_patch
 from shop_operator.render.workloads import workloads
 from shop_operator.status.cause import CYCLE, MISSING, READY
 from shop_operator.status.compute import status

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.objects.merging import merge_patch
+from shop_operator.objects.merge_patch import merge_patch
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec
-from shop_operator.objects.clearing import cleared, fields_of_others
 from shop_operator.objects.compare import drift, owned_part
+from shop_operator.objects.incompatible_fields import fields_of_others, without_incompatible_fields
 from shop_operator.objects.kubernetes_schema import of_kind, types
 from shop_operator.render import Surroundings, render
 
@@ -277,8 +277,11 @@ def test_nothing_is_cleared_where_an_apply_alone_is_enough() -> None:
     live = deployment(image="old", tty=True)
     live["spec"]["template"]["spec"]["containers"].append({"name": "proxy"})
 
-    assert cleared(deployment(image="new"), live) is None
-    assert cleared({"kind": "ServiceAccount", "automountServiceAccountToken": False}, live) is None
+    assert without_incompatible_fields(deployment(image="new"), live) is None
+    assert (
+        without_incompatible_fields({"kind": "ServiceAccount", "automountServiceAccountToken": False}, live)
+        is None
+    )
 
 
 def test_another_member_goes_and_ours_comes_and_what_else_there_is_stays() -> None:
@@ -286,7 +289,7 @@ def test_another_member_goes_and_ours_comes_and_what_else_there_is_stays() -> No
     live = env({"name": "X", "value": "theirs"}, {"name": "A", "value": "typed"})
     live["spec"]["replicas"] = 7
 
-    spec = cleared(desired, live)
+    spec = without_incompatible_fields(desired, live)
 
     assert spec is not None
     assert spec["replicas"] == 7
@@ -302,7 +305,7 @@ def test_a_port_that_has_the_name_of_ours_goes() -> None:
     desired = {"kind": "Service", "spec": {"ports": [{"name": "http", "port": 80, "protocol": "TCP"}]}}
     live = {"spec": {"ports": [{"name": "http", "port": 99, "protocol": "TCP"}, {"name": "more", "port": 9}]}}
 
-    spec = cleared(desired, live)
+    spec = without_incompatible_fields(desired, live)
 
     assert spec == {"ports": [*desired["spec"]["ports"], {"name": "more", "port": 9}]}  # type: ignore[index]
 
@@ -341,8 +344,8 @@ def test_after_a_refusal_what_others_own_beside_ours_goes_and_neither_counts_nor
 
     others = fields_of_others(live, {"shop-operator"})
 
-    assert cleared(desired, live) is None
-    assert cleared(desired, live, others) == {
+    assert without_incompatible_fields(desired, live) is None
+    assert without_incompatible_fields(desired, live, others) == {
         "ports": desired["spec"]["ports"],
         "replicas": 3,
         "sessionAffinity": "None",

@@ -1,7 +1,6 @@
-"""Labels and annotations for every object that the operator makes: of one ShopService, and of all by a setting of the operator.
+"""Labels and annotations of every object that the operator creates: for one ShopService, or for all by a setting of the operator.
 
-Pods are not among these objects: a label that changes must not restart them, so they have podTemplate.metadata of their own.
-A rule is in CEL and in Python here too.
+Pods are excepted, since a changed label would restart them; their labels are in podTemplate.metadata.
 """
 
 from typing import Final, Self
@@ -32,7 +31,7 @@ OWNED_ANNOTATION: Final = (
 
 
 def _none(field: str, prefixes: tuple[str, ...]) -> str:
-    """The CEL rule that no key of a map begins like that."""
+    """The CEL rule that no key of a map has one of the prefixes."""
     owned = " && ".join(f"!k.startsWith('{prefix}')" for prefix in prefixes)
     return f"!has(self.{field}) || self.{field}.all(k, {owned})"
 

@@ -8,7 +8,7 @@ from shop_operator.api.v1alpha1.scalars import LABEL_LENGTH
 from shop_operator.api.v1alpha1.schema import Form, Model
 from shop_operator.names import DISCOVERY_SUFFIX
 
-# At least two labels: one alone would be a name in no zone.
+# At least two labels, since a single label belongs to no DNS zone.
 _DNS_NAME: Final = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)+"
 _LONGEST_DISCOVERED: Final = LABEL_LENGTH - len(DISCOVERY_SUFFIX)
 

@@ -1,7 +1,4 @@
-"""What happens in a container after it has started and before it is ended: the hooks of Kubernetes' own `lifecycle`.
-
-Models like those of spec.py, of which these are fields; a rule is in CEL and in Python here too.
-"""
+"""Lifecycle hooks of a container: actions after it has started and before it is stopped."""
 
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -17,7 +14,7 @@ from shop_operator.api.v1alpha1.schema import (
 )
 
 GRACE_SECONDS: Final = 30
-"""Between SIGTERM and SIGKILL, when no field says otherwise."""
+"""Default of terminationGracePeriodSeconds."""
 
 ONE_HOOK: Final = (
     "a lifecycle hook must set exactly one of exec, httpGet and sleep, or none to keep the operator's default"
@@ -69,14 +66,14 @@ class LifecycleHandler(Model):
 
     @property
     def is_set(self) -> bool:
-        """Whether it says anything; an empty one keeps the default."""
+        """Whether a hook is set. An empty one keeps the default."""
         return count_set(self, _HOOKS) == 1
 
     def rendered(self, port: str) -> dict[str, Any] | None:
-        """The handler as Kubernetes stores it, None for a pause of no seconds.
+        """The handler in the format of Kubernetes, None for a sleep of 0 seconds.
 
         Args:
-            port: name of the container's own port.
+            port: name of the port of the container.
         """
         if self.sleep is not None and self.sleep.seconds == 0:
             return None
@@ -98,7 +95,7 @@ class Lifecycle(Model):
 
     @property
     def hooks(self) -> list[LifecycleHandler]:
-        """Those that are set."""
+        """The handlers that are set."""
         return [each for each in (self.post_start, self.pre_stop) if each is not None]
 
 
@@ -106,7 +103,7 @@ _NAMES: Final = ("postStart", "preStop")
 
 
 def _pauses(hook: str) -> str:
-    """The CEL rule that a hook does not sleep longer than the container has to end."""
+    """The CEL rule that the sleep of a hook does not exceed the grace period."""
     at = f"self.lifecycle.{hook}"
     grace = (
         f"(has(self.terminationGracePeriodSeconds) ? self.terminationGracePeriodSeconds : {GRACE_SECONDS})"
@@ -123,24 +120,24 @@ PAUSE_RULE: Final = (
     f"!has(self.lifecycle) || ({' && '.join(map(_pauses, _NAMES))})",
     TOO_LONG_A_PAUSE,
 )
-"""Of a model with lifecycle and terminationGracePeriodSeconds."""
+"""Rule of a model with lifecycle and terminationGracePeriodSeconds; `check_lifecycle` is the same in Python."""
 CALL_RULE: Final = (
     f"has(self.port) || !has(self.lifecycle) || ({' && '.join(map(_has_port, _NAMES))})",
     NOTHING_TO_CALL,
 )
-"""Of a model with lifecycle, and a port that may be missing."""
+"""Rule of a model with lifecycle and an optional port; `check_lifecycle` is the same in Python."""
 
 
 def check_lifecycle(lifecycle: Lifecycle | None, grace: int | None, port: int | None) -> None:
-    """Hold PAUSE_RULE and CALL_RULE.
+    """Check PAUSE_RULE and CALL_RULE.
 
     Args:
-        lifecycle: the hooks, None when there are none.
-        grace: seconds that the container has to end, None for the default.
-        port: the container's own, None when it has none.
+        lifecycle: the hooks, None if none are set.
+        grace: grace period in seconds, None for the default.
+        port: port of the container, None if it has none.
 
     Raises:
-        ValueError: with the sentence of the rule that does not hold.
+        ValueError: with the message of the rule that is violated.
     """
     seconds = GRACE_SECONDS if grace is None else grace
     for hook in lifecycle.hooks if lifecycle else ():

@@ -40,7 +40,7 @@ CIDR = Annotated[str, StringConstraints(max_length=43), Form(*_CIDR)]
 ExceptedCIDR = Annotated[str, StringConstraints(max_length=43), FormOfMany(*_CIDR)]
 
 
-# As in the API: at least one letter, and a hyphen only between two other characters.
+# As in the Kubernetes API: at least one letter, and hyphens only between other characters.
 _PORT_NAME: Final = r"([a-z0-9]+-)*[a-z0-9]*[a-z][a-z0-9]*(-[a-z0-9]+)*"
 _LONGEST_PORT_NAME: Final = 15
 NO_PORT_NAME: Final = (

@@ -29,7 +29,7 @@ PortReference = Annotated[
     PlainValidator(_port_reference),
     int_or_string(
         **rules((f"type(self) == int || {matching('self', 'http')}", NO_PORT)),
-        # A text without a bound would cost as much as the largest request.
+        # Without a limit, the estimated cost would be that of the largest request.
         maxLength=LABEL_LENGTH,
         minimum=1,
         maximum=LAST_PORT,
@@ -120,13 +120,13 @@ class Probe(Model):
 
     @property
     def has_own_port(self) -> bool:
-        """Whether it can be asked although the container has no port of its own."""
+        """Whether the probe works for a container without a port of its own."""
         port = (self.http_get and self.http_get.port) or (self.tcp_socket and self.tcp_socket.port)
         return self.exec is not None or self.grpc is not None or isinstance(port, int)
 
     @property
     def handler(self) -> dict[str, Any]:
-        """The handler as Kubernetes writes it; empty when none is set."""
+        """The handler in the format of Kubernetes, empty if none is set."""
         keys = {to_camel(each) for each in _HANDLERS}
         return {key: value for key, value in self.to_dict().items() if key in keys}
 

@@ -21,12 +21,12 @@ NO_VARIABLES: Final = "must be a list, such as [{name: GREETING, value: hello}]"
 
 
 def path_of(location: Iterable[int | str]) -> str:
-    """A field as it is written in a sentence: `spec.workers[0].name`."""
+    """The path of a field in a message, such as `spec.workers[0].name`."""
     return "spec" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
 
 
 def problems(error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
-    """The place of each problem below the spec, and what is wrong there, without a full stop."""
+    """The location of every problem below the spec with its message, without a full stop."""
     return [(each["loc"], _words(each)) for each in error.errors(include_url=False, include_input=False)]
 
 

@@ -7,8 +7,8 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from shop_operator.api.v1alpha1.schema import Model, python_pattern
 
-# As Kubernetes takes them, except negative ones. A field without a type has no CEL rule, so the group's name is what a user
-# reads of the refusal.
+# The quantities of Kubernetes, except negative ones. A field without a type cannot have a CEL rule, so the name of the group is the
+# message.
 _QUANTITY: Final = (
     r"^(?<quantity_such_as_100m_or_0_5_or_128Mi>\+?([0-9]{1,19}(\.[0-9]{0,18})?|\.[0-9]{1,18})"
     r"([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]{1,2})?)$"
@@ -18,7 +18,7 @@ NO_QUANTITY: Final = 'must be a quantity such as 100m, "0.5" or 128Mi'
 
 
 def _quantity(value: Any) -> int | str:
-    """A number without quotes becomes the text that Kubernetes would make of it, unless it is a whole one."""
+    """The quantity as a string or an integer, as Kubernetes converts a number without quotes."""
     if isinstance(value, str) and re.fullmatch(python_pattern(_QUANTITY), value, re.ASCII):
         return value
     if type(value) in {int, float} and 0 <= value <= _LARGEST_NUMBER:
@@ -26,8 +26,8 @@ def _quantity(value: Any) -> int | str:
     raise ValueError(NO_QUANTITY)
 
 
-# x-kubernetes-int-or-string refuses 0.5. A field without a type takes every number; the bounds on items and properties, which
-# nothing can meet, keep lists and objects out.
+# x-kubernetes-int-or-string rejects 0.5. A field without a type accepts every number; the contradictory bounds on items and
+# properties reject lists and objects.
 QUANTITY_SCHEMA: Final[dict[str, Any]] = {
     "x-kubernetes-preserve-unknown-fields": True,
     "pattern": _QUANTITY,

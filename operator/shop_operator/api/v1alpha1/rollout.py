@@ -8,7 +8,7 @@ from shop_operator.api.v1alpha1.schema import Model, rules
 from shop_operator.api.v1alpha1.shares import Share, is_zero, zero_in_cel
 
 DEADLINE_SECONDS: Final = 300
-"""Without progress after which a roll-out has failed, when no field says otherwise."""
+"""Default of progressDeadlineSeconds."""
 
 
 NO_PROGRESS: Final = "rollout cannot make progress: maxSurge and maxUnavailable must not both be zero"

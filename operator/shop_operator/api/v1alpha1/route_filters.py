@@ -180,6 +180,6 @@ class RouteFilter(Model):
 
     @property
     def replaces_prefix(self) -> bool:
-        """Whether it needs to know which prefix has matched."""
+        """Whether the filter replaces the matched prefix."""
         changed = self.url_rewrite or self.request_redirect
         return bool(changed and changed.path and changed.path.replace_prefix_match is not None)

@@ -12,7 +12,7 @@ from shop_operator.api.v1alpha1.route_filters import TOKEN, RouteFilter
 from shop_operator.api.v1alpha1.scalars import ABSOLUTE, SUBDOMAIN, Namespace, ObjectName, Port, ServiceName
 from shop_operator.api.v1alpha1.schema import SET, Form, Model, distinct, map_list, matching, rules
 
-# As HTTPRoute v1 has it: RFC 3986 path characters, and nothing that a proxy could normalise into another path.
+# As in HTTPRoute v1: the path characters of RFC 3986, without sequences that a proxy may normalize into another path.
 _PATH: Final = Form(
     r"([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})*",
     "path must contain only letters, digits, / and -._~!$&'()*+,;=:@; write any other character as % and two hexadecimal digits",
@@ -76,7 +76,7 @@ def _milliseconds(duration: str) -> int:
 TOO_LONG_A_TIMEOUT: Final = "timeouts.backendRequest must not be longer than timeouts.request"
 _WITHIN: Final = (
     "!has(self.request) || !has(self.backendRequest)"
-    # Another rule is about these.
+    # The format has a rule of its own.
     f" || !{matching('self.request', _DURATION)} || !{matching('self.backendRequest', _DURATION)}"
     " || duration(self.request) == duration('0s')"
     " || duration(self.backendRequest) <= duration(self.request)"
@@ -210,12 +210,12 @@ class Route(Model):
 
     @property
     def replaces_prefix(self) -> bool:
-        """Whether a filter needs to know which prefix has matched; then a rule has one match."""
+        """Whether a filter replaces the matched prefix. The rule then has a single match."""
         return any(each.replaces_prefix for each in self.filters or ())
 
     @property
     def redirects(self) -> bool:
-        """Whether no pod is asked at all."""
+        """Whether the Gateway answers with a redirect, without a request to a pod."""
         return any(each.type == "RequestRedirect" for each in self.filters or ())
 
 

@@ -8,8 +8,8 @@ from shop_operator.api.v1alpha1.schema import Form, FormOfKeys
 
 LABEL_LENGTH: Final = 63
 LAST_PORT: Final = 65535
-# A ShopService's name is also its Service's, which becomes part of DNS names.
-# Short, since the API server estimates the cost of a rule by the length of its pattern.
+# The name of a ShopService is also the name of its Service, and thus part of DNS names.
+# Short, since the API server estimates the cost of a rule from the length of its pattern.
 LABEL: Final = r"[a-z][a-z0-9]*(-+[a-z0-9]+)*"
 LABEL_KEY: Final = (
     r"([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"

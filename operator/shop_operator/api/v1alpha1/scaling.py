@@ -12,7 +12,7 @@ _QUEUE_URL: Final = Form(
     r"https?://[!-~]+", "must be a URL that begins with https:// or http://, without spaces"
 )
 _REGION: Final = Form(r"[a-z0-9-]+", "must be an AWS region, such as eu-west-1")
-# Where the region stands in the URL of a queue of AWS; a fixed part, so CEL and Python read it alike.
+# The region in the URL of a queue on AWS.
 _REGION_IN_URL: Final = r"^https?://sqs[.]([a-z0-9-]+)[.]amazonaws[.]com(/|$|[.])"
 
 
@@ -56,7 +56,7 @@ class Queue(Model):
 
     @property
     def region_of_url(self) -> str | None:
-        """The region, as the field or the URL of AWS says it."""
+        """The region from the field or from the URL of a queue on AWS, None if neither contains it."""
         found = re.search(_REGION_IN_URL, self.url or "")
         return self.region or (found[1] if found else None)
 
@@ -99,7 +99,7 @@ NEVER_BACK: Final = (
 
 
 def least_pods(autoscaling: str) -> str:
-    """The CEL expression for the minReplicas of an autoscaling block, the default included."""
+    """The CEL expression for minReplicas of an autoscaling block, including its default."""
     return f"(has({autoscaling}.minReplicas) ? {autoscaling}.minReplicas : 1)"
 
 

@@ -1,4 +1,7 @@
-"""The mechanism of the API types: the base of every model, patterns and CEL rules with their messages, and the extensions of a CRD's schema."""
+"""The building blocks of the API types: the base of all models, patterns and CEL rules with messages, and extensions of a CRD's schema.
+
+The scalar types that several topics share are in `scalars`; the conversion to a structural schema is in `structural`.
+"""
 
 import re
 from collections import Counter
@@ -22,32 +25,33 @@ LONGEST_KEY: Final = 317
 
 
 def python_pattern(pattern: str) -> str:
-    """A pattern of the schema as Python has it: Go and JavaScript name a group in another way."""
+    """A pattern of the schema in the syntax of Python, which names groups differently than Go and JavaScript."""
     return pattern.replace("(?<", "(?P<")
 
 
 def matching(value: str, pattern: str) -> str:
-    """The CEL expression that a value as a whole matches a regular expression, which has no double quotes."""
-    # A group only where the anchors need one: the API server estimates the cost by the length of the pattern.
+    """The CEL expression that a whole value matches a regular expression, which must not contain double quotes."""
+    # A group only if the anchors require it: the API server estimates the cost of a rule from the length of its pattern.
     whole = f"({pattern})" if "|" in pattern else pattern
     return f'{value}.matches(r"^{whole}$")'
 
 
 def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
-    """CEL rules with the sentences that a user reads when they do not hold."""
+    """CEL rules with the messages for objects that violate them."""
     return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
 
 
 @dataclass(frozen=True)
 class Form:
-    """What a text must look like; an annotation of its type.
+    """The format of a string, as an annotation of its type.
 
-    It is a CEL rule, since the API server answers a pattern with nothing but the pattern, and does not evaluate any rule then.
+    It becomes a CEL rule and not a pattern: for a pattern, the API server's message is the pattern itself, and it evaluates no
+    rules.
 
     Attributes:
-        pattern: the regular expression that a whole text matches, in the syntax that RE2 and Python have in common.
-        sentence: what a user reads of another text.
-        rule: the same in CEL, where the pattern costs too much.
+        pattern: regular expression for the whole string, in the common syntax of RE2 and Python.
+        sentence: message for a string that does not match.
+        rule: the same rule in CEL, if the pattern would cost too much.
     """
 
     pattern: str
@@ -55,13 +59,13 @@ class Form:
     rule: str = ""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """The same schema with the check after it."""
+        """The schema with the check after it."""
         return core_schema.no_info_after_validator_function(self._checked, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """The same JSON schema with the rule in it."""
+        """The JSON schema with the rule."""
         made = handler(schema)
         (rule,) = rules((self._rule, self.sentence))["x-kubernetes-validations"]
         return {**made, "x-kubernetes-validations": [*made.get("x-kubernetes-validations", ()), rule]}
@@ -80,7 +84,7 @@ class Form:
 
 
 class FormOfKeys(Form):
-    """What every key of a map must look like."""
+    """The format of all keys of a map."""
 
     @property
     def _rule(self) -> str:
@@ -91,18 +95,18 @@ class FormOfKeys(Form):
 
 
 class FormOfMany(Form):
-    """One of texts of which there may be so many that a rule for each exceeds the CEL budget of the API server.
+    """The format of a string in a list that is too long for a CEL rule per item, given the cost budget of the API server.
 
-    Estimated for one rule, of which the budget is 1: 1.4 for ipBlock.except, 1.5 for each list of a header modifier, 6 for keys
-    and 13.7 for values of matchExpressions. Smaller limits on the lists would refuse what is accepted today.
+    Estimated cost in units of the budget for one rule: 1.4 for ipBlock.except, 1.5 for a list of a header modifier, 6 for keys and
+    13.7 for values of matchExpressions. Smaller limits on the lists would reject specs that are valid today.
 
-    It is a pattern, and the beginning of the sentence is the name of a group in it, which a user reads of the refusal.
+    It becomes a pattern. The start of the sentence is the name of a group in the pattern, so that it appears in the message.
     """
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """The same JSON schema with the pattern in it."""
+        """The JSON schema with the pattern."""
         return {**handler(schema), "pattern": self.named}
 
     @property
@@ -113,7 +117,7 @@ class FormOfMany(Form):
 
 
 def distinct(*keys: str) -> AfterValidator:
-    """No two items alike in these fields, as the API server holds it for the list types map and set."""
+    """A check that no two items are equal in these fields, like that of the API server for the list types map and set."""
 
     def check(items: list[Any]) -> list[Any]:
         counted = Counter(tuple(getattr(item, key) for key in keys) or (item,) for item in items)
@@ -126,7 +130,7 @@ def distinct(*keys: str) -> AfterValidator:
 
 
 def int_or_string(**bounds: Any) -> WithJsonSchema:
-    """A field that is a number or text, as Kubernetes has them."""
+    """The schema of an integer or string, as in the Kubernetes API."""
     return WithJsonSchema(
         {
             "anyOf": [{"type": "integer"}, {"type": "string"}],
@@ -137,7 +141,7 @@ def int_or_string(**bounds: Any) -> WithJsonSchema:
 
 
 def map_list(*keys: str) -> dict[str, Any]:
-    """A list whose items are told apart by these fields, for server-side apply."""
+    """The schema extension of a list whose items are identified by these fields in server-side apply."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
@@ -145,18 +149,18 @@ SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
 
 
 def how_many(fields: Iterable[str]) -> str:
-    """The CEL expression for how many of these are set; `count_set` is the same in Python."""
+    """The CEL expression for the number of these fields that are set; `count_set` is the same in Python."""
     there = ", ".join(f"has(self.{to_camel(name)})" for name in fields)
     return f"[{there}].filter(x, x).size()"
 
 
 def count_set(model: BaseModel, fields: Iterable[str]) -> int:
-    """How many of these fields are set."""
+    """The number of these fields that are set."""
     return sum(getattr(model, name) is not None for name in fields)
 
 
 class Model(BaseModel):
-    """What every part of the API has in common: camelCase, closed, immutable, and no type taken for another."""
+    """The base of all API types: camelCase, closed, immutable, and without type conversion."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -167,5 +171,5 @@ class Model(BaseModel):
     )
 
     def to_dict(self) -> dict[str, Any]:
-        """As Kubernetes writes it, without what was not set."""
+        """The fields that are set, with the names of the API."""
         return self.model_dump(by_alias=True, exclude_none=True)

@@ -38,12 +38,17 @@ def zero_in_cel(field: str) -> str:
 
 
 def is_zero(share: int | str) -> bool:
-    """Whether it is no pod at all, however many there are."""
+    """Whether the share is zero pods for every number of pods."""
     return share in {0, "0%", "00%"}
 
 
 def at_least(share: int | str, pods: int) -> int:
-    """How many of so many pods are meant at least: a part of a pod counts as a whole one."""
+    """The number of pods in a share, rounded up.
+
+    Args:
+        share: number or percentage.
+        pods: number of all pods.
+    """
     if isinstance(share, int):
         return share
     return -(-int(share.removesuffix("%")) * pods // _WHOLE)

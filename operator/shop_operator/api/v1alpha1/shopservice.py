@@ -27,7 +27,7 @@ OBJECT_RULES: Final = rules(_NAME_RULE, worker.NAME_RULE, discovery.NAME_RULE, d
 
 @dataclass(frozen=True)
 class ShopService:
-    """One ShopService as the API server has it; its spec is parsed when it is asked for.
+    """A ShopService as the API server stores it. Its spec is parsed on first use.
 
     Args:
         name: metadata.name.
@@ -35,10 +35,10 @@ class ShopService:
         uid: metadata.uid.
         generation: metadata.generation.
         labels: metadata.labels.
-        document: the spec as it is, maybe not valid.
+        document: the spec as it is stored; it may be invalid.
         annotations: metadata.annotations.
         created: metadata.creationTimestamp, as RFC 3339.
-        status: the status as it is.
+        status: the status as it is stored.
     """
 
     name: str
@@ -53,7 +53,7 @@ class ShopService:
 
     @classmethod
     def from_object(cls, obj: Mapping[str, Any]) -> "ShopService":
-        """Read an object of the API; never refuses one."""
+        """Read an object of the API. Objects of any shape are accepted."""
         metadata = obj["metadata"]
         return cls(
             name=metadata["name"],
@@ -63,17 +63,17 @@ class ShopService:
             labels=metadata.get("labels") or {},
             document=obj.get("spec") or {},
             annotations=mapping(metadata.get("annotations")),
-            # The API server always says so.
+            # The API server always sets it.
             created=metadata.get("creationTimestamp", cls.created),
             status=mapping(obj.get("status")),
         )
 
     @cached_property
     def spec(self) -> ShopServiceSpec:
-        """The spec as types.
+        """The spec as a model.
 
         Raises:
-            InvalidSpec: what is wrong, field by field, and where.
+            InvalidSpec: if the spec is invalid. The message names every invalid field and the reason.
         """
         try:
             spec = ShopServiceSpec.model_validate(without_nulls(self.document))
@@ -100,10 +100,10 @@ def is_name(name: str) -> bool:
 
 
 def without_nulls(value: Any) -> Any:
-    """A document as the API server stores it: a null field counts as not set, except in a patch.
+    """A spec as the API server stores it: without null fields, except in the spec of podTemplate.
 
     Args:
-        value: the spec, or something in it.
+        value: the spec, or a value in it.
     """
     if isinstance(value, dict):
         return {
@@ -115,7 +115,7 @@ def without_nulls(value: Any) -> Any:
 
 
 def _patch(template: Any) -> Any:
-    """In the podTemplate's spec, null takes a field away."""
+    """A podTemplate without null fields, except in its spec, where null removes a field."""
     if not isinstance(template, dict):
         return template
     return {

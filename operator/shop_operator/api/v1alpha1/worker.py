@@ -27,7 +27,7 @@ NOTHING_TO_ASK: Final = "a worker without a port has no default probes: set port
 
 
 def _can_be_asked(probe: str) -> str:
-    """The CEL rule that a probe of a worker without a port is not set, or needs no such port."""
+    """The CEL rule that a probe of a worker without a port is not set, or has an exec or grpc handler or a numeric port."""
     at = f"self.probes.{probe}"
     return (
         f"(!has({at}) || has({at}.exec) || has({at}.grpc)"

@@ -6,7 +6,7 @@ import pytest
 
 from shop_operator.cache.store import Store
 from shop_operator.names import ChildId, Key
-from shop_operator.objects.authors import author
+from shop_operator.objects.managed_fields import field_managers
 
 OPERATOR = {"manager": "shop-operator", "operation": "Apply", "time": "9", "fieldsV1": {}}
 
@@ -91,7 +91,7 @@ PORT = 'k:{"containerPort":80,"protocol":"TCP"}'
 def test_the_author_is_who_owns_the_field(
     entries: list[dict[str, Any]], paths: list[str], expected: str
 ) -> None:
-    assert author("Deployment", entries, paths) == expected
+    assert field_managers("Deployment", entries, paths) == expected
 
 
 def seen(version: int, *entries: dict[str, Any], replicas: int = 1) -> dict[str, Any]:

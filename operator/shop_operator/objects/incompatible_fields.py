@@ -1,11 +1,12 @@
-"""What others have left in the way of an apply, and the spec of an object without it.
+"""Fields of other managers that are incompatible with an apply, and the spec of an object without them.
 
-A server-side apply sets our fields and leaves every other one alone. That the two do not go together (another member of a union,
-a second port of one name) is the API server's to refuse, and it refuses the whole apply. So these are taken away first, and ours
-are set by the same write: without either the object may not be valid.
+A server-side apply sets the operator's fields and keeps all other fields. If the two are incompatible (another member of a union,
+a second port with the same name), the API server rejects the apply as a whole. One write therefore removes the incompatible
+fields and sets the operator's fields: with only one of the two steps, the object may be invalid.
 
-Two kinds are known by their look: other members of a union of which we set one, and items that have the name of ours under
-another key. The rest is known by who has set it: `fields_of_others` reads that in metadata.managedFields.
+Two forms are recognized from the objects alone: other members of a union of which the operator sets one, and list items with the
+name of an operator's item under another key. All others are recognized by their manager: `fields_of_others` reads
+metadata.managedFields.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,23 +22,23 @@ from shop_operator.objects.lenient import mapping, mappings
 Fields = Mapping[str, Any]
 
 _NONE: Final[Fields] = {}
-# Another one's by right, whatever it is: an autoscaler sets it.
-_LEFT: Final = "f:replicas"
+# Never removed: an autoscaler owns it.
+_KEPT: Final = "f:replicas"
 
 
-def cleared(
+def without_incompatible_fields(
     desired: Mapping[str, Any], live: Mapping[str, Any], others: Fields = _NONE
 ) -> dict[str, Any] | None:
-    """The spec with every desired field and without what stands in its way; None when nothing does.
+    """The spec with every desired field and without incompatible fields; None if there are none to remove.
 
     Args:
         desired: an apply configuration.
         live: the object.
-        others: fields that go too where they are beside ours, as FieldsV1.
+        others: fields to remove as well if they are beside fields of the operator, as FieldsV1.
     """
     if "spec" not in desired or not isinstance(live.get("spec"), Mapping):
         return None
-    left = {key: value for key, value in others.get("f:spec", _NONE).items() if key != _LEFT}
+    left = {key: value for key, value in others.get("f:spec", _NONE).items() if key != _KEPT}
     merging = _Merging()
     spec: dict[str, Any] = merging.merged(
         desired["spec"], live["spec"], of_kind(desired["kind"]).below("spec"), left
@@ -46,7 +47,7 @@ def cleared(
 
 
 def fields_of_others(live: Mapping[str, Any], own: Iterable[str]) -> Fields:
-    """What managers have set who are not among our own, and not by a status, as FieldsV1."""
+    """The fields that managers other than our own have set, except by the status subresource, as FieldsV1."""
     entries = mappings(live["metadata"].get("managedFields"))
     names = frozenset(own)
     return reduce(
@@ -68,14 +69,14 @@ class _Merging:
     """One merge.
 
     Attributes:
-        dropped: whether anything was taken away.
+        dropped: whether anything was removed.
     """
 
     def __init__(self) -> None:
         self.dropped = False
 
     def merged(self, desired: Any, live: Any, kind: Type, others: Fields) -> Any:
-        """What is desired over what is live."""
+        """The desired value merged over the live value."""
         if isinstance(desired, Mapping) and isinstance(live, Mapping) and not kind.atomic:
             return self._maps(desired, live, kind, others)
         if isinstance(desired, list) and isinstance(live, list) and kind.finds(desired, live):
@@ -96,7 +97,7 @@ class _Merging:
         }
 
     def _lists(self, desired: list[Any], live: list[Any], kind: Type, others: Fields) -> list[Any]:
-        """Our items in our order, then those of others."""
+        """The items of the operator in its order, then those of others."""
         there = {kind.identity(item): item for item in live}
         below = {_identity(key, kind): value for key, value in others.items() if key.startswith("k:")}
         ours = {kind.identity(item): item for item in desired}
@@ -104,10 +105,10 @@ class _Merging:
         for identity, item in there.items():
             if identity in ours:
                 continue
-            # An additional container or variable goes with ours; of ports and the like only the whole list is valid or not.
-            in_the_way = _is_namesake(item, desired, kind) or (identity in below and len(kind.keys) > 1)
-            self.dropped = self.dropped or in_the_way
-            kept += [] if in_the_way else [item]
+            # An additional container or variable is compatible; an additional port may make the whole list invalid.
+            incompatible = _is_namesake(item, desired, kind) or (identity in below and len(kind.keys) > 1)
+            self.dropped = self.dropped or incompatible
+            kept += [] if incompatible else [item]
         return [
             self.merged(item, there.get(identity), kind.item, below.get(identity, _NONE))
             for identity, item in ours.items()
@@ -115,7 +116,7 @@ class _Merging:
 
 
 def _is_namesake(item: Mapping[str, Any], desired: list[Any], kind: Type) -> bool:
-    """Whether an item has the name of one of ours, where names are unique and no key: ports."""
+    """Whether an item has the name of a desired item, in a list whose names are unique but not a key, such as ports."""
     if "name" in kind.keys or "protocol" not in kind.keys or not item.get("name"):
         return False
     return any(each.get("name") == item["name"] for each in desired)

@@ -1,7 +1,7 @@
-"""The author of a field, as metadata.managedFields tells it; none when it does not tell.
+"""The managers of fields, according to metadata.managedFields.
 
-A field that was removed, and the order of a list, have no owner. The form of the notes is FieldsV1 of the Kubernetes API: `f:`
-before a key, `k:` before the keys of a list's item, and nothing below what is one value.
+A removed field has no manager, and neither has the order of a list. The format of an entry is FieldsV1 of the Kubernetes API:
+`f:` before a field name, `k:` before the keys of a list item, and an empty map below an atomic value.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,33 +13,33 @@ from shop_operator.objects.kubernetes_schema import Type, of_kind
 from shop_operator.objects.lenient import mapping, text
 
 
-def author(kind: str, entries: Sequence[Mapping[str, Any]], paths: Iterable[str]) -> str:
-    """The managers that own these very fields, in alphabetical order; empty when one of the fields has no known owner.
+def field_managers(kind: str, entries: Sequence[Mapping[str, Any]], paths: Iterable[str]) -> str:
+    """The managers that own these fields, in alphabetical order; empty if a field has no known manager.
 
     Args:
-        kind: of the object.
-        entries: its managedFields, without those of the operator itself.
-        paths: as compare.drift names fields.
+        kind: kind of the object.
+        entries: managedFields of the object, without the entries of the operator.
+        paths: paths of the fields, in the format of compare.drift.
     """
-    found = [_owner(of_kind(kind), entries, path) for path in paths]
+    found = [_manager(of_kind(kind), entries, path) for path in paths]
     return ", ".join(sorted(set(found))) if all(found) else ""
 
 
-def _owner(kind: Type, entries: Sequence[Mapping[str, Any]], path: str) -> str:
-    """The newest of the owners; an entry of the scale subresource has no time."""
-    owners = [
+def _manager(kind: Type, entries: Sequence[Mapping[str, Any]], path: str) -> str:
+    """The manager that updated the field last; an entry of the scale subresource has no time."""
+    managers = [
         (text(each.get("time")), text(each.get("manager")))
         for each in entries
         if _has(mapping(each.get("fieldsV1")), f".{path}", kind)
     ]
-    return max(owners)[1] if owners else ""
+    return max(managers)[1] if managers else ""
 
 
 def _has(fields: Mapping[str, Any], path: str, kind: Type) -> bool:
     for key, value in fields.items():
         step, below = _step(key), mapping(value)
         if step == path:
-            # Of a list that is merged only the items have owners.
+            # In a list that is merged, only the items have managers.
             return not any(each.startswith("k:") for each in below)
         inner = kind.item if key.startswith("k:") else kind.below(key[2:])
         if kind.name != "map" and step and path.startswith((f"{step}.", f"{step}[")):
@@ -48,7 +48,7 @@ def _has(fields: Mapping[str, Any], path: str, kind: Type) -> bool:
 
 
 def _step(key: str) -> str:
-    """A key of FieldsV1 as paths have it; empty for the item itself and for a value of a set."""
+    """A key of FieldsV1 in the format of a path; empty for the item itself and for a value of a set."""
     form, _, text = key.partition(":")
     if form == "f":
         return f".{text}"
