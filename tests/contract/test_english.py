@@ -1,4 +1,4 @@
-"""The documents, charts and templates use the plain English of the Kubernetes documentation."""
+"""The documents, charts, templates and API types use the plain English of the Kubernetes documentation."""
 
 import re
 from pathlib import Path
@@ -26,13 +26,18 @@ SOURCES: Final = sorted(
         "manifests/**/*.yaml",
         "manifests/**/*.json",
         ".github/**/*.yaml",
+        "operator/shop_operator/names.py",
+        "operator/shop_operator/wording.py",
+        "operator/shop_operator/api/**/*.py",
+        "operator/shop_operator/objects/*.py",
     )
     for path in ROOT.glob(pattern)
 )
 HARD: Final = re.compile(
     r"\b(anybody|everybody|nobody|somebody|someone|whoever|whomever|a person|shall|that which"
     r"|(is|are|was|were|be) told|(put|puts|taken|takes) back|look(s|ed)? (after|at)|by itself"
-    r"|behaviour|colour|favour|licence|(organ|initial|normal|serial|author)is(e|ed|ation))\b",
+    r"|behaviour|colour|favour|licence|(organ|initial|normal|serial|author)is(e|ed|ation))\b"
+    r"|\"\"\"(what|who|whose|each)\b",
     re.IGNORECASE,
 )
 """Phrases to rewrite with the thing as the subject, in American spelling."""

@@ -36,7 +36,7 @@ class PodTemplate(Model):
 
 
 def problem(template: Any) -> str | None:
-    """What is wrong with the size of a podTemplate as it is stored, None when nothing is. CEL cannot measure it."""
+    """The message for a podTemplate that is too large or too deep, otherwise None. CEL cannot measure either."""
     if deeper(template, _DEEPEST_TEMPLATE):
         return TEMPLATE_TOO_DEEP
     return TEMPLATE_TOO_LARGE if len(orjson.dumps(template)) > LARGEST_TEMPLATE else None

@@ -1,7 +1,7 @@
-"""Every reason that a condition of a ShopService may have: what it means, what to do, and the command that helps.
+"""The reasons of all conditions of a ShopService: their meaning, the cure, and a command.
 
-The page of the reference and `kubectl shop explain` are made from this table. A reason that is not in it fails a test:
-add a row with the change that brings the reason.
+The reference page and `kubectl shop explain` are generated from this table. A test fails if a reason is not in the table: add the
+row in the change that adds the reason.
 """
 
 import re
@@ -12,16 +12,16 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Reason:
-    """One row.
+    """A row of the table.
 
     Args:
-        word: the reason, CamelCase.
-        conditions: the types of the conditions that may have it.
-        meaning: the cause, one sentence.
-        cure: what to do, in sentences; empty when nothing is to be done.
-        next: the command that says more, or helps, with {name}, {namespace}, {child}, {pod}, {container} and {previous}; empty
-            for none.
-        warns: whether a Warning Event tells of it.
+        word: the reason, in CamelCase.
+        conditions: types of the conditions that may have the reason.
+        meaning: the cause, in one or more sentences.
+        cure: the action to take, in sentences; empty if none is required.
+        next: a command that shows details or applies the cure, with the placeholders {name}, {namespace}, {child}, {pod},
+            {container} and {previous}; empty for none.
+        warns: whether the operator reports the reason in a Warning Event.
     """
 
     word: str
@@ -48,7 +48,7 @@ CONDITIONS: Final[Mapping[str, str]] = {
         "Every ShopService of spec.dependsOn exists and is available. Present only with spec.dependsOn."
     ),
 }
-"""The types of conditions, each with what it means when it is True."""
+"""The types of conditions, with their meaning when True."""
 
 _WAITING: Final = ("Ready", "Reconciling")
 _ROLLING: Final = ("Ready", "Progressing", "Reconciling")
@@ -433,7 +433,7 @@ ROWS: Final = (
         _OPERATOR,
     ),
     Reason("NotLeader", _WAITING, "Another replica of the operator has taken over.", "Wait.", _OPERATOR),
-    # What the conditions say when there is nothing to say.
+    # Reasons of conditions that require no action.
     Reason(
         "MinimumReplicasAvailable",
         ("Available",),
@@ -452,7 +452,7 @@ ROWS: Final = (
 REASONS: Final[Mapping[str, Reason]] = {each.word: each for each in ROWS}
 """By word."""
 IMMUTABLE: Final = "field is immutable"
-"""How the API server refuses another value of a field that cannot be changed."""
+"""Part of the API server's message for a change of an immutable field."""
 _AGAIN: Final = "so that the operator can create it again"
 _DELETE: Final = re.compile(
     rf"{IMMUTABLE}\b.*\. (?P<cure>Delete the (?P<kind>[A-Za-z]+) (?P<name>[a-z0-9][a-z0-9.-]*) {_AGAIN})"
@@ -460,20 +460,20 @@ _DELETE: Final = re.compile(
 
 
 def recreation(child: str) -> str:
-    """The cure of a refusal that only another object heals, as its message tells it; a clause.
+    """The clause of a message that asks for the deletion of a child, so that the operator can create it again.
 
     Args:
-        child: kind and name.
+        child: kind and name of the child.
     """
     return f"Delete the {child} {_AGAIN}"
 
 
 def row(word: str, message: str) -> Reason | None:
-    """The row of a reason, with the cure and the command that a message calls for; None for a word that has none.
+    """The row of a reason, with the cure and the command for its message; None for an unknown reason.
 
     Args:
         word: the reason.
-        message: of the condition that has it.
+        message: message of the condition with that reason.
     """
     found = _DELETE.search(message) if word == "Refused" else None
     if found is None:
