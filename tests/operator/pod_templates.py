@@ -1,4 +1,4 @@
-"""Pod templates that violate the Pod Security Standards, each in one way, and their neighbours that do not."""
+"""Pod templates that violate the Pod Security Standards, each in one way, and their neighbors that do not."""
 
 import copy
 from collections.abc import Iterator

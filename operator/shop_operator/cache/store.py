@@ -216,7 +216,7 @@ class Store:
         turned = self._depend(key, new.depends_on) if before != new.depends_on else frozenset[str]()
         if old is not None and old.uid == new.uid and old.body == new.body:
             return set()
-        return {key} | self._neighbours(key, old, new, turned) | self._still_admitting(key)
+        return {key} | self._neighbors(key, old, new, turned) | self._still_admitting(key)
 
     def _still_admitting(self, key: Key) -> set[Key]:
         """The ShopServices that it no longer depends on, and that admit it until its pods have been replaced."""
@@ -255,7 +255,7 @@ class Store:
             del self._circles[key.namespace]
         return turned
 
-    def _neighbours(self, key: Key, old: Shop | None, new: Shop | None, turned: AbstractSet[str]) -> set[Key]:
+    def _neighbors(self, key: Key, old: Shop | None, new: Shop | None, turned: AbstractSet[str]) -> set[Key]:
         """To whom this ShopService is news.
 
         Those that it began or ceased to depend on, those that depend on it or on a missing one of a similar name, and its
@@ -429,7 +429,7 @@ class Store:
         self._former.pop(key, None)
         self._moving.discard(key)
         turned = self._depend(key, ())
-        return {key} | self._neighbours(key, old, None, turned) | self._still_admitting(key)
+        return {key} | self._neighbors(key, old, None, turned) | self._still_admitting(key)
 
     def _drop_child(self, namespace: str, child: ChildId, version: int) -> set[Key]:
         key = self._filed.get(namespace, {}).get(child)

@@ -1,4 +1,4 @@
-"""A step of a pass that fails does not prevent the others, and the worst error decides when the next pass starts."""
+"""Runs the steps of a pass so that a failed step does not prevent the others. The worst error decides when the next pass starts."""
 
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final
@@ -26,8 +26,8 @@ async def attempt(
     """Run one step and return its errors, so that the next step still runs unless it would fail in the same way.
 
     Args:
-        step: what is to be done; it is not begun any more once the API server has been too busy for two others.
-        problems: what went wrong before.
+        step: the step; it is not started if the API server has throttled two earlier steps.
+        problems: the errors of the earlier steps.
     """
     busy = [each for each in problems if isinstance(each, Throttled)]
     if len(busy) >= _BUSY:
@@ -43,8 +43,8 @@ async def attempt(
 
 
 def next_look(problems: Sequence[OperatorError]) -> float | None:
-    """Raise an error that a retry may fix; otherwise return when to check again for what only another client can fix."""
-    # A pause in reverting changes is no failure, and must not hide one.
+    """Raise an error that a retry may fix; otherwise return the seconds until the next check of problems that only other clients can fix."""
+    # A pause in reverting changes is not a failure and must not hide one.
     for problem in sorted(problems, key=lambda each: isinstance(each, Contested)):
         if isinstance(problem, TemporaryError) and not isinstance(problem, Terminating | NotInstalled):
             raise problem

@@ -1,4 +1,4 @@
-"""Bringing one child in line with its desired state: no request, one apply, or an error if it has another owner."""
+"""Brings one child in line with its desired state: with no request, with one apply, or with an error if it has another owner."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,45 +27,45 @@ _ROOM_ATTEMPTS: Final = 4
 
 
 class Api(Protocol):
-    """What it requires of the API server; implemented by kubernetes.client.Kube."""
+    """The requests that children require; implemented by kubernetes.client.Kube."""
 
     async def apply(
         self, configuration: Mapping[str, Any], *, uid: str | None, version: int | None = None
     ) -> dict[str, Any]:
-        """Create (uid None), or update exactly the object of that UID (and version)."""
+        """Create the object (uid None), or update it only if it has that UID (and version)."""
 
     async def share(self, configuration: Mapping[str, Any], *, uid: str) -> dict[str, Any]:
-        """Become a second owner of fields that have these values."""
+        """Become a second owner of fields if they have these values."""
 
     async def rewrite(
         self, kind: str, namespace: str, name: str, *, version: int, parts: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Replace parts of exactly the child of that version."""
+        """Replace values of a child, by JSON pointer, only if it has that version."""
 
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
-        """One object, None when there is none."""
+        """The object; None if it does not exist."""
 
     async def patch_status(
         self, namespace: str, name: str, *, version: int, patch: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Merge-patch the status of exactly the ShopService of that version."""
+        """Merge-patch the status of a ShopService only if it has that version."""
 
 
 class Reports(Protocol):
     """status.writer.Reporter."""
 
     def repaired(self, key: Key, shop: ShopService, repair: Repair) -> None:
-        """Fields that another client had changed were reverted."""
+        """Record that fields which another client had changed were reverted."""
 
     def recreated(self, key: Key, shop: ShopService, child: str, count: int | None) -> None:
-        """A child that another client had deleted was created again."""
+        """Record that a child which another client had deleted was created again."""
 
 
 class WriteObserver(Protocol):
     """Notified of every write of a child; implemented by observability.metrics.Metrics."""
 
     def wrote(self, kind: str, operation: str) -> None:
-        """Operation is create, update or delete."""
+        """Count a write; the operation is create, update or delete."""
 
 
 class Children:
@@ -73,11 +73,11 @@ class Children:
 
     Args:
         api: the cluster.
-        store: what the watches have shown of it.
-        reports: told of what was reverted.
+        store: the cache of the watches.
+        reports: records reverted changes.
         observer: counts writes.
-        memories: of each ShopService.
-        in_flight: keeps what a watch shows of a child until its apply is answered.
+        memories: the records of the ShopServices.
+        in_flight: holds back events of a child until its apply is answered.
         clock: a steady clock in seconds.
     """
 
@@ -106,7 +106,7 @@ class Children:
         Raises:
             Conflict: it has another owner.
             Contested: another client keeps changing it.
-            OperatorError: the others of errors.py.
+            OperatorError: another error of errors.py.
         """
         cached = self._store.children(wanted.key).get(wanted.child)
         if cached is None:
@@ -157,7 +157,7 @@ class Children:
         """Become an owner of the live replica count of a Deployment.
 
         Raises:
-            Stale: it is another count by now.
+            Stale: the count has changed.
         """
         share = {
             "apiVersion": "apps/v1",
@@ -180,11 +180,12 @@ class Children:
     async def _check_stays(self, wanted: Wanted) -> None:
         """Check that a ShopService is not being deleted before a child without an owner is adopted.
 
-        `kubectl delete --cascade=orphan` marks it and then has its children let go, and the watches may show that first. With
-        their owner back they would go with it. To write nothing for the version that is known is refused when it has moved.
+        `kubectl delete --cascade=orphan` marks the ShopService and then removes the owner from its children, but the watches may
+        show the children first. With their owner back, they would be deleted with it. An empty patch of the known version is
+        rejected if the ShopService has changed.
 
         Raises:
-            Stale: it is being deleted, was changed or is another one by now.
+            Stale: the ShopService is being deleted, has changed or was replaced.
         """
         cached, key = self._store.shop(wanted.key), wanted.key
         if (
@@ -196,19 +197,19 @@ class Children:
         await self._api.patch_status(key.namespace, key.name, version=cached.version, patch={})
 
     def _spend(self, wanted: Wanted, who: str) -> Contested | None:
-        """Fields of this child are reverted once more; `Patience.spend`."""
+        """Count one more revert of fields of this child; `Patience.spend`."""
         memory = self._memories.of(wanted.key)
         if memory.patience is None:
-            # An earlier process may have used it up.
+            # An earlier process may have used up the patience.
             left = 0.0 if _is_contested(self._store.shop(wanted.key)) else REPAIRS
             memory.patience = Patience(self._clock, left)
         return memory.patience.spend(f"{wanted.child}: {who or 'another manager'}")
 
     async def _create(self, wanted: Wanted) -> None:
-        """Create it.
+        """Create the child.
 
         Raises:
-            Exists: it was there, and is in the store now.
+            Exists: it existed already, and is in the store now.
         """
         try:
             await self._apply(wanted, None)
@@ -216,7 +217,7 @@ class Children:
             child = wanted.child
             live = await self._api.get(child.kind, wanted.key.namespace, child.name)
             if live is None:
-                raise Stale(f"{child} came and went while it was being created.") from None
+                raise Stale(f"{child} was deleted while it was being created.") from None
             managed = mappings(live["metadata"].get("managedFields"))
             _check_owner(wanted, live, applied=applied_by_operator(managed))
             # It belongs to the ShopService: the watch is behind, or another client removed the label.
@@ -232,7 +233,7 @@ class Children:
     async def _update(
         self, wanted: Wanted, uid: str, live: Mapping[str, Any] | None, version: int | None = None
     ) -> None:
-        """Apply. Fields of other managers that conflict with it are removed first if they are known, otherwise after a rejection."""
+        """Apply the child. Conflicting fields of other managers are removed first if they are known, otherwise after a rejection."""
         if live is not None and without_incompatible_fields(wanted.configuration, live) is not None:
             moved = await self._make_room(wanted, uid, frozenset())
             version = moved if version and moved else version
@@ -249,11 +250,13 @@ class Children:
 
         Args:
             wanted: the child.
-            uid: of the live object.
-            own: the managers whose fields stay; those of every other one go from what is ours. Empty: none has to go for that.
+            uid: the UID of the live object.
+            own: the managers whose fields stay in the operator's part of the object; the fields of other managers are removed
+                from it. Empty to remove none for that reason.
 
         Returns:
-            the version of the object since; None when nothing was written, as nothing stands in the way or it would be refused.
+            the version of the object after the write; None if nothing was written, because nothing conflicts or the API server
+            would reject the write.
         """
         child, namespace = wanted.child, wanted.key.namespace
         for _ in range(_ROOM_ATTEMPTS):
@@ -271,19 +274,19 @@ class Children:
                     child.kind, namespace, child.name, version=seen, parts={"/spec": spec}
                 )
             except Stale:
-                # Its controller writes the status at about the same time.
+                # Its controller wrote the status at about the same time.
                 continue
             except Refused:
-                # The error of the apply names the fields of the ShopService.
+                # The error of the apply names the fields as the ShopService has them.
                 return None
             return int(live["metadata"]["resourceVersion"])
         raise Stale(f"{child} changes faster than it can be repaired.")
 
     async def _disown(self, wanted: Wanted, live: dict[str, Any]) -> dict[str, Any]:
-        """Remove the repair manager from managedFields: otherwise it would keep fields that a later apply drops.
+        """Remove the repair manager from managedFields. Otherwise, it would keep fields that a later apply drops.
 
         Returns:
-            the object as the API server has it now.
+            the object as the API server stores it.
         """
         child, namespace = wanted.child, wanted.key.namespace
         for _ in range(_ROOM_ATTEMPTS):
@@ -302,7 +305,7 @@ class Children:
                 )
             except Stale:
                 live = await self._api.get(child.kind, namespace, child.name) or live
-        # The next apply will.
+        # The next apply removes it.
         return live
 
     async def _apply(self, wanted: Wanted, uid: str | None, version: int | None = None) -> None:
@@ -314,7 +317,7 @@ class Children:
             live = await self._api.apply(wanted.signed, uid=uid, version=version)
         except Stale:
             if uid is not None and version is None:
-                # Deleted, or replaced by an object with another UID: the next pass must not rely on it.
+                # It was deleted or replaced, so the next pass must not rely on it.
                 self._store.discard(wanted.key, wanted.child, uid)
             raise
         self._observer.wrote(wanted.child.kind, "create" if uid is None else "update")
@@ -343,7 +346,7 @@ class Children:
         return fields if known == wanted.digest else frozenset()
 
     def _unmoved(self, wanted: Wanted) -> int | None:
-        """The resourceVersion to require: an autoscaler may have just set replicas."""
+        """The resourceVersion to require, because an autoscaler may have just set the replica count; None to require none."""
         scaled = any(
             ChildId(kind, wanted.child.name) in self._store.children(wanted.key) for kind in AUTOSCALERS
         )
@@ -354,7 +357,7 @@ class Children:
         try:
             await self.share_replicas(wanted.key, wanted.child.name, cached)
         except Stale:
-            # Another client has set the count in the meantime, and owns it.
+            # Another client has set the count in the meantime and owns it.
             _log.info("replicas have a new owner already", extra={"child": str(wanted)})
 
 
@@ -371,6 +374,6 @@ def _check_owner(wanted: Wanted, live: Mapping[str, Any], *, applied: bool) -> N
 
 
 def _is_contested(shop: Shop | None) -> bool:
-    """Whether a ShopService's status says that another manager keeps overwriting fields."""
+    """Whether the status of a ShopService reports that another manager keeps overwriting fields."""
     status = mapping(shop.object.get("status")) if shop is not None else {}
     return any(each.get("reason") == Contested.reason for each in mappings(status.get("conditions")))

@@ -1,4 +1,4 @@
-"""What the passes over one ShopService remember beyond its status, in one record that goes with it."""
+"""The state that passes over one ShopService keep beyond its status, in one record that is dropped with the ShopService."""
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
@@ -14,7 +14,7 @@ _REPAIR_PAUSE: Final = 2.0
 
 
 class Patience:
-    """How often fields may be reverted: ten times at once, then once every two seconds."""
+    """The rate at which fields are reverted: ten times at once, then once every two seconds."""
 
     def __init__(self, clock: Callable[[], float], left: float = REPAIRS) -> None:
         self._clock = clock
@@ -22,13 +22,16 @@ class Patience:
         self._at = clock()
 
     def spend(self, who: str) -> Contested | None:
-        """Revert once.
+        """Count one revert.
+
+        Args:
+            who: names the child and the manager in the error.
 
         Returns:
-            the error to report if that was the last time for now.
+            the error to report if no further revert is allowed for now.
 
         Raises:
-            Contested: the fields were reverted too often, and may not be now.
+            Contested: this revert is not allowed, because there were too many.
         """
         now = self._clock()
         self._left = min(REPAIRS, self._left + (now - self._at) / _REPAIR_PAUSE)
@@ -46,13 +49,13 @@ class Patience:
 
 @dataclass(slots=True)
 class Memory:
-    """What is remembered of one ShopService.
+    """The record of one ShopService.
 
     Attributes:
-        overruled: by child, the hash of a configuration and its fields that the API server or a webhook did not take as they were
-            sent. Applying them again would change nothing, for ever.
-        differing: those of them that have another value now.
-        patience: how often its fields may be reverted; None before the first time.
+        overruled: for each child, the hash of a configuration and the fields that the API server or a webhook changed when it
+            was applied. Applying them again would never change that.
+        differing: the same for the fields that differ now.
+        patience: the rate of reverts; None before the first revert.
         unlisted: children that were seen and that no status lists yet.
     """
 
@@ -66,20 +69,20 @@ class Memory:
 
 
 class Memories:
-    """A record for each ShopService of which there is something to remember."""
+    """The records of all ShopServices; an empty record is dropped."""
 
     def __init__(self) -> None:
         self._known: dict[Key, Memory] = {}
 
     def of(self, key: Key) -> Memory:
-        """Its record, to be read and changed until the pass ends."""
+        """The record of a ShopService, to be read and changed until the pass ends."""
         return self._known.setdefault(key, Memory())
 
     def end(self, key: Key, present: AbstractSet[ChildId], listed: AbstractSet[ChildId]) -> None:
-        """A pass has ended: remember the children that no status lists, and drop an empty record.
+        """End a pass: remember the children that no status lists, and drop an empty record.
 
         Args:
-            key: of the ShopService.
+            key: the key of the ShopService.
             present: the children that the ShopService controls.
             listed: the children that its status lists.
         """

@@ -1,4 +1,4 @@
-"""A NetworkPolicy is widened at once, and narrowed only when no running pod needs what it admitted."""
+"""Widens a NetworkPolicy at once, and narrows it only when no running pod needs its earlier rules."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from shop_operator.names import ChildId, Key
 from shop_operator.objects.compare import applied_hash
 from shop_operator.objects.network_rules import Rules
 from shop_operator.reconcile.child import Children
-from shop_operator.reconcile.neighbours import DRAIN_LOOK, LOOK_AGAIN, Neighbours
+from shop_operator.reconcile.neighbors import DRAIN_LOOK, LOOK_AGAIN, Neighbors
 from shop_operator.reconcile.passes import Pass
 from shop_operator.reconcile.retention import earlier_rules, former_callers, needed_rules, with_rules
 from shop_operator.reconcile.wanted import Wanted, is_like
@@ -20,8 +20,8 @@ class Narrowing:
     """A NetworkPolicy that admits more than desired.
 
     Attributes:
-        policy: its apply configuration, as rendered.
-        rules: what the live one admits beside that, by direction.
+        policy: the desired apply configuration.
+        rules: the additional rules of the live NetworkPolicy, by direction.
     """
 
     policy: Mapping[str, Any]
@@ -32,20 +32,20 @@ class NetworkPolicies:
     """Widens and narrows NetworkPolicies.
 
     Args:
-        store: what the watches have shown.
-        neighbours: who calls whom.
-        children: applies the narrower one.
+        store: the cache of the watches.
+        neighbors: the calls between ShopServices.
+        children: applies the narrower NetworkPolicy.
     """
 
-    def __init__(self, store: Store, neighbours: Neighbours, children: Children) -> None:
+    def __init__(self, store: Store, neighbors: Neighbors, children: Children) -> None:
         self._store = store
-        self._neighbours = neighbours
+        self._neighbors = neighbors
         self._children = children
 
     def widened(
         self, this: Pass, desired: list[dict[str, Any]], old_ports: Iterable[int]
     ) -> tuple[list[dict[str, Any]], Narrowing | None]:
-        """The children, with a NetworkPolicy that still admits what is admitted now. It is narrowed at the end of a pass.
+        """The children, with a NetworkPolicy that still admits the current connections. It is narrowed at the end of the pass.
 
         Args:
             this: the pass.
@@ -57,10 +57,10 @@ class NetworkPolicies:
             if wanted["kind"] != "NetworkPolicy":
                 continue
             child = ChildId("NetworkPolicy", wanted["metadata"]["name"])
-            last = self._neighbours.last(key, this.owner, child)
+            last = self._neighbors.last(key, this.owner, child)
             if last is None and child in self._store.children(key):
                 break
-            admitted = self._neighbours.unruled(this, old_ports) if last is None else last.state
+            admitted = self._neighbors.unruled(this, old_ports) if last is None else last.state
             rules = earlier_rules(admitted, wanted)
             if not rules or (last and is_like(last, applied_hash(wanted))):
                 break
@@ -68,7 +68,7 @@ class NetworkPolicies:
         return desired, None
 
     def kept(self, key: Key, narrowing: Narrowing | None) -> Iterator[str]:
-        """What the status says about a NetworkPolicy that is still wider than desired."""
+        """The clause of the status about a NetworkPolicy that is still wider than desired."""
         if narrowing is None:
             return
         child = ChildId("NetworkPolicy", narrowing.policy["metadata"]["name"])
@@ -83,20 +83,20 @@ class NetworkPolicies:
         narrowing: Narrowing | None,
         waits: list[float],
     ) -> None:
-        """Remove from a NetworkPolicy what running pods and Gateways no longer need."""
+        """Remove the rules of a NetworkPolicy that running pods and Gateways no longer need."""
         if narrowing is None:
             return
         key = this.key
         waits.append(LOOK_AGAIN)
-        if not self._neighbours.all_replaced(key, desired):
+        if not self._neighbors.all_replaced(key, desired):
             return
         former = former_callers(narrowing.rules, self._store.dependants(key))
-        calling = {name for name in former if self._neighbours.may_call(Key(key.namespace, name), key.name)}
-        rules = needed_rules(narrowing.rules, calling, leaving_gateway=self._neighbours.leaves_gateway(this))
+        calling = {name for name in former if self._neighbors.may_call(Key(key.namespace, name), key.name)}
+        rules = needed_rules(narrowing.rules, calling, leaving_gateway=self._neighbors.leaves_gateway(this))
         if rules == narrowing.rules:
             return
         for name in sorted({key.name} | (former - calling)):
-            if await self._neighbours.draining(Key(key.namespace, name)):
+            if await self._neighbors.draining(Key(key.namespace, name)):
                 waits.append(DRAIN_LOOK)
                 return
         await self._children.ensure(Wanted(key, this.shop, with_rules(narrowing.policy, rules), again=True))

@@ -14,7 +14,7 @@ from shop_operator.errors import OperatorError
 from shop_operator.names import ChildId, Key
 from shop_operator.objects.pod_security import Level
 from shop_operator.reconcile.attempts import attempt
-from shop_operator.reconcile.neighbours import Neighbours
+from shop_operator.reconcile.neighbors import Neighbors
 from shop_operator.reconcile.passes import Pass, Read
 from shop_operator.reconcile.replicas import last_counts
 from shop_operator.render import configuration_uses
@@ -56,7 +56,7 @@ class Observation:
 
     Args:
         store: what the watches have shown.
-        neighbours: the calls between ShopServices.
+        neighbors: the calls between ShopServices.
         configs: the digests of ConfigMaps and Secrets.
         namespaces: the pod-security level of each namespace.
         served: the kinds that the API server serves.
@@ -68,7 +68,7 @@ class Observation:
     def __init__(
         self,
         store: Store,
-        neighbours: Neighbours,
+        neighbors: Neighbors,
         *,
         configs: Configs,
         namespaces: Namespaces,
@@ -78,7 +78,7 @@ class Observation:
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._neighbours = neighbours
+        self._neighbors = neighbors
         self._configs = configs
         self._namespaces = namespaces
         self._served = served
@@ -98,8 +98,8 @@ class Observation:
     async def read(self, this: Pass) -> tuple[Read, list[OperatorError]]:
         """Send the requests of a pass that precede rendering; returns their results, and the errors of those that failed."""
         config, unreadable = await self._configuration(this)
-        calls, unlisted = await self._neighbours.unruled_calls(this)
-        undrained, unseen = await self._neighbours.undrained(this)
+        calls, unlisted = await self._neighbors.unruled_calls(this)
+        undrained, unseen = await self._neighbors.undrained(this)
         return Read(config, calls, undrained), [*unreadable, *unlisted, *unseen]
 
     def facts(self, this: Pass) -> Facts:
@@ -107,10 +107,10 @@ class Observation:
         key, shop = this.key, this.shop
         children = self._store.children(key)
         lost = last_counts(key, children, self._store.lost(key), shop.status, this.known)
-        held = self._neighbours.ports(this, drained=not this.read.undrained)
+        held = self._neighbors.ports(this, drained=not this.read.undrained)
         asked = hostname(shop)
         return Facts(
-            called_ports=self._neighbours.called(key, this.cached.depends_on),
+            called_ports=self._neighbors.called(key, this.cached.depends_on),
             dependants=self._store.dependants(key),
             deployments=deployments(children),
             routes=routes(children, this.owner),
@@ -119,7 +119,7 @@ class Observation:
             hostname_holder=self._store.holder(asked) if asked else None,
             old_ports=held.old,
             routed_port=held.routed,
-            old_parents=self._neighbours.old_parents(this),
+            old_parents=self._neighbors.old_parents(this),
             wait=0.0 if lost else self._wait(this, children),
             served=self._served(),
             pod_security=self._namespaces.level(key.namespace),
@@ -135,7 +135,7 @@ class Observation:
         """
         called = {*this.cached.depends_on, *(good.spec.depends_on or ())}
         return replace(
-            facts, pods=good, records=records, called_ports=self._neighbours.called(this.key, called)
+            facts, pods=good, records=records, called_ports=self._neighbors.called(this.key, called)
         )
 
     async def _configuration(self, this: Pass) -> tuple[Configuration | None, list[OperatorError]]:

@@ -1,4 +1,4 @@
-"""Children that are no longer desired are deleted once no running pod and no client needs them."""
+"""Deletes children that are no longer desired, once no running pod and no client needs them."""
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
@@ -14,7 +14,7 @@ from shop_operator.objects.ownership import controlled_by
 from shop_operator.reconcile.attempts import attempt
 from shop_operator.reconcile.child import Children, WriteObserver
 from shop_operator.reconcile.memory import Memories
-from shop_operator.reconcile.neighbours import DRAIN_LOOK, LOOK_AGAIN, Neighbours
+from shop_operator.reconcile.neighbors import DRAIN_LOOK, LOOK_AGAIN, Neighbors
 from shop_operator.reconcile.passes import Pass
 from shop_operator.reconcile.replicas import FOREIGN
 from shop_operator.reconcile.retention import route_wait, uses_account
@@ -22,13 +22,13 @@ from shop_operator.render.workloads import workloads
 
 
 class Api(Protocol):
-    """kubernetes.client.Kube."""
+    """The requests that pruning requires; implemented by kubernetes.client.Kube."""
 
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
-        """One object, None when there is none."""
+        """The object; None if it does not exist."""
 
     async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
-        """Delete exactly the object of that UID."""
+        """Delete an object only if it has that UID."""
 
 
 class Prune:
@@ -36,11 +36,11 @@ class Prune:
 
     Args:
         api: the cluster.
-        store: what the watches have shown of it.
+        store: the cache of the watches.
         observer: counts writes.
-        memories: of each ShopService.
-        neighbours: whether pods are being deleted.
-        children: keeps the count of a Deployment whose autoscaler goes.
+        memories: the records of the ShopServices.
+        neighbors: finds pods that are being deleted.
+        children: keeps the replica count of a Deployment whose autoscaler is deleted.
         served: the kinds that the API server serves.
         now: the time.
     """
@@ -52,7 +52,7 @@ class Prune:
         observer: WriteObserver,
         *,
         memories: Memories,
-        neighbours: Neighbours,
+        neighbors: Neighbors,
         children: Children,
         served: Callable[[], AbstractSet[str]],
         now: Callable[[], datetime],
@@ -61,7 +61,7 @@ class Prune:
         self._store = store
         self._observer = observer
         self._memories = memories
-        self._neighbours = neighbours
+        self._neighbors = neighbors
         self._children = children
         self._served = served
         self._now = now
@@ -69,7 +69,7 @@ class Prune:
     async def clear_up(
         self, this: Pass, kept: AbstractSet[ChildId]
     ) -> tuple[list[OperatorError], dict[ChildId, float]]:
-        """Delete children that are no longer desired; returns the errors, and for how many seconds the others must stay."""
+        """Delete children that are no longer desired; returns the errors, and the seconds for which the others must stay."""
         problems: list[OperatorError] = []
         needed: dict[ChildId, float] = {}
         key = this.key
@@ -120,7 +120,7 @@ class Prune:
             deployments = [found.state for each, found in children.items() if each.kind == "Deployment"]
             if uses_account(child.name, deployments):
                 return LOOK_AGAIN
-            return DRAIN_LOOK if await self._neighbours.draining(key) else 0.0
+            return DRAIN_LOOK if await self._neighbors.draining(key) else 0.0
         if child.kind == "HTTPRoute":
             successors = [
                 found.state if (found := children.get(each)) else None
@@ -147,7 +147,7 @@ class Prune:
         await self._api.delete(child.kind, key.namespace, child.name, uid=cached.uid)
         self._observer.wrote(child.kind, "delete")
         self._memories.of(key).unlisted -= {child}
-        # The watch will show the deletion; if a finalizer delays it, the watch shows the object again.
+        # The watch confirms the deletion; if a finalizer delays it, the watch shows the object again.
         self._store.discard(key, child, cached.uid)
 
     async def _prune_unseen(self, this: Pass, child: ChildId) -> None:

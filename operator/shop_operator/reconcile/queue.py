@@ -1,17 +1,17 @@
-"""The work queue between events and reconciles: many events of one key become one pass, never two at once.
+"""The work queue between events and passes: many events of one key become one pass, and a key never has two passes at once.
 
-The semantics are those of client-go's workqueue, which every controller of Kubernetes relies on:
+The semantics are those of the workqueue of client-go, on which all Kubernetes controllers rely:
 
-- a key that waits is in the queue once, however often it is added (the dirty set);
-- a key that is being processed is not handed to a second worker: added meanwhile, it is queued again when
-  the first one is done (the processing set);
-- a key that fails comes back after its own exponential delay, and all failing keys together are held to a
-  rate, so that one bad ShopService or one bad API server costs the others nothing.
+- A waiting key is in the queue once, however often it is added (the dirty set).
+- A key that is being processed is not handed to a second worker. If it is added meanwhile, it is queued again when the first worker
+  is done (the processing set).
+- A failed key returns after its own exponential delay, and a rate limits all failing keys together, so that one ShopService or one
+  API server that fails does not slow down the others.
 
-Keys are in lanes, such as one for each namespace. Lanes that wait are served in turn, one key each, and lanes that fail
-share the rate equally: however many keys of one lane wait or fail, a key of another waits for one of them at most.
+Keys are grouped into lanes, such as one for each namespace. Waiting lanes are served in turn, one key at a time, and failing lanes
+share the rate equally. However many keys of one lane wait or fail, a key of another lane waits for at most one of them.
 
-It knows nothing of Kubernetes: keys are any hashable value.
+The queue does not depend on Kubernetes: a key is any hashable value.
 """
 
 import asyncio
@@ -25,30 +25,30 @@ K = TypeVar("K", bound=Hashable)
 
 
 class QueueObserver(Protocol):
-    """What the queue tells about itself; metrics.py turns it into the workqueue_* series."""
+    """Receives the events of the queue; observability.metrics exports them as the workqueue_* series."""
 
     def added(self, depth: int) -> None:
-        """A key became dirty; `depth` keys wait now."""
+        """Record that a key was added; `depth` keys wait now."""
 
     def depth(self, depth: int) -> None:
-        """So many keys wait now."""
+        """Record the number of waiting keys."""
 
     def started(self, depth: int, waited: float) -> None:
-        """A worker took a key that had waited for `waited` seconds."""
+        """Record that a worker took a key that had waited for `waited` seconds."""
 
     def finished(self, took: float) -> None:
-        """A worker is done with a key after `took` seconds."""
+        """Record that a worker finished a key after `took` seconds."""
 
     def retried(self) -> None:
-        """A key was added with its backoff."""
+        """Record that a key was added with its backoff."""
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """How long a failing key waits: `first` seconds doubled with every failure up to `limit`, plus jitter.
+    """The delay of a failing key: `first` seconds, doubled with each failure up to `limit`, plus jitter.
 
-    All retries together may not exceed `rate` a second once each lane has used up its `burst`. That bounds what failing keys cost,
-    so that `limit` may be short: a key waits at most that long after what it failed by is over.
+    All retries together do not exceed `rate` per second once each lane has used up its `burst`. This bounds the cost of failing keys, so
+    `limit` can be short: after the cause of a failure is gone, a key waits for at most that time.
     """
 
     first: float = 0.1
@@ -58,10 +58,10 @@ class Backoff:
     burst: int = 200
 
     def delay(self, failures: int) -> float:
-        """Seconds to wait after that many failures in a row (the first failure is 0)."""
-        # 2.0**64 s is beyond any limit and far from overflowing a float.
+        """Seconds to wait after a number of consecutive failures; the first failure is 0."""
+        # 2.0**64 s exceeds any limit without overflowing a float.
         delay = min(self.first * 2.0 ** min(failures, 64), self.limit)
-        return delay * (1 + random.random() * self.jitter)  # noqa: S311  # spread, not secrecy
+        return delay * (1 + random.random() * self.jitter)  # noqa: S311  # jitter, not cryptography
 
 
 # Seconds; as long as the rate lets 6,000 keys of one lane come back.
@@ -70,7 +70,7 @@ _LONGEST_RESERVE: Final = 300.0
 
 @dataclass
 class _Bucket:
-    """A token bucket that answers when the next token is free instead of blocking."""
+    """A token bucket that returns the time of the next free token instead of blocking."""
 
     rate: float
     burst: int
@@ -81,28 +81,28 @@ class _Bucket:
         self._tokens = float(self.burst)
 
     def reserve(self, now: float) -> float:
-        """Take one token; the seconds until it is really there."""
+        """Take one token; returns the seconds until it is available."""
         if self._at is not None:
             self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
         self._at = now
-        # Without a bound, keys that fail more often than they may would wait longer and longer.
+        # Without a bound, keys that fail faster than the rate would wait for ever longer.
         self._tokens = max(self._tokens - 1, -_LONGEST_RESERVE * self.rate)
         return max(0.0, -self._tokens / self.rate)
 
     def idle(self, now: float) -> bool:
-        """Whether it is full again."""
+        """Whether the bucket is full again."""
         return self._at is None or self._tokens + (now - self._at) * self.rate >= self.burst
 
 
 class _Buckets:
-    """A bucket for each lane that fails; those share the rate."""
+    """A token bucket for each failing lane; the lanes share the rate."""
 
     def __init__(self, backoff: Backoff) -> None:
         self._backoff = backoff
         self._of: dict[Hashable, _Bucket] = {}
 
     def reserve(self, lane: Hashable, now: float) -> float:
-        """Take one token of a lane; the seconds until it is really there."""
+        """Take one token of a lane; returns the seconds until it is available."""
         self._of = {each: bucket for each, bucket in self._of.items() if each == lane or not bucket.idle(now)}
         self._of.setdefault(lane, _Bucket(self._backoff.rate, self._backoff.burst))
         for bucket in self._of.values():
@@ -111,12 +111,12 @@ class _Buckets:
 
 
 class WorkQueue(Generic[K]):
-    """One queue for one event loop; nothing here is thread-safe and nothing needs to be.
+    """A queue for one event loop; it is not thread-safe.
 
     Args:
-        observer: told what happens.
-        backoff: of keys that fail.
-        lane: the lane of a key; by default there is one for all.
+        observer: receives the events of the queue.
+        backoff: the delay of failing keys.
+        lane: the lane of a key; by default all keys share one.
     """
 
     def __init__(
@@ -130,13 +130,13 @@ class WorkQueue(Generic[K]):
         self._backoff = backoff or Backoff()
         self._lane = lane
         self._buckets = _Buckets(self._backoff)
-        self._ready: dict[Hashable, deque[K]] = {}  # by lane, in the order in which they are served
+        self._ready: dict[Hashable, deque[K]] = {}  # by lane, in the order of service
         self._waiting = 0
-        self._dirty: dict[K, float] = {}  # key → since when it waits
-        self._processing: dict[K, float] = {}  # key → since when a worker has it
+        self._dirty: dict[K, float] = {}  # key → start of its wait
+        self._processing: dict[K, float] = {}  # key → start of its processing
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
-        self._not_before: dict[K, float] = {}  # key → until when a pass has asked to wait
+        self._not_before: dict[K, float] = {}  # key → end of the pause that its last pass requested
         self._waiter = asyncio.Event()
         self._closed = False
 
@@ -144,11 +144,11 @@ class WorkQueue(Generic[K]):
         return self._waiting
 
     def idle(self) -> bool:
-        """Whether nothing waits, runs or is due later."""
+        """Whether no key waits, is processed or is due later."""
         return not (self._dirty or self._processing or self._timers)
 
     def add(self, key: K) -> None:
-        """Mark the key as in need of a pass, now; or as soon as it may have one after `retry`."""
+        """Request a pass over the key: now, or after the minimum delay of `retry`."""
         if self._closed or key in self._dirty:
             return
         now = _now()
@@ -190,26 +190,26 @@ class WorkQueue(Generic[K]):
         self._observer.retried()
         delay = self._backoff.delay(failures) + self._buckets.reserve(self._lane(key), _now())
         if after:
-            # What has happened in the meantime need not wait for longer than was asked for.
+            # Events in the meantime do not wait for longer than the requested pause.
             delay = after if self._leave(key, after) else max(delay, after)
         self.add_after(key, delay)
 
     def pause(self, key: K, seconds: float) -> None:
-        """Add the key in so many seconds, and not before, whatever happens; it has not failed."""
+        """Add the key in this number of seconds, and not earlier whatever happens. This is not a failure."""
         self._leave(key, seconds)
         self.add_after(key, seconds)
 
     def _leave(self, key: K, seconds: float) -> bool:
-        """Delay every pass over the key; returns whether it was already waiting for one."""
+        """Delay the next pass over the key; returns whether the key was already waiting for one."""
         self._not_before[key] = _now() + seconds
         return self._dirty.pop(key, None) is not None
 
     def forget(self, key: K) -> None:
-        """The key succeeded: its next failure starts from the shortest delay."""
+        """Record a success: the next failure of the key starts from the shortest delay."""
         self._failures.pop(key, None)
 
     async def get(self) -> K:
-        """The next key, as soon as there is one. Every get needs a done.
+        """The next key, as soon as one waits. Each `get` requires a `done`.
 
         Raises:
             asyncio.CancelledError: the worker is being stopped.
@@ -225,14 +225,14 @@ class WorkQueue(Generic[K]):
         return key
 
     def done(self, key: K) -> None:
-        """The worker is finished with the key, whatever came of it."""
+        """Record that a worker has finished the key, whatever the result."""
         self._observer.finished(_now() - self._processing.pop(key))
         if key in self._dirty:
             self._push(key)
             self._observer.depth(self._waiting)
 
     def clear(self) -> None:
-        """Forget everything that waits: another process is the leader and will see it all itself."""
+        """Drop all waiting keys: another process leads and enqueues all keys itself."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -244,12 +244,12 @@ class WorkQueue(Generic[K]):
         self._observer.depth(0)
 
     def close(self) -> None:
-        """Take nothing more; what is being processed may finish."""
+        """Accept no more keys; keys that are being processed may finish."""
         self._closed = True
         self.clear()
 
     def _pop(self) -> K:
-        """The next key of the lane that was served longest ago, which has to wait for all others then."""
+        """The next key of the lane that was served least recently."""
         lane = next(iter(self._ready))
         keys = self._ready.pop(lane)
         key = keys.popleft()

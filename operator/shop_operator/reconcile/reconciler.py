@@ -28,8 +28,8 @@ from shop_operator.reconcile.child import Api as ChildApi
 from shop_operator.reconcile.child import Children, WriteObserver
 from shop_operator.reconcile.child import Reports as ChildReports
 from shop_operator.reconcile.memory import Memories, listed
-from shop_operator.reconcile.neighbours import Api as NeighboursApi
-from shop_operator.reconcile.neighbours import Neighbours
+from shop_operator.reconcile.neighbors import Api as NeighborsApi
+from shop_operator.reconcile.neighbors import Neighbors
 from shop_operator.reconcile.network_policy import NetworkPolicies
 from shop_operator.reconcile.observation import Configs, Namespaces, Observation
 from shop_operator.reconcile.passes import Pass
@@ -50,8 +50,8 @@ _RELEASED: Final = ("ServiceAccount", "Deployment")
 _NEXT_TURN: Final = 1.0
 
 
-class Api(ChildApi, NeighboursApi, PruneApi, Protocol):
-    """What a pass requires of the API server; implemented by kubernetes.client.Kube."""
+class Api(ChildApi, NeighborsApi, PruneApi, Protocol):
+    """The requests of a pass; implemented by kubernetes.client.Kube."""
 
 
 class Reports(ChildReports, Protocol):
@@ -111,10 +111,10 @@ class Reconciler:
         self._memories = Memories()
         self._refusals = Refusals(clock)
         self._telling_flaw = asyncio.Lock()
-        self._neighbours = Neighbours(api, store, now)
+        self._neighbors = Neighbors(api, store, now)
         self._observation = Observation(
             store,
-            self._neighbours,
+            self._neighbors,
             configs=configs,
             namespaces=namespaces,
             served=served,
@@ -131,13 +131,13 @@ class Reconciler:
             in_flight=in_flight or InFlight(),
             clock=clock,
         )
-        self._policies = NetworkPolicies(store, self._neighbours, self._children)
+        self._policies = NetworkPolicies(store, self._neighbors, self._children)
         self._prune = Prune(
             api,
             store,
             observer,
             memories=self._memories,
-            neighbours=self._neighbours,
+            neighbors=self._neighbors,
             children=self._children,
             served=served,
             now=now,
@@ -266,7 +266,7 @@ class Reconciler:
         failed, applied = await self._apply(this, facts, made, desired)
         problems: list[OperatorError] = [*made.prepared.problems, *failed]
         waits = [facts.wait] if around.hold else []
-        if this.read.undrained and self._neighbours.awaits_drain(this):
+        if this.read.undrained and self._neighbors.awaits_drain(this):
             waits.append(this.read.undrained)
         kept = made.prepared.kept
         if made.unrestored:

@@ -21,7 +21,7 @@ def last_counts(
 ) -> dict[str, int]:
     """The last replica counts of Deployments that no longer exist.
 
-    After a restart of the operator the status and the autoscalers, which outlive their Deployments, tell of them.
+    After a restart of the operator, they are known from the status and from the autoscalers, which outlive their Deployments.
     """
     # The HorizontalPodAutoscaler of KEDA has the labels of the ScaledObject, but another name.
     asked: dict[str, int] = {}
@@ -41,5 +41,5 @@ def last_counts(
 
 
 def _wanted_before(status: Mapping[str, Any]) -> int:
-    """The number of web pods that an earlier status says are desired; 0 if it does not say."""
+    """The number of desired web pods in an earlier status; 0 if it is unknown."""
     return digits(str(status.get("ready", "")).rpartition("/")[2])

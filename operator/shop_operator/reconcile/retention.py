@@ -1,20 +1,21 @@
-"""What stays although the spec no longer asks for it: nothing goes while running pods or their clients still need it.
+"""Retention: state that the spec no longer requests is kept while running pods or their clients still need it. Pure.
 
-Every rule here is a pure function of what the watches show, so that it holds over a restart of the operator and ends by
-itself, with the event that shows its end:
+Each rule is a function of the observed state. It therefore survives a restart of the operator, and stops applying with the event
+that shows the end of its cause:
 
-- a ServiceAccount of the operator's goes once no pod of an earlier template, or of a worker that is removed, is left;
-- a Service keeps the port that it had (as `http-<port>`) until the pods, the dependants, those that were dependants and the
-  routes have moved;
-- a NetworkPolicy goes on admitting what it admitted until no pod of an earlier template is left, until the ShopServices that
-  depended on this one have replaced theirs, and until the HTTPRoutes have left the Gateways that they leave;
-- an HTTPRoute goes once the routes in its place are accepted, and a Gateway loses its reference once the others have accepted;
-- a Service or NetworkPolicy that another client deletes returns with what it was kept for, and a first NetworkPolicy admits
-  what pods of an earlier template call;
-- what a user takes out of the spec without a successor (routes, discovery, networkPolicy, a worker) goes at once.
+- A ServiceAccount of the operator is deleted once no pod of an earlier template or of a removed worker is left.
+- A Service keeps an earlier port (as `http-<port>`) until the pods, the dependants, the former dependants and the routes use the
+  new one.
+- A NetworkPolicy keeps its earlier rules until no pod of an earlier template is left, the former dependants have replaced their
+  pods, and the HTTPRoutes have left their earlier Gateways.
+- An HTTPRoute is deleted once the routes that replace it are accepted. Its reference to a Gateway is removed once the other
+  Gateways have accepted it.
+- A Service or NetworkPolicy that another client deletes is created again with the state that it kept. A first NetworkPolicy admits
+  the calls of pods of earlier templates.
+- State that is removed from the spec without a successor (routes, discovery, networkPolicy, a worker) is deleted at once.
 
-The counts of a Deployment leave out pods that are being deleted, so what pods or their clients need goes only after a list of
-the pods has shown that none of these is left either; no watch shows when one ends.
+The counts of a Deployment exclude pods that are being deleted, and no watch shows when such a pod ends. State that pods or their
+clients need is therefore removed only after a LIST of the pods has shown that no such pod is left.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -28,15 +29,15 @@ from shop_operator.objects.rollouts import replaced, rolled_out
 from shop_operator.wording import listed
 
 State = Mapping[str, Any]
-"""The summary of a live child."""
+"""The summary of a live child; objects.summary."""
 
 ROUTE_GRACE: Final = timedelta(minutes=5)
-"""How long an HTTPRoute waits for a successor about which no Gateway controller says anything."""
+"""The time for which an HTTPRoute waits for a successor on which no Gateway controller reports."""
 DELETION_MARGIN: Final = timedelta(minutes=1)
-"""How long a pod may outlast its grace period. One that its node no longer tells of, or that a finalizer keeps, holds nothing
+"""The time for which a pod may outlast its grace period. A pod that its node no longer reports, or that a finalizer keeps, is ignored
 after that."""
 _MOST_OLD_PORTS: Final = 3
-# A NetworkPolicy that is larger than a summary loses its earlier rules at the next pass.
+# A NetworkPolicy that is too large for a summary loses its earlier rules at the next pass.
 _MOST_CALLERS: Final = 256
 _ENDED: Final = ("Succeeded", "Failed")
 _PARENT_KEYS: Final = ("namespace", "name", "sectionName")
@@ -47,8 +48,8 @@ class Ports:
     """The ports of the main Service.
 
     Args:
-        old: earlier ports that it still has, the last one first.
-        routed: the port to which HTTPRoutes send requests; None for that of the spec.
+        old: earlier ports that the Service keeps, the latest first.
+        routed: the port to which HTTPRoutes send requests; None for spec.port.
     """
 
     old: tuple[int, ...] = ()
@@ -56,14 +57,14 @@ class Ports:
 
 
 def uses_account(name: str, deployments: Iterable[State]) -> bool:
-    """Whether pods of these Deployments may run, or be created, under a ServiceAccount."""
+    """Whether pods of these Deployments may run, or be created, as a ServiceAccount."""
     return any(each.get("account") == name or not rolled_out(each) for each in deployments)
 
 
 def ended(pod: Mapping[str, Any], now: datetime) -> bool:
-    """Whether the containers of a pod have ended, as far as the pod tells: it may stay without them.
+    """Whether the containers of a pod have ended. The pod itself may exist for longer.
 
-    The API server sets a deletionTimestamp to the end of the grace period.
+    The API server sets the deletionTimestamp to the end of the grace period.
     """
     deleted = text(pod["metadata"].get("deletionTimestamp"))
     if deleted and now >= datetime.fromisoformat(deleted) + DELETION_MARGIN:
@@ -84,11 +85,11 @@ def accepted(route: State) -> bool:
 
 
 def route_wait(route: State, successors: Collection[State | None], now: datetime) -> float:
-    """Seconds for which an HTTPRoute has to stay for its successors' sake unless an event ends that earlier; 0: it can go.
+    """Seconds for which an HTTPRoute must stay for its successors, unless an event ends this earlier; 0 if it can be deleted.
 
     Args:
-        route: the one that is not wanted any more.
-        successors: the wanted ones, None for each that does not exist yet.
+        route: the HTTPRoute that is no longer desired.
+        successors: the desired HTTPRoutes; None for each that does not exist yet.
         now: the time.
     """
     if not _was_accepted(route):
@@ -103,7 +104,7 @@ def _left(successor: State | None, now: datetime) -> float:
     if accepted(successor):
         return 0.0
     if any(parent["conditions"] for parent in successor["status"].get("parents", ())):
-        # It was refused, or its controller is still processing the new version: the next change arrives as an event.
+        # A Gateway has refused it, or its controller still processes the new version. An event reports the next change.
         return grace
     began = successor["metadata"].get("creationTimestamp")
     age = (now - datetime.fromisoformat(began)).total_seconds() if began else 0.0
@@ -111,7 +112,7 @@ def _left(successor: State | None, now: datetime) -> float:
 
 
 def _was_accepted(route: State) -> bool:
-    """Whether any version of it was."""
+    """Whether a Gateway has accepted any version of an HTTPRoute."""
     return any(
         each["type"] == "Accepted" and each["status"] == "True"
         for parent in route["status"].get("parents", ())
@@ -120,7 +121,7 @@ def _was_accepted(route: State) -> bool:
 
 
 def old_parents(live: State, wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The references to Gateways that an HTTPRoute keeps until those that it shall have have accepted it."""
+    """The references to Gateways that an HTTPRoute keeps until the desired Gateways have accepted it."""
     taken = {
         _parent(each["ref"])
         for each in live["status"].get("parents", ())
@@ -135,7 +136,7 @@ def old_parents(live: State, wanted: Sequence[Mapping[str, Any]]) -> list[dict[s
 
 
 def leaves_gateway(route: State, wanted: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether an HTTPRoute still names a Gateway that it shall not."""
+    """Whether an HTTPRoute still names a Gateway that is not desired."""
     return not {_parent(each) for each in route["spec"]["parentRefs"]} <= {_parent(each) for each in wanted}
 
 
@@ -152,17 +153,17 @@ def ports(
     *,
     drained: bool,
 ) -> Ports:
-    """Which ports the main Service has beside the wanted one, and where routes go.
+    """The earlier ports that the main Service keeps, and the port of the routes.
 
-    The target of every port is the name of the container's, so that each works with old and with new pods.
+    The target of each port is the name of the container port, so each port works with old and with new pods.
 
     Args:
         wanted: spec.port.
-        service: the live Service, None when there is none.
-        web: the Deployment of the web workload, None when there is none.
-        callers: of each Deployment that depends on this one, the port that its pods are given; 0 while it is being rolled out.
+        service: the live Service; None if it does not exist.
+        web: the Deployment of the web workload; None if it does not exist.
+        callers: for each Deployment of a dependant, the port in the environment of its pods; 0 during a rollout.
         routes: the live HTTPRoutes.
-        drained: whether no pod that is being deleted, or that an earlier release of another ShopService has left, may call an
+        drained: whether neither pods that are being deleted nor pods of earlier releases of other ShopServices may call an
             earlier port.
     """
     old = tuple(each for each in (service or {}).get("ports", ()) if each != wanted)[:_MOST_OLD_PORTS]
@@ -194,7 +195,7 @@ def kept_gateways(old: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[st
 
 
 def called_port(caller: State, dependency: str) -> int | None:
-    """The port of a dependency that the pods of a Deployment are given: None for none, 0 while it is being rolled out."""
+    """The port of a dependency in the environment of the pods of a Deployment; None for none, 0 during a rollout."""
     if not rolled_out(caller):
         return 0
     found: int | None = caller.get("calls", {}).get(dependency)
@@ -202,7 +203,7 @@ def called_port(caller: State, dependency: str) -> int | None:
 
 
 def served(wanted: int, service: State | None) -> int:
-    """The port of a dependency that works now: the wanted one unless its Service does not have that yet."""
+    """The port on which a dependency answers now: the desired one, unless its Service does not have it yet."""
     live: Sequence[int] = (service or {}).get("ports", ())
     return wanted if wanted in live or not live else live[0]
 
@@ -213,7 +214,7 @@ def calls(caller: State, dependency: str) -> bool:
 
 
 def earlier_rules(policy: State, wanted: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """What a live NetworkPolicy admits beyond the wanted one, by direction; empty for nothing."""
+    """The rules of a live NetworkPolicy that the desired one does not have, by direction; empty for none."""
     live: Rules = policy.get("rules", {})
     found = {each: beyond(each, live.get(each, ()), wanted["spec"][each]) for each in PEERS}
     return {direction: rules for direction, rules in found.items() if rules}
@@ -222,12 +223,12 @@ def earlier_rules(policy: State, wanted: Mapping[str, Any]) -> dict[str, list[di
 def unruled(
     calls: Mapping[str, Collection[int]], callers: Collection[str], ports: Collection[int]
 ) -> dict[str, list[dict[str, Any]]]:
-    """The connections with other ShopServices that pods make and that no NetworkPolicy has restricted yet.
+    """The rules for connections with other ShopServices that no NetworkPolicy has restricted yet.
 
     Args:
-        calls: by the name of a ShopService, the ports on which pods call it.
-        callers: the ShopServices whose pods may call these.
-        ports: on these ports.
+        calls: for each ShopService that the pods call, the ports.
+        callers: the ShopServices whose pods may call these pods.
+        ports: the ports that the callers use.
     """
     found = {
         "ingress": [between("ingress", sorted(callers)[:_MOST_CALLERS], ports)] if callers else [],
@@ -237,25 +238,25 @@ def unruled(
 
 
 def with_rules(policy: Mapping[str, Any], more: Rules) -> dict[str, Any]:
-    """A NetworkPolicy that admits more."""
+    """A NetworkPolicy with additional rules."""
     spec = policy["spec"]
     return {**policy, "spec": {**spec, **{each: [*spec[each], *rules] for each, rules in more.items()}}}
 
 
 def former_callers(rules: Rules, dependants: Collection[str]) -> frozenset[str]:
-    """The ShopServices that earlier rules admit and that do not depend on this one any more."""
+    """The ShopServices that earlier rules admit and that no longer depend on this one."""
     return shopservices(rules.get("ingress", ()), "ingress") - frozenset(dependants)
 
 
 def needed_rules(
     rules: Rules, calling: Collection[str], *, leaving_gateway: bool
 ) -> dict[str, list[dict[str, Any]]]:
-    """What is left of the earlier rules of a NetworkPolicy once no pod of an earlier template is.
+    """The earlier rules of a NetworkPolicy that are still needed once no pod of an earlier template is left.
 
     Args:
         rules: the earlier rules.
         calling: the ShopServices that no longer depend on this one and may still call it.
-        leaving_gateway: whether requests may still come by a Gateway that the routes leave.
+        leaving_gateway: whether a Gateway that the routes are leaving may still send requests.
     """
     found = only(
         "ingress",

@@ -1,4 +1,4 @@
-"""The desired state of one child, and whether a live one matches it. Pure."""
+"""The desired state of one child, and its comparison with the live child. Pure."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -18,12 +18,12 @@ class Wanted:
     """The desired state of one child.
 
     Attributes:
-        key: its ShopService.
+        key: the key of its ShopService.
         shop: its ShopService.
-        configuration: the apply configuration, as rendered.
-        seen: the version of the live child that it was rendered from, None when there was none.
-        again: there was one before, or it was wanted before.
-        had: there was one before, which another client must have deleted when it is not there.
+        configuration: the rendered apply configuration.
+        seen: the version of the live child at the time of rendering; None if it did not exist.
+        again: the child existed or was desired before.
+        had: the child certainly existed before, so another client has deleted it if it does not exist now.
     """
 
     key: Key
@@ -48,20 +48,20 @@ class Wanted:
 
     @property
     def signed(self) -> dict[str, Any]:
-        """What is sent: the configuration with its own hash."""
+        """The configuration with its own hash, as it is sent."""
         metadata = self.configuration["metadata"]
         annotations = {**metadata.get("annotations", {}), HASH_ANNOTATION: self.digest}
         return {**self.configuration, "metadata": {**metadata, "annotations": annotations}}
 
 
 def is_like(live: Child, digest: str) -> bool:
-    """Whether the apply configuration with that hash was applied last."""
+    """Whether the apply configuration with that hash was the last one applied."""
     obj = live.object
     return live.settled == digest if obj is None else remembered(obj) == digest
 
 
 def remembered(live: Mapping[str, Any]) -> str | None:
-    """The hash of the configuration that was applied last, from the annotation of a live object."""
+    """The hash of the last applied configuration, from the annotation of a live object."""
     hashed: str | None = mapping(live["metadata"].get("annotations")).get(HASH_ANNOTATION)
     return hashed
 
@@ -72,7 +72,7 @@ def existed(
     """The absent children that certainly existed. A status lists Deployments before they are created.
 
     Args:
-        status: of the ShopService.
+        status: the status of the ShopService.
         absent: children that the ShopService has had, according to its status or an earlier pass.
         lost: the Deployments that are known to have existed.
     """

@@ -94,7 +94,7 @@ class Asked:
         return dependencies(name, self.find, circle=self.store.circle(Key("ns", name)))
 
 
-def test_a_change_in_a_large_net_without_circles_visits_no_edge_twice_and_wakes_only_neighbours() -> None:
+def test_a_change_in_a_large_net_without_circles_visits_no_edge_twice_and_wakes_only_neighbors() -> None:
     circles = Circles()
     for name, on in net().items():
         circles.change(name, on)

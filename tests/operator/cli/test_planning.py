@@ -1,4 +1,4 @@
-"""What the ShopServices of a file change, in themselves and in their neighbours."""
+"""What the ShopServices of a file change, in themselves and in their neighbors."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -122,7 +122,7 @@ def test_below_a_suspended_one_nothing_changes() -> None:
     assert actions(shop("web", suspend=True, replicas=7), there=there) == {("update", "ShopService", "web")}
 
 
-def test_a_neighbour_that_was_refused_is_left_out_and_the_file_is_not() -> None:
+def test_a_neighbor_that_was_refused_is_left_out_and_the_file_is_not() -> None:
     bad = {"podTemplate": {"spec": {"restartPolicy": "Never"}}}
     there = cluster(shop("product"))
     there.shops["product"]["spec"].update(bad)

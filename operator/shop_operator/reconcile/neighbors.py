@@ -1,4 +1,4 @@
-"""Which ShopServices call each other, and what their running pods still need."""
+"""The calls between ShopServices, and what their running pods still need of each other."""
 
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from contextlib import aclosing
@@ -41,18 +41,18 @@ _CALLERS_LOOK: Final = 30.0
 
 
 class Api(Protocol):
-    """kubernetes.client.Kube."""
+    """The requests about neighbors; implemented by kubernetes.client.Kube."""
 
     def pods(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
-        """Every pod that a label selector matches; the caller exhausts or closes it."""
+        """The pods that a label selector matches; the caller exhausts or closes the generator."""
 
 
-class Neighbours:
-    """Reads from the store and, for what no Deployment shows, from the pods.
+class Neighbors:
+    """Reads the calls from the store, and from the pods what no Deployment shows.
 
     Args:
         api: lists pods.
-        store: what the watches have shown.
+        store: the cache of the watches.
         now: the time.
     """
 
@@ -62,14 +62,15 @@ class Neighbours:
         self._now = now
 
     def last(self, key: Key, owner: str, child: ChildId) -> Child | None:
-        """A Service or NetworkPolicy that the ShopService with that UID controls, as last seen, even if another client deleted it."""
+        """The last state of a Service or NetworkPolicy that the ShopService with that UID controls, even if another client deleted it."""
         found = self._store.children(key).get(child) or self._store.former(key).get(child)
         return found if found is not None and found.controller == owner else None
 
     def called(self, key: Key, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
-        """The ports on which each dependency answers, first the one to call; of one that does not exist those that pods are told.
+        """The ports on which each dependency answers, the one to call first.
 
-        One that is deleted and created again then has its dependants rolled out only if it has another port.
+        For a dependency that does not exist, these are the ports in the environment of the pods. If it is deleted and created
+        again, its dependants are therefore rolled out only if its port has changed.
         """
         found: dict[str, tuple[int, ...]] = {}
         for name in names:
@@ -157,12 +158,12 @@ class Neighbours:
             async for pod in self._api.pods(key.namespace, f"{NAME_LABEL}={key.name}"):
                 note(called_by(key.namespace, mappings(mapping(pod.get("spec")).get("containers"))))
 
-        # A Deployment shows only its newest template, and its counts leave out pods that are being deleted.
+        # A Deployment shows only its newest template, and its counts exclude pods that are being deleted.
         problems = await attempt(read()) if deployments else []
         return None if problems else found, problems
 
     async def undrained(self, this: Pass) -> tuple[float, list[OperatorError]]:
-        """Seconds for which an earlier port of the Service must stay for pods that may call it; and the errors, if that is unknown.
+        """Seconds for which an earlier port of the Service must stay for pods that may call it, and the errors if that is unknown.
 
         A ShopService that no longer names this one in its spec, or is deleted, is no dependant, but its pods may still run.
         """
@@ -182,7 +183,7 @@ class Neighbours:
         return seconds, problems
 
     async def draining(self, key: Key) -> bool:
-        """Whether pods of a ShopService are being deleted, or will be because their Deployment is gone."""
+        """Whether pods of a ShopService are being deleted, or will be because their Deployment was deleted."""
         components = {
             _component(key, child) for child in self._store.children(key) if child.kind == "Deployment"
         }
@@ -195,9 +196,9 @@ class Neighbours:
         return False
 
     async def _called_on(self, key: Key, ports: Collection[int]) -> float:
-        """For how many seconds pods of an earlier release may still call this ShopService on these ports; 0 if there are none.
+        """Seconds for which pods of an earlier release may still call this ShopService on these ports; 0 if no pod may.
 
-        A client that its spec tells one of these ports itself, without a dependency, has no release that moves it.
+        A client whose own spec sets the port, without a dependency, is ignored, because no release changes it.
         """
         seconds = 0.0
         async with aclosing(self._api.pods(key.namespace, NAME_LABEL)) as pods:
@@ -239,7 +240,7 @@ class Neighbours:
         return tuple(dict.fromkeys(port for port in found if port))
 
     def all_replaced(self, key: Key, desired: Iterable[Mapping[str, Any]]) -> bool:
-        """Whether every Deployment is as desired and has no pods of an earlier template."""
+        """Whether all Deployments match the desired state and have no pods of an earlier template."""
         live = {child: c for child, c in self._store.children(key).items() if child.kind == "Deployment"}
         wanted = {
             ChildId("Deployment", each["metadata"]["name"]): applied_hash(each)
