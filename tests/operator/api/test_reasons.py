@@ -47,7 +47,7 @@ def written(*modules: Any) -> set[str]:
 
 
 def test_every_reason_of_an_error_has_a_row() -> None:
-    assert of_errors() <= REASONS.keys(), "add a row to reasons.py"
+    assert of_errors() <= REASONS.keys(), "add a row to api/v1alpha1/reasons"
 
 
 def test_every_reason_of_a_pod_has_a_row() -> None:

@@ -1,6 +1,7 @@
 """docs/reference/conditions.md: every condition and every reason of a ShopService, each with cause and cure."""
 
-from shop_operator.api.v1alpha1.reasons import CONDITIONS, ROWS, Reason
+from shop_operator.api.v1alpha1.reasons import CONDITIONS, ROWS
+from shop_operator.api.v1alpha1.reasons.reason import Reason
 
 _HEAD = """\
 # Conditions and reasons
