@@ -40,8 +40,8 @@ from shop_operator.reconcile.retention import kept_gateways, kept_ports
 from shop_operator.reconcile.wanted import Wanted, existed
 from shop_operator.render.prepare import Facts
 from shop_operator.status.dependencies import now
+from shop_operator.status.outcome import Outcome
 from shop_operator.status.rollback import in_place
-from shop_operator.status.writer import Outcome
 
 _log = logging.getLogger(__name__)
 

@@ -1,1 +1,1 @@
-"""What a ShopService says about itself: how its parts are, why, and what helps."""
+"""The status of a ShopService: the state of its children, the causes of failures, and the one write of it."""

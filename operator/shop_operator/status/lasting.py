@@ -1,4 +1,4 @@
-"""Since when something has held, as far as this process has seen it. Pure but for the clock that it is given."""
+"""Facts and the time since which they hold, as far as this process has observed it. Pure."""
 
 from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
@@ -7,7 +7,7 @@ Fact = TypeVar("Fact", bound=Hashable)
 
 
 class Lasting(Generic[Fact]):
-    """Facts that hold now, each with the time at which it was first seen to hold."""
+    """Facts that hold now, with the times at which they were first observed."""
 
     __slots__ = ("_since",)
 
@@ -17,16 +17,16 @@ class Lasting(Generic[Fact]):
     def see(
         self, facts: Iterable[Fact], now: float, patience: float, *, known: Iterable[Fact] = ()
     ) -> tuple[frozenset[Fact], float | None]:
-        """Forget what does not hold any more.
+        """Forget the facts that no longer hold.
 
         Args:
-            facts: those that hold now.
-            now: of a steady clock, in seconds.
-            patience: seconds for which a fact must have held.
-            known: facts that an earlier process has seen hold for that long.
+            facts: the facts that hold now.
+            now: the time of a steady clock, in seconds.
+            patience: seconds for which a fact must hold.
+            known: facts that an earlier process has observed for that long.
 
         Returns:
-            the facts that have held for that long, and the seconds until there may be another one.
+            the facts that have held for that long, and the seconds until another fact may have.
         """
         lasted = {fact: float("-inf") for fact in known}
         self._since = {fact: self._since.get(fact, lasted.get(fact, now)) for fact in facts}

@@ -18,10 +18,9 @@ from shop_operator.errors import InvalidSpec, OperatorError
 from shop_operator.objects.summary import summary
 from shop_operator.render import render
 from shop_operator.status import cause, conditions, verdicts
-from shop_operator.status import diagnosis as pods
 from shop_operator.status.compute import status
 from shop_operator.status.dependencies import Dependencies
-from shop_operator.status.diagnosis import Diagnosis
+from shop_operator.status.diagnosis import RANKED, Diagnosis, findings, pods
 from shop_operator.status.observed import Observed
 from shop_operator.status.verdicts import autoscaler, deployment, http_route
 from tests.operator.specs import documents
@@ -51,7 +50,7 @@ def test_every_reason_of_an_error_has_a_row() -> None:
 
 
 def test_every_reason_of_a_pod_has_a_row() -> None:
-    assert set(pods.RANKED) <= REASONS.keys()
+    assert set(RANKED) <= REASONS.keys()
 
 
 def test_every_row_is_a_reason_that_the_code_can_give() -> None:
@@ -59,7 +58,7 @@ def test_every_row_is_a_reason_that_the_code_can_give() -> None:
     from shop_operator.status import dependencies  # noqa: PLC0415  as above
 
     known = of_errors() | written(
-        cause, conditions, verdicts, autoscaler, deployment, http_route, pods, dependencies, crd
+        cause, conditions, verdicts, autoscaler, deployment, http_route, findings, pods, dependencies, crd
     )
     assert {each.word for each in ROWS} <= known
 
@@ -82,7 +81,7 @@ def test_every_condition_of_every_state_has_a_row(state: Any) -> None:
 @pytest.mark.slow
 @given(
     documents(),
-    st.sampled_from([None, *sorted(pods.RANKED)]),
+    st.sampled_from([None, *sorted(RANKED)]),
     st.sampled_from([None, *sorted(OperatorError.__subclasses__()[0].__subclasses__(), key=str)]),
     st.sampled_from([None, Dependencies({}, missing=("a",)), Dependencies({}, cycle=("web", "web"))]),
     st.sampled_from(["", "FailedCreate", "ReplicaSetCreateError", "ProgressDeadlineExceeded", "Unheard"]),

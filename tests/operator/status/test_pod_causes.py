@@ -9,11 +9,11 @@ from shop_operator.status.diagnosis import (
     Diagnosis,
     diagnosis,
     last_line,
-    latest,
     of_newest,
     probe_answer,
     pull_failure,
 )
+from shop_operator.status.diagnosis.templates import latest
 from shop_operator.wording import clause, number, sentence
 
 HTTP = {"httpGet": {"path": "/readyz", "port": "http"}}

@@ -1,0 +1,47 @@
+"""The pods of one pod template: a Deployment has pods of several during a rollout."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from shop_operator.objects.lenient import digits
+from shop_operator.status.diagnosis.findings import Pod
+
+TEMPLATE_HASH: Final = "pod-template-hash"
+_REVISION: Final = "deployment.kubernetes.io/revision"
+
+
+def hashes(pods: Iterable[Pod]) -> set[str]:
+    """The pod-template-hash of every pod that is not being deleted."""
+    return {template_hash(pod) for pod in pods if "deletionTimestamp" not in pod["metadata"]}
+
+
+def latest(replicasets: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The ReplicaSet with the highest revision; None without any."""
+    return max(replicasets, key=_revision, default=None)
+
+
+def of_template(pods: Iterable[dict[str, Any]], template: str | None) -> list[dict[str, Any]]:
+    """The pods of one pod template; all pods for None."""
+    return [pod for pod in pods if template is None or template_hash(pod) == template]
+
+
+def of_newest(
+    pods: Iterable[dict[str, Any]], replicasets: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The pods of the newest template of each Deployment, and the pods of unknown ReplicaSets."""
+    by_owner: dict[str, list[Mapping[str, Any]]] = {}
+    for each in replicasets:
+        owners = each["metadata"].get("ownerReferences") or ()
+        by_owner.setdefault(next((o["uid"] for o in owners if o.get("controller")), ""), []).append(each)
+    every = {template_hash(each) for group in by_owner.values() for each in group}
+    old = every - {template_hash(found) for group in by_owner.values() if (found := latest(group))}
+    return [pod for pod in pods if template_hash(pod) not in old]
+
+
+def template_hash(obj: Mapping[str, Any]) -> str:
+    """The pod-template-hash of a pod or a ReplicaSet; empty without one."""
+    return str((obj["metadata"].get("labels") or {}).get(TEMPLATE_HASH, ""))
+
+
+def _revision(replicaset: Mapping[str, Any]) -> int:
+    return digits((replicaset["metadata"].get("annotations") or {}).get(_REVISION))
