@@ -11,7 +11,7 @@ import yaml
 
 from shopdev.checkout import ROOT, SERVICES
 from shopdev.cloudformation import stacks
-from shopdev.delivery.parts import PARTS, PATTERNS
+from shopdev.delivery.deliverables import DELIVERABLES, EXCLUDED, INCLUDED
 
 DOCUMENT = stacks.document("pipeline")
 MOST_PATTERNS = 8  # AWS limit of a trigger's file paths
@@ -77,9 +77,9 @@ def resources(kind: str) -> dict[str, Mapping[str, Any]]:
     return {name: each["Properties"] for name, each in DOCUMENT["Resources"].items() if each["Type"] == kind}
 
 
-def pipeline(part: str) -> Mapping[str, Any]:
+def pipeline(deliverable: str) -> Mapping[str, Any]:
     return resources("AWS::CodePipeline::Pipeline")[
-        f"Pipeline{part.capitalize() if part == 'functions' else part}"
+        f"Pipeline{deliverable.capitalize() if deliverable == 'functions' else deliverable}"
     ]
 
 
@@ -117,26 +117,27 @@ def words(calls: str) -> set[str]:
     return found
 
 
-def stages(part: str) -> dict[str, Mapping[str, Any]]:
-    return {each["Name"]: each for each in pipeline(part)["Stages"]}
+def stages(deliverable: str) -> dict[str, Mapping[str, Any]]:
+    return {each["Name"]: each for each in pipeline(deliverable)["Stages"]}
 
 
-def actions(part: str) -> Iterator[Mapping[str, Any]]:
-    for stage in pipeline(part)["Stages"]:
+def actions(deliverable: str) -> Iterator[Mapping[str, Any]]:
+    for stage in pipeline(deliverable)["Stages"]:
         yield from stage["Actions"]
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_given_a_change_when_pushed_then_the_pipeline_of_what_it_concerns_starts_and_no_other(
-    part: str,
+@pytest.mark.parametrize("deliverable", DELIVERABLES)
+def test_given_a_change_when_pushed_then_only_the_pipelines_of_what_it_affects_start(
+    deliverable: str,
 ) -> None:
-    (trigger,) = pipeline(part)["Triggers"]
+    (trigger,) = pipeline(deliverable)["Triggers"]
     (push,) = trigger["GitConfiguration"]["Push"]
-    assert push["FilePaths"]["Includes"] == {"Fn::FindInMap": ["Paths", part, "Includes"]}
-    included = DOCUMENT["Mappings"]["Paths"][part]["Includes"]
-    assert sorted(included) == sorted(PATTERNS[part])
+    assert push["FilePaths"]["Includes"] == {"Fn::FindInMap": ["Paths", deliverable, "Includes"]}
+    included = DOCUMENT["Mappings"]["Paths"][deliverable]["Includes"]
+    assert sorted(included) == sorted(INCLUDED[deliverable])
     assert len(included) <= MOST_PATTERNS
-    source = next(actions(part))
+    assert sorted(push["FilePaths"]["Excludes"]) == sorted(EXCLUDED)
+    source = next(actions(deliverable))
     assert source["Configuration"]["DetectChanges"] == "false", "or it would start on every change"
 
 
@@ -162,10 +163,10 @@ def test_given_a_failed_deployment_or_smoke_test_when_it_ends_then_what_ran_befo
     assert pipeline(service)["ExecutionMode"] == "QUEUED"
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_given_an_artifact_when_used_then_an_earlier_action_made_it(part: str) -> None:
+@pytest.mark.parametrize("deliverable", DELIVERABLES)
+def test_given_an_artifact_when_used_then_an_earlier_action_made_it(deliverable: str) -> None:
     made: set[str] = set()
-    for each in actions(part):
+    for each in actions(deliverable):
         assert {used["Name"] for used in each.get("InputArtifacts", [])} <= made, each["Name"]
         made |= {output["Name"] for output in each.get("OutputArtifacts", [])}
 
@@ -305,7 +306,7 @@ def test_given_a_change_of_the_functions_template_when_delivered_then_cloudforma
     kind: str,
 ) -> None:
     """The pipeline starts on a change of functions.yaml: of a function's code, and of everything else in it."""
-    assert "manifests/aws/functions*.yaml" in PATTERNS["functions"]
+    assert "manifests/aws/functions*.yaml" in INCLUDED["functions"]
     assert words(CALLS[kind]) - functions_role().keys() == set(), (
         "without it the deployment ends in AccessDenied"
     )

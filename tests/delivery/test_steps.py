@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from shopdev.checkout import SERVICES
-from shopdev.delivery import audit, parts, release
+from shopdev.delivery import audit, deliverables, release
+from shopdev.delivery.deliverables import DELIVERABLES
 from shopdev.delivery.delivery import Delivery, DeliveryError
-from shopdev.delivery.parts import PARTS
 from shopdev.demo.images import SOURCES
 from shopdev.ports import free_port
 from tests.delivery import commands
@@ -20,37 +20,40 @@ ADVISORY = "PYSEC-0000-1"
 
 
 @pytest.mark.parametrize(
-    ("file", "concerned"),
+    ("file", "affected"),
     [
         ("services/order/api.py", ("order", "functions")),
         ("services/payment/contracts/ChargePayment.json", ("payment",)),
-        ("services/common/http/auth.py", PARTS),
+        ("services/common/http/auth.py", DELIVERABLES),
         ("services/sales/domain.py", ("functions",)),
-        ("requirements/services.txt", PARTS),
+        ("requirements/services.txt", DELIVERABLES),
         ("Dockerfile", ("product", "order", "payment", "shipping")),
         ("charts/shop/values-eks.yaml", ("product", "order", "payment", "shipping")),
         ("charts/shop/templates/gateway.yaml", ()),
         ("manifests/aws/functions.yaml", ("functions",)),
         ("docs/how-to/run-on-eks.md", ()),
+        ("services/order/README.md", ()),
+        ("services/common/README.md", ()),
+        ("charts/shop-service/README.md", ()),
         ("services/orders/api.py", ()),
     ],
 )
-def test_given_a_changed_file_when_asked_then_the_parts_that_it_concerns_are_named(
-    file: str, concerned: tuple[str, ...]
+def test_given_a_changed_file_when_asked_then_the_deliverables_that_it_affects_are_named(
+    file: str, affected: tuple[str, ...]
 ) -> None:
-    assert parts.concerned([file]) == concerned
+    assert deliverables.affected_by([file]) == affected
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_given_what_goes_into_an_image_when_changed_then_its_service_is_delivered(service: str) -> None:
     for source in SOURCES[service]:
         file = source if "." in Path(source).name else f"{source}/any/file.py"
-        assert parts.concerns(service, file), source
+        assert deliverables.affects(file, service), source
 
 
 @pytest.mark.parametrize("revision", ["", "0" * 40, "no-such-commit"])
-def test_given_nothing_to_compare_with_when_asked_then_everything_is_concerned(revision: str) -> None:
-    assert parts.changed_since(revision) == PARTS
+def test_given_nothing_to_compare_with_when_asked_then_everything_is_affected(revision: str) -> None:
+    assert deliverables.changed_since(revision) == DELIVERABLES
 
 
 def test_given_a_history_when_asked_what_changed_since_then_it_is_what_the_commits_touched(
@@ -70,8 +73,8 @@ def test_given_a_history_when_asked_what_changed_since_then_it_is_what_the_commi
     git("add", ".")
     git("commit", "--quiet", "--message", "ship")
 
-    assert parts.changed_since(first, tmp_path) == ("shipping",)
-    assert parts.changed_since(git("rev-parse", "HEAD"), tmp_path) == ()
+    assert deliverables.changed_since(first, tmp_path) == ("shipping",)
+    assert deliverables.changed_since(git("rev-parse", "HEAD"), tmp_path) == ()
 
 
 def test_given_a_step_that_came_too_early_when_run_then_the_error_names_the_one_before(

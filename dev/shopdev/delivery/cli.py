@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shopdev.checkout import SERVICES
 from shopdev.console import CommandError, say
-from shopdev.delivery import parts
+from shopdev.delivery import deliverables
 from shopdev.delivery.delivery import Delivery, DeliveryError
 from shopdev.demo import images
 
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _changed(options: argparse.Namespace) -> None:
-    found = parts.changed_since(options.since)
+    found = deliverables.changed_since(options.since)
     print(json.dumps(found) if options.json else "\n".join(found))
 
 
