@@ -1,4 +1,8 @@
-"""A real etcd and kube-apiserver without a controller-manager, and a client that asks as its administrator."""
+"""A real etcd and kube-apiserver without a controller-manager, and a client with the rights of an administrator.
+
+The client is aiohttp with orjson, as in the operator, because a benchmark shares the CPU with the operator that it measures: a
+GET costs 0.3 ms of CPU, and 1.3 ms with lightkube 1.0.
+"""
 
 import asyncio
 import json
