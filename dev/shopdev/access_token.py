@@ -13,7 +13,8 @@ from pathlib import Path
 
 from shopdev import identity
 from shopdev.checkout import ROOT
-from shopdev.cloudformation import awscli, stacks
+from shopdev.cloudformation import stacks
+from shopdev.cloudformation.account import AwsError, read_environment
 
 
 def arguments() -> argparse.Namespace:
@@ -38,7 +39,7 @@ def environment(file: Path | None) -> dict[str, str]:
     """The environment, over the lines of the file."""
     default = ROOT / ".dev" / "env"
     chosen = file or (default if default.exists() else None)
-    return awscli.read_environment(chosen) | dict(os.environ)
+    return read_environment(chosen) | dict(os.environ)
 
 
 def main() -> int:
@@ -49,7 +50,7 @@ def main() -> int:
         pool = stacks.cognito_outputs(found)
         scopes = tuple(chosen.scope or default_scopes(chosen.user))
         sys.stdout.write(token(found, pool, chosen.user, scopes) + "\n")
-    except (identity.SignInError, awscli.AwsError) as error:
+    except (identity.SignInError, AwsError) as error:
         sys.stderr.write(f"dev/token: {error}\n")
         return 1
     except KeyError as missing:

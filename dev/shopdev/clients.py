@@ -34,7 +34,7 @@ class Clients:
 
     def __init__(self, endpoint: str, key: tuple[str, str] = (EMULATOR_KEY, EMULATOR_KEY)) -> None:
         self.endpoint = endpoint
-        self._session = boto3.session.Session(
+        self.session = boto3.session.Session(
             aws_access_key_id=key[0], aws_secret_access_key=key[1], region_name=REGION
         )
         self._config = Config(
@@ -48,64 +48,64 @@ class Clients:
     @cached_property
     def apigatewayv2(self) -> "ApiGatewayV2Client":
         """API Gateway's HTTP APIs."""
-        return self._session.client("apigatewayv2", endpoint_url=self.endpoint, config=self._config)
+        return self.session.client("apigatewayv2", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def cloudtrail(self) -> "CloudTrailClient":
         """CloudTrail, which only an emulator with CLOUDTRAIL_RECORDING=1 keeps."""
-        return self._session.client("cloudtrail", endpoint_url=self.endpoint, config=self._config)
+        return self.session.client("cloudtrail", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":
         """CloudFormation."""
-        return self._session.client("cloudformation", endpoint_url=self.endpoint, config=self._config)
+        return self.session.client("cloudformation", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
         """DynamoDB."""
-        return self._session.client("dynamodb", endpoint_url=self.endpoint, config=self._config)
+        return self.session.client("dynamodb", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def dynamodbstreams(self) -> "DynamoDBStreamsClient":
         """DynamoDB Streams."""
-        return self._session.client("dynamodbstreams", endpoint_url=self.endpoint, config=self._config)
+        return self.session.client("dynamodbstreams", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def cognito(self) -> "CognitoIdentityProviderClient":
         """Cognito's user pools."""
-        return self._session.client("cognito-idp", endpoint_url=self.endpoint, config=self._config)
+        return self.session.client("cognito-idp", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def functions(self) -> "LambdaClient":
         """Lambda."""
-        return self._session.client("lambda", endpoint_url=self.endpoint, config=self._config)
+        return self.session.client("lambda", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def iam(self) -> "IAMClient":
         """IAM."""
-        return self._session.client("iam", endpoint_url=self.endpoint, config=self._config)
+        return self.session.client("iam", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def s3(self) -> "S3Client":
         """S3."""
-        return self._session.client("s3", endpoint_url=self.endpoint, config=self._config)
+        return self.session.client("s3", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def servicediscovery(self) -> "ServiceDiscoveryClient":
         """Cloud Map."""
-        return self._session.client("servicediscovery", endpoint_url=self.endpoint, config=self._config)
+        return self.session.client("servicediscovery", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def sns(self) -> "SNSClient":
         """SNS."""
-        return self._session.client("sns", endpoint_url=self.endpoint, config=self._config)
+        return self.session.client("sns", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def sqs(self) -> "SQSClient":
         """SQS."""
-        return self._session.client("sqs", endpoint_url=self.endpoint, config=self._config)
+        return self.session.client("sqs", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property
     def stepfunctions(self) -> "SFNClient":
         """Step Functions."""
-        return self._session.client("stepfunctions", endpoint_url=self.endpoint, config=self._config)
+        return self.session.client("stepfunctions", endpoint_url=self.endpoint, config=self._config)

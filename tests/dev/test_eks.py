@@ -11,10 +11,9 @@ import pytest
 
 from shop_operator.render import pod
 from shopdev.checkout import SERVICES
-from shopdev.cloudformation import awscli
 from shopdev.demo import images, steps
 from shopdev.demo.target import read_env_file
-from shopdev.eks import target
+from shopdev.eks import awscli, target
 from shopdev.eks.cli import main
 from tests.dev.programs import Machine
 

@@ -14,8 +14,9 @@ from shopdev import environment_file, identity
 from shopdev.aws_environment import client_environment
 from shopdev.checkout import ROOT
 from shopdev.clients import Clients
-from shopdev.cloudformation import awscli, deploy, outputs, removal, stacks
-from shopdev.cloudformation.together import Interrupted
+from shopdev.cloudformation import account, deploy, outputs, removal, stacks
+from shopdev.cloudformation.account import Account, AwsError
+from shopdev.cloudformation.follow import Interrupted
 from shopdev.console import say_aside
 
 
@@ -86,15 +87,15 @@ def parameters(chosen: argparse.Namespace, *, local: bool) -> dict[str, str]:
     try:
         values: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise awscli.AwsError(f"cannot read the parameters in {file}: {error}") from error
+        raise AwsError(f"cannot read the parameters in {file}: {error}") from error
     for pair in chosen.set:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise awscli.AwsError(f"--set {pair}: must be NAME=VALUE")
+            raise AwsError(f"--set {pair}: must be NAME=VALUE")
         values[name] = value
-    known = {name for stack in stacks.ALL for name in stacks.document(stack)["Parameters"]}
+    known = {name for stack in stacks.ALL for name in stacks.declared(stack)}
     if unknown := sorted(values.keys() - known):
-        raise awscli.AwsError(
+        raise AwsError(
             f"no stack has the parameter {', '.join(unknown)}; known parameters: {', '.join(sorted(known))}"
         )
     return values
@@ -108,32 +109,32 @@ def run(chosen: argparse.Namespace) -> None:
         Interrupted: names what CloudFormation goes on with.
     """
     file = environment_file.chosen(chosen.env_file, os.environ)
-    environment = awscli.read_environment(file)
+    environment = account.read_environment(file)
     if endpoint := environment.get("AWS_ENDPOINT_URL"):
         environment = client_environment(endpoint) | environment
-    cli = awscli.AwsCli(environment)
+    aws = Account.of(environment)
     if file is not None:
         say_aside(
-            f"dev/aws: {cli.region}, {f'the emulator at {cli.endpoint}' if cli.local else 'AWS'}, from {_shown(file)}"
+            f"dev/aws: {aws.region}, {f'the emulator at {aws.endpoint}' if aws.local else 'AWS'}, from {_shown(file)}"
         )
     match chosen.command:
         case "deploy":
-            values = parameters(chosen, local=cli.local)
-            deploy.deploy(cli, chosen.prefix, values, say_aside, chosen.stacks)
-            if cli.endpoint and (not chosen.stacks or "identity" in chosen.stacks):
-                identity.seed(Clients(cli.endpoint), outputs.outputs_of(cli, chosen.prefix, "identity"))
+            values = parameters(chosen, local=aws.local)
+            deploy.deploy(aws, chosen.prefix, values, say_aside, chosen.stacks)
+            if aws.endpoint and (not chosen.stacks or "identity" in chosen.stacks):
+                identity.seed(Clients(aws.endpoint), outputs.outputs_of_stack(aws, chosen.prefix, "identity"))
         case "values":
-            sys.stdout.write(outputs.values(cli, chosen.prefix))
+            sys.stdout.write(outputs.values(aws, chosen.prefix))
         case "env":
-            sys.stdout.write(outputs.env(cli, chosen.prefix))
+            sys.stdout.write(outputs.env(aws, chosen.prefix))
         case "machine-secret":
-            sys.stdout.write(outputs.machine_secret(cli, chosen.prefix, chosen.namespace))
+            sys.stdout.write(outputs.machine_secret(aws, chosen.prefix, chosen.namespace))
         case "status":
-            sys.stdout.write(outputs.status(cli, chosen.prefix) + "\n")
+            sys.stdout.write(outputs.status(aws, chosen.prefix) + "\n")
         case "unprotect":
-            removal.unprotect(cli, chosen.prefix, chosen.stacks or stacks.ALL, say_aside)
+            removal.unprotect(aws, chosen.prefix, chosen.stacks or stacks.ALL, say_aside)
         case _:
-            removal.delete(cli, chosen.prefix, chosen.stacks or stacks.ALL, say_aside)
+            removal.delete(aws, chosen.prefix, chosen.stacks or stacks.ALL, say_aside)
 
 
 def _shown(file: Path) -> str:
@@ -146,7 +147,7 @@ def main() -> int:
     chosen = arguments()
     try:
         run(chosen)
-    except awscli.AwsError as error:
+    except AwsError as error:
         say_aside(f"dev/aws: {error}")
         return 1
     except Interrupted as interrupted:

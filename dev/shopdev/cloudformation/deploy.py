@@ -1,64 +1,71 @@
-"""Creating and updating the stacks by `aws cloudformation deploy`, in order, with progress and advice."""
+"""Creating and updating the stacks with change sets, in order, with progress and advice."""
 
-import json
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
-from shopdev.cloudformation import awscli, stacks
-from shopdev.cloudformation.awscli import AwsCli, AwsError
-from shopdev.cloudformation.outputs import deployed, outputs_of
-from shopdev.cloudformation.together import Outcome, Say, together
+from botocore.exceptions import WaiterError
+
+from shopdev.cloudformation import stacks
+from shopdev.cloudformation.account import (
+    Account,
+    AwsError,
+    advice,
+    advising,
+    parameters_of,
+    request_parameters,
+)
+from shopdev.cloudformation.follow import Running, Say, follow, naming
+from shopdev.cloudformation.outputs import deployed, outputs_of_stack
 from shopdev.lambdas import built
 
-# What `deploy` itself fills in.
+# Parameters that a deployment fills in itself.
 FILLED_IN = frozenset({"Prefix", *built.PARAMETERS.values()})
+DEPLOYED = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
+# How CloudFormation words that a change set is empty.
+NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
+Existing = Mapping[str, Mapping[str, Any]]
+"""Stack -> its description."""
 
 
-def deploy(cli: AwsCli, prefix: str, values: Mapping[str, str], say: Say, chosen: Sequence[str] = ()) -> None:
-    """Create or update stacks, in order; what is up to date already stays as it is.
+def deploy(
+    account: Account, prefix: str, values: Mapping[str, str], say: Say, chosen: Sequence[str] = ()
+) -> None:
+    """Create or update stacks, in order; a stack without changes stays as it is.
 
     Args:
-        cli: where to.
+        account: where to.
         prefix: first part of every name.
         values: parameters; each stack gets those that it declares.
-        say: gets a line per stack, and one now and then about a stack that takes long.
-        chosen: which stacks; all of the shop's by default, less those that wait for a parameter.
+        say: gets a line per stack, and one every few seconds about a stack that takes long.
+        chosen: which stacks; by default those of the shop, except those that wait for a parameter.
 
     Raises:
-        AwsError: names what is missing, before anything is touched; or the stacks that failed and why, and what became of
+        AwsError: before anything is changed, names what is missing; later, the stacks that failed and why, and the state of
             the others.
-        Interrupted: names what CloudFormation goes on with.
+        Interrupted: names the stacks that CloudFormation still works on.
     """
     refuse_unknown(chosen)
-    waves = _waves(cli, chosen, values, prefix, say)
+    waves = _waves(account, chosen, values, prefix, say)
     planned = [stack for wave in waves for stack in wave]
-    existing = deployed(cli, prefix)
+    existing = deployed(account, prefix)
     _refuse_missing(prefix, [stack for stack in planned if stack not in existing], values)
     for stack in planned:
         if stack in existing:
             _refuse_stuck(prefix, stack, str(existing[stack]["StackStatus"]))
     started = time.monotonic()
-    done: list[str] = []
     say(
-        f"deploying {len(planned)} stacks to {'the emulator' if cli.local else 'AWS'}; a new stack takes about "
-        f"{'a second' if cli.local else 'a minute'}"
+        f"deploying {len(planned)} stacks to {'the emulator' if account.local else 'AWS'}; a new stack takes about "
+        f"{'a second' if account.local else 'a minute'}"
     )
-
-    def ended(name: str, outcome: Outcome) -> None:
-        if isinstance(outcome, str):
-            done.append(name)
-            say(f"[{len(done)}/{len(planned)}] {name} {outcome}")
-
+    deployment = _Deployment(account, prefix, values, existing, len(planned), say)
     for wave in waves:
-        work = {f"{prefix}-{stack}": partial(_deploy_one, cli, prefix, stack, values) for stack in wave}
-        outcomes = together(cli, work, ended, say)
-        if failed := {name: error for name, error in outcomes.items() if isinstance(error, AwsError)}:
-            raise AwsError(_what_became(cli, prefix, planned, done, failed))
-    if not cli.local and (silent := _without_topic(planned, existing, values)):
+        deployment.deploy(wave)
+        if deployment.failed:
+            raise AwsError(_what_became(account, prefix, planned, deployment))
+    if not account.local and (silent := _without_topic(planned, existing, values)):
         names = ", ".join(f"{prefix}-{stack}" for stack in silent)
         say(
             f"alarms are not sent: {names} {'has' if len(silent) == 1 else 'have'} no {stacks.ALARM_TOPIC}; "
@@ -68,33 +75,29 @@ def deploy(cli: AwsCli, prefix: str, values: Mapping[str, str], say: Say, chosen
 
 
 def refuse_unknown(chosen: Sequence[str]) -> None:
-    """Look whether there are such stacks.
+    """Check the names of stacks.
 
     Raises:
-        AwsError: names those that there are.
+        AwsError: for an unknown name; lists the known ones.
     """
     if unknown := set(chosen) - set(stacks.ALL):
         raise AwsError(f"unknown stack: {', '.join(sorted(unknown))}; known stacks: {', '.join(stacks.ALL)}")
 
 
-def _without_topic(
-    planned: Sequence[str], existing: Mapping[str, Mapping[str, object]], values: Mapping[str, str]
-) -> list[str]:
-    """The stacks with alarms that nobody gets. A stack that is there already keeps the topic that it has."""
+def _without_topic(planned: Sequence[str], existing: Existing, values: Mapping[str, str]) -> list[str]:
+    """The stacks whose alarms have no topic. An existing stack keeps its topic."""
     return [
         stack
         for stack in planned
-        if stacks.ALARM_TOPIC in stacks.document(stack)["Parameters"]
-        and not values.get(
-            stacks.ALARM_TOPIC, awscli.parameters_of(existing.get(stack, {})).get(stacks.ALARM_TOPIC)
-        )
+        if stacks.ALARM_TOPIC in stacks.declared(stack)
+        and not values.get(stacks.ALARM_TOPIC, parameters_of(existing.get(stack, {})).get(stacks.ALARM_TOPIC))
     ]
 
 
 def _waves(
-    cli: AwsCli, chosen: Sequence[str], values: Mapping[str, str], prefix: str, say: Say
+    account: Account, chosen: Sequence[str], values: Mapping[str, str], prefix: str, say: Say
 ) -> list[list[str]]:
-    """The stacks to deploy, in waves: the chosen ones, or all of the shop's less those that wait."""
+    """The stacks to deploy, in waves: the chosen ones, or those of the shop that wait for no parameter."""
     waiting = {
         stack: " or ".join(f"{name}=…" for name in names) for stack, names in stacks.waiting(values).items()
     }
@@ -106,17 +109,17 @@ def _waves(
         say(
             f"{prefix}-{stack} skipped: run `dev/aws deploy {stack} --set {waiting[stack]}` when the value is known"
         )
-    wanted = chosen or [stack for stack in stacks.of_the_shop(local=cli.local) if stack not in waiting]
+    wanted = chosen or [stack for stack in stacks.of_the_shop(local=account.local) if stack not in waiting]
     waves = [[stack for stack in wave if stack in wanted] for wave in (*stacks.WAVES, *stacks.PLATFORM)]
     return [wave for wave in waves if wave]
 
 
 def _refuse_missing(prefix: str, new: Sequence[str], values: Mapping[str, str]) -> None:
-    """An existing stack keeps the values that it has; a new one needs all that have no default."""
+    """An existing stack keeps its values; a new one needs every parameter without a default."""
     missing = {
         stack: [
             name
-            for name, parameter in stacks.document(stack)["Parameters"].items()
+            for name, parameter in stacks.declared(stack).items()
             if "Default" not in parameter and name not in FILLED_IN and name not in values
         ]
         for stack in new
@@ -127,75 +130,135 @@ def _refuse_missing(prefix: str, new: Sequence[str], values: Mapping[str, str]) 
         raise AwsError(f"{'; '.join(sentences)}: add {flags}, or add them to the file of --parameters")
 
 
-def _deploy_one(cli: AwsCli, prefix: str, stack: str, given: Mapping[str, str]) -> str:
-    started = time.monotonic()
-    name = f"{prefix}-{stack}"
-    if stack in stacks.WITH_CODE:
-        given = {**given, **_uploaded_functions(cli, prefix), **_endpoint_for_functions(cli, prefix)}
-    pairs = stacks.parameters(stack, {**given, "Prefix": prefix})
-    with tempfile.TemporaryDirectory(prefix="shop-stack-") as folder:
-        file = Path(folder) / f"{stack}.yaml"
-        file.write_text(stacks.template(stack), encoding="utf-8")
-        try:
-            said = cli.run(
-                *(
-                    "deploy",
-                    "--stack-name",
-                    name,
-                    "--template-file",
-                    str(file),
-                    "--no-fail-on-empty-changeset",
-                ),
-                *("--capabilities", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"),
-                *_on_behalf(cli, prefix, stack),
-                *("--parameter-overrides", *(f"{key}={value}" for key, value in pairs.items())),
+@dataclass
+class _Deployment:
+    """The deployment of several waves of stacks, and its result so far."""
+
+    account: Account
+    prefix: str
+    values: Mapping[str, str]
+    existing: Existing
+    total: int
+    say: Say
+    done: list[str] = field(default_factory=list)
+    failed: dict[str, AwsError] = field(default_factory=dict)
+
+    def deploy(self, wave: Sequence[str]) -> None:
+        """Deploy the stacks of one wave at the same time.
+
+        Raises:
+            Interrupted: names the stacks that CloudFormation still works on.
+        """
+        running: Running = {}
+        with naming(running):
+            for stack in wave:
+                name, began = f"{self.prefix}-{stack}", time.monotonic()
+                try:
+                    if self._begin(stack):
+                        running[name] = began
+                    else:
+                        self._succeeded(name, "unchanged", time.monotonic() - began)
+                except AwsError as error:
+                    self.failed[name] = error
+            follow(self.account, running, self._ended, self.say)
+
+    def _begin(self, stack: str) -> bool:
+        """Begin to create or update a stack; False if it would not change.
+
+        Raises:
+            AwsError: when CloudFormation refuses it.
+        """
+        account, values = self.account, {**self.values, "Prefix": self.prefix}
+        if stack in stacks.WITH_CODE:
+            values |= _uploaded_functions(account, self.prefix) | _endpoint_for_functions(
+                account, self.prefix
             )
-        except AwsError as error:
-            # Only then do the stack's events tell of this deploy, and not of one before it.
-            reason = cli.first_failure(name) if awscli.STACK_FAILED in str(error) else ""
-            raise AwsError(reason or str(error)) from error
-    what = "unchanged" if "No changes to deploy" in said else "deployed"
-    return f"{what} in {time.monotonic() - started:.1f} s"
+        given = stacks.parameters(stack, values)
+        declared = stacks.declared(stack).keys()
+        kept = parameters_of(self.existing.get(stack, {})).keys() & declared - given.keys()
+        with advising():
+            change_set = account.cloudformation.create_change_set(
+                StackName=f"{self.prefix}-{stack}",
+                ChangeSetName=f"deploy-{time.time_ns()}",
+                ChangeSetType="UPDATE" if stack in self.existing else "CREATE",
+                TemplateBody=stacks.template(stack),
+                Parameters=request_parameters(given, kept),
+                Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+                **_on_behalf(account, self.prefix, stack),
+            )["Id"]
+            if not _has_changes(account, change_set):
+                return False
+            account.cloudformation.execute_change_set(ChangeSetName=change_set)
+        return True
+
+    def _ended(self, name: str, state: str | AwsError, seconds: float) -> None:
+        if isinstance(state, AwsError):
+            self.failed[name] = state
+        elif state in DEPLOYED:
+            self._succeeded(name, "deployed", seconds)
+        else:
+            self.failed[name] = AwsError(self.account.first_failure(name) or state)
+
+    def _succeeded(self, name: str, what: str, seconds: float) -> None:
+        self.done.append(name)
+        self.say(f"[{len(self.done)}/{self.total}] {name} {what} in {seconds:.1f} s")
 
 
-def _on_behalf(cli: AwsCli, prefix: str, stack: str) -> Iterator[str]:
-    """The role by which CloudFormation works on the functions' stacks, so that a pipeline needs no rights like its own.
+def _has_changes(account: Account, change_set: str) -> bool:
+    """Wait until a change set can be executed; False if it is empty.
 
     Raises:
-        AwsError: when the stack of artifacts is from before there was such a role.
+        AwsError: when CloudFormation refuses it.
     """
-    if stack not in stacks.OF_FUNCTIONS or cli.local:
-        return
-    role = outputs_of(cli, prefix, "artifacts").get("FunctionsStackRoleArn")
+    try:
+        account.cloudformation.get_waiter("change_set_create_complete").wait(
+            ChangeSetName=change_set, WaiterConfig={"Delay": 1, "MaxAttempts": 600}
+        )
+    except WaiterError as error:
+        reason = str(error.last_response.get("StatusReason", error))
+        if any(words in reason for words in NO_CHANGES):
+            return False
+        raise AwsError(advice(reason)) from error
+    return True
+
+
+def _on_behalf(account: Account, prefix: str, stack: str) -> dict[str, Any]:
+    """The role with which CloudFormation changes the stacks of functions, so that a pipeline needs no such permissions.
+
+    Raises:
+        AwsError: when the stack of artifacts is older than this role.
+    """
+    if stack not in stacks.OF_FUNCTIONS or account.local:
+        return {}
+    role = outputs_of_stack(account, prefix, "artifacts").get("FunctionsStackRoleArn")
     if role is None:
         raise AwsError(
             f"run `dev/aws deploy --prefix {prefix} artifacts` first: it creates the required role"
         )
-    yield from ("--role-arn", role)
+    return {"RoleARN": role}
 
 
-def _uploaded_functions(cli: AwsCli, prefix: str) -> dict[str, str]:
-    """The functions' code, in the bucket under a name that is its content's, as parameters."""
+def _uploaded_functions(account: Account, prefix: str) -> dict[str, str]:
+    """Upload the code of the functions, with keys that name its content, and return the keys as parameters."""
     try:
         keys = built.keys()
     except built.NotBuilt as error:
         raise AwsError(str(error)) from error
-    bucket = outputs_of(cli, prefix, "artifacts")["BucketName"]
-    question = ("list-objects-v2", "--bucket", bucket, "--prefix", "functions/", "--output", "json")
-    present = {
-        each["Key"] for each in json.loads(cli.run(*question, service="s3api") or "{}").get("Contents", [])
-    }
-    for file, key in keys.items():
-        if key not in present:
-            cli.run("cp", "--only-show-errors", str(file), f"s3://{bucket}/{key}", service="s3")
+    bucket = outputs_of_stack(account, prefix, "artifacts")["BucketName"]
+    with advising():
+        pages = account.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="functions/")
+        present = {each["Key"] for page in pages for each in page.get("Contents", [])}
+        for file, key in keys.items():
+            if key not in present:
+                account.s3.upload_file(str(file), bucket, key)
     return built.parameters(keys)
 
 
-def _endpoint_for_functions(cli: AwsCli, prefix: str) -> dict[str, str]:
-    """Where an emulator is for its own functions; see `values`."""
-    if not cli.local:
+def _endpoint_for_functions(account: Account, prefix: str) -> dict[str, str]:
+    """The address of an emulator for its own functions; see `outputs.values`."""
+    if not account.local:
         return {}
-    queue = urlsplit(outputs_of(cli, prefix, "product")["TasksQueueUrl"])
+    queue = urlsplit(outputs_of_stack(account, prefix, "product")["TasksQueueUrl"])
     return {"EndpointUrl": f"{queue.scheme}://{queue.netloc}"}
 
 
@@ -209,7 +272,7 @@ def _refuse_stuck(prefix: str, stack: str, state: str) -> None:
 
 
 def _way_on(prefix: str, stack: str, state: str) -> str:
-    """What to do about a stack that cannot be updated; nothing where it can be, or soon can."""
+    """What to do about a stack that cannot be updated; empty if it can be, or soon can."""
     if state in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}:
         return f"run `dev/aws delete --prefix {prefix} {stack}`"
     if state == "UPDATE_ROLLBACK_FAILED":
@@ -217,15 +280,14 @@ def _way_on(prefix: str, stack: str, state: str) -> str:
     return ""
 
 
-def _what_became(
-    cli: AwsCli, prefix: str, planned: Sequence[str], done: Sequence[str], failed: Mapping[str, AwsError]
-) -> str:
-    """One line: why, what is deployed, in which state the failed ones are, what is still to do, and how to go on."""
+def _what_became(account: Account, prefix: str, planned: Sequence[str], deployment: _Deployment) -> str:
+    """One line: the reasons, what is deployed, the states of the failed stacks, what is not started, and how to continue."""
+    done, failed = deployment.done, deployment.failed
     names_by_reason: dict[str, list[str]] = {}
     for name, error in failed.items():
         names_by_reason.setdefault(str(error), []).append(name)
     reasons = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in names_by_reason.items())
-    states = _states(cli, prefix)
+    states = _states(account, prefix)
     ways_on = [
         way_on
         for stack in planned
@@ -240,9 +302,9 @@ def _what_became(
     )
 
 
-def _states(cli: AwsCli, prefix: str) -> dict[str, str]:
-    """Stack -> its state; nothing when AWS cannot be asked, which is then why the deploy failed too."""
+def _states(account: Account, prefix: str) -> dict[str, str]:
+    """Stack -> its state; empty when AWS does not respond, which then is the reason of the failure too."""
     try:
-        return {stack: str(each["StackStatus"]) for stack, each in cli.describe(prefix).items()}
+        return {stack: str(each["StackStatus"]) for stack, each in account.describe(prefix).items()}
     except AwsError:
         return {}

@@ -1,77 +1,79 @@
-"""Deleting the stacks: nothing at all while one of them is protected, buckets emptied first, and every outcome named."""
+"""Deleting the stacks: none of them while one is protected, buckets emptied first, and every outcome reported."""
 
-import json
-import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from typing import Any
 
-from shopdev.cloudformation import awscli, stacks
-from shopdev.cloudformation.awscli import AwsCli, AwsError
-from shopdev.cloudformation.deploy import refuse_unknown
+from botocore.exceptions import ClientError
+
+from shopdev.cloudformation import stacks
+from shopdev.cloudformation.account import Account, AwsError, advising, parameters_of, request_parameters
+from shopdev.cloudformation.deploy import DEPLOYED, Existing, refuse_unknown
+from shopdev.cloudformation.follow import GONE, Running, Say, follow, naming
 from shopdev.cloudformation.outputs import NOT_YET
-from shopdev.cloudformation.together import Outcome, Say, together
 
 PROTECTION = "DeletionProtection"
-# Such a stack cannot be updated, so its parameter can no more be changed; nor does it say what is left of the stack.
+# A stack in such a state cannot be updated, so its parameters cannot change; its resources may be gone or not.
 NO_UPDATE = frozenset({"CREATE_FAILED", "DELETE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", NOT_YET})
 # AWS limit of one DeleteObjects.
 OBJECTS_AT_ONCE = 1000
-NO_BUCKET = "The specified bucket does not exist"
-# What the CLI's waiter says when CloudFormation has given up.
-GAVE_UP = "terminal failure"
 
-# Type of a resource that keeps what is in it -> service and arguments of the command that makes it let go, and where the
-# resource's id goes. A repository has no such switch: what is in it goes with it.
-_LET_GO: Mapping[str, Callable[[str], tuple[str, ...]]] = {
-    "AWS::DynamoDB::Table": lambda name: (
-        *("dynamodb", "update-table"),
-        *("--table-name", name, "--no-deletion-protection-enabled"),
+# Type of a resource that can be protected -> what removes the protection, given its id. A repository has no such setting:
+# it is deleted with its images.
+_UNPROTECT: Mapping[str, Callable[[Account, str], object]] = {
+    "AWS::DynamoDB::Table": lambda account, name: account.client("dynamodb").update_table(
+        TableName=name, DeletionProtectionEnabled=False
     ),
-    "AWS::Cognito::UserPool": lambda pool: (
-        *("cognito-idp", "update-user-pool"),
-        *("--user-pool-id", pool, "--deletion-protection", "INACTIVE"),
+    "AWS::Cognito::UserPool": lambda account, pool: account.client("cognito-idp").update_user_pool(
+        UserPoolId=pool, DeletionProtection="INACTIVE"
     ),
-    "AWS::EKS::Cluster": lambda name: (
-        *("eks", "update-cluster-config"),
-        *("--name", name, "--no-deletion-protection"),
+    "AWS::EKS::Cluster": lambda account, name: account.client("eks").update_cluster_config(
+        name=name, deletionProtection=False
     ),
-    "AWS::ECR::Repository": lambda name: ("ecr", "delete-repository", "--repository-name", name, "--force"),
+    "AWS::ECR::Repository": lambda account, name: account.client("ecr").delete_repository(
+        repositoryName=name, force=True
+    ),
 }
 
 
-class StillDeleting(AwsError):
-    """CloudFormation was told to delete a stack, and how that ends could not be seen."""
-
-
-def delete(cli: AwsCli, prefix: str, chosen: Sequence[str], say: Say) -> None:
-    """Delete the stacks that exist, the last deployed first.
+def delete(account: Account, prefix: str, chosen: Sequence[str], say: Say) -> None:
+    """Delete the existing stacks, the last deployed first.
 
     Raises:
-        AwsError: when one is protected, before anything is deleted; or when one cannot be deleted, with what is gone, what is
-            still being deleted and what remains.
-        Interrupted: names what CloudFormation goes on deleting.
+        AwsError: when one is protected, before anything is deleted; or when one cannot be deleted, with the names of the
+            stacks that are deleted, are still being deleted, and remain.
+        Interrupted: names the stacks that CloudFormation continues to delete.
     """
     refuse_unknown(chosen)
-    existing = {stack: found for stack, found in cli.describe(prefix).items() if stack in chosen}
+    existing = {stack: found for stack, found in account.describe(prefix).items() if stack in chosen}
     _refuse_protected(prefix, existing)
     gone: list[str] = []
+    deleting: list[str] = []
+    failed: dict[str, AwsError] = {}
 
-    def ended(name: str, outcome: Outcome) -> None:
-        if isinstance(outcome, str):
+    def ended(name: str, state: str | AwsError, seconds: float) -> None:
+        if isinstance(state, AwsError):
+            deleting.append(name)
+            failed[name] = state
+        elif state == GONE:
             gone.append(name)
-            say(f"{name} {outcome}")
+            say(f"{name} deleted in {seconds:.1f} s")
+        else:
+            failed[name] = _not_deleted(account, prefix, name, state, existing)
 
     waves = [[stack for stack in wave if stack in existing] for wave in (*stacks.WAVES, *stacks.PLATFORM)]
     for wave in reversed(waves):
-        work = {
-            f"{prefix}-{stack}": partial(_delete_one, cli, prefix, stack, existing[stack], say)
-            for stack in wave
-        }
-        outcomes = together(cli, work, ended, say)
-        if failed := {name: error for name, error in outcomes.items() if isinstance(error, AwsError)}:
-            deleting = [name for name, error in failed.items() if isinstance(error, StillDeleting)]
+        running: Running = {}
+        with naming(running):
+            for stack in wave:
+                name, begun = f"{prefix}-{stack}", time.monotonic()
+                try:
+                    _begin_to_delete(account, name, say)
+                    running[name] = begun
+                except AwsError as error:
+                    failed[name] = error
+            follow(account, running, ended, say)
+        if failed:
             every = [f"{prefix}-{stack}" for wave in waves for stack in wave]
             remaining = [name for name in every if name not in gone and name not in deleting]
             raise AwsError(
@@ -81,44 +83,60 @@ def delete(cli: AwsCli, prefix: str, chosen: Sequence[str], say: Say) -> None:
             )
 
 
-def unprotect(cli: AwsCli, prefix: str, chosen: Sequence[str], say: Say) -> None:
-    """Let the stacks be deleted, with the data in them; nothing else of them changes, and nothing is deleted.
+def unprotect(account: Account, prefix: str, chosen: Sequence[str], say: Say) -> None:
+    """Allow the stacks to be deleted, with their data; changes nothing else and deletes nothing.
 
     Raises:
-        AwsError: when a stack cannot be changed, with why.
-        Interrupted: names what CloudFormation goes on with.
+        AwsError: when a stack cannot be changed, with the reason.
+        Interrupted: names the stacks that CloudFormation still works on.
     """
     refuse_unknown(chosen)
     protected = {
         stack: found
-        for stack, found in cli.describe(prefix).items()
-        if stack in chosen and awscli.parameters_of(found).get(PROTECTION) == "true"
+        for stack, found in account.describe(prefix).items()
+        if stack in chosen and parameters_of(found).get(PROTECTION) == "true"
     }
     if not protected:
         say("no stack is protected")
+    failed: dict[str, AwsError] = {}
+    unprotected: list[str] = []
 
-    def ended(name: str, outcome: Outcome) -> None:
-        if isinstance(outcome, str):
-            say(f"{name} {outcome}")
+    def ended(name: str, state: str | AwsError, _seconds: float) -> None:
+        if isinstance(state, AwsError):
+            failed[name] = state
+        elif state in DEPLOYED:
+            unprotected.append(name)
+            say(f"{name} can be deleted")
+        else:
+            failed[name] = AwsError(account.first_failure(name) or state)
 
-    work = {
-        f"{prefix}-{stack}": partial(_unprotect_one, cli, f"{prefix}-{stack}", found)
-        for stack, found in protected.items()
-    }
-    outcomes = together(cli, work, ended, say)
-    if failed := {name: error for name, error in outcomes.items() if isinstance(error, AwsError)}:
+    running: Running = {}
+    with naming(running):
+        for stack, found in protected.items():
+            name = f"{prefix}-{stack}"
+            try:
+                if found["StackStatus"] in NO_UPDATE:
+                    say(f"{name} can be deleted: {_unprotect_resources(account, name)}")
+                    unprotected.append(name)
+                else:
+                    _begin_to_unprotect(account, name, found)
+                    running[name] = time.monotonic()
+            except AwsError as error:
+                failed[name] = error
+        follow(account, running, ended, say)
+    if failed:
         raise AwsError(
             f"{'; '.join(f'{name} is still protected: {error}' for name, error in failed.items())} "
-            f"(no longer protected: {', '.join(name for name in outcomes if name not in failed) or 'none'})"
+            f"(no longer protected: {', '.join(unprotected) or 'none'})"
         )
 
 
-def _refuse_protected(prefix: str, existing: Mapping[str, Mapping[str, object]]) -> None:
-    """Half of a shop helps nobody: what refuses to be deleted is found before the rest is gone."""
+def _refuse_protected(prefix: str, existing: Existing) -> None:
+    """Find the stacks that cannot be deleted before the others are."""
     protected = [
         stack
         for stack, found in existing.items()
-        if found["StackStatus"] not in NO_UPDATE and awscli.parameters_of(found).get(PROTECTION) == "true"
+        if found["StackStatus"] not in NO_UPDATE and parameters_of(found).get(PROTECTION) == "true"
     ]
     if protected:
         raise AwsError(
@@ -128,55 +146,48 @@ def _refuse_protected(prefix: str, existing: Mapping[str, Mapping[str, object]])
         )
 
 
-def _delete_one(cli: AwsCli, prefix: str, stack: str, description: Mapping[str, object], say: Say) -> str:
-    started = time.monotonic()
-    name = f"{prefix}-{stack}"
-    for bucket in _resources(cli, name, {"AWS::S3::Bucket"}):
-        try:
-            _empty(cli, name, bucket["PhysicalResourceId"], say)
-        except AwsError as error:
-            if NO_BUCKET not in str(error):  # somebody has deleted it by hand
-                raise
-    cli.run("delete-stack", "--stack-name", name)
-    try:
-        cli.run("wait", "stack-delete-complete", "--stack-name", name)
-    except AwsError as error:
-        if GAVE_UP not in str(error):
-            raise StillDeleting(str(error)) from error
-        reason = cli.first_failure(name) or str(error)
-        if awscli.parameters_of(description).get(PROTECTION) == "true":
-            reason += f"; if that is protected, `dev/aws unprotect --prefix {prefix} {stack}` ends it"
-        raise AwsError(reason) from error
-    return f"deleted in {time.monotonic() - started:.1f} s"
+def _begin_to_delete(account: Account, name: str, say: Say) -> None:
+    for bucket in _resources(account, name, {"AWS::S3::Bucket"}):
+        _empty(account, name, bucket["PhysicalResourceId"], say)
+    with advising():
+        account.cloudformation.delete_stack(StackName=name)
 
 
-def _unprotect_one(cli: AwsCli, name: str, description: Mapping[str, object]) -> str:
-    if description["StackStatus"] in NO_UPDATE:
-        let_go = list(_resources(cli, name, _LET_GO.keys()))
-        for each in let_go:
-            service, *arguments = _LET_GO[each["ResourceType"]](each["PhysicalResourceId"])
-            cli.run(*arguments, service=service)
-        return (
-            f"can be deleted: {', '.join(each['LogicalResourceId'] for each in let_go) or 'nothing'} let go"
+def _not_deleted(account: Account, prefix: str, name: str, state: str, existing: Existing) -> AwsError:
+    """Why CloudFormation has not deleted a stack."""
+    stack = name.removeprefix(f"{prefix}-")
+    reason = account.first_failure(name) or state
+    if parameters_of(existing[stack]).get(PROTECTION) == "true":
+        reason += f"; if it is protected, run `dev/aws unprotect --prefix {prefix} {stack}`"
+    return AwsError(reason)
+
+
+def _begin_to_unprotect(account: Account, name: str, description: Mapping[str, Any]) -> None:
+    others = parameters_of(description).keys() - {PROTECTION}
+    with advising():
+        account.cloudformation.update_stack(
+            StackName=name,
+            UsePreviousTemplate=True,
+            Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=request_parameters({PROTECTION: "false"}, others),
         )
-    others = [key for key in awscli.parameters_of(description) if key != PROTECTION]
-    cli.run(
-        *("update-stack", "--stack-name", name, "--use-previous-template"),
-        *("--capabilities", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"),
-        *("--parameters", f"ParameterKey={PROTECTION},ParameterValue=false"),
-        *(f"ParameterKey={key},UsePreviousValue=true" for key in others),
-    )
-    try:
-        cli.run("wait", "stack-update-complete", "--stack-name", name)
-    except AwsError as error:
-        raise AwsError(cli.first_failure(name) or str(error)) from error
-    return "can be deleted"
 
 
-def _resources(cli: AwsCli, name: str, types: Collection[str]) -> Iterator[dict[str, str]]:
-    """Those of a stack's resources of some types that are still there."""
-    found = json.loads(cli.run("list-stack-resources", "--stack-name", name, "--output", "json"))
-    for each in found["StackResourceSummaries"]:
+def _unprotect_resources(account: Account, name: str) -> str:
+    """Remove the protection of each resource of a stack that CloudFormation cannot update."""
+    found = list(_resources(account, name, _UNPROTECT.keys()))
+    for each in found:
+        with advising():
+            _UNPROTECT[each["ResourceType"]](account, each["PhysicalResourceId"])
+    return f"{', '.join(each['LogicalResourceId'] for each in found) or 'nothing'} unprotected"
+
+
+def _resources(account: Account, name: str, types: Collection[str]) -> Iterator[Mapping[str, Any]]:
+    """The resources of a stack that have one of these types and still exist."""
+    with advising():
+        pages = account.cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
+        found = [each for page in pages for each in page["StackResourceSummaries"]]
+    for each in found:
         if (
             each["ResourceType"] in types
             and each.get("PhysicalResourceId")
@@ -185,29 +196,26 @@ def _resources(cli: AwsCli, name: str, types: Collection[str]) -> Iterator[dict[
             yield each
 
 
-def _empty(cli: AwsCli, name: str, bucket: str, say: Say) -> None:
-    """Remove every version and every delete marker: CloudFormation deletes no bucket that has one."""
+def _empty(account: Account, name: str, bucket: str, say: Say) -> None:
+    """Delete every version and every delete marker: CloudFormation deletes only an empty bucket."""
     removed = 0
-    question = ("list-object-versions", "--bucket", bucket, "--no-paginate", "--output", "json")
-    while page := _versions(cli.run(*question, "--max-keys", str(OBJECTS_AT_ONCE), service="s3api")):
-        with tempfile.TemporaryDirectory(prefix="shop-stack-") as folder:
-            # By a file: a thousand names are more than a command line holds.
-            file = Path(folder) / "objects.json"
-            file.write_text(json.dumps({"Objects": page, "Quiet": True}), encoding="utf-8")
-            said = cli.run(
-                *("delete-objects", "--bucket", bucket, "--delete", f"file://{file}", "--output", "json"),
-                service="s3api",
-            )
-        if errors := json.loads(said or "{}").get("Errors"):
-            raise AwsError(f"{bucket} cannot be emptied: {errors[0].get('Key')}: {errors[0].get('Message')}")
-        removed += len(page)
-        say(f"{name}: {removed} object versions deleted from {bucket}")
+    with advising():
+        try:
+            while page := _versions(account, bucket):
+                deleted = account.s3.delete_objects(Bucket=bucket, Delete={"Objects": page, "Quiet": True})
+                if errors := deleted.get("Errors"):
+                    raise AwsError(
+                        f"{bucket} cannot be emptied: {errors[0].get('Key')}: {errors[0].get('Message')}"
+                    )
+                removed += len(page)
+                say(f"{name}: {removed} object versions deleted from {bucket}")
+        except ClientError as error:
+            if error.response["Error"].get("Code") != "NoSuchBucket":  # then it was deleted by other means
+                raise
 
 
-def _versions(said: str) -> list[dict[str, str]]:
-    found = json.loads(said or "{}")
-    return [
-        {"Key": each["Key"], "VersionId": each["VersionId"]}
-        for kind in ("Versions", "DeleteMarkers")
-        for each in found.get(kind) or []
-    ]
+def _versions(account: Account, bucket: str) -> list[Any]:
+    """The first versions and delete markers in a bucket, as many as one request can delete."""
+    page = account.s3.list_object_versions(Bucket=bucket, MaxKeys=OBJECTS_AT_ONCE)
+    found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+    return [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]

@@ -1,11 +1,13 @@
 """Which CloudFormation stacks there are, in which order, and which of their outputs become whose environment.
 
-Nothing here talks to AWS: `deploy` does it with the AWS CLI, `quick` with boto3, for a start within seconds.
+This module makes no request to AWS; `deploy` does.
 """
 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -102,8 +104,14 @@ def chosen_for(environment: str) -> dict[str, str]:
 
 def parameters(stack: str, values: Mapping[str, str]) -> dict[str, str]:
     """Those of `values` that the stack has a parameter for."""
-    declared = document(stack)["Parameters"]
-    return {name: value for name, value in values.items() if name in declared}
+    return {name: value for name, value in values.items() if name in declared(stack)}
+
+
+@cache
+def declared(stack: str) -> Mapping[str, Mapping[str, Any]]:
+    """The parameters that the template of a stack declares."""
+    found: dict[str, dict[str, Any]] = document(stack)["Parameters"]
+    return MappingProxyType(found)
 
 
 def environment(service: str, outputs: Outputs, endpoint: str | None = None) -> dict[str, str]:

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shopdev.checkout import ROOT, SERVICES
-from shopdev.cloudformation import awscli
-from shopdev.cloudformation.awscli import AwsCli, AwsError
+from shopdev.cloudformation.account import AwsError
 from shopdev.console import CommandError, run, say
 from shopdev.delivery.engine import Docker
 from shopdev.demo import images
 from shopdev.demo.images import SOURCES, Image
+from shopdev.eks.awscli import AwsCli
 
 PREFIX = NAMESPACE = "shop"
 GATEWAY_CLASS = "alb"
@@ -67,7 +67,7 @@ class Eks:
             AwsError: when the account refuses.
         """
         self._look_for_tools()
-        identity = json.loads(self.cli.run("get-caller-identity", "--output", "json", service="sts"))
+        identity = json.loads(self.cli.run("sts", "get-caller-identity", "--output", "json"))
         say(f"      account {identity['Account']}, {self.cli.region}, as {identity['Arn']}")
         self._dev("functions", "build")
         self._dev("aws", "deploy", *self._parameters)
@@ -75,9 +75,8 @@ class Eks:
         self._dev("aws", "deploy", "eks", *self._parameters)
         self._kubeconfig.parent.mkdir(parents=True, exist_ok=True)
         self.cli.run(
-            *("update-kubeconfig", "--name", self.output("eks", "ClusterName")),
+            *("eks", "update-kubeconfig", "--name", self.output("eks", "ClusterName")),
             *("--kubeconfig", str(self._kubeconfig), "--alias", f"{PREFIX}-eks"),
-            service="eks",
         )
         self._look_for_controller()
         for manifest in (_namespace(), _gateway_class(), self._load_balancer(), *_target_groups()):
@@ -104,7 +103,7 @@ class Eks:
             base = Docker(images.container_engine(self.env()), self.env()).base(named)
             say(f"      base image: {base}")
             engine = images.build_with_engine(missing, base, self.env(), tree)
-            password = self.cli.run("get-login-password", service="ecr")
+            password = self.cli.run("ecr", "get-login-password")
             host = registry.partition("/")[0]
             run(
                 [engine, "login", "--username", "AWS", "--password-stdin", host],
@@ -159,7 +158,7 @@ class Eks:
             CommandError: when there is none in time.
         """
         host = self._gateway_address()
-        balancers = json.loads(self.cli.run("describe-load-balancers", "--output", "json", service="elbv2"))
+        balancers = json.loads(self.cli.run("elbv2", "describe-load-balancers", "--output", "json"))
         found = [each for each in balancers["LoadBalancers"] if each["DNSName"].lower() == host.lower()]
         if not found:
             raise CommandError(
@@ -167,9 +166,7 @@ class Eks:
             )
         arn = found[0]["LoadBalancerArn"]
         listeners = json.loads(
-            self.cli.run(
-                "describe-listeners", "--load-balancer-arn", arn, "--output", "json", service="elbv2"
-            )
+            self.cli.run("elbv2", "describe-listeners", "--load-balancer-arn", arn, "--output", "json")
         )["Listeners"]
         for each in listeners:
             if each["Port"] == HTTP_PORT:
@@ -182,11 +179,11 @@ class Eks:
 
     def copy_gateway_secret(self) -> bool:
         """Bring the secret by which services know API Gateway into the cluster; whether there is one yet."""
-        found = map(awscli.outputs_of, self.cli.describe(PREFIX).values())
+        found = self.cli.outputs(PREFIX).values()
         arns = [outputs["GatewaySecretArn"] for outputs in found if "GatewaySecretArn" in outputs]
         for arn in arns:
             answer = self.cli.run(
-                *("get-secret-value", "--secret-id", arn, "--output", "json"), service="secretsmanager"
+                "secretsmanager", "get-secret-value", "--secret-id", arn, "--output", "json"
             )
             self._apply(_secret(json.loads(answer)["SecretString"]))
         return bool(arns)
@@ -210,7 +207,7 @@ class Eks:
         Raises:
             AwsError: when the stack is not there, or has no such output.
         """
-        outputs = awscli.outputs_of(self.cli.describe(PREFIX).get(stack, {}))
+        outputs = self.cli.outputs(PREFIX).get(stack, {})
         if name not in outputs:
             raise AwsError(f"{PREFIX}-{stack} has no output {name}: run `dev/aws deploy {stack}`")
         return outputs[name]
@@ -219,7 +216,7 @@ class Eks:
         for tool in ("kubectl", "helm"):
             if shutil.which(tool, path=self.env()["PATH"]) is None:
                 raise CommandError(f"{tool} is not installed or not on PATH")
-        if self.cli.local:
+        if self._environment.get("AWS_ENDPOINT_URL"):
             raise CommandError(
                 "AWS_ENDPOINT_URL is set, but the emulator does not support EKS: unset it, or use `make demo`"
             )
@@ -264,8 +261,8 @@ class Eks:
         repository = image.repository.partition("/")[2]
         try:
             self.cli.run(
-                *("describe-images", "--repository-name", repository, "--image-ids", f"imageTag={image.tag}"),
-                service="ecr",
+                *("ecr", "describe-images", "--repository-name", repository),
+                *("--image-ids", f"imageTag={image.tag}"),
             )
         except AwsError as error:
             if "ImageNotFoundException" in str(error) or "does not exist within" in str(error):

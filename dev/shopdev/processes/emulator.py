@@ -12,7 +12,8 @@ import httpx
 from shopdev.aws_environment import REGION, client_environment
 from shopdev.checkout import ROOT
 from shopdev.clients import Clients
-from shopdev.cloudformation import quick, stacks
+from shopdev.cloudformation import deploy, stacks
+from shopdev.cloudformation.account import Account, outputs_of
 from shopdev.ports import free_port
 from shopdev.processes.process import Process, Sink
 
@@ -91,7 +92,7 @@ class Emulator(AwsServer):
     def deploy(
         self, prefix: str, values: Mapping[str, str], chosen: Sequence[str] = stacks.WITHOUT_FUNCTIONS
     ) -> stacks.Outputs:
-        """Create stacks, within a second, and answer their outputs: stack -> output -> value.
+        """Create or update stacks and return their outputs: stack -> output -> value.
 
         Args:
             prefix: first part of every name.
@@ -100,9 +101,17 @@ class Emulator(AwsServer):
             chosen: which stacks.
 
         Raises:
-            CommandError: when a stack is not created, or a function's code is missing.
+            CommandError: when CloudFormation refuses a stack, or the code of a function is missing.
         """
-        return quick.create(self.clients, prefix, values, chosen)
+        given = {**stacks.chosen_for("local"), **values}
+        complete = [stack for stack in chosen if stack not in stacks.waiting(given)]
+        deploy.deploy(self._account, prefix, given, lambda _line: None, complete)
+        found = self._account.describe(prefix)
+        return {stack: outputs_of(found[stack]) for stack in complete}
+
+    @cached_property
+    def _account(self) -> Account:
+        return Account(self.clients.session, self.endpoint)
 
     def _environment(self, wait_scale: float) -> dict[str, str]:
         return {

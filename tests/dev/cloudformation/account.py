@@ -1,18 +1,23 @@
-"""An AWS account whose CloudFormation ends as a test says: no emulator is slow, or fails half-way, when it is asked to."""
+"""An AWS account whose CloudFormation ends as a test says: no emulator is slow, or fails half-way, when it is asked to.
 
-import json
+Its clients are those of boto3: parameters are validated, and paginators and waiters work, but no request is sent.
+"""
+
 import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from shopdev.cloudformation.awscli import AwsCli, AwsError
+import boto3
+from botocore import xform_name
+from botocore.exceptions import ClientError
+from botocore.validate import ParamValidator
 
-CLI_GAVE_UP = "Waiter StackDeleteComplete failed: Waiter encountered a terminal failure state"
-CLI_FAILED = "Failed to create/update the stack. Run the following command to fetch the list of events"
+from shopdev.cloudformation.account import Account
 
 
-class Account(AwsCli):
-    """The AWS CLI of such an account.
+class FakeAccount(Account):
+    """Such an account.
 
     Args:
         stacks: name of a stack -> its state.
@@ -20,79 +25,99 @@ class Account(AwsCli):
     """
 
     def __init__(self, stacks: Mapping[str, str], parameters: Mapping[str, str] | None = None) -> None:
-        super().__init__({"AWS_REGION": "eu-central-1"})
+        super().__init__(boto3.Session("id", "secret", region_name="eu-central-1"))
         self.stacks = dict(stacks)
         self.parameters = dict(parameters or {})
         self.resources: dict[str, dict[str, str]] = {}
         """Stack -> id of a resource that is left of it -> its type."""
         self.outputs: dict[str, str] = {}
         self.failing: dict[str, str] = {}
-        """Stack -> why its resource Thing fails; or, beginning with `aws: `, what the CLI says before there is a stack."""
+        """Stack -> why its resource Thing fails."""
+        self.refusing: dict[str, str] = {}
+        """Stack -> code of the error with which AWS refuses to change it."""
         self.states_after: dict[str, str] = {}
         """Stack -> the state that its failure leaves it in."""
         self.objects: list[str] = []
         """Every object in every bucket."""
-        self.commands: list[str] = []
-        self.begun = threading.Event()
-        """Set with the first deployment."""
+        self.requests: list[tuple[str, dict[str, Any]]] = []
+        """Operation and parameters of each request."""
+        self.waiting = threading.Event()
+        """Set when somebody waits for a slow stack."""
         self.slow: dict[str, threading.Event] = {}
         """Stack -> what its deployment waits for."""
 
-    def run(self, *arguments: str, service: str = "cloudformation") -> str:
-        command = " ".join([service, *arguments])
-        self.commands.append(command)
-        name = arguments[arguments.index("--stack-name") + 1] if "--stack-name" in arguments else ""
-        answer = getattr(self, f"_{arguments[0].replace('-', '_')}", None)
-        found = answer(name, arguments) if answer else ""
-        return found if isinstance(found, str) else json.dumps(found)
+    def client(self, service: str) -> Any:
+        made = self.session.client(service)  # type: ignore[call-overload]  # any name
+        made._make_api_call = partial(self._called, made)
+        return made
 
-    def stop(self) -> None:
-        for event in self.slow.values():
-            event.set()
+    def ran(self, operation: str, **parameters: object) -> list[dict[str, Any]]:
+        """The parameters of the requests of an operation that have these among them."""
+        return [
+            given
+            for name, given in self.requests
+            if name == operation and parameters.items() <= {key: given.get(key) for key in parameters}.items()
+        ]
 
-    def ran(self, word: str) -> list[str]:
-        """The commands with a word in them."""
-        return [command for command in self.commands if word in command]
+    def _called(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        shape = client.meta.service_model.operation_model(operation).input_shape
+        report = ParamValidator().validate(parameters, shape)
+        assert not report.has_errors(), report.generate_report()
+        self.requests.append((operation, parameters))
+        name = parameters.get("StackName", "")
+        if operation in {"CreateChangeSet", "DeleteStack", "UpdateStack"} and name in self.refusing:
+            raise refusal(operation, self.refusing[name])
+        answer = getattr(self, f"_{xform_name(operation)}", None)
+        return answer(name, parameters) if answer else {}
 
-    def _describe_stacks(self, _name: str, _arguments: tuple[str, ...]) -> Any:
+    def _describe_stacks(self, name: str, _parameters: dict[str, Any]) -> Any:
+        if name in self.slow and not self.slow[name].is_set():
+            self.waiting.set()
+        else:
+            self._end(name)
+        if name and name not in self.stacks:
+            raise refusal("DescribeStacks", "ValidationError", f"Stack with id {name} does not exist")
         pairs = [{"ParameterKey": key, "ParameterValue": value} for key, value in self.parameters.items()]
         outputs = [{"OutputKey": key, "OutputValue": value} for key, value in self.outputs.items()]
         return {
             "Stacks": [
-                {"StackName": name, "StackStatus": state, "Parameters": pairs, "Outputs": outputs}
-                for name, state in self.stacks.items()
+                {"StackName": each, "StackStatus": state, "Parameters": pairs, "Outputs": outputs}
+                for each, state in self.stacks.items()
+                if name in {"", each}
             ]
         }
 
-    def _deploy(self, name: str, _arguments: tuple[str, ...]) -> str:
-        self.begun.set()
-        if name in self.slow:
-            assert self.slow[name].wait(30)
-        self._fail(name, CLI_FAILED)
-        self.stacks[name] = "UPDATE_COMPLETE" if name in self.stacks else "CREATE_COMPLETE"
-        return "Successfully created/updated stack"
+    def _create_change_set(self, name: str, _parameters: dict[str, Any]) -> Any:
+        self.stacks.setdefault(name, "REVIEW_IN_PROGRESS")
+        return {"Id": name}
 
-    def _delete_stack(self, name: str, _arguments: tuple[str, ...]) -> str:
-        if self.failing.get(name, "").startswith("aws: "):
-            raise AwsError(self.failing[name].removeprefix("aws: "))
+    def _describe_change_set(self, _name: str, _parameters: dict[str, Any]) -> Any:
+        return {"Status": "CREATE_COMPLETE"}
+
+    def _execute_change_set(self, _name: str, parameters: dict[str, Any]) -> Any:
+        name = parameters["ChangeSetName"]
+        new = self.stacks[name] == "REVIEW_IN_PROGRESS"
+        self.stacks[name] = "CREATE_IN_PROGRESS" if new else "UPDATE_IN_PROGRESS"
+
+    def _update_stack(self, name: str, _parameters: dict[str, Any]) -> Any:
+        self.stacks[name] = "UPDATE_IN_PROGRESS"
+
+    def _delete_stack(self, name: str, _parameters: dict[str, Any]) -> Any:
         self.stacks[name] = "DELETE_IN_PROGRESS"
-        return ""
 
-    def _wait(self, name: str, arguments: tuple[str, ...]) -> str:
-        self._fail(name, CLI_GAVE_UP)
-        if arguments[1] == "stack-delete-complete":
-            del self.stacks[name]
-        return ""
-
-    def _fail(self, name: str, said: str) -> None:
-        reason = self.failing.get(name, "")
-        if reason.startswith("aws: "):
-            raise AwsError(reason.removeprefix("aws: "))
-        if reason:
+    def _end(self, name: str) -> None:
+        """End what CloudFormation does to a stack."""
+        verb, _, in_progress = self.stacks.get(name, "").partition("_")
+        if in_progress != "IN_PROGRESS" or verb == "REVIEW":
+            return
+        if name in self.failing:
             self.stacks[name] = self.states_after.get(name, "UPDATE_ROLLBACK_COMPLETE")
-            raise AwsError(said)
+        elif verb == "DELETE":
+            del self.stacks[name]
+        else:
+            self.stacks[name] = f"{verb}_COMPLETE"
 
-    def _describe_stack_events(self, name: str, _arguments: tuple[str, ...]) -> Any:
+    def _describe_stack_events(self, name: str, _parameters: dict[str, Any]) -> Any:
         failed = {
             "LogicalResourceId": "Thing",
             "ResourceStatus": "UPDATE_FAILED",
@@ -101,7 +126,7 @@ class Account(AwsCli):
         begun = {"LogicalResourceId": name, "ResourceStatus": "UPDATE_IN_PROGRESS"}
         return {"StackEvents": [failed, begun]}
 
-    def _list_stack_resources(self, name: str, _arguments: tuple[str, ...]) -> Any:
+    def _list_stack_resources(self, name: str, _parameters: dict[str, Any]) -> Any:
         return {
             "StackResourceSummaries": [
                 {
@@ -114,14 +139,17 @@ class Account(AwsCli):
             ]
         }
 
-    def _list_object_versions(self, _name: str, arguments: tuple[str, ...]) -> Any:
-        most = int(arguments[arguments.index("--max-keys") + 1])
+    def _list_object_versions(self, _name: str, parameters: dict[str, Any]) -> Any:
+        most = parameters["MaxKeys"]
         return {"Versions": [{"Key": key, "VersionId": "1"} for key in self.objects[:most]]}
 
-    def _delete_objects(self, _name: str, arguments: tuple[str, ...]) -> str:
-        file = arguments[arguments.index("--delete") + 1].removeprefix("file://")
-        with open(file, encoding="utf-8") as listed:  # noqa: PTH123 - an address of the CLI's, not a path
-            gone = {each["Key"] for each in json.load(listed)["Objects"]}
+    def _delete_objects(self, _name: str, parameters: dict[str, Any]) -> Any:
+        gone = {each["Key"] for each in parameters["Delete"]["Objects"]}
         assert len(gone) <= 1000, "AWS takes no more at once"
         self.objects = [key for key in self.objects if key not in gone]
-        return ""
+        return {}
+
+
+def refusal(operation: str, code: str, message: str = "refused") -> ClientError:
+    """The error that boto3 raises when AWS refuses a request."""
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)

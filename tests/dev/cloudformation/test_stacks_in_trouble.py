@@ -7,21 +7,25 @@ import threading
 from collections.abc import Callable, Mapping
 
 import pytest
+from botocore.exceptions import ClientError
 
 from shopdev.checkout import SERVICES
-from shopdev.cloudformation import deploy, removal, stacks, together
-from shopdev.cloudformation.awscli import AwsError
-from shopdev.cloudformation.together import Interrupted
+from shopdev.cloudformation import deploy, follow, removal, stacks
+from shopdev.cloudformation.account import AwsError
+from shopdev.cloudformation.follow import Interrupted
 from shopdev.lambdas import built
-from tests.dev.cloudformation.account import Account
+from tests.dev.cloudformation.account import FakeAccount, refusal
 
 COMPLETE = {f"shop-{stack}": "CREATE_COMPLETE" for stack in stacks.STACKS}
 PROTECTED = {"DeletionProtection": "true"}
 LET_GO = {
-    "AWS::DynamoDB::Table": "dynamodb update-table --table-name the-thing --no-deletion-protection-enabled",
-    "AWS::Cognito::UserPool": "cognito-idp update-user-pool --user-pool-id the-thing --deletion-protection INACTIVE",
-    "AWS::EKS::Cluster": "eks update-cluster-config --name the-thing --no-deletion-protection",
-    "AWS::ECR::Repository": "ecr delete-repository --repository-name the-thing --force",
+    "AWS::DynamoDB::Table": ("UpdateTable", {"TableName": "the-thing", "DeletionProtectionEnabled": False}),
+    "AWS::Cognito::UserPool": (
+        "UpdateUserPool",
+        {"UserPoolId": "the-thing", "DeletionProtection": "INACTIVE"},
+    ),
+    "AWS::EKS::Cluster": ("UpdateClusterConfig", {"name": "the-thing", "deletionProtection": False}),
+    "AWS::ECR::Repository": ("DeleteRepository", {"repositoryName": "the-thing", "force": True}),
 }
 
 
@@ -29,6 +33,12 @@ LET_GO = {
 def said() -> list[str]:
     """The lines that were told."""
     return []
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CloudFormation is asked for its state without a pause."""
+    monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
 
 
 def refused(work: Callable[[], object]) -> str:
@@ -46,7 +56,7 @@ def refused(work: Callable[[], object]) -> str:
 def test_given_a_new_stack_without_its_parameters_when_deployed_then_one_sentence_says_how_to_give_them(
     stack: str, said: list[str]
 ) -> None:
-    account = Account(COMPLETE)
+    account = FakeAccount(COMPLETE)
     needed = [name for name, each in stacks.document(stack)["Parameters"].items() if "Default" not in each]
     given = {needed[0]: "x"}
 
@@ -55,11 +65,11 @@ def test_given_a_new_stack_without_its_parameters_when_deployed_then_one_sentenc
     assert needed[1:]
     assert line.startswith(f"shop-{stack} requires {', '.join(needed[1:])}: add --set {needed[1]}=…")
     assert needed[0] not in line
-    assert not account.ran("cloudformation deploy"), "nothing was touched"
+    assert not account.ran("CreateChangeSet"), "nothing was touched"
 
 
 def test_given_two_new_stacks_without_parameters_when_deployed_then_both_are_named(said: list[str]) -> None:
-    line = refused(lambda: deploy.deploy(Account(COMPLETE), "shop", {}, said.append, ["ecs", "pipeline"]))
+    line = refused(lambda: deploy.deploy(FakeAccount(COMPLETE), "shop", {}, said.append, ["ecs", "pipeline"]))
 
     assert "shop-ecs requires ProductImage, " in line
     assert "shop-pipeline requires ConnectionArn, " in line
@@ -68,15 +78,15 @@ def test_given_two_new_stacks_without_parameters_when_deployed_then_both_are_nam
 def test_given_a_stack_that_is_there_when_deployed_without_its_parameters_then_it_keeps_them(
     said: list[str],
 ) -> None:
-    account = Account({**COMPLETE, "shop-pipeline": "CREATE_COMPLETE"})
+    account = FakeAccount({**COMPLETE, "shop-pipeline": "CREATE_COMPLETE"})
 
     deploy.deploy(account, "shop", {}, said.append, ["pipeline"])
 
-    assert account.ran("deploy --stack-name shop-pipeline")
+    assert account.ran("ExecuteChangeSet", ChangeSetName="shop-pipeline")
 
 
 def test_given_a_stack_that_was_only_reviewed_when_deployed_then_it_counts_as_new(said: list[str]) -> None:
-    account = Account({**COMPLETE, "shop-pipeline": "REVIEW_IN_PROGRESS"})
+    account = FakeAccount({**COMPLETE, "shop-pipeline": "REVIEW_IN_PROGRESS"})
 
     assert "shop-pipeline requires" in refused(
         lambda: deploy.deploy(account, "shop", {}, said.append, ["pipeline"])
@@ -87,11 +97,11 @@ def test_given_a_stack_that_was_only_reviewed_when_deployed_then_it_counts_as_ne
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+def account(monkeypatch: pytest.MonkeyPatch) -> FakeAccount:
     """An account that can take every stack."""
     monkeypatch.setattr(built, "keys", dict)
-    found = Account({})
-    found.outputs = {"BucketName": "code", "FunctionsStackRoleArn": "arn:aws:iam::1:role/stacks"}
+    found = FakeAccount({})
+    found.outputs = {"BucketName": "code", "FunctionsStackRoleArn": "arn:aws:iam::123456789012:role/stacks"}
     return found
 
 
@@ -101,15 +111,15 @@ def silent(said: list[str]) -> list[str]:
 
 
 def test_given_aws_when_the_shop_is_deployed_then_its_reconciler_is_too(
-    account: Account, said: list[str]
+    account: FakeAccount, said: list[str]
 ) -> None:
     deploy.deploy(account, "shop", {}, said.append)
 
-    assert len(account.ran("deploy --stack-name shop-reconciler")) == 1
+    assert len(account.ran("ExecuteChangeSet", ChangeSetName="shop-reconciler")) == 1
 
 
 def test_given_no_topic_when_deployed_then_one_line_says_that_alarms_are_not_sent_and_what_to_add(
-    account: Account, said: list[str]
+    account: FakeAccount, said: list[str]
 ) -> None:
     deploy.deploy(account, "shop", {}, said.append)
 
@@ -121,7 +131,7 @@ def test_given_no_topic_when_deployed_then_one_line_says_that_alarms_are_not_sen
 
 @pytest.mark.parametrize("is_set_now", [True, False])
 def test_given_a_topic_now_or_earlier_when_deployed_then_no_line_says_that_alarms_are_not_sent(
-    account: Account, said: list[str], is_set_now: bool
+    account: FakeAccount, said: list[str], is_set_now: bool
 ) -> None:
     topic = {"AlarmTopicArn": "arn:aws:sns:eu-central-1:1:alarms"}
     if not is_set_now:
@@ -131,11 +141,13 @@ def test_given_a_topic_now_or_earlier_when_deployed_then_no_line_says_that_alarm
     deploy.deploy(account, "shop", topic if is_set_now else {}, said.append)
 
     assert silent(said) == []
-    assert account.ran("AlarmTopicArn=arn:") if is_set_now else not account.ran("AlarmTopicArn=")
+    parameters = [each for request in account.ran("CreateChangeSet") for each in request["Parameters"]]
+    topics = {each.get("ParameterValue") for each in parameters if each["ParameterKey"] == "AlarmTopicArn"}
+    assert topics == {topic["AlarmTopicArn"] if is_set_now else None}
 
 
 def test_given_stacks_without_alarms_when_deployed_then_nothing_is_said_of_them(
-    account: Account, said: list[str]
+    account: FakeAccount, said: list[str]
 ) -> None:
     deploy.deploy(account, "shop", {}, said.append, ["network", "events"])
 
@@ -145,7 +157,7 @@ def test_given_stacks_without_alarms_when_deployed_then_nothing_is_said_of_them(
 def test_given_a_wave_in_which_some_fail_when_deployed_then_each_ones_real_outcome_is_named(
     said: list[str],
 ) -> None:
-    account = Account({})
+    account = FakeAccount({})
     account.failing = {"shop-order": "no such thing", "shop-payment": "no such thing"}
     account.states_after = {"shop-order": "ROLLBACK_COMPLETE"}
 
@@ -167,20 +179,20 @@ def test_given_a_wave_in_which_some_fail_when_deployed_then_each_ones_real_outco
 
 
 def test_given_a_wave_that_failed_when_deployed_then_the_next_one_is_not_begun(said: list[str]) -> None:
-    account = Account({})
+    account = FakeAccount({})
     account.failing = {"shop-events": "no such thing"}
 
     line = refused(lambda: deploy.deploy(account, "shop", {}, said.append, ["events", "product"]))
 
     assert "not started: shop-product; run the same command to continue" in line
-    assert not account.ran("deploy --stack-name shop-product")
+    assert not account.ran("CreateChangeSet", StackName="shop-product")
 
 
 def test_given_a_command_that_failed_before_the_stack_did_when_deployed_then_no_old_event_is_told(
     said: list[str],
 ) -> None:
-    account = Account(COMPLETE)
-    account.failing = {"shop-events": "aws: the AWS credentials have expired: log in again"}
+    account = FakeAccount(COMPLETE)
+    account.refusing = {"shop-events": "ExpiredToken"}
 
     line = refused(lambda: deploy.deploy(account, "shop", {}, said.append, ["events"]))
 
@@ -191,8 +203,8 @@ def test_given_a_command_that_failed_before_the_stack_did_when_deployed_then_no_
 def test_given_a_stack_that_takes_long_when_deployed_then_a_line_now_and_then_says_what_it_is_at(
     said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(together, "HEARTBEAT_SECONDS", 0.01)
-    account = Account({})
+    monkeypatch.setattr(follow, "HEARTBEAT_SECONDS", 0.01)
+    account = FakeAccount({})
     account.slow = {"shop-events": threading.Event()}
 
     def say(line: str) -> None:
@@ -210,11 +222,11 @@ def test_given_a_stack_that_takes_long_when_deployed_then_a_line_now_and_then_sa
 def test_given_a_stack_that_takes_long_when_interrupted_then_it_is_named_and_nothing_more_is_begun(
     said: list[str],
 ) -> None:
-    account = Account({})
+    account = FakeAccount({})
     account.slow = {"shop-events": threading.Event()}
 
     def press() -> None:
-        account.begun.wait(30)
+        account.waiting.wait(30)
         os.kill(os.getpid(), signal.SIGINT)
 
     presser = threading.Thread(target=press)
@@ -224,35 +236,34 @@ def test_given_a_stack_that_takes_long_when_interrupted_then_it_is_named_and_not
     presser.join()
 
     assert interrupted.value.names == ["shop-events"]
-    assert not account.ran("deploy --stack-name shop-product")
+    assert not account.ran("CreateChangeSet", StackName="shop-product")
 
 
 @pytest.mark.parametrize("state", ["ROLLBACK_FAILED", "DELETE_FAILED"])
 def test_given_a_stack_that_is_stuck_when_others_are_deployed_then_it_does_not_hinder_them(
     said: list[str], state: str
 ) -> None:
-    account = Account({**COMPLETE, "shop-pipeline": state})
+    account = FakeAccount({**COMPLETE, "shop-pipeline": state})
 
     deploy.deploy(account, "shop", {}, said.append, ["events"])
 
-    assert account.ran("deploy --stack-name shop-events")
+    assert account.ran("ExecuteChangeSet", ChangeSetName="shop-events")
 
 
 def test_given_the_functions_when_deployed_to_aws_then_cloudformation_does_it_by_their_stacks_role(
     said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(built, "keys", dict)
-    account = Account(COMPLETE)
+    account = FakeAccount(COMPLETE)
     account.outputs = {"BucketName": "bucket"}
 
     before = refused(lambda: deploy.deploy(account, "shop", {}, said.append, ["functions"]))
-    account.outputs["FunctionsStackRoleArn"] = "arn:role"
+    role = account.outputs["FunctionsStackRoleArn"] = "arn:aws:iam::123456789012:role/stacks"
     deploy.deploy(account, "shop", {}, said.append, ["functions", "events"])
 
     assert "run `dev/aws deploy --prefix shop artifacts` first" in before
-    (command,) = account.ran("deploy --stack-name shop-functions")
-    assert "--role-arn arn:role" in command
-    assert not [each for each in account.ran("--role-arn") if "shop-functions" not in each]
+    with_role = [each["StackName"] for each in account.ran("CreateChangeSet", RoleARN=role)]
+    assert with_role == ["shop-functions"]
 
 
 # ---- deleting
@@ -261,7 +272,7 @@ def test_given_the_functions_when_deployed_to_aws_then_cloudformation_does_it_by
 def test_given_protected_stacks_when_deleted_then_nothing_is_and_the_line_says_how_to_let_them_go(
     said: list[str],
 ) -> None:
-    account = Account({name: COMPLETE[name] for name in ("shop-order", "shop-product")}, PROTECTED)
+    account = FakeAccount({name: COMPLETE[name] for name in ("shop-order", "shop-product")}, PROTECTED)
 
     line = refused(lambda: removal.delete(account, "shop", stacks.ALL, said.append))
 
@@ -269,25 +280,25 @@ def test_given_protected_stacks_when_deleted_then_nothing_is_and_the_line_says_h
         "nothing was deleted: shop-order, shop-product are protected" in line
     )
     assert "`dev/aws unprotect --prefix shop " in line
-    assert not account.ran("delete-stack")
+    assert not account.ran("DeleteStack")
 
 
 @pytest.mark.parametrize("state", sorted(removal.NO_UPDATE))
 def test_given_a_protected_stack_that_cannot_be_updated_when_deleted_as_deploy_advises_then_it_goes(
     said: list[str], state: str
 ) -> None:
-    account = Account({"shop-product": state}, PROTECTED)
+    account = FakeAccount({"shop-product": state}, PROTECTED)
 
     removal.delete(account, "shop", ["product"], said.append)
 
     assert account.stacks == {}
 
 
-@pytest.mark.parametrize(("kind", "command"), LET_GO.items())
+@pytest.mark.parametrize(("kind", "expected"), LET_GO.items())
 def test_given_a_deletion_that_failed_over_something_protected_when_let_go_then_the_next_one_succeeds(
-    said: list[str], kind: str, command: str
+    said: list[str], kind: str, expected: tuple[str, dict[str, object]]
 ) -> None:
-    account = Account({"shop-product": "DELETE_FAILED"}, PROTECTED)
+    account = FakeAccount({"shop-product": "DELETE_FAILED"}, PROTECTED)
     account.resources = {"shop-product": {"the-thing": kind, "other": "AWS::SQS::Queue"}}
     account.failing = {"shop-product": "it is protected"}
     account.states_after = {"shop-product": "DELETE_FAILED"}
@@ -296,28 +307,30 @@ def test_given_a_deletion_that_failed_over_something_protected_when_let_go_then_
     assert "shop-product was not deleted: Thing: it is protected" in line
     assert "`dev/aws unprotect --prefix shop product`" in line
     removal.unprotect(account, "shop", ["product"], said.append)
-    assert account.ran("the-thing") == [command]
+    assert [each for each in account.requests if "the-thing" in each[1].values()] == [expected]
     account.failing = {}
     removal.delete(account, "shop", ["product"], said.append)
 
     assert account.stacks == {}
-    assert not account.ran("update-stack"), "AWS refuses that in this state"
+    assert not account.ran("UpdateStack"), "AWS refuses that in this state"
 
 
 def test_given_protected_stacks_when_let_go_then_nothing_else_of_them_changes(said: list[str]) -> None:
-    account = Account({"shop-product": "UPDATE_COMPLETE"}, {**PROTECTED, "Prefix": "shop"})
+    account = FakeAccount({"shop-product": "UPDATE_COMPLETE"}, {**PROTECTED, "Prefix": "shop"})
 
     removal.unprotect(account, "shop", stacks.ALL, said.append)
 
-    (command,) = account.ran("update-stack")
-    assert "--use-previous-template" in command
-    assert "ParameterKey=DeletionProtection,ParameterValue=false" in command
-    assert "ParameterKey=Prefix,UsePreviousValue=true" in command
+    (request,) = account.ran("UpdateStack")
+    assert request["UsePreviousTemplate"]
+    assert request["Parameters"] == [
+        {"ParameterKey": "DeletionProtection", "ParameterValue": "false"},
+        {"ParameterKey": "Prefix", "UsePreviousValue": True},
+    ]
     assert said == ["shop-product can be deleted"]
 
 
 def test_given_a_stack_that_stays_protected_when_let_go_then_the_line_says_why(said: list[str]) -> None:
-    account = Account({"shop-product": "UPDATE_COMPLETE", "shop-order": "UPDATE_COMPLETE"}, PROTECTED)
+    account = FakeAccount({"shop-product": "UPDATE_COMPLETE", "shop-order": "UPDATE_COMPLETE"}, PROTECTED)
     account.failing = {"shop-product": "somebody else is at it"}
 
     line = refused(lambda: removal.unprotect(account, "shop", stacks.ALL, said.append))
@@ -331,8 +344,9 @@ def test_given_a_stack_that_stays_protected_when_let_go_then_the_line_says_why(s
 def test_given_a_deletion_that_fails_half_way_then_what_is_gone_is_going_and_remains_is_named(
     said: list[str],
 ) -> None:
-    account = Account(COMPLETE)
-    account.failing = {"shop-order": "it is used", "shop-payment": "aws: refused"}
+    account = FakeAccount(COMPLETE)
+    account.failing = {"shop-order": "it is used"}
+    account.refusing = {"shop-payment": "ValidationError"}
 
     line = refused(lambda: removal.delete(account, "shop", stacks.ALL, said.append))
 
@@ -351,11 +365,15 @@ def test_given_a_deletion_that_fails_half_way_then_what_is_gone_is_going_and_rem
 def test_given_a_deletion_whose_end_cannot_be_seen_then_the_stack_is_named_as_still_being_deleted(
     said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def expired(*_: object) -> str:
-        raise AwsError("the AWS credentials have expired: log in again")
+    account = FakeAccount({"shop-events": "CREATE_COMPLETE", "shop-network": "CREATE_COMPLETE"})
 
-    account = Account({"shop-events": "CREATE_COMPLETE", "shop-network": "CREATE_COMPLETE"})
-    monkeypatch.setattr(account, "_wait", expired)
+    def expire(name: str, _parameters: object) -> object:
+        raise refusal("DescribeStacks", "ExpiredToken")
+
+    def delete(*_: object) -> None:
+        monkeypatch.setattr(account, "_describe_stacks", expire)
+
+    monkeypatch.setattr(account, "_delete_stack", delete)
 
     line = refused(lambda: removal.delete(account, "shop", stacks.ALL, said.append))
 
@@ -365,7 +383,7 @@ def test_given_a_deletion_whose_end_cannot_be_seen_then_the_stack_is_named_as_st
 def test_given_a_bucket_with_more_than_one_page_when_its_stack_is_deleted_then_it_is_emptied_before(
     said: list[str],
 ) -> None:
-    account = Account({"shop-artifacts": "CREATE_COMPLETE"})
+    account = FakeAccount({"shop-artifacts": "CREATE_COMPLETE"})
     account.resources = {"shop-artifacts": {"the-bucket": "AWS::S3::Bucket"}}
     account.objects = [f"functions/{number}" for number in range(1500)]
 
@@ -374,8 +392,8 @@ def test_given_a_bucket_with_more_than_one_page_when_its_stack_is_deleted_then_i
     assert account.objects == []
     assert "shop-artifacts: 1500 object versions deleted from the-bucket" in said
     emptied, deleted = (
-        max(place for place, each in enumerate(account.commands) if word in each)
-        for word in ("delete-objects", "delete-stack")
+        max(place for place, each in enumerate(account.requests) if each[0] == operation)
+        for operation in ("DeleteObjects", "DeleteStack")
     )
     assert emptied < deleted
 
@@ -387,21 +405,21 @@ def test_given_a_bucket_with_more_than_one_page_when_its_stack_is_deleted_then_i
             {"Errors": [{"Key": "k", "Message": "Access Denied"}]},
             "the-bucket cannot be emptied: k: Access Denied",
         ),
-        (AwsError("ListObjectVersions: The specified bucket does not exist"), None),
+        (refusal("ListObjectVersions", "NoSuchBucket"), None),
     ],
 )
 def test_given_a_bucket_that_cannot_be_emptied_when_its_stack_is_deleted_then_it_stays_unless_it_is_gone(
     said: list[str],
     monkeypatch: pytest.MonkeyPatch,
-    answer: Mapping[str, object] | AwsError,
+    answer: Mapping[str, object] | ClientError,
     outcome: str | None,
 ) -> None:
-    account = Account({"shop-artifacts": "CREATE_COMPLETE"})
+    account = FakeAccount({"shop-artifacts": "CREATE_COMPLETE"})
     account.resources = {"shop-artifacts": {"the-bucket": "AWS::S3::Bucket"}}
     account.objects = ["k"]
 
     def fail(*_: object) -> object:
-        if isinstance(answer, AwsError):
+        if isinstance(answer, ClientError):
             raise answer
         return answer
 
@@ -412,4 +430,4 @@ def test_given_a_bucket_that_cannot_be_emptied_when_its_stack_is_deleted_then_it
         assert account.stacks == {}
     else:
         assert outcome in refused(lambda: removal.delete(account, "shop", stacks.ALL, said.append))
-        assert not account.ran("delete-stack")
+        assert not account.ran("DeleteStack")
