@@ -1,26 +1,26 @@
-"""Why a reconcile stopped, in one small tree: it decides whether to retry and what a condition says.
+"""The errors of a reconcile. Their class decides whether the operator retries, and which condition reports them.
 
     OperatorError
     ├── PermanentError     manual intervention is required: Stalled
-    │   ├── InvalidSpec    the ShopService asks for something that cannot be rendered
-    │   ├── Conflict       an object of the wanted name belongs to another owner
-    │   ├── RolledBack     the release failed, and the last good one is in its place
+    │   ├── InvalidSpec    the spec cannot be rendered
+    │   ├── Conflict       an object of the desired name belongs to another owner
+    │   ├── RolledBack     the release failed and was replaced by the last good one
     │   ├── RollbackFailed the release failed, and the last good one cannot be rendered any more
-    │   └── Refused        the API server rejected what was sent (schema, admission, quota); sent again with back-off
-    └── TemporaryError     time or another controller heals it: Reconciling, backoff for ever
-        ├── Unreachable    no answer from the API server: whatever else is asked will fail too
-        ├── ApiUnavailable it answered 5xx, or others but not this request
-        ├── Throttled      429; carries how long the server asks to wait
-        ├── Forbidden      401, or 403 by RBAC: a grant may be on its way
-        ├── NotInstalled   the API server does not know the kind: its CRD is missing
-        ├── Stale          the object moved under the request (resourceVersion or UID precondition)
+    │   └── Refused        the API server rejected a request (schema, admission, quota); it is sent again with backoff
+    └── TemporaryError     no intervention is required yet: Reconciling, retried with backoff indefinitely
+        ├── Unreachable    no response from the API server; other requests will fail too
+        ├── ApiUnavailable a 5xx response, or no response to this request only
+        ├── Throttled      a 429 response, with the delay that the server requests
+        ├── Forbidden      a 401 response, or a 403 response by RBAC; a role may be added later
+        ├── NotInstalled   the API server does not serve the kind, because its CRD is not installed
+        ├── Stale          the object changed before the write (resourceVersion or UID precondition)
         ├── Exists         a create-only apply found an object of that name
         ├── Contested      another client repeatedly changes fields that the operator owns
-        ├── Terminating    an object of the wanted name is still being deleted
-        ├── InternalError  a bug of the operator
-        └── NotLeader      the lease was lost: whoever holds it now does the work
+        ├── Terminating    an object of the desired name is still being deleted
+        ├── InternalError  a bug in the operator
+        └── NotLeader      the Lease was lost, and another replica continues the work
 
-Every message is a sentence that says what to do next; `reason` is the CamelCase reason of a
+Every message is a sentence that includes what to do next. `reason` is the CamelCase reason of a
 Kubernetes condition.
 """
 
@@ -28,46 +28,46 @@ from typing import ClassVar
 
 
 class OperatorError(Exception):
-    """The root of everything that a reconcile may raise on purpose."""
+    """The base of all errors that a reconcile raises."""
 
     reason: ClassVar[str] = "Error"
 
     @property
     def message(self) -> str:
-        """The sentence that a condition shows."""
+        """The message of a condition."""
         return str(self)
 
 
 class PermanentError(OperatorError):
-    """Retrying the same input gives the same answer."""
+    """The same input fails again; manual intervention is required."""
 
 
 class InvalidSpec(PermanentError):
-    """The spec passed the API server's schema but cannot be rendered."""
+    """The spec is valid by the schema of the API server and cannot be rendered."""
 
     reason: ClassVar[str] = "InvalidSpec"
 
 
 class Conflict(PermanentError):
-    """An object of the desired name exists and its controller is not this ShopService."""
+    """An object of the desired name exists, and its controller is not this ShopService."""
 
     reason: ClassVar[str] = "Conflict"
 
 
 class RolledBack(PermanentError):
-    """The release could not be rolled out, and the last one that was available is in its place."""
+    """The release failed and was replaced by the last good one."""
 
     reason: ClassVar[str] = "RolledBack"
 
 
 class RollbackFailed(PermanentError):
-    """The release could not be rolled out, and the last one that was available cannot be rendered any more."""
+    """The release failed, and the last good one cannot be rendered any more."""
 
     reason: ClassVar[str] = "RollbackFailed"
 
 
 class Refused(PermanentError):
-    """The API server understood the request and said no. The same request may succeed once a policy or a quota is changed."""
+    """The API server rejected a valid request. The same request may succeed after a change of a policy or a quota."""
 
     reason: ClassVar[str] = "Refused"
 
@@ -76,8 +76,8 @@ class TemporaryError(OperatorError):
     """The same input may succeed later.
 
     Args:
-        message: what failed and what to do if it lasts.
-        retry_after: seconds that the server asked to wait, or None to leave it to the queue's backoff.
+        message: the failure, and what to do if it persists.
+        retry_after: the delay that the server requested, in seconds; None for the backoff of the queue.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -86,66 +86,66 @@ class TemporaryError(OperatorError):
 
 
 class Unreachable(TemporaryError):
-    """The API server did not answer in time, or at all."""
+    """The API server did not respond in time."""
 
     reason: ClassVar[str] = "ApiUnavailable"
 
 
 class ApiUnavailable(TemporaryError):
-    """The API server, or an admission webhook behind it, answered 5xx, or not in time while it answered other requests."""
+    """The API server or an admission webhook responded with 5xx, or did not respond in time to this request only."""
 
     reason: ClassVar[str] = "ApiUnavailable"
 
 
 class Throttled(TemporaryError):
-    """The API server answered 429."""
+    """The API server responded with 429."""
 
     reason: ClassVar[str] = "Throttled"
 
 
 class Forbidden(TemporaryError):
-    """The API server does not allow the request. Temporary, because a grant needs no change of the spec."""
+    """The API server does not allow the request. Temporary, because a new role requires no change of the spec."""
 
     reason: ClassVar[str] = "Forbidden"
 
 
 class NotInstalled(TemporaryError):
-    """The API server does not serve the kind. Temporary, because installing its CRD changes no spec."""
+    """The API server does not serve the kind. Temporary, because the installation of its CRD requires no change of the spec."""
 
     reason: ClassVar[str] = "NotInstalled"
 
 
 class Stale(TemporaryError):
-    """The object changed or vanished between the observation and the write."""
+    """The object was changed or deleted between the observation and the write."""
 
     reason: ClassVar[str] = "Stale"
 
 
 class Exists(TemporaryError):
-    """An object that the cache does not know has the wanted name; look at it before deciding."""
+    """An object of the desired name exists that the cache does not contain. It must be read first."""
 
     reason: ClassVar[str] = "Exists"
 
 
 class Contested(TemporaryError):
-    """Another client changes the same fields as often as they are reverted, so they are reverted at a limited rate."""
+    """Another client changes the same fields whenever they are reverted, so they are reverted at a limited rate."""
 
     reason: ClassVar[str] = "Contested"
 
 
 class Terminating(TemporaryError):
-    """An object of the wanted name is being deleted; its DELETED event starts the next pass."""
+    """An object of the desired name is being deleted. Its DELETED event starts the next pass."""
 
     reason: ClassVar[str] = "Terminating"
 
 
 class InternalError(TemporaryError):
-    """A pass ended with an exception that the operator does not foresee."""
+    """A pass raised an unexpected exception."""
 
     reason: ClassVar[str] = "InternalError"
 
 
 class NotLeader(TemporaryError):
-    """This process may not write any more."""
+    """This process is not the leader and must not write."""
 
     reason: ClassVar[str] = "NotLeader"

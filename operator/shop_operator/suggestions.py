@@ -1,4 +1,4 @@
-"""Names that are easily mistaken for each other: which one to suggest, and to whose message a name is news."""
+"""Suggestions for misspelled names."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -6,17 +6,17 @@ from itertools import islice
 from typing import Final
 
 MOST_NAMES: Final = 1000
-"""A namespace with more ShopServices gets no suggestions: a comparison takes some 10 µs."""
-# So many names that are missing get a suggestion.
+"""The number of names above which no suggestion is made: one comparison takes about 10 µs."""
+# The number of missing names for which a suggestion is made.
 _MOST_SUGGESTIONS: Final = 3
 
 
 def suggestions(missing: Iterable[str], names: Iterable[str]) -> dict[str, str]:
-    """For each missing name the one that it resembles most, if there is one.
+    """The most similar existing name for each missing name, if one is similar enough.
 
     Args:
-        missing: names that something refers to.
-        names: those that there are.
+        missing: the names that are referenced.
+        names: the names that exist.
     """
     known = list(islice(names, MOST_NAMES + 1))
     if len(known) > MOST_NAMES:
@@ -26,5 +26,5 @@ def suggestions(missing: Iterable[str], names: Iterable[str]) -> dict[str, str]:
 
 
 def resembling(name: str, missing: Iterable[str]) -> list[str]:
-    """The missing names whose suggestion may be another one when a name comes or goes; of MOST_NAMES at most."""
+    """The missing names, of at most MOST_NAMES, whose suggestion may change when a name is created or deleted."""
     return [each for each in islice(missing, MOST_NAMES) if get_close_matches(each, [name], n=1)]

@@ -26,10 +26,13 @@ SOURCES: Final = sorted(
         "manifests/**/*.yaml",
         "manifests/**/*.json",
         ".github/**/*.yaml",
+        "operator/shop_operator/errors.py",
         "operator/shop_operator/names.py",
+        "operator/shop_operator/suggestions.py",
         "operator/shop_operator/wording.py",
         "operator/shop_operator/api/**/*.py",
         "operator/shop_operator/objects/*.py",
+        "operator/shop_operator/status/**/*.py",
     )
     for path in ROOT.glob(pattern)
 )

@@ -1,4 +1,4 @@
-"""What a ShopService depends on, as far as the cluster has it: a pure look at the other ShopServices."""
+"""The dependencies of a ShopService, and whether the cluster has them. Pure."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -11,26 +11,26 @@ from shop_operator.suggestions import suggestions
 from shop_operator.wording import listed
 
 GRACE: Final = timedelta(seconds=120)
-"""How long the first pods of a ShopService wait for its dependencies. It starts without them after that: a service must
-come up again by itself when everything is started at once and something is slow."""
-# So many names of a circle are tried for a way through it.
+"""The time for which the first pods of a ShopService wait for its dependencies. They then start without them: if all services
+start at once and one is slow, the others must recover without intervention."""
+# The number of names of a circle that are tried for a path through it.
 _MOST_TRIED: Final = 256
 
 
 class Known(Protocol):
-    """cache.snapshot.Shop."""
+    """One ShopService of the namespace; cache.snapshot.Shop."""
 
     @property
     def depends_on(self) -> tuple[str, ...]:
-        """The names in its own spec.dependsOn."""
+        """The names in its spec.dependsOn."""
 
     @property
     def port(self) -> int:
-        """Where it answers."""
+        """The port of its Service."""
 
     @property
     def available(self) -> bool:
-        """Whether its status says so."""
+        """Whether its condition Available is true."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Dependencies:
     """The dependencies of one ShopService.
 
     Args:
-        ports: where each that exists answers.
-        missing: those that do not exist.
-        unavailable: those that exist and are not available.
-        cycle: the way from this ShopService back to itself, empty when there is none; "…" stands for what is too long to tell.
-        similar: for a name that is missing, the existing one that is most like it; for the first few of them.
+        ports: the port of each dependency that exists.
+        missing: the dependencies that do not exist.
+        unavailable: the dependencies that exist and are not available.
+        cycle: the path from this ShopService back to itself; empty without one; "…" replaces a path that is too long.
+        similar: the most similar existing name for each of the first few missing names.
     """
 
     ports: Mapping[str, int]
@@ -53,17 +53,17 @@ class Dependencies:
 
     @property
     def impossible(self) -> bool:
-        """Whether waiting cannot help: only a change of a spec, or a ShopService that has to be created."""
+        """Whether waiting does not help: a spec must change, or a ShopService must be created."""
         return bool(self.missing or self.cycle)
 
     @property
     def satisfied(self) -> bool:
-        """Whether there is nothing to say about them."""
+        """Whether all are available, without a cycle."""
         return not (self.missing or self.unavailable or self.cycle)
 
     @property
     def reason(self) -> str:
-        """The worst of it, in one word."""
+        """The reason of the condition DependenciesReady: the worst of all."""
         if self.cycle:
             return "Cycle"
         if self.missing:
@@ -72,7 +72,7 @@ class Dependencies:
 
     @property
     def message(self) -> str:
-        """All of it, in sentences."""
+        """The message of the condition DependenciesReady, in sentences."""
         said = []
         if self.cycle:
             said.append(f"{' → '.join(self.cycle)}: circular dependency; start order is not enforced.")
@@ -87,11 +87,11 @@ class Dependencies:
         return f"ShopService {name} does not exist in this namespace{hint}"
 
     def wait(self, created: str, now: datetime) -> float:
-        """Seconds that the first pods have to wait yet, unless the dependencies are there before; 0 for not at all."""
+        """Seconds that the first pods still wait, unless the dependencies become available earlier; 0 if they start now."""
         if self.cycle or not (self.missing or self.unavailable):
             return 0.0
         left = datetime.fromisoformat(created) + GRACE - now
-        # A clock that is behind the API server's must not make it longer.
+        # The clock may be behind that of the API server, which must not extend the wait.
         return min(max(left.total_seconds(), 0.0), GRACE.total_seconds())
 
 
@@ -101,13 +101,13 @@ def dependencies(
     names: Callable[[], Iterable[str]] = tuple,
     circle: AbstractSet[str] = frozenset(),
 ) -> Dependencies | None:
-    """What is to be said about the dependencies of one ShopService, None when it has none.
+    """The dependencies of one ShopService; None without any.
 
     Args:
-        name: of the ShopService.
-        find: the ShopService of a name, in the same namespace.
-        names: of the ShopServices of the namespace; only asked when one is missing.
-        circle: those that depend on each other in a circle with it, itself included; see circles.py.
+        name: the name of the ShopService.
+        find: returns the ShopService of a name in the same namespace.
+        names: returns the names of all ShopServices of the namespace; called only if a dependency is missing.
+        circle: the ShopServices that form a dependency cycle with it, including itself (cache/circles.py).
     """
     itself = find(name)
     if itself is None or not itself.depends_on:
@@ -124,7 +124,7 @@ def dependencies(
 
 
 def _way(name: str, find: Callable[[str], Known | None], circle: AbstractSet[str]) -> tuple[str, ...]:
-    """A shortest way through the circle, each name visited once."""
+    """A shortest path through the circle that visits each name once."""
     came_from: dict[str, str] = {}
     ways = deque([name])
     for _ in range(_MOST_TRIED):
@@ -145,5 +145,5 @@ def _way(name: str, find: Callable[[str], Known | None], circle: AbstractSet[str
 
 
 def now() -> datetime:
-    """The time, in UTC."""
+    """The current time in UTC."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What an earlier process has observed, as far as the status shows it. A restart of the operator must not restart any wait. Pure."""
+"""The observations of an earlier process, as far as the status shows them. A restart of the operator does not restart a wait. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any

@@ -20,11 +20,11 @@ from shop_operator.status import announcements
 from shop_operator.status.announcements import Announcement
 from shop_operator.status.cause import READY
 from shop_operator.status.compute import status
+from shop_operator.status.deadlines import Lasted, observe, overdue_before
 from shop_operator.status.diagnosis import Diagnosis
 from shop_operator.status.diagnosis.reader import PodsApi, Reader
 from shop_operator.status.drift import Repair
 from shop_operator.status.memory import Memories, Memory
-from shop_operator.status.observation import Lasted, observe, overdue_before
 from shop_operator.status.observed import Observed
 from shop_operator.status.outcome import Outcome, worst
 from shop_operator.status.rollback.progress import not_rolled_back, rolled_back

@@ -154,7 +154,7 @@ def release(
 def _pieces(
     shop: ShopService, config: Configuration, around: Surroundings, there: AbstractSet[str]
 ) -> Iterator[tuple[str, str | None, str]]:
-    """What pods receive from other objects: the piece, its value now (None if it does not exist), and the value that they received."""
+    """The pieces that pods receive from other objects: name, value now (None if it does not exist), and value that they received."""
     for name in shop.spec.depends_on or ():
         port = str(around.port(name))
         yield _hash(["dependency", name]), port if name in there else None, port

@@ -36,7 +36,7 @@ _HINTS: Final = {
 
 
 class _Autoscaler(NamedTuple):
-    """What the checks read.
+    """The fields that the checks read.
 
     Attributes:
         kind: of the autoscaler.

@@ -33,7 +33,7 @@ _REPLICASET_NAME: Final = re.compile(
 
 
 class _Deployment(NamedTuple):
-    """What the checks read.
+    """The fields that the checks read.
 
     Attributes:
         name: of the Deployment.

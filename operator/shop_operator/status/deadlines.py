@@ -22,7 +22,7 @@ _UNSCALED: Final = 180.0
 
 
 class Lasted(NamedTuple):
-    """The facts, as in Observed, and when to look again.
+    """The facts, as in Observed, and the time of the next inspection.
 
     Attributes:
         overdue: the Deployments that have exceeded their deadline beyond doubt.
@@ -30,7 +30,7 @@ class Lasted(NamedTuple):
         unscaled: the autoscalers that have not worked for three minutes.
         unmet: whether a dependency could not be met for as long as pods wait for dependencies.
         scaling: the Deployments whose wanted count has changed and has not been reached yet.
-        next_look: seconds until one of these may change by itself; None if none may.
+        next_look: seconds until one of these may change without an event; None if none may.
     """
 
     overdue: AbstractSet[str]
