@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from shop_operator.names import NAME_LABEL
 from shop_operator.objects.lenient import mapping, mappings, text, texts
 
 Rule = Mapping[str, Any]
@@ -17,7 +18,6 @@ Rules = Mapping[str, Sequence[Rule]]
 Direction = Literal["ingress", "egress"]
 
 PEERS: Final[Mapping[Direction, str]] = {"ingress": "from", "egress": "to"}
-_NAME: Final = "shopservice.dev/name"
 _ANY: Final = b""
 # Limits the earlier rules of one direction, so that a NetworkPolicy does not grow with every failed release.
 _MOST: Final = 32
@@ -60,7 +60,7 @@ def between(direction: Direction, names: Iterable[str], ports: Iterable[int]) ->
 def shopservice(peer: Rule) -> str:
     """The name of the ShopService whose pods a peer selects, empty for any other peer."""
     labels = mapping(mapping(peer.get("podSelector")).get("matchLabels"))
-    return text(labels.get(_NAME)) if peer == _pods(text(labels.get(_NAME))) else ""
+    return text(labels.get(NAME_LABEL)) if peer == _pods(text(labels.get(NAME_LABEL))) else ""
 
 
 def shopservices(rules: Iterable[Rule], direction: Direction) -> frozenset[str]:
@@ -70,7 +70,7 @@ def shopservices(rules: Iterable[Rule], direction: Direction) -> frozenset[str]:
 
 
 def _pods(name: str) -> dict[str, Any]:
-    return {"podSelector": {"matchLabels": {_NAME: name}}}
+    return {"podSelector": {"matchLabels": {NAME_LABEL: name}}}
 
 
 def _connections(rule: Rule, side: str) -> Iterator[tuple[bytes, bytes]]:
@@ -94,7 +94,7 @@ def _peers(rule: Rule, side: str) -> list[Rule | None]:
 def _each(peer: Rule) -> list[Rule]:
     chosen = mappings(mapping(peer.get("podSelector")).get("matchExpressions"))
     names = texts(chosen[0].get("values")) if len(chosen) == 1 else []
-    among = {"key": _NAME, "operator": "In", "values": names}
+    among = {"key": NAME_LABEL, "operator": "In", "values": names}
     if names and peer == {"podSelector": {"matchExpressions": [among]}}:
         return [_pods(name) for name in names]
     return [peer]

@@ -11,7 +11,6 @@ _IMAGE_NAME: Final = Form(
     r"[!-~]+", "must be the name of an image without spaces, such as registry.example.com/web:1.2"
 )
 
-
 Image = Annotated[str, StringConstraints(min_length=1, max_length=1024), _IMAGE_NAME]
 Command = Annotated[list[Text], Field(min_length=1, max_length=64)]
 

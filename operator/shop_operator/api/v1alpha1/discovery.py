@@ -12,7 +12,6 @@ from shop_operator.names import DISCOVERY_SUFFIX
 _DNS_NAME: Final = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)+"
 _LONGEST_DISCOVERED: Final = LABEL_LENGTH - len(DISCOVERY_SUFFIX)
 
-
 NOT_A_DNS_NAME: Final = (
     "hostname must be a lowercase DNS name of at least two labels, such as payment.shop.internal"
 )
@@ -20,7 +19,6 @@ NAME_TOO_LONG_TO_DISCOVER: Final = (
     f"with discovery, the name must not exceed {_LONGEST_DISCOVERED} characters,"
     f" since the headless Service is named <name>{DISCOVERY_SUFFIX}"
 )
-
 
 NAME_RULE: Final = (
     f"!has(self.spec.discovery) || size(self.metadata.name) <= {_LONGEST_DISCOVERED}",

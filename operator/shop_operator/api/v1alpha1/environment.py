@@ -22,7 +22,6 @@ _RESOURCE: Final = Form(
     "must be limits or requests, a dot, and cpu, memory or ephemeral-storage, such as limits.memory",
 )
 
-
 DataKey = Annotated[
     str,
     StringConstraints(min_length=1, max_length=253),

@@ -16,12 +16,6 @@ from shop_operator.api.v1alpha1.schema import (
 GRACE_SECONDS: Final = 30
 """Default of terminationGracePeriodSeconds."""
 
-ONE_HOOK: Final = (
-    "a lifecycle hook must set exactly one of exec, httpGet and sleep, or none to keep the operator's default"
-)
-TOO_LONG_A_PAUSE: Final = "sleep.seconds must not exceed terminationGracePeriodSeconds (default: 30)"
-NOTHING_TO_CALL: Final = "a worker without a port requires a numeric port in httpGet of a hook: set port, or httpGet.port to a number"
-
 
 class HookRequest(Model):
     """An HTTP GET request to the pod."""
@@ -43,6 +37,9 @@ class HookSleep(Model):
     """Seconds to wait. 0 disables the pause."""
 
 
+ONE_HOOK: Final = (
+    "a lifecycle hook must set exactly one of exec, httpGet and sleep, or none to keep the operator's default"
+)
 _HOOKS: Final = ("exec", "http_get", "sleep")
 
 
@@ -100,6 +97,9 @@ class Lifecycle(Model):
 
 
 _NAMES: Final = ("postStart", "preStop")
+
+TOO_LONG_A_PAUSE: Final = "sleep.seconds must not exceed terminationGracePeriodSeconds (default: 30)"
+NOTHING_TO_CALL: Final = "a worker without a port requires a numeric port in httpGet of a hook: set port, or httpGet.port to a number"
 
 
 def _pauses(hook: str) -> str:

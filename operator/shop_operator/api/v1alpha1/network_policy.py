@@ -35,10 +35,8 @@ _CIDR: Final = (
     "must be an address range in CIDR notation, such as 10.0.0.0/8, 192.0.2.1/32 or fd00::/8",
 )
 
-
 CIDR = Annotated[str, StringConstraints(max_length=43), Form(*_CIDR)]
 ExceptedCIDR = Annotated[str, StringConstraints(max_length=43), FormOfMany(*_CIDR)]
-
 
 # As in the Kubernetes API: at least one letter, and hyphens only between other characters.
 _PORT_NAME: Final = r"([a-z0-9]+-)*[a-z0-9]*[a-z][a-z0-9]*(-[a-z0-9]+)*"
@@ -68,7 +66,6 @@ NamedPort = Annotated[
     ),
 ]
 
-
 SelectedKey = Annotated[
     str,
     StringConstraints(max_length=LONGEST_KEY),
@@ -76,7 +73,6 @@ SelectedKey = Annotated[
 ]
 SelectedValue = Annotated[str, StringConstraints(max_length=LABEL_LENGTH), FormOfMany(*LABEL_VALUE)]
 SelectedLabels = Annotated[dict[str, LabelValue], Field(max_length=32)]
-
 
 FOREIGN_VALUES: Final = "In and NotIn require values; Exists and DoesNotExist do not allow them"
 

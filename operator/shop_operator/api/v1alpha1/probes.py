@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 from shop_operator.api.v1alpha1.container import Command
 from shop_operator.api.v1alpha1.scalars import ABSOLUTE, LABEL_LENGTH, LAST_PORT, Port, Seconds, Text
 from shop_operator.api.v1alpha1.schema import Form, Model, count_set, how_many, int_or_string, matching, rules
+from shop_operator.names import PORT_NAME
 
 HEADER: Final = Form(
     r"[-A-Za-z0-9]+", "must be the name of an HTTP header: letters, digits and '-', such as X-Request-Id"
@@ -17,7 +18,7 @@ NO_PORT: Final = "must be a number from 1 to 65535, or http for the container's 
 
 
 def _port_reference(value: Any) -> int | str:
-    if isinstance(value, str) and value == "http":
+    if isinstance(value, str) and value == PORT_NAME:
         return value
     if type(value) is int and 1 <= value <= LAST_PORT:
         return value
@@ -28,7 +29,7 @@ PortReference = Annotated[
     int | str,
     PlainValidator(_port_reference),
     int_or_string(
-        **rules((f"type(self) == int || {matching('self', 'http')}", NO_PORT)),
+        **rules((f"type(self) == int || {matching('self', PORT_NAME)}", NO_PORT)),
         # Without a limit, the estimated cost would be that of the largest request.
         maxLength=LABEL_LENGTH,
         minimum=1,

@@ -10,13 +10,11 @@ from shop_operator.api.v1alpha1.shares import Share, is_zero, zero_in_cel
 DEADLINE_SECONDS: Final = 300
 """Default of progressDeadlineSeconds."""
 
-
 NO_PROGRESS: Final = "rollout cannot make progress: maxSurge and maxUnavailable must not both be zero"
 _PROGRESSES: Final = (
     f"!has(self.maxSurge) || !{zero_in_cel('self.maxSurge')}"
     f" || (has(self.maxUnavailable) && !{zero_in_cel('self.maxUnavailable')})"
 )
-
 
 NO_SURGE: Final = (
     "rollout.type Recreate deletes all pods before it creates new ones, so it does not allow maxSurge or maxUnavailable;"
@@ -26,7 +24,6 @@ _NO_SURGE_RULE: Final = (
     "!has(self.type) || self.type != 'Recreate' || (!has(self.maxSurge) && !has(self.maxUnavailable))",
     NO_SURGE,
 )
-
 
 TOO_SHORT_A_DEADLINE: Final = (
     "rollout.minReadySeconds must be less than progressDeadlineSeconds (default: 300)"

@@ -20,13 +20,11 @@ HOSTNAME: Final = Form(
     SUBDOMAIN, "must be a lowercase hostname without scheme and port, such as shop.example.com"
 )
 
-
 # RFC 9110 section 5.6.2.
 TOKEN: Final = (
     r"[A-Za-z0-9!#$%&'*+.^_|~\x60-]+",
     "must be a name without spaces: letters, digits and !#$%&'*+-.^_`|~, such as X-Request-Id",
 )
-
 
 TokenOfMany = Annotated[str, StringConstraints(min_length=1, max_length=256), FormOfMany(*TOKEN)]
 

@@ -19,7 +19,6 @@ _PATH: Final = Form(
 )
 _AMBIGUOUS_PATH: Final = r"//|/[.][.]?(/|$)|%2[fF]"
 
-
 Hostname = Annotated[
     str,
     StringConstraints(max_length=253),
@@ -29,7 +28,6 @@ Hostname = Annotated[
     ),
 ]
 Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
-
 
 Token = Annotated[str, StringConstraints(min_length=1, max_length=256), Form(*TOKEN)]
 
@@ -58,7 +56,6 @@ class QueryParamMatch(Model):
 
 _DURATION: Final = r"([0-9]{1,5}(h|m|s|ms)){1,4}"
 _MILLISECONDS: Final = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
-
 
 Duration = Annotated[
     str,
@@ -119,7 +116,6 @@ NO_PREFIX: Final = "replacePrefixMatch requires pathType PathPrefix"
 NO_WEIGHT: Final = (
     "at least one of backendRefs must have a weight above 0; otherwise every request is answered with 500"
 )
-
 
 _REPLACES_PREFIX: Final = (
     "(has(f.urlRewrite) && has(f.urlRewrite.path) && has(f.urlRewrite.path.replacePrefixMatch))"

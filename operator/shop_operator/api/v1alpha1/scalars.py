@@ -17,10 +17,8 @@ LABEL_KEY: Final = (
 )
 SUBDOMAIN: Final = r"[a-z0-9]+((-+|\.)[a-z0-9]+)*"
 
-
 NO_SLASH: Final = "path must begin with /"
 NO_KEY: Final = "every key must be a valid key of a label or annotation, such as team or example.com/team"
-
 
 ABSOLUTE: Final = Form(r"/[\s\S]*", NO_SLASH)
 DNS_LABEL: Final = Form(
@@ -31,7 +29,6 @@ LABEL_VALUE: Final = (
     r"([A-Za-z0-9]+([-_.]+[A-Za-z0-9]+)*)?",
     "must be the value of a label: letters, digits, '-', '_' and '.', with a letter or digit first and last",
 )
-
 
 Text = Annotated[str, StringConstraints(max_length=4096)]
 LabelValue = Annotated[str, StringConstraints(max_length=LABEL_LENGTH), Form(*LABEL_VALUE)]

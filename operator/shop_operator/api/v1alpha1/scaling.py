@@ -15,7 +15,6 @@ _REGION: Final = Form(r"[a-z0-9-]+", "must be an AWS region, such as eu-west-1")
 # The region in the URL of a queue on AWS.
 _REGION_IN_URL: Final = r"^https?://sqs[.]([a-z0-9-]+)[.]amazonaws[.]com(/|$|[.])"
 
-
 ONE_QUEUE: Final = "a queue must set exactly one of url and urlFrom"
 NO_REGION: Final = "set queue.region: the URL of the queue does not contain the region"
 _REGION_RULE: Final = (

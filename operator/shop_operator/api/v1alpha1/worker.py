@@ -15,7 +15,6 @@ from shop_operator.api.v1alpha1.schema import Model, distinct, map_list, rules
 
 WorkerName = Annotated[str, StringConstraints(max_length=40), DNS_LABEL]
 
-
 NAME_TOO_LONG: Final = "the names of the ShopService and of a worker must not exceed 62 characters together"
 NAME_RULE: Final = (
     f"!has(self.spec.workers) || self.spec.workers.all(w, size(self.metadata.name) + size(w.name) < {LABEL_LENGTH})",
