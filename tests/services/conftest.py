@@ -86,7 +86,7 @@ def shop(running_shop: Shop, log: list[str]) -> Iterator[Shop]:
     log.clear()
     yield running_shop
     sys.stderr.write("\n".join(log))  # shown with a test that failed
-    for name in running_shop.parts:
+    for name in running_shop.programs:
         running_shop.process(name).start()
-    for name in running_shop.parts:
+    for name in running_shop.programs:
         running_shop.wait_ready(name)

@@ -78,7 +78,7 @@ def keep_running(
                     f"{process.name} exited with code {process.returncode}; the shop does not work without it, "
                     f"and its data is lost. Run `make dev` again. Its last log lines:\n{process.tail}"
                 )
-        for name in shop.parts:
+        for name in shop.programs:
             if not shop.process(name).running and name not in reported:
                 log.line(
                     name,
@@ -118,7 +118,7 @@ def welcome(shop: Shop, log: Log, file: Path, seconds: float) -> None:
     log.say(f"  API       API_URL={shop.api_url}          the same through API Gateway")
     log.say(f'            curl -H "Authorization: Bearer $({token})" {shop.api_url}/orders')
     for service in SERVICES:
-        url = f"http://127.0.0.1:{shop.parts[service].port}"
+        url = f"http://127.0.0.1:{shop.programs[service].port}"
         log.say(f"  {service:<9} {url}          {url}/openapi.json")
     log.say(
         f"  AWS       {shop.emulator.endpoint}          AWS_ENDPOINT_URL={shop.emulator.endpoint} dev/aws status"

@@ -32,7 +32,7 @@ WORKERS: Mapping[str, Sequence[str]] = {
 
 
 @dataclass(frozen=True)
-class Part:
+class Program:
     """One process of a service: its API, or one of its workers.
 
     Args:
@@ -93,7 +93,7 @@ class Shop:
         self._parameters = {**(parameters or {})}
         self._functions = functions
         ports = api_ports or {service: free_port() for service in SERVICES}
-        self.parts = {part.name: part for part in _parts(ports)}
+        self.programs = {program.name: program for program in _programs(ports)}
         self.edge = Edge(sink, port or free_port(), ports, Path(self._folder.name))
         self.outputs: stacks.Outputs = {}
         self.credentials: dict[str, Mapping[str, str]] = {}
@@ -149,7 +149,7 @@ class Shop:
         """Where a service asks the others, and what machines sign: a chart says it by Service names."""
         if service == "order":
             return {
-                f"{other.upper()}_URL": f"http://127.0.0.1:{self.parts[other].port}"
+                f"{other.upper()}_URL": f"http://127.0.0.1:{self.programs[other].port}"
                 for other in ("payment", "shipping")
             }
         return stacks.machines(service, self.outputs, self.emulator.endpoint)
@@ -183,9 +183,13 @@ class Shop:
         """
         self._processes = {
             name: Process(
-                name, part.command, {**self.env(part.service), "PORT": str(part.port)}, self._sink, ROOT
+                name,
+                program.command,
+                {**self.env(program.service), "PORT": str(program.port)},
+                self._sink,
+                ROOT,
             )
-            for name, part in self.parts.items()
+            for name, program in self.programs.items()
         }
         for process in self._processes.values():
             process.start()
@@ -245,7 +249,7 @@ class Shop:
         Raises:
             ProcessError: when it ends, or is not ready in time.
         """
-        url = f"http://127.0.0.1:{self.parts[name].port}/readyz"
+        url = f"http://127.0.0.1:{self.programs[name].port}/readyz"
         self._processes[name].wait_until(lambda: _answers(url), deadline)
 
 
@@ -253,18 +257,18 @@ def entries_of() -> dict[str, tuple[tuple[str, ...], bool]]:
     """Name of each process -> the modules that it begins with, and whether it builds an API; see `imports`."""
     ports = dict.fromkeys(SERVICES, 0)
     return {
-        part.name: ((f"services.{part.service}.{part.worker}",), False)
-        if part.worker
-        else ((f"services.{part.service}.app", *WEB_SERVER), True)
-        for part in _parts(ports)
+        program.name: ((f"services.{program.service}.{program.worker}",), False)
+        if program.worker
+        else ((f"services.{program.service}.app", *WEB_SERVER), True)
+        for program in _programs(ports)
     }
 
 
-def _parts(ports: Mapping[str, int]) -> Iterator[Part]:
+def _programs(ports: Mapping[str, int]) -> Iterator[Program]:
     for service, port in ports.items():
-        yield Part(service, None, port)
+        yield Program(service, None, port)
         for worker in WORKERS[service]:
-            yield Part(service, worker, free_port())
+            yield Program(service, worker, free_port())
 
 
 def _answers(url: str) -> bool:

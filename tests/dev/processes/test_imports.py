@@ -8,8 +8,8 @@ from shopdev.checkout import ROOT
 from shopdev.processes import imports
 from shopdev.processes.shop import entries_of
 
-PARTS = entries_of()
-EVERYTHING = sorted(PARTS)
+PROGRAMS = entries_of()
+EVERYTHING = sorted(PROGRAMS)
 CONSUMERS = ["order-consumer", "payment-consumer", "product-consumer", "shipping-consumer"]
 
 
@@ -34,7 +34,7 @@ CONSUMERS = ["order-consumer", "payment-consumer", "product-consumer", "shipping
 def test_given_a_file_when_it_changes_then_what_imports_it_is_concerned(
     file: str, expected: list[str]
 ) -> None:
-    assert sorted(imports.concerned(ROOT, PARTS, {Path(file)})) == expected
+    assert sorted(imports.concerned(ROOT, PROGRAMS, {Path(file)})) == expected
 
 
 def test_given_a_file_that_is_no_python_for_now_when_it_changes_then_its_processes_are_concerned(

@@ -284,7 +284,7 @@ def test_given_a_path_that_others_read_otherwise_when_asked_without_a_token_then
 def test_given_a_request_of_two_meanings_when_sent_to_gateway_or_service_then_it_is_refused(
     running_shop: Shop, smuggled: bytes
 ) -> None:
-    for url in (running_shop.url, f"http://127.0.0.1:{running_shop.parts['order'].port}"):
+    for url in (running_shop.url, f"http://127.0.0.1:{running_shop.programs['order'].port}"):
         assert raw(url, smuggled) in {0, 400, 401, 404, 501}
 
 

@@ -101,7 +101,7 @@ def test_given_addresses_that_come_and_change_when_details_are_asked_then_the_fu
     assert {each["part"] for each in nowhere["missing"]} == {"payment", "shipment"}
     assert all(each["reason"] for each in nowhere["missing"])
 
-    register(shop, "payment", shop.parts["payment"].port)
+    register(shop, "payment", shop.programs["payment"].port)
     register(shop, "shipping", free_port())  # nobody is there
     found = wait_for(
         lambda: whole if (whole := details(alice, shipped))["payment"] else None, 30, what="the payment"
@@ -110,7 +110,7 @@ def test_given_addresses_that_come_and_change_when_details_are_asked_then_the_fu
     assert found["payment"]["state"] == "CHARGED"
     assert [each["part"] for each in found["missing"]] == ["shipment"]
 
-    register(shop, "shipping", shop.parts["shipping"].port)
+    register(shop, "shipping", shop.programs["shipping"].port)
     whole = wait_for(
         lambda: whole if (whole := details(alice, shipped))["shipment"] else None, 30, what="the shipment"
     )

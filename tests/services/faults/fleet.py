@@ -15,7 +15,7 @@ import httpx
 from shopdev.checkout import ROOT
 from shopdev.ports import free_port
 from shopdev.processes.process import Process
-from shopdev.processes.shop import READY_WITHIN, Part, Shop
+from shopdev.processes.shop import READY_WITHIN, Program, Shop
 
 REPLICAS = 2
 MUTANTS = Path(__file__).with_name("mutants.py")
@@ -40,11 +40,11 @@ class Fleet:
         mutant: str | None = None,
     ) -> None:
         replicas = 1 if mutant else REPLICAS
-        self.parts = {
-            f"{name}-{number}": replace(part, port=free_port())
-            for name, part in shop.parts.items()
+        self.programs = {
+            f"{name}-{number}": replace(program, port=free_port())
+            for name, program in shop.programs.items()
             for number in range(replicas)
-            if part.worker or part.service == "order" or not mutant
+            if program.worker or program.service == "order" or not mutant
         }
         self.log: list[str] = []
         self._http = httpx.Client(timeout=2)
@@ -52,12 +52,12 @@ class Fleet:
         self.processes = {
             name: self._process(
                 name,
-                _command(part, mutant),
-                {**shop.env(part.service), **environment, "PORT": str(part.port)},
+                _command(program, mutant),
+                {**shop.env(program.service), **environment, "PORT": str(program.port)},
             )
-            for name, part in self.parts.items()
+            for name, program in self.programs.items()
         }
-        self._ports = {name: part.port for name, part in self.parts.items()}
+        self._ports = {name: program.port for name, program in self.programs.items()}
         self._folder = TemporaryDirectory(prefix="functions-", ignore_cleanup_errors=True)
         for function, number in product(functions, range(replicas)):
             name, port = f"{function}-{number}", free_port()
@@ -84,9 +84,9 @@ class Fleet:
     def apis(self, service: str) -> Sequence[str]:
         """The addresses of a service's APIs."""
         return [
-            f"http://127.0.0.1:{part.port}"
-            for part in self.parts.values()
-            if part.service == service and part.worker is None
+            f"http://127.0.0.1:{program.port}"
+            for program in self.programs.values()
+            if program.service == service and program.worker is None
         ]
 
     def mend(self) -> None:
@@ -136,10 +136,10 @@ class Fleet:
             return False
 
 
-def _command(part: Part, mutant: str | None) -> Sequence[str]:
-    if mutant is None or part.worker is None:
-        return part.command
-    return loaded(mutant, f"services.{part.service}.{part.worker}")
+def _command(program: Program, mutant: str | None) -> Sequence[str]:
+    if mutant is None or program.worker is None:
+        return program.command
+    return loaded(mutant, f"services.{program.service}.{program.worker}")
 
 
 def loaded(mutant: str | None, module: str, *arguments: str) -> Sequence[str]:

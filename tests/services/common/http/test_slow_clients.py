@@ -74,12 +74,12 @@ class Server:
 def server(request: pytest.FixtureRequest, shop: Shop) -> Server:
     """An API, and a worker, which has an address for probes only."""
     path, expected = ("/nothing", 404) if "-" in request.param else ("/orders", 200)
-    return Server(shop.parts[request.param].port, path, expected, shop.token())
+    return Server(shop.programs[request.param].port, path, expected, shop.token())
 
 
 @pytest.fixture
 def api(shop: Shop) -> Server:
-    return Server(shop.parts["order"].port, "/orders", 200, shop.token())
+    return Server(shop.programs["order"].port, "/orders", 200, shop.token())
 
 
 def connect(port: int, number: int, sent: bytes) -> list[socket.socket]:
@@ -271,7 +271,7 @@ def test_given_a_client_that_keeps_its_connection_when_it_asks_again_then_the_sa
 
 
 def test_given_slow_clients_when_the_process_is_to_end_then_it_ends_within_its_grace(shop: Shop) -> None:
-    with kept(shop.parts["order"].port, 100, SLOW["half a body"]):
+    with kept(shop.programs["order"].port, 100, SLOW["half a body"]):
         begun = time.monotonic()
         shop.process("order").stop(grace=30)
 
