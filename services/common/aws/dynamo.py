@@ -3,13 +3,19 @@
 The conversion of boto3 uses Decimal, and supports sets and binaries, which no table of the shop contains.
 """
 
-import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
+from tenacity import (
+    RetryError,
+    Retrying,
+    retry_if_exception,
+    retry_if_result,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from services.common.runtime import telemetry
 from services.common.values import clock
@@ -36,7 +42,7 @@ THROTTLED_TRIES = 4
 THROTTLED_PAUSE = 0.05
 # Attempts to read the unprocessed items of a batch, and the maximum first pause in seconds.
 BATCH_TRIES = 5
-BATCH_PAUSE = 0.02
+BATCH_PAUSE = 0.04
 
 
 class Table:
@@ -212,16 +218,13 @@ def transact(
     Raises:
         ClientError: the transaction was cancelled for another reason, or at every attempt.
     """
-    for attempt in range(tries - 1):
-        try:
-            client.transact_write_items(TransactItems=writes)
-        except ClientError as error:
-            if not again(error):
-                raise
-        else:
-            return
-        _pause(THROTTLED_PAUSE, attempt)
-    client.transact_write_items(TransactItems=writes)
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, ClientError) and again(error)),
+        stop=stop_after_attempt(tries),
+        wait=wait_random_exponential(multiplier=THROTTLED_PAUSE),
+        reraise=True,
+    )
+    retrying(client.transact_write_items, TransactItems=writes)
 
 
 def find_all(
@@ -240,22 +243,25 @@ def find_all(
     """
     found: list[Mapping[str, Any]] = []
     rest: Sequence[Any] = [pack(key) for key in keys]
-    if not rest:
-        return found
-    for attempt in range(BATCH_TRIES):
-        if attempt:
-            _pause(BATCH_PAUSE, attempt)
+
+    def read() -> bool:
+        nonlocal rest
         answer = client.batch_get_item(RequestItems={table: {"Keys": rest, "ConsistentRead": is_consistent}})
-        found += answer["Responses"].get(table, [])
-        left = answer["UnprocessedKeys"].get(table)
-        if not left:
-            return found
-        rest = left["Keys"]
-    raise Unavailable("the stored data is temporarily unavailable; retry the request")
+        found.extend(answer["Responses"].get(table, []))
+        rest = answer["UnprocessedKeys"].get(table, {}).get("Keys", [])
+        return bool(rest)
 
-
-def _pause(first: float, attempt: int) -> None:
-    time.sleep(random.uniform(0, first * 2**attempt))  # noqa: S311 - not used for cryptography
+    retrying = Retrying(
+        retry=retry_if_result(bool),
+        stop=stop_after_attempt(BATCH_TRIES),
+        wait=wait_random_exponential(multiplier=BATCH_PAUSE),
+    )
+    try:
+        if rest:
+            retrying(read)
+    except RetryError:
+        raise Unavailable("the stored data is temporarily unavailable; retry the request") from None
+    return found
 
 
 def _causes(error: ClientError) -> set[str]:
