@@ -12,6 +12,7 @@ SOURCES: Final = sorted(
     for pattern in (
         "*.md",
         "docs/**/*.md",
+        "services/**/*.py",
         "services/*/README.md",
         "services/*/contracts/*.json",
         "requirements/*.in",
