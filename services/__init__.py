@@ -1,1 +1,1 @@
-"""The shop: four services that share mechanisms (`common`) and message contracts, and never each other's code."""
+"""The services of the shop. They share the mechanisms in `common` and message contracts, but no other code."""

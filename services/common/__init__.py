@@ -1,1 +1,1 @@
-"""Mechanisms that every service needs, in folders by what they talk to. No word of any shop in here."""
+"""The mechanisms that all services share, in folders by technology. They are independent of the shop."""

@@ -249,7 +249,7 @@ def create(
         customer_id = web.caller().subject
         keyed = KeyedRequest(f"{customer_id} POST /orders", header.key, fingerprint(request.get_json()))
         answer = handlers.place_order(
-            _wish(body, customer_id),
+            _command(body, customer_id),
             keyed,
             _accepted,
             orders=orders,
@@ -341,7 +341,7 @@ def create(
     )
 
 
-def _wish(body: NewOrder, customer_id: str) -> PlaceOrder:
+def _command(body: NewOrder, customer_id: str) -> PlaceOrder:
     return PlaceOrder(
         customer_id=customer_id,
         items=tuple(Item(item.sku, item.quantity) for item in body.items),

@@ -10,7 +10,7 @@ from services.common.aws import clients
 from services.common.aws.sqs import SqsQueue
 from services.common.aws.stepfunctions import StepFunctionsAnswers
 from services.common.messaging.consumer import Consumer, Handler
-from services.common.messaging.events import said_by
+from services.common.messaging.events import only_from
 from services.common.messaging.tasks import TaskAnswers, answering
 from services.common.runtime import telemetry
 from services.common.runtime.worker import run_workers
@@ -78,9 +78,9 @@ def facts(orders: Orders, products: Products) -> dict[str, Handler]:
         handlers.note_paid(messages.order_of(event), clock.parse(event["time"]), orders=orders)
 
     return {
-        "shop.product.upserted.v1": said_by("/product", upserted),
-        "shop.stock.reserved.v1": said_by("/product", _of_ours(reserved)),
-        "shop.payment.charged.v1": said_by("/payment", _of_ours(charged)),
+        "shop.product.upserted.v1": only_from("/product", upserted),
+        "shop.stock.reserved.v1": only_from("/product", _of_ours(reserved)),
+        "shop.payment.charged.v1": only_from("/payment", _of_ours(charged)),
     }
 
 

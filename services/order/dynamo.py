@@ -61,7 +61,12 @@ class DynamoOrders(VersionedTable[Order]):
         self._watchlist = Watchlist(client, table)
 
     def accept(
-        self, order: Order, payment_token: str, told: OutboxRecord, request: KeyedRequest, answer: Answer
+        self,
+        order: Order,
+        payment_token: str,
+        outbox_record: OutboxRecord,
+        request: KeyedRequest,
+        answer: Answer,
     ) -> None:
         """As `ports.Orders.accept`."""
         creation: TransactWriteItemTypeDef = {
@@ -78,7 +83,7 @@ class DynamoOrders(VersionedTable[Order]):
                 [
                     record,
                     creation,
-                    self._outbox.addition(told),
+                    self._outbox.addition(outbox_record),
                     self._watchlist.addition(order.id),
                     self._tokens.addition(order.id, payment_token),
                 ],
@@ -92,10 +97,10 @@ class DynamoOrders(VersionedTable[Order]):
                 raise InFlight from error
             raise
 
-    def save(self, order: Order, told: OutboxRecord | None) -> Order:
+    def save(self, order: Order, outbox_record: OutboxRecord | None) -> Order:
         """As `ports.Orders.save`."""
         withdrawn = [self._tokens.removal(order.id)] if order.is_undone else []
-        return self._save(order, order.version, told, *withdrawn)
+        return self._save(order, order.version, outbox_record, *withdrawn)
 
     def page(self, customer_id: str, after: str | None, limit: int) -> Page:
         """As `ports.Orders.page`."""

@@ -41,7 +41,7 @@ class UnknownOrder(NotFound):
 
 
 def place_order(
-    wish: PlaceOrder,
+    command: PlaceOrder,
     request: KeyedRequest,
     present: Callable[[Order], Answer],
     *,
@@ -59,13 +59,13 @@ def place_order(
     """
 
     def work() -> Answer:
-        items = domain.merged(wish.items)
+        items = domain.merged(command.items)
         known = products.find([item.sku for item in items])
         order = domain.place(
-            ids.uuid7(), wish.customer_id, items, known, wish.address, now(), wish.expected_total
+            ids.uuid7(), command.customer_id, items, known, command.address, now(), command.expected_total
         )
         answer = present(order)
-        orders.accept(order, wish.payment_token, messages.acceptance(order), request, answer)
+        orders.accept(order, command.payment_token, messages.acceptance(order), request, answer)
         log.info("order_accepted", order_id=order.id, total=order.total.to_dict())
         return answer
 
@@ -213,11 +213,11 @@ def _change(order_id: str, change: Change, orders: Orders) -> Order:
         if order is None:
             raise UnknownOrder(order_id)
         changed = change(order)
-        return order if changed == order else orders.save(changed, _told(order, changed))
+        return order if changed == order else orders.save(changed, _outbox_record(order, changed))
 
     return retry_on_stale(make, f"order {order_id}")
 
 
-def _told(before: Order, after: Order) -> OutboxRecord | None:
+def _outbox_record(before: Order, after: Order) -> OutboxRecord | None:
     ended = after.state.is_end and not before.state.is_end
     return messages.end(after) if ended else None

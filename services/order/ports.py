@@ -21,7 +21,12 @@ class Orders(Protocol):
     """The orders, and the outbox records of their changes."""
 
     def accept(
-        self, order: Order, payment_token: str, told: OutboxRecord, request: KeyedRequest, answer: Answer
+        self,
+        order: Order,
+        payment_token: str,
+        outbox_record: OutboxRecord,
+        request: KeyedRequest,
+        answer: Answer,
     ) -> None:
         """Writes a new order, its outbox record and the response to its request in one transaction.
 
@@ -35,7 +40,7 @@ class Orders(Protocol):
     def get(self, order_id: str) -> Order | None:
         """The order as last written, or None if it does not exist."""
 
-    def save(self, order: Order, told: OutboxRecord | None) -> Order:
+    def save(self, order: Order, outbox_record: OutboxRecord | None) -> Order:
         """Writes a changed order and the outbox record of the change in one transaction. Returns the order as written.
 
         Saving an order that is being undone also removes its payment token, so that a queued charge is refused.

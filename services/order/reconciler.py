@@ -151,19 +151,19 @@ class Reconciler:
         execution = self._executions.latest(order_id)
         states = self._witnesses.states(order_id)
         order = self._orders.get(order_id) or order
-        judgement = reconciliation.judge(order, execution, states, self._now())
-        match judgement.verdict:
+        judgment = reconciliation.judge(order, execution, states, self._now())
+        match judgment.verdict:
             case Verdict.AGREED:
                 self._watchlist.remove(order_id)
             case Verdict.RESUME if execution is not None:
                 self._executions.resume(order_id, execution)
-                log.warning("order_resumed", reason=judgement.reason, execution=execution.number + 1)
+                log.warning("order_resumed", reason=judgment.reason, execution=execution.number + 1)
                 found.OrdersResumed += 1
             case Verdict.STANDING_STILL:
-                log.warning("order_stands_still", reason=judgement.reason)
+                log.warning("order_stands_still", reason=judgment.reason)
                 found.OrdersStandingStill += 1
             case Verdict.REPORT:
-                log.error("order_disagrees", reason=judgement.reason)
+                log.error("order_disagrees", reason=judgment.reason)
                 found.OrdersDisagreeing += 1
 
 

@@ -62,7 +62,7 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgment:
     """A verdict and its human-readable reason."""
 
     verdict: Verdict
@@ -71,7 +71,7 @@ class Judgement:
 
 def judge(
     order: Order, execution: Execution | None, states: Mapping[str, str | None], at: datetime
-) -> Judgement:
+) -> Judgment:
     """The verdict on an order.
 
     Args:
@@ -93,28 +93,28 @@ def judge(
     return _again(execution, f"its workflow ended {execution.status} while the order is {order.state}")
 
 
-def _of_ended(order: Order, execution: Execution | None, states: Mapping[str, str | None]) -> Judgement:
+def _of_ended(order: Order, execution: Execution | None, states: Mapping[str, str | None]) -> Judgment:
     allowed = _SHIPPED if order.state is State.SHIPPED else _UNDONE
     wrong = [f"{name} is {states[name]}" for name in RESOURCES if states[name] not in allowed[name]]
     if not wrong:
-        return Judgement(Verdict.AGREED, "")
+        return Judgment(Verdict.AGREED, "")
     reason = f"the order is {order.state}, but its {', its '.join(wrong)}"
     if execution is not None and execution.is_running:
-        return Judgement(Verdict.UNDER_WAY, reason)
+        return Judgment(Verdict.UNDER_WAY, reason)
     if order.state is State.SHIPPED or execution is None:
         # The parcel may be on its way: only an operator may undo or repeat anything.
-        return Judgement(Verdict.REPORT, reason)
+        return Judgment(Verdict.REPORT, reason)
     return _again(execution, reason)
 
 
-def _again(execution: Execution, reason: str) -> Judgement:
+def _again(execution: Execution, reason: str) -> Judgment:
     if execution.number >= MOST_EXECUTIONS:
-        return Judgement(Verdict.REPORT, f"{reason}, after {execution.number} executions")
-    return Judgement(Verdict.RESUME, reason)
+        return Judgment(Verdict.REPORT, f"{reason}, after {execution.number} executions")
+    return Judgment(Verdict.RESUME, reason)
 
 
-def _waiting(order: Order, at: datetime, reason: str) -> Judgement:
+def _waiting(order: Order, at: datetime, reason: str) -> Judgment:
     since = max(step.at for step in order.timeline)
     if at - since < PATIENCE:
-        return Judgement(Verdict.UNDER_WAY, reason)
-    return Judgement(Verdict.STANDING_STILL, f"{order.state} since {since.isoformat()}: {reason}")
+        return Judgment(Verdict.UNDER_WAY, reason)
+    return Judgment(Verdict.STANDING_STILL, f"{order.state} since {since.isoformat()}: {reason}")

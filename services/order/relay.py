@@ -10,7 +10,7 @@ from services.common.aws import clients
 from services.common.aws.sns import SnsPublisher
 from services.common.messaging.events import Publisher
 from services.common.messaging.outbox import FACT
-from services.common.messaging.relay import Relay, Teller, publishing
+from services.common.messaging.relay import Relay, Sender, publishing
 from services.common.runtime.worker import run_workers
 from services.order import app
 from services.order.config import Settings
@@ -19,7 +19,7 @@ from services.order.ports import Workflow
 from services.order.workflow import StepFunctionsWorkflow
 
 
-def tellers(workflow: Workflow, publisher: Publisher) -> dict[str, Teller]:
+def senders(workflow: Workflow, publisher: Publisher) -> dict[str, Sender]:
     """The handlers of outbox messages, by kind."""
 
     def start(orders: Sequence[Mapping[str, Any]]) -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     settings = Settings.load()
     workflow = StepFunctionsWorkflow(clients.client("stepfunctions", settings), settings.state_machine_arn)
     publisher = SnsPublisher(clients.client("sns", settings), settings.events_topic_arn)
-    run_workers(settings, [Relay(app.storage(settings).outbox, tellers(workflow, publisher))])
+    run_workers(settings, [Relay(app.storage(settings).outbox, senders(workflow, publisher))])
 
 
 if __name__ == "__main__":

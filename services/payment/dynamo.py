@@ -23,9 +23,9 @@ class DynamoPayments(VersionedTable[Payment]):
 
     kind = "payment"
 
-    def save(self, payment: Payment, told: OutboxRecord | None) -> Payment:
+    def save(self, payment: Payment, outbox_record: OutboxRecord | None) -> Payment:
         """As `ports.Payments.save`."""
-        return self._save(payment, payment.version, told)
+        return self._save(payment, payment.version, outbox_record)
 
     def key(self, name: str) -> dict[str, str]:
         """As `VersionedTable.key`, for the ID of an order."""

@@ -30,7 +30,7 @@ class Payments(Protocol):
     def get(self, order_id: str) -> Payment | None:
         """The payment of an order, as last written, or None if it does not exist."""
 
-    def save(self, payment: Payment, told: OutboxRecord | None) -> Payment:
+    def save(self, payment: Payment, outbox_record: OutboxRecord | None) -> Payment:
         """Writes a payment and its outbox record in one transaction. Returns the payment as written.
 
         A new payment has version 0.

@@ -80,36 +80,36 @@ class DynamoCatalogue(OutboxTable):
     def _rows(self, skus: Collection[str]) -> list[Mapping[str, Any]]:
         return self._find_all([_product_key(sku) for sku in skus], is_consistent=True)
 
-    def put(self, product: Product, initial_stock: int, told: OutboxRecord | None) -> None:
+    def put(self, product: Product, initial_stock: int, outbox_record: OutboxRecord | None) -> None:
         """As `ports.Catalogue.put`."""
-        self._put([(product, initial_stock)], told)
+        self._put([(product, initial_stock)], outbox_record)
         self._changed()
 
     def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord | None]]) -> list[bool]:
         """As `ports.Shelves.put_all`; at most 99 products a batch (AWS limit of a transaction)."""
 
         def written(batch: tuple[Mapping[Product, int], OutboxRecord | None]) -> bool:
-            products, told = batch
+            products, outbox_record = batch
             try:
-                self._put(list(products.items()), told, PATIENT_TRIES)
+                self._put(list(products.items()), outbox_record, PATIENT_TRIES)
             except Stale:
                 return False
             return True
 
         with ThreadPoolExecutor(WRITERS, thread_name_prefix="catalogue") as pool:
             done = list(pool.map(written, batches))
-        if any(told for _, told in batches):
+        if any(outbox_record for _, outbox_record in batches):
             self._changed()
         return done
 
     def _put(
         self,
         products: Sequence[tuple[Product, int]],
-        told: OutboxRecord | None,
+        outbox_record: OutboxRecord | None,
         tries: int = dynamo.THROTTLED_TRIES,
     ) -> None:
         namings: list[TransactWriteItemTypeDef] = [{"Update": self._naming(*each)} for each in products]
-        telling = [self._outbox.addition(told)] if told else []
+        telling = [self._outbox.addition(outbox_record)] if outbox_record else []
         try:
             dynamo.transact(self._client, [*namings, *telling], tries=tries)
         except ClientError as error:
@@ -117,9 +117,9 @@ class DynamoCatalogue(OutboxTable):
                 raise Stale(products[0][0].sku) from error
             raise
 
-    def tell(self, told: OutboxRecord) -> None:
-        """As `ports.Catalogue.tell`."""
-        dynamo.transact(self._client, [self._outbox.addition(told)])
+    def publish_again(self, outbox_record: OutboxRecord) -> None:
+        """As `ports.Catalogue.publish_again`."""
+        dynamo.transact(self._client, [self._outbox.addition(outbox_record)])
 
     def _naming(self, product: Product, initial_stock: int) -> Any:
         values = {
@@ -217,11 +217,15 @@ class DynamoStock(OutboxTable):
         return self._find(_reservation_key(order_id), _to_reservation, "reservation")
 
     def save(
-        self, reservation: Reservation, was: State | None, move: Move | None, told: OutboxRecord | None
+        self,
+        reservation: Reservation,
+        was: State | None,
+        move: Move | None,
+        outbox_record: OutboxRecord | None,
     ) -> None:
         """As `ports.Stock.save`; at most 98 products (AWS limit of a transaction)."""
         changes = [self._moving(item, move.source, move.target) for item in move.items] if move else []
-        telling = [self._outbox.addition(told)] if told else []
+        telling = [self._outbox.addition(outbox_record)] if outbox_record else []
         try:
             dynamo.transact(self._client, [self._writing(reservation, was), *changes, *telling])
         except ClientError as error:

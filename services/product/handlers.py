@@ -86,12 +86,12 @@ def _put(
         found = catalogue.find(sku)
         known = found.product if found else None
         wanted = decide(known)
-        told = of_fact(messages.upserted(wanted))
+        outbox_record = of_fact(messages.upserted(wanted))
         if wanted == known:
-            catalogue.tell(told)
+            catalogue.publish_again(outbox_record)
         else:
-            catalogue.put(wanted, initial_stock, told)
-        return told
+            catalogue.put(wanted, initial_stock, outbox_record)
+        return outbox_record
 
     return retry_on_stale(put, f"product {sku}")
 
@@ -148,8 +148,8 @@ def _decided(order_id: str, decide: Decision, stock: Stock) -> Reservation:
         reservation, move = decide(known)
         if reservation == known:
             return reservation
-        told = of_facts(messages.stock_facts(reservation))
-        stock.save(reservation, known.state if known else None, move, told)
+        outbox_record = of_facts(messages.stock_facts(reservation))
+        stock.save(reservation, known.state if known else None, move, outbox_record)
         log.info("stock_decided", state=reservation.state.value, error=reservation.error)
         return reservation
 

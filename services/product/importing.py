@@ -149,8 +149,8 @@ class _Run:
                 wanted[product] = row.stock
         every = list(wanted.items())
         pieces = [dict(every[start : start + TOGETHER]) for start in range(0, len(every), TOGETHER)]
-        told = [(each, _facts(each)) for each in pieces]
-        for piece, done in zip(pieces, self.shelves.put_all(told) if told else [], strict=True):
+        batches = [(each, _facts(each)) for each in pieces]
+        for piece, done in zip(pieces, self.shelves.put_all(batches) if batches else [], strict=True):
             if not done:
                 for product in piece:
                     outcomes[product.sku] = self._write_alone(*batch.rows[product.sku])

@@ -114,18 +114,18 @@ def count(change: Change, *, threshold: int, levels: Levels, publisher: Publishe
     """
     known = levels.find(change.sku)
     if known and known.untold:
-        known = _tell(known, levels, publisher)
+        known = _publish(known, levels, publisher)
     after = (known or Level(change.sku, change.available)).after(change, threshold)
     if after == known:
         return
     levels.save(after, known)
     if after.untold:
-        _tell(after, levels, publisher)
+        _publish(after, levels, publisher)
 
 
-def _tell(level: Level, levels: Levels, publisher: Publisher) -> Level:
+def _publish(level: Level, levels: Levels, publisher: Publisher) -> Level:
     if level.untold:
         publisher.publish([messages.low(level.untold)])
-    told = replace(level, untold=None)
-    levels.save(told, level)
-    return told
+    published = replace(level, untold=None)
+    levels.save(published, level)
+    return published

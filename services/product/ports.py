@@ -49,19 +49,19 @@ class Catalogue(Protocol):
     def page(self, search: Search, after: str | None, limit: int) -> Page:
         """Products sorted by SKU, starting after `after`. May omit products of the last second."""
 
-    def put(self, product: Product, initial_stock: int, told: OutboxRecord | None) -> None:
+    def put(self, product: Product, initial_stock: int, outbox_record: OutboxRecord | None) -> None:
         """Writes the name and the price of a product and its outbox record in one transaction.
 
         Args:
             product: successor of the product that was read, see `Product.after`.
             initial_stock: available pieces of a new product. The stock of an existing product does not change.
-            told: outbox record.
+            outbox_record: outbox record.
 
         Raises:
             Stale: another version or a later time was written since, or the stock is being changed.
         """
 
-    def tell(self, told: OutboxRecord) -> None:
+    def publish_again(self, outbox_record: OutboxRecord) -> None:
         """Adds an outbox record without writing a product."""
 
     def restock(self, sku: str, available: int) -> None:
@@ -88,7 +88,11 @@ class Stock(Protocol):
         """The reservation of an order, or None if it does not exist."""
 
     def save(
-        self, reservation: Reservation, was: State | None, move: Move | None, told: OutboxRecord | None
+        self,
+        reservation: Reservation,
+        was: State | None,
+        move: Move | None,
+        outbox_record: OutboxRecord | None,
     ) -> None:
         """Writes a reservation, the move of its stock and the outbox record in one transaction.
 
@@ -96,7 +100,7 @@ class Stock(Protocol):
             reservation: new reservation.
             was: state of the reservation that was read; None if there was none.
             move: move of the stock, if any.
-            told: outbox record, if any.
+            outbox_record: outbox record, if any.
 
         Raises:
             Stale: the reservation has another state, too few pieces are available, or the same stock is being changed.

@@ -52,22 +52,22 @@ def fill(catalogue: Catalogue, put: Put = handlers.add_product) -> tuple[list[Ou
         catalogue: storage of products.
         put: `handlers.add_product`, or `handlers.put_product` to overwrite existing products.
     """
-    told: list[OutboxRecord] = []
+    records: list[OutboxRecord] = []
     unreadable: list[str] = []
     for product, stock in entries(catalogue.now()):
         try:
-            told.append(put(product, stock, catalogue=catalogue))
+            records.append(put(product, stock, catalogue=catalogue))
         except UnreadableRow:
             unreadable.append(product.sku)
-    return told, unreadable
+    return records, unreadable
 
 
-def tell_again(catalogue: Catalogue) -> list[OutboxRecord]:
+def publish_again(catalogue: Catalogue) -> list[OutboxRecord]:
     """Adds outbox records that publish the events of all products again. Returns the records."""
-    told = [of_fact(messages.upserted(product)) for product in listed(catalogue)]
-    for record in told:
-        catalogue.tell(record)
-    return told
+    records = [of_fact(messages.upserted(product)) for product in listed(catalogue)]
+    for record in records:
+        catalogue.publish_again(record)
+    return records
 
 
 def restock(catalogue: Catalogue) -> None:
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         put = handlers.put_product if chosen.overwrite else handlers.add_product
         records, unreadable = (
-            (tell_again(storage.catalogue), []) if chosen.publish_only else fill(storage.catalogue, put)
+            (publish_again(storage.catalogue), []) if chosen.publish_only else fill(storage.catalogue, put)
         )
         if chosen.reset:
             restock(storage.catalogue)
@@ -123,11 +123,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ) from error
     relay = facts_relay(storage.outbox, publisher)
     # The relay in the consumer process sends the remaining records, at the latest when the topic is available again.
-    told = list(takewhile(relay.relay, records))
+    sent = list(takewhile(relay.relay, records))
     log.info(
-        "catalogue_told",
+        "catalogue_published",
         products=len(records),
-        left_to_relay=len(records) - len(told),
+        left_to_relay=len(records) - len(sent),
         written=not chosen.publish_only,
     )
     if unreadable:

@@ -87,15 +87,15 @@ def change(record: Mapping[str, Any]) -> Change | None:
         Unreadable: the record is invalid.
     """
     try:
-        told = record["dynamodb"]
-        keys = dynamo.unpack(told["Keys"])
+        stream_record = record["dynamodb"]
+        keys = dynamo.unpack(stream_record["Keys"])
         if keys["sk"] != "PRODUCT" or record["eventName"] == "REMOVE":
             return None
         return Change(
             sku=str(keys["pk"]).removeprefix("PRODUCT#"),
-            available=int(told["NewImage"][Shelf.AVAILABLE]["N"]),
-            sequence=str(told["SequenceNumber"]).zfill(DIGITS),
-            at=datetime.fromtimestamp(float(told["ApproximateCreationDateTime"]), UTC),
+            available=int(stream_record["NewImage"][Shelf.AVAILABLE]["N"]),
+            sequence=str(stream_record["SequenceNumber"]).zfill(DIGITS),
+            at=datetime.fromtimestamp(float(stream_record["ApproximateCreationDateTime"]), UTC),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Unreadable(f"{type(error).__name__}: {error}") from error

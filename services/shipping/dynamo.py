@@ -23,9 +23,9 @@ class DynamoShipments(VersionedTable[Shipment]):
 
     kind = "shipment"
 
-    def save(self, shipment: Shipment, told: OutboxRecord | None) -> Shipment:
+    def save(self, shipment: Shipment, outbox_record: OutboxRecord | None) -> Shipment:
         """As `ports.Shipments.save`."""
-        return self._save(shipment, shipment.version, told)
+        return self._save(shipment, shipment.version, outbox_record)
 
     def key(self, name: str) -> dict[str, str]:
         """As `VersionedTable.key`, for the ID of an order."""

@@ -25,7 +25,7 @@ class Shipments(Protocol):
     def get(self, order_id: str) -> Shipment | None:
         """The shipment of an order, as last written, or None if it does not exist."""
 
-    def save(self, shipment: Shipment, told: OutboxRecord | None) -> Shipment:
+    def save(self, shipment: Shipment, outbox_record: OutboxRecord | None) -> Shipment:
         """Writes a shipment and its outbox record in one transaction. Returns the shipment as written.
 
         A new shipment has version 0.

@@ -11,7 +11,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Request
 
-from services.common.http.auth import Customers, Door, Keys, Machines, Partners
+from services.common.http.auth import Authenticator, Customers, Keys, Machines, Partners
 from services.common.values.caller import Caller
 
 CUSTOMER = frozenset({"orders:read", "orders:write"})
@@ -69,11 +69,11 @@ class Pool:
         """A token that the pool signed."""
         return jwt.encode(self.claims(**changed), self.private, "RS256", headers={"kid": self.kid})
 
-    def door(self, machines: Machines | None = None, partners: Partners | None = None) -> Door:
+    def door(self, machines: Machines | None = None, partners: Partners | None = None) -> Authenticator:
         """A verifier that believes this pool."""
         keys = Keys("https://keys.test", self.document)
         customers = Customers(self.issuer, frozenset({CLIENT}), keys)
-        return Door(customers, machines or Machines({}), partners or Partners())
+        return Authenticator(customers, machines or Machines({}), partners or Partners())
 
 
 def unsigned(header: Mapping[str, Any], claims: Mapping[str, Any], signature: bytes = b"") -> str:

@@ -61,7 +61,7 @@ def status(port: int, path: str) -> int | None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_without_aws_a_process_is_alive_and_not_ready_and_ends_in_order(
+def test_a_process_without_aws_is_alive_but_not_ready_and_shuts_down_gracefully(
     started: dict[str, tuple[Process, int]], name: str
 ) -> None:
     process, port = started[name]

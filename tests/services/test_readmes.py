@@ -39,7 +39,7 @@ def test_a_readme_names_every_message(service: str, page: str) -> None:
     folder = ROOT / "services" / service / "contracts"
     contracts = {path.stem for path in folder.glob("*.json") if not path.stem.endswith(".result")}
     consumer = (ROOT / "services" / service / "consumer.py").read_text(encoding="utf-8")
-    followed = set(re.findall(r'"(shop\.[a-z.]+\.v\d+)": said_by', consumer))
+    followed = set(re.findall(r'"(shop\.[a-z.]+\.v\d+)": only_from', consumer))
 
     listed = set(re.findall(r"^\| `([^`]+)` \| (?:workflow|topic of)", page, re.MULTILINE))
 

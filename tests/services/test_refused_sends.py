@@ -49,7 +49,7 @@ def code(raised: pytest.ExceptionInfo[ClientError]) -> str:
     return raised.value.response["Error"]["Code"]
 
 
-def test_a_queue_that_is_gone_refuses_a_message_and_not_only_for_now(gone: SqsQueue) -> None:
+def test_a_deleted_queue_rejects_a_message_permanently(gone: SqsQueue) -> None:
     with pytest.raises(ClientError) as raised:
         gone.send("hello")
 
@@ -57,7 +57,7 @@ def test_a_queue_that_is_gone_refuses_a_message_and_not_only_for_now(gone: SqsQu
     assert not clients.is_temporary(raised.value)
 
 
-def test_a_message_that_is_too_long_is_refused_and_not_only_for_now(
+def test_a_message_that_is_too_long_is_rejected_permanently(
     account: AwsServer, create_queue: Callable[[], str]
 ) -> None:
     url = create_queue()
@@ -73,7 +73,7 @@ def test_a_message_that_is_too_long_is_refused_and_not_only_for_now(
 
 
 @pytest.mark.emulator
-def test_a_queue_that_one_may_not_send_to_refuses_a_message_and_not_only_for_now(strict: Emulator) -> None:
+def test_a_queue_without_permission_to_send_rejects_a_message_permanently(strict: Emulator) -> None:
     url = strict.clients.sqs.create_queue(QueueName="closed")["QueueUrl"]
     strict.clients.iam.create_user(UserName="nobody")
     key = strict.clients.iam.create_access_key(UserName="nobody")["AccessKey"]
@@ -86,7 +86,7 @@ def test_a_queue_that_one_may_not_send_to_refuses_a_message_and_not_only_for_now
     assert not clients.is_temporary(raised.value)
 
 
-def test_a_queue_that_does_not_answer_refuses_for_now() -> None:
+def test_a_queue_that_does_not_answer_fails_temporarily() -> None:
     nobody = Clients(f"http://127.0.0.1:{free_port()}")
 
     with pytest.raises(BotoCoreError) as raised:

@@ -56,7 +56,7 @@ class DynamoOutbox(dynamo.Table):
         self,
         item: Mapping[str, Any],
         condition: Mapping[str, Any],
-        told: OutboxRecord | None,
+        outbox_record: OutboxRecord | None,
         *others: "TransactWriteItemTypeDef",
     ) -> None:
         """Writes an item of the same table and the outbox record of the change in one transaction.
@@ -64,14 +64,14 @@ class DynamoOutbox(dynamo.Table):
         Args:
             item: item in plain values, see `dynamo.pack`.
             condition: condition as parameters of PutItem, see `dynamo.unchanged_since`.
-            told: outbox record, or None if nothing is published about the change.
+            outbox_record: outbox record, or None if nothing is published about the change.
             others: additional writes of the transaction.
 
         Raises:
             ClientError: the write failed; see `dynamo.is_overtaken` for a condition that was not met.
         """
         put: Any = {"TableName": self._table, "Item": dynamo.pack(item), **condition}
-        others = others if told is None else (self.addition(told), *others)
+        others = others if outbox_record is None else (self.addition(outbox_record), *others)
         if others:
             dynamo.transact(self._client, [{"Put": put}, *others])
         else:

@@ -50,14 +50,14 @@ class VersionedTable(OutboxTable, Generic[Row]):
         self._client.get_item(TableName=self._table, Key=dynamo.pack(self.key("ping")))
 
     def _save(
-        self, row: Row, version: int, told: OutboxRecord | None, *others: "TransactWriteItemTypeDef"
+        self, row: Row, version: int, outbox_record: OutboxRecord | None, *others: "TransactWriteItemTypeDef"
     ) -> Row:
         """Writes the next version of a row and its outbox record in one transaction. Returns the row as written.
 
         Args:
             row: the row.
             version: version that was read.
-            told: outbox record, or None if nothing is published about the change.
+            outbox_record: outbox record, or None if nothing is published about the change.
             others: additional writes of the transaction.
 
         Raises:
@@ -67,7 +67,7 @@ class VersionedTable(OutboxTable, Generic[Row]):
         saved = self.from_item(item)  # fails before an unreadable row is written
         condition = dynamo.unchanged_since(version, is_there=version >= self.first_version)
         try:
-            self._outbox.put(item, condition, told, *others)
+            self._outbox.put(item, condition, outbox_record, *others)
         except ClientError as error:
             if dynamo.is_overtaken(error):
                 raise Stale(f"{item['pk']} was written since version {version} was read") from error

@@ -128,15 +128,15 @@ def verifier() -> Verifier:
     settings = AuthSettings.load()
     if settings.auth == "off":
         log.warning("auth_off", customer=settings.demo_customer)
-        return Everybody(settings.demo_customer)
+        return SingleCustomer(settings.demo_customer)
     keys = Keys(settings.auth_jwks_url or f"{settings.auth_issuer}/.well-known/jwks.json")
     customers = Customers(settings.auth_issuer, _listed(settings.auth_client_ids), keys)
     partners = Partners(settings.gateway_secret.get_secret_value())
     rates = Rates(settings.caller_rate, settings.caller_burst)
-    return Door(customers, Machines.of(settings), partners, rates)
+    return Authenticator(customers, Machines.of(settings), partners, rates)
 
 
-class Everybody:
+class SingleCustomer:
     """Authenticates every request as one customer.
 
     Args:
@@ -151,7 +151,7 @@ class Everybody:
         return self._caller
 
 
-class Door:
+class Authenticator:
     """Authenticates customers by token, machines by signature, and partners by the assertion of the API Gateway.
 
     Args:

@@ -1,1 +1,1 @@
-"""Messages in and out: queues, tasks of a workflow, facts, and the outbox."""
+"""Messaging: queues, tasks of a workflow, events, and the outbox."""

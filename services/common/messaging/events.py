@@ -14,16 +14,16 @@ def _trace() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One fact.
+    """An event, which states a fact.
 
     Args:
-        type: its name and version, such as "shop.order.accepted.v1".
-        source: who says so, as a URI reference such as "/order".
-        subject: what it is about: an id.
-        data: its content.
-        id: the same again when the same fact is published again.
-        time: when it became true.
-        traceparent: the trace it belongs to; by default that of the work at hand.
+        type: name and version of the event, such as "shop.order.accepted.v1".
+        source: service that publishes the event, as a URI reference such as "/order".
+        subject: ID of the object that the event is about.
+        data: content of the event.
+        id: ID of the event. An event that is published again has the same ID.
+        time: time at which the fact became true.
+        traceparent: trace of the event; the current trace by default.
     """
 
     type: str
@@ -50,7 +50,7 @@ class Event:
 
     @classmethod
     def from_dict(cls, event: Mapping[str, Any]) -> "Event":
-        """Reads what `to_dict` writes.
+        """Parses the result of `to_dict`.
 
         Raises:
             KeyError: an attribute is missing.
@@ -67,14 +67,14 @@ class Event:
         )
 
 
-class ForeignFact(ValueError):
+class ForgedEvent(ValueError):
     """An event whose source is not the owner of its type: it is forged."""
 
 
-Follower = Callable[[Mapping[str, Any]], object]
+EventHandler = Callable[[Mapping[str, Any]], object]
 
 
-def said_by(source: str, follow: Follower) -> Callable[[Mapping[str, Any]], None]:
+def only_from(source: str, handler: EventHandler) -> Callable[[Mapping[str, Any]], None]:
     """A handler that rejects events whose source is not the owner of their type.
 
     The filter of a subscription accepts only events of the owner of its topic. This check also covers messages that reach
@@ -83,10 +83,10 @@ def said_by(source: str, follow: Follower) -> Callable[[Mapping[str, Any]], None
 
     def handle(event: Mapping[str, Any]) -> None:
         if event.get("source") != source:
-            raise ForeignFact(
+            raise ForgedEvent(
                 f"{event.get('type')} must come from {source}, but its source is {event.get('source')!r}"
             )
-        follow(event)
+        handler(event)
 
     return handle
 

@@ -22,10 +22,10 @@ STUCK_AFTER = 60.0
 MEASURED_EVERY = 5.0
 
 # Sends messages of one kind, in their order.
-Teller = Callable[[Sequence[Mapping[str, Any]]], object]
+Sender = Callable[[Sequence[Mapping[str, Any]]], object]
 
 
-def publishing(publisher: Publisher) -> Teller:
+def publishing(publisher: Publisher) -> Sender:
     """The sender of events. The events of a record are published together: a record of an import has two dozen of them."""
 
     def publish(facts: Sequence[Mapping[str, Any]]) -> None:
@@ -39,7 +39,7 @@ class Relay:
 
     Args:
         outbox: storage of records.
-        tellers: senders by kind of message. They may be called again with the same messages.
+        senders: senders by kind of message. They may be called again with the same messages.
         threads: number of records handled at once.
         shortest: seconds between two reads of the outbox after a read that led to no sent record.
         longest: upper limit of this pause, which doubles each time; also the maximum delay of a record.
@@ -50,21 +50,21 @@ class Relay:
     def __init__(
         self,
         outbox: Outbox,
-        tellers: Mapping[str, Teller],
+        senders: Mapping[str, Sender],
         *,
         threads: int = 8,
         shortest: float = 0.05,
         longest: float = 0.5,
     ) -> None:
         self._outbox = outbox
-        self._tellers = dict(tellers)
+        self._senders = dict(senders)
         self._threads = threads
         self._shortest = shortest
         self._longest = longest
         self._turned = time.monotonic()
         self._measure_at = 0.0
-        self._looking = Progress("the outbox cannot be read")
-        self._telling = Progress("outbox records cannot be sent")
+        self._reading = Progress("the outbox cannot be read")
+        self._sending = Progress("outbox records cannot be sent")
 
     def run(self, stop: threading.Event) -> None:
         """As `worker.Worker.run`."""
@@ -72,9 +72,9 @@ class Relay:
         with ThreadPoolExecutor(self._threads, thread_name_prefix=self.name) as pool:
             while not stop.is_set():
                 self._turned = time.monotonic()
-                records = self._look(stop)
-                told = list(pool.map(lambda record: not stop.is_set() and self.relay(record), records))
-                if any(told):
+                records = self._read(stop)
+                sent = list(pool.map(lambda record: not stop.is_set() and self.relay(record), records))
+                if any(sent):
                     pause = self._shortest
                 else:
                     stop.wait(pause)
@@ -87,8 +87,8 @@ class Relay:
     def ready(self) -> None:
         """As `worker.Worker.ready`."""
         self._outbox.ping()
-        self._looking.check()
-        self._telling.check()
+        self._reading.check()
+        self._sending.check()
 
     def relay(self, record: OutboxRecord) -> bool:
         """Sends one record unless another relay does. Returns whether it was sent."""
@@ -96,7 +96,7 @@ class Relay:
             try:
                 if not self._outbox.claim(record):
                     return False
-                self._tell(record.messages)
+                self._send(record.messages)
                 self._outbox.done(record)
             except Exception as error:
                 if is_permanent(error):
@@ -104,34 +104,34 @@ class Relay:
                 else:
                     # Without a traceback: a missing permission fails again every few milliseconds.
                     log.error("outbox_record_failed", attempts=record.attempts, error=repr(error))  # noqa: TRY400 - see above
-                    self._telling.missed(record.id, error)
+                    self._sending.missed(record.id, error)
                 self._postpone(record)
                 return False
             finally:
                 self._turned = time.monotonic()
-        self._telling.made()
+        self._sending.made()
         return True
 
-    def _tell(self, messages: Sequence[OutboxMessage]) -> None:
+    def _send(self, messages: Sequence[OutboxMessage]) -> None:
         for kind, group in groupby(messages, key=lambda message: message.kind):
             payloads = [message.payload for message in group]
             try:
-                self._tellers[kind](payloads)
+                self._senders[kind](payloads)
             except Exception:
                 telemetry.OUTBOX_RELAYED.labels(kind, "failed").inc(len(payloads))
                 raise
             telemetry.OUTBOX_RELAYED.labels(kind, "done").inc(len(payloads))
 
-    def _look(self, stop: threading.Event) -> list[OutboxRecord]:
+    def _read(self, stop: threading.Event) -> list[OutboxRecord]:
         try:
             records = self._outbox.pending(BATCH)
             self._measure()
         except Exception as error:  # noqa: BLE001 - an unavailable table must not end the relay
             log.warning("outbox_unreachable", error=repr(error))
-            self._looking.missed("", error)
+            self._reading.missed("", error)
             stop.wait(random.uniform(0.5, 1.5))  # noqa: S311 - not used for cryptography
             return []
-        self._looking.made()
+        self._reading.made()
         return records
 
     def _measure(self) -> None:

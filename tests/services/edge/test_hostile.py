@@ -9,7 +9,7 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.common.http.auth import Door, Machines, Verifier
+from services.common.http.auth import Authenticator, Machines, Verifier
 from services.order import api as order
 from services.payment import api as payment
 from services.product import api as product
@@ -30,7 +30,7 @@ SIGNED = (
 )
 POOL = Pool()
 # How a process may be set up to know machines.
-VERIFIERS: Mapping[str, Door] = {
+VERIFIERS: Mapping[str, Authenticator] = {
     "no machines": POOL.door(Machines({})),
     "a gateway": POOL.door(Machines({}, "", "a secret of the gateway")),
     "keys": POOL.door(Machines(KEYS, "http://127.0.0.1:4566/restapis/abc/live", clock=lambda: NOW)),

@@ -97,14 +97,14 @@ def release_stock_twice() -> None:
 
 def lose_an_outbox_record() -> None:
     """One in three records about orders is removed and was never told."""
-    tell, count = Relay._tell, itertools.count(1)
+    tell, count = Relay._send, itertools.count(1)
 
     def tell_some(self: Relay, messages: Sequence[OutboxMessage]) -> None:
         about_products = any("product" in str(message.payload.get("type")) for message in messages)
         if about_products or next(count) % LOST:
             tell(self, messages)
 
-    Relay._tell = tell_some  # type: ignore[method-assign]
+    Relay._send = tell_some  # type: ignore[method-assign]
 
 
 def give_up_at_once() -> None:
@@ -147,7 +147,7 @@ def keep_low_stock_quiet() -> None:
         levels.save(told, level)
         return told
 
-    low_stock._tell = forget
+    low_stock._publish = forget
 
 
 def drop_the_last_change() -> None:
@@ -164,14 +164,14 @@ def drop_the_last_change() -> None:
 
 def retell_low_stock_with_another_level() -> None:
     """Whoever tells that a product runs low says how many pieces there are by then, and not how many there were."""
-    tell = low_stock._tell
+    tell = low_stock._publish
 
     def tell_of_now(level: Level, levels: Levels, publisher: Publisher) -> Level:
         if level.untold:
             publisher.publish([messages.low(replace(level.untold, available=level.available + 1))])
         return tell(level, levels, publisher)
 
-    low_stock._tell = tell_of_now
+    low_stock._publish = tell_of_now
 
 
 MUTANTS: Final[Mapping[str, Callable[[], None]]] = {

@@ -20,24 +20,29 @@ class MemoryOrders:
         self.tokens: dict[str, str] = {}
 
     def accept(
-        self, order: Order, payment_token: str, told: OutboxRecord, request: KeyedRequest, answer: Answer
+        self,
+        order: Order,
+        payment_token: str,
+        outbox_record: OutboxRecord,
+        request: KeyedRequest,
+        answer: Answer,
     ) -> None:
         self._idempotency.record(request, answer)
         self.tokens[order.id] = payment_token
         self._orders[order.id] = order
-        self._outbox.add(told)
+        self._outbox.add(outbox_record)
 
     def get(self, order_id: str) -> Order | None:
         return self._orders.get(order_id)
 
-    def save(self, order: Order, told: OutboxRecord | None) -> Order:
+    def save(self, order: Order, outbox_record: OutboxRecord | None) -> Order:
         if self._orders[order.id].version != order.version:
             raise Stale(order.id)
         self._orders[order.id] = replace(order, version=order.version + 1)
         if order.is_undone:
             self.tokens.pop(order.id, None)
-        if told is not None:
-            self._outbox.add(told)
+        if outbox_record is not None:
+            self._outbox.add(outbox_record)
         return self._orders[order.id]
 
     def page(self, customer_id: str, after: str | None, limit: int) -> Page:
@@ -74,7 +79,7 @@ class MemoryWorkflow:
 
 
 class MemoryRelatedResources:
-    """What other services know of every order, as it is told."""
+    """What other services know of every order, as set by the test."""
 
     def __init__(self) -> None:
         self.known: dict[str, RelatedResource] = {"payment": RelatedResource(), "shipment": RelatedResource()}

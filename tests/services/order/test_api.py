@@ -46,7 +46,7 @@ def test_an_order_is_accepted_at_the_shops_prices_and_shown_where_location_says(
     assert [step["state"] for step in shown["timeline"]] == ["PENDING"]
 
 
-def test_the_same_key_and_body_get_the_same_answer_and_order_once(client: FlaskClient) -> None:
+def test_the_same_key_and_body_get_the_same_response_and_place_one_order(client: FlaskClient) -> None:
     first = place(client)
 
     again = place(client)
@@ -59,14 +59,16 @@ def test_the_same_key_and_body_get_the_same_answer_and_order_once(client: FlaskC
     assert len(orjson.loads(client.get("/orders").data)["items"]) == 1
 
 
-def test_the_same_answer_comes_even_after_the_order_went_on(client: FlaskClient, world: World) -> None:
+def test_a_retry_gets_the_same_response_after_the_order_has_progressed(
+    client: FlaskClient, world: World
+) -> None:
     first = place(client)
     world.fact("shop.stock.reserved.v1", {"order_id": orjson.loads(first.data)["id"]})
 
     assert place(client).data == first.data
 
 
-def test_the_order_of_a_bodys_members_makes_no_other_body(client: FlaskClient) -> None:
+def test_the_order_of_members_does_not_change_the_fingerprint(client: FlaskClient) -> None:
     first = place(client)
 
     assert place(client, dict(reversed(wish().items()))).data == first.data
@@ -78,13 +80,13 @@ def test_the_same_key_with_another_body_is_unprocessable(client: FlaskClient) ->
     is_problem(place(client, wish(("CUP", 1))), HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-def test_another_payment_token_makes_another_body(client: FlaskClient) -> None:
+def test_a_different_payment_token_changes_the_fingerprint(client: FlaskClient) -> None:
     place(client)
 
     is_problem(place(client, wish(token="tok_decline")), HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-def test_a_repeat_is_answered_the_same_when_the_shop_no_longer_sells_what_it_orders(world: World) -> None:
+def test_a_retry_gets_the_same_response_after_the_product_is_removed(world: World) -> None:
     first = place(world.client(ALICE))
 
     world.products = MemoryProducts()
@@ -92,7 +94,7 @@ def test_a_repeat_is_answered_the_same_when_the_shop_no_longer_sells_what_it_ord
     assert place(world.client(ALICE)).data == first.data
 
 
-def test_a_request_whose_commit_meets_another_with_its_key_may_be_sent_again(
+def test_a_request_that_conflicts_with_another_one_with_its_key_can_be_retried(
     client: FlaskClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def contended(*_: object) -> None:
@@ -113,7 +115,7 @@ def test_an_order_needs_an_idempotency_key(client: FlaskClient) -> None:
     assert [error["field"] for error in problem["errors"]] == ["Idempotency-Key"]
 
 
-def test_an_unknown_product_is_named_and_leaves_the_key_free(client: FlaskClient) -> None:
+def test_an_unknown_product_is_named_and_leaves_the_key_unused(client: FlaskClient) -> None:
     problem = is_problem(place(client, wish(("UNICORN", 1), ("TEA", 1))), HTTPStatus.UNPROCESSABLE_ENTITY)
 
     assert problem["skus"] == ["UNICORN"]
@@ -146,9 +148,7 @@ def test_an_order_is_placed_at_the_total_that_the_customer_was_shown(
         assert "2598 EUR" in problem["detail"]
 
 
-def test_a_price_that_changed_after_it_was_shown_orders_nothing_and_leaves_the_key_free(
-    client: FlaskClient, world: World
-) -> None:
+def test_a_changed_price_places_no_order_and_leaves_the_key_unused(client: FlaskClient, world: World) -> None:
     expected = {"expected_total": {"amount": 2598, "currency": "EUR"}}
     price = {"amount": 9900, "currency": "EUR"}
     world.fact(
@@ -171,7 +171,7 @@ def test_products_in_two_currencies_are_unprocessable(client: FlaskClient) -> No
     assert "EUR and USD" in problem["detail"]
 
 
-def test_a_product_that_is_named_twice_is_merged(client: FlaskClient) -> None:
+def test_items_of_the_same_product_are_merged(client: FlaskClient) -> None:
     order = orjson.loads(place(client, wish(("TEA", 1), ("TEA", 2))).data)
 
     assert [(item["sku"], item["quantity"]) for item in order["items"]] == [("TEA", 3)]
@@ -200,19 +200,21 @@ def test_a_product_that_is_named_twice_is_merged(client: FlaskClient) -> None:
         ("text", "body"),
     ],
 )
-def test_a_body_out_of_bounds_is_refused_and_says_where(client: FlaskClient, body: Any, field: str) -> None:
+def test_an_invalid_body_is_rejected_and_the_error_names_the_field(
+    client: FlaskClient, body: Any, field: str
+) -> None:
     problem = is_problem(place(client, body), HTTPStatus.BAD_REQUEST)
 
     assert field in [error["field"] for error in problem["errors"]]
 
 
-def test_a_refusal_never_repeats_what_pays(client: FlaskClient) -> None:
+def test_a_rejection_never_contains_the_payment_token(client: FlaskClient) -> None:
     body = wish(token="tok_secret" + "x" * 256) | {"items": []}
 
     assert b"tok_secret" not in place(client, body).data
 
 
-def test_a_body_that_is_no_json_is_refused(client: FlaskClient) -> None:
+def test_a_body_that_is_not_json_is_rejected(client: FlaskClient) -> None:
     headers = {"Idempotency-Key": "key-1"}
 
     is_problem(
@@ -252,7 +254,7 @@ def test_a_list_with_a_foreign_cursor_or_limit_is_refused(client: FlaskClient, q
     is_problem(client.get(f"/orders?{query}"), HTTPStatus.BAD_REQUEST)
 
 
-def test_an_order_of_nobody_or_somebody_else_is_not_found(client: FlaskClient, world: World) -> None:
+def test_an_unknown_order_or_another_customers_order_is_not_found(client: FlaskClient, world: World) -> None:
     order_id = orjson.loads(place(client).data)["id"]
     stranger = world.client(BOB)
 
@@ -262,14 +264,14 @@ def test_an_order_of_nobody_or_somebody_else_is_not_found(client: FlaskClient, w
     assert orjson.loads(stranger.get("/orders").data) == {"items": [], "next": None}
 
 
-def test_a_key_is_its_customers_own(client: FlaskClient, world: World) -> None:
+def test_an_idempotency_key_belongs_to_its_customer(client: FlaskClient, world: World) -> None:
     place(client)
     stranger = world.client(BOB)
 
     assert place(stranger, wish(("CUP", 1))).status_code == HTTPStatus.ACCEPTED
 
 
-def test_an_operator_sees_and_cancels_anybodys_order_and_a_machine_sees_no_order(
+def test_an_operator_can_read_and_cancel_any_order_and_a_machine_can_read_none(
     client: FlaskClient, world: World
 ) -> None:
     order_id = orjson.loads(place(client).data)["id"]
@@ -294,7 +296,7 @@ def test_a_token_for_reading_places_and_cancels_nothing(client: FlaskClient, wor
         assert 'scope="shop/orders:write"' in challenge
 
 
-def test_the_details_are_the_order_and_what_others_know_of_it(client: FlaskClient, world: World) -> None:
+def test_the_details_contain_the_order_and_its_related_resources(client: FlaskClient, world: World) -> None:
     order = orjson.loads(place(client).data)
     world.related_resources.known = {
         "payment": RelatedResource({"state": "CHARGED"}),
@@ -314,7 +316,9 @@ def test_the_details_are_the_order_and_what_others_know_of_it(client: FlaskClien
     )
 
 
-def test_the_details_of_somebody_elses_order_ask_nobody(client: FlaskClient, world: World) -> None:
+def test_the_details_of_another_customers_order_request_no_related_resource(
+    client: FlaskClient, world: World
+) -> None:
     order_id = orjson.loads(place(client).data)["id"]
 
     is_problem(world.client(BOB).get(f"/orders/{order_id}/details"), HTTPStatus.NOT_FOUND)
@@ -345,7 +349,7 @@ def document(client: FlaskClient) -> dict[str, Any]:
     return found
 
 
-def test_the_openapi_document_is_valid_and_tells_of_every_path(client: FlaskClient) -> None:
+def test_the_openapi_document_is_valid_and_contains_every_path(client: FlaskClient) -> None:
     spec = document(client)
 
     validate(spec)
@@ -375,9 +379,7 @@ def test_the_openapi_document_is_valid_and_tells_of_every_path(client: FlaskClie
         ("Problem", "/orders/x"),
     ],
 )
-def test_answers_are_what_the_openapi_document_says(
-    client: FlaskClient, model: str, path: str | None
-) -> None:
+def test_responses_match_the_openapi_document(client: FlaskClient, model: str, path: str | None) -> None:
     placed = place(client)
     answer = placed if path is None else client.get(path.format(id=orjson.loads(placed.data)["id"]))
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from flask.testing import FlaskClient
 
-from services.common.messaging.events import ForeignFact
+from services.common.messaging.events import ForgedEvent
 from services.common.values import clock
 from services.common.values.errors import Stale, Unavailable
 from services.common.values.money import Money
@@ -79,7 +79,7 @@ def test_a_confirmed_and_completed_order_is_shipped_and_says_so(
         ({"error": "OutOfStock", "cause": ""}, "REJECTED", "shop.order.rejected.v1"),
     ],
 )
-def test_an_undone_order_says_how_it_ended(
+def test_an_undone_order_shows_how_it_ended(
     world: World, order_id: str, undone: dict[str, Any], state: str, kind: str
 ) -> None:
     assert world.task("CancelOrder", order_id, **undone) == {"state": state}
@@ -88,7 +88,7 @@ def test_an_undone_order_says_how_it_ended(
     assert fact["data"]["refunded"] == undone.get("refunded", {"amount": 0, "currency": "EUR"})
 
 
-def test_a_repeated_task_is_answered_the_same_and_tells_nothing_again(world: World, order_id: str) -> None:
+def test_a_repeated_task_returns_the_same_and_publishes_nothing(world: World, order_id: str) -> None:
     confirmed = world.task("ConfirmOrder", order_id)
     world.now.passes(minutes=1)
 
@@ -107,7 +107,7 @@ def test_an_order_that_was_cancelled_in_time_is_not_confirmed(
     assert world.task("CancelOrder", order_id, error="OrderCancelled", cause="") == {"state": "CANCELLED"}
 
 
-def test_an_order_is_looked_at_before_it_is_charged(
+def test_an_order_is_checked_before_it_is_charged(
     world: World, client: FlaskClient, order_id: str, show: Callable[[], dict[str, Any]]
 ) -> None:
     reserved = {"reserved_at": clock.rfc3339(AT)}
@@ -120,7 +120,7 @@ def test_an_order_is_looked_at_before_it_is_charged(
     assert world.task("CheckOrder", order_id, **reserved) == {"error": "OrderCancelled"}
 
 
-def test_an_order_that_is_cancelled_after_the_look_is_not_charged_and_says_who_cancelled(
+def test_an_order_that_is_cancelled_after_the_check_is_not_charged_and_names_the_customer_as_the_cause(
     world: World, client: FlaskClient, order_id: str, show: Callable[[], dict[str, Any]]
 ) -> None:
     assert world.task("CheckOrder", order_id, reserved_at=clock.rfc3339(AT)) == {"state": "RESERVED"}
@@ -138,7 +138,7 @@ def test_an_order_that_is_cancelled_after_the_look_is_not_charged_and_says_who_c
     assert [step["cause"] for step in show()["timeline"][-2:]] == ["cancelled by the customer"] * 2
 
 
-def test_an_order_that_is_turned_back_says_so_and_its_cancellation_is_accepted(
+def test_an_order_that_the_workflow_undoes_accepts_a_cancellation(
     world: World, client: FlaskClient, order_id: str, show: Callable[[], dict[str, Any]]
 ) -> None:
     world.task("ConfirmOrder", order_id)
@@ -156,7 +156,7 @@ def test_a_late_confirmation_of_an_undone_order_is_refused(world: World, order_i
     assert world.task("ConfirmOrder", order_id) == {"error": "OrderCancelled"}
 
 
-def test_two_ends_of_one_order_are_no_answer_but_an_alarm(world: World, order_id: str) -> None:
+def test_two_final_states_of_one_order_raise_an_error(world: World, order_id: str) -> None:
     world.task("CompleteOrder", order_id, **BOOKED)
 
     with pytest.raises(Contradiction):
@@ -168,7 +168,7 @@ def test_a_task_of_an_unknown_order_is_not_answered(world: World) -> None:
         world.task("ConfirmOrder", "none")
 
 
-def test_facts_move_the_order_forward_and_never_back(
+def test_events_move_an_order_forward_and_never_back(
     world: World, order_id: str, show: Callable[[], dict[str, Any]]
 ) -> None:
     world.fact("shop.payment.charged.v1", {"order_id": order_id}, AT + timedelta(seconds=1))
@@ -181,7 +181,7 @@ def test_facts_move_the_order_forward_and_never_back(
 @pytest.mark.parametrize(
     "kind", ["shop.product.upserted.v1", "shop.stock.reserved.v1", "shop.payment.charged.v1"]
 )
-def test_a_fact_from_another_than_the_service_whose_it_is_is_not_believed(world: World, kind: str) -> None:
+def test_an_event_whose_source_is_not_its_owner_is_rejected(world: World, kind: str) -> None:
     price = {"amount": 1, "currency": "EUR"}
     data = {
         "sku": "POT",
@@ -192,7 +192,7 @@ def test_a_fact_from_another_than_the_service_whose_it_is_is_not_believed(world:
         "order_id": "none",
     }
 
-    with pytest.raises(ForeignFact):
+    with pytest.raises(ForgedEvent):
         world.fact(kind, data, source="/shipping")
 
     assert world.products.find(["POT"]) == {}
@@ -200,14 +200,14 @@ def test_a_fact_from_another_than_the_service_whose_it_is_is_not_believed(world:
 
 @pytest.mark.parametrize("kind", ["shop.stock.reserved.v1", "shop.payment.charged.v1"])
 @pytest.mark.parametrize("order_id", [None, "", 5])
-def test_a_fact_whose_order_is_no_text_is_a_permanent_error_and_not_ignored(
+def test_an_event_whose_order_id_is_not_a_string_is_a_permanent_error(
     world: World, kind: str, order_id: Any
 ) -> None:
     with pytest.raises((TypeError, ValueError)):
         world.fact(kind, {"order_id": order_id})
 
 
-def test_a_fact_of_an_unknown_order_is_passed_over(world: World) -> None:
+def test_an_event_of_an_unknown_order_is_ignored(world: World) -> None:
     world.fact("shop.stock.reserved.v1", {"order_id": "none"})
 
 
@@ -217,7 +217,7 @@ def upserted(amount: int, version: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("clock_is_ahead", [timedelta(0), timedelta(minutes=4), timedelta(minutes=-4)])
-def test_the_price_of_the_highest_version_holds_whatever_order_and_times_facts_have(
+def test_the_price_of_the_highest_version_applies_regardless_of_the_order_and_the_times_of_events(
     world: World, clock_is_ahead: timedelta
 ) -> None:
     world.fact("shop.product.upserted.v1", upserted(200, 2), AT)
@@ -248,7 +248,7 @@ def test_the_price_of_the_highest_version_holds_whatever_order_and_times_facts_h
     ],
     ids=str,
 )
-def test_a_product_fact_that_breaks_its_contract_is_a_permanent_error_and_changes_nothing(
+def test_a_product_event_that_violates_its_contract_is_a_permanent_error_and_changes_nothing(
     world: World, broken: dict[str, Any]
 ) -> None:
     world.fact("shop.product.upserted.v1", upserted(100, 1))
@@ -322,7 +322,7 @@ def test_a_crash_after_the_write_is_repaired_by_the_redelivery(
     assert len(told(world, "shop.order.shipped.v1")) == 1
 
 
-def test_a_store_that_never_settles_ends_in_an_error_and_not_in_a_loop(
+def test_permanent_contention_ends_in_an_error_instead_of_a_loop(
     world: World, order_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def always_stale(*_: object) -> Order:

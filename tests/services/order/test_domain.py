@@ -41,7 +41,7 @@ def states(order: Order) -> list[State]:
     return [step.state for step in order.timeline]
 
 
-def test_a_new_order_is_pending_and_priced_from_what_the_shop_knows() -> None:
+def test_a_new_order_is_pending_at_the_stored_prices() -> None:
     order = an_order(Item("TEA", 2), Item("CUP", 3))
 
     assert order.state is State.PENDING
@@ -49,21 +49,21 @@ def test_a_new_order_is_pending_and_priced_from_what_the_shop_knows() -> None:
     assert [line.name for line in order.lines] == ["Earl Grey", "A cup"]
 
 
-def test_a_product_that_the_shop_does_not_know_is_named_in_the_refusal() -> None:
+def test_an_unknown_product_is_named_in_the_rejection() -> None:
     with pytest.raises(UnknownProducts) as refused:
         an_order(Item("TEA", 1), Item("UNICORN", 1))
 
     assert refused.value.extra == {"skus": ["UNICORN"]}
 
 
-def test_prices_in_two_currencies_are_not_added() -> None:
+def test_prices_in_two_currencies_are_rejected() -> None:
     with pytest.raises(MixedCurrencies, match="EUR and USD"):
         domain.place(
             "order-1", "guest", (Item("TEA", 1), Item("MUG", 1)), {"TEA": TEA, "MUG": MUG}, ADDRESS, NOON
         )
 
 
-def test_a_product_that_is_named_twice_is_ordered_once_in_the_sum() -> None:
+def test_quantities_of_the_same_product_are_added_in_an_order() -> None:
     assert domain.merged([Item("TEA", 1), Item("CUP", 1), Item("TEA", 2)]) == (Item("TEA", 3), Item("CUP", 1))
 
 
@@ -72,19 +72,19 @@ def test_the_sum_of_a_product_is_bounded_like_one_item() -> None:
         domain.merged([Item("TEA", 99), Item("TEA", 1)])
 
 
-def test_news_in_the_wrong_order_makes_the_same_timeline() -> None:
+def test_events_in_the_wrong_order_lead_to_the_same_timeline() -> None:
     reserved, paid = Step(State.RESERVED, NOON, "stock reserved"), Step(State.PAID, NOON, "payment charged")
 
     assert an_order().reached(paid).reached(reserved) == an_order().reached(reserved).reached(paid)
 
 
-def test_the_same_news_twice_changes_nothing() -> None:
+def test_a_repeated_event_changes_nothing() -> None:
     order = an_order().reached(Step(State.RESERVED, NOON, "stock reserved"))
 
     assert order.reached(Step(State.RESERVED, NOON + timedelta(1), "stock reserved")) is order
 
 
-def test_shipping_fills_in_every_step_that_was_not_heard_of() -> None:
+def test_shipping_adds_every_missing_step() -> None:
     order = an_order().ship("T1", reserved_at=NOON, charged_at=NOON, booked_at=NOON)
 
     assert states(order) == [State.PENDING, State.RESERVED, State.PAID, State.SHIPPED]
@@ -113,7 +113,7 @@ def test_a_shipped_order_cannot_be_undone() -> None:
         ("ShipmentRefused", Money(2598, "EUR"), State.CANCELLED),
     ],
 )
-def test_an_undone_order_is_cancelled_if_money_came_back_or_the_customer_wished_it(
+def test_an_undone_order_is_cancelled_if_it_was_refunded_or_the_customer_cancelled_it(
     error: str, refunded: Money, state: State
 ) -> None:
     order = an_order().undo(error, "why", refunded, NOON)
@@ -122,7 +122,7 @@ def test_an_undone_order_is_cancelled_if_money_came_back_or_the_customer_wished_
     assert order.timeline[-1].cause == f"{error}: why"
 
 
-def test_a_late_fact_of_an_undone_order_is_history_and_not_its_state() -> None:
+def test_a_late_event_of_an_undone_order_is_added_to_the_timeline_without_changing_the_state() -> None:
     order = an_order().undo("PaymentDeclined", "", NOTHING, NOON).reached(Step(State.RESERVED, NOON, "x"))
 
     assert states(order) == [State.PENDING, State.RESERVED, State.REJECTED]
@@ -138,7 +138,7 @@ def test_a_cancelled_order_cannot_be_confirmed() -> None:
         an_order().cancel(NOON).confirm(NOON)
 
 
-def test_an_order_that_the_customer_cancelled_is_shown_on_its_way_back_until_it_is_undone() -> None:
+def test_an_order_that_the_customer_cancelled_is_cancelling_until_it_is_undone() -> None:
     cancelling = an_order().reached(Step(State.RESERVED, NOON, "stock reserved")).cancel(NOON)
 
     assert states(cancelling) == [State.PENDING, State.RESERVED, State.CANCELLING]
@@ -147,7 +147,7 @@ def test_an_order_that_the_customer_cancelled_is_shown_on_its_way_back_until_it_
     assert states(undone)[-2:] == [State.CANCELLING, State.CANCELLED]
 
 
-def test_an_order_that_the_workflow_turns_back_is_shown_so_and_says_why() -> None:
+def test_an_order_that_the_workflow_undoes_is_cancelling_with_the_reason() -> None:
     order = an_order().confirm(NOON).turn_back("ShipmentRefused", "nobody delivers there", NOON)
 
     assert order.state is State.CANCELLING
@@ -156,13 +156,13 @@ def test_an_order_that_the_workflow_turns_back_is_shown_so_and_says_why() -> Non
     assert order.turn_back("States.Timeout", "", NOON) is order
 
 
-def test_an_order_on_its_way_back_is_not_said_to_be_shipped_when_it_is_cancelled() -> None:
+def test_cancelling_an_order_that_is_being_undone_does_not_report_it_as_shipped() -> None:
     order = an_order().confirm(NOON).turn_back("ShipmentRefused", "", NOON)
 
     assert order.cancel(NOON) is order
 
 
-def test_an_order_on_its_way_back_goes_on_no_more() -> None:
+def test_an_order_that_is_being_undone_does_not_continue() -> None:
     for order in (an_order().cancel(NOON), an_order().confirm(NOON).turn_back("States.Timeout", "", NOON)):
         with pytest.raises(OrderCancelled):
             order.check()
@@ -172,7 +172,7 @@ def test_an_order_on_its_way_back_goes_on_no_more() -> None:
             order.ship("T1", reserved_at=NOON, charged_at=NOON, booked_at=NOON)
 
 
-def test_an_order_whose_money_never_moved_is_rejected_even_after_it_was_shown_on_its_way_back() -> None:
+def test_an_order_that_was_never_charged_is_rejected_even_after_it_was_cancelling() -> None:
     order = an_order().turn_back("PaymentUnknown", "", NOON).undo("PaymentUnknown", "", NOTHING, NOON)
 
     assert states(order) == [State.PENDING, State.CANCELLING, State.REJECTED]

@@ -56,7 +56,7 @@ def fact(record: OutboxRecord) -> dict[str, Any]:
         ),
     ],
 )
-def test_every_fact_is_what_its_contract_says(contract: str, record: OutboxRecord) -> None:
+def test_every_event_matches_its_contract(contract: str, record: OutboxRecord) -> None:
     assert fact(record)["type"] == contract
     check(contract, fact(record))
 

@@ -54,7 +54,7 @@ def stored(request: pytest.FixtureRequest) -> Storage:
     )
 
 
-def test_what_pays_is_left_for_the_payment_service_and_is_in_nothing_else(
+def test_a_payment_token_is_stored_for_the_payment_service_only(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table, apart = account.clients.dynamodb, create_table(), create_table()
@@ -78,7 +78,7 @@ def test_what_pays_is_left_for_the_payment_service_and_is_in_nothing_else(
     ],
     ids=["confirmed", "cancelled", "turned-back", "undone"],
 )
-def test_what_pays_is_removed_with_the_change_that_undoes_an_order(
+def test_a_payment_token_is_deleted_by_the_change_that_undoes_an_order(
     account: AwsServer, create_table: Callable[[], str], change: Callable[[Order], Order], is_kept: bool
 ) -> None:
     client, table, apart = account.clients.dynamodb, create_table(), create_table()
@@ -120,7 +120,7 @@ def test_an_accepted_order_is_read_as_it_was_written(stored: Storage) -> None:
     assert stored.orders.get(order.id) == order
 
 
-def test_acceptance_writes_the_order_what_to_tell_and_the_answer(stored: Storage) -> None:
+def test_acceptance_writes_the_order_its_outbox_record_and_the_response(stored: Storage) -> None:
     order, request = an_order(), a_request()
     told = messages.acceptance(order)
 
@@ -130,7 +130,7 @@ def test_acceptance_writes_the_order_what_to_tell_and_the_answer(stored: Storage
     assert stored.idempotency.find(request) == OK
 
 
-def test_acceptance_under_a_key_that_has_an_answer_writes_nothing(stored: Storage) -> None:
+def test_acceptance_under_a_key_with_a_recorded_response_writes_nothing(stored: Storage) -> None:
     order, other, request = an_order(), an_order(), a_request()
     stored.orders.accept(other, "tok_approve", messages.acceptance(other), request, OK)
 
@@ -141,7 +141,7 @@ def test_acceptance_under_a_key_that_has_an_answer_writes_nothing(stored: Storag
     assert len(stored.outbox.pending(10)) == 1
 
 
-def test_no_order_is_none(stored: Storage) -> None:
+def test_an_unknown_order_is_none(stored: Storage) -> None:
     assert stored.orders.get("none") is None
 
 
@@ -159,7 +159,7 @@ def test_a_saved_order_is_read_with_every_field(stored: Storage) -> None:
 
 
 @pytest.mark.parametrize("telling", [False, True])
-def test_a_stale_order_is_not_written_nor_told(stored: Storage, telling: bool) -> None:
+def test_a_stale_order_is_neither_written_nor_published(stored: Storage, telling: bool) -> None:
     order = accepted(stored)
     stored.orders.save(order.confirm(NOW), None)
     waiting = len(stored.outbox.pending(10))
@@ -174,7 +174,7 @@ def test_a_stale_order_is_not_written_nor_told(stored: Storage, telling: bool) -
     assert len(stored.outbox.pending(10)) == waiting
 
 
-def test_of_many_concurrent_decisions_exactly_one_stands(stored: Storage) -> None:
+def test_exactly_one_of_many_concurrent_decisions_succeeds(stored: Storage) -> None:
     order = accepted(stored)
     start = threading.Barrier(8)
 
@@ -208,7 +208,7 @@ def test_a_customers_orders_are_paged_newest_first(stored: Storage) -> None:
     assert second.next_after is None
 
 
-def test_a_page_has_as_many_orders_as_it_may_however_large_they_are(stored: Storage) -> None:
+def test_a_page_is_full_even_if_its_orders_are_large(stored: Storage) -> None:
     """DynamoDB ends a page of its own at 1 MB."""
     tea = replace(TEA, name="x" * 100_000)
     placed = []
@@ -225,7 +225,7 @@ def test_a_page_has_as_many_orders_as_it_may_however_large_they_are(stored: Stor
     assert second.next_after is None
 
 
-def test_an_order_that_cannot_be_read_hides_no_other(
+def test_an_unreadable_order_does_not_hide_others(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -265,13 +265,13 @@ def a_product(amount: int, version: int) -> Product:
     return Product("POT", "A pot", Money(amount, "EUR"), version)
 
 
-def test_products_are_found_by_sku_and_the_unknown_are_left_out(stored: Storage) -> None:
+def test_products_are_found_by_sku_and_unknown_ones_are_skipped(stored: Storage) -> None:
     stored.products.put(a_product(1, 1))
 
     assert stored.products.find(["POT", "PAN"]) == {"POT": a_product(1, 1)}
 
 
-def test_an_older_product_does_not_replace_a_newer(stored: Storage) -> None:
+def test_an_older_product_does_not_replace_a_newer_one(stored: Storage) -> None:
     assert stored.products.put(a_product(2, 2))
 
     assert not stored.products.put(a_product(1, 1))
@@ -280,7 +280,7 @@ def test_an_older_product_does_not_replace_a_newer(stored: Storage) -> None:
     assert stored.products.put(a_product(3, 3))
 
 
-def test_a_product_of_a_fact_without_a_version_is_kept_until_one_with_a_version_comes(
+def test_a_product_without_a_version_is_replaced_by_one_with_a_version(
     stored: Storage,
 ) -> None:
     assert stored.products.put(a_product(1, 0))
@@ -291,7 +291,7 @@ def test_a_product_of_a_fact_without_a_version_is_kept_until_one_with_a_version_
     assert stored.products.find(["POT"])["POT"].price.amount == 3
 
 
-def test_a_product_that_an_earlier_version_kept_by_the_clock_gives_way_to_one_with_a_version(
+def test_a_row_of_an_earlier_service_version_is_replaced_by_a_product_with_a_version(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -354,7 +354,7 @@ def test_placing_an_order_takes_two_calls_and_repeating_it_one_more(
         ("REMOVE #damaged version", ""),
     ],
 )
-def test_a_damaged_product_is_mended_by_the_same_fact_told_again(
+def test_a_damaged_product_is_repaired_by_the_same_event(
     account: AwsServer, create_table: Callable[[], str], change: str, value: Any
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -374,7 +374,7 @@ def test_a_damaged_product_is_mended_by_the_same_fact_told_again(
     assert products.find(["POT"]) == {"POT": a_product(1, 7)}
 
 
-def test_a_product_that_cannot_be_read_is_unavailable_and_hides_no_other(
+def test_an_unreadable_product_is_unavailable_and_does_not_hide_others(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -400,7 +400,7 @@ def test_a_product_that_cannot_be_read_is_unavailable_and_hides_no_other(
     assert (missing.status_code, missing.get_json()["skus"]) == (422, ["none"])
 
 
-def test_of_many_concurrent_requests_with_one_key_one_orders(
+def test_many_concurrent_requests_with_one_key_place_one_order(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -438,9 +438,7 @@ def machine(account: AwsServer) -> Iterator[str]:
     account.clients.stepfunctions.delete_state_machine(stateMachineArn=arn)
 
 
-def test_a_workflow_is_started_once_whatever_it_is_started_with_again(
-    account: AwsServer, machine: str
-) -> None:
+def test_a_workflow_is_started_once_even_with_a_different_input(account: AwsServer, machine: str) -> None:
     workflow = StepFunctionsWorkflow(account.clients.stepfunctions, machine)
 
     workflow.start("order-1", {"order_id": "order-1"})
@@ -451,7 +449,7 @@ def test_a_workflow_is_started_once_whatever_it_is_started_with_again(
     assert [execution["name"] for execution in started] == ["order-1"]
 
 
-def test_two_relays_at_once_share_the_outbox(account: AwsServer, create_table: Callable[[], str]) -> None:
+def test_two_concurrent_relays_share_the_outbox(account: AwsServer, create_table: Callable[[], str]) -> None:
     client, table = account.clients.dynamodb, create_table()
     outbox = DynamoOutbox(client, table)
     records = [OutboxRecord((OutboxMessage("fact", {"n": n}),)) for n in range(20)]

@@ -88,7 +88,9 @@ def environment(endpoint: str = NOWHERE, **known: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_without_aws_each_process_is_alive_and_not_ready_and_ends_in_order(start: Start, name: str) -> None:
+def test_each_process_without_aws_is_alive_but_not_ready_and_shuts_down_gracefully(
+    start: Start, name: str
+) -> None:
     client = start(name, environment())
 
     assert client.get("/readyz").status_code == 503

@@ -77,16 +77,16 @@ def rejected() -> Order:
         (an_order(), Execution(MOST_EXECUTIONS, False, "ABORTED"), NONE, 10, Verdict.REPORT),  # noqa: FBT003 - as above
     ],
 )
-def test_an_order_is_judged_by_what_its_workflow_and_the_other_services_say(
+def test_the_verdict_on_an_order_depends_on_its_workflow_and_its_related_states(
     order: Order, execution: Execution | None, states: dict[str, str | None], minutes: int, verdict: Verdict
 ) -> None:
-    judgement = judge(order, execution, states, NOON + timedelta(minutes=minutes))
+    judgment = judge(order, execution, states, NOON + timedelta(minutes=minutes))
 
-    assert judgement.verdict is verdict
-    assert bool(judgement.reason) == (verdict is not Verdict.AGREED)
+    assert judgment.verdict is verdict
+    assert bool(judgment.reason) == (verdict is not Verdict.AGREED)
 
 
-def test_an_order_that_stands_still_says_since_when_and_where_to_look() -> None:
+def test_the_verdict_on_an_order_that_stands_still_contains_the_time_and_the_next_step() -> None:
     order = an_order().cancel(NOON)
 
     reason = judge(order, RUNNING, NONE, NOON + PATIENCE).reason
@@ -95,7 +95,7 @@ def test_an_order_that_stands_still_says_since_when_and_where_to_look() -> None:
     assert "dead letters" in reason
 
 
-def test_the_states_are_read_as_the_services_write_them(
+def test_the_related_states_are_read_as_the_services_write_them(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, tables = account.clients.dynamodb, {part: create_table() for part in NONE}
@@ -172,7 +172,7 @@ class Broken:
         self.removed.append(order_id)
 
 
-def test_an_order_that_cannot_be_read_is_counted_and_keeps_no_other_from_being_looked_at() -> None:
+def test_an_unreadable_order_is_counted_and_does_not_prevent_the_check_of_others() -> None:
     broken: Any = Broken()
 
     found = Found()
@@ -291,7 +291,7 @@ def test_given_aws_away_when_called_by_lambda_then_the_function_fails(
         reconciler.handler({}, None)
 
 
-def test_an_execution_is_resumed_with_the_first_ones_input_and_once(account: AwsServer) -> None:
+def test_an_execution_is_resumed_once_with_the_input_of_the_first_one(account: AwsServer) -> None:
     workflows = account.clients.stepfunctions
     definition = '{"StartAt": "End", "States": {"End": {"Type": "Fail", "Error": "x"}}}'
     arn = workflows.create_state_machine(

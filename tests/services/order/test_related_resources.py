@@ -96,7 +96,7 @@ def find() -> Iterator[Callable[[Answer], RelatedResource]]:
         yield find
 
 
-def test_a_part_is_asked_for_by_the_callers_right_and_in_the_same_trace(
+def test_a_resource_is_requested_with_the_callers_credentials_in_the_same_trace(
     find: Callable[[Answer], RelatedResource],
 ) -> None:
     seen: list[tuple[str, str | None, str]] = []
@@ -170,7 +170,7 @@ def test_given_callers_of_each_kind_when_details_are_asked_then_the_other_servic
     ],
     ids=["hangs", "drips", "breaks-off", "500", "302", "401", "html", "list", "bytes", "large"],
 )
-def test_a_part_that_does_not_come_is_missing_with_a_reason(
+def test_a_resource_that_cannot_be_loaded_is_missing_with_a_reason(
     find: Callable[[Answer], RelatedResource], answer: Answer, reason: str
 ) -> None:
     part = find(answer)
@@ -180,11 +180,11 @@ def test_a_part_that_does_not_come_is_missing_with_a_reason(
     assert "127.0.0.1" not in part.reason
 
 
-def test_a_part_that_is_not_there_yet_is_not_missing(find: Callable[[Answer], RelatedResource]) -> None:
+def test_a_resource_that_does_not_exist_yet_is_not_missing(find: Callable[[Answer], RelatedResource]) -> None:
     assert find(says(404, b"{}")) == RelatedResource()
 
 
-def test_nobody_at_the_address_has_another_instance_asked_once() -> None:
+def test_a_refused_connection_is_retried_once_at_another_instance() -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     refused: list[str] = []
 

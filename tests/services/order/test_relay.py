@@ -29,7 +29,7 @@ def publisher() -> MemoryPublisher:
 
 
 def drain(world: World, workflow: MemoryWorkflow, publisher: MemoryPublisher) -> None:
-    teller = Relay(world.outbox, relay.tellers(workflow, publisher))
+    teller = Relay(world.outbox, relay.senders(workflow, publisher))
     for record in world.outbox.pending(100):
         teller.relay(record)
 
@@ -48,7 +48,7 @@ def test_a_new_order_starts_its_workflow_and_is_published(
     assert world.outbox.records == {}
 
 
-def test_a_workflow_that_cannot_be_started_is_tried_again(
+def test_a_failed_start_of_a_workflow_is_retried(
     world: World, order_id: str, workflow: MemoryWorkflow, publisher: MemoryPublisher
 ) -> None:
     class Down(MemoryWorkflow):
@@ -64,7 +64,7 @@ def test_a_workflow_that_cannot_be_started_is_tried_again(
     assert len(publisher.events) == 1
 
 
-def test_a_relay_that_died_is_followed_by_the_next(
+def test_a_record_of_a_crashed_relay_is_sent_by_the_next_one(
     world: World, order_id: str, workflow: MemoryWorkflow, publisher: MemoryPublisher
 ) -> None:
     (record,) = world.outbox.pending(100)
@@ -78,7 +78,7 @@ def test_a_relay_that_died_is_followed_by_the_next(
     assert list(workflow.started) == [order_id]
 
 
-def test_the_token_is_gone_from_storage_once_the_workflow_has_it(
+def test_the_token_is_deleted_from_storage_after_the_workflow_has_used_it(
     world: World, order_id: str, workflow: MemoryWorkflow, publisher: MemoryPublisher
 ) -> None:
     drain(world, workflow, publisher)

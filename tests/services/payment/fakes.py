@@ -18,15 +18,15 @@ class MemoryPayments:
     def get(self, order_id: str) -> Payment | None:
         return self._payments.get(order_id)
 
-    def save(self, payment: Payment, told: OutboxRecord | None) -> Payment:
+    def save(self, payment: Payment, outbox_record: OutboxRecord | None) -> Payment:
         with self._lock:
             known = self._payments.get(payment.order_id)
             if (known.version if known else 0) != payment.version:
                 raise Stale(payment.order_id)
             written = replace(payment, version=payment.version + 1)
             self._payments[payment.order_id] = written
-            if told is not None:
-                self._outbox.add(told)
+            if outbox_record is not None:
+                self._outbox.add(outbox_record)
             return written
 
     def ping(self) -> None:

@@ -27,7 +27,7 @@ def get(world: World, path: str, status: HTTPStatus = HTTPStatus.OK, caller: Cal
         ("tok_charge_then_timeout", "CHARGED", PRICE, ["CHARGED"]),
     ],
 )
-def test_a_payment_is_shown_as_far_as_it_is_known(
+def test_a_payment_shows_what_is_known(
     world: World, token: str, state: str, charged: dict[str, Any], outcomes: list[str]
 ) -> None:
     world.do(charge(token))
@@ -50,14 +50,16 @@ def test_a_refunded_payment_shows_both_amounts(world: World) -> None:
 
 
 @pytest.mark.parametrize("caller", [ALICE, OPERATOR, MACHINE])
-def test_a_payment_is_seen_by_its_customer_by_operators_and_by_machines(world: World, caller: Caller) -> None:
+def test_a_payment_is_visible_to_its_customer_to_operators_and_to_machines(
+    world: World, caller: Caller
+) -> None:
     world.do(charge("tok_approve"))
 
     assert get(world, "/payments/order-1", caller=caller)["order_id"] == "order-1"
 
 
 @pytest.mark.parametrize("caller", [BOB, Caller("mallory", CUSTOMER | {"ops:read"})])
-def test_a_payment_of_somebody_else_looks_like_none(world: World, caller: Caller) -> None:
+def test_a_payment_of_another_customer_is_not_found(world: World, caller: Caller) -> None:
     world.do(charge("tok_approve"))
 
     others = get(world, "/payments/order-1", HTTPStatus.NOT_FOUND, caller)
@@ -70,14 +72,14 @@ def test_a_payment_of_somebody_else_looks_like_none(world: World, caller: Caller
     }
 
 
-def test_a_payment_that_was_given_up_before_it_began_is_its_customers(world: World) -> None:
+def test_a_payment_that_was_closed_before_it_began_belongs_to_its_customer(world: World) -> None:
     world.do(refund())
 
     assert get(world, "/payments/order-1")["order_id"] == "order-1"
     get(world, "/payments/order-1", HTTPStatus.NOT_FOUND, BOB)
 
 
-def test_a_payment_of_a_workflow_that_named_no_customer_is_nobodys(world: World) -> None:
+def test_a_payment_without_a_customer_is_not_visible_to_customers(world: World) -> None:
     world.payments.save(domain.begun("order-1", None, None), None)
 
     get(world, "/payments/order-1", HTTPStatus.NOT_FOUND)
@@ -89,5 +91,5 @@ def test_no_payment_is_not_found(world: World) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json"])
-def test_the_service_says_how_it_is(world: World, path: str) -> None:
+def test_the_service_reports_its_health(world: World, path: str) -> None:
     assert get(world, path)

@@ -37,7 +37,7 @@ def test_a_declined_charge_takes_nothing_and_stays_declined(world: World, token:
     assert set(world.published()) == {"shop.payment.declined.v1"}
 
 
-def test_a_charge_whose_first_answer_is_lost_is_asked_for_again_and_taken_once(world: World) -> None:
+def test_a_charge_whose_first_response_is_lost_is_retried_and_made_once(world: World) -> None:
     assert "payment_id" in world.do(charge("tok_charge_then_timeout"))
 
     assert world.kept() == PRICE["amount"]
@@ -52,7 +52,7 @@ def test_a_charge_without_an_answer_is_unknown_and_stays_unknown(world: World) -
 
 
 @pytest.mark.parametrize("token", TOKENS)
-def test_after_a_refund_nothing_is_kept_and_what_was_taken_is_given_back(world: World, token: str) -> None:
+def test_a_refund_returns_the_charge_and_prevents_later_charges(world: World, token: str) -> None:
     is_charged = isinstance(world.do(charge(token)), dict)
 
     first = world.do(refund())
@@ -62,7 +62,7 @@ def test_after_a_refund_nothing_is_kept_and_what_was_taken_is_given_back(world: 
     assert world.published().count("shop.payment.refunded.v1") == (1 if is_charged else 0)
 
 
-def test_a_refund_finds_out_what_was_taken_without_an_answer() -> None:
+def test_a_refund_covers_a_charge_whose_response_was_lost() -> None:
     """The provider charges and its answers are lost, all of them."""
 
     class Deaf(Sandbox):
@@ -80,7 +80,7 @@ def test_a_refund_finds_out_what_was_taken_without_an_answer() -> None:
     assert world.kept() == 0
 
 
-def test_a_charge_that_comes_after_its_refund_is_refused(world: World) -> None:
+def test_a_charge_after_its_refund_is_rejected(world: World) -> None:
     refunded = world.do(refund())["refunded"]
 
     assert refunded["amount"] == 0
@@ -90,7 +90,7 @@ def test_a_charge_that_comes_after_its_refund_is_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize("is_refund_first", [True, False])
-def test_a_charge_during_which_the_order_is_refunded_keeps_nothing(
+def test_a_charge_that_runs_concurrently_with_a_refund_keeps_no_money(
     world: World, is_refund_first: bool
 ) -> None:
     calm = world.provider
@@ -117,7 +117,7 @@ def test_a_charge_during_which_the_order_is_refunded_keeps_nothing(
     assert world.kept() == 0
 
 
-def test_a_process_that_died_while_the_provider_was_asked_takes_up_where_it_was(world: World) -> None:
+def test_a_charge_continues_after_a_crash_during_the_call_of_the_provider(world: World) -> None:
     """The intent is stored before the call, and the charge is found under the same key."""
 
     class Dying(Sandbox):
@@ -138,7 +138,7 @@ def test_a_process_that_died_while_the_provider_was_asked_takes_up_where_it_was(
     assert world.kept() == PRICE["amount"]
 
 
-def test_a_provider_that_keeps_silent_is_left_alone_and_the_charge_waits(world: World) -> None:
+def test_an_unresponsive_provider_is_not_called_and_the_charge_waits(world: World) -> None:
     for number in range(QUICK.failures):
         assert world.do(charge("tok_timeout", f"silent-{number}")) == "PaymentUnknown"
 
@@ -150,7 +150,7 @@ def test_a_provider_that_keeps_silent_is_left_alone_and_the_charge_waits(world: 
     assert payment.state is State.PENDING
 
 
-def test_a_task_whose_answer_was_lost_is_answered_again_and_tells_nothing_new(
+def test_a_task_whose_result_was_lost_is_reported_again_and_publishes_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(*_: object) -> None:
@@ -175,7 +175,7 @@ def test_an_order_is_not_charged_two_amounts(world: World) -> None:
 
 
 @pytest.mark.parametrize("token", TOKENS)
-def test_what_pays_is_in_no_log_fact_or_record(
+def test_a_payment_token_is_in_no_log_event_or_record(
     world: World, token: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("payment", "DEBUG")
@@ -186,14 +186,14 @@ def test_what_pays_is_in_no_log_fact_or_record(
     assert token not in repr(stored) + capsys.readouterr().out
 
 
-def test_a_token_is_gone_once_the_charge_is_decided(world: World) -> None:
+def test_a_token_is_deleted_after_the_charge_is_decided(world: World) -> None:
     for order_id, token in (("order-1", "tok_approve"), ("order-2", "tok_decline")):
         world.do(charge(token, order_id))
 
     assert world.tokens.secrets == {}
 
 
-def test_a_token_stays_while_the_provider_is_not_asked_and_goes_when_the_order_is_given_up() -> None:
+def test_a_token_stays_if_the_provider_is_not_called_and_is_deleted_when_the_order_is_closed() -> None:
     world = World(Refusing())
     with pytest.raises(NotAsked):
         world.do(charge("tok_approve"))
@@ -210,7 +210,7 @@ def without_token() -> dict[str, Any]:
     return task
 
 
-def test_a_charge_that_has_not_begun_is_refused_once_its_token_is_withdrawn(world: World) -> None:
+def test_a_charge_that_has_not_begun_is_rejected_after_its_token_is_withdrawn(world: World) -> None:
     assert world.do(without_token()) == "OrderClosed"
 
     assert world.ledger.entries == {}
@@ -219,7 +219,7 @@ def test_a_charge_that_has_not_begun_is_refused_once_its_token_is_withdrawn(worl
     assert world.published() == []
 
 
-def test_a_charge_that_has_begun_is_unknown_once_its_token_is_withdrawn(world: World) -> None:
+def test_a_charge_that_has_begun_is_unknown_after_its_token_is_withdrawn(world: World) -> None:
     """The provider may have been asked before: only a refund finds out."""
     calm, world.provider = world.provider, Refusing()
     with pytest.raises(NotAsked):
@@ -233,14 +233,14 @@ def test_a_charge_that_has_begun_is_unknown_once_its_token_is_withdrawn(world: W
     assert world.do(refund()) == {"refunded": NOTHING}
 
 
-def test_a_charge_that_was_made_is_answered_again_without_its_token(world: World) -> None:
+def test_a_repeated_task_of_a_completed_charge_succeeds_without_its_token(world: World) -> None:
     first = world.do(charge("tok_approve"))
     assert world.tokens.secrets == {}
 
     assert world.do(without_token()) == first
 
 
-def test_a_workflow_that_began_with_the_token_in_it_is_charged(world: World) -> None:
+def test_an_order_of_a_workflow_with_the_token_in_its_input_is_charged(world: World) -> None:
     task = {**charge("tok_approve"), "payment": {"token": "tok_approve"}}
     del task["token"]
 

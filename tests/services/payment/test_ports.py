@@ -110,13 +110,13 @@ def test_a_stale_payment_is_not_written(stored: Stored) -> None:
     assert stored.payments.get("order-1") == second
 
 
-def test_what_is_to_be_told_is_written_with_its_payment_or_not_at_all(stored: Stored) -> None:
+def test_an_outbox_record_is_written_in_the_transaction_of_its_payment(stored: Stored) -> None:
     tables.check_that_a_fact_is_written_with_its_state_or_not_at_all(
         lambda told: stored.payments.save(BEGUN, told), stored.outbox, Stale
     )
 
 
-def test_what_only_refuses_a_late_task_expires_and_what_happened_does_not(
+def test_a_row_that_only_rejects_a_late_task_expires_and_others_do_not(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client = account.clients.dynamodb
@@ -144,7 +144,7 @@ def test_the_sandbox_charges_a_key_once(sandbox: Sandbox) -> None:
     assert sandbox.charge("other", PRICE, "tok_approve").payment_id != first.payment_id
 
 
-def test_the_sandbox_answers_the_second_time_when_its_first_answer_is_lost(sandbox: Sandbox) -> None:
+def test_the_sandbox_answers_a_retry_when_its_first_response_is_lost(sandbox: Sandbox) -> None:
     with pytest.raises(Unreachable):
         sandbox.charge("key", PRICE, "tok_charge_then_timeout")
 
@@ -155,7 +155,7 @@ def test_the_sandbox_answers_the_second_time_when_its_first_answer_is_lost(sandb
     ("token", "error"),
     [("tok_decline", Declined), ("4242424242424242", Declined), ("tok_timeout", Unreachable)],
 )
-def test_the_sandbox_takes_nothing_when_it_does_not_say_so(
+def test_the_sandbox_charges_nothing_for_a_timeout(
     sandbox: Sandbox, token: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
@@ -164,14 +164,14 @@ def test_the_sandbox_takes_nothing_when_it_does_not_say_so(
     assert sandbox.refund("key") is None
 
 
-def test_the_sandbox_refunds_what_it_took_and_again_the_same(sandbox: Sandbox) -> None:
+def test_the_sandbox_refunds_its_charge_and_returns_the_same_when_repeated(sandbox: Sandbox) -> None:
     charge = sandbox.charge("key", PRICE, "tok_approve")
 
     assert sandbox.refund("key") == charge
     assert sandbox.refund("key") == charge
 
 
-def test_the_sandbox_takes_nothing_after_a_refund(sandbox: Sandbox) -> None:
+def test_the_sandbox_charges_nothing_after_a_refund(sandbox: Sandbox) -> None:
     assert sandbox.refund("key") is None
 
     with pytest.raises(KeyClosed):

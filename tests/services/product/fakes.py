@@ -47,7 +47,7 @@ class MemoryShop:
         found = Index(entries).find(search, after, limit)
         return Page(tuple(self._products[sku] for sku in found.skus), found.next_after)
 
-    def put(self, product: Product, initial_stock: int, told: OutboxRecord | None) -> None:
+    def put(self, product: Product, initial_stock: int, outbox_record: OutboxRecord | None) -> None:
         known = self._products.get(product.sku)
         if (known.product.version if known else 0) != product.replaces:
             raise Stale(product.sku)
@@ -55,11 +55,11 @@ class MemoryShop:
             raise Stale(product.sku)
         inventory = known.inventory if known else Inventory(product.sku, initial_stock)
         self._products[product.sku] = Stocked(product, inventory)
-        if told is not None:
-            self.outbox.add(told)
+        if outbox_record is not None:
+            self.outbox.add(outbox_record)
 
-    def tell(self, told: OutboxRecord) -> None:
-        self.outbox.add(told)
+    def publish_again(self, outbox_record: OutboxRecord) -> None:
+        self.outbox.add(outbox_record)
 
     def restock(self, sku: str, available: int) -> None:
         stocked = self._products[sku]
@@ -78,7 +78,11 @@ class MemoryShop:
         return self._reservations.get(order_id)
 
     def save(
-        self, reservation: Reservation, was: State | None, move: Move | None, told: OutboxRecord | None
+        self,
+        reservation: Reservation,
+        was: State | None,
+        move: Move | None,
+        outbox_record: OutboxRecord | None,
     ) -> None:
         with self._lock:
             known = self._reservations.get(reservation.order_id)
@@ -89,8 +93,8 @@ class MemoryShop:
             )
             self._products |= moved
             self._reservations[reservation.order_id] = reservation
-            if told is not None:
-                self.outbox.add(told)
+            if outbox_record is not None:
+                self.outbox.add(outbox_record)
 
     def remove(self, sku: str) -> None:
         """Removes a product as only an operator can, by hand."""
@@ -123,7 +127,7 @@ class MemoryShelves(MemoryShop):
     """The catalogue, for an import.
 
     Args:
-        outbox: where what is to be told goes.
+        outbox: storage of outbox records.
         moving: SKUs whose stock is being moved whenever a batch is written.
         now: the time.
     """
@@ -143,13 +147,13 @@ class MemoryShelves(MemoryShop):
     def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord | None]]) -> list[bool]:
         return [self._put_batch(*batch) for batch in batches]
 
-    def _put_batch(self, products: Mapping[Product, int], told: OutboxRecord | None) -> bool:
+    def _put_batch(self, products: Mapping[Product, int], outbox_record: OutboxRecord | None) -> bool:
         if any(product.sku in self.moving for product in products):
             return False
         for product, stock in products.items():
             self.put(product, stock, None)
-        if told is not None:
-            self.outbox.add(told)
+        if outbox_record is not None:
+            self.outbox.add(outbox_record)
         return True
 
 

@@ -69,7 +69,7 @@ def desk() -> Desk:
     return Desk()
 
 
-def test_reserved_stock_is_kept_and_told(desk: Desk) -> None:
+def test_reserved_stock_is_kept_and_its_event_is_published(desk: Desk) -> None:
     assert "reserved_at" in desk.do("ReserveStock", items=ITEMS)
 
     assert desk.cups() == Inventory("CUP", 3, 2)
@@ -77,7 +77,7 @@ def test_reserved_stock_is_kept_and_told(desk: Desk) -> None:
     assert desk.told[0].data["items"] == ITEMS
 
 
-def test_a_product_that_is_named_twice_is_reserved_in_the_sum(desk: Desk) -> None:
+def test_quantities_of_the_same_product_are_added_in_a_reservation(desk: Desk) -> None:
     desk.do("ReserveStock", items=[ITEMS[0], ITEMS[0]])
 
     assert desk.cups() == Inventory("CUP", 1, 4)
@@ -86,7 +86,7 @@ def test_a_product_that_is_named_twice_is_reserved_in_the_sum(desk: Desk) -> Non
 @pytest.mark.parametrize(
     ("sku", "quantity", "error"), [("CUP", 6, "OutOfStock"), ("NONE", 1, "UnknownProduct")]
 )
-def test_what_cannot_be_had_in_full_is_refused_and_nothing_is_kept(
+def test_a_reservation_that_cannot_be_fulfilled_completely_is_refused_and_reserves_nothing(
     desk: Desk, sku: str, quantity: int, error: str
 ) -> None:
     items = [{"sku": "TEA", "quantity": 1}, {"sku": sku, "quantity": quantity}]
@@ -97,7 +97,7 @@ def test_what_cannot_be_had_in_full_is_refused_and_nothing_is_kept(
     assert desk.published() == []
 
 
-def test_a_refusal_stands_even_when_there_is_enough_by_then(desk: Desk) -> None:
+def test_a_refusal_remains_even_if_there_is_enough_stock_later(desk: Desk) -> None:
     """Nobody would release what a second delivery of a refused task reserves."""
     desk.do("ReserveStock", "order-0", items=[{"sku": "CUP", "quantity": 5}])
     assert desk.do("ReserveStock", items=ITEMS) == "OutOfStock"
@@ -108,7 +108,7 @@ def test_a_refusal_stands_even_when_there_is_enough_by_then(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("end", ["ReleaseStock", "CommitStock"])
-def test_a_repeat_answers_the_same_and_tells_and_moves_nothing(desk: Desk, end: str) -> None:
+def test_a_repeated_task_returns_the_same_and_publishes_and_moves_nothing(desk: Desk, end: str) -> None:
     first = desk.do("ReserveStock", items=ITEMS)
     assert desk.do("ReserveStock", items=ITEMS) == first
     ended = desk.do(end)
@@ -138,7 +138,7 @@ def test_committed_stock_is_sold(desk: Desk) -> None:
     assert desk.published()[1:] == ["shop.stock.committed.v1"]
 
 
-def test_a_reservation_that_comes_after_its_release_is_refused(desk: Desk) -> None:
+def test_a_reservation_after_its_release_is_rejected(desk: Desk) -> None:
     desk.do("ReleaseStock")
 
     assert desk.do("ReserveStock", items=ITEMS) == "OrderClosed"
@@ -156,7 +156,7 @@ def test_a_reservation_that_was_released_is_not_repeated(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("before", [[], ["ReleaseStock"]])
-def test_what_is_not_kept_cannot_be_sold(desk: Desk, before: list[str]) -> None:
+def test_stock_that_is_not_reserved_cannot_be_sold(desk: Desk, before: list[str]) -> None:
     for name in before:
         desk.do(name)
 
@@ -164,7 +164,7 @@ def test_what_is_not_kept_cannot_be_sold(desk: Desk, before: list[str]) -> None:
         desk.do("CommitStock")
 
 
-def test_what_is_sold_cannot_be_released(desk: Desk) -> None:
+def test_sold_stock_cannot_be_released(desk: Desk) -> None:
     desk.do("ReserveStock", items=ITEMS)
     desk.do("CommitStock")
 
@@ -173,7 +173,9 @@ def test_what_is_sold_cannot_be_released(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("end", ["ReleaseStock", "CommitStock"])
-def test_stock_whose_row_is_gone_is_an_operators_case_and_the_message_says_so(desk: Desk, end: str) -> None:
+def test_a_missing_stock_row_is_a_permanent_error_that_tells_the_operator_what_to_do(
+    desk: Desk, end: str
+) -> None:
     desk.do("ReserveStock", items=ITEMS)
     desk.shop.remove("CUP")
 
@@ -185,7 +187,7 @@ def test_stock_whose_row_is_gone_is_an_operators_case_and_the_message_says_so(de
         desk.do(end)
 
 
-def test_a_task_whose_answer_was_lost_is_answered_again_and_tells_nothing_new(
+def test_a_task_whose_result_was_lost_is_reported_again_and_publishes_nothing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(*_: object) -> None:
@@ -203,6 +205,6 @@ def test_a_task_whose_answer_was_lost_is_answered_again_and_tells_nothing_new(
 
 
 @pytest.mark.parametrize("items", [[], [{"sku": "CUP", "quantity": 0}], [{"sku": "CUP", "quantity": True}]])
-def test_a_task_that_breaks_its_contract_is_left_for_people(items: list[dict[str, Any]]) -> None:
+def test_a_task_that_violates_its_contract_fails_without_a_result(items: list[dict[str, Any]]) -> None:
     with pytest.raises(ValueError, match="quantity of 1 or more"):
         messages.items({"items": items})

@@ -75,7 +75,7 @@ def test_an_import_waits_for_a_table_that_is_throttled() -> None:
     assert table.written == 1
 
 
-def test_an_import_fails_when_its_table_is_throttled_at_every_try(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_fails_if_its_table_is_throttled_at_every_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dynamo, "THROTTLED_PAUSE", 0.001)
     tea = product("TEA")
 
@@ -83,7 +83,7 @@ def test_an_import_fails_when_its_table_is_throttled_at_every_try(monkeypatch: p
         catalogue(Table(100)).put_all([({tea: 5}, of_fact(messages.upserted(tea)))])
 
 
-def test_products_that_are_left_out_of_a_batch_are_asked_for_again() -> None:
+def test_unprocessed_products_of_a_batch_are_requested_again() -> None:
     table: Any = Table(2)
 
     DynamoStock(table, "t", DynamoOutbox(table, "t")).levels(["A", "B", "C", "D"])
@@ -91,7 +91,7 @@ def test_products_that_are_left_out_of_a_batch_are_asked_for_again() -> None:
     assert table.asked == [4, 3, 2]
 
 
-def test_products_that_are_left_out_at_every_try_can_be_asked_for_later() -> None:
+def test_products_that_are_unprocessed_at_every_attempt_can_be_requested_later() -> None:
     table: Any = Table(100)
 
     with pytest.raises(Unavailable) as raised:

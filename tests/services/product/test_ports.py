@@ -86,7 +86,7 @@ def test_a_product_is_read_as_it_was_written(stocked: Storage) -> None:
     assert stocked.catalogue.find("none") is None
 
 
-def test_a_product_that_is_written_again_is_priced_anew_and_keeps_its_stock(stocked: Storage) -> None:
+def test_a_product_that_is_written_again_gets_the_new_price_and_keeps_its_stock(stocked: Storage) -> None:
     stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS)))
     dearer = replace(product("CUP", "Espresso Cup"), price=Money(990, "EUR")).after(
         product("CUP", "Espresso Cup"), NOW
@@ -128,7 +128,7 @@ def test_pages_have_every_product_once_in_the_order_of_skus(stored: Storage, lim
     assert listed == expected
 
 
-def test_a_product_that_cannot_be_read_hides_no_other(
+def test_an_unreadable_product_does_not_hide_others(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -148,7 +148,7 @@ def test_a_product_that_cannot_be_read_hides_no_other(
     assert [found.product.sku for found in afresh.page(Search(), None, 10).products] == ["CUP", "TEA"]
 
 
-def test_what_only_refuses_a_late_task_expires_and_what_was_sold_does_not(
+def test_a_reservation_that_only_rejects_a_late_task_expires_and_a_sale_does_not(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -170,11 +170,11 @@ def test_what_only_refuses_a_late_task_expires_and_what_was_sold_does_not(
     assert ends == {"closed": in_ninety_days, "refused": in_ninety_days, "sold": None}
 
 
-def test_levels_are_of_the_products_that_there_are(stocked: Storage) -> None:
+def test_stock_is_returned_for_existing_products_only(stocked: Storage) -> None:
     assert stocked.stock.levels(["CUP", "none"]) == {"CUP": Inventory("CUP", 5)}
 
 
-def test_a_product_that_is_restocked_keeps_what_is_reserved(stocked: Storage) -> None:
+def test_a_restocked_product_keeps_its_reserved_stock(stocked: Storage) -> None:
     stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS)))
 
     stocked.catalogue.restock("CUP", 9)
@@ -182,7 +182,7 @@ def test_a_product_that_is_restocked_keeps_what_is_reserved(stocked: Storage) ->
     assert inventory(stocked.catalogue, "CUP") == Inventory("CUP", 9, 2)
 
 
-def test_a_page_tells_of_the_stock_as_it_is(stocked: Storage) -> None:
+def test_a_page_shows_the_current_stock(stocked: Storage) -> None:
     stocked.catalogue.page(Search(), None, 10)
 
     stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS)))
@@ -216,7 +216,7 @@ def test_a_reservation_moves_its_stock(stocked: Storage) -> None:
     assert inventory(stocked.catalogue, "TEA") == Inventory("TEA", 2, 1)
 
 
-def test_too_few_of_one_product_leaves_everything_as_it_was(stocked: Storage) -> None:
+def test_too_little_stock_of_one_product_changes_nothing(stocked: Storage) -> None:
     with pytest.raises(Stale):
         stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS, Item("TEA", 4))))
 
@@ -224,7 +224,7 @@ def test_too_few_of_one_product_leaves_everything_as_it_was(stocked: Storage) ->
     assert inventory(stocked.catalogue, "CUP") == Inventory("CUP", 5)
 
 
-def test_a_decision_on_another_state_leaves_everything_as_it_was(stocked: Storage) -> None:
+def test_a_decision_based_on_another_state_changes_nothing(stocked: Storage) -> None:
     stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS)))
 
     for was in (None, State.RELEASED):
@@ -235,7 +235,7 @@ def test_a_decision_on_another_state_leaves_everything_as_it_was(stocked: Storag
 
 
 @pytest.mark.parametrize("is_gone", [True, False])
-def test_what_is_reserved_and_not_there_any_more_is_named(stocked: Storage, is_gone: bool) -> None:
+def test_missing_reserved_stock_is_named_in_the_error(stocked: Storage, is_gone: bool) -> None:
     """Only an operator can remove a product or what is reserved of it, by hand."""
     stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS)))
     kept = Reservation("order-1", State.RELEASED, (CUPS,), NOW, NOW)
@@ -263,7 +263,7 @@ def test_a_product_is_put_once_in_each_version(stocked: Storage) -> None:
     assert stocked.outbox.pending(10) == [told_of_it]
 
 
-def test_a_product_that_is_named_and_priced_the_same_stays_in_its_version_and_is_told_again(
+def test_an_unchanged_product_keeps_its_version_and_its_event_is_published_again(
     stocked: Storage,
 ) -> None:
     same = replace(product("CUP", "Espresso Cup"), version=0)
@@ -277,7 +277,7 @@ def test_a_product_that_is_named_and_priced_the_same_stays_in_its_version_and_is
     assert [event.data["price"]["amount"] for event in told(stocked.outbox)] == [790, 990, 990]
 
 
-def test_a_product_that_is_named_and_priced_the_same_later_is_as_of_then_and_what_was_said_before_comes_too_late(
+def test_an_unchanged_product_gets_the_later_time_and_earlier_updates_are_ignored(
     stocked: Storage,
 ) -> None:
     same = replace(product("CUP", "Espresso Cup"), version=0, updated_at=LATER)
@@ -295,7 +295,7 @@ def test_a_product_that_is_named_and_priced_the_same_later_is_as_of_then_and_wha
     assert [event.data["version"] for event in told(stocked.outbox)] == [FIRST, FIRST]
 
 
-def test_of_many_concurrent_prices_each_has_a_version_of_its_own(stocked: Storage) -> None:
+def test_each_of_many_concurrent_prices_gets_its_own_version(stocked: Storage) -> None:
     start = threading.Barrier(4)
 
     def price(amount: int) -> None:
@@ -314,7 +314,7 @@ def test_of_many_concurrent_prices_each_has_a_version_of_its_own(stocked: Storag
     assert found.product.price.amount == versions[max(versions)]
 
 
-def test_a_product_that_is_priced_by_a_late_clock_has_a_higher_version_nevertheless(stocked: Storage) -> None:
+def test_a_product_priced_by_a_slow_clock_still_gets_a_higher_version(stocked: Storage) -> None:
     dearer = replace(product("CUP"), price=Money(990, "EUR"))
 
     handlers.put_product(dearer, 0, catalogue=stocked.catalogue, now=lambda: NOW - timedelta(hours=1))
@@ -322,7 +322,7 @@ def test_a_product_that_is_priced_by_a_late_clock_has_a_higher_version_neverthel
     assert [event.data["version"] for event in told(stocked.outbox)] == [FIRST + 1]
 
 
-def test_a_product_whose_row_was_removed_is_told_of_in_a_higher_version_than_before(stocked: Storage) -> None:
+def test_a_deleted_product_is_published_in_a_higher_version_than_before(stocked: Storage) -> None:
     for amount in range(1, 4):
         dearer = replace(product("CUP"), price=Money(amount, "EUR"))
         handlers.put_product(dearer, 0, catalogue=stocked.catalogue, now=lambda: NOW)
@@ -335,7 +335,7 @@ def test_a_product_whose_row_was_removed_is_told_of_in_a_higher_version_than_bef
     assert last == FIRST + 60_000
 
 
-def test_a_product_whose_version_is_a_count_is_told_of_in_a_version_that_is_none(stored: Storage) -> None:
+def test_a_product_whose_version_is_a_counter_gets_a_time_as_version(stored: Storage) -> None:
     """Whoever follows the facts may have stored a higher count, of before the product's row was removed."""
     stored.catalogue.put(replace(product("CUP"), version=3, replaces=0), 5, None)
 
@@ -344,13 +344,13 @@ def test_a_product_whose_version_is_a_count_is_told_of_in_a_version_that_is_none
     assert [event.data["version"] for event in told(stored.outbox)] == [FIRST]
 
 
-def test_the_time_is_that_of_the_store(stored: Storage) -> None:
+def test_the_time_is_that_of_the_storage(stored: Storage) -> None:
     before = clock.now().replace(microsecond=0)
 
     assert before <= stored.catalogue.now() <= clock.now()
 
 
-def test_what_is_told_of_stock_is_written_with_its_move_or_not_at_all(stocked: Storage) -> None:
+def test_an_outbox_record_is_written_in_the_transaction_of_its_stock_move(stocked: Storage) -> None:
     handlers.reserve_stock("order-1", [CUPS], stock=stocked.stock)
     with pytest.raises(TaskFailed):
         handlers.reserve_stock("order-2", [Item("CUP", 4)], stock=stocked.stock)
@@ -359,7 +359,7 @@ def test_what_is_told_of_stock_is_written_with_its_move_or_not_at_all(stocked: S
     assert [event.type for event in told(stocked.outbox)] == ["shop.stock.reserved.v1"]
 
 
-def test_of_many_concurrent_orders_for_the_last_pieces_exactly_as_many_get_them_as_there_are(
+def test_concurrent_orders_for_the_last_pieces_reserve_exactly_the_available_stock(
     stocked: Storage,
 ) -> None:
     start = threading.Barrier(6)
@@ -379,7 +379,7 @@ def test_of_many_concurrent_orders_for_the_last_pieces_exactly_as_many_get_them_
     assert inventory(stocked.catalogue, "TEA") == Inventory("TEA", 0, 3)
 
 
-def test_a_reservation_and_its_release_at_the_same_time_keep_nothing(stocked: Storage) -> None:
+def test_a_concurrent_reservation_and_release_keep_no_stock(stocked: Storage) -> None:
     start = threading.Barrier(2)
 
     def reserve() -> None:

@@ -33,7 +33,7 @@ SETTINGS = {
 CONTRACT = Path(services.product.__file__).parent / "contracts" / "shop.product.upserted.v1.json"
 
 
-def test_the_catalogue_is_large_enough_and_every_product_is_its_own() -> None:
+def test_the_example_catalog_is_large_enough_and_its_products_are_distinct() -> None:
     entries = list(seed.entries(NOW))
 
     assert len({product.sku for product, _ in entries}) == len(entries) >= 40
@@ -42,7 +42,7 @@ def test_the_catalogue_is_large_enough_and_every_product_is_its_own() -> None:
     assert all(stock > 0 and product.price.amount > 0 for product, stock in entries)
 
 
-def test_a_second_seed_leaves_the_stock_as_it_is() -> None:
+def test_a_second_seed_does_not_change_the_stock() -> None:
     shop = MemoryShop()
     seed.fill(shop)
     (first, stock), *_ = seed.entries(NOW)
@@ -96,7 +96,7 @@ def test_a_product_that_is_written_while_the_seed_adds_it_keeps_its_price() -> N
     assert found.product.price == dearer.price
 
 
-def test_a_reset_makes_as_many_available_as_at_first_and_keeps_what_is_reserved() -> None:
+def test_a_reset_restores_the_available_stock_and_keeps_the_reserved_stock() -> None:
     shop = MemoryShop()
     seed.fill(shop)
     (first, stock), *_ = seed.entries(NOW)
@@ -108,7 +108,7 @@ def test_a_reset_makes_as_many_available_as_at_first_and_keeps_what_is_reserved(
     assert inventory(shop, first.sku).reserved == 2
 
 
-def test_a_product_that_cannot_be_read_is_named_and_the_others_are_written() -> None:
+def test_an_unreadable_product_is_reported_and_the_others_are_written() -> None:
     (broken, _), *others = seed.entries(NOW)
 
     class Broken(MemoryShop):
@@ -126,7 +126,7 @@ def test_a_product_that_cannot_be_read_is_named_and_the_others_are_written() -> 
     assert all(shop.find(other.sku) for other, _ in others)
 
 
-def test_a_product_that_cannot_be_read_has_the_command_fail_with_its_name_once_all_others_are_told(
+def test_an_unreadable_product_makes_the_command_fail_with_its_sku_after_all_others_are_published(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shop = MemoryShop()
@@ -151,7 +151,7 @@ def test_a_product_that_cannot_be_read_has_the_command_fail_with_its_name_once_a
     assert len(publisher.events) == len(others)
 
 
-def test_without_aws_it_ends_with_what_to_do_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_without_aws_fails_with_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
 
@@ -159,7 +159,7 @@ def test_without_aws_it_ends_with_what_to_do_next(monkeypatch: pytest.MonkeyPatc
         seed.main([])
 
 
-def test_every_product_is_listed_and_told_as_the_same_fact_every_time() -> None:
+def test_every_product_is_listed_and_published_with_the_same_event_each_time() -> None:
     shop = MemoryShop()
     for number in range(seed.PAGE + 1):
         shop.put(product(f"SKU-{number}"), 1, None)
@@ -176,7 +176,7 @@ def test_every_product_is_listed_and_told_as_the_same_fact_every_time() -> None:
 
 @pytest.mark.emulator
 @pytest.mark.parametrize("account", ["emulator"], indirect=True)
-def test_the_command_fills_the_table_and_tells_the_topic_and_then_only_tells(
+def test_the_command_fills_the_table_and_publishes_the_events_and_later_only_publishes_them(
     account: AwsServer,
     create_table: Callable[[], str],
     create_queue: Callable[[], str],

@@ -18,15 +18,15 @@ class MemoryShipments:
     def get(self, order_id: str) -> Shipment | None:
         return self._shipments.get(order_id)
 
-    def save(self, shipment: Shipment, told: OutboxRecord | None) -> Shipment:
+    def save(self, shipment: Shipment, outbox_record: OutboxRecord | None) -> Shipment:
         with self._lock:
             known = self._shipments.get(shipment.order_id)
             if (known.version if known else 0) != shipment.version:
                 raise Stale(shipment.order_id)
             written = replace(shipment, version=shipment.version + 1)
             self._shipments[shipment.order_id] = written
-            if told is not None:
-                self._outbox.add(told)
+            if outbox_record is not None:
+                self._outbox.add(outbox_record)
             return written
 
     def ping(self) -> None:

@@ -47,7 +47,7 @@ def test_a_cancelled_shipment_is_shown(world: World) -> None:
 
 
 @pytest.mark.parametrize("caller", [ALICE, OPERATOR, MACHINE])
-def test_a_shipment_is_seen_by_its_customer_by_operators_and_by_machines(
+def test_a_shipment_is_visible_to_its_customer_to_operators_and_to_machines(
     world: World, caller: Caller
 ) -> None:
     world.do(create())
@@ -56,7 +56,7 @@ def test_a_shipment_is_seen_by_its_customer_by_operators_and_by_machines(
 
 
 @pytest.mark.parametrize("caller", [BOB, Caller("mallory", CUSTOMER | {"ops:read"})])
-def test_a_shipment_of_somebody_else_looks_like_none(world: World, caller: Caller) -> None:
+def test_a_shipment_of_another_customer_is_not_found(world: World, caller: Caller) -> None:
     world.do(create())
 
     others = get(world, "/shipments/order-1", HTTPStatus.NOT_FOUND, caller)
@@ -69,14 +69,14 @@ def test_a_shipment_of_somebody_else_looks_like_none(world: World, caller: Calle
     }
 
 
-def test_a_shipment_that_was_given_up_before_it_began_is_its_customers(world: World) -> None:
+def test_a_shipment_that_was_closed_before_it_began_belongs_to_its_customer(world: World) -> None:
     world.do(cancel())
 
     assert get(world, "/shipments/order-1")["order_id"] == "order-1"
     get(world, "/shipments/order-1", HTTPStatus.NOT_FOUND, BOB)
 
 
-def test_a_shipment_of_a_workflow_that_named_no_customer_is_nobodys(world: World) -> None:
+def test_a_shipment_without_a_customer_is_not_visible_to_customers(world: World) -> None:
     world.shipments.save(domain.begun("order-1", None, clock.now()), None)
 
     get(world, "/shipments/order-1", HTTPStatus.NOT_FOUND)
@@ -88,5 +88,5 @@ def test_no_shipment_is_not_found(world: World) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json"])
-def test_the_service_says_how_it_is(world: World, path: str) -> None:
+def test_the_service_reports_its_health(world: World, path: str) -> None:
     assert get(world, path)

@@ -8,7 +8,7 @@ from services.shipping.ports import CarrierDown
 from tests.services.shipping.world import QUICK, World, cancel, create
 
 
-def test_a_parcel_is_booked_once_and_told(world: World) -> None:
+def test_a_parcel_is_booked_once_and_its_event_is_published(world: World) -> None:
     first = world.do(create())
 
     assert world.do(create()) == first
@@ -32,13 +32,13 @@ def test_a_refused_parcel_stays_refused(world: World) -> None:
     assert set(world.published()) == {"shop.shipment.refused.v1"}
 
 
-def test_a_carrier_that_answers_at_the_third_try_is_asked_three_times(world: World) -> None:
+def test_a_carrier_that_answers_at_the_third_attempt_is_called_three_times(world: World) -> None:
     assert "tracking_number" in world.do(create("99999"))
 
     assert world.ledger.count("order-1") == 4
 
 
-def test_a_carrier_that_does_not_answer_leaves_the_shipment_to_be_asked_for_again(world: World) -> None:
+def test_a_carrier_that_does_not_answer_leaves_the_shipment_pending_for_a_retry(world: World) -> None:
     class Away(Sandbox):
         def book(self, key: str, parcel: Parcel) -> Booking:
             raise CarrierDown(f"no answer about {key}, {len(parcel.items)} items")
@@ -54,7 +54,7 @@ def test_a_carrier_that_does_not_answer_leaves_the_shipment_to_be_asked_for_agai
     assert "tracking_number" in world.do(create())
 
 
-def test_a_booking_whose_answers_are_lost_is_found_by_its_key(world: World) -> None:
+def test_a_booking_whose_responses_are_lost_is_found_by_its_key(world: World) -> None:
     class Deaf(Sandbox):
         def book(self, key: str, parcel: Parcel) -> Booking:
             super().book(key, parcel)
@@ -83,7 +83,7 @@ def test_after_a_cancellation_nothing_is_booked(world: World, postal_code: str, 
     assert world.published().count("shop.shipment.cancelled.v1") == (1 if is_booked else 0)
 
 
-def test_from_the_first_try_to_cancel_on_the_order_is_closed(world: World) -> None:
+def test_an_order_is_closed_from_the_first_attempt_to_cancel_on(world: World) -> None:
     class Away(Sandbox):
         def cancel(self, key: str) -> Booking | None:
             raise CarrierDown(f"no answer about {key}")
@@ -99,7 +99,7 @@ def test_from_the_first_try_to_cancel_on_the_order_is_closed(world: World) -> No
     assert not world.is_booked()
 
 
-def test_a_booking_that_comes_after_its_cancellation_is_refused(world: World) -> None:
+def test_a_booking_after_its_cancellation_is_rejected(world: World) -> None:
     assert world.do(cancel()) == {"cancelled": False}
 
     assert world.do(create()) == "OrderClosed"
@@ -109,7 +109,7 @@ def test_a_booking_that_comes_after_its_cancellation_is_refused(world: World) ->
 
 
 @pytest.mark.parametrize("is_cancelled_first", [True, False])
-def test_a_booking_during_which_the_order_is_cancelled_books_nothing(
+def test_a_booking_that_runs_concurrently_with_a_cancellation_books_nothing(
     world: World, is_cancelled_first: bool
 ) -> None:
     calm = world.carrier
@@ -136,7 +136,7 @@ def test_a_booking_during_which_the_order_is_cancelled_books_nothing(
     assert not world.is_booked()
 
 
-def test_a_task_whose_answer_was_lost_is_answered_again_and_tells_nothing_new(
+def test_a_task_whose_result_was_lost_is_reported_again_and_publishes_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(*_: object) -> None:

@@ -87,13 +87,13 @@ def test_a_stale_shipment_is_not_written(stored: Stored) -> None:
     assert stored.shipments.get("order-1") == second
 
 
-def test_what_is_to_be_told_is_written_with_its_shipment_or_not_at_all(stored: Stored) -> None:
+def test_an_outbox_record_is_written_in_the_transaction_of_its_shipment(stored: Stored) -> None:
     tables.check_that_a_fact_is_written_with_its_state_or_not_at_all(
         lambda told: stored.shipments.save(BEGUN, told), stored.outbox, Stale
     )
 
 
-def test_what_only_refuses_a_late_task_expires_and_what_happened_does_not(
+def test_a_row_that_only_rejects_a_late_task_expires_and_others_do_not(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client = account.clients.dynamodb
@@ -124,7 +124,7 @@ def test_the_sandbox_refuses_00000(sandbox: Sandbox) -> None:
     assert sandbox.cancel("key") is None
 
 
-def test_the_sandbox_answers_99999_at_the_third_try(sandbox: Sandbox) -> None:
+def test_the_sandbox_answers_for_99999_at_the_third_attempt(sandbox: Sandbox) -> None:
     for _ in range(2):
         with pytest.raises(CarrierDown):
             sandbox.book("key", parcel("99999"))
@@ -132,7 +132,7 @@ def test_the_sandbox_answers_99999_at_the_third_try(sandbox: Sandbox) -> None:
     assert sandbox.book("key", parcel("99999")).booked_at == NOW
 
 
-def test_the_sandbox_cancels_what_it_booked_and_again_the_same(sandbox: Sandbox) -> None:
+def test_the_sandbox_cancels_its_booking_and_returns_the_same_when_repeated(sandbox: Sandbox) -> None:
     booking = sandbox.book("key", parcel())
 
     assert sandbox.cancel("key") == booking

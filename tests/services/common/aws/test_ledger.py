@@ -30,7 +30,7 @@ def test_a_ledger_counts_each_key(ledger: Ledger) -> None:
     assert [ledger.count("key"), ledger.count("key"), ledger.count("other")] == [1, 2, 1]
 
 
-def test_a_count_is_no_entry(ledger: Ledger) -> None:
+def test_an_attempt_is_not_an_entry(ledger: Ledger) -> None:
     ledger.count("key")
 
     assert ledger.record("key", {"what": "BOOKED"}) is None

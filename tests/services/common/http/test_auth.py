@@ -25,13 +25,13 @@ from services.common.http import web
 from services.common.http.auth import (
     KEYS_KEPT_SECONDS,
     KEYS_SOONEST_SECONDS,
+    Authenticator,
     AuthSettings,
     Customers,
-    Door,
-    Everybody,
     Keys,
     Machines,
     Partners,
+    SingleCustomer,
     Verifier,
     proof,
     verifier,
@@ -95,19 +95,19 @@ def refused(client: FlaskClient, headers: Any, status: HTTPStatus = HTTPStatus.U
     return str(answer.headers["WWW-Authenticate"])
 
 
-def test_a_good_token_says_whose_request_it_is(client: FlaskClient, pool: Pool) -> None:
+def test_a_valid_token_identifies_the_caller(client: FlaskClient, pool: Pool) -> None:
     answer = client.get("/mine", headers=bearer(pool.token()))
 
     assert (answer.status_code, orjson.loads(answer.data)) == (HTTPStatus.OK, {"subject": "alice"})
 
 
-def test_what_declares_no_security_is_open_and_what_does_is_closed(client: FlaskClient) -> None:
+def test_an_operation_is_public_unless_it_declares_security(client: FlaskClient) -> None:
     assert client.get("/public").status_code == HTTPStatus.OK
     assert refused(client, {}) == 'Bearer realm="shop"'
     assert client.head("/mine").status_code == HTTPStatus.UNAUTHORIZED
 
 
-def test_what_is_one_callers_only_is_kept_by_nobody_else(client: FlaskClient, pool: Pool) -> None:
+def test_a_response_to_one_caller_is_not_cached(client: FlaskClient, pool: Pool) -> None:
     private = client.get("/mine", headers=bearer(pool.token()))
     refused_ = client.get("/mine")
 
@@ -115,7 +115,7 @@ def test_what_is_one_callers_only_is_kept_by_nobody_else(client: FlaskClient, po
     assert "Cache-Control" not in client.get("/public").headers
 
 
-def test_an_api_with_something_closed_and_nobody_who_verifies_is_not_built() -> None:
+def test_an_api_with_security_and_without_a_verifier_is_not_built() -> None:
     api = APIBlueprint("closed", __name__)
 
     @api.get("/closed", security=[web.for_customers("orders:read")])
@@ -187,7 +187,7 @@ def test_a_forged_token_is_refused(client: FlaskClient, pool: Pool, other_pool: 
         "Token a.b.c",
     ],
 )
-def test_what_is_not_one_token_is_refused(client: FlaskClient, authorization: str) -> None:
+def test_a_header_that_is_not_exactly_one_token_is_rejected(client: FlaskClient, authorization: str) -> None:
     assert 'error="invalid_' in refused(client, {"Authorization": authorization})
 
 
@@ -200,7 +200,7 @@ def test_two_authorization_headers_are_one_too_many(client: FlaskClient, pool: P
     assert answer.status_code == HTTPStatus.UNAUTHORIZED
 
 
-def test_a_token_without_the_scope_is_told_which(client: FlaskClient, pool: Pool) -> None:
+def test_a_rejection_names_the_scope_that_the_token_lacks(client: FlaskClient, pool: Pool) -> None:
     challenge = refused(client, bearer(pool.token(scope="shop/orders:write openid")), HTTPStatus.FORBIDDEN)
 
     assert challenge == 'Bearer realm="shop", error="insufficient_scope", scope="shop/orders:read"'
@@ -219,7 +219,7 @@ def test_an_operators_scope_counts_in_the_group_only(client: FlaskClient, pool: 
     assert (operator.status_code, writing.status_code) == (HTTPStatus.OK, HTTPStatus.FORBIDDEN)
 
 
-def test_who_may_see_and_change_what() -> None:
+def test_permissions_of_a_caller() -> None:
     alice = Caller("alice", frozenset({"orders:read", "orders:write", "ops:read", "ops:write"}))
     operator = Caller("olga", frozenset({"ops:read"}), frozenset({"ops"}))
     machine = Caller("arn:machine", machine=True)
@@ -237,9 +237,9 @@ def test_who_may_see_and_change_what() -> None:
     )
 
 
-def test_a_caller_that_asks_for_too_much_is_told_when_to_come_again_and_others_are_served(pool: Pool) -> None:
+def test_a_caller_above_its_rate_gets_a_retry_after_and_others_are_served(pool: Pool) -> None:
     customers = Customers(pool.issuer, frozenset({CLIENT}), Keys("https://keys.test", pool.document))
-    client = shop(Door(customers, Machines({}), Partners(), Rates(0.1, 2)))
+    client = shop(Authenticator(customers, Machines({}), Partners(), Rates(0.1, 2)))
 
     answers = [client.get("/mine", headers=bearer(pool.token())) for _ in range(3)]
 
@@ -275,7 +275,7 @@ def test_keys_are_fetched_once_and_again_when_they_are_old(pool: Pool) -> None:
     assert pool.fetched == fetched + 2
 
 
-def test_a_rotated_key_is_found_and_made_up_ids_do_not_hammer_the_issuer() -> None:
+def test_a_rotated_key_is_found_and_unknown_ids_cause_no_repeated_fetches() -> None:
     clock, pool = Clock(), Pool()
     keys = Keys("https://keys.test", pool.document, clock)
     assert keys.find("key-1") is not None
@@ -291,7 +291,9 @@ def test_a_rotated_key_is_found_and_made_up_ids_do_not_hammer_the_issuer() -> No
     assert pool.fetched == 2
 
 
-def test_known_keys_stay_good_while_the_issuer_is_away_and_without_any_it_is_said_so() -> None:
+def test_known_keys_stay_valid_while_the_issuer_is_unavailable_and_without_keys_authentication_is_unavailable() -> (
+    None
+):
     clock, pool = Clock(), Pool()
     keys = Keys("https://keys.test", pool.document, clock)
     assert keys.find(pool.kid) is not None
@@ -303,7 +305,7 @@ def test_known_keys_stay_good_while_the_issuer_is_away_and_without_any_it_is_sai
         Keys("https://keys.test", pool.document, clock).find(pool.kid)
 
 
-def test_without_any_key_a_request_is_to_be_sent_again(pool: Pool) -> None:
+def test_a_request_without_any_known_key_can_be_retried(pool: Pool) -> None:
     away = Pool(private=pool.private, away=True)
 
     answer = shop(away.door()).get("/mine", headers=bearer(pool.token()))
@@ -314,7 +316,7 @@ def test_without_any_key_a_request_is_to_be_sent_again(pool: Pool) -> None:
 @pytest.mark.parametrize(
     "document", [{}, {"keys": []}, {"keys": "none"}, {"keys": [{"kty": "RSA"}]}, {"keys": [{"kid": "x"}]}]
 )
-def test_an_absurd_key_set_is_none(document: Any) -> None:
+def test_an_invalid_key_set_is_rejected(document: Any) -> None:
     with pytest.raises(Unavailable):
         Keys("https://keys.test", lambda _: document).find("key-1")
 
@@ -356,7 +358,7 @@ def machine_client(pool: Pool) -> FlaskClient:
 
 
 @pytest.mark.parametrize("path", ["/any", "/any?a=1&b=x%20y", "/any?b=2&a=1"])
-def test_a_machine_is_known_by_its_signature(machine_client: FlaskClient, path: str) -> None:
+def test_a_machine_is_authenticated_by_its_signature(machine_client: FlaskClient, path: str) -> None:
     answer = machine_client.get(path, headers=signed(path), environ_overrides={"RAW_URI": path})
 
     assert orjson.loads(answer.data) == {"subject": KEY[0], "machine": True}
@@ -397,13 +399,13 @@ def test_a_tampered_signature_is_refused(machine_client: FlaskClient, kind: str)
     assert KEY[1].encode() not in answer.data
 
 
-def test_a_machine_gets_what_is_for_machines_and_nothing_else(machine_client: FlaskClient) -> None:
+def test_a_machine_can_call_operations_for_machines_and_no_others(machine_client: FlaskClient) -> None:
     answer = machine_client.get("/mine", headers=signed("/mine"), environ_overrides={"RAW_URI": "/mine"})
 
     assert answer.status_code == HTTPStatus.FORBIDDEN
 
 
-def test_without_known_keys_no_signature_is_good(client: FlaskClient) -> None:
+def test_no_signature_is_valid_without_known_keys(client: FlaskClient) -> None:
     assert client.get("/any", headers=signed()).status_code == HTTPStatus.UNAUTHORIZED
 
 
@@ -418,7 +420,7 @@ def test_without_known_keys_no_signature_is_good(client: FlaskClient) -> None:
         ({"X-Shop-Gateway": "the secret"}, HTTPStatus.UNAUTHORIZED),
     ],
 )
-def test_the_gateway_vouches_for_a_machine_with_its_secret_only(
+def test_the_gateway_can_assert_a_machine_only_with_its_secret(
     pool: Pool, headers: dict[str, str], status: HTTPStatus
 ) -> None:
     behind_gateway = shop(pool.door(Machines({}, gateway_secret="the secret")))
@@ -439,7 +441,7 @@ def test_the_gateway_vouches_for_a_machine_with_its_secret_only(
         {"Forwarded": "for=127.0.0.1;host=localhost"},
     ],
 )
-def test_no_header_but_a_proof_says_who_it_is(
+def test_no_header_without_proof_authenticates_a_caller(
     client: FlaskClient, pool: Pool, headers: dict[str, str]
 ) -> None:
     assert client.get("/any", headers=headers).status_code == HTTPStatus.UNAUTHORIZED
@@ -465,7 +467,7 @@ def test_without_an_issuer_no_api_starts(environment: pytest.MonkeyPatch) -> Non
         verifier()
 
 
-def test_keys_of_machines_need_to_say_what_is_signed(environment: pytest.MonkeyPatch) -> None:
+def test_keys_of_machines_require_the_url_of_the_api(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("AUTH", "off")
     environment.setenv("MACHINE_KEYS", "AKIA:secret")
 
@@ -474,7 +476,7 @@ def test_keys_of_machines_need_to_say_what_is_signed(environment: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("keys", ["junk", "AKIA:", ":secret", "AKIA:secret,junk"])
-def test_keys_of_machines_have_a_form(environment: pytest.MonkeyPatch, keys: str) -> None:
+def test_malformed_keys_of_machines_are_rejected(environment: pytest.MonkeyPatch, keys: str) -> None:
     environment.setenv("AUTH", "off")
     environment.setenv("MACHINE_API_URL", API)
     environment.setenv("MACHINE_KEYS", keys)
@@ -483,7 +485,7 @@ def test_keys_of_machines_have_a_form(environment: pytest.MonkeyPatch, keys: str
         verifier()
 
 
-def test_a_demo_customer_is_none_where_people_sign_in(environment: pytest.MonkeyPatch) -> None:
+def test_a_demo_customer_is_rejected_when_authentication_is_required(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("AUTH_ISSUER", ISSUER)
     environment.setenv("AUTH_CLIENT_IDS", CLIENT)
     environment.setenv("DEMO_CUSTOMER", "guest")
@@ -500,14 +502,16 @@ def test_client_ids_may_be_spaced(environment: pytest.MonkeyPatch, pool: Pool) -
     assert shop(verifier()).get("/mine", headers=bearer(pool.token())).status_code == HTTPStatus.OK
 
 
-def test_only_when_told_so_everybody_is_the_demo_customer(environment: pytest.MonkeyPatch) -> None:
+def test_every_caller_is_the_demo_customer_only_with_authentication_off(
+    environment: pytest.MonkeyPatch,
+) -> None:
     environment.setenv("AUTH", "off")
 
-    assert isinstance(verifier(), Everybody)
+    assert isinstance(verifier(), SingleCustomer)
     assert orjson.loads(shop(verifier()).get("/mine").data) == {"subject": "guest"}
 
 
-def test_with_an_issuer_the_door_is_closed(environment: pytest.MonkeyPatch) -> None:
+def test_authentication_is_required_with_an_issuer(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("AUTH_ISSUER", ISSUER)
     environment.setenv("AUTH_CLIENT_IDS", CLIENT)
     environment.setenv("MACHINE_KEYS", ":".join(KEY))
@@ -515,7 +519,7 @@ def test_with_an_issuer_the_door_is_closed(environment: pytest.MonkeyPatch) -> N
 
     found = verifier()
 
-    assert isinstance(found, Door)
+    assert isinstance(found, Authenticator)
     assert KEY[1] not in repr(AuthSettings.load())
 
 
@@ -553,7 +557,7 @@ def test_a_fake_that_knows_everybody_is_a_verifier() -> None:
         ),
     ],
 )
-def test_the_gateway_vouches_for_a_partner_with_its_secret_only(
+def test_the_gateway_can_assert_a_partner_only_with_its_secret(
     pool: Pool, headers: dict[str, str], status: int, subject: bool
 ) -> None:
     behind = shop(pool.door(Machines({}, gateway_secret="the secret"), Partners("the secret")))
@@ -564,7 +568,7 @@ def test_the_gateway_vouches_for_a_partner_with_its_secret_only(
     assert (answer.get_json().get("subject") == "partner:acme") is subject
 
 
-def test_what_proves_a_partner_is_not_sent_on_for_a_customer() -> None:
+def test_the_assertion_of_a_partner_is_not_forwarded_for_a_customer() -> None:
     """Or a customer's request would carry to other services what this one did not verify."""
     headers = {
         **bearer("a.b.c"),
@@ -583,7 +587,7 @@ def test_what_proves_a_partner_is_not_sent_on_for_a_customer() -> None:
     }
 
 
-def test_without_a_gateway_no_partner_is_believed(pool: Pool) -> None:
+def test_a_partner_is_not_accepted_without_a_gateway(pool: Pool) -> None:
     headers = {"X-Shop-Partner": "acme", "X-Shop-Scopes": "orders:read", "X-Shop-Gateway": ""}
 
     assert shop(pool.door()).get("/mine", headers=headers).status_code == HTTPStatus.UNAUTHORIZED

@@ -55,11 +55,11 @@ class NoMore(NotFound):
         (ServiceError("no"), 500),
     ],
 )
-def test_the_status_is_that_of_the_nearest_kind(error: ServiceError, status: int) -> None:
+def test_the_status_is_that_of_the_nearest_class(error: ServiceError, status: int) -> None:
     assert status_of(error) == status
 
 
-def test_headers_and_the_pause_are_both_answered() -> None:
+def test_a_response_contains_both_the_headers_and_the_retry_after() -> None:
     error = TooManyRequests("no", headers={"X-Limit": "5"}, retry_after=3)
 
     assert headers_of(error) == {"X-Limit": "5", "Retry-After": "3"}

@@ -71,7 +71,7 @@ def test_an_answer_is_found_as_it_was_recorded(store: IdempotencyStore, record: 
     assert store.find(REQUEST) == ANSWER
 
 
-def test_a_key_takes_one_answer(store: IdempotencyStore, record: Record) -> None:
+def test_a_key_records_one_response(store: IdempotencyStore, record: Record) -> None:
     record(REQUEST, ANSWER)
 
     with pytest.raises(KeyTaken):
@@ -80,7 +80,7 @@ def test_a_key_takes_one_answer(store: IdempotencyStore, record: Record) -> None
     assert store.find(REQUEST) == ANSWER
 
 
-def test_another_request_cannot_have_the_key(store: IdempotencyStore, record: Record) -> None:
+def test_a_different_request_cannot_use_the_key(store: IdempotencyStore, record: Record) -> None:
     record(REQUEST, ANSWER)
     another = replace(REQUEST, fingerprint=fingerprint({"a": 2}))
 
@@ -101,7 +101,7 @@ def test_a_key_is_forgotten_after_a_day(store: IdempotencyStore, record: Record,
     assert store.find(another) == OTHER
 
 
-def test_keys_of_two_scopes_are_two(store: IdempotencyStore, record: Record) -> None:
+def test_the_same_key_in_two_scopes_is_two_keys(store: IdempotencyStore, record: Record) -> None:
     record(REQUEST, ANSWER)
 
     assert store.find(replace(REQUEST, scope="another")) is None
@@ -120,7 +120,9 @@ def test_work_is_done_once(store: IdempotencyStore, record: Record) -> None:
     assert [once(store, REQUEST, work), once(store, REQUEST, work)] == [ANSWER, ANSWER]
 
 
-def test_work_whose_commit_meets_itself_is_answered_at_once(store: IdempotencyStore, record: Record) -> None:
+def test_work_whose_commit_is_retried_by_the_sdk_returns_at_once(
+    store: IdempotencyStore, record: Record
+) -> None:
     """The SDK repeats a write whose answer was lost, and is refused by what the first one wrote."""
 
     def work() -> Answer:
@@ -131,7 +133,7 @@ def test_work_whose_commit_meets_itself_is_answered_at_once(store: IdempotencySt
     assert once(store, REQUEST, work) == ANSWER
 
 
-def test_refused_work_leaves_the_key_free(store: IdempotencyStore, record: Record) -> None:
+def test_rejected_work_leaves_the_key_unused(store: IdempotencyStore, record: Record) -> None:
     def refuse() -> Answer:
         raise RuleBroken("no")
 
@@ -141,7 +143,7 @@ def test_refused_work_leaves_the_key_free(store: IdempotencyStore, record: Recor
     record(REQUEST, ANSWER)
 
 
-def test_a_repeat_that_would_be_refused_by_now_is_answered_as_before(
+def test_a_retry_that_would_be_rejected_now_gets_the_recorded_response(
     store: IdempotencyStore, record: Record
 ) -> None:
     record(REQUEST, ANSWER)
@@ -154,7 +156,7 @@ def test_a_repeat_that_would_be_refused_by_now_is_answered_as_before(
         once(store, replace(REQUEST, fingerprint="another"), refuse)
 
 
-def test_work_that_failed_after_its_commit_is_answered_to_the_repeat(
+def test_a_retry_of_work_that_failed_after_its_commit_gets_the_recorded_response(
     store: IdempotencyStore, record: Record
 ) -> None:
     def lose_the_answer() -> Answer:
@@ -179,7 +181,7 @@ def test_a_record_that_expired_between_the_refusal_and_the_read_may_be_written_a
         once(store, REQUEST, work)
 
 
-def test_a_claim_of_an_earlier_version_is_no_answer_and_is_replaced(
+def test_a_claim_of_an_earlier_version_is_not_a_response_and_is_replaced(
     account: AwsServer, create_table: Callable[[], str], now: Clock
 ) -> None:
     client, table = account.clients.dynamodb, create_table()

@@ -27,7 +27,7 @@ def granted(limits: Rates, caller: str, times: int) -> int:
     return count
 
 
-def test_a_caller_has_a_burst_and_then_a_rate_and_takes_nothing_from_others() -> None:
+def test_a_caller_is_limited_to_its_burst_and_its_rate_without_affecting_others() -> None:
     clock = Clock()
     limits = Rates(2, 5, clock)
 
@@ -39,7 +39,7 @@ def test_a_caller_has_a_burst_and_then_a_rate_and_takes_nothing_from_others() ->
     assert granted(limits, "alice", 9) == 5
 
 
-def test_callers_that_are_made_up_take_no_more_than_so_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_for_callers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "MOST_CALLERS", 3)
     limits = Rates(1, 1, Clock())
 

@@ -54,7 +54,7 @@ def problem(client: FlaskClient, kind: str) -> tuple[int, dict[str, Any], dict[s
     return response.status_code, orjson.loads(response.data), dict(response.headers)
 
 
-def test_an_error_is_a_problem_with_all_it_carries(client: FlaskClient) -> None:
+def test_an_error_becomes_a_problem_document_with_its_extra_members(client: FlaskClient) -> None:
     status, body, headers = problem(client, "conflict")
 
     assert status == body["status"] == HTTPStatus.CONFLICT
@@ -74,7 +74,7 @@ def test_an_error_is_a_problem_with_all_it_carries(client: FlaskClient) -> None:
         ("forbidden", 500),
     ],
 )
-def test_each_failure_has_its_status_and_keeps_its_secrets(
+def test_each_failure_has_its_status_and_reveals_no_secret(
     client: FlaskClient, kind: str, status: int
 ) -> None:
     answered, body, _ = problem(client, kind)
@@ -83,7 +83,7 @@ def test_each_failure_has_its_status_and_keeps_its_secrets(
     assert "inner secret" not in repr(body)
 
 
-def test_a_row_that_cannot_be_read_is_asked_for_again_after_a_minute(client: FlaskClient) -> None:
+def test_a_request_for_an_unreadable_row_can_be_retried_after_a_minute(client: FlaskClient) -> None:
     _, body, headers = problem(client, "unreadable")
 
     assert headers["Retry-After"] == "60"
@@ -98,7 +98,7 @@ def test_a_problem_names_the_trace_that_the_client_sent(client: FlaskClient) -> 
     assert body["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
 
 
-def test_a_query_that_is_not_utf_8_is_the_clients_fault(client: FlaskClient) -> None:
+def test_a_query_that_is_not_utf_8_is_an_error_of_the_client(client: FlaskClient) -> None:
     answer = client.get("/things/missing", environ_overrides={"QUERY_STRING": "\x80"})
 
     assert answer.status_code == HTTPStatus.BAD_REQUEST
@@ -112,7 +112,7 @@ def test_no_path_and_no_method_are_problems(client: FlaskClient) -> None:
     assert "GET" in response.headers["Allow"]
 
 
-def test_liveness_knows_nothing_of_dependencies_and_readiness_does(client: FlaskClient) -> None:
+def test_liveness_does_not_depend_on_dependencies_and_readiness_does(client: FlaskClient) -> None:
     assert client.get("/healthz").status_code == HTTPStatus.OK
     response = client.get("/readyz")
     assert response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
@@ -129,7 +129,7 @@ def test_requests_are_counted_by_route_and_not_by_path(client: FlaskClient) -> N
     assert b"http_request_duration_seconds_bucket" in client.get("/metrics").data
 
 
-def test_methods_that_nobody_knows_are_counted_as_one(client: FlaskClient) -> None:
+def test_unknown_methods_share_one_time_series(client: FlaskClient) -> None:
     counter = telemetry.HTTP_REQUESTS.labels("other", "none", 404)
     before = counter._value.get()
 
@@ -140,7 +140,7 @@ def test_methods_that_nobody_knows_are_counted_as_one(client: FlaskClient) -> No
     assert b"SECA" not in client.get("/metrics").data
 
 
-def test_the_document_is_valid_and_its_failures_are_problems(client: FlaskClient) -> None:
+def test_the_document_is_valid_and_its_errors_are_problem_documents(client: FlaskClient) -> None:
     spec = orjson.loads(client.get("/openapi.json").data)
 
     validate(spec)

@@ -52,7 +52,7 @@ def one(queue: QueuePort) -> Message:
     return message
 
 
-def test_a_message_is_received_with_how_often_it_was(queue: Sendable) -> None:
+def test_a_message_is_received_with_its_number_of_deliveries(queue: Sendable) -> None:
     queue.send("hello")
 
     first = one(queue)
@@ -153,7 +153,7 @@ def test_a_handled_message_is_deleted(
     assert service.context["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
 
 
-def test_a_failed_message_comes_back_after_a_pause_and_others_go_on(
+def test_a_failed_message_is_retried_after_a_pause_and_others_continue(
     memory: MemoryQueue, service: Service, run: Callable[[], object], eventually: Eventually
 ) -> None:
     service.failures = 1
@@ -186,7 +186,7 @@ def test_a_failed_message_comes_back_after_a_pause_and_others_go_on(
         DEEP,
     ],
 )
-def test_a_message_that_nobody_understands_is_left_for_the_dead_letters(
+def test_a_message_without_a_handler_is_left_for_the_dead_letter_queue(
     memory: MemoryQueue, body: str, service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
     memory.send(body)
@@ -213,7 +213,7 @@ def hidden_after(
     return pauses
 
 
-def test_each_failure_hides_the_message_for_longer_up_to_ten_minutes(
+def test_each_failure_lengthens_the_pause_of_a_message_up_to_ten_minutes(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses = hidden_after(memory, monkeypatch, ConnectionError(), (1, 2, 3, 4, 100))
@@ -227,7 +227,7 @@ def test_each_failure_hides_the_message_for_longer_up_to_ten_minutes(
 @pytest.mark.parametrize(
     "jitter", [min, max, lambda low, high: (low + high) / 2], ids=["shortest", "longest", "mean"]
 )
-def test_an_outage_that_ends_a_minute_before_the_short_timeout_leaves_a_try_to_every_message(
+def test_every_message_is_retried_between_the_end_of_an_outage_and_the_short_timeout_a_minute_later(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, jitter: Callable[[float, float], float], busy: int
 ) -> None:
     timeout = stacks.document("saga")["Parameters"]["TaskTimeoutSeconds"]["Default"]
@@ -239,7 +239,7 @@ def test_an_outage_that_ends_a_minute_before_the_short_timeout_leaves_a_try_to_e
     assert [started for started in tries if timeout - 60 <= started < timeout], tries[:15]
 
 
-def test_a_try_that_is_not_the_last_before_the_short_timeout_is_followed_within_a_minute(
+def test_every_attempt_before_the_short_timeout_is_followed_by_another_within_a_minute(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the jitter of each pause: so one of them falls within the last minute."""
@@ -292,7 +292,7 @@ PERMANENT = [
 
 
 @pytest.mark.parametrize("error", PERMANENT, ids=repr)
-def test_a_message_that_no_try_can_help_goes_to_the_dead_letters_within_two_minutes(
+def test_a_message_with_a_permanent_error_becomes_a_dead_letter_within_two_minutes(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     tries = stacks.document("order")["Resources"]["Tasks"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
@@ -330,7 +330,7 @@ def test_no_more_is_taken_than_there_are_threads(
     eventually(lambda: len(memory.deleted) == 5)
 
 
-def test_a_stop_finishes_what_was_begun_and_begins_no_more(
+def test_a_shutdown_completes_messages_in_progress_and_starts_no_others(
     memory: MemoryQueue,
     service: Service,
     stop: threading.Event,
@@ -352,7 +352,7 @@ def test_a_stop_finishes_what_was_begun_and_begins_no_more(
     assert service.got == ["1"]
 
 
-def test_a_queue_that_is_away_does_not_end_the_consumer(
+def test_an_unavailable_queue_does_not_end_the_consumer(
     memory: MemoryQueue,
     run: Callable[[], object],
     eventually: Eventually,
@@ -385,7 +385,7 @@ def test_a_queue_that_is_away_does_not_end_the_consumer(
     ],
     ids=repr,
 )
-def test_a_consumer_that_handles_nothing_for_want_of_its_own_means_is_not_ready(
+def test_a_consumer_that_cannot_handle_messages_is_not_ready(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, error: Exception, is_ready: bool
 ) -> None:
     def fail(_message: Mapping[str, Any]) -> None:
@@ -402,7 +402,7 @@ def test_a_consumer_that_handles_nothing_for_want_of_its_own_means_is_not_ready(
         consumer.ready()
 
 
-def test_what_others_send_makes_no_time_series(memory: MemoryQueue) -> None:
+def test_arbitrary_values_in_messages_create_no_time_series(memory: MemoryQueue) -> None:
     counter = telemetry.MESSAGES.labels("memory", "unknown", "failed")
     before = counter._value.get()
 
@@ -411,7 +411,7 @@ def test_what_others_send_makes_no_time_series(memory: MemoryQueue) -> None:
     assert counter._value.get() == before + 1
 
 
-def test_a_failure_is_logged_with_what_it_is_about(
+def test_a_failure_is_logged_with_the_id_of_its_order(
     memory: MemoryQueue, service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.failures = 1

@@ -36,7 +36,7 @@ def an_event(kind: str = "thing.made.v1") -> Event:
     )
 
 
-def test_an_event_is_a_cloudevent_of_the_trace_at_hand() -> None:
+def test_an_event_is_a_cloudevent_in_the_current_trace() -> None:
     with telemetry.traced(TRACEPARENT):
         event = an_event().to_dict()
 
@@ -44,7 +44,7 @@ def test_an_event_is_a_cloudevent_of_the_trace_at_hand() -> None:
     assert event["traceparent"].split("-")[1] == TRACEPARENT.split("-")[1]
 
 
-def test_an_event_survives_json() -> None:
+def test_an_event_survives_a_round_trip_through_json() -> None:
     event = an_event()
 
     assert Event.from_dict(orjson.loads(orjson.dumps(event.to_dict()))) == event
@@ -110,7 +110,7 @@ def test_a_batch_has_no_more_than_256_kib() -> None:
     assert numbers(topic) == [[0, 1], [2, 3], [4, 5]]
 
 
-def test_of_a_batch_only_what_the_topic_did_not_take_is_published_again() -> None:
+def test_only_the_rejected_events_of_a_batch_are_published_again() -> None:
     topic: Any = Topic(
         lambda data, nth: "InternalError" if data["n"] in {1, 2} and nth <= data["n"] else None
     )
@@ -120,7 +120,7 @@ def test_of_a_batch_only_what_the_topic_did_not_take_is_published_again() -> Non
     assert numbers(topic) == [list(range(10)), [1, 2], [2], [10]]
 
 
-def test_what_the_topic_never_takes_is_reported_with_the_reason() -> None:
+def test_events_that_the_topic_always_rejects_are_reported_with_the_reason() -> None:
     topic: Any = Topic(lambda data, _: "InternalError" if data["n"] == 3 else None)
 
     with pytest.raises(NotPublished, match="1 of 10 events were not published: InternalError"):
@@ -129,7 +129,7 @@ def test_what_the_topic_never_takes_is_reported_with_the_reason() -> None:
     assert numbers(topic) == [list(range(10)), [3], [3]]
 
 
-def test_events_reach_those_who_subscribed_to_their_type(
+def test_events_reach_the_subscribers_of_their_type(
     account: AwsServer, create_topic: Callable[[], str], create_queue: Callable[[], str]
 ) -> None:
     topic, url = create_topic(), create_queue()

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from services.common.aws import dynamo
 from services.common.aws.outbox import DynamoOutbox
 from services.common.messaging.outbox import Outbox, OutboxMessage, OutboxRecord
-from services.common.messaging.relay import Relay, Teller
+from services.common.messaging.relay import Relay, Sender
 from services.common.runtime import progress, telemetry
 from services.common.values import clock, ids
 from shopdev.processes.emulator import AwsServer
@@ -63,7 +63,7 @@ def pending(outbox: Outbox) -> list[str]:
     return [record.id for record in outbox.pending(100)]
 
 
-def test_records_wait_oldest_first_as_they_were_added(outbox: Outbox, add: Add) -> None:
+def test_pending_records_are_returned_oldest_first(outbox: Outbox, add: Add) -> None:
     records = [a_record(1, 2) for _ in range(20)]
     for record in records:
         add(record)
@@ -72,7 +72,9 @@ def test_records_wait_oldest_first_as_they_were_added(outbox: Outbox, add: Add) 
     assert len(outbox.pending(7)) == 7
 
 
-def test_a_claimed_record_waits_no_more_until_the_claim_lapses(outbox: Outbox, add: Add, now: Clock) -> None:
+def test_a_claimed_record_is_not_pending_until_the_claim_expires(
+    outbox: Outbox, add: Add, now: Clock
+) -> None:
     record = a_record()
     add(record)
 
@@ -97,7 +99,7 @@ def test_a_postponed_record_waits_again_after_the_pause(outbox: Outbox, add: Add
     assert pending(outbox) == [record.id]
 
 
-def test_a_record_that_was_told_is_gone_for_good(outbox: Outbox, add: Add) -> None:
+def test_a_sent_record_is_deleted(outbox: Outbox, add: Add) -> None:
     record = a_record()
     add(record)
     outbox.claim(record)
@@ -110,7 +112,7 @@ def test_a_record_that_was_told_is_gone_for_good(outbox: Outbox, add: Add) -> No
     outbox.done(record)
 
 
-def test_many_claimed_records_do_not_hide_the_rest(outbox: Outbox, add: Add) -> None:
+def test_many_claimed_records_do_not_hide_the_others(outbox: Outbox, add: Add) -> None:
     records = [a_record() for _ in range(60)]
     for record in records:
         add(record)
@@ -121,7 +123,7 @@ def test_many_claimed_records_do_not_hide_the_rest(outbox: Outbox, add: Add) -> 
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=4), timedelta(minutes=-4)])
-def test_a_claim_by_a_wrong_clock_ends_all_the_same(
+def test_a_claim_by_a_wrong_clock_expires_nevertheless(
     outbox: Outbox, add: Add, now: Clock, ahead: timedelta
 ) -> None:
     """Whoever made it died; AWS accepts signatures of clocks that are up to five minutes off."""
@@ -138,7 +140,9 @@ def test_a_claim_by_a_wrong_clock_ends_all_the_same(
     assert outbox.claim(record)
 
 
-def test_a_claim_that_meets_itself_is_held(account: AwsServer, create_table: Callable[[], str]) -> None:
+def test_a_claim_that_is_retried_by_the_sdk_succeeds(
+    account: AwsServer, create_table: Callable[[], str]
+) -> None:
     """The SDK repeats a call whose answer was lost."""
 
     class Repeating:
@@ -168,7 +172,7 @@ UNREADABLE: Mapping[str, Mapping[str, Any]] = {
 
 
 @pytest.mark.parametrize("row", UNREADABLE)
-def test_a_record_that_cannot_be_read_keeps_no_other_from_being_told(
+def test_an_unreadable_record_does_not_block_others(
     account: AwsServer, create_table: Callable[[], str], now: Clock, row: str
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -199,7 +203,7 @@ def test_a_relay_whose_outbox_cannot_be_read_for_a_minute_is_not_ready(
     relay, stop = Relay(outbox, {}), threading.Event()
     stop.set()
     monkeypatch.setattr(outbox, "pending", away)
-    relay._look(stop)
+    relay._read(stop)
     relay.ready()
 
     monkeypatch.setattr(progress, "PATIENCE_SECONDS", -1.0)
@@ -209,7 +213,7 @@ def test_a_relay_whose_outbox_cannot_be_read_for_a_minute_is_not_ready(
 
 
 @pytest.mark.parametrize(("kind", "is_ready"), [("note", False), ("of a later version", True)])
-def test_a_relay_that_tells_nothing_for_want_of_its_own_means_is_not_ready(
+def test_a_relay_that_cannot_send_records_is_not_ready(
     kind: str, is_ready: bool, now: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(_payloads: Sequence[Mapping[str, Any]]) -> None:
@@ -228,7 +232,7 @@ def test_a_relay_that_tells_nothing_for_want_of_its_own_means_is_not_ready(
     assert outbox.pending(10) == [], "they are tried again after a pause"
 
 
-def test_the_oldest_record_counts_also_while_it_is_postponed(outbox: Outbox, add: Add) -> None:
+def test_the_age_of_the_oldest_record_includes_postponed_ones(outbox: Outbox, add: Add) -> None:
     assert outbox.oldest() == 0.0
     old = OutboxRecord((OutboxMessage("note", {"n": 1}),), id=ids.first_of(clock.now() - timedelta(hours=1)))
     for record in (old, a_record(2)):
@@ -243,7 +247,7 @@ def test_the_oldest_record_counts_also_while_it_is_postponed(outbox: Outbox, add
     assert outbox.oldest() < 60
 
 
-def test_while_nothing_can_be_told_the_gauge_shows_how_long_the_oldest_record_has_waited(
+def test_the_gauge_shows_the_age_of_the_oldest_record_while_nothing_can_be_sent(
     now: Clock, told: "Told", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A record that failed is postponed, so that hardly ever one of them is free."""
@@ -253,13 +257,13 @@ def test_while_nothing_can_be_told_the_gauge_shows_how_long_the_oldest_record_ha
     told.refused = {1}
     relay, stop = Relay(kept, {"note": told}), threading.Event()
 
-    (failing,) = relay._look(stop)
+    (failing,) = relay._read(stop)
     assert not relay.relay(failing)
-    assert relay._look(stop) == []
+    assert relay._read(stop) == []
 
     assert 3599 < telemetry.OUTBOX_AGE._value.get() < 3700
     kept.done(record)
-    relay._look(stop)
+    relay._read(stop)
     assert telemetry.OUTBOX_AGE._value.get() == 0.0
 
 
@@ -267,7 +271,7 @@ def test_an_outbox_answers_a_ping(outbox: Outbox) -> None:
     outbox.ping()
 
 
-def test_a_record_in_another_partition_than_its_ids_is_told_all_the_same(
+def test_a_record_in_another_partition_than_that_of_its_id_is_sent_nevertheless(
     account: AwsServer, create_table: Callable[[], str], now: Clock, told: "Told"
 ) -> None:
     """A version with another number of partitions has put it there."""
@@ -309,7 +313,7 @@ def told() -> Told:
     return Told()
 
 
-def test_a_record_is_told_in_order_and_removed(outbox: Outbox, add: Add, told: Told) -> None:
+def test_a_record_is_sent_in_order_and_deleted(outbox: Outbox, add: Add, told: Told) -> None:
     record = a_record(1, 2, 3)
     add(record)
 
@@ -319,7 +323,7 @@ def test_a_record_is_told_in_order_and_removed(outbox: Outbox, add: Add, told: T
     assert pending(outbox) == []
 
 
-def test_messages_of_one_kind_are_told_together_and_those_of_others_in_between_in_their_order(
+def test_messages_of_one_kind_are_sent_together_and_the_order_of_kinds_is_kept(
     outbox: Outbox, add: Add
 ) -> None:
     kinds = ("note", "note", "fact", "note")
@@ -327,7 +331,7 @@ def test_messages_of_one_kind_are_told_together_and_those_of_others_in_between_i
     add(record)
     calls: list[tuple[str, list[int]]] = []
 
-    def teller(kind: str) -> Teller:
+    def teller(kind: str) -> Sender:
         return lambda payloads: calls.append((kind, [payload["n"] for payload in payloads]))
 
     assert Relay(outbox, {kind: teller(kind) for kind in kinds}).relay(record)
@@ -335,7 +339,7 @@ def test_messages_of_one_kind_are_told_together_and_those_of_others_in_between_i
     assert calls == [("note", [0, 1]), ("fact", [2]), ("note", [3])]
 
 
-def test_a_record_that_was_half_told_is_told_wholly_again(
+def test_a_partially_sent_record_is_sent_again_completely(
     outbox: Outbox, add: Add, told: Told, now: Clock
 ) -> None:
     record = a_record(1, 2)
@@ -352,7 +356,7 @@ def test_a_record_that_was_half_told_is_told_wholly_again(
     assert told.numbers == [1, 1, 2]
 
 
-def test_a_record_that_another_relay_has_is_left_alone(outbox: Outbox, add: Add, told: Told) -> None:
+def test_a_record_that_another_relay_has_claimed_is_skipped(outbox: Outbox, add: Add, told: Told) -> None:
     record = a_record()
     add(record)
     outbox.claim(record)
@@ -362,7 +366,7 @@ def test_a_record_that_another_relay_has_is_left_alone(outbox: Outbox, add: Add,
     assert told.numbers == []
 
 
-def test_a_record_that_always_fails_is_tried_ever_more_rarely_and_for_ever(now: Clock, told: Told) -> None:
+def test_a_failing_record_is_retried_forever_with_growing_pauses(now: Clock, told: Told) -> None:
     outbox, record = MemoryOutbox(now), a_record(1)
     outbox.add(record)
     told.refused = {1}
@@ -391,7 +395,7 @@ class Pauses(threading.Event):
 
 
 @pytest.mark.parametrize("failure", ["no right to write", "another relay is faster", "no records"])
-def test_a_relay_that_tells_nothing_looks_ever_more_rarely(
+def test_a_relay_that_sends_nothing_reads_the_outbox_less_and_less_often(
     failure: str, told: Told, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pauses, looks = Pauses(), list[int]()
@@ -427,7 +431,7 @@ def stop() -> threading.Event:
     return threading.Event()
 
 
-def test_a_running_relay_tells_what_comes_and_survives_an_outage(
+def test_a_running_relay_sends_new_records_and_survives_an_outage(
     told: Told, stop: threading.Event, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outbox = MemoryOutbox()

@@ -23,7 +23,7 @@ def test_a_result_is_sent_as_the_output() -> None:
     assert answers.outputs == {"t1": {"done": True}}
 
 
-def test_a_refusal_is_sent_as_a_failure_and_the_message_is_done() -> None:
+def test_a_rejected_task_is_reported_as_a_failure_and_its_message_is_deleted() -> None:
     answers = MemoryAnswers("t1")
 
     def refuse(_: Mapping[str, Any]) -> None:
@@ -34,7 +34,7 @@ def test_a_refusal_is_sent_as_a_failure_and_the_message_is_done() -> None:
     assert answers.failures == {"t1": ("OutOfStock", "none left")}
 
 
-def test_any_other_failure_leaves_the_token_for_the_next_delivery() -> None:
+def test_any_other_failure_reports_no_result_until_the_next_delivery() -> None:
     answers = MemoryAnswers("t1")
 
     def fail(_: Mapping[str, Any]) -> None:
@@ -46,7 +46,7 @@ def test_any_other_failure_leaves_the_token_for_the_next_delivery() -> None:
     assert answers.waiting == {"t1"}
 
 
-def test_an_answer_that_nobody_waits_for_ends_the_message() -> None:
+def test_a_result_that_the_workflow_no_longer_waits_for_ends_the_message() -> None:
     answering(lambda _: {}, MemoryAnswers())(TASK)
 
 

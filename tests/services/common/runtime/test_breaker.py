@@ -45,14 +45,14 @@ def test_an_answer_is_passed_on(guard: Guard) -> None:
     assert guard.call(Provider("yes")) == "yes"
 
 
-def test_a_temporary_failure_is_tried_again(guard: Guard) -> None:
+def test_a_temporary_failure_is_retried(guard: Guard) -> None:
     provider = Provider(Flaky(), Flaky(), "yes")
 
     assert guard.call(provider) == "yes"
     assert provider.calls == 3
 
 
-def test_the_last_try_tells_why_it_failed(guard: Guard) -> None:
+def test_the_error_of_the_last_attempt_is_raised(guard: Guard) -> None:
     with pytest.raises(CallFailed, match="provider: third") as failed:
         guard.call(Provider(Flaky(), Flaky(), Flaky("third")))
 
@@ -60,7 +60,7 @@ def test_the_last_try_tells_why_it_failed(guard: Guard) -> None:
 
 
 @pytest.mark.parametrize("answer", [Declined(), KeyError("a defect")])
-def test_a_refusal_or_a_defect_is_not_tried_again(guard: Guard, answer: Exception) -> None:
+def test_a_rejection_or_a_defect_is_not_retried(guard: Guard, answer: Exception) -> None:
     provider = Provider(answer)
 
     with pytest.raises(type(answer)):
@@ -76,7 +76,7 @@ def silence() -> Iterator[threading.Event]:
     ended.set()
 
 
-def test_silence_ends_at_the_deadline(guard: Guard, silence: threading.Event) -> None:
+def test_a_call_without_an_answer_ends_at_its_deadline(guard: Guard, silence: threading.Event) -> None:
     started = time.monotonic()
 
     with pytest.raises(CallTimeout):

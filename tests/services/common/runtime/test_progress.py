@@ -23,14 +23,14 @@ def progress(seconds: Seconds) -> Progress:
     return Progress("a loop", seconds)
 
 
-def test_a_loop_without_work_is_well(progress: Progress, seconds: Seconds) -> None:
+def test_a_loop_without_work_is_healthy(progress: Progress, seconds: Seconds) -> None:
     seconds.passed = 1000
 
     progress.check()
 
 
 @pytest.mark.parametrize("pieces", [("",), ("1", "2"), ("1", "1", "2")])
-def test_a_loop_that_does_nothing_for_a_minute_says_so(
+def test_a_loop_without_progress_for_a_minute_is_reported(
     progress: Progress, seconds: Seconds, pieces: tuple[str, ...]
 ) -> None:
     for piece in pieces:
@@ -43,7 +43,9 @@ def test_a_loop_that_does_nothing_for_a_minute_says_so(
         progress.check()
 
 
-def test_one_piece_that_fails_for_ever_says_nothing_of_the_loop(progress: Progress, seconds: Seconds) -> None:
+def test_one_permanently_failing_piece_does_not_make_the_loop_unready(
+    progress: Progress, seconds: Seconds
+) -> None:
     for _ in range(100):
         progress.missed("1", ValueError("bad"))
 
@@ -52,7 +54,7 @@ def test_one_piece_that_fails_for_ever_says_nothing_of_the_loop(progress: Progre
     progress.check()
 
 
-def test_a_loop_that_does_something_again_is_well(progress: Progress, seconds: Seconds) -> None:
+def test_a_loop_that_makes_progress_again_is_healthy(progress: Progress, seconds: Seconds) -> None:
     progress.missed("", ConnectionError())
     seconds.passed = 61
     progress.made()

@@ -29,7 +29,7 @@ def losing(times: int) -> Callable[[], int]:
     return work
 
 
-def test_work_that_loses_is_done_again_until_it_wins(pauses: list[float]) -> None:
+def test_work_that_loses_is_retried_until_it_wins(pauses: list[float]) -> None:
     assert retry_on_stale(losing(3), "order 1") == 4
     assert len(pauses) == 3
 
@@ -39,7 +39,7 @@ def test_work_that_wins_at_once_does_not_wait(pauses: list[float]) -> None:
     assert pauses == []
 
 
-def test_work_that_always_loses_can_be_sent_again(pauses: list[float]) -> None:
+def test_work_that_always_loses_raises_unavailable(pauses: list[float]) -> None:
     with pytest.raises(Unavailable, match=r"order 1 is being changed concurrently; retry the request"):
         retry_on_stale(losing(1000), "order 1")
 
@@ -49,7 +49,7 @@ def test_work_that_always_loses_can_be_sent_again(pauses: list[float]) -> None:
     assert sum(pauses) < 1
 
 
-def test_pauses_differ_so_that_those_who_met_do_not_meet_again(pauses: list[float]) -> None:
+def test_pauses_are_random_so_that_competing_writers_do_not_collide_again(pauses: list[float]) -> None:
     for _ in range(50):
         retry_on_stale(losing(1), "order 1")
 
@@ -57,7 +57,7 @@ def test_pauses_differ_so_that_those_who_met_do_not_meet_again(pauses: list[floa
     assert all(0 <= pause <= 0.02 for pause in pauses)
 
 
-def test_any_other_failure_is_not_tried_again(pauses: list[float]) -> None:
+def test_any_other_failure_is_not_retried(pauses: list[float]) -> None:
     calls: list[None] = []
 
     def fail() -> None:

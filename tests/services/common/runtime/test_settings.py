@@ -39,7 +39,7 @@ def test_every_missing_or_invalid_variable_has_a_line(monkeypatch: pytest.Monkey
     assert [line.split()[0] for line in lines] == ["TABLE", "PORT"]
 
 
-def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TABLE", "")
 
     with pytest.raises(SystemExit, match="TABLE is not set: name of the service's DynamoDB table"):

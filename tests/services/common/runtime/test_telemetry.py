@@ -29,7 +29,7 @@ def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Logged]:
     telemetry.configure("test", "INFO")
 
 
-def test_a_line_is_json_with_its_trace_and_fields(logged: Logged) -> None:
+def test_a_log_line_is_json_with_its_trace_and_fields(logged: Logged) -> None:
     with telemetry.traced(TRACEPARENT, order_id="1"):
         telemetry.logger("test").info("happened", amount=3)
 
@@ -40,14 +40,14 @@ def test_a_line_is_json_with_its_trace_and_fields(logged: Logged) -> None:
     assert (line["order_id"], line["amount"]) == ("1", 3)
 
 
-def test_a_librarys_line_is_json_too(logged: Logged) -> None:
+def test_a_log_line_of_a_library_is_json_too(logged: Logged) -> None:
     logging.getLogger("some.library").warning("disk %s", "full")
 
     (line,) = logged()
     assert (line["event"], line["level"]) == ("disk full", "warning")
 
 
-def test_what_pays_is_redacted_wherever_it_hides(logged: Logged) -> None:
+def test_payment_data_is_redacted_at_any_depth(logged: Logged) -> None:
     log = telemetry.logger("test")
     log.info(
         "a", token="secret-1", body={"payment": {"card_number": "secret-2"}, "list": [{"cvc": "secret-3"}]}
@@ -70,7 +70,7 @@ def test_a_trace_is_continued_in_a_span_of_its_own() -> None:
 @given(
     st.text() | st.none() | st.sampled_from(["00-" + "0" * 32 + "-" + "1" * 16 + "-01", TRACEPARENT + "\n"])
 )
-def test_nonsense_starts_a_new_trace(traceparent: str | None) -> None:
+def test_an_invalid_traceparent_starts_a_new_trace(traceparent: str | None) -> None:
     trace = Trace.continued(traceparent)
 
     assert Trace.continued(str(trace)).trace_id == trace.trace_id

@@ -41,12 +41,12 @@ def health(loop: Loop) -> Iterator[httpx.Client]:
     server.stop()
 
 
-def test_a_loop_that_turns_is_healthy_and_ready(health: httpx.Client) -> None:
+def test_a_running_loop_is_healthy_and_ready(health: httpx.Client) -> None:
     assert health.get("/healthz").json() == {"status": "ok"}
     assert health.get("/readyz").json() == {"status": "ok"}
 
 
-def test_a_missing_dependency_is_no_illness(health: httpx.Client, loop: Loop) -> None:
+def test_a_missing_dependency_does_not_make_a_process_unhealthy(health: httpx.Client, loop: Loop) -> None:
     loop.missing = ConnectionError("a detail")
 
     assert health.get("/healthz").status_code == 200
@@ -54,7 +54,7 @@ def test_a_missing_dependency_is_no_illness(health: httpx.Client, loop: Loop) ->
     assert (answer.status_code, answer.json()["failing"]) == (503, {"loop": "ConnectionError"})
 
 
-def test_a_loop_that_does_not_turn_is_restarted(health: httpx.Client, loop: Loop) -> None:
+def test_a_stuck_loop_fails_the_liveness_probe(health: httpx.Client, loop: Loop) -> None:
     loop.turns = False
 
     assert health.get("/healthz").status_code == 503

@@ -31,23 +31,23 @@ def test_money_is_added_and_multiplied_within_one_currency() -> None:
 @pytest.mark.parametrize(
     ("amount", "currency"), [(-1, "EUR"), (1.5, "EUR"), (True, "EUR"), ("1", "EUR"), (1, "eur"), (1, "EURO")]
 )
-def test_what_is_no_money_is_refused(amount: Any, currency: str) -> None:
+def test_an_invalid_amount_of_money_is_rejected(amount: Any, currency: str) -> None:
     with pytest.raises(ValueError, match=r"money|currency"):
         Money(amount, currency)
 
 
 @given(st.integers(0), st.sampled_from(["EUR", "JPY"]))
-def test_money_survives_json(amount: int, currency: str) -> None:
+def test_money_survives_a_round_trip_through_json(amount: int, currency: str) -> None:
     assert Money.from_dict(Money(amount, currency).to_dict()) == Money(amount, currency)
 
 
 @given(st.datetimes(timezones=st.just(UTC)), st.datetimes(timezones=st.just(UTC)))
-def test_written_times_sort_as_the_times_do(one: datetime, other: datetime) -> None:
+def test_formatted_times_sort_by_time(one: datetime, other: datetime) -> None:
     assert (clock.rfc3339(one) < clock.rfc3339(other)) == (one < other)
     assert clock.parse(clock.rfc3339(one)) == one
 
 
-def test_any_offset_is_read_as_utc_and_none_is_refused() -> None:
+def test_a_time_with_any_offset_is_converted_to_utc_and_one_without_is_rejected() -> None:
     noon = datetime(2026, 1, 31, 14, tzinfo=timezone(timedelta(hours=2)))
 
     assert clock.rfc3339(noon) == "2026-01-31T12:00:00.000000Z"
@@ -57,7 +57,7 @@ def test_any_offset_is_read_as_utc_and_none_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
-def test_a_time_that_is_none_in_utc_is_refused(text: str) -> None:
+def test_a_time_outside_the_range_of_utc_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="out of range"):
         clock.parse(text)
 
@@ -69,7 +69,7 @@ def test_ids_are_unique_and_sort_by_age() -> None:
 
 
 @given(st.dictionaries(texts, texts, max_size=3))
-def test_a_cursor_is_read_as_it_was_made_and_fits_a_url(position: dict[str, str]) -> None:
+def test_a_cursor_is_url_safe_and_decodes_to_its_position(position: dict[str, str]) -> None:
     made = cursor.encode(position)
 
     assert cursor.decode(made, position.keys()) == position
@@ -90,12 +90,12 @@ def test_a_cursor_of_another_list_is_an_invalid_request(position: dict[str, str]
 
 
 @given(st.dictionaries(texts, values, max_size=4))
-def test_dynamodb_values_come_back_as_they_went(item: dict[str, Any]) -> None:
+def test_dynamodb_values_survive_a_round_trip(item: dict[str, Any]) -> None:
     assert dynamo.unpack(dynamo.pack(item)) == item
 
 
 @pytest.mark.parametrize("value", [1.5, b"x", {1}, object()])
-def test_what_no_table_holds_is_refused(value: Any) -> None:
+def test_an_unsupported_type_is_rejected(value: Any) -> None:
     with pytest.raises(TypeError):
         dynamo.pack({"value": value})
 
