@@ -248,7 +248,8 @@ def find_all(
         nonlocal rest
         answer = client.batch_get_item(RequestItems={table: {"Keys": rest, "ConsistentRead": is_consistent}})
         found.extend(answer["Responses"].get(table, []))
-        rest = answer["UnprocessedKeys"].get(table, {}).get("Keys", [])
+        left = answer["UnprocessedKeys"].get(table)
+        rest = left["Keys"] if left else []
         return bool(rest)
 
     retrying = Retrying(

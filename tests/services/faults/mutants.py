@@ -81,9 +81,9 @@ def release_stock_twice() -> None:
         reservation: Reservation,
         was: StockState | None,
         move: Move | None,
-        told: OutboxRecord | None,
+        outbox_record: OutboxRecord | None,
     ) -> None:
-        save(self, reservation, was, move, told)
+        save(self, reservation, was, move, outbox_record)
         for item in move.items if move is not None and move.target is Shelf.AVAILABLE else ():
             self._client.update_item(
                 TableName=self._table,

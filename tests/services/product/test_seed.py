@@ -82,10 +82,10 @@ def test_a_product_that_is_written_while_the_seed_adds_it_keeps_its_price() -> N
     dearer = replace(first, price=Money(4242, "EUR"))
     put = shop.put
 
-    def overtaken(product: Product, initial_stock: int, told: OutboxRecord | None) -> None:
+    def overtaken(product: Product, initial_stock: int, outbox_record: OutboxRecord | None) -> None:
         shop.put = put  # type: ignore[method-assign]
         handlers.put_product(dearer, 0, catalogue=shop)
-        put(product, initial_stock, told)
+        put(product, initial_stock, outbox_record)
 
     shop.put = overtaken  # type: ignore[method-assign]
 
