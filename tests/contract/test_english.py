@@ -33,6 +33,8 @@ SOURCES: Final = sorted(
         "operator/shop_operator/wording.py",
         "operator/shop_operator/api/**/*.py",
         "operator/shop_operator/objects/*.py",
+        "operator/shop_operator/reconcile/*.py",
+        "operator/shop_operator/render/*.py",
         "operator/shop_operator/status/**/*.py",
     )
     for path in ROOT.glob(pattern)

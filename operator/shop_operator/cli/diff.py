@@ -1,4 +1,4 @@
-"""What an apply would change: the rendered children beside the live ones, as far as the operator owns them. Pure."""
+"""The changes that an apply causes: a comparison of the rendered and the live children, for the fields that the operator owns. Pure."""
 
 import difflib
 import sys
@@ -22,17 +22,17 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Change:
-    """One object that would change, or that the operator would not touch.
+    """The change of one object, or the reason why the operator would not write it.
 
     Args:
-        action: create, update, delete; conflict, for an object that belongs to another owner and is left unchanged; or
-            wait, for one that comes later.
-        kind: its kind.
-        name: its name.
-        before: what there is of it now, as far as it is ours or will be; None when there is nothing.
-        after: what there would be; None for nothing.
-        reason: the reason that the operator would report; empty when nothing is in the way.
-        message: its sentence.
+        action: create, update or delete; conflict for an object of another owner, which is left unchanged; wait for an object
+            that is written later.
+        kind: the kind of the object.
+        name: the name of the object.
+        before: the live object, reduced to the fields that the operator owns or will own; None if it does not exist.
+        after: the object after the apply; None if it is deleted.
+        reason: the reason that the operator would report; empty if nothing prevents the change.
+        message: the message that the operator would report.
     """
 
     action: str
@@ -45,12 +45,12 @@ class Change:
 
     @classmethod
     def refused(cls, error: OperatorError, kind: str, name: str, after: Object | None) -> "Change":
-        """One that the operator reports as that error."""
+        """The change of an object that the operator does not write because of an error."""
         action = "conflict" if isinstance(error, Conflict) else "wait"
         return cls(action, kind, name, None, after, error.reason, error.message)
 
     def to_dict(self) -> dict[str, Any]:
-        """For `-o json`."""
+        """The change in the form of `-o json`."""
         refused = {"reason": self.reason, "message": self.message} if self.reason else {}
         return {
             "action": self.action,
@@ -62,7 +62,7 @@ class Change:
         }
 
     def lines(self) -> list[str]:
-        """A unified diff."""
+        """The change as a unified diff."""
         where = f"{self.kind}/{self.name}"
         if self.reason:
             stays = (
@@ -88,14 +88,14 @@ def changes(
     find: Callable[[str, str], Object | None],
     kept: AbstractSet[tuple[str, str]] = frozenset(),
 ) -> Iterator[Change]:
-    """What differs, in the order in which it is applied; what the operator would delete comes last.
+    """The changes of the children in the order in which they are applied, followed by the deletions.
 
     Args:
         desired: the rendered children.
-        live: every object that carries the ShopService's label, by (kind, name).
-        uid: of the live ShopService; only what it controls is deleted.
-        find: the object of a kind and a name that carries no such label, None when there is none.
-        kept: what is not deleted although it is not rendered, by (kind, name).
+        live: the objects with the label of the ShopService, by (kind, name).
+        uid: the UID of the live ShopService; only objects that it controls are deleted.
+        find: returns the object of a kind and name without that label; None if it does not exist.
+        kept: the objects that are not deleted although they are not rendered, by (kind, name).
     """
     foreign_account = False
     for child in desired:
@@ -127,11 +127,11 @@ def _refusal(there: Object, child: Object, uid: str) -> OperatorError | None:
 
 
 def of_shopservice(wanted: Object, live: Object | None) -> Change | None:
-    """The ShopService itself.
+    """The change of the ShopService itself; None if it does not change.
 
     Args:
-        wanted: as it is after the apply.
-        live: as it is now, None when there is none.
+        wanted: the ShopService after the apply.
+        live: the live ShopService; None if it does not exist.
     """
     before, after = None if live is None else written(live), written(wanted)
     if before == after:

@@ -1,8 +1,8 @@
-"""What an apply takes away: fields that the operator has applied before, that no other client has set, and that it has no wish for now.
+"""The fields that an apply removes: the operator has applied them before, no other client owns them, and they are no longer desired. Pure.
 
-The API server notes in metadata.managedFields who has set what; a field that its only owner applies no more is removed.
-Pure. The form of the notes is FieldsV1 of the Kubernetes API: `f:` before a key, `k:` before the keys of a list's item, `v:` before
-an item of a set, `.` for the item itself, and nothing below what is one value.
+The API server records the owners of each field in metadata.managedFields, and removes a field that its only owner no longer applies.
+The records have the format FieldsV1 of the Kubernetes API: the prefix `f:` for a key, `k:` for the keys of a list item, `v:` for an
+item of a set, `.` for the item itself, and an empty map for a field with a single value.
 """
 
 import json
@@ -17,19 +17,19 @@ Fields = Mapping[str, Any]
 
 
 def with_leftovers(desired: Object, live: Object) -> dict[str, Any]:
-    """What is desired, and beside it what the live object has of what an apply of it takes away.
+    """The desired object, together with the live fields that its apply removes.
 
     Args:
         desired: an apply configuration.
-        live: the object as the API server has it, with its managedFields.
+        live: the live object, with its managedFields.
     """
     entries = live["metadata"].get("managedFields") or ()
     ours = _union(each for each in entries if is_apply_by_operator(each))
     others = _union(each for each in entries if not is_apply_by_operator(each))
     kept = {
-        # Of every object; what the operator writes there is nothing that a user has asked for.
+        # An annotation of all children, which is not part of a spec.
         "f:metadata": {"f:annotations": {f"f:{HASH_ANNOTATION}": {}}},
-        # The operator hands the count over before it lets go of it.
+        # The operator gives the count another owner before it drops it.
         "f:spec": {"f:replicas": {}},
     }
     wider: dict[str, Any] = _wider(desired, live, _without(_without(ours, others), kept))
@@ -55,7 +55,7 @@ def _both(one: Fields, other: Fields) -> Fields:
 
 
 def _without(fields: Fields, others: Fields) -> Fields:
-    """Those of the fields that are not among the others; what was a group of them only and is empty now goes too."""
+    """The fields that are not among the others, without groups that are empty then."""
     left = {}
     for key, below in fields.items():
         rest = _without(below, others[key]) if key in others else below
@@ -81,13 +81,13 @@ def _in_map(desired: Object, live: Object, ours: Fields) -> dict[str, Any]:
         if key in desired:
             found[key] = _wider(desired[key], value, below)
         elif (part := _part(value, below)) or not below:
-            # A group of which nothing is there any more is nothing.
+            # A group without any live field is omitted.
             found[key] = part
     return found
 
 
 def _in_list(desired: list[Any], live: list[Any], ours: Fields) -> list[Any]:
-    """Items are desired in their own order; those that go come last."""
+    """The desired items in their order, followed by the removed ones."""
     found = list(desired)
     for there, key in _items(live, ours):
         at = next((index for index, each in enumerate(desired) if _is(each, key)), None)
@@ -99,7 +99,7 @@ def _in_list(desired: list[Any], live: list[Any], ours: Fields) -> list[Any]:
 
 
 def _part(live: Any, ours: Fields) -> Any:
-    """The part of a live value that the operator owns and that is no longer wanted."""
+    """The part of a live value that the operator owns and no longer desires."""
     if ours and isinstance(live, Mapping):
         return {key: _part(value, ours[f"f:{key}"]) for key, value in live.items() if f"f:{key}" in ours}
     if ours and isinstance(live, list):
@@ -108,19 +108,19 @@ def _part(live: Any, ours: Fields) -> Any:
 
 
 def _items(live: list[Any], ours: Fields) -> Iterator[tuple[Any, str]]:
-    """The items of a list that are ours, each with its key of FieldsV1."""
+    """The items of a list that the operator owns, each with its FieldsV1 key."""
     for item in live:
         yield from ((item, key) for key in ours if _is(item, key))
 
 
 def _is(item: Any, key: str) -> bool:
-    """Whether a list's item is the one of a key of FieldsV1."""
+    """Whether a FieldsV1 key identifies a list item."""
     kind, _, text = key.partition(":")
     if kind == "v":
         return bool(item == json.loads(text))
     if kind != "k" or not isinstance(item, Mapping):
         return False
-    # The one key with a default in the schema is the protocol of a port.
+    # The protocol of a port is the only key with a default in the schema.
     return all(
         item.get(name, "TCP" if name == "protocol" else None) == value
         for name, value in json.loads(text).items()

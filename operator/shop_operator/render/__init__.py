@@ -1,7 +1,7 @@
-"""What a ShopService shall be in the cluster: a pure function from its spec to apply configurations.
+"""The children of a ShopService: a pure function from its spec to apply configurations.
 
-Nothing here reads the cluster, the clock or the environment, so the same ShopService always renders the same objects. One
-module per kind of child; what every child has is in `labels`, what every pod has in `pod`.
+No module of this package reads the cluster, the clock or the environment, so the same ShopService always renders the same objects.
+Each kind of child has a module. `labels` has the common metadata of all children, and `pod` the common fields of all pods.
 """
 
 from dataclasses import dataclass, replace
@@ -41,13 +41,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ChildKind:
-    """A kind of object that the operator keeps.
+    """A kind of child.
 
     Args:
         api_version: such as apps/v1.
         kind: such as Deployment.
-        plural: the resource's name in URLs.
-        optional: its CustomResourceDefinition may be missing in a cluster.
+        plural: the name of the resource in URLs.
+        optional: its CustomResourceDefinition may not be installed.
     """
 
     api_version: str
@@ -68,25 +68,25 @@ KINDS: Final = (
     ChildKind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", optional=True),
     ChildKind("monitoring.coreos.com/v1", "PodMonitor", "podmonitors", optional=True),
 )
-"""Every kind that is ever rendered; what is not wanted any more is looked for in these."""
+"""All kinds that can be rendered. Children that are no longer desired are pruned in these kinds only."""
 
 
 def render(
     shop: ShopService, *, live: LiveScale | None, around: Surroundings = NOWHERE
 ) -> list[dict[str, Any]]:
-    """Every child as a complete apply configuration, in the order in which they are applied.
+    """The children as complete apply configurations, in the order in which they are applied.
 
     Args:
         shop: the ShopService.
-        live: the replica counts of the cluster, None before there is a Deployment.
-        around: the rest of the cluster, as far as it shows in a child.
+        live: the live replica counts; None before the first Deployment.
+        around: the rest of the cluster, as far as it affects a child.
 
     Raises:
-        InvalidSpec: when the spec cannot be rendered.
+        InvalidSpec: the spec cannot be rendered.
     """
     made = around.pods or shop
     if made is not shop:
-        # Labels tell which version runs.
+        # The version label shows the version that runs.
         shop = replace(shop, document={**shop.document, "image": made.spec.image})
     account = account_name(made)
     own_account = service_account(made)
@@ -101,10 +101,10 @@ def render(
 
 
 def configuration_uses(shop: ShopService) -> dict[str, frozenset[Use]]:
-    """What each Deployment uses of ConfigMaps and Secrets, by its name; without those that use nothing.
+    """The ConfigMaps and Secrets that each Deployment uses, by the name of the Deployment; only of Deployments that use some.
 
     Raises:
-        InvalidSpec: when the podTemplate cannot be merged, or too many objects are used.
+        InvalidSpec: the podTemplate cannot be merged, or too many objects are used.
     """
     if not _may_use_configuration(shop):
         return {}
@@ -122,7 +122,7 @@ def configuration_uses(shop: ShopService) -> dict[str, frozenset[Use]]:
 
 
 def _may_use_configuration(shop: ShopService) -> bool:
-    """Whether rendering the pods can find any use; most ShopServices have none, and every pass asks."""
+    """Whether the pods may use configuration. Most do not, which saves their rendering in every pass."""
     spec = shop.spec
     variables = [*(spec.env or ()), *(each for worker in spec.workers or () for each in worker.env or ())]
     return bool(
@@ -133,13 +133,13 @@ def _may_use_configuration(shop: ShopService) -> bool:
 
 
 def _queue_path(workload: Workload) -> str:
-    """Where the queue of a workload is in the ShopService."""
+    """The path of the queue of a workload in the ShopService."""
     at = "spec" if workload.serves else f"spec.workers[{workload.container}]"
     return f"{at}.autoscaling.queue"
 
 
 def _scaler(shop: ShopService, workload: Workload, around: Surroundings) -> list[dict[str, Any]]:
-    """What scales a workload: KEDA by a queue where there is KEDA, Kubernetes itself by what else is to be held."""
+    """The autoscaler of a workload: a ScaledObject for a queue if KEDA is installed, otherwise a HorizontalPodAutoscaler for its other metrics."""
     autoscaling = workload.autoscaling
     if autoscaling is None:
         return []

@@ -29,7 +29,7 @@ def autoscaler(shop: ShopService, workload: Workload, autoscaling: Autoscaling) 
 
 
 def _metrics(workload: Workload, autoscaling: Autoscaling) -> list[dict[str, Any]]:
-    """What is held, of the workload's own container: a sidecar without requests cannot break it, and one with many not dilute it."""
+    """The metrics of the workload's own container, so that the resource requests of a sidecar have no effect."""
     cpu = autoscaling.cpu
     if cpu is None and autoscaling.memory is None:
         cpu = DEFAULT_CPU

@@ -1,4 +1,4 @@
-"""The metadata that every child has because its user, or whoever runs the operator, asks for it."""
+"""The metadata that spec.commonMetadata and the settings of the operator add to all children."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,12 +10,12 @@ from shop_operator.api.v1alpha1.shopservice import ShopService
 def with_common_metadata(
     shop: ShopService, everywhere: CommonMetadata, children: Iterable[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The children with these labels and annotations; what the operator sets itself on one wins.
+    """The children with the common labels and annotations. The operator's own labels and annotations take precedence.
 
     Args:
-        shop: has its own in spec.commonMetadata, which win over those of everywhere.
-        everywhere: those of the children of all ShopServices.
-        children: as rendered; their pod templates stay as they are.
+        shop: the ShopService, whose spec.commonMetadata takes precedence over `everywhere`.
+        everywhere: the metadata of the children of all ShopServices.
+        children: the rendered children; their pod templates do not change.
     """
     own = shop.spec.common_metadata or NOTHING
     labels = {**(everywhere.labels or {}), **(own.labels or {})}

@@ -1,15 +1,14 @@
-"""The configuration that a Deployment's pods use, and which change of it needs new pods. Pure.
+"""The configuration that the pods of a Deployment use, and the changes of it that require new pods. Pure.
 
-A container reads its variables once, and a file that is mounted by `subPath` is never refreshed, so pods have to be replaced
-when the configuration that they use changes. Three rules keep that from doing harm:
+A container reads its variables once, and a file that is mounted by `subPath` is never refreshed. Pods are therefore replaced when the
+configuration that they use changes. Three rules prevent unnecessary replacements:
 
-- only what the pods use counts: the keys that they name, and whole objects only where they take whole objects;
-- an object (or a key that the pods cannot start without) that is absent changes nothing: running pods have their values, and
-  the object may be back a moment later. Its last digest is carried over from the live Deployment. So it is with an object
-  that has been emptied: whoever fills it may do so in two steps. A key that pods start without is a change like any other
-  when it goes from an object that keeps others;
-- a digest that is recorded for the first time replaces no pods: it is recorded on the Deployment, beside pods that were
-  started with that very content. The same holds for digests that were made with another key or by another rule.
+- Only used configuration counts: the keys that the pods name, and whole objects only where the pods use whole objects.
+- An absent object, or an absent key without which the pods do not start, is not a change: running pods have the values, and the
+  object may return a moment later. Its last digest is carried over from the live Deployment. The same applies to an object that was
+  emptied, because it may be filled in two steps. An optional key that is removed from an object with other keys is a change.
+- A digest that is recorded for the first time replaces no pods. It is recorded on the Deployment, because the running pods started
+  with the same content. The same applies to digests that were made with another key or by another rule.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,17 +20,17 @@ from shop_operator.objects.lenient import mapping, mappings
 
 _FORMAT: Final = "v2"
 MOST_OBJECTS: Final = 256
-"""ConfigMaps and Secrets that the pods of one ShopService may use: each is a request, and an entry in an annotation."""
+"""The maximum number of ConfigMaps and Secrets of one ShopService. Each costs a request and an entry in an annotation."""
 
 
 class Use(NamedTuple):
-    """What the pods of one Deployment use of one ConfigMap or Secret.
+    """The use of one ConfigMap or Secret by the pods of one Deployment.
 
     Args:
         kind: ConfigMap or Secret.
-        name: of the object.
-        keys: the keys that are used, sorted; None for all.
-        required: those of them without which a pod does not start, sorted.
+        name: the name of the object.
+        keys: the used keys, sorted; None for all.
+        required: the used keys without which a pod does not start, sorted.
         optional: whether pods start without the object.
     """
 
@@ -43,17 +42,17 @@ class Use(NamedTuple):
 
     @property
     def object(self) -> str:
-        """Names the object in a record."""
+        """The name of the object in a record."""
         return f"{self.kind}/{self.name}"
 
 
 @dataclass(frozen=True)
 class Digests:
-    """The content of what is used, as keyed digests.
+    """Keyed digests of the used configuration.
 
     Args:
-        key_id: identifies the key with which they were made.
-        values: the digest of each use; None when the object or a required key is absent.
+        key_id: the ID of the key with which they were made.
+        values: the digest of each use; None if the object or a required key is absent.
         empty: the uses of objects that have no content.
     """
 
@@ -62,11 +61,11 @@ class Digests:
     empty: AbstractSet[Use] = frozenset()
 
     def content(self, use: Use) -> str | None:
-        """The digest of what there is of it, None when there is nothing."""
+        """The digest of the content of a use; None if it has no content."""
         return None if use in self.empty else self.values.get(use)
 
     def recorded(self, record: "Record") -> dict[str, str]:
-        """What a record says, by the object; empty when it cannot be compared with these."""
+        """The digests of a record, by object; empty if the record is not comparable with these digests."""
         return {**(_read(self.key_id, record.deployment) or {}), **(_read(self.key_id, record.pods) or {})}
 
 
@@ -75,8 +74,8 @@ class Record:
     """The annotations that record the configuration of one Deployment.
 
     Args:
-        deployment: of the Deployment itself: what was seen first beside pods that do not carry it.
-        pods: of its pod template.
+        deployment: the annotation of the Deployment: digests that were first recorded beside pods without them.
+        pods: the annotation of the pod template.
     """
 
     deployment: str | None = None
@@ -88,18 +87,18 @@ class Configuration:
     """The configuration of one ShopService.
 
     Args:
-        uses: what each Deployment uses, by its name; a Deployment that uses nothing is absent.
-        digests: the digests of all of it; None when changes of the configuration are not followed.
+        uses: the uses of each Deployment, by its name; a Deployment without uses is absent.
+        digests: the digests of all uses; None if changes of the configuration are not tracked.
     """
 
     uses: Mapping[str, AbstractSet[Use]] = field(default_factory=dict)
     digests: Digests | None = None
 
     def records(self, live: Mapping[str, Record]) -> dict[str, Record]:
-        """The records to apply, by the name of their Deployment.
+        """The records to apply, by the name of the Deployment.
 
         Args:
-            live: the records of the Deployments that exist.
+            live: the records of the live Deployments.
         """
         return {name: self._record(used, live.get(name)) for name, used in self.uses.items()}
 
@@ -126,7 +125,7 @@ def _needs_pods(use: Use, digest: str | None, known: Mapping[str, str], *, follo
     if digest is None:
         return False
     before = known.get(use.object)
-    # Pods that started without an optional object get it only by a new start.
+    # Pods that started without an optional object get it only when they are replaced.
     return use.optional and followed if before is None else digest != before
 
 
@@ -142,7 +141,7 @@ def _written(key_id: str, entries: Mapping[str, str]) -> str:
 
 
 def _read(key_id: str, text: str | None) -> dict[str, str] | None:
-    """The entries of a record; None when there is none that can be compared with present digests."""
+    """The entries of a record; None if the record is not comparable with the current digests."""
     head, *entries = (text or "").split(" ")
     if head != f"{_FORMAT}-{key_id}":
         return None
@@ -150,7 +149,7 @@ def _read(key_id: str, text: str | None) -> dict[str, str] | None:
 
 
 def uses(spec: Mapping[str, Any]) -> frozenset[Use]:
-    """What the containers of a pod's spec use, one entry for each object."""
+    """The uses of the containers of a pod spec, one for each object."""
     found: dict[tuple[str, str], list[_One]] = {}
     for one in _each(spec):
         found.setdefault((one.kind, one.name), []).append(one)
@@ -158,7 +157,7 @@ def uses(spec: Mapping[str, Any]) -> frozenset[Use]:
 
 
 class _One(NamedTuple):
-    """One use: of a key, or of the whole object (None)."""
+    """The use of one key, or of the whole object (key None)."""
 
     kind: str
     name: str
@@ -196,7 +195,7 @@ def _each(spec: Mapping[str, Any]) -> Iterator[_One]:
 
 
 def _mounted(volume: Mapping[str, Any], path: str | None) -> Iterator[_One]:
-    """What one mount takes of a volume: the files at its subPath, else all of them."""
+    """The uses of a volume by one mount: the files at its subPath, or all files without one."""
     secret = mapping(volume.get("secret"))
     yield from _files("ConfigMap", mapping(volume.get("configMap")), path)
     yield from _files("Secret", {**secret, "name": secret.get("secretName")}, path)
@@ -208,7 +207,7 @@ def _mounted(volume: Mapping[str, Any], path: str | None) -> Iterator[_One]:
 def _files(kind: str, source: Mapping[str, Any], path: str | None) -> Iterator[_One]:
     items = mappings(source.get("items"))
     if not items:
-        # Without items each key is a file of its own name.
+        # Without items, each key is a file of that name.
         yield from _named(kind, source, path)
         return
     for item in items:
@@ -227,7 +226,7 @@ def _named(kind: str, reference: Mapping[str, Any], key: str | None) -> Iterator
         yield _One(kind, name, key, reference.get("optional") is True)
 
 
-# The API server checks a podTemplate, and only after this: anything may stand anywhere in it.
+# The API server validates a podTemplate only after this, so any value may have any type.
 
 
 def _text(value: Mapping[str, Any], key: str) -> str | None:

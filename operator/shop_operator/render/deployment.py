@@ -1,4 +1,4 @@
-"""The Deployment of one workload, and who owns its replica count."""
+"""The Deployment of one workload, and the owner of its replica count."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -22,13 +22,13 @@ SURGE: Final = "25%"
 
 @dataclass(frozen=True)
 class LiveScale:
-    """How many replicas each Deployment is set to in the cluster, and by whom.
+    """The live replica counts of the Deployments, and their owners.
 
     Args:
-        replicas: spec.replicas by the Deployment's name.
+        replicas: spec.replicas of each Deployment, by its name.
         ours: the Deployments whose count only the operator has set.
-        autoscaled: the Deployments that have an autoscaler, or whose count one has set last.
-        unchosen: the Deployments whose count the operator or KEDA has set: zero there switches no autoscaler off.
+        autoscaled: the Deployments that have an autoscaler, or whose count was last set by one.
+        unchosen: the Deployments whose count the operator or KEDA has set. A count of 0 does not disable their autoscaler.
         event_driven: the Deployments that have a ScaledObject.
         lost: the last known spec.replicas of Deployments that were deleted by another client.
     """
@@ -44,10 +44,10 @@ class LiveScale:
 def deployment(
     shop: ShopService, workload: Workload, account: str, live: LiveScale | None, around: Surroundings
 ) -> dict[str, Any]:
-    """A Deployment; one that rolls never has fewer pods ready than wanted, unless the user lets it.
+    """The Deployment of a workload. By default, a rollout never has fewer ready pods than desired.
 
     Raises:
-        InvalidSpec: when the podTemplate changes what the operator owns, or leaves the pod-security level.
+        InvalidSpec: the podTemplate changes a field that the operator owns, or violates the pod-security level.
     """
     rollout = shop.spec.rollout or Rollout()
     pods = overlaid(shop, workload, template(shop, workload, account, around))
@@ -60,7 +60,7 @@ def deployment(
         "template": pods,
     }
     if rollout.min_ready_seconds:
-        # A zero is not stored, and would look like drift.
+        # The API server does not store a zero, which would then look like drift.
         spec["minReadySeconds"] = rollout.min_ready_seconds
     replicas = wanted_replicas(workload, live)
     recorded = around.record(workload.name).deployment
@@ -91,11 +91,11 @@ def _strategy(rollout: Rollout) -> dict[str, Any]:
 
 
 def wanted_replicas(workload: Workload, live: LiveScale | None) -> int | None:
-    """The count to apply, None to leave it to its owner.
+    """The replica count to apply; None to leave it to its owner.
 
-    Without an autoscaler it is the user's; a user without a wish gets one pod, or keeps what an autoscaler left. With an
-    autoscaler it is the minimum for a new Deployment, and until another manager scales it. A Deployment that another client
-    deleted starts with its last count. Every other count is the autoscaler's, and so is a zero: see `_forgotten`.
+    Without an autoscaler, it is the count of the spec. A spec without one gets one pod, or keeps the count that a removed autoscaler
+    has set. With an autoscaler, it is the minimum for a new Deployment, until another manager scales it. A Deployment that another
+    client deleted starts with its last count. Any other count belongs to the autoscaler, and so does a zero: see `_forgotten`.
     """
     live = live or LiveScale()
     current, last = live.replicas.get(workload.name), live.lost.get(workload.name, 0)
@@ -113,10 +113,10 @@ def wanted_replicas(workload: Workload, live: LiveScale | None) -> int | None:
 
 
 def keeps_count(workload: Workload, live: LiveScale | None) -> bool:
-    """Whether a new Deployment gets the count of its predecessor, which nothing else says.
+    """Whether a new Deployment gets the count of its predecessor, of which there is no other record.
 
-    Its annotation makes the count known as such, whenever the operator ends, until the count has the owner of those that an
-    autoscaler has left.
+    An annotation records this, so that it survives a restart of the operator, until the count has the owner that keeps a count which
+    an autoscaler has set.
     """
     if live is None or workload.autoscaling is not None or workload.replicas is not None:
         return False
@@ -124,7 +124,7 @@ def keeps_count(workload: Workload, live: LiveScale | None) -> bool:
 
 
 def expected_replicas(workload: Workload, live: LiveScale | None) -> int:
-    """The pods that a workload has once its Deployment is applied, as far as the cluster says."""
+    """The number of pods of a workload after its Deployment is applied, as far as it is known."""
     wanted = wanted_replicas(workload, live)
     if wanted is not None:
         return wanted
@@ -132,11 +132,11 @@ def expected_replicas(workload: Workload, live: LiveScale | None) -> int:
 
 
 def _forgotten(workload: Workload, current: int, minimum: int, live: LiveScale) -> bool:
-    """Whether a Deployment is at a zero that nothing but the operator would end.
+    """Whether a Deployment has zero replicas that only the operator can end.
 
-    A HorizontalPodAutoscaler never leaves zero: for Kubernetes that switches it off, so a zero that another manager has set
-    (`kubectl scale`, a tool that stops everything at night) is meant and stays. One that the operator has set, for an earlier
-    `replicas: 0`, or that KEDA has left behind, is not. With a ScaledObject every count is KEDA's, zero included.
+    A HorizontalPodAutoscaler is disabled at zero. A zero that another manager has set (`kubectl scale`, or a tool that stops
+    workloads at night) is therefore intended and stays. A zero that the operator has set for an earlier `replicas: 0`, or that KEDA
+    has set before it was removed, is not. With a ScaledObject, any count belongs to KEDA, including zero.
     """
     if current or not minimum:
         return False

@@ -1,7 +1,7 @@
-"""The headless Service by which the web workload is found from outside the cluster.
+"""The headless Service that makes the web workload discoverable from outside the cluster.
 
-ExternalDNS reads it and registers the pods' addresses. It is one more Service beside the main one because a cluster IP means
-something on the cluster's nodes only, while whoever is in the same VPC (a function, a task) reaches a pod's own address.
+ExternalDNS reads it and registers the addresses of the pods. It is separate from the main Service, because a cluster IP is reachable
+only on the nodes of the cluster, while other clients in the same VPC (a function, a task) can reach the address of a pod.
 """
 
 from typing import Any
@@ -16,10 +16,9 @@ from shop_operator.render.surroundings import Surroundings
 
 
 def discovery_service(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:
-    """The Service, none without a hostname or while another ShopService has the hostname.
+    """The headless Service; none without a hostname or while another ShopService has the hostname.
 
-    It says nothing about addresses that are not ready: the default, never published, is what is wanted, and the API server
-    does not store it.
+    It does not set publishNotReadyAddresses: the default false is desired, and the API server does not store it.
     """
     if shop.spec.discovery is None or not around.discovered:
         return []

@@ -1,4 +1,4 @@
-"""The PodDisruptionBudget of one workload: how many of its pods a drain may take at the same time."""
+"""The PodDisruptionBudget of one workload: the number of its pods that a drain may evict at the same time."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ _ONE: Final = {"maxUnavailable": 1}
 
 
 def disruption_budget(shop: ShopService, workload: Workload, live: LiveScale | None) -> list[dict[str, Any]]:
-    """The budget; none for a workload that has one pod at most, whose drain it could not make any safer."""
+    """The budget; none for a workload with at most one pod, which it could not protect."""
     expected = expected_replicas(workload, live)
     most = max(expected, workload.autoscaling.max_replicas if workload.autoscaling else 0)
     if most <= 1:
@@ -26,7 +26,7 @@ def disruption_budget(shop: ShopService, workload: Workload, live: LiveScale | N
             "metadata": metadata(shop, workload.name, workload.component),
             "spec": {
                 "selector": {"matchLabels": selector(shop, workload.component)},
-                # A pod that is not ready anyway must not hold up a drain.
+                # A pod that is not ready must not block a drain.
                 "unhealthyPodEvictionPolicy": "AlwaysAllow",
                 **_bound(disruption, expected),
             },
@@ -35,9 +35,9 @@ def disruption_budget(shop: ShopService, workload: Workload, live: LiveScale | N
 
 
 def _bound(disruption: Disruption | None, expected: int) -> dict[str, Any]:
-    """The user's bound, unless it would keep every one of the expected pods from being drained.
+    """The bound of the spec, unless it would prevent the eviction of any of the expected pods.
 
-    maxUnavailable lets one pod go, however many there are. minAvailable lets none go once an autoscaler has come down to it.
+    maxUnavailable always permits one eviction. minAvailable permits none once an autoscaler has scaled down to it.
     """
     if disruption is None:
         return dict(_ONE)

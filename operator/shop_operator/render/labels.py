@@ -1,4 +1,4 @@
-"""What every object of a ShopService carries: names, labels and the owner reference."""
+"""The common metadata of all children: names, labels and the owner reference."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from shop_operator.names import (
 
 WEB: Final = "web"
 DISCOVERY: Final = "discovery"
-"""Of the headless Service: whoever selects Services by their labels (a scrape, a mesh) must not find the web workload twice."""
+"""The component of the headless Service. It differs from WEB so that a selector of Services (a scrape, a mesh) finds the web workload once."""
 _LONGEST_VALUE: Final = 63
 
 
@@ -28,12 +28,12 @@ def worker_component(worker: str) -> str:
 
 
 def selector(shop: ShopService, component: str) -> dict[str, str]:
-    """The labels that find the pods of one component; they never change, since a Deployment's selector cannot."""
+    """The labels that select the pods of one component. They never change, because the selector of a Deployment is immutable."""
     return {NAME_LABEL: shop.name, COMPONENT_LABEL: component}
 
 
 def labels(shop: ShopService, component: str) -> dict[str, str]:
-    """The recommended labels of Kubernetes, and ours."""
+    """The recommended labels of Kubernetes, and those of the operator."""
     return {
         "app.kubernetes.io/name": shop.name,
         "app.kubernetes.io/instance": shop.name,
@@ -46,7 +46,7 @@ def labels(shop: ShopService, component: str) -> dict[str, str]:
 
 @lru_cache(maxsize=1024)
 def version(image: str) -> str:
-    """The image's tag, or the beginning of its digest, as a label value."""
+    """The tag of an image, or the beginning of its digest, as a label value."""
     name, _, digest = image.partition("@")
     _, colon, tag = name.rpartition("/")[2].partition(":")
     found = tag if colon else digest.rpartition(":")[2][:12] or "latest"
@@ -56,7 +56,7 @@ def version(image: str) -> str:
 def metadata(
     shop: ShopService, name: str, component: str, annotations: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Metadata of a child: in the ShopService's namespace, and collected with it."""
+    """The metadata of a child: in the namespace of the ShopService, and owned by it."""
     out: dict[str, Any] = {
         "name": name,
         "namespace": shop.namespace,

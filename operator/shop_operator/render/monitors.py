@@ -1,4 +1,4 @@
-"""How Prometheus finds the metrics: a ServiceMonitor for the web workload, a PodMonitor for the workers that have a port."""
+"""The monitors of the Prometheus operator: a ServiceMonitor for the web workload, and a PodMonitor for the workers with a port."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from shop_operator.render.workloads import workloads
 
 
 def monitors(shop: ShopService, made: ShopService, around: Surroundings) -> list[dict[str, Any]]:
-    """The monitors of which the kinds are installed; none unless they are asked for.
+    """The monitors whose kinds are installed; none unless the spec enables monitoring.
 
     Args:
         shop: the ShopService.
-        made: the one by whose spec pods are made; another one after an automatic rollback.
+        made: the ShopService from whose spec the pods are rendered; a different one after an automatic rollback.
         around: the rest of the cluster.
     """
     monitoring = shop.spec.monitoring
@@ -46,7 +46,7 @@ def _monitor(
     shop: ShopService, monitoring: Monitoring, kind: str, name: str, spec: dict[str, Any]
 ) -> dict[str, Any]:
     described = metadata(shop, name, WEB)
-    # Ours win: a monitor must be found again.
+    # The operator's labels take precedence, because pruning finds children by them.
     labels = {**(monitoring.labels or {}), **described["labels"]}
     return {
         "apiVersion": "monitoring.coreos.com/v1",

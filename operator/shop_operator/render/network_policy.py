@@ -1,4 +1,4 @@
-"""The NetworkPolicy of a ShopService: it lists who is known to call it, and whom it is known to call."""
+"""The NetworkPolicy of a ShopService: it admits the known callers, and the known dependencies of the ShopService."""
 
 from typing import Any, Final
 
@@ -10,16 +10,16 @@ from shop_operator.render.surroundings import Surroundings
 from shop_operator.render.workloads import workloads
 
 _NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
-# Whoever answers: pods of kube-system, or the node itself (NodeLocal DNSCache, EKS Auto Mode), which no selector finds.
+# To any address: DNS may run in pods of kube-system, or on the node (NodeLocal DNSCache, EKS Auto Mode), which no selector matches.
 _DNS: Final = {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}
 
 
 def network_policy(shop: ShopService, made: ShopService, around: Surroundings) -> list[dict[str, Any]]:
-    """One policy over the pods of every workload; none unless it is asked for.
+    """One policy for the pods of all workloads; none unless the spec enables it.
 
     Args:
         shop: the ShopService.
-        made: the one by whose spec pods are made; another one after an automatic rollback.
+        made: the ShopService from whose spec the pods are rendered; a different one after an automatic rollback.
         around: the rest of the cluster.
     """
     policy = shop.spec.network_policy
@@ -28,7 +28,7 @@ def network_policy(shop: ShopService, made: ShopService, around: Surroundings) -
     spec: dict[str, Any] = {
         "podSelector": {"matchLabels": {NAME_LABEL: shop.name}},
         "policyTypes": ["Ingress", "Egress"],
-        # Sent even when it is empty: a rule that somebody adds is drift then.
+        # Sent even if it is empty, so that a rule of another client is drift.
         "ingress": [*_callers(shop, made, around), *_stored(policy.ingress)],
         "egress": [_DNS, *_called([shop, made], around), *_stored(policy.egress)],
     }
@@ -64,7 +64,7 @@ def _callers(shop: ShopService, made: ShopService, around: Surroundings) -> list
 
 
 def _proxies(shop: ShopService) -> list[str]:
-    """Where the gateways' requests come from: the namespaces that the user names, else those of the Gateways of the routes."""
+    """The namespaces from which gateways send requests: those in the spec, otherwise those of the Gateways of the routes."""
     policy = shop.spec.network_policy
     if policy is not None and policy.gateway_namespaces:
         return sorted(policy.gateway_namespaces)
@@ -94,13 +94,13 @@ def _tcp(port: int) -> dict[str, Any]:
 
 
 def _stored(rules: list[Any] | None) -> list[dict[str, Any]]:
-    """The user's rules, without what the API server would not store."""
+    """The rules of the spec, without values that the API server does not store."""
     kept: list[dict[str, Any]] = [_without_empty(rule.to_dict()) for rule in rules or ()]
     return kept
 
 
 def _without_empty(value: Any) -> Any:
-    """Without empty lists and maps, except the selectors, where empty means all."""
+    """The value without empty lists and maps, except for selectors, where empty selects everything."""
     if isinstance(value, list):
         return [_without_empty(item) for item in value]
     if not isinstance(value, dict):

@@ -1,9 +1,9 @@
-"""The user's podTemplate over the operator's: a strategic merge patch, merged as the API server merges an apply.
+"""spec.podTemplate over the pod template of the operator: a strategic merge patch, merged as the API server merges an apply.
 
-Maps are merged; `$patch: delete` or null takes a field away; lists are merged by all keys that the Kubernetes API has for them,
-or replaced; a member of a union takes the place of the one that is there. Items of one patch are never merged into each other:
-what the API cannot hold as it is written is refused. What the operator owns must come out as it went in: another field of the
-ShopService says it.
+Maps are merged. `$patch: delete` or null removes a field. Lists are merged by all keys that the Kubernetes API defines for them, or
+replaced. A member of a union replaces the present member. Items of one patch are never merged into each other; a patch that the API
+server cannot store as written is rejected. A patch must not change the fields that the operator owns, because other fields of the
+ShopService set them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ from shop_operator.render.workloads import Workload
 _DIRECTIVE: Final = "$patch"
 _REPLACE: Final = {_DIRECTIVE: "replace"}
 APP: Final = "app"
-"""In a podTemplate, the container of every workload, whatever it is called there."""
+"""The name in a podTemplate of the container of any workload, whatever its actual name."""
 
 _TEMPLATE: Final = of_kind("Deployment").below("spec").below("template")
 _OWNED_BY_US: Final = (
     "serviceAccountName",
-    # Its old name, which the API server sets to the new one's value.
+    # Its deprecated name, which the API server sets to the same value.
     "serviceAccount",
     "terminationGracePeriodSeconds",
     "restartPolicy",
@@ -34,10 +34,10 @@ _OWNED_IN_CONTAINER: Final = ("image", "command", "args", "ports")
 
 
 def overlaid(shop: ShopService, workload: Workload, template: dict[str, Any]) -> dict[str, Any]:
-    """The pod template with the user's over it.
+    """The pod template, patched with spec.podTemplate.
 
     Raises:
-        InvalidSpec: it changes what the operator owns, or is no patch.
+        InvalidSpec: the patch is not valid, or changes a field that the operator owns.
     """
     overlay = shop.spec.pod_template
     if overlay is None:
@@ -46,7 +46,7 @@ def overlaid(shop: ShopService, workload: Workload, template: dict[str, Any]) ->
     spec = patch.get("spec") or {}
     merged: dict[str, Any] = template
     if isinstance(spec.get("containers"), list):
-        # What is said of every workload comes first, and what is said of this one over it.
+        # The patch for all workloads comes first, then the patch for this one.
         own, others = _for_workload(shop, workload, spec["containers"])
         patch["spec"] = {**spec, "containers": others}
         merged = _merged(merged, patch, "spec.podTemplate", _TEMPLATE)
@@ -69,7 +69,7 @@ def overlaid(shop: ShopService, workload: Workload, template: dict[str, Any]) ->
 def _for_workload(
     shop: ShopService, workload: Workload, containers: list[Any]
 ) -> tuple[list[Any], list[Any]]:
-    """The containers that are meant for this workload: its own by its name, and all others, with that of every workload named as here."""
+    """The containers of a patch for this workload by its name, and the other ones, with APP replaced by the name of its container."""
     workers = [worker.name for worker in shop.spec.workers or () if worker.name != workload.container]
     own, others = [], []
     for each in containers:
@@ -89,7 +89,7 @@ def _merged(base: Any, patch: Any, path: str, kind: Type) -> Any:
     if isinstance(patch, Mapping):
         return _merged_maps(base if isinstance(base, Mapping) else {}, patch, path, kind)
     if isinstance(patch, list):
-        # It is replaced anyway.
+        # The list is replaced in any case.
         items = [item for item in patch if item != _REPLACE]
         return [_merged(None, item, f"{path}[{index}]", kind.item) for index, item in enumerate(items)]
     return patch
@@ -114,7 +114,7 @@ def _merged_maps(base: Mapping[str, Any], patch: Mapping[str, Any], path: str, k
         else:
             out[key] = _merged(out.get(key), value, f"{path}.{key}", kind.below(key))
             if kind.below(key).name == "map" and out[key] == {}:
-                # It would not be stored.
+                # The API server does not store it.
                 del out[key]
     return out
 
@@ -124,10 +124,10 @@ def _deletes(value: Any) -> bool:
 
 
 def _with_room(out: dict[str, Any], patch: Mapping[str, Any], path: str, union: Union) -> dict[str, Any]:
-    """Without the members of a union whose place another one of the patch takes.
+    """The fields without the members of a union that a member of the patch replaces.
 
     Raises:
-        InvalidSpec: the patch itself sets two of them.
+        InvalidSpec: the patch itself sets two members.
     """
     given = [member for member in union.members if any(_sets(patch, field) for field in member)]
     if len(given) > 1:
@@ -153,7 +153,7 @@ def _sets(patch: Mapping[str, Any], field: str) -> bool:
 
 
 def _merged_lists(base: list[Any], patch: Any, path: str, kind: Type) -> list[Any]:
-    """The items of the base, changed where the patch has one of the same key, then those that are new."""
+    """The items of the base, merged with the items of the patch that have the same key, followed by the new items."""
     if not isinstance(patch, list) or not all(isinstance(item, Mapping) for item in patch):
         raise InvalidSpec(f"{path}: must be a list of maps, each with the key {kind.keys[0]}.")
     items = [item for item in patch if item != _REPLACE]
@@ -182,21 +182,20 @@ def _merged_lists(base: list[Any], patch: Any, path: str, kind: Type) -> list[An
 
 def _check_key(items: Sequence[Mapping[str, Any]], key: str, path: str) -> None:
     if not all(isinstance(item.get(key), str | int) for item in items):
-        raise InvalidSpec(f"{path}: every item needs the key {key}, by which it is found.")
+        raise InvalidSpec(f"{path}: every item requires the key {key}, which identifies it.")
 
 
 def _found_by(patch: Mapping[str, Any], item: Mapping[str, Any], kind: Type) -> bool:
-    """Whether an item has the keys that a patch names; a patch that deletes may leave some of them open."""
+    """Whether an item has the keys of a patch. A patch that deletes may omit some of them."""
     return all(item.get(key) == patch[key] for key in kind.keys if key in patch)
 
 
 def _place(
     item: Mapping[str, Any], given: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]], kind: Type
 ) -> int | None:
-    """Where the base has the item that this one of the patch is about; None if it is a new one.
+    """The index in the base of the item that an item of the patch changes; None for a new item.
 
-    A key without a default may be left open or changed while the first key alone says which item is meant, as in
-    `kubectl patch`.
+    As in `kubectl patch`, a key without a default may be omitted or changed if the first key alone identifies the item.
     """
     identities = [kind.identity(each) for each in base]
     identity = kind.identity(item)
@@ -220,7 +219,7 @@ def _same_first(one: Mapping[str, Any], other: Mapping[str, Any], kind: Type) ->
 
 
 def _check_distinct(items: Sequence[Mapping[str, Any]], path: str, kind: Type) -> None:
-    """Pass only what the API server can hold: it finds an item by its keys, and would keep one of two.
+    """Check that the keys of the items are distinct, because the API server keeps only one of two items with the same keys.
 
     Raises:
         InvalidSpec: two items have the same keys.
@@ -235,7 +234,7 @@ def _check_distinct(items: Sequence[Mapping[str, Any]], path: str, kind: Type) -
 
 
 def _changed(workload: Workload, before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
-    """The paths of what the operator owns and the overlay changes."""
+    """The paths of the fields that the operator owns and the overlay changes."""
     if not isinstance(after.get("spec"), Mapping):
         return {"spec"}
     changed = {f"spec.{key}" for key in _OWNED_BY_US if before["spec"].get(key) != after["spec"].get(key)}
@@ -250,7 +249,7 @@ def _changed(workload: Workload, before: Mapping[str, Any], after: Mapping[str, 
         return {*changed, where}
     changed |= {f"{where}.{key}" for key in _OWNED_IN_CONTAINER if ours.get(key) != theirs.get(key)}
     if ours.get("envFrom") and theirs.get("envFrom") != ours["envFrom"]:
-        # The list has no keys: it would be replaced.
+        # The list has no keys, so it would be replaced.
         changed.add(f"{where}.envFrom")
     variables = {each["name"]: each for each in theirs.get("env") or ()}
     return changed | {

@@ -1,4 +1,4 @@
-"""The pod of one workload: under the `restricted` Pod Security Standard, probed, spread, and ending gracefully."""
+"""The pod of one workload: within the `restricted` Pod Security Standard, with probes, spread over nodes, and with graceful termination."""
 
 from typing import Any, Final
 
@@ -11,10 +11,10 @@ from shop_operator.render.surroundings import Surroundings
 from shop_operator.render.workloads import Workload
 
 PRE_STOP_SECONDS: Final = 5
-"""How long a pod goes on serving after it was told to end, until every proxy has forgotten it."""
+"""Seconds for which a pod continues to serve after its deletion, until all proxies have removed it."""
 SPREAD: Final = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
 
-# Startup asks every second, so that a pod is ready when it is; the other two take over only then.
+# The startup probe runs every second, so that a started pod is ready at once. The other probes run only after it has succeeded.
 _STARTUP: Final = {"periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 60}
 _READINESS: Final = {"periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3}
 _LIVENESS: Final = {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6}
@@ -22,7 +22,7 @@ _LIVENESS: Final = {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold"
 
 def template(shop: ShopService, workload: Workload, account: str, around: Surroundings) -> dict[str, Any]:
     """The pod template of a Deployment."""
-    # A label of the ShopService that changes must not replace pods: they keep the one that they have until their image changes.
+    # A changed label of the ShopService must not replace pods: they keep their label until their image changes.
     kept = {PART_OF_LABEL: around.part_of[workload.name]} if workload.name in around.part_of else {}
     metadata: dict[str, Any] = {"labels": {**labels(shop, workload.component), **kept}}
     recorded = around.record(workload.name).pods
@@ -44,7 +44,7 @@ def _spec(shop: ShopService, workload: Workload, account: str) -> dict[str, Any]
                 "topologyKey": key,
                 "whenUnsatisfiable": "ScheduleAnyway",
                 "labelSelector": {"matchLabels": selector(shop, workload.component)},
-                # Counts the pods of one version only, or a roll-out would place new pods around the old ones.
+                # Count the pods of one version only. Otherwise, a rollout would place new pods around the old ones.
                 "matchLabelKeys": ["pod-template-hash"],
             }
             for key in SPREAD
@@ -66,7 +66,7 @@ def _container(shop: ShopService, workload: Workload) -> dict[str, Any]:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108  a pod's own, the only place it may write
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108  private to the pod, and its only writable path
         **_probes(workload),
     }
     optional = {
@@ -87,8 +87,8 @@ def _container(shop: ShopService, workload: Workload) -> dict[str, Any]:
 
 
 def _hooks(workload: Workload) -> dict[str, Any]:
-    """The user's hooks; of the web workload without one before its end, a pause."""
-    # Of a short grace period half is left for the process to end by itself; sleeping 0 s is an error in older clusters.
+    """The hooks of the spec. A web workload without a preStop hook gets a pause."""
+    # At least half of the grace period is left for the process to end. Sleeping for 0 s is an error in older clusters.
     pause = min(PRE_STOP_SECONDS, workload.grace // 2)
     hooks: dict[str, Any] = {"preStop": {"sleep": {"seconds": pause}}} if workload.serves and pause else {}
     own = {"postStart": workload.lifecycle.post_start, "preStop": workload.lifecycle.pre_stop}
@@ -99,7 +99,7 @@ def _hooks(workload: Workload) -> dict[str, Any]:
 
 
 def _variable(variable: EnvVar) -> dict[str, Any]:
-    """An empty value is the default and not stored."""
+    """A variable without an empty value, which is the default and not stored."""
     return {key: value for key, value in variable.to_dict().items() if value}
 
 
@@ -109,7 +109,7 @@ def _resources(workload: Workload) -> dict[str, Any]:
 
 
 def _probes(workload: Workload) -> dict[str, Any]:
-    """The three probes: the user's, over the defaults where there is a port to ask."""
+    """The three probes: those of the spec, merged over the defaults if the workload has a port."""
     asked = {
         "startupProbe": (workload.probes.startup, "/healthz", _STARTUP),
         "readinessProbe": (workload.probes.readiness, "/readyz", _READINESS),

@@ -1,7 +1,7 @@
-"""Which addresses KEDA may be pointed at by autoscaling.queue. Pure.
+"""The addresses that autoscaling.queue may direct KEDA to. Pure.
 
-KEDA signs its requests with its own AWS identity unless a TriggerAuthentication is named, and sends them from its own network:
-an author of ShopServices must not choose where to.
+Unless the spec names a TriggerAuthentication, KEDA signs its requests with its own AWS identity, and it sends them from its own
+network. The author of a ShopService must not choose their destination freely.
 """
 
 import re
@@ -13,32 +13,32 @@ from shop_operator.errors import InvalidSpec
 
 _AWS: Final = re.compile(
     r"https://"
-    # The endpoint of a region, also by PrivateLink and dual-stack; the endpoints of before 2010 had the region in front.
+    # The endpoints of a region, including PrivateLink and dual-stack. Legacy endpoints begin with the region.
     r"((vpce-[a-z0-9-]+\.)?sqs(-fips)?\.[a-z0-9-]+\.(vpce\.)?amazonaws\.com(\.cn)?"
     r"|sqs(-fips)?\.[a-z0-9-]+\.api\.(aws|amazonwebservices\.com\.cn)"
     r"|([a-z0-9-]+\.)?queue\.amazonaws\.com(\.cn)?)"
     r"(:443)?(/[A-Za-z0-9._-]*)*"
 )
-"""SQS of AWS, and no other name below amazonaws.com: instances and load balancers of any account have such names too."""
+"""The endpoints of Amazon SQS. Other names below amazonaws.com are not allowed, because instances and load balancers of any account have them."""
 PREFIX: Final = re.compile(
     r"https?://([a-z0-9]([-a-z0-9.]*[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?"
 )
-"""An allowed address: scheme, host in lower case, and optionally a port and the beginning of the path, in whole segments."""
+"""An allowed address: scheme, host in lower case, and optionally a port and the first segments of the path."""
 _BELOW: Final = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
-"""What may follow it."""
+"""The rest of the path, which may follow an allowed address."""
 
 
 def check(queue: Queue, where: str, url: str | None, allowed: Sequence[str]) -> None:
-    """Pass only a queue whose addresses are those of AWS, or allowed.
+    """Check that the addresses of a queue are those of AWS, or are allowed.
 
     Args:
         queue: the queue of one workload.
         where: the path of the queue in the ShopService.
-        url: its URL, None when it is not known.
-        allowed: the beginnings of allowed addresses, each as PREFIX.
+        url: its URL; None if it is unknown.
+        allowed: prefixes of allowed addresses, in the form of PREFIX.
 
     Raises:
-        InvalidSpec: it has another address.
+        InvalidSpec: an address is not allowed.
     """
     shown = {
         f"{where}.endpoint": queue.endpoint,
@@ -55,7 +55,7 @@ def check(queue: Queue, where: str, url: str | None, allowed: Sequence[str]) -> 
 
 
 def permitted(address: str, allowed: Sequence[str]) -> bool:
-    """Whether KEDA may be pointed at an address."""
+    """Whether KEDA may send requests to an address."""
     if _AWS.fullmatch(address):
         return True
     for each in allowed:

@@ -1,7 +1,7 @@
-"""The HTTPRoutes (Gateway API) that bring requests to the web workload.
+"""The HTTPRoutes (Gateway API) that send requests to the web workload.
 
-Host names belong to a whole HTTPRoute, so routes with the same host names share one, or several where there are more rules
-than one may have. Which rule is in which HTTPRoute, and what it is called, is for `route_names` to say.
+Host names belong to a whole HTTPRoute, so routes with the same host names share one HTTPRoute, or several if their rules exceed its
+maximum. `route_names` assigns the rules to HTTPRoutes, and names these.
 """
 
 import copy
@@ -18,7 +18,7 @@ _GROUP: Final = "gateway.networking.k8s.io"
 
 
 def http_routes(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]:
-    """The HTTPRoutes, new ones first: a rule is somewhere else before it leaves where it was. None without routes."""
+    """The HTTPRoutes, new ones first, so that a rule is added to one before it is removed from another. None without routes."""
     if not shop.spec.routes or shop.spec.gateway is None:
         return []
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
@@ -47,13 +47,13 @@ def _http_route(shop: ShopService, found: Placed, around: Surroundings) -> dict[
 
 
 def gateways(shop: ShopService) -> list[Gateway]:
-    """Every Gateway of the routes, the first one first."""
+    """The Gateways of the routes, spec.gateway first."""
     first = [] if shop.spec.gateway is None else [shop.spec.gateway]
     return [*first, *(shop.spec.gateways or ())]
 
 
 def parents(shop: ShopService) -> list[dict[str, Any]]:
-    """The Gateways, each once."""
+    """References to the Gateways, without duplicates."""
     found: list[dict[str, Any]] = []
     for gateway in gateways(shop):
         parent = {
@@ -69,7 +69,7 @@ def parents(shop: ShopService) -> list[dict[str, Any]]:
 
 
 def _rules(shop: ShopService, route: Route, routed: int | None = None) -> list[dict[str, Any]]:
-    """One rule; one for each method where a filter replaces the prefix, which the Gateway API has for a single match only."""
+    """One rule; or one for each method if a filter replaces the prefix, which the Gateway API permits for a single match only."""
     what: dict[str, Any] = {}
     if route.filters:
         what["filters"] = [_filter(each) for each in route.filters]
@@ -116,7 +116,7 @@ def _backends(shop: ShopService, route: Route, routed: int | None) -> list[dict[
 
 
 def _filter(step: RouteFilter) -> dict[str, Any]:
-    """Without the empty lists of a header modifier."""
+    """A filter without the empty lists of a header modifier."""
     rendered = step.to_dict()
     for name, modifier in (
         ("requestHeaderModifier", step.request_header_modifier),

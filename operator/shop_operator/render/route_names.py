@@ -1,9 +1,9 @@
-"""Which HTTPRoute a rule is in, and what that is called.
+"""The assignment of rules to HTTPRoutes, and the names of these.
 
-Policies of a gateway are attached to an HTTPRoute by its name, and a gateway takes a while to accept a new one. So an HTTPRoute
-keeps its name while its host names or rules change, and a rule stays in the HTTPRoute that it is in: both are read from the
-live ones. Without any the names depend on the order of the groups alone: the ShopService's own for the first HTTPRoute, and
-with `-routes-2`, `-routes-3` and so on for the others.
+Gateway policies are attached to an HTTPRoute by its name, and a gateway takes a while to accept a new HTTPRoute. An HTTPRoute
+therefore keeps its name while its host names or rules change, and a rule stays in its HTTPRoute: both are read from the live
+HTTPRoutes. Without live HTTPRoutes, the names depend on the order of the groups: the first HTTPRoute has the name of the ShopService,
+and the others have the suffixes `-routes-2`, `-routes-3` and so on.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from shop_operator.objects.summary import LiveRoute, rule_id
 
 MOST_RULES: Final = 16
 MOST_MATCHES: Final = 128
-"""Of one HTTPRoute, by the Gateway API."""
+"""The maxima of one HTTPRoute in the Gateway API."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Group:
     """The rules of one set of host names.
 
     Args:
-        hostnames: sorted; empty for all that the Gateway's listener has.
-        rules: as an HTTPRoute has them.
+        hostnames: sorted; empty for all host names of the Gateway's listener.
+        rules: the rules in the form of an HTTPRoute.
     """
 
     hostnames: tuple[str, ...]
@@ -48,12 +48,12 @@ class Placed:
 
 
 def placed(name: str, groups: Sequence[Group], live: Mapping[str, LiveRoute]) -> list[Placed]:
-    """Every HTTPRoute that the groups need.
+    """The HTTPRoutes for the groups.
 
     Args:
-        name: of the ShopService.
-        groups: in their order.
-        live: the HTTPRoutes of the ShopService that there are, by name.
+        name: the name of the ShopService.
+        groups: the groups in their order.
+        live: the live HTTPRoutes of the ShopService, by name.
     """
     kept = _kept(groups, live)
     taken = {each for names in kept for each in names}
@@ -76,7 +76,7 @@ def _names(name: str) -> Iterator[str]:
 
 
 def _kept(groups: Sequence[Group], live: Mapping[str, LiveRoute]) -> list[list[str]]:
-    """The live HTTPRoutes that each group keeps: those of its host names, else of the most that it shares host names or rules with."""
+    """The live HTTPRoutes that each group keeps: those with its host names, otherwise those that share the most host names or rules with it."""
     free: dict[tuple[str, ...], list[str]] = {}
     for name in sorted(live, key=lambda each: (len(each), each)):
         free.setdefault(live[name].hostnames, []).append(name)
@@ -95,7 +95,7 @@ def _kept(groups: Sequence[Group], live: Mapping[str, LiveRoute]) -> list[list[s
 
 
 def _likeness(group: Group, hostnames: tuple[str, ...], there: Sequence[LiveRoute]) -> tuple[int, int]:
-    """How many host names, and how many rules, a group has in common with live HTTPRoutes."""
+    """The numbers of host names and of rules that a group shares with live HTTPRoutes."""
     rules = {rule_id(rule) for rule in group.rules}
     return len({*hostnames} & {*group.hostnames}), len(
         rules & {rule for each in there for rule in each.rules}
@@ -105,7 +105,7 @@ def _likeness(group: Group, hostnames: tuple[str, ...], there: Sequence[LiveRout
 def _spread(
     group: Group, names: Sequence[str], live: Mapping[str, LiveRoute], fresh: Iterator[str]
 ) -> Iterator[Placed]:
-    """The HTTPRoutes of one group: a rule stays where it is, and a new one goes where there is room."""
+    """The HTTPRoutes of one group: a rule stays in its HTTPRoute, and a new rule is added to one with room."""
     chunks = [_Chunk(name, live[name].rules) for name in names]
     homeless = [rule for rule in group.rules if not any(each.takes_back(rule) for each in chunks)]
     for rule in homeless:
@@ -120,9 +120,9 @@ def _spread(
 
 
 def _dealt(rules: Sequence[dict[str, Any]], chunks: "Sequence[_Chunk]") -> Iterator[list[dict[str, Any]]]:
-    """The rules of each HTTPRoute, in an order that the next rendering finds again.
+    """The rules of each HTTPRoute, in an order that the next rendering reproduces.
 
-    Rules of the same matches cannot be told apart in the cluster, so they are dealt out in their order.
+    Live rules with the same matches are not distinguishable, so they are assigned in their order.
     """
     alike: dict[str, list[int]] = {}
     for index, rule in enumerate(rules):
@@ -134,7 +134,7 @@ def _dealt(rules: Sequence[dict[str, Any]], chunks: "Sequence[_Chunk]") -> Itera
 
 
 class _Chunk:
-    """One HTTPRoute that is being filled."""
+    """An HTTPRoute that is being filled."""
 
     def __init__(self, name: str, there: Sequence[str]) -> None:
         self.name = name
@@ -143,7 +143,7 @@ class _Chunk:
         self._matches = 0
 
     def takes_back(self, rule: dict[str, Any]) -> bool:
-        """Keep a rule that it has in the cluster."""
+        """Keep a rule of the live HTTPRoute."""
         identity = rule_id(rule)
         if identity not in self._there or not self.takes(rule):
             return False
@@ -151,7 +151,7 @@ class _Chunk:
         return True
 
     def takes(self, rule: dict[str, Any]) -> bool:
-        """Take a rule if there is room."""
+        """Add a rule if the HTTPRoute has room."""
         matches = self._matches + len(rule["matches"])
         if len(self.rules) == MOST_RULES or matches > MOST_MATCHES:
             return False

@@ -1,4 +1,4 @@
-"""The ScaledObject of one workload: KEDA scales its Deployment by the backlog of a queue, and makes the autoscaler for it."""
+"""The ScaledObject of one workload: KEDA scales its Deployment by the backlog of a queue, and creates a HorizontalPodAutoscaler for it."""
 
 from typing import Any, Final
 
@@ -8,13 +8,13 @@ from shop_operator.render.labels import metadata
 from shop_operator.render.workloads import Workload
 
 POLL_SECONDS: Final = 15
-"""Half of KEDA's own: a queue that fills is noticed before its first message is a minute old."""
+"""Seconds, half of the default of KEDA, so that a growing queue is noticed before its first message is a minute old."""
 
 
 def scaled_object(
     shop: ShopService, workload: Workload, autoscaling: Autoscaling, queue: Queue
 ) -> dict[str, Any]:
-    """A keda.sh/v1alpha1 object; every number of a trigger is text."""
+    """The keda.sh/v1alpha1 object; the numbers of a trigger are strings."""
     spec: dict[str, Any] = {
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.name},
         "minReplicaCount": autoscaling.min_replicas,
@@ -54,7 +54,7 @@ def _backlog(queue: Queue) -> dict[str, Any]:
 
 
 def _utilization(workload: Workload, autoscaling: Autoscaling) -> list[dict[str, Any]]:
-    """Of the workload's own container, whatever sidecars there are."""
+    """The triggers for the utilization of the workload's own container, without its sidecars."""
     return [
         {
             "type": name,

@@ -10,7 +10,7 @@ from shop_operator.render.labels import WEB, metadata, selector
 
 
 def service(shop: ShopService, old_ports: Sequence[int] = ()) -> dict[str, Any]:
-    """A ClusterIP Service on the container's own port number."""
+    """The ClusterIP Service, on the port number of the container."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -24,7 +24,7 @@ def service(shop: ShopService, old_ports: Sequence[int] = ()) -> dict[str, Any]:
 
 
 def port(shop: ShopService) -> dict[str, Any]:
-    """The container's own port, as every Service in front of it has it."""
+    """The port of the container, as each Service of the workload has it."""
     return {
         "name": PORT_NAME,
         "port": shop.spec.port,
@@ -35,10 +35,10 @@ def port(shop: ShopService) -> dict[str, Any]:
 
 
 def _old(shop: ShopService, number: int) -> dict[str, Any]:
-    """An earlier port, which leads where the present one does."""
+    """An earlier port, with the same target as the current one."""
     return {**port(shop), "name": old_port_name(number), "port": number}
 
 
 def url(shop: ShopService) -> str:
-    """Where the Service answers inside the cluster."""
+    """The URL of the Service inside the cluster."""
     return f"http://{shop.name}.{shop.namespace}.svc:{shop.spec.port}"

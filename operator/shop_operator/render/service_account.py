@@ -1,4 +1,4 @@
-"""The ServiceAccount of the pods, unless the user has one."""
+"""The ServiceAccount of the pods, unless the spec names one."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from shop_operator.render.labels import WEB, metadata
 
 
 def account_name(shop: ShopService) -> str:
-    """The ServiceAccount under which the pods run."""
+    """The name of the ServiceAccount of the pods."""
     account = shop.spec.service_account
     return account.name if account and account.name else shop.name
 
 
 def service_account(shop: ShopService) -> dict[str, Any] | None:
-    """A ServiceAccount whose token no pod gets unasked; None when the user named one, which is not ours to touch."""
+    """A ServiceAccount whose token is not mounted by default; None if the spec names one, which the operator does not manage."""
     account = shop.spec.service_account
     if account and account.name:
         return None

@@ -1,4 +1,4 @@
-"""What a rendering depends on beside the ShopService itself, gathered by whoever calls it."""
+"""The state outside the ShopService that affects its children; `prepare` derives it from the facts."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -15,25 +15,25 @@ from shop_operator.render.configuration import Record
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The rest of the cluster, as far as it shows in a child.
+    """The rest of the cluster, as far as it affects a child.
 
     Args:
-        dependencies: the port of each dependency that there is or that pods are told, by its name.
+        dependencies: the port on which to call each dependency, by the name of the dependency.
         dependants: the ShopServices of the namespace that depend on this one.
-        records: of the configuration that each Deployment uses, by its name.
-        routes: its HTTPRoutes that there are, by name.
-        part_of: the part-of label that the pods of a Deployment keep, by its name.
-        common: metadata of every child of all ShopServices.
-        old_ports: earlier ports of its Service that are still needed.
-        routed_port: where HTTPRoutes send requests; None for spec.port.
-        called_ports: further ports on which pods of a dependency may answer, by its name.
-        old_parents: references to Gateways that an HTTPRoute still needs, by its name.
+        records: the records of the configuration of each Deployment, by its name.
+        routes: the live HTTPRoutes, by name.
+        part_of: the part-of label that the pods of each Deployment keep, by its name.
+        common: metadata of the children of all ShopServices.
+        old_ports: earlier ports of the Service that are still in use.
+        routed_port: the port to which HTTPRoutes send requests; None for spec.port.
+        called_ports: all ports on which the pods of each dependency may answer, by the name of the dependency.
+        old_parents: for each HTTPRoute, references to Gateways that it still needs.
         served: the kinds that the API server serves; None for all.
-        pods: the ShopService by whose spec pods are made, after an automatic rollback; None for the same.
-        hold: no pods yet, since dependencies are waited for.
+        pods: the ShopService from whose spec the pods are rendered, after an automatic rollback; None for the ShopService itself.
+        hold: no pods are rendered yet, because the ShopService waits for dependencies.
         pod_security: the pod-security level of the namespace.
-        queue_endpoints: the beginnings of addresses that KEDA may be pointed at beside those of AWS; None for any.
-        discovered: whether its discovery hostname is its own, and not that of another ShopService.
+        queue_endpoints: prefixes of the queue addresses that are allowed in addition to those of AWS; None for any.
+        discovered: whether the ShopService is registered under its discovery hostname, and no other ShopService is.
     """
 
     dependencies: Mapping[str, int] = field(default_factory=dict)
@@ -58,9 +58,9 @@ class Surroundings:
         return self.records.get(deployment, Record())
 
     def port(self, dependency: str) -> int:
-        """Where a dependency answers; the default port for one that is not known."""
+        """The port on which to call a dependency; the default port if it is unknown."""
         return self.dependencies.get(dependency, DEFAULT_PORT)
 
     def serves(self, kind: str) -> bool:
-        """Whether there can be objects of a kind."""
+        """Whether the API server serves a kind."""
         return self.served is None or kind in self.served

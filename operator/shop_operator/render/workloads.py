@@ -1,6 +1,6 @@
-"""The workloads of a ShopService that become a Deployment each: the web workload, and one per worker.
+"""The workloads of a ShopService, each of which is one Deployment: the web workload, and one for each worker.
 
-What the two have in common is told here once, so that the Deployment, the pod and the autoscaler need no cases.
+A Workload has the common fields of both, so that the Deployment, the pod and the autoscaler do not distinguish them.
 """
 
 import re
@@ -26,15 +26,15 @@ _REFERENCE: Final = re.compile(r"\$\$|\$\(([^)]*)\)")
 
 @dataclass(frozen=True)
 class Workload:
-    """One Deployment's worth of a ShopService.
+    """The fields of one Deployment of a ShopService.
 
     Args:
-        name: of its Deployment and of its autoscaler.
-        component: value of the component label.
-        container: name of its container.
-        port: where it listens, None when it does not.
+        name: the name of its Deployment and of its autoscaler.
+        component: the value of the component label.
+        container: the name of its container.
+        port: the port on which it listens; None if it does not.
         serves: whether a Service sends it traffic.
-        replicas: the count that the user chose, None when that is left open.
+        replicas: the replica count of the spec; None if it is not set.
     """
 
     name: str
@@ -54,14 +54,14 @@ class Workload:
 
     @property
     def floor(self) -> int:
-        """The pods that there are at least."""
+        """The minimum number of pods."""
         if self.autoscaling is not None:
             return self.autoscaling.min_replicas
         return 1 if self.replicas is None else self.replicas
 
 
 def queue_url(workload: Workload) -> str | None:
-    """The URL of the queue that scales a workload; None when it is only known inside the container, or there is no queue."""
+    """The URL of the queue that scales a workload; None without a queue, or if the URL is known only inside the container."""
     queue = workload.autoscaling.queue if workload.autoscaling else None
     if queue is None or queue.url is not None:
         return queue.url if queue else None
@@ -70,7 +70,7 @@ def queue_url(workload: Workload) -> str | None:
 
 
 def workloads(shop: ShopService, around: Surroundings = NOWHERE) -> Iterator[Workload]:
-    """The web workload first, then the workers in their order."""
+    """The web workload, followed by the workers in their order."""
     spec = shop.spec
     env = _overlaid(_dependencies(shop, around), spec.env)
     yield Workload(
@@ -109,7 +109,7 @@ def workloads(shop: ShopService, around: Surroundings = NOWHERE) -> Iterator[Wor
 
 
 def _switched_on(scaled: ShopServiceSpec | Worker) -> Autoscaling | None:
-    """The autoscaling, None also when replicas is 0 beside it, which switches it off."""
+    """The autoscaling of a workload; None if `replicas: 0` disables it."""
     return None if scaled.replicas == 0 else scaled.autoscaling
 
 
@@ -118,7 +118,7 @@ def _grace(seconds: int | None) -> int:
 
 
 def _dependencies(shop: ShopService, around: Surroundings) -> list[EnvVar]:
-    """Where each dependency answers, as PRODUCT_URL."""
+    """The URL of each dependency, as a variable such as PRODUCT_URL."""
     return [
         EnvVar(
             name=url_variable(each),
@@ -129,10 +129,10 @@ def _dependencies(shop: ShopService, around: Surroundings) -> list[EnvVar]:
 
 
 def _overlaid(env: list[EnvVar], own: list[EnvVar] | None) -> list[EnvVar]:
-    """These variables, with others in place of, or after, them; a variable that another one refers to comes first.
+    """Variables merged with others, which replace them or follow them. A variable precedes those that refer to it.
 
-    A reference holds if its target is written before it, these variables before the others. The order changes only where a
-    replaced variable would lose a reference.
+    A reference is valid if its target precedes it, where `env` precedes `own`. The order changes only where a replaced variable
+    would otherwise break a reference.
     """
     written = [*env, *(own or [])]
     last = {each.name: each for each in written}
@@ -146,7 +146,7 @@ def _overlaid(env: list[EnvVar], own: list[EnvVar] | None) -> list[EnvVar]:
     def put(variable: EnvVar) -> None:
         begun.add(variable.name)
         for name in references(variable.value or ""):
-            # Of a circle, the first variable stays where it is.
+            # The first variable of a circle stays at its place.
             if name not in begun and first.get(name, len(written)) < at[variable.name]:
                 put(last[name])
         ordered[variable.name] = variable
@@ -158,5 +158,5 @@ def _overlaid(env: list[EnvVar], own: list[EnvVar] | None) -> list[EnvVar]:
 
 
 def references(value: str) -> list[str]:
-    """The variables that a value refers to as $(NAME); $$(NAME) is the text itself."""
+    """The variables to which a value refers as $(NAME); $$(NAME) is literal text."""
     return [name for name in _REFERENCE.findall(value) if name]

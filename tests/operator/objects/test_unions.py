@@ -158,13 +158,13 @@ def test_constraints_are_found_by_both_of_their_keys(
         ({"volumes": [{"name": "a"}, {"name": "a"}]}, f"{POD}.volumes: two items have name a"),
         (
             {"topologySpreadConstraints": [{"topologyKey": "rack"}]},
-            f"{POD}.topologySpreadConstraints: every item needs the key whenUnsatisfiable",
+            f"{POD}.topologySpreadConstraints: every item requires the key whenUnsatisfiable",
         ),
         (
             {"topologySpreadConstraints": [spread(maxSkew=1), spread(maxSkew=2)]},
             f"{POD}.topologySpreadConstraints: two items have topologyKey kubernetes.io/hostname",
         ),
-        ({"volumes": [{"name": {"a": 1}}]}, f"{POD}.volumes: every item needs the key name"),
+        ({"volumes": [{"name": {"a": 1}}]}, f"{POD}.volumes: every item requires the key name"),
     ],
 )
 def test_items_of_one_overlay_are_never_merged_into_each_other(spec: dict[str, Any], sentence: str) -> None:

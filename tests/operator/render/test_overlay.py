@@ -62,7 +62,7 @@ def app(**fields: Any) -> dict[str, Any]:
         (app(env="TABLE"), "containers[name=app].env: must be a list of maps, each with the key name"),
         (
             {"spec": {"volumes": [{"emptyDir": {}}]}},
-            "spec.podTemplate.spec.volumes: every item needs the key name",
+            "spec.podTemplate.spec.volumes: every item requires the key name",
         ),
         (
             {"spec": {"$retainKeys": ["a"]}},
