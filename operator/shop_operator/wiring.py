@@ -14,7 +14,7 @@ from shop_operator.cache.config_hashes import Configs, DigestKey
 from shop_operator.cache.guard import Unreadable
 from shop_operator.cache.hearing import Hearing
 from shop_operator.cache.hostnames import Hostnames
-from shop_operator.cache.kopf_watch import Watches
+from shop_operator.cache.kopf_watch import KopfWatch
 from shop_operator.cache.namespaces import KIND as NAMESPACE
 from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cache.reflector import Comparison, Reflector, Sink
@@ -73,7 +73,7 @@ async def run(settings: RunSettings, info: ConnectionInfo, listener: socket.sock
     work = _started(*workers.tasks(settings.workers), *caches.tasks(), events.run)
     (election,) = _started(elector.run)
     health = Health(caches, connection, [*work, election])
-    ending = _started(caches.kopf(connection, stop, settings).run, stop.wait)
+    ending = _started(caches.kopf(connection, stop, settings.identity).run, stop.wait)
     try:
         async with serve(listener, metrics, alive=health.alive, ready=health.ready):
             _log.info("started", extra={"port": listener.getsockname()[1], "server": connection.server})
@@ -151,31 +151,28 @@ class Caches:
         # One kopf watches the ShopServices of all namespaces.
         self.hearing = Hearing([(PARENT.kind, ""), (NAMESPACE, ""), *watched])
         metrics.listen(self.hearing.silence)
-        self._shops = [
-            Comparison(kube, self.intake, PARENT.kind, each, resync=self._resync) for each in self._where
-        ]
+        self._shops = {
+            each: Comparison(kube, self.intake, PARENT.kind, each, resync=self._resync)
+            for each in self._where
+        }
 
     def tasks(self) -> list[Task]:
         """The reflectors of everything but the watch of ShopServices."""
         children = [self._reflector(self.intake, *each) for each in itertools.product(_CHILDREN, self._where)]
-        return [each.run for each in (*self._shops, *children, *self._others())]
+        return [each.run for each in (*self._shops.values(), *children, *self._others())]
 
-    def kopf(self, connection: Connection, stop: StopSignals, settings: RunSettings) -> Watches:
+    def kopf(self, connection: Connection, stop: StopSignals, identity: str) -> KopfWatch:
         """The watch of ShopServices."""
-        return Watches(
+        return KopfWatch(
             connection,
             self.intake,
-            self._relist,
+            partial(self.intake.knows, PARENT.kind),
+            self._shops,
             stop.handle,
             served=self.served,
-            identity=settings.identity,
-            namespaces=settings.namespaces,
+            identity=identity,
             heard=partial(self.hearing.heard, (PARENT.kind, "")),
         )
-
-    def _relist(self) -> None:
-        for each in self._shops:
-            each.relisted()
 
     def _others(self) -> list[Reflector]:
         """The reflectors of what ShopServices use: their configuration and their namespaces."""

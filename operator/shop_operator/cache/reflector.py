@@ -192,9 +192,9 @@ class Reflector:
 
 
 class Comparison(Reflector):
-    """For what kopf watches: a LIST to compare with, at the start and whenever kopf has begun anew.
+    """The LISTs of what kopf watches: at the start, whenever kopf starts its watch anew, and at the resync interval.
 
-    What was deleted while kopf's watch was away has no event.
+    kopf itself lists nothing: its watch starts from the version of one of these LISTs.
     """
 
     def __init__(
@@ -202,10 +202,37 @@ class Comparison(Reflector):
     ) -> None:
         super().__init__(source, sink, kind, namespace, resync=resync)
         self._wake = asyncio.Event()
+        self._complete = asyncio.Event()  # a LIST has ended, and no watch has started from it
+        self._version = 0
+        self._starts = 0
+        self._waiting = 0
 
     def relisted(self) -> None:
-        """The watch of kopf began anew."""
+        """List again soon."""
         self._wake.set()
+
+    async def version(self) -> int:
+        """The resourceVersion of a complete LIST from which no watch has started; lists if there is none.
+
+        The first watch waits for the LIST of the start.
+        """
+        if self._starts and not self._complete.is_set():
+            self._wake.set()
+        self._starts += 1
+        self._waiting += 1
+        try:
+            await self._complete.wait()
+        finally:
+            self._waiting -= 1
+        self._complete.clear()
+        return self._version
+
+    async def _list(self) -> int:
+        # This LIST answers everything that was asked for before it.
+        self._wake.clear()
+        self._version = await super()._list()
+        self._complete.set()
+        return self._version
 
     async def _follow(self, version: int) -> None:
         del version
@@ -214,9 +241,9 @@ class Comparison(Reflector):
                 await self._wake.wait()
         except TimeoutError:
             return
-        # A watch that breaks seldom breaks alone: let the others come, and list once.
-        await asyncio.sleep(_SETTLE * random.uniform(0.5, 1.5))  # noqa: S311
-        self._wake.clear()
+        if not self._waiting:
+            # A watch that breaks seldom breaks alone: let the others come, and list once.
+            await asyncio.sleep(_SETTLE * random.uniform(0.5, 1.5))  # noqa: S311
 
 
 def _noting(items: Iterable[dict[str, Any]], found: set[str]) -> Iterator[dict[str, Any]]:

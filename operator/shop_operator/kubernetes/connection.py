@@ -1,9 +1,10 @@
-"""Where the API server is and how this process proves who it is; kopf and kube.py share what is made here.
+"""The address of the API server, the credentials, and the HTTP sessions that use them.
 
-One connector (TLS, connection pool) carries two sessions: one that kopf may close and ask for again whenever
-it re-authenticates, and one that kube.py keeps for good. A middleware adds the token to every request, read
-from its file again each minute, because the kubelet rotates a projected ServiceAccount token long before its
-hour is over.
+One connector (TLS, connection pool) carries all sessions: that of the client, and those that kopf closes and requests again
+whenever it authenticates. A middleware adds the token to every request. It reads the token from its file again every minute,
+because the kubelet rotates a projected ServiceAccount token long before its hour is over.
+
+kopf only reads kubeconfigs and ServiceAccounts here: files, inline certificates, contexts, proxies.
 """
 
 import asyncio
@@ -12,12 +13,10 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from http import HTTPStatus
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol
 from urllib.parse import urlsplit
-from weakref import WeakSet
 
 import aiohttp
 import kopf
@@ -35,49 +34,24 @@ ConnectionInfo = kopf.ConnectionInfo
 
 
 class RequestObserver(Protocol):
-    """Told of every request; observability.metrics.Metrics."""
+    """Counts requests; observability.metrics.Metrics."""
 
     def request(self, method: str, code: int) -> None:
-        """It was answered with this HTTP status."""
+        """Count a response with this HTTP status."""
 
     def answered(self, method: str, took: float) -> None:
-        """It was answered after so many seconds."""
+        """Record the seconds until a response began."""
 
     def unanswered(self, method: str) -> None:
-        """It was not answered."""
-
-
-class Stream(Protocol):
-    """A watch that is under way."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether it has ended."""
-
-    def close(self) -> None:
-        """End it; who reads it begins another one."""
-
-
-class Reading(Protocol):
-    """What becomes of the answers that kopf reads."""
-
-    def page(self, path: str, raw: bytes) -> bytes:
-        """The body of a LIST."""
-
-    def line(self, path: str, raw: bytes) -> bytes:
-        """One line of a watch, without its line feed."""
-
-
-ReadObserver = Callable[[str, Stream | None], None]
-"""Told the path of every successful GET of kopf's, and the stream if it is a watch."""
+        """Count a request without a response."""
 
 
 class NoCluster(OperatorError):
-    """No way to an API server is configured, or not one that works."""
+    """No API server is configured, or its configuration is not usable."""
 
 
-def locate() -> kopf.ConnectionInfo:
-    """The API server and credentials: KUBECONFIG, else the pod's ServiceAccount, else ~/.kube/config.
+def locate() -> ConnectionInfo:
+    """Find the API server and the credentials: KUBECONFIG, else the pod's ServiceAccount, else ~/.kube/config.
 
     Raises:
         NoCluster: nothing is configured, or it cannot be read; the message says what to set.
@@ -104,11 +78,11 @@ def locate() -> kopf.ConnectionInfo:
     return info
 
 
-def _tls(info: kopf.ConnectionInfo) -> ssl.SSLContext:
-    """What is needed to trust the API server and to prove who we are.
+def _tls(info: ConnectionInfo) -> ssl.SSLContext:
+    """The certificates that verify the API server, and the client certificate.
 
     Raises:
-        NoCluster: a certificate or key cannot be read, or is none.
+        NoCluster: a certificate or key cannot be read.
     """
     try:
         return info.as_ssl_context()
@@ -124,7 +98,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _in_cluster_server(default: str) -> str:
-    """The API server's address without asking DNS, which may need this very cluster to be healthy."""
+    """The address of the API server without DNS, which may depend on this cluster."""
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         return default
@@ -132,70 +106,32 @@ def _in_cluster_server(default: str) -> str:
 
 
 class Connection:
-    """One API server; makes sessions that share its connections. Needs a running event loop.
+    """One API server and the sessions that share its connections. Requires a running event loop.
 
     Raises:
         NoCluster: the certificates cannot be used; the message says how to check them.
     """
 
-    def __init__(self, info: kopf.ConnectionInfo, observer: RequestObserver) -> None:
+    def __init__(self, info: ConnectionInfo, observer: RequestObserver) -> None:
         self.server = info.server.rstrip("/")
         self.default_namespace = info.default_namespace or "default"
         self._info = info
         self._observer = observer
         self.answered = 0.0
-        """When the API server last answered anything, on the monotonic clock."""
+        """The time of the last response of the API server, on the monotonic clock."""
         self._token = _RotatingToken(info.token) if info.token else None
         self._connector = aiohttp.TCPConnector(
             limit=0, ssl=_tls(info), keepalive_timeout=60, socket_factory=_probed
         )
-        self._asking: WeakSet[asyncio.Task[Any]] = WeakSet()  # kopf's tasks that have asked for something
-        self.session = self._make_session()
-
-    def login(self, read: ReadObserver, reading: Reading) -> kopf.AiohttpSession:
-        """What kopf's login handler returns: a session of its own over the shared connections.
-
-        Args:
-            read: told of every successful GET.
-            reading: what kopf gets to read of the answer.
-        """
-
-        async def notice(
-            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-        ) -> aiohttp.ClientResponse:
-            self._asking.add(_this_task())
-            response = await handler(request)
-            if request.method == "GET" and response.status == HTTPStatus.OK:
-                path, watches = request.url.path, "watch" in request.url.query
-                read(path, response if watches else None)
-                response.content = cast("aiohttp.StreamReader", _Read(response.content, path, reading))
-            return response
-
-        return kopf.AiohttpSession(
-            server=self.server,
-            aiohttp_session=self._make_session(notice),
-            default_namespace=self.default_namespace,
-        )
-
-    async def abandon(self) -> None:
-        """Cancel what kopf still asks for, before it closes its session.
-
-        It awaits the tasks that it asks with while it discovers kinds, but does not cancel them when it stops: over a
-        closed session, each of them would fail with an exception that asyncio reports as never retrieved. That goes for
-        all of such a task: it may wait for an answer, read one, or wait before it asks again. Kopf has ended its other
-        tasks by then.
-        """
-        while asking := [task for task in self._asking if not task.done()]:
-            for task in asking:
-                task.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
+        self.session = self.new_session()
 
     async def close(self) -> None:
-        """Close kube.py's session and every connection."""
+        """Close the client's session and all connections."""
         await self.session.close()
         await self._connector.close()
 
-    def _make_session(self, *more: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
+    def new_session(self) -> aiohttp.ClientSession:
+        """A session of its own over the shared connections."""
         headers = self._info.as_http_headers()
         headers.pop("Authorization", None) if self._token else None
         return aiohttp.ClientSession(
@@ -203,7 +139,7 @@ class Connection:
             connector_owner=False,
             headers={**headers, "User-Agent": "shop-operator", "Accept": "application/json"},
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
-            middlewares=(self._authenticate, self._count, *more),
+            middlewares=(self._authenticate, self._count),
             proxy=self._info.proxy_url,
         )
 
@@ -229,37 +165,8 @@ class Connection:
         return response
 
 
-class _Read:
-    """The content of an answer as kopf reads it: whole, or in lines."""
-
-    def __init__(self, content: aiohttp.StreamReader, path: str, reading: Reading) -> None:
-        self._content = content
-        self._path = path
-        self._reading = reading
-
-    async def read(self) -> bytes:
-        """All of it."""
-        return self._reading.page(self._path, await self._content.read())
-
-    async def iter_chunked(self, _: int) -> AsyncIterator[bytes]:
-        """One line at a time."""
-        async for line in lines(self._content):
-            yield self._reading.line(self._path, line) + b"\n"
-
-    def __getattr__(self, name: str) -> Any:
-        """Whatever aiohttp itself asks of it."""
-        return getattr(self._content, name)
-
-
-def _this_task() -> asyncio.Task[Any]:
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("A request is sent by a task.")
-    return task
-
-
 async def lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
-    """The lines of a stream, however long; what comes after the last line feed was cut short."""
+    """The lines of a stream, of any length; a rest after the last line feed is truncated, and comes last."""
     rest: list[bytes] = []
     async for chunk in content.iter_any():
         *complete, after = chunk.split(b"\n")
@@ -274,7 +181,7 @@ async def lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
 
 
 def _probed(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket that notices a dead peer within half a minute: a watch may be quiet for long, and must not be deaf."""
+    """A socket that detects a dead peer within half a minute, so that a quiet watch is not a broken one."""
     family, kind, protocol, *_ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -285,7 +192,7 @@ def _probed(address: aiohttp.AddrInfoType) -> socket.socket:
 
 
 class _RotatingToken:
-    """The bearer token; from the pod's file when the first one came from there."""
+    """The bearer token; read from the file of the pod if the first one is from there."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -293,7 +200,7 @@ class _RotatingToken:
         self._read_at = time.monotonic()
 
     async def current(self) -> str:
-        """The token to send now."""
+        """The token for the next request."""
         if self._rotates and time.monotonic() - self._read_at > _TOKEN_LIFE:
             self._read_at = time.monotonic()
             self._token = (await asyncio.to_thread(_TOKEN_FILE.read_text, "utf-8")).strip()

@@ -3,17 +3,25 @@
 import asyncio
 import copy
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import kopf
 import orjson
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from shop_operator.cache import kopf_watch as watches
-from shop_operator.cache.kopf_watch import Backoffs, Watches
+from shop_operator.cache import reflector
+from shop_operator.cache.kopf_watch import Backoffs, KopfWatch
+from shop_operator.cache.reflector import Comparison
+from shop_operator.kubernetes.client import Kube
 from shop_operator.kubernetes.connection import Connection
 from shop_operator.objects.lenient import Unparsed
 from shop_operator.observability.metrics import Metrics
@@ -46,6 +54,19 @@ class Sink:
     def relisted(self) -> None:
         self.relists += 1
 
+    async def version(self) -> int:
+        return 7
+
+    def listing(self) -> None: ...
+
+    def merge(self, items: Iterable[Mapping[str, Any]]) -> None: ...
+
+    def listed(
+        self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
+    ) -> None: ...
+
+    def gave_up(self) -> None: ...
+
 
 @pytest.fixture
 def sink() -> Sink:
@@ -60,17 +81,17 @@ async def connection() -> Connection:
 
 
 @pytest.fixture
-def kept(sink: Sink, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> Watches:
+def kept(sink: Sink, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> KopfWatch:
     monkeypatch.setattr(watches, "_CHECK", 0.005)
     monkeypatch.setattr(watches, "_RESTART", 0.001)
-    return Watches(
+    return KopfWatch(
         connection,
         sink,
-        sink.relisted,
+        partial(sink.knows, "ShopService"),
+        {"a": sink},
         lambda: None,
         served=lambda: sink.served,
         identity="me",
-        namespaces=("a",),
     )
 
 
@@ -109,7 +130,7 @@ async def looked_at(sink: Sink, times: int) -> None:
 
 
 async def test_kopf_is_started_again_after_an_error_and_not_after_a_stop(
-    kept: Watches, monkeypatch: pytest.MonkeyPatch
+    kept: KopfWatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = script(monkeypatch, broken, broken, stopped)
 
@@ -124,7 +145,7 @@ async def test_kopf_is_started_again_after_an_error_and_not_after_a_stop(
 
 @pytest.mark.parametrize("stream", [None, Watch(closed=True)])
 async def test_kopf_is_started_again_when_it_does_not_watch_what_is_served(
-    kept: Watches, connection: Connection, stream: Watch | None, monkeypatch: pytest.MonkeyPatch
+    kept: KopfWatch, connection: Connection, stream: Watch | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def misses(stop: asyncio.Event) -> Any:
         if stream is not None:
@@ -140,7 +161,7 @@ async def test_kopf_is_started_again_when_it_does_not_watch_what_is_served(
 
 
 async def test_a_changed_crd_ends_the_stream_that_may_have_the_schema_of_before(
-    kept: Watches, sink: Sink, monkeypatch: pytest.MonkeyPatch
+    kept: KopfWatch, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watches, "_SETTLE", 0.001)
     stream = Watch()
@@ -158,7 +179,7 @@ async def test_a_changed_crd_ends_the_stream_that_may_have_the_schema_of_before(
 
 @pytest.mark.parametrize("gone", [True, False])
 async def test_kopf_is_left_alone_while_the_crd_or_the_api_server_is_away(
-    kept: Watches, sink: Sink, connection: Connection, gone: bool, monkeypatch: pytest.MonkeyPatch
+    kept: KopfWatch, sink: Sink, connection: Connection, gone: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if gone:
         sink.served = frozenset({"Deployment"})
@@ -179,7 +200,7 @@ async def test_kopf_is_left_alone_while_the_crd_or_the_api_server_is_away(
 
 
 async def test_kopf_is_left_alone_while_it_watches(
-    kept: Watches, sink: Sink, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    kept: KopfWatch, sink: Sink, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def looks_pass(stop: asyncio.Event) -> None:
         kept.requested(SHOPS, Watch())
@@ -195,14 +216,6 @@ async def test_kopf_is_left_alone_while_it_watches(
     assert (len(calls), sink.relists) == (1, 0)
 
 
-async def test_a_list_is_told_and_a_stream_or_another_path_is_not(kept: Watches, sink: Sink) -> None:
-    kept.requested(SHOPS, None)
-    kept.requested(SHOPS, Watch())
-    kept.requested("/apis/apps/v1/deployments", None)
-
-    assert sink.relists == 1
-
-
 def test_kopf_never_runs_out_of_attempts_and_never_waits_long() -> None:
     delays = list(islice(Backoffs(), 1000))
 
@@ -211,7 +224,7 @@ def test_kopf_never_runs_out_of_attempts_and_never_waits_long() -> None:
     assert next(iter(Backoffs())) < 1  # each request begins anew
 
 
-def line(kept: Watches, event: dict[str, Any] | bytes, path: str = SHOPS) -> Any:
+def line(kept: KopfWatch, event: dict[str, Any] | bytes, path: str = SHOPS) -> Any:
     raw = event if isinstance(event, bytes) else orjson.dumps(event)
     return orjson.loads(kept.line(path, raw))
 
@@ -227,22 +240,19 @@ def shop_event(**spec: Any) -> dict[str, Any]:
     return {"type": "MODIFIED", "object": obj}
 
 
-def test_kopf_gets_the_version_of_a_list_and_none_of_its_objects(kept: Watches) -> None:
-    deep = b"[" * 5_000 + b"]" * 5_000
-    raw = (
-        b'{"items":[{"metadata":{},"spec":{"a":%b}}],"metadata":{"resourceVersion":"7","continue":"x"}}'
-        % deep
-    )
+async def test_kopf_gets_the_version_of_a_list_and_none_of_its_objects(kept: KopfWatch) -> None:
+    path = SHOPS.replace("/shopservices", "/namespaces/a/shopservices")
 
-    assert orjson.loads(kept.page(SHOPS, raw)) == {"metadata": {"resourceVersion": "7"}, "items": []}
+    assert await kept.list(path) == {"metadata": {"resourceVersion": "7"}, "items": []}
+    assert await kept.list("/apis/apps/v1/namespaces/a/deployments") is None
 
 
-def test_what_kopf_reads_of_other_kinds_is_as_it_is(kept: Watches) -> None:
-    assert kept.page("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", b"raw") == b"raw"
+def test_what_kopf_reads_of_other_kinds_is_as_it_is(kept: KopfWatch) -> None:
+    assert kept.body("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", b"raw") == b"raw"
     assert kept.line("/api/v1/namespaces", b"raw") == b"raw"
 
 
-def test_kopf_gets_an_event_without_managed_fields(kept: Watches, sink: Sink) -> None:
+def test_kopf_gets_an_event_without_managed_fields(kept: KopfWatch, sink: Sink) -> None:
     event = shop_event(image="a:1")
     told = copy.deepcopy(event)
     told["object"]["metadata"]["managedFields"] = [{"manager": "kubectl"}]
@@ -252,7 +262,9 @@ def test_kopf_gets_an_event_without_managed_fields(kept: Watches, sink: Sink) ->
 
 
 @pytest.mark.parametrize("event", ["ADDED", "MODIFIED"])
-def test_of_a_state_that_the_sink_knows_kopf_gets_the_version(kept: Watches, sink: Sink, event: str) -> None:
+def test_of_a_state_that_the_sink_knows_kopf_gets_the_version(
+    kept: KopfWatch, sink: Sink, event: str
+) -> None:
     sink.known = ("ShopService", "u", "5")
 
     told = line(kept, shop_event(image="a:1") | {"type": event})
@@ -263,14 +275,14 @@ def test_of_a_state_that_the_sink_knows_kopf_gets_the_version(kept: Watches, sin
 
 @pytest.mark.parametrize("known", [("ShopService", "u", "4"), ("ShopService", "other", "5")])
 def test_kopf_gets_what_the_sink_does_not_know(
-    kept: Watches, sink: Sink, known: tuple[str, str, str]
+    kept: KopfWatch, sink: Sink, known: tuple[str, str, str]
 ) -> None:
     sink.known = known
 
     assert line(kept, shop_event(image="a:1")) == shop_event(image="a:1")
 
 
-def test_kopf_gets_a_deletion_whatever_the_sink_knows(kept: Watches, sink: Sink) -> None:
+def test_kopf_gets_a_deletion_whatever_the_sink_knows(kept: KopfWatch, sink: Sink) -> None:
     sink.known = ("ShopService", "u", "5")
     deleted = shop_event(image="a:1") | {"type": "DELETED"}
 
@@ -279,7 +291,7 @@ def test_kopf_gets_a_deletion_whatever_the_sink_knows(kept: Watches, sink: Sink)
 
 @pytest.mark.parametrize("spec", [{"a": ["x" * 200_000]}, {"deep": None}], ids=["large", "deep"])
 def test_of_a_large_or_deep_object_kopf_gets_the_identity_and_the_sink_all_of_it_at_once(
-    kept: Watches, sink: Sink, spec: dict[str, Any]
+    kept: KopfWatch, sink: Sink, spec: dict[str, Any]
 ) -> None:
     raw = orjson.dumps(shop_event(**spec)).replace(b"null", b"[" * 5_000 + b"]" * 5_000)
 
@@ -294,19 +306,19 @@ def test_of_a_large_or_deep_object_kopf_gets_the_identity_and_the_sink_all_of_it
 
 
 @pytest.mark.parametrize("raw", [b"", b'{"type":"MODIFIED","object":{', b"no json"])
-def test_what_was_cut_short_is_kopfs_to_try_again(kept: Watches, raw: bytes) -> None:
+def test_what_was_cut_short_is_kopfs_to_try_again(kept: KopfWatch, raw: bytes) -> None:
     assert kept.line(SHOPS, raw) == raw
 
 
 @pytest.mark.parametrize("kind", ["BOOKMARK", "ERROR"])
-def test_what_a_watch_says_about_itself_is_kopfs(kept: Watches, sink: Sink, kind: str) -> None:
+def test_what_a_watch_says_about_itself_is_kopfs(kept: KopfWatch, sink: Sink, kind: str) -> None:
     event = {"type": kind, "object": {"metadata": {"resourceVersion": "9"}, "code": 410}}
 
     assert line(kept, event) == event
     assert sink.shown == []
 
 
-def test_an_event_with_bytes_that_are_not_utf_8_is_kopfs_as_text(kept: Watches, sink: Sink) -> None:
+def test_an_event_with_bytes_that_are_not_utf_8_is_kopfs_as_text(kept: KopfWatch, sink: Sink) -> None:
     event = shop_event(image="a:1")
 
     told = line(kept, orjson.dumps(event).replace(b"a:1", b"a:\xff"))
@@ -317,7 +329,7 @@ def test_an_event_with_bytes_that_are_not_utf_8_is_kopfs_as_text(kept: Watches, 
 
 
 def test_of_an_object_that_cannot_be_parsed_kopf_gets_the_identity_and_the_sink_that_it_is(
-    kept: Watches, sink: Sink
+    kept: KopfWatch, sink: Sink
 ) -> None:
     told = line(kept, orjson.dumps(shop_event(a=None)).replace(b"null", b"1e400"))
 
@@ -328,7 +340,118 @@ def test_of_an_object_that_cannot_be_parsed_kopf_gets_the_identity_and_the_sink_
     assert obj == {"apiVersion": "shopservice.dev/v1alpha1", "kind": "ShopService", "metadata": identity}
 
 
-def test_what_kopf_reads_of_other_kinds_is_utf_8(kept: Watches) -> None:
+def test_what_kopf_reads_of_other_kinds_is_utf_8(kept: KopfWatch) -> None:
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
-    assert kept.page(path, b"\xff") == kept.line(path, b"\xff") == "\ufffd".encode()
+    assert kept.body(path, b"\xff") == kept.line(path, b"\xff") == "\ufffd".encode()
+
+
+@dataclass
+class Server:
+    """An API server with one kind, whose watches a test ends.
+
+    Attributes:
+        lists: how often ShopServices were listed.
+        watched: the versions from which they were watched.
+        expired: ends the open watch, since its version is too old.
+    """
+
+    lists: int = 0
+    watched: list[str] = field(default_factory=list)
+    expired: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query:
+            return await self._watch(request)
+        if request.path == SHOPS:
+            self.lists += 1
+            items = [shop_event(image="a:1")["object"]]
+            return web.json_response({"metadata": {"resourceVersion": str(10 * self.lists)}, "items": items})
+        return web.json_response(
+            DISCOVERY.get(request.path, {"metadata": {"resourceVersion": "1"}, "items": []})
+        )
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        if request.path != SHOPS:
+            await asyncio.Event().wait()
+        self.watched.append(request.query["resourceVersion"])
+        event = shop_event(image=f"a:{len(self.watched)}")
+        event["object"]["metadata"]["resourceVersion"] = str(10 * self.lists + 1)
+        await response.write(orjson.dumps(event) + b"\n")
+        await self.expired.wait()
+        self.expired.clear()
+        await response.write(b'{"type":"ERROR","object":{"code":410}}\n')
+        return response
+
+
+def resources(name: str, kind: str, *, namespaced: bool) -> dict[str, Any]:
+    """The kinds of one API group."""
+    found = {"name": name, "singularName": kind.lower(), "kind": kind, "namespaced": namespaced}
+    return {"resources": [found | {"verbs": ["list", "watch", "patch"]}]}
+
+
+DISCOVERY: dict[str, Any] = {
+    "/api": {"versions": ["v1"]},
+    "/api/v1": resources("namespaces", "Namespace", namespaced=False),
+    "/apis": {
+        "groups": [
+            {"name": name, "versions": [{"version": version}], "preferredVersion": {"version": version}}
+            for name, version in (("shopservice.dev", "v1alpha1"), ("apiextensions.k8s.io", "v1"))
+        ]
+    },
+    "/apis/apiextensions.k8s.io/v1": resources(
+        "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+    ),
+    "/apis/shopservice.dev/v1alpha1": resources("shopservices", "ShopService", namespaced=True),
+}
+
+
+@asynccontextmanager
+async def watching(server: Server, sink: Sink) -> AsyncIterator[None]:
+    """The LISTs and the watch of ShopServices, as wiring.py builds them."""
+    app = web.Application()
+    app.router.add_get("/{path:.*}", server.answer)
+    async with TestServer(app) as api:
+        link = Connection(kopf.ConnectionInfo(server=str(api.make_url(""))), Metrics(lease="x"))
+        kube = Kube(link.session, link.server, lambda: 1.0)
+        lists = Comparison(kube, sink, "ShopService", None, resync=3600)
+        watch = KopfWatch(
+            link,
+            sink,
+            partial(sink.knows, "ShopService"),
+            {None: lists},
+            lambda: None,
+            served=lambda: sink.served,
+            identity="me",
+        )
+        tasks = [asyncio.create_task(each()) for each in (lists.run, watch.run)]
+        try:
+            async with asyncio.timeout(DEADLINE):
+                yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await link.close()
+
+
+async def shown(sink: Sink, number: int) -> None:
+    while len(sink.shown) < number:  # noqa: ASYNC110  the sink has no events
+        await asyncio.sleep(0.001)
+
+
+async def test_shopservices_are_listed_once_at_the_start_and_once_for_each_watch_that_is_too_old(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reflector, "_SETTLE", 0.001)
+    server = Server()
+    async with watching(server, sink):
+        await shown(sink, 1)
+        assert (server.lists, server.watched) == (1, ["10"])
+
+        server.expired.set()
+        await shown(sink, 2)
+        assert (server.lists, server.watched) == (2, ["10", "20"])
+        assert [event for event, _ in sink.shown] == ["MODIFIED", "MODIFIED"]

@@ -222,3 +222,19 @@ async def test_a_comparison_lists_again_now_and_then() -> None:
     async with running(Comparison(source, Sink(), "Service", None, resync=0.002)):
         while source.lists < 3:  # noqa: ASYNC110  the source has no events
             await asyncio.sleep(0.001)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_the_first_watch_starts_from_the_first_list_and_each_later_one_from_a_new_list() -> None:
+    source = Source()
+    comparison = Comparison(source, Sink(), "Service", None, resync=3600)
+    first = asyncio.create_task(comparison.version())
+
+    async with running(comparison):
+        assert await first == 10
+        assert source.lists == 1
+
+        assert await comparison.version() == 10
+        assert source.lists == 2
+        await asyncio.sleep(0.01)
+        assert source.lists == 2

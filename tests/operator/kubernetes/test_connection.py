@@ -1,8 +1,6 @@
 """Who we are and where the API server is, from each of the places that can tell."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +10,9 @@ import pytest
 import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from yarl import URL
 
 from shop_operator.kubernetes import connection
-from shop_operator.kubernetes.connection import Connection, NoCluster, Stream, locate
+from shop_operator.kubernetes.connection import Connection, NoCluster, locate
 
 
 @pytest.fixture(autouse=True)
@@ -161,77 +158,6 @@ async def test_a_rotated_token_is_used_within_a_minute(
 
     assert await sent(link.session, server) == "Bearer new"
     await link.close()
-
-
-class AsItIs:
-    def page(self, path: str, raw: bytes) -> bytes:
-        assert path
-        return raw
-
-    def line(self, path: str, raw: bytes) -> bytes:
-        assert path
-        return raw
-
-
-async def test_kopf_may_close_its_session_without_harm_to_ours_and_its_reads_are_noticed(
-    server: TestServer,
-) -> None:
-    observer = Observer()
-    read: list[tuple[str, Stream | None]] = []
-    info = kopf.ConnectionInfo(server=str(server.make_url("")), token="t")
-    link = Connection(info, observer)
-    theirs = link.login(lambda path, stream: read.append((path, stream)), AsItIs()).aiohttp_session
-
-    await sent(theirs, server, "/apis/apps/v1/deployments?limit=500")
-    await sent(theirs, server, "/apis/apps/v1/deployments?watch=true")
-    await theirs.close()
-    await sent(link.session, server, "/apis/apps/v1/services")
-
-    (list_path, listing), (watch_path, stream) = read
-    assert list_path == watch_path == "/apis/apps/v1/deployments"
-    assert listing is None
-    assert stream is not None
-    assert stream.closed
-    assert observer.answers == [("GET", 200)] * 3
-    await link.close()
-
-
-@pytest.mark.parametrize("moment", ["before the answer", "in the midst of the answer", "before asking again"])
-async def test_what_kopf_still_asks_for_is_cancelled_before_its_session_closes(moment: str) -> None:
-    reached, never = asyncio.Event(), asyncio.Event()
-
-    async def apis(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse(status=503 if moment == "before asking again" else 200)
-        if moment == "before the answer":
-            reached.set()
-            await never.wait()
-        await answer.prepare(request)
-        if moment == "in the midst of the answer":
-            await never.wait()
-        return answer
-
-    async def discover(session: aiohttp.ClientSession, url: URL) -> None:
-        """As kopf does it."""
-        response = await session.get(url)
-        reached.set()
-        if response.status == HTTPStatus.OK:
-            await response.json()
-        await never.wait()
-
-    app = web.Application()
-    app.router.add_get("/apis", apis)
-    async with TestServer(app) as api:
-        link = Connection(kopf.ConnectionInfo(server=str(api.make_url("")), token="t"), Observer())
-        theirs = link.login(lambda *_: None, AsItIs()).aiohttp_session
-        asking = asyncio.create_task(discover(theirs, api.make_url("/apis")))
-        await reached.wait()
-
-        await link.abandon()
-
-        assert asking.cancelled()
-        never.set()
-        await theirs.close()
-        await link.close()
 
 
 @pytest.mark.parametrize(
