@@ -11,8 +11,6 @@ from typing import Any, Final, Protocol
 
 from shop_operator.cache.config_hashes import KINDS as CONFIG_KINDS
 from shop_operator.cache.config_hashes import Configs, DigestKey
-from shop_operator.cache.guard import Unreadable
-from shop_operator.cache.hearing import Hearing
 from shop_operator.cache.hostnames import Hostnames
 from shop_operator.cache.kopf_watch import KopfWatch
 from shop_operator.cache.namespaces import KIND as NAMESPACE
@@ -20,6 +18,8 @@ from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cache.reflector import Comparison, Reflector, Sink
 from shop_operator.cache.store import Store
 from shop_operator.cache.synced import InitialLists, ServedKinds
+from shop_operator.cache.unreadable import Unreadable
+from shop_operator.cache.watch_health import WatchHealth
 from shop_operator.kubernetes.client import PARENT, Kube
 from shop_operator.kubernetes.connection import Connection, ConnectionInfo
 from shop_operator.kubernetes.events import Events
@@ -115,7 +115,7 @@ class Caches:
         intake: the path of an event into the store and the queue.
         configs: the digests of ConfigMaps and Secrets.
         namespaces: the pod-security levels.
-        hearing: the silence of each watch.
+        watch_health: the silence of each watch.
     """
 
     def __init__(
@@ -149,8 +149,8 @@ class Caches:
         )
         watched = itertools.product((*_CHILDREN, *self._config_kinds), settings.namespaces or ("",))
         # One kopf watches the ShopServices of all namespaces.
-        self.hearing = Hearing([(PARENT.kind, ""), (NAMESPACE, ""), *watched])
-        metrics.listen(self.hearing.silence)
+        self.watch_health = WatchHealth([(PARENT.kind, ""), (NAMESPACE, ""), *watched])
+        metrics.listen(self.watch_health.silence)
         self._shops = {
             each: Comparison(kube, self.intake, PARENT.kind, each, resync=self._resync)
             for each in self._where
@@ -171,7 +171,7 @@ class Caches:
             stop.handle,
             served=self.served,
             identity=identity,
-            heard=partial(self.hearing.heard, (PARENT.kind, "")),
+            heard=partial(self.watch_health.heard, (PARENT.kind, "")),
         )
 
     def _others(self) -> list[Reflector]:
@@ -189,7 +189,7 @@ class Caches:
             kind,
             namespace,
             resync=self._resync,
-            heard=partial(self.hearing.heard, (kind, namespace or "")),
+            heard=partial(self.watch_health.heard, (kind, namespace or "")),
             known=partial(self.intake.knows, kind) if sink is self.intake else None,
         )
 
@@ -248,13 +248,13 @@ class Health:
         """The reason to restart the process, None if it is healthy."""
         if any(task.done() for task in self._tasks):
             return "a task of the operator has ended"
-        return self._caches.hearing.hopeless(self._connection.answered)
+        return self._caches.watch_health.hopeless(self._connection.answered)
 
     def ready(self) -> str | None:
         """The reason why the process is not ready, None if it is."""
         if not self._caches.lists.complete():
             return "the caches are not synced yet"
-        return self._caches.hearing.problem()
+        return self._caches.watch_health.problem()
 
 
 def _reconciler(

@@ -201,7 +201,7 @@ def test_managed_fields_that_are_not_utf_8_change_nothing(
         obeys(wild, good, 2)
         obeys(wild, bad, 2)
         assert healthy(operator)
-        assert not operator.said("list failed, trying again")
+        assert not operator.said("list failed, retrying")
 
     for kind in GARBLED:
         assert b"\xff" in garble(wild, kind, bad, "good")
@@ -210,7 +210,7 @@ def test_managed_fields_that_are_not_utf_8_change_nothing(
         obeys(wild, good, 3)
         obeys(wild, bad, 3)
         assert healthy(operator)
-        assert not operator.said("list failed, trying again")
+        assert not operator.said("list failed, retrying")
 
 
 def garble(cluster: Cluster, kind: str, namespace: str, name: str) -> bytes:

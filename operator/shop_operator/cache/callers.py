@@ -1,7 +1,7 @@
-"""Which ShopServices may call which others, as far as their Deployments tell. Pure.
+"""The ShopServices that pods may call, as far as their Deployments show it. Pure.
 
-The template of a Deployment names the dependencies that its newest pods call. Of pods of an earlier template nothing is known
-without asking for them, so a Deployment that may have some is taken to call every ShopService of its namespace.
+The template of a Deployment names the dependencies that its newest pods call. The dependencies of older pods are unknown without
+a request, so a Deployment that may have such pods counts as a caller of every ShopService in its namespace.
 """
 
 from collections import defaultdict
@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 
 class Callers:
-    """Of one namespace; a Deployment has a name, and belongs to a ShopService."""
+    """The calls in one namespace. A Deployment has a name, and belongs to a ShopService."""
 
     def __init__(self) -> None:
         self._calls: dict[str, frozenset[str]] = {}
@@ -20,13 +20,13 @@ class Callers:
         return bool(self._calls or self._rolling)
 
     def put(self, name: str, owner: str, calls: Collection[str], *, rolling: bool) -> None:
-        """Take down one Deployment.
+        """Store one Deployment.
 
         Args:
             name: of the Deployment.
             owner: its ShopService.
-            calls: what its template calls.
-            rolling: whether pods of an earlier template may be left.
+            calls: the ShopServices that its template names.
+            rolling: whether it may have pods of an earlier template.
         """
         self.remove(name)
         if calls:
@@ -37,7 +37,7 @@ class Callers:
             self._rolling[name] = owner
 
     def remove(self, name: str) -> None:
-        """It is gone."""
+        """Remove a deleted Deployment."""
         self._rolling.pop(name, None)
         for each in self._calls.pop(name, ()):
             del self._called[each][name]
@@ -45,6 +45,6 @@ class Callers:
                 del self._called[each]
 
     def of(self, shopservice: str) -> frozenset[str]:
-        """The ShopServices that may call this one, itself left out."""
+        """The ShopServices that may call this one, without itself."""
         found = {*self._called.get(shopservice, {}).values(), *self._rolling.values()}
         return frozenset(found - {shopservice})

@@ -1,10 +1,10 @@
-"""The digests of the ConfigMaps and Secrets that pods use: no value is ever kept.
+"""The digests of the ConfigMaps and Secrets that pods use. No value is stored.
 
-Both kinds are watched by their metadata alone. Of objects that no ShopService uses not even the name is kept; a pass that
-needs a digest which is not known reads the object once.
+Only the metadata of both kinds is watched. Nothing is stored of an object that no ShopService uses; a pass that needs an
+unknown digest reads the object once.
 
-A digest is keyed: it is written to annotations that may be read without a right on Secrets, and from a plain hash a short
-value could be guessed.
+Digests are keyed hashes: they are written to annotations that can be read without access to Secrets, and a short value can be
+guessed from a plain hash.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 
-from shop_operator.cache.guard import Unreadable
+from shop_operator.cache.unreadable import Unreadable
 from shop_operator.errors import Forbidden, Stale
 from shop_operator.names import Key
 from shop_operator.render.configuration import Digests, Use
@@ -32,7 +32,7 @@ _KEY_BYTES: Final = 32
 _DIGEST_BYTES: Final = 8
 _ID_BYTES: Final = 4
 READS_AT_ONCE: Final = 8
-"""Requests for objects that are under way at a time, of all passes: each holds an answer of up to some MB."""
+"""The maximum number of concurrent requests for objects, of all passes: a response has up to some MB."""
 
 
 class Reference(NamedTuple):
@@ -47,32 +47,32 @@ class Reader(Protocol):
     """kubernetes.client.Kube."""
 
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
-        """One object, None when there is none."""
+        """One object, None if it does not exist."""
 
 
 class SecretApi(Reader, Protocol):
     """kubernetes.client.Kube."""
 
     async def create_secret(self, secret: Mapping[str, Any]) -> dict[str, Any]:
-        """Create a Secret; Stale when it exists."""
+        """Create a Secret; raises Stale if it exists."""
 
 
 class Secrecy(Protocol):
-    """Where the key of the digests comes from; DigestKey."""
+    """The source of the key of the digests; DigestKey."""
 
     async def get(self) -> bytes:
         """The key, at most 64 bytes."""
 
 
 class DigestKey:
-    """The key of the digests, which a Secret in the namespace of the operator keeps over restarts.
+    """The key of the digests, which a Secret in the namespace of the operator keeps across restarts.
 
-    With another key (the Secret was deleted, or may not be read) every digest is another one. That replaces no pods, since a
-    record tells with which key it was made.
+    A different key (because the Secret was deleted, or cannot be read) changes all digests. That replaces no pods, because a
+    record identifies its key.
 
     Args:
         api: the API server.
-        namespace: where the Secret is.
+        namespace: of the Secret.
     """
 
     def __init__(self, api: SecretApi, namespace: str) -> None:
@@ -82,17 +82,17 @@ class DigestKey:
         self._lock = asyncio.Lock()
 
     async def get(self) -> bytes:
-        """The key, read or made once.
+        """The key, which is read or created once.
 
         Raises:
-            OperatorError: the API server could not be asked.
+            OperatorError: the request failed.
         """
         async with self._lock:
             if self._key is None:
                 try:
                     self._key = await self._kept()
                 except Forbidden as error:
-                    _log.warning("digests of configuration use a key of this process alone: %s", error)
+                    _log.warning("config digests use a temporary key", extra={"error": str(error)})
                     self._key = secrets.token_bytes(_KEY_BYTES)
             return self._key
 
@@ -102,7 +102,7 @@ class DigestKey:
             try:
                 found = await self._api.create_secret(self._new())
             except Stale:
-                # Another process was faster.
+                # Another process has created it.
                 found = await self._api.get("Secret", self._namespace, KEY_SECRET)
         kept = base64.b64decode(((found or {}).get("data") or {}).get("key") or "")
         return kept[:64] or secrets.token_bytes(_KEY_BYTES)
@@ -126,10 +126,10 @@ class _Known:
     """One object as it was read.
 
     Attributes:
-        uid: of the object; empty when it was absent.
+        uid: of the object; empty if it does not exist.
         version: its resourceVersion as a number.
-        digests: by what is used of it; None where a required key is absent.
-        empty: it has no content at all.
+        digests: by the used part of the object; None if a required key is absent.
+        empty: whether it has no content.
     """
 
     uid: str = ""
@@ -139,13 +139,14 @@ class _Known:
 
 
 class Configs:
-    """The digests, and which ShopService uses what. A reflector.Sink for the metadata of both kinds.
+    """The digests, and the objects that each ShopService uses. A reflector.Sink for the metadata of both kinds.
 
     Args:
         api: the API server.
         key: of the digests.
-        wake: told of ShopServices that use an object that has changed.
-        enabled: whether changes of the configuration are followed.
+        wake: receives the ShopServices that use a changed object.
+        enabled: whether changes to configuration are tracked.
+        unreadable: receives the objects that cannot be read.
     """
 
     def __init__(
@@ -167,13 +168,13 @@ class Configs:
         self._used: dict[Key, frozenset[Reference]] = {}
         self._reading: dict[Reference, asyncio.Lock] = {}
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
-        self._newest: dict[Reference, int] = {}  # versions that the watch has shown of what is being read
+        self._newest: dict[Reference, int] = {}  # by object that is being read, the last version of the watch
 
     async def digests(self, key: Key, uses: AbstractSet[Use]) -> Digests | None:
-        """The digests of all that a ShopService uses; None when changes of the configuration are not followed.
+        """The digests of the configuration that a ShopService uses; None if changes to configuration are not tracked.
 
         Raises:
-            OperatorError: something could not be read.
+            OperatorError: an object could not be read.
         """
         if not self._enabled:
             return None
@@ -223,7 +224,7 @@ class Configs:
             async with lock:
                 while True:
                     known = self._known.get(reference)
-                    # What was read before this use was known has no digest of it.
+                    # An object that was read earlier may lack the digest of this use.
                     if known is not None and (not known.uid or used <= known.digests.keys()):
                         return known
                     self._newest[reference] = 0
@@ -234,7 +235,7 @@ class Configs:
                         newest = self._newest.pop(reference)
                     known = _Known() if found is None else self._digested(reference, found, secret)
                     del found
-                    # What the watch has shown meanwhile may not be what was read.
+                    # The watch may have shown a newer version in the meantime.
                     if newest <= known.version:
                         self._known[reference] = known
         finally:
@@ -252,21 +253,21 @@ class Configs:
         )
 
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
-        """A watch showed the metadata of one."""
+        """Handle an event of a watch."""
         self._news(obj, gone=event == "DELETED")
 
     def listing(self) -> None:
-        """A LIST begins."""
+        """Begin a LIST."""
 
     def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
-        """One page of it."""
+        """Handle one page of a LIST."""
         for obj in items:
             self._news(obj, gone=False)
 
     def listed(
         self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
     ) -> None:
-        """It has ended: what was not in it is gone."""
+        """End a LIST that had exactly the objects with these UIDs."""
         del served
         self._unreadable.swept(kind, namespace, found)
         for reference, known in list(self._known.items()):
@@ -275,7 +276,7 @@ class Configs:
                 self._outdated(reference)
 
     def gave_up(self) -> None:
-        """It has failed."""
+        """End a LIST that has failed."""
 
     def _news(self, obj: Mapping[str, Any], *, gone: bool) -> None:
         try:
@@ -301,7 +302,7 @@ class Configs:
 
 
 def _digest(use: Use, data: Mapping[str, Any], secret: bytes) -> str | None:
-    """The digest of what is used; None when a key without which no pod starts is absent."""
+    """The digest of the used keys; None if a required key is absent."""
     if any(key not in data for key in use.required):
         return None
     used = data if use.keys is None else {key: data[key] for key in use.keys if key in data}

@@ -60,8 +60,8 @@ class Hostnames(Generic[K]):
     """The claims to every hostname, and its holder.
 
     Args:
-        changed: told of those that have become or ceased to be the holder of a hostname.
-        complete: whether all claims that there were when the process began are known, so that others are later ones.
+        changed: receives the keys that have become or ceased to be the holder of a hostname.
+        complete: whether all claims that existed at the start of the process are known, so that further ones are later.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class Hostnames(Generic[K]):
         self._holders: dict[str, K] = {}
 
     def holder(self, hostname: str) -> K | None:
-        """Who has a hostname, None when no ShopService asks for it."""
+        """The holder of a hostname, None if no ShopService requests it."""
         return self._holders.get(normalized(hostname))
 
     def put(self, key: K, found: dict[str, Claim]) -> None:
-        """Replace the claims of one key; none with an empty dict."""
+        """Replace the claims of one key; an empty dict removes them."""
         before = self._by_key.get(key, {})
         if before == found:
             return
@@ -96,7 +96,7 @@ class Hostnames(Generic[K]):
             self._changed(moved)
 
     def _claim(self, hostname: str, key: K, claim: Claim | None) -> set[K]:
-        """Take down one claim; who has become or ceased to be the holder."""
+        """Store one claim; returns the keys that have become or ceased to be the holder."""
         claimants = self._by_hostname.setdefault(hostname, {})
         holder = self._holders.get(hostname)
         if claim is None:

@@ -1,6 +1,7 @@
-"""What a watch shows of an object while an own write of it is under way waits for the answer of that write.
+"""Events of objects that the operator is writing wait for the response to that write.
 
-The watch is often faster than the answer, and shows the same. Without the answer it would be news, and cost another pass.
+A watch is often faster than the response, and shows the same object. Handled before the response, the event would cause
+another pass.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,24 +12,24 @@ from shop_operator.names import KIND, ChildId, Key
 from shop_operator.objects.lenient import mapping
 
 Show = Callable[[str | None, Mapping[str, Any]], None]
-"""Stores an event."""
+"""Takes the type and the object of an event."""
 
 
 class InFlight:
     """The objects that are being written.
 
     Args:
-        show: told of what has waited.
+        show: receives the events that have waited.
     """
 
     def __init__(self, show: Show = lambda *_: None) -> None:
         self._show = show
-        # By object, the last event of each UID, in their order.
+        # By object, the last event of each UID, in order.
         self._waiting: dict[tuple[str, str, str], dict[str, tuple[str | None, Mapping[str, Any]]]] = {}
 
     @contextmanager
     def writing(self, key: Key, child: ChildId | None = None) -> Iterator[None]:
-        """A child of that ShopService, or itself, is being written; in the end the answer must be in the store."""
+        """Hold back the events of a ShopService or its child while it is written; at the end, the response must be in the store."""
         kind, name = (KIND, key.name) if child is None else child
         place = (kind, key.namespace, name)
         self._waiting[place] = {}
@@ -39,7 +40,7 @@ class InFlight:
                 self._show(event, obj)
 
     def waits(self, event: str | None, obj: Mapping[str, Any]) -> bool:
-        """Whether this has to wait, and is shown later."""
+        """Whether an event is held back; it is shown later."""
         if not self._waiting:
             return False
         metadata = mapping(obj.get("metadata"))

@@ -12,7 +12,7 @@ from shop_operator.render.prepare import LiveDeployment
 
 AUTOSCALERS: Final = ("HorizontalPodAutoscaler", "ScaledObject")
 _SCALERS: Final = (Scaler.AUTOSCALER, Scaler.KEDA)
-# If they set the count to zero, that does not turn an autoscaler off.
+# A count of zero that one of them has set does not turn an autoscaler off.
 _NO_CHOICE: Final = (Scaler.OPERATOR, Scaler.SHARED, Scaler.KEDA)
 
 

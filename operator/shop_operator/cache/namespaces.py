@@ -1,7 +1,7 @@
-"""What the operator knows of namespaces: the pod-security level that each one's labels set, and which it must not serve.
+"""The pod-security level of each namespace, and the namespaces that are not served.
 
-Only the labels of namespaces are read, and only the level is kept. Who may label a namespace is an administrator of
-the cluster: the roles edit and admin may not.
+Only the labels of namespaces are read, and only the level is stored. Only cluster administrators can label a namespace:
+the roles edit and admin cannot.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shop_operator.cache.guard import Unreadable
+from shop_operator.cache.unreadable import Unreadable
 from shop_operator.errors import InvalidSpec
 from shop_operator.names import Key
 from shop_operator.objects.lenient import Unparsed
@@ -34,14 +34,14 @@ class _Seen:
 
 
 class Namespaces:
-    """The levels, kept up to date. A reflector.Sink for the metadata of namespaces.
+    """The levels. A reflector.Sink for the metadata of namespaces.
 
     Args:
-        default: the level of a namespace that no administrator has labelled.
+        default: the level of a namespace without the label.
         protected: namespaces that are not served.
-        changed: told of a namespace when its level has changed.
-        synced: told when every namespace was listed.
-        unreadable: told of the namespaces that cannot be read. Each keeps the level that it was last seen with.
+        changed: receives the name of a namespace whose level has changed.
+        synced: called when all namespaces have been listed.
+        unreadable: receives the namespaces that cannot be read. Each keeps its last known level.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Namespaces:
         return self._default if seen is None else seen.level
 
     def check(self, key: Key) -> None:
-        """Pass only ShopServices of namespaces that are served.
+        """Check that the namespace of a ShopService is served.
 
         Raises:
             InvalidSpec: the namespace belongs to the cluster or to the operator.
@@ -78,24 +78,24 @@ class Namespaces:
             )
 
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
-        """A watch showed a namespace."""
+        """Store an event of a watch."""
         self._news(obj, gone=event == "DELETED")
 
     def listing(self) -> None:
-        """A LIST begins."""
+        """Begin a LIST."""
 
     def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
-        """One page of a LIST."""
+        """Store one page of a LIST."""
         for obj in items:
             self._news(obj, gone=False)
 
     def gave_up(self) -> None:
-        """A LIST has failed."""
+        """End a LIST that has failed."""
 
     def listed(
         self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
     ) -> None:
-        """A LIST has ended, and these UIDs are all that there is."""
+        """End a LIST that had exactly the namespaces with these UIDs."""
         del served
         self._unreadable.swept(kind, namespace, found)
         for name, seen in list(self._seen.items()):

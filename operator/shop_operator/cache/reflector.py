@@ -1,7 +1,7 @@
-"""Keeps the store like the cluster, one kind at a time: a LIST, then a watch from there (client-go's Reflector).
+"""Keeps a cache up to date with the cluster, one kind at a time: a LIST, then a watch from there (client-go's Reflector).
 
-Every kind of child has one of its own. A watch that ends goes on from the last resourceVersion that it has shown; when the
-API server has forgotten that version (410), everything is listed again, and what is not there any more is forgotten.
+A watch that ends is continued from its last resourceVersion. If the API server does not have that version any more (410),
+everything is listed again, and the sink forgets the objects that the LIST does not have.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from shop_operator.objects.lenient import digits, mapping, text
 
 _log = logging.getLogger(__name__)
 
-# How soon a kind is noticed whose CRD was installed.
+# Seconds until a newly installed CRD is noticed.
 _MISSING_RETRY: Final = 5.0
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 8.0
-# Failures in a row after which a watch is not believed to come back from where it was.
+# Failures in a row after which everything is listed again.
 _PATIENCE: Final = 5
 _AT_ONCE: Final = 1.0
 _SETTLE: Final = 1.0
@@ -36,44 +36,44 @@ class Page(Protocol):
 
     @property
     def items(self) -> Iterable[dict[str, Any]]:
-        """The objects; read once, one after the other."""
+        """The objects; can be read once."""
 
     @property
     def version(self) -> int:
-        """The resourceVersion of the moment that all pages are of."""
+        """The resourceVersion of the LIST."""
 
 
 class Source(Protocol):
-    """Where objects come from; kubernetes.client.Kube."""
+    """The source of objects; kubernetes.client.Kube."""
 
     def pages(self, kind: str, namespace: str | None) -> AsyncGenerator[Page]:
-        """All objects of one kind."""
+        """All objects of a kind."""
 
     def watch(
         self, kind: str, namespace: str | None, version: int, known: Known | None = None
     ) -> AsyncGenerator[dict[str, Any]]:
-        """What happens to them from a version on, apart from what is known."""
+        """Their changes after a version, without known states."""
 
 
 class Sink(Protocol):
-    """Where they go; reconcile.intake.Intake for ShopServices and children."""
+    """The receiver of objects: reconcile.intake.Intake, or a cache of its own."""
 
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
-        """A watch showed an object: ADDED, MODIFIED, DELETED."""
+        """Receive an event of a watch: ADDED, MODIFIED or DELETED."""
 
     def listing(self) -> None:
-        """A LIST begins."""
+        """Begin a LIST."""
 
     def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
-        """One page of it."""
+        """Receive one page of a LIST."""
 
     def listed(
         self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
     ) -> None:
-        """It has ended, and these UIDs are all that there is."""
+        """End a LIST that had exactly the objects with these UIDs, or whose kind is not served."""
 
     def gave_up(self) -> None:
-        """It has failed."""
+        """End a LIST that has failed."""
 
 
 class Reflector:
@@ -81,11 +81,11 @@ class Reflector:
 
     Args:
         source: the API server.
-        sink: where its objects go.
+        sink: receives the objects.
         kind: such as Deployment.
         namespace: None for all.
-        resync: seconds after which everything is listed again although no watch has missed anything.
-        heard: told whenever the API server said something about the kind.
+        resync: seconds after which everything is listed again, although no watch has missed anything.
+        heard: called on every message of the API server about the kind.
         known: whether the sink has a state of an object already.
     """
 
@@ -109,7 +109,7 @@ class Reflector:
         self._resync = resync
 
     async def run(self) -> None:
-        """List and follow for ever."""
+        """List and watch until cancelled."""
         failures = 0
         while True:
             try:
@@ -121,16 +121,16 @@ class Reflector:
                 self._sink.listed(self._kind, self._namespace, frozenset(), sys.maxsize, served=False)
                 await asyncio.sleep(_MISSING_RETRY * random.uniform(0.5, 1.5))  # noqa: S311  spread, not secrecy
             except OperatorError as error:
-                _log.warning("list failed, trying again: %s", error, extra={"kind": self._kind})
+                _log.warning("list failed, retrying", extra={"kind": self._kind, "error": str(error)})
                 failures += 1
                 await _pause(failures, error)
-            except Exception:  # noqa: BLE001  one kind that cannot be followed must not end the others
-                _log.exception("list failed, trying again", extra={"kind": self._kind})
+            except Exception:  # noqa: BLE001  a kind that cannot be watched must not affect the others
+                _log.exception("list failed, retrying", extra={"kind": self._kind})
                 failures += 1
                 await _pause(failures)
 
     async def _list(self) -> int:
-        """Everything there is; answers the version from which a watch goes on."""
+        """List everything; returns the version from which to watch."""
         found: set[str] = set()
         version = 0
         self._sink.listing()
@@ -148,7 +148,7 @@ class Reflector:
         return version
 
     async def _follow(self, version: int) -> None:
-        """Watch until only a LIST can help."""
+        """Watch until a LIST is necessary."""
         again = time.monotonic() + self._resync * random.uniform(0.8, 1.2)  # noqa: S311
         failures = 0
         while time.monotonic() < again and failures < _PATIENCE:
@@ -162,24 +162,24 @@ class Reflector:
             except NotInstalled:
                 raise
             except OperatorError as error:
-                _log.info("watch ended: %s", error, extra={"kind": self._kind})
-                # One that has shown something was alive.
+                _log.info("watch failed", extra={"kind": self._kind, "error": str(error)})
+                # A watch with an event has worked.
                 failures = failures + 1 if version == started else 1
                 await _pause(failures, error)
             else:
                 self._heard()
-                # One that ends at once and has shown nothing would be asked for again and again.
+                # A watch that ends at once without an event would be repeated without a pause.
                 idle = version == started and time.monotonic() - began < _AT_ONCE
                 failures = failures + 1 if idle else 0
                 if idle:
                     await _pause(failures)
 
     def _take(self, event: Mapping[str, Any]) -> int:
-        """One event of a watch; answers the version that it is of, 0 when it does not tell.
+        """Handle one event of a watch; returns its version, 0 if it has none.
 
         Raises:
-            Stale: the API server has forgotten the version that was asked for.
-            ApiUnavailable: it gave up for another reason.
+            Stale: the API server does not have the requested version any more.
+            ApiUnavailable: it has ended the watch for another reason.
         """
         obj = mapping(event.get("object"))
         if event.get("type") == "ERROR":
@@ -242,19 +242,19 @@ class Comparison(Reflector):
         except TimeoutError:
             return
         if not self._waiting:
-            # A watch that breaks seldom breaks alone: let the others come, and list once.
+            # Watches often break together: wait for the others, and list once.
             await asyncio.sleep(_SETTLE * random.uniform(0.5, 1.5))  # noqa: S311
 
 
 def _noting(items: Iterable[dict[str, Any]], found: set[str]) -> Iterator[dict[str, Any]]:
-    """The objects, one after the other, with their UIDs added to those that were found."""
+    """Yield the objects, and add their UIDs to a set."""
     for item in items:
         found.add(text(mapping(item.get("metadata")).get("uid")))
         yield item
 
 
 async def _pause(failures: int, error: OperatorError | None = None) -> None:
-    """Doubling with jitter, and not shorter than the API server asks for."""
+    """Wait: doubling with jitter, but not shorter than the API server requests."""
     asked = error.retry_after or 0.0 if isinstance(error, TemporaryError) else 0.0
     pause = min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE)
     await asyncio.sleep(max(asked, pause) * random.uniform(0.8, 1.2))  # noqa: S311

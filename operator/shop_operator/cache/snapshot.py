@@ -1,4 +1,4 @@
-"""Compressed snapshots of a ShopService and of a child, with what a pass needs of them. Pure."""
+"""Compressed snapshots of a ShopService and of a child, with the facts that a pass requires. Pure."""
 
 import hashlib
 import zlib
@@ -25,18 +25,18 @@ from shop_operator.objects.managed_fields import field_managers
 from shop_operator.objects.ownership import applied_by_operator
 from shop_operator.objects.summary import summary
 
-# Runs the HorizontalPodAutoscaler (also that of a KEDA ScaledObject); it sets replicas of no Deployment otherwise.
+# It runs the HorizontalPodAutoscaler (also that of a KEDA ScaledObject), and sets replicas of no Deployment otherwise.
 _AUTOSCALER: Final = "kube-controller-manager"
 # KEDA itself, which scales a Deployment to zero and back.
 _KEDA: Final = "keda"
 # Levels of a child that are compared with what was applied; orjson writes 254.
 _WRITABLE: Final = 200
-# Bytes of a status that is kept beside a spec that cannot be read.
+# Bytes of the status of a ShopService whose spec is not stored.
 _LARGEST_STATUS: Final = 256 * 1024
 
 
 class Scaler(Enum):
-    """Who has set spec.replicas of a Deployment."""
+    """The manager that has set spec.replicas of a Deployment."""
 
     OPERATOR = "operator"
     AUTOSCALER = "autoscaler"

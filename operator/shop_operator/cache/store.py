@@ -1,12 +1,11 @@
-"""The informer's store: what the watches have shown, small enough for thousands of ShopServices.
+"""The cache of ShopServices and their children, small enough for thousands of ShopServices.
 
-A child is kept whole (as JSON, a tenth of the memory of parsed dicts) only until a pass has compared it with what
-it shall be. From then on its hash says whether it is still the same, and a summary is all that its verdict needs.
-The store decides which events matter: one that changes neither hash nor summary names no key, and so costs no pass.
+A whole child (as JSON, a tenth of the memory of parsed dicts) is stored only until a pass has compared it with its desired
+state. From then on, its hash shows whether it has changed, and its verdict requires only a summary. The store decides which
+events matter: an event that changes neither hash nor summary returns no key, and so causes no pass.
 
-Resource versions order the writes of one object: the answer of an own write is stored at once, and an older
-event of the watch that comes in later is ignored. They are compared as numbers, which Kubernetes guarantees
-(KEP-5504) and etcd has always given.
+Resource versions order the states of an object: the response to a write of the operator is stored at once, and an older event
+of the watch is ignored. They are compared as numbers, which Kubernetes guarantees (KEP-5504) and etcd has always provided.
 """
 
 import logging
@@ -18,10 +17,10 @@ from sys import intern
 from typing import Any, Final
 
 from shop_operator.cache.callers import Callers
-from shop_operator.cache.circles import Circles
-from shop_operator.cache.guard import Unreadable
+from shop_operator.cache.dependency_cycles import DependencyCycles
 from shop_operator.cache.hostnames import Hostnames, claims
 from shop_operator.cache.snapshot import Child, Shop
+from shop_operator.cache.unreadable import Unreadable
 from shop_operator.names import (
     DISCOVERY_SUFFIX,
     KIND,
@@ -36,9 +35,9 @@ from shop_operator.suggestions import resembling
 
 _log = logging.getLogger(__name__)
 
-# So many deletions are remembered for the answers of own writes; more than there can be before such an answer comes.
+# Deletions that are remembered for the responses to writes; more than can happen before such a response.
 _MOST_GONE: Final = 4096
-# Deployments of one ShopService; it has at most 17 at a time.
+# Deleted Deployments of one ShopService, which has at most 17 at a time.
 _MOST_LOST: Final = 64
 
 
@@ -46,8 +45,8 @@ class Store:
     """Every ShopService and every labelled child, by key.
 
     Args:
-        unreadable: told of the objects that cannot be read. None of them is stored, and none raises.
-        hostnames: kept up to date with the discovery hostnames of the ShopServices.
+        unreadable: receives the objects that cannot be read. They are not stored, and raise no exception.
+        hostnames: receives the discovery hostnames of the ShopServices.
     """
 
     def __init__(self, unreadable: Unreadable | None = None, hostnames: Hostnames[Key] | None = None) -> None:
@@ -55,33 +54,33 @@ class Store:
         self._unreadable = Unreadable() if unreadable is None else unreadable
         self._shops: dict[Key, Shop] = {}
         self._children: dict[Key, dict[ChildId, Child]] = {}
-        # Which ShopService a child was last filed under: its label may be edited.
+        # The ShopService under which a child was last filed: its label may be edited.
         self._filed: dict[str, dict[ChildId, Key]] = {}
-        # Who depends on whom, by namespace.
-        self._circles: dict[str, Circles] = {}
+        # The dependencies, by namespace.
+        self._cycles: dict[str, DependencyCycles] = {}
         # The names in spec.dependsOn that no ShopService has, by namespace.
         self._missing: dict[str, set[str]] = {}
-        # The version of children that were filed without our label.
+        # The versions of children that were filed without the operator's label.
         self._unwatched: dict[Key, dict[ChildId, int]] = {}
-        # ShopServices with a Service that still has an earlier port.
+        # ShopServices whose Service still has an earlier port.
         self._moving: set[Key] = set()
-        # By the ShopService that NetworkPolicies admit: whose they are.
+        # By an admitted ShopService, the owners of the NetworkPolicies that admit it.
         self._admitting: dict[Key, set[Key]] = {}
-        # Who may call whom, by namespace.
+        # The callers, by namespace.
         self._calling: dict[str, Callers] = {}
-        # Deployments that have gone, with their last spec.replicas: one that is made again starts there.
+        # Deleted Deployments, with their last spec.replicas: a recreated Deployment starts there.
         self._lost: dict[Key, dict[str, int]] = {}
-        # Children that have gone and that had more than the spec asks for, for pods and clients of an earlier one.
+        # Deleted children that had more than the spec requires, for pods and clients of an earlier spec.
         self._former: dict[Key, dict[ChildId, Child]] = {}
         self._listings = 0
-        # uid → version of deletions: an answer that comes later may be of before, of a LIST or of an own write.
+        # uid → version of deletions: a later response to a LIST or a write may show an earlier state.
         self._gone: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._shops)
 
     def keys(self) -> list[Key]:
-        """Every ShopService that is known."""
+        """All ShopServices."""
         return list(self._shops)
 
     def names(self, namespace: str) -> Iterator[str]:
@@ -89,29 +88,29 @@ class Store:
         return (key.name for key in self._shops if key.namespace == namespace)
 
     def unready(self, namespace: str | None) -> list[Key]:
-        """The ShopServices of one namespace (of all with None) whose status does not say that they are ready."""
+        """The ShopServices of one namespace (of all with None) that are not ready according to their status."""
         return [
             key for key, shop in self._shops.items() if not shop.ready and namespace in {None, key.namespace}
         ]
 
     def in_namespace(self, namespace: str) -> list[Key]:
-        """Every ShopService of a namespace."""
+        """All ShopServices of a namespace."""
         return [key for key in self._shops if key.namespace == namespace]
 
     def shop(self, key: Key) -> Shop | None:
-        """The ShopService itself, None when there is none."""
+        """A ShopService, None if it does not exist."""
         return self._shops.get(key)
 
     def holder(self, hostname: str) -> Key | None:
-        """The ShopService that has a discovery hostname, None when there is none."""
+        """The ShopService that holds a discovery hostname, None if there is none."""
         return self._hostnames.holder(hostname)
 
     def children(self, key: Key) -> Mapping[ChildId, Child]:
-        """The labelled objects of that ShopService, whoever owns them."""
+        """The objects with the label of a ShopService, whatever their owner."""
         return self._children.get(key, {})
 
     def knows(self, kind: str, identity: Mapping[str, str]) -> bool:
-        """Whether nothing is to be learned from this state of an object: it is stored, and was compared if it is a child.
+        """Whether a state of an object is stored, and, if it is a child, was compared.
 
         Args:
             kind: of the object.
@@ -133,21 +132,21 @@ class Store:
         )
 
     def lost(self, key: Key) -> Mapping[str, int]:
-        """The last spec.replicas of Deployments of that ShopService that have gone, by name."""
+        """The last spec.replicas of the deleted Deployments of a ShopService, by name."""
         return self._lost.get(key, {})
 
     def former(self, key: Key) -> Mapping[ChildId, Child]:
-        """The Services and NetworkPolicies of that ShopService that have gone, as they were last."""
+        """The last state of the deleted Services and NetworkPolicies of a ShopService."""
         return self._former.get(key, {})
 
     def forget_former(self, key: Key, wanted: AbstractSet[ChildId]) -> None:
-        """What is not wanted any more does not return as it was."""
+        """Forget the deleted children that are not desired any more."""
         kept = {child: last for child, last in self._former.pop(key, {}).items() if child in wanted}
         if kept:
             self._former[key] = kept
 
     def callers(self, key: Key) -> frozenset[str]:
-        """The ShopServices of its namespace with pods that may call it, whatever their specs say."""
+        """The ShopServices of its namespace with pods that may call it, whatever their specs."""
         calling = self._calling.get(key.namespace)
         return frozenset() if calling is None else calling.of(key.name)
 
@@ -155,28 +154,28 @@ class Store:
         """The ShopServices of its namespace that name it in spec.dependsOn."""
         return frozenset(self._callers(key))
 
-    def circle(self, key: Key) -> frozenset[str]:
-        """The ShopServices that depend on each other in a circle with it, itself included; empty when it is in none."""
-        circles = self._circles.get(key.namespace)
-        return frozenset() if circles is None else circles.of(key.name)
+    def cycle(self, key: Key) -> frozenset[str]:
+        """The ShopServices in a dependency cycle with it, including itself; empty if it is in none."""
+        cycles = self._cycles.get(key.namespace)
+        return frozenset() if cycles is None else cycles.of(key.name)
 
     def _callers(self, key: Key) -> AbstractSet[str]:
-        circles = self._circles.get(key.namespace)
-        return frozenset() if circles is None else circles.dependants(key.name)
+        cycles = self._cycles.get(key.namespace)
+        return frozenset() if cycles is None else cycles.dependants(key.name)
 
     def put(self, obj: Mapping[str, Any], *, listed: bool = False, settled: str | None = None) -> set[Key]:
-        """Store what a watch, a LIST or the answer of a write showed.
+        """Store an object from a watch, a LIST or the response to a write.
 
-        A LIST has the last word about a ShopService of one version: a watch from before a change of the schema does not
-        show fields that it does not know.
+        Of a ShopService with the same version, a LIST takes precedence: a watch that started before a change of the schema
+        lacks the new fields.
 
         Args:
             obj: the object.
-            listed: a LIST showed it.
-            settled: the hash of the apply configuration that was answered with this state of a child.
+            listed: whether it is from a LIST.
+            settled: the hash of the apply configuration whose response it is.
 
         Returns:
-            the keys to reconcile: empty when nothing that matters changed.
+            the keys to reconcile: empty if nothing relevant has changed.
         """
         if isinstance(obj, Unparsed):
             self._unreadable.found(obj, obj.WHY)
@@ -219,14 +218,14 @@ class Store:
         return {key} | self._neighbors(key, old, new, turned) | self._still_admitting(key)
 
     def _still_admitting(self, key: Key) -> set[Key]:
-        """The ShopServices that it no longer depends on, and that admit it until its pods have been replaced."""
+        """The former dependencies of a ShopService, which admit it until its pods have been replaced."""
         shop = self._shops.get(key)
         names = shop.depends_on if shop else ()
         admitting = self._admitting.get(key, ())
         return {each for each in admitting if each.name not in names and each in self._shops}
 
     def _admit(self, key: Key, old: Child | None, new: Child | None) -> None:
-        """Take down whom a NetworkPolicy admits."""
+        """Store the ShopServices that a NetworkPolicy admits."""
         before, after = (_admitted(child) for child in (old, new))
         for name in before - after:
             caller = Key(key.namespace, name)
@@ -237,7 +236,7 @@ class Store:
             self._admitting.setdefault(Key(key.namespace, intern(name)), set()).add(key)
 
     def _claim(self, key: Key) -> None:
-        """Take down which hostnames a ShopService asks for and is registered under."""
+        """Store the hostnames that a ShopService requests and is registered under."""
         shop = self._shops.get(key)
         if shop is None:
             self._hostnames.put(key, {})
@@ -248,25 +247,25 @@ class Store:
         self._hostnames.put(key, claims(shop.uid, shop.wish, state.get("hostname", ""), since))
 
     def _depend(self, key: Key, names: tuple[str, ...]) -> frozenset[str]:
-        """It depends on these; whose circle that concerns."""
-        circles = self._circles.setdefault(key.namespace, Circles())
-        turned = circles.change(key.name, names)
-        if not circles:
-            del self._circles[key.namespace]
+        """Store the dependencies of a ShopService; returns the ShopServices whose cycle may have changed."""
+        cycles = self._cycles.setdefault(key.namespace, DependencyCycles())
+        turned = cycles.change(key.name, names)
+        if not cycles:
+            del self._cycles[key.namespace]
         return turned
 
     def _neighbors(self, key: Key, old: Shop | None, new: Shop | None, turned: AbstractSet[str]) -> set[Key]:
-        """To whom this ShopService is news.
+        """The ShopServices that a change of a ShopService concerns.
 
-        Those that it began or ceased to depend on, those that depend on it or on a missing one of a similar name, and its
-        circle.
+        Its new and former dependencies, its dependants, the dependants of missing ShopServices with a similar name, and its
+        cycle.
         """
         before, after = (set(shop.depends_on) if shop else set() for shop in (old, new))
         seen_by_dependants = [(s.uid, s.port, s.available) if s else None for s in (old, new)]
         names = (before ^ after) | turned
         self._miss(key.namespace, (before ^ after) | {key.name})
         if (old is None) != (new is None):
-            # What a message about a missing ShopService suggests instead.
+            # A message about a missing ShopService suggests similar names.
             missing = self._missing.get(key.namespace, ())
             names |= {
                 caller
@@ -278,7 +277,7 @@ class Store:
         return {found for name in names if (found := Key(key.namespace, name)) in self._shops}
 
     def _miss(self, namespace: str, names: Iterable[str]) -> None:
-        """Take down which of these names ShopServices depend on in vain."""
+        """Store which of these names are missing dependencies."""
         missing = self._missing.setdefault(namespace, set())
         for name in names:
             key = Key(namespace, name)
@@ -295,7 +294,7 @@ class Store:
         return self._file(Key(namespace, intern(label)), child, obj, settled)
 
     def file(self, key: Key, obj: Mapping[str, Any]) -> None:
-        """Store a child that no watch shows as that ShopService's, since its label says nothing or something else."""
+        """Store a child under a ShopService although its label is missing or different."""
         try:
             child = _child_id(obj)
             self._file(key, child, obj)
@@ -306,7 +305,7 @@ class Store:
             self._unwatched.setdefault(key, {})[child] = int(obj["metadata"]["resourceVersion"])
 
     def forget_unwatched(self, key: Key) -> None:
-        """Forget what `file` has stored without our label and what has not got it since: no watch tells if it has gone."""
+        """Forget the children that `file` has stored and that still lack the label: no watch reports their deletion."""
         for child, version in self._unwatched.pop(key, {}).items():
             found = self._children.get(key, {}).get(child)
             if found is not None and found.version == version:
@@ -346,14 +345,14 @@ class Store:
         return moved | (set() if quiet else {key} | self._moved_by(key, child, old, new))
 
     def _returned(self, key: Key, child: ChildId) -> None:
-        """It is there, or there again."""
+        """Forget the last state of a child that exists again."""
         if child.kind == "Deployment" and key in self._lost:
             self._lost[key].pop(child.name, None)
         if key in self._former:
             self.forget_former(key, self._former[key].keys() - {child})
 
     def _call(self, key: Key, deployment: str, state: Mapping[str, Any] | None) -> None:
-        """Take down whom the pods of a Deployment may call; None: it has gone."""
+        """Store the ShopServices that the pods of a Deployment may call; None if it is deleted."""
         calling = self._calling.setdefault(key.namespace, Callers())
         if state is None:
             calling.remove(deployment)
@@ -363,7 +362,7 @@ class Store:
             del self._calling[key.namespace]
 
     def _moved_by(self, key: Key, child: ChildId, old: Child | None, new: Child) -> set[Key]:
-        """To whom else a change of a child is news: ports of a Service to those that call it, and their pods to the Service."""
+        """The other ShopServices that a change of a child concerns: its callers for ports of a Service, and the other way round for pods."""
         if child == ("Service", key.name):
             found = new.state["ports"]
             (self._moving.add if len(found) > 1 else self._moving.discard)(key)
@@ -380,17 +379,17 @@ class Store:
         }
 
     def settle(self, key: Key, child: ChildId, digest: bytes, configuration: str) -> None:
-        """A pass has compared that state of a child with the apply configuration of that hash: it need not again."""
+        """Record that a pass has compared this state of a child with the apply configuration of that hash."""
         found = self._children.get(key, {}).get(child)
         if found is not None and found.digest == digest:
             self._children[key][child] = replace(found, known=configuration, body=None, others=None)
 
     def remove(self, obj: Mapping[str, Any]) -> set[Key]:
-        """Forget an object that a watch saw deleted (or that left the watch's label selector)."""
+        """Forget an object that is deleted, or that the label selector of the watch does not match any more."""
         self._unreadable.readable(obj)
         try:
             return self._remove(obj)
-        except Exception as error:  # noqa: BLE001  see put; the next LIST shows that it has gone
+        except Exception as error:  # noqa: BLE001  see put; the next LIST does not have it
             _log.warning("deletion cannot be read", extra={"why": type(error).__name__})
             return set()
 
@@ -406,7 +405,7 @@ class Store:
         return self._drop_child(namespace, _child_id(obj), version)
 
     def _bury(self, uid: str, version: int) -> None:
-        """What is older is no news any more."""
+        """Remember a deletion, so that an older state is ignored."""
         self._gone.pop(uid, None)
         self._gone[uid] = version
         if not self._listings:
@@ -417,7 +416,7 @@ class Store:
             del self._gone[uid]
 
     def discard(self, key: Key, child: ChildId, uid: str) -> None:
-        """Forget a child that an own request found to be gone."""
+        """Forget a child that does not exist, according to the response to a request."""
         cached = self._children.get(key, {}).get(child)
         if cached is not None and cached.uid == uid:
             self._unfile(key.namespace, child)
@@ -457,11 +456,11 @@ class Store:
             self._admit(key, gone, None)
 
     def listing(self) -> None:
-        """A LIST begins: remember all deletions until it has been compared."""
+        """Begin a LIST, and remember all deletions until it ends."""
         self._listings += 1
 
     def merge(self, items: Iterable[Mapping[str, Any]]) -> set[Key]:
-        """Store one page of a LIST, except what a watch has seen deleted since.
+        """Store one page of a LIST, without objects that were deleted in the meantime.
 
         Returns:
             the keys to reconcile.
@@ -472,13 +471,13 @@ class Store:
         return keys
 
     def sweep(self, kind: str, namespace: str | None, listed: AbstractSet[str], version: int) -> set[Key]:
-        """Forget what a complete LIST of one kind (in one namespace, or in all with None) did not have.
+        """Forget the objects of one kind that a complete LIST did not have.
 
         Args:
-            kind: the kind that was listed.
-            namespace: where.
-            listed: the UIDs that were there.
-            version: the resourceVersion of the LIST; what a watch has shown later stays.
+            kind: the listed kind.
+            namespace: the listed namespace, None for all.
+            listed: the UIDs of the LIST.
+            version: the resourceVersion of the LIST; newer objects stay.
 
         Returns:
             the keys to reconcile.
@@ -497,7 +496,7 @@ class Store:
         return keys
 
     def listed(self) -> None:
-        """That LIST is over."""
+        """End a LIST."""
         self._listings -= 1
         if not self._listings:
             self._forget_gone()
@@ -514,7 +513,7 @@ class Store:
 
 
 def _discovery(key: Key) -> ChildId:
-    """The headless Service that carries the hostname."""
+    """The headless Service with the hostname."""
     return ChildId("Service", key.name + DISCOVERY_SUFFIX)
 
 

@@ -92,7 +92,7 @@ class Observation:
             key.name,
             lambda name: self._store.shop(Key(key.namespace, name)),
             lambda: self._store.names(key.namespace),
-            self._store.circle(key),
+            self._store.cycle(key),
         )
 
     async def read(self, this: Pass) -> tuple[Read, list[OperatorError]]:

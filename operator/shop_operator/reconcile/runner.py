@@ -94,7 +94,7 @@ class Workers:
             self._queue.retry(key, after=error.retry_after if isinstance(error, TemporaryError) else None)
             self._observer.failed(*key)
         except Exception:  # noqa: BLE001  # a bug in one pass must not affect the others, nor stay unnoticed
-            _log.exception("reconcile failed", extra={"key": str(key)})
+            _log.exception("pass failed", extra={"key": str(key)})
             self._queue.retry(key)
             self._observer.failed(*key)
         else:

@@ -107,7 +107,7 @@ def dependencies(
         name: the name of the ShopService.
         find: returns the ShopService of a name in the same namespace.
         names: returns the names of all ShopServices of the namespace; called only if a dependency is missing.
-        circle: the ShopServices that form a dependency cycle with it, including itself (cache/circles.py).
+        circle: the ShopServices that form a dependency cycle with it, including itself (cache/dependency_cycles.py).
     """
     itself = find(name)
     if itself is None or not itself.depends_on:

@@ -377,10 +377,10 @@ def test_a_circle_that_opens_or_closes_concerns_everybody_in_it_and_nobody_behin
     in_it = {Key("ns", name) for name in "abcd"}
 
     assert store.put(named("d", 6, "a")) == in_it
-    assert store.circle(Key("ns", "a")) == set("abcd")
-    assert store.circle(Key("ns", "e")) == frozenset()
+    assert store.cycle(Key("ns", "a")) == set("abcd")
+    assert store.cycle(Key("ns", "e")) == frozenset()
     assert store.put(named("d", 7)) == in_it
-    assert store.circle(Key("ns", "a")) == frozenset()
+    assert store.cycle(Key("ns", "a")) == frozenset()
 
 
 def test_a_new_edge_and_another_port_at_once_concern_both_ends(store: Store) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shop_operator.cache.circles import Circles
+from shop_operator.cache.dependency_cycles import DependencyCycles
 from shop_operator.status.dependencies import Dependencies, dependencies
 
 CREATED = "2026-01-01T00:00:00Z"
@@ -23,7 +23,7 @@ class Known:
 
 
 def of(name: str, shops: Mapping[str, Known]) -> Dependencies | None:
-    circles = Circles()
+    circles = DependencyCycles()
     for each, known in shops.items():
         circles.change(each, known.depends_on)
     return dependencies(name, shops.get, circle=circles.of(name))

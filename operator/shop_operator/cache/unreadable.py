@@ -1,7 +1,7 @@
-"""Objects that the operator cannot read: each is logged once, counted while it lasts, and hides no other object.
+"""Objects that the operator cannot read: each is logged once and counted while it exists, and hides no other object.
 
-Whoever may write an object of a watched kind decides what is in it. Reading one object therefore never ends a task: the
-reader reports the object here and goes on with the next one.
+A user with write access to a watched kind controls the content of its objects. Therefore, an object never ends a task: its
+reader reports it here and continues with the next one.
 """
 
 import logging
@@ -13,7 +13,7 @@ from shop_operator.objects.lenient import mapping, text
 
 _log = logging.getLogger(__name__)
 
-# Objects that are remembered, so that each is logged once. Further ones are counted in the log only.
+# The number of objects that are remembered, so that each is logged once. Further ones are skipped silently.
 _MOST: Final = 4096
 
 _Name = tuple[str, str, str]
@@ -27,7 +27,7 @@ class Unreadable:
     """The objects that could not be read when they were last seen.
 
     Args:
-        count: told of a kind and of how many of its objects cannot be read, whenever that number changes.
+        count: receives a kind and the number of its unreadable objects whenever that number changes.
     """
 
     def __init__(self, count: Callable[[str, int], None] = _silent) -> None:
@@ -41,8 +41,8 @@ class Unreadable:
         """Report an object that cannot be read.
 
         Args:
-            obj: what the API server showed; of any type.
-            why: the exception or the sentence that says what is wrong. Values of the object do not belong into it.
+            obj: the object, of any type.
+            why: the exception or a sentence that states the reason, without values of the object.
         """
         name = _name(obj)
         new = name not in self._known
@@ -53,18 +53,24 @@ class Unreadable:
             return
         kind, namespace, own = name
         _log.warning(
-            "object cannot be read, it is skipped",
+            "object cannot be read",
             extra={"kind": kind, "namespace": namespace, "object": own, "why": _reason(why)},
         )
         self._tell(kind)
 
     def readable(self, obj: Any) -> None:
-        """The object was read or has gone. Costs nothing while there are none."""
+        """Report an object that was read or deleted. Costs nothing while all objects are readable."""
         if self._known:
             self._forget([_name(obj)])
 
     def swept(self, kind: str, namespace: str | None, listed: AbstractSet[str]) -> None:
-        """A complete LIST of one kind (in one namespace, or in all with None) had objects of these UIDs only."""
+        """Forget the objects of a kind that a complete LIST did not have.
+
+        Args:
+            kind: the listed kind.
+            namespace: the listed namespace, None for all.
+            listed: the UIDs of the LIST.
+        """
         if not self._known:
             return
         self._forget(
@@ -91,5 +97,5 @@ def _name(obj: Any) -> _Name:
 
 
 def _reason(why: object) -> str:
-    """A sentence as it is; of an exception its type alone, since its message may quote the object."""
+    """A sentence as it is; of an exception only its type, because its message may quote the object."""
     return type(why).__name__ if isinstance(why, BaseException) else str(why)

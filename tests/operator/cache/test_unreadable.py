@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.config_hashes import Configs
-from shop_operator.cache.guard import Unreadable
 from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cache.snapshot import Child, Scaler, Shop
 from shop_operator.cache.store import Store
+from shop_operator.cache.unreadable import Unreadable
 from shop_operator.errors import InvalidSpec
 from shop_operator.kubernetes.wire import Listed, parsed
 from shop_operator.names import ChildId, Key

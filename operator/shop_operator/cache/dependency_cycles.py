@@ -1,11 +1,11 @@
-"""Which ShopServices of one namespace depend on each other in a circle, kept up to date change by change.
+"""The cycles of spec.dependsOn in one namespace, updated change by change. Pure.
 
-A circle is a strongly connected component of the graph of spec.dependsOn. It is remembered, so that a pass looks its
-circle up, and a change wakes only those that were or are in a circle with what has changed.
+A cycle is a strongly connected component of the dependency graph. Cycles are stored, so that a pass only looks up its cycle,
+and a change wakes only the ShopServices that were or are in a cycle with the changed one.
 
-What a change costs, V names and E edges being those of one namespace: nothing for a ShopService that depends on nothing or
-that nothing depends on; otherwise one search from both sides, which ends with the smaller one; and O(V + E) inside a circle
-that an edge was taken from.
+The cost of a change, with V names and E edges in a namespace: none for a ShopService without dependencies or without
+dependants; otherwise one search from both sides, which ends with the smaller one; and O(V + E) inside a cycle that loses an
+edge.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,16 +13,16 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
-_NOBODY: Final[frozenset[str]] = frozenset()
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 @dataclass
 class _Search:
-    """What can be reached from one name.
+    """A search for everything that can be reached from one name.
 
     Attributes:
-        found: so far; the name itself only if there is a way back.
-        visited: edges so far.
+        found: the names that were reached; the name itself only if it is in a cycle.
+        visited: the number of visited edges.
     """
 
     ways: Callable[[str], Iterable[str]]
@@ -39,11 +39,11 @@ class _Search:
         self.open += new
 
 
-class Circles:
-    """The graph of one namespace, and its circles.
+class DependencyCycles:
+    """The dependency graph of one namespace, and its cycles.
 
     Attributes:
-        visited: number of edges visited so far, for tests.
+        visited: the number of visited edges, for tests.
     """
 
     def __init__(self) -> None:
@@ -53,22 +53,22 @@ class Circles:
         self.visited = 0
 
     def __bool__(self) -> bool:
-        """Whether anything depends on anything."""
+        """Whether the graph has an edge."""
         return bool(self._ways)
 
     def dependants(self, name: str) -> AbstractSet[str]:
-        """Those that depend on a name, whether or not there is something of that name."""
-        return self._back.get(name, _NOBODY)
+        """The ShopServices that depend on a name, whether or not a ShopService has it."""
+        return self._back.get(name, _NONE)
 
     def of(self, name: str) -> frozenset[str]:
-        """Everything that is in a circle with it, itself included; empty when it is in none."""
-        return self._of.get(name, _NOBODY)
+        """All names of its cycle, including itself; empty if it is in none."""
+        return self._of.get(name, _NONE)
 
     def change(self, name: str, ways: tuple[str, ...]) -> frozenset[str]:
-        """From now on it depends on these.
+        """Replace the dependencies of a ShopService.
 
         Returns:
-            the names whose circle, or whose ways through it, may be other ones than before.
+            the names whose cycle, or whose paths through it, may have changed.
         """
         before, after = set(self._ways.get(name, ())), set(ways)
         self._connect(name, ways, before, after)
@@ -79,7 +79,7 @@ class Circles:
             together = self._around(name)
             self._of |= dict.fromkeys(together, together)
         concerned = old | self.of(name)
-        return concerned if concerned & (before ^ after) else _NOBODY
+        return concerned if concerned & (before ^ after) else _NONE
 
     def _connect(
         self, name: str, ways: tuple[str, ...], before: AbstractSet[str], after: AbstractSet[str]
@@ -96,11 +96,11 @@ class Circles:
             self._back.setdefault(each, set()).add(name)
 
     def _closes(self, name: str, added: AbstractSet[str]) -> bool:
-        """Whether new edges can close a circle."""
+        """Whether new edges can close a cycle."""
         return name in self._back and not added <= self.of(name) and any(each in self._ways for each in added)
 
     def _around(self, name: str) -> frozenset[str]:
-        """Everything that is on a way from a name back to it."""
+        """All names on paths from a name back to itself."""
         forward = _Search(lambda each: self._ways.get(each, ()), [name])
         backward = _Search(self.dependants, [name])
         while forward.open and backward.open:
@@ -108,8 +108,8 @@ class Circles:
         self.visited += forward.visited + backward.visited
         first, ways = (backward, forward.ways) if forward.open else (forward, backward.ways)
         if name not in first.found:
-            return _NOBODY
-        # All that leads from one end to the other is inside of what the first search has found.
+            return _NONE
+        # All paths back are inside of what the first search has found.
         rest = _Search(lambda each: first.found.intersection(ways(each)), [name])
         while rest.open:
             rest.step()
@@ -117,7 +117,7 @@ class Circles:
         return frozenset(rest.found)
 
     def _split(self, members: frozenset[str]) -> None:
-        """Find the circles that are left of one."""
+        """Find the cycles that remain of one."""
         for each in members:
             del self._of[each]
         for part in self._components(members):
@@ -125,7 +125,7 @@ class Circles:
                 self._of |= dict.fromkeys(part, part)
 
     def _components(self, members: frozenset[str]) -> Iterator[frozenset[str]]:
-        """The strongly connected components of a part of the graph (Tarjan, 1972; without recursion)."""
+        """The strongly connected components of a subgraph (Tarjan, 1972; without recursion)."""
         number: dict[str, int] = {}
         lowest: dict[str, int] = {}
         stack: list[str] = []

@@ -1,4 +1,4 @@
-"""Circles of dependencies: the right ones after any changes, at a cost that a large net does not blow up."""
+"""DependencyCycles of dependencies: the right ones after any changes, at a cost that a large net does not blow up."""
 
 import random
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shop_operator.cache.circles import Circles
+from shop_operator.cache.dependency_cycles import DependencyCycles
 from shop_operator.cache.snapshot import Shop
 from shop_operator.cache.store import Store
 from shop_operator.names import Key
@@ -38,7 +38,7 @@ def circle(graph: Mapping[str, tuple[str, ...]], name: str) -> set[str]:
 def test_after_any_changes_the_circles_are_those_of_the_graph(
     changes: list[tuple[str, tuple[str, ...]]],
 ) -> None:
-    circles, graph = Circles(), dict[str, tuple[str, ...]]()
+    circles, graph = DependencyCycles(), dict[str, tuple[str, ...]]()
     for name, ways in changes:
         before = {each: circle(graph, each) for each in "abcdefg"}
         graph[name] = ways
@@ -91,11 +91,11 @@ class Asked:
         return self.store.shop(Key("ns", name))
 
     def dependencies(self, name: str) -> Dependencies | None:
-        return dependencies(name, self.find, circle=self.store.circle(Key("ns", name)))
+        return dependencies(name, self.find, circle=self.store.cycle(Key("ns", name)))
 
 
 def test_a_change_in_a_large_net_without_circles_visits_no_edge_twice_and_wakes_only_neighbors() -> None:
-    circles = Circles()
+    circles = DependencyCycles()
     for name, on in net().items():
         circles.change(name, on)
 
@@ -108,7 +108,7 @@ def test_a_change_in_a_large_net_without_circles_visits_no_edge_twice_and_wakes_
 
 
 def test_a_net_that_is_listed_in_order_costs_no_search() -> None:
-    circles = Circles()
+    circles = DependencyCycles()
     for name, on in net().items():
         circles.change(name, on)
 
@@ -129,7 +129,7 @@ def test_a_pass_looks_up_its_dependencies_and_nothing_behind_them() -> None:
 
 
 def test_a_circle_of_all_of_them_is_found_and_opened_in_a_few_visits_of_each_edge() -> None:
-    circles, whole = Circles(), net()
+    circles, whole = DependencyCycles(), net()
     for name, on in whole.items():
         circles.change(name, on)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from shop_operator.cache.hearing import DEAF, HOPELESS, Hearing
 from shop_operator.cache.reflector import Reflector
+from shop_operator.cache.watch_health import HOPELESS, SILENT, WatchHealth
 from shop_operator.errors import Unreachable
 from shop_operator.kubernetes.client import Page
 from shop_operator.kubernetes.wire import Known
@@ -19,39 +19,39 @@ from tests.operator.clock import Clock
 
 def test_silence_is_noticed_after_ten_minutes_and_is_over_with_the_first_word() -> None:
     clock = Clock(0.0)
-    hearing = Hearing([("Deployment", ""), ("Service", "")], clock)
-    clock.now = DEAF
-    hearing.heard(("Service", ""))
-    assert hearing.problem() is None
+    health = WatchHealth([("Deployment", ""), ("Service", "")], clock)
+    clock.now = SILENT
+    health.heard(("Service", ""))
+    assert health.problem() is None
 
     clock.now += 1
-    assert hearing.problem() == "nothing was heard of Deployment for 10 minutes"
-    assert hearing.deaf(HOPELESS) == []
+    assert health.problem() == "no watch event or bookmark of Deployment for 10 minutes"
+    assert health.silent(HOPELESS) == []
 
-    hearing.heard(("Deployment", ""))
-    assert hearing.problem() is None
+    health.heard(("Deployment", ""))
+    assert health.problem() is None
 
 
 def test_a_process_that_is_deaf_to_an_api_server_that_answers_is_given_up_and_one_without_an_answer_is_not() -> (
     None
 ):
     clock = Clock(0.0)
-    hearing = Hearing([("Deployment", "")], clock)
+    health = WatchHealth([("Deployment", "")], clock)
     clock.now = HOPELESS + 1
 
-    assert hearing.hopeless(answered=clock.now - 5) is not None
-    assert hearing.hopeless(answered=clock.now - 300) is None
-    hearing.heard(("Deployment", ""))
-    assert hearing.hopeless(answered=clock.now) is None
+    assert health.hopeless(answered=clock.now - 5) is not None
+    assert health.hopeless(answered=clock.now - 300) is None
+    health.heard(("Deployment", ""))
+    assert health.hopeless(answered=clock.now) is None
 
 
 def test_one_deaf_namespace_is_enough() -> None:
     clock = Clock(0.0)
-    hearing = Hearing([("Deployment", "a"), ("Deployment", "b")], clock)
+    health = WatchHealth([("Deployment", "a"), ("Deployment", "b")], clock)
     clock.now = 700
-    hearing.heard(("Deployment", "a"))
+    health.heard(("Deployment", "a"))
 
-    assert hearing.silence() == {"Deployment": 700}
+    assert health.silence() == {"Deployment": 700}
 
 
 def test_the_silence_is_a_metric() -> None:
