@@ -1,7 +1,7 @@
-"""Events (events.k8s.io/v1) for what a user wants to know, one object for each thing that happens, however often it does.
+"""Events (events.k8s.io/v1) about ShopServices; a repeated Event is one object.
 
-An event is told and forgotten: no pass waits for it, and one that cannot be written is only logged. The same thing about the
-same ShopService within a while counts up the series of the first, at most once a minute.
+No pass waits for an Event, and a failed write is only logged. An Event with the reason and note of an earlier one about the same
+ShopService increments the series of that one, at most once a minute.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Api(Protocol):
 
 @dataclass
 class _Told:
-    """An Event that was written, and how often the same has happened since."""
+    """An Event that was written, and the number of its repetitions."""
 
     namespace: str
     name: str
@@ -55,8 +55,8 @@ class Events:
     """Writes Events one after the other, in a task of its own.
 
     Args:
-        api: where to.
-        instance: this process.
+        api: the API server.
+        instance: the name of this process.
         clock: a steady clock in seconds.
     """
 
@@ -68,7 +68,7 @@ class Events:
         self._told: OrderedDict[tuple[str, str, str], _Told] = OrderedDict()
 
     def tell(self, shop: ShopService, reason: str, note: str, *, warning: bool = False) -> None:
-        """Something happened to a ShopService; written soon, or dropped when a thousand others wait."""
+        """Queue an Event; dropped if a thousand others wait."""
         try:
             self._waiting.put_nowait(
                 (shop, "Warning" if warning else "Normal", reason, printable(note)[:_LONGEST_NOTE])
@@ -83,13 +83,13 @@ class Events:
         self._told.clear()
 
     async def run(self) -> None:
-        """Write for ever."""
+        """Write the Events until cancelled."""
         while True:
             shop, kind, reason, note = await self._waiting.get()
             try:
                 await self._write(shop, kind, reason, note)
             except OperatorError as error:
-                _log.info("event not written: %s", error)
+                _log.info("event not written", extra={"error": str(error)})
 
     async def _write(self, shop: ShopService, kind: str, reason: str, note: str) -> None:
         same, now = (shop.uid, reason, note), self._clock()

@@ -1,12 +1,12 @@
-"""Leader election by Lease: at most one process writes, and another takes over when it dies.
+"""Leader election by Lease: at most one process writes, and another one takes over if it fails.
 
-The rules are those of client-go's leaderelection, so that the operator behaves as people expect of one:
+The rules are those of client-go's leaderelection:
 
-- the holder renews every `retry_period`; when no renewal succeeds for `renew_deadline` it stops leading;
-- others take the lease when they have seen it unchanged for its whole `lease_duration` on their own clock.
-  No process compares its wall clock with another's, so a skewed clock harms nothing;
-- every write of the lease carries the resourceVersion that it was judged by;
-- on shutdown the holder is cleared, so that the next one need not wait.
+- the holder renews the Lease every `retry_period`; if no renewal succeeds for `renew_deadline`, it stops leading;
+- another candidate takes the Lease after it has not changed for its whole `lease_duration` on the candidate's own clock.
+  Wall clocks of different processes are never compared, so clock skew is harmless;
+- every write of the Lease has the resourceVersion of the state on which it is based;
+- on shutdown, the holder is cleared, so that the next candidate need not wait.
 
 The Fence limits every other write: it closes at the renew deadline, well before another candidate may take
 the Lease. Its clock counts while the machine is suspended.
@@ -30,23 +30,23 @@ _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Leases(Protocol):
-    """Where the lease is kept; kubernetes.client.Kube is one."""
+    """The storage of the Lease; kubernetes.client.Kube."""
 
     async def get_lease(self, namespace: str, name: str) -> dict[str, Any] | None:
-        """The lease, None when there is none."""
+        """The Lease, None if it does not exist."""
 
     async def create_lease(self, namespace: str, lease: Mapping[str, Any]) -> dict[str, Any]:
-        """Create it; an OperatorError when it exists."""
+        """Create it; raises an OperatorError if it exists."""
 
     async def update_lease(self, namespace: str, lease: Mapping[str, Any]) -> dict[str, Any]:
-        """Replace it; an OperatorError when it is not the version given."""
+        """Replace it; raises an OperatorError if it has another version."""
 
 
 class LeadObserver(Protocol):
-    """Told when leading begins and as soon as it ends."""
+    """Called when this process begins to lead, and as soon as it does not lead any more."""
 
     def __call__(self, *, leads: bool) -> None:
-        """Whether this process leads from now on."""
+        """Record whether this process leads."""
 
 
 @dataclass(frozen=True)
@@ -91,17 +91,17 @@ class Elector:
     """One candidate for one lease.
 
     Args:
-        leases: where the lease is kept.
-        namespace: the lease's namespace.
-        name: the lease's name.
-        identity: who we are; unique among all candidates.
-        changed: told when leading begins and as soon as it ends.
+        leases: the storage of the Lease.
+        namespace: of the Lease.
+        name: of the Lease.
+        identity: of this candidate; unique among all candidates.
+        changed: called when this process begins to lead, and as soon as it does not lead any more.
         fence: open while the Lease is certainly held.
         timing: the durations.
         clock: a steady clock in seconds, the same as that of the fence.
     """
 
-    def __init__(  # a candidate is described by these
+    def __init__(  # the parameters of a candidate
         self,
         leases: Leases,
         namespace: str,
@@ -119,7 +119,7 @@ class Elector:
         self._changed = changed
         self._timing = timing or Timing()
         self._clock = clock
-        self._seen: dict[str, Any] | None = None  # the lease as last read or written
+        self._seen: dict[str, Any] | None = None  # the Lease as last read or written
         self._seen_at = 0.0
         self._fence = fence
 
@@ -129,7 +129,7 @@ class Elector:
         return self._fence.remaining() > 0
 
     async def run(self) -> None:
-        """Stand for election for ever; cancel it to release the lease and stop."""
+        """Take part in the election until cancelled; then release the Lease."""
         try:
             while True:
                 await self._acquire()
@@ -148,20 +148,20 @@ class Elector:
             await asyncio.sleep(self._timing.retry_period * (1 + random.random() * 0.2))  # noqa: S311
 
     async def _renew(self) -> None:
-        """Renew until that has not worked for the renew deadline, or another process holds the lease."""
+        """Renew the Lease until that fails for the renew deadline, or another process holds it."""
         while self.leading:
             await asyncio.sleep(min(self._timing.retry_period, self._fence.remaining()))
             if not await self._try() and not self._ours():
                 return
 
     async def _try(self) -> bool:
-        """One attempt to take or renew the lease."""
+        """Try once to take or renew the Lease."""
         started = self._clock()
         try:
             async with asyncio.timeout(self._timing.renew_deadline / 2):
                 won = await self._try_once()
         except (OperatorError, TimeoutError) as error:
-            _log.info("lease not renewed: %s", error, extra={"lease": self._name})
+            _log.info("lease not renewed", extra={"lease": self._name, "error": str(error)})
             return False
         if won:
             self._fence.open(started + self._timing.renew_deadline)
@@ -187,14 +187,14 @@ class Elector:
         self._seen, self._seen_at = lease, self._clock()
 
     def _spec(self) -> Mapping[str, Any]:
-        """What the lease said when it was last seen; empty when there was none, or nothing in it."""
+        """The spec of the Lease as last seen; empty if it has none."""
         return (self._seen or {}).get("spec") or {}
 
     def _ours(self) -> bool:
         return self._spec().get("holderIdentity") == self._identity
 
     def _expired(self) -> bool:
-        """Whether the holder gave the lease up, or has not renewed it while we watched."""
+        """Whether the holder has released the Lease, or has not renewed it in time."""
         spec = self._spec()
         if not spec.get("holderIdentity"):
             return True
@@ -202,7 +202,7 @@ class Elector:
         return self._clock() >= self._seen_at + duration
 
     def _record(self, old: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The lease as we want it: ours, renewed now."""
+        """The Lease with this process as its holder, renewed now."""
         now = datetime.now(UTC).strftime(_MICROTIME)
         spec = dict(old.get("spec") or {}) if old else {}
         if not old or spec.get("holderIdentity") != self._identity:
@@ -221,7 +221,7 @@ class Elector:
         }
 
     async def _release(self) -> None:
-        """Give the lease up, so that the next leader need not wait for it to expire."""
+        """Release the Lease, so that the next leader need not wait until it expires."""
         held = self.leading
         self._fence.close()
         if not held or self._seen is None:
@@ -233,7 +233,7 @@ class Elector:
             async with asyncio.timeout(self._timing.retry_period):
                 await self._leases.update_lease(self._namespace, lease)
         except (OperatorError, TimeoutError) as error:
-            _log.warning("lease not released, it expires by itself: %s", error, extra={"lease": self._name})
+            _log.warning("lease not released", extra={"lease": self._name, "error": str(error)})
 
 
 class Alone:

@@ -1,4 +1,4 @@
-"""When a refused change is sent again: a policy that denies it may go without any change that the operator watches."""
+"""The delays before a rejected change is sent again: a policy may be removed without an event that the operator watches."""
 
 import random
 import time
@@ -13,12 +13,12 @@ _JITTER: Final = 0.2
 
 @dataclass
 class _Refusal:
-    """The last refusals of one ShopService.
+    """The rejections of one ShopService.
 
     Attributes:
-        generation: of the spec that was refused.
-        times: how often it was sent when it was due.
-        due: when it is sent again, on the clock.
+        generation: of the rejected spec.
+        times: the number of rejected attempts that were due.
+        due: the time of the next attempt.
     """
 
     generation: int
@@ -27,7 +27,7 @@ class _Refusal:
 
 
 class Refusals:
-    """The times of the next attempts: 15 seconds after the first refusal, doubled up to 5 minutes, with jitter.
+    """The times of the next attempts: 15 seconds after the first rejection, doubled up to 5 minutes, with jitter.
 
     Args:
         clock: a steady clock in seconds.
@@ -38,9 +38,9 @@ class Refusals:
         self._known: dict[tuple[str, str], _Refusal] = {}
 
     def next(self, key: tuple[str, str], generation: int) -> float:
-        """Seconds until the spec of that generation, which was refused just now, is sent again.
+        """Seconds until the rejected spec of that generation is sent again.
 
-        A pass that an event brought sends it earlier, and does not make the next wait longer.
+        A pass after an event sends it earlier, and does not increase the next delay.
         """
         known = self._known.get(key)
         if known is None or known.generation != generation:
@@ -52,9 +52,9 @@ class Refusals:
         return known.due - self._clock()
 
     def forget(self, key: tuple[str, str]) -> None:
-        """Drop the refusals of a ShopService that is accepted or deleted."""
+        """Forget a ShopService that is accepted or deleted."""
         self._known.pop(key, None)
 
     def clear(self) -> None:
-        """Drop all refusals."""
+        """Forget all ShopServices."""
         self._known.clear()

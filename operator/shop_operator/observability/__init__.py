@@ -1,1 +1,1 @@
-"""What the operator says about itself: metrics and health."""
+"""Metrics, health and logs of the operator."""

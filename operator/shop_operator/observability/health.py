@@ -1,4 +1,4 @@
-"""The operator's own HTTP endpoints: is it alive, is it ready, and what are its numbers."""
+"""The HTTP endpoints of the operator: /healthz, /readyz and /metrics."""
 
 import asyncio
 import socket
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 Check = Callable[[], str | None]
-"""None when all is well, else a sentence that says what is not."""
+"""Returns None if the check passes, otherwise a sentence with the reason."""
 
 
 class PortUnavailable(OperatorError):
-    """The metrics port cannot be listened on."""
+    """The operator cannot listen on the metrics port."""
 
 
 def listen(port: int) -> socket.socket:
-    """One socket for both families, so that a port chosen by the system (0) is the same for both.
+    """Open one socket for IPv4 and IPv6, so that both have the same port if the system chooses it (0).
 
     Raises:
-        PortUnavailable: the port is taken, or this process may not listen on it.
+        PortUnavailable: the port is in use, or this process is not allowed to listen on it.
     """
     try:
         if socket.has_dualstack_ipv6():
@@ -44,7 +44,7 @@ async def serve(
 ) -> "AsyncIterator[None]":
     """Serve /healthz, /readyz and /metrics while the context is open, and close the listener at its end.
 
-    Answering at all shows that the event loop runs; the checks add what a loop cannot show.
+    A response shows that the event loop runs; the checks cover everything else.
     """
 
     async def healthz(_: web.Request) -> web.Response:
@@ -76,6 +76,6 @@ def _answer(problem: str | None) -> web.Response:
 
 
 def _last(response: web.Response) -> web.Response:
-    """The last of its connection: when kopf stops, it waits 5 s for every task that an open one would keep."""
+    """Close the connection after the response: an open one would keep a task, for which kopf waits 5 s when it stops."""
     response.force_close()
     return response

@@ -1,10 +1,9 @@
-"""The operator's Prometheus series, under the names that controller-runtime users know.
+"""The Prometheus metrics of the operator, with the names of controller-runtime and client-go where these have the metric.
 
-One registry per process, made here and handed to whoever reports; queue.py and kube.py know nothing of it.
+The queue, the client and the reconciler report through protocols of their own, and do not know this module.
 
-A ShopService has series of its own only while it exists and this process leads. They are kept as plain numbers and
-become samples when somebody asks, since a metric object for each of thousands of ShopServices would be most of the
-process's memory.
+A ShopService has series only while it exists and this process leads. They are stored as plain numbers and become samples when
+Prometheus scrapes them, because metric objects for thousands of ShopServices would need most of the memory of the process.
 """
 
 import time
@@ -27,11 +26,11 @@ _RESULTS: Final = ("success", "error", "requeue", "requeue_after")
 
 
 class Metrics:
-    """Every series of the process; also the queue's observer.
+    """All metrics of the process.
 
     Args:
-        lease: the name of the Lease, which is the election's label.
-        clock: the queue's clock, in seconds.
+        lease: the name of the Lease.
+        clock: a steady clock in seconds.
         wall: seconds since the epoch.
     """
 
@@ -49,17 +48,17 @@ class Metrics:
         self._resources = _Resources(wall)
         self._registry.register(self._resources)
         self._reconciles = self._counter(
-            "controller_runtime_reconcile", "Reconciles by result.", ("controller", "result")
+            "controller_runtime_reconcile", "Completed reconciles by result.", ("controller", "result")
         )
         for result in _RESULTS:
-            # A rate needs the zero that comes before the first event.
+            # The rate of the first event requires a zero before it.
             self._reconciles.labels(CONTROLLER, result)
         self._errors = self._counter(
-            "controller_runtime_reconcile_errors", "Reconciles that failed.", ("controller",)
+            "controller_runtime_reconcile_errors", "Reconciles that failed and are retried.", ("controller",)
         ).labels(CONTROLLER)
         self._terminal = self._counter(
             "controller_runtime_terminal_reconcile_errors",
-            "Reconciles that failed for a reason that only a user or an administrator can resolve.",
+            "Reconciles that failed with a non-retryable error.",
             ("controller",),
         ).labels(CONTROLLER)
         self._reconcile_seconds = self._histogram(
@@ -81,18 +80,20 @@ class Metrics:
             "Time until the first byte of the API server's response.",
             ("verb",),
         )
-        self._depth = self._gauge("workqueue_depth", "Keys waiting in the queue.", ("name",)).labels(
+        self._depth = self._gauge("workqueue_depth", "ShopServices waiting in the queue.", ("name",)).labels(
             CONTROLLER
         )
-        self._adds = self._counter("workqueue_adds", "Keys added.", ("name",)).labels(CONTROLLER)
-        self._retries = self._counter("workqueue_retries", "Keys added after a failure.", ("name",)).labels(
+        self._adds = self._counter("workqueue_adds", "ShopServices added to the queue.", ("name",)).labels(
             CONTROLLER
         )
+        self._retries = self._counter(
+            "workqueue_retries", "ShopServices added to the queue after a failure.", ("name",)
+        ).labels(CONTROLLER)
         self._waited = self._histogram(
-            "workqueue_queue_duration_seconds", "Time that a key waited in the queue.", ("name",)
+            "workqueue_queue_duration_seconds", "Time that a ShopService waited in the queue.", ("name",)
         ).labels(CONTROLLER)
         self._worked = self._histogram(
-            "workqueue_work_duration_seconds", "Time that processing a key took.", ("name",)
+            "workqueue_work_duration_seconds", "Time that a worker spent on a ShopService.", ("name",)
         ).labels(CONTROLLER)
         self._started: list[float] = []
         self._gauge(
@@ -102,19 +103,19 @@ class Metrics:
             "workqueue_longest_running_processor_seconds", "Age of the oldest work in progress.", ("name",)
         ).labels(CONTROLLER).set_function(lambda: max(self._ages(), default=0.0))
         self._leading = self._gauge(
-            "leader_election_master_status", "1 while this process holds the lease.", ("name",)
+            "leader_election_master_status", "1 while this process holds the Lease, otherwise 0.", ("name",)
         ).labels(lease)
         self._leading.set(0)
         self._shops = self._gauge("shop_operator_shopservices", "ShopServices in the cache.", ())
         self._writes = self._counter(
-            "shop_operator_child_writes", "Children applied or pruned.", ("kind", "operation")
+            "shop_operator_child_writes", "Children created, updated or deleted.", ("kind", "operation")
         )
         self._drift = self._counter(
-            "shop_operator_drift", "Children reverted after another client had changed them.", ("kind",)
+            "shop_operator_drift", "Children reverted after another client changed them.", ("kind",)
         )
         self._unreadable = self._gauge(
             "shop_operator_unreadable_objects",
-            "Objects that are skipped because they cannot be read.",
+            "Objects that the operator cannot read and skips.",
             ("kind",),
         )
         self._rollbacks = self._counter(
@@ -131,115 +132,115 @@ class Metrics:
         return Histogram(name, text, labels, registry=self._registry, buckets=_SECONDS)
 
     def exposition(self) -> bytes:
-        """All series in the Prometheus text format."""
+        """All metrics in the Prometheus text format."""
         return generate_latest(self._registry)
 
     def request(self, method: str, code: int) -> None:
-        """The API server answered one request."""
+        """Count a response of the API server."""
         self._requests.labels(str(code), method).inc()
 
     def answered(self, method: str, took: float) -> None:
-        """The first byte of an answer came after `took` seconds; a watch answers at once and then stays open."""
+        """Record the seconds until the first byte of a response; that of a watch comes at once."""
         self._request_seconds.labels(method).observe(took)
 
     def unanswered(self, method: str) -> None:
-        """A request got no answer at all: refused, reset, timed out. The code is the word that client-go uses."""
+        """Count a request without a response: refused, reset or timed out. client-go uses the same code."""
         self._requests.labels("<error>", method).inc()
 
     def workers(self, number: int) -> None:
-        """So many keys can be reconciled at the same time."""
+        """Set the maximum number of concurrent reconciles."""
         self._workers.set(number)
 
     def leading(self, *, leads: bool) -> None:
-        """The lease was won or lost. Without it nothing is known of a ShopService any more."""
+        """Record that the Lease was acquired or lost, and drop all series of ShopServices."""
         self._leading.set(int(leads))
         self._resources.lead(leads=leads)
 
     def shops(self, number: int) -> None:
-        """So many ShopServices are known."""
+        """Set the number of ShopServices in the cache."""
         self._shops.set(number)
 
     def unreadable(self, kind: str, number: int) -> None:
-        """So many objects of a kind cannot be read."""
+        """Set the number of unreadable objects of a kind."""
         self._unreadable.labels(kind).set(number)
 
     def listen(self, silence: Callable[[], Mapping[str, float]]) -> None:
-        """Tell, whenever it is asked for, since how many seconds nothing was heard of each kind."""
+        """Expose the seconds since the last message about each kind, which `silence` returns."""
         self._registry.register(_Silence(silence))
 
     def wrote(self, kind: str, operation: str) -> None:
-        """A child was written; operation is create, update or delete."""
+        """Count a write of a child; the operation is create, update or delete."""
         self._writes.labels(kind, operation).inc()
 
     def drifted(self, kind: str) -> None:
-        """A child was reverted after another client had changed it."""
+        """Count a child that was reverted after another client changed it."""
         self._drift.labels(kind).inc()
 
     def rolled_back(self) -> None:
-        """An image failed, and the last good one was restored."""
+        """Count an automatic rollback."""
         self._rollbacks.inc()
 
     def terminal(self) -> None:
-        """A pass failed for a reason that only a user or an administrator can resolve; it is not repeated for that."""
+        """Count a pass with a non-retryable error."""
         self._terminal.inc()
 
     def reconciled(self, result: str, took: float) -> None:
-        """A pass ended; result is success, error, requeue or requeue_after."""
+        """Count a pass; its result is success, error, requeue or requeue_after."""
         self._reconciles.labels(CONTROLLER, result).inc()
         if result == "error":
             self._errors.inc()
         self._reconcile_seconds.labels(CONTROLLER).observe(took)
 
     def succeeded(self, namespace: str, name: str) -> None:
-        """A pass over this ShopService ended well: its retries are over."""
+        """Record a successful pass over a ShopService."""
         self._resources.of(namespace, name).succeed(self._resources.now())
 
     def failed(self, namespace: str, name: str) -> None:
-        """A pass over this ShopService failed and will be repeated."""
+        """Record a failed pass over a ShopService, which is retried."""
         self._resources.of(namespace, name).retries += 1
 
     def status(self, namespace: str, name: str, *, ready: bool | None, stalled: str | None) -> None:
-        """What the status says now.
+        """Record the conditions of a ShopService.
 
         Args:
             namespace: of the ShopService.
             name: of the ShopService.
-            ready: whether its condition Ready is True; None while it is not expected to be, for example while it is suspended.
-            stalled: the reason of its condition Stalled, None when that is not True.
+            ready: whether its condition Ready is True; None if it need not be, for example while it is suspended.
+            stalled: the reason of its condition Stalled, None if that is not True.
         """
         resource = self._resources.of(namespace, name)
         resource.ready, resource.stalled = ready, stalled
 
     def gone(self, namespace: str, name: str) -> None:
-        """There is no such ShopService any more, and so none of its series."""
+        """Drop the series of a deleted ShopService."""
         self._resources.drop(namespace, name)
 
     def added(self, depth: int) -> None:
-        """A key joined the queue (queue.QueueObserver)."""
+        """Count an added key (queue.QueueObserver)."""
         self._adds.inc()
         self._depth.set(depth)
 
     def depth(self, depth: int) -> None:
-        """So many keys wait now (queue.QueueObserver)."""
+        """Set the number of waiting keys (queue.QueueObserver)."""
         self._depth.set(depth)
 
     def started(self, depth: int, waited: float) -> None:
-        """A worker took a key (queue.QueueObserver)."""
+        """Record that a worker has taken a key (queue.QueueObserver)."""
         self._depth.set(depth)
         self._waited.observe(waited)
         self._active.inc()
         self._started.append(self._clock())
 
     def finished(self, took: float) -> None:
-        """A worker is done with a key (queue.QueueObserver)."""
+        """Record that a worker is done with a key (queue.QueueObserver)."""
         self._worked.observe(took)
         self._active.dec()
-        # The queue names no key. It need not: what began nearest to then is as old.
+        # The queue does not name the key; the pass that started nearest to that time is as old.
         began = self._clock() - took
         self._started.remove(min(self._started, key=lambda start: abs(start - began)))
 
     def retried(self) -> None:
-        """A key failed and comes back (queue.QueueObserver)."""
+        """Count a key that has failed and is retried (queue.QueueObserver)."""
         self._retries.inc()
 
     def _ages(self) -> list[float]:
@@ -249,13 +250,13 @@ class Metrics:
 
 @dataclass(slots=True)
 class _Resource:
-    """What is told of one ShopService.
+    """The series of one ShopService.
 
     Attributes:
-        success: when a pass last ended well, in seconds since the epoch.
-        retries: failures since then.
-        ready: its condition, once its status is known and it is expected.
-        stalled: the reason of its condition Stalled.
+        success: the time of the last successful pass, in seconds since the epoch; None before the first.
+        retries: the number of failures since then.
+        ready: whether its condition Ready is True; None if it is unknown or need not be.
+        stalled: the reason of its condition Stalled; None if that is not True.
     """
 
     success: float | None = None
@@ -268,7 +269,7 @@ class _Resource:
 
 
 class _Resources(Collector):
-    """The series that name a ShopService. Retries and Stalled have one only while there is something to say."""
+    """The metrics with a series for each ShopService; those of retries and Stalled only while they apply."""
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self.now = wall
@@ -276,7 +277,7 @@ class _Resources(Collector):
         self._known: dict[tuple[str, str], _Resource] = {}
 
     def of(self, namespace: str, name: str) -> _Resource:
-        # A pass may end after the lease was lost; what it found is not ours to tell any more.
+        # A pass may end after the Lease was lost; the new leader exposes the series then.
         return self._known.setdefault((namespace, name), _Resource()) if self._leads else _Resource()
 
     def drop(self, namespace: str, name: str) -> None:
@@ -313,7 +314,7 @@ class _Resources(Collector):
 
 
 class _Silence(Collector):
-    """Since when nothing was heard of each kind."""
+    """The metric of the silence of each watch."""
 
     def __init__(self, silence: Callable[[], Mapping[str, float]]) -> None:
         self._silence = silence
