@@ -1,7 +1,7 @@
-"""The one module that talks to the API server: requests out, objects or errors of errors.py back.
+"""All requests of the operator to the API server; returns objects, or raises the errors of errors.py.
 
-Every write goes through the fence (the lease): without it nothing is sent, and no write may last longer than
-the lease is sure to be ours. Verbs, so that the RBAC of the chart can list exactly these:
+Every write passes the fence: without the Lease nothing is sent, and a write is cancelled when the Lease may have expired. The
+verbs, which the RBAC of the chart lists exactly:
 
 | resource | verbs |
 |---|---|
@@ -64,13 +64,13 @@ from shop_operator.render import KINDS, ChildKind
 
 REQUEST_TIMEOUT: Final = 10.0
 LIST_TIMEOUT: Final = 60.0
-# Large enough to cost few requests, small enough to cost little memory, which no page that was parsed ever gives back whole.
+# Large enough for few requests, and small enough for little memory: Python never returns all of the memory of a parsed page.
 LIST_PAGE: Final = 100
 _PAGES_AT_ONCE: Final = 2
 PAGE_BYTES: Final = 2 * 1024 * 1024
-"""A page that is larger is asked for again in smaller ones: what a page needs while it is read is memory that the process keeps."""
+"""A larger page is requested again in smaller parts, because the process keeps the memory that a page needs while it is read."""
 _SMALLER: Final = 4
-# A watch is ended by the API server after so many seconds, at random in between, so that they do not all begin anew at once.
+# The API server ends a watch after a random time between these seconds, so that not all watches restart at once.
 _WATCH_SECONDS: Final = (240, 480)
 
 T = TypeVar("T")
@@ -80,15 +80,15 @@ _JSON_PATCH: Final = "application/json-patch+json"
 _MERGE: Final = "application/merge-patch+json"
 _JSON: Final = "application/json"
 
-# JSON is YAML if these are escaped: what YAML refuses (DEL, most of C1, the noncharacters), strips (a byte order mark) and
-# folds into a space (NEL and the Unicode separators). As UTF-8.
+# JSON is YAML if these characters are escaped: those that YAML rejects (DEL, most of C1, the noncharacters), strips (the byte
+# order mark) or folds into a space (NEL and the Unicode separators). As UTF-8.
 _NOT_IN_YAML: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]|\xef\xbb\xbf|\xef\xbf[\xbe\xbf]")
 
-# No object has it: etcd's first write is revision 2. As a precondition it says "only if there is none".
+# No object has this version, because the first write of etcd is revision 2. As a precondition: only if the object does not exist.
 _NEVER: Final = "1"
 
-# How the API server says, with status 500, that an apply configuration does not fit the schema: an unknown field, a value
-# of another type, a quantity that is none.
+# The messages with status 500 for an apply configuration that does not match the schema: an unknown field, a value of another
+# type, an invalid quantity.
 _SCHEMA_REFUSALS: Final = (
     "failed to create typed patch object",
     "failed to convert",
@@ -98,23 +98,23 @@ _SCHEMA_REFUSALS: Final = (
     "cannot unmarshal",
     "unable to parse quantity",
 )
-# How it says that the client lacks the right. Every other 403 comes from admission: a policy, a quota, a webhook.
+# The message for a missing permission. Every other 403 is from admission: a policy, a quota, a webhook.
 _NO_RIGHT: Final = re.compile(r'\bcannot [\w-]+ (resource|path) "')
 _NAMESPACE_ENDS: Final = "because it is being terminated"
-# How admission says no: with the status that the policy or the webhook chooses, 404, 409 and 500 included.
+# The messages of admission, with any status that the policy or the webhook chooses, including 404, 409 and 500.
 _DENIED: Final = re.compile(
     r'admission webhook "[^"]*" denied the request|ValidatingAdmissionPolicy .* denied request', re.DOTALL
 )
 _AGAIN: Final = f"the operator retries at least every {LONGEST / 60:.0f} minutes"
 
-# Where and how it complains about another selector than the one with which a Deployment was created.
+# The field of an error about the selector of a Deployment, which cannot be changed.
 _SELECTOR: Final = "spec.selector"
 
-# Where the API server complains when the UID of an apply is not the live object's.
+# The field of an error about an apply whose UID is not that of the live object.
 _UID: Final = "metadata.uid"
 
 Fence = Callable[[], float]
-"""Seconds for which this process may still write; 0 or less: not at all."""
+"""Seconds for which this process may still write; it may not if they are 0 or less."""
 
 Body = Mapping[str, Any] | list[dict[str, Any]]
 
@@ -123,13 +123,13 @@ _LEASES: Final = ChildKind(api_version="coordination.k8s.io/v1", kind="Lease", p
 _PODS: Final = ChildKind(api_version="v1", kind="Pod", plural="pods")
 _REPLICASETS: Final = ChildKind(api_version="apps/v1", kind="ReplicaSet", plural="replicasets")
 _EVENTS: Final = ChildKind(api_version="events.k8s.io/v1", kind="Event", plural="events")
-# Only their metadata is watched: the data is read when a pass needs its digest.
+# Only the metadata is watched; the data is read when a pass requires its digest.
 _CONFIGS: Final = (
     ChildKind(api_version="v1", kind="ConfigMap", plural="configmaps"),
     ChildKind(api_version="v1", kind="Secret", plural="secrets"),
 )
 _METADATA: Final = "application/json;as={};g=meta.k8s.io;v=v1"
-# Watched by their metadata for their labels.
+# Only the metadata is watched, for the labels.
 _NAMESPACES: Final = ChildKind(api_version="v1", kind="Namespace", plural="namespaces")
 _BY_KIND: Final[Mapping[str, ChildKind]] = {k.kind: k for k in (*KINDS, PARENT, *_CONFIGS, _NAMESPACES)}
 _LABELLED: Final = frozenset(k.kind for k in KINDS)
@@ -139,11 +139,11 @@ _METADATA_ONLY: Final = frozenset({*_IDENTITY_ONLY, _NAMESPACES.kind})
 
 @dataclass(frozen=True)
 class Page:
-    """A part of a LIST; all parts are of one moment.
+    """A part of a consistent LIST.
 
     Attributes:
-        items: the objects, with apiVersion and kind filled in; each is parsed when it is asked for, once.
-        version: the resourceVersion of that moment.
+        items: the objects, with apiVersion and kind; each is parsed when it is read, once.
+        version: the resourceVersion of the LIST.
     """
 
     items: Iterable[dict[str, Any]]
@@ -155,14 +155,14 @@ class _Request:
     """One HTTP request.
 
     Attributes:
-        method: of HTTP.
-        path: with everything before the query.
-        what: it does, for errors.
+        method: the HTTP method.
+        path: the path, without the query.
+        what: the purpose, for error messages.
         body: sent as JSON.
         content: the media type of the body.
-        params: of the query.
-        accept: the media type of the answer.
-        seconds: until the answer must be there.
+        params: the query parameters.
+        accept: the media type of the response.
+        seconds: the timeout.
     """
 
     method: str
@@ -176,32 +176,38 @@ class _Request:
 
 
 class Kube:
-    """The API of one server, over one session, as one field manager."""
+    """A client of one API server.
+
+    Args:
+        session: sends the requests.
+        server: the URL of the API server.
+        fence: limits the writes.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, server: str, fence: Fence) -> None:
         self._session = session
         self._server = server
         self._fence = fence
         self._answers = 0
-        # When it starts, everything is listed.
+        # At the start, all kinds are listed at once.
         self._pages = asyncio.Semaphore(_PAGES_AT_ONCE)
 
     async def apply(
         self, configuration: Mapping[str, Any], *, uid: str | None, version: int | None = None
     ) -> dict[str, Any]:
-        """Server-side apply, with force, of one child.
+        """Apply one child with force (server-side apply).
 
         Args:
             configuration: the apply configuration; it is not changed.
-            uid: the object that is meant, as the cache knows it; None: there is none yet, create it.
+            uid: of the live object; None to create it.
             version: its resourceVersion, if no other client may have written it in the meantime.
 
         Returns:
-            the object as the API server has it now.
+            the object after the write.
 
         Raises:
-            Exists: uid is None and an object of that name is there; nothing was written.
-            Stale: the object is another one than uid and version say, or gone; nothing was written.
+            Exists: uid is None, but an object with that name exists; nothing was written.
+            Stale: the object is deleted, or has another UID or version; nothing was written.
             OperatorError: the others of errors.py.
         """
         if uid is None:
@@ -220,13 +226,13 @@ class Kube:
             raise
 
     async def share(self, configuration: Mapping[str, Any], *, uid: str) -> dict[str, Any]:
-        """Become a second owner of fields, under another manager, where they have these very values.
+        """Become a second owner of fields that have exactly these values, as another manager.
 
         Returns:
-            the object as the API server has it now.
+            the object after the write.
 
         Raises:
-            Stale: a field has another value by now, or the object is another one; nothing was written.
+            Stale: a field has another value, or the object has another UID; nothing was written.
             OperatorError: the others of errors.py.
         """
         return await self._apply(configuration, {"uid": uid}, {"fieldManager": HANDOVER_MANAGER})
@@ -250,20 +256,20 @@ class Kube:
     async def rewrite(
         self, kind: str, namespace: str, name: str, *, version: int, parts: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Replace parts of a child as a whole, as another manager than that of the applies (JSON patch, RFC 6902).
+        """Replace parts of a child as a whole, as a manager other than that of the applies (JSON patch, RFC 6902).
 
         Args:
             kind: of the child.
             namespace: of the child.
             name: of the child.
-            version: its resourceVersion, which the parts were made from.
+            version: its resourceVersion, on which the parts are based.
             parts: the new values by JSON pointer, such as `/spec`.
 
         Returns:
-            the object as the API server has it now.
+            the object after the write.
 
         Raises:
-            Stale: it was written since, is gone, or a new one has its name; nothing was written.
+            Stale: it was written in the meantime, is deleted, or was recreated; nothing was written.
             OperatorError: the others of errors.py.
         """
         patch = [
@@ -282,7 +288,7 @@ class Kube:
         )
 
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
-        """One object, None when there is none."""
+        """Read one object, None if it does not exist."""
         return await self._found(_path(_BY_KIND[kind], namespace, name), f"read {kind} {name}")
 
     async def _found(self, path: str, what: str) -> dict[str, Any] | None:
@@ -292,7 +298,7 @@ class Kube:
             return None
 
     async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
-        """Delete exactly that object; one that is gone or has a successor is success."""
+        """Delete the object with this UID; succeeds as well if it is already deleted or was recreated."""
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         try:
             await self._write(
@@ -304,12 +310,12 @@ class Kube:
     async def patch_status(
         self, namespace: str, name: str, *, version: int, patch: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Merge-patch the status of a ShopService that no other client has written since; the answer is the whole object.
+        """Merge-patch the status of a ShopService that has not been written in the meantime; returns the whole object.
 
-        The status subresource ignores a UID that is not the live one's, so the resourceVersion must tell.
+        The status subresource does not check the UID, so the resourceVersion identifies the object.
 
         Raises:
-            Stale: it was written, is gone, or a new one has its name.
+            Stale: it was written in the meantime, is deleted, or was recreated.
             OperatorError: the others of errors.py.
         """
         return await self._write(
@@ -324,9 +330,9 @@ class Kube:
         )
 
     async def pages(self, kind: str, namespace: str | None) -> AsyncGenerator[Page]:
-        """Every ShopService, every child of one kind that carries our label, or every ConfigMap's or Secret's metadata.
+        """List all ShopServices, all labeled children of one kind, or the metadata of all objects of another kind.
 
-        Other LISTs may wait until a page was used: close it, or go through it to its end.
+        Other LISTs may wait for the end of this one: exhaust it, or close it.
 
         Raises:
             NotInstalled: the API server does not serve the kind.
@@ -345,11 +351,11 @@ class Kube:
         async with aclosing(self._listings(whole)) as listings:
             async for listed in listings:
                 yield Page(_objects(listed, resource), listed.version)
-                # Not kept while the next one is read.
+                # Freed before the next one is read.
                 del listed
 
     async def _listings(self, whole: _Request) -> AsyncGenerator[wire.Listed]:
-        """The pages of a LIST, of PAGE_BYTES at most unless one object alone is larger; a few of them in memory at a time."""
+        """The pages of a LIST, of at most PAGE_BYTES unless one object is larger; few of them are in memory at a time."""
         size, token = LIST_PAGE, ""
         while True:
             async with self._pages:
@@ -370,14 +376,14 @@ class Kube:
     async def watch(
         self, kind: str, namespace: str | None, version: int, known: wire.Known | None = None
     ) -> AsyncGenerator[dict[str, Any]]:
-        """What happens to the objects of `pages` after a version: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR events.
+        """Watch the objects of `pages` from a version on: ADDED, MODIFIED, DELETED, BOOKMARK and ERROR events.
 
-        It ends after some minutes, and may be asked for again from the last version that it has shown. What is known of an
-        object is not shown again, only its version.
+        The watch ends after some minutes, and can be continued from its last version. A known state of an object becomes a
+        BOOKMARK.
 
         Raises:
-            Stale: the API server has forgotten that version.
-            NotInstalled: it does not serve the kind.
+            Stale: the API server does not have that version any more.
+            NotInstalled: the API server does not serve the kind.
             OperatorError: the others of errors.py.
         """
         seconds = random.randint(*_WATCH_SECONDS)  # noqa: S311  spread, not secrecy
@@ -406,26 +412,26 @@ class Kube:
                     )
                     del line
                     if event["type"] != "ERROR":
-                        # Metadata alone does not say what it is of.
+                        # Metadata does not contain the kind.
                         event["object"]["kind"] = kind
                     yield event
         except (aiohttp.ClientError, OSError) as error:
             raise _unreachable(what, error) from error
 
     def pods(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
-        """Every pod that a label selector finds, without those that cannot be parsed.
+        """List the pods that match a label selector, without those that cannot be parsed.
 
-        Other LISTs may wait until a page was used: close it, or go through it to its end.
+        Other LISTs may wait for the end of this one: exhaust it, or close it.
         """
         return self._every(_pods(namespace, selector))
 
     async def first_pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
-        """The pods of the first page of what a label selector finds, LIST_PAGE at most, without those that cannot be parsed."""
+        """List at most LIST_PAGE pods that match a label selector, without those that cannot be parsed."""
         async with aclosing(self._listings(_pods(namespace, selector))) as listings:
             return [*_parsed(await anext(listings))]
 
     def replicasets(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
-        """The metadata of every ReplicaSet that a label selector finds; as `pods`."""
+        """List the metadata of the ReplicaSets that match a label selector, as `pods` does."""
         params = {"labelSelector": selector}
         path, accept = _path(_REPLICASETS, namespace), _METADATA.format("PartialObjectMetadataList")
         return self._every(_Request("GET", path, "list ReplicaSets", params=params, accept=accept))
@@ -435,16 +441,16 @@ class Kube:
             async for listed in listings:
                 for each in _parsed(listed):
                     yield each
-                # Not kept while the next one is read.
+                # Freed before the next one is read.
                 del listed
 
     async def _page(self, whole: _Request, size: int, token: str = "") -> bytes | None:
-        """So many objects of a LIST, None when they are larger than PAGE_BYTES; one object is never too large."""
+        """Read a page with so many objects, None if it is larger than PAGE_BYTES and has more than one object."""
         params = {"limit": str(size), **(whole.params or {})} | ({"continue": token} if token else {})
         return await self._answer(replace(whole, params=params), PAGE_BYTES if size > 1 else None)
 
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
-        """The end of a container's log, or of that of its predecessor; empty when there is none."""
+        """Read the end of the log of a container, or of its predecessor; empty if there is none."""
         url = f"{self._server}{_path(_PODS, namespace, pod)}/log"
         params = {"container": container, "tailLines": "10", "limitBytes": "4096"}
         try:
@@ -480,20 +486,20 @@ class Kube:
         return await self._write(_Request("POST", path, what, secret))
 
     async def get_lease(self, namespace: str, name: str) -> dict[str, Any] | None:
-        """The lease, None when there is none."""
+        """Read the Lease, None if it does not exist."""
         return await self._found(_path(_LEASES, namespace, name), f"read Lease {name}")
 
     async def create_lease(self, namespace: str, lease: Mapping[str, Any]) -> dict[str, Any]:
-        """Create the lease.
+        """Create the Lease.
 
         Raises:
-            Stale: another client has written it in the meantime.
+            Stale: another client has created it in the meantime.
             OperatorError: the others of errors.py.
         """
         return await self._object(_Request("POST", _path(_LEASES, namespace), "create the Lease", lease))
 
     async def update_lease(self, namespace: str, lease: Mapping[str, Any]) -> dict[str, Any]:
-        """Replace the lease, if its resourceVersion is still the one given.
+        """Replace the Lease if its resourceVersion has not changed.
 
         Raises:
             Stale: another client has written it in the meantime.
@@ -505,14 +511,14 @@ class Kube:
     async def _write(self, request: _Request) -> dict[str, Any]:
         left = self._fence()
         if left <= 0:
-            raise NotLeader(f"Did not {request.what}: the lease is not held any more.")
+            raise NotLeader(f"Did not {request.what}: this process does not hold the Lease any more.")
         return await self._object(request if left >= request.seconds else replace(request, seconds=left))
 
     async def _object(self, request: _Request) -> dict[str, Any]:
         return _read(wire.parsed, await self._answer(request) or b"", request.what)
 
     async def _answer(self, request: _Request, most: int | None = None) -> bytes | None:
-        """The body of an answer, None when it has more bytes than `most`: then its rest is not read."""
+        """The body of a response, None if it has more than `most` bytes; the rest is not read."""
         body, headers, answers = request.body, {"Accept": request.accept}, self._answers
         if body is not None:
             headers["Content-Type"] = request.content
@@ -586,7 +592,7 @@ def _unreachable(what: str, error: Exception) -> Unreachable:
 
 
 def encoded(body: Body) -> bytes:
-    """JSON that is the same when it is read as YAML, as the API server reads an apply configuration."""
+    """JSON that has the same meaning as YAML, because the API server reads an apply configuration as YAML."""
     return _NOT_IN_YAML.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), orjson.dumps(body))
 
 
@@ -602,18 +608,18 @@ def _path(resource: ChildKind, namespace: str | None, name: str | None = None) -
 
 
 def collection(path: str) -> str | None:
-    """The kind whose collection (of all namespaces or of one) a request path names, None for any other."""
+    """The kind of the collection in a request path, of one namespace or of all; None for any other path."""
     *_, plural = path.rsplit("/", 1)
     return next((k.kind for k in (*KINDS, PARENT, *_CONFIGS) if k.plural == plural), None)
 
 
 def _refusal(status: int, raw: bytes, retry_after: str | None, what: str) -> OperatorError:
-    """The error that an HTTP status of 400 or above stands for."""
+    """The error for an HTTP status of 400 or above."""
     said, is_status, fields = _said(raw)
     if _DENIED.search(said):
         return Refused(_denied(f"Could not {what}: {said}"))
     if status == HTTPStatus.NOT_FOUND and not is_status:
-        # An unknown object is answered with a Status; an unknown kind with the words of the mux.
+        # The response for an unknown object is a Status; for an unknown kind, it is plain text.
         return NotInstalled(f"Could not {what}: the API server does not serve this kind; install its CRD.")
     if status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE} or _UID in fields:
         return Stale(f"Could not {what}: {said}.")
@@ -622,7 +628,7 @@ def _refusal(status: int, raw: bytes, retry_after: str | None, what: str) -> Ope
     if status < HTTPStatus.INTERNAL_SERVER_ERROR or any(each in said for each in _SCHEMA_REFUSALS):
         cure = "Change the ShopService accordingly"
         if _SELECTOR in fields and IMMUTABLE in said:
-            # Another client has made it: the selector does not come from the ShopService's spec.
+            # Another client has created it: the selector does not depend on the spec of the ShopService.
             cure = recreation(what.removeprefix("apply "))
         return _denial(status, f"Could not {what}: {said}", cure)
     return ApiUnavailable(
@@ -635,7 +641,7 @@ def _denied(said: str) -> str:
 
 
 def _denial(status: int, said: str, cure: str) -> OperatorError:
-    """The error that a refusal of the very request stands for."""
+    """The error for a rejected request."""
     if status == HTTPStatus.UNAUTHORIZED or (status == HTTPStatus.FORBIDDEN and _NO_RIGHT.search(said)):
         return Forbidden(f"{said}. Check the operator's RBAC.")
     if status == HTTPStatus.FORBIDDEN and _NAMESPACE_ENDS in said:
@@ -646,7 +652,7 @@ def _denial(status: int, said: str, cure: str) -> OperatorError:
 
 
 def _said(raw: bytes) -> tuple[str, bool, frozenset[str]]:
-    """The server's own words without a final full stop, whether they came as a Status, the fields it names."""
+    """The message without its final period, whether the body is a Status, and the fields that it names."""
     try:
         answer = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -662,7 +668,7 @@ def _said(raw: bytes) -> tuple[str, bool, frozenset[str]]:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After in seconds; the API server never sends the date form (RFC 9110 section 10.2.3)."""
+    """Retry-After in seconds; the API server does not send a date (RFC 9110 section 10.2.3)."""
     try:
         return float(retry_after) if retry_after else None
     except ValueError:

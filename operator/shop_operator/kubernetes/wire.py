@@ -1,13 +1,13 @@
-"""The JSON of the API server, one object at a time: bounded in depth and in memory, whatever an object holds.
+"""The JSON of the API server, parsed object by object, with limited depth and memory. Pure.
 
-- A page of a LIST is cut into its objects without parsing them, and each object is parsed alone.
-- An object that nests deeper than the parser reads (1,024 levels) is cut: what is deeper than DEEPEST becomes null. Such an
+- A page of a LIST is split into its objects without parsing them, and each object is parsed alone.
+- An object that nests deeper than the parser supports (1,024 levels) is cut: everything below DEEPEST becomes null. Such an
   object can still be identified, and store.py reports it.
-- managedFields, which may be as large as the rest, are reduced to what is used before they become Python objects when an
-  object is large. One byte of JSON may need 25 bytes of memory once it is parsed.
-- Bytes that are not UTF-8 are replaced by U+FFFD. The API server stores the field names in managedFields as the bytes of a
-  PUT, so whoever may write one object may have such bytes in the LIST of its kind.
-- An object that cannot be parsed all the same is shown as Unparsed, and hides no other object.
+- The managedFields of a large object, which can be as large as the rest, are reduced to the used parts before they become
+  Python objects. A byte of JSON may need 25 bytes of memory when it is parsed.
+- Bytes that are not UTF-8 are replaced by U+FFFD. The API server stores the field names in managedFields as the bytes of a PUT,
+  so a user with write access to one object can put such bytes into the LIST of its kind.
+- An object that still cannot be parsed becomes Unparsed, and hides no other object.
 """
 
 import re
@@ -22,12 +22,12 @@ from shop_operator.objects.lenient import Omitted, Unparsed
 from shop_operator.objects.nesting import DEEPEST, cut
 
 LARGE: Final = 128 * 1024
-"""Bytes of JSON from which an object is reduced before it is parsed."""
+"""The size in bytes of JSON from which an object is reduced before it is parsed."""
 
-# The API server writes one byte of some characters as an escape of six.
+# The API server escapes some characters, which turns one byte into six.
 _LARGEST_TEMPLATE: Final = 6 * LARGEST_TEMPLATE
 _THERE: Final = frozenset({"ADDED", "MODIFIED"})
-# An escape in a string. JSON allows half of a surrogate pair; the parsers, and UTF-8, do not.
+# An escape in a string. JSON allows half of a surrogate pair; the parsers and UTF-8 do not.
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
@@ -35,11 +35,11 @@ _ESCAPE: Final = re.compile(
 
 
 Known = Callable[[Mapping[str, str]], bool]
-"""Whether a state of an object is known, by its namespace, name, uid and resourceVersion."""
+"""Returns whether a state of an object, given by namespace, name, uid and resourceVersion, is known."""
 
 
 class Malformed(ValueError):
-    """It is no JSON, or not of the shape that the API server gives to every answer: it was cut short."""
+    """Not JSON, or not of the shape of a response of the API server: it is truncated."""
 
 
 class _ListMeta(msgspec.Struct):
@@ -89,11 +89,11 @@ class Listed:
 
     Attributes:
         version: the resourceVersion of the LIST.
-        token: what asks for the next page, None after the last one.
+        token: requests the next page; None for the last page.
     """
 
     def __init__(self, raw: bytes) -> None:
-        """Cut the page into its objects.
+        """Split a page into its objects.
 
         Raises:
             Malformed: it is not a list.
@@ -110,17 +110,17 @@ class Listed:
         return len(self._items)
 
     def objects(self, *, identity_only: bool = False) -> Iterator[dict[str, Any]]:
-        """Parse one object after the other; each one that cannot be parsed is Unparsed.
+        """Parse one object after the other; an object that cannot be parsed becomes Unparsed.
 
         Args:
-            identity_only: namespace, name, UID and resourceVersion are all that is wanted.
+            identity_only: whether to parse only namespace, name, UID and resourceVersion.
         """
         for each in self._items:
             yield _shown(each, identity_only=identity_only)
 
 
 def parsed(raw: bytes | msgspec.Raw) -> dict[str, Any]:
-    """One object; cut to DEEPEST levels when it nests too deeply, with reduced managedFields when it is large.
+    """Parse one object; it is cut to DEEPEST levels if it nests too deeply, and has reduced managedFields if it is large.
 
     Raises:
         Malformed: it is not a JSON object.
@@ -132,7 +132,7 @@ def parsed(raw: bytes | msgspec.Raw) -> dict[str, Any]:
 
 
 def identity(raw: bytes | msgspec.Raw) -> dict[str, Any]:
-    """Namespace, name, UID and resourceVersion of one object: `{"metadata": {…}}`; all of it when one of them is missing."""
+    """Parse namespace, name, UID and resourceVersion: `{"metadata": {…}}`; the whole object if one of them is missing."""
     try:
         return {"metadata": _identity(raw)}
     except Malformed:
@@ -140,15 +140,15 @@ def identity(raw: bytes | msgspec.Raw) -> dict[str, Any]:
 
 
 def event(line: bytes, *, identity_only: bool = False, known: Known | None = None) -> dict[str, Any]:
-    """One line of a watch: its `type` and its `object`, Unparsed when it cannot be parsed.
+    """Parse one line of a watch: its `type` and its `object`, which is Unparsed if it cannot be parsed.
 
     Args:
         line: without its line feed.
-        identity_only: namespace, name, UID and resourceVersion are all that is wanted of the object.
-        known: asked about objects that there are; of one that is known the event says as much as a BOOKMARK.
+        identity_only: whether to parse only namespace, name, UID and resourceVersion of the object.
+        known: whether the state of an existing object is known; its event becomes a BOOKMARK.
 
     Raises:
-        Malformed: it is no event.
+        Malformed: it is not an event.
     """
     found = _shallow(line, _Event, levels=DEEPEST + 1)
     if known is not None and found.type in _THERE:
@@ -168,7 +168,7 @@ def _version_if(known: Known, raw: msgspec.Raw) -> str | None:
 
 
 def utf8(raw: bytes) -> bytes:
-    """The same text, with U+FFFD in place of bytes that are not UTF-8."""
+    """Replace bytes that are not UTF-8 with U+FFFD."""
     try:
         raw.decode()
     except UnicodeDecodeError:
@@ -206,7 +206,7 @@ def _shallow(raw: bytes | msgspec.Raw, shape: Any, *, levels: int) -> Any:
 
 
 def _mended(raw: bytes | memoryview, levels: int) -> bytes:
-    """JSON that the parsers read, for JSON that the API server accepts: cut, in UTF-8, and without half surrogate pairs."""
+    """Change JSON that the API server accepts into JSON that the parsers accept: cut, UTF-8, no half surrogate pairs."""
     text = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], utf8(bytes(raw)))
     return cut(text, levels)
 
@@ -231,7 +231,7 @@ def _loaded(raw: bytes | memoryview) -> dict[str, Any]:
 
 
 def _reduced(raw: bytes) -> dict[str, Any]:
-    """The object with as much of its managedFields as is used, and without a podTemplate that is too large."""
+    """Parse an object with the used parts of its managedFields, and without a podTemplate that is too large."""
     try:
         parts = _shallow(raw, dict[str, msgspec.Raw], levels=DEEPEST)
         metadata = _shallow(parts["metadata"], dict[str, msgspec.Raw], levels=DEEPEST)

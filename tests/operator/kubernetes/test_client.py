@@ -260,7 +260,7 @@ async def test_without_the_lease_nothing_is_written_and_reading_goes_on(api: Scr
         kube = Kube(session, url, lambda: 0.0)
 
         with pytest.raises(
-            NotLeader, match="Did not apply ServiceAccount web: the lease is not held any more"
+            NotLeader, match="Did not apply ServiceAccount web: this process does not hold the Lease any more"
         ):
             await kube.apply(ACCOUNT, uid=None)
         with pytest.raises(NotLeader):
