@@ -20,7 +20,9 @@ from shop_operator.render import KINDS, render
 from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import ROOT, run
 from tests.integration.shopservices import shopservice
-from tests.operator.specs import REFUSALS, Refusal, changed, documents, names
+from tests.operator.refusals import REFUSALS
+from tests.operator.refusals.refusal import Refusal
+from tests.operator.specs import changed, documents, names
 from tests.waiting import wait_for
 
 GOLDEN: Final = sorted((ROOT / "tests/operator/golden").glob("*/in.yaml"))

@@ -35,7 +35,7 @@ def templates(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [each["spec"]["template"] for each in found if each["kind"] == "Deployment"]
 
 
-def test_every_kind_has_what_the_shopservice_asks_for_and_no_pod_has() -> None:
+def test_common_metadata_is_set_on_every_kind_of_child_but_not_on_pods() -> None:
     found = children(
         commonMetadata={"labels": {"unit": "shop"}, "annotations": {"example.com/owner": "checkout"}}
     )
@@ -47,7 +47,7 @@ def test_every_kind_has_what_the_shopservice_asks_for_and_no_pod_has() -> None:
     assert templates(found) == templates(children())
 
 
-def test_the_shopservices_own_win_over_those_of_the_operator_and_those_of_one_object_over_both() -> None:
+def test_metadata_of_one_object_overrides_the_shopservice_which_overrides_the_operator() -> None:
     everywhere = CommonMetadata(labels={"team": "platform", "unit": "shop"})
 
     found = children(everywhere, commonMetadata={"labels": {"team": "checkout"}})
@@ -73,13 +73,13 @@ def deployment(value: str, *managers: str) -> dict[str, Any]:
     }
 
 
-def test_pods_keep_their_part_of_label_as_long_as_it_is_the_operators() -> None:
+def test_the_summary_has_the_part_of_label_only_if_the_operator_owns_it() -> None:
     assert summary(deployment("shop", "shop-operator"))["partOf"] == "shop"
     assert "partOf" not in summary(deployment("edited", "kubectl"))
     assert "partOf" not in summary({"kind": "Deployment", "metadata": {}, "spec": {}})
 
 
-def test_given_pods_of_another_application_then_only_they_keep_its_label() -> None:
+def test_given_pods_with_an_earlier_part_of_label_then_only_they_keep_it() -> None:
     shop = ShopService("web", "ns", "u", 1, {PART_OF: "new"}, {"image": "shop:1", **EVERYTHING})
 
     found = render(shop, live=None, around=Surroundings(part_of={"web": "old"}))

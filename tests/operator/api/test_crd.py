@@ -31,7 +31,7 @@ def test_given_two_descriptions_of_one_field_then_the_check_names_it() -> None:
     assert list(described_twice({"properties": {"rules": described}})) == [".rules"]
 
 
-def test_given_a_list_then_its_own_description_is_the_one_that_stays() -> None:
+def test_given_a_list_then_it_keeps_its_own_description() -> None:
     (version,) = crd()["spec"]["versions"]
     routes = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["routes"]
 

@@ -32,7 +32,7 @@ def defaulted(schema: Mapping[str, Any], path: str) -> Iterator[str]:
         yield from defaulted(field.get("items", field), f"{path}.{name}")
 
 
-def test_only_the_spec_and_keyed_items_are_granular_and_none_of_them_can_become_empty() -> None:
+def test_only_the_spec_and_keyed_items_are_granular_and_all_of_them_have_a_required_field() -> None:
     found = dict(granular(SPEC_SCHEMA))
 
     assert set(found) == {
@@ -45,11 +45,11 @@ def test_only_the_spec_and_keyed_items_are_granular_and_none_of_them_can_become_
     assert all(schema["required"] for schema in found.values())
 
 
-def test_no_block_has_a_default_or_the_stored_one_would_differ_from_the_applied_one() -> None:
+def test_no_field_inside_a_block_has_a_default_in_the_schema() -> None:
     assert set(defaulted(SPEC_SCHEMA, "spec")) == {"spec.port"}
 
 
-def test_what_the_models_fill_in_is_said_in_the_description() -> None:
+def test_a_default_of_the_models_is_in_the_description() -> None:
     interval = SPEC_SCHEMA["properties"]["monitoring"]["properties"]["interval"]
 
     assert interval["description"].endswith("Defaults to 30s.")
@@ -77,18 +77,18 @@ def test_given_a_null_then_the_field_counts_as_not_set(given: dict[str, Any], st
     assert spec_of(**given) == spec_of(**stored)
 
 
-def test_given_a_null_in_the_pod_template_then_it_is_kept_since_it_takes_a_field_away() -> None:
+def test_given_a_null_in_the_pod_template_then_it_is_kept() -> None:
     template = {"spec": {"priorityClassName": None}}
 
     assert spec_of(podTemplate=template).to_dict()["podTemplate"] == template
 
 
 @pytest.mark.parametrize("spec", [{"env": [None]}, {"dependsOn": [None]}, {"image": None}])
-def test_given_a_null_where_a_value_is_needed_then_it_is_refused(spec: dict[str, Any]) -> None:
+def test_given_a_null_for_a_required_value_then_the_spec_is_rejected(spec: dict[str, Any]) -> None:
     with pytest.raises(InvalidSpec):
         spec_of(**spec)
 
 
-def test_an_empty_network_policy_is_one_and_an_absent_one_is_none() -> None:
+def test_an_empty_network_policy_differs_from_an_absent_one() -> None:
     assert spec_of(networkPolicy={}).network_policy is not None
     assert spec_of().network_policy is None

@@ -34,7 +34,7 @@ def limit(value: Any) -> int | str:
         ),
     ],
 )
-def test_given_a_quantity_of_kubernetes_then_it_is_taken(written: Any, taken: Any) -> None:
+def test_given_a_quantity_of_kubernetes_then_it_is_accepted(written: Any, taken: Any) -> None:
     assert limit(written) == taken
     assert type(limit(written)) is type(taken)
 
@@ -43,7 +43,7 @@ def test_given_a_quantity_of_kubernetes_then_it_is_taken(written: Any, taken: An
     "written",
     ["100 m", "much", "", "-1", -1, -0.5, True, "1mi", "1KI", "1e", "1e1.5", "m", [], {}, "1Mi ", "1\n"],
 )
-def test_given_no_quantity_then_it_is_refused_with_examples(written: Any) -> None:
+def test_given_an_invalid_quantity_then_the_message_has_examples(written: Any) -> None:
     with pytest.raises(InvalidSpec, match=r'must be a quantity such as 100m, "0\.5" or 128Mi'):
         limit(written)
 
@@ -69,25 +69,25 @@ def limited(cpu: Any) -> dict[str, Any]:
         ("1Ei", "1152921504606846976"),
     ],
 )
-def test_what_kubernetes_rounds_or_caps_is_no_drift(desired: Any, live: str) -> None:
+def test_a_quantity_that_kubernetes_rounds_or_caps_is_not_drift(desired: Any, live: str) -> None:
     assert drift(limited(desired), limited(live)) == []
 
 
-def test_another_quantity_is_drift() -> None:
+def test_a_different_quantity_is_drift() -> None:
     (path,) = drift(limited("0.0011"), limited("1m"))
 
     assert path.endswith("resources.limits.cpu")
 
 
 @pytest.mark.parametrize("written", ["1.2.3", "..", ".", "1e99999999999", "1e-99999999999999999999"])
-def test_what_is_no_quantity_is_drift_from_one(written: str) -> None:
+def test_an_invalid_quantity_is_drift(written: str) -> None:
     (path,) = drift(limited(written), limited("1"))
 
     assert path.endswith("resources.limits.cpu")
 
 
 @pytest.mark.parametrize("value", [True, 8080, 0.5])
-def test_given_a_variable_that_is_no_text_then_the_refusal_says_quotes(value: Any) -> None:
+def test_given_a_variable_that_is_not_a_string_then_the_message_mentions_quotes(value: Any) -> None:
     document = {"image": "web:1", "env": [{"name": "A", "value": value}]}
 
     with pytest.raises(InvalidSpec, match=r"spec\.env\[0\]\.value: .* in quotes"):

@@ -53,7 +53,7 @@ def test_every_reason_of_a_pod_has_a_row() -> None:
     assert set(RANKED) <= REASONS.keys()
 
 
-def test_every_row_is_a_reason_that_the_code_can_give() -> None:
+def test_every_row_is_a_reason_in_the_code() -> None:
     from shop_operator.api.v1alpha1 import crd  # noqa: PLC0415  their literals only
     from shop_operator.status import dependencies  # noqa: PLC0415  as above
 
@@ -63,7 +63,7 @@ def test_every_row_is_a_reason_that_the_code_can_give() -> None:
     assert {each.word for each in ROWS} <= known
 
 
-def test_no_word_has_two_rows_and_every_condition_is_explained() -> None:
+def test_every_reason_has_one_row_and_every_condition_is_described() -> None:
     assert len(REASONS) == len(ROWS)
     assert {kind for each in ROWS for kind in each.conditions} == CONDITIONS.keys()
 
@@ -119,7 +119,7 @@ def test_the_page_has_a_row_for_every_reason() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.word)
-def test_what_needs_a_cure_has_one_and_its_command_can_be_filled(row: Any) -> None:
+def test_a_reason_of_stalled_has_a_cure_and_a_command_with_known_placeholders(row: Any) -> None:
     if "Stalled" in row.conditions and row.word != "NotStalled":
         assert row.cure
         assert row.next

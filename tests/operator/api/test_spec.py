@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from shop_operator.api.v1alpha1.crd import crd
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec
-from tests.operator.specs import REFUSALS, Refusal, changed, documents
+from tests.operator.refusals import REFUSALS
+from tests.operator.refusals.refusal import Refusal
+from tests.operator.specs import changed, documents
 
 
 def shop(spec: dict[str, Any], name: str = "web") -> ShopService:
@@ -18,14 +20,14 @@ def shop(spec: dict[str, Any], name: str = "web") -> ShopService:
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.given)
-def test_a_bad_spec_is_refused_with_a_sentence_that_says_where_and_what(refusal: Refusal) -> None:
+def test_given_an_invalid_spec_then_the_message_names_the_field_and_the_mistake(refusal: Refusal) -> None:
     with pytest.raises(InvalidSpec) as refused:
         _ = shop({"image": "web:1"} | refusal.spec, refusal.name).spec
 
     assert (refusal.model or refusal.server) in refused.value.message
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_given_several_mistakes_then_the_message_names_all_of_them() -> None:
     with pytest.raises(InvalidSpec) as refused:
         _ = shop({"replicas": "two", "colour": "red"}).spec
 
@@ -36,7 +38,9 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 @pytest.mark.slow
 @given(documents(), st.data())
-def test_any_document_is_taken_or_refused_and_nothing_else(spec: dict[str, Any], data: st.DataObject) -> None:
+def test_any_document_is_accepted_or_rejected_as_an_invalid_spec(
+    spec: dict[str, Any], data: st.DataObject
+) -> None:
     with suppress(InvalidSpec):
         _ = shop(data.draw(changed(spec))).spec
 
@@ -74,5 +78,5 @@ def test_the_schema_is_structural() -> None:
         assert schema.get("additionalProperties") is not False, path
 
 
-def test_a_port_is_defaulted_alike_by_the_api_server_and_by_the_models() -> None:
+def test_the_schema_and_the_models_have_the_same_default_port() -> None:
     assert _schema()["spec"]["properties"]["port"]["default"] == shop({"image": "a"}).spec.port

@@ -33,24 +33,24 @@ def test_a_list_is_merged_by_the_keys_of_its_own_field(found: Type, keys: tuple[
     assert (found.is_list, found.keys) == (True, keys)
 
 
-def test_a_key_that_is_not_given_has_its_default() -> None:
+def test_a_missing_key_of_an_item_has_its_default() -> None:
     ports = POD.below("containers").item.below("ports")
 
     assert ports.identity({"containerPort": 80}) == ports.identity({"containerPort": 80, "protocol": "TCP"})
 
 
-def test_a_map_and_a_selector_may_have_one_owner() -> None:
+def test_maps_and_selectors_are_atomic_where_the_api_says_so() -> None:
     assert POD.below("nodeSelector").atomic
     assert of_kind("NetworkPolicy").below("spec").below("podSelector").atomic
     assert not of_kind("Deployment").below("metadata").below("labels").atomic
 
 
-def test_of_what_is_not_known_every_field_is_anything() -> None:
+def test_every_field_of_an_unknown_type_is_unknown() -> None:
     assert POD.below("nosuchfield").below("deeper").item is ANY
     assert of_kind("Teapot") is ANY
 
 
-def test_every_union_is_of_fields_of_its_type() -> None:
+def test_every_member_of_a_union_is_a_field_of_its_type() -> None:
     unions = [(found, union) for found in types().values() for union in found.unions]
 
     assert len(unions) > 15
@@ -72,7 +72,7 @@ def described(description: str) -> dict[str, Any]:
     return {"components": {"schemas": dict.fromkeys(names, kind)}}
 
 
-def test_a_type_that_says_that_it_is_a_union_is_in_the_table_or_refused() -> None:
+def test_a_type_that_describes_a_union_is_in_the_table_or_fails_the_generation() -> None:
     assert table.table([described("A thing.")], [])["Service"] == {"fields": {"spec": "string"}}
 
     with pytest.raises(table.Unreviewed, match=r"Service may be a union; add it to UNIONS"):

@@ -53,7 +53,7 @@ def rule(*peers: dict[str, Any], ports: tuple[int, ...] = (8080,)) -> dict[str, 
         ),
     ],
 )
-def test_what_rules_admit_beyond_others_is_said_in_rules(
+def test_the_difference_of_two_lists_of_rules_is_a_list_of_rules(
     old: list[dict[str, Any]], new: list[dict[str, Any]], more: list[dict[str, Any]]
 ) -> None:
     assert beyond("ingress", old, new) == more
@@ -62,18 +62,18 @@ def test_what_rules_admit_beyond_others_is_said_in_rules(
     assert beyond("ingress", [*new, *more], new) == more
 
 
-def test_earlier_rules_are_bounded() -> None:
+def test_the_number_of_earlier_rules_is_limited() -> None:
     assert len(beyond("ingress", [rule(namespace(str(n))) for n in range(100)], [])) == 32
 
 
-def test_the_peers_that_are_needed_stay_and_rules_about_all_go() -> None:
+def test_only_the_needed_peers_are_kept_and_rules_for_all_peers_are_removed() -> None:
     rules = [rule(pods("a"), namespace("x")), {}]
 
     assert only("ingress", rules, lambda peer: shopservice(peer) == "a") == [rule(pods("a"))]
     assert only("ingress", rules, lambda _: False) == []
 
 
-def test_only_a_peer_that_is_exactly_the_pods_of_a_shopservice_is_known_as_such() -> None:
+def test_a_peer_belongs_to_a_shopservice_only_if_it_selects_exactly_its_pods() -> None:
     labels = {"shopservice.dev/name": "a", "app.kubernetes.io/component": "web"}
 
     assert shopservice(pods("a")) == "a"

@@ -40,7 +40,7 @@ def test_the_label_of_the_namespace_sets_the_level(labels: dict[str, str], level
     assert level_of(labels, "restricted") == level
 
 
-def test_the_default_level_is_for_namespaces_without_the_label_only() -> None:
+def test_the_default_level_applies_only_to_namespaces_without_the_label() -> None:
     assert level_of({}, "privileged") == "privileged"
     assert level_of({LABEL: "no-such-level"}, "privileged") == "restricted"
 
@@ -60,7 +60,7 @@ def test_the_message_names_every_field_and_the_cure() -> None:
     )
 
 
-def test_a_message_stays_short_however_much_is_wrong() -> None:
+def test_given_many_violations_then_the_message_stays_short() -> None:
     # Given a thousand volumes of the node, with long names.
     template = copy.deepcopy(SAFE)
     template["spec"]["volumes"] = [
@@ -75,7 +75,7 @@ def test_a_message_stays_short_however_much_is_wrong() -> None:
 @pytest.mark.parametrize(
     "value", [None, 0, 1, "", "x", [], ["x"], [None], {}, {"x": None}, [{"securityContext": "x"}]]
 )
-def test_no_type_that_the_api_server_would_refuse_stops_the_check(value: Any) -> None:
+def test_given_values_of_wrong_types_then_the_check_still_runs(value: Any) -> None:
     fields = ("containers", "initContainers", "volumes", "securityContext", "os", "hostPID")
     for field in fields:
         for level in LEVELS:
@@ -91,9 +91,7 @@ def test_no_type_that_the_api_server_would_refuse_stops_the_check(value: Any) ->
         ({"windowsOptions": {"hostProcess": True}}, "securityContext.windowsOptions.hostProcess"),
     ],
 )
-def test_what_needs_further_settings_of_the_cluster_is_a_violation_too(
-    fields: dict[str, Any], field: str
-) -> None:
+def test_settings_that_require_cluster_features_are_violations(fields: dict[str, Any], field: str) -> None:
     # Given what an API server refuses by itself unless it was started to allow it.
     template = copy.deepcopy(SAFE)
     template["spec"]["containers"][0]["securityContext"] |= fields
@@ -102,7 +100,7 @@ def test_what_needs_further_settings_of_the_cluster_is_a_violation_too(
     assert told.startswith(f"spec.containers[app].{field} must")
 
 
-def test_pods_of_windows_need_no_rule_that_windows_does_not_have() -> None:
+def test_linux_only_rules_do_not_apply_to_windows_pods() -> None:
     # Given a pod of Windows without the fields that are for Linux alone.
     template = copy.deepcopy(SAFE)
     template["spec"] |= {"os": {"name": "windows"}, "securityContext": {"runAsNonRoot": True}}

@@ -34,13 +34,13 @@ EXEC = {"exec": {"command": ["true"]}}
 
 
 @pytest.mark.parametrize("handler", [EXEC, {"httpGet": {"port": 1}}, {"tcpSocket": {"port": 1}}])
-def test_a_hook_of_the_overlay_takes_the_place_of_the_pause(handler: dict[str, Any]) -> None:
+def test_a_hook_of_the_overlay_replaces_the_default_pause(handler: dict[str, Any]) -> None:
     assert app(lifecycle={"preStop": handler})["lifecycle"] == {"preStop": handler}
 
 
 @pytest.mark.parametrize("probe", ["livenessProbe", "readinessProbe", "startupProbe"])
 @pytest.mark.parametrize("handler", [EXEC, {"grpc": {"port": 1}}, {"tcpSocket": {"port": 1}}])
-def test_a_handler_of_the_overlay_takes_the_place_of_the_default_and_leaves_its_times(
+def test_a_handler_of_the_overlay_replaces_the_default_handler_and_keeps_its_timing(
     probe: str, handler: dict[str, Any]
 ) -> None:
     default = app()[probe]
@@ -59,13 +59,13 @@ def test_the_same_handler_is_merged() -> None:
 
 
 @pytest.mark.parametrize("source", [each for (each,) in types()["Volume"].unions[0].members])
-def test_a_volume_of_the_operator_takes_any_other_source(source: str) -> None:
+def test_a_volume_of_the_operator_accepts_any_other_source(source: str) -> None:
     volumes = pod({"volumes": [{"name": "tmp", source: {"some": "value"}}]})["volumes"]
 
     assert volumes == [{"name": "tmp", source: {"some": "value"}}]
 
 
-def test_a_profile_that_the_overlay_names_brings_its_type_and_the_other_type_takes_it_away() -> None:
+def test_a_localhost_profile_of_the_overlay_sets_its_type_and_another_type_removes_it() -> None:
     local = {"type": "Localhost", "localhostProfile": "some"}
 
     context = pod({"securityContext": {"seccompProfile": {"localhostProfile": "some"}}})["securityContext"]
@@ -74,13 +74,13 @@ def test_a_profile_that_the_overlay_names_brings_its_type_and_the_other_type_tak
 
 
 @pytest.mark.parametrize("away", [None, {"$patch": "delete"}])
-def test_a_member_may_be_taken_away_beside_the_one_that_is_set(away: Any) -> None:
+def test_a_member_can_be_removed_explicitly_beside_the_one_that_is_set(away: Any) -> None:
     hook = app(lifecycle={"preStop": {"sleep": away, **EXEC}})["lifecycle"]
 
     assert hook == {"preStop": EXEC}
 
 
-def test_two_members_in_one_overlay_are_refused() -> None:
+def test_two_members_in_one_overlay_are_rejected() -> None:
     with pytest.raises(InvalidSpec) as refused:
         app(livenessProbe={**EXEC, "tcpSocket": {"port": 1}})
 
@@ -89,7 +89,7 @@ def test_two_members_in_one_overlay_are_refused() -> None:
     )
 
 
-def test_a_number_may_be_a_port_of_two_protocols() -> None:
+def test_two_protocols_can_have_the_same_port_number() -> None:
     ports = [
         {"name": "dns-tcp", "containerPort": 5353, "protocol": "TCP"},
         {"name": "dns", "containerPort": 5353, "protocol": "UDP"},
@@ -133,7 +133,7 @@ SOFT_ZONE = ("topology.kubernetes.io/zone", "ScheduleAnyway", 1)
         ([spread("DoNotSchedule", **{"$patch": "delete"})], [SOFT_HOST, SOFT_ZONE]),
     ],
 )
-def test_constraints_are_found_by_both_of_their_keys(
+def test_constraints_are_matched_by_both_of_their_keys(
     patch: list[dict[str, Any]], expected: list[tuple[str, str, int]]
 ) -> None:
     assert constraints(*patch) == expected
@@ -174,7 +174,7 @@ def test_items_of_one_overlay_are_never_merged_into_each_other(spec: dict[str, A
     assert sentence in refused.value.message
 
 
-def test_a_list_that_is_one_value_keeps_what_is_alike_in_it() -> None:
+def test_an_atomic_list_keeps_duplicates() -> None:
     twice = [{"key": "spot", "operator": "Exists"}, {"key": "spot", "operator": "Exists"}]
 
     assert pod({"tolerations": [{"$patch": "replace"}, *twice]})["tolerations"] == twice
@@ -261,19 +261,19 @@ LIVE_APP = "spec.template.spec.containers[name=app]"
         ),
     ],
 )
-def test_drift_is_another_member_another_order_and_a_double(
+def test_another_member_another_order_and_a_duplicate_are_drift(
     desired: dict[str, Any], live: dict[str, Any], paths: list[str]
 ) -> None:
     assert drift(desired, live) == paths
 
 
-def test_a_difference_shows_what_goes() -> None:
+def test_the_owned_part_contains_fields_that_an_apply_removes() -> None:
     desired, live = env({"name": "A", "valueFrom": SECRET}), env({"name": "A", "value": "typed"})
 
     assert owned_part(desired, live)["spec"] == live["spec"]
 
 
-def test_nothing_is_cleared_where_an_apply_alone_is_enough() -> None:
+def test_given_no_incompatible_fields_then_none_are_removed() -> None:
     live = deployment(image="old", tty=True)
     live["spec"]["template"]["spec"]["containers"].append({"name": "proxy"})
 
@@ -284,7 +284,7 @@ def test_nothing_is_cleared_where_an_apply_alone_is_enough() -> None:
     )
 
 
-def test_another_member_goes_and_ours_comes_and_what_else_there_is_stays() -> None:
+def test_given_another_member_of_a_union_then_it_is_replaced_and_other_fields_are_kept() -> None:
     desired = env({"name": "A", "valueFrom": SECRET}, {"name": "B", "value": "b"})
     live = env({"name": "X", "value": "theirs"}, {"name": "A", "value": "typed"})
     live["spec"]["replicas"] = 7
@@ -301,7 +301,7 @@ def test_another_member_goes_and_ours_comes_and_what_else_there_is_stays() -> No
     ]
 
 
-def test_a_port_that_has_the_name_of_ours_goes() -> None:
+def test_a_port_with_the_same_name_is_removed() -> None:
     desired = {"kind": "Service", "spec": {"ports": [{"name": "http", "port": 80, "protocol": "TCP"}]}}
     live = {"spec": {"ports": [{"name": "http", "port": 99, "protocol": "TCP"}, {"name": "more", "port": 9}]}}
 
@@ -314,7 +314,7 @@ def managed(manager: str, spec: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"manager": manager, "fieldsV1": {"f:spec": spec}, **more}
 
 
-def test_after_a_refusal_what_others_own_beside_ours_goes_and_neither_counts_nor_sidecars() -> None:
+def test_given_a_rejected_apply_then_fields_of_others_are_removed_except_counts_and_sidecars() -> None:
     live: dict[str, Any] = {
         "metadata": {
             "managedFields": [
