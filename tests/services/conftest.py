@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from shopdev.processes.emulator import AwsServer, Emulator
+from shopdev.processes.process import Process
 from shopdev.processes.shop import Shop
 from tests.services.accounts import EITHER, Moto, new_queue, new_table, new_topic
 from tests.shops import running_emulator
@@ -66,7 +67,7 @@ def log() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def running_shop(emulator: Emulator, log: list[str]) -> Iterator[Shop]:
+def started_shop(emulator: Emulator, log: list[str]) -> Iterator[Shop]:
     """The whole shop as processes, started once."""
     shop = Shop(emulator, lambda name, line: log.append(f"{name}: {line}"))
     try:
@@ -76,8 +77,26 @@ def running_shop(emulator: Emulator, log: list[str]) -> Iterator[Shop]:
                 QueueUrl=url, Attributes={"VisibilityTimeout": VISIBILITY_SECONDS}
             )
         yield shop
+        for worker in _workers(shop):
+            worker.thaw()
     finally:
         shop.stop()
+
+
+@pytest.fixture(scope="module")
+def running_shop(started_shop: Shop) -> Iterator[Shop]:
+    """The whole shop at work. Between the modules that use it, its workers are frozen: they would poll the emulator."""
+    for worker in _workers(started_shop):
+        worker.thaw()
+    yield started_shop
+    for worker in _workers(started_shop):
+        worker.freeze()
+
+
+def _workers(shop: Shop) -> list[Process]:
+    """The processes that poll, where a process can be frozen."""
+    names = [name for name, part in shop.parts.items() if part.worker]
+    return [] if sys.platform == "win32" else [shop.process(name) for name in names]
 
 
 @pytest.fixture
