@@ -19,7 +19,7 @@ PYTEST := $(BIN)/pytest -p no:cacheprovider
 BEGAN := $(shell date +%s)
 TIMES := .dev/times-$(shell echo $$PPID)
 
-# One stage at a time, also with -j: a stage that pays for it runs two processes itself.
+# One stage at a time, also with -j: a stage that pays for it runs two processes itself, or three where tests mostly wait.
 .NOTPARALLEL:
 
 ##@ Use it
@@ -70,7 +70,7 @@ test-unit: .venv helm
 .PHONY: test-services
 test-services: .venv
 	$(call stage,services against the AWS emulator)
-	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder tests/services tests/contract tests/dev -m emulator
+	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/services tests/contract tests/dev -m emulator
 	$(call took,services against the AWS emulator)
 
 .PHONY: soak
@@ -92,7 +92,7 @@ test-charts: .venv tools
 .PHONY: test-integration
 test-integration: .venv tools
 	$(call stage,integration: real etcd and kube-apiserver)
-	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder tests/integration
+	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/integration
 	$(call took,integration: real etcd and kube-apiserver)
 
 .PHONY: test-e2e

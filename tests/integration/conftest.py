@@ -20,17 +20,9 @@ OPTIONAL_CRDS: Final = (
     ("prometheus-operator-crds", "monitoring.coreos.com_servicemonitors.yaml"),
     ("prometheus-operator-crds", "monitoring.coreos.com_podmonitors.yaml"),
 )
-LONGEST_FILES: Final = (
-    *("test_api_faults.py", "test_leaders.py", "test_kill.py", "test_outage.py", "test_model.py"),
-    *("test_empty_objects.py", "test_discovery.py", "test_crd_upgrade.py", "test_memory.py"),
-    *("test_ownership.py", "test_refusals.py", "test_restart.py", "test_unions.py", "test_crd_schema.py"),
-)
-"""The files that take longest, in this order. They start first, so that two processes end at about the same time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    order = {name: number for number, name in enumerate(LONGEST_FILES)}
-    items.sort(key=lambda item: order.get(item.path.name, len(order)))
     for path, here in groupby(items, lambda item: item.path):
         _one_operator_at_a_time(path, [set(_parameters(item)) for item in here])
 
