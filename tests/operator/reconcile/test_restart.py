@@ -8,7 +8,7 @@ from shop_operator.errors import (
     ApiUnavailable,
     Contested,
 )
-from tests.operator.status.test_rollback import new_pod, rollout, waiting
+from tests.operator.status.rollback.releases import new_pod, rollout, waiting
 from tests.operator.world import (
     CAREFUL,
     World,

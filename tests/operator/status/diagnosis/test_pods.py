@@ -1,21 +1,24 @@
-"""Why a pod is not ready, in one sentence."""
+"""The diagnosis of a pod."""
 
 from typing import Any
 
 import pytest
 
-from shop_operator.status.diagnosis import diagnosis, last_line
+from shop_operator.status.diagnosis import (
+    diagnosis,
+)
+from tests.operator.status.diagnosis.causes import said
 
 
-def pod(name: str = "web-1", *containers: dict[str, Any], **status: Any) -> dict[str, Any]:
+def failing_pod(name: str = "web-1", *containers: dict[str, Any], **status: Any) -> dict[str, Any]:
     return {"metadata": {"name": name}, "status": {"containerStatuses": list(containers), **status}}
 
 
-def waiting(reason: str, **more: Any) -> dict[str, Any]:
+def waiting_container(reason: str, **more: Any) -> dict[str, Any]:
     return {"name": "app", "state": {"waiting": {"reason": reason, **more}}}
 
 
-UNSCHEDULABLE = pod(
+UNSCHEDULABLE = failing_pod(
     conditions=[
         {
             "type": "PodScheduled",
@@ -37,22 +40,26 @@ UNSCHEDULABLE = pod(
             None,
         ),
         (
-            pod("web-1", waiting("ImagePullBackOff", message='Back-off pulling image "web:2"')),
+            failing_pod(
+                "web-1", waiting_container("ImagePullBackOff", message='Back-off pulling image "web:2"')
+            ),
             "ImagePullBackOff",
             "container app: its image cannot be pulled: no details reported",
             None,
         ),
         (
-            pod("web-1", waiting("CreateContainerConfigError", message='secret "db" not found')),
+            failing_pod(
+                "web-1", waiting_container("CreateContainerConfigError", message='secret "db" not found')
+            ),
             "CreateContainerConfigError",
             'container app: secret "db" not found',
             None,
         ),
         (
-            pod(
+            failing_pod(
                 "web-1",
                 {
-                    **waiting("CrashLoopBackOff"),
+                    **waiting_container("CrashLoopBackOff"),
                     "restartCount": 4,
                     "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}},
                 },
@@ -62,10 +69,10 @@ UNSCHEDULABLE = pod(
             ("app", True),
         ),
         (
-            pod(
+            failing_pod(
                 "web-1",
                 {
-                    **waiting("CrashLoopBackOff"),
+                    **waiting_container("CrashLoopBackOff"),
                     "restartCount": 1,
                     "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
                 },
@@ -75,13 +82,15 @@ UNSCHEDULABLE = pod(
             ("app", True),
         ),
         (
-            pod("web-1", {"name": "app", "state": {"terminated": {"exitCode": 2, "reason": "Error"}}}),
+            failing_pod(
+                "web-1", {"name": "app", "state": {"terminated": {"exitCode": 2, "reason": "Error"}}}
+            ),
             "Error",
             "container app exited with code 2",
             ("app", False),
         ),
         (
-            pod(
+            failing_pod(
                 "web-1",
                 {
                     "name": "app",
@@ -95,22 +104,22 @@ UNSCHEDULABLE = pod(
             ("app", False),
         ),
         (
-            pod(
+            failing_pod(
                 "web-1",
-                {**waiting("ContainerCreating"), "lastState": {"terminated": {"exitCode": 3}}},
+                {**waiting_container("ContainerCreating"), "lastState": {"terminated": {"exitCode": 3}}},
             ),
             "Error",
             "container app exited with code 3",
             ("app", True),
         ),
         (
-            pod("web-1", {"name": "app", "ready": False, "state": {"running": {}}}),
+            failing_pod("web-1", {"name": "app", "ready": False, "state": {"running": {}}}),
             "NotReady",
             "container app is running but not ready",
             ("app", False),
         ),
         (
-            pod("web-1", initContainerStatuses=[waiting("ErrImagePull")]),
+            failing_pod("web-1", initContainerStatuses=[waiting_container("ErrImagePull")]),
             "ImagePullBackOff",
             "container app: its image cannot be pulled: no details reported",
             None,
@@ -128,15 +137,15 @@ def test_the_reason_is_the_one_that_kubernetes_gives(
 
 
 def test_what_is_well_or_on_its_way_or_ending_is_no_reason() -> None:
-    ending = pod("web-0", waiting("CrashLoopBackOff"))
+    ending = failing_pod("web-0", waiting_container("CrashLoopBackOff"))
     ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 
     assert (
         diagnosis(
             [
                 ending,
-                pod("web-1", waiting("ContainerCreating")),
-                pod("web-2", {"name": "app", "ready": True, "state": {"running": {}}}),
+                failing_pod("web-1", waiting_container("ContainerCreating")),
+                failing_pod("web-2", {"name": "app", "ready": True, "state": {"running": {}}}),
                 {"metadata": {"name": "web-3"}},
             ]
         )
@@ -145,15 +154,40 @@ def test_what_is_well_or_on_its_way_or_ending_is_no_reason() -> None:
 
 
 def test_the_worst_of_all_pods_speaks() -> None:
-    said = diagnosis([UNSCHEDULABLE, pod("web-2", waiting("ImagePullBackOff"))])
+    said = diagnosis([UNSCHEDULABLE, failing_pod("web-2", waiting_container("ImagePullBackOff"))])
 
     assert said is not None
     assert said.reason == "ImagePullBackOff"
 
 
-@pytest.mark.parametrize(
-    ("log", "words"),
-    [("", ""), ("\n\n", ""), ("a\n  b  \n\n", "b"), ("x" * 400, "x" * 299 + "…"), ("a\tb  c", "a b c")],
-)
-def test_the_last_line_are_one_short_line(log: str, words: str) -> None:
-    assert last_line(log) == words
+def test_a_container_that_needs_more_memory_names_its_limit_and_the_cure() -> None:
+    killed = {"waiting": {"reason": "CrashLoopBackOff"}}
+    ended = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
+    found = said(
+        {"restartCount": 2, "state": killed, "lastState": ended}, resources={"limits": {"memory": "64Mi"}}
+    )
+
+    assert (found.reason, found.restarts) == ("OOMKilled", 2)
+    assert found.message == (
+        "container app was OOM-killed: it exceeded its memory limit (64Mi); raise resources.limits.memory"
+    )
+
+
+def test_a_command_that_is_not_in_the_image_is_no_crash_of_the_app() -> None:
+    ended = {
+        "reason": "StartError",
+        "exitCode": 128,
+        "message": 'exec: "x": executable file not found in $PATH',
+    }
+    waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
+    found = said({"restartCount": 2, "state": waiting, "lastState": {"terminated": ended}})
+
+    assert found.reason == "RunContainerError"
+    assert "executable file not found" in found.message
+
+
+def test_what_an_app_writes_as_its_end_is_not_quoted() -> None:
+    """With terminationMessagePolicy FallbackToLogsOnError it is a part of its log."""
+    ended = {"reason": "Error", "exitCode": 1, "message": "password is hunter2"}
+
+    assert "hunter2" not in said({"state": {"terminated": ended}}).message

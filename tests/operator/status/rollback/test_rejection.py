@@ -1,0 +1,294 @@
+"""A release that fails is rejected until the spec or the retry annotation changes."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shop_operator.api.v1alpha1.shopservice import ShopService
+from shop_operator.errors import ApiUnavailable, OperatorError
+from shop_operator.names import RETRY_ANNOTATION
+from shop_operator.status.compute import status
+from tests.operator.status.observing import NOW, SHOP, rolled_out, seen
+from tests.operator.status.rollback.releases import (
+    CAREFUL,
+    PROBE,
+    SECRET,
+    away,
+    fail,
+    pod,
+    rejected,
+    release,
+    rollout,
+    secret,
+    waiting,
+)
+from tests.operator.world import World, given_up, rolling
+
+
+def of_image(image: str, name: str = "web", container: str = "app", **state: Any) -> dict[str, Any]:
+    """The Deployment of one part, as the Deployment controller has left it."""
+    found = rolled_out(**state)
+    found["metadata"]["name"] = name
+    found["spec"]["template"]["spec"]["containers"] = [{"name": container, "image": image}]
+    return found
+
+
+def careful(image: str = "web:2", **spec: Any) -> ShopService:
+    return replace(SHOP, document={"image": image, "rollout": {"autoRollback": True}, **spec})
+
+
+WORKER = {"name": "relay", "command": ["x"]}
+
+
+@pytest.mark.parametrize("more", [{}, {"suspend": True}], ids=["applied in part", "suspended"])
+def test_an_image_counts_once_every_part_runs_it(more: dict[str, Any]) -> None:
+    shop = careful(workers=[WORKER], **more)
+    before = {"image": "web:1", "rollout": {"lastAvailableImage": "web:1"}}
+    mixed = seen(
+        of_image("web:2"),
+        of_image("web:1", "web-relay", "relay"),
+        error=None if more else ApiUnavailable("It answered 503."),
+    )
+
+    found = status(shop, mixed, before, now=lambda: NOW)
+
+    assert (found["image"], found["rollout"]) == ("web:1", {"lastAvailableImage": "web:1"})
+    both = seen(of_image("web:2"), of_image("web:2", "web-relay", "relay"))
+    found = status(shop, both, before, now=lambda: NOW)
+    assert (found["image"], found["rollout"]) == ("web:2", {"lastAvailableImage": "web:2"})
+
+
+def test_an_image_without_any_pod_has_not_shown_that_it_works() -> None:
+    none = rolled_out(replicas=0, updatedReplicas=0, readyReplicas=0, availableReplicas=0)
+    none["spec"]["replicas"] = 0
+    before = {"rollout": {"lastAvailableImage": "web:1"}}
+
+    found = status(careful(replicas=0), seen(none), before, now=lambda: NOW)
+
+    assert (found["image"], found["rollout"]) == ("web:2", {"lastAvailableImage": "web:1"})
+
+
+LATE_STATE: dict[str, Any] = {
+    "availableReplicas": 0,
+    "conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("given_up", "image", "error", "more", "rejected"),
+    [
+        (True, "web:2", None, {}, True),
+        (False, "web:2", None, {}, False),
+        (True, "web:2", None, {"suspend": True}, False),
+        # It has not got there.
+        (True, "web:0", ApiUnavailable("It answered 503."), {}, False),
+        # Whatever it is, it is not the image.
+        (True, "web:1", None, {}, False),
+        # A webhook wrote it so.
+        (True, "mirror.test/web:2", None, {}, True),
+    ],
+    ids=["late", "in doubt", "suspended", "not applied", "the good one", "rewritten"],
+)
+def test_an_image_is_rejected_when_it_was_tried_and_is_late_beyond_doubt(
+    given_up: bool, image: str, error: OperatorError | None, more: dict[str, Any], rejected: bool
+) -> None:
+    observed = replace(
+        seen(of_image(image, **LATE_STATE), error=error), overdue=frozenset({"web"} if given_up else ())
+    )
+    before = {"image": "web:1", "rollout": {"lastAvailableImage": "web:1"}}
+
+    found = status(careful(**more), observed, before, now=lambda: NOW)["rollout"]
+
+    assert found["lastAvailableImage"] == "web:1"
+    assert found.get("rejectedImage") == ("web:2" if rejected else None)
+
+
+def test_an_image_that_works_after_all_is_rejected_no_more() -> None:
+    before = {"rollout": {"lastAvailableImage": "web:1", "rejectedImage": "web:2", "message": "late"}}
+
+    found = status(careful(), seen(of_image("web:2")), before, now=lambda: NOW)
+
+    assert found["rollout"] == {"lastAvailableImage": "web:2"}
+
+
+async def test_a_rollback_holds_over_a_restart_of_the_operator(world: World) -> None:
+    await release(world, image="shop:2")
+    await fail(world)
+    good = pod(world)
+
+    world.restart()
+    await world.pass_()
+
+    assert pod(world) == good
+
+
+async def test_the_same_release_is_tried_again_when_the_annotation_changes(world: World) -> None:
+    await release(world, image="shop:2")
+    await fail(world)
+
+    async def retry(value: str) -> None:
+        found = world.edit("ShopService")
+        found["metadata"]["annotations"] = {RETRY_ANNOTATION: value}
+        world.see(found)
+        await world.pass_()
+
+    await retry("1")
+    assert "shop:2" in pod(world)
+    await world.pass_()
+    assert "rejectedImage" not in rollout(world)
+
+    await fail(world)
+    assert "shop:1" in pod(world)
+    assert rollout(world)["retry"] == "1"
+    assert world.rollbacks == 2
+    await retry("1")
+    assert "shop:1" in pod(world)
+
+    await retry("2")
+    assert "shop:2" in pod(world)
+    rolling(world, available=1)
+    await world.pass_()
+    assert rollout(world)["lastAvailableImage"] == "shop:2"
+    assert world.condition("Ready")["status"] == "True"
+
+
+@pytest.mark.parametrize("change", [{"probes": PROBE}, {"env": []}, {"image": "shop:3"}, {"command": ["x"]}])
+async def test_any_change_of_the_pods_is_another_attempt(world: World, change: dict[str, Any]) -> None:
+    bad = {"image": "shop:2", "env": [{"name": "VERSION", "value": "two"}]}
+    await release(world, **bad)
+    await fail(world)
+    assert "shop:1" in pod(world)
+
+    await release(world, **{**bad, **change})
+
+    assert "shop:1" not in pod(world)
+
+
+@pytest.mark.parametrize("change", [{"replicas": 2}, {"networkPolicy": {"enabled": True}}])
+async def test_what_makes_no_pods_is_no_other_attempt(world: World, change: dict[str, Any]) -> None:
+    await release(world, image="shop:2")
+    await fail(world)
+
+    await release(world, image="shop:2", **change)
+
+    assert "shop:1" in pod(world)
+
+
+@pytest.mark.parametrize(
+    ("message", "rejected"),
+    [
+        ('Back-off pulling image "shop:2": ErrImagePull: failed to resolve: shop:2: not found', True),
+        ("failed to authorize: 401 Unauthorized", True),
+        ("dial tcp 10.0.0.1:443: connect: connection refused", False),
+        ("lookup registry.test on 10.0.0.10:53: no such host", False),
+        ("dial tcp 10.0.0.1:443: i/o timeout", False),
+        ("received unexpected HTTP status: 503 Service Unavailable", False),
+    ],
+)
+async def test_a_registry_that_does_not_answer_is_no_fault_of_the_release(
+    world: World, message: str, rejected: bool
+) -> None:
+    await release(world, image="shop:2")
+    waiting(world, message)
+    rolling(world, replicas=2)
+    await world.pass_()
+    world.clock.now += 10
+    await world.pass_()
+
+    await given_up(world, replicas=2)
+    await world.pass_()
+
+    assert ("shop:1" in pod(world)) is rejected
+    assert ("rejectedImage" in rollout(world)) is rejected
+    if not rejected:
+        assert "not rolled back, since the registry may recover" in rollout(world)["message"]
+
+
+async def test_a_rollback_that_an_earlier_version_has_decided_stays(world: World) -> None:
+    world.shop(**CAREFUL, image="shop:2", env=[{"name": "VERSION", "value": "one"}])
+    found = world.edit("ShopService")
+    before = {"lastAvailableImage": "shop:1", "rejectedImage": "shop:2", "message": "late"}
+    world.see(found | {"status": {"image": "shop:1", "rollout": before}})
+
+    await world.pass_()
+
+    assert world.writes <= {"status ShopService web"}
+    assert "shop:1" in pod(world)
+    assert "only the image of that release is known" in world.condition("Ready")["message"]
+
+
+async def test_a_release_that_an_earlier_version_rejected_stays_rejected_until_it_changes(
+    world: World,
+) -> None:
+    good = await rejected(world)
+    found = world.edit("ShopService")
+    earlier = {**rollout(world), "rejectedRelease": "0123456789abcdef"}
+    world.see(found | {"status": {**found["status"], "rollout": earlier}})
+
+    away(world, 102)
+    world.restart()
+    await world.pass_()
+    assert pod(world) == good
+    secret(world, 103, password="one")
+    await world.pass_()
+    assert pod(world) == good
+    assert world.rollbacks == 1
+
+    secret(world, 104, password="two")
+    await world.pass_()
+    assert "shop:2" in pod(world)
+
+
+async def test_a_spec_that_changes_after_an_earlier_version_rejected_it_is_another_release(
+    world: World,
+) -> None:
+    await rejected(world)
+    found = world.edit("ShopService")
+    earlier = {**rollout(world), "rejectedRelease": "0123456789abcdef"}
+    world.see(found | {"status": {**found["status"], "rollout": earlier}})
+
+    await release(world, image="shop:3", **SECRET)
+
+    assert "shop:3" in pod(world)
+
+
+@pytest.mark.parametrize("image", ["shop:1", "shop:2"])
+async def test_a_release_stays_rejected_over_a_suspension_and_ready_says_so(world: World, image: str) -> None:
+    good = pod(world)
+    bad: dict[str, Any] = {"image": image, "env": [{"name": "VERSION", "value": "two"}]}
+    await release(world, **bad)
+    await fail(world)
+    rolling(world, available=1)
+    await world.pass_()
+    told = rollout(world)
+
+    await release(world, **bad, suspend=True)
+    ready = world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "Suspended")
+    assert "Rolled back to the release with shop:1, which is available" in ready["message"]
+    assert rollout(world) == told
+    await world.pass_()
+    assert world.writes == set()
+
+    await release(world, **bad)
+    assert pod(world) == good
+    assert rollout(world)["rejectedRelease"] == told["rejectedRelease"]
+    assert world.rollbacks == 1
+
+
+async def test_what_is_suspended_with_another_image_than_the_rejected_one_is_ready_and_then_tried(
+    world: World,
+) -> None:
+    await release(world, image="shop:2")
+    await fail(world)
+    rolling(world, available=1)
+    await world.pass_()
+
+    await release(world, image="shop:3", suspend=True)
+    assert world.condition("Ready")["status"] == "True"
+    await release(world, image="shop:3")
+
+    assert "shop:3" in pod(world)
+    await world.pass_()
+    assert "rejectedRelease" not in rollout(world)

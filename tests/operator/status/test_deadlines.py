@@ -1,0 +1,211 @@
+"""Facts that count only once they have lasted, also over a restart of the operator."""
+
+from typing import Any
+
+import pytest
+
+from tests.operator.status.deployments import DONE, FULL, state
+from tests.operator.world import World, other
+
+CPU = {"requests": {"cpu": "100m"}}
+
+
+async def test_a_count_that_changes_is_scaling_until_it_is_reached_also_for_the_next_process(
+    world: World,
+) -> None:
+    world.shop(replicas=1)
+    await world.pass_()
+    state(world, DONE, **FULL)
+    await world.pass_()
+    world.shop(replicas=2)
+    await world.pass_()
+    state(world, DONE, replicas=2, updatedReplicas=2, readyReplicas=1, availableReplicas=1)
+
+    await world.pass_()
+    assert world.condition("Ready")["reason"] == "Scaling"
+    world.restart()
+    await world.pass_()
+    assert world.condition("Ready")["reason"] == "Scaling"
+
+    state(world, DONE, replicas=2, updatedReplicas=2, readyReplicas=2, availableReplicas=2)
+    await world.pass_()
+    assert world.condition("Ready")["status"] == "True"
+    state(world, DONE, replicas=2, updatedReplicas=2, readyReplicas=1, availableReplicas=1)
+    await world.pass_()
+    assert world.condition("Ready")["reason"] == "PodsUnavailable"
+
+
+UNCREATED = {
+    "type": "Progressing",
+    "status": "False",
+    "reason": "ReplicaSetCreateError",
+    "message": 'Failed to create new replica set "web-5d4": denied by policy',
+}
+
+
+async def test_a_release_without_a_replicaset_is_given_its_deadline_and_then_goes_back(
+    world: World,
+) -> None:
+    careful = {"rollout": {"autoRollback": True, "progressDeadlineSeconds": 60}}
+    world.shop(image="shop:1", **careful)
+    await world.pass_()
+    state(world, DONE, **FULL)
+    await world.pass_()
+    world.shop(image="shop:2", **careful)
+    await world.pass_()
+    live = world.edit("Deployment")
+    live["status"] = {**live["status"], "conditions": [UNCREATED]}
+    world.see(live)
+
+    left = await world.pass_()
+    ready = world.condition("Ready")
+    assert left == pytest.approx(60)
+    assert ready["reason"] == "ReplicaSetCreateError"
+    assert "ReplicaSets cannot be created: denied by policy" in ready["message"]
+    assert world.condition("Stalled")["status"] == "False"
+    assert world.rollbacks == 0
+
+    world.clock.now += 60
+    await world.pass_()
+    assert world.rollbacks == 1
+    await world.pass_()
+    assert world.condition("Ready")["reason"] == "RolledBack"
+
+
+async def test_a_release_that_has_had_no_replicaset_for_too_long_stays_stalled_after_a_restart(
+    world: World,
+) -> None:
+    world.shop(image="shop:1")
+    await world.pass_()
+    live = world.edit("Deployment")
+    live["status"] = {"conditions": [UNCREATED]}
+    world.see(live)
+    await world.pass_()
+    world.clock.now += 300
+    await world.pass_()
+    assert world.condition("Stalled")["status"] == "True"
+
+    world.restart()
+    await world.pass_()
+
+    assert world.condition("Stalled")["status"] == "True"
+    world.shop(image="shop:2")
+    await world.pass_()
+    assert world.condition("Ready")["reason"] == "ReplicaSetCreateError"
+    assert world.condition("Stalled")["status"] == "False", "another release"
+
+
+@pytest.mark.parametrize(
+    ("kind", "autoscaling", "condition"),
+    [
+        ("ScaledObject", {"queue": {"urlFrom": "QUEUE", "region": "eu-west-1"}}, "Ready"),
+        ("HorizontalPodAutoscaler", {}, "AbleToScale"),
+    ],
+)
+async def test_an_autoscaler_that_no_controller_reads_is_given_three_minutes(
+    world: World, kind: str, autoscaling: dict[str, Any], condition: str
+) -> None:
+    world.shop(autoscaling={"maxReplicas": 3, **autoscaling}, resources=CPU)
+    await world.pass_()
+    state(world, DONE, **FULL)
+
+    left = await world.pass_()
+    assert left is not None
+    assert left <= 180
+    assert world.condition("Ready")["status"] == "True"
+    world.clock.now += 180
+    await world.pass_()
+
+    assert world.condition("Ready")["reason"] == "AutoscalerNotWorking"
+    world.restart()
+    await world.pass_()
+    assert world.writes == set(), "another process does not begin to count anew"
+    scaler = world.edit(kind)
+    scaler["status"] = {"conditions": [{"type": condition, "status": "True", "reason": "Fine"}]}
+    world.see(scaler)
+    await world.pass_()
+    assert world.condition("Ready")["status"] == "True"
+
+
+async def test_an_autoscaler_is_given_three_minutes_and_then_a_warning(world: World) -> None:
+    world.shop(autoscaling={"maxReplicas": 3}, resources=CPU)
+    await world.pass_()
+    state(world, DONE, **FULL)
+    scaler = world.edit("HorizontalPodAutoscaler")
+    scaler["status"] = {"conditions": [{"type": "ScalingActive", "status": "True", "reason": "x"}]}
+    world.see(scaler)
+    await world.pass_()
+    assert world.condition("Ready")["status"] == "True"
+    scaler["status"] = {
+        "conditions": [{"type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric"}]
+    }
+    world.see(scaler)
+    world.told.clear()
+
+    left = await world.pass_()
+    assert left == pytest.approx(180)
+    assert world.condition("Ready")["status"] == "True"
+    world.clock.now += 180
+    await world.pass_()
+
+    ready = world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "AutoscalerNotWorking")
+    assert "metrics-server" in ready["message"]
+    assert [(reason, warning) for reason, _, warning in world.told] == [("AutoscalerNotWorking", True)]
+
+    world.restart()
+    await world.pass_()
+    assert world.writes == set(), "another process does not begin to count anew"
+
+
+async def test_an_autoscaler_without_requests_warns_at_once(world: World) -> None:
+    world.shop(autoscaling={"maxReplicas": 3})
+    await world.pass_()
+
+    assert world.condition("Ready")["reason"] == "AutoscalerNotWorking"
+    assert "set resources.requests.cpu" in world.condition("Ready")["message"]
+    assert ("AutoscalerNotWorking", True) in [(reason, warning) for reason, _, warning in world.told]
+
+
+async def test_a_name_that_is_missing_is_waited_for_then_warned_of_with_the_name_that_was_meant(
+    world: World,
+) -> None:
+    other(world, "database", available=True)
+    world.shop(dependsOn=["databse"])
+    await world.pass_()
+    assert world.condition("Ready")["reason"] == "WaitingForDependencies"
+    assert "did you mean database?" in world.condition("Ready")["message"]
+    world.clock.now += 120
+    await world.pass_()
+    state(world, DONE, **FULL)
+    world.told.clear()
+
+    await world.pass_()
+    await world.pass_()
+
+    ready = world.condition("Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "DependencyMissing")
+    assert "did you mean database?" in ready["message"]
+    assert world.condition("Stalled")["reason"] == "DependencyMissing"
+    world.restart()
+    await world.pass_()
+    assert world.writes == set()
+
+    other(world, "databse", available=True)
+    await world.pass_()
+    assert world.condition("Ready")["status"] == "True"
+
+
+async def test_a_dependency_that_is_deleted_for_a_moment_stalls_nothing(world: World) -> None:
+    other(world, "product", available=True)
+    world.shop(dependsOn=["product"])
+    await world.pass_()
+    state(world, DONE, **FULL)
+    await world.pass_()
+    world.lose("ShopService", "product")
+
+    left = await world.pass_()
+
+    assert world.condition("Ready")["reason"] == "DependencyMissing"
+    assert left == pytest.approx(120)
+    assert world.condition("Stalled")["status"] == "False"

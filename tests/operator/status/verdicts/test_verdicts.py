@@ -1,0 +1,30 @@
+"""The verdicts on all children."""
+
+from tests.operator.status.observing import NOW, conditions, rolled_out, seen
+
+
+def test_a_child_that_fails_speaks_before_one_that_is_on_its_way() -> None:
+    quota = {
+        "type": "ReplicaFailure",
+        "status": "True",
+        "reason": "FailedCreate",
+        "message": "exceeded quota",
+    }
+    rolling, failing = rolled_out(updatedReplicas=1), rolled_out(availableReplicas=0, conditions=[quota])
+    failing["metadata"] = {"name": "web-relay", "generation": 1}
+
+    found = conditions(seen(rolling, failing))
+
+    assert (found["Ready"]["reason"], found["Ready"]["message"]) == (
+        "FailedCreate",
+        "Deployment web-relay: exceeded quota (and 1 more).",
+    )
+    assert found["Reconciling"]["status"] == "True"
+
+
+def test_a_child_that_is_being_deleted_keeps_it_from_being_ready() -> None:
+    service = {"kind": "Service", "metadata": {"name": "web", "deletionTimestamp": NOW}}
+
+    found = conditions(seen(rolled_out(), service))
+
+    assert (found["Ready"]["status"], found["Ready"]["reason"]) == ("False", "Terminating")

@@ -1,0 +1,29 @@
+"""Formatting of messages."""
+
+import pytest
+
+from shop_operator.wording import clause, number, sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("a", "a."),
+        ("a.", "a."),
+        ("a..", "a."),
+        ("a….", "a."),
+        ("a:", "a."),
+        ("class?", "class?"),
+        ("class?.", "class?"),
+        ("a!", "a!"),
+        ("", ""),
+        (" a. ", "a."),
+    ],
+)
+def test_a_sentence_has_one_end(text: str, whole: str) -> None:
+    assert sentence(text) == whole
+    assert sentence(clause(text)) == whole
+
+
+def test_one_thing_is_no_plural() -> None:
+    assert (number(1, "old pod"), number(2, "old pod")) == ("1 old pod", "2 old pods")
