@@ -22,9 +22,9 @@ from shop_operator.suggestions import MOST_NAMES, resembling, suggestions
         "too many, whatever their order",
     ],
 )
-def test_the_name_that_is_most_alike_is_suggested(names: list[str], found: dict[str, str]) -> None:
+def test_the_most_similar_name_is_suggested(names: list[str], found: dict[str, str]) -> None:
     assert suggestions(["databse", "payment"], names) == found
 
 
-def test_a_name_may_be_suggested_for_those_that_it_resembles() -> None:
+def test_a_name_may_be_suggested_for_the_names_that_it_resembles() -> None:
     assert resembling("database", ["databse", "payment", "databases"]) == ["databse", "databases"]

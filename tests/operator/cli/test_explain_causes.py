@@ -17,7 +17,7 @@ def shop(reason: str, message: str, **spec: Any) -> dict[str, Any]:
     }
 
 
-def test_explain_adds_what_the_probe_was_answered_and_suggests_to_edit_the_port() -> None:
+def test_explain_adds_the_answer_of_the_probe_and_suggests_to_edit_the_port() -> None:
     found = said(UNREADY, readinessProbe=HTTP)
 
     told = explain(Facts(shop("NotReady", "x"), found, "Serving on 9000", probes=[EVENT]))
@@ -39,7 +39,7 @@ def test_explain_adds_what_the_probe_was_answered_and_suggests_to_edit_the_port(
         (None, ""),
     ],
 )
-def test_explain_names_the_gateways_that_there_are(there: list[str] | None, words: str) -> None:
+def test_explain_names_the_existing_gateways(there: list[str] | None, words: str) -> None:
     facts = Facts(shop("RouteNotAccepted", "Not accepted", gateway={"name": "shop"}), gateways=there)
 
     said = explain(facts).sentence
@@ -48,7 +48,7 @@ def test_explain_names_the_gateways_that_there_are(there: list[str] | None, word
     assert ("Gateway tour/shop does not exist" in said) is bool(words)
 
 
-def test_explain_says_how_to_install_what_is_missing() -> None:
+def test_explain_shows_how_to_install_a_missing_kind() -> None:
     keda = explain(Facts(shop("NotInstalled", "web: scaling by a queue requires KEDA.")))
     other = explain(Facts(shop("NotInstalled", "the API server does not serve this kind.")))
 

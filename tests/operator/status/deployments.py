@@ -6,7 +6,7 @@ from tests.operator.world import World
 
 
 def state(world: World, conditions: list[dict[str, Any]] | None = None, **counts: int) -> None:
-    """What the Deployment's controller says."""
+    """Set the status of the Deployment, as its controller would."""
     live = world.edit("Deployment")
     live["status"] = {
         "observedGeneration": live["metadata"]["generation"],

@@ -36,7 +36,7 @@ from tests.operator.status.observing import NOW, SHOP, deployment, rolled_out, s
         ("image a@sha256:0123456789abcdef0", "image a@sha256:fedcba98765432100", True),
     ],
 )
-def test_a_measurement_in_a_message_is_no_news(before: str, after: str, news: bool) -> None:
+def test_a_new_measurement_does_not_change_a_message(before: str, after: str, news: bool) -> None:
     def of(message: str, previous: Mapping[str, Any]) -> dict[str, Any]:
         found = Diagnosis("NotReady", message, "web-1", "app")
         rolling = deployment(available=0, conditions=[])
@@ -47,7 +47,7 @@ def test_a_measurement_in_a_message_is_no_news(before: str, after: str, news: bo
     assert (of(after, once) != once) is news
 
 
-def test_what_changes_with_the_spec_is_news() -> None:
+def test_a_new_generation_changes_a_message() -> None:
     def of(generation: int, message: str, previous: Mapping[str, Any]) -> dict[str, Any]:
         found = Diagnosis("Unschedulable", message, "web-1")
         rolling = seen(deployment(available=0, conditions=[]), diagnoses={"web": found})
@@ -58,7 +58,7 @@ def test_what_changes_with_the_spec_is_news() -> None:
     assert "0/4 nodes" in str(of(4, "0/4 nodes are available", once)["conditions"][0]["message"])
 
 
-def test_an_invalid_spec_keeps_what_is_known_of_what_runs() -> None:
+def test_an_invalid_spec_keeps_the_previous_facts() -> None:
     before = status(SHOP, seen(rolled_out()), {}, now=lambda: NOW)
 
     after = status(
@@ -70,7 +70,7 @@ def test_an_invalid_spec_keeps_what_is_known_of_what_runs() -> None:
     assert (found["Ready"], found["Available"], found["Stalled"]) == ("False", "True", "True")
 
 
-def test_a_condition_that_stays_keeps_its_time() -> None:
+def test_a_condition_whose_status_stays_keeps_its_transition_time() -> None:
     earlier = status(SHOP, seen(rolled_out()), {}, now=lambda: "2029-01-01T00:00:00Z")
 
     later = status(SHOP, seen(rolled_out(updatedReplicas=1)), earlier, now=lambda: NOW)
@@ -79,7 +79,7 @@ def test_a_condition_that_stays_keeps_its_time() -> None:
     assert (times["Available"], times["Ready"]) == ("2029-01-01T00:00:00Z", NOW)
 
 
-def test_a_status_computed_again_is_the_same() -> None:
+def test_a_status_that_is_computed_again_is_the_same() -> None:
     once = status(SHOP, seen(rolled_out()), {}, now=lambda: "2029-01-01T00:00:00Z")
 
     assert status(SHOP, seen(rolled_out()), once, now=lambda: NOW) == once
@@ -87,7 +87,7 @@ def test_a_status_computed_again_is_the_same() -> None:
 
 @pytest.mark.slow
 @given(documents(), st.sampled_from([None, ApiUnavailable("It answered 503."), Conflict("It is not ours.")]))
-def test_any_status_is_what_the_crd_says_it_is(spec: dict[str, Any], error: OperatorError | None) -> None:
+def test_any_status_matches_the_schema_of_the_crd(spec: dict[str, Any], error: OperatorError | None) -> None:
     shop = ShopService(name="web", namespace="shop", uid="u", generation=3, document=spec)
     with suppress(InvalidSpec):
         found = status(shop, seen(*render(shop, live=None), error=error), {}, now=lambda: NOW)

@@ -12,16 +12,16 @@ from tests.operator.status.observing import NOW, SHOP, conditions, deployment, r
 
 
 @pytest.mark.parametrize(("wanted", "available", "holds"), [(1, 0, "False"), (2, 1, "True"), (0, 0, "True")])
-def test_it_is_available_only_with_at_least_one_pod_when_any_are_wanted(
+def test_a_shopservice_is_available_only_with_at_least_one_pod_unless_scaled_to_zero(
     wanted: int, available: int, holds: str
 ) -> None:
-    """The Deployment controller says True of one pod of which one may be missing."""
+    """The Deployment controller reports True for one wanted pod if one may be unavailable."""
     found = conditions(seen(deployment(wanted=wanted, there=wanted, updated=wanted, available=available)))
 
     assert found["Available"]["status"] == holds
 
 
-def test_when_everything_is_rolled_out_it_is_ready_and_nothing_else() -> None:
+def test_a_shopservice_with_complete_rollouts_is_ready_and_nothing_else() -> None:
     found = conditions(seen(rolled_out()))
 
     states = {kind: condition["status"] for kind, condition in found.items()}
@@ -44,7 +44,9 @@ def test_when_everything_is_rolled_out_it_is_ready_and_nothing_else() -> None:
         ({"availableReplicas": 1}, "1 of 2 pods available"),
     ],
 )
-def test_during_a_roll_out_it_is_available_and_not_ready(state: dict[str, Any], message: str) -> None:
+def test_a_shopservice_is_available_and_not_ready_during_a_rollout(
+    state: dict[str, Any], message: str
+) -> None:
     found = conditions(seen(rolled_out(**state)))
 
     assert (found["Ready"]["status"], found["Ready"]["reason"]) == ("False", "RollingOut")
@@ -53,7 +55,7 @@ def test_during_a_roll_out_it_is_available_and_not_ready(state: dict[str, Any], 
     assert found["Progressing"]["status"] == found["Reconciling"]["status"] == "True"
 
 
-def test_a_roll_out_over_its_deadline_is_stalled() -> None:
+def test_a_rollout_that_exceeds_its_deadline_is_stalled() -> None:
     late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
 
     found = conditions(seen(rolled_out(availableReplicas=0, conditions=[late])))
@@ -63,7 +65,7 @@ def test_a_roll_out_over_its_deadline_is_stalled() -> None:
     assert found["Ready"]["reason"] == "ProgressDeadlineExceeded"
 
 
-def test_a_conflict_stalls_and_names_the_object_while_the_pods_stay_available() -> None:
+def test_a_conflict_stalls_and_names_the_object_and_the_pods_stay_available() -> None:
     found = conditions(seen(rolled_out(), error=Conflict("Service web already exists. Delete it.")))
 
     assert (found["Stalled"]["status"], found["Stalled"]["reason"]) == ("True", "Conflict")
@@ -71,14 +73,14 @@ def test_a_conflict_stalls_and_names_the_object_while_the_pods_stay_available() 
     assert found["Available"]["status"] == "True"
 
 
-def test_a_temporary_error_reconciles_and_does_not_stall() -> None:
+def test_a_temporary_error_is_reconciling_and_not_stalled() -> None:
     found = conditions(seen(rolled_out(), error=ApiUnavailable("The API server answered 503.")))
 
     assert (found["Reconciling"]["status"], found["Stalled"]["status"]) == ("True", "False")
 
 
 @pytest.mark.parametrize("suspend", [False, True])
-def test_a_deployment_that_only_another_one_can_replace_is_to_be_deleted(suspend: bool) -> None:
+def test_an_immutable_field_is_reported_with_the_object_to_delete(suspend: bool) -> None:
     error = Refused(
         f"Could not apply Deployment web: {IMMUTABLE}. {recreation('Deployment web')}; it retries."
     )

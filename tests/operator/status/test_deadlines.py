@@ -10,7 +10,7 @@ from tests.operator.world import World, other
 CPU = {"requests": {"cpu": "100m"}}
 
 
-async def test_a_count_that_changes_is_scaling_until_it_is_reached_also_for_the_next_process(
+async def test_a_changed_count_is_scaling_until_it_is_reached_also_after_a_restart(
     world: World,
 ) -> None:
     world.shop(replicas=1)
@@ -43,7 +43,7 @@ UNCREATED = {
 }
 
 
-async def test_a_release_without_a_replicaset_is_given_its_deadline_and_then_goes_back(
+async def test_a_release_without_a_replicaset_is_rolled_back_after_its_deadline(
     world: World,
 ) -> None:
     careful = {"rollout": {"autoRollback": True, "progressDeadlineSeconds": 60}}
@@ -72,7 +72,7 @@ async def test_a_release_without_a_replicaset_is_given_its_deadline_and_then_goe
     assert world.condition("Ready")["reason"] == "RolledBack"
 
 
-async def test_a_release_that_has_had_no_replicaset_for_too_long_stays_stalled_after_a_restart(
+async def test_a_release_without_a_replicaset_stays_stalled_after_a_restart(
     world: World,
 ) -> None:
     world.shop(image="shop:1")
@@ -102,7 +102,7 @@ async def test_a_release_that_has_had_no_replicaset_for_too_long_stays_stalled_a
         ("HorizontalPodAutoscaler", {}, "AbleToScale"),
     ],
 )
-async def test_an_autoscaler_that_no_controller_reads_is_given_three_minutes(
+async def test_an_autoscaler_that_no_controller_processes_fails_after_three_minutes(
     world: World, kind: str, autoscaling: dict[str, Any], condition: str
 ) -> None:
     world.shop(autoscaling={"maxReplicas": 3, **autoscaling}, resources=CPU)
@@ -127,7 +127,7 @@ async def test_an_autoscaler_that_no_controller_reads_is_given_three_minutes(
     assert world.condition("Ready")["status"] == "True"
 
 
-async def test_an_autoscaler_is_given_three_minutes_and_then_a_warning(world: World) -> None:
+async def test_an_autoscaler_that_fails_for_three_minutes_emits_a_warning(world: World) -> None:
     world.shop(autoscaling={"maxReplicas": 3}, resources=CPU)
     await world.pass_()
     state(world, DONE, **FULL)
@@ -158,7 +158,7 @@ async def test_an_autoscaler_is_given_three_minutes_and_then_a_warning(world: Wo
     assert world.writes == set(), "another process does not begin to count anew"
 
 
-async def test_an_autoscaler_without_requests_warns_at_once(world: World) -> None:
+async def test_an_autoscaler_without_requests_emits_a_warning_at_once(world: World) -> None:
     world.shop(autoscaling={"maxReplicas": 3})
     await world.pass_()
 
@@ -167,7 +167,7 @@ async def test_an_autoscaler_without_requests_warns_at_once(world: World) -> Non
     assert ("AutoscalerNotWorking", True) in [(reason, warning) for reason, _, warning in world.told]
 
 
-async def test_a_name_that_is_missing_is_waited_for_then_warned_of_with_the_name_that_was_meant(
+async def test_a_missing_dependency_stalls_after_the_wait_and_a_similar_name_is_suggested(
     world: World,
 ) -> None:
     other(world, "database", available=True)
@@ -196,7 +196,7 @@ async def test_a_name_that_is_missing_is_waited_for_then_warned_of_with_the_name
     assert world.condition("Ready")["status"] == "True"
 
 
-async def test_a_dependency_that_is_deleted_for_a_moment_stalls_nothing(world: World) -> None:
+async def test_a_dependency_that_is_deleted_for_a_moment_does_not_stall(world: World) -> None:
     other(world, "product", available=True)
     world.shop(dependsOn=["product"])
     await world.pass_()

@@ -29,12 +29,12 @@ def of(name: str, shops: Mapping[str, Known]) -> Dependencies | None:
     return dependencies(name, shops.get, circle=circles.of(name))
 
 
-def test_who_depends_on_nothing_has_nothing_to_say() -> None:
+def test_a_shopservice_without_dependencies_reports_none() -> None:
     assert of("web", {"web": Known()}) is None
     assert of("web", {}) is None
 
 
-def test_all_that_is_wrong_is_said() -> None:
+def test_every_missing_and_unavailable_dependency_is_named() -> None:
     found = of("web", {"web": Known(("a", "b", "c", "d")), "a": Known(available=False), "b": Known(port=80)})
 
     assert found is not None
@@ -46,7 +46,7 @@ def test_all_that_is_wrong_is_said() -> None:
     )
 
 
-def test_when_all_are_available_nobody_waits() -> None:
+def test_pods_do_not_wait_if_all_dependencies_are_available() -> None:
     found = of("web", {"web": Known(("a",)), "a": Known()})
 
     assert found is not None
@@ -67,7 +67,7 @@ def test_when_all_are_available_nobody_waits() -> None:
         ({"web": Known(("a",)), "a": Known(("b",)), "b": Known(("a",))}, ()),
     ],
 )
-def test_a_cycle_is_named_by_those_that_are_in_it(shops: dict[str, Known], cycle: tuple[str, ...]) -> None:
+def test_a_cycle_is_reported_with_the_names_in_it(shops: dict[str, Known], cycle: tuple[str, ...]) -> None:
     found = of("web", shops)
 
     assert found is not None
@@ -81,7 +81,7 @@ def test_a_cycle_is_named_by_those_that_are_in_it(shops: dict[str, Known], cycle
     ("age", "wait"),
     [(0, 120), (30, 90), (120, 0), (1000, 0), (-1000, 120)],
 )
-def test_the_wait_is_bounded_whatever_the_clocks_say(age: int, wait: float) -> None:
+def test_the_wait_is_bounded_even_with_skewed_clocks(age: int, wait: float) -> None:
     found = Dependencies(ports={}, missing=("a",))
 
     assert found.wait(CREATED, BORN + timedelta(seconds=age)) == wait
@@ -91,7 +91,9 @@ NAMES = st.sampled_from("abcdef")
 
 
 @given(st.dictionaries(NAMES, st.lists(NAMES, unique=True).map(lambda names: Known(tuple(names)))), NAMES)
-def test_any_graph_has_an_end_and_a_cycle_is_a_way_back(shops: dict[str, Known], name: str) -> None:
+def test_the_search_in_any_graph_ends_and_a_cycle_leads_back_to_its_start(
+    shops: dict[str, Known], name: str
+) -> None:
     found = of(name, shops)
 
     if found is None or not found.cycle:

@@ -4,7 +4,9 @@ from tests.operator.status.deployments import DONE, FULL, state
 from tests.operator.world import World
 
 
-async def test_what_the_cluster_cannot_have_and_nothing_waits_for_is_told_all_the_same(world: World) -> None:
+async def test_a_child_that_the_cluster_does_not_support_is_reported_without_preventing_readiness(
+    world: World,
+) -> None:
     world.served -= {"ServiceMonitor", "PodMonitor"}
     world.shop(monitoring={})
     await world.pass_()
@@ -19,7 +21,7 @@ async def test_what_the_cluster_cannot_have_and_nothing_waits_for_is_told_all_th
     )
 
 
-async def test_suspended_it_counts_as_neither_ready_nor_not_for_an_alert(world: World) -> None:
+async def test_a_suspended_shopservice_counts_neither_as_ready_nor_as_not_ready(world: World) -> None:
     world.shop(suspend=True)
 
     await world.pass_()

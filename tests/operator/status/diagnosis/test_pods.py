@@ -126,7 +126,7 @@ UNSCHEDULABLE = failing_pod(
         ),
     ],
 )
-def test_the_reason_is_the_one_that_kubernetes_gives(
+def test_the_reason_is_the_one_that_kubernetes_reports(
     found: dict[str, Any], reason: str, message: str, log: tuple[str, bool] | None
 ) -> None:
     said = diagnosis([found])
@@ -136,7 +136,7 @@ def test_the_reason_is_the_one_that_kubernetes_gives(
     assert (said.container, said.previous) == (log or (None, False)), "the container whose log says more"
 
 
-def test_what_is_well_or_on_its_way_or_ending_is_no_reason() -> None:
+def test_pods_that_are_ready_starting_or_being_deleted_have_no_diagnosis() -> None:
     ending = failing_pod("web-0", waiting_container("CrashLoopBackOff"))
     ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 
@@ -153,14 +153,14 @@ def test_what_is_well_or_on_its_way_or_ending_is_no_reason() -> None:
     )
 
 
-def test_the_worst_of_all_pods_speaks() -> None:
+def test_the_diagnosis_is_that_of_the_worst_pod() -> None:
     said = diagnosis([UNSCHEDULABLE, failing_pod("web-2", waiting_container("ImagePullBackOff"))])
 
     assert said is not None
     assert said.reason == "ImagePullBackOff"
 
 
-def test_a_container_that_needs_more_memory_names_its_limit_and_the_cure() -> None:
+def test_an_oom_killed_container_is_reported_with_its_limit_and_the_cure() -> None:
     killed = {"waiting": {"reason": "CrashLoopBackOff"}}
     ended = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
     found = said(
@@ -173,7 +173,7 @@ def test_a_container_that_needs_more_memory_names_its_limit_and_the_cure() -> No
     )
 
 
-def test_a_command_that_is_not_in_the_image_is_no_crash_of_the_app() -> None:
+def test_a_command_that_is_not_in_the_image_is_not_a_crash() -> None:
     ended = {
         "reason": "StartError",
         "exitCode": 128,
@@ -186,8 +186,8 @@ def test_a_command_that_is_not_in_the_image_is_no_crash_of_the_app() -> None:
     assert "executable file not found" in found.message
 
 
-def test_what_an_app_writes_as_its_end_is_not_quoted() -> None:
-    """With terminationMessagePolicy FallbackToLogsOnError it is a part of its log."""
+def test_the_termination_message_of_an_app_is_not_quoted() -> None:
+    """With terminationMessagePolicy FallbackToLogsOnError, it is a part of the log."""
     ended = {"reason": "Error", "exitCode": 1, "message": "password is hunter2"}
 
     assert "hunter2" not in said({"state": {"terminated": ended}}).message

@@ -60,8 +60,8 @@ async def diagnosed(world: World) -> dict[str, Any]:
     return world.condition("Ready")
 
 
-async def test_only_pods_of_the_newest_template_are_judged(world: World) -> None:
-    """A rollback makes the older ReplicaSet the newest again: the age of pods tells nothing."""
+async def test_only_pods_of_the_newest_template_are_diagnosed(world: World) -> None:
+    """A rollback makes the older ReplicaSet the newest again, so the age of pods is irrelevant."""
     world.shop()
     await world.pass_()
     state(world, replicas=2, updatedReplicas=1)
@@ -75,7 +75,7 @@ async def test_only_pods_of_the_newest_template_are_judged(world: World) -> None
     assert ready["reason"] == "NotReady"
 
 
-async def test_without_any_pod_of_the_newest_template_none_is_judged_and_no_replicaset_asked_for(
+async def test_without_a_pod_of_the_newest_template_none_is_diagnosed_and_no_replicaset_is_read(
     world: World,
 ) -> None:
     world.shop()
@@ -88,8 +88,8 @@ async def test_without_any_pod_of_the_newest_template_none_is_judged_and_no_repl
     assert (ready["reason"], world.api.reads) == ("RollingOut", 1)
 
 
-async def test_of_more_pods_than_a_page_holds_those_of_the_newest_template_are_judged(world: World) -> None:
-    """They are listed by name, so those of one template may all come last."""
+async def test_pods_of_the_newest_template_are_found_beyond_the_first_page(world: World) -> None:
+    """Pods are listed by name, so those of one template may all be on the last page."""
     world.shop(replicas=LIST_PAGE)
     await world.pass_()
     for number in range(LIST_PAGE):
@@ -102,7 +102,7 @@ async def test_of_more_pods_than_a_page_holds_those_of_the_newest_template_are_j
     assert (await diagnosed(world))["reason"] == "NotReady"
 
 
-async def test_pods_of_one_template_cost_one_request(world: World) -> None:
+async def test_pods_of_one_template_require_one_request(world: World) -> None:
     world.shop()
     await world.pass_()
     state(world, replicas=1, updatedReplicas=1)
@@ -113,7 +113,7 @@ async def test_pods_of_one_template_cost_one_request(world: World) -> None:
     assert (ready["reason"], world.api.reads) == ("CrashLoopBackOff", 1)
 
 
-async def test_no_log_is_read_unless_the_operator_is_told_to(world: World) -> None:
+async def test_no_log_is_read_unless_the_operator_is_configured_to(world: World) -> None:
     world.shop()
     await world.pass_()
     rolling(world)
@@ -126,7 +126,7 @@ async def test_no_log_is_read_unless_the_operator_is_told_to(world: World) -> No
     assert "hunter2" not in str(world.api.objects["ShopService", "ns", "web"]) + str(world.told)
 
 
-async def test_a_log_that_goes_on_costs_one_read_and_one_write(world: World) -> None:
+async def test_a_log_that_grows_requires_one_read_and_one_write(world: World) -> None:
     world.diagnose_logs = True
     world.restart()
     world.shop()
@@ -154,8 +154,8 @@ async def test_a_log_that_goes_on_costs_one_read_and_one_write(world: World) -> 
     assert "no such table: orders" in world.condition("Ready")["message"]
 
 
-async def test_a_container_that_crashes_again_and_again_costs_one_write(world: World) -> None:
-    """It waits, runs and has ended by turns, under other names of pods and with a growing count."""
+async def test_a_container_that_crashes_repeatedly_requires_one_write(world: World) -> None:
+    """It alternates between waiting, running and terminated, with a growing count."""
     world.shop()
     await world.pass_()
     rolling(world)
@@ -172,7 +172,7 @@ async def test_a_container_that_crashes_again_and_again_costs_one_write(world: W
         assert world.writes == set()
 
 
-async def test_a_failed_pull_that_is_told_without_its_cause_in_between_costs_one_write(world: World) -> None:
+async def test_a_failed_pull_that_temporarily_lacks_its_cause_requires_one_write(world: World) -> None:
     said = "failed to resolve reference: web:2: not found"
     world.shop()
     await world.pass_()

@@ -30,7 +30,7 @@ def rollout(world: World) -> dict[str, Any]:
 
 
 def seen(world: World, name: str, *, available: int) -> None:
-    """What the Deployment controller says of a Deployment that has as many pods as wanted."""
+    """Set the status of a Deployment that has as many pods as wanted, as its controller would."""
     live = world.edit("Deployment", name)
     there = live["spec"].get("replicas", 1)
     counts = dict.fromkeys(("replicas", "updatedReplicas"), there)
@@ -40,14 +40,14 @@ def seen(world: World, name: str, *, available: int) -> None:
 
 
 def new_pod(world: World, **status: Any) -> None:
-    """The one new pod is like that."""
+    """Create the one new pod, with that status."""
     labels = {"shopservice.dev/name": "web", "app.kubernetes.io/component": "web"}
     metadata = {"namespace": "ns", "name": "web-2", "labels": labels}
     world.api.put({"kind": "Pod", "metadata": metadata, "status": status})
 
 
 def waiting(world: World, message: str) -> None:
-    """The one new pod waits for its image."""
+    """Create the one new pod, which waits for its image."""
     state = {"waiting": {"reason": "ImagePullBackOff", "message": message}}
     new_pod(world, containerStatuses=[{"name": "app", "state": state}])
 
@@ -76,7 +76,7 @@ def away(world: World, version: int) -> None:
 
 
 async def rejected(world: World) -> str:
-    """A release that uses a Secret fails; the pods of the last good one."""
+    """Let a release that uses a Secret fail; returns the pods of the last good one."""
     secret(world, 101, password="one")
     await release(world, image="shop:1", **SECRET)
     rolling(world, available=1)

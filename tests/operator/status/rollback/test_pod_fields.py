@@ -11,7 +11,7 @@ from tests.operator.status.rollback.releases import CAREFUL, PROBE, fail, pod, r
 from tests.operator.world import World, rolling
 
 
-async def test_image_and_probes_and_variables_go_back_together(world: World) -> None:
+async def test_image_probes_and_variables_are_rolled_back_together(world: World) -> None:
     good = pod(world)
 
     await release(world, image="shop:2", probes=PROBE)
@@ -33,7 +33,7 @@ NULLS: dict[str, Any] = {
 }
 
 
-async def test_what_null_takes_away_does_not_come_back_and_costs_no_write(world: World) -> None:
+async def test_a_field_that_null_removes_is_not_restored_and_requires_no_write(world: World) -> None:
     await release(world, image="shop:1", **NULLS)
     rolling(world, available=1)
     await world.pass_()
@@ -57,7 +57,7 @@ async def test_what_null_takes_away_does_not_come_back_and_costs_no_write(world:
     assert pod(world) == good
 
 
-async def test_a_release_that_changes_no_image_goes_back_too(world: World) -> None:
+async def test_a_release_that_changes_no_image_is_rolled_back_too(world: World) -> None:
     good = pod(world)
 
     await release(world, image="shop:1", env=[{"name": "VERSION", "value": "two"}])
@@ -101,7 +101,7 @@ def without(kind: str) -> Callable[[World], None]:
         (QUEUE, without("ScaledObject")),
     ],
 )
-async def test_a_release_goes_back_as_a_whole_whatever_else_cannot_be_applied(
+async def test_a_release_is_rolled_back_as_a_whole_even_if_another_child_cannot_be_applied(
     spec: dict[str, Any], trouble: Callable[[World], None]
 ) -> None:
     world = World()
@@ -118,7 +118,7 @@ async def test_a_release_goes_back_as_a_whole_whatever_else_cannot_be_applied(
     assert pod(world) == good
 
 
-async def test_a_release_whose_pods_lack_their_account_is_not_tried(world: World) -> None:
+async def test_a_release_without_its_service_account_is_not_tried(world: World) -> None:
     good = rollout(world)["lastAvailableRelease"]
     world.lose("ServiceAccount")
     world.api.refusing["ServiceAccount"] = Refused("denied.")
@@ -130,7 +130,7 @@ async def test_a_release_whose_pods_lack_their_account_is_not_tried(world: World
     assert "rejectedRelease" not in rollout(world)
 
 
-async def test_what_makes_no_pods_follows_the_spec_all_the_time(world: World) -> None:
+async def test_fields_that_make_no_pods_always_follow_the_spec(world: World) -> None:
     await release(world, image="shop:2", port=9090, env=[{"name": "VERSION", "value": "two"}])
     await fail(world)
 
@@ -145,7 +145,7 @@ async def test_what_makes_no_pods_follows_the_spec_all_the_time(world: World) ->
     assert {(each["name"], each["port"]) for each in ports} == {("http", 9090), ("http-8080", 8080)}
 
 
-async def test_the_dependencies_of_the_release_that_runs_stay_reachable_where_they_answer() -> None:
+async def test_dependencies_of_the_running_release_stay_reachable_on_their_ports() -> None:
     world = World()
     world.see(
         {
@@ -175,14 +175,14 @@ async def test_the_dependencies_of_the_release_that_runs_stay_reachable_where_th
     assert "5432" in egress
 
 
-def test_another_scale_makes_no_other_pods() -> None:
+def test_a_change_of_the_scale_makes_no_new_pods() -> None:
     worker = {"name": "relay", "command": ["relay"], "replicas": 1}
 
     assert same_pods({"workers": [worker]}, {"workers": [{**worker, "replicas": 2}]})
     assert not same_pods({"workers": [worker]}, {"workers": [{**worker, "command": ["x"]}]})
 
 
-async def test_prometheus_reaches_the_pods_that_run(world: World) -> None:
+async def test_prometheus_scrapes_the_pods_that_run(world: World) -> None:
     watched: dict[str, Any] = {
         "networkPolicy": {"enabled": True},
         "monitoring": {"enabled": True, "namespace": "monitoring"},

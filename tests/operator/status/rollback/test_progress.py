@@ -7,7 +7,7 @@ from tests.operator.status.rollback.releases import fail, pod, release, rollout,
 from tests.operator.world import World, given_up, rolling
 
 
-async def test_the_status_says_exactly_what_runs(world: World) -> None:
+async def test_the_status_shows_which_release_runs(world: World) -> None:
     await release(world, image="shop:2")
     await fail(world)
     ready = world.condition("Ready")
@@ -34,7 +34,7 @@ ROOT: dict[str, Any] = {
 }
 
 
-async def test_a_last_good_release_that_cannot_be_rendered_leaves_the_pods_and_says_why() -> None:
+async def test_a_last_good_release_that_cannot_be_rendered_keeps_the_pods_and_reports_the_cause() -> None:
     world = World()
     world.level = "privileged"
     world.restart()
@@ -69,7 +69,7 @@ async def test_a_last_good_release_that_cannot_be_rendered_leaves_the_pods_and_s
     assert "rejectedImage" not in rollout(world)
 
 
-async def test_pods_of_a_last_good_release_that_cannot_be_rendered_any_more_stay() -> None:
+async def test_pods_of_a_last_good_release_that_can_no_longer_be_rendered_are_kept() -> None:
     world = World()
     world.level = "privileged"
     world.restart()

@@ -27,7 +27,7 @@ from tests.operator.world import World, given_up, rolling
 
 
 def of_image(image: str, name: str = "web", container: str = "app", **state: Any) -> dict[str, Any]:
-    """The Deployment of one part, as the Deployment controller has left it."""
+    """The Deployment of one workload, as its controller reports it."""
     found = rolled_out(**state)
     found["metadata"]["name"] = name
     found["spec"]["template"]["spec"]["containers"] = [{"name": container, "image": image}]
@@ -42,7 +42,7 @@ WORKER = {"name": "relay", "command": ["x"]}
 
 
 @pytest.mark.parametrize("more", [{}, {"suspend": True}], ids=["applied in part", "suspended"])
-def test_an_image_counts_once_every_part_runs_it(more: dict[str, Any]) -> None:
+def test_an_image_is_good_once_every_workload_runs_it(more: dict[str, Any]) -> None:
     shop = careful(workers=[WORKER], **more)
     before = {"image": "web:1", "rollout": {"lastAvailableImage": "web:1"}}
     mixed = seen(
@@ -59,7 +59,7 @@ def test_an_image_counts_once_every_part_runs_it(more: dict[str, Any]) -> None:
     assert (found["image"], found["rollout"]) == ("web:2", {"lastAvailableImage": "web:2"})
 
 
-def test_an_image_without_any_pod_has_not_shown_that_it_works() -> None:
+def test_an_image_without_a_pod_is_not_good_yet() -> None:
     none = rolled_out(replicas=0, updatedReplicas=0, readyReplicas=0, availableReplicas=0)
     none["spec"]["replicas"] = 0
     before = {"rollout": {"lastAvailableImage": "web:1"}}
@@ -81,16 +81,16 @@ LATE_STATE: dict[str, Any] = {
         (True, "web:2", None, {}, True),
         (False, "web:2", None, {}, False),
         (True, "web:2", None, {"suspend": True}, False),
-        # It has not got there.
+        # The spec has not been applied.
         (True, "web:0", ApiUnavailable("It answered 503."), {}, False),
-        # Whatever it is, it is not the image.
+        # The image is not the cause.
         (True, "web:1", None, {}, False),
-        # A webhook wrote it so.
+        # A webhook has rewritten it.
         (True, "mirror.test/web:2", None, {}, True),
     ],
     ids=["late", "in doubt", "suspended", "not applied", "the good one", "rewritten"],
 )
-def test_an_image_is_rejected_when_it_was_tried_and_is_late_beyond_doubt(
+def test_an_image_is_rejected_if_it_was_tried_and_is_certainly_overdue(
     given_up: bool, image: str, error: OperatorError | None, more: dict[str, Any], rejected: bool
 ) -> None:
     observed = replace(
@@ -104,7 +104,7 @@ def test_an_image_is_rejected_when_it_was_tried_and_is_late_beyond_doubt(
     assert found.get("rejectedImage") == ("web:2" if rejected else None)
 
 
-def test_an_image_that_works_after_all_is_rejected_no_more() -> None:
+def test_a_rejected_image_that_becomes_available_is_no_longer_rejected() -> None:
     before = {"rollout": {"lastAvailableImage": "web:1", "rejectedImage": "web:2", "message": "late"}}
 
     found = status(careful(), seen(of_image("web:2")), before, now=lambda: NOW)
@@ -112,7 +112,7 @@ def test_an_image_that_works_after_all_is_rejected_no_more() -> None:
     assert found["rollout"] == {"lastAvailableImage": "web:2"}
 
 
-async def test_a_rollback_holds_over_a_restart_of_the_operator(world: World) -> None:
+async def test_a_rollback_outlives_a_restart_of_the_operator(world: World) -> None:
     await release(world, image="shop:2")
     await fail(world)
     good = pod(world)
@@ -123,7 +123,7 @@ async def test_a_rollback_holds_over_a_restart_of_the_operator(world: World) -> 
     assert pod(world) == good
 
 
-async def test_the_same_release_is_tried_again_when_the_annotation_changes(world: World) -> None:
+async def test_a_change_of_the_retry_annotation_tries_the_same_release_again(world: World) -> None:
     await release(world, image="shop:2")
     await fail(world)
 
@@ -154,7 +154,7 @@ async def test_the_same_release_is_tried_again_when_the_annotation_changes(world
 
 
 @pytest.mark.parametrize("change", [{"probes": PROBE}, {"env": []}, {"image": "shop:3"}, {"command": ["x"]}])
-async def test_any_change_of_the_pods_is_another_attempt(world: World, change: dict[str, Any]) -> None:
+async def test_a_change_of_the_pods_is_a_new_attempt(world: World, change: dict[str, Any]) -> None:
     bad = {"image": "shop:2", "env": [{"name": "VERSION", "value": "two"}]}
     await release(world, **bad)
     await fail(world)
@@ -166,7 +166,9 @@ async def test_any_change_of_the_pods_is_another_attempt(world: World, change: d
 
 
 @pytest.mark.parametrize("change", [{"replicas": 2}, {"networkPolicy": {"enabled": True}}])
-async def test_what_makes_no_pods_is_no_other_attempt(world: World, change: dict[str, Any]) -> None:
+async def test_a_change_of_a_field_that_makes_no_pods_is_no_new_attempt(
+    world: World, change: dict[str, Any]
+) -> None:
     await release(world, image="shop:2")
     await fail(world)
 
@@ -186,7 +188,7 @@ async def test_what_makes_no_pods_is_no_other_attempt(world: World, change: dict
         ("received unexpected HTTP status: 503 Service Unavailable", False),
     ],
 )
-async def test_a_registry_that_does_not_answer_is_no_fault_of_the_release(
+async def test_a_registry_that_does_not_respond_does_not_reject_the_release(
     world: World, message: str, rejected: bool
 ) -> None:
     await release(world, image="shop:2")
@@ -205,7 +207,7 @@ async def test_a_registry_that_does_not_answer_is_no_fault_of_the_release(
         assert "not rolled back, since the registry may recover" in rollout(world)["message"]
 
 
-async def test_a_rollback_that_an_earlier_version_has_decided_stays(world: World) -> None:
+async def test_a_rollback_by_an_earlier_version_of_the_operator_stays(world: World) -> None:
     world.shop(**CAREFUL, image="shop:2", env=[{"name": "VERSION", "value": "one"}])
     found = world.edit("ShopService")
     before = {"lastAvailableImage": "shop:1", "rejectedImage": "shop:2", "message": "late"}
@@ -240,7 +242,7 @@ async def test_a_release_that_an_earlier_version_rejected_stays_rejected_until_i
     assert "shop:2" in pod(world)
 
 
-async def test_a_spec_that_changes_after_an_earlier_version_rejected_it_is_another_release(
+async def test_a_spec_that_changes_after_an_earlier_version_rejected_it_is_a_new_release(
     world: World,
 ) -> None:
     await rejected(world)
@@ -254,7 +256,9 @@ async def test_a_spec_that_changes_after_an_earlier_version_rejected_it_is_anoth
 
 
 @pytest.mark.parametrize("image", ["shop:1", "shop:2"])
-async def test_a_release_stays_rejected_over_a_suspension_and_ready_says_so(world: World, image: str) -> None:
+async def test_a_release_stays_rejected_during_a_suspension_and_ready_says_so(
+    world: World, image: str
+) -> None:
     good = pod(world)
     bad: dict[str, Any] = {"image": image, "env": [{"name": "VERSION", "value": "two"}]}
     await release(world, **bad)
@@ -277,7 +281,7 @@ async def test_a_release_stays_rejected_over_a_suspension_and_ready_says_so(worl
     assert world.rollbacks == 1
 
 
-async def test_what_is_suspended_with_another_image_than_the_rejected_one_is_ready_and_then_tried(
+async def test_a_suspended_shopservice_with_a_new_image_is_ready_and_the_image_is_tried_when_it_resumes(
     world: World,
 ) -> None:
     await release(world, image="shop:2")

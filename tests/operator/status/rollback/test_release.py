@@ -27,7 +27,7 @@ from tests.operator.status.rollback.releases import (
 from tests.operator.world import World, rolling
 
 
-def test_the_application_that_pods_are_part_of_makes_no_release() -> None:
+def test_a_change_of_the_part_of_label_makes_no_release() -> None:
     def identity(value: str, part_of: dict[str, str]) -> str:
         labels = {PART_OF_LABEL: value}
         shop = ShopService("web", "ns", "u", 1, labels, {"image": "shop:1"})
@@ -39,7 +39,7 @@ def test_the_application_that_pods_are_part_of_makes_no_release() -> None:
     assert identity("checkout", {}) != identity("shop", {})
 
 
-async def test_a_secret_that_is_away_for_a_moment_makes_no_other_release(world: World) -> None:
+async def test_a_secret_that_is_deleted_for_a_moment_makes_no_new_release(world: World) -> None:
     good = await rejected(world)
 
     away(world, 102)
@@ -56,7 +56,7 @@ async def test_a_secret_that_is_away_for_a_moment_makes_no_other_release(world: 
     assert world.rollbacks == 1
 
 
-async def test_a_secret_that_is_away_while_its_release_is_rejected_makes_no_other_release_when_it_returns(
+async def test_a_secret_that_returns_after_its_release_was_rejected_makes_no_new_release(
     world: World,
 ) -> None:
     secret(world, 101, password="one")
@@ -74,7 +74,7 @@ async def test_a_secret_that_is_away_while_its_release_is_rejected_makes_no_othe
     assert "shop:2" in pod(world)
 
 
-async def test_a_secret_that_is_empty_for_a_moment_makes_no_other_release(world: World) -> None:
+async def test_a_secret_that_is_empty_for_a_moment_makes_no_new_release(world: World) -> None:
     good = await rejected(world)
 
     secret(world, 102)
@@ -86,7 +86,7 @@ async def test_a_secret_that_is_empty_for_a_moment_makes_no_other_release(world:
     assert world.rollbacks == 1
 
 
-async def test_a_secret_that_changes_while_it_is_away_makes_another_release(world: World) -> None:
+async def test_a_secret_that_returns_with_other_content_makes_a_new_release(world: World) -> None:
     await rejected(world)
 
     away(world, 102)
@@ -97,7 +97,7 @@ async def test_a_secret_that_changes_while_it_is_away_makes_another_release(worl
     assert "shop:2" in pod(world)
 
 
-async def test_a_release_that_failed_without_its_secret_is_tried_once_that_is_there(world: World) -> None:
+async def test_a_release_that_failed_without_its_secret_is_tried_once_the_secret_exists(world: World) -> None:
     await release(world, image="shop:2", **SECRET)
     await fail(world)
     assert "shop:1" in pod(world)
@@ -108,7 +108,7 @@ async def test_a_release_that_failed_without_its_secret_is_tried_once_that_is_th
     assert "shop:2" in pod(world)
 
 
-async def test_another_key_of_the_digests_makes_no_other_release(world: World) -> None:
+async def test_a_new_digest_key_makes_no_new_release(world: World) -> None:
     good = await rejected(world)
 
     world.configs = Configs(world.api, FixedKey(b"another key"), world.woken.extend)
@@ -127,7 +127,9 @@ async def test_another_key_of_the_digests_makes_no_other_release(world: World) -
 
 
 @pytest.mark.parametrize("good", ["one", "http://db.ns.svc:9999"])
-async def test_a_dependency_that_is_away_for_a_moment_makes_no_other_release(world: World, good: str) -> None:
+async def test_a_dependency_that_is_deleted_for_a_moment_makes_no_new_release(
+    world: World, good: str
+) -> None:
     await release(world, image="shop:1", env=[{"name": "VERSION", "value": good}])
     rolling(world, available=1)
     await world.pass_()
@@ -162,7 +164,7 @@ async def test_a_dependency_that_is_away_for_a_moment_makes_no_other_release(wor
     assert "shop:2" in pod(world)
 
 
-async def test_a_secret_that_cannot_be_read_for_a_moment_makes_no_other_release(world: World) -> None:
+async def test_a_secret_that_cannot_be_read_for_a_moment_makes_no_new_release(world: World) -> None:
     worker = {"name": "relay", "command": ["relay"]}
     secret(world, 101, password="one")
     await release(world, image="shop:1", workers=[worker], **SECRET)
@@ -191,7 +193,7 @@ async def test_a_secret_that_cannot_be_read_for_a_moment_makes_no_other_release(
 
 
 class Unreadable:
-    """Configs whose Secrets the operator may not read."""
+    """Configuration whose Secrets the operator must not read."""
 
     async def digests(self, *_: object) -> None:
         raise Forbidden("secrets is forbidden")

@@ -64,7 +64,7 @@ ACTIVE = condition("ScalingActive", "True", "ValidMetricFound")
         ({"requests": {"memory": "1Mi"}}, [], [], "False", "False"),
     ],
 )
-def test_an_autoscaler_of_what_no_container_requests_is_told_at_once(
+def test_an_autoscaler_of_a_resource_that_no_container_requests_is_reported_at_once(
     resources: dict[str, Any],
     judged: list[dict[str, str]],
     measured: list[str],
@@ -91,10 +91,10 @@ BOTH = ("cpu", "memory")
     ],
 )
 @pytest.mark.parametrize("container", [None, "app"])
-def test_of_two_metrics_the_one_of_what_no_container_requests_is_told_at_once(
+def test_a_second_metric_of_a_resource_that_no_container_requests_is_reported_at_once(
     judged: list[dict[str, str]], measured: list[str], ready: str, stalled: str, container: str | None
 ) -> None:
-    """The autoscaler works by the other one, and says so."""
+    """The autoscaler reports that it works, because of the other metric."""
     child = scaler(*judged, resources=BOTH, measured=measured, container=container)
 
     found = conditions(seen(deployment(resources=REQUESTED), child))
@@ -105,7 +105,7 @@ def test_of_two_metrics_the_one_of_what_no_container_requests_is_told_at_once(
         assert "cannot measure memory: container app requests none" in found["Ready"]["message"]
 
 
-def test_of_a_metric_of_one_container_only_that_one_must_request_it() -> None:
+def test_a_metric_of_one_container_requires_the_request_of_that_container_only() -> None:
     child = deployment(resources=REQUESTED)
     child["spec"]["template"]["spec"]["containers"].append({"name": "mesh"})
 
@@ -122,7 +122,7 @@ def test_of_a_metric_of_one_container_only_that_one_must_request_it() -> None:
         ("ScaledObject", condition("Ready", "False", "ScaledObjectCheckFailed")),
     ],
 )
-def test_an_autoscaler_that_has_failed_for_a_while_keeps_it_from_being_ready(
+def test_an_autoscaler_that_has_failed_for_three_minutes_prevents_readiness(
     kind: str, judged: dict[str, str]
 ) -> None:
     children = (deployment(resources=REQUESTED), scaler(judged, kind=kind))
@@ -135,7 +135,7 @@ def test_an_autoscaler_that_has_failed_for_a_while_keeps_it_from_being_ready(
     assert judged["reason"] in later["Ready"]["message"]
 
 
-def test_an_autoscaler_that_is_switched_off_by_no_pods_is_no_failure() -> None:
+def test_an_autoscaler_that_is_disabled_because_of_zero_pods_is_ready() -> None:
     off = scaler(condition("ScalingActive", "False", "ScalingDisabled"))
     child = deployment(wanted=0, there=0, updated=0, available=0, resources=REQUESTED)
 
@@ -152,7 +152,7 @@ def test_an_autoscaler_that_is_switched_off_by_no_pods_is_no_failure() -> None:
         ("ScaledObject", "Ready", "ScaledObjectCheckFailed"),
     ],
 )
-def test_an_autoscaler_that_has_just_failed_shows_it_and_is_not_decisive_yet(
+def test_an_autoscaler_that_has_just_failed_reports_it_without_preventing_readiness(
     kind: str, condition: str, reason: str
 ) -> None:
     scaler = {
@@ -188,7 +188,7 @@ def scaled_object(*judged: tuple[str, str], **annotations: str) -> dict[str, Any
         scaled_object(("Ready", "Unknown"), paused="true"),
     ],
 )
-def test_a_scaledobject_that_has_nothing_to_do_or_is_paused_is_ready(scaler: dict[str, Any]) -> None:
+def test_an_inactive_or_paused_scaledobject_is_ready(scaler: dict[str, Any]) -> None:
     found = status(SHOP, seen(rolled_out(), scaler), {}, now=lambda: NOW)
 
     assert next(each for each in found["children"] if each["kind"] == "ScaledObject")["ready"] is True
@@ -203,7 +203,7 @@ def test_a_scaledobject_that_has_nothing_to_do_or_is_paused_is_ready(scaler: dic
         scaled_object(paused="false"),
     ],
 )
-def test_a_scaledobject_that_keda_does_not_accept_keeps_it_from_being_ready_after_a_while(
+def test_a_scaledobject_that_keda_has_not_accepted_for_three_minutes_prevents_readiness(
     scaler: dict[str, Any],
 ) -> None:
     soon = status(SHOP, seen(rolled_out(), scaler), {}, now=lambda: NOW)
@@ -217,7 +217,7 @@ def test_a_scaledobject_that_keda_does_not_accept_keeps_it_from_being_ready_afte
 
 
 @pytest.mark.parametrize("conditions_", [[], [{"type": "ScalingLimited", "status": "True", "reason": "x"}]])
-def test_an_autoscaler_that_no_controller_reads_keeps_it_from_being_ready_after_a_while(
+def test_an_autoscaler_that_no_controller_has_processed_for_three_minutes_prevents_readiness(
     conditions_: list[dict[str, str]],
 ) -> None:
     key = ("HorizontalPodAutoscaler", "web")
@@ -237,7 +237,7 @@ def test_an_autoscaler_that_no_controller_reads_keeps_it_from_being_ready_after_
 
 
 @pytest.mark.parametrize("kind", ["AbleToScale", "ScalingActive"])
-def test_an_autoscaler_that_its_controller_has_read_is_ready(kind: str) -> None:
+def test_an_autoscaler_that_its_controller_has_processed_is_ready(kind: str) -> None:
     said = [{"type": kind, "status": "True", "reason": "x"}]
     scaler = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"}, "status": {"conditions": said}}
 

@@ -19,7 +19,7 @@ from tests.operator.status.observing import CRASH, LATE, conditions, deployment,
         (deployment(conditions=[], available=1), set(), "RollingOut", "True"),
     ],
 )
-def test_a_deployment_that_scales_or_lost_a_pod_is_not_rolling_out(
+def test_a_deployment_that_is_scaled_or_lost_a_pod_is_not_rolling_out(
     child: dict[str, Any], scaling: set[str], reason: str, progressing: str
 ) -> None:
     found = conditions(seen(child, scaling=frozenset(scaling)))
@@ -30,7 +30,7 @@ def test_a_deployment_that_scales_or_lost_a_pod_is_not_rolling_out(
     )
 
 
-def test_a_paused_rollout_says_so_and_names_the_command_that_resumes_it() -> None:
+def test_a_paused_rollout_is_reported_with_the_command_that_resumes_it() -> None:
     paused = [{"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused"}]
     found = conditions(seen(deployment(updated=0, conditions=paused, paused=True)))
 
@@ -39,13 +39,13 @@ def test_a_paused_rollout_says_so_and_names_the_command_that_resumes_it() -> Non
     assert found["Stalled"]["status"] == "True"
 
 
-def test_a_deployment_that_is_paused_with_nothing_to_roll_out_is_ready() -> None:
+def test_a_paused_deployment_without_a_new_template_is_ready() -> None:
     paused = [{"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused"}]
 
     assert conditions(seen(deployment(conditions=paused, paused=True)))["Ready"]["status"] == "True"
 
 
-def test_a_paused_deployment_that_lost_a_pod_is_not_said_to_be_held_back() -> None:
+def test_a_paused_deployment_that_lost_a_pod_is_not_reported_as_paused() -> None:
     found = conditions(seen(deployment(available=1, conditions=[], paused=True)))
 
     assert found["Ready"]["reason"] == "PodsUnavailable"
@@ -54,7 +54,7 @@ def test_a_paused_deployment_that_lost_a_pod_is_not_said_to_be_held_back() -> No
 FORBIDDEN = 'pods "web-5d4-x8k2p" is forbidden: violates PodSecurity "restricted:latest": runAsUser=0'
 
 
-def test_the_cause_that_the_cluster_gave_stays_after_the_deadline() -> None:
+def test_the_cause_from_the_cluster_remains_after_the_deadline() -> None:
     failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": FORBIDDEN}
 
     before = conditions(seen(deployment(there=0, updated=0, available=0, conditions=[failure])))
@@ -101,7 +101,9 @@ def unobserved(child: dict[str, Any]) -> dict[str, Any]:
         deployment(conditions=[UNCREATED]),
     ],
 )
-def test_a_replicaset_that_the_cluster_does_not_allow_is_told_with_its_cause(child: dict[str, Any]) -> None:
+def test_a_replicaset_that_the_cluster_does_not_allow_is_reported_with_the_cause(
+    child: dict[str, Any],
+) -> None:
     before = conditions(seen(child))
     after = conditions(seen(child, uncreated=frozenset({"web"})))
 
@@ -114,14 +116,14 @@ def test_a_replicaset_that_the_cluster_does_not_allow_is_told_with_its_cause(chi
     assert (before["Stalled"]["status"], after["Stalled"]["status"]) == ("False", "True")
 
 
-def test_a_template_that_went_back_to_one_with_a_replicaset_is_rolling_out() -> None:
-    """The controller leaves the condition as it is until that has progressed."""
+def test_a_template_that_returns_to_one_with_a_replicaset_is_rolling_out() -> None:
+    """The controller keeps the condition until the ReplicaSet makes progress."""
     found = conditions(seen(deployment(available=1, conditions=[UNCREATED])))
 
     assert found["Ready"]["reason"] == "RollingOut"
 
 
-def test_the_cause_that_a_pod_gave_stays_after_the_deadline() -> None:
+def test_the_cause_from_a_pod_remains_after_the_deadline() -> None:
     found = conditions(
         seen(deployment(available=0, conditions=[LATE]), diagnoses={"web": CRASH}, overdue=frozenset({"web"}))
     )
@@ -134,7 +136,7 @@ def test_the_cause_that_a_pod_gave_stays_after_the_deadline() -> None:
     assert found["Stalled"]["status"] == "True"
 
 
-def test_a_deployment_that_is_not_there_yet_is_being_created() -> None:
+def test_a_deployment_that_does_not_exist_yet_is_being_created() -> None:
     found = conditions(seen())
 
     assert (found["Ready"]["reason"], found["Available"]["status"]) == ("Creating", "False")

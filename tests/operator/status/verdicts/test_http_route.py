@@ -14,7 +14,7 @@ from tests.operator.status.observing import NOW, SHOP, rolled_out, seen
     [
         ([], False, "check that the Gateway exists"),
         (
-            # Of the route as it was before.
+            # About an earlier generation of the route.
             [{"conditions": [{"type": "Accepted", "status": "True", "observedGeneration": 1}]}],
             False,
             "has not accepted the route",
@@ -39,7 +39,9 @@ from tests.operator.status.observing import NOW, SHOP, rolled_out, seen
         ),
     ],
 )
-def test_a_route_is_ready_when_its_gateway_took_it(parents: list[Any], ready: bool, message: str) -> None:
+def test_a_route_is_ready_once_its_gateway_has_accepted_it(
+    parents: list[Any], ready: bool, message: str
+) -> None:
     route = {
         "kind": "HTTPRoute",
         "metadata": {"name": "web", "generation": 2},
@@ -55,7 +57,7 @@ def test_a_route_is_ready_when_its_gateway_took_it(parents: list[Any], ready: bo
     assert next(c for c in found["conditions"] if c["type"] == "Ready")["status"] == str(ready)
 
 
-def test_a_route_without_a_gateway_says_so() -> None:
+def test_a_route_that_names_no_gateway_is_not_ready() -> None:
     route = {"kind": "HTTPRoute", "metadata": {"name": "web", "generation": 2}, "spec": {"parentRefs": []}}
     shop = replace(SHOP, document={**SHOP.document, "suspend": True})
 

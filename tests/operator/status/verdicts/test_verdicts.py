@@ -3,7 +3,7 @@
 from tests.operator.status.observing import NOW, conditions, rolled_out, seen
 
 
-def test_a_child_that_fails_speaks_before_one_that_is_on_its_way() -> None:
+def test_a_failing_child_is_reported_before_one_in_progress() -> None:
     quota = {
         "type": "ReplicaFailure",
         "status": "True",
@@ -22,7 +22,7 @@ def test_a_child_that_fails_speaks_before_one_that_is_on_its_way() -> None:
     assert found["Reconciling"]["status"] == "True"
 
 
-def test_a_child_that_is_being_deleted_keeps_it_from_being_ready() -> None:
+def test_a_child_that_is_being_deleted_prevents_readiness() -> None:
     service = {"kind": "Service", "metadata": {"name": "web", "deletionTimestamp": NOW}}
 
     found = conditions(seen(rolled_out(), service))
