@@ -1,1 +1,1 @@
-"""The types of the API, a package for each version."""
+"""The types of the API, with a package for each version."""

@@ -1,4 +1,4 @@
-"""Labels and annotations for everything, and none that restart pods."""
+"""Common labels and annotations, which do not restart pods."""
 
 from typing import Any
 
@@ -59,7 +59,7 @@ def test_metadata_of_one_object_overrides_the_shopservice_which_overrides_the_op
 
 
 def deployment(value: str, *managers: str) -> dict[str, Any]:
-    """A Deployment whose pods' part-of label these managers own."""
+    """A Deployment with the part-of label on its pods, owned by these managers."""
     labels: dict[str, Any] = {"f:template": {"f:metadata": {"f:labels": {f"f:{PART_OF}": {}}}}}
     return {
         "kind": "Deployment",

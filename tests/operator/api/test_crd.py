@@ -1,4 +1,4 @@
-"""The CRD as `kubectl explain` and a person read it."""
+"""Descriptions in the CRD, as shown by `kubectl explain`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ Schema = Mapping[str, Any]
 
 
 def described_twice(schema: Schema, path: str = "") -> Iterator[str]:
-    """The lists and maps that have a description and items with another one, by their paths."""
+    """The paths of lists and maps that have a description, and items with a description of their own."""
     for name, field in (schema.get("properties") or {}).items():
         yield from described_twice(field, f"{path}.{name}")
     for below in (schema.get("items"), schema.get("additionalProperties")):

@@ -1,4 +1,4 @@
-"""Empty blocks and nulls: what the schema promises so that they arrive, and what the models make of them."""
+"""Empty blocks and nulls, in the schema and in the models."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ def spec_of(**spec: Any) -> ShopServiceSpec:
 
 
 def granular(schema: Mapping[str, Any], path: str = "spec") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every object below a schema whose fields server-side apply owns one by one."""
+    """All objects in a schema that are granular in server-side apply."""
     yield path, schema
     for name, field in schema["properties"].items():
         if field.get("x-kubernetes-list-type") == "map":

@@ -1,4 +1,4 @@
-"""Quantities as Kubernetes takes them, with and without quotes, and what it makes of them."""
+"""Quantities with and without quotes: the values that Kubernetes accepts, and their comparison."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from shop_operator.objects.compare import drift
 
 
 def limit(value: Any) -> int | str:
-    """What the operator makes of a memory limit."""
+    """A memory limit after validation."""
     document = {"image": "web:1", "resources": {"limits": {"memory": value}}}
     resources = ShopService("web", "shop", "uid", 1, document=document).spec.resources
     assert resources is not None
@@ -49,7 +49,7 @@ def test_given_an_invalid_quantity_then_the_message_has_examples(written: Any) -
 
 
 def limited(cpu: Any) -> dict[str, Any]:
-    """A Deployment whose one container has this limit."""
+    """A Deployment with a single container that has this limit."""
     container = {"name": "app", "resources": {"limits": {"cpu": cpu}}}
     return {"kind": "Deployment", "spec": {"template": {"spec": {"containers": [container]}}}}
 

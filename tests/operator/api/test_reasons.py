@@ -1,4 +1,4 @@
-"""The table of reasons is complete, both ways, and so are the page and the commands that are made from it."""
+"""The table of reasons matches the code, and so do its page and its commands."""
 
 import ast
 import inspect
@@ -35,7 +35,7 @@ def of_errors() -> set[str]:
 
 
 def written(*modules: Any) -> set[str]:
-    """Every literal of these modules: what is no word of a reason is in no table either."""
+    """All string literals of these modules."""
     trees = [ast.parse(Path(inspect.getfile(each)).read_text()) for each in modules]
     return {
         node.value

@@ -1,4 +1,4 @@
-"""The models refuse what the API server's schema refuses, in words that help."""
+"""The models reject the specs that the schema of the API server rejects, with helpful messages."""
 
 from contextlib import suppress
 from typing import Any
@@ -29,10 +29,10 @@ def test_given_an_invalid_spec_then_the_message_names_the_field_and_the_mistake(
 
 def test_given_several_mistakes_then_the_message_names_all_of_them() -> None:
     with pytest.raises(InvalidSpec) as refused:
-        _ = shop({"replicas": "two", "colour": "red"}).spec
+        _ = shop({"replicas": "two", "color": "red"}).spec
 
     assert refused.value.message == (
-        "spec.image: is required. spec.replicas: must be a whole number without quotes. spec.colour: unknown field."
+        "spec.image: is required. spec.replicas: must be a whole number without quotes. spec.color: unknown field."
     )
 
 

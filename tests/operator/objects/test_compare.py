@@ -1,4 +1,4 @@
-"""What counts as drift, and what belongs to others."""
+"""Drift, and fields that belong to other managers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The table of the Kubernetes API: how it is read, and how it is made."""
+"""The table of the Kubernetes API, and its generation."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def test_every_kind_that_the_operator_writes_is_in_the_table() -> None:
         (POD.below("hostAliases"), ("ip",)),
         (POD.below("tolerations"), ()),
         (of_kind("Service").below("spec").below("ports"), ("port", "protocol")),
-        # The same name, and another kind of list.
+        # The same field name with another type of list.
         (POD.below("imagePullSecrets"), ("name",)),
         (of_kind("ServiceAccount").below("imagePullSecrets"), ()),
     ],
@@ -62,7 +62,7 @@ def test_every_member_of_a_union_is_a_field_of_its_type() -> None:
 
 
 def described(description: str) -> dict[str, Any]:
-    """An API whose one kind says so of itself."""
+    """An API with a single kind that has this description."""
     kind = {
         "description": description,
         "properties": {"spec": {"type": "string"}},

@@ -1,4 +1,4 @@
-"""An author is named only where managedFields tells who owns the very field."""
+"""The managers of fields are known only if managedFields list an owner for every field."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ RESTART = entry(
     },
     "1",
 )
-# The scale subresource gives no time.
+# Entries of the scale subresource have no time.
 SCALE = entry("kubectl", {"f:spec": {"f:replicas": {}}}, subresource="scale")
 APP = "spec.template.spec.containers[name=app]"
 PORT = 'k:{"containerPort":80,"protocol":"TCP"}'
@@ -40,14 +40,14 @@ PORT = 'k:{"containerPort":80,"protocol":"TCP"}'
         ([RESTART, SCALE], ["spec.replicas"], "kubectl"),
         ([RESTART], ["spec.replicas"], ""),
         ([entry("kubectl-set", template({"f:image": {}}))], [f"{APP}.image"], "kubectl-set"),
-        # One of them is not known, and so nothing is said of all.
+        # The manager of one field is unknown, so the result is empty.
         ([entry("kubectl-set", template({"f:image": {}}))], [f"{APP}.image", f"{APP}.command"], ""),
         (
             [entry("kubectl-set", template({"f:image": {}})), SCALE],
             [f"{APP}.image", "spec.replicas"],
             "kubectl, kubectl-set",
         ),
-        # The newest of several owners.
+        # The latest of several managers.
         (
             [
                 entry("later", template({"f:image": {}}), "2026-02"),
@@ -56,7 +56,7 @@ PORT = 'k:{"containerPort":80,"protocol":"TCP"}'
             [f"{APP}.image"],
             "later",
         ),
-        # Below what is one value its owner owns everything; of a list with keys each item has its own.
+        # The manager of an atomic value owns everything below it; items of a list with keys have managers of their own.
         ([entry("kubectl-edit", template({"f:args": {}}))], [f"{APP}.args[0]"], "kubectl-edit"),
         (
             [entry("kubectl-edit", template({"f:ports": {PORT: {".": {}, "f:hostPort": {}}}}))],
@@ -69,7 +69,7 @@ PORT = 'k:{"containerPort":80,"protocol":"TCP"}'
             [f"{APP}.env[name=A].valueFrom"],
             "kubectl-set",
         ),
-        # The name of one label is the beginning of the other's.
+        # The name of one label is a prefix of the other.
         (
             [entry("kubectl-label", {"f:metadata": {"f:labels": {"f:app": {}}}})],
             ["metadata.labels.app.kubernetes.io/name"],

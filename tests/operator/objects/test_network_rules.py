@@ -1,4 +1,4 @@
-"""What one list of rules of a NetworkPolicy admits beyond another one."""
+"""Differences between lists of rules of a NetworkPolicy."""
 
 from typing import Any
 
@@ -31,20 +31,20 @@ def rule(*peers: dict[str, Any], ports: tuple[int, ...] = (8080,)) -> dict[str, 
         ([rule(named("a"))], [rule(named("a", "b"))], []),
         ([rule(named("a", "b"))], [rule(named("b"))], [rule(pods("a"))]),
         ([rule(named("a"), namespace("x"))], [rule(namespace("x"))], [rule(pods("a"))]),
-        # A port less is narrower for every peer.
+        # A rule with one port less is narrower for all peers.
         (
             [rule(namespace("x"), ports=(1, 2))],
             [rule(namespace("x"), ports=(2,))],
             [rule(namespace("x"), ports=(1, 2))],
         ),
-        # Rules without peers or ports are about all of them.
+        # Rules without peers or ports apply to all of them.
         ([rule(namespace("x"))], [{}], []),
         ([rule(namespace("x"))], [{"ports": [{"port": 8080}]}], []),
         ([rule(namespace("x"))], [{"from": [namespace("x")]}], []),
         ([{}], [rule(namespace("x"))], [{}]),
-        # What earlier rules have in common is told once.
+        # A connection of two earlier rules appears once.
         ([rule(namespace("x")), rule(namespace("x"))], [], [rule(namespace("x"))]),
-        # The API server fills in the protocol.
+        # The API server defaults the protocol.
         ([rule(namespace("x"))], [{"from": [namespace("x")], "ports": [{"port": 8080}]}], []),
         (
             [{"from": [namespace("x")], "ports": [{"protocol": "UDP", "port": 8080}]}],
@@ -57,7 +57,7 @@ def test_the_difference_of_two_lists_of_rules_is_a_list_of_rules(
     old: list[dict[str, Any]], new: list[dict[str, Any]], more: list[dict[str, Any]]
 ) -> None:
     assert beyond("ingress", old, new) == more
-    # Together with them nothing is missing, and another look finds the same.
+    # With the found rules, no connection is missing, and a repeated call returns the same rules.
     assert beyond("ingress", old, [*new, *more]) == []
     assert beyond("ingress", [*new, *more], new) == more
 

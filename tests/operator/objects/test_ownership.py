@@ -1,4 +1,4 @@
-"""What the operator takes for its own: only what it has applied for a ShopService of that name."""
+"""The operator adopts only objects that it has applied for a ShopService of the same name."""
 
 from typing import Any
 
@@ -59,7 +59,7 @@ def test_only_our_own_apply_counts(managed: list[dict[str, Any]], applied: bool)
 
 @pytest.mark.parametrize("labels", [{}, {"shopservice.dev/name": "web"}])
 async def test_a_copied_manifest_is_neither_taken_over_nor_deleted(labels: dict[str, str]) -> None:
-    # Given a Service of somebody else that was copied from one of ours, annotation and all.
+    # Given a Service of another author, copied from a child with all labels and annotations.
     world = World()
     world.see(
         {
@@ -76,16 +76,16 @@ async def test_a_copied_manifest_is_neither_taken_over_nor_deleted(labels: dict[
         }
     )
     world.shop()
-    # When a pass wants a Service of that name.
+    # When a reconcile renders a Service of that name.
     await world.pass_()
-    # Then it is a conflict, and the Service stays as it was.
+    # Then it is a conflict, and the Service is unchanged.
     assert world.condition("Ready")["reason"] == "Conflict"
     assert "was not created by the operator" in world.condition("Ready")["message"]
     assert world.api.objects["Service", *KEY]["spec"]["selector"] == {"app": "legacy"}
 
 
 async def test_pods_never_run_as_an_account_that_only_has_our_name() -> None:
-    # Given a ServiceAccount with rights of its own, and a ShopService that is called like it.
+    # Given a ServiceAccount with permissions of its own, and a ShopService of the same name.
     world = World()
     world.see(
         {
@@ -95,12 +95,12 @@ async def test_pods_never_run_as_an_account_that_only_has_our_name() -> None:
         }
     )
     world.shop(workers=[{"name": "relay", "command": ["relay"]}])
-    # When a pass runs.
+    # When the ShopService is reconciled.
     await world.pass_()
-    # Then there are no pods, not those of a worker either, and the reason is told.
+    # Then no pods are created, including those of workers, and the condition has the reason.
     assert world.condition("Ready")["reason"] == "Conflict"
     assert not [name for kind, _, name in world.api.objects if kind == "Deployment"]
-    # When the account is gone, then the pods come, under an account of our own.
+    # When the ServiceAccount is deleted, then the pods run under a ServiceAccount of the operator.
     world.api.forget(("ServiceAccount", "ns", "web"))
     await world.pass_()
     assert ("Deployment", "ns", "web") in world.api.objects

@@ -1,4 +1,4 @@
-"""The Pod Security Standards, field by field; tests/integration/test_pod_security.py holds them to the API server's verdicts."""
+"""The Pod Security Standards, field by field. tests/integration/test_pod_security.py compares them with the API server."""
 
 import copy
 from typing import Any
@@ -12,10 +12,10 @@ from tests.operator.pod_templates import CASES, SAFE, Case
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_violation_is_named_with_its_field(case: Case) -> None:
-    # Given a pod template that only the case's fields make leave the level.
-    # When it is judged.
+    # Given a pod template that is valid except for the fields of the case.
+    # When it is checked.
     found = {level: violations(case.template, level) for level in LEVELS}
-    # Then exactly the levels that forbid it tell of the field, once.
+    # Then exactly the levels that forbid the field report it once.
     assert {level for level, told in found.items() if told} == set(case.forbidden_by)
     for level in case.forbidden_by:
         assert len(found[level]) == 1, found[level]
@@ -46,13 +46,13 @@ def test_the_default_level_applies_only_to_namespaces_without_the_label() -> Non
 
 
 def test_the_message_names_every_field_and_the_cure() -> None:
-    # Given pods that leave the level in two ways.
+    # Given pods with two violations.
     template = copy.deepcopy(SAFE)
     template["spec"] |= {"hostPID": True, "hostNetwork": True}
     # When they are checked.
     with pytest.raises(InvalidSpec) as raised:
         check(template, "baseline", "web")
-    # Then one message has both, and says what to do.
+    # Then one message names both, and the cure.
     assert str(raised.value) == (
         "The pods of web violate the pod-security level baseline of the namespace. spec.hostNetwork must not be true."
         " spec.hostPID must not be true. Change these fields in the spec, or ask an administrator of the cluster to set"
@@ -61,12 +61,12 @@ def test_the_message_names_every_field_and_the_cure() -> None:
 
 
 def test_given_many_violations_then_the_message_stays_short() -> None:
-    # Given a thousand volumes of the node, with long names.
+    # Given a thousand hostPath volumes with long names.
     template = copy.deepcopy(SAFE)
     template["spec"]["volumes"] = [
         {"name": f"{index}" + "v" * 10_000, "hostPath": {"path": "/"}} for index in range(1000)
     ]
-    # When they are checked, then the first ones are told, and how many there are.
+    # When they are checked, then the message names the first ones and the number of the others.
     with pytest.raises(InvalidSpec, match=r"There are 980 more\.") as raised:
         check(template, "restricted", "web")
     assert len(str(raised.value)) < 4_000
@@ -92,18 +92,18 @@ def test_given_values_of_wrong_types_then_the_check_still_runs(value: Any) -> No
     ],
 )
 def test_settings_that_require_cluster_features_are_violations(fields: dict[str, Any], field: str) -> None:
-    # Given what an API server refuses by itself unless it was started to allow it.
+    # Given a field that an API server rejects unless a feature is enabled.
     template = copy.deepcopy(SAFE)
     template["spec"]["containers"][0]["securityContext"] |= fields
-    # When it is judged, then it leaves baseline whatever the cluster allows.
+    # When it is checked, then it violates baseline in every cluster.
     (told,) = violations(template, "baseline")
     assert told.startswith(f"spec.containers[app].{field} must")
 
 
 def test_linux_only_rules_do_not_apply_to_windows_pods() -> None:
-    # Given a pod of Windows without the fields that are for Linux alone.
+    # Given a Windows pod without the fields that apply only to Linux.
     template = copy.deepcopy(SAFE)
     template["spec"] |= {"os": {"name": "windows"}, "securityContext": {"runAsNonRoot": True}}
     del template["spec"]["containers"][0]["securityContext"]
-    # When it is judged, then it is restricted enough.
+    # When it is checked, then it meets the level restricted.
     assert violations(template, "restricted") == []

@@ -1,4 +1,4 @@
-"""One member of a union, items of a list by all their keys, and what is meant by their order: in an overlay and in drift."""
+"""Members of unions, items of lists with several keys, and the order of items, in an overlay and in drift."""
 
 from typing import Any
 
@@ -125,7 +125,7 @@ SOFT_ZONE = ("topology.kubernetes.io/zone", "ScheduleAnyway", 1)
                 ("kubernetes.io/hostname", "DoNotSchedule", 2),
             ],
         ),
-        # As ever: one that is alone with its key is the default of that key, changed.
+        # An item with a unique first key replaces the default with that key.
         ([spread("DoNotSchedule")], [("kubernetes.io/hostname", "DoNotSchedule", 1), SOFT_ZONE]),
         ([spread(maxSkew=5)], [("kubernetes.io/hostname", "ScheduleAnyway", 5), SOFT_ZONE]),
         ([spread(**{"$patch": "delete"})], [SOFT_ZONE]),
@@ -215,7 +215,7 @@ LIVE_APP = "spec.template.spec.containers[name=app]"
             deployment(livenessProbe={"httpGet": {"port": 1, "scheme": "HTTP"}, **EXEC}),
             [f"{LIVE_APP}.livenessProbe.exec"],
         ),
-        # The order of variables and containers means something; that of others does not.
+        # The order matters for variables and containers only.
         (
             env({"name": "A", "value": "1"}, {"name": "B", "value": "2"}),
             env({"name": "B", "value": "2"}, {"name": "X"}, {"name": "A", "value": "1"}),
@@ -231,14 +231,14 @@ LIVE_APP = "spec.template.spec.containers[name=app]"
             deployment(volumeMounts=[{"name": "b", "mountPath": "/b"}, {"name": "a", "mountPath": "/a"}]),
             [],
         ),
-        # Of two variables of one name the last one counts.
+        # The last of two variables with the same name applies.
         (
             env({"name": "A", "value": "1"}),
             env({"name": "A", "value": "1"}, {"name": "A", "value": "2"}),
             [f"{LIVE_APP}.env[name=A]"],
         ),
         (env({"name": "A", "value": ""}), env({"name": "A"}), []),
-        # What the API server fills in inside of an atomic value is its own.
+        # Defaults of the API server inside an atomic value are not drift.
         (
             env({"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}),
             env({"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name", "apiVersion": "v1"}}}),
