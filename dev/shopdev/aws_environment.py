@@ -2,13 +2,13 @@
 
 REGION = "us-east-1"
 EMULATOR_PORT = 4566
-"""The port that it listens on in a cluster, and on this machine if that port is free."""
+"""The port of the emulator in a cluster, and on this machine if it is free."""
 EMULATOR_KEY = "test"
-"""The emulator's access key, id and secret alike: its owner's."""
+"""The id and the secret of the access key of the emulator's owner."""
 
 
 def client_environment(endpoint: str) -> dict[str, str]:
-    """What any AWS SDK needs in its environment to talk to an emulator at `endpoint`."""
+    """The environment with which an AWS SDK uses the emulator at `endpoint`."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": REGION,

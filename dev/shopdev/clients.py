@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class Clients:
-    """boto3 clients for one endpoint, made when first used. They are safe to share between threads.
+    """boto3 clients for one endpoint, created on first use. Threads may share them.
 
     Args:
-        endpoint: where AWS answers.
-        key: id and secret of the access key; that of the account's owner by default.
+        endpoint: address of the emulator.
+        key: id and secret of the access key; by default, those of the account's owner.
     """
 
     def __init__(self, endpoint: str, key: tuple[str, str] = (EMULATOR_KEY, EMULATOR_KEY)) -> None:
@@ -52,7 +52,7 @@ class Clients:
 
     @cached_property
     def cloudtrail(self) -> "CloudTrailClient":
-        """CloudTrail, which only an emulator with CLOUDTRAIL_RECORDING=1 keeps."""
+        """CloudTrail, which the emulator records only with CLOUDTRAIL_RECORDING=1."""
         return self.session.client("cloudtrail", endpoint_url=self.endpoint, config=self._config)
 
     @cached_property

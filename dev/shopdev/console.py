@@ -1,4 +1,4 @@
-"""What a person sees while a command works: lines, numbered steps with their times, and errors that say what to do."""
+"""The output of a command: lines, numbered steps with their durations, and errors that say what to do."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ class CommandError(Exception):
 
 @dataclass
 class Steps:
-    """Numbered steps, each printed with what it took.
+    """Numbered steps, printed with their durations.
 
     Args:
         total: how many steps there will be.
@@ -29,7 +29,7 @@ class Steps:
 
     @contextmanager
     def step(self, title: str, expect: str = "") -> Iterator[None]:
-        """Announce a step with how long it usually takes, then say how long it took."""
+        """Print a step with its usual duration, and then its actual one."""
         self.done += 1
         hint = f"  (usually {expect})" if expect else ""
         say(f"{bold(f'[{self.done}/{self.total}]')} {title}{hint}")
@@ -41,18 +41,18 @@ class Steps:
 
 
 def bold(text: str) -> str:
-    """The text in bold on a terminal, and as it is in a file, a pipe, or with NO_COLOR."""
+    """The text in bold on a terminal; unchanged in a file, in a pipe, or with NO_COLOR."""
     return f"\033[1m{text}\033[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
 
 
 def say(line: str) -> None:
-    """Print one line at once, so that a log shows when it happened."""
+    """Print one line immediately."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def say_aside(line: str) -> None:
-    """Print one line at once on standard error, apart from what a pipe may read."""
+    """Print one line immediately on standard error, so that standard output contains only results."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
 
@@ -60,16 +60,16 @@ def say_aside(line: str) -> None:
 def run(
     command: Sequence[str], *, env: Mapping[str, str], show: bool = False, stdin: str | None = None
 ) -> str:
-    """Run a command and answer what it printed.
+    """Run a command and return its output.
 
     Args:
         command: program and arguments.
-        env: its whole environment.
-        show: let its output through as it comes (then the answer is empty).
+        env: its complete environment.
+        show: print its output immediately and return an empty text.
         stdin: text for its standard input.
 
     Raises:
-        CommandError: when it is missing or exits non-zero, with the end of what it printed.
+        CommandError: when the program is missing or fails; includes the end of its output.
     """
     try:
         done = subprocess.run(

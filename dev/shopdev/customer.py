@@ -1,4 +1,4 @@
-"""A customer of the shop: orders at the front door, and waits for what must happen."""
+"""A customer of the shop, who places orders and waits for their progress."""
 
 import time
 import uuid
@@ -19,19 +19,19 @@ Order = dict[str, Any]
 
 
 class Unexpected(CommandError):
-    """The shop answered otherwise than it must, or not in time."""
+    """The shop returned an unexpected response, or none in time."""
 
 
 class Customer:
-    """Orders at the front door.
+    """A customer with an access token.
 
     Args:
-        url: the front door.
-        token: the access token that says who it is.
+        url: URL of the shop.
+        token: access token of the customer.
     """
 
     not_yet: frozenset[int] = frozenset({httpx.codes.UNPROCESSABLE_ENTITY})
-    """Answers to an order that are another one a moment later: the order service has not heard of the product yet."""
+    """Responses to an order that may change soon, because the order service does not know the product yet."""
 
     def __init__(self, url: str, token: str = "") -> None:
         self.url = url.rstrip("/")
@@ -45,14 +45,14 @@ class Customer:
         self.close()
 
     def close(self) -> None:
-        """Ends its connections."""
+        """Close the connections."""
         self.http.close()
 
     def get(self, path: str) -> Any:
         """The document at a path.
 
         Raises:
-            Unexpected: when it is not there.
+            Unexpected: when the response is an error.
         """
         answer = self.http.get(path)
         if answer.status_code != httpx.codes.OK:
@@ -60,15 +60,16 @@ class Customer:
         return answer.json()
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, **headers: str) -> httpx.Response:
-        """The answer to a request; `idempotency_key` becomes the header Idempotency-Key."""
+        """The response to a request; `idempotency_key` becomes the header Idempotency-Key."""
         return self.http.post(
             path, json=body, headers={name.replace("_", "-"): value for name, value in headers.items()}
         )
 
     def place(self, sku: str, quantity: int = 1, token: str = APPROVED, postal_code: str = "10115") -> Order:
-        """A new order.
+        """Place an order.
 
-        The order service learns of products by facts, a moment after the catalogue was written: until then, 422.
+        The order service learns of products from events, shortly after the catalogue was written. Until then it returns 422, and
+        the order is tried again.
 
         Raises:
             Unexpected: when it is not accepted.
@@ -76,7 +77,7 @@ class Customer:
         body = wish(sku, quantity, token, postal_code)
         key = str(uuid.uuid4())
         end = time.monotonic() + FACTS_TRAVEL_SECONDS
-        # One key for all tries: at most one order comes of it.
+        # One key for all attempts creates at most one order.
         while (
             answer := self.post("/orders", body, idempotency_key=key)
         ).status_code in self.not_yet and time.monotonic() < end:
@@ -87,15 +88,15 @@ class Customer:
         return order
 
     def order(self, order: Order) -> Order:
-        """The order as it is now."""
+        """The current order."""
         found: Order = self.get(f"/orders/{order['id']}")
         return found
 
     def follow(self, order: Order, deadline: float = 60) -> Order:
-        """The order once it has ended.
+        """Wait for a final state and return the order.
 
         Raises:
-            Unexpected: when it has not within `deadline` seconds.
+            Unexpected: when it reaches none within `deadline` seconds.
         """
         found: Order = until(
             lambda: ended if (ended := self.order(order))["state"] in ENDS else None, deadline
@@ -103,7 +104,7 @@ class Customer:
         return found
 
     def stock(self, sku: str) -> dict[str, int]:
-        """{"available", "reserved", "sold"} of a product."""
+        """The stock of a product: {"available", "reserved", "sold"}."""
         found = self.get(f"/inventory/{sku}")
         return {name: found[name] for name in ("available", "reserved", "sold")}
 
@@ -129,10 +130,10 @@ def wish(sku: str, quantity: int = 1, token: str = APPROVED, postal_code: str = 
 
 
 def until(condition: Callable[[], Any], deadline: float = 30) -> Any:
-    """What the condition answers, once that is true.
+    """Wait until the result of the condition is true, and return it.
 
     Raises:
-        Unexpected: when it is not within `deadline` seconds.
+        Unexpected: when it is not true within `deadline` seconds.
     """
     end = time.monotonic() + deadline
     while not (answer := condition()):

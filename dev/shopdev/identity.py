@@ -1,7 +1,7 @@
-"""Signing in with Cognito for an access token: the authorization-code flow with PKCE (RFC 6749, RFC 7636).
+"""Sign-in with Cognito for an access token: the authorization code flow with PKCE (RFC 6749, RFC 7636).
 
-On the emulator there are users whose sign-in pages are filled in here, over HTTP, as a browser would. On AWS a person does
-that in a browser, which comes back to a port of this machine (RFC 8252).
+In the emulator, this module fills in the sign-in pages for its users over HTTP. On AWS, the user signs in with a browser, which is
+redirected to a port of this machine (RFC 8252).
 """
 
 import base64
@@ -19,7 +19,7 @@ import httpx
 from shopdev.clients import Clients
 from shopdev.console import CommandError
 
-# The emulator's users -> the groups that they are in. Whoever reaches the emulator may be any of them.
+# User of the emulator -> its groups. Any client of the emulator may use each of them.
 USERS: Mapping[str, Sequence[str]] = {"alice": (), "bob": (), "ops": ("ops",)}
 PASSWORD = "Only-for-the-emulator-1"  # noqa: S105 - as it says
 SCOPE_PREFIX = "shop/"
@@ -32,18 +32,18 @@ Tell = Callable[[str], object]
 
 
 class SignInError(CommandError):
-    """Nobody was signed in; the message is one line and says what to do next."""
+    """The sign-in failed; the message is one line and says what to do next."""
 
 
 @dataclass(frozen=True)
 class SignIn:
-    """One sign-in, from the address where it begins to the token.
+    """A sign-in, from its first page to the token.
 
     Args:
-        authorize_url: where it begins.
-        token_url: where its code becomes a token.
-        client_id: of the app client.
-        scopes: what the token is to be good for, such as "orders:read".
+        authorize_url: URL of the first page.
+        token_url: URL that exchanges a code for a token.
+        client_id: id of the app client.
+        scopes: scopes of the token, such as "orders:read".
     """
 
     authorize_url: str
@@ -55,7 +55,7 @@ class SignIn:
 
     @property
     def url(self) -> str:
-        """What to open in a browser."""
+        """The URL to open in a browser."""
         challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=")
         query = {
             "response_type": "code",
@@ -69,10 +69,10 @@ class SignIn:
         return f"{self.authorize_url}?{urlencode(query)}"
 
     def redeem(self, callback: str) -> str:
-        """The access token for the code in the address that the browser came back to.
+        """The access token for the code in the redirect of the browser.
 
         Raises:
-            SignInError: when it brought none, or not for this sign-in.
+            SignInError: when the redirect has no code, or belongs to another sign-in.
         """
         query = {name: values[0] for name, values in parse_qs(urlsplit(callback).query).items()}
         if "error" in query:
@@ -96,10 +96,10 @@ class SignIn:
 
 
 def seed(clients: Clients, identity: Mapping[str, str]) -> None:
-    """Make the emulator's users, unless they are there.
+    """Create the users of the emulator, unless they exist.
 
     Args:
-        clients: of the emulator.
+        clients: clients of the emulator.
         identity: outputs of the identity stack.
     """
     cognito, pool = clients.cognito, identity["UserPoolId"]
@@ -119,16 +119,16 @@ def token(
     user: str = "alice",
     scopes: Iterable[str] = CUSTOMER_SCOPES,
 ) -> str:
-    """An access token of one of the emulator's users.
+    """An access token of a user of the emulator.
 
     Args:
         identity: outputs of the identity stack.
-        endpoint: of the emulator.
+        endpoint: address of the emulator.
         user: alice, bob or ops.
-        scopes: what the token is to be good for.
+        scopes: scopes of the token.
 
     Raises:
-        SignInError: when there is no such user or scope, or the emulator does not sign them in.
+        SignInError: for an unknown user or scope, or when the emulator refuses the sign-in.
     """
     if user not in USERS:
         raise SignInError(f"unknown user {user}; known users: {', '.join(USERS)}")
@@ -158,16 +158,16 @@ def token_by_browser(
     tell: Tell,
     patience: float = PATIENCE_SECONDS,
 ) -> str:
-    """An access token of whoever signs in in the browser.
+    """An access token of the user who signs in with a browser.
 
     Args:
         identity: outputs of the identity stack.
-        scopes: what the token is to be good for.
+        scopes: scopes of the token.
         tell: gets the line with the address to open.
-        patience: seconds to wait for the browser to come back.
+        patience: seconds to wait for the redirect of the browser.
 
     Raises:
-        SignInError: when nobody does in time, or the port is taken.
+        SignInError: when the user does not sign in in time, or the port is taken.
     """
     client_id = client_for(scopes, identity["WebClientId"], identity["OpsClientId"])
     sign_in = SignIn(identity["AuthorizeUrl"], identity["TokenUrl"], client_id, tuple(scopes))
@@ -175,7 +175,7 @@ def token_by_browser(
 
     class Callback(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            """Takes the browser back."""
+            """Receive the redirect."""
             if urlsplit(self.path).path == urlsplit(CALLBACK).path:
                 arrived.append(self.path)
             self.send_response(HTTPStatus.OK if arrived else HTTPStatus.NOT_FOUND)
@@ -183,7 +183,7 @@ def token_by_browser(
             self.wfile.write(b"Signed in. Close this page and return to the terminal.\n" if arrived else b"")
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
-            """Says nothing: the address has the code in it."""
+            """Log nothing: the URL contains the code."""
 
     port = urlsplit(CALLBACK).port or 0
     try:
@@ -204,10 +204,10 @@ def token_by_browser(
 
 
 def client_for(scopes: Iterable[str], web: str, ops: str) -> str:
-    """The app client that may ask for the scopes.
+    """The app client that may request the scopes.
 
     Raises:
-        SignInError: when there is no such scope.
+        SignInError: for an unknown scope.
     """
     wanted = set(scopes)
     if unknown := wanted - {*CUSTOMER_SCOPES, *OPERATOR_SCOPES}:
@@ -218,7 +218,7 @@ def client_for(scopes: Iterable[str], web: str, ops: str) -> str:
 
 
 class _Form(HTMLParser):
-    """The first form of a page: where it goes, and what it carries unseen."""
+    """The first form of a page: its action and its hidden fields."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """`make plugin`: `kubectl shop` as one file, dist/kubectl-shop, for the Python of .venv and for this platform.
 
-Its packages are those of requirements/plugin.txt, by their hashes. Needs nothing but Python's pip.
+It contains the packages of requirements/plugin.txt, which are verified by their hashes. Building needs only pip.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 from shopdev.checkout import ROOT
 
 MAIN = ROOT / "operator" / "shop_operator" / "cli" / "onefile.py"
-# What the program never imports: the asynchronous half of the Kubernetes client with what that needs, and colors of code.
+# Packages that the program never imports: those of the asynchronous Kubernetes client, and the highlighting of code.
 NEVER_READ = (
     *("bin", "pygments", "kubernetes/aio"),
     *("aiohttp", "aiohttp_retry", "aiosignal", "aiohappyeyeballs", "attr", "attrs", "frozenlist"),
@@ -24,7 +24,7 @@ NEVER_READ = (
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Answer the exit code."""
+    """Build the file and return the exit code."""
     parser = argparse.ArgumentParser(prog="dev/plugin", description=__doc__)
     parser.add_argument("--output", type=Path, default=ROOT / "dist" / "kubectl-shop")
     output: Path = parser.parse_args(argv).output
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
         ]
         locked = ["--require-hashes", "-r", str(ROOT / "requirements" / "plugin.txt")]
         subprocess.run([*pip, "--target", str(lib), *locked], check=True)
-        # A copy, since setuptools builds into the folder of the source.
+        # A copy, because setuptools writes into the folder of the source.
         source = Path(folder) / "operator"
         shutil.copytree(
             ROOT / "operator", source, ignore=shutil.ignore_patterns("*.egg-info", "__pycache__", "build")
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _digest(folder: Path) -> str:
-    """Names a build by its content, so that two builds never share an unpacked folder."""
+    """A name that depends on the content, so that different builds never share an unpacked folder."""
     found = hashlib.sha256()
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         found.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())

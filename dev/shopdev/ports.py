@@ -1,7 +1,7 @@
-"""Ports for processes that are about to start.
+"""Free ports for processes that are about to start.
 
-A port that the kernel gives away for a moment (bind to port 0) can be given to the next caller, or to an outgoing connection,
-before the process listens. These come from below the range of outgoing connections, and one caller has each of them.
+The kernel can assign a port that it chose (bind to port 0) to another caller or to an outgoing connection before the process
+listens. The ports of this module are below the range of outgoing connections, and each has one caller.
 """
 
 import fcntl
@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-# Below Linux's range of outgoing connections (32768 to 60999), and below the NodePorts of Kubernetes (from 30000).
+# Below the outgoing connections of Linux (32768 to 60999) and the NodePorts of Kubernetes (from 30000).
 _FIRST, _LAST = 15_000, 29_999
 _ATTEMPTS: Final = 1_000
 _taken: set[int] = set()
@@ -20,20 +20,20 @@ _claims: list[int] = []
 
 
 def free_port() -> int:
-    """A TCP port on loopback that no process listens on, and that no other caller gets as long as this process runs.
+    """A TCP port on loopback on which no process listens, and which no other caller gets while this process runs.
 
     Raises:
-        OSError: there is none left.
+        OSError: when no port is free.
     """
     for port in random.choices(range(_FIRST, _LAST + 1), k=_ATTEMPTS):  # noqa: S311  spread, not secrecy
         if port not in _taken and _claimed(port) and _is_free(port):
             _taken.add(port)
             return port
-    raise OSError(f"No free port from {_FIRST} to {_LAST} was found.")
+    raise OSError(f"found no free port from {_FIRST} to {_LAST}")
 
 
 def preferred_port(port: int) -> int:
-    """The port if no process listens on it, or else a free one."""
+    """The port if no process listens on it; otherwise a free one."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -44,10 +44,10 @@ def preferred_port(port: int) -> int:
 
 
 def _claimed(port: int) -> bool:
-    """Claim a port on behalf of this process, with a lock on the byte of that number in a file that all processes share."""
+    """Claim a port for this process by locking the byte with that offset in a file that all processes share."""
     if not _claims:
         path = Path(tempfile.gettempdir()) / f"shop-dev-ports-{os.getuid()}"
-        # Never closed: that would give up every lock of this process on the file.
+        # Never closed, because closing releases all locks of this process on the file.
         _claims.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     try:
         fcntl.lockf(_claims[0], fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)

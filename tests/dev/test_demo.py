@@ -232,9 +232,9 @@ def test_what_the_demo_suggests_is_for_the_cluster_that_it_is_on(
 ) -> None:
     found = suggested(target.choose(env))
 
-    for name in ("Kubernetes", "ShopServices", "Scale", "Break it"):
+    for name in ("Kubernetes", "ShopServices", "Scale", "Self-healing"):
         assert found[name].startswith(inside), name
-    assert found["Remove all"] == off
+    assert found["Clean up"] == off
     assert " kubectl shop " in found["ShopServices"]
 
 

@@ -33,5 +33,5 @@ def test_a_port_that_something_listens_on_is_not_free(monkeypatch: pytest.Monkey
         monkeypatch.setattr(ports, "_FIRST", port)
         monkeypatch.setattr(ports, "_LAST", port)
 
-        with pytest.raises(OSError, match="No free port"):
+        with pytest.raises(OSError, match="found no free port"):
             free_port()

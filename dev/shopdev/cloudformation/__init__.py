@@ -1,1 +1,1 @@
-"""The CloudFormation stacks: which ones there are, how they are deployed and deleted, and which outputs become whose environment."""
+"""The CloudFormation stacks of the shop: their order, deployment and removal, and their outputs as settings of the services."""

@@ -82,7 +82,7 @@ def arguments() -> argparse.Namespace:
 
 
 def parameters(chosen: argparse.Namespace, *, local: bool) -> dict[str, str]:
-    """The parameters of the environment's file, and those of the command line."""
+    """The parameters of the file, and over them those of the command line."""
     file = chosen.parameters or stacks.FOLDER / "parameters" / ("local.json" if local else "aws.json")
     try:
         values: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
@@ -106,7 +106,7 @@ def run(chosen: argparse.Namespace) -> None:
 
     Raises:
         AwsError: with what to do next.
-        Interrupted: names what CloudFormation goes on with.
+        Interrupted: names the stacks that CloudFormation still works on.
     """
     file = environment_file.chosen(chosen.env_file, os.environ)
     environment = account.read_environment(file)
@@ -138,12 +138,12 @@ def run(chosen: argparse.Namespace) -> None:
 
 
 def _shown(file: Path) -> str:
-    """A file as it is named from the repository, where it is in it."""
+    """The path of a file, relative to the checkout if it is inside."""
     return str(file.relative_to(ROOT)) if file.is_relative_to(ROOT) else str(file)
 
 
 def main() -> int:
-    """Run one command; answer the exit code."""
+    """Run one command and return the exit code."""
     chosen = arguments()
     try:
         run(chosen)

@@ -1,4 +1,4 @@
-"""What is known of the stacks that are there: their states, and their outputs as settings of the shop."""
+"""The state of the deployed stacks, and their outputs as settings of the shop."""
 
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ from shopdev.cloudformation.account import Account, AwsError, outputs_of
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
-# A change set was made and never executed: there is a name, and nothing behind it yet.
+# A change set was created but not executed: the stack has a name and no resources.
 NOT_YET = "REVIEW_IN_PROGRESS"
 
 
@@ -47,10 +47,10 @@ def outputs_of_stack(account: Account, prefix: str, stack: str) -> dict[str, str
 
 
 def values(account: Account, prefix: str) -> str:
-    """Values for charts/shop, as YAML: each service's environment.
+    """Values for charts/shop, as YAML: the environment of each service.
 
-    The region is that of the topic. For an emulator, the pods' endpoint is where the emulator says that its queues
-    are, which need not be the address that this machine reaches it by.
+    The region is that of the topic. For an emulator, pods use the endpoint in the URLs of its queues, which may differ from the
+    address that this machine uses.
     """
     found = outputs(account, prefix)
     endpoint = None
@@ -67,7 +67,7 @@ def values(account: Account, prefix: str) -> str:
 
 
 def env(account: Account, prefix: str) -> str:
-    """Where the API is and who signs in, as lines of KEY=VALUE for .dev/env or a shell.
+    """The addresses of the API and of the sign-in, as KEY=VALUE lines for .dev/env or a shell.
 
     Raises:
         AwsError: when a stack is missing.
@@ -81,10 +81,10 @@ def env(account: Account, prefix: str) -> str:
 
 
 def machine_secret(account: Account, prefix: str, namespace: str) -> str:
-    """A Kubernetes Secret with which the services know the signatures of the emulator's machines, as YAML.
+    """A Kubernetes Secret, as YAML, with which the services verify the signatures of machines in the emulator.
 
     Raises:
-        AwsError: on AWS, where nobody but the machine has its key; and when a stack is missing.
+        AwsError: on AWS, where only the machine has its key; and when a stack is missing.
     """
     if account.endpoint is None:
         raise AwsError("machine-secret is only for the emulator: in AWS, API Gateway verifies signatures")
@@ -94,7 +94,7 @@ def machine_secret(account: Account, prefix: str, namespace: str) -> str:
 
 
 def status(account: Account, prefix: str) -> str:
-    """A line per stack: its name and its state."""
+    """One line per stack, with its name and its state."""
     existing = account.describe(prefix)
     states = {
         stack: str(existing[stack]["StackStatus"]) if stack in existing else "absent"
@@ -105,7 +105,7 @@ def status(account: Account, prefix: str) -> str:
 
 
 def deployed(account: Account, prefix: str) -> dict[str, "StackTypeDef"]:
-    """Stack -> its description, without those of which there is a name only."""
+    """Stack -> its description, without stacks that have no resources yet."""
     return {
         stack: found for stack, found in account.describe(prefix).items() if found["StackStatus"] != NOT_YET
     }

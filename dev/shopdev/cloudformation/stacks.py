@@ -1,4 +1,4 @@
-"""Which CloudFormation stacks there are, in which order, and which of their outputs become whose environment.
+"""The CloudFormation stacks, the order of their deployment, and the outputs that become environment of the services.
 
 This module makes no request to AWS; `deploy` does.
 """
@@ -16,7 +16,7 @@ from shopdev.aws_environment import EMULATOR_KEY
 from shopdev.checkout import ROOT, SERVICES
 
 FOLDER = ROOT / "manifests" / "aws"
-# Each wave needs what the waves before it export; the stacks within one are independent.
+# The stacks of a wave import exports of earlier waves only.
 WAVES = (
     ("network",),
     ("events", "tokens", "identity", "discovery", "artifacts"),
@@ -26,28 +26,28 @@ WAVES = (
     ("api",),
 )
 STACKS = tuple(stack for wave in WAVES for stack in wave)
-# Where the shop runs, how it gets there, and who looks after it. The emulator has not what they need.
+# Compute, delivery and operations. The emulator does not support the resources of these stacks.
 PLATFORM = (("ecs-capacity",), ("eks", "ecs", "reconciler"), ("pipeline",))
 ALL = STACKS + tuple(stack for wave in PLATFORM for stack in wave)
-# What a deploy to AWS names by default: there the reconciler is a function, with the emulator the CronJob of charts/shop.
+# The stacks that are deployed to AWS by default. On AWS the reconciler is a function; with the emulator, a CronJob of charts/shop.
 ON_AWS = (*STACKS, "reconciler")
-# The topic of the alarms; without it they ring for nobody.
+# The topic of the alarms; without it they are not sent.
 ALARM_TOPIC = "AlarmTopicArn"
-# The stacks of functions that a pipeline delivers. CloudFormation works on them by a role of its own.
+# The stacks of functions that a pipeline delivers. CloudFormation changes them with a separate role.
 OF_FUNCTIONS = ("functions", "functions-catalogue", "functions-partners")
-# The stacks of functions with their code in the bucket of artifacts.
+# The stacks of functions whose code is in the bucket of artifacts.
 WITH_CODE = (*OF_FUNCTIONS, "reconciler")
-# What most tests need: the functions' code is large, and they work on every fact.
+# The stacks of most tests: the code of the functions is large, and they handle every event.
 WITHOUT_FUNCTIONS = tuple(stack for stack in STACKS if stack not in WITH_CODE)
-# Parameters of which a stack needs one; without, it waits for who knows it.
+# Parameters of which a stack needs one; without it, the stack is skipped.
 ONE_OF: Mapping[str, tuple[str, ...]] = {"api": ("BackendUrl", "ListenerArn")}
-# What a service needs and no stack knows: which outside partner it talks to.
+# Settings of a service that no stack has: the external partner that it uses.
 SETTINGS: Mapping[str, Mapping[str, str]] = {
     "payment": {"PROVIDER": "sandbox"},
     "shipping": {"CARRIER": "sandbox"},
 }
 
-# The outputs of the identity stack that somebody needs who signs in.
+# The outputs of the identity stack that a sign-in needs.
 SIGN_IN = ("UserPoolId", "WebClientId", "OpsClientId", "Issuer", "AuthorizeUrl", "TokenUrl")
 
 Outputs = Mapping[str, Mapping[str, str]]
@@ -55,9 +55,9 @@ Outputs = Mapping[str, Mapping[str, str]]
 
 
 def template(stack: str) -> str:
-    """The text to send to CloudFormation: a file that the template refers to is put in its place.
+    """The text of a template, in which the content of a referenced file replaces the reference.
 
-    `aws cloudformation package` does the same, but needs a bucket for it.
+    `aws cloudformation package` does the same, but needs a bucket.
     """
 
     def inline(reference: re.Match[str]) -> str:
@@ -68,14 +68,14 @@ def template(stack: str) -> str:
 
 
 def document(stack: str) -> dict[str, Any]:
-    """The same as data, with `!Sub x` read as `{"Fn::Sub": "x"}` and every `Fn::ForEach` of resources written out."""
+    """The template as data, with `!Sub x` read as `{"Fn::Sub": "x"}` and every `Fn::ForEach` of resources expanded."""
     loaded: dict[str, Any] = yaml.load(template(stack), Loader=_TemplateLoader)  # noqa: S506  a safe loader
     loaded["Resources"] = dict(_written_out(loaded["Resources"]))
     return loaded
 
 
 def _written_out(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What AWS::LanguageExtensions makes of a loop over resources."""
+    """Expand loops over resources, as AWS::LanguageExtensions does."""
     for name, resource in resources.items():
         if not name.startswith("Fn::ForEach::"):
             yield name, resource
@@ -92,7 +92,7 @@ def of_the_shop(*, local: bool) -> tuple[str, ...]:
 
 
 def waiting(values: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """The stacks that wait for a parameter, each with the names of those of which it needs one."""
+    """Stacks without a required parameter -> the parameters of which they need one."""
     return {stack: names for stack, names in ONE_OF.items() if not any(values.get(name) for name in names)}
 
 
@@ -103,7 +103,7 @@ def chosen_for(environment: str) -> dict[str, str]:
 
 
 def parameters(stack: str, values: Mapping[str, str]) -> dict[str, str]:
-    """Those of `values` that the stack has a parameter for."""
+    """The entries of `values` that the stack declares as parameters."""
     return {name: value for name, value in values.items() if name in declared(stack)}
 
 
@@ -115,15 +115,16 @@ def declared(stack: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 def environment(service: str, outputs: Outputs, endpoint: str | None = None) -> dict[str, str]:
-    """What the stacks' outputs put into the environment of a service's processes.
+    """The environment that the outputs of the stacks give to the processes of a service.
 
-    A service gets its own stack's outputs, except for ARNs, which are for other stacks and for roles; its own topic; whose
-    tokens to believe; where payment tokens are handed over; and the order service the workflow that it starts. `TasksQueueUrl` becomes `TASKS_QUEUE_URL`.
+    It contains the outputs of the service's own stack, except for ARNs, which are for other stacks and for roles; its topic; the
+    trusted issuer of tokens; the table of payment tokens; and, for the order service, its workflow. `TasksQueueUrl` becomes
+    `TASKS_QUEUE_URL`.
 
     Args:
         service: one of SERVICES.
-        outputs: of every stack.
-        endpoint: where the processes reach the emulator; None for AWS.
+        outputs: outputs of every stack.
+        endpoint: address of the emulator for the processes; None for AWS.
 
     Raises:
         KeyError: names the stack or the output that is missing.
@@ -141,14 +142,14 @@ def environment(service: str, outputs: Outputs, endpoint: str | None = None) -> 
 
 
 def topic(service: str, outputs: Outputs) -> str:
-    """The ARN of the topic that a service publishes its facts to."""
+    """The ARN of the topic to which a service publishes its events."""
     return outputs["events"][f"{service.capitalize()}TopicArn"]
 
 
 def trust(identity: Mapping[str, str], endpoint: str | None = None) -> dict[str, str]:
-    """Whose tokens a service believes, from the outputs of the identity stack.
+    """The issuer of tokens that a service trusts, from the outputs of the identity stack.
 
-    The emulator's tokens name AWS as their issuer, as on AWS; its keys are at its own address.
+    Tokens of the emulator name the same issuer as on AWS; the keys are at the address of the emulator.
     """
     keys = f"{endpoint}/{identity['UserPoolId']}/.well-known/jwks.json" if endpoint else identity["JwksUrl"]
     return {
@@ -159,9 +160,9 @@ def trust(identity: Mapping[str, str], endpoint: str | None = None) -> dict[str,
 
 
 def cognito(identity: Mapping[str, str], endpoint: str | None = None) -> dict[str, str]:
-    """The settings of a sign-in: `COGNITO_USER_POOL_ID` and so on, from the identity stack.
+    """The settings of a sign-in, such as `COGNITO_USER_POOL_ID`, from the identity stack.
 
-    The emulator has the sign-in pages at its own address. The issuer stays what its tokens name.
+    The sign-in pages of the emulator are at its own address. The issuer is that of its tokens.
     """
     pages = (
         {"AuthorizeUrl": f"{endpoint}/oauth2/authorize", "TokenUrl": f"{endpoint}/oauth2/token"}
@@ -172,7 +173,7 @@ def cognito(identity: Mapping[str, str], endpoint: str | None = None) -> dict[st
 
 
 def cognito_outputs(environment: Mapping[str, str]) -> dict[str, str]:
-    """The same read back: outputs of the identity stack, by their names there.
+    """The inverse of `cognito`: outputs of the identity stack by name.
 
     Raises:
         KeyError: names the variable that is missing.
@@ -181,10 +182,10 @@ def cognito_outputs(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def machines(service: str, outputs: Outputs, endpoint: str) -> dict[str, str]:
-    """With what a service knows the signature of a machine, where an emulator looks at none.
+    """The settings with which a service verifies the signature of a machine, because the emulator does not.
 
-    The machine is whoever has the emulator's credentials. On AWS the API Gateway verifies signatures, and nobody but the
-    machine has its key.
+    The machine uses the credentials of the emulator. On AWS, the API Gateway verifies signatures, and only the machine has its
+    key.
     """
     if service not in {"payment", "shipping"} or "api" not in outputs:
         return {}
@@ -195,9 +196,9 @@ def machines(service: str, outputs: Outputs, endpoint: str) -> dict[str, str]:
 
 
 def api_urls(api: Mapping[str, str], endpoint: str | None = None) -> tuple[str, str]:
-    """Where customers and where machines reach the API Gateway, from the outputs of the api stack.
+    """The URLs of the API Gateway for customers and for machines, from the outputs of the api stack.
 
-    The emulator answers for every API at its own address.
+    In the emulator, every API has the address of the emulator.
     """
     if endpoint is None:
         return api["ApiUrl"], api["MachineApiUrl"]
@@ -206,7 +207,7 @@ def api_urls(api: Mapping[str, str], endpoint: str | None = None) -> tuple[str, 
 
 
 def partner_api_url(api: Mapping[str, str], endpoint: str | None = None) -> str:
-    """Where partners reach the API Gateway, from the outputs of an api stack that has a partners' API."""
+    """The URL of the API Gateway for partners, from the outputs of an api stack with an API for partners."""
     if endpoint is None:
         return api["PartnerApiUrl"]
     return f"{endpoint}/_aws/execute-api/{api['PartnerApiId']}/{api['StageName']}"
@@ -217,7 +218,7 @@ def _upper_snake(name: str) -> str:
 
 
 class _TemplateLoader(yaml.CSafeLoader):
-    """YAML with CloudFormation's short functions."""
+    """YAML with the short forms of CloudFormation's functions."""
 
 
 def _function(loader: _TemplateLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""What every pipeline runs: the steps from a changed file to a service that has proven itself on the cluster.
+"""The steps of every pipeline, from a changed file to a service that works on the cluster.
 
-A pipeline, be it CodePipeline, Jenkins or GitHub Actions, only names the steps and their order; what a step does is
-here, once, and is run by the tests against a real registry and a real API server.
+CodePipeline, Jenkins and GitHub Actions only name the steps and their order. This package implements them, and the tests run them
+against a real registry and a real API server.
 """

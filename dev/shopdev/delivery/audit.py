@@ -1,7 +1,6 @@
-"""Known vulnerabilities: of the locked Python packages by pip-audit, of the image by the registry's own scan.
+"""Known vulnerabilities: of the locked Python packages by pip-audit, of the image by the scan of the registry.
 
-A database that cannot be asked is never a pass: the step fails, unless its caller has said `--offline-ok`, and then it
-says aloud what nobody has looked at.
+If a database is unreachable, the step fails. With `--offline-ok` it passes, and prints what was not checked.
 """
 
 import datetime as dt
@@ -26,11 +25,11 @@ AUDIT_SECONDS = 300
 def packages(*, offline_ok: bool, env: Mapping[str, str] = os.environ, lock: Path = LOCK) -> None:
     """Fail on every known vulnerability of a locked package that `accepted.json` does not name.
 
-    Advisories for Python packages carry no severity that could be compared, so the threshold is a decision per
-    advisory, with a reason and an end.
+    Advisories for Python packages have no comparable severity. Therefore each one is accepted separately, with a reason and an
+    expiry date.
 
     Raises:
-        DeliveryError: names what was found, or that the database could not be asked.
+        DeliveryError: lists the vulnerabilities, or states that the database is unreachable.
     """
     report = _pip_audit(lock, env)
     if isinstance(report, str):
@@ -58,10 +57,10 @@ def packages(*, offline_ok: bool, env: Mapping[str, str] = os.environ, lock: Pat
 
 
 def image(delivery: Delivery, *, threshold: str, seconds: float, offline_ok: bool) -> None:
-    """Fail when the registry's scan has found anything of `threshold` or worse in the pushed image.
+    """Fail if the scan of the registry reports findings of severity `threshold` or above for the pushed image.
 
     Raises:
-        DeliveryError: says what was found, or that nobody has scanned.
+        DeliveryError: lists the findings, or states that the image was not scanned.
     """
     repository, digest = delivery.fact("repository"), delivery.fact("digest")
     found = registry.ecr(repository)
@@ -85,7 +84,7 @@ def image(delivery: Delivery, *, threshold: str, seconds: float, offline_ok: boo
 
 
 def accepted_today(file: Path = ACCEPTED, today: dt.date | None = None) -> set[str]:
-    """Advisories that somebody has accepted, with a reason, until a day that has not passed."""
+    """The advisories that are accepted, with a reason, and have not expired."""
     entries: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
     day = today or dt.datetime.now(dt.UTC).date()
     return {name for name, entry in entries.items() if day <= dt.date.fromisoformat(entry["until"])}
@@ -98,7 +97,7 @@ def _unknown(what: str, *, offline_ok: bool) -> None:
 
 
 def _pip_audit(lock: Path, env: Mapping[str, str]) -> dict[str, Any] | str:
-    """pip-audit's report, or why there is none."""
+    """The report of pip-audit, or the reason why it has none."""
     command = [
         sys.executable,
         "-m",
@@ -116,9 +115,9 @@ def _pip_audit(lock: Path, env: Mapping[str, str]) -> dict[str, Any] | str:
             command, capture_output=True, text=True, check=False, env=dict(env), timeout=AUDIT_SECONDS
         )
     except subprocess.TimeoutExpired:
-        return f"pip-audit was not done after {AUDIT_SECONDS} s"
+        return f"pip-audit did not finish within {AUDIT_SECONDS} s"
     try:
         report: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        return (done.stderr.strip().splitlines() or ["pip-audit said nothing"])[-1]
+        return (done.stderr.strip().splitlines() or ["pip-audit printed nothing"])[-1]
     return report

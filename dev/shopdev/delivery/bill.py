@@ -1,7 +1,7 @@
-"""The bill of materials: what an image consists of, as CycloneDX.
+"""The bill of materials of an image, in CycloneDX format.
 
-The Python packages come from the lock file, which is what pip installed, hashes and all; the distribution's from its own
-package database inside the image.
+The Python packages are those of the lock file, with the hashes that pip verified. The packages of the distribution are those of
+its package database in the image.
 """
 
 import json
@@ -26,10 +26,10 @@ LOCK = "requirements/services.txt"
 
 
 def write(delivery: Delivery, engine: Engine) -> str:
-    """Write the bill and answer what is in it, for people.
+    """Write the bill of materials and return a summary.
 
     Raises:
-        DeliveryError: when the bill does not pass CycloneDX's own schema.
+        DeliveryError: when it does not match the schema of CycloneDX.
     """
     reference = delivery.reference
     bom = _python_packages(ROOT / LOCK)
@@ -51,7 +51,7 @@ def write(delivery: Delivery, engine: Engine) -> str:
 
 
 def distribution(database: str | None, release: Mapping[str, str]) -> Iterator[Component]:
-    """The packages that are installed according to dpkg's status file; none for an image without one."""
+    """The packages that the status file of dpkg lists as installed; none for an image without this file."""
     for paragraph in (database or "").split("\n\n"):
         fields = dict(
             line.split(": ", 1) for line in paragraph.splitlines() if ": " in line[1:] and line[0] != " "

@@ -1,4 +1,4 @@
-"""The command line of dev/delivery. `changed` needs Python alone; the other commands need `.venv`."""
+"""Run one step of a delivery. The step `changed` needs only Python; the others need .venv (run dev/bootstrap)."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one step; answer the exit code."""
+    """Run one step and return the exit code."""
     options = _parser().parse_args(argv)
     try:
         if options.command == "changed":
@@ -91,7 +91,7 @@ def _changed(options: argparse.Namespace) -> None:
 
 
 def _step(options: argparse.Namespace, delivery: Delivery) -> None:
-    # Each step brings its own packages, and `changed` must do without any.
+    # Imported here, because `changed` must run without packages.
     from shopdev.delivery import engine, registry, release  # noqa: PLC0415
 
     match options.command:
@@ -140,7 +140,7 @@ def _build(delivery: Delivery, engine: "Engine", registry: str, base: str | None
 
 
 def _push(delivery: Delivery, engine: "Engine", ecr: "Ecr | None") -> None:
-    """Push once per content: the tag is a hash of it, and ECR's tags cannot be moved."""
+    """Push an image unless its tag exists: the tag is a hash of the content, and tags in ECR are immutable."""
     repository, tag = delivery.fact("repository"), delivery.fact("tag")
     digest = ecr.digest(repository, tag) if ecr else None
     if digest:

@@ -1,4 +1,4 @@
-"""The folder in which one delivery of one service keeps what a later step, or a later machine, needs to know."""
+"""The folder in which a delivery of a service stores data for later steps, which may run on another machine."""
 
 import json
 import os
@@ -16,11 +16,11 @@ class DeliveryError(CommandError):
 
 @dataclass(frozen=True)
 class Delivery:
-    """One service on its way to the cluster.
+    """The delivery of one service.
 
     Args:
-        service: its name, which is also that of its ShopService and of its Helm release.
-        folder: where the steps leave what they made. The DELIVERY variable names it when it came from another machine.
+        service: name of the service, of its ShopService and of its Helm release.
+        folder: folder of the files that the steps create. Set the variable DELIVERY if it came from another machine.
     """
 
     service: str
@@ -33,25 +33,25 @@ class Delivery:
 
     @property
     def bill(self) -> Path:
-        """What the image consists of: CycloneDX as JSON."""
+        """The bill of materials of the image: CycloneDX as JSON."""
         return self.folder / "sbom.cdx.json"
 
     @property
     def chart(self) -> Path:
-        """The chart with this delivery's values as its own."""
+        """The chart, with the values of this delivery as its defaults."""
         return self.folder / "chart"
 
     def note(self, **facts: str) -> None:
-        """Keep facts about the image for the steps that follow."""
+        """Store facts about the image for later steps."""
         self.folder.mkdir(parents=True, exist_ok=True)
         known = self._facts() | facts
         self._notes.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
 
     def fact(self, name: str) -> str:
-        """What an earlier step noted.
+        """A fact that an earlier step stored.
 
         Raises:
-            DeliveryError: names the step that has not been run.
+            DeliveryError: names the step that must run first.
         """
         facts = self._facts()
         if name not in facts:
@@ -63,7 +63,7 @@ class Delivery:
 
     @property
     def reference(self) -> str:
-        """The image by its tag, as an engine builds and pushes it."""
+        """The image with its tag, as an engine builds and pushes it."""
         return f"{self.fact('repository')}:{self.fact('tag')}"
 
     @property

@@ -1,4 +1,4 @@
-"""What builds and pushes images: docker or podman where an engine answers, else buildah, which needs none."""
+"""The program that builds and pushes images: docker or podman if one is running, otherwise buildah, which needs no daemon."""
 
 import json
 import os
@@ -16,33 +16,33 @@ LOOPBACK = "127.0.0.1", "localhost"
 
 
 class Engine(Protocol):
-    """A container engine, as far as a delivery needs one."""
+    """What a delivery requires of a container engine."""
 
     def base(self, named: str | None) -> str:
-        """The base image, such that a change of its content changes the name.
+        """The name of the base image, which changes with its content.
 
         Args:
-            named: by the caller; None for the engine's own.
+            named: name from the caller; None for the default of the engine.
         """
 
     def build(self, target: str, reference: str, base: str) -> None:
         """Build one target of the Dockerfile."""
 
     def login(self, registry: str, user: str, password: str) -> None:
-        """Have the registry's credentials at hand for `push`."""
+        """Log in to the registry, for `push`."""
 
     def push(self, reference: str) -> str:
-        """Push, and answer the digest under which the registry has it."""
+        """Push an image and return its digest in the registry."""
 
     def read(self, reference: str, path: str) -> str | None:
-        """The text of a file in an image; None when there is none."""
+        """The text of a file in an image; None if it does not exist."""
 
 
 class Docker:
     """docker or podman.
 
     Args:
-        program: which one.
+        program: name of the program.
     """
 
     def __init__(self, program: str, env: Mapping[str, str]) -> None:
@@ -50,12 +50,12 @@ class Docker:
         self._env = env
 
     def base(self, named: str | None) -> str:
-        """The newest content of the tag, by default of the official Python image, named by its digest.
+        """The digest that the tag has now, by default the tag of the official Python image.
 
-        So a patched base gives the images of unchanged sources another tag, and is delivered.
+        Thus a patched base changes the tags of images with unchanged sources, and is delivered.
 
         Raises:
-            CommandError: when it cannot be pulled.
+            CommandError: when the base image cannot be pulled.
         """
         reference = named or images.OFFICIAL_BASE
         if "@sha256:" in reference:
@@ -64,22 +64,22 @@ class Docker:
         return self._by_digest(reference)
 
     def build(self, target: str, reference: str, base: str) -> None:
-        """Build with the engine's own cache."""
+        """Build with the cache of the engine."""
         arguments = ("build", "--target", target, "--build-arg", f"BASE={base}", "--tag", reference)
         run([self._program, *arguments, str(ROOT)], env=self._env, show=True)
 
     def login(self, registry: str, user: str, password: str) -> None:
-        """Give the password on standard input, where no process list shows it."""
+        """Pass the password on standard input, so that no list of processes shows it."""
         command = [self._program, "login", "--username", user, "--password-stdin", registry]
         run(command, env=self._env, stdin=password)
 
     def push(self, reference: str) -> str:
-        """Push, then ask the engine what the registry called it."""
+        """Push, then get the digest from the engine."""
         run([self._program, "push", reference], env=self._env, show=True)
         return self._by_digest(reference).partition("@")[2]
 
     def read(self, reference: str, path: str) -> str | None:
-        """Have the image's own `cat` print it."""
+        """Run `cat` of the image."""
         command = [self._program, "run", "--rm", "--network=none", "--entrypoint", "cat", reference, path]
         try:
             return run(command, env=self._env)
@@ -87,11 +87,11 @@ class Docker:
             return None
 
     def _by_digest(self, reference: str) -> str:
-        """An image that was pulled or pushed: its repository and the digest that the registry has for it."""
+        """A pulled or pushed image: its repository, and its digest in the registry."""
         command = [self._program, "image", "inspect", "--format", "{{json .RepoDigests}}", reference]
         repository = _repository(reference)
         for each in json.loads(run(command, env=self._env)):
-            # podman writes a short name out.
+            # podman expands a short name.
             if each.partition("@")[0] in {repository, f"docker.io/library/{repository}"}:
                 return str(each)
         raise CommandError(
@@ -100,14 +100,14 @@ class Docker:
 
 
 class Buildah:
-    """buildah, on the base image that debootstrap makes when no registry with an official one is reached."""
+    """buildah, with a base image of debootstrap, for machines without access to a registry of official images."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        # The store in which the local cluster keeps its images.
+        # The image store of the local cluster.
         self._env = {**env, "STORAGE_DRIVER": "overlay"}
 
     def base(self, named: str | None) -> str:
-        """The named image, or the one that debootstrap makes, which is named by its recipe."""
+        """The named image, or that of debootstrap, which is tagged with the hash of its recipe."""
         if named:
             return named
         from shopdev.cluster import images as store  # noqa: PLC0415  Linux only, and only here
@@ -115,7 +115,7 @@ class Buildah:
         return store.ensure_base()[0]
 
     def build(self, target: str, reference: str, base: str) -> None:
-        """Build in a chroot; what is in the store already is not built again."""
+        """Build in a chroot, unless the store has the image."""
         from shopdev.cluster import images as store  # noqa: PLC0415  Linux only, and only here
 
         run_base, build_base = store.ensure_base()
@@ -123,7 +123,7 @@ class Buildah:
         store.build(target, reference, ROOT, arguments)
 
     def login(self, registry: str, user: str, password: str) -> None:
-        """Give the password on standard input, where no process list shows it."""
+        """Pass the password on standard input, so that no list of processes shows it."""
         command = ["buildah", "login", *_tls(registry), "--username", user, "--password-stdin", registry]
         run(command, env=self._env, stdin=password)
 
@@ -136,7 +136,7 @@ class Buildah:
             return digest.read_text(encoding="utf-8").strip()
 
     def read(self, reference: str, path: str) -> str | None:
-        """Look into the image's root."""
+        """Read the file from the root of the image."""
         container = run(["buildah", "from", "--pull=false", reference], env=self._env).strip()
         try:
             root = Path(run(["buildah", "mount", container], env=self._env).strip())
@@ -149,10 +149,10 @@ class Buildah:
 
 
 def find(env: Mapping[str, str] = os.environ) -> Engine:
-    """Whatever builds images here.
+    """The engine of this machine.
 
     Raises:
-        CommandError: when nothing does.
+        CommandError: when no engine is available.
     """
     try:
         return Docker(images.container_engine(env), env)
@@ -163,12 +163,12 @@ def find(env: Mapping[str, str] = os.environ) -> Engine:
 
 
 def _tls(reference: str) -> list[str]:
-    """A registry on loopback speaks plain HTTP; docker and podman know that by themselves."""
+    """The flag for a registry on loopback, which uses plain HTTP; docker and podman detect that themselves."""
     host = reference.partition("/")[0].partition(":")[0]
     return ["--tls-verify=false"] if host in LOOPBACK else []
 
 
 def _repository(reference: str) -> str:
-    """A reference without its tag; the colon of a registry's port is none."""
+    """A reference without its tag. A colon before a port belongs to the registry."""
     folder, slash, name = reference.rpartition("/")
     return f"{folder}{slash}{name.partition(':')[0]}"

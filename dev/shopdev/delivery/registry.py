@@ -1,4 +1,4 @@
-"""Where images are kept: ECR, which is asked by its own API, or any other registry, which only the engine talks to."""
+"""The registry of images: ECR, whose API answers questions about images, or another one, which only the engine uses."""
 
 import base64
 import os
@@ -25,23 +25,23 @@ POLL_SECONDS = 5.0
 
 
 class NotScanned(Exception):
-    """The registry tells nothing about the image's vulnerabilities; the message says why."""
+    """The registry has no scan of the image; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Ecr:
-    """One account's registry in one region.
+    """The registry of one account in one region.
 
     Args:
-        host: its name, or the emulator's.
-        client: its API.
+        host: host name of the registry or of the emulator.
+        client: client of the ECR API.
     """
 
     host: str
     client: "ECRClient"
 
     def credentials(self) -> tuple[str, str]:
-        """User and password for an engine, good for twelve hours."""
+        """User and password for an engine, valid for twelve hours."""
         try:
             answer = self.client.get_authorization_token()
         except (ClientError, BotoCoreError) as error:
@@ -51,7 +51,7 @@ class Ecr:
         return user, password
 
     def digest(self, repository: str, tag: str) -> str | None:
-        """What a tag names, None when there is no such tag."""
+        """The digest of a tag; None if the tag does not exist."""
         try:
             found = self.client.describe_images(
                 repositoryName=self._name(repository), imageIds=[{"imageTag": tag}]
@@ -65,13 +65,13 @@ class Ecr:
     def findings(
         self, repository: str, digest: str, seconds: float, wait: Callable[[float], object] = time.sleep
     ) -> Mapping[str, int]:
-        """How many vulnerabilities of which severity the scan on push has found; waits until it is done.
+        """Wait for the scan on push and return severity -> number of findings.
 
         Raises:
-            NotScanned: when the registry does not scan, cannot scan this image, or is not done in time.
+            NotScanned: when the registry does not scan, cannot scan this image, or does not finish in time.
         """
         end = time.monotonic() + seconds
-        state = "not begun"
+        state = "not started"
         while time.monotonic() < end:
             try:
                 answer = self.client.describe_image_scan_findings(
@@ -100,7 +100,7 @@ class Ecr:
 def ecr(repository: str, env: Mapping[str, str] = os.environ) -> Ecr | None:
     """The ECR that a repository belongs to; None for any other registry.
 
-    The emulator serves every account's registry at its own address.
+    The emulator serves the registries of all accounts at its own address.
     """
     host = repository.partition("/")[0]
     found = _ECR.match(host)
@@ -112,7 +112,7 @@ def ecr(repository: str, env: Mapping[str, str] = os.environ) -> Ecr | None:
 
 
 def at_least(severity: str, counts: Mapping[str, int]) -> dict[str, int]:
-    """Those counts that are of this severity or a worse one."""
+    """The counts of this severity and of those above it."""
     bad = SEVERITIES[SEVERITIES.index(severity) :]
     return {each: counts[each] for each in reversed(bad) if counts.get(each)}
 
@@ -122,5 +122,5 @@ def _advice(error: ClientError | BotoCoreError) -> str:
         isinstance(error, ClientError)
         and error.response["Error"].get("Code") == "RepositoryNotFoundException"
     ):
-        return f"{error.response['Error'].get('Message')}: deploy the stack that makes the ECR repositories, or mend REGISTRY"
+        return f"{error.response['Error'].get('Message')}: deploy the stack eks, which creates the ECR repositories, or correct REGISTRY"
     return f"the registry's API: {error}"

@@ -1,7 +1,7 @@
-"""A service on the cluster: a Helm release of its own, so that no other service's delivery touches it.
+"""A service on the cluster: a separate Helm release, so that the deliveries of other services do not change it.
 
-The chart that is deployed carries its values with it. So CodePipeline's EKS action, Jenkins and GitHub Actions deploy the
-same folder, and going back means deploying an older one.
+The deployed chart contains its values. Therefore CodePipeline's EKS action, Jenkins and GitHub Actions deploy the same folder, and
+a rollback deploys an older one.
 """
 
 import json
@@ -24,12 +24,12 @@ Values = dict[str, Any]
 
 
 def write_chart(delivery: Delivery, *, prefix: str, place: str) -> None:
-    """Write the chart to deploy: shop-service with the values that charts/shop has for this service in this place.
+    """Write the chart to deploy: shop-service with the values of charts/shop for this service and place.
 
     Args:
-        delivery: of which service and image.
-        prefix: first part of the stacks' names, whose outputs become environment.
-        place: which of charts/shop's values files, e.g. `eks`.
+        delivery: the service and its image.
+        prefix: prefix of the stacks whose outputs become environment variables.
+        place: selects a values file of charts/shop, e.g. `eks` for values-eks.yaml.
     """
     stacks = run([sys.executable, str(ROOT / "dev" / "aws"), "values", "--prefix", prefix], env=os.environ)
     image = {
@@ -47,7 +47,7 @@ def write_chart(delivery: Delivery, *, prefix: str, place: str) -> None:
 
 
 def values_of(service: str, place: str, stacks: Values, image: Mapping[str, str]) -> Values:
-    """What charts/shop gives one of its services, and this delivery's image."""
+    """The values of charts/shop for one of its services, with the image of this delivery."""
     shop: Values = {}
     for name in ("values.yaml", f"values-{place}.yaml"):
         shop = merge(shop, yaml.safe_load((CHARTS / "shop" / name).read_text(encoding="utf-8")))
@@ -57,7 +57,7 @@ def values_of(service: str, place: str, stacks: Values, image: Mapping[str, str]
 
 
 def merge(under: Values, over: Values) -> Values:
-    """Two values files, as Helm lays one over the other."""
+    """Merge two values files as Helm does."""
     merged = dict(under)
     for key, value in over.items():
         below = merged.get(key)
@@ -75,7 +75,7 @@ def deploy(delivery: Delivery, namespace: str) -> None:
         str(delivery.chart),
         "--namespace",
         namespace,
-        # The chart has all values in it. Without this Helm would put those of an earlier `--set` over them.
+        # The chart contains all values. Without this flag, Helm would override them with those of an earlier `--set`.
         "--reset-values",
     ]
     run(command, env=os.environ)
@@ -83,10 +83,10 @@ def deploy(delivery: Delivery, namespace: str) -> None:
 
 
 def roll_back(delivery: Delivery, namespace: str) -> None:
-    """Put the release back to what it was before this delivery, if this delivery has changed it at all.
+    """Restore the release from before this delivery, if this delivery has changed it.
 
     Raises:
-        DeliveryError: when this delivery's was the first.
+        DeliveryError: when there is no earlier revision.
     """
     where = ["--namespace", namespace, "--output", "json"]
     history = json.loads(run(["helm", "history", delivery.service, *where], env=os.environ))

@@ -1,4 +1,4 @@
-"""After a deployment: the cluster runs this very image, and an order goes through the shop from end to end."""
+"""The smoke test after a deployment: the cluster runs exactly this image, and an order is shipped."""
 
 import os
 import time
@@ -18,14 +18,14 @@ POLL_SECONDS = 0.5
 
 
 def rolled_out(delivery: Delivery, namespace: str, seconds: float) -> None:
-    """Wait until the ShopService runs this delivery's image and is ready.
+    """Wait until the ShopService runs the image of this delivery and is ready.
 
     Raises:
-        DeliveryError: with the operator's own words, when it does not get there.
+        DeliveryError: when it does not become ready; includes the messages of its conditions.
     """
     find = _shopservices(namespace)
     end = time.monotonic() + seconds
-    state = "the operator has not said anything about it yet"
+    state = "the operator has not reported a status yet"
     while time.monotonic() < end:
         found = find(delivery.service)
         if not found["spec"]["image"].endswith(f"@{delivery.fact('digest')}"):
@@ -52,7 +52,7 @@ def order(url: str, seconds: float, env: Mapping[str, str] = os.environ) -> None
     """Place one order and follow it until it is shipped.
 
     Raises:
-        DeliveryError: when it ends otherwise, or not in time.
+        DeliveryError: when it reaches another final state, or none in time.
     """
     customer = FirstCustomer(url, token(env))
     product = env.get("SMOKE_SKU") or customer.wait_for_catalogue(deadline=60)[0]["sku"]
@@ -64,12 +64,12 @@ def order(url: str, seconds: float, env: Mapping[str, str] = os.environ) -> None
 
 
 def token(env: Mapping[str, str]) -> str:
-    """An access token: SHOP_TOKEN, or one for the smoke test's own client; none where neither is given.
+    """An access token: SHOP_TOKEN, or one for the client of the smoke test; empty if neither is set.
 
-    Client credentials (RFC 6749, section 4.4): TOKEN_URL, SMOKE_CLIENT_ID and SMOKE_CLIENT_SECRET.
+    The client uses client credentials (RFC 6749, section 4.4): TOKEN_URL, SMOKE_CLIENT_ID and SMOKE_CLIENT_SECRET.
 
     Raises:
-        DeliveryError: when the client gets none.
+        DeliveryError: when the client gets no token.
     """
     if given := env.get("SHOP_TOKEN"):
         return given
@@ -106,7 +106,7 @@ def _shopservices(namespace: str) -> Callable[[str], dict[str, Any]]:
 
 
 def _conditions(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The conditions, once they are about what the ShopService asks for now."""
+    """The conditions, if the operator has observed the current generation of the ShopService; otherwise none."""
     status = found.get("status", {})
     if status.get("observedGeneration") != found["metadata"]["generation"]:
         return {}

@@ -1,4 +1,4 @@
-"""The demo's command line."""
+"""The command line of `make demo`, `make clean-demo` and `make images`."""
 
 import argparse
 import os
@@ -9,17 +9,17 @@ from shopdev.console import CommandError
 from shopdev.demo import removal, target
 from shopdev.demo.images import write_references
 
+DESCRIPTION = "Run the shop on Kubernetes."
+VARIABLES = "Set CLUSTER (local or current), REGISTRY, AWS (emulator or account), GATEWAY_CLASS and SHOP_URL to select the target."
+
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; answer the exit code.
-
-    CLUSTER (local, current), REGISTRY, AWS (emulator, account), GATEWAY_CLASS and SHOP_URL choose where it goes.
-    """
-    parser = argparse.ArgumentParser(prog="dev/demo", description=__doc__, epilog=main.__doc__)
+    """Run one command and return the exit code."""
+    parser = argparse.ArgumentParser(prog="dev/demo", description=DESCRIPTION, epilog=VARIABLES)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="install everything, place an order and show the result")
-    commands.add_parser("install", help="install everything")
-    commands.add_parser("order", help="place an order and follow it")
+    commands.add_parser("up", help="install the shop, place an order and show the result")
+    commands.add_parser("install", help="install the shop")
+    commands.add_parser("order", help="place an order and show its progress")
     commands.add_parser("images", help="build the images, and load or push them")
     commands.add_parser("down", help="remove everything")
     command = parser.parse_args(argv).command
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _go(command: str, where: target.Target) -> None:
-    from shopdev.demo import steps  # noqa: PLC0415  needs packages, and `down` works without any
+    from shopdev.demo import steps  # noqa: PLC0415  it needs packages, and `down` works without any
 
     if command in {"up", "install"}:
         steps.install(where)

@@ -1,4 +1,4 @@
-"""A customer of a shop that has just been installed: waits for the catalogue, orders, and prints each state as it comes."""
+"""A customer of a shop that has just been installed: waits for the catalogue, places an order and follows it."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -11,20 +11,20 @@ from shopdev.customer import ENDS, Customer
 
 
 class FirstCustomer(Customer):
-    """The first one, who comes when some parts of the shop may not be ready yet."""
+    """The first customer, at a time when some services may not be ready yet."""
 
     not_yet = frozenset({*Customer.not_yet, httpx.codes.BAD_GATEWAY, httpx.codes.SERVICE_UNAVAILABLE})
-    """Nor is a pod behind the route."""
+    """Also the responses of a gateway without a ready pod behind the route."""
 
     def wait_for_catalogue(self, deadline: float) -> list[dict[str, Any]]:
-        """The first page of products, once there is one.
+        """Wait for the first page of products.
 
         Args:
-            deadline: seconds to wait at most. The order service must know the prices too, so the first order may still have to
-                be tried again (see `place`).
+            deadline: most seconds to wait. The order service must know the prices too, so the first order may have to be
+                tried again (see `place`).
 
         Raises:
-            CommandError: when the gateway does not answer with products in time.
+            CommandError: when the gateway returns no products in time.
         """
         end = time.monotonic() + deadline
         reason = "no response"
@@ -61,14 +61,14 @@ class FirstCustomer(Customer):
         )
 
     def post(self, path: str, body: Mapping[str, Any] | None = None, **headers: str) -> httpx.Response:
-        """The answer to a request; 503 where there is none."""
+        """The response to a request; 503 if there is none."""
         try:
             return super().post(path, body, **headers)
         except httpx.TransportError as error:
             return _unavailable(error)
 
     def _answer(self, path: str) -> httpx.Response:
-        """The answer to GET; 503 where there is none."""
+        """The response to a GET; 503 if there is none."""
         try:
             return self.http.get(path)
         except httpx.TransportError as error:
@@ -76,7 +76,7 @@ class FirstCustomer(Customer):
 
 
 def _document(answer: httpx.Response) -> dict[str, Any]:
-    """The document of a successful answer; empty for any other, such as the page of a load balancer that has no target yet."""
+    """The document of a successful response; empty for others, such as the page of a load balancer without targets."""
     if answer.status_code != httpx.codes.OK:
         return {}
     try:

@@ -1,7 +1,7 @@
-"""The images of the demo: named by the hash of what goes into them, so that nothing unchanged is built twice.
+"""The images of the demo, tagged with the hash of their sources, so that unchanged ones are not built again.
 
-Three ways to a cluster: the local node (buildah, loaded from its store), kind (docker or podman, `kind load`), and any
-other cluster through a registry.
+They reach a cluster in one of three ways: the local node loads them from the store of buildah, kind with `kind load` from docker
+or podman, and any other cluster from a registry.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ from shopdev.checkout import ROOT, SERVICES
 from shopdev.console import CommandError, run, say
 
 OFFICIAL_BASE = "python:3.11-slim"
-"""By tag: a digest in the source would miss the patches of Debian and Python until someone changes it. Whatever is delivered
-(`shopdev.delivery`, `shopdev.eks`) is built on the digest that the tag has at that time; a demo takes the engine's own copy."""
+"""A tag, because a digest in the source would miss the patches of Debian and Python until it is changed. Deliveries
+(`shopdev.delivery`, `shopdev.eks`) are built on the digest that the tag has at that time; a demo uses the engine's local copy."""
 SAMPLE = "shop-sample:0.1.0"
-"""What manifests/examples and the tutorial call the image of the target `sample`, where no registry has to be named."""
+"""The name of the image of the target `sample` in manifests/examples and in the tutorial, without a registry."""
 
-# Target of the Dockerfile -> everything that the build reads.
+# Target of the Dockerfile -> the files and folders that its build reads.
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "operator": (
         "requirements/build.txt",
@@ -41,7 +41,7 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Image:
-    """One image: the Dockerfile's target and where it is found, `registry/name:tag`."""
+    """One image: its target in the Dockerfile, and its reference `registry/name:tag`."""
 
     target: str
     repository: str
@@ -49,12 +49,12 @@ class Image:
 
     @property
     def reference(self) -> str:
-        """The whole reference, as a pod names it."""
+        """The full reference, as in a pod."""
         return f"{self.repository}:{self.tag}"
 
 
 def plan(registry: str, base: str, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
-    """Answer the image of each target, tagged by the content of its sources in a tree and by its base."""
+    """Return the image of each target, tagged by the content of its sources in a tree and by its base."""
     return {
         target: Image(target, f"{registry}/{image_name(target)}", content_tag(target, base, tree))
         for target in targets
@@ -62,7 +62,7 @@ def plan(registry: str, base: str, tree: Path = ROOT, targets: Collection[str] =
 
 
 def image_name(target: str) -> str:
-    """The repository's last part: the emulator is not part of the shop, everything else is."""
+    """The last segment of the repository. The emulator is not part of the shop and has no prefix."""
     return target if target == "local-aws" else f"shop-{target}"
 
 
@@ -76,7 +76,7 @@ def content_tag(target: str, base: str, tree: Path = ROOT) -> str:
 
 
 def files(tree: Path, *sources: str) -> Iterator[Path]:
-    """Every file of some files and folders of a tree that images contain, always in the same order; see .dockerignore."""
+    """The files in some files and folders of a tree that images contain, in a stable order; see .dockerignore."""
     for source in sources:
         path = tree / source
         if path.is_file():
@@ -90,7 +90,7 @@ def files(tree: Path, *sources: str) -> Iterator[Path]:
 
 
 def build_with_engine(images: Mapping[str, Image], base: str, env: Mapping[str, str], tree: Path) -> str:
-    """Build with docker or podman, whichever answers, and say which.
+    """Build with docker or podman, and return the one that was used.
 
     Raises:
         CommandError: when neither engine is reachable or a build fails.
@@ -107,10 +107,10 @@ def build_with_engine(images: Mapping[str, Image], base: str, env: Mapping[str, 
 
 
 def container_engine(env: Mapping[str, str]) -> str:
-    """The first of docker and podman whose engine answers.
+    """The first of docker and podman whose engine is running.
 
     Raises:
-        CommandError: when there is none.
+        CommandError: when neither is.
     """
     for engine in ("docker", "podman"):
         if shutil.which(engine, path=env.get("PATH")) is None:
@@ -125,15 +125,15 @@ def container_engine(env: Mapping[str, str]) -> str:
 def push(images: Mapping[str, Image], engine: str, env: Mapping[str, str]) -> None:
     """Push every image to its registry."""
     for image in images.values():
-        say(f"      push {image.reference}")
+        say(f"      pushing {image.reference}")
         run([engine, "push", "--quiet", image.reference], env=env)
 
 
 def load_into_kind(images: Mapping[str, Image], cluster: str, engine: str, env: Mapping[str, str]) -> None:
-    """Copy every image into a kind cluster's nodes, that of the examples under their name for it too."""
+    """Copy every image to the nodes of a kind cluster; the sample image also under its name in the examples."""
     references = [image.reference for image in images.values()]
     if "sample" in images:
-        # The whole name: podman would put localhost before a short one, and no pod would find it.
+        # The full name: podman would prefix a short one with localhost, and no pod would find it.
         whole = f"docker.io/library/{SAMPLE}"
         run([engine, "tag", images["sample"].reference, whole], env=env)
         references.append(whole)
@@ -141,7 +141,7 @@ def load_into_kind(images: Mapping[str, Image], cluster: str, engine: str, env: 
 
 
 def write_references(images: Mapping[str, Image], path: Path) -> None:
-    """Keep the references where later commands and tests find them: JSON, target -> reference."""
+    """Store the references for later commands and tests: JSON, target -> reference."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(
         json.dumps({target: image.reference for target, image in images.items()}, indent=2) + os.linesep

@@ -1,11 +1,11 @@
-"""The end of the demo. Needs no package, so that it works after the virtual environment was removed."""
+"""Removal of the demo. It needs no package, so that it works after the virtual environment was removed."""
 
 from shopdev.console import run
 from shopdev.demo.target import AWS_NAMESPACE, OPERATOR_NAMESPACE, SHOP_NAMESPACE, Target
 
 
 def remove(target: Target) -> None:
-    """Take away everything that the demo brought; the order matters only on a cluster that stays."""
+    """Remove everything that the demo installed. The order matters only on a cluster that is not removed itself."""
     if target.remove_cluster():
         return
     for release, namespace in (

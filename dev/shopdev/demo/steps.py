@@ -1,4 +1,4 @@
-"""The demo's steps, the same on every cluster: images, AWS, operator, shop, one order."""
+"""The steps of the demo, which are the same on every cluster: images, AWS, operator, shop, one order."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ metadata:
 
 
 def install(target: Target) -> None:
-    """From nothing to four ready ShopServices behind the gateway; a second call changes nothing."""
+    """Install everything up to four ready ShopServices behind the gateway; a second call changes nothing."""
     steps = Steps(total=7)
     with steps.step("Cluster", "10 s; 12 min the first time, to build the tools"):
         target.prepare()
@@ -64,10 +64,10 @@ def install(target: Target) -> None:
 
 
 def order(target: Target) -> None:
-    """Sign in as alice, place one order through the API Gateway, and print each state as it comes.
+    """Sign in as alice, place one order through the API Gateway, and print each state when it is reached.
 
     Raises:
-        CommandError: when it does not end SHIPPED.
+        CommandError: when the order reaches no final state.
     """
     with customer(target) as alice:
         product = alice.wait_for_catalogue(deadline=60)[0]
@@ -81,7 +81,7 @@ def order(target: Target) -> None:
 
 @contextmanager
 def customer(target: Target, user: str = "alice") -> Iterator[FirstCustomer]:
-    """Somebody who has signed in with Cognito, at the API Gateway; at the gateway itself where there is none yet."""
+    """A customer signed in with Cognito, at the API Gateway or, before it is deployed, at the gateway of the cluster."""
     with target.aws() as env, target.shop_url() as shop_url:
         api = environment_file.parse(run([sys.executable, str(AWS), "env"], env=env))
         token = run([sys.executable, str(TOKEN), user], env={**env, **api}).strip()
@@ -90,7 +90,7 @@ def customer(target: Target, user: str = "alice") -> Iterator[FirstCustomer]:
 
 
 def show(target: Target) -> None:
-    """What there is now, and what to try next."""
+    """Print what is installed and which commands to try next."""
     say(run(["kubectl", "-n", SHOP_NAMESPACE, "get", "shopservices"], env=target.env()))
     inside = target.way_in()
     with customer(target) as alice:
@@ -101,11 +101,11 @@ Your orders:    curl -s -H "Authorization: Bearer $(dev/token alice)" {alice.url
 Kubernetes:     {inside}kubectl -n {SHOP_NAMESPACE} get shopservices,deployments,hpa,httproutes
 ShopServices:   {inside}kubectl shop -n {SHOP_NAMESPACE} tree
 Scale:          {inside}kubectl -n {SHOP_NAMESPACE} scale shopservice shipping --replicas 2
-Break it:       {inside}kubectl -n {SHOP_NAMESPACE} delete deployment payment
-Remove all:     {target.way_off()}"""
+Self-healing:   {inside}kubectl -n {SHOP_NAMESPACE} delete deployment payment
+Clean up:       {target.way_off()}"""
         )
     if way := target.way_to_aws():
-        say(f"Keep running:   {way}   # the API is in the emulator's pod")
+        say(f"Keep running:   {way}   # the API runs in the pod of the emulator")
 
 
 def _namespaces(target: Target) -> None:
@@ -115,7 +115,7 @@ def _namespaces(target: Target) -> None:
 
 
 def _deploy_stacks(target: Target) -> Path:
-    """Deploy the stacks, then keep what they put out: as Helm values, and for whoever wants to call the API."""
+    """Deploy the stacks and store their outputs: as Helm values, and in .dev/env for clients of the API."""
     values = STATE / "values-aws.yaml"
     with target.aws() as env:
         run([sys.executable, str(AWS), "deploy", *target.stack_parameters()], env=env, show=True)
@@ -128,7 +128,7 @@ def _deploy_stacks(target: Target) -> Path:
 
 
 def keep_addresses(target: Target) -> None:
-    """Keep in .dev/env where the API and its AWS are and who signs in, for `dev/token` and whoever calls the API."""
+    """Store the addresses of the API, of AWS and of the sign-in in .dev/env, for `dev/token` and clients of the API."""
     with target.aws() as env:
         found = environment_file.parse(run([sys.executable, str(AWS), "env"], env=env))
         emulator = {"AWS_ENDPOINT_URL": env["AWS_ENDPOINT_URL"]} if target.emulated else {}
@@ -159,7 +159,7 @@ def _install_shop(target: Target, built: dict[str, Image], values: Path) -> None
 
 
 def _emulated_queues(target: Target) -> list[str]:
-    """The emulator's addresses for KEDA, where AWS is the emulator."""
+    """The addresses of the emulator that KEDA may read; none in an account."""
     hosts = (f"local-aws.{AWS_NAMESPACE}.svc{domain}" for domain in ("", ".cluster.local"))
     addresses = ",".join(f"http://{host}:{EMULATOR_PORT}" for host in hosts)
     return ["--set", f"allowedQueueEndpoints={{{addresses}}}"] if target.emulated else []
@@ -176,7 +176,7 @@ def _helm(target: Target, release: str, namespace: str, chart: str, flags: list[
 
 
 def _end_what_was_interrupted(target: Target, release: str, namespace: str) -> None:
-    """Free a release that a killed Helm has left locked, so that `make demo` goes on from anywhere."""
+    """Unlock a release that an interrupted Helm left pending, so that `make demo` can continue from any state."""
     releases = json.loads(
         run(["helm", "list", "--namespace", namespace, "--pending", "-o", "json"], env=target.env())
     )
@@ -186,5 +186,5 @@ def _end_what_was_interrupted(target: Target, release: str, namespace: str) -> N
         undo = (
             ["uninstall", "--no-hooks"] if each["status"] == "pending-install" else ["rollback", "--no-hooks"]
         )
-        say(f"      release {release} is in state {each['status']} after an interruption: {undo[0]}")
+        say(f"      release {release} is {each['status']} after an interruption; running helm {undo[0]}")
         run(["helm", *undo, release, "--namespace", namespace], env=target.env())

@@ -1,6 +1,6 @@
-"""Where the demo goes: the local node, or the cluster of the current kube context (kind, EKS, any other).
+"""The target of the demo: the local node, or the cluster of the current kube context (kind, EKS or any other).
 
-Both answer the same questions, so that the steps in `steps.py` never ask which one it is.
+Both have the same interface, so that the steps in `steps.py` are the same for each.
 """
 
 import json
@@ -25,43 +25,43 @@ OPERATOR_NAMESPACE, SHOP_NAMESPACE, AWS_NAMESPACE = "shop-operator", "shop", "aw
 
 
 class Target(Protocol):
-    """What the steps need of a cluster."""
+    """What the steps require of a cluster."""
 
     emulated: bool
-    """Whether AWS is the emulator in the cluster, and not an account."""
+    """Whether AWS is the emulator in the cluster rather than an account."""
 
     def prepare(self) -> None:
-        """Make sure that the cluster is there and answers."""
+        """Make sure that the cluster exists and responds."""
 
     def env(self) -> dict[str, str]:
         """The environment for kubectl and helm."""
 
     def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
-        """Build images from a source tree and bring them to where the nodes find them."""
+        """Build images from a source tree and make them available to the nodes."""
 
     def shop_values(self) -> list[str]:
-        """Arguments for `helm upgrade` of the shop that only this cluster needs."""
+        """The arguments for `helm upgrade` of the shop that are specific to this cluster."""
 
     def stack_parameters(self) -> list[str]:
-        """Arguments for `dev/aws deploy` that only this cluster needs."""
+        """The arguments for `dev/aws deploy` that are specific to this cluster."""
 
     def aws(self) -> AbstractContextManager[dict[str, str]]:
         """The environment for the AWS CLI, valid inside the context."""
 
     def way_to_aws(self) -> str:
-        """The command that keeps open what `aws` opens only for a while; empty where nothing has to be."""
+        """The command that keeps the connection of `aws` open; empty if none is required."""
 
     def way_in(self) -> str:
-        """What stands before a kubectl command that the user types; empty where kubectl needs nothing."""
+        """The prefix of a kubectl command that the user types; empty if kubectl needs none."""
 
     def way_off(self) -> str:
         """The command that removes everything."""
 
     def shop_url(self) -> AbstractContextManager[str]:
-        """The gateway's URL as seen from here, valid inside the context."""
+        """The URL of the gateway from this machine, valid inside the context."""
 
     def remove_cluster(self) -> bool:
-        """Remove the cluster itself, when it is the demo's own; else answer False."""
+        """Remove the cluster if the demo created it; otherwise return False."""
 
 
 class LocalNode:
@@ -70,22 +70,22 @@ class LocalNode:
     emulated = True
 
     def prepare(self) -> None:
-        """Bring the node up, or find it healthy."""
+        """Start the node, unless it is healthy."""
         run([sys.executable, str(ROOT / "dev" / "cluster"), "up"], env=os.environ, show=True)
 
     def env(self) -> dict[str, str]:
-        """The variables of `.dev/env`, its tools first on PATH."""
+        """The variables of `.dev/env`, with its tools first on PATH."""
         env = {**os.environ, **read_env_file(STATE / "env")}
         return {**env, "PATH": f"{env['PATH_TOOLS']}:{env['PATH']}"}
 
     def base_image(self) -> str:
-        """The reference of the debootstrap image that every image here stands on."""
+        """The reference of the debootstrap image on which every image here is built."""
         from shopdev.cluster import images as store  # noqa: PLC0415  Linux only, and only here
 
         return store.ensure_base()[0]
 
     def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
-        """Build with buildah on a debootstrap base, since no registry is asked; load into the node."""
+        """Build with buildah on a debootstrap base, without a registry, and load the images into the node."""
         from shopdev.cluster import images as store  # noqa: PLC0415  Linux only, and only here
 
         base, build_base = store.ensure_base()
@@ -100,40 +100,40 @@ class LocalNode:
         return planned
 
     def shop_values(self) -> list[str]:
-        """The listener's port has to be the one on which the node's Traefik listens."""
+        """The port of the listener, which must be the port of Traefik on the node."""
         return ["--set", f"gateway.port={self.env()['GATEWAY_PORT']}"]
 
     def stack_parameters(self) -> list[str]:
-        """Where the emulator's pod reaches Traefik, for the API Gateway in it."""
+        """The address of Traefik for the API Gateway in the pod of the emulator."""
         from shopdev.cluster.network import NODE_ADDRESS  # noqa: PLC0415  Linux only, and only here
 
         return ["--set", f"BackendUrl=http://{NODE_ADDRESS}:{self.env()['GATEWAY_PORT']}"]
 
     @contextmanager
     def aws(self) -> Iterator[dict[str, str]]:
-        """The emulator through the node's forwarder."""
+        """The emulator, through the forwarder of the node."""
         env = self.env()
         yield {**env, **client_environment(env["AWS_ENDPOINT_URL"])}
 
     def way_to_aws(self) -> str:
-        """The forwarder is there as long as the node."""
+        """Empty: the forwarder runs as long as the node."""
         return ""
 
     def way_in(self) -> str:
-        """Into the node's network, with its kubectl."""
+        """A command in the network of the node, with its kubectl."""
         return "dev/cluster exec -- "
 
     def way_off(self) -> str:
-        """The local node is the default."""
+        """The command without variables, because the local node is the default."""
         return "make clean-demo"
 
     @contextmanager
     def shop_url(self) -> Iterator[str]:
-        """Traefik through the node's forwarder."""
+        """Traefik, through the forwarder of the node."""
         yield self.env()["SHOP_URL"]
 
     def remove_cluster(self) -> bool:
-        """Take the node down; nothing is left of it."""
+        """Remove the node completely."""
         run([sys.executable, str(ROOT / "dev" / "cluster"), "down"], env=os.environ, show=True)
         return True
 
@@ -142,13 +142,13 @@ class CurrentContext:
     """The cluster of the current kube context.
 
     Args:
-        registry: where the nodes pull from, e.g. `123456789012.dkr.ecr.eu-central-1.amazonaws.com`; may be empty for kind.
-        account: use the AWS account of the caller's credentials and not the emulator.
-        gateway_class: the GatewayClass that the cluster's Gateway API controller serves.
-        url: the shop's URL when the Gateway's own address is not reachable from here.
-        backend: the gateway's URL as pods reach it, for the API Gateway in the emulator's pod.
-        emulator_port: of this machine, on which the emulator's pod is reached. Always the same one, since the API's
-            address has it, and is kept.
+        registry: registry of the images, e.g. `123456789012.dkr.ecr.eu-central-1.amazonaws.com`; may be empty for kind.
+        account: use the AWS account of the caller's credentials instead of the emulator.
+        gateway_class: GatewayClass of the Gateway API controller in the cluster.
+        url: URL of the shop, if the address of the Gateway is not reachable from this machine.
+        backend: URL of the gateway for pods, used by the API Gateway in the pod of the emulator.
+        emulator_port: local port that is forwarded to the pod of the emulator. It is always the same, because it is part of
+            the stored address of the API.
     """
 
     def __init__(
@@ -173,10 +173,10 @@ class CurrentContext:
         return dict(os.environ)
 
     def prepare(self) -> None:
-        """Look for what the demo needs of the cluster.
+        """Check that the cluster has what the demo requires.
 
         Raises:
-            CommandError: when the context does not answer or has no such GatewayClass.
+            CommandError: when the cluster does not respond or has no such GatewayClass.
         """
         say(f"      context {self._context()}")
         run(["kubectl", "version"], env=self.env())
@@ -212,16 +212,16 @@ class CurrentContext:
         return planned
 
     def shop_values(self) -> list[str]:
-        """The Gateway's class is the cluster's."""
+        """The class of the Gateway."""
         return ["--set", f"gateway.className={self.gateway_class}"]
 
     def stack_parameters(self) -> list[str]:
-        """The emulator's way to the gateway. In an account that is a load balancer, which `make eks-install` finds."""
+        """The address of the gateway for the emulator. In an account it is a load balancer, which `make eks-install` finds."""
         return ["--set", f"BackendUrl={self.backend}"] if self.emulated else []
 
     @contextmanager
     def aws(self) -> Iterator[dict[str, str]]:
-        """The account of the caller's credentials, or the emulator through a port-forward."""
+        """The account of the caller's credentials, or the emulator through `kubectl port-forward`."""
         if not self.emulated:
             yield self.env()
             return
@@ -229,20 +229,20 @@ class CurrentContext:
             yield {**self.env(), **client_environment(f"http://127.0.0.1:{self.emulator_port}")}
 
     def way_to_aws(self) -> str:
-        """A port-forward like that of `aws`, which ends with the demo."""
+        """A `kubectl port-forward` like that of `aws`, which ends with the demo."""
         return " ".join(self._forward()) if self.emulated else ""
 
     def way_in(self) -> str:
-        """The plugin is in the checkout's own environment; all else is the caller's."""
+        """The PATH of the plugin, which is in the environment of the checkout."""
         return 'PATH="$PWD/.venv/bin:$PATH" '
 
     def way_off(self) -> str:
-        """The cluster stays."""
+        """The command that leaves the cluster in place."""
         return "make clean-demo CLUSTER=current" + ("" if self.emulated else " AWS=account")
 
     @contextmanager
     def shop_url(self) -> Iterator[str]:
-        """The URL that was given, or the Gateway's first address.
+        """The configured URL, or the first address of the Gateway.
 
         Raises:
             CommandError: when the Gateway has no address.
@@ -259,7 +259,7 @@ class CurrentContext:
         yield f"http://{addresses[0]['value']}:{gateway['spec']['listeners'][0]['port']}"
 
     def remove_cluster(self) -> bool:
-        """The cluster is not the demo's: leave it."""
+        """Return False: the demo did not create the cluster."""
         return False
 
     def _context(self) -> str:
@@ -288,7 +288,7 @@ def read_env_file(path: Path) -> dict[str, str]:
     """Read KEY=VALUE lines.
 
     Raises:
-        CommandError: when the file is missing, which means that the node is not up.
+        CommandError: when the file is missing, which means that the node is not running.
     """
     try:
         return environment_file.parse(path.read_text())
@@ -302,7 +302,7 @@ def choose(env: Mapping[str, str]) -> Target:
     """The target that CLUSTER, REGISTRY, AWS, GATEWAY_CLASS, SHOP_URL, BACKEND_URL and EMULATOR_PORT name.
 
     Raises:
-        CommandError: when CLUSTER, AWS or EMULATOR_PORT has a value that nobody knows.
+        CommandError: when CLUSTER, AWS or EMULATOR_PORT has an invalid value.
     """
     cluster, aws = env.get("CLUSTER") or "local", env.get("AWS") or "emulator"
     if aws not in {"emulator", "account"}:

@@ -1,4 +1,4 @@
-"""The shop on Amazon EKS: the demo's own steps, with a cluster that a stack makes and a registry that keeps the images.
+"""The shop on Amazon EKS: the steps of the demo, with a cluster that a stack creates and a registry for the images.
 
-What differs from the demo on a cluster that is there already is in `target`; `cli` adds the way in from outside.
+`target` contains what differs from the demo on an existing cluster; `cli` adds the API in front of the load balancer.
 """

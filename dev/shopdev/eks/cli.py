@@ -11,7 +11,7 @@ from shopdev.eks.target import Eks
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Install or update everything; answer the exit code."""
+    """Install or update everything and return the exit code."""
     parser = argparse.ArgumentParser(prog="dev/eks", description="Install or update the shop on Amazon EKS.")
     parser.add_argument(
         *("--set",),
@@ -33,11 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def install(environment: Mapping[str, str], parameters: Sequence[str]) -> None:
-    """The demo's steps on EKS, then the API in front of the load balancer that they made.
+    """Run the steps of the demo on EKS, then deploy the API in front of the load balancer that they created.
 
     Raises:
-        AwsError: when the account refuses something.
-        CommandError: when a tool or a controller is missing, or something does not come up.
+        AwsError: when AWS refuses a request.
+        CommandError: when a tool or a controller is missing, or a resource does not become ready.
     """
     target = Eks(environment, parameters)
     steps.install(target)
@@ -47,5 +47,5 @@ def install(environment: Mapping[str, str], parameters: Sequence[str]) -> None:
     target.connect_api(listener)
     steps.keep_addresses(target)
     if not known and target.copy_gateway_secret():
-        target.restart_those_who_read_it()
+        target.restart_callees_of_machines()
     say(f"The shop: {target.output('api', 'ApiUrl')}/products")

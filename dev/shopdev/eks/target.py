@@ -1,6 +1,6 @@
-"""An EKS cluster as the place where the demo's steps install the shop.
+"""An EKS cluster as the target of the demo's steps.
 
-Every step looks first at what is there, so that a second run goes on where the first one ended.
+Every step checks what exists, so that a second run continues where the first one ended.
 """
 
 import json
@@ -33,7 +33,7 @@ READINESS = {
     "unhealthyThresholdCount": 3,
 }
 DOCUMENT = "docs/how-to/run-on-eks.md"
-# Of the Gateway API and of its controller; both bring the kinds that the Gateway is made of.
+# CRDs of the Gateway API and of its controller, which the Gateway needs.
 NEEDED_CRDS = ("gateways.gateway.networking.k8s.io", "loadbalancerconfigurations.gateway.k8s.aws")
 
 
@@ -41,8 +41,8 @@ class Eks:
     """The cluster of the stack `eks`, and the account of the caller's credentials.
 
     Args:
-        environment: what every command runs with.
-        parameters: NAME=VALUE for the stacks.
+        environment: environment of every command.
+        parameters: parameters of the stacks, as NAME=VALUE.
     """
 
     emulated = False
@@ -54,17 +54,17 @@ class Eks:
         self.cli = AwsCli(environment)
 
     def env(self) -> dict[str, str]:
-        """The caller's environment with this cluster's kubeconfig, which gets its tokens from the AWS CLI."""
+        """The caller's environment with the kubeconfig of this cluster, which gets its tokens from the AWS CLI."""
         own = ROOT / ".venv-awscli" / "bin"
         path = f"{own}{os.pathsep}{self._environment.get('PATH', '')}"
         return {**self._environment, "KUBECONFIG": str(self._kubeconfig), "PATH": path}
 
     def prepare(self) -> None:
-        """The stacks, the cluster, and in it what the Gateway needs.
+        """Deploy the stacks and the cluster, and create what the Gateway needs in it.
 
         Raises:
             CommandError: when a tool, or a controller in the cluster, is missing.
-            AwsError: when the account refuses.
+            AwsError: when AWS refuses a request.
         """
         self._look_for_tools()
         identity = json.loads(self.cli.run("sts", "get-caller-identity", "--output", "json"))
@@ -84,14 +84,14 @@ class Eks:
         self.copy_gateway_secret()
 
     def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
-        """Build and push those images that the registry has not; a tag is the hash of what goes in.
+        """Build and push the images that the registry lacks; a tag is the hash of the sources.
 
-        The base image goes in by its name in BASE, by default a tag, so that nothing has to be pulled where nothing is
-        built. What is built is built on the newest content of that tag, by its digest: the same for all images. To
-        deliver a patched base to images of unchanged sources, BASE names it by its digest, as the pipelines do.
+        The hash includes the name of the base image in BASE, by default a tag, so that nothing is pulled when nothing is built.
+        New images are built on the newest content of that tag, by one digest for all images. To deliver a patched base to
+        images with unchanged sources, set BASE to its digest, as the pipelines do.
 
         Raises:
-            CommandError: when one has to be built and no container engine answers.
+            CommandError: when an image must be built and no container engine is running.
         """
         registry = self.output("eks", "Registry")
         wanted = [target for target in targets if target != "local-aws"]
@@ -114,7 +114,7 @@ class Eks:
         return planned
 
     def shop_values(self) -> list[str]:
-        """The Gateway is the internal load balancer that only API Gateway reaches."""
+        """The class of the Gateway, and the configuration of its internal load balancer, which only API Gateway reaches."""
         reference = "group=gateway.k8s.aws,{0}.kind=LoadBalancerConfiguration,{0}.name=" + PREFIX
         return [
             *("--set", f"gateway.className={GATEWAY_CLASS}"),
@@ -122,7 +122,7 @@ class Eks:
         ]
 
     def stack_parameters(self) -> list[str]:
-        """What the caller set."""
+        """The parameters of the caller."""
         return self._parameters
 
     @contextmanager
@@ -131,31 +131,31 @@ class Eks:
         yield self.env()
 
     def way_to_aws(self) -> str:
-        """It is the world's."""
+        """Empty: AWS needs no connection of its own."""
         return ""
 
     def way_in(self) -> str:
-        """Its own kubeconfig, and the plugin of the checkout's own environment."""
+        """The kubeconfig of the cluster, and the PATH of the plugin in the environment of the checkout."""
         return f'KUBECONFIG={self._kubeconfig} PATH="$PWD/.venv/bin:$PATH" '
 
     def way_off(self) -> str:
-        """The stacks, and with them the cluster."""
+        """The command that deletes the stacks and, with them, the cluster."""
         return "make aws-delete"
 
     @contextmanager
     def shop_url(self) -> Iterator[str]:
-        """The API's URL: the load balancer itself answers only API Gateway."""
+        """The URL of the API: only API Gateway reaches the load balancer."""
         yield self.output("api", "ApiUrl")
 
     def remove_cluster(self) -> bool:
-        """`dev/aws delete` removes it, with everything else."""
+        """Return False: `dev/aws delete` removes the cluster with everything else."""
         return False
 
     def listener_arn(self) -> str:
-        """The listener that the controller has made for the Gateway.
+        """The listener that the controller created for the Gateway.
 
         Raises:
-            CommandError: when there is none in time.
+            CommandError: when it is not created in time.
         """
         host = self._gateway_address()
         balancers = json.loads(self.cli.run("elbv2", "describe-load-balancers", "--output", "json"))
@@ -178,7 +178,7 @@ class Eks:
         self._dev("aws", "deploy", "api", *self._parameters, "--set", f"ListenerArn={listener}")
 
     def copy_gateway_secret(self) -> bool:
-        """Bring the secret by which services know API Gateway into the cluster; whether there is one yet."""
+        """Copy the secret with which services recognize API Gateway to the cluster; return whether it exists yet."""
         found = self.cli.outputs(PREFIX).values()
         arns = [outputs["GatewaySecretArn"] for outputs in found if "GatewaySecretArn" in outputs]
         for arn in arns:
@@ -188,8 +188,8 @@ class Eks:
             self._apply(_secret(json.loads(answer)["SecretString"]))
         return bool(arns)
 
-    def restart_those_who_read_it(self) -> None:
-        """New pods of the services that a machine may call."""
+    def restart_callees_of_machines(self) -> None:
+        """Restart the services that machines call, so that they read the secret."""
         restart = [
             "kubectl",
             "-n",
@@ -205,7 +205,7 @@ class Eks:
         """An output of a stack.
 
         Raises:
-            AwsError: when the stack is not there, or has no such output.
+            AwsError: when the stack does not exist or has no such output.
         """
         outputs = self.cli.outputs(PREFIX).get(stack, {})
         if name not in outputs:
@@ -251,7 +251,7 @@ class Eks:
             addresses = json.loads(run(get, env=self.env())).get("status", {}).get("addresses", [])
             if addresses:
                 return str(addresses[0]["value"])
-            say("      waiting for the load balancer")
+            say("      waiting for the address of the Gateway")
             time.sleep(10)
         raise CommandError(
             f"Gateway {NAMESPACE}/{PREFIX} has no address after {ADDRESS_SECONDS} s: {_describe()}"
@@ -271,7 +271,7 @@ class Eks:
         return True
 
     def _apply(self, manifest: Mapping[str, object]) -> None:
-        # A manager of its own, or the demo's steps would take away what they do not know in the same object.
+        # A separate field manager: otherwise the demo's steps would remove these fields from the objects that they apply too.
         apply = ["kubectl", "apply", "--server-side", "--field-manager=eks-install", "-f", "-"]
         run(apply, env=self.env(), stdin=json.dumps(manifest))
 
@@ -283,7 +283,7 @@ def _namespace() -> dict[str, object]:
     labels = {
         "app.kubernetes.io/managed-by": "shop-demo",
         "pod-security.kubernetes.io/enforce": "restricted",
-        # A new pod counts as ready, and an old one goes, only once the load balancer has found the new one healthy.
+        # A new pod becomes ready, and an old one terminates, only after the load balancer found the new one healthy.
         "elbv2.k8s.aws/pod-readiness-gate-inject": "enabled",
     }
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
@@ -299,7 +299,7 @@ def _gateway_class() -> dict[str, object]:
 
 
 def _target_groups() -> Iterator[dict[str, object]]:
-    """How the load balancer reaches each service: its pods themselves, asked as their readiness probe asks them."""
+    """The target groups: the pods of each service, with health checks like their readiness probes."""
     for service in SERVICES:
         yield {
             "apiVersion": "gateway.k8s.aws/v1beta1",

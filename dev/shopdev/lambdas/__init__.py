@@ -1,1 +1,1 @@
-"""Builds what AWS Lambda runs: one zip per function, the same bytes from the same sources."""
+"""Packages of the AWS Lambda functions: one reproducible zip per function."""

@@ -1,7 +1,7 @@
-"""One zip per function: the service's own folder, what all services share, and the packages.
+"""One zip per function: the folder of its service, services/common, and the Python packages.
 
-A zip depends on its content alone: entries are sorted, have one time and one mode. It is named after what it was made
-of, so that a second build has nothing to do.
+A zip depends only on its content: the entries are sorted and have a fixed time and mode. A note beside it contains the hash of its
+sources, so that an unchanged function is not built again.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from shopdev.checkout import ROOT
 from shopdev.lambdas import packages
 from shopdev.lambdas.built import BUILT
 
-# Function -> the service that it is.
+# Function -> its service.
 FUNCTIONS: Mapping[str, str] = {
     "place-order": "order",
     "check-inventory": "product",
@@ -27,7 +27,7 @@ FUNCTIONS: Mapping[str, str] = {
     "watch-stock": "product",
     "authorize-partner": "partners",
 }
-# AWS limit of a zip that the console shows and the API takes in one request.
+# AWS limit of a zip that the API accepts in one request.
 LARGEST = 50 * 1024 * 1024
 _TIME = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o100644 << 16
@@ -37,18 +37,18 @@ Say = Callable[[str], object]
 
 
 def build(say: Say, folder: Path = BUILT, chosen: Sequence[str] = tuple(FUNCTIONS)) -> list[Path]:
-    """Builds the functions that changed; answers every zip.
+    """Build the functions that changed, and return the zips of all.
 
     Args:
         say: gets a line per step.
-        folder: where to.
-        chosen: which functions.
+        folder: output folder.
+        chosen: names of the functions.
 
     Raises:
-        BuildFailed: when there is no zip, or it is too large.
+        BuildFailed: when a zip cannot be built or is too large.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Two builds at once would remove each other's packages; the second one finds nothing to do.
+    # Concurrent builds would remove each other's packages; the second one waits and finds everything up to date.
     with FileLock(folder / ".lock"):
         return [_build(name, folder, f"[{index}/{len(chosen)}]", say) for index, name in enumerate(chosen, 1)]
 
@@ -61,7 +61,7 @@ def _build(name: str, folder: Path, step: str, say: Say) -> Path:
         return file
     started = time.monotonic()
     installed = _packages(folder, step, say)
-    say(f"{step} {name} …")
+    say(f"{step} {name}: building…")
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         own = Path(temporary) / "own"
         for source in _sources(FUNCTIONS[name]):
@@ -77,15 +77,15 @@ def _build(name: str, folder: Path, step: str, say: Say) -> Path:
             )
         made.replace(file)
     note.write_text(made_of, encoding="utf-8")
-    say(f"{step} {name}.zip {file.stat().st_size / 1e6:.1f} MB in {time.monotonic() - started:.1f} s")
+    say(f"{step} {name}.zip: {file.stat().st_size / 1e6:.1f} MB in {time.monotonic() - started:.1f} s")
     return file
 
 
 def _packages(folder: Path, step: str, say: Say) -> Path:
-    """The installed packages, those of an earlier build if nothing changed."""
+    """The installed packages; those of an earlier build if nothing changed."""
     target = folder / "packages" / packages.key()[:16]
     if not target.exists():
-        say(f"{step} installing the packages for Lambda (once per lock file) …")
+        say(f"{step} installing the Python packages for Lambda (once per lock file)…")
         shutil.rmtree(target.parent, ignore_errors=True)
         packages.install(target)
     return target

@@ -1,4 +1,4 @@
-"""The functions' code between `make functions`, which builds it, and the stacks that run it."""
+"""The zips that `make functions` builds and the stacks of functions run."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from shopdev.checkout import ROOT
 from shopdev.console import CommandError
 
 BUILT = ROOT / ".dev" / "functions"
-# File name without .zip -> the parameter of its stack that says where in the bucket it is.
+# File name without .zip -> the parameter of its stack with the key in the bucket.
 PARAMETERS: Mapping[str, str] = {
     "place-order": "PlaceOrderKey",
     "check-inventory": "CheckInventoryKey",
@@ -20,14 +20,14 @@ PARAMETERS: Mapping[str, str] = {
 
 
 class NotBuilt(CommandError):
-    """A function's code is missing; the message says what to run."""
+    """The zip of a function is missing; the message says what to run."""
 
 
 def keys() -> dict[Path, str]:
-    """Each function's file, and its name in the bucket: that of its content, so that nothing is overwritten.
+    """The file of each function -> its key in the bucket, which contains the hash of the file, so that no object is overwritten.
 
     Raises:
-        NotBuilt: when one is missing.
+        NotBuilt: when a file is missing.
     """
     files = [BUILT / f"{name}.zip" for name in PARAMETERS]
     if missing := [file.stem for file in files if not file.exists()]:
@@ -38,5 +38,5 @@ def keys() -> dict[Path, str]:
 
 
 def parameters(found: Mapping[Path, str]) -> dict[str, str]:
-    """The same as parameters of their stacks."""
+    """The keys as parameters of the stacks."""
     return {PARAMETERS[file.stem]: key for file, key in found.items()}

@@ -13,7 +13,7 @@ from shopdev.lambdas.packages import BuildFailed
 
 
 def main() -> int:
-    """Runs the command; answers the exit code."""
+    """Run the command and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="dev/functions", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,8 +1,8 @@
-"""The Python packages of the functions: those of requirements/services.txt, as AWS Lambda's Linux needs them.
+"""The Python packages of the functions: those of requirements/services.txt, for the Linux of AWS Lambda.
 
-boto3 is among them although Lambda has one: Lambda's is older, differs between regions and changes without notice, and
-the functions are to run what was tested. Most of it is descriptions of services that nobody here calls; they are left
-out. Bytecode goes in, because Lambda's file system is read-only and each cold start would compile everything again.
+They include boto3, although Lambda provides it: that version is older, differs between regions and changes without notice, and the
+functions must run the tested one. The descriptions of unused services, which are most of boto3, are left out. Bytecode is
+included, because the file system of Lambda is read-only and each cold start would compile the code again.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from shopdev.console import CommandError
 REQUIREMENTS = ROOT / "requirements" / "services.txt"
 PYTHON = (3, 11)
 PLATFORM = "x86_64-manylinux2014"
-# Where Lambda puts the code; tracebacks show it.
+# The folder of the code in Lambda, which tracebacks show.
 TASK_ROOT = "/var/task"
 # Not needed where API Gateway is the server.
 LEFT_OUT = frozenset({"gunicorn"})
@@ -33,11 +33,11 @@ _UNUSED_ENDINGS = frozenset({".pyc", ".pyi", ".c", ".h", ".pyx", ".pxd"})
 
 
 class BuildFailed(CommandError):
-    """The packages cannot be had; the message says why."""
+    """The packages cannot be installed; the message says why."""
 
 
 def key() -> str:
-    """Changes with everything that the packages depend on."""
+    """A hash of everything on which the packages depend."""
     digest = hashlib.sha256(REQUIREMENTS.read_bytes())
     for part in (
         Path(__file__).read_bytes(),
@@ -49,13 +49,13 @@ def key() -> str:
 
 
 def install(target: Path) -> None:
-    """Puts the packages into a new folder.
+    """Install the packages into a new folder.
 
     Raises:
-        BuildFailed: with the last line of what the installer says.
+        BuildFailed: with the output of the installer.
     """
     if sys.version_info[:2] != PYTHON:
-        # Another version's bytecode is of no use to Lambda's.
+        # Lambda cannot use the bytecode of another version.
         raise BuildFailed(
             f"building the functions requires Python {'.'.join(map(str, PYTHON))}; run dev/bootstrap"
         )
@@ -71,7 +71,7 @@ def install(target: Path) -> None:
 
 
 def _requirements() -> str:
-    """The lock file without what is left out; each entry begins at a line's start."""
+    """The lock file without the packages in LEFT_OUT. An entry begins at the start of a line."""
     entries = re.split(r"(?m)^(?=[a-z0-9])", REQUIREMENTS.read_text(encoding="utf-8"))
     return "".join(each for each in entries if not ((name := _NAME.match(each)) and name[1] in LEFT_OUT))
 
@@ -103,11 +103,11 @@ def _prune(made: Path) -> None:
 
 
 def compile_all(folder: Path, below: str = "") -> None:
-    """Adds bytecode that Python trusts without a look at the source's time, and that is the same each time.
+    """Add reproducible bytecode, which Python uses without checking the time of the source.
 
     Args:
-        folder: what to compile.
-        below: where in Lambda's task root it will be.
+        folder: folder to compile.
+        below: its path in the task root of Lambda.
     """
     where = str(Path(TASK_ROOT) / below)
     command = [
@@ -115,7 +115,7 @@ def compile_all(folder: Path, below: str = "") -> None:
         *("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"),
         *("-s", str(folder), "-p", where, str(folder)),
     ]
-    # Sets within the bytecode are in the order of their hashes.
+    # The order of sets in the bytecode depends on the hash seed.
     environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

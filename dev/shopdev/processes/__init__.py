@@ -1,1 +1,1 @@
-"""The shop as plain processes on loopback: for `make dev`, and for the tests of the services."""
+"""The shop as processes on loopback, for `make dev` and for the tests of the services."""

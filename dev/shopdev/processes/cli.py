@@ -43,29 +43,29 @@ def arguments() -> argparse.Namespace:
 
 
 def watched() -> Iterator[set[watchfiles.main.FileChange]]:
-    """The changes of services/ from now on; every 200 ms, also without any.
+    """Yield the changes in services/ from now on, every 200 ms, even if there are none.
 
-    What is changed while the shop starts is kept: some process may have read the file before.
+    Changes during the start of the shop are included, because a process may have read the file before.
     """
     changes = watchfiles.watch(
         ROOT / "services", rust_timeout=LOOK_EVERY_MS, yield_on_timeout=True, debounce=100, step=20
     )
-    # The generator begins to watch when it is first asked.
+    # The generator begins to watch on the first `next`.
     return chain([next(changes)], changes)
 
 
 def keep_running(
     shop: Shop, log: Log, changes: Iterable[set[watchfiles.main.FileChange]], *, reload: bool
 ) -> None:
-    """For ever: restart what imports a changed file, and say when a process ends by itself.
+    """Restart the processes that import a changed file, and report processes that end, until interrupted.
 
     Raises:
-        ProcessError: when the emulator or the front door has ended.
+        ProcessError: when the emulator or the gateway ends.
     """
     reported: set[str] = set()
     imports.concerned(
         ROOT, entries_of(), set()
-    )  # reads every source once, so that a change is looked up at once
+    )  # parses every source once, so that a change is handled quickly
     for change in changes:
         files = {Path(file).relative_to(ROOT) for _, file in change} if reload else set()
         names = imports.concerned(ROOT, entries_of(), files) if files else []
@@ -76,7 +76,7 @@ def keep_running(
             if not process.running:
                 raise ProcessError(
                     f"{process.name} exited with code {process.returncode}; the shop does not work without it, "
-                    f"and its data is lost. Run `make dev` again. Its last log lines:\n{process.tail}"
+                    f"and its data is lost. Run `make dev` again. Last log lines:\n{process.tail}"
                 )
         for name in shop.programs:
             if not shop.process(name).running and name not in reported:
@@ -88,7 +88,7 @@ def keep_running(
 
 
 def restart(shop: Shop, log: Log, files: list[str], names: list[str]) -> None:
-    """Restart processes after a change; one that does not come up waits for the next change."""
+    """Restart processes after a change. A process that does not become ready waits for the next change."""
     started = time.monotonic()
     log.say(f"{', '.join(files)} changed: restarting {', '.join(names)}")
     try:
@@ -100,9 +100,9 @@ def restart(shop: Shop, log: Log, files: list[str], names: list[str]) -> None:
 
 
 def write_sign_in(shop: Shop, file: Path) -> None:
-    """Write where the API is and who signs in, for `dev/token`.
+    """Write the addresses of the API and of the sign-in, for `dev/token`.
 
-    Not into .dev/env: that is the demo's, which may run at the same time.
+    .dev/env belongs to the demo, which may run at the same time.
     """
     values = {"AWS_ENDPOINT_URL": shop.emulator.endpoint, "API_URL": shop.api_url}
     lines = {**values, **stacks.cognito(shop.outputs["identity"], shop.emulator.endpoint)}
@@ -111,7 +111,7 @@ def write_sign_in(shop: Shop, file: Path) -> None:
 
 
 def welcome(shop: Shop, log: Log, file: Path, seconds: float) -> None:
-    """Say what there is, and what to try."""
+    """Print the addresses, and commands to try."""
     token = f"dev/token alice --env-file {file.relative_to(ROOT)}"
     log.say(f"\nThe shop is ready after {seconds:.1f} s.")
     log.say(f"  shop      {shop.url}          e.g. curl {shop.url}/products?limit=3")
@@ -129,7 +129,7 @@ def welcome(shop: Shop, log: Log, file: Path, seconds: float) -> None:
 
 
 def end_on_signals() -> None:
-    """Let the first Ctrl-C or SIGTERM end the program, and the next ones not disturb it while it does."""
+    """End the program on the first Ctrl-C or SIGTERM, and ignore further ones while it ends."""
 
     def end(*_: object) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -141,7 +141,7 @@ def end_on_signals() -> None:
 
 
 def main() -> int:
-    """Start, run until told to stop, and leave nothing behind."""
+    """Run the shop until it is interrupted, then remove everything."""
     chosen = arguments()
     log = Log()
     end_on_signals()
@@ -152,7 +152,7 @@ def main() -> int:
     }
     shop = Shop(emulator, log.line, port=preferred_port(chosen.port), api_ports=api_ports)
     sign_in = ROOT / ".dev" / f"shop-{shop.edge.port}.env"
-    log.say(f"Starting the emulator, {len(stacks.WITHOUT_FUNCTIONS)} stacks and ten processes (about 5 s)")
+    log.say(f"Starting the emulator, {len(stacks.WITHOUT_FUNCTIONS)} stacks and ten processes (about 5 s)…")
     try:
         changes = watched()
         emulator.start()
@@ -161,7 +161,7 @@ def main() -> int:
         welcome(shop, log, sign_in, time.monotonic() - started)
         keep_running(shop, log, changes, reload=not chosen.no_reload)
     except KeyboardInterrupt:
-        log.say("\nStopping all processes")
+        log.say("\nStopping all processes…")
     except CommandError as error:
         log.say(f"dev/shop: {error}")
         return 1

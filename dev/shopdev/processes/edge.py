@@ -1,6 +1,6 @@
-"""One front door for the services' APIs: Traefik as a process, with the routes that the shop's chart declares.
+"""The gateway of the APIs: Traefik as a process, with the routes that the chart of the shop declares.
 
-So a path that no ShopService declares answers 404 here too, and a method that it does not list as well.
+As in a cluster, the response is 404 for a path that no ShopService declares, and for a method that the route does not list.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,13 +19,13 @@ NOT_FOUND = 404
 
 
 class Edge:
-    """The front door.
+    """The gateway.
 
     Args:
-        sink: gets what it prints.
-        port: where it listens.
+        sink: receives its output.
+        port: port on which it listens.
         services: service -> the port of its API on loopback.
-        folder: where its configuration is written.
+        folder: folder of its configuration.
     """
 
     def __init__(self, sink: Sink, port: int, services: Mapping[str, int], folder: Path) -> None:
@@ -51,10 +51,10 @@ class Edge:
         )
 
     def start(self) -> None:
-        """Start it and wait until it knows its routes, whether or not a service answers yet.
+        """Start it and wait until it has its routes, even if the services are not ready yet.
 
         Raises:
-            ProcessError: when it does not.
+            ProcessError: when it does not become ready.
         """
         self.process.start()
         self.process.wait_until(self._routes, READY_WITHIN)
@@ -70,7 +70,7 @@ class Edge:
 
 
 def configuration(services: Mapping[str, int]) -> dict[str, Any]:
-    """Traefik's routers and services, as its file provider reads them."""
+    """The routers and services of Traefik, in the format of its file provider."""
     routers = {
         f"{service}-{number}": {"rule": _rule(route), "service": service, "entryPoints": ["web"]}
         for service in services
@@ -84,14 +84,14 @@ def configuration(services: Mapping[str, int]) -> dict[str, Any]:
 
 
 def declared_routes(service: str) -> Sequence[Mapping[str, Any]]:
-    """The `routes` of a service in the shop's chart: `[{"path": "/orders", "methods": ["GET"]}]`."""
+    """The `routes` of a service in the chart of the shop: `[{"path": "/orders", "methods": ["GET"]}]`."""
     values = yaml.safe_load((ROOT / "charts" / "shop" / "values.yaml").read_text(encoding="utf-8"))
     routes: Sequence[Mapping[str, Any]] = values[service]["routes"]
     return routes
 
 
 def _rule(route: Mapping[str, Any]) -> str:
-    """The rule that means what the HTTPRoute's PathPrefix does: whole path elements only."""
+    """A rule that matches complete path elements, as PathPrefix of an HTTPRoute does."""
     path = route["path"].rstrip("/")
     return " && ".join(_alternatives(f"(Path(`{path}`) || PathPrefix(`{path}/`))", route.get("methods", [])))
 

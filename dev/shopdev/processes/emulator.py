@@ -21,12 +21,12 @@ READY_WITHIN = 30.0
 
 
 class AwsServer:
-    """An implementation of AWS as a process on loopback. It keeps nothing: each start is an empty AWS account.
+    """An implementation of AWS as a process on loopback. It stores nothing: each start is an empty AWS account.
 
     Args:
-        name: of the process, before each line that it prints.
-        port: where it listens.
-        health: the path that answers once it is ready.
+        name: name of the process in the log.
+        port: port on which it listens.
+        health: path that responds when it is ready.
     """
 
     process: Process
@@ -44,20 +44,20 @@ class AwsServer:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """What a process needs in its environment to talk to it."""
+        """The environment of a process that uses it."""
         return client_environment(self.endpoint)
 
     def start(self) -> None:
-        """Start it and wait until it answers.
+        """Start it and wait until it responds.
 
         Raises:
-            ProcessError: when it does not.
+            ProcessError: when it does not become ready.
         """
         self.process.start()
         self.process.wait_until(self._answers, READY_WITHIN)
 
     def stop(self) -> None:
-        """End it and forget everything."""
+        """Stop it; its data is lost."""
         self.process.stop(grace=5.0)
         self._home.cleanup()
 
@@ -69,13 +69,13 @@ class AwsServer:
 
 
 class Emulator(AwsServer):
-    """The emulator of AWS that the shop runs on without an account.
+    """The AWS emulator.
 
     Args:
-        sink: gets what it prints.
-        port: where it listens; a free one by default.
-        wait_scale: what the seconds of a state machine's retries and waits are multiplied with; tests make them short.
-        environment: settings of its own, e.g. `AUTH=true` has it enforce IAM policies.
+        sink: receives its output.
+        port: port on which it listens; by default, a free one.
+        wait_scale: factor for the waits and retry intervals of state machines; tests make them short.
+        environment: further settings, e.g. `AUTH=true` to enforce IAM policies.
     """
 
     def __init__(
@@ -96,9 +96,9 @@ class Emulator(AwsServer):
 
         Args:
             prefix: first part of every name.
-            values: parameters over those of manifests/aws/parameters/local.json; each stack gets those that it
-                declares, and one that lacks its parameter is left out.
-            chosen: which stacks.
+            values: parameters that override manifests/aws/parameters/local.json. Each stack gets those that it declares; a stack
+                that waits for a parameter is skipped.
+            chosen: names of the stacks.
 
         Raises:
             CommandError: when CloudFormation refuses a stack, or the code of a function is missing.

@@ -1,4 +1,4 @@
-"""Which processes a change of a file concerns: those that import it, by the sources."""
+"""The processes that a changed file affects: those that import it, according to their sources."""
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,15 +6,15 @@ from functools import cache
 from pathlib import Path
 
 FACTORY = "create_app"
-"""The function of a service's app module that builds the API; no worker calls it, nor imports what it does."""
+"""The function of an app module that builds the API. Workers neither call it nor import what it imports."""
 
 
 def modules_of(root: Path, entries: Sequence[str], *, with_factory: bool) -> frozenset[str]:
-    """The modules of `root` that a process imports, its entries included.
+    """The modules below `root` that a process imports, with its entry modules.
 
     Args:
-        root: the folder that imports are found from.
-        entries: modules that the process begins with.
+        root: folder in which imports are resolved.
+        entries: modules with which the process starts.
         with_factory: whether it calls the factory of its app module.
     """
     found: set[str] = set()
@@ -30,7 +30,7 @@ def modules_of(root: Path, entries: Sequence[str], *, with_factory: bool) -> fro
 
 
 def file_of(root: Path, module: str) -> Path | None:
-    """The source of a module; None when it is not of `root`."""
+    """The source of a module; None if it is not below `root`."""
     path = root.joinpath(*module.split("."))
     for file in (path.with_suffix(".py"), path / "__init__.py"):
         if file.is_file():
@@ -39,12 +39,12 @@ def file_of(root: Path, module: str) -> Path | None:
 
 
 def concerned(root: Path, processes: Mapping[str, tuple[Sequence[str], bool]], files: set[Path]) -> list[str]:
-    """The processes that a change of files concerns: all where a file cannot be read as Python.
+    """The processes that import one of the files, or might do so because a source is invalid.
 
     Args:
-        root: the folder that imports are found from.
-        processes: name -> its entries, and whether it calls the factory.
-        files: that changed, relative to `root`. One that is no Python, such as a contract, is read by none.
+        root: folder in which imports are resolved.
+        processes: name -> entry modules, and whether the process calls the factory.
+        files: changed files, relative to `root`. Files other than Python, such as contracts, affect no process.
     """
     changed = {file for file in files if file.suffix == ".py"}
     names = []
@@ -52,7 +52,7 @@ def concerned(root: Path, processes: Mapping[str, tuple[Sequence[str], bool]], f
         try:
             used = {file_of(root, module) for module in modules_of(root, entries, with_factory=with_factory)}
         except SyntaxError:
-            # What it imports is known once the file is mended; then it is started with it.
+            # The imports of an invalid source are unknown until it is corrected.
             used = {root / file for file in changed}
         if {root / file for file in changed} & used:
             names.append(name)
@@ -66,13 +66,13 @@ def _with_packages(module: str) -> Iterator[str]:
 
 @cache
 def _imported(text: str, *, with_factory: bool) -> tuple[str, ...]:
-    """What a source may import; kept, since of all sources one changes at a time."""
+    """The modules that a source may import. They are cached, because few sources change at a time."""
     found = _imports(ast.parse(text), with_factory=with_factory)
     return tuple(sorted({each for wanted in found for each in _with_packages(wanted)}))
 
 
 def _imports(tree: ast.AST, *, with_factory: bool) -> Iterator[str]:
-    """Names that may be modules, wherever in the file they are imported, but for annotations' sake."""
+    """The names in all import statements of a source, except those for annotations only; some are not modules."""
     for node in ast.iter_child_nodes(tree):
         match node:
             case ast.FunctionDef(name=name) if name == FACTORY and not with_factory:

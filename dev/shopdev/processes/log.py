@@ -1,4 +1,4 @@
-"""One log for many processes: whose line it is, in that process's colour, and JSON lines in a form for people."""
+"""One log for several processes: each line has the name and the color of its process, and JSON lines become readable."""
 
 import json
 import os
@@ -10,16 +10,16 @@ from typing import IO, Any
 COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
 BY_LEVEL = {"warning": 33, "error": 31, "critical": 31}
 NAME_WIDTH = 17
-# In every line of one service, or of no use beside the message on a screen.
+# The same in every line of a service, or not useful on a screen.
 LEFT_OUT = frozenset({"event", "level", "timestamp", "service", "logger"})
 
 
 class Log:
-    """Writes lines as they come, each at once and whole.
+    """A log that writes each line immediately and completely.
 
     Args:
-        stream: where to.
-        colour: whether the stream shows colours; a terminal does by default, unless NO_COLOR is set.
+        stream: the output.
+        colour: whether to use colors; by default, on a terminal unless NO_COLOR is set.
     """
 
     def __init__(self, stream: IO[str] = sys.stdout, *, colour: bool | None = None) -> None:
@@ -30,14 +30,14 @@ class Log:
         self._lock = threading.Lock()
 
     def line(self, name: str, text: str) -> None:
-        """A line that a process printed."""
+        """Write a line of a process."""
         with self._lock:
             colour = self._colours.setdefault(name, COLOURS[len(self._colours) % len(COLOURS)])
             self._stream.write(f"{self._painted(f'{name:<{NAME_WIDTH}}', colour)} {self._readable(text)}\n")
             self._stream.flush()
 
     def say(self, text: str = "") -> None:
-        """A line of this program's own."""
+        """Write a line of this program."""
         with self._lock:
             self._stream.write(self._painted(text, 1) + "\n")
             self._stream.flush()

@@ -1,4 +1,4 @@
-"""One child process: started in a group of its own, its output read line by line, and never left behind."""
+"""A child process in its own process group, whose output is read line by line, and which never outlives this program."""
 
 import atexit
 import contextlib
@@ -24,17 +24,17 @@ _started: set["Process"] = set()
 
 
 class ProcessError(CommandError):
-    """A process did not start, or did not become ready; the message ends with what it printed last."""
+    """A process did not start or did not become ready; the message includes its last output."""
 
 
 class Process:
     """A named child process.
 
     Args:
-        name: how it is called in the log and in errors.
+        name: name in the log and in errors.
         command: program and arguments.
-        env: its whole environment.
-        sink: gets the name and each line that the process prints.
+        env: its complete environment.
+        sink: receives the name and each line of output.
         cwd: its working directory.
     """
 
@@ -52,26 +52,26 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether it runs."""
         return self._popen is not None and self._popen.poll() is None
 
     @property
     def returncode(self) -> int | None:
-        """How it ended; None while it runs or before it was started."""
+        """Its exit code; None while it runs or before it was started."""
         return None if self._popen is None else self._popen.poll()
 
     @property
     def pid(self) -> int | None:
-        """Its process id, which is its group's too; None before it was started."""
+        """Its process id, which is also that of its group; None before it was started."""
         return None if self._popen is None else self._popen.pid
 
     @property
     def tail(self) -> str:
-        """The last lines that it printed."""
+        """The last lines of its output."""
         return "\n".join(self._tail)
 
     def start(self) -> None:
-        """Start it; does nothing while it runs.
+        """Start it, unless it runs.
 
         Raises:
             ProcessError: when the program does not exist.
@@ -79,7 +79,7 @@ class Process:
         if self.running:
             return
         self._tail.clear()
-        # A signal interrupts the main thread only, and the executor waits for its own: what was started is always known.
+        # A signal interrupts only the main thread, and the executor waits for its thread: a started process is always recorded.
         with ThreadPoolExecutor(max_workers=1) as starter:
             starter.submit(self._spawn).result()
 
@@ -94,7 +94,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                # Ctrl-C reaches this program alone, which then ends its children in order.
+                # Ctrl-C reaches only this program, which then stops its children in order.
                 start_new_session=sys.platform != "win32",
             )
         except FileNotFoundError:
@@ -109,7 +109,7 @@ class Process:
         self._reader.start()
 
     def stop(self, grace: float = 15.0) -> None:
-        """Ask it to end (SIGTERM), and end it for good when `grace` seconds were not enough."""
+        """Stop it with SIGTERM, and after `grace` seconds with SIGKILL."""
         if self._popen is None:
             return
         if self.running:
@@ -121,13 +121,13 @@ class Process:
         self.kill()
 
     def kill(self) -> None:
-        """End it and its children at once (SIGKILL), as a node that loses power does."""
+        """Kill it and its children (SIGKILL), as a power failure does."""
         if self._popen is None:
             return
         if sys.platform == "win32":
             self._popen.kill()
         else:
-            with contextlib.suppress(ProcessLookupError):  # the whole group has ended by itself
+            with contextlib.suppress(ProcessLookupError):  # the group has ended
                 os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait()
         _started.discard(self)
@@ -137,20 +137,20 @@ class Process:
             self._popen.stdout.close()
 
     def freeze(self) -> None:
-        """Stop it and its children where they are (SIGSTOP), as a machine that swaps does."""
+        """Freeze it and its children (SIGSTOP), as a machine that swaps does."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it and its children go on after `freeze`; does nothing to those that run."""
+        """Continue it and its children after `freeze`."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._popen is not None and self.running:
-            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            with contextlib.suppress(ProcessLookupError):  # it has ended
                 os.killpg(self._popen.pid, number)
 
     def wait_until(self, ready: Callable[[], bool], deadline: float) -> None:
-        """Wait until `ready` answers true.
+        """Wait until `ready` returns true.
 
         Raises:
             ProcessError: when the process ends, or `deadline` seconds pass.
@@ -173,6 +173,6 @@ class Process:
 
 @atexit.register
 def _leave_nothing_behind() -> None:
-    """End what a program that failed did not end itself."""
+    """Kill the processes that a failing program has not stopped."""
     for process in list(_started):
         process.kill()

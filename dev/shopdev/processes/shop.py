@@ -1,4 +1,4 @@
-"""The whole shop as processes: each service's API, its workers, the emulator under them and the front door before them."""
+"""The shop as processes: the API and the workers of each service, the emulator and the gateway."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ from shopdev.processes.emulator import Emulator
 from shopdev.processes.process import Process, ProcessError, Sink
 
 READY_WITHIN = 60.0
-# What the web server of an API imports by its configuration.
+# The modules that the web server of an API imports for its configuration.
 WEB_SERVER = ("services.common.http.gunicorn", "services.common.http.gunicorn_worker")
 WORKERS: Mapping[str, Sequence[str]] = {
     "product": ("consumer",),
@@ -36,9 +36,9 @@ class Program:
     """One process of a service: its API, or one of its workers.
 
     Args:
-        service: whose it is.
-        worker: which worker; None for the API.
-        port: where it answers /healthz, on loopback.
+        service: name of the service.
+        worker: name of the worker; None for the API.
+        port: port of /healthz on loopback.
     """
 
     service: str
@@ -47,12 +47,12 @@ class Program:
 
     @property
     def name(self) -> str:
-        """`order` for an API, `order-relay` for a worker: as the Deployments are called in a cluster."""
+        """The name of its Deployment in a cluster: `order` for an API, `order-relay` for a worker."""
         return f"{self.service}-{self.worker}" if self.worker else self.service
 
     @property
     def command(self) -> list[str]:
-        """What the container runs, by this interpreter."""
+        """The command of the container, with this interpreter."""
         if self.worker:
             return [sys.executable, "-m", f"services.{self.service}.{self.worker}"]
         configuration = ["--config", "python:services.common.http.gunicorn"]
@@ -64,13 +64,13 @@ class Shop:
 
     Args:
         emulator: a running emulator; the stacks are deployed to it.
-        sink: gets the name of a process and each line that it prints.
-        prefix: first part of the names of all AWS resources.
-        port: where the front door listens; a free one by default.
-        api_ports: where each service's API listens; free ones by default.
-        environment: more environment for every process of the services.
+        sink: receives the name of a process and each line of its output.
+        prefix: prefix of the names of all AWS resources.
+        port: port of the gateway; by default, a free one.
+        api_ports: service -> port of its API; by default, free ones.
+        environment: additional environment of every process of the services.
         parameters: parameters of the stacks.
-        functions: deploy the functions too, which `make functions` has built.
+        functions: whether to deploy the functions, which `make functions` builds.
     """
 
     def __init__(
@@ -97,22 +97,22 @@ class Shop:
         self.edge = Edge(sink, port or free_port(), ports, Path(self._folder.name))
         self.outputs: stacks.Outputs = {}
         self.credentials: dict[str, Mapping[str, str]] = {}
-        """Service -> AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, where it has some of its own."""
+        """Service -> AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for services with credentials of their own."""
         self._processes: dict[str, Process] = {}
 
     @property
     def url(self) -> str:
-        """The front door."""
+        """The URL of the gateway."""
         return self.edge.url
 
     @property
     def api_url(self) -> str:
-        """The API Gateway's stage before the front door."""
+        """The URL of the API Gateway in front of the gateway."""
         return stacks.api_urls(self.outputs["api"], self.emulator.endpoint)[0]
 
     @property
     def machine_api_url(self) -> str:
-        """The same for machines, whose requests are signed."""
+        """The URL of the API Gateway for machines, which sign their requests."""
         return stacks.api_urls(self.outputs["api"], self.emulator.endpoint)[1]
 
     def token(self, user: str = "alice", scopes: Sequence[str] = identity.CUSTOMER_SCOPES) -> str:
@@ -121,7 +121,7 @@ class Shop:
 
     @property
     def clients(self) -> Clients:
-        """boto3 clients for the shop's AWS."""
+        """boto3 clients of the emulator."""
         return self.emulator.clients
 
     def env(self, service: str) -> dict[str, str]:
@@ -133,9 +133,9 @@ class Shop:
             "PYTHONUNBUFFERED": "1",
             "LISTEN_HOST": "127.0.0.1",
             "LOG_LEVEL": "INFO",
-            # A consumer ends after its poll at the latest: nobody wants to wait for that here.
+            # A consumer ends after its current poll.
             "POLL_SECONDS": "1",
-            # A single customer sends every request here.
+            # One customer sends all requests.
             "CALLER_RATE": "10000",
             "CALLER_BURST": "10000",
             **self.emulator.env,
@@ -146,7 +146,7 @@ class Shop:
         }
 
     def _neighbours(self, service: str) -> dict[str, str]:
-        """Where a service asks the others, and what machines sign: a chart says it by Service names."""
+        """The URLs of other services, and the URL that machines sign; a chart sets them from the names of Services."""
         if service == "order":
             return {
                 f"{other.upper()}_URL": f"http://127.0.0.1:{self.programs[other].port}"
@@ -159,13 +159,13 @@ class Shop:
 
         Raises:
             CommandError: when a stack is not created.
-            ProcessError: names what did not become ready, with what it printed last.
+            ProcessError: names the process that did not become ready, with its last output.
         """
         self.deploy()
         self.run()
 
     def deploy(self) -> None:
-        """Deploy the stacks, and make the users who log in.
+        """Deploy the stacks and create the users.
 
         Raises:
             CommandError: when a stack is not created.
@@ -176,10 +176,10 @@ class Shop:
         identity.seed(self.clients, self.outputs["identity"])
 
     def run(self) -> None:
-        """Start every process of a shop whose stacks are there, and wait until all are ready.
+        """Start every process after the stacks were deployed, and wait until all are ready.
 
         Raises:
-            ProcessError: names what did not become ready, with what it printed last.
+            ProcessError: names the process that did not become ready, with its last output.
         """
         self._processes = {
             name: Process(
@@ -199,10 +199,10 @@ class Shop:
             self.wait_ready(name)
 
     def seed(self) -> None:
-        """Write the example catalogue, as the chart's Job does.
+        """Write the example catalogue, as the Job of the chart does.
 
         Raises:
-            ProcessError: with what it printed.
+            ProcessError: with its output.
         """
         done = subprocess.run(
             [sys.executable, "-m", "services.product.seed"],
@@ -216,18 +216,18 @@ class Shop:
             raise ProcessError(f"seed exited with code {done.returncode}:\n{done.stdout}{done.stderr}")
 
     def stop(self) -> None:
-        """End every process; the emulator goes on."""
+        """Stop every process except the emulator."""
         everything = [*self._processes.values(), self.edge.process]
         with ThreadPoolExecutor(len(everything)) as pool:
             list(pool.map(Process.stop, everything))
         self._folder.cleanup()
 
     def process(self, name: str) -> Process:
-        """A process by its name, e.g. `payment-consumer`."""
+        """The process with a name, e.g. `payment-consumer`."""
         return self._processes[name]
 
     def restart(self, *names: str) -> None:
-        """End processes as a rollout does (SIGTERM), start them again and wait until they are ready.
+        """Restart processes as a rollout does (SIGTERM) and wait until they are ready.
 
         Raises:
             ProcessError: names the first that did not become ready.
@@ -240,21 +240,21 @@ class Shop:
             self.wait_ready(name)
 
     def kill(self, name: str) -> None:
-        """End a process as a power cut does (SIGKILL)."""
+        """Kill a process, as a power failure does (SIGKILL)."""
         self._processes[name].kill()
 
     def wait_ready(self, name: str, deadline: float = READY_WITHIN) -> None:
-        """Wait until a process says that it is ready.
+        """Wait until a process is ready.
 
         Raises:
-            ProcessError: when it ends, or is not ready in time.
+            ProcessError: when it ends or is not ready in time.
         """
         url = f"http://127.0.0.1:{self.programs[name].port}/readyz"
         self._processes[name].wait_until(lambda: _answers(url), deadline)
 
 
 def entries_of() -> dict[str, tuple[tuple[str, ...], bool]]:
-    """Name of each process -> the modules that it begins with, and whether it builds an API; see `imports`."""
+    """Name of each process -> its entry modules, and whether it builds an API; see `imports`."""
     ports = dict.fromkeys(SERVICES, 0)
     return {
         program.name: ((f"services.{program.service}.{program.worker}",), False)
