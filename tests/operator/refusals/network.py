@@ -89,7 +89,7 @@ REFUSALS = (
         "an empty list of gateway namespaces",
         {"networkPolicy": {"gatewayNamespaces": []}},
         "spec.networkPolicy.gatewayNamespaces in body should have at least 1 items",
-        "spec.networkPolicy.gatewayNamespaces: List should have at least 1 item",
+        "spec.networkPolicy.gatewayNamespaces: must have at least 1 item",
     ),
     Refusal(
         "a selected label value with a space",

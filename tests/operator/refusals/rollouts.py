@@ -28,7 +28,7 @@ REFUSALS = (
         "a progress deadline of 9 seconds",
         {"rollout": {"progressDeadlineSeconds": 9}},
         "spec.rollout.progressDeadlineSeconds in body should be greater than or equal to 10",
-        "spec.rollout.progressDeadlineSeconds: Input should be greater than or equal to 10",
+        "spec.rollout.progressDeadlineSeconds: must be greater than or equal to 10",
     ),
     Refusal(
         "maxSurge with the strategy Recreate",
@@ -44,7 +44,7 @@ REFUSALS = (
         "an unknown strategy",
         {"rollout": {"type": "Canary"}},
         'spec.rollout.type: Unsupported value: "Canary"',
-        "spec.rollout.type: Input should be 'RollingUpdate' or 'Recreate'",
+        "spec.rollout.type: must be 'RollingUpdate' or 'Recreate'",
     ),
     Refusal(
         "minReadySeconds equal to the default deadline",

@@ -35,7 +35,7 @@ REFUSALS = (
         "an unknown HTTP method",
         {"gateway": PUBLIC, "routes": [{"path": "/", "methods": ["FETCH"]}]},
         'spec.routes[0].methods[0]: Unsupported value: "FETCH"',
-        "spec.routes[0].methods[0]: Input should be 'GET'",
+        "spec.routes[0].methods[0]: must be 'GET'",
     ),
     Refusal(
         "a duplicate HTTP method",
@@ -47,7 +47,7 @@ REFUSALS = (
         "an empty list of HTTP methods",
         {"gateway": PUBLIC, "routes": [{"path": "/", "methods": []}]},
         "spec.routes[0].methods in body should have at least 1 items",
-        "spec.routes[0].methods: List should have at least 1 item",
+        "spec.routes[0].methods: must have at least 1 item",
     ),
     Refusal(
         "a path without a leading slash",
@@ -63,7 +63,7 @@ REFUSALS = (
         "129 routes",
         {"gateway": PUBLIC, "routes": [{"path": f"/{number}"} for number in range(129)]},
         "spec.routes: Too many: 129: must have at most 128 items",
-        "spec.routes: List should have at most 128 items",
+        "spec.routes: must have at most 128 items",
     ),
     Refusal(
         "a filter without the field of its type",

@@ -45,13 +45,13 @@ REFUSALS = (
         "the default minReplicas above maxReplicas",
         {"autoscaling": {"maxReplicas": 0}},
         "spec.autoscaling.maxReplicas in body should be greater than or equal to 1",
-        "spec.autoscaling.maxReplicas: Input should be greater than or equal to 1",
+        "spec.autoscaling.maxReplicas: must be greater than or equal to 1",
     ),
     Refusal(
         "negative replicas",
         {"replicas": -1},
         "spec.replicas in body should be greater than or equal to 0",
-        "spec.replicas: Input should be greater than or equal to 0",
+        "spec.replicas: must be greater than or equal to 0",
     ),
     Refusal(
         "a queue in a variable with an equals sign in its name",

@@ -13,7 +13,7 @@ REFUSALS = (
         "65 dependencies",
         {"dependsOn": [f"d{number}" for number in range(65)]},
         "spec.dependsOn: Too many: 65: must have at most 64 items",
-        "spec.dependsOn: List should have at most 64 items",
+        "spec.dependsOn: must have at most 64 items",
     ),
     Refusal("a dependency on the ShopService itself", {"dependsOn": ["web"]}, dependencies.ITSELF),
     Refusal(
@@ -67,7 +67,7 @@ REFUSALS = (
         "a discovery hostname of 254 characters",
         {"discovery": {"hostname": ".".join(["p" * 50] * 5)}},
         "spec.discovery.hostname: Too long",
-        "spec.discovery.hostname: String should have at most 253",
+        "spec.discovery.hostname: must have at most 253",
     ),
     Refusal(
         "discovery without a hostname",

@@ -1,5 +1,6 @@
-"""Messages for a spec that the models reject: the path of each field, and what is wrong with it."""
+"""Messages for a spec that the models reject: the path of every invalid field, and the rule that it violates."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -10,13 +11,15 @@ UNKNOWN: Final = "unknown field"
 _WORDS: Final[Mapping[str, str]] = {
     "extra_forbidden": UNKNOWN,
     "missing": "is required",
-    "string_type": "Input should be a valid string; write a number, true and false in quotes",
+    "string_type": "must be a string: write numbers, true and false in quotes",
     "int_type": "must be a whole number without quotes",
     "bool_type": "must be true or false without quotes",
     "list_type": "must be a list: begin each item with a hyphen",
     "dict_type": "must be a map of names and values",
     "model_type": "must be a map of fields",
 }
+# The start of a message of pydantic, such as "Input should be less than 10".
+_SUBJECT: Final = re.compile(r"^(Input|String|List|Dictionary) should")
 NO_VARIABLES: Final = "must be a list, such as [{name: GREETING, value: hello}]"
 
 
@@ -33,7 +36,8 @@ def problems(error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
 def _words(problem: ErrorDetails) -> str:
     if problem["type"] == "list_type" and problem["loc"][-1] == "env":
         return NO_VARIABLES
-    return _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    message = problem["msg"].removeprefix("Value error, ")
+    return _WORDS.get(problem["type"], _SUBJECT.sub("must", message))
 
 
 def sentences(error: ValidationError) -> str:
