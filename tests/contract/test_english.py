@@ -13,7 +13,7 @@ SOURCES: Final = sorted(
         "*.md",
         "docs/**/*.md",
         "services/**/*.py",
-        "services/*/README.md",
+        "services/**/*.md",
         "services/*/contracts/*.json",
         "requirements/*.in",
         "pyproject.toml",
