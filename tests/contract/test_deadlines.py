@@ -1,4 +1,4 @@
-"""The workflow sends a task that its queue refuses for as long as it would wait for the service behind the queue."""
+"""The workflow retries a task that its queue rejects for as long as it would wait for the service behind the queue."""
 
 import json
 import math

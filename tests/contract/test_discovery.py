@@ -1,4 +1,4 @@
-"""manifests/aws/discovery.yaml: the namespace, and what ExternalDNS may do in it."""
+"""manifests/aws/discovery.yaml: the namespace, and the permissions of ExternalDNS in it."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,7 @@
-"""Facts and tasks: what is said by one side is what the other side expects.
+"""Events and tasks: the sender and the receiver of a message agree on its schema.
 
-A service's contracts folder holds a JSON Schema for each fact that it publishes (`shop.payment.charged.v1.json`), each
-task that it takes (`ChargePayment.json`) and what it answers to that (`ChargePayment.result.json`).
+The contracts folder of a service contains a JSON Schema for each event that it publishes (`shop.payment.charged.v1.json`), for
+each task that it handles (`ChargePayment.json`), and for the result of the task (`ChargePayment.result.json`).
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The HTTP APIs: each service's OpenAPI document is valid and holds the public paths and shapes."""
+"""The HTTP APIs: the OpenAPI document of each service is valid and contains the public paths and schemas."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whatever is sent to an operation, right or wrong: never a 5xx, and never an answer that the OpenAPI document does not describe."""
+"""Any request to an operation, valid or not, gets no 5xx, and only a response that the OpenAPI document describes."""
 
 from collections.abc import Mapping
 from typing import Any

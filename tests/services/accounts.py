@@ -1,6 +1,6 @@
-"""AWS as two independent implementations have it, so that what one of them happens to do is not taken for AWS.
+"""AWS as two independent emulators, so that no test relies on a peculiarity of one of them.
 
-The adapters' tests run on both. Where they differ, AWS's documentation decides; docs/reference/local-aws.md has the list.
+The tests of adapters run against both. If they differ, the documentation of AWS decides; see docs/reference/local-aws.md.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Callers of an API for tests that are not about who they are, and the makers of tokens for those that are."""
+"""Callers of an API, and tokens for the tests of authentication."""
 
 import base64
 import json

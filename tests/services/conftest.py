@@ -1,4 +1,4 @@
-"""An AWS for the tests of the services: one emulator process per run, and resources with names of their own."""
+"""The emulator of the service tests: one process per run, with separate resources for each test."""
 
 import sys
 from collections.abc import Callable, Iterator

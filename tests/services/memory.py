@@ -1,4 +1,4 @@
-"""The ports of services.common in memory. Their contract tests run against these and the real adapters alike."""
+"""The ports of services.common in memory. The contract tests run against these fakes and the real adapters."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

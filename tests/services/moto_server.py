@@ -1,7 +1,7 @@
-"""moto's server with what AWS promises and moto leaves out: `python moto_server.py PORT`.
+"""The server of moto with guarantees of AWS that moto lacks: `python moto_server.py PORT`.
 
-A write of DynamoDB is atomic, and concurrent ones of an item take effect one after the other; moto has no such lock, so
-requests to DynamoDB are let in one at a time. State machines run only when that is asked for.
+In DynamoDB, a write is atomic, and concurrent writes of an item take effect one after the other. Moto has no such lock, so
+requests to DynamoDB are admitted one at a time. State machines run only if requested.
 """
 
 import sys

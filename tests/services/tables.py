@@ -1,4 +1,4 @@
-"""What the tables of every service that takes part in an order promise alike."""
+"""Requirements that the tables of all services of an order have in common."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""The processes of product, payment and shipping as they run in a pod: they start without AWS, and end in order."""
+"""The processes of product, payment and shipping as in a pod: they start without AWS, and shut down gracefully."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The README of each service: it names every contract and every kind of row, and its command starts the API."""
+"""The README of each service lists all contracts and kinds of rows, and its command starts the API."""
 
 import os
 import re

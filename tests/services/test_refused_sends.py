@@ -1,7 +1,7 @@
-"""A queue that refuses a message: what SQS says then, and that who sends it keeps it.
+"""Queues that reject a message: the errors of SQS, and senders that keep the message.
 
-No sender tells a refusal that may pass from one that lasts: each keeps what it has and is tried again, as an operator can
-restore a queue or a right while it waits. Only a message that is too long would be refused for ever, so none is.
+Senders do not distinguish temporary and permanent rejections: they keep the message and retry, because an operator can restore
+the queue or the permission. Only a message that is too long would be rejected forever, so no sender creates one.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""A row that cannot be read, because of a manual edit or another version of the service, at every API that reads it alone.
+"""Rows that cannot be parsed, because of a manual edit or another version of the service, in every API that reads them.
 
-It is there, so it is not 404, and no request causes it, so it is 503; lists leave it out.
+The row exists, so the response is not 404. The request did not cause the error, so the response is 503. Lists skip the row.
 """
 
 from collections.abc import Callable

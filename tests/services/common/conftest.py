@@ -1,4 +1,4 @@
-"""What the tests of the common mechanisms share: waiting for something without sleeping for it."""
+"""Fixtures of the common mechanisms: waiting for a condition without a fixed sleep."""
 
 import time
 from collections.abc import Callable

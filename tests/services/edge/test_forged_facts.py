@@ -1,4 +1,4 @@
-"""Facts in another service's name: whoever may publish to one topic sets no prices and pays no orders by it."""
+"""Forged events: a service that can publish to one topic cannot set prices or pay orders."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""The way in: API Gateway with its authorizers, in front of the gateway, in front of every service's real process."""
+"""The API Gateway with its authorizers, in front of the cluster's gateway and the real processes of the services."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""Requests that no client of ours sends: whatever is wrong with them, the answer is not that the service is broken."""
+"""Hostile requests never cause a server error."""
 
 import json
 from collections.abc import Mapping

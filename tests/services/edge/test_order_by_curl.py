@@ -1,4 +1,4 @@
-"""docs/how-to/order-by-curl.md, typed as it is printed; and its tables, which name all that the sandboxes know."""
+"""docs/how-to/order-by-curl.md: its commands work as printed, and its tables list all test values of the sandboxes."""
 
 import re
 import subprocess

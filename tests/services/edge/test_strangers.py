@@ -1,4 +1,4 @@
-"""Proofs that are good, but for somebody or something else: another shop's token, two tokens, another signature."""
+"""Credentials that are valid elsewhere are rejected: tokens of another shop, two tokens, signatures of other requests."""
 
 import http.client
 from collections.abc import Mapping

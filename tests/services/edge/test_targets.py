@@ -1,4 +1,4 @@
-"""Every route that can go to a function goes to one; payment and shipping are found in Cloud Map, and followed."""
+"""The routes of the API Gateway can point to functions, which find payment and shipping by Cloud Map."""
 
 import uuid
 from collections.abc import Iterator

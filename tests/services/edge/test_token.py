@@ -1,4 +1,4 @@
-"""`dev/token` as a person runs it, and what it says when it cannot."""
+"""The command `dev/token`, and its error messages."""
 
 import os
 import subprocess

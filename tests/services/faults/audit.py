@@ -1,7 +1,7 @@
-"""What must be true of the shop once the faults are over, read from its tables and from what its partners have on record.
+"""The invariants of the shop after the faults, read from its tables and from the records of its partners.
 
-Nothing here asks a service: the books are DynamoDB's tables, the entries of the payment provider and of the carrier,
-the facts that a subscriber to every topic has received, and what customers were answered.
+The audit calls no service. It reads the DynamoDB tables, the ledgers of the payment provider and of the carrier, the events that
+a subscriber of all topics received, and the responses that customers received.
 """
 
 from collections import Counter, defaultdict

@@ -1,4 +1,4 @@
-"""The changes of a table of products, as its stream brings them, and where their projection is."""
+"""The changes of a product table in its stream, and the location of their projection."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

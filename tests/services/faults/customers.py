@@ -1,4 +1,4 @@
-"""Customers who do not give up: they order, repeat, and cancel, until they are answered."""
+"""Persistent customers: they order, retry and cancel until they get a response."""
 
 import contextlib
 import random

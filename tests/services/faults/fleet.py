@@ -1,4 +1,4 @@
-"""Two of every process of the shop, which can be ended, stopped for a while and started again, each by itself."""
+"""Two instances of every process of the shop, each of which can be killed, paused and restarted."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,10 +1,10 @@
-"""Runs a function of the shop as AWS Lambda does: by a schedule, or with the changes of a table's stream.
+"""Runs a function of the shop as AWS Lambda does: on a schedule, or with the changes in the stream of a table.
 
     python -m tests.services.faults.functions reconciler
     python -m tests.services.faults.functions watch-stock
 
-How far a stream was read is kept in a file, as Lambda keeps it outside of the function: a process that is killed begins
-again with the changes that it had not answered for.
+The position in a stream is stored in a file, as Lambda stores it outside of the function: a process that was killed starts
+again with the first change that it had not completed.
 """
 
 import itertools

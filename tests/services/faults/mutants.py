@@ -1,9 +1,9 @@
-"""Runs a worker of the shop with a defect, so that it can be shown that the audit sees it.
+"""Runs a process of the shop with a defect, to show that the audit detects it.
 
     python tests/services/faults/mutants.py charge-twice services.payment.consumer
     python tests/services/faults/mutants.py never-agree tests.services.faults.functions reconciler
 
-Each defect is one that a change of the code may bring in unnoticed. No product code knows of this file.
+Each defect is one that a change of the code could introduce unnoticed. No product code refers to this file.
 """
 
 import itertools

@@ -1,7 +1,7 @@
-"""A network that fails: a proxy between the shop's processes and AWS.
+"""An unreliable network: a proxy between the processes of the shop and AWS.
 
-What comes through is what AWS says; what goes wrong is an effect below, by a seeded chance. Each connection of a client
-has one of its own to AWS. The bodies of all messages that were received are kept, so that they can be sent again.
+Calls are forwarded to AWS unless a fault below applies, by seeded chance. Each connection of a client has its own connection to
+AWS. The bodies of all received messages are stored, so that they can be sent again.
 """
 
 import asyncio

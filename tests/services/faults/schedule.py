@@ -1,4 +1,4 @@
-"""What goes wrong, and when: by a seed, until it is told to stop."""
+"""The faults and their times, from a seed, until the schedule is stopped."""
 
 import random
 import threading

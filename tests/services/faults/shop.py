@@ -1,4 +1,4 @@
-"""A shop to be harmed: its AWS, its processes, its customers, and what can be read of it afterwards."""
+"""A shop under test: its AWS, its processes and its customers, and everything that can be read of it afterwards."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The audit finds nothing in right books, and each single false entry."""
+"""The audit accepts correct data, and detects each single false entry."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,6 +1,6 @@
-"""Whatever fails and however often: no order is lost, no money is kept or given away, no piece of stock appears or vanishes.
+"""Under all faults, no order is lost, no money is kept or given away, and no piece of stock is created or lost.
 
-`make test` runs 300 orders, `make soak` 20,000. FAULT_ORDERS and FAULT_SEED choose other ones.
+`make test` runs 300 orders, and `make soak` 20,000. FAULT_ORDERS and FAULT_SEED override the number and the seed.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The audit sees what it is there for: a shop with a defect breaks exactly the promises that the defect is about."""
+"""The audit detects defects: a shop with a defect violates exactly the invariants that the defect is about."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The functions as they are deployed: built, uploaded, and run by the emulator from their zips."""
+"""The deployed functions: built, uploaded, and run by the emulator from their zips."""
 
 import json
 import os

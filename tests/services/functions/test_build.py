@@ -1,4 +1,4 @@
-"""A function's zip: the same from the same sources, with all that it needs and nothing else."""
+"""The zip of a function is reproducible, and contains everything that the function needs and nothing else."""
 
 import os
 import subprocess

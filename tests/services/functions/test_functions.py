@@ -1,4 +1,4 @@
-"""The functions, run from their zips: through API Gateway, by a call, and through SQS."""
+"""The functions, run from their zips: through API Gateway, by invocation, and through SQS."""
 
 import json
 import uuid

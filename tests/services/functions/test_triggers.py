@@ -1,4 +1,4 @@
-"""The functions that events start, run from their zips: by an uploaded file, by a change of stock, and by a partner's request."""
+"""The functions with event triggers, run from their zips: uploads, changes of stock, and requests of partners."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""The order service in memory, for each test anew."""
+"""The order service in memory, created for each test."""
 
 import time
 from collections.abc import Callable

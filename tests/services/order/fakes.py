@@ -1,4 +1,4 @@
-"""The order service's ports in memory. test_ports.py holds them to the same contract as the real adapters."""
+"""The ports of the order service in memory. test_ports.py runs the same contract tests against the real adapters."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The order service over HTTP."""
+"""The HTTP API of the order service."""
 
 from http import HTTPStatus
 from typing import Any

@@ -1,4 +1,4 @@
-"""The order's side of the workflow: its three tasks, the facts that it follows, and what it tells of its end."""
+"""The tasks and the events that the order service handles, and the events that it publishes."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""DynamoDB cancels writes that meet on one item. The emulator never does, so its answers are made up here."""
+"""Conflicting writes in DynamoDB. The emulator never cancels them, so its responses are simulated."""
 
 from typing import Any, cast
 

@@ -1,4 +1,4 @@
-"""An order's states: forward only, one end, and two decisions that exclude each other."""
+"""The states of an order: they only move forward, and cancellation and confirmation exclude each other."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What the order service sends and understands is what its contracts say."""
+"""The messages of the order service match its contracts."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whatever customers, the workflow and facts ask of orders, in whatever order: an order has one end, and says how it came there."""
+"""For any order of requests, tasks and events, an order reaches one final state, and its timeline shows how."""
 
 from typing import Any
 

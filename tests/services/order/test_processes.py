@@ -1,4 +1,4 @@
-"""The order service's three processes as they run in a pod: they start without AWS, work with it, and end in order."""
+"""The three processes of the order service as in a pod: they start without AWS, work with it, and shut down gracefully."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What is to be done about an order with which its workflow or another service disagrees."""
+"""The verdict on an order that is inconsistent with its workflow or with another service."""
 
 import json
 import os

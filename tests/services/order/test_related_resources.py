@@ -1,4 +1,4 @@
-"""What other services know of an order, from servers that answer in every way there is."""
+"""The related resources of an order, from servers that respond in every possible way."""
 
 import http.server
 import threading

@@ -1,4 +1,4 @@
-"""What an order leaves to be told reaches the workflow and the topic, whatever dies in between."""
+"""The outbox records of an order reach the workflow and the topic despite crashes."""
 
 import orjson
 import pytest

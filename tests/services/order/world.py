@@ -1,4 +1,4 @@
-"""The whole order service in memory, with a clock that tests turn."""
+"""The order service in memory, with an adjustable clock."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Partners' keys: hashed, scoped, rotated, revoked, and no way around any of it."""
+"""The API keys of partners: hashes, scopes, rotation and revocation."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The page on partners' keys gives its command all that it requires."""
+"""The page about partners' keys contains all settings that its command requires."""
 
 import re
 from pathlib import Path

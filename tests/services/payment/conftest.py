@@ -1,4 +1,4 @@
-"""The payment service in memory, for each test anew."""
+"""The payment service in memory, created for each test."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The payment service's ports in memory. test_ports.py holds them to the same contract as the real adapters."""
+"""The ports of the payment service in memory. test_ports.py runs the same contract tests against the real adapters."""
 
 import threading
 from dataclasses import replace

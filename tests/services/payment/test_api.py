@@ -1,4 +1,4 @@
-"""The payment service over HTTP."""
+"""The HTTP API of the payment service."""
 
 from http import HTTPStatus
 from typing import Any

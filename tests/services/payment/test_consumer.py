@@ -1,4 +1,4 @@
-"""The tasks for payments: what they answer, publish and take, also when they come twice, late or in the wrong order."""
+"""The tasks for payments: results, events and charges, also when tasks are repeated, late or out of order."""
 
 from typing import Any
 

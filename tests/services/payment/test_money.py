@@ -1,4 +1,4 @@
-"""Whatever is asked of the payment service in whatever order, and whatever answers are lost, no money is."""
+"""No money is lost, for any order of tasks and any lost responses."""
 
 from hypothesis import settings
 from hypothesis import strategies as st

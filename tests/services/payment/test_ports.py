@@ -1,4 +1,4 @@
-"""The payment service's adapters and their fakes keep the same promises: each test runs on both."""
+"""The contract of the payment service's ports: each test runs against the real adapters and the fakes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

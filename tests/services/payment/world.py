@@ -1,4 +1,4 @@
-"""A payment service in memory, with the sandbox as its provider."""
+"""The payment service in memory, with the sandbox as its provider."""
 
 from pathlib import Path
 from typing import Any

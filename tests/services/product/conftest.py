@@ -1,4 +1,4 @@
-"""The product service's tests."""
+"""Fixtures of the product service."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The product service's ports in memory. test_ports.py holds them to the same contract as the real adapters."""
+"""The ports of the product service in memory. test_ports.py runs the same contract tests against the real adapters."""
 
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence

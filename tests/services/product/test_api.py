@@ -1,4 +1,4 @@
-"""The product service over HTTP."""
+"""The HTTP API of the product service."""
 
 from http import HTTPStatus
 from typing import Any

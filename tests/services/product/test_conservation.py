@@ -1,4 +1,4 @@
-"""Whatever is asked of the stock in whatever order, no piece is made or lost."""
+"""No piece of stock is created or lost, for any order of tasks."""
 
 from hypothesis import settings
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""The tasks for stock: what they answer, publish and keep, also when they come twice, late or in the wrong order."""
+"""The tasks for stock: results, events and reservations, also when tasks are repeated, late or out of order."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""DynamoDB throttles transactions and leaves products out of batches. The emulator never does, so its answers are made up."""
+"""Throttled transactions and unprocessed items in DynamoDB. The emulator causes none, so its responses are simulated."""
 
 from typing import Any
 

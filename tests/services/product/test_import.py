@@ -1,4 +1,4 @@
-"""The import of an uploaded catalogue: every row is judged by itself, and nothing is lost or done twice in effect."""
+"""The import of a catalog: rows are validated one by one, and nothing is lost or applied twice."""
 
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence

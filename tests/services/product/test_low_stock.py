@@ -1,4 +1,4 @@
-"""The watch on stock: one fact for each time that a product runs low, whatever the stream does."""
+"""Low stock: one event for each time that a product runs low, whatever the stream delivers."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence

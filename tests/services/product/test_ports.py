@@ -1,4 +1,4 @@
-"""The product service's adapters and their fakes keep the same promises: each test runs on both."""
+"""The contract of the product service's ports: each test runs against the real adapters and the fakes."""
 
 import threading
 from collections.abc import Callable

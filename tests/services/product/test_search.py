@@ -1,4 +1,4 @@
-"""The search: what is found, in which order, and how old it may be."""
+"""The search: its matches, their order, and the age of the index."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The seed: a catalogue worth showing, written and told as often as wanted."""
+"""The seed command writes the example catalog and publishes its events, and can be repeated."""
 
 import time
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""Each service's IAM policy against the calls that it makes: no right is missing, and none is unused.
+"""The IAM policy of each service matches its calls: no permission is missing, and none is unused.
 
-The emulator enforces IAM here and keeps a trail of every call. Each service's processes have an access key of their own
-with their service's policy and nothing else, as its role has it on AWS; orders then take every way that there is.
+The emulator enforces IAM and records a trail of every call. The processes of each service have an access key with only the policy
+of their service, as their role has on AWS. Orders then take every possible path.
 """
 
 import hashlib

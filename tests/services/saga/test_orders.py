@@ -1,4 +1,4 @@
-"""Orders through the whole shop as processes: each promise about money and stock, with everything that may go wrong."""
+"""Orders through all processes of the shop, with every business failure."""
 
 import random
 import threading

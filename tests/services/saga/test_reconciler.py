@@ -1,4 +1,4 @@
-"""Orders that the workflow left behind are found, and end as they would have."""
+"""The reconciler finds orders that their workflow abandoned, and completes them."""
 
 import os
 import subprocess

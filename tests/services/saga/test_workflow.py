@@ -1,7 +1,7 @@
-"""Every way through the order workflow, with services that answer by a script.
+"""Every path through the order workflow, with scripted services.
 
-The workflow is the deployed one; only what the services answer is scripted. All stories run at the same time, so that
-waiting for a timeout costs its few seconds once.
+The workflow is the deployed one; only the results of the services are scripted. All stories run concurrently, so that the
+tests wait for a timeout only once.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The order workflow of a running shop, from outside: how long it waits, and what it has come to."""
+"""The order workflow of a running shop: its timeouts and its states."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

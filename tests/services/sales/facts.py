@@ -1,4 +1,4 @@
-"""Facts as the order service publishes them."""
+"""Events as the order service publishes them."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""What was sold is counted once, on its day, whatever comes first and however often."""
+"""Each sale is counted once, on its day, for any order and repetition of events."""
 
 import itertools
 import json

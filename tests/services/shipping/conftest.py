@@ -1,4 +1,4 @@
-"""The shipping service in memory, for each test anew."""
+"""The shipping service in memory, created for each test."""
 
 import pytest
 

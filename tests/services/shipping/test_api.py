@@ -1,4 +1,4 @@
-"""The shipping service over HTTP."""
+"""The HTTP API of the shipping service."""
 
 from http import HTTPStatus
 from typing import Any

@@ -1,4 +1,4 @@
-"""The tasks for shipments: what they answer, publish and book, also when they come twice, late or in the wrong order."""
+"""The tasks for shipments: results, events and bookings, also when tasks are repeated, late or out of order."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whatever is asked of the shipping service in whatever order, and whatever answers are lost: what it says is what the carrier does."""
+"""The shipping service agrees with its carrier, for any order of tasks and any lost responses."""
 
 from hypothesis import settings
 from hypothesis import strategies as st

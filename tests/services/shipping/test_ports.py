@@ -1,4 +1,4 @@
-"""The shipping service's adapters and their fakes keep the same promises: each test runs on both."""
+"""The contract of the shipping service's ports: each test runs against the real adapters and the fakes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""A shipping service in memory, with the sandbox as its carrier."""
+"""The shipping service in memory, with the sandbox as its carrier."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The clients of AWS: a rejected value is the port's error, and any other failure is botocore's."""
+"""The clients of AWS: a rejected value raises the error of the port, and any other failure the error of botocore."""
 
 from typing import Any, ClassVar
 

@@ -1,4 +1,4 @@
-"""A service is found where it answers now, and not where it answered when the process began."""
+"""A service is found at its current address, even if the address changes at run time."""
 
 import uuid
 from typing import Any

@@ -1,4 +1,4 @@
-"""A ledger in DynamoDB and one in memory keep the same promises: each test runs on both."""
+"""The ledger: each test runs against DynamoDB and against the fake in memory."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Secrets that one service leaves for another."""
+"""Secrets that one service hands over to another."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Who asks: good tokens and signatures, and every way to forge one."""
+"""Authentication: valid tokens and signatures, and every way to forge one."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""The table of statuses: every error that a service may raise for a request is in it."""
+"""The table of HTTP statuses contains every error of the services."""
 
 import importlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A service behind API Gateway's payload format 2.0 answers as it does behind a gateway of the cluster."""
+"""A service as a Lambda function (payload format 2.0) behaves as it does in a container."""
 
 import base64
 from typing import Any

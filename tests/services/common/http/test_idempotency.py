@@ -1,4 +1,4 @@
-"""One key, one effect, one answer: the store in memory and the one in DynamoDB alike."""
+"""Idempotency keys: one key, one effect, one response. Each test runs against DynamoDB and in memory."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""How much one caller may ask for."""
+"""Rate limits per caller."""
 
 import contextlib
 

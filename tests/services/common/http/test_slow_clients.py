@@ -1,4 +1,4 @@
-"""Clients that send nothing, or slowly, or do not read, before real processes: probes and everybody else are answered."""
+"""Silent and slow clients of real processes do not delay probes and other clients."""
 
 import contextlib
 import re

@@ -1,4 +1,4 @@
-"""The frame of every HTTP service."""
+"""The common frame of the HTTP services."""
 
 from http import HTTPStatus
 from typing import Any

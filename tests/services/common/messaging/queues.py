@@ -1,4 +1,4 @@
-"""A queue in memory. test_consumer.py holds it to the same contract as SQS."""
+"""A queue in memory. test_consumer.py runs the same contract tests against it and SQS."""
 
 import itertools
 import threading

@@ -1,4 +1,4 @@
-"""Messages are handled at least once, hidden while they are, deleted after, and none is begun after a stop."""
+"""Messages are handled at least once, are invisible while they are handled, and are deleted afterwards."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence

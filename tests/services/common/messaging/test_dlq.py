@@ -1,4 +1,4 @@
-"""Dead letters: what they say, and that none is lost on its way back."""
+"""The dead-letter command shows dead letters, and loses none when it redrives them."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Facts are CloudEvents, and reach whoever subscribed to their type."""
+"""Events are CloudEvents, and reach the subscribers of their type."""
 
 import threading
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What an outbox holds is told at least once, whoever dies: in memory and in DynamoDB alike."""
+"""Outbox records are sent at least once, despite crashes. Each test runs against DynamoDB and in memory."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A task's token is answered with what became of the task."""
+"""The result of a task is reported with its task token."""
 
 from collections.abc import Mapping
 from typing import Any

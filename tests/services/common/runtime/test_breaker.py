@@ -1,4 +1,4 @@
-"""An outside service that is slow, flaky or gone costs its callers a bounded time."""
+"""A slow, unreliable or unavailable outside service costs its callers a bounded time."""
 
 import threading
 import time

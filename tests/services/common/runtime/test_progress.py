@@ -1,4 +1,4 @@
-"""A loop that gets nothing done for a minute says so, and one bad piece of work does not make it say so."""
+"""A loop without progress for a minute is reported; a single failing piece of work is not."""
 
 import pytest
 

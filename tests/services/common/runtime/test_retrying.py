@@ -1,4 +1,4 @@
-"""Work that lost against others is done again, after pauses that are random and grow."""
+"""Work that lost against a concurrent write is retried after growing random pauses."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A process that is told too little says what it misses, in a line each."""
+"""A process with missing settings reports each of them in a line."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Logs are JSON, carry the trace, and hold nothing that pays."""
+"""Logs are JSON, contain the trace, and contain no payment data."""
 
 import logging
 from collections.abc import Callable, Iterator

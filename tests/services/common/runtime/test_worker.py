@@ -1,4 +1,4 @@
-"""A process of loops tells how it is, and ends in order."""
+"""A process of loops reports its health, and shuts down gracefully."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Money, times, ids, cursors and DynamoDB's values: what goes in comes out, and nothing else goes in."""
+"""Money, times, IDs, cursors and DynamoDB values survive a round trip, and invalid ones are rejected."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
