@@ -37,7 +37,7 @@ class Moto(AwsServer):
 
 
 def new_table(clients: Clients) -> str:
-    """Create a table with the keys that every service's table has: pk, sk and the index gsi1. Answers its name."""
+    """Creates a table with the keys of every service: pk, sk and the index gsi1. Returns its name."""
     name = f"table-{uuid.uuid4()}"
     clients.dynamodb.create_table(
         TableName=name,
@@ -66,12 +66,12 @@ def new_table(clients: Clients) -> str:
 
 
 def new_queue(clients: Clients) -> str:
-    """Create a queue whose messages come back after two seconds. Answers its URL."""
+    """Creates a queue with a visibility timeout of two seconds. Returns its URL."""
     return clients.sqs.create_queue(QueueName=f"queue-{uuid.uuid4()}", Attributes={"VisibilityTimeout": "2"})[
         "QueueUrl"
     ]
 
 
 def new_topic(clients: Clients) -> str:
-    """Create a topic. Answers its ARN."""
+    """Creates a topic. Returns its ARN."""
     return clients.sns.create_topic(Name=f"topic-{uuid.uuid4()}")["TopicArn"]

@@ -24,7 +24,7 @@ CLIENT = "client-web"
 
 @dataclass(frozen=True)
 class As:
-    """Takes everybody for one caller."""
+    """Authenticates every request as one caller."""
 
     caller: Caller
 
@@ -34,7 +34,7 @@ class As:
 
 @dataclass
 class Pool:
-    """A user pool that signs what it is told to."""
+    """A user pool that signs any claims."""
 
     kid: str = "key-1"
     issuer: str = ISSUER
@@ -43,7 +43,7 @@ class Pool:
     away: bool = False
 
     def document(self, _url: str = "") -> Mapping[str, Any]:
-        """Its key set, unless it is away."""
+        """Its key set, unless it is unavailable."""
         self.fetched += 1
         if self.away:
             raise OSError("nobody answers")
@@ -51,7 +51,7 @@ class Pool:
         return {"keys": [{**public, "kid": self.kid, "use": "sig", "alg": "RS256"}]}
 
     def claims(self, **changed: Any) -> dict[str, Any]:
-        """The claims of a good access token, but for those that are changed; None leaves one out."""
+        """The claims of a valid access token, with changes. None removes a claim."""
         now = int(time.time())
         claims = {
             "sub": "alice",
@@ -70,14 +70,14 @@ class Pool:
         return jwt.encode(self.claims(**changed), self.private, "RS256", headers={"kid": self.kid})
 
     def door(self, machines: Machines | None = None, partners: Partners | None = None) -> Authenticator:
-        """A verifier that believes this pool."""
+        """A verifier that trusts this pool."""
         keys = Keys("https://keys.test", self.document)
         customers = Customers(self.issuer, frozenset({CLIENT}), keys)
         return Authenticator(customers, machines or Machines({}), partners or Partners())
 
 
 def unsigned(header: Mapping[str, Any], claims: Mapping[str, Any], signature: bytes = b"") -> str:
-    """A token with whatever header and signature."""
+    """A token with any header and signature."""
     parts = [json.dumps(header).encode(), json.dumps(claims).encode(), signature]
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 

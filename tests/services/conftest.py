@@ -12,7 +12,7 @@ from tests.services.accounts import EITHER, Moto, new_queue, new_table, new_topi
 from tests.shops import running_emulator
 
 VISIBILITY_SECONDS = "10"
-"""How soon a message comes back that was taken by a process that is no more: no test wants to wait for the real 30."""
+"""The visibility timeout of messages of a crashed process, which is shorter than the real 30 s for the tests."""
 
 CreateTable = Callable[[], str]
 CreateQueue = Callable[[], str]
@@ -37,26 +37,26 @@ def moto() -> Iterator[Moto]:
 
 @pytest.fixture(params=EITHER)
 def account(request: pytest.FixtureRequest) -> AwsServer:
-    """The one implementation and the other: `.clients`, `.env`, `.endpoint`. A test that asks for it runs on both."""
+    """Both implementations: `.clients`, `.env`, `.endpoint`. A test with this fixture runs against each."""
     account: AwsServer = request.getfixturevalue(request.param)
     return account
 
 
 @pytest.fixture
 def create_table(account: AwsServer) -> CreateTable:
-    """Answers the name of a new table of the account."""
+    """Returns the name of a new table of the account."""
     return lambda: new_table(account.clients)
 
 
 @pytest.fixture
 def create_queue(account: AwsServer) -> CreateQueue:
-    """Answers the URL of a new queue of the account, whose messages come back after two seconds."""
+    """Returns the URL of a new queue of the account with a visibility timeout of two seconds."""
     return lambda: new_queue(account.clients)
 
 
 @pytest.fixture
 def create_topic(account: AwsServer) -> CreateTopic:
-    """Answers the ARN of a new topic of the account."""
+    """Returns the ARN of a new topic of the account."""
     return lambda: new_topic(account.clients)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class OneAtATime:
-    """Lets one request to DynamoDB in at a time.
+    """Admits one request to DynamoDB at a time.
 
     Args:
         application: answers them.

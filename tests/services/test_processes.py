@@ -40,7 +40,7 @@ COMMANDS = {
 
 @pytest.fixture(scope="module")
 def started() -> Iterator[dict[str, tuple[Process, int]]]:
-    """Every process with its port; all at once, for each spends its first seconds on imports."""
+    """Every process with its port. They start concurrently, because each spends its first seconds on imports."""
     started = {}
     for name, command in COMMANDS.items():
         port = free_port()

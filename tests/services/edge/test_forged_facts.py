@@ -20,7 +20,7 @@ OTHERS = ("order", "payment", "shipping")
 
 @pytest.fixture
 def queue(running_shop: Shop) -> Iterator[str]:
-    """A queue that is fed as the order service's is."""
+    """A queue with the subscription of the order service."""
     clients = running_shop.clients
     url = clients.sqs.create_queue(QueueName=f"probe-{uuid.uuid4()}")["QueueUrl"]
     arn = clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][

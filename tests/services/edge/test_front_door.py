@@ -45,7 +45,7 @@ def concrete(operation: Operation, order_id: str) -> str:
 
 
 def signed(shop: Shop, path: str, key: tuple[str, str] = (EMULATOR_KEY,) * 2) -> httpx.Response:
-    """The answer to a GET at the machines' API that botocore has signed."""
+    """The response to a GET at the API for machines, signed by botocore."""
     request = AWSRequest(method="GET", url=f"{shop.machine_api_url}{path}")
     SigV4Auth(Credentials(*key), "execute-api", REGION).add_auth(request)
     return httpx.get(str(request.url), headers=dict(request.headers.items()), timeout=20)
@@ -106,7 +106,7 @@ def test_given_a_token_without_the_scope_when_asked_then_the_api_refuses(
 def test_given_an_operators_scope_when_the_user_is_no_operator_then_the_service_refuses_and_of_one_it_takes_it(
     running_shop: Shop, shipped: str
 ) -> None:
-    """Cognito gives every user of the client the scope, and the API lets it in: the service looks at the group."""
+    """Cognito grants the scope to every user of the client, and the API admits the token: the service checks the group."""
     url = f"{running_shop.api_url}/orders/{shipped}"
     assert httpx.get(url, headers=bearer(running_shop.token("bob", ["ops:read"]))).status_code == 403
     assert httpx.get(url, headers=bearer(running_shop.token("ops", ["ops:read"]))).status_code == 200
@@ -168,7 +168,7 @@ def test_given_a_signed_request_when_a_machine_asks_then_it_sees_every_customers
 def test_given_a_bad_signature_when_a_machine_asks_then_the_service_itself_refuses(
     running_shop: Shop, shipped: str
 ) -> None:
-    """The emulator looks at no signature: this is the service's own check."""
+    """The emulator verifies no signature: this is the check of the service."""
     guessed = signed(running_shop, f"/payments/{shipped}", (EMULATOR_KEY, "guessed"))
     unknown = signed(running_shop, f"/payments/{shipped}", ("AKIAUNKNOWN", EMULATOR_KEY))
     nothing = httpx.get(f"{running_shop.machine_api_url}/payments/{shipped}")
@@ -301,7 +301,7 @@ def test_given_a_body_or_header_that_is_too_large_when_sent_then_it_is_refused_a
 def test_given_a_page_of_a_known_site_when_it_asks_before_it_asks_then_it_may_and_another_may_not(
     running_shop: Shop,
 ) -> None:
-    """The emulator takes no CORS settings from CloudFormation, so it is told by its API what the template says."""
+    """The emulator ignores CORS settings in CloudFormation, so they are set with its API."""
     client = running_shop.clients.apigatewayv2
     cors = stacks.document("api")["Resources"]["Customers"]["Properties"]["CorsConfiguration"]
     origin = str(stacks.document("api")["Parameters"]["AllowedOrigins"]["Default"])

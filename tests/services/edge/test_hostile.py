@@ -156,7 +156,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 @st.composite
 def wishes(draw: st.DrawFn) -> Any:
-    """An order in which something is something else."""
+    """An order request with some members replaced."""
     body: dict[str, Any] = wish()
     place: Any = body
     while isinstance(place, dict | list) and place:

@@ -17,7 +17,7 @@ PAGE = (ROOT / "docs" / "how-to" / "order-by-curl.md").read_text(encoding="utf-8
 
 
 def first_column(heading: str) -> set[str]:
-    """The code of the first column of the table with a heading."""
+    """The values in the first column of the table under a heading."""
     table = PAGE[PAGE.index(f"| `{heading}` |") :].split("\n\n")[0].partition("\n")[2]
     return set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
 
@@ -31,7 +31,7 @@ def test_given_the_page_when_it_names_tokens_and_postal_codes_then_they_are_the_
 def test_given_the_page_when_its_commands_are_typed_then_an_order_is_placed_followed_and_cancelled(
     shop: Shop, tmp_path: Path
 ) -> None:
-    """In a folder that looks like the repository while `make dev` runs."""
+    """In a folder like the repository while `make dev` runs."""
     (tmp_path / "dev").symlink_to(ROOT / "dev")
     (tmp_path / ".dev").mkdir()
     endpoint = shop.emulator.endpoint

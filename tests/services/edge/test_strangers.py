@@ -69,7 +69,7 @@ def not_for_this(url: str) -> Mapping[str, Mapping[str, str]]:
 
 
 def test_given_a_good_signature_when_a_machine_asks_then_it_is_let_in(running_shop: Shop) -> None:
-    """So that what is refused below is refused for its fault."""
+    """Ensures that the rejections below are caused by the fault."""
     url = running_shop.machine_api_url + PATH
 
     assert httpx.get(url, headers=signed(url), timeout=20).status_code == 404

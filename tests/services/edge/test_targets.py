@@ -23,7 +23,7 @@ BY_FUNCTION = ("product", "order")
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
-    """A shop whose product and order APIs run as functions only. Its emulator is its own: one Cloud Map namespace each."""
+    """A shop whose product and order APIs run only as functions. It has its own emulator, because each has one Cloud Map namespace."""
     targets = {name: "function" for name in stacks.document("api")["Parameters"] if name.endswith("Target")}
     # Without a port in the name, an instance's own counts: here every process has another one.
     urls = {
@@ -52,7 +52,7 @@ def shipped(alice: Customer) -> str:
 
 
 def register(shop: Shop, service: str, port: int) -> None:
-    """Have Cloud Map know one address of a service, and no other."""
+    """Registers one address of a service in Cloud Map, and no other."""
     cloud_map, namespace = shop.clients.servicediscovery, shop.outputs["discovery"]["NamespaceId"]
     known = {each["Name"]: each["Id"] for each in cloud_map.list_services()["Services"]}
     if service not in known:

@@ -35,7 +35,7 @@ def environment(emulator: Emulator, pool: Mapping[str, str]) -> Environment:
 
 
 def run(environment: Environment, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Runs dev/token with an environment in which nothing else of the shop is set."""
+    """Runs dev/token in an environment without any other variable of the shop."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "COGNITO_"))}
     return subprocess.run(
         [sys.executable, str(ROOT / "dev" / "token"), "--env-file", os.devnull, *arguments],
@@ -48,7 +48,7 @@ def run(environment: Environment, *arguments: str) -> "subprocess.CompletedProce
 
 
 def claims(token: str) -> dict[str, object]:
-    """What is in a token; whether it is good is not looked at."""
+    """The claims of a token, without verification."""
     found: dict[str, object] = jwt.decode(token.strip(), options={"verify_signature": False})
     return found
 

@@ -37,7 +37,7 @@ OF_UNDONE: AGREED = {
 
 @dataclass(frozen=True)
 class Violation:
-    """A promise that was broken.
+    """A violated invariant.
 
     Args:
         rule: which, in a word or two.
@@ -55,7 +55,7 @@ class Violation:
 
 @dataclass
 class Books:
-    """Everything that was written down.
+    """All written records.
 
     Args:
         orders: id -> row. So are `payments`, `reservations` and `shipments`.
@@ -115,7 +115,7 @@ class Books:
                     self._enter(service, dynamo.unpack(item))
 
     def is_counted(self, sku: str) -> bool:
-        """Whether the projection knows the last change of a product, and has told all of it."""
+        """Whether the projection has processed the last change of a product and published its event."""
         level = self.levels.get(sku, {})
         return (level.get("sequence"), level.get("available")) == self.changes[sku][
             -1
@@ -157,12 +157,12 @@ class Books:
 
 
 def stock(row: Row) -> int:
-    """The pieces of a product on all of its shelves."""
+    """The total number of pieces of a product on all shelves."""
     return int(row["available"] + row["reserved"] + row["sold"])
 
 
 def audit(books: Books) -> list[Violation]:
-    """Every promise that the books show to be broken."""
+    """Every violated invariant."""
     return [
         *_of_answers(books),
         *(violation for name, order in books.orders.items() for violation in _of_order(books, name, order)),
@@ -245,7 +245,7 @@ def _of_facts(books: Books, name: str, state: str) -> Iterator[Violation]:
 
 
 def _of_patience(books: Books, name: str, order: Row) -> Iterator[Violation]:
-    """An outage that is shorter than the shop's patience undoes no order that was paid and confirmed.
+    """An outage that is shorter than the timeouts undoes no order that was paid and confirmed.
 
     When an execution was ended while it undid an order, its last messages may arrive after the next execution has
     confirmed the order.
@@ -284,7 +284,7 @@ def _of_low_stock(books: Books, sku: str, changes: Sequence[tuple[str, int]]) ->
 
 
 def _lows(threshold: int, changes: Sequence[tuple[str, int]]) -> Iterator[int]:
-    """How many pieces there were each time that the product ran low: again only after it had twice the threshold."""
+    """The number of pieces each time that the product ran low, which requires twice the threshold in between."""
     low = False
     for _, available in changes:
         if not low and available <= threshold:

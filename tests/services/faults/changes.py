@@ -37,7 +37,7 @@ class Changes:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the function and what calls it are told."""
+        """The environment of the function and of its caller."""
         return {
             "TABLE": self.levels,
             "TASKS_QUEUE_URL": self.put_aside,

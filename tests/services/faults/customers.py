@@ -71,7 +71,7 @@ class Customers:
         self._http.close()
 
     def order(self, count: int, per_second: float, deadline: float) -> None:
-        """Orders so many times, and cancels some of them; returns once every customer was answered.
+        """Places a number of orders, and cancels some of them. Returns after every customer has a response.
 
         Args:
             count: of orders.
@@ -86,7 +86,7 @@ class Customers:
             each.result()
 
     def repeat(self, keys: Sequence[str], deadline: float) -> None:
-        """Sends requests again that were answered before."""
+        """Repeats requests that already have a response."""
         end = time.monotonic() + deadline
         with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(lambda key: self._place(key, random.Random(key), end), keys))  # noqa: S311

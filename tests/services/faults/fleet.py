@@ -99,7 +99,7 @@ class Fleet:
             process.wait_until(partial(self._ready, self._ports[name]), READY_WITHIN)
 
     def kill(self, name: str) -> None:
-        """Ends a process and its children at once, and starts it again."""
+        """Kills a process and its children, and starts it again."""
         self.thaw(name)
         self.processes[name].kill()
         self.processes[name].start()
@@ -111,12 +111,12 @@ class Fleet:
         self.processes[name].start()
 
     def freeze(self, name: str) -> None:
-        """Stops a process and its children where they are."""
+        """Pauses a process and its children."""
         self.stopped.add(name)
         self.processes[name].freeze()
 
     def thaw(self, name: str) -> None:
-        """Lets a process that was frozen go on."""
+        """Resumes a paused process."""
         self.stopped.discard(name)
         self.processes[name].thaw()
 
@@ -143,6 +143,6 @@ def _command(program: Program, mutant: str | None) -> Sequence[str]:
 
 
 def loaded(mutant: str | None, module: str, *arguments: str) -> Sequence[str]:
-    """The command of a module, with a defect if there is one."""
+    """The command of a module, with an optional defect."""
     loader = ["-m"] if mutant is None else [str(MUTANTS), mutant]
     return [sys.executable, *loader, module, *arguments]

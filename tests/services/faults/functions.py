@@ -52,7 +52,7 @@ class Settings(ServiceSettings):
 
 
 class Scheduled:
-    """Calls a function again and again, whatever comes of it.
+    """Calls a function repeatedly, regardless of its result.
 
     Args:
         handler: of the function.
@@ -82,7 +82,7 @@ class Scheduled:
 
 
 class Streamed:
-    """Calls a function with what a stream brings: in order, again from the change that failed, and now and then twice.
+    """Calls a function with the changes of a stream: in order, again from the change that failed, and sometimes twice.
 
     Args:
         handler: of the function; it answers which changes failed.
@@ -142,7 +142,7 @@ class Streamed:
 
 
 def event(record: Any) -> dict[str, Any]:
-    """A record of a stream as the event that Lambda makes of it."""
+    """A record of a stream in the form in which Lambda delivers it."""
     at = record["dynamodb"]["ApproximateCreationDateTime"].timestamp()
     return {**record, "dynamodb": {**record["dynamodb"], "ApproximateCreationDateTime": at}}
 

@@ -39,7 +39,7 @@ LOST: Final = 3
 
 
 def charge_twice() -> None:
-    """Each try has an idempotency key of its own at the provider."""
+    """Each attempt uses its own idempotency key at the provider."""
     charge = Sandbox.charge
 
     def charge_anew(self: Sandbox, key: str, amount: Money, token: str) -> Charge:
@@ -49,7 +49,7 @@ def charge_twice() -> None:
 
 
 def forget_the_refund() -> None:
-    """The payment says that it was refunded, and the provider was not asked."""
+    """The payment is marked as refunded without a call of the provider."""
 
     def refund_payment(order_id: str, customer_id: str | None, *, payments: Payments, **_: object) -> Money:
         found = payments.get(order_id) or begun(order_id, customer_id, None)
@@ -61,7 +61,7 @@ def forget_the_refund() -> None:
 
 
 def acknowledge_before_commit() -> None:
-    """A message is deleted first, and handled then."""
+    """A message is deleted before it is handled."""
 
     def handle(self: Consumer, message: Message, kind: str, body: Mapping[str, Any]) -> bool:
         self._queue.delete(message)
@@ -96,7 +96,7 @@ def release_stock_twice() -> None:
 
 
 def lose_an_outbox_record() -> None:
-    """One in three records about orders is removed and was never told."""
+    """One in three records about orders is deleted without being sent."""
     tell, count = Relay._send, itertools.count(1)
 
     def tell_some(self: Relay, messages: Sequence[OutboxMessage]) -> None:
@@ -108,7 +108,7 @@ def lose_an_outbox_record() -> None:
 
 
 def give_up_at_once() -> None:
-    """A carrier that does not answer is taken for one that refuses."""
+    """A missing answer of the carrier is treated as a refusal."""
     create = shipping.create_shipment
 
     def create_now_or_never(*arguments: Any, **named: Any) -> Booking:
@@ -121,7 +121,7 @@ def give_up_at_once() -> None:
 
 
 def never_agree() -> None:
-    """An order is looked at for ever: nothing says that all agree with it."""
+    """An order is checked forever, because it is never found to be consistent."""
 
     def keep(self: Watchlist, order_id: str) -> None:
         pass
@@ -130,7 +130,7 @@ def never_agree() -> None:
 
 
 def count_a_change_again() -> None:
-    """A change that the stream brings twice is counted twice."""
+    """A change that is delivered twice is counted twice."""
     after = Level.after
 
     def after_any(self: Level, change: Change, threshold: int) -> Level:
@@ -140,7 +140,7 @@ def count_a_change_again() -> None:
 
 
 def keep_low_stock_quiet() -> None:
-    """A product runs low, and nobody is told."""
+    """A product runs low without an event."""
 
     def forget(level: Level, levels: Levels, publisher: Publisher) -> Level:
         told = replace(level, untold=None)
@@ -151,7 +151,7 @@ def keep_low_stock_quiet() -> None:
 
 
 def drop_the_last_change() -> None:
-    """The last change of each batch is answered for and was not counted."""
+    """The last change of each batch is reported as processed, but is not."""
     work = watch_function.work
 
     def work_on_some(
@@ -163,7 +163,7 @@ def drop_the_last_change() -> None:
 
 
 def retell_low_stock_with_another_level() -> None:
-    """Whoever tells that a product runs low says how many pieces there are by then, and not how many there were."""
+    """The event of low stock contains the current number of pieces instead of the number at that time."""
     tell = low_stock._publish
 
     def tell_of_now(level: Level, levels: Levels, publisher: Publisher) -> Level:

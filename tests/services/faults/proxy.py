@@ -71,7 +71,7 @@ class Reset:
 
 
 class LoseAnswer:
-    """AWS does it, and the connection ends before the answer."""
+    """AWS performs the call, but the connection ends before the response."""
 
     async def __call__(self, _call: Call, forward: Forward) -> bytes:
         await forward()
@@ -79,7 +79,7 @@ class LoseAnswer:
 
 
 class FailAfterEffect:
-    """AWS does it, and answers that it had an error of its own."""
+    """AWS performs the call, but returns an internal error."""
 
     async def __call__(self, call: Call, forward: Forward) -> bytes:
         await forward()
@@ -88,7 +88,7 @@ class FailAfterEffect:
 
 @dataclass(frozen=True)
 class Delay:
-    """Some seconds pass before it is forwarded."""
+    """The call is forwarded with a delay of some seconds."""
 
     longest: float
     chance: random.Random
@@ -99,14 +99,14 @@ class Delay:
 
 
 class Throttle:
-    """AWS refuses it because of too many calls, with the error code of its service."""
+    """AWS throttles the call, with the error code of its service."""
 
     async def __call__(self, call: Call, _forward: Forward) -> bytes:
         return refusal(call, 400, THROTTLING[call.service])
 
 
 class Break:
-    """AWS does not do it, and answers that it had an error of its own."""
+    """AWS does not perform the call, and returns an internal error."""
 
     async def __call__(self, call: Call, _forward: Forward) -> bytes:
         return refusal(call, 500, INTERNAL[call.service])
@@ -126,7 +126,7 @@ class Unreachable:
 
 @dataclass(frozen=True)
 class Silence:
-    """No answer, however long the caller waits. Half of the calls take effect after all, long after it has given up.
+    """No response within the caller's timeout. Half of the calls take effect long afterwards.
 
     Args:
         chance: which half.
@@ -144,7 +144,7 @@ class Silence:
 
 
 class Conflict:
-    """A write to DynamoDB meets another transaction on the same item; any other call is forwarded."""
+    """A write to DynamoDB conflicts with another transaction on the same item. Other calls are forwarded."""
 
     async def __call__(self, call: Call, forward: Forward) -> bytes:
         match call.operation:
@@ -159,7 +159,7 @@ class Conflict:
 
 
 class ThrottleTransaction:
-    """DynamoDB cancels a transaction because of too many calls; any other call is forwarded."""
+    """DynamoDB throttles a transaction. Other calls are forwarded."""
 
     async def __call__(self, call: Call, forward: Forward) -> bytes:
         if call.operation != "dynamodb:TransactWriteItems":
@@ -187,7 +187,7 @@ INTERNAL: Final = {
 
 
 def refusal(call: Call, status: int, code: str, **fields: object) -> bytes:
-    """An error as the call's service words it: XML from SNS, JSON from the others."""
+    """An error in the format of the called service: XML of SNS, JSON of the others."""
     if call.service == "sns":
         kind = "Receiver" if status >= 500 else "Sender"
         body = (
@@ -274,7 +274,7 @@ class Proxy:
 
     @contextmanager
     def failing(self, *faults: Fault) -> Iterator[None]:
-        """For some time these faults; the first that hits counts."""
+        """Faults that apply for some time. The first matching one takes effect."""
         self._faults = faults
         try:
             yield
@@ -283,7 +283,7 @@ class Proxy:
 
     @contextmanager
     def away(self, service: str) -> Iterator[None]:
-        """For some time a service cannot be used, whatever else fails.
+        """A service is unavailable for some time.
 
         Args:
             service: of AWS, e.g. "sqs"; or CARRIER, which says nothing at all then.

@@ -44,10 +44,10 @@ class Acts(Protocol):
     """What is done to a shop from outside of its processes."""
 
     def copy(self, chance: random.Random) -> int:
-        """Sends some of the messages that were received again; answers how many."""
+        """Sends some of the received messages again. Returns how many."""
 
     def abort(self, chance: random.Random) -> int:
-        """Ends the workflow of an order that is under way, as a person may by hand; answers how many."""
+        """Aborts the workflow of an order in progress, as an operator could. Returns how many."""
 
 
 class Schedule:

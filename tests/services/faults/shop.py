@@ -78,7 +78,7 @@ class World:
         self.tables = {service: self.shop.outputs[service]["Table"] for service in SERVICES}
 
     def copy(self, chance: random.Random) -> int:
-        """Sends some of the messages that were received again, in any order, some of them late; answers how many."""
+        """Sends some of the received messages again, in any order and partly late. Returns how many."""
         known = list(self.proxy.received)
         self.send(chance.sample(known, min(COPIES, len(known))), lambda: chance.randint(0, LATEST))
         return min(COPIES, len(known))
@@ -99,7 +99,7 @@ class World:
                 )
 
     def abort(self, chance: random.Random) -> int:
-        """Ends the workflow of an order that is under way, as a person may by hand; answers how many."""
+        """Aborts the workflow of an order in progress, as an operator could. Returns how many."""
         workflow = self.shop.clients.stepfunctions
         running = workflow.list_executions(
             stateMachineArn=self.shop.outputs["saga"]["StateMachineArn"], statusFilter="RUNNING"
@@ -141,7 +141,7 @@ class World:
         return left
 
     def books(self) -> Books:
-        """All that was written down."""
+        """All written records."""
         books = Books(
             stock_before=self.stock_before,
             accepted=self.customers.accepted,
@@ -163,7 +163,7 @@ class World:
         return books
 
     def audit(self) -> list[Violation]:
-        """Every promise that was broken."""
+        """Every violated invariant."""
         return audit(self.books())
 
     def _left(self) -> list[str]:
@@ -187,7 +187,7 @@ class World:
         ]
 
     def _queues(self) -> dict[str, int]:
-        """Name -> messages, whatever they wait for."""
+        """Name -> messages in any state."""
         sqs = self.shop.clients.sqs
         counts = {}
         for url in sqs.list_queues(QueueNamePrefix=self.shop.prefix).get("QueueUrls", []):
@@ -226,7 +226,7 @@ class Token:
 
 
 class Listener:
-    """Follows every fact, as a subscriber of topics, past the proxy.
+    """Receives every event as a subscriber of the topics, without the proxy.
 
     Args:
         clients: of AWS itself.
@@ -250,7 +250,7 @@ class Listener:
         """SKU -> id of a fact that it runs low -> the pieces that there were."""
 
     def catch_up(self) -> None:
-        """Takes what waits."""
+        """Receives all waiting messages."""
         while messages := self._sqs.receive_message(
             QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=0
         ).get("Messages"):

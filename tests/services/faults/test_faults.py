@@ -87,7 +87,7 @@ def test_given_every_fault_when_orders_are_placed_then_each_ends_and_all_books_a
 
 
 def repeat_everything(shop: World) -> None:
-    """Every customer asks once more, and messages of every kind come once more."""
+    """Every customer retries, and messages of every kind are delivered again."""
     shop.customers.repeat(list(shop.customers.requests)[:REPEATED], SETTLED_WITHIN)
     known = list(shop.proxy.received)
     shop.send(known[:: max(1, len(known) // REPEATED)])

@@ -179,7 +179,7 @@ def test_given_a_defect_when_an_order_has_ended_then_the_audit_tells_that_it_is_
 
 @contextmanager
 def function(mutant: str | None, name: str, environment: Mapping[str, str]) -> Iterator[Process]:
-    """A function that runs by itself."""
+    """A function that is not called by a request."""
     everywhere = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(ROOT),

@@ -37,7 +37,7 @@ class Deployed:
     http: httpx.Client
 
     def token(self, user: str) -> dict[str, str]:
-        """The header with which somebody asks."""
+        """The header that authenticates a caller."""
         found = identity.token(self.outputs["identity"], self.emulator.endpoint, user)
         return {"Authorization": f"Bearer {found}"}
 
@@ -61,7 +61,7 @@ def deployed(emulator: Emulator) -> Iterator[Deployed]:
 
 
 def fail_soon(emulator: Emulator, queue: str) -> None:
-    """Makes what keeps failing a dead letter within seconds instead of two hours."""
+    """Makes a failing message a dead letter within seconds instead of two hours."""
     given = emulator.clients.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy"])
     redrive = json.loads(given["Attributes"]["RedrivePolicy"]) | {"maxReceiveCount": 5}
     emulator.clients.sqs.set_queue_attributes(

@@ -73,7 +73,7 @@ def test_given_the_order_function_when_an_order_is_placed_twice_with_one_key_the
 
 
 def know(deployed: Deployed, product: dict[str, Any]) -> None:
-    """Tells the order service's table of a product, as its consumer does."""
+    """Writes a product to the table of the order service, as its consumer does."""
     price = Money.from_dict(product["price"])
     products = DynamoProducts(deployed.emulator.clients.dynamodb, deployed.outputs["order"]["Table"])
     products.put(Product(product["sku"], product["name"], price, 1))
@@ -110,7 +110,7 @@ def summary(deployed: Deployed, day: date) -> Summary:
 
 
 def dead(deployed: Deployed) -> list[str]:
-    """The bodies of the dead letters that nobody has looked at."""
+    """The bodies of the visible dead letters."""
     url = deployed.outputs["functions"]["SalesDeadLettersUrl"]
     found = deployed.emulator.clients.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
     return [message["Body"] for message in found.get("Messages", [])]

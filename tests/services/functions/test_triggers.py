@@ -40,7 +40,7 @@ def upload(deployed: Deployed, key: str, content: str) -> None:
 
 
 def report(deployed: Deployed, key: str) -> dict[str, Any]:
-    """The report beside a file, once it is there and is done."""
+    """The report of a file, after the import is complete."""
     s3, bucket = deployed.emulator.clients.s3, deployed.outputs["functions-catalogue"]["BucketName"]
 
     def found() -> dict[str, Any]:
@@ -173,7 +173,7 @@ def test_given_a_record_that_cannot_be_read_when_the_stream_brings_it_then_it_is
 
 @dataclass
 class Echo:
-    """A service that keeps the headers of what it is asked."""
+    """A service that records the headers of its requests."""
 
     url: str = ""
     seen: list[dict[str, str]] = field(default_factory=list)
@@ -206,7 +206,7 @@ def echo() -> Iterator[Echo]:
 
 @dataclass(frozen=True)
 class Partners:
-    """The partners' API, and what keys are made of."""
+    """The storage of keys, and their hash secret."""
 
     http: httpx.Client
     keys: DynamoKeys

@@ -18,7 +18,7 @@ def world() -> World:
 
 @pytest.fixture
 def client(world: World) -> FlaskClient:
-    """Alice's way in."""
+    """A client with Alice's token."""
     return world.client(ALICE)
 
 

@@ -49,7 +49,7 @@ def show(client: FlaskClient, order_id: str) -> Callable[[], dict[str, Any]]:
 
 
 def told(world: World, kind: str) -> list[dict[str, Any]]:
-    """The facts of a kind that wait in the outbox."""
+    """The pending events of a type in the outbox."""
     return [
         dict(message.payload)
         for record in world.outbox.records.values()
@@ -262,7 +262,7 @@ def test_a_product_event_that_violates_its_contract_is_a_permanent_error_and_cha
 
 
 class BusyOrders(MemoryOrders):
-    """Somebody else changes the order between a read and its write."""
+    """The order is changed between a read and its write."""
 
     meddle: Callable[[], object] | None = None
 

@@ -35,7 +35,7 @@ def conflict() -> ClientError:
 
 
 class Table:
-    """Fails each write with the next of its errors, and lets it through when there is none left."""
+    """Fails each write with the next of its errors, and forwards writes after the last one."""
 
     def __init__(self, *errors: ClientError) -> None:
         self.errors = list(errors)

@@ -206,7 +206,7 @@ moments = st.integers(0, 10**6).map(lambda seconds: NOON + timedelta(seconds=sec
 
 
 class AnyNewsInAnyOrder(RuleBasedStateMachine):
-    """Whatever the customer, the workflow and the facts say, in whatever order and however often."""
+    """Any sequence of requests, tasks and events, in any order and with repetitions."""
 
     def __init__(self) -> None:
         super().__init__()

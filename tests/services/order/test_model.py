@@ -23,7 +23,7 @@ ENDS = {State.SHIPPED, State.REJECTED, State.CANCELLED}
 
 
 class Orders(RuleBasedStateMachine):
-    """Requests, tasks and facts of a few orders, each at any time and any number of times."""
+    """Requests, tasks and events of a few orders, at any time and any number of times."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -209,7 +209,7 @@ def test_a_customers_orders_are_paged_newest_first(stored: Storage) -> None:
 
 
 def test_a_page_is_full_even_if_its_orders_are_large(stored: Storage) -> None:
-    """DynamoDB ends a page of its own at 1 MB."""
+    """DynamoDB limits a page to 1 MB."""
     tea = replace(TEA, name="x" * 100_000)
     placed = []
     for _ in range(24):

@@ -37,7 +37,7 @@ Start = Callable[[str, Mapping[str, str]], httpx.Client]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts a process and answers a client of its port, once it is alive."""
+    """Starts a process. Returns a client of its port once it is alive."""
     running: list[tuple[Process, httpx.Client]] = []
 
     def start(name: str, env: Mapping[str, str]) -> httpx.Client:

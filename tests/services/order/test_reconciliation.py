@@ -149,7 +149,7 @@ def test_the_oldest_fact_is_found_even_if_it_cannot_be_read(
 
 
 class Broken:
-    """Every port, none of which works for one order, and all of which do for the other."""
+    """Ports that fail for one order and work for the other."""
 
     def __init__(self) -> None:
         self.removed: list[str] = []
@@ -191,7 +191,7 @@ THROTTLED = ClientError(
 
 
 class Away(Broken):
-    """Every order is as it should be, and Step Functions says nothing of it."""
+    """Every order is consistent, and Step Functions does not answer."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()

@@ -38,7 +38,7 @@ def server(answer: Answer) -> Iterator[str]:
             answer(self)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
-            """Says nothing."""
+            """Logs nothing."""
 
     listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     listening.daemon_threads = True
@@ -80,7 +80,7 @@ def breaks_off(request: http.server.BaseHTTPRequestHandler) -> None:
 
 @pytest.fixture
 def find() -> Iterator[Callable[[Answer], RelatedResource]]:
-    """Answers the payment part of an order, while the shipment part is a good one."""
+    """Returns the payment of an order, while its shipment is available."""
     with ExitStack() as stack:
 
         def find(answer: Answer) -> RelatedResource:

@@ -47,13 +47,13 @@ class World:
         self.related_resources = MemoryRelatedResources()
 
     def client(self, caller: Caller) -> FlaskClient:
-        """Somebody's way in."""
+        """A client of a caller."""
         return api.create(
             self.orders, self.products, self.idempotency, self.related_resources, As(caller)
         ).test_client()
 
     def task(self, name: str, order_id: str, **fields: Any) -> dict[str, Any]:
-        """Has a task done as the workflow asks for it; answers its output, or the error's code under "error"."""
+        """Runs a task as the workflow does. Returns its output, or the error code under "error"."""
         token = f"{name}-{len(self.answers.outputs) + len(self.answers.failures)}"
         self.answers.waiting.add(token)
         message = {
@@ -69,7 +69,7 @@ class World:
         return self.answers.outputs[token]
 
     def fact(self, kind: str, data: dict[str, Any], at: datetime | None = None, source: str = "") -> None:
-        """Has a fact followed as its service publishes it, or as another does."""
+        """Handles an event, published by its owner by default."""
         event = {
             "specversion": "1.0",
             "id": f"{kind}-{data.get('order_id') or data.get('sku')}",

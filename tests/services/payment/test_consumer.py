@@ -63,7 +63,7 @@ def test_a_refund_returns_the_charge_and_prevents_later_charges(world: World, to
 
 
 def test_a_refund_covers_a_charge_whose_response_was_lost() -> None:
-    """The provider charges and its answers are lost, all of them."""
+    """The provider charges, but all its responses are lost."""
 
     class Deaf(Sandbox):
         def charge(self, key: str, amount: Money, token: str) -> Charge:
@@ -118,7 +118,7 @@ def test_a_charge_that_runs_concurrently_with_a_refund_keeps_no_money(
 
 
 def test_a_charge_continues_after_a_crash_during_the_call_of_the_provider(world: World) -> None:
-    """The intent is stored before the call, and the charge is found under the same key."""
+    """The state is written before the call, and the charge is found under the same key."""
 
     class Dying(Sandbox):
         def charge(self, key: str, amount: Money, token: str) -> Charge:
@@ -220,7 +220,7 @@ def test_a_charge_that_has_not_begun_is_rejected_after_its_token_is_withdrawn(wo
 
 
 def test_a_charge_that_has_begun_is_unknown_after_its_token_is_withdrawn(world: World) -> None:
-    """The provider may have been asked before: only a refund finds out."""
+    """The provider may have been called before: only a refund finds out."""
     calm, world.provider = world.provider, Refusing()
     with pytest.raises(NotAsked):
         world.do(charge("tok_approve"))

@@ -51,7 +51,7 @@ def stored(request: pytest.FixtureRequest) -> Stored:
 
 @pytest.fixture(params=["memory", *EITHER])
 def tokens(request: pytest.FixtureRequest) -> Tokens:
-    """Has the token of one order."""
+    """Contains the token of one order."""
     if request.param == "memory":
         vault = MemoryVault()
         vault.secrets["order-1"] = "tok_approve"

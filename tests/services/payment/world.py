@@ -44,7 +44,7 @@ def refund(order_id: str = "order-1") -> dict[str, Any]:
 
 
 class World:
-    """The consumer's handlers and all that they use; `provider` can be put between them and the sandbox."""
+    """The handlers of the consumer and their dependencies. `provider` can wrap the sandbox."""
 
     def __init__(self, provider: Provider | None = None) -> None:
         self.outbox = MemoryOutbox()
@@ -81,12 +81,12 @@ class World:
 
     @property
     def told(self) -> list[Event]:
-        """The facts that wait in the outbox, oldest first."""
+        """The pending events in the outbox, oldest first."""
         records = self.outbox.pending(100)
         return [Event.from_dict(message.payload) for record in records for message in record.messages]
 
     def published(self) -> list[str]:
-        """The types of the facts, each of which keeps its contract."""
+        """The types of the events, each of which matches its contract."""
         for event in self.told:
             check(event.type, event.to_dict())
         return [event.type for event in self.told]

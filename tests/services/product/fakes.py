@@ -97,7 +97,7 @@ class MemoryShop:
                 self.outbox.add(outbox_record)
 
     def remove(self, sku: str) -> None:
-        """Removes a product as only an operator can, by hand."""
+        """Removes a product, as only an operator can."""
         del self._products[sku]
 
     def _moved(self, sku: str, quantity: int, move: Move) -> Stocked:

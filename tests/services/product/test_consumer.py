@@ -21,7 +21,7 @@ ITEMS = [{"sku": "CUP", "quantity": 2}, {"sku": "TEA", "quantity": 1}]
 
 
 class Desk:
-    """The consumer's handlers, with a shop in memory."""
+    """The handlers of the consumer, with a shop in memory."""
 
     def __init__(self) -> None:
         self.shop = MemoryShop()
@@ -32,7 +32,7 @@ class Desk:
         self._tokens = 0
 
     def do(self, name: str, order_id: str = "order-1", **fields: Any) -> Any:
-        """Answers the output, or the error's code."""
+        """Returns the output, or the error code."""
         self._tokens += 1
         token = f"token-{self._tokens}"
         self.answers.waiting.add(token)
@@ -98,7 +98,7 @@ def test_a_reservation_that_cannot_be_fulfilled_completely_is_refused_and_reserv
 
 
 def test_a_refusal_remains_even_if_there_is_enough_stock_later(desk: Desk) -> None:
-    """Nobody would release what a second delivery of a refused task reserves."""
+    """Stock that a second delivery of a refused task reserves would never be released."""
     desk.do("ReserveStock", "order-0", items=[{"sku": "CUP", "quantity": 5}])
     assert desk.do("ReserveStock", items=ITEMS) == "OutOfStock"
     desk.do("ReleaseStock", "order-0")

@@ -540,7 +540,7 @@ class Counted(MemoryShelves):
 
 
 class Countdown:
-    """The time that Lambda gives one call of the function, as far as AWS's services take it."""
+    """The time that a call of the function has left."""
 
     def __init__(self) -> None:
         self.left, self.least = 0, FUNCTION["Timeout"] * 1000

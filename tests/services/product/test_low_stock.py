@@ -48,7 +48,7 @@ def record(available: Any, sequence: int, sku: str = "TEA", name: str = "MODIFY"
 
 
 class Failing(MemoryPublisher):
-    """Fails a number of times, after or before it has taken the fact."""
+    """Fails a number of times, before or after it accepts the event."""
 
     def __init__(self, times: int, *, taken: bool) -> None:
         super().__init__()
@@ -281,7 +281,7 @@ def lambda_delivers(records: list[dict[str, Any]], given: Dependencies) -> list[
 
 
 class Broken(MemoryLevels):
-    """Cannot answer for one product.
+    """Fails for one product.
 
     Args:
         error: why.

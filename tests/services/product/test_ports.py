@@ -58,7 +58,7 @@ def stocked(stored: Storage) -> Storage:
 
 
 def remove(stored: Storage, sku: str) -> None:
-    """Removes a product as only an operator can, by hand."""
+    """Removes a product, as only an operator can."""
     if isinstance(stored.catalogue, MemoryShop):
         stored.catalogue.remove(sku)
     else:
@@ -236,7 +236,7 @@ def test_a_decision_based_on_another_state_changes_nothing(stocked: Storage) -> 
 
 @pytest.mark.parametrize("is_gone", [True, False])
 def test_missing_reserved_stock_is_named_in_the_error(stocked: Storage, is_gone: bool) -> None:
-    """Only an operator can remove a product or what is reserved of it, by hand."""
+    """Only an operator can remove a product or its reserved stock, manually."""
     stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS)))
     kept = Reservation("order-1", State.RELEASED, (CUPS,), NOW, NOW)
     more = Item("none", 1) if is_gone else Item("CUP", 3)
@@ -336,7 +336,7 @@ def test_a_deleted_product_is_published_in_a_higher_version_than_before(stocked:
 
 
 def test_a_product_whose_version_is_a_counter_gets_a_time_as_version(stored: Storage) -> None:
-    """Whoever follows the facts may have stored a higher count, of before the product's row was removed."""
+    """A subscriber may have stored a higher counter from before the row of the product was deleted."""
     stored.catalogue.put(replace(product("CUP"), version=3, replaces=0), 5, None)
 
     handlers.put_product(product("CUP"), 0, catalogue=stored.catalogue, now=lambda: NOW)

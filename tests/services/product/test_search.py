@@ -14,7 +14,7 @@ CAFE = Entry("CAF-1", "Café Crème", "coffee")
 
 
 class Shelf:
-    """A catalogue that counts how often it is read, and a clock that tests turn."""
+    """A catalog that counts reads, and an adjustable clock."""
 
     def __init__(self) -> None:
         self.products = [CUP]

@@ -203,7 +203,7 @@ def _subscribe(account: AwsServer, queue: str, topic: str) -> None:
 
 
 def _received(account: AwsServer, queue: str, count: int) -> set[str]:
-    """The ids of `count` messages, or of those that came within the deadline."""
+    """The IDs of `count` messages, or of those that arrived within the deadline."""
     ids: set[str] = set()
     deadline = time.monotonic() + 20
     while len(ids) < count and time.monotonic() < deadline:

@@ -11,7 +11,7 @@ from services.product.ports import Catalogue
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 FIRST = int(NOW.timestamp() * 1000)
-"""The version of what is written at that time."""
+"""The version of a product written at a time."""
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -21,7 +21,7 @@ def product(sku: str, name: str = "Cup", category: str = "cups") -> Product:
 
 
 def told(outbox: Outbox) -> list[Event]:
-    """The facts that wait in an outbox, oldest first."""
+    """The pending events in an outbox, oldest first."""
     return [Event.from_dict(message.payload) for record in outbox.pending(100) for message in record.messages]
 
 

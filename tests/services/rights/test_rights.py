@@ -75,7 +75,7 @@ def allow(shop: Shop, service: str) -> dict[str, str]:
 
 
 def every_way(customer: Customer) -> None:
-    """Orders that are shipped, declined, unanswered, refused, out of stock and cancelled, and every question."""
+    """Orders with every outcome, and every read request."""
     catalogue = sorted(customer.catalogue(), key=lambda product: int(product["available"]))
     skus: Sequence[str] = [product["sku"] for product in catalogue]
     ways = {
@@ -105,7 +105,7 @@ def every_way(customer: Customer) -> None:
 
 
 def every_question(customer: Customer) -> None:
-    """Through the API Gateway, whose routes all lead to functions: everything that can be asked and ordered."""
+    """All requests, through the API Gateway, whose routes all lead to functions."""
     sku = max(customer.catalogue(), key=lambda product: int(product["available"]))["sku"]
     order = customer.follow(customer.place(sku), deadline=120)
     customer.post(f"/orders/{order['id']}/cancel")
@@ -123,7 +123,7 @@ def is_cancelled_in_time(customer: Customer, sku: str) -> bool:
 
 
 def poison(shop: Shop) -> None:
-    """A message to each queue that nobody understands: it is put off, and comes again."""
+    """An unknown message in each queue: it is made invisible and delivered again."""
     for service in SERVICES:
         queue = shop.outputs[service]["TasksQueueUrl"]
         shop.clients.sqs.send_message(QueueUrl=queue, MessageBody='{"task": "Unheard of"}')
@@ -131,7 +131,7 @@ def poison(shop: Shop) -> None:
 
 
 def redrive(shop: Shop) -> None:
-    """A dead letter of each service is sent to its queue again, as in a pod of it."""
+    """A dead letter of each service is redriven, as in a pod of the service."""
     for service in SERVICES:
         dead = f"{shop.outputs[service]['TasksQueueUrl']}-dlq"
         shop.clients.sqs.send_message(QueueUrl=dead, MessageBody='{"task": "Unheard of"}')
@@ -152,7 +152,7 @@ def session_key(shop: Shop, function: str) -> str:
 
 
 def calls(shop: Shop, key_id: str, kind: str) -> list[Mapping[str, Any]]:
-    """The newest calls of a kind with an access key. The emulator's trail has 50 at most, and no next page."""
+    """The latest calls of a kind with an access key. The trail of the emulator contains at most 50, and has no next page."""
     wanted = {"Username": key_id, "EventName": kind}
     attributes = [{"AttributeKey": name, "AttributeValue": value} for name, value in wanted.items()]
     events = shop.clients.cloudtrail.lookup_events(LookupAttributes=attributes)["Events"]  # type: ignore[arg-type]  # literals
@@ -222,7 +222,7 @@ def granted(stack: str, owner: str) -> set[str]:
 
 
 def test_given_iam_is_enforced_when_a_right_is_not_granted_then_the_call_is_refused(shop: Shop) -> None:
-    """Or the tests below would hold of an emulator that allows everything."""
+    """Otherwise, the tests below would pass with an emulator that allows everything."""
     key = shop.credentials["shipping"]
     intruder = Clients(
         shop.emulator.endpoint, (key["AWS_ACCESS_KEY_ID"], key["AWS_SECRET_ACCESS_KEY"])

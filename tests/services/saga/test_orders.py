@@ -40,12 +40,12 @@ def kept(payment: dict[str, Any]) -> int:
 
 
 def book(shop: Shop) -> int:
-    """What the sandbox provider's own book says it has taken and not given back, in minor units."""
+    """The charged amounts in the ledger of the sandbox provider minus the refunded ones, in minor units."""
     return booked(shop, {"CHARGED": 1, "REFUNDED": -1})
 
 
 def taken(shop: Shop) -> int:
-    """What the same book says was taken, also what was given back, in minor units."""
+    """The charged amounts in the same ledger, including refunded ones, in minor units."""
     return booked(shop, {"CHARGED": 1})
 
 
@@ -227,7 +227,7 @@ def test_given_product_is_down_when_ordered_then_the_order_is_accepted_and_shipp
 
 @pytest.fixture
 def impatience(shop: Shop) -> Iterator[int]:
-    """The few seconds that the workflow waits for a task before the charge."""
+    """The timeout of the workflow for a task before the charge, in seconds."""
     with impatient(shop) as seconds:
         yield seconds
 
@@ -236,7 +236,7 @@ def impatience(shop: Shop) -> Iterator[int]:
 def test_given_payment_is_away_for_longer_than_the_workflow_waits_when_it_is_back_then_nothing_is_kept(
     shop: Shop, customer: Customer, sku: str
 ) -> None:
-    """The charge comes late, and the refund that the workflow has asked for meanwhile first or after it."""
+    """The charge is delivered late, before or after the refund that the workflow requested in the meantime."""
     before, money_before = customer.stock(sku), book(shop)
     shop.process("payment-consumer").stop()
     order = customer.place(sku)

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.emulator, pytest.mark.timeout(400)]
 
 
 def reconcile(shop: Shop) -> dict[str, Any]:
-    """Runs the command as the chart's CronJob does, for orders of any age; answers its metric."""
+    """Runs the command as the CronJob of the chart does, for orders of any age. Returns its metric."""
     tables = {
         f"{name.upper()}_TABLE": shop.outputs[name]["Table"] for name in ("payment", "product", "shipping")
     }
@@ -39,7 +39,7 @@ def reconcile(shop: Shop) -> dict[str, Any]:
 
 
 def abort(shop: Shop, order: dict[str, Any]) -> None:
-    """Ends the order's workflow, as an operator may by hand."""
+    """Aborts the workflow of the order, as an operator could."""
     shop.clients.stepfunctions.stop_execution(executionArn=arn(shop, order["id"]), cause="by hand")
 
 

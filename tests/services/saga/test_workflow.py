@@ -33,18 +33,18 @@ NOTHING = {"amount": 0, "currency": "EUR"}
 
 @dataclass(frozen=True)
 class Failure:
-    """The service refuses."""
+    """The service rejects the task."""
 
     error: str
     cause: str = "because the story says so"
 
 
 class Silence:
-    """The service does not answer this message."""
+    """The service reports no result for this message."""
 
 
 class Late:
-    """The service does what it is asked for, `LATE_SECONDS` later."""
+    """The service completes the task after `LATE_SECONDS`."""
 
 
 Answer = Failure | Silence | Late
@@ -275,7 +275,7 @@ STORIES: Mapping[str, Story] = {
 
 
 class ScriptedServices:
-    """Answers the task messages of all stories, and keeps them.
+    """Reports results for the tasks of all stories, and records them.
 
     Args:
         emulator: where the queues are.
@@ -402,7 +402,7 @@ def ending(emulator: Emulator, execution: str, messages: Sequence[Mapping[str, A
 
 
 def visited(emulator: Emulator, execution: str) -> frozenset[str]:
-    """The states that an execution has come to."""
+    """The states that an execution has entered."""
     pages = emulator.clients.stepfunctions.get_paginator("get_execution_history").paginate(
         executionArn=execution
     )

@@ -40,7 +40,7 @@ def _update(shop: Shop, seconds: int) -> None:
 
 
 def visited(shop: Shop, execution: str) -> set[str]:
-    """Every state that an execution has come to, once it runs."""
+    """Every state that an execution has entered."""
     workflows = shop.clients.stepfunctions
     try:
         history = workflows.get_execution_history(executionArn=arn(shop, execution), maxResults=1000)

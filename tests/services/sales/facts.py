@@ -16,7 +16,7 @@ CUP = Product("CUP", "A cup", Money(500, "EUR"), 1)
 
 
 def order(order_id: str, at: datetime = DAY, **pieces: int) -> Order:
-    """An order, of two packs of tea and one cup unless told otherwise."""
+    """An order, of two packs of tea and one cup by default."""
     wanted = [Wanted(sku, quantity) for sku, quantity in (pieces or {"TEA": 2, "CUP": 1}).items()]
     return domain.place(order_id, "alice", wanted, {"TEA": TEA, "CUP": CUP}, ADDRESS, at)
 

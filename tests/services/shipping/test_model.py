@@ -16,7 +16,7 @@ PATIENT = Limits(deadline=5, tries=2, longest_pause=0.0001, failures=10_000)
 
 
 class Lossy(Sandbox):
-    """Does what it is asked, and loses as many of its answers as it is told to."""
+    """Performs every call, but loses a given number of its responses."""
 
     lost = 0
 

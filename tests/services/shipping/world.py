@@ -49,7 +49,7 @@ def cancel(order_id: str = "order-1") -> dict[str, Any]:
 
 
 class World:
-    """The consumer's handlers and all that they use; `carrier` can be replaced."""
+    """The handlers of the consumer and their dependencies. `carrier` can be replaced."""
 
     def __init__(self) -> None:
         self.outbox = MemoryOutbox()
@@ -60,7 +60,7 @@ class World:
         self._tokens = 0
 
     def do(self, task: dict[str, Any]) -> Any:
-        """Answers the output, or the error's code."""
+        """Returns the output, or the error code."""
         self._tokens += 1
         token = f"token-{self._tokens}"
         self.answers.waiting.add(token)
@@ -80,12 +80,12 @@ class World:
 
     @property
     def told(self) -> list[Event]:
-        """The facts that wait in the outbox, oldest first."""
+        """The pending events in the outbox, oldest first."""
         records = self.outbox.pending(100)
         return [Event.from_dict(message.payload) for record in records for message in record.messages]
 
     def published(self) -> list[str]:
-        """The types of the facts, each of which keeps its contract."""
+        """The types of the events, each of which matches its contract."""
         for event in self.told:
             check(event.type, event.to_dict())
         return [event.type for event in self.told]

@@ -21,7 +21,7 @@ class Clock:
 
 
 class FakeCloudMap:
-    """Answers with `addresses`, or fails while they are None."""
+    """Returns `addresses`, or fails while they are None."""
 
     def __init__(self, *addresses: str) -> None:
         self.addresses: tuple[str, ...] | None = addresses

@@ -85,7 +85,7 @@ def client(pool: Pool) -> FlaskClient:
 
 
 def refused(client: FlaskClient, headers: Any, status: HTTPStatus = HTTPStatus.UNAUTHORIZED) -> str:
-    """The challenge with which a request is refused."""
+    """The challenge of a rejected request."""
     answer = client.get("/mine", headers=headers)
     assert answer.status_code == status
     problem = orjson.loads(answer.data)
@@ -335,7 +335,7 @@ def signed(
     body: bytes = b"",
     hashed: str = "",
 ) -> dict[str, str]:
-    """The headers with which botocore sends a request."""
+    """The headers of a request as botocore sends it."""
     request = AWSRequest(method=method, url=f"{api}{path}", data=body)
     signer = SigV4Auth(Credentials(*key), service, "eu-central-1")
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
@@ -569,7 +569,7 @@ def test_the_gateway_can_assert_a_partner_only_with_its_secret(
 
 
 def test_the_assertion_of_a_partner_is_not_forwarded_for_a_customer() -> None:
-    """Or a customer's request would carry to other services what this one did not verify."""
+    """Otherwise, a customer's request would forward unverified assertions to other services."""
     headers = {
         **bearer("a.b.c"),
         "X-Shop-Partner": "acme",

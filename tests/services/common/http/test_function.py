@@ -26,7 +26,7 @@ def handler() -> function.Handler:
 
 
 def event(path: str, stage: str = "$default", **more: Any) -> dict[str, Any]:
-    """A request in payload format 2.0, without what the application does not look at."""
+    """A request in payload format 2.0, without the fields that the application ignores."""
     return {
         "version": "2.0",
         "rawPath": path,

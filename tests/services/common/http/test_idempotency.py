@@ -123,7 +123,7 @@ def test_work_is_done_once(store: IdempotencyStore, record: Record) -> None:
 def test_work_whose_commit_is_retried_by_the_sdk_returns_at_once(
     store: IdempotencyStore, record: Record
 ) -> None:
-    """The SDK repeats a write whose answer was lost, and is refused by what the first one wrote."""
+    """The SDK retries a write whose response was lost, and the retry fails because of the first attempt."""
 
     def work() -> Answer:
         record(REQUEST, ANSWER)

@@ -18,7 +18,7 @@ class Clock:
 
 
 def granted(limits: Rates, caller: str, times: int) -> int:
-    """How many of so many requests at once are let through."""
+    """The number of accepted requests out of concurrent ones."""
     count = 0
     for _ in range(times):
         with contextlib.suppress(TooManyRequests):

@@ -72,7 +72,7 @@ class Server:
 
 @pytest.fixture(params=["order", "order-relay"])
 def server(request: pytest.FixtureRequest, shop: Shop) -> Server:
-    """An API, and a worker, which has an address for probes only."""
+    """An API, and a worker, which serves probes only."""
     path, expected = ("/nothing", 404) if "-" in request.param else ("/orders", 200)
     return Server(shop.programs[request.param].port, path, expected, shop.token())
 
@@ -102,7 +102,7 @@ def kept(port: int, number: int, sent: bytes) -> Iterator[list[socket.socket]]:
 
 
 def said(client: socket.socket) -> bytes:
-    """Everything up to the end of the connection."""
+    """All bytes until the connection ends."""
     client.settimeout(40)
     content = b""
     with contextlib.suppress(ConnectionResetError):
@@ -279,6 +279,6 @@ def test_given_slow_clients_when_the_process_is_to_end_then_it_ends_within_its_g
 
 
 def first(client: socket.socket) -> bytes:
-    """What the server says first."""
+    """The first bytes of the response."""
     client.settimeout(5)
     return client.recv(65536)

@@ -85,7 +85,7 @@ def test_a_queue_answers_a_ping(queue: Sendable) -> None:
 
 
 class Service:
-    """A handler that notes what it gets, and fails or waits when told to."""
+    """A handler that records its messages, and fails or waits on demand."""
 
     def __init__(self) -> None:
         self.got: list[Any] = []
@@ -201,7 +201,7 @@ def test_a_message_without_a_handler_is_left_for_the_dead_letter_queue(
 def hidden_after(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, error: Exception, deliveries: Sequence[int]
 ) -> list[int]:
-    """For how many seconds a message is hidden that fails so at each of its deliveries."""
+    """The seconds for which a failing message is invisible after each of its deliveries."""
     pauses: list[int] = []
 
     def fail(_message: Mapping[str, Any]) -> None:
@@ -242,7 +242,7 @@ def test_every_message_is_retried_between_the_end_of_an_outage_and_the_short_tim
 def test_every_attempt_before_the_short_timeout_is_followed_by_another_within_a_minute(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the jitter of each pause: so one of them falls within the last minute."""
+    """Regardless of the jitter, so that an attempt falls within the last minute."""
     timeout = stacks.document("saga")["Parameters"]["TaskTimeoutSeconds"]["Default"]
     monkeypatch.setattr("services.common.messaging.consumer.random.uniform", min)
     shortest = hidden_after(memory, monkeypatch, ConnectionError(), range(1, 60))
@@ -258,7 +258,7 @@ def test_every_attempt_before_the_short_timeout_is_followed_by_another_within_a_
 def test_a_message_is_tried_for_longer_than_the_workflow_waits_for_a_paid_order(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else an outage that the workflow waits for would lose the orders in flight all the same."""
+    """Otherwise, an outage that the workflow waits for would still undo the orders in progress."""
     waits = stacks.document("saga")["Parameters"]
     for service in SERVICES:
         tries = stacks.document(service)["Resources"]["Tasks"]["Properties"]["RedrivePolicy"][

@@ -46,7 +46,7 @@ def letter(name: str, body: Any) -> Letter:
 
 @dataclass
 class MemoryPlace:
-    """Dead letters in memory, and what became of them."""
+    """Dead letters in memory, and the actions on them."""
 
     letters: list[Letter]
     redriven: list[str] = field(default_factory=list)

@@ -59,7 +59,7 @@ def test_the_publisher_in_memory_keeps_what_it_is_given() -> None:
 
 
 class Topic:
-    """A topic that does not take every message.
+    """A topic that rejects some messages.
 
     Args:
         refusing: what it says of a message at its nth publication; None for one that it takes.

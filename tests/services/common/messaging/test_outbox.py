@@ -126,7 +126,7 @@ def test_many_claimed_records_do_not_hide_the_others(outbox: Outbox, add: Add) -
 def test_a_claim_by_a_wrong_clock_expires_nevertheless(
     outbox: Outbox, add: Add, now: Clock, ahead: timedelta
 ) -> None:
-    """Whoever made it died; AWS accepts signatures of clocks that are up to five minutes off."""
+    """Its owner crashed. AWS accepts signatures of clocks that are up to five minutes off."""
     record = a_record()
     add(record)
     now.at += ahead
@@ -143,7 +143,7 @@ def test_a_claim_by_a_wrong_clock_expires_nevertheless(
 def test_a_claim_that_is_retried_by_the_sdk_succeeds(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
-    """The SDK repeats a call whose answer was lost."""
+    """The SDK retries a call whose response was lost."""
 
     class Repeating:
         def __getattr__(self, operation: str) -> Any:
@@ -274,7 +274,7 @@ def test_an_outbox_answers_a_ping(outbox: Outbox) -> None:
 def test_a_record_in_another_partition_than_that_of_its_id_is_sent_nevertheless(
     account: AwsServer, create_table: Callable[[], str], now: Clock, told: "Told"
 ) -> None:
-    """A version with another number of partitions has put it there."""
+    """A version with another number of partitions wrote it."""
     client, table = account.clients.dynamodb, create_table()
     outbox, record = DynamoOutbox(client, table, now), a_record(1)
     usual = dynamo.unpack(outbox.addition(record)["Put"]["Item"])
@@ -295,7 +295,7 @@ def test_a_record_in_another_partition_than_that_of_its_id_is_sent_nevertheless(
 
 
 class Told:
-    """Notes what it is told, and fails on some."""
+    """Records the messages that it receives, and fails on some."""
 
     def __init__(self) -> None:
         self.numbers: list[int] = []
@@ -381,7 +381,7 @@ def test_a_failing_record_is_retried_forever_with_growing_pauses(now: Clock, tol
 
 
 class Pauses(threading.Event):
-    """Notes the pauses of a loop, and is set after a few of them."""
+    """Records the pauses of a loop, and is set after a few of them."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ def guard() -> Guard:
 
 
 class Provider:
-    """Answers with what it was given, in turn; an exception is raised."""
+    """Returns the given values in turn, and raises the exceptions among them."""
 
     def __init__(self, *answers: str | Exception) -> None:
         self._answers = iter(answers)

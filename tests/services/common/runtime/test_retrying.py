@@ -17,7 +17,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def losing(times: int) -> Callable[[], int]:
-    """Loses so often, then answers how often it was called."""
+    """Loses a number of times, then returns the number of calls."""
     calls: list[None] = []
 
     def work() -> int:
