@@ -94,7 +94,7 @@ class StopSignals:
         self._received = asyncio.Event()
 
     def handle(self) -> None:
-        """Handle the signals, also after kopf has taken them: it would wait 5 s for all other tasks."""
+        """Handle the signals, also after kopf has replaced the handlers: kopf would wait 5 s for all other tasks."""
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self._received.set)
 
@@ -104,7 +104,7 @@ class StopSignals:
 
 
 class Caches:
-    """What is known of the cluster without a request, and the watches that keep it up to date.
+    """The state of the cluster that is available without a request, and the watches that update it.
 
     Attributes:
         store: the ShopServices and their children.

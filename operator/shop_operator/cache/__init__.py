@@ -1,1 +1,1 @@
-"""What the operator knows of the cluster without asking."""
+"""The state of the cluster that is available without a request."""

@@ -1,16 +1,16 @@
-"""Which ShopService of the cluster has a discovery hostname. Pure.
+"""The holder of each discovery hostname of the cluster. Pure.
 
-ExternalDNS merges the addresses of all Services that carry one hostname, whichever their namespaces, so that clients of one
-ShopService would send their requests to the pods of another. Therefore a hostname has one holder:
+ExternalDNS merges the addresses of all Services with the same hostname, across namespaces, so clients of one ShopService would
+send their requests to the pods of another. Therefore, a hostname has one holder:
 
-- the ShopService that is registered under it, that is, whose headless Service carries it, also while the ShopService is
-  suspended or its spec is invalid, since the Service stays then;
-- among several of these, the one that was the first to be registered: the one that was seen so or, of those that a new process
-  finds, the one with the oldest Service;
-- if there is none, the oldest that asks for it.
+- the ShopService that is registered under it, that is, whose headless Service has it, even while the ShopService is suspended
+  or its spec is invalid, because the Service stays;
+- among several of these, the first that was registered: the one that this process saw first or, at the start of a process, the
+  one with the oldest Service;
+- if none is registered, the oldest that requests it.
 
-The oldest alone would not do: whoever owns an old ShopService could take any hostname from a younger one that is in use. Nor
-would the oldest that is registered: whoever may create Services can register a ShopService by hand.
+Age alone is not enough: the owner of an old ShopService could take any hostname from a younger one that uses it. The age of
+the registration alone is not enough either: every user who can create Services can register a ShopService manually.
 """
 
 from collections.abc import Callable, Hashable
@@ -23,11 +23,11 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Claim(NamedTuple):
-    """How strong the claim of one ShopService to one hostname is; the smallest wins.
+    """The claim of one ShopService to one hostname; the smallest wins.
 
     Attributes:
-        unregistered: its headless Service does not carry the hostname.
-        unwanted: it asks for none, or for another one.
+        unregistered: whether its headless Service lacks the hostname.
+        unwanted: whether it requests no hostname, or another one.
         created: the creationTimestamp of that Service or, if it is unregistered, its own.
         uid: its own.
     """
@@ -43,8 +43,8 @@ def claims(uid: str, wanted: Wish | None, live: str, since: str = "") -> dict[st
 
     Args:
         uid: of the ShopService.
-        wanted: what it asks for.
-        live: the hostname that its headless Service carries, empty for none.
+        wanted: the hostname that it requests.
+        live: the hostname of its headless Service, empty for none.
         since: the creationTimestamp of that Service.
     """
     found = {live: Claim(unregistered=False, unwanted=True, created=since, uid=uid)} if live else {}

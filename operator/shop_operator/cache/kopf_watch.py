@@ -166,7 +166,7 @@ class KopfWatch:
             self._relist()
             answers = time.monotonic() - self._connection.answered < _CHECK
             if PARENT.kind not in self._served() or not answers:
-                # If the API server does not respond, kopf recovers by itself.
+                # If the API server does not respond, kopf recovers without a restart.
                 suspected = False
             elif suspected:
                 _log.warning("ShopServices are not watched, restarting kopf")

@@ -1,4 +1,4 @@
-"""What the API server serves, and whether everything that it serves has been listed. Pure."""
+"""The kinds that the API server serves, and the initial LISTs of them. Pure."""
 
 from collections.abc import Iterable
 
