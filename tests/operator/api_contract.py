@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shop_operator.errors import Exists, Stale
-from shop_operator.reconcile.reconciler import Api
+from shop_operator.reconcile.api import Api
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 

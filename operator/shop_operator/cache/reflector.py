@@ -16,6 +16,7 @@ from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from shop_operator.errors import ApiUnavailable, NotInstalled, OperatorError, Stale, TemporaryError
+from shop_operator.kubernetes.client import Page
 from shop_operator.kubernetes.wire import Known
 from shop_operator.objects.lenient import digits, mapping, text
 
@@ -29,18 +30,6 @@ _LONGEST_PAUSE: Final = 8.0
 _PATIENCE: Final = 5
 _AT_ONCE: Final = 1.0
 _SETTLE: Final = 1.0
-
-
-class Page(Protocol):
-    """kubernetes.client.Page."""
-
-    @property
-    def items(self) -> Iterable[dict[str, Any]]:
-        """The objects; can be read once."""
-
-    @property
-    def version(self) -> int:
-        """The resourceVersion of the LIST."""
 
 
 class Source(Protocol):

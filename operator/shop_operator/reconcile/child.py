@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, Protocol
 
-from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.in_flight import InFlight
 from shop_operator.cache.live import AUTOSCALERS
 from shop_operator.cache.snapshot import Child, Scaler, Shop
@@ -16,49 +15,16 @@ from shop_operator.objects.compare import applied_hash, drift
 from shop_operator.objects.incompatible_fields import fields_of_others, without_incompatible_fields
 from shop_operator.objects.lenient import mapping, mappings
 from shop_operator.objects.ownership import applied_by_operator, controller_of, refusal
+from shop_operator.reconcile.api import Api
 from shop_operator.reconcile.memory import REPAIRS, Memories, Patience
 from shop_operator.reconcile.wanted import Wanted, remembered
 from shop_operator.status.drift import Repair
+from shop_operator.status.writer import Reporter
 from shop_operator.wording import listed as enumerated
 
 _log = logging.getLogger(__name__)
 
 _ROOM_ATTEMPTS: Final = 4
-
-
-class Api(Protocol):
-    """The requests that children require; implemented by kubernetes.client.Kube."""
-
-    async def apply(
-        self, configuration: Mapping[str, Any], *, uid: str | None, version: int | None = None
-    ) -> dict[str, Any]:
-        """Create the object (uid None), or update it only if it has that UID (and version)."""
-
-    async def share(self, configuration: Mapping[str, Any], *, uid: str) -> dict[str, Any]:
-        """Become a second owner of fields if they have these values."""
-
-    async def rewrite(
-        self, kind: str, namespace: str, name: str, *, version: int, parts: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Replace values of a child, by JSON pointer, only if it has that version."""
-
-    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
-        """The object; None if it does not exist."""
-
-    async def patch_status(
-        self, namespace: str, name: str, *, version: int, patch: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Merge-patch the status of a ShopService only if it has that version."""
-
-
-class Reports(Protocol):
-    """status.writer.Reporter."""
-
-    def repaired(self, key: Key, shop: ShopService, repair: Repair) -> None:
-        """Record that fields which another client had changed were reverted."""
-
-    def recreated(self, key: Key, shop: ShopService, child: str, count: int | None) -> None:
-        """Record that a child which another client had deleted was created again."""
 
 
 class WriteObserver(Protocol):
@@ -85,7 +51,7 @@ class Children:
         self,
         api: Api,
         store: Store,
-        reports: Reports,
+        reports: Reporter,
         observer: WriteObserver,
         *,
         memories: Memories,

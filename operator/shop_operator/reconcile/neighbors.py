@@ -1,9 +1,9 @@
 """The calls between ShopServices, and what their running pods still need of each other."""
 
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.snapshot import Child
@@ -15,6 +15,7 @@ from shop_operator.objects.lenient import mapping, mappings, text
 from shop_operator.objects.network_rules import Rules
 from shop_operator.objects.rollouts import replaced
 from shop_operator.objects.summary import calls as called_by
+from shop_operator.reconcile.api import Api
 from shop_operator.reconcile.attempts import attempt
 from shop_operator.reconcile.passes import Pass
 from shop_operator.reconcile.retention import (
@@ -38,13 +39,6 @@ DRAIN_LOOK: Final = 5.0
 """Seconds. No event reports the end of a pod that is being deleted."""
 # No event reports that a running pod was replaced, unless it belongs to a dependant.
 _CALLERS_LOOK: Final = 30.0
-
-
-class Api(Protocol):
-    """The requests about neighbors; implemented by kubernetes.client.Kube."""
-
-    def pods(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
-        """The pods that a label selector matches; the caller exhausts or closes the generator."""
 
 
 class Neighbors:

@@ -4,51 +4,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 from shop_operator.api.v1alpha1.common_metadata import CommonMetadata
 from shop_operator.api.v1alpha1.shopservice import ShopService
+from shop_operator.cache.config_hashes import Configs
 from shop_operator.cache.live import deployments, live_scale, routes
+from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cache.store import Store
 from shop_operator.errors import OperatorError
 from shop_operator.names import ChildId, Key
-from shop_operator.objects.pod_security import Level
 from shop_operator.reconcile.attempts import attempt
 from shop_operator.reconcile.neighbors import Neighbors
 from shop_operator.reconcile.passes import Pass, Read
 from shop_operator.reconcile.replicas import last_counts
 from shop_operator.render import configuration_uses
-from shop_operator.render.configuration import Configuration, Digests, Record, Use
+from shop_operator.render.configuration import Configuration, Record
 from shop_operator.render.discovery import hostname
 from shop_operator.render.prepare import Facts
 from shop_operator.status.dependencies import Dependencies, dependencies
-
-
-class Configs(Protocol):
-    """cache.config_hashes.Configs."""
-
-    async def digests(self, key: Key, uses: AbstractSet[Use]) -> Digests | None:
-        """The digests of the used configuration; None if changes to configuration are not tracked."""
-
-    def forget(self, key: Key) -> None:
-        """The ShopService is gone."""
-
-    def clear(self) -> None:
-        """Forget all ShopServices."""
-
-
-class Namespaces(Protocol):
-    """cache.namespaces.Namespaces."""
-
-    def level(self, namespace: str) -> Level:
-        """The pod-security level of a namespace."""
-
-    def check(self, key: Key) -> None:
-        """Check that the namespace of a ShopService is served.
-
-        Raises:
-            InvalidSpec: its namespace is protected.
-        """
 
 
 class Observation:

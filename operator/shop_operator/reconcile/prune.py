@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any, Protocol
 
 from shop_operator.cache.live import AUTOSCALERS
 from shop_operator.cache.snapshot import Child
@@ -11,6 +10,7 @@ from shop_operator.cache.store import Store
 from shop_operator.errors import OperatorError
 from shop_operator.names import ChildId, Key
 from shop_operator.objects.ownership import controlled_by
+from shop_operator.reconcile.api import Api
 from shop_operator.reconcile.attempts import attempt
 from shop_operator.reconcile.child import Children, WriteObserver
 from shop_operator.reconcile.memory import Memories
@@ -19,16 +19,6 @@ from shop_operator.reconcile.passes import Pass
 from shop_operator.reconcile.replicas import FOREIGN
 from shop_operator.reconcile.retention import route_wait, uses_account
 from shop_operator.render.workloads import workloads
-
-
-class Api(Protocol):
-    """The requests that pruning requires; implemented by kubernetes.client.Kube."""
-
-    async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
-        """The object; None if it does not exist."""
-
-    async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
-        """Delete an object only if it has that UID."""
 
 
 class Prune:

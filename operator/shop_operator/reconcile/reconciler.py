@@ -12,28 +12,27 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from shop_operator.api.v1alpha1.common_metadata import NOTHING, CommonMetadata
 from shop_operator.api.v1alpha1.shopservice import ShopService
+from shop_operator.cache.config_hashes import Configs
 from shop_operator.cache.in_flight import InFlight
+from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cache.snapshot import Shop
 from shop_operator.cache.store import Store
 from shop_operator.errors import Exists, InternalError, InvalidSpec, OperatorError, Refused
 from shop_operator.kubernetes.refusals import Refusals
 from shop_operator.names import ChildId, Key
 from shop_operator.objects.lenient import mapping
+from shop_operator.reconcile.api import Api
 from shop_operator.reconcile.attempts import attempt, next_look
-from shop_operator.reconcile.child import Api as ChildApi
 from shop_operator.reconcile.child import Children, WriteObserver
-from shop_operator.reconcile.child import Reports as ChildReports
 from shop_operator.reconcile.memory import Memories, listed
-from shop_operator.reconcile.neighbors import Api as NeighborsApi
 from shop_operator.reconcile.neighbors import Neighbors
 from shop_operator.reconcile.network_policy import NetworkPolicies
-from shop_operator.reconcile.observation import Configs, Namespaces, Observation
+from shop_operator.reconcile.observation import Observation
 from shop_operator.reconcile.passes import Pass
-from shop_operator.reconcile.prune import Api as PruneApi
 from shop_operator.reconcile.prune import Prune, of_other_workloads
 from shop_operator.reconcile.releases import Chosen, chosen
 from shop_operator.reconcile.retention import kept_gateways, kept_ports
@@ -42,32 +41,13 @@ from shop_operator.render.prepare import Facts
 from shop_operator.status.dependencies import now
 from shop_operator.status.outcome import Outcome
 from shop_operator.status.rollback import in_place
+from shop_operator.status.writer import Reporter
 
 _log = logging.getLogger(__name__)
 
 # The release of a spec counts as tried once these are applied, because its pods exist then.
 _RELEASED: Final = ("ServiceAccount", "Deployment")
 _NEXT_TURN: Final = 1.0
-
-
-class Api(ChildApi, NeighborsApi, PruneApi, Protocol):
-    """The requests of a pass; implemented by kubernetes.client.Kube."""
-
-
-class Reports(ChildReports, Protocol):
-    """status.writer.Reporter."""
-
-    async def report(self, key: Key, cached: Shop, shop: ShopService, outcome: Outcome) -> float | None:
-        """Write the status; returns the seconds until it may change again."""
-
-    async def flawed(self, key: Key, cached: Shop, shop: ShopService, error: OperatorError) -> None:
-        """Write the status of a ShopService that cannot be reconciled because of that error."""
-
-    def forget(self, key: Key) -> None:
-        """The ShopService is gone."""
-
-    def clear(self) -> None:
-        """Forget every ShopService."""
 
 
 class Reconciler:
@@ -92,7 +72,7 @@ class Reconciler:
         self,
         api: Api,
         store: Store,
-        reporter: Reports,
+        reporter: Reporter,
         observer: WriteObserver,
         *,
         configs: Configs,

@@ -13,6 +13,7 @@ import pytest
 from shop_operator.cache import reflector
 from shop_operator.cache.reflector import Comparison, Reflector
 from shop_operator.errors import ApiUnavailable, NotInstalled, OperatorError, Stale, Throttled, Unreachable
+from shop_operator.kubernetes.client import Page
 from shop_operator.kubernetes.wire import Known
 
 DEADLINE = 5
@@ -28,12 +29,6 @@ def event(kind: str, version: int) -> dict[str, Any]:
 
 def failed(code: int) -> dict[str, Any]:
     return {"type": "ERROR", "object": {"code": code, "message": "no more"}}
-
-
-@dataclass(frozen=True)
-class Page:
-    items: list[dict[str, Any]]
-    version: int
 
 
 @dataclass
