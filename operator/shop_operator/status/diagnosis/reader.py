@@ -137,7 +137,8 @@ class Reader:
                 return _definite(found, message if before is None else before.message)
             return await self._with_log_line(memory, shop.namespace, deployment, found)
         except OperatorError as error:
-            _log.info("pods not inspected: %s", error)
+            key = f"{shop.namespace}/{shop.name}"
+            _log.info("pods not inspected", extra={"key": key, "error": str(error)})
             return before
 
     async def _newest(

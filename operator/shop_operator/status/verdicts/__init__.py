@@ -10,9 +10,9 @@ from typing import Final
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render.workloads import workloads
 from shop_operator.status.verdicts import autoscaler, deployment, http_route
-from shop_operator.status.verdicts.verdict import ON_ITS_WAY, READY, Judged, Known, Summaries, Verdict
+from shop_operator.status.verdicts.verdict import ON_ITS_WAY, READY, Input, Known, Summaries, Verdict
 
-_JUDGES: Final[Mapping[str, Callable[[Judged], Verdict]]] = {
+_JUDGES: Final[Mapping[str, Callable[[Input], Verdict]]] = {
     "Deployment": deployment.judge,
     "HorizontalPodAutoscaler": autoscaler.judge,
     "ScaledObject": autoscaler.judge,
@@ -41,7 +41,7 @@ def verdicts(
         elif judge is None:
             yield key, READY
         else:
-            yield key, judge(Judged(kind, name, summary, children, known, deadline))
+            yield key, judge(Input(kind, name, summary, children, known, deadline))
 
 
 def _terminating(kind: str) -> Verdict:

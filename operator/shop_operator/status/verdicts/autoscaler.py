@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from shop_operator.objects.summary import Summary
-from shop_operator.status.verdicts.verdict import READY, Judged, Summaries, Verdict, first_answer
+from shop_operator.status.verdicts.verdict import READY, Input, Summaries, Verdict, first_answer
 from shop_operator.wording import listed
 
 AUTOSCALERS: Final = ("HorizontalPodAutoscaler", "ScaledObject")
@@ -55,7 +55,7 @@ class _Autoscaler(NamedTuple):
     lasting: bool
 
 
-def judge(scaler: Judged) -> Verdict:
+def judge(scaler: Input) -> Verdict:
     """Judge an autoscaler."""
     return first_answer(
         _CHAIN,

@@ -14,7 +14,7 @@ from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.objects.summary import Summary
 from shop_operator.status.dependencies import GRACE
 from shop_operator.status.diagnosis import Diagnosis
-from shop_operator.status.verdicts.verdict import READY, Judged, Known, Summaries, Verdict, first_answer
+from shop_operator.status.verdicts.verdict import READY, Input, Known, Summaries, Verdict, first_answer
 from shop_operator.wording import clause, number
 
 SCALING: Final = "is scaling to "
@@ -108,7 +108,7 @@ def _read(
 _NONE: Final[Mapping[str, Any]] = {}
 
 
-def judge(child: Judged) -> Verdict:
+def judge(child: Input) -> Verdict:
     """Judge a Deployment, with the diagnosis of its pods in place of a less precise reason."""
     known, name = child.known, child.name
     read = _read(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from shop_operator.objects.summary import Summary
-from shop_operator.status.verdicts.verdict import READY, Judged, Verdict, first_answer
+from shop_operator.status.verdicts.verdict import READY, Input, Verdict, first_answer
 from shop_operator.wording import clause
 
 
@@ -18,7 +18,7 @@ class _Parent(NamedTuple):
         return f"Gateway {self.gateway.get('namespace')}/{self.gateway['name']}"
 
 
-def judge(route: Judged) -> Verdict:
+def judge(route: Input) -> Verdict:
     """Judge an HTTPRoute."""
     gateways = route.summary["spec"]["parentRefs"]
     if not gateways:

@@ -62,7 +62,7 @@ class Known:
     uncreated: AbstractSet[str] = frozenset()
 
 
-class Judged(NamedTuple):
+class Input(NamedTuple):
     """One live child and everything that its verdict may depend on.
 
     Attributes:
