@@ -55,15 +55,15 @@ class Reconciler:
 
     Args:
         api: the cluster.
-        store: what the watches have shown of it.
+        store: the cache of the watches.
         reporter: writes statuses.
         observer: counts writes.
-        configs: digests of ConfigMaps and Secrets.
+        configs: the digests of ConfigMaps and Secrets.
         served: the kinds that the API server serves.
-        common: metadata of every child of all ShopServices.
-        queue_endpoints: addresses that autoscaling.queue may have beside those of AWS; None for any.
-        namespaces: what applies to the namespace of a ShopService.
-        in_flight: keeps what a watch shows of a child until its apply is answered.
+        common: metadata of the children of all ShopServices.
+        queue_endpoints: prefixes of the queue addresses that are allowed in addition to those of AWS; None for any.
+        namespaces: the namespaces that are served, and their pod-security levels.
+        in_flight: holds back events of a child until its apply is answered.
         now: the time.
         clock: a steady clock in seconds.
     """
@@ -90,7 +90,7 @@ class Reconciler:
         self._namespaces = namespaces
         self._memories = Memories()
         self._refusals = Refusals(clock)
-        self._telling_flaw = asyncio.Lock()
+        self._reporting_flaw = asyncio.Lock()
         self._neighbors = Neighbors(api, store, now)
         self._observation = Observation(
             store,
@@ -127,10 +127,10 @@ class Reconciler:
         """Bring the cluster in line with one ShopService.
 
         Returns:
-            seconds until the next look, None when the next event is early enough.
+            seconds until the next pass; None if an event causes it.
 
         Raises:
-            TemporaryError: something will heal with time; try again.
+            TemporaryError: a later pass may succeed.
         """
         self._store.forget_unwatched(key)
         cached = self._store.shop(key)
@@ -143,48 +143,52 @@ class Reconciler:
             return None
         shop = ShopService.from_object(obj)
         if cached.flaw is not None:
-            return await self._tell_flaw(key, cached, shop, InvalidSpec(cached.flaw))
+            return await self._report_flaw(key, cached, shop, InvalidSpec(cached.flaw))
         try:
-            outcome, looks = await self._judged(key, cached, shop)
+            outcome, delays = await self._pass_and_report(key, cached, shop)
         except OperatorError:
             raise
         except Exception as error:
-            raise await self._failed(key, cached, shop, error) from error
+            raise await self._bug(key, cached, shop, error) from error
         if any(isinstance(each, Refused) for each in outcome.problems):
-            looks.append(self._refusals.next(key, shop.generation))
+            delays.append(self._refusals.next(key, shop.generation))
         else:
             self._refusals.forget(key)
-        looks.append(next_look(outcome.problems))
-        return min((each for each in looks if each is not None), default=None)
+        delays.append(next_look(outcome.problems))
+        return min((each for each in delays if each is not None), default=None)
 
-    async def _tell_flaw(self, key: Key, cached: Shop, shop: ShopService, flaw: InvalidSpec) -> float | None:
-        """Report that the spec of a ShopService cannot be stored; returns the seconds until the next attempt, None once it is reported.
+    async def _report_flaw(
+        self, key: Key, cached: Shop, shop: ShopService, flaw: InvalidSpec
+    ) -> float | None:
+        """Report that the spec of a ShopService cannot be cached; returns the seconds until the next attempt, None once it is reported.
 
-        The API server works for seconds on the status of one that is large. Of several at once each would take longer than
-        the operator waits for an answer, and then again.
+        The API server needs seconds to write the status of a large ShopService. Several such writes at once would exceed the
+        timeout of the operator, and would be repeated.
         """
-        if self._telling_flaw.locked():
+        if self._reporting_flaw.locked():
             return _NEXT_TURN
-        async with self._telling_flaw:
+        async with self._reporting_flaw:
             await self._reporter.flawed(key, cached, shop, flaw)
         return None
 
-    async def _judged(self, key: Key, cached: Shop, shop: ShopService) -> tuple[Outcome, list[float | None]]:
+    async def _pass_and_report(
+        self, key: Key, cached: Shop, shop: ShopService
+    ) -> tuple[Outcome, list[float | None]]:
         """Make one pass and report it; returns its outcome and the delays until the next one."""
         in_status = listed(shop.status)
         memory = self._memories.of(key)
         memory.unlisted = known = in_status | memory.unlisted
         this = Pass(key, cached, shop, known)
         try:
-            outcome, looks = await self._pass(this)
+            outcome, delays = await self._pass(this)
         except InvalidSpec as error:
-            outcome, looks = Outcome([error]), []
+            outcome, delays = Outcome([error]), []
         finally:
             self._remember(this, in_status)
-        return outcome, [*looks, await self._reporter.report(key, cached, shop, outcome)]
+        return outcome, [*delays, await self._reporter.report(key, cached, shop, outcome)]
 
-    async def _failed(self, key: Key, cached: Shop, shop: ShopService, error: Exception) -> InternalError:
-        """Report a bug. Without this, the status would still describe an earlier pass."""
+    async def _bug(self, key: Key, cached: Shop, shop: ShopService, error: Exception) -> InternalError:
+        """Report a bug and return its error. Otherwise, the status would still describe an earlier pass."""
         _log.error("pass failed", extra={"key": str(key)}, exc_info=error)
         internal = InternalError(
             f"The operator failed with {type(error).__name__}, which is a bug; report it with the traceback from its log."
@@ -207,7 +211,7 @@ class Reconciler:
         self._reporter.forget(key)
 
     def _remember(self, this: Pass, in_status: frozenset[ChildId]) -> None:
-        """End the pass: remember the children that the status, as it is now, does not list."""
+        """End the pass: remember the children that the current status does not list."""
         now = self._store.shop(this.key)
         if now is None:
             self._memories.end(this.key, frozenset(), frozenset())
@@ -226,15 +230,15 @@ class Reconciler:
             return Outcome(dependencies=this.depends, pods=in_place(this.shop)), []
         read, unreadable = await self._observation.read(this)
         this = replace(this, read=read)
-        outcome, look = await self._make(this)
+        outcome, delay = await self._converge(this)
         if any(isinstance(problem, Exists) for problem in outcome.problems):
             # The store now has an object that no watch shows, and the desired state depends on the observed state.
-            outcome, look = await self._make(this)
+            outcome, delay = await self._converge(this)
         if not outcome.problems:
             self._memories.of(this.key).unlisted = frozenset()
-        return replace(outcome, problems=[*unreadable, *outcome.problems]), [look]
+        return replace(outcome, problems=[*unreadable, *outcome.problems]), [delay]
 
-    async def _make(self, this: Pass) -> tuple[Outcome, float | None]:
+    async def _converge(self, this: Pass) -> tuple[Outcome, float | None]:
         """Render, apply, prune; returns the outcome and the delay until the next pass.
 
         The first write follows the rendering without an await, so the rendered state matches the store.
