@@ -48,13 +48,13 @@ def actions(*documents: dict[str, Any], there: Namespace) -> set[tuple[str, str,
 NETWORK = {"networkPolicy": {"enabled": True}}
 
 
-def test_what_is_there_already_changes_nothing() -> None:
+def test_an_apply_of_the_live_spec_changes_nothing() -> None:
     web = shop("web", **NETWORK, workers=[{"name": "relay", "command": ["relay"]}])
 
     assert actions(web, there=cluster(web)) == set()
 
 
-def test_those_of_one_file_know_each_other() -> None:
+def test_shopservices_of_one_file_are_neighbors() -> None:
     found = rendered([shop("order", dependsOn=["product"], **NETWORK), shop("product", port=9000, **NETWORK)])
 
     policies = {each["metadata"]["name"]: each["spec"] for each in found if each["kind"] == "NetworkPolicy"}
@@ -64,7 +64,7 @@ def test_those_of_one_file_know_each_other() -> None:
     assert policies["order"]["egress"][1]["ports"] == [{"port": 9000, "protocol": "TCP"}]
 
 
-def test_a_new_dependant_shows_in_its_dependency() -> None:
+def test_a_new_dependant_changes_its_dependency() -> None:
     there = cluster(shop("product", **NETWORK), shop("payment", **NETWORK))
 
     found = actions(shop("order", dependsOn=["product"]), there=there)
@@ -74,7 +74,7 @@ def test_a_new_dependant_shows_in_its_dependency() -> None:
     assert not any(name == "payment" for _, _, name in found)
 
 
-def test_another_port_shows_in_the_dependants() -> None:
+def test_a_new_port_changes_the_dependants() -> None:
     there = cluster(shop("product"), shop("order", dependsOn=["product"]))
 
     found = actions(shop("product", port=9000), there=there)
@@ -82,7 +82,7 @@ def test_another_port_shows_in_the_dependants() -> None:
     assert ("update", "Deployment", "order") in found
 
 
-def test_what_variables_came_from_and_come_no_more_goes_with_its_checksum() -> None:
+def test_the_checksum_of_configuration_that_is_no_longer_used_is_removed() -> None:
     there = cluster(shop("web", envFrom=[{"configMapRef": {"name": "c"}}]))
     live = dict(there.children("web"))
     found = live["Deployment", "web"]
@@ -106,7 +106,7 @@ def test_what_variables_came_from_and_come_no_more_goes_with_its_checksum() -> N
     assert "annotations" not in change.after["spec"]["template"]["metadata"]
 
 
-def test_an_account_that_the_pods_shall_name_stays_though_it_is_rendered_no_more() -> None:
+def test_a_service_account_that_the_spec_names_is_kept() -> None:
     there = cluster(shop("web"))
 
     found = actions(shop("web", serviceAccount={"name": "web"}), there=there)
@@ -116,13 +116,13 @@ def test_an_account_that_the_pods_shall_name_stays_though_it_is_rendered_no_more
     assert ("delete", "ServiceAccount", "web") in found
 
 
-def test_below_a_suspended_one_nothing_changes() -> None:
+def test_the_children_of_a_suspended_shopservice_do_not_change() -> None:
     there = cluster(shop("web"))
 
     assert actions(shop("web", suspend=True, replicas=7), there=there) == {("update", "ShopService", "web")}
 
 
-def test_a_neighbor_that_was_refused_is_left_out_and_the_file_is_not() -> None:
+def test_an_invalid_neighbor_is_omitted_and_an_invalid_file_is_rejected() -> None:
     bad = {"podTemplate": {"spec": {"restartPolicy": "Never"}}}
     there = cluster(shop("product"))
     there.shops["product"]["spec"].update(bad)
@@ -163,11 +163,11 @@ def changed_to(there: Namespace, retry: str = "1", **spec: Any) -> list[Any]:
     ]
 
 
-def test_an_apply_of_the_rejected_release_leaves_the_last_good_one() -> None:
+def test_an_apply_of_the_rejected_release_keeps_the_last_available_one() -> None:
     assert changed_to(rolled_back(), image="web:2") == []
 
 
-def test_an_apply_of_the_rejected_release_with_what_makes_no_pods_leaves_the_last_good_one() -> None:
+def test_an_apply_of_the_rejected_release_with_another_replica_count_keeps_the_last_available_one() -> None:
     assert changed_to(rolled_back(replicas=2), image="web:2", replicas=3) == ["web:1"]
 
 

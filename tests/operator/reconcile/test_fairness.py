@@ -56,7 +56,7 @@ def test_namespaces_that_fail_share_the_rate() -> None:
     assert waits[-1] == 10 / (backoff.rate / 2)
 
 
-def test_a_namespace_that_fails_no_more_has_no_share() -> None:
+def test_a_namespace_that_no_longer_fails_has_no_share() -> None:
     backoff = Backoff(rate=20, burst=1)
     buckets = _Buckets(backoff)
     buckets.reserve("a", 0.0)
@@ -71,7 +71,7 @@ def test_a_key_never_waits_longer_than_the_bound_for_its_turn() -> None:
     assert max(buckets.reserve("a", 0.0) for _ in range(50_000)) <= 300
 
 
-async def test_a_key_of_a_quiet_namespace_is_tried_again_while_thousands_of_another_fail() -> None:
+async def test_a_key_of_a_quiet_namespace_is_retried_while_thousands_of_another_fail() -> None:
     waiting = queue(Backoff(first=0.001, limit=0.001, rate=1, burst=10))
     for number in range(300):
         waiting.retry(Key("flood", str(number)))

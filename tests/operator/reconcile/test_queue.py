@@ -44,7 +44,7 @@ async def take(queue: WorkQueue[str]) -> str:
         return await queue.get()
 
 
-async def test_a_key_added_many_times_before_a_worker_comes_is_handed_out_once(queue: WorkQueue[str]) -> None:
+async def test_a_key_that_is_added_many_times_is_handed_out_once(queue: WorkQueue[str]) -> None:
     for _ in range(3):
         queue.add("a")
     queue.add("b")
@@ -71,7 +71,7 @@ async def test_a_key_that_is_done_and_was_not_added_again_is_forgotten(queue: Wo
     assert queue.idle()
 
 
-async def test_a_waiting_worker_gets_the_key_that_comes_later(queue: WorkQueue[str]) -> None:
+async def test_a_waiting_worker_gets_a_key_that_is_added_later(queue: WorkQueue[str]) -> None:
     waiting = asyncio.create_task(take(queue))
     await asyncio.sleep(0)
 
@@ -107,7 +107,7 @@ async def test_many_workers_never_hold_the_same_key(queue: WorkQueue[str]) -> No
     assert all(task.exception() is None for task in done)
 
 
-async def test_a_delayed_key_comes_and_the_earliest_of_two_delays_wins(queue: WorkQueue[str]) -> None:
+async def test_the_earliest_of_two_delays_of_a_key_applies(queue: WorkQueue[str]) -> None:
     queue.add_after("a", 3600)
     queue.add_after("a", 0.001)
 
@@ -116,7 +116,7 @@ async def test_a_delayed_key_comes_and_the_earliest_of_two_delays_wins(queue: Wo
     assert queue.idle()
 
 
-async def test_a_failing_key_comes_back_and_success_resets_its_count(queue: WorkQueue[str]) -> None:
+async def test_a_failed_key_returns_and_a_success_resets_its_count(queue: WorkQueue[str]) -> None:
     queue.add("a")
     for _ in range(5):
         key = await take(queue)
@@ -129,7 +129,7 @@ async def test_a_failing_key_comes_back_and_success_resets_its_count(queue: Work
     assert queue._failures == {}
 
 
-async def test_a_server_that_asks_to_wait_is_obeyed() -> None:
+async def test_a_requested_wait_is_a_minimum() -> None:
     queue: WorkQueue[str] = WorkQueue(Recorder(), Backoff(first=0.001))
     before = asyncio.get_running_loop().time()
 
@@ -138,7 +138,7 @@ async def test_a_server_that_asks_to_wait_is_obeyed() -> None:
     assert queue._timers["a"].when() >= before + 30
 
 
-async def test_a_server_that_asks_to_wait_is_obeyed_whatever_happens_in_the_meantime() -> None:
+async def test_no_event_shortens_a_requested_wait() -> None:
     queue: WorkQueue[str] = WorkQueue(Recorder(), Backoff(first=0.001))
     queue.add("a")
     key = await queue.get()
@@ -156,7 +156,7 @@ async def test_a_server_that_asks_to_wait_is_obeyed_whatever_happens_in_the_mean
     assert queue.idle()
 
 
-async def test_clear_forgets_all_that_waits_and_close_takes_nothing_more(queue: WorkQueue[str]) -> None:
+async def test_clear_drops_all_waiting_keys_and_close_accepts_no_more(queue: WorkQueue[str]) -> None:
     queue.add("a")
     queue.add_after("b", 3600)
     queue.clear()
@@ -168,7 +168,7 @@ async def test_clear_forgets_all_that_waits_and_close_takes_nothing_more(queue: 
     assert queue.idle()
 
 
-async def test_the_observer_hears_of_each_step() -> None:
+async def test_the_observer_receives_each_step() -> None:
     recorder = Recorder()
     queue: WorkQueue[str] = WorkQueue(recorder)
 
@@ -180,7 +180,7 @@ async def test_the_observer_hears_of_each_step() -> None:
     assert recorder.events == ["added 1", "added 2", "started 1", "finished", "retried"]
 
 
-async def test_the_observer_hears_what_waits_again_and_that_nothing_waits_any_more() -> None:
+async def test_the_observer_receives_keys_that_wait_again_and_an_empty_queue() -> None:
     recorder = Recorder()
     queue: WorkQueue[str] = WorkQueue(recorder)
     queue.add("a")
@@ -194,7 +194,7 @@ async def test_the_observer_hears_what_waits_again_and_that_nothing_waits_any_mo
     assert recorder.events[-1] == "depth 0"
 
 
-async def test_what_happened_during_a_pass_waits_as_long_as_was_asked_and_no_longer() -> None:
+async def test_an_event_during_a_pass_waits_exactly_as_long_as_requested() -> None:
     queue: WorkQueue[str] = WorkQueue(Recorder(), Backoff(first=100, limit=100, jitter=0))
     queue.add("a")
     await take(queue)
@@ -206,7 +206,7 @@ async def test_what_happened_during_a_pass_waits_as_long_as_was_asked_and_no_lon
     assert queue._timers["a"].when() == pytest.approx(now + 2, abs=0.5)
 
 
-async def test_a_pause_is_no_failure_and_holds_whatever_happens() -> None:
+async def test_a_pause_is_not_a_failure_and_no_event_shortens_it() -> None:
     queue: WorkQueue[str] = WorkQueue(Recorder(), Backoff(first=100, limit=100, jitter=0))
     queue.add("a")
     key = await take(queue)
@@ -231,7 +231,7 @@ def test_the_delay_doubles_to_its_limit_and_never_overflows(failures: int) -> No
     assert min(0.1 * 2 ** min(failures, 20), 60) <= delay <= 72
 
 
-async def test_all_retries_together_are_held_to_a_rate() -> None:
+async def test_a_rate_limits_all_retries_together() -> None:
     queue: WorkQueue[int] = WorkQueue(Recorder(), Backoff(first=0.001, jitter=0, rate=10, burst=5))
     now = asyncio.get_running_loop().time()
 

@@ -50,7 +50,7 @@ async def writes_nothing(world: World, passes: int = 1) -> None:
         assert (world.writes, world.told) == (set(), [])
 
 
-async def test_pods_of_a_deployment_that_is_being_scaled_are_not_looked_at_earlier(world: World) -> None:
+async def test_pods_of_a_deployment_that_is_being_scaled_are_not_inspected_earlier(world: World) -> None:
     # Given a Deployment that is being scaled, with a pod that has no node.
     world.shop(replicas=1)
     await world.pass_()
@@ -66,7 +66,7 @@ async def test_pods_of_a_deployment_that_is_being_scaled_are_not_looked_at_earli
     await writes_nothing(world)
 
 
-async def test_pods_of_a_deployment_with_a_deadline_of_its_own_are_not_looked_at_earlier(
+async def test_pods_of_a_deployment_with_its_own_deadline_are_not_inspected_earlier(
     world: World,
 ) -> None:
     # Given a Deployment that has been over its own deadline for a moment, with a pod that has no node.
@@ -112,7 +112,7 @@ async def failed_without_an_answer(world: World) -> None:
     await given_up(world, replicas=2)
 
 
-async def test_why_a_release_is_not_rolled_back_stays(world: World) -> None:
+async def test_the_reason_why_a_release_is_not_rolled_back_stays(world: World) -> None:
     await failed_without_an_answer(world)
     await world.pass_()
     assert "not rolled back" in rollout(world)["message"]
@@ -120,7 +120,7 @@ async def test_why_a_release_is_not_rolled_back_stays(world: World) -> None:
     await writes_nothing(world, passes=8)
 
 
-async def test_a_release_that_comes_with_the_restart_is_tried(world: World) -> None:
+async def test_a_release_that_is_applied_during_the_restart_is_tried(world: World) -> None:
     await failed_without_an_answer(world)
 
     # When there is another one after a restart, of which the Deployment controller says the same at first.
@@ -161,7 +161,7 @@ async def test_a_cause_stays_while_the_pods_cannot_be_listed(
     assert (told(world), world.writes) == (cause, set())
 
 
-async def test_what_is_contested_is_reverted_as_seldom_as_before(world: World) -> None:
+async def test_a_contested_field_is_reverted_as_rarely_as_before(world: World) -> None:
     async def fight() -> None:
         edited = world.edit("Service")
         edited["spec"] = {**edited["spec"], "selector": {"evil": "yes"}}
@@ -194,7 +194,7 @@ async def test_what_is_contested_is_reverted_as_seldom_as_before(world: World) -
     assert world.condition("Reconciling")["reason"] != "Contested"
 
 
-async def test_an_autoscaler_that_could_measure_nothing_gets_the_patience_of_any_other(world: World) -> None:
+async def test_an_autoscaler_without_metrics_gets_the_usual_time(world: World) -> None:
     # Given an autoscaler of which the status says that it cannot measure anything.
     def scaler(**conditions: tuple[str, str]) -> None:
         live = world.edit("HorizontalPodAutoscaler")

@@ -142,7 +142,7 @@ def test_given_a_volume_that_no_container_mounts_then_it_is_not_used() -> None:
         {"volumes": [{"name": ["v"], "secret": 1}], "containers": [{"volumeMounts": [{"name": ["v"]}]}]},
     ],
 )
-def test_given_what_is_no_pod_then_nothing_is_used(spec: dict[str, Any]) -> None:
+def test_given_an_invalid_pod_spec_then_nothing_is_used(spec: dict[str, Any]) -> None:
     assert uses(spec) == frozenset()
 
 
@@ -158,7 +158,7 @@ def record(
 BORN = Record(None, f"v2-{KEY_ID} ConfigMap/settings=aa")
 
 
-def test_given_no_deployment_then_its_pods_carry_what_they_start_with() -> None:
+def test_given_no_deployment_then_the_pods_record_the_current_content() -> None:
     assert record(None, settings="aa") == BORN
 
 
@@ -170,7 +170,7 @@ def test_given_other_content_then_the_pods_are_replaced() -> None:
     assert record(BORN, settings="bb") == Record(None, f"v2-{KEY_ID} ConfigMap/settings=bb")
 
 
-def test_given_an_object_that_is_absent_then_nothing_changes_and_its_last_digest_is_kept() -> None:
+def test_given_an_absent_object_then_nothing_changes_and_its_last_digest_is_kept() -> None:
     assert record(BORN) == BORN
     with_both = Record(None, f"v2-{KEY_ID} ConfigMap/settings=aa Secret/later=11")
     assert record(with_both, settings="bb") == Record(
@@ -178,7 +178,7 @@ def test_given_an_object_that_is_absent_then_nothing_changes_and_its_last_digest
     )
 
 
-def test_given_a_required_object_that_comes_after_its_deployment_then_no_pods_are_replaced() -> None:
+def test_given_a_required_object_that_is_created_after_its_deployment_then_no_pods_are_replaced() -> None:
     waiting = record(None)
     assert waiting == Record(None, f"v2-{KEY_ID}")
 
@@ -190,7 +190,7 @@ def test_given_a_required_object_that_comes_after_its_deployment_then_no_pods_ar
     assert record(there, settings="bb") == Record(None, f"v2-{KEY_ID} ConfigMap/settings=bb")
 
 
-def test_given_an_optional_object_that_comes_later_then_pods_are_replaced_to_get_it() -> None:
+def test_given_an_optional_object_that_is_created_later_then_pods_are_replaced() -> None:
     assert (
         record(BORN, settings="aa", later="11").pods == f"v2-{KEY_ID} ConfigMap/settings=aa Secret/later=11"
     )
@@ -212,7 +212,9 @@ def test_given_pods_that_started_with_an_empty_object_when_it_is_filled_then_the
     assert record(born, settings="aa") == BORN
 
 
-def test_given_an_optional_object_that_comes_empty_then_pods_are_replaced_only_when_it_is_filled() -> None:
+def test_given_an_optional_object_that_is_created_empty_then_pods_are_replaced_only_when_it_is_filled() -> (
+    None
+):
     there = record(BORN, empty=frozenset({LATER}), settings="aa", later="00")
     assert there.pods == BORN.pods
 
@@ -233,7 +235,7 @@ def test_given_pods_without_a_comparable_record_then_they_stay_until_the_content
     assert changed == Record(None, f"v2-{KEY_ID} ConfigMap/settings=bb Secret/later=11")
 
 
-def test_given_that_changes_are_not_followed_then_the_pods_keep_what_they_carry() -> None:
+def test_given_that_changes_are_not_tracked_then_the_pods_keep_their_record() -> None:
     configuration = Configuration({"web": {SETTINGS}}, None)
 
     assert configuration.records({"web": BORN}) == {"web": BORN}

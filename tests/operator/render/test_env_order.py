@@ -60,7 +60,7 @@ def test_given_variables_over_variables_then_references_hold(
     assert env(base, own) == expected
 
 
-def test_given_a_url_of_a_dependency_that_is_replaced_then_what_it_refers_to_comes_first() -> None:
+def test_given_a_replaced_url_of_a_dependency_then_the_variables_that_it_refers_to_precede_it() -> None:
     document = {
         "image": "web:1",
         "dependsOn": ["product"],
@@ -72,7 +72,7 @@ def test_given_a_url_of_a_dependency_that_is_replaced_then_what_it_refers_to_com
     assert [each.name for each in workload.env] == ["HOST", "PRODUCT_URL"]
 
 
-def test_given_a_dependency_then_its_url_comes_before_what_refers_to_it() -> None:
+def test_given_a_dependency_then_its_url_precedes_the_variables_that_refer_to_it() -> None:
     document = {
         "image": "web:1",
         "dependsOn": ["product"],

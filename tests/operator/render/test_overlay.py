@@ -82,7 +82,7 @@ def app(**fields: Any) -> dict[str, Any]:
         (app(env=[{"name": "X", "value": "x" * 70000}]), TEMPLATE_TOO_LARGE),
     ],
 )
-def test_what_the_operator_owns_and_what_is_no_patch_is_refused(
+def test_a_change_of_owned_fields_and_an_invalid_patch_are_rejected(
     template: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(InvalidSpec) as refused:
@@ -99,7 +99,7 @@ def pods(template: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_map_can_be_replaced_as_a_whole_and_a_list_without_keys_always_is() -> None:
+def test_a_map_can_be_replaced_and_a_list_without_keys_always_is() -> None:
     pod, relay = pods(
         {
             "spec": {
@@ -117,13 +117,13 @@ def test_a_map_can_be_replaced_as_a_whole_and_a_list_without_keys_always_is() ->
     assert pod["tolerations"] == relay["tolerations"] == [{"key": "a"}]
 
 
-def test_a_list_with_keys_can_be_replaced_wherever_the_directive_stands() -> None:
+def test_a_list_with_keys_can_be_replaced_at_any_position_of_the_directive() -> None:
     pod, _ = pods({"spec": {"volumes": [{"name": "a"}, {"$patch": "replace"}, {"name": "b"}]}})
 
     assert pod["volumes"] == [{"name": "a"}, {"name": "b"}]
 
 
-def test_a_field_is_taken_away_by_null_or_by_delete() -> None:
+def test_null_or_delete_removes_a_field() -> None:
     pod, _ = pods(app(livenessProbe=None, startupProbe={"$patch": "delete"}))
 
     (container,) = pod["containers"]
@@ -131,7 +131,7 @@ def test_a_field_is_taken_away_by_null_or_by_delete() -> None:
     assert not {"livenessProbe", "startupProbe"} & container.keys()
 
 
-def test_what_is_called_app_is_every_part_and_a_workers_name_is_that_worker_alone() -> None:
+def test_the_name_app_patches_every_workload_and_the_name_of_a_worker_only_that_worker() -> None:
     both = {"containers": [{"name": "app", "tty": True}, {"name": "relay", "stdin": True}]}
 
     pod, relay = pods({"spec": both})
@@ -147,7 +147,7 @@ def test_an_empty_map_that_would_not_be_stored_is_not_sent() -> None:
     assert {"name": "more", "emptyDir": {}} in pod["volumes"]
 
 
-def test_a_label_may_be_called_like_a_list_of_kubernetes() -> None:
+def test_a_label_may_have_the_name_of_a_list_field() -> None:
     pod, _ = pods({"metadata": {"labels": {"env": "test"}}, "spec": {"nodeSelector": {"ports": "fast"}}})
 
     assert pod["nodeSelector"] == {"ports": "fast"}
@@ -181,7 +181,7 @@ _CONTAINERS = st.lists(
         },
     )
 )
-def test_any_pod_spec_is_merged_or_refused_and_the_operator_keeps_what_is_its_own(
+def test_any_pod_spec_is_merged_or_rejected_and_owned_fields_stay(
     pod_spec: dict[str, Any],
 ) -> None:
     try:

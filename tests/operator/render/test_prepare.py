@@ -10,7 +10,7 @@ from shop_operator.render.configuration import Configuration, Record, Use
 from shop_operator.render.prepare import Facts, LiveDeployment, Prepared, prepare
 from tests.operator.world import CAREFUL, World, given_up, other, rolled_out, rolling
 
-DISCOVERY = {"discovery": {"hostname": "web.shop.internal"}}
+DISCOVERY: dict[str, Any] = {"discovery": {"hostname": "web.shop.internal"}}
 
 
 def shop(image: str = "shop:1", **spec: Any) -> ShopService:
@@ -49,7 +49,7 @@ def test_pods_keep_their_part_of_label_until_their_image_changes() -> None:
 
 
 def test_the_service_account_of_the_pods_is_kept() -> None:
-    named = {"serviceAccount": {"name": "theirs"}}
+    named: dict[str, Any] = {"serviceAccount": {"name": "theirs"}}
 
     assert ChildId("ServiceAccount", "theirs") in prepare(shop(**named), Facts()).kept
     assert ChildId("ServiceAccount", "web") not in prepare(shop(**named), Facts()).kept

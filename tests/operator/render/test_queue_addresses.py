@@ -53,7 +53,7 @@ def rendered(
         "https://queue.amazonaws.com/1/orders",
     ],
 )
-def test_addresses_of_sqs_need_no_permission(address: str) -> None:
+def test_addresses_of_sqs_are_allowed_by_default(address: str) -> None:
     assert permitted(address, ())
 
 
@@ -79,7 +79,7 @@ def test_addresses_of_sqs_need_no_permission(address: str) -> None:
         "https://SQS.eu-west-1.amazonaws.com/1/orders\n",
     ],
 )
-def test_no_other_address_is_taken_for_one_of_sqs(address: str) -> None:
+def test_other_addresses_are_not_mistaken_for_sqs(address: str) -> None:
     assert not permitted(address, ())
 
 
@@ -100,9 +100,7 @@ def test_no_other_address_is_taken_for_one_of_sqs(address: str) -> None:
     ],
 )
 @pytest.mark.parametrize("allowed", [EMULATOR, f"{EMULATOR}/"])
-def test_an_allowed_address_is_a_beginning_in_whole_segments(
-    allowed: str, address: str, expected: bool
-) -> None:
+def test_an_allowed_address_is_a_prefix_of_whole_segments(allowed: str, address: str, expected: bool) -> None:
     assert permitted(address, (allowed,)) is expected
 
 
@@ -118,7 +116,7 @@ def test_an_allowed_address_is_a_beginning_in_whole_segments(
         ({"url": f"{EMULATOR}/1/o", "endpoint": EMULATOR, "authentication": "mine"}, f"endpoint: {EMULATOR}"),
     ],
 )
-def test_another_address_is_refused_with_what_to_do(queue: dict[str, Any], field: str) -> None:
+def test_another_address_is_rejected_with_a_remedy(queue: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidSpec) as refused:
         rendered(queue)
 
@@ -132,7 +130,7 @@ def test_another_address_is_refused_with_what_to_do(queue: dict[str, Any], field
 
 
 @pytest.mark.parametrize("owner", ["the ShopService", "the worker"])
-def test_a_url_by_a_variable_is_judged_where_its_value_is_in_the_spec(owner: str) -> None:
+def test_the_url_of_a_variable_is_checked_if_the_spec_contains_its_value(owner: str) -> None:
     bad, good = ([{"name": "Q", "value": value}] for value in (f"{EMULATOR}/1/orders", AWS))
     own, everyone = (bad, good) if owner == "the worker" else (None, bad)
     with pytest.raises(InvalidSpec, match=r"queue\.urlFrom \(Q\): http://aws\.emulator"):
@@ -148,17 +146,17 @@ def test_a_url_by_a_variable_is_judged_where_its_value_is_in_the_spec(owner: str
         [],
     ],
 )
-def test_a_url_that_is_not_in_the_spec_is_left_to_keda(env: list[dict[str, Any]]) -> None:
+def test_a_url_that_is_not_in_the_spec_is_not_checked(env: list[dict[str, Any]]) -> None:
     assert any(each["kind"] == "ScaledObject" for each in rendered({"urlFrom": "Q"}, env=env))
 
 
-def test_the_web_part_is_judged_too() -> None:
+def test_the_queue_of_the_web_workload_is_checked() -> None:
     queue = {"url": AWS, "endpoint": EMULATOR}
     with pytest.raises(InvalidSpec, match=r"^spec\.autoscaling\.queue\.endpoint: "):
         rendered({"url": AWS}, autoscaling={"maxReplicas": 3, "queue": queue})
 
 
-async def test_a_pass_refuses_and_applies_nothing() -> None:
+async def test_a_pass_with_a_forbidden_address_applies_nothing() -> None:
     # Given an operator that allows no address but those of AWS.
     world = World()
     world.reconciler = Reconciler(
@@ -209,6 +207,6 @@ def test_the_setting_is_a_list_of_addresses() -> None:
         "http://*",
     ],
 )
-def test_a_setting_that_is_no_address_is_refused(value: str) -> None:
+def test_a_setting_that_is_not_an_address_is_rejected(value: str) -> None:
     with pytest.raises(BadSetting, match=r"allowed-queue-endpoint has"):
         settings("--allowed-queue-endpoint", value)

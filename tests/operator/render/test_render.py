@@ -53,7 +53,7 @@ def valid(name: str, spec: dict[str, Any]) -> ShopService:
 
 @pytest.mark.slow
 @given(name=names, spec=documents())
-def test_every_child_of_any_shopservice_is_named_labelled_owned_and_the_same_again(
+def test_every_child_of_any_shopservice_has_a_name_labels_and_an_owner_and_renders_the_same_again(
     name: str, spec: dict[str, Any]
 ) -> None:
     shop = valid(name, spec)
@@ -134,7 +134,7 @@ SOMEBODY: dict[str, Any] = {}
         (NONE_TO_NINE, 5, OPERATOR, None),
     ],
 )
-def test_replicas_are_sent_by_whoever_owns_them(
+def test_replicas_are_applied_only_if_the_operator_owns_them(
     given_spec: dict[str, Any], count: int | None, owner: dict[str, Any], sent: int | None
 ) -> None:
     shop = valid("web", {"image": "web:1", **given_spec})
@@ -176,7 +176,7 @@ def test_routes_of_the_same_host_names_share_an_httproute_in_any_order() -> None
     assert sorted(found(shop(one, other))) == sorted(found(shop(other, two)))
 
 
-def test_every_version_of_externaldns_finds_the_name_that_it_looks_for() -> None:
+def test_every_version_of_externaldns_finds_its_annotation() -> None:
     """ExternalDNS 0.23 reads another prefix than all before, and with policy=sync deletes what it does not find."""
     shop = valid("web", {"image": "web:1", "discovery": {"hostname": "web.shop.internal"}})
 
@@ -188,7 +188,7 @@ def test_every_version_of_externaldns_finds_the_name_that_it_looks_for() -> None
     }
 
 
-def test_no_label_takes_the_headless_service_for_the_main_one_and_both_have_the_same_pods() -> None:
+def test_a_label_distinguishes_the_headless_service_from_the_main_one_and_both_have_the_same_pods() -> None:
     shop = valid("web", {"image": "web:1", "discovery": {"hostname": "web.shop.internal"}})
 
     services = {c["metadata"]["name"]: c for c in render(shop, live=None) if c["kind"] == "Service"}

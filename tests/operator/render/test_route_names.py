@@ -81,15 +81,13 @@ def test_given_one_httproute_when_its_host_names_or_paths_change_then_it_keeps_i
     assert list(httproutes(after, live)) == ["web"]
 
 
-def test_given_two_sets_of_host_names_when_the_first_goes_then_the_other_keeps_its_name() -> None:
+def test_given_two_sets_of_host_names_when_the_first_is_removed_then_the_other_keeps_its_name() -> None:
     live = httproutes([route("/", "a.example"), route("/", "b.example")])
 
     assert list(httproutes([route("/", "b.example")], live)) == ["web-routes-2"]
 
 
-def test_given_two_sets_of_host_names_when_one_comes_first_or_they_change_places_then_they_keep_their_names() -> (
-    None
-):
+def test_given_two_sets_of_host_names_when_their_order_changes_then_they_keep_their_names() -> None:
     live = httproutes([route("/", "a.example"), route("/", "b.example")])
 
     turned = httproutes([route("/", "b.example"), route("/", "c.example"), route("/", "a.example")], live)
@@ -111,7 +109,7 @@ def test_given_an_httproute_of_an_earlier_release_then_it_keeps_its_name_also_wh
     assert list(httproutes([route("/", "a.example", "b.example")], live)) == [name]
 
 
-def test_given_a_new_httproute_then_it_comes_before_the_one_that_loses_a_rule_to_it() -> None:
+def test_given_a_new_httproute_then_it_precedes_the_one_that_loses_a_rule_to_it() -> None:
     live = httproutes([route("/1"), route("/2")])
 
     after = httproutes([route("/1"), route("/2", "b.example")], live)
@@ -120,7 +118,7 @@ def test_given_a_new_httproute_then_it_comes_before_the_one_that_loses_a_rule_to
     assert list(after) == ["web-routes-2", "web"]
 
 
-def test_given_more_rules_than_one_may_have_when_one_comes_or_goes_then_no_other_moves() -> None:
+def test_given_more_rules_than_the_maximum_when_one_is_added_or_removed_then_no_other_moves() -> None:
     before = [route(f"/{number}") for number in range(20)]
     live = httproutes(before)
     assert {name: len(rules) for name, rules in paths(live).items()} == {"web": 16, "web-routes-2": 4}
@@ -138,7 +136,7 @@ def test_given_more_rules_than_one_may_have_when_one_comes_or_goes_then_no_other
     }
 
 
-def test_given_a_rule_when_only_what_happens_to_its_requests_changes_then_it_stays_where_it_is() -> None:
+def test_given_a_rule_when_only_its_action_changes_then_it_stays_in_its_httproute() -> None:
     before = [route(f"/{number}") for number in range(20)]
     live = httproutes(before)
 
@@ -149,7 +147,7 @@ def test_given_a_rule_when_only_what_happens_to_its_requests_changes_then_it_sta
     }
 
 
-def test_given_rules_of_the_same_matches_then_each_stays_where_it_is() -> None:
+def test_given_rules_with_the_same_matches_then_each_stays_in_its_httproute() -> None:
     twice = [route("/0") | {"methods": ["GET", "HEAD"], "filters": [PREFIX]}] * 2
     filled = [*(route(f"/{number}") for number in range(15)), *twice]
 
@@ -159,7 +157,7 @@ def test_given_rules_of_the_same_matches_then_each_stays_where_it_is() -> None:
     assert httproutes(filled, changed) == changed
 
 
-def test_long_names_are_cut_and_told_apart() -> None:
+def test_long_names_are_shortened_and_stay_distinct() -> None:
     names = [f"{'w' * 62}{letter}" for letter in "ab"]
     routes = [route("/", "a.example"), route("/", "b.example")]
 
@@ -188,7 +186,7 @@ some_routes = st.lists(
 
 
 @given(some_routes, some_routes)
-def test_any_rule_is_in_one_httproute_within_its_bounds_and_there_again(
+def test_any_rule_is_in_exactly_one_httproute_within_its_maxima_and_stays_there(
     before: list[Route], after: list[Route]
 ) -> None:
     live = httproutes(before)

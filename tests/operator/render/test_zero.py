@@ -62,19 +62,19 @@ def owned_by(*managers: str) -> Scaler:
         ((), Scaler.OTHER),
     ],
 )
-def test_who_has_set_the_count_is_read_from_the_managed_fields(
+def test_the_owner_of_the_count_is_read_from_the_managed_fields(
     managers: tuple[str, ...], scaler: Scaler
 ) -> None:
     assert owned_by(*managers) is scaler
 
 
-def test_with_a_scaled_object_a_zero_is_kedas_whoever_owns_it() -> None:
+def test_with_a_scaled_object_any_zero_belongs_to_keda() -> None:
     live = LiveScale({"web": 0}, event_driven={"web"}, unchosen={"web"})
 
     assert sent(shop(autoscaling=QUEUED), live) == {"web": None}
 
 
-def test_a_zero_that_keda_leaves_behind_ends_when_an_hpa_takes_its_place() -> None:
+def test_a_zero_of_keda_ends_when_an_hpa_replaces_it() -> None:
     # An idle queue has scaled it to zero, and a HorizontalPodAutoscaler never comes back from there.
     live = LiveScale({"web": 0}, event_driven={"web"})
 
@@ -88,7 +88,7 @@ def test_a_forgotten_zero_ends_before_a_scaled_object_takes_over() -> None:
     assert sent(shop(autoscaling=QUEUED), live) == {"web": 1}
 
 
-def test_replicas_0_beside_autoscaling_switches_the_autoscaler_off() -> None:
+def test_replicas_0_disables_the_autoscaler() -> None:
     off = shop(replicas=0, autoscaling=SCALED)
 
     assert sent(off, LiveScale({"web": 4}, autoscaled={"web"})) == {"web": 0}
@@ -97,7 +97,7 @@ def test_replicas_0_beside_autoscaling_switches_the_autoscaler_off() -> None:
     assert "HorizontalPodAutoscaler" in kinds(shop(autoscaling=SCALED))
 
 
-def test_a_worker_is_switched_off_in_the_same_way() -> None:
+def test_replicas_0_disables_the_autoscaler_of_a_worker() -> None:
     off = shop(workers=[WORKER | {"replicas": 0, "autoscaling": SCALED}])
 
     assert sent(off, None) == {"web": 1, "web-relay": 0}
@@ -105,7 +105,7 @@ def test_a_worker_is_switched_off_in_the_same_way() -> None:
 
 
 @pytest.mark.parametrize("spec", [{}, {"workers": [WORKER | {"replicas": 1, "autoscaling": SCALED}]}])
-def test_any_other_count_beside_autoscaling_is_refused_with_both_ways_out(spec: dict[str, Any]) -> None:
+def test_any_other_count_with_autoscaling_is_rejected_with_both_remedies(spec: dict[str, Any]) -> None:
     given = shop(**(spec or {"replicas": 3, "autoscaling": SCALED}))
 
     with pytest.raises(InvalidSpec, match="set replicas to 0 to turn it off"):
@@ -128,7 +128,7 @@ def count(world: World, name: str = "web") -> int:
     return number
 
 
-async def test_a_night_tools_zero_stays_and_is_no_drift(world: World) -> None:
+async def test_a_zero_of_another_tool_stays_and_is_not_drift(world: World) -> None:
     world.shop(autoscaling=SCALED)
     await world.pass_()
 
@@ -145,7 +145,7 @@ async def test_a_night_tools_zero_stays_and_is_no_drift(world: World) -> None:
     assert count(world) == 0
 
 
-async def test_a_zero_during_kedas_pause_stays_and_is_no_drift(world: World) -> None:
+async def test_a_zero_while_keda_is_paused_stays_and_is_not_drift(world: World) -> None:
     world.shop(autoscaling=QUEUED)
     await world.pass_()
     paused = world.edit("ScaledObject")
@@ -164,7 +164,7 @@ async def test_a_zero_during_kedas_pause_stays_and_is_no_drift(world: World) -> 
     assert "autoscaling.keda.sh/paused-replicas" in str(world.api.objects["ScaledObject", "ns", "web"])
 
 
-async def test_an_autoscaled_shopservice_is_switched_off_and_on_again(world: World) -> None:
+async def test_an_autoscaled_shopservice_is_scaled_to_zero_and_back(world: World) -> None:
     world.shop(autoscaling=SCALED)
     await world.pass_()
     scaled_by(world, "kube-controller-manager", 5)
@@ -184,7 +184,7 @@ async def test_an_autoscaled_shopservice_is_switched_off_and_on_again(world: Wor
     assert world.repaired == []
 
 
-async def test_one_that_a_tool_had_stopped_already_comes_back_from_the_off_switch_too(world: World) -> None:
+async def test_a_shopservice_that_a_tool_had_already_stopped_is_scaled_back_too(world: World) -> None:
     world.shop(autoscaling=SCALED)
     await world.pass_()
     scaled_by(world, "kube-green", 0)
@@ -199,9 +199,7 @@ async def test_one_that_a_tool_had_stopped_already_comes_back_from_the_off_switc
 
 
 @pytest.mark.parametrize(("live", "back"), [(5, 5), (9, 6), (1, 2), (0, 2)])
-async def test_a_deleted_deployment_comes_back_with_its_live_count(
-    world: World, live: int, back: int
-) -> None:
+async def test_a_deleted_deployment_returns_with_its_live_count(world: World, live: int, back: int) -> None:
     world.shop(autoscaling=SCALED)
     await world.pass_()
     scaled_by(world, "kube-controller-manager", live)
@@ -224,7 +222,9 @@ async def test_a_deleted_deployment_comes_back_with_its_live_count(
     assert count(world) == back
 
 
-async def test_it_does_so_when_the_operator_was_away(world: World) -> None:
+async def test_a_deployment_that_was_deleted_while_the_operator_was_down_returns_with_its_count(
+    world: World,
+) -> None:
     world.shop(autoscaling=SCALED, workers=[WORKER | {"autoscaling": SCALED}])
     await world.pass_()
     for name in ("web", "web-relay"):
@@ -246,7 +246,7 @@ async def test_it_does_so_when_the_operator_was_away(world: World) -> None:
     assert [reason for reason, _, _ in fresh.told if reason == "Recreated"] == ["Recreated"] * 2
 
 
-async def test_a_count_that_an_autoscaler_left_survives_a_deletion(world: World) -> None:
+async def test_the_count_of_a_removed_autoscaler_survives_a_deletion(world: World) -> None:
     world.shop(autoscaling=SCALED)
     await world.pass_()
     scaled_by(world, "kube-controller-manager", 5)
@@ -260,7 +260,7 @@ async def test_a_count_that_an_autoscaler_left_survives_a_deletion(world: World)
     assert count(world) == 5
 
 
-async def test_the_count_survives_an_operator_that_ends_right_after_it_has_created_the_deployment(
+async def test_the_count_survives_a_crash_right_after_the_deployment_is_created(
     world: World,
 ) -> None:
     world.shop(autoscaling=SCALED)
@@ -288,7 +288,7 @@ async def test_the_count_survives_an_operator_that_ends_right_after_it_has_creat
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["in the status", "before a status was written"])
-async def test_kedas_autoscaler_tells_the_count_of_a_deployment_that_went_while_the_operator_was_away(
+async def test_the_autoscaler_of_keda_keeps_the_count_of_a_deployment_that_was_deleted_while_the_operator_was_down(
     world: World, *, listed: bool
 ) -> None:
     world.shop(workers=[WORKER | {"autoscaling": QUEUED}])
@@ -327,7 +327,7 @@ async def test_kedas_autoscaler_tells_the_count_of_a_deployment_that_went_while_
         (QUEUED, SCALED, ("ScaledObject", "HorizontalPodAutoscaler")),
     ],
 )
-async def test_one_autoscaler_goes_before_the_next_one_comes_and_the_count_stays(
+async def test_an_autoscaler_is_deleted_before_the_next_one_is_created_and_the_count_stays(
     world: World, before: dict[str, Any], after: dict[str, Any], kinds: tuple[str, str]
 ) -> None:
     world.shop(autoscaling=before)
@@ -346,7 +346,7 @@ async def test_one_autoscaler_goes_before_the_next_one_comes_and_the_count_stays
     assert world.writes == set()
 
 
-async def test_every_deleted_child_comes_back_with_an_event(world: World) -> None:
+async def test_every_deleted_child_returns_with_an_event(world: World) -> None:
     world.shop(
         autoscaling=SCALED, gateway={"name": "shop"}, routes=[{"path": "/"}], networkPolicy={"enabled": True}
     )
@@ -362,7 +362,7 @@ async def test_every_deleted_child_comes_back_with_an_event(world: World) -> Non
     assert told == {f"{kind} {name}" for kind, name in children}
 
 
-async def test_what_was_never_there_or_was_pruned_is_not_recreated(world: World) -> None:
+async def test_a_new_or_pruned_child_is_not_reported_as_recreated(world: World) -> None:
     world.shop(routes=[{"path": "/"}], gateway={"name": "shop"})
     await world.pass_()
     world.shop()
