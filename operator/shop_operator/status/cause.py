@@ -49,7 +49,7 @@ def unready(
     return cause and Cause(cause.reason, _steady(cause, shop, previous))
 
 
-def ready_or(cause: Cause | None, shop: ShopService, observed: Observed) -> Cause:
+def of_ready(cause: Cause | None, shop: ShopService, observed: Observed) -> Cause:
     """The reason and the message of the Ready condition, with what is kept of an earlier release."""
     found = cause or _ready(shop, observed)
     if cause is not None and is_suspended(shop, observed):

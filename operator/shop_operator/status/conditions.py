@@ -12,7 +12,7 @@ from shop_operator.api.v1alpha1.reasons import row
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import PermanentError
 from shop_operator.objects.summary import Summary
-from shop_operator.status.cause import CYCLE, MISSING, READY, ZERO, Cause, ready_or, unready
+from shop_operator.status.cause import CYCLE, MISSING, READY, ZERO, Cause, of_ready, unready
 from shop_operator.status.dependencies import Dependencies
 from shop_operator.status.facts import LONGEST_MESSAGE
 from shop_operator.status.observed import Observed
@@ -70,7 +70,7 @@ def dated(
 
 
 def _ready(cause: Cause | None, shop: ShopService, observed: Observed) -> Condition:
-    return _condition(READY, _STATUS[cause is None], *ready_or(cause, shop, observed))
+    return _condition(READY, _STATUS[cause is None], *of_ready(cause, shop, observed))
 
 
 def _available(shop: ShopService, observed: Observed, previous: Mapping[str, Any]) -> Condition:
