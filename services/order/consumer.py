@@ -91,7 +91,7 @@ def _of_ours(follow: Callable[[Message], None]) -> Handler:
         try:
             follow(event)
         except UnknownOrder:
-            log.warning("fact_of_unknown_order")
+            log.warning("event_of_unknown_order")
 
     return handle
 

@@ -48,12 +48,12 @@ def answering(handler: Handler, answers: TaskAnswers) -> Handler:
             try:
                 output = handler(message)
             except TaskFailed as failed:
-                log.info("task_refused", error=failed.error, cause=failed.cause)
+                log.info("task_rejected", error=failed.error, cause=failed.cause)
                 answers.fail(token, failed.error, failed.cause)
             else:
                 answers.succeed(token, output or {})
         except TaskGone as gone:
             # The change of the handler remains; the workflow undoes it.
-            log.warning("task_answer_unwanted", reason=str(gone))
+            log.warning("task_result_discarded", reason=str(gone))
 
     return handle
