@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from shop_operator.cache.snapshot import Child, Scaler
 from shop_operator.names import ChildId
-from shop_operator.objects.summary import LiveRoute
+from shop_operator.objects.summary.http_route import LiveRoute
 from shop_operator.render import LiveScale
 from shop_operator.render.configuration import Record
 from shop_operator.render.prepare import LiveDeployment

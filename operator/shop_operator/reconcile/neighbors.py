@@ -14,7 +14,7 @@ from shop_operator.objects.compare import applied_hash
 from shop_operator.objects.lenient import mapping, mappings, text
 from shop_operator.objects.network_rules import Rules
 from shop_operator.objects.rollouts import replaced
-from shop_operator.objects.summary import calls as called_by
+from shop_operator.objects.summary.deployment import calls as called_by
 from shop_operator.reconcile.api import Api
 from shop_operator.reconcile.attempts import attempt
 from shop_operator.reconcile.passes import Pass

@@ -13,7 +13,7 @@ from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import Conflict, NotInstalled
 from shop_operator.names import ChildId, Key
 from shop_operator.objects.pod_security import Level
-from shop_operator.objects.summary import LiveRoute
+from shop_operator.objects.summary.http_route import LiveRoute
 from shop_operator.render import account_name, render
 from shop_operator.render.configuration import Configuration, Record
 from shop_operator.render.deployment import LiveScale

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.scalars import LABEL_LENGTH
-from shop_operator.objects.summary import LiveRoute, rule_id
+from shop_operator.objects.summary.http_route import LiveRoute, rule_id
 
 MOST_RULES: Final = 16
 MOST_MATCHES: Final = 128

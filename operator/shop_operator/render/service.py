@@ -5,7 +5,7 @@ from typing import Any
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.names import PORT_NAME
-from shop_operator.objects.summary import old_port_name
+from shop_operator.objects.summary.service import old_port_name
 from shop_operator.render.labels import WEB, metadata, selector
 
 

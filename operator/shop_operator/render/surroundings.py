@@ -9,7 +9,7 @@ from shop_operator.api.v1alpha1.common_metadata import NOTHING, CommonMetadata
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.api.v1alpha1.spec import DEFAULT_PORT
 from shop_operator.objects.pod_security import Level
-from shop_operator.objects.summary import LiveRoute
+from shop_operator.objects.summary.http_route import LiveRoute
 from shop_operator.render.configuration import Record
 
 

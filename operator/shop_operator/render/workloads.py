@@ -16,7 +16,7 @@ from shop_operator.api.v1alpha1.scaling import Autoscaling
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.api.v1alpha1.spec import ShopServiceSpec
 from shop_operator.api.v1alpha1.worker import Worker
-from shop_operator.objects.summary import url_variable
+from shop_operator.objects.summary.deployment import url_variable
 from shop_operator.render.labels import WEB, worker_component
 from shop_operator.render.surroundings import Surroundings
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.objects.summary import LiveRoute, summary
+from shop_operator.objects.summary import summary
+from shop_operator.objects.summary.http_route import LiveRoute
 from shop_operator.render import Surroundings, render
 from shop_operator.render.route_names import MOST_MATCHES, MOST_RULES
 
