@@ -98,7 +98,7 @@ class Children:
         who = cached.author(wanted.child.kind, drifted)
         contested = None
         if drifted:
-            _log.info("reverting", extra={"child": str(wanted), "fields": drifted, "manager": who})
+            _log.info("reverting fields", extra={"child": str(wanted), "fields": drifted, "manager": who})
             contested = self._spend(wanted, who)
         if cached.scaled_by is Scaler.OPERATOR and "replicas" not in wanted.configuration.get("spec", {}):
             await self._hand_over_replicas(wanted, cached)
@@ -292,7 +292,8 @@ class Children:
         overruled = frozenset(drift(wanted.configuration, live))
         if overruled:
             _log.warning(
-                "fields were not taken as sent", extra={"child": str(wanted), "fields": sorted(overruled)}
+                "applied fields were changed by the API server or a webhook",
+                extra={"child": str(wanted), "fields": sorted(overruled)},
             )
             self._memories.of(wanted.key).overruled[wanted.child] = (wanted.digest, overruled)
         self._note_differing(wanted, overruled)
@@ -324,7 +325,7 @@ class Children:
             await self.share_replicas(wanted.key, wanted.child.name, cached)
         except Stale:
             # Another client has set the count in the meantime and owns it.
-            _log.info("replicas have a new owner already", extra={"child": str(wanted)})
+            _log.info("replicas already have a new owner", extra={"child": str(wanted)})
 
 
 def _check_owner(wanted: Wanted, live: Mapping[str, Any], *, applied: bool) -> None:
