@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
 
 
 def environment(file: Path | None) -> dict[str, str]:
-    """The environment, over the lines of the file."""
+    """The variables of the file, and over them those of the environment."""
     default = ROOT / ".dev" / "env"
     chosen = file or (default if default.exists() else None)
     return read_environment(chosen) | dict(os.environ)
@@ -62,12 +62,12 @@ def main() -> int:
 
 
 def default_scopes(user: str) -> tuple[str, ...]:
-    """What a user usually does: an operator what operators do."""
+    """The default scopes of a user; `ops` is an operator."""
     return identity.OPERATOR_SCOPES if user == "ops" else identity.CUSTOMER_SCOPES
 
 
 def token(found: Mapping[str, str], pool: Mapping[str, str], user: str, scopes: tuple[str, ...]) -> str:
-    """The token, from the emulator or by the browser."""
+    """The token, from the emulator or from a sign-in with the browser."""
     if endpoint := found.get("AWS_ENDPOINT_URL"):
         return identity.token(pool, endpoint, user, scopes)
     return identity.token_by_browser(pool, scopes, tell=lambda line: sys.stderr.write(line + "\n"))

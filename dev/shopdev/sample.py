@@ -1,9 +1,9 @@
-"""The image of the examples: answers every GET on one port, and ends gracefully. Standard library only.
+"""The program of the sample image: responds to every request on one port, and stops gracefully. Standard library only.
 
     python3 -m sample [serve|work] [--port 8080] [--health-port PORT] [--verbose]
 
-`serve` answers any path with a small JSON document, /healthz and /readyz included; `work` is a consumer without a queue: it
-touches /tmp/alive every few seconds and answers on --port only when one is given. SIGTERM lets the requests in hand finish.
+`serve` returns a small JSON document for any path, including /healthz and /readyz. `work` is a worker without a queue: it touches
+/tmp/alive every few seconds and listens only if --port is set. After SIGTERM, running requests are completed.
 """
 
 import argparse
@@ -22,26 +22,26 @@ ALIVE = Path("/tmp/alive")  # noqa: S108  a pod's own folder, the only one that 
 PROBES = ("/healthz", "/readyz")
 MOST_READ = 64 * 1024
 SECONDS = 5.0
-"""Between two signs of life, and at most for one request to be read."""
+"""Seconds between updates of /tmp/alive, and the timeout for reading a request."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers what was asked."""
+    """Handles requests."""
 
     timeout = SECONDS
     server_version = "sample"
     verbose = False
 
     def do_GET(self) -> None:
-        """A document that names the pod and the path."""
+        """Return a document with the names of the pod and of the path."""
         self._answer(with_body=True)
 
     def do_HEAD(self) -> None:
-        """The same without the document."""
+        """Return the headers of GET."""
         self._answer(with_body=False)
 
     def do_POST(self) -> None:
-        """The same; what was sent is read and forgotten."""
+        """Read the body, ignore it, and respond as to GET."""
         length = self.headers.get("Content-Length", "0")
         self.rfile.read(min(int(length), MOST_READ) if length.isdecimal() else 0)
         self._answer(with_body=True)
@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(text.encode())
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name of the base class
-        """One JSON line for each request; those of the kubelet only with --verbose."""
+        """Log a JSON line per request; requests of probes only with --verbose."""
         if self.verbose or self.path.partition("?")[0] not in PROBES:
             line = {"message": format % args, "pod": socket.gethostname()}
             sys.stdout.write(json.dumps(line) + "\n")
@@ -65,25 +65,25 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Waits for the requests in hand when it is closed."""
+    """A server that completes running requests when it is closed."""
 
     daemon_threads = False
     request_queue_size = 128
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run until SIGTERM or SIGINT; answer the exit code."""
+    """Run until SIGTERM or SIGINT and return the exit code."""
     parser = argparse.ArgumentParser(prog="sample", description=__doc__)
     parser.add_argument("mode", nargs="?", choices=("serve", "work"), default="serve")
-    parser.add_argument("--port", type=int, help="the port (default: PORT, or 8080; with work: none)")
-    parser.add_argument("--health-port", type=int, help="a second port, which answers the same")
+    parser.add_argument("--port", type=int, help="port (default: PORT, or 8080; none for work)")
+    parser.add_argument("--health-port", type=int, help="second port with the same responses")
     parser.add_argument("--verbose", action="store_true", help="log the requests of probes too")
     options = parser.parse_args(argv)
     port = options.port
     if port is None and options.mode == "serve":
         port = int(os.environ.get("PORT", "8080"))
     Handler.verbose = options.verbose
-    # A handler may interrupt anything, a lock that is being taken too: so a pipe, and no Event.
+    # A pipe instead of an Event, because a signal handler may interrupt the acquisition of a lock.
     ended, end = os.pipe()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: os.write(end, b"."))

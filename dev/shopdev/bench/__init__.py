@@ -1,1 +1,1 @@
-"""Benchmarks of the operator, of the functions, of the catalogue import and of `make dev`; docs/benchmarks.md has the results."""
+"""Benchmarks of the operator, the functions, the catalogue import and `make dev`; docs/benchmarks.md contains the results."""

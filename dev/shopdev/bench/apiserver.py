@@ -33,7 +33,7 @@ BY_KIND: Final = {kind.kind: kind for kind in KINDS}
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _SHOPS: Final = f"/apis/{GROUP}/{VERSION}"
 _CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-# Installed from the start, as in a cluster that has them: the operator asks for none of them then.
+# Installed before the operator starts, as in a cluster with these APIs, so that the operator does not poll for them.
 _OPTIONAL: Final = (
     ("gateway-api", "gateway.networking.k8s.io_httproutes.yaml"),
     ("keda-crds", "keda.sh_scaledobjects.yaml"),
@@ -43,7 +43,7 @@ _OPTIONAL: Final = (
 
 
 def cpu(pid: int) -> float:
-    """Seconds of CPU that a process has used."""
+    """The CPU time of a process in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
@@ -55,17 +55,17 @@ def resident(pid: int) -> float:
 
 
 def path_of(kind: str, namespace: str, name: str | None = None) -> str:
-    """Where a child is."""
+    """The path of a child, or of the collection of its kind."""
     return _path(BY_KIND[kind], namespace, name)
 
 
 def shop_path(namespace: str, name: str = "") -> str:
-    """Where a ShopService is."""
+    """The path of a ShopService, or of the collection."""
     return f"{_SHOPS}/namespaces/{namespace}/{PLURAL}" + (f"/{name}" if name else "")
 
 
 async def at_once(work: Sequence[Callable[[], Any]]) -> None:
-    """All of it, sixteen at a time."""
+    """Run all coroutine functions, sixteen at a time."""
     left = iter(work)
 
     async def take() -> None:
@@ -76,7 +76,7 @@ async def at_once(work: Sequence[Callable[[], Any]]) -> None:
 
 
 class Refused(Exception):
-    """The API server said no."""
+    """The API server returned an error."""
 
     def __init__(self, status: int, said: str) -> None:
         super().__init__(said)
@@ -84,7 +84,7 @@ class Refused(Exception):
 
 
 class Api:
-    """The API server as its administrator."""
+    """A client of the API server with the rights of an administrator."""
 
     def __init__(self, plane: ControlPlane, session: aiohttp.ClientSession) -> None:
         self.plane = plane
@@ -95,10 +95,10 @@ class Api:
     async def call(
         self, method: str, path: str, body: Any = None, content: str = "application/json", **params: str
     ) -> Any:
-        """One request; its answer.
+        """Send a request and return the response.
 
         Raises:
-            Refused: it was answered with an error.
+            Refused: when the response is an error.
         """
         data = body if body is None or isinstance(body, bytes) else encoded(body)
         headers = {"Content-Type": content} if body is not None else {}
@@ -110,12 +110,12 @@ class Api:
             return orjson.loads(raw)
 
     async def merge(self, path: str, patch: Any, **params: str) -> Any:
-        """A merge patch."""
+        """Send a merge patch."""
         return await self.call("PATCH", path, patch, "application/merge-patch+json", **params)
 
     @asynccontextmanager
     async def watching(self, path: str, seen: Callable[[dict[str, Any]], None]) -> AsyncIterator[None]:
-        """Every change of a collection, from now on."""
+        """Call `seen` with every object that changes in a collection, until the end of the context."""
         version = (await self.call("GET", path, limit="1"))["metadata"]["resourceVersion"]
         params = {"watch": "1", "resourceVersion": version}
 
@@ -135,21 +135,21 @@ class Api:
             await asyncio.gather(task, return_exceptions=True)
 
     async def fresh(self) -> str:
-        """A namespace of its own."""
+        """Create a new namespace and return its name."""
         self._namespaces += 1
         namespace = f"bench-{self._namespaces}"
         await self.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
         return namespace
 
     async def children(self, namespace: str) -> Counter[str]:
-        """How many there are of each kind."""
+        """Kind -> number of children."""
         found: Counter[str] = Counter()
         for kind in BY_KIND:
             found[kind] = len((await self.call("GET", path_of(kind, namespace)))["items"])
         return +found
 
     async def emptied(self, namespace: str) -> None:
-        """Nothing is left of a run: there is no garbage collector."""
+        """Delete everything that a run created, because no garbage collector runs."""
         await self.call("DELETE", shop_path(namespace))
         for kind in BY_KIND:
             if kind != "Service":
@@ -159,7 +159,7 @@ class Api:
         await at_once([partial(self.call, "DELETE", path_of("Service", namespace, name)) for name in names])
 
     async def until(self, condition: Callable[[], Any], every: float = 0.2) -> None:
-        """Wait for something that a coroutine function says; to be refused is not yet."""
+        """Wait until a coroutine function returns true; refused requests count as false."""
         async with asyncio.timeout(DEADLINE):
             while True:
                 try:
@@ -172,7 +172,7 @@ class Api:
 
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[Api]:
-    """An API server that knows the ShopServices and every kind of child."""
+    """A running API server with the CRDs of ShopServices and of every kind of child."""
     with ControlPlane(folder, controller_manager=False) as plane:
         user = yaml.safe_load(plane.kubeconfig.read_text())["users"][0]["user"]
         context = ssl.create_default_context(cafile=str(plane.ca))

@@ -1,8 +1,6 @@
-"""What the import of a catalogue of 100,000 rows takes of a function's time and memory, with the emulator as AWS.
+"""Measure the time and memory of a function that imports a catalogue of 100,000 rows, with the emulator as AWS.
 
-Then what the relay takes to publish the facts of it, one record after the other.
-
-It takes about five minutes.
+Then measure how long the relay takes to publish the resulting events, one record at a time. This takes about five minutes.
 """
 
 import argparse
@@ -35,19 +33,19 @@ MEGABYTE = 1024
 
 
 def content(rows: int) -> bytes:
-    """A catalogue of so many different products."""
+    """A catalogue with this number of different products."""
     lines = (f"SKU-{number:06},Tea number {number:06},tea,{number % 9999},EUR,5" for number in range(rows))
     return "\n".join(["sku,name,category,amount,currency,stock", *lines, ""]).encode()
 
 
 def countdown() -> Callable[[], int]:
-    """The milliseconds that a call which begins now has left."""
+    """A function with the remaining milliseconds of a call that begins now."""
     end = time.monotonic() + FUNCTION["Timeout"]
     return lambda: int((end - time.monotonic()) * 1000)
 
 
 def handle(bucket: str, table: str, size: int, etag: str) -> dict[str, float]:
-    """Calls the handler as Lambda does, each call with the function's own time, until no message is left."""
+    """Call the handler as Lambda does, each time with the timeout of the function, until no message is left."""
     client = boto3.client("dynamodb")
     upload = {
         "eventName": "ObjectCreated:Put",
@@ -77,7 +75,7 @@ def handle(bucket: str, table: str, size: int, etag: str) -> dict[str, float]:
 
 
 def tell(table: str, topic: str) -> dict[str, float]:
-    """Publishes what the import has left in the outbox, as one thread of the relay beside the consumer does."""
+    """Publish the outbox of the import, as one thread of the relay beside the consumer does."""
     sns = boto3.client("sns")
     requests = 0
 
@@ -96,7 +94,7 @@ def tell(table: str, topic: str) -> dict[str, float]:
 
 
 def measure(rows: int) -> None:
-    """Prints the table."""
+    """Print the table."""
     emulator = Emulator(lambda _name, _line: None)
     emulator.start()
     try:
@@ -138,11 +136,11 @@ def measure(rows: int) -> None:
     print(f"| least time left at the end of a call | {found['least']:.0f} s | 0 s |")
     print(f"| most memory | {found['memory']:.0f} MB | {FUNCTION['MemorySize']} MB |")
     print(f"| rows per second | {rows / found['seconds']:.0f} | |")
-    print(f"| facts published | {found['telling']:.0f} s in {found['requests']:,} PublishBatch | |")
+    print(f"| events published | {found['telling']:.0f} s in {found['requests']:,} PublishBatch | |")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the table, or measure as the process that it is about; answer the exit code."""
+    """Print the table, or run as the measured process; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="dev/bench catalogue", description="Measure the import of a catalogue."
     )

@@ -14,7 +14,7 @@ BENCHMARKS: Final[Mapping[str, str]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one; answer the exit code."""
+    """Run one benchmark and return the exit code."""
     described = "".join(f"\n  {name:<13} {text}" for name, text in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         prog="dev/bench",
@@ -25,6 +25,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("benchmark", choices=BENCHMARKS)
     parser.add_argument("options", nargs=argparse.REMAINDER, help="`dev/bench NAME --help` lists them")
     chosen = parser.parse_args(argv)
-    # Each has packages of its own, and the measurements of some are of this very process.
+    # Imported here, because the benchmarks need different packages, and some measure this process.
     code: int = importlib.import_module(f"shopdev.bench.{chosen.benchmark}").main(chosen.options)
     return code

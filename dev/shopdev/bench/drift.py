@@ -1,4 +1,4 @@
-"""Every child is deleted once, and every single field that the operator owns is edited: how soon is it back?"""
+"""Measure how soon the operator restores each child that is deleted, and each of its fields that is edited."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ from shopdev.bench.apiserver import Api, Refused, path_of, shop_path
 from shopdev.bench.loads import create, name_of
 from shopdev.bench.processes import Operator
 
-# Something of every kind of child, but for the discovery hostname.
+# A spec with every kind of child, without a discovery hostname.
 EVERYTHING: Final[Mapping[str, Any]] = {
     "image": "registry.example/shop:1",
     "command": ["serve"],
@@ -53,13 +53,13 @@ SHOPS: Final = 60
 
 
 def everything(index: int) -> dict[str, Any]:
-    """The spec of one of many. A discovery hostname belongs to one ShopService of the cluster."""
+    """The spec of a ShopService by number. Only one has a discovery hostname, which is unique in the cluster."""
     return {**EVERYTHING, "discovery": {"hostname": f"{name_of(index)}.example.internal"}}
 
 
 DEADLINE: Final = 10.0
 
-# Where a word is one of a few, another one of them.
+# Value of an enumeration -> another one.
 _OTHERS: Final = {
     "Always": "IfNotPresent",
     "AlwaysAllow": "IfHealthyBudget",
@@ -76,7 +76,7 @@ _OTHERS: Final = {
     "TCP": "UDP",
     "UDP": "TCP",
 }
-# Whose an object is is no drift, and what it is cannot change.
+# Owners and identity of an object, which are not edited.
 _IDENTITY: Final = frozenset({"apiVersion", "kind", "name", "namespace", "ownerReferences"})
 _COUNT: Final = ("spec", "replicas")
 
@@ -85,13 +85,13 @@ Path = tuple[str | int, ...]
 
 @dataclass
 class Repairs:
-    """Of one kind.
+    """The results for one kind.
 
     Attributes:
-        deleted: seconds until a child that was deleted was there again.
-        edited: seconds until a field was as before.
-        refused: fields that the API server lets nobody edit so.
-        missed: fields that were never put back.
+        deleted: seconds until a deleted child existed again.
+        edited: seconds until an edited field was restored.
+        refused: fields whose edit the API server refused.
+        missed: fields that were not restored.
     """
 
     deleted: list[float] = field(default_factory=list)
@@ -101,7 +101,7 @@ class Repairs:
 
 
 async def drift(api: Api, operator: Operator) -> dict[str, Repairs]:
-    """By kind of child. Each ShopService gets few edits, since whoever edits one again and again is made to wait."""
+    """Kind of child -> results. Each ShopService gets few edits, because the operator slows down repeated ones."""
     namespace = await api.fresh()
     await create(api, namespace, SHOPS, everything)
     await operator.quiet()
@@ -111,7 +111,7 @@ async def drift(api: Api, operator: Operator) -> dict[str, Repairs]:
     for position, child in enumerate(shops[0]):
         kind = child["kind"]
         for leaf in leaves(child):
-            # The count of what has an autoscaler is whoever's scales it.
+            # An autoscaler owns the number of replicas.
             if kind == "Deployment" and leaf == _COUNT and not child["metadata"]["name"].endswith("-relay"):
                 continue
             edits += 1
@@ -133,7 +133,7 @@ def _path(child: Mapping[str, Any]) -> str:
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
-    """The path of every single value of an apply configuration that is not its identity."""
+    """The path of every value of an apply configuration, except its identity."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if not (key in _IDENTITY and path in {(), ("metadata",)}):
@@ -146,7 +146,7 @@ def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def others(value: Any) -> Iterator[Any]:
-    """What a value might be in its place, the likeliest to be allowed first."""
+    """Other values for a field, in the order in which the API server is likely to accept them."""
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, int):
@@ -161,7 +161,7 @@ def others(value: Any) -> Iterator[Any]:
 
 
 def at(obj: Any, path: Path) -> Any:
-    """The value of a path, None when there is none."""
+    """The value at a path; None if it does not exist."""
     for key in path:
         try:
             obj = obj[key]
@@ -171,7 +171,7 @@ def at(obj: Any, path: Path) -> Any:
 
 
 async def _edit(api: Api, path: str, leaf: Path, repairs: Repairs) -> None:
-    """Edit one field, and wait until it is as before."""
+    """Edit one field and wait until it is restored."""
     before = await api.call("GET", path)
     for other in others(at(before, leaf)):
         answer = await _put(api, path, leaf, other)
@@ -183,14 +183,14 @@ async def _edit(api: Api, path: str, leaf: Path, repairs: Repairs) -> None:
         else:
             repairs.edited.append(took)
         if at(await api.call("GET", path), leaf) != at(before, leaf):
-            # An item that was given another key is somebody else's now, and in the way of what comes next.
+            # An item with another key belongs to another field manager and would disturb later edits.
             await _delete(api, path)
         return
     repairs.refused += 1
 
 
 async def _put(api: Api, path: str, leaf: Path, value: Any) -> Any:
-    """The object with another value in one place; None when the API server lets nobody have it so."""
+    """The object with another value at a path; None if the API server refuses all of them."""
     while True:
         edited = await api.call("GET", path)
         at(edited, leaf[:-1])[leaf[-1]] = value
@@ -202,7 +202,7 @@ async def _put(api: Api, path: str, leaf: Path, value: Any) -> Any:
 
 
 def _is_again(leaf: Path, before: Any, obj: dict[str, Any]) -> bool:
-    """The value is there again; that of a key, by which an item is found, in whatever place."""
+    """Whether the value is restored; for the key of a list item, at any position."""
     if at(obj, leaf) == at(before, leaf):
         return True
     item, items = at(before, leaf[:-1]), at(obj, leaf[:-2])
@@ -220,7 +220,7 @@ async def _delete(api: Api, path: str) -> float:
 async def _until(
     api: Api, path: str, is_well: Callable[[dict[str, Any]], bool], started: float
 ) -> float | None:
-    """Seconds until an object is well, None when it never was."""
+    """Seconds until an object is restored; None if it was not."""
     while time.perf_counter() - started < DEADLINE:
         try:
             if is_well(await api.call("GET", path)):

@@ -1,4 +1,4 @@
-"""What was measured, judged and laid out in Markdown. Pure."""
+"""Measured figures, their bounds, and their tables in Markdown. Pure."""
 
 import statistics
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ HEAD: Final = ("what", "measured", "must", "aim", "met")
 
 @dataclass(frozen=True)
 class Run:
-    """What it took to make so many ShopServices true.
+    """The cost of reconciling a number of new ShopServices.
 
     Args:
-        number: of ShopServices.
-        seconds: until all had their children and their status.
-        server: seconds of CPU of the API server.
-        own: seconds of CPU of the operator, or of the bare loop.
-        writes: requests that wrote.
-        reads: requests that read; those of the watches are from before.
+        number: number of ShopServices.
+        seconds: seconds until all had their children and their status.
+        server: CPU seconds of the API server.
+        own: CPU seconds of the operator, or of the bare loop.
+        writes: number of write requests.
+        reads: number of read requests, without the watches, which started before.
     """
 
     number: int
@@ -30,23 +30,23 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """How many a second."""
+        """ShopServices per second."""
         return self.number / self.seconds
 
     @property
     def server_ms(self) -> float:
-        """Milliseconds of the API server's CPU for each."""
+        """CPU milliseconds of the API server per ShopService."""
         return self.server / self.number * 1000
 
     @property
     def own_ms(self) -> float:
-        """Milliseconds of the program's own CPU for each."""
+        """CPU milliseconds of the program per ShopService."""
         return self.own / self.number * 1000
 
 
 @dataclass(frozen=True)
 class Bound:
-    """What a figure must be, and is aimed to be; the smaller the better unless `more`."""
+    """The required and the intended bound of a figure; smaller is better unless `more` is set."""
 
     must: float
     aim: float
@@ -54,7 +54,7 @@ class Bound:
     more: bool = False
 
     def met(self, value: float) -> str:
-        """Which of the two a value is within."""
+        """The bounds that a value meets."""
         if self.more:
             return "aim" if value >= self.aim else "must" if value >= self.must else "MISSED"
         return "aim" if value <= self.aim else "must" if value <= self.must else "MISSED"
@@ -70,12 +70,12 @@ class Bound:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which that share of all is."""
+    """The value below which this share of the values lies."""
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
 
 
 def spread(values: Sequence[float], digits: int = 2, unit: str = "") -> str:
-    """The median, and from where to where all are."""
+    """The median, the minimum and the maximum."""
     middle = f"{statistics.median(values):.{digits}f}{unit}"
     return f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})" if len(values) > 1 else middle
 

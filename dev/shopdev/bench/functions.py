@@ -1,7 +1,7 @@
-"""How long a function takes to its first answer, and to each further one, beside the same service as a container.
+"""Measure the first response of a function, and later ones, in comparison with the same service as a container.
 
-Both are asked through the emulator's API Gateway, in turn, in one run, so that their ratio means something although the
-emulator is not AWS. It takes about a minute.
+Both are called in turn, in one run, through the API Gateway of the emulator, so that the ratio is meaningful although the emulator
+is not AWS. This takes about a minute.
 """
 
 import argparse
@@ -49,14 +49,14 @@ GUNICORN = (
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Milliseconds."""
+    """The duration of a call in milliseconds."""
     started = time.perf_counter()
     work()
     return (time.perf_counter() - started) * 1000
 
 
 def answered(url: str) -> Callable[[], object]:
-    """A request that has to succeed, on a connection that stays open."""
+    """A function that sends a request on an open connection; the request must succeed."""
     client = httpx.Client(timeout=30)
     return lambda: client.get(url + PATH).raise_for_status()
 
@@ -78,7 +78,7 @@ def container_environment(emulator: Emulator, outputs: stacks.Outputs, port: int
 
 @contextmanager
 def container(environment: Mapping[str, str], url: str) -> Iterator[None]:
-    """The service as its container runs it, once it answers."""
+    """The service as in its container, when it is ready."""
     process = Process("product", [sys.executable, *GUNICORN], environment, lambda *_: None, ROOT)
     process.start()
     process.wait_until(lambda: answers(url), 60)
@@ -89,7 +89,7 @@ def container(environment: Mapping[str, str], url: str) -> Iterator[None]:
 
 
 def answers(url: str) -> bool:
-    """Whether the service has answered once."""
+    """Whether the service responds."""
     try:
         return httpx.get(url + PATH, timeout=5).is_success
     except httpx.TransportError:
@@ -97,7 +97,7 @@ def answers(url: str) -> bool:
 
 
 def api(gateway: "ApiGatewayV2Client", endpoint: str, kind: str, target: str) -> str:
-    """An API that sends every request to one target; answers its URL."""
+    """Create an API that forwards every request to one target, and return its URL."""
     made = gateway.create_api(Name=kind, ProtocolType="HTTP")["ApiId"]
     more = {"PayloadFormatVersion": "2.0"} if kind == "AWS_PROXY" else {"IntegrationMethod": "ANY"}
     integration = gateway.create_integration(
@@ -112,7 +112,7 @@ def api(gateway: "ApiGatewayV2Client", endpoint: str, kind: str, target: str) ->
 
 
 def cold_function(emulator: Emulator, gateway: "ApiGatewayV2Client", number: int) -> float:
-    """The first answer of a function that was never called."""
+    """Measure the first response of a function that was never called."""
     functions = emulator.clients.functions
     live = functions.get_function(FunctionName=f"{PREFIX}-check-inventory")["Configuration"]
     arn = functions.create_function(
@@ -128,7 +128,7 @@ def cold_function(emulator: Emulator, gateway: "ApiGatewayV2Client", number: int
 
 
 def start_up(*, bytecode: bool) -> float:
-    """A Python that does nothing but load the function from its unpacked zip."""
+    """Measure a Python process that only loads the function from its unpacked zip."""
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(BUILT / "check-inventory.zip") as archive:
             archive.extractall(folder)
@@ -148,7 +148,7 @@ def start_up(*, bytecode: bool) -> float:
 
 
 def row(what: str, function: float, other: float) -> None:
-    """A line of the table."""
+    """Print a row of the table."""
     print(f"| {what} | {function:.1f} ms | {other:.1f} ms | {function / other:.2f} |")
 
 
@@ -158,7 +158,7 @@ def p99(values: list[float]) -> float:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the table; answer the exit code."""
+    """Print the table and return the exit code."""
     argparse.ArgumentParser(
         prog="dev/bench functions", description="Compare a function with the container of the same service."
     ).parse_args(argv)
@@ -173,8 +173,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def measure(emulator: Emulator) -> None:
-    """Prints the table."""
-    say_aside("deploying …")
+    """Print the table."""
+    say_aside("Deploying…")
     outputs = emulator.deploy(PREFIX, stacks.chosen_for("local") | {"Auth": "off"}, NEEDED)
     port = free_port()
     environment = container_environment(emulator, outputs, port)
@@ -195,14 +195,14 @@ def measure(emulator: Emulator) -> None:
     to_function = api(gateway, emulator.endpoint, "AWS_PROXY", outputs["functions"]["CheckInventoryAliasArn"])
     to_container = api(gateway, emulator.endpoint, "HTTP_PROXY", f"http://127.0.0.1:{port}")
 
-    say_aside(f"{COLD} cold starts of each …")
+    say_aside(f"Measuring {COLD} cold starts of each…")
     cold: tuple[list[float], list[float]] = ([], [])
     for number in range(COLD):
         cold[0].append(cold_function(emulator, gateway, number))
         started = time.perf_counter()
         with container(environment, to_container):
             cold[1].append((time.perf_counter() - started) * 1000)
-    say_aside(f"{WARM} warm requests of each …")
+    say_aside(f"Measuring {WARM} warm requests of each…")
     warm: tuple[list[float], list[float]] = ([], [])
     with container(environment, to_container):
         both = answered(to_function), answered(to_container)
@@ -212,7 +212,7 @@ def measure(emulator: Emulator) -> None:
         for _ in range(WARM):
             for request, seen in zip(both, warm, strict=True):
                 seen.append(timed(request))
-    say_aside(f"{COLD} loads with and without bytecode …")
+    say_aside(f"Measuring {COLD} loads with and without bytecode…")
     loads = [(start_up(bytecode=True), start_up(bytecode=False)) for _ in range(COLD)]
 
     print(

@@ -1,4 +1,4 @@
-"""Where the time of a profiled process goes, by package and by function."""
+"""The shares of a profiled process's time, by package and by function."""
 
 import pstats
 import re
@@ -13,7 +13,7 @@ Function = tuple[str, int, str]
 
 
 def package(function: Function) -> str:
-    """Whose code a function of a profile is: a module of ours, an installed package, or Python's own."""
+    """The owner of a function in a profile: a module of this project, an installed package, or Python."""
     path, _, name = function
     if found := _OURS.match(path):
         return found[1].replace("/", ".")
@@ -29,12 +29,12 @@ def package(function: Function) -> str:
 
 
 def shares(path: Path) -> list[tuple[str, float]]:
-    """Each package's part of all the time that was spent in functions themselves, the largest first."""
+    """Package -> its share of the time spent in functions themselves, in descending order."""
     spent: defaultdict[str, float] = defaultdict(float)
-    # typeshed does not know what a Stats holds: {function: (calls, calls, own seconds, all seconds, callers)}.
+    # Not in typeshed: the stats are {function: (calls, calls, own seconds, all seconds, callers)}.
     entries: dict[Function, tuple[int, int, float, float, object]] = pstats.Stats(str(path)).stats  # type: ignore[attr-defined]
     for function, (_, _, own, _, _) in entries.items():
-        # To wait for events is not work.
+        # Waiting for events is not work.
         if "select.epoll" not in function[2]:
             spent[package(function)] += own
     total = sum(spent.values())

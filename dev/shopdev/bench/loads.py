@@ -1,4 +1,4 @@
-"""What is done to an API server, and how long it takes until every ShopService is true again."""
+"""Loads on an API server, and the time until every ShopService is reconciled."""
 
 import asyncio
 import os
@@ -52,7 +52,7 @@ def shopservice(namespace: str, name: str, spec: Mapping[str, Any] = SPEC) -> di
 
 
 def name_of(number: int) -> str:
-    """How the ShopServices of a run are called."""
+    """The names of the ShopServices of a run."""
     return f"shop-{number:04}"
 
 
@@ -65,7 +65,7 @@ class Arrivals:
         self.all = asyncio.Event()
 
     def seen(self, obj: dict[str, Any]) -> None:
-        """A ShopService has changed."""
+        """Handle a changed ShopService."""
         metadata = obj["metadata"]
         if (obj.get("status") or {}).get("observedGeneration") == metadata["generation"]:
             self._there.add(metadata["name"])
@@ -74,9 +74,9 @@ class Arrivals:
 
 
 async def floor(api: Api, number: int) -> Run:
-    """The bare loop, sixteen at once: create, apply six children, write one status; eight requests, nothing watched.
+    """Run the bare loop, sixteen at a time: create a ShopService, apply six children and write a status, without watches.
 
-    What it sends was made before; only the UID is filled in.
+    The eight requests are prepared; only the UID is filled in.
     """
     namespace = await api.fresh()
     status = {"status": {"observedGeneration": 1, "conditions": []}}
@@ -112,7 +112,7 @@ async def floor(api: Api, number: int) -> Run:
 async def create(
     api: Api, namespace: str, number: int, spec: Callable[[int], Mapping[str, Any]] = lambda _: SPEC
 ) -> None:
-    """So many ShopServices, as fast as the API server takes them; each has its own spec by its number."""
+    """Create ShopServices at the rate that the API server accepts, with a spec that depends on the number."""
     path = shop_path(namespace)
     await at_once(
         [
@@ -123,7 +123,7 @@ async def create(
 
 
 async def answers(api: Api, namespace: str) -> None:
-    """Whoever reconciles is there: a ShopService gets its status."""
+    """Wait until the operator is running: a ShopService gets a status."""
     await api.call("POST", shop_path(namespace), shopservice(namespace, "probe"))
 
     async def told() -> bool:
@@ -133,7 +133,7 @@ async def answers(api: Api, namespace: str) -> None:
 
 
 async def from_zero(api: Api, operator: Operator, namespace: str, number: int) -> Run:
-    """Until every new ShopService is true; the operator is there already, and does nothing else."""
+    """Measure until every new ShopService is reconciled, with a running operator that is otherwise idle."""
     writes, reads = operator.writes, operator.reads
     server, own = cpu(api.pid), cpu(operator.pid)
     seconds = await _all_true(api, namespace, number)
@@ -156,7 +156,7 @@ async def plainly(api: Api, other: Operator, namespace: str, number: int) -> Run
 
 
 async def _all_true(api: Api, namespace: str, number: int) -> float:
-    """Create so many ShopServices; seconds until all of them have their children and their status."""
+    """Create ShopServices, and return the seconds until all have their children and their status."""
     arrivals = Arrivals(number)
     async with api.watching(shop_path(namespace), arrivals.seen):
         started = time.perf_counter()
@@ -167,16 +167,16 @@ async def _all_true(api: Api, namespace: str, number: int) -> float:
 
 
 async def _complete(api: Api, namespace: str, number: int) -> None:
-    """Every ShopService has all six children: nobody was fast by doing less."""
+    """Check that every ShopService has all six children, so that no result is fast because work is missing."""
     found = await api.children(namespace)
     wrong = {kind: found[kind] for kind in CHILDREN if found[kind] < number}
     if wrong:
-        raise RuntimeError(f"{number} ShopServices have only {wrong} children.")
+        raise RuntimeError(f"{number} ShopServices have only {wrong} children")
 
 
 @asynccontextmanager
 async def refusing(api: Api) -> "AsyncIterator[None]":
-    """The API server fails with 500 whenever the Service of the ShopService `refused` is written."""
+    """Make the API server return 500 for every write of the Service of the ShopService `refused`."""
     path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
     rule = {
         "apiGroups": [""],
@@ -216,7 +216,7 @@ async def refusing(api: Api) -> "AsyncIterator[None]":
 
 
 async def changes(api: Api, namespace: str, number: int, times: int) -> list[float]:
-    """Milliseconds from a change of a spec to the child that follows it, one after the other."""
+    """Milliseconds from a change of a spec to the change of its child, for consecutive changes."""
     arrived = asyncio.Event()
     wanted = ""
 
@@ -232,7 +232,7 @@ async def changes(api: Api, namespace: str, number: int, times: int) -> list[flo
             wanted = f"changed-{index}"
             patch = {"spec": {"env": [{"name": "CHANGED", "value": wanted}]}}
             started = time.perf_counter()
-            # A prime, so that they come from everywhere.
+            # A prime, so that the changes are spread over all ShopServices.
             await api.merge(shop_path(namespace, name_of(index * 7919 % number)), patch)
             async with asyncio.timeout(30):
                 await arrived.wait()
@@ -242,14 +242,14 @@ async def changes(api: Api, namespace: str, number: int, times: int) -> list[flo
 
 @dataclass(frozen=True)
 class Storm:
-    """What came of many status events.
+    """The result of many status events.
 
     Args:
-        events: how many there were.
-        seconds: in which time.
-        applies: how many children were written.
-        rate: the most status writes of one ShopService in a second.
-        cpu: of the operator, in seconds.
+        events: number of events.
+        seconds: duration.
+        applies: number of written children.
+        rate: highest number of status writes of one ShopService per second.
+        cpu: CPU seconds of the operator.
     """
 
     events: int
@@ -260,7 +260,7 @@ class Storm:
 
 
 async def storm(api: Api, operator: Operator, namespace: str, number: int, times: int) -> Storm:
-    """The status of every Deployment and of every autoscaler changes so many times, as in a roll-out."""
+    """Change the status of every Deployment and of every autoscaler several times, as in a rollout."""
     pods = 3
     written: Counter[str] = Counter()
     shown: dict[str, int] = {}
@@ -286,7 +286,7 @@ async def storm(api: Api, operator: Operator, namespace: str, number: int, times
     last = (times - 1) % (pods + 1)
     wrong = [index for index in range(number) if shown.get(name_of(index)) != last]
     if wrong:
-        raise RuntimeError(f"{len(wrong)} statuses do not say in the end that {last} pods are ready.")
+        raise RuntimeError(f"{len(wrong)} statuses do not report {last} ready pods at the end")
     return Storm(
         events=2 * times * number,
         seconds=took,

@@ -1,6 +1,6 @@
-"""kopf as its tutorials use it: handlers for created and updated objects, and the typed client. To compare with, not to run.
+"""An operator for comparison that uses kopf as its tutorials do: handlers for created and updated objects, and the typed client.
 
-It makes the same six children by the same pure rendering, so that what differs is how the two of them go about it.
+It renders the same six children with the same code, so that only the handling differs.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ _NOUNS = {
 
 @kopf.on.startup()
 def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-    """As many handlers at once as our operator has workers."""
+    """Run as many handlers at once as the operator of the shop has workers."""
     kubernetes.config.load_kube_config()
     settings.posting.enabled = False
     settings.execution.max_workers = 16
@@ -51,7 +51,7 @@ def updated(body: kopf.Body, patch: kopf.Patch, **_: Any) -> None:
 
 @cache
 def call(verb: str, kind: str) -> Callable[..., Any]:
-    """A method of the typed client; one client, and so one pool of connections, for each."""
+    """A method of the typed client, cached because every client has its own pool of connections."""
     group, noun = _NOUNS[kind]
     method: Callable[..., Any] = getattr(getattr(kubernetes.client, group)(), f"{verb}_namespaced_{noun}")
     return method

@@ -1,4 +1,4 @@
-"""The operator, or what it is compared with, as a process of its own."""
+"""The operator, or the program with which it is compared, as a separate process."""
 
 import asyncio
 import json
@@ -32,15 +32,15 @@ class Operator:
         self._port: int | None = None
 
     def series(self) -> dict[str, float]:
-        """Everything that it measures of itself.
+        """Its metrics.
 
         Raises:
-            OSError: it does not answer yet.
+            OSError: when it does not respond yet.
         """
         if self._port is None:
             started = [line for line in self._log.read_text().splitlines() if '"msg": "started"' in line]
             if not started:
-                raise OSError("it has not started")
+                raise OSError("the process has not started")
             self._port = int(json.loads(started[0])["port"])
         with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
@@ -48,12 +48,12 @@ class Operator:
         return {name: float(value) for name, _, value in parted}
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of a series."""
+        """The sum of a metric."""
         return total(self.series(), name, **labels)
 
     @property
     def writes(self) -> float:
-        """Requests that wrote: children, statuses and Events; a lease is renewed by PUT."""
+        """The number of write requests: children, statuses and Events; a lease is renewed with PUT."""
         now = self.series()
         return sum(
             total(now, "rest_client_requests_total", method=each) for each in ("PATCH", "DELETE", "POST")
@@ -61,14 +61,14 @@ class Operator:
 
     @property
     def reads(self) -> float:
-        """Requests that read, and watches that were begun."""
+        """The number of read requests and of watches that were started."""
         return self.metric("rest_client_requests_total", method="GET")
 
     async def until(self, condition: Callable[[], bool], every: float = 0.2) -> None:
-        """Wait for something that its metrics say.
+        """Wait until its metrics meet a condition.
 
         Raises:
-            RuntimeError: it has ended, with the end of its log.
+            RuntimeError: when it has ended, with the end of its log.
         """
         async with asyncio.timeout(DEADLINE):
             while True:
@@ -81,12 +81,12 @@ class Operator:
                 await asyncio.sleep(every)
 
     async def leading(self) -> None:
-        """Wait until it leads."""
+        """Wait until it is the leader."""
         await self.until(lambda: self.metric("leader_election_master_status") == 1)
 
     async def quiet(self, seconds: float = 1.0) -> None:
-        """No pass has ended for a while; none waits and none is being made."""
-        # It may reconcile before it serves its metrics.
+        """Wait until no reconcile has ended for a while, and none is queued or running."""
+        # The operator may reconcile before it serves metrics.
         await self.until(lambda: bool(self.series()))
         last, since = -1.0, time.monotonic()
         async with asyncio.timeout(DEADLINE):
@@ -96,7 +96,7 @@ class Operator:
                 busy = total(now, "workqueue_depth") + total(now, "controller_runtime_active_workers")
                 if passes != last or busy:
                     last, since = passes, time.monotonic()
-                # To be asked costs it more than many a pass.
+                # Serving the metrics costs more than a reconcile.
                 await asyncio.sleep(seconds / 2)
 
     async def finished(self) -> None:
@@ -105,11 +105,11 @@ class Operator:
         await self.quiet(_LONGER_THAN_A_STATUS_WAITS)
 
     def profile(self) -> None:
-        """Begin to profile, if it was started so."""
+        """Begin to profile, if it was started for this."""
         self._process.send_signal(signal.SIGUSR1)
 
     def stop(self) -> None:
-        """Ask it to, and insist."""
+        """Stop it with SIGTERM, then with SIGKILL."""
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(15)
@@ -119,7 +119,7 @@ class Operator:
 
 
 def total(series: dict[str, float], name: str, **labels: str) -> float:
-    """The sum over everything of that name that has these labels."""
+    """The sum of the series with this name and these labels."""
     return sum(
         value
         for key, value in series.items()
@@ -128,12 +128,12 @@ def total(series: dict[str, float], name: str, **labels: str) -> float:
 
 
 class Launcher:
-    """Starts processes against one API server.
+    """Starts processes that use one API server.
 
     Args:
-        kubeconfig: of the API server.
-        folder: for their logs.
-        python: an interpreter with the packages of the operator's image and no others.
+        kubeconfig: kubeconfig of the API server.
+        folder: folder of the logs.
+        python: interpreter with only the packages of the operator's image.
     """
 
     def __init__(self, kubeconfig: Path, folder: Path, python: Path) -> None:
@@ -144,7 +144,7 @@ class Launcher:
 
     @contextmanager
     def operator(self, *flags: str, profile: Path | None = None) -> Iterator[Operator]:
-        """Our operator; a profile is written at its end, of the time from `profile()` on."""
+        """The operator of the shop. With a profile, the time from `profile()` to its end is profiled."""
         script = ("-m", "shop_operator.main")
         if profile is not None:
             script = (str(_HERE / "profiled.py"), str(profile))
@@ -161,7 +161,7 @@ class Launcher:
 
     @contextmanager
     def plain(self) -> Iterator[Operator]:
-        """The same by kopf as tutorials use it."""
+        """The operator for comparison, in `plain_kopf`."""
         with self._running([sys.executable, str(_HERE / "plain_kopf.py")]) as started:
             yield started
 
@@ -176,7 +176,7 @@ class Launcher:
 
 
 def own_python(folder: Path) -> Path:
-    """An interpreter with the packages of the operator's image: what else is installed is imported too."""
+    """An interpreter with only the packages of the operator's image, because other installed packages would be imported too."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     pip = [str(folder / "bin/pip"), "install", "--quiet", "--require-hashes", "-r"]
     subprocess.run([*pip, str(ROOT / "requirements/operator.txt")], check=True)

@@ -1,4 +1,4 @@
-"""Run the operator, and profile it from the signal SIGUSR1 on: what it imports when it starts is not of interest."""
+"""Run the operator and profile it from the signal SIGUSR1 on, so that the profile does not contain the imports at its start."""
 
 import cProfile
 import runpy

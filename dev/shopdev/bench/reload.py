@@ -1,6 +1,6 @@
-"""How long `make dev` takes from the change of a file until the processes that import it serve again.
+"""Measure how long `make dev` takes from the change of a file until the processes that import it are ready again.
 
-It takes about a minute, touches files under services/ and changes none.
+This takes about a minute. It touches files under services/ without changing them.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Final
 from shopdev.checkout import ROOT
 from shopdev.ports import free_port
 
-# One process, an API and its workers, every API, everything.
+# Files that affect one process, an API and its workers, every API, and all processes.
 FILES: Final = (
     "services/order/relay.py",
     "services/order/api.py",
@@ -33,7 +33,7 @@ TIMES: Final = 3
 
 @contextmanager
 def shop() -> Iterator[Iterator[str]]:
-    """The lines of a running `make dev`."""
+    """The output of a running `make dev`."""
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "dev" / "shop"), "--port", str(free_port())],
         stdout=subprocess.PIPE,
@@ -52,10 +52,10 @@ def shop() -> Iterator[Iterator[str]]:
 
 
 def wait_for(lines: Iterator[str], pattern: str) -> "re.Match[str]":
-    """The first line with a pattern.
+    """The first line that matches a pattern.
 
     Raises:
-        SystemExit: when the program ends before, or a process is not ready again.
+        SystemExit: when the program ends before, or a process does not become ready.
     """
     for line in lines:
         if found := re.search(pattern, line):
@@ -66,7 +66,7 @@ def wait_for(lines: Iterator[str], pattern: str) -> "re.Match[str]":
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the table; answer the exit code."""
+    """Print the table and return the exit code."""
     argparse.ArgumentParser(
         prog="dev/bench reload", description="Measure how long a change takes until `make dev` serves it."
     ).parse_args(argv)

@@ -1,8 +1,8 @@
-"""How fast and how small the operator is, beside a bare loop that sends the same requests.
+"""Measure the speed and memory of the operator in comparison with a bare loop that sends the same requests.
 
-A real etcd and kube-apiserver on loopback, TLS, no controller-manager; everything in one run, so that its ratios mean
-something on a machine that others use too. CPU time is the kernel's own account of each process. `make bench` runs it all,
-in about a quarter of an hour; `--quick` a hundred ShopServices in two minutes. It prints tables in Markdown.
+The loads use a real etcd and kube-apiserver on loopback, with TLS and without a controller manager. All of them are part of one run, so that
+the ratios are meaningful on a shared machine. CPU times are those of the kernel. `make bench` runs everything in about 15 minutes;
+`--quick` measures 100 ShopServices in two minutes. The output is tables in Markdown.
 """
 
 import argparse
@@ -52,7 +52,7 @@ Row = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Compared:
-    """The bare loop, the operator, the operator beside one that fails, in turn and several times; kopf used plainly once."""
+    """Measure in several rounds the bare loop, the operator, and the operator with a failing ShopService; plain kopf once."""
 
     floors: Sequence[Run]
     runs: Sequence[Run]
@@ -61,7 +61,7 @@ class Compared:
 
 
 async def compare(api: Api, launcher: Launcher, number: int, rounds: int) -> Compared:
-    """So many ShopServices each time, on the same API server."""
+    """Measure with this number of ShopServices, on one API server."""
     say_aside("warming up")
     await floor(api, 50)
     floors, runs, beside = [], [], []
@@ -92,18 +92,18 @@ async def _once(api: Api, launcher: Launcher, number: int, *, failing: bool = Fa
             await create_refused(api, namespace)
         run = await from_zero(api, operator, namespace, number)
         if failing and operator.metric("workqueue_retries_total") < retries + 3:
-            raise RuntimeError("The ShopService that was expected to fail did not.")
+            raise RuntimeError("the ShopService that should fail did not fail")
     await api.emptied(namespace)
     return run
 
 
 async def create_refused(api: Api, namespace: str) -> None:
-    """A ShopService one of whose children the API server fails to write."""
+    """A ShopService with a child that the API server refuses to write."""
     await api.call("POST", shop_path(namespace), shopservice(namespace, REFUSED))
 
 
 def compared_rows(found: Compared) -> list[Row]:
-    """How the operator stands to the bare loop. Ratios are of one round each."""
+    """The operator in comparison with the bare loop. A ratio compares the results of one round."""
     pairs = list(zip(found.floors, found.runs, strict=True))
     rate = [run.rate / bare.rate for bare, run in pairs]
     own = [run.own_ms for run in found.runs]
@@ -125,7 +125,7 @@ def compared_rows(found: Compared) -> list[Row]:
 
 
 def drift_rows(found: dict[str, Repairs]) -> list[Row]:
-    """How soon it puts back what others did."""
+    """The time until the operator restores children that others changed."""
     deleted = [took for each in found.values() for took in each.deleted]
     edited = [took for each in found.values() for took in each.edited]
     missed = [f"{kind} {path}" for kind, each in found.items() for path in each.missed]
@@ -146,7 +146,7 @@ def drift_rows(found: dict[str, Repairs]) -> list[Row]:
 
 
 async def storm_rows(api: Api, launcher: Launcher) -> list[Row]:
-    """What a roll-out's events cost."""
+    """The cost of the events of a rollout."""
     namespace = await api.fresh()
     with launcher.operator() as operator:
         await answers(api, namespace)
@@ -167,7 +167,7 @@ async def storm_rows(api: Api, launcher: Launcher) -> list[Row]:
 
 @dataclass(frozen=True)
 class Grown:
-    """What so many ShopServices cost."""
+    """The cost of a number of ShopServices."""
 
     run: Run
     resident: float
@@ -177,7 +177,7 @@ class Grown:
 
     @property
     def row(self) -> Row:
-        """As a row of the table of growth."""
+        """The row of the growth table."""
         return (
             str(self.run.number),
             f"{self.run.rate:.0f}/s",
@@ -191,7 +191,7 @@ class Grown:
 
 
 async def grow(api: Api, launcher: Launcher, size: int, idle: float | None) -> tuple[Grown, list[Row]]:
-    """One size: from zero, and a restart; where `idle` is given, also what a change costs and what nothing costs."""
+    """Measure one size: the creation, a restart and, with `idle`, changes and idle time."""
     say_aside(f"growth: {size}")
     namespace, elsewhere = await api.fresh(), await api.fresh()
     with launcher.operator() as operator:
@@ -232,12 +232,12 @@ async def _at_size(api: Api, namespace: str, grown: Grown) -> list[Row]:
 
 
 async def _idle(launcher: Launcher, size: int, seconds: float) -> Row:
-    """Nothing happens, but that the lease is renewed."""
-    say_aside(f"with {size}: {seconds:.0f} s of nothing")
+    """Measure the operator while it only renews its lease."""
+    say_aside(f"with {size}: idle for {seconds:.0f} s")
     with launcher.operator("--leader-elect", "--lease-namespace", "default") as operator:
         await operator.leading()
         await operator.until(lambda: operator.metric("controller_runtime_reconcile_total") > size, 1)
-        # What it lists at its start, to compare, is over then.
+        # Until the comparison after its start has ended.
         await operator.quiet(10)
         before = cpu(operator.pid)
         await asyncio.sleep(seconds)
@@ -246,8 +246,8 @@ async def _idle(launcher: Launcher, size: int, seconds: float) -> Row:
 
 
 async def profile(api: Api, launcher: Launcher, number: int, path: Path) -> list[Row]:
-    """Where the operator's time goes while it makes new ShopServices true. Profiled, it is about twice as slow."""
-    say_aside("where the time goes")
+    """The shares of the operator's time while it reconciles new ShopServices. Profiling makes it about half as fast."""
+    say_aside("profile")
     namespace = await api.fresh()
     with launcher.operator(profile=path) as operator:
         await answers(api, namespace)
@@ -259,10 +259,10 @@ async def profile(api: Api, launcher: Launcher, number: int, path: Path) -> list
 
 
 async def measure(api: Api, launcher: Launcher, arguments: argparse.Namespace, folder: Path) -> None:
-    """Everything, one after the other; printed when all is there."""
+    """Run all loads in turn, then print the tables."""
     number, growth = arguments.number, arguments.growth
     found = await compare(api, launcher, number, arguments.rounds)
-    say_aside("drift of everything that it owns")
+    say_aside("drift of every owned field")
     with launcher.operator() as operator:
         await answers(api, await api.fresh())
         repairs = await drift(api, operator)
@@ -335,10 +335,10 @@ def _repaired(kind: str, each: Repairs) -> Row:
 
 
 async def run(arguments: argparse.Namespace) -> None:
-    """Start, measure, stop."""
+    """Start the API server, run the loads and stop it."""
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         folder = Path(scratch)
-        say_aside("an interpreter with the operator's packages")
+        say_aside("installing an interpreter with the operator's packages")
         python = own_python(folder / "venv")
         async with serving(folder / "plane") as api:
             launcher = Launcher(api.plane.kubeconfig, folder, python)
@@ -346,7 +346,7 @@ async def run(arguments: argparse.Namespace) -> None:
 
 
 def parsed(argv: Sequence[str]) -> argparse.Namespace:
-    """What was asked for."""
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="dev/bench shopservices", description="Compare the operator with a bare loop."
     )
@@ -372,7 +372,7 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the tables; answer the exit code."""
+    """Print the tables and return the exit code."""
     arguments = parsed(argv)
     try:
         asyncio.run(run(arguments))

@@ -1,1 +1,1 @@
-"""A real single-node Kubernetes on one Linux machine, without a container engine: what `dev/cluster` runs."""
+"""A real single-node Kubernetes cluster on a Linux machine, without a container engine; `dev/cluster` runs it."""

@@ -1,4 +1,4 @@
-"""The cgroups below which a node's pods live, for cgroup v1 (also hybrid) and v2."""
+"""The parent cgroups of the pods of a node, for cgroup v1 (also hybrid) and v2."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 def create(name: str) -> None:
-    """Make the node's own root group in every hierarchy, with what the pods below it need."""
+    """Create the root group of the node in every hierarchy, with the controllers that its pods need."""
     if (ROOT / "cgroup.controllers").exists():
         available = (ROOT / "cgroup.controllers").read_text().split()
         enable = " ".join(f"+{each}" for each in available)
@@ -22,19 +22,19 @@ def create(name: str) -> None:
     for hierarchy in _hierarchies():
         with contextlib.suppress(OSError):
             (hierarchy / name).mkdir(exist_ok=True)
-        # A cpuset begins empty, and nothing can run in an empty one.
+        # A new cpuset is empty, and no process can run in an empty one.
         for file in ("cpuset.cpus", "cpuset.mems"):
             if (hierarchy / file).exists():
                 (hierarchy / name / file).write_text((hierarchy / file).read_text())
 
 
 def memory() -> Path:
-    """The hierarchy that has the limits of memory."""
+    """The hierarchy with the memory limits."""
     return ROOT if (ROOT / "cgroup.controllers").exists() else ROOT / "memory"
 
 
 def kill(name: str) -> None:
-    """End every process of the node's pods."""
+    """Kill every process of the pods of the node."""
     for hierarchy in _hierarchies():
         for procs in (hierarchy / name).rglob("cgroup.procs"):
             with contextlib.suppress(OSError):
@@ -43,20 +43,20 @@ def kill(name: str) -> None:
 
 
 def kill_process(pid: int) -> None:
-    """End one process at once."""
+    """Kill one process."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
 def remove(name: str, seconds: float = 10.0) -> None:
-    """Remove the groups, innermost first; one that still holds a dying process is tried again until the time is over."""
+    """Remove the groups, innermost first, and retry those with a dying process until the deadline."""
     end = time.monotonic() + seconds
     while _kept(name) and time.monotonic() < end:
         time.sleep(0.05)
 
 
 def _kept(name: str) -> list[Path]:
-    """Try all of them; answer those that could not be removed."""
+    """Try to remove all groups, and return the remaining ones."""
     return [group for group in _groups(name) if not _removed(group)]
 
 

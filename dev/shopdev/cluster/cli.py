@@ -12,7 +12,7 @@ from shopdev.cluster.progress import ClusterError, say
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; answer the exit code."""
+    """Run one command and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="dev/cluster", description="A real single-node Kubernetes on this machine."
     )
@@ -67,13 +67,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _exec(node: Node, argv: list[str]) -> None:
-    """Become the command, inside.
+    """Replace this process by the command, in the network of the cluster.
 
     Raises:
-        ClusterError: when the cluster is not up or there is no such command.
+        ClusterError: when the cluster is not running or the command does not exist.
     """
     env = node.environment()
-    # kubectl finds `kubectl shop` among the programs of the checkout's own environment.
+    # kubectl finds its plugin `kubectl shop` in the virtual environment of the checkout.
     path = os.pathsep.join((env["PATH_TOOLS"], str(ROOT / ".venv" / "bin"), os.environ["PATH"]))
     if not argv or shutil.which(argv[0], path=path) is None:
         raise ClusterError(

@@ -1,7 +1,6 @@
-"""etcd, kube-apiserver and, if wanted, kube-controller-manager: a real Kubernetes API without a node.
+"""etcd, kube-apiserver and optionally kube-controller-manager: a real Kubernetes API without a node.
 
-Alone it needs no root and lives on loopback, which is what the integration tests use; the node starts the same three inside
-its network namespace.
+The integration tests run it on loopback, without root access. The node runs the same programs in its network namespace.
 """
 
 import json
@@ -29,13 +28,13 @@ class ControlPlane:
     """A real API server.
 
     Args:
-        run_dir: folder for everything it writes; must not exist or be empty.
-        controller_manager: start kube-controller-manager too (garbage collection, Deployments, HPAs).
-        enter: command prefix that enters the namespace where it shall run.
-        address: the address that it tells its clients inside the cluster.
-        port: of the API server; a free one when not given.
-        node: serve a node as well (kubelet client certificate, aggregation of the metrics API).
-        flags: more of the API server's, such as audit-log-path.
+        run_dir: folder for all of its files; must be empty or not exist.
+        controller_manager: whether to start kube-controller-manager (garbage collection, Deployments, HPAs).
+        enter: command prefix that enters the network namespace.
+        address: address for clients inside the cluster.
+        port: port of the API server; by default, a free one.
+        node: whether to serve a node (client certificate of the kubelet, aggregation of the metrics API).
+        flags: further flags of the API server, such as audit-log-path.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class ControlPlane:
 
     @property
     def ca(self) -> Path:
-        """The certificate that clients trust."""
+        """The CA certificate for clients."""
         return self.authority.certificate
 
     def __enter__(self) -> Self:
@@ -80,10 +79,10 @@ class ControlPlane:
         self.stop()
 
     def start(self) -> None:
-        """Create the certificates and start everything; answers when the API server is ready.
+        """Create the certificates, start all processes and wait until the API server is ready.
 
         Raises:
-            ClusterError: when something does not come up, with the end of its log.
+            ClusterError: when a process does not become ready, with the end of its log.
         """
         pki = self.authority
         pki.create()
@@ -108,7 +107,7 @@ class ControlPlane:
             self.restart_controllers()
 
     def start_apiserver(self) -> None:
-        """Start the API server and wait until it is ready; again on the same port after `stop_apiserver`."""
+        """Start the API server, also after `stop_apiserver`, and wait until it is ready. The port stays the same."""
         pki = self.authority.folder
         flags = {
             "etcd-servers": f"http://127.0.0.1:{self._etcd_client}",
@@ -140,7 +139,7 @@ class ControlPlane:
                 "enable-aggregator-routing": "true",
             }
         elif self.address.startswith("127."):
-            # A loopback address cannot be an endpoint of the kubernetes Service, and nobody asks for it here.
+            # A loopback address cannot be an endpoint of the Service `kubernetes`, which is not used here.
             flags |= {"endpoint-reconciler-type": "none"}
         flags |= self._flags
         command = [str(self.bin / "kube-apiserver"), *(f"--{key}={value}" for key, value in flags.items())]
@@ -148,11 +147,11 @@ class ControlPlane:
         wait_until(self._ready, "kube-apiserver", READY_SECONDS, self._apiserver)
 
     def stop_apiserver(self) -> None:
-        """Stop the API server only; etcd keeps the objects."""
+        """Stop only the API server; etcd keeps the objects."""
         self._apiserver.stop()
 
     def compact(self, revision: int) -> None:
-        """Have etcd forget how objects were before a revision, which is what a resourceVersion is."""
+        """Make etcd discard the states before a revision; a resourceVersion is such a revision."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._etcd_client}/v3/kv/compaction",
             data=json.dumps({"revision": str(revision), "physical": True}).encode(),
@@ -162,12 +161,12 @@ class ControlPlane:
             pass
 
     def stop(self) -> None:
-        """Stop everything; the folder stays for whoever wants to read the logs."""
+        """Stop all processes; the folder with the logs remains."""
         for process in (self._controllers, self._apiserver, self._etcd):
             process.stop()
 
     def restart_controllers(self) -> None:
-        """Start kube-controller-manager, after it was stopped if it runs."""
+        """Restart kube-controller-manager, or start it if it does not run."""
         self._controllers.stop()
         pki = self.authority.folder
         flags = {
@@ -180,7 +179,7 @@ class ControlPlane:
             "secure-port": free_port(),
         }
         if not self.node:
-            # Without a node there are no metrics: tests wait only for an autoscaler's first status, by default up to 15 s.
+            # Metrics are not available without a node. Tests wait only for the first status of an autoscaler (default: 15 s).
             flags |= {"horizontal-pod-autoscaler-sync-period": "2s"}
         command = [
             str(self.bin / "kube-controller-manager"),

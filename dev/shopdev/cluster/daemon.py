@@ -1,6 +1,6 @@
-"""Background processes that outlive the command that started them, and are found again by the next one.
+"""Background processes that outlive the command that started them, and that later commands find again.
 
-A process is remembered by its id and its start time, so that a recycled id is never mistaken for it.
+A record contains the process id and the start time, so that a reused id is not mistaken for the process.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ class Daemon:
     """One named process of a cluster.
 
     Args:
-        state: the cluster's folder; `proc/<name>.json` and `log/<name>.log` are written below it.
-        name: unique within the cluster.
+        state: folder of the cluster, with `proc/<name>.json` and `log/<name>.log`.
+        name: name that is unique in the cluster.
     """
 
     state: Path
@@ -32,7 +32,7 @@ class Daemon:
 
     @property
     def log(self) -> Path:
-        """What it printed."""
+        """The file with its output."""
         return self.state / "log" / f"{self.name}.log"
 
     @property
@@ -40,7 +40,7 @@ class Daemon:
         return self.state / "proc" / f"{self.name}.json"
 
     def start(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
-        """Start it in a session of its own, detached from the terminal."""
+        """Start it in a new session, detached from the terminal."""
         for folder in (self.log.parent, self._record.parent):
             folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
@@ -57,7 +57,7 @@ class Daemon:
 
     @property
     def pid(self) -> int | None:
-        """Its id while it runs."""
+        """Its process id; None if it does not run."""
         try:
             record = json.loads(self._record.read_text())
         except (FileNotFoundError, ValueError):
@@ -66,7 +66,7 @@ class Daemon:
         return pid if started_at(pid) == record["started"] is not None else None
 
     def stop(self, grace: float = 5.0) -> None:
-        """Ask it to end, then make it."""
+        """Stop it with SIGTERM, then with SIGKILL."""
         pid = self.pid
         if pid is not None:
             for number, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, grace)):
@@ -84,13 +84,13 @@ class Daemon:
 
 
 def all_of(state: Path) -> Iterator[Daemon]:
-    """Every process that the cluster has a record of."""
+    """The processes that are recorded for the cluster."""
     for record in sorted((state / "proc").glob("*.json")):
         yield Daemon(state, record.stem)
 
 
 def started_at(pid: int) -> str | None:
-    """The kernel's start time of a live process (clock ticks since boot); None for a dead one or a zombie."""
+    """The start time of a running process (clock ticks since boot); None if it does not exist or is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -99,10 +99,10 @@ def started_at(pid: int) -> str | None:
 
 
 def wait_until(ready: Callable[[], bool], what: str, seconds: float, process: Daemon | None = None) -> None:
-    """Look every 50 ms until `ready`.
+    """Poll every 50 ms until `ready` returns true.
 
     Raises:
-        ClusterError: when the time is over or the process has died; with the end of its log.
+        ClusterError: at the deadline, or when the process has ended; with the end of its log.
     """
     end = time.monotonic() + seconds
     while not ready():

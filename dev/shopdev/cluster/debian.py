@@ -1,4 +1,4 @@
-"""The programs that come from the distribution: containerd, runc, CNI plugins, buildah and the network tools."""
+"""The programs of the distribution: containerd, runc, CNI plugins, buildah and network tools."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shopdev.cluster.progress import ClusterError, timed
 
-# Program or file that must be there -> the Debian package that has it.
+# Required program or file -> its Debian package.
 NEEDED: Mapping[str, str] = {
     "containerd": "containerd",
     "runc": "runc",
@@ -28,10 +28,10 @@ NEEDED: Mapping[str, str] = {
 
 
 def ensure() -> None:
-    """Install what is missing with apt-get.
+    """Install missing packages with apt-get.
 
     Raises:
-        ClusterError: when this is not Linux, not root, or a package is missing and apt-get is not there.
+        ClusterError: when the system is not Linux, the user is not root, or a package is missing on a machine without apt-get.
     """
     if platform.system() != "Linux":
         raise ClusterError(

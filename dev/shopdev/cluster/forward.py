@@ -1,8 +1,8 @@
-"""Loopback ports of this machine that lead into the cluster's network namespace.
+"""A forwarder from loopback ports of this machine to the network namespace of the cluster.
 
-A socket belongs to the namespace in which it was made. So: listen here, move this process into the cluster's namespace,
-listen there as well where that is wanted, and connect from there for the rest of its life. One URL is then valid on both
-sides. Run as `python3 -m shopdev.cluster.forward NETNS ROUTE…`.
+A socket belongs to the namespace in which it was created. Therefore the process listens on this machine, moves to the namespace of
+the cluster, optionally listens there too, and opens all connections from there. Thus one URL is valid on both sides. Run it with
+`python3 -m shopdev.cluster.forward NETNS ROUTE…`.
 """
 
 import argparse
@@ -20,13 +20,13 @@ CHUNK = 65536
 
 @dataclass(frozen=True)
 class Route:
-    """One port on loopback and where it leads.
+    """A port on loopback and its destination.
 
     Args:
-        port: on 127.0.0.1.
-        host: name or address as seen from inside.
-        target: port there.
-        inside: listen inside the namespace too, because nothing else does on that port.
+        port: port on 127.0.0.1.
+        host: name or address of the destination in the namespace.
+        target: port of the destination.
+        inside: whether to listen in the namespace too, because nothing else listens there on that port.
     """
 
     port: int
@@ -39,14 +39,14 @@ class Route:
 
     @classmethod
     def parse(cls, text: str) -> "Route":
-        """Read what `str` wrote: `8000=127.0.0.1:80`, a final `+` for `inside`."""
+        """Parse the format of `str`: `8000=127.0.0.1:80`, with a final `+` for `inside`."""
         port, _, rest = text.partition("=")
         host, _, target = rest.rstrip("+").rpartition(":")
         return cls(int(port), host, int(target), rest.endswith("+"))
 
 
 def enter(netns: Path) -> None:
-    """Move the calling thread, and every thread that it starts, into a network namespace.
+    """Move the calling thread, and all threads that it starts, to a network namespace.
 
     Raises:
         OSError: when the kernel refuses.
@@ -59,7 +59,7 @@ def enter(netns: Path) -> None:
 
 
 def listen(port: int) -> socket.socket:
-    """A listening socket on loopback, in the namespace of the moment."""
+    """A listening socket on loopback, in the current namespace."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
@@ -69,7 +69,7 @@ def listen(port: int) -> socket.socket:
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy until the end, then pass the end on."""
+    """Copy data until the end, then close the other direction too."""
     with contextlib.suppress(ConnectionError):
         while chunk := await reader.read(CHUNK):
             writer.write(chunk)
@@ -79,9 +79,9 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def serve(listener: socket.socket, host: str, port: int) -> None:
-    """Forward every connection of a listener, for ever."""
-    # asyncio holds a task through the sockets that it reads from only. Of a connection whose one end has finished
-    # sending, nothing would be left but a cycle, and the garbage collector would end it.
+    """Forward every connection of a listener."""
+    # asyncio references a task only through the sockets from which it reads. If one end of a connection has finished sending,
+    # only a cycle would remain, which the garbage collector would delete. `open_connections` keeps a reference.
     open_connections: set[asyncio.Task[None]] = set()
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -106,7 +106,7 @@ async def _serve_all(listeners: list[tuple[socket.socket, Route]]) -> None:
 
 
 def main() -> None:
-    """Serve the routes of the command line until a signal ends it."""
+    """Serve the routes of the command line until a signal."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("netns", type=Path)
     parser.add_argument("routes", type=Route.parse, nargs="+", metavar="PORT=HOST:PORT[+]")

@@ -1,4 +1,4 @@
-"""Images without a registry: a base made by debootstrap, builds by buildah, and the way into the node's containerd."""
+"""Images without a registry: a base image from debootstrap, builds with buildah, and the import into containerd on the node."""
 
 import contextlib
 import hashlib
@@ -24,7 +24,7 @@ static void reap(int s) { while (waitpid(-1, 0, WNOHANG) > 0); }
 static void end(int s) { _exit(0); }
 int main(void) { signal(SIGCHLD, reap); signal(SIGTERM, end); signal(SIGINT, end); for (;;) pause(); }
 """
-# What a container never reads. The build base keeps pip's wheels, the run base does not even keep those.
+# Files that no container reads. The build base keeps the wheels of pip; the run base does not.
 NEVER_READ = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian", "var/lib/apt/lists",
     "var/cache", "var/log", "usr/share/zoneinfo/right", "usr/share/zoneinfo/posix")  # fmt: skip
 ONLY_TO_BUILD = ("usr/share/python-wheels", "usr/lib/python3.11/ensurepip", "usr/lib/python3.11/lib2to3",
@@ -34,9 +34,9 @@ NAMESPACE = "k8s.io"
 
 
 def ensure_base() -> tuple[str, str]:
-    """Make the base images unless they are there; answer what runs and what builds.
+    """Build the base images unless they exist, and return the names of the run base and of the build base.
 
-    Both stand in for the official Python image, which needs a registry; `BASE` and `BUILD_BASE` of the Dockerfile.
+    They replace the official Python image, which needs a registry, as `BASE` and `BUILD_BASE` of the Dockerfile.
     """
     recipe = hashlib.sha256(repr((SUITE, PACKAGES, NEVER_READ, ONLY_TO_BUILD)).encode()).hexdigest()[:12]
     run, build = f"localhost/python-base:{recipe}", f"localhost/python-build:{recipe}"
@@ -47,10 +47,10 @@ def ensure_base() -> tuple[str, str]:
 
 
 def build(target: str, reference: str, context: Path, arguments: Mapping[str, str]) -> str:
-    """Build one target of the Dockerfile, unless an image of that name is there; names are content hashes.
+    """Build one target of the Dockerfile unless an image with that name exists; the name contains the hash of the content.
 
     Raises:
-        ClusterError: when the build fails, with the end of what it printed.
+        ClusterError: when the build fails, with the end of its output.
     """
     if _exists(reference):
         return reference
@@ -65,16 +65,16 @@ def build(target: str, reference: str, context: Path, arguments: Mapping[str, st
 
 
 def name_again(reference: str, short: str) -> str:
-    """Give an image in the store a second name, one without a registry; answer the whole name, as a node looks for it."""
+    """Tag an image in the store with a second name without a registry, and return the full name that nodes use."""
     whole = f"docker.io/library/{short}"
     _buildah("tag", reference, whole)
     return whole
 
 
 def load(state: Path, references: Sequence[str]) -> None:
-    """Bring images from buildah's store, or from archive files, into the node.
+    """Load images from the store of buildah, or from archives, into the node.
 
-    What the node has already is not sent again; all others travel in one archive, in which shared layers are once.
+    Images that the node has are skipped; the others share one archive, which contains common layers once.
 
     Raises:
         ClusterError: when an image is not in the store.
@@ -100,7 +100,7 @@ def load(state: Path, references: Sequence[str]) -> None:
 
 
 def load_pause(state: Path) -> None:
-    """Give the node the image that holds a pod's namespaces: a static program of a few lines."""
+    """Load the pause image, which holds the namespaces of a pod: a small static program."""
     if not _exists(PAUSE):
         with _scratch() as scratch:
             (scratch / "pause.c").write_text(PAUSE_SOURCE)
@@ -114,7 +114,7 @@ def load_pause(state: Path) -> None:
 
 
 def ctr(state: Path, *arguments: str) -> str | None:
-    """Ask containerd's own client; None when containerd does not answer or refuses."""
+    """The output of the client of containerd; None if containerd does not respond or refuses."""
     command = ["ctr", "--address", str(state / "containerd.sock"), "--namespace", NAMESPACE, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return None if done.returncode else done.stdout
@@ -140,7 +140,7 @@ def _bootstrap(run: str, build: str) -> None:
 def _slim(root: Path, folders: Sequence[str]) -> None:
     for folder in folders:
         shutil.rmtree(root / folder, ignore_errors=True)
-    # apt, dpkg and logging expect these two to be there.
+    # apt, dpkg and logging require these two.
     for folder in ("var/cache/apt/archives/partial", "var/log", "var/lib/apt/lists/partial"):
         (root / folder).mkdir(parents=True, exist_ok=True)
 
@@ -172,7 +172,7 @@ def _image_id(reference: str) -> str:
 
 
 def _full_name(reference: str) -> str:
-    """Kubernetes puts docker.io before a name without a registry; buildah puts localhost."""
+    """The name for Kubernetes, which prefixes names without a registry with docker.io; buildah prefixes them with localhost."""
     first = reference.split("/", 1)[0]
     return (
         reference

@@ -1,6 +1,6 @@
-"""The cluster's network namespace: one node address, no way out.
+"""The network namespace of the cluster: one node address, and no route to other networks.
 
-nsenter and not `ip netns exec`: the latter mounts another /sys, in which the kubelet finds no cgroups.
+Commands enter it with nsenter. `ip netns exec` mounts another /sys, in which the kubelet finds no cgroups.
 """
 
 import subprocess
@@ -17,27 +17,27 @@ BRIDGE_SWITCH = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 
 @dataclass(frozen=True)
 class Namespace:
-    """The network namespace of one checkout's cluster."""
+    """The network namespace of the cluster of a checkout."""
 
     paths: Paths
 
     @property
     def enter(self) -> tuple[str, ...]:
-        """Command prefix that runs something inside."""
+        """The command prefix that runs a command in it."""
         return ("nsenter", f"--net={self.paths.netns}", "--")
 
     @property
     def resolv_conf(self) -> Path:
-        """How names are looked up inside: the cluster's own DNS."""
+        """The resolv.conf inside, with the DNS of the cluster."""
         return self.paths.state / "resolv.conf"
 
     def with_names(self, command: list[str]) -> list[str]:
-        """A command line that runs with the cluster's DNS, in a mount namespace of its own; not yet inside."""
+        """A command line with the DNS of the cluster, in a new mount namespace; it does not enter the network namespace."""
         script = f'mount --bind {self.resolv_conf} /etc/resolv.conf && exec "$@"'
         return ["unshare", "--mount", "sh", "-c", script, "sh", *command]
 
     def create(self) -> None:
-        """Make it, with the node's address on a veth pair, since not every kernel has dummy devices."""
+        """Create it, with the address of the node on a veth pair, because some kernels lack dummy devices."""
         _run("ip", "netns", "add", self.paths.name)
         for command in (
             "ip link set lo up",
@@ -56,16 +56,16 @@ class Namespace:
         )
 
     def delete(self) -> None:
-        """Remove it, if it is there."""
+        """Remove it if it exists."""
         if self.paths.netns.exists():
             _run("ip", "netns", "delete", self.paths.name)
 
 
 def _let_bridges_meet_iptables() -> None:
-    """Load what makes kube-proxy see the traffic between pods; some kernels have it built in, others need the module.
+    """Load the module with which kube-proxy handles traffic between pods, unless it is built into the kernel.
 
     Raises:
-        ClusterError: when the kernel has it neither way: a pod could not reach a Service.
+        ClusterError: when the kernel has no such module, so that pods could not reach Services.
     """
     if not BRIDGE_SWITCH.exists():
         subprocess.run(["modprobe", "br_netfilter"], check=False, capture_output=True)

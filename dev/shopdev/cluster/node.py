@@ -1,6 +1,6 @@
-"""The node: control plane, containerd, kubelet and what runs beside them, in one network namespace.
+"""The node: control plane, containerd, kubelet and add-ons, in one network namespace.
 
-Certificates, logs and data are below one folder (`Paths.state`); what must be told to others is in `.dev/env`.
+Certificates, logs and data are in one folder (`Paths.state`); settings for other commands are in `.dev/env`.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ EMULATOR = ("local-aws.aws.svc.cluster.local", EMULATOR_PORT)
 
 @dataclass(frozen=True)
 class Ports:
-    """The cluster's ports on this machine's loopback: the usual one each, or a free one where that is taken."""
+    """The ports of the cluster on loopback: the usual ones, or free ones if they are taken."""
 
     api: int
     gateway: int
@@ -47,15 +47,15 @@ class Ports:
 
     @classmethod
     def choose(cls) -> "Ports":
-        """Prefer what people know by heart."""
+        """Choose the usual ports if they are free."""
         return cls(preferred_port(6443), preferred_port(8000), preferred_port(EMULATOR_PORT))
 
 
 class Node:
-    """One checkout's cluster.
+    """The cluster of a checkout.
 
     Args:
-        paths: its names and folders.
+        paths: names and folders of the cluster.
     """
 
     def __init__(self, paths: Paths | None = None) -> None:
@@ -66,10 +66,10 @@ class Node:
     # ---- up
 
     def up(self) -> None:
-        """Bring the cluster up, or leave a healthy one alone.
+        """Start the cluster, unless it is healthy.
 
         Raises:
-            ClusterError: when something is missing on this machine or does not come up.
+            ClusterError: when this machine lacks a requirement, or a component does not become ready.
         """
         debian.ensure()
         for name in TOOLS:
@@ -94,7 +94,7 @@ class Node:
         self.state.mkdir(parents=True)
         (self.state / "ports.json").write_text(json.dumps(asdict(ports)))
         self.namespace.create()
-        # The forwarder first: the API server's one URL is that of this machine's loopback.
+        # The forwarder starts first, because the URL of the API server uses the loopback of this machine.
         self._forward(ports)
         plane = ControlPlane(
             self.state, enter=self.namespace.enter, address=NODE_ADDRESS, port=ports.api, node=True
@@ -198,7 +198,7 @@ class Node:
     # ---- down
 
     def down(self) -> None:
-        """Leave nothing: no process, mount, namespace, cgroup or folder."""
+        """Remove every process, mount, namespace, cgroup and folder of the cluster."""
         for process in all_of(self.state):
             process.stop(grace=2.0)
         cgroups.kill(self.paths.name)
@@ -210,10 +210,10 @@ class Node:
         shutil.rmtree(self.state, ignore_errors=True)
         self.paths.env_file.unlink(missing_ok=True)
 
-    # ---- look
+    # ---- status
 
     def healthy(self) -> bool:
-        """Every part runs and the node is ready."""
+        """Whether every component runs and the node is ready."""
         processes = list(all_of(self.state))
         return (
             bool(processes)
@@ -223,11 +223,11 @@ class Node:
         )
 
     def status(self) -> bool:
-        """Print every part; answer whether all is well."""
+        """Print every component, and return whether the cluster is healthy."""
         processes = list(all_of(self.state))
         for process in processes:
             say(
-                f"{process.name:<24} {'pid ' + str(process.pid) if process.pid else 'DEAD, see ' + str(process.log)}"
+                f"{process.name:<24} {'pid ' + str(process.pid) if process.pid else 'not running, see ' + str(process.log)}"
             )
         well = self.healthy()
         if well:
@@ -241,7 +241,7 @@ class Node:
         return well
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run kubectl as the administrator, from this machine's loopback.
+        """Run kubectl as administrator, over loopback.
 
         Raises:
             ClusterError: when it fails.
@@ -255,10 +255,10 @@ class Node:
         return done.stdout
 
     def environment(self) -> dict[str, str]:
-        """What `.dev/env` says.
+        """The variables of `.dev/env`.
 
         Raises:
-            ClusterError: when the cluster is not up.
+            ClusterError: when the cluster is not running.
         """
         if not self.paths.env_file.exists():
             raise ClusterError("the cluster is not running: run `dev/cluster up`")
@@ -333,7 +333,7 @@ class Node:
 
 
 def _kill_those_that_name(state: Path) -> None:
-    """End what the records do not know: containerd's shims name the state folder in their arguments."""
+    """Kill processes without a record: the shims of containerd, whose arguments contain the state folder."""
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if (

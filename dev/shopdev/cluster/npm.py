@@ -1,6 +1,6 @@
-"""The pinned tools written for Node: installed once per lock file into the cache, shared by every checkout.
+"""The pinned tools for Node.js, which are installed once per lock file into a cache that all checkouts share.
 
-Node and npm come with the development environment; a lock file pins every package by its hash and runs no install script.
+The development environment contains Node.js and npm. A lock file pins every package by its hash, and install scripts do not run.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ INSTALL_SECONDS = 300
 
 
 def run(name: str, arguments: Sequence[str], timeout: float = 60.0) -> "subprocess.CompletedProcess[str]":
-    """Run the program that the tool of dev/tools is named after.
+    """Run the program with the name of the tool in dev/tools.
 
     Raises:
         ClusterError: when it cannot be installed.
@@ -37,10 +37,10 @@ def run(name: str, arguments: Sequence[str], timeout: float = 60.0) -> "subproce
 
 
 def ensure(name: str) -> Path:
-    """Install the tool's packages unless they are in the cache; answer their folder.
+    """Install the packages of a tool unless they are in the cache, and return their folder.
 
     Raises:
-        ClusterError: when there is no such tool, or npm fails.
+        ClusterError: for an unknown tool, or when npm fails.
     """
     module = MODULES / name
     if not (module / "package-lock.json").is_file():
@@ -79,7 +79,7 @@ def _root() -> Path:
 
 
 def _node() -> str:
-    # Where the wheel of Windows has it, and that of every other system.
+    # The path in the wheel for Windows, and in those for other systems.
     windows, other = _root() / "node.exe", _root() / "bin" / "node"
     return str(windows if windows.exists() else other)
 

@@ -1,7 +1,7 @@
-"""Where everything of one checkout's cluster lives.
+"""The names and folders of the cluster of a checkout.
 
-State is outside the checkout and short, because the path of a Unix socket may have 107 bytes at most; its name is a hash
-of the checkout, so that two checkouts on one machine never meet.
+The state folder is outside the checkout and has a short path, because the path of a Unix socket must not exceed 107 bytes. Its name
+is a hash of the checkout, so that the clusters of two checkouts on one machine are separate.
 """
 
 import hashlib
@@ -14,13 +14,13 @@ from shopdev.checkout import ROOT
 
 @dataclass(frozen=True)
 class Paths:
-    """The names that belong to one checkout."""
+    """The names and folders of one checkout."""
 
     checkout: Path = ROOT
 
     @property
     def name(self) -> str:
-        """Name of the network namespace and of the cgroup root: `shop-` and eight hexadecimal digits."""
+        """Name of the network namespace and of the root cgroup: `shop-` and eight hexadecimal digits."""
         return "shop-" + hashlib.sha256(str(self.checkout).encode()).hexdigest()[:8]
 
     @property
@@ -30,17 +30,17 @@ class Paths:
 
     @property
     def netns(self) -> Path:
-        """The network namespace's handle, for `nsenter --net`."""
+        """File of the network namespace, for `nsenter --net`."""
         return Path("/run/netns") / self.name
 
     @property
     def env_file(self) -> Path:
-        """What the cluster tells to others, KEY=VALUE."""
+        """File with the settings for other commands, as KEY=VALUE lines."""
         return self.checkout / ".dev" / "env"
 
 
 def cache() -> Path:
-    """Folder outside every checkout for what takes long to make: SHOP_CACHE_DIR, else below XDG_CACHE_HOME."""
+    """The cache of files that take long to build, outside every checkout: SHOP_CACHE_DIR, or a folder in XDG_CACHE_HOME."""
     chosen = os.environ.get("SHOP_CACHE_DIR")
     if chosen:
         return Path(chosen)

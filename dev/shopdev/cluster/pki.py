@@ -1,4 +1,4 @@
-"""A certificate authority for one cluster, and the kubeconfigs that it makes possible."""
+"""The certificate authority of a cluster, and kubeconfigs with its certificates."""
 
 import subprocess
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ DAYS = "365"
 
 @dataclass(frozen=True)
 class Authority:
-    """Certificates below one folder: `ca.crt`, and `<name>.crt` with `<name>.key` for everybody else."""
+    """Certificates in one folder: `ca.crt`, and `<name>.crt` with `<name>.key` for clients and servers."""
 
     folder: Path
 
     @property
     def certificate(self) -> Path:
-        """What clients and servers trust."""
+        """The CA certificate for clients and servers."""
         return self.folder / "ca.crt"
 
     def create(self) -> None:

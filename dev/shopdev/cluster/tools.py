@@ -1,7 +1,7 @@
-"""The pinned Go tools: built once per set of pins into the cache, shared by every checkout.
+"""The pinned Go tools, which are built once per version into a cache that all checkouts share.
 
-Each folder of dev/tools is a Go module whose `tool` lines name what is built (kstatus is a program of this project); those of MANIFESTS are read for their
-CustomResourceDefinitions only.
+Every folder in dev/tools is a Go module. Its `tool` lines name the programs to build (kstatus is a program of this project). The
+modules in MANIFESTS only provide CustomResourceDefinitions.
 """
 
 import fcntl
@@ -48,15 +48,15 @@ OLDEST_GO = (1, 26)
 
 
 def names() -> list[str]:
-    """Every tool that can be built."""
+    """The names of all tools."""
     return sorted(each.parent.name for each in MODULES.glob("*/go.mod"))
 
 
 def folder(name: str) -> Path:
-    """Where the tool of this go.mod and go.sum is, or will be.
+    """The folder of a tool in the cache, which depends on its go.mod and go.sum.
 
     Raises:
-        ClusterError: when there is no such tool.
+        ClusterError: for an unknown tool.
     """
     module = MODULES / name
     if not (module / "go.mod").is_file():
@@ -70,7 +70,7 @@ def folder(name: str) -> Path:
 
 
 def ensure(name: str) -> Path:
-    """Build the tool unless it is in the cache; answer its folder.
+    """Build a tool unless it is in the cache, and return its folder.
 
     Raises:
         ClusterError: when Go is missing or too old, or the build fails.
@@ -87,7 +87,7 @@ def ensure(name: str) -> Path:
 
 def _build(name: str, target: Path) -> None:
     _check_go()
-    say(f"building {name} (usually {EXPECTED.get(name, 'a few seconds')}, once per version)")
+    say(f"building {name}… (usually {EXPECTED.get(name, 'a few seconds')}, once per version)")
     start = time.monotonic()
     with tempfile.TemporaryDirectory(dir=target.parent.parent, prefix=f".{name}-") as scratch:
         made = Path(scratch) / "bin"
@@ -113,7 +113,7 @@ def _compile(module: Path, made: Path) -> None:
 
 
 def _version_stamps(module: Path) -> Iterator[str]:
-    """What `kubectl version` and the API server call themselves; a plain build would say v0.0.0-master."""
+    """Linker flags for the version of Kubernetes; without them, `kubectl version` prints v0.0.0-master."""
     found = re.search(r"k8s\.io/kubernetes v(\d+)\.(\d+)(\.\S+)", (module / "go.mod").read_text())
     if not found:
         return
@@ -126,7 +126,7 @@ def _version_stamps(module: Path) -> Iterator[str]:
 
 
 def _helm_stamps(module: Path) -> Iterator[str]:
-    """What Helm 3 calls itself, and the Kubernetes for which it renders without a cluster; a plain build would say v1.20."""
+    """Linker flags for the version of Helm 3, and of the Kubernetes for which it renders without a cluster (default: v1.20)."""
     pins = (module / "go.mod").read_text()
     helm = re.search(r"helm\.sh/helm/v3 (v3\.\S+)", pins)
     client = re.search(r"k8s\.io/client-go v0\.(\d+)\.", pins)
@@ -145,10 +145,10 @@ def _copy_manifests(name: str, made: Path) -> None:
 
 
 def traefik() -> str:
-    """The program from the PyPI wheel: beside this interpreter, in the checkout's environment, or on PATH.
+    """The program from the PyPI wheel: beside this interpreter, in .venv, or on PATH.
 
     Raises:
-        ClusterError: when it is in none of them.
+        ClusterError: when it is not installed.
     """
     folders = (str(Path(sys.executable).parent), str(ROOT / ".venv" / "bin"), os.environ.get("PATH", ""))
     found = shutil.which("traefik", path=os.pathsep.join(folders))
@@ -158,7 +158,7 @@ def traefik() -> str:
 
 
 def module_folder(name: str, module: str) -> Path:
-    """The source of a Go module, as the tool of that name pins it; downloaded unless it is in Go's cache.
+    """The source of a Go module at the version that the tool with that name pins; it is downloaded unless Go has cached it.
 
     Raises:
         ClusterError: when Go is missing or the download fails.
@@ -190,12 +190,12 @@ def _check_go() -> None:
 
 @contextmanager
 def only_one(lock: Path) -> Iterator[None]:
-    """Hold a lock file: other processes that take it wait."""
+    """Hold a lock file; other processes wait for it."""
     with lock.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
 def search_path(tools: Sequence[str]) -> str:
-    """The tools' folders as a PATH prefix; builds what is missing."""
+    """The folders of the tools as a prefix of PATH; missing tools are built."""
     return os.pathsep.join(str(ensure(each)) for each in tools)
