@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -20,12 +20,11 @@ from shop_operator.objects.lenient import mapping, text
 from shop_operator.render import render
 from shop_operator.render.configuration import Configuration
 from shop_operator.render.surroundings import Surroundings
+from shop_operator.status.rollback.identity import is_comparable, read, written
 from shop_operator.status.rollback.pod_fields import pod_fields
 
 # Only the image of a larger release is kept: the status is stored in the ShopService, which is limited to 1.5 MB.
 _LARGEST: Final = 128 * 1024
-# The first word of an identity: its format.
-_FORMAT: Final = "v2"
 
 
 @dataclass(frozen=True)
@@ -55,20 +54,20 @@ class Release:
     @property
     def identity(self) -> str:
         """Its identity in a status."""
-        return _written(self.templates, self.tried)
+        return written(self.templates, self.tried)
 
     def is_that(self, identity: str) -> bool:
         """Whether a status means this release: its templates are the same, and no piece that exists has changed."""
-        templates, tried = _read(identity)
+        templates, tried = read(identity)
         return templates == self.templates and all(
             tried.get(piece, now) == now for piece, now in self.present.items()
         )
 
     def remembered(self, identity: str) -> str:
         """That identity of it, with the pieces that exist now and that it does not contain."""
-        _, tried = _read(identity)
+        _, tried = read(identity)
         known = {piece: tried[piece] for piece in self.tried if piece in tried}
-        return _written(self.templates, {**self.present, **known})
+        return written(self.templates, {**self.present, **known})
 
     @property
     def kept(self) -> dict[str, Any]:
@@ -98,7 +97,7 @@ class Release:
         rejected = text(rollout["rejectedRelease"])
         if text(rollout.get("retry")) != self.retry:
             return False
-        if not _comparable_identity(rejected):
+        if not is_comparable(rejected):
             # Another earlier version took missing pieces for changes, so only the spec decides.
             return not spec_changed
         return self.is_that(rejected)
@@ -122,42 +121,66 @@ def release(
         there: the dependencies that exist.
         part_of: the part-of label of the pods of each existing Deployment, by name; it is not a part of a release.
     """
-    alone = desired
-    if around.dependencies or around.called_ports:
-        # The ports of dependencies are compared piece by piece.
-        alone = render(shop, live=None, around=replace(around, dependencies={}, called_ports={}))
-    deployments = {each["metadata"]["name"]: each for each in alone if each["kind"] == "Deployment"}
+    deployments = _deployments(shop, desired, around)
     templates = {
         name: _comparable(each["spec"]["template"], part_of.get(name)) for name, each in deployments.items()
     }
-    fields = pod_fields(shop.document)
-    found = {piece: (now, tried) for piece, now, tried in _pieces(shop, config, around, there)}
+    pieces = list(_pieces(shop, config, around, there))
     return Release(
-        _hash(templates),
-        shop.spec.image,
-        fields if len(orjson.dumps(fields)) <= _LARGEST else {},
-        text(shop.annotations.get(RETRY_ANNOTATION)),
-        {
-            name: checksum
-            for name, each in deployments.items()
-            if (
-                checksum := mapping(each["spec"]["template"]["metadata"].get("annotations")).get(
-                    CHECKSUM_ANNOTATION
-                )
-            )
-        },
-        {piece: now for piece, (now, _) in found.items() if now is not None},
-        {piece: tried for piece, (_, tried) in found.items()},
+        templates=_hash(templates),
+        image=shop.spec.image,
+        pods=_small_enough(pod_fields(shop.document)),
+        retry=text(shop.annotations.get(RETRY_ANNOTATION)),
+        configuration=_checksums(deployments),
+        present={piece.name: piece.now for piece in pieces if piece.now is not None},
+        tried={piece.name: piece.tried for piece in pieces},
     )
+
+
+def _deployments(
+    shop: ShopService, desired: list[dict[str, Any]], around: Surroundings
+) -> dict[str, dict[str, Any]]:
+    """The Deployments, by name, without the ports of dependencies: these are compared piece by piece."""
+    if around.dependencies or around.called_ports:
+        desired = render(shop, live=None, around=replace(around, dependencies={}, called_ports={}))
+    return {each["metadata"]["name"]: each for each in desired if each["kind"] == "Deployment"}
+
+
+def _small_enough(fields: dict[str, Any]) -> dict[str, Any]:
+    return fields if len(orjson.dumps(fields)) <= _LARGEST else {}
+
+
+def _checksums(deployments: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The checksum of the configuration of each Deployment that uses any."""
+    annotations = {
+        name: mapping(each["spec"]["template"]["metadata"].get("annotations"))
+        for name, each in deployments.items()
+    }
+    return {
+        name: each[CHECKSUM_ANNOTATION] for name, each in annotations.items() if each.get(CHECKSUM_ANNOTATION)
+    }
+
+
+class _Piece(NamedTuple):
+    """A value that pods receive from another object.
+
+    Attributes:
+        name: the hash of what it is.
+        now: its value; None if the object does not exist.
+        tried: the value that the pods received; empty if the object did not exist.
+    """
+
+    name: str
+    now: str | None
+    tried: str
 
 
 def _pieces(
     shop: ShopService, config: Configuration, around: Surroundings, there: AbstractSet[str]
-) -> Iterator[tuple[str, str | None, str]]:
-    """The pieces that pods receive from other objects: name, value now (None if it does not exist), and value that they received."""
+) -> Iterator[_Piece]:
     for name in shop.spec.depends_on or ():
         port = str(around.port(name))
-        yield _hash(["dependency", name]), port if name in there else None, port
+        yield _Piece(_hash(["dependency", name]), port if name in there else None, port)
     if config.digests is None:
         return
     for name, uses in config.uses.items():
@@ -165,28 +188,12 @@ def _pieces(
         for use in uses:
             now = config.digests.content(use)
             tried = now or recorded.get(use.object) or config.digests.values.get(use) or ""
-            yield _hash([config.digests.key_id, name, *use]), now, tried
+            yield _Piece(_hash([config.digests.key_id, name, *use]), now, tried)
 
 
 def _hash(value: Any) -> str:
     found = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(found, digest_size=8).hexdigest()
-
-
-def _written(templates: str, tried: Mapping[str, str]) -> str:
-    return " ".join([_FORMAT, templates, *(f"{piece}={value}" for piece, value in sorted(tried.items()))])
-
-
-def _comparable_identity(identity: str) -> bool:
-    return identity.startswith(f"{_FORMAT} ")
-
-
-def _read(identity: str) -> tuple[str, dict[str, str]]:
-    """The hash of the templates, and the pieces; empty if an earlier version has written the identity."""
-    if not _comparable_identity(identity):
-        return "", {}
-    _, templates, *pieces = identity.split(" ")
-    return templates, {piece: value for piece, _, value in (each.partition("=") for each in pieces)}
 
 
 def _comparable(template: Mapping[str, Any], part_of: str | None) -> dict[str, Any]:
