@@ -34,7 +34,7 @@ from shop_operator.reconcile.reconciler import Reconciler
 from shop_operator.reconcile.runner import Workers
 from shop_operator.render import KINDS
 from shop_operator.settings import RunSettings
-from shop_operator.status.writer import Reporter
+from shop_operator.status.writer import StatusWriter
 
 _log = logging.getLogger(__name__)
 
@@ -261,7 +261,7 @@ def _reconciler(
     settings: RunSettings, kube: Kube, caches: Caches, events: Events, metrics: Metrics
 ) -> Reconciler:
     in_flight = caches.intake.in_flight
-    reporter = Reporter(
+    writer = StatusWriter(
         kube,
         caches.store,
         events,
@@ -273,7 +273,7 @@ def _reconciler(
     return Reconciler(
         kube,
         caches.store,
-        reporter,
+        writer,
         metrics,
         configs=caches.configs,
         served=caches.served,

@@ -13,7 +13,7 @@ from shop_operator.names import Key
 from shop_operator.observability.metrics import Metrics
 from shop_operator.reconcile.queue import WorkQueue
 from shop_operator.reconcile.reconciler import Reconciler
-from shop_operator.status.writer import Reporter
+from shop_operator.status.writer import StatusWriter
 from shop_operator.wiring import Leadership
 from tests.operator.engine import Engine
 from tests.operator.fake_api import FixedKey
@@ -72,11 +72,11 @@ async def test_an_ex_leader_remembers_nothing_of_a_shopservice() -> None:
     queue: WorkQueue[Key] = WorkQueue(metrics)
     events = Events(NoEvents(), "me")
     configs = Configs(world.api, FixedKey(), lambda _: None)
-    reporter = Reporter(world.api, world.store, events, metrics, lambda _: None, world.clock)
+    writer = StatusWriter(world.api, world.store, events, metrics, lambda _: None, world.clock)
     reconciler = Reconciler(
         world.api,
         world.store,
-        reporter,
+        writer,
         metrics,
         configs=configs,
         served=lambda: world.served,

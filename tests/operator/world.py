@@ -10,7 +10,7 @@ from shop_operator.names import Key
 from shop_operator.objects.pod_security import Level
 from shop_operator.reconcile.reconciler import Reconciler
 from shop_operator.render import KINDS
-from shop_operator.status.writer import Reporter
+from shop_operator.status.writer import StatusWriter
 from tests.operator.clock import Clock
 from tests.operator.fake_api import FakeApi, FixedKey
 
@@ -40,13 +40,13 @@ class World:
 
     def restart(self) -> None:
         """A new process over the same cluster."""
-        reporter = Reporter(
+        writer = StatusWriter(
             self.api, self.store, self, self, self.woken.extend, self.clock, logs=self.diagnose_logs
         )
         self.reconciler = Reconciler(
             self.api,
             self.store,
-            reporter,
+            writer,
             self,
             configs=self.configs,
             served=lambda: self.served,

@@ -19,7 +19,7 @@ from shop_operator.reconcile.api import Api
 from shop_operator.reconcile.memory import REPAIRS, Memories, Patience
 from shop_operator.reconcile.wanted import Wanted, remembered
 from shop_operator.status.drift import Repair
-from shop_operator.status.writer import Reporter
+from shop_operator.status.writer import StatusWriter
 from shop_operator.wording import listed as enumerated
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Children:
     Args:
         api: the cluster.
         store: the cache of the watches.
-        reports: records reverted changes.
+        writer: records reverted changes.
         observer: counts writes.
         memories: the records of the ShopServices.
         in_flight: holds back events of a child until its apply is answered.
@@ -51,7 +51,7 @@ class Children:
         self,
         api: Api,
         store: Store,
-        reports: Reporter,
+        writer: StatusWriter,
         observer: WriteObserver,
         *,
         memories: Memories,
@@ -60,7 +60,7 @@ class Children:
     ) -> None:
         self._api = api
         self._store = store
-        self._reports = reports
+        self._writer = writer
         self._observer = observer
         self._memories = memories
         self._in_flight = in_flight
@@ -106,7 +106,7 @@ class Children:
         repaired = [path for path in drifted if path not in self._overruled_fields(wanted)]
         if repaired:
             repair = Repair(str(wanted.child), tuple(repaired), who)
-            self._reports.repaired(wanted.key, wanted.shop, repair)
+            self._writer.repaired(wanted.key, wanted.shop, repair)
         if contested:
             raise contested
 
@@ -191,7 +191,7 @@ class Children:
             raise
         if wanted.had:
             count = wanted.configuration["spec"]["replicas"] if wanted.child.kind == "Deployment" else None
-            self._reports.recreated(wanted.key, wanted.shop, str(wanted.child), count)
+            self._writer.recreated(wanted.key, wanted.shop, str(wanted.child), count)
         contested = self._spend(wanted, "") if wanted.again else None
         if contested:
             raise contested

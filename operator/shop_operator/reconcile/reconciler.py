@@ -41,7 +41,7 @@ from shop_operator.render.prepare import Facts
 from shop_operator.status.dependencies import now
 from shop_operator.status.outcome import Outcome
 from shop_operator.status.rollback import in_place
-from shop_operator.status.writer import Reporter
+from shop_operator.status.writer import StatusWriter
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Reconciler:
     Args:
         api: the cluster.
         store: the cache of the watches.
-        reporter: writes statuses.
+        writer: writes statuses.
         observer: counts writes.
         configs: the digests of ConfigMaps and Secrets.
         served: the kinds that the API server serves.
@@ -72,7 +72,7 @@ class Reconciler:
         self,
         api: Api,
         store: Store,
-        reporter: Reporter,
+        writer: StatusWriter,
         observer: WriteObserver,
         *,
         configs: Configs,
@@ -85,7 +85,7 @@ class Reconciler:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._reporter = reporter
+        self._writer = writer
         self._configs = configs
         self._namespaces = namespaces
         self._memories = Memories()
@@ -105,7 +105,7 @@ class Reconciler:
         self._children = Children(
             api,
             store,
-            reporter,
+            writer,
             observer,
             memories=self._memories,
             in_flight=in_flight or InFlight(),
@@ -168,7 +168,7 @@ class Reconciler:
         if self._reporting_flaw.locked():
             return _NEXT_TURN
         async with self._reporting_flaw:
-            await self._reporter.flawed(key, cached, shop, flaw)
+            await self._writer.flawed(key, cached, shop, flaw)
         return None
 
     async def _pass_and_report(
@@ -185,7 +185,7 @@ class Reconciler:
             outcome, delays = Outcome([error]), []
         finally:
             self._remember(this, in_status)
-        return outcome, [*delays, await self._reporter.report(key, cached, shop, outcome)]
+        return outcome, [*delays, await self._writer.report(key, cached, shop, outcome)]
 
     async def _bug(self, key: Key, cached: Shop, shop: ShopService, error: Exception) -> InternalError:
         """Report a bug and return its error. Otherwise, the status would still describe an earlier pass."""
@@ -194,7 +194,7 @@ class Reconciler:
             f"The operator failed with {type(error).__name__}, which is a bug; report it with the traceback from its log."
             " It retries."
         )
-        await self._reporter.flawed(key, self._store.shop(key) or cached, shop, internal)
+        await self._writer.flawed(key, self._store.shop(key) or cached, shop, internal)
         return internal
 
     def clear(self) -> None:
@@ -202,13 +202,13 @@ class Reconciler:
         self._refusals.clear()
         self._memories.clear()
         self._configs.clear()
-        self._reporter.clear()
+        self._writer.clear()
 
     def _forget(self, key: Key) -> None:
         self._refusals.forget(key)
         self._memories.forget(key)
         self._configs.forget(key)
-        self._reporter.forget(key)
+        self._writer.forget(key)
 
     def _remember(self, this: Pass, in_status: frozenset[ChildId]) -> None:
         """End the pass: remember the children that the current status does not list."""

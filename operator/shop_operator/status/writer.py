@@ -70,7 +70,7 @@ class StatusObserver(Protocol):
         """Drop the series of a ShopService that is deleted."""
 
 
-class Reporter:
+class StatusWriter:
     """Writes the statuses of all ShopServices.
 
     Args:

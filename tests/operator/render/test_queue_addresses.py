@@ -162,7 +162,7 @@ async def test_a_pass_with_a_forbidden_address_applies_nothing() -> None:
     world.reconciler = Reconciler(
         world.api,
         world.store,
-        world.reconciler._reporter,
+        world.reconciler._writer,
         world,
         configs=world.configs,
         served=lambda: world.served,
