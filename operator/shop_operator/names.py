@@ -10,6 +10,7 @@ PLURAL: Final = "shopservices"
 NAME_LABEL: Final = "shopservice.dev/name"
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 
 HASH_ANNOTATION: Final = "shopservice.dev/applied-hash"
 """On every child: hash of the apply configuration."""
@@ -21,8 +22,11 @@ KEPT_COUNT_ANNOTATION: Final = "shopservice.dev/kept-replicas"
 RETRY_ANNOTATION: Final = "shopservice.dev/retry"
 """On a ShopService: a new value retries the release that was rolled back."""
 
+REVISION_ANNOTATION: Final = "deployment.kubernetes.io/revision"
+"""On a ReplicaSet, set by the Deployment controller: the number of its rollout."""
+
 FIELD_MANAGER: Final = "shop-operator"
-"""Field manager of the operator's applies, and value of app.kubernetes.io/managed-by."""
+"""Field manager of the operator's applies, and value of MANAGED_BY_LABEL."""
 HANDOVER_MANAGER: Final = "shop-operator-handover"
 """Field manager of spec.replicas during the hand-over from the operator to an autoscaler. A field without an owner returns to its
 default, which is 1 for replicas."""

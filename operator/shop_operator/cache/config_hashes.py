@@ -21,7 +21,7 @@ import orjson
 
 from shop_operator.cache.unreadable import Unreadable
 from shop_operator.errors import Forbidden, Stale
-from shop_operator.names import Key
+from shop_operator.names import FIELD_MANAGER, MANAGED_BY_LABEL, Key
 from shop_operator.render.configuration import Digests, Use
 
 _log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class DigestKey:
             "metadata": {
                 "name": KEY_SECRET,
                 "namespace": self._namespace,
-                "labels": {"app.kubernetes.io/managed-by": "shop-operator"},
+                "labels": {MANAGED_BY_LABEL: FIELD_MANAGER},
             },
             "immutable": True,
             "data": {"key": base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()},

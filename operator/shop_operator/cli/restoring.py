@@ -5,6 +5,7 @@ from typing import Any
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cli.errors import NotThere
+from shop_operator.names import REVISION_ANNOTATION
 from shop_operator.objects.lenient import digits, mapping, text
 from shop_operator.objects.merge_patch import merge_patch
 from shop_operator.status.rollback import last_good, mergeable, same_pods
@@ -64,7 +65,7 @@ def _previous_image(shop: Object, replicasets: Callable[[], Iterable[Object]]) -
         return running
 
     def revision(obj: Object) -> int:
-        return digits((obj["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision"))
+        return digits((obj["metadata"].get("annotations") or {}).get(REVISION_ANNOTATION))
 
     for each in sorted(replicasets(), key=revision, reverse=True):
         for container in each["spec"]["template"]["spec"]["containers"]:

@@ -19,15 +19,14 @@ maps and unions follow the rules of the API, as described in kubernetes_schema:
 """
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import ROUND_CEILING, Decimal, DecimalException
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from shop_operator.objects.kubernetes_schema import Type, Union, is_set, of_kind
+from shop_operator.objects.quantities import same_quantity
 
 _ORDERED: Final = frozenset({"Container", "EnvVar"})
 # Defaults of the API server for fields without a value: inside an atomic value, which may contain only the operator's fields, and
@@ -58,17 +57,6 @@ _FILLED_IN: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
     "ServiceAccountTokenProjection": {"expirationSeconds": (3600,)},
 }
 _NOTHING: Final[Mapping[str, tuple[Any, ...]]] = {}
-
-_QUANTITY: Final = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?")
-_LARGEST_QUANTITY: Final = Decimal(2**63 - 1)
-_SUFFIX: Final[Mapping[str, Decimal]] = {
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "m": Decimal("1e-3"),
-    "k": Decimal("1e3"),
-    **{letter: Decimal(1000) ** (i + 2) for i, letter in enumerate("MGTPE")},
-    **{f"{letter}i": Decimal(1024) ** (i + 1) for i, letter in enumerate("KMGTPE")},
-}
 
 
 def applied_hash(configuration: Mapping[str, Any]) -> str:
@@ -177,7 +165,7 @@ def _compare(desired: Any, live: Any, place: _Place, found: list[str]) -> None:
             _compare_lists(desired, live, place, found)
         elif desired:
             found.append(place.path)
-    elif not (place.kind.name == "quantity" and _same_quantity(desired, live)):
+    elif not (place.kind.name == "quantity" and same_quantity(desired, live)):
         found.append(place.path)
 
 
@@ -251,28 +239,3 @@ def _often(kind: Type, items: Iterable[Mapping[str, Any]]) -> frozenset[tuple[An
     """The keys of more than one item. Only clients such as `kubectl edit` can create duplicates."""
     counted = Counter(kind.identity(item) for item in items)
     return frozenset(identity for identity, count in counted.items() if count > 1)
-
-
-def _same_quantity(one: Any, other: Any) -> bool:
-    first, second = _quantity(one), _quantity(other)
-    return first is not None and first == second
-
-
-def _quantity(value: Any) -> Decimal | None:
-    """The value that the API server stores for a quantity (`500m`, `0.5`, `1Gi`, 2), None if it is not a quantity.
-
-    The largest value is an int64. Resources have a resolution of 1m and are rounded up.
-    """
-    match = _QUANTITY.fullmatch(str(value))
-    if match is None:
-        return None
-    number, suffix = match.groups()
-    try:
-        if suffix and suffix not in _SUFFIX:
-            found = Decimal(number + suffix)
-        else:
-            found = Decimal(number) * _SUFFIX.get(suffix or "", Decimal(1))
-        return min((found * 1000).to_integral_value(ROUND_CEILING) / 1000, _LARGEST_QUANTITY)
-    except DecimalException:
-        # The exponent is too large.
-        return None

@@ -11,6 +11,7 @@ from shop_operator.names import (
     FIELD_MANAGER,
     GROUP,
     KIND,
+    MANAGED_BY_LABEL,
     NAME_LABEL,
     PART_OF_LABEL,
     VERSION,
@@ -39,7 +40,7 @@ def labels(shop: ShopService, component: str) -> dict[str, str]:
         "app.kubernetes.io/instance": shop.name,
         "app.kubernetes.io/version": version(shop.spec.image),
         PART_OF_LABEL: shop.labels.get(PART_OF_LABEL, shop.namespace),
-        "app.kubernetes.io/managed-by": FIELD_MANAGER,
+        MANAGED_BY_LABEL: FIELD_MANAGER,
         **selector(shop, component),
     }
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from shop_operator.names import REVISION_ANNOTATION
 from shop_operator.objects.lenient import digits
 from shop_operator.status.diagnosis.findings import Pod
 
 TEMPLATE_HASH: Final = "pod-template-hash"
-_REVISION: Final = "deployment.kubernetes.io/revision"
 
 
 def hashes(pods: Iterable[Pod]) -> set[str]:
@@ -44,4 +44,4 @@ def template_hash(obj: Mapping[str, Any]) -> str:
 
 
 def _revision(replicaset: Mapping[str, Any]) -> int:
-    return digits((replicaset["metadata"].get("annotations") or {}).get(_REVISION))
+    return digits((replicaset["metadata"].get("annotations") or {}).get(REVISION_ANNOTATION))
