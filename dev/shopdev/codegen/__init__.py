@@ -1,1 +1,1 @@
-"""The generated files, and what each of them is made from; `make generate` writes them."""
+"""Generators of files in the repository; `make generate` runs them."""

@@ -1,4 +1,4 @@
-"""`make generate`: writes every generated file of the charts and manifests again, and names those that changed."""
+"""`make generate`: write the generated files of charts, manifests and documentation, and print those that changed."""
 
 import argparse
 import sys
@@ -12,10 +12,10 @@ from shopdev.codegen.kubeschema import table
 
 
 def main() -> int:
-    """Answer the exit code."""
+    """Write the files and return the exit code."""
     argparse.ArgumentParser(prog="dev/generate", description=__doc__).parse_args()
     try:
-        # The table first: the CRD is made of it too.
+        # The table is first, because the CRD depends on it.
         made = {table.TABLE: table.generated, **outputs(), template.TEMPLATE: template.generated}
         for path, make in made.items():
             text = make()

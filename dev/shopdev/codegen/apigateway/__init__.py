@@ -1,1 +1,1 @@
-"""The routes of the API Gateway, made from what the services say of themselves in their OpenAPI documents."""
+"""The routes of the API Gateway, generated from the OpenAPI documents of the services."""

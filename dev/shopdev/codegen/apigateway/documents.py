@@ -1,4 +1,4 @@
-"""Each service's OpenAPI document, and the operations in it."""
+"""The OpenAPI documents of the services, and their operations."""
 
 import functools
 import importlib
@@ -10,7 +10,7 @@ from typing import Any
 
 from shopdev.checkout import SERVICES
 
-# What an API needs to be built. Nobody is asked, so nobody has to be there.
+# The environment in which an API can be created. It sends no requests, so the addresses need not exist.
 ENVIRONMENT = {
     "AWS_REGION": "us-east-1",
     "TABLE": "table",
@@ -30,15 +30,15 @@ METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 
 @dataclass(frozen=True)
 class Operation:
-    """Something that a service can be asked for from outside.
+    """An operation of a service that external clients can call.
 
     Args:
-        service: whose it is.
-        method: in capitals.
-        path: with variables as {name}.
-        name: its operationId, e.g. "place_order".
-        scopes: what a customer's token needs; None when everybody may ask.
-        machine: whether machines may ask.
+        service: name of the service.
+        method: HTTP method in capitals.
+        path: path with variables as {name}.
+        name: operationId, e.g. "place_order".
+        scopes: scopes that the token of a customer needs; None if no token is required.
+        machine: whether machines may call it.
     """
 
     service: str
@@ -50,18 +50,18 @@ class Operation:
 
     @property
     def partner(self) -> bool:
-        """Whether partners may ask: a partner is a customer with a key for a token."""
+        """Whether partners may call it: a partner is a customer with a key instead of a token."""
         return self.scopes is not None
 
     @property
     def key(self) -> str:
-        """As API Gateway calls a route: "GET /orders/{order_id}"."""
+        """The route key of API Gateway, e.g. "GET /orders/{order_id}"."""
         return f"{self.method} {self.path}"
 
 
 @functools.cache
 def document(service: str) -> Mapping[str, Any]:
-    """What a service answers at /openapi.json."""
+    """The document that a service serves at /openapi.json."""
     with _environment(ENVIRONMENT):
         app = importlib.import_module(f"services.{service}.app").create_app()
         answer: Mapping[str, Any] = app.test_client().get("/openapi.json").get_json()

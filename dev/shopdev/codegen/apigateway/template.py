@@ -1,4 +1,4 @@
-"""The parts of manifests/aws/api.yaml that are made from the services' documents, between its marker comments."""
+"""The sections of manifests/aws/api.yaml that are generated from the documents of the services, between marker comments."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,17 +7,17 @@ from shopdev.checkout import ROOT
 from shopdev.codegen.apigateway.documents import Operation, operations
 
 TEMPLATE = ROOT / "manifests" / "aws" / "api.yaml"
-# Service -> the function that runs the same application.
+# Service -> the function with the same application.
 FUNCTIONS = {"product": "CheckInventory", "order": "PlaceOrder"}
 SCOPE_PREFIX = "shop/"
 
 
 class NoMarker(Exception):
-    """The template has no place for a generated part."""
+    """The template lacks a pair of marker comments."""
 
 
 def generated() -> str:
-    """The whole template, its generated parts made anew.
+    """The template with regenerated sections.
 
     Raises:
         NoMarker: when the template lacks a pair of marker comments.
@@ -40,7 +40,7 @@ def generated() -> str:
 
 
 def parameters(found: Sequence[Operation]) -> Iterator[str]:
-    """A target for each route that a function can answer as well."""
+    """A target for each route that a function can serve."""
     for each in _with_function(found):
         yield f"  {_name(each)}Target:"
         yield "    Type: String"
@@ -50,7 +50,7 @@ def parameters(found: Sequence[Operation]) -> Iterator[str]:
 
 
 def conditions(found: Sequence[Operation]) -> Iterator[str]:
-    """Which routes go to a function, and whether any goes to one at all."""
+    """The conditions that select routes to a function."""
     for each in _with_function(found):
         yield f"  {_name(each)}ByFunction: !Equals [!Ref {_name(each)}Target, function]"
     for service, function in FUNCTIONS.items():
@@ -61,7 +61,7 @@ def conditions(found: Sequence[Operation]) -> Iterator[str]:
 
 
 def routes(found: Sequence[Operation]) -> Iterator[str]:
-    """A route for each operation, and one more at the machines' and at the partners' API for those that they may ask for."""
+    """A route for each operation, also in the APIs of machines and of partners for the operations that they may call."""
     for each in found:
         yield f"  {_name(each)}Route:"
         yield "    Type: AWS::ApiGatewayV2::Route"
@@ -98,7 +98,7 @@ def routes(found: Sequence[Operation]) -> Iterator[str]:
 
 
 def throttling(found: Sequence[Operation]) -> Iterator[str]:
-    """A limit for each route: what writes costs more than what reads."""
+    """A rate limit for each route; writes cost more than reads."""
     for each in found:
         kind = "Read" if each.method == "GET" else "Write"
         yield (
@@ -108,7 +108,7 @@ def throttling(found: Sequence[Operation]) -> Iterator[str]:
 
 
 def _any_of(scopes: Sequence[str]) -> Iterator[str]:
-    """API Gateway lets in whoever has one of these; the service looks at all of them, and at the group."""
+    """The scopes of a route. API Gateway requires one of them; the service requires all, and the group."""
     for scope in scopes:
         yield f'"{SCOPE_PREFIX}{scope}"'
         yield f'"{SCOPE_PREFIX}ops:{scope.partition(":")[2]}"'

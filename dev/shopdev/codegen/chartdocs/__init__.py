@@ -1,5 +1,5 @@
-"""Everything in the charts that follows from something else: the CRD, READMEs, value schemas, the kubectl manifest.
+"""The generated files of the charts: the CRD, READMEs, schemas of values, and the manifest for kubectl.
 
-`values.yaml` of a chart is the only place where a value is described; the CRD is the only place where the type of a
-ShopService's field is. A test holds each file equal to what this package makes of them.
+A value is described only in the `values.yaml` of its chart, and the type of a field of a ShopService only in the CRD. A test compares
+the files with the output of this package.
 """

@@ -1,4 +1,4 @@
-"""The reference of `kubectl shop`, from the command line's own definition."""
+"""The reference of `kubectl shop`, generated from the definition of its command line."""
 
 import inspect
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Writes the tables of values into a chart's README, between two marks; the words around them are a person's."""
+"""The tables of values in the README of a chart, between two marks; the text around them is written by hand."""
 
 import json
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ _LONGEST_DEFAULT = 60
 
 
 def readme(current: str, sections: Sequence[Section]) -> str:
-    """The README with its tables written again.
+    """The README with regenerated tables.
 
     Raises:
-        BadComment: when the README has no marks, or a value has no description and none above it has.
+        BadComment: when the README has no marks, or neither a value nor a block above it has a description.
     """
     before, start, rest = current.partition(START)
     _, end, after = rest.partition(END)
@@ -33,7 +33,7 @@ def _table(section: Section) -> str:
 
 
 def _shown(value: Value) -> list[Value]:
-    """A described block has a row of its own above its values."""
+    """The rows of a value. A block with a description has a row above those of its values."""
     if not value.children:
         return [value]
     below = [row for child in value.children for row in _shown(child)]

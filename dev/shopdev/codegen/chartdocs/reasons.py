@@ -1,4 +1,4 @@
-"""docs/reference/conditions.md: every condition and every reason of a ShopService, each with cause and cure."""
+"""docs/reference/conditions.md: every condition and reason of a ShopService, with its cause and what to do."""
 
 from shop_operator.api.v1alpha1.reasons import CONDITIONS, ROWS
 from shop_operator.api.v1alpha1.reasons.reason import Reason
@@ -45,7 +45,7 @@ _DECISIONS = """
 
 
 def page() -> str:
-    """The whole page."""
+    """The page."""
     conditions = "".join(f"| `{kind}` | {meaning} |\n" for kind, meaning in CONDITIONS.items())
     return f"{_HEAD}{conditions}\n## Reasons\n\n{_TABLE}{''.join(map(_row, ROWS))}{_DECISIONS}"
 

@@ -24,7 +24,7 @@ _TABLE = "| field | type | meaning |\n|---|---|---|\n"
 
 
 def reference(crd: Mapping[str, Any]) -> str:
-    """The whole page: a table for the spec, one for the status, and the rules between fields."""
+    """The page: a table for the spec, one for the status, and the rules between fields."""
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     page = _HEAD
     for part in ("spec", "status"):
@@ -34,7 +34,7 @@ def reference(crd: Mapping[str, Any]) -> str:
 
 
 def fields(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every field below a schema with its path, parents first."""
+    """The fields of a schema with their paths, parents first."""
     for name, child in schema.get("properties", {}).items():
         here = f"{path}{name}"
         yield here, child

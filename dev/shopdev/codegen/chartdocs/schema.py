@@ -1,4 +1,4 @@
-"""Makes a chart's values.schema.json: closed, typed by the defaults, the comments' hints and the CRD."""
+"""The values.schema.json of a chart: closed, with types from the defaults, from hints in comments and from the CRD."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,17 +18,17 @@ def schema(title: str, sections: Sequence[Section], crd: Mapping[str, Any]) -> J
     """The JSON schema of a values.yaml.
 
     Args:
-        title: the chart's name.
-        sections: what `values.read` answers.
-        crd: the ShopService CustomResourceDefinition, where `+crd` looks.
+        title: name of the chart.
+        sections: result of `values.read`.
+        crd: CustomResourceDefinition of ShopServices, for the hint `+crd`.
 
     Raises:
-        BadComment: when a value's type can be told neither from its default nor from a hint.
+        BadComment: when neither the default nor a hint determines the type of a value.
     """
     root = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     maker = _Maker(root)
     properties = {value.key: maker.value(value) for section in sections for value in section.values}
-    # Helm hands this key to every chart inside another.
+    # Helm passes this key to subcharts.
     properties.setdefault("global", {"type": "object"})
     return {
         "$schema": _DRAFT,
@@ -55,7 +55,7 @@ class _Maker:
         if "workers" in value.hints:
             return self._workers(value)
         if "chart" in value.hints:
-            return {"type": "object"}  # closed by the schema of that chart
+            return {"type": "object"}  # the schema of that chart closes it
         if value.children:
             return {
                 "type": "object",
@@ -79,7 +79,7 @@ class _Maker:
 
     def _env(self) -> JSON:
         items = self._root["properties"]["spec"]["properties"]["env"]["items"]
-        # One list of types instead of anyOf: the complaint about a number is then one line.
+        # One list of types instead of anyOf, so that the error for a number is one line.
         return {
             "type": ["object", "null"],
             "propertyNames": {"pattern": _ENV_NAME},
@@ -109,17 +109,17 @@ class _Maker:
 
 
 def is_quantity(structural: Mapping[str, Any]) -> bool:
-    """Whether a field of a CRD is a quantity, which has no type there."""
+    """Whether a field of a CRD is a quantity, whose schema has no type."""
     return bool(structural.get("pattern") == QUANTITY_SCHEMA["pattern"])
 
 
 def _unnamed(pattern: str) -> str:
-    """A pattern without the names of its groups, for which some editors refuse the whole schema."""
+    """A pattern without names of groups, because some editors reject a schema with them."""
     return re.sub(r"\(\?<\w+>", "(", pattern)
 
 
 def plain(structural: Mapping[str, Any]) -> JSON:
-    """A CRD's structural schema as JSON schema: closed, without Kubernetes' own keywords and without defaults."""
+    """The structural schema of a CRD as JSON schema: closed, without the keywords of Kubernetes and without defaults."""
     made: JSON = {
         key: value
         for key, value in structural.items()
@@ -142,7 +142,7 @@ def plain(structural: Mapping[str, Any]) -> JSON:
 
 
 def nullable(made: Mapping[str, Any]) -> JSON:
-    """The same, or null: that is how one values file takes back what another one set."""
+    """The schema, or null, with which a values file removes a value of another one."""
     kinds = made["type"] if isinstance(made["type"], list) else [made["type"]]
     if "null" in kinds:
         return dict(made)

@@ -1,4 +1,4 @@
-"""Reads a chart's values.yaml together with its comments, which YAML parsers drop."""
+"""The values.yaml of a chart with its comments, which YAML parsers drop."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,12 +9,12 @@ from typing import Any
 import yaml
 
 _HINTS = frozenset({"schema", "crd", "env", "workers", "chart"})
-# These say all about a value, whatever its default holds.
+# Hints that describe a value completely, regardless of its default.
 _LEAF_HINTS = _HINTS - {"schema"}
 
 
 class BadComment(ValueError):
-    """A comment in values.yaml does not tell what it has to; the message says where."""
+    """A comment in values.yaml is incomplete or invalid; the message contains its location."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Value:
 
     Attributes:
         path: keys from the root, such as `("image", "tag")`.
-        default: as parsed.
+        default: parsed default.
         description: the comment above it, as one paragraph of Markdown; may be empty.
-        hints: `+name rest` lines of the comment, by name.
-        children: the values below it, when it is a block of documented values.
-        where: file and line, for complaints.
+        hints: name -> rest, of the `+name rest` lines of the comment.
+        children: the values in it, if it is a block of documented values.
+        where: file and line, for errors.
     """
 
     path: tuple[str, ...]
@@ -39,21 +39,21 @@ class Value:
 
     @property
     def key(self) -> str:
-        """The last part of its path."""
+        """The last key of its path."""
         return self.path[-1]
 
     def leaves(self) -> Iterator["Value"]:
-        """Itself, or what is below it."""
+        """The value itself, or the values in the block."""
         if not self.children:
             yield self
         for child in self.children:
             yield from child.leaves()
 
     def schema_hint(self) -> dict[str, Any]:
-        """What `+schema` adds.
+        """The JSON object of the hint `+schema`.
 
         Raises:
-            BadComment: when it is no JSON object.
+            BadComment: when it is not a JSON object.
         """
         text = self.hints.get("schema", "{}")
         try:
@@ -113,7 +113,7 @@ class _Reader:
         return Value(path, _construct(node), description, hints, children, where)
 
     def _comment(self, line: int, where: str) -> tuple[str, Mapping[str, str]]:
-        """The block of comment lines right above a line."""
+        """The block of comment lines immediately above a line."""
         start = line
         while start and (above := self.lines[start - 1].strip()).startswith("#") and above[:3] != "## ":
             start -= 1
@@ -131,7 +131,7 @@ class _Reader:
 
 
 def read(path: Path) -> tuple[Section, ...]:
-    """Answer the sections of a values.yaml in their order.
+    """Return the sections of a values.yaml in order.
 
     Raises:
         BadComment: when a comment has an unknown hint.

@@ -1,6 +1,6 @@
-"""Which fields keep no zero value: false, 0 and empty text are not stored, and mean that the field has no value.
+"""The fields that store no zero value: false, 0 and empty text mean that the field has no value.
 
-No schema says so, only the Go types: a field that is no pointer and has `omitempty`.
+They are in no schema, only in the Go types: fields that are not pointers and have `omitempty`.
 """
 
 import re
@@ -16,7 +16,7 @@ _FIELD: Final = re.compile(r'^\t(?:\w+[ \t]+)?([*\w.\[\]]+)[ \t]+`json:"(\w*)((?
 
 
 def zeros_omitted(name: str) -> frozenset[str]:
-    """The fields of a type, such as io.k8s.api.core.v1.Container, that keep no zero value, whatever their types."""
+    """The fields of a type, such as io.k8s.api.core.v1.Container, that store no zero value, regardless of their types."""
     package, _, short = name.rpartition(".")
     return frozenset(_omitted(package, short))
 

@@ -1,6 +1,6 @@
-"""The table itself, out of the OpenAPI documents of Kubernetes and the CRDs of the kinds that are not its own.
+"""The table of fields, from the OpenAPI documents of Kubernetes and the CRDs of other kinds.
 
-The shape of what is written is told in operator/shop_operator/objects/kubernetes_schema.py.
+operator/shop_operator/objects/kubernetes_schema.py describes its format.
 """
 
 import json
@@ -21,7 +21,7 @@ KUBERNETES: Final = "k8s.io/kubernetes"
 Schema = Mapping[str, Any]
 Types = dict[str, dict[str, Any]]
 
-# The kinds of Kubernetes that the operator writes, by the document that has them.
+# OpenAPI document -> the kinds in it that the operator writes.
 BUILT_IN: Final[Mapping[str, tuple[str, ...]]] = {
     "api/v1": ("io.k8s.api.core.v1.Service", "io.k8s.api.core.v1.ServiceAccount"),
     "apis/apps/v1": ("io.k8s.api.apps.v1.Deployment",),
@@ -36,9 +36,9 @@ _CUSTOM: Final = (
     ("prometheus-operator-crds", "monitoring.coreos.com_servicemonitors.yaml", "v1"),
     ("prometheus-operator-crds", "monitoring.coreos.com_podmonitors.yaml", "v1"),
 )
-# Those that have a zero value.
+# Types with a zero value.
 _SIMPLE: Final = frozenset({"boolean", "int32", "int64", "number", "string"})
-# Types that are one value, whatever their schema says of them.
+# Types that are one value, regardless of their schemas.
 _SCALARS: Final[Mapping[str, str]] = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": "quantity",
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": "int-or-string",
@@ -49,11 +49,11 @@ _QUANTITY: Final = "KMGTPE"
 
 
 class Unreviewed(Exception):
-    """The API says of a type that it is a union, and no table of unions.py has it."""
+    """The API describes a type as a union, and it is in no table of unions.py."""
 
 
 def generated() -> str:
-    """The text of the table, from the modules that dev/tools pins."""
+    """The text of the table, from the modules that are pinned in dev/tools."""
     documents = [_document(group) for group in BUILT_IN]
     manifests = [
         (yaml.safe_load((ensure(tool) / name).read_text()), version) for tool, name, version in _CUSTOM
@@ -72,15 +72,15 @@ def table(
     manifests: Iterable[tuple[Schema, str]],
     omitted: Callable[[str], Collection[str]] = lambda _: (),
 ) -> Types:
-    """The types by name, each with its fields.
+    """Name of a type -> its fields.
 
     Args:
         documents: OpenAPI v3 documents of Kubernetes.
-        manifests: CustomResourceDefinitions, each with the version that is written.
-        omitted: the fields of a type of Kubernetes that keep no zero value.
+        manifests: CustomResourceDefinitions with the version that the operator writes.
+        omitted: the fields of a type of Kubernetes that store no zero value.
 
     Raises:
-        Unreviewed: a union is in no table.
+        Unreviewed: when a union is in no table.
     """
     schemas = {
         name: each for document in documents for name, each in document["components"]["schemas"].items()
@@ -104,13 +104,13 @@ def table(
 
 
 def written(types: Types) -> str:
-    """JSON with a line for each type."""
+    """JSON with one line per type."""
     lines = [f"{json.dumps(name)}: {json.dumps(types[name], sort_keys=True)}" for name in sorted(types)]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _name(field: Any) -> str | None:
-    """The name of a scalar, or of another type."""
+    """The name of a scalar type or of another type."""
     found = field.get("type") if isinstance(field, Mapping) else field
     return None if found is None else str(found)
 
@@ -120,7 +120,7 @@ def _short(name: str) -> str:
 
 
 def _add(name: str, schemas: Mapping[str, Schema], types: Types) -> None:
-    """A type and what it refers to; a status is written by others."""
+    """A type and the types to which it refers, except statuses, which others write."""
     short = _short(name)
     if short in types:
         return
@@ -144,7 +144,7 @@ def _field(schema: Schema, schemas: Mapping[str, Schema], types: Types) -> Any:
 
 
 def _referred(schema: Schema, schemas: Mapping[str, Schema], types: Types) -> str | None:
-    """The name of the type that a field refers to, alone or with a description beside it."""
+    """The name of the type to which a field refers, with or without a description."""
     references = [schema, *schema.get("allOf", ())]
     target = next((each["$ref"].rpartition("/")[2] for each in references if "$ref" in each), None)
     if target is None or target in _SCALARS:
@@ -154,14 +154,14 @@ def _referred(schema: Schema, schemas: Mapping[str, Schema], types: Types) -> st
 
 
 def _of(schema: Schema, inner: Any) -> Any:
-    """A field that is no type of its own: a list, a map or a scalar."""
+    """A field without a named type: a list, a map or a scalar."""
     if schema.get("type") == "array":
         kept: dict[str, Any] = {"list": inner(schema["items"])}
         kind = schema.get("x-kubernetes-list-type", "atomic")
         if kind == "map":
             keys = schema["x-kubernetes-list-map-keys"]
             merge_key = schema.get("x-kubernetes-patch-merge-key", keys[0])
-            # A strategic merge patch of kubectl finds items by the first of the keys.
+            # A strategic merge patch of kubectl identifies items by the first key.
             if merge_key != keys[0]:
                 raise Unreviewed(f"a list merges by {merge_key} and has the keys {keys}")
             kept["keys"] = keys
@@ -181,7 +181,7 @@ def _scalar(schema: Schema) -> Any:
         kind = schema.get("format", "int64")
     elif kind == "object":
         kind = "any"
-    # Of the defaults only that of a key of a list matters: by it an item without the key is found.
+    # Only the default of a list key matters: it identifies items without the key.
     return {"type": kind, "default": "TCP"} if schema.get("default") == "TCP" else kind
 
 
@@ -216,7 +216,7 @@ def _descriptions(schema: Schema) -> Iterator[str]:
 
 
 def _add_custom(manifest: Schema, version: str, types: Types) -> None:
-    """A kind of a CRD, and a type for each of its objects."""
+    """A kind of a CRD, and a type for each object in it."""
     kind = manifest["spec"]["names"]["kind"]
     (schema,) = (
         each["schema"]["openAPIV3Schema"] for each in manifest["spec"]["versions"] if each["name"] == version
@@ -237,6 +237,6 @@ def _custom(schema: Schema, path: str, types: Types) -> Any:
         types[path] = {"fields": fields, **_atomic(schema)}
         return path
     if schema.get("type") == "array" and schema.get("x-kubernetes-list-type", "atomic") == "atomic":
-        # Of a list that is one value nothing more needs to be known.
+        # A list that is one value needs no type of its items.
         return {"list": "any"}
     return _of(schema, lambda each: _custom(each, f"{path}[]", types))

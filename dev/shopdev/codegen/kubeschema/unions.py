@@ -1,7 +1,7 @@
 """Unions of the Kubernetes API ("one of these"), by type.
 
-The API's own schema names two of them (x-kubernetes-unions); the others are in its validation and in the descriptions of
-its fields only. `CANDIDATES` finds those descriptions: a type that they speak of is in one of the tables below.
+The schema of the API names two of them (x-kubernetes-unions); the others appear only in its validation and in descriptions of
+fields. `CANDIDATES` matches such descriptions; the type of each match is in one of the tables below.
 """
 
 import re
@@ -16,20 +16,20 @@ def one_of(*members: str | list[str], **discriminator: Any) -> Union:
 
 
 def told_by(field: str, **values: str) -> Union:
-    """Each member needs the field to have its value, and every other value forbids it."""
+    """A member requires that the field has its value, and is forbidden with every other value."""
     return one_of(*values, discriminator=field, values=values)
 
 
 _HANDLERS: Final = ("exec", "httpGet", "tcpSocket")
 
-# Every field of a Volume but its name is a source.
+# Every field of a Volume except its name is a source.
 ALL_BUT_NAME: Final[Union] = {"members": "all but name"}
 
 UNIONS: Final[dict[str, list[Union]]] = {
     "ClusterTrustBundleProjection": [one_of("name", ["signerName", "labelSelector"])],
     "DeploymentStrategy": [told_by("type", rollingUpdate="RollingUpdate")],
     "EnvFromSource": [one_of("configMapRef", "secretRef")],
-    # A variable with neither is empty.
+    # A variable with neither member is empty.
     "EnvVar": [one_of("value", "valueFrom", optional=True)],
     "EnvVarSource": [
         one_of("configMapKeyRef", "fieldRef", "fileKeyRef", "resourceFieldRef", "secretKeyRef"),
@@ -54,7 +54,7 @@ UNIONS: Final[dict[str, list[Union]]] = {
     "PodDisruptionBudgetSpec": [one_of("maxUnavailable", "minAvailable")],
     "PodResourceClaim": [one_of("resourceClaimName", "resourceClaimTemplateName")],
     "Probe": [one_of(*_HANDLERS, "grpc")],
-    # A client IP's time-out is for sessions that are kept by the client's IP.
+    # The timeout of a client IP applies to sessions with affinity to the client IP.
     "ServiceSpec": [told_by("sessionAffinity", sessionAffinityConfig="ClientIP")],
     "Volume": [ALL_BUT_NAME],
     "VolumeMount": [one_of("subPath", "subPathExpr")],
@@ -68,7 +68,7 @@ UNIONS: Final[dict[str, list[Union]]] = {
             "serviceAccountToken",
         ),
     ],
-    # x-kubernetes-unions names them, and writes the value of their discriminator as Go does.
+    # Unions of x-kubernetes-unions, whose discriminator values are the names of the Go fields.
     "AppArmorProfile": [told_by("type", localhostProfile="Localhost")],
     "SeccompProfile": [told_by("type", localhostProfile="Localhost")],
 }
@@ -78,7 +78,7 @@ CANDIDATES: Final = re.compile(
     r"|if and only if|present only if|must not be set for any other",
     re.IGNORECASE,
 )
-# Types whose descriptions match although they are no union themselves.
+# Types whose descriptions match although they are not unions.
 NO_UNIONS: Final[dict[str, str]] = {
     "ContainerResourceMetricSource": "speaks of its target, a MetricTarget",
     "ResourceMetricSource": "speaks of its target, a MetricTarget",
