@@ -1,4 +1,4 @@
-"""What an apply takes away is what the operator has applied, nobody else has set, and it does not apply any more."""
+"""An apply removes the fields that the operator has applied, that no other client owns, and that it no longer applies."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def deployment(*containers: dict[str, Any], **metadata: Any) -> dict[str, Any]:
 def live(
     *containers: dict[str, Any], others: dict[str, Any] | None = None, **metadata: Any
 ) -> dict[str, Any]:
-    """As the operator has applied it, and somebody has changed it."""
+    """An object that the operator has applied and another client has changed."""
     managed = [
         {"manager": "shop-operator", "operation": "Apply", "fieldsV1": OURS},
         {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": others or {}},

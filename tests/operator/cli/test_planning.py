@@ -1,4 +1,4 @@
-"""What the ShopServices of a file change, in themselves and in their neighbors."""
+"""The changes that the ShopServices of a file cause, in themselves and in their neighbors."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,7 +26,7 @@ def stored(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def cluster(*documents: dict[str, Any]) -> Namespace:
-    """A namespace with nothing but ShopServices, whose children are all as they shall be."""
+    """A namespace with ShopServices whose children all match their desired state."""
     shops = {each["metadata"]["name"]: stored(each) for each in documents}
     theirs: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {name: {} for name in shops}
     for each in rendered(documents):
@@ -153,7 +153,7 @@ def rolled_back(**spec: Any) -> Namespace:
 
 
 def changed_to(there: Namespace, retry: str = "1", **spec: Any) -> list[Any]:
-    """The images of the Deployment that an apply brings about; empty when it stays as it is."""
+    """The images of the Deployment after an apply; empty if it does not change."""
     document = shop("web", rollout={"autoRollback": True}, **spec)
     document["metadata"]["annotations"] = {RETRY_ANNOTATION: retry}
     return [

@@ -69,7 +69,7 @@ async def test_a_child_that_lost_its_owner_gets_it_back(world: World) -> None:
 async def test_a_child_that_lost_its_owner_to_an_orphaning_deletion_is_left_alone(world: World) -> None:
     world.shop()
     await world.pass_()
-    # The watch of ShopServices is behind that of their children.
+    # The watch of ShopServices is behind the watch of their children.
     going = world.edit("ShopService")
     going["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["orphan"]}
     deleted = world.api.put(going)
@@ -141,7 +141,7 @@ async def test_an_object_that_was_replaced_before_the_write_is_read_again(world:
 
 
 def drift_of(world: World) -> dict[str, Any]:
-    """The last drift that the status tells of."""
+    """The last drift in the status."""
     found: dict[str, Any] = world.api.objects["ShopService", "ns", "web"]["status"]["drift"]["last"]
     return found
 
@@ -192,7 +192,7 @@ async def test_a_child_that_no_watch_shows_is_read_again_before_it_is_created(
             await world.pass_()
     assert world.api.objects["Service", "ns", "web"]["metadata"]["labels"] == {}
 
-    # Its ShopService is made anew, and no watch shows that the garbage collector takes it: it has not got our label back.
+    # The ShopService is created again. No watch shows that the garbage collector deletes the child, which still lacks the label.
     again = world.edit("ShopService")
     again["metadata"]["uid"] = "another"
     world.see(again)

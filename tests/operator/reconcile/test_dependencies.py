@@ -31,7 +31,7 @@ async def test_only_the_first_pods_wait_for_dependencies(world: World) -> None:
 
 
 async def test_a_waiting_dependant_is_woken_by_the_status_that_the_operator_writes(world: World) -> None:
-    """Its event comes from the watch when the store knows it already, and is no news then."""
+    """The store already has this status when the watch shows its event, which therefore changes nothing."""
     other(world, "order", dependsOn=["web"])
     world.shop()
     await world.pass_()

@@ -16,7 +16,7 @@ from tests.operator.world import (
 
 
 def drift_of(world: World) -> dict[str, Any]:
-    """The last drift that the status tells of."""
+    """The last drift in the status."""
     found: dict[str, Any] = world.api.objects["ShopService", "ns", "web"]["status"]["drift"]["last"]
     return found
 
@@ -127,7 +127,7 @@ async def test_a_manager_that_keeps_overwriting_fields_is_reverted_less_often_an
     with pytest.raises(Contested):
         await fight()
     assert "apply Service web" not in world.writes
-    # Once in a while it is put back, and that it is contested stays said.
+    # It is reverted now and then, and the status still reports the contest.
     with pytest.raises(Contested):
         await world.pass_()
     assert "apply Service web" in world.writes
@@ -153,7 +153,7 @@ async def test_a_child_that_is_deleted_repeatedly_is_created_less_often(world: W
 def overruled(
     world: World, monkeypatch: pytest.MonkeyPatch, kind: str, change: Callable[[dict[str, Any]], None]
 ) -> None:
-    """A webhook changes whatever is applied of one kind."""
+    """Let a webhook change the applied objects of one kind."""
     apply = world.api.apply
 
     async def mutating(configuration: Any, **given: Any) -> dict[str, Any]:

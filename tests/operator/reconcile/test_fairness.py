@@ -1,4 +1,4 @@
-"""However many keys of one namespace wait or fail, those of another namespace are served in turn."""
+"""Keys of one namespace are served in turn, however many keys of another namespace wait or fail."""
 
 import asyncio
 

@@ -215,7 +215,7 @@ async def test_a_port_stays_for_pods_of_a_former_dependant_that_are_not_replaced
         "http://web.ns.svc:9090",
         "http://db.ns.svc:8080",
         "http://web:8080",
-        # What a spec tells its pods itself, no release moves.
+        # No release changes a port that a spec sets itself.
         "http://web.ns.svc:8080",
     ],
 )
@@ -225,7 +225,7 @@ async def test_a_port_does_not_stay_for_a_client_that_no_release_has_moved(world
     client = neighbor(world, "client", env=[{"name": "WEB", "value": url}])
     await world.reconciler.reconcile(client)
     settle(world, "client")
-    # Its status is about its spec.
+    # Its status describes its current spec.
     await world.reconciler.reconcile(client)
     template = world.api.objects["Deployment", "ns", "client"]["spec"]["template"]
     world.see({**world.api.objects[pod(world, "client")], "spec": template["spec"]})
@@ -302,7 +302,7 @@ async def test_a_dependency_that_is_created_again_does_not_roll_out_its_dependan
     def now() -> tuple[Any, str]:
         return world.api.objects["Deployment", "ns", "shop"]["spec"], policy(world, "egress", "shop")
 
-    # Its roll-out is not over yet, which makes no difference.
+    # Its rollout is not complete, which makes no difference.
     world.lose("ShopService")
     for kind in ("Service", "Deployment", "ServiceAccount"):
         world.lose(kind)

@@ -34,7 +34,7 @@ async def test_a_removed_dependency_stays_reachable_until_the_old_pods_have_ende
     assert "'shop'" in policy(world, "ingress")
 
     neighbor(world, "shop", **POLICY)
-    # The dependency may look first.
+    # The dependency may be reconciled first.
     await world.pass_()
     assert "'shop'" in policy(world, "ingress")
     await world.reconciler.reconcile(caller)
@@ -253,7 +253,7 @@ async def test_a_first_policy_admits_the_calls_of_pods_of_the_earlier_template(w
     assert "'db'" in policy(world, "egress")
     assert "'port': 5432" in policy(world, "egress")
     assert KEPT in world.condition("Ready")["message"]
-    # The dependency gets its own in the same release.
+    # The dependency gets its first policy in the same release.
     neighbor(world, "db", port=5432, **POLICY)
     await world.reconciler.reconcile(database)
     assert "'web'" in policy(world, "ingress", "db")

@@ -1,4 +1,4 @@
-"""Pruning: a child that the spec no longer asks for is deleted if the ShopService controls it."""
+"""Pruning: a child that is no longer desired is deleted if the ShopService controls it."""
 
 import pytest
 
@@ -27,7 +27,7 @@ async def test_a_child_that_left_the_spec_is_deleted_and_a_foreign_object_is_kep
 async def test_a_child_that_left_the_spec_is_deleted_although_it_lost_its_label(world: World) -> None:
     world.shop(workers=[{"name": "relay", "command": ["x"]}])
     await world.pass_()
-    # What its watch shows of that: it has gone.
+    # Its watch shows this as a deletion.
     world.hide("Deployment", "web-relay")
     world.restart()
 

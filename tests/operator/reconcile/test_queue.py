@@ -1,4 +1,4 @@
-"""The work queue's promises: once, never twice at a time, never lost, each failure on its own."""
+"""The guarantees of the work queue: a key is queued once, never processed twice at a time, never lost, and fails independently."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -58,7 +58,7 @@ async def test_a_key_added_while_it_is_processed_waits_until_that_is_done(queue:
     await take(queue)
 
     queue.add("a")
-    assert len(queue) == 0  # nobody else may have it now
+    assert len(queue) == 0  # no other worker may get it now
     queue.done("a")
 
     assert await take(queue) == "a"

@@ -199,7 +199,7 @@ async def test_a_child_that_cannot_be_written_does_not_prevent_the_others(
         assert await world.pass_() == pytest.approx(15, rel=0.2)
         assert world.condition("Stalled")["status"] == "True"
     elif isinstance(error, NotInstalled):
-        # A watch tells when it is.
+        # A watch reports the installation.
         assert await world.pass_() == CONFLICT_RECHECK
         assert world.condition("Reconciling")["status"] == "True"
     else:

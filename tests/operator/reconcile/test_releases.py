@@ -22,7 +22,7 @@ from tests.operator.world import (
 
 
 def good_of(world: World) -> str:
-    """The image of the last good release, while none is rejected."""
+    """The image of the last available release, while no release is rejected."""
     rollout = world.api.objects["ShopService", "ns", "web"]["status"]["rollout"]
     assert "rejectedImage" not in rollout
     image: str = rollout["lastAvailableImage"]
@@ -144,7 +144,7 @@ async def test_a_rollback_starts_at_once(world: World) -> None:
     await rolled_out(world)
     world.shop(image="shop:2", **CAREFUL)
     await world.pass_()
-    # No pod of it could be created, and so none is waited for.
+    # None of its pods could be created, so no pod is waited for.
     failed = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}
     late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
 
@@ -158,7 +158,7 @@ async def test_a_rollback_starts_at_once(world: World) -> None:
 async def test_a_deadline_that_an_earlier_version_missed_does_not_reject_an_untried_image(
     world: World,
 ) -> None:
-    """The Deployment controller says it of the new version too, if it knows its ReplicaSet, until that shows progress."""
+    """The Deployment controller reports it for the new version too, if its ReplicaSet exists, until that makes progress."""
     await rolled_out(world)
     world.shop(image="shop:2", **CAREFUL)
     await world.pass_()

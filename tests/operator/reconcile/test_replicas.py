@@ -21,12 +21,12 @@ async def test_replicas_get_a_second_owner_before_an_autoscaler_takes_over(world
     world.shop(autoscaling={"minReplicas": 2, "maxReplicas": 6})
     await world.pass_()
 
-    assert world.api.writes.count("apply Deployment web") == 2  # by the second owner, then by us
+    assert world.api.writes.count("apply Deployment web") == 2  # by the second owner, then by the operator
     assert world.api.objects["Deployment", "ns", "web"]["spec"]["replicas"] == 4
 
 
 async def scaled_unseen(world: World, count: int) -> None:
-    """An autoscaler sets the count, and the watch has not shown it yet."""
+    """Let an autoscaler set the count before the watch shows it."""
     deployment = world.edit("Deployment")
     deployment["spec"] = {**deployment["spec"], "replicas": count}
     world.api.put(deployment)
@@ -54,13 +54,13 @@ async def test_a_count_that_an_autoscaler_has_just_set_is_not_overwritten(world:
         await world.pass_()
 
     assert world.api.objects["Deployment", "ns", "web"]["spec"]["replicas"] == 5
-    assert world.store.children(KEY)[ChildId("Deployment", "web")]  # it is still believed in
+    assert world.store.children(KEY)[ChildId("Deployment", "web")]  # it is still in the store
 
 
 async def test_a_count_that_a_watch_shows_during_a_pass_is_not_overwritten(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pass was rendered from the count before: what the store has learned since must not vouch for it."""
+    """The pass was rendered from the earlier count, so a later state of the store must not validate it."""
     autoscaling = {"minReplicas": 2, "maxReplicas": 6}
     world.shop(autoscaling=autoscaling)
     await world.pass_()

@@ -1,4 +1,4 @@
-"""A restart of the operator changes no status: what an earlier process has told is not told anew, nor earlier than it would be."""
+"""A restart of the operator changes no status: no report of an earlier process is repeated or made earlier."""
 
 from typing import Any
 
@@ -24,25 +24,25 @@ BACK_OFF = 'Back-off pulling image "shop:2"'
 
 
 def told(world: World) -> str:
-    """What the status says of the Deployment."""
+    """The message of the Deployment in the status."""
     children = world.api.objects["ShopService", "ns", "web"]["status"]["children"]
     return next(str(each["message"]) for each in children if each["kind"] == "Deployment")
 
 
 def unschedulable(world: World) -> None:
-    """The one pod has no node."""
+    """Let the only pod be unschedulable."""
     scheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
     new_pod(world, conditions=[{**scheduled, "message": "0/3 nodes are available"}])
 
 
 def made(count: int) -> dict[str, Any]:
-    """The template of the Deployment has been rolled out, and so many pods of it are there."""
+    """Complete the rollout of the template, with this number of pods."""
     done = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
     return {"replicas": count, "updatedReplicas": count, "conditions": [done]}
 
 
 async def writes_nothing(world: World, passes: int = 1) -> None:
-    """A new process has nothing to write and nothing to tell."""
+    """Restart the operator, which writes nothing and emits no event."""
     world.told.clear()
     world.restart()
     for _ in range(passes):
@@ -84,7 +84,7 @@ async def test_pods_of_a_deployment_with_its_own_deadline_are_not_inspected_earl
 async def test_the_cause_of_a_failed_pull_stays_while_the_kubelet_names_none(
     world: World, cause: str
 ) -> None:
-    # Given an image that could not be pulled, of which the kubelet tells no cause any more.
+    # Given an image that could not be pulled, for which the kubelet no longer reports a cause.
     world.shop(image="shop:2")
     await world.pass_()
     waiting(world, cause)
@@ -100,7 +100,7 @@ async def test_the_cause_of_a_failed_pull_stays_while_the_kubelet_names_none(
 
 
 async def failed_without_an_answer(world: World) -> None:
-    """A release has failed, and is not rolled back since its image may be pulled later."""
+    """Let a release fail that is not rolled back, because its image may be pulled later."""
     await rolled_out(world)
     world.shop(**CAREFUL, image="shop:2")
     await world.pass_()
@@ -123,7 +123,7 @@ async def test_the_reason_why_a_release_is_not_rolled_back_stays(world: World) -
 async def test_a_release_that_is_applied_during_the_restart_is_tried(world: World) -> None:
     await failed_without_an_answer(world)
 
-    # When there is another one after a restart, of which the Deployment controller says the same at first.
+    # When another release follows a restart, for which the Deployment controller reports the same at first.
     world.shop(**CAREFUL, image="shop:3")
     world.restart()
     waiting(world, "shop:3: not found")
@@ -131,7 +131,7 @@ async def test_a_release_that_is_applied_during_the_restart_is_tried(world: Worl
     rolling(world, "ProgressDeadlineExceeded", replicas=2)
     await world.pass_()
 
-    # Then it is not rejected before that is beyond doubt.
+    # Then it is not rejected before the report is confirmed.
     assert "rejectedImage" not in rollout(world)
     assert world.rollbacks == 0
 
@@ -150,7 +150,7 @@ async def test_a_cause_stays_while_the_pods_cannot_be_listed(
     cause = told(world)
     assert "nodes are available" in cause
 
-    # When the pods cannot be listed at the next look.
+    # When the pods cannot be listed at the next inspection.
     async def fail(*_: str) -> list[dict[str, Any]]:
         raise ApiUnavailable("no.")
 
@@ -182,7 +182,7 @@ async def test_a_contested_field_is_reverted_as_rarely_as_before(world: World) -
         await world.pass_()
     assert world.condition("Reconciling")["reason"] == "Contested"
 
-    # When it does so again after a restart, then it is not reverted at once, and the status stays.
+    # When that manager overwrites it after a restart, then it is not reverted at once, and the status stays.
     world.restart()
     with pytest.raises(Contested):
         await fight()
@@ -195,7 +195,7 @@ async def test_a_contested_field_is_reverted_as_rarely_as_before(world: World) -
 
 
 async def test_an_autoscaler_without_metrics_gets_the_usual_time(world: World) -> None:
-    # Given an autoscaler of which the status says that it cannot measure anything.
+    # Given an autoscaler whose status reports that it has no metrics.
     def scaler(**conditions: tuple[str, str]) -> None:
         live = world.edit("HorizontalPodAutoscaler")
         live["status"] = {
@@ -214,7 +214,7 @@ async def test_an_autoscaler_without_metrics_gets_the_usual_time(world: World) -
     await world.pass_()
     assert "cannot measure" in str(world.api.objects["ShopService", "ns", "web"]["status"]["children"])
 
-    # When it could after a change, and has failed only since.
+    # When it has metrics after a change, and then fails.
     world.shop(autoscaling=autoscaling, resources={"requests": {"cpu": "100m"}})
     scaler(ScalingActive=("False", "FailedGetResourceMetric"))
     world.restart()
@@ -222,7 +222,7 @@ async def test_an_autoscaler_without_metrics_gets_the_usual_time(world: World) -
     rolling(world, available=1, **made(1))
     await world.pass_()
 
-    # Then it is not given up at once.
+    # Then it is not reported as failed at once.
     assert "is not scaling yet" in str(world.api.objects["ShopService", "ns", "web"]["status"]["children"])
 
 

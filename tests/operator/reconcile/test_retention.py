@@ -39,7 +39,7 @@ def but(**status: int) -> dict[str, Any]:
         but(observedGeneration=1),
         but(replicas=3),
         but(updatedReplicas=1),
-        # The old pods went with their node, and their ReplicaSet is about to make new ones.
+        # The old pods were lost with their node, and their ReplicaSet is about to replace them.
         but(availableReplicas=0),
         but(replicas=1, updatedReplicas=1),
     ],
@@ -57,7 +57,7 @@ def test_a_service_account_is_used_by_pods_of_the_newest_template() -> None:
 
 
 def route(*said: tuple[str, str], ref: str = "shop", age: float = 0.0, **spec: Any) -> dict[str, Any]:
-    """An HTTPRoute with what a Gateway says about it, as (condition, status)."""
+    """An HTTPRoute with the conditions of a Gateway, as (type, status)."""
     conditions = [{"type": kind, "status": status} for kind, status in said]
     return {
         "metadata": {"generation": 1, "creationTimestamp": (NOW - timedelta(seconds=age)).isoformat()},
@@ -79,10 +79,10 @@ GRACE = ROUTE_GRACE.total_seconds()
         (route(ACCEPTED), [route(ACCEPTED)], 0),
         (route(ACCEPTED), [route(ACCEPTED), route(age=60)], GRACE - 60),
         (route(ACCEPTED), [None], GRACE),
-        # No Gateway controller says anything, so that nothing is gained by waiting.
+        # No Gateway controller reports anything, so waiting does not help.
         (route(ACCEPTED), [route(age=GRACE)], 0),
         (route(), [route()], 0),
-        # A refusal is an answer: the old one serves until it is repaired.
+        # A refusal is a report: the old route serves until the new one is fixed.
         (route(ACCEPTED), [route(("Accepted", "False"), age=10 * GRACE)], GRACE),
     ],
 )
@@ -100,7 +100,7 @@ def test_a_route_leaves_a_gateway_once_the_next_one_has_accepted_it() -> None:
     assert old_parents(both, [new]) == [{"name": "shop"}]
     both["status"]["parents"].append({"ref": new, "conditions": [{"type": "Accepted", "status": "True"}]})
     assert old_parents(both, [new]) == []
-    # One that has never accepted it serves nothing.
+    # A Gateway that has never accepted the route sends no requests to it.
     assert old_parents(route(), [new]) == []
 
 
@@ -115,18 +115,18 @@ BOTH = {"ports": [9090, 8080]}
     [
         (None, None, [], [], Ports()),
         ({"ports": [9090]}, DONE, [], [], Ports()),
-        # Old pods are there, or the new template is not.
+        # Old pods exist, or the new template does not.
         (OLD, {**DONE, "port": 8080}, [], [], Ports((8080,), 8080)),
         (BOTH, but(availableReplicas=1), [], [], Ports((8080,), 8080)),
         (BOTH, None, [], [], Ports((8080,), 8080)),
-        # Pods that call it are there which were told the old port, or may be.
+        # Pods of callers have the old port in their environment, or may have.
         (BOTH, DONE, [8080], [], Ports((8080,))),
         (BOTH, DONE, [9090, 0], [], Ports((8080,))),
         (BOTH, DONE, [9090, None], [], Ports()),
-        # A route leads there, or a Gateway has not seen that it does not.
+        # A route uses the old port, or a Gateway has not observed yet that it no longer does.
         (BOTH, DONE, [], [route(ACCEPTED)], Ports((8080,))),
         (BOTH, DONE, [], [route(ACCEPTED, ports=[9090])], Ports()),
-        # Many changes in a row: routes stay where they are, and the oldest ports go.
+        # After many consecutive changes, routes keep their port, and the oldest ports are removed.
         ({"ports": [5, 4, 3, 2, 1]}, None, [], [route(ports=[4])], Ports((5, 4, 3), 4)),
     ],
 )
@@ -151,7 +151,7 @@ def test_a_port_stays_until_pods_that_are_being_deleted_have_ended() -> None:
         (None, "Running", False),
         (NOW + timedelta(seconds=30), "Running", False),
         (NOW - DELETION_MARGIN + timedelta(seconds=1), "Running", False),
-        # Its node tells nothing any more.
+        # Its node no longer reports.
         (NOW - DELETION_MARGIN, "Running", True),
         # A finalizer keeps it, or an eviction has left it.
         (NOW + timedelta(seconds=30), "Succeeded", True),

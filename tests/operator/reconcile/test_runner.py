@@ -1,4 +1,4 @@
-"""Events in, passes out: only with synced caches, only while leading, and nothing lost in between."""
+"""Events cause passes only with complete caches and while this process leads, and no event is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -28,7 +28,7 @@ def shop(version: int, name: str = "web") -> dict[str, Any]:
 
 @dataclass
 class Passes:
-    """Records passes and does with a key what the test says."""
+    """Records passes, and lets the test decide their results."""
 
     seen: list[Key] = field(default_factory=list)
     outcome: Callable[[Key], float | None] = lambda _: None
@@ -246,7 +246,7 @@ async def test_passes_that_wait_for_nothing_let_others_do_something_in_between(w
         await until(lambda: len(world.passes.seen) == 100)
         counting.cancel()
 
-    # Two workers, and so two passes in each turn at most.
+    # Two workers make at most two passes in each turn.
     assert len(turns_of_passes) >= 50
 
 
@@ -289,7 +289,7 @@ async def test_only_what_another_client_has_written_during_an_own_write_costs_a_
         await until(lambda: world.passes.seen == [KEY])
 
         with engine.in_flight.writing(KEY):
-            # The event of the own write is faster than its answer.
+            # The event of the operator's own write precedes its response.
             engine.seen("MODIFIED", shop(2))
             world.store.put(shop(2))
         engine.seen("ADDED", shop(3, "other"))

@@ -1,4 +1,4 @@
-"""What pods use of ConfigMaps and Secrets, and which change of it replaces them."""
+"""The configuration that pods use, and the changes of it that replace them."""
 
 from typing import Any
 
@@ -149,7 +149,7 @@ def test_given_an_invalid_pod_spec_then_nothing_is_used(spec: dict[str, Any]) ->
 def record(
     live: Record | None, key_id: str = KEY_ID, empty: frozenset[Use] = frozenset(), **digests: str | None
 ) -> Record:
-    """What is recorded beside a Deployment that uses the settings and, optionally, a Secret."""
+    """The record of a Deployment that uses the settings and, optionally, a Secret."""
     values = {SETTINGS: digests.get("settings"), LATER: digests.get("later")}
     configuration = Configuration({"web": {SETTINGS, LATER}}, Digests(key_id, values, empty))
     return configuration.records({} if live is None else {"web": live})["web"]

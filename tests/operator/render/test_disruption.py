@@ -1,4 +1,4 @@
-"""The budget follows what runs, and never keeps a node from being drained."""
+"""The budget depends on the running pods, and never blocks the drain of a node."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def scaled(least: int, most: int) -> dict[str, Any]:
 
 
 def budget(live: dict[str, int] | None, name: str = "web", **spec: Any) -> dict[str, Any] | None:
-    """The bound of a PodDisruptionBudget, None when there is none."""
+    """The bound of a PodDisruptionBudget; None without one."""
     shop = ShopService("web", "ns", "u", 1, document={"image": "shop:1", **spec})
     scale = None if live is None else LiveScale(live, autoscaled=frozenset(live))
     found = (
@@ -39,15 +39,15 @@ def budget(live: dict[str, int] | None, name: str = "web", **spec: Any) -> dict[
         ({"replicas": 0}, None, None),
         ({"replicas": 1}, 1, None),
         ({"replicas": 2}, None, ONE),
-        # More than one may run as soon as the autoscaler says so.
+        # The autoscaler may run more than one at any time.
         (scaled(1, 6), None, ONE),
         (scaled(1, 6), 1, ONE),
         (scaled(1, 6), 4, ONE),
         (scaled(1, 1), 1, None),
-        # An autoscaler that is gone has left four.
+        # A removed autoscaler has left four.
         ({}, 4, ONE),
         ({}, 1, None),
-        # What the user wants holds while it leaves a pod to be drained.
+        # The bound of the spec applies as long as it permits an eviction.
         ({**scaled(1, 6), "disruption": {"minAvailable": 2}}, 4, {"minAvailable": 2}),
         ({**scaled(1, 6), "disruption": {"minAvailable": 2}}, 3, {"minAvailable": 2}),
         ({**scaled(1, 6), "disruption": {"minAvailable": 2}}, 2, ONE),
@@ -57,7 +57,7 @@ def budget(live: dict[str, int] | None, name: str = "web", **spec: Any) -> dict[
         ({**scaled(1, 6), "disruption": {"minAvailable": "67%"}}, 3, ONE),
         ({**scaled(1, 6), "disruption": {"maxUnavailable": "50%"}}, 1, {"maxUnavailable": "50%"}),
         ({"replicas": 4, "disruption": {"minAvailable": 3}}, 4, {"minAvailable": 3}),
-        # Scaled down to what must stay available, and back.
+        # Scaled down to the available minimum, and back.
         ({"replicas": 2, "disruption": {"minAvailable": 2}}, 2, ONE),
         ({"replicas": 3, "disruption": {"minAvailable": 2}}, 3, {"minAvailable": 2}),
         ({**scaled(2, 4), "disruption": {"minAvailable": "51%"}}, 2, ONE),

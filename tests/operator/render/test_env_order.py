@@ -1,4 +1,4 @@
-"""The order of environment variables: a variable comes after those that its value refers to, however lists are laid over each other."""
+"""The order of environment variables: a variable follows those that its value refers to, however lists are merged."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from shop_operator.render.workloads import references, workloads
 
 
 def env(base: dict[str, str], own: dict[str, str], **spec: Any) -> list[str]:
-    """The variables of a worker with these of its own over the service's, as NAME=value."""
+    """The variables of a worker, whose own variables are merged over those of the ShopService, as NAME=value."""
     worker = {"name": "relay", "command": ["relay"], "env": [{"name": k, "value": v} for k, v in own.items()]}
     document = {
         "image": "web:1",
@@ -34,7 +34,7 @@ def env(base: dict[str, str], own: dict[str, str], **spec: Any) -> list[str]:
         ),
         ({"A": "1", "B": "2"}, {"A": "$(B)"}, ["B=2", "A=$(B)"]),
         ({"A": "1", "C": "$(A)", "B": "2"}, {"A": "$(B)"}, ["B=2", "A=$(B)", "C=$(A)"]),
-        # Written before its target, so Kubernetes leaves the text as it is.
+        # It precedes its target, so Kubernetes does not expand it.
         ({"A": "$(B)"}, {"B": "2"}, ["A=$(B)", "B=2"]),
         ({}, {"A": "$(B)", "B": "2"}, ["A=$(B)", "B=2"]),
         ({"A": "1", "B": "2"}, {"A": "$$(B)"}, ["A=$$(B)", "B=2"]),

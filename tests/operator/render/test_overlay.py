@@ -1,4 +1,4 @@
-"""A podTemplate that changes what the operator owns, or is no patch, is refused with what to do instead."""
+"""A podTemplate that is invalid, or that changes a field which the operator owns, is rejected with a remedy."""
 
 from typing import Any
 

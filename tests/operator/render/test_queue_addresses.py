@@ -1,4 +1,4 @@
-"""KEDA is pointed at AWS, and elsewhere only where whoever installed the operator allows it."""
+"""KEDA sends requests to AWS, and to other addresses only if the administrator of the operator allows them."""
 
 from typing import Any
 
@@ -124,7 +124,7 @@ def test_another_address_is_rejected_with_a_remedy(queue: dict[str, Any], field:
     assert message.startswith("spec.workers[relay].autoscaling.queue.")
     assert field in message
     assert "allowedQueueEndpoints" in message
-    # An operator that allows it, and `kubectl shop render`, which knows no operator, render it.
+    # It is rendered if the operator allows it, and by `kubectl shop render`, which does not know the operator.
     for allowed in ((EMULATOR, "http://169.254.169.254/latest"), None):
         assert any(each["kind"] == "ScaledObject" for each in rendered(queue, allowed))
 
@@ -157,7 +157,7 @@ def test_the_queue_of_the_web_workload_is_checked() -> None:
 
 
 async def test_a_pass_with_a_forbidden_address_applies_nothing() -> None:
-    # Given an operator that allows no address but those of AWS.
+    # Given an operator that allows only addresses of AWS.
     world = World()
     world.reconciler = Reconciler(
         world.api,
@@ -171,10 +171,10 @@ async def test_a_pass_with_a_forbidden_address_applies_nothing() -> None:
     )
     world.shop(autoscaling={"maxReplicas": 3, "queue": {"url": AWS, "endpoint": EMULATOR}})
 
-    # When a pass is made.
+    # When the ShopService is reconciled.
     await world.pass_()
 
-    # Then it says so, and nothing is made.
+    # Then the status reports it, and no child is created.
     assert world.condition("Stalled")["reason"] == "InvalidSpec"
     assert "allowedQueueEndpoints" in world.condition("Ready")["message"]
     assert world.wrote_children == []

@@ -1,4 +1,4 @@
-"""What a ShopService becomes, one golden file per behaviour."""
+"""The children of a ShopService, with one golden file for each behavior."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_golden(case: Path, request: pytest.FixtureRequest) -> None:
 
 
 def valid(name: str, spec: dict[str, Any]) -> ShopService:
-    """The ShopService, if a rule between its fields does not refuse it."""
+    """The ShopService, unless a rule between its fields rejects it."""
     shop = ShopService(name=name, namespace="shop", uid="u", generation=1, document=spec)
     try:
         _ = render(shop, live=None)
@@ -97,40 +97,40 @@ QUEUE = {"url": "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"}
 NONE_TO_NINE = {"autoscaling": {"minReplicas": 0, "maxReplicas": 9, "queue": QUEUE}}
 HPA: dict[str, Any] = {"autoscaled": {"web"}}
 OPERATOR: dict[str, Any] = {"ours": {"web"}, "unchosen": {"web"}}
-SOMEBODY: dict[str, Any] = {}
+OTHERS: dict[str, Any] = {}
 
 
 @pytest.mark.parametrize(
     ("given_spec", "count", "owner", "sent"),
     [
         # No Deployment yet.
-        ({}, None, SOMEBODY, 1),
-        ({"replicas": 3}, None, SOMEBODY, 3),
-        ({"replicas": 0}, None, SOMEBODY, 0),
-        (TWO_TO_NINE, None, SOMEBODY, 2),
-        # The user's count stands, whoever changed the Deployment.
-        ({"replicas": 3}, 5, SOMEBODY, 3),
+        ({}, None, OTHERS, 1),
+        ({"replicas": 3}, None, OTHERS, 3),
+        ({"replicas": 0}, None, OTHERS, 0),
+        (TWO_TO_NINE, None, OTHERS, 2),
+        # The count of the spec applies, whichever client changed the Deployment.
+        ({"replicas": 3}, 5, OTHERS, 3),
         ({"replicas": 3}, 5, HPA, 3),
         ({}, 5, OPERATOR, 1),
         # Autoscaling was removed: the live count stays.
         ({}, 5, HPA, None),
-        # Autoscaling came: the live count stays, except from the operator's own zero, which an autoscaler never leaves.
+        # Autoscaling was added: the live count stays, except for the operator's own zero, which an autoscaler never leaves.
         (TWO_TO_NINE, 5, OPERATOR, None),
         (TWO_TO_NINE, 1, OPERATOR, None),
         (TWO_TO_NINE, 0, OPERATOR, 2),
-        # A zero that another manager has set switches a HorizontalPodAutoscaler off, and is meant.
-        (TWO_TO_NINE, 0, SOMEBODY, None),
+        # A zero of another manager disables a HorizontalPodAutoscaler, and is intended.
+        (TWO_TO_NINE, 0, OTHERS, None),
         (TWO_TO_NINE, 0, HPA, None),
-        # The operator's own start stays its own until the autoscaler has scaled.
+        # The operator owns its initial count until the autoscaler has scaled.
         (TWO_TO_NINE, 2, OPERATOR, 2),
         (TWO_TO_NINE, 2, HPA, None),
         (TWO_TO_NINE, 7, HPA, None),
-        (TWO_TO_NINE, 7, SOMEBODY, None),
-        # KEDA goes to zero and comes back by itself.
-        (NONE_TO_NINE, None, SOMEBODY, 0),
+        (TWO_TO_NINE, 7, OTHERS, None),
+        # KEDA scales to zero and back.
+        (NONE_TO_NINE, None, OTHERS, 0),
         (NONE_TO_NINE, 0, OPERATOR, 0),
-        (NONE_TO_NINE, 0, SOMEBODY, None),
-        (NONE_TO_NINE, 3, SOMEBODY, None),
+        (NONE_TO_NINE, 0, OTHERS, None),
+        (NONE_TO_NINE, 3, OTHERS, None),
         (NONE_TO_NINE, 5, OPERATOR, None),
     ],
 )
@@ -177,7 +177,7 @@ def test_routes_of_the_same_host_names_share_an_httproute_in_any_order() -> None
 
 
 def test_every_version_of_externaldns_finds_its_annotation() -> None:
-    """ExternalDNS 0.23 reads another prefix than all before, and with policy=sync deletes what it does not find."""
+    """ExternalDNS 0.23 reads a different prefix than earlier versions, and deletes records that it does not find with policy=sync."""
     shop = valid("web", {"image": "web:1", "discovery": {"hostname": "web.shop.internal"}})
 
     (headless,) = (c for c in render(shop, live=None) if c["metadata"]["name"] == "web-discovery")

@@ -1,4 +1,4 @@
-"""An HTTPRoute keeps its name, and a rule its HTTPRoute, while the others come and go."""
+"""An HTTPRoute keeps its name, and a rule stays in its HTTPRoute, while others are added and removed."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -25,12 +25,12 @@ PREFIX: Route = {
 
 
 def httproutes(routes: Sequence[Route], live: Routes | None = None, name: str = "web") -> dict[str, Any]:
-    """The spec of every HTTPRoute by its name, in the order in which they are applied.
+    """The specs of the HTTPRoutes by name, in the order in which they are applied.
 
     Args:
-        routes: of the ShopService.
-        live: what an earlier call has answered, and is in the cluster now.
-        name: of the ShopService.
+        routes: the routes of the ShopService.
+        live: the live HTTPRoutes, as an earlier call returned them.
+        name: the name of the ShopService.
     """
     document = {"image": "web:1", "gateway": {"name": "public"}, "routes": list(routes)}
     shop = ShopService(name=name, namespace="shop", uid="u", generation=1, document=document)
@@ -43,7 +43,7 @@ def httproutes(routes: Sequence[Route], live: Routes | None = None, name: str = 
 
 
 def paths(routes: Routes) -> dict[str, list[str]]:
-    """The paths of every HTTPRoute."""
+    """The paths of each HTTPRoute."""
     return {
         name: [rule["matches"][0]["path"]["value"] for rule in spec["rules"]] for name, spec in routes.items()
     }

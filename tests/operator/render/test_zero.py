@@ -1,4 +1,4 @@
-"""Zero pods: whose wish that is, how an autoscaler is switched off, and what a deleted Deployment comes back with."""
+"""Zero pods: their owner, disabled autoscalers, and the count with which a deleted Deployment returns."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def shop(**spec: Any) -> ShopService:
 
 
 def sent(given: ShopService, live: LiveScale | None) -> dict[str, int | None]:
-    """The replicas that each Deployment is applied with."""
+    """The applied replica count of each Deployment."""
     children = render(given, live=live)
     return {c["metadata"]["name"]: c["spec"].get("replicas") for c in children if c["kind"] == "Deployment"}
 
@@ -33,7 +33,7 @@ def kinds(given: ShopService) -> set[str]:
 
 
 def owned_by(*managers: str) -> Scaler:
-    """Who scales a Deployment of whose spec.replicas these managers own."""
+    """The owner of the replica count of a Deployment with these managers of spec.replicas."""
     return Child.of(
         {
             "apiVersion": "apps/v1",
@@ -75,7 +75,7 @@ def test_with_a_scaled_object_any_zero_belongs_to_keda() -> None:
 
 
 def test_a_zero_of_keda_ends_when_an_hpa_replaces_it() -> None:
-    # An idle queue has scaled it to zero, and a HorizontalPodAutoscaler never comes back from there.
+    # An idle queue has scaled it to zero, which a HorizontalPodAutoscaler never leaves.
     live = LiveScale({"web": 0}, event_driven={"web"})
 
     assert sent(shop(autoscaling=SCALED), live) == {"web": 2}
@@ -114,7 +114,7 @@ def test_any_other_count_with_autoscaling_is_rejected_with_both_remedies(spec: d
 
 
 def scaled_by(world: World, manager: str, count: int, name: str = "web") -> None:
-    """Another manager sets the count of a Deployment."""
+    """Set the count of a Deployment as another manager."""
     found = world.edit("Deployment", name)
     found["spec"] = {**found["spec"], "replicas": count}
     found["metadata"]["managedFields"] = [
@@ -269,7 +269,7 @@ async def test_the_count_survives_a_crash_right_after_the_deployment_is_created(
     world.shop()
     await world.pass_()
     world.lose("Deployment")
-    # No further write is made, whatever it may be.
+    # No further write succeeds.
     world.api.refusing["ShopService"] = NotLeader("killed")
     with pytest.raises(NotLeader):
         await world.pass_()
