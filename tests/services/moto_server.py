@@ -4,6 +4,7 @@ In DynamoDB, a write is atomic, and concurrent writes of an item take effect one
 requests to DynamoDB are admitted one at a time. State machines run only if requested.
 """
 
+import logging
 import sys
 import threading
 from collections.abc import Iterable
@@ -37,6 +38,7 @@ class OneAtATime:
 
 def main(port: int) -> None:
     """Answer on loopback until it is ended."""
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     config.default_user_config["stepfunctions"] = {"execute_state_machine": True}
     application = OneAtATime(DomainDispatcherApplication(create_backend_app))
     run_simple("127.0.0.1", port, application, threaded=True, request_handler=MotoRequestHandler)
