@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shop_operator.cli.diff import changes
 from shop_operator.cli.errors import NotValid
 from shop_operator.cli.planning import Children, Namespace, plan, rendered
 from shop_operator.names import CHECKSUM_ANNOTATION, RETRY_ANNOTATION
@@ -177,3 +178,26 @@ def test_the_fix_of_a_rejected_release_is_shown() -> None:
 
 def test_a_retry_of_the_rejected_release_is_shown() -> None:
     assert changed_to(rolled_back(), retry="2", image="web:2") == ["web:2"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "actions"),
+    [
+        ("web", [("wait", "ServiceAccount"), ("create", "Deployment")]),
+        ("another", [("conflict", "ServiceAccount")]),
+    ],
+)
+def test_pods_are_created_unless_their_service_account_belongs_to_another_owner(
+    owner: str, actions: list[tuple[str, str]]
+) -> None:
+    account, deployment = (
+        {"kind": kind, "metadata": {"name": "web"}} for kind in ("ServiceAccount", "Deployment")
+    )
+    metadata: dict[str, Any] = {"name": "web", "ownerReferences": [{"uid": owner, "controller": True}]}
+    if owner == "web":
+        metadata |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/hold"]}
+    live = {("ServiceAccount", "web"): {**account, "metadata": metadata}}
+
+    found = changes([account, deployment], live, "web", lambda *_: None)
+
+    assert [(change.action, change.kind) for change in found] == actions
