@@ -73,7 +73,7 @@ REFUSALS = (
     Refusal(
         "a sleep that is longer than the grace period",
         {"lifecycle": {"preStop": {"sleep": {"seconds": 31}}}},
-        lifecycle.TOO_LONG_A_PAUSE,
+        lifecycle.SLEEP_TOO_LONG,
     ),
     Refusal(
         "variables as a map",

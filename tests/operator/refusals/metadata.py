@@ -1,14 +1,14 @@
 """Invalid labels, annotations and object names."""
 
 from shop_operator.api.v1alpha1 import common_metadata, service_account
-from shop_operator.api.v1alpha1.scalars import NO_KEY
+from shop_operator.api.v1alpha1.scalars import INVALID_KEY
 from tests.operator.refusals.refusal import Refusal
 
 REFUSALS = (
     Refusal(
         "annotations for an existing ServiceAccount",
         {"serviceAccount": {"name": "mine", "annotations": {"a": "b"}}},
-        service_account.FOREIGN_ACCOUNT,
+        service_account.ANNOTATED_EXISTING_ACCOUNT,
     ),
     *(
         Refusal(
@@ -32,11 +32,13 @@ REFUSALS = (
             "kubectl.kubernetes.io/last-applied-configuration",
         )
     ),
-    Refusal("a common label with a space in its key", {"commonMetadata": {"labels": {"a b": "c"}}}, NO_KEY),
+    Refusal(
+        "a common label with a space in its key", {"commonMetadata": {"labels": {"a b": "c"}}}, INVALID_KEY
+    ),
     Refusal(
         "a common annotation with two slashes in its key",
         {"commonMetadata": {"annotations": {"a/b/c": "d"}}},
-        NO_KEY,
+        INVALID_KEY,
     ),
     Refusal(
         "an object name with an uppercase letter",
@@ -49,7 +51,7 @@ REFUSALS = (
         "must be the value of a label: letters, digits, '-', '_' and '.', with a letter or digit first and last",
     ),
     *(
-        Refusal(f"a key with a space in {above}", spec, NO_KEY)
+        Refusal(f"a key with a space in {above}", spec, INVALID_KEY)
         for above, spec in (
             ("podTemplate.metadata.labels", {"podTemplate": {"metadata": {"labels": {"a b": "c"}}}}),
             (

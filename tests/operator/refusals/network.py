@@ -26,18 +26,18 @@ REFUSALS = (
     Refusal(
         "values for the operator Exists",
         {"networkPolicy": {"ingress": [{"from": [_selecting(operator="Exists", values=["a"])]}]}},
-        network_policy.FOREIGN_VALUES,
+        network_policy.VALUES_MISMATCH,
     ),
     Refusal(
         "no values for the operator In",
         {"networkPolicy": {"egress": [{"to": [_selecting(operator="In")]}]}},
-        network_policy.FOREIGN_VALUES,
+        network_policy.VALUES_MISMATCH,
     ),
     Refusal(
         "port 0 in a rule",
         {"networkPolicy": {"egress": [{"ports": [{"port": 0}]}]}},
         "spec.networkPolicy.egress[0].ports[0].port in body should be greater than or equal to 1",
-        network_policy.NO_PORT_NAME,
+        network_policy.INVALID_PORT_NAME,
     ),
     Refusal(
         "an excluded address without a mask",
@@ -52,22 +52,22 @@ REFUSALS = (
     Refusal(
         "an endPort below the port",
         {"networkPolicy": {"egress": [{"ports": [{"port": 9, "endPort": 8}]}]}},
-        network_policy.NO_RANGE,
+        network_policy.INVALID_PORT_RANGE,
     ),
     Refusal(
         "an endPort with a named port",
         {"networkPolicy": {"egress": [{"ports": [{"port": "http", "endPort": 8}]}]}},
-        network_policy.NO_RANGE,
+        network_policy.INVALID_PORT_RANGE,
     ),
     Refusal(
         "an endPort without a port",
         {"networkPolicy": {"ingress": [{"ports": [{"endPort": 8}]}]}},
-        network_policy.NO_RANGE,
+        network_policy.INVALID_PORT_RANGE,
     ),
     Refusal(
         "a port name without a letter",
         {"networkPolicy": {"ingress": [{"ports": [{"port": "80"}]}]}},
-        network_policy.NO_PORT_NAME,
+        network_policy.INVALID_PORT_NAME,
     ),
     Refusal(
         "an address without a mask",
@@ -98,7 +98,7 @@ REFUSALS = (
         "podSelector.matchLabels.a: must be the value of a label: letters",
     ),
     *(
-        Refusal(f"the port name {port!r}", _to_port(port), network_policy.NO_PORT_NAME)
+        Refusal(f"the port name {port!r}", _to_port(port), network_policy.INVALID_PORT_NAME)
         for port in ("-a", "a-", "a--b", "A", "a_b", "1-2", "")
     ),
 )

@@ -10,13 +10,13 @@ REFUSALS = (
         {"disruption": {"minAvailable": 1, "maxUnavailable": 1}},
         disruption.ONE_BOUND,
     ),
-    Refusal("maxUnavailable 0", {"disruption": {"maxUnavailable": 0}}, disruption.NEVER_DISRUPTED),
-    Refusal("maxUnavailable 0%", {"disruption": {"maxUnavailable": "0%"}}, disruption.NEVER_DISRUPTED),
-    Refusal("minAvailable 100%", {"disruption": {"minAvailable": "100%"}}, disruption.NEVER_DISRUPTED),
+    Refusal("maxUnavailable 0", {"disruption": {"maxUnavailable": 0}}, disruption.NO_EVICTIONS),
+    Refusal("maxUnavailable 0%", {"disruption": {"maxUnavailable": "0%"}}, disruption.NO_EVICTIONS),
+    Refusal("minAvailable 100%", {"disruption": {"minAvailable": "100%"}}, disruption.NO_EVICTIONS),
     Refusal(
         "a maxUnavailable that is neither a number nor a percentage",
         {"disruption": {"maxUnavailable": "many"}},
-        shares.NO_SHARE,
+        shares.INVALID_SHARE,
     ),
     Refusal("maxSurge 0 without maxUnavailable", {"rollout": {"maxSurge": 0}}, rollout.NO_PROGRESS),
     Refusal(
@@ -33,12 +33,12 @@ REFUSALS = (
     Refusal(
         "maxSurge with the strategy Recreate",
         {"rollout": {"type": "Recreate", "maxSurge": 1}},
-        rollout.NO_SURGE,
+        rollout.SURGE_WITH_RECREATE,
     ),
     Refusal(
         "maxUnavailable with the strategy Recreate",
         {"rollout": {"type": "Recreate", "maxUnavailable": 1}},
-        rollout.NO_SURGE,
+        rollout.SURGE_WITH_RECREATE,
     ),
     Refusal(
         "an unknown strategy",
@@ -49,20 +49,20 @@ REFUSALS = (
     Refusal(
         "minReadySeconds equal to the default deadline",
         {"rollout": {"minReadySeconds": 300}},
-        rollout.TOO_SHORT_A_DEADLINE,
+        rollout.DEADLINE_TOO_SHORT,
     ),
     Refusal(
         "minReadySeconds equal to the deadline",
         {"rollout": {"minReadySeconds": 20, "progressDeadlineSeconds": 20}},
-        rollout.TOO_SHORT_A_DEADLINE,
+        rollout.DEADLINE_TOO_SHORT,
     ),
     *(
-        Refusal(f"the share {share!r}", {"rollout": {"maxSurge": share}}, shares.NO_SHARE)
+        Refusal(f"the share {share!r}", {"rollout": {"maxSurge": share}}, shares.INVALID_SHARE)
         for share in ("25", "101%", "-1%", "")
     ),
     Refusal(
         "a minAvailable that is neither a number nor a percentage",
         {"replicas": 3, "disruption": {"minAvailable": "most"}},
-        shares.NO_SHARE,
+        shares.INVALID_SHARE,
     ),
 )

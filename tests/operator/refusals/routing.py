@@ -30,7 +30,7 @@ REFUSALS = (
         "set[0].name in body should match '^(?<must_be_a_name_without_spaces>",
         "set[0].name: must be a name without spaces: letters, digits",
     ),
-    Refusal("routes without a gateway", {"routes": [{"path": "/"}]}, spec.NO_GATEWAY),
+    Refusal("routes without a gateway", {"routes": [{"path": "/"}]}, spec.MISSING_GATEWAY),
     Refusal(
         "an unknown HTTP method",
         {"gateway": PUBLIC, "routes": [{"path": "/", "methods": ["FETCH"]}]},
@@ -101,12 +101,12 @@ REFUSALS = (
     Refusal(
         "a prefix rewrite of an exact path",
         _routed(pathType="Exact", filters=[_replacing("URLRewrite", "ReplacePrefixMatch", "/v2")]),
-        routing.NO_PREFIX,
+        routing.NOT_A_PREFIX,
     ),
     Refusal(
         "a prefix redirect of an exact path",
         _routed(pathType="Exact", filters=[_replacing("RequestRedirect", "ReplacePrefixMatch", "")]),
-        routing.NO_PREFIX,
+        routing.NOT_A_PREFIX,
     ),
     Refusal(
         "a full path replacement with the field of the prefix",
@@ -116,7 +116,7 @@ REFUSALS = (
     Refusal(
         "a backend timeout above the request timeout",
         _routed(timeouts={"request": "1s", "backendRequest": "1001ms"}),
-        routing.TOO_LONG_A_TIMEOUT,
+        routing.TIMEOUT_TOO_LONG,
     ),
     Refusal(
         "a timeout without a unit",
@@ -126,7 +126,7 @@ REFUSALS = (
     Refusal(
         "only backends with weight 0",
         _routed(backendRefs=[{"name": "web", "weight": 0}]),
-        routing.NO_WEIGHT,
+        routing.ALL_WEIGHTS_ZERO,
     ),
     Refusal(
         "a duplicate backend",

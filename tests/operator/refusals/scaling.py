@@ -20,21 +20,25 @@ REFUSALS = (
     ),
     Refusal("a queue without url and urlFrom", _scaled(region="eu-west-1"), scaling.ONE_QUEUE),
     Refusal(
-        "a queue URL without a region", _scaled(url="http://aws:4566/000000000000/orders"), scaling.NO_REGION
+        "a queue URL without a region",
+        _scaled(url="http://aws:4566/000000000000/orders"),
+        scaling.MISSING_REGION,
     ),
-    Refusal("a queue in a variable without a region", _scaled(urlFrom="URL"), scaling.NO_REGION),
+    Refusal("a queue in a variable without a region", _scaled(urlFrom="URL"), scaling.MISSING_REGION),
     Refusal(
         "minReplicas 0 without a queue",
         {"autoscaling": {"minReplicas": 0, "maxReplicas": 2}},
-        scaling.NEVER_BACK,
+        scaling.ZERO_WITHOUT_QUEUE,
     ),
     Refusal(
-        "both replicas and autoscaling", {"replicas": 1, "autoscaling": {"maxReplicas": 2}}, scaling.NOT_BOTH
+        "both replicas and autoscaling",
+        {"replicas": 1, "autoscaling": {"maxReplicas": 2}},
+        scaling.REPLICAS_AND_AUTOSCALING,
     ),
     Refusal(
         "both replicas and autoscaling of a worker",
         {"workers": [WORKER | {"replicas": 1, "autoscaling": {"maxReplicas": 2}}]},
-        scaling.NOT_BOTH,
+        scaling.REPLICAS_AND_AUTOSCALING,
     ),
     Refusal(
         "minReplicas above maxReplicas",

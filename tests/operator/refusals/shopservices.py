@@ -15,7 +15,7 @@ REFUSALS = (
         "spec.dependsOn: Too many: 65: must have at most 64 items",
         "spec.dependsOn: must have at most 64 items",
     ),
-    Refusal("a dependency on the ShopService itself", {"dependsOn": ["web"]}, dependencies.ITSELF),
+    Refusal("a dependency on the ShopService itself", {"dependsOn": ["web"]}, dependencies.DEPENDS_ON_ITSELF),
     Refusal(
         "a duplicate dependency",
         {"dependsOn": ["a", "a"]},
@@ -81,6 +81,6 @@ REFUSALS = (
         discovery.NAME_TOO_LONG_TO_DISCOVER,
         name="s" * 54,
     ),
-    Refusal("a name that begins with a digit", {}, shopservice.NAME, name="1st"),
-    Refusal("a name with a dot", {}, shopservice.NAME, name="web.shop"),
+    Refusal("a name that begins with a digit", {}, shopservice.INVALID_NAME, name="1st"),
+    Refusal("a name with a dot", {}, shopservice.INVALID_NAME, name="web.shop"),
 )

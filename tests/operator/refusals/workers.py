@@ -25,12 +25,12 @@ REFUSALS = (
     Refusal(
         "a probe without a handler in a worker without a port",
         {"workers": [WORKER | probe(periodSeconds=5)]},
-        worker.NOTHING_TO_ASK,
+        worker.NO_PROBE_PORT,
     ),
     Refusal(
         "a probe of the port http in a worker without a port",
         {"workers": [WORKER | probe(httpGet={"port": "http"})]},
-        worker.NOTHING_TO_ASK,
+        worker.NO_PROBE_PORT,
     ),
     Refusal(
         "a sleep that is longer than the worker's grace period",
@@ -43,12 +43,12 @@ REFUSALS = (
                 }
             ]
         },
-        lifecycle.TOO_LONG_A_PAUSE,
+        lifecycle.SLEEP_TOO_LONG,
     ),
     Refusal(
         "a request to a worker without a port",
         {"workers": [WORKER | {"lifecycle": {"preStop": {"httpGet": {"port": "http"}}}}]},
-        lifecycle.NOTHING_TO_CALL,
+        lifecycle.NO_HOOK_PORT,
     ),
     Refusal(
         "workers as a map",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.api.v1alpha1.scaling import NOT_BOTH
+from shop_operator.api.v1alpha1.scaling import REPLICAS_AND_AUTOSCALING
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.snapshot import Child, Scaler
 from shop_operator.errors import InvalidSpec, NotLeader
@@ -110,7 +110,7 @@ def test_any_other_count_with_autoscaling_is_rejected_with_both_remedies(spec: d
 
     with pytest.raises(InvalidSpec, match="set replicas to 0 to turn it off"):
         assert given.spec
-    assert "remove replicas" in NOT_BOTH
+    assert "remove replicas" in REPLICAS_AND_AUTOSCALING
 
 
 def scaled_by(world: World, manager: str, count: int, name: str = "web") -> None:

@@ -5,9 +5,9 @@ from typing import Annotated, Final
 from pydantic import Field, StringConstraints
 
 from shop_operator.api.v1alpha1.scalars import ObjectName, Text
-from shop_operator.api.v1alpha1.schema import Form, Model, distinct, map_list
+from shop_operator.api.v1alpha1.schema import Format, Model, distinct, map_list
 
-_IMAGE_NAME: Final = Form(
+_IMAGE_NAME: Final = Format(
     r"[!-~]+", "must be the name of an image without spaces, such as registry.example.com/web:1.2"
 )
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from pydantic import StringConstraints
 
 from shop_operator.api.v1alpha1.scalars import LABEL_LENGTH
-from shop_operator.api.v1alpha1.schema import Form, Model
+from shop_operator.api.v1alpha1.schema import Format, Model
 from shop_operator.names import DISCOVERY_SUFFIX
 
 # At least two labels, since a single label belongs to no DNS zone.
@@ -33,7 +33,7 @@ class Discovery(Model):
     hostname: Annotated[
         str,
         StringConstraints(max_length=253),
-        Form(_DNS_NAME, NOT_A_DNS_NAME),
+        Format(_DNS_NAME, NOT_A_DNS_NAME),
     ]
     """DNS name under which ExternalDNS registers the addresses of the ready pods, such as payment.shop.internal in a namespace of AWS Cloud Map."""
 

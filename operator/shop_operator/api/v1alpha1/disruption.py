@@ -5,10 +5,10 @@ from typing import Final, Self
 from pydantic import ConfigDict, model_validator
 
 from shop_operator.api.v1alpha1.schema import Model, rules
-from shop_operator.api.v1alpha1.shares import Share, is_zero, zero_in_cel
+from shop_operator.api.v1alpha1.shares import Share, is_zero, is_zero_in_cel
 
 ONE_BOUND: Final = "disruption must set exactly one of minAvailable and maxUnavailable"
-NEVER_DISRUPTED: Final = (
+NO_EVICTIONS: Final = (
     "disruption must leave room for a drain: maxUnavailable must be at least 1 or 1%,"
     " and minAvailable must be less than 100%"
 )
@@ -20,10 +20,10 @@ class Disruption(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             ("has(self.minAvailable) != has(self.maxUnavailable)", ONE_BOUND),
-            (f"!has(self.maxUnavailable) || !{zero_in_cel('self.maxUnavailable')}", NEVER_DISRUPTED),
+            (f"!has(self.maxUnavailable) || !{is_zero_in_cel('self.maxUnavailable')}", NO_EVICTIONS),
             (
                 "!has(self.minAvailable) || type(self.minAvailable) == int || self.minAvailable != '100%'",
-                NEVER_DISRUPTED,
+                NO_EVICTIONS,
             ),
         )
     )
@@ -38,7 +38,7 @@ class Disruption(Model):
         if (self.min_available is None) == (self.max_unavailable is None):
             raise ValueError(ONE_BOUND)
         if self.max_unavailable is not None and is_zero(self.max_unavailable):
-            raise ValueError(NEVER_DISRUPTED)
+            raise ValueError(NO_EVICTIONS)
         if self.min_available == "100%":
-            raise ValueError(NEVER_DISRUPTED)
+            raise ValueError(NO_EVICTIONS)
         return self

@@ -5,9 +5,17 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from shop_operator.api.v1alpha1.scalars import ObjectName, VariableName
-from shop_operator.api.v1alpha1.schema import Form, Model, count_set, distinct, how_many, map_list, rules
+from shop_operator.api.v1alpha1.schema import (
+    Format,
+    Model,
+    count_set,
+    count_set_in_cel,
+    distinct,
+    map_list,
+    rules,
+)
 
-_POD_FIELD: Final = Form(
+_POD_FIELD: Final = Format(
     r"metadata\.(name|namespace|uid)|metadata\.(labels|annotations)\['[^']+'\]"
     r"|spec\.(nodeName|serviceAccountName)|status\.(hostIP|hostIPs|podIP|podIPs)",
     "must be metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'], metadata.annotations['KEY'],"
@@ -17,7 +25,7 @@ _POD_FIELD: Final = Form(
     """ || ((self.startsWith("metadata.labels['") || self.startsWith("metadata.annotations['"))"""
     r""" && self.matches(r"^[^']+'[^']+'\]$"))""",
 )
-_RESOURCE: Final = Form(
+_RESOURCE: Final = Format(
     r"(limits|requests)\.(cpu|memory|ephemeral-storage)",
     "must be limits or requests, a dot, and cpu, memory or ephemeral-storage, such as limits.memory",
 )
@@ -25,7 +33,7 @@ _RESOURCE: Final = Form(
 DataKey = Annotated[
     str,
     StringConstraints(min_length=1, max_length=253),
-    Form(
+    Format(
         r"\.?[-\w][-.\w]*",
         "must be a key of a ConfigMap or Secret: letters, digits, '-', '_' and '.', such as app.yaml",
     ),
@@ -87,7 +95,7 @@ _SOURCES: Final = ("config_map_key_ref", "secret_key_ref", "field_ref", "resourc
 class EnvVarSource(Model):
     """Source of an environment variable's value. Exactly one field must be set."""
 
-    model_config = ConfigDict(json_schema_extra=rules((f"{how_many(_SOURCES)} == 1", ONE_SOURCE)))
+    model_config = ConfigDict(json_schema_extra=rules((f"{count_set_in_cel(_SOURCES)} == 1", ONE_SOURCE)))
 
     config_map_key_ref: KeySelector | None = None
     """Key of a ConfigMap."""
@@ -145,7 +153,7 @@ _ORIGINS: Final = ("config_map_ref", "secret_ref")
 class EnvFromSource(Model):
     """All keys of one ConfigMap or Secret as environment variables."""
 
-    model_config = ConfigDict(json_schema_extra=rules((f"{how_many(_ORIGINS)} == 1", ONE_ORIGIN)))
+    model_config = ConfigDict(json_schema_extra=rules((f"{count_set_in_cel(_ORIGINS)} == 1", ONE_ORIGIN)))
 
     prefix: VariableName | None = None
     """Prefix of the variable names. Defaults to none."""

@@ -9,7 +9,7 @@ from shop_operator.api.v1alpha1.scalars import ABSOLUTE, Seconds
 from shop_operator.api.v1alpha1.schema import (
     Model,
     count_set,
-    how_many,
+    count_set_in_cel,
     rules,
 )
 
@@ -46,7 +46,7 @@ _HOOKS: Final = ("exec", "http_get", "sleep")
 class LifecycleHandler(Model):
     """Action at one point of a container's lifecycle. At most one field may be set."""
 
-    model_config = ConfigDict(json_schema_extra=rules((f"{how_many(_HOOKS)} <= 1", ONE_HOOK)))
+    model_config = ConfigDict(json_schema_extra=rules((f"{count_set_in_cel(_HOOKS)} <= 1", ONE_HOOK)))
 
     exec: ExecAction | None = None
     """Command to run in the container."""
@@ -98,11 +98,11 @@ class Lifecycle(Model):
 
 _NAMES: Final = ("postStart", "preStop")
 
-TOO_LONG_A_PAUSE: Final = "sleep.seconds must not exceed terminationGracePeriodSeconds (default: 30)"
-NOTHING_TO_CALL: Final = "a worker without a port requires a numeric port in httpGet of a hook: set port, or httpGet.port to a number"
+SLEEP_TOO_LONG: Final = "sleep.seconds must not exceed terminationGracePeriodSeconds (default: 30)"
+NO_HOOK_PORT: Final = "a worker without a port requires a numeric port in httpGet of a hook: set port, or httpGet.port to a number"
 
 
-def _pauses(hook: str) -> str:
+def _sleep_is_short(hook: str) -> str:
     """The CEL rule that the sleep of a hook does not exceed the grace period."""
     at = f"self.lifecycle.{hook}"
     grace = (
@@ -116,20 +116,20 @@ def _has_port(hook: str) -> str:
     return f"(!has({at}) || !has({at}.httpGet) || (has({at}.httpGet.port) && type({at}.httpGet.port) == int))"
 
 
-PAUSE_RULE: Final = (
-    f"!has(self.lifecycle) || ({' && '.join(map(_pauses, _NAMES))})",
-    TOO_LONG_A_PAUSE,
+SLEEP_RULE: Final = (
+    f"!has(self.lifecycle) || ({' && '.join(map(_sleep_is_short, _NAMES))})",
+    SLEEP_TOO_LONG,
 )
 """Rule of a model with lifecycle and terminationGracePeriodSeconds; `check_lifecycle` is the same in Python."""
-CALL_RULE: Final = (
+HOOK_PORT_RULE: Final = (
     f"has(self.port) || !has(self.lifecycle) || ({' && '.join(map(_has_port, _NAMES))})",
-    NOTHING_TO_CALL,
+    NO_HOOK_PORT,
 )
 """Rule of a model with lifecycle and an optional port; `check_lifecycle` is the same in Python."""
 
 
 def check_lifecycle(lifecycle: Lifecycle | None, grace: int | None, port: int | None) -> None:
-    """Check PAUSE_RULE and CALL_RULE.
+    """Check SLEEP_RULE and HOOK_PORT_RULE.
 
     Args:
         lifecycle: the hooks, None if none are set.
@@ -142,6 +142,6 @@ def check_lifecycle(lifecycle: Lifecycle | None, grace: int | None, port: int | 
     seconds = GRACE_SECONDS if grace is None else grace
     for hook in lifecycle.hooks if lifecycle else ():
         if hook.sleep is not None and hook.sleep.seconds > seconds:
-            raise ValueError(TOO_LONG_A_PAUSE)
+            raise ValueError(SLEEP_TOO_LONG)
         if port is None and hook.http_get is not None and not isinstance(hook.http_get.port, int):
-            raise ValueError(NOTHING_TO_CALL)
+            raise ValueError(NO_HOOK_PORT)

@@ -5,9 +5,9 @@ from typing import Annotated, Final
 from pydantic import StringConstraints
 
 from shop_operator.api.v1alpha1.scalars import ABSOLUTE, Labels, Namespace
-from shop_operator.api.v1alpha1.schema import Form, Model
+from shop_operator.api.v1alpha1.schema import Format, Model
 
-_INTERVAL: Final = Form(
+_INTERVAL: Final = Format(
     r"[1-9][0-9]{0,4}(s|m)", "must be a duration in seconds or minutes, such as 30s or 1m"
 )
 
@@ -21,7 +21,7 @@ class Monitoring(Model):
         str,
         StringConstraints(max_length=1024),
         ABSOLUTE,
-        Form(r"[!-~]*", "path must not contain spaces"),
+        Format(r"[!-~]*", "path must not contain spaces"),
     ] = "/metrics"
     """Path of the metrics."""
     interval: Annotated[str, StringConstraints(max_length=8), _INTERVAL] = "30s"

@@ -17,8 +17,8 @@ from shop_operator.api.v1alpha1.scalars import (
 from shop_operator.api.v1alpha1.schema import (
     LONGEST_KEY,
     SET,
-    Form,
-    FormOfMany,
+    Format,
+    ItemFormat,
     Model,
     distinct,
     int_or_string,
@@ -35,13 +35,13 @@ _CIDR: Final = (
     "must be an address range in CIDR notation, such as 10.0.0.0/8, 192.0.2.1/32 or fd00::/8",
 )
 
-CIDR = Annotated[str, StringConstraints(max_length=43), Form(*_CIDR)]
-ExceptedCIDR = Annotated[str, StringConstraints(max_length=43), FormOfMany(*_CIDR)]
+CIDR = Annotated[str, StringConstraints(max_length=43), Format(*_CIDR)]
+ExceptedCIDR = Annotated[str, StringConstraints(max_length=43), ItemFormat(*_CIDR)]
 
 # As in the Kubernetes API: at least one letter, and hyphens only between other characters.
 _PORT_NAME: Final = r"([a-z0-9]+-)*[a-z0-9]*[a-z][a-z0-9]*(-[a-z0-9]+)*"
 _LONGEST_PORT_NAME: Final = 15
-NO_PORT_NAME: Final = (
+INVALID_PORT_NAME: Final = (
     "must be a number from 1 to 65535 or the name of a port, such as http: at most 15 lowercase letters, digits"
     " and single '-' between them, with at least one letter"
 )
@@ -52,14 +52,14 @@ def _named_port(value: Any) -> int | str:
         return value
     if type(value) is int and 1 <= value <= LAST_PORT:
         return value
-    raise ValueError(NO_PORT_NAME)
+    raise ValueError(INVALID_PORT_NAME)
 
 
 NamedPort = Annotated[
     int | str,
     PlainValidator(_named_port),
     int_or_string(
-        **rules((f"type(self) == int || {matching('self', _PORT_NAME)}", NO_PORT_NAME)),
+        **rules((f"type(self) == int || {matching('self', _PORT_NAME)}", INVALID_PORT_NAME)),
         maxLength=_LONGEST_PORT_NAME,
         minimum=1,
         maximum=LAST_PORT,
@@ -69,12 +69,12 @@ NamedPort = Annotated[
 SelectedKey = Annotated[
     str,
     StringConstraints(max_length=LONGEST_KEY),
-    FormOfMany(LABEL_KEY, "must be the key of a label such as team or example.com/team"),
+    ItemFormat(LABEL_KEY, "must be the key of a label such as team or example.com/team"),
 ]
-SelectedValue = Annotated[str, StringConstraints(max_length=LABEL_LENGTH), FormOfMany(*LABEL_VALUE)]
+SelectedValue = Annotated[str, StringConstraints(max_length=LABEL_LENGTH), ItemFormat(*LABEL_VALUE)]
 SelectedLabels = Annotated[dict[str, LabelValue], Field(max_length=32)]
 
-FOREIGN_VALUES: Final = "In and NotIn require values; Exists and DoesNotExist do not allow them"
+VALUES_MISMATCH: Final = "In and NotIn require values; Exists and DoesNotExist do not allow them"
 
 
 class LabelRequirement(Model):
@@ -84,7 +84,7 @@ class LabelRequirement(Model):
         json_schema_extra=rules(
             (
                 "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
-                FOREIGN_VALUES,
+                VALUES_MISMATCH,
             )
         )
     )
@@ -99,7 +99,7 @@ class LabelRequirement(Model):
     @model_validator(mode="after")
     def _values(self) -> Self:
         if (self.operator in {"In", "NotIn"}) != bool(self.values):
-            raise ValueError(FOREIGN_VALUES)
+            raise ValueError(VALUES_MISMATCH)
         return self
 
 
@@ -151,7 +151,7 @@ class Peer(Model):
         return self
 
 
-NO_RANGE: Final = "endPort requires a numeric port that is not greater than endPort"
+INVALID_PORT_RANGE: Final = "endPort requires a numeric port that is not greater than endPort"
 
 
 class PolicyPort(Model):
@@ -161,7 +161,7 @@ class PolicyPort(Model):
         json_schema_extra=rules(
             (
                 "!has(self.endPort) || (has(self.port) && type(self.port) == int && self.port <= self.endPort)",
-                NO_RANGE,
+                INVALID_PORT_RANGE,
             )
         )
     )
@@ -176,7 +176,7 @@ class PolicyPort(Model):
     @model_validator(mode="after")
     def _range(self) -> Self:
         if self.end_port is not None and not (isinstance(self.port, int) and self.port <= self.end_port):
-            raise ValueError(NO_RANGE)
+            raise ValueError(INVALID_PORT_RANGE)
         return self
 
 

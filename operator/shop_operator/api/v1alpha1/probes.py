@@ -7,14 +7,22 @@ from pydantic.alias_generators import to_camel
 
 from shop_operator.api.v1alpha1.container import Command
 from shop_operator.api.v1alpha1.scalars import ABSOLUTE, LABEL_LENGTH, LAST_PORT, Port, Seconds, Text
-from shop_operator.api.v1alpha1.schema import Form, Model, count_set, how_many, int_or_string, matching, rules
+from shop_operator.api.v1alpha1.schema import (
+    Format,
+    Model,
+    count_set,
+    count_set_in_cel,
+    int_or_string,
+    matching,
+    rules,
+)
 from shop_operator.names import PORT_NAME
 
-HEADER: Final = Form(
+HEADER: Final = Format(
     r"[-A-Za-z0-9]+", "must be the name of an HTTP header: letters, digits and '-', such as X-Request-Id"
 )
 HeaderName = Annotated[str, StringConstraints(max_length=256), HEADER]
-NO_PORT: Final = "must be a number from 1 to 65535, or http for the container's own port"
+INVALID_PORT: Final = "must be a number from 1 to 65535, or http for the container's own port"
 
 
 def _port_reference(value: Any) -> int | str:
@@ -22,14 +30,14 @@ def _port_reference(value: Any) -> int | str:
         return value
     if type(value) is int and 1 <= value <= LAST_PORT:
         return value
-    raise ValueError(NO_PORT)
+    raise ValueError(INVALID_PORT)
 
 
 PortReference = Annotated[
     int | str,
     PlainValidator(_port_reference),
     int_or_string(
-        **rules((f"type(self) == int || {matching('self', PORT_NAME)}", NO_PORT)),
+        **rules((f"type(self) == int || {matching('self', PORT_NAME)}", INVALID_PORT)),
         # Without a limit, the estimated cost would be that of the largest request.
         maxLength=LABEL_LENGTH,
         minimum=1,
@@ -92,7 +100,7 @@ _HANDLERS: Final = ("http_get", "tcp_socket", "exec", "grpc")
 class Probe(Model):
     """A health check of a container. Fields that are not set keep the operator's defaults."""
 
-    model_config = ConfigDict(json_schema_extra=rules((f"{how_many(_HANDLERS)} <= 1", ONE_HANDLER)))
+    model_config = ConfigDict(json_schema_extra=rules((f"{count_set_in_cel(_HANDLERS)} <= 1", ONE_HANDLER)))
 
     http_get: HttpGetAction | None = None
     """Check by an HTTP GET request."""

@@ -20,7 +20,7 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 # The start of a message of pydantic, such as "Input should be less than 10".
 _SUBJECT: Final = re.compile(r"^(Input|String|List|Dictionary) should")
-NO_VARIABLES: Final = "must be a list, such as [{name: GREETING, value: hello}]"
+VARIABLES_NOT_A_LIST: Final = "must be a list, such as [{name: GREETING, value: hello}]"
 
 
 def path_of(location: Iterable[int | str]) -> str:
@@ -35,11 +35,11 @@ def problems(error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
 
 def _words(problem: ErrorDetails) -> str:
     if problem["type"] == "list_type" and problem["loc"][-1] == "env":
-        return NO_VARIABLES
+        return VARIABLES_NOT_A_LIST
     message = problem["msg"].removeprefix("Value error, ")
     return _WORDS.get(problem["type"], _SUBJECT.sub("must", message))
 
 
-def sentences(error: ValidationError) -> str:
+def messages(error: ValidationError) -> str:
     """All problems of a spec, a sentence for each with the path of its field."""
     return " ".join(f"{path_of(location)}: {words}." for location, words in problems(error))

@@ -14,7 +14,7 @@ _QUANTITY: Final = (
     r"([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]{1,2})?)$"
 )
 _LARGEST_NUMBER: Final = 9 * 10**18
-NO_QUANTITY: Final = 'must be a quantity such as 100m, "0.5" or 128Mi'
+INVALID_QUANTITY: Final = 'must be a quantity such as 100m, "0.5" or 128Mi'
 
 
 def _quantity(value: Any) -> int | str:
@@ -23,7 +23,7 @@ def _quantity(value: Any) -> int | str:
         return value
     if type(value) in {int, float} and 0 <= value <= _LARGEST_NUMBER:
         return int(value) if value == int(value) else str(value)
-    raise ValueError(NO_QUANTITY)
+    raise ValueError(INVALID_QUANTITY)
 
 
 # x-kubernetes-int-or-string rejects 0.5. A field without a type accepts every number; the contradictory bounds on items and

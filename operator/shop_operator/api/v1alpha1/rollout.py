@@ -5,33 +5,31 @@ from typing import Final, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from shop_operator.api.v1alpha1.schema import Model, rules
-from shop_operator.api.v1alpha1.shares import Share, is_zero, zero_in_cel
+from shop_operator.api.v1alpha1.shares import Share, is_zero, is_zero_in_cel
 
 DEADLINE_SECONDS: Final = 300
 """Default of progressDeadlineSeconds."""
 
 NO_PROGRESS: Final = "rollout cannot make progress: maxSurge and maxUnavailable must not both be zero"
 _PROGRESSES: Final = (
-    f"!has(self.maxSurge) || !{zero_in_cel('self.maxSurge')}"
-    f" || (has(self.maxUnavailable) && !{zero_in_cel('self.maxUnavailable')})"
+    f"!has(self.maxSurge) || !{is_zero_in_cel('self.maxSurge')}"
+    f" || (has(self.maxUnavailable) && !{is_zero_in_cel('self.maxUnavailable')})"
 )
 
-NO_SURGE: Final = (
+SURGE_WITH_RECREATE: Final = (
     "rollout.type Recreate deletes all pods before it creates new ones, so it does not allow maxSurge or maxUnavailable;"
     " remove them, or set type: RollingUpdate"
 )
-_NO_SURGE_RULE: Final = (
+_RECREATE_RULE: Final = (
     "!has(self.type) || self.type != 'Recreate' || (!has(self.maxSurge) && !has(self.maxUnavailable))",
-    NO_SURGE,
+    SURGE_WITH_RECREATE,
 )
 
-TOO_SHORT_A_DEADLINE: Final = (
-    "rollout.minReadySeconds must be less than progressDeadlineSeconds (default: 300)"
-)
+DEADLINE_TOO_SHORT: Final = "rollout.minReadySeconds must be less than progressDeadlineSeconds (default: 300)"
 _DEADLINE: Final = f"(has(self.progressDeadlineSeconds) ? self.progressDeadlineSeconds : {DEADLINE_SECONDS})"
 _DEADLINE_RULE: Final = (
     f"!has(self.minReadySeconds) || self.minReadySeconds < {_DEADLINE}",
-    TOO_SHORT_A_DEADLINE,
+    DEADLINE_TOO_SHORT,
 )
 
 
@@ -39,7 +37,7 @@ class Rollout(Model):
     """Rollout of a new version."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules((_PROGRESSES, NO_PROGRESS), _NO_SURGE_RULE, _DEADLINE_RULE)
+        json_schema_extra=rules((_PROGRESSES, NO_PROGRESS), _RECREATE_RULE, _DEADLINE_RULE)
     )
 
     type: Literal["RollingUpdate", "Recreate"] | None = None
@@ -59,9 +57,9 @@ class Rollout(Model):
     def _progresses(self) -> Self:
         surge, missing = self.max_surge, self.max_unavailable
         if self.type == "Recreate" and (surge is not None or missing is not None):
-            raise ValueError(NO_SURGE)
+            raise ValueError(SURGE_WITH_RECREATE)
         if (self.min_ready_seconds or 0) >= (self.progress_deadline_seconds or DEADLINE_SECONDS):
-            raise ValueError(TOO_SHORT_A_DEADLINE)
+            raise ValueError(DEADLINE_TOO_SHORT)
         if surge is not None and is_zero(surge) and (missing is None or is_zero(missing)):
             raise ValueError(NO_PROGRESS)
         return self

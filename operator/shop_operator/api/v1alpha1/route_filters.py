@@ -7,8 +7,8 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from shop_operator.api.v1alpha1.scalars import SUBDOMAIN, ObjectName, Port
 from shop_operator.api.v1alpha1.schema import (
     SET,
-    Form,
-    FormOfMany,
+    Format,
+    ItemFormat,
     Model,
     count_set,
     distinct,
@@ -16,7 +16,7 @@ from shop_operator.api.v1alpha1.schema import (
     rules,
 )
 
-HOSTNAME: Final = Form(
+HOSTNAME: Final = Format(
     SUBDOMAIN, "must be a lowercase hostname without scheme and port, such as shop.example.com"
 )
 
@@ -26,7 +26,7 @@ TOKEN: Final = (
     "must be a name without spaces: letters, digits and !#$%&'*+-.^_`|~, such as X-Request-Id",
 )
 
-TokenOfMany = Annotated[str, StringConstraints(min_length=1, max_length=256), FormOfMany(*TOKEN)]
+TokenOfMany = Annotated[str, StringConstraints(min_length=1, max_length=256), ItemFormat(*TOKEN)]
 
 
 class HeaderValue(Model):
@@ -118,7 +118,7 @@ class ExtensionRef(Model):
     group: Annotated[
         str,
         StringConstraints(max_length=253),
-        Form(
+        Format(
             f"({SUBDOMAIN})?",
             "must be a lowercase API group, such as traefik.io, or empty for the core group",
         ),
@@ -127,7 +127,7 @@ class ExtensionRef(Model):
     kind: Annotated[
         str,
         StringConstraints(min_length=1, max_length=63),
-        Form(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?", "must be a kind, such as Middleware"),
+        Format(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?", "must be a kind, such as Middleware"),
     ]
     """Kind of the object, such as Middleware."""
     name: ObjectName

@@ -10,10 +10,10 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from shop_operator.api.v1alpha1.route_filters import TOKEN, RouteFilter
 from shop_operator.api.v1alpha1.scalars import ABSOLUTE, SUBDOMAIN, Namespace, ObjectName, Port, ServiceName
-from shop_operator.api.v1alpha1.schema import SET, Form, Model, distinct, map_list, matching, rules
+from shop_operator.api.v1alpha1.schema import SET, Format, Model, distinct, map_list, matching, rules
 
 # As in HTTPRoute v1: the path characters of RFC 3986, without sequences that a proxy may normalize into another path.
-_PATH: Final = Form(
+_PATH: Final = Format(
     r"([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})*",
     "path must contain only letters, digits, / and -._~!$&'()*+,;=:@; write any other character as % and two hexadecimal digits",
 )
@@ -22,14 +22,14 @@ _AMBIGUOUS_PATH: Final = r"//|/[.][.]?(/|$)|%2[fF]"
 Hostname = Annotated[
     str,
     StringConstraints(max_length=253),
-    Form(
+    Format(
         rf"(\*\.)?{SUBDOMAIN}",
         "must be a lowercase hostname without scheme and port, such as shop.example.com or *.example.com",
     ),
 ]
 Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
 
-Token = Annotated[str, StringConstraints(min_length=1, max_length=256), Form(*TOKEN)]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=256), Format(*TOKEN)]
 
 
 class HeaderMatch(Model):
@@ -60,7 +60,7 @@ _MILLISECONDS: Final = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 Duration = Annotated[
     str,
     StringConstraints(max_length=32),
-    Form(_DURATION, "must be a duration with its unit, such as 10s, 500ms or 1m30s"),
+    Format(_DURATION, "must be a duration with its unit, such as 10s, 500ms or 1m30s"),
 ]
 
 
@@ -70,7 +70,7 @@ def _milliseconds(duration: str) -> int:
     )
 
 
-TOO_LONG_A_TIMEOUT: Final = "timeouts.backendRequest must not be longer than timeouts.request"
+TIMEOUT_TOO_LONG: Final = "timeouts.backendRequest must not be longer than timeouts.request"
 _WITHIN: Final = (
     "!has(self.request) || !has(self.backendRequest)"
     # The format has a rule of its own.
@@ -83,7 +83,7 @@ _WITHIN: Final = (
 class Timeouts(Model):
     """Timeouts of the Gateway, such as 10s or 500ms; 0s for none."""
 
-    model_config = ConfigDict(json_schema_extra=rules((_WITHIN, TOO_LONG_A_TIMEOUT)))
+    model_config = ConfigDict(json_schema_extra=rules((_WITHIN, TIMEOUT_TOO_LONG)))
 
     request: Duration | None = None
     """Timeout of the whole request, including all attempts. Defaults to that of the Gateway."""
@@ -94,7 +94,7 @@ class Timeouts(Model):
     def _within(self) -> Self:
         whole, one = self.request, self.backend_request
         if whole and one and 0 < _milliseconds(whole) < _milliseconds(one):
-            raise ValueError(TOO_LONG_A_TIMEOUT)
+            raise ValueError(TIMEOUT_TOO_LONG)
         return self
 
 
@@ -112,8 +112,8 @@ class BackendRef(Model):
 AMBIGUOUS_PATH: Final = "path must not contain //, /./, /../ or %2F"
 FILTER_TWICE: Final = "filters must not repeat a type, except ExtensionRef"
 REDIRECTED: Final = "a RequestRedirect filter answers the request itself, so it cannot be combined with URLRewrite or backendRefs"
-NO_PREFIX: Final = "replacePrefixMatch requires pathType PathPrefix"
-NO_WEIGHT: Final = (
+NOT_A_PREFIX: Final = "replacePrefixMatch requires pathType PathPrefix"
+ALL_WEIGHTS_ZERO: Final = (
     "at least one of backendRefs must have a weight above 0; otherwise every request is answered with 500"
 )
 
@@ -138,8 +138,8 @@ _ROUTE_RULES: Final = (
     (f"!self.path.matches(r'{_AMBIGUOUS_PATH}')", AMBIGUOUS_PATH),
     (_EACH_ONCE, FILTER_TWICE),
     (_NOT_REDIRECTED, REDIRECTED),
-    (_HAS_PREFIX, NO_PREFIX),
-    (_HAS_WEIGHT, NO_WEIGHT),
+    (_HAS_PREFIX, NOT_A_PREFIX),
+    (_HAS_WEIGHT, ALL_WEIGHTS_ZERO),
 )
 
 
@@ -199,9 +199,9 @@ class Route(Model):
         if "RequestRedirect" in types and (self.backend_refs is not None or "URLRewrite" in types):
             raise ValueError(REDIRECTED)
         if self.path_type != "PathPrefix" and self.replaces_prefix:
-            raise ValueError(NO_PREFIX)
+            raise ValueError(NOT_A_PREFIX)
         if self.backend_refs is not None and not any(each.weight for each in self.backend_refs):
-            raise ValueError(NO_WEIGHT)
+            raise ValueError(ALL_WEIGHTS_ZERO)
         return self
 
     @property

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from shop_operator.api.v1alpha1.schema import Form, FormOfKeys
+from shop_operator.api.v1alpha1.schema import Format, KeyFormat
 
 LABEL_LENGTH: Final = 63
 LAST_PORT: Final = 65535
@@ -17,11 +17,13 @@ LABEL_KEY: Final = (
 )
 SUBDOMAIN: Final = r"[a-z0-9]+((-+|\.)[a-z0-9]+)*"
 
-NO_SLASH: Final = "path must begin with /"
-NO_KEY: Final = "every key must be a valid key of a label or annotation, such as team or example.com/team"
+NOT_ABSOLUTE: Final = "path must begin with /"
+INVALID_KEY: Final = (
+    "every key must be a valid key of a label or annotation, such as team or example.com/team"
+)
 
-ABSOLUTE: Final = Form(r"/[\s\S]*", NO_SLASH)
-DNS_LABEL: Final = Form(
+ABSOLUTE: Final = Format(r"/[\s\S]*", NOT_ABSOLUTE)
+DNS_LABEL: Final = Format(
     LABEL,
     "must consist of lowercase letters, digits and '-', begin with a letter and end with a letter or digit, such as order-api",
 )
@@ -31,14 +33,14 @@ LABEL_VALUE: Final = (
 )
 
 Text = Annotated[str, StringConstraints(max_length=4096)]
-LabelValue = Annotated[str, StringConstraints(max_length=LABEL_LENGTH), Form(*LABEL_VALUE)]
-KEYS: Final = FormOfKeys(LABEL_KEY, NO_KEY)
+LabelValue = Annotated[str, StringConstraints(max_length=LABEL_LENGTH), Format(*LABEL_VALUE)]
+KEYS: Final = KeyFormat(LABEL_KEY, INVALID_KEY)
 Labels = Annotated[dict[str, LabelValue], Field(max_length=32), KEYS]
 Annotations = Annotated[dict[str, Text], Field(max_length=32), KEYS]
 ObjectName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=253),
-    Form(
+    Format(
         SUBDOMAIN,
         "must be the name of an object: lowercase letters, digits, '-' and '.', with a letter or digit first and last",
     ),
@@ -46,7 +48,7 @@ ObjectName = Annotated[
 Namespace = Annotated[
     str,
     StringConstraints(max_length=LABEL_LENGTH),
-    Form(
+    Format(
         r"[a-z0-9]+(-+[a-z0-9]+)*",
         "must be the name of a namespace: lowercase letters, digits and '-', with a letter or digit first and last",
     ),
@@ -55,7 +57,7 @@ ServiceName = Annotated[str, StringConstraints(max_length=LABEL_LENGTH), DNS_LAB
 VariableName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=253),
-    Form(
+    Format(
         r"[ -<>-~]+",
         "must be the name of an environment variable: printable ASCII characters except =, such as LOG_LEVEL",
     ),

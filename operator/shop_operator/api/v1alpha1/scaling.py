@@ -6,20 +6,20 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from shop_operator.api.v1alpha1.scalars import ObjectName, Seconds, VariableName
-from shop_operator.api.v1alpha1.schema import Form, Model, rules
+from shop_operator.api.v1alpha1.schema import Format, Model, rules
 
-_QUEUE_URL: Final = Form(
+_QUEUE_URL: Final = Format(
     r"https?://[!-~]+", "must be a URL that begins with https:// or http://, without spaces"
 )
-_REGION: Final = Form(r"[a-z0-9-]+", "must be an AWS region, such as eu-west-1")
+_REGION: Final = Format(r"[a-z0-9-]+", "must be an AWS region, such as eu-west-1")
 # The region in the URL of a queue on AWS.
 _REGION_IN_URL: Final = r"^https?://sqs[.]([a-z0-9-]+)[.]amazonaws[.]com(/|$|[.])"
 
 ONE_QUEUE: Final = "a queue must set exactly one of url and urlFrom"
-NO_REGION: Final = "set queue.region: the URL of the queue does not contain the region"
+MISSING_REGION: Final = "set queue.region: the URL of the queue does not contain the region"
 _REGION_RULE: Final = (
     f"has(self.region) || (has(self.url) && self.url.matches(r'{_REGION_IN_URL}'))",
-    NO_REGION,
+    MISSING_REGION,
 )
 
 
@@ -50,7 +50,7 @@ class Queue(Model):
         if (self.url is None) == (self.url_from is None):
             raise ValueError(ONE_QUEUE)
         if self.region_of_url is None:
-            raise ValueError(NO_REGION)
+            raise ValueError(MISSING_REGION)
         return self
 
     @property
@@ -92,12 +92,12 @@ class ScalingBehavior(Model):
 
 
 MIN_ABOVE_MAX: Final = "minReplicas must not be greater than maxReplicas"
-NEVER_BACK: Final = (
+ZERO_WITHOUT_QUEUE: Final = (
     "minReplicas 0 requires autoscaling.queue: a HorizontalPodAutoscaler cannot scale up from zero"
 )
 
 
-def least_pods(autoscaling: str) -> str:
+def min_replicas_in_cel(autoscaling: str) -> str:
     """The CEL expression for minReplicas of an autoscaling block, including its default."""
     return f"(has({autoscaling}.minReplicas) ? {autoscaling}.minReplicas : 1)"
 
@@ -107,8 +107,8 @@ class Autoscaling(Model):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            (f"{least_pods('self')} <= self.maxReplicas", MIN_ABOVE_MAX),
-            ("!has(self.minReplicas) || self.minReplicas > 0 || has(self.queue)", NEVER_BACK),
+            (f"{min_replicas_in_cel('self')} <= self.maxReplicas", MIN_ABOVE_MAX),
+            ("!has(self.minReplicas) || self.minReplicas > 0 || has(self.queue)", ZERO_WITHOUT_QUEUE),
         )
     )
 
@@ -130,15 +130,18 @@ class Autoscaling(Model):
         if self.min_replicas > self.max_replicas:
             raise ValueError(MIN_ABOVE_MAX)
         if self.min_replicas == 0 and self.queue is None:
-            raise ValueError(NEVER_BACK)
+            raise ValueError(ZERO_WITHOUT_QUEUE)
         return self
 
 
-NOT_BOTH: Final = (
+REPLICAS_AND_AUTOSCALING: Final = (
     "set either replicas or autoscaling, not both: with autoscaling, the autoscaler owns the replica count;"
     " remove replicas to let it scale, or set replicas to 0 to turn it off"
 )
-REPLICAS_RULE: Final = ("!has(self.replicas) || !has(self.autoscaling) || self.replicas == 0", NOT_BOTH)
+REPLICAS_RULE: Final = (
+    "!has(self.replicas) || !has(self.autoscaling) || self.replicas == 0",
+    REPLICAS_AND_AUTOSCALING,
+)
 """Rule of a model with replicas and autoscaling; `check_replicas` is the same in Python."""
 
 
@@ -149,4 +152,4 @@ def check_replicas(replicas: int | None, autoscaling: Autoscaling | None) -> Non
         ValueError: with the message of the rule.
     """
     if replicas and autoscaling is not None:
-        raise ValueError(NOT_BOTH)
+        raise ValueError(REPLICAS_AND_AUTOSCALING)

@@ -42,7 +42,7 @@ def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Form:
+class Format:
     """The format of a string, as an annotation of its type.
 
     It becomes a CEL rule and not a pattern: for a pattern, the API server's message is the pattern itself, and it evaluates no
@@ -50,12 +50,12 @@ class Form:
 
     Attributes:
         pattern: regular expression for the whole string, in the common syntax of RE2 and Python.
-        sentence: message for a string that does not match.
+        message: message for a string that does not match.
         rule: the same rule in CEL, if the pattern would cost too much.
     """
 
     pattern: str
-    sentence: str
+    message: str
     rule: str = ""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -67,40 +67,40 @@ class Form:
     ) -> JsonSchemaValue:
         """The JSON schema with the rule."""
         made = handler(schema)
-        (rule,) = rules((self._rule, self.sentence))["x-kubernetes-validations"]
+        (rule,) = rules((self._rule, self.message))["x-kubernetes-validations"]
         return {**made, "x-kubernetes-validations": [*made.get("x-kubernetes-validations", ()), rule]}
 
     @property
     def _rule(self) -> str:
         return self.rule or matching("self", self.pattern)
 
-    def _holds(self, value: Any) -> bool:
+    def _matches(self, value: Any) -> bool:
         return bool(re.fullmatch(self.pattern, value, re.ASCII))
 
     def _checked(self, value: Any) -> Any:
-        if not self._holds(value):
-            raise ValueError(self.sentence)
+        if not self._matches(value):
+            raise ValueError(self.message)
         return value
 
 
-class FormOfKeys(Form):
+class KeyFormat(Format):
     """The format of all keys of a map."""
 
     @property
     def _rule(self) -> str:
         return f"self.all(k, size(k) <= {LONGEST_KEY} && {matching('k', self.pattern)})"
 
-    def _holds(self, value: Any) -> bool:
-        return all(len(key) <= LONGEST_KEY and super(FormOfKeys, self)._holds(key) for key in value)
+    def _matches(self, value: Any) -> bool:
+        return all(len(key) <= LONGEST_KEY and super(KeyFormat, self)._matches(key) for key in value)
 
 
-class FormOfMany(Form):
+class ItemFormat(Format):
     """The format of a string in a list that is too long for a CEL rule per item, given the cost budget of the API server.
 
     Estimated cost in units of the budget for one rule: 1.4 for ipBlock.except, 1.5 for a list of a header modifier, 6 for keys and
     13.7 for values of matchExpressions. Smaller limits on the lists would reject specs that are valid today.
 
-    It becomes a pattern. The start of the sentence is the name of a group in the pattern, so that it appears in the message.
+    It becomes a pattern with a named group. The name is the start of the message, since the API server quotes the pattern.
     """
 
     def __get_pydantic_json_schema__(
@@ -112,7 +112,7 @@ class FormOfMany(Form):
     @property
     def named(self) -> str:
         """The pattern of the schema."""
-        name = re.sub(r"\W+", "_", self.sentence.partition(":")[0])
+        name = re.sub(r"\W+", "_", self.message.partition(":")[0])
         return f"^(?<{name}>{self.pattern})$"
 
 
@@ -148,7 +148,7 @@ def map_list(*keys: str) -> dict[str, Any]:
 SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
 
 
-def how_many(fields: Iterable[str]) -> str:
+def count_set_in_cel(fields: Iterable[str]) -> str:
     """The CEL expression for the number of these fields that are set; `count_set` is the same in Python."""
     there = ", ".join(f"has(self.{to_camel(name)})" for name in fields)
     return f"[{there}].filter(x, x).size()"

@@ -7,14 +7,14 @@ from pydantic import ConfigDict, model_validator
 from shop_operator.api.v1alpha1.scalars import Annotations, ObjectName
 from shop_operator.api.v1alpha1.schema import Model, rules
 
-FOREIGN_ACCOUNT: Final = "annotations apply to the ServiceAccount that the operator creates; annotate an existing ServiceAccount directly"
+ANNOTATED_EXISTING_ACCOUNT: Final = "annotations apply to the ServiceAccount that the operator creates; annotate an existing ServiceAccount directly"
 
 
 class ServiceAccount(Model):
     """The identity of the pods."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(("!(has(self.name) && has(self.annotations))", FOREIGN_ACCOUNT))
+        json_schema_extra=rules(("!(has(self.name) && has(self.annotations))", ANNOTATED_EXISTING_ACCOUNT))
     )
 
     name: ObjectName | None = None
@@ -25,5 +25,5 @@ class ServiceAccount(Model):
     @model_validator(mode="after")
     def _own_annotations(self) -> Self:
         if self.name is not None and self.annotations is not None:
-            raise ValueError(FOREIGN_ACCOUNT)
+            raise ValueError(ANNOTATED_EXISTING_ACCOUNT)
         return self

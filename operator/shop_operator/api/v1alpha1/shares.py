@@ -10,7 +10,7 @@ from shop_operator.api.v1alpha1.schema import int_or_string, matching, rules
 PERCENT: Final = r"(100|[0-9]{1,2})%"
 _WHOLE: Final = 100
 _MOST_PODS: Final = 1000
-NO_SHARE: Final = "must be a number of pods or a percentage such as 25%"
+INVALID_SHARE: Final = "must be a number of pods or a percentage such as 25%"
 
 
 def _share(value: Any) -> int | str:
@@ -18,7 +18,7 @@ def _share(value: Any) -> int | str:
         return value
     if type(value) is int and 0 <= value <= _MOST_PODS:
         return value
-    raise ValueError(NO_SHARE)
+    raise ValueError(INVALID_SHARE)
 
 
 Share = Annotated[
@@ -27,12 +27,12 @@ Share = Annotated[
     int_or_string(
         minimum=0,
         maximum=_MOST_PODS,
-        **rules((f"type(self) == int || {matching('self', PERCENT)}", NO_SHARE)),
+        **rules((f"type(self) == int || {matching('self', PERCENT)}", INVALID_SHARE)),
     ),
 ]
 
 
-def zero_in_cel(field: str) -> str:
+def is_zero_in_cel(field: str) -> str:
     """The CEL expression for `is_zero` of a field."""
     return f"(type({field}) == int ? {field} == 0 : {field} in ['0%', '00%'])"
 

@@ -9,19 +9,19 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from shop_operator.api.v1alpha1 import dependencies, discovery, pod_template, worker
-from shop_operator.api.v1alpha1.problems import sentences
+from shop_operator.api.v1alpha1.problems import messages
 from shop_operator.api.v1alpha1.scalars import LABEL, LABEL_LENGTH
 from shop_operator.api.v1alpha1.schema import matching, rules
 from shop_operator.api.v1alpha1.spec import ShopServiceSpec
 from shop_operator.errors import InvalidSpec
 from shop_operator.objects.lenient import mapping
 
-NAME: Final = "the name must be a DNS label that begins with a letter (at most 63 characters), since the Service has the same name"
+INVALID_NAME: Final = "the name must be a DNS label that begins with a letter (at most 63 characters), since the Service has the same name"
 _NAME_RULE: Final = (
     f"{matching('self.metadata.name', LABEL)} && size(self.metadata.name) <= {LABEL_LENGTH}",
-    NAME,
+    INVALID_NAME,
 )
-OBJECT_RULES: Final = rules(_NAME_RULE, worker.NAME_RULE, discovery.NAME_RULE, dependencies.ITSELF_RULE)
+OBJECT_RULES: Final = rules(_NAME_RULE, worker.NAME_RULE, discovery.NAME_RULE, dependencies.NAME_RULE)
 """Rules that the spec alone cannot express, since they need the name of the ShopService."""
 
 
@@ -78,7 +78,7 @@ class ShopService:
         try:
             spec = ShopServiceSpec.model_validate(without_nulls(self.document))
         except ValidationError as error:
-            raise InvalidSpec(sentences(error)) from None
+            raise InvalidSpec(messages(error)) from None
         for path, problem in self._problems(spec):
             if problem is not None:
                 raise InvalidSpec(f"{path}: {problem}.")
@@ -87,7 +87,7 @@ class ShopService:
     def _problems(self, spec: ShopServiceSpec) -> Iterator[tuple[str, str | None]]:
         """OBJECT_RULES in Python: the path of each field with what is wrong, None when nothing is."""
         template = self.document.get("podTemplate")
-        yield "metadata.name", None if is_name(self.name) else NAME
+        yield "metadata.name", None if is_name(self.name) else INVALID_NAME
         yield "spec.workers", worker.name_problem(self.name, spec.workers)
         yield "spec.discovery", discovery.name_problem(self.name, spec.discovery)
         yield "spec.podTemplate", pod_template.problem(template)
@@ -95,7 +95,7 @@ class ShopService:
 
 
 def is_name(name: str) -> bool:
-    """Whether a ShopService may have this name; NAME states the rule."""
+    """Whether a ShopService may have this name; INVALID_NAME states the rule."""
     return len(name) <= LABEL_LENGTH and re.fullmatch(LABEL, name) is not None
 
 

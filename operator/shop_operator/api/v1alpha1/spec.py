@@ -15,7 +15,7 @@ from shop_operator.api.v1alpha1.dependencies import DependsOn
 from shop_operator.api.v1alpha1.discovery import Discovery
 from shop_operator.api.v1alpha1.disruption import Disruption
 from shop_operator.api.v1alpha1.environment import Env, EnvFrom
-from shop_operator.api.v1alpha1.lifecycle import PAUSE_RULE, Lifecycle, check_lifecycle
+from shop_operator.api.v1alpha1.lifecycle import SLEEP_RULE, Lifecycle, check_lifecycle
 from shop_operator.api.v1alpha1.monitoring import Monitoring
 from shop_operator.api.v1alpha1.network_policy import NetworkPolicy
 from shop_operator.api.v1alpha1.pod_template import PodTemplate
@@ -31,14 +31,14 @@ from shop_operator.api.v1alpha1.worker import Workers
 
 DEFAULT_PORT: Final = 8080
 
-NO_GATEWAY: Final = "routes require a gateway: set spec.gateway.name to the Gateway that serves them"
-_GATEWAY_RULE: Final = ("!has(self.routes) || size(self.routes) == 0 || has(self.gateway)", NO_GATEWAY)
+MISSING_GATEWAY: Final = "routes require a gateway: set spec.gateway.name to the Gateway that serves them"
+_GATEWAY_RULE: Final = ("!has(self.routes) || size(self.routes) == 0 || has(self.gateway)", MISSING_GATEWAY)
 
 
 class ShopServiceSpec(Model):
     """Desired state of one microservice. The operator reconciles its Deployments, Services, HorizontalPodAutoscalers, HTTPRoutes, ServiceAccount and other objects to match it."""
 
-    model_config = ConfigDict(json_schema_extra=rules(REPLICAS_RULE, _GATEWAY_RULE, PAUSE_RULE))
+    model_config = ConfigDict(json_schema_extra=rules(REPLICAS_RULE, _GATEWAY_RULE, SLEEP_RULE))
 
     image: Image
     """Container image, with a tag or a digest."""
@@ -101,6 +101,6 @@ class ShopServiceSpec(Model):
     def _consistent(self) -> Self:
         check_replicas(self.replicas, self.autoscaling)
         if self.routes and self.gateway is None:
-            raise ValueError(NO_GATEWAY)
+            raise ValueError(MISSING_GATEWAY)
         check_lifecycle(self.lifecycle, self.termination_grace_period_seconds, self.port)
         return self

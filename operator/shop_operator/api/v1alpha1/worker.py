@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from shop_operator.api.v1alpha1.container import Command
 from shop_operator.api.v1alpha1.environment import Env
-from shop_operator.api.v1alpha1.lifecycle import CALL_RULE, PAUSE_RULE, Lifecycle, check_lifecycle
+from shop_operator.api.v1alpha1.lifecycle import HOOK_PORT_RULE, SLEEP_RULE, Lifecycle, check_lifecycle
 from shop_operator.api.v1alpha1.probes import PROBES, Probes
 from shop_operator.api.v1alpha1.resources import Resources
 from shop_operator.api.v1alpha1.scalars import DNS_LABEL, LABEL_LENGTH, Count, Port, Seconds
@@ -22,10 +22,10 @@ NAME_RULE: Final = (
 )
 """Rule of a ShopService; `name_problem` is the same in Python."""
 
-NOTHING_TO_ASK: Final = "a worker without a port has no default probes: set port, or use exec, grpc or a numeric port in every probe"
+NO_PROBE_PORT: Final = "a worker without a port has no default probes: set port, or use exec, grpc or a numeric port in every probe"
 
 
-def _can_be_asked(probe: str) -> str:
+def _works_without_port(probe: str) -> str:
     """The CEL rule that a probe of a worker without a port is not set, or has an exec or grpc handler or a numeric port."""
     at = f"self.probes.{probe}"
     return (
@@ -35,16 +35,16 @@ def _can_be_asked(probe: str) -> str:
     )
 
 
-_ASKED_RULE: Final = (
-    f"has(self.port) || !has(self.probes) || ({' && '.join(map(_can_be_asked, PROBES))})",
-    NOTHING_TO_ASK,
+_PROBE_RULE: Final = (
+    f"has(self.port) || !has(self.probes) || ({' && '.join(map(_works_without_port, PROBES))})",
+    NO_PROBE_PORT,
 )
 
 
 class Worker(Model):
     """An additional Deployment of the same image, such as a queue consumer or an outbox relay. It has no Service."""
 
-    model_config = ConfigDict(json_schema_extra=rules(REPLICAS_RULE, _ASKED_RULE, CALL_RULE, PAUSE_RULE))
+    model_config = ConfigDict(json_schema_extra=rules(REPLICAS_RULE, _PROBE_RULE, HOOK_PORT_RULE, SLEEP_RULE))
 
     name: WorkerName
     """Name of the worker, unique in the ShopService; its Deployment is named <shopservice>-<worker>."""
@@ -74,7 +74,7 @@ class Worker(Model):
         check_replicas(self.replicas, self.autoscaling)
         probes = [getattr(self.probes, each) for each in PROBES] if self.probes else []
         if self.port is None and not all(each.has_own_port for each in probes if each is not None):
-            raise ValueError(NOTHING_TO_ASK)
+            raise ValueError(NO_PROBE_PORT)
         check_lifecycle(self.lifecycle, self.termination_grace_period_seconds, self.port)
         return self
 
