@@ -1,4 +1,4 @@
-"""What the reconciler relies on: the same tests for the fake and for the real API server."""
+"""The contract that the reconciler relies on: the same tests for the fake and for the real API server."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from shop_operator.errors import Exists, Stale
 from shop_operator.reconcile.api import Api
 
-NOBODY = "00000000-0000-0000-0000-000000000000"
+MISSING_UID = "00000000-0000-0000-0000-000000000000"
 
 
 def account(namespace: str, **labels: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class ApiContract:
             await api.apply(account(namespace, a="1"), uid=None)
 
         with pytest.raises(Stale):
-            await api.apply(account(namespace, a="2"), uid=NOBODY)
+            await api.apply(account(namespace, a="2"), uid=MISSING_UID)
 
         found = await api.get("ServiceAccount", namespace, "web")
         assert (found["metadata"]["labels"] if found else None) == ({"a": "1"} if exists else None)
@@ -73,7 +73,7 @@ class ApiContract:
     ) -> None:
         created = await api.apply(account(namespace), uid=None)
 
-        await api.delete("ServiceAccount", namespace, "web", uid=NOBODY)
+        await api.delete("ServiceAccount", namespace, "web", uid=MISSING_UID)
         assert await api.get("ServiceAccount", namespace, "web") is not None
 
         await api.delete("ServiceAccount", namespace, "web", uid=created["metadata"]["uid"])

@@ -160,7 +160,7 @@ class FakeApi:
         return self._store(key, live | {"status": status}, "status")
 
     def put(self, obj: Mapping[str, Any]) -> dict[str, Any]:
-        """What somebody else writes; not recorded as ours."""
+        """A write of another client; not recorded."""
         name = (obj["kind"], obj["metadata"]["namespace"], obj["metadata"]["name"])
         copied = deepcopy(dict(obj))
         copied["metadata"].setdefault("uid", f"uid-{next(self._numbers)}")
@@ -172,18 +172,18 @@ class FakeApi:
         return written
 
     def _own_replicas(self, name: Name, manager: str, count: int) -> None:
-        """Whoever sets another count than the others owns it alone."""
+        """A manager that sets a different count owns it alone."""
         self._disown_replicas(name, count)
         self._applied.setdefault((name, manager), {"spec": {}})["spec"]["replicas"] = count
 
     def _disown_replicas(self, name: Name, count: int) -> None:
-        """Those who have set another count own it no longer."""
+        """Managers that have set a different count do not own it any more."""
         for (known, _), configuration in self._applied.items():
             if known == name and configuration.get("spec", {}).get("replicas", count) != count:
                 del configuration["spec"]["replicas"]
 
     def forget(self, name: Name) -> dict[str, Any]:
-        """The object is gone, whoever deleted it; its last state, with the version of the deletion."""
+        """Remove an object; returns its last state, with the version of the deletion."""
         for known in [k for k in self._applied if k[0] == name]:
             del self._applied[known]
         gone = self.objects.pop(name)
@@ -205,7 +205,7 @@ class FakeApi:
         return deepcopy(obj)
 
     def _managed(self, name: Name) -> list[dict[str, Any]]:
-        """Who has applied it, and who owns spec.replicas, ports and rules: all that the operator reads of managedFields."""
+        """The managers that have applied it, and the owners of spec.replicas, ports and rules: the parts of managedFields that the operator reads."""
         return [
             {"manager": manager, "operation": "Apply", "fieldsV1": _fields(configuration.get("spec", {}))}
             for (known, manager), configuration in self._applied.items()

@@ -11,7 +11,7 @@ def run(*argv: str, **env: str) -> RunSettings:
     return settings
 
 
-def test_without_anything_the_defaults_hold() -> None:
+def test_without_flags_and_variables_the_defaults_apply() -> None:
     settings = run()
 
     assert settings.leader_elect is True
@@ -21,7 +21,7 @@ def test_without_anything_the_defaults_hold() -> None:
     assert settings.log_level == "info"
 
 
-def test_a_variable_sets_what_no_flag_does_and_a_flag_wins() -> None:
+def test_a_variable_overrides_a_default_and_a_flag_overrides_a_variable() -> None:
     env = {"SHOP_OPERATOR_METRICS_PORT": "9000", "SHOP_OPERATOR_LEADER_ELECT": "false"}
 
     assert run(**env).metrics_port == 9000
@@ -76,9 +76,7 @@ def test_common_metadata_is_a_json_object_by_flag_or_variable() -> None:
         ),
     ],
 )
-def test_common_metadata_that_no_object_may_have_is_refused(
-    argv: list[str], env: dict[str, str], sentence: str
-) -> None:
+def test_invalid_common_metadata_is_refused(argv: list[str], env: dict[str, str], sentence: str) -> None:
     with pytest.raises(BadSetting) as refused:
         run(*argv, **env)
 
@@ -110,7 +108,7 @@ def test_crd_is_a_command_of_its_own() -> None:
         (["--resync-seconds", "0"], {}, "--resync-seconds is '0'; use a number from 1 to 86400."),
     ],
 )
-def test_a_value_that_cannot_be_used_is_named_with_what_is_allowed(
+def test_an_unusable_value_is_named_with_the_allowed_values(
     argv: list[str], env: dict[str, str], sentence: str
 ) -> None:
     with pytest.raises(BadSetting) as error:
@@ -120,7 +118,7 @@ def test_a_value_that_cannot_be_used_is_named_with_what_is_allowed(
 
 
 @pytest.mark.parametrize("argv", [[], ["nope"], ["run", "--nope"]])
-def test_an_unknown_command_or_flag_ends_with_2(argv: list[str]) -> None:
+def test_an_unknown_command_or_flag_exits_with_2(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         parse(argv, {})
 

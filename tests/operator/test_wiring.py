@@ -1,4 +1,4 @@
-"""What happens when the Lease is acquired or lost."""
+"""The effects of an acquired or lost Lease."""
 
 import gc
 from collections.abc import Iterable, Mapping
@@ -104,7 +104,7 @@ async def test_an_ex_leader_remembers_nothing_of_a_shopservice() -> None:
     assert b'name="web"' not in metrics.exposition()
 
 
-async def test_an_ex_leader_forgets_after_it_has_stopped_and_a_leader_before_it_starts() -> None:
+async def test_an_ex_leader_forgets_after_the_gate_is_closed_and_a_leader_before_it_opens() -> None:
     metrics = Metrics(lease="shop-operator")
     queue: WorkQueue[Key] = WorkQueue(metrics)
     parts = Remembering(queue)

@@ -10,7 +10,7 @@ from tests.operator.world import (
 )
 
 
-def test_who_calls_by_its_template_may_call_until_it_has_another_or_is_gone() -> None:
+def test_a_caller_stays_one_until_its_template_changes_or_it_is_deleted() -> None:
     callers = Callers()
     callers.put("shop", "shop", ["db"], rolling=False)
     callers.put("shop-relay", "shop", ["db"], rolling=False)
@@ -30,7 +30,7 @@ def test_who_calls_by_its_template_may_call_until_it_has_another_or_is_gone() ->
     assert not callers
 
 
-def test_who_may_have_pods_of_an_earlier_template_may_call_every_other_one() -> None:
+def test_a_deployment_with_pods_of_an_earlier_template_counts_as_a_caller_of_every_shopservice() -> None:
     callers = Callers()
     callers.put("shop", "shop", [], rolling=True)
     assert callers.of("db") == {"shop"}

@@ -67,7 +67,7 @@ def cluster() -> Cluster:
     return Cluster()
 
 
-async def test_it_is_read_once_for_all_and_again_only_when_it_changes(cluster: Cluster) -> None:
+async def test_an_object_is_read_once_for_all_users_and_again_only_after_a_change(cluster: Cluster) -> None:
     cluster.change(config(5, A="1"))
 
     first, second = await asyncio.gather(cluster.digest(), cluster.digest(key=ORDER))
@@ -82,7 +82,7 @@ async def test_it_is_read_once_for_all_and_again_only_when_it_changes(cluster: C
     assert cluster.reads == 2
 
 
-async def test_what_changes_while_it_is_read_is_read_again(cluster: Cluster) -> None:
+async def test_an_object_that_changes_during_a_read_is_read_again(cluster: Cluster) -> None:
     cluster.change(config(5, A="1"))
     cluster.meanwhile = [config(6, A="2")]
 
@@ -94,7 +94,7 @@ async def test_what_changes_while_it_is_read_is_read_again(cluster: Cluster) -> 
     assert found == await fresh.digest()
 
 
-async def test_only_the_keys_that_are_used_count(cluster: Cluster) -> None:
+async def test_only_used_keys_count(cluster: Cluster) -> None:
     use = Use("ConfigMap", "settings", ("A",), ("A",))
     cluster.change(config(5, A="1", B="1"))
     first = await cluster.digest(use)
@@ -106,7 +106,7 @@ async def test_only_the_keys_that_are_used_count(cluster: Cluster) -> None:
     assert await cluster.digest(use) != first
 
 
-async def test_a_use_that_begins_after_the_read_is_read_for(cluster: Cluster) -> None:
+async def test_a_new_use_reads_the_object_again(cluster: Cluster) -> None:
     cluster.change(config(5, A="1", B="2"))
     whole = await cluster.digest()
     a, b = (Use("ConfigMap", "settings", ("A",), ("A",)), Use("ConfigMap", "settings", ("B",), ()))
@@ -117,7 +117,7 @@ async def test_a_use_that_begins_after_the_read_is_read_for(cluster: Cluster) ->
     assert len({whole, *found}) == 3
 
 
-async def test_what_is_absent_has_no_digest_and_its_return_with_the_same_content_is_no_news(
+async def test_an_absent_object_has_no_digest_and_its_return_with_the_same_content_changes_nothing(
     cluster: Cluster,
 ) -> None:
     assert await cluster.digest() is None
@@ -136,7 +136,7 @@ async def test_what_is_absent_has_no_digest_and_its_return_with_the_same_content
     assert await cluster.digest() == there
 
 
-async def test_an_object_without_a_key_that_a_pod_cannot_start_without_counts_as_absent(
+async def test_an_object_without_a_required_key_counts_as_absent(
     cluster: Cluster,
 ) -> None:
     cluster.change(config(5, A="1"))
@@ -158,7 +158,7 @@ async def test_a_short_value_cannot_be_guessed_without_the_key(cluster: Cluster)
     assert mine.key_id != theirs.key_id
 
 
-async def test_a_list_tells_of_what_a_watch_has_missed(cluster: Cluster) -> None:
+async def test_a_list_finds_changes_that_the_watch_missed(cluster: Cluster) -> None:
     cluster.change(config(5, A="1"))
     await cluster.digest()
 
@@ -177,7 +177,7 @@ async def test_a_list_tells_of_what_a_watch_has_missed(cluster: Cluster) -> None
     assert cluster.woken == [WEB, WEB]
 
 
-async def test_nothing_is_kept_of_what_is_not_used(cluster: Cluster) -> None:
+async def test_nothing_is_stored_of_unused_objects(cluster: Cluster) -> None:
     cluster.change(config(5, A="1"))
     await cluster.digest()
     none = await cluster.configs.digests(WEB, frozenset())
@@ -193,7 +193,7 @@ async def test_nothing_is_kept_of_what_is_not_used(cluster: Cluster) -> None:
     assert kept == ({}, {}, {})
 
 
-async def test_when_it_is_switched_off_nothing_is_read() -> None:
+async def test_given_disabled_tracking_then_nothing_is_read() -> None:
     cluster = Cluster()
     off = Configs(cluster, FixedKey(), cluster.wake, enabled=False)
 
@@ -225,7 +225,7 @@ class Secrets:
         return self.stored
 
 
-async def test_given_no_key_then_one_is_made_and_found_by_the_next_process() -> None:
+async def test_given_no_key_then_one_is_created_and_used_by_the_next_process() -> None:
     secrets = Secrets()
 
     first = await DigestKey(secrets, "shop-operator").get()
@@ -244,7 +244,7 @@ async def test_given_a_faster_process_then_its_key_is_used() -> None:
     assert await DigestKey(secrets, "shop-operator").get() == first
 
 
-async def test_given_no_right_to_the_key_then_a_process_has_one_of_its_own() -> None:
+async def test_given_no_access_to_the_key_then_the_process_uses_a_temporary_one() -> None:
     secrets = Secrets()
     secrets.forbidden = True
     key = DigestKey(secrets, "shop-operator")

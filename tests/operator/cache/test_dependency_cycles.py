@@ -35,7 +35,7 @@ def circle(graph: Mapping[str, tuple[str, ...]], name: str) -> set[str]:
 
 
 @given(CHANGES)
-def test_after_any_changes_the_circles_are_those_of_the_graph(
+def test_after_any_changes_the_cycles_match_the_graph(
     changes: list[tuple[str, tuple[str, ...]]],
 ) -> None:
     circles, graph = DependencyCycles(), dict[str, tuple[str, ...]]()
@@ -94,7 +94,7 @@ class Asked:
         return dependencies(name, self.find, circle=self.store.cycle(Key("ns", name)))
 
 
-def test_a_change_in_a_large_net_without_circles_visits_no_edge_twice_and_wakes_only_neighbors() -> None:
+def test_a_change_in_a_large_graph_without_cycles_visits_no_edge_twice_and_wakes_only_neighbors() -> None:
     circles = DependencyCycles()
     for name, on in net().items():
         circles.change(name, on)
@@ -107,7 +107,7 @@ def test_a_change_in_a_large_net_without_circles_visits_no_edge_twice_and_wakes_
         assert circles.visited - before <= 2 * EDGES
 
 
-def test_a_net_that_is_listed_in_order_costs_no_search() -> None:
+def test_a_graph_that_is_listed_in_order_requires_no_search() -> None:
     circles = DependencyCycles()
     for name, on in net().items():
         circles.change(name, on)
@@ -115,7 +115,7 @@ def test_a_net_that_is_listed_in_order_costs_no_search() -> None:
     assert circles.visited == 0
 
 
-def test_a_pass_looks_up_its_dependencies_and_nothing_behind_them() -> None:
+def test_a_pass_looks_up_only_direct_dependencies() -> None:
     whole = net()
     asked = Asked(whole)
 
@@ -128,7 +128,7 @@ def test_a_pass_looks_up_its_dependencies_and_nothing_behind_them() -> None:
     assert woken <= {Key("ns", name) for name in ("s1500", "s0000", whole["s1500"][0])}
 
 
-def test_a_circle_of_all_of_them_is_found_and_opened_in_a_few_visits_of_each_edge() -> None:
+def test_a_cycle_of_the_whole_graph_is_found_and_opened_with_few_visits_of_each_edge() -> None:
     circles, whole = DependencyCycles(), net()
     for name, on in whole.items():
         circles.change(name, on)
@@ -144,7 +144,7 @@ def test_a_circle_of_all_of_them_is_found_and_opened_in_a_few_visits_of_each_edg
     assert circles.visited - before <= 2 * EDGES
 
 
-def test_a_way_through_a_large_circle_is_looked_for_in_a_part_of_it() -> None:
+def test_the_path_through_a_large_cycle_is_searched_in_a_part_of_it() -> None:
     ring = [f"r{n:04}" for n in range(SHOPS)]
     asked = Asked({name: (on,) for name, on in zip(ring, [*ring[1:], ring[0]], strict=True)})
 

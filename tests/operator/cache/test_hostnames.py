@@ -74,7 +74,7 @@ A, B, C = Key("a", "pay"), Key("b", "pay"), Key("c", "pay")
 
 
 @pytest.mark.parametrize("order", list(permutations([(A, "2"), (B, "1"), (C, "3")])))
-def test_the_oldest_has_the_hostname_in_whatever_order_they_are_seen(
+def test_the_oldest_holds_the_hostname_in_any_order_of_events(
     store: Store, order: list[tuple[Key, str]]
 ) -> None:
     for key, created in order:
@@ -83,14 +83,14 @@ def test_the_oldest_has_the_hostname_in_whatever_order_they_are_seen(
     assert store.holder(NAME) == B
 
 
-def test_of_the_same_age_the_uid_decides(store: Store) -> None:
+def test_given_the_same_age_then_the_uid_decides(store: Store) -> None:
     for key in (B, A):
         store.put(shop(key, "1"))
 
     assert store.holder(NAME) == A
 
 
-def test_when_the_holder_goes_then_the_next_is_woken(store: Store, woken: set[Key]) -> None:
+def test_when_the_holder_is_deleted_then_the_next_is_woken(store: Store, woken: set[Key]) -> None:
     for key, created in ((A, "1"), (B, "2"), (C, "3")):
         store.put(shop(key, created))
     assert woken == set()
@@ -102,7 +102,7 @@ def test_when_the_holder_goes_then_the_next_is_woken(store: Store, woken: set[Ke
     assert C not in woken
 
 
-def test_when_the_holder_asks_for_another_hostname_then_the_next_is_woken(
+def test_when_the_holder_requests_another_hostname_then_the_next_is_woken(
     store: Store, woken: set[Key]
 ) -> None:
     store.put(shop(A, "1"))
@@ -114,7 +114,7 @@ def test_when_the_holder_asks_for_another_hostname_then_the_next_is_woken(
     assert B in woken
 
 
-def test_when_the_last_one_goes_then_the_hostname_is_free(store: Store) -> None:
+def test_when_the_last_claimant_is_deleted_then_the_hostname_is_free(store: Store) -> None:
     store.put(shop(A, "1"))
     store.remove(shop(A, "1"))
 
@@ -132,14 +132,14 @@ def test_hostnames_are_compared_as_dns_does(store: Store, same: str) -> None:
 
 
 @pytest.mark.parametrize("hostname", [None, 7, "", ".", [], {}, "x" * 1000])
-def test_what_is_no_hostname_claims_nothing(store: Store, hostname: Any) -> None:
+def test_an_invalid_hostname_claims_nothing(store: Store, hostname: Any) -> None:
     store.put(shop(A, "1", hostname))
 
     assert store.shop(A) is not None
     assert wish(shop(A, "1", hostname)) is None
 
 
-def test_an_older_one_cannot_take_a_hostname_that_is_in_use(store: Store) -> None:
+def test_an_older_shopservice_cannot_take_a_hostname_in_use(store: Store) -> None:
     # Given a young ShopService that is registered, and an old one without a hostname.
     store.put(shop(A, "1", None))
     store.put(shop(B, "2"))
@@ -153,7 +153,7 @@ def test_an_older_one_cannot_take_a_hostname_that_is_in_use(store: Store) -> Non
 
 
 @pytest.mark.parametrize("order", list(permutations([A, B, C])))
-def test_of_several_that_are_registered_the_one_with_the_oldest_service_has_the_hostname(
+def test_among_registered_shopservices_the_one_with_the_oldest_service_holds_the_hostname(
     store: Store, order: list[Key]
 ) -> None:
     # As another client, or an operator that did not know better, has left them.
@@ -166,14 +166,16 @@ def test_of_several_that_are_registered_the_one_with_the_oldest_service_has_the_
 
 
 @pytest.mark.parametrize("created", ["8", "4"])
-def test_who_is_registered_by_hand_takes_no_hostname_from_another(created: str, woken: set[Key]) -> None:
+def test_a_manual_registration_takes_no_hostname_from_another_shopservice(
+    created: str, woken: set[Key]
+) -> None:
     # Given one that is registered, and an older one that asks for its hostname, whose Service may be older too.
     store = Store(hostnames=Hostnames(woken.update, lambda: True))
     store.put(shop(B, "2"))
     store.put(service(B, NAME, created="5"))
     store.put(shop(A, "1"))
 
-    # When somebody gives that Service the annotation.
+    # When another client sets the annotation of that Service.
     store.put(service(A, NAME, created=created))
     store.put(shop(B, "2", "orders.shop.internal", resourceVersion="3"))
 
@@ -184,7 +186,7 @@ def test_who_is_registered_by_hand_takes_no_hostname_from_another(created: str, 
     assert store.holder(NAME) == A
 
 
-def test_a_hostname_is_in_use_as_long_as_the_service_carries_it(store: Store, woken: set[Key]) -> None:
+def test_a_hostname_is_in_use_while_a_service_has_it(store: Store, woken: set[Key]) -> None:
     # Given one that is registered, and that asks for another hostname while it is suspended or invalid.
     store.put(shop(A, "1"))
     store.put(service(A, NAME))
@@ -201,7 +203,7 @@ def test_a_hostname_is_in_use_as_long_as_the_service_carries_it(store: Store, wo
 
 
 @pytest.mark.parametrize("news", ["gone", "unlabelled", "another owner"])
-def test_a_service_that_is_not_there_or_not_ours_claims_nothing(store: Store, news: str) -> None:
+def test_a_missing_or_foreign_service_claims_nothing(store: Store, news: str) -> None:
     store.put(shop(A, "2"))
     store.put(shop(B, "1"))
     live = service(A, NAME)
@@ -219,7 +221,7 @@ def test_a_service_that_is_not_there_or_not_ours_claims_nothing(store: Store, ne
     assert store.holder(NAME) == B
 
 
-def test_a_sweep_frees_the_hostnames_of_what_is_gone(store: Store, woken: set[Key]) -> None:
+def test_a_sweep_frees_the_hostnames_of_deleted_shopservices(store: Store, woken: set[Key]) -> None:
     store.put(shop(A, "1"))
     store.put(shop(B, "2"))
 
@@ -229,7 +231,7 @@ def test_a_sweep_frees_the_hostnames_of_what_is_gone(store: Store, woken: set[Ke
     assert B in woken
 
 
-def test_claims_leave_nothing_behind() -> None:
+def test_removed_claims_use_no_memory() -> None:
     hostnames = Hostnames[Key]()
     for number in range(3):
         wanted = wish(shop(A, "1", f"n{number}.shop.internal"))
@@ -252,7 +254,7 @@ def services(world: World) -> set[str]:
     return {name for kind, namespace, name in world.api.objects if kind == "Service" and namespace == "ns"}
 
 
-async def test_a_younger_one_is_a_conflict_and_gets_all_but_the_registration(world: World) -> None:
+async def test_a_younger_shopservice_has_a_conflict_and_everything_but_the_registration(world: World) -> None:
     # Given a ShopService of another namespace that has the hostname.
     world.store.put(shop(ELSEWHERE, "1970-01-01T00:00:00Z"))
     world.shop(discovery={"hostname": NAME})
@@ -279,7 +281,7 @@ async def test_a_younger_one_is_a_conflict_and_gets_all_but_the_registration(wor
     assert world.condition("Stalled")["status"] == "False"
 
 
-async def test_in_its_own_namespace_the_other_one_is_named(world: World) -> None:
+async def test_the_conflict_names_a_holder_in_the_same_namespace(world: World) -> None:
     world.store.put(shop(Key("ns", "pay"), "1970-01-01T00:00:00Z"))
     world.shop(discovery={"hostname": NAME})
 
@@ -289,7 +291,7 @@ async def test_in_its_own_namespace_the_other_one_is_named(world: World) -> None
 
 
 class SlowStatus(FakeApi):
-    """Answers no write of the status of one ShopService before it is told to.
+    """Delays the response to a write of the status of one ShopService.
 
     Attributes:
         asked: such a write has come.
@@ -334,7 +336,7 @@ async def engine(world: World, slow: SlowStatus) -> AsyncIterator[Engine]:
 
 
 @pytest.mark.parametrize("how", ["asks for another hostname", "asks for none", "is deleted"])
-async def test_who_waits_is_registered_when_the_hostname_becomes_free_during_its_pass(
+async def test_a_waiting_shopservice_is_registered_when_the_hostname_becomes_free_during_its_pass(
     engine: Engine, slow: SlowStatus, how: str
 ) -> None:
     def hostname(name: str) -> str:
@@ -360,11 +362,11 @@ async def test_who_waits_is_registered_when_the_hostname_becomes_free_during_its
     assert hostname("late") == ""
     slow.answer.set()
 
-    # Then the second one is registered, long before it looks again by itself.
+    # Then the second one is registered, long before its next scheduled pass.
     await until(lambda: hostname("late") == NAME)
 
 
-async def test_the_later_of_two_that_are_registered_loses_its_service(world: World) -> None:
+async def test_the_later_of_two_registered_shopservices_loses_its_service(world: World) -> None:
     # Given two that an earlier version has registered under one hostname.
     world.shop(discovery={"hostname": NAME})
     await world.pass_()
@@ -381,7 +383,7 @@ async def test_the_later_of_two_that_are_registered_loses_its_service(world: Wor
     assert world.condition("Stalled")["reason"] == "Conflict"
 
 
-async def test_who_is_registered_stays_whoever_comes(world: World) -> None:
+async def test_a_registered_shopservice_stays_registered(world: World) -> None:
     world.shop(discovery={"hostname": NAME})
     await world.pass_()
     world.store.put(shop(ELSEWHERE, "1970-01-01T00:00:00Z"))
@@ -392,7 +394,7 @@ async def test_who_is_registered_stays_whoever_comes(world: World) -> None:
     assert world.store.holder(NAME) == KEY
 
 
-def test_pods_bring_no_name_of_their_own_in_front_of_the_hostname() -> None:
+def test_pods_do_not_prefix_the_hostname() -> None:
     # ExternalDNS registers a pod's hostname in front of the Service's: shop.internal and payment make payment.shop.internal.
     found = ShopService.from_object(
         {

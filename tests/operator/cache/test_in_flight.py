@@ -1,4 +1,4 @@
-"""What a watch shows of an object that is being written waits for the answer, and then is shown in its order."""
+"""Events of an object that is being written wait for the response, and are then shown in order."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -33,7 +33,7 @@ def in_flight(shown: Shown) -> InFlight:
     return InFlight(show)
 
 
-def test_nothing_waits_for_what_is_not_being_written(in_flight: InFlight) -> None:
+def test_an_event_of_an_object_that_is_not_being_written_does_not_wait(in_flight: InFlight) -> None:
     assert not in_flight.waits("MODIFIED", obj(1))
 
     with in_flight.writing(KEY, SERVICE):
@@ -42,7 +42,7 @@ def test_nothing_waits_for_what_is_not_being_written(in_flight: InFlight) -> Non
         assert not in_flight.waits("MODIFIED", {"kind": "Service"})
 
 
-def test_what_is_shown_meanwhile_comes_after_the_answer(in_flight: InFlight, shown: Shown) -> None:
+def test_an_event_during_a_write_comes_after_its_response(in_flight: InFlight, shown: Shown) -> None:
     with in_flight.writing(KEY, SERVICE):
         assert in_flight.waits("MODIFIED", obj(7))
         assert shown == []
@@ -51,7 +51,7 @@ def test_what_is_shown_meanwhile_comes_after_the_answer(in_flight: InFlight, sho
     assert not in_flight.waits("MODIFIED", obj(8))
 
 
-def test_a_write_that_fails_hides_nothing(in_flight: InFlight, shown: Shown) -> None:
+def test_a_failed_write_hides_no_event(in_flight: InFlight, shown: Shown) -> None:
     with suppress(TimeoutError), in_flight.writing(KEY, SERVICE):
         in_flight.waits("MODIFIED", obj(7))
         raise TimeoutError
@@ -59,7 +59,7 @@ def test_a_write_that_fails_hides_nothing(in_flight: InFlight, shown: Shown) -> 
     assert shown == [("MODIFIED", "7")]
 
 
-def test_of_each_object_of_the_name_the_last_event_is_kept_in_the_order_of_the_watch(
+def test_the_last_event_of_each_object_with_the_name_is_kept_in_order(
     in_flight: InFlight, shown: Shown
 ) -> None:
     with in_flight.writing(KEY, SERVICE):
@@ -74,7 +74,9 @@ def test_of_each_object_of_the_name_the_last_event_is_kept_in_the_order_of_the_w
     assert shown == [("DELETED", "9"), ("ADDED", "10")]
 
 
-def test_a_shopservice_waits_for_the_write_of_its_status(in_flight: InFlight, shown: Shown) -> None:
+def test_an_event_of_a_shopservice_waits_for_the_write_of_its_status(
+    in_flight: InFlight, shown: Shown
+) -> None:
     with in_flight.writing(KEY):
         assert in_flight.waits("MODIFIED", obj(7, kind="ShopService"))
         assert not in_flight.waits("MODIFIED", obj(7))

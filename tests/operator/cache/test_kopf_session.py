@@ -64,7 +64,7 @@ async def get(session: KopfSession, server: TestServer, path: str) -> Any:
         return await response.json()
 
 
-async def test_kopf_may_close_its_session_without_harm_to_others_and_its_reads_are_noticed(
+async def test_kopf_can_close_its_session_without_affecting_others_and_its_reads_are_noticed(
     server: TestServer,
 ) -> None:
     connection, exchange = connected(server), AsItIs()
@@ -85,7 +85,7 @@ async def test_kopf_may_close_its_session_without_harm_to_others_and_its_reads_a
     await connection.close()
 
 
-async def test_a_list_may_be_answered_without_a_request_and_a_watch_may_not(server: TestServer) -> None:
+async def test_a_list_can_be_answered_without_a_request_and_a_watch_cannot(server: TestServer) -> None:
     connection, exchange = connected(server), AsItIs(DEPLOYMENTS)
     theirs = KopfSession(connection.new_session(), exchange)
 
@@ -101,7 +101,7 @@ async def test_a_list_may_be_answered_without_a_request_and_a_watch_may_not(serv
 
 
 @pytest.mark.parametrize("moment", ["before the answer", "in the midst of the answer", "before asking again"])
-async def test_what_kopf_still_asks_for_is_cancelled_before_its_session_closes(moment: str) -> None:
+async def test_pending_requests_of_kopf_are_cancelled_before_its_session_closes(moment: str) -> None:
     reached, never = asyncio.Event(), asyncio.Event()
 
     async def apis(request: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""kopf is kept running, and watches ShopServices as long as there are any."""
+"""kopf is kept running, and watches ShopServices while they are served."""
 
 import asyncio
 import copy
@@ -118,7 +118,7 @@ def broken(_: asyncio.Event) -> None:
 
 
 async def answering(connection: Connection, stop: asyncio.Event) -> None:
-    """The API server answers whoever asks, until the watch is to be started again."""
+    """The API server responds until the watch is restarted."""
     while not stop.is_set():
         connection.answered = time.monotonic()
         await asyncio.sleep(0.001)
@@ -129,7 +129,7 @@ async def looked_at(sink: Sink, times: int) -> None:
         await asyncio.sleep(0.001)
 
 
-async def test_kopf_is_started_again_after_an_error_and_not_after_a_stop(
+async def test_kopf_is_restarted_after_an_error_but_not_after_a_stop(
     kept: KopfWatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = script(monkeypatch, broken, broken, stopped)
@@ -144,7 +144,7 @@ async def test_kopf_is_started_again_after_an_error_and_not_after_a_stop(
 
 
 @pytest.mark.parametrize("stream", [None, Watch(closed=True)])
-async def test_kopf_is_started_again_when_it_does_not_watch_what_is_served(
+async def test_kopf_is_restarted_if_it_does_not_watch_a_served_kind(
     kept: KopfWatch, connection: Connection, stream: Watch | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def misses(stop: asyncio.Event) -> Any:
@@ -160,7 +160,7 @@ async def test_kopf_is_started_again_when_it_does_not_watch_what_is_served(
     assert len(calls) == 2
 
 
-async def test_a_changed_crd_ends_the_stream_that_may_have_the_schema_of_before(
+async def test_a_changed_crd_ends_the_stream_with_the_earlier_schema(
     kept: KopfWatch, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watches, "_SETTLE", 0.001)
@@ -178,7 +178,7 @@ async def test_a_changed_crd_ends_the_stream_that_may_have_the_schema_of_before(
 
 
 @pytest.mark.parametrize("gone", [True, False])
-async def test_kopf_is_left_alone_while_the_crd_or_the_api_server_is_away(
+async def test_kopf_is_not_restarted_while_the_crd_or_the_api_server_is_unavailable(
     kept: KopfWatch, sink: Sink, connection: Connection, gone: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if gone:
@@ -199,7 +199,7 @@ async def test_kopf_is_left_alone_while_the_crd_or_the_api_server_is_away(
     assert len(calls) == 1
 
 
-async def test_kopf_is_left_alone_while_it_watches(
+async def test_kopf_is_not_restarted_while_it_watches(
     kept: KopfWatch, sink: Sink, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def looks_pass(stop: asyncio.Event) -> None:
@@ -216,7 +216,7 @@ async def test_kopf_is_left_alone_while_it_watches(
     assert (len(calls), sink.relists) == (1, 0)
 
 
-def test_kopf_never_runs_out_of_attempts_and_never_waits_long() -> None:
+def test_kopf_retries_without_end_and_with_limited_delays() -> None:
     delays = list(islice(Backoffs(), 1000))
 
     assert 0.2 <= delays[0] <= 0.3
@@ -247,7 +247,7 @@ async def test_kopf_gets_the_version_of_a_list_and_none_of_its_objects(kept: Kop
     assert await kept.list("/apis/apps/v1/namespaces/a/deployments") is None
 
 
-def test_what_kopf_reads_of_other_kinds_is_as_it_is(kept: KopfWatch) -> None:
+def test_kopf_reads_other_kinds_unchanged(kept: KopfWatch) -> None:
     assert kept.body("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", b"raw") == b"raw"
     assert kept.line("/api/v1/namespaces", b"raw") == b"raw"
 
@@ -262,9 +262,7 @@ def test_kopf_gets_an_event_without_managed_fields(kept: KopfWatch, sink: Sink) 
 
 
 @pytest.mark.parametrize("event", ["ADDED", "MODIFIED"])
-def test_of_a_state_that_the_sink_knows_kopf_gets_the_version(
-    kept: KopfWatch, sink: Sink, event: str
-) -> None:
+def test_given_a_known_state_then_kopf_gets_a_bookmark(kept: KopfWatch, sink: Sink, event: str) -> None:
     sink.known = ("ShopService", "u", "5")
 
     told = line(kept, shop_event(image="a:1") | {"type": event})
@@ -274,7 +272,7 @@ def test_of_a_state_that_the_sink_knows_kopf_gets_the_version(
 
 
 @pytest.mark.parametrize("known", [("ShopService", "u", "4"), ("ShopService", "other", "5")])
-def test_kopf_gets_what_the_sink_does_not_know(
+def test_given_an_unknown_state_then_kopf_gets_the_event(
     kept: KopfWatch, sink: Sink, known: tuple[str, str, str]
 ) -> None:
     sink.known = known
@@ -282,7 +280,7 @@ def test_kopf_gets_what_the_sink_does_not_know(
     assert line(kept, shop_event(image="a:1")) == shop_event(image="a:1")
 
 
-def test_kopf_gets_a_deletion_whatever_the_sink_knows(kept: KopfWatch, sink: Sink) -> None:
+def test_given_a_known_state_then_kopf_still_gets_its_deletion(kept: KopfWatch, sink: Sink) -> None:
     sink.known = ("ShopService", "u", "5")
     deleted = shop_event(image="a:1") | {"type": "DELETED"}
 
@@ -290,7 +288,7 @@ def test_kopf_gets_a_deletion_whatever_the_sink_knows(kept: KopfWatch, sink: Sin
 
 
 @pytest.mark.parametrize("spec", [{"a": ["x" * 200_000]}, {"deep": None}], ids=["large", "deep"])
-def test_of_a_large_or_deep_object_kopf_gets_the_identity_and_the_sink_all_of_it_at_once(
+def test_given_a_large_or_deep_object_then_kopf_gets_the_identity_and_the_sink_the_object(
     kept: KopfWatch, sink: Sink, spec: dict[str, Any]
 ) -> None:
     raw = orjson.dumps(shop_event(**spec)).replace(b"null", b"[" * 5_000 + b"]" * 5_000)
@@ -306,19 +304,21 @@ def test_of_a_large_or_deep_object_kopf_gets_the_identity_and_the_sink_all_of_it
 
 
 @pytest.mark.parametrize("raw", [b"", b'{"type":"MODIFIED","object":{', b"no json"])
-def test_what_was_cut_short_is_kopfs_to_try_again(kept: KopfWatch, raw: bytes) -> None:
+def test_truncated_lines_are_passed_to_kopf(kept: KopfWatch, raw: bytes) -> None:
     assert kept.line(SHOPS, raw) == raw
 
 
 @pytest.mark.parametrize("kind", ["BOOKMARK", "ERROR"])
-def test_what_a_watch_says_about_itself_is_kopfs(kept: KopfWatch, sink: Sink, kind: str) -> None:
+def test_bookmarks_and_errors_are_passed_to_kopf(kept: KopfWatch, sink: Sink, kind: str) -> None:
     event = {"type": kind, "object": {"metadata": {"resourceVersion": "9"}, "code": 410}}
 
     assert line(kept, event) == event
     assert sink.shown == []
 
 
-def test_an_event_with_bytes_that_are_not_utf_8_is_kopfs_as_text(kept: KopfWatch, sink: Sink) -> None:
+def test_an_event_with_bytes_that_are_not_utf_8_is_passed_to_kopf_as_utf_8(
+    kept: KopfWatch, sink: Sink
+) -> None:
     event = shop_event(image="a:1")
 
     told = line(kept, orjson.dumps(event).replace(b"a:1", b"a:\xff"))
@@ -328,7 +328,7 @@ def test_an_event_with_bytes_that_are_not_utf_8_is_kopfs_as_text(kept: KopfWatch
     assert sink.shown == []
 
 
-def test_of_an_object_that_cannot_be_parsed_kopf_gets_the_identity_and_the_sink_that_it_is(
+def test_given_an_unparsed_object_then_kopf_gets_the_identity_and_the_sink_an_unparsed_object(
     kept: KopfWatch, sink: Sink
 ) -> None:
     told = line(kept, orjson.dumps(shop_event(a=None)).replace(b"null", b"1e400"))
@@ -340,7 +340,7 @@ def test_of_an_object_that_cannot_be_parsed_kopf_gets_the_identity_and_the_sink_
     assert obj == {"apiVersion": "shopservice.dev/v1alpha1", "kind": "ShopService", "metadata": identity}
 
 
-def test_what_kopf_reads_of_other_kinds_is_utf_8(kept: KopfWatch) -> None:
+def test_kopf_reads_other_kinds_as_utf_8(kept: KopfWatch) -> None:
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
     assert kept.body(path, b"\xff") == kept.line(path, b"\xff") == "\ufffd".encode()
@@ -442,7 +442,7 @@ async def shown(sink: Sink, number: int) -> None:
         await asyncio.sleep(0.001)
 
 
-async def test_shopservices_are_listed_once_at_the_start_and_once_for_each_watch_that_is_too_old(
+async def test_shopservices_are_listed_once_at_the_start_and_once_for_each_expired_watch(
     sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reflector, "_SETTLE", 0.001)

@@ -30,7 +30,7 @@ def objects(made: ShopService) -> set[str]:
     return {use.object for used in configuration_uses(made).values() for use in used}
 
 
-def test_as_many_objects_as_are_allowed_are_used() -> None:
+def test_the_maximum_number_of_objects_is_used() -> None:
     assert len(objects(shop(env=variables(MOST_OBJECTS)))) == MOST_OBJECTS
 
 
@@ -65,7 +65,7 @@ def test_as_many_objects_as_are_allowed_are_used() -> None:
     ],
     ids=["variables", "workers", "both kinds", "volumes"],
 )
-def test_one_more_is_refused_with_both_numbers(spec: dict[str, Any]) -> None:
+def test_one_object_too_many_is_refused_with_both_numbers(spec: dict[str, Any]) -> None:
     with pytest.raises(InvalidSpec, match=r"use 257 ConfigMaps and Secrets; .* 256 at most"):
         configuration_uses(shop(**spec))
 
@@ -79,7 +79,7 @@ def test_many_uses_of_one_object_count_once() -> None:
 
 
 class Slow:
-    """An API server that answers nothing until it is told to."""
+    """An API server that delays its responses."""
 
     def __init__(self) -> None:
         self.under_way = self.most = self.reads = 0
@@ -97,7 +97,7 @@ class Slow:
         }
 
 
-async def test_no_more_requests_are_under_way_than_are_allowed_and_all_are_answered() -> None:
+async def test_concurrent_reads_are_limited_and_all_are_answered() -> None:
     api = Slow()
     configs = Configs(api, FixedKey(b"k"), lambda _: None)
     asked = [
@@ -117,7 +117,7 @@ async def test_no_more_requests_are_under_way_than_are_allowed_and_all_are_answe
     assert (api.most, api.reads) == (READS_AT_ONCE, 100)
 
 
-async def test_a_read_that_is_given_up_makes_room_for_another() -> None:
+async def test_a_cancelled_read_makes_room_for_another() -> None:
     api = Slow()
     configs = Configs(api, FixedKey(b"k"), lambda _: None)
     for n in range(2 * READS_AT_ONCE):

@@ -129,7 +129,7 @@ async def quiet(source: Source, watches: int) -> None:
         ([[ApiUnavailable("no")]] * 5, [10] * 6, 2),
     ],
 )
-async def test_a_watch_goes_on_from_where_it_was_unless_that_is_lost(
+async def test_a_watch_continues_from_its_last_version_unless_that_is_too_old(
     watches: list[list[dict[str, Any] | OperatorError]], asked: list[int], lists: int
 ) -> None:
     source, sink = Source([list(each) for each in watches]), Sink()
@@ -146,7 +146,7 @@ async def test_a_watch_goes_on_from_where_it_was_unless_that_is_lost(
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_list_that_fails_is_tried_again_and_says_so() -> None:
+async def test_a_failed_list_is_logged_and_retried() -> None:
     source, sink = Source(refusing=[Unreachable("gone"), ApiUnavailable("no")]), Sink()
 
     async with running(Reflector(source, sink, "Service", None, resync=3600)):
@@ -158,7 +158,7 @@ async def test_a_list_that_fails_is_tried_again_and_says_so() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_kind_that_is_not_served_is_looked_for_until_it_is() -> None:
+async def test_a_kind_that_is_not_served_is_listed_until_it_is() -> None:
     source, sink = Source([[NotInstalled("its CRD is gone")]], [NotInstalled("no CRD")]), Sink()
 
     async with running(Reflector(source, sink, "Service", None, resync=3600)):
@@ -169,7 +169,7 @@ async def test_a_kind_that_is_not_served_is_looked_for_until_it_is() -> None:
     assert sink.open == 0
 
 
-async def test_a_watch_that_ends_at_once_and_shows_nothing_is_not_asked_for_again_and_again(
+async def test_a_watch_that_ends_at_once_without_an_event_is_repeated_with_pauses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pauses: list[int] = []
@@ -188,7 +188,7 @@ async def test_a_watch_that_ends_at_once_and_shows_nothing_is_not_asked_for_agai
 
 
 @pytest.mark.usefixtures("quick")
-async def test_everything_is_listed_again_now_and_then() -> None:
+async def test_everything_is_listed_again_after_the_resync_interval() -> None:
     source = Source([[event("BOOKMARK", 20)]] * 100)
 
     async with running(Reflector(source, Sink(), "Service", None, resync=0)):
@@ -197,7 +197,7 @@ async def test_everything_is_listed_again_now_and_then() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_comparison_lists_at_the_start_and_when_it_is_told_and_never_watches() -> None:
+async def test_a_comparison_lists_at_the_start_and_on_request_and_never_watches() -> None:
     source, sink = Source(), Sink()
     comparison = Comparison(source, sink, "Service", None, resync=3600)
 
@@ -211,7 +211,7 @@ async def test_a_comparison_lists_at_the_start_and_when_it_is_told_and_never_wat
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_comparison_lists_again_now_and_then() -> None:
+async def test_a_comparison_lists_again_after_the_resync_interval() -> None:
     source = Source()
 
     async with running(Comparison(source, Sink(), "Service", None, resync=0.002)):

@@ -1,4 +1,4 @@
-"""What the informer's store believes, in whatever order the news arrives."""
+"""The state of the cache, in any order of events and responses."""
 
 from typing import Any
 
@@ -43,14 +43,14 @@ def store() -> Store:
     return Store()
 
 
-def test_a_new_object_is_news_and_the_same_again_is_not(store: Store) -> None:
+def test_a_new_object_wakes_its_shopservice_and_the_same_state_does_not(store: Store) -> None:
     assert store.put(shop(1)) == {KEY}
     assert store.put(shop(1)) == set()
     assert store.put(child(2)) == {KEY}
     assert store.children(KEY)[DEPLOYMENT].controller == "s1"
 
 
-def test_an_event_that_moves_only_the_version_is_no_news_but_is_remembered(store: Store) -> None:
+def test_an_event_that_changes_only_the_version_is_stored_and_wakes_no_shopservice(store: Store) -> None:
     store.put(child(2))
 
     assert store.put(child(5)) == set()
@@ -58,7 +58,7 @@ def test_an_event_that_moves_only_the_version_is_no_news_but_is_remembered(store
     assert store.children(KEY)[DEPLOYMENT].version == 5
 
 
-def test_an_older_event_never_overwrites_the_answer_of_an_own_write(store: Store) -> None:
+def test_an_older_event_does_not_overwrite_the_response_to_a_write(store: Store) -> None:
     store.put(child(9, spec={"new": True}))
 
     assert store.put(child(8, spec={"new": False})) == set()
@@ -67,7 +67,7 @@ def test_an_older_event_never_overwrites_the_answer_of_an_own_write(store: Store
     assert found["spec"] == {"new": True}
 
 
-def test_managed_fields_are_not_kept(store: Store) -> None:
+def test_managed_fields_are_not_stored(store: Store) -> None:
     obj = child(1)
     obj["metadata"]["managedFields"] = [{"manager": "x", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]
     store.put(obj)
@@ -88,7 +88,7 @@ def test_managed_fields_are_not_kept(store: Store) -> None:
         ([], Scaler.OTHER),
     ],
 )
-def test_who_has_set_replicas_is_known(store: Store, owners: list[tuple[str, str]], scaler: Scaler) -> None:
+def test_the_owner_of_replicas_is_known(store: Store, owners: list[tuple[str, str]], scaler: Scaler) -> None:
     obj = child(1)
     obj["metadata"]["managedFields"] = [
         {"manager": manager, "operation": operation, "fieldsV1": {"f:spec": {"f:replicas": {}}}}
@@ -100,9 +100,7 @@ def test_who_has_set_replicas_is_known(store: Store, owners: list[tuple[str, str
 
 
 @pytest.mark.parametrize("obj", [shop(4), child(4)], ids=["shopservice", "child"])
-def test_the_answer_of_an_own_write_that_a_deletion_has_overtaken_is_no_news(
-    store: Store, obj: dict[str, Any]
-) -> None:
+def test_a_response_to_a_write_before_a_deletion_is_ignored(store: Store, obj: dict[str, Any]) -> None:
     store.put(obj)
     deleted = {**obj, "metadata": {**obj["metadata"], "resourceVersion": "9"}}
     store.remove(deleted)
@@ -113,7 +111,7 @@ def test_the_answer_of_an_own_write_that_a_deletion_has_overtaken_is_no_news(
     assert (store.shop(KEY), store.children(KEY)) == (None, {})
 
 
-def test_the_answer_of_an_own_write_that_a_list_has_overtaken_is_no_news(store: Store) -> None:
+def test_a_response_to_a_write_before_a_list_is_ignored(store: Store) -> None:
     store.put(child(4))
     store.listing()
     store.sweep("Deployment", None, set(), 9)
@@ -123,14 +121,14 @@ def test_the_answer_of_an_own_write_that_a_list_has_overtaken_is_no_news(store: 
     assert store.children(KEY) == {}
 
 
-def test_a_child_that_left_the_label_selector_is_known_again_when_it_comes_back(store: Store) -> None:
+def test_a_child_that_returns_to_the_label_selector_is_stored_again(store: Store) -> None:
     store.put(child(4))
     store.remove(child(9, label=None))
 
     assert store.put(child(10)) == {KEY}
 
 
-def test_only_the_latest_deletions_are_remembered_unless_a_list_is_under_way(store: Store) -> None:
+def test_only_the_latest_deletions_are_remembered_except_during_a_list(store: Store) -> None:
     def deleted(number: int) -> None:
         store.remove(child(9, uid=f"d{number}"))
 
@@ -144,7 +142,7 @@ def test_only_the_latest_deletions_are_remembered_unless_a_list_is_under_way(sto
     assert store.put(child(4, uid="d0")) == {KEY}
 
 
-def test_a_deleted_object_is_gone_unless_its_successor_is_known_already(store: Store) -> None:
+def test_a_deleted_object_is_removed_unless_its_successor_is_stored(store: Store) -> None:
     store.put(child(1))
     assert store.remove(child(2)) == {KEY}
     assert store.children(KEY) == {}
@@ -172,7 +170,7 @@ def test_a_child_whose_label_is_edited_concerns_both_names(store: Store) -> None
     assert store.children(Key("ns", "other")) == {}
 
 
-def test_a_list_has_the_last_word_about_one_version_of_a_shopservice(store: Store) -> None:
+def test_a_list_takes_precedence_over_a_watch_for_the_same_version_of_a_shopservice(store: Store) -> None:
     store.put(shop(5))
 
     # A watch from before a change of the schema did not show everything.
@@ -182,7 +180,7 @@ def test_a_list_has_the_last_word_about_one_version_of_a_shopservice(store: Stor
     assert store.merge([shop(4)]) == set()
 
 
-def test_a_sweep_forgets_what_the_list_did_not_have(store: Store) -> None:
+def test_a_sweep_removes_objects_that_the_list_did_not_have(store: Store) -> None:
     store.put(shop(1))
     store.put(child(2))
 
@@ -193,14 +191,14 @@ def test_a_sweep_forgets_what_the_list_did_not_have(store: Store) -> None:
     assert len(store) == 0
 
 
-def test_a_sweep_keeps_what_came_after_the_list_and_what_is_in_another_namespace(store: Store) -> None:
+def test_a_sweep_keeps_newer_objects_and_objects_in_other_namespaces(store: Store) -> None:
     store.put(child(11))
     assert store.sweep("Deployment", None, set(), 10) == set()
     assert store.sweep("Deployment", "elsewhere", set(), 20) == set()
     assert store.children(KEY)
 
 
-def test_a_page_read_before_a_deletion_does_not_bring_the_object_back(store: Store) -> None:
+def test_a_page_from_before_a_deletion_does_not_restore_the_object(store: Store) -> None:
     store.put(child(1))
     store.listing()
     store.remove(child(7))
@@ -211,7 +209,7 @@ def test_a_page_read_before_a_deletion_does_not_bring_the_object_back(store: Sto
     assert store.merge([child(8, uid="d2")]) == {KEY}
 
 
-def test_discard_forgets_only_the_object_that_was_meant(store: Store) -> None:
+def test_discard_removes_only_the_object_with_the_uid(store: Store) -> None:
     store.put(child(3, uid="d2"))
 
     store.discard(KEY, DEPLOYMENT, "d1")
@@ -225,7 +223,7 @@ def settled(store: Store, configuration: str = "c1") -> None:
     store.settle(KEY, DEPLOYMENT, store.children(KEY)[DEPLOYMENT].digest, configuration)
 
 
-def test_a_child_that_was_compared_is_kept_as_a_summary_until_it_changes(store: Store) -> None:
+def test_a_compared_child_is_stored_as_a_summary_until_it_changes(store: Store) -> None:
     store.put(child(1, spec={"replicas": 2, "paused": False}))
     settled(store)
 
@@ -245,7 +243,7 @@ def identity(obj: dict[str, Any]) -> dict[str, str]:
     return {key: obj["metadata"][key] for key in ("namespace", "name", "uid", "resourceVersion")}
 
 
-def test_the_answer_of_an_own_apply_need_not_be_shown_by_a_watch(store: Store) -> None:
+def test_the_response_to_an_apply_is_known_to_the_watch(store: Store) -> None:
     store.put(child(3), settled="c1")
 
     assert store.knows("Deployment", identity(child(3)))
@@ -254,7 +252,7 @@ def test_the_answer_of_an_own_apply_need_not_be_shown_by_a_watch(store: Store) -
     assert not store.knows("Service", identity(child(3)))
 
 
-def test_a_child_that_no_pass_has_compared_is_shown_again_since_its_label_may_tell_of_another(
+def test_a_child_that_was_not_compared_is_unknown_to_the_watch(
     store: Store,
 ) -> None:
     store.put(child(3))
@@ -262,14 +260,14 @@ def test_a_child_that_no_pass_has_compared_is_shown_again_since_its_label_may_te
     assert not store.knows("Deployment", identity(child(3)))
 
 
-def test_a_shopservice_that_is_stored_need_not_be_shown_again(store: Store) -> None:
+def test_a_stored_shopservice_is_known_to_the_watch(store: Store) -> None:
     store.put(shop(3))
 
     assert store.knows("ShopService", identity(shop(3)))
     assert not store.knows("ShopService", identity(shop(4)))
 
 
-def test_what_was_compared_is_not_what_has_come_since(store: Store) -> None:
+def test_a_comparison_does_not_settle_a_newer_state(store: Store) -> None:
     store.put(child(1))
     compared = store.children(KEY)[DEPLOYMENT].digest
     store.put(child(2, spec={"paused": True}))
@@ -279,7 +277,7 @@ def test_what_was_compared_is_not_what_has_come_since(store: Store) -> None:
     assert store.children(KEY)[DEPLOYMENT].settled is None
 
 
-def test_what_a_child_was_found_to_be_like_is_known_after_it_was_edited_and_not_of_its_successor(
+def test_the_compared_configuration_of_a_child_survives_an_edit_but_not_a_recreation(
     store: Store,
 ) -> None:
     store.put(child(1))
@@ -293,9 +291,7 @@ def test_what_a_child_was_found_to_be_like_is_known_after_it_was_edited_and_not_
 
 
 @pytest.mark.parametrize("label", [None, "other"])
-def test_a_child_that_was_found_without_our_label_is_filed_where_it_belongs(
-    store: Store, label: str | None
-) -> None:
+def test_a_child_without_the_label_is_filed_under_its_shopservice(store: Store, label: str | None) -> None:
     unlabelled = child(2, label=label)
     store.put(unlabelled)
     assert DEPLOYMENT not in store.children(KEY)
@@ -308,7 +304,7 @@ def test_a_child_that_was_found_without_our_label_is_filed_where_it_belongs(
     assert store.children(KEY)[DEPLOYMENT].version == 3
 
 
-def test_a_status_that_no_verdict_needs_is_no_news(store: Store) -> None:
+def test_a_status_that_no_verdict_requires_wakes_no_shopservice(store: Store) -> None:
     store.put(
         child(1, status={"conditions": [{"type": "Available", "status": "True", "lastUpdateTime": "1"}]})
     )
@@ -328,7 +324,7 @@ def named(
     return made
 
 
-def test_a_dependency_concerns_its_dependants_when_it_comes_changes_its_port_gets_available_and_goes(
+def test_a_dependency_wakes_its_dependants_when_it_is_created_changes_its_port_becomes_available_or_is_deleted(
     store: Store,
 ) -> None:
     order, product = Key("ns", "order"), Key("ns", "product")
@@ -344,7 +340,9 @@ def test_a_dependency_concerns_its_dependants_when_it_comes_changes_its_port_get
     assert store.remove(named("product", 6)) == {product, order}
 
 
-def test_a_name_like_that_of_a_missing_dependency_concerns_whose_message_may_suggest_it(store: Store) -> None:
+def test_a_name_similar_to_a_missing_dependency_wakes_the_shopservices_whose_message_suggests_it(
+    store: Store,
+) -> None:
     order, other = Key("ns", "order"), Key("ns", "other")
     store.put(named("order", 1, "databse"))
     store.put(named("other", 2, "cache"))
@@ -360,7 +358,7 @@ def test_a_name_like_that_of_a_missing_dependency_concerns_whose_message_may_sug
     assert store.put(named("cach", 11)) == {Key("ns", "cach"), other}
 
 
-def test_a_dependant_concerns_its_dependency_when_it_begins_and_ceases_to_be_one(store: Store) -> None:
+def test_a_new_or_former_dependant_wakes_its_dependency(store: Store) -> None:
     order, product = Key("ns", "order"), Key("ns", "product")
     store.put(named("product", 1))
 
@@ -371,7 +369,7 @@ def test_a_dependant_concerns_its_dependency_when_it_begins_and_ceases_to_be_one
     assert store.remove(named("order", 5, "product")) == {order, product}
 
 
-def test_a_circle_that_opens_or_closes_concerns_everybody_in_it_and_nobody_behind_it(store: Store) -> None:
+def test_a_cycle_that_opens_or_closes_wakes_exactly_its_members(store: Store) -> None:
     for version, (name, on) in enumerate([("a", "b"), ("b", "c"), ("c", "d"), ("d", ""), ("e", "a")], 1):
         store.put(named(name, version, *filter(None, [on])))
     in_it = {Key("ns", name) for name in "abcd"}
@@ -383,7 +381,7 @@ def test_a_circle_that_opens_or_closes_concerns_everybody_in_it_and_nobody_behin
     assert store.cycle(Key("ns", "a")) == frozenset()
 
 
-def test_a_new_edge_and_another_port_at_once_concern_both_ends(store: Store) -> None:
+def test_a_new_dependency_and_a_new_port_at_once_wake_both_ends(store: Store) -> None:
     for version, (name, on) in enumerate([("a", "b"), ("b", ""), ("c", "")], 1):
         store.put(named(name, version, *filter(None, [on])))
 
@@ -391,7 +389,7 @@ def test_a_new_edge_and_another_port_at_once_concern_both_ends(store: Store) -> 
 
 
 @pytest.mark.parametrize("hostile", [None, "product", [1, None], {"a": 1}])
-def test_a_list_of_dependencies_that_is_none_is_empty(store: Store, hostile: Any) -> None:
+def test_an_invalid_list_of_dependencies_is_empty(store: Store, hostile: Any) -> None:
     store.put(shop(1, dependsOn=hostile, port="x"))
 
     found = store.shop(KEY)

@@ -145,7 +145,7 @@ def counted() -> dict[str, int]:
 
 
 @given(obj=odd_objects(), event=st.sampled_from(["put", "merge", "remove", "file"]))
-def test_whatever_an_object_holds_the_store_goes_on_and_keeps_the_others(obj: Any, event: str) -> None:
+def test_no_object_stops_the_store_or_hides_another_object(obj: Any, event: str) -> None:
     store = Store()
     store.put(other())
     good = whole("Service")
@@ -173,7 +173,7 @@ def test_whatever_an_object_holds_the_store_goes_on_and_keeps_the_others(obj: An
 
 
 @given(obj=odd_objects())
-def test_a_status_can_be_told_of_whatever_was_stored(obj: Any) -> None:
+def test_every_stored_object_can_be_part_of_a_status(obj: Any) -> None:
     obj["kind"] = obj["kind"] if isinstance(obj.get("kind"), str) else "Deployment"
     if not isinstance(obj.get("metadata"), dict):
         obj["metadata"] = {}
@@ -207,7 +207,7 @@ class NoKey:
 
 
 @given(obj=odd_objects())
-async def test_whatever_an_object_holds_the_hashes_of_configuration_go_on(obj: Any) -> None:
+async def test_no_object_stops_the_digests_of_configuration(obj: Any) -> None:
     configs = Configs(NothingToRead(), NoKey(), wake=lambda _: None)
 
     configs.merge([obj, whole("ConfigMap")])
@@ -220,7 +220,7 @@ def other() -> dict[str, Any]:
     return obj
 
 
-def test_what_cannot_be_read_is_counted_and_logged_once_until_it_can(
+def test_an_unreadable_object_is_logged_once_and_counted_until_it_is_readable(
     counted: dict[str, int], caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store(Unreadable(counted.__setitem__))
@@ -240,7 +240,7 @@ def test_what_cannot_be_read_is_counted_and_logged_once_until_it_can(
 
 
 @pytest.mark.parametrize("how", ["deleted", "listed without it"])
-def test_what_could_not_be_read_and_has_gone_is_forgotten(how: str, counted: dict[str, int]) -> None:
+def test_a_deleted_unreadable_object_is_forgotten(how: str, counted: dict[str, int]) -> None:
     store = Store(Unreadable(counted.__setitem__))
     bad = whole("Service")
     bad["metadata"]["resourceVersion"] = "none"
@@ -255,7 +255,7 @@ def test_what_could_not_be_read_and_has_gone_is_forgotten(how: str, counted: dic
     assert counted == {"Service": 0}
 
 
-def test_what_the_log_says_has_no_value_of_the_object(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_contains_no_value_of_the_object(caplog: pytest.LogCaptureFixture) -> None:
     bad = whole("Secret")
     bad["metadata"]["resourceVersion"] = "hunter2"
 
@@ -265,7 +265,7 @@ def test_what_the_log_says_has_no_value_of_the_object(caplog: pytest.LogCaptureF
     assert "hunter2" not in str([vars(each) for each in caplog.records])
 
 
-def test_a_manager_without_a_name_is_nobody() -> None:
+def test_a_manager_without_a_name_is_ignored() -> None:
     obj = whole("Deployment")
     del obj["metadata"]["managedFields"][0]["manager"]
 
@@ -275,7 +275,7 @@ def test_a_manager_without_a_name_is_nobody() -> None:
 
 
 @pytest.mark.parametrize("levels", [260, 300, 900])
-def test_a_shopservice_that_is_nested_too_deeply_is_kept_without_its_spec_and_says_so(levels: int) -> None:
+def test_a_shopservice_that_nests_too_deeply_is_stored_without_its_spec_and_has_a_flaw(levels: int) -> None:
     obj = whole("ShopService")
     change(obj["spec"], "podTemplate", levels)
 
@@ -288,7 +288,7 @@ def test_a_shopservice_that_is_nested_too_deeply_is_kept_without_its_spec_and_sa
     assert shop.object["metadata"]["generation"] == 1
 
 
-def test_a_shopservice_that_is_too_large_is_kept_without_its_spec_and_says_so() -> None:
+def test_a_shopservice_that_is_too_large_is_stored_without_its_spec_and_has_a_flaw() -> None:
     obj = whole("ShopService")
     obj["spec"]["podTemplate"] = {"a": [{}] * 100_000}
 
@@ -299,7 +299,7 @@ def test_a_shopservice_that_is_too_large_is_kept_without_its_spec_and_says_so() 
     assert len(shop.body) < 2_000
 
 
-def test_a_shopservice_whose_pod_template_was_too_large_to_parse_says_so() -> None:
+def test_a_shopservice_whose_pod_template_is_too_large_to_parse_has_a_flaw() -> None:
     obj = whole("ShopService")
     obj["spec"]["podTemplate"] = {"a": [{}] * 400_000}
 
@@ -310,7 +310,7 @@ def test_a_shopservice_whose_pod_template_was_too_large_to_parse_says_so() -> No
     assert "spec" not in shop.object
 
 
-def test_a_shopservice_with_a_megabyte_of_variables_is_kept_whole() -> None:
+def test_a_shopservice_with_a_megabyte_of_variables_is_stored_as_a_whole() -> None:
     obj = whole("ShopService")
     obj["spec"]["env"] = [{"name": f"V{number}", "value": "x" * 32_000} for number in range(32)]
 
@@ -320,7 +320,7 @@ def test_a_shopservice_with_a_megabyte_of_variables_is_kept_whole() -> None:
     assert shop.object["spec"] == obj["spec"]
 
 
-def test_a_child_that_is_nested_too_deeply_is_compared_as_far_as_anything_is_applied() -> None:
+def test_a_child_that_nests_too_deeply_is_compared_to_the_depth_of_an_apply() -> None:
     obj = whole("ScaledObject")
     change(obj["spec"], "advanced", 900)
 
@@ -331,7 +331,7 @@ def test_a_child_that_is_nested_too_deeply_is_compared_as_far_as_anything_is_app
 
 
 @pytest.mark.parametrize("levels", [65, 250])
-def test_a_pod_template_that_is_nested_too_deeply_is_the_users_to_change(levels: int) -> None:
+def test_a_pod_template_that_nests_too_deeply_is_an_invalid_spec(levels: int) -> None:
     template = orjson.loads(b'{"spec":' * levels + b"{}" + b"}" * levels)
     shop = ShopService("web", "ns", "s1", 1, {}, {"image": "i", "podTemplate": template})
 
@@ -347,7 +347,7 @@ def unparsed(kind: str, **metadata: str) -> Unparsed:
     return found
 
 
-def test_a_page_with_an_object_that_cannot_be_parsed_is_merged_and_what_was_known_of_it_is_kept(
+def test_a_page_with_an_unparsed_object_is_merged_and_the_known_state_of_the_object_is_kept(
     counted: dict[str, int], caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store(Unreadable(counted.__setitem__))
@@ -372,7 +372,7 @@ def test_a_page_with_an_object_that_cannot_be_parsed_is_merged_and_what_was_know
     assert not store.children(WEB)
 
 
-def test_what_cannot_be_identified_is_counted_until_a_list_is_without_it(counted: dict[str, int]) -> None:
+def test_an_unidentified_object_is_counted_until_a_list_does_not_have_it(counted: dict[str, int]) -> None:
     store = Store(Unreadable(counted.__setitem__))
     store.merge([Unparsed(metadata={}, kind="Deployment")])
 
@@ -384,9 +384,7 @@ def test_what_cannot_be_identified_is_counted_until_a_list_is_without_it(counted
 
 
 @pytest.mark.parametrize("metadata", [{}, {"name": "web"}])
-def test_a_secret_that_cannot_be_identified_is_counted(
-    metadata: dict[str, str], counted: dict[str, int]
-) -> None:
+def test_an_unidentified_secret_is_counted(metadata: dict[str, str], counted: dict[str, int]) -> None:
     configs = Configs(
         NothingToRead(), NoKey(), wake=lambda _: None, unreadable=Unreadable(counted.__setitem__)
     )
@@ -412,7 +410,7 @@ def labelled(**changes: Any) -> dict[str, Any]:
         labelled(labels=7),
     ],
 )
-def test_a_namespace_that_cannot_be_read_keeps_its_level_and_hides_no_other(
+def test_an_unreadable_namespace_keeps_its_level_and_hides_no_other_namespace(
     bad: dict[str, Any], counted: dict[str, int]
 ) -> None:
     changed: list[str] = []
@@ -445,11 +443,11 @@ def test_a_namespace_that_cannot_be_read_keeps_its_level_and_hides_no_other(
         (None, 0),
     ],
 )
-def test_only_so_many_digits_are_a_number(value: Any, number: int) -> None:
+def test_a_number_has_a_limited_number_of_digits(value: Any, number: int) -> None:
     assert digits(value) == number
 
 
-async def test_statuses_of_shopservices_that_cannot_be_kept_are_written_one_at_a_time(
+async def test_statuses_of_shopservices_with_a_flaw_are_written_one_at_a_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def large(name: str) -> Key:

@@ -17,7 +17,7 @@ from shop_operator.observability.metrics import Metrics
 from tests.operator.clock import Clock
 
 
-def test_silence_is_noticed_after_ten_minutes_and_is_over_with_the_first_word() -> None:
+def test_silence_is_a_problem_after_ten_minutes_and_ends_with_the_first_message() -> None:
     clock = Clock(0.0)
     health = WatchHealth([("Deployment", ""), ("Service", "")], clock)
     clock.now = SILENT
@@ -32,9 +32,7 @@ def test_silence_is_noticed_after_ten_minutes_and_is_over_with_the_first_word() 
     assert health.problem() is None
 
 
-def test_a_process_that_is_deaf_to_an_api_server_that_answers_is_given_up_and_one_without_an_answer_is_not() -> (
-    None
-):
+def test_a_silent_watch_restarts_the_process_only_if_the_api_server_answers_other_requests() -> None:
     clock = Clock(0.0)
     health = WatchHealth([("Deployment", "")], clock)
     clock.now = HOPELESS + 1
@@ -45,7 +43,7 @@ def test_a_process_that_is_deaf_to_an_api_server_that_answers_is_given_up_and_on
     assert health.hopeless(answered=clock.now) is None
 
 
-def test_one_deaf_namespace_is_enough() -> None:
+def test_one_silent_namespace_is_enough() -> None:
     clock = Clock(0.0)
     health = WatchHealth([("Deployment", "a"), ("Deployment", "b")], clock)
     clock.now = 700
@@ -120,12 +118,12 @@ async def test_pages_and_bookmarks_are_heard() -> None:
     assert await listened(Server(), 2) == 2
 
 
-async def test_lists_that_fail_are_not() -> None:
+async def test_failed_lists_are_not_heard() -> None:
     assert await listened(Server(silent=True), 1) == 0
 
 
 @pytest.mark.filterwarnings("ignore")
-async def test_an_exception_that_is_not_foreseen_does_not_end_the_task() -> None:
+async def test_an_unexpected_exception_does_not_end_the_task() -> None:
     server = Server(bug=True)
 
     assert await listened(server, 2) == 2

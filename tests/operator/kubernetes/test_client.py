@@ -1,4 +1,4 @@
-"""What goes over the wire, and what every answer means; the API server here is scripted, in integration it is real."""
+"""The requests of the client, and the meaning of each response, with a scripted API server."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -86,7 +86,7 @@ def failure(code: int, message: str, **details: Any) -> dict[str, Any]:
     return {"kind": "Status", "status": "Failure", "code": code, "message": message, "details": details}
 
 
-async def test_a_new_child_is_applied_on_the_condition_that_there_is_none(api: Scripted, kube: Kube) -> None:
+async def test_a_new_child_is_applied_only_if_it_does_not_exist(api: Scripted, kube: Kube) -> None:
     api.say(201, {"applied": True})
 
     assert await kube.apply(ACCOUNT, uid=None) == {"applied": True}
@@ -103,9 +103,7 @@ async def test_a_new_child_is_applied_on_the_condition_that_there_is_none(api: S
     }
 
 
-async def test_a_known_child_is_applied_on_the_condition_that_it_is_still_the_same(
-    api: Scripted, kube: Kube
-) -> None:
+async def test_a_known_child_is_applied_only_if_its_uid_and_version_match(api: Scripted, kube: Kube) -> None:
     api.say(200, {})
 
     api.say(200, {})
@@ -119,7 +117,7 @@ async def test_a_known_child_is_applied_on_the_condition_that_it_is_still_the_sa
     assert second["resourceVersion"] == "7"
 
 
-async def test_fields_are_shared_only_where_their_values_are_the_same(api: Scripted, kube: Kube) -> None:
+async def test_fields_are_shared_only_if_their_values_match(api: Scripted, kube: Kube) -> None:
     api.say(200, {})
 
     await kube.share(ACCOUNT, uid="u1")
@@ -128,7 +126,7 @@ async def test_fields_are_shared_only_where_their_values_are_the_same(api: Scrip
     assert query == {"fieldManager": "shop-operator-handover"}  # no force: another value is a conflict
 
 
-async def test_a_name_that_is_taken_is_told_from_an_object_that_moved(api: Scripted, kube: Kube) -> None:
+async def test_an_existing_object_and_a_stale_object_are_different_errors(api: Scripted, kube: Kube) -> None:
     api.say(409, failure(409, "the object has been modified"))
     with pytest.raises(Exists):
         await kube.apply(ACCOUNT, uid=None)
@@ -143,7 +141,9 @@ async def test_a_name_that_is_taken_is_told_from_an_object_that_moved(api: Scrip
         await kube.apply(ACCOUNT, uid="u1")
 
 
-async def test_another_selector_can_only_be_had_by_another_object(api: Scripted, kube: Kube) -> None:
+async def test_given_another_selector_then_the_message_asks_for_a_recreation(
+    api: Scripted, kube: Kube
+) -> None:
     said = "spec.selector: Invalid value: {}: field is immutable"
     api.say(422, failure(422, said, causes=[{"field": "spec.selector"}]))
 
@@ -190,7 +190,7 @@ async def test_another_selector_can_only_be_had_by_another_object(api: Scripted,
         (404, failure(404, 'namespaces "shop" not found', kind="namespaces"), Stale, "namespaces"),
     ],
 )
-async def test_every_refusal_has_its_error_and_the_servers_own_words(
+async def test_every_refusal_has_its_error_and_the_message_of_the_server(
     api: Scripted, kube: Kube, status: int, body: Any, error: type[OperatorError], words: str
 ) -> None:
     api.say(status, body)
@@ -203,7 +203,7 @@ async def test_every_refusal_has_its_error_and_the_servers_own_words(
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), (None, None), ("soon", None)])
-async def test_a_busy_server_says_how_long_to_wait(
+async def test_given_a_busy_server_then_the_error_has_its_delay(
     api: Scripted, kube: Kube, header: str | None, seconds: float | None
 ) -> None:
     api.say(429, failure(429, "busy"), **({"Retry_After": header} if header else {}))
@@ -214,7 +214,7 @@ async def test_a_busy_server_says_how_long_to_wait(
     assert caught.value.retry_after == seconds
 
 
-async def test_a_server_that_does_not_answer_is_a_temporary_matter(unused_tcp_port: int) -> None:
+async def test_given_a_server_that_does_not_respond_then_the_error_is_temporary(unused_tcp_port: int) -> None:
     async with aiohttp.ClientSession() as session:
         kube = Kube(session, f"http://127.0.0.1:{unused_tcp_port}", lambda: 10.0)
 
@@ -223,7 +223,7 @@ async def test_a_server_that_does_not_answer_is_a_temporary_matter(unused_tcp_po
 
 
 @pytest.mark.parametrize(("others", "error"), [(True, ApiUnavailable), (False, Unreachable)])
-async def test_a_request_that_hangs_alone_does_not_mean_that_the_api_server_is_away(
+async def test_given_one_hanging_request_then_the_api_server_counts_as_available(
     *, others: bool, error: type[OperatorError]
 ) -> None:
     asked, over = asyncio.Event(), asyncio.Event()
@@ -255,7 +255,7 @@ async def test_a_request_that_hangs_alone_does_not_mean_that_the_api_server_is_a
     assert type(caught.value) is error
 
 
-async def test_without_the_lease_nothing_is_written_and_reading_goes_on(api: Scripted, url: str) -> None:
+async def test_without_the_lease_nothing_is_written_and_reads_continue(api: Scripted, url: str) -> None:
     async with aiohttp.ClientSession() as session:
         kube = Kube(session, url, lambda: 0.0)
 
@@ -273,7 +273,9 @@ async def test_without_the_lease_nothing_is_written_and_reading_goes_on(api: Scr
         assert await kube.get("Service", "shop", "web") == {"kind": "Service"}
 
 
-async def test_a_delete_names_the_object_by_uid_and_its_absence_is_success(api: Scripted, kube: Kube) -> None:
+async def test_a_delete_has_the_uid_and_succeeds_if_the_object_does_not_exist(
+    api: Scripted, kube: Kube
+) -> None:
     api.say(404, failure(404, "not found", kind="deployments"))
 
     await kube.delete("Deployment", "shop", "web", uid="u1")
@@ -283,7 +285,9 @@ async def test_a_delete_names_the_object_by_uid_and_its_absence_is_success(api: 
     assert body == {"preconditions": {"uid": "u1"}, "propagationPolicy": "Background"}
 
 
-async def test_the_status_is_patched_if_nobody_wrote_in_between(api: Scripted, kube: Kube) -> None:
+async def test_the_status_is_patched_only_if_no_other_client_has_written_it(
+    api: Scripted, kube: Kube
+) -> None:
     api.say(200, {"kind": "ShopService"})
 
     await kube.patch_status("shop", "web", version=7, patch={"ready": "1/1"})
@@ -296,7 +300,7 @@ async def test_the_status_is_patched_if_nobody_wrote_in_between(api: Scripted, k
     assert body == {"metadata": {"resourceVersion": "7"}, "status": {"ready": "1/1"}}
 
 
-async def test_a_list_is_read_page_by_page_with_our_label(api: Scripted, kube: Kube) -> None:
+async def test_a_list_is_read_page_by_page_with_the_label_of_the_operator(api: Scripted, kube: Kube) -> None:
     api.say(
         200,
         {"metadata": {"resourceVersion": "9", "continue": "more"}, "items": [{"metadata": {"name": "a"}}]},
@@ -313,7 +317,7 @@ async def test_a_list_is_read_page_by_page_with_our_label(api: Scripted, kube: K
     assert api.requests[1][2]["continue"] == "more"
 
 
-async def test_few_pages_are_in_memory_at_a_time_and_an_unused_one_is_given_up(
+async def test_few_pages_are_in_memory_at_a_time_and_a_closed_list_frees_its_page(
     api: Scripted, kube: Kube
 ) -> None:
     for _ in range(3):
@@ -371,13 +375,13 @@ async def test_leases_are_read_created_and_renewed(api: Scripted, kube: Kube) ->
         ("/api/v1/namespaces", None),
     ],
 )
-def test_the_path_of_a_collection_tells_its_kind(path: str, kind: str | None) -> None:
+def test_the_path_of_a_collection_identifies_its_kind(path: str, kind: str | None) -> None:
     assert collection(path) == kind
 
 
 @given(st.text(st.characters(codec="utf-8")))
 @example("\x7f\x80\x85\x9f\u2028\u2029\ufeff\ufffe\uffff\U0001f6d2")
-def test_whatever_a_spec_holds_is_the_same_read_as_yaml(text: str) -> None:
+def test_encoded_json_has_the_same_meaning_as_yaml(text: str) -> None:
     assert yaml.safe_load(encoded({"value": text})) == {"value": text}
 
 
@@ -390,9 +394,7 @@ def stored_list(*items: bytes) -> web.Response:
     return web.Response(body=b'{"metadata":{"resourceVersion":"9"},"items":[%b]}' % b",".join(items))
 
 
-async def test_an_object_that_is_no_text_or_no_json_hides_no_other_of_its_list(
-    api: Scripted, kube: Kube
-) -> None:
+async def test_an_invalid_object_hides_no_other_object_of_its_list(api: Scripted, kube: Kube) -> None:
     api.answers.append(stored_list(stored("a", b"1"), stored("b", b'"\xff"'), stored("c", b"1e400")))
 
     (page,) = [list(page.items) async for page in kube.pages("Deployment", "shop")]
@@ -402,7 +404,7 @@ async def test_an_object_that_is_no_text_or_no_json_hides_no_other_of_its_list(
     assert [isinstance(each, Unparsed) for each in page] == [False, False, True]
 
 
-async def test_a_pod_that_cannot_be_parsed_is_left_out(api: Scripted, kube: Kube) -> None:
+async def test_a_pod_that_cannot_be_parsed_is_omitted(api: Scripted, kube: Kube) -> None:
     for _ in range(2):
         api.answers.append(stored_list(stored("a", b"1e400"), stored("b", b'"\xff"')))
 
@@ -411,7 +413,7 @@ async def test_a_pod_that_cannot_be_parsed_is_left_out(api: Scripted, kube: Kube
 
 
 @pytest.mark.parametrize(("plural", "every"), [("pods", Kube.pods), ("replicasets", Kube.replicasets)])
-async def test_every_page_is_read_one_at_a_time_and_no_more_than_is_used(
+async def test_pages_are_read_one_at_a_time_and_only_as_needed(
     api: Scripted, kube: Kube, plural: str, every: Callable[..., AsyncGenerator[dict[str, Any]]]
 ) -> None:
     def page(token: str, *names: str) -> dict[str, Any]:
@@ -440,9 +442,7 @@ async def test_the_first_page_of_pods_is_one_request(api: Scripted, kube: Kube) 
     assert len(api.requests) == 1
 
 
-async def test_pods_that_are_not_used_to_the_end_leave_room_for_other_lists(
-    api: Scripted, kube: Kube
-) -> None:
+async def test_a_closed_list_of_pods_makes_room_for_other_lists(api: Scripted, kube: Kube) -> None:
     for _ in range(4):
         api.say(200, {"metadata": {"resourceVersion": "9", "continue": "more"}, "items": [{"metadata": {}}]})
 
@@ -452,7 +452,7 @@ async def test_pods_that_are_not_used_to_the_end_leave_room_for_other_lists(
                 assert await anext(pods) == {"metadata": {}}
 
 
-async def test_a_watch_shows_no_more_than_the_version_of_what_is_known(api: Scripted, kube: Kube) -> None:
+async def test_given_a_known_state_then_a_watch_shows_only_its_version(api: Scripted, kube: Kube) -> None:
     lines = [
         b'{"type":"%b","object":%b}\n' % (event, stored(name, b"1"))
         for event, name in ((b"MODIFIED", "a"), (b"MODIFIED", "b"), (b"DELETED", "a"))
@@ -471,7 +471,7 @@ async def test_a_watch_shows_no_more_than_the_version_of_what_is_known(api: Scri
     assert shown == [("BOOKMARK", None, True), ("MODIFIED", "b", True), ("DELETED", "a", True)]
 
 
-async def test_a_watch_goes_on_after_an_object_that_is_no_text_or_no_json(api: Scripted, kube: Kube) -> None:
+async def test_a_watch_continues_after_an_invalid_object(api: Scripted, kube: Kube) -> None:
     values = (b'"\xff"', b"1e400", b"1")
     lines = [b'{"type":"ADDED","object":%b}\n' % stored("web", value) for value in values]
     api.answers.append(web.Response(body=b"".join(lines)))
@@ -482,7 +482,7 @@ async def test_a_watch_goes_on_after_an_object_that_is_no_text_or_no_json(api: S
     assert {(each["kind"], each["metadata"]["name"]) for each in shown} == {("Service", "web")}
 
 
-async def test_a_watch_goes_on_from_a_version_and_shows_events_however_long_and_however_cut(
+async def test_a_watch_starts_from_a_version_and_shows_events_of_any_length(
     kube: Kube, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[Any] = [
@@ -526,7 +526,7 @@ async def test_a_watch_goes_on_from_a_version_and_shows_events_however_long_and_
         (200, '{"type": "ADD', Unreachable),
     ],
 )
-async def test_a_watch_that_does_not_begin_or_is_cut_short_says_why(
+async def test_given_a_refused_or_truncated_watch_then_the_error_says_why(
     api: Scripted, kube: Kube, status: int, body: Any, error: type[OperatorError]
 ) -> None:
     api.say(status, body)

@@ -1,4 +1,4 @@
-"""Who we are and where the API server is, from each of the places that can tell."""
+"""The API server and the credentials, from each source."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -37,7 +37,7 @@ def kubeconfig(monkeypatch: pytest.MonkeyPatch, path: Path, user: dict[str, str]
     monkeypatch.setenv("KUBECONFIG", str(path))
 
 
-def test_a_kubeconfig_tells_server_token_and_namespace(
+def test_a_kubeconfig_provides_server_token_and_namespace(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     kubeconfig(monkeypatch, tmp_path / "config", {"token": "t"}, "https://api.test:6443")
@@ -47,7 +47,7 @@ def test_a_kubeconfig_tells_server_token_and_namespace(
     assert (info.server, info.token, info.default_namespace) == ("https://api.test:6443", "t", "ops")
 
 
-def test_without_any_configuration_it_says_what_to_set() -> None:
+def test_given_no_configuration_then_the_message_names_what_to_set() -> None:
     with pytest.raises(NoCluster, match="Set KUBECONFIG"):
         locate()
 
@@ -59,7 +59,7 @@ def test_without_any_configuration_it_says_what_to_set() -> None:
         ({"token": "t"}, "api.test", "has no usable server"),
     ],
 )
-def test_a_kubeconfig_that_cannot_work_is_refused_at_once(
+def test_an_unusable_kubeconfig_is_refused_at_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user: dict[str, str], server: str, words: str
 ) -> None:
     kubeconfig(monkeypatch, tmp_path / "config", user, server)
@@ -69,7 +69,7 @@ def test_a_kubeconfig_that_cannot_work_is_refused_at_once(
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "current-context: gone"])
-def test_a_kubeconfig_that_is_broken_is_refused_at_once_and_says_how_to_check_it(
+def test_given_a_broken_kubeconfig_then_the_message_says_how_to_check_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
 ) -> None:
     (tmp_path / "config").write_text(text)
@@ -115,7 +115,7 @@ async def sent(session: aiohttp.ClientSession, server: TestServer, path: str = "
 
 
 class Observer:
-    """What became of each request."""
+    """Records the result of each request."""
 
     def __init__(self) -> None:
         self.answers: list[tuple[str, int]] = []
@@ -132,7 +132,7 @@ class Observer:
         self.lost.append(method)
 
 
-async def test_a_request_that_is_not_answered_is_counted_and_the_answer_of_another_is_dated() -> None:
+async def test_an_unanswered_request_is_counted_and_does_not_change_the_time_of_the_last_answer() -> None:
     observer = Observer()
     link = Connection(kopf.ConnectionInfo(server="http://127.0.0.1:1"), observer)
 
@@ -163,7 +163,7 @@ async def test_a_rotated_token_is_used_within_a_minute(
 @pytest.mark.parametrize(
     "certificate", [{"ca_path": "/nonexistent/ca.crt"}, {"ca_data": b"bm9uZQ=="}, {"ca_data": "base64"}]
 )
-async def test_certificates_that_cannot_be_used_are_no_fault_of_a_port(certificate: dict[str, Any]) -> None:
+async def test_unusable_certificates_are_a_problem_of_the_kubeconfig(certificate: dict[str, Any]) -> None:
     said = r"^The kubeconfig's certificates cannot be used \(\w+: .+\); check it with `kubectl version`\.$"
     with pytest.raises(NoCluster, match=said):
         Connection(kopf.ConnectionInfo(server="https://127.0.0.1:1", **certificate), Observer())

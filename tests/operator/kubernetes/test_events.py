@@ -1,4 +1,4 @@
-"""Events: one for each thing that happens, counted when it happens again, and never in anybody's way."""
+"""Events: one object for each, counted when it is repeated, and written without blocking a pass."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -44,7 +44,7 @@ def clock() -> Clock:
 
 @asynccontextmanager
 async def writing(events: Events) -> AsyncIterator[None]:
-    """What was told inside is written when it ends."""
+    """Writes the queued Events at the end."""
     yield
     task = asyncio.create_task(events.run())
     async with asyncio.timeout(DEADLINE):
@@ -54,7 +54,7 @@ async def writing(events: Events) -> AsyncIterator[None]:
     task.cancel()
 
 
-async def test_an_event_says_who_when_and_why(api: Api, clock: Clock) -> None:
+async def test_an_event_has_its_object_time_and_reason(api: Api, clock: Clock) -> None:
     events = Events(api, "operator-1", clock)
     async with writing(events):
         events.tell(SHOP, "Ready", "2/2 pods are ready.")
@@ -73,7 +73,7 @@ async def test_an_event_says_who_when_and_why(api: Api, clock: Clock) -> None:
     assert (second["type"], len(second["note"])) == ("Warning", 1024)
 
 
-async def test_the_same_again_is_counted_at_most_once_a_minute_and_is_new_after_a_while(
+async def test_a_repeated_event_is_counted_at_most_once_a_minute_and_is_new_after_ten_minutes(
     api: Api, clock: Clock
 ) -> None:
     events = Events(api, "operator-1", clock)
@@ -93,7 +93,9 @@ async def test_the_same_again_is_counted_at_most_once_a_minute_and_is_new_after_
     assert len(api.created) == 3
 
 
-async def test_what_cannot_be_written_is_dropped_and_the_next_is_not(api: Api, clock: Clock) -> None:
+async def test_an_event_that_cannot_be_written_is_dropped_and_the_next_is_written(
+    api: Api, clock: Clock
+) -> None:
     events = Events(api, "operator-1", clock)
     api.refusing = True
     async with writing(events):
@@ -105,7 +107,7 @@ async def test_what_cannot_be_written_is_dropped_and_the_next_is_not(api: Api, c
     assert len(api.created) == 1
 
 
-def test_a_thousand_may_wait_and_nobody_is_held_up(api: Api, clock: Clock) -> None:
+def test_a_thousand_events_can_wait_without_blocking_a_pass(api: Api, clock: Clock) -> None:
     events = Events(api, "operator-1", clock)
     for number in range(1100):
         events.tell(SHOP, "Ready", str(number))

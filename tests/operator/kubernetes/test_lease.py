@@ -118,7 +118,7 @@ async def test_the_first_candidate_leads_and_signs_the_lease(leases: FakeLeases,
         assert one.fence.remaining() == pytest.approx(10)
 
 
-async def test_a_second_candidate_stands_by_while_the_first_renews(leases: FakeLeases, clock: Clock) -> None:
+async def test_a_second_candidate_waits_while_the_first_renews(leases: FakeLeases, clock: Clock) -> None:
     one, two = Candidate(leases, "one", clock), Candidate(leases, "two", clock)
     async with one.running():
         await until(lambda: one.elector.leading)
@@ -142,7 +142,7 @@ async def test_a_stopped_leader_hands_over_at_once(leases: FakeLeases, clock: Cl
         await until(lambda: one.elector.leading)  # the clock did not move
 
 
-async def test_a_dead_leader_is_replaced_after_its_lease_and_not_before(
+async def test_a_dead_leader_is_replaced_after_its_lease_expires_and_not_earlier(
     leases: FakeLeases, clock: Clock
 ) -> None:
     one, two = Candidate(leases, "one", clock), Candidate(leases, "two", clock)
@@ -165,7 +165,7 @@ async def test_a_dead_leader_is_replaced_after_its_lease_and_not_before(
     assert leases.lease["spec"]["leaseTransitions"] == 1
 
 
-async def test_a_leader_without_network_stops_before_another_may_start(
+async def test_a_leader_without_network_stops_before_another_can_start(
     leases: FakeLeases, clock: Clock
 ) -> None:
     one = Candidate(leases, "one", clock)
@@ -213,7 +213,7 @@ async def test_a_skewed_wall_clock_in_the_lease_changes_nothing(leases: FakeLeas
         await until(lambda: two.elector.leading)
 
 
-async def test_a_process_that_is_alone_leads_at_once_and_for_ever() -> None:
+async def test_without_leader_election_the_process_leads_at_once_until_it_stops() -> None:
     history: list[bool] = []
 
     def changed(*, leads: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the API server refuses is sent again, whatever its status code: the policy that denies it may go."""
+"""Refused requests are sent again, whatever their status code: the policy that denies them may be removed."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -75,7 +75,7 @@ async def kube(url: str) -> AsyncIterator[Kube]:
         (500, 'failed calling webhook "x": connection refused', ApiUnavailable, "answered 500"),
     ],
 )
-async def test_a_refusal_says_who_refuses_and_what_to_do(
+async def test_the_message_of_a_refusal_names_its_source_and_the_cure(
     api: Scripted, kube: Kube, status: int, said: str, error: type[OperatorError], advice: str
 ) -> None:
     api.say(status, failure(status, said))
@@ -89,7 +89,7 @@ async def test_a_refusal_says_who_refuses_and_what_to_do(
     assert ("RBAC" in caught.value.message) == (error is Forbidden)
 
 
-def test_the_waits_double_from_15_seconds_to_5_minutes() -> None:
+def test_the_delays_double_from_15_seconds_to_5_minutes() -> None:
     clock = Clock(0.0)
     refusals = Refusals(clock)
     waits = []
@@ -102,7 +102,7 @@ def test_the_waits_double_from_15_seconds_to_5_minutes() -> None:
     assert all(wait <= most for wait, most in zip(waits, expected, strict=True))
 
 
-def test_a_pass_that_an_event_brings_makes_no_wait_longer() -> None:
+def test_a_pass_after_an_event_does_not_increase_the_delay() -> None:
     clock = Clock(0.0)
     refusals = Refusals(clock)
     first = refusals.next(KEY, 1)
@@ -112,7 +112,7 @@ def test_a_pass_that_an_event_brings_makes_no_wait_longer() -> None:
 
 
 @pytest.mark.parametrize("news", ["another generation", "nothing was refused"])
-def test_news_begins_with_the_shortest_wait(news: str) -> None:
+def test_a_new_spec_or_a_success_resets_the_delay(news: str) -> None:
     clock = Clock(0.0)
     refusals = Refusals(clock)
     for _ in range(5):
@@ -123,7 +123,7 @@ def test_news_begins_with_the_shortest_wait(news: str) -> None:
     assert refusals.next(KEY, 2 if news == "another generation" else 1) <= FIRST
 
 
-async def test_a_shopservice_heals_without_an_event_when_the_policy_goes(world: World) -> None:
+async def test_a_shopservice_recovers_without_an_event_when_the_policy_is_removed(world: World) -> None:
     world.api.refusing["Deployment"] = Refused("a policy denies it")
     world.shop()
     look = await world.pass_()
@@ -144,7 +144,7 @@ async def test_a_shopservice_heals_without_an_event_when_the_policy_goes(world: 
     assert world.condition("Stalled")["status"] == "False"
 
 
-async def test_an_exception_that_is_not_foreseen_is_told_and_tried_again(
+async def test_an_unexpected_exception_is_reported_and_retried(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.shop()
@@ -210,7 +210,7 @@ class Listed:
             self.queue.done(await self.queue.get())
 
 
-async def test_a_list_soon_after_the_first_passes_brings_no_second_ones() -> None:
+async def test_a_list_soon_after_the_first_passes_causes_no_further_passes() -> None:
     listed = Listed()
     listed.list()
     listed.clock.now += 3600
@@ -222,7 +222,7 @@ async def test_a_list_soon_after_the_first_passes_brings_no_second_ones() -> Non
     assert len(listed.queue) == 0
 
 
-async def test_the_comparison_of_each_hour_brings_a_pass_over_what_is_not_ready() -> None:
+async def test_the_hourly_comparison_causes_a_pass_over_what_is_not_ready() -> None:
     listed = Listed()
     listed.list()
     await listed.lead()

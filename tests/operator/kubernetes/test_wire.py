@@ -54,7 +54,7 @@ def depth(value: Any) -> int:
 
 
 @given(value=anything, levels=st.integers(0, 6))
-def test_what_is_cut_is_what_is_nested_deeper_and_nothing_else(value: Any, levels: int) -> None:
+def test_exactly_the_levels_below_the_limit_are_cut(value: Any, levels: int) -> None:
     def expected(value: Any, left: int) -> Any:
         if not isinstance(value, dict | list):
             return value
@@ -67,7 +67,7 @@ def test_what_is_cut_is_what_is_nested_deeper_and_nothing_else(value: Any, level
     assert orjson.loads(cut(orjson.dumps(value), levels)) == expected(value, levels)
 
 
-def test_brackets_and_quotes_in_strings_are_no_nesting() -> None:
+def test_brackets_and_quotes_in_strings_do_not_count_as_nesting() -> None:
     raw = orjson.dumps({"a": '{[\\"', "b]": ['"}']})
 
     assert cut(raw, 2) == raw
@@ -85,7 +85,7 @@ def test_a_deep_object_hides_no_other_object_of_its_page(levels: int) -> None:
 
 
 @pytest.mark.parametrize("levels", DEPTHS)
-def test_a_deep_object_of_a_watch_is_still_identified(levels: int) -> None:
+def test_a_deep_object_of_a_watch_is_identified(levels: int) -> None:
     found = event(b'{"type":"ADDED","object":%b}' % nested(levels))
 
     assert (found["type"], found["object"]["metadata"]) == ("ADDED", METADATA)
@@ -102,11 +102,11 @@ def test_deep_managed_fields_do_not_hide_an_identity(levels: int) -> None:
     }
 
 
-def test_an_object_without_an_identity_is_read_whole() -> None:
+def test_an_object_without_an_identity_is_read_as_a_whole() -> None:
     assert identity(b'{"metadata":{"name":7}}') == {"metadata": {"name": 7}}
 
 
-def test_a_large_object_keeps_of_its_managed_fields_what_is_used() -> None:
+def test_a_large_object_keeps_the_used_parts_of_its_managed_fields() -> None:
     large: dict[str, Any] = {f"f:{number}": {} for number in range(LARGE // 8)}
     entry = {"manager": "kubectl", "operation": "Update", "time": "2026-01-01T00:00:00Z"}
     managed = [
@@ -137,7 +137,7 @@ def templated(template: bytes) -> bytes:
     return b'{"kind":"ShopService","metadata":%b,"spec":%b}' % (orjson.dumps(METADATA), spec)
 
 
-def test_a_pod_template_that_is_too_large_is_omitted_and_needs_no_memory() -> None:
+def test_a_pod_template_that_is_too_large_is_omitted_without_using_memory() -> None:
     raw = templated(b'{"x":[%b]}' % b",".join([b"{}"] * 400_000))
     tracemalloc.start()
 
@@ -151,7 +151,7 @@ def test_a_pod_template_that_is_too_large_is_omitted_and_needs_no_memory() -> No
     assert most < 3 * len(raw)
 
 
-def test_a_pod_template_that_only_the_escapes_of_the_server_make_large_is_read_whole() -> None:
+def test_a_pod_template_that_is_large_only_because_of_escapes_is_read_as_a_whole() -> None:
     text = "<" * (LARGEST_TEMPLATE - 100)
     escaped = text.replace("<", r"\u003c").encode()
 
@@ -172,7 +172,7 @@ def test_a_large_object_with_any_spec_is_read(spec: bytes) -> None:
 @pytest.mark.parametrize(
     "raw", [b"", b"{", b"[]", b"7", b"null", b'{"items":7}', b'{"metadata":{"resourceVersion":"x"}}']
 )
-def test_what_was_cut_short_is_told(raw: bytes) -> None:
+def test_truncated_json_is_malformed(raw: bytes) -> None:
     with pytest.raises(Malformed):
         Listed(raw)
     if raw[:2] != b'{"':
@@ -182,7 +182,7 @@ def test_what_was_cut_short_is_told(raw: bytes) -> None:
         event(raw)
 
 
-def test_identities_of_a_page_need_no_more_memory_however_many_annotations_there_are() -> None:
+def test_the_memory_for_identities_of_a_page_does_not_depend_on_the_annotations() -> None:
     annotations = {f"a{number}": "" for number in range(100_000)}
     raw = page(*[nested(3, annotations=annotations)] * 3)
     tracemalloc.start()
@@ -204,7 +204,7 @@ def odd(bad: bytes, size: int = 0) -> bytes:
 
 @pytest.mark.parametrize("size", [0, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("bad", ODD)
-def test_bytes_that_are_no_text_hide_no_object_of_a_page(bad: bytes, size: int) -> None:
+def test_invalid_utf_8_hides_no_object_of_a_page(bad: bytes, size: int) -> None:
     raw = page(nested(3, name="a"), odd(bad, size), nested(3, name="z"), token="more")
 
     whole = list(Listed(raw).objects())
@@ -223,14 +223,14 @@ def test_bytes_that_are_no_text_hide_no_object_of_a_page(bad: bytes, size: int) 
 
 @pytest.mark.parametrize("identity_only", [False, True])
 @pytest.mark.parametrize("bad", ODD)
-def test_an_event_with_bytes_that_are_no_text_is_read(bad: bytes, *, identity_only: bool) -> None:
+def test_an_event_with_invalid_utf_8_is_read(bad: bytes, *, identity_only: bool) -> None:
     found = event(b'{"type":"ADDED","object":%b}' % odd(bad), identity_only=identity_only)
 
     assert (found["type"], found["object"]["metadata"]["name"]) == ("ADDED", "odd")
     assert not isinstance(found["object"], Unparsed)
 
 
-def test_of_an_object_with_half_a_surrogate_pair_every_other_text_is_kept() -> None:
+def test_half_a_surrogate_pair_changes_no_other_text_of_an_object() -> None:
     said = rb"\ud83d\ude00 \\ud800 \u00e9 \" \n"
     raw = b'{"metadata":{"name":"%b"},"bad":"\\udfff"}' % said
 
@@ -239,12 +239,12 @@ def test_of_an_object_with_half_a_surrogate_pair_every_other_text_is_kept() -> N
     assert found == {"metadata": {"name": '\U0001f600 \\ud800 é " \n'}, "bad": "\ufffd"}
 
 
-def test_text_that_is_utf_8_stays_as_it_is() -> None:
+def test_valid_utf_8_is_not_changed() -> None:
     assert utf8("é😀".encode()) == "é😀".encode()
     assert utf8(b'"a\xe2"') == '"a\ufffd"'.encode()
 
 
-def test_an_object_that_cannot_be_parsed_is_shown_by_its_identity_and_hides_no_other() -> None:
+def test_an_object_that_cannot_be_parsed_is_identified_and_hides_no_other_object() -> None:
     bad = UNPARSED % orjson.dumps(METADATA | {"name": "bad"})
     nameless = UNPARSED % b"7"
 
@@ -257,7 +257,7 @@ def test_an_object_that_cannot_be_parsed_is_shown_by_its_identity_and_hides_no_o
 
 
 @pytest.mark.parametrize("identity_only", [False, True])
-def test_an_event_of_an_object_that_cannot_be_parsed_is_told(*, identity_only: bool) -> None:
+def test_an_event_of_an_object_that_cannot_be_parsed_is_identified(*, identity_only: bool) -> None:
     found = event(b'{"type":"DELETED","object":%b}' % (UNPARSED % b"7"), identity_only=identity_only)
 
     assert found == {"type": "DELETED", "object": {"metadata": {}}}

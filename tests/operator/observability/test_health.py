@@ -30,7 +30,7 @@ async def ask(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
-async def test_all_is_well() -> None:
+async def test_given_passing_checks_then_the_endpoints_answer_ok() -> None:
     async with serving() as port:
         assert await ask(port, "/healthz") == (200, "ok\n")
         assert await ask(port, "/readyz") == (200, "ok\n")
@@ -38,13 +38,13 @@ async def test_all_is_well() -> None:
         assert (await ask(port, "/elsewhere"))[0] == 404
 
 
-async def test_a_check_that_fails_is_a_503_with_its_sentence() -> None:
+async def test_a_failed_check_is_a_503_with_its_reason() -> None:
     async with serving(alive=broken) as port:
         assert await ask(port, "/healthz") == (503, "a task of the engine has ended\n")
         assert await ask(port, "/readyz") == (200, "ok\n")
 
 
-def test_a_taken_port_is_named_with_its_cause() -> None:
+def test_a_port_in_use_is_named_with_the_cause() -> None:
     with listen(0) as listener:
         port = listener.getsockname()[1]
 

@@ -31,7 +31,7 @@ def of(metrics: Metrics, name: str) -> set[str]:
     return {line for line in lines(metrics) if f'name="{name}",namespace="shop"' in line}
 
 
-def test_before_anything_happens_it_does_not_lead_and_nothing_waits(metrics: Metrics) -> None:
+def test_at_the_start_the_process_does_not_lead_and_the_queue_is_empty(metrics: Metrics) -> None:
     assert lines(metrics) >= {
         'leader_election_master_status{name="shop-operator"} 0.0',
         'workqueue_depth{name="shopservice"} 0.0',
@@ -40,7 +40,7 @@ def test_before_anything_happens_it_does_not_lead_and_nothing_waits(metrics: Met
     }
 
 
-def test_before_anything_happens_there_is_a_zero_for_every_rate_that_an_alert_needs(metrics: Metrics) -> None:
+def test_at_the_start_every_rate_of_an_alert_has_a_zero(metrics: Metrics) -> None:
     results = ("success", "error", "requeue", "requeue_after")
 
     assert lines(metrics) >= {
@@ -52,7 +52,7 @@ def test_before_anything_happens_there_is_a_zero_for_every_rate_that_an_alert_ne
     }
 
 
-def test_every_report_moves_its_series(metrics: Metrics) -> None:
+def test_every_report_changes_its_series(metrics: Metrics) -> None:
     metrics.leading(leads=True)
     metrics.request("PATCH", 201)
     metrics.answered("PATCH", 0.004)
@@ -93,7 +93,7 @@ def test_every_report_moves_its_series(metrics: Metrics) -> None:
     assert 'workqueue_work_duration_seconds_count{name="shopservice"} 1.0' in lines(metrics)
 
 
-def test_a_pass_that_failed_counts_as_a_result_and_as_an_error(metrics: Metrics) -> None:
+def test_a_failed_pass_counts_as_a_result_and_as_an_error(metrics: Metrics) -> None:
     metrics.reconciled("error", 0.02)
 
     assert lines(metrics) >= {
@@ -102,7 +102,7 @@ def test_a_pass_that_failed_counts_as_a_result_and_as_an_error(metrics: Metrics)
     }
 
 
-def test_a_pass_that_only_a_person_can_help_counts_as_a_terminal_error_from_zero(metrics: Metrics) -> None:
+def test_a_non_retryable_error_counts_as_a_terminal_error_from_zero(metrics: Metrics) -> None:
     name = 'controller_runtime_terminal_reconcile_errors_total{controller="shopservice"}'
     assert f"{name} 0.0" in lines(metrics)
 
@@ -111,7 +111,7 @@ def test_a_pass_that_only_a_person_can_help_counts_as_a_terminal_error_from_zero
     assert f"{name} 1.0" in lines(metrics)
 
 
-def test_given_keys_that_wait_when_the_queue_is_cleared_then_none_waits(metrics: Metrics) -> None:
+def test_given_waiting_keys_when_the_queue_is_cleared_then_none_waits(metrics: Metrics) -> None:
     metrics.added(3)
 
     metrics.depth(0)
@@ -120,7 +120,7 @@ def test_given_keys_that_wait_when_the_queue_is_cleared_then_none_waits(metrics:
     assert 'workqueue_adds_total{name="shopservice"} 1.0' in lines(metrics), "nothing was added"
 
 
-def test_given_work_going_on_when_asked_then_its_age_is_that_of_now(metrics: Metrics, clock: Clock) -> None:
+def test_given_work_in_progress_then_its_age_is_current(metrics: Metrics, clock: Clock) -> None:
     metrics.started(0, 0)
     clock.now += 10
     metrics.started(0, 0)
@@ -133,7 +133,7 @@ def test_given_work_going_on_when_asked_then_its_age_is_that_of_now(metrics: Met
 
 
 @pytest.mark.parametrize(("took", "left"), [(15.0, 5.0), (5.0, 15.0), (5.001, 15.0)])
-def test_given_two_at_work_when_one_is_done_then_the_age_of_the_other_stays(
+def test_given_two_passes_when_one_ends_then_the_age_of_the_other_stays(
     metrics: Metrics, clock: Clock, took: float, left: float
 ) -> None:
     metrics.started(0, 0)
@@ -146,7 +146,9 @@ def test_given_two_at_work_when_one_is_done_then_the_age_of_the_other_stays(
     assert f'workqueue_longest_running_processor_seconds{{name="shopservice"}} {left}' in lines(metrics)
 
 
-def test_given_failures_when_a_pass_succeeds_then_the_retries_are_over(leader: Metrics, clock: Clock) -> None:
+def test_given_failures_when_a_pass_succeeds_then_the_retries_are_reset(
+    leader: Metrics, clock: Clock
+) -> None:
     leader.failed("shop", "web")
     leader.failed("shop", "web")
     assert of(leader, "web") == {'shop_operator_reconcile_retries{name="web",namespace="shop"} 2.0'}
@@ -159,7 +161,7 @@ def test_given_failures_when_a_pass_succeeds_then_the_retries_are_over(leader: M
     }
 
 
-def test_given_a_status_then_it_says_whether_it_is_ready_and_why_it_is_stalled(leader: Metrics) -> None:
+def test_given_a_status_then_its_series_show_ready_and_the_reason_of_stalled(leader: Metrics) -> None:
     leader.status("shop", "web", ready=False, stalled="Conflict")
     assert of(leader, "web") == {
         'shop_operator_shopservice_ready{name="web",namespace="shop"} 0.0',
@@ -170,10 +172,10 @@ def test_given_a_status_then_it_says_whether_it_is_ready_and_why_it_is_stalled(l
     assert of(leader, "web") == {'shop_operator_shopservice_ready{name="web",namespace="shop"} 1.0'}
 
     leader.status("shop", "web", ready=None, stalled=None)
-    assert of(leader, "web") == set(), "nobody is to be woken for what is suspended"
+    assert of(leader, "web") == set(), "a suspended ShopService must not fire an alert"
 
 
-def test_given_a_shopservice_that_is_gone_then_it_has_no_series_and_the_others_keep_theirs(
+def test_given_a_deleted_shopservice_then_it_has_no_series_and_the_others_keep_theirs(
     leader: Metrics,
 ) -> None:
     for name in ("web", "other"):
@@ -188,7 +190,7 @@ def test_given_a_shopservice_that_is_gone_then_it_has_no_series_and_the_others_k
     assert len(of(leader, "other")) == 4
 
 
-def test_given_a_lost_lease_then_what_the_new_leader_knows_is_no_longer_told(leader: Metrics) -> None:
+def test_given_a_lost_lease_then_no_shopservice_has_series(leader: Metrics) -> None:
     leader.status("shop", "web", ready=False, stalled=None)
 
     leader.leading(leads=False)
@@ -197,7 +199,7 @@ def test_given_a_lost_lease_then_what_the_new_leader_knows_is_no_longer_told(lea
     assert of(leader, "web") == set()
 
 
-def test_two_processes_in_one_do_not_share_their_series(metrics: Metrics) -> None:
+def test_two_instances_do_not_share_their_series(metrics: Metrics) -> None:
     metrics.request("GET", 200)
 
     assert not any(line.startswith("rest_client_requests_total{") for line in lines(Metrics(lease="x")))
