@@ -273,7 +273,7 @@ def delivered_before(world: World) -> str:
     return world.image()
 
 
-def test_given_the_pipelines_when_read_then_the_three_of_them_take_the_same_steps() -> None:
+def test_given_the_three_pipelines_when_parsed_then_their_steps_are_the_same() -> None:
     def steps(*files: str) -> set[str]:
         found = {command for file in files for command in everything()[file]}
         return {command for command in found if command.startswith(("make", "dev/aws", "aws"))} - set(TIERS)
@@ -288,7 +288,7 @@ def test_given_the_pipelines_when_read_then_the_three_of_them_take_the_same_step
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_given_a_tier_that_a_pipeline_runs_when_looked_up_then_the_makefile_has_it(
+def test_given_a_test_tier_of_a_pipeline_when_looked_up_then_the_makefile_contains_it(
     world: World, tier: str
 ) -> None:
     assert any(tier in commands for commands in everything().values())
@@ -296,7 +296,7 @@ def test_given_a_tier_that_a_pipeline_runs_when_looked_up_then_the_makefile_has_
 
 
 @pytest.mark.parametrize("command", distinct())
-def test_given_a_clean_clone_when_a_command_of_a_pipeline_is_run_then_it_does_what_it_is_for(
+def test_given_a_clean_clone_when_a_command_of_a_pipeline_is_run_then_it_has_its_effect(
     world: World, delivered_before: str, command: str
 ) -> None:
     if "update-kubeconfig" in command:
@@ -327,7 +327,7 @@ def test_given_a_clean_clone_when_a_command_of_a_pipeline_is_run_then_it_does_wh
         assert (world.clone / "eks.kubeconfig").exists()
 
 
-def test_given_a_delivery_when_done_then_nothing_but_what_git_ignores_was_left_in_the_clone(
+def test_given_a_delivery_when_done_then_it_has_left_only_ignored_files_in_the_clone(
     world: World,
 ) -> None:
     left = world.run("git status --porcelain")

@@ -45,7 +45,7 @@ def test_given_a_changed_file_when_asked_then_the_deliverables_that_it_affects_a
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_what_goes_into_an_image_when_changed_then_its_service_is_delivered(service: str) -> None:
+def test_given_a_source_of_an_image_when_changed_then_its_service_is_delivered(service: str) -> None:
     for source in SOURCES[service]:
         file = source if "." in Path(source).name else f"{source}/any/file.py"
         assert deliverables.affects(file, service), source
@@ -56,7 +56,7 @@ def test_given_nothing_to_compare_with_when_asked_then_everything_is_affected(re
     assert deliverables.changed_since(revision) == DELIVERABLES
 
 
-def test_given_a_history_when_asked_what_changed_since_then_it_is_what_the_commits_touched(
+def test_given_a_history_when_compared_with_a_commit_then_the_deliverables_of_later_commits_are_named(
     tmp_path: Path,
 ) -> None:
     def git(*arguments: str) -> str:
@@ -77,7 +77,7 @@ def test_given_a_history_when_asked_what_changed_since_then_it_is_what_the_commi
     assert deliverables.changed_since(git("rev-parse", "HEAD"), tmp_path) == ()
 
 
-def test_given_a_step_that_came_too_early_when_run_then_the_error_names_the_one_before(
+def test_given_a_step_that_runs_too_early_then_the_error_names_the_step_to_run_first(
     tmp_path: Path,
 ) -> None:
     delivery = Delivery("order", tmp_path)
@@ -129,7 +129,7 @@ def test_given_a_known_vulnerability_when_scanned_then_the_step_fails_and_says_w
         audit.packages(offline_ok=True, env=environment(vulnerable), lock=lock)
 
 
-def test_given_a_vulnerability_that_was_accepted_when_scanned_then_it_passes_until_the_day_is_over(
+def test_given_an_accepted_vulnerability_when_scanned_then_it_passes_until_it_expires(
     lock: Path, vulnerable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accepted = tmp_path / "accepted.json"
@@ -144,7 +144,7 @@ def test_given_a_vulnerability_that_was_accepted_when_scanned_then_it_passes_unt
         audit.packages(offline_ok=False, env=environment(vulnerable), lock=lock)
 
 
-def test_given_a_database_that_cannot_be_asked_when_scanned_then_that_is_no_pass_unless_it_is_said(
+def test_given_an_unreachable_database_when_scanned_then_the_step_fails_unless_offline_is_ok(
     lock: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nobody = environment(f"http://127.0.0.1:{free_port()}/v1/query")
@@ -157,13 +157,13 @@ def test_given_a_database_that_cannot_be_asked_when_scanned_then_that_is_no_pass
 # ---- what is deployed
 
 
-def test_given_values_when_laid_over_each_other_then_maps_are_merged_and_lists_are_not() -> None:
+def test_given_two_values_files_when_merged_then_maps_are_merged_and_lists_are_replaced() -> None:
     under = {"a": {"b": 1, "c": 2}, "list": [1, 2]}
     assert release.merge(under, {"a": {"c": 3}, "list": [9]}) == {"a": {"b": 1, "c": 3}, "list": [9]}
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_service_when_its_own_release_is_made_then_it_has_what_the_shops_release_gives_it(
+def test_given_a_service_when_released_separately_then_its_values_equal_those_in_the_release_of_the_shop(
     service: str,
 ) -> None:
     image = {"repository": f"registry.example/shop-{service}", "tag": "1", "digest": f"sha256:{'0' * 64}"}
@@ -186,7 +186,7 @@ def test_given_a_service_when_its_own_release_is_made_then_it_has_what_the_shops
         ("Jenkinsfile", "steps { sh '''make lint''' }"),
     ],
 )
-def test_given_a_step_of_another_form_when_read_then_it_is_an_error_and_not_left_out(
+def test_given_a_step_in_an_unknown_format_when_parsed_then_it_is_an_error_and_not_skipped(
     tmp_path: Path, name: str, text: str
 ) -> None:
     file = tmp_path / name
@@ -199,7 +199,7 @@ def test_given_a_step_of_another_form_when_read_then_it_is_an_error_and_not_left
     "step",
     ["{run: 'echo ${{ github.ref }}'}", "{uses: actions/checkout@v4}", "{run: x, shell: pwsh}", "{id: x}"],
 )
-def test_given_a_workflows_step_of_another_form_when_read_then_it_is_an_error(
+def test_given_a_workflow_step_in_an_unknown_format_when_parsed_then_it_is_an_error(
     tmp_path: Path, step: str
 ) -> None:
     file = tmp_path / "ci.yaml"
@@ -208,7 +208,7 @@ def test_given_a_workflows_step_of_another_form_when_read_then_it_is_an_error(
         list(commands.of_workflow(file))
 
 
-def test_given_a_buildspec_with_something_new_when_read_then_it_is_an_error(tmp_path: Path) -> None:
+def test_given_a_buildspec_with_an_unknown_key_when_parsed_then_it_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "build.yaml"
     file.write_text("{version: 0.2, phases: {build: {commands: [make], finally: [make rollback]}}}")
     with pytest.raises(commands.UnknownForm, match="finally"):

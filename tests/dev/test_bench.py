@@ -30,7 +30,7 @@ def test_each_benchmark_has_options_of_its_own(name: str, capsys: pytest.Capture
         (4.9, True, "MISSED"),
     ],
 )
-def test_a_figure_is_judged_by_what_it_must_and_what_it_is_aimed_to_be(
+def test_a_figure_is_compared_with_its_required_and_its_intended_bound(
     value: float, more: bool, verdict: str
 ) -> None:
     must, aim = (5, 8) if more else (8, 5)
@@ -38,7 +38,7 @@ def test_a_figure_is_judged_by_what_it_must_and_what_it_is_aimed_to_be(
     assert Bound(must, aim, more=more).met(value) == verdict
 
 
-def test_a_row_says_what_a_figure_must_be() -> None:
+def test_a_row_contains_the_required_bound_of_a_figure() -> None:
     assert Bound(8, 5, "ms").row("CPU", 6.0, "6.0 ms") == ("CPU", "6.0 ms", "≤ 8 ms", "≤ 5 ms", "must")
     assert Bound(0, 0).row("writes", 1, "1") == ("writes", "1", "0", "0", "MISSED")
 
@@ -48,7 +48,7 @@ def test_a_spread_names_the_median_and_both_ends() -> None:
     assert spread([3.0]) == "3.00"
 
 
-def test_every_value_of_a_configuration_can_be_another_and_its_identity_none() -> None:
+def test_every_value_of_a_configuration_can_be_edited_except_its_identity() -> None:
     configuration = {
         "kind": "Service",
         "metadata": {"name": "web", "labels": {"name": "web"}, "ownerReferences": [{"uid": "1"}]},
@@ -74,7 +74,7 @@ def test_a_percentile_is_one_of_the_values() -> None:
     assert percentile([3.0], 0.95) == 3
 
 
-def test_all_have_arrived_when_each_has_a_status_of_its_newest_generation() -> None:
+def test_all_are_reconciled_when_each_has_a_status_of_its_newest_generation() -> None:
     arrivals = Arrivals(2)
 
     def seen(name: str, generation: int, observed: int | None) -> bool:
@@ -109,5 +109,5 @@ def test_a_run_has_a_rate_and_a_table_is_markdown() -> None:
         (("~", 0, "<method 'get' of 'dict' objects>"), "Python: dict"),
     ],
 )
-def test_a_function_of_a_profile_is_somebodys(function: Function, whose: str) -> None:
+def test_every_function_of_a_profile_has_an_owner(function: Function, whose: str) -> None:
     assert package(function) == whose

@@ -21,7 +21,7 @@ from shopdev.cluster.progress import ClusterError
 
 
 @pytest.mark.parametrize("text", ["8000=127.0.0.1:80", "4566=local-aws.aws.svc.cluster.local:4566+"])
-def test_a_route_reads_what_it_writes(text: str) -> None:
+def test_a_route_parses_its_own_format(text: str) -> None:
     assert str(Route.parse(text)) == text
 
 
@@ -72,7 +72,7 @@ async def test_a_connection_whose_client_has_finished_sending_outlives_a_garbage
     server.close()
 
 
-async def test_a_forwarded_connection_to_nobody_is_closed_and_the_next_one_served() -> None:
+async def test_a_connection_to_a_closed_port_is_closed_and_the_next_one_is_forwarded() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         nobody = taken.getsockname()[1]
@@ -132,7 +132,7 @@ def test_without_go_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPat
         tools.ensure("hello")
 
 
-def test_an_unknown_tool_is_answered_with_those_there_are() -> None:
+def test_the_error_for_an_unknown_tool_lists_the_known_ones() -> None:
     with pytest.raises(ClusterError, match=r"known tools: .*kubernetes"):
         tools.ensure("hammer")
 
@@ -142,7 +142,7 @@ def sleeper(tmp_path: Path) -> Daemon:
     return Daemon(tmp_path, "sleeper")
 
 
-def test_a_process_is_found_again_by_its_record_and_stopped(sleeper: Daemon) -> None:
+def test_a_recorded_process_is_found_again_and_stopped(sleeper: Daemon) -> None:
     sleeper.start([sys.executable, "-c", "import time; time.sleep(60)"])
 
     found = next(iter(all_of(sleeper.state)))
@@ -163,7 +163,7 @@ def test_a_recycled_process_id_is_not_mistaken_for_the_process(sleeper: Daemon) 
     assert sleeper.pid is None
 
 
-def test_waiting_for_a_process_that_died_ends_at_once_with_its_log(sleeper: Daemon) -> None:
+def test_waiting_for_a_process_that_has_ended_fails_immediately_with_its_log(sleeper: Daemon) -> None:
     sleeper.start([sys.executable, "-c", "print('no such flag'); raise SystemExit(1)"])
     start = time.monotonic()
 
@@ -183,7 +183,7 @@ def test_a_certificate_of_the_authority_verifies(tmp_path: Path) -> None:
     assert context.get_ca_certs()[0]["subject"]
 
 
-def test_helm_is_told_its_version_and_the_kubernetes_that_it_renders_for() -> None:
+def test_helm_is_built_with_its_version_and_that_of_kubernetes() -> None:
     stamps = list(tools._helm_stamps(tools.MODULES / "helm3"))
 
     assert any(each.startswith("-X helm.sh/helm/v3/internal/version.version=v3.") for each in stamps)

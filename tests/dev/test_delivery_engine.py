@@ -41,7 +41,7 @@ def engine(tmp_path: Path) -> Engine:
     ],
     ids=["docker", "podman", "a registry with a port"],
 )  # fmt: skip
-def test_given_a_base_by_tag_when_built_then_its_newest_content_is_pulled_and_named_by_digest(
+def test_given_a_base_image_with_a_tag_when_built_then_its_newest_content_is_pulled_and_named_by_digest(
     engine: Engine, tmp_path: Path, named: str | None, reference: str, digests: list[str], base: str
 ) -> None:
     assert engine(digests).base(named) == base
@@ -49,14 +49,16 @@ def test_given_a_base_by_tag_when_built_then_its_newest_content_is_pulled_and_na
     assert (tmp_path / "asked").read_text().splitlines()[0] == f"pull {reference}"
 
 
-def test_given_a_base_by_digest_when_built_then_no_registry_is_asked(engine: Engine, tmp_path: Path) -> None:
+def test_given_a_base_image_with_a_digest_when_built_then_nothing_is_pulled(
+    engine: Engine, tmp_path: Path
+) -> None:
     named = f"python@{DIGEST}"
 
     assert engine([]).base(named) == named
     assert not (tmp_path / "asked").exists()
 
 
-def test_given_a_base_whose_digest_is_unknown_when_built_then_the_delivery_ends(engine: Engine) -> None:
+def test_given_a_base_image_with_an_unknown_digest_when_built_then_the_delivery_fails(engine: Engine) -> None:
     with pytest.raises(CommandError, match="has no digest"):
         engine([]).base(None)
 
@@ -70,7 +72,7 @@ def test_given_a_patched_base_when_planned_then_the_image_of_the_same_sources_ha
     assert before.tag != after.tag
 
 
-def test_given_a_push_when_done_then_the_digest_is_that_of_the_same_repository(engine: Engine) -> None:
+def test_given_an_image_when_pushed_then_the_digest_is_that_of_its_repository(engine: Engine) -> None:
     pushed = engine([f"other@sha256:{'b' * 64}", f"registry:5000/shop-order@{DIGEST}"])
 
     assert pushed.push("registry:5000/shop-order:tag") == DIGEST

@@ -28,20 +28,20 @@ Suggested = Callable[[target.Target], dict[str, str]]
         ({"CLUSTER": "current", "EMULATOR_PORT": "the usual"}, "a port of this machine, such as 4566"),
     ],
 )
-def test_an_unknown_target_is_answered_with_the_known_ones(env: dict[str, str], message: str) -> None:
+def test_the_error_for_an_unknown_target_lists_the_known_ones(env: dict[str, str], message: str) -> None:
     with pytest.raises(CommandError, match=message):
         target.choose(env)
 
 
 @pytest.mark.parametrize("body", ["<html>starting</html>", "{}", "[]", '{"items": []}'])
-def test_a_page_of_a_load_balancer_without_a_target_is_no_catalogue_yet(body: str) -> None:
+def test_the_error_page_of_a_load_balancer_without_targets_is_not_taken_for_a_catalogue(body: str) -> None:
     answers = iter([body, '{"items": [{"sku": "TEA"}]}'])
     with shop(lambda _: httpx.Response(200, text=next(answers))) as customer:
         assert customer.wait_for_catalogue(10) == [{"sku": "TEA"}]
 
 
 @pytest.mark.parametrize("body", ["<html>starting</html>", "{}", "[]"])
-def test_a_page_of_a_load_balancer_without_a_target_is_no_order(body: str) -> None:
+def test_the_error_page_of_a_load_balancer_without_targets_is_not_taken_for_an_order(body: str) -> None:
     end = {"state": "SHIPPED", "at": "2026-01-01T00:00:00Z"}
     answers = iter(
         [httpx.Response(200, text=body), httpx.Response(200, json={"state": "SHIPPED", "timeline": [end]})]
@@ -64,7 +64,7 @@ def test_the_default_is_the_local_node_with_the_emulator() -> None:
     assert chosen.emulated
 
 
-def test_current_takes_the_kube_context_and_its_registry() -> None:
+def test_cluster_current_uses_the_kube_context_and_its_registry() -> None:
     chosen = target.choose({"CLUSTER": "current", "REGISTRY": "registry.example", "AWS": "account"})
 
     assert isinstance(chosen, target.CurrentContext)
@@ -83,7 +83,7 @@ def sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("changed", ["Dockerfile", "lock.txt", "code/app.py", "code/new.py"])
-def test_a_tag_changes_with_everything_that_goes_into_the_image(sources: Path, changed: str) -> None:
+def test_a_tag_changes_with_every_source_of_the_image(sources: Path, changed: str) -> None:
     before = images.content_tag("app", "base", sources)
 
     (sources / changed).write_text("2")
@@ -107,7 +107,7 @@ def test_every_image_of_the_dockerfile_is_planned() -> None:
         assert wanted.reference.startswith("registry.example/")
 
 
-def test_a_failed_command_is_shown_with_the_end_of_what_it_said() -> None:
+def test_a_failed_command_is_reported_with_the_end_of_its_output() -> None:
     with pytest.raises(CommandError, match=r"exit code 3\nno such chart"):
         run(["sh", "-c", "echo no such chart >&2; exit 3"], env=os.environ)
 
@@ -141,7 +141,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return found
 
 
-def test_on_the_local_node_the_api_and_who_signs_in_are_kept_where_dev_token_looks(machine: Machine) -> None:
+def test_on_the_local_node_the_addresses_of_the_api_and_of_the_sign_in_are_stored_for_dev_token(
+    machine: Machine,
+) -> None:
     machine.answer("dev/aws env", ADDRESSES.format("http://127.0.0.1:4566"))
 
     steps.keep_addresses(target.choose({}))
@@ -155,7 +157,7 @@ def test_on_the_local_node_the_api_and_who_signs_in_are_kept_where_dev_token_loo
     }
 
 
-def test_on_another_cluster_what_is_kept_is_reached_again_by_the_command_that_is_shown(
+def test_on_another_cluster_the_printed_command_makes_the_stored_addresses_reachable_again(
     machine: Machine,
 ) -> None:
     chosen = target.choose({"CLUSTER": "current", "EMULATOR_PORT": "4577"})
@@ -171,14 +173,14 @@ def test_on_another_cluster_what_is_kept_is_reached_again_by_the_command_that_is
     assert " 4577:4566 " in chosen.way_to_aws()
 
 
-def test_a_port_that_is_taken_is_named_with_the_way_to_another(machine: Machine) -> None:
+def test_the_error_for_a_taken_port_says_how_to_set_another_one(machine: Machine) -> None:
     machine.answer("port-forward", "unable to listen on port 4566", 1)
 
     with pytest.raises(CommandError, match=r"4566:4566 .* or set EMULATOR_PORT to another port"):
         steps.keep_addresses(target.choose({"CLUSTER": "current"}))
 
 
-def test_in_an_account_there_is_no_way_to_keep_open() -> None:
+def test_in_an_account_no_connection_to_aws_has_to_stay_open() -> None:
     assert target.choose({"CLUSTER": "current", "AWS": "account"}).way_to_aws() == ""
 
 
@@ -205,7 +207,7 @@ def suggested(
     return at_the_end_of
 
 
-def test_the_search_that_the_demo_suggests_finds_something_and_is_quoted(suggested: Suggested) -> None:
+def test_the_search_that_the_demo_suggests_is_quoted_and_finds_a_product(suggested: Suggested) -> None:
     command = suggested(target.choose({}))["The shop"]
 
     url = shlex.split(command)[-1]
@@ -227,7 +229,7 @@ def test_the_search_that_the_demo_suggests_finds_something_and_is_quoted(suggest
         ),
     ],
 )
-def test_what_the_demo_suggests_is_for_the_cluster_that_it_is_on(
+def test_the_commands_that_the_demo_suggests_work_on_its_cluster(
     suggested: Suggested, env: dict[str, str], inside: str, off: str
 ) -> None:
     found = suggested(target.choose(env))
@@ -238,7 +240,7 @@ def test_what_the_demo_suggests_is_for_the_cluster_that_it_is_on(
     assert " kubectl shop " in found["ShopServices"]
 
 
-def test_there_are_no_escapes_in_a_file_and_none_for_who_wants_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_output_has_no_escape_codes_in_a_file_or_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bold("[1/7]") == "[1/7]"
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert bold("[1/7]") == "\x1b[1m[1/7]\x1b[0m"

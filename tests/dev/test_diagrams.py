@@ -192,25 +192,25 @@ OF_STATES: Final = [where for where, diagram in DIAGRAMS.items() if diagram.star
 
 
 @pytest.mark.parametrize("where", OF_STATES)
-def test_a_diagram_of_states_shows_those_of_the_domain(where: str) -> None:
+def test_a_state_diagram_shows_the_states_of_the_domain(where: str) -> None:
     service = Path(where).parent.name
     domain = importlib.import_module(f"services.{service}.domain")
 
     assert states(DIAGRAMS[where]) == {state.value for state in domain.State}
 
 
-def test_every_service_has_a_diagram_of_its_states() -> None:
+def test_every_service_has_a_state_diagram() -> None:
     assert [
         f"services/{service}/README.md#1" for service in ("order", "payment", "product", "shipping")
     ] == OF_STATES
 
 
 @pytest.mark.parametrize("where", [where for where in DIAGRAMS if where not in OF_STATES])
-def test_a_diagram_can_be_drawn_and_its_boxes_name_files_that_there_are(where: str) -> None:
+def test_a_diagram_is_valid_and_its_boxes_name_existing_files(where: str) -> None:
     check_paths(DIAGRAMS[where], ROOT)
 
 
-def test_the_architecture_is_drawn_twice() -> None:
+def test_the_architecture_has_two_diagrams() -> None:
     assert [each for each in DIAGRAMS if "architecture" in each] == [
         "docs/explanation/architecture.md#1",
         "docs/explanation/architecture.md#2",
@@ -235,7 +235,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_given_a_good_diagram_then_its_boxes_are_read(tree: Path) -> None:
+def test_given_a_valid_diagram_then_its_boxes_are_parsed(tree: Path) -> None:
     check_paths(GOOD, tree)
 
     assert nodes(GOOD)[1] == Node("Cache", "src", ("store.py", "render/"), external=False)
@@ -276,7 +276,7 @@ GOOD_STATES: Final = """stateDiagram-v2
 """
 
 
-def test_given_a_good_diagram_of_states_then_they_are_read() -> None:
+def test_given_a_valid_state_diagram_then_its_states_are_parsed() -> None:
     assert states(GOOD_STATES) == {"PENDING", "DONE"}
 
 
@@ -291,7 +291,7 @@ def test_given_a_good_diagram_of_states_then_they_are_read() -> None:
         ("the order is placed", "the order: placed"),
     ],
 )
-def test_given_a_mistake_in_a_diagram_of_states_then_it_is_found(there: str, instead: str) -> None:
+def test_given_a_mistake_in_a_state_diagram_then_it_is_found(there: str, instead: str) -> None:
     assert there in GOOD_STATES
 
     with pytest.raises(Wrong):

@@ -120,7 +120,7 @@ def in_order(commands: list[str], *patterns: str) -> None:
         )
 
 
-def test_given_nothing_when_installed_then_stacks_cluster_images_charts_and_api_come_in_this_order(
+def test_given_nothing_when_installed_then_stacks_cluster_images_charts_and_api_are_deployed_in_this_order(
     machine: Machine, install: Callable[..., str]
 ) -> None:
     assert install("--set", "Mode=nodes") == ""
@@ -147,7 +147,7 @@ def test_given_nothing_when_installed_then_stacks_cluster_images_charts_and_api_
     )
 
 
-def test_given_the_api_when_it_is_there_then_its_address_is_where_dev_token_looks(
+def test_given_the_api_when_deployed_then_its_address_is_stored_for_dev_token(
     machine: Machine, install: Callable[..., str], tmp_path: Path
 ) -> None:
     """The stacks tell it only then: what was kept before knows who signs in, and not where."""
@@ -166,7 +166,7 @@ def test_given_the_api_when_it_is_there_then_its_address_is_where_dev_token_look
     assert kept == {"API_URL": "https://api.example", "COGNITO_USER_POOL_ID": "pool"}
 
 
-def test_given_the_gateway_when_made_then_it_is_internal_and_only_api_gateway_reaches_it(
+def test_given_the_gateway_when_created_then_it_is_internal_and_only_api_gateway_reaches_it(
     machine: Machine, install: Callable[..., str]
 ) -> None:
     assert install() == ""
@@ -186,7 +186,7 @@ def test_given_the_gateway_when_made_then_it_is_internal_and_only_api_gateway_re
     )
 
 
-def test_given_the_services_when_the_load_balancer_asks_them_then_it_is_as_their_readiness_probes_do(
+def test_given_the_services_then_the_health_checks_of_the_load_balancer_equal_their_readiness_probes(
     machine: Machine, install: Callable[..., str]
 ) -> None:
     """Its own default asks for `/`, which no service answers."""
@@ -208,7 +208,7 @@ def test_given_the_services_when_the_load_balancer_asks_them_then_it_is_as_their
     assert namespace["metadata"]["labels"]["elbv2.k8s.aws/pod-readiness-gate-inject"] == "enabled"
 
 
-def test_given_images_that_are_in_the_registry_when_installed_again_then_nothing_is_built(
+def test_given_images_in_the_registry_when_installed_again_then_nothing_is_built(
     machine: Machine, install: Callable[..., str]
 ) -> None:
     machine.answer("describe-images", "{}")
@@ -224,7 +224,7 @@ def bases(machine: Machine) -> set[str]:
     return {re.findall(r"--build-arg BASE=(\S+)", command)[0] for command in builds}
 
 
-def test_given_the_base_image_by_its_tag_when_images_are_built_then_all_are_on_the_digest_that_it_has_now(
+def test_given_a_base_image_with_a_tag_when_images_are_built_then_all_use_its_current_digest(
     machine: Machine, install: Callable[..., str]
 ) -> None:
     assert install() == ""
@@ -233,7 +233,7 @@ def test_given_the_base_image_by_its_tag_when_images_are_built_then_all_are_on_t
     assert bases(machine) == {f"python@{DIGEST}"}
 
 
-def test_given_a_base_image_by_digest_when_installed_then_all_images_are_built_on_it_under_other_tags(
+def test_given_a_base_image_with_a_digest_when_installed_then_all_images_are_built_on_it_with_other_tags(
     machine: Machine, install: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def tags() -> set[str]:
@@ -251,14 +251,14 @@ def test_given_a_base_image_by_digest_when_installed_then_all_images_are_built_o
     assert not before & tags()
 
 
-def test_given_the_emulators_image_when_installed_then_nobody_pushes_it(
+def test_given_the_image_of_the_emulator_when_installed_then_it_is_not_pushed(
     machine: Machine, install: Callable[..., str]
 ) -> None:
     assert install() == ""
     assert not [command for command in machine.commands() if "local-aws" in command]
 
 
-def test_given_the_gateways_secret_when_installed_then_it_is_in_the_cluster_and_on_no_command_line(
+def test_given_the_secret_of_the_gateway_when_installed_then_it_is_in_the_cluster_and_on_no_command_line(
     machine: Machine, install: Callable[..., str]
 ) -> None:
     machine.answer(
@@ -274,7 +274,7 @@ def test_given_the_gateways_secret_when_installed_then_it_is_in_the_cluster_and_
     assert not [command for command in machine.commands() if "rollout restart" in command]
 
 
-def test_given_another_kubeconfig_when_installed_then_it_stays_as_it_is(
+def test_given_another_kubeconfig_when_installed_then_it_is_unchanged(
     machine: Machine, install: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     mine = tmp_path / "mine"
@@ -316,7 +316,7 @@ def test_given_a_missing_tool_when_installed_then_one_line_names_it_and_nothing_
         ("dev/aws deploy eks", "dev/aws: shop-eks is in ROLLBACK_COMPLETE", "deploy eks` failed"),
     ],
 )
-def test_given_what_is_wrong_when_installed_then_one_line_says_it_and_nothing_goes_on(
+def test_given_a_problem_when_installed_then_one_line_reports_it_and_the_installation_ends(
     machine: Machine, install: Callable[..., str], pattern: str, said: str, line: str
 ) -> None:
     machine.answer(pattern, said, 1)
@@ -334,7 +334,7 @@ def test_given_an_emulator_when_installed_then_it_is_refused(
     assert machine.commands() == []
 
 
-def test_given_another_region_when_the_load_balancer_is_looked_for_then_one_line_asks_for_the_clusters(
+def test_given_another_region_when_the_load_balancer_is_searched_then_one_line_asks_for_that_of_the_cluster(
     machine: Machine, install: Callable[..., str]
 ) -> None:
     machine.answer("describe-load-balancers", '{"LoadBalancers": []}')
@@ -342,7 +342,7 @@ def test_given_another_region_when_the_load_balancer_is_looked_for_then_one_line
     assert "set AWS_REGION to the region of the cluster" in install()
 
 
-def test_given_a_secret_that_came_with_the_api_when_installed_then_those_who_read_it_start_again(
+def test_given_a_secret_that_is_created_with_the_api_when_installed_then_the_services_that_read_it_restart(
     machine: Machine, install: Callable[..., str]
 ) -> None:
     late = stacks_answer({**OUTPUTS, "api": {**OUTPUTS["api"], "GatewaySecretArn": SECRET_ARN}})

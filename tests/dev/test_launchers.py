@@ -42,7 +42,9 @@ def test_every_command_is_linted() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LAUNCHERS)
-def test_given_another_interpreter_when_a_command_is_started_then_it_has_its_packages(name: str) -> None:
+def test_given_another_interpreter_when_a_command_is_started_then_it_uses_that_of_the_virtual_environment(
+    name: str,
+) -> None:
     done = run(*BARE, f"dev/{name}", "--help")
 
     assert done.returncode == 0, done.stderr
@@ -76,7 +78,7 @@ def test_given_no_package_when_another_command_is_started_then_the_error_says_wh
     assert done.stderr.endswith("; run `dev/bootstrap`, which creates .venv\n")
 
 
-def test_given_a_fault_of_our_own_when_started_then_it_is_not_taken_for_a_missing_package(
+def test_given_a_missing_module_of_the_project_when_started_then_it_is_not_reported_as_a_missing_package(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(launcher, "ENVIRONMENT", Path(sys.prefix))

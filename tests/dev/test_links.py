@@ -52,11 +52,11 @@ def absent(text: str, root: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_page_links_to_what_there_is(page: Path) -> None:
+def test_every_link_of_a_page_has_a_target(page: Path) -> None:
     assert list(dead(page)) == []
 
 
-def test_given_links_to_nothing_then_each_is_named(tmp_path: Path) -> None:
+def test_given_broken_links_then_each_is_named(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# The `first` page, again\n\n```\n[a](code.md) # no heading\n```\n`[b](code.md)`\n")
     with page.open("a") as more:
@@ -69,11 +69,11 @@ def test_given_links_to_nothing_then_each_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
-def test_a_document_at_the_root_names_files_that_there_are(page: Path) -> None:
+def test_every_path_in_a_document_at_the_root_exists(page: Path) -> None:
     assert list(absent(page.read_text(), ROOT)) == []
 
 
-def test_given_paths_to_nothing_then_each_is_named(tmp_path: Path) -> None:
+def test_given_missing_paths_then_each_is_named(tmp_path: Path) -> None:
     (tmp_path / "services/order").mkdir(parents=True)
     (tmp_path / "services/order/api.py").touch()
     text = "`services/NAME/api.py` `services/order/` `services/NAME/gone.py` `services/gone/api.py` `order/api.py`"

@@ -23,7 +23,7 @@ def test_no_two_callers_get_the_same_port() -> None:
     assert len(set(given)) == len(given) == 3 * MANY
 
 
-def test_outgoing_connections_and_node_ports_do_not_get_one() -> None:
+def test_a_port_is_below_those_of_outgoing_connections_and_node_ports() -> None:
     assert all(15_000 <= port < 30_000 for port in some(0))
 
 

@@ -49,7 +49,7 @@ def asked(port: int, path: str) -> Any:
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/catalogue?q=tea"])
-def test_given_any_path_when_asked_then_it_answers_with_json(path: str) -> None:
+def test_given_any_path_when_requested_then_the_response_is_json(path: str) -> None:
     port = free_port()
 
     with running("--port", str(port)):
@@ -59,7 +59,7 @@ def test_given_any_path_when_asked_then_it_answers_with_json(path: str) -> None:
     assert answer["path"] == path.partition("?")[0]
 
 
-def test_given_a_health_port_then_both_ports_answer() -> None:
+def test_given_a_health_port_then_both_ports_respond() -> None:
     port, health = free_port(), free_port()
 
     with running("serve", "--port", str(port), "--health-port", str(health)):
@@ -68,14 +68,14 @@ def test_given_a_health_port_then_both_ports_answer() -> None:
 
 
 @pytest.mark.parametrize("mode", [["serve", "--port"], ["work", "--port"]], ids=lambda mode: str(mode[0]))
-def test_given_sigterm_then_it_ends_at_once_and_without_an_error(mode: list[str]) -> None:
+def test_given_sigterm_then_it_ends_immediately_without_an_error(mode: list[str]) -> None:
     with running(*mode, str(free_port())) as process:
         process.send_signal(signal.SIGTERM)
 
         assert process.wait(timeout=5) == 0
 
 
-def test_given_a_request_in_hand_when_the_server_is_closed_then_the_request_is_answered_first() -> None:
+def test_given_a_running_request_when_the_server_is_closed_then_the_request_is_completed_first() -> None:
     with Server(("127.0.0.1", 0), Handler) as server:
         serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         serving.start()
@@ -96,14 +96,14 @@ def test_given_a_request_in_hand_when_the_server_is_closed_then_the_request_is_a
         serving.join(timeout=5)
 
 
-def test_given_a_worker_without_a_port_then_it_leaves_a_sign_of_life() -> None:
+def test_given_a_worker_without_a_port_then_it_touches_its_file() -> None:
     ALIVE.unlink(missing_ok=True)
 
     with running("work"):
         wait_for(ALIVE.exists, what="a sign of life")
 
 
-def test_given_the_examples_then_each_names_the_image_that_the_demo_brings() -> None:
+def test_given_the_examples_then_each_names_the_image_of_the_demo() -> None:
     for path in (ROOT / "manifests" / "examples").glob("*.yaml"):
         named = re.findall(r"(?m)^  image: (.+)$", path.read_text())
 
@@ -111,7 +111,7 @@ def test_given_the_examples_then_each_names_the_image_that_the_demo_brings() -> 
         assert set(named) == {images.SAMPLE}, path
 
 
-def test_given_kind_then_the_image_is_loaded_under_the_name_of_the_examples_too(
+def test_given_kind_then_the_image_is_also_loaded_with_its_name_in_the_examples(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = Machine(tmp_path)

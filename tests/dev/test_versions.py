@@ -61,7 +61,7 @@ def test_a_chart_has_the_version_of_the_wheel_and_so_have_its_local_dependencies
     assert versions == {wheel()}
 
 
-def test_the_manifest_for_krew_names_the_version_of_the_wheel() -> None:
+def test_the_krew_manifest_has_the_version_of_the_wheel() -> None:
     assert re.findall(r"^ +version: v(\S+)$", KREW.read_text(), re.MULTILINE) == [wheel()]
 
 

@@ -63,12 +63,12 @@ def keep_running(
         ProcessError: when the emulator or the gateway ends.
     """
     reported: set[str] = set()
-    imports.concerned(
+    imports.affected(
         ROOT, entries_of(), set()
     )  # parses every source once, so that a change is handled quickly
     for change in changes:
         files = {Path(file).relative_to(ROOT) for _, file in change} if reload else set()
-        names = imports.concerned(ROOT, entries_of(), files) if files else []
+        names = imports.affected(ROOT, entries_of(), files) if files else []
         if names:
             restart(shop, log, sorted(str(file) for file in files), names)
             reported -= set(names)

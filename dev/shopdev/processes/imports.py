@@ -38,7 +38,7 @@ def file_of(root: Path, module: str) -> Path | None:
     return None
 
 
-def concerned(root: Path, processes: Mapping[str, tuple[Sequence[str], bool]], files: set[Path]) -> list[str]:
+def affected(root: Path, processes: Mapping[str, tuple[Sequence[str], bool]], files: set[Path]) -> list[str]:
     """The processes that import one of the files, or might do so because a source is invalid.
 
     Args:

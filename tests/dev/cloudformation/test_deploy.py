@@ -79,7 +79,7 @@ def deployed(emulator: Emulator, prefix: str) -> str:
     return prefix
 
 
-def test_given_nothing_when_deployed_then_every_stack_is_there(aws: Aws) -> None:
+def test_given_nothing_when_deployed_then_every_stack_exists(aws: Aws) -> None:
     done = aws("deploy")
     assert done.returncode == 0, done.stderr
     assert states(aws) == ["CREATE_COMPLETE"] * len(DEPLOYED) + ["absent"] * len(stacks.ONE_OF)
@@ -93,7 +93,7 @@ def test_given_the_stacks_when_deployed_again_then_nothing_changes(aws: Aws) -> 
 
 
 @pytest.mark.usefixtures("deployed")
-def test_given_the_stacks_when_some_are_deleted_then_a_deploy_goes_on_from_there(aws: Aws) -> None:
+def test_given_the_stacks_when_some_are_deleted_then_a_deployment_creates_them_again(aws: Aws) -> None:
     assert aws("delete", "functions", "saga", "payment").returncode == 0
     done = aws("deploy")
     assert done.returncode == 0, done.stderr
@@ -101,13 +101,13 @@ def test_given_the_stacks_when_some_are_deleted_then_a_deploy_goes_on_from_there
 
 
 @pytest.mark.usefixtures("deployed")
-def test_given_the_stacks_when_deleted_then_nothing_is_left_and_a_second_time_is_no_error(aws: Aws) -> None:
+def test_given_the_stacks_when_deleted_then_nothing_is_left_and_a_second_deletion_succeeds(aws: Aws) -> None:
     assert aws("delete").returncode == 0
     assert states(aws) == ["absent"] * len(stacks.STACKS)
     assert aws("delete").returncode == 0
 
 
-def test_given_protected_stacks_when_deleted_then_nothing_is_until_the_command_was_run_that_the_error_names(
+def test_given_protected_stacks_when_deleted_then_none_is_until_the_command_in_the_error_was_run(
     aws: Aws, emulator: Emulator, prefix: str
 ) -> None:
     emulator.deploy(prefix, {"DeletionProtection": "true"}, ("events", "identity", "product"))
@@ -127,7 +127,7 @@ def test_given_protected_stacks_when_deleted_then_nothing_is_until_the_command_w
     assert set(states(aws)) == {"absent"}
 
 
-def test_given_what_was_deployed_with_other_parameters_when_let_go_then_they_stay_as_they_are(
+def test_given_stacks_with_other_parameters_when_unprotected_then_these_parameters_keep_their_values(
     aws: Aws, emulator: Emulator, prefix: str
 ) -> None:
     emulator.deploy(
@@ -143,7 +143,7 @@ def test_given_what_was_deployed_with_other_parameters_when_let_go_then_they_sta
     assert parameters["Prefix"] == prefix
 
 
-def test_given_artifacts_in_many_versions_when_deleted_then_the_bucket_was_emptied_of_all_of_them(
+def test_given_artifacts_in_many_versions_when_deleted_then_the_bucket_is_emptied_of_all_of_them(
     aws: Aws, emulator: Emulator, prefix: str
 ) -> None:
     """The emulator's CloudFormation deletes a bucket whatever is in it, and keeps the versions for the next of its name."""
@@ -167,7 +167,7 @@ def test_given_artifacts_in_many_versions_when_deleted_then_the_bucket_was_empti
 
 
 @pytest.mark.parametrize("command", ["deploy", "delete"])
-def test_given_a_change_set_that_was_only_reviewed_when_run_then_it_is_in_nobodys_way(
+def test_given_a_stack_with_only_a_change_set_when_run_then_the_command_succeeds(
     aws: Aws, emulator: Emulator, prefix: str, command: str
 ) -> None:
     emulator.clients.cloudformation.create_change_set(
@@ -219,7 +219,7 @@ def endless(endpoint: str, asked: threading.Event) -> Iterator[str]:
             server.shutdown()
 
 
-def test_given_a_deployment_when_interrupted_then_one_line_names_what_goes_on_and_a_new_one_ends_it(
+def test_given_a_deployment_when_interrupted_then_one_line_names_the_stacks_in_progress_and_a_new_one_completes_it(
     aws: Aws, emulator: Emulator, prefix: str, tmp_path: Path
 ) -> None:
     emulator.deploy(prefix, {}, ("events", "tokens"))
@@ -262,7 +262,7 @@ def test_given_the_stacks_when_asked_for_values_then_each_service_gets_its_envir
         assert all(isinstance(value, str) for value in env.values())
 
 
-def test_given_the_stacks_when_asked_for_their_addresses_then_they_are_the_api_and_all_that_a_sign_in_needs(
+def test_given_the_stacks_when_asked_for_addresses_then_those_of_the_api_and_of_the_sign_in_are_printed(
     aws: Aws, emulator: Emulator, prefix: str
 ) -> None:
     outputs = emulator.deploy(prefix, {"BackendUrl": "http://127.0.0.1:1"}, stacks.STACKS)
@@ -289,20 +289,20 @@ def test_given_no_region_when_deployed_then_the_error_says_what_to_set(aws: Aws)
     assert "set AWS_REGION" in complaint(aws("deploy", env={"AWS_PAGER": ""}))
 
 
-def test_given_a_word_for_a_region_when_deployed_then_the_error_says_what_a_region_is(aws: Aws) -> None:
+def test_given_an_invalid_region_when_deployed_then_the_error_shows_a_valid_one(aws: Aws) -> None:
     env = {"AWS_REGION": "europe_1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     assert "set AWS_REGION to one, e.g. AWS_REGION=eu-central-1" in complaint(aws("deploy", env=env))
 
 
 @pytest.mark.usefixtures("deployed")
-def test_given_the_stacks_when_looked_for_in_another_region_then_the_error_names_the_region(
+def test_given_the_stacks_when_searched_in_another_region_then_the_error_names_the_region(
     aws: Aws, emulator: Emulator
 ) -> None:
     env = {**emulator.env, "AWS_REGION": "eu-west-1"}
     assert "not deployed in eu-west-1" in complaint(aws("values", env=env))
 
 
-def test_given_no_way_to_the_shop_when_deployed_then_the_api_waits_and_the_line_says_for_what(
+def test_given_no_backend_when_deployed_then_the_api_is_skipped_and_a_line_says_what_it_requires(
     aws: Aws,
 ) -> None:
     done = aws("deploy")
@@ -311,12 +311,12 @@ def test_given_no_way_to_the_shop_when_deployed_then_the_api_waits_and_the_line_
     assert "requires BackendUrl=… or ListenerArn=…" in complaint(aws("deploy", "api"))
 
 
-def test_given_two_stacks_when_named_then_they_are_deployed_and_no_others(aws: Aws) -> None:
+def test_given_the_names_of_two_stacks_when_deployed_then_no_others_are(aws: Aws) -> None:
     assert aws("deploy", "network", "discovery").returncode == 0
     assert states(aws).count("CREATE_COMPLETE") == 2
 
 
-def test_given_nothing_when_the_functions_alone_are_deployed_then_the_error_says_what_comes_first(
+def test_given_nothing_when_only_the_functions_are_deployed_then_the_error_names_the_stack_to_deploy_first(
     aws: Aws, prefix: str
 ) -> None:
     assert f"{prefix}-artifacts is not deployed in us-east-1" in complaint(aws("deploy", "functions"))
@@ -327,12 +327,12 @@ def test_given_no_credentials_when_deployed_then_the_error_says_what_to_set(aws:
     assert "set AWS_PROFILE" in complaint(aws("deploy", env=env))
 
 
-def test_given_nobody_at_the_endpoint_when_deployed_then_the_error_says_what_to_check(aws: Aws) -> None:
+def test_given_an_unreachable_endpoint_when_deployed_then_the_error_says_what_to_check(aws: Aws) -> None:
     env = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
     assert "check AWS_REGION, or AWS_ENDPOINT_URL" in complaint(aws("deploy", env=env))
 
 
-def test_given_a_stack_that_failed_to_be_created_when_deployed_then_the_error_says_how_to_go_on(
+def test_given_a_stack_whose_creation_failed_when_deployed_then_the_error_says_how_to_continue(
     aws: Aws, prefix: str, emulator: Emulator
 ) -> None:
     # The order stack imports what the events stack exports: without that it rolls back.
@@ -353,7 +353,7 @@ def test_given_a_stack_that_failed_to_be_created_when_deployed_then_the_error_sa
     assert "ROLLBACK_COMPLETE" not in states(aws)
 
 
-def test_given_a_stack_that_fails_while_deployed_then_the_error_names_it_and_what_is_done_and_what_is_not(
+def test_given_a_stack_that_fails_when_deployed_then_the_error_names_it_and_the_completed_and_the_remaining_stacks(
     aws: Aws, prefix: str
 ) -> None:
     said = complaint(aws("deploy", "--set", "PointInTimeRecovery=perhaps"))
@@ -373,7 +373,7 @@ def test_given_a_stack_that_fails_while_deployed_then_the_error_names_it_and_wha
         (("status", "--env-file", "/no/such/file"), "cannot read /no/such/file"),
     ],
 )
-def test_given_a_mistake_on_the_command_line_when_run_then_the_error_says_what_is_right(
+def test_given_a_mistake_on_the_command_line_when_run_then_the_error_says_what_is_valid(
     aws: Aws, arguments: tuple[str, ...], expected: str
 ) -> None:
     assert expected in complaint(aws(*arguments))

@@ -18,7 +18,7 @@ from tests.dev.cloudformation.account import FakeAccount, refusal
 
 COMPLETE = {f"shop-{stack}": "CREATE_COMPLETE" for stack in stacks.STACKS}
 PROTECTED = {"DeletionProtection": "true"}
-LET_GO = {
+UNPROTECT = {
     "AWS::DynamoDB::Table": ("UpdateTable", {"TableName": "the-thing", "DeletionProtectionEnabled": False}),
     "AWS::Cognito::UserPool": (
         "UpdateUserPool",
@@ -53,7 +53,7 @@ def refused(work: Callable[[], object]) -> str:
 
 
 @pytest.mark.parametrize("stack", ["ecs", "pipeline"])
-def test_given_a_new_stack_without_its_parameters_when_deployed_then_one_sentence_says_how_to_give_them(
+def test_given_a_new_stack_without_its_parameters_when_deployed_then_one_sentence_says_how_to_set_them(
     stack: str, said: list[str]
 ) -> None:
     account = FakeAccount(COMPLETE)
@@ -75,7 +75,7 @@ def test_given_two_new_stacks_without_parameters_when_deployed_then_both_are_nam
     assert "shop-pipeline requires ConnectionArn, " in line
 
 
-def test_given_a_stack_that_is_there_when_deployed_without_its_parameters_then_it_keeps_them(
+def test_given_an_existing_stack_when_deployed_without_its_parameters_then_it_keeps_their_values(
     said: list[str],
 ) -> None:
     account = FakeAccount({**COMPLETE, "shop-pipeline": "CREATE_COMPLETE"})
@@ -85,7 +85,7 @@ def test_given_a_stack_that_is_there_when_deployed_without_its_parameters_then_i
     assert account.ran("ExecuteChangeSet", ChangeSetName="shop-pipeline")
 
 
-def test_given_a_stack_that_was_only_reviewed_when_deployed_then_it_counts_as_new(said: list[str]) -> None:
+def test_given_a_stack_with_only_a_change_set_when_deployed_then_it_counts_as_new(said: list[str]) -> None:
     account = FakeAccount({**COMPLETE, "shop-pipeline": "REVIEW_IN_PROGRESS"})
 
     assert "shop-pipeline requires" in refused(
@@ -110,7 +110,7 @@ def silent(said: list[str]) -> list[str]:
     return [line for line in said if "AlarmTopicArn" in line]
 
 
-def test_given_aws_when_the_shop_is_deployed_then_its_reconciler_is_too(
+def test_given_aws_when_the_shop_is_deployed_then_the_reconciler_is_included(
     account: FakeAccount, said: list[str]
 ) -> None:
     deploy.deploy(account, "shop", {}, said.append)
@@ -118,7 +118,7 @@ def test_given_aws_when_the_shop_is_deployed_then_its_reconciler_is_too(
     assert len(account.ran("ExecuteChangeSet", ChangeSetName="shop-reconciler")) == 1
 
 
-def test_given_no_topic_when_deployed_then_one_line_says_that_alarms_are_not_sent_and_what_to_add(
+def test_given_no_alarm_topic_when_deployed_then_one_line_says_that_alarms_are_not_sent_and_what_to_add(
     account: FakeAccount, said: list[str]
 ) -> None:
     deploy.deploy(account, "shop", {}, said.append)
@@ -130,7 +130,7 @@ def test_given_no_topic_when_deployed_then_one_line_says_that_alarms_are_not_sen
 
 
 @pytest.mark.parametrize("is_set_now", [True, False])
-def test_given_a_topic_now_or_earlier_when_deployed_then_no_line_says_that_alarms_are_not_sent(
+def test_given_an_alarm_topic_now_or_earlier_when_deployed_then_no_line_says_that_alarms_are_not_sent(
     account: FakeAccount, said: list[str], is_set_now: bool
 ) -> None:
     topic = {"AlarmTopicArn": "arn:aws:sns:eu-central-1:1:alarms"}
@@ -146,7 +146,7 @@ def test_given_a_topic_now_or_earlier_when_deployed_then_no_line_says_that_alarm
     assert topics == {topic["AlarmTopicArn"] if is_set_now else None}
 
 
-def test_given_stacks_without_alarms_when_deployed_then_nothing_is_said_of_them(
+def test_given_stacks_without_alarms_when_deployed_then_no_line_mentions_alarms(
     account: FakeAccount, said: list[str]
 ) -> None:
     deploy.deploy(account, "shop", {}, said.append, ["network", "events"])
@@ -154,7 +154,7 @@ def test_given_stacks_without_alarms_when_deployed_then_nothing_is_said_of_them(
     assert silent(said) == []
 
 
-def test_given_a_wave_in_which_some_fail_when_deployed_then_each_ones_real_outcome_is_named(
+def test_given_a_wave_in_which_some_stacks_fail_when_deployed_then_the_error_names_the_outcome_of_each(
     said: list[str],
 ) -> None:
     account = FakeAccount({})
@@ -178,7 +178,7 @@ def test_given_a_wave_in_which_some_fail_when_deployed_then_each_ones_real_outco
     assert "run `dev/aws delete --prefix shop order`, then run the same command to continue" in line
 
 
-def test_given_a_wave_that_failed_when_deployed_then_the_next_one_is_not_begun(said: list[str]) -> None:
+def test_given_a_wave_that_fails_when_deployed_then_the_next_one_does_not_begin(said: list[str]) -> None:
     account = FakeAccount({})
     account.failing = {"shop-events": "no such thing"}
 
@@ -188,7 +188,7 @@ def test_given_a_wave_that_failed_when_deployed_then_the_next_one_is_not_begun(s
     assert not account.ran("CreateChangeSet", StackName="shop-product")
 
 
-def test_given_a_command_that_failed_before_the_stack_did_when_deployed_then_no_old_event_is_told(
+def test_given_a_request_that_aws_refuses_when_deployed_then_the_error_contains_no_old_event_of_the_stack(
     said: list[str],
 ) -> None:
     account = FakeAccount(COMPLETE)
@@ -200,7 +200,7 @@ def test_given_a_command_that_failed_before_the_stack_did_when_deployed_then_no_
     assert "an old story" not in line
 
 
-def test_given_a_stack_that_takes_long_when_deployed_then_a_line_now_and_then_says_what_it_is_at(
+def test_given_a_slow_stack_when_deployed_then_lines_report_its_progress(
     said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow, "HEARTBEAT_SECONDS", 0.01)
@@ -219,7 +219,7 @@ def test_given_a_stack_that_takes_long_when_deployed_then_a_line_now_and_then_sa
     assert re.fullmatch(r"\[1/1\] shop-events deployed in [\d.]+ s", said[said.index(beats[0]) + len(beats)])
 
 
-def test_given_a_stack_that_takes_long_when_interrupted_then_it_is_named_and_nothing_more_is_begun(
+def test_given_a_slow_stack_when_interrupted_then_it_is_named_and_no_other_stack_begins(
     said: list[str],
 ) -> None:
     account = FakeAccount({})
@@ -240,7 +240,7 @@ def test_given_a_stack_that_takes_long_when_interrupted_then_it_is_named_and_not
 
 
 @pytest.mark.parametrize("state", ["ROLLBACK_FAILED", "DELETE_FAILED"])
-def test_given_a_stack_that_is_stuck_when_others_are_deployed_then_it_does_not_hinder_them(
+def test_given_a_stack_that_cannot_be_updated_when_others_are_deployed_then_it_does_not_block_them(
     said: list[str], state: str
 ) -> None:
     account = FakeAccount({**COMPLETE, "shop-pipeline": state})
@@ -250,7 +250,7 @@ def test_given_a_stack_that_is_stuck_when_others_are_deployed_then_it_does_not_h
     assert account.ran("ExecuteChangeSet", ChangeSetName="shop-events")
 
 
-def test_given_the_functions_when_deployed_to_aws_then_cloudformation_does_it_by_their_stacks_role(
+def test_given_the_functions_when_deployed_to_aws_then_cloudformation_uses_the_role_for_their_stacks(
     said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(built, "keys", dict)
@@ -269,7 +269,7 @@ def test_given_the_functions_when_deployed_to_aws_then_cloudformation_does_it_by
 # ---- deleting
 
 
-def test_given_protected_stacks_when_deleted_then_nothing_is_and_the_line_says_how_to_let_them_go(
+def test_given_protected_stacks_when_deleted_then_none_is_and_the_error_says_how_to_remove_the_protection(
     said: list[str],
 ) -> None:
     account = FakeAccount({name: COMPLETE[name] for name in ("shop-order", "shop-product")}, PROTECTED)
@@ -284,7 +284,7 @@ def test_given_protected_stacks_when_deleted_then_nothing_is_and_the_line_says_h
 
 
 @pytest.mark.parametrize("state", sorted(removal.NO_UPDATE))
-def test_given_a_protected_stack_that_cannot_be_updated_when_deleted_as_deploy_advises_then_it_goes(
+def test_given_a_protected_stack_that_cannot_be_updated_when_deleted_as_deploy_advises_then_it_is_gone(
     said: list[str], state: str
 ) -> None:
     account = FakeAccount({"shop-product": state}, PROTECTED)
@@ -294,8 +294,8 @@ def test_given_a_protected_stack_that_cannot_be_updated_when_deleted_as_deploy_a
     assert account.stacks == {}
 
 
-@pytest.mark.parametrize(("kind", "expected"), LET_GO.items())
-def test_given_a_deletion_that_failed_over_something_protected_when_let_go_then_the_next_one_succeeds(
+@pytest.mark.parametrize(("kind", "expected"), UNPROTECT.items())
+def test_given_a_deletion_that_failed_because_of_protection_when_unprotected_then_the_next_one_succeeds(
     said: list[str], kind: str, expected: tuple[str, dict[str, object]]
 ) -> None:
     account = FakeAccount({"shop-product": "DELETE_FAILED"}, PROTECTED)
@@ -315,7 +315,7 @@ def test_given_a_deletion_that_failed_over_something_protected_when_let_go_then_
     assert not account.ran("UpdateStack"), "AWS refuses that in this state"
 
 
-def test_given_protected_stacks_when_let_go_then_nothing_else_of_them_changes(said: list[str]) -> None:
+def test_given_protected_stacks_when_unprotected_then_nothing_else_of_them_changes(said: list[str]) -> None:
     account = FakeAccount({"shop-product": "UPDATE_COMPLETE"}, {**PROTECTED, "Prefix": "shop"})
 
     removal.unprotect(account, "shop", stacks.ALL, said.append)
@@ -329,7 +329,7 @@ def test_given_protected_stacks_when_let_go_then_nothing_else_of_them_changes(sa
     assert said == ["shop-product can be deleted"]
 
 
-def test_given_a_stack_that_stays_protected_when_let_go_then_the_line_says_why(said: list[str]) -> None:
+def test_given_a_stack_that_stays_protected_when_unprotected_then_the_error_says_why(said: list[str]) -> None:
     account = FakeAccount({"shop-product": "UPDATE_COMPLETE", "shop-order": "UPDATE_COMPLETE"}, PROTECTED)
     account.failing = {"shop-product": "somebody else is at it"}
 
@@ -341,7 +341,7 @@ def test_given_a_stack_that_stays_protected_when_let_go_then_the_line_says_why(s
     )
 
 
-def test_given_a_deletion_that_fails_half_way_then_what_is_gone_is_going_and_remains_is_named(
+def test_given_a_deletion_that_fails_halfway_then_the_error_names_the_deleted_and_the_remaining_stacks(
     said: list[str],
 ) -> None:
     account = FakeAccount(COMPLETE)
@@ -362,7 +362,7 @@ def test_given_a_deletion_that_fails_half_way_then_what_is_gone_is_going_and_rem
     assert set(remaining.split(", ")) == {name for name in COMPLETE if name not in gone.split(", ")}
 
 
-def test_given_a_deletion_whose_end_cannot_be_seen_then_the_stack_is_named_as_still_being_deleted(
+def test_given_a_deletion_whose_result_is_unknown_then_the_stack_is_named_as_still_being_deleted(
     said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = FakeAccount({"shop-events": "CREATE_COMPLETE", "shop-network": "CREATE_COMPLETE"})
@@ -408,7 +408,7 @@ def test_given_a_bucket_with_more_than_one_page_when_its_stack_is_deleted_then_i
         (refusal("ListObjectVersions", "NoSuchBucket"), None),
     ],
 )
-def test_given_a_bucket_that_cannot_be_emptied_when_its_stack_is_deleted_then_it_stays_unless_it_is_gone(
+def test_given_a_bucket_that_cannot_be_emptied_when_its_stack_is_deleted_then_the_stack_remains_unless_the_bucket_is_gone(
     said: list[str],
     monkeypatch: pytest.MonkeyPatch,
     answer: Mapping[str, object] | ClientError,

@@ -51,7 +51,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_declared_route_when_asked_then_its_service_answers(edge: Edge, service: str) -> None:
+def test_given_a_declared_route_when_requested_then_its_service_responds(edge: Edge, service: str) -> None:
     for route in declared_routes(service):
         for method in route["methods"]:
             for path in (route["path"], route["path"] + "/some/id"):
@@ -70,11 +70,13 @@ def test_given_a_declared_route_when_asked_then_its_service_answers(edge: Edge, 
         ("POST", "/products"),
     ],
 )
-def test_given_no_declared_route_when_asked_then_nobody_answers(edge: Edge, method: str, path: str) -> None:
+def test_given_no_declared_route_when_requested_then_no_service_responds(
+    edge: Edge, method: str, path: str
+) -> None:
     assert httpx.request(method, edge.url + path).status_code == 404
 
 
-def test_given_the_front_door_when_it_is_stopped_then_its_port_is_free(tmp_path: Path) -> None:
+def test_given_the_gateway_when_stopped_then_its_port_is_free(tmp_path: Path) -> None:
     edge = Edge(lambda *_: None, free_port(), dict.fromkeys(SERVICES, 1), tmp_path)
     edge.start()
     edge.process.stop()

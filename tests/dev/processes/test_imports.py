@@ -31,13 +31,13 @@ CONSUMERS = ["order-consumer", "payment-consumer", "product-consumer", "shipping
         ("services/sales/function.py", []),
     ],
 )
-def test_given_a_file_when_it_changes_then_what_imports_it_is_concerned(
+def test_given_a_file_when_it_changes_then_the_processes_that_import_it_are_affected(
     file: str, expected: list[str]
 ) -> None:
-    assert sorted(imports.concerned(ROOT, PROGRAMS, {Path(file)})) == expected
+    assert sorted(imports.affected(ROOT, PROGRAMS, {Path(file)})) == expected
 
 
-def test_given_a_file_that_is_no_python_for_now_when_it_changes_then_its_processes_are_concerned(
+def test_given_an_invalid_source_when_it_changes_then_its_processes_are_affected(
     tmp_path: Path,
 ) -> None:
     package = tmp_path / "services" / "one"
@@ -49,4 +49,4 @@ def test_given_a_file_that_is_no_python_for_now_when_it_changes_then_its_process
 
     processes = {"one": (("services.one.app",), True)}
 
-    assert imports.concerned(tmp_path, processes, {Path("services/one/domain.py")}) == ["one"]
+    assert imports.affected(tmp_path, processes, {Path("services/one/domain.py")}) == ["one"]

@@ -12,7 +12,7 @@ def shown(*lines: tuple[str, str], colour: bool = False) -> str:
     return stream.getvalue()
 
 
-def test_given_a_json_line_when_shown_then_it_reads_as_a_sentence() -> None:
+def test_given_a_json_line_when_shown_then_it_is_readable() -> None:
     record = {
         "event": "task handled",
         "level": "info",
@@ -22,12 +22,12 @@ def test_given_a_json_line_when_shown_then_it_reads_as_a_sentence() -> None:
     assert shown(("order-consumer", json.dumps(record))) == "order-consumer    task handled order_id=o-1\n"
 
 
-def test_given_any_other_line_when_shown_then_it_stays_as_it_is() -> None:
+def test_given_any_other_line_when_shown_then_it_is_unchanged() -> None:
     assert shown(("edge", "Traceback: {")) == "edge              Traceback: {\n"
     assert shown(("edge", '{"no": "event"}')) == 'edge              {"no": "event"}\n'
 
 
-def test_given_two_processes_when_shown_in_colour_then_each_has_its_own() -> None:
+def test_given_two_processes_when_shown_in_color_then_they_have_different_colors() -> None:
     first, second, third = shown(("a", "x"), ("b", "x"), ("a", "x"), colour=True).splitlines()
     assert first == third
     assert first.split("m", 1)[0] != second.split("m", 1)[0]

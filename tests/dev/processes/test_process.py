@@ -54,14 +54,14 @@ def ended(process: Process) -> Process:
     return process
 
 
-def test_given_a_process_when_it_prints_then_each_line_comes_with_its_name(
+def test_given_a_process_when_it_prints_then_the_sink_gets_its_name_and_each_line(
     start: Start, printed: list[tuple[str, str]]
 ) -> None:
     ended(start("print('one'); print('two')")).stop()
     assert printed == [("it", "one"), ("it", "two")]
 
 
-def test_given_a_running_process_when_stopped_then_it_gets_to_end_by_itself(
+def test_given_a_running_process_when_stopped_then_it_can_end_gracefully(
     start: Start, printed: list[tuple[str, str]]
 ) -> None:
     process = start(
@@ -73,7 +73,7 @@ def test_given_a_running_process_when_stopped_then_it_gets_to_end_by_itself(
     assert process.returncode == 1
 
 
-def test_given_a_process_deaf_to_sigterm_when_stopped_then_it_is_killed_after_the_grace(
+def test_given_a_process_that_ignores_sigterm_when_stopped_then_it_is_killed_after_the_grace_period(
     start: Start, printed: list[tuple[str, str]]
 ) -> None:
     process = start(DEAF)
@@ -100,7 +100,7 @@ def test_given_a_process_with_a_child_when_killed_then_the_child_is_gone_too(
     wait_for(lambda: all(state.startswith("Z") for state in states()), deadline=5)
 
 
-def test_given_a_program_that_fails_when_it_is_over_then_its_processes_are_gone_too(tmp_path: Path) -> None:
+def test_given_a_program_that_fails_when_it_has_ended_then_its_processes_are_gone_too(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from shopdev.processes.process import Process\n"
         "process = Process('it', ['sleep', '60'], {'PATH': '/usr/bin:/bin'}, print, Path('.'))\n"
@@ -145,13 +145,15 @@ def test_given_a_signal_while_a_process_is_started_when_stopped_then_the_process
     assert made[0].poll() is not None
 
 
-def test_given_a_process_that_ends_when_waited_for_then_the_error_says_what_it_printed(start: Start) -> None:
+def test_given_a_process_that_ends_when_waited_for_then_the_error_contains_its_output(start: Start) -> None:
     process = start("raise SystemExit('TABLE is not set')")
     with pytest.raises(ProcessError, match=r"it exited with code 1:\nTABLE is not set"):
         process.wait_until(lambda: False, deadline=10)
 
 
-def test_given_a_process_that_is_never_ready_when_waited_for_then_the_deadline_holds(start: Start) -> None:
+def test_given_a_process_that_is_never_ready_when_waited_for_then_the_wait_ends_at_the_deadline(
+    start: Start,
+) -> None:
     started = time.monotonic()
     with pytest.raises(ProcessError, match="not ready within"):
         start(SLEEP).wait_until(lambda: False, deadline=0.1)

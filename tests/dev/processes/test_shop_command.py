@@ -106,7 +106,7 @@ def alive(pid: int) -> bool:
     return bool(state.strip()) and not state.startswith("Z")
 
 
-def test_given_nothing_when_started_then_the_shop_answers_reloads_on_change_and_ctrl_c_leaves_nothing(
+def test_given_nothing_when_started_then_the_shop_responds_reloads_on_change_and_ctrl_c_removes_everything(
     start: Callable[[], Command],
 ) -> None:
     command = start()
@@ -128,7 +128,7 @@ def test_given_nothing_when_started_then_the_shop_answers_reloads_on_change_and_
     assert not [pid for pid in children if alive(pid)]
 
 
-def test_given_a_file_when_it_changes_then_exactly_the_processes_that_import_it_are_new_and_serve_again(
+def test_given_a_file_when_it_changes_then_exactly_the_processes_that_import_it_restart(
     start: Callable[[], Command],
 ) -> None:
     """How long that takes is measured by `dev/bench reload`."""
@@ -154,7 +154,7 @@ def test_given_a_file_when_it_changes_then_exactly_the_processes_that_import_it_
         assert httpx.get(f"{shop}/products").is_success
 
 
-def test_given_the_emulator_ends_when_it_is_noticed_then_it_is_said_and_everything_else_ends(
+def test_given_the_emulator_has_ended_when_noticed_then_the_error_says_so_and_everything_else_ends(
     start: Callable[[], Command],
 ) -> None:
     command = start()
@@ -172,7 +172,7 @@ def test_given_the_emulator_ends_when_it_is_noticed_then_it_is_said_and_everythi
     assert not [pid for pid in command.children() if alive(pid)]
 
 
-def test_given_it_has_just_begun_to_start_when_ended_then_nothing_is_left(
+def test_given_a_shop_that_is_starting_when_ended_then_nothing_is_left(
     start: Callable[[], Command],
 ) -> None:
     command = start()
