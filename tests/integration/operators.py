@@ -19,6 +19,8 @@ from tests.waiting import wait_for
 
 ROOT: Final = Path(__file__).parents[2]
 _AS_IN_THE_IMAGE: Final = Path(__file__).parent / "image"
+START_SECONDS: Final = 60.0
+"""Until an operator listens. It takes a second, and most of a minute where other programs have the processors."""
 STOP_SECONDS: Final = 15
 _SHOWN: Final = 20_000
 LEASE_SECONDS: Final = 15.0
@@ -55,7 +57,7 @@ class Operator:
     def port(self) -> int:
         """Where it serves its own endpoints; known once it has said so."""
         if self._port is None:
-            (started, *_) = wait_for(lambda: self.said("started"))
+            (started, *_) = wait_for(lambda: self.said("started"), START_SECONDS, what="the operator's port")
             self._port = int(started["port"])
         return self._port
 
