@@ -110,7 +110,7 @@ async def test_an_ex_leader_forgets_after_the_gate_is_closed_and_a_leader_before
     parts = Remembering(queue)
     found = engine(queue, metrics, Store())
     found.merge([shop()])
-    found.listed("ShopService", None, {"u"}, 5)
+    found.end_list("ShopService", None, {"u"}, 5)
     leadership = Leadership(found, [parts], metrics)
 
     leadership(leads=True)

@@ -256,7 +256,7 @@ class Configs:
         """Handle an event of a watch."""
         self._news(obj, gone=event == "DELETED")
 
-    def listing(self) -> None:
+    def begin_list(self) -> None:
         """Begin a LIST."""
 
     def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
@@ -264,7 +264,7 @@ class Configs:
         for obj in items:
             self._news(obj, gone=False)
 
-    def listed(
+    def end_list(
         self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
     ) -> None:
         """End a LIST that had exactly the objects with these UIDs."""
@@ -275,7 +275,7 @@ class Configs:
             if inside and known.uid and known.uid not in found and known.version <= version:
                 self._outdated(reference)
 
-    def gave_up(self) -> None:
+    def abort_list(self) -> None:
         """End a LIST that has failed."""
 
     def _news(self, obj: Mapping[str, Any], *, gone: bool) -> None:

@@ -81,7 +81,7 @@ class Namespaces:
         """Store an event of a watch."""
         self._news(obj, gone=event == "DELETED")
 
-    def listing(self) -> None:
+    def begin_list(self) -> None:
         """Begin a LIST."""
 
     def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
@@ -89,10 +89,10 @@ class Namespaces:
         for obj in items:
             self._news(obj, gone=False)
 
-    def gave_up(self) -> None:
+    def abort_list(self) -> None:
         """End a LIST that has failed."""
 
-    def listed(
+    def end_list(
         self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
     ) -> None:
         """End a LIST that had exactly the namespaces with these UIDs."""

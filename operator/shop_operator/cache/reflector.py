@@ -50,18 +50,18 @@ class Sink(Protocol):
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
         """Receive an event of a watch: ADDED, MODIFIED or DELETED."""
 
-    def listing(self) -> None:
+    def begin_list(self) -> None:
         """Begin a LIST."""
 
     def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
         """Receive one page of a LIST."""
 
-    def listed(
+    def end_list(
         self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
     ) -> None:
         """End a LIST that had exactly the objects with these UIDs, or whose kind is not served."""
 
-    def gave_up(self) -> None:
+    def abort_list(self) -> None:
         """End a LIST that has failed."""
 
 
@@ -107,7 +107,7 @@ class Reflector:
                 await self._follow(version)
             except NotInstalled:
                 self._heard()
-                self._sink.listed(self._kind, self._namespace, frozenset(), sys.maxsize, served=False)
+                self._sink.end_list(self._kind, self._namespace, frozenset(), sys.maxsize, served=False)
                 await asyncio.sleep(_MISSING_RETRY * random.uniform(0.5, 1.5))  # noqa: S311  spread, not secrecy
             except OperatorError as error:
                 _log.warning("list failed, retrying", extra={"kind": self._kind, "error": str(error)})
@@ -122,7 +122,7 @@ class Reflector:
         """List everything; returns the version from which to watch."""
         found: set[str] = set()
         version = 0
-        self._sink.listing()
+        self._sink.begin_list()
         try:
             async with aclosing(self._source.pages(self._kind, self._namespace)) as pages:
                 async for page in pages:
@@ -131,9 +131,9 @@ class Reflector:
                     version = page.version
                     del page
         except BaseException:
-            self._sink.gave_up()
+            self._sink.abort_list()
             raise
-        self._sink.listed(self._kind, self._namespace, found, version)
+        self._sink.end_list(self._kind, self._namespace, found, version)
         return version
 
     async def _follow(self, version: int) -> None:

@@ -455,7 +455,7 @@ class Store:
         if child == ("NetworkPolicy", key.name):
             self._admit(key, gone, None)
 
-    def listing(self) -> None:
+    def begin_list(self) -> None:
         """Begin a LIST, and remember all deletions until it ends."""
         self._listings += 1
 
@@ -495,7 +495,7 @@ class Store:
                 self._unfile(where.namespace, child)
         return keys
 
-    def listed(self) -> None:
+    def end_list(self) -> None:
         """End a LIST."""
         self._listings -= 1
         if not self._listings:

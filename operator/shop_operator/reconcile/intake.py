@@ -65,19 +65,19 @@ class Intake:
         """Whether a watch need not show this state of an object: `Store.knows`."""
         return self._store.knows(kind, identity)
 
-    def listing(self) -> None:
+    def begin_list(self) -> None:
         """Begin a LIST."""
-        self._store.listing()
+        self._store.begin_list()
 
     def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
         """Store one page of a LIST."""
         self._enqueue(self._store.merge(items))
 
-    def gave_up(self) -> None:
+    def abort_list(self) -> None:
         """End a LIST that has failed."""
-        self._store.listed()
+        self._store.end_list()
 
-    def listed(
+    def end_list(
         self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
     ) -> None:
         """End a LIST that had exactly the objects with these UIDs, or whose kind is not served."""
@@ -85,7 +85,7 @@ class Intake:
         if kind == KIND:
             self._wake_unready(namespace)
         if served:
-            self._store.listed()
+            self._store.end_list()
         if self._served.learn(kind, served=served):
             # ShopServices may need the kind, or must do without it now.
             self._enqueue(self._store.keys())

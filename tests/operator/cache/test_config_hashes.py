@@ -162,18 +162,18 @@ async def test_a_list_finds_changes_that_the_watch_missed(cluster: Cluster) -> N
     cluster.change(config(5, A="1"))
     await cluster.digest()
 
-    cluster.configs.listing()
+    cluster.configs.begin_list()
     cluster.configs.merge([config(5, A="1"), config(5, "others")])
-    cluster.configs.listed("ConfigMap", None, {"uid-settings", "uid-others"}, 6)
+    cluster.configs.end_list("ConfigMap", None, {"uid-settings", "uid-others"}, 6)
     assert cluster.woken == []
     cluster.configs.merge([config(8, A="2")])
     assert cluster.woken == [WEB]
 
     await cluster.digest()
-    cluster.configs.listed("Secret", None, set(), 20)
-    cluster.configs.listed("ConfigMap", "elsewhere", set(), 20)
+    cluster.configs.end_list("Secret", None, set(), 20)
+    cluster.configs.end_list("ConfigMap", "elsewhere", set(), 20)
     assert cluster.woken == [WEB]
-    cluster.configs.listed("ConfigMap", "ns", set(), 20)
+    cluster.configs.end_list("ConfigMap", "ns", set(), 20)
     assert cluster.woken == [WEB, WEB]
 
 

@@ -325,8 +325,8 @@ async def engine(world: World, slow: SlowStatus) -> AsyncIterator[Engine]:
     world.restart()
     queue: WorkQueue[Key] = WorkQueue(Observer())
     found = Engine(world.store, queue, world.reconciler, Observer(), "ShopService")
-    found.listing()
-    found.listed("ShopService", None, set(), 1)
+    found.begin_list()
+    found.end_list("ShopService", None, set(), 1)
     found.lead(leads=True)
     workers = [asyncio.create_task(start()) for start in found.workers.tasks(2)]
     yield found

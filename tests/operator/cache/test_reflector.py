@@ -69,20 +69,20 @@ class Sink:
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
         self.events.append((event, int(obj["metadata"]["resourceVersion"])))
 
-    def listing(self) -> None:
+    def begin_list(self) -> None:
         self.open += 1
 
     def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
         self.events += ["page" for _ in items]
 
-    def listed(
+    def end_list(
         self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
     ) -> None:
         assert (kind, namespace) == ("Service", None)
         self.open -= served
         self.events.append(("listed", set(found), version) if served else ("absent", set(found), version))
 
-    def gave_up(self) -> None:
+    def abort_list(self) -> None:
         self.open -= 1
 
 

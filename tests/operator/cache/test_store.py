@@ -113,9 +113,9 @@ def test_a_response_to_a_write_before_a_deletion_is_ignored(store: Store, obj: d
 
 def test_a_response_to_a_write_before_a_list_is_ignored(store: Store) -> None:
     store.put(child(4))
-    store.listing()
+    store.begin_list()
     store.sweep("Deployment", None, set(), 9)
-    store.listed()
+    store.end_list()
 
     assert store.put(child(7)) == set()
     assert store.children(KEY) == {}
@@ -132,11 +132,11 @@ def test_only_the_latest_deletions_are_remembered_except_during_a_list(store: St
     def deleted(number: int) -> None:
         store.remove(child(9, uid=f"d{number}"))
 
-    store.listing()
+    store.begin_list()
     for number in range(5000):
         deleted(number)
     assert store.merge([child(4, uid="d0")]) == set()
-    store.listed()
+    store.end_list()
 
     assert store.put(child(4, uid="d4999")) == set()
     assert store.put(child(4, uid="d0")) == {KEY}
@@ -200,12 +200,12 @@ def test_a_sweep_keeps_newer_objects_and_objects_in_other_namespaces(store: Stor
 
 def test_a_page_from_before_a_deletion_does_not_restore_the_object(store: Store) -> None:
     store.put(child(1))
-    store.listing()
+    store.begin_list()
     store.remove(child(7))
 
     assert store.merge([child(1)]) == set()
 
-    store.listed()
+    store.end_list()
     assert store.merge([child(8, uid="d2")]) == {KEY}
 
 

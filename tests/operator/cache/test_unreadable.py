@@ -425,7 +425,7 @@ def test_an_unreadable_namespace_keeps_its_level_and_hides_no_other_namespace(
     assert (namespaces.level("ns"), namespaces.level("other")) == ("restricted", "restricted")
     assert changed == ["ns", "other"]
     assert counted == {"Namespace": 1}
-    namespaces.listed("Namespace", None, {"u1", "u2"} - {"u1"}, 9)
+    namespaces.end_list("Namespace", None, {"u1", "u2"} - {"u1"}, 9)
     assert counted == {"Namespace": 0}
     assert namespaces.level("ns") == "baseline"
 

@@ -200,9 +200,9 @@ class Listed:
         )
 
     def list(self) -> None:
-        self.engine.listing()
+        self.engine.begin_list()
         self.engine.merge([shop("well", 1, "True"), shop("ill", 2, "False")])
-        self.engine.listed("ShopService", None, frozenset({"well", "ill"}), 3)
+        self.engine.end_list("ShopService", None, frozenset({"well", "ill"}), 3)
 
     async def lead(self) -> None:
         self.engine.lead(leads=True)

@@ -99,12 +99,12 @@ class World:
 
 def listed(engine: Engine, *shops: dict[str, Any], routes: bool = True) -> None:
     """Both kinds have been listed, with these ShopServices and no route; routes may not be installed."""
-    engine.listing()
+    engine.begin_list()
     engine.merge(shops)
-    engine.listed("ShopService", None, {each["metadata"]["uid"] for each in shops}, 100)
+    engine.end_list("ShopService", None, {each["metadata"]["uid"] for each in shops}, 100)
     if routes:
-        engine.listing()
-    engine.listed("HTTPRoute", None, set(), 100, served=routes)
+        engine.begin_list()
+    engine.end_list("HTTPRoute", None, set(), 100, served=routes)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -122,10 +122,10 @@ async def test_nothing_is_reconciled_before_the_caches_are_synced(world: World) 
     async with world.running() as engine:
         engine.lead(leads=True)
         engine.seen("ADDED", shop(1))
-        engine.listing()
-        engine.listed("ShopService", None, {"uid-web"}, 100)
-        engine.listing()
-        engine.gave_up()
+        engine.begin_list()
+        engine.end_list("ShopService", None, {"uid-web"}, 100)
+        engine.begin_list()
+        engine.abort_list()
         await asyncio.sleep(0)
 
         assert not engine.lists.complete()
