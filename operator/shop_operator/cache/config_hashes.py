@@ -12,6 +12,7 @@ import base64
 import hashlib
 import logging
 import secrets
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -264,11 +265,8 @@ class Configs:
         for obj in items:
             self._news(obj, gone=False)
 
-    def end_list(
-        self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
-    ) -> None:
+    def end_list(self, kind: str, namespace: str | None, found: AbstractSet[str], version: int) -> None:
         """End a LIST that had exactly the objects with these UIDs."""
-        del served
         self._unreadable.swept(kind, namespace, found)
         for reference, known in list(self._known.items()):
             inside = reference.kind == kind and namespace in {None, reference.namespace}
@@ -277,6 +275,10 @@ class Configs:
 
     def abort_list(self) -> None:
         """End a LIST that has failed."""
+
+    def not_served(self, kind: str, namespace: str | None) -> None:
+        """End a LIST whose kind is not served: it has no objects."""
+        self.end_list(kind, namespace, frozenset(), sys.maxsize)
 
     def _news(self, obj: Mapping[str, Any], *, gone: bool) -> None:
         try:

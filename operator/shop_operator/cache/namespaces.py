@@ -4,6 +4,7 @@ Only the labels of namespaces are read, and only the level is stored. Only clust
 the roles edit and admin cannot.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -92,16 +93,17 @@ class Namespaces:
     def abort_list(self) -> None:
         """End a LIST that has failed."""
 
-    def end_list(
-        self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
-    ) -> None:
+    def end_list(self, kind: str, namespace: str | None, found: AbstractSet[str], version: int) -> None:
         """End a LIST that had exactly the namespaces with these UIDs."""
-        del served
         self._unreadable.swept(kind, namespace, found)
         for name, seen in list(self._seen.items()):
             if seen.uid not in found and seen.version <= version:
                 self._forget(name)
         self._synced()
+
+    def not_served(self, kind: str, namespace: str | None) -> None:
+        """End a LIST whose kind is not served: it has no objects."""
+        self.end_list(kind, namespace, frozenset(), sys.maxsize)
 
     def _news(self, obj: Mapping[str, Any], *, gone: bool) -> None:
         if isinstance(obj, Unparsed) and not gone:

@@ -7,7 +7,6 @@ everything is listed again, and the sink forgets the objects that the LIST does 
 import asyncio
 import logging
 import random
-import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -56,10 +55,11 @@ class Sink(Protocol):
     def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
         """Receive one page of a LIST."""
 
-    def end_list(
-        self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
-    ) -> None:
-        """End a LIST that had exactly the objects with these UIDs, or whose kind is not served."""
+    def end_list(self, kind: str, namespace: str | None, found: AbstractSet[str], version: int) -> None:
+        """End a LIST that had exactly the objects with these UIDs."""
+
+    def not_served(self, kind: str, namespace: str | None) -> None:
+        """Learn that the API server does not serve the kind, and so has no objects of it."""
 
     def abort_list(self) -> None:
         """End a LIST that has failed."""
@@ -107,7 +107,7 @@ class Reflector:
                 await self._follow(version)
             except NotInstalled:
                 self._heard()
-                self._sink.end_list(self._kind, self._namespace, frozenset(), sys.maxsize, served=False)
+                self._sink.not_served(self._kind, self._namespace)
                 await asyncio.sleep(_MISSING_RETRY * random.uniform(0.5, 1.5))  # noqa: S311  spread, not secrecy
             except OperatorError as error:
                 _log.warning("list failed, retrying", extra={"kind": self._kind, "error": str(error)})

@@ -1,5 +1,6 @@
 """The path of an event: from a watch or a LIST into the store, and the keys that it concerns into the queue."""
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -77,15 +78,23 @@ class Intake:
         """End a LIST that has failed."""
         self._store.end_list()
 
-    def end_list(
-        self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
-    ) -> None:
-        """End a LIST that had exactly the objects with these UIDs, or whose kind is not served."""
+    def end_list(self, kind: str, namespace: str | None, found: AbstractSet[str], version: int) -> None:
+        """End a LIST that had exactly the objects with these UIDs."""
+        self._sweep(kind, namespace, found, version)
+        self._store.end_list()
+        self._learn(kind, namespace, served=True)
+
+    def not_served(self, kind: str, namespace: str | None) -> None:
+        """Forget all objects of a kind that the API server does not serve."""
+        self._sweep(kind, namespace, frozenset(), sys.maxsize)
+        self._learn(kind, namespace, served=False)
+
+    def _sweep(self, kind: str, namespace: str | None, found: AbstractSet[str], version: int) -> None:
         self._enqueue(self._store.sweep(kind, namespace, found, version))
         if kind == KIND:
             self._wake_unready(namespace)
-        if served:
-            self._store.end_list()
+
+    def _learn(self, kind: str, namespace: str | None, *, served: bool) -> None:
         if self._served.learn(kind, served=served):
             # ShopServices may need the kind, or must do without it now.
             self._enqueue(self._store.keys())

@@ -1,7 +1,6 @@
 """A LIST, then a watch from there; and what each way of ending it leads to."""
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
@@ -75,12 +74,14 @@ class Sink:
     def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
         self.events += ["page" for _ in items]
 
-    def end_list(
-        self, kind: str, namespace: str | None, found: AbstractSet[str], version: int, *, served: bool = True
-    ) -> None:
+    def end_list(self, kind: str, namespace: str | None, found: AbstractSet[str], version: int) -> None:
         assert (kind, namespace) == ("Service", None)
-        self.open -= served
-        self.events.append(("listed", set(found), version) if served else ("absent", set(found), version))
+        self.open -= 1
+        self.events.append(("listed", set(found), version))
+
+    def not_served(self, kind: str, namespace: str | None) -> None:
+        assert (kind, namespace) == ("Service", None)
+        self.events.append("absent")
 
     def abort_list(self) -> None:
         self.open -= 1
@@ -164,8 +165,7 @@ async def test_a_kind_that_is_not_served_is_listed_until_it_is() -> None:
     async with running(Reflector(source, sink, "Service", None, resync=3600)):
         await quiet(source, 2)
 
-    absent: Any = ("absent", set(), sys.maxsize)
-    assert sink.events == [absent, *LISTED, absent, *LISTED]
+    assert sink.events == ["absent", *LISTED, "absent", *LISTED]
     assert sink.open == 0
 
 

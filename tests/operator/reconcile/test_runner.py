@@ -102,9 +102,11 @@ def listed(engine: Engine, *shops: dict[str, Any], routes: bool = True) -> None:
     engine.begin_list()
     engine.merge(shops)
     engine.end_list("ShopService", None, {each["metadata"]["uid"] for each in shops}, 100)
-    if routes:
-        engine.begin_list()
-    engine.end_list("HTTPRoute", None, set(), 100, served=routes)
+    if not routes:
+        engine.not_served("HTTPRoute", None)
+        return
+    engine.begin_list()
+    engine.end_list("HTTPRoute", None, set(), 100)
 
 
 async def until(condition: Callable[[], bool]) -> None:
