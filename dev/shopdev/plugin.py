@@ -42,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         ]
         locked = ["--require-hashes", "-r", str(ROOT / "requirements" / "plugin.txt")]
         subprocess.run([*pip, "--target", str(lib), *locked], check=True)
+        # Programs of packages, about which pip would warn in the next step.
+        shutil.rmtree(lib / "bin", ignore_errors=True)
         # A copy, because setuptools writes into the folder of the source.
         source = Path(folder) / "operator"
         shutil.copytree(

@@ -68,8 +68,7 @@ class Account:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Account":
-        """The account that the variables AWS_REGION, AWS_ENDPOINT_URL and those of the credentials select."""
-        os.environ.update(environment)
+        """The account of this process's credentials, in the region AWS_REGION, or the emulator at AWS_ENDPOINT_URL."""
         session = boto3.Session(region_name=environment.get("AWS_REGION"))
         return cls(session, environment.get("AWS_ENDPOINT_URL") or None)
 

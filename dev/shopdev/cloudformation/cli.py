@@ -112,6 +112,7 @@ def run(chosen: argparse.Namespace) -> None:
     environment = account.read_environment(file)
     if endpoint := environment.get("AWS_ENDPOINT_URL"):
         environment = client_environment(endpoint) | environment
+    os.environ.update(environment)  # boto3 reads the credentials from there
     aws = Account.of(environment)
     if file is not None:
         say_aside(

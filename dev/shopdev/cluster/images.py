@@ -41,7 +41,7 @@ def ensure_base() -> tuple[str, str]:
     recipe = hashlib.sha256(repr((SUITE, PACKAGES, NEVER_READ, ONLY_TO_BUILD)).encode()).hexdigest()[:12]
     run, build = f"localhost/python-base:{recipe}", f"localhost/python-build:{recipe}"
     if not (_exists(run) and _exists(build)):
-        with timed("base image by debootstrap", "25 s"):
+        with timed("building the base images with debootstrap", "25 s"):
             _bootstrap(run, build)
     return run, build
 
@@ -54,7 +54,7 @@ def build(target: str, reference: str, context: Path, arguments: Mapping[str, st
     """
     if _exists(reference):
         return reference
-    with timed(f"image {reference}", "20 s"):
+    with timed(f"building {reference}", "20 s"):
         mounts = [f"--volume={each}:{each}:ro" for each in MOUNTED_TO_BUILD if Path(each).exists()]
         settings = [f"--build-arg={key}={value}" for key, value in arguments.items()]
         _buildah(

@@ -78,13 +78,13 @@ class Node:
             say(f"{self.paths.name} is already running")
             return
         if self.state.exists() or self.paths.netns.exists():
-            with timed("removing the remains of an earlier cluster"):
+            with timed("removing an earlier cluster"):
                 self.down()
-        with timed("control plane", "5 s"):
+        with timed("starting the control plane", "5 s"):
             ports = self._control_plane()
-        with timed("node", "5 s"):
+        with timed("starting the node", "5 s"):
             self._node()
-        with timed("gateway, DNS, metrics", "3 s"):
+        with timed("installing gateway, DNS and metrics", "3 s"):
             self._platform(ports)
         self._write_env(ports)
         say(f"ready: KUBECONFIG={self.state}/admin.kubeconfig (also in {self.paths.env_file})")

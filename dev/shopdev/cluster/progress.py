@@ -22,4 +22,4 @@ def timed(what: str, expect: str = "") -> Iterator[None]:
     say(f"{what}…" + (f" (usually {expect})" if expect else ""))
     start = time.monotonic()
     yield
-    say(f"{what}: {time.monotonic() - start:.1f} s")
+    say(f"{what}: done in {time.monotonic() - start:.1f} s")

@@ -96,8 +96,8 @@ def build_with_engine(images: Mapping[str, Image], base: str, env: Mapping[str, 
         CommandError: when neither engine is reachable or a build fails.
     """
     engine = container_engine(env)
-    for image in images.values():
-        say(f"      {image.reference}")
+    for number, image in enumerate(images.values(), 1):
+        say(f"      building {image.reference} ({number} of {len(images)})…")
         build = ("build", "--quiet", "--target", image.target)
         run(
             [engine, *build, "--build-arg", f"BASE={base}", "--tag", image.reference, str(tree)],
@@ -124,8 +124,8 @@ def container_engine(env: Mapping[str, str]) -> str:
 
 def push(images: Mapping[str, Image], engine: str, env: Mapping[str, str]) -> None:
     """Push every image to its registry."""
-    for image in images.values():
-        say(f"      pushing {image.reference}")
+    for number, image in enumerate(images.values(), 1):
+        say(f"      pushing {image.reference} ({number} of {len(images)})…")
         run([engine, "push", "--quiet", image.reference], env=env)
 
 
