@@ -1,5 +1,6 @@
 """The models reject the specs that the schema of the API server rejects, with helpful messages."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +26,25 @@ def test_given_an_invalid_spec_then_the_message_names_the_field_and_the_mistake(
         _ = shop({"image": "web:1"} | refusal.spec, refusal.name).spec
 
     assert (refusal.model or refusal.server) in refused.value.message
+
+
+def _rules(schema: Any) -> Iterator[str]:
+    """The messages of all CEL rules in a schema."""
+    if isinstance(schema, dict):
+        yield from (each["message"] for each in schema.get("x-kubernetes-validations", ()))
+    if isinstance(schema, dict | list):
+        for each in schema.values() if isinstance(schema, dict) else schema:
+            yield from _rules(each)
+
+
+def test_every_rule_of_the_crd_has_a_case_among_the_refusals() -> None:
+    expected = {message for each in REFUSALS for message in (each.server, each.model) if message}
+
+    untested = [
+        rule for rule in set(_rules(crd())) if not any(rule in each or each in rule for each in expected)
+    ]
+
+    assert untested == []
 
 
 def test_given_several_mistakes_then_the_message_names_all_of_them() -> None:
