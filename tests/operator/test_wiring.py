@@ -1,20 +1,27 @@
-"""The effects of an acquired or lost Lease."""
+"""The effects of an acquired or lost Lease, and the health of the process."""
 
+import asyncio
 import gc
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
+import pytest
+
 from shop_operator.cache.config_hashes import Configs
 from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cache.store import Store
+from shop_operator.kubernetes.client import Kube
+from shop_operator.kubernetes.connection import Connection, ConnectionInfo
 from shop_operator.kubernetes.events import Events
 from shop_operator.names import Key
 from shop_operator.observability.metrics import Metrics
 from shop_operator.reconcile.queue import WorkQueue
 from shop_operator.reconcile.reconciler import Reconciler
+from shop_operator.render import KINDS
+from shop_operator.settings import RunSettings, parse
 from shop_operator.status.writer import StatusWriter
-from shop_operator.wiring import Leadership
+from shop_operator.wiring import Caches, Health, Leadership
 from tests.operator.engine import Engine
 from tests.operator.fake_api import FixedKey
 from tests.operator.world import KEY, World
@@ -124,3 +131,41 @@ async def test_an_ex_leader_forgets_after_the_gate_is_closed_and_a_leader_before
 def shop() -> dict[str, Any]:
     metadata = {"namespace": "ns", "name": "web", "uid": "u", "resourceVersion": "3"}
     return {"kind": "ShopService", "metadata": metadata, "spec": {}}
+
+
+@pytest.fixture
+async def connection() -> Connection:
+    made = Connection(ConnectionInfo(server="http://api.test"), Metrics(lease="x"))
+    await made.close()
+    return made
+
+
+@pytest.fixture
+def caches(connection: Connection) -> Caches:
+    settings = parse(["run", "--namespace", "a"], {})
+    assert isinstance(settings, RunSettings)
+    metrics = Metrics(lease="x")
+    kube = Kube(connection.session, connection.server, lambda: 0.0)
+    return Caches(settings, kube, "ops", WorkQueue(metrics), metrics)
+
+
+async def test_the_process_is_ready_once_every_kind_is_listed(caches: Caches, connection: Connection) -> None:
+    health = Health(caches, connection, [])
+    for kind in ("ShopService", *(kind.kind for kind in KINDS)):
+        assert health.ready() == "the caches are not synced yet"
+        caches.intake.begin_list()
+        caches.intake.end_list(kind, "a", frozenset(), 1)
+
+    assert health.ready() == "the caches are not synced yet"
+    caches.namespaces.end_list("Namespace", None, frozenset(), 1)
+    assert health.ready() is None
+
+
+async def test_the_process_is_restarted_if_a_task_ends(caches: Caches, connection: Connection) -> None:
+    task = asyncio.create_task(asyncio.sleep(0))
+    health = Health(caches, connection, [task])
+    assert health.alive() is None
+
+    await task
+
+    assert health.alive() == "a task of the operator has ended"
