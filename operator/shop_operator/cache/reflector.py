@@ -220,7 +220,9 @@ class Comparison(Reflector):
         # This LIST answers everything that was asked for before it.
         self._wake.clear()
         self._version = await super()._list()
-        self._complete.set()
+        # A watch must not start from the LIST of a resync of long ago, whose version the API server may not have any more.
+        if self._waiting or not self._starts:
+            self._complete.set()
         return self._version
 
     async def _follow(self, version: int) -> None:

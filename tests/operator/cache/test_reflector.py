@@ -233,3 +233,19 @@ async def test_the_first_watch_starts_from_the_first_list_and_each_later_one_fro
         assert source.lists == 2
         await asyncio.sleep(0.01)
         assert source.lists == 2
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_later_watch_does_not_start_from_the_list_of_a_resync() -> None:
+    source = Source()
+    comparison = Comparison(source, Sink(), "Service", None, resync=3600)
+    async with running(comparison):
+        await comparison.version()
+        comparison.relisted()
+        while source.lists < 2:  # noqa: ASYNC110  the source has no events
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+
+        await comparison.version()
+
+        assert source.lists == 3
