@@ -95,7 +95,7 @@ def running_shop(started_shop: Shop) -> Iterator[Shop]:
 
 def _workers(shop: Shop) -> list[Process]:
     """The processes that poll, where a process can be frozen."""
-    names = [name for name, part in shop.parts.items() if part.worker]
+    names = [name for name, program in shop.programs.items() if program.worker]
     return [] if sys.platform == "win32" else [shop.process(name) for name in names]
 
 
