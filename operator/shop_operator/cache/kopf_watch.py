@@ -51,7 +51,7 @@ class Lists(Protocol):
     async def version(self) -> int:
         """The resourceVersion of a complete LIST from which no watch has started."""
 
-    def relisted(self) -> None:
+    def relist(self) -> None:
         """List again soon."""
 
 
@@ -151,7 +151,7 @@ class KopfWatch:
 
     def _relist(self) -> None:
         for each in self._lists.values():
-            each.relisted()
+            each.relist()
 
     async def _check(self, again: asyncio.Event) -> None:
         """Request a restart if ShopServices are not watched in two checks in a row, while the API server responds."""

@@ -196,7 +196,7 @@ class Comparison(Reflector):
         self._starts = 0
         self._waiting = 0
 
-    def relisted(self) -> None:
+    def relist(self) -> None:
         """List again soon."""
         self._wake.set()
 

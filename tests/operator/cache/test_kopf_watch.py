@@ -51,7 +51,7 @@ class Sink:
     def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
         self.shown.append((event, obj))
 
-    def relisted(self) -> None:
+    def relist(self) -> None:
         self.relists += 1
 
     async def version(self) -> int:

@@ -205,7 +205,7 @@ async def test_a_comparison_lists_at_the_start_and_on_request_and_never_watches(
         for number in (1, 2, 3):
             while source.lists < number:  # noqa: ASYNC110  the source has no events
                 await asyncio.sleep(0.001)
-            comparison.relisted()
+            comparison.relist()
 
     assert source.asked == []
 
@@ -241,7 +241,7 @@ async def test_a_later_watch_does_not_start_from_the_list_of_a_resync() -> None:
     comparison = Comparison(source, Sink(), "Service", None, resync=3600)
     async with running(comparison):
         await comparison.version()
-        comparison.relisted()
+        comparison.relist()
         while source.lists < 2:  # noqa: ASYNC110  the source has no events
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.01)
