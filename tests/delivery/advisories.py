@@ -1,4 +1,4 @@
-"""A vulnerability database on loopback, which answers as osv.dev does."""
+"""A vulnerability database on loopback with the API of osv.dev."""
 
 import json
 import threading
@@ -10,7 +10,7 @@ from typing import Any
 
 @contextmanager
 def database(answer: Mapping[str, Any]) -> Iterator[str]:
-    """The address of one that answers the same about every package."""
+    """The address of a database with the same answer for every package."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -21,7 +21,7 @@ def database(answer: Mapping[str, Any]) -> Iterator[str]:
             self.wfile.write(json.dumps(answer).encode())
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
-            """Says nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Every command of every pipeline file. A form that is not known here is an error: it would not be run."""
+"""The commands of the pipeline files. An unknown format is an error, because its commands would not be tested."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _SH = re.compile(r"\bsh(?: |\(script: )'(?P<command>[^'\n]+)'")
 
 
 class UnknownForm(Exception):
-    """A pipeline file has something that this module does not know how to read."""
+    """A pipeline file contains something that this module cannot parse."""
 
 
 def everything() -> dict[str, list[str]]:
@@ -27,7 +27,7 @@ def everything() -> dict[str, list[str]]:
 
 
 def of_buildspec(file: Path) -> Iterator[str]:
-    """The commands of a buildspec's phases."""
+    """The commands in the phases of a buildspec."""
     document = yaml.safe_load(file.read_text(encoding="utf-8"))
     _only(file, document, {"version", "env", "phases", "artifacts", "cache"})
     for name, phase in document["phases"].items():
@@ -39,7 +39,7 @@ def of_buildspec(file: Path) -> Iterator[str]:
 
 
 def of_workflow(file: Path) -> Iterator[str]:
-    """The `run` steps of a workflow; its expressions are variables of the environment only."""
+    """The `run` steps of a workflow. Expressions in them must be environment variables."""
     document = yaml.safe_load(file.read_text(encoding="utf-8"))
     for name, job in document["jobs"].items():
         for step in job["steps"]:

@@ -55,7 +55,7 @@ OF_A_SHOP = ("AWS_", "COGNITO_", "SHOP_", "SMOKE_")
 
 
 def distinct() -> list[str]:
-    """Every command once, in an order in which each finds what it needs."""
+    """Every command once, in an order that meets their requirements."""
     found = {command for commands in everything().values() for command in commands}
     return sorted(found - set(TIERS), key=_place)
 
@@ -69,7 +69,7 @@ def _place(command: str) -> tuple[int, str]:
 
 @dataclass
 class World:
-    """A clean clone and everything that its commands talk to."""
+    """A clean clone and the servers that its commands use."""
 
     clone: Path
     environment: dict[str, str]
@@ -78,7 +78,7 @@ class World:
     said: dict[str, str] = field(default_factory=dict)
 
     def run(self, command: str) -> str:
-        """What a command prints; it must succeed."""
+        """The output of a command, which must succeed."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
             cwd=self.clone,
@@ -93,14 +93,14 @@ class World:
         return done.stdout
 
     def customer_of(self, order_id: str) -> str:
-        """Who has placed an order."""
+        """The customer of an order."""
         key = {"pk": {"S": f"ORDER#{order_id}"}, "sk": {"S": "ORDER"}}
         table = self.shop.outputs["order"]["Table"]
         found = self.shop.clients.dynamodb.get_item(TableName=table, Key=key)["Item"]
         return found["customer_id"]["S"]
 
     def image(self) -> str:
-        """The image that the cluster is asked to run."""
+        """The image in the spec of the ShopService."""
         return str(self.cluster.get("ShopService", "shop", SERVICE)["spec"]["image"])
 
 
@@ -126,7 +126,7 @@ def engine() -> None:
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
-    """A running shop, for the smoke test, and its AWS: the registry among it."""
+    """A running shop for the smoke test, and its AWS with the registry."""
     with own_shop() as shop:
         shop.start()
         yield shop
@@ -134,7 +134,7 @@ def shop() -> Iterator[Shop]:
 
 @pytest.fixture(scope="module")
 def advisories() -> Iterator[str]:
-    """A vulnerability database in which no package has any."""
+    """A vulnerability database without vulnerabilities."""
     with database({}) as url:
         yield url
 

@@ -1,4 +1,4 @@
-"""The steps of a delivery, each by itself: what a change concerns, and when a step must fail."""
+"""Separate tests of the steps of a delivery: the deliverables of a change, and failures."""
 
 import json
 import subprocess
@@ -101,7 +101,7 @@ def lock(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def vulnerable() -> Iterator[str]:
-    """A vulnerability database that knows one of every package."""
+    """A vulnerability database with one vulnerability for every package."""
     affected = {
         "package": {"name": "flask", "ecosystem": "PyPI"},
         "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "9.9"}]}],

@@ -1,4 +1,4 @@
-"""Programs that are scripts: each writes down how it was called, and answers what it was told to."""
+"""Fake programs: scripts that record their command line and print a configured answer."""
 
 import json
 import stat
@@ -26,18 +26,18 @@ for pattern, answer, code in answers:
 
 @dataclass
 class Machine:
-    """A machine whose programs are scripts.
+    """A machine with fake programs.
 
     Args:
-        folder: where they and their protocol are.
-        answers: pattern of a command -> what it prints, and its exit code; the first that matches counts.
+        folder: folder of the programs and of their record.
+        answers: pattern of a command -> its output and exit code; the first match counts.
     """
 
     folder: Path
     answers: list[tuple[str, str, int]] = field(default_factory=list)
 
     def answer(self, pattern: str, text: str, code: int = 0) -> None:
-        """Tell how a command ends; a later word goes over an earlier one."""
+        """Configure the output of a command; later calls override earlier ones."""
         self.answers.insert(0, (pattern, text, code))
         (self.folder / "answers").write_text(json.dumps(self.answers))
 
@@ -48,7 +48,7 @@ class Machine:
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
     def calls(self) -> list[tuple[str, str]]:
-        """Every command line and its standard input, in order."""
+        """The command lines with their standard input, in order."""
         lines = (self.folder / "calls").read_text().splitlines()
         return [(command, stdin) for command, stdin in map(json.loads, lines)]
 
@@ -56,7 +56,7 @@ class Machine:
         return [command for command, _ in self.calls()]
 
     def applied(self, kind: str) -> list[dict[str, Any]]:
-        """The objects of a kind that kubectl was given."""
+        """The objects of a kind that kubectl received."""
         given = [stdin for command, stdin in self.calls() if command.startswith("kubectl apply")]
         found = [json.loads(stdin) for stdin in given if stdin.startswith("{")]
         return [each for each in found if each["kind"] == kind]

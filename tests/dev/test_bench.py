@@ -1,4 +1,4 @@
-"""How the benchmark counts and judges; what it measures is not tested here."""
+"""The calculations of the benchmark; the measurements are not tested here."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""The local cluster's parts that can be held without a cluster."""
+"""The parts of the local cluster that can be tested without a cluster."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""What a delivery asks of docker or podman, by a program in their place."""
+"""The commands that a delivery runs with docker or podman, recorded by a fake program."""
 
 import json
 import os
@@ -17,7 +17,7 @@ Engine = Callable[[list[str]], Docker]
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
-    """An engine that writes down what it is asked, and knows an image by some digests."""
+    """An engine that records its commands and knows some digests of an image."""
 
     def make(digests: list[str]) -> Docker:
         program = tmp_path / "docker"

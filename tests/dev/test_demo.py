@@ -1,4 +1,4 @@
-"""The demo's decisions: where it goes, what its images are called, what it says when it cannot go on."""
+"""The decisions of the demo: its target, the names of its images, and its errors."""
 
 import os
 import shlex
@@ -51,7 +51,7 @@ def test_the_error_page_of_a_load_balancer_without_targets_is_not_taken_for_an_o
 
 
 def shop(answer: Callable[[httpx.Request], httpx.Response]) -> FirstCustomer:
-    """A customer of a shop that answers so."""
+    """A customer of a shop with these responses."""
     customer = FirstCustomer("http://shop.test")
     customer.http = httpx.Client(base_url=customer.url, transport=httpx.MockTransport(answer))
     return customer
@@ -127,7 +127,7 @@ ADDRESSES = "API_URL={0}/_aws/execute-api/1/live\nCOGNITO_USER_POOL_ID=pool"
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A machine with kubectl and dev/aws, whose .dev/env an earlier command has begun."""
+    """A machine with kubectl and dev/aws, and with a .dev/env of an earlier command."""
     found = Machine(tmp_path)
     found.program(tmp_path / "bin" / "kubectl")
     found.program(tmp_path / "dev" / "aws")
@@ -188,7 +188,7 @@ def test_in_an_account_no_connection_to_aws_has_to_stay_open() -> None:
 def suggested(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Suggested:
-    """What the demo suggests at its end, by the name before the colon."""
+    """Name before the colon -> command, of the suggestions of the demo."""
 
     @contextmanager
     def alice(*_: object) -> Iterator[FirstCustomer]:

@@ -1,6 +1,6 @@
 """The diagrams of the documentation: Mermaid that every viewer draws.
 
-The boxes of a flowchart name files that there are, and the states of a service are those of its domain.
+The boxes of a flowchart name existing files, and the states of a service are those of its domain.
 """
 
 import importlib
@@ -48,7 +48,7 @@ _PATH: Final = re.compile(r"[\w./-]+(\.(py|yaml|json)|/)")
 
 
 class Wrong(Exception):
-    """A diagram that is not drawn, or names what there is not; the message says where."""
+    """A diagram is invalid, or names a missing file; the message contains the location."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class Node:
     """A box.
 
     Args:
-        name: its title.
-        folder: the title of the frame around it; empty for none.
-        paths: the files and folders that it names, below the folder.
-        external: it is no part of the repository.
+        name: title of the box.
+        folder: title of the frame around it; empty for none.
+        paths: files and folders in the box, relative to the folder.
+        external: whether it is outside the repository.
     """
 
     name: str
@@ -74,7 +74,7 @@ def diagrams(page: str) -> list[str]:
 
 @dataclass
 class Drawing:
-    """What a diagram says, line by line."""
+    """The statements of a diagram, line by line."""
 
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: set[str] = field(default_factory=set)
@@ -83,10 +83,10 @@ class Drawing:
     used: set[str] = field(default_factory=set)
 
     def read(self, line: str) -> None:
-        """Take in one line.
+        """Parse one line.
 
         Raises:
-            Wrong: it is of no form that is used here.
+            Wrong: when the line is unknown.
         """
         if line == "end" and self.frames:
             _ = self.frames.pop()
@@ -103,10 +103,10 @@ class Drawing:
             raise Wrong(f"cannot be read, or is there twice: {line}")
 
     def check(self) -> None:
-        """Hold its lines to each other.
+        """Check the consistency of the lines.
 
         Raises:
-            Wrong: a frame does not end, or there is no box at the end of an edge, no edge of a box, or no such style.
+            Wrong: when a frame does not end, an edge has no box, a box has no edge, or a style is unknown.
         """
         wrong = {
             "does not end": {*self.frames},
@@ -142,10 +142,10 @@ def _node(node: re.Match[str], frames: list[str]) -> Node:
 
 
 def check_paths(diagram: str, root: Path) -> None:
-    """Hold every box to the files that it names.
+    """Check that the files in every box exist.
 
     Raises:
-        Wrong: one names none, or one that there is not.
+        Wrong: when a box names no file or a missing one.
     """
     for node in nodes(diagram):
         if node.external is bool(node.paths):
@@ -156,10 +156,10 @@ def check_paths(diagram: str, root: Path) -> None:
 
 
 def states(diagram: str) -> set[str]:
-    """The states of a state diagram, each of which is reached from the beginning.
+    """The states of a state diagram, all of which must be reachable from the start.
 
     Raises:
-        Wrong: a line is of no form that is used here, is there twice, or a state is not reached.
+        Wrong: when a line is unknown or duplicated, or a state is unreachable.
     """
     head, *lines = (line.strip() for line in diagram.strip().splitlines())
     if head != STATES:

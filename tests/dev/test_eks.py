@@ -1,5 +1,5 @@
-"""`make eks-install`, by the commands that it runs: there is no account here, so each program is a script that writes
-down how it was called and answers what it was told to."""
+"""`make eks-install`, tested by the commands that it runs, without an account: its programs are fakes that record their command
+lines and print configured answers."""
 
 import json
 import os
@@ -41,7 +41,7 @@ NO_IMAGE = (
 
 
 def stacks_answer(outputs: Mapping[str, Mapping[str, str]]) -> str:
-    """What `describe-stacks` prints."""
+    """The output of `describe-stacks`."""
     return json.dumps(
         {
             "Stacks": [
@@ -97,7 +97,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 @pytest.fixture
 def install(machine: Machine, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Run it and answer the line that it failed with, or nothing."""
+    """Run it and return the line of its error; empty if it succeeds."""
 
     def run(*arguments: str) -> str:
         (machine.folder / "calls").write_text("")
@@ -112,7 +112,7 @@ def install(machine: Machine, capfd: pytest.CaptureFixture[str]) -> Callable[...
 
 
 def in_order(commands: list[str], *patterns: str) -> None:
-    """Assert that commands were run that match, one after the other."""
+    """Assert that matching commands were run in this order."""
     rest = iter(commands)
     for pattern in patterns:
         assert any(re.search(pattern, command) for command in rest), (
@@ -150,7 +150,7 @@ def test_given_nothing_when_installed_then_stacks_cluster_images_charts_and_api_
 def test_given_the_api_when_deployed_then_its_address_is_stored_for_dev_token(
     machine: Machine, install: Callable[..., str], tmp_path: Path
 ) -> None:
-    """The stacks tell it only then: what was kept before knows who signs in, and not where."""
+    """The stacks have the address only then; the file of the earlier steps contains only the sign-in."""
     machine.answer("dev/aws env", "COGNITO_USER_POOL_ID=pool")
     program = machine.folder / "dev" / "aws"
     program.write_text(
@@ -189,7 +189,7 @@ def test_given_the_gateway_when_created_then_it_is_internal_and_only_api_gateway
 def test_given_the_services_then_the_health_checks_of_the_load_balancer_equal_their_readiness_probes(
     machine: Machine, install: Callable[..., str]
 ) -> None:
-    """Its own default asks for `/`, which no service answers."""
+    """Its default path is `/`, which no service serves."""
     assert install() == ""
 
     groups = {
@@ -218,7 +218,7 @@ def test_given_images_in_the_registry_when_installed_again_then_nothing_is_built
 
 
 def bases(machine: Machine) -> set[str]:
-    """What the images were built on."""
+    """The base images of the builds."""
     builds = [command for command in machine.commands() if command.startswith("docker build")]
     assert len(builds) == len(images.SOURCES) - 1, "all but the emulator's"
     return {re.findall(r"--build-arg BASE=(\S+)", command)[0] for command in builds}

@@ -1,4 +1,4 @@
-"""The commands in dev/: each starts on any interpreter, and what cleans up or comes first needs no package."""
+"""The commands in dev/ start with any interpreter; those that clean up or run first need no package."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Every link of a page to this repository: the file is there, and so is the heading."""
+"""The files and headings to which the pages link exist."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _ELSEWHERE: Final = ("https://", "http://", "mailto:")
 
 
 def anchors(page: str) -> set[str]:
-    """The fragments of a page's headings, as GitHub makes them of headings that are all different."""
+    """The fragments of the headings of a page, as on GitHub; the headings must differ."""
     without_blocks = re.sub(r"^```.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL)
     return {
         re.sub(r"[^\w -]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()).replace(" ", "-")
@@ -33,7 +33,7 @@ def anchors(page: str) -> set[str]:
 
 
 def dead(page: Path) -> Iterator[str]:
-    """The targets of a page's links that are not there."""
+    """The missing targets of the links of a page."""
     for link in _LINK.finditer(_CODE.sub("", page.read_text())):
         target = link["target"]
         if target.startswith(_ELSEWHERE):
@@ -45,7 +45,7 @@ def dead(page: Path) -> Iterator[str]:
 
 
 def absent(text: str, root: Path) -> Iterator[str]:
-    """The paths in code that lead nowhere; NAME, TASK and EVENT stand for any name."""
+    """The missing paths in code spans; NAME, TASK and EVENT stand for any name."""
     for path in _PATH.findall(text):
         if not any(root.glob(re.sub(r"\b(NAME|TASK|EVENT)\b", "*", path))):
             yield path

@@ -1,4 +1,4 @@
-"""Free ports are given once, whatever other processes ask at the same time, and none that something listens on."""
+"""A free port has one caller, even with concurrent processes, and no process listens on it."""
 
 import multiprocessing
 import socket

@@ -1,4 +1,4 @@
-"""The image of the examples: what it answers, and how it ends."""
+"""The sample image: its responses and its shutdown."""
 
 import http.client
 import json
@@ -27,7 +27,7 @@ PROGRAM = ROOT / "dev" / "shopdev" / "sample.py"
 
 @contextmanager
 def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """The program, once it says that it listens."""
+    """The program, when it listens."""
     command = [sys.executable, str(PROGRAM), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""One version for the charts, the wheel and the changelog, and a changelog that a reader can rely on."""
+"""The charts, the wheel and the changelog have the same version, and the changelog is well formed."""
 
 import re
 import tomllib
@@ -18,7 +18,7 @@ RELEASE: Final = re.compile(r"\[(?P<version>\d+\.\d+\.\d+)\] - \d{4}-\d{2}-\d{2}
 
 
 def wheel() -> str:
-    """The version of the Python package, which `kubectl shop --version` prints."""
+    """The version of the Python package, as in `kubectl shop --version`."""
     project: dict[str, Any] = tomllib.loads((ROOT / "operator/pyproject.toml").read_text())["project"]
     found: str = project["version"]
     return found
@@ -34,7 +34,7 @@ def releases(changelog: str) -> Iterator[str]:
     """The versions of a changelog in its order, without the unreleased changes.
 
     Raises:
-        AssertionError: a heading names no version with its date.
+        AssertionError: when a heading has no version or no date.
     """
     first, *found = sections(changelog)
     assert first == "[Unreleased]"

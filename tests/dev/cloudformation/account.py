@@ -1,4 +1,4 @@
-"""An AWS account whose CloudFormation ends as a test says: no emulator is slow, or fails half-way, when it is asked to.
+"""An AWS account whose CloudFormation is slow or fails as a test requires, which the emulator cannot do.
 
 Its clients are those of boto3: parameters are validated, and paginators and waiters work, but no request is sent.
 """
@@ -17,11 +17,11 @@ from shopdev.cloudformation.account import Account
 
 
 class FakeAccount(Account):
-    """Such an account.
+    """The account.
 
     Args:
         stacks: name of a stack -> its state.
-        parameters: of every stack.
+        parameters: parameters of every stack.
     """
 
     def __init__(self, stacks: Mapping[str, str], parameters: Mapping[str, str] | None = None) -> None:
@@ -29,10 +29,10 @@ class FakeAccount(Account):
         self.stacks = dict(stacks)
         self.parameters = dict(parameters or {})
         self.resources: dict[str, dict[str, str]] = {}
-        """Stack -> id of a resource that is left of it -> its type."""
+        """Stack -> id of a remaining resource -> its type."""
         self.outputs: dict[str, str] = {}
         self.failing: dict[str, str] = {}
-        """Stack -> why its resource Thing fails."""
+        """Stack -> reason why its resource Thing fails."""
         self.refusing: dict[str, str] = {}
         """Stack -> code of the error with which AWS refuses to change it."""
         self.states_after: dict[str, str] = {}
@@ -42,9 +42,9 @@ class FakeAccount(Account):
         self.requests: list[tuple[str, dict[str, Any]]] = []
         """Operation and parameters of each request."""
         self.waiting = threading.Event()
-        """Set when somebody waits for a slow stack."""
+        """Set when a client asks for the state of a slow stack."""
         self.slow: dict[str, threading.Event] = {}
-        """Stack -> what its deployment waits for."""
+        """Stack -> event for which its deployment waits."""
 
     def client(self, service: str) -> Any:
         made = self.session.client(service)  # type: ignore[call-overload]  # any name
@@ -52,7 +52,7 @@ class FakeAccount(Account):
         return made
 
     def ran(self, operation: str, **parameters: object) -> list[dict[str, Any]]:
-        """The parameters of the requests of an operation that have these among them."""
+        """The parameters of the requests of an operation that contain these parameters."""
         return [
             given
             for name, given in self.requests
@@ -106,7 +106,7 @@ class FakeAccount(Account):
         self.stacks[name] = "DELETE_IN_PROGRESS"
 
     def _end(self, name: str) -> None:
-        """End what CloudFormation does to a stack."""
+        """Complete the operation on a stack."""
         verb, _, in_progress = self.stacks.get(name, "").partition("_")
         if in_progress != "IN_PROGRESS" or verb == "REVIEW":
             return

@@ -1,4 +1,4 @@
-"""`dev/aws` as a person runs it, against the emulator."""
+"""The command `dev/aws`, with the emulator."""
 
 import os
 import re
@@ -47,7 +47,7 @@ def aws(emulator: Emulator, prefix: str, tmp_path: Path) -> Aws:
 
 
 def quoted(line: str) -> list[str]:
-    """The words after `dev/aws` of the first command that a line tells to run."""
+    """The words after `dev/aws` of the first command in a line."""
     found = re.search(r"`dev/aws ([^`]+)`", line)
     assert found, line
     return found[1].split()
@@ -68,13 +68,13 @@ def states(aws: Aws) -> list[str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _functions() -> None:
-    """The functions' code, as `make functions` builds it; what is built already stays."""
+    """The zips of `make functions`; unchanged ones are not built again."""
     subprocess.run([sys.executable, str(ROOT / "dev" / "functions"), "build"], check=True)
 
 
 @pytest.fixture
 def deployed(emulator: Emulator, prefix: str) -> str:
-    """The prefix of stacks that are there, put there in a quicker way."""
+    """The prefix of deployed stacks."""
     emulator.deploy(prefix, {}, stacks.STACKS)
     return prefix
 
@@ -146,7 +146,7 @@ def test_given_stacks_with_other_parameters_when_unprotected_then_these_paramete
 def test_given_artifacts_in_many_versions_when_deleted_then_the_bucket_is_emptied_of_all_of_them(
     aws: Aws, emulator: Emulator, prefix: str
 ) -> None:
-    """The emulator's CloudFormation deletes a bucket whatever is in it, and keeps the versions for the next of its name."""
+    """The emulator deletes a bucket with its stack even if it is not empty, and keeps the versions for the next bucket of that name."""
     s3 = emulator.clients.s3
     bucket = emulator.deploy(prefix, {}, ("artifacts",))["artifacts"]["BucketName"]
     for body in (b"one", b"two"):
@@ -209,7 +209,7 @@ def endless(endpoint: str, asked: threading.Event) -> Iterator[str]:
             self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
-            """Nothing: what fails is seen by the client."""
+            """Log nothing: the client reports errors."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
         threading.Thread(target=server.serve_forever).start()

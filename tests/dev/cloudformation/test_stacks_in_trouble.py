@@ -1,4 +1,4 @@
-"""What deploying and deleting do, and say, when CloudFormation is slow, fails half-way, or refuses."""
+"""Deployments and deletions when CloudFormation is slow, fails halfway, or refuses a request."""
 
 import os
 import re
@@ -31,18 +31,18 @@ UNPROTECT = {
 
 @pytest.fixture
 def said() -> list[str]:
-    """The lines that were told."""
+    """The printed lines."""
     return []
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CloudFormation is asked for its state without a pause."""
+    """Poll the state of stacks without long pauses."""
     monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
 
 
 def refused(work: Callable[[], object]) -> str:
-    """The one line with which it fails."""
+    """The message of the error, which is one line."""
     with pytest.raises(AwsError) as failed:
         work()
     assert "\n" not in str(failed.value)
@@ -98,7 +98,7 @@ def test_given_a_stack_with_only_a_change_set_when_deployed_then_it_counts_as_ne
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> FakeAccount:
-    """An account that can take every stack."""
+    """An empty account in which every stack can be deployed."""
     monkeypatch.setattr(built, "keys", dict)
     found = FakeAccount({})
     found.outputs = {"BucketName": "code", "FunctionsStackRoleArn": "arn:aws:iam::123456789012:role/stacks"}
@@ -106,7 +106,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> FakeAccount:
 
 
 def silent(said: list[str]) -> list[str]:
-    """The lines that say which alarms nobody gets."""
+    """The lines about alarms that are not sent."""
     return [line for line in said if "AlarmTopicArn" in line]
 
 

@@ -1,4 +1,4 @@
-"""Which processes of `make dev` a change restarts: those that import it, and no others."""
+"""The processes of `make dev` that a change restarts: those that import the file, and no others."""
 
 from pathlib import Path
 

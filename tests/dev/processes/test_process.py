@@ -127,7 +127,7 @@ def test_given_a_signal_while_a_process_is_started_when_stopped_then_the_process
     made: list[subprocess.Popen[str]] = []
 
     class Interrupted(subprocess.Popen[str]):
-        """Ctrl-C comes when the process is there and before its caller knows of it."""
+        """Ctrl-C arrives after the process was created and before its creator has the handle."""
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)

@@ -1,4 +1,4 @@
-"""`make dev` as a person runs it."""
+"""The command of `make dev`."""
 
 import json
 import os
@@ -23,7 +23,7 @@ DEADLINE = 60
 
 
 class Command:
-    """A running dev/shop and what it has printed."""
+    """A running dev/shop and its output."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -47,7 +47,7 @@ class Command:
         raise AssertionError(f"no line with {pattern} in:\n" + "\n".join(self.lines[-30:]))
 
     def children(self) -> set[int]:
-        """Every process that descends from it."""
+        """All descendants of a process."""
         listed = subprocess.run(
             ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True
         ).stdout
@@ -99,7 +99,7 @@ def start() -> Iterator[Callable[[], Command]]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process exists and is no zombie that its new parent has yet to collect."""
+    """Whether a process exists and is not a zombie."""
     state = subprocess.run(
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout
@@ -131,7 +131,7 @@ def test_given_nothing_when_started_then_the_shop_responds_reloads_on_change_and
 def test_given_a_file_when_it_changes_then_exactly_the_processes_that_import_it_restart(
     start: Callable[[], Command],
 ) -> None:
-    """How long that takes is measured by `dev/bench reload`."""
+    """`dev/bench reload` measures how long this takes."""
     command = start()
     url = command.wait_for(r"^\s+shipping\s+(http://\S+)")[1]
     shop = command.wait_for(r"^\s+shop\s+(http://\S+)")[1]
