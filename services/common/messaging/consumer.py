@@ -164,8 +164,8 @@ class Consumer:
             self._queue.delete(message)
         except Exception as error:  # noqa: BLE001 - the message is retried or becomes a dead letter
             # The traceback is logged once: the same message may fail dozens of times.
-            tell = log.exception if message.deliveries == 1 else log.error
-            tell("message_failed", queue=self.name, deliveries=message.deliveries, error=repr(error))
+            log_failure = log.exception if message.deliveries == 1 else log.error
+            log_failure("message_failed", queue=self.name, deliveries=message.deliveries, error=repr(error))
             # A permanent error, or an unavailable outside service, says nothing about the health of this process.
             if not is_permanent(error) and not isinstance(error, Unanswered):
                 self._handling.missed(message.id, error)

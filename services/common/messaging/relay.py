@@ -100,7 +100,7 @@ class Relay:
                 self._outbox.done(record)
             except Exception as error:
                 if is_permanent(error):
-                    log.exception("outbox_record_failed", attempts=record.attempts)
+                    log.exception("outbox_record_failed", attempts=record.attempts, error=repr(error))
                 else:
                     # Without a traceback: a missing permission fails again every few milliseconds.
                     log.error("outbox_record_failed", attempts=record.attempts, error=repr(error))  # noqa: TRY400 - see above
