@@ -74,7 +74,9 @@ def _complaints(tmp_path: Path, text: str, given: Any) -> list[str]:
     return [error.message for error in jsonschema.Draft7Validator(made).iter_errors(given)]
 
 
-def test_given_sections_when_read_then_each_value_has_the_comment_right_above_it(tmp_path: Path) -> None:
+def test_given_values_with_comments_when_parsed_then_each_value_has_the_comment_directly_above_it(
+    tmp_path: Path,
+) -> None:
     sections = _read(
         tmp_path,
         "# The file's own words.\n\n## One\n\n# About a,\n# in two lines.\na: 1\nb:\n  # About c.\n  c: x\n## Two\nd: true\n",
@@ -87,7 +89,7 @@ def test_given_sections_when_read_then_each_value_has_the_comment_right_above_it
     assert sections[1].values[0].description == ""
 
 
-def test_given_defaults_when_the_schema_is_made_then_types_follow_and_nothing_else_is_let_in(
+def test_given_default_values_when_the_schema_is_generated_then_it_has_their_types_and_allows_no_other_key(
     tmp_path: Path,
 ) -> None:
     text = "## One\na: 1\nb:\n  c: x\nd: true\n"
@@ -99,7 +101,9 @@ def test_given_defaults_when_the_schema_is_made_then_types_follow_and_nothing_el
     assert len(_complaints(tmp_path, text, {"e": 1, "b": {"cc": "y"}})) == 2
 
 
-def test_given_a_crd_hint_when_the_schema_is_made_then_it_is_the_crds_or_null(tmp_path: Path) -> None:
+def test_given_a_crd_hint_when_the_schema_is_generated_then_it_is_that_of_the_crd_or_null(
+    tmp_path: Path,
+) -> None:
     text = "## One\n# +crd spec.port\nport: null\n# +crd spec.size\nsize: null\n"
 
     assert _complaints(tmp_path, text, {"port": 1, "size": "1Gi"}) == []
@@ -107,7 +111,7 @@ def test_given_a_crd_hint_when_the_schema_is_made_then_it_is_the_crds_or_null(tm
     assert _complaints(tmp_path, text, {"port": 65536}) == ["65536 is greater than the maximum of 65535"]
 
 
-def test_given_an_env_hint_when_the_schema_is_made_then_names_map_to_strings_or_sources(
+def test_given_an_env_hint_when_the_schema_is_generated_then_names_map_to_strings_or_sources(
     tmp_path: Path,
 ) -> None:
     text = "## One\n# +env\nenv: {}\n"
@@ -121,7 +125,9 @@ def test_given_an_env_hint_when_the_schema_is_made_then_names_map_to_strings_or_
     assert len(_complaints(tmp_path, text, {"env": {"1 A": "x"}})) == 1
 
 
-def test_given_a_workers_hint_when_the_schema_is_made_then_the_name_is_the_key(tmp_path: Path) -> None:
+def test_given_a_workers_hint_when_the_schema_is_generated_then_the_key_is_the_name_of_the_worker(
+    tmp_path: Path,
+) -> None:
     text = "## One\n# +workers\nworkers: {}\n"
 
     assert (
@@ -146,7 +152,7 @@ def test_given_a_workers_hint_when_the_schema_is_made_then_the_name_is_the_key(t
         ("# +schema {\na: 1\n", "values.yaml:2: +schema wants one line of JSON: "),
     ],
 )
-def test_given_a_comment_that_tells_too_little_when_read_then_the_complaint_names_the_line(
+def test_given_an_invalid_or_missing_hint_when_the_schema_is_generated_then_the_error_names_the_line(
     tmp_path: Path, text: str, complaint: str
 ) -> None:
     with pytest.raises(BadComment) as caught:
@@ -155,7 +161,7 @@ def test_given_a_comment_that_tells_too_little_when_read_then_the_complaint_name
     assert complaint in str(caught.value)
 
 
-def test_given_a_readme_when_written_again_then_only_what_is_between_the_marks_changes(
+def test_given_a_readme_when_regenerated_then_only_the_section_between_the_markers_changes(
     tmp_path: Path,
 ) -> None:
     sections = _read(
@@ -185,6 +191,6 @@ Mine too.
     )
 
 
-def test_given_a_readme_without_marks_when_written_then_the_complaint_says_what_to_add() -> None:
+def test_given_a_readme_without_markers_when_regenerated_then_the_error_asks_for_the_markers() -> None:
     with pytest.raises(BadComment, match="add the lines"):
         readme.readme("Mine.", ())

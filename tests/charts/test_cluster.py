@@ -87,13 +87,15 @@ def _conform(schemas: Path, objects: list[Object]) -> subprocess.CompletedProces
 @pytest.mark.parametrize(
     ("chart", "files"), LINTED, ids=lambda part: part if isinstance(part, str) else "+".join(part)
 )
-def test_a_chart_passes_helms_strict_linter(helm: Helm, chart: str, files: tuple[str, ...]) -> None:
+def test_given_a_chart_when_helm_lints_it_strictly_then_it_passes(
+    helm: Helm, chart: str, files: tuple[str, ...]
+) -> None:
     done = helm.lint(chart, *files)
 
     assert done.returncode == 0, done.stdout
 
 
-def test_what_a_chart_renders_conforms_to_the_schemas_of_kubernetes(
+def test_given_the_rendered_objects_of_a_chart_then_they_conform_to_the_schemas_of_kubernetes(
     schemas: Path, objects: list[Object]
 ) -> None:
     done = _conform(schemas, objects)
@@ -101,7 +103,9 @@ def test_what_a_chart_renders_conforms_to_the_schemas_of_kubernetes(
     assert done.returncode == 0, done.stdout
 
 
-def test_an_unknown_field_does_not_conform(schemas: Path, helm: Helm) -> None:
+def test_given_a_rendered_object_with_an_unknown_field_then_kubeconform_rejects_it(
+    schemas: Path, helm: Helm
+) -> None:
     objects = helm.template("shop-operator")
     next(each for each in objects if each["kind"] == "Deployment")["spec"]["template"]["spec"][
         "hostNetwrk"
@@ -113,11 +117,15 @@ def test_an_unknown_field_does_not_conform(schemas: Path, helm: Helm) -> None:
     assert "hostNetwrk" in done.stdout
 
 
-def test_what_a_chart_renders_is_taken_by_the_api_server(served: Cluster, objects: list[Object]) -> None:
+def test_given_the_rendered_objects_of_a_chart_then_the_api_server_accepts_them(
+    served: Cluster, objects: list[Object]
+) -> None:
     served.judge(*objects)
 
 
-def test_the_kubectl_manifest_is_taken_by_the_api_server(served: Cluster) -> None:
+def test_given_the_install_manifest_when_kubectl_applies_it_then_the_api_server_accepts_it(
+    served: Cluster,
+) -> None:
     served.kubectl(
         "apply",
         "--server-side",
@@ -128,7 +136,9 @@ def test_the_kubectl_manifest_is_taken_by_the_api_server(served: Cluster) -> Non
     )
 
 
-def test_every_pod_is_let_into_a_restricted_namespace(served: Cluster, objects: list[Object]) -> None:
+def test_given_the_rendered_pods_of_a_chart_then_a_restricted_namespace_admits_them(
+    served: Cluster, objects: list[Object]
+) -> None:
     for each in objects:
         template = (
             each["spec"].get("template") if each["kind"] in {"Deployment", "Job", "StatefulSet"} else None
@@ -144,7 +154,9 @@ def _pod(owner: Object, template: Object) -> Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def test_a_pod_that_is_not_restricted_is_not_let_in(served: Cluster) -> None:
+def test_given_a_pod_that_violates_the_restricted_standard_then_a_restricted_namespace_rejects_it(
+    served: Cluster,
+) -> None:
     pod = _pod(
         {"metadata": {"name": "root", "namespace": "shop"}},
         {"spec": {"containers": [{"name": "a", "image": "a"}]}},
@@ -154,7 +166,9 @@ def test_a_pod_that_is_not_restricted_is_not_let_in(served: Cluster) -> None:
         served.judge(pod)
 
 
-def test_the_api_server_refuses_what_the_chart_cannot_see(served: Cluster, helm: Helm) -> None:
+def test_given_an_invalid_combination_of_valid_values_then_the_api_server_refuses_the_shopservice(
+    served: Cluster, helm: Helm
+) -> None:
     values = IMAGE | {"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}
     objects = helm.template("shop-service", values, namespace="shop")
 

@@ -18,7 +18,7 @@ def _arguments(helm: Helm, values: dict[str, Any]) -> list[str]:
     return list(deployment["spec"]["template"]["spec"]["containers"][0]["args"])
 
 
-def test_given_common_labels_then_every_object_of_the_chart_has_them_and_the_operator_is_told(
+def test_given_common_labels_then_every_object_of_the_chart_and_the_arguments_of_the_operator_have_them(
     helm: Helm,
 ) -> None:
     labels = {"team": "platform", "example.com/cost-center": "42"}
@@ -32,7 +32,7 @@ def test_given_common_labels_then_every_object_of_the_chart_has_them_and_the_ope
     assert json.loads(argument.partition("=")[2]) == labels
 
 
-def test_given_common_annotations_then_the_operator_is_told(helm: Helm) -> None:
+def test_given_common_annotations_then_the_arguments_of_the_operator_contain_them(helm: Helm) -> None:
     (argument,) = (
         each for each in _arguments(helm, {"commonAnnotations": {"a/b": 'c "d", e'}}) if "common" in each
     )
@@ -41,12 +41,14 @@ def test_given_common_annotations_then_the_operator_is_told(helm: Helm) -> None:
     assert json.loads(argument.partition("=")[2]) == {"a/b": 'c "d", e'}
 
 
-def test_without_them_the_operator_is_told_nothing(helm: Helm) -> None:
+def test_given_no_common_metadata_then_the_operator_has_no_argument_for_it(helm: Helm) -> None:
     assert not any("common" in each for each in _arguments(helm, {}))
 
 
 @pytest.mark.parametrize("key", ["app.kubernetes.io/name", "shopservice.dev/name"])
-def test_given_a_label_that_the_operator_sets_itself_then_the_chart_is_refused(helm: Helm, key: str) -> None:
+def test_given_a_common_label_that_the_operator_sets_itself_then_helm_refuses_the_values(
+    helm: Helm, key: str
+) -> None:
     with pytest.raises(Refused) as refused:
         helm.template("shop-operator", {"commonLabels": {key: "a"}})
 

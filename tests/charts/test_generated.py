@@ -19,17 +19,17 @@ FILES = {**outputs(), table.TABLE: table.generated}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_generated_file_is_up_to_date(path: Path) -> None:
+def test_given_a_generated_file_when_it_is_regenerated_then_it_is_unchanged(path: Path) -> None:
     assert path.read_text() == FILES[path](), (
         f"run `make generate`: {path.relative_to(ROOT)} is not up to date"
     )
 
 
-def test_the_charts_crd_is_the_one_that_the_operator_prints() -> None:
+def test_given_the_crd_of_the_chart_then_it_equals_that_of_the_operator() -> None:
     assert yaml.safe_load(crd_yaml()) == crd()
 
 
-def test_the_install_manifest_pulls_no_image_by_accident() -> None:
+def test_given_the_install_manifest_then_its_image_resolves_only_after_the_registry_is_set() -> None:
     text = (ROOT / "manifests/install.yaml").read_text()
     images = [line.strip() for line in text.splitlines() if line.strip().startswith("image: ")]
     head = [line for line in text.splitlines() if line.startswith("# ")]
@@ -47,7 +47,7 @@ def test_the_install_manifest_pulls_no_image_by_accident() -> None:
         assert any(way in line for line in head), way
 
 
-def test_the_schema_of_a_service_lets_nothing_unknown_in() -> None:
+def test_given_the_values_schema_of_a_service_then_only_global_and_the_pod_spec_allow_unknown_keys() -> None:
     schema = json.loads((ROOT / "charts/shop-service/values.schema.json").read_text())
 
     # What a parent shares may be for its other dependencies; the fields of a pod are for Kubernetes to know.
@@ -66,7 +66,7 @@ def _open(schema: dict[str, Any], path: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("chart", CHARTS)
-def test_every_value_is_described(chart: str) -> None:
+def test_given_the_values_of_a_chart_then_every_value_has_a_description(chart: str) -> None:
     leaves = [
         leaf
         for section in values.read(ROOT / "charts" / chart / "values.yaml")

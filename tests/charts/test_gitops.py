@@ -29,7 +29,7 @@ def judged() -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
-def test_a_shopservice_in_each_state_is_taken_for_what_it_is(
+def test_given_a_shopservice_in_each_state_then_kstatus_argo_cd_and_flux_report_that_state(
     judged: dict[str, dict[str, str]], state: State
 ) -> None:
     answer = judged[state.name]
@@ -39,11 +39,11 @@ def test_a_shopservice_in_each_state_is_taken_for_what_it_is(
     assert (answer["kstatus"], answer["argo"], answer["flux"]) == (state.kstatus, state.argo, flux), answer
 
 
-def test_argo_cd_shows_the_cause(judged: dict[str, dict[str, str]]) -> None:
+def test_given_a_failed_shopservice_then_argo_cd_shows_the_cause(judged: dict[str, dict[str, str]]) -> None:
     assert "container app exited with code 1" in judged["failed"]["argoMessage"]
 
 
-def test_the_files_are_about_our_kind() -> None:
+def test_given_the_gitops_manifests_then_they_refer_to_the_shopservice_kind() -> None:
     argo: dict[str, Any] = yaml.safe_load((GITOPS / "argocd-cm.yaml").read_text())["data"]
     assert list(argo) == ["resource.customizations.health.shopservice.dev_ShopService"]
     (flux,) = yaml.safe_load((GITOPS / "flux-health-checks.yaml").read_text())["spec"]["healthCheckExprs"]

@@ -59,26 +59,30 @@ def shop(helm: Helm, *files: str) -> list[Object]:
 
 
 @pytest.mark.parametrize("files", [(), ("values-eks.yaml",)])
-def test_given_the_shop_then_only_accepted_checks_complain(helm: Helm, files: tuple[str, ...]) -> None:
+def test_given_the_shop_when_kube_score_runs_then_it_reports_only_accepted_findings(
+    helm: Helm, files: tuple[str, ...]
+) -> None:
     found = complaints(shop(helm, *files))
 
     assert found.keys() == ACCEPTED.keys(), found
 
 
-def test_given_the_operator_then_only_accepted_checks_complain(helm: Helm) -> None:
+def test_given_the_operator_when_kube_score_runs_then_it_reports_only_accepted_findings(helm: Helm) -> None:
     found = complaints(helm.template("shop-operator", namespace="shop-operator"))
 
     assert found.keys() <= ACCEPTED.keys(), found
 
 
-def test_given_the_emulator_then_only_accepted_checks_complain(helm: Helm) -> None:
+def test_given_the_emulator_when_kube_score_runs_then_it_reports_only_accepted_findings(helm: Helm) -> None:
     found = complaints(helm.template("local-aws", namespace="aws"))
 
     assert found.keys() <= ACCEPTED.keys() | EMULATOR.keys(), found
     assert EMULATOR.keys() <= found.keys(), "an exception that is not needed"
 
 
-def test_given_a_pod_without_a_policy_and_with_a_system_user_then_it_complains(helm: Helm) -> None:
+def test_given_a_pod_without_network_policy_and_user_id_when_kube_score_runs_then_it_reports_both(
+    helm: Helm,
+) -> None:
     values = {"product": {"networkPolicy": None, "podTemplate": None}}
     objects = helm.template("shop", values, namespace="shop")
     (product,) = [

@@ -3,7 +3,7 @@
 from tests.charts.helm import Helm
 
 
-def test_given_the_emulator_then_the_name_that_the_sdks_ask_for_addresses_leads_to_it_too(helm: Helm) -> None:
+def test_given_the_emulator_then_its_data_host_name_resolves_to_it_for_discover_instances(helm: Helm) -> None:
     """For DiscoverInstances they put `data-` in front of the host of the endpoint that they were given."""
     objects = helm.template("local-aws", namespace="aws")
 

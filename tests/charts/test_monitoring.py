@@ -82,7 +82,7 @@ def expressions() -> list[str]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['alert']}: {case['given']}")
-def test_given_these_numbers_then_the_alert_fires_or_not(
+def test_given_a_series_of_samples_then_the_alert_fires_as_expected(
     promtool: Path, rule_file: Path, rules: list[dict[str, Any]], case: dict[str, Any], tmp_path: Path
 ) -> None:
     answer = played(promtool, rule_file, rules, case, tmp_path, runbook=str(RUNBOOK.relative_to(ROOT)))
@@ -91,7 +91,7 @@ def test_given_these_numbers_then_the_alert_fires_or_not(
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['alert']}: {case['given']}")
-def test_given_the_opposite_expectation_then_the_case_fails(
+def test_given_the_opposite_expectation_when_the_alert_is_evaluated_then_the_case_fails(
     promtool: Path, rule_file: Path, rules: list[dict[str, Any]], case: dict[str, Any], tmp_path: Path
 ) -> None:
     opposite = {**case, "fires": [] if case.get("fires") else [{"labels": {}, "description": ""}]}
@@ -101,26 +101,30 @@ def test_given_the_opposite_expectation_then_the_case_fails(
     assert answer.returncode != 0
 
 
-def test_no_case_has_numbers_that_yaml_reads_as_one() -> None:
+def test_given_the_alert_cases_then_every_series_is_a_string() -> None:
     values = [each for case in CASES for each in case["series"].values()]
 
     assert [each for each in values if not isinstance(each, str)] == [], "0x10 is 16 to YAML: quote it"
 
 
-def test_every_alert_is_shown_to_fire_and_not_to_fire(rules: list[dict[str, Any]]) -> None:
+def test_given_every_alert_then_a_case_makes_it_fire_and_a_case_does_not(rules: list[dict[str, Any]]) -> None:
     alerts = {rule["alert"] for rule in rules}
 
     assert {case["alert"] for case in CASES if case.get("fires")} == alerts
     assert {case["alert"] for case in CASES if not case.get("fires")} == alerts
 
 
-def test_promtool_finds_nothing_wrong_with_the_rules(promtool: Path, rule_file: Path) -> None:
+def test_given_the_rules_when_promtool_lints_them_then_it_reports_no_problem(
+    promtool: Path, rule_file: Path
+) -> None:
     answer = asked(promtool, "check", "rules", "--lint=all", "--lint-fatal", rule_file)
 
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_the_prometheus_operator_takes_the_rules(rendered: list[Object], cluster: Cluster) -> None:
+def test_given_the_crd_of_the_prometheus_operator_then_the_api_server_accepts_the_rules(
+    rendered: list[Object], cluster: Cluster
+) -> None:
     cluster.install_crds(
         tools.ensure("prometheus-operator-crds") / "monitoring.coreos.com_prometheusrules.yaml"
     )
@@ -129,7 +133,7 @@ def test_the_prometheus_operator_takes_the_rules(rendered: list[Object], cluster
     cluster.judge(only(rendered, "PrometheusRule"))
 
 
-def test_every_query_of_the_dashboard_is_parsed_by_prometheus(promtool: Path, tmp_path: Path) -> None:
+def test_given_every_query_of_the_dashboard_then_prometheus_parses_it(promtool: Path, tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     found = [{"record": f"query:{i}", "expr": expr} for i, expr in enumerate(expressions())]
     path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": found}]}))
@@ -140,7 +144,7 @@ def test_every_query_of_the_dashboard_is_parsed_by_prometheus(promtool: Path, tm
     assert f"{len(found)} rules found" in answer.stdout
 
 
-def test_every_metric_of_the_dashboard_and_the_alerts_is_one_that_the_operator_has(
+def test_given_the_queries_of_dashboard_and_alerts_then_the_operator_exposes_their_metrics(
     rules: list[dict[str, Any]], exposed: frozenset[str]
 ) -> None:
     queries = [*expressions(), *(rule["expr"] for rule in rules)]
@@ -159,11 +163,15 @@ def test_every_metric_of_the_dashboard_and_the_alerts_is_one_that_the_operator_h
         ("absent(up{} == 1) unless a:b:rate5m offset 5m", {"up", "a:b:rate5m"}),
     ],
 )
-def test_the_metrics_of_an_expression_are_found(expression: str, found: set[str]) -> None:
+def test_given_an_expression_when_it_is_parsed_then_the_names_of_its_metrics_are_found(
+    expression: str, found: set[str]
+) -> None:
     assert metric_names(expression) == found
 
 
-def test_every_alert_has_a_runbook(rules: list[dict[str, Any]]) -> None:
+def test_given_every_alert_then_the_runbook_has_its_heading_and_the_alert_links_to_it(
+    rules: list[dict[str, Any]],
+) -> None:
     headings = re.findall(r"^### (\w+)$", RUNBOOK.read_text(), re.MULTILINE)
 
     assert sorted(headings) == sorted({rule["alert"] for rule in rules})
@@ -171,7 +179,7 @@ def test_every_alert_has_a_runbook(rules: list[dict[str, Any]]) -> None:
         assert rule["annotations"]["runbook_url"] == (f"{RUNBOOK.relative_to(ROOT)}#{rule['alert'].lower()}")
 
 
-def test_every_metric_is_in_the_reference(exposed: frozenset[str]) -> None:
+def test_given_every_exposed_metric_then_the_reference_documents_it(exposed: frozenset[str]) -> None:
     documented = set(re.findall(r"^\| `([\w:]+)`", REFERENCE.read_text(), re.MULTILINE))
 
     assert documented == set(_without_suffixes(exposed))
@@ -184,7 +192,7 @@ def _without_suffixes(series: frozenset[str]) -> Iterator[str]:
             yield re.sub(r"_(bucket|sum|count)$", "", name)
 
 
-def test_given_another_runbook_and_labels_then_rules_and_dashboard_have_them(helm: Helm) -> None:
+def test_given_another_runbook_url_and_labels_then_rules_and_dashboard_have_them(helm: Helm) -> None:
     values = {
         "monitoring": {
             "rules": {
@@ -206,7 +214,9 @@ def test_given_another_runbook_and_labels_then_rules_and_dashboard_have_them(hel
     assert dashboard["metadata"]["labels"].items() >= {"grafana_dashboard": "1", "team": "shop"}.items()
 
 
-def test_the_dashboard_arrives_unchanged_and_fits_its_grid(rendered: list[Object]) -> None:
+def test_given_the_dashboard_when_it_is_rendered_then_it_is_unchanged_and_fits_its_grid(
+    rendered: list[Object],
+) -> None:
     dashboard = json.loads(only(rendered, "ConfigMap")["data"]["shop-operator.json"])
 
     assert dashboard == json.loads(DASHBOARD.read_text())
@@ -222,7 +232,7 @@ def test_the_dashboard_arrives_unchanged_and_fits_its_grid(rendered: list[Object
     assert max(x for x, _ in taken) < 24
 
 
-def test_given_defaults_then_nothing_needs_prometheus_or_grafana(helm: Helm) -> None:
+def test_given_defaults_then_no_object_requires_prometheus_or_grafana(helm: Helm) -> None:
     kinds = {name.partition("/")[0] for name in names(helm.template("shop-operator", namespace="shop"))}
 
     assert not kinds & {"PrometheusRule", "ServiceMonitor", "ConfigMap"}

@@ -133,7 +133,9 @@ def suggestions() -> list[Suggestion]:
 
 
 @pytest.mark.parametrize("suggestion", suggestions(), ids=str)
-def test_what_is_printed_runs_as_printed(world: World, suggestion: Suggestion) -> None:
+def test_given_a_command_printed_by_a_page_or_by_explain_when_it_runs_then_it_succeeds(
+    world: World, suggestion: Suggestion
+) -> None:
     command = suggestion.command.replace("dev/cluster exec -- ", "")
     reason = next((why for pattern, why in NEEDS.items() if re.search(pattern, command)), None)
     if reason is None:
@@ -154,7 +156,9 @@ def _refused_on_purpose(suggestion: Suggestion, done: subprocess.CompletedProces
 
 
 @pytest.mark.parametrize("chart", ["shop-operator", "shop-service", "local-aws"])
-def test_the_notes_of_a_chart_name_commands_that_there_are(world: World, chart: str) -> None:
+def test_given_the_notes_of_a_chart_when_their_commands_run_then_kubectl_accepts_them(
+    world: World, chart: str
+) -> None:
     values = ["--set", "crds.install=false"] if chart == "shop-operator" else []
     values += ["--set", "image.repository=r.example.com/x", "--set-string", "image.tag=1"]
     done = subprocess.run(
@@ -203,7 +207,9 @@ def test_given_no_registry_then_the_notes_say_how_to_set_it(
     assert "REGISTRY" not in named
 
 
-def test_a_second_operator_installs_beside_the_first_without_the_crd(world: World) -> None:
+def test_given_an_installed_operator_when_a_second_one_is_installed_without_the_crd_then_helm_succeeds(
+    world: World,
+) -> None:
     page = (ROOT / "docs/how-to/run-on-your-own-cluster.md").read_text()
     command = next(each for each in of_pages() if "crds.install=false" in each.command).command
     assert "## A second operator" in page

@@ -116,7 +116,7 @@ def older_chart(chart: Path, tmp_path: Path) -> Path:
     return older
 
 
-def test_given_an_older_crd_when_the_release_is_upgraded_then_the_crd_is_new_and_every_object_still_there(
+def test_given_an_older_crd_when_the_release_is_upgraded_then_the_crd_is_upgraded_and_no_object_is_lost(
     releases: Releases, older_chart: Path, chart: Path
 ) -> None:
     releases.install(older_chart)
@@ -131,7 +131,7 @@ def test_given_an_older_crd_when_the_release_is_upgraded_then_the_crd_is_new_and
     assert json.loads(releases.cluster.kubectl("get", "shopservice", "cart", "-o", "json")) == before
 
 
-def test_given_shopservices_when_the_release_is_uninstalled_then_they_stay_and_a_new_release_takes_over(
+def test_given_shopservices_when_the_release_is_uninstalled_then_they_stay_and_a_new_release_adopts_them(
     releases: Releases, chart: Path
 ) -> None:
     releases.install(chart)
@@ -164,7 +164,7 @@ MAY_NOT = [
 ]
 
 
-def test_given_the_whole_cluster_then_the_account_may_its_work_everywhere_and_nothing_else(
+def test_given_the_whole_cluster_then_the_serviceaccount_has_exactly_its_permissions_everywhere(
     releases: Releases, chart: Path
 ) -> None:
     releases.install(chart)
@@ -176,7 +176,7 @@ def test_given_the_whole_cluster_then_the_account_may_its_work_everywhere_and_no
     assert not releases.allowed("update", "leases.coordination.k8s.io/another", NAMESPACE)
 
 
-def test_given_one_namespace_then_the_account_may_its_work_there_and_nowhere_else(
+def test_given_one_watched_namespace_then_the_serviceaccount_has_its_permissions_only_there(
     releases: Releases, chart: Path
 ) -> None:
     releases.install(chart, watchNamespaces=["shop"])
@@ -185,7 +185,7 @@ def test_given_one_namespace_then_the_account_may_its_work_there_and_nowhere_els
     assert [(v, r) for v, r in [*MAY, *MAY_NOT] if releases.allowed(v, r, "other")] == []
 
 
-def test_given_one_namespace_then_an_operator_with_these_rights_keeps_its_shopservices_and_no_others(
+def test_given_one_watched_namespace_then_the_operator_reconciles_it_without_a_forbidden_request(
     releases: Releases, chart: Path, tmp_path: Path
 ) -> None:
     releases.install(chart, watchNamespaces=["shop"], replicas=0)
@@ -203,7 +203,7 @@ def test_given_one_namespace_then_an_operator_with_these_rights_keeps_its_shopse
     assert refused == 0
 
 
-def test_given_a_service_of_the_shops_release_when_it_is_handed_over_then_its_own_release_goes_on_with_it(
+def test_given_a_service_of_the_shop_release_when_it_moves_to_its_own_release_then_the_shopservice_is_kept(
     releases: Releases, chart: Path
 ) -> None:
     """As docs/how-to/deliver-continuously.md says: at no time is there no ShopService, or another one of its name."""

@@ -31,7 +31,7 @@ def _env(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("files", [(), LOCAL, EKS])
-def test_given_any_place_then_there_are_four_shopservices_a_gateway_and_the_seed(
+def test_given_any_environment_then_the_chart_renders_four_shopservices_a_gateway_and_the_seed(
     helm: Helm, files: tuple[str, ...]
 ) -> None:
     objects = _render(helm, files=files)
@@ -51,7 +51,9 @@ TABLES: dict[str, Any] = {
 }
 
 
-def test_given_the_tables_then_a_cronjob_reconciles_orders_as_the_order_service(helm: Helm) -> None:
+def test_given_all_tables_then_a_cronjob_reconciles_orders_under_the_account_of_the_order_service(
+    helm: Helm,
+) -> None:
     objects = _render(helm, {**TABLES, "order": {"env": {"TABLE": "shop-orders"}}})
 
     job = only(objects, "CronJob", "shop-reconciler")["spec"]
@@ -74,13 +76,13 @@ def test_given_the_tables_then_a_cronjob_reconciles_orders_as_the_order_service(
 @pytest.mark.parametrize(
     "values", [{"reconciler": {"enabled": False}}, {"services": {"order": False}}, {"payment": {"env": {}}}]
 )
-def test_given_no_order_service_or_not_all_tables_then_nothing_is_reconciled(
+def test_given_no_order_service_or_a_missing_table_then_no_cronjob_reconciles_orders(
     helm: Helm, values: dict[str, Any]
 ) -> None:
     assert "CronJob/shop-reconciler" not in names(_render(helm, {**TABLES, **values}))
 
 
-def test_a_service_that_is_delivered_by_itself_is_left_out_and_no_other(helm: Helm) -> None:
+def test_given_a_separately_delivered_service_then_the_chart_omits_only_that_one(helm: Helm) -> None:
     objects = _render(helm, {"services": {"order": False}})
 
     assert set(_specs(objects)) == {"payment", "product", "shipping"}
@@ -88,7 +90,9 @@ def test_a_service_that_is_delivered_by_itself_is_left_out_and_no_other(helm: He
     assert "Job/shop-seed" not in names(_render(helm, {"services": {"product": False}}))
 
 
-def test_the_public_paths_and_methods_are_the_designs(helm: Helm) -> None:
+def test_given_the_routes_of_the_services_then_only_the_intended_paths_and_methods_are_public(
+    helm: Helm,
+) -> None:
     public = {
         (route["path"], tuple(route["methods"]))
         for spec in _specs(_render(helm)).values()
@@ -104,7 +108,7 @@ def test_the_public_paths_and_methods_are_the_designs(helm: Helm) -> None:
     }
 
 
-def test_each_service_has_its_image_and_its_workers(helm: Helm) -> None:
+def test_given_a_registry_and_a_tag_then_each_service_has_its_image_and_its_workers(helm: Helm) -> None:
     specs = _specs(_render(helm, {"global": {"image": {"registry": "reg.example", "tag": "v3"}}}))
 
     assert {name: spec["image"] for name, spec in specs.items()} == {
@@ -118,7 +122,7 @@ def test_each_service_has_its_image_and_its_workers(helm: Helm) -> None:
     }
 
 
-def test_every_worker_is_a_module_of_its_service() -> None:
+def test_given_the_command_of_every_worker_then_its_module_exists() -> None:
     values = yaml.safe_load((ROOT / "charts/shop/values.yaml").read_text())
 
     for name in SERVICES:
@@ -128,7 +132,7 @@ def test_every_worker_is_a_module_of_its_service() -> None:
     assert (ROOT / "services/product/seed.py").is_file()
 
 
-def test_given_one_node_then_one_replica_each_and_aws_is_the_emulator(helm: Helm) -> None:
+def test_given_the_local_values_then_each_service_has_one_replica_and_uses_the_emulator(helm: Helm) -> None:
     specs = _specs(_render(helm))
 
     assert specs["product"]["autoscaling"] == {"minReplicas": 1, "maxReplicas": 4, "cpu": 70}
@@ -139,7 +143,7 @@ def test_given_one_node_then_one_replica_each_and_aws_is_the_emulator(helm: Helm
         assert spec["envFrom"][0] == {"secretRef": {"name": "local-aws-credentials"}}
 
 
-def test_given_the_emulator_then_those_whom_machines_call_read_the_machines_keys(helm: Helm) -> None:
+def test_given_the_emulator_then_only_services_called_by_machines_read_their_keys(helm: Helm) -> None:
     callers = {"secretRef": {"name": "machine-callers", "optional": True}}
 
     reading = {name for name, spec in _specs(_render(helm)).items() if callers in spec["envFrom"]}
@@ -147,7 +151,7 @@ def test_given_the_emulator_then_those_whom_machines_call_read_the_machines_keys
     assert reading == {"payment", "shipping"}
 
 
-def test_given_eks_then_those_whom_functions_and_machines_call_are_found_and_know_the_gateway(
+def test_given_eks_then_services_called_by_functions_or_machines_have_a_hostname_and_the_gateway_secret(
     helm: Helm,
 ) -> None:
     for name, spec in _specs(_render(helm, files=EKS)).items():
@@ -161,7 +165,7 @@ def test_given_eks_then_those_whom_functions_and_machines_call_are_found_and_kno
 
 
 @pytest.mark.parametrize("files", [(), EKS])
-def test_given_production_then_two_of_everything_and_no_endpoint_of_an_emulator(
+def test_given_the_production_values_then_everything_has_two_replicas_and_no_emulator_endpoint(
     helm: Helm, files: tuple[str, ...]
 ) -> None:
     specs = _specs(_render(helm, files=files))
@@ -174,7 +178,7 @@ def test_given_production_then_two_of_everything_and_no_endpoint_of_an_emulator(
         assert "envFrom" not in spec
 
 
-def test_given_stack_outputs_as_a_values_file_then_they_add_to_the_environment(helm: Helm) -> None:
+def test_given_stack_outputs_as_values_then_they_extend_the_environment_of_their_service(helm: Helm) -> None:
     specs = _specs(_render(helm, {"payment": {"env": {"TABLE": "shop-payments"}}}))
 
     payment = _env(specs["payment"]["env"])
@@ -188,7 +192,7 @@ def test_given_stack_outputs_as_a_values_file_then_they_add_to_the_environment(h
 
 @pytest.mark.parametrize("files", [(), LOCAL, EKS])
 @pytest.mark.parametrize("name", SERVICES)
-def test_given_the_stacks_outputs_then_a_service_is_told_all_that_it_needs(
+def test_given_the_outputs_of_all_stacks_then_the_environment_of_a_service_satisfies_its_settings(
     helm: Helm, monkeypatch: pytest.MonkeyPatch, name: str, files: tuple[str, ...]
 ) -> None:
     outputs = {
@@ -239,7 +243,7 @@ POD_IDENTITY = ("169.254.170.23/32", 80)
         (EKS, ("10.0.0.0/16", 8080), {("anywhere", 443), POD_IDENTITY}),
     ],
 )
-def test_given_any_place_then_services_are_reached_by_those_that_call_them_and_reach_what_they_call(
+def test_given_any_environment_then_network_policies_allow_exactly_the_calls_between_services(
     helm: Helm, files: tuple[str, ...], edge: tuple[str, int], aws: set[tuple[str, int]]
 ) -> None:
     policies = {name: spec["networkPolicy"] for name, spec in _specs(_render(helm, files=files)).items()}
@@ -254,7 +258,7 @@ def test_given_any_place_then_services_are_reached_by_those_that_call_them_and_r
 
 
 @pytest.mark.parametrize("files", [(), LOCAL, EKS])
-def test_given_any_place_then_services_are_rolled_back_drained_one_by_one_monitored_and_isolated(
+def test_given_any_environment_then_each_service_has_rollback_disruption_monitoring_and_isolation(
     helm: Helm, files: tuple[str, ...]
 ) -> None:
     specs = _specs(_render(helm, files=files))
@@ -268,7 +272,7 @@ def test_given_any_place_then_services_are_rolled_back_drained_one_by_one_monito
 
 
 @pytest.mark.parametrize("files", [(), LOCAL, EKS])
-def test_given_any_place_then_a_service_depends_on_exactly_those_that_it_calls(
+def test_given_any_environment_then_a_service_depends_on_exactly_the_services_that_it_calls(
     helm: Helm, files: tuple[str, ...]
 ) -> None:
     specs = _specs(_render(helm, files=files))
@@ -285,7 +289,7 @@ def test_given_any_place_then_a_service_depends_on_exactly_those_that_it_calls(
     assert {name: sorted(spec.get("dependsOn", [])) for name, spec in specs.items()} == called
 
 
-def test_given_the_shop_then_the_operator_makes_a_budget_a_monitor_and_a_policy_of_every_service(
+def test_given_the_shop_then_the_operator_renders_budget_monitor_and_policy_for_every_service(
     helm: Helm,
 ) -> None:
     for each in _render(helm, files=()):
@@ -311,7 +315,7 @@ def test_given_the_shop_then_the_operator_makes_a_budget_a_monitor_and_a_policy_
         assert policy["policyTypes"] == ["Ingress", "Egress"], name
 
 
-def test_given_the_seed_then_its_job_reaches_what_the_product_service_reaches(helm: Helm) -> None:
+def test_given_the_seed_then_its_network_policy_has_the_egress_of_the_product_service(helm: Helm) -> None:
     objects = _render(helm)
     policy, job = only(objects, "NetworkPolicy"), only(objects, "Job")
 
@@ -321,20 +325,20 @@ def test_given_the_seed_then_its_job_reaches_what_the_product_service_reaches(he
     assert "ingress" not in policy["spec"]
 
 
-def test_given_autoscaling_taken_back_then_a_fixed_number_takes_its_place(helm: Helm) -> None:
+def test_given_null_autoscaling_and_replicas_then_the_service_has_a_fixed_count(helm: Helm) -> None:
     product = _specs(_render(helm, {"product": {"autoscaling": None, "replicas": 3}}))["product"]
 
     assert product["replicas"] == 3
     assert "autoscaling" not in product
 
 
-def test_given_a_worker_taken_back_then_it_is_gone(helm: Helm) -> None:
+def test_given_a_null_worker_then_the_service_has_no_such_worker(helm: Helm) -> None:
     order = _specs(_render(helm, {"order": {"workers": {"relay": None}}}))["order"]
 
     assert [worker["name"] for worker in order["workers"]] == ["consumer"]
 
 
-def test_the_gateway_listens_for_the_routes_of_its_namespace(helm: Helm) -> None:
+def test_given_gateway_settings_then_the_gateway_listens_for_the_routes_of_its_namespace(helm: Helm) -> None:
     settings = {
         "className": "alb",
         "port": 8000,
@@ -358,7 +362,7 @@ def test_the_gateway_listens_for_the_routes_of_its_namespace(helm: Helm) -> None
     assert {spec["gateway"]["name"] for spec in _specs(objects).values()} == {gateway["metadata"]["name"]}
 
 
-def test_given_a_gateway_that_is_there_then_the_routes_hang_on_it(helm: Helm) -> None:
+def test_given_an_existing_gateway_then_the_routes_refer_to_it_and_none_is_created(helm: Helm) -> None:
     theirs = {"name": "edge", "namespace": "infra"}
     objects = _render(helm, {"gateway": {"create": False}, "global": {"gateway": theirs}})
 
@@ -366,7 +370,7 @@ def test_given_a_gateway_that_is_there_then_the_routes_hang_on_it(helm: Helm) ->
     assert all(spec["gateway"] == theirs for spec in _specs(objects).values())
 
 
-def test_the_seed_is_the_product_service_with_another_command(helm: Helm) -> None:
+def test_given_the_seed_then_its_job_is_the_product_service_with_another_command(helm: Helm) -> None:
     values = {
         "product": {"image": {"tag": "v9"}, "env": {"TABLE": "t"}, "serviceAccount": {"name": "catalogue"}}
     }
@@ -383,11 +387,11 @@ def test_the_seed_is_the_product_service_with_another_command(helm: Helm) -> Non
     assert pod["serviceAccountName"] == product["serviceAccount"]["name"]
 
 
-def test_given_no_serviceaccount_then_the_seed_has_the_one_that_the_operator_makes(helm: Helm) -> None:
+def test_given_no_serviceaccount_then_the_seed_uses_the_one_that_the_operator_creates(helm: Helm) -> None:
     assert only(_render(helm), "Job")["spec"]["template"]["spec"]["serviceAccountName"] == "product"
 
 
-def test_given_no_seed_then_there_is_no_job(helm: Helm) -> None:
+def test_given_a_disabled_seed_then_the_chart_renders_no_job(helm: Helm) -> None:
     assert "Job" not in {each["kind"] for each in _render(helm, {"seed": {"enabled": False}})}
 
 
@@ -403,7 +407,7 @@ def test_given_no_seed_then_there_is_no_job(helm: Helm) -> None:
         ({"product": {"replicas": 2}}, "product has both replicas and autoscaling"),
     ],
 )
-def test_given_a_bad_value_then_the_sentence_names_it(
+def test_given_an_invalid_value_then_the_error_names_it(
     helm: Helm, values: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(Refused) as caught:

@@ -153,7 +153,7 @@ def rule_file(rendered: list[Object], tmp_path_factory: pytest.TempPathFactory) 
     [*CASES, *({"alert": alert, **case} for alert, cases in BY_ALERT.items() for case in cases)],
     ids=lambda case: case["given"],
 )
-def test_given_these_numbers_then_the_alert_fires_or_not(
+def test_given_a_series_of_samples_then_the_alert_fires_as_expected(
     promtool: Path, rule_file: Path, rules: list[dict[str, Any]], case: dict[str, Any], tmp_path: Path
 ) -> None:
     case = {"alert": "ShopCircuitOpen", "at": "6m", **case}
@@ -163,13 +163,17 @@ def test_given_these_numbers_then_the_alert_fires_or_not(
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_promtool_finds_nothing_wrong_with_the_rules(promtool: Path, rule_file: Path) -> None:
+def test_given_the_rules_when_promtool_lints_them_then_it_reports_no_problem(
+    promtool: Path, rule_file: Path
+) -> None:
     answer = asked(promtool, "check", "rules", "--lint=all", "--lint-fatal", rule_file)
 
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_every_metric_of_the_alerts_is_one_that_the_services_have(rules: list[dict[str, Any]]) -> None:
+def test_given_the_metrics_of_the_alerts_then_the_services_or_the_cluster_expose_them(
+    rules: list[dict[str, Any]],
+) -> None:
     (circuits,), (outboxes,) = telemetry.CIRCUITS_OPEN.collect(), telemetry.OUTBOX_AGE.collect()
     (unreadable,) = telemetry.UNREADABLE_ROWS.collect()
     of_services = {circuits.name, outboxes.name, f"{unreadable.name}_total"}
@@ -177,7 +181,9 @@ def test_every_metric_of_the_alerts_is_one_that_the_services_have(rules: list[di
     assert {name for rule in rules for name in metric_names(rule["expr"])} == of_services | OF_CLUSTER
 
 
-def test_every_alert_has_its_heading_on_the_page_and_links_to_it(rules: list[dict[str, Any]]) -> None:
+def test_given_every_alert_then_the_runbook_has_its_heading_and_the_alert_links_to_it(
+    rules: list[dict[str, Any]],
+) -> None:
     headings = re.findall(r"^### (\w+)$", (ROOT / RUNBOOK).read_text(), re.MULTILINE)
 
     assert headings == [rule["alert"] for rule in rules]
@@ -185,13 +191,13 @@ def test_every_alert_has_its_heading_on_the_page_and_links_to_it(rules: list[dic
         assert rule["annotations"]["runbook_url"] == f"{RUNBOOK}#{rule['alert'].lower()}"
 
 
-def test_given_nothing_else_then_there_are_no_rules_which_need_the_prometheus_operator(helm: Helm) -> None:
+def test_given_defaults_then_no_prometheusrule_is_rendered(helm: Helm) -> None:
     rendered = helm.template("shop", {}, namespace="shop")
 
     assert not [each for each in rendered if each["kind"] == "PrometheusRule"]
 
 
-def test_given_the_reconciler_as_a_function_then_no_alert_asks_for_its_cronjob(helm: Helm) -> None:
+def test_given_the_reconciler_as_a_function_then_no_alert_refers_to_its_cronjob(helm: Helm) -> None:
     rendered = helm.template("shop", {**TABLES, **RULES}, files=("values-eks.yaml",), namespace="shop")
 
     groups = only(rendered, "PrometheusRule")["spec"]["groups"]
@@ -199,5 +205,5 @@ def test_given_the_reconciler_as_a_function_then_no_alert_asks_for_its_cronjob(h
     assert alerts == {"ShopCircuitOpen", "ShopOutboxAge", "ShopRowsUnreadable"}
 
 
-def test_the_rules_have_the_labels_that_prometheus_selects_them_by(rendered: list[Object]) -> None:
+def test_given_labels_for_the_rules_then_the_prometheusrule_has_them(rendered: list[Object]) -> None:
     assert only(rendered, "PrometheusRule")["metadata"]["labels"]["release"] == "prometheus"

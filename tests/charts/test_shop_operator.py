@@ -40,7 +40,7 @@ def _rights(role: Object) -> dict[tuple[str, str], set[str]]:
     return rights
 
 
-def test_given_defaults_then_all_that_an_operator_needs_is_there(helm: Helm) -> None:
+def test_given_defaults_then_the_chart_renders_every_object_that_the_operator_requires(helm: Helm) -> None:
     assert names(_render(helm)) == {
         "CustomResourceDefinition/shopservices.shopservice.dev",
         "ServiceAccount/shop-operator",
@@ -59,7 +59,7 @@ def test_given_defaults_then_all_that_an_operator_needs_is_there(helm: Helm) -> 
     }
 
 
-def test_given_logs_in_diagnoses_then_the_operator_may_read_them_and_is_told_to(helm: Helm) -> None:
+def test_given_logs_in_diagnoses_then_the_operator_has_the_permission_and_the_argument(helm: Helm) -> None:
     objects = _render(helm, {"diagnoseLogs": True})
 
     expected = IN_A_NAMESPACE | READS_CONFIG | SEES_CRDS | SEES_NAMESPACES | {("", "pods/log"): {"get"}}
@@ -77,7 +77,7 @@ def test_given_defaults_then_the_crd_is_upgraded_with_the_release_and_outlives_i
     assert not (ROOT / "charts/shop-operator/crds").exists(), "Helm never upgrades what is there"
 
 
-def test_given_crds_not_kept_or_not_wanted_then_so_it_is(helm: Helm) -> None:
+def test_given_crds_that_are_not_kept_or_not_installed_then_the_chart_follows(helm: Helm) -> None:
     dropped = only(_render(helm, {"crds": {"keep": False}}), "CustomResourceDefinition")
     assert "helm.sh/resource-policy" not in dropped["metadata"].get("annotations", {})
 
@@ -85,13 +85,17 @@ def test_given_crds_not_kept_or_not_wanted_then_so_it_is(helm: Helm) -> None:
     assert "CustomResourceDefinition" not in kinds
 
 
-def test_given_the_whole_cluster_then_the_operator_has_exactly_the_verbs_that_it_uses(helm: Helm) -> None:
+def test_given_the_whole_cluster_then_the_clusterrole_has_exactly_the_verbs_that_the_operator_uses(
+    helm: Helm,
+) -> None:
     role = only(_render(helm), "ClusterRole", "shop-operator")
 
     assert _rights(role) == IN_A_NAMESPACE | READS_CONFIG | SEES_CRDS | SEES_NAMESPACES
 
 
-def test_given_no_watching_of_configuration_then_no_secret_may_be_read(helm: Helm) -> None:
+def test_given_unwatched_configuration_then_the_operator_has_no_permission_to_read_secrets(
+    helm: Helm,
+) -> None:
     objects = _render(helm, {"watchConfig": False})
 
     assert (
@@ -102,7 +106,7 @@ def test_given_no_watching_of_configuration_then_no_secret_may_be_read(helm: Hel
     assert "--no-watch-config" in container["args"]
 
 
-def test_given_namespaces_then_its_rights_end_at_their_borders(helm: Helm) -> None:
+def test_given_watched_namespaces_then_the_operator_has_permissions_only_there(helm: Helm) -> None:
     objects = _render(helm, {"watchNamespaces": ["shop", "shop-two"]})
 
     assert _rights(only(objects, "ClusterRole", "shop-operator")) == SEES_CRDS | SEES_NAMESPACES
@@ -117,7 +121,7 @@ def test_given_namespaces_then_its_rights_end_at_their_borders(helm: Helm) -> No
     assert {"--namespace=shop", "--namespace=shop-two"} <= set(container["args"])
 
 
-def test_given_configuration_is_followed_then_of_its_own_secrets_the_operator_reads_only_the_key(
+def test_given_watched_configuration_then_the_operator_reads_only_the_key_in_its_own_namespace(
     helm: Helm,
 ) -> None:
     role = only(_render(helm), "Role", "shop-operator-config-key")
@@ -126,7 +130,9 @@ def test_given_configuration_is_followed_then_of_its_own_secrets_the_operator_re
     assert _rights(role) == {("", "secrets"): {"create"}, ("", "secrets=shop-operator-config-key"): {"get"}}
 
 
-def test_given_an_election_then_the_lease_is_the_only_one_it_may_change(helm: Helm) -> None:
+def test_given_leader_election_then_the_operator_has_permission_to_update_only_its_own_lease(
+    helm: Helm,
+) -> None:
     role = only(_render(helm), "Role", "shop-operator-leader")
 
     assert role["metadata"]["namespace"] == "shop-operator"
@@ -136,7 +142,9 @@ def test_given_an_election_then_the_lease_is_the_only_one_it_may_change(helm: He
     }
 
 
-def test_given_no_election_then_there_is_no_lease_and_no_second_replica(helm: Helm) -> None:
+def test_given_no_leader_election_then_no_lease_is_granted_and_a_second_replica_is_refused(
+    helm: Helm,
+) -> None:
     objects = _render(helm, {"leaderElection": {"enabled": False}, "replicas": 1})
 
     assert not any("leader" in name for name in names(objects))
@@ -150,7 +158,9 @@ def test_given_no_election_then_there_is_no_lease_and_no_second_replica(helm: He
     assert "set replicas to 1 or leaderElection.enabled to true" in caught.value.sentence
 
 
-def test_every_binding_binds_a_role_of_the_release_to_its_serviceaccount(helm: Helm) -> None:
+def test_given_another_serviceaccount_then_every_binding_grants_a_role_of_the_release_to_it(
+    helm: Helm,
+) -> None:
     objects = _render(helm, {"watchNamespaces": ["shop"], "serviceAccount": {"name": "keeper"}})
 
     assert only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "keeper"
@@ -170,7 +180,7 @@ def _aggregated(role: Object) -> set[str]:
     return {key.removeprefix(prefix) for key in role["metadata"]["labels"] if key.startswith(prefix)}
 
 
-def test_given_defaults_then_view_reads_shopservices_and_every_kind_of_child_and_edit_writes(
+def test_given_defaults_then_view_reads_shopservices_and_optional_children_and_edit_writes_shopservices(
     helm: Helm,
 ) -> None:
     objects = _render(helm)
@@ -185,7 +195,7 @@ def test_given_defaults_then_view_reads_shopservices_and_every_kind_of_child_and
 
 
 @pytest.mark.parametrize(("lowest", "expected"), [("edit", {"edit", "admin"}), ("admin", {"admin"})])
-def test_given_the_lowest_role_that_writes_then_no_lower_one_does(
+def test_given_the_lowest_role_with_write_access_then_no_lower_role_has_it(
     helm: Helm, lowest: str, expected: set[str]
 ) -> None:
     edit = only(_render(helm, {"rbac": {"write": lowest}}), "ClusterRole", "shop-operator-edit")
@@ -193,14 +203,14 @@ def test_given_the_lowest_role_that_writes_then_no_lower_one_does(
     assert _aggregated(edit) == expected
 
 
-def test_given_that_no_standard_role_writes_then_they_only_read(helm: Helm) -> None:
+def test_given_no_role_with_write_access_then_the_standard_roles_only_read(helm: Helm) -> None:
     objects = names(_render(helm, {"rbac": {"write": "none"}}))
 
     assert "ClusterRole/shop-operator-view" in objects
     assert "ClusterRole/shop-operator-edit" not in objects
 
 
-def test_given_defaults_then_only_monitoring_reaches_the_operator_and_it_reaches_the_api_server_and_dns(
+def test_given_defaults_then_the_policy_admits_only_monitoring_and_allows_the_api_server_and_dns(
     helm: Helm,
 ) -> None:
     objects = _render(helm)
@@ -217,7 +227,7 @@ def test_given_defaults_then_only_monitoring_reaches_the_operator_and_it_reaches
     ]
 
 
-def test_given_no_namespace_that_reads_metrics_then_nothing_reaches_the_operator(helm: Helm) -> None:
+def test_given_no_metrics_namespace_then_the_network_policy_admits_no_connection(helm: Helm) -> None:
     values = {"networkPolicy": {"metricsNamespaces": [], "apiServerPorts": [8443]}}
     spec = only(_render(helm, values), "NetworkPolicy")["spec"]
 
@@ -225,11 +235,11 @@ def test_given_no_namespace_that_reads_metrics_then_nothing_reaches_the_operator
     assert spec["egress"][1]["ports"] == [{"protocol": "TCP", "port": 8443}]
 
 
-def test_given_no_network_policy_then_there_is_none(helm: Helm) -> None:
+def test_given_a_disabled_network_policy_then_the_chart_renders_none(helm: Helm) -> None:
     assert "NetworkPolicy/shop-operator" not in names(_render(helm, {"networkPolicy": {"enabled": False}}))
 
 
-def test_given_admission_policies_then_each_is_bound_where_the_operator_works(helm: Helm) -> None:
+def test_given_admission_policies_then_each_is_bound_to_the_watched_namespaces(helm: Helm) -> None:
     assert not any("Admission" in name for name in names(_render(helm)))
 
     policies = {"admissionPolicies": {"serviceAccounts": True, "gateways": True}}
@@ -243,7 +253,7 @@ def test_given_admission_policies_then_each_is_bound_where_the_operator_works(he
         assert expression["values"] == ["shop"]
 
 
-def test_two_replicas_survive_a_drain_and_spread_and_probe_their_health(helm: Helm) -> None:
+def test_given_defaults_then_two_replicas_have_a_budget_spread_constraints_and_probes(helm: Helm) -> None:
     objects = _render(helm)
     spec = only(objects, "Deployment")["spec"]
     pod = spec["template"]["spec"]
@@ -262,7 +272,7 @@ def test_two_replicas_survive_a_drain_and_spread_and_probe_their_health(helm: He
     assert set(container["resources"]) == {"requests", "limits"}
 
 
-def test_the_pod_is_restricted_and_writes_to_tmp_only(helm: Helm) -> None:
+def test_given_defaults_then_the_pod_is_restricted_and_writes_only_to_tmp(helm: Helm) -> None:
     pod = only(_render(helm), "Deployment")["spec"]["template"]["spec"]
     container = pod["containers"][0]
 
@@ -276,7 +286,7 @@ def test_the_pod_is_restricted_and_writes_to_tmp_only(helm: Helm) -> None:
     assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/tmp"]  # noqa: S108  # an emptyDir
 
 
-def test_given_another_port_then_probes_and_service_follow(helm: Helm) -> None:
+def test_given_another_metrics_port_then_container_and_service_use_it(helm: Helm) -> None:
     objects = _render(helm, {"metrics": {"port": 9090}})
     container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     service = only(objects, "Service")
@@ -313,7 +323,9 @@ def test_given_a_servicemonitor_then_it_selects_the_metrics_service(helm: Helm) 
         ),
     ],
 )
-def test_the_image_is_composed(helm: Helm, image: dict[str, str], reference: str) -> None:
+def test_given_image_values_then_the_image_reference_is_composed_of_them(
+    helm: Helm, image: dict[str, str], reference: str
+) -> None:
     deployment = only(_render(helm, {"image": image}), "Deployment")
 
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == reference
@@ -341,7 +353,7 @@ def test_the_image_is_composed(helm: Helm, image: dict[str, str], reference: str
         ),
     ],
 )
-def test_given_a_bad_value_then_the_sentence_names_it(
+def test_given_an_invalid_value_then_the_error_names_it(
     helm: Helm, values: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(Refused) as caught:
@@ -350,7 +362,7 @@ def test_given_a_bad_value_then_the_sentence_names_it(
     assert sentence in caught.value.sentence
 
 
-def test_given_a_pod_security_level_and_protected_namespaces_then_the_operator_is_told_of_them(
+def test_given_a_pod_security_level_and_protected_namespaces_then_the_arguments_contain_them(
     helm: Helm,
 ) -> None:
     def args(values: dict[str, Any]) -> list[str]:
@@ -369,7 +381,7 @@ def test_given_a_pod_security_level_and_protected_namespaces_then_the_operator_i
     ]
 
 
-def test_given_allowed_queue_endpoints_then_the_operator_is_told_of_them(helm: Helm) -> None:
+def test_given_allowed_queue_endpoints_then_the_arguments_contain_them(helm: Helm) -> None:
     def args(values: dict[str, Any]) -> list[str]:
         (container,) = only(_render(helm, values), "Deployment")["spec"]["template"]["spec"]["containers"]
         return [a for a in container["args"] if a.startswith("--allowed-queue-endpoint")]

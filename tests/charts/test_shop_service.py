@@ -51,7 +51,7 @@ def _spec(helm: Helm, values: dict[str, Any]) -> Object:
     return dict(only(helm.template("shop-service", values, release="cart"), "ShopService")["spec"])
 
 
-def test_given_only_an_image_then_all_else_is_left_to_the_operator(helm: Helm) -> None:
+def test_given_only_an_image_then_the_spec_contains_nothing_else(helm: Helm) -> None:
     objects = helm.template("shop-service", IMAGE, release="cart", namespace="team")
 
     assert len(objects) == 1
@@ -60,7 +60,7 @@ def test_given_only_an_image_then_all_else_is_left_to_the_operator(helm: Helm) -
     assert objects[0]["spec"] == {"image": "cart:v1"}
 
 
-def test_given_every_value_then_each_is_the_field_of_its_name(helm: Helm) -> None:
+def test_given_every_value_then_each_becomes_the_field_of_the_same_name(helm: Helm) -> None:
     spec = _spec(helm, FULL)
 
     assert spec == FULL | {
@@ -72,29 +72,29 @@ def test_given_every_value_then_each_is_the_field_of_its_name(helm: Helm) -> Non
     }
 
 
-def test_every_field_of_the_crd_is_a_value_of_the_chart(helm: Helm) -> None:
+def test_given_every_field_of_the_crd_then_the_chart_has_a_value_for_it(helm: Helm) -> None:
     fields = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
 
     assert set(_spec(helm, FULL)) | {"replicas"} == set(fields)
 
 
-def test_given_zero_replicas_then_zero_is_said(helm: Helm) -> None:
+def test_given_zero_replicas_then_the_spec_contains_zero(helm: Helm) -> None:
     assert _spec(helm, IMAGE | {"replicas": 0})["replicas"] == 0
 
 
-def test_given_an_empty_block_then_it_stands_for_all_its_defaults(helm: Helm) -> None:
+def test_given_an_empty_block_then_the_spec_contains_it(helm: Helm) -> None:
     spec = _spec(helm, IMAGE | {"networkPolicy": {}, "monitoring": {}})
 
     assert (spec["networkPolicy"], spec["monitoring"]) == ({}, {})
 
 
-def test_given_an_empty_string_then_it_is_a_value(helm: Helm) -> None:
+def test_given_an_empty_variable_then_it_overrides_the_shared_one(helm: Helm) -> None:
     spec = _spec(helm, IMAGE | {"global": {"env": {"A": "shared", "B": "shared"}}, "env": {"A": ""}})
 
     assert spec["env"] == [{"name": "A", "value": ""}, {"name": "B", "value": "shared"}]
 
 
-def test_given_null_then_what_an_earlier_file_set_is_taken_back(helm: Helm) -> None:
+def test_given_null_then_a_value_of_an_earlier_file_is_removed(helm: Helm) -> None:
     taken = {
         "env": {"A": None},
         "workers": {"mailer": None},
@@ -107,7 +107,7 @@ def test_given_null_then_what_an_earlier_file_set_is_taken_back(helm: Helm) -> N
     assert spec == {"image": "cart:v1"}
 
 
-def test_given_shared_values_then_the_services_own_win(helm: Helm) -> None:
+def test_given_shared_values_then_those_of_the_service_take_precedence(helm: Helm) -> None:
     shared = {
         "image": {"registry": "shared.example", "tag": "v0"},
         "envFrom": [{"secretRef": {"name": "shared"}}],
@@ -126,7 +126,7 @@ def test_given_shared_values_then_the_services_own_win(helm: Helm) -> None:
     assert own == _spec(helm, FULL)
 
 
-def test_given_labels_then_they_go_over_the_charts_own(helm: Helm) -> None:
+def test_given_labels_then_they_take_precedence_over_those_of_the_chart(helm: Helm) -> None:
     values = IMAGE | {
         "labels": {"app.kubernetes.io/part-of": "webshop", "team": "cart"},
         "annotations": {"a": "b"},
@@ -139,7 +139,7 @@ def test_given_labels_then_they_go_over_the_charts_own(helm: Helm) -> None:
     assert metadata["annotations"] == {"a": "b"}
 
 
-def test_given_a_name_then_it_goes_over_the_releases(helm: Helm) -> None:
+def test_given_a_name_then_it_takes_precedence_over_that_of_the_release(helm: Helm) -> None:
     objects = helm.template("shop-service", IMAGE | {"name": "basket"}, release="cart")
 
     assert objects[0]["metadata"]["name"] == "basket"
@@ -184,7 +184,7 @@ def test_given_a_name_then_it_goes_over_the_releases(helm: Helm) -> None:
         (IMAGE | {"probes": {"startap": {}}}, "at '/probes': additional properties 'startap' not allowed"),
     ],
 )
-def test_given_a_bad_value_then_the_sentence_names_it(
+def test_given_an_invalid_value_then_the_error_names_it(
     helm: Helm, values: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(Refused) as caught:

@@ -17,7 +17,7 @@ def variables(spec: Object) -> list[str]:
     return [f"{each['name']}={each.get('value', '')}" for each in spec["env"]]
 
 
-def test_given_a_variable_that_refers_to_a_later_name_then_that_one_comes_first(helm: Helm) -> None:
+def test_given_a_variable_that_refers_to_another_then_the_other_one_comes_first(helm: Helm) -> None:
     env = {"POSTGRES_HOST": "db", "DATABASE_URL": "postgres://$(POSTGRES_HOST)/shop", "A": "$(DATABASE_URL)"}
 
     assert variables(shopservice(helm, {"env": env})["spec"]) == [
@@ -27,13 +27,13 @@ def test_given_a_variable_that_refers_to_a_later_name_then_that_one_comes_first(
     ]
 
 
-def test_given_no_reference_then_variables_are_in_the_order_of_their_names(helm: Helm) -> None:
+def test_given_no_reference_to_order_by_then_variables_are_sorted_by_name(helm: Helm) -> None:
     env = {"B": "$$(C)", "C": "$(A)", "A": "$(A)$(OTHER)"}
 
     assert variables(shopservice(helm, {"env": env})["spec"]) == ["A=$(A)$(OTHER)", "B=$$(C)", "C=$(A)"]
 
 
-def test_given_shared_variables_then_references_hold_across_the_two_maps(helm: Helm) -> None:
+def test_given_shared_variables_then_references_are_ordered_across_both_maps(helm: Helm) -> None:
     values = {"global": {"env": {"URL": "http://$(ZONE)", "HOST": "h"}}, "env": {"ZONE": "$(HOST).z"}}
 
     assert variables(shopservice(helm, values)["spec"]) == ["HOST=h", "ZONE=$(HOST).z", "URL=http://$(ZONE)"]
@@ -68,7 +68,7 @@ def test_given_a_worker_then_its_variables_are_ordered_too(helm: Helm) -> None:
         ({"annotations": {"a": 0.5}}, "annotation a is the number 0.5: quote it"),
     ],
 )
-def test_given_what_cannot_be_meant_then_the_sentence_says_what_to_do(
+def test_given_circular_references_or_ambiguous_numbers_then_the_error_says_how_to_fix_them(
     helm: Helm, values: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(Refused) as refused:
@@ -90,7 +90,7 @@ def test_given_what_cannot_be_meant_then_the_sentence_says_what_to_do(
         ("0123", "0123"),
     ],
 )
-def test_given_a_number_or_a_boolean_where_text_is_meant_then_it_is_the_text_that_was_written(
+def test_given_a_number_or_a_boolean_for_a_string_then_it_is_rendered_as_written(
     helm: Helm, value: Any, text: str
 ) -> None:
     made = shopservice(
@@ -112,7 +112,7 @@ def test_given_a_number_or_a_boolean_where_text_is_meant_then_it_is_the_text_tha
 
 @pytest.mark.parametrize("tag", [1, 20261128, "1.10"])
 @pytest.mark.parametrize("chart", ["shop-operator", "local-aws"])
-def test_given_a_tag_that_is_a_number_then_the_other_charts_take_it_too(
+def test_given_a_numeric_tag_then_the_other_charts_render_it_in_the_image(
     helm: Helm, chart: str, tag: Any
 ) -> None:
     objects = helm.template(chart, {"image": {"tag": tag}})
@@ -121,7 +121,7 @@ def test_given_a_tag_that_is_a_number_then_the_other_charts_take_it_too(
 
 
 @pytest.mark.parametrize("where", ["own", "shared"])
-def test_given_a_tag_that_is_a_number_then_it_is_the_images(helm: Helm, where: str) -> None:
+def test_given_a_numeric_tag_then_the_image_has_it(helm: Helm, where: str) -> None:
     own = {"image": {"repository": "cart", "tag": 20261128}}
     shared = {"image": {"repository": "cart", "tag": ""}, "global": {"image": {"tag": 20261128}}}
 
@@ -129,20 +129,18 @@ def test_given_a_tag_that_is_a_number_then_it_is_the_images(helm: Helm, where: s
 
 
 @pytest.mark.parametrize("quantity", [0.5, 2, 1000000, 134217728, "0.5", "128Mi", 0.0625])
-def test_given_a_quantity_without_quotes_then_it_is_the_number_that_was_written(
-    helm: Helm, quantity: Any
-) -> None:
+def test_given_a_quantity_without_quotes_then_it_is_rendered_as_written(helm: Helm, quantity: Any) -> None:
     made = shopservice(helm, {"resources": {"limits": {"memory": quantity}}})
 
     assert made["spec"]["resources"]["limits"]["memory"] == quantity
 
 
-def test_given_no_quantity_then_helm_refuses_it(helm: Helm) -> None:
+def test_given_an_invalid_quantity_then_helm_refuses_it(helm: Helm) -> None:
     with pytest.raises(Refused, match="100 m"):
         shopservice(helm, {"resources": {"limits": {"memory": "100 m"}}})
 
 
-def test_given_lists_whose_order_means_something_then_they_are_as_written(helm: Helm) -> None:
+def test_given_lists_with_a_meaningful_order_then_they_are_rendered_as_written(helm: Helm) -> None:
     lists: dict[str, Any] = {
         "envFrom": [{"secretRef": {"name": "z"}}, {"configMapRef": {"name": "a"}}],
         "imagePullSecrets": [{"name": "z"}, {"name": "a"}],

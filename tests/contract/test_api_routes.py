@@ -43,11 +43,11 @@ def name(operation: Operation) -> str:
     return operation.key
 
 
-def test_given_the_template_when_generated_again_then_nothing_changes() -> None:
+def test_given_the_template_when_regenerated_then_it_is_unchanged() -> None:
     assert template.TEMPLATE.read_text(encoding="utf-8") == template.generated(), "run `make generate`"
 
 
-def test_given_the_services_documents_when_compared_then_each_operation_has_its_route_and_there_is_no_other() -> (
+def test_given_the_openapi_documents_when_compared_with_the_template_then_routes_and_operations_match() -> (
     None
 ):
     assert set(routes(CUSTOMERS)) == {each.key for each in OPERATIONS}
@@ -56,7 +56,7 @@ def test_given_the_services_documents_when_compared_then_each_operation_has_its_
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=name)
-def test_given_an_operation_when_its_route_is_read_then_it_asks_for_what_the_service_asks_for(
+def test_given_an_operation_then_its_route_requires_the_scopes_that_the_service_requires(
     operation: Operation,
 ) -> None:
     route = routes(CUSTOMERS)[operation.key]
@@ -72,15 +72,13 @@ def test_given_an_operation_when_its_route_is_read_then_it_asks_for_what_the_ser
     assert set(route["AuthorizationScopes"]) == asked | operators
 
 
-def test_given_a_machines_route_when_called_then_it_has_to_be_signed_and_can_only_read() -> None:
+def test_given_a_route_of_the_machine_api_then_it_requires_a_signature_and_only_reads() -> None:
     for key, route in routes(MACHINES).items():
         assert route["AuthorizationType"] == "AWS_IAM"
         assert key.startswith("GET ")
 
 
-def test_given_a_scope_that_a_route_asks_for_when_signing_in_then_there_is_a_client_that_may_have_it() -> (
-    None
-):
+def test_given_the_scopes_of_all_routes_then_a_client_of_the_user_pool_can_request_each() -> None:
     asked = {scope for route in routes(CUSTOMERS).values() for scope in route.get("AuthorizationScopes", [])}
     clients = [
         set(each["Properties"]["AllowedOAuthScopes"])
@@ -91,7 +89,7 @@ def test_given_a_scope_that_a_route_asks_for_when_signing_in_then_there_is_a_cli
     assert asked <= set.union(*clients)
 
 
-def test_given_a_token_when_shown_then_it_must_be_of_the_shops_pool_and_one_of_its_clients() -> None:
+def test_given_a_token_then_the_authorizer_accepts_only_the_user_pool_of_the_shop_and_its_clients() -> None:
     authorizer = of_type("Authorizer")["SignedIn"]["Properties"]
 
     assert authorizer["ApiId"] == CUSTOMERS
@@ -101,9 +99,7 @@ def test_given_a_token_when_shown_then_it_must_be_of_the_shops_pool_and_one_of_i
 
 
 @pytest.mark.parametrize(("stage", "api"), STAGES)
-def test_given_a_route_when_called_too_often_then_it_has_a_limit_of_its_own(
-    stage: str, api: Mapping[str, str]
-) -> None:
+def test_given_a_route_then_it_has_a_throttling_limit_of_its_own(stage: str, api: Mapping[str, str]) -> None:
     limits = DOCUMENT["Resources"][stage]["Properties"]["RouteSettings"]
 
     assert set(limits) == set(routes(api))
@@ -116,7 +112,7 @@ def test_given_a_route_when_called_too_often_then_it_has_a_limit_of_its_own(
 
 
 @pytest.mark.parametrize(("stage", "api"), STAGES)
-def test_given_a_stage_when_deployed_then_every_route_is_there_before_its_limit(
+def test_given_a_stage_when_deployed_then_every_route_is_created_before_its_limit(
     stage: str, api: Mapping[str, str]
 ) -> None:
     found = DOCUMENT["Resources"][stage]
@@ -127,7 +123,7 @@ def test_given_a_stage_when_deployed_then_every_route_is_there_before_its_limit(
 
 
 @pytest.mark.parametrize("stage", ["CustomersStage", "MachinesStage", "PartnersStage"])
-def test_given_a_request_when_logged_then_it_is_a_line_of_json_without_what_the_caller_sent(
+def test_given_a_request_when_logged_then_the_json_line_contains_no_data_of_the_caller(
     stage: str,
 ) -> None:
     properties = DOCUMENT["Resources"][stage]["Properties"]
@@ -140,12 +136,12 @@ def test_given_a_request_when_logged_then_it_is_a_line_of_json_without_what_the_
     assert set(properties["DefaultRouteSettings"]) >= {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
 
 
-def test_given_the_access_logs_when_they_get_old_then_they_are_deleted() -> None:
+def test_given_the_access_logs_then_they_have_a_retention() -> None:
     assert DOCUMENT["Resources"]["AccessLogs"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
 @pytest.mark.parametrize("integration", sorted(of_type("Integration")))
-def test_given_a_customer_when_they_claim_to_be_the_gateway_then_it_does_not_reach_a_service(
+def test_given_a_customer_that_sends_gateway_headers_then_the_integration_removes_them(
     integration: str,
 ) -> None:
     properties = of_type("Integration")[integration]["Properties"]
@@ -165,7 +161,9 @@ def test_given_a_customer_when_they_claim_to_be_the_gateway_then_it_does_not_rea
         assert not {"GATEWAY_SECRET", "MACHINE_KEYS"} & variables.keys()
 
 
-def test_given_a_machine_when_it_has_signed_then_the_gateway_says_who_and_proves_that_it_looked() -> None:
+def test_given_a_signed_request_of_a_machine_then_the_integration_adds_the_caller_and_the_gateway_secret() -> (
+    None
+):
     mapped = DOCUMENT["Resources"]["MachineBackend"]["Properties"]["RequestParameters"]
 
     assert "$context.identity.userArn" in json.dumps(mapped["overwrite:header.x-shop-caller"])
@@ -173,7 +171,7 @@ def test_given_a_machine_when_it_has_signed_then_the_gateway_says_who_and_proves
 
 
 @pytest.mark.parametrize("integration", ["Backend", "MachineBackend", "PartnerBackend"])
-def test_given_a_listener_when_deployed_then_requests_go_through_the_vpc_link_and_else_to_the_url(
+def test_given_a_listener_then_requests_use_the_vpc_link_and_otherwise_the_backend_url(
     integration: str,
 ) -> None:
     properties = DOCUMENT["Resources"][integration]["Properties"]
@@ -186,7 +184,7 @@ def test_given_a_listener_when_deployed_then_requests_go_through_the_vpc_link_an
     assert properties["RequestParameters"]["overwrite:path"] == "$request.path"
 
 
-def test_given_the_vpc_link_when_made_then_it_is_in_the_private_subnets_with_its_own_security_group() -> None:
+def test_given_the_vpc_link_then_it_is_in_the_private_subnets_with_its_own_security_group() -> None:
     link = DOCUMENT["Resources"]["Link"]
 
     assert link["Condition"] == "Linked"
@@ -194,7 +192,7 @@ def test_given_the_vpc_link_when_made_then_it_is_in_the_private_subnets_with_its
     assert "-network-VpcLinkSecurityGroupId" in json.dumps(link["Properties"]["SecurityGroupIds"])
 
 
-def test_given_a_web_page_when_it_calls_then_only_from_the_sites_that_are_named() -> None:
+def test_given_a_cross_origin_request_then_cors_allows_only_the_configured_origins() -> None:
     cors = DOCUMENT["Resources"]["Customers"]["Properties"]["CorsConfiguration"]
 
     assert cors["AllowOrigins"] == {"Ref": "AllowedOrigins"}
@@ -209,7 +207,7 @@ def test_given_a_web_page_when_it_calls_then_only_from_the_sites_that_are_named(
     ("api", "domain", "condition"),
     [("Customers", "Domain", "HasDomain"), ("Machines", "MachineDomain", "HasMachineDomain")],
 )
-def test_given_a_domain_when_named_then_it_is_the_only_way_in_and_tls_is_not_old(
+def test_given_a_custom_domain_then_the_default_endpoint_is_disabled_and_tls_is_at_least_1_2(
     api: str, domain: str, condition: str
 ) -> None:
     address = of_type("Api")[api]["Properties"]["DisableExecuteApiEndpoint"]
@@ -227,7 +225,9 @@ def test_given_a_domain_when_named_then_it_is_the_only_way_in_and_tls_is_not_old
     assert "ApiMappingKey" not in mapping, "a path below it would be in what the services see"
 
 
-def test_given_a_missing_address_or_certificate_when_deployed_then_a_sentence_says_what_to_give() -> None:
+def test_given_a_missing_address_or_certificate_when_deployed_then_a_rule_describes_the_missing_parameter() -> (
+    None
+):
     said = [each["AssertDescription"] for rule in DOCUMENT["Rules"].values() for each in rule["Assertions"]]
 
     assert len(said) == len(DOCUMENT["Rules"]) == 2
@@ -235,7 +235,7 @@ def test_given_a_missing_address_or_certificate_when_deployed_then_a_sentence_sa
 
 
 @pytest.mark.parametrize("service", sorted(template.FUNCTIONS))
-def test_given_a_route_when_sent_to_a_function_then_the_function_lets_this_api_in_and_the_default_is_the_gateway(
+def test_given_a_route_to_a_function_then_the_function_permits_this_api_and_the_default_is_the_gateway(
     service: str,
 ) -> None:
     function = template.FUNCTIONS[service]
@@ -257,7 +257,7 @@ def test_given_a_route_when_sent_to_a_function_then_the_function_lets_this_api_i
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=name)
-def test_given_a_route_of_the_api_when_sent_on_then_the_gateway_behind_it_has_a_route_too(
+def test_given_a_route_of_the_api_then_the_gateway_behind_it_has_a_matching_route(
     operation: Operation,
 ) -> None:
     assert [
@@ -268,13 +268,13 @@ def test_given_a_route_of_the_api_when_sent_on_then_the_gateway_behind_it_has_a_
     ]
 
 
-def test_given_the_emulator_when_it_does_not_know_a_type_then_a_condition_keeps_it_out() -> None:
+def test_given_a_resource_type_that_the_emulator_lacks_then_a_condition_excludes_the_resource() -> None:
     for logical, each in DOCUMENT["Resources"].items():
         assert each["Type"] not in NOT_EMULATED or "Condition" in each, logical
 
 
 @pytest.mark.parametrize("stack", ["api", "identity"])
-def test_given_a_value_of_another_stack_when_imported_then_that_stack_exports_it(stack: str) -> None:
+def test_given_an_imported_value_then_another_stack_exports_it(stack: str) -> None:
     exported = {
         output["Export"]["Name"]["Fn::Sub"]
         for each in stacks.FOLDER.glob("*.yaml")
@@ -287,7 +287,7 @@ def test_given_a_value_of_another_stack_when_imported_then_that_stack_exports_it
     assert imported <= exported
 
 
-def test_given_a_template_without_its_markers_when_generated_then_it_says_which_are_missing(
+def test_given_a_template_without_markers_when_regenerated_then_the_error_names_the_missing_ones(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "api.yaml"
@@ -299,9 +299,7 @@ def test_given_a_template_without_its_markers_when_generated_then_it_says_which_
         template.generated()
 
 
-def test_given_a_machine_when_its_role_is_given_the_policy_then_it_may_read_the_machines_api_and_nothing_else() -> (
-    None
-):
+def test_given_the_policy_for_machines_then_it_permits_only_reads_of_the_machine_api() -> None:
     policy = DOCUMENT["Resources"]["MachineAccess"]["Properties"]["PolicyDocument"]
     (statement,) = policy["Statement"]
 
@@ -309,9 +307,7 @@ def test_given_a_machine_when_its_role_is_given_the_policy_then_it_may_read_the_
     assert statement["Resource"]["Fn::Sub"].endswith(":${Machines}/${StageName}/GET/*")
 
 
-def test_given_a_partners_route_when_called_then_the_function_looks_at_the_key_and_keeps_its_answer_for_minutes() -> (
-    None
-):
+def test_given_a_route_of_the_partner_api_then_a_function_checks_the_key_and_its_result_is_cached() -> None:
     authorizer = of_type("Authorizer")["PartnerKey"]["Properties"]
     seconds = DOCUMENT["Parameters"]["PartnerCacheSeconds"]
 
@@ -323,7 +319,7 @@ def test_given_a_partners_route_when_called_then_the_function_looks_at_the_key_a
     assert (seconds["Default"], seconds["MaxValue"]) == (60, 300)
 
 
-def test_given_a_partner_when_it_claims_to_be_a_machine_or_a_machine_a_partner_then_it_does_not_reach_a_service() -> (
+def test_given_a_caller_that_sends_headers_of_another_kind_of_caller_then_the_integration_removes_them() -> (
     None
 ):
     partner = DOCUMENT["Resources"]["PartnerBackend"]["Properties"]["RequestParameters"]
@@ -334,7 +330,7 @@ def test_given_a_partner_when_it_claims_to_be_a_machine_or_a_machine_a_partner_t
     assert "remove:header.x-shop-partner" in machine
 
 
-def test_given_no_partners_when_deployed_then_nothing_of_their_api_is_made() -> None:
+def test_given_no_partners_when_deployed_then_no_resource_of_the_partner_api_is_created() -> None:
     for logical, each in DOCUMENT["Resources"].items():
         if each["Properties"].get("ApiId") == PARTNERS or logical == "Partners":
             assert each["Condition"] == "HasPartners", logical

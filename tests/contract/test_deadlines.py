@@ -66,7 +66,7 @@ def patience(retrier: Mapping[str, Any]) -> float:
 
 
 @pytest.mark.parametrize("name", sorted(TASKS.keys() - SENT_ONCE))
-def test_given_a_queue_that_refuses_a_task_when_retried_then_for_at_least_as_long_as_a_silent_service_has(
+def test_given_a_queue_that_refuses_a_task_then_retries_last_at_least_as_long_as_the_timeout_of_the_task(
     name: str,
 ) -> None:
     state = TASKS[name]
@@ -75,7 +75,7 @@ def test_given_a_queue_that_refuses_a_task_when_retried_then_for_at_least_as_lon
 
 
 @pytest.mark.parametrize("name", sorted(BOUNDED.keys() - SENT_ONCE))
-def test_given_a_queue_that_refuses_a_task_when_given_up_then_no_later_than_after_twice_its_timeout(
+def test_given_a_queue_that_refuses_a_task_then_retries_end_within_twice_the_timeout_of_the_task(
     name: str,
 ) -> None:
     """Before the charge, a customer waits."""
@@ -84,7 +84,7 @@ def test_given_a_queue_that_refuses_a_task_when_given_up_then_no_later_than_afte
     assert patience(_retrier(state)) <= 2 * state["TimeoutSeconds"]
 
 
-def test_given_a_step_that_must_complete_when_its_queue_refuses_it_then_only_the_history_ends_the_retries() -> (
+def test_given_a_step_that_must_complete_when_its_queue_refuses_it_then_only_the_history_limit_ends_retries() -> (
     None
 ):
     must_complete = {name for name, state in TASKS.items() if "Catch" not in state}
@@ -94,7 +94,9 @@ def test_given_a_step_that_must_complete_when_its_queue_refuses_it_then_only_the
 
 
 @pytest.mark.parametrize("name", sorted(SENT_ONCE))
-def test_given_a_notice_when_its_queue_refuses_it_then_the_workflow_goes_on_at_once(name: str) -> None:
+def test_given_a_notification_when_its_queue_refuses_it_then_the_workflow_continues_at_once(
+    name: str,
+) -> None:
     state = TASKS[name]
 
     assert patience(_retrier(state)) == 0

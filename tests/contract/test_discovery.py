@@ -36,11 +36,11 @@ def actions(service: str) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def test_given_externaldns_then_it_may_make_every_call_that_it_makes_and_no_other() -> None:
+def test_given_the_policy_of_externaldns_then_it_permits_exactly_the_calls_that_externaldns_makes() -> None:
     assert actions("servicediscovery").keys() == CALLS | IMPLIED
 
 
-def test_given_what_changes_something_then_only_the_shops_own_services_can_be_meant() -> None:
+def test_given_a_modifying_action_then_the_policy_permits_it_only_on_services_of_the_shop() -> None:
     tagged = {"Ref": "Prefix"}
     for action, statement in actions("servicediscovery").items():
         if action.startswith(("List", "Discover")):
@@ -50,13 +50,15 @@ def test_given_what_changes_something_then_only_the_shops_own_services_can_be_me
         assert tag == ("aws:RequestTag/app" if made else "aws:ResourceTag/app", tagged), action
 
 
-def test_given_the_records_then_only_those_of_the_namespaces_own_zone_can_be_changed() -> None:
+def test_given_the_policy_of_externaldns_then_it_permits_record_changes_only_in_the_zone_of_the_namespace() -> (
+    None
+):
     (resource,) = actions("route53")["ChangeResourceRecordSets"]["Resource"].values()
 
     assert resource.endswith(":hostedzone/${Namespace.HostedZoneId}")
 
 
-def test_given_the_namespace_then_it_is_private_to_the_shops_network() -> None:
+def test_given_the_namespace_then_it_is_private_to_the_vpc_of_the_shop() -> None:
     namespace = DOCUMENT["Resources"]["Namespace"]
 
     assert namespace["Type"] == "AWS::ServiceDiscovery::PrivateDnsNamespace"

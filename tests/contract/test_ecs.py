@@ -90,7 +90,7 @@ def secrets(part: str) -> set[str]:
     return {each["Name"] for each in container(part).get("Secrets", [])}
 
 
-def test_given_the_chart_when_compared_then_ecs_has_the_same_services_and_workers(
+def test_given_the_chart_when_compared_with_ecs_then_both_run_the_same_services_and_workers(
     pods: Mapping[str, Any],
 ) -> None:
     on_ecs = {
@@ -104,7 +104,7 @@ def test_given_the_chart_when_compared_then_ecs_has_the_same_services_and_worker
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_given_a_part_when_started_then_it_is_the_charts_image_and_command(
+def test_given_a_container_on_ecs_then_it_has_the_image_and_command_of_the_chart(
     part: str, pods: Mapping[str, Any]
 ) -> None:
     (pod,) = pods[part]["containers"]
@@ -124,7 +124,7 @@ def test_given_a_part_when_started_then_it_is_the_charts_image_and_command(
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_given_a_part_when_it_listens_then_it_is_on_the_charts_port(
+def test_given_a_container_on_ecs_then_it_listens_on_the_port_of_the_chart(
     part: str, pods: Mapping[str, Any]
 ) -> None:
     (pod,) = pods[part]["containers"]
@@ -136,7 +136,7 @@ def test_given_a_part_when_it_listens_then_it_is_on_the_charts_port(
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_given_a_part_when_it_hangs_then_ecs_notices_as_the_kubelet_would(
+def test_given_a_container_on_ecs_then_its_health_check_equals_the_liveness_probe_of_the_chart(
     part: str, pods: Mapping[str, Any]
 ) -> None:
     (pod,) = pods[part]["containers"]
@@ -156,7 +156,7 @@ def test_given_a_part_when_it_hangs_then_ecs_notices_as_the_kubelet_would(
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_service_when_it_is_not_ready_then_the_load_balancer_notices_as_the_kubelet_would(
+def test_given_a_service_on_ecs_then_its_target_health_check_equals_the_readiness_probe_of_the_chart(
     service: str, pods: Mapping[str, Any]
 ) -> None:
     (pod,) = pods[service]["containers"]
@@ -179,7 +179,7 @@ def test_given_a_service_when_it_is_not_ready_then_the_load_balancer_notices_as_
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_given_a_part_when_it_reads_its_environment_then_the_names_are_the_charts(
+def test_given_a_container_on_ecs_then_its_variables_have_the_names_of_the_chart(
     part: str, pods: Mapping[str, Any]
 ) -> None:
     (pod,) = pods[part]["containers"]
@@ -193,7 +193,7 @@ def test_given_a_part_when_it_reads_its_environment_then_the_names_are_the_chart
 
 
 @pytest.mark.parametrize("service", ["order", "payment", "shipping"])
-def test_given_a_machine_when_api_gateway_vouches_for_it_then_ecs_has_the_secret_that_it_shows(
+def test_given_a_service_called_by_machines_then_ecs_reads_the_secret_that_api_gateway_sends(
     service: str,
 ) -> None:
     """Without being told: machines would get 401 of a shop that was deployed as the document says."""
@@ -212,7 +212,9 @@ def test_given_a_machine_when_api_gateway_vouches_for_it_then_ecs_has_the_secret
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_given_a_value_that_both_know_then_it_is_the_same(part: str, pods: Mapping[str, Any]) -> None:
+def test_given_a_literal_variable_on_ecs_then_it_has_the_value_of_the_chart(
+    part: str, pods: Mapping[str, Any]
+) -> None:
     (pod,) = pods[part]["containers"]
     in_chart = {each["name"]: each.get("value") for each in pod["env"]}
     literal = {
@@ -225,7 +227,7 @@ def test_given_a_value_that_both_know_then_it_is_the_same(part: str, pods: Mappi
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_given_a_part_when_it_grows_then_the_charts_limits_stop_it(
+def test_given_a_container_on_ecs_then_it_has_the_requests_and_limits_of_the_chart(
     part: str, pods: Mapping[str, Any]
 ) -> None:
     (pod,) = pods[part]["containers"]
@@ -241,7 +243,7 @@ def test_given_a_part_when_it_grows_then_the_charts_limits_stop_it(
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_given_a_part_when_broken_into_then_it_has_as_little_as_a_restricted_pod(
+def test_given_a_container_on_ecs_then_it_is_as_restricted_as_the_pod_of_the_chart(
     part: str, pods: Mapping[str, Any]
 ) -> None:
     given = container(part)
@@ -260,7 +262,7 @@ def test_given_a_part_when_broken_into_then_it_has_as_little_as_a_restricted_pod
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_given_a_part_when_it_calls_aws_then_its_role_has_its_services_policy_and_nothing_else(
+def test_given_a_container_on_ecs_then_its_task_role_has_only_the_policy_of_its_service(
     part: str,
 ) -> None:
     service = service_of(part)
@@ -277,7 +279,7 @@ def test_given_a_part_when_it_calls_aws_then_its_role_has_its_services_policy_an
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_given_a_bad_version_when_deployed_then_ecs_goes_back_and_never_has_fewer_tasks(part: str) -> None:
+def test_given_a_failing_version_when_deployed_then_ecs_rolls_back_and_keeps_all_tasks(part: str) -> None:
     service = RESOURCES[f"{PARTS[part]}Service"]["Properties"]
 
     assert service["DeploymentConfiguration"] == {
@@ -317,7 +319,7 @@ def resolved(value: Any, conditions: Mapping[str, bool]) -> Any:
         ("ec2", [(EC2, True, 1)]),
     ],
 )
-def test_given_a_capacity_when_chosen_then_the_least_tasks_of_every_service_are_on_what_stays(
+def test_given_a_capacity_then_the_minimum_tasks_of_every_service_run_on_capacity_that_is_not_interrupted(
     capacity: str, strategy: list[tuple[Any, bool, int]]
 ) -> None:
     assert capacity in stacks.document("ecs")["Parameters"]["Capacity"]["AllowedValues"]
@@ -330,7 +332,9 @@ def test_given_a_capacity_when_chosen_then_the_least_tasks_of_every_service_are_
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_given_a_capacity_when_a_service_starts_then_it_is_there_and_the_task_runs_on_each(part: str) -> None:
+def test_given_a_service_on_ecs_then_it_depends_on_the_capacities_and_its_task_supports_each(
+    part: str,
+) -> None:
     service = RESOURCES[f"{PARTS[part]}Service"]
 
     assert "LaunchType" not in service["Properties"], "it would not follow the cluster's strategy"
@@ -338,7 +342,7 @@ def test_given_a_capacity_when_a_service_starts_then_it_is_there_and_the_task_ru
     assert task(part)["RequiresCompatibilities"] == ["EC2", "FARGATE"]
 
 
-def test_given_ec2_when_its_instances_start_then_they_join_the_cluster_and_may_do_nothing_else() -> None:
+def test_given_ec2_capacity_then_its_instances_join_the_cluster_and_have_no_other_permission() -> None:
     capacity = stacks.document("ecs-capacity")["Resources"]
     (policy,) = capacity["InstanceRole"]["Properties"]["Policies"]
     actions = [
@@ -356,7 +360,7 @@ def test_given_ec2_when_its_instances_start_then_they_join_the_cluster_and_may_d
     assert "SecurityGroupIngress" not in capacity["InstanceSecurityGroup"]["Properties"]
 
 
-def test_given_ec2_when_an_instance_goes_then_its_tasks_move_before() -> None:
+def test_given_ec2_capacity_when_an_instance_terminates_then_its_tasks_are_drained_first() -> None:
     provider = stacks.document("ecs-capacity")["Resources"]["Provider"]["Properties"][
         "AutoScalingGroupProvider"
     ]
@@ -366,7 +370,7 @@ def test_given_ec2_when_an_instance_goes_then_its_tasks_move_before() -> None:
     assert provider["ManagedTerminationProtection"] == "ENABLED"
 
 
-def test_given_the_paths_of_the_chart_when_requested_then_the_listener_sends_them_to_the_same_service(
+def test_given_the_paths_of_the_chart_then_the_listener_on_ecs_forwards_them_to_the_same_service(
     specs: Mapping[str, Any],
 ) -> None:
     wanted = {(name, route["path"]) for name, each in specs.items() for route in each["spec"]["routes"]}
@@ -385,7 +389,7 @@ def test_given_the_paths_of_the_chart_when_requested_then_the_listener_sends_the
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_service_when_another_calls_it_then_its_name_and_port_are_those_of_the_cluster(
+def test_given_a_service_on_ecs_then_its_name_and_port_for_clients_equal_those_in_kubernetes(
     service: str, pods: Mapping[str, Any]
 ) -> None:
     connect = RESOURCES[f"{PARTS[service]}Service"]["Properties"]["ServiceConnectConfiguration"]
@@ -404,7 +408,9 @@ def neighbours(part: str) -> set[str]:
     return {match[1] for match in found if match}
 
 
-def test_given_a_client_of_service_connect_when_first_deployed_then_those_it_asks_are_there_before() -> None:
+def test_given_a_client_of_service_connect_when_deployed_then_the_services_that_it_calls_exist_first() -> (
+    None
+):
     """Its proxy knows the names that existed when its tasks were deployed, and learns of no later ones."""
     clients = {
         part
@@ -428,7 +434,7 @@ def consumed_queues(service: str) -> set[str]:
 
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part.endswith("-consumer")])
-def test_given_a_backlog_when_it_grows_then_the_consumers_tasks_follow_it(part: str) -> None:
+def test_given_a_growing_backlog_then_the_consumer_scales_by_its_own_queues(part: str) -> None:
     policy = RESOURCES[f"{PARTS[part]}ByBacklog"]["Properties"]["TargetTrackingScalingPolicyConfiguration"]
     metrics = policy["CustomizedMetricSpecification"]["Metrics"]
     backlog = [each for each in metrics if "MetricStat" in each]
@@ -450,7 +456,7 @@ def test_given_a_backlog_when_it_grows_then_the_consumers_tasks_follow_it(part: 
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_load_when_it_grows_then_the_services_tasks_follow_the_cpu(service: str) -> None:
+def test_given_growing_load_then_the_service_scales_by_its_cpu_utilization(service: str) -> None:
     policy = RESOURCES[f"{PARTS[service]}ByCpu"]["Properties"]
 
     assert policy["ScalingTargetId"] == {"Ref": f"{PARTS[service]}Scaling"}
@@ -502,7 +508,7 @@ def test_given_a_live_process_when_ecs_runs_the_health_check_then_it_passes(
     wait_for(lambda: probe(running) == 0, what="the health check against a live process")
 
 
-def test_given_nobody_on_the_port_when_ecs_runs_the_health_check_then_it_fails() -> None:
+def test_given_no_listener_on_the_port_when_ecs_runs_the_health_check_then_it_fails() -> None:
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),

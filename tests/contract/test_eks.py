@@ -55,7 +55,7 @@ def conditions(role: str) -> Mapping[str, Any]:
     return found
 
 
-def test_given_the_charts_when_their_pods_start_then_each_serviceaccount_has_its_services_role(
+def test_given_the_pods_of_the_chart_then_each_serviceaccount_is_associated_with_the_role_of_its_service(
     helm: Helm,
 ) -> None:
     """A ShopService's workers run under its ServiceAccount, so a service is one identity."""
@@ -80,7 +80,7 @@ def test_given_the_charts_when_their_pods_start_then_each_serviceaccount_has_its
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_services_role_when_read_then_it_has_that_services_policy_and_nothing_else(
+def test_given_the_role_of_a_service_then_it_has_only_the_policy_of_that_service(
     service: str,
 ) -> None:
     role = ROLES[f"{service.capitalize()}Role"]
@@ -92,7 +92,9 @@ def test_given_a_services_role_when_read_then_it_has_that_services_policy_and_no
 
 
 @pytest.mark.parametrize("name", ASSOCIATIONS)
-def test_given_a_pods_role_when_another_cluster_or_account_asks_for_it_then_it_is_refused(name: str) -> None:
+def test_given_the_role_of_a_pod_then_only_its_cluster_namespace_and_serviceaccount_can_assume_it(
+    name: str,
+) -> None:
     association = ASSOCIATIONS[name]
     role = association["RoleArn"]["Fn::GetAtt"][0]
     (statement,) = ROLES[role]["AssumeRolePolicyDocument"]["Statement"]
@@ -107,7 +109,7 @@ def test_given_a_pods_role_when_another_cluster_or_account_asks_for_it_then_it_i
     }
 
 
-def test_given_the_roles_when_counted_then_each_serviceaccount_has_one_and_none_is_shared() -> None:
+def test_given_the_pod_identity_associations_then_each_serviceaccount_has_a_role_of_its_own() -> None:
     accounts = [(str(each["Namespace"]), each["ServiceAccount"]) for each in ASSOCIATIONS.values()]
 
     assert len(set(accounts)) == len(accounts)
@@ -119,11 +121,13 @@ def test_given_the_roles_when_counted_then_each_serviceaccount_has_one_and_none_
     } == ADD_ONS
 
 
-def test_given_a_role_when_not_a_pods_then_it_is_of_the_cluster_its_nodes_or_its_network() -> None:
+def test_given_a_role_without_a_pod_then_it_belongs_to_the_cluster_its_nodes_or_its_network() -> None:
     assert set(ROLES) - set(POD_ROLES) == {"ClusterRole", "NodeRole", "NetworkRole"}
 
 
-def test_given_the_policies_when_read_then_none_grants_more_than_aws_lets_it_say() -> None:
+def test_given_the_policies_of_the_roles_then_actions_are_named_and_only_reads_apply_to_all_resources() -> (
+    None
+):
     found = list(statements())
     assert found
     everywhere = set()
@@ -141,9 +145,7 @@ def test_given_the_policies_when_read_then_none_grants_more_than_aws_lets_it_say
     assert everywhere == set(EVERYWHERE)
 
 
-def test_given_externaldns_when_it_registers_services_then_it_has_the_right_that_the_namespaces_stack_grants() -> (
-    None
-):
+def test_given_the_role_of_externaldns_then_it_has_only_the_policy_of_the_discovery_stack() -> None:
     role = ROLES["ExternalDnsRole"]
 
     assert role["ManagedPolicyArns"] == [
@@ -152,7 +154,7 @@ def test_given_externaldns_when_it_registers_services_then_it_has_the_right_that
     assert "Policies" not in role
 
 
-def test_given_keda_when_it_reads_queues_then_they_are_the_ones_that_services_consume() -> None:
+def test_given_the_role_of_keda_then_it_reads_exactly_the_queues_that_services_consume() -> None:
     consumed = sum(
         1
         for service in SERVICES
@@ -165,9 +167,7 @@ def test_given_keda_when_it_reads_queues_then_they_are_the_ones_that_services_co
     assert len(statement["Resource"]) == consumed
 
 
-def test_given_the_images_of_the_project_when_pushed_then_each_has_a_scanned_registry_with_fixed_tags() -> (
-    None
-):
+def test_given_the_images_of_the_project_then_each_has_a_scanned_repository_with_immutable_tags() -> None:
     repositories = of_type("AWS::ECR::Repository").values()
 
     assert {each["RepositoryName"]["Fn::Sub"] for each in repositories} == {
@@ -179,7 +179,7 @@ def test_given_the_images_of_the_project_when_pushed_then_each_has_a_scanned_reg
         assert "sinceImagePushed" in each["LifecyclePolicy"]["LifecyclePolicyText"]
 
 
-def test_given_the_cluster_when_made_then_secrets_are_encrypted_and_everything_is_logged() -> None:
+def test_given_the_eks_cluster_then_its_secrets_are_encrypted_and_all_its_components_log() -> None:
     (cluster,) = of_type("AWS::EKS::Cluster").values()
     (key,) = of_type("AWS::KMS::Key").values()
     kinds = {each["Type"] for each in cluster["Logging"]["ClusterLogging"]["EnabledTypes"]}
@@ -192,7 +192,7 @@ def test_given_the_cluster_when_made_then_secrets_are_encrypted_and_everything_i
     assert cluster["AccessConfig"]["AuthenticationMode"] == "API"
 
 
-def test_given_either_mode_when_the_cluster_is_made_then_pods_get_their_roles() -> None:
+def test_given_auto_mode_or_a_node_group_then_the_pod_identity_agent_is_present() -> None:
     """Auto Mode has the agent built in; a node group has it as an add-on before its nodes come."""
     (cluster,) = of_type("AWS::EKS::Cluster").values()
     condition, given, otherwise = cluster["ComputeConfig"]["Fn::If"]
@@ -206,7 +206,7 @@ def test_given_either_mode_when_the_cluster_is_made_then_pods_get_their_roles() 
     assert "Condition" not in RESOURCES[add_ons["metrics-server"]]
 
 
-def test_given_a_node_when_a_pod_asks_for_its_role_then_the_metadata_is_out_of_reach() -> None:
+def test_given_a_node_then_its_pods_cannot_reach_the_instance_metadata() -> None:
     (template,) = of_type("AWS::EC2::LaunchTemplate").values()
 
     assert template["LaunchTemplateData"]["MetadataOptions"] == {
@@ -215,7 +215,7 @@ def test_given_a_node_when_a_pod_asks_for_its_role_then_the_metadata_is_out_of_r
     }
 
 
-def test_given_the_pipeline_when_it_enters_then_it_stays_in_the_shops_namespace() -> None:
+def test_given_the_access_entry_of_the_pipeline_then_it_is_limited_to_the_namespace_of_the_shop() -> None:
     (policy,) = RESOURCES["DeployEntry"]["Properties"]["AccessPolicies"]
 
     assert policy["AccessScope"] == {"Type": "namespace", "Namespaces": [{"Ref": "Namespace"}]}

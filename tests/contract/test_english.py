@@ -57,14 +57,25 @@ HARD: Final = re.compile(
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_text_contains_no_hard_phrase(source: Path) -> None:
+def test_given_a_text_of_the_project_then_it_contains_no_phrase_to_avoid(source: Path) -> None:
     lines = enumerate(source.read_text(encoding="utf-8").splitlines(), start=1)
 
     assert [f"{number}: {line.strip()}" for number, line in lines if HARD.search(line)] == []
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs/adr").glob("*.md")), ids=lambda page: page.stem)
-def test_a_decision_has_the_sections_of_its_template(page: Path) -> None:
+def test_given_a_decision_record_then_it_has_the_sections_of_the_template(page: Path) -> None:
     sections = re.findall(r"^## (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
 
     assert sections == ["Status", "Context", "Decision", "Consequences"]
+
+
+def test_given_a_test_when_it_is_named_then_it_states_a_condition_and_a_result() -> None:
+    named = re.compile(r"def (test_(?!(?:given|when)_\w+_then_)\w+)\(")
+    files = ROOT.glob("tests/**/test_*.py")
+
+    assert [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted(files)
+        for name in named.findall(path.read_text(encoding="utf-8"))
+    ] == []

@@ -52,7 +52,7 @@ def _holds(record: Mapping[str, Any], clause: re.Match[str]) -> bool:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_given_a_new_version_when_it_is_deployed_then_codedeploy_gives_its_alias_to_it_a_little_at_a_time(
+def test_given_a_new_version_of_a_function_when_deployed_then_codedeploy_shifts_its_alias_gradually(
     function: str,
 ) -> None:
     policy = RESOURCES[f"{function}Live"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
@@ -80,7 +80,9 @@ def test_given_a_new_version_when_it_is_deployed_then_codedeploy_gives_its_alias
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_given_a_new_version_that_fails_when_an_alarm_rings_then_the_calls_go_back(function: str) -> None:
+def test_given_a_failing_version_of_a_function_when_an_alarm_fires_then_codedeploy_rolls_back(
+    function: str,
+) -> None:
     rollback = properties(f"{function}Deployment")["AutoRollbackConfiguration"]
 
     assert rollback["Enabled"] is True
@@ -89,12 +91,12 @@ def test_given_a_new_version_that_fails_when_an_alarm_rings_then_the_calls_go_ba
     assert all(RESOURCES[name]["Type"] == "AWS::CloudWatch::Alarm" for name in alarms(function))
 
 
-def test_given_a_sales_view_that_falls_behind_when_a_new_version_is_deployed_then_its_calls_go_back() -> None:
+def test_given_a_sales_view_that_falls_behind_when_a_version_is_deployed_then_codedeploy_rolls_back() -> None:
     assert "FactsAgeAlarm" in alarms("SalesSummary")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_given_what_lambda_measures_when_an_alarm_looks_then_it_is_at_the_alias_that_is_called(
+def test_given_an_alarm_on_a_metric_of_lambda_then_it_watches_the_live_alias(
     function: str,
 ) -> None:
     for kind in ("Errors", "Duration"):
@@ -108,7 +110,7 @@ def test_given_what_lambda_measures_when_an_alarm_looks_then_it_is_at_the_alias_
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_given_what_the_log_tells_when_counted_then_the_alarm_looks_at_that_very_number(
+def test_given_the_metric_filter_of_a_function_then_the_alarm_watches_the_metric_of_that_filter(
     function: str,
 ) -> None:
     counting, alarm = properties(f"{function}Failures"), properties(f"{function}FailuresAlarm")
@@ -137,7 +139,7 @@ def level(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("status", "failed"), [(200, False), (422, False), (500, True), (503, True)])
-def test_given_an_answer_when_its_line_is_logged_then_it_is_counted_if_it_is_500_or_more(
+def test_given_a_response_when_its_line_is_logged_then_a_status_of_500_or_more_counts_as_a_failure(
     level: str, status: int, failed: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api = APIBlueprint("any", __name__)
@@ -152,7 +154,7 @@ def test_given_an_answer_when_its_line_is_logged_then_it_is_counted_if_it_is_500
         assert sum(counted(line, pattern) for line in lines) == int(failed)
 
 
-def test_given_a_fact_that_is_not_counted_when_its_line_is_logged_then_it_is_counted_as_a_failure(
+def test_given_a_fact_that_cannot_be_processed_when_its_line_is_logged_then_it_counts_as_a_failure(
     level: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unreached: Any = None

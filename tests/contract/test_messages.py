@@ -91,9 +91,7 @@ def _dereferenced(root: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[s
 
 
 @pytest.mark.parametrize(("service", "name"), ALL)
-def test_given_a_contract_when_read_then_it_is_json_schema_2020_12_and_says_what_it_is(
-    service: str, name: str
-) -> None:
+def test_given_a_contract_then_it_is_json_schema_2020_12_and_has_a_title(service: str, name: str) -> None:
     schema = ALL[service, name]
     Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == DIALECT
@@ -101,7 +99,7 @@ def test_given_a_contract_when_read_then_it_is_json_schema_2020_12_and_says_what
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_service_when_its_contracts_are_listed_then_they_are_its_facts_and_its_tasks(
+def test_given_a_service_then_its_contracts_are_those_of_its_facts_and_its_tasks(
     service: str,
 ) -> None:
     accepted = {name for owner, name, _ in TASKS if owner == service}
@@ -111,7 +109,7 @@ def test_given_a_service_when_its_contracts_are_listed_then_they_are_its_facts_a
 @pytest.mark.parametrize(
     ("service", "fact"), [(service, fact) for service, facts in FACTS.items() for fact in sorted(facts)]
 )
-def test_given_a_fact_when_read_then_it_is_a_cloud_event_of_that_type_about_its_subject(
+def test_given_the_contract_of_a_fact_then_it_describes_a_cloudevent_of_that_type(
     service: str, fact: str
 ) -> None:
     schema = ALL[service, fact]
@@ -123,7 +121,7 @@ def test_given_a_fact_when_read_then_it_is_a_cloud_event_of_that_type_about_its_
 
 
 @pytest.mark.parametrize(("service", "name", "state"), TASKS, ids=[name for _, name, _ in TASKS])
-def test_given_a_task_when_the_workflow_sends_it_then_it_is_what_the_service_takes(
+def test_given_a_task_when_the_workflow_sends_it_then_it_matches_the_contract_of_the_service(
     service: str, name: str, state: Mapping[str, Any]
 ) -> None:
     schema = ALL[service, name]
@@ -136,7 +134,7 @@ def test_given_a_task_when_the_workflow_sends_it_then_it_is_what_the_service_tak
 
 
 @pytest.mark.parametrize(("service", "name", "state"), TASKS, ids=[name for _, name, _ in TASKS])
-def test_given_a_task_when_its_result_is_kept_then_what_is_used_of_it_is_always_there(
+def test_given_the_result_of_a_task_then_the_fields_that_the_workflow_uses_are_required(
     service: str, name: str, state: Mapping[str, Any]
 ) -> None:
     schema = ALL[service, f"{name}.result"]
@@ -148,7 +146,7 @@ def test_given_a_task_when_its_result_is_kept_then_what_is_used_of_it_is_always_
         resolve(schema, *path.split("."))
 
 
-def test_given_the_workflow_when_its_results_are_kept_then_none_overwrites_what_a_later_task_needs() -> None:
+def test_given_the_result_paths_of_the_workflow_then_none_overwrites_an_input_or_another_result() -> None:
     given = {"order_id", "customer_id", "items", "total", "payment", "shipping_address", "traceparent"}
     kept = {(name, state["ResultPath"].removeprefix("$.")) for _, name, state in TASKS if state["ResultPath"]}
     paths = [path for _, path in kept]
@@ -157,7 +155,7 @@ def test_given_the_workflow_when_its_results_are_kept_then_none_overwrites_what_
 
 
 @pytest.mark.parametrize(("service", "name", "state"), TASKS, ids=[name for _, name, _ in TASKS])
-def test_given_a_refusal_that_the_workflow_knows_when_looked_for_then_the_service_has_it(
+def test_given_a_refusal_in_the_workflow_then_the_service_raises_it_and_the_workflow_does_not_retry(
     service: str, name: str, state: Mapping[str, Any]
 ) -> None:
     """And the workflow does not ask again for what has been refused: its first retrier has no attempts."""
@@ -171,7 +169,7 @@ def test_given_a_refusal_that_the_workflow_knows_when_looked_for_then_the_servic
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_refusal_of_a_service_when_the_workflow_hears_it_then_it_does_not_take_it_for_a_refused_send(
+def test_given_a_refusal_of_a_service_then_the_workflow_names_it_and_does_not_send_the_task_again(
     service: str,
 ) -> None:
     """Else it would send the task again for hours."""
@@ -241,7 +239,7 @@ def fact(service: str, kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", FOLLOWED)
-def test_given_the_barest_fact_that_its_publisher_may_send_when_order_hears_it_then_it_understands(
+def test_given_a_fact_with_only_required_fields_when_the_order_service_receives_it_then_it_is_processed(
     kind: str,
 ) -> None:
     (service,) = [service for service, facts in FACTS.items() if kind in facts]
@@ -260,14 +258,14 @@ def subscriptions(stack: str) -> list[Mapping[str, Any]]:
     return [each["Properties"] for each in found if each["Type"] == "AWS::SNS::Subscription"]
 
 
-def test_given_the_facts_that_order_follows_when_subscribed_then_the_filters_let_in_exactly_these() -> None:
+def test_given_the_facts_that_the_order_service_processes_then_its_filters_admit_exactly_these() -> None:
     followed = consumer.facts(cast("Orders", Seen()), cast("Products", Seen()))
     let_in = [kind for each in subscriptions("order") for kind in each["FilterPolicy"]["type"]]
     assert sorted(let_in) == sorted(followed) == sorted(FOLLOWED)
 
 
 @pytest.mark.parametrize("stack", [stack for stack in stacks.STACKS if subscriptions(stack)])
-def test_given_a_topic_when_subscribed_to_then_only_its_owners_facts_in_its_own_name_are_let_in(
+def test_given_a_subscription_to_a_topic_then_its_filter_admits_only_facts_of_the_owner_of_the_topic(
     stack: str,
 ) -> None:
     """By what a fact says, since its attributes are whatever the publisher has set."""

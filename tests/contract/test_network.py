@@ -22,7 +22,7 @@ def tags(resource: Mapping[str, Any]) -> dict[str, Any]:
     return {tag["Key"]: tag["Value"] for tag in resource["Properties"]["Tags"]}
 
 
-def test_given_a_subnet_when_a_controller_looks_for_one_then_its_tag_says_for_which_load_balancers() -> None:
+def test_given_a_subnet_then_its_tag_names_the_kind_of_load_balancer_for_it() -> None:
     roles = {
         name: [key for key in tags(each) if key.startswith("kubernetes.io/role/")]
         for name, each in of_type("AWS::EC2::Subnet").items()
@@ -34,7 +34,7 @@ def test_given_a_subnet_when_a_controller_looks_for_one_then_its_tag_says_for_wh
     }
 
 
-def test_given_the_subnets_when_made_then_no_two_share_addresses() -> None:
+def test_given_the_subnets_then_their_address_ranges_are_distinct() -> None:
     blocks = [
         each["Properties"]["CidrBlock"]["Fn::Select"][0] for each in of_type("AWS::EC2::Subnet").values()
     ]
@@ -42,7 +42,7 @@ def test_given_the_subnets_when_made_then_no_two_share_addresses() -> None:
     assert len(set(blocks)) == len(blocks)
 
 
-def test_given_a_private_subnet_when_it_goes_out_then_it_is_through_a_nat_gateway_or_not_at_all() -> None:
+def test_given_a_private_subnet_then_its_only_route_to_the_internet_is_an_optional_nat_gateway() -> None:
     for zone in "ABC":
         table = {"Ref": f"PrivateRoutes{zone}"}
         (route,) = [
@@ -55,7 +55,7 @@ def test_given_a_private_subnet_when_it_goes_out_then_it_is_through_a_nat_gatewa
         assert route["Condition"] in {"HasNat", "WayOutOfC"}
 
 
-def test_given_the_load_balancer_when_somebody_calls_then_only_the_vpc_link_gets_through() -> None:
+def test_given_the_load_balancer_then_it_admits_only_the_vpc_link() -> None:
     groups = of_type("AWS::EC2::SecurityGroup")
     (rule,) = groups["LoadBalancerSecurityGroup"]["Properties"]["SecurityGroupIngress"]
 
@@ -64,7 +64,7 @@ def test_given_the_load_balancer_when_somebody_calls_then_only_the_vpc_link_gets
     assert "SecurityGroupIngress" not in groups["VpcLinkSecurityGroup"]["Properties"]
 
 
-def test_given_a_security_group_when_made_then_it_names_ports_and_lets_in_nobody_from_the_internet() -> None:
+def test_given_a_security_group_then_it_names_its_ports_and_admits_no_traffic_from_the_internet() -> None:
     for name, group in of_type("AWS::EC2::SecurityGroup").items():
         properties = group["Properties"]
         assert properties["SecurityGroupEgress"], f"{name}: without rules AWS allows every way out"
@@ -77,7 +77,9 @@ def test_given_a_security_group_when_made_then_it_names_ports_and_lets_in_nobody
 
 
 @pytest.mark.parametrize("platform", ["eks", "ecs"])
-def test_given_a_function_when_it_calls_a_service_then_pods_and_tasks_let_it_in(platform: str) -> None:
+def test_given_a_function_that_calls_a_service_then_pods_and_tasks_admit_its_security_group(
+    platform: str,
+) -> None:
     source = {"Fn::ImportValue": {"Fn::Sub": "${Prefix}-network-CallerSecurityGroupId"}}
     rules = [
         rule
@@ -96,7 +98,7 @@ def test_given_a_function_when_it_calls_a_service_then_pods_and_tasks_let_it_in(
     }
 
 
-def test_given_s3_and_dynamodb_when_called_from_inside_then_no_nat_gateway_is_paid_for_it() -> None:
+def test_given_calls_to_s3_and_dynamodb_from_the_vpc_then_gateway_endpoints_carry_them() -> None:
     gateways = [
         each["Properties"]["ServiceName"]["Fn::Sub"].rpartition(".")[2]
         for each in of_type("AWS::EC2::VPCEndpoint").values()
@@ -107,14 +109,16 @@ def test_given_s3_and_dynamodb_when_called_from_inside_then_no_nat_gateway_is_pa
 
 
 @pytest.mark.parametrize("name", sorted(DOCUMENT["Resources"]))
-def test_given_the_emulator_when_it_does_not_know_a_type_then_a_condition_keeps_it_out(name: str) -> None:
+def test_given_a_resource_type_that_the_emulator_lacks_then_a_condition_excludes_the_resource(
+    name: str,
+) -> None:
     resource = DOCUMENT["Resources"][name]
 
     assert resource["Type"] not in NOT_EMULATED or "Condition" in resource
 
 
 @pytest.mark.parametrize("stack", ["network", "functions", "eks", "ecs"])
-def test_given_a_value_of_another_stack_when_imported_then_that_stack_exports_it(stack: str) -> None:
+def test_given_an_imported_value_then_another_stack_exports_it(stack: str) -> None:
     exported = {
         output["Export"]["Name"]["Fn::Sub"]
         for each in stacks.FOLDER.glob("*.yaml")

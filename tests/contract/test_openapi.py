@@ -75,12 +75,14 @@ def schema_of(service: str, operation: tuple[str, str], status: str) -> Mapping[
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_service_when_asked_for_its_document_then_it_is_valid_openapi(service: str) -> None:
+def test_given_a_service_then_its_openapi_document_is_valid(service: str) -> None:
     validate(dict(document(service)))
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_the_public_paths_when_looked_up_then_each_service_has_exactly_its_own(service: str) -> None:
+def test_given_the_openapi_document_of_a_service_then_it_describes_exactly_its_public_operations(
+    service: str,
+) -> None:
     described = {
         (method, path)
         for path, operations in document(service)["paths"].items()
@@ -92,14 +94,14 @@ def test_given_the_public_paths_when_looked_up_then_each_service_has_exactly_its
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_an_operation_when_it_is_described_then_it_says_who_may_ask(service: str) -> None:
+def test_given_an_operation_then_its_description_states_the_required_scopes(service: str) -> None:
     for method, path in PUBLIC[service]:
         security = document(service)["paths"][path][method].get("security", [])
         assert security == CLOSED.get((method, path), []), f"{method} {path}"
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_described_operation_when_asked_from_outside_then_a_route_of_the_chart_lets_it_in(
+def test_given_a_described_operation_then_a_route_of_the_chart_exposes_it(
     service: str,
 ) -> None:
     for method, path in PUBLIC[service]:
@@ -112,7 +114,7 @@ def test_given_a_described_operation_when_asked_from_outside_then_a_route_of_the
 
 
 @pytest.mark.parametrize(("service", "operation", "status", "members"), ANSWERS)
-def test_given_a_public_operation_when_it_answers_then_its_shape_is_described(
+def test_given_a_public_operation_then_its_responses_are_described(
     service: str,
     operation: tuple[str, str],
     status: str,
@@ -123,7 +125,7 @@ def test_given_a_public_operation_when_it_answers_then_its_shape_is_described(
     assert expected <= set(properties)
 
 
-def test_given_post_orders_when_described_then_the_idempotency_key_is_required() -> None:
+def test_given_the_operation_post_orders_then_its_idempotency_key_is_required() -> None:
     parameters = document("order")["paths"]["/orders"]["post"]["parameters"]
     (key,) = [each for each in parameters if each["name"] == "Idempotency-Key"]
     assert key["in"] == "header"

@@ -127,7 +127,7 @@ def actions(deliverable: str) -> Iterator[Mapping[str, Any]]:
 
 
 @pytest.mark.parametrize("deliverable", DELIVERABLES)
-def test_given_a_change_when_pushed_then_only_the_pipelines_of_what_it_affects_start(
+def test_given_a_change_when_pushed_then_only_the_pipelines_of_affected_deliverables_start(
     deliverable: str,
 ) -> None:
     (trigger,) = pipeline(deliverable)["Triggers"]
@@ -142,7 +142,7 @@ def test_given_a_change_when_pushed_then_only_the_pipelines_of_what_it_affects_s
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_service_when_delivered_then_it_is_tested_built_deployed_by_helm_and_ordered_from(
+def test_given_the_pipeline_of_a_service_then_it_tests_builds_deploys_with_helm_and_runs_a_smoke_test(
     service: str,
 ) -> None:
     assert list(stages(service)) == ["Source", "Test", "Build", "Deploy"]
@@ -155,7 +155,7 @@ def test_given_a_service_when_delivered_then_it_is_tested_built_deployed_by_helm
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_failed_deployment_or_smoke_test_when_it_ends_then_what_ran_before_is_put_back(
+def test_given_a_failed_deployment_or_smoke_test_then_the_pipeline_rolls_back(
     service: str,
 ) -> None:
     assert stages(service)["Deploy"]["OnFailure"] == {"Result": "ROLLBACK"}
@@ -164,7 +164,7 @@ def test_given_a_failed_deployment_or_smoke_test_when_it_ends_then_what_ran_befo
 
 
 @pytest.mark.parametrize("deliverable", DELIVERABLES)
-def test_given_an_artifact_when_used_then_an_earlier_action_made_it(deliverable: str) -> None:
+def test_given_an_input_artifact_of_an_action_then_an_earlier_action_outputs_it(deliverable: str) -> None:
     made: set[str] = set()
     for each in actions(deliverable):
         assert {used["Name"] for used in each.get("InputArtifacts", [])} <= made, each["Name"]
@@ -172,7 +172,7 @@ def test_given_an_artifact_when_used_then_an_earlier_action_made_it(deliverable:
 
 
 @pytest.mark.parametrize("project", list(resources("AWS::CodeBuild::Project")))
-def test_given_a_build_when_started_then_its_buildspec_is_in_the_source_and_it_has_an_end(
+def test_given_a_codebuild_project_then_its_buildspec_exists_and_it_has_a_timeout(
     project: str,
 ) -> None:
     found = resources("AWS::CodeBuild::Project")[project]
@@ -184,7 +184,7 @@ def test_given_a_build_when_started_then_its_buildspec_is_in_the_source_and_it_h
 
 
 @pytest.mark.parametrize("project", list(resources("AWS::CodeBuild::Project")))
-def test_given_a_build_when_it_needs_a_secret_then_it_is_named_and_never_written(project: str) -> None:
+def test_given_a_secret_variable_of_a_build_then_it_is_read_from_secrets_manager(project: str) -> None:
     variables = resources("AWS::CodeBuild::Project")[project]["Environment"].get("EnvironmentVariables", [])
     for each in variables:
         if re.search(r"SECRET|TOKEN$|PASSWORD|KEY", each["Name"]):
@@ -200,7 +200,7 @@ def test_given_a_buildspec_when_it_uses_a_variable_then_the_pipeline_or_codebuil
         assert used <= given | by_codebuild | {"SERVICE"}, project["Name"]
 
 
-def test_given_the_actions_that_build_when_started_then_they_are_told_which_service() -> None:
+def test_given_the_image_and_smoke_actions_of_a_service_then_their_variables_name_that_service() -> None:
     for service in SERVICES:
         told = [
             json.dumps(each["Configuration"]["EnvironmentVariables"])
@@ -212,7 +212,7 @@ def test_given_the_actions_that_build_when_started_then_they_are_told_which_serv
 
 
 @pytest.mark.parametrize("role", ["ImageRole", "FunctionsRole"])
-def test_given_a_build_that_asks_for_the_stacks_when_it_names_none_then_it_may_list_them_too(
+def test_given_a_build_that_describes_all_stacks_then_its_role_permits_listing_them(
     role: str,
 ) -> None:
     """`dev/aws` describes all stacks at once, which AWS grants only together with ListStacks (API_DescribeStacks)."""
@@ -222,9 +222,7 @@ def test_given_a_build_that_asks_for_the_stacks_when_it_names_none_then_it_may_l
     assert rights["cloudformation:ListStacks"] == ["*"]
 
 
-def test_given_the_roles_when_read_then_the_tests_get_nothing_and_only_the_deployment_sees_the_cluster() -> (
-    None
-):
+def test_given_the_roles_of_the_pipelines_then_only_the_deployment_role_has_access_to_the_cluster() -> None:
     def granted_to(role: str) -> set[str]:
         return set(granted(resources("AWS::IAM::Role")[role]))
 
@@ -244,7 +242,7 @@ def objects(role: str, action: str) -> set[str]:
     return {each.removeprefix("${Artifacts.Arn}/") for each in found if each.startswith("${Artifacts.Arn}/")}
 
 
-def test_given_what_a_build_may_write_when_another_stage_reads_then_it_is_what_that_build_is_for() -> None:
+def test_given_the_roles_of_the_pipelines_then_each_writes_only_its_own_artifacts() -> None:
     written = {role: objects(role, "s3:PutObject") for role in ROLES}
 
     assert written == {
@@ -259,7 +257,7 @@ def test_given_what_a_build_may_write_when_another_stage_reads_then_it_is_what_t
         assert objects(role, "s3:GetObject") & others <= {"*/Source/*", "*/Delivery/*"}
 
 
-def test_given_a_role_of_the_pipelines_when_taken_then_it_is_by_one_named_caller() -> None:
+def test_given_a_role_of_the_pipelines_then_only_named_callers_can_assume_it() -> None:
     def callers(role: str) -> list[Any]:
         statements = resources("AWS::IAM::Role")[role]["AssumeRolePolicyDocument"]["Statement"]
         return [
@@ -282,7 +280,7 @@ def test_given_a_role_of_the_pipelines_when_taken_then_it_is_by_one_named_caller
     assert resources("AWS::IAM::Role")["PipelineRole"]["RoleName"] == {"Fn::Sub": "${Prefix}-pipeline"}
 
 
-def test_given_a_job_on_github_when_it_takes_no_role_of_aws_then_it_can_have_no_token_for_one() -> None:
+def test_given_a_github_job_that_assumes_no_aws_role_then_it_has_no_id_token_permission() -> None:
     """A token of the workflow would be every job's, also of that which runs all development dependencies."""
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "deliver.yaml").read_text(encoding="utf-8"))
     assert workflow["permissions"] == {"contents": "read"}
@@ -291,7 +289,7 @@ def test_given_a_job_on_github_when_it_takes_no_role_of_aws_then_it_can_have_no_
         assert ("id-token" in job.get("permissions", {})) == takes, name
 
 
-def test_given_the_artifacts_when_kept_then_they_are_encrypted_private_and_not_for_ever() -> None:
+def test_given_the_artifacts_bucket_then_it_is_encrypted_and_private_and_its_objects_expire() -> None:
     bucket = resources("AWS::S3::Bucket")["Artifacts"]
     assert bucket["BucketEncryption"]
     assert all(bucket["PublicAccessBlockConfiguration"].values())
@@ -302,7 +300,7 @@ def test_given_the_artifacts_when_kept_then_they_are_encrypted_private_and_not_f
 
 
 @pytest.mark.parametrize("kind", sorted({each["Type"] for each in FUNCTIONS.values()}))
-def test_given_a_change_of_the_functions_template_when_delivered_then_cloudformation_may_do_all_that_it_takes(
+def test_given_a_resource_type_of_the_functions_template_then_cloudformation_has_all_required_permissions(
     kind: str,
 ) -> None:
     """The pipeline starts on a change of functions.yaml: of a function's code, and of everything else in it."""
@@ -312,7 +310,7 @@ def test_given_a_change_of_the_functions_template_when_delivered_then_cloudforma
     )
 
 
-def test_given_the_functions_template_when_read_then_cloudformation_may_do_nothing_that_it_does_not_take() -> (
+def test_given_the_functions_template_then_cloudformation_has_no_permission_that_it_does_not_require() -> (
     None
 ):
     used = {each["Type"] for each in FUNCTIONS.values()}
@@ -323,7 +321,7 @@ def test_given_the_functions_template_when_read_then_cloudformation_may_do_nothi
 @pytest.mark.parametrize(
     "name", [name for name, each in FUNCTIONS.items() if each["Type"] in NAMED], ids=lambda name: name
 )
-def test_given_a_name_in_the_functions_template_when_it_is_made_then_it_is_one_that_cloudformation_may_make(
+def test_given_a_named_resource_of_the_functions_template_then_cloudformation_is_permitted_to_create_it(
     name: str,
 ) -> None:
     key, call, arn = NAMED[FUNCTIONS[name]["Type"]]
@@ -333,7 +331,7 @@ def test_given_a_name_in_the_functions_template_when_it_is_made_then_it_is_one_t
     assert any(fnmatchcase(wanted, pattern) for pattern in functions_role()[call]), wanted
 
 
-def test_given_a_canary_when_it_is_shifted_then_cloudformation_may_read_how_fast() -> None:
+def test_given_a_canary_deployment_then_cloudformation_is_permitted_to_read_its_configuration() -> None:
     paces = {
         each["Properties"]["DeploymentConfigName"]
         for each in FUNCTIONS.values()
@@ -349,16 +347,14 @@ def test_given_a_canary_when_it_is_shifted_then_cloudformation_may_read_how_fast
         ), pace
 
 
-def test_given_the_role_of_the_functions_stack_when_the_shop_is_deleted_then_it_is_there_until_the_last_function_is_gone() -> (
-    None
-):
+def test_given_the_role_of_the_functions_stack_when_the_shop_is_deleted_then_it_outlives_that_stack() -> None:
     """CloudFormation deletes a stack by the role that it was last deployed by."""
     places = {stack: place for place, wave in enumerate(stacks.WAVES) for stack in wave}
 
     assert places["artifacts"] < places["functions"]
 
 
-def test_given_the_role_of_the_functions_stack_when_taken_then_it_is_by_cloudformation_and_only_passed_by_the_pipeline() -> (
+def test_given_the_role_of_the_functions_stack_then_cloudformation_assumes_it_and_the_pipeline_passes_it() -> (
     None
 ):
     role = stacks.document("artifacts")["Resources"]["FunctionsStackRole"]["Properties"]
@@ -380,7 +376,7 @@ def test_given_the_role_of_the_functions_stack_when_taken_then_it_is_by_cloudfor
 @pytest.mark.parametrize(
     "name", [name for name, each in FUNCTIONS.items() if each["Type"] == "AWS::IAM::Role"]
 )
-def test_given_a_role_in_the_functions_template_when_it_is_given_rights_then_the_boundary_has_room_for_them(
+def test_given_a_role_in_the_functions_template_then_its_permissions_are_within_the_boundary(
     name: str,
 ) -> None:
     role = FUNCTIONS[name]["Properties"]
@@ -393,7 +389,7 @@ def test_given_a_role_in_the_functions_template_when_it_is_given_rights_then_the
     assert granted({"Policies": own}).keys() <= granted({"Policies": [boundary]}).keys()
 
 
-def test_given_a_role_without_the_boundary_when_the_functions_template_asks_for_it_then_it_is_not_made() -> (
+def test_given_a_role_without_the_permissions_boundary_then_cloudformation_is_not_permitted_to_create_it() -> (
     None
 ):
     """Or whoever may push could give a function every right in the account."""

@@ -47,21 +47,21 @@ def tasks(stack: str) -> list[Any]:
     return [container for container in containers if MODULE in container.get("Command", [])]
 
 
-def test_given_eks_when_installed_then_the_reconciler_is_one_function(helm: Helm) -> None:
+def test_given_an_installation_on_eks_then_the_reconciler_is_one_function(helm: Helm) -> None:
     assert (len(functions((*stacks.ON_AWS, "eks"))), len(jobs(helm, "values-eks.yaml"))) == (1, 0)
 
 
-def test_given_ecs_when_installed_then_the_reconciler_is_one_function() -> None:
+def test_given_an_installation_on_ecs_then_the_reconciler_is_one_function() -> None:
     assert (len(functions((*stacks.ON_AWS, "ecs-capacity", "ecs"))), len(tasks("ecs"))) == (1, 0)
 
 
-def test_given_a_cluster_with_the_emulator_when_installed_then_the_reconciler_is_one_cronjob(
+def test_given_an_installation_with_the_emulator_then_the_reconciler_is_one_cronjob(
     helm: Helm,
 ) -> None:
     assert (len(functions(stacks.STACKS)), len(jobs(helm, "values-local.yaml"))) == (0, 1)
 
 
-def test_given_the_limit_of_function_and_job_when_a_run_takes_long_then_it_has_ended_before(
+def test_given_the_deadline_of_function_and_job_then_the_budget_of_a_run_is_shorter(
     helm: Helm,
 ) -> None:
     (function,), (job,) = functions(stacks.ON_AWS), jobs(helm, "values-local.yaml")
@@ -70,7 +70,7 @@ def test_given_the_limit_of_function_and_job_when_a_run_takes_long_then_it_has_e
     assert reconciler.BUDGET.total_seconds() <= LIMIT - 60
 
 
-def test_given_alarms_when_deployed_then_each_stack_of_them_takes_the_topic() -> None:
+def test_given_a_stack_with_alarms_then_it_has_the_parameter_for_the_alarm_topic() -> None:
     with_alarms = {
         stack
         for stack in stacks.ON_AWS

@@ -73,14 +73,14 @@ def shipments() -> tuple[Flask, Mapping[str, str]]:
 APPLICATIONS = {"product": products, "order": orders, "payment": payments, "shipping": shipments}
 
 
-def test_given_the_services_when_counted_then_each_is_asked() -> None:
+def test_given_the_services_then_each_has_an_application_to_test() -> None:
     assert APPLICATIONS.keys() == set(SERVICES)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("service", APPLICATIONS)
-def test_given_any_request_when_sent_then_the_answer_is_a_described_one(
+def test_given_any_request_when_sent_then_the_response_matches_its_description(
     service: str, mode: GenerationMode
 ) -> None:
     app, there = APPLICATIONS[service]()

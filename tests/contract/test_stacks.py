@@ -119,7 +119,7 @@ def actions(statement: Mapping[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_service_when_its_process_starts_then_the_stacks_give_all_that_it_requires(
+def test_given_the_outputs_of_the_stacks_then_they_contain_every_required_setting_of_a_service(
     service: str,
 ) -> None:
     settings = importlib.import_module(f"services.{service}.config").Settings
@@ -132,7 +132,7 @@ def test_given_a_service_when_its_process_starts_then_the_stacks_give_all_that_i
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_table_when_deployed_then_it_is_encrypted_restorable_and_has_the_keys_of_every_table(
+def test_given_a_table_then_it_is_encrypted_and_restorable_and_has_the_common_keys(
     service: str,
 ) -> None:
     (table,) = resources(service, "AWS::DynamoDB::Table").values()
@@ -151,7 +151,7 @@ def test_given_a_table_when_deployed_then_it_is_encrypted_restorable_and_has_the
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_queue_when_a_message_keeps_failing_then_it_goes_to_dead_letters_and_an_alarm_rings(
+def test_given_a_queue_then_it_has_a_dead_letter_queue_and_alarms_on_both(
     service: str,
 ) -> None:
     queues = resources(service, "AWS::SQS::Queue")
@@ -171,7 +171,7 @@ def test_given_a_queue_when_a_message_keeps_failing_then_it_goes_to_dead_letters
         assert name in watched
 
 
-def test_given_the_queues_of_all_stacks_when_read_then_each_message_is_tried_sixty_times_but_for_known_reasons() -> (
+def test_given_the_queues_of_all_stacks_then_each_message_is_tried_sixty_times_with_known_exceptions() -> (
     None
 ):
     queues = {
@@ -190,7 +190,7 @@ def test_given_the_queues_of_all_stacks_when_read_then_each_message_is_tried_six
 @pytest.mark.parametrize(
     ("stack", "queue"), [("functions", "Facts"), ("functions-catalogue", "Uploads")], ids=["facts", "uploads"]
 )
-def test_given_a_function_that_fails_for_two_hours_when_its_messages_are_retried_then_none_is_a_dead_letter(
+def test_given_a_function_that_fails_for_two_hours_then_none_of_its_messages_is_a_dead_letter(
     stack: str, queue: str
 ) -> None:
     """Lambda leaves the pause between two tries to the queue's visibility timeout."""
@@ -200,13 +200,13 @@ def test_given_a_function_that_fails_for_two_hours_when_its_messages_are_retried
     assert properties["MessageRetentionPeriod"] == 14 * 86_400
 
 
-def test_given_the_topics_when_deployed_then_each_service_has_one_and_all_are_encrypted() -> None:
+def test_given_the_topics_then_each_service_has_one_and_all_are_encrypted() -> None:
     topics = resources("events", "AWS::SNS::Topic")
     assert set(topics) == {f"{service.capitalize()}Facts" for service in SERVICES} | {"Events"}
     assert {topic["KmsMasterKeyId"] for topic in topics.values()} == {"alias/aws/sns"}
 
 
-def test_given_a_shop_with_one_topic_when_upgraded_then_its_export_stays_and_nothing_new_imports_it() -> None:
+def test_given_a_shop_with_one_topic_when_upgraded_then_its_export_stays_and_no_stack_imports_it() -> None:
     """CloudFormation refuses the update of a stack that would delete an export which is still imported."""
     assert stacks.document("events")["Outputs"]["EventsTopicArn"]["Export"] == {
         "Name": {"Fn::Sub": "${Prefix}-EventsTopicArn"}
@@ -216,7 +216,7 @@ def test_given_a_shop_with_one_topic_when_upgraded_then_its_export_stays_and_not
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_service_when_its_policy_is_read_then_it_may_publish_to_its_own_topic_alone(
+def test_given_the_policy_of_a_service_then_it_permits_publishing_only_to_its_own_topic(
     service: str,
 ) -> None:
     policies = resources(service, "AWS::IAM::ManagedPolicy").values()
@@ -236,7 +236,7 @@ def test_given_a_service_when_its_policy_is_read_then_it_may_publish_to_its_own_
         ("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "Bucket", "s3:*"),
     ],
 )
-def test_given_a_queue_a_topic_or_a_bucket_when_asked_without_tls_then_its_policy_refuses(
+def test_given_a_queue_topic_or_bucket_when_accessed_without_tls_then_its_policy_denies_the_request(
     stack: str, kind: str, policy: str, targets: str, action: str
 ) -> None:
     refusing = [
@@ -251,7 +251,7 @@ def test_given_a_queue_a_topic_or_a_bucket_when_asked_without_tls_then_its_polic
     assert sorted(refusing) == sorted(resources(stack, kind))
 
 
-def test_given_the_policies_when_read_then_none_grants_more_than_named_actions_on_named_resources() -> None:
+def test_given_the_policies_then_they_grant_only_named_actions_on_named_resources() -> None:
     found = list(statements())
     assert found
     for stack, statement in found:
@@ -267,11 +267,11 @@ def test_given_the_policies_when_read_then_none_grants_more_than_named_actions_o
 
 
 @pytest.mark.parametrize("star", ["*", ["*"], [{"Ref": "Table"}, "*"], {"Fn::If": ["Chosen", "*", "arn"]}])
-def test_given_a_star_in_any_form_when_looked_for_then_it_is_found(star: Any) -> None:
+def test_given_a_wildcard_in_any_form_when_a_policy_is_parsed_then_it_is_found(star: Any) -> None:
     assert "*" in given([star])
 
 
-def test_given_the_roles_when_they_have_a_policy_of_awss_own_then_they_are_those_of_eks_itself() -> None:
+def test_given_the_roles_with_an_aws_managed_policy_then_they_are_those_of_eks() -> None:
     """Such a policy grants what AWS puts into it, on `*` as a rule, and no other test here reads it."""
     found = {
         (stack, name)
@@ -285,7 +285,7 @@ def test_given_the_roles_when_they_have_a_policy_of_awss_own_then_they_are_those
 
 
 @pytest.mark.parametrize("stack", stacks.ALL)
-def test_given_a_bucket_when_its_stack_goes_then_it_goes_too_and_is_not_in_the_way_of_the_next(
+def test_given_a_bucket_when_its_stack_is_deleted_then_it_is_deleted_too(
     stack: str,
 ) -> None:
     """Its name is fixed: a bucket that is kept would refuse the stack that is made again. `dev/aws delete` empties it."""
@@ -295,7 +295,7 @@ def test_given_a_bucket_when_its_stack_goes_then_it_goes_too_and_is_not_in_the_w
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_a_service_when_its_policy_is_read_then_it_names_no_other_services_resources(
+def test_given_the_policy_of_a_service_then_it_names_no_resource_of_another_service(
     service: str,
 ) -> None:
     policies = resources(service, "AWS::IAM::ManagedPolicy").values()
@@ -303,7 +303,9 @@ def test_given_a_service_when_its_policy_is_read_then_it_names_no_other_services
     assert not [other for other in SERVICES if other != service and f"-{other}" in text]
 
 
-def test_given_the_workflows_role_when_read_then_it_may_send_to_the_four_queues_and_write_its_log() -> None:
+def test_given_the_role_of_the_workflow_then_it_permits_sending_to_the_four_queues_and_writing_its_log() -> (
+    None
+):
     granted = [statement for stack, statement in statements() if stack == "saga"]
     send, log = granted
     assert actions(send) == ["sqs:SendMessage"]
@@ -312,7 +314,7 @@ def test_given_the_workflows_role_when_read_then_it_may_send_to_the_four_queues_
 
 
 @pytest.mark.parametrize("stack", stacks.STACKS)
-def test_given_a_resource_that_can_have_tags_when_deployed_then_it_says_whose_it_is(stack: str) -> None:
+def test_given_a_taggable_resource_then_it_has_the_app_tag(stack: str) -> None:
     for name, resource in stacks.document(stack)["Resources"].items():
         if resource["Type"] in UNTAGGABLE:
             continue
@@ -322,7 +324,7 @@ def test_given_a_resource_that_can_have_tags_when_deployed_then_it_says_whose_it
         assert named["app"] == {"Ref": "Prefix"}, name
 
 
-def test_given_an_execution_that_ended_without_its_order_when_counted_then_an_alarm_rings() -> None:
+def test_given_a_failed_aborted_or_timed_out_execution_then_an_alarm_fires() -> None:
     alarms = resources("saga", "AWS::CloudWatch::Alarm").values()
     watched = {alarm["MetricName"]: alarm for alarm in alarms}
     assert set(watched) == {"ExecutionsFailed", "ExecutionsAborted", "ExecutionsTimedOut"}
@@ -331,7 +333,7 @@ def test_given_an_execution_that_ended_without_its_order_when_counted_then_an_al
         assert (alarm["Statistic"], alarm["Threshold"], alarm["Period"]) == ("Sum", 0, 60)
 
 
-def test_given_what_the_reconciler_finds_when_it_needs_an_operator_then_an_alarm_rings() -> None:
+def test_given_a_finding_of_the_reconciler_that_requires_intervention_then_an_alarm_fires() -> None:
     workflow = {"Fn::Sub": "${Prefix}-order-saga"}
     alarms = resources("reconciler", "AWS::CloudWatch::Alarm").values()
     own = {alarm["MetricName"]: alarm for alarm in alarms if alarm["Namespace"] == reconciler.NAMESPACE}
@@ -342,7 +344,7 @@ def test_given_what_the_reconciler_finds_when_it_needs_an_operator_then_an_alarm
     assert silence["MetricName"] == "Invocations"
 
 
-def test_given_the_reconciler_when_its_function_starts_then_its_stack_gives_all_that_it_requires() -> None:
+def test_given_the_function_of_the_reconciler_then_its_stack_sets_every_required_setting() -> None:
     (function,) = resources("reconciler", "AWS::Lambda::Function").values()
     fields = reconciler.ReconcilerSettings.model_fields
     required = {name.upper() for name, field in fields.items() if field.is_required()}
@@ -352,7 +354,9 @@ def test_given_the_reconciler_when_its_function_starts_then_its_stack_gives_all_
     assert function["Handler"] == f"{reconciler.__name__}.handler"
 
 
-def test_given_the_workflow_when_put_into_its_template_then_the_linter_finds_no_fault(tmp_path: Path) -> None:
+def test_given_the_workflow_in_its_template_when_cfn_lint_runs_then_it_reports_no_problem(
+    tmp_path: Path,
+) -> None:
     """In the file of its own, no linter reads it."""
     document = stacks.document("saga")
     properties = document["Resources"]["OrderSaga"]["Properties"]
@@ -368,13 +372,13 @@ def test_given_the_workflow_when_put_into_its_template_then_the_linter_finds_no_
 
 
 @pytest.mark.parametrize("stack", stacks.ALL)
-def test_given_a_template_when_sent_then_it_fits_into_a_request(stack: str) -> None:
+def test_given_a_template_then_it_is_within_the_size_limit_of_a_request(stack: str) -> None:
     """AWS limit of TemplateBody: 51,200 bytes."""
     assert len(stacks.template(stack).encode()) <= 51_200
 
 
 @pytest.mark.parametrize("environment", ["aws", "local"])
-def test_given_the_parameters_of_an_environment_when_read_then_each_belongs_to_a_stack(
+def test_given_the_parameters_of_an_environment_then_each_belongs_to_a_stack(
     environment: str,
 ) -> None:
     values = json.loads((stacks.FOLDER / "parameters" / f"{environment}.json").read_text(encoding="utf-8"))
@@ -382,7 +386,7 @@ def test_given_the_parameters_of_an_environment_when_read_then_each_belongs_to_a
     assert set(values) <= known
 
 
-def test_given_the_shops_chart_when_installed_then_its_routes_are_the_public_paths() -> None:
+def test_given_the_chart_of_the_shop_then_its_routes_are_the_public_paths() -> None:
     chart = yaml.safe_load((ROOT / "charts" / "shop" / "values.yaml").read_text(encoding="utf-8"))
     routes = {
         (service, route["path"]): set(route["methods"])

@@ -174,7 +174,7 @@ def changed(change: Change) -> Definition:
     return definition
 
 
-def test_given_the_stacks_when_their_definitions_are_collected_then_no_file_of_one_is_left_out() -> None:
+def test_given_the_state_machines_of_the_stacks_when_collected_then_no_definition_file_is_missing() -> None:
     files = {path.name for path in stacks.FOLDER.glob("**/*.asl.json")}
     templates = [path.read_text(encoding="utf-8") for path in stacks.FOLDER.glob("*.yaml")]
 
@@ -186,7 +186,9 @@ def test_given_the_stacks_when_their_definitions_are_collected_then_no_file_of_o
     )
 
 
-def test_given_every_definition_when_validated_then_it_is_the_states_language(tmp_path: Path) -> None:
+def test_given_every_definition_when_validated_then_it_conforms_to_the_states_language(
+    tmp_path: Path,
+) -> None:
     verdicts = validated(tmp_path, **{name.replace(".", "-"): each for name, each in DEFINITIONS.items()})
 
     assert all(verdicts.values())
@@ -200,7 +202,7 @@ def test_given_broken_definitions_when_validated_then_each_is_refused(tmp_path: 
     assert [name for name, taken in verdicts.items() if taken] == []
 
 
-def test_given_more_of_the_language_when_validated_then_it_is_not_refused(tmp_path: Path) -> None:
+def test_given_unused_features_of_the_language_when_validated_then_they_are_accepted(tmp_path: Path) -> None:
     """A check that refuses whatever is unusual would be in the way of the next change."""
     verdicts = validated(tmp_path, **{name: changed(change) for name, change in ACCEPTED.items()})
 
@@ -208,12 +210,14 @@ def test_given_more_of_the_language_when_validated_then_it_is_not_refused(tmp_pa
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
-def test_given_every_definition_when_its_expressions_are_read_then_aws_takes_them(name: str) -> None:
+def test_given_every_definition_when_its_expressions_are_checked_then_none_is_refused(name: str) -> None:
     assert states_language.refusals(DEFINITIONS[name]) == []
 
 
 @pytest.mark.parametrize("change", ACCEPTED.values(), ids=ACCEPTED)
-def test_given_more_of_the_language_when_read_then_it_is_taken(change: Change) -> None:
+def test_given_unused_features_of_the_language_when_expressions_are_checked_then_they_are_accepted(
+    change: Change,
+) -> None:
     assert states_language.refusals(changed(change)) == []
 
 
@@ -222,7 +226,7 @@ def test_given_more_of_the_language_when_read_then_it_is_taken(change: Change) -
     [*BROKEN_EXPRESSIONS.values(), *BEYOND_THE_VALIDATOR.values()],
     ids=[*BROKEN_EXPRESSIONS, *BEYOND_THE_VALIDATOR],
 )
-def test_given_a_definition_that_aws_refuses_when_its_expressions_are_read_then_so_does_this(
+def test_given_a_definition_that_aws_refuses_when_its_expressions_are_checked_then_one_is_refused(
     change: Change,
 ) -> None:
     (refusal,) = states_language.refusals(changed(change))
@@ -231,7 +235,7 @@ def test_given_a_definition_that_aws_refuses_when_its_expressions_are_read_then_
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
-def test_given_any_one_expression_when_broken_then_it_is_refused(name: str) -> None:
+def test_given_any_expression_of_a_definition_when_broken_then_it_is_refused(name: str) -> None:
     """No field is overlooked, wherever it is."""
     text = json.dumps(DEFINITIONS[name])
     every = [*states_language.expressions(DEFINITIONS[name])]

@@ -288,7 +288,7 @@ def test_given_the_three_pipelines_when_parsed_then_their_steps_are_the_same() -
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_given_a_test_tier_of_a_pipeline_when_looked_up_then_the_makefile_contains_it(
+def test_given_a_test_tier_then_a_pipeline_runs_it_and_the_makefile_contains_it(
     world: World, tier: str
 ) -> None:
     assert any(tier in commands for commands in everything().values())
@@ -327,7 +327,7 @@ def test_given_a_clean_clone_when_a_command_of_a_pipeline_is_run_then_it_has_its
         assert (world.clone / "eks.kubeconfig").exists()
 
 
-def test_given_a_delivery_when_done_then_it_has_left_only_ignored_files_in_the_clone(
+def test_given_a_completed_delivery_then_the_clone_contains_only_ignored_new_files(
     world: World,
 ) -> None:
     left = world.run("git status --porcelain")

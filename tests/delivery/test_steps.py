@@ -38,7 +38,7 @@ ADVISORY = "PYSEC-0000-1"
         ("services/orders/api.py", ()),
     ],
 )
-def test_given_a_changed_file_when_asked_then_the_deliverables_that_it_affects_are_named(
+def test_given_a_changed_file_when_affected_deliverables_are_computed_then_they_are_named(
     file: str, affected: tuple[str, ...]
 ) -> None:
     assert deliverables.affected_by([file]) == affected
@@ -52,7 +52,9 @@ def test_given_a_source_of_an_image_when_changed_then_its_service_is_delivered(s
 
 
 @pytest.mark.parametrize("revision", ["", "0" * 40, "no-such-commit"])
-def test_given_nothing_to_compare_with_when_asked_then_everything_is_affected(revision: str) -> None:
+def test_given_no_known_revision_when_affected_deliverables_are_computed_then_all_are_named(
+    revision: str,
+) -> None:
     assert deliverables.changed_since(revision) == DELIVERABLES
 
 
@@ -122,7 +124,7 @@ def environment(url: str) -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "VULNERABILITY_SERVICE_URL": url}  # noqa: S108 - unused
 
 
-def test_given_a_known_vulnerability_when_scanned_then_the_step_fails_and_says_what_to_do(
+def test_given_a_known_vulnerability_when_scanned_then_the_step_fails_and_names_the_fixed_version(
     lock: Path, vulnerable: str
 ) -> None:
     with pytest.raises(DeliveryError, match=rf"flask 3\.1\.0: {ADVISORY} \(fixed in 9\.9\)"):

@@ -12,7 +12,9 @@ from shopdev.bench.loads import Arrivals
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_each_benchmark_has_options_of_its_own(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_given_a_benchmark_when_it_is_started_with_help_then_it_prints_its_own_usage(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         importlib.import_module(f"shopdev.bench.{name}").main(["--help"])
 
@@ -30,7 +32,7 @@ def test_each_benchmark_has_options_of_its_own(name: str, capsys: pytest.Capture
         (4.9, True, "MISSED"),
     ],
 )
-def test_a_figure_is_compared_with_its_required_and_its_intended_bound(
+def test_given_a_figure_when_it_is_compared_with_both_bounds_then_the_verdict_names_the_bound_that_it_meets(
     value: float, more: bool, verdict: str
 ) -> None:
     must, aim = (5, 8) if more else (8, 5)
@@ -38,17 +40,19 @@ def test_a_figure_is_compared_with_its_required_and_its_intended_bound(
     assert Bound(must, aim, more=more).met(value) == verdict
 
 
-def test_a_row_contains_the_required_bound_of_a_figure() -> None:
+def test_given_a_figure_when_its_row_is_rendered_then_the_row_contains_its_bounds() -> None:
     assert Bound(8, 5, "ms").row("CPU", 6.0, "6.0 ms") == ("CPU", "6.0 ms", "≤ 8 ms", "≤ 5 ms", "must")
     assert Bound(0, 0).row("writes", 1, "1") == ("writes", "1", "0", "0", "MISSED")
 
 
-def test_a_spread_names_the_median_and_both_ends() -> None:
+def test_given_several_values_when_their_spread_is_printed_then_it_names_the_median_and_both_ends() -> None:
     assert spread([3.0, 1.0, 2.5], 1, " ms") == "2.5 ms (1.0 to 3.0)"
     assert spread([3.0]) == "3.00"
 
 
-def test_every_value_of_a_configuration_can_be_edited_except_its_identity() -> None:
+def test_given_a_configuration_when_its_leaves_are_listed_then_they_are_editable_and_exclude_its_identity() -> (
+    None
+):
     configuration = {
         "kind": "Service",
         "metadata": {"name": "web", "labels": {"name": "web"}, "ownerReferences": [{"uid": "1"}]},
@@ -66,7 +70,7 @@ def test_every_value_of_a_configuration_can_be_edited_except_its_identity() -> N
     assert list(others("128Mi")) == ["129Mi", "128Mix"]
 
 
-def test_a_percentile_is_one_of_the_values() -> None:
+def test_given_several_values_when_a_percentile_is_computed_then_it_is_one_of_them() -> None:
     values = [float(n) for n in range(100, 0, -1)]
 
     assert percentile(values, 0.5) == 51
@@ -74,7 +78,7 @@ def test_a_percentile_is_one_of_the_values() -> None:
     assert percentile([3.0], 0.95) == 3
 
 
-def test_all_are_reconciled_when_each_has_a_status_of_its_newest_generation() -> None:
+def test_given_expected_objects_then_all_have_arrived_only_with_a_status_of_their_newest_generation() -> None:
     arrivals = Arrivals(2)
 
     def seen(name: str, generation: int, observed: int | None) -> bool:
@@ -89,7 +93,7 @@ def test_all_are_reconciled_when_each_has_a_status_of_its_newest_generation() ->
     assert seen("b", 1, 1)
 
 
-def test_a_run_has_a_rate_and_a_table_is_markdown() -> None:
+def test_given_a_run_then_its_rate_and_times_are_computed_and_its_table_is_markdown() -> None:
     run = Run(number=300, seconds=6, server=3, own=1.5)
 
     assert (run.rate, run.server_ms, run.own_ms) == (50, 10, 5)
@@ -109,5 +113,5 @@ def test_a_run_has_a_rate_and_a_table_is_markdown() -> None:
         (("~", 0, "<method 'get' of 'dict' objects>"), "Python: dict"),
     ],
 )
-def test_every_function_of_a_profile_has_an_owner(function: Function, whose: str) -> None:
+def test_given_a_function_of_a_profile_then_its_package_is_known(function: Function, whose: str) -> None:
     assert package(function) == whose

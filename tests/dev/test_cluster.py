@@ -21,11 +21,13 @@ from shopdev.cluster.progress import ClusterError
 
 
 @pytest.mark.parametrize("text", ["8000=127.0.0.1:80", "4566=local-aws.aws.svc.cluster.local:4566+"])
-def test_a_route_parses_its_own_format(text: str) -> None:
+def test_given_the_text_of_a_route_when_parsed_then_the_route_prints_the_same_text(text: str) -> None:
     assert str(Route.parse(text)) == text
 
 
-async def test_a_forwarded_connection_carries_bytes_and_the_end_of_each_direction() -> None:
+async def test_given_a_forwarded_connection_when_one_direction_ends_then_the_other_one_still_carries_bytes() -> (
+    None
+):
     async def echo_when_done(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write((await reader.read()).upper())
         await writer.drain()
@@ -46,7 +48,9 @@ async def test_a_forwarded_connection_carries_bytes_and_the_end_of_each_directio
     server.close()
 
 
-async def test_a_connection_whose_client_has_finished_sending_outlives_a_garbage_collection() -> None:
+async def test_given_a_half_closed_connection_when_garbage_is_collected_then_the_response_still_arrives() -> (
+    None
+):
     asked, answer = asyncio.Event(), asyncio.Event()
 
     async def answer_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,7 +76,9 @@ async def test_a_connection_whose_client_has_finished_sending_outlives_a_garbage
     server.close()
 
 
-async def test_a_connection_to_a_closed_port_is_closed_and_the_next_one_is_forwarded() -> None:
+async def test_given_a_closed_target_port_when_clients_connect_one_after_another_then_each_is_disconnected() -> (
+    None
+):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         nobody = taken.getsockname()[1]
@@ -86,12 +92,14 @@ async def test_a_connection_to_a_closed_port_is_closed_and_the_next_one_is_forwa
         forward.cancel()
 
 
-def test_two_checkouts_have_different_names() -> None:
+def test_given_two_checkouts_then_their_clusters_have_different_names() -> None:
     assert Paths(Path("/a")).name != Paths(Path("/b")).name
     assert len(str(Paths(Path("/a")).state / "containerd.sock")) < 108
 
 
-def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_given_shop_cache_dir_then_the_cache_is_in_that_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("SHOP_CACHE_DIR", str(tmp_path))
 
     assert cache() == tmp_path
@@ -108,7 +116,7 @@ def modules(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return module
 
 
-def test_a_tool_is_found_by_the_hash_of_its_pins(modules: Path) -> None:
+def test_given_a_tool_when_its_pinned_versions_change_then_its_folder_changes(modules: Path) -> None:
     before = tools.folder("hello")
 
     (modules / "go.sum").write_text("two\n")
@@ -117,7 +125,9 @@ def test_a_tool_is_found_by_the_hash_of_its_pins(modules: Path) -> None:
 
 
 @pytest.mark.usefixtures("modules")
-def test_a_built_tool_is_not_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_a_built_tool_when_it_is_required_then_it_is_not_built_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     tools.folder("hello").mkdir(parents=True)
     monkeypatch.setenv("PATH", "")
 
@@ -125,14 +135,16 @@ def test_a_built_tool_is_not_built_again(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.usefixtures("modules")
-def test_without_go_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_no_go_when_a_tool_is_built_then_the_error_names_the_version_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("PATH", "")
 
     with pytest.raises(ClusterError, match=r"install Go 1\.26"):
         tools.ensure("hello")
 
 
-def test_the_error_for_an_unknown_tool_lists_the_known_ones() -> None:
+def test_given_an_unknown_tool_when_it_is_required_then_the_error_lists_the_known_ones() -> None:
     with pytest.raises(ClusterError, match=r"known tools: .*kubernetes"):
         tools.ensure("hammer")
 
@@ -142,7 +154,9 @@ def sleeper(tmp_path: Path) -> Daemon:
     return Daemon(tmp_path, "sleeper")
 
 
-def test_a_recorded_process_is_found_again_and_stopped(sleeper: Daemon) -> None:
+def test_given_a_recorded_process_when_it_is_stopped_then_it_ends_and_its_record_is_removed(
+    sleeper: Daemon,
+) -> None:
     sleeper.start([sys.executable, "-c", "import time; time.sleep(60)"])
 
     found = next(iter(all_of(sleeper.state)))
@@ -155,7 +169,7 @@ def test_a_recorded_process_is_found_again_and_stopped(sleeper: Daemon) -> None:
     assert list(all_of(sleeper.state)) == []
 
 
-def test_a_recycled_process_id_is_not_mistaken_for_the_process(sleeper: Daemon) -> None:
+def test_given_a_recycled_process_id_then_the_recorded_process_counts_as_ended(sleeper: Daemon) -> None:
     record = sleeper.state / "proc" / "sleeper.json"
     record.parent.mkdir()
     record.write_text(f'{{"pid": {os.getpid()}, "started": "1"}}')
@@ -163,7 +177,9 @@ def test_a_recycled_process_id_is_not_mistaken_for_the_process(sleeper: Daemon) 
     assert sleeper.pid is None
 
 
-def test_waiting_for_a_process_that_has_ended_fails_immediately_with_its_log(sleeper: Daemon) -> None:
+def test_given_an_ended_process_when_it_is_waited_for_then_the_wait_fails_immediately_with_its_log(
+    sleeper: Daemon,
+) -> None:
     sleeper.start([sys.executable, "-c", "print('no such flag'); raise SystemExit(1)"])
     start = time.monotonic()
 
@@ -173,7 +189,9 @@ def test_waiting_for_a_process_that_has_ended_fails_immediately_with_its_log(sle
     assert time.monotonic() - start < 30
 
 
-def test_a_certificate_of_the_authority_verifies(tmp_path: Path) -> None:
+def test_given_an_authority_when_it_issues_a_certificate_then_a_tls_context_loads_both(
+    tmp_path: Path,
+) -> None:
     authority = Authority(tmp_path / "pki")
     authority.create()
     authority.issue("server", "/CN=server", "DNS:localhost,IP:127.0.0.1")
@@ -183,7 +201,7 @@ def test_a_certificate_of_the_authority_verifies(tmp_path: Path) -> None:
     assert context.get_ca_certs()[0]["subject"]
 
 
-def test_helm_is_built_with_its_version_and_that_of_kubernetes() -> None:
+def test_given_the_pins_of_helm_then_its_build_flags_contain_its_version_and_that_of_kubernetes() -> None:
     stamps = list(tools._helm_stamps(tools.MODULES / "helm3"))
 
     assert any(each.startswith("-X helm.sh/helm/v3/internal/version.version=v3.") for each in stamps)
@@ -193,7 +211,7 @@ def test_helm_is_built_with_its_version_and_that_of_kubernetes() -> None:
 
 
 @pytest.mark.parametrize("lock", sorted(tools.MODULES.glob("*/package-lock.json")))
-def test_a_tool_for_node_is_pinned_by_hashes_and_names_no_registry(lock: Path) -> None:
+def test_given_the_lock_file_of_a_node_tool_then_each_package_has_a_hash_and_no_registry(lock: Path) -> None:
     packages = json.loads(lock.read_text(encoding="utf-8"))["packages"]
     pinned = {name: each for name, each in packages.items() if name}
 

@@ -28,20 +28,26 @@ Suggested = Callable[[target.Target], dict[str, str]]
         ({"CLUSTER": "current", "EMULATOR_PORT": "the usual"}, "a port of this machine, such as 4566"),
     ],
 )
-def test_the_error_for_an_unknown_target_lists_the_known_ones(env: dict[str, str], message: str) -> None:
+def test_given_an_invalid_target_when_it_is_chosen_then_the_error_lists_the_valid_ones(
+    env: dict[str, str], message: str
+) -> None:
     with pytest.raises(CommandError, match=message):
         target.choose(env)
 
 
 @pytest.mark.parametrize("body", ["<html>starting</html>", "{}", "[]", '{"items": []}'])
-def test_the_error_page_of_a_load_balancer_without_targets_is_not_taken_for_a_catalogue(body: str) -> None:
+def test_given_an_error_page_with_status_200_when_the_catalogue_is_requested_then_the_demo_retries(
+    body: str,
+) -> None:
     answers = iter([body, '{"items": [{"sku": "TEA"}]}'])
     with shop(lambda _: httpx.Response(200, text=next(answers))) as customer:
         assert customer.wait_for_catalogue(10) == [{"sku": "TEA"}]
 
 
 @pytest.mark.parametrize("body", ["<html>starting</html>", "{}", "[]"])
-def test_the_error_page_of_a_load_balancer_without_targets_is_not_taken_for_an_order(body: str) -> None:
+def test_given_an_error_page_with_status_200_when_an_order_is_requested_then_the_demo_retries(
+    body: str,
+) -> None:
     end = {"state": "SHIPPED", "at": "2026-01-01T00:00:00Z"}
     answers = iter(
         [httpx.Response(200, text=body), httpx.Response(200, json={"state": "SHIPPED", "timeline": [end]})]
@@ -57,14 +63,16 @@ def shop(answer: Callable[[httpx.Request], httpx.Response]) -> FirstCustomer:
     return customer
 
 
-def test_the_default_is_the_local_node_with_the_emulator() -> None:
+def test_given_no_variables_when_the_target_is_chosen_then_it_is_the_local_node_with_the_emulator() -> None:
     chosen = target.choose({})
 
     assert isinstance(chosen, target.LocalNode)
     assert chosen.emulated
 
 
-def test_cluster_current_uses_the_kube_context_and_its_registry() -> None:
+def test_given_cluster_current_when_the_target_is_chosen_then_it_is_the_kube_context_with_its_registry() -> (
+    None
+):
     chosen = target.choose({"CLUSTER": "current", "REGISTRY": "registry.example", "AWS": "account"})
 
     assert isinstance(chosen, target.CurrentContext)
@@ -83,7 +91,9 @@ def sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("changed", ["Dockerfile", "lock.txt", "code/app.py", "code/new.py"])
-def test_a_tag_changes_with_every_source_of_the_image(sources: Path, changed: str) -> None:
+def test_given_an_image_when_one_of_its_sources_changes_then_its_tag_changes(
+    sources: Path, changed: str
+) -> None:
     before = images.content_tag("app", "base", sources)
 
     (sources / changed).write_text("2")
@@ -91,7 +101,7 @@ def test_a_tag_changes_with_every_source_of_the_image(sources: Path, changed: st
     assert images.content_tag("app", "base", sources) != before
 
 
-def test_a_tag_changes_with_the_base_and_not_with_compiled_files(sources: Path) -> None:
+def test_given_an_image_then_its_tag_depends_on_the_base_and_not_on_compiled_files(sources: Path) -> None:
     before = images.content_tag("app", "base", sources)
     (sources / "code" / "__pycache__" / "app.pyc").write_text("x")
 
@@ -99,7 +109,7 @@ def test_a_tag_changes_with_the_base_and_not_with_compiled_files(sources: Path) 
     assert images.content_tag("app", "another base", sources) != before
 
 
-def test_every_image_of_the_dockerfile_is_planned() -> None:
+def test_given_the_plan_of_images_then_each_names_a_stage_of_the_dockerfile() -> None:
     stages = (ROOT / "Dockerfile").read_text()
 
     for wanted in images.plan("registry.example", "base").values():
@@ -107,17 +117,19 @@ def test_every_image_of_the_dockerfile_is_planned() -> None:
         assert wanted.reference.startswith("registry.example/")
 
 
-def test_a_failed_command_is_reported_with_the_end_of_its_output() -> None:
+def test_given_a_command_that_fails_when_run_then_the_error_contains_the_end_of_its_output() -> None:
     with pytest.raises(CommandError, match=r"exit code 3\nno such chart"):
         run(["sh", "-c", "echo no such chart >&2; exit 3"], env=os.environ)
 
 
-def test_a_missing_program_is_named() -> None:
+def test_given_a_missing_program_when_run_then_the_error_names_it() -> None:
     with pytest.raises(CommandError, match="no-such-program is not installed"):
         run(["no-such-program"], env=os.environ)
 
 
-def test_without_a_node_the_error_names_the_command(tmp_path: Path) -> None:
+def test_given_no_local_node_when_its_environment_is_read_then_the_error_names_the_command_that_starts_one(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(CommandError, match="dev/cluster up"):
         target.read_env_file(tmp_path / "env")
 
@@ -141,7 +153,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     return found
 
 
-def test_on_the_local_node_the_addresses_of_the_api_and_of_the_sign_in_are_stored_for_dev_token(
+def test_given_the_local_node_when_the_demo_ends_then_the_addresses_of_api_and_sign_in_are_stored(
     machine: Machine,
 ) -> None:
     machine.answer("dev/aws env", ADDRESSES.format("http://127.0.0.1:4566"))
@@ -157,7 +169,7 @@ def test_on_the_local_node_the_addresses_of_the_api_and_of_the_sign_in_are_store
     }
 
 
-def test_on_another_cluster_the_printed_command_makes_the_stored_addresses_reachable_again(
+def test_given_another_cluster_when_addresses_are_stored_then_the_printed_command_makes_them_reachable(
     machine: Machine,
 ) -> None:
     chosen = target.choose({"CLUSTER": "current", "EMULATOR_PORT": "4577"})
@@ -173,14 +185,16 @@ def test_on_another_cluster_the_printed_command_makes_the_stored_addresses_reach
     assert " 4577:4566 " in chosen.way_to_aws()
 
 
-def test_the_error_for_a_taken_port_says_how_to_set_another_one(machine: Machine) -> None:
+def test_given_an_emulator_port_in_use_when_addresses_are_stored_then_the_error_says_how_to_set_another(
+    machine: Machine,
+) -> None:
     machine.answer("port-forward", "unable to listen on port 4566", 1)
 
     with pytest.raises(CommandError, match=r"4566:4566 .* or set EMULATOR_PORT to another port"):
         steps.keep_addresses(target.choose({"CLUSTER": "current"}))
 
 
-def test_in_an_account_no_connection_to_aws_has_to_stay_open() -> None:
+def test_given_an_aws_account_then_no_port_forward_to_aws_is_required() -> None:
     assert target.choose({"CLUSTER": "current", "AWS": "account"}).way_to_aws() == ""
 
 
@@ -207,7 +221,9 @@ def suggested(
     return at_the_end_of
 
 
-def test_the_search_that_the_demo_suggests_is_quoted_and_finds_a_product(suggested: Suggested) -> None:
+def test_given_the_suggested_search_of_the_demo_then_its_url_is_quoted_and_finds_a_product(
+    suggested: Suggested,
+) -> None:
     command = suggested(target.choose({}))["The shop"]
 
     url = shlex.split(command)[-1]
@@ -229,7 +245,7 @@ def test_the_search_that_the_demo_suggests_is_quoted_and_finds_a_product(suggest
         ),
     ],
 )
-def test_the_commands_that_the_demo_suggests_work_on_its_cluster(
+def test_given_a_target_then_the_suggested_commands_of_the_demo_address_its_cluster(
     suggested: Suggested, env: dict[str, str], inside: str, off: str
 ) -> None:
     found = suggested(target.choose(env))
@@ -240,7 +256,9 @@ def test_the_commands_that_the_demo_suggests_work_on_its_cluster(
     assert " kubectl shop " in found["ShopServices"]
 
 
-def test_the_output_has_no_escape_codes_in_a_file_or_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_a_file_or_no_color_then_the_output_has_no_escape_codes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert bold("[1/7]") == "[1/7]"
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert bold("[1/7]") == "\x1b[1m[1/7]\x1b[0m"

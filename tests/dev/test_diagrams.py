@@ -192,25 +192,25 @@ OF_STATES: Final = [where for where, diagram in DIAGRAMS.items() if diagram.star
 
 
 @pytest.mark.parametrize("where", OF_STATES)
-def test_a_state_diagram_shows_the_states_of_the_domain(where: str) -> None:
+def test_given_a_state_diagram_then_it_shows_the_states_of_the_domain(where: str) -> None:
     service = Path(where).parent.name
     domain = importlib.import_module(f"services.{service}.domain")
 
     assert states(DIAGRAMS[where]) == {state.value for state in domain.State}
 
 
-def test_every_service_has_a_state_diagram() -> None:
+def test_given_every_service_then_its_readme_has_a_state_diagram() -> None:
     assert [
         f"services/{service}/README.md#1" for service in ("order", "payment", "product", "shipping")
     ] == OF_STATES
 
 
 @pytest.mark.parametrize("where", [where for where in DIAGRAMS if where not in OF_STATES])
-def test_a_diagram_is_valid_and_its_boxes_name_existing_files(where: str) -> None:
+def test_given_a_diagram_then_it_is_valid_and_its_boxes_name_existing_files(where: str) -> None:
     check_paths(DIAGRAMS[where], ROOT)
 
 
-def test_the_architecture_has_two_diagrams() -> None:
+def test_given_the_architecture_page_then_it_has_two_diagrams() -> None:
     assert [each for each in DIAGRAMS if "architecture" in each] == [
         "docs/explanation/architecture.md#1",
         "docs/explanation/architecture.md#2",
@@ -262,7 +262,7 @@ def test_given_a_valid_diagram_then_its_boxes_are_parsed(tree: Path) -> None:
         ("  classDef external stroke-dasharray: 4 4\n", ""),
     ],
 )
-def test_given_a_mistake_then_it_is_found(tree: Path, there: str, instead: str) -> None:
+def test_given_a_mistake_in_a_diagram_then_it_is_reported(tree: Path, there: str, instead: str) -> None:
     assert there in GOOD
 
     with pytest.raises(Wrong):
@@ -291,7 +291,7 @@ def test_given_a_valid_state_diagram_then_its_states_are_parsed() -> None:
         ("the order is placed", "the order: placed"),
     ],
 )
-def test_given_a_mistake_in_a_state_diagram_then_it_is_found(there: str, instead: str) -> None:
+def test_given_a_mistake_in_a_state_diagram_then_it_is_reported(there: str, instead: str) -> None:
     assert there in GOOD_STATES
 
     with pytest.raises(Wrong):

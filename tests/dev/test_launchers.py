@@ -34,7 +34,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_command_is_linted() -> None:
+def test_given_every_command_of_dev_then_ruff_lints_it() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
     assert settings["tool"]["ruff"]["extend-include"] == [f"dev/{name}" for name in LAUNCHERS]

@@ -52,7 +52,7 @@ def absent(text: str, root: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_of_a_page_has_a_target(page: Path) -> None:
+def test_given_a_page_then_each_of_its_links_has_a_target(page: Path) -> None:
     assert list(dead(page)) == []
 
 
@@ -69,7 +69,7 @@ def test_given_broken_links_then_each_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
-def test_every_path_in_a_document_at_the_root_exists(page: Path) -> None:
+def test_given_a_document_at_the_root_then_each_path_in_it_exists(page: Path) -> None:
     assert list(absent(page.read_text(), ROOT)) == []
 
 

@@ -15,7 +15,7 @@ def some(_: int) -> list[int]:
     return [free_port() for _ in range(MANY)]
 
 
-def test_no_two_callers_get_the_same_port() -> None:
+def test_given_concurrent_processes_when_each_requests_free_ports_then_no_two_get_the_same() -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         given = [port for each in pool.map(some, range(2), chunksize=1) for port in each]
         given += some(0)
@@ -23,11 +23,13 @@ def test_no_two_callers_get_the_same_port() -> None:
     assert len(set(given)) == len(given) == 3 * MANY
 
 
-def test_a_port_is_below_those_of_outgoing_connections_and_node_ports() -> None:
+def test_when_a_free_port_is_requested_then_it_is_below_ephemeral_ports_and_node_ports() -> None:
     assert all(15_000 <= port < 30_000 for port in some(0))
 
 
-def test_a_port_that_something_listens_on_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_a_port_with_a_listener_when_a_free_port_is_requested_then_it_is_not_returned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         monkeypatch.setattr(ports, "_FIRST", port)

@@ -68,7 +68,9 @@ def test_given_a_health_port_then_both_ports_respond() -> None:
 
 
 @pytest.mark.parametrize("mode", [["serve", "--port"], ["work", "--port"]], ids=lambda mode: str(mode[0]))
-def test_given_sigterm_then_it_ends_immediately_without_an_error(mode: list[str]) -> None:
+def test_given_a_running_sample_when_it_receives_sigterm_then_it_exits_immediately_with_0(
+    mode: list[str],
+) -> None:
     with running(*mode, str(free_port())) as process:
         process.send_signal(signal.SIGTERM)
 
@@ -96,7 +98,7 @@ def test_given_a_running_request_when_the_server_is_closed_then_the_request_is_c
         serving.join(timeout=5)
 
 
-def test_given_a_worker_without_a_port_then_it_touches_its_file() -> None:
+def test_given_a_worker_without_a_port_then_it_touches_its_liveness_file() -> None:
     ALIVE.unlink(missing_ok=True)
 
     with running("work"):
@@ -111,7 +113,7 @@ def test_given_the_examples_then_each_names_the_image_of_the_demo() -> None:
         assert set(named) == {images.SAMPLE}, path
 
 
-def test_given_kind_then_the_image_is_also_loaded_with_its_name_in_the_examples(
+def test_given_a_kind_cluster_then_the_image_is_also_loaded_under_its_name_in_the_examples(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = Machine(tmp_path)

@@ -44,12 +44,12 @@ def releases(changelog: str) -> Iterator[str]:
         yield release["version"]
 
 
-def test_the_newest_release_of_the_changelog_is_the_version_of_the_wheel() -> None:
+def test_given_the_changelog_then_its_newest_release_is_the_version_of_the_wheel() -> None:
     assert next(releases(CHANGELOG)) == wheel()
 
 
 @pytest.mark.parametrize("chart", CHARTS)
-def test_a_chart_has_the_version_of_the_wheel_and_so_have_its_local_dependencies(chart: str) -> None:
+def test_given_a_chart_then_it_and_its_local_dependencies_have_the_version_of_the_wheel(chart: str) -> None:
     found = yaml.safe_load((ROOT / "charts" / chart / "Chart.yaml").read_text())
 
     versions = {
@@ -61,17 +61,17 @@ def test_a_chart_has_the_version_of_the_wheel_and_so_have_its_local_dependencies
     assert versions == {wheel()}
 
 
-def test_the_krew_manifest_has_the_version_of_the_wheel() -> None:
+def test_given_the_krew_manifest_then_it_has_the_version_of_the_wheel() -> None:
     assert re.findall(r"^ +version: v(\S+)$", KREW.read_text(), re.MULTILINE) == [wheel()]
 
 
-def test_the_releases_are_in_order_the_newest_first() -> None:
+def test_given_the_changelog_then_its_releases_are_ordered_newest_first() -> None:
     found = [tuple(map(int, each.split("."))) for each in releases(CHANGELOG)]
 
     assert found == sorted(set(found), reverse=True)
 
 
-def test_changes_are_in_the_groups_of_keep_a_changelog_each_once_and_in_order() -> None:
+def test_given_a_release_in_the_changelog_then_its_groups_are_those_of_keep_a_changelog_in_order() -> None:
     for heading, groups in sections(CHANGELOG).items():
         assert groups == [each for each in GROUPS if each in groups], heading
 

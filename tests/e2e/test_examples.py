@@ -34,7 +34,9 @@ def applied(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[list[s
     ids=lambda path: path.stem,
     indirect=True,
 )
-def test_an_example_becomes_ready(cluster: Cluster, applied: list[str]) -> None:
+def test_given_an_example_when_it_is_applied_then_its_shopservices_become_ready(
+    cluster: Cluster, applied: list[str]
+) -> None:
     for name in applied:
         cluster.kubectl("wait", f"shopservice/{name}", "-n", "shop", "--for=condition=Ready", "--timeout=90s")
 
@@ -42,7 +44,7 @@ def test_an_example_becomes_ready(cluster: Cluster, applied: list[str]) -> None:
 @pytest.mark.parametrize(
     "applied", [each for each in EXAMPLES if each.stem in NEEDED], ids=lambda path: path.stem, indirect=True
 )
-def test_an_example_that_needs_more_says_what_it_needs(
+def test_given_an_example_with_an_unmet_requirement_when_it_is_applied_then_ready_names_the_requirement(
     cluster: Cluster, applied: list[str], request: pytest.FixtureRequest
 ) -> None:
     (name,) = applied

@@ -32,7 +32,9 @@ def _size(reference: str) -> int:
 
 
 @pytest.mark.parametrize("name", [*SERVICES, "operator", "sample"])
-def test_an_image_is_small_and_runs_as_nobody(target: targets.Target, name: str) -> None:
+def test_given_a_built_image_then_it_is_small_and_runs_as_an_unprivileged_user(
+    target: targets.Target, name: str
+) -> None:
     if not isinstance(target, targets.LocalNode):
         pytest.skip("sizes are read from buildah's store, which only the local node uses")
     built = json.loads((targets.STATE / "images.json").read_text())

@@ -129,7 +129,7 @@ def orders_of(http: httpx.Client) -> list[str]:
 
 
 @pytest.mark.usefixtures("put_back", "shop")
-def test_a_new_version_of_one_service_is_deployed_under_traffic_without_a_failed_request(
+def test_given_traffic_when_a_new_version_of_one_service_is_deployed_then_no_request_fails(
     cluster: Cluster, sign_in: SignIn, newer_order_service: Image
 ) -> None:
     bob = sign_in("bob")

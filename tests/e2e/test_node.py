@@ -39,7 +39,7 @@ def traces(name: str) -> list[str]:
     return processes + mounts + groups + folders
 
 
-def test_a_second_node_lives_beside_the_first_survives_a_crash_and_leaves_nothing(
+def test_given_a_second_node_when_it_crashes_and_is_removed_then_it_recovers_and_leaves_no_trace(
     second: Node, cluster: Cluster
 ) -> None:
     second.up()

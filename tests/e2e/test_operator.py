@@ -10,7 +10,7 @@ from tests.waiting import wait_for
 pytestmark = pytest.mark.usefixtures("shop")
 
 
-def test_four_shopservices_are_ready_and_say_so(cluster: Cluster) -> None:
+def test_given_the_demo_when_kubectl_get_runs_then_all_four_shopservices_are_ready(cluster: Cluster) -> None:
     table = cluster.kubectl("get", "shopservices", "-n", "shop").splitlines()
 
     assert table[0].split()[:3] == ["NAME", "READY", "AVAILABLE"]
@@ -21,7 +21,9 @@ def test_four_shopservices_are_ready_and_say_so(cluster: Cluster) -> None:
         assert service["status"]["observedGeneration"] == service["metadata"]["generation"]
 
 
-def test_when_the_leader_is_killed_the_other_takes_over_and_repairs(cluster: Cluster) -> None:
+def test_given_two_replicas_when_the_leader_is_killed_then_the_other_takes_over_and_repairs(
+    cluster: Cluster,
+) -> None:
     def holder() -> str:
         lease = cluster.get("lease", "shop-operator", "-n", "shop-operator")
         return str(lease["spec"].get("holderIdentity", ""))
@@ -48,7 +50,9 @@ def test_when_the_leader_is_killed_the_other_takes_over_and_repairs(cluster: Clu
     wait_for(repaired, 90, what="the payment Deployment back and ready")
 
 
-def test_a_deployment_edited_by_hand_is_put_back(cluster: Cluster) -> None:
+def test_given_a_deployment_when_its_image_is_edited_then_the_operator_reverts_the_edit(
+    cluster: Cluster,
+) -> None:
     image = cluster.get("shopservice", "shipping", "-n", "shop")["spec"]["image"]
     patch = {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": "localhost/other:1"}]}}}}
 
@@ -62,7 +66,9 @@ def test_a_deployment_edited_by_hand_is_put_back(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("namespace", ["shop", "shop-operator"])
-def test_every_pod_runs_under_the_restricted_standard(cluster: Cluster, namespace: str) -> None:
+def test_given_the_demo_then_every_pod_runs_under_the_restricted_pod_security_standard(
+    cluster: Cluster, namespace: str
+) -> None:
     labels = cluster.get("namespace", namespace)["metadata"]["labels"]
 
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
@@ -71,7 +77,9 @@ def test_every_pod_runs_under_the_restricted_standard(cluster: Cluster, namespac
             assert container["securityContext"]["readOnlyRootFilesystem"], pod["metadata"]["name"]
 
 
-def test_the_operator_serves_health_and_metrics(cluster: Cluster) -> None:
+def test_given_a_pod_of_the_operator_then_it_serves_its_health_endpoints_and_metrics(
+    cluster: Cluster,
+) -> None:
     pod = cluster.get("pods", "-n", "shop-operator")["items"][0]["metadata"]["name"]
     base = f"/api/v1/namespaces/shop-operator/pods/{pod}:8080/proxy"
 

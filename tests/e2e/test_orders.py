@@ -7,7 +7,7 @@ from tests.e2e.actors import Cluster, Shop
 from tests.waiting import wait_for
 
 
-def test_an_approved_order_is_shipped_paid_once_and_its_stock_sold(shop: Shop) -> None:
+def test_given_an_approved_card_when_an_order_is_placed_then_it_is_paid_once_and_shipped(shop: Shop) -> None:
     product = shop.products()[1]
     before = shop.inventory(product["sku"])
 
@@ -23,7 +23,9 @@ def test_an_approved_order_is_shipped_paid_once_and_its_stock_sold(shop: Shop) -
     assert (after["available"], after["sold"]) == (before["available"] - 2, before["sold"] + 2)
 
 
-def test_a_declined_card_ends_rejected_with_the_stock_back(shop: Shop) -> None:
+def test_given_a_declined_card_when_an_order_is_placed_then_it_is_rejected_and_the_stock_is_released(
+    shop: Shop,
+) -> None:
     sku = shop.products()[2]["sku"]
     before = shop.inventory(sku)
 
@@ -33,7 +35,9 @@ def test_a_declined_card_ends_rejected_with_the_stock_back(shop: Shop) -> None:
     assert shop.inventory(sku) == before
 
 
-def test_a_refused_shipment_ends_cancelled_with_money_and_stock_back(shop: Shop) -> None:
+def test_given_a_refused_shipment_when_an_order_is_placed_then_it_is_cancelled_and_refunded(
+    shop: Shop,
+) -> None:
     sku = shop.products()[3]["sku"]
     before = shop.inventory(sku)
 
@@ -45,7 +49,9 @@ def test_a_refused_shipment_ends_cancelled_with_money_and_stock_back(shop: Shop)
     assert shop.inventory(sku) == before
 
 
-def test_the_same_idempotency_key_places_one_order(shop: Shop) -> None:
+def test_given_an_idempotency_key_when_an_order_is_sent_twice_then_only_one_order_is_placed(
+    shop: Shop,
+) -> None:
     sku, key = shop.products()[4]["sku"], str(uuid.uuid4())
 
     first = shop.post_order(sku, key=key)
@@ -56,7 +62,9 @@ def test_the_same_idempotency_key_places_one_order(shop: Shop) -> None:
     assert first.json()["id"] == again.json()["id"]
 
 
-def test_a_killed_payment_consumer_resumes(cluster: Cluster, shop: Shop) -> None:
+def test_given_placed_orders_when_the_payment_consumer_is_killed_then_every_order_is_charged_exactly_once(
+    cluster: Cluster, shop: Shop
+) -> None:
     sku = shop.products()[5]["sku"]
     before = shop.inventory(sku)
 
@@ -73,7 +81,9 @@ def test_a_killed_payment_consumer_resumes(cluster: Cluster, shop: Shop) -> None
     assert shop.inventory(sku)["sold"] == before["sold"] + len(orders)
 
 
-def test_orders_are_accepted_while_the_product_service_is_down(cluster: Cluster, shop: Shop) -> None:
+def test_given_the_product_service_is_down_when_an_order_is_placed_then_it_is_accepted_and_shipped_later(
+    cluster: Cluster, shop: Shop
+) -> None:
     sku = shop.products()[6]["sku"]
     spec = cluster.get("shopservice", "product", "-n", "shop")["spec"]
     nobody = {"spec": {"replicas": 0, "autoscaling": None, "workers": None}}

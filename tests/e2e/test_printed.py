@@ -13,7 +13,7 @@ NOT_RUN = ("Remove all", "Keep running")
 pytestmark = pytest.mark.usefixtures("shop")
 
 
-def test_each_line_that_the_demo_prints_runs(
+def test_given_the_output_of_the_demo_when_each_printed_command_runs_then_it_succeeds(
     target: targets.Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     steps.show(target)

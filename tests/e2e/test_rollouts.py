@@ -78,7 +78,9 @@ def explained(cluster: Cluster, name: str) -> dict[str, Any]:
     return answer
 
 
-def test_a_failed_image_is_taken_back_by_itself_and_nobody_notices(cluster: Cluster, image: str) -> None:
+def test_given_an_image_that_cannot_be_pulled_then_the_release_is_rolled_back_and_the_service_stays_available(
+    cluster: Cluster, image: str
+) -> None:
     create(cluster, "careful", image, rollout={"autoRollback": True, "progressDeadlineSeconds": 15})
     wait_for(lambda: condition(cluster, "careful").get("status") == "True", 90, what="the first roll-out")
     # Never pulled: that no registry answers would be no fault of the image.
@@ -109,7 +111,9 @@ def test_a_failed_image_is_taken_back_by_itself_and_nobody_notices(cluster: Clus
     assert (answer["reason"], answer["ready"]) == ("RolledBack", False)
 
 
-def test_a_crash_is_explained_by_the_containers_last_log_line(cluster: Cluster, image: str) -> None:
+def test_given_a_crashing_container_when_explain_runs_then_it_prints_the_last_log_line(
+    cluster: Cluster, image: str
+) -> None:
     create(cluster, "crashing", image, command=["python", "-c", "raise SystemExit('no such table: orders')"])
 
     def told() -> bool:
@@ -123,7 +127,9 @@ def test_a_crash_is_explained_by_the_containers_last_log_line(cluster: Cluster, 
     assert answer["next"].startswith("kubectl logs crashing-")
 
 
-def test_pods_that_no_node_takes_are_said_to_be_unschedulable(cluster: Cluster, image: str) -> None:
+def test_given_pods_that_fit_on_no_node_then_ready_reports_them_as_unschedulable(
+    cluster: Cluster, image: str
+) -> None:
     create(cluster, "huge", image, resources={"requests": {"cpu": "1000"}})
 
     wait_for(
@@ -132,7 +138,7 @@ def test_pods_that_no_node_takes_are_said_to_be_unschedulable(cluster: Cluster, 
     assert explained(cluster, "huge")["next"] == "kubectl describe nodes"
 
 
-def test_pods_start_after_what_they_depend_on(cluster: Cluster, image: str) -> None:
+def test_given_a_dependency_then_the_pods_start_after_it_is_available(cluster: Cluster, image: str) -> None:
     create(cluster, "front", image, dependsOn=["back"])
     wait_for(lambda: condition(cluster, "front")["reason"] == "WaitingForDependencies", 30, what="the wait")
     create(cluster, "back", image)

@@ -29,7 +29,7 @@ def load(shop_url: str) -> "threading.Event":
     return stop
 
 
-def test_load_on_product_raises_its_replicas_and_the_operator_lets_it(
+def test_given_load_on_the_product_service_then_the_autoscaler_raises_its_replicas(
     cluster: Cluster, shop: Shop, load: threading.Event
 ) -> None:
     minimum = cluster.get("shopservice", "product", "-n", "shop")["spec"]["autoscaling"]["minReplicas"]

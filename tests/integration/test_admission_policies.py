@@ -96,7 +96,7 @@ class Tenant:
         return wait_for(answer)
 
 
-def test_given_a_serviceaccount_that_the_author_may_not_use_then_it_is_refused_until_granted(
+def test_given_a_serviceaccount_that_the_author_may_not_use_then_the_spec_is_denied_until_use_is_granted(
     tenant: Tenant,
 ) -> None:
     named = shopservice(tenant.namespace, serviceAccount={"name": "deployer"})
@@ -117,7 +117,7 @@ def test_given_a_serviceaccount_that_the_author_may_not_use_then_it_is_refused_u
     assert tenant.patch("own", {"spec": named["spec"]}).status_code == httpx.codes.OK
 
 
-def test_given_a_gateway_that_the_author_may_not_use_then_it_is_refused_until_granted(
+def test_given_a_gateway_that_the_author_may_not_use_then_the_spec_is_denied_until_use_is_granted(
     tenant: Tenant,
 ) -> None:
     routed = shopservice(tenant.namespace, **ROUTE)
@@ -136,7 +136,7 @@ def test_given_a_gateway_that_the_author_may_not_use_then_it_is_refused_until_gr
     wait_for(lambda: tenant.create(routed).status_code == httpx.codes.CREATED)
 
 
-def test_given_a_spec_of_before_the_policy_then_its_metadata_may_still_change(
+def test_given_a_spec_older_than_the_policy_when_its_metadata_changes_then_the_update_is_admitted(
     cluster: Cluster, tenant: Tenant
 ) -> None:
     tenant.refused(shopservice(tenant.namespace, "probe", serviceAccount={"name": "deployer"}))

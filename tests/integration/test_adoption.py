@@ -45,7 +45,7 @@ def copied(namespace: str, labels: dict[str, str], digest: str) -> dict[str, Any
 @pytest.mark.parametrize("write", ["create", "apply"])
 @pytest.mark.parametrize("labels", [{}, OUR_LABELS], ids=["unlabelled", "with our labels"])
 @pytest.mark.parametrize("digest", [DIGEST, "anything"])
-def test_given_a_copied_service_then_it_stays_untouched_and_outlives_the_shopservice(
+def test_given_a_copied_service_then_the_operator_leaves_it_unchanged_and_it_outlives_the_shopservice(
     cluster: Cluster, operator: Operator, namespace: str, write: str, labels: dict[str, str], digest: str
 ) -> None:
     # Given a Service with our annotation that another client has created or applied.
@@ -69,7 +69,7 @@ def test_given_a_copied_service_then_it_stays_untouched_and_outlives_the_shopser
 
 
 @pytest.mark.parametrize("metadata", [{}, {"labels": OUR_LABELS, "annotations": {HASH: DIGEST}}])
-def test_given_an_account_of_the_shopservices_name_then_no_pod_runs_under_it(
+def test_given_a_foreign_serviceaccount_of_the_same_name_then_no_pod_runs_under_it_unless_the_spec_names_it(
     cluster: Cluster, operator: Operator, namespace: str, metadata: dict[str, Any]
 ) -> None:
     # Given a ServiceAccount that another client has created for its own purposes.
@@ -103,7 +103,7 @@ def test_given_an_account_of_the_shopservices_name_then_no_pod_runs_under_it(
     assert cluster.get("ServiceAccount", namespace, "ci-deployer") == before
 
 
-def test_given_an_account_in_the_way_when_it_goes_then_the_pods_run_under_our_own(
+def test_given_a_conflicting_serviceaccount_when_it_is_deleted_then_the_pods_run_under_that_of_the_operator(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(
@@ -120,7 +120,7 @@ def test_given_an_account_in_the_way_when_it_goes_then_the_pods_run_under_our_ow
     assert [each["kind"] for each in owners] == ["ShopService"]
 
 
-def test_given_a_child_that_lost_its_owner_then_it_gets_its_owner_again(
+def test_given_a_child_when_its_owner_reference_is_removed_then_the_operator_restores_it(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     # Given a Service that the operator has made, and whose owner reference goes.

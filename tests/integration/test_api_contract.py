@@ -27,7 +27,7 @@ class TestKube(ApiContract):
     """Everything of the contract."""
 
 
-async def test_given_more_pods_than_a_page_holds_then_every_one_is_listed_and_the_first_page_when_asked(
+async def test_given_more_pods_than_one_page_then_a_list_contains_all_and_a_first_page_is_limited(
     api: Kube, cluster: Cluster, namespace: str
 ) -> None:
     names = {f"pod-{number:03}" for number in range(LIST_PAGE + 5)}
@@ -42,19 +42,19 @@ async def test_given_more_pods_than_a_page_holds_then_every_one_is_listed_and_th
     assert await api.first_pods(namespace, "a=c") == []
 
 
-async def test_given_a_field_that_the_schema_lacks_then_it_is_refused_for_good(
+async def test_given_a_field_that_the_schema_lacks_when_applied_then_it_is_refused(
     api: Kube, namespace: str
 ) -> None:
     with pytest.raises(Refused, match="field not declared in schema"):
         await api.apply(account(namespace) | {"nope": 1}, uid=None)
 
 
-async def test_given_a_value_that_is_not_valid_then_it_is_refused_for_good(api: Kube, namespace: str) -> None:
+async def test_given_an_invalid_value_when_applied_then_it_is_refused(api: Kube, namespace: str) -> None:
     with pytest.raises(Refused, match="is invalid"):
         await api.apply(account(namespace, **{"not a label": "x"}), uid=None)
 
 
-async def test_given_a_shopservice_that_was_written_since_then_its_status_is_not(
+async def test_given_a_stale_version_of_a_shopservice_when_its_status_is_patched_then_nothing_is_written(
     api: Kube, cluster: Cluster, namespace: str
 ) -> None:
     before = cluster.create(shopservice(namespace))["metadata"]["resourceVersion"]
@@ -66,7 +66,7 @@ async def test_given_a_shopservice_that_was_written_since_then_its_status_is_not
     assert cluster.get("ShopService", namespace, "web").get("status", {}).get("ready") != "9/9"
 
 
-async def test_given_a_status_that_stays_as_it_is_then_nothing_is_written_and_the_version_still_counts(
+async def test_given_an_empty_status_patch_then_nothing_is_written_and_a_stale_version_is_refused(
     api: Kube, cluster: Cluster, namespace: str
 ) -> None:
     created = int(cluster.create(shopservice(namespace))["metadata"]["resourceVersion"])
@@ -80,7 +80,7 @@ async def test_given_a_status_that_stays_as_it_is_then_nothing_is_written_and_th
         await api.patch_status(namespace, "web", version=created, patch={})
 
 
-async def test_given_a_count_that_somebody_has_set_then_it_is_shared_only_as_it_is(
+async def test_given_a_scaled_deployment_when_an_earlier_count_is_shared_or_applied_then_the_write_is_stale(
     api: Kube, cluster: Cluster, namespace: str
 ) -> None:
     labels = {"matchLabels": {"a": "b"}}
@@ -105,7 +105,7 @@ async def test_given_a_count_that_somebody_has_set_then_it_is_shared_only_as_it_
     assert cluster.get("Deployment", namespace, "web")["spec"]["replicas"] == 5
 
 
-async def test_given_many_shopservices_then_all_pages_together_have_each_once(
+async def test_given_more_shopservices_than_one_page_then_the_pages_contain_each_exactly_once(
     api: Kube, cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shop_operator.kubernetes.client.LIST_PAGE", 2)

@@ -29,7 +29,7 @@ QUEUED: dict[str, Any] = {
         (("ScaledObject", QUEUED), ("HorizontalPodAutoscaler", AUTOSCALING)),
     ],
 )
-def test_given_an_autoscaler_of_one_kind_when_the_other_replaces_it_then_it_goes_first_and_the_count_stays(
+def test_given_an_autoscaler_when_another_kind_replaces_it_then_it_is_deleted_first_and_the_count_stays(
     cluster: Cluster,
     operator_kubeconfig: Path,
     namespace: str,
@@ -64,7 +64,7 @@ def test_given_an_autoscaler_of_one_kind_when_the_other_replaces_it_then_it_goes
 
 
 @pytest.mark.usefixtures("optional_kinds")
-def test_given_a_scaled_object_when_its_deployment_went_while_the_operator_was_away_then_it_starts_with_kedas_count(
+def test_given_a_scaledobject_whose_deployment_was_deleted_during_downtime_then_it_starts_with_kedas_count(
     cluster: Cluster, operator_kubeconfig: Path, namespace: str, tmp_path: Path
 ) -> None:
     def relay() -> int:
@@ -105,7 +105,7 @@ def test_given_a_scaled_object_when_its_deployment_went_while_the_operator_was_a
 
 
 @pytest.mark.usefixtures("optional_kinds")
-def test_given_a_scaled_object_that_no_keda_reads_then_it_is_not_ready_until_keda_says_so_or_it_is_paused(
+def test_given_a_scaledobject_that_keda_has_not_accepted_then_it_is_not_ready_unless_paused(
     cluster: Cluster, operator_kubeconfig: Path, namespace: str, tmp_path: Path
 ) -> None:
     def told() -> tuple[bool, str]:

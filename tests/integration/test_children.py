@@ -49,7 +49,7 @@ def test_given_a_shopservice_then_its_children_exist_with_labels_and_an_owner(
         assert owner["blockOwnerDeletion"] is True
 
 
-def test_given_children_when_each_is_deleted_then_it_comes_back(
+def test_given_children_when_each_is_deleted_then_the_operator_recreates_it(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     create_everything(cluster, namespace)
@@ -85,7 +85,7 @@ def value(obj: dict[str, Any], path: str) -> Any:
         ("Service", {"metadata": {"annotations": None}}, "metadata/annotations"),
     ],
 )  # fmt: skip
-def test_given_children_when_an_owned_field_is_edited_then_it_is_put_back(
+def test_given_children_when_an_owned_field_is_edited_then_the_operator_reverts_the_edit(
     cluster: Cluster, operator: Operator, namespace: str, kind: str, patch: dict[str, Any], path: str
 ) -> None:
     create_everything(cluster, namespace)
@@ -97,7 +97,7 @@ def test_given_children_when_an_owned_field_is_edited_then_it_is_put_back(
     wait_for(lambda: value(cluster.get(kind, namespace, "web"), path) == before)
 
 
-def test_given_a_container_when_its_port_is_edited_then_it_is_put_back(
+def test_given_a_container_when_its_port_is_edited_then_the_operator_reverts_the_edit(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     create_everything(cluster, namespace)
@@ -121,7 +121,7 @@ def test_given_a_container_when_its_port_is_edited_then_it_is_put_back(
     wait_for(repaired)
 
 
-def test_given_fields_of_others_then_they_are_left_alone_and_cost_no_write(
+def test_given_fields_of_other_managers_then_the_operator_keeps_them_and_writes_nothing(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     create_everything(cluster, namespace)
@@ -138,7 +138,7 @@ def test_given_fields_of_others_then_they_are_left_alone_and_cost_no_write(
     assert cluster.get("Service", namespace, "web")["spec"]["sessionAffinity"] == "ClientIP"
 
 
-def test_given_a_worker_and_a_route_when_they_leave_the_spec_then_their_objects_go(
+def test_given_a_worker_and_a_route_when_they_leave_the_spec_then_their_objects_are_deleted(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     create_everything(cluster, namespace)
@@ -165,7 +165,7 @@ def test_given_an_env_entry_when_it_leaves_the_spec_then_it_leaves_the_pod_templ
     wait_for(lambda: "A" in env() and "B" not in env())
 
 
-def test_given_a_shopservice_when_it_is_deleted_then_everything_goes_with_it(
+def test_given_a_shopservice_when_it_is_deleted_then_all_its_children_are_deleted(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     create_everything(cluster, namespace)
@@ -176,7 +176,7 @@ def test_given_a_shopservice_when_it_is_deleted_then_everything_goes_with_it(
     assert cluster.find("ShopService", namespace, "web") is None
 
 
-def test_given_a_deleted_shopservice_when_it_is_created_again_at_once_then_it_gets_children_of_its_own(
+def test_given_a_deleted_shopservice_when_it_is_recreated_at_once_then_it_gets_new_children(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     create_everything(cluster, namespace)

@@ -59,7 +59,7 @@ def reconciled(cluster: Cluster, namespace: str, name: str = "web") -> dict[str,
     return found
 
 
-def test_diff_shows_what_an_apply_would_change_and_nothing_once_it_was_applied(
+def test_given_a_changed_manifest_when_diff_runs_then_it_shows_the_changes_of_an_apply_until_it_is_applied(
     cluster: Cluster, operator: Operator, namespace: str, shop: Shop
 ) -> None:
     wanted = text(namespace, autoscaling=AUTOSCALING, workers=[WORKER])
@@ -115,7 +115,7 @@ FULL: dict[str, Any] = {
     ],
     ids=["args", "resources", "env", "behavior", "podTemplate"],
 )
-def test_diff_shows_what_an_apply_takes_away_and_nothing_of_what_stays(
+def test_given_a_manifest_without_a_field_when_diff_runs_then_it_shows_the_removed_lines_only(
     cluster: Cluster,
     operator: Operator,
     namespace: str,
@@ -156,7 +156,7 @@ def changed(cluster: Cluster, before: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_explain_says_the_one_thing_to_know(
+def test_given_a_shopservice_that_is_not_ready_when_explain_runs_then_it_prints_the_cause_and_a_command(
     cluster: Cluster, operator: Operator, namespace: str, shop: Shop
 ) -> None:
     cluster.create(shopservice(namespace))
@@ -179,7 +179,7 @@ def test_explain_says_the_one_thing_to_know(
     wait_for(lambda: condition(reconciled(cluster, namespace), "Ready")["reason"] != "Suspended")
 
 
-def test_tree_and_status_show_what_there_is(
+def test_given_a_shopservice_when_tree_and_status_run_then_they_list_its_children_and_its_state(
     cluster: Cluster, operator: Operator, namespace: str, shop: Shop
 ) -> None:
     cluster.create(shopservice(namespace, workers=[WORKER]))
@@ -198,7 +198,7 @@ def test_tree_and_status_show_what_there_is(
     assert row["name"] == "web"
 
 
-def test_status_watch_tells_of_changes(
+def test_given_a_running_status_watch_when_the_image_changes_then_the_new_image_is_printed(
     cluster: Cluster, operator: Operator, namespace: str, shop: Shop
 ) -> None:
     cluster.create(shopservice(namespace))
@@ -211,7 +211,7 @@ def test_status_watch_tells_of_changes(
         watching.terminate()
 
 
-def test_rollback_puts_the_image_before_back(
+def test_given_an_earlier_image_when_rollback_runs_then_the_spec_has_it_again(
     cluster: Cluster, operator: Operator, namespace: str, shop: Shop
 ) -> None:
     cluster.create(shopservice(namespace, image="registry.test/shop:1"))
@@ -248,7 +248,7 @@ def test_rollback_puts_the_image_before_back(
         (["-A", "status", "web"], "", 2, "use -n instead of -A"),
     ],
 )
-def test_each_mistake_is_one_sentence(
+def test_given_a_mistake_on_the_command_line_when_the_command_runs_then_one_sentence_reports_it(
     cluster: Cluster,
     operator: Operator,
     namespace: str,
@@ -263,7 +263,9 @@ def test_each_mistake_is_one_sentence(
     assert sentence in said
 
 
-def test_without_a_cluster_or_an_answer_or_a_right_it_says_so(cluster: Cluster, tmp_path: Path) -> None:
+def test_given_no_usable_cluster_when_the_command_runs_then_one_sentence_gives_the_cause(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     assert "no cluster is configured" in Shop(None).says("status", code=3)
     config = yaml.safe_load(cluster.kubeconfig.read_text())
     strangers = {**config["clusters"][0]["cluster"]}
@@ -282,7 +284,7 @@ def test_without_a_cluster_or_an_answer_or_a_right_it_says_so(cluster: Cluster, 
     assert "does not respond" in Shop(tmp_path / "away").says("status", code=3)
 
 
-def test_kubectl_finds_it_and_its_words(
+def test_given_the_plugin_on_the_path_when_kubectl_shop_runs_then_kubectl_finds_it_and_its_completions(
     cluster: Cluster, namespace: str, shop: Shop, kubectl: Path, tmp_path: Path
 ) -> None:
     plugin = tmp_path / "kubectl-shop"
@@ -300,7 +302,7 @@ def test_kubectl_finds_it_and_its_words(
     assert "_KUBECTL_SHOP_COMPLETE" in shop.run("completion", "bash").stdout
 
 
-def test_a_kubeconfig_that_does_not_verify_certificates_causes_no_warnings(
+def test_given_a_kubeconfig_that_skips_tls_verification_when_the_command_runs_then_it_prints_no_warning(
     cluster: Cluster, namespace: str, tmp_path: Path
 ) -> None:
     config = yaml.safe_load(cluster.kubeconfig.read_text())

@@ -18,7 +18,7 @@ def annotations(cluster: Cluster, namespace: str, deployment: str) -> dict[str, 
     return found
 
 
-def test_given_a_restart_then_the_operator_keeps_it_and_reports_no_drift(
+def test_given_a_restart_by_the_plugin_then_the_operator_keeps_its_annotation_and_reports_no_drift(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     shop = Shop(cluster.kubeconfig)
@@ -43,7 +43,7 @@ def test_given_a_restart_then_the_operator_keeps_it_and_reports_no_drift(
     assert "drift" not in cluster.get("ShopService", namespace, "web")["status"]
 
 
-def test_given_what_new_prints_then_kubectl_applies_it_and_graph_shows_it(
+def test_given_the_manifest_that_new_prints_then_kubectl_applies_it_and_graph_shows_it(
     cluster: Cluster, operator: Operator, namespace: str, kubectl: Path
 ) -> None:
     shop = Shop(cluster.kubeconfig)

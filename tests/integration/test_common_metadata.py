@@ -59,7 +59,7 @@ def template(cluster: Cluster, namespace: str) -> dict[str, Any]:
     return found
 
 
-def test_given_common_metadata_when_it_comes_and_goes_then_every_child_follows_and_no_pod_is_replaced(
+def test_given_common_metadata_when_it_is_set_and_removed_then_every_child_follows_and_no_pod_is_replaced(
     cluster: Cluster, labelling: Operator, namespace: str
 ) -> None:
     cluster.apply(full(namespace))
@@ -83,7 +83,7 @@ def test_given_common_metadata_when_it_comes_and_goes_then_every_child_follows_a
     assert template(cluster, namespace) == before
 
 
-def test_given_pods_when_the_application_of_the_shopservice_changes_then_they_stay_and_the_rest_follows(
+def test_given_pods_when_the_application_label_changes_then_only_the_other_children_follow(
     cluster: Cluster, labelling: Operator, namespace: str
 ) -> None:
     cluster.apply(full(namespace))
@@ -110,7 +110,7 @@ def pass_to_checkout(cluster: Cluster, namespace: str) -> None:
     wait_for(lambda: cluster.get("Deployment", namespace, "web")["metadata"]["labels"][PART_OF] == "checkout")
 
 
-def test_given_pods_of_an_earlier_application_when_the_image_changes_then_the_new_ones_have_the_new_label(
+def test_given_a_changed_application_label_when_the_image_changes_then_the_new_pods_have_the_new_label(
     cluster: Cluster, labelling: Operator, namespace: str
 ) -> None:
     pass_to_checkout(cluster, namespace)
@@ -130,7 +130,7 @@ def test_given_pods_of_an_earlier_application_when_the_image_changes_then_the_ne
     assert pods() == {"checkout"}
 
 
-def test_given_pods_when_their_application_label_is_edited_then_it_is_put_back(
+def test_given_a_pod_template_when_its_application_label_is_edited_then_the_operator_reverts_the_edit(
     cluster: Cluster, labelling: Operator, namespace: str
 ) -> None:
     pass_to_checkout(cluster, namespace)
@@ -142,7 +142,7 @@ def test_given_pods_when_their_application_label_is_edited_then_it_is_put_back(
     wait_for(lambda: template(cluster, namespace)["metadata"]["labels"][PART_OF] == "checkout")
 
 
-def test_given_metadata_of_the_operator_and_an_old_label_of_pods_then_a_diff_shows_neither(
+def test_given_metadata_of_the_operator_and_an_earlier_pod_label_when_diff_runs_then_it_shows_neither(
     cluster: Cluster, labelling: Operator, namespace: str, shop: Shop
 ) -> None:
     common = {"labels": {"team": "checkout"}}

@@ -39,7 +39,7 @@ def rollouts(cluster: Cluster, namespace: str, start: dict[str, Any]) -> int:
     return sum(1 for before, after in pairwise(seen) if before != after)
 
 
-def test_given_objects_that_go_and_come_back_or_change_where_no_pod_looks_then_no_pods_are_replaced(
+def test_given_configuration_that_is_recreated_or_changes_in_an_unused_key_then_no_pod_is_replaced(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(config(namespace, "Secret", "db", password="one"))
@@ -98,7 +98,7 @@ def test_given_configuration_then_its_digests_are_keyed_by_a_secret_of_the_opera
     assert set(key["data"]) == {"key"}
 
 
-def test_given_a_projected_volume_when_its_secret_is_recreated_as_it_was_but_immutable_then_no_pod_is_replaced(
+def test_given_a_projected_volume_when_its_secret_is_recreated_as_immutable_then_no_pod_is_replaced(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     secret: dict[str, Any] = {
@@ -196,7 +196,7 @@ def observe(cluster: Cluster, namespace: str, replicas: int) -> None:
         *("all with a prefix", "optional all", "volume", "optional volume"),
     ],
 )
-def test_given_a_key_that_is_renamed_then_pods_are_replaced_once_and_only_where_they_can_start(
+def test_given_a_referenced_object_when_a_key_is_renamed_then_pods_are_replaced_once_if_they_can_start(
     cluster: Cluster,
     operator: Operator,
     namespace: str,
@@ -223,7 +223,7 @@ def test_given_a_key_that_is_renamed_then_pods_are_replaced_once_and_only_where_
     [of_a_key, of_all, of_a_volume, lambda kind: of_all(kind, optional=True)],
     ids=["key", "all with a prefix", "volume", "optional all"],
 )
-def test_given_an_immutable_object_that_is_replaced_then_only_another_content_replaces_pods(
+def test_given_an_immutable_object_when_it_is_recreated_then_only_changed_content_replaces_pods(
     cluster: Cluster, operator: Operator, namespace: str, kind: str, source: Callable[[str], Source]
 ) -> None:
     cluster.create({**config(namespace, kind, "settings", mode="one"), "immutable": True})
@@ -244,7 +244,7 @@ def test_given_an_immutable_object_that_is_replaced_then_only_another_content_re
     assert rollouts(cluster, namespace, start) == 1
 
 
-def test_given_another_prefix_then_pods_are_replaced_once_and_the_content_counts_as_before(
+def test_given_an_envfrom_source_when_its_prefix_changes_then_pods_are_replaced_once(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(config(namespace, "ConfigMap", "settings", mode="one"))
@@ -266,7 +266,7 @@ def test_given_another_prefix_then_pods_are_replaced_once_and_the_content_counts
 @pytest.mark.parametrize(
     "source", [of_all, lambda kind: of_a_key(kind, optional=True)], ids=["all with a prefix", "optional key"]
 )
-def test_given_an_object_that_is_emptied_and_filled_again_then_only_another_content_replaces_pods(
+def test_given_a_configuration_object_when_it_is_emptied_and_refilled_then_only_changed_content_replaces_pods(
     cluster: Cluster, operator: Operator, namespace: str, kind: str, source: Callable[[str], Source]
 ) -> None:
     cluster.create(config(namespace, kind, "settings", mode="one"))

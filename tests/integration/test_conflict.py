@@ -37,7 +37,7 @@ def cause(cluster: Cluster, namespace: str) -> str:
     [{}, {"labels": {"shopservice.dev/name": "web", "app.kubernetes.io/managed-by": "shop-operator"}}],
     ids=["unlabelled", "with our labels"],
 )
-def test_given_a_foreign_object_then_it_is_named_and_kept_and_the_other_children_are_made(
+def test_given_a_conflicting_object_then_a_condition_names_it_and_the_other_children_are_created(
     cluster: Cluster, operator: Operator, namespace: str, metadata: dict[str, Any]
 ) -> None:
     before = cluster.create(foreign_service(namespace, **metadata))
@@ -90,7 +90,7 @@ def test_given_a_conflict_when_the_shopservice_is_deleted_then_the_foreign_objec
     assert cluster.get("Service", namespace, "web") == before
 
 
-def test_given_a_conflict_when_the_foreign_object_goes_then_ours_takes_its_place(
+def test_given_a_conflict_when_the_foreign_object_is_deleted_then_the_operator_creates_the_child(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(foreign_service(namespace))

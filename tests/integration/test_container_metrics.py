@@ -20,7 +20,7 @@ def metrics(cluster: Cluster, namespace: str, name: str = "web") -> list[dict[st
     return found
 
 
-def test_given_an_autoscaler_of_all_containers_when_it_becomes_one_of_the_own_container_then_the_count_stays(
+def test_given_an_autoscaler_with_a_pod_metric_when_it_becomes_a_container_metric_then_the_count_stays(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     scaled = {"minReplicas": 1, "maxReplicas": 6, "cpu": 70}

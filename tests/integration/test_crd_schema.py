@@ -111,13 +111,15 @@ def verdict(shop: ShopService) -> str | None:
     return None
 
 
-def test_the_crd_is_structural_and_its_rules_are_within_the_cost_budget(crd: dict[str, Any]) -> None:
+def test_given_the_crd_when_it_is_installed_then_it_is_structural_and_its_rules_are_within_the_cost_budget(
+    crd: dict[str, Any],
+) -> None:
     assert "NonStructuralSchema" not in {each["type"] for each in crd["status"]["conditions"]}
     assert condition(crd, "NamesAccepted")["status"] == "True"
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.given)
-def test_given_a_bad_spec_then_the_api_server_says_what_is_wrong(
+def test_given_an_invalid_spec_when_it_is_created_then_the_api_server_names_the_mistake(
     cluster: Cluster, namespace: str, refusal: Refusal
 ) -> None:
     answer = tried(cluster, shopservice(namespace, refusal.name, **refusal.spec))
@@ -137,7 +139,7 @@ def test_given_an_unknown_field_then_kubectl_apply_refuses_it(
 
 @thorough
 @given(data=st.data(), name=names)
-def test_given_any_document_then_the_models_and_the_api_server_agree(
+def test_given_any_document_then_the_models_and_the_api_server_give_the_same_verdict(
     cluster: Cluster, namespace: str, data: st.DataObject, name: str
 ) -> None:
     spec = data.draw(documents())
@@ -161,7 +163,7 @@ def test_given_any_document_then_the_models_and_the_api_server_agree(
 @given(name=names, spec=documents())
 @example(name="a" * 63, spec={"image": "web:1", "terminationGracePeriodSeconds": 0})
 @example(name="a" * 22, spec={"image": "web:1", "workers": [{"name": "w" * 40, "command": ["run"]}]})
-def test_given_any_spec_that_passes_then_its_children_are_restricted_and_stored_as_sent(
+def test_given_any_valid_spec_then_its_children_are_restricted_and_stored_as_rendered(
     cluster: Cluster, restricted: str, name: str, spec: dict[str, Any]
 ) -> None:
     shop = model(restricted, name, spec)
@@ -192,7 +194,7 @@ def _overcommitted(spec: Mapping[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.parent.name)
-def test_given_a_golden_case_then_the_api_server_takes_and_keeps_what_is_rendered(
+def test_given_a_golden_case_when_its_children_are_applied_then_the_api_server_stores_them_as_rendered(
     cluster: Cluster, restricted: str, case: Path
 ) -> None:
     for child in yaml.safe_load_all((case.parent / "out.yaml").read_text()):
@@ -203,7 +205,7 @@ def test_given_a_golden_case_then_the_api_server_takes_and_keeps_what_is_rendere
         assert list(drift(child, answer.json())) == []
 
 
-def test_given_a_pod_template_then_its_nulls_and_directives_are_kept_for_the_operator(
+def test_given_a_pod_template_with_nulls_and_patch_directives_then_the_api_server_stores_them(
     cluster: Cluster, namespace: str
 ) -> None:
     container = {"name": "app", "livenessProbe": None, "startupProbe": {"$patch": "delete"}}
@@ -265,7 +267,7 @@ def explained(cluster: Cluster, kubectl: Path, field: str) -> str:
     return wait_for(lambda: run([kubectl, "--kubeconfig", cluster.kubeconfig, "explain", field]))
 
 
-def test_every_kind_that_is_rendered_is_known_to_the_api_server(cluster: Cluster) -> None:
+def test_given_every_rendered_kind_then_the_api_server_serves_it(cluster: Cluster) -> None:
     for kind in KINDS:
         root = "api" if "/" not in kind.api_version else "apis"
         served = cluster.http.get(f"/{root}/{kind.api_version}").json()["resources"]

@@ -169,7 +169,7 @@ def first_crd() -> dict[str, Any]:
     return crd
 
 
-def test_the_objects_of_the_first_release_use_every_field_that_its_schema_had(
+def test_given_the_objects_of_the_first_release_then_they_use_every_field_of_its_schema(
     first_crd: dict[str, Any],
 ) -> None:
     used = {path for each in SHOPSERVICES for path in _used(each["spec"], "")}
@@ -194,7 +194,7 @@ def _used(value: Any, path: str) -> Iterator[str]:
             yield from _used(each, path)
 
 
-def test_given_what_the_first_release_left_when_helm_upgrades_then_no_pod_is_restarted(
+def test_given_shopservices_of_the_first_release_when_helm_upgrades_then_no_pod_is_restarted(
     site: Site, first_chart: Path, first_crd: dict[str, Any]
 ) -> None:
     site.helm(first_chart)
@@ -237,7 +237,7 @@ def _taken(cluster: Cluster, shop: Mapping[str, Any]) -> httpx.Response:
     return cluster.http.post(cluster.path("ShopService", namespace), json=new, params={"dryRun": "All"})
 
 
-def test_given_an_operator_that_runs_when_the_schema_is_upgraded_under_it_then_it_writes_nothing_and_knows_the_new_fields(
+def test_given_a_running_operator_when_the_crd_is_upgraded_then_it_rewrites_no_child_and_knows_the_new_fields(
     site: Site, first_chart: Path, first_crd: dict[str, Any]
 ) -> None:
     site.helm(first_chart)
@@ -261,7 +261,7 @@ def test_given_an_operator_that_runs_when_the_schema_is_upgraded_under_it_then_i
         assert site.generations(namespace) == generations
 
 
-def test_given_the_first_install_manifest_when_the_present_one_is_applied_then_the_operator_is_the_present_one(
+def test_given_the_first_install_manifest_when_the_current_one_is_applied_then_every_object_is_current(
     site: Site, first_crd: dict[str, Any]
 ) -> None:
     first = ("-f", FIRST / "v0.1.0.yaml", "-f", FIRST / "v0.1.0-install.yaml")

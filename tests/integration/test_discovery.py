@@ -148,7 +148,7 @@ def bound(cluster: Cluster, namespace: str, node: str, count: int) -> list[dict[
     return found
 
 
-def test_given_a_hostname_when_pods_are_ready_then_their_addresses_are_registered_and_no_others(
+def test_given_a_hostname_when_pods_become_ready_then_exactly_their_addresses_are_registered(
     cluster: Cluster, operator: Operator, namespace: str, node: str, cloud_map: CloudMap, external_dns: None
 ) -> None:
     cluster.create(discovered(namespace, cloud_map, "payment", replicas=3))
@@ -164,7 +164,7 @@ def test_given_a_hostname_when_pods_are_ready_then_their_addresses_are_registere
     wait_for(lambda: cloud_map.addresses("payment") == {"10.1.0.2", "10.1.0.3"}, deadline=SOON)
 
 
-def test_given_a_registered_service_when_a_pod_is_replaced_then_the_new_address_takes_the_place_of_the_old(
+def test_given_a_registered_service_when_a_pod_is_replaced_then_the_new_address_replaces_the_old_one(
     cluster: Cluster, operator: Operator, namespace: str, node: str, cloud_map: CloudMap, external_dns: None
 ) -> None:
     cluster.create(discovered(namespace, cloud_map, "order", replicas=1))
@@ -180,7 +180,7 @@ def test_given_a_registered_service_when_a_pod_is_replaced_then_the_new_address_
     wait_for(lambda: cloud_map.addresses("order") == {"10.2.0.2"}, deadline=SOON)
 
 
-def test_given_registered_services_when_discovery_leaves_one_then_its_name_goes_and_the_others_stay(
+def test_given_registered_services_when_one_drops_discovery_then_its_name_is_removed_and_the_others_stay(
     cluster: Cluster, operator: Operator, namespace: str, node: str, cloud_map: CloudMap, external_dns: None
 ) -> None:
     cloud_map.register("somebody-elses", "10.9.9.9")
@@ -205,7 +205,7 @@ def test_given_registered_services_when_discovery_leaves_one_then_its_name_goes_
     assert cloud_map.addresses("somebody-elses") == {"10.9.9.9"}
 
 
-def test_given_a_hostname_then_a_headless_service_beside_the_main_one_carries_both_annotations(
+def test_given_a_hostname_then_only_the_headless_service_carries_both_annotations(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, discovery={"hostname": "web.shop.internal"}))
@@ -230,7 +230,7 @@ def test_given_a_hostname_then_a_headless_service_beside_the_main_one_carries_bo
     assert wait_for(told)["url"] == f"http://web.{namespace}.svc:8080"
 
 
-def test_given_a_headless_service_when_somebody_edits_it_then_ours_comes_back_and_theirs_stays(
+def test_given_a_headless_service_when_annotations_are_edited_then_only_those_of_the_operator_are_reverted(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, discovery={"hostname": "web.shop.internal"}))
@@ -253,7 +253,7 @@ def test_given_a_headless_service_when_somebody_edits_it_then_ours_comes_back_an
     assert annotations()[theirs] == "5"
 
 
-def test_given_a_headless_service_when_discovery_leaves_the_spec_then_it_alone_is_pruned(
+def test_given_a_headless_service_when_discovery_leaves_the_spec_then_only_that_service_is_deleted(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, discovery={"hostname": "web.shop.internal"}))
@@ -266,7 +266,7 @@ def test_given_a_headless_service_when_discovery_leaves_the_spec_then_it_alone_i
     assert cluster.get("Service", namespace, "web")["metadata"]["uid"] == main
 
 
-def test_given_somebodys_service_of_the_headless_ones_name_then_it_is_left_alone_and_the_status_says_so(
+def test_given_a_foreign_service_with_the_name_of_the_headless_one_then_it_stays_and_a_condition_names_it(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     theirs = {
@@ -293,7 +293,7 @@ def test_given_somebodys_service_of_the_headless_ones_name_then_it_is_left_alone
     assert cluster.get("Service", namespace, "web")["spec"]["clusterIP"] != "None"
 
 
-def test_given_a_hostname_of_one_label_then_it_is_refused_with_what_to_write_instead(
+def test_given_a_hostname_of_one_label_then_it_is_refused_with_a_valid_example(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     answer = cluster.post(shopservice(namespace, discovery={"hostname": "payment"}))

@@ -48,7 +48,7 @@ def evict(cluster: Cluster, namespace: str, pod: dict[str, Any]) -> int:
     return answer.status_code
 
 
-def test_given_one_pod_at_least_when_four_run_then_a_drain_takes_one_at_a_time(
+def test_given_four_pods_and_an_autoscaler_then_a_drain_evicts_one_pod_at_a_time(
     cluster: Cluster, operator: Operator, namespace: str, node: str
 ) -> None:
     cluster.create(shopservice(namespace, autoscaling=SCALED))
@@ -61,7 +61,7 @@ def test_given_one_pod_at_least_when_four_run_then_a_drain_takes_one_at_a_time(
     assert evict(cluster, namespace, second) == httpx.codes.TOO_MANY_REQUESTS
 
 
-def test_given_pods_that_must_stay_when_an_autoscaler_comes_down_to_them_then_a_drain_is_not_blocked(
+def test_given_min_available_when_an_autoscaler_scales_down_to_it_then_a_drain_is_not_blocked(
     cluster: Cluster, operator: Operator, namespace: str, node: str
 ) -> None:
     cluster.create(shopservice(namespace, autoscaling=SCALED, disruption={"minAvailable": 2}))
@@ -82,7 +82,7 @@ def test_given_pods_that_must_stay_when_an_autoscaler_comes_down_to_them_then_a_
     wait_for(lambda: cluster.get("PodDisruptionBudget", namespace, "web")["spec"].get("minAvailable") == 2)
 
 
-def test_given_one_pod_then_there_is_no_budget_and_a_drain_is_not_blocked(
+def test_given_one_pod_then_no_disruption_budget_exists_and_a_drain_is_not_blocked(
     cluster: Cluster, operator: Operator, namespace: str, node: str
 ) -> None:
     cluster.create(shopservice(namespace))
@@ -92,7 +92,7 @@ def test_given_one_pod_then_there_is_no_budget_and_a_drain_is_not_blocked(
     assert evict(cluster, namespace, only) == httpx.codes.CREATED
 
 
-def test_given_pods_that_must_stay_when_the_service_is_scaled_down_to_them_then_the_budget_lets_one_go(
+def test_given_min_available_when_the_replicas_equal_it_then_the_budget_allows_one_disruption(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     def bound() -> dict[str, Any]:

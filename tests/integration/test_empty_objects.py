@@ -218,7 +218,7 @@ SERVER_SIDE: Final = ("apply", "--server-side")
 ARGO: Final = (*SERVER_SIDE, "--field-manager=argocd-controller", "--force-conflicts")
 
 
-def test_every_field_that_can_be_empty_is_tried() -> None:
+def test_given_every_field_that_can_be_empty_then_the_cases_cover_it() -> None:
     assert set(compound(SPEC_SCHEMA)) - CASES.keys() == set()
     assert [path for path, (full, _) in CASES.items() if understood(full) is None] == []
 
@@ -244,7 +244,7 @@ def test_every_field_that_can_be_empty_is_tried() -> None:
         for command, specs in steps
     ),
 )
-def test_given_an_empty_field_then_each_way_of_kubectl_stores_what_was_written(
+def test_given_an_empty_field_when_kubectl_writes_it_in_any_way_then_it_is_stored_as_written(
     cluster: Cluster, clients: Clients, namespace: str, steps: list[tuple[str | tuple[str, ...], list[Any]]]
 ) -> None:
     for command, specs in steps:
@@ -266,7 +266,7 @@ def test_given_an_empty_field_then_each_way_of_kubectl_stores_what_was_written(
         f"{version} {'full' if specs is FULL else 'empty'}" for version, specs in steps
     ),
 )
-def test_given_an_empty_field_then_helm_3_and_helm_4_store_what_was_written(
+def test_given_an_empty_field_when_helm_3_or_helm_4_writes_it_then_it_is_stored_as_written(
     cluster: Cluster, clients: Clients, namespace: str, tmp_path: Path, steps: list[tuple[str, list[Any]]]
 ) -> None:
     for version, specs in steps:
@@ -278,7 +278,7 @@ def test_given_an_empty_field_then_helm_3_and_helm_4_store_what_was_written(
 @pytest.mark.parametrize(
     "command", [("apply",), SERVER_SIDE, ARGO, ("replace",)], ids=lambda command: " ".join(command[:2])
 )
-def test_given_a_field_that_must_not_be_empty_then_each_way_says_what_is_missing(
+def test_given_a_field_that_must_not_be_empty_when_kubectl_writes_it_then_the_error_names_the_missing_field(
     clients: Clients, namespace: str, command: tuple[str, ...]
 ) -> None:
     clients.kubectl("apply", given=objects(namespace, [CASES[path][0] for path in REFUSED]))
@@ -289,7 +289,7 @@ def test_given_a_field_that_must_not_be_empty_then_each_way_says_what_is_missing
     assert '"null"' not in words
 
 
-def test_given_every_example_then_each_client_takes_it_after_each_other(
+def test_given_every_example_when_clients_write_it_one_after_another_then_each_write_succeeds(
     cluster: Cluster, clients: Clients, namespace: str, tmp_path: Path
 ) -> None:
     examples = [
@@ -308,7 +308,7 @@ def test_given_every_example_then_each_client_takes_it_after_each_other(
         ]
 
 
-def test_given_an_explicit_null_by_an_ordinary_write_then_it_is_stored_as_not_set(
+def test_given_an_explicit_null_when_kubectl_applies_it_then_the_field_is_stored_as_unset(
     cluster: Cluster, clients: Clients, namespace: str
 ) -> None:
     spec = {"image": "web:1", "rollout": None, "env": None, "replicas": None, "monitoring": {"path": None}}
@@ -318,7 +318,7 @@ def test_given_an_explicit_null_by_an_ordinary_write_then_it_is_stored_as_not_se
     assert stored(cluster, namespace, 1) == [{"image": "web:1", "port": 8080, "monitoring": {}}]
 
 
-def test_given_a_block_of_another_manager_then_the_conflict_names_the_block(
+def test_given_a_block_of_another_manager_when_it_is_applied_then_the_conflict_names_the_block(
     clients: Clients, namespace: str
 ) -> None:
     clients.kubectl(*ARGO, given=objects(namespace, [{"image": "web:1", "rollout": {"maxSurge": 1}}]))

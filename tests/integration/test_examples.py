@@ -27,7 +27,7 @@ def crd(cluster: Cluster, kubectl: Path) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_given_an_example_then_the_api_server_takes_it_and_all_that_is_rendered_of_it(
+def test_given_an_example_then_the_api_server_accepts_it_and_its_children(
     cluster: Cluster, namespace: str, kubectl: Path, example: Path
 ) -> None:
     label = {

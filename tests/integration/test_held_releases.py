@@ -62,7 +62,7 @@ def version(cluster: Cluster, namespace: str) -> str:
     return found
 
 
-def test_given_a_suspended_shopservice_when_it_is_rolled_back_then_it_goes_back_once_it_is_resumed(
+def test_given_a_suspended_shopservice_when_it_is_rolled_back_then_the_pods_follow_after_it_is_resumed(
     cluster: Cluster, operator: Operator, namespace: str, shop: Shop
 ) -> None:
     released(cluster, namespace)
@@ -78,7 +78,7 @@ def test_given_a_suspended_shopservice_when_it_is_rolled_back_then_it_goes_back_
     wait_for(lambda: image(cluster, namespace) == ONE)
 
 
-def test_given_a_paused_deployment_when_it_is_rolled_back_then_the_pods_follow_once_it_is_resumed(
+def test_given_a_paused_deployment_when_it_is_rolled_back_then_the_pods_follow_after_it_is_resumed(
     cluster: Cluster, operator: Operator, namespace: str, shop: Shop
 ) -> None:
     released(cluster, namespace)
@@ -96,7 +96,7 @@ def test_given_a_paused_deployment_when_it_is_rolled_back_then_the_pods_follow_o
     assert cluster.get("ShopService", namespace, "web")["status"]["image"] == ONE
 
 
-def test_given_a_release_that_a_pause_holds_back_when_it_is_rolled_back_then_no_pod_is_replaced(
+def test_given_a_release_on_a_paused_deployment_when_it_is_rolled_back_then_no_pod_is_replaced(
     cluster: Cluster, operator: Operator, namespace: str, shop: Shop
 ) -> None:
     cluster.create(shopservice(namespace))
@@ -117,7 +117,7 @@ def test_given_a_release_that_a_pause_holds_back_when_it_is_rolled_back_then_no_
     assert {each["metadata"]["uid"] for each in cluster.http.get(pods).json()["items"]} == before
 
 
-def test_given_a_roll_out_when_the_shopservice_is_scaled_then_it_goes_on_with_that_count(
+def test_given_a_rollout_when_the_shopservice_is_scaled_then_the_rollout_continues_with_the_new_count(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, replicas=2))
@@ -142,7 +142,7 @@ def test_given_a_roll_out_when_the_shopservice_is_scaled_then_it_goes_on_with_th
     [({"replicas": 2}, 2), ({}, 5), ({"autoscaling": AUTOSCALING}, 5)],
     ids=["a count in the spec", "a count of nobody", "an autoscaler"],
 )
-def test_given_a_roll_out_when_the_deployment_is_scaled_then_the_count_of_its_owner_counts(
+def test_given_a_rollout_when_the_deployment_is_scaled_then_the_owner_of_the_count_decides(
     cluster: Cluster, operator: Operator, namespace: str, spec: dict[str, Any], kept: int
 ) -> None:
     cluster.create(shopservice(namespace, **spec))
@@ -164,7 +164,7 @@ def test_given_a_roll_out_when_the_deployment_is_scaled_then_the_count_of_its_ow
     assert count(cluster, namespace) == kept
 
 
-def test_given_a_release_that_fails_when_it_is_scaled_then_the_count_outlives_the_rollback(
+def test_given_a_failing_release_when_the_shopservice_is_scaled_then_the_rollback_keeps_the_count(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, rollout={"autoRollback": True, "progressDeadlineSeconds": 10}))

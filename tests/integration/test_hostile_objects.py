@@ -97,7 +97,7 @@ def tenants(wild: Cluster) -> Iterator[tuple[str, str]]:
     wait_for(lambda: not any(wild.children(each) for each in names))
 
 
-def test_deep_shopservices_are_told_and_hide_no_other_while_it_runs_and_when_it_starts(
+def test_given_deeply_nested_shopservices_then_each_is_reported_and_the_others_are_reconciled(
     wild: Cluster, lone_kubeconfig: Path, tenants: tuple[str, str], tmp_path: Path
 ) -> None:
     good, bad = tenants
@@ -124,7 +124,7 @@ def test_deep_shopservices_are_told_and_hide_no_other_while_it_runs_and_when_it_
         assert len(told) == len(set(told))
 
 
-def test_a_deep_shopservice_that_is_corrected_is_carried_out(
+def test_given_a_deeply_nested_shopservice_when_it_is_corrected_then_it_is_reconciled(
     wild: Cluster, lone_kubeconfig: Path, tenants: tuple[str, str], tmp_path: Path
 ) -> None:
     _, bad = tenants
@@ -139,7 +139,7 @@ def test_a_deep_shopservice_that_is_corrected_is_carried_out(
 
 
 @pytest.mark.parametrize("kind", ["Service", "Deployment", "ServiceAccount", "NetworkPolicy"])
-def test_a_manager_without_a_name_changes_nothing(
+def test_given_managed_fields_without_a_manager_name_then_reconciliation_continues(
     wild: Cluster, lone_kubeconfig: Path, tenants: tuple[str, str], tmp_path: Path, kind: str
 ) -> None:
     good, bad = tenants
@@ -186,7 +186,7 @@ def nameless(cluster: Cluster, kind: str, namespace: str, name: str) -> None:
 GARBLED = ("Service", "Deployment", "ServiceAccount", "NetworkPolicy", "ConfigMap", "Secret")
 
 
-def test_managed_fields_that_are_not_utf_8_change_nothing(
+def test_given_managed_fields_that_are_not_utf_8_then_reconciliation_continues(
     wild: Cluster, lone_kubeconfig: Path, tenants: tuple[str, str], tmp_path: Path
 ) -> None:
     good, bad = tenants

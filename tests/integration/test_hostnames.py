@@ -43,7 +43,7 @@ def can_be_younger(cluster: Cluster, obj: dict[str, Any]) -> bool:
     return cluster.now() > datetime.fromisoformat(obj["metadata"]["creationTimestamp"])
 
 
-def test_given_a_hostname_in_use_when_another_namespace_asks_for_it_then_it_has_to_wait_until_it_is_free(
+def test_given_a_hostname_in_use_when_another_namespace_claims_it_then_it_waits_until_the_hostname_is_free(
     cluster: Cluster, operator: Operator, namespace: str, other: str
 ) -> None:
     hostname = f"payment-{uuid.uuid4().hex[:6]}.shop.internal"
@@ -79,7 +79,7 @@ def test_given_a_hostname_in_use_when_another_namespace_asks_for_it_then_it_has_
     wait_for(lambda: condition(cluster.get("ShopService", other, "late"), "Stalled")["status"] == "False")
 
 
-def test_given_a_suspended_holder_when_another_asks_for_the_hostname_then_it_has_to_wait(
+def test_given_a_suspended_holder_when_another_shopservice_claims_the_hostname_then_that_one_waits(
     cluster: Cluster, operator: Operator, namespace: str, other: str
 ) -> None:
     hostname = f"payment-{uuid.uuid4().hex[:6]}.shop.internal"

@@ -20,7 +20,9 @@ def served(cluster: Cluster, path: str) -> dict[str, Any]:
     return found
 
 
-def test_the_table_is_what_the_api_server_serves(cluster: Cluster) -> None:
+def test_given_the_schemas_of_the_api_server_when_the_table_is_generated_then_it_equals_the_stored_one(
+    cluster: Cluster,
+) -> None:
     documents = [served(cluster, f"/openapi/v3/{group}") for group in table.BUILT_IN]
     crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     manifests = [
@@ -33,6 +35,6 @@ def test_the_table_is_what_the_api_server_serves(cluster: Cluster) -> None:
     )
 
 
-def test_a_field_of_every_kind_is_known() -> None:
+def test_given_a_child_kind_when_its_owner_references_are_looked_up_then_the_schema_knows_their_key() -> None:
     for kind in {*CUSTOM, "Deployment", "Service", "HorizontalPodAutoscaler", "NetworkPolicy"}:
         assert of_kind(kind).below("metadata").below("ownerReferences").keys == ("uid",), kind

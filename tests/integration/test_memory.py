@@ -145,7 +145,7 @@ def teams(lone: Cluster) -> Iterator[Teams]:
             lone.http.delete(lone.path(kind, namespace)).raise_for_status()
 
 
-def test_large_objects_that_come_while_it_runs_stay_within_the_memory(
+def test_given_a_running_operator_when_large_objects_are_created_then_it_stays_within_its_memory_limit(
     teams: Teams, lone_kubeconfig: Path, memory: MemoryGroup, tmp_path: Path
 ) -> None:
     teams.ordinary()
@@ -163,7 +163,7 @@ def test_large_objects_that_come_while_it_runs_stay_within_the_memory(
         assert peak_mib(operator) <= MOST_MIB
 
 
-def test_large_objects_that_are_there_when_it_starts_stay_within_the_memory(
+def test_given_large_objects_when_the_operator_starts_then_it_stays_within_its_memory_limit(
     teams: Teams, lone_kubeconfig: Path, memory: MemoryGroup, tmp_path: Path
 ) -> None:
     teams.attack()

@@ -10,7 +10,9 @@ from tests.waiting import wait_for
 _ROW = re.compile(r"^\| `([a-z_]+)` \| (counter|gauge|histogram) \|", re.MULTILINE)
 
 
-def test_every_metric_of_the_reference_is_served_with_its_type(operator: Operator) -> None:
+def test_given_every_metric_of_the_reference_then_the_operator_serves_it_with_its_type(
+    operator: Operator,
+) -> None:
     told = dict(_ROW.findall((ROOT / "docs/reference/metrics.md").read_text()))
     served = dict(re.findall(r"^# TYPE (\S+) (\S+)$", operator.ask("/metrics").text, re.MULTILINE))
 
@@ -18,7 +20,7 @@ def test_every_metric_of_the_reference_is_served_with_its_type(operator: Operato
     assert {name: served.get(name) for name in told} == told
 
 
-def test_given_a_shopservice_then_its_series_tell_its_state_and_go_with_it(
+def test_given_a_shopservice_then_its_series_show_its_state_and_disappear_with_it(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     def series(name: str, **labels: str) -> float:

@@ -35,7 +35,7 @@ def labelled(cluster: Cluster) -> dict[Level, str]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_verdict_is_that_of_the_api_server(
+def test_given_a_pod_template_when_its_security_is_checked_then_the_verdict_equals_that_of_the_api_server(
     case: Case, cluster: Cluster, labelled: dict[Level, str]
 ) -> None:
     for level, enforcing in labelled.items():
@@ -62,7 +62,7 @@ def unlabelled(cluster: Cluster) -> Iterator[str]:
     cluster.http.delete(cluster.path("ShopService", name)).raise_for_status()
 
 
-def test_pods_stay_within_the_level_of_their_namespace(
+def test_given_a_privileged_pod_template_then_it_is_refused_until_the_namespace_allows_privileged_pods(
     cluster: Cluster, operator: Operator, unlabelled: str
 ) -> None:
     namespace = unlabelled
@@ -103,7 +103,9 @@ def test_pods_stay_within_the_level_of_their_namespace(
     wait_for(stalled)
 
 
-def test_namespaces_of_the_cluster_are_not_served(cluster: Cluster, operator: Operator) -> None:
+def test_given_a_shopservice_in_a_protected_namespace_then_it_is_refused_and_no_child_is_created(
+    cluster: Cluster, operator: Operator
+) -> None:
     for protected in ("kube-system", "shop-operator"):
         # Given a ShopService in a namespace of the cluster, or of the operator itself.
         cluster.create(shopservice(protected, "intruder", image="registry.test/web:1"))

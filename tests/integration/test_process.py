@@ -25,7 +25,7 @@ def command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_is_alive_ready_and_measured_under_the_usual_names(
+def test_given_a_running_operator_then_it_serves_its_probes_and_the_controller_runtime_metrics(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace))
@@ -48,7 +48,7 @@ def test_it_is_alive_ready_and_measured_under_the_usual_names(
         assert series in exposition
 
 
-def test_it_needs_no_right_that_its_chart_does_not_give(
+def test_given_the_permissions_of_the_chart_when_children_come_and_go_then_no_request_is_forbidden(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, autoscaling=AUTOSCALING, workers=[WORKER], **ROUTE))
@@ -60,7 +60,7 @@ def test_it_needs_no_right_that_its_chart_does_not_give(
     assert operator.metric("rest_client_requests_total", code="401") == 0
 
 
-def test_it_writes_no_finalizer_and_no_annotation_on_a_shopservice(
+def test_given_a_shopservice_when_it_is_reconciled_then_it_has_no_finalizer_and_no_annotation(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace))
@@ -71,7 +71,7 @@ def test_it_writes_no_finalizer_and_no_annotation_on_a_shopservice(
     assert "annotations" not in metadata
 
 
-def test_crd_prints_the_crd() -> None:
+def test_when_the_crd_command_runs_then_it_prints_the_crd() -> None:
     done = command("crd")
 
     assert done.returncode == 0
@@ -80,7 +80,7 @@ def test_crd_prints_the_crd() -> None:
     assert printed["metadata"]["name"] == "shopservices.shopservice.dev"
 
 
-def test_without_a_cluster_one_line_says_what_to_set() -> None:
+def test_given_no_cluster_when_the_operator_starts_then_one_line_says_which_variable_to_set() -> None:
     done = command("run")
 
     assert done.returncode == 2
@@ -89,7 +89,7 @@ def test_without_a_cluster_one_line_says_what_to_set() -> None:
     )
 
 
-def test_a_kubeconfig_that_is_not_there_is_named() -> None:
+def test_given_a_missing_kubeconfig_when_the_operator_starts_then_one_line_names_the_file() -> None:
     done = command("run", KUBECONFIG="/nonexistent/config")
 
     assert done.returncode == 2
@@ -97,14 +97,18 @@ def test_a_kubeconfig_that_is_not_there_is_named() -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_bad_flag_is_one_line_and_2() -> None:
+def test_given_an_invalid_flag_value_when_the_operator_starts_then_it_prints_one_line_and_exits_with_2() -> (
+    None
+):
     done = command("run", "--workers", "many")
 
     assert done.returncode == 2
     assert done.stderr == "shop-operator: --workers is 'many'; use a number from 1 to 256.\n"
 
 
-def test_a_taken_port_is_one_line_and_2(operator: Operator, operator_kubeconfig: Path) -> None:
+def test_given_a_port_in_use_when_the_operator_starts_then_it_prints_one_line_and_exits_with_2(
+    operator: Operator, operator_kubeconfig: Path
+) -> None:
     done = command("run", "--metrics-port", str(operator.port), KUBECONFIG=str(operator_kubeconfig))
 
     assert done.returncode == 2
@@ -115,7 +119,7 @@ def test_a_taken_port_is_one_line_and_2(operator: Operator, operator_kubeconfig:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_stop_in_the_midst_of_starting_is_quiet(
+def test_given_a_starting_operator_when_it_is_stopped_then_it_exits_with_0_and_logs_no_warning(
     operator: Operator, operator_kubeconfig: Path, tmp_path: Path
 ) -> None:
     assert operator.leading()

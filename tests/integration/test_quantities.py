@@ -48,7 +48,7 @@ pytestmark = pytest.mark.usefixtures("operator_kubeconfig")
         ),
     ],
 )
-def test_given_a_quantity_then_it_arrives_and_is_no_drift(
+def test_given_a_valid_quantity_when_the_deployment_is_applied_then_no_drift_is_reported(
     cluster: Cluster, namespace: str, quantity: Any
 ) -> None:
     made = cluster.create(shopservice(namespace, resources={"limits": {"memory": quantity}}))
@@ -62,7 +62,7 @@ def test_given_a_quantity_then_it_arrives_and_is_no_drift(
 
 
 @pytest.mark.parametrize("quantity", ["100 m", "much", -1, True, [], {}, [1], {"a": 1}, "1mi", ""])
-def test_given_no_quantity_then_the_api_server_refuses_it_in_one_line(
+def test_given_an_invalid_quantity_then_the_api_server_refuses_it_and_names_the_field(
     cluster: Cluster, namespace: str, quantity: Any
 ) -> None:
     answer = cluster.post(shopservice(namespace, resources={"limits": {"memory": quantity}}))

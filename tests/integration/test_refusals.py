@@ -109,7 +109,7 @@ def is_denied_and_heals(cluster: Cluster, namespace: str, *objects: dict[str, An
 
 
 @pytest.mark.parametrize("reason", ["Invalid", "Forbidden", "RequestEntityTooLarge"])
-def test_a_policy_that_goes_leaves_nothing_denied(
+def test_given_a_policy_that_denies_a_deployment_when_it_is_deleted_then_the_deployment_is_created(
     cluster: Cluster, operator: Operator, namespace: str, reason: str
 ) -> None:
     is_denied_and_heals(cluster, namespace, *policy(namespace, reason))
@@ -175,7 +175,7 @@ def serving(handler: type[_Denying], tmp_path: Path) -> Iterator[dict[str, str]]
     server.server_close()
 
 
-def test_a_webhook_that_goes_leaves_nothing_denied(
+def test_given_a_webhook_that_denies_a_deployment_when_it_is_deleted_then_the_deployment_is_created(
     cluster: Cluster, operator: Operator, namespace: str, webhook: dict[str, str]
 ) -> None:
     hook = {
@@ -191,7 +191,7 @@ def test_a_webhook_that_goes_leaves_nothing_denied(
     is_denied_and_heals(cluster, namespace, configuration)
 
 
-def test_given_a_deployment_made_by_hand_with_another_selector_then_the_status_says_to_delete_it(
+def test_given_a_manually_created_deployment_with_another_selector_then_the_status_says_to_delete_it(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, suspend=True))
@@ -239,7 +239,7 @@ def test_given_a_deployment_made_by_hand_with_another_selector_then_the_status_s
     assert cluster.get("Deployment", namespace, "web")["spec"]["selector"]["matchLabels"] != labels
 
 
-def test_a_field_that_a_webhook_overrules_is_named_by_ready(
+def test_given_a_webhook_that_overrides_a_field_then_the_ready_condition_names_the_field(
     cluster: Cluster, operator: Operator, namespace: str, tmp_path: Path
 ) -> None:
     with serving(_Overruling, tmp_path) as config:

@@ -42,7 +42,7 @@ def resources(amount: Any) -> dict[str, Any]:
     ],
     ids=str,
 )
-def test_a_value_that_no_api_server_takes_is_refused_and_not_repeated_as_an_outage(
+def test_given_a_pod_template_with_an_invalid_value_then_the_shopservice_stalls_and_ready_names_the_value(
     cluster: Cluster, operator: Operator, namespace: str, spec: dict[str, Any], said: str
 ) -> None:
     cluster.create(shopservice(namespace, podTemplate={"spec": spec}))

@@ -17,7 +17,7 @@ def change_image(cluster: Cluster, namespace: str, tag: str) -> None:
     wait_for(lambda: f"x:{tag}" in str(cluster.get("Deployment", namespace, "web")["spec"]))
 
 
-def test_given_autoscaling_then_it_starts_at_the_minimum(
+def test_given_autoscaling_then_the_deployment_starts_at_the_minimum(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, autoscaling=AUTOSCALING))
@@ -80,7 +80,7 @@ def test_given_autoscaling_that_never_scaled_when_it_is_removed_then_the_live_co
     assert replicas(cluster, namespace) == 2
 
 
-def test_given_autoscaling_when_replicas_replace_it_then_they_are_what_counts(
+def test_given_autoscaling_when_replicas_replace_it_then_the_deployment_has_that_count(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, autoscaling=AUTOSCALING))
@@ -91,7 +91,7 @@ def test_given_autoscaling_when_replicas_replace_it_then_they_are_what_counts(
     wait_for(lambda: replicas(cluster, namespace) == 3)
 
 
-def test_given_replicas_when_somebody_scales_the_deployment_then_it_is_put_back(
+def test_given_replicas_when_the_deployment_is_scaled_then_the_operator_restores_the_count(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, replicas=2))

@@ -24,7 +24,7 @@ def upgrade(version: str, cluster: Cluster, namespace: str, *flags: str) -> None
 
 
 @pytest.mark.parametrize(("first", "then"), [("helm4", "helm4"), ("helm3", "helm3"), ("helm3", "helm4")])
-def test_given_no_replicas_in_the_values_then_an_upgrade_keeps_what_kubectl_scale_set(
+def test_given_no_replicas_in_the_values_when_helm_upgrades_then_the_count_of_kubectl_scale_stays(
     cluster: Cluster, kubectl: Path, namespace: str, first: str, then: str
 ) -> None:
     upgrade(first, cluster, namespace)
@@ -39,7 +39,7 @@ def test_given_no_replicas_in_the_values_then_an_upgrade_keeps_what_kubectl_scal
     assert spec["env"] == [{"name": "GREETING", "value": "hello"}]
 
 
-def test_given_replicas_in_the_values_then_helm_4_names_the_conflict_and_can_take_the_count_back(
+def test_given_replicas_in_the_values_when_helm_4_upgrades_a_scaled_release_then_it_reports_the_conflict(
     cluster: Cluster, kubectl: Path, namespace: str
 ) -> None:
     upgrade("helm4", cluster, namespace, "--set", "replicas=1")

@@ -85,7 +85,7 @@ def test_given_two_operators_when_the_leader_is_killed_then_the_other_takes_over
         assert standby.leading()
 
 
-def test_given_two_operators_when_the_leader_is_stopped_then_the_other_need_not_wait_for_the_lease(
+def test_given_two_operators_when_the_leader_is_stopped_then_the_other_leads_before_the_lease_expires(
     cluster: Cluster, operator_kubeconfig: Path, namespace: str, tmp_path: Path, gateway_api: None
 ) -> None:
     with (
@@ -103,7 +103,7 @@ def test_given_two_operators_when_the_leader_is_stopped_then_the_other_need_not_
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_at_once_when_asked_and_gives_the_lease_up(
+def test_given_a_leader_when_it_receives_sigterm_or_sigint_then_it_exits_at_once_and_releases_the_lease(
     cluster: Cluster, operator_kubeconfig: Path, gateway_api: None, tmp_path: Path, number: signal.Signals
 ) -> None:
     with running(operator_kubeconfig, tmp_path / "operator.log", "--leader-elect") as one:
@@ -117,7 +117,7 @@ def test_it_stops_at_once_when_asked_and_gives_the_lease_up(
         assert one.lines()[-1]["msg"] == "stopped"
 
 
-def test_given_a_first_policy_when_an_earlier_operator_has_dropped_the_dependency_then_the_old_pods_are_asked(
+def test_given_old_pods_that_use_a_dropped_dependency_when_a_policy_is_first_enabled_then_it_admits_them(
     cluster: Cluster, operator_kubeconfig: Path, gateway_api: None, namespace: str, tmp_path: Path
 ) -> None:
     with running(operator_kubeconfig, tmp_path / "first.log", "--no-leader-elect"):

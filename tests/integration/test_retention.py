@@ -60,7 +60,7 @@ def ready(cluster: Cluster, namespace: str, name: str) -> bool:
     return bool(condition(cluster.get("ShopService", namespace, name), "Ready")["status"] == "True")
 
 
-def test_given_another_account_when_old_pods_are_left_then_theirs_stays(
+def test_given_another_serviceaccount_when_old_pods_remain_then_their_serviceaccount_stays(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, replicas=2))
@@ -87,7 +87,7 @@ def test_given_another_account_when_old_pods_are_left_then_theirs_stays(
     wait_for(lambda: cluster.find("ServiceAccount", namespace, "web") is None)
 
 
-def test_given_another_port_when_a_dependant_has_the_old_one_then_the_service_has_both(
+def test_given_another_port_when_pods_of_a_dependent_use_the_old_one_then_the_service_has_both(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace))
@@ -115,7 +115,7 @@ def test_given_another_port_when_a_dependant_has_the_old_one_then_the_service_ha
     wait_for(lambda: service_ports(cluster, namespace) == {"http": 9090})
 
 
-def test_given_another_port_when_a_dependant_is_one_no_longer_then_its_old_pods_keep_the_old_one(
+def test_given_another_port_when_a_dependent_drops_the_dependency_then_its_old_pods_keep_the_old_port(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     for name in ("client", "web"):
@@ -144,7 +144,7 @@ def test_given_another_port_when_a_dependant_is_one_no_longer_then_its_old_pods_
     wait_for(lambda: service_ports(cluster, namespace) == {"http": 9090}, 45)
 
 
-def test_given_another_port_and_account_when_an_old_pod_is_being_deleted_then_it_keeps_both(
+def test_given_another_port_and_serviceaccount_when_an_old_pod_is_terminating_then_it_keeps_both(
     cluster: Cluster, operator: Operator, namespace: str, node: str
 ) -> None:
     # A pod on a node has its grace period, at the end of which only a kubelet would end it.
@@ -188,7 +188,7 @@ def test_given_another_port_and_account_when_an_old_pod_is_being_deleted_then_it
     wait_for(lambda: cluster.find("ServiceAccount", namespace, "client") is None, 30)
 
 
-def test_given_a_dependency_that_is_created_again_then_its_dependants_are_not_rolled_out(
+def test_given_a_dependency_when_it_is_recreated_then_its_dependents_are_not_rolled_out(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, port=9090))
@@ -216,7 +216,7 @@ def test_given_a_dependency_that_is_created_again_then_its_dependants_are_not_ro
     assert cluster.get("Deployment", namespace, "client")["metadata"]["generation"] == generation
 
 
-def test_given_another_gateway_when_it_has_not_accepted_the_route_then_the_old_one_stays(
+def test_given_another_gateway_when_it_has_not_accepted_the_route_then_the_old_parent_stays(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, gateway={"name": "one"}, routes=[{"path": "/"}]))
@@ -233,7 +233,7 @@ def test_given_another_gateway_when_it_has_not_accepted_the_route_then_the_old_o
     wait_for(lambda: gateways() == ["two"])
 
 
-def test_given_fewer_routes_when_the_others_are_not_accepted_then_all_stay(
+def test_given_fewer_routes_when_the_remaining_one_is_not_accepted_then_all_httproutes_stay(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     two = [{"path": "/a", "hostnames": ["a.example"]}, {"path": "/b", "hostnames": ["b.example"]}]
@@ -264,7 +264,7 @@ def connections(cluster: Cluster, namespace: str, direction: str, name: str = "w
     return str(cluster.get("NetworkPolicy", namespace, name)["spec"].get(direction))
 
 
-def test_given_a_dependency_that_leaves_the_spec_when_old_pods_run_then_both_policies_still_admit_them(
+def test_given_a_dependency_that_leaves_the_spec_when_old_pods_run_then_both_policies_admit_them(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     policy: dict[str, Any] = {"networkPolicy": {"enabled": True}}
@@ -302,7 +302,7 @@ def test_given_a_dependency_that_leaves_the_spec_when_old_pods_run_then_both_pol
     wait_for(lambda: "'web'" not in connections(cluster, namespace, "ingress", "db"), 30)
 
 
-def test_given_policies_that_begin_as_a_dependency_leaves_the_spec_when_old_pods_run_then_both_admit_them(
+def test_given_policies_enabled_as_a_dependency_leaves_the_spec_when_old_pods_run_then_both_admit_them(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, "db", port=5432))
@@ -330,7 +330,7 @@ def test_given_policies_that_begin_as_a_dependency_leaves_the_spec_when_old_pods
     wait_for(lambda: "earlier rules" not in told(cluster, namespace))
 
 
-def test_given_rules_that_go_when_no_pod_is_replaced_then_they_go_at_once_and_by_hand_none_is_added(
+def test_given_policy_rules_when_the_spec_drops_them_without_a_rollout_then_they_are_removed_at_once(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     rules = {"egress": [{"ports": [{"port": 443}]}, {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]}
@@ -349,7 +349,7 @@ def test_given_rules_that_go_when_no_pod_is_replaced_then_they_go_at_once_and_by
     wait_for(lambda: "10.0.0.0" not in connections(cluster, namespace, "ingress"))
 
 
-def test_given_a_gateway_and_its_proxies_that_change_together_then_both_get_in_until_the_new_one_has_accepted(
+def test_given_another_gateway_and_proxy_namespace_then_both_are_admitted_until_the_route_is_accepted(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     def gateway(name: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def ready(cluster: Cluster, namespace: str) -> dict[str, Any]:
     return condition
 
 
-def test_given_a_release_that_fails_when_its_deadline_is_over_then_all_of_it_goes_back_until_it_is_retried(
+def test_given_a_failing_release_when_its_deadline_expires_then_the_template_is_rolled_back_until_a_retry(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     secret = {
@@ -82,7 +82,7 @@ def test_given_a_release_that_fails_when_its_deadline_is_over_then_all_of_it_goe
     assert "rejectedRelease" not in status(cluster, namespace)["rollout"]
 
 
-def test_given_fields_that_null_takes_away_when_a_release_fails_then_they_do_not_come_back_with_the_good_one(
+def test_given_fields_removed_by_null_when_a_release_is_rolled_back_then_they_stay_removed(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     app = {"name": "app", "livenessProbe": None, "startupProbe": None}

@@ -36,7 +36,7 @@ def put(cluster: Cluster, namespace: str, rollout: dict[str, Any] | None) -> Non
 
 
 @pytest.mark.parametrize("before", [None, {"maxSurge": 2}])
-def test_given_pods_that_roll_when_the_strategy_becomes_recreate_and_back_then_the_deployment_follows(
+def test_given_a_rolling_update_when_the_strategy_becomes_recreate_and_back_then_the_deployments_follow(
     cluster: Cluster, operator: Operator, namespace: str, before: dict[str, Any] | None
 ) -> None:
     put(cluster, namespace, before)
@@ -52,7 +52,7 @@ def test_given_pods_that_roll_when_the_strategy_becomes_recreate_and_back_then_t
     wait_for(lambda: strategy(cluster, namespace, "web-relay") == rolling)
 
 
-def test_given_rolling_when_the_deployment_is_edited_to_recreate_then_it_is_put_back(
+def test_given_a_rolling_update_when_the_deployment_is_edited_to_recreate_then_the_operator_reverts_it(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     put(cluster, namespace, None)
@@ -64,7 +64,7 @@ def test_given_rolling_when_the_deployment_is_edited_to_recreate_then_it_is_put_
     wait_for(lambda: strategy(cluster, namespace) == ROLLING)
 
 
-def test_given_seconds_to_stay_ready_when_they_go_then_nothing_of_them_stays_and_nothing_is_refused(
+def test_given_min_ready_seconds_when_they_leave_the_spec_then_the_deployment_drops_them(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     put(cluster, namespace, {"minReadySeconds": 7})
@@ -76,7 +76,7 @@ def test_given_seconds_to_stay_ready_when_they_go_then_nothing_of_them_stays_and
     wait_for(lambda: condition(cluster.get("ShopService", namespace, "web"), "Stalled")["status"] == "False")
 
 
-def test_given_hooks_when_their_kind_changes_then_the_container_has_the_new_one_alone(
+def test_given_a_lifecycle_hook_when_its_kind_changes_then_the_container_has_only_the_new_hook(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     def hooks() -> dict[str, Any]:

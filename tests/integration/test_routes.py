@@ -20,7 +20,7 @@ def uid(cluster: Cluster, namespace: str, name: str) -> str:
     return str(cluster.get("HTTPRoute", namespace, name)["metadata"]["uid"])
 
 
-def test_given_twenty_routes_then_two_httproutes_have_all_of_them(
+def test_given_twenty_routes_then_two_httproutes_contain_all_of_them(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.apply(routed(namespace, *({"path": f"/{number}"} for number in range(20))))
@@ -34,7 +34,7 @@ def test_given_twenty_routes_then_two_httproutes_have_all_of_them(
     assert rules == [f"/{number}" for number in range(20)]
 
 
-def test_given_every_kind_of_match_filter_and_backend_then_the_api_server_takes_it_and_nothing_drifts(
+def test_given_every_kind_of_match_filter_and_backend_then_the_api_server_accepts_it_without_drift(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     prefix = {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}
@@ -74,7 +74,7 @@ def test_given_every_kind_of_match_filter_and_backend_then_the_api_server_takes_
     assert "drift" not in cluster.get("ShopService", namespace, "web")["status"]
 
 
-def test_given_a_route_when_host_names_come_and_go_then_it_is_the_same_object(
+def test_given_a_route_when_its_hostnames_change_then_the_httproute_stays_the_same_object(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.apply(routed(namespace, {"path": "/", "hostnames": ["a.example"]}))
@@ -93,7 +93,7 @@ def test_given_a_route_when_host_names_come_and_go_then_it_is_the_same_object(
     assert uid(cluster, namespace, "web") == before
 
 
-def test_given_an_httproute_under_the_name_of_an_earlier_release_then_it_stays_and_no_other_is_made(
+def test_given_an_httproute_with_the_name_of_an_earlier_release_then_it_is_kept_and_no_other_is_created(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     route = {"path": "/", "hostnames": ["a.example"]}

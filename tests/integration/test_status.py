@@ -34,7 +34,7 @@ def start_pods(cluster: Cluster, namespace: str) -> None:
         assert answer.status_code in {httpx.codes.OK, httpx.codes.NOT_FOUND}, answer.text
 
 
-def test_given_pods_that_do_not_run_then_the_status_says_what_is_missing(
+def test_given_pods_that_are_not_ready_then_the_status_counts_them_and_ready_is_false(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, replicas=2))
@@ -49,7 +49,7 @@ def test_given_pods_that_do_not_run_then_the_status_says_what_is_missing(
     wait_for(told)
 
 
-def test_given_running_pods_then_it_is_ready_and_its_children_are_listed(
+def test_given_running_pods_then_the_shopservice_is_ready_and_lists_its_children(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, replicas=2, workers=[WORKER]))
@@ -102,7 +102,7 @@ def test_given_a_shopservice_then_its_scale_shows_replicas_and_a_selector_of_its
     assert len(pods.json()["items"]) == 2
 
 
-def test_given_shopservices_then_kubectl_get_shows_them_at_a_glance(
+def test_given_a_shopservice_when_kubectl_get_runs_then_the_columns_show_its_state(
     cluster: Cluster, operator: Operator, namespace: str, run_kubectl: Kubectl
 ) -> None:
     cluster.create(shopservice(namespace, autoscaling=AUTOSCALING))
@@ -116,7 +116,9 @@ def test_given_shopservices_then_kubectl_get_shows_them_at_a_glance(
     assert "registry.test/shop-product:1" in row
 
 
-def test_given_the_crd_then_kubectl_explains_every_field(operator: Operator, run_kubectl: Kubectl) -> None:
+def test_given_the_crd_when_kubectl_explain_runs_then_every_field_has_a_description(
+    operator: Operator, run_kubectl: Kubectl
+) -> None:
     text = run_kubectl("explain", "shopservice.spec", "--recursive=false")
 
     for field in ("image", "port", "replicas", "autoscaling", "routes", "workers", "probes", "env"):

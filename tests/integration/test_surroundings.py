@@ -23,7 +23,7 @@ def env_of(cluster: Cluster, namespace: str, name: str) -> dict[str, str]:
     return {each["name"]: each.get("value", "") for each in container.get("env", [])}
 
 
-def test_given_a_missing_dependency_then_pods_wait_and_the_rest_does_not_and_its_coming_is_followed(
+def test_given_a_missing_dependency_then_only_the_deployment_waits_until_the_dependency_is_available(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, "order", dependsOn=["product"], networkPolicy={}))
@@ -48,7 +48,7 @@ def test_given_a_missing_dependency_then_pods_wait_and_the_rest_does_not_and_its
     wait_for(lambda: "ingress" not in cluster.get("NetworkPolicy", namespace, "product")["spec"])
 
 
-def test_given_two_that_depend_on_each_other_then_both_start_and_are_told(
+def test_given_two_shopservices_that_depend_on_each_other_then_both_start_and_report_the_cycle(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, "one", dependsOn=["two"]))
@@ -59,7 +59,7 @@ def test_given_two_that_depend_on_each_other_then_both_start_and_are_told(
     wait_for(lambda: because(cluster, namespace, "two", "DependenciesReady") == "Cycle")
 
 
-def test_given_a_configmap_that_changes_then_the_pods_do_and_one_that_nobody_names_costs_nothing(
+def test_given_a_referenced_configmap_when_it_changes_then_only_the_template_annotation_changes(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     def config(name: str, **data: str) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def test_given_a_configmap_that_changes_then_the_pods_do_and_one_that_nobody_nam
     assert after["metadata"]["annotations"] != before["metadata"]["annotations"]
 
 
-def test_given_drift_then_the_status_and_an_event_name_what_and_who(
+def test_given_drift_then_the_status_and_an_event_name_the_object_the_fields_and_the_manager(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace))
@@ -124,7 +124,7 @@ def test_given_drift_then_the_status_and_an_event_name_what_and_who(
     assert "modified by somebody; reverted." in event["note"]
 
 
-def test_given_a_suspended_one_then_nothing_of_it_is_touched_until_it_is_resumed(
+def test_given_a_suspended_shopservice_then_its_children_are_not_reconciled_until_it_is_resumed(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace))
@@ -146,7 +146,7 @@ def has_replicas(cluster: Cluster, namespace: str, count: int) -> bool:
     return bool(cluster.get("Deployment", namespace, "web")["spec"]["replicas"] == count)
 
 
-def test_given_kubectl_scale_then_the_pods_follow_down_to_none_and_back(
+def test_given_a_shopservice_when_kubectl_scales_it_to_zero_and_back_then_the_deployment_follows(
     cluster: Cluster, operator: Operator, namespace: str, kubectl: Any
 ) -> None:
     cluster.create(shopservice(namespace, replicas=2))
@@ -156,7 +156,7 @@ def test_given_kubectl_scale_then_the_pods_follow_down_to_none_and_back(
         wait_for(partial(has_replicas, cluster, namespace, count))
 
 
-def test_given_a_kind_that_is_installed_later_then_what_needs_it_comes_and_goes_with_it(
+def test_given_an_optional_kind_when_its_crd_is_installed_or_deleted_then_the_children_follow(
     cluster: Cluster, operator: Operator, namespace: str, kubectl: Any
 ) -> None:
     """The kinds of the Prometheus Operator and of KEDA, while the operator runs."""
@@ -200,7 +200,7 @@ def without_none(patch: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "order", [("replicas", "cpu", "queue"), ("queue", "cpu", "replicas"), ("cpu", "queue", "cpu")]
 )
-def test_given_any_order_of_owners_of_the_count_then_the_live_count_stays(
+def test_given_a_replica_count_when_its_owner_changes_in_any_order_then_the_live_count_stays(
     cluster: Cluster, operator: Operator, namespace: str, optional_kinds: None, order: tuple[str, ...]
 ) -> None:
     """From replicas to an autoscaler to KEDA and back: whoever comes finds what was there."""

@@ -35,7 +35,7 @@ def running(cluster: Cluster, namespace: str, name: str = "web") -> Callable[[],
     return ready
 
 
-def test_given_a_new_one_then_it_is_not_ready_before_any_operator_has_seen_it(
+def test_given_a_new_shopservice_then_ready_is_unknown_until_the_operator_observes_it(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     created = cluster.http.post(
@@ -46,7 +46,7 @@ def test_given_a_new_one_then_it_is_not_ready_before_any_operator_has_seen_it(
     assert (ready["status"], ready["reason"]) == ("Unknown", "NotObserved")
 
 
-def test_given_one_suspended_from_its_beginning_then_it_waits_for_nothing(
+def test_given_a_shopservice_created_as_suspended_then_it_is_ready_and_has_no_children(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, suspend=True))
@@ -58,7 +58,7 @@ def test_given_one_suspended_from_its_beginning_then_it_waits_for_nothing(
     assert not cluster.children(namespace)
 
 
-def test_given_an_autoscaler_of_what_is_not_requested_then_it_is_told_at_once(
+def test_given_an_autoscaler_without_a_cpu_request_then_ready_says_which_field_to_set(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, autoscaling={"maxReplicas": 5}))
@@ -69,7 +69,7 @@ def test_given_an_autoscaler_of_what_is_not_requested_then_it_is_told_at_once(
     wait_for(warned(cluster, namespace, "AutoscalerNotWorking"))
 
 
-def test_given_a_dependency_that_goes_then_it_is_not_ready_and_available_until_it_is_back(
+def test_given_a_running_shopservice_when_its_dependency_is_deleted_then_it_is_available_but_not_ready(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, "database"))
@@ -87,7 +87,7 @@ def test_given_a_dependency_that_goes_then_it_is_not_ready_and_available_until_i
     wait_for(warned(cluster, namespace, "DependencyMissing"))
 
 
-def test_given_a_paused_rollout_then_the_command_that_resumes_it_is_told(
+def test_given_a_paused_rollout_then_ready_names_the_command_that_resumes_it(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace))
@@ -103,7 +103,7 @@ def test_given_a_paused_rollout_then_the_command_that_resumes_it_is_told(
     wait_for(running(cluster, namespace), deadline=30)
 
 
-def test_given_one_that_is_scaled_then_it_is_never_said_to_be_rolling_out(
+def test_given_a_running_shopservice_when_it_is_scaled_then_ready_never_reports_a_rollout(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, replicas=1))
@@ -138,7 +138,7 @@ def crash(cluster: Cluster, namespace: str, pod: dict[str, Any], reason: str) ->
     assert answer.status_code == httpx.codes.OK, answer.text
 
 
-def test_given_an_old_pod_that_fails_in_another_way_then_only_the_new_one_is_judged(
+def test_given_a_failing_old_and_a_failing_new_pod_then_ready_reports_only_the_new_one(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace))
@@ -162,7 +162,7 @@ def test_given_an_old_pod_that_fails_in_another_way_then_only_the_new_one_is_jud
         assert condition(found, kind)["message"] == "See the Ready condition."
 
 
-def test_given_a_quota_of_no_replicasets_then_it_is_told_and_stalls_and_heals_without_it(
+def test_given_a_quota_of_no_replicasets_then_the_shopservice_stalls_until_the_quota_is_deleted(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     quota = {

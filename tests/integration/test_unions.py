@@ -186,7 +186,7 @@ def members(kind: str) -> list[Spec]:
     ]
 
 
-def test_every_union_of_the_table_is_tried() -> None:
+def test_given_every_union_of_the_schema_table_then_the_examples_cover_its_members() -> None:
     for name, found in types().items():
         if not found.unions or name in {*IN_ATOMIC_LISTS, *OTHERS}:
             continue
@@ -279,7 +279,7 @@ def _next(each: list[Spec]) -> list[Spec]:
 
 
 @pytest.mark.parametrize("kind", sorted(PLACES))
-def test_given_a_member_of_ours_when_a_hand_edit_sets_another_then_ours_comes_back_and_releases_arrive(
+def test_given_a_union_member_when_an_edit_sets_another_then_it_is_reverted_and_releases_are_rolled_out(
     site: Site, kind: str
 ) -> None:
     ours, place = members(kind), PLACES[kind]
@@ -302,7 +302,7 @@ def test_given_a_member_of_ours_when_a_hand_edit_sets_another_then_ours_comes_ba
 
 
 @pytest.mark.parametrize("kind", sorted(PLACES))
-def test_given_an_edit_that_was_not_repaired_when_a_release_sets_a_third_member_then_it_arrives(
+def test_given_an_edited_union_while_suspended_when_a_release_sets_a_third_member_then_it_is_rolled_out(
     site: Site, kind: str
 ) -> None:
     ours, place = members(kind), PLACES[kind]
@@ -436,7 +436,7 @@ EDITS: Final = pytest.mark.parametrize(
 
 
 @EDITS
-def test_given_any_child_when_a_hand_edit_turns_it_into_something_else_then_it_is_reverted(
+def test_given_any_child_when_an_edit_changes_its_kind_of_configuration_then_the_operator_reverts_it(
     site: Site, kind: str, spec: Spec, change: Callable[[Spec], None]
 ) -> None:
     site.create(resources={"requests": {"cpu": "100m"}}, **spec)
@@ -458,7 +458,7 @@ def test_given_any_child_when_a_hand_edit_turns_it_into_something_else_then_it_i
 
 
 @EDITS
-def test_given_any_child_that_was_edited_while_suspended_then_the_next_release_arrives_and_the_edit_is_gone(
+def test_given_any_child_edited_while_suspended_when_it_is_resumed_and_released_then_the_edit_is_reverted(
     site: Site, kind: str, spec: Spec, change: Callable[[Spec], None]
 ) -> None:
     site.create(resources={"requests": {"cpu": "100m"}}, **spec)
@@ -506,7 +506,7 @@ def _doubled(spec: Spec) -> None:
 
 
 @pytest.mark.parametrize("change", [_reversed("env"), _reversed("initContainers"), _doubled])
-def test_given_an_order_that_means_something_when_it_is_changed_by_hand_then_it_is_restored(
+def test_given_a_list_whose_order_matters_when_the_order_is_edited_then_the_operator_restores_it(
     site: Site, change: Callable[[Spec], None]
 ) -> None:
     """A variable refers to those before it, and of two of one name the last one counts; init containers run in order."""
@@ -534,7 +534,7 @@ def test_given_an_order_that_means_something_when_it_is_changed_by_hand_then_it_
     assert site.get("ShopService")["status"]["drift"]["last"]["manager"] in {"", "kubectl-edit"}
 
 
-def test_given_an_own_sidecar_and_a_wrong_spec_then_the_sidecar_stays_and_the_refusal_is_of_the_spec(
+def test_given_a_sidecar_added_by_hand_when_the_spec_is_refused_then_ready_names_the_field_of_the_spec(
     site: Site,
 ) -> None:
     site.create()
@@ -553,7 +553,7 @@ def test_given_an_own_sidecar_and_a_wrong_spec_then_the_sidecar_stays_and_the_re
     assert [each["name"] for each in site.pod()["containers"]] == ["app", "side"]
 
 
-def test_given_an_overlay_with_other_members_than_the_defaults_then_they_take_their_places(
+def test_given_a_pod_template_with_other_union_members_than_the_defaults_then_they_replace_the_defaults(
     site: Site,
 ) -> None:
     hook, probe, source = {"exec": _EXEC}, {"tcpSocket": {"port": 8080}}, {"hostPath": {"path": "/some"}}
@@ -591,7 +591,7 @@ def test_given_an_overlay_with_other_members_than_the_defaults_then_they_take_th
     }
 
 
-def test_given_a_restart_and_then_a_scale_by_hand_then_the_author_of_the_count_is_who_scaled(
+def test_given_a_restarted_deployment_when_kubectl_scales_it_then_the_drift_names_kubectl_as_the_manager(
     site: Site, kubectl: Path, cluster: Cluster, namespace: str
 ) -> None:
     site.create(replicas=2)
@@ -609,7 +609,7 @@ def test_given_a_restart_and_then_a_scale_by_hand_then_the_author_of_the_count_i
     assert (last["fields"], last["manager"]) == (["spec.replicas"], "kubectl")
 
 
-def test_given_a_field_that_was_removed_by_hand_then_no_author_is_named(
+def test_given_a_field_when_kubectl_removes_it_then_the_drift_names_no_manager(
     site: Site, kubectl: Path, cluster: Cluster, namespace: str
 ) -> None:
     site.create(env=[{"name": "SOME", "value": "some"}])
@@ -633,7 +633,7 @@ def test_given_a_field_that_was_removed_by_hand_then_no_author_is_named(
         ({"name": "SOME", "value": "some"}, ["--from=secret/some", "--keys=some"]),
     ],
 )
-def test_given_a_variable_when_kubectl_set_env_puts_another_kind_of_value_over_it_then_ours_comes_back(
+def test_given_a_variable_when_kubectl_set_env_changes_its_kind_of_value_then_the_operator_reverts_it(
     site: Site,
     kubectl: Path,
     cluster: Cluster,
@@ -662,7 +662,9 @@ def test_given_a_variable_when_kubectl_set_env_puts_another_kind_of_value_over_i
     site.release_arrives()
 
 
-def test_given_a_field_of_others_that_the_next_release_does_not_go_with_then_it_gives_way(site: Site) -> None:
+def test_given_a_foreign_field_that_contradicts_the_next_release_then_the_release_replaces_it(
+    site: Site,
+) -> None:
     """On the host's network a container's port is the host's as well, so a port of ours cannot move."""
     site.create()
     wait_for(lambda: _is_settled(site), AT_ONCE)
@@ -683,7 +685,7 @@ def test_given_a_field_of_others_that_the_next_release_does_not_go_with_then_it_
     wait_for(moved, AT_ONCE)
 
 
-def test_given_what_a_repair_has_set_when_the_spec_drops_it_then_it_goes(site: Site) -> None:
+def test_given_a_reverted_field_when_the_spec_drops_it_then_it_is_removed(site: Site) -> None:
     """Whatever the manager of repairs would own, no apply could take away again."""
     site.create(env=[{"name": "SOME", "value": "some"}, {"name": "OTHER", "value": "other"}])
 

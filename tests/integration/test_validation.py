@@ -29,7 +29,7 @@ from tests.waiting import wait_for
         ({"replicas": -1}, ["replicas"]),
     ],
 )
-def test_given_a_bad_spec_then_it_is_refused_with_what_is_wrong(
+def test_given_an_invalid_spec_then_the_api_server_refuses_it_and_names_the_field(
     cluster: Cluster, operator: Operator, namespace: str, spec: dict[str, Any], words: list[str]
 ) -> None:
     answer = cluster.post(shopservice(namespace, **spec))
@@ -39,7 +39,7 @@ def test_given_a_bad_spec_then_it_is_refused_with_what_is_wrong(
     assert all(word in message for word in words), message
 
 
-def test_given_an_unknown_field_then_a_strict_client_is_told(
+def test_given_an_unknown_field_when_a_strict_client_writes_it_then_the_api_server_refuses_it(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     answer = cluster.http.post(
@@ -52,7 +52,7 @@ def test_given_an_unknown_field_then_a_strict_client_is_told(
     assert 'unknown field "spec.replcas"' in answer.json()["message"]
 
 
-def test_given_everything_at_once_then_it_is_accepted(
+def test_given_a_spec_with_every_field_then_the_api_server_accepts_it(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     answer = cluster.post(
@@ -74,7 +74,7 @@ def test_given_everything_at_once_then_it_is_accepted(
     assert answer.status_code == 201, answer.text
 
 
-def test_given_a_pod_template_against_the_operator_then_the_condition_says_which_field_to_use(
+def test_given_a_pod_template_that_sets_a_field_of_the_operator_then_ready_names_that_field(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     template = {"spec": {"containers": [{"name": "app", "image": "other:1"}]}}
@@ -93,7 +93,7 @@ def test_given_a_pod_template_against_the_operator_then_the_condition_says_which
     wait_for(lambda: "Deployment/web" in cluster.children(namespace))
 
 
-def test_given_a_network_policy_when_somebody_opens_it_then_it_is_closed_again(
+def test_given_a_network_policy_when_an_edit_opens_it_then_the_operator_closes_it(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, networkPolicy={}))
@@ -106,7 +106,7 @@ def test_given_a_network_policy_when_somebody_opens_it_then_it_is_closed_again(
     wait_for(lambda: "ingress" not in cluster.get("NetworkPolicy", namespace, "web")["spec"])
 
 
-def test_given_what_only_the_deployments_own_rules_refuse_then_the_condition_says_so_and_others_go_on(
+def test_given_a_spec_that_only_the_deployment_validation_refuses_then_it_stalls_and_others_are_reconciled(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     greedy = {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}
@@ -162,7 +162,7 @@ MISTAKES: Final[dict[str, tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize(("written", "printed"), MISTAKES.values(), ids=MISTAKES)
-def test_given_a_typical_mistake_then_kubectl_apply_prints_what_is_wrong(
+def test_given_a_typical_mistake_when_kubectl_applies_it_then_it_prints_the_cause(
     cluster: Cluster, operator: Operator, namespace: str, kubectl: Path, written: str, printed: str
 ) -> None:
     spec = yaml.safe_load(written)

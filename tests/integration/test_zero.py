@@ -31,7 +31,7 @@ def scaled(cluster: Cluster, namespace: str, count: int) -> None:
     wait_for(lambda: status(cluster, namespace)["ready"] == f"0/{count}")
 
 
-def test_given_a_zero_of_another_client_when_the_spec_changes_then_it_stays_and_is_no_drift(
+def test_given_a_count_of_zero_by_another_client_when_the_spec_changes_then_it_stays_without_drift(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     scaled(cluster, namespace, 0)
@@ -42,7 +42,7 @@ def test_given_a_zero_of_another_client_when_the_spec_changes_then_it_stays_and_
     assert "drift" not in status(cluster, namespace)
 
 
-def test_given_autoscaling_when_the_shopservice_is_scaled_to_zero_then_the_autoscaler_is_off_until_replicas_go(
+def test_given_autoscaling_when_replicas_are_scaled_to_zero_then_it_is_off_until_replicas_are_unset(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     scaled(cluster, namespace, 5)
@@ -59,7 +59,7 @@ def test_given_autoscaling_when_the_shopservice_is_scaled_to_zero_then_the_autos
     wait_for(lambda: "HorizontalPodAutoscaler/web" in cluster.children(namespace))
 
 
-def test_given_autoscaling_when_the_shopservice_is_scaled_to_another_count_then_it_is_refused(
+def test_given_autoscaling_when_the_shopservice_is_scaled_to_another_count_then_the_api_server_refuses_it(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     scaled(cluster, namespace, 5)
@@ -74,7 +74,7 @@ def test_given_autoscaling_when_the_shopservice_is_scaled_to_another_count_then_
     assert "set replicas to 0 to turn it off" in answer.json()["message"]
 
 
-def test_given_a_scaled_deployment_when_it_is_deleted_then_it_comes_back_with_its_count_and_an_event(
+def test_given_a_scaled_deployment_when_it_is_deleted_then_it_is_recreated_with_its_count_and_an_event(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     scaled(cluster, namespace, 5)
@@ -95,7 +95,7 @@ def test_given_a_scaled_deployment_when_it_is_deleted_then_it_comes_back_with_it
     assert replicas(cluster, namespace) == 5
 
 
-def test_given_a_worker_when_it_is_switched_off_then_the_web_part_goes_on(
+def test_given_a_worker_with_zero_replicas_then_the_web_deployment_keeps_running(
     cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, workers=[WORKER | {"autoscaling": AUTOSCALING, "replicas": 0}]))

@@ -114,7 +114,9 @@ def zeros(desired: Any, live: Any, kind: Type, path: str = "") -> Iterator[tuple
             yield from zeros(value, there, kind.item, f"{path}[{index}]")
 
 
-def test_zero_values_are_stored_as_the_table_says_and_are_no_drift(cluster: Cluster, namespace: str) -> None:
+def test_given_zero_values_when_they_are_applied_then_they_are_stored_as_the_table_says_without_drift(
+    cluster: Cluster, namespace: str
+) -> None:
     labels = {"a": "b"}
     desired = {
         "apiVersion": "apps/v1",

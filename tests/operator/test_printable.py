@@ -18,18 +18,20 @@ SHOWN = r"\x1b[2J\x1b]0;PWNED\x07\x9b1m\x7f\r\u202egnp\u2066"
 @pytest.mark.parametrize(
     "code", [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), 0x202E, 0x2066, 0xE0041]
 )
-def test_every_control_character_is_an_escape(code: int) -> None:
+def test_given_a_control_character_then_it_is_printed_as_an_escape(code: int) -> None:
     assert printable(f"a{chr(code)}b").isascii()
     assert chr(code) not in printable(chr(code))
 
 
-def test_plain_text_stays_as_it_is() -> None:
+def test_given_plain_text_then_it_is_printed_unchanged() -> None:
     text = "Prüfung: 2 of 3 pods…\n\t日本語 🙂"
 
     assert printable(text) == text
 
 
-async def test_a_condition_has_no_control_characters() -> None:
+async def test_given_control_characters_in_a_spec_when_it_is_refused_then_the_status_and_the_event_escape_them() -> (
+    None
+):
     # Given a podTemplate with a key that clears the screen.
     world = World()
     world.shop(podTemplate={"spec": {f"${HOSTILE}": 1}})
@@ -41,7 +43,7 @@ async def test_a_condition_has_no_control_characters() -> None:
     assert "PWNED" in told
 
 
-def test_a_line_of_the_log_has_no_control_characters() -> None:
+def test_given_control_characters_in_log_fields_then_the_log_line_escapes_them() -> None:
     # Given a logger that writes as the operator does.
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)

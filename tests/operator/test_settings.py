@@ -11,7 +11,7 @@ def run(*argv: str, **env: str) -> RunSettings:
     return settings
 
 
-def test_without_flags_and_variables_the_defaults_apply() -> None:
+def test_given_no_flags_and_no_variables_then_the_defaults_apply() -> None:
     settings = run()
 
     assert settings.leader_elect is True
@@ -21,7 +21,7 @@ def test_without_flags_and_variables_the_defaults_apply() -> None:
     assert settings.log_level == "info"
 
 
-def test_a_variable_overrides_a_default_and_a_flag_overrides_a_variable() -> None:
+def test_given_a_flag_and_a_variable_then_the_flag_wins() -> None:
     env = {"SHOP_OPERATOR_METRICS_PORT": "9000", "SHOP_OPERATOR_LEADER_ELECT": "false"}
 
     assert run(**env).metrics_port == 9000
@@ -30,24 +30,24 @@ def test_a_variable_overrides_a_default_and_a_flag_overrides_a_variable() -> Non
     assert run("--leader-elect", **env).leader_elect is True
 
 
-def test_namespaces_come_from_repeated_flags_or_a_list_and_are_unique() -> None:
+def test_given_namespaces_by_flags_or_by_a_list_then_they_are_unique() -> None:
     assert run("--namespace", "a", "--namespace", "b", "--namespace", "a").namespaces == ("a", "b")
     assert run(SHOP_OPERATOR_NAMESPACES="a, b,,").namespaces == ("a", "b")
 
 
-def test_the_identity_names_the_pod_and_is_unique() -> None:
+def test_given_a_pod_name_then_the_identity_begins_with_it_and_is_unique() -> None:
     first, second = run(POD_NAME="pod-0").identity, run(POD_NAME="pod-0").identity
 
     assert first.startswith("pod-0_")
     assert first != second
 
 
-def test_the_lease_is_in_the_namespace_of_the_pod() -> None:
+def test_given_a_pod_namespace_then_the_lease_is_there_unless_a_flag_names_another() -> None:
     assert run(POD_NAMESPACE="ops").lease_namespace == "ops"
     assert run("--lease-namespace", "x", POD_NAMESPACE="ops").lease_namespace == "x"
 
 
-def test_common_metadata_is_a_json_object_by_flag_or_variable() -> None:
+def test_given_common_metadata_by_flag_or_variable_then_it_is_read_as_a_json_object() -> None:
     labels, annotations = '{"team": "checkout"}', '{"example.com/cost-center": "42"}'
 
     found = run("--common-labels", labels, SHOP_OPERATOR_COMMON_ANNOTATIONS=annotations).common
@@ -76,14 +76,16 @@ def test_common_metadata_is_a_json_object_by_flag_or_variable() -> None:
         ),
     ],
 )
-def test_invalid_common_metadata_is_refused(argv: list[str], env: dict[str, str], sentence: str) -> None:
+def test_given_invalid_common_metadata_then_it_is_refused_with_the_mistake(
+    argv: list[str], env: dict[str, str], sentence: str
+) -> None:
     with pytest.raises(BadSetting) as refused:
         run(*argv, **env)
 
     assert sentence in str(refused.value)
 
 
-def test_crd_is_a_command_of_its_own() -> None:
+def test_given_the_crd_command_then_the_crd_settings_are_parsed() -> None:
     assert isinstance(parse(["crd"], {}), CrdSettings)
 
 
@@ -108,7 +110,7 @@ def test_crd_is_a_command_of_its_own() -> None:
         (["--resync-seconds", "0"], {}, "--resync-seconds is '0'; use a number from 1 to 86400."),
     ],
 )
-def test_an_unusable_value_is_named_with_the_allowed_values(
+def test_given_an_invalid_value_of_a_setting_then_the_error_names_it_and_the_allowed_values(
     argv: list[str], env: dict[str, str], sentence: str
 ) -> None:
     with pytest.raises(BadSetting) as error:
@@ -118,7 +120,7 @@ def test_an_unusable_value_is_named_with_the_allowed_values(
 
 
 @pytest.mark.parametrize("argv", [[], ["nope"], ["run", "--nope"]])
-def test_an_unknown_command_or_flag_exits_with_2(argv: list[str]) -> None:
+def test_given_an_unknown_command_or_flag_then_the_command_exits_with_2(argv: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         parse(argv, {})
 

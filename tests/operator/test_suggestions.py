@@ -22,9 +22,11 @@ from shop_operator.suggestions import MOST_NAMES, resembling, suggestions
         "too many, whatever their order",
     ],
 )
-def test_the_most_similar_name_is_suggested(names: list[str], found: dict[str, str]) -> None:
+def test_given_a_misspelled_name_then_the_most_similar_name_is_suggested(
+    names: list[str], found: dict[str, str]
+) -> None:
     assert suggestions(["databse", "payment"], names) == found
 
 
-def test_a_name_may_be_suggested_for_the_names_that_it_resembles() -> None:
+def test_given_a_new_name_then_the_missing_names_that_it_resembles_are_found() -> None:
     assert resembling("database", ["databse", "payment", "databases"]) == ["databse", "databases"]

@@ -74,7 +74,9 @@ def remembers(part: object, key: Key, *, apart_from: Iterable[object]) -> bool:
     return False
 
 
-async def test_an_ex_leader_remembers_nothing_of_a_shopservice() -> None:
+async def test_given_a_leader_with_state_of_a_shopservice_when_it_loses_the_lease_then_no_part_refers_to_it() -> (
+    None
+):
     world, metrics = World(), Metrics(lease="shop-operator")
     queue: WorkQueue[Key] = WorkQueue(metrics)
     events = Events(NoEvents(), "me")
@@ -111,7 +113,9 @@ async def test_an_ex_leader_remembers_nothing_of_a_shopservice() -> None:
     assert b'name="web"' not in metrics.exposition()
 
 
-async def test_an_ex_leader_forgets_after_the_gate_is_closed_and_a_leader_before_it_opens() -> None:
+async def test_when_the_lease_changes_hands_then_a_leader_clears_its_state_before_it_starts_and_after_it_stops() -> (
+    None
+):
     metrics = Metrics(lease="shop-operator")
     queue: WorkQueue[Key] = WorkQueue(metrics)
     parts = Remembering(queue)
@@ -149,7 +153,9 @@ def caches(connection: Connection) -> Caches:
     return Caches(settings, kube, "ops", WorkQueue(metrics), metrics)
 
 
-async def test_the_process_is_ready_once_every_kind_is_listed(caches: Caches, connection: Connection) -> None:
+async def test_given_unsynced_caches_when_every_kind_is_listed_then_the_process_is_ready(
+    caches: Caches, connection: Connection
+) -> None:
     health = Health(caches, connection, [])
     for kind in ("ShopService", *(kind.kind for kind in KINDS)):
         assert health.ready() == "the caches are not synced yet"
@@ -161,7 +167,9 @@ async def test_the_process_is_ready_once_every_kind_is_listed(caches: Caches, co
     assert health.ready() is None
 
 
-async def test_the_process_is_restarted_if_a_task_ends(caches: Caches, connection: Connection) -> None:
+async def test_when_a_task_of_the_operator_ends_then_the_process_is_not_alive(
+    caches: Caches, connection: Connection
+) -> None:
     task = asyncio.create_task(asyncio.sleep(0))
     health = Health(caches, connection, [task])
     assert health.alive() is None

@@ -61,7 +61,7 @@ def status(port: int, path: str) -> int | None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_process_without_aws_is_alive_but_not_ready_and_shuts_down_gracefully(
+def test_given_no_aws_when_a_process_starts_then_it_is_alive_but_not_ready_and_shuts_down_gracefully(
     started: dict[str, tuple[Process, int]], name: str
 ) -> None:
     process, port = started[name]

@@ -31,11 +31,11 @@ def page(service: str) -> str:
     return (ROOT / "services" / service / "README.md").read_text(encoding="utf-8")
 
 
-def test_every_service_with_an_image_has_a_readme() -> None:
+def test_given_the_readmes_then_every_service_with_an_image_has_one() -> None:
     assert SERVICES == ["order", "payment", "product", "shipping"]
 
 
-def test_a_readme_names_every_message(service: str, page: str) -> None:
+def test_given_a_service_when_its_readme_is_read_then_it_lists_every_message(service: str, page: str) -> None:
     folder = ROOT / "services" / service / "contracts"
     contracts = {path.stem for path in folder.glob("*.json") if not path.stem.endswith(".result")}
     consumer = (ROOT / "services" / service / "consumer.py").read_text(encoding="utf-8")
@@ -46,7 +46,9 @@ def test_a_readme_names_every_message(service: str, page: str) -> None:
     assert listed == contracts | followed
 
 
-def test_a_readme_names_every_kind_of_row(service: str, page: str) -> None:
+def test_given_a_service_when_its_readme_is_read_then_it_lists_every_kind_of_row(
+    service: str, page: str
+) -> None:
     adapters = [ROOT / "services" / service / name for name in ("dynamo.py", "watchlist.py")]
     kinds = {
         kind for path in adapters if path.exists() for kind in re.findall(r'f"([A-Z]+)#', path.read_text())
@@ -74,7 +76,7 @@ def api(page: str) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_the_command_of_a_readme_starts_the_api_without_aws(api: str) -> None:
+def test_given_no_aws_when_the_command_of_a_readme_runs_then_the_api_starts(api: str) -> None:
     def status(path: str) -> int | None:
         try:
             return httpx.get(f"{api}{path}", timeout=20).status_code

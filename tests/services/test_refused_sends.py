@@ -49,7 +49,7 @@ def code(raised: pytest.ExceptionInfo[ClientError]) -> str:
     return raised.value.response["Error"]["Code"]
 
 
-def test_a_deleted_queue_rejects_a_message_permanently(gone: SqsQueue) -> None:
+def test_given_a_deleted_queue_when_a_message_is_sent_then_the_error_is_permanent(gone: SqsQueue) -> None:
     with pytest.raises(ClientError) as raised:
         gone.send("hello")
 
@@ -57,7 +57,7 @@ def test_a_deleted_queue_rejects_a_message_permanently(gone: SqsQueue) -> None:
     assert not clients.is_temporary(raised.value)
 
 
-def test_a_message_that_is_too_long_is_rejected_permanently(
+def test_given_a_message_over_the_size_limit_when_it_is_sent_then_the_error_is_permanent(
     account: AwsServer, create_queue: Callable[[], str]
 ) -> None:
     url = create_queue()
@@ -73,7 +73,9 @@ def test_a_message_that_is_too_long_is_rejected_permanently(
 
 
 @pytest.mark.emulator
-def test_a_queue_without_permission_to_send_rejects_a_message_permanently(strict: Emulator) -> None:
+def test_given_no_permission_to_send_when_a_message_is_sent_then_the_error_is_permanent(
+    strict: Emulator,
+) -> None:
     url = strict.clients.sqs.create_queue(QueueName="closed")["QueueUrl"]
     strict.clients.iam.create_user(UserName="nobody")
     key = strict.clients.iam.create_access_key(UserName="nobody")["AccessKey"]
@@ -86,7 +88,7 @@ def test_a_queue_without_permission_to_send_rejects_a_message_permanently(strict
     assert not clients.is_temporary(raised.value)
 
 
-def test_a_queue_that_does_not_answer_fails_temporarily() -> None:
+def test_given_an_unresponsive_queue_when_a_message_is_sent_then_the_error_is_temporary() -> None:
     nobody = Clients(f"http://127.0.0.1:{free_port()}")
 
     with pytest.raises(BotoCoreError) as raised:
@@ -95,7 +97,7 @@ def test_a_queue_that_does_not_answer_fails_temporarily() -> None:
     assert clients.is_temporary(raised.value)
 
 
-def test_given_an_import_that_cannot_be_continued_by_a_message_then_its_own_comes_back_and_goes_on(
+def test_given_a_queue_that_rejects_the_continuation_when_an_import_stops_then_its_message_is_retried(
     account: AwsServer, gone: SqsQueue, create_queue: Callable[[], str]
 ) -> None:
     lines = "".join(f"SKU-{number},Tea,tea,{number},EUR,5\n" for number in range(300))
@@ -138,7 +140,7 @@ def change(sku: str, sequence: int, image: Any) -> dict[str, Any]:
     }
 
 
-def test_given_a_change_that_cannot_be_put_aside_then_it_is_tried_again_and_those_before_it_are_counted(
+def test_given_a_change_that_cannot_be_set_aside_when_its_batch_is_handled_then_only_earlier_ones_succeed(
     account: AwsServer, gone: SqsQueue, create_queue: Callable[[], str]
 ) -> None:
     publisher = MemoryPublisher()
@@ -158,7 +160,7 @@ def test_given_a_change_that_cannot_be_put_aside_then_it_is_tried_again_and_thos
 
 
 @pytest.mark.parametrize("character", ["x", '"', "ü", "\uffff", "\ud800"])
-def test_given_a_change_that_is_longer_than_a_message_then_its_beginning_is_put_aside(
+def test_given_a_change_longer_than_a_message_when_it_is_set_aside_then_its_beginning_is_kept(
     account: AwsServer, create_queue: Callable[[], str], character: str
 ) -> None:
     queue, publisher = SqsQueue(account.clients.sqs, create_queue()), MemoryPublisher()
@@ -178,7 +180,7 @@ def test_given_a_change_that_is_longer_than_a_message_then_its_beginning_is_put_
     assert [event.subject for event in publisher.events] == ["CUP"]
 
 
-def test_given_a_dead_letter_whose_queue_refuses_it_then_it_stays_a_dead_letter(
+def test_given_a_queue_that_rejects_a_dead_letter_when_it_is_redriven_then_it_stays_a_dead_letter(
     account: AwsServer, create_queue: Callable[[], str]
 ) -> None:
     sqs = account.clients.sqs

@@ -171,7 +171,7 @@ def unreadable(kind: str) -> float:
 
 
 @pytest.mark.parametrize(("row", "change"), BROKEN)
-def test_given_a_row_that_cannot_be_read_when_it_is_asked_for_then_it_is_unavailable_and_counted(
+def test_given_an_unreadable_row_when_its_resource_is_requested_then_the_response_is_503_and_it_is_counted(
     account: AwsServer, create_table: Callable[[], str], row: Row, change: str
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -189,7 +189,7 @@ def test_given_a_row_that_cannot_be_read_when_it_is_asked_for_then_it_is_unavail
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if row.listed], ids=lambda row: row.kind)
-def test_given_a_row_that_cannot_be_read_when_it_is_listed_then_the_others_are_there(
+def test_given_an_unreadable_row_when_resources_are_listed_then_the_others_are_returned(
     account: AwsServer, create_table: Callable[[], str], row: Row
 ) -> None:
     for name in row.wrong:
@@ -203,7 +203,7 @@ def test_given_a_row_that_cannot_be_read_when_it_is_listed_then_the_others_are_t
         assert len(orjson.loads(answer.data)["items"]) == 1, name
 
 
-def test_given_an_order_that_cannot_be_read_when_it_is_cancelled_then_nothing_is_written(
+def test_given_an_unreadable_order_when_it_is_cancelled_then_nothing_is_written(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -218,7 +218,7 @@ def test_given_an_order_that_cannot_be_read_when_it_is_cancelled_then_nothing_is
     assert client.get_item(TableName=table, Key=key)["Item"] == before
 
 
-def test_given_a_key_whose_answer_cannot_be_read_when_the_order_is_placed_again_then_there_is_no_second_one(
+def test_given_an_unreadable_idempotency_record_when_the_order_is_placed_again_then_no_second_order_is_stored(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -263,7 +263,7 @@ def a_shipment(client: "DynamoDBClient", table: str) -> None:
 
 
 @pytest.mark.parametrize("write", [an_order, a_payment, a_shipment])
-def test_given_a_message_with_a_value_of_another_type_when_its_row_is_written_then_none_is_that_cannot_be_read(
+def test_given_a_value_of_the_wrong_type_when_its_row_is_written_then_the_write_fails_and_no_row_contains_it(
     account: AwsServer, create_table: Callable[[], str], write: Callable[["DynamoDBClient", str], None]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()

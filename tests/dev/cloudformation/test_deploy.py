@@ -219,7 +219,7 @@ def endless(endpoint: str, asked: threading.Event) -> Iterator[str]:
             server.shutdown()
 
 
-def test_given_a_deployment_when_interrupted_then_one_line_names_the_stacks_in_progress_and_a_new_one_completes_it(
+def test_given_a_deployment_when_interrupted_then_one_line_names_its_stacks_and_a_new_deployment_completes_it(
     aws: Aws, emulator: Emulator, prefix: str, tmp_path: Path
 ) -> None:
     emulator.deploy(prefix, {}, ("events", "tokens"))
@@ -353,7 +353,7 @@ def test_given_a_stack_whose_creation_failed_when_deployed_then_the_error_says_h
     assert "ROLLBACK_COMPLETE" not in states(aws)
 
 
-def test_given_a_stack_that_fails_when_deployed_then_the_error_names_it_and_the_completed_and_the_remaining_stacks(
+def test_given_a_stack_that_fails_when_deployed_then_the_error_names_it_and_the_completed_and_remaining_ones(
     aws: Aws, prefix: str
 ) -> None:
     said = complaint(aws("deploy", "--set", "PointInTimeRecovery=perhaps"))

@@ -408,7 +408,7 @@ def test_given_a_bucket_with_more_than_one_page_when_its_stack_is_deleted_then_i
         (refusal("ListObjectVersions", "NoSuchBucket"), None),
     ],
 )
-def test_given_a_bucket_that_cannot_be_emptied_when_its_stack_is_deleted_then_the_stack_remains_unless_the_bucket_is_gone(
+def test_given_a_bucket_that_cannot_be_emptied_when_its_stack_is_deleted_then_only_a_missing_one_is_ignored(
     said: list[str],
     monkeypatch: pytest.MonkeyPatch,
     answer: Mapping[str, object] | ClientError,

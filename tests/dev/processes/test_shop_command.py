@@ -154,7 +154,7 @@ def test_given_a_file_when_it_changes_then_exactly_the_processes_that_import_it_
         assert httpx.get(f"{shop}/products").is_success
 
 
-def test_given_the_emulator_has_ended_when_noticed_then_the_error_says_so_and_everything_else_ends(
+def test_given_a_running_shop_when_the_emulator_ends_then_an_error_reports_it_and_all_processes_end(
     start: Callable[[], Command],
 ) -> None:
     command = start()

@@ -52,7 +52,7 @@ def traffic(own_cluster: Cluster, here: str, operator: Operator, seed: int) -> T
     return made
 
 
-def test_given_an_api_server_that_is_away_for_a_while_then_what_was_missed_is_made_up_for(
+def test_given_an_api_server_outage_when_the_api_server_returns_then_the_operator_catches_up(
     own_plane: ControlPlane, own_cluster: Cluster, here: str, operator: Operator, traffic: Traffic
 ) -> None:
     for name in NAMES[:2]:
@@ -75,7 +75,7 @@ def test_given_an_api_server_that_is_away_for_a_while_then_what_was_missed_is_ma
     settled(own_cluster, here, operator)
 
 
-def test_given_a_compacted_history_then_the_watches_begin_anew_and_nothing_is_missed(
+def test_given_a_compacted_history_then_the_watches_restart_and_no_change_is_missed(
     own_plane: ControlPlane,
     own_cluster: Cluster,
     here: str,
@@ -110,7 +110,7 @@ def _all_cut_short(proxy: Proxy, before: Counter[str]) -> bool:
     return True
 
 
-def test_given_watches_that_end_in_the_middle_of_an_event_then_nothing_is_missed(
+def test_given_watches_that_end_in_the_middle_of_an_event_then_no_change_is_missed(
     own_cluster: Cluster, here: str, proxy: Proxy, operator: Operator, traffic: Traffic, tmp_path: Path
 ) -> None:
     with traffic.flowing():
@@ -128,7 +128,7 @@ def test_given_watches_that_end_in_the_middle_of_an_event_then_nothing_is_missed
 
 
 @pytest.mark.parametrize("status", [HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.GONE], ids=["500", "410"])
-def test_given_watches_that_end_with_an_error_then_nothing_is_missed(
+def test_given_watches_that_end_with_an_error_then_no_change_is_missed(
     own_cluster: Cluster, here: str, proxy: Proxy, operator: Operator, traffic: Traffic, status: HTTPStatus
 ) -> None:
     with traffic.flowing():
@@ -148,7 +148,7 @@ def test_given_watches_that_end_with_an_error_then_nothing_is_missed(
     ],
     ids=["429-and-when", "500", "slow"],
 )
-def test_given_watches_that_do_not_begin_then_nothing_is_missed(
+def test_given_watches_that_cannot_be_started_then_no_change_is_missed(
     own_cluster: Cluster, here: str, proxy: Proxy, operator: Operator, traffic: Traffic, fault: Fault
 ) -> None:
     with traffic.flowing():
@@ -162,7 +162,7 @@ def test_given_watches_that_do_not_begin_then_nothing_is_missed(
     settled(own_cluster, here, operator)
 
 
-def test_given_nothing_that_can_be_read_when_everything_is_to_be_listed_then_it_is_as_soon_as_it_can(
+def test_given_failing_reads_when_all_kinds_must_be_listed_then_the_operator_lists_them_after_recovery(
     own_cluster: Cluster, here: str, proxy: Proxy, operator: Operator, traffic: Traffic
 ) -> None:
     with proxy.failing(Fault(Refuse(HTTPStatus.SERVICE_UNAVAILABLE), methods=READS)), traffic.flowing():
@@ -175,7 +175,7 @@ def test_given_nothing_that_can_be_read_when_everything_is_to_be_listed_then_it_
     settled(own_cluster, here, operator)
 
 
-def test_given_writes_that_are_done_after_the_operator_has_given_up_then_the_end_is_the_same(
+def test_given_writes_that_complete_after_the_operators_timeout_then_the_children_converge(
     own_cluster: Cluster, here: str, proxy: Proxy, operator: Operator, traffic: Traffic
 ) -> None:
     late = Late(TOO_LATE_SECONDS)
@@ -196,7 +196,7 @@ def test_given_writes_that_are_done_after_the_operator_has_given_up_then_the_end
     ],
     ids=["child", "shopservice"],
 )
-def test_given_a_deletion_that_is_seen_before_the_answer_to_a_write_then_what_is_gone_is_gone(
+def test_given_a_deletion_event_that_precedes_the_response_to_a_write_then_the_object_counts_as_deleted(
     own_cluster: Cluster,
     here: str,
     proxy: Proxy,
@@ -245,7 +245,7 @@ def test_given_a_deletion_that_is_seen_before_the_answer_to_a_write_then_what_is
         "no-status",
     ],
 )
-def test_given_requests_that_fail_then_the_end_is_the_same(
+def test_given_failing_requests_then_the_children_converge(
     own_cluster: Cluster, here: str, proxy: Proxy, operator: Operator, traffic: Traffic, fault: Fault
 ) -> None:
     with proxy.failing(fault):

@@ -44,7 +44,7 @@ def env_of(cluster: Cluster, namespace: str, name: str = "web") -> list[dict[str
         pytest.param(["\U0001f6d2" * 8000] * 32, id="a-megabyte"),
     ],
 )
-def test_given_a_spec_that_is_large_or_strange_then_it_is_carried_out_as_it_is(
+def test_given_a_spec_with_large_or_unusual_values_then_the_children_contain_them_unchanged(
     own_cluster: Cluster, here: str, operator: Operator, values: list[str]
 ) -> None:
     env = [{"name": f"V{i}", "value": value} for i, value in enumerate(values)]
@@ -65,7 +65,7 @@ def test_given_a_spec_that_is_large_or_strange_then_it_is_carried_out_as_it_is(
     assert len(env_of(own_cluster, here)) == 1
 
 
-def test_given_a_spec_so_large_that_no_child_can_hold_it_then_that_is_told_and_others_are_served(
+def test_given_a_spec_too_large_for_a_deployment_then_it_is_reported_and_others_are_reconciled(
     own_cluster: Cluster, here: str, operator: Operator
 ) -> None:
     full = [{"name": f"V{i}", "value": "x" * 32768} for i in range(47)]

@@ -19,7 +19,7 @@ ALONE = "--no-leader-elect"
 
 
 @pytest.mark.timeout(900)
-def test_given_an_operator_that_is_killed_again_and_again_then_the_end_is_the_same(
+def test_given_an_operator_that_is_killed_repeatedly_then_the_children_converge(
     own_cluster: Cluster, here: str, proxy: Proxy, seed: int, tmp_path: Path
 ) -> None:
     chance = random.Random(seed)  # noqa: S311  repeatable, not secret
@@ -42,7 +42,7 @@ def test_given_an_operator_that_is_killed_again_and_again_then_the_end_is_the_sa
         has_nothing_to_do(own_cluster, fresh)
 
 
-def test_given_an_operator_that_is_killed_once_it_has_created_a_deployment_again_then_the_next_one_keeps_its_count(
+def test_given_an_operator_killed_after_it_recreated_a_deployment_then_the_next_one_keeps_the_replica_count(
     own_cluster: Cluster, here: str, proxy: Proxy, tmp_path: Path
 ) -> None:
     def replicas() -> int:

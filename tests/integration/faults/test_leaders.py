@@ -128,7 +128,7 @@ def two(
         yield both if one.leading() else (both[1], both[0])
 
 
-def test_given_a_leader_whose_network_is_cut_then_there_are_never_two_that_write(
+def test_given_a_leader_without_network_then_two_operators_never_write_at_the_same_time(
     own_cluster: Cluster, audit_log: Path, here: str, two: tuple[Candidate, Candidate], seed: int
 ) -> None:
     leader, other = two
@@ -152,7 +152,7 @@ def test_given_a_leader_whose_network_is_cut_then_there_are_never_two_that_write
     never_two(Audit(audit_log), here, terms=3)
 
 
-def test_given_a_leader_that_cannot_renew_its_lease_and_can_write_then_it_does_not(
+def test_given_a_leader_that_cannot_renew_its_lease_but_can_write_then_it_stops_writing(
     own_cluster: Cluster, audit_log: Path, here: str, two: tuple[Candidate, Candidate], seed: int
 ) -> None:
     leader, other = two
@@ -184,7 +184,7 @@ def never_two(audit: Audit, namespace: str, *, terms: int) -> None:
     assert [each for each in written if not any(hold.covers(each) for hold in holds)] == []
 
 
-def test_given_a_lease_from_the_future_whose_holder_is_dead_then_it_is_taken_after_its_duration(
+def test_given_a_dead_holder_whose_lease_is_dated_in_the_future_then_the_lease_is_acquired_after_its_duration(
     own_cluster: Cluster, own_kubeconfig: Path, tmp_path: Path
 ) -> None:
     put_lease(own_cluster, timedelta(days=1), seconds=6)
@@ -201,7 +201,7 @@ def test_given_a_lease_from_the_future_whose_holder_is_dead_then_it_is_taken_aft
         assert datetime.fromisoformat(spec["renewTime"]) < datetime.now(UTC) + timedelta(minutes=1)
 
 
-def test_given_a_lease_from_the_past_whose_holder_lives_then_it_is_left_to_it(
+def test_given_a_live_holder_whose_lease_is_dated_in_the_past_then_the_lease_is_not_acquired(
     own_cluster: Cluster, own_kubeconfig: Path, tmp_path: Path
 ) -> None:
     with (

@@ -204,7 +204,7 @@ def _one(number: int, found: Sequence[Found]) -> Found:
 
 
 @pytest.mark.timeout(900)
-def test_given_anything_in_any_order_then_the_end_is_what_the_shopservices_say(
+def test_given_any_sequence_of_changes_and_faults_then_the_children_match_the_shopservices(
     own_cluster: Cluster, own_kubeconfig: Path, seed: int, tmp_path: Path
 ) -> None:
     @hypothesis.seed(seed)

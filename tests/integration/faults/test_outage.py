@@ -16,7 +16,7 @@ from tests.integration.shopservices import AUTOSCALING, ROUTE, WORKER, shopservi
 from tests.waiting import wait_for
 
 
-def test_given_no_gateway_api_then_a_condition_says_so_and_installing_it_is_enough(
+def test_given_no_gateway_api_when_it_is_installed_then_the_condition_clears_and_the_route_is_created(
     own_plane: ControlPlane, own_cluster: Cluster, own_kubeconfig: Path, here: str, tmp_path: Path
 ) -> None:
     kubectl: list[str | Path] = [own_plane.bin / "kubectl", "--kubeconfig", own_plane.kubeconfig]
@@ -41,7 +41,7 @@ def test_given_no_gateway_api_then_a_condition_says_so_and_installing_it_is_enou
         settled(own_cluster, here, operator)
 
 
-def test_given_an_api_server_that_goes_away_then_the_operator_waits_and_goes_on(
+def test_given_a_leader_when_the_api_server_restarts_then_the_operator_resumes_reconciliation(
     own_plane: ControlPlane, own_cluster: Cluster, own_kubeconfig: Path, here: str, tmp_path: Path
 ) -> None:
     with running(own_kubeconfig, tmp_path / "operator.log", "--leader-elect") as operator:
@@ -60,7 +60,7 @@ def test_given_an_api_server_that_goes_away_then_the_operator_waits_and_goes_on(
         settled(own_cluster, here, operator)
 
 
-def test_given_a_crd_that_is_deleted_and_installed_again_then_all_is_as_the_new_shopservices_say(
+def test_given_a_crd_when_it_is_deleted_and_reinstalled_then_the_children_match_the_new_shopservices(
     own_plane: ControlPlane, own_cluster: Cluster, own_kubeconfig: Path, here: str, tmp_path: Path
 ) -> None:
     admin: list[str | Path] = [own_plane.bin / "kubectl", "--kubeconfig", own_plane.kubeconfig]
@@ -85,7 +85,7 @@ def test_given_a_crd_that_is_deleted_and_installed_again_then_all_is_as_the_new_
         assert not operator.ended()
 
 
-def test_given_a_right_that_is_missing_then_a_condition_says_so_and_granting_it_is_enough(
+def test_given_a_missing_permission_when_it_is_granted_then_the_condition_clears_and_the_child_is_created(
     own_cluster: Cluster, own_kubeconfig: Path, here: str, tmp_path: Path
 ) -> None:
     def told() -> bool:
@@ -132,7 +132,7 @@ def allowed(cluster: Cluster, namespace: str) -> bool:
     return bool(answer.json()["status"]["allowed"])
 
 
-def test_given_namespaces_then_only_those_are_served_and_no_right_elsewhere_is_needed(
+def test_given_a_watched_namespace_then_only_that_one_is_reconciled_and_no_permission_elsewhere_is_required(
     own_plane: ControlPlane,
     own_cluster: Cluster,
     own_kubeconfig: Path,

@@ -16,7 +16,7 @@ from tests.waiting import wait_for
 FORCED = {"spec": {"selector": {"app": "mine"}}}
 
 
-def test_given_somebody_who_forces_an_owned_field_for_ever_then_the_writes_are_bounded_and_a_condition_tells(
+def test_given_a_client_that_keeps_forcing_an_owned_field_then_writes_are_limited_and_a_condition_names_it(
     own_cluster: Cluster, here: str, operator: Operator
 ) -> None:
     own_cluster.create(shopservice(here))
@@ -52,7 +52,7 @@ def test_given_somebody_who_forces_an_owned_field_for_ever_then_the_writes_are_b
     settled(own_cluster, here, operator)
 
 
-def test_given_a_child_whose_deletion_somebody_blocks_then_that_is_told_and_it_comes_back_in_the_end(
+def test_given_a_child_whose_deletion_a_finalizer_blocks_then_a_condition_names_it_until_it_is_recreated(
     own_cluster: Cluster, here: str, operator: Operator
 ) -> None:
     own_cluster.create(shopservice(here, workers=[WORKER]))
@@ -76,7 +76,7 @@ def test_given_a_child_whose_deletion_somebody_blocks_then_that_is_told_and_it_c
     settled(own_cluster, here, operator)
 
 
-def test_given_a_surplus_child_whose_deletion_somebody_blocks_then_it_goes_as_soon_as_it_may(
+def test_given_a_surplus_child_with_a_finalizer_when_the_finalizer_is_removed_then_the_child_is_deleted(
     own_cluster: Cluster, here: str, operator: Operator
 ) -> None:
     own_cluster.create(shopservice(here, workers=[WORKER]))
@@ -92,7 +92,7 @@ def test_given_a_surplus_child_whose_deletion_somebody_blocks_then_it_goes_as_so
     settled(own_cluster, here, operator)
 
 
-def test_given_a_namespace_that_is_deleted_under_it_then_nothing_is_left_and_nothing_hangs(
+def test_given_a_namespace_with_shopservices_when_it_is_deleted_then_the_work_queue_drains_without_errors(
     own_cluster: Cluster, operator: Operator, seed: int
 ) -> None:
     namespace = own_cluster.namespace(f"doomed-{seed}")
@@ -120,7 +120,7 @@ def test_given_a_namespace_that_is_deleted_under_it_then_nothing_is_left_and_not
         ("Orphan", {"NetworkPolicy/web"}),
     ],
 )
-def test_given_a_shopservice_that_is_deleted_and_made_again_at_once_then_the_second_gets_all_of_its_own(
+def test_given_a_shopservice_when_it_is_deleted_and_recreated_at_once_then_the_new_one_owns_all_children(
     own_cluster: Cluster, here: str, operator: Operator, propagation: str, orphans: set[str]
 ) -> None:
     path = own_cluster.path("ShopService", here, "web")

@@ -68,7 +68,7 @@ def put_back(cluster: Cluster, before: Mapping[str, Any]) -> bool:
         for patch in (*patches, UNLABEL)
     ],
 )
-def test_given_an_edit_that_nobody_puts_back_then_it_is_seen(
+def test_given_an_edit_that_is_not_reverted_then_the_comparison_reports_it(
     own_cluster: Cluster, left_alone: Traffic, undone: None, kind: str, patch: Mapping[str, Any]
 ) -> None:
     assert left_alone.edit(kind, "web", patch)
@@ -79,7 +79,7 @@ def test_given_an_edit_that_nobody_puts_back_then_it_is_seen(
 
 
 @pytest.mark.parametrize("kind", sorted(EDITS))
-def test_given_something_more_of_somebody_elses_then_there_is_nothing_to_see(
+def test_given_an_additional_field_of_another_manager_then_the_comparison_reports_nothing(
     own_cluster: Cluster, left_alone: Traffic, undone: None, kind: str
 ) -> None:
     assert left_alone.edit(kind, "web", EXTRA)
@@ -87,7 +87,7 @@ def test_given_something_more_of_somebody_elses_then_there_is_nothing_to_see(
     assert differences(own_cluster, NAMESPACE) == []
 
 
-def test_given_something_more_that_the_operator_owns_then_it_is_seen(
+def test_given_an_additional_field_of_the_operator_then_the_comparison_reports_it(
     own_cluster: Cluster, left_alone: Traffic, undone: None
 ) -> None:
     metadata = own_cluster.get("ServiceAccount", NAMESPACE, "web")["metadata"]
@@ -112,7 +112,7 @@ def test_given_something_more_that_the_operator_owns_then_it_is_seen(
     ]
 
 
-def test_given_a_child_that_is_missing_or_left_over_then_it_is_seen(
+def test_given_a_missing_or_surplus_child_then_the_comparison_reports_it(
     own_cluster: Cluster, left_alone: Traffic
 ) -> None:
     seen = Seen.of(own_cluster, NAMESPACE)
@@ -157,7 +157,7 @@ def waits(shops: list[dict[str, Any]], deployments: list[dict[str, Any]]) -> boo
     return seen.held(shops[0]["metadata"]["name"]) is not None
 
 
-def test_given_a_dependency_that_is_not_available_then_a_young_shopservice_may_wait() -> None:
+def test_given_an_unavailable_dependency_then_a_new_shopservice_may_lack_its_deployments() -> None:
     assert waits([shop("one", "two")], [])
     assert waits([shop("one", "two"), shop("two")], [deployment("two")])
 
@@ -174,7 +174,7 @@ def test_given_a_dependency_that_is_not_available_then_a_young_shopservice_may_w
         pytest.param([shop("one", "one")], [], id="for-itself"),
     ],
 )
-def test_given_no_reason_to_wait_then_a_shopservice_must_have_its_deployments(
+def test_given_no_reason_to_wait_for_dependencies_then_a_shopservice_must_have_its_deployments(
     shops: list[dict[str, Any]], deployments: list[dict[str, Any]]
 ) -> None:
     assert not waits(shops, deployments)

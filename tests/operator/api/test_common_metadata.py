@@ -35,7 +35,7 @@ def templates(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [each["spec"]["template"] for each in found if each["kind"] == "Deployment"]
 
 
-def test_common_metadata_is_set_on_every_kind_of_child_but_not_on_pods() -> None:
+def test_given_common_metadata_then_every_child_carries_it_and_no_pod_template_does() -> None:
     found = children(
         commonMetadata={"labels": {"unit": "shop"}, "annotations": {"example.com/owner": "checkout"}}
     )
@@ -47,7 +47,7 @@ def test_common_metadata_is_set_on_every_kind_of_child_but_not_on_pods() -> None
     assert templates(found) == templates(children())
 
 
-def test_metadata_of_one_object_overrides_the_shopservice_which_overrides_the_operator() -> None:
+def test_given_common_labels_at_three_levels_then_the_object_wins_over_the_spec_over_the_operator() -> None:
     everywhere = CommonMetadata(labels={"team": "platform", "unit": "shop"})
 
     found = children(everywhere, commonMetadata={"labels": {"team": "checkout"}})
@@ -73,7 +73,7 @@ def deployment(value: str, *managers: str) -> dict[str, Any]:
     }
 
 
-def test_the_summary_has_the_part_of_label_only_if_the_operator_owns_it() -> None:
+def test_given_a_part_of_label_then_pods_keep_it_only_if_the_operator_applied_it() -> None:
     assert summary(deployment("shop", "shop-operator"))["partOf"] == "shop"
     assert "partOf" not in summary(deployment("edited", "kubectl"))
     assert "partOf" not in summary({"kind": "Deployment", "metadata": {}, "spec": {}})

@@ -32,7 +32,9 @@ def defaulted(schema: Mapping[str, Any], path: str) -> Iterator[str]:
         yield from defaulted(field.get("items", field), f"{path}.{name}")
 
 
-def test_only_the_spec_and_keyed_items_are_granular_and_all_of_them_have_a_required_field() -> None:
+def test_given_the_schema_then_only_the_spec_and_keyed_items_are_granular_and_each_has_a_required_field() -> (
+    None
+):
     found = dict(granular(SPEC_SCHEMA))
 
     assert set(found) == {
@@ -45,11 +47,11 @@ def test_only_the_spec_and_keyed_items_are_granular_and_all_of_them_have_a_requi
     assert all(schema["required"] for schema in found.values())
 
 
-def test_no_field_inside_a_block_has_a_default_in_the_schema() -> None:
+def test_given_the_schema_then_no_field_below_the_spec_has_a_default() -> None:
     assert set(defaulted(SPEC_SCHEMA, "spec")) == {"spec.port"}
 
 
-def test_a_default_of_the_models_is_in_the_description() -> None:
+def test_given_a_default_of_the_models_then_the_description_of_its_field_states_it() -> None:
     interval = SPEC_SCHEMA["properties"]["monitoring"]["properties"]["interval"]
 
     assert interval["description"].endswith("Defaults to 30s.")
@@ -89,6 +91,6 @@ def test_given_a_null_for_a_required_value_then_the_spec_is_rejected(spec: dict[
         spec_of(**spec)
 
 
-def test_an_empty_network_policy_differs_from_an_absent_one() -> None:
+def test_given_an_empty_network_policy_then_it_counts_as_set_and_an_absent_one_does_not() -> None:
     assert spec_of(networkPolicy={}).network_policy is not None
     assert spec_of().network_policy is None

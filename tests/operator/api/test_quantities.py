@@ -69,18 +69,20 @@ def limited(cpu: Any) -> dict[str, Any]:
         ("1Ei", "1152921504606846976"),
     ],
 )
-def test_a_quantity_that_kubernetes_rounds_or_caps_is_not_drift(desired: Any, live: str) -> None:
+def test_given_a_quantity_that_kubernetes_rounds_or_caps_then_no_drift_is_reported(
+    desired: Any, live: str
+) -> None:
     assert drift(limited(desired), limited(live)) == []
 
 
-def test_a_different_quantity_is_drift() -> None:
+def test_given_another_quantity_then_drift_is_reported() -> None:
     (path,) = drift(limited("0.0011"), limited("1m"))
 
     assert path.endswith("resources.limits.cpu")
 
 
 @pytest.mark.parametrize("written", ["1.2.3", "..", ".", "1e99999999999", "1e-99999999999999999999"])
-def test_an_invalid_quantity_is_drift(written: str) -> None:
+def test_given_a_desired_value_that_is_no_quantity_then_drift_is_reported(written: str) -> None:
     (path,) = drift(limited(written), limited("1"))
 
     assert path.endswith("resources.limits.cpu")

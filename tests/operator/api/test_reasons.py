@@ -45,15 +45,15 @@ def written(*modules: Any) -> set[str]:
     }
 
 
-def test_every_reason_of_an_error_has_a_row() -> None:
+def test_given_every_reason_of_an_error_then_the_table_has_a_row_for_it() -> None:
     assert of_errors() <= REASONS.keys(), "add a row to api/v1alpha1/reasons"
 
 
-def test_every_reason_of_a_pod_has_a_row() -> None:
+def test_given_every_reason_of_a_pod_then_the_table_has_a_row_for_it() -> None:
     assert set(RANKED) <= REASONS.keys()
 
 
-def test_every_row_is_a_reason_in_the_code() -> None:
+def test_given_every_row_of_the_table_then_the_code_can_give_its_reason() -> None:
     from shop_operator.api.v1alpha1 import crd  # noqa: PLC0415  their literals only
     from shop_operator.status import dependencies  # noqa: PLC0415  as above
 
@@ -63,7 +63,7 @@ def test_every_row_is_a_reason_in_the_code() -> None:
     assert {each.word for each in ROWS} <= known
 
 
-def test_every_reason_has_one_row_and_every_condition_is_described() -> None:
+def test_given_the_table_of_reasons_then_its_rows_are_unique_and_cover_every_condition() -> None:
     assert len(REASONS) == len(ROWS)
     assert {kind for each in ROWS for kind in each.conditions} == CONDITIONS.keys()
 
@@ -73,7 +73,7 @@ def of(found: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
-def test_every_condition_of_every_state_has_a_row(state: Any) -> None:
+def test_given_any_known_state_then_each_of_its_conditions_has_a_row(state: Any) -> None:
     for kind, reason in of(state.object["status"]):
         assert kind in REASONS[reason].conditions
 
@@ -86,7 +86,7 @@ def test_every_condition_of_every_state_has_a_row(state: Any) -> None:
     st.sampled_from([None, Dependencies({}, missing=("a",)), Dependencies({}, cycle=("web", "web"))]),
     st.sampled_from(["", "FailedCreate", "ReplicaSetCreateError", "ProgressDeadlineExceeded", "Unheard"]),
 )
-def test_every_condition_of_any_shopservice_has_a_row(
+def test_given_any_shopservice_then_each_of_its_conditions_has_a_row(
     spec: dict[str, Any],
     reason: str | None,
     error: type[OperatorError] | None,
@@ -111,7 +111,7 @@ def test_every_condition_of_any_shopservice_has_a_row(
             assert kind in REASONS[word].conditions, word
 
 
-def test_the_page_has_a_row_for_every_reason() -> None:
+def test_given_the_reference_page_of_conditions_then_it_has_a_row_for_every_reason() -> None:
     page = (ROOT / "docs/reference/conditions.md").read_text()
 
     rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
@@ -119,7 +119,7 @@ def test_the_page_has_a_row_for_every_reason() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.word)
-def test_a_reason_of_stalled_has_a_cure_and_a_command_with_known_placeholders(row: Any) -> None:
+def test_given_a_row_that_stalls_then_it_has_a_cure_and_a_command_with_known_placeholders(row: Any) -> None:
     if "Stalled" in row.conditions and row.word != "NotStalled":
         assert row.cure
         assert row.next

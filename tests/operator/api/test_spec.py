@@ -37,7 +37,7 @@ def _rules(schema: Any) -> Iterator[str]:
             yield from _rules(each)
 
 
-def test_every_rule_of_the_crd_has_a_case_among_the_refusals() -> None:
+def test_given_every_rule_of_the_crd_then_a_refused_spec_covers_it() -> None:
     expected = {message for each in REFUSALS for message in (each.server, each.model) if message}
 
     untested = [
@@ -58,7 +58,7 @@ def test_given_several_mistakes_then_the_message_names_all_of_them() -> None:
 
 @pytest.mark.slow
 @given(documents(), st.data())
-def test_any_document_is_accepted_or_rejected_as_an_invalid_spec(
+def test_given_any_document_then_it_is_either_accepted_or_refused_as_an_invalid_spec(
     spec: dict[str, Any], data: st.DataObject
 ) -> None:
     with suppress(InvalidSpec):
@@ -80,7 +80,7 @@ def _schema() -> dict[str, Any]:
     return dict(version["schema"]["openAPIV3Schema"]["properties"])
 
 
-def test_every_field_of_the_schema_is_described() -> None:
+def test_given_the_schema_then_every_field_has_a_description() -> None:
     fields = _walk(_schema()["spec"], "spec") + _walk(_schema()["status"], "status")
 
     undescribed = [
@@ -90,7 +90,7 @@ def test_every_field_of_the_schema_is_described() -> None:
     assert undescribed == []
 
 
-def test_the_schema_is_structural() -> None:
+def test_given_the_schema_then_it_is_structural() -> None:
     for path, schema in _walk(_schema()["spec"], "spec"):
         assert "$ref" not in schema, path
         typed = {"type", "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"}
@@ -98,5 +98,5 @@ def test_the_schema_is_structural() -> None:
         assert schema.get("additionalProperties") is not False, path
 
 
-def test_the_schema_and_the_models_have_the_same_default_port() -> None:
+def test_given_no_port_then_the_api_server_and_the_models_fill_in_the_same_default() -> None:
     assert _schema()["spec"]["properties"]["port"]["default"] == shop({"image": "a"}).spec.port

@@ -10,7 +10,7 @@ from tests.operator.world import (
 )
 
 
-def test_a_caller_stays_one_until_its_template_changes_or_it_is_deleted() -> None:
+def test_given_a_caller_by_its_template_then_it_is_admitted_until_the_template_changes_or_goes() -> None:
     callers = Callers()
     callers.put("shop", "shop", ["db"], rolling=False)
     callers.put("shop-relay", "shop", ["db"], rolling=False)
@@ -30,7 +30,7 @@ def test_a_caller_stays_one_until_its_template_changes_or_it_is_deleted() -> Non
     assert not callers
 
 
-def test_a_deployment_with_pods_of_an_earlier_template_counts_as_a_caller_of_every_shopservice() -> None:
+def test_given_a_caller_with_a_rollout_in_progress_then_every_other_shopservice_admits_it() -> None:
     callers = Callers()
     callers.put("shop", "shop", [], rolling=True)
     assert callers.of("db") == {"shop"}
@@ -41,7 +41,9 @@ def test_a_deployment_with_pods_of_an_earlier_template_counts_as_a_caller_of_eve
     assert not callers
 
 
-def test_a_change_of_a_former_dependant_wakes_the_shopservices_that_still_admit_it() -> None:
+def test_given_a_former_dependant_when_it_changes_then_the_shopservices_that_still_admit_it_are_queued() -> (
+    None
+):
     store = Store()
 
     def see(kind: str, name: str, version: int, **more: Any) -> set[Key]:
@@ -79,7 +81,7 @@ def test_a_change_of_a_former_dependant_wakes_the_shopservices_that_still_admit_
     assert see("ShopService", "caller", 10, spec={}, status={}) == {caller}
 
 
-def test_a_change_of_ports_or_pods_wakes_the_shopservices_that_wait_for_it() -> None:
+def test_given_a_kept_port_when_ports_or_pods_change_then_the_waiting_shopservices_are_queued() -> None:
     store = Store()
 
     def shop(name: str, version: int, **spec: Any) -> None:

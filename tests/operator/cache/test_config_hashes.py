@@ -67,7 +67,9 @@ def cluster() -> Cluster:
     return Cluster()
 
 
-async def test_an_object_is_read_once_for_all_users_and_again_only_after_a_change(cluster: Cluster) -> None:
+async def test_given_a_configmap_used_twice_then_it_is_read_once_and_again_only_when_it_changes(
+    cluster: Cluster,
+) -> None:
     cluster.change(config(5, A="1"))
 
     first, second = await asyncio.gather(cluster.digest(), cluster.digest(key=ORDER))
@@ -82,7 +84,9 @@ async def test_an_object_is_read_once_for_all_users_and_again_only_after_a_chang
     assert cluster.reads == 2
 
 
-async def test_an_object_that_changes_during_a_read_is_read_again(cluster: Cluster) -> None:
+async def test_given_a_configmap_that_changes_while_it_is_read_then_it_is_read_again(
+    cluster: Cluster,
+) -> None:
     cluster.change(config(5, A="1"))
     cluster.meanwhile = [config(6, A="2")]
 
@@ -94,7 +98,9 @@ async def test_an_object_that_changes_during_a_read_is_read_again(cluster: Clust
     assert found == await fresh.digest()
 
 
-async def test_only_used_keys_count(cluster: Cluster) -> None:
+async def test_given_a_use_of_one_key_when_another_key_changes_then_the_digest_stays(
+    cluster: Cluster,
+) -> None:
     use = Use("ConfigMap", "settings", ("A",), ("A",))
     cluster.change(config(5, A="1", B="1"))
     first = await cluster.digest(use)
@@ -106,7 +112,9 @@ async def test_only_used_keys_count(cluster: Cluster) -> None:
     assert await cluster.digest(use) != first
 
 
-async def test_a_new_use_reads_the_object_again(cluster: Cluster) -> None:
+async def test_given_a_configmap_already_read_when_another_use_begins_then_its_digest_is_computed(
+    cluster: Cluster,
+) -> None:
     cluster.change(config(5, A="1", B="2"))
     whole = await cluster.digest()
     a, b = (Use("ConfigMap", "settings", ("A",), ("A",)), Use("ConfigMap", "settings", ("B",), ()))
@@ -117,7 +125,7 @@ async def test_a_new_use_reads_the_object_again(cluster: Cluster) -> None:
     assert len({whole, *found}) == 3
 
 
-async def test_an_absent_object_has_no_digest_and_its_return_with_the_same_content_changes_nothing(
+async def test_given_an_absent_configmap_then_it_has_no_digest_until_it_returns_with_the_former_one(
     cluster: Cluster,
 ) -> None:
     assert await cluster.digest() is None
@@ -136,7 +144,7 @@ async def test_an_absent_object_has_no_digest_and_its_return_with_the_same_conte
     assert await cluster.digest() == there
 
 
-async def test_an_object_without_a_required_key_counts_as_absent(
+async def test_given_a_configmap_without_a_required_key_then_it_counts_as_absent(
     cluster: Cluster,
 ) -> None:
     cluster.change(config(5, A="1"))
@@ -145,7 +153,9 @@ async def test_an_object_without_a_required_key_counts_as_absent(
     assert await cluster.digest(Use("ConfigMap", "settings", ("A", "B"), ("A",))) is not None
 
 
-async def test_a_short_value_cannot_be_guessed_without_the_key(cluster: Cluster) -> None:
+async def test_given_two_digest_keys_then_the_same_short_value_has_different_digests(
+    cluster: Cluster,
+) -> None:
     other = Cluster(b"another key")
     for each in (cluster, other):
         each.change(config(5, PIN="7319"))
@@ -158,7 +168,9 @@ async def test_a_short_value_cannot_be_guessed_without_the_key(cluster: Cluster)
     assert mine.key_id != theirs.key_id
 
 
-async def test_a_list_finds_changes_that_the_watch_missed(cluster: Cluster) -> None:
+async def test_given_changes_that_a_watch_has_missed_when_the_kind_is_listed_then_the_users_are_queued(
+    cluster: Cluster,
+) -> None:
     cluster.change(config(5, A="1"))
     await cluster.digest()
 
@@ -177,7 +189,7 @@ async def test_a_list_finds_changes_that_the_watch_missed(cluster: Cluster) -> N
     assert cluster.woken == [WEB, WEB]
 
 
-async def test_nothing_is_stored_of_unused_objects(cluster: Cluster) -> None:
+async def test_given_a_configmap_that_is_no_longer_used_then_no_state_of_it_is_kept(cluster: Cluster) -> None:
     cluster.change(config(5, A="1"))
     await cluster.digest()
     none = await cluster.configs.digests(WEB, frozenset())

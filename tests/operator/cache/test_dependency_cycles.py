@@ -35,7 +35,7 @@ def circle(graph: Mapping[str, tuple[str, ...]], name: str) -> set[str]:
 
 
 @given(CHANGES)
-def test_after_any_changes_the_cycles_match_the_graph(
+def test_given_any_changes_then_the_dependency_cycles_are_those_of_the_graph(
     changes: list[tuple[str, tuple[str, ...]]],
 ) -> None:
     circles, graph = DependencyCycles(), dict[str, tuple[str, ...]]()
@@ -94,7 +94,9 @@ class Asked:
         return dependencies(name, self.find, circle=self.store.cycle(Key("ns", name)))
 
 
-def test_a_change_in_a_large_graph_without_cycles_visits_no_edge_twice_and_wakes_only_neighbors() -> None:
+def test_given_a_large_graph_without_cycles_when_one_node_changes_then_each_edge_is_visited_at_most_twice() -> (
+    None
+):
     circles = DependencyCycles()
     for name, on in net().items():
         circles.change(name, on)
@@ -107,7 +109,7 @@ def test_a_change_in_a_large_graph_without_cycles_visits_no_edge_twice_and_wakes
         assert circles.visited - before <= 2 * EDGES
 
 
-def test_a_graph_that_is_listed_in_order_requires_no_search() -> None:
+def test_given_a_graph_listed_in_order_then_no_edge_is_visited() -> None:
     circles = DependencyCycles()
     for name, on in net().items():
         circles.change(name, on)
@@ -115,7 +117,7 @@ def test_a_graph_that_is_listed_in_order_requires_no_search() -> None:
     assert circles.visited == 0
 
 
-def test_a_pass_looks_up_only_direct_dependencies() -> None:
+def test_given_a_large_graph_when_a_pass_reads_dependencies_then_only_the_direct_ones_are_looked_up() -> None:
     whole = net()
     asked = Asked(whole)
 
@@ -128,7 +130,9 @@ def test_a_pass_looks_up_only_direct_dependencies() -> None:
     assert woken <= {Key("ns", name) for name in ("s1500", "s0000", whole["s1500"][0])}
 
 
-def test_a_cycle_of_the_whole_graph_is_found_and_opened_with_few_visits_of_each_edge() -> None:
+def test_given_a_cycle_through_a_large_graph_when_it_closes_and_opens_then_each_edge_costs_few_visits() -> (
+    None
+):
     circles, whole = DependencyCycles(), net()
     for name, on in whole.items():
         circles.change(name, on)
@@ -144,7 +148,7 @@ def test_a_cycle_of_the_whole_graph_is_found_and_opened_with_few_visits_of_each_
     assert circles.visited - before <= 2 * EDGES
 
 
-def test_the_path_through_a_large_cycle_is_searched_in_a_part_of_it() -> None:
+def test_given_a_large_cycle_then_the_search_for_its_path_is_bounded() -> None:
     ring = [f"r{n:04}" for n in range(SHOPS)]
     asked = Asked({name: (on,) for name, on in zip(ring, [*ring[1:], ring[0]], strict=True)})
 
@@ -155,7 +159,7 @@ def test_the_path_through_a_large_cycle_is_searched_in_a_part_of_it() -> None:
     assert len(asked.names) <= 300
 
 
-def test_only_the_first_missing_names_get_a_hint() -> None:
+def test_given_many_missing_dependencies_then_only_the_first_three_get_a_suggestion() -> None:
     store = Store()
     store.put(listed("web", 1, tuple(f"product-{n:02}" for n in range(EACH))))
     store.put(listed("product", 2, ()))

@@ -74,7 +74,7 @@ A, B, C = Key("a", "pay"), Key("b", "pay"), Key("c", "pay")
 
 
 @pytest.mark.parametrize("order", list(permutations([(A, "2"), (B, "1"), (C, "3")])))
-def test_the_oldest_holds_the_hostname_in_any_order_of_events(
+def test_given_several_claims_of_a_hostname_then_the_oldest_shopservice_holds_it_in_any_order(
     store: Store, order: list[tuple[Key, str]]
 ) -> None:
     for key, created in order:
@@ -124,7 +124,9 @@ def test_when_the_last_claimant_is_deleted_then_the_hostname_is_free(store: Stor
 @pytest.mark.parametrize(
     "same", ["PAYMENT.shop.Internal", "payment.shop.internal.", "Payment.Shop.Internal."]
 )
-def test_hostnames_are_compared_as_dns_does(store: Store, same: str) -> None:
+def test_given_hostnames_that_differ_in_case_or_a_trailing_dot_then_they_are_equal(
+    store: Store, same: str
+) -> None:
     store.put(shop(A, "1"))
     store.put(shop(B, "2", same))
 
@@ -132,14 +134,16 @@ def test_hostnames_are_compared_as_dns_does(store: Store, same: str) -> None:
 
 
 @pytest.mark.parametrize("hostname", [None, 7, "", ".", [], {}, "x" * 1000])
-def test_an_invalid_hostname_claims_nothing(store: Store, hostname: Any) -> None:
+def test_given_a_value_that_is_no_hostname_then_it_claims_nothing(store: Store, hostname: Any) -> None:
     store.put(shop(A, "1", hostname))
 
     assert store.shop(A) is not None
     assert wish(shop(A, "1", hostname)) is None
 
 
-def test_an_older_shopservice_cannot_take_a_hostname_in_use(store: Store) -> None:
+def test_given_a_registered_hostname_when_an_older_shopservice_claims_it_then_the_holder_keeps_it(
+    store: Store,
+) -> None:
     # Given a young ShopService that is registered, and an old one without a hostname.
     store.put(shop(A, "1", None))
     store.put(shop(B, "2"))
@@ -153,7 +157,7 @@ def test_an_older_shopservice_cannot_take_a_hostname_in_use(store: Store) -> Non
 
 
 @pytest.mark.parametrize("order", list(permutations([A, B, C])))
-def test_among_registered_shopservices_the_one_with_the_oldest_service_holds_the_hostname(
+def test_given_several_registered_services_then_the_oldest_service_holds_the_hostname(
     store: Store, order: list[Key]
 ) -> None:
     # As another client, or an operator that did not know better, has left them.
@@ -166,7 +170,7 @@ def test_among_registered_shopservices_the_one_with_the_oldest_service_holds_the
 
 
 @pytest.mark.parametrize("created", ["8", "4"])
-def test_a_manual_registration_takes_no_hostname_from_another_shopservice(
+def test_given_a_hostname_in_use_when_another_service_is_annotated_by_hand_then_the_holder_keeps_it(
     created: str, woken: set[Key]
 ) -> None:
     # Given one that is registered, and an older one that asks for its hostname, whose Service may be older too.
@@ -186,7 +190,9 @@ def test_a_manual_registration_takes_no_hostname_from_another_shopservice(
     assert store.holder(NAME) == A
 
 
-def test_a_hostname_is_in_use_while_a_service_has_it(store: Store, woken: set[Key]) -> None:
+def test_given_a_holder_that_leaves_its_hostname_then_it_stays_in_use_until_its_service_changes(
+    store: Store, woken: set[Key]
+) -> None:
     # Given one that is registered, and that asks for another hostname while it is suspended or invalid.
     store.put(shop(A, "1"))
     store.put(service(A, NAME))
@@ -203,7 +209,7 @@ def test_a_hostname_is_in_use_while_a_service_has_it(store: Store, woken: set[Ke
 
 
 @pytest.mark.parametrize("news", ["gone", "unlabelled", "another owner"])
-def test_a_missing_or_foreign_service_claims_nothing(store: Store, news: str) -> None:
+def test_given_a_deleted_unlabeled_or_foreign_service_then_it_claims_nothing(store: Store, news: str) -> None:
     store.put(shop(A, "2"))
     store.put(shop(B, "1"))
     live = service(A, NAME)
@@ -221,7 +227,9 @@ def test_a_missing_or_foreign_service_claims_nothing(store: Store, news: str) ->
     assert store.holder(NAME) == B
 
 
-def test_a_sweep_frees_the_hostnames_of_deleted_shopservices(store: Store, woken: set[Key]) -> None:
+def test_when_a_sweep_removes_the_holder_then_its_hostname_passes_to_the_next(
+    store: Store, woken: set[Key]
+) -> None:
     store.put(shop(A, "1"))
     store.put(shop(B, "2"))
 
@@ -231,7 +239,7 @@ def test_a_sweep_frees_the_hostnames_of_deleted_shopservices(store: Store, woken
     assert B in woken
 
 
-def test_removed_claims_use_no_memory() -> None:
+def test_when_all_claims_of_a_shopservice_end_then_no_state_of_them_is_kept() -> None:
     hostnames = Hostnames[Key]()
     for number in range(3):
         wanted = wish(shop(A, "1", f"n{number}.shop.internal"))
@@ -241,7 +249,7 @@ def test_removed_claims_use_no_memory() -> None:
     assert not any(vars(hostnames)[each] for each in ("_by_key", "_by_hostname", "_holders"))
 
 
-def test_either_annotation_registers() -> None:
+def test_given_either_annotation_of_externaldns_then_the_service_is_registered() -> None:
     old, new = "external-dns.alpha.kubernetes.io/hostname", "external-dns.kubernetes.io/hostname"
 
     assert registered({"metadata": {"annotations": {old: NAME}}}) == NAME
@@ -254,7 +262,9 @@ def services(world: World) -> set[str]:
     return {name for kind, namespace, name in world.api.objects if kind == "Service" and namespace == "ns"}
 
 
-async def test_a_younger_shopservice_has_a_conflict_and_everything_but_the_registration(world: World) -> None:
+async def test_given_a_younger_claim_then_it_is_a_conflict_and_only_the_headless_service_is_missing(
+    world: World,
+) -> None:
     # Given a ShopService of another namespace that has the hostname.
     world.store.put(shop(ELSEWHERE, "1970-01-01T00:00:00Z"))
     world.shop(discovery={"hostname": NAME})
@@ -281,7 +291,7 @@ async def test_a_younger_shopservice_has_a_conflict_and_everything_but_the_regis
     assert world.condition("Stalled")["status"] == "False"
 
 
-async def test_the_conflict_names_a_holder_in_the_same_namespace(world: World) -> None:
+async def test_given_a_conflict_within_a_namespace_then_the_message_names_the_holder(world: World) -> None:
     world.store.put(shop(Key("ns", "pay"), "1970-01-01T00:00:00Z"))
     world.shop(discovery={"hostname": NAME})
 
@@ -336,7 +346,7 @@ async def engine(world: World, slow: SlowStatus) -> AsyncIterator[Engine]:
 
 
 @pytest.mark.parametrize("how", ["asks for another hostname", "asks for none", "is deleted"])
-async def test_a_waiting_shopservice_is_registered_when_the_hostname_becomes_free_during_its_pass(
+async def test_given_a_waiting_claim_when_the_hostname_becomes_free_during_its_pass_then_it_is_registered(
     engine: Engine, slow: SlowStatus, how: str
 ) -> None:
     def hostname(name: str) -> str:
@@ -366,7 +376,7 @@ async def test_a_waiting_shopservice_is_registered_when_the_hostname_becomes_fre
     await until(lambda: hostname("late") == NAME)
 
 
-async def test_the_later_of_two_registered_shopservices_loses_its_service(world: World) -> None:
+async def test_given_two_registered_services_then_the_later_one_is_deleted(world: World) -> None:
     # Given two that an earlier version has registered under one hostname.
     world.shop(discovery={"hostname": NAME})
     await world.pass_()
@@ -383,7 +393,9 @@ async def test_the_later_of_two_registered_shopservices_loses_its_service(world:
     assert world.condition("Stalled")["reason"] == "Conflict"
 
 
-async def test_a_registered_shopservice_stays_registered(world: World) -> None:
+async def test_given_a_registered_shopservice_when_an_older_one_claims_its_hostname_then_it_stays_registered(
+    world: World,
+) -> None:
     world.shop(discovery={"hostname": NAME})
     await world.pass_()
     world.store.put(shop(ELSEWHERE, "1970-01-01T00:00:00Z"))
@@ -394,7 +406,7 @@ async def test_a_registered_shopservice_stays_registered(world: World) -> None:
     assert world.store.holder(NAME) == KEY
 
 
-def test_pods_do_not_prefix_the_hostname() -> None:
+def test_given_a_discovery_hostname_then_a_hostname_in_the_pod_template_is_refused() -> None:
     # ExternalDNS registers a pod's hostname in front of the Service's: shop.internal and payment make payment.shop.internal.
     found = ShopService.from_object(
         {

@@ -33,7 +33,7 @@ def in_flight(shown: Shown) -> InFlight:
     return InFlight(show)
 
 
-def test_an_event_of_an_object_that_is_not_being_written_does_not_wait(in_flight: InFlight) -> None:
+def test_given_no_write_of_an_object_then_its_event_does_not_wait(in_flight: InFlight) -> None:
     assert not in_flight.waits("MODIFIED", obj(1))
 
     with in_flight.writing(KEY, SERVICE):
@@ -42,7 +42,9 @@ def test_an_event_of_an_object_that_is_not_being_written_does_not_wait(in_flight
         assert not in_flight.waits("MODIFIED", {"kind": "Service"})
 
 
-def test_an_event_during_a_write_comes_after_its_response(in_flight: InFlight, shown: Shown) -> None:
+def test_given_a_write_in_flight_when_its_object_has_an_event_then_it_is_shown_after_the_answer(
+    in_flight: InFlight, shown: Shown
+) -> None:
     with in_flight.writing(KEY, SERVICE):
         assert in_flight.waits("MODIFIED", obj(7))
         assert shown == []
@@ -51,7 +53,9 @@ def test_an_event_during_a_write_comes_after_its_response(in_flight: InFlight, s
     assert not in_flight.waits("MODIFIED", obj(8))
 
 
-def test_a_failed_write_hides_no_event(in_flight: InFlight, shown: Shown) -> None:
+def test_given_a_write_in_flight_when_it_fails_then_the_waiting_event_is_shown(
+    in_flight: InFlight, shown: Shown
+) -> None:
     with suppress(TimeoutError), in_flight.writing(KEY, SERVICE):
         in_flight.waits("MODIFIED", obj(7))
         raise TimeoutError
@@ -59,7 +63,7 @@ def test_a_failed_write_hides_no_event(in_flight: InFlight, shown: Shown) -> Non
     assert shown == [("MODIFIED", "7")]
 
 
-def test_the_last_event_of_each_object_with_the_name_is_kept_in_order(
+def test_given_several_events_during_a_write_then_the_last_one_of_each_uid_is_shown_in_order(
     in_flight: InFlight, shown: Shown
 ) -> None:
     with in_flight.writing(KEY, SERVICE):
@@ -74,7 +78,7 @@ def test_the_last_event_of_each_object_with_the_name_is_kept_in_order(
     assert shown == [("DELETED", "9"), ("ADDED", "10")]
 
 
-def test_an_event_of_a_shopservice_waits_for_the_write_of_its_status(
+def test_given_a_status_write_in_flight_then_only_events_of_its_shopservice_wait(
     in_flight: InFlight, shown: Shown
 ) -> None:
     with in_flight.writing(KEY):

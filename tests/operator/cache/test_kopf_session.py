@@ -64,7 +64,7 @@ async def get(session: KopfSession, server: TestServer, path: str) -> Any:
         return await response.json()
 
 
-async def test_kopf_can_close_its_session_without_affecting_others_and_its_reads_are_noticed(
+async def test_given_a_session_of_kopf_when_it_is_closed_then_other_sessions_stay_open_and_its_reads_are_recorded(
     server: TestServer,
 ) -> None:
     connection, exchange = connected(server), AsItIs()
@@ -85,7 +85,9 @@ async def test_kopf_can_close_its_session_without_affecting_others_and_its_reads
     await connection.close()
 
 
-async def test_a_list_can_be_answered_without_a_request_and_a_watch_cannot(server: TestServer) -> None:
+async def test_given_an_exchange_with_its_own_list_then_kopf_lists_without_a_request_and_watches_with_one(
+    server: TestServer,
+) -> None:
     connection, exchange = connected(server), AsItIs(DEPLOYMENTS)
     theirs = KopfSession(connection.new_session(), exchange)
 
@@ -101,7 +103,9 @@ async def test_a_list_can_be_answered_without_a_request_and_a_watch_cannot(serve
 
 
 @pytest.mark.parametrize("moment", ["before the answer", "in the midst of the answer", "before asking again"])
-async def test_pending_requests_of_kopf_are_cancelled_before_its_session_closes(moment: str) -> None:
+async def test_given_a_request_of_kopf_in_progress_when_its_session_is_abandoned_then_the_request_is_canceled(
+    moment: str,
+) -> None:
     reached, never = asyncio.Event(), asyncio.Event()
 
     async def apis(request: web.Request) -> web.StreamResponse:

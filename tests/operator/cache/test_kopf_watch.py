@@ -128,7 +128,7 @@ async def looked_at(sink: Sink, times: int) -> None:
         await asyncio.sleep(0.001)
 
 
-async def test_kopf_is_restarted_after_an_error_but_not_after_a_stop(
+async def test_given_kopf_then_it_is_restarted_after_an_error_and_not_after_a_stop(
     kept: KopfWatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = script(monkeypatch, broken, broken, stopped)
@@ -143,7 +143,7 @@ async def test_kopf_is_restarted_after_an_error_but_not_after_a_stop(
 
 
 @pytest.mark.parametrize("stream", [None, Watch(closed=True)])
-async def test_kopf_is_restarted_if_it_does_not_watch_a_served_kind(
+async def test_given_a_served_kind_that_kopf_does_not_watch_then_kopf_is_restarted(
     kept: KopfWatch, connection: Connection, stream: Watch | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def misses(stop: asyncio.Event) -> Any:
@@ -159,7 +159,7 @@ async def test_kopf_is_restarted_if_it_does_not_watch_a_served_kind(
     assert len(calls) == 2
 
 
-async def test_a_changed_crd_ends_the_stream_with_the_earlier_schema(
+async def test_when_the_crd_changes_then_the_open_watch_ends_and_the_kind_is_listed_again(
     kept: KopfWatch, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watches, "_SETTLE", 0.001)
@@ -177,7 +177,7 @@ async def test_a_changed_crd_ends_the_stream_with_the_earlier_schema(
 
 
 @pytest.mark.parametrize("gone", [True, False])
-async def test_kopf_is_not_restarted_while_the_crd_or_the_api_server_is_unavailable(
+async def test_given_no_crd_or_no_api_server_then_kopf_is_not_restarted(
     kept: KopfWatch, sink: Sink, connection: Connection, gone: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if gone:
@@ -198,7 +198,7 @@ async def test_kopf_is_not_restarted_while_the_crd_or_the_api_server_is_unavaila
     assert len(calls) == 1
 
 
-async def test_kopf_is_not_restarted_while_it_watches(
+async def test_given_kopf_with_an_open_watch_then_it_is_not_restarted(
     kept: KopfWatch, sink: Sink, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def looks_pass(stop: asyncio.Event) -> None:
@@ -215,7 +215,7 @@ async def test_kopf_is_not_restarted_while_it_watches(
     assert (len(calls), sink.relists) == (1, 0)
 
 
-def test_kopf_retries_without_end_and_with_limited_delays() -> None:
+def test_given_any_number_of_attempts_then_kopf_retries_after_10_seconds_at_most() -> None:
     delays = list(islice(Backoffs(), 1000))
 
     assert 0.2 <= delays[0] <= 0.3
@@ -239,19 +239,23 @@ def shop_event(**spec: Any) -> dict[str, Any]:
     return {"type": "MODIFIED", "object": obj}
 
 
-async def test_kopf_gets_the_version_of_a_list_and_none_of_its_objects(kept: KopfWatch) -> None:
+async def test_given_a_list_of_shopservices_then_kopf_gets_its_version_and_no_objects(
+    kept: KopfWatch,
+) -> None:
     path = SHOPS.replace("/shopservices", "/namespaces/a/shopservices")
 
     assert await kept.list(path) == {"metadata": {"resourceVersion": "7"}, "items": []}
     assert await kept.list("/apis/apps/v1/namespaces/a/deployments") is None
 
 
-def test_kopf_reads_other_kinds_unchanged(kept: KopfWatch) -> None:
+def test_given_a_response_of_another_kind_then_kopf_gets_it_unchanged(kept: KopfWatch) -> None:
     assert kept.body("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", b"raw") == b"raw"
     assert kept.line("/api/v1/namespaces", b"raw") == b"raw"
 
 
-def test_kopf_gets_an_event_without_managed_fields(kept: KopfWatch, sink: Sink) -> None:
+def test_given_an_event_with_managed_fields_then_kopf_gets_it_without_them(
+    kept: KopfWatch, sink: Sink
+) -> None:
     event = shop_event(image="a:1")
     told = copy.deepcopy(event)
     told["object"]["metadata"]["managedFields"] = [{"manager": "kubectl"}]
@@ -303,19 +307,21 @@ def test_given_a_large_or_deep_object_then_kopf_gets_the_identity_and_the_sink_t
 
 
 @pytest.mark.parametrize("raw", [b"", b'{"type":"MODIFIED","object":{', b"no json"])
-def test_truncated_lines_are_passed_to_kopf(kept: KopfWatch, raw: bytes) -> None:
+def test_given_a_truncated_event_then_kopf_gets_it_unchanged(kept: KopfWatch, raw: bytes) -> None:
     assert kept.line(SHOPS, raw) == raw
 
 
 @pytest.mark.parametrize("kind", ["BOOKMARK", "ERROR"])
-def test_bookmarks_and_errors_are_passed_to_kopf(kept: KopfWatch, sink: Sink, kind: str) -> None:
+def test_given_a_bookmark_or_an_error_of_a_watch_then_kopf_gets_it_unchanged(
+    kept: KopfWatch, sink: Sink, kind: str
+) -> None:
     event = {"type": kind, "object": {"metadata": {"resourceVersion": "9"}, "code": 410}}
 
     assert line(kept, event) == event
     assert sink.shown == []
 
 
-def test_an_event_with_bytes_that_are_not_utf_8_is_passed_to_kopf_as_utf_8(
+def test_given_an_event_with_invalid_utf_8_then_kopf_gets_it_with_replacement_characters(
     kept: KopfWatch, sink: Sink
 ) -> None:
     event = shop_event(image="a:1")
@@ -339,7 +345,7 @@ def test_given_an_unparsed_object_then_kopf_gets_the_identity_and_the_sink_an_un
     assert obj == {"apiVersion": "shopservice.dev/v1alpha1", "kind": "ShopService", "metadata": identity}
 
 
-def test_kopf_reads_other_kinds_as_utf_8(kept: KopfWatch) -> None:
+def test_given_invalid_utf_8_of_another_kind_then_kopf_gets_replacement_characters(kept: KopfWatch) -> None:
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
     assert kept.body(path, b"\xff") == kept.line(path, b"\xff") == "\ufffd".encode()
@@ -441,7 +447,7 @@ async def shown(sink: Sink, number: int) -> None:
         await asyncio.sleep(0.001)
 
 
-async def test_shopservices_are_listed_once_at_the_start_and_once_for_each_expired_watch(
+async def test_given_kopf_and_the_operator_then_shopservices_are_listed_once_at_start_and_once_per_expired_watch(
     sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reflector, "_SETTLE", 0.001)

@@ -30,7 +30,7 @@ def objects(made: ShopService) -> set[str]:
     return {use.object for used in configuration_uses(made).values() for use in used}
 
 
-def test_the_maximum_number_of_objects_is_used() -> None:
+def test_given_as_many_configmaps_and_secrets_as_allowed_then_all_of_them_are_used() -> None:
     assert len(objects(shop(env=variables(MOST_OBJECTS)))) == MOST_OBJECTS
 
 
@@ -65,12 +65,14 @@ def test_the_maximum_number_of_objects_is_used() -> None:
     ],
     ids=["variables", "workers", "both kinds", "volumes"],
 )
-def test_one_object_too_many_is_refused_with_both_numbers(spec: dict[str, Any]) -> None:
+def test_given_more_configmaps_and_secrets_than_allowed_then_they_are_refused_with_both_numbers(
+    spec: dict[str, Any],
+) -> None:
     with pytest.raises(InvalidSpec, match=r"use 257 ConfigMaps and Secrets; .* 256 at most"):
         configuration_uses(shop(**spec))
 
 
-def test_many_uses_of_one_object_count_once() -> None:
+def test_given_many_uses_of_one_secret_then_they_count_as_one_object() -> None:
     env = [
         {"name": f"V{n}", "valueFrom": {"secretKeyRef": {"name": "one", "key": f"k{n}"}}} for n in range(400)
     ]
@@ -97,7 +99,7 @@ class Slow:
         }
 
 
-async def test_concurrent_reads_are_limited_and_all_are_answered() -> None:
+async def test_given_many_digests_then_concurrent_reads_stay_within_the_limit_and_all_are_answered() -> None:
     api = Slow()
     configs = Configs(api, FixedKey(b"k"), lambda _: None)
     asked = [
@@ -117,7 +119,7 @@ async def test_concurrent_reads_are_limited_and_all_are_answered() -> None:
     assert (api.most, api.reads) == (READS_AT_ONCE, 100)
 
 
-async def test_a_cancelled_read_makes_room_for_another() -> None:
+async def test_given_canceled_reads_then_they_make_room_for_another() -> None:
     api = Slow()
     configs = Configs(api, FixedKey(b"k"), lambda _: None)
     for n in range(2 * READS_AT_ONCE):

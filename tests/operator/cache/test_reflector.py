@@ -130,7 +130,7 @@ async def quiet(source: Source, watches: int) -> None:
         ([[ApiUnavailable("no")]] * 5, [10] * 6, 2),
     ],
 )
-async def test_a_watch_continues_from_its_last_version_unless_that_is_too_old(
+async def test_given_a_watch_that_ends_then_it_resumes_from_its_last_version_unless_that_is_lost(
     watches: list[list[dict[str, Any] | OperatorError]], asked: list[int], lists: int
 ) -> None:
     source, sink = Source([list(each) for each in watches]), Sink()
@@ -147,7 +147,7 @@ async def test_a_watch_continues_from_its_last_version_unless_that_is_too_old(
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_failed_list_is_logged_and_retried() -> None:
+async def test_given_a_list_that_fails_then_it_is_repeated_until_it_succeeds() -> None:
     source, sink = Source(refusing=[Unreachable("gone"), ApiUnavailable("no")]), Sink()
 
     async with running(Reflector(source, sink, "Service", None, resync=3600)):
@@ -159,7 +159,9 @@ async def test_a_failed_list_is_logged_and_retried() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_kind_that_is_not_served_is_listed_until_it_is() -> None:
+async def test_given_a_kind_that_is_not_served_then_it_is_reported_absent_and_listed_once_it_is_served() -> (
+    None
+):
     source, sink = Source([[NotInstalled("its CRD is gone")]], [NotInstalled("no CRD")]), Sink()
 
     async with running(Reflector(source, sink, "Service", None, resync=3600)):
@@ -169,7 +171,7 @@ async def test_a_kind_that_is_not_served_is_listed_until_it_is() -> None:
     assert sink.open == 0
 
 
-async def test_a_watch_that_ends_at_once_without_an_event_is_repeated_with_pauses(
+async def test_given_a_watch_that_ends_at_once_without_events_then_the_next_one_is_delayed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pauses: list[int] = []
@@ -188,7 +190,7 @@ async def test_a_watch_that_ends_at_once_without_an_event_is_repeated_with_pause
 
 
 @pytest.mark.usefixtures("quick")
-async def test_everything_is_listed_again_after_the_resync_interval() -> None:
+async def test_given_a_resync_period_then_the_reflector_lists_again_after_it() -> None:
     source = Source([[event("BOOKMARK", 20)]] * 100)
 
     async with running(Reflector(source, Sink(), "Service", None, resync=0)):
@@ -197,7 +199,7 @@ async def test_everything_is_listed_again_after_the_resync_interval() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_comparison_lists_at_the_start_and_on_request_and_never_watches() -> None:
+async def test_given_a_comparison_then_it_lists_at_its_start_and_on_request_and_never_watches() -> None:
     source, sink = Source(), Sink()
     comparison = Comparison(source, sink, "Service", None, resync=3600)
 
@@ -211,7 +213,7 @@ async def test_a_comparison_lists_at_the_start_and_on_request_and_never_watches(
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_comparison_lists_again_after_the_resync_interval() -> None:
+async def test_given_a_resync_period_then_the_comparison_lists_again_after_it() -> None:
     source = Source()
 
     async with running(Comparison(source, Sink(), "Service", None, resync=0.002)):
@@ -220,7 +222,9 @@ async def test_a_comparison_lists_again_after_the_resync_interval() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_the_first_watch_starts_from_the_first_list_and_each_later_one_from_a_new_list() -> None:
+async def test_given_a_comparison_then_the_first_watch_uses_its_first_list_and_each_later_one_a_new_list() -> (
+    None
+):
     source = Source()
     comparison = Comparison(source, Sink(), "Service", None, resync=3600)
     first = asyncio.create_task(comparison.version())
@@ -236,7 +240,7 @@ async def test_the_first_watch_starts_from_the_first_list_and_each_later_one_fro
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_later_watch_does_not_start_from_the_list_of_a_resync() -> None:
+async def test_given_a_list_of_a_resync_then_a_later_watch_does_not_start_from_it() -> None:
     source = Source()
     comparison = Comparison(source, Sink(), "Service", None, resync=3600)
     async with running(comparison):

@@ -43,14 +43,16 @@ def store() -> Store:
     return Store()
 
 
-def test_a_new_object_wakes_its_shopservice_and_the_same_state_does_not(store: Store) -> None:
+def test_given_a_known_object_when_the_same_version_is_put_again_then_no_key_is_queued(store: Store) -> None:
     assert store.put(shop(1)) == {KEY}
     assert store.put(shop(1)) == set()
     assert store.put(child(2)) == {KEY}
     assert store.children(KEY)[DEPLOYMENT].controller == "s1"
 
 
-def test_an_event_that_changes_only_the_version_is_stored_and_wakes_no_shopservice(store: Store) -> None:
+def test_given_an_event_that_changes_only_the_version_then_no_key_is_queued_and_the_version_is_kept(
+    store: Store,
+) -> None:
     store.put(child(2))
 
     assert store.put(child(5)) == set()
@@ -58,7 +60,7 @@ def test_an_event_that_changes_only_the_version_is_stored_and_wakes_no_shopservi
     assert store.children(KEY)[DEPLOYMENT].version == 5
 
 
-def test_an_older_event_does_not_overwrite_the_response_to_a_write(store: Store) -> None:
+def test_given_the_answer_of_a_write_when_an_older_event_arrives_then_the_answer_stays(store: Store) -> None:
     store.put(child(9, spec={"new": True}))
 
     assert store.put(child(8, spec={"new": False})) == set()
@@ -67,7 +69,7 @@ def test_an_older_event_does_not_overwrite_the_response_to_a_write(store: Store)
     assert found["spec"] == {"new": True}
 
 
-def test_managed_fields_are_not_stored(store: Store) -> None:
+def test_given_an_object_with_managed_fields_then_the_store_keeps_it_without_them(store: Store) -> None:
     obj = child(1)
     obj["metadata"]["managedFields"] = [{"manager": "x", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]
     store.put(obj)
@@ -88,7 +90,9 @@ def test_managed_fields_are_not_stored(store: Store) -> None:
         ([], Scaler.OTHER),
     ],
 )
-def test_the_owner_of_replicas_is_known(store: Store, owners: list[tuple[str, str]], scaler: Scaler) -> None:
+def test_given_managed_fields_of_replicas_then_the_store_knows_the_scaler(
+    store: Store, owners: list[tuple[str, str]], scaler: Scaler
+) -> None:
     obj = child(1)
     obj["metadata"]["managedFields"] = [
         {"manager": manager, "operation": operation, "fieldsV1": {"f:spec": {"f:replicas": {}}}}
@@ -100,7 +104,9 @@ def test_the_owner_of_replicas_is_known(store: Store, owners: list[tuple[str, st
 
 
 @pytest.mark.parametrize("obj", [shop(4), child(4)], ids=["shopservice", "child"])
-def test_a_response_to_a_write_before_a_deletion_is_ignored(store: Store, obj: dict[str, Any]) -> None:
+def test_given_a_deletion_when_the_answer_of_an_earlier_write_arrives_then_it_is_ignored(
+    store: Store, obj: dict[str, Any]
+) -> None:
     store.put(obj)
     deleted = {**obj, "metadata": {**obj["metadata"], "resourceVersion": "9"}}
     store.remove(deleted)
@@ -111,7 +117,9 @@ def test_a_response_to_a_write_before_a_deletion_is_ignored(store: Store, obj: d
     assert (store.shop(KEY), store.children(KEY)) == (None, {})
 
 
-def test_a_response_to_a_write_before_a_list_is_ignored(store: Store) -> None:
+def test_given_a_list_without_an_object_when_the_answer_of_an_earlier_write_arrives_then_it_is_ignored(
+    store: Store,
+) -> None:
     store.put(child(4))
     store.begin_list()
     store.sweep("Deployment", None, set(), 9)
@@ -121,14 +129,18 @@ def test_a_response_to_a_write_before_a_list_is_ignored(store: Store) -> None:
     assert store.children(KEY) == {}
 
 
-def test_a_child_that_returns_to_the_label_selector_is_stored_again(store: Store) -> None:
+def test_given_a_child_that_left_the_label_selector_when_it_returns_then_it_is_known_again(
+    store: Store,
+) -> None:
     store.put(child(4))
     store.remove(child(9, label=None))
 
     assert store.put(child(10)) == {KEY}
 
 
-def test_only_the_latest_deletions_are_remembered_except_during_a_list(store: Store) -> None:
+def test_given_many_deletions_then_only_the_latest_are_remembered_unless_a_list_is_under_way(
+    store: Store,
+) -> None:
     def deleted(number: int) -> None:
         store.remove(child(9, uid=f"d{number}"))
 
@@ -142,7 +154,9 @@ def test_only_the_latest_deletions_are_remembered_except_during_a_list(store: St
     assert store.put(child(4, uid="d0")) == {KEY}
 
 
-def test_a_deleted_object_is_removed_unless_its_successor_is_stored(store: Store) -> None:
+def test_when_an_object_is_deleted_then_the_store_drops_it_unless_its_successor_is_known(
+    store: Store,
+) -> None:
     store.put(child(1))
     assert store.remove(child(2)) == {KEY}
     assert store.children(KEY) == {}
@@ -152,7 +166,9 @@ def test_a_deleted_object_is_removed_unless_its_successor_is_stored(store: Store
     assert store.children(KEY)[DEPLOYMENT].uid == "d2"
 
 
-def test_the_last_event_of_a_predecessor_does_not_replace_its_successor(store: Store) -> None:
+def test_given_a_successor_when_the_last_event_of_its_predecessor_arrives_then_the_successor_stays(
+    store: Store,
+) -> None:
     store.put(shop(9, uid="s2"))
 
     assert store.put(shop(8, uid="s1")) == set()
@@ -161,7 +177,7 @@ def test_the_last_event_of_a_predecessor_does_not_replace_its_successor(store: S
     assert found.uid == "s2"
 
 
-def test_a_child_whose_label_is_edited_concerns_both_names(store: Store) -> None:
+def test_when_the_label_of_a_child_is_edited_then_both_shopservices_are_queued(store: Store) -> None:
     store.put(child(1))
 
     assert store.put(child(2, label="other")) == {KEY, Key("ns", "other")}
@@ -170,7 +186,9 @@ def test_a_child_whose_label_is_edited_concerns_both_names(store: Store) -> None
     assert store.children(Key("ns", "other")) == {}
 
 
-def test_a_list_takes_precedence_over_a_watch_for_the_same_version_of_a_shopservice(store: Store) -> None:
+def test_given_a_watched_version_of_a_shopservice_when_a_list_shows_more_fields_then_the_list_wins(
+    store: Store,
+) -> None:
     store.put(shop(5))
 
     # A watch from before a change of the schema did not show everything.
@@ -180,7 +198,9 @@ def test_a_list_takes_precedence_over_a_watch_for_the_same_version_of_a_shopserv
     assert store.merge([shop(4)]) == set()
 
 
-def test_a_sweep_removes_objects_that_the_list_did_not_have(store: Store) -> None:
+def test_given_an_object_missing_in_a_list_when_the_kind_is_swept_then_the_store_drops_it(
+    store: Store,
+) -> None:
     store.put(shop(1))
     store.put(child(2))
 
@@ -191,14 +211,14 @@ def test_a_sweep_removes_objects_that_the_list_did_not_have(store: Store) -> Non
     assert len(store) == 0
 
 
-def test_a_sweep_keeps_newer_objects_and_objects_in_other_namespaces(store: Store) -> None:
+def test_when_a_kind_is_swept_then_newer_objects_and_other_namespaces_are_kept(store: Store) -> None:
     store.put(child(11))
     assert store.sweep("Deployment", None, set(), 10) == set()
     assert store.sweep("Deployment", "elsewhere", set(), 20) == set()
     assert store.children(KEY)
 
 
-def test_a_page_from_before_a_deletion_does_not_restore_the_object(store: Store) -> None:
+def test_given_a_deleted_object_when_an_earlier_page_is_merged_then_it_does_not_return(store: Store) -> None:
     store.put(child(1))
     store.begin_list()
     store.remove(child(7))
@@ -209,7 +229,7 @@ def test_a_page_from_before_a_deletion_does_not_restore_the_object(store: Store)
     assert store.merge([child(8, uid="d2")]) == {KEY}
 
 
-def test_discard_removes_only_the_object_with_the_uid(store: Store) -> None:
+def test_when_a_uid_is_discarded_then_only_the_object_with_that_uid_is_dropped(store: Store) -> None:
     store.put(child(3, uid="d2"))
 
     store.discard(KEY, DEPLOYMENT, "d1")
@@ -223,7 +243,7 @@ def settled(store: Store, configuration: str = "c1") -> None:
     store.settle(KEY, DEPLOYMENT, store.children(KEY)[DEPLOYMENT].digest, configuration)
 
 
-def test_a_compared_child_is_stored_as_a_summary_until_it_changes(store: Store) -> None:
+def test_given_a_compared_child_then_it_is_kept_as_a_summary_until_it_changes(store: Store) -> None:
     store.put(child(1, spec={"replicas": 2, "paused": False}))
     settled(store)
 
@@ -243,7 +263,7 @@ def identity(obj: dict[str, Any]) -> dict[str, str]:
     return {key: obj["metadata"][key] for key in ("namespace", "name", "uid", "resourceVersion")}
 
 
-def test_the_response_to_an_apply_is_known_to_the_watch(store: Store) -> None:
+def test_given_the_answer_of_an_apply_then_the_store_knows_exactly_that_version(store: Store) -> None:
     store.put(child(3), settled="c1")
 
     assert store.knows("Deployment", identity(child(3)))
@@ -252,7 +272,7 @@ def test_the_response_to_an_apply_is_known_to_the_watch(store: Store) -> None:
     assert not store.knows("Service", identity(child(3)))
 
 
-def test_a_child_that_was_not_compared_is_unknown_to_the_watch(
+def test_given_a_child_that_no_pass_has_compared_then_the_store_does_not_count_it_as_known(
     store: Store,
 ) -> None:
     store.put(child(3))
@@ -260,14 +280,16 @@ def test_a_child_that_was_not_compared_is_unknown_to_the_watch(
     assert not store.knows("Deployment", identity(child(3)))
 
 
-def test_a_stored_shopservice_is_known_to_the_watch(store: Store) -> None:
+def test_given_a_stored_shopservice_then_the_store_knows_its_version(store: Store) -> None:
     store.put(shop(3))
 
     assert store.knows("ShopService", identity(shop(3)))
     assert not store.knows("ShopService", identity(shop(4)))
 
 
-def test_a_comparison_does_not_settle_a_newer_state(store: Store) -> None:
+def test_given_a_child_that_changed_since_its_comparison_when_it_is_settled_then_it_stays_unsettled(
+    store: Store,
+) -> None:
     store.put(child(1))
     compared = store.children(KEY)[DEPLOYMENT].digest
     store.put(child(2, spec={"paused": True}))
@@ -277,7 +299,7 @@ def test_a_comparison_does_not_settle_a_newer_state(store: Store) -> None:
     assert store.children(KEY)[DEPLOYMENT].settled is None
 
 
-def test_the_compared_configuration_of_a_child_survives_an_edit_but_not_a_recreation(
+def test_given_a_compared_child_when_it_is_edited_then_its_last_hash_is_kept_but_not_for_a_successor(
     store: Store,
 ) -> None:
     store.put(child(1))
@@ -291,7 +313,9 @@ def test_the_compared_configuration_of_a_child_survives_an_edit_but_not_a_recrea
 
 
 @pytest.mark.parametrize("label", [None, "other"])
-def test_a_child_without_the_label_is_filed_under_its_shopservice(store: Store, label: str | None) -> None:
+def test_given_a_child_without_its_label_when_it_is_filed_then_it_belongs_to_its_shopservice(
+    store: Store, label: str | None
+) -> None:
     unlabelled = child(2, label=label)
     store.put(unlabelled)
     assert DEPLOYMENT not in store.children(KEY)
@@ -304,7 +328,7 @@ def test_a_child_without_the_label_is_filed_under_its_shopservice(store: Store, 
     assert store.children(KEY)[DEPLOYMENT].version == 3
 
 
-def test_a_status_that_no_verdict_requires_wakes_no_shopservice(store: Store) -> None:
+def test_given_a_status_change_that_no_condition_uses_then_no_key_is_queued(store: Store) -> None:
     store.put(
         child(1, status={"conditions": [{"type": "Available", "status": "True", "lastUpdateTime": "1"}]})
     )
@@ -324,7 +348,7 @@ def named(
     return made
 
 
-def test_a_dependency_wakes_its_dependants_when_it_is_created_changes_its_port_becomes_available_or_is_deleted(
+def test_when_a_dependency_comes_changes_its_port_or_availability_or_goes_then_its_dependants_are_queued(
     store: Store,
 ) -> None:
     order, product = Key("ns", "order"), Key("ns", "product")
@@ -340,7 +364,7 @@ def test_a_dependency_wakes_its_dependants_when_it_is_created_changes_its_port_b
     assert store.remove(named("product", 6)) == {product, order}
 
 
-def test_a_name_similar_to_a_missing_dependency_wakes_the_shopservices_whose_message_suggests_it(
+def test_given_a_missing_dependency_when_a_similar_name_comes_or_goes_then_its_dependant_is_queued(
     store: Store,
 ) -> None:
     order, other = Key("ns", "order"), Key("ns", "other")
@@ -358,7 +382,7 @@ def test_a_name_similar_to_a_missing_dependency_wakes_the_shopservices_whose_mes
     assert store.put(named("cach", 11)) == {Key("ns", "cach"), other}
 
 
-def test_a_new_or_former_dependant_wakes_its_dependency(store: Store) -> None:
+def test_when_a_dependency_edge_begins_or_ends_then_its_target_is_queued(store: Store) -> None:
     order, product = Key("ns", "order"), Key("ns", "product")
     store.put(named("product", 1))
 
@@ -369,7 +393,7 @@ def test_a_new_or_former_dependant_wakes_its_dependency(store: Store) -> None:
     assert store.remove(named("order", 5, "product")) == {order, product}
 
 
-def test_a_cycle_that_opens_or_closes_wakes_exactly_its_members(store: Store) -> None:
+def test_when_a_dependency_cycle_opens_or_closes_then_exactly_its_members_are_queued(store: Store) -> None:
     for version, (name, on) in enumerate([("a", "b"), ("b", "c"), ("c", "d"), ("d", ""), ("e", "a")], 1):
         store.put(named(name, version, *filter(None, [on])))
     in_it = {Key("ns", name) for name in "abcd"}
@@ -381,7 +405,7 @@ def test_a_cycle_that_opens_or_closes_wakes_exactly_its_members(store: Store) ->
     assert store.cycle(Key("ns", "a")) == frozenset()
 
 
-def test_a_new_dependency_and_a_new_port_at_once_wake_both_ends(store: Store) -> None:
+def test_when_a_new_edge_and_another_port_come_at_once_then_both_ends_are_queued(store: Store) -> None:
     for version, (name, on) in enumerate([("a", "b"), ("b", ""), ("c", "")], 1):
         store.put(named(name, version, *filter(None, [on])))
 
@@ -389,7 +413,9 @@ def test_a_new_dependency_and_a_new_port_at_once_wake_both_ends(store: Store) ->
 
 
 @pytest.mark.parametrize("hostile", [None, "product", [1, None], {"a": 1}])
-def test_an_invalid_list_of_dependencies_is_empty(store: Store, hostile: Any) -> None:
+def test_given_a_depends_on_that_is_no_list_of_names_then_it_counts_as_empty(
+    store: Store, hostile: Any
+) -> None:
     store.put(shop(1, dependsOn=hostile, port="x"))
 
     found = store.shop(KEY)

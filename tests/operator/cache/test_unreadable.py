@@ -145,7 +145,9 @@ def counted() -> dict[str, int]:
 
 
 @given(obj=odd_objects(), event=st.sampled_from(["put", "merge", "remove", "file"]))
-def test_no_object_stops_the_store_or_hides_another_object(obj: Any, event: str) -> None:
+def test_given_an_object_with_any_content_then_the_store_raises_nothing_and_keeps_the_others(
+    obj: Any, event: str
+) -> None:
     store = Store()
     store.put(other())
     good = whole("Service")
@@ -173,7 +175,7 @@ def test_no_object_stops_the_store_or_hides_another_object(obj: Any, event: str)
 
 
 @given(obj=odd_objects())
-def test_every_stored_object_can_be_part_of_a_status(obj: Any) -> None:
+def test_given_an_object_with_any_content_then_a_status_is_computed(obj: Any) -> None:
     obj["kind"] = obj["kind"] if isinstance(obj.get("kind"), str) else "Deployment"
     if not isinstance(obj.get("metadata"), dict):
         obj["metadata"] = {}
@@ -207,7 +209,9 @@ class NoKey:
 
 
 @given(obj=odd_objects())
-async def test_no_object_stops_the_digests_of_configuration(obj: Any) -> None:
+async def test_given_an_object_with_any_content_then_the_configuration_digests_raise_nothing(
+    obj: Any,
+) -> None:
     configs = Configs(NothingToRead(), NoKey(), wake=lambda _: None)
 
     configs.merge([obj, whole("ConfigMap")])
@@ -220,7 +224,7 @@ def other() -> dict[str, Any]:
     return obj
 
 
-def test_an_unreadable_object_is_logged_once_and_counted_until_it_is_readable(
+def test_given_an_unreadable_object_then_it_is_counted_and_logged_once_until_it_is_readable(
     counted: dict[str, int], caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store(Unreadable(counted.__setitem__))
@@ -240,7 +244,9 @@ def test_an_unreadable_object_is_logged_once_and_counted_until_it_is_readable(
 
 
 @pytest.mark.parametrize("how", ["deleted", "listed without it"])
-def test_a_deleted_unreadable_object_is_forgotten(how: str, counted: dict[str, int]) -> None:
+def test_given_an_unreadable_object_when_it_has_gone_then_it_is_no_longer_counted(
+    how: str, counted: dict[str, int]
+) -> None:
     store = Store(Unreadable(counted.__setitem__))
     bad = whole("Service")
     bad["metadata"]["resourceVersion"] = "none"
@@ -255,7 +261,9 @@ def test_a_deleted_unreadable_object_is_forgotten(how: str, counted: dict[str, i
     assert counted == {"Service": 0}
 
 
-def test_the_log_contains_no_value_of_the_object(caplog: pytest.LogCaptureFixture) -> None:
+def test_given_an_unreadable_secret_then_the_log_contains_no_value_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     bad = whole("Secret")
     bad["metadata"]["resourceVersion"] = "hunter2"
 
@@ -265,7 +273,7 @@ def test_the_log_contains_no_value_of_the_object(caplog: pytest.LogCaptureFixtur
     assert "hunter2" not in str([vars(each) for each in caplog.records])
 
 
-def test_a_manager_without_a_name_is_ignored() -> None:
+def test_given_managed_fields_without_a_manager_name_then_the_author_is_empty() -> None:
     obj = whole("Deployment")
     del obj["metadata"]["managedFields"][0]["manager"]
 
@@ -275,7 +283,9 @@ def test_a_manager_without_a_name_is_ignored() -> None:
 
 
 @pytest.mark.parametrize("levels", [260, 300, 900])
-def test_a_shopservice_that_nests_too_deeply_is_stored_without_its_spec_and_has_a_flaw(levels: int) -> None:
+def test_given_a_shopservice_nested_too_deeply_then_it_is_kept_without_its_spec_and_reports_the_limit(
+    levels: int,
+) -> None:
     obj = whole("ShopService")
     change(obj["spec"], "podTemplate", levels)
 
@@ -288,7 +298,9 @@ def test_a_shopservice_that_nests_too_deeply_is_stored_without_its_spec_and_has_
     assert shop.object["metadata"]["generation"] == 1
 
 
-def test_a_shopservice_that_is_too_large_is_stored_without_its_spec_and_has_a_flaw() -> None:
+def test_given_a_shopservice_that_is_too_large_then_it_is_kept_without_its_spec_and_reports_the_limit() -> (
+    None
+):
     obj = whole("ShopService")
     obj["spec"]["podTemplate"] = {"a": [{}] * 100_000}
 
@@ -299,7 +311,7 @@ def test_a_shopservice_that_is_too_large_is_stored_without_its_spec_and_has_a_fl
     assert len(shop.body) < 2_000
 
 
-def test_a_shopservice_whose_pod_template_is_too_large_to_parse_has_a_flaw() -> None:
+def test_given_a_pod_template_too_large_to_parse_then_the_shopservice_reports_the_limit() -> None:
     obj = whole("ShopService")
     obj["spec"]["podTemplate"] = {"a": [{}] * 400_000}
 
@@ -310,7 +322,7 @@ def test_a_shopservice_whose_pod_template_is_too_large_to_parse_has_a_flaw() -> 
     assert "spec" not in shop.object
 
 
-def test_a_shopservice_with_a_megabyte_of_variables_is_stored_as_a_whole() -> None:
+def test_given_a_shopservice_with_a_megabyte_of_variables_then_it_is_kept_whole() -> None:
     obj = whole("ShopService")
     obj["spec"]["env"] = [{"name": f"V{number}", "value": "x" * 32_000} for number in range(32)]
 
@@ -320,7 +332,7 @@ def test_a_shopservice_with_a_megabyte_of_variables_is_stored_as_a_whole() -> No
     assert shop.object["spec"] == obj["spec"]
 
 
-def test_a_child_that_nests_too_deeply_is_compared_to_the_depth_of_an_apply() -> None:
+def test_given_a_child_nested_too_deeply_then_its_shallow_fields_are_still_compared() -> None:
     obj = whole("ScaledObject")
     change(obj["spec"], "advanced", 900)
 
@@ -331,7 +343,7 @@ def test_a_child_that_nests_too_deeply_is_compared_to_the_depth_of_an_apply() ->
 
 
 @pytest.mark.parametrize("levels", [65, 250])
-def test_a_pod_template_that_nests_too_deeply_is_an_invalid_spec(levels: int) -> None:
+def test_given_a_pod_template_nested_too_deeply_then_it_is_refused_with_the_limit(levels: int) -> None:
     template = orjson.loads(b'{"spec":' * levels + b"{}" + b"}" * levels)
     shop = ShopService("web", "ns", "s1", 1, {}, {"image": "i", "podTemplate": template})
 
@@ -347,7 +359,7 @@ def unparsed(kind: str, **metadata: str) -> Unparsed:
     return found
 
 
-def test_a_page_with_an_unparsed_object_is_merged_and_the_known_state_of_the_object_is_kept(
+def test_given_a_page_with_an_unparsable_object_then_the_page_is_merged_and_the_known_state_is_kept(
     counted: dict[str, int], caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store(Unreadable(counted.__setitem__))
@@ -372,7 +384,9 @@ def test_a_page_with_an_unparsed_object_is_merged_and_the_known_state_of_the_obj
     assert not store.children(WEB)
 
 
-def test_an_unidentified_object_is_counted_until_a_list_does_not_have_it(counted: dict[str, int]) -> None:
+def test_given_an_object_without_identity_then_it_is_counted_until_a_list_is_without_it(
+    counted: dict[str, int],
+) -> None:
     store = Store(Unreadable(counted.__setitem__))
     store.merge([Unparsed(metadata={}, kind="Deployment")])
 
@@ -384,7 +398,9 @@ def test_an_unidentified_object_is_counted_until_a_list_does_not_have_it(counted
 
 
 @pytest.mark.parametrize("metadata", [{}, {"name": "web"}])
-def test_an_unidentified_secret_is_counted(metadata: dict[str, str], counted: dict[str, int]) -> None:
+def test_given_a_secret_without_identity_then_it_is_counted_as_unreadable(
+    metadata: dict[str, str], counted: dict[str, int]
+) -> None:
     configs = Configs(
         NothingToRead(), NoKey(), wake=lambda _: None, unreadable=Unreadable(counted.__setitem__)
     )
@@ -410,7 +426,7 @@ def labelled(**changes: Any) -> dict[str, Any]:
         labelled(labels=7),
     ],
 )
-def test_an_unreadable_namespace_keeps_its_level_and_hides_no_other_namespace(
+def test_given_an_unreadable_namespace_then_it_keeps_its_level_and_the_others_are_read(
     bad: dict[str, Any], counted: dict[str, int]
 ) -> None:
     changed: list[str] = []
@@ -443,11 +459,11 @@ def test_an_unreadable_namespace_keeps_its_level_and_hides_no_other_namespace(
         (None, 0),
     ],
 )
-def test_a_number_has_a_limited_number_of_digits(value: Any, number: int) -> None:
+def test_given_a_number_as_text_then_only_up_to_18_digits_are_accepted(value: Any, number: int) -> None:
     assert digits(value) == number
 
 
-async def test_statuses_of_shopservices_with_a_flaw_are_written_one_at_a_time(
+async def test_given_two_oversized_shopservices_then_their_statuses_are_written_one_at_a_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def large(name: str) -> Key:

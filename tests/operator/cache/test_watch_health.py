@@ -17,7 +17,7 @@ from shop_operator.observability.metrics import Metrics
 from tests.operator.clock import Clock
 
 
-def test_silence_is_a_problem_after_ten_minutes_and_ends_with_the_first_message() -> None:
+def test_given_a_silent_kind_then_it_is_reported_after_ten_minutes_until_its_next_message() -> None:
     clock = Clock(0.0)
     health = WatchHealth([("Deployment", ""), ("Service", "")], clock)
     clock.now = SILENT
@@ -32,7 +32,7 @@ def test_silence_is_a_problem_after_ten_minutes_and_ends_with_the_first_message(
     assert health.problem() is None
 
 
-def test_a_silent_watch_restarts_the_process_only_if_the_api_server_answers_other_requests() -> None:
+def test_given_a_silent_kind_for_too_long_then_the_process_gives_up_only_if_the_api_server_answers() -> None:
     clock = Clock(0.0)
     health = WatchHealth([("Deployment", "")], clock)
     clock.now = HOPELESS + 1
@@ -43,7 +43,7 @@ def test_a_silent_watch_restarts_the_process_only_if_the_api_server_answers_othe
     assert health.hopeless(answered=clock.now) is None
 
 
-def test_one_silent_namespace_is_enough() -> None:
+def test_given_one_silent_namespace_then_its_kind_counts_as_silent() -> None:
     clock = Clock(0.0)
     health = WatchHealth([("Deployment", "a"), ("Deployment", "b")], clock)
     clock.now = 700
@@ -52,7 +52,7 @@ def test_one_silent_namespace_is_enough() -> None:
     assert health.silence() == {"Deployment": 700}
 
 
-def test_the_silence_is_a_metric() -> None:
+def test_given_a_silent_kind_then_a_metric_reports_its_silence_in_seconds() -> None:
     metrics = Metrics(lease="x")
     metrics.listen(lambda: {"Service": 7.5})
 
@@ -113,16 +113,16 @@ async def listened(server: Server, enough: int) -> int:
     return heard
 
 
-async def test_pages_and_bookmarks_are_heard() -> None:
+async def test_when_pages_and_bookmarks_arrive_then_they_count_as_messages() -> None:
     assert await listened(Server(), 2) == 2
 
 
-async def test_failed_lists_are_not_heard() -> None:
+async def test_given_lists_that_fail_then_they_do_not_count_as_messages() -> None:
     assert await listened(Server(silent=True), 1) == 0
 
 
 @pytest.mark.filterwarnings("ignore")
-async def test_an_unexpected_exception_does_not_end_the_task() -> None:
+async def test_given_an_unexpected_exception_then_the_watch_task_goes_on() -> None:
     server = Server(bug=True)
 
     assert await listened(server, 2) == 2

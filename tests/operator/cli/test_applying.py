@@ -96,13 +96,13 @@ PROBES = {"liveness": {"path": "/a"}}
         "kept",
     ],
 )
-def test_what_the_file_had_and_has_no_more_goes_and_the_rest_stays(
+def test_given_a_field_removed_from_the_file_when_it_is_applied_then_only_that_field_is_removed(
     live: dict[str, Any] | None, file: dict[str, Any], spec: dict[str, Any]
 ) -> None:
     assert applied(shop(**file), live)["spec"] == {"port": 8080, **spec}
 
 
-def test_the_api_servers_defaults_are_no_difference() -> None:
+def test_given_fields_that_the_api_server_defaults_when_a_file_is_applied_then_they_are_filled_in() -> None:
     file = yaml.safe_load("""
         image: web
         command: null
@@ -123,7 +123,7 @@ def test_the_api_servers_defaults_are_no_difference() -> None:
     assert spec["podTemplate"] == {"spec": {"priorityClassName": None}}
 
 
-def test_the_note_of_kubectl_is_nothing_that_a_person_wrote() -> None:
+def test_given_the_last_applied_annotation_of_kubectl_then_it_is_not_shown_as_written() -> None:
     live = noted({"image": "a"}, image="a")
 
     assert written(live) == {"spec": {"image": "a"}}

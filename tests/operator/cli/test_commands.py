@@ -57,7 +57,7 @@ def crowded(server: Server, **spec: Any) -> None:
     ],
     ids=" ".join,
 )
-def test_in_a_pipe_nothing_is_wrapped_cut_or_padded(
+def test_given_a_pipe_when_a_command_prints_then_no_line_is_wrapped_cut_or_padded(
     server: Server, program: Program, arguments: list[str]
 ) -> None:
     crowded(server)
@@ -73,7 +73,7 @@ def test_in_a_pipe_nothing_is_wrapped_cut_or_padded(
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: str(path.stem))
-def test_what_render_prints_has_each_value_in_one_line(program: Program, example: Path) -> None:
+def test_when_render_prints_long_values_then_each_is_on_one_line(program: Program, example: Path) -> None:
     given = example.read_text() + f"---\n{text(shopservice('another', args=[WORDS]))}"
 
     shown = program("render", "-f", "-", given=given).stdout
@@ -82,7 +82,7 @@ def test_what_render_prints_has_each_value_in_one_line(program: Program, example
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["status", "-A"], ["status", "-w"]], ids=" ".join)
-def test_a_long_image_is_whole_and_takes_no_room_from_what_is_short(
+def test_given_a_long_image_when_status_prints_then_the_image_and_the_short_columns_are_whole(
     server: Server, program: Program, arguments: list[str]
 ) -> None:
     crowded(server)
@@ -94,7 +94,9 @@ def test_a_long_image_is_whole_and_takes_no_room_from_what_is_short(
     assert IMAGE in shown
 
 
-def test_status_watch_off_a_terminal_is_a_line_for_each_change(server: Server, program: Program) -> None:
+def test_given_a_pipe_when_status_watches_then_it_prints_a_line_for_each_change(
+    server: Server, program: Program
+) -> None:
     server.objects.append(shopservice())
     server.happens = [{"type": "MODIFIED", "object": shopservice(image="web:3")}]
 
@@ -156,7 +158,7 @@ SERVICE: Final[dict[str, Any]] = {
     ids=lambda value: " ".join(value) if isinstance(value, list) and isinstance(value[0], str) else "",
 )
 @pytest.mark.parametrize(("form", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
-def test_every_answer_is_a_document_for_those_who_ask_for_one(
+def test_given_a_json_or_yaml_output_when_a_command_runs_then_it_prints_a_document(
     server: Server,
     program: Program,
     arguments: list[str],
@@ -173,7 +175,7 @@ def test_every_answer_is_a_document_for_those_who_ask_for_one(
 
 
 @pytest.mark.parametrize("form", ["json", "yaml"])
-def test_what_render_and_diff_print_is_a_document_for_those_who_ask_for_one(
+def test_given_a_json_or_yaml_output_when_render_and_diff_run_then_they_print_documents(
     server: Server, program: Program, form: str
 ) -> None:
     given = text(shopservice())
@@ -194,7 +196,9 @@ def test_what_render_and_diff_print_is_a_document_for_those_who_ask_for_one(
 
 
 @pytest.mark.parametrize("form", ["json", "yaml"])
-def test_status_watch_prints_a_document_for_each_change(server: Server, program: Program, form: str) -> None:
+def test_given_a_json_or_yaml_output_when_status_watches_then_it_prints_a_document_for_each_change(
+    server: Server, program: Program, form: str
+) -> None:
     server.objects.append(shopservice())
     server.happens = [{"type": "MODIFIED", "object": shopservice(image="web:3")}]
 
@@ -204,7 +208,9 @@ def test_status_watch_prints_a_document_for_each_change(server: Server, program:
     assert list(found)[:2] == [ROW, {**ROW, "image": "web:3"}]
 
 
-def test_a_rollback_is_written_and_a_dry_one_is_not(server: Server, program: Program) -> None:
+def test_when_rollback_runs_then_the_image_is_written_unless_it_is_a_dry_run(
+    server: Server, program: Program
+) -> None:
     server.objects.append(shopservice())
 
     program("rollback", "web", "--dry-run")
@@ -215,7 +221,7 @@ def test_a_rollback_is_written_and_a_dry_one_is_not(server: Server, program: Pro
 
 @pytest.mark.parametrize("command", ["rollback", "retry"])
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
-def test_what_keeps_a_change_of_the_pods_back_is_said_with_the_way_to_resume_it(
+def test_given_a_suspended_shopservice_and_a_paused_deployment_then_rollback_and_retry_say_how_to_resume(
     server: Server, program: Program, command: str, dry: tuple[str, ...]
 ) -> None:
     held = shopservice(suspend=True)
@@ -231,7 +237,7 @@ def test_what_keeps_a_change_of_the_pods_back_is_said_with_the_way_to_resume_it(
 
 
 @pytest.mark.parametrize("command", ["rollback", "retry"])
-def test_a_change_of_the_pods_needs_no_right_to_deployments(
+def test_given_no_permission_for_deployments_when_rollback_or_retry_runs_then_it_succeeds(
     server: Server, program: Program, command: str
 ) -> None:
     found = shopservice()
@@ -259,7 +265,7 @@ WAITS: Final = {"waiting": {"reason": "CrashLoopBackOff"}}
     ],
     ids=["ended and not started again", "waits to be started again", "runs"],
 )
-def test_the_last_words_are_those_of_the_run_that_failed(
+def test_given_a_container_that_failed_when_explain_runs_then_it_quotes_the_log_of_the_failed_run(
     server: Server, program: Program, container: dict[str, Any], words: str, command: str
 ) -> None:
     server.objects += [shopservice(reason="RollingOut", message="0 of 2."), pod(**container)]
@@ -376,7 +382,7 @@ RIGHT: Final = 'shopservices.shopservice.dev is forbidden: User "me" cannot list
         (having(), ["status", "-o", "xml"], 2, "'xml' is not one of 'table', 'json', 'yaml'"),
     ],
 )
-def test_each_mistake_and_each_refusal_is_one_sentence_with_its_exit_code(
+def test_given_a_mistake_or_a_refusal_then_the_command_prints_one_sentence_and_its_exit_code(
     server: Server,
     program: Program,
     prepare: Callable[[Server], None],
@@ -412,7 +418,7 @@ def test_each_mistake_and_each_refusal_is_one_sentence_with_its_exit_code(
         ({"contexts": []}, "no cluster is configured ("),
     ],
 )
-def test_without_a_way_to_a_cluster_it_says_which_is_missing(
+def test_given_an_unusable_kubeconfig_or_server_when_a_command_runs_then_it_names_the_cause_and_exits_with_3(
     tmp_path: Path, kubeconfig: dict[str, Any], sentence: str
 ) -> None:
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
@@ -423,7 +429,7 @@ def test_without_a_way_to_a_cluster_it_says_which_is_missing(
     assert done.exit_code == 3
 
 
-def test_a_namespace_of_the_context_that_is_none_does_not_matter_to_who_names_another(
+def test_given_an_invalid_namespace_in_the_context_when_the_command_names_another_then_it_succeeds(
     server: Server, program: Program
 ) -> None:
     found = yaml.safe_load(program.kubeconfig.read_text())
@@ -447,7 +453,7 @@ def test_a_namespace_of_the_context_that_is_none_does_not_matter_to_who_names_an
         (["render", "-f", "-"], "{", 6),
     ],
 )
-def test_the_exit_code_is_the_documented_one(
+def test_given_any_outcome_of_a_command_then_its_exit_code_is_the_documented_one(
     server: Server, program: Program, arguments: list[str], given: str, code: int
 ) -> None:
     server.objects += [
@@ -459,7 +465,7 @@ def test_the_exit_code_is_the_documented_one(
     assert program(*arguments, given=given).exit_code == code
 
 
-def test_every_exit_code_is_documented() -> None:
+def test_given_every_exit_code_then_the_reference_documents_it() -> None:
     assert sorted(EXIT_CODES) == [0, 1, 2, 3, 4, 5, 6]
     reference = (Path(__file__).parents[3] / "docs/reference/kubectl-shop.md").read_text()
     for code, meaning in EXIT_CODES.items():
@@ -473,7 +479,7 @@ def test_every_exit_code_is_documented() -> None:
         ("resume", "Reconciliation of web is resumed.", "is not resumed"),
     ],
 )
-def test_one_of_several_that_is_refused_hides_none_that_was_changed(
+def test_given_several_shopservices_when_one_is_refused_then_the_changed_ones_are_still_reported(
     server: Server, program: Program, command: str, done: str, refused: str
 ) -> None:
     server.objects += [shopservice(), shopservice("mail")]

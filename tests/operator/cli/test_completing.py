@@ -15,7 +15,9 @@ def offered(program: Program, *given: str) -> list[str]:
     return list(words(shop, ["--kubeconfig", str(program.kubeconfig), *given]))
 
 
-def test_the_names_that_begin_like_this_are_offered(server: Server, program: Program) -> None:
+def test_given_a_prefix_when_the_shell_completes_then_the_matching_names_are_offered(
+    server: Server, program: Program
+) -> None:
     server.objects += [shopservice("web"), shopservice("order"), shopservice("warehouse")]
 
     assert offered(program, "tree", "w") == ["warehouse", "web", ":4"]
@@ -32,7 +34,7 @@ def test_the_names_that_begin_like_this_are_offered(server: Server, program: Pro
     ],
     ids=" ".join,
 )
-def test_where_there_is_no_one_namespace_to_ask_for_names_there_are_none(
+def test_given_no_single_namespace_when_the_shell_completes_then_no_names_are_offered(
     server: Server, program: Program, given: tuple[str, ...]
 ) -> None:
     server.objects.append(shopservice("web"))
@@ -40,7 +42,7 @@ def test_where_there_is_no_one_namespace_to_ask_for_names_there_are_none(
     assert offered(program, *given) == [":4"]
 
 
-def test_without_a_cluster_or_a_right_there_are_no_names(
+def test_given_no_cluster_or_no_permission_when_the_shell_completes_then_no_names_are_offered(
     server: Server, program: Program, tmp_path: Path
 ) -> None:
     server.refusal = (403, '{"message": "no"}')
@@ -49,5 +51,7 @@ def test_without_a_cluster_or_a_right_there_are_no_names(
     assert offered(Program(tmp_path / "nowhere"), "tree", "") == [":4"]
 
 
-def test_files_are_left_to_the_shell(program: Program) -> None:
+def test_given_a_file_argument_when_the_shell_completes_then_the_shell_offers_the_files(
+    program: Program,
+) -> None:
     assert offered(program, "diff", "-f", "") == [":0"]

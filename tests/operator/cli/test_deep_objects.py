@@ -41,7 +41,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
         yield found
 
 
-def test_status_shows_every_shopservice(program: Program) -> None:
+def test_given_a_deep_shopservice_when_status_runs_then_it_shows_every_shopservice(program: Program) -> None:
     answer = program("status", "-A")
 
     assert answer.exit_code == 0, answer.output
@@ -49,14 +49,16 @@ def test_status_shows_every_shopservice(program: Program) -> None:
     assert {"web", "deep"} <= set(answer.stdout.split())
 
 
-def test_a_tree_of_another_shopservice_is_shown(program: Program) -> None:
+def test_given_a_deep_shopservice_when_tree_runs_for_another_one_then_it_is_shown(program: Program) -> None:
     answer = program("tree", "web")
 
     assert answer.exit_code == 0, answer.output
     assert "web" in answer.stdout
 
 
-def test_explain_says_what_the_operator_says(program: Program) -> None:
+def test_given_a_deep_shopservice_when_explain_runs_then_it_gives_the_message_of_the_operator(
+    program: Program,
+) -> None:
     answer = program("explain", "deep")
 
     assert answer.exit_code == 1, answer.output
@@ -65,7 +67,7 @@ def test_explain_says_what_the_operator_says(program: Program) -> None:
 
 @pytest.mark.parametrize("output", ["json", "yaml"])
 @pytest.mark.parametrize("command", [("status", "-A"), ("explain", "deep"), ("tree", "deep")])
-def test_no_output_format_ends_in_a_traceback(
+def test_given_a_deep_shopservice_when_a_command_prints_json_or_yaml_then_there_is_no_traceback(
     program: Program, command: tuple[str, ...], output: str
 ) -> None:
     answer = program(*command, "-o", output)
@@ -74,7 +76,9 @@ def test_no_output_format_ends_in_a_traceback(
     assert answer.stdout or answer.stderr.startswith("kubectl shop: ")
 
 
-def test_a_diff_of_it_ends_without_a_traceback(program: Program, tmp_path: Path) -> None:
+def test_given_a_deep_shopservice_when_diff_runs_then_there_is_no_traceback(
+    program: Program, tmp_path: Path
+) -> None:
     file = tmp_path / "deep.yaml"
     file.write_text(
         "apiVersion: shopservice.dev/v1alpha1\nkind: ShopService\nmetadata: {name: deep}\nspec: {image: a:1}\n"
@@ -86,7 +90,9 @@ def test_a_diff_of_it_ends_without_a_traceback(program: Program, tmp_path: Path)
     assert answer.output
 
 
-def test_a_watch_that_shows_it_lists_again(server: Server, program: Program) -> None:
+def test_given_a_deep_shopservice_when_a_watch_shows_it_then_the_command_lists_again(
+    server: Server, program: Program
+) -> None:
     server.happens.append({"type": "MODIFIED", "object": server.objects[1]})
 
     answer = program("status", "-w")

@@ -19,7 +19,7 @@ FULL: Final = [
 ]
 
 
-def test_new_prints_the_fields_that_were_asked_for(tmp_path: Path) -> None:
+def test_given_options_of_new_when_it_runs_then_it_prints_exactly_their_fields(tmp_path: Path) -> None:
     done = Program(tmp_path / "nowhere")(*FULL)
 
     assert yaml.safe_load(done.stdout) == {
@@ -39,7 +39,7 @@ def test_new_prints_the_fields_that_were_asked_for(tmp_path: Path) -> None:
     }
 
 
-def test_what_new_prints_can_be_rendered(tmp_path: Path) -> None:
+def test_given_the_output_of_new_when_render_reads_it_then_it_is_rendered(tmp_path: Path) -> None:
     program = Program(tmp_path / "nowhere")
 
     done = program("render", "-f", "-", given=program(*FULL, "-n", "shop").stdout)
@@ -48,7 +48,7 @@ def test_what_new_prints_can_be_rendered(tmp_path: Path) -> None:
     assert {each["metadata"]["namespace"] for each in yaml.safe_load_all(done.stdout)} == {"shop"}
 
 
-def test_new_with_an_image_alone_is_that_short(tmp_path: Path) -> None:
+def test_given_only_an_image_when_new_runs_then_the_spec_has_only_the_image(tmp_path: Path) -> None:
     program = Program(tmp_path / "nowhere")
 
     assert yaml.safe_load(program("new", "web", "--image", "web:1").stdout)["spec"] == {"image": "web:1"}
@@ -79,7 +79,7 @@ def test_new_with_an_image_alone_is_that_short(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_an_option_that_cannot_be_used_is_named_and_nothing_is_printed(
+def test_given_an_invalid_option_when_new_runs_then_it_names_the_option_and_prints_nothing(
     tmp_path: Path, arguments: list[str], code: int, sentence: str
 ) -> None:
     done = Program(tmp_path / "nowhere")("new", *arguments)
@@ -107,7 +107,7 @@ def drawn(server: Server) -> Server:
     return server
 
 
-def test_graph_is_text(drawn: Server, program: Program) -> None:
+def test_when_graph_runs_then_it_prints_a_text_tree(drawn: Server, program: Program) -> None:
     assert program("graph").stdout.splitlines() == [
         "order (not ready)",
         '└─ /a"b from Gateway shop/edge',
@@ -119,7 +119,9 @@ def test_graph_is_text(drawn: Server, program: Program) -> None:
     ]
 
 
-def test_graph_is_dot_with_every_word_quoted(drawn: Server, program: Program) -> None:
+def test_given_the_dot_output_when_graph_runs_then_every_word_is_quoted(
+    drawn: Server, program: Program
+) -> None:
     lines = program("graph", "-o", "dot").stdout.splitlines()
 
     assert lines[0] == "digraph shopservices {"
@@ -131,7 +133,9 @@ def test_graph_is_dot_with_every_word_quoted(drawn: Server, program: Program) ->
     assert '  "Gateway/shop/edge" -> "Service/shop/foreign" [label="/a\\"b"];' in lines
 
 
-def test_graph_is_mermaid_with_every_word_quoted(drawn: Server, program: Program) -> None:
+def test_given_the_mermaid_output_when_graph_runs_then_every_word_is_quoted(
+    drawn: Server, program: Program
+) -> None:
     lines = program("graph", "-o", "mermaid").stdout.splitlines()
 
     assert lines[0] == "flowchart LR"
@@ -140,7 +144,9 @@ def test_graph_is_mermaid_with_every_word_quoted(drawn: Server, program: Program
     assert any('-->|"/a#quot;b"| n0' in each for each in lines)
 
 
-def test_graph_is_a_document_too(drawn: Server, program: Program) -> None:
+def test_given_a_json_or_yaml_output_when_graph_runs_then_it_prints_a_document_of_nodes_and_edges(
+    drawn: Server, program: Program
+) -> None:
     found = json.loads(program("graph", "-o", "json").stdout)
 
     assert {"from": "ShopService/shop/web", "to": "Worker/shop/web-relay", "label": "worker"} in found[
@@ -151,7 +157,9 @@ def test_graph_is_a_document_too(drawn: Server, program: Program) -> None:
     assert yaml.safe_load(program("graph", "-o", "yaml").stdout) == found
 
 
-def test_a_graph_of_all_namespaces_names_each(drawn: Server, program: Program) -> None:
+def test_given_all_namespaces_when_graph_runs_then_each_node_has_its_namespace(
+    drawn: Server, program: Program
+) -> None:
     other = shopservice("mail")
     other["metadata"]["namespace"] = "post"
     drawn.objects.append(other)
@@ -161,13 +169,17 @@ def test_a_graph_of_all_namespaces_names_each(drawn: Server, program: Program) -
     assert {"post/mail", "shop/web", "├─ depends on shop/stock (missing)"} <= set(lines)
 
 
-def test_a_graph_of_nothing_says_so(server: Server, program: Program) -> None:
+def test_given_no_shopservices_when_graph_runs_then_it_says_so_and_prints_nothing(
+    server: Server, program: Program
+) -> None:
     done = program("graph")
 
     assert (done.stdout, done.stderr) == ("", "No ShopServices found in namespace shop.\n")
 
 
-def test_only_graph_takes_its_formats(drawn: Server, program: Program) -> None:
+def test_given_an_output_format_of_another_command_then_the_command_exits_with_2(
+    drawn: Server, program: Program
+) -> None:
     assert program("status", "-o", "dot").exit_code == 2
     assert program("graph", "-o", "table").exit_code == 2
     assert "Use: kubectl shop new web --image IMAGE" in program("create", "web").stderr

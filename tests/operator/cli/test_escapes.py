@@ -15,7 +15,7 @@ HOSTILE = "\x1b[2J\x1b]0;PWNED\x07\x9b1m\x7f\r\u202egnp\u2066"
 
 
 @pytest.mark.parametrize("arguments", [("explain", "web"), ("tree", "web"), ("status",)])
-def test_no_command_prints_control_characters(
+def test_given_control_characters_in_a_status_when_a_command_prints_text_then_they_are_escaped(
     server: Server, program: Program, arguments: tuple[str, ...]
 ) -> None:
     # Given a ShopService whose status has them, as an older operator has written it.
@@ -44,7 +44,9 @@ ACTING = (
 
 
 @pytest.mark.parametrize("character", ACTING, ids=lambda each: f"U+{ord(each):04X}")
-def test_json_and_yaml_have_escapes_that_every_parser_reads(character: str) -> None:
+def test_given_a_control_character_when_json_or_yaml_is_written_then_parsers_read_it_back_from_its_escape(
+    character: str,
+) -> None:
     document: dict[str, Any] = {
         f"key{character}": [character, f"{character}: a", f"two\nlines{character}", {"plain": "Prüfung 🙂"}]
     }
@@ -56,7 +58,7 @@ def test_json_and_yaml_have_escapes_that_every_parser_reads(character: str) -> N
     assert yaml.safe_load(as_yaml(document)) == document
 
 
-def test_yaml_of_several_documents_is_a_stream() -> None:
+def test_given_several_documents_when_yaml_is_written_then_it_is_a_stream() -> None:
     assert list(yaml.safe_load_all(as_yaml({"a": "\u202e"}, {"b": 1}))) == [{"a": "\u202e"}, {"b": 1}]
     assert as_yaml({"a": "two\nlines", "b": "plain"}) == yaml.safe_dump({"a": "two\nlines", "b": "plain"})
 
@@ -65,7 +67,7 @@ def test_yaml_of_several_documents_is_a_stream() -> None:
 @pytest.mark.parametrize(
     "arguments", [("explain", "web"), ("tree", "web"), ("status",), ("status", "-w")], ids=" ".join
 )
-def test_no_document_has_control_characters(
+def test_given_control_characters_in_a_status_when_a_command_prints_a_document_then_they_are_escaped(
     server: Server, program: Program, arguments: tuple[str, ...], form: str
 ) -> None:
     hostile = shopservice()
@@ -81,7 +83,9 @@ def test_no_document_has_control_characters(
 
 
 @pytest.mark.parametrize("form", ["json", "yaml"])
-def test_what_is_rendered_has_no_control_characters(program: Program, form: str) -> None:
+def test_given_control_characters_in_a_spec_when_render_prints_it_then_they_are_escaped(
+    program: Program, form: str
+) -> None:
     given = {**shopservice(), "status": None}
     given["spec"] = {"image": "a:1", "env": [{"name": "A", "value": HOSTILE}]}
 

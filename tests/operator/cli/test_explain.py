@@ -166,7 +166,9 @@ SLOW = Diagnosis("NotReady", "container app is running but not ready", "web-1", 
         ),
     ],
 )
-def test_the_sentence_and_the_next_command(facts: Facts, reason: str, sentence: str, command: str) -> None:
+def test_given_the_facts_of_a_shopservice_when_explain_runs_then_it_gives_one_sentence_and_the_next_command(
+    facts: Facts, reason: str, sentence: str, command: str
+) -> None:
     found = explain(facts)
 
     assert (found.reason, found.sentence, found.next) == (reason, sentence, command)
@@ -205,7 +207,9 @@ REFUSED = "Could not apply Deployment web: Deployment is invalid: spec.selector:
         ),
     ],
 )
-def test_the_cure_of_a_refusal_is_that_of_its_message(message: str, cure: str, command: str) -> None:
+def test_given_a_refusal_with_a_remedy_in_its_message_when_explain_runs_then_it_gives_that_remedy(
+    message: str, cure: str, command: str
+) -> None:
     found = explain(Facts(shop("Refused", message)))
 
     assert (found.cure, found.next) == (cure, command)
@@ -220,7 +224,7 @@ def test_the_cure_of_a_refusal_is_that_of_its_message(message: str, cure: str, c
         ([], ""),
     ],
 )
-def test_a_deployment_with_too_few_pods_is_found_once_its_controller_has_looked(
+def test_given_a_deployment_with_too_few_pods_then_it_is_found_once_its_controller_has_observed_it(
     deployments: list[dict[str, Any]], name: str
 ) -> None:
     assert unavailable(deployments) == name

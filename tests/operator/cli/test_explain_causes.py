@@ -17,7 +17,9 @@ def shop(reason: str, message: str, **spec: Any) -> dict[str, Any]:
     }
 
 
-def test_explain_adds_the_answer_of_the_probe_and_suggests_to_edit_the_port() -> None:
+def test_given_a_refused_readiness_probe_when_explain_runs_then_it_adds_the_answer_and_suggests_an_edit() -> (
+    None
+):
     found = said(UNREADY, readinessProbe=HTTP)
 
     told = explain(Facts(shop("NotReady", "x"), found, "Serving on 9000", probes=[EVENT]))
@@ -39,7 +41,9 @@ def test_explain_adds_the_answer_of_the_probe_and_suggests_to_edit_the_port() ->
         (None, ""),
     ],
 )
-def test_explain_names_the_existing_gateways(there: list[str] | None, words: str) -> None:
+def test_given_a_missing_gateway_when_explain_runs_then_it_names_the_existing_gateways(
+    there: list[str] | None, words: str
+) -> None:
     facts = Facts(shop("RouteNotAccepted", "Not accepted", gateway={"name": "shop"}), gateways=there)
 
     said = explain(facts).sentence
@@ -48,7 +52,7 @@ def test_explain_names_the_existing_gateways(there: list[str] | None, words: str
     assert ("Gateway tour/shop does not exist" in said) is bool(words)
 
 
-def test_explain_shows_how_to_install_a_missing_kind() -> None:
+def test_given_a_kind_that_is_not_installed_when_explain_runs_then_it_gives_the_next_command() -> None:
     keda = explain(Facts(shop("NotInstalled", "web: scaling by a queue requires KEDA.")))
     other = explain(Facts(shop("NotInstalled", "the API server does not serve this kind.")))
 
@@ -77,5 +81,7 @@ def test_explain_shows_how_to_install_a_missing_kind() -> None:
         ),
     ],
 )
-def test_explain_names_the_object_that_the_cause_is_about(reason: str, message: str, command: str) -> None:
+def test_given_a_cause_in_a_child_when_explain_runs_then_its_command_names_that_child(
+    reason: str, message: str, command: str
+) -> None:
     assert explain(Facts(shop(reason, message))).next == command

@@ -27,7 +27,9 @@ def written(folder: Path, *parts: Any) -> str:
     return str(path)
 
 
-def test_every_shopservice_of_a_file_is_found_and_other_kinds_are_passed_over(tmp_path: Path) -> None:
+def test_given_a_file_with_several_kinds_then_every_shopservice_is_read_and_other_kinds_are_skipped(
+    tmp_path: Path,
+) -> None:
     named = {**DOCUMENT, "metadata": {"name": "order", "namespace": "own"}}
     path = written(tmp_path, None, {"kind": "ConfigMap"}, {"kind": "List", "items": [DOCUMENT]}, named)
 
@@ -77,12 +79,14 @@ def test_every_shopservice_of_a_file_is_found_and_other_kinds_are_passed_over(tm
         ({"kind": "Service"}, "no ShopService found in"),
     ],
 )
-def test_a_document_that_is_none_is_refused(tmp_path: Path, document: Any, sentence: str) -> None:
+def test_given_an_invalid_document_then_it_is_refused_with_the_mistake(
+    tmp_path: Path, document: Any, sentence: str
+) -> None:
     with pytest.raises(NotValid, match=sentence):
         documents.read([written(tmp_path, document)], "default")
 
 
-def test_a_file_that_is_too_large_or_no_text_is_refused(tmp_path: Path) -> None:
+def test_given_a_file_that_is_too_large_or_no_text_then_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "large").write_text("#" * (3 * 1024 * 1024 + 1))
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
 
@@ -92,7 +96,9 @@ def test_a_file_that_is_too_large_or_no_text_is_refused(tmp_path: Path) -> None:
         documents.read([str(tmp_path / "bytes")], "default")
 
 
-def test_a_shopservice_that_is_there_twice_or_elsewhere_is_refused(tmp_path: Path) -> None:
+def test_given_a_shopservice_defined_twice_or_in_another_namespace_then_the_file_is_refused(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(NotValid, match="ShopService web is defined twice; remove one of the definitions"):
         documents.read([written(tmp_path, DOCUMENT, DOCUMENT)], "default")
     elsewhere = {**DOCUMENT, "metadata": {"name": "web", "namespace": "own"}}
@@ -100,14 +106,14 @@ def test_a_shopservice_that_is_there_twice_or_elsewhere_is_refused(tmp_path: Pat
         documents.read([written(tmp_path, elsewhere)], "default", only=True)
 
 
-def test_a_file_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+def test_given_a_file_nested_too_deeply_then_it_is_refused(tmp_path: Path) -> None:
     (tmp_path / "deep").write_text("[" * 100_000)
 
     with pytest.raises(NotValid, match="nested too deeply"):
         documents.read([str(tmp_path / "deep")], "default")
 
 
-def test_a_date_is_text_as_in_kubernetes(tmp_path: Path) -> None:
+def test_given_an_unquoted_date_in_a_file_then_it_is_read_as_text(tmp_path: Path) -> None:
     (tmp_path / "dated").write_text(
         "{apiVersion: shopservice.dev/v1alpha1, kind: ShopService, metadata: {name: web,"
         " annotations: {since: 2026-01-01}}, spec: {image: web}}"
@@ -118,7 +124,7 @@ def test_a_date_is_text_as_in_kubernetes(tmp_path: Path) -> None:
     assert found["metadata"]["annotations"] == {"since": "2026-01-01"}
 
 
-def test_a_spec_that_is_wrong_is_said_field_by_field() -> None:
+def test_given_an_invalid_spec_in_a_file_then_the_error_names_the_field() -> None:
     with pytest.raises(NotValid, match=r"ShopService web: spec\.colour: unknown field$"):
         documents.shopservice(
             {
@@ -129,7 +135,7 @@ def test_a_spec_that_is_wrong_is_said_field_by_field() -> None:
         )
 
 
-def test_render_prints_the_operators_own_objects_without_a_cluster(tmp_path: Path) -> None:
+def test_given_no_cluster_when_render_runs_then_it_prints_the_objects_of_the_operator(tmp_path: Path) -> None:
     done = CliRunner().invoke(shop, ["-n", "shop", "render", "-f", written(tmp_path, DOCUMENT)])
 
     assert done.exit_code == 0
@@ -137,7 +143,9 @@ def test_render_prints_the_operators_own_objects_without_a_cluster(tmp_path: Pat
     assert list(yaml.safe_load_all(done.output)) == render(wanted, live=None)
 
 
-def test_a_bad_file_is_one_line_and_its_own_exit_code(tmp_path: Path) -> None:
+def test_given_an_invalid_file_when_render_runs_then_it_prints_one_line_and_exits_with_6(
+    tmp_path: Path,
+) -> None:
     done = CliRunner().invoke(shop, ["render", "-f", written(tmp_path, {**DOCUMENT, "spec": {}})])
 
     assert done.exit_code == 6
@@ -173,11 +181,11 @@ def service(port: int) -> dict[str, Any]:
     }
 
 
-def test_what_belongs_to_others_is_no_difference() -> None:
+def test_given_fields_of_other_managers_when_diff_runs_then_no_difference_is_shown() -> None:
     assert list(diff.changes([service(80)], {("Service", "web"): LIVE}, "u", nothing)) == []
 
 
-def test_a_difference_shows_the_owned_fields_only() -> None:
+def test_given_owned_and_foreign_changes_when_diff_runs_then_only_owned_fields_are_shown() -> None:
     changed = {**LIVE, "metadata": {**LIVE["metadata"], "labels": {"a": "c", "theirs": "1"}}}  # type: ignore[dict-item]
 
     (change,) = diff.changes([service(80)], {("Service", "web"): changed}, "u", nothing)
@@ -191,7 +199,7 @@ def test_a_difference_shows_the_owned_fields_only() -> None:
     ]
 
 
-def test_what_is_not_wanted_is_deleted_only_if_it_is_ours() -> None:
+def test_given_an_undesired_object_when_diff_runs_then_its_deletion_is_shown_only_if_it_is_owned() -> None:
     live = {("Service", "web"): LIVE}
 
     assert [change.action for change in diff.changes([], live, "u", nothing)] == ["delete"]
@@ -199,7 +207,9 @@ def test_what_is_not_wanted_is_deleted_only_if_it_is_ours() -> None:
 
 
 @pytest.mark.parametrize("owners", [[], [{"uid": "x", "controller": True}]])
-def test_what_somebody_else_has_under_that_name_is_a_conflict(owners: list[dict[str, Any]]) -> None:
+def test_given_an_object_of_another_owner_when_diff_runs_then_it_is_a_conflict(
+    owners: list[dict[str, Any]],
+) -> None:
     theirs = {**LIVE, "metadata": {"name": "web", "ownerReferences": owners}}
 
     (change,) = diff.changes([service(80)], {}, "u", lambda *_: theirs)
@@ -208,7 +218,9 @@ def test_what_somebody_else_has_under_that_name_is_a_conflict(owners: list[dict[
     assert change.lines()[0].startswith("! Service/web exists and has another owner: it is left unchanged")
 
 
-def test_what_the_operator_had_applied_is_taken_back_without_an_owner() -> None:
+def test_given_an_applied_object_without_its_owner_when_diff_runs_then_it_is_adopted_and_not_a_conflict() -> (
+    None
+):
     lost: dict[str, Any] = {
         **LIVE,
         "metadata": {
@@ -226,7 +238,7 @@ def test_what_the_operator_had_applied_is_taken_back_without_an_owner() -> None:
     assert [change.action for change in diff.changes([wanted], {}, "u", lambda *_: copied)] == ["conflict"]
 
 
-def test_a_tree_leaves_out_what_is_empty_and_marks_what_is_not_ready() -> None:
+def test_when_tree_runs_then_empty_replicasets_are_omitted_and_unready_children_are_marked() -> None:
     def obj(kind: str, name: str, uid: str, owner: str, **more: Any) -> dict[str, Any]:
         return {
             "kind": kind,
@@ -261,7 +273,7 @@ def test_a_tree_leaves_out_what_is_empty_and_marks_what_is_not_ready() -> None:
     ]
 
 
-def test_the_news_are_what_is_new_what_has_changed_and_what_is_gone() -> None:
+def test_given_two_tables_then_the_changes_are_the_new_changed_and_deleted_rows() -> None:
     was, same, now = (
         ("n", name, "1/1", "True", reason, "i") for name, reason in (("a", "x"), ("b", "y"), ("c", "z"))
     )

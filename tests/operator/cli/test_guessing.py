@@ -58,13 +58,13 @@ def rendered(folder: Path, text: str) -> str:
         ),
     ],
 )
-def test_an_unknown_field_is_answered_with_its_line_and_the_field_that_was_meant(
+def test_given_an_unknown_field_then_the_error_has_its_line_and_the_similar_field(
     tmp_path: Path, given: str, sentence: str
 ) -> None:
     assert sentence in rendered(tmp_path, HEAD + given)
 
 
-def test_several_mistakes_of_one_file_have_a_line_each(tmp_path: Path) -> None:
+def test_given_several_mistakes_in_a_file_then_each_has_a_line(tmp_path: Path) -> None:
     said = rendered(tmp_path, HEAD + "  replica: 2\n  prot: 80\n")
 
     assert said == (
@@ -89,13 +89,13 @@ def test_several_mistakes_of_one_file_have_a_line_each(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_in_the_head_of_a_document_has_its_line_too(
+def test_given_a_mistake_in_the_head_of_a_document_then_the_error_has_its_line(
     tmp_path: Path, wrong: str, right: str, sentence: str
 ) -> None:
     assert sentence in rendered(tmp_path, HEAD.replace(wrong, right))
 
 
-def test_the_line_is_that_of_the_document_and_of_the_item_of_a_list(tmp_path: Path) -> None:
+def test_given_a_mistake_in_an_item_of_a_list_then_the_error_has_the_line_of_the_item(tmp_path: Path) -> None:
     item = yaml.safe_load(HEAD)
     item["spec"]["replica"] = 2
     text = (
@@ -110,7 +110,7 @@ def test_the_line_is_that_of_the_document_and_of_the_item_of_a_list(tmp_path: Pa
     assert f"web.yaml:{line}: spec.replica" in said
 
 
-def test_aliases_that_multiply_take_no_time(tmp_path: Path) -> None:
+def test_given_aliases_that_expand_exponentially_then_the_file_is_refused_at_once(tmp_path: Path) -> None:
     levels = "".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
 
     said = rendered(tmp_path, f"{HEAD}  a0: &a0 [x]\n{levels}")
@@ -142,7 +142,7 @@ def test_aliases_that_multiply_take_no_time(tmp_path: Path) -> None:
         (["--context", "hree", "status"], 3, "did you mean here?"),
     ],
 )
-def test_an_unknown_name_or_command_is_answered_with_the_one_that_was_meant(
+def test_given_an_unknown_name_or_command_then_the_error_suggests_the_similar_one(
     server: Server, program: Program, arguments: list[str], code: int, sentence: str
 ) -> None:
     server.objects += [shopservice(), shopservice("database")]
@@ -154,7 +154,7 @@ def test_an_unknown_name_or_command_is_answered_with_the_one_that_was_meant(
     assert done.exit_code == code
 
 
-def test_an_empty_namespace_that_does_not_exist_is_answered_with_one_that_does(
+def test_given_a_namespace_that_does_not_exist_when_status_runs_then_a_similar_namespace_is_suggested(
     server: Server, program: Program
 ) -> None:
     server.namespaces = ["default", "shop"]
@@ -169,14 +169,18 @@ def test_an_empty_namespace_that_does_not_exist_is_answered_with_one_that_does(
     "kind", ["shopservice", "shopservices", "shopsvc", "ShopService", "shopservices.shopservice.dev"]
 )
 @pytest.mark.parametrize("command", ["status", "explain", "tree", "suspend", "resume", "rollback"])
-def test_a_type_may_stand_before_a_name(server: Server, program: Program, command: str, kind: str) -> None:
+def test_given_a_type_before_a_name_then_the_command_accepts_it(
+    server: Server, program: Program, command: str, kind: str
+) -> None:
     server.objects += [shopservice(), owned("Service", "web")]
 
     assert program(command, f"{kind}/web").exit_code == 0
 
 
 @pytest.mark.parametrize("command", ["explain", "tree", "status"])
-def test_several_names_and_none_are_taken(server: Server, program: Program, command: str) -> None:
+def test_given_several_names_or_none_then_the_command_shows_these_or_all_shopservices(
+    server: Server, program: Program, command: str
+) -> None:
     server.objects += [shopservice("a"), shopservice("b"), shopservice("c")]
 
     some: list[Any] = yaml.safe_load(program(command, "c", "shopsvc/a", "-o", "yaml").stdout)
@@ -187,7 +191,9 @@ def test_several_names_and_none_are_taken(server: Server, program: Program, comm
     assert program(command, "-A").exit_code == 0
 
 
-def test_explain_of_several_is_one_when_one_is_not_ready(server: Server, program: Program) -> None:
+def test_given_several_names_when_one_is_not_ready_then_explain_exits_with_1(
+    server: Server, program: Program
+) -> None:
     server.objects += [shopservice("a"), shopservice("b", reason="RollingOut", message="0 of 2.")]
 
     done = program("explain", "a", "b")
@@ -197,7 +203,9 @@ def test_explain_of_several_is_one_when_one_is_not_ready(server: Server, program
     assert "b is not ready" in done.stdout
 
 
-def test_suspend_takes_several(server: Server, program: Program) -> None:
+def test_given_several_names_when_suspend_runs_then_all_of_them_are_suspended(
+    server: Server, program: Program
+) -> None:
     server.objects += [shopservice("a"), shopservice("b")]
 
     assert (
@@ -208,7 +216,7 @@ def test_suspend_takes_several(server: Server, program: Program) -> None:
 
 
 @pytest.mark.parametrize("plural", ["httproutes", "pods", "replicasets", "horizontalpodautoscalers"])
-def test_a_kind_that_may_not_be_listed_hides_nothing_else_of_a_tree(
+def test_given_no_permission_to_list_a_kind_when_tree_runs_then_it_shows_the_rest_and_names_the_kind(
     server: Server, program: Program, plural: str
 ) -> None:
     kind = {"httproutes": "HTTPRoute", "pods": "Pod", "replicasets": "ReplicaSet"}.get(
@@ -228,7 +236,7 @@ def test_a_kind_that_may_not_be_listed_hides_nothing_else_of_a_tree(
     assert yaml.safe_load(program("tree", "web", "-o", "yaml").stdout)["hidden"] == [kind]
 
 
-def test_a_rollback_needs_no_right_to_replicasets_where_the_status_knows_the_image(
+def test_given_no_permission_for_replicasets_when_rollback_runs_then_the_image_comes_from_the_status(
     server: Server, program: Program
 ) -> None:
     server.objects.append(shopservice())

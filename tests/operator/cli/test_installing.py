@@ -116,7 +116,7 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
     shutil.rmtree(folder)
 
 
-def test_the_archive_of_the_how_to_runs_where_nothing_else_of_ours_is(person: Person) -> None:
+def test_given_no_other_package_when_the_krew_archive_runs_then_the_commands_work(person: Person) -> None:
     assert person.run("python3", "-c", "import shop_operator").returncode == 1
 
     done = person.run("kubectl-shop", "render", "-f", "-", given=SHOPSERVICE)
@@ -129,21 +129,25 @@ def test_the_archive_of_the_how_to_runs_where_nothing_else_of_ours_is(person: Pe
     assert "no cluster is configured" in person.run("kubectl-shop", "status").stderr
 
 
-def test_its_second_name_answers_with_words(person: Person) -> None:
+def test_given_the_krew_archive_when_the_completion_program_runs_then_it_prints_completions(
+    person: Person,
+) -> None:
     words = person.run("kubectl_complete-shop", "exp").stdout.splitlines()
 
     assert words[0].startswith("explain\t")
     assert words[-1] == ":4"
 
 
-def test_pipx_finds_the_programs_that_the_how_to_promises(person: Person) -> None:
+def test_given_the_package_then_it_has_the_programs_of_the_pipx_instructions(person: Person) -> None:
     programs = {path.name for path in (person.home / ".krew/store/shop/v0.1.0/lib/bin").iterdir()}
 
     assert {"kubectl-shop", "kubectl_complete-shop"} <= programs
     assert blocks("With pipx")[0] == 'pipx install "./operator[cli]"\n'
 
 
-def test_an_archive_for_another_python_says_so(tmp_path: Path) -> None:
+def test_given_an_archive_for_another_python_when_it_runs_then_it_says_so_and_exits_with_126(
+    tmp_path: Path,
+) -> None:
     person = owner_of_python(tmp_path / "home")
     shutil.copy(ROOT / "operator/shop_operator/cli/krew.py", person.home / "bin/kubectl-shop")
 

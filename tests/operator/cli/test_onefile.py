@@ -29,7 +29,9 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Person:
     return found
 
 
-def test_the_file_is_small_and_answers_without_any_package(person: Person) -> None:
+def test_given_no_other_package_when_the_single_file_runs_then_it_is_small_and_the_commands_work(
+    person: Person,
+) -> None:
     assert (person.home / "bin/kubectl-shop").stat().st_size < LARGEST
     assert person.run("python3", "-c", "import shop_operator").returncode == 1
 
@@ -41,7 +43,9 @@ def test_the_file_is_small_and_answers_without_any_package(person: Person) -> No
     assert person.run("kubectl_complete-shop", "exp").stdout.startswith("explain\t")
 
 
-def test_the_file_asks_the_cluster_of_a_kubeconfig(person: Person, server: Server, program: Program) -> None:
+def test_given_a_kubeconfig_when_the_single_file_runs_then_it_reads_from_that_cluster(
+    person: Person, server: Server, program: Program
+) -> None:
     server.objects.append(shopservice())
 
     done = person.run("kubectl-shop", "--kubeconfig", str(program.kubeconfig), "status", "web")
@@ -50,7 +54,7 @@ def test_the_file_asks_the_cluster_of_a_kubeconfig(person: Person, server: Serve
     assert done.stdout.splitlines()[1].split() == ["web", "2/2", "True", "Ready", "web:2"]
 
 
-def test_the_file_is_unpacked_once_and_only_for_its_owner(person: Person) -> None:
+def test_when_the_single_file_runs_twice_then_it_is_unpacked_once_with_mode_700(person: Person) -> None:
     person.run("kubectl-shop", "--version")
     person.run("kubectl-shop", "--version")
 
@@ -58,7 +62,9 @@ def test_the_file_is_unpacked_once_and_only_for_its_owner(person: Person) -> Non
     assert unpacked.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_file_that_is_built_for_another_python_says_so(person: Person, tmp_path: Path) -> None:
+def test_given_a_single_file_for_another_python_when_it_runs_then_it_says_so_and_exits_with_126(
+    person: Person, tmp_path: Path
+) -> None:
     person.run("kubectl-shop", "--version")
     (unpacked,) = (person.home / ".cache/kubectl-shop").iterdir()
     module = unpacked / "shop_operator" / "api" / "v1alpha1" / "spec.py"
@@ -72,7 +78,7 @@ def test_a_file_that_is_built_for_another_python_says_so(person: Person, tmp_pat
     assert "build one for it with `make plugin`" in done.stderr
 
 
-def test_the_how_to_names_the_commands_that_make_the_file() -> None:
+def test_given_the_how_to_then_it_names_an_existing_make_target_for_the_single_file() -> None:
     (commands,) = blocks("As a single file")
 
     assert commands.splitlines()[0].split("#")[0].strip() == "make plugin"

@@ -64,7 +64,7 @@ def is_running(process: int) -> bool:
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_in_a_pipe_the_url_is_printed_and_the_port_is_forwarded_until_the_end(
+def test_given_a_pipe_when_open_runs_then_it_prints_the_url_and_forwards_the_port_until_a_signal(
     running: Server, program: Program, folder: Path, end: signal.Signals
 ) -> None:
     command = [*COMMAND, "open", "web"]
@@ -81,7 +81,7 @@ def test_in_a_pipe_the_url_is_printed_and_the_port_is_forwarded_until_the_end(
     assert not (folder / "opened").exists()
 
 
-def test_on_a_terminal_the_browser_opens_the_forwarded_port(
+def test_given_a_terminal_when_open_runs_then_the_browser_opens_the_forwarded_port(
     running: Server, program: Program, folder: Path
 ) -> None:
     terminal = Terminal(program, "open", "web", "--port", "8000")
@@ -93,7 +93,7 @@ def test_on_a_terminal_the_browser_opens_the_forwarded_port(
     assert " 8000:8080 " in (folder / "asked").read_text()
 
 
-def test_on_a_terminal_the_browser_opens_the_host_name_of_a_route(
+def test_given_a_terminal_and_a_route_when_open_runs_then_the_browser_opens_the_host_name_of_the_route(
     server: Server, program: Program, folder: Path
 ) -> None:
     server.objects.append(shopservice(gateway=GATEWAY, routes=[ROUTE]))
@@ -105,7 +105,7 @@ def test_on_a_terminal_the_browser_opens_the_host_name_of_a_route(
     assert not (folder / "asked").exists()
 
 
-def test_in_a_pipe_the_url_of_a_route_is_all_that_is_printed(
+def test_given_a_pipe_and_a_route_when_open_runs_then_it_prints_only_the_url_of_the_route(
     server: Server, program: Program, folder: Path
 ) -> None:
     server.objects += [
@@ -120,14 +120,16 @@ def test_in_a_pipe_the_url_of_a_route_is_all_that_is_printed(
     assert not (folder / "opened").exists()
 
 
-def test_a_gateway_that_may_not_be_read_hides_no_url(server: Server, program: Program) -> None:
+def test_given_a_gateway_that_cannot_be_read_when_open_runs_then_it_prints_an_http_url(
+    server: Server, program: Program
+) -> None:
     server.objects.append(shopservice(gateway=GATEWAY, routes=[ROUTE]))
     server.absent.add("gateways")
 
     assert program("open", "web").stdout == "http://shop.example.com/shop\n"
 
 
-def test_when_kubectl_fails_its_words_and_its_exit_code_are_passed_on(
+def test_when_kubectl_fails_then_its_error_and_exit_code_are_passed_on(
     running: Server, program: Program, folder: Path
 ) -> None:
     (folder / "kubectl").write_text("#!/bin/sh\necho 'error: lost connection to pod' >&2\nexit 7\n")
@@ -154,7 +156,7 @@ def test_when_kubectl_fails_its_words_and_its_exit_code_are_passed_on(
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",
 )
-def test_what_cannot_be_opened_is_said(
+def test_given_arguments_that_cannot_be_opened_when_open_runs_then_it_prints_one_sentence_and_its_exit_code(
     running: Server,
     program: Program,
     monkeypatch: pytest.MonkeyPatch,
@@ -170,7 +172,9 @@ def test_what_cannot_be_opened_is_said(
     assert (done.exit_code, done.stdout) == (code, "")
 
 
-def test_a_shopservice_without_a_running_pod_is_not_opened(server: Server, program: Program) -> None:
+def test_given_no_running_pod_when_open_runs_then_it_names_the_explain_command_and_exits_with_4(
+    server: Server, program: Program
+) -> None:
     server.objects += [shopservice(), pod("web-a", "web", phase="Pending", ready=False)]
 
     done = program("open", "web")
@@ -193,11 +197,13 @@ def test_a_shopservice_without_a_running_pod_is_not_opened(server: Server, progr
     ],
     ids=str,
 )
-def test_only_a_route_that_a_browser_reaches_is_opened(route: dict[str, Any], found: str | None) -> None:
+def test_given_a_route_then_it_is_opened_only_if_a_browser_can_reach_it(
+    route: dict[str, Any], found: str | None
+) -> None:
     assert routed(shopservice(gateway=GATEWAY, routes=[ROUTE | route])) == found
 
 
-def test_routes_without_a_gateway_are_not_opened() -> None:
+def test_given_routes_without_a_gateway_then_they_are_not_opened() -> None:
     assert routed(shopservice(routes=[ROUTE])) is None
 
 
@@ -212,7 +218,7 @@ def test_routes_without_a_gateway_are_not_opened() -> None:
     ],
     ids=str,
 )
-def test_the_scheme_is_that_of_the_listeners(
+def test_given_the_listeners_of_a_gateway_then_they_decide_the_scheme(
     listeners: list[dict[str, Any]], section: str | None, found: str
 ) -> None:
     assert scheme(listeners, section) == found

@@ -107,7 +107,7 @@ LIMITS = {"limits": {"cpu": "1"}}
     ],
     ids=["one value", "a group", "an item of a list", "a container", "a key of a map", "an item of a set"],
 )
-def test_an_applied_field_that_is_no_longer_desired_is_removed(
+def test_given_an_applied_field_that_is_no_longer_desired_then_it_is_removed(
     there: dict[str, Any], wider: dict[str, Any]
 ) -> None:
     assert with_leftovers(deployment(container()), there) == wider
@@ -140,17 +140,17 @@ def test_an_applied_field_that_is_no_longer_desired_is_removed(
         "the operator's own mark",
     ],
 )
-def test_a_field_that_is_still_owned_is_not_removed(there: dict[str, Any]) -> None:
+def test_given_desired_foreign_or_shared_fields_then_they_are_not_removed(there: dict[str, Any]) -> None:
     assert with_leftovers(deployment(container()), there) == deployment(container())
 
 
-def test_an_object_without_managed_fields_loses_nothing() -> None:
+def test_given_an_object_without_managed_fields_then_nothing_is_removed() -> None:
     desired = deployment(container())
 
     assert with_leftovers(desired, {"metadata": {"name": "web"}, "spec": {"replicas": 1}}) == desired
 
 
-def test_a_difference_shows_removed_fields() -> None:
+def test_given_an_applied_field_that_is_no_longer_desired_when_diff_runs_then_its_removal_is_shown() -> None:
     there = live(
         container(args=["-v"], env=[{"name": "A", "value": "1"}, ENV_B], workingDir="/theirs"),
         labels={"theirs": "1"},

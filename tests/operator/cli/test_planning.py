@@ -49,13 +49,13 @@ def actions(*documents: dict[str, Any], there: Namespace) -> set[tuple[str, str,
 NETWORK = {"networkPolicy": {"enabled": True}}
 
 
-def test_an_apply_of_the_live_spec_changes_nothing() -> None:
+def test_given_a_file_equal_to_the_cluster_then_the_plan_is_empty() -> None:
     web = shop("web", **NETWORK, workers=[{"name": "relay", "command": ["relay"]}])
 
     assert actions(web, there=cluster(web)) == set()
 
 
-def test_shopservices_of_one_file_are_neighbors() -> None:
+def test_given_two_shopservices_in_one_file_then_their_networkpolicies_admit_each_other() -> None:
     found = rendered([shop("order", dependsOn=["product"], **NETWORK), shop("product", port=9000, **NETWORK)])
 
     policies = {each["metadata"]["name"]: each["spec"] for each in found if each["kind"] == "NetworkPolicy"}
@@ -65,7 +65,7 @@ def test_shopservices_of_one_file_are_neighbors() -> None:
     assert policies["order"]["egress"][1]["ports"] == [{"port": 9000, "protocol": "TCP"}]
 
 
-def test_a_new_dependant_changes_its_dependency() -> None:
+def test_given_a_new_dependant_then_the_plan_updates_the_networkpolicy_of_its_dependency() -> None:
     there = cluster(shop("product", **NETWORK), shop("payment", **NETWORK))
 
     found = actions(shop("order", dependsOn=["product"]), there=there)
@@ -75,7 +75,7 @@ def test_a_new_dependant_changes_its_dependency() -> None:
     assert not any(name == "payment" for _, _, name in found)
 
 
-def test_a_new_port_changes_the_dependants() -> None:
+def test_given_a_changed_port_then_the_plan_updates_the_dependants() -> None:
     there = cluster(shop("product"), shop("order", dependsOn=["product"]))
 
     found = actions(shop("product", port=9000), there=there)
@@ -83,7 +83,7 @@ def test_a_new_port_changes_the_dependants() -> None:
     assert ("update", "Deployment", "order") in found
 
 
-def test_the_checksum_of_configuration_that_is_no_longer_used_is_removed() -> None:
+def test_given_a_removed_env_from_then_the_plan_removes_the_checksum_annotation() -> None:
     there = cluster(shop("web", envFrom=[{"configMapRef": {"name": "c"}}]))
     live = dict(there.children("web"))
     found = live["Deployment", "web"]
@@ -107,7 +107,9 @@ def test_the_checksum_of_configuration_that_is_no_longer_used_is_removed() -> No
     assert "annotations" not in change.after["spec"]["template"]["metadata"]
 
 
-def test_a_service_account_that_the_spec_names_is_kept() -> None:
+def test_given_a_service_account_name_then_the_plan_deletes_the_own_account_only_if_it_is_not_the_named_one() -> (
+    None
+):
     there = cluster(shop("web"))
 
     found = actions(shop("web", serviceAccount={"name": "web"}), there=there)
@@ -117,13 +119,15 @@ def test_a_service_account_that_the_spec_names_is_kept() -> None:
     assert ("delete", "ServiceAccount", "web") in found
 
 
-def test_the_children_of_a_suspended_shopservice_do_not_change() -> None:
+def test_given_a_suspended_shopservice_then_the_plan_changes_no_child() -> None:
     there = cluster(shop("web"))
 
     assert actions(shop("web", suspend=True, replicas=7), there=there) == {("update", "ShopService", "web")}
 
 
-def test_an_invalid_neighbor_is_omitted_and_an_invalid_file_is_rejected() -> None:
+def test_given_an_invalid_neighbor_in_the_cluster_then_it_is_left_out_and_an_invalid_file_is_refused() -> (
+    None
+):
     bad = {"podTemplate": {"spec": {"restartPolicy": "Never"}}}
     there = cluster(shop("product"))
     there.shops["product"]["spec"].update(bad)
@@ -164,19 +168,23 @@ def changed_to(there: Namespace, retry: str = "1", **spec: Any) -> list[Any]:
     ]
 
 
-def test_an_apply_of_the_rejected_release_keeps_the_last_available_one() -> None:
+def test_given_a_rolled_back_release_when_the_rejected_one_is_applied_then_the_plan_has_no_change() -> None:
     assert changed_to(rolled_back(), image="web:2") == []
 
 
-def test_an_apply_of_the_rejected_release_with_another_replica_count_keeps_the_last_available_one() -> None:
+def test_given_a_rolled_back_release_when_the_rejected_one_is_scaled_then_the_plan_keeps_the_available_image() -> (
+    None
+):
     assert changed_to(rolled_back(replicas=2), image="web:2", replicas=3) == ["web:1"]
 
 
-def test_the_fix_of_a_rejected_release_is_shown() -> None:
+def test_given_a_rolled_back_release_when_a_fix_is_applied_then_the_plan_shows_it() -> None:
     assert changed_to(rolled_back(), image="web:3") == ["web:3"]
 
 
-def test_a_retry_of_the_rejected_release_is_shown() -> None:
+def test_given_a_rolled_back_release_when_the_retry_annotation_changes_then_the_plan_shows_the_release() -> (
+    None
+):
     assert changed_to(rolled_back(), retry="2", image="web:2") == ["web:2"]
 
 
@@ -187,7 +195,7 @@ def test_a_retry_of_the_rejected_release_is_shown() -> None:
         ("another", [("conflict", "ServiceAccount")]),
     ],
 )
-def test_pods_are_created_unless_their_service_account_belongs_to_another_owner(
+def test_given_a_service_account_of_another_owner_when_children_are_compared_then_no_deployment_is_created(
     owner: str, actions: list[tuple[str, str]]
 ) -> None:
     account, deployment = (

@@ -19,7 +19,9 @@ ROOTED = json.dumps(
 
 
 @pytest.mark.parametrize("command", ["render", "diff"])
-def test_pods_that_the_operator_refuses_are_refused(server: Server, program: Program, command: str) -> None:
+def test_given_pods_that_the_operator_refuses_when_render_or_diff_runs_then_they_are_refused(
+    server: Server, program: Program, command: str
+) -> None:
     # Given a namespace whose labels may not be read.
     done = program(command, "-f", "-", given=ROOTED)
     # Then restricted is assumed, and the field is named.
@@ -27,13 +29,17 @@ def test_pods_that_the_operator_refuses_are_refused(server: Server, program: Pro
     assert "spec.hostPID must not be true" in " ".join(done.output.split())
 
 
-def test_the_label_of_the_namespace_counts(server: Server, program: Program) -> None:
+def test_given_a_privileged_namespace_when_diff_runs_then_its_pod_security_level_applies(
+    server: Server, program: Program
+) -> None:
     server.labels = {"shop": {LABEL: "privileged"}}
 
     assert "hostPID: true" in program("diff", "-f", "-", given=ROOTED).output
 
 
-def test_the_level_can_be_chosen(server: Server, program: Program) -> None:
+def test_given_a_pod_security_level_when_render_runs_then_that_level_applies(
+    server: Server, program: Program
+) -> None:
     done = program("render", "-f", "-", "--pod-security", "privileged", given=ROOTED)
 
     assert done.exit_code == 0

@@ -76,7 +76,7 @@ def refusals(done: Result) -> list[str]:
         (operator("--protected-namespace=shop", "--namespace=shop"), "shop", False),
     ],
 )
-def test_a_namespace_that_the_operator_does_not_serve_is_refused(
+def test_given_a_namespace_that_the_operator_does_not_serve_when_diff_runs_then_it_is_refused(
     server: Server, program: Program, deployment: dict[str, Any], namespace: str, refused: bool
 ) -> None:
     server.objects.append(deployment)
@@ -93,7 +93,7 @@ def test_a_namespace_that_the_operator_does_not_serve_is_refused(
     [([], 6), (["--allowed-queue-endpoint=http://emulator.aws.svc:4566"], 1)],
     ids=["default", "allowed"],
 )
-def test_a_queue_outside_of_aws_needs_the_operators_permission(
+def test_given_a_queue_outside_aws_when_diff_runs_then_it_is_refused_unless_the_operator_allows_it(
     server: Server, program: Program, arguments: list[str], code: int
 ) -> None:
     server.objects.append(operator(*arguments))
@@ -114,7 +114,7 @@ def test_a_queue_outside_of_aws_needs_the_operators_permission(
     ],
     ids=["setting", "default", "label over setting", "label"],
 )
-def test_pods_are_judged_by_the_label_and_then_by_the_operators_setting(
+def test_given_a_namespace_label_and_an_operator_setting_when_diff_runs_then_the_label_decides_first(
     server: Server, program: Program, labels: dict[str, str], arguments: list[str], code: int
 ) -> None:
     server.labels = {"shop": labels}
@@ -125,7 +125,7 @@ def test_pods_are_judged_by_the_label_and_then_by_the_operators_setting(
     assert done.exit_code == code
 
 
-def test_the_settings_are_those_of_the_operator_that_serves_the_namespace(
+def test_given_two_operators_when_diff_runs_then_the_settings_of_the_one_serving_the_namespace_apply(
     server: Server, program: Program
 ) -> None:
     server.objects += [
@@ -150,7 +150,7 @@ def test_the_settings_are_those_of_the_operator_that_serves_the_namespace(
     ],
     ids=["none", "unknown flag", "another namespace", "bad value", "no replicas"],
 )
-def test_without_the_operators_settings_what_is_not_checked_is_said(
+def test_given_no_operator_settings_when_diff_runs_then_it_names_the_unchecked_settings(
     server: Server, program: Program, deployment: dict[str, Any] | None
 ) -> None:
     server.objects += [deployment] if deployment else []
@@ -161,7 +161,9 @@ def test_without_the_operators_settings_what_is_not_checked_is_said(
     assert "allowedQueueEndpoints and protectedNamespaces are not checked." in done.stderr
 
 
-def test_a_right_to_list_deployments_is_not_needed(server: Server, program: Program) -> None:
+def test_given_no_permission_to_list_deployments_when_diff_runs_then_it_names_the_unchecked_settings(
+    server: Server, program: Program
+) -> None:
     server.objects.append(operator("--protected-namespace=shop"))
     server.narrow.add("deployments")
 
@@ -171,7 +173,7 @@ def test_a_right_to_list_deployments_is_not_needed(server: Server, program: Prog
     assert "are not checked" in done.stderr
 
 
-def test_a_hostname_of_another_namespace_is_refused_and_not_registered(
+def test_given_a_hostname_of_another_namespace_when_diff_runs_then_it_is_a_conflict_and_not_registered(
     server: Server, program: Program
 ) -> None:
     server.objects += [operator(), in_another_namespace()]
@@ -187,7 +189,9 @@ def test_a_hostname_of_another_namespace_is_refused_and_not_registered(
     assert "external-dns" not in done.stdout
 
 
-def test_a_hostname_of_a_registered_shopservice_is_its_own(server: Server, program: Program) -> None:
+def test_given_a_registered_shopservice_when_diff_runs_then_its_hostname_is_no_conflict(
+    server: Server, program: Program
+) -> None:
     mine = shopservice(discovery={"hostname": HOSTNAME})
     mine["metadata"]["creationTimestamp"] = "2026-06-01T00:00:00Z"
     service = owned("Service", "web-discovery")
@@ -200,7 +204,9 @@ def test_a_hostname_of_a_registered_shopservice_is_its_own(server: Server, progr
     assert refusals(program("diff", "-f", "-", given=document(discovery={"hostname": HOSTNAME}))) == []
 
 
-def test_two_of_one_file_do_not_both_get_a_hostname(server: Server, program: Program) -> None:
+def test_given_two_shopservices_with_one_hostname_in_a_file_when_diff_runs_then_the_second_is_a_conflict(
+    server: Server, program: Program
+) -> None:
     wanted = [json.loads(document(each, discovery={"hostname": HOSTNAME})) for each in ("web", "mail")]
     given = json.dumps({"apiVersion": "v1", "kind": "List", "items": wanted})
 
@@ -212,7 +218,9 @@ def test_two_of_one_file_do_not_both_get_a_hostname(server: Server, program: Pro
     assert "by ShopService web." in refused
 
 
-def test_hostnames_that_may_not_be_read_are_named(server: Server, program: Program) -> None:
+def test_given_no_permission_to_list_shopservices_when_diff_runs_then_it_says_that_hostnames_are_unchecked(
+    server: Server, program: Program
+) -> None:
     server.objects += [operator(), in_another_namespace()]
     server.narrow.add("shopservices")
 
@@ -222,7 +230,9 @@ def test_hostnames_that_may_not_be_read_are_named(server: Server, program: Progr
     assert "whether another namespace uses a discovery hostname is not checked." in done.stderr
 
 
-def test_scaling_by_a_queue_without_keda_is_told(server: Server, program: Program) -> None:
+def test_given_no_keda_when_diff_runs_for_a_queue_then_it_names_keda(
+    server: Server, program: Program
+) -> None:
     server.absent.add("scaledobjects")
 
     assert refusals(program("diff", "-f", "-", given=document(autoscaling=SCALED))) == [
@@ -233,7 +243,7 @@ def test_scaling_by_a_queue_without_keda_is_told(server: Server, program: Progra
     ]
 
 
-def test_an_object_of_another_owner_is_told_with_the_operators_message(
+def test_given_an_object_of_another_owner_when_diff_runs_then_it_has_the_message_of_the_operator(
     server: Server, program: Program
 ) -> None:
     foreign = owned("Service", "web")
@@ -250,7 +260,9 @@ def test_an_object_of_another_owner_is_told_with_the_operators_message(
     assert change["message"].startswith("Service web already exists and was not created by the operator.")
 
 
-def test_a_child_that_is_being_deleted_is_waited_for(server: Server, program: Program) -> None:
+def test_given_a_child_that_is_being_deleted_when_diff_runs_then_it_names_the_finalizer(
+    server: Server, program: Program
+) -> None:
     leaving = owned("Service", "web")
     leaving["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/slow"]}
     leaving["spec"] = {}
@@ -264,7 +276,9 @@ def test_a_child_that_is_being_deleted_is_waited_for(server: Server, program: Pr
     ]
 
 
-def test_no_pods_run_as_the_account_of_another_owner(server: Server, program: Program) -> None:
+def test_given_a_service_account_of_another_owner_when_diff_runs_then_no_deployment_is_planned(
+    server: Server, program: Program
+) -> None:
     foreign = owned("ServiceAccount", "web")
     foreign |= {"metadata": {**foreign["metadata"], "labels": {}, "ownerReferences": []}, "spec": {}}
     server.objects.append(foreign)

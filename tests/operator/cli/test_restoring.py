@@ -60,7 +60,7 @@ def rejected(last: dict[str, Any] | None, image: str = "web:2", **spec: Any) -> 
         ),
     ],
 )
-def test_the_image_before_is_the_last_good_one(
+def test_given_a_status_and_replicasets_then_the_rollback_image_is_the_last_available_one(
     status: dict[str, Any], replicasets: list[tuple[str, str]], image: str
 ) -> None:
     web = {"metadata": shopservice()["metadata"], "spec": {"image": "web:1"}, "status": status}
@@ -79,7 +79,7 @@ def test_the_image_before_is_the_last_good_one(
     ],
     ids=["nothing", "the same image", "the image of a good release", "too large to be kept", "same spec"],
 )
-def test_what_is_not_known_is_refused(
+def test_given_no_known_earlier_release_when_rollback_runs_then_it_is_refused(
     found: dict[str, Any], replicasets: list[dict[str, Any]], words: str
 ) -> None:
     known = {} if not replicasets or len(replicasets) == 1 else {"lastAvailableImage": "web:2"}
@@ -89,7 +89,7 @@ def test_what_is_not_known_is_refused(
         way_back(found, lambda: replicasets)
 
 
-def test_a_rejected_release_gives_way_in_the_spec_with_all_its_fields(
+def test_given_a_rejected_release_when_rollback_runs_then_the_spec_gets_all_fields_of_the_available_one(
     server: Server, program: Program
 ) -> None:
     template = {"metadata": {"annotations": {"a": "1"}}}
@@ -121,7 +121,9 @@ def test_a_rejected_release_gives_way_in_the_spec_with_all_its_fields(
 @pytest.mark.parametrize(
     ("last", "command"), [({}, "kubectl shop rollback web -n shop"), (None, "kubectl edit shopservice web")]
 )
-def test_explain_names_the_command_where_it_can_do_it(last: dict[str, Any] | None, command: str) -> None:
+def test_given_a_rejected_release_when_explain_runs_then_it_names_rollback_only_if_the_release_is_kept(
+    last: dict[str, Any] | None, command: str
+) -> None:
     told = explain(Facts(rejected(last, **BROKEN)))
 
     assert told.next.startswith(command)
@@ -131,7 +133,7 @@ def test_explain_names_the_command_where_it_can_do_it(last: dict[str, Any] | Non
 NULL: dict[str, Any] = {"podTemplate": {"spec": {"containers": [{"name": "app", "livenessProbe": None}]}}}
 
 
-def test_what_null_takes_away_and_what_patch_delete_does_are_the_same() -> None:
+def test_given_a_field_removed_by_null_or_by_patch_delete_then_the_releases_are_equal() -> None:
     deleted = {"containers": [{"name": "app", "livenessProbe": {"$patch": "delete"}}]}
 
     found = rejected({"podTemplate": {"spec": deleted}}, "web:1", port=8080, **NULL)
@@ -151,7 +153,7 @@ def test_what_null_takes_away_and_what_patch_delete_does_are_the_same() -> None:
     ],
     ids=["env", "image and probe", "image and worker", "podTemplate", "null that is gone", "null"],
 )
-async def test_an_accepted_rollback_leaves_the_pods_as_they_are(
+async def test_given_an_automatic_rollback_when_rollback_runs_then_the_pods_stay_as_they_are(
     good: dict[str, Any], bad: dict[str, Any]
 ) -> None:
     world = World()

@@ -6,7 +6,7 @@ from tests.operator.cli.objects import shopservice
 from tests.operator.cli.server import Server
 
 
-def test_a_retry_is_a_new_value_of_the_annotation_and_a_dry_one_is_not(
+def test_given_a_rejected_release_when_retry_runs_then_the_annotation_changes_unless_it_is_a_dry_run(
     server: Server, program: Program
 ) -> None:
     rejected = shopservice()
@@ -19,7 +19,9 @@ def test_a_retry_is_a_new_value_of_the_annotation_and_a_dry_one_is_not(
     assert server.objects[0]["metadata"]["annotations"][RETRY_ANNOTATION]
 
 
-def test_without_a_rejected_release_there_is_none_to_retry(server: Server, program: Program) -> None:
+def test_given_no_rejected_release_when_retry_runs_then_it_is_refused(
+    server: Server, program: Program
+) -> None:
     server.objects.append(shopservice())
 
     answer = program("retry", "web")

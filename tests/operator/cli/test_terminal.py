@@ -97,7 +97,7 @@ def shown(server: Server) -> None:
     server.objects += [late, owned("Service", "web")]
 
 
-def test_there_are_colours_on_a_terminal_only_and_only_for_who_wants_them(
+def test_given_a_terminal_when_a_command_prints_then_it_has_colors_unless_they_are_disabled(
     shown: None, program: Program
 ) -> None:
     assert ESCAPE in on_terminal(program, "tree", "web")
@@ -110,19 +110,25 @@ def test_there_are_colours_on_a_terminal_only_and_only_for_who_wants_them(
     assert ESCAPE not in in_pipe(program, "tree", "web", FORCE_COLOR="1")
 
 
-def test_a_document_has_no_colours_anywhere(shown: None, program: Program) -> None:
+def test_given_a_terminal_when_a_command_prints_yaml_then_it_has_no_colors(
+    shown: None, program: Program
+) -> None:
     assert ESCAPE not in on_terminal(program, "explain", "web", "-o", "yaml")
 
 
 @pytest.mark.parametrize("command", [["tree", "web"], ["explain", "web"]], ids=" ".join)
-def test_a_pipe_gets_each_line_whole(shown: None, program: Program, command: list[str]) -> None:
+def test_given_a_long_message_when_it_is_printed_then_only_a_terminal_wraps_it(
+    shown: None, program: Program, command: list[str]
+) -> None:
     message = " ".join(["0 of 2 pods are available."] * 20)
 
     assert message in in_pipe(program, *command)
     assert message not in _CODE.sub("", on_terminal(program, *command)).replace("\r\n", "\n")
 
 
-def test_a_terminal_gets_a_table_that_fits_and_a_pipe_whole_cells(server: Server, program: Program) -> None:
+def test_given_a_long_image_when_status_runs_then_a_terminal_truncates_it_and_a_pipe_does_not(
+    server: Server, program: Program
+) -> None:
     image = f"registry.example.com/{'i' * 150}:1"
     server.objects.append(shopservice(image=image))
 
@@ -134,14 +140,18 @@ def test_a_terminal_gets_a_table_that_fits_and_a_pipe_whole_cells(server: Server
 
 
 @pytest.mark.parametrize("command", [["tree", "web"], ["status"]], ids=" ".join)
-def test_a_wide_terminal_is_not_filled(shown: None, program: Program, command: list[str]) -> None:
+def test_given_a_wide_terminal_when_a_command_prints_then_lines_stay_within_100_columns(
+    shown: None, program: Program, command: list[str]
+) -> None:
     lines = _CODE.sub("", on_terminal(program, *command)).splitlines()
 
     assert lines
     assert max(map(len, lines)) <= 100
 
 
-def test_status_watch_draws_a_table_until_it_is_interrupted(server: Server, program: Program) -> None:
+def test_given_a_terminal_when_status_watches_then_it_draws_a_table_until_it_is_interrupted(
+    server: Server, program: Program
+) -> None:
     server.objects.append(shopservice())
     server.over.clear()
     terminal = Terminal(program, "status", "-w")
@@ -152,7 +162,7 @@ def test_status_watch_draws_a_table_until_it_is_interrupted(server: Server, prog
     assert terminal.interrupt() == 0
 
 
-def test_the_table_of_status_watch_shows_control_characters_as_escapes(
+def test_given_control_characters_in_a_status_when_status_watches_then_its_table_escapes_them(
     server: Server, program: Program
 ) -> None:
     # Given an image and a reason that would set the title of the terminal and reorder what it shows.

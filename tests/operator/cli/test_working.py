@@ -103,7 +103,7 @@ def running(server: Server) -> Server:
     ],
     ids=str,
 )
-def test_logs_are_those_of_all_parts_or_of_one_worker(
+def test_given_a_shopservice_or_a_worker_when_logs_runs_then_it_selects_their_pods(
     running: Server, kubectl: WithKubectl, arguments: list[str], asked: list[str]
 ) -> None:
     given = kubectl.asked("logs", *arguments)
@@ -112,13 +112,15 @@ def test_logs_are_those_of_all_parts_or_of_one_worker(
     assert set(asked) <= set(given)
 
 
-def test_as_many_logs_are_followed_as_there_are_containers(server: Server, kubectl: WithKubectl) -> None:
+def test_given_twelve_containers_when_logs_follows_then_kubectl_may_open_twelve_requests(
+    server: Server, kubectl: WithKubectl
+) -> None:
     server.objects += [shopservice(), *(pod(f"web-{number}", "web") for number in range(12))]
 
     assert "--max-log-requests=12" in kubectl.asked("logs", "web", "-f")
 
 
-def test_a_command_runs_in_a_ready_pod_and_keeps_its_own_options(
+def test_when_exec_runs_then_the_command_runs_in_a_ready_pod_with_its_own_options(
     running: Server, kubectl: WithKubectl
 ) -> None:
     asked = kubectl.asked("exec", "web", "-it", "--", "ls", "-n", "a b")
@@ -129,7 +131,7 @@ def test_a_command_runs_in_a_ready_pod_and_keeps_its_own_options(
     ]
 
 
-def test_a_command_for_a_worker_runs_in_the_container_of_that_worker(
+def test_given_a_worker_when_exec_runs_then_the_command_runs_in_its_container(
     running: Server, kubectl: WithKubectl
 ) -> None:
     assert kubectl.asked("exec", "web", "-w", "mail", "--", "ls")[2:5] == [
@@ -148,13 +150,13 @@ def test_a_command_for_a_worker_runs_in_the_container_of_that_worker(
     ],
     ids=lambda given: " ".join(given) or "(none)",
 )
-def test_a_port_is_forwarded_to_a_ready_pod(
+def test_when_forward_runs_then_the_port_is_forwarded_to_a_ready_pod(
     running: Server, kubectl: WithKubectl, arguments: list[str], asked: list[str]
 ) -> None:
     assert kubectl.asked("forward", "web", *arguments)[2:] == ["port-forward", *asked]
 
 
-def test_kubectl_is_told_the_same_kubeconfig_context_and_namespace(
+def test_given_a_kubeconfig_context_and_namespace_when_a_command_runs_kubectl_then_they_are_passed_on(
     running: Server, kubectl: WithKubectl
 ) -> None:
     file = str(kubectl.program.kubeconfig)
@@ -181,7 +183,7 @@ def test_kubectl_is_told_the_same_kubeconfig_context_and_namespace(
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",
 )
-def test_what_cannot_be_done_is_said_before_kubectl_is_looked_for(
+def test_given_invalid_arguments_and_no_kubectl_then_the_command_names_the_arguments_first(
     running: Server,
     program: Program,
     monkeypatch: pytest.MonkeyPatch,
@@ -197,7 +199,9 @@ def test_what_cannot_be_done_is_said_before_kubectl_is_looked_for(
     assert (done.exit_code, done.stdout) == (code, "")
 
 
-def test_a_worker_without_a_port_needs_one_on_the_command_line(server: Server, kubectl: WithKubectl) -> None:
+def test_given_a_worker_without_a_port_when_forward_runs_then_it_asks_for_a_port(
+    server: Server, kubectl: WithKubectl
+) -> None:
     server.objects += [shopservice(workers=WORKERS), pod("web-relay-a", "worker-relay")]
 
     assert "worker relay has no port; name one" in kubectl("forward", "web", "-w", "relay").stderr
@@ -205,7 +209,7 @@ def test_a_worker_without_a_port_needs_one_on_the_command_line(server: Server, k
 
 
 @pytest.mark.parametrize("arguments", [["logs"], ["exec", "--", "ls"], ["forward"]], ids=" ".join)
-def test_without_kubectl_on_path_the_command_names_it(
+def test_given_no_kubectl_on_path_then_the_command_names_it_and_exits_with_3(
     running: Server, program: Program, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     monkeypatch.setenv("PATH", "")
@@ -217,7 +221,9 @@ def test_without_kubectl_on_path_the_command_names_it(
     assert done.exit_code == 3
 
 
-def test_a_shopservice_without_pods_has_no_logs(server: Server, program: Program) -> None:
+def test_given_no_pods_when_logs_runs_then_it_says_so_and_exits_with_4(
+    server: Server, program: Program
+) -> None:
     server.objects.append(shopservice())
 
     done = program("logs", "web")
@@ -237,7 +243,7 @@ def test_a_shopservice_without_pods_has_no_logs(server: Server, program: Program
     ],
     ids=str,
 )
-def test_logs_of_pods_that_have_not_started_say_so(
+def test_given_no_started_container_when_logs_runs_then_it_says_so_and_exits_with_0(
     server: Server, kubectl: WithKubectl, statuses: dict[str, Any], told: bool
 ) -> None:
     waiting = pod("web-a", "web", phase="Pending", ready=False)
@@ -266,7 +272,7 @@ def restarted(server: Server) -> set[str]:
     [([], {"web", "web-relay", "web-mail"}), (["-w", "mail"], {"web-mail"}), (["--dry-run"], set())],
     ids=["all", "worker", "dry"],
 )
-def test_a_restart_annotates_the_pod_template_of_each_deployment(
+def test_when_restart_runs_then_the_pod_template_of_each_deployment_is_annotated_unless_it_is_a_dry_run(
     running: Server, program: Program, arguments: list[str], names: set[str]
 ) -> None:
     done = program("restart", "web", *arguments)
@@ -279,13 +285,17 @@ def test_a_restart_annotates_the_pod_template_of_each_deployment(
     assert f"Deployment web-mail {said}.\n" in done.stdout
 
 
-def test_a_restart_is_a_document_too(running: Server, program: Program) -> None:
+def test_given_the_json_output_when_restart_runs_then_it_prints_a_document(
+    running: Server, program: Program
+) -> None:
     assert json.loads(program("restart", "web", "-w", "relay", "-o", "json").stdout) == [
         {"deployment": "web-relay", "dryRun": False}
     ]
 
 
-def test_a_paused_deployment_is_not_restarted_nor_any_other(server: Server, program: Program) -> None:
+def test_given_a_paused_deployment_when_restart_runs_then_no_deployment_is_restarted(
+    server: Server, program: Program
+) -> None:
     server.objects += [
         shopservice(workers=WORKERS),
         deployment("web", "web"),
@@ -299,7 +309,7 @@ def test_a_paused_deployment_is_not_restarted_nor_any_other(server: Server, prog
     assert restarted(server) == set()
 
 
-def test_a_refused_restart_keeps_no_other_deployment_from_being_restarted(
+def test_given_a_deployment_that_refuses_the_patch_when_restart_runs_then_the_others_are_restarted(
     running: Server, program: Program
 ) -> None:
     running.protected = {"web-relay"}
@@ -313,7 +323,9 @@ def test_a_refused_restart_keeps_no_other_deployment_from_being_restarted(
     assert done.exit_code == 5
 
 
-def test_a_deployment_of_another_owner_is_not_restarted(server: Server, program: Program) -> None:
+def test_given_a_deployment_of_another_owner_when_restart_runs_then_it_is_not_restarted(
+    server: Server, program: Program
+) -> None:
     foreign = deployment("web", "web")
     foreign["metadata"]["ownerReferences"] = [{"uid": "uid-other", "controller": True}]
     server.objects += [shopservice(), foreign]
@@ -337,7 +349,7 @@ def test_a_deployment_of_another_owner_is_not_restarted(server: Server, program:
     ],
     ids=str,
 )
-def test_dead_letters_are_looked_after_in_a_pod_of_the_worker(
+def test_given_a_worker_when_dlq_runs_then_its_command_runs_in_a_pod_of_the_worker(
     running: Server, kubectl: WithKubectl, given: list[str], asked: list[str]
 ) -> None:
     words = kubectl.asked("dlq", *given, "-w", "mail")
@@ -348,7 +360,7 @@ def test_dead_letters_are_looked_after_in_a_pod_of_the_worker(
     ]
 
 
-def test_an_image_with_a_program_of_its_own_for_dead_letters_is_asked_by_it(
+def test_given_a_custom_program_when_dlq_runs_then_that_program_runs_in_the_pod(
     running: Server, kubectl: WithKubectl
 ) -> None:
     words = kubectl.asked("dlq", "web", "-w", "mail", "--command", "/bin/letters -q", "show")

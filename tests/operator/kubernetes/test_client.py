@@ -86,7 +86,9 @@ def failure(code: int, message: str, **details: Any) -> dict[str, Any]:
     return {"kind": "Status", "status": "Failure", "code": code, "message": message, "details": details}
 
 
-async def test_a_new_child_is_applied_only_if_it_does_not_exist(api: Scripted, kube: Kube) -> None:
+async def test_given_a_new_child_when_it_is_applied_then_the_request_requires_its_absence(
+    api: Scripted, kube: Kube
+) -> None:
     api.say(201, {"applied": True})
 
     assert await kube.apply(ACCOUNT, uid=None) == {"applied": True}
@@ -103,7 +105,9 @@ async def test_a_new_child_is_applied_only_if_it_does_not_exist(api: Scripted, k
     }
 
 
-async def test_a_known_child_is_applied_only_if_its_uid_and_version_match(api: Scripted, kube: Kube) -> None:
+async def test_given_a_known_child_when_it_is_applied_then_the_request_names_its_uid_and_version(
+    api: Scripted, kube: Kube
+) -> None:
     api.say(200, {})
 
     api.say(200, {})
@@ -117,7 +121,9 @@ async def test_a_known_child_is_applied_only_if_its_uid_and_version_match(api: S
     assert second["resourceVersion"] == "7"
 
 
-async def test_fields_are_shared_only_if_their_values_match(api: Scripted, kube: Kube) -> None:
+async def test_when_fields_are_shared_with_a_second_manager_then_the_request_does_not_force_conflicts(
+    api: Scripted, kube: Kube
+) -> None:
     api.say(200, {})
 
     await kube.share(ACCOUNT, uid="u1")
@@ -126,7 +132,9 @@ async def test_fields_are_shared_only_if_their_values_match(api: Scripted, kube:
     assert query == {"fieldManager": "shop-operator-handover"}  # no force: another value is a conflict
 
 
-async def test_an_existing_object_and_a_stale_object_are_different_errors(api: Scripted, kube: Kube) -> None:
+async def test_given_a_refused_apply_then_a_taken_name_is_exists_and_a_changed_object_is_stale(
+    api: Scripted, kube: Kube
+) -> None:
     api.say(409, failure(409, "the object has been modified"))
     with pytest.raises(Exists):
         await kube.apply(ACCOUNT, uid=None)
@@ -190,7 +198,7 @@ async def test_given_another_selector_then_the_message_asks_for_a_recreation(
         (404, failure(404, 'namespaces "shop" not found', kind="namespaces"), Stale, "namespaces"),
     ],
 )
-async def test_every_refusal_has_its_error_and_the_message_of_the_server(
+async def test_given_a_refusal_of_the_api_server_then_the_error_has_its_type_and_the_message_of_the_server(
     api: Scripted, kube: Kube, status: int, body: Any, error: type[OperatorError], words: str
 ) -> None:
     api.say(status, body)
@@ -255,7 +263,7 @@ async def test_given_one_hanging_request_then_the_api_server_counts_as_available
     assert type(caught.value) is error
 
 
-async def test_without_the_lease_nothing_is_written_and_reads_continue(api: Scripted, url: str) -> None:
+async def test_given_no_lease_then_writes_are_refused_and_reads_go_on(api: Scripted, url: str) -> None:
     async with aiohttp.ClientSession() as session:
         kube = Kube(session, url, lambda: 0.0)
 
@@ -273,7 +281,7 @@ async def test_without_the_lease_nothing_is_written_and_reads_continue(api: Scri
         assert await kube.get("Service", "shop", "web") == {"kind": "Service"}
 
 
-async def test_a_delete_has_the_uid_and_succeeds_if_the_object_does_not_exist(
+async def test_when_an_absent_object_is_deleted_by_uid_then_the_deletion_succeeds(
     api: Scripted, kube: Kube
 ) -> None:
     api.say(404, failure(404, "not found", kind="deployments"))
@@ -285,7 +293,7 @@ async def test_a_delete_has_the_uid_and_succeeds_if_the_object_does_not_exist(
     assert body == {"preconditions": {"uid": "u1"}, "propagationPolicy": "Background"}
 
 
-async def test_the_status_is_patched_only_if_no_other_client_has_written_it(
+async def test_when_a_status_is_patched_then_the_request_requires_the_known_version(
     api: Scripted, kube: Kube
 ) -> None:
     api.say(200, {"kind": "ShopService"})
@@ -300,7 +308,9 @@ async def test_the_status_is_patched_only_if_no_other_client_has_written_it(
     assert body == {"metadata": {"resourceVersion": "7"}, "status": {"ready": "1/1"}}
 
 
-async def test_a_list_is_read_page_by_page_with_the_label_of_the_operator(api: Scripted, kube: Kube) -> None:
+async def test_when_a_kind_is_listed_then_its_pages_are_read_with_the_label_selector(
+    api: Scripted, kube: Kube
+) -> None:
     api.say(
         200,
         {"metadata": {"resourceVersion": "9", "continue": "more"}, "items": [{"metadata": {"name": "a"}}]},
@@ -317,7 +327,7 @@ async def test_a_list_is_read_page_by_page_with_the_label_of_the_operator(api: S
     assert api.requests[1][2]["continue"] == "more"
 
 
-async def test_few_pages_are_in_memory_at_a_time_and_a_closed_list_frees_its_page(
+async def test_given_two_lists_in_progress_when_a_third_begins_then_it_waits_until_one_is_closed(
     api: Scripted, kube: Kube
 ) -> None:
     for _ in range(3):
@@ -336,7 +346,7 @@ async def test_few_pages_are_in_memory_at_a_time_and_a_closed_list_frees_its_pag
     await third.aclose()
 
 
-async def test_shopservices_are_listed_without_a_label_and_in_all_namespaces(
+async def test_when_shopservices_are_listed_then_all_namespaces_are_read_without_a_label_selector(
     api: Scripted, kube: Kube
 ) -> None:
     api.say(200, {"metadata": {"resourceVersion": "9"}, "items": []})
@@ -347,7 +357,9 @@ async def test_shopservices_are_listed_without_a_label_and_in_all_namespaces(
     assert "labelSelector" not in api.requests[0][2]
 
 
-async def test_leases_are_read_created_and_renewed(api: Scripted, kube: Kube) -> None:
+async def test_when_a_lease_is_read_created_and_renewed_then_each_is_its_own_request(
+    api: Scripted, kube: Kube
+) -> None:
     lease = {"metadata": {"name": "shop-operator", "namespace": "ops"}}
     api.say(404, failure(404, "not found", kind="leases"))
     api.say(201, lease)
@@ -375,13 +387,13 @@ async def test_leases_are_read_created_and_renewed(api: Scripted, kube: Kube) ->
         ("/api/v1/namespaces", None),
     ],
 )
-def test_the_path_of_a_collection_identifies_its_kind(path: str, kind: str | None) -> None:
+def test_given_the_path_of_a_collection_then_its_kind_is_known(path: str, kind: str | None) -> None:
     assert collection(path) == kind
 
 
 @given(st.text(st.characters(codec="utf-8")))
 @example("\x7f\x80\x85\x9f\u2028\u2029\ufeff\ufffe\uffff\U0001f6d2")
-def test_encoded_json_has_the_same_meaning_as_yaml(text: str) -> None:
+def test_given_any_text_in_a_spec_when_it_is_encoded_then_yaml_reads_the_same_text(text: str) -> None:
     assert yaml.safe_load(encoded({"value": text})) == {"value": text}
 
 
@@ -394,7 +406,9 @@ def stored_list(*items: bytes) -> web.Response:
     return web.Response(body=b'{"metadata":{"resourceVersion":"9"},"items":[%b]}' % b",".join(items))
 
 
-async def test_an_invalid_object_hides_no_other_object_of_its_list(api: Scripted, kube: Kube) -> None:
+async def test_given_a_list_with_invalid_text_or_json_then_every_other_object_is_read(
+    api: Scripted, kube: Kube
+) -> None:
     api.answers.append(stored_list(stored("a", b"1"), stored("b", b'"\xff"'), stored("c", b"1e400")))
 
     (page,) = [list(page.items) async for page in kube.pages("Deployment", "shop")]
@@ -404,7 +418,7 @@ async def test_an_invalid_object_hides_no_other_object_of_its_list(api: Scripted
     assert [isinstance(each, Unparsed) for each in page] == [False, False, True]
 
 
-async def test_a_pod_that_cannot_be_parsed_is_omitted(api: Scripted, kube: Kube) -> None:
+async def test_given_a_pod_that_cannot_be_parsed_then_it_is_left_out(api: Scripted, kube: Kube) -> None:
     for _ in range(2):
         api.answers.append(stored_list(stored("a", b"1e400"), stored("b", b'"\xff"')))
 
@@ -413,7 +427,7 @@ async def test_a_pod_that_cannot_be_parsed_is_omitted(api: Scripted, kube: Kube)
 
 
 @pytest.mark.parametrize(("plural", "every"), [("pods", Kube.pods), ("replicasets", Kube.replicasets)])
-async def test_pages_are_read_one_at_a_time_and_only_as_needed(
+async def test_given_a_list_of_several_pages_then_a_page_is_read_only_when_it_is_used(
     api: Scripted, kube: Kube, plural: str, every: Callable[..., AsyncGenerator[dict[str, Any]]]
 ) -> None:
     def page(token: str, *names: str) -> dict[str, Any]:
@@ -433,7 +447,9 @@ async def test_pages_are_read_one_at_a_time_and_only_as_needed(
     assert {(query["limit"], query["labelSelector"]) for _, _, query, _ in api.requests} == {("100", "a=b")}
 
 
-async def test_the_first_page_of_pods_is_one_request(api: Scripted, kube: Kube) -> None:
+async def test_when_the_first_page_of_pods_is_read_then_one_request_is_sent(
+    api: Scripted, kube: Kube
+) -> None:
     metadata = {"resourceVersion": "9", "continue": "more"}
     api.say(200, {"metadata": metadata, "items": [{"metadata": {"name": "a"}}]})
 
@@ -442,7 +458,9 @@ async def test_the_first_page_of_pods_is_one_request(api: Scripted, kube: Kube) 
     assert len(api.requests) == 1
 
 
-async def test_a_closed_list_of_pods_makes_room_for_other_lists(api: Scripted, kube: Kube) -> None:
+async def test_given_lists_of_pods_that_are_closed_early_then_they_leave_room_for_other_lists(
+    api: Scripted, kube: Kube
+) -> None:
     for _ in range(4):
         api.say(200, {"metadata": {"resourceVersion": "9", "continue": "more"}, "items": [{"metadata": {}}]})
 
@@ -471,7 +489,9 @@ async def test_given_a_known_state_then_a_watch_shows_only_its_version(api: Scri
     assert shown == [("BOOKMARK", None, True), ("MODIFIED", "b", True), ("DELETED", "a", True)]
 
 
-async def test_a_watch_continues_after_an_invalid_object(api: Scripted, kube: Kube) -> None:
+async def test_given_a_watch_with_invalid_text_or_json_then_it_goes_on_after_that_object(
+    api: Scripted, kube: Kube
+) -> None:
     values = (b'"\xff"', b"1e400", b"1")
     lines = [b'{"type":"ADDED","object":%b}\n' % stored("web", value) for value in values]
     api.answers.append(web.Response(body=b"".join(lines)))
@@ -482,7 +502,7 @@ async def test_a_watch_continues_after_an_invalid_object(api: Scripted, kube: Ku
     assert {(each["kind"], each["metadata"]["name"]) for each in shown} == {("Service", "web")}
 
 
-async def test_a_watch_starts_from_a_version_and_shows_events_of_any_length(
+async def test_given_events_of_any_length_and_chunking_when_a_watch_resumes_from_a_version_then_it_shows_them(
     kube: Kube, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[Any] = [

@@ -37,7 +37,7 @@ def kubeconfig(monkeypatch: pytest.MonkeyPatch, path: Path, user: dict[str, str]
     monkeypatch.setenv("KUBECONFIG", str(path))
 
 
-def test_a_kubeconfig_provides_server_token_and_namespace(
+def test_given_a_kubeconfig_then_server_token_and_namespace_are_read_from_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     kubeconfig(monkeypatch, tmp_path / "config", {"token": "t"}, "https://api.test:6443")
@@ -47,7 +47,7 @@ def test_a_kubeconfig_provides_server_token_and_namespace(
     assert (info.server, info.token, info.default_namespace) == ("https://api.test:6443", "t", "ops")
 
 
-def test_given_no_configuration_then_the_message_names_what_to_set() -> None:
+def test_given_no_kubeconfig_then_the_error_says_to_set_it() -> None:
     with pytest.raises(NoCluster, match="Set KUBECONFIG"):
         locate()
 
@@ -59,7 +59,7 @@ def test_given_no_configuration_then_the_message_names_what_to_set() -> None:
         ({"token": "t"}, "api.test", "has no usable server"),
     ],
 )
-def test_an_unusable_kubeconfig_is_refused_at_once(
+def test_given_a_kubeconfig_without_usable_credentials_or_server_then_it_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user: dict[str, str], server: str, words: str
 ) -> None:
     kubeconfig(monkeypatch, tmp_path / "config", user, server)
@@ -83,7 +83,7 @@ def test_given_a_broken_kubeconfig_then_the_message_says_how_to_check_it(
 @pytest.mark.parametrize(
     ("host", "server"), [("10.96.0.1", "https://10.96.0.1:6443"), ("fd00::1", "https://[fd00::1]:6443")]
 )
-def test_in_a_pod_the_server_is_found_without_dns(
+def test_given_a_pod_then_the_api_server_is_addressed_by_its_ip(
     monkeypatch: pytest.MonkeyPatch, host: str, server: str
 ) -> None:
     in_pod = kopf.ConnectionInfo(server="https://kubernetes.default.svc", token="t")
@@ -132,7 +132,7 @@ class Observer:
         self.lost.append(method)
 
 
-async def test_an_unanswered_request_is_counted_and_does_not_change_the_time_of_the_last_answer() -> None:
+async def test_given_a_request_without_an_answer_then_it_is_counted_as_lost_and_no_answer_is_dated() -> None:
     observer = Observer()
     link = Connection(kopf.ConnectionInfo(server="http://127.0.0.1:1"), observer)
 
@@ -143,7 +143,7 @@ async def test_an_unanswered_request_is_counted_and_does_not_change_the_time_of_
     await link.close()
 
 
-async def test_a_rotated_token_is_used_within_a_minute(
+async def test_given_a_rotated_token_when_its_lifetime_ends_then_requests_carry_the_new_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: TestServer
 ) -> None:
     token = tmp_path / "token"
@@ -163,7 +163,9 @@ async def test_a_rotated_token_is_used_within_a_minute(
 @pytest.mark.parametrize(
     "certificate", [{"ca_path": "/nonexistent/ca.crt"}, {"ca_data": b"bm9uZQ=="}, {"ca_data": "base64"}]
 )
-async def test_unusable_certificates_are_a_problem_of_the_kubeconfig(certificate: dict[str, Any]) -> None:
+async def test_given_unusable_certificates_then_the_error_names_the_kubeconfig_and_the_command_that_checks_it(
+    certificate: dict[str, Any],
+) -> None:
     said = r"^The kubeconfig's certificates cannot be used \(\w+: .+\); check it with `kubectl version`\.$"
     with pytest.raises(NoCluster, match=said):
         Connection(kopf.ConnectionInfo(server="https://127.0.0.1:1", **certificate), Observer())

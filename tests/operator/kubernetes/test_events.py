@@ -54,7 +54,9 @@ async def writing(events: Events) -> AsyncIterator[None]:
     task.cancel()
 
 
-async def test_an_event_has_its_object_time_and_reason(api: Api, clock: Clock) -> None:
+async def test_when_an_event_is_emitted_then_it_names_its_object_its_reason_and_its_controller(
+    api: Api, clock: Clock
+) -> None:
     events = Events(api, "operator-1", clock)
     async with writing(events):
         events.tell(SHOP, "Ready", "2/2 pods are ready.")
@@ -73,7 +75,7 @@ async def test_an_event_has_its_object_time_and_reason(api: Api, clock: Clock) -
     assert (second["type"], len(second["note"])) == ("Warning", 1024)
 
 
-async def test_a_repeated_event_is_counted_at_most_once_a_minute_and_is_new_after_ten_minutes(
+async def test_given_a_repeated_event_then_its_count_is_written_once_a_minute_and_it_is_new_after_a_while(
     api: Api, clock: Clock
 ) -> None:
     events = Events(api, "operator-1", clock)
@@ -93,7 +95,7 @@ async def test_a_repeated_event_is_counted_at_most_once_a_minute_and_is_new_afte
     assert len(api.created) == 3
 
 
-async def test_an_event_that_cannot_be_written_is_dropped_and_the_next_is_written(
+async def test_given_an_event_that_cannot_be_written_then_it_is_dropped_and_the_next_one_is_written(
     api: Api, clock: Clock
 ) -> None:
     events = Events(api, "operator-1", clock)
@@ -107,7 +109,9 @@ async def test_an_event_that_cannot_be_written_is_dropped_and_the_next_is_writte
     assert len(api.created) == 1
 
 
-def test_a_thousand_events_can_wait_without_blocking_a_pass(api: Api, clock: Clock) -> None:
+def test_given_more_than_a_thousand_waiting_events_then_the_rest_is_dropped_without_blocking(
+    api: Api, clock: Clock
+) -> None:
     events = Events(api, "operator-1", clock)
     for number in range(1100):
         events.tell(SHOP, "Ready", str(number))

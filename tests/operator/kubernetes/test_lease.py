@@ -107,7 +107,9 @@ def clock() -> Clock:
     return Clock()
 
 
-async def test_the_first_candidate_leads_and_signs_the_lease(leases: FakeLeases, clock: Clock) -> None:
+async def test_given_no_lease_when_a_candidate_runs_then_it_leads_and_holds_the_lease(
+    leases: FakeLeases, clock: Clock
+) -> None:
     one = Candidate(leases, "one", clock)
     async with one.running():
         await until(lambda: one.elector.leading)
@@ -118,7 +120,9 @@ async def test_the_first_candidate_leads_and_signs_the_lease(leases: FakeLeases,
         assert one.fence.remaining() == pytest.approx(10)
 
 
-async def test_a_second_candidate_waits_while_the_first_renews(leases: FakeLeases, clock: Clock) -> None:
+async def test_given_a_leader_that_renews_then_a_second_candidate_stands_by(
+    leases: FakeLeases, clock: Clock
+) -> None:
     one, two = Candidate(leases, "one", clock), Candidate(leases, "two", clock)
     async with one.running():
         await until(lambda: one.elector.leading)
@@ -131,7 +135,9 @@ async def test_a_second_candidate_waits_while_the_first_renews(leases: FakeLease
             assert two.history == []
 
 
-async def test_a_stopped_leader_hands_over_at_once(leases: FakeLeases, clock: Clock) -> None:
+async def test_when_a_leader_stops_then_it_releases_the_lease_at_once(
+    leases: FakeLeases, clock: Clock
+) -> None:
     one, two = Candidate(leases, "one", clock), Candidate(leases, "two", clock)
     async with two.running():
         await until(lambda: two.elector.leading)
@@ -142,7 +148,7 @@ async def test_a_stopped_leader_hands_over_at_once(leases: FakeLeases, clock: Cl
         await until(lambda: one.elector.leading)  # the clock did not move
 
 
-async def test_a_dead_leader_is_replaced_after_its_lease_expires_and_not_earlier(
+async def test_given_a_dead_leader_then_another_candidate_leads_only_after_the_lease_has_expired(
     leases: FakeLeases, clock: Clock
 ) -> None:
     one, two = Candidate(leases, "one", clock), Candidate(leases, "two", clock)
@@ -165,7 +171,7 @@ async def test_a_dead_leader_is_replaced_after_its_lease_expires_and_not_earlier
     assert leases.lease["spec"]["leaseTransitions"] == 1
 
 
-async def test_a_leader_without_network_stops_before_another_can_start(
+async def test_given_a_leader_without_network_then_it_stops_before_the_lease_expires(
     leases: FakeLeases, clock: Clock
 ) -> None:
     one = Candidate(leases, "one", clock)
@@ -183,7 +189,9 @@ async def test_a_leader_without_network_stops_before_another_can_start(
         assert one.history == [True, False, True]
 
 
-async def test_a_leader_whose_lease_was_taken_stops(leases: FakeLeases, clock: Clock) -> None:
+async def test_given_a_leader_when_another_identity_takes_its_lease_then_it_stops(
+    leases: FakeLeases, clock: Clock
+) -> None:
     one = Candidate(leases, "one", clock)
     async with one.running():
         await until(lambda: one.elector.leading)
@@ -195,7 +203,9 @@ async def test_a_leader_whose_lease_was_taken_stops(leases: FakeLeases, clock: C
         await until(lambda: one.history == [True, False])
 
 
-async def test_a_skewed_wall_clock_in_the_lease_changes_nothing(leases: FakeLeases, clock: Clock) -> None:
+async def test_given_a_lease_with_a_skewed_wall_clock_then_a_candidate_still_waits_one_lease_duration(
+    leases: FakeLeases, clock: Clock
+) -> None:
     leases.lease = {
         "metadata": {"name": "shop-operator", "resourceVersion": "0"},
         "spec": {
@@ -213,7 +223,7 @@ async def test_a_skewed_wall_clock_in_the_lease_changes_nothing(leases: FakeLeas
         await until(lambda: two.elector.leading)
 
 
-async def test_without_leader_election_the_process_leads_at_once_until_it_stops() -> None:
+async def test_given_no_leader_election_then_the_process_leads_until_it_ends() -> None:
     history: list[bool] = []
 
     def changed(*, leads: bool) -> None:

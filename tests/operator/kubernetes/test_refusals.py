@@ -75,7 +75,7 @@ async def kube(url: str) -> AsyncIterator[Kube]:
         (500, 'failed calling webhook "x": connection refused', ApiUnavailable, "answered 500"),
     ],
 )
-async def test_the_message_of_a_refusal_names_its_source_and_the_cure(
+async def test_given_a_refusal_then_the_error_names_its_cause_and_the_remedy(
     api: Scripted, kube: Kube, status: int, said: str, error: type[OperatorError], advice: str
 ) -> None:
     api.say(status, failure(status, said))
@@ -89,7 +89,7 @@ async def test_the_message_of_a_refusal_names_its_source_and_the_cure(
     assert ("RBAC" in caught.value.message) == (error is Forbidden)
 
 
-def test_the_delays_double_from_15_seconds_to_5_minutes() -> None:
+def test_given_repeated_refusals_then_the_waits_double_from_15_seconds_to_5_minutes() -> None:
     clock = Clock(0.0)
     refusals = Refusals(clock)
     waits = []
@@ -102,7 +102,7 @@ def test_the_delays_double_from_15_seconds_to_5_minutes() -> None:
     assert all(wait <= most for wait, most in zip(waits, expected, strict=True))
 
 
-def test_a_pass_after_an_event_does_not_increase_the_delay() -> None:
+def test_given_a_refusal_when_an_event_causes_a_pass_then_the_wait_is_not_extended() -> None:
     clock = Clock(0.0)
     refusals = Refusals(clock)
     first = refusals.next(KEY, 1)
@@ -112,7 +112,9 @@ def test_a_pass_after_an_event_does_not_increase_the_delay() -> None:
 
 
 @pytest.mark.parametrize("news", ["another generation", "nothing was refused"])
-def test_a_new_spec_or_a_success_resets_the_delay(news: str) -> None:
+def test_given_a_long_wait_when_the_generation_changes_or_a_pass_succeeds_then_the_wait_starts_again(
+    news: str,
+) -> None:
     clock = Clock(0.0)
     refusals = Refusals(clock)
     for _ in range(5):
@@ -123,7 +125,9 @@ def test_a_new_spec_or_a_success_resets_the_delay(news: str) -> None:
     assert refusals.next(KEY, 2 if news == "another generation" else 1) <= FIRST
 
 
-async def test_a_shopservice_recovers_without_an_event_when_the_policy_is_removed(world: World) -> None:
+async def test_given_a_refused_deployment_when_the_policy_is_removed_then_a_retry_applies_it_without_an_event(
+    world: World,
+) -> None:
     world.api.refusing["Deployment"] = Refused("a policy denies it")
     world.shop()
     look = await world.pass_()
@@ -144,7 +148,7 @@ async def test_a_shopservice_recovers_without_an_event_when_the_policy_is_remove
     assert world.condition("Stalled")["status"] == "False"
 
 
-async def test_an_unexpected_exception_is_reported_and_retried(
+async def test_given_an_unexpected_exception_in_a_pass_then_ready_reports_an_internal_error_and_it_is_retried(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.shop()
@@ -210,7 +214,7 @@ class Listed:
             self.queue.done(await self.queue.get())
 
 
-async def test_a_list_soon_after_the_first_passes_causes_no_further_passes() -> None:
+async def test_given_first_passes_when_a_list_follows_soon_then_no_second_pass_is_queued() -> None:
     listed = Listed()
     listed.list()
     listed.clock.now += 3600
@@ -222,7 +226,7 @@ async def test_a_list_soon_after_the_first_passes_causes_no_further_passes() -> 
     assert len(listed.queue) == 0
 
 
-async def test_the_hourly_comparison_causes_a_pass_over_what_is_not_ready() -> None:
+async def test_when_the_hourly_comparison_runs_then_only_shopservices_that_are_not_ready_are_queued() -> None:
     listed = Listed()
     listed.list()
     await listed.lead()

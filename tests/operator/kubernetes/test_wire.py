@@ -54,7 +54,9 @@ def depth(value: Any) -> int:
 
 
 @given(value=anything, levels=st.integers(0, 6))
-def test_exactly_the_levels_below_the_limit_are_cut(value: Any, levels: int) -> None:
+def test_given_any_json_when_it_is_cut_at_a_depth_then_only_deeper_values_become_null(
+    value: Any, levels: int
+) -> None:
     def expected(value: Any, left: int) -> Any:
         if not isinstance(value, dict | list):
             return value
@@ -67,14 +69,14 @@ def test_exactly_the_levels_below_the_limit_are_cut(value: Any, levels: int) -> 
     assert orjson.loads(cut(orjson.dumps(value), levels)) == expected(value, levels)
 
 
-def test_brackets_and_quotes_in_strings_do_not_count_as_nesting() -> None:
+def test_given_brackets_and_quotes_in_strings_then_they_do_not_count_as_nesting() -> None:
     raw = orjson.dumps({"a": '{[\\"', "b]": ['"}']})
 
     assert cut(raw, 2) == raw
 
 
 @pytest.mark.parametrize("levels", DEPTHS)
-def test_a_deep_object_hides_no_other_object_of_its_page(levels: int) -> None:
+def test_given_a_deep_object_in_a_page_then_every_other_object_is_read(levels: int) -> None:
     listed = Listed(page(nested(3, name="a"), nested(levels, name="deep"), nested(3, name="z"), token="more"))
 
     found = list(listed.objects())
@@ -85,14 +87,14 @@ def test_a_deep_object_hides_no_other_object_of_its_page(levels: int) -> None:
 
 
 @pytest.mark.parametrize("levels", DEPTHS)
-def test_a_deep_object_of_a_watch_is_identified(levels: int) -> None:
+def test_given_a_deep_object_in_a_watch_event_then_its_metadata_is_read(levels: int) -> None:
     found = event(b'{"type":"ADDED","object":%b}' % nested(levels))
 
     assert (found["type"], found["object"]["metadata"]) == ("ADDED", METADATA)
 
 
 @pytest.mark.parametrize("levels", DEPTHS)
-def test_deep_managed_fields_do_not_hide_an_identity(levels: int) -> None:
+def test_given_deep_managed_fields_then_the_identity_is_still_read(levels: int) -> None:
     deep = orjson.loads(nested(251))["spec"]
     raw = nested(levels, managedFields=[{"manager": "x", "fieldsV1": deep}], annotations={"a": "b"})
 
@@ -102,11 +104,11 @@ def test_deep_managed_fields_do_not_hide_an_identity(levels: int) -> None:
     }
 
 
-def test_an_object_without_an_identity_is_read_as_a_whole() -> None:
+def test_given_an_object_with_an_invalid_identity_then_its_metadata_is_returned_unchanged() -> None:
     assert identity(b'{"metadata":{"name":7}}') == {"metadata": {"name": 7}}
 
 
-def test_a_large_object_keeps_the_used_parts_of_its_managed_fields() -> None:
+def test_given_a_large_object_then_only_the_used_parts_of_its_managed_fields_are_kept() -> None:
     large: dict[str, Any] = {f"f:{number}": {} for number in range(LARGE // 8)}
     entry = {"manager": "kubectl", "operation": "Update", "time": "2026-01-01T00:00:00Z"}
     managed = [
@@ -124,7 +126,7 @@ def test_a_large_object_keeps_the_used_parts_of_its_managed_fields() -> None:
 
 
 @pytest.mark.parametrize("managed", [None, 7, {}, [None], [{"manager": 7}], [{"fieldsV1": [7]}]])
-def test_a_large_object_with_managed_fields_of_another_type_is_read(managed: Any) -> None:
+def test_given_a_large_object_with_invalid_managed_fields_then_it_is_read_without_them(managed: Any) -> None:
     found = parsed(nested(3, managedFields=managed, annotations={"a": "x" * LARGE}))
 
     assert found["metadata"]["managedFields"] == []
@@ -137,7 +139,7 @@ def templated(template: bytes) -> bytes:
     return b'{"kind":"ShopService","metadata":%b,"spec":%b}' % (orjson.dumps(METADATA), spec)
 
 
-def test_a_pod_template_that_is_too_large_is_omitted_without_using_memory() -> None:
+def test_given_a_pod_template_that_is_too_large_then_it_is_omitted_without_parsing_it() -> None:
     raw = templated(b'{"x":[%b]}' % b",".join([b"{}"] * 400_000))
     tracemalloc.start()
 
@@ -151,7 +153,7 @@ def test_a_pod_template_that_is_too_large_is_omitted_without_using_memory() -> N
     assert most < 3 * len(raw)
 
 
-def test_a_pod_template_that_is_large_only_because_of_escapes_is_read_as_a_whole() -> None:
+def test_given_a_pod_template_that_only_escapes_make_large_then_it_is_read_whole() -> None:
     text = "<" * (LARGEST_TEMPLATE - 100)
     escaped = text.replace("<", r"\u003c").encode()
 
@@ -161,7 +163,7 @@ def test_a_pod_template_that_is_large_only_because_of_escapes_is_read_as_a_whole
 
 
 @pytest.mark.parametrize("spec", [b"null", b"7", b"[]", b'{"podTemplate":null}', b'{"podTemplate":7}'])
-def test_a_large_object_with_any_spec_is_read(spec: bytes) -> None:
+def test_given_a_large_object_with_any_spec_then_the_spec_is_read(spec: bytes) -> None:
     metadata = orjson.dumps(METADATA | {"annotations": {"a": "x" * LARGE}})
 
     found = parsed(b'{"metadata":%b,"spec":%b}' % (metadata, spec))
@@ -172,7 +174,7 @@ def test_a_large_object_with_any_spec_is_read(spec: bytes) -> None:
 @pytest.mark.parametrize(
     "raw", [b"", b"{", b"[]", b"7", b"null", b'{"items":7}', b'{"metadata":{"resourceVersion":"x"}}']
 )
-def test_truncated_json_is_malformed(raw: bytes) -> None:
+def test_given_truncated_json_then_it_is_refused_as_malformed(raw: bytes) -> None:
     with pytest.raises(Malformed):
         Listed(raw)
     if raw[:2] != b'{"':
@@ -182,7 +184,7 @@ def test_truncated_json_is_malformed(raw: bytes) -> None:
         event(raw)
 
 
-def test_the_memory_for_identities_of_a_page_does_not_depend_on_the_annotations() -> None:
+def test_given_a_page_with_many_annotations_then_reading_its_identities_needs_constant_memory() -> None:
     annotations = {f"a{number}": "" for number in range(100_000)}
     raw = page(*[nested(3, annotations=annotations)] * 3)
     tracemalloc.start()
@@ -204,7 +206,7 @@ def odd(bad: bytes, size: int = 0) -> bytes:
 
 @pytest.mark.parametrize("size", [0, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("bad", ODD)
-def test_invalid_utf_8_hides_no_object_of_a_page(bad: bytes, size: int) -> None:
+def test_given_invalid_utf_8_in_an_object_of_a_page_then_every_object_is_read(bad: bytes, size: int) -> None:
     raw = page(nested(3, name="a"), odd(bad, size), nested(3, name="z"), token="more")
 
     whole = list(Listed(raw).objects())
@@ -223,14 +225,14 @@ def test_invalid_utf_8_hides_no_object_of_a_page(bad: bytes, size: int) -> None:
 
 @pytest.mark.parametrize("identity_only", [False, True])
 @pytest.mark.parametrize("bad", ODD)
-def test_an_event_with_invalid_utf_8_is_read(bad: bytes, *, identity_only: bool) -> None:
+def test_given_a_watch_event_with_invalid_utf_8_then_it_is_read(bad: bytes, *, identity_only: bool) -> None:
     found = event(b'{"type":"ADDED","object":%b}' % odd(bad), identity_only=identity_only)
 
     assert (found["type"], found["object"]["metadata"]["name"]) == ("ADDED", "odd")
     assert not isinstance(found["object"], Unparsed)
 
 
-def test_half_a_surrogate_pair_changes_no_other_text_of_an_object() -> None:
+def test_given_a_lone_surrogate_in_an_object_then_every_other_text_is_kept() -> None:
     said = rb"\ud83d\ude00 \\ud800 \u00e9 \" \n"
     raw = b'{"metadata":{"name":"%b"},"bad":"\\udfff"}' % said
 
@@ -239,12 +241,12 @@ def test_half_a_surrogate_pair_changes_no_other_text_of_an_object() -> None:
     assert found == {"metadata": {"name": '\U0001f600 \\ud800 é " \n'}, "bad": "\ufffd"}
 
 
-def test_valid_utf_8_is_not_changed() -> None:
+def test_given_valid_utf_8_then_it_stays_unchanged() -> None:
     assert utf8("é😀".encode()) == "é😀".encode()
     assert utf8(b'"a\xe2"') == '"a\ufffd"'.encode()
 
 
-def test_an_object_that_cannot_be_parsed_is_identified_and_hides_no_other_object() -> None:
+def test_given_an_unparsable_object_in_a_page_then_its_identity_and_every_other_object_are_read() -> None:
     bad = UNPARSED % orjson.dumps(METADATA | {"name": "bad"})
     nameless = UNPARSED % b"7"
 
@@ -257,7 +259,9 @@ def test_an_object_that_cannot_be_parsed_is_identified_and_hides_no_other_object
 
 
 @pytest.mark.parametrize("identity_only", [False, True])
-def test_an_event_of_an_object_that_cannot_be_parsed_is_identified(*, identity_only: bool) -> None:
+def test_given_a_watch_event_of_an_unparsable_object_then_it_is_passed_on_as_unparsed(
+    *, identity_only: bool
+) -> None:
     found = event(b'{"type":"DELETED","object":%b}' % (UNPARSED % b"7"), identity_only=identity_only)
 
     assert found == {"type": "DELETED", "object": {"metadata": {}}}

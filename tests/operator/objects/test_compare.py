@@ -103,7 +103,9 @@ PATH = "spec.template.spec.containers[name=app]"
         ),
     ],
 )
-def test_no_drift(case: str, desired: dict[str, Any], live: dict[str, Any]) -> None:
+def test_given_a_live_object_that_matches_the_desired_fields_then_no_drift_is_reported(
+    case: str, desired: dict[str, Any], live: dict[str, Any]
+) -> None:
     assert list(drift(desired, live)) == [], case
 
 
@@ -176,7 +178,9 @@ def test_no_drift(case: str, desired: dict[str, Any], live: dict[str, Any]) -> N
         ({"a": [1]}, {"a": "text"}, ["a"]),
     ],
 )
-def test_drift_is_named_by_its_path(desired: dict[str, Any], live: dict[str, Any], paths: list[str]) -> None:
+def test_given_a_live_object_that_differs_then_drift_names_the_paths(
+    desired: dict[str, Any], live: dict[str, Any], paths: list[str]
+) -> None:
     assert list(drift(desired, live)) == paths
 
 
@@ -190,16 +194,18 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=5), json_values, max_size=4))
-def test_an_object_has_no_drift_from_itself(obj: dict[str, Any]) -> None:
+def test_given_any_object_when_it_is_compared_with_itself_then_no_drift_is_reported(
+    obj: dict[str, Any],
+) -> None:
     assert list(drift(obj, obj)) == []
 
 
 @given(st.dictionaries(st.text(max_size=5), int64, max_size=4))
-def test_the_hash_is_independent_of_the_order_of_keys(obj: dict[str, int]) -> None:
+def test_given_two_orders_of_keys_then_the_hash_is_the_same(obj: dict[str, int]) -> None:
     assert applied_hash(obj) == applied_hash(dict(reversed(obj.items())))
 
 
-def test_a_different_configuration_has_a_different_hash() -> None:
+def test_given_two_configurations_then_their_hashes_differ() -> None:
     assert applied_hash({"a": 1}) != applied_hash({"a": 2})
 
 
@@ -217,7 +223,7 @@ def test_a_different_configuration_has_a_different_hash() -> None:
         ("1Mi", "1M", False),
     ],
 )
-def test_quantities_are_compared_by_value(one: str, other: str, equal: bool) -> None:
+def test_given_two_quantities_then_they_are_compared_by_value(one: str, other: str, equal: bool) -> None:
     desired, live = (pod(container(resources={"limits": {"x": each}})) for each in (one, other))
 
     assert (list(drift(desired, live)) == []) is equal

@@ -34,7 +34,7 @@ def test_given_another_member_of_a_union_then_it_is_replaced_and_other_fields_ar
     ]
 
 
-def test_a_port_with_the_same_name_is_removed() -> None:
+def test_given_a_live_port_with_the_name_of_a_desired_one_then_it_is_removed() -> None:
     desired = {"kind": "Service", "spec": {"ports": [{"name": "http", "port": 80, "protocol": "TCP"}]}}
     live = {"spec": {"ports": [{"name": "http", "port": 99, "protocol": "TCP"}, {"name": "more", "port": 9}]}}
 

@@ -11,7 +11,7 @@ from shopdev.codegen.kubeschema import table
 POD = of_kind("Deployment").below("spec").below("template").below("spec")
 
 
-def test_every_kind_that_the_operator_writes_is_in_the_table() -> None:
+def test_given_every_kind_that_the_operator_writes_then_the_schema_table_knows_it() -> None:
     assert {each.kind for each in KINDS if of_kind(each.kind) is ANY} == set()
 
 
@@ -29,28 +29,30 @@ def test_every_kind_that_the_operator_writes_is_in_the_table() -> None:
         (of_kind("ServiceAccount").below("imagePullSecrets"), ()),
     ],
 )
-def test_a_list_is_merged_by_the_keys_of_its_own_field(found: Type, keys: tuple[str, ...]) -> None:
+def test_given_a_list_of_the_kubernetes_api_then_the_table_has_its_merge_keys(
+    found: Type, keys: tuple[str, ...]
+) -> None:
     assert (found.is_list, found.keys) == (True, keys)
 
 
-def test_a_missing_key_of_an_item_has_its_default() -> None:
+def test_given_an_item_without_a_merge_key_then_the_default_of_the_key_identifies_it() -> None:
     ports = POD.below("containers").item.below("ports")
 
     assert ports.identity({"containerPort": 80}) == ports.identity({"containerPort": 80, "protocol": "TCP"})
 
 
-def test_maps_and_selectors_are_atomic_where_the_api_says_so() -> None:
+def test_given_an_atomic_map_or_selector_then_the_table_marks_it_as_atomic() -> None:
     assert POD.below("nodeSelector").atomic
     assert of_kind("NetworkPolicy").below("spec").below("podSelector").atomic
     assert not of_kind("Deployment").below("metadata").below("labels").atomic
 
 
-def test_every_field_of_an_unknown_type_is_unknown() -> None:
+def test_given_an_unknown_field_or_kind_then_every_field_below_it_is_untyped() -> None:
     assert POD.below("nosuchfield").below("deeper").item is ANY
     assert of_kind("Teapot") is ANY
 
 
-def test_every_member_of_a_union_is_a_field_of_its_type() -> None:
+def test_given_every_union_of_the_table_then_its_members_are_fields_of_its_type() -> None:
     unions = [(found, union) for found in types().values() for union in found.unions]
 
     assert len(unions) > 15
@@ -72,7 +74,7 @@ def described(description: str) -> dict[str, Any]:
     return {"components": {"schemas": dict.fromkeys(names, kind)}}
 
 
-def test_a_type_that_describes_a_union_is_in_the_table_or_fails_the_generation() -> None:
+def test_given_a_type_described_as_a_union_when_the_table_lacks_it_then_it_is_refused() -> None:
     assert table.table([described("A thing.")], [])["Service"] == {"fields": {"spec": "string"}}
 
     with pytest.raises(table.Unreviewed, match=r"Service may be a union; add it to UNIONS"):

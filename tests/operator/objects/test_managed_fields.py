@@ -88,7 +88,7 @@ PORT = 'k:{"containerPort":80,"protocol":"TCP"}'
         ),
     ],
 )
-def test_the_managers_of_fields_are_those_that_own_them(
+def test_given_managed_fields_then_the_author_is_the_manager_that_owns_the_field(
     entries: list[dict[str, Any]], paths: list[str], expected: str
 ) -> None:
     assert field_managers("Deployment", entries, paths) == expected
@@ -110,7 +110,7 @@ def seen(version: int, *entries: dict[str, Any], replicas: int = 1) -> dict[str,
     }
 
 
-def test_the_store_keeps_managed_fields_only_until_the_child_is_compared() -> None:
+def test_given_managed_fields_of_a_child_when_it_has_been_compared_then_the_store_drops_them() -> None:
     store, key, child = Store(), Key("ns", "web"), ChildId("Deployment", "web")
     store.put(seen(1, RESTART))
     store.settle(key, child, store.children(key)[child].digest, "hash")
@@ -126,7 +126,7 @@ def test_the_store_keeps_managed_fields_only_until_the_child_is_compared() -> No
     assert store.children(key)[child].author("Deployment", ["spec.replicas"]) == ""
 
 
-def test_the_store_keeps_no_managed_fields_of_an_object_that_only_the_operator_wrote() -> None:
+def test_given_an_object_that_only_the_operator_has_written_then_no_managed_fields_are_kept() -> None:
     store = Store()
     own = [entry(f"shop-operator-{each}", {"f:spec": {"f:replicas": {}}}) for each in ("handover", "repair")]
     store.put(seen(1, *own))

@@ -18,7 +18,7 @@ from shop_operator.objects.merge_patch import merge_patch
         ({"a": [1]}, {"a": [1, 2]}, {"a": [1, 2]}),
     ],
 )
-def test_a_merge_patch_contains_only_the_changed_fields(
+def test_given_two_documents_then_their_merge_patch_contains_only_the_changed_fields(
     old: dict[str, Any], new: dict[str, Any], patch: dict[str, Any]
 ) -> None:
     assert merge_patch(old, new) == patch

@@ -53,7 +53,7 @@ def rule(*peers: dict[str, Any], ports: tuple[int, ...] = (8080,)) -> dict[str, 
         ),
     ],
 )
-def test_the_difference_of_two_lists_of_rules_is_a_list_of_rules(
+def test_given_two_lists_of_rules_then_the_difference_is_returned_as_rules(
     old: list[dict[str, Any]], new: list[dict[str, Any]], more: list[dict[str, Any]]
 ) -> None:
     assert beyond("ingress", old, new) == more
@@ -62,18 +62,18 @@ def test_the_difference_of_two_lists_of_rules_is_a_list_of_rules(
     assert beyond("ingress", [*new, *more], new) == more
 
 
-def test_the_number_of_earlier_rules_is_limited() -> None:
+def test_given_a_hundred_former_rules_then_32_are_kept() -> None:
     assert len(beyond("ingress", [rule(namespace(str(n))) for n in range(100)], [])) == 32
 
 
-def test_only_the_needed_peers_are_kept_and_rules_for_all_peers_are_removed() -> None:
+def test_given_rules_with_needed_peers_then_only_those_peers_stay_and_unrestricted_rules_go() -> None:
     rules = [rule(pods("a"), namespace("x")), {}]
 
     assert only("ingress", rules, lambda peer: shopservice(peer) == "a") == [rule(pods("a"))]
     assert only("ingress", rules, lambda _: False) == []
 
 
-def test_a_peer_belongs_to_a_shopservice_only_if_it_selects_exactly_its_pods() -> None:
+def test_given_a_peer_then_it_counts_as_a_shopservice_only_if_it_selects_exactly_its_pods() -> None:
     labels = {"shopservice.dev/name": "a", "app.kubernetes.io/component": "web"}
 
     assert shopservice(pods("a")) == "a"

@@ -35,7 +35,7 @@ def orphan(labels: dict[str, str] | None = None, digest: Any = "0" * 32) -> dict
         ({"metadata": {"labels": None, "annotations": None}}, True, False),
     ],
 )
-def test_an_object_without_an_owner_is_ours_if_all_says_so(
+def test_given_an_object_without_an_owner_then_it_is_adopted_only_if_label_hash_and_manager_match(
     live: dict[str, Any], applied: bool, ours: bool
 ) -> None:
     assert adoptable(live, "web", applied=applied) is ours
@@ -53,12 +53,16 @@ def test_an_object_without_an_owner_is_ours_if_all_says_so(
         ([{**APPLY, "manager": "shop-operator-handover"}], False),
     ],
 )
-def test_only_our_own_apply_counts(managed: list[dict[str, Any]], applied: bool) -> None:
+def test_given_managed_fields_then_only_an_apply_of_the_operator_counts(
+    managed: list[dict[str, Any]], applied: bool
+) -> None:
     assert applied_by_operator(managed) is applied
 
 
 @pytest.mark.parametrize("labels", [{}, {"shopservice.dev/name": "web"}])
-async def test_a_copied_manifest_is_neither_taken_over_nor_deleted(labels: dict[str, str]) -> None:
+async def test_given_a_copied_manifest_of_another_client_then_it_is_a_conflict_and_stays_unchanged(
+    labels: dict[str, str],
+) -> None:
     # Given a Service of another author, copied from a child with all labels and annotations.
     world = World()
     world.see(
@@ -84,7 +88,7 @@ async def test_a_copied_manifest_is_neither_taken_over_nor_deleted(labels: dict[
     assert world.api.objects["Service", *KEY]["spec"]["selector"] == {"app": "legacy"}
 
 
-async def test_pods_never_run_as_an_account_that_only_has_our_name() -> None:
+async def test_given_a_foreign_service_account_of_the_same_name_then_no_pods_are_created() -> None:
     # Given a ServiceAccount with permissions of its own, and a ShopService of the same name.
     world = World()
     world.see(

@@ -11,7 +11,9 @@ from tests.operator.pod_templates import CASES, SAFE, Case
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_violation_is_named_with_its_field(case: Case) -> None:
+def test_given_a_template_that_violates_a_level_then_exactly_the_stricter_levels_name_its_field(
+    case: Case,
+) -> None:
     # Given a pod template that is valid except for the fields of the case.
     # When it is checked.
     found = {level: violations(case.template, level) for level in LEVELS}
@@ -22,7 +24,7 @@ def test_a_violation_is_named_with_its_field(case: Case) -> None:
         assert case.field in found[level][0]
 
 
-def test_a_safe_template_meets_every_level() -> None:
+def test_given_a_safe_template_then_it_meets_every_level() -> None:
     assert [violations(SAFE, level) for level in LEVELS] == [[], [], []]
 
 
@@ -36,16 +38,16 @@ def test_a_safe_template_meets_every_level() -> None:
         ({"pod-security.kubernetes.io/warn": "privileged"}, "restricted"),
     ],
 )
-def test_the_label_of_the_namespace_sets_the_level(labels: dict[str, str], level: Level) -> None:
+def test_given_the_label_of_a_namespace_then_it_sets_the_level(labels: dict[str, str], level: Level) -> None:
     assert level_of(labels, "restricted") == level
 
 
-def test_the_default_level_applies_only_to_namespaces_without_the_label() -> None:
+def test_given_a_namespace_with_an_invalid_label_then_restricted_applies_instead_of_the_default() -> None:
     assert level_of({}, "privileged") == "privileged"
     assert level_of({LABEL: "no-such-level"}, "privileged") == "restricted"
 
 
-def test_the_message_names_every_field_and_the_cure() -> None:
+def test_given_two_violations_then_one_message_names_both_fields_and_the_cure() -> None:
     # Given pods with two violations.
     template = copy.deepcopy(SAFE)
     template["spec"] |= {"hostPID": True, "hostNetwork": True}
@@ -91,7 +93,9 @@ def test_given_values_of_wrong_types_then_the_check_still_runs(value: Any) -> No
         ({"windowsOptions": {"hostProcess": True}}, "securityContext.windowsOptions.hostProcess"),
     ],
 )
-def test_settings_that_require_cluster_features_are_violations(fields: dict[str, Any], field: str) -> None:
+def test_given_a_field_that_depends_on_cluster_settings_then_it_violates_baseline(
+    fields: dict[str, Any], field: str
+) -> None:
     # Given a field that an API server rejects unless a feature is enabled.
     template = copy.deepcopy(SAFE)
     template["spec"]["containers"][0]["securityContext"] |= fields
@@ -100,7 +104,7 @@ def test_settings_that_require_cluster_features_are_violations(fields: dict[str,
     assert told.startswith(f"spec.containers[app].{field} must")
 
 
-def test_linux_only_rules_do_not_apply_to_windows_pods() -> None:
+def test_given_a_windows_pod_then_linux_only_rules_do_not_apply() -> None:
     # Given a Windows pod without the fields that apply only to Linux.
     template = copy.deepcopy(SAFE)
     template["spec"] |= {"os": {"name": "windows"}, "securityContext": {"runAsNonRoot": True}}

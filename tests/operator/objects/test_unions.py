@@ -77,18 +77,18 @@ LIVE_APP = "spec.template.spec.containers[name=app]"
         ),
     ],
 )
-def test_another_member_another_order_and_a_duplicate_are_drift(
+def test_given_another_union_member_order_or_duplicate_then_drift_names_its_path(
     desired: dict[str, Any], live: dict[str, Any], paths: list[str]
 ) -> None:
     assert drift(desired, live) == paths
 
 
-def test_the_owned_part_contains_fields_that_an_apply_removes() -> None:
+def test_given_another_union_member_in_the_live_object_then_the_difference_shows_its_removal() -> None:
     desired, live = env({"name": "A", "valueFrom": SECRET}), env({"name": "A", "value": "typed"})
 
     assert owned_part(desired, live)["spec"] == live["spec"]
 
 
-def test_an_unknown_kind_has_no_unions() -> None:
+def test_given_an_unknown_kind_then_it_has_no_unions() -> None:
     assert of_kind("Teapot").unions == ()
     assert drift({"kind": "Teapot", "spec": {"a": 1}}, {"kind": "Teapot", "spec": {"a": 1, "b": 2}}) == []

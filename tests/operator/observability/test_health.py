@@ -38,13 +38,13 @@ async def test_given_passing_checks_then_the_endpoints_answer_ok() -> None:
         assert (await ask(port, "/elsewhere"))[0] == 404
 
 
-async def test_a_failed_check_is_a_503_with_its_reason() -> None:
+async def test_given_a_failing_check_then_its_endpoint_answers_503_with_the_cause() -> None:
     async with serving(alive=broken) as port:
         assert await ask(port, "/healthz") == (503, "a task of the engine has ended\n")
         assert await ask(port, "/readyz") == (200, "ok\n")
 
 
-def test_a_port_in_use_is_named_with_the_cause() -> None:
+def test_given_a_port_in_use_when_the_server_listens_then_the_error_names_the_port_and_the_flag() -> None:
     with listen(0) as listener:
         port = listener.getsockname()[1]
 

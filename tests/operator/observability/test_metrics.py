@@ -31,7 +31,7 @@ def of(metrics: Metrics, name: str) -> set[str]:
     return {line for line in lines(metrics) if f'name="{name}",namespace="shop"' in line}
 
 
-def test_at_the_start_the_process_does_not_lead_and_the_queue_is_empty(metrics: Metrics) -> None:
+def test_given_new_metrics_then_the_replica_does_not_lead_and_the_queue_is_empty(metrics: Metrics) -> None:
     assert lines(metrics) >= {
         'leader_election_master_status{name="shop-operator"} 0.0',
         'workqueue_depth{name="shopservice"} 0.0',
@@ -40,7 +40,7 @@ def test_at_the_start_the_process_does_not_lead_and_the_queue_is_empty(metrics: 
     }
 
 
-def test_at_the_start_every_rate_of_an_alert_has_a_zero(metrics: Metrics) -> None:
+def test_given_new_metrics_then_every_counter_of_an_alert_starts_at_zero(metrics: Metrics) -> None:
     results = ("success", "error", "requeue", "requeue_after")
 
     assert lines(metrics) >= {
@@ -52,7 +52,7 @@ def test_at_the_start_every_rate_of_an_alert_has_a_zero(metrics: Metrics) -> Non
     }
 
 
-def test_every_report_changes_its_series(metrics: Metrics) -> None:
+def test_when_events_are_recorded_then_each_changes_its_series(metrics: Metrics) -> None:
     metrics.leading(leads=True)
     metrics.request("PATCH", 201)
     metrics.answered("PATCH", 0.004)
@@ -93,7 +93,7 @@ def test_every_report_changes_its_series(metrics: Metrics) -> None:
     assert 'workqueue_work_duration_seconds_count{name="shopservice"} 1.0' in lines(metrics)
 
 
-def test_a_failed_pass_counts_as_a_result_and_as_an_error(metrics: Metrics) -> None:
+def test_when_a_pass_fails_then_it_counts_as_a_result_and_as_an_error(metrics: Metrics) -> None:
     metrics.reconciled("error", 0.02)
 
     assert lines(metrics) >= {
@@ -102,7 +102,7 @@ def test_a_failed_pass_counts_as_a_result_and_as_an_error(metrics: Metrics) -> N
     }
 
 
-def test_a_non_retryable_error_counts_as_a_terminal_error_from_zero(metrics: Metrics) -> None:
+def test_when_a_pass_ends_in_a_terminal_error_then_its_counter_rises_from_zero(metrics: Metrics) -> None:
     name = 'controller_runtime_terminal_reconcile_errors_total{controller="shopservice"}'
     assert f"{name} 0.0" in lines(metrics)
 
@@ -199,7 +199,7 @@ def test_given_a_lost_lease_then_no_shopservice_has_series(leader: Metrics) -> N
     assert of(leader, "web") == set()
 
 
-def test_two_instances_do_not_share_their_series(metrics: Metrics) -> None:
+def test_given_two_registries_in_one_process_then_they_share_no_series(metrics: Metrics) -> None:
     metrics.request("GET", 200)
 
     assert not any(line.startswith("rest_client_requests_total{") for line in lines(Metrics(lease="x")))

@@ -17,7 +17,7 @@ from tests.operator.world import (
 
 
 @pytest.mark.parametrize("labelled", [True, False])
-async def test_an_object_of_another_owner_is_kept_and_reported_and_the_other_children_are_created(
+async def test_given_an_object_of_another_owner_then_it_is_kept_and_reported_and_the_other_children_are_created(
     world: World,
     labelled: bool,
 ) -> None:
@@ -42,7 +42,7 @@ async def test_an_object_of_another_owner_is_kept_and_reported_and_the_other_chi
     assert "Service web" in world.condition("Ready")["message"]
 
 
-async def test_a_child_that_no_watch_has_shown_yet_is_recognized(world: World) -> None:
+async def test_given_a_child_that_no_watch_has_shown_yet_then_it_is_recognized(world: World) -> None:
     world.shop()
     await world.pass_()
     world.store._children.clear()
@@ -54,7 +54,7 @@ async def test_a_child_that_no_watch_has_shown_yet_is_recognized(world: World) -
     assert world.api.reads == 3
 
 
-async def test_a_child_that_lost_its_owner_gets_it_back(world: World) -> None:
+async def test_given_a_child_without_its_owner_reference_then_the_reference_is_restored(world: World) -> None:
     world.shop()
     await world.pass_()
     orphan = world.edit("Service")
@@ -66,7 +66,7 @@ async def test_a_child_that_lost_its_owner_gets_it_back(world: World) -> None:
     assert world.api.objects["Service", "ns", "web"]["metadata"]["ownerReferences"][0]["name"] == "web"
 
 
-async def test_a_child_that_lost_its_owner_to_an_orphaning_deletion_is_left_alone(world: World) -> None:
+async def test_given_an_orphaning_deletion_then_the_owner_reference_is_not_restored(world: World) -> None:
     world.shop()
     await world.pass_()
     # The watch of ShopServices is behind the watch of their children.
@@ -128,7 +128,9 @@ async def test_given_a_child_of_a_deleted_shopservice_of_the_same_name_then_the_
     assert world.condition("Stalled")["status"] == "False"
 
 
-async def test_an_object_that_was_replaced_before_the_write_is_read_again(world: World) -> None:
+async def test_given_a_child_replaced_by_another_object_before_the_write_then_the_store_drops_it(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     world.api.objects["Deployment", "ns", "web"]["metadata"]["uid"] = "another"
@@ -151,7 +153,7 @@ def drift_of(world: World) -> dict[str, Any]:
     [({"autoscaling": {"minReplicas": 2, "maxReplicas": 9}}, 8), ({"replicas": 3}, 3)],
 )
 @pytest.mark.parametrize("hidden", ["no label", "another label"])
-async def test_a_deployment_that_lost_its_label_gets_it_back_and_keeps_its_replica_count(
+async def test_given_a_deployment_without_its_label_then_the_label_is_restored_and_the_replica_count_is_kept(
     world: World, spec: dict[str, Any], count: int, hidden: str
 ) -> None:
     world.shop(**spec)
@@ -180,7 +182,7 @@ async def test_a_deployment_that_lost_its_label_gets_it_back_and_keeps_its_repli
     assert world.writes == set()
 
 
-async def test_a_child_that_no_watch_shows_is_read_again_before_it_is_created(
+async def test_given_a_contested_child_that_no_watch_shows_when_it_has_gone_then_it_is_created_again(
     world: World,
 ) -> None:
     world.shop()

@@ -9,7 +9,9 @@ from tests.operator.world import (
 )
 
 
-async def test_only_the_first_pods_wait_for_dependencies(world: World) -> None:
+async def test_given_an_unavailable_dependency_when_a_shopservice_is_new_then_its_deployment_waits_for_it(
+    world: World,
+) -> None:
     other(world, "product", port=80)
     world.shop(dependsOn=["product"])
 
@@ -30,7 +32,9 @@ async def test_only_the_first_pods_wait_for_dependencies(world: World) -> None:
     assert env == [{"name": "PRODUCT_URL", "value": "http://product.ns.svc:80"}]
 
 
-async def test_a_waiting_dependant_is_woken_by_the_status_that_the_operator_writes(world: World) -> None:
+async def test_given_a_waiting_dependant_when_the_status_of_its_dependency_is_written_then_it_is_queued(
+    world: World,
+) -> None:
     """The store already has this status when the watch shows its event, which therefore changes nothing."""
     other(world, "order", dependsOn=["web"])
     world.shop()
@@ -45,7 +49,9 @@ async def test_a_waiting_dependant_is_woken_by_the_status_that_the_operator_writ
     assert world.woken == [Key("ns", "order")]
 
 
-async def test_the_wait_ends_with_the_grace_period(world: World) -> None:
+async def test_given_a_missing_dependency_when_the_grace_period_ends_then_the_deployment_is_created(
+    world: World,
+) -> None:
     world.shop(dependsOn=["product"])
     await world.pass_()
     assert world.condition("DependenciesReady")["reason"] == "Missing"
@@ -57,7 +63,7 @@ async def test_the_wait_ends_with_the_grace_period(world: World) -> None:
     assert world.condition("DependenciesReady")["reason"] == "Missing"
 
 
-async def test_a_dependency_that_fails_later_removes_no_pods(world: World) -> None:
+async def test_given_running_pods_when_a_dependency_fails_then_they_are_kept(world: World) -> None:
     other(world, "product", available=True)
     world.shop(dependsOn=["product"])
     await world.pass_()
@@ -74,7 +80,9 @@ async def test_a_dependency_that_fails_later_removes_no_pods(world: World) -> No
     assert "create Deployment web" in world.writes
 
 
-async def test_a_circular_dependency_is_reported_and_not_waited_for(world: World) -> None:
+async def test_given_a_circular_dependency_then_it_is_reported_and_the_deployment_is_created(
+    world: World,
+) -> None:
     other(world, "product", dependsOn=["web"])
     world.shop(dependsOn=["product"])
 

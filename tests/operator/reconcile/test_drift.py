@@ -21,7 +21,9 @@ def drift_of(world: World) -> dict[str, Any]:
     return found
 
 
-async def test_an_edited_field_is_reverted_and_reported_and_a_foreign_field_is_kept(world: World) -> None:
+async def test_given_an_edited_service_then_owned_fields_are_reverted_and_reported_and_foreign_fields_are_kept(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     edited = world.edit("Service")
@@ -55,7 +57,7 @@ async def test_an_edited_field_is_reverted_and_reported_and_a_foreign_field_is_k
     assert world.writes == set()
 
 
-async def test_a_change_of_the_spec_is_no_drift(world: World) -> None:
+async def test_when_the_spec_changes_then_no_drift_is_reported(world: World) -> None:
     world.shop()
     await world.pass_()
     world.shop(args=["x"], port=9090)
@@ -65,7 +67,7 @@ async def test_a_change_of_the_spec_is_no_drift(world: World) -> None:
     assert "drift" not in world.api.objects["ShopService", "ns", "web"]["status"]
 
 
-async def test_an_edited_hash_is_drift(world: World) -> None:
+async def test_given_an_edited_hash_annotation_then_drift_is_reported(world: World) -> None:
     world.shop()
     await world.pass_()
     edited = world.edit("Service")
@@ -78,7 +80,7 @@ async def test_an_edited_hash_is_drift(world: World) -> None:
     assert drift_of(world)["fields"] == [f"metadata.annotations.{HASH_ANNOTATION}"]
 
 
-async def test_a_rollout_undo_is_drift_although_it_restores_an_earlier_hash(
+async def test_when_kubectl_rollout_undo_restores_an_earlier_hash_then_drift_is_reported_and_reverted(
     world: World,
 ) -> None:
     world.shop()
@@ -98,7 +100,9 @@ async def test_a_rollout_undo_is_drift_although_it_restores_an_earlier_hash(
     assert any(path.startswith("spec.template") for path in drift_of(world)["fields"])
 
 
-async def test_a_manager_that_keeps_overwriting_fields_is_reverted_less_often_and_named(world: World) -> None:
+async def test_given_a_manager_that_keeps_overwriting_fields_then_they_are_reverted_less_often_and_it_is_named(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
 
@@ -136,7 +140,9 @@ async def test_a_manager_that_keeps_overwriting_fields_is_reverted_less_often_an
     assert world.condition("Reconciling")["reason"] != "Contested"
 
 
-async def test_a_child_that_is_deleted_repeatedly_is_created_less_often(world: World) -> None:
+async def test_given_a_child_that_is_deleted_repeatedly_then_it_is_reported_as_contested(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     for _ in range(9):
@@ -166,7 +172,7 @@ def overruled(
     monkeypatch.setattr(world.api, "apply", mutating)
 
 
-async def test_a_field_that_a_webhook_changes_is_not_reverted(
+async def test_given_a_field_that_a_webhook_changes_then_it_is_not_reverted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def links(live: dict[str, Any]) -> None:
@@ -181,7 +187,7 @@ async def test_a_field_that_a_webhook_changes_is_not_reverted(
     assert world.writes == set()
 
 
-async def test_ready_names_a_field_that_a_webhook_changes_until_it_matches_the_spec(
+async def test_given_a_field_that_a_webhook_changes_then_ready_names_it_until_it_matches_the_spec(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def another_port(live: dict[str, Any]) -> None:
@@ -225,7 +231,7 @@ async def test_ready_names_a_field_that_a_webhook_changes_until_it_matches_the_s
     assert said() == ("True", "All resources match the spec and are ready.")
 
 
-async def test_after_a_restart_a_field_that_a_webhook_changes_is_not_reported_as_reverted(
+async def test_given_a_field_that_a_webhook_changes_when_the_operator_restarts_then_no_repair_is_reported(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def another_port(live: dict[str, Any]) -> None:

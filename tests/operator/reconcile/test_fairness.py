@@ -11,7 +11,7 @@ def queue(backoff: Backoff | None = None) -> WorkQueue[Key]:
     return WorkQueue(Metrics(lease="x"), backoff, lane=lambda key: key.namespace)
 
 
-async def test_a_flood_of_one_namespace_delays_another_by_one_key_at_most() -> None:
+async def test_given_a_flood_of_one_namespace_then_another_namespace_waits_for_one_key_at_most() -> None:
     waiting = queue()
     for number in range(1_000):
         waiting.add(Key("flood", str(number)))
@@ -25,7 +25,9 @@ async def test_a_flood_of_one_namespace_delays_another_by_one_key_at_most() -> N
     assert len(waiting) == 998
 
 
-async def test_keys_of_one_namespace_keep_their_order_and_all_are_served() -> None:
+async def test_given_keys_of_several_namespaces_then_each_namespace_keeps_its_order_and_all_keys_are_served() -> (
+    None
+):
     waiting = queue()
     keys = [Key(namespace, str(number)) for number in range(5) for namespace in ("a", "b", "c")]
     for key in sorted(keys):
@@ -37,7 +39,7 @@ async def test_keys_of_one_namespace_keep_their_order_and_all_are_served() -> No
     assert len(waiting) == 0
 
 
-def test_failures_of_one_namespace_do_not_delay_the_first_retries_of_another() -> None:
+def test_given_many_failures_in_one_namespace_then_the_first_retry_of_another_is_not_delayed() -> None:
     buckets = _Buckets(Backoff())
     flood = [buckets.reserve("flood", 0.0) for _ in range(5_000)]
 
@@ -45,7 +47,7 @@ def test_failures_of_one_namespace_do_not_delay_the_first_retries_of_another() -
     assert max(flood) > 60
 
 
-def test_namespaces_that_fail_share_the_rate() -> None:
+def test_given_two_failing_namespaces_then_they_share_the_retry_rate() -> None:
     backoff = Backoff(rate=20, burst=1)
     buckets = _Buckets(backoff)
     for lane in ("a", "b"):
@@ -56,7 +58,7 @@ def test_namespaces_that_fail_share_the_rate() -> None:
     assert waits[-1] == 10 / (backoff.rate / 2)
 
 
-def test_a_namespace_that_no_longer_fails_has_no_share() -> None:
+def test_given_a_namespace_that_no_longer_fails_then_it_has_no_share_of_the_retry_rate() -> None:
     backoff = Backoff(rate=20, burst=1)
     buckets = _Buckets(backoff)
     buckets.reserve("a", 0.0)
@@ -65,13 +67,13 @@ def test_a_namespace_that_no_longer_fails_has_no_share() -> None:
     assert buckets.reserve("b", 10.0) == 1 / backoff.rate
 
 
-def test_a_key_never_waits_longer_than_the_bound_for_its_turn() -> None:
+def test_given_any_number_of_failures_then_a_retry_waits_300_seconds_at_most() -> None:
     buckets = _Buckets(Backoff())
 
     assert max(buckets.reserve("a", 0.0) for _ in range(50_000)) <= 300
 
 
-async def test_a_key_of_a_quiet_namespace_is_retried_while_thousands_of_another_fail() -> None:
+async def test_given_a_flood_of_failures_in_one_namespace_then_a_key_of_another_is_retried_in_time() -> None:
     waiting = queue(Backoff(first=0.001, limit=0.001, rate=1, burst=10))
     for number in range(300):
         waiting.retry(Key("flood", str(number)))

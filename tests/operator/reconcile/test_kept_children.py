@@ -25,7 +25,9 @@ def routes(world: World) -> set[str]:
     return {name for kind, _, name in world.api.objects if kind == "HTTPRoute"}
 
 
-async def test_a_service_account_stays_until_the_last_old_pod_has_ended(world: World) -> None:
+async def test_given_an_old_pod_when_another_service_account_is_set_then_the_former_stays_until_the_pod_has_ended(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     settle(world)
@@ -44,7 +46,9 @@ async def test_a_service_account_stays_until_the_last_old_pod_has_ended(world: W
     assert ("ServiceAccount", "ns", "web") not in world.api.objects
 
 
-async def test_a_service_account_stays_until_pods_that_are_being_deleted_have_ended(world: World) -> None:
+async def test_given_a_terminating_pod_then_its_service_account_stays_until_the_pod_has_ended(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     settle(world)
@@ -62,7 +66,9 @@ async def test_a_service_account_stays_until_pods_that_are_being_deleted_have_en
     assert ("ServiceAccount", "ns", "web") not in world.api.objects
 
 
-async def test_a_service_account_stays_until_the_pods_of_a_removed_worker_have_ended(world: World) -> None:
+async def test_given_pods_of_a_removed_worker_then_their_service_account_stays_until_they_have_ended(
+    world: World,
+) -> None:
     world.shop(workers=[{"name": "relay", "command": ["relay"]}])
     await world.pass_()
     for name in ("web", "web-relay"):
@@ -80,7 +86,7 @@ async def test_a_service_account_stays_until_the_pods_of_a_removed_worker_have_e
     assert ("ServiceAccount", "ns", "web") not in world.api.objects
 
 
-async def test_a_service_account_stays_while_the_pods_cannot_be_listed(world: World) -> None:
+async def test_given_pods_that_cannot_be_listed_then_the_former_service_account_stays(world: World) -> None:
     world.shop()
     await world.pass_()
     world.shop(serviceAccount={"name": "mine"})
@@ -94,7 +100,9 @@ async def test_a_service_account_stays_while_the_pods_cannot_be_listed(world: Wo
     assert ("ServiceAccount", "ns", "web") in world.api.objects
 
 
-async def test_a_service_account_stays_if_the_new_pods_cannot_be_applied(world: World) -> None:
+async def test_given_a_deployment_that_cannot_be_applied_then_the_former_service_account_stays(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     settle(world)
@@ -106,7 +114,7 @@ async def test_a_service_account_stays_if_the_new_pods_cannot_be_applied(world: 
     assert ("ServiceAccount", "ns", "web") in world.api.objects
 
 
-async def test_a_removed_route_stays_until_the_others_are_accepted(world: World) -> None:
+async def test_given_a_removed_httproute_then_it_stays_until_its_successor_is_accepted(world: World) -> None:
     gateway = {"name": "shop"}
     world.shop(
         gateway=gateway,
@@ -131,7 +139,7 @@ async def test_a_removed_route_stays_until_the_others_are_accepted(world: World)
     assert routes(world) == {kept}
 
 
-async def test_a_route_without_a_successor_is_deleted_at_once(world: World) -> None:
+async def test_given_a_removed_httproute_without_a_successor_then_it_is_deleted_at_once(world: World) -> None:
     world.shop(gateway={"name": "shop"}, routes=[{"path": "/"}])
     await world.pass_()
     accept(world, "web")
@@ -142,7 +150,9 @@ async def test_a_route_without_a_successor_is_deleted_at_once(world: World) -> N
     assert routes(world) == set()
 
 
-async def test_a_new_gateway_takes_over_before_the_old_one_is_left(world: World) -> None:
+async def test_given_a_changed_gateway_then_the_httproute_names_both_until_the_new_one_accepts_it(
+    world: World,
+) -> None:
     spec: dict[str, Any] = {"routes": [{"path": "/"}], "networkPolicy": {"enabled": True}}
     world.shop(gateway={"name": "shop", "namespace": "one"}, **spec)
     await world.pass_()
@@ -190,7 +200,7 @@ async def test_a_new_gateway_takes_over_before_the_old_one_is_left(world: World)
         ),
     ],
 )
-async def test_the_status_reports_what_a_stuck_rollout_keeps(
+async def test_given_a_stuck_rollout_then_ready_names_the_objects_that_it_keeps(
     world: World, before: dict[str, Any], after: dict[str, Any], kept: str
 ) -> None:
     world.shop(**before)

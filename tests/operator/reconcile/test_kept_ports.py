@@ -28,7 +28,9 @@ from tests.operator.world import (
 )
 
 
-async def test_a_port_stays_until_pods_and_dependants_have_the_new_one(world: World) -> None:
+async def test_given_a_changed_port_then_the_service_keeps_the_former_one_until_pods_and_dependants_have_moved(
+    world: World,
+) -> None:
     policy = {"networkPolicy": {"enabled": True}}
     world.shop(**policy)
     await world.pass_()
@@ -75,7 +77,9 @@ async def test_a_port_stays_until_pods_and_dependants_have_the_new_one(world: Wo
     assert "8080" not in str(world.api.objects["NetworkPolicy", "ns", "shop"]["spec"]["egress"])
 
 
-async def test_a_port_of_a_sidecar_with_the_same_name_is_not_the_port_of_the_pods(world: World) -> None:
+async def test_given_a_sidecar_port_with_the_same_name_when_the_port_changes_then_the_former_app_port_is_kept(
+    world: World,
+) -> None:
     sidecar = {
         "name": "proxy",
         "image": "proxy:1",
@@ -96,7 +100,9 @@ async def test_a_port_of_a_sidecar_with_the_same_name_is_not_the_port_of_the_pod
 
 
 @pytest.mark.parametrize("whose", ["web", "shop"])
-async def test_a_port_stays_until_pods_that_are_being_deleted_have_ended(world: World, whose: str) -> None:
+async def test_given_terminating_pods_when_the_port_changes_then_the_former_port_stays_until_they_have_ended(
+    world: World, whose: str
+) -> None:
     world.shop()
     await world.pass_()
     settle(world)
@@ -126,7 +132,7 @@ async def test_a_port_stays_until_pods_that_are_being_deleted_have_ended(world: 
     assert world.api.reads == 0
 
 
-async def test_a_port_stays_until_the_pods_of_a_former_dependant_that_call_it_have_ended(
+async def test_given_pods_of_a_former_dependant_that_call_a_port_then_it_stays_until_they_have_ended(
     world: World,
 ) -> None:
     world.shop()
@@ -163,7 +169,9 @@ async def test_a_port_stays_until_the_pods_of_a_former_dependant_that_call_it_ha
     assert service_ports(world) == {"http": 9090}
 
 
-async def test_a_port_stays_until_the_pods_of_a_deleted_dependant_have_ended(world: World) -> None:
+async def test_given_pods_of_a_deleted_dependant_then_the_port_that_they_call_stays_until_they_have_ended(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     caller = neighbor(world, "shop", dependsOn=["web"])
@@ -186,7 +194,7 @@ async def test_a_port_stays_until_the_pods_of_a_deleted_dependant_have_ended(wor
 
 
 @pytest.mark.parametrize("suspend", [False, True])
-async def test_a_port_stays_for_pods_of_a_former_dependant_that_are_not_replaced_yet(
+async def test_given_pods_of_a_former_dependant_that_are_not_replaced_yet_then_the_port_stays(
     world: World, suspend: bool
 ) -> None:
     world.shop()
@@ -219,7 +227,9 @@ async def test_a_port_stays_for_pods_of_a_former_dependant_that_are_not_replaced
         "http://web.ns.svc:8080",
     ],
 )
-async def test_a_port_does_not_stay_for_a_client_that_no_release_has_moved(world: World, url: str) -> None:
+async def test_given_a_client_that_is_no_dependant_when_the_port_changes_then_the_former_port_is_removed(
+    world: World, url: str
+) -> None:
     world.shop()
     await world.pass_()
     client = neighbor(world, "client", env=[{"name": "WEB", "value": url}])
@@ -238,7 +248,9 @@ async def test_a_port_does_not_stay_for_a_client_that_no_release_has_moved(world
     assert service_ports(world) == {"http": 9090}
 
 
-async def test_given_more_pods_than_one_page_then_the_last_pod_keeps_what_it_uses(world: World) -> None:
+async def test_given_more_pods_than_one_page_then_the_last_pod_keeps_its_port_and_service_account(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     world.shop(port=9090, serviceAccount={"name": "mine"})
@@ -259,7 +271,9 @@ async def test_given_more_pods_than_one_page_then_the_last_pod_keeps_what_it_use
     assert ("ServiceAccount", "ns", "web") not in world.api.objects
 
 
-async def test_a_port_is_removed_although_a_pod_outlasts_its_grace_period(world: World) -> None:
+async def test_given_a_pod_that_outlasts_its_grace_period_then_the_former_port_is_removed(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     world.shop(port=9090)
@@ -275,7 +289,7 @@ async def test_a_port_is_removed_although_a_pod_outlasts_its_grace_period(world:
     assert service_ports(world) == {"http": 9090}
 
 
-async def test_a_port_stays_while_the_pods_cannot_be_listed(world: World) -> None:
+async def test_given_pods_that_cannot_be_listed_then_the_former_port_stays(world: World) -> None:
     world.shop()
     await world.pass_()
     world.shop(port=9090)
@@ -289,7 +303,9 @@ async def test_a_port_stays_while_the_pods_cannot_be_listed(world: World) -> Non
     assert service_ports(world) == {"http": 9090, "http-8080": 8080}
 
 
-async def test_a_dependency_that_is_created_again_does_not_roll_out_its_dependants(world: World) -> None:
+async def test_given_a_dependency_that_is_deleted_and_created_again_then_its_dependants_are_not_rolled_out(
+    world: World,
+) -> None:
     world.shop(port=9090)
     await world.pass_()
     monitor = {"name": "MONITORED", "value": "http://web.ns.svc:9100"}
@@ -318,7 +334,9 @@ async def test_a_dependency_that_is_created_again_does_not_roll_out_its_dependan
     assert now() == before
 
 
-async def test_a_port_of_another_manager_is_not_an_earlier_port(world: World) -> None:
+async def test_given_a_port_set_by_another_manager_then_it_is_not_kept_as_an_earlier_port(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     live = world.edit("Service")
@@ -333,7 +351,9 @@ async def test_a_port_of_another_manager_is_not_an_earlier_port(world: World) ->
     assert service_ports(world) == {"http": 8080}
 
 
-async def test_a_dependant_gets_a_new_port_only_once_the_service_has_it(world: World) -> None:
+async def test_given_a_service_that_cannot_be_applied_when_its_port_changes_then_dependants_keep_the_former_port(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     world.api.refusing["Service"] = Refused("no")
@@ -353,7 +373,9 @@ async def test_a_dependant_gets_a_new_port_only_once_the_service_has_it(world: W
     assert "http://web.ns.svc:8080" in str(world.api.objects["Deployment", "ns", "shop"])
 
 
-async def test_routes_send_requests_to_a_port_that_works(world: World) -> None:
+async def test_given_a_changed_port_then_the_httproute_keeps_the_former_one_until_new_pods_serve(
+    world: World,
+) -> None:
     gateway: dict[str, Any] = {"gateway": {"name": "shop"}, "routes": [{"path": "/"}]}
     world.shop(**gateway)
     await world.pass_()
@@ -379,7 +401,9 @@ async def test_routes_send_requests_to_a_port_that_works(world: World) -> None:
     assert service_ports(world) == {"http": 9090}
 
 
-async def test_a_service_that_is_deleted_while_its_port_changes_returns_with_both_ports(world: World) -> None:
+async def test_given_a_port_change_in_progress_when_the_service_is_deleted_then_it_returns_with_both_ports(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     settle(world)

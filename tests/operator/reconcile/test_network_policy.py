@@ -22,7 +22,7 @@ from tests.operator.world import (
 )
 
 
-async def test_a_removed_dependency_stays_reachable_until_the_old_pods_have_ended(
+async def test_given_a_removed_dependency_then_it_stays_reachable_until_the_old_pods_have_ended(
     world: World,
 ) -> None:
     world.shop(**POLICY)
@@ -62,7 +62,9 @@ async def test_a_removed_dependency_stays_reachable_until_the_old_pods_have_ende
     assert world.writes == set()
 
 
-async def test_a_deleted_dependant_is_admitted_until_its_pods_have_ended(world: World) -> None:
+async def test_given_a_deleted_dependant_then_its_pods_are_admitted_until_they_have_ended(
+    world: World,
+) -> None:
     world.shop(**POLICY)
     await world.pass_()
     caller = neighbor(world, "shop", dependsOn=["web"])
@@ -83,7 +85,7 @@ async def test_a_deleted_dependant_is_admitted_until_its_pods_have_ended(world: 
     assert "'shop'" not in policy(world, "ingress")
 
 
-async def test_the_connections_of_a_removed_worker_stay_until_its_pods_have_ended(
+async def test_given_a_removed_worker_then_its_connections_are_admitted_until_its_pods_have_ended(
     world: World,
 ) -> None:
     everywhere = [{"ports": [{"port": 443}]}]
@@ -107,7 +109,9 @@ async def test_the_connections_of_a_removed_worker_stay_until_its_pods_have_ende
     assert "9000" not in policy(world, "ingress")
 
 
-async def test_rules_of_the_user_stay_until_the_pods_that_need_them_are_replaced(world: World) -> None:
+async def test_given_changed_rules_in_the_spec_then_the_former_ones_stay_until_the_pods_are_replaced(
+    world: World,
+) -> None:
     worker: dict[str, Any] = {"name": "relay", "command": ["relay"], "port": 9000}
     world.shop(
         workers=[worker],
@@ -133,7 +137,9 @@ async def test_rules_of_the_user_stay_until_the_pods_that_need_them_are_replaced
     assert "9000" not in policy(world, "ingress")
 
 
-async def test_rules_are_removed_at_once_if_no_pod_is_replaced(world: World) -> None:
+async def test_given_removed_rules_when_no_pod_is_replaced_then_they_are_removed_at_once(
+    world: World,
+) -> None:
     world.shop(networkPolicy={"egress": [{"ports": [{"port": 443}]}]})
     await world.pass_()
     settle(world)
@@ -144,7 +150,7 @@ async def test_rules_are_removed_at_once_if_no_pod_is_replaced(world: World) -> 
     assert "443" not in policy(world, "egress")
 
 
-async def test_rules_stay_if_the_new_pods_cannot_be_applied(world: World) -> None:
+async def test_given_a_deployment_that_cannot_be_applied_then_the_former_rules_stay(world: World) -> None:
     world.shop(networkPolicy={"egress": [{"ports": [{"port": 443}]}]})
     await world.pass_()
     settle(world)
@@ -156,7 +162,7 @@ async def test_rules_stay_if_the_new_pods_cannot_be_applied(world: World) -> Non
     assert "443" in policy(world, "egress")
 
 
-async def test_a_rule_that_another_manager_has_added_is_reverted_while_pods_are_replaced(
+async def test_given_a_rollout_when_another_manager_adds_a_rule_then_it_is_reverted(
     world: World,
 ) -> None:
     world.shop(**POLICY)
@@ -176,7 +182,7 @@ async def test_a_rule_that_another_manager_has_added_is_reverted_while_pods_are_
     assert "10.0.0.0" not in policy(world, "ingress")
 
 
-async def test_the_proxies_of_a_gateway_are_admitted_while_the_route_names_it(
+async def test_given_a_changed_gateway_then_its_former_proxies_are_admitted_while_the_httproute_names_it(
     world: World,
 ) -> None:
     routes = [{"path": "/"}]
@@ -200,7 +206,7 @@ async def test_the_proxies_of_a_gateway_are_admitted_while_the_route_names_it(
     assert "proxies-two" in policy(world, "ingress")
 
 
-async def test_a_policy_that_is_deleted_during_a_rollout_returns_with_the_rules_that_running_pods_need(
+async def test_given_a_rollout_when_the_networkpolicy_is_deleted_then_it_returns_with_the_former_rules(
     world: World,
 ) -> None:
     world.shop(
@@ -222,7 +228,7 @@ async def test_a_policy_that_is_deleted_during_a_rollout_returns_with_the_rules_
     assert "9000" not in policy(world, "ingress")
 
 
-async def test_a_policy_that_was_removed_from_the_spec_returns_without_earlier_rules(
+async def test_given_a_networkpolicy_removed_from_the_spec_when_it_is_set_again_then_former_rules_are_absent(
     world: World,
 ) -> None:
     world.shop(networkPolicy={"egress": [{"ports": [{"port": 443}]}]})
@@ -238,7 +244,9 @@ async def test_a_policy_that_was_removed_from_the_spec_returns_without_earlier_r
     assert "443" not in policy(world, "egress")
 
 
-async def test_a_first_policy_admits_the_calls_of_pods_of_the_earlier_template(world: World) -> None:
+async def test_given_pods_of_the_former_template_when_a_first_networkpolicy_is_set_then_their_calls_are_admitted(
+    world: World,
+) -> None:
     database = neighbor(world, "db", port=5432)
     await world.reconciler.reconcile(database)
     settle(world, "db")
@@ -265,7 +273,7 @@ async def test_a_first_policy_admits_the_calls_of_pods_of_the_earlier_template(w
     assert "'web'" not in policy(world, "ingress", "db")
 
 
-async def test_a_first_policy_of_a_dependency_admits_callers_whose_new_template_is_not_applied_yet(
+async def test_given_a_former_dependant_not_reconciled_yet_when_a_first_networkpolicy_is_set_then_it_is_admitted(
     world: World,
 ) -> None:
     caller = neighbor(world, "shop", dependsOn=["web"])
@@ -282,7 +290,7 @@ async def test_a_first_policy_of_a_dependency_admits_callers_whose_new_template_
     assert "'shop'" in policy(world, "ingress")
 
 
-async def test_a_first_policy_admits_the_calls_of_remaining_pods_to_a_dropped_dependency(
+async def test_given_remaining_pods_of_a_dropped_dependency_when_a_first_policy_is_set_then_egress_admits_it(
     world: World,
 ) -> None:
     database = neighbor(world, "db", port=5432)
@@ -305,7 +313,9 @@ async def test_a_first_policy_admits_the_calls_of_remaining_pods_to_a_dropped_de
     assert "'db'" in policy(world, "egress")
 
 
-async def test_a_first_policy_admits_the_calls_of_pods_that_are_being_deleted(world: World) -> None:
+async def test_given_terminating_pods_when_a_first_networkpolicy_is_set_then_their_calls_are_admitted(
+    world: World,
+) -> None:
     database = neighbor(world, "db", port=5432)
     await world.reconciler.reconcile(database)
     world.shop(dependsOn=["db"])
@@ -327,7 +337,7 @@ async def test_a_first_policy_admits_the_calls_of_pods_that_are_being_deleted(wo
     assert "'db'" not in policy(world, "egress")
 
 
-async def test_no_first_policy_is_applied_while_the_pods_cannot_be_listed(world: World) -> None:
+async def test_given_pods_that_cannot_be_listed_then_no_first_networkpolicy_is_applied(world: World) -> None:
     world.shop()
     await world.pass_()
     settle(world)
@@ -345,7 +355,9 @@ async def test_no_first_policy_is_applied_while_the_pods_cannot_be_listed(world:
     assert ("NetworkPolicy", "ns", "web") in world.api.objects
 
 
-async def test_a_first_policy_for_new_pods_admits_no_more_than_the_spec(world: World) -> None:
+async def test_given_only_new_pods_when_a_first_networkpolicy_is_set_then_it_admits_only_callers_of_the_spec(
+    world: World,
+) -> None:
     caller = neighbor(world, "shop")
     await world.reconciler.reconcile(caller)
     settle(world, "shop")

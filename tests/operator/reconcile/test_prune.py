@@ -10,7 +10,9 @@ from tests.operator.world import (
 )
 
 
-async def test_a_child_that_left_the_spec_is_deleted_and_a_foreign_object_is_kept(world: World) -> None:
+async def test_given_a_child_removed_from_the_spec_then_it_is_deleted_and_a_foreign_object_is_kept(
+    world: World,
+) -> None:
     world.shop(workers=[{"name": "relay", "command": ["x"]}])
     await world.pass_()
     theirs = world.edit("Deployment", "web-relay")
@@ -24,7 +26,9 @@ async def test_a_child_that_left_the_spec_is_deleted_and_a_foreign_object_is_kep
     assert ("Deployment", "ns", "theirs") in world.api.objects
 
 
-async def test_a_child_that_left_the_spec_is_deleted_although_it_lost_its_label(world: World) -> None:
+async def test_given_a_child_without_its_label_when_it_is_removed_from_the_spec_then_it_is_deleted(
+    world: World,
+) -> None:
     world.shop(workers=[{"name": "relay", "command": ["x"]}])
     await world.pass_()
     # Its watch shows this as a deletion.
@@ -41,7 +45,9 @@ async def test_a_child_that_left_the_spec_is_deleted_although_it_lost_its_label(
     assert world.api.reads == reads
 
 
-async def test_a_child_that_neither_a_status_nor_a_watch_shows_is_deleted(world: World) -> None:
+async def test_given_a_child_in_neither_status_nor_watch_when_it_is_removed_from_the_spec_then_it_is_deleted(
+    world: World,
+) -> None:
     world.shop(workers=[{"name": "relay", "command": ["x"]}])
     world.api.refusing["ShopService"] = Throttled("busy")
     with pytest.raises(Throttled):
@@ -55,7 +61,7 @@ async def test_a_child_that_neither_a_status_nor_a_watch_shows_is_deleted(world:
     assert "delete Deployment web-relay" in world.writes
 
 
-async def test_a_deleted_child_is_not_read_again(world: World) -> None:
+async def test_given_a_pruned_child_when_the_spec_changes_again_then_it_is_not_read(world: World) -> None:
     world.shop(workers=[{"name": "relay", "command": ["x"]}])
     await world.pass_()
     world.shop()
@@ -66,7 +72,9 @@ async def test_a_deleted_child_is_not_read_again(world: World) -> None:
     assert world.api.reads == 0
 
 
-async def test_a_service_account_of_the_operator_that_the_spec_names_is_kept(world: World) -> None:
+async def test_given_a_service_account_of_the_operator_when_the_spec_names_it_then_it_is_kept(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
 

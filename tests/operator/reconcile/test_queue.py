@@ -44,7 +44,9 @@ async def take(queue: WorkQueue[str]) -> str:
         return await queue.get()
 
 
-async def test_a_key_that_is_added_many_times_is_handed_out_once(queue: WorkQueue[str]) -> None:
+async def test_given_a_key_added_several_times_when_a_worker_takes_it_then_it_is_handed_out_once(
+    queue: WorkQueue[str],
+) -> None:
     for _ in range(3):
         queue.add("a")
     queue.add("b")
@@ -53,7 +55,9 @@ async def test_a_key_that_is_added_many_times_is_handed_out_once(queue: WorkQueu
     assert len(queue) == 0
 
 
-async def test_a_key_added_while_it_is_processed_waits_until_that_is_done(queue: WorkQueue[str]) -> None:
+async def test_given_a_key_in_process_when_it_is_added_then_it_waits_until_it_is_done(
+    queue: WorkQueue[str],
+) -> None:
     queue.add("a")
     await take(queue)
 
@@ -64,14 +68,18 @@ async def test_a_key_added_while_it_is_processed_waits_until_that_is_done(queue:
     assert await take(queue) == "a"
 
 
-async def test_a_key_that_is_done_and_was_not_added_again_is_forgotten(queue: WorkQueue[str]) -> None:
+async def test_given_a_key_in_process_when_it_is_done_then_the_queue_forgets_it(
+    queue: WorkQueue[str],
+) -> None:
     queue.add("a")
     queue.done(await take(queue))
 
     assert queue.idle()
 
 
-async def test_a_waiting_worker_gets_a_key_that_is_added_later(queue: WorkQueue[str]) -> None:
+async def test_given_a_waiting_worker_when_a_key_is_added_then_the_worker_gets_it(
+    queue: WorkQueue[str],
+) -> None:
     waiting = asyncio.create_task(take(queue))
     await asyncio.sleep(0)
 
@@ -80,7 +88,7 @@ async def test_a_waiting_worker_gets_a_key_that_is_added_later(queue: WorkQueue[
     assert await waiting == "late"
 
 
-async def test_many_workers_never_hold_the_same_key(queue: WorkQueue[str]) -> None:
+async def test_given_many_workers_then_no_two_of_them_hold_the_same_key(queue: WorkQueue[str]) -> None:
     held: set[str] = set()
     passes = 0
 
@@ -107,7 +115,7 @@ async def test_many_workers_never_hold_the_same_key(queue: WorkQueue[str]) -> No
     assert all(task.exception() is None for task in done)
 
 
-async def test_the_earliest_of_two_delays_of_a_key_applies(queue: WorkQueue[str]) -> None:
+async def test_given_two_delays_of_one_key_then_the_earlier_one_wins(queue: WorkQueue[str]) -> None:
     queue.add_after("a", 3600)
     queue.add_after("a", 0.001)
 
@@ -116,7 +124,9 @@ async def test_the_earliest_of_two_delays_of_a_key_applies(queue: WorkQueue[str]
     assert queue.idle()
 
 
-async def test_a_failed_key_returns_and_a_success_resets_its_count(queue: WorkQueue[str]) -> None:
+async def test_given_a_failing_key_then_it_is_retried_and_success_resets_its_failure_count(
+    queue: WorkQueue[str],
+) -> None:
     queue.add("a")
     for _ in range(5):
         key = await take(queue)
@@ -129,7 +139,7 @@ async def test_a_failed_key_returns_and_a_success_resets_its_count(queue: WorkQu
     assert queue._failures == {}
 
 
-async def test_a_requested_wait_is_a_minimum() -> None:
+async def test_given_a_retry_after_then_the_key_waits_that_long() -> None:
     queue: WorkQueue[str] = WorkQueue(Recorder(), Backoff(first=0.001))
     before = asyncio.get_running_loop().time()
 
@@ -138,7 +148,7 @@ async def test_a_requested_wait_is_a_minimum() -> None:
     assert queue._timers["a"].when() >= before + 30
 
 
-async def test_no_event_shortens_a_requested_wait() -> None:
+async def test_given_a_retry_after_when_the_key_is_added_again_then_it_still_waits_that_long() -> None:
     queue: WorkQueue[str] = WorkQueue(Recorder(), Backoff(first=0.001))
     queue.add("a")
     key = await queue.get()
@@ -156,7 +166,9 @@ async def test_no_event_shortens_a_requested_wait() -> None:
     assert queue.idle()
 
 
-async def test_clear_drops_all_waiting_keys_and_close_accepts_no_more(queue: WorkQueue[str]) -> None:
+async def test_given_waiting_keys_when_the_queue_is_cleared_and_closed_then_it_stays_empty(
+    queue: WorkQueue[str],
+) -> None:
     queue.add("a")
     queue.add_after("b", 3600)
     queue.clear()
@@ -168,7 +180,7 @@ async def test_clear_drops_all_waiting_keys_and_close_accepts_no_more(queue: Wor
     assert queue.idle()
 
 
-async def test_the_observer_receives_each_step() -> None:
+async def test_when_keys_pass_through_the_queue_then_the_observer_gets_an_event_for_each_step() -> None:
     recorder = Recorder()
     queue: WorkQueue[str] = WorkQueue(recorder)
 
@@ -180,7 +192,7 @@ async def test_the_observer_receives_each_step() -> None:
     assert recorder.events == ["added 1", "added 2", "started 1", "finished", "retried"]
 
 
-async def test_the_observer_receives_keys_that_wait_again_and_an_empty_queue() -> None:
+async def test_when_a_key_waits_again_and_the_queue_is_cleared_then_the_observer_gets_each_depth() -> None:
     recorder = Recorder()
     queue: WorkQueue[str] = WorkQueue(recorder)
     queue.add("a")
@@ -194,7 +206,9 @@ async def test_the_observer_receives_keys_that_wait_again_and_an_empty_queue() -
     assert recorder.events[-1] == "depth 0"
 
 
-async def test_an_event_during_a_pass_waits_exactly_as_long_as_requested() -> None:
+async def test_given_a_key_added_during_its_pass_when_it_is_retried_after_a_delay_then_it_waits_just_that_long() -> (
+    None
+):
     queue: WorkQueue[str] = WorkQueue(Recorder(), Backoff(first=100, limit=100, jitter=0))
     queue.add("a")
     await take(queue)
@@ -206,7 +220,9 @@ async def test_an_event_during_a_pass_waits_exactly_as_long_as_requested() -> No
     assert queue._timers["a"].when() == pytest.approx(now + 2, abs=0.5)
 
 
-async def test_a_pause_is_not_a_failure_and_no_event_shortens_it() -> None:
+async def test_given_a_paused_key_when_it_is_added_again_then_the_pause_holds_and_no_failure_is_counted() -> (
+    None
+):
     queue: WorkQueue[str] = WorkQueue(Recorder(), Backoff(first=100, limit=100, jitter=0))
     queue.add("a")
     key = await take(queue)
@@ -223,7 +239,7 @@ async def test_a_pause_is_not_a_failure_and_no_event_shortens_it() -> None:
 
 
 @given(st.integers(min_value=0, max_value=10_000))
-def test_the_delay_doubles_to_its_limit_and_never_overflows(failures: int) -> None:
+def test_given_any_number_of_failures_then_the_delay_doubles_up_to_its_limit(failures: int) -> None:
     backoff = Backoff(first=0.1, limit=60, jitter=0.2)
 
     delay = backoff.delay(failures)
@@ -231,7 +247,7 @@ def test_the_delay_doubles_to_its_limit_and_never_overflows(failures: int) -> No
     assert min(0.1 * 2 ** min(failures, 20), 60) <= delay <= 72
 
 
-async def test_a_rate_limits_all_retries_together() -> None:
+async def test_given_many_retries_then_together_they_keep_to_the_rate() -> None:
     queue: WorkQueue[int] = WorkQueue(Recorder(), Backoff(first=0.001, jitter=0, rate=10, burst=5))
     now = asyncio.get_running_loop().time()
 

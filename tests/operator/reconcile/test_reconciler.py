@@ -22,7 +22,9 @@ from tests.operator.world import (
 )
 
 
-async def test_a_new_shopservice_costs_one_write_per_child_one_status_and_no_read(world: World) -> None:
+async def test_given_a_new_shopservice_then_a_pass_costs_one_write_per_child_one_status_write_and_no_read(
+    world: World,
+) -> None:
     world.shop()
 
     assert await world.pass_() is None
@@ -36,7 +38,9 @@ async def test_a_new_shopservice_costs_one_write_per_child_one_status_and_no_rea
     assert world.api.reads == 0
 
 
-async def test_a_second_pass_writes_nothing_even_after_a_restart(world: World) -> None:
+async def test_given_an_unchanged_shopservice_when_a_second_pass_runs_then_nothing_is_written(
+    world: World,
+) -> None:
     world.shop(workers=[{"name": "relay", "command": ["x"]}], autoscaling={"maxReplicas": 3})
     await world.pass_()
     await world.pass_()
@@ -48,7 +52,7 @@ async def test_a_second_pass_writes_nothing_even_after_a_restart(world: World) -
     assert world.api.reads == 0
 
 
-async def test_a_changed_spec_is_applied_only_to_the_children_that_it_changes(world: World) -> None:
+async def test_when_the_spec_changes_then_only_the_children_that_it_affects_are_applied(world: World) -> None:
     world.shop()
     await world.pass_()
 
@@ -58,7 +62,7 @@ async def test_a_changed_spec_is_applied_only_to_the_children_that_it_changes(wo
     assert world.writes == {"apply Deployment web", "status ShopService web"}
 
 
-async def test_a_deleted_child_is_created_again(world: World) -> None:
+async def test_when_a_child_is_deleted_then_it_is_created_again(world: World) -> None:
     world.shop()
     await world.pass_()
     world.lose("Service")
@@ -68,7 +72,9 @@ async def test_a_deleted_child_is_created_again(world: World) -> None:
     assert "create Service web" in world.writes
 
 
-async def test_a_status_change_of_a_child_costs_no_apply(world: World) -> None:
+async def test_when_the_status_of_a_child_changes_then_only_the_shopservice_status_is_written(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     running = world.edit("Deployment")
@@ -80,7 +86,9 @@ async def test_a_status_change_of_a_child_costs_no_apply(world: World) -> None:
     assert world.writes == {"status ShopService web"}
 
 
-async def test_a_spec_that_cannot_be_rendered_changes_no_child_and_is_reported(world: World) -> None:
+async def test_given_an_invalid_spec_then_no_child_changes_and_stalled_reports_the_field(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     world.shop(nonsense=True)
@@ -92,7 +100,7 @@ async def test_a_spec_that_cannot_be_rendered_changes_no_child_and_is_reported(w
     assert "nonsense" in world.condition("Ready")["message"]
 
 
-async def test_a_deleted_shopservice_is_left_to_the_garbage_collector(world: World) -> None:
+async def test_given_a_deleted_shopservice_then_nothing_is_written(world: World) -> None:
     assert await world.pass_() is None
 
     world.shop()
@@ -104,7 +112,9 @@ async def test_a_deleted_shopservice_is_left_to_the_garbage_collector(world: Wor
     assert world.writes == set()
 
 
-async def test_no_status_is_written_to_a_shopservice_that_has_changed_since(world: World) -> None:
+async def test_given_a_shopservice_that_changed_during_the_pass_then_no_status_is_written(
+    world: World,
+) -> None:
     world.shop()
     world.api.put(world.edit("ShopService"))
 
@@ -114,7 +124,9 @@ async def test_no_status_is_written_to_a_shopservice_that_has_changed_since(worl
     assert world.api.objects["ShopService", "ns", "web"]["status"] == {}
 
 
-async def test_a_suspended_shopservice_is_not_reconciled(world: World) -> None:
+async def test_given_a_suspended_shopservice_then_its_children_are_not_reconciled_until_it_is_resumed(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     world.lose("Service")
@@ -133,7 +145,9 @@ async def test_a_suspended_shopservice_is_not_reconciled(world: World) -> None:
     assert "suspended" not in world.api.objects["ShopService", "ns", "web"]["status"]
 
 
-async def test_without_keda_a_queue_is_reported_and_the_pods_are_scaled_by_cpu(world: World) -> None:
+async def test_given_no_keda_when_autoscaling_names_a_queue_then_ready_names_keda_and_an_hpa_scales_by_cpu(
+    world: World,
+) -> None:
     world.served = frozenset({"Deployment"})
     queue = {"urlFrom": "QUEUE", "region": "eu-west-1"}
     world.shop(autoscaling={"maxReplicas": 3, "cpu": 70, "queue": queue})
@@ -150,7 +164,9 @@ async def test_without_keda_a_queue_is_reported_and_the_pods_are_scaled_by_cpu(w
     assert world.api.objects["Deployment", "ns", "web"]["spec"]["replicas"] == 1
 
 
-async def test_the_metrics_report_a_shopservice_until_it_is_deleted(world: World) -> None:
+async def test_given_a_shopservice_then_the_metrics_report_its_state_until_it_is_deleted(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     assert world.states == {("ns", "web"): (False, None)}
@@ -162,7 +178,9 @@ async def test_the_metrics_report_a_shopservice_until_it_is_deleted(world: World
     assert world.states == {}
 
 
-async def test_a_new_dependant_is_admitted_at_once(world: World) -> None:
+async def test_given_a_networkpolicy_when_a_dependant_is_created_then_it_is_admitted_at_once(
+    world: World,
+) -> None:
     world.shop(networkPolicy={})
     await world.pass_()
     assert world.api.objects["NetworkPolicy", "ns", "web"]["spec"]["ingress"] == []
@@ -174,7 +192,9 @@ async def test_a_new_dependant_is_admitted_at_once(world: World) -> None:
     assert rule["from"][0]["podSelector"]["matchExpressions"][0]["values"] == ["order"]
 
 
-async def test_only_an_error_that_no_retry_fixes_is_counted_as_terminal(world: World) -> None:
+async def test_given_an_invalid_spec_and_an_unavailable_api_then_only_the_former_counts_as_a_terminal_error(
+    world: World,
+) -> None:
     world.shop(nonsense=True)
     await world.pass_()
     assert world.terminals == 1
@@ -189,7 +209,7 @@ async def test_only_an_error_that_no_retry_fixes_is_counted_as_terminal(world: W
 @pytest.mark.parametrize(
     "error", [Refused("no."), Forbidden("no."), NotInstalled("no."), ApiUnavailable("no."), Throttled("no.")]
 )
-async def test_a_child_that_cannot_be_written_does_not_prevent_the_others(
+async def test_given_a_child_that_cannot_be_written_then_the_other_children_are_written(
     world: World, error: Exception
 ) -> None:
     world.api.refusing["Service"] = error  # type: ignore[assignment]  # each is an OperatorError
@@ -212,7 +232,7 @@ async def test_a_child_that_cannot_be_written_does_not_prevent_the_others(
 
 
 @pytest.mark.parametrize("error", [Unreachable("gone"), NotLeader("lost")])
-async def test_a_failure_that_every_request_would_share_ends_the_pass_at_once(
+async def test_given_an_unreachable_api_server_or_a_lost_lease_then_the_pass_ends_at_once(
     world: World, error: Exception
 ) -> None:
     world.api.refusing["ServiceAccount"] = error  # type: ignore[assignment]  # each is an OperatorError
@@ -237,7 +257,7 @@ async def test_given_two_throttled_kinds_then_no_further_request_is_sent(world: 
     assert world.condition("Ready")["reason"] == "Throttled"
 
 
-async def test_a_contested_child_does_not_hide_one_that_fails(world: World) -> None:
+async def test_given_a_contested_and_a_failing_child_then_the_pass_reports_the_failure(world: World) -> None:
     world.shop()
     await world.pass_()
     for _ in range(10):

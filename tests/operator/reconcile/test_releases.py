@@ -39,7 +39,7 @@ def status_of(world: World) -> dict[str, Any]:
     return found
 
 
-async def test_a_failed_image_is_replaced_by_the_last_available_one_until_the_spec_names_another(
+async def test_given_a_failed_image_then_the_last_available_one_runs_until_the_spec_names_another(
     world: World,
 ) -> None:
     rollout = {"rollout": {"autoRollback": True}}
@@ -82,7 +82,7 @@ async def test_a_failed_image_is_replaced_by_the_last_available_one_until_the_sp
     assert world.condition("Ready")["status"] == "True"
 
 
-async def test_a_failed_image_stays_without_an_available_release_or_without_autorollback(
+async def test_given_no_available_release_or_no_autorollback_when_a_rollout_fails_then_its_image_stays(
     world: World,
 ) -> None:
     for spec in ({"rollout": {"autoRollback": True}}, {}):
@@ -95,7 +95,7 @@ async def test_a_failed_image_stays_without_an_available_release_or_without_auto
     assert world.rollbacks == 0
 
 
-async def test_a_shopservice_that_is_suspended_after_a_rollback_keeps_the_available_image(
+async def test_given_a_rollback_when_the_shopservice_is_suspended_and_resumed_then_the_available_image_stays(
     world: World,
 ) -> None:
     await rolled_out(world)
@@ -115,7 +115,9 @@ async def test_a_shopservice_that_is_suspended_after_a_rollback_keeps_the_availa
     assert image_of(world) == "shop:1"
 
 
-async def test_an_image_that_is_set_with_the_suspension_is_not_reported_as_running(world: World) -> None:
+async def test_given_a_new_image_when_it_is_set_together_with_suspend_then_it_is_not_reported_as_running(
+    world: World,
+) -> None:
     await rolled_out(world)
 
     world.shop(image="shop:2", suspend=True, **CAREFUL)
@@ -126,7 +128,7 @@ async def test_an_image_that_is_set_with_the_suspension_is_not_reported_as_runni
 
 
 @pytest.mark.parametrize("error", [Stale("moved."), ApiUnavailable("no."), Forbidden("no."), Refused("no.")])
-async def test_an_image_that_could_not_be_applied_is_not_an_available_release(
+async def test_given_a_deployment_that_cannot_be_applied_then_its_image_is_not_an_available_release(
     world: World, error: Exception
 ) -> None:
     await rolled_out(world)
@@ -140,7 +142,9 @@ async def test_an_image_that_could_not_be_applied_is_not_an_available_release(
     assert good_of(world) == "shop:1"
 
 
-async def test_a_rollback_starts_at_once(world: World) -> None:
+async def test_given_pods_that_cannot_be_created_when_the_deadline_passes_then_the_release_is_rolled_back_at_once(
+    world: World,
+) -> None:
     await rolled_out(world)
     world.shop(image="shop:2", **CAREFUL)
     await world.pass_()
@@ -155,7 +159,7 @@ async def test_a_rollback_starts_at_once(world: World) -> None:
     assert image_of(world) == "shop:1"
 
 
-async def test_a_deadline_that_an_earlier_version_missed_does_not_reject_an_untried_image(
+async def test_given_a_deadline_missed_by_the_previous_release_then_an_untried_image_is_not_rejected(
     world: World,
 ) -> None:
     """The Deployment controller reports it for the new version too, if its ReplicaSet exists, until that makes progress."""
@@ -180,7 +184,9 @@ async def test_a_deadline_that_an_earlier_version_missed_does_not_reject_an_untr
     assert world.rollbacks == 1
 
 
-async def test_a_missed_deadline_is_confirmed_for_each_version(world: World) -> None:
+async def test_given_a_missed_deadline_when_the_image_changes_then_its_confirmation_starts_again(
+    world: World,
+) -> None:
     await rolled_out(world)
     world.shop(image="shop:2", **CAREFUL)
     await world.pass_()

@@ -14,7 +14,9 @@ from tests.operator.world import (
 )
 
 
-async def test_replicas_get_a_second_owner_before_an_autoscaler_takes_over(world: World) -> None:
+async def test_when_an_autoscaler_takes_over_then_a_second_manager_owns_the_replicas_first(
+    world: World,
+) -> None:
     world.shop(replicas=4)
     await world.pass_()
 
@@ -32,7 +34,9 @@ async def scaled_unseen(world: World, count: int) -> None:
     world.api.put(deployment)
 
 
-async def test_a_count_that_was_just_set_survives_the_handover(world: World) -> None:
+async def test_given_a_replica_count_that_no_watch_has_shown_when_an_autoscaler_takes_over_then_it_stays(
+    world: World,
+) -> None:
     world.shop(replicas=4)
     await world.pass_()
     await scaled_unseen(world, 5)
@@ -43,7 +47,9 @@ async def test_a_count_that_was_just_set_survives_the_handover(world: World) -> 
     assert world.api.writes.count("apply Deployment web") == 1
 
 
-async def test_a_count_that_an_autoscaler_has_just_set_is_not_overwritten(world: World) -> None:
+async def test_given_a_replica_count_just_set_by_an_autoscaler_then_it_is_not_overwritten(
+    world: World,
+) -> None:
     autoscaling = {"minReplicas": 2, "maxReplicas": 6}
     world.shop(autoscaling=autoscaling)
     await world.pass_()
@@ -57,7 +63,7 @@ async def test_a_count_that_an_autoscaler_has_just_set_is_not_overwritten(world:
     assert world.store.children(KEY)[ChildId("Deployment", "web")]  # it is still in the store
 
 
-async def test_a_count_that_a_watch_shows_during_a_pass_is_not_overwritten(
+async def test_given_a_replica_count_that_a_watch_shows_during_a_pass_then_it_is_not_overwritten(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pass was rendered from the earlier count, so a later state of the store must not validate it."""
@@ -82,7 +88,9 @@ async def test_a_count_that_a_watch_shows_during_a_pass_is_not_overwritten(
     assert world.api.objects["Deployment", "ns", "web"]["spec"]["replicas"] == 5
 
 
-async def test_a_count_that_a_user_has_set_stays_when_the_autoscaler_is_removed(world: World) -> None:
+async def test_given_a_replica_count_set_by_a_user_when_the_autoscaler_is_removed_then_it_stays(
+    world: World,
+) -> None:
     world.shop(autoscaling={"minReplicas": 2, "maxReplicas": 9})
     await world.pass_()
     scaled = world.edit("Deployment")

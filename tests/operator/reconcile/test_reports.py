@@ -10,7 +10,7 @@ from tests.operator.world import (
 )
 
 
-async def test_pods_that_do_not_become_ready_are_inspected_after_a_while_and_the_cause_is_reported(
+async def test_given_pods_that_stay_unready_when_five_seconds_pass_then_ready_reports_their_cause(
     world: World,
 ) -> None:
     world.shop()
@@ -35,7 +35,9 @@ async def test_pods_that_do_not_become_ready_are_inspected_after_a_while_and_the
     assert world.condition("Ready")["status"] == "True"
 
 
-async def test_the_last_log_line_of_a_container_that_has_ended_once_is_reported(world: World) -> None:
+async def test_given_a_container_that_has_exited_once_then_ready_quotes_its_last_log_line(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     rolling(world)
@@ -49,7 +51,7 @@ async def test_the_last_log_line_of_a_container_that_has_ended_once_is_reported(
     assert "last log line: no such queue: orders" in world.condition("Ready")["message"]
 
 
-async def test_a_status_is_written_at_most_once_a_second_and_the_last_state_is_not_lost(
+async def test_given_a_fast_changing_status_then_it_is_written_at_most_once_a_second_and_the_last_state_is_kept(
     world: World,
 ) -> None:
     world.shop()

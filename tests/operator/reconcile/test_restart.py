@@ -50,7 +50,9 @@ async def writes_nothing(world: World, passes: int = 1) -> None:
         assert (world.writes, world.told) == (set(), [])
 
 
-async def test_pods_of_a_deployment_that_is_being_scaled_are_not_inspected_earlier(world: World) -> None:
+async def test_given_a_deployment_that_scales_when_the_operator_restarts_then_its_pods_are_not_inspected_earlier(
+    world: World,
+) -> None:
     # Given a Deployment that is being scaled, with a pod that has no node.
     world.shop(replicas=1)
     await world.pass_()
@@ -66,7 +68,7 @@ async def test_pods_of_a_deployment_that_is_being_scaled_are_not_inspected_earli
     await writes_nothing(world)
 
 
-async def test_pods_of_a_deployment_with_its_own_deadline_are_not_inspected_earlier(
+async def test_given_a_custom_progress_deadline_when_the_operator_restarts_then_pods_are_not_inspected_earlier(
     world: World,
 ) -> None:
     # Given a Deployment that has been over its own deadline for a moment, with a pod that has no node.
@@ -81,7 +83,7 @@ async def test_pods_of_a_deployment_with_its_own_deadline_are_not_inspected_earl
 
 
 @pytest.mark.parametrize("cause", [UNANSWERED, f"{BACK_OFF}: ErrImagePull: shop:2: not found"])
-async def test_the_cause_of_a_failed_pull_stays_while_the_kubelet_names_none(
+async def test_given_the_cause_of_a_failed_pull_when_the_kubelet_omits_it_after_a_restart_then_it_stays_reported(
     world: World, cause: str
 ) -> None:
     # Given an image that could not be pulled, for which the kubelet no longer reports a cause.
@@ -112,7 +114,9 @@ async def failed_without_an_answer(world: World) -> None:
     await given_up(world, replicas=2)
 
 
-async def test_the_reason_why_a_release_is_not_rolled_back_stays(world: World) -> None:
+async def test_given_a_release_that_is_not_rolled_back_when_the_operator_restarts_then_the_stated_reason_stays(
+    world: World,
+) -> None:
     await failed_without_an_answer(world)
     await world.pass_()
     assert "not rolled back" in rollout(world)["message"]
@@ -120,7 +124,7 @@ async def test_the_reason_why_a_release_is_not_rolled_back_stays(world: World) -
     await writes_nothing(world, passes=8)
 
 
-async def test_a_release_that_is_applied_during_the_restart_is_tried(world: World) -> None:
+async def test_given_a_failed_release_when_a_restart_brings_a_new_one_then_it_is_tried(world: World) -> None:
     await failed_without_an_answer(world)
 
     # When another release follows a restart, for which the Deployment controller reports the same at first.
@@ -136,7 +140,7 @@ async def test_a_release_that_is_applied_during_the_restart_is_tried(world: Worl
     assert world.rollbacks == 0
 
 
-async def test_a_cause_stays_while_the_pods_cannot_be_listed(
+async def test_given_a_reported_cause_when_the_pods_cannot_be_listed_then_it_stays_reported(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a Deployment with a pod that has no node.
@@ -161,7 +165,9 @@ async def test_a_cause_stays_while_the_pods_cannot_be_listed(
     assert (told(world), world.writes) == (cause, set())
 
 
-async def test_a_contested_field_is_reverted_as_rarely_as_before(world: World) -> None:
+async def test_given_a_contested_field_when_the_operator_restarts_then_it_is_not_reverted_more_often(
+    world: World,
+) -> None:
     async def fight() -> None:
         edited = world.edit("Service")
         edited["spec"] = {**edited["spec"], "selector": {"evil": "yes"}}
@@ -194,7 +200,9 @@ async def test_a_contested_field_is_reverted_as_rarely_as_before(world: World) -
     assert world.condition("Reconciling")["reason"] != "Contested"
 
 
-async def test_an_autoscaler_without_metrics_gets_the_usual_time(world: World) -> None:
+async def test_given_an_hpa_without_a_request_when_a_restart_adds_the_request_then_it_gets_a_full_grace_period(
+    world: World,
+) -> None:
     # Given an autoscaler whose status reports that it has no metrics.
     def scaler(**conditions: tuple[str, str]) -> None:
         live = world.edit("HorizontalPodAutoscaler")
@@ -226,7 +234,9 @@ async def test_an_autoscaler_without_metrics_gets_the_usual_time(world: World) -
     assert "is not scaling yet" in str(world.api.objects["ShopService", "ns", "web"]["status"]["children"])
 
 
-async def test_a_restart_while_pods_fail_writes_nothing_and_emits_no_event(world: World) -> None:
+async def test_given_failing_pods_when_the_operator_restarts_then_no_status_is_written_and_no_event_is_emitted(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     rolling(world, "ProgressDeadlineExceeded")
@@ -245,7 +255,9 @@ async def test_a_restart_while_pods_fail_writes_nothing_and_emits_no_event(world
     assert world.told == []
 
 
-async def test_a_restart_during_a_rollout_does_not_inspect_pods_earlier(world: World) -> None:
+async def test_given_a_rollout_when_the_operator_restarts_then_pods_are_not_inspected_earlier(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     rolling(world)

@@ -44,13 +44,15 @@ def but(**status: int) -> dict[str, Any]:
         but(replicas=1, updatedReplicas=1),
     ],
 )
-def test_a_rollout_is_complete_only_when_no_old_pod_is_left_or_can_return(state: dict[str, Any]) -> None:
+def test_given_an_old_pod_that_remains_or_may_return_then_the_rollout_is_incomplete(
+    state: dict[str, Any],
+) -> None:
     assert rolled_out(DONE)
     assert not rolled_out(state)
     assert uses_account("web", [DONE, state])
 
 
-def test_a_service_account_is_used_by_pods_of_the_newest_template() -> None:
+def test_given_a_complete_rollout_then_only_the_service_account_of_the_newest_template_is_in_use() -> None:
     assert uses_account("mine", [DONE])
     assert not uses_account("web", [DONE])
     assert not uses_account("web", [])
@@ -86,13 +88,13 @@ GRACE = ROUTE_GRACE.total_seconds()
         (route(ACCEPTED), [route(("Accepted", "False"), age=10 * GRACE)], GRACE),
     ],
 )
-def test_a_route_is_deleted_once_its_successors_are_accepted(
+def test_given_a_former_httproute_then_it_waits_until_its_successors_are_accepted(
     old: dict[str, Any], successors: list[dict[str, Any] | None], seconds: float
 ) -> None:
     assert route_wait(old, successors, NOW) == seconds
 
 
-def test_a_route_leaves_a_gateway_once_the_next_one_has_accepted_it() -> None:
+def test_given_a_former_gateway_then_the_httproute_names_it_until_the_next_one_has_accepted_it() -> None:
     new = {"name": "public"}
 
     assert old_parents(route(ACCEPTED), [new]) == [{"name": "shop"}]
@@ -130,7 +132,7 @@ BOTH = {"ports": [9090, 8080]}
         ({"ports": [5, 4, 3, 2, 1]}, None, [], [route(ports=[4])], Ports((5, 4, 3), 4)),
     ],
 )
-def test_a_port_stays_until_pods_callers_and_routes_have_moved(
+def test_given_a_changed_port_then_the_former_one_stays_until_pods_callers_and_routes_have_moved(
     service: dict[str, Any] | None,
     web: dict[str, Any] | None,
     callers: list[int | None],
@@ -140,7 +142,9 @@ def test_a_port_stays_until_pods_callers_and_routes_have_moved(
     assert ports(9090, service, web, callers, routes, drained=True) == kept
 
 
-def test_a_port_stays_until_pods_that_are_being_deleted_have_ended() -> None:
+def test_given_terminating_pods_when_the_port_changes_then_the_former_port_stays_until_they_have_ended() -> (
+    None
+):
     assert ports(9090, BOTH, DONE, [9090], [], drained=False) == Ports((8080,))
     assert ports(9090, {"ports": [9090]}, DONE, [9090], [], drained=False) == Ports()
 
@@ -158,7 +162,7 @@ def test_a_port_stays_until_pods_that_are_being_deleted_have_ended() -> None:
         (None, "Failed", True),
     ],
 )
-def test_a_pod_has_ended_when_its_containers_have_or_long_after_its_grace_period(
+def test_given_a_pod_then_it_has_ended_when_its_containers_have_or_after_its_grace_period_and_margin(
     deleted: datetime | None, phase: str, over: bool
 ) -> None:
     metadata = {} if deleted is None else {"deletionTimestamp": deleted.isoformat()}

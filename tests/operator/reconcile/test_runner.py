@@ -120,7 +120,7 @@ def world() -> World:
     return World()
 
 
-async def test_nothing_is_reconciled_before_the_caches_are_synced(world: World) -> None:
+async def test_given_caches_that_are_not_synced_then_nothing_is_reconciled(world: World) -> None:
     async with world.running() as engine:
         engine.lead(leads=True)
         engine.seen("ADDED", shop(1))
@@ -136,7 +136,9 @@ async def test_nothing_is_reconciled_before_the_caches_are_synced(world: World) 
         await until(lambda: world.passes.seen == [KEY])
 
 
-async def test_a_standby_keeps_its_cache_warm_and_starts_with_everything(world: World) -> None:
+async def test_given_a_standby_with_a_warm_cache_when_it_acquires_the_lease_then_it_reconciles_every_shopservice(
+    world: World,
+) -> None:
     async with world.running() as engine:
         listed(engine, shop(1), shop(1, "order"))
         assert engine.lists.complete()
@@ -150,7 +152,7 @@ async def test_a_standby_keeps_its_cache_warm_and_starts_with_everything(world: 
         assert world.observer.known == 2
 
 
-async def test_an_event_is_reconciled_and_one_without_news_is_not(world: World) -> None:
+async def test_given_a_leader_when_an_event_repeats_a_known_version_then_no_pass_runs(world: World) -> None:
     async with world.running() as engine:
         engine.lead(leads=True)
         listed(engine)
@@ -164,7 +166,7 @@ async def test_an_event_is_reconciled_and_one_without_news_is_not(world: World) 
         assert world.passes.seen == [KEY, Key("ns", "order")]
 
 
-async def test_losing_the_lease_stops_new_passes(world: World) -> None:
+async def test_when_the_lease_is_lost_then_no_new_pass_starts(world: World) -> None:
     async with world.running() as engine:
         engine.lead(leads=True)
         listed(engine)
@@ -179,7 +181,9 @@ async def test_losing_the_lease_stops_new_passes(world: World) -> None:
 
 
 @pytest.mark.parametrize("failure", [ApiUnavailable("busy"), RuntimeError("a bug")])
-async def test_a_failing_pass_is_repeated_until_it_works(world: World, failure: Exception) -> None:
+async def test_given_a_failing_pass_then_it_is_repeated_until_it_succeeds(
+    world: World, failure: Exception
+) -> None:
     def fails_twice(_: Key) -> None:
         if len(world.passes.seen) < 3:
             raise failure
@@ -193,7 +197,7 @@ async def test_a_failing_pass_is_repeated_until_it_works(world: World, failure: 
         assert (world.observer.ill, world.observer.well) == ([KEY, KEY], [KEY])
 
 
-async def test_a_pass_that_lost_the_lease_is_left_to_the_next_leader(world: World) -> None:
+async def test_given_a_pass_that_lost_the_lease_then_it_is_not_retried_by_this_replica(world: World) -> None:
     def lost(_: Key) -> None:
         raise NotLeader("lost")
 
@@ -207,7 +211,9 @@ async def test_a_pass_that_lost_the_lease_is_left_to_the_next_leader(world: Worl
         assert engine.queue.idle()
 
 
-async def test_what_somebody_contests_is_no_failure_of_ours(world: World) -> None:
+async def test_given_a_contested_child_then_the_pass_is_requeued_and_not_counted_as_an_error(
+    world: World,
+) -> None:
     def contested(_: Key) -> None:
         if len(world.passes.seen) < 5:
             raise Contested("mallory", retry_after=0.001)
@@ -221,7 +227,7 @@ async def test_what_somebody_contests_is_no_failure_of_ours(world: World) -> Non
         assert world.observer.ill == []
 
 
-async def test_a_pass_that_wants_to_look_again_does(world: World) -> None:
+async def test_given_a_pass_that_returns_a_delay_then_another_pass_runs_after_it(world: World) -> None:
     world.passes.outcome = lambda _: 0.001 if len(world.passes.seen) < 3 else None
     async with world.running() as engine:
         engine.lead(leads=True)
@@ -230,7 +236,7 @@ async def test_a_pass_that_wants_to_look_again_does(world: World) -> None:
         await until(lambda: world.observer.results == ["requeue_after", "requeue_after", "success"])
 
 
-async def test_passes_that_wait_for_nothing_let_others_do_something_in_between(world: World) -> None:
+async def test_given_passes_that_never_await_then_other_tasks_run_in_between(world: World) -> None:
     turn = 0
     turns_of_passes: set[int] = set()
 
@@ -252,7 +258,9 @@ async def test_passes_that_wait_for_nothing_let_others_do_something_in_between(w
     assert len(turns_of_passes) >= 50
 
 
-async def test_what_vanished_while_a_watch_was_away_is_found_by_a_list(world: World) -> None:
+async def test_given_an_object_deleted_while_its_watch_was_down_when_the_kind_is_listed_then_the_store_drops_it(
+    world: World,
+) -> None:
     async with world.running() as engine:
         listed(engine, shop(1))
 
@@ -261,7 +269,9 @@ async def test_what_vanished_while_a_watch_was_away_is_found_by_a_list(world: Wo
         assert world.store.shop(KEY) is None
 
 
-async def test_a_kind_that_is_not_installed_does_not_hold_the_rest_up(world: World) -> None:
+async def test_given_a_kind_that_is_not_installed_then_the_lists_are_complete_without_it(
+    world: World,
+) -> None:
     async with world.running() as engine:
         listed(engine, routes=False)
 
@@ -269,7 +279,7 @@ async def test_a_kind_that_is_not_installed_does_not_hold_the_rest_up(world: Wor
         assert engine.served() == {"ShopService"}
 
 
-async def test_a_kind_that_comes_or_goes_brings_everything_another_look(world: World) -> None:
+async def test_when_a_kind_is_installed_or_removed_then_every_shopservice_is_reconciled(world: World) -> None:
     async with world.running() as engine:
         engine.lead(leads=True)
         listed(engine, shop(1), routes=False)
@@ -284,7 +294,9 @@ async def test_a_kind_that_comes_or_goes_brings_everything_another_look(world: W
         await until(lambda: len(world.passes.seen) == 3)
 
 
-async def test_only_what_another_client_has_written_during_an_own_write_costs_a_pass(world: World) -> None:
+async def test_given_a_write_in_flight_then_only_a_newer_write_of_another_client_causes_a_pass(
+    world: World,
+) -> None:
     async with world.running() as engine:
         listed(engine, shop(1))
         engine.lead(leads=True)

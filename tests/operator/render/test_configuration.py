@@ -22,7 +22,7 @@ def variable(source: str, name: str, **more: Any) -> dict[str, Any]:
     return {"name": name.upper(), "valueFrom": {source: {"name": name, "key": "k", **more}}}
 
 
-def test_given_no_references_then_nothing_is_used() -> None:
+def test_given_no_references_then_no_object_is_used() -> None:
     assert found() == {}
     assert found(env=[{"name": "A", "value": "1"}], podTemplate={"metadata": {"labels": {"a": "b"}}}) == {}
 
@@ -47,7 +47,7 @@ def test_given_variables_then_only_the_keys_that_they_name_are_used() -> None:
     }
 
 
-def test_given_a_key_and_the_whole_object_then_all_of_it_is_used() -> None:
+def test_given_a_key_and_a_reference_to_its_whole_object_then_the_whole_object_is_used() -> None:
     used = found(env=[variable("secretKeyRef", "a")], envFrom=[{"secretRef": {"name": "a"}}])
 
     assert used == {"web": {Use("Secret", "a", None, ("k",))}}
@@ -59,7 +59,7 @@ def test_given_a_variable_of_a_worker_then_only_the_worker_uses_it() -> None:
     assert used == {"web-relay": {Use("Secret", "e", ("k",), ("k",))}}
 
 
-def test_given_a_worker_that_overrides_a_variable_then_it_does_not_use_what_it_replaced() -> None:
+def test_given_a_worker_that_overrides_a_variable_then_it_does_not_use_the_overridden_reference() -> None:
     used = found(
         env=[variable("secretKeyRef", "e")],
         workers=[{"name": "relay", "command": ["relay"], "env": [{"name": "E", "value": "1"}]}],
@@ -162,11 +162,11 @@ def test_given_no_deployment_then_the_pods_record_the_current_content() -> None:
     assert record(None, settings="aa") == BORN
 
 
-def test_given_the_same_content_then_nothing_changes() -> None:
+def test_given_the_same_content_then_the_record_of_the_pods_stays() -> None:
     assert record(BORN, settings="aa") == BORN
 
 
-def test_given_other_content_then_the_pods_are_replaced() -> None:
+def test_given_changed_content_then_the_pods_are_replaced() -> None:
     assert record(BORN, settings="bb") == Record(None, f"v2-{KEY_ID} ConfigMap/settings=bb")
 
 

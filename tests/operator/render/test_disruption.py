@@ -63,13 +63,13 @@ def budget(live: dict[str, int] | None, name: str = "web", **spec: Any) -> dict[
         ({**scaled(2, 4), "disruption": {"minAvailable": "51%"}}, 2, ONE),
     ],
 )
-def test_the_bound_depends_on_the_number_of_pods(
+def test_given_a_number_of_pods_then_the_budget_has_the_matching_bound(
     given: dict[str, Any], count: int | None, bound: dict[str, Any] | None
 ) -> None:
     assert budget(None if count is None else {"web": count}, **given) == bound
 
 
-def test_the_budget_of_a_worker_depends_on_its_own_pods_only() -> None:
+def test_given_a_worker_then_its_budget_follows_its_own_pods_and_ignores_the_budget_of_the_web_pods() -> None:
     workers = [{**WORKER, **scaled(1, 3)}]
 
     assert budget({"web": 4, "web-relay": 1}, "web-relay", workers=workers) == ONE
@@ -88,7 +88,7 @@ def test_the_budget_of_a_worker_depends_on_its_own_pods_only() -> None:
 
 @pytest.mark.parametrize("count", range(1, 8))
 @pytest.mark.parametrize("needed", [1, 2, 5, "1%", "50%", "51%", "99%"])
-def test_a_drain_may_always_evict_one_pod(count: int, needed: int | str) -> None:
+def test_given_any_min_available_then_a_drain_may_always_evict_one_pod(count: int, needed: int | str) -> None:
     bound = budget({"web": count}, **scaled(1, 9), disruption={"minAvailable": needed})
 
     assert bound is not None

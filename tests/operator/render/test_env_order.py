@@ -54,7 +54,7 @@ def env(base: dict[str, str], own: dict[str, str], **spec: Any) -> list[str]:
         "to itself",
     ],
 )
-def test_given_variables_over_variables_then_references_hold(
+def test_given_variables_merged_over_variables_then_each_comes_after_its_references(
     base: dict[str, str], own: dict[str, str], expected: list[str]
 ) -> None:
     assert env(base, own) == expected
@@ -84,7 +84,7 @@ def test_given_a_dependency_then_its_url_precedes_the_variables_that_refer_to_it
     assert [each.name for each in workload.env] == ["PRODUCT_URL", "A"]
 
 
-def test_references_are_found_as_kubernetes_expands_them() -> None:
+def test_given_a_value_with_references_and_escapes_then_the_references_of_kubernetes_are_found() -> None:
     assert references("$(A)-$$(B)-$$$(C)-$D-$(E") == ["A", "C"]
 
 

@@ -82,7 +82,7 @@ def app(**fields: Any) -> dict[str, Any]:
         (app(env=[{"name": "X", "value": "x" * 70000}]), TEMPLATE_TOO_LARGE),
     ],
 )
-def test_a_change_of_owned_fields_and_an_invalid_patch_are_rejected(
+def test_given_a_pod_template_that_sets_operator_fields_or_is_no_patch_then_it_is_refused(
     template: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(InvalidSpec) as refused:
@@ -99,7 +99,7 @@ def pods(template: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_map_can_be_replaced_and_a_list_without_keys_always_is() -> None:
+def test_given_a_replace_directive_then_the_map_is_replaced_and_a_list_without_keys_always_is() -> None:
     pod, relay = pods(
         {
             "spec": {
@@ -117,13 +117,13 @@ def test_a_map_can_be_replaced_and_a_list_without_keys_always_is() -> None:
     assert pod["tolerations"] == relay["tolerations"] == [{"key": "a"}]
 
 
-def test_a_list_with_keys_can_be_replaced_at_any_position_of_the_directive() -> None:
+def test_given_a_replace_directive_in_a_keyed_list_then_the_list_is_replaced_wherever_it_stands() -> None:
     pod, _ = pods({"spec": {"volumes": [{"name": "a"}, {"$patch": "replace"}, {"name": "b"}]}})
 
     assert pod["volumes"] == [{"name": "a"}, {"name": "b"}]
 
 
-def test_null_or_delete_removes_a_field() -> None:
+def test_given_null_or_a_delete_directive_then_the_field_is_removed() -> None:
     pod, _ = pods(app(livenessProbe=None, startupProbe={"$patch": "delete"}))
 
     (container,) = pod["containers"]
@@ -131,7 +131,7 @@ def test_null_or_delete_removes_a_field() -> None:
     assert not {"livenessProbe", "startupProbe"} & container.keys()
 
 
-def test_the_name_app_patches_every_workload_and_the_name_of_a_worker_only_that_worker() -> None:
+def test_given_containers_app_and_relay_then_app_patches_every_deployment_and_relay_only_its_worker() -> None:
     both = {"containers": [{"name": "app", "tty": True}, {"name": "relay", "stdin": True}]}
 
     pod, relay = pods({"spec": both})
@@ -140,14 +140,14 @@ def test_the_name_app_patches_every_workload_and_the_name_of_a_worker_only_that_
     assert [(c["name"], c.get("tty"), c.get("stdin")) for c in relay["containers"]] == [("relay", True, True)]
 
 
-def test_an_empty_map_that_would_not_be_stored_is_not_sent() -> None:
+def test_given_an_empty_map_that_kubernetes_does_not_store_then_it_is_not_sent() -> None:
     pod, _ = pods({"spec": {"nodeSelector": {}, "volumes": [{"name": "more", "emptyDir": {}}]}})
 
     assert "nodeSelector" not in pod
     assert {"name": "more", "emptyDir": {}} in pod["volumes"]
 
 
-def test_a_label_may_have_the_name_of_a_list_field() -> None:
+def test_given_a_label_named_like_a_list_of_kubernetes_then_it_is_kept_as_a_label() -> None:
     pod, _ = pods({"metadata": {"labels": {"env": "test"}}, "spec": {"nodeSelector": {"ports": "fast"}}})
 
     assert pod["nodeSelector"] == {"ports": "fast"}
@@ -181,7 +181,7 @@ _CONTAINERS = st.lists(
         },
     )
 )
-def test_any_pod_spec_is_merged_or_rejected_and_owned_fields_stay(
+def test_given_any_pod_spec_then_it_is_refused_or_merged_without_touching_operator_fields(
     pod_spec: dict[str, Any],
 ) -> None:
     try:

@@ -32,13 +32,15 @@ EXEC = {"exec": {"command": ["true"]}}
 
 
 @pytest.mark.parametrize("handler", [EXEC, {"httpGet": {"port": 1}}, {"tcpSocket": {"port": 1}}])
-def test_a_hook_of_the_overlay_replaces_the_default_pause(handler: dict[str, Any]) -> None:
+def test_given_a_pre_stop_hook_in_the_overlay_then_it_replaces_the_default_pause(
+    handler: dict[str, Any],
+) -> None:
     assert app(lifecycle={"preStop": handler})["lifecycle"] == {"preStop": handler}
 
 
 @pytest.mark.parametrize("probe", ["livenessProbe", "readinessProbe", "startupProbe"])
 @pytest.mark.parametrize("handler", [EXEC, {"grpc": {"port": 1}}, {"tcpSocket": {"port": 1}}])
-def test_a_handler_of_the_overlay_replaces_the_default_handler_and_keeps_its_timing(
+def test_given_a_probe_handler_in_the_overlay_then_it_replaces_the_default_handler_and_keeps_the_timings(
     probe: str, handler: dict[str, Any]
 ) -> None:
     default = app()[probe]
@@ -49,7 +51,7 @@ def test_a_handler_of_the_overlay_replaces_the_default_handler_and_keeps_its_tim
     }
 
 
-def test_the_same_handler_is_merged() -> None:
+def test_given_the_default_handler_in_the_overlay_then_it_is_merged() -> None:
     assert app(livenessProbe={"httpGet": {"path": "/live"}})["livenessProbe"]["httpGet"] == {
         **app()["livenessProbe"]["httpGet"],
         "path": "/live",
@@ -57,13 +59,13 @@ def test_the_same_handler_is_merged() -> None:
 
 
 @pytest.mark.parametrize("source", [each for (each,) in types()["Volume"].unions[0].members])
-def test_a_volume_of_the_operator_accepts_any_other_source(source: str) -> None:
+def test_given_another_volume_source_in_the_overlay_then_it_replaces_the_default_source(source: str) -> None:
     volumes = pod({"volumes": [{"name": "tmp", source: {"some": "value"}}]})["volumes"]
 
     assert volumes == [{"name": "tmp", source: {"some": "value"}}]
 
 
-def test_a_localhost_profile_of_the_overlay_sets_its_type_and_another_type_removes_it() -> None:
+def test_given_a_seccomp_profile_in_the_overlay_then_its_type_becomes_localhost() -> None:
     local = {"type": "Localhost", "localhostProfile": "some"}
 
     context = pod({"securityContext": {"seccompProfile": {"localhostProfile": "some"}}})["securityContext"]
@@ -72,13 +74,15 @@ def test_a_localhost_profile_of_the_overlay_sets_its_type_and_another_type_remov
 
 
 @pytest.mark.parametrize("away", [None, {"$patch": "delete"}])
-def test_a_member_can_be_removed_explicitly_beside_the_one_that_is_set(away: Any) -> None:
+def test_given_an_overlay_that_removes_one_member_and_sets_another_then_only_the_latter_remains(
+    away: Any,
+) -> None:
     hook = app(lifecycle={"preStop": {"sleep": away, **EXEC}})["lifecycle"]
 
     assert hook == {"preStop": EXEC}
 
 
-def test_two_members_in_one_overlay_are_rejected() -> None:
+def test_given_two_union_members_in_one_overlay_then_they_are_refused_as_mutually_exclusive() -> None:
     with pytest.raises(InvalidSpec) as refused:
         app(livenessProbe={**EXEC, "tcpSocket": {"port": 1}})
 
@@ -87,7 +91,7 @@ def test_two_members_in_one_overlay_are_rejected() -> None:
     )
 
 
-def test_two_protocols_can_have_the_same_port_number() -> None:
+def test_given_one_port_number_with_two_protocols_then_both_ports_are_kept() -> None:
     ports = [
         {"name": "dns-tcp", "containerPort": 5353, "protocol": "TCP"},
         {"name": "dns", "containerPort": 5353, "protocol": "UDP"},
@@ -131,7 +135,7 @@ SOFT_ZONE = ("topology.kubernetes.io/zone", "ScheduleAnyway", 1)
         ([spread("DoNotSchedule", **{"$patch": "delete"})], [SOFT_HOST, SOFT_ZONE]),
     ],
 )
-def test_constraints_are_matched_by_both_of_their_keys(
+def test_given_topology_spread_constraints_then_they_are_merged_by_both_of_their_keys(
     patch: list[dict[str, Any]], expected: list[tuple[str, str, int]]
 ) -> None:
     assert constraints(*patch) == expected
@@ -165,14 +169,16 @@ def test_constraints_are_matched_by_both_of_their_keys(
         ({"volumes": [{"name": {"a": 1}}]}, f"{POD}.volumes: every item requires the key name"),
     ],
 )
-def test_items_of_one_overlay_are_never_merged_into_each_other(spec: dict[str, Any], sentence: str) -> None:
+def test_given_two_items_with_the_same_key_in_one_overlay_then_they_are_refused(
+    spec: dict[str, Any], sentence: str
+) -> None:
     with pytest.raises(InvalidSpec) as refused:
         pod(spec)
 
     assert sentence in refused.value.message
 
 
-def test_an_atomic_list_keeps_duplicates() -> None:
+def test_given_an_atomic_list_with_equal_items_then_all_of_them_are_kept() -> None:
     twice = [{"key": "spot", "operator": "Exists"}, {"key": "spot", "operator": "Exists"}]
 
     assert pod({"tolerations": [{"$patch": "replace"}, *twice]})["tolerations"] == twice

@@ -39,7 +39,7 @@ def test_given_its_own_hostname_then_a_service_carries_it() -> None:
     assert ChildId("Service", "web-discovery") in prepared.kept
 
 
-def test_pods_keep_their_part_of_label_until_their_image_changes() -> None:
+def test_given_a_changed_part_of_label_then_pods_keep_the_former_one_until_their_image_changes() -> None:
     live = LiveDeployment(frozenset({"shop:1"}), "old", Record())
     facts = Facts(deployments={"web": live})
 
@@ -48,7 +48,7 @@ def test_pods_keep_their_part_of_label_until_their_image_changes() -> None:
     assert part_of(prepare(shop("shop:2"), Facts(deployments={"web": live}, pods=shop("shop:1")))) == "old"
 
 
-def test_the_service_account_of_the_pods_is_kept() -> None:
+def test_given_pods_of_another_release_then_their_service_account_is_kept() -> None:
     named: dict[str, Any] = {"serviceAccount": {"name": "theirs"}}
 
     assert ChildId("ServiceAccount", "theirs") in prepare(shop(**named), Facts()).kept
@@ -56,7 +56,7 @@ def test_the_service_account_of_the_pods_is_kept() -> None:
     assert ChildId("ServiceAccount", "web") in prepare(shop(**named), Facts(pods=shop())).kept
 
 
-def test_records_are_taken_from_the_live_deployments_unless_they_are_given() -> None:
+def test_given_live_deployments_then_their_records_are_used_unless_others_are_passed() -> None:
     uses = Configuration({"web": frozenset({Use("ConfigMap", "settings")})})
     live = {"web": LiveDeployment(frozenset(), None, Record(None, "live"))}
 
@@ -70,7 +70,7 @@ def test_records_are_taken_from_the_live_deployments_unless_they_are_given() -> 
     assert recorded() == {}
 
 
-def test_without_keda_a_queue_is_a_problem() -> None:
+def test_given_no_keda_when_a_shopservice_scales_by_a_queue_then_it_is_a_problem() -> None:
     queued = shop(
         autoscaling={"maxReplicas": 3, "queue": {"urlFrom": "QUEUE", "region": "eu-west-1"}},
         env=[{"name": "QUEUE", "value": "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"}],
@@ -107,7 +107,9 @@ def changed(world: World, **spec: Any) -> list[tuple[str, str, str]]:
     return [(each.action, each.kind, each.name) for each in found if each.kind != "ShopService"]
 
 
-async def test_the_plugin_shows_no_change_of_children_that_the_operator_has_applied(world: World) -> None:
+async def test_given_children_applied_by_the_operator_when_the_same_spec_is_planned_then_no_change_is_shown(
+    world: World,
+) -> None:
     spec: dict[str, Any] = {
         "workers": [{"name": "relay", "command": ["relay"]}],
         "dependsOn": ["product"],
@@ -123,7 +125,9 @@ async def test_the_plugin_shows_no_change_of_children_that_the_operator_has_appl
     assert changed(world, **spec) == []
 
 
-async def test_the_plugin_shows_no_change_of_a_release_that_was_rolled_back(world: World) -> None:
+async def test_given_an_automatic_rollback_when_the_rejected_spec_is_planned_then_no_change_is_shown(
+    world: World,
+) -> None:
     other(world, "product", port=80, available=True)
     good: dict[str, Any] = {"port": 8080, "dependsOn": ["product"], "networkPolicy": {"enabled": True}}
     await rolled_out(world, **good)

@@ -53,7 +53,7 @@ def rendered(
         "https://queue.amazonaws.com/1/orders",
     ],
 )
-def test_addresses_of_sqs_are_allowed_by_default(address: str) -> None:
+def test_given_an_address_of_sqs_then_it_needs_no_permission(address: str) -> None:
     assert permitted(address, ())
 
 
@@ -79,7 +79,7 @@ def test_addresses_of_sqs_are_allowed_by_default(address: str) -> None:
         "https://SQS.eu-west-1.amazonaws.com/1/orders\n",
     ],
 )
-def test_other_addresses_are_not_mistaken_for_sqs(address: str) -> None:
+def test_given_any_other_address_then_it_is_not_permitted_as_one_of_sqs(address: str) -> None:
     assert not permitted(address, ())
 
 
@@ -100,7 +100,9 @@ def test_other_addresses_are_not_mistaken_for_sqs(address: str) -> None:
     ],
 )
 @pytest.mark.parametrize("allowed", [EMULATOR, f"{EMULATOR}/"])
-def test_an_allowed_address_is_a_prefix_of_whole_segments(allowed: str, address: str, expected: bool) -> None:
+def test_given_an_allowed_address_then_it_permits_only_addresses_below_its_whole_segments(
+    allowed: str, address: str, expected: bool
+) -> None:
     assert permitted(address, (allowed,)) is expected
 
 
@@ -116,7 +118,9 @@ def test_an_allowed_address_is_a_prefix_of_whole_segments(allowed: str, address:
         ({"url": f"{EMULATOR}/1/o", "endpoint": EMULATOR, "authentication": "mine"}, f"endpoint: {EMULATOR}"),
     ],
 )
-def test_another_address_is_rejected_with_a_remedy(queue: dict[str, Any], field: str) -> None:
+def test_given_an_address_outside_sqs_then_it_is_refused_with_the_setting_that_allows_it(
+    queue: dict[str, Any], field: str
+) -> None:
     with pytest.raises(InvalidSpec) as refused:
         rendered(queue)
 
@@ -130,7 +134,7 @@ def test_another_address_is_rejected_with_a_remedy(queue: dict[str, Any], field:
 
 
 @pytest.mark.parametrize("owner", ["the ShopService", "the worker"])
-def test_the_url_of_a_variable_is_checked_if_the_spec_contains_its_value(owner: str) -> None:
+def test_given_a_queue_url_in_a_variable_when_its_value_is_in_the_spec_then_it_is_checked(owner: str) -> None:
     bad, good = ([{"name": "Q", "value": value}] for value in (f"{EMULATOR}/1/orders", AWS))
     own, everyone = (bad, good) if owner == "the worker" else (None, bad)
     with pytest.raises(InvalidSpec, match=r"queue\.urlFrom \(Q\): http://aws\.emulator"):
@@ -146,17 +150,21 @@ def test_the_url_of_a_variable_is_checked_if_the_spec_contains_its_value(owner: 
         [],
     ],
 )
-def test_a_url_that_is_not_in_the_spec_is_not_checked(env: list[dict[str, Any]]) -> None:
+def test_given_a_queue_url_that_is_not_in_the_spec_then_the_scaledobject_is_rendered_unchecked(
+    env: list[dict[str, Any]],
+) -> None:
     assert any(each["kind"] == "ScaledObject" for each in rendered({"urlFrom": "Q"}, env=env))
 
 
-def test_the_queue_of_the_web_workload_is_checked() -> None:
+def test_given_a_queue_endpoint_of_the_web_deployment_then_it_is_checked_too() -> None:
     queue = {"url": AWS, "endpoint": EMULATOR}
     with pytest.raises(InvalidSpec, match=r"^spec\.autoscaling\.queue\.endpoint: "):
         rendered({"url": AWS}, autoscaling={"maxReplicas": 3, "queue": queue})
 
 
-async def test_a_pass_with_a_forbidden_address_applies_nothing() -> None:
+async def test_given_a_forbidden_queue_endpoint_when_a_pass_runs_then_it_is_refused_and_no_child_is_written() -> (
+    None
+):
     # Given an operator that allows only addresses of AWS.
     world = World()
     world.reconciler = Reconciler(
@@ -186,7 +194,7 @@ def settings(*flags: str, **env: str) -> RunSettings:
     return found
 
 
-def test_the_setting_is_a_list_of_addresses() -> None:
+def test_given_allowed_queue_endpoints_by_flag_or_variable_then_they_are_a_list_of_addresses() -> None:
     assert settings().allowed_queue_endpoints == ()
     assert settings("--allowed-queue-endpoint", EMULATOR).allowed_queue_endpoints == (EMULATOR,)
     by_variable = settings(SHOP_OPERATOR_ALLOWED_QUEUE_ENDPOINTS=f"{EMULATOR}, https://sqs.example:1/x/")
@@ -207,6 +215,6 @@ def test_the_setting_is_a_list_of_addresses() -> None:
         "http://*",
     ],
 )
-def test_a_setting_that_is_not_an_address_is_rejected(value: str) -> None:
+def test_given_an_allowed_queue_endpoint_that_is_no_address_then_it_is_refused(value: str) -> None:
     with pytest.raises(BadSetting, match=r"allowed-queue-endpoint has"):
         settings("--allowed-queue-endpoint", value)

@@ -33,7 +33,9 @@ def rendered(case: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_golden(case: Path, request: pytest.FixtureRequest) -> None:
+def test_given_a_golden_shopservice_when_it_is_rendered_then_its_objects_equal_the_golden_file(
+    case: Path, request: pytest.FixtureRequest
+) -> None:
     objects, expected = rendered(case), case / "out.yaml"
 
     if request.config.getoption("--update-golden"):
@@ -53,7 +55,7 @@ def valid(name: str, spec: dict[str, Any]) -> ShopService:
 
 @pytest.mark.slow
 @given(name=names, spec=documents())
-def test_every_child_of_any_shopservice_has_a_name_labels_and_an_owner_and_renders_the_same_again(
+def test_given_any_shopservice_then_its_children_are_labeled_owned_and_rendered_deterministically(
     name: str, spec: dict[str, Any]
 ) -> None:
     shop = valid(name, spec)
@@ -75,7 +77,9 @@ def test_every_child_of_any_shopservice_has_a_name_labels_and_an_owner_and_rende
 
 @pytest.mark.slow
 @given(name=names, spec=documents())
-def test_every_pod_meets_the_restricted_standard(name: str, spec: dict[str, Any]) -> None:
+def test_given_any_shopservice_then_every_pod_meets_the_restricted_standard(
+    name: str, spec: dict[str, Any]
+) -> None:
     shop = valid(name, spec)
 
     for child in render(shop, live=None):
@@ -134,7 +138,7 @@ OTHERS: dict[str, Any] = {}
         (NONE_TO_NINE, 5, OPERATOR, None),
     ],
 )
-def test_replicas_are_applied_only_if_the_operator_owns_them(
+def test_given_the_scaler_of_a_deployment_then_replicas_are_sent_only_if_the_operator_sets_them(
     given_spec: dict[str, Any], count: int | None, owner: dict[str, Any], sent: int | None
 ) -> None:
     shop = valid("web", {"image": "web:1", **given_spec})
@@ -158,11 +162,11 @@ def test_replicas_are_applied_only_if_the_operator_owns_them(
         ("web:_", "latest"),
     ],
 )
-def test_the_version_label_is_the_images_tag(image: str, label: str) -> None:
+def test_given_an_image_then_the_version_label_is_its_tag(image: str, label: str) -> None:
     assert version(image) == label
 
 
-def test_routes_of_the_same_host_names_share_an_httproute_in_any_order() -> None:
+def test_given_routes_of_the_same_host_names_then_they_share_an_httproute_in_any_order() -> None:
     def shop(*hostnames: list[str]) -> ShopService:
         routes = [{"path": f"/{number}", "hostnames": each} for number, each in enumerate(hostnames)]
         return valid("web", {"image": "web:1", "gateway": {"name": "g"}, "routes": routes})
@@ -176,7 +180,9 @@ def test_routes_of_the_same_host_names_share_an_httproute_in_any_order() -> None
     assert sorted(found(shop(one, other))) == sorted(found(shop(other, two)))
 
 
-def test_every_version_of_externaldns_finds_its_annotation() -> None:
+def test_given_a_discovery_hostname_then_the_service_has_the_annotations_of_every_externaldns_version() -> (
+    None
+):
     """ExternalDNS 0.23 reads a different prefix than earlier versions, and deletes records that it does not find with policy=sync."""
     shop = valid("web", {"image": "web:1", "discovery": {"hostname": "web.shop.internal"}})
 
@@ -188,7 +194,9 @@ def test_every_version_of_externaldns_finds_its_annotation() -> None:
     }
 
 
-def test_a_label_distinguishes_the_headless_service_from_the_main_one_and_both_have_the_same_pods() -> None:
+def test_given_a_headless_service_then_it_has_its_own_component_label_and_the_selector_of_the_main_one() -> (
+    None
+):
     shop = valid("web", {"image": "web:1", "discovery": {"hostname": "web.shop.internal"}})
 
     services = {c["metadata"]["name"]: c for c in render(shop, live=None) if c["kind"] == "Service"}

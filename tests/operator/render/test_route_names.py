@@ -58,7 +58,7 @@ def legacy(*hostnames: str) -> str:
     return f"web-{hashlib.sha256(','.join(('web', *hostnames)).encode()).hexdigest()[:8]}"
 
 
-def test_the_first_httproute_has_the_name_of_the_shopservice_whatever_its_host_names_are() -> None:
+def test_given_any_host_names_then_the_first_httproute_has_the_name_of_the_shopservice() -> None:
     assert list(httproutes([route("/")])) == ["web"]
     assert list(httproutes([route("/", "a.example")])) == ["web"]
     assert list(httproutes([route("/", "a.example"), route("/", "b.example")])) == ["web", "web-routes-2"]
@@ -158,7 +158,7 @@ def test_given_rules_with_the_same_matches_then_each_stays_in_its_httproute() ->
     assert httproutes(filled, changed) == changed
 
 
-def test_long_names_are_shortened_and_stay_distinct() -> None:
+def test_given_long_names_then_the_httproute_names_are_cut_and_stay_distinct() -> None:
     names = [f"{'w' * 62}{letter}" for letter in "ab"]
     routes = [route("/", "a.example"), route("/", "b.example")]
 
@@ -187,7 +187,7 @@ some_routes = st.lists(
 
 
 @given(some_routes, some_routes)
-def test_any_rule_is_in_exactly_one_httproute_within_its_maxima_and_stays_there(
+def test_given_any_routes_then_each_rule_is_in_one_httproute_within_its_bounds_and_stays_there(
     before: list[Route], after: list[Route]
 ) -> None:
     live = httproutes(before)

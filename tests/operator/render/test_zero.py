@@ -62,19 +62,19 @@ def owned_by(*managers: str) -> Scaler:
         ((), Scaler.OTHER),
     ],
 )
-def test_the_owner_of_the_count_is_read_from_the_managed_fields(
+def test_given_managed_fields_then_they_tell_which_scaler_set_the_replica_count(
     managers: tuple[str, ...], scaler: Scaler
 ) -> None:
     assert owned_by(*managers) is scaler
 
 
-def test_with_a_scaled_object_any_zero_belongs_to_keda() -> None:
+def test_given_a_scaledobject_and_zero_replicas_then_no_count_is_sent() -> None:
     live = LiveScale({"web": 0}, event_driven={"web"}, unchosen={"web"})
 
     assert sent(shop(autoscaling=QUEUED), live) == {"web": None}
 
 
-def test_a_zero_of_keda_ends_when_an_hpa_replaces_it() -> None:
+def test_given_zero_replicas_left_by_keda_when_an_hpa_takes_over_then_the_minimum_is_sent() -> None:
     # An idle queue has scaled it to zero, which a HorizontalPodAutoscaler never leaves.
     live = LiveScale({"web": 0}, event_driven={"web"})
 
@@ -82,13 +82,15 @@ def test_a_zero_of_keda_ends_when_an_hpa_replaces_it() -> None:
     assert sent(shop(autoscaling=SCALED), LiveScale({"web": 0}, unchosen={"web"})) == {"web": 2}
 
 
-def test_a_forgotten_zero_ends_before_a_scaled_object_takes_over() -> None:
+def test_given_zero_replicas_left_by_the_operator_when_a_scaledobject_takes_over_then_one_replica_is_sent() -> (
+    None
+):
     live = LiveScale({"web": 0}, ours={"web"}, unchosen={"web"})
 
     assert sent(shop(autoscaling=QUEUED), live) == {"web": 1}
 
 
-def test_replicas_0_disables_the_autoscaler() -> None:
+def test_given_replicas_0_and_autoscaling_then_no_autoscaler_is_rendered() -> None:
     off = shop(replicas=0, autoscaling=SCALED)
 
     assert sent(off, LiveScale({"web": 4}, autoscaled={"web"})) == {"web": 0}
@@ -97,7 +99,7 @@ def test_replicas_0_disables_the_autoscaler() -> None:
     assert "HorizontalPodAutoscaler" in kinds(shop(autoscaling=SCALED))
 
 
-def test_replicas_0_disables_the_autoscaler_of_a_worker() -> None:
+def test_given_a_worker_with_replicas_0_and_autoscaling_then_no_autoscaler_is_rendered() -> None:
     off = shop(workers=[WORKER | {"replicas": 0, "autoscaling": SCALED}])
 
     assert sent(off, None) == {"web": 1, "web-relay": 0}
@@ -105,7 +107,9 @@ def test_replicas_0_disables_the_autoscaler_of_a_worker() -> None:
 
 
 @pytest.mark.parametrize("spec", [{}, {"workers": [WORKER | {"replicas": 1, "autoscaling": SCALED}]}])
-def test_any_other_count_with_autoscaling_is_rejected_with_both_remedies(spec: dict[str, Any]) -> None:
+def test_given_replicas_above_0_and_autoscaling_then_they_are_refused_with_both_alternatives(
+    spec: dict[str, Any],
+) -> None:
     given = shop(**(spec or {"replicas": 3, "autoscaling": SCALED}))
 
     with pytest.raises(InvalidSpec, match="set replicas to 0 to turn it off"):
@@ -128,7 +132,9 @@ def count(world: World, name: str = "web") -> int:
     return number
 
 
-async def test_a_zero_of_another_tool_stays_and_is_not_drift(world: World) -> None:
+async def test_given_zero_replicas_set_by_a_night_tool_then_they_stay_and_no_drift_is_reported(
+    world: World,
+) -> None:
     world.shop(autoscaling=SCALED)
     await world.pass_()
 
@@ -145,7 +151,9 @@ async def test_a_zero_of_another_tool_stays_and_is_not_drift(world: World) -> No
     assert count(world) == 0
 
 
-async def test_a_zero_while_keda_is_paused_stays_and_is_not_drift(world: World) -> None:
+async def test_given_zero_replicas_during_a_pause_of_keda_then_they_stay_and_no_drift_is_reported(
+    world: World,
+) -> None:
     world.shop(autoscaling=QUEUED)
     await world.pass_()
     paused = world.edit("ScaledObject")
@@ -164,7 +172,9 @@ async def test_a_zero_while_keda_is_paused_stays_and_is_not_drift(world: World) 
     assert "autoscaling.keda.sh/paused-replicas" in str(world.api.objects["ScaledObject", "ns", "web"])
 
 
-async def test_an_autoscaled_shopservice_is_scaled_to_zero_and_back(world: World) -> None:
+async def test_given_an_autoscaled_shopservice_when_it_is_switched_off_and_on_then_it_returns_at_the_minimum(
+    world: World,
+) -> None:
     world.shop(autoscaling=SCALED)
     await world.pass_()
     scaled_by(world, "kube-controller-manager", 5)
@@ -184,7 +194,9 @@ async def test_an_autoscaled_shopservice_is_scaled_to_zero_and_back(world: World
     assert world.repaired == []
 
 
-async def test_a_shopservice_that_a_tool_had_already_stopped_is_scaled_back_too(world: World) -> None:
+async def test_given_zero_replicas_set_by_a_tool_when_it_is_switched_off_and_on_then_it_returns_at_the_minimum(
+    world: World,
+) -> None:
     world.shop(autoscaling=SCALED)
     await world.pass_()
     scaled_by(world, "kube-green", 0)
@@ -199,7 +211,9 @@ async def test_a_shopservice_that_a_tool_had_already_stopped_is_scaled_back_too(
 
 
 @pytest.mark.parametrize(("live", "back"), [(5, 5), (9, 6), (1, 2), (0, 2)])
-async def test_a_deleted_deployment_returns_with_its_live_count(world: World, live: int, back: int) -> None:
+async def test_given_an_autoscaled_deployment_when_it_is_deleted_then_it_returns_with_its_live_count_in_bounds(
+    world: World, live: int, back: int
+) -> None:
     world.shop(autoscaling=SCALED)
     await world.pass_()
     scaled_by(world, "kube-controller-manager", live)
@@ -222,7 +236,7 @@ async def test_a_deleted_deployment_returns_with_its_live_count(world: World, li
     assert count(world) == back
 
 
-async def test_a_deployment_that_was_deleted_while_the_operator_was_down_returns_with_its_count(
+async def test_given_a_stopped_operator_when_a_deployment_is_deleted_then_it_returns_with_its_live_count(
     world: World,
 ) -> None:
     world.shop(autoscaling=SCALED, workers=[WORKER | {"autoscaling": SCALED}])
@@ -246,7 +260,9 @@ async def test_a_deployment_that_was_deleted_while_the_operator_was_down_returns
     assert [reason for reason, _, _ in fresh.told if reason == "Recreated"] == ["Recreated"] * 2
 
 
-async def test_the_count_of_a_removed_autoscaler_survives_a_deletion(world: World) -> None:
+async def test_given_a_count_left_by_a_removed_autoscaler_when_the_deployment_is_deleted_then_it_returns_with_it(
+    world: World,
+) -> None:
     world.shop(autoscaling=SCALED)
     await world.pass_()
     scaled_by(world, "kube-controller-manager", 5)
@@ -260,7 +276,7 @@ async def test_the_count_of_a_removed_autoscaler_survives_a_deletion(world: Worl
     assert count(world) == 5
 
 
-async def test_the_count_survives_a_crash_right_after_the_deployment_is_created(
+async def test_given_a_recreated_deployment_when_the_operator_ends_at_once_then_the_replica_count_survives(
     world: World,
 ) -> None:
     world.shop(autoscaling=SCALED)
@@ -288,7 +304,7 @@ async def test_the_count_survives_a_crash_right_after_the_deployment_is_created(
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["in the status", "before a status was written"])
-async def test_the_autoscaler_of_keda_keeps_the_count_of_a_deployment_that_was_deleted_while_the_operator_was_down(
+async def test_given_an_hpa_of_keda_when_its_deployment_is_deleted_unseen_then_it_returns_with_the_hpa_count(
     world: World, *, listed: bool
 ) -> None:
     world.shop(workers=[WORKER | {"autoscaling": QUEUED}])
@@ -327,7 +343,7 @@ async def test_the_autoscaler_of_keda_keeps_the_count_of_a_deployment_that_was_d
         (QUEUED, SCALED, ("ScaledObject", "HorizontalPodAutoscaler")),
     ],
 )
-async def test_an_autoscaler_is_deleted_before_the_next_one_is_created_and_the_count_stays(
+async def test_given_a_change_of_autoscaler_then_the_old_one_is_deleted_first_and_the_count_stays(
     world: World, before: dict[str, Any], after: dict[str, Any], kinds: tuple[str, str]
 ) -> None:
     world.shop(autoscaling=before)
@@ -346,7 +362,7 @@ async def test_an_autoscaler_is_deleted_before_the_next_one_is_created_and_the_c
     assert world.writes == set()
 
 
-async def test_every_deleted_child_returns_with_an_event(world: World) -> None:
+async def test_given_any_child_when_it_is_deleted_then_it_is_recreated_with_an_event(world: World) -> None:
     world.shop(
         autoscaling=SCALED, gateway={"name": "shop"}, routes=[{"path": "/"}], networkPolicy={"enabled": True}
     )
@@ -362,7 +378,9 @@ async def test_every_deleted_child_returns_with_an_event(world: World) -> None:
     assert told == {f"{kind} {name}" for kind, name in children}
 
 
-async def test_a_new_or_pruned_child_is_not_reported_as_recreated(world: World) -> None:
+async def test_given_a_child_that_was_pruned_when_the_spec_names_it_again_then_no_recreation_is_reported(
+    world: World,
+) -> None:
     world.shop(routes=[{"path": "/"}], gateway={"name": "shop"})
     await world.pass_()
     world.shop()

@@ -13,14 +13,14 @@ def of(observed: Observed, previous: dict[str, Any] | None = None) -> dict[str, 
     return status(SHOP, observed, previous or {}, now=lambda: NOW)
 
 
-def test_readiness_is_announced_once() -> None:
+def test_when_a_shopservice_becomes_ready_then_one_event_is_emitted() -> None:
     rolling, ready = of(seen(deployment(updated=1))), of(seen(deployment()))
 
     assert list(of_change(SHOP, rolling, ready)) == [Announcement("Ready", "2/2 pods of web:2 are ready.")]
     assert list(of_change(SHOP, ready, ready)) == []
 
 
-def test_a_stall_is_announced_once_for_each_reason() -> None:
+def test_when_a_shopservice_stalls_then_one_warning_event_is_emitted_for_each_reason() -> None:
     ready, stalled = of(seen(deployment())), of(seen(deployment(), error=Conflict("Service web exists.")))
 
     assert list(of_change(SHOP, ready, stalled)) == [
@@ -29,7 +29,7 @@ def test_a_stall_is_announced_once_for_each_reason() -> None:
     assert list(of_change(SHOP, stalled, stalled)) == []
 
 
-def test_a_rejection_names_both_images_and_the_cause() -> None:
+def test_when_a_release_is_rejected_then_the_event_names_both_images_and_the_cause() -> None:
     found = of_rejection(
         "web:2", {"rollout": {"lastAvailableImage": "web:1", "message": "Deployment web: no"}}
     )
@@ -39,7 +39,7 @@ def test_a_rejection_names_both_images_and_the_cause() -> None:
     )
 
 
-def test_the_count_of_a_recreated_deployment_is_announced() -> None:
+def test_given_a_recreated_deployment_then_the_event_names_its_replica_count() -> None:
     service, one, two = (
         of_recreation(child, count).note
         for child, count in (("Service web", None), ("Deployment web", 1), ("Deployment web", 2))

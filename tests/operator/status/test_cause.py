@@ -11,7 +11,7 @@ from shop_operator.status.observed import Observed
 from tests.operator.status.observing import CRASH, LATE, NOW, SHOP, conditions, deployment, seen, states
 
 
-def test_a_shopservice_scaled_to_zero_is_ready_and_says_why_no_pods_run() -> None:
+def test_given_replicas_0_in_the_spec_then_ready_is_true_with_reason_scaled_to_zero() -> None:
     found = conditions(
         seen(deployment(wanted=0, there=0, updated=0, available=0)),
         replace(SHOP, document={"image": "web:2", "replicas": 0}),
@@ -30,7 +30,9 @@ def test_a_shopservice_scaled_to_zero_is_ready_and_says_why_no_pods_run() -> Non
         seen(deployment(updated=0, paused=True)),
     ],
 )
-def test_ready_contains_the_cause_and_the_other_conditions_refer_to_it(observed: Observed) -> None:
+def test_given_a_failure_then_only_ready_gives_the_cause_and_the_other_conditions_refer_to_it(
+    observed: Observed,
+) -> None:
     found = conditions(observed)
 
     for kind in ("Progressing", "Reconciling", "Stalled"):
@@ -57,7 +59,7 @@ CIRCLE = Dependencies({}, cycle=("web", "a", "web"))
         (CIRCLE, "DependencyCycle", "web → a → web: circular dependency"),
     ],
 )
-def test_a_dependency_that_cannot_be_met_prevents_readiness(
+def test_given_a_missing_or_circular_dependency_then_ready_is_false_with_its_cause(
     dependencies: Dependencies, reason: str, words: str
 ) -> None:
     soon = conditions(seen(deployment(), dependencies=dependencies))
@@ -71,14 +73,16 @@ def test_a_dependency_that_cannot_be_met_prevents_readiness(
     assert (later["Reconciling"]["status"], later["Stalled"]["status"]) == ("False", "True")
 
 
-def test_a_dependency_that_is_unavailable_does_not_prevent_readiness() -> None:
+def test_given_an_unavailable_dependency_then_ready_stays_true_and_dependencies_ready_is_false() -> None:
     found = conditions(seen(deployment(), dependencies=Dependencies({"a": 1}, unavailable=("a",))))
 
     assert (found["Ready"]["status"], found["DependenciesReady"]["status"]) == ("True", "False")
     assert "see the DependenciesReady condition" in found["Ready"]["message"]
 
 
-def test_a_crash_is_reported_before_a_missing_dependency_and_that_before_a_rollout() -> None:
+def test_given_several_causes_then_ready_reports_a_crash_before_a_missing_dependency_before_a_rollout() -> (
+    None
+):
     rolling = deployment(updated=1, there=3)
 
     assert conditions(seen(rolling, dependencies=TYPO))["Ready"]["reason"] == "DependencyMissing"
@@ -89,7 +93,7 @@ def test_a_crash_is_reported_before_a_missing_dependency_and_that_before_a_rollo
 SUSPENDED = replace(SHOP, document={**SHOP.document, "suspend": True})
 
 
-def test_a_shopservice_created_suspended_creates_nothing_and_waits_for_nothing() -> None:
+def test_given_a_shopservice_created_suspended_then_ready_is_true_and_no_child_is_listed() -> None:
     found = conditions(seen(), SUSPENDED)
 
     assert (found["Ready"]["status"], found["Ready"]["reason"]) == ("True", "Suspended")
@@ -100,7 +104,7 @@ def test_a_shopservice_created_suspended_creates_nothing_and_waits_for_nothing()
     assert found["Available"]["status"] == "False", "nothing serves"
 
 
-def test_a_suspended_shopservice_with_a_broken_child_is_not_ready() -> None:
+def test_given_a_suspended_shopservice_with_crashing_pods_then_ready_is_false_with_their_cause() -> None:
     broken = seen(deployment(available=0, conditions=[LATE]), diagnoses={"web": CRASH})
 
     found = conditions(broken, SUSPENDED)

@@ -36,7 +36,9 @@ from tests.operator.status.observing import NOW, SHOP, deployment, rolled_out, s
         ("image a@sha256:0123456789abcdef0", "image a@sha256:fedcba98765432100", True),
     ],
 )
-def test_a_new_measurement_does_not_change_a_message(before: str, after: str, news: bool) -> None:
+def test_given_a_message_when_only_its_measurements_change_then_the_status_stays_the_same(
+    before: str, after: str, news: bool
+) -> None:
     def of(message: str, previous: Mapping[str, Any]) -> dict[str, Any]:
         found = Diagnosis("NotReady", message, "web-1", "app")
         rolling = deployment(available=0, conditions=[])
@@ -47,7 +49,7 @@ def test_a_new_measurement_does_not_change_a_message(before: str, after: str, ne
     assert (of(after, once) != once) is news
 
 
-def test_a_new_generation_changes_a_message() -> None:
+def test_given_a_new_generation_when_a_message_changes_then_the_status_reports_it() -> None:
     def of(generation: int, message: str, previous: Mapping[str, Any]) -> dict[str, Any]:
         found = Diagnosis("Unschedulable", message, "web-1")
         rolling = seen(deployment(available=0, conditions=[]), diagnoses={"web": found})
@@ -58,7 +60,7 @@ def test_a_new_generation_changes_a_message() -> None:
     assert "0/4 nodes" in str(of(4, "0/4 nodes are available", once)["conditions"][0]["message"])
 
 
-def test_an_invalid_spec_keeps_the_previous_facts() -> None:
+def test_given_an_invalid_spec_then_the_status_keeps_the_running_pods_and_available_stays_true() -> None:
     before = status(SHOP, seen(rolled_out()), {}, now=lambda: NOW)
 
     after = status(
@@ -70,7 +72,7 @@ def test_an_invalid_spec_keeps_the_previous_facts() -> None:
     assert (found["Ready"], found["Available"], found["Stalled"]) == ("False", "True", "True")
 
 
-def test_a_condition_whose_status_stays_keeps_its_transition_time() -> None:
+def test_given_an_unchanged_condition_then_its_last_transition_time_is_kept() -> None:
     earlier = status(SHOP, seen(rolled_out()), {}, now=lambda: "2029-01-01T00:00:00Z")
 
     later = status(SHOP, seen(rolled_out(updatedReplicas=1)), earlier, now=lambda: NOW)
@@ -79,7 +81,7 @@ def test_a_condition_whose_status_stays_keeps_its_transition_time() -> None:
     assert (times["Available"], times["Ready"]) == ("2029-01-01T00:00:00Z", NOW)
 
 
-def test_a_status_that_is_computed_again_is_the_same() -> None:
+def test_given_an_unchanged_state_when_the_status_is_computed_again_then_it_is_equal() -> None:
     once = status(SHOP, seen(rolled_out()), {}, now=lambda: "2029-01-01T00:00:00Z")
 
     assert status(SHOP, seen(rolled_out()), once, now=lambda: NOW) == once
@@ -87,7 +89,9 @@ def test_a_status_that_is_computed_again_is_the_same() -> None:
 
 @pytest.mark.slow
 @given(documents(), st.sampled_from([None, ApiUnavailable("It answered 503."), Conflict("It is not ours.")]))
-def test_any_status_matches_the_schema_of_the_crd(spec: dict[str, Any], error: OperatorError | None) -> None:
+def test_given_any_shopservice_when_its_status_is_computed_then_it_matches_the_crd_and_kstatus(
+    spec: dict[str, Any], error: OperatorError | None
+) -> None:
     shop = ShopService(name="web", namespace="shop", uid="u", generation=3, document=spec)
     with suppress(InvalidSpec):
         found = status(shop, seen(*render(shop, live=None), error=error), {}, now=lambda: NOW)

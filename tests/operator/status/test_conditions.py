@@ -12,7 +12,7 @@ from tests.operator.status.observing import NOW, SHOP, conditions, deployment, r
 
 
 @pytest.mark.parametrize(("wanted", "available", "holds"), [(1, 0, "False"), (2, 1, "True"), (0, 0, "True")])
-def test_a_shopservice_is_available_only_with_at_least_one_pod_unless_scaled_to_zero(
+def test_given_a_desired_count_above_zero_then_available_requires_at_least_one_available_pod(
     wanted: int, available: int, holds: str
 ) -> None:
     """The Deployment controller reports True for one wanted pod if one may be unavailable."""
@@ -21,7 +21,7 @@ def test_a_shopservice_is_available_only_with_at_least_one_pod_unless_scaled_to_
     assert found["Available"]["status"] == holds
 
 
-def test_a_shopservice_with_complete_rollouts_is_ready_and_nothing_else() -> None:
+def test_given_a_complete_rollout_then_only_ready_and_available_are_true() -> None:
     found = conditions(seen(rolled_out()))
 
     states = {kind: condition["status"] for kind, condition in found.items()}
@@ -44,7 +44,7 @@ def test_a_shopservice_with_complete_rollouts_is_ready_and_nothing_else() -> Non
         ({"availableReplicas": 1}, "1 of 2 pods available"),
     ],
 )
-def test_a_shopservice_is_available_and_not_ready_during_a_rollout(
+def test_given_a_rollout_in_progress_then_available_is_true_and_ready_is_false(
     state: dict[str, Any], message: str
 ) -> None:
     found = conditions(seen(rolled_out(**state)))
@@ -55,7 +55,7 @@ def test_a_shopservice_is_available_and_not_ready_during_a_rollout(
     assert found["Progressing"]["status"] == found["Reconciling"]["status"] == "True"
 
 
-def test_a_rollout_that_exceeds_its_deadline_is_stalled() -> None:
+def test_given_a_rollout_over_its_progress_deadline_then_stalled_is_true() -> None:
     late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
 
     found = conditions(seen(rolled_out(availableReplicas=0, conditions=[late])))
@@ -65,7 +65,7 @@ def test_a_rollout_that_exceeds_its_deadline_is_stalled() -> None:
     assert found["Ready"]["reason"] == "ProgressDeadlineExceeded"
 
 
-def test_a_conflict_stalls_and_names_the_object_and_the_pods_stay_available() -> None:
+def test_given_a_conflict_then_stalled_is_true_ready_names_the_object_and_available_stays_true() -> None:
     found = conditions(seen(rolled_out(), error=Conflict("Service web already exists. Delete it.")))
 
     assert (found["Stalled"]["status"], found["Stalled"]["reason"]) == ("True", "Conflict")
@@ -73,14 +73,16 @@ def test_a_conflict_stalls_and_names_the_object_and_the_pods_stay_available() ->
     assert found["Available"]["status"] == "True"
 
 
-def test_a_temporary_error_is_reconciling_and_not_stalled() -> None:
+def test_given_a_temporary_api_error_then_reconciling_is_true_and_stalled_is_false() -> None:
     found = conditions(seen(rolled_out(), error=ApiUnavailable("The API server answered 503.")))
 
     assert (found["Reconciling"]["status"], found["Stalled"]["status"]) == ("True", "False")
 
 
 @pytest.mark.parametrize("suspend", [False, True])
-def test_an_immutable_field_is_reported_with_the_object_to_delete(suspend: bool) -> None:
+def test_given_a_change_of_an_immutable_field_then_stalled_says_to_delete_the_deployment(
+    suspend: bool,
+) -> None:
     error = Refused(
         f"Could not apply Deployment web: {IMMUTABLE}. {recreation('Deployment web')}; it retries."
     )

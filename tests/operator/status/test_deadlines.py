@@ -10,7 +10,7 @@ from tests.operator.world import World, other
 CPU = {"requests": {"cpu": "100m"}}
 
 
-async def test_a_changed_count_is_scaling_until_it_is_reached_also_after_a_restart(
+async def test_given_a_changed_replica_count_then_ready_reports_scaling_until_it_is_reached(
     world: World,
 ) -> None:
     world.shop(replicas=1)
@@ -43,7 +43,7 @@ UNCREATED = {
 }
 
 
-async def test_a_release_without_a_replicaset_is_rolled_back_after_its_deadline(
+async def test_given_a_release_without_a_replicaset_when_its_progress_deadline_passes_then_it_is_rolled_back(
     world: World,
 ) -> None:
     careful = {"rollout": {"autoRollback": True, "progressDeadlineSeconds": 60}}
@@ -72,7 +72,7 @@ async def test_a_release_without_a_replicaset_is_rolled_back_after_its_deadline(
     assert world.condition("Ready")["reason"] == "RolledBack"
 
 
-async def test_a_release_without_a_replicaset_stays_stalled_after_a_restart(
+async def test_given_a_stalled_release_without_a_replicaset_when_the_operator_restarts_then_it_stays_stalled(
     world: World,
 ) -> None:
     world.shop(image="shop:1")
@@ -102,7 +102,7 @@ async def test_a_release_without_a_replicaset_stays_stalled_after_a_restart(
         ("HorizontalPodAutoscaler", {}, "AbleToScale"),
     ],
 )
-async def test_an_autoscaler_that_no_controller_processes_fails_after_three_minutes(
+async def test_given_an_autoscaler_that_no_controller_processes_then_ready_turns_false_after_three_minutes(
     world: World, kind: str, autoscaling: dict[str, Any], condition: str
 ) -> None:
     world.shop(autoscaling={"maxReplicas": 3, **autoscaling}, resources=CPU)
@@ -127,7 +127,9 @@ async def test_an_autoscaler_that_no_controller_processes_fails_after_three_minu
     assert world.condition("Ready")["status"] == "True"
 
 
-async def test_an_autoscaler_that_fails_for_three_minutes_emits_a_warning(world: World) -> None:
+async def test_given_a_failing_autoscaler_when_three_minutes_pass_then_ready_is_false_and_a_warning_is_emitted(
+    world: World,
+) -> None:
     world.shop(autoscaling={"maxReplicas": 3}, resources=CPU)
     await world.pass_()
     state(world, DONE, **FULL)
@@ -158,7 +160,7 @@ async def test_an_autoscaler_that_fails_for_three_minutes_emits_a_warning(world:
     assert world.writes == set(), "another process does not begin to count anew"
 
 
-async def test_an_autoscaler_without_requests_emits_a_warning_at_once(world: World) -> None:
+async def test_given_an_hpa_and_no_cpu_request_then_a_warning_event_is_emitted_at_once(world: World) -> None:
     world.shop(autoscaling={"maxReplicas": 3})
     await world.pass_()
 
@@ -167,7 +169,7 @@ async def test_an_autoscaler_without_requests_emits_a_warning_at_once(world: Wor
     assert ("AutoscalerNotWorking", True) in [(reason, warning) for reason, _, warning in world.told]
 
 
-async def test_a_missing_dependency_stalls_after_the_wait_and_a_similar_name_is_suggested(
+async def test_given_a_misspelled_dependency_when_its_grace_period_ends_then_ready_suggests_the_similar_name(
     world: World,
 ) -> None:
     other(world, "database", available=True)
@@ -196,7 +198,9 @@ async def test_a_missing_dependency_stalls_after_the_wait_and_a_similar_name_is_
     assert world.condition("Ready")["status"] == "True"
 
 
-async def test_a_dependency_that_is_deleted_for_a_moment_does_not_stall(world: World) -> None:
+async def test_given_a_running_shopservice_when_its_dependency_is_deleted_for_a_moment_then_stalled_stays_false(
+    world: World,
+) -> None:
     other(world, "product", available=True)
     world.shop(dependsOn=["product"])
     await world.pass_()

@@ -29,12 +29,12 @@ def of(name: str, shops: Mapping[str, Known]) -> Dependencies | None:
     return dependencies(name, shops.get, circle=circles.of(name))
 
 
-def test_a_shopservice_without_dependencies_reports_none() -> None:
+def test_given_a_shopservice_without_dependencies_then_no_dependency_state_is_reported() -> None:
     assert of("web", {"web": Known()}) is None
     assert of("web", {}) is None
 
 
-def test_every_missing_and_unavailable_dependency_is_named() -> None:
+def test_given_missing_and_unavailable_dependencies_then_the_message_names_all_of_them() -> None:
     found = of("web", {"web": Known(("a", "b", "c", "d")), "a": Known(available=False), "b": Known(port=80)})
 
     assert found is not None
@@ -46,7 +46,7 @@ def test_every_missing_and_unavailable_dependency_is_named() -> None:
     )
 
 
-def test_pods_do_not_wait_if_all_dependencies_are_available() -> None:
+def test_given_available_dependencies_then_the_shopservice_does_not_wait() -> None:
     found = of("web", {"web": Known(("a",)), "a": Known()})
 
     assert found is not None
@@ -67,7 +67,9 @@ def test_pods_do_not_wait_if_all_dependencies_are_available() -> None:
         ({"web": Known(("a",)), "a": Known(("b",)), "b": Known(("a",))}, ()),
     ],
 )
-def test_a_cycle_is_reported_with_the_names_in_it(shops: dict[str, Known], cycle: tuple[str, ...]) -> None:
+def test_given_a_dependency_cycle_then_only_its_members_report_the_cycle(
+    shops: dict[str, Known], cycle: tuple[str, ...]
+) -> None:
     found = of("web", shops)
 
     assert found is not None
@@ -81,7 +83,9 @@ def test_a_cycle_is_reported_with_the_names_in_it(shops: dict[str, Known], cycle
     ("age", "wait"),
     [(0, 120), (30, 90), (120, 0), (1000, 0), (-1000, 120)],
 )
-def test_the_wait_is_bounded_even_with_skewed_clocks(age: int, wait: float) -> None:
+def test_given_a_missing_dependency_when_clocks_differ_then_the_wait_stays_within_the_grace_period(
+    age: int, wait: float
+) -> None:
     found = Dependencies(ports={}, missing=("a",))
 
     assert found.wait(CREATED, BORN + timedelta(seconds=age)) == wait
@@ -91,7 +95,7 @@ NAMES = st.sampled_from("abcdef")
 
 
 @given(st.dictionaries(NAMES, st.lists(NAMES, unique=True).map(lambda names: Known(tuple(names)))), NAMES)
-def test_the_search_in_any_graph_ends_and_a_cycle_leads_back_to_its_start(
+def test_given_any_dependency_graph_then_the_search_ends_and_a_reported_cycle_is_a_closed_path(
     shops: dict[str, Known], name: str
 ) -> None:
     found = of(name, shops)

@@ -5,14 +5,14 @@ from shop_operator.status.compute import status
 from tests.operator.status.observing import NOW, SHOP, rolled_out, seen
 
 
-def test_the_image_is_the_one_that_is_rolled_out() -> None:
+def test_given_a_new_image_when_its_rollout_completes_then_the_status_reports_it() -> None:
     running = status(SHOP, seen(rolled_out(updatedReplicas=1)), {"image": "web:1"}, now=lambda: NOW)
 
     assert running["image"] == "web:1"
     assert status(SHOP, seen(rolled_out()), running, now=lambda: NOW)["image"] == "web:2"
 
 
-def test_a_shopservice_scaled_to_zero_is_ready_with_zero_of_zero_pods() -> None:
+def test_given_zero_replicas_then_ready_is_true_and_the_column_shows_0_of_0() -> None:
     shop = ShopService(
         name="web", namespace="shop", uid="u", generation=3, document={"image": "web:2", "replicas": 0}
     )

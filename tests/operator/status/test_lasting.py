@@ -5,7 +5,7 @@ import pytest
 from shop_operator.status.lasting import Lasting
 
 
-def test_a_fact_counts_once_it_has_held_for_long_enough() -> None:
+def test_given_a_fact_that_holds_when_its_patience_ends_then_it_counts() -> None:
     facts = Lasting[str]()
 
     assert facts.see(["a"], now=0, patience=10) == (frozenset(), 10)
@@ -13,7 +13,7 @@ def test_a_fact_counts_once_it_has_held_for_long_enough() -> None:
     assert facts.see(["a", "b"], now=10, patience=10) == (frozenset({"a"}), 4)
 
 
-def test_a_fact_that_stops_to_hold_starts_again() -> None:
+def test_given_a_fact_that_stops_when_it_holds_again_then_its_patience_starts_again() -> None:
     facts = Lasting[str]()
     facts.see(["a"], now=0, patience=10)
     facts.see([], now=5, patience=10)
@@ -22,5 +22,5 @@ def test_a_fact_that_stops_to_hold_starts_again() -> None:
 
 
 @pytest.mark.parametrize("now", [0, 100])
-def test_a_fact_that_an_earlier_process_has_observed_counts_at_once(now: float) -> None:
+def test_given_a_fact_observed_by_an_earlier_process_then_it_counts_at_once(now: float) -> None:
     assert Lasting[str]().see(["a"], now, patience=10, known=["a", "b"]) == (frozenset({"a"}), None)

@@ -6,7 +6,7 @@ from shop_operator.status.memory import Memories
 WEB, API = Key("shop", "web"), Key("shop", "api")
 
 
-def test_a_deleted_shopservice_is_forgotten_and_the_others_are_remembered() -> None:
+def test_given_two_shopservices_when_one_is_deleted_then_only_its_memory_is_dropped() -> None:
     memories = Memories()
     web, api = memories.of(WEB), memories.of(API)
 
@@ -16,7 +16,7 @@ def test_a_deleted_shopservice_is_forgotten_and_the_others_are_remembered() -> N
     assert memories.of(API) is api
 
 
-def test_nothing_is_remembered_after_the_loss_of_leadership() -> None:
+def test_when_leadership_is_lost_then_all_memories_are_dropped() -> None:
     memories = Memories()
     known = {key: memories.of(key) for key in (WEB, API)}
 

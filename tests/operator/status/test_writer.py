@@ -4,7 +4,7 @@ from tests.operator.status.deployments import DONE, FULL, state
 from tests.operator.world import World
 
 
-async def test_a_child_that_the_cluster_does_not_support_is_reported_without_preventing_readiness(
+async def test_given_no_prometheus_operator_then_ready_is_true_and_says_that_no_servicemonitor_is_created(
     world: World,
 ) -> None:
     world.served -= {"ServiceMonitor", "PodMonitor"}
@@ -21,7 +21,9 @@ async def test_a_child_that_the_cluster_does_not_support_is_reported_without_pre
     )
 
 
-async def test_a_suspended_shopservice_counts_neither_as_ready_nor_as_not_ready(world: World) -> None:
+async def test_given_a_suspended_shopservice_then_its_metrics_report_neither_ready_nor_not_ready(
+    world: World,
+) -> None:
     world.shop(suspend=True)
 
     await world.pass_()

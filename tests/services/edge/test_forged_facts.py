@@ -58,7 +58,7 @@ def received(shop: Shop, queue: str) -> list[str]:
     return [message["Body"] for message in answer.get("Messages", [])]
 
 
-def test_given_a_price_from_another_than_the_product_service_when_published_then_it_is_not_delivered(
+def test_given_a_price_event_from_another_service_when_it_is_published_then_it_is_not_delivered(
     running_shop: Shop, queue: str
 ) -> None:
     for topic in OTHERS:

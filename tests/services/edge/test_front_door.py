@@ -52,7 +52,7 @@ def signed(shop: Shop, path: str, key: tuple[str, str] = (EMULATOR_KEY,) * 2) ->
 
 
 @pytest.mark.parametrize("operation", list(operations()), ids=lambda each: each.key)
-def test_given_an_operation_when_asked_through_the_api_then_its_service_answers(
+def test_given_an_operation_when_it_is_called_through_the_api_then_its_service_responds(
     running_shop: Shop, shipped: str, operation: Operation
 ) -> None:
     headers = bearer(running_shop.token()) | {"Idempotency-Key": str(uuid.uuid4())}
@@ -68,7 +68,7 @@ def test_given_an_operation_when_asked_through_the_api_then_its_service_answers(
 
 
 @pytest.mark.parametrize("operation", CLOSED, ids=lambda each: each.key)
-def test_given_a_closed_operation_when_asked_without_a_good_token_then_the_api_refuses(
+def test_given_a_protected_operation_when_it_is_called_without_a_valid_token_then_the_api_rejects_it(
     running_shop: Shop, shipped: str, operation: Operation
 ) -> None:
     url = running_shop.api_url + concrete(operation, shipped)
@@ -90,7 +90,7 @@ def test_given_a_closed_operation_when_asked_without_a_good_token_then_the_api_r
 
 
 @pytest.mark.parametrize("operation", CLOSED, ids=lambda each: each.key)
-def test_given_a_token_without_the_scope_when_asked_then_the_api_refuses(
+def test_given_a_token_without_the_scope_when_an_operation_is_called_then_the_api_forbids_it(
     running_shop: Shop, shipped: str, operation: Operation
 ) -> None:
     other = "orders:write" if operation.scopes == ("orders:read",) else "orders:read"
@@ -103,7 +103,7 @@ def test_given_a_token_without_the_scope_when_asked_then_the_api_refuses(
     assert answer.status_code == 403
 
 
-def test_given_an_operators_scope_when_the_user_is_no_operator_then_the_service_refuses_and_of_one_it_takes_it(
+def test_given_an_operator_scope_when_an_order_is_requested_then_only_a_member_of_the_ops_group_gets_it(
     running_shop: Shop, shipped: str
 ) -> None:
     """Cognito grants the scope to every user of the client, and the API admits the token: the service checks the group."""
@@ -113,7 +113,7 @@ def test_given_an_operators_scope_when_the_user_is_no_operator_then_the_service_
 
 
 @pytest.mark.parametrize("path", ["/orders/{}", "/orders/{}/details", "/payments/{}", "/shipments/{}"])
-def test_given_somebody_elses_order_when_asked_for_then_it_looks_like_none(
+def test_given_an_order_of_another_customer_when_it_is_requested_then_it_is_not_found_like_an_unknown_one(
     running_shop: Shop, shipped: str, path: str
 ) -> None:
     bob = bearer(running_shop.token("bob"))
@@ -125,7 +125,7 @@ def test_given_somebody_elses_order_when_asked_for_then_it_looks_like_none(
     assert json.dumps(alike[0]).replace(shipped, absent) == json.dumps(alike[1])
 
 
-def test_given_somebody_elses_order_when_cancelled_or_listed_then_it_stays_and_is_not_there(
+def test_given_an_order_of_another_customer_when_it_is_cancelled_or_listed_then_it_is_not_found(
     running_shop: Shop, alice: Customer
 ) -> None:
     order = alice.place(alice.catalogue()[5]["sku"])
@@ -148,7 +148,7 @@ def test_given_somebody_elses_order_when_cancelled_or_listed_then_it_stays_and_i
         ("GET", "/orders/x/y/z"),
     ],
 )
-def test_given_what_no_service_declares_when_asked_for_then_the_api_knows_no_such_route(
+def test_given_an_undeclared_route_when_it_is_requested_then_the_api_responds_with_404(
     running_shop: Shop, method: str, path: str
 ) -> None:
     answer = httpx.request(method, running_shop.api_url + path, headers=bearer(running_shop.token()))
@@ -158,14 +158,14 @@ def test_given_what_no_service_declares_when_asked_for_then_the_api_knows_no_suc
 # ---- machines
 
 
-def test_given_a_signed_request_when_a_machine_asks_then_it_sees_every_customers(
+def test_given_a_signed_request_when_a_machine_sends_it_then_the_resources_of_every_customer_are_readable(
     running_shop: Shop, shipped: str
 ) -> None:
     assert signed(running_shop, f"/payments/{shipped}").json()["order_id"] == shipped
     assert signed(running_shop, f"/shipments/{shipped}").json()["order_id"] == shipped
 
 
-def test_given_a_bad_signature_when_a_machine_asks_then_the_service_itself_refuses(
+def test_given_an_invalid_signature_when_a_machine_sends_a_request_then_the_service_rejects_it(
     running_shop: Shop, shipped: str
 ) -> None:
     """The emulator verifies no signature: this is the check of the service."""
@@ -176,7 +176,7 @@ def test_given_a_bad_signature_when_a_machine_asks_then_the_service_itself_refus
     assert "signature" in guessed.json()["detail"]
 
 
-def test_given_a_signed_request_when_replayed_for_another_order_then_it_is_refused(
+def test_given_a_signed_request_when_it_is_replayed_for_another_order_then_it_is_rejected(
     running_shop: Shop, shipped: str
 ) -> None:
     request = AWSRequest(method="GET", url=f"{running_shop.machine_api_url}/payments/{uuid.uuid4()}")
@@ -188,7 +188,7 @@ def test_given_a_signed_request_when_replayed_for_another_order_then_it_is_refus
 
 
 @pytest.mark.parametrize("path", ["/orders", "/products"])
-def test_given_what_is_not_for_machines_when_one_asks_then_there_is_no_such_route(
+def test_given_a_route_that_is_not_for_machines_when_a_machine_requests_it_then_the_response_is_404(
     running_shop: Shop, path: str
 ) -> None:
     assert signed(running_shop, path).status_code == 404
@@ -207,7 +207,7 @@ def test_given_what_is_not_for_machines_when_one_asks_then_there_is_no_such_rout
         {"X-HTTP-Method-Override": "OPTIONS"},
     ],
 )
-def test_given_headers_that_others_believe_when_sent_then_neither_the_api_nor_the_gateway_does(
+def test_given_forged_identity_headers_when_a_request_is_sent_then_the_api_and_the_gateway_ignore_them(
     running_shop: Shop, shipped: str, headers: dict[str, str]
 ) -> None:
     for door in (running_shop.api_url, running_shop.url):
@@ -253,7 +253,7 @@ def raw(url: str, request: bytes) -> int:
     ],
 )
 @pytest.mark.parametrize("direct", [False, True], ids=["api", "gateway"])
-def test_given_a_path_that_others_read_otherwise_when_asked_without_a_token_then_nothing_of_an_order_is_told(
+def test_given_an_ambiguous_path_when_it_is_requested_without_a_token_then_no_order_data_is_revealed(
     running_shop: Shop, shipped: str, path: str, direct: bool
 ) -> None:
     door = running_shop.url if direct else running_shop.api_url
@@ -281,14 +281,14 @@ def test_given_a_path_that_others_read_otherwise_when_asked_without_a_token_then
     ],
     ids=["both lengths", "two lengths", "odd coding", "space before colon", "absolute form"],
 )
-def test_given_a_request_of_two_meanings_when_sent_to_gateway_or_service_then_it_is_refused(
+def test_given_an_ambiguous_request_when_it_is_sent_to_the_gateway_or_a_service_then_it_is_rejected(
     running_shop: Shop, smuggled: bytes
 ) -> None:
     for url in (running_shop.url, f"http://127.0.0.1:{running_shop.programs['order'].port}"):
         assert raw(url, smuggled) in {0, 400, 401, 404, 501}
 
 
-def test_given_a_body_or_header_that_is_too_large_when_sent_then_it_is_refused_and_the_next_is_answered(
+def test_given_a_body_or_header_over_the_limit_when_it_is_sent_then_only_that_request_is_rejected(
     running_shop: Shop, alice: Customer
 ) -> None:
     large = {**wish("BR-001"), "padding": "x" * 70_000}
@@ -298,7 +298,7 @@ def test_given_a_body_or_header_that_is_too_large_when_sent_then_it_is_refused_a
     assert alice.get("/orders")["items"] is not None
 
 
-def test_given_a_page_of_a_known_site_when_it_asks_before_it_asks_then_it_may_and_another_may_not(
+def test_given_two_origins_when_they_send_preflight_requests_then_only_the_configured_one_is_allowed(
     running_shop: Shop,
 ) -> None:
     """The emulator ignores CORS settings in CloudFormation, so they are set with its API."""

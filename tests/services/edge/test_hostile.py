@@ -74,7 +74,7 @@ AUTHORIZATIONS = (
 
 @pytest.mark.parametrize("setting", VERIFIERS)
 @pytest.mark.parametrize("authorization", AUTHORIZATIONS)
-def test_given_any_settings_when_nobody_is_known_by_what_they_show_then_it_is_401(
+def test_given_any_authentication_settings_when_credentials_identify_no_caller_then_the_response_is_401(
     setting: str, authorization: str
 ) -> None:
     for app, path in zip(BY_SETTING[setting], CLOSED, strict=False):
@@ -178,7 +178,7 @@ BODIES = st.one_of(
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(method=METHODS, path=PATHS, query=QUERIES, headers=HEADERS, body=BODIES)
-def test_given_a_known_customer_when_a_request_is_of_any_kind_then_it_is_not_the_services_fault(
+def test_given_an_authenticated_customer_when_any_request_is_sent_then_it_causes_no_server_error(
     method: str, path: str, query: str, headers: dict[str, str], body: bytes
 ) -> None:
     for app in OPEN:
@@ -189,7 +189,7 @@ def test_given_a_known_customer_when_a_request_is_of_any_kind_then_it_is_not_the
 
 @settings(max_examples=100, deadline=None)
 @given(body=wishes(), key=st.text(st.characters(codec="latin-1"), max_size=20))
-def test_given_a_known_customer_when_an_order_is_of_any_kind_then_it_is_not_the_services_fault(
+def test_given_an_authenticated_customer_when_any_order_is_sent_then_it_causes_no_server_error(
     body: Any, key: str
 ) -> None:
     app = OPEN[0]

@@ -22,13 +22,13 @@ def first_column(heading: str) -> set[str]:
     return set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
 
 
-def test_given_the_page_when_it_names_tokens_and_postal_codes_then_they_are_the_sandboxes() -> None:
+def test_given_the_page_when_it_lists_tokens_and_postal_codes_then_they_are_those_of_the_sandboxes() -> None:
     assert first_column("payment.token") == set(provider.TestToken)
     assert first_column("postal_code") == {carrier.NOWHERE, carrier.SLOW}
 
 
 @pytest.mark.emulator
-def test_given_the_page_when_its_commands_are_typed_then_an_order_is_placed_followed_and_cancelled(
+def test_given_the_page_when_its_commands_run_then_an_order_is_placed_followed_and_cancelled(
     shop: Shop, tmp_path: Path
 ) -> None:
     """In a folder like the repository while `make dev` runs."""

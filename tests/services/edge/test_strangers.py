@@ -28,7 +28,7 @@ def signed(url: str, *, service: str = "execute-api", method: str = "GET") -> di
     return dict(request.headers.items())
 
 
-def test_given_a_token_of_another_shops_users_when_shown_then_it_is_refused(running_shop: Shop) -> None:
+def test_given_a_token_of_another_shop_when_a_request_is_sent_then_it_is_rejected(running_shop: Shop) -> None:
     emulator = running_shop.emulator
     other = emulator.deploy("elsewhere", {}, ("identity",))["identity"]
     identity.seed(emulator.clients, other)
@@ -39,7 +39,7 @@ def test_given_a_token_of_another_shops_users_when_shown_then_it_is_refused(runn
 
 
 @pytest.mark.parametrize("direct", [False, True], ids=["api", "gateway"])
-def test_given_two_good_tokens_in_one_request_when_sent_then_neither_counts(
+def test_given_two_valid_tokens_when_one_request_contains_both_then_it_is_rejected(
     running_shop: Shop, direct: bool
 ) -> None:
     at = urlsplit(running_shop.url if direct else running_shop.api_url)
@@ -68,7 +68,9 @@ def not_for_this(url: str) -> Mapping[str, Mapping[str, str]]:
     }
 
 
-def test_given_a_good_signature_when_a_machine_asks_then_it_is_let_in(running_shop: Shop) -> None:
+def test_given_a_valid_signature_when_a_machine_sends_a_request_then_it_is_accepted(
+    running_shop: Shop,
+) -> None:
     """Ensures that the rejections below are caused by the fault."""
     url = running_shop.machine_api_url + PATH
 
@@ -76,7 +78,7 @@ def test_given_a_good_signature_when_a_machine_asks_then_it_is_let_in(running_sh
 
 
 @pytest.mark.parametrize("fault", list(not_for_this("http://localhost/")))
-def test_given_a_signature_for_something_else_when_a_machine_asks_then_it_is_refused(
+def test_given_a_signature_of_another_request_when_a_machine_sends_it_then_it_is_rejected(
     running_shop: Shop, fault: str
 ) -> None:
     url = running_shop.machine_api_url + PATH
@@ -84,7 +86,7 @@ def test_given_a_signature_for_something_else_when_a_machine_asks_then_it_is_ref
     assert httpx.get(url, headers=not_for_this(url)[fault], timeout=20).status_code in {401, 403}
 
 
-def test_given_a_good_signature_when_shown_to_the_customers_api_then_it_is_no_token(
+def test_given_a_valid_signature_when_it_is_sent_to_the_customer_api_then_it_is_rejected(
     running_shop: Shop,
 ) -> None:
     url = running_shop.api_url + PATH

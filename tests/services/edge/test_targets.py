@@ -70,7 +70,7 @@ def details(alice: Customer, order: str) -> dict[str, Any]:
     return found
 
 
-def test_given_no_container_of_them_when_asked_through_the_api_then_the_functions_answer(
+def test_given_no_running_containers_when_operations_are_called_through_the_api_then_the_functions_respond(
     shop: Shop, alice: Customer, shipped: str
 ) -> None:
     assert not any(shop.process(service).running for service in BY_FUNCTION)
@@ -81,7 +81,7 @@ def test_given_no_container_of_them_when_asked_through_the_api_then_the_function
     assert alice.post(f"/orders/{shipped}/cancel").status_code == 409
 
 
-def test_given_no_token_or_a_pretended_machine_when_a_function_is_asked_then_it_is_refused(
+def test_given_no_token_or_a_forged_machine_header_when_a_function_is_called_then_it_rejects_the_request(
     shop: Shop, shipped: str
 ) -> None:
     pretended = {"X-Shop-Caller": "arn:aws:iam::000000000000:role/reports", "X-Shop-Gateway": ""}
@@ -93,7 +93,7 @@ def test_given_no_token_or_a_pretended_machine_when_a_function_is_asked_then_it_
     assert placed.status_code == 403
 
 
-def test_given_addresses_that_come_and_change_when_details_are_asked_then_the_function_follows_without_a_restart(
+def test_given_changing_addresses_in_cloud_map_when_details_are_requested_then_the_current_ones_are_used(
     shop: Shop, alice: Customer, shipped: str
 ) -> None:
     nowhere = details(alice, shipped)

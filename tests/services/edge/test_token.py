@@ -61,7 +61,7 @@ def refused(done: "subprocess.CompletedProcess[str]", *parts: str) -> None:
         assert part in done.stderr
 
 
-def test_given_a_customer_when_signed_in_then_the_token_is_theirs_for_the_web_client(
+def test_given_a_customer_when_the_command_runs_then_it_prints_an_access_token_of_the_web_client(
     environment: Environment, pool: Mapping[str, str]
 ) -> None:
     done = run(environment, "alice")
@@ -75,7 +75,7 @@ def test_given_a_customer_when_signed_in_then_the_token_is_theirs_for_the_web_cl
     assert "cognito:groups" not in found
 
 
-def test_given_one_scope_when_signed_in_then_the_token_is_good_for_nothing_else(
+def test_given_one_scope_when_the_command_runs_then_the_token_has_only_that_scope(
     environment: Environment,
 ) -> None:
     done = run(environment, "bob", "--scope", "orders:read")
@@ -84,7 +84,7 @@ def test_given_one_scope_when_signed_in_then_the_token_is_good_for_nothing_else(
     assert {scope for scope in scopes if scope.startswith("shop/")} == {"shop/orders:read"}
 
 
-def test_given_the_operator_when_signed_in_then_the_token_is_of_the_ops_client_and_names_the_group(
+def test_given_the_operator_when_the_command_runs_then_the_token_is_of_the_ops_client_and_contains_the_group(
     environment: Environment, pool: Mapping[str, str]
 ) -> None:
     done = run(environment, "ops")
@@ -95,7 +95,7 @@ def test_given_the_operator_when_signed_in_then_the_token_is_of_the_ops_client_a
     assert {"shop/ops:read", "shop/ops:write"} <= set(str(found["scope"]).split())
 
 
-def test_given_an_environment_file_when_named_then_it_is_enough(
+def test_given_an_environment_file_when_the_command_runs_with_it_then_no_other_variable_is_required(
     environment: Environment, tmp_path: Path
 ) -> None:
     file = tmp_path / "env"
@@ -106,7 +106,7 @@ def test_given_an_environment_file_when_named_then_it_is_enough(
     assert done.returncode == 0, done.stderr
 
 
-def test_given_two_customers_when_signed_in_twice_then_each_is_the_same_person_again(
+def test_given_two_customers_when_each_signs_in_twice_then_the_subject_of_each_stays_the_same(
     emulator: Emulator, pool: Mapping[str, str]
 ) -> None:
     identity.seed(emulator.clients, pool)
@@ -119,45 +119,45 @@ def test_given_two_customers_when_signed_in_twice_then_each_is_the_same_person_a
     assert subjects["alice"] != subjects["bob"]
 
 
-def test_given_a_user_that_is_not_there_when_asked_then_one_line_says_who_is(
+def test_given_an_unknown_user_when_the_command_runs_then_one_line_names_the_known_users(
     environment: Environment,
 ) -> None:
     refused(run(environment, "mallory"), "mallory", "alice, bob, ops")
 
 
-def test_given_a_scope_that_is_not_there_when_asked_then_one_line_says_which_are(
+def test_given_an_unknown_scope_when_the_command_runs_then_one_line_names_the_known_scopes(
     environment: Environment,
 ) -> None:
     refused(run(environment, "alice", "--scope", "orders:burn"), "orders:burn", "orders:read")
 
 
-def test_given_nothing_deployed_when_asked_then_one_line_says_what_to_run() -> None:
+def test_given_no_deployment_when_the_command_runs_then_one_line_names_the_command_to_run() -> None:
     refused(run({}, "alice"), "COGNITO_USER_POOL_ID is not set", "make demo")
 
 
-def test_given_an_emulator_that_has_ended_when_asked_then_one_line_says_so(environment: Environment) -> None:
+def test_given_a_stopped_emulator_when_the_command_runs_then_one_line_names_its_address(
+    environment: Environment,
+) -> None:
     gone = {**environment, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
 
     refused(run(gone, "alice"), "http://127.0.0.1:1 does not respond")
 
 
-def test_given_somebody_elses_sign_in_when_the_browser_comes_back_from_it_then_no_token_is_asked_for() -> (
-    None
-):
+def test_given_the_state_of_another_sign_in_when_the_browser_returns_then_no_token_is_requested() -> None:
     sign_in = SignIn("http://127.0.0.1:1/authorize", "http://127.0.0.1:1/token", "client", ("orders:read",))
 
     with pytest.raises(SignInError, match="another sign-in"):
         sign_in.redeem(f"{identity.CALLBACK}?code=stolen&state=of-another")
 
 
-def test_given_a_refusal_when_the_browser_comes_back_with_it_then_its_reason_is_told() -> None:
+def test_given_a_refused_sign_in_when_the_browser_returns_then_the_error_contains_the_reason() -> None:
     sign_in = SignIn("http://127.0.0.1:1/authorize", "http://127.0.0.1:1/token", "client", ("orders:read",))
 
     with pytest.raises(SignInError, match="no such scope"):
         sign_in.redeem(f"{identity.CALLBACK}?error=invalid_scope&error_description=no+such+scope")
 
 
-def test_given_nobody_in_the_browser_when_waited_for_then_it_ends_and_says_so(
+def test_given_no_sign_in_in_the_browser_when_the_time_is_over_then_the_command_fails_with_the_reason(
     pool: Mapping[str, str],
 ) -> None:
     told: list[str] = []

@@ -145,18 +145,20 @@ def tell(books: Books, kind: str, fact: str) -> None:
     books.facts[SHIPPED][kind].add(fact)
 
 
-def test_given_right_books_when_audited_then_no_promise_is_broken() -> None:
+def test_given_correct_records_when_they_are_audited_then_no_violation_is_found() -> None:
     assert audit(right()) == []
 
 
-def test_given_a_workflow_was_ended_while_it_undid_an_order_when_audited_then_that_is_not_too_soon() -> None:
+def test_given_a_workflow_aborted_while_undoing_an_order_when_it_is_audited_then_no_violation_is_found() -> (
+    None
+):
     books = right()
     books.patience, books.aborted_undoing = 31.0, frozenset({CANCELLED})
     assert audit(books) == []
 
 
 @pytest.mark.parametrize("entry", FALSE)
-def test_given_one_false_entry_when_audited_then_it_is_found(entry: str) -> None:
+def test_given_one_false_entry_when_the_records_are_audited_then_its_violation_is_found(entry: str) -> None:
     rule, falsify = FALSE[entry]
     books = right()
     falsify(books)

@@ -46,7 +46,7 @@ def say(what: str, began: float) -> None:
     sys.stderr.write(f"{time.monotonic() - began:6.1f} s  {what}\n")
 
 
-def test_given_every_fault_when_orders_are_placed_then_each_ends_and_all_books_agree() -> None:
+def test_given_every_fault_when_orders_are_placed_then_each_order_ends_and_all_records_agree() -> None:
     began = time.monotonic()
     with world(
         SEED,

@@ -53,7 +53,7 @@ def zips() -> dict[str, Path]:
     return {file.stem: file for file in built}
 
 
-def test_given_the_same_sources_when_two_build_again_from_nothing_then_one_does_and_every_byte_is_the_same(
+def test_given_the_same_sources_when_two_processes_build_then_one_builds_and_the_zips_are_identical(
     zips: dict[str, Path], tmp_path: Path
 ) -> None:
     build_again = ("build", "--folder", str(tmp_path), "place-order")
@@ -68,7 +68,9 @@ def test_given_the_same_sources_when_two_build_again_from_nothing_then_one_does_
     assert (tmp_path / "place-order.zip").read_bytes() == zips["place-order"].read_bytes()
 
 
-def test_given_nothing_new_when_built_then_nothing_is_made(zips: dict[str, Path]) -> None:
+def test_given_unchanged_sources_when_the_functions_are_built_then_no_zip_is_written(
+    zips: dict[str, Path],
+) -> None:
     before = {name: file.stat().st_mtime_ns for name, file in zips.items()}
 
     done = command("build")
@@ -77,7 +79,7 @@ def test_given_nothing_new_when_built_then_nothing_is_made(zips: dict[str, Path]
     assert {name: file.stat().st_mtime_ns for name, file in zips.items()} == before
 
 
-def test_given_an_unknown_function_when_built_then_the_known_are_named() -> None:
+def test_given_an_unknown_function_when_it_is_built_then_the_error_names_the_known_functions() -> None:
     done = command("build", "place-oder")
 
     assert done.returncode == 1
@@ -87,7 +89,7 @@ def test_given_an_unknown_function_when_built_then_the_known_are_named() -> None
 
 
 @pytest.mark.parametrize("name", build.FUNCTIONS)
-def test_given_a_zip_when_listed_then_it_holds_its_service_and_nothing_that_lambda_does_not_run(
+def test_given_a_zip_when_its_files_are_listed_then_it_contains_its_service_and_no_files_unused_by_lambda(
     zips: dict[str, Path], name: str
 ) -> None:
     with zipfile.ZipFile(zips[name]) as archive:
@@ -108,7 +110,7 @@ def test_given_a_zip_when_listed_then_it_holds_its_service_and_nothing_that_lamb
     assert len(compiled) == len(sources)
 
 
-def test_given_a_zip_when_nothing_else_is_installed_then_its_function_starts_and_knows_its_clients(
+def test_given_only_the_content_of_a_zip_when_its_function_is_imported_then_it_starts_with_all_aws_clients(
     zips: dict[str, Path], tmp_path: Path
 ) -> None:
     with zipfile.ZipFile(zips["place-order"]) as archive:
@@ -133,7 +135,7 @@ for name in {names}:
     assert done.returncode == 0, done.stderr
 
 
-def test_given_another_lock_file_when_asked_then_the_packages_are_others(
+def test_given_another_lock_file_when_its_packages_cannot_be_installed_then_the_key_differs_and_no_files_stay(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     before = packages.key()

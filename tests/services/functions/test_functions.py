@@ -35,7 +35,7 @@ def wish(sku: str) -> dict[str, Any]:
     }
 
 
-def test_given_the_inventory_function_when_asked_through_the_api_then_it_answers_as_the_container_does(
+def test_given_the_inventory_function_when_it_is_called_through_the_api_then_it_responds_like_the_container(
     deployed: Deployed,
 ) -> None:
     (first, stock), *_ = seed.entries(datetime.now(UTC))
@@ -52,7 +52,7 @@ def test_given_the_inventory_function_when_asked_through_the_api_then_it_answers
     assert missing.headers["content-type"] == "application/problem+json"
 
 
-def test_given_the_order_function_when_an_order_is_placed_twice_with_one_key_then_there_is_one(
+def test_given_the_order_function_when_an_order_is_placed_twice_with_one_key_then_one_order_is_stored(
     deployed: Deployed,
 ) -> None:
     product = {"sku": "TEA", "name": "Earl Grey", "price": {"amount": 1299, "currency": "EUR"}}
@@ -79,7 +79,7 @@ def know(deployed: Deployed, product: dict[str, Any]) -> None:
     products.put(Product(product["sku"], product["name"], price, 1))
 
 
-def test_given_the_live_version_when_called_without_an_api_then_it_answers(deployed: Deployed) -> None:
+def test_given_the_live_alias_when_it_is_invoked_without_an_api_then_it_responds(deployed: Deployed) -> None:
     event = {
         "version": "2.0",
         "rawPath": "/healthz",
@@ -116,7 +116,7 @@ def dead(deployed: Deployed) -> list[str]:
     return [message["Body"] for message in found.get("Messages", [])]
 
 
-def test_given_facts_of_orders_when_published_twice_then_the_days_sales_count_each_once(
+def test_given_order_events_when_they_are_published_twice_then_the_sales_of_the_day_count_each_once(
     deployed: Deployed,
 ) -> None:
     day = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -146,7 +146,7 @@ def waiting(deployed: Deployed) -> int:
     return int(found["ApproximateNumberOfMessages"]) + int(found["ApproximateNumberOfMessagesNotVisible"])
 
 
-def test_given_a_message_that_breaks_its_contract_when_among_good_ones_then_it_alone_becomes_a_dead_letter(
+def test_given_a_batch_with_one_invalid_message_when_it_is_handled_then_only_that_message_is_a_dead_letter(
     deployed: Deployed,
 ) -> None:
     day = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -160,7 +160,7 @@ def test_given_a_message_that_breaks_its_contract_when_among_good_ones_then_it_a
     assert waiting(deployed) == 0
 
 
-def test_given_a_fact_of_another_kind_when_published_then_it_does_not_reach_the_function(
+def test_given_an_event_of_another_type_when_it_is_published_then_it_does_not_reach_the_function(
     deployed: Deployed,
 ) -> None:
     day = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -172,7 +172,7 @@ def test_given_a_fact_of_another_kind_when_published_then_it_does_not_reach_the_
     assert not dead(deployed)
 
 
-def test_given_an_order_when_asked_for_without_its_customers_token_then_the_function_keeps_it_to_itself(
+def test_given_an_order_when_it_is_requested_without_a_token_of_its_customer_then_the_request_is_rejected(
     deployed: Deployed,
 ) -> None:
     know(deployed, {"sku": "TEA", "name": "Earl Grey", "price": {"amount": 1299, "currency": "EUR"}})
@@ -191,7 +191,7 @@ def test_given_an_order_when_asked_for_without_its_customers_token_then_the_func
     assert nobody.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_given_services_that_no_name_leads_to_when_details_are_asked_for_then_they_are_marked_missing(
+def test_given_services_without_an_address_when_details_are_requested_then_their_parts_are_listed_as_missing(
     deployed: Deployed,
 ) -> None:
     know(deployed, {"sku": "TEA", "name": "Earl Grey", "price": {"amount": 1299, "currency": "EUR"}})
@@ -207,7 +207,7 @@ def test_given_services_that_no_name_leads_to_when_details_are_asked_for_then_th
     assert {missing["part"] for missing in details.json()["missing"]} == {"payment", "shipment"}
 
 
-def test_given_a_request_when_answered_then_the_functions_log_has_a_line_of_json_about_it(
+def test_given_a_request_with_a_trace_when_a_function_handles_it_then_its_log_has_a_json_line_with_the_trace(
     deployed: Deployed,
 ) -> None:
     trace_id = uuid.uuid4().hex

@@ -64,7 +64,7 @@ def report(deployed: Deployed, key: str) -> dict[str, Any]:
         ),
     ],
 )
-def test_given_a_catalogue_when_uploaded_then_its_products_are_there_and_its_report_names_the_bad_line(
+def test_given_a_catalog_file_when_it_is_uploaded_then_products_are_stored_and_the_invalid_line_is_reported(
     deployed: Deployed, key: str, content: str
 ) -> None:
     upload(deployed, key, content)
@@ -79,7 +79,7 @@ def test_given_a_catalogue_when_uploaded_then_its_products_are_there_and_its_rep
     assert stocked.inventory.available == 40
 
 
-def test_given_a_file_of_another_kind_when_uploaded_then_no_import_begins(deployed: Deployed) -> None:
+def test_given_a_file_of_another_format_when_it_is_uploaded_then_no_import_starts(deployed: Deployed) -> None:
     upload(deployed, "notes.txt", "nothing")
     upload(deployed, "after.csv", HEADER)
 
@@ -119,7 +119,7 @@ def topics(deployed: Deployed) -> set[str]:
     return {arn for name, arn in deployed.outputs["events"].items() if name.endswith("TopicArn")}
 
 
-def test_given_stock_that_is_reserved_when_it_gets_low_then_one_fact_is_published(
+def test_given_stock_near_the_threshold_when_it_is_reserved_until_it_is_low_then_one_event_is_published(
     deployed: Deployed, facts: str
 ) -> None:
     upload(deployed, "low.csv", f"{HEADER}LOW-1,Last Cups,cups,790,EUR,12\n")
@@ -149,7 +149,7 @@ def test_given_stock_that_is_reserved_when_it_gets_low_then_one_fact_is_publishe
     assert fact["data"] == {"sku": "LOW-1", "available": 10, "threshold": 10}
 
 
-def test_given_a_record_that_cannot_be_read_when_the_stream_brings_it_then_it_is_put_aside_and_the_next_is_counted(
+def test_given_an_unreadable_stream_record_when_it_is_handled_then_it_is_set_aside_and_the_next_is_counted(
     deployed: Deployed,
 ) -> None:
     client, table = deployed.emulator.clients.dynamodb, deployed.outputs["product"]["Table"]
@@ -249,7 +249,7 @@ def partners(deployed: Deployed, echo: Echo) -> Iterator[Partners]:
         yield Partners(http, keys, secret.encode(), gateway)
 
 
-def test_given_a_partners_key_when_asked_with_then_the_service_is_told_whose_it_is_by_the_gateway(
+def test_given_a_valid_partner_key_when_a_request_is_sent_then_the_gateway_adds_the_partner_and_its_scopes(
     partners: Partners, echo: Echo
 ) -> None:
     key, _ = partners.issue("orders:read")
@@ -262,7 +262,7 @@ def test_given_a_partners_key_when_asked_with_then_the_service_is_told_whose_it_
     assert not {"x-api-key", "x-shop-caller"} & told.keys()
 
 
-def test_given_a_partner_when_it_claims_more_then_the_gateway_overwrites_it(
+def test_given_forged_partner_headers_when_a_request_is_sent_with_a_key_then_the_gateway_overwrites_them(
     partners: Partners, echo: Echo
 ) -> None:
     key, _ = partners.issue("orders:read")
@@ -280,7 +280,7 @@ def test_given_a_partner_when_it_claims_more_then_the_gateway_overwrites_it(
 @pytest.mark.parametrize(
     ("shown", "status"), [(None, 401), ("guessed", 403), ("shop_" + "0" * 20 + "_x", 403)]
 )
-def test_given_no_good_key_when_asked_with_then_no_service_is_asked(
+def test_given_no_valid_key_when_a_request_is_sent_then_it_does_not_reach_a_service(
     partners: Partners, echo: Echo, shown: str | None, status: int
 ) -> None:
     before = len(echo.seen)
@@ -289,7 +289,7 @@ def test_given_no_good_key_when_asked_with_then_no_service_is_asked(
     assert len(echo.seen) == before
 
 
-def test_given_a_key_when_revoked_then_it_is_refused_as_soon_as_the_kept_answer_is_old(
+def test_given_a_revoked_key_when_the_cached_authorization_expires_then_requests_with_it_are_rejected(
     partners: Partners,
 ) -> None:
     key, key_id = partners.issue("orders:read")

@@ -30,7 +30,9 @@ def is_problem(response: TestResponse, status: HTTPStatus) -> dict[str, Any]:
     return problem
 
 
-def test_an_order_is_accepted_at_the_shops_prices_and_shown_where_location_says(client: FlaskClient) -> None:
+def test_when_an_order_is_placed_then_it_is_accepted_at_stored_prices_and_readable_at_its_location(
+    client: FlaskClient,
+) -> None:
     response = place(client)
 
     assert response.status_code == HTTPStatus.ACCEPTED
@@ -46,7 +48,9 @@ def test_an_order_is_accepted_at_the_shops_prices_and_shown_where_location_says(
     assert [step["state"] for step in shown["timeline"]] == ["PENDING"]
 
 
-def test_the_same_key_and_body_get_the_same_response_and_place_one_order(client: FlaskClient) -> None:
+def test_given_a_placed_order_when_its_request_is_repeated_then_the_response_is_repeated_and_no_order_added(
+    client: FlaskClient,
+) -> None:
     first = place(client)
 
     again = place(client)
@@ -59,7 +63,7 @@ def test_the_same_key_and_body_get_the_same_response_and_place_one_order(client:
     assert len(orjson.loads(client.get("/orders").data)["items"]) == 1
 
 
-def test_a_retry_gets_the_same_response_after_the_order_has_progressed(
+def test_given_an_order_that_has_progressed_when_its_request_is_retried_then_the_response_is_the_same(
     client: FlaskClient, world: World
 ) -> None:
     first = place(client)
@@ -68,25 +72,31 @@ def test_a_retry_gets_the_same_response_after_the_order_has_progressed(
     assert place(client).data == first.data
 
 
-def test_the_order_of_members_does_not_change_the_fingerprint(client: FlaskClient) -> None:
+def test_given_a_placed_order_when_the_body_members_are_reordered_then_the_response_is_the_same(
+    client: FlaskClient,
+) -> None:
     first = place(client)
 
     assert place(client, dict(reversed(wish().items()))).data == first.data
 
 
-def test_the_same_key_with_another_body_is_unprocessable(client: FlaskClient) -> None:
+def test_given_a_used_key_when_another_body_is_sent_then_the_response_is_422(client: FlaskClient) -> None:
     place(client)
 
     is_problem(place(client, wish(("CUP", 1))), HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-def test_a_different_payment_token_changes_the_fingerprint(client: FlaskClient) -> None:
+def test_given_a_used_key_when_another_payment_token_is_sent_then_the_response_is_422(
+    client: FlaskClient,
+) -> None:
     place(client)
 
     is_problem(place(client, wish(token="tok_decline")), HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-def test_a_retry_gets_the_same_response_after_the_product_is_removed(world: World) -> None:
+def test_given_a_placed_order_when_its_product_is_removed_then_a_retry_gets_the_same_response(
+    world: World,
+) -> None:
     first = place(world.client(ALICE))
 
     world.products = MemoryProducts()
@@ -94,7 +104,7 @@ def test_a_retry_gets_the_same_response_after_the_product_is_removed(world: Worl
     assert place(world.client(ALICE)).data == first.data
 
 
-def test_a_request_that_conflicts_with_another_one_with_its_key_can_be_retried(
+def test_given_a_concurrent_request_with_the_same_key_when_an_order_is_placed_then_it_can_be_retried(
     client: FlaskClient, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def contended(*_: object) -> None:
@@ -109,13 +119,17 @@ def test_a_request_that_conflicts_with_another_one_with_its_key_can_be_retried(
     assert place(client).status_code == HTTPStatus.ACCEPTED
 
 
-def test_an_order_needs_an_idempotency_key(client: FlaskClient) -> None:
+def test_given_no_idempotency_key_when_an_order_is_placed_then_the_response_is_400_and_names_the_header(
+    client: FlaskClient,
+) -> None:
     problem = is_problem(client.post("/orders", json=wish()), HTTPStatus.BAD_REQUEST)
 
     assert [error["field"] for error in problem["errors"]] == ["Idempotency-Key"]
 
 
-def test_an_unknown_product_is_named_and_leaves_the_key_unused(client: FlaskClient) -> None:
+def test_given_an_unknown_product_when_an_order_is_placed_then_it_is_named_and_the_key_stays_unused(
+    client: FlaskClient,
+) -> None:
     problem = is_problem(place(client, wish(("UNICORN", 1), ("TEA", 1))), HTTPStatus.UNPROCESSABLE_ENTITY)
 
     assert problem["skus"] == ["UNICORN"]
@@ -134,7 +148,7 @@ def test_an_unknown_product_is_named_and_leaves_the_key_unused(client: FlaskClie
         (2598, "euros", HTTPStatus.BAD_REQUEST),
     ],
 )
-def test_an_order_is_placed_at_the_total_that_the_customer_was_shown(
+def test_given_an_expected_total_when_an_order_is_placed_then_it_is_accepted_only_at_that_total(
     client: FlaskClient, amount: object, currency: str, status: HTTPStatus
 ) -> None:
     body = {**wish(), "expected_total": {"amount": amount, "currency": currency}}
@@ -148,7 +162,9 @@ def test_an_order_is_placed_at_the_total_that_the_customer_was_shown(
         assert "2598 EUR" in problem["detail"]
 
 
-def test_a_changed_price_places_no_order_and_leaves_the_key_unused(client: FlaskClient, world: World) -> None:
+def test_given_a_changed_price_when_an_order_expects_the_old_total_then_it_is_rejected_with_its_key_unused(
+    client: FlaskClient, world: World
+) -> None:
     expected = {"expected_total": {"amount": 2598, "currency": "EUR"}}
     price = {"amount": 9900, "currency": "EUR"}
     world.fact(
@@ -165,13 +181,17 @@ def test_a_changed_price_places_no_order_and_leaves_the_key_unused(client: Flask
     assert orjson.loads(accepted.data)["total"] == problem["total"]
 
 
-def test_products_in_two_currencies_are_unprocessable(client: FlaskClient) -> None:
+def test_given_products_in_two_currencies_when_an_order_is_placed_then_the_response_is_422(
+    client: FlaskClient,
+) -> None:
     problem = is_problem(place(client, wish(("TEA", 1), ("MUG", 1))), HTTPStatus.UNPROCESSABLE_ENTITY)
 
     assert "EUR and USD" in problem["detail"]
 
 
-def test_items_of_the_same_product_are_merged(client: FlaskClient) -> None:
+def test_given_two_items_of_the_same_product_when_an_order_is_placed_then_they_are_merged(
+    client: FlaskClient,
+) -> None:
     order = orjson.loads(place(client, wish(("TEA", 1), ("TEA", 2))).data)
 
     assert [(item["sku"], item["quantity"]) for item in order["items"]] == [("TEA", 3)]
@@ -200,7 +220,7 @@ def test_items_of_the_same_product_are_merged(client: FlaskClient) -> None:
         ("text", "body"),
     ],
 )
-def test_an_invalid_body_is_rejected_and_the_error_names_the_field(
+def test_given_an_invalid_body_when_an_order_is_placed_then_the_error_names_the_field(
     client: FlaskClient, body: Any, field: str
 ) -> None:
     problem = is_problem(place(client, body), HTTPStatus.BAD_REQUEST)
@@ -208,13 +228,17 @@ def test_an_invalid_body_is_rejected_and_the_error_names_the_field(
     assert field in [error["field"] for error in problem["errors"]]
 
 
-def test_a_rejection_never_contains_the_payment_token(client: FlaskClient) -> None:
+def test_given_an_invalid_body_when_an_order_is_placed_then_the_error_does_not_contain_the_payment_token(
+    client: FlaskClient,
+) -> None:
     body = wish(token="tok_secret" + "x" * 256) | {"items": []}
 
     assert b"tok_secret" not in place(client, body).data
 
 
-def test_a_body_that_is_not_json_is_rejected(client: FlaskClient) -> None:
+def test_given_a_body_that_is_not_json_when_an_order_is_placed_then_it_is_rejected(
+    client: FlaskClient,
+) -> None:
     headers = {"Idempotency-Key": "key-1"}
 
     is_problem(
@@ -227,11 +251,15 @@ def test_a_body_that_is_not_json_is_rejected(client: FlaskClient) -> None:
     )
 
 
-def test_a_body_over_64_kib_is_refused(client: FlaskClient) -> None:
+def test_given_a_body_over_64_kib_when_an_order_is_placed_then_the_response_is_413(
+    client: FlaskClient,
+) -> None:
     is_problem(place(client, wish(name="x" * 65536)), HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
-def test_orders_are_listed_newest_first_page_by_page(client: FlaskClient) -> None:
+def test_given_five_orders_when_they_are_listed_in_pages_then_the_newest_come_first(
+    client: FlaskClient,
+) -> None:
     placed = [orjson.loads(place(client, key=f"key-{i}").data)["id"] for i in range(5)]
 
     first = orjson.loads(client.get("/orders?limit=3").data)
@@ -241,7 +269,9 @@ def test_orders_are_listed_newest_first_page_by_page(client: FlaskClient) -> Non
     assert second["next"] is None
 
 
-def test_a_last_page_that_is_full_has_no_next(client: FlaskClient) -> None:
+def test_given_a_full_last_page_when_orders_are_listed_then_there_is_no_next_cursor(
+    client: FlaskClient,
+) -> None:
     place(client)
 
     assert orjson.loads(client.get("/orders?limit=1").data)["next"] is None
@@ -250,11 +280,15 @@ def test_a_last_page_that_is_full_has_no_next(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "query", ["cursor=nonsense", "cursor=e30", "limit=0", "limit=101", "limit=x", "cursor=!"]
 )
-def test_a_list_with_a_foreign_cursor_or_limit_is_refused(client: FlaskClient, query: str) -> None:
+def test_given_an_invalid_cursor_or_limit_when_orders_are_listed_then_the_response_is_400(
+    client: FlaskClient, query: str
+) -> None:
     is_problem(client.get(f"/orders?{query}"), HTTPStatus.BAD_REQUEST)
 
 
-def test_an_unknown_order_or_another_customers_order_is_not_found(client: FlaskClient, world: World) -> None:
+def test_given_an_unknown_order_or_one_of_another_customer_when_it_is_requested_then_it_is_not_found(
+    client: FlaskClient, world: World
+) -> None:
     order_id = orjson.loads(place(client).data)["id"]
     stranger = world.client(BOB)
 
@@ -264,14 +298,16 @@ def test_an_unknown_order_or_another_customers_order_is_not_found(client: FlaskC
     assert orjson.loads(stranger.get("/orders").data) == {"items": [], "next": None}
 
 
-def test_an_idempotency_key_belongs_to_its_customer(client: FlaskClient, world: World) -> None:
+def test_given_an_idempotency_key_of_one_customer_when_another_customer_uses_it_then_a_new_order_is_accepted(
+    client: FlaskClient, world: World
+) -> None:
     place(client)
     stranger = world.client(BOB)
 
     assert place(stranger, wish(("CUP", 1))).status_code == HTTPStatus.ACCEPTED
 
 
-def test_an_operator_can_read_and_cancel_any_order_and_a_machine_can_read_none(
+def test_given_an_order_when_an_operator_and_a_machine_request_it_then_only_the_operator_has_access(
     client: FlaskClient, world: World
 ) -> None:
     order_id = orjson.loads(place(client).data)["id"]
@@ -283,7 +319,9 @@ def test_an_operator_can_read_and_cancel_any_order_and_a_machine_can_read_none(
     is_problem(machine.get(f"/orders/{order_id}"), HTTPStatus.FORBIDDEN)
 
 
-def test_a_token_for_reading_places_and_cancels_nothing(client: FlaskClient, world: World) -> None:
+def test_given_a_read_only_token_when_an_order_is_placed_or_cancelled_then_it_is_forbidden(
+    client: FlaskClient, world: World
+) -> None:
     order_id = orjson.loads(place(client).data)["id"]
     reader = world.client(Caller("alice", frozenset({"orders:read"})))
 
@@ -296,7 +334,9 @@ def test_a_token_for_reading_places_and_cancels_nothing(client: FlaskClient, wor
         assert 'scope="shop/orders:write"' in challenge
 
 
-def test_the_details_contain_the_order_and_its_related_resources(client: FlaskClient, world: World) -> None:
+def test_given_an_unavailable_related_resource_when_details_are_requested_then_they_contain_all_other_parts(
+    client: FlaskClient, world: World
+) -> None:
     order = orjson.loads(place(client).data)
     world.related_resources.known = {
         "payment": RelatedResource({"state": "CHARGED"}),
@@ -316,7 +356,7 @@ def test_the_details_contain_the_order_and_its_related_resources(client: FlaskCl
     )
 
 
-def test_the_details_of_another_customers_order_request_no_related_resource(
+def test_given_an_order_of_another_customer_when_its_details_are_requested_then_no_related_resource_is_loaded(
     client: FlaskClient, world: World
 ) -> None:
     order_id = orjson.loads(place(client).data)["id"]
@@ -326,7 +366,9 @@ def test_the_details_of_another_customers_order_request_no_related_resource(
     assert world.related_resources.shown == []
 
 
-def test_an_order_can_be_cancelled_until_it_is_confirmed(client: FlaskClient, world: World) -> None:
+def test_given_a_pending_and_a_confirmed_order_when_they_are_cancelled_then_the_confirmed_one_conflicts(
+    client: FlaskClient, world: World
+) -> None:
     early, late = (orjson.loads(place(client, key=key).data)["id"] for key in ("a", "b"))
     world.task("ConfirmOrder", late)
 
@@ -338,7 +380,9 @@ def test_an_order_can_be_cancelled_until_it_is_confirmed(client: FlaskClient, wo
     is_problem(client.post(f"/orders/{late}/cancel"), HTTPStatus.CONFLICT)
 
 
-def test_no_other_path_or_method_answers(client: FlaskClient) -> None:
+def test_given_an_unknown_path_or_method_when_a_request_is_sent_then_it_is_rejected(
+    client: FlaskClient,
+) -> None:
     is_problem(client.delete("/orders"), HTTPStatus.METHOD_NOT_ALLOWED)
     is_problem(client.get("/orders/1/cancel"), HTTPStatus.METHOD_NOT_ALLOWED)
     is_problem(client.get("/"), HTTPStatus.NOT_FOUND)
@@ -349,7 +393,9 @@ def document(client: FlaskClient) -> dict[str, Any]:
     return found
 
 
-def test_the_openapi_document_is_valid_and_contains_every_path(client: FlaskClient) -> None:
+def test_when_the_openapi_document_is_requested_then_it_is_valid_and_contains_every_path(
+    client: FlaskClient,
+) -> None:
     spec = document(client)
 
     validate(spec)
@@ -379,7 +425,9 @@ def test_the_openapi_document_is_valid_and_contains_every_path(client: FlaskClie
         ("Problem", "/orders/x"),
     ],
 )
-def test_responses_match_the_openapi_document(client: FlaskClient, model: str, path: str | None) -> None:
+def test_given_a_response_when_it_is_validated_then_it_matches_the_openapi_document(
+    client: FlaskClient, model: str, path: str | None
+) -> None:
     placed = place(client)
     answer = placed if path is None else client.get(path.format(id=orjson.loads(placed.data)["id"]))
 

@@ -58,7 +58,7 @@ def told(world: World, kind: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_confirmed_and_completed_order_is_shipped_and_says_so(
+def test_given_an_order_when_it_is_confirmed_and_completed_then_it_is_shipped_and_its_event_is_published(
     world: World, order_id: str, show: Callable[[], dict[str, Any]]
 ) -> None:
     assert world.task("ConfirmOrder", order_id).keys() == {"confirmed_at"}
@@ -79,7 +79,7 @@ def test_a_confirmed_and_completed_order_is_shipped_and_says_so(
         ({"error": "OutOfStock", "cause": ""}, "REJECTED", "shop.order.rejected.v1"),
     ],
 )
-def test_an_undone_order_shows_how_it_ended(
+def test_given_an_order_when_it_is_undone_then_its_final_state_and_event_depend_on_the_error(
     world: World, order_id: str, undone: dict[str, Any], state: str, kind: str
 ) -> None:
     assert world.task("CancelOrder", order_id, **undone) == {"state": state}
@@ -88,7 +88,9 @@ def test_an_undone_order_shows_how_it_ended(
     assert fact["data"]["refunded"] == undone.get("refunded", {"amount": 0, "currency": "EUR"})
 
 
-def test_a_repeated_task_returns_the_same_and_publishes_nothing(world: World, order_id: str) -> None:
+def test_given_a_completed_task_when_it_is_repeated_then_the_result_is_the_same_and_no_event_is_added(
+    world: World, order_id: str
+) -> None:
     confirmed = world.task("ConfirmOrder", order_id)
     world.now.passes(minutes=1)
 
@@ -98,7 +100,7 @@ def test_a_repeated_task_returns_the_same_and_publishes_nothing(world: World, or
     assert len(told(world, "shop.order.shipped.v1")) == 1
 
 
-def test_an_order_that_was_cancelled_in_time_is_not_confirmed(
+def test_given_an_order_cancelled_by_its_customer_when_it_is_confirmed_then_the_confirmation_is_refused(
     world: World, client: FlaskClient, order_id: str
 ) -> None:
     client.post(f"/orders/{order_id}/cancel")
@@ -107,7 +109,7 @@ def test_an_order_that_was_cancelled_in_time_is_not_confirmed(
     assert world.task("CancelOrder", order_id, error="OrderCancelled", cause="") == {"state": "CANCELLED"}
 
 
-def test_an_order_is_checked_before_it_is_charged(
+def test_given_a_cancelled_order_when_it_is_checked_before_the_charge_then_the_check_is_refused(
     world: World, client: FlaskClient, order_id: str, show: Callable[[], dict[str, Any]]
 ) -> None:
     reserved = {"reserved_at": clock.rfc3339(AT)}
@@ -120,7 +122,7 @@ def test_an_order_is_checked_before_it_is_charged(
     assert world.task("CheckOrder", order_id, **reserved) == {"error": "OrderCancelled"}
 
 
-def test_an_order_that_is_cancelled_after_the_check_is_not_charged_and_names_the_customer_as_the_cause(
+def test_given_an_order_cancelled_after_its_check_when_it_is_undone_then_the_customer_is_named_as_the_cause(
     world: World, client: FlaskClient, order_id: str, show: Callable[[], dict[str, Any]]
 ) -> None:
     assert world.task("CheckOrder", order_id, reserved_at=clock.rfc3339(AT)) == {"state": "RESERVED"}
@@ -138,7 +140,7 @@ def test_an_order_that_is_cancelled_after_the_check_is_not_charged_and_names_the
     assert [step["cause"] for step in show()["timeline"][-2:]] == ["cancelled by the customer"] * 2
 
 
-def test_an_order_that_the_workflow_undoes_accepts_a_cancellation(
+def test_given_an_order_that_the_workflow_undoes_when_the_customer_cancels_it_then_the_request_is_accepted(
     world: World, client: FlaskClient, order_id: str, show: Callable[[], dict[str, Any]]
 ) -> None:
     world.task("ConfirmOrder", order_id)
@@ -150,25 +152,27 @@ def test_an_order_that_the_workflow_undoes_accepts_a_cancellation(
     assert world.task("ConfirmOrder", order_id) == {"error": "OrderCancelled"}
 
 
-def test_a_late_confirmation_of_an_undone_order_is_refused(world: World, order_id: str) -> None:
+def test_given_an_undone_order_when_a_late_confirmation_arrives_then_it_is_refused(
+    world: World, order_id: str
+) -> None:
     world.task("CancelOrder", order_id, **DECLINED)
 
     assert world.task("ConfirmOrder", order_id) == {"error": "OrderCancelled"}
 
 
-def test_two_final_states_of_one_order_raise_an_error(world: World, order_id: str) -> None:
+def test_given_a_shipped_order_when_it_is_undone_then_an_error_is_raised(world: World, order_id: str) -> None:
     world.task("CompleteOrder", order_id, **BOOKED)
 
     with pytest.raises(Contradiction):
         world.task("CancelOrder", order_id, **REFUSED)
 
 
-def test_a_task_of_an_unknown_order_is_not_answered(world: World) -> None:
+def test_given_an_unknown_order_when_a_task_arrives_then_it_gets_no_result(world: World) -> None:
     with pytest.raises(UnknownOrder):
         world.task("ConfirmOrder", "none")
 
 
-def test_events_move_an_order_forward_and_never_back(
+def test_given_events_in_the_wrong_sequence_when_they_arrive_then_the_order_never_moves_backward(
     world: World, order_id: str, show: Callable[[], dict[str, Any]]
 ) -> None:
     world.fact("shop.payment.charged.v1", {"order_id": order_id}, AT + timedelta(seconds=1))
@@ -181,7 +185,9 @@ def test_events_move_an_order_forward_and_never_back(
 @pytest.mark.parametrize(
     "kind", ["shop.product.upserted.v1", "shop.stock.reserved.v1", "shop.payment.charged.v1"]
 )
-def test_an_event_whose_source_is_not_its_owner_is_rejected(world: World, kind: str) -> None:
+def test_given_an_event_from_another_source_when_it_arrives_then_it_is_rejected(
+    world: World, kind: str
+) -> None:
     price = {"amount": 1, "currency": "EUR"}
     data = {
         "sku": "POT",
@@ -200,14 +206,14 @@ def test_an_event_whose_source_is_not_its_owner_is_rejected(world: World, kind: 
 
 @pytest.mark.parametrize("kind", ["shop.stock.reserved.v1", "shop.payment.charged.v1"])
 @pytest.mark.parametrize("order_id", [None, "", 5])
-def test_an_event_whose_order_id_is_not_a_string_is_a_permanent_error(
+def test_given_an_event_with_an_invalid_order_id_when_it_arrives_then_a_permanent_error_is_raised(
     world: World, kind: str, order_id: Any
 ) -> None:
     with pytest.raises((TypeError, ValueError)):
         world.fact(kind, {"order_id": order_id})
 
 
-def test_an_event_of_an_unknown_order_is_ignored(world: World) -> None:
+def test_given_an_unknown_order_when_its_event_arrives_then_it_is_ignored(world: World) -> None:
     world.fact("shop.stock.reserved.v1", {"order_id": "none"})
 
 
@@ -217,7 +223,7 @@ def upserted(amount: int, version: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("clock_is_ahead", [timedelta(0), timedelta(minutes=4), timedelta(minutes=-4)])
-def test_the_price_of_the_highest_version_applies_regardless_of_the_order_and_the_times_of_events(
+def test_given_price_events_in_any_order_when_they_arrive_then_the_price_of_the_highest_version_applies(
     world: World, clock_is_ahead: timedelta
 ) -> None:
     world.fact("shop.product.upserted.v1", upserted(200, 2), AT)
@@ -248,7 +254,7 @@ def test_the_price_of_the_highest_version_applies_regardless_of_the_order_and_th
     ],
     ids=str,
 )
-def test_a_product_event_that_violates_its_contract_is_a_permanent_error_and_changes_nothing(
+def test_given_a_product_event_that_violates_its_contract_when_it_arrives_then_it_fails_and_changes_nothing(
     world: World, broken: dict[str, Any]
 ) -> None:
     world.fact("shop.product.upserted.v1", upserted(100, 1))
@@ -281,7 +287,7 @@ def busy(world: World) -> BusyOrders:
     return orders
 
 
-def test_a_cancellation_between_read_and_write_stops_the_confirmation(
+def test_given_a_cancellation_between_read_and_write_when_an_order_is_confirmed_then_the_task_is_refused(
     busy: BusyOrders, world: World, order_id: str
 ) -> None:
     def customer_cancels() -> None:
@@ -294,7 +300,7 @@ def test_a_cancellation_between_read_and_write_stops_the_confirmation(
     assert world.task("ConfirmOrder", order_id) == {"error": "OrderCancelled"}
 
 
-def test_a_confirmation_between_read_and_write_stops_the_cancellation(
+def test_given_a_confirmation_between_read_and_write_when_an_order_is_cancelled_then_the_response_is_409(
     busy: BusyOrders, world: World, client: FlaskClient, order_id: str
 ) -> None:
     busy.meddle = lambda: world.task("ConfirmOrder", order_id)
@@ -310,7 +316,7 @@ def dies(*_: object) -> None:
     raise ProcessDied
 
 
-def test_a_crash_after_the_write_is_repaired_by_the_redelivery(
+def test_given_a_crash_after_the_write_when_the_task_is_redelivered_then_it_succeeds_and_publishes_once(
     world: World, order_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before_answering:
@@ -322,7 +328,7 @@ def test_a_crash_after_the_write_is_repaired_by_the_redelivery(
     assert len(told(world, "shop.order.shipped.v1")) == 1
 
 
-def test_permanent_contention_ends_in_an_error_instead_of_a_loop(
+def test_given_permanent_contention_when_an_order_is_confirmed_then_the_task_fails_as_unavailable(
     world: World, order_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def always_stale(*_: object) -> Order:

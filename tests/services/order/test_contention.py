@@ -56,7 +56,7 @@ def accept(table: Any) -> None:
     orders.accept(ORDER, "tok_approve", messages.acceptance(ORDER), REQUEST, ANSWER)
 
 
-def test_an_acceptance_that_conflicts_with_a_retry_of_its_request_is_retried() -> None:
+def test_given_a_conflict_with_a_retry_when_an_order_is_accepted_then_the_write_is_retried() -> None:
     table = Table(
         cancelled("TransactionConflict", "None", "None"), cancelled("TransactionConflict", "None", "None")
     )
@@ -66,12 +66,12 @@ def test_an_acceptance_that_conflicts_with_a_retry_of_its_request_is_retried() -
     assert table.written == 1
 
 
-def test_an_acceptance_that_always_conflicts_is_in_flight() -> None:
+def test_given_a_conflict_at_every_attempt_when_an_order_is_accepted_then_it_is_in_flight() -> None:
     with pytest.raises(InFlight):
         accept(Table(*[cancelled("TransactionConflict", "None", "None")] * 100))
 
 
-def test_an_acceptance_under_a_used_key_raises_key_taken() -> None:
+def test_given_a_used_key_when_an_order_is_accepted_then_key_taken_is_raised() -> None:
     with pytest.raises(KeyTaken):
         accept(Table(cancelled("ConditionalCheckFailed", "None", "None")))
 
@@ -80,7 +80,7 @@ THROTTLED = cancelled("None", "ThrottlingError", "None")
 
 
 @pytest.mark.parametrize("reason", ["ThrottlingError", "ProvisionedThroughputExceeded"])
-def test_a_throttled_acceptance_is_retried(reason: str) -> None:
+def test_given_throttling_when_an_order_is_accepted_then_the_write_is_retried(reason: str) -> None:
     table = Table(*[cancelled("None", reason, "None")] * 3)
 
     accept(table)
@@ -88,7 +88,7 @@ def test_a_throttled_acceptance_is_retried(reason: str) -> None:
     assert table.written == 1
 
 
-def test_a_request_for_an_order_that_is_throttled_at_every_attempt_can_be_retried() -> None:
+def test_given_throttling_at_every_attempt_when_an_order_is_placed_then_the_request_can_be_retried() -> None:
     table: Any = Table(*[THROTTLED] * 100)
     kept = DynamoIdempotency(table, "t")
     orders = DynamoOrders(table, "t", kept, DynamoOutbox(table, "t"), DynamoVault(table, "t"))
@@ -111,7 +111,7 @@ def test_a_request_for_an_order_that_is_throttled_at_every_attempt_can_be_retrie
         (conflict(), True),
     ],
 )
-def test_a_cancelled_transaction_is_temporary_when_each_of_its_reasons_is(
+def test_given_a_cancelled_transaction_when_each_of_its_reasons_is_temporary_then_the_error_is_temporary(
     error: ClientError, *, is_temporary: bool
 ) -> None:
     assert clients.is_temporary(error) is is_temporary
@@ -137,21 +137,25 @@ class Batches:
         return {"Responses": {"t": items}, "UnprocessedKeys": {"t": {"Keys": rest}} if rest else {}}
 
 
-def test_unprocessed_products_of_a_batch_are_requested_again() -> None:
+def test_given_unprocessed_products_of_a_batch_when_they_are_read_then_only_those_are_requested_again() -> (
+    None
+):
     table: Any = Batches(2)
 
     assert set(DynamoProducts(table, "t").find(["A", "B", "C", "D"])) == {"A", "B", "C", "D"}
     assert table.asked == [4, 3, 2]
 
 
-def test_products_that_the_last_attempt_returns_are_found() -> None:
+def test_given_products_that_the_last_attempt_returns_when_they_are_read_then_they_are_found() -> None:
     table: Any = Batches(dynamo.BATCH_TRIES - 1)
 
     assert set(DynamoProducts(table, "t").find(list("ABCDEF"))) == set("ABCDEF")
     assert len(table.asked) == dynamo.BATCH_TRIES
 
 
-def test_products_that_are_unprocessed_at_every_attempt_can_be_requested_later() -> None:
+def test_given_products_unprocessed_at_every_attempt_when_they_are_read_then_the_request_can_be_retried() -> (
+    None
+):
     with pytest.raises(Unavailable) as raised:
         DynamoProducts(cast("Any", Batches(100)), "t").find([f"SKU-{number}" for number in range(10)])
 
@@ -161,7 +165,9 @@ def test_products_that_are_unprocessed_at_every_attempt_can_be_requested_later()
 @pytest.mark.parametrize(
     "error", [conflict(), cancelled("TransactionConflict", "None"), cancelled("None", "None")]
 )
-def test_a_conflicting_change_is_stale_and_any_other_failure_is_not(error: ClientError) -> None:
+def test_given_a_failed_write_when_an_order_is_saved_then_only_a_conflict_makes_it_stale(
+    error: ClientError,
+) -> None:
     table: Any = Table(error)
     orders = DynamoOrders(
         table, "t", DynamoIdempotency(table, "t"), DynamoOutbox(table, "t"), DynamoVault(table, "t")

@@ -41,7 +41,7 @@ def states(order: Order) -> list[State]:
     return [step.state for step in order.timeline]
 
 
-def test_a_new_order_is_pending_at_the_stored_prices() -> None:
+def test_given_known_products_when_an_order_is_placed_then_it_is_pending_at_the_stored_prices() -> None:
     order = an_order(Item("TEA", 2), Item("CUP", 3))
 
     assert order.state is State.PENDING
@@ -49,55 +49,55 @@ def test_a_new_order_is_pending_at_the_stored_prices() -> None:
     assert [line.name for line in order.lines] == ["Earl Grey", "A cup"]
 
 
-def test_an_unknown_product_is_named_in_the_rejection() -> None:
+def test_given_an_unknown_product_when_an_order_is_placed_then_the_rejection_names_it() -> None:
     with pytest.raises(UnknownProducts) as refused:
         an_order(Item("TEA", 1), Item("UNICORN", 1))
 
     assert refused.value.extra == {"skus": ["UNICORN"]}
 
 
-def test_prices_in_two_currencies_are_rejected() -> None:
+def test_given_prices_in_two_currencies_when_an_order_is_placed_then_it_is_rejected() -> None:
     with pytest.raises(MixedCurrencies, match="EUR and USD"):
         domain.place(
             "order-1", "guest", (Item("TEA", 1), Item("MUG", 1)), {"TEA": TEA, "MUG": MUG}, ADDRESS, NOON
         )
 
 
-def test_quantities_of_the_same_product_are_added_in_an_order() -> None:
+def test_given_items_of_the_same_product_when_they_are_merged_then_their_quantities_are_added() -> None:
     assert domain.merged([Item("TEA", 1), Item("CUP", 1), Item("TEA", 2)]) == (Item("TEA", 3), Item("CUP", 1))
 
 
-def test_the_sum_of_a_product_is_bounded_like_one_item() -> None:
+def test_given_items_of_the_same_product_when_their_sum_exceeds_the_limit_then_they_are_rejected() -> None:
     with pytest.raises(TooMany, match="100 of TEA"):
         domain.merged([Item("TEA", 99), Item("TEA", 1)])
 
 
-def test_events_in_the_wrong_order_lead_to_the_same_timeline() -> None:
+def test_given_events_in_the_wrong_sequence_when_they_are_applied_then_the_timeline_is_the_same() -> None:
     reserved, paid = Step(State.RESERVED, NOON, "stock reserved"), Step(State.PAID, NOON, "payment charged")
 
     assert an_order().reached(paid).reached(reserved) == an_order().reached(reserved).reached(paid)
 
 
-def test_a_repeated_event_changes_nothing() -> None:
+def test_given_an_applied_event_when_it_is_repeated_then_the_order_does_not_change() -> None:
     order = an_order().reached(Step(State.RESERVED, NOON, "stock reserved"))
 
     assert order.reached(Step(State.RESERVED, NOON + timedelta(1), "stock reserved")) is order
 
 
-def test_shipping_adds_every_missing_step() -> None:
+def test_given_a_pending_order_when_it_is_shipped_then_every_missing_step_is_added() -> None:
     order = an_order().ship("T1", reserved_at=NOON, charged_at=NOON, booked_at=NOON)
 
     assert states(order) == [State.PENDING, State.RESERVED, State.PAID, State.SHIPPED]
     assert order.tracking_number == "T1"
 
 
-def test_a_repeated_shipping_changes_nothing() -> None:
+def test_given_a_shipped_order_when_it_is_shipped_again_then_the_order_does_not_change() -> None:
     order = an_order().ship("T1", reserved_at=NOON, charged_at=NOON, booked_at=NOON)
 
     assert order.ship("T1", reserved_at=NOON, charged_at=NOON, booked_at=NOON) is order
 
 
-def test_a_shipped_order_cannot_be_undone() -> None:
+def test_given_a_shipped_order_when_it_is_undone_then_a_contradiction_is_raised() -> None:
     order = an_order().ship("T1", reserved_at=NOON, charged_at=NOON, booked_at=NOON)
 
     with pytest.raises(Contradiction):
@@ -113,7 +113,7 @@ def test_a_shipped_order_cannot_be_undone() -> None:
         ("ShipmentRefused", Money(2598, "EUR"), State.CANCELLED),
     ],
 )
-def test_an_undone_order_is_cancelled_if_it_was_refunded_or_the_customer_cancelled_it(
+def test_given_an_order_when_it_is_undone_then_a_refund_or_a_cancellation_makes_it_cancelled(
     error: str, refunded: Money, state: State
 ) -> None:
     order = an_order().undo(error, "why", refunded, NOON)
@@ -122,23 +122,25 @@ def test_an_undone_order_is_cancelled_if_it_was_refunded_or_the_customer_cancell
     assert order.timeline[-1].cause == f"{error}: why"
 
 
-def test_a_late_event_of_an_undone_order_is_added_to_the_timeline_without_changing_the_state() -> None:
+def test_given_an_undone_order_when_a_late_event_arrives_then_the_timeline_grows_and_the_state_stays() -> (
+    None
+):
     order = an_order().undo("PaymentDeclined", "", NOTHING, NOON).reached(Step(State.RESERVED, NOON, "x"))
 
     assert states(order) == [State.PENDING, State.RESERVED, State.REJECTED]
 
 
-def test_a_confirmed_order_cannot_be_cancelled() -> None:
+def test_given_a_confirmed_order_when_it_is_cancelled_then_it_is_too_late() -> None:
     with pytest.raises(TooLateToCancel, match="being shipped"):
         an_order().confirm(NOON).cancel(NOON)
 
 
-def test_a_cancelled_order_cannot_be_confirmed() -> None:
+def test_given_a_cancelled_order_when_it_is_confirmed_then_it_is_refused() -> None:
     with pytest.raises(OrderCancelled, match="the customer cancelled"):
         an_order().cancel(NOON).confirm(NOON)
 
 
-def test_an_order_that_the_customer_cancelled_is_cancelling_until_it_is_undone() -> None:
+def test_given_an_order_cancelled_by_its_customer_then_it_is_cancelling_until_it_is_undone() -> None:
     cancelling = an_order().reached(Step(State.RESERVED, NOON, "stock reserved")).cancel(NOON)
 
     assert states(cancelling) == [State.PENDING, State.RESERVED, State.CANCELLING]
@@ -147,7 +149,7 @@ def test_an_order_that_the_customer_cancelled_is_cancelling_until_it_is_undone()
     assert states(undone)[-2:] == [State.CANCELLING, State.CANCELLED]
 
 
-def test_an_order_that_the_workflow_undoes_is_cancelling_with_the_reason() -> None:
+def test_given_an_order_when_the_workflow_turns_it_back_then_it_is_cancelling_with_the_reason() -> None:
     order = an_order().confirm(NOON).turn_back("ShipmentRefused", "nobody delivers there", NOON)
 
     assert order.state is State.CANCELLING
@@ -156,13 +158,17 @@ def test_an_order_that_the_workflow_undoes_is_cancelling_with_the_reason() -> No
     assert order.turn_back("States.Timeout", "", NOON) is order
 
 
-def test_cancelling_an_order_that_is_being_undone_does_not_report_it_as_shipped() -> None:
+def test_given_an_order_that_is_being_undone_when_it_is_cancelled_then_no_error_reports_it_as_shipped() -> (
+    None
+):
     order = an_order().confirm(NOON).turn_back("ShipmentRefused", "", NOON)
 
     assert order.cancel(NOON) is order
 
 
-def test_an_order_that_is_being_undone_does_not_continue() -> None:
+def test_given_an_order_that_is_being_undone_when_it_is_checked_confirmed_or_shipped_then_an_error_is_raised() -> (
+    None
+):
     for order in (an_order().cancel(NOON), an_order().confirm(NOON).turn_back("States.Timeout", "", NOON)):
         with pytest.raises(OrderCancelled):
             order.check()
@@ -172,13 +178,13 @@ def test_an_order_that_is_being_undone_does_not_continue() -> None:
             order.ship("T1", reserved_at=NOON, charged_at=NOON, booked_at=NOON)
 
 
-def test_an_order_that_was_never_charged_is_rejected_even_after_it_was_cancelling() -> None:
+def test_given_a_cancelling_order_that_was_never_charged_when_it_is_undone_then_it_is_rejected() -> None:
     order = an_order().turn_back("PaymentUnknown", "", NOON).undo("PaymentUnknown", "", NOTHING, NOON)
 
     assert states(order) == [State.PENDING, State.CANCELLING, State.REJECTED]
 
 
-def test_a_shipped_order_is_not_turned_back() -> None:
+def test_given_a_shipped_order_when_the_workflow_turns_it_back_then_a_contradiction_is_raised() -> None:
     order = an_order().ship("T1", reserved_at=NOON, charged_at=NOON, booked_at=NOON)
 
     with pytest.raises(Contradiction):
@@ -186,7 +192,7 @@ def test_a_shipped_order_is_not_turned_back() -> None:
     assert order.check() is order
 
 
-def test_a_rejected_order_cannot_be_cancelled_nor_confirmed() -> None:
+def test_given_a_rejected_order_when_it_is_cancelled_or_confirmed_then_an_error_is_raised() -> None:
     order = an_order().undo("OutOfStock", "", NOTHING, NOON)
 
     with pytest.raises(TooLateToCancel, match="rejected"):
@@ -195,7 +201,9 @@ def test_a_rejected_order_cannot_be_cancelled_nor_confirmed() -> None:
         order.confirm(NOON)
 
 
-def test_cancelling_and_confirming_again_keeps_the_first_time() -> None:
+def test_given_a_cancelled_or_confirmed_order_when_the_request_is_repeated_then_the_first_time_is_kept() -> (
+    None
+):
     later = NOON + timedelta(minutes=1)
 
     assert an_order().cancel(NOON).cancel(later).cancel_requested_at == NOON
@@ -291,7 +299,9 @@ TestAnyNewsInAnyOrder = AnyNewsInAnyOrder.TestCase
 
 
 @given(st.lists(st.integers(1, 99), min_size=1, max_size=50))
-def test_the_total_is_the_sum_of_the_lines(quantities: list[int]) -> None:
+def test_given_any_quantities_when_an_order_is_placed_then_its_total_is_the_sum_of_its_lines(
+    quantities: list[int],
+) -> None:
     products = {f"P{i}": Product(f"P{i}", "x", Money(i, "EUR"), 1) for i in range(len(quantities))}
     items = [Item(f"P{i}", quantity) for i, quantity in enumerate(quantities)]
 

@@ -56,7 +56,9 @@ def fact(record: OutboxRecord) -> dict[str, Any]:
         ),
     ],
 )
-def test_every_event_matches_its_contract(contract: str, record: OutboxRecord) -> None:
+def test_given_an_event_when_it_is_validated_then_it_matches_its_contract(
+    contract: str, record: OutboxRecord
+) -> None:
     assert fact(record)["type"] == contract
     check(contract, fact(record))
 
@@ -72,7 +74,7 @@ def test_every_event_matches_its_contract(contract: str, record: OutboxRecord) -
         ("CancelOrder", {"error": "X", "cause": "y", "refunded": {"amount": 1, "currency": "EUR"}}),
     ],
 )
-def test_every_task_of_its_contract_is_understood_and_answered_by_it(
+def test_given_a_task_of_each_contract_when_it_is_handled_then_its_result_matches_the_contract(
     task: str, fields: dict[str, Any]
 ) -> None:
     world = World()
@@ -89,7 +91,7 @@ def _accepted(world: World) -> Order:
     return ORDER
 
 
-def test_every_contract_is_a_valid_schema_and_there_is_no_other() -> None:
+def test_given_the_contracts_then_each_is_a_valid_schema_and_none_is_unknown() -> None:
     found = {path.name.removesuffix(".json") for path in CONTRACTS.iterdir()}
 
     for contract in found:

@@ -54,7 +54,7 @@ def stored(request: pytest.FixtureRequest) -> Storage:
     )
 
 
-def test_a_payment_token_is_stored_for_the_payment_service_only(
+def test_given_an_accepted_order_when_its_token_is_stored_then_only_the_tokens_table_contains_it(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table, apart = account.clients.dynamodb, create_table(), create_table()
@@ -78,7 +78,7 @@ def test_a_payment_token_is_stored_for_the_payment_service_only(
     ],
     ids=["confirmed", "cancelled", "turned-back", "undone"],
 )
-def test_a_payment_token_is_deleted_by_the_change_that_undoes_an_order(
+def test_given_an_accepted_order_when_a_change_undoes_it_then_its_payment_token_is_deleted(
     account: AwsServer, create_table: Callable[[], str], change: Callable[[Order], Order], is_kept: bool
 ) -> None:
     client, table, apart = account.clients.dynamodb, create_table(), create_table()
@@ -114,13 +114,15 @@ def accepted(stored: Storage, customer_id: str = "guest") -> Order:
     return order
 
 
-def test_an_accepted_order_is_read_as_it_was_written(stored: Storage) -> None:
+def test_given_an_accepted_order_when_it_is_read_then_it_is_the_same(stored: Storage) -> None:
     order = accepted(stored)
 
     assert stored.orders.get(order.id) == order
 
 
-def test_acceptance_writes_the_order_its_outbox_record_and_the_response(stored: Storage) -> None:
+def test_given_a_new_order_when_it_is_accepted_then_its_outbox_record_and_response_are_written(
+    stored: Storage,
+) -> None:
     order, request = an_order(), a_request()
     told = messages.acceptance(order)
 
@@ -130,7 +132,9 @@ def test_acceptance_writes_the_order_its_outbox_record_and_the_response(stored: 
     assert stored.idempotency.find(request) == OK
 
 
-def test_acceptance_under_a_key_with_a_recorded_response_writes_nothing(stored: Storage) -> None:
+def test_given_a_key_with_a_recorded_response_when_an_order_is_accepted_then_nothing_is_written(
+    stored: Storage,
+) -> None:
     order, other, request = an_order(), an_order(), a_request()
     stored.orders.accept(other, "tok_approve", messages.acceptance(other), request, OK)
 
@@ -141,11 +145,11 @@ def test_acceptance_under_a_key_with_a_recorded_response_writes_nothing(stored: 
     assert len(stored.outbox.pending(10)) == 1
 
 
-def test_an_unknown_order_is_none(stored: Storage) -> None:
+def test_given_an_unknown_order_when_it_is_read_then_none_is_returned(stored: Storage) -> None:
     assert stored.orders.get("none") is None
 
 
-def test_a_saved_order_is_read_with_every_field(stored: Storage) -> None:
+def test_given_a_saved_order_when_it_is_read_then_it_has_every_field(stored: Storage) -> None:
     order = accepted(stored)
     shipped = order.confirm(NOW).ship("T1", reserved_at=NOW, charged_at=NOW, booked_at=NOW)
     undone = accepted(stored).cancel(NOW).undo("OrderCancelled", "", Money(3098, "EUR"), NOW)
@@ -159,7 +163,9 @@ def test_a_saved_order_is_read_with_every_field(stored: Storage) -> None:
 
 
 @pytest.mark.parametrize("telling", [False, True])
-def test_a_stale_order_is_neither_written_nor_published(stored: Storage, telling: bool) -> None:
+def test_given_a_stale_order_when_it_is_saved_then_neither_the_order_nor_an_event_is_written(
+    stored: Storage, telling: bool
+) -> None:
     order = accepted(stored)
     stored.orders.save(order.confirm(NOW), None)
     waiting = len(stored.outbox.pending(10))
@@ -174,7 +180,9 @@ def test_a_stale_order_is_neither_written_nor_published(stored: Storage, telling
     assert len(stored.outbox.pending(10)) == waiting
 
 
-def test_exactly_one_of_many_concurrent_decisions_succeeds(stored: Storage) -> None:
+def test_given_many_concurrent_decisions_when_they_are_saved_then_exactly_one_succeeds(
+    stored: Storage,
+) -> None:
     order = accepted(stored)
     start = threading.Barrier(8)
 
@@ -197,7 +205,9 @@ def test_exactly_one_of_many_concurrent_decisions_succeeds(stored: Storage) -> N
     assert (kept.confirmed_at is None) != (kept.cancel_requested_at is None)
 
 
-def test_a_customers_orders_are_paged_newest_first(stored: Storage) -> None:
+def test_given_orders_of_two_customers_when_one_lists_them_then_its_own_are_paged_newest_first(
+    stored: Storage,
+) -> None:
     placed = [accepted(stored).id for _ in range(5)]
     accepted(stored, "another")
 
@@ -208,7 +218,7 @@ def test_a_customers_orders_are_paged_newest_first(stored: Storage) -> None:
     assert second.next_after is None
 
 
-def test_a_page_is_full_even_if_its_orders_are_large(stored: Storage) -> None:
+def test_given_large_orders_when_they_are_listed_then_the_page_is_full(stored: Storage) -> None:
     """DynamoDB limits a page to 1 MB."""
     tea = replace(TEA, name="x" * 100_000)
     placed = []
@@ -225,7 +235,7 @@ def test_a_page_is_full_even_if_its_orders_are_large(stored: Storage) -> None:
     assert second.next_after is None
 
 
-def test_an_unreadable_order_does_not_hide_others(
+def test_given_an_unreadable_order_when_orders_are_listed_then_the_others_are_returned(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -255,7 +265,9 @@ def _update(account: AwsServer, table: str, order_id: str, expression: str, valu
     )
 
 
-def test_a_page_that_ends_with_the_last_order_has_no_next(stored: Storage) -> None:
+def test_given_a_page_that_ends_with_the_last_order_when_orders_are_listed_then_there_is_no_next_page(
+    stored: Storage,
+) -> None:
     accepted(stored)
 
     assert stored.orders.page("guest", None, 1).next_after is None
@@ -265,13 +277,17 @@ def a_product(amount: int, version: int) -> Product:
     return Product("POT", "A pot", Money(amount, "EUR"), version)
 
 
-def test_products_are_found_by_sku_and_unknown_ones_are_skipped(stored: Storage) -> None:
+def test_given_a_known_and_an_unknown_sku_when_products_are_looked_up_then_only_the_known_one_is_returned(
+    stored: Storage,
+) -> None:
     stored.products.put(a_product(1, 1))
 
     assert stored.products.find(["POT", "PAN"]) == {"POT": a_product(1, 1)}
 
 
-def test_an_older_product_does_not_replace_a_newer_one(stored: Storage) -> None:
+def test_given_a_stored_product_when_an_older_version_arrives_then_it_does_not_replace_the_newer_one(
+    stored: Storage,
+) -> None:
     assert stored.products.put(a_product(2, 2))
 
     assert not stored.products.put(a_product(1, 1))
@@ -280,7 +296,7 @@ def test_an_older_product_does_not_replace_a_newer_one(stored: Storage) -> None:
     assert stored.products.put(a_product(3, 3))
 
 
-def test_a_product_without_a_version_is_replaced_by_one_with_a_version(
+def test_given_a_product_without_a_version_when_one_with_a_version_arrives_then_it_is_replaced(
     stored: Storage,
 ) -> None:
     assert stored.products.put(a_product(1, 0))
@@ -291,7 +307,7 @@ def test_a_product_without_a_version_is_replaced_by_one_with_a_version(
     assert stored.products.find(["POT"])["POT"].price.amount == 3
 
 
-def test_a_row_of_an_earlier_service_version_is_replaced_by_a_product_with_a_version(
+def test_given_a_row_of_an_earlier_service_version_when_a_versioned_product_arrives_then_it_is_replaced(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -305,7 +321,7 @@ def test_a_row_of_an_earlier_service_version_is_replaced_by_a_product_with_a_ver
     assert products.find(["POT"])["POT"].price.amount == 1200
 
 
-def test_storage_answers_a_ping(stored: Storage) -> None:
+def test_given_the_storage_when_it_is_pinged_then_it_responds(stored: Storage) -> None:
     stored.orders.ping()
     stored.outbox.ping()
 
@@ -322,7 +338,7 @@ class Counted:
         return getattr(self.client, operation)
 
 
-def test_placing_an_order_takes_two_calls_and_repeating_it_one_more(
+def test_when_an_order_is_placed_twice_then_the_first_takes_two_calls_and_the_second_one_more(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     calls: list[str] = []
@@ -354,7 +370,7 @@ def test_placing_an_order_takes_two_calls_and_repeating_it_one_more(
         ("REMOVE #damaged version", ""),
     ],
 )
-def test_a_damaged_product_is_repaired_by_the_same_event(
+def test_given_a_damaged_product_when_the_same_event_arrives_again_then_the_product_is_repaired(
     account: AwsServer, create_table: Callable[[], str], change: str, value: Any
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -374,7 +390,7 @@ def test_a_damaged_product_is_repaired_by_the_same_event(
     assert products.find(["POT"]) == {"POT": a_product(1, 7)}
 
 
-def test_an_unreadable_product_is_unavailable_and_does_not_hide_others(
+def test_given_an_unreadable_product_when_orders_are_placed_then_only_those_with_it_are_unavailable(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -400,7 +416,7 @@ def test_an_unreadable_product_is_unavailable_and_does_not_hide_others(
     assert (missing.status_code, missing.get_json()["skus"]) == (422, ["none"])
 
 
-def test_many_concurrent_requests_with_one_key_place_one_order(
+def test_given_one_key_when_many_requests_use_it_concurrently_then_one_order_is_placed(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -438,7 +454,9 @@ def machine(account: AwsServer) -> Iterator[str]:
     account.clients.stepfunctions.delete_state_machine(stateMachineArn=arn)
 
 
-def test_a_workflow_is_started_once_even_with_a_different_input(account: AwsServer, machine: str) -> None:
+def test_given_a_started_workflow_when_it_is_started_again_with_another_input_then_it_runs_once(
+    account: AwsServer, machine: str
+) -> None:
     workflow = StepFunctionsWorkflow(account.clients.stepfunctions, machine)
 
     workflow.start("order-1", {"order_id": "order-1"})
@@ -449,7 +467,9 @@ def test_a_workflow_is_started_once_even_with_a_different_input(account: AwsServ
     assert [execution["name"] for execution in started] == ["order-1"]
 
 
-def test_two_concurrent_relays_share_the_outbox(account: AwsServer, create_table: Callable[[], str]) -> None:
+def test_given_two_concurrent_relays_when_they_run_then_each_record_is_sent_once(
+    account: AwsServer, create_table: Callable[[], str]
+) -> None:
     client, table = account.clients.dynamodb, create_table()
     outbox = DynamoOutbox(client, table)
     records = [OutboxRecord((OutboxMessage("fact", {"n": n}),)) for n in range(20)]

@@ -88,7 +88,7 @@ def environment(endpoint: str = NOWHERE, **known: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_process_without_aws_is_alive_but_not_ready_and_shuts_down_gracefully(
+def test_given_no_aws_when_a_process_starts_then_it_is_alive_but_not_ready_and_shuts_down_gracefully(
     start: Start, name: str
 ) -> None:
     client = start(name, environment())
@@ -96,7 +96,7 @@ def test_each_process_without_aws_is_alive_but_not_ready_and_shuts_down_graceful
     assert client.get("/readyz").status_code == 503
 
 
-def test_an_order_that_is_placed_is_started_and_followed(
+def test_given_the_three_processes_when_an_order_is_placed_then_its_workflow_starts_and_events_update_it(
     start: Start,
     account: AwsServer,
     create_table: Callable[[], str],

@@ -77,7 +77,7 @@ def rejected() -> Order:
         (an_order(), Execution(MOST_EXECUTIONS, False, "ABORTED"), NONE, 10, Verdict.REPORT),  # noqa: FBT003 - as above
     ],
 )
-def test_the_verdict_on_an_order_depends_on_its_workflow_and_its_related_states(
+def test_given_an_order_its_workflow_and_related_states_when_it_is_judged_then_the_verdict_follows_from_them(
     order: Order, execution: Execution | None, states: dict[str, str | None], minutes: int, verdict: Verdict
 ) -> None:
     judgment = judge(order, execution, states, NOON + timedelta(minutes=minutes))
@@ -86,7 +86,9 @@ def test_the_verdict_on_an_order_depends_on_its_workflow_and_its_related_states(
     assert bool(judgment.reason) == (verdict is not Verdict.AGREED)
 
 
-def test_the_verdict_on_an_order_that_stands_still_contains_the_time_and_the_next_step() -> None:
+def test_given_an_order_that_stands_still_when_it_is_judged_then_the_reason_has_the_time_and_the_next_step() -> (
+    None
+):
     order = an_order().cancel(NOON)
 
     reason = judge(order, RUNNING, NONE, NOON + PATIENCE).reason
@@ -95,7 +97,7 @@ def test_the_verdict_on_an_order_that_stands_still_contains_the_time_and_the_nex
     assert "dead letters" in reason
 
 
-def test_the_related_states_are_read_as_the_services_write_them(
+def test_given_rows_written_by_the_other_services_when_related_states_are_read_then_they_match(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, tables = account.clients.dynamodb, {part: create_table() for part in NONE}
@@ -119,7 +121,7 @@ def test_the_related_states_are_read_as_the_services_write_them(
     }
 
 
-def test_a_watched_order_is_listed_from_its_age_on_until_it_is_removed(
+def test_given_watched_orders_when_they_reach_the_age_then_they_are_listed_until_they_are_removed(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -135,7 +137,7 @@ def test_a_watched_order_is_listed_from_its_age_on_until_it_is_removed(
     assert list(watchlist.placed_before(later)) == placed[:1]
 
 
-def test_the_oldest_fact_is_found_even_if_it_cannot_be_read(
+def test_given_an_unreadable_outbox_record_when_the_oldest_age_is_read_then_that_record_is_included(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -172,7 +174,9 @@ class Broken:
         self.removed.append(order_id)
 
 
-def test_an_unreadable_order_is_counted_and_does_not_prevent_the_check_of_others() -> None:
+def test_given_an_unreadable_order_when_the_reconciler_runs_then_it_is_counted_and_the_others_are_checked() -> (
+    None
+):
     broken: Any = Broken()
 
     found = Found()
@@ -205,7 +209,9 @@ class Away(Broken):
 
 
 @pytest.mark.parametrize("error", [AWAY, THROTTLED], ids=["away", "throttled"])
-def test_given_aws_away_when_reconciled_then_the_run_fails_and_no_order_disagrees(error: Exception) -> None:
+def test_given_aws_is_unavailable_when_the_reconciler_runs_then_the_run_fails_and_no_order_is_counted(
+    error: Exception,
+) -> None:
     away: Any = Away(error)
     found = Found()
 
@@ -235,7 +241,9 @@ class Many(Broken):
         return self.seconds
 
 
-def test_given_more_orders_than_time_when_reconciled_then_each_run_ends_and_reaches_others() -> None:
+def test_given_more_orders_than_a_run_can_check_when_the_reconciler_runs_twice_then_the_checked_orders_differ() -> (
+    None
+):
     reached = []
     for _ in range(2):
         many: Any = Many()
@@ -260,7 +268,7 @@ SETTINGS = {
 }
 
 
-def test_given_aws_away_when_run_as_a_command_then_it_ends_with_status_2_and_its_metric_says_that_it_failed() -> (
+def test_given_aws_is_unavailable_when_the_command_runs_then_it_exits_with_2_and_a_metric_counts_the_failure() -> (
     None
 ):
     done = subprocess.run(
@@ -280,7 +288,7 @@ def test_given_aws_away_when_run_as_a_command_then_it_ends_with_status_2_and_its
     assert lines[-1]["event"] == "reconciler_failed"
 
 
-def test_given_aws_away_when_called_by_lambda_then_the_function_fails(
+def test_given_aws_is_unavailable_when_lambda_invokes_the_reconciler_then_the_function_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in SETTINGS.items():
@@ -291,7 +299,9 @@ def test_given_aws_away_when_called_by_lambda_then_the_function_fails(
         reconciler.handler({}, None)
 
 
-def test_an_execution_is_resumed_once_with_the_input_of_the_first_one(account: AwsServer) -> None:
+def test_given_a_failed_execution_when_it_is_resumed_twice_then_one_new_execution_starts_with_the_same_input(
+    account: AwsServer,
+) -> None:
     workflows = account.clients.stepfunctions
     definition = '{"StartAt": "End", "States": {"End": {"Type": "Fail", "Error": "x"}}}'
     arn = workflows.create_state_machine(

@@ -96,7 +96,7 @@ def find() -> Iterator[Callable[[Answer], RelatedResource]]:
         yield find
 
 
-def test_a_resource_is_requested_with_the_callers_credentials_in_the_same_trace(
+def test_given_caller_credentials_when_a_resource_is_requested_then_they_are_forwarded_in_the_same_trace(
     find: Callable[[Answer], RelatedResource],
 ) -> None:
     seen: list[tuple[str, str | None, str]] = []
@@ -115,7 +115,7 @@ def test_a_resource_is_requested_with_the_callers_credentials_in_the_same_trace(
 
 
 @pytest.mark.parametrize("caller", ["customer", "partner"])
-def test_given_callers_of_each_kind_when_details_are_asked_then_the_other_service_knows_them_too(
+def test_given_a_customer_or_partner_when_details_are_requested_then_the_other_service_identifies_the_caller(
     caller: str,
 ) -> None:
     pool = Pool()
@@ -170,7 +170,7 @@ def test_given_callers_of_each_kind_when_details_are_asked_then_the_other_servic
     ],
     ids=["hangs", "drips", "breaks-off", "500", "302", "401", "html", "list", "bytes", "large"],
 )
-def test_a_resource_that_cannot_be_loaded_is_missing_with_a_reason(
+def test_given_a_resource_that_cannot_be_loaded_when_it_is_requested_then_it_is_missing_with_a_reason(
     find: Callable[[Answer], RelatedResource], answer: Answer, reason: str
 ) -> None:
     part = find(answer)
@@ -180,11 +180,15 @@ def test_a_resource_that_cannot_be_loaded_is_missing_with_a_reason(
     assert "127.0.0.1" not in part.reason
 
 
-def test_a_resource_that_does_not_exist_yet_is_not_missing(find: Callable[[Answer], RelatedResource]) -> None:
+def test_given_a_resource_that_does_not_exist_yet_when_it_is_requested_then_it_is_not_missing(
+    find: Callable[[Answer], RelatedResource],
+) -> None:
     assert find(says(404, b"{}")) == RelatedResource()
 
 
-def test_a_refused_connection_is_retried_once_at_another_instance() -> None:
+def test_given_a_refused_connection_when_a_resource_is_requested_then_another_instance_is_tried_once() -> (
+    None
+):
     nobody = f"http://127.0.0.1:{free_port()}"
     refused: list[str] = []
 
@@ -207,7 +211,7 @@ def test_a_refused_connection_is_retried_once_at_another_instance() -> None:
     assert refused == [nobody]
 
 
-def test_a_service_without_an_address_is_missing() -> None:
+def test_given_a_service_without_an_address_when_its_resource_is_requested_then_it_is_missing() -> None:
     class Nowhere:
         def __call__(self) -> str:
             raise NoInstance("payment.shop.internal has no address in AWS Cloud Map")

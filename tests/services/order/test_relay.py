@@ -34,7 +34,7 @@ def drain(world: World, workflow: MemoryWorkflow, publisher: MemoryPublisher) ->
         teller.relay(record)
 
 
-def test_a_new_order_starts_its_workflow_and_is_published(
+def test_given_a_new_order_when_the_relay_runs_then_its_workflow_starts_and_its_event_is_published(
     world: World, order_id: str, workflow: MemoryWorkflow, publisher: MemoryPublisher
 ) -> None:
     drain(world, workflow, publisher)
@@ -48,7 +48,7 @@ def test_a_new_order_starts_its_workflow_and_is_published(
     assert world.outbox.records == {}
 
 
-def test_a_failed_start_of_a_workflow_is_retried(
+def test_given_a_workflow_that_cannot_be_started_when_it_recovers_then_the_start_is_retried(
     world: World, order_id: str, workflow: MemoryWorkflow, publisher: MemoryPublisher
 ) -> None:
     class Down(MemoryWorkflow):
@@ -64,7 +64,7 @@ def test_a_failed_start_of_a_workflow_is_retried(
     assert len(publisher.events) == 1
 
 
-def test_a_record_of_a_crashed_relay_is_sent_by_the_next_one(
+def test_given_a_record_claimed_by_a_crashed_relay_when_the_claim_expires_then_another_relay_sends_it(
     world: World, order_id: str, workflow: MemoryWorkflow, publisher: MemoryPublisher
 ) -> None:
     (record,) = world.outbox.pending(100)
@@ -78,7 +78,7 @@ def test_a_record_of_a_crashed_relay_is_sent_by_the_next_one(
     assert list(workflow.started) == [order_id]
 
 
-def test_the_token_is_deleted_from_storage_after_the_workflow_has_used_it(
+def test_given_a_new_order_when_the_relay_has_run_then_no_order_response_or_event_contains_the_token(
     world: World, order_id: str, workflow: MemoryWorkflow, publisher: MemoryPublisher
 ) -> None:
     drain(world, workflow, publisher)

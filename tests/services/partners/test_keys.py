@@ -64,14 +64,18 @@ def good(key: str, keys: Keys, time: datetime = NOW) -> PartnerKey | None:
     return handlers.authorize(key, keys=keys, pepper=PEPPER, now=at(time))
 
 
-def test_given_a_key_when_shown_then_it_is_the_partners_with_its_scopes(keys: Keys) -> None:
+def test_given_an_issued_key_when_it_is_authorized_then_its_record_has_the_partner_and_the_scopes(
+    keys: Keys,
+) -> None:
     key, record = issue(keys)
 
     assert good(key, keys) == record
     assert (record.partner, record.scopes) == ("acme", frozenset(READ))
 
 
-def test_given_a_record_when_read_then_no_part_of_the_secret_is_in_it(keys: Keys) -> None:
+def test_given_an_issued_key_when_its_record_is_read_then_it_contains_no_part_of_the_secret(
+    keys: Keys,
+) -> None:
     key, record = issue(keys)
     _, _, secret = key.split("_", 2)
 
@@ -95,21 +99,21 @@ def test_given_a_record_when_read_then_no_part_of_the_secret_is_in_it(keys: Keys
         "shop_{id}_" + "A" * 43,
     ],
 )
-def test_given_a_key_that_is_none_when_shown_then_it_is_refused(keys: Keys, forged: str) -> None:
+def test_given_a_forged_key_when_it_is_authorized_then_it_is_rejected(keys: Keys, forged: str) -> None:
     key, record = issue(keys)
     shown = forged.format(key=key, upper=key.upper(), id=record.id)
 
     assert good(shown, keys) is None
 
 
-def test_given_a_key_when_its_time_is_over_then_it_is_refused(keys: Keys) -> None:
+def test_given_an_expired_key_when_it_is_authorized_then_it_is_rejected(keys: Keys) -> None:
     key, record = issue(keys)
 
     assert good(key, keys, record.ends_at - timedelta(seconds=1))
     assert good(key, keys, record.ends_at) is None
 
 
-def test_given_a_key_when_rotated_then_both_are_good_for_the_overlap_and_then_the_successor_alone(
+def test_given_a_rotated_key_when_the_overlap_ends_then_only_its_successor_is_valid(
     keys: Keys,
 ) -> None:
     old, record = issue(keys, scopes=["orders:read", "orders:write"])
@@ -123,7 +127,7 @@ def test_given_a_key_when_rotated_then_both_are_good_for_the_overlap_and_then_th
     assert good(new, keys, NOW + timedelta(days=7))
 
 
-def test_given_a_key_when_revoked_then_it_is_refused_and_stays_so(keys: Keys) -> None:
+def test_given_a_revoked_key_when_it_is_authorized_rotated_or_saved_then_it_stays_revoked(keys: Keys) -> None:
     key, record = issue(keys)
 
     revoked = handlers.revoke(record.id, keys=keys, now=at(NOW))
@@ -149,7 +153,7 @@ def test_given_a_key_when_revoked_then_it_is_refused_and_stays_so(keys: Keys) ->
         ("acme", READ, timedelta(days=366)),
     ],
 )
-def test_given_what_no_key_may_be_when_issued_then_nothing_is_written(
+def test_given_an_invalid_partner_scope_or_lifetime_when_a_key_is_issued_then_nothing_is_written(
     keys: Keys, partner: str, scopes: list[str], life: timedelta
 ) -> None:
     with pytest.raises(InvalidKey):
@@ -158,12 +162,14 @@ def test_given_what_no_key_may_be_when_issued_then_nothing_is_written(
     assert list(keys.of(None)) == []
 
 
-def test_given_no_such_key_when_revoked_then_it_is_said(keys: Keys) -> None:
+def test_given_an_unknown_key_when_it_is_revoked_then_an_error_is_raised(keys: Keys) -> None:
     with pytest.raises(NoSuchKey):
         handlers.revoke("0" * 20, keys=keys)
 
 
-def test_given_two_keys_when_issued_then_they_share_nothing() -> None:
+def test_given_two_keys_of_one_partner_when_they_are_issued_then_their_ids_secrets_and_digests_differ() -> (
+    None
+):
     one, two = (domain.issue("acme", READ, PEPPER, NOW) for _ in range(2))
 
     assert one[0] != two[0]
@@ -171,7 +177,9 @@ def test_given_two_keys_when_issued_then_they_share_nothing() -> None:
     assert one[1].digest != two[1].digest
 
 
-def test_given_the_authorizer_when_asked_then_it_answers_as_api_gateway_expects(keys: Keys) -> None:
+def test_given_valid_and_invalid_keys_when_the_authorizer_runs_then_its_response_has_the_api_gateway_format(
+    keys: Keys,
+) -> None:
     key, record = handlers.issue("acme", ["orders:write", "orders:read"], keys=keys, pepper=PEPPER)
     dependencies = Dependencies(keys, PEPPER)
 
@@ -183,7 +191,7 @@ def test_given_the_authorizer_when_asked_then_it_answers_as_api_gateway_expects(
         assert function.answer({"headers": headers}, dependencies) == {"isAuthorized": False}
 
 
-def test_given_a_refused_and_a_good_key_when_logged_then_neither_is_in_the_log(
+def test_given_a_valid_and_an_invalid_key_when_they_are_authorized_then_the_log_contains_neither(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     keys = MemoryKeys()
@@ -206,7 +214,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> MemoryKeys:
     return keys
 
 
-def test_given_the_command_when_a_key_is_issued_then_it_is_on_standard_output_alone(
+def test_when_the_command_issues_a_key_then_the_key_is_on_standard_output_only(
     command: MemoryKeys, capsys: pytest.CaptureFixture[str]
 ) -> None:
     admin.main(["issue", "--partner", "acme", "--scope", "orders:read"])
@@ -217,7 +225,7 @@ def test_given_the_command_when_a_key_is_issued_then_it_is_on_standard_output_al
     assert key not in said.err
 
 
-def test_given_the_command_when_keys_are_rotated_and_revoked_then_the_list_says_so(
+def test_given_a_rotated_and_revoked_key_when_keys_are_listed_then_the_list_shows_their_states(
     command: MemoryKeys, capsys: pytest.CaptureFixture[str]
 ) -> None:
     admin.main(["issue", "--partner", "acme", "--scope", "orders:read"])
@@ -237,7 +245,7 @@ def test_given_the_command_when_keys_are_rotated_and_revoked_then_the_list_says_
     "arguments",
     [["revoke", "none"], ["rotate", "none"], ["issue", "--partner", "A", "--scope", "orders:read"]],
 )
-def test_given_the_command_when_it_cannot_be_done_then_it_ends_with_what_to_do(
+def test_given_an_invalid_argument_when_the_command_runs_then_the_error_states_the_next_step(
     command: MemoryKeys, arguments: list[str]
 ) -> None:
     with pytest.raises(SystemExit, match="list"):
@@ -247,7 +255,7 @@ def test_given_the_command_when_it_cannot_be_done_then_it_ends_with_what_to_do(
 
 
 @pytest.mark.parametrize("lost", ["rotate", "issue", "revoke"])
-def test_given_the_command_when_the_answer_of_its_write_is_lost_then_it_does_not_say_that_nothing_was_changed(
+def test_given_a_lost_response_of_a_write_when_the_command_fails_then_the_error_does_not_claim_no_change(
     account: AwsServer, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     class Losing:
@@ -279,7 +287,7 @@ def test_given_the_command_when_the_answer_of_its_write_is_lost_then_it_does_not
     ],
     ids=["rotate", "issue"],
 )
-def test_given_the_command_when_its_days_are_none_or_too_many_then_it_says_how_many_there_may_be(
+def test_given_an_invalid_number_of_days_when_the_command_runs_then_the_error_states_the_range(
     command: MemoryKeys, capsys: pytest.CaptureFixture[str], arguments: list[str], days: str
 ) -> None:
     _, record = handlers.issue("acme", READ, keys=command, pepper=PEPPER)
@@ -292,14 +300,14 @@ def test_given_the_command_when_its_days_are_none_or_too_many_then_it_says_how_m
     assert list(command.records.values()) == [record]
 
 
-def test_given_a_record_when_it_ends_earlier_then_its_end_is_never_later() -> None:
+def test_given_a_record_when_it_is_set_to_end_later_than_before_then_its_earlier_end_is_kept() -> None:
     _, record = domain.issue("acme", READ, PEPPER, NOW, timedelta(days=1))
 
     assert record.ending(NOW + timedelta(days=9)).ends_at == record.ends_at
     assert replace(record, revoked_at=NOW).state(NOW) == "revoked"
 
 
-def test_given_a_record_that_cannot_be_read_when_keys_are_listed_then_it_hides_no_other(
+def test_given_an_unreadable_record_when_keys_are_listed_then_the_others_are_returned(
     account: AwsServer,
 ) -> None:
     client, table = account.clients.dynamodb, new_table(account.clients)

@@ -8,7 +8,7 @@ from services.partners.config import Settings
 PAGE = Path(__file__).resolve().parents[3] / "docs/how-to/give-partners-keys.md"
 
 
-def test_given_the_variables_of_the_page_when_a_key_is_issued_then_no_setting_is_missing() -> None:
+def test_given_the_variables_of_the_page_when_they_are_exported_then_no_required_setting_is_missing() -> None:
     (block,) = re.findall(
         r"^```sh\n(.*?services\.partners\.admin.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
     )

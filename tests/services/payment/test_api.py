@@ -27,7 +27,7 @@ def get(world: World, path: str, status: HTTPStatus = HTTPStatus.OK, caller: Cal
         ("tok_charge_then_timeout", "CHARGED", PRICE, ["CHARGED"]),
     ],
 )
-def test_a_payment_shows_what_is_known(
+def test_given_a_payment_when_it_is_requested_then_its_state_amounts_and_attempts_are_returned(
     world: World, token: str, state: str, charged: dict[str, Any], outcomes: list[str]
 ) -> None:
     world.do(charge(token))
@@ -40,7 +40,7 @@ def test_a_payment_shows_what_is_known(
     assert all(attempt["at"] and attempt["cause"] for attempt in shown["attempts"])
 
 
-def test_a_refunded_payment_shows_both_amounts(world: World) -> None:
+def test_given_a_refunded_payment_when_it_is_requested_then_both_amounts_are_returned(world: World) -> None:
     world.do(charge("tok_approve"))
     world.do(refund())
 
@@ -50,7 +50,7 @@ def test_a_refunded_payment_shows_both_amounts(world: World) -> None:
 
 
 @pytest.mark.parametrize("caller", [ALICE, OPERATOR, MACHINE])
-def test_a_payment_is_visible_to_its_customer_to_operators_and_to_machines(
+def test_given_a_payment_when_its_customer_an_operator_or_a_machine_requests_it_then_it_is_returned(
     world: World, caller: Caller
 ) -> None:
     world.do(charge("tok_approve"))
@@ -59,7 +59,9 @@ def test_a_payment_is_visible_to_its_customer_to_operators_and_to_machines(
 
 
 @pytest.mark.parametrize("caller", [BOB, Caller("mallory", CUSTOMER | {"ops:read"})])
-def test_a_payment_of_another_customer_is_not_found(world: World, caller: Caller) -> None:
+def test_given_a_payment_when_another_customer_requests_it_then_it_is_not_found(
+    world: World, caller: Caller
+) -> None:
     world.do(charge("tok_approve"))
 
     others = get(world, "/payments/order-1", HTTPStatus.NOT_FOUND, caller)
@@ -72,24 +74,30 @@ def test_a_payment_of_another_customer_is_not_found(world: World, caller: Caller
     }
 
 
-def test_a_payment_that_was_closed_before_it_began_belongs_to_its_customer(world: World) -> None:
+def test_given_a_payment_closed_before_its_charge_when_it_is_requested_then_only_its_customer_sees_it(
+    world: World,
+) -> None:
     world.do(refund())
 
     assert get(world, "/payments/order-1")["order_id"] == "order-1"
     get(world, "/payments/order-1", HTTPStatus.NOT_FOUND, BOB)
 
 
-def test_a_payment_without_a_customer_is_not_visible_to_customers(world: World) -> None:
+def test_given_a_payment_without_a_customer_when_it_is_requested_then_only_operators_see_it(
+    world: World,
+) -> None:
     world.payments.save(domain.begun("order-1", None, None), None)
 
     get(world, "/payments/order-1", HTTPStatus.NOT_FOUND)
     assert get(world, "/payments/order-1", caller=OPERATOR)["order_id"] == "order-1"
 
 
-def test_no_payment_is_not_found(world: World) -> None:
+def test_given_no_payment_when_it_is_requested_then_it_is_not_found(world: World) -> None:
     assert "none" in get(world, "/payments/none", HTTPStatus.NOT_FOUND)["detail"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json"])
-def test_the_service_reports_its_health(world: World, path: str) -> None:
+def test_given_a_service_when_its_health_or_openapi_document_is_requested_then_it_responds(
+    world: World, path: str
+) -> None:
     assert get(world, path)

@@ -14,7 +14,9 @@ from tests.services.payment.world import NOTHING, PRICE, QUICK, World, charge, r
 TOKENS = ("tok_approve", "tok_decline", "tok_timeout", "tok_charge_then_timeout")
 
 
-def test_an_approved_charge_is_taken_once_and_told(world: World) -> None:
+def test_given_an_approved_charge_when_its_task_is_repeated_then_one_charge_is_made_and_one_event_published(
+    world: World,
+) -> None:
     first = world.do(charge("tok_approve"))
 
     assert world.do(charge("tok_approve")) == first
@@ -29,7 +31,9 @@ def test_an_approved_charge_is_taken_once_and_told(world: World) -> None:
 
 
 @pytest.mark.parametrize("token", ["tok_decline", "tok_of_nobody"])
-def test_a_declined_charge_takes_nothing_and_stays_declined(world: World, token: str) -> None:
+def test_given_a_declined_charge_when_its_task_is_repeated_then_it_stays_declined_and_no_money_is_charged(
+    world: World, token: str
+) -> None:
     assert world.do(charge(token)) == "PaymentDeclined"
     assert world.do(charge("tok_approve")) == "PaymentDeclined"
 
@@ -37,13 +41,17 @@ def test_a_declined_charge_takes_nothing_and_stays_declined(world: World, token:
     assert set(world.published()) == {"shop.payment.declined.v1"}
 
 
-def test_a_charge_whose_first_response_is_lost_is_retried_and_made_once(world: World) -> None:
+def test_given_a_lost_first_response_when_a_charge_is_made_then_it_is_retried_and_charged_once(
+    world: World,
+) -> None:
     assert "payment_id" in world.do(charge("tok_charge_then_timeout"))
 
     assert world.kept() == PRICE["amount"]
 
 
-def test_a_charge_without_an_answer_is_unknown_and_stays_unknown(world: World) -> None:
+def test_given_an_unresponsive_provider_when_a_charge_is_made_then_it_is_unknown_and_stays_unknown(
+    world: World,
+) -> None:
     assert world.do(charge("tok_timeout")) == "PaymentUnknown"
     assert world.do(charge("tok_approve")) == "PaymentUnknown"
 
@@ -52,7 +60,9 @@ def test_a_charge_without_an_answer_is_unknown_and_stays_unknown(world: World) -
 
 
 @pytest.mark.parametrize("token", TOKENS)
-def test_a_refund_returns_the_charge_and_prevents_later_charges(world: World, token: str) -> None:
+def test_given_a_charge_of_any_outcome_when_it_is_refunded_twice_then_results_are_equal_and_no_money_is_kept(
+    world: World, token: str
+) -> None:
     is_charged = isinstance(world.do(charge(token)), dict)
 
     first = world.do(refund())
@@ -62,7 +72,9 @@ def test_a_refund_returns_the_charge_and_prevents_later_charges(world: World, to
     assert world.published().count("shop.payment.refunded.v1") == (1 if is_charged else 0)
 
 
-def test_a_refund_covers_a_charge_whose_response_was_lost() -> None:
+def test_given_a_charge_whose_responses_are_lost_when_it_is_refunded_then_the_full_amount_is_returned() -> (
+    None
+):
     """The provider charges, but all its responses are lost."""
 
     class Deaf(Sandbox):
@@ -80,7 +92,7 @@ def test_a_refund_covers_a_charge_whose_response_was_lost() -> None:
     assert world.kept() == 0
 
 
-def test_a_charge_after_its_refund_is_rejected(world: World) -> None:
+def test_given_a_refunded_order_when_a_charge_arrives_then_it_is_rejected(world: World) -> None:
     refunded = world.do(refund())["refunded"]
 
     assert refunded["amount"] == 0
@@ -90,7 +102,7 @@ def test_a_charge_after_its_refund_is_rejected(world: World) -> None:
 
 
 @pytest.mark.parametrize("is_refund_first", [True, False])
-def test_a_charge_that_runs_concurrently_with_a_refund_keeps_no_money(
+def test_given_a_charge_and_a_refund_when_they_run_concurrently_then_no_money_is_kept(
     world: World, is_refund_first: bool
 ) -> None:
     calm = world.provider
@@ -117,7 +129,9 @@ def test_a_charge_that_runs_concurrently_with_a_refund_keeps_no_money(
     assert world.kept() == 0
 
 
-def test_a_charge_continues_after_a_crash_during_the_call_of_the_provider(world: World) -> None:
+def test_given_a_crash_during_the_call_of_the_provider_when_the_task_is_redelivered_then_it_is_charged_once(
+    world: World,
+) -> None:
     """The state is written before the call, and the charge is found under the same key."""
 
     class Dying(Sandbox):
@@ -138,7 +152,9 @@ def test_a_charge_continues_after_a_crash_during_the_call_of_the_provider(world:
     assert world.kept() == PRICE["amount"]
 
 
-def test_an_unresponsive_provider_is_not_called_and_the_charge_waits(world: World) -> None:
+def test_given_an_open_circuit_when_a_charge_arrives_then_the_provider_is_not_called_and_the_charge_waits(
+    world: World,
+) -> None:
     for number in range(QUICK.failures):
         assert world.do(charge("tok_timeout", f"silent-{number}")) == "PaymentUnknown"
 
@@ -150,7 +166,7 @@ def test_an_unresponsive_provider_is_not_called_and_the_charge_waits(world: Worl
     assert payment.state is State.PENDING
 
 
-def test_a_task_whose_result_was_lost_is_reported_again_and_publishes_nothing(
+def test_given_a_lost_result_when_the_task_is_redelivered_then_it_is_reported_again_without_another_event(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(*_: object) -> None:
@@ -167,7 +183,9 @@ def test_a_task_whose_result_was_lost_is_reported_again_and_publishes_nothing(
     assert world.kept() == PRICE["amount"]
 
 
-def test_an_order_is_not_charged_two_amounts(world: World) -> None:
+def test_given_a_charged_order_when_a_different_amount_is_charged_then_a_contradiction_is_raised(
+    world: World,
+) -> None:
     world.do(charge("tok_approve"))
 
     with pytest.raises(Contradiction):
@@ -175,7 +193,7 @@ def test_an_order_is_not_charged_two_amounts(world: World) -> None:
 
 
 @pytest.mark.parametrize("token", TOKENS)
-def test_a_payment_token_is_in_no_log_event_or_record(
+def test_given_a_payment_token_when_it_is_charged_and_refunded_then_no_log_event_or_record_contains_it(
     world: World, token: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("payment", "DEBUG")
@@ -186,14 +204,14 @@ def test_a_payment_token_is_in_no_log_event_or_record(
     assert token not in repr(stored) + capsys.readouterr().out
 
 
-def test_a_token_is_deleted_after_the_charge_is_decided(world: World) -> None:
+def test_given_a_payment_token_when_the_charge_is_decided_then_the_token_is_deleted(world: World) -> None:
     for order_id, token in (("order-1", "tok_approve"), ("order-2", "tok_decline")):
         world.do(charge(token, order_id))
 
     assert world.tokens.secrets == {}
 
 
-def test_a_token_stays_if_the_provider_is_not_called_and_is_deleted_when_the_order_is_closed() -> None:
+def test_given_a_charge_that_waits_for_the_provider_then_its_token_stays_until_the_order_is_closed() -> None:
     world = World(Refusing())
     with pytest.raises(NotAsked):
         world.do(charge("tok_approve"))
@@ -210,7 +228,9 @@ def without_token() -> dict[str, Any]:
     return task
 
 
-def test_a_charge_that_has_not_begun_is_rejected_after_its_token_is_withdrawn(world: World) -> None:
+def test_given_a_charge_that_has_not_begun_when_its_token_is_withdrawn_then_it_is_rejected(
+    world: World,
+) -> None:
     assert world.do(without_token()) == "OrderClosed"
 
     assert world.ledger.entries == {}
@@ -219,7 +239,7 @@ def test_a_charge_that_has_not_begun_is_rejected_after_its_token_is_withdrawn(wo
     assert world.published() == []
 
 
-def test_a_charge_that_has_begun_is_unknown_after_its_token_is_withdrawn(world: World) -> None:
+def test_given_a_charge_that_has_begun_when_its_token_is_withdrawn_then_it_is_unknown(world: World) -> None:
     """The provider may have been called before: only a refund finds out."""
     calm, world.provider = world.provider, Refusing()
     with pytest.raises(NotAsked):
@@ -233,14 +253,18 @@ def test_a_charge_that_has_begun_is_unknown_after_its_token_is_withdrawn(world: 
     assert world.do(refund()) == {"refunded": NOTHING}
 
 
-def test_a_repeated_task_of_a_completed_charge_succeeds_without_its_token(world: World) -> None:
+def test_given_a_completed_charge_when_its_task_is_repeated_without_the_token_then_it_succeeds(
+    world: World,
+) -> None:
     first = world.do(charge("tok_approve"))
     assert world.tokens.secrets == {}
 
     assert world.do(without_token()) == first
 
 
-def test_an_order_of_a_workflow_with_the_token_in_its_input_is_charged(world: World) -> None:
+def test_given_a_task_with_the_token_in_its_input_when_it_is_handled_then_the_order_is_charged(
+    world: World,
+) -> None:
     task = {**charge("tok_approve"), "payment": {"token": "tok_approve"}}
     del task["token"]
 

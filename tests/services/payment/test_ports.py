@@ -63,7 +63,7 @@ def tokens(request: pytest.FixtureRequest) -> Tokens:
     return kept
 
 
-def test_a_token_is_found_until_it_is_forgotten(tokens: Tokens) -> None:
+def test_given_a_stored_token_when_it_is_deleted_then_it_is_no_longer_found(tokens: Tokens) -> None:
     assert tokens.find("order-1") == "tok_approve"
     assert tokens.find("order-2") is None
 
@@ -90,7 +90,9 @@ def sandbox(stored: Stored) -> Sandbox:
     ],
     ids=["begun", "charged", "declined", "refunding", "refunded", "closed"],
 )
-def test_a_payment_is_read_as_it_was_written(stored: Stored, payment: Payment) -> None:
+def test_given_a_payment_when_it_is_saved_and_read_then_it_is_the_same(
+    stored: Stored, payment: Payment
+) -> None:
     assert stored.payments.get("order-1") is None
 
     written = stored.payments.save(payment, None)
@@ -99,7 +101,7 @@ def test_a_payment_is_read_as_it_was_written(stored: Stored, payment: Payment) -
     assert stored.payments.get("order-1") == written
 
 
-def test_a_stale_payment_is_not_written(stored: Stored) -> None:
+def test_given_a_stale_payment_when_it_is_saved_then_it_is_not_written(stored: Stored) -> None:
     first = stored.payments.save(BEGUN, None)
     second = stored.payments.save(first.charged(CHARGE, NOW), None)
 
@@ -110,13 +112,15 @@ def test_a_stale_payment_is_not_written(stored: Stored) -> None:
     assert stored.payments.get("order-1") == second
 
 
-def test_an_outbox_record_is_written_in_the_transaction_of_its_payment(stored: Stored) -> None:
+def test_given_a_payment_when_it_is_saved_then_its_outbox_record_is_in_the_same_transaction(
+    stored: Stored,
+) -> None:
     tables.check_that_a_fact_is_written_with_its_state_or_not_at_all(
         lambda told: stored.payments.save(BEGUN, told), stored.outbox, Stale
     )
 
 
-def test_a_row_that_only_rejects_a_late_task_expires_and_others_do_not(
+def test_given_a_row_that_only_rejects_late_tasks_when_it_is_saved_then_it_expires_and_others_do_not(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client = account.clients.dynamodb
@@ -132,11 +136,13 @@ def test_a_row_that_only_rejects_a_late_task_expires_and_others_do_not(
     assert ends == [tables.end_of_tombstone(NOW), None]
 
 
-def test_payments_can_be_pinged(stored: Stored) -> None:
+def test_given_the_payment_storage_when_it_is_pinged_then_it_responds(stored: Stored) -> None:
     stored.payments.ping()
 
 
-def test_the_sandbox_charges_a_key_once(sandbox: Sandbox) -> None:
+def test_given_a_charged_key_when_the_sandbox_charges_it_again_then_the_charge_is_the_same(
+    sandbox: Sandbox,
+) -> None:
     first = sandbox.charge("key", PRICE, "tok_approve")
 
     assert sandbox.charge("key", PRICE, "tok_approve") == first
@@ -144,7 +150,9 @@ def test_the_sandbox_charges_a_key_once(sandbox: Sandbox) -> None:
     assert sandbox.charge("other", PRICE, "tok_approve").payment_id != first.payment_id
 
 
-def test_the_sandbox_answers_a_retry_when_its_first_response_is_lost(sandbox: Sandbox) -> None:
+def test_given_a_charge_whose_first_response_is_lost_when_it_is_retried_then_the_sandbox_returns_it(
+    sandbox: Sandbox,
+) -> None:
     with pytest.raises(Unreachable):
         sandbox.charge("key", PRICE, "tok_charge_then_timeout")
 
@@ -155,7 +163,7 @@ def test_the_sandbox_answers_a_retry_when_its_first_response_is_lost(sandbox: Sa
     ("token", "error"),
     [("tok_decline", Declined), ("4242424242424242", Declined), ("tok_timeout", Unreachable)],
 )
-def test_the_sandbox_charges_nothing_for_a_timeout(
+def test_given_a_declined_or_silent_token_when_the_sandbox_charges_it_then_there_is_nothing_to_refund(
     sandbox: Sandbox, token: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
@@ -164,14 +172,16 @@ def test_the_sandbox_charges_nothing_for_a_timeout(
     assert sandbox.refund("key") is None
 
 
-def test_the_sandbox_refunds_its_charge_and_returns_the_same_when_repeated(sandbox: Sandbox) -> None:
+def test_given_a_charge_when_the_sandbox_refunds_it_twice_then_both_results_are_the_same(
+    sandbox: Sandbox,
+) -> None:
     charge = sandbox.charge("key", PRICE, "tok_approve")
 
     assert sandbox.refund("key") == charge
     assert sandbox.refund("key") == charge
 
 
-def test_the_sandbox_charges_nothing_after_a_refund(sandbox: Sandbox) -> None:
+def test_given_a_refunded_key_when_the_sandbox_charges_it_then_the_key_is_closed(sandbox: Sandbox) -> None:
     assert sandbox.refund("key") is None
 
     with pytest.raises(KeyClosed):

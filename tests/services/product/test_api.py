@@ -27,7 +27,7 @@ def get(client: FlaskClient, path: str, status: HTTPStatus = HTTPStatus.OK) -> A
     return orjson.loads(response.data)
 
 
-def test_products_are_listed_in_pages(client: FlaskClient) -> None:
+def test_given_26_products_when_they_are_listed_then_each_page_has_at_most_20(client: FlaskClient) -> None:
     first = get(client, "/products")
     rest = get(client, f"/products?cursor={first['next']}")
 
@@ -41,24 +41,32 @@ def test_products_are_listed_in_pages(client: FlaskClient) -> None:
     }
 
 
-def test_products_are_found_by_words_and_category(client: FlaskClient) -> None:
+def test_given_a_catalog_when_words_and_a_category_are_searched_then_the_matching_products_are_returned(
+    client: FlaskClient,
+) -> None:
     assert [item["sku"] for item in get(client, "/products?q=grey+EARL")["items"]] == ["TEA"]
     assert [item["sku"] for item in get(client, "/products?category=tea")["items"]] == ["TEA"]
     assert get(client, "/products?q=cup&category=tea") == {"items": [], "next": None}
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=x", f"q={'x' * 101}"])
-def test_a_wrong_query_is_refused(client: FlaskClient, query: str) -> None:
+def test_given_an_invalid_query_when_products_are_listed_then_the_error_names_the_parameter(
+    client: FlaskClient, query: str
+) -> None:
     problem = get(client, f"/products?{query}", HTTPStatus.BAD_REQUEST)
 
     assert query.split("=", maxsplit=1)[0] in problem["detail"]
 
 
-def test_a_product_and_its_stock_are_shown(client: FlaskClient) -> None:
+def test_given_a_product_when_it_and_its_stock_are_requested_then_they_are_returned(
+    client: FlaskClient,
+) -> None:
     assert get(client, "/products/TEA")["name"] == "Earl Grey"
     assert get(client, "/inventory/TEA") == {"sku": "TEA", "available": 3, "reserved": 0, "sold": 0}
 
 
 @pytest.mark.parametrize("path", ["/products/none", "/inventory/none"])
-def test_no_product_is_not_found(client: FlaskClient, path: str) -> None:
+def test_given_an_unknown_sku_when_the_product_or_its_stock_is_requested_then_it_is_not_found(
+    client: FlaskClient, path: str
+) -> None:
     assert get(client, path, HTTPStatus.NOT_FOUND)["detail"] == "product none not found"

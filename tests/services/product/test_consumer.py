@@ -69,7 +69,9 @@ def desk() -> Desk:
     return Desk()
 
 
-def test_reserved_stock_is_kept_and_its_event_is_published(desk: Desk) -> None:
+def test_given_available_stock_when_it_is_reserved_then_it_is_held_and_its_event_is_published(
+    desk: Desk,
+) -> None:
     assert "reserved_at" in desk.do("ReserveStock", items=ITEMS)
 
     assert desk.cups() == Inventory("CUP", 3, 2)
@@ -77,7 +79,9 @@ def test_reserved_stock_is_kept_and_its_event_is_published(desk: Desk) -> None:
     assert desk.told[0].data["items"] == ITEMS
 
 
-def test_quantities_of_the_same_product_are_added_in_a_reservation(desk: Desk) -> None:
+def test_given_items_of_the_same_product_when_they_are_reserved_then_their_quantities_are_added(
+    desk: Desk,
+) -> None:
     desk.do("ReserveStock", items=[ITEMS[0], ITEMS[0]])
 
     assert desk.cups() == Inventory("CUP", 1, 4)
@@ -86,7 +90,7 @@ def test_quantities_of_the_same_product_are_added_in_a_reservation(desk: Desk) -
 @pytest.mark.parametrize(
     ("sku", "quantity", "error"), [("CUP", 6, "OutOfStock"), ("NONE", 1, "UnknownProduct")]
 )
-def test_a_reservation_that_cannot_be_fulfilled_completely_is_refused_and_reserves_nothing(
+def test_given_an_order_that_cannot_be_fulfilled_completely_when_it_is_reserved_then_no_stock_is_reserved(
     desk: Desk, sku: str, quantity: int, error: str
 ) -> None:
     items = [{"sku": "TEA", "quantity": 1}, {"sku": sku, "quantity": quantity}]
@@ -97,7 +101,9 @@ def test_a_reservation_that_cannot_be_fulfilled_completely_is_refused_and_reserv
     assert desk.published() == []
 
 
-def test_a_refusal_remains_even_if_there_is_enough_stock_later(desk: Desk) -> None:
+def test_given_a_refused_reservation_when_stock_is_available_later_then_its_task_is_still_refused(
+    desk: Desk,
+) -> None:
     """Stock that a second delivery of a refused task reserves would never be released."""
     desk.do("ReserveStock", "order-0", items=[{"sku": "CUP", "quantity": 5}])
     assert desk.do("ReserveStock", items=ITEMS) == "OutOfStock"
@@ -108,7 +114,9 @@ def test_a_refusal_remains_even_if_there_is_enough_stock_later(desk: Desk) -> No
 
 
 @pytest.mark.parametrize("end", ["ReleaseStock", "CommitStock"])
-def test_a_repeated_task_returns_the_same_and_publishes_and_moves_nothing(desk: Desk, end: str) -> None:
+def test_given_a_completed_task_when_it_is_repeated_then_the_result_is_the_same_and_no_stock_moves(
+    desk: Desk, end: str
+) -> None:
     first = desk.do("ReserveStock", items=ITEMS)
     assert desk.do("ReserveStock", items=ITEMS) == first
     ended = desk.do(end)
@@ -120,7 +128,7 @@ def test_a_repeated_task_returns_the_same_and_publishes_and_moves_nothing(desk: 
     assert len(desk.published()) == 2
 
 
-def test_released_stock_can_be_ordered_again(desk: Desk) -> None:
+def test_given_reserved_stock_when_it_is_released_then_it_is_available_again(desk: Desk) -> None:
     desk.do("ReserveStock", items=ITEMS)
 
     assert "released_at" in desk.do("ReleaseStock")
@@ -129,7 +137,7 @@ def test_released_stock_can_be_ordered_again(desk: Desk) -> None:
     assert desk.published()[1:] == ["shop.stock.released.v1"]
 
 
-def test_committed_stock_is_sold(desk: Desk) -> None:
+def test_given_reserved_stock_when_it_is_committed_then_it_is_sold(desk: Desk) -> None:
     desk.do("ReserveStock", items=ITEMS)
 
     assert "committed_at" in desk.do("CommitStock")
@@ -138,7 +146,9 @@ def test_committed_stock_is_sold(desk: Desk) -> None:
     assert desk.published()[1:] == ["shop.stock.committed.v1"]
 
 
-def test_a_reservation_after_its_release_is_rejected(desk: Desk) -> None:
+def test_given_a_release_before_its_reservation_when_the_reservation_arrives_then_it_is_rejected(
+    desk: Desk,
+) -> None:
     desk.do("ReleaseStock")
 
     assert desk.do("ReserveStock", items=ITEMS) == "OrderClosed"
@@ -147,7 +157,7 @@ def test_a_reservation_after_its_release_is_rejected(desk: Desk) -> None:
     assert desk.published() == []
 
 
-def test_a_reservation_that_was_released_is_not_repeated(desk: Desk) -> None:
+def test_given_a_released_reservation_when_its_task_is_repeated_then_it_is_rejected(desk: Desk) -> None:
     desk.do("ReserveStock", items=ITEMS)
     desk.do("ReleaseStock")
 
@@ -156,7 +166,9 @@ def test_a_reservation_that_was_released_is_not_repeated(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("before", [[], ["ReleaseStock"]])
-def test_stock_that_is_not_reserved_cannot_be_sold(desk: Desk, before: list[str]) -> None:
+def test_given_no_reservation_when_stock_is_committed_then_a_contradiction_is_raised(
+    desk: Desk, before: list[str]
+) -> None:
     for name in before:
         desk.do(name)
 
@@ -164,7 +176,7 @@ def test_stock_that_is_not_reserved_cannot_be_sold(desk: Desk, before: list[str]
         desk.do("CommitStock")
 
 
-def test_sold_stock_cannot_be_released(desk: Desk) -> None:
+def test_given_sold_stock_when_it_is_released_then_a_contradiction_is_raised(desk: Desk) -> None:
     desk.do("ReserveStock", items=ITEMS)
     desk.do("CommitStock")
 
@@ -173,7 +185,7 @@ def test_sold_stock_cannot_be_released(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("end", ["ReleaseStock", "CommitStock"])
-def test_a_missing_stock_row_is_a_permanent_error_that_tells_the_operator_what_to_do(
+def test_given_a_missing_stock_row_when_stock_is_released_or_committed_then_the_error_states_the_next_step(
     desk: Desk, end: str
 ) -> None:
     desk.do("ReserveStock", items=ITEMS)
@@ -187,7 +199,7 @@ def test_a_missing_stock_row_is_a_permanent_error_that_tells_the_operator_what_t
         desk.do(end)
 
 
-def test_a_task_whose_result_was_lost_is_reported_again_and_publishes_nothing(
+def test_given_a_lost_result_when_the_task_is_redelivered_then_it_is_reported_again_without_another_event(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(*_: object) -> None:
@@ -205,6 +217,8 @@ def test_a_task_whose_result_was_lost_is_reported_again_and_publishes_nothing(
 
 
 @pytest.mark.parametrize("items", [[], [{"sku": "CUP", "quantity": 0}], [{"sku": "CUP", "quantity": True}]])
-def test_a_task_that_violates_its_contract_fails_without_a_result(items: list[dict[str, Any]]) -> None:
+def test_given_a_task_that_violates_its_contract_when_it_is_parsed_then_an_error_is_raised(
+    items: list[dict[str, Any]],
+) -> None:
     with pytest.raises(ValueError, match="quantity of 1 or more"):
         messages.items({"items": items})

@@ -67,7 +67,7 @@ def catalogue(table: Any) -> DynamoCatalogue:
     return DynamoCatalogue(table, "t", DynamoOutbox(table, "t"))
 
 
-def test_an_import_waits_for_a_table_that_is_throttled() -> None:
+def test_given_a_throttled_table_when_products_are_imported_then_the_write_is_retried() -> None:
     table = Table(5)
     tea = product("TEA")
 
@@ -75,7 +75,9 @@ def test_an_import_waits_for_a_table_that_is_throttled() -> None:
     assert table.written == 1
 
 
-def test_an_import_fails_if_its_table_is_throttled_at_every_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_a_table_throttled_at_every_attempt_when_products_are_imported_then_the_import_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(dynamo, "THROTTLED_PAUSE", 0.001)
     tea = product("TEA")
 
@@ -83,7 +85,9 @@ def test_an_import_fails_if_its_table_is_throttled_at_every_attempt(monkeypatch:
         catalogue(Table(100)).put_all([({tea: 5}, of_fact(messages.upserted(tea)))])
 
 
-def test_unprocessed_products_of_a_batch_are_requested_again() -> None:
+def test_given_unprocessed_products_of_a_batch_when_they_are_read_then_only_those_are_requested_again() -> (
+    None
+):
     table: Any = Table(2)
 
     DynamoStock(table, "t", DynamoOutbox(table, "t")).levels(["A", "B", "C", "D"])
@@ -91,7 +95,9 @@ def test_unprocessed_products_of_a_batch_are_requested_again() -> None:
     assert table.asked == [4, 3, 2]
 
 
-def test_products_that_are_unprocessed_at_every_attempt_can_be_requested_later() -> None:
+def test_given_products_unprocessed_at_every_attempt_when_they_are_read_then_the_request_can_be_retried() -> (
+    None
+):
     table: Any = Table(100)
 
     with pytest.raises(Unavailable) as raised:

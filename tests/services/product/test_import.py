@@ -70,7 +70,9 @@ def found(shelves: Shelves, sku: str) -> Stocked:
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
-def test_given_a_stream_when_cut_anywhere_then_lines_and_their_places_are_the_same(size: int) -> None:
+def test_given_a_stream_when_it_is_split_into_chunks_of_any_size_then_lines_and_offsets_are_the_same(
+    size: int,
+) -> None:
     content = b"one\r\n\ntwo\nthree"
 
     found = list(rows.lines(content[start : start + size] for start in range(0, len(content), size)))
@@ -79,7 +81,7 @@ def test_given_a_stream_when_cut_anywhere_then_lines_and_their_places_are_the_sa
 
 
 @pytest.mark.parametrize("size", [100, 5000, 100_000])
-def test_given_a_line_that_is_too_long_when_read_then_it_alone_is_left_out(size: int) -> None:
+def test_given_a_line_over_the_limit_when_lines_are_read_then_only_that_line_is_omitted(size: int) -> None:
     content = b"a\n" + b"x" * 50_000 + b"\nb\n"
 
     found = list(rows.lines(content[start : start + size] for start in range(0, len(content), size)))
@@ -87,7 +89,7 @@ def test_given_a_line_that_is_too_long_when_read_then_it_alone_is_left_out(size:
     assert found == [Line(1, b"a", 2), Line(2, None, 50_003), Line(3, b"b", 50_005)]
 
 
-def test_given_an_endless_line_when_read_then_it_takes_no_memory() -> None:
+def test_given_an_endless_line_when_lines_are_read_then_memory_stays_bounded() -> None:
     tracemalloc.start()
     list(rows.lines(b"x" * 65_536 for _ in range(500)))
     _, most = tracemalloc.get_traced_memory()
@@ -117,7 +119,7 @@ def test_given_an_endless_line_when_read_then_it_takes_no_memory() -> None:
         ("A,Tea,tea,1,EUR,1000001", "stock"),
     ],
 )
-def test_given_a_row_of_csv_that_breaks_a_rule_when_read_then_the_field_is_named(
+def test_given_a_csv_row_that_violates_a_rule_when_it_is_parsed_then_the_error_names_the_field(
     text: str, problem: str
 ) -> None:
     with pytest.raises(RowRefused, match=problem):
@@ -140,14 +142,14 @@ def test_given_a_row_of_csv_that_breaks_a_rule_when_read_then_the_field_is_named
         ),
     ],
 )
-def test_given_a_row_of_json_that_breaks_a_rule_when_read_then_the_field_is_named(
+def test_given_a_json_row_that_violates_a_rule_when_it_is_parsed_then_the_error_names_the_field(
     text: str, problem: str
 ) -> None:
     with pytest.raises(RowRefused, match=problem):
         rows.jsonl_row(Line(2, text.encode(), 0))
 
 
-def test_given_a_byte_that_is_no_utf8_when_read_then_its_row_alone_is_refused() -> None:
+def test_given_a_row_that_is_not_utf_8_when_the_file_is_imported_then_only_that_row_is_rejected() -> None:
     report = run(csv("A,Tea,tea,1,EUR,5") + b"B,T\xe9a,tea,1,EUR,5\n" + b"C,Tea,tea,1,EUR,5\n")
 
     assert (report.state, report.written, report.refused) == ("DONE", 2, 1)
@@ -164,7 +166,7 @@ def test_given_a_byte_that_is_no_utf8_when_read_then_its_row_alone_is_refused() 
         (b"{}", "a.txt", "must end in .csv or .jsonl"),
     ],
 )
-def test_given_a_file_that_cannot_be_read_when_imported_then_the_report_says_why(
+def test_given_an_unreadable_file_when_it_is_imported_then_the_report_contains_the_cause(
     content: bytes, key: str, error: str
 ) -> None:
     report = run(content, key)
@@ -173,7 +175,7 @@ def test_given_a_file_that_cannot_be_read_when_imported_then_the_report_says_why
     assert error in (report.error or "")
 
 
-def test_given_a_file_that_is_too_large_when_imported_then_it_is_not_read() -> None:
+def test_given_a_file_over_the_size_limit_when_it_is_imported_then_it_is_not_read() -> None:
     uploads = MemoryUploads(b"")
     uploads.read = None  # type: ignore[assignment,method-assign]  # or this would call it
 
@@ -184,7 +186,7 @@ def test_given_a_file_that_is_too_large_when_imported_then_it_is_not_read() -> N
     assert report.state == "FAILED"
 
 
-def test_given_columns_in_another_order_a_mark_and_carriage_returns_when_imported_then_the_rows_are_the_same() -> (
+def test_given_reordered_columns_a_byte_order_mark_and_crlf_when_a_file_is_imported_then_its_rows_are_written() -> (
     None
 ):
     shelves = MemoryShelves()
@@ -199,7 +201,7 @@ def test_given_columns_in_another_order_a_mark_and_carriage_returns_when_importe
 # ---- the import
 
 
-def test_given_csv_and_json_lines_of_the_same_when_imported_then_the_catalogue_and_its_facts_are_the_same() -> (
+def test_given_the_same_rows_as_csv_and_json_lines_when_they_are_imported_then_catalog_and_events_are_equal() -> (
     None
 ):
     both = MemoryShelves(), MemoryShelves()
@@ -220,7 +222,7 @@ def test_given_csv_and_json_lines_of_the_same_when_imported_then_the_catalogue_a
     jsonschema.validate(fact.to_dict(), orjson.loads(CONTRACT.read_bytes()))
 
 
-def test_given_good_and_bad_rows_when_imported_then_the_good_are_written_and_the_bad_are_named_by_their_lines() -> (
+def test_given_valid_and_invalid_rows_when_they_are_imported_then_the_report_names_the_invalid_lines() -> (
     None
 ):
     shelves = MemoryShelves()
@@ -235,7 +237,7 @@ def test_given_good_and_bad_rows_when_imported_then_the_good_are_written_and_the
     assert shelves.find("B") is None
 
 
-def test_given_a_file_of_bad_rows_only_when_imported_then_the_report_stays_small_and_the_count_is_right() -> (
+def test_given_10000_invalid_rows_when_they_are_imported_then_the_report_stays_small_and_its_count_is_right() -> (
     None
 ):
     uploads = MemoryUploads(csv(*(["bad"] * 10_000)))
@@ -246,7 +248,7 @@ def test_given_a_file_of_bad_rows_only_when_imported_then_the_report_stays_small
     assert len(uploads.saved) >= 10_000 // REPORTED_EVERY, "it can be continued"
 
 
-def test_given_the_same_file_again_when_imported_then_nothing_is_written_or_told() -> None:
+def test_given_an_imported_file_when_it_is_imported_again_then_nothing_is_written_or_published() -> None:
     shelves = MemoryShelves()
     run(many(50), shelves=shelves)
     before, version = len(told(shelves.outbox)), found(shelves, "SKU-1").product.version
@@ -258,7 +260,9 @@ def test_given_the_same_file_again_when_imported_then_nothing_is_written_or_told
     assert found(shelves, "SKU-1").product.version == version
 
 
-def test_given_a_product_with_stock_when_imported_then_its_stock_stays_and_its_version_grows() -> None:
+def test_given_a_product_with_stock_when_it_is_imported_again_then_its_stock_stays_and_its_version_increases() -> (
+    None
+):
     shelves = MemoryShelves()
     run(csv("A,Tea,tea,1,EUR,5"), shelves=shelves)
     version = found(shelves, "A").product.version
@@ -274,7 +278,7 @@ def test_given_a_product_with_stock_when_imported_then_its_stock_stays_and_its_v
     assert stocked.product.version > version
 
 
-def test_given_two_rows_of_one_product_when_imported_then_the_later_wins() -> None:
+def test_given_two_rows_of_one_product_when_they_are_imported_then_the_later_row_applies() -> None:
     shelves = MemoryShelves()
 
     report = run(csv("A,Tea,tea,1,EUR,5", "B,Tea,tea,1,EUR,5", "A,Tea,tea,2,EUR,5"), shelves=shelves)
@@ -283,9 +287,7 @@ def test_given_two_rows_of_one_product_when_imported_then_the_later_wins() -> No
     assert found(shelves, "A").product.price.amount == 2
 
 
-def test_given_a_later_upload_that_was_faster_when_an_earlier_one_is_imported_then_it_changes_nothing() -> (
-    None
-):
+def test_given_an_imported_later_upload_when_an_earlier_one_is_imported_then_it_changes_nothing() -> None:
     shelves = MemoryShelves()
     late, early = csv("A,Tea,tea,2,EUR,5"), csv("A,Tea,tea,1,EUR,5")
     import_catalogue(
@@ -304,7 +306,7 @@ UPLOADS = st.lists(
 
 
 @given_any(data=st.data(), uploaded=UPLOADS, moving=st.sets(st.sampled_from("ABC")))
-def test_given_uploads_when_imported_in_any_order_then_the_catalogue_is_as_the_latest_upload_of_each_product_says(
+def test_given_several_uploads_when_they_are_imported_in_any_order_then_the_latest_of_each_product_applies(
     data: st.DataObject, uploaded: list[dict[str, int]], moving: set[str]
 ) -> None:
     shelves = MemoryShelves(moving=moving)
@@ -318,7 +320,7 @@ def test_given_uploads_when_imported_in_any_order_then_the_catalogue_is_as_the_l
     assert {sku: found(shelves, sku).product.price.amount for sku in latest} == latest
 
 
-def test_given_a_row_that_changes_nothing_when_imported_then_an_earlier_upload_is_overtaken_and_nothing_is_told(
+def test_given_a_row_that_changes_nothing_when_an_earlier_upload_follows_then_the_earlier_one_is_overtaken(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -344,7 +346,7 @@ def test_given_a_row_that_changes_nothing_when_imported_then_an_earlier_upload_i
 
 @pytest.mark.parametrize("wrong_by", [timedelta(hours=-1), timedelta(0), timedelta(hours=1)])
 @pytest.mark.parametrize(("uploaded_after", "written"), [(-2, 0), (2, 1)])
-def test_given_a_seed_whose_clock_is_wrong_when_an_upload_is_imported_then_the_later_of_the_two_wins(
+def test_given_a_seed_by_a_wrong_clock_when_an_upload_is_imported_then_the_later_of_the_two_applies(
     wrong_by: timedelta, uploaded_after: int, written: int
 ) -> None:
     at = clock.now() - wrong_by
@@ -362,7 +364,7 @@ def test_given_a_seed_whose_clock_is_wrong_when_an_upload_is_imported_then_the_l
     assert (report.written, report.overtaken) == (written, 1 - written)
 
 
-def test_given_a_product_whose_stock_is_being_moved_when_its_batch_is_written_then_each_is_written_by_itself() -> (
+def test_given_a_product_with_moving_stock_when_its_batch_fails_then_each_product_is_written_separately() -> (
     None
 ):
     shelves = MemoryShelves(moving={"SKU-7"})
@@ -373,7 +375,7 @@ def test_given_a_product_whose_stock_is_being_moved_when_its_batch_is_written_th
     assert {fact.subject for fact in told(shelves.outbox)} == {f"SKU-{number}" for number in range(60)}
 
 
-def test_given_no_time_left_when_imported_then_another_call_goes_on_from_there() -> None:
+def test_given_no_time_left_when_an_import_stops_then_the_next_call_continues_from_there() -> None:
     content, shelves = many(500), MemoryShelves()
     uploads, calls = MemoryUploads(content), 0
 
@@ -389,7 +391,7 @@ def test_given_no_time_left_when_imported_then_another_call_goes_on_from_there()
 
 
 @pytest.mark.parametrize("crash_at", [1, 2, 3])
-def test_given_a_crash_when_the_message_comes_again_then_every_row_is_written_and_told_once(
+def test_given_a_crash_when_the_message_is_redelivered_then_every_row_is_written_and_published_once(
     crash_at: int,
 ) -> None:
     content, shelves = many(10_000), MemoryShelves()
@@ -415,7 +417,7 @@ def test_given_a_crash_when_the_message_comes_again_then_every_row_is_written_an
     assert report.written + report.unchanged == 10_000
 
 
-def test_given_a_message_that_comes_after_the_import_when_handled_then_nothing_is_done() -> None:
+def test_given_a_completed_import_when_its_message_is_redelivered_then_nothing_is_done() -> None:
     content = many(10)
     uploads = MemoryUploads(content)
     first = import_catalogue(upload(content), uploads=uploads, shelves=MemoryShelves())
@@ -452,7 +454,9 @@ def batch(body: str) -> dict[str, Any]:
     return {"Records": [{"messageId": "m1", "body": body, "attributes": {"ApproximateReceiveCount": "1"}}]}
 
 
-def test_given_little_time_when_called_then_the_import_is_continued_by_messages_until_it_is_done() -> None:
+def test_given_little_time_per_call_when_a_file_is_imported_then_messages_continue_the_import_to_its_end() -> (
+    None
+):
     content = many(300)
     given = Shortly(content)
     given.queue.append(message(content))
@@ -566,7 +570,7 @@ LINE = len(line(0))
 
 
 @pytest.mark.slow
-def test_given_a_hundred_thousand_rows_when_imported_then_every_call_ends_in_time_and_each_row_is_written_once() -> (
+def test_given_100000_rows_when_they_are_imported_then_every_call_ends_in_time_and_each_row_is_written_once() -> (
     None
 ):
     clock = Countdown()
@@ -591,14 +595,16 @@ def test_given_a_hundred_thousand_rows_when_imported_then_every_call_ends_in_tim
     assert shelves.furthest < 1024 * 1024, "what is read and not yet written is what memory holds"
 
 
-def test_given_a_key_with_spaces_and_accents_when_told_of_then_it_is_the_files_own() -> None:
+def test_given_a_key_with_spaces_and_accents_when_an_s3_event_is_parsed_then_the_key_is_decoded() -> None:
     (found,) = import_function.uploads(orjson.loads(message(b"")))
 
     assert (found.key, found.at) == ("spring saleé.csv", NOW)
 
 
 @pytest.mark.parametrize("body", ['{"Event":"s3:TestEvent"}', message(b"", event="ObjectRemoved:Delete")])
-def test_given_a_message_that_tells_of_no_upload_when_handled_then_it_is_done_with(body: str) -> None:
+def test_given_a_message_without_an_upload_when_it_is_handled_then_it_is_completed_without_an_import(
+    body: str,
+) -> None:
     given = Shortly(b"")
 
     assert import_function.work(batch(body), given.dependencies, lambda: 10**6) == {"batchItemFailures": []}
@@ -606,13 +612,15 @@ def test_given_a_message_that_tells_of_no_upload_when_handled_then_it_is_done_wi
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"Records":[{}]}'])
-def test_given_a_message_that_is_none_of_s3_when_handled_then_it_comes_back(body: str) -> None:
+def test_given_a_message_that_is_not_from_s3_when_it_is_handled_then_it_is_returned_to_the_queue(
+    body: str,
+) -> None:
     answer = import_function.work(batch(body), Shortly(b"").dependencies, lambda: 10**6)
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
 
 
-def test_given_a_file_that_was_replaced_when_handled_then_the_message_is_done_with() -> None:
+def test_given_a_replaced_file_when_its_message_is_handled_then_the_message_is_completed() -> None:
     content = many(3)
     given = Shortly(content)
     given.uploads.superseded = True
@@ -622,7 +630,7 @@ def test_given_a_file_that_was_replaced_when_handled_then_the_message_is_done_wi
     }
 
 
-def test_given_a_message_of_several_files_when_one_was_replaced_then_the_others_are_imported() -> None:
+def test_given_a_message_of_two_files_when_one_was_replaced_then_the_other_is_imported() -> None:
     content = many(3)
     given = Shortly(content)
     replaced, other = (orjson.loads(message(content, key))["Records"][0] for key in ("old.csv", "new.csv"))
@@ -661,7 +669,7 @@ def put(account: AwsServer, bucket: str, key: str, content: bytes) -> Upload:
     return Upload(bucket, key, etag, len(content), NOW)
 
 
-def test_given_s3_and_dynamodb_when_imported_in_steps_then_the_report_is_beside_the_file(
+def test_given_s3_and_dynamodb_when_a_file_is_imported_in_steps_then_the_report_is_stored_beside_the_file(
     account: AwsServer, bucket: str, shelves: DynamoCatalogue
 ) -> None:
     uploads = S3Uploads(account.clients.s3)
@@ -681,7 +689,7 @@ def test_given_s3_and_dynamodb_when_imported_in_steps_then_the_report_is_beside_
     assert found(shelves, "SKU-99").product.price.amount == 99
 
 
-def test_given_a_file_on_s3_when_it_is_replaced_then_the_older_import_ends_and_the_newer_begins_anew(
+def test_given_a_partly_imported_file_on_s3_when_it_is_replaced_then_its_import_ends_and_a_new_one_starts(
     account: AwsServer, bucket: str, shelves: DynamoCatalogue
 ) -> None:
     uploads = S3Uploads(account.clients.s3)
@@ -696,7 +704,7 @@ def test_given_a_file_on_s3_when_it_is_replaced_then_the_older_import_ends_and_t
     assert (report.state, report.line) == ("DONE", 11)
 
 
-def test_given_the_same_content_uploaded_again_when_the_older_import_comes_again_then_it_ends_and_the_later_is_done(
+def test_given_the_same_content_uploaded_twice_when_both_imports_run_then_only_the_later_completes(
     account: AwsServer, bucket: str, shelves: DynamoCatalogue
 ) -> None:
     uploads = S3Uploads(account.clients.s3)
@@ -712,7 +720,7 @@ def test_given_the_same_content_uploaded_again_when_the_older_import_comes_again
     assert found(shelves, "SKU-99").product.updated_at > new.at
 
 
-def test_given_the_same_content_uploaded_again_when_the_older_import_writes_its_report_first_then_the_later_goes_on(
+def test_given_the_same_content_uploaded_twice_when_the_older_import_saves_first_then_the_later_continues(
     account: AwsServer, bucket: str, shelves: DynamoCatalogue
 ) -> None:
     uploads = S3Uploads(account.clients.s3)
@@ -728,7 +736,7 @@ def test_given_the_same_content_uploaded_again_when_the_older_import_writes_its_
     assert uploads.report(new)[0].line == 40
 
 
-def test_given_two_runs_of_one_import_when_one_was_faster_then_the_other_ends(
+def test_given_two_runs_of_one_import_when_one_completes_first_then_the_other_ends(
     account: AwsServer, bucket: str, shelves: DynamoCatalogue
 ) -> None:
     uploads = S3Uploads(account.clients.s3)
@@ -741,7 +749,7 @@ def test_given_two_runs_of_one_import_when_one_was_faster_then_the_other_ends(
 
 
 @pytest.mark.parametrize("is_moved", [False, True])
-def test_given_a_product_whose_row_cannot_be_read_when_imported_then_its_line_is_named_and_the_others_are_written(
+def test_given_an_unreadable_product_row_when_a_file_is_imported_then_only_its_line_is_rejected(
     account: AwsServer,
     create_table: Callable[[], str],
     bucket: str,
@@ -789,7 +797,7 @@ def answers_lost(account: AwsServer) -> Iterator[list[int]]:
         events.unregister("needs-retry.s3.PutObject", lost)
 
 
-def test_given_an_answer_of_s3_that_is_lost_when_a_report_is_written_then_the_import_goes_on(
+def test_given_a_lost_response_of_s3_when_a_report_is_saved_then_the_import_continues(
     account: AwsServer, bucket: str, shelves: DynamoCatalogue
 ) -> None:
     uploads = S3Uploads(account.clients.s3)
@@ -806,7 +814,7 @@ def test_given_an_answer_of_s3_that_is_lost_when_a_report_is_written_then_the_im
     assert uploads.save(given, known, version), "the version is that of the report"
 
 
-def test_given_an_answer_of_s3_that_is_lost_when_the_report_is_anothers_then_the_run_ends(
+def test_given_a_report_of_another_run_when_a_report_is_saved_then_the_run_is_superseded(
     account: AwsServer, bucket: str
 ) -> None:
     uploads = S3Uploads(account.clients.s3)
@@ -817,7 +825,7 @@ def test_given_an_answer_of_s3_that_is_lost_when_the_report_is_anothers_then_the
         uploads.save(given, Report(line=40), "")
 
 
-def test_given_a_file_that_is_gone_when_imported_then_nothing_is_left_to_do(
+def test_given_a_deleted_file_when_it_is_imported_then_the_import_is_superseded(
     account: AwsServer, bucket: str, shelves: DynamoCatalogue
 ) -> None:
     given = put(account, bucket, "gone.csv", many(3))
@@ -827,6 +835,8 @@ def test_given_a_file_that_is_gone_when_imported_then_nothing_is_left_to_do(
         import_catalogue(given, uploads=S3Uploads(account.clients.s3), shelves=shelves)
 
 
-def test_given_a_name_that_promises_no_format_when_asked_then_it_is_refused() -> None:
+def test_given_a_file_name_without_a_known_format_when_its_format_is_determined_then_the_file_is_rejected() -> (
+    None
+):
     with pytest.raises(UnreadableFile):
         rows.format_of("spring.xlsx")

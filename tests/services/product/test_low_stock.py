@@ -78,7 +78,9 @@ def count(changes: Sequence[Change], levels: Levels, publisher: MemoryPublisher)
     return [event.id for event in publisher.events]
 
 
-def test_given_stock_that_falls_when_counted_then_there_is_one_fact_as_it_gets_low(levels: Levels) -> None:
+def test_given_falling_stock_when_it_reaches_the_threshold_then_one_event_is_published(
+    levels: Levels,
+) -> None:
     publisher = MemoryPublisher()
 
     assert count([change(50, 1), change(11, 2), change(10, 3), change(4, 4)], levels, publisher) == [
@@ -90,11 +92,13 @@ def test_given_stock_that_falls_when_counted_then_there_is_one_fact_as_it_gets_l
     assert levels.find("TEA") == Level("TEA", 4, change(0, 4).sequence, low=True, episodes=1)
 
 
-def test_given_a_product_that_begins_low_when_counted_then_it_is_told_of(levels: Levels) -> None:
+def test_given_a_new_product_with_low_stock_when_it_is_counted_then_an_event_is_published(
+    levels: Levels,
+) -> None:
     assert count([change(3, 1)], levels, MemoryPublisher()) == ["TEA-low-1"]
 
 
-def test_given_a_product_that_is_filled_up_when_it_falls_again_then_there_is_a_second_fact(
+def test_given_a_restocked_product_when_its_stock_falls_again_then_a_second_event_is_published(
     levels: Levels,
 ) -> None:
     changes = [change(5, 1), change(11, 2), change(5, 3), change(20, 4), change(10, 5)]
@@ -103,7 +107,7 @@ def test_given_a_product_that_is_filled_up_when_it_falls_again_then_there_is_a_s
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_given_records_that_come_again_or_late_when_counted_then_the_facts_are_the_same(seed: int) -> None:
+def test_given_repeated_or_late_records_when_they_are_counted_then_the_events_are_the_same(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - a sequence of changes, not a secret
     changes = [change(chance.randrange(40), number) for number in range(200)]
     once = count(changes, MemoryLevels(), MemoryPublisher())
@@ -118,7 +122,7 @@ def test_given_records_that_come_again_or_late_when_counted_then_the_facts_are_t
 
 
 @pytest.mark.parametrize("taken", [True, False])
-def test_given_a_topic_that_fails_when_the_record_comes_again_then_the_fact_is_told_under_one_id(
+def test_given_a_failing_topic_when_the_record_is_redelivered_then_the_event_is_published_under_the_same_id(
     levels: Levels, *, taken: bool
 ) -> None:
     publisher = Failing(2, taken=taken)
@@ -132,7 +136,7 @@ def test_given_a_topic_that_fails_when_the_record_comes_again_then_the_fact_is_t
     assert known.untold is None
 
 
-def test_given_a_fact_that_was_never_told_when_the_next_change_comes_then_it_is_told_first(
+def test_given_an_unpublished_event_when_the_next_change_arrives_then_that_event_is_published_first(
     levels: Levels,
 ) -> None:
     publisher = Failing(1, taken=False)
@@ -142,7 +146,7 @@ def test_given_a_fact_that_was_never_told_when_the_next_change_comes_then_it_is_
     assert count([change(50, 2), change(5, 3)], levels, publisher) == ["TEA-low-1", "TEA-low-2"]
 
 
-def test_given_two_runs_when_one_was_faster_then_the_other_reads_again(levels: Levels) -> None:
+def test_given_two_concurrent_runs_when_one_saves_first_then_the_other_is_stale(levels: Levels) -> None:
     before = levels.find("TEA")
     count([change(50, 1)], levels, MemoryPublisher())
 
@@ -171,7 +175,7 @@ def stream(account: AwsServer, table: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_given_a_product_that_is_sold_when_its_tables_stream_is_read_then_every_change_is_understood(
+def test_given_stock_moves_of_a_product_when_the_stream_of_its_table_is_read_then_every_change_is_parsed(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -209,7 +213,7 @@ POISON = [
 
 
 @pytest.mark.parametrize("poison", POISON)
-def test_given_a_record_that_cannot_be_read_when_among_others_then_it_alone_is_put_aside_with_its_cause(
+def test_given_an_unreadable_record_in_a_batch_when_it_is_handled_then_only_that_record_is_set_aside(
     poison: dict[str, Any],
 ) -> None:
     publisher, aside = MemoryPublisher(), list[str]()
@@ -225,7 +229,9 @@ def test_given_a_record_that_cannot_be_read_when_among_others_then_it_alone_is_p
     assert orjson.loads(text)["cause"]
 
 
-def test_given_another_item_or_a_product_that_is_gone_when_it_comes_then_nothing_is_counted() -> None:
+def test_given_another_kind_of_row_or_a_removed_product_when_its_record_arrives_then_it_is_not_counted() -> (
+    None
+):
     other = record(5, 1)
     other["dynamodb"]["Keys"]["sk"]["S"] = "RESERVATION"
 
@@ -235,7 +241,9 @@ def test_given_another_item_or_a_product_that_is_gone_when_it_comes_then_nothing
         watch_function.change(record("", 1))
 
 
-def test_given_sequence_numbers_of_different_lengths_when_compared_then_they_are_numbers() -> None:
+def test_given_sequence_numbers_of_different_lengths_when_they_are_compared_then_they_are_compared_as_numbers() -> (
+    None
+):
     first, second = watch_function.change(record(5, 99)), watch_function.change(record(5, 100))
 
     assert first
@@ -305,7 +313,7 @@ def nine(broken_at: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("place", range(9))
-def test_given_a_level_that_cannot_be_read_when_lambda_delivers_then_all_others_are_counted_once_and_none_waits(
+def test_given_an_unreadable_level_when_lambda_delivers_the_batch_then_all_other_records_are_counted_once(
     place: int,
 ) -> None:
     publisher, aside = MemoryPublisher(), list[str]()
@@ -320,7 +328,7 @@ def test_given_a_level_that_cannot_be_read_when_lambda_delivers_then_all_others_
     assert len({event.id for event in publisher.events}) == 8
 
 
-def test_given_a_level_in_a_table_that_cannot_be_read_when_its_product_changes_then_it_alone_is_put_aside(
+def test_given_an_unreadable_level_in_the_table_when_its_product_changes_then_only_its_record_is_set_aside(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -343,7 +351,7 @@ def test_given_a_level_in_a_table_that_cannot_be_read_when_its_product_changes_t
 
 
 @pytest.mark.parametrize("place", range(9))
-def test_given_a_table_that_never_answers_for_a_product_when_lambda_delivers_then_what_precedes_it_is_counted_once(
+def test_given_a_table_that_fails_for_one_product_when_lambda_retries_then_preceding_records_are_counted_once(
     place: int,
 ) -> None:
     publisher = MemoryPublisher()
@@ -355,7 +363,7 @@ def test_given_a_table_that_never_answers_for_a_product_when_lambda_delivers_the
     assert [event.subject for event in publisher.events] == [f"SKU-{number}" for number in range(place)]
 
 
-def test_given_a_topic_that_is_away_for_a_while_when_lambda_tries_again_then_every_fact_is_told() -> None:
+def test_given_an_unavailable_topic_when_lambda_retries_the_batch_then_every_event_is_published() -> None:
     publisher = Failing(5, taken=False)
     records = [record(5, number, f"SKU-{number}") for number in range(20)]
 

@@ -77,7 +77,7 @@ def skus(stored: Storage, search: Search) -> list[str]:
     return [found.product.sku for found in stored.catalogue.page(search, None, 10).products]
 
 
-def test_a_product_is_read_as_it_was_written(stocked: Storage) -> None:
+def test_given_a_product_when_it_is_written_and_read_then_it_is_the_same(stocked: Storage) -> None:
     found = stocked.catalogue.find("CUP")
 
     assert found is not None
@@ -86,7 +86,9 @@ def test_a_product_is_read_as_it_was_written(stocked: Storage) -> None:
     assert stocked.catalogue.find("none") is None
 
 
-def test_a_product_that_is_written_again_gets_the_new_price_and_keeps_its_stock(stocked: Storage) -> None:
+def test_given_a_stored_product_when_it_is_written_again_then_it_has_the_new_price_and_its_stock_stays(
+    stocked: Storage,
+) -> None:
     stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS)))
     dearer = replace(product("CUP", "Espresso Cup"), price=Money(990, "EUR")).after(
         product("CUP", "Espresso Cup"), NOW
@@ -100,7 +102,9 @@ def test_a_product_that_is_written_again_gets_the_new_price_and_keeps_its_stock(
     assert found.inventory == Inventory("CUP", 3, 2)
 
 
-def test_a_search_finds_all_words_in_name_or_sku_whatever_their_case(stocked: Storage) -> None:
+def test_given_a_catalog_when_words_are_searched_then_all_must_match_the_name_or_sku_in_any_case(
+    stocked: Storage,
+) -> None:
     assert skus(stocked, Search()) == ["CUP", "TEA"]
     assert skus(stocked, Search(("cup", "ESPRESSO"))) == ["CUP"]
     assert skus(stocked, Search(("tea",))) == ["TEA"]
@@ -110,7 +114,9 @@ def test_a_search_finds_all_words_in_name_or_sku_whatever_their_case(stocked: St
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
-def test_pages_have_every_product_once_in_the_order_of_skus(stored: Storage, limit: int) -> None:
+def test_given_seven_products_when_they_are_listed_in_pages_then_each_appears_once_in_order_of_sku(
+    stored: Storage, limit: int
+) -> None:
     expected = [f"SKU-{number}" for number in range(7)]
     for sku in reversed(expected):
         stored.catalogue.put(product(sku), 1, None)
@@ -128,7 +134,7 @@ def test_pages_have_every_product_once_in_the_order_of_skus(stored: Storage, lim
     assert listed == expected
 
 
-def test_an_unreadable_product_does_not_hide_others(
+def test_given_an_unreadable_product_when_products_are_listed_then_the_others_are_returned(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -148,7 +154,7 @@ def test_an_unreadable_product_does_not_hide_others(
     assert [found.product.sku for found in afresh.page(Search(), None, 10).products] == ["CUP", "TEA"]
 
 
-def test_a_reservation_that_only_rejects_a_late_task_expires_and_a_sale_does_not(
+def test_given_a_reservation_that_only_rejects_late_tasks_when_it_is_saved_then_it_expires_unlike_a_sale(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -170,11 +176,15 @@ def test_a_reservation_that_only_rejects_a_late_task_expires_and_a_sale_does_not
     assert ends == {"closed": in_ninety_days, "refused": in_ninety_days, "sold": None}
 
 
-def test_stock_is_returned_for_existing_products_only(stocked: Storage) -> None:
+def test_given_a_known_and_an_unknown_sku_when_stock_is_read_then_only_the_known_one_is_returned(
+    stocked: Storage,
+) -> None:
     assert stocked.stock.levels(["CUP", "none"]) == {"CUP": Inventory("CUP", 5)}
 
 
-def test_a_restocked_product_keeps_its_reserved_stock(stocked: Storage) -> None:
+def test_given_reserved_stock_when_its_product_is_restocked_then_the_reserved_stock_stays(
+    stocked: Storage,
+) -> None:
     stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS)))
 
     stocked.catalogue.restock("CUP", 9)
@@ -182,7 +192,9 @@ def test_a_restocked_product_keeps_its_reserved_stock(stocked: Storage) -> None:
     assert inventory(stocked.catalogue, "CUP") == Inventory("CUP", 9, 2)
 
 
-def test_a_page_shows_the_current_stock(stocked: Storage) -> None:
+def test_given_a_listed_product_when_its_stock_changes_then_the_next_page_has_the_current_stock(
+    stocked: Storage,
+) -> None:
     stocked.catalogue.page(Search(), None, 10)
 
     stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS)))
@@ -201,7 +213,9 @@ def test_a_page_shows_the_current_stock(stocked: Storage) -> None:
     ],
     ids=lambda reservation: reservation.state,
 )
-def test_a_reservation_is_read_as_it_was_written(stored: Storage, reservation: Reservation) -> None:
+def test_given_a_reservation_when_it_is_saved_and_read_then_it_is_the_same(
+    stored: Storage, reservation: Reservation
+) -> None:
     assert stored.stock.reservation("order-1") is None
 
     stored.stock.save(reservation, None, None, None)
@@ -209,14 +223,18 @@ def test_a_reservation_is_read_as_it_was_written(stored: Storage, reservation: R
     assert stored.stock.reservation("order-1") == reservation
 
 
-def test_a_reservation_moves_its_stock(stocked: Storage) -> None:
+def test_given_available_stock_when_a_reservation_is_saved_then_the_stock_moves_to_reserved(
+    stocked: Storage,
+) -> None:
     stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS, TEAS)))
 
     assert inventory(stocked.catalogue, "CUP") == Inventory("CUP", 3, 2)
     assert inventory(stocked.catalogue, "TEA") == Inventory("TEA", 2, 1)
 
 
-def test_too_little_stock_of_one_product_changes_nothing(stocked: Storage) -> None:
+def test_given_too_little_stock_of_one_product_when_a_reservation_is_saved_then_nothing_changes(
+    stocked: Storage,
+) -> None:
     with pytest.raises(Stale):
         stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS, Item("TEA", 4))))
 
@@ -224,7 +242,9 @@ def test_too_little_stock_of_one_product_changes_nothing(stocked: Storage) -> No
     assert inventory(stocked.catalogue, "CUP") == Inventory("CUP", 5)
 
 
-def test_a_decision_based_on_another_state_changes_nothing(stocked: Storage) -> None:
+def test_given_a_stored_reservation_when_a_decision_expects_another_state_then_nothing_changes(
+    stocked: Storage,
+) -> None:
     stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS)))
 
     for was in (None, State.RELEASED):
@@ -235,7 +255,9 @@ def test_a_decision_based_on_another_state_changes_nothing(stocked: Storage) -> 
 
 
 @pytest.mark.parametrize("is_gone", [True, False])
-def test_missing_reserved_stock_is_named_in_the_error(stocked: Storage, is_gone: bool) -> None:
+def test_given_missing_reserved_stock_when_it_is_released_then_the_error_names_the_quantity_and_the_sku(
+    stocked: Storage, is_gone: bool
+) -> None:
     """Only an operator can remove a product or its reserved stock, manually."""
     stocked.stock.save(*_with_state(None, *reserved("order-1", CUPS)))
     kept = Reservation("order-1", State.RELEASED, (CUPS,), NOW, NOW)
@@ -247,7 +269,9 @@ def test_missing_reserved_stock_is_named_in_the_error(stocked: Storage, is_gone:
     assert inventory(stocked.catalogue, "CUP") == Inventory("CUP", 3, 2)
 
 
-def test_a_product_is_put_once_in_each_version(stocked: Storage) -> None:
+def test_given_a_product_version_when_a_write_expects_another_version_then_it_is_stale(
+    stocked: Storage,
+) -> None:
     second = replace(product("CUP"), version=FIRST + 9, replaces=FIRST)
     told_of_it = of_fact(messages.upserted(second))
     stocked.catalogue.put(second, 0, told_of_it)
@@ -263,7 +287,7 @@ def test_a_product_is_put_once_in_each_version(stocked: Storage) -> None:
     assert stocked.outbox.pending(10) == [told_of_it]
 
 
-def test_an_unchanged_product_keeps_its_version_and_its_event_is_published_again(
+def test_given_an_unchanged_product_when_it_is_put_again_then_its_event_is_published_in_the_same_version(
     stocked: Storage,
 ) -> None:
     same = replace(product("CUP", "Espresso Cup"), version=0)
@@ -277,7 +301,7 @@ def test_an_unchanged_product_keeps_its_version_and_its_event_is_published_again
     assert [event.data["price"]["amount"] for event in told(stocked.outbox)] == [790, 990, 990]
 
 
-def test_an_unchanged_product_gets_the_later_time_and_earlier_updates_are_ignored(
+def test_given_an_unchanged_product_when_it_is_put_with_a_later_time_then_earlier_updates_are_ignored(
     stocked: Storage,
 ) -> None:
     same = replace(product("CUP", "Espresso Cup"), version=0, updated_at=LATER)
@@ -295,7 +319,9 @@ def test_an_unchanged_product_gets_the_later_time_and_earlier_updates_are_ignore
     assert [event.data["version"] for event in told(stocked.outbox)] == [FIRST, FIRST]
 
 
-def test_each_of_many_concurrent_prices_gets_its_own_version(stocked: Storage) -> None:
+def test_given_concurrent_price_changes_when_they_are_written_then_each_has_its_own_version(
+    stocked: Storage,
+) -> None:
     start = threading.Barrier(4)
 
     def price(amount: int) -> None:
@@ -314,7 +340,9 @@ def test_each_of_many_concurrent_prices_gets_its_own_version(stocked: Storage) -
     assert found.product.price.amount == versions[max(versions)]
 
 
-def test_a_product_priced_by_a_slow_clock_still_gets_a_higher_version(stocked: Storage) -> None:
+def test_given_a_slow_clock_when_a_price_is_changed_then_the_version_still_increases(
+    stocked: Storage,
+) -> None:
     dearer = replace(product("CUP"), price=Money(990, "EUR"))
 
     handlers.put_product(dearer, 0, catalogue=stocked.catalogue, now=lambda: NOW - timedelta(hours=1))
@@ -322,7 +350,9 @@ def test_a_product_priced_by_a_slow_clock_still_gets_a_higher_version(stocked: S
     assert [event.data["version"] for event in told(stocked.outbox)] == [FIRST + 1]
 
 
-def test_a_deleted_product_is_published_in_a_higher_version_than_before(stocked: Storage) -> None:
+def test_given_a_deleted_product_when_it_is_put_again_then_its_version_is_higher_than_before(
+    stocked: Storage,
+) -> None:
     for amount in range(1, 4):
         dearer = replace(product("CUP"), price=Money(amount, "EUR"))
         handlers.put_product(dearer, 0, catalogue=stocked.catalogue, now=lambda: NOW)
@@ -335,7 +365,9 @@ def test_a_deleted_product_is_published_in_a_higher_version_than_before(stocked:
     assert last == FIRST + 60_000
 
 
-def test_a_product_whose_version_is_a_counter_gets_a_time_as_version(stored: Storage) -> None:
+def test_given_a_product_whose_version_is_a_counter_when_it_is_put_then_its_version_becomes_a_time(
+    stored: Storage,
+) -> None:
     """A subscriber may have stored a higher counter from before the row of the product was deleted."""
     stored.catalogue.put(replace(product("CUP"), version=3, replaces=0), 5, None)
 
@@ -344,13 +376,15 @@ def test_a_product_whose_version_is_a_counter_gets_a_time_as_version(stored: Sto
     assert [event.data["version"] for event in told(stored.outbox)] == [FIRST]
 
 
-def test_the_time_is_that_of_the_storage(stored: Storage) -> None:
+def test_given_the_storage_when_its_time_is_read_then_it_is_the_current_time(stored: Storage) -> None:
     before = clock.now().replace(microsecond=0)
 
     assert before <= stored.catalogue.now() <= clock.now()
 
 
-def test_an_outbox_record_is_written_in_the_transaction_of_its_stock_move(stocked: Storage) -> None:
+def test_given_a_stock_move_when_it_is_saved_then_its_outbox_record_is_in_the_same_transaction(
+    stocked: Storage,
+) -> None:
     handlers.reserve_stock("order-1", [CUPS], stock=stocked.stock)
     with pytest.raises(TaskFailed):
         handlers.reserve_stock("order-2", [Item("CUP", 4)], stock=stocked.stock)
@@ -359,7 +393,7 @@ def test_an_outbox_record_is_written_in_the_transaction_of_its_stock_move(stocke
     assert [event.type for event in told(stocked.outbox)] == ["shop.stock.reserved.v1"]
 
 
-def test_concurrent_orders_for_the_last_pieces_reserve_exactly_the_available_stock(
+def test_given_the_last_three_pieces_when_six_orders_reserve_them_concurrently_then_exactly_three_succeed(
     stocked: Storage,
 ) -> None:
     start = threading.Barrier(6)
@@ -379,7 +413,9 @@ def test_concurrent_orders_for_the_last_pieces_reserve_exactly_the_available_sto
     assert inventory(stocked.catalogue, "TEA") == Inventory("TEA", 0, 3)
 
 
-def test_a_concurrent_reservation_and_release_keep_no_stock(stocked: Storage) -> None:
+def test_given_a_reservation_and_a_release_when_they_run_concurrently_then_no_stock_stays_reserved(
+    stocked: Storage,
+) -> None:
     start = threading.Barrier(2)
 
     def reserve() -> None:

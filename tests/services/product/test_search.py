@@ -31,7 +31,7 @@ class Shelf:
         return self.searchable.index().find(Search(), None, 100).skus
 
 
-def test_given_accents_and_case_then_they_do_not_matter() -> None:
+def test_given_accents_and_mixed_case_when_products_are_searched_then_they_are_ignored() -> None:
     index = Index([CUP, CAFE])
 
     for words in (("cafe",), ("CRÈME", "café"), ("caf-1",)):
@@ -39,7 +39,9 @@ def test_given_accents_and_case_then_they_do_not_matter() -> None:
     assert index.find(Search(category="COFFEE"), None, 10).skus == ("CAF-1",)
 
 
-def test_given_a_cursor_whose_product_is_gone_then_the_list_goes_on_behind_it() -> None:
+def test_given_a_cursor_at_a_deleted_product_when_the_next_page_is_read_then_the_list_continues_behind_it() -> (
+    None
+):
     assert Index([CUP, CAFE]).find(Search(), "CAF-9", 10).skus == ("CUP-1",)
 
 
@@ -48,7 +50,7 @@ def test_given_a_cursor_whose_product_is_gone_then_the_list_goes_on_behind_it() 
     limit=st.integers(1, 12),
     word=st.sampled_from(["", "1", "odd", "even"]),
 )
-def test_given_any_catalogue_then_the_pages_are_the_whole_list_in_order(
+def test_given_any_catalog_when_all_pages_are_read_then_they_contain_the_whole_list_in_order(
     numbers: set[int], limit: int, word: str
 ) -> None:
     kinds = {number: "odd" if number % 2 else "even" for number in numbers}
@@ -69,7 +71,7 @@ def test_given_any_catalogue_then_the_pages_are_the_whole_list_in_order(
     ]
 
 
-def test_given_no_change_when_asked_often_then_the_catalogue_is_read_once_settled() -> None:
+def test_given_an_unchanged_catalog_when_it_is_searched_repeatedly_then_it_is_not_read_again() -> None:
     shelf = Shelf()
     shelf.skus()
     shelf.time += SETTLING
@@ -83,7 +85,7 @@ def test_given_no_change_when_asked_often_then_the_catalogue_is_read_once_settle
     assert shelf.reads == reads
 
 
-def test_given_a_new_product_when_a_second_has_passed_then_it_is_found() -> None:
+def test_given_a_new_product_when_the_index_is_refreshed_then_the_product_is_found() -> None:
     shelf = Shelf()
     shelf.skus()
     shelf.time += 2 * SETTLING
@@ -95,7 +97,9 @@ def test_given_a_new_product_when_a_second_has_passed_then_it_is_found() -> None
     assert shelf.skus() == ("CAF-1", "CUP-1")
 
 
-def test_given_a_product_that_reaches_the_table_s_index_after_its_version_then_it_is_found() -> None:
+def test_given_a_product_that_reaches_the_index_after_its_version_when_it_is_searched_then_it_is_found() -> (
+    None
+):
     shelf = Shelf()
     shelf.version += 1
     shelf.skus()
@@ -106,7 +110,9 @@ def test_given_a_product_that_reaches_the_table_s_index_after_its_version_then_i
     assert shelf.skus() == ("CAF-1", "CUP-1")
 
 
-def test_given_a_change_without_a_new_version_then_it_is_found_in_the_end() -> None:
+def test_given_a_change_without_a_new_version_when_the_longest_interval_has_passed_then_the_change_is_found() -> (
+    None
+):
     shelf = Shelf()
     shelf.skus()
     shelf.products.append(CAFE)
@@ -116,7 +122,7 @@ def test_given_a_change_without_a_new_version_then_it_is_found_in_the_end() -> N
     assert shelf.skus() == ("CAF-1", "CUP-1")
 
 
-def test_given_a_slow_read_then_others_use_the_index_before() -> None:
+def test_given_a_slow_refresh_when_others_search_then_they_use_the_previous_index() -> None:
     shelf = Shelf()
     shelf.skus()
     shelf.time += FRESH

@@ -33,7 +33,7 @@ SETTINGS = {
 CONTRACT = Path(services.product.__file__).parent / "contracts" / "shop.product.upserted.v1.json"
 
 
-def test_the_example_catalog_is_large_enough_and_its_products_are_distinct() -> None:
+def test_given_the_example_catalog_then_it_has_at_least_40_distinct_products_in_5_categories() -> None:
     entries = list(seed.entries(NOW))
 
     assert len({product.sku for product, _ in entries}) == len(entries) >= 40
@@ -42,7 +42,7 @@ def test_the_example_catalog_is_large_enough_and_its_products_are_distinct() -> 
     assert all(stock > 0 and product.price.amount > 0 for product, stock in entries)
 
 
-def test_a_second_seed_does_not_change_the_stock() -> None:
+def test_given_reserved_stock_when_the_seed_is_repeated_then_the_stock_does_not_change() -> None:
     shop = MemoryShop()
     seed.fill(shop)
     (first, stock), *_ = seed.entries(NOW)
@@ -54,7 +54,9 @@ def test_a_second_seed_does_not_change_the_stock() -> None:
     assert inventory(shop, first.sku).reserved == 2
 
 
-def test_a_seed_keeps_names_and_prices_and_overwrites_them_only_when_asked_to() -> None:
+def test_given_a_changed_product_when_the_seed_is_repeated_then_its_name_and_price_change_only_on_overwrite() -> (
+    None
+):
     shop = MemoryShop()
     seed.fill(shop)
     (first, _), (missing, stock), *_ = seed.entries(NOW)
@@ -76,7 +78,7 @@ def test_a_seed_keeps_names_and_prices_and_overwrites_them_only_when_asked_to() 
     assert (found.product.name, found.product.price) == (first.name, first.price)
 
 
-def test_a_product_that_is_written_while_the_seed_adds_it_keeps_its_price() -> None:
+def test_given_a_price_written_concurrently_when_the_seed_adds_the_product_then_that_price_is_kept() -> None:
     shop = MemoryShop()
     (first, _), *_ = seed.entries(NOW)
     dearer = replace(first, price=Money(4242, "EUR"))
@@ -96,7 +98,7 @@ def test_a_product_that_is_written_while_the_seed_adds_it_keeps_its_price() -> N
     assert found.product.price == dearer.price
 
 
-def test_a_reset_restores_the_available_stock_and_keeps_the_reserved_stock() -> None:
+def test_given_reserved_stock_when_the_stock_is_reset_then_the_available_stock_is_restored() -> None:
     shop = MemoryShop()
     seed.fill(shop)
     (first, stock), *_ = seed.entries(NOW)
@@ -108,7 +110,9 @@ def test_a_reset_restores_the_available_stock_and_keeps_the_reserved_stock() -> 
     assert inventory(shop, first.sku).reserved == 2
 
 
-def test_an_unreadable_product_is_reported_and_the_others_are_written() -> None:
+def test_given_an_unreadable_product_when_the_seed_runs_then_it_is_reported_and_the_others_are_written() -> (
+    None
+):
     (broken, _), *others = seed.entries(NOW)
 
     class Broken(MemoryShop):
@@ -126,7 +130,7 @@ def test_an_unreadable_product_is_reported_and_the_others_are_written() -> None:
     assert all(shop.find(other.sku) for other, _ in others)
 
 
-def test_an_unreadable_product_makes_the_command_fail_with_its_sku_after_all_others_are_published(
+def test_given_an_unreadable_product_when_the_command_runs_then_it_publishes_the_others_and_names_its_sku(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shop = MemoryShop()
@@ -151,7 +155,9 @@ def test_an_unreadable_product_makes_the_command_fail_with_its_sku_after_all_oth
     assert len(publisher.events) == len(others)
 
 
-def test_the_command_without_aws_fails_with_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_no_aws_when_the_command_runs_then_the_error_contains_the_next_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
 
@@ -159,7 +165,7 @@ def test_the_command_without_aws_fails_with_the_next_step(monkeypatch: pytest.Mo
         seed.main([])
 
 
-def test_every_product_is_listed_and_published_with_the_same_event_each_time() -> None:
+def test_given_a_catalog_when_its_events_are_published_twice_then_each_product_has_the_same_event() -> None:
     shop = MemoryShop()
     for number in range(seed.PAGE + 1):
         shop.put(product(f"SKU-{number}"), 1, None)
@@ -176,7 +182,7 @@ def test_every_product_is_listed_and_published_with_the_same_event_each_time() -
 
 @pytest.mark.emulator
 @pytest.mark.parametrize("account", ["emulator"], indirect=True)
-def test_the_command_fills_the_table_and_publishes_the_events_and_later_only_publishes_them(
+def test_given_an_empty_table_when_the_command_runs_with_each_option_then_every_event_is_published_each_time(
     account: AwsServer,
     create_table: Callable[[], str],
     create_queue: Callable[[], str],

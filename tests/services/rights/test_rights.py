@@ -221,7 +221,7 @@ def granted(stack: str, owner: str) -> set[str]:
     return found
 
 
-def test_given_iam_is_enforced_when_a_right_is_not_granted_then_the_call_is_refused(shop: Shop) -> None:
+def test_given_enforced_iam_policies_when_a_call_lacks_a_permission_then_it_is_denied(shop: Shop) -> None:
     """Otherwise, the tests below would pass with an emulator that allows everything."""
     key = shop.credentials["shipping"]
     intruder = Clients(
@@ -235,7 +235,7 @@ def test_given_iam_is_enforced_when_a_right_is_not_granted_then_the_call_is_refu
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_given_orders_of_every_kind_when_a_service_worked_on_them_then_its_policy_is_what_it_needed(
+def test_given_orders_of_every_kind_when_a_service_handles_them_then_its_policy_grants_exactly_what_it_uses(
     shop: Shop, service: str, log: list[str]
 ) -> None:
     refused = [line for line in log if line.startswith(service) and "AccessDenied" in line]
@@ -244,7 +244,7 @@ def test_given_orders_of_every_kind_when_a_service_worked_on_them_then_its_polic
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_given_every_question_when_a_function_answered_then_its_role_is_what_it_needed(
+def test_given_requests_of_every_kind_when_a_function_handles_them_then_its_role_grants_exactly_what_it_uses(
     shop: Shop, function: str
 ) -> None:
     expected = granted("functions", FUNCTIONS[function]) - BY_LAMBDA - REFUSED_THERE

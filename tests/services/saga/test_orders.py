@@ -63,7 +63,7 @@ def booked(shop: Shop, sign: Mapping[str, int]) -> int:
     )
 
 
-def test_given_a_good_order_when_placed_then_it_is_shipped_charged_once_and_sold(
+def test_given_available_stock_when_an_order_is_placed_then_it_is_shipped_and_charged_once(
     customer: Customer, sku: str
 ) -> None:
     before = customer.stock(sku)
@@ -79,7 +79,7 @@ def test_given_a_good_order_when_placed_then_it_is_shipped_charged_once_and_sold
     assert moved(before, customer.stock(sku)) == {"available": -2, "sold": 2}
 
 
-def test_given_a_card_that_is_declined_when_ordered_then_it_is_rejected_and_the_stock_is_back(
+def test_given_a_declined_card_when_an_order_is_placed_then_it_is_rejected_and_its_stock_is_released(
     customer: Customer, sku: str
 ) -> None:
     before = customer.stock(sku)
@@ -90,7 +90,7 @@ def test_given_a_card_that_is_declined_when_ordered_then_it_is_rejected_and_the_
     assert moved(before, customer.stock(sku)) == {}
 
 
-def test_given_an_address_that_the_carrier_refuses_when_ordered_then_it_is_cancelled_refunded_and_the_stock_is_back(
+def test_given_an_address_that_the_carrier_refuses_when_an_order_is_placed_then_it_is_cancelled_and_refunded(
     customer: Customer, sku: str
 ) -> None:
     before = customer.stock(sku)
@@ -101,14 +101,14 @@ def test_given_an_address_that_the_carrier_refuses_when_ordered_then_it_is_cance
     assert moved(before, customer.stock(sku)) == {}
 
 
-def test_given_a_carrier_that_answers_at_the_third_try_when_ordered_then_it_is_shipped(
+def test_given_a_carrier_that_responds_at_the_third_attempt_when_an_order_is_placed_then_it_is_shipped(
     customer: Customer, sku: str
 ) -> None:
     order = customer.follow(customer.place(sku, postal_code="99999"))
     assert order["state"] == "SHIPPED"
 
 
-def test_given_a_charge_whose_answer_is_lost_when_ordered_then_it_is_shipped_and_charged_exactly_once(
+def test_given_a_lost_response_of_a_charge_when_an_order_is_placed_then_it_is_shipped_and_charged_once(
     shop: Shop, customer: Customer, sku: str
 ) -> None:
     before = book(shop)
@@ -118,7 +118,7 @@ def test_given_a_charge_whose_answer_is_lost_when_ordered_then_it_is_shipped_and
     assert book(shop) - before == order["total"]["amount"]
 
 
-def test_given_a_provider_that_never_answers_when_ordered_then_nothing_is_kept(
+def test_given_an_unresponsive_payment_provider_when_an_order_is_placed_then_no_money_or_stock_is_kept(
     customer: Customer, sku: str
 ) -> None:
     before = customer.stock(sku)
@@ -128,7 +128,7 @@ def test_given_a_provider_that_never_answers_when_ordered_then_nothing_is_kept(
     assert moved(before, customer.stock(sku)) == {}
 
 
-def test_given_more_than_there_is_when_ordered_then_it_is_rejected_and_nothing_is_charged(
+def test_given_too_little_stock_when_an_order_is_placed_then_it_is_rejected_and_not_charged(
     customer: Customer,
 ) -> None:
     scarce = min(customer.catalogue(), key=lambda product: product["available"])
@@ -140,7 +140,9 @@ def test_given_more_than_there_is_when_ordered_then_it_is_rejected_and_nothing_i
     assert moved(before, customer.stock(scarce["sku"])) == {}
 
 
-def test_given_the_same_key_when_ordered_twice_then_there_is_one_order(customer: Customer, sku: str) -> None:
+def test_given_one_idempotency_key_when_it_is_used_concurrently_then_one_order_is_placed(
+    customer: Customer, sku: str
+) -> None:
     customer.follow(customer.place(sku))  # the order service knows the product
     before = customer.stock(sku)
     key = str(uuid.uuid4())
@@ -163,7 +165,7 @@ def test_given_the_same_key_when_ordered_twice_then_there_is_one_order(customer:
     assert moved(before, customer.stock(sku)) == {"available": -1, "sold": 1}
 
 
-def test_given_a_payment_consumer_that_is_killed_when_it_is_started_again_then_the_order_is_finished(
+def test_given_a_killed_payment_consumer_when_it_restarts_then_the_order_is_completed(
     shop: Shop, customer: Customer, sku: str
 ) -> None:
     shop.kill("payment-consumer")
@@ -175,7 +177,7 @@ def test_given_a_payment_consumer_that_is_killed_when_it_is_started_again_then_t
     assert kept(customer.get(f"/payments/{order['id']}")) == order["total"]["amount"]
 
 
-def test_given_an_order_that_is_not_confirmed_when_cancelled_then_it_is_undone(
+def test_given_an_unconfirmed_order_when_it_is_cancelled_then_it_is_undone(
     shop: Shop, customer: Customer, sku: str
 ) -> None:
     before = customer.stock(sku)
@@ -190,7 +192,7 @@ def test_given_an_order_that_is_not_confirmed_when_cancelled_then_it_is_undone(
     assert moved(before, customer.stock(sku)) == {}
 
 
-def test_given_a_charge_that_waits_in_its_queue_when_the_order_is_cancelled_then_nothing_is_ever_charged(
+def test_given_a_charge_that_waits_in_its_queue_when_the_order_is_cancelled_then_no_money_is_ever_charged(
     shop: Shop, customer: Customer, sku: str
 ) -> None:
     before, money_before = customer.stock(sku), taken(shop)
@@ -207,13 +209,15 @@ def test_given_a_charge_that_waits_in_its_queue_when_the_order_is_cancelled_then
     assert moved(before, customer.stock(sku)) == {}
 
 
-def test_given_a_shipped_order_when_cancelled_then_it_is_too_late(customer: Customer, sku: str) -> None:
+def test_given_a_shipped_order_when_it_is_cancelled_then_the_request_conflicts(
+    customer: Customer, sku: str
+) -> None:
     order = customer.follow(customer.place(sku))
     assert customer.post(f"/orders/{order['id']}/cancel").status_code == httpx.codes.CONFLICT
     assert customer.order(order)["state"] == "SHIPPED"
 
 
-def test_given_product_is_down_when_ordered_then_the_order_is_accepted_and_shipped_later(
+def test_given_an_unavailable_product_service_when_an_order_is_placed_then_it_is_accepted_and_shipped_later(
     shop: Shop, customer: Customer, sku: str
 ) -> None:
     customer.follow(customer.place(sku))  # the order service knows the product
@@ -233,7 +237,7 @@ def impatience(shop: Shop) -> Iterator[int]:
 
 
 @pytest.mark.usefixtures("impatience")
-def test_given_payment_is_away_for_longer_than_the_workflow_waits_when_it_is_back_then_nothing_is_kept(
+def test_given_a_payment_outage_beyond_the_workflow_timeout_when_it_ends_then_no_money_or_stock_is_kept(
     shop: Shop, customer: Customer, sku: str
 ) -> None:
     """The charge is delivered late, before or after the refund that the workflow requested in the meantime."""
@@ -249,7 +253,7 @@ def test_given_payment_is_away_for_longer_than_the_workflow_waits_when_it_is_bac
     assert moved(before, customer.stock(sku)) == {}
 
 
-def test_given_shipping_is_away_for_longer_than_an_unpaid_order_waits_when_it_is_back_then_the_order_is_shipped(
+def test_given_a_shipping_outage_beyond_the_timeout_of_unpaid_orders_when_it_ends_then_a_paid_order_ships(
     shop: Shop, customer: Customer, sku: str, impatience: int
 ) -> None:
     shop.process("shipping-consumer").stop()
@@ -264,7 +268,7 @@ def test_given_shipping_is_away_for_longer_than_an_unpaid_order_waits_when_it_is
     assert kept(customer.get(f"/payments/{order['id']}")) == order["total"]["amount"]
 
 
-def test_given_a_refused_parcel_when_its_refund_takes_long_then_the_order_is_shown_on_its_way_back(
+def test_given_a_refused_parcel_when_its_refund_is_delayed_then_the_order_is_cancelling_with_the_cause(
     shop: Shop, customer: Customer, sku: str
 ) -> None:
     shop.process("shipping-consumer").stop()
@@ -281,7 +285,7 @@ def test_given_a_refused_parcel_when_its_refund_takes_long_then_the_order_is_sho
     assert customer.follow(order)["state"] == "CANCELLED"
 
 
-def test_given_an_order_that_is_cancelled_before_the_charge_when_it_goes_on_then_nothing_is_charged(
+def test_given_an_order_cancelled_before_its_charge_when_the_workflow_continues_then_nothing_is_charged(
     shop: Shop, customer: Customer, sku: str
 ) -> None:
     before = customer.stock(sku)

@@ -49,7 +49,7 @@ def kept(customer: Customer, order: dict[str, Any]) -> int:
 
 
 @pytest.mark.parametrize("is_cancelled", [False, True])
-def test_given_a_workflow_that_was_aborted_when_reconciled_then_its_order_ends_all_the_same(
+def test_given_an_aborted_workflow_when_the_reconciler_runs_then_the_order_is_completed(
     shop: Shop, customer: Customer, sku: str, is_cancelled: bool
 ) -> None:
     before = customer.stock(sku)
@@ -77,7 +77,7 @@ def test_given_a_workflow_that_was_aborted_when_reconciled_then_its_order_ends_a
     ("away", "repeated"),
     [("product-consumer", "ReserveStockAgain"), ("payment-consumer", "ChargePaymentAgain")],
 )
-def test_given_a_paid_order_is_resumed_when_a_service_is_away_for_longer_than_unpaid_orders_wait_then_it_is_shipped(
+def test_given_a_resumed_paid_order_when_an_outage_exceeds_the_timeout_of_unpaid_orders_then_it_is_shipped(
     shop: Shop, customer: Customer, sku: str, away: str, repeated: str
 ) -> None:
     before = customer.stock(sku)
@@ -111,7 +111,7 @@ def test_given_a_paid_order_is_resumed_when_a_service_is_away_for_longer_than_un
     until(lambda: reconcile(shop)["OrdersWatched"] == 0)
 
 
-def test_given_a_charged_order_that_the_customer_has_cancelled_when_resumed_then_it_is_undone_and_refunded(
+def test_given_a_charged_order_that_its_customer_cancelled_when_it_is_resumed_then_it_is_undone_and_refunded(
     shop: Shop, customer: Customer, sku: str
 ) -> None:
     before = customer.stock(sku)
@@ -134,7 +134,7 @@ def test_given_a_charged_order_that_the_customer_has_cancelled_when_resumed_then
     until(lambda: reconcile(shop)["OrdersWatched"] == 0)
 
 
-def test_given_an_undone_order_whose_payment_is_still_charged_when_reconciled_then_it_is_refunded(
+def test_given_an_undone_order_with_a_charged_payment_when_the_reconciler_runs_then_it_is_refunded(
     shop: Shop, customer: Customer, sku: str
 ) -> None:
     order = customer.follow(customer.place(sku))

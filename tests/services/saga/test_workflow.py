@@ -415,7 +415,7 @@ def visited(emulator: Emulator, execution: str) -> frozenset[str]:
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_given_these_answers_when_the_order_is_placed_then_exactly_these_tasks_follow(
+def test_given_scripted_task_results_when_an_order_is_placed_then_exactly_the_expected_tasks_follow(
     name: str, endings: Mapping[str, Ending]
 ) -> None:
     ending = endings[name]
@@ -424,7 +424,7 @@ def test_given_these_answers_when_the_order_is_placed_then_exactly_these_tasks_f
 
 
 @pytest.mark.parametrize("name", [name for name, story in STORIES.items() if story.error])
-def test_given_something_failed_when_the_order_is_cancelled_then_it_learns_why_and_what_was_refunded(
+def test_given_a_failed_task_when_the_order_is_cancelled_then_the_task_contains_the_error_and_the_refund(
     name: str, endings: Mapping[str, Ending]
 ) -> None:
     story, message = STORIES[name], endings[name].messages[-1]
@@ -435,7 +435,7 @@ def test_given_something_failed_when_the_order_is_cancelled_then_it_learns_why_a
     assert endings[name].output["outcome"] == SUCCESS["CancelOrder"]
 
 
-def test_given_all_went_well_when_the_order_is_completed_then_it_learns_every_time_and_the_tracking_number(
+def test_given_successful_tasks_when_the_order_is_completed_then_it_gets_all_times_and_the_tracking_number(
     endings: Mapping[str, Ending],
 ) -> None:
     message = dict(endings["all goes well"].messages[-1])
@@ -452,7 +452,7 @@ def test_given_all_went_well_when_the_order_is_completed_then_it_learns_every_ti
     }
 
 
-def test_given_every_story_when_tasks_are_sent_then_each_names_its_order_and_carries_the_trace(
+def test_given_every_scripted_order_when_tasks_are_sent_then_each_contains_its_order_and_trace(
     endings: Mapping[str, Ending],
 ) -> None:
     for ending in endings.values():
@@ -465,14 +465,14 @@ def test_given_every_story_when_tasks_are_sent_then_each_names_its_order_and_car
             assert message.get("shipping_address", given["shipping_address"]) == given["shipping_address"]
 
 
-def test_given_the_stories_when_read_together_then_every_state_of_the_workflow_is_visited(
+def test_given_all_scripted_orders_when_their_workflows_end_then_every_state_of_the_workflow_is_visited(
     endings: Mapping[str, Ending],
 ) -> None:
     assert {state for ending in endings.values() for state in ending.states} == states_of_workflow().keys()
 
 
 @pytest.mark.parametrize("task", ["ReserveStock", "CheckOrder", "ChargePayment"])
-def test_given_a_task_before_the_charge_when_read_with_its_repetition_then_both_ask_for_the_same(
+def test_given_a_task_before_the_charge_when_it_is_compared_with_its_repetition_then_their_requests_are_equal(
     task: str,
 ) -> None:
     first, again = (states_of_workflow()[name] for name in (task, f"{task}Again"))

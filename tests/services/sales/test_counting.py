@@ -81,7 +81,9 @@ def count(sales: Sales, *events: Mapping[str, Any]) -> None:
         handlers.count(messages.fact(event), sales=sales)
 
 
-def test_given_an_order_when_accepted_and_shipped_then_each_counts_on_its_day(sales: Sales) -> None:
+def test_given_an_order_when_it_is_accepted_and_shipped_on_two_days_then_each_event_counts_on_its_day(
+    sales: Sales,
+) -> None:
     count(
         sales,
         facts.accepted(facts.order("1")),
@@ -94,7 +96,9 @@ def test_given_an_order_when_accepted_and_shipped_then_each_counts_on_its_day(sa
     ]
 
 
-def test_given_facts_when_they_come_twice_and_in_any_order_then_the_sums_are_the_same(sales: Sales) -> None:
+def test_given_events_when_they_arrive_twice_and_in_any_order_then_the_sums_are_the_same(
+    sales: Sales,
+) -> None:
     told = [facts.accepted(facts.order("1")), facts.shipped("1")]
     told += [facts.accepted(facts.order("2", CUP=4)), facts.undone("2", refunded=2000)]
     told += [facts.accepted(facts.order("3", TEA=1)), facts.undone("3", State.REJECTED)]
@@ -117,7 +121,7 @@ def test_given_facts_when_they_come_twice_and_in_any_order_then_the_sums_are_the
     assert list(summary.sold.items()) == [("TEA", 2), ("CUP", 1)]
 
 
-def test_given_many_functions_when_they_count_at_once_then_none_is_lost_and_none_counted_twice(
+def test_given_several_functions_when_they_count_concurrently_then_each_event_counts_once(
     sales: Sales,
 ) -> None:
     told = [facts.accepted(facts.order(str(n), TEA=1)) for n in range(12)] * 2
@@ -131,12 +135,14 @@ def test_given_many_functions_when_they_count_at_once_then_none_is_lost_and_none
     assert summary.amounts["orders"] == summary.amounts["units"] == 12
 
 
-def test_given_a_time_of_another_zone_when_counted_then_the_day_is_that_of_utc() -> None:
+def test_given_a_time_in_another_time_zone_when_its_event_is_counted_then_it_counts_on_the_utc_day() -> None:
     event = facts.shipped("1") | {"time": "2026-02-01T01:30:00+02:00"}
     assert messages.fact(event).day == TODAY
 
 
-def test_given_every_order_of_the_same_facts_when_counted_then_they_add_the_same() -> None:
+def test_given_two_events_of_an_order_when_they_are_counted_in_any_order_then_the_additions_are_the_same() -> (
+    None
+):
     told = [messages.fact(facts.accepted(facts.order("1"))), messages.fact(facts.shipped("1"))]
     found = []
     for each in itertools.permutations(told):
@@ -168,7 +174,7 @@ def record(event: Any, message_id: str) -> dict[str, Any]:
         facts.shipped("9") | {"id": ""},
     ],
 )
-def test_given_a_message_that_breaks_its_contract_when_in_a_batch_then_it_alone_comes_back(
+def test_given_a_message_that_violates_its_contract_when_its_batch_is_handled_then_only_that_message_fails(
     poison: Any,
 ) -> None:
     sales = MemorySales()
@@ -184,7 +190,7 @@ def test_given_a_message_that_breaks_its_contract_when_in_a_batch_then_it_alone_
     assert sales.day(TODAY)[0].amounts["orders"] == 2
 
 
-def test_given_a_table_that_fails_when_tried_again_then_only_the_failed_are_counted() -> None:
+def test_given_a_failing_table_when_the_batch_is_retried_then_only_the_failed_events_are_counted() -> None:
     class Failing(MemorySales):
         down = True
 
@@ -203,7 +209,7 @@ def test_given_a_table_that_fails_when_tried_again_then_only_the_failed_are_coun
 
 
 @pytest.mark.parametrize("kind", messages.TYPES)
-def test_given_the_facts_of_these_tests_when_checked_then_they_keep_the_contracts_of_orders(
+def test_given_the_events_of_these_tests_when_they_are_validated_then_they_match_the_order_contracts(
     kind: str,
 ) -> None:
     told = [

@@ -19,7 +19,9 @@ def get(world: World, path: str, status: HTTPStatus = HTTPStatus.OK, caller: Cal
     return orjson.loads(response.data)
 
 
-def test_a_booked_shipment_is_shown_with_its_tracking_number(world: World) -> None:
+def test_given_a_booked_shipment_when_it_is_requested_then_its_tracking_number_is_returned(
+    world: World,
+) -> None:
     booked = world.do(create())
 
     assert get(world, "/shipments/order-1") == {
@@ -30,7 +32,7 @@ def test_a_booked_shipment_is_shown_with_its_tracking_number(world: World) -> No
     }
 
 
-def test_a_refused_shipment_is_shown_with_its_cause(world: World) -> None:
+def test_given_a_refused_shipment_when_it_is_requested_then_its_cause_is_returned(world: World) -> None:
     world.do(create("00000"))
 
     shown = get(world, "/shipments/order-1")
@@ -39,7 +41,7 @@ def test_a_refused_shipment_is_shown_with_its_cause(world: World) -> None:
     assert "00000" in shown["cause"]
 
 
-def test_a_cancelled_shipment_is_shown(world: World) -> None:
+def test_given_a_cancelled_shipment_when_it_is_requested_then_its_state_is_cancelled(world: World) -> None:
     world.do(create())
     world.do(cancel())
 
@@ -47,7 +49,7 @@ def test_a_cancelled_shipment_is_shown(world: World) -> None:
 
 
 @pytest.mark.parametrize("caller", [ALICE, OPERATOR, MACHINE])
-def test_a_shipment_is_visible_to_its_customer_to_operators_and_to_machines(
+def test_given_a_shipment_when_its_customer_an_operator_or_a_machine_requests_it_then_it_is_returned(
     world: World, caller: Caller
 ) -> None:
     world.do(create())
@@ -56,7 +58,9 @@ def test_a_shipment_is_visible_to_its_customer_to_operators_and_to_machines(
 
 
 @pytest.mark.parametrize("caller", [BOB, Caller("mallory", CUSTOMER | {"ops:read"})])
-def test_a_shipment_of_another_customer_is_not_found(world: World, caller: Caller) -> None:
+def test_given_a_shipment_when_another_customer_requests_it_then_it_is_not_found(
+    world: World, caller: Caller
+) -> None:
     world.do(create())
 
     others = get(world, "/shipments/order-1", HTTPStatus.NOT_FOUND, caller)
@@ -69,24 +73,30 @@ def test_a_shipment_of_another_customer_is_not_found(world: World, caller: Calle
     }
 
 
-def test_a_shipment_that_was_closed_before_it_began_belongs_to_its_customer(world: World) -> None:
+def test_given_a_shipment_closed_before_its_booking_when_it_is_requested_then_only_its_customer_sees_it(
+    world: World,
+) -> None:
     world.do(cancel())
 
     assert get(world, "/shipments/order-1")["order_id"] == "order-1"
     get(world, "/shipments/order-1", HTTPStatus.NOT_FOUND, BOB)
 
 
-def test_a_shipment_without_a_customer_is_not_visible_to_customers(world: World) -> None:
+def test_given_a_shipment_without_a_customer_when_it_is_requested_then_only_operators_see_it(
+    world: World,
+) -> None:
     world.shipments.save(domain.begun("order-1", None, clock.now()), None)
 
     get(world, "/shipments/order-1", HTTPStatus.NOT_FOUND)
     assert get(world, "/shipments/order-1", caller=OPERATOR)["order_id"] == "order-1"
 
 
-def test_no_shipment_is_not_found(world: World) -> None:
+def test_given_no_shipment_when_it_is_requested_then_it_is_not_found(world: World) -> None:
     assert "none" in get(world, "/shipments/none", HTTPStatus.NOT_FOUND)["detail"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json"])
-def test_the_service_reports_its_health(world: World, path: str) -> None:
+def test_given_a_service_when_its_health_or_openapi_document_is_requested_then_it_responds(
+    world: World, path: str
+) -> None:
     assert get(world, path)

@@ -8,7 +8,9 @@ from services.shipping.ports import CarrierDown
 from tests.services.shipping.world import QUICK, World, cancel, create
 
 
-def test_a_parcel_is_booked_once_and_its_event_is_published(world: World) -> None:
+def test_given_a_booked_parcel_when_its_task_is_repeated_then_it_is_booked_once_and_one_event_is_published(
+    world: World,
+) -> None:
     first = world.do(create())
 
     assert world.do(create()) == first
@@ -18,13 +20,13 @@ def test_a_parcel_is_booked_once_and_its_event_is_published(world: World) -> Non
     assert world.told[0].data["tracking_number"] == first["tracking_number"]
 
 
-def test_two_orders_have_two_tracking_numbers(world: World) -> None:
+def test_given_two_orders_when_they_are_booked_then_their_tracking_numbers_differ(world: World) -> None:
     first, second = world.do(create()), world.do(create(order_id="order-2"))
 
     assert first["tracking_number"] != second["tracking_number"]
 
 
-def test_a_refused_parcel_stays_refused(world: World) -> None:
+def test_given_a_refused_parcel_when_its_task_is_repeated_then_it_stays_refused(world: World) -> None:
     assert world.do(create("00000")) == "ShipmentRefused"
     assert world.do(create("10115")) == "ShipmentRefused"
 
@@ -32,13 +34,17 @@ def test_a_refused_parcel_stays_refused(world: World) -> None:
     assert set(world.published()) == {"shop.shipment.refused.v1"}
 
 
-def test_a_carrier_that_answers_at_the_third_attempt_is_called_three_times(world: World) -> None:
+def test_given_a_carrier_that_responds_at_the_third_attempt_when_a_parcel_is_booked_then_it_is_booked(
+    world: World,
+) -> None:
     assert "tracking_number" in world.do(create("99999"))
 
     assert world.ledger.count("order-1") == 4
 
 
-def test_a_carrier_that_does_not_answer_leaves_the_shipment_pending_for_a_retry(world: World) -> None:
+def test_given_an_unavailable_carrier_when_it_recovers_then_the_pending_shipment_is_booked(
+    world: World,
+) -> None:
     class Away(Sandbox):
         def book(self, key: str, parcel: Parcel) -> Booking:
             raise CarrierDown(f"no answer about {key}, {len(parcel.items)} items")
@@ -54,7 +60,9 @@ def test_a_carrier_that_does_not_answer_leaves_the_shipment_pending_for_a_retry(
     assert "tracking_number" in world.do(create())
 
 
-def test_a_booking_whose_responses_are_lost_is_found_by_its_key(world: World) -> None:
+def test_given_a_booking_whose_responses_are_lost_when_it_is_cancelled_then_the_carrier_cancels_it_by_its_key(
+    world: World,
+) -> None:
     class Deaf(Sandbox):
         def book(self, key: str, parcel: Parcel) -> Booking:
             super().book(key, parcel)
@@ -72,7 +80,9 @@ def test_a_booking_whose_responses_are_lost_is_found_by_its_key(world: World) ->
 
 
 @pytest.mark.parametrize(("postal_code", "is_booked"), [("10115", True), ("00000", False), ("99999", True)])
-def test_after_a_cancellation_nothing_is_booked(world: World, postal_code: str, is_booked: bool) -> None:
+def test_given_a_cancelled_shipment_when_its_booking_is_repeated_then_nothing_is_booked(
+    world: World, postal_code: str, is_booked: bool
+) -> None:
     world.do(create(postal_code))
 
     assert world.do(cancel()) == world.do(cancel()) == {"cancelled": is_booked}
@@ -83,7 +93,9 @@ def test_after_a_cancellation_nothing_is_booked(world: World, postal_code: str, 
     assert world.published().count("shop.shipment.cancelled.v1") == (1 if is_booked else 0)
 
 
-def test_an_order_is_closed_from_the_first_attempt_to_cancel_on(world: World) -> None:
+def test_given_a_cancellation_that_fails_at_the_carrier_when_a_booking_arrives_then_the_order_is_closed(
+    world: World,
+) -> None:
     class Away(Sandbox):
         def cancel(self, key: str) -> Booking | None:
             raise CarrierDown(f"no answer about {key}")
@@ -99,7 +111,7 @@ def test_an_order_is_closed_from_the_first_attempt_to_cancel_on(world: World) ->
     assert not world.is_booked()
 
 
-def test_a_booking_after_its_cancellation_is_rejected(world: World) -> None:
+def test_given_a_cancelled_order_when_its_booking_arrives_late_then_it_is_rejected(world: World) -> None:
     assert world.do(cancel()) == {"cancelled": False}
 
     assert world.do(create()) == "OrderClosed"
@@ -109,7 +121,7 @@ def test_a_booking_after_its_cancellation_is_rejected(world: World) -> None:
 
 
 @pytest.mark.parametrize("is_cancelled_first", [True, False])
-def test_a_booking_that_runs_concurrently_with_a_cancellation_books_nothing(
+def test_given_a_booking_and_a_cancellation_when_they_run_concurrently_then_nothing_is_booked(
     world: World, is_cancelled_first: bool
 ) -> None:
     calm = world.carrier
@@ -136,7 +148,7 @@ def test_a_booking_that_runs_concurrently_with_a_cancellation_books_nothing(
     assert not world.is_booked()
 
 
-def test_a_task_whose_result_was_lost_is_reported_again_and_publishes_nothing(
+def test_given_a_lost_result_when_the_task_is_redelivered_then_it_is_reported_again_without_another_event(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(*_: object) -> None:

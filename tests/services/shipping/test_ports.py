@@ -67,7 +67,9 @@ def parcel(postal_code: str = "10115") -> Parcel:
     ],
     ids=["begun", "booked", "refused", "cancelling", "cancelled", "closed"],
 )
-def test_a_shipment_is_read_as_it_was_written(stored: Stored, shipment: Shipment) -> None:
+def test_given_a_shipment_when_it_is_saved_and_read_then_it_is_the_same(
+    stored: Stored, shipment: Shipment
+) -> None:
     assert stored.shipments.get("order-1") is None
 
     written = stored.shipments.save(shipment, None)
@@ -76,7 +78,7 @@ def test_a_shipment_is_read_as_it_was_written(stored: Stored, shipment: Shipment
     assert stored.shipments.get("order-1") == written
 
 
-def test_a_stale_shipment_is_not_written(stored: Stored) -> None:
+def test_given_a_stale_shipment_when_it_is_saved_then_it_is_not_written(stored: Stored) -> None:
     first = stored.shipments.save(BEGUN, None)
     second = stored.shipments.save(first.booked(BOOKING), None)
 
@@ -87,13 +89,15 @@ def test_a_stale_shipment_is_not_written(stored: Stored) -> None:
     assert stored.shipments.get("order-1") == second
 
 
-def test_an_outbox_record_is_written_in_the_transaction_of_its_shipment(stored: Stored) -> None:
+def test_given_a_shipment_when_it_is_saved_then_its_outbox_record_is_in_the_same_transaction(
+    stored: Stored,
+) -> None:
     tables.check_that_a_fact_is_written_with_its_state_or_not_at_all(
         lambda told: stored.shipments.save(BEGUN, told), stored.outbox, Stale
     )
 
 
-def test_a_row_that_only_rejects_a_late_task_expires_and_others_do_not(
+def test_given_a_row_that_only_rejects_late_tasks_when_it_is_saved_then_it_expires_and_others_do_not(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client = account.clients.dynamodb
@@ -106,25 +110,29 @@ def test_a_row_that_only_rejects_a_late_task_expires_and_others_do_not(
     assert ends == [tables.end_of_tombstone(NOW), None]
 
 
-def test_shipments_can_be_pinged(stored: Stored) -> None:
+def test_given_the_shipment_storage_when_it_is_pinged_then_it_responds(stored: Stored) -> None:
     stored.shipments.ping()
 
 
-def test_the_sandbox_books_a_key_once(sandbox: Sandbox) -> None:
+def test_given_a_booked_key_when_the_sandbox_books_it_again_then_the_booking_is_the_same(
+    sandbox: Sandbox,
+) -> None:
     first = sandbox.book("key", parcel())
 
     assert sandbox.book("key", parcel()) == first
     assert sandbox.book("other", parcel()).tracking_number != first.tracking_number
 
 
-def test_the_sandbox_refuses_00000(sandbox: Sandbox) -> None:
+def test_given_postal_code_00000_when_the_sandbox_books_a_parcel_then_it_is_refused(sandbox: Sandbox) -> None:
     with pytest.raises(Refused):
         sandbox.book("key", parcel("00000"))
 
     assert sandbox.cancel("key") is None
 
 
-def test_the_sandbox_answers_for_99999_at_the_third_attempt(sandbox: Sandbox) -> None:
+def test_given_postal_code_99999_when_the_sandbox_books_a_parcel_then_it_succeeds_at_the_third_attempt(
+    sandbox: Sandbox,
+) -> None:
     for _ in range(2):
         with pytest.raises(CarrierDown):
             sandbox.book("key", parcel("99999"))
@@ -132,14 +140,16 @@ def test_the_sandbox_answers_for_99999_at_the_third_attempt(sandbox: Sandbox) ->
     assert sandbox.book("key", parcel("99999")).booked_at == NOW
 
 
-def test_the_sandbox_cancels_its_booking_and_returns_the_same_when_repeated(sandbox: Sandbox) -> None:
+def test_given_a_booking_when_the_sandbox_cancels_it_twice_then_both_results_are_the_same(
+    sandbox: Sandbox,
+) -> None:
     booking = sandbox.book("key", parcel())
 
     assert sandbox.cancel("key") == booking
     assert sandbox.cancel("key") == booking
 
 
-def test_the_sandbox_books_nothing_after_a_cancellation(sandbox: Sandbox) -> None:
+def test_given_a_cancelled_key_when_the_sandbox_books_it_then_the_key_is_closed(sandbox: Sandbox) -> None:
     assert sandbox.cancel("key") is None
 
     with pytest.raises(KeyClosed):

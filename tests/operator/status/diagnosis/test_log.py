@@ -11,7 +11,7 @@ from shop_operator.status.diagnosis import (
     ("log", "words"),
     [("", ""), ("\n\n", ""), ("a\n  b  \n\n", "b"), ("x" * 400, "x" * 299 + "…"), ("a\tb  c", "a b c")],
 )
-def test_the_last_line_of_a_log_is_one_short_line(log: str, words: str) -> None:
+def test_given_a_log_then_its_last_line_is_one_line_of_bounded_length(log: str, words: str) -> None:
     assert last_line(log) == words
 
 
@@ -23,5 +23,5 @@ def test_the_last_line_of_a_log_is_one_short_line(log: str, words: str) -> None:
         ("a\nb\n", "b"),
     ],
 )
-def test_an_error_of_the_kubelet_is_not_a_log(log: str, line: str) -> None:
+def test_given_a_kubelet_error_in_place_of_a_log_then_the_last_line_is_empty(log: str, line: str) -> None:
     assert last_line(log) == line

@@ -126,7 +126,7 @@ UNSCHEDULABLE = failing_pod(
         ),
     ],
 )
-def test_the_reason_is_the_one_that_kubernetes_reports(
+def test_given_a_failing_pod_then_the_diagnosis_has_the_reason_and_message_of_kubernetes(
     found: dict[str, Any], reason: str, message: str, log: tuple[str, bool] | None
 ) -> None:
     said = diagnosis([found])
@@ -136,7 +136,7 @@ def test_the_reason_is_the_one_that_kubernetes_reports(
     assert (said.container, said.previous) == (log or (None, False)), "the container whose log says more"
 
 
-def test_pods_that_are_ready_starting_or_being_deleted_have_no_diagnosis() -> None:
+def test_given_ready_starting_or_terminating_pods_then_there_is_no_diagnosis() -> None:
     ending = failing_pod("web-0", waiting_container("CrashLoopBackOff"))
     ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 
@@ -153,14 +153,16 @@ def test_pods_that_are_ready_starting_or_being_deleted_have_no_diagnosis() -> No
     )
 
 
-def test_the_diagnosis_is_that_of_the_worst_pod() -> None:
+def test_given_several_failing_pods_then_the_diagnosis_reports_the_most_severe_reason() -> None:
     said = diagnosis([UNSCHEDULABLE, failing_pod("web-2", waiting_container("ImagePullBackOff"))])
 
     assert said is not None
     assert said.reason == "ImagePullBackOff"
 
 
-def test_an_oom_killed_container_is_reported_with_its_limit_and_the_cure() -> None:
+def test_given_an_oom_killed_container_then_the_diagnosis_names_its_memory_limit_and_the_field_to_raise() -> (
+    None
+):
     killed = {"waiting": {"reason": "CrashLoopBackOff"}}
     ended = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
     found = said(
@@ -173,7 +175,7 @@ def test_an_oom_killed_container_is_reported_with_its_limit_and_the_cure() -> No
     )
 
 
-def test_a_command_that_is_not_in_the_image_is_not_a_crash() -> None:
+def test_given_a_command_missing_in_the_image_then_the_reason_is_run_container_error() -> None:
     ended = {
         "reason": "StartError",
         "exitCode": 128,
@@ -186,7 +188,7 @@ def test_a_command_that_is_not_in_the_image_is_not_a_crash() -> None:
     assert "executable file not found" in found.message
 
 
-def test_the_termination_message_of_an_app_is_not_quoted() -> None:
+def test_given_a_termination_message_then_the_diagnosis_does_not_quote_it() -> None:
     """With terminationMessagePolicy FallbackToLogsOnError, it is a part of the log."""
     ended = {"reason": "Error", "exitCode": 1, "message": "password is hunter2"}
 

@@ -37,7 +37,7 @@ from tests.operator.status.diagnosis.causes import EVENT, HTTP, UNREADY, said
         ({}, UNREADY, "is running but not ready"),
     ],
 )
-def test_a_failing_probe_is_named_with_its_port(
+def test_given_a_failing_probe_then_the_diagnosis_names_the_probe_its_request_and_its_port(
     container: dict[str, Any], status: dict[str, Any], words: str
 ) -> None:
     found = said(status, **container)
@@ -56,5 +56,7 @@ def test_a_failing_probe_is_named_with_its_port(
         ("Back-off restarting failed container", ""),
     ],
 )
-def test_the_answer_that_a_probe_received_is_read_from_the_event(event: str, answer: str) -> None:
+def test_given_an_event_of_a_failed_probe_then_the_answer_of_the_app_is_extracted(
+    event: str, answer: str
+) -> None:
     assert probe_answer(event) == answer

@@ -30,12 +30,12 @@ PULL = 'failed to pull and unpack image "r.test/web:2": failed to resolve refere
         (f'Back-off pulling image "r.test/web:2": ErrImagePull: {PULL}r.test/web:2: not found', "not found"),
     ],
 )
-def test_the_message_about_a_failed_pull_starts_with_the_cause(text: str, cause: str) -> None:
+def test_given_a_failed_image_pull_then_the_message_begins_with_its_cause(text: str, cause: str) -> None:
     found = said({"state": {"waiting": {"reason": "ErrImagePull", "message": text}}})
 
     assert found.message.startswith(f"container app: image web:2 cannot be pulled: {cause}")
     assert len(found.message) < 700
 
 
-def test_a_backoff_without_an_error_has_no_cause() -> None:
+def test_given_a_pull_that_only_backs_off_then_its_cause_is_empty() -> None:
     assert pull_failure('Back-off pulling image "web:2"') == ""

@@ -60,7 +60,9 @@ async def diagnosed(world: World) -> dict[str, Any]:
     return world.condition("Ready")
 
 
-async def test_only_pods_of_the_newest_template_are_diagnosed(world: World) -> None:
+async def test_given_pods_of_two_templates_then_only_pods_of_the_newest_replicaset_are_diagnosed(
+    world: World,
+) -> None:
     """A rollback makes the older ReplicaSet the newest again, so the age of pods is irrelevant."""
     world.shop()
     await world.pass_()
@@ -75,7 +77,7 @@ async def test_only_pods_of_the_newest_template_are_diagnosed(world: World) -> N
     assert ready["reason"] == "NotReady"
 
 
-async def test_without_a_pod_of_the_newest_template_none_is_diagnosed_and_no_replicaset_is_read(
+async def test_given_no_pod_of_the_newest_template_then_no_pod_is_diagnosed_and_no_replicaset_is_read(
     world: World,
 ) -> None:
     world.shop()
@@ -88,7 +90,9 @@ async def test_without_a_pod_of_the_newest_template_none_is_diagnosed_and_no_rep
     assert (ready["reason"], world.api.reads) == ("RollingOut", 1)
 
 
-async def test_pods_of_the_newest_template_are_found_beyond_the_first_page(world: World) -> None:
+async def test_given_more_pods_than_a_list_page_then_pods_of_the_newest_template_are_diagnosed(
+    world: World,
+) -> None:
     """Pods are listed by name, so those of one template may all be on the last page."""
     world.shop(replicas=LIST_PAGE)
     await world.pass_()
@@ -102,7 +106,7 @@ async def test_pods_of_the_newest_template_are_found_beyond_the_first_page(world
     assert (await diagnosed(world))["reason"] == "NotReady"
 
 
-async def test_pods_of_one_template_require_one_request(world: World) -> None:
+async def test_given_pods_of_one_template_then_a_diagnosis_costs_one_request(world: World) -> None:
     world.shop()
     await world.pass_()
     state(world, replicas=1, updatedReplicas=1)
@@ -113,7 +117,9 @@ async def test_pods_of_one_template_require_one_request(world: World) -> None:
     assert (ready["reason"], world.api.reads) == ("CrashLoopBackOff", 1)
 
 
-async def test_no_log_is_read_unless_the_operator_is_configured_to(world: World) -> None:
+async def test_given_log_diagnosis_disabled_when_a_container_crashes_then_no_log_is_read(
+    world: World,
+) -> None:
     world.shop()
     await world.pass_()
     rolling(world)
@@ -126,7 +132,7 @@ async def test_no_log_is_read_unless_the_operator_is_configured_to(world: World)
     assert "hunter2" not in str(world.api.objects["ShopService", "ns", "web"]) + str(world.told)
 
 
-async def test_a_log_that_grows_requires_one_read_and_one_write(world: World) -> None:
+async def test_given_an_unready_pod_when_only_its_log_grows_then_no_status_is_written(world: World) -> None:
     world.diagnose_logs = True
     world.restart()
     world.shop()
@@ -154,7 +160,9 @@ async def test_a_log_that_grows_requires_one_read_and_one_write(world: World) ->
     assert "no such table: orders" in world.condition("Ready")["message"]
 
 
-async def test_a_container_that_crashes_repeatedly_requires_one_write(world: World) -> None:
+async def test_given_a_crash_looping_container_then_its_repeated_restarts_cost_one_status_write(
+    world: World,
+) -> None:
     """It alternates between waiting, running and terminated, with a growing count."""
     world.shop()
     await world.pass_()
@@ -172,7 +180,9 @@ async def test_a_container_that_crashes_repeatedly_requires_one_write(world: Wor
         assert world.writes == set()
 
 
-async def test_a_failed_pull_that_temporarily_lacks_its_cause_requires_one_write(world: World) -> None:
+async def test_given_a_failed_pull_when_the_kubelet_omits_its_cause_for_a_moment_then_no_status_is_written(
+    world: World,
+) -> None:
     said = "failed to resolve reference: web:2: not found"
     world.shop()
     await world.pass_()

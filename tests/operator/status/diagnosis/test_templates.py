@@ -8,7 +8,7 @@ from shop_operator.status.diagnosis import (
 from shop_operator.status.diagnosis.templates import latest
 
 
-def test_pods_of_older_templates_are_omitted_for_each_deployment() -> None:
+def test_given_pods_of_two_deployments_then_pods_of_older_templates_are_left_out_per_deployment() -> None:
     def of(name: str, template: str, revision: int, owner: str) -> dict[str, Any]:
         return {
             "metadata": {
@@ -25,7 +25,7 @@ def test_pods_of_older_templates_are_omitted_for_each_deployment() -> None:
     assert [each["metadata"]["name"] for each in of_newest(pods, replicasets)] == ["p2", "p3", "p4"]
 
 
-def test_a_revision_with_thousands_of_digits_is_ignored() -> None:
+def test_given_a_revision_annotation_of_thousands_of_digits_then_it_is_ignored() -> None:
     def of(template: str, revision: str) -> dict[str, Any]:
         annotations = {"deployment.kubernetes.io/revision": revision}
         return {"metadata": {"labels": {"pod-template-hash": template}, "annotations": annotations}}

@@ -10,7 +10,9 @@ from tests.operator.status.rollback.releases import fail, pod, release, rollout,
 from tests.operator.world import World, rolling
 
 
-async def test_workers_are_rolled_back_with_the_release(world: World) -> None:
+async def test_given_a_release_that_adds_a_worker_when_it_is_rolled_back_then_the_worker_is_removed(
+    world: World,
+) -> None:
     await release(world, image="shop:2", workers=[{"name": "relay", "command": ["relay"]}])
     await fail(world)
     await world.pass_()
@@ -20,7 +22,9 @@ async def test_workers_are_rolled_back_with_the_release(world: World) -> None:
     assert "web-relay" not in str(children)
 
 
-async def test_a_removed_worker_is_restored_with_its_scale_and_the_status_says_why() -> None:
+async def test_given_a_release_without_a_former_worker_when_it_is_rolled_back_then_the_worker_keeps_its_scale() -> (
+    None
+):
     world = World()
     relay = {"name": "relay", "command": ["relay"], "replicas": 5}
     queue = {"name": "mail", "command": ["mail"], "autoscaling": {"minReplicas": 3, "maxReplicas": 9}}
@@ -60,7 +64,9 @@ async def test_a_removed_worker_is_restored_with_its_scale_and_the_status_says_w
     assert "gone" in said
 
 
-def test_a_worker_of_both_releases_has_the_scale_of_the_spec_only() -> None:
+def test_given_a_worker_without_replicas_in_the_spec_when_it_is_rolled_back_then_no_count_is_restored() -> (
+    None
+):
     shop = ShopService("web", "ns", "u", 1, document={"image": "shop:2", "workers": [{"name": "relay"}]})
     kept = {"image": "shop:1", "workers": [{"name": "relay", "replicas": 5}]}
 
@@ -70,7 +76,9 @@ def test_a_worker_of_both_releases_has_the_scale_of_the_spec_only() -> None:
     assert good.document["workers"] == [{"name": "relay"}]
 
 
-async def test_a_release_too_large_for_the_status_is_rolled_back_to_its_image(world: World) -> None:
+async def test_given_a_release_too_large_for_the_status_when_the_next_one_fails_then_only_its_image_returns(
+    world: World,
+) -> None:
     large = [{"name": f"V{number}", "value": "x" * 30_000} for number in range(6)]
     await release(world, image="shop:2", env=large)
     rolling(world, available=1)
@@ -83,13 +91,13 @@ async def test_a_release_too_large_for_the_status_is_rolled_back_to_its_image(wo
     assert "shop:2" in pod(world)
 
 
-def test_the_configuration_of_the_last_good_release_is_restored_with_it() -> None:
+def test_given_a_rolled_back_release_then_its_configuration_record_is_restored() -> None:
     known = {"lastAvailableRelease": "a", "lastAvailableConfiguration": {"web": "one"}}
 
     assert records(known, {})["web"].pods == "one"
 
 
-def test_workers_that_are_rolled_back_keep_the_scale_of_the_spec() -> None:
+def test_given_a_rolled_back_worker_then_its_replicas_are_those_of_the_spec() -> None:
     worker = {"name": "relay", "command": ["two"], "replicas": 4}
     shop = ShopService("web", "ns", "u", 1, document={"image": "shop:2", "workers": [worker]})
 
@@ -105,7 +113,7 @@ def test_workers_that_are_rolled_back_keep_the_scale_of_the_spec() -> None:
     assert good.document["workers"] == [{"name": "relay", "command": ["one"], "replicas": 4}]
 
 
-def test_the_size_of_a_kept_release_is_bounded_by_the_number_of_objects_that_pods_may_use() -> None:
+def test_given_the_most_objects_that_pods_may_use_then_the_release_identity_stays_under_10_kb() -> None:
     uses = {Use("Secret", f"{number:0>253}") for number in range(MOST_OBJECTS)}
     config = Configuration({"web": uses}, Digests("0badcafe", dict.fromkeys(uses, "0123456789abcdef")))
     shop = ShopService("web", "ns", "u", 1, {}, {"image": "shop:1"})

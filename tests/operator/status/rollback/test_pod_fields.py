@@ -11,7 +11,9 @@ from tests.operator.status.rollback.releases import CAREFUL, PROBE, fail, pod, r
 from tests.operator.world import World, rolling
 
 
-async def test_image_probes_and_variables_are_rolled_back_together(world: World) -> None:
+async def test_given_a_failed_release_then_image_probes_and_variables_are_rolled_back_together(
+    world: World,
+) -> None:
     good = pod(world)
 
     await release(world, image="shop:2", probes=PROBE)
@@ -33,7 +35,9 @@ NULLS: dict[str, Any] = {
 }
 
 
-async def test_a_field_that_null_removes_is_not_restored_and_requires_no_write(world: World) -> None:
+async def test_given_fields_removed_by_null_when_a_release_is_rolled_back_then_they_stay_removed(
+    world: World,
+) -> None:
     await release(world, image="shop:1", **NULLS)
     rolling(world, available=1)
     await world.pass_()
@@ -57,7 +61,7 @@ async def test_a_field_that_null_removes_is_not_restored_and_requires_no_write(w
     assert pod(world) == good
 
 
-async def test_a_release_that_changes_no_image_is_rolled_back_too(world: World) -> None:
+async def test_given_a_failed_release_with_the_same_image_then_it_is_rolled_back(world: World) -> None:
     good = pod(world)
 
     await release(world, image="shop:1", env=[{"name": "VERSION", "value": "two"}])
@@ -101,7 +105,7 @@ def without(kind: str) -> Callable[[World], None]:
         (QUEUE, without("ScaledObject")),
     ],
 )
-async def test_a_release_is_rolled_back_as_a_whole_even_if_another_child_cannot_be_applied(
+async def test_given_another_child_that_cannot_be_applied_when_a_release_fails_then_all_of_it_is_rolled_back(
     spec: dict[str, Any], trouble: Callable[[World], None]
 ) -> None:
     world = World()
@@ -118,7 +122,9 @@ async def test_a_release_is_rolled_back_as_a_whole_even_if_another_child_cannot_
     assert pod(world) == good
 
 
-async def test_a_release_without_its_service_account_is_not_tried(world: World) -> None:
+async def test_given_a_missing_service_account_when_a_release_fails_then_it_is_not_rejected(
+    world: World,
+) -> None:
     good = rollout(world)["lastAvailableRelease"]
     world.lose("ServiceAccount")
     world.api.refusing["ServiceAccount"] = Refused("denied.")
@@ -130,7 +136,9 @@ async def test_a_release_without_its_service_account_is_not_tried(world: World) 
     assert "rejectedRelease" not in rollout(world)
 
 
-async def test_fields_that_make_no_pods_always_follow_the_spec(world: World) -> None:
+async def test_given_a_rolled_back_release_then_replicas_and_service_ports_follow_the_spec(
+    world: World,
+) -> None:
     await release(world, image="shop:2", port=9090, env=[{"name": "VERSION", "value": "two"}])
     await fail(world)
 
@@ -145,7 +153,9 @@ async def test_fields_that_make_no_pods_always_follow_the_spec(world: World) -> 
     assert {(each["name"], each["port"]) for each in ports} == {("http", 9090), ("http-8080", 8080)}
 
 
-async def test_dependencies_of_the_running_release_stay_reachable_on_their_ports() -> None:
+async def test_given_a_rolled_back_release_then_egress_admits_the_dependencies_of_the_running_release() -> (
+    None
+):
     world = World()
     world.see(
         {
@@ -175,14 +185,16 @@ async def test_dependencies_of_the_running_release_stay_reachable_on_their_ports
     assert "5432" in egress
 
 
-def test_a_change_of_the_scale_makes_no_new_pods() -> None:
+def test_given_two_specs_that_differ_in_replicas_only_then_their_pods_are_the_same() -> None:
     worker = {"name": "relay", "command": ["relay"], "replicas": 1}
 
     assert same_pods({"workers": [worker]}, {"workers": [{**worker, "replicas": 2}]})
     assert not same_pods({"workers": [worker]}, {"workers": [{**worker, "command": ["x"]}]})
 
 
-async def test_prometheus_scrapes_the_pods_that_run(world: World) -> None:
+async def test_given_a_rolled_back_release_then_the_networkpolicy_and_podmonitor_cover_its_workers(
+    world: World,
+) -> None:
     watched: dict[str, Any] = {
         "networkPolicy": {"enabled": True},
         "monitoring": {"enabled": True, "namespace": "monitoring"},

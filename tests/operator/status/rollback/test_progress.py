@@ -7,7 +7,9 @@ from tests.operator.status.rollback.releases import fail, pod, release, rollout,
 from tests.operator.world import World, given_up, rolling
 
 
-async def test_the_status_shows_which_release_runs(world: World) -> None:
+async def test_given_a_rollback_then_ready_says_whether_the_running_release_is_available(
+    world: World,
+) -> None:
     await release(world, image="shop:2")
     await fail(world)
     ready = world.condition("Ready")
@@ -34,7 +36,9 @@ ROOT: dict[str, Any] = {
 }
 
 
-async def test_a_last_good_release_that_cannot_be_rendered_keeps_the_pods_and_reports_the_cause() -> None:
+async def test_given_a_last_available_release_that_cannot_be_rendered_when_a_rollout_fails_then_ready_says_why() -> (
+    None
+):
     world = World()
     world.level = "privileged"
     world.restart()
@@ -69,7 +73,7 @@ async def test_a_last_good_release_that_cannot_be_rendered_keeps_the_pods_and_re
     assert "rejectedImage" not in rollout(world)
 
 
-async def test_pods_of_a_last_good_release_that_can_no_longer_be_rendered_are_kept() -> None:
+async def test_given_a_rollback_when_its_release_can_no_longer_be_rendered_then_its_pods_stay() -> None:
     world = World()
     world.level = "privileged"
     world.restart()

@@ -42,7 +42,9 @@ WORKER = {"name": "relay", "command": ["x"]}
 
 
 @pytest.mark.parametrize("more", [{}, {"suspend": True}], ids=["applied in part", "suspended"])
-def test_an_image_is_good_once_every_workload_runs_it(more: dict[str, Any]) -> None:
+def test_given_web_and_worker_pods_then_an_image_is_last_available_only_when_both_run_it(
+    more: dict[str, Any],
+) -> None:
     shop = careful(workers=[WORKER], **more)
     before = {"image": "web:1", "rollout": {"lastAvailableImage": "web:1"}}
     mixed = seen(
@@ -59,7 +61,7 @@ def test_an_image_is_good_once_every_workload_runs_it(more: dict[str, Any]) -> N
     assert (found["image"], found["rollout"]) == ("web:2", {"lastAvailableImage": "web:2"})
 
 
-def test_an_image_without_a_pod_is_not_good_yet() -> None:
+def test_given_zero_replicas_then_the_image_does_not_become_the_last_available_one() -> None:
     none = rolled_out(replicas=0, updatedReplicas=0, readyReplicas=0, availableReplicas=0)
     none["spec"]["replicas"] = 0
     before = {"rollout": {"lastAvailableImage": "web:1"}}
@@ -90,7 +92,7 @@ LATE_STATE: dict[str, Any] = {
     ],
     ids=["late", "in doubt", "suspended", "not applied", "the good one", "rewritten"],
 )
-def test_an_image_is_rejected_if_it_was_tried_and_is_certainly_overdue(
+def test_given_a_missed_deadline_then_the_image_is_rejected_only_if_it_was_applied_and_is_overdue(
     given_up: bool, image: str, error: OperatorError | None, more: dict[str, Any], rejected: bool
 ) -> None:
     observed = replace(
@@ -104,7 +106,7 @@ def test_an_image_is_rejected_if_it_was_tried_and_is_certainly_overdue(
     assert found.get("rejectedImage") == ("web:2" if rejected else None)
 
 
-def test_a_rejected_image_that_becomes_available_is_no_longer_rejected() -> None:
+def test_given_a_rejected_image_when_its_pods_become_available_then_the_rejection_is_removed() -> None:
     before = {"rollout": {"lastAvailableImage": "web:1", "rejectedImage": "web:2", "message": "late"}}
 
     found = status(careful(), seen(of_image("web:2")), before, now=lambda: NOW)
@@ -112,7 +114,7 @@ def test_a_rejected_image_that_becomes_available_is_no_longer_rejected() -> None
     assert found["rollout"] == {"lastAvailableImage": "web:2"}
 
 
-async def test_a_rollback_outlives_a_restart_of_the_operator(world: World) -> None:
+async def test_given_a_rollback_when_the_operator_restarts_then_the_rollback_stays(world: World) -> None:
     await release(world, image="shop:2")
     await fail(world)
     good = pod(world)
@@ -123,7 +125,9 @@ async def test_a_rollback_outlives_a_restart_of_the_operator(world: World) -> No
     assert pod(world) == good
 
 
-async def test_a_change_of_the_retry_annotation_tries_the_same_release_again(world: World) -> None:
+async def test_given_a_rejected_release_when_the_retry_annotation_changes_then_the_release_is_tried_again(
+    world: World,
+) -> None:
     await release(world, image="shop:2")
     await fail(world)
 
@@ -154,7 +158,9 @@ async def test_a_change_of_the_retry_annotation_tries_the_same_release_again(wor
 
 
 @pytest.mark.parametrize("change", [{"probes": PROBE}, {"env": []}, {"image": "shop:3"}, {"command": ["x"]}])
-async def test_a_change_of_the_pods_is_a_new_attempt(world: World, change: dict[str, Any]) -> None:
+async def test_given_a_rejected_release_when_the_pod_template_changes_then_the_new_release_is_tried(
+    world: World, change: dict[str, Any]
+) -> None:
     bad = {"image": "shop:2", "env": [{"name": "VERSION", "value": "two"}]}
     await release(world, **bad)
     await fail(world)
@@ -166,7 +172,7 @@ async def test_a_change_of_the_pods_is_a_new_attempt(world: World, change: dict[
 
 
 @pytest.mark.parametrize("change", [{"replicas": 2}, {"networkPolicy": {"enabled": True}}])
-async def test_a_change_of_a_field_that_makes_no_pods_is_no_new_attempt(
+async def test_given_a_rejected_release_when_only_fields_outside_the_pods_change_then_it_stays_rejected(
     world: World, change: dict[str, Any]
 ) -> None:
     await release(world, image="shop:2")
@@ -188,7 +194,7 @@ async def test_a_change_of_a_field_that_makes_no_pods_is_no_new_attempt(
         ("received unexpected HTTP status: 503 Service Unavailable", False),
     ],
 )
-async def test_a_registry_that_does_not_respond_does_not_reject_the_release(
+async def test_given_a_failed_pull_then_the_release_is_rolled_back_only_if_the_registry_refuses_the_image(
     world: World, message: str, rejected: bool
 ) -> None:
     await release(world, image="shop:2")
@@ -207,7 +213,7 @@ async def test_a_registry_that_does_not_respond_does_not_reject_the_release(
         assert "not rolled back, since the registry may recover" in rollout(world)["message"]
 
 
-async def test_a_rollback_by_an_earlier_version_of_the_operator_stays(world: World) -> None:
+async def test_given_a_rollback_of_an_earlier_operator_version_then_it_stays_in_effect(world: World) -> None:
     world.shop(**CAREFUL, image="shop:2", env=[{"name": "VERSION", "value": "one"}])
     found = world.edit("ShopService")
     before = {"lastAvailableImage": "shop:1", "rejectedImage": "shop:2", "message": "late"}
@@ -220,7 +226,7 @@ async def test_a_rollback_by_an_earlier_version_of_the_operator_stays(world: Wor
     assert "only the image of that release is known" in world.condition("Ready")["message"]
 
 
-async def test_a_release_that_an_earlier_version_rejected_stays_rejected_until_it_changes(
+async def test_given_a_release_rejected_by_an_earlier_operator_version_then_it_stays_rejected_until_it_changes(
     world: World,
 ) -> None:
     good = await rejected(world)
@@ -242,7 +248,7 @@ async def test_a_release_that_an_earlier_version_rejected_stays_rejected_until_i
     assert "shop:2" in pod(world)
 
 
-async def test_a_spec_that_changes_after_an_earlier_version_rejected_it_is_a_new_release(
+async def test_given_a_release_rejected_by_an_earlier_operator_version_when_the_spec_changes_then_it_is_tried(
     world: World,
 ) -> None:
     await rejected(world)
@@ -256,7 +262,7 @@ async def test_a_spec_that_changes_after_an_earlier_version_rejected_it_is_a_new
 
 
 @pytest.mark.parametrize("image", ["shop:1", "shop:2"])
-async def test_a_release_stays_rejected_during_a_suspension_and_ready_says_so(
+async def test_given_a_rejected_release_when_the_shopservice_is_suspended_then_ready_still_reports_the_rollback(
     world: World, image: str
 ) -> None:
     good = pod(world)
@@ -281,7 +287,7 @@ async def test_a_release_stays_rejected_during_a_suspension_and_ready_says_so(
     assert world.rollbacks == 1
 
 
-async def test_a_suspended_shopservice_with_a_new_image_is_ready_and_the_image_is_tried_when_it_resumes(
+async def test_given_a_rejected_image_when_another_one_is_set_while_suspended_then_it_is_tried_after_resuming(
     world: World,
 ) -> None:
     await release(world, image="shop:2")

@@ -27,7 +27,9 @@ from tests.operator.status.rollback.releases import (
 from tests.operator.world import World, rolling
 
 
-def test_a_change_of_the_part_of_label_makes_no_release() -> None:
+def test_given_pods_with_a_part_of_label_when_the_application_changes_then_the_release_stays_the_same() -> (
+    None
+):
     def identity(value: str, part_of: dict[str, str]) -> str:
         labels = {PART_OF_LABEL: value}
         shop = ShopService("web", "ns", "u", 1, labels, {"image": "shop:1"})
@@ -39,7 +41,9 @@ def test_a_change_of_the_part_of_label_makes_no_release() -> None:
     assert identity("checkout", {}) != identity("shop", {})
 
 
-async def test_a_secret_that_is_deleted_for_a_moment_makes_no_new_release(world: World) -> None:
+async def test_given_a_rejected_release_when_its_secret_is_deleted_and_restored_then_it_stays_rejected(
+    world: World,
+) -> None:
     good = await rejected(world)
 
     away(world, 102)
@@ -56,7 +60,7 @@ async def test_a_secret_that_is_deleted_for_a_moment_makes_no_new_release(world:
     assert world.rollbacks == 1
 
 
-async def test_a_secret_that_returns_after_its_release_was_rejected_makes_no_new_release(
+async def test_given_a_release_rejected_without_its_secret_when_the_same_secret_returns_then_it_stays_rejected(
     world: World,
 ) -> None:
     secret(world, 101, password="one")
@@ -74,7 +78,9 @@ async def test_a_secret_that_returns_after_its_release_was_rejected_makes_no_new
     assert "shop:2" in pod(world)
 
 
-async def test_a_secret_that_is_empty_for_a_moment_makes_no_new_release(world: World) -> None:
+async def test_given_a_rejected_release_when_its_secret_is_emptied_and_restored_then_it_stays_rejected(
+    world: World,
+) -> None:
     good = await rejected(world)
 
     secret(world, 102)
@@ -86,7 +92,9 @@ async def test_a_secret_that_is_empty_for_a_moment_makes_no_new_release(world: W
     assert world.rollbacks == 1
 
 
-async def test_a_secret_that_returns_with_other_content_makes_a_new_release(world: World) -> None:
+async def test_given_a_rejected_release_when_its_secret_returns_with_other_content_then_it_is_tried_again(
+    world: World,
+) -> None:
     await rejected(world)
 
     away(world, 102)
@@ -97,7 +105,9 @@ async def test_a_secret_that_returns_with_other_content_makes_a_new_release(worl
     assert "shop:2" in pod(world)
 
 
-async def test_a_release_that_failed_without_its_secret_is_tried_once_the_secret_exists(world: World) -> None:
+async def test_given_a_release_that_failed_without_its_secret_when_the_secret_is_created_then_it_is_tried_again(
+    world: World,
+) -> None:
     await release(world, image="shop:2", **SECRET)
     await fail(world)
     assert "shop:1" in pod(world)
@@ -108,7 +118,9 @@ async def test_a_release_that_failed_without_its_secret_is_tried_once_the_secret
     assert "shop:2" in pod(world)
 
 
-async def test_a_new_digest_key_makes_no_new_release(world: World) -> None:
+async def test_given_a_rejected_release_when_the_digest_key_changes_then_it_stays_rejected(
+    world: World,
+) -> None:
     good = await rejected(world)
 
     world.configs = Configs(world.api, FixedKey(b"another key"), world.woken.extend)
@@ -127,7 +139,7 @@ async def test_a_new_digest_key_makes_no_new_release(world: World) -> None:
 
 
 @pytest.mark.parametrize("good", ["one", "http://db.ns.svc:9999"])
-async def test_a_dependency_that_is_deleted_for_a_moment_makes_no_new_release(
+async def test_given_a_rejected_release_when_its_dependency_is_deleted_and_restored_then_it_stays_rejected(
     world: World, good: str
 ) -> None:
     await release(world, image="shop:1", env=[{"name": "VERSION", "value": good}])
@@ -164,7 +176,9 @@ async def test_a_dependency_that_is_deleted_for_a_moment_makes_no_new_release(
     assert "shop:2" in pod(world)
 
 
-async def test_a_secret_that_cannot_be_read_for_a_moment_makes_no_new_release(world: World) -> None:
+async def test_given_a_rejected_release_when_its_secret_cannot_be_read_for_a_moment_then_it_stays_rejected(
+    world: World,
+) -> None:
     worker = {"name": "relay", "command": ["relay"]}
     secret(world, 101, password="one")
     await release(world, image="shop:1", workers=[worker], **SECRET)

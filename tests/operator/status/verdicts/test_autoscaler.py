@@ -64,7 +64,7 @@ ACTIVE = condition("ScalingActive", "True", "ValidMetricFound")
         ({"requests": {"memory": "1Mi"}}, [], [], "False", "False"),
     ],
 )
-def test_an_autoscaler_of_a_resource_that_no_container_requests_is_reported_at_once(
+def test_given_an_hpa_and_no_resource_request_then_ready_names_the_missing_request_at_once(
     resources: dict[str, Any],
     judged: list[dict[str, str]],
     measured: list[str],
@@ -91,7 +91,7 @@ BOTH = ("cpu", "memory")
     ],
 )
 @pytest.mark.parametrize("container", [None, "app"])
-def test_a_second_metric_of_a_resource_that_no_container_requests_is_reported_at_once(
+def test_given_an_hpa_with_two_metrics_when_one_has_no_request_then_ready_names_it_at_once(
     judged: list[dict[str, str]], measured: list[str], ready: str, stalled: str, container: str | None
 ) -> None:
     """The autoscaler reports that it works, because of the other metric."""
@@ -105,7 +105,7 @@ def test_a_second_metric_of_a_resource_that_no_container_requests_is_reported_at
         assert "cannot measure memory: container app requests none" in found["Ready"]["message"]
 
 
-def test_a_metric_of_one_container_requires_the_request_of_that_container_only() -> None:
+def test_given_a_metric_of_one_container_then_only_that_container_needs_the_request() -> None:
     child = deployment(resources=REQUESTED)
     child["spec"]["template"]["spec"]["containers"].append({"name": "mesh"})
 
@@ -122,7 +122,7 @@ def test_a_metric_of_one_container_requires_the_request_of_that_container_only()
         ("ScaledObject", condition("Ready", "False", "ScaledObjectCheckFailed")),
     ],
 )
-def test_an_autoscaler_that_has_failed_for_three_minutes_prevents_readiness(
+def test_given_an_autoscaler_that_fails_longer_than_its_grace_period_then_ready_is_false(
     kind: str, judged: dict[str, str]
 ) -> None:
     children = (deployment(resources=REQUESTED), scaler(judged, kind=kind))
@@ -135,7 +135,7 @@ def test_an_autoscaler_that_has_failed_for_three_minutes_prevents_readiness(
     assert judged["reason"] in later["Ready"]["message"]
 
 
-def test_an_autoscaler_that_is_disabled_because_of_zero_pods_is_ready() -> None:
+def test_given_zero_replicas_when_the_hpa_reports_scaling_disabled_then_ready_is_true() -> None:
     off = scaler(condition("ScalingActive", "False", "ScalingDisabled"))
     child = deployment(wanted=0, there=0, updated=0, available=0, resources=REQUESTED)
 
@@ -152,7 +152,7 @@ def test_an_autoscaler_that_is_disabled_because_of_zero_pods_is_ready() -> None:
         ("ScaledObject", "Ready", "ScaledObjectCheckFailed"),
     ],
 )
-def test_an_autoscaler_that_has_just_failed_reports_it_without_preventing_readiness(
+def test_given_an_autoscaler_that_has_just_failed_then_its_child_is_not_ready_and_ready_stays_true(
     kind: str, condition: str, reason: str
 ) -> None:
     scaler = {
@@ -188,7 +188,7 @@ def scaled_object(*judged: tuple[str, str], **annotations: str) -> dict[str, Any
         scaled_object(("Ready", "Unknown"), paused="true"),
     ],
 )
-def test_an_inactive_or_paused_scaledobject_is_ready(scaler: dict[str, Any]) -> None:
+def test_given_an_idle_or_paused_scaledobject_then_it_is_ready(scaler: dict[str, Any]) -> None:
     found = status(SHOP, seen(rolled_out(), scaler), {}, now=lambda: NOW)
 
     assert next(each for each in found["children"] if each["kind"] == "ScaledObject")["ready"] is True
@@ -203,7 +203,7 @@ def test_an_inactive_or_paused_scaledobject_is_ready(scaler: dict[str, Any]) -> 
         scaled_object(paused="false"),
     ],
 )
-def test_a_scaledobject_that_keda_has_not_accepted_for_three_minutes_prevents_readiness(
+def test_given_a_scaledobject_that_keda_does_not_accept_when_its_grace_period_ends_then_ready_is_false(
     scaler: dict[str, Any],
 ) -> None:
     soon = status(SHOP, seen(rolled_out(), scaler), {}, now=lambda: NOW)
@@ -217,7 +217,7 @@ def test_a_scaledobject_that_keda_has_not_accepted_for_three_minutes_prevents_re
 
 
 @pytest.mark.parametrize("conditions_", [[], [{"type": "ScalingLimited", "status": "True", "reason": "x"}]])
-def test_an_autoscaler_that_no_controller_has_processed_for_three_minutes_prevents_readiness(
+def test_given_an_hpa_that_no_controller_processes_when_its_grace_period_ends_then_ready_is_false(
     conditions_: list[dict[str, str]],
 ) -> None:
     key = ("HorizontalPodAutoscaler", "web")
@@ -237,7 +237,7 @@ def test_an_autoscaler_that_no_controller_has_processed_for_three_minutes_preven
 
 
 @pytest.mark.parametrize("kind", ["AbleToScale", "ScalingActive"])
-def test_an_autoscaler_that_its_controller_has_processed_is_ready(kind: str) -> None:
+def test_given_an_hpa_that_its_controller_has_processed_then_it_is_ready(kind: str) -> None:
     said = [{"type": kind, "status": "True", "reason": "x"}]
     scaler = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"}, "status": {"conditions": said}}
 

@@ -19,7 +19,7 @@ from tests.operator.status.observing import CRASH, LATE, conditions, deployment,
         (deployment(conditions=[], available=1), set(), "RollingOut", "True"),
     ],
 )
-def test_a_deployment_that_is_scaled_or_lost_a_pod_is_not_rolling_out(
+def test_given_a_deployment_that_scales_or_lost_a_pod_then_the_reason_is_not_rolling_out(
     child: dict[str, Any], scaling: set[str], reason: str, progressing: str
 ) -> None:
     found = conditions(seen(child, scaling=frozenset(scaling)))
@@ -30,7 +30,7 @@ def test_a_deployment_that_is_scaled_or_lost_a_pod_is_not_rolling_out(
     )
 
 
-def test_a_paused_rollout_is_reported_with_the_command_that_resumes_it() -> None:
+def test_given_a_paused_rollout_then_ready_names_the_command_that_resumes_it() -> None:
     paused = [{"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused"}]
     found = conditions(seen(deployment(updated=0, conditions=paused, paused=True)))
 
@@ -39,13 +39,13 @@ def test_a_paused_rollout_is_reported_with_the_command_that_resumes_it() -> None
     assert found["Stalled"]["status"] == "True"
 
 
-def test_a_paused_deployment_without_a_new_template_is_ready() -> None:
+def test_given_a_paused_deployment_with_nothing_to_roll_out_then_ready_is_true() -> None:
     paused = [{"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused"}]
 
     assert conditions(seen(deployment(conditions=paused, paused=True)))["Ready"]["status"] == "True"
 
 
-def test_a_paused_deployment_that_lost_a_pod_is_not_reported_as_paused() -> None:
+def test_given_a_paused_deployment_that_lost_a_pod_then_the_reason_is_pods_unavailable() -> None:
     found = conditions(seen(deployment(available=1, conditions=[], paused=True)))
 
     assert found["Ready"]["reason"] == "PodsUnavailable"
@@ -54,7 +54,7 @@ def test_a_paused_deployment_that_lost_a_pod_is_not_reported_as_paused() -> None
 FORBIDDEN = 'pods "web-5d4-x8k2p" is forbidden: violates PodSecurity "restricted:latest": runAsUser=0'
 
 
-def test_the_cause_from_the_cluster_remains_after_the_deadline() -> None:
+def test_given_pods_that_cannot_be_created_when_the_deadline_passes_then_ready_keeps_their_cause() -> None:
     failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": FORBIDDEN}
 
     before = conditions(seen(deployment(there=0, updated=0, available=0, conditions=[failure])))
@@ -101,7 +101,7 @@ def unobserved(child: dict[str, Any]) -> dict[str, Any]:
         deployment(conditions=[UNCREATED]),
     ],
 )
-def test_a_replicaset_that_the_cluster_does_not_allow_is_reported_with_the_cause(
+def test_given_a_replicaset_that_cannot_be_created_then_ready_reports_its_cause(
     child: dict[str, Any],
 ) -> None:
     before = conditions(seen(child))
@@ -116,14 +116,14 @@ def test_a_replicaset_that_the_cluster_does_not_allow_is_reported_with_the_cause
     assert (before["Stalled"]["status"], after["Stalled"]["status"]) == ("False", "True")
 
 
-def test_a_template_that_returns_to_one_with_a_replicaset_is_rolling_out() -> None:
+def test_given_a_template_reverted_to_one_with_a_replicaset_then_the_reason_is_rolling_out() -> None:
     """The controller keeps the condition until the ReplicaSet makes progress."""
     found = conditions(seen(deployment(available=1, conditions=[UNCREATED])))
 
     assert found["Ready"]["reason"] == "RollingOut"
 
 
-def test_the_cause_from_a_pod_remains_after_the_deadline() -> None:
+def test_given_a_crashing_pod_when_the_deadline_passes_then_ready_keeps_its_cause() -> None:
     found = conditions(
         seen(deployment(available=0, conditions=[LATE]), diagnoses={"web": CRASH}, overdue=frozenset({"web"}))
     )
@@ -136,7 +136,7 @@ def test_the_cause_from_a_pod_remains_after_the_deadline() -> None:
     assert found["Stalled"]["status"] == "True"
 
 
-def test_a_deployment_that_does_not_exist_yet_is_being_created() -> None:
+def test_given_no_deployment_yet_then_ready_is_false_with_reason_creating() -> None:
     found = conditions(seen())
 
     assert (found["Ready"]["reason"], found["Available"]["status"]) == ("Creating", "False")

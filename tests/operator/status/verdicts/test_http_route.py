@@ -39,7 +39,7 @@ from tests.operator.status.observing import NOW, SHOP, rolled_out, seen
         ),
     ],
 )
-def test_a_route_is_ready_once_its_gateway_has_accepted_it(
+def test_given_an_httproute_then_it_is_ready_only_if_its_gateway_accepted_the_current_generation(
     parents: list[Any], ready: bool, message: str
 ) -> None:
     route = {
@@ -57,7 +57,7 @@ def test_a_route_is_ready_once_its_gateway_has_accepted_it(
     assert next(c for c in found["conditions"] if c["type"] == "Ready")["status"] == str(ready)
 
 
-def test_a_route_that_names_no_gateway_is_not_ready() -> None:
+def test_given_an_httproute_without_parent_refs_then_its_message_says_that_it_names_no_gateway() -> None:
     route = {"kind": "HTTPRoute", "metadata": {"name": "web", "generation": 2}, "spec": {"parentRefs": []}}
     shop = replace(SHOP, document={**SHOP.document, "suspend": True})
 

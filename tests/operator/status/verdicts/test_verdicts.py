@@ -3,7 +3,7 @@
 from tests.operator.status.observing import NOW, conditions, rolled_out, seen
 
 
-def test_a_failing_child_is_reported_before_one_in_progress() -> None:
+def test_given_a_failing_and_a_rolling_child_then_ready_reports_the_failing_one_first() -> None:
     quota = {
         "type": "ReplicaFailure",
         "status": "True",
@@ -22,7 +22,7 @@ def test_a_failing_child_is_reported_before_one_in_progress() -> None:
     assert found["Reconciling"]["status"] == "True"
 
 
-def test_a_child_that_is_being_deleted_prevents_readiness() -> None:
+def test_given_a_child_that_is_being_deleted_then_ready_is_false_with_reason_terminating() -> None:
     service = {"kind": "Service", "metadata": {"name": "web", "deletionTimestamp": NOW}}
 
     found = conditions(seen(rolled_out(), service))

@@ -40,7 +40,7 @@ def raised_by_put_item(monkeypatch: pytest.MonkeyPatch, error: Exception) -> Exc
     ],
     ids=str,
 )
-def test_a_rejected_value_is_a_permanent_error_of_the_port(
+def test_given_a_value_that_dynamodb_rejects_when_it_is_written_then_a_permanent_error_of_the_port_is_raised(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     found = raised_by_put_item(monkeypatch, error)
@@ -61,5 +61,7 @@ def test_a_rejected_value_is_a_permanent_error_of_the_port(
     ],
     ids=str,
 )
-def test_any_other_failure_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_given_any_other_failure_when_an_item_is_written_then_the_error_is_raised_unchanged(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     assert raised_by_put_item(monkeypatch, error) is error

@@ -60,19 +60,21 @@ def settings(endpoint: str | None = None) -> ServiceSettings:
 
 
 @pytest.mark.parametrize("url", ["http://payment", "https://payment.example.org:8443"])
-def test_given_a_name_of_the_cluster_when_asked_then_it_is_the_answer(url: str) -> None:
+def test_given_an_http_url_when_it_is_resolved_then_the_url_is_returned(url: str) -> None:
     assert resolver(f"{url}/", settings())() == url
 
 
 @pytest.mark.parametrize(
     "url", ["payment", "cloudmap://payment", "cloudmap://:8080", "ftp://payment.shop", ""]
 )
-def test_given_a_url_of_no_known_kind_when_resolved_then_it_is_refused_by_name(url: str) -> None:
+def test_given_an_unsupported_url_when_it_is_resolved_then_the_error_names_the_supported_form(
+    url: str,
+) -> None:
     with pytest.raises(ValueError, match="cloudmap://SERVICE"):
         resolver(url, settings())
 
 
-def test_given_instances_when_asked_again_then_each_has_its_turn_and_cloud_map_was_asked_once(
+def test_given_two_instances_when_a_service_is_resolved_repeatedly_then_they_alternate_after_one_request(
     clock: Clock,
 ) -> None:
     fake = FakeCloudMap("10.0.0.1", "10.0.0.2")
@@ -85,11 +87,15 @@ def test_given_instances_when_asked_again_then_each_has_its_turn_and_cloud_map_w
     assert request["HealthStatus"] == "HEALTHY"
 
 
-def test_given_no_port_when_asked_then_it_is_the_instances_own(clock: Clock) -> None:
+def test_given_no_port_in_the_url_when_the_service_is_resolved_then_the_port_of_the_instance_applies(
+    clock: Clock,
+) -> None:
     assert cloud_map(FakeCloudMap("10.0.0.1"), clock, port=None)() == "http://10.0.0.1:9000"
 
 
-def test_given_an_address_that_changed_when_the_answer_is_old_then_the_new_one_is_given(clock: Clock) -> None:
+def test_given_a_changed_address_when_the_cached_one_expires_then_the_new_address_is_returned(
+    clock: Clock,
+) -> None:
     fake = FakeCloudMap("10.0.0.1")
     payment = cloud_map(fake, clock)
     payment()
@@ -100,7 +106,7 @@ def test_given_an_address_that_changed_when_the_answer_is_old_then_the_new_one_i
     assert payment() == "http://10.0.0.2:8080"
 
 
-def test_given_a_known_address_when_cloud_map_is_away_then_it_is_kept_and_not_every_request_asks(
+def test_given_a_cached_address_when_cloud_map_is_unavailable_then_it_is_kept_and_requests_are_limited(
     clock: Clock,
 ) -> None:
     fake = FakeCloudMap("10.0.0.1")
@@ -114,7 +120,7 @@ def test_given_a_known_address_when_cloud_map_is_away_then_it_is_kept_and_not_ev
 
 
 @pytest.mark.parametrize("addresses", [(), None])
-def test_given_no_address_ever_when_asked_then_it_says_so(
+def test_given_no_known_address_when_the_service_is_resolved_then_the_error_names_the_service(
     clock: Clock, addresses: tuple[str, ...] | None
 ) -> None:
     fake = FakeCloudMap()
@@ -124,7 +130,9 @@ def test_given_no_address_ever_when_asked_then_it_says_so(
         cloud_map(fake, clock)()
 
 
-def test_given_an_address_that_refused_when_asked_then_it_is_passed_over_for_a_moment(clock: Clock) -> None:
+def test_given_an_address_that_refused_a_connection_when_a_service_is_resolved_then_it_is_skipped_for_a_while(
+    clock: Clock,
+) -> None:
     payment = cloud_map(FakeCloudMap("10.0.0.1", "10.0.0.2"), clock)
     payment.refused("http://10.0.0.1:8080")
 
@@ -133,7 +141,9 @@ def test_given_an_address_that_refused_when_asked_then_it_is_passed_over_for_a_m
     assert {payment() for _ in range(4)} == {"http://10.0.0.1:8080", "http://10.0.0.2:8080"}
 
 
-def test_given_that_the_only_address_refused_when_asked_then_cloud_map_is_asked_at_once(clock: Clock) -> None:
+def test_given_the_only_address_refused_a_connection_when_a_service_is_resolved_then_cloud_map_is_queried(
+    clock: Clock,
+) -> None:
     fake = FakeCloudMap("10.0.0.1")
     payment = cloud_map(fake, clock)
     payment.refused(payment())
@@ -157,7 +167,7 @@ def namespace(emulator: Emulator) -> tuple[str, str]:
 
 
 @pytest.mark.emulator
-def test_given_a_registered_service_when_its_address_changes_then_it_is_followed_without_a_restart(
+def test_given_a_registered_service_when_its_address_changes_then_the_new_one_is_used_without_a_restart(
     emulator: Emulator, namespace: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")

@@ -17,7 +17,7 @@ def ledger(request: pytest.FixtureRequest) -> Ledger:
     return DynamoLedger(account.clients.dynamodb, new_table(account.clients))
 
 
-def test_a_ledger_keeps_the_first_entry_of_each_key(ledger: Ledger) -> None:
+def test_given_a_recorded_entry_when_another_has_the_same_key_then_the_first_is_kept(ledger: Ledger) -> None:
     first = {"what": "CHARGED", "amount": {"amount": 1}}
 
     assert ledger.record("key", first) is None
@@ -26,11 +26,13 @@ def test_a_ledger_keeps_the_first_entry_of_each_key(ledger: Ledger) -> None:
     assert ledger.record("other", {"what": "CLOSED"}) is None
 
 
-def test_a_ledger_counts_each_key(ledger: Ledger) -> None:
+def test_when_keys_are_counted_then_each_key_has_its_own_count(ledger: Ledger) -> None:
     assert [ledger.count("key"), ledger.count("key"), ledger.count("other")] == [1, 2, 1]
 
 
-def test_an_attempt_is_not_an_entry(ledger: Ledger) -> None:
+def test_given_a_counted_attempt_when_an_entry_is_recorded_then_no_earlier_entry_exists(
+    ledger: Ledger,
+) -> None:
     ledger.count("key")
 
     assert ledger.record("key", {"what": "BOOKED"}) is None

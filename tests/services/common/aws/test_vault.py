@@ -7,7 +7,7 @@ from services.common.aws.vault import KEPT, DynamoVault
 from shopdev.processes.emulator import AwsServer
 
 
-def test_a_secret_is_found_by_its_name_until_it_is_deleted_or_expires(
+def test_given_stored_secrets_when_one_is_deleted_or_expires_then_it_is_no_longer_found_by_name(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table = account.clients.dynamodb, create_table()

@@ -95,19 +95,25 @@ def refused(client: FlaskClient, headers: Any, status: HTTPStatus = HTTPStatus.U
     return str(answer.headers["WWW-Authenticate"])
 
 
-def test_a_valid_token_identifies_the_caller(client: FlaskClient, pool: Pool) -> None:
+def test_given_a_valid_token_when_a_request_is_sent_then_the_caller_is_identified(
+    client: FlaskClient, pool: Pool
+) -> None:
     answer = client.get("/mine", headers=bearer(pool.token()))
 
     assert (answer.status_code, orjson.loads(answer.data)) == (HTTPStatus.OK, {"subject": "alice"})
 
 
-def test_an_operation_is_public_unless_it_declares_security(client: FlaskClient) -> None:
+def test_given_no_credentials_when_operations_are_called_then_only_those_without_declared_security_respond(
+    client: FlaskClient,
+) -> None:
     assert client.get("/public").status_code == HTTPStatus.OK
     assert refused(client, {}) == 'Bearer realm="shop"'
     assert client.head("/mine").status_code == HTTPStatus.UNAUTHORIZED
 
 
-def test_a_response_to_one_caller_is_not_cached(client: FlaskClient, pool: Pool) -> None:
+def test_given_public_and_private_operations_when_they_respond_then_only_private_responses_disable_caching(
+    client: FlaskClient, pool: Pool
+) -> None:
     private = client.get("/mine", headers=bearer(pool.token()))
     refused_ = client.get("/mine")
 
@@ -115,7 +121,7 @@ def test_a_response_to_one_caller_is_not_cached(client: FlaskClient, pool: Pool)
     assert "Cache-Control" not in client.get("/public").headers
 
 
-def test_an_api_with_security_and_without_a_verifier_is_not_built() -> None:
+def test_given_an_api_with_security_when_no_verifier_is_configured_then_the_app_is_not_created() -> None:
     api = APIBlueprint("closed", __name__)
 
     @api.get("/closed", security=[web.for_customers("orders:read")])
@@ -169,7 +175,9 @@ def swapped(pool: Pool) -> str:
 
 
 @pytest.mark.parametrize("kind", FORGERIES)
-def test_a_forged_token_is_refused(client: FlaskClient, pool: Pool, other_pool: Pool, kind: str) -> None:
+def test_given_a_forged_token_when_a_request_is_sent_then_it_is_rejected(
+    client: FlaskClient, pool: Pool, other_pool: Pool, kind: str
+) -> None:
     assert 'error="invalid_' in refused(client, bearer(FORGERIES[kind](pool, other_pool)))
 
 
@@ -187,11 +195,15 @@ def test_a_forged_token_is_refused(client: FlaskClient, pool: Pool, other_pool: 
         "Token a.b.c",
     ],
 )
-def test_a_header_that_is_not_exactly_one_token_is_rejected(client: FlaskClient, authorization: str) -> None:
+def test_given_an_authorization_header_without_exactly_one_token_when_a_request_is_sent_then_it_is_rejected(
+    client: FlaskClient, authorization: str
+) -> None:
     assert 'error="invalid_' in refused(client, {"Authorization": authorization})
 
 
-def test_two_authorization_headers_are_one_too_many(client: FlaskClient, pool: Pool) -> None:
+def test_given_two_authorization_headers_when_a_request_is_sent_then_it_is_rejected(
+    client: FlaskClient, pool: Pool
+) -> None:
     both = [("Authorization", f"Bearer {pool.token()}"), ("Authorization", f"Bearer {pool.token(sub='bob')}")]
     environ = {"HTTP_AUTHORIZATION": ",".join(value for _, value in both)}  # as gunicorn hands them over
 
@@ -200,7 +212,9 @@ def test_two_authorization_headers_are_one_too_many(client: FlaskClient, pool: P
     assert answer.status_code == HTTPStatus.UNAUTHORIZED
 
 
-def test_a_rejection_names_the_scope_that_the_token_lacks(client: FlaskClient, pool: Pool) -> None:
+def test_given_a_token_without_the_scope_when_a_request_is_sent_then_the_challenge_names_the_scope(
+    client: FlaskClient, pool: Pool
+) -> None:
     challenge = refused(client, bearer(pool.token(scope="shop/orders:write openid")), HTTPStatus.FORBIDDEN)
 
     assert challenge == 'Bearer realm="shop", error="insufficient_scope", scope="shop/orders:read"'
@@ -208,7 +222,9 @@ def test_a_rejection_names_the_scope_that_the_token_lacks(client: FlaskClient, p
     refused(client, bearer(pool.token(scope=None)), HTTPStatus.FORBIDDEN)
 
 
-def test_an_operators_scope_counts_in_the_group_only(client: FlaskClient, pool: Pool) -> None:
+def test_given_an_operator_scope_when_a_request_is_sent_then_it_counts_for_members_of_the_group_only(
+    client: FlaskClient, pool: Pool
+) -> None:
     asked = {"scope": "shop/ops:read"}
 
     refused(client, bearer(pool.token(**asked)), HTTPStatus.FORBIDDEN)
@@ -219,7 +235,9 @@ def test_an_operators_scope_counts_in_the_group_only(client: FlaskClient, pool: 
     assert (operator.status_code, writing.status_code) == (HTTPStatus.OK, HTTPStatus.FORBIDDEN)
 
 
-def test_permissions_of_a_caller() -> None:
+def test_given_a_customer_an_operator_and_a_machine_then_each_may_see_and_change_only_its_permitted_resources() -> (
+    None
+):
     alice = Caller("alice", frozenset({"orders:read", "orders:write", "ops:read", "ops:write"}))
     operator = Caller("olga", frozenset({"ops:read"}), frozenset({"ops"}))
     machine = Caller("arn:machine", machine=True)
@@ -237,7 +255,9 @@ def test_permissions_of_a_caller() -> None:
     )
 
 
-def test_a_caller_above_its_rate_gets_a_retry_after_and_others_are_served(pool: Pool) -> None:
+def test_given_a_rate_limit_when_a_caller_exceeds_it_then_it_gets_429_with_retry_after_and_others_are_served(
+    pool: Pool,
+) -> None:
     customers = Customers(pool.issuer, frozenset({CLIENT}), Keys("https://keys.test", pool.document))
     client = shop(Authenticator(customers, Machines({}), Partners(), Rates(0.1, 2)))
 
@@ -263,7 +283,7 @@ class Clock:
         return self.at
 
 
-def test_keys_are_fetched_once_and_again_when_they_are_old(pool: Pool) -> None:
+def test_given_fetched_keys_when_they_expire_then_they_are_fetched_once_more(pool: Pool) -> None:
     clock, fetched = Clock(), pool.fetched
     keys = Keys("https://keys.test", pool.document, clock)
 
@@ -275,7 +295,9 @@ def test_keys_are_fetched_once_and_again_when_they_are_old(pool: Pool) -> None:
     assert pool.fetched == fetched + 2
 
 
-def test_a_rotated_key_is_found_and_unknown_ids_cause_no_repeated_fetches() -> None:
+def test_given_a_rotated_key_when_key_ids_are_looked_up_then_it_is_found_without_a_fetch_per_unknown_id() -> (
+    None
+):
     clock, pool = Clock(), Pool()
     keys = Keys("https://keys.test", pool.document, clock)
     assert keys.find("key-1") is not None
@@ -291,7 +313,7 @@ def test_a_rotated_key_is_found_and_unknown_ids_cause_no_repeated_fetches() -> N
     assert pool.fetched == 2
 
 
-def test_known_keys_stay_valid_while_the_issuer_is_unavailable_and_without_keys_authentication_is_unavailable() -> (
+def test_given_an_unavailable_issuer_when_a_key_is_looked_up_then_known_keys_stay_valid_and_unknown_ones_fail() -> (
     None
 ):
     clock, pool = Clock(), Pool()
@@ -305,7 +327,9 @@ def test_known_keys_stay_valid_while_the_issuer_is_unavailable_and_without_keys_
         Keys("https://keys.test", pool.document, clock).find(pool.kid)
 
 
-def test_a_request_without_any_known_key_can_be_retried(pool: Pool) -> None:
+def test_given_no_keys_and_an_unavailable_issuer_when_a_request_is_sent_then_it_can_be_retried(
+    pool: Pool,
+) -> None:
     away = Pool(private=pool.private, away=True)
 
     answer = shop(away.door()).get("/mine", headers=bearer(pool.token()))
@@ -316,7 +340,9 @@ def test_a_request_without_any_known_key_can_be_retried(pool: Pool) -> None:
 @pytest.mark.parametrize(
     "document", [{}, {"keys": []}, {"keys": "none"}, {"keys": [{"kty": "RSA"}]}, {"keys": [{"kid": "x"}]}]
 )
-def test_an_invalid_key_set_is_rejected(document: Any) -> None:
+def test_given_an_invalid_key_set_when_a_key_is_looked_up_then_authentication_is_unavailable(
+    document: Any,
+) -> None:
     with pytest.raises(Unavailable):
         Keys("https://keys.test", lambda _: document).find("key-1")
 
@@ -358,7 +384,9 @@ def machine_client(pool: Pool) -> FlaskClient:
 
 
 @pytest.mark.parametrize("path", ["/any", "/any?a=1&b=x%20y", "/any?b=2&a=1"])
-def test_a_machine_is_authenticated_by_its_signature(machine_client: FlaskClient, path: str) -> None:
+def test_given_a_signed_request_when_a_machine_sends_it_then_the_machine_is_authenticated(
+    machine_client: FlaskClient, path: str
+) -> None:
     answer = machine_client.get(path, headers=signed(path), environ_overrides={"RAW_URI": path})
 
     assert orjson.loads(answer.data) == {"subject": KEY[0], "machine": True}
@@ -389,7 +417,9 @@ TAMPERED: dict[str, tuple[str, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("kind", TAMPERED)
-def test_a_tampered_signature_is_refused(machine_client: FlaskClient, kind: str) -> None:
+def test_given_a_tampered_signature_when_a_machine_sends_a_request_then_it_is_rejected_and_reveals_no_secret(
+    machine_client: FlaskClient, kind: str
+) -> None:
     path, headers = TAMPERED[kind]
 
     answer = machine_client.get(path, headers=headers, environ_overrides={"RAW_URI": path})
@@ -399,13 +429,17 @@ def test_a_tampered_signature_is_refused(machine_client: FlaskClient, kind: str)
     assert KEY[1].encode() not in answer.data
 
 
-def test_a_machine_can_call_operations_for_machines_and_no_others(machine_client: FlaskClient) -> None:
+def test_given_a_signed_request_when_a_machine_calls_a_customer_operation_then_it_is_forbidden(
+    machine_client: FlaskClient,
+) -> None:
     answer = machine_client.get("/mine", headers=signed("/mine"), environ_overrides={"RAW_URI": "/mine"})
 
     assert answer.status_code == HTTPStatus.FORBIDDEN
 
 
-def test_no_signature_is_valid_without_known_keys(client: FlaskClient) -> None:
+def test_given_no_configured_machine_keys_when_a_signed_request_is_sent_then_it_is_rejected(
+    client: FlaskClient,
+) -> None:
     assert client.get("/any", headers=signed()).status_code == HTTPStatus.UNAUTHORIZED
 
 
@@ -420,7 +454,7 @@ def test_no_signature_is_valid_without_known_keys(client: FlaskClient) -> None:
         ({"X-Shop-Gateway": "the secret"}, HTTPStatus.UNAUTHORIZED),
     ],
 )
-def test_the_gateway_can_assert_a_machine_only_with_its_secret(
+def test_given_gateway_headers_for_a_machine_when_a_request_is_sent_then_the_gateway_secret_is_required(
     pool: Pool, headers: dict[str, str], status: HTTPStatus
 ) -> None:
     behind_gateway = shop(pool.door(Machines({}, gateway_secret="the secret")))
@@ -441,7 +475,7 @@ def test_the_gateway_can_assert_a_machine_only_with_its_secret(
         {"Forwarded": "for=127.0.0.1;host=localhost"},
     ],
 )
-def test_no_header_without_proof_authenticates_a_caller(
+def test_given_identity_headers_without_proof_when_a_request_is_sent_then_they_authenticate_no_caller(
     client: FlaskClient, pool: Pool, headers: dict[str, str]
 ) -> None:
     assert client.get("/any", headers=headers).status_code == HTTPStatus.UNAUTHORIZED
@@ -459,7 +493,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_without_an_issuer_no_api_starts(environment: pytest.MonkeyPatch) -> None:
+def test_given_no_issuer_when_the_api_starts_then_it_exits_and_names_the_required_settings(
+    environment: pytest.MonkeyPatch,
+) -> None:
     with pytest.raises(SystemExit, match="AUTH_ISSUER and AUTH_CLIENT_IDS are required unless AUTH=off"):
         verifier()
     environment.setenv("AUTH", "of")
@@ -467,7 +503,9 @@ def test_without_an_issuer_no_api_starts(environment: pytest.MonkeyPatch) -> Non
         verifier()
 
 
-def test_keys_of_machines_require_the_url_of_the_api(environment: pytest.MonkeyPatch) -> None:
+def test_given_machine_keys_without_an_api_url_when_the_api_starts_then_it_exits_and_names_the_setting(
+    environment: pytest.MonkeyPatch,
+) -> None:
     environment.setenv("AUTH", "off")
     environment.setenv("MACHINE_KEYS", "AKIA:secret")
 
@@ -476,7 +514,9 @@ def test_keys_of_machines_require_the_url_of_the_api(environment: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("keys", ["junk", "AKIA:", ":secret", "AKIA:secret,junk"])
-def test_malformed_keys_of_machines_are_rejected(environment: pytest.MonkeyPatch, keys: str) -> None:
+def test_given_malformed_machine_keys_when_the_api_starts_then_it_exits_and_states_their_form(
+    environment: pytest.MonkeyPatch, keys: str
+) -> None:
     environment.setenv("AUTH", "off")
     environment.setenv("MACHINE_API_URL", API)
     environment.setenv("MACHINE_KEYS", keys)
@@ -485,7 +525,9 @@ def test_malformed_keys_of_machines_are_rejected(environment: pytest.MonkeyPatch
         verifier()
 
 
-def test_a_demo_customer_is_rejected_when_authentication_is_required(environment: pytest.MonkeyPatch) -> None:
+def test_given_required_authentication_when_a_demo_customer_is_set_then_the_api_does_not_start(
+    environment: pytest.MonkeyPatch,
+) -> None:
     environment.setenv("AUTH_ISSUER", ISSUER)
     environment.setenv("AUTH_CLIENT_IDS", CLIENT)
     environment.setenv("DEMO_CUSTOMER", "guest")
@@ -494,7 +536,9 @@ def test_a_demo_customer_is_rejected_when_authentication_is_required(environment
         verifier()
 
 
-def test_client_ids_may_be_spaced(environment: pytest.MonkeyPatch, pool: Pool) -> None:
+def test_given_client_ids_with_spaces_when_a_request_is_sent_then_a_token_of_each_client_is_valid(
+    environment: pytest.MonkeyPatch, pool: Pool
+) -> None:
     environment.setenv("AUTH_ISSUER", ISSUER)
     environment.setenv("AUTH_CLIENT_IDS", f"other, {CLIENT},")
     environment.setattr("services.common.http.auth._fetch", pool.document)
@@ -502,7 +546,7 @@ def test_client_ids_may_be_spaced(environment: pytest.MonkeyPatch, pool: Pool) -
     assert shop(verifier()).get("/mine", headers=bearer(pool.token())).status_code == HTTPStatus.OK
 
 
-def test_every_caller_is_the_demo_customer_only_with_authentication_off(
+def test_given_disabled_authentication_when_a_request_is_sent_then_the_caller_is_the_demo_customer(
     environment: pytest.MonkeyPatch,
 ) -> None:
     environment.setenv("AUTH", "off")
@@ -511,7 +555,9 @@ def test_every_caller_is_the_demo_customer_only_with_authentication_off(
     assert orjson.loads(shop(verifier()).get("/mine").data) == {"subject": "guest"}
 
 
-def test_authentication_is_required_with_an_issuer(environment: pytest.MonkeyPatch) -> None:
+def test_given_an_issuer_when_the_verifier_is_created_then_authentication_is_required(
+    environment: pytest.MonkeyPatch,
+) -> None:
     environment.setenv("AUTH_ISSUER", ISSUER)
     environment.setenv("AUTH_CLIENT_IDS", CLIENT)
     environment.setenv("MACHINE_KEYS", ":".join(KEY))
@@ -523,7 +569,7 @@ def test_authentication_is_required_with_an_issuer(environment: pytest.MonkeyPat
     assert KEY[1] not in repr(AuthSettings.load())
 
 
-def test_a_fake_that_knows_everybody_is_a_verifier() -> None:
+def test_given_the_fake_verifier_when_a_request_is_sent_then_its_caller_is_identified() -> None:
     known: Verifier = As(Caller("alice", frozenset({"orders:read"})))
 
     assert orjson.loads(shop(known).get("/mine").data) == {"subject": "alice"}
@@ -557,7 +603,7 @@ def test_a_fake_that_knows_everybody_is_a_verifier() -> None:
         ),
     ],
 )
-def test_the_gateway_can_assert_a_partner_only_with_its_secret(
+def test_given_gateway_headers_for_a_partner_when_a_request_is_sent_then_the_gateway_secret_is_required(
     pool: Pool, headers: dict[str, str], status: int, subject: bool
 ) -> None:
     behind = shop(pool.door(Machines({}, gateway_secret="the secret"), Partners("the secret")))
@@ -568,7 +614,7 @@ def test_the_gateway_can_assert_a_partner_only_with_its_secret(
     assert (answer.get_json().get("subject") == "partner:acme") is subject
 
 
-def test_the_assertion_of_a_partner_is_not_forwarded_for_a_customer() -> None:
+def test_given_partner_headers_when_the_request_is_from_a_customer_then_they_are_not_forwarded() -> None:
     """Otherwise, a customer's request would forward unverified assertions to other services."""
     headers = {
         **bearer("a.b.c"),
@@ -587,7 +633,7 @@ def test_the_assertion_of_a_partner_is_not_forwarded_for_a_customer() -> None:
     }
 
 
-def test_a_partner_is_not_accepted_without_a_gateway(pool: Pool) -> None:
+def test_given_no_gateway_when_a_request_has_partner_headers_then_it_is_rejected(pool: Pool) -> None:
     headers = {"X-Shop-Partner": "acme", "X-Shop-Scopes": "orders:read", "X-Shop-Gateway": ""}
 
     assert shop(pool.door()).get("/mine", headers=headers).status_code == HTTPStatus.UNAUTHORIZED

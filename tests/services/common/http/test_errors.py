@@ -28,7 +28,7 @@ def below(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
         yield from below(each)
 
 
-def test_every_error_of_a_service_has_a_status() -> None:
+def test_given_every_error_of_the_services_then_each_has_a_status_other_than_500() -> None:
     for module in CODE:
         importlib.import_module(module)
 
@@ -55,11 +55,15 @@ class NoMore(NotFound):
         (ServiceError("no"), 500),
     ],
 )
-def test_the_status_is_that_of_the_nearest_class(error: ServiceError, status: int) -> None:
+def test_given_an_error_when_its_status_is_looked_up_then_the_nearest_base_class_determines_it(
+    error: ServiceError, status: int
+) -> None:
     assert status_of(error) == status
 
 
-def test_a_response_contains_both_the_headers_and_the_retry_after() -> None:
+def test_given_an_error_with_headers_and_retry_after_when_its_headers_are_built_then_they_contain_both() -> (
+    None
+):
     error = TooManyRequests("no", headers={"X-Limit": "5"}, retry_after=3)
 
     assert headers_of(error) == {"X-Limit": "5", "Retry-After": "3"}

@@ -41,7 +41,9 @@ def event(path: str, stage: str = "$default", **more: Any) -> dict[str, Any]:
     }
 
 
-def test_given_a_request_when_answered_then_the_application_saw_it_whole(handler: function.Handler) -> None:
+def test_given_a_lambda_event_when_it_is_handled_then_the_application_receives_the_complete_request(
+    handler: function.Handler,
+) -> None:
     answer = handler(event("/orders", body="hello"), None)
 
     assert answer["statusCode"] == 200
@@ -51,7 +53,7 @@ def test_given_a_request_when_answered_then_the_application_saw_it_whole(handler
         assert part in answer["body"].replace(": ", ":")
 
 
-def test_given_a_body_in_base64_when_answered_then_the_application_saw_its_bytes(
+def test_given_a_base64_body_when_the_event_is_handled_then_the_application_receives_the_decoded_bytes(
     handler: function.Handler,
 ) -> None:
     body = base64.b64encode(b"hello").decode()
@@ -72,7 +74,7 @@ def test_given_a_body_in_base64_when_answered_then_the_application_saw_its_bytes
         ("/v1/v1/orders", "v1", "/v1/orders"),
     ],
 )
-def test_given_a_stage_when_its_name_is_before_the_path_then_the_application_does_not_see_it(
+def test_given_a_stage_when_its_name_precedes_the_path_then_the_application_receives_the_path_without_it(
     raw: str, stage: str, known: str
 ) -> None:
     assert function.path(event(raw, stage)) == known

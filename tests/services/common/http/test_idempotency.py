@@ -63,7 +63,9 @@ def record(kept: tuple[IdempotencyStore, Record]) -> Record:
     return kept[1]
 
 
-def test_an_answer_is_found_as_it_was_recorded(store: IdempotencyStore, record: Record) -> None:
+def test_given_a_recorded_response_when_its_key_is_looked_up_then_the_response_is_returned(
+    store: IdempotencyStore, record: Record
+) -> None:
     assert store.find(REQUEST) is None
 
     record(REQUEST, ANSWER)
@@ -71,7 +73,9 @@ def test_an_answer_is_found_as_it_was_recorded(store: IdempotencyStore, record: 
     assert store.find(REQUEST) == ANSWER
 
 
-def test_a_key_records_one_response(store: IdempotencyStore, record: Record) -> None:
+def test_given_a_recorded_response_when_another_is_recorded_under_the_key_then_the_first_is_kept(
+    store: IdempotencyStore, record: Record
+) -> None:
     record(REQUEST, ANSWER)
 
     with pytest.raises(KeyTaken):
@@ -80,7 +84,9 @@ def test_a_key_records_one_response(store: IdempotencyStore, record: Record) -> 
     assert store.find(REQUEST) == ANSWER
 
 
-def test_a_different_request_cannot_use_the_key(store: IdempotencyStore, record: Record) -> None:
+def test_given_a_used_key_when_a_different_request_uses_it_then_it_is_rejected(
+    store: IdempotencyStore, record: Record
+) -> None:
     record(REQUEST, ANSWER)
     another = replace(REQUEST, fingerprint=fingerprint({"a": 2}))
 
@@ -90,7 +96,9 @@ def test_a_different_request_cannot_use_the_key(store: IdempotencyStore, record:
         record(another, OTHER)
 
 
-def test_a_key_is_forgotten_after_a_day(store: IdempotencyStore, record: Record, now: Clock) -> None:
+def test_given_a_recorded_response_when_a_day_has_passed_then_the_key_can_be_used_again(
+    store: IdempotencyStore, record: Record, now: Clock
+) -> None:
     record(REQUEST, ANSWER)
     another = replace(REQUEST, fingerprint=fingerprint({"a": 2}))
 
@@ -101,7 +109,9 @@ def test_a_key_is_forgotten_after_a_day(store: IdempotencyStore, record: Record,
     assert store.find(another) == OTHER
 
 
-def test_the_same_key_in_two_scopes_is_two_keys(store: IdempotencyStore, record: Record) -> None:
+def test_given_a_key_in_one_scope_when_another_scope_uses_it_then_no_response_is_found(
+    store: IdempotencyStore, record: Record
+) -> None:
     record(REQUEST, ANSWER)
 
     assert store.find(replace(REQUEST, scope="another")) is None
@@ -109,7 +119,9 @@ def test_the_same_key_in_two_scopes_is_two_keys(store: IdempotencyStore, record:
     assert store.find(KeyedRequest("guest#POST /things", "key", "x")) is None
 
 
-def test_work_is_done_once(store: IdempotencyStore, record: Record) -> None:
+def test_given_the_same_request_when_it_is_sent_twice_then_the_work_runs_once(
+    store: IdempotencyStore, record: Record
+) -> None:
     answers = iter([ANSWER, OTHER])
 
     def work() -> Answer:
@@ -120,7 +132,7 @@ def test_work_is_done_once(store: IdempotencyStore, record: Record) -> None:
     assert [once(store, REQUEST, work), once(store, REQUEST, work)] == [ANSWER, ANSWER]
 
 
-def test_work_whose_commit_is_retried_by_the_sdk_returns_at_once(
+def test_given_a_lost_response_of_the_commit_when_the_sdk_retries_it_then_the_work_succeeds_at_once(
     store: IdempotencyStore, record: Record
 ) -> None:
     """The SDK retries a write whose response was lost, and the retry fails because of the first attempt."""
@@ -133,7 +145,9 @@ def test_work_whose_commit_is_retried_by_the_sdk_returns_at_once(
     assert once(store, REQUEST, work) == ANSWER
 
 
-def test_rejected_work_leaves_the_key_unused(store: IdempotencyStore, record: Record) -> None:
+def test_given_rejected_work_when_its_key_is_used_again_then_a_response_can_be_recorded(
+    store: IdempotencyStore, record: Record
+) -> None:
     def refuse() -> Answer:
         raise RuleBroken("no")
 
@@ -143,7 +157,7 @@ def test_rejected_work_leaves_the_key_unused(store: IdempotencyStore, record: Re
     record(REQUEST, ANSWER)
 
 
-def test_a_retry_that_would_be_rejected_now_gets_the_recorded_response(
+def test_given_a_recorded_response_when_a_retry_would_now_be_rejected_then_it_gets_the_recorded_response(
     store: IdempotencyStore, record: Record
 ) -> None:
     record(REQUEST, ANSWER)
@@ -156,7 +170,7 @@ def test_a_retry_that_would_be_rejected_now_gets_the_recorded_response(
         once(store, replace(REQUEST, fingerprint="another"), refuse)
 
 
-def test_a_retry_of_work_that_failed_after_its_commit_gets_the_recorded_response(
+def test_given_work_that_fails_after_its_commit_when_the_key_is_looked_up_then_the_response_is_found(
     store: IdempotencyStore, record: Record
 ) -> None:
     def lose_the_answer() -> Answer:
@@ -169,7 +183,7 @@ def test_a_retry_of_work_that_failed_after_its_commit_gets_the_recorded_response
     assert store.find(REQUEST) == ANSWER
 
 
-def test_a_record_that_expired_between_the_refusal_and_the_read_may_be_written_again(
+def test_given_a_record_that_expires_before_it_is_read_when_the_work_runs_then_the_request_can_be_retried(
     store: IdempotencyStore, record: Record, now: Clock
 ) -> None:
     def work() -> Answer:
@@ -181,7 +195,7 @@ def test_a_record_that_expired_between_the_refusal_and_the_read_may_be_written_a
         once(store, REQUEST, work)
 
 
-def test_a_claim_of_an_earlier_version_is_not_a_response_and_is_replaced(
+def test_given_a_claim_of_an_earlier_version_when_its_key_is_used_then_it_is_replaced_by_a_response(
     account: AwsServer, create_table: Callable[[], str], now: Clock
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -201,6 +215,6 @@ def test_a_claim_of_an_earlier_version_is_not_a_response_and_is_replaced(
     assert stored.find(REQUEST) == ANSWER
 
 
-def test_a_fingerprint_is_of_content_and_not_of_order() -> None:
+def test_given_content_when_its_members_are_reordered_then_the_fingerprint_is_the_same() -> None:
     assert fingerprint({"a": 1, "b": [1, 2]}) == fingerprint({"b": [1, 2], "a": 1})
     assert fingerprint({"a": [1, 2]}) != fingerprint({"a": [2, 1]})

@@ -27,7 +27,7 @@ def granted(limits: Rates, caller: str, times: int) -> int:
     return count
 
 
-def test_a_caller_is_limited_to_its_burst_and_its_rate_without_affecting_others() -> None:
+def test_given_a_rate_and_a_burst_when_a_caller_exceeds_them_then_only_that_caller_is_limited() -> None:
     clock = Clock()
     limits = Rates(2, 5, clock)
 
@@ -39,7 +39,9 @@ def test_a_caller_is_limited_to_its_burst_and_its_rate_without_affecting_others(
     assert granted(limits, "alice", 9) == 5
 
 
-def test_the_memory_for_callers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_a_limit_of_known_callers_when_more_send_requests_then_memory_stays_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(rates, "MOST_CALLERS", 3)
     limits = Rates(1, 1, Clock())
 

@@ -111,7 +111,7 @@ def said(client: socket.socket) -> bytes:
     return content
 
 
-def test_given_5000_idle_connections_when_probes_and_others_ask_then_they_are_answered(
+def test_given_5000_idle_connections_when_probes_and_clients_send_requests_then_they_get_responses(
     server: Server,
 ) -> None:
     with kept(server.port, CLIENTS, b""):
@@ -119,14 +119,16 @@ def test_given_5000_idle_connections_when_probes_and_others_ask_then_they_are_an
 
 
 @pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW)
-def test_given_clients_that_stop_in_a_request_when_others_ask_then_they_are_answered(
+def test_given_clients_that_stop_within_a_request_when_others_send_requests_then_they_get_responses(
     server: Server, sent: bytes
 ) -> None:
     with kept(server.port, 200, sent):
         assert server.serves(5)
 
 
-def test_given_clients_that_send_byte_by_byte_when_others_ask_then_they_are_answered(server: Server) -> None:
+def test_given_clients_that_send_byte_by_byte_when_others_send_requests_then_they_get_responses(
+    server: Server,
+) -> None:
     with kept(server.port, 50, b"GET / HTTP/1.1\r\nX: ") as clients:
         for _ in range(20):
             for client in clients:
@@ -134,7 +136,9 @@ def test_given_clients_that_send_byte_by_byte_when_others_ask_then_they_are_answ
             assert server.status("/healthz") == 200
 
 
-def test_given_clients_that_read_nothing_when_others_ask_then_they_are_answered(api: Server) -> None:
+def test_given_clients_that_read_nothing_when_others_send_requests_then_they_get_responses(
+    api: Server,
+) -> None:
     clients = [socket.socket() for _ in range(50)]
     for client in clients:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -147,14 +151,14 @@ def test_given_clients_that_read_nothing_when_others_ask_then_they_are_answered(
         client.close()
 
 
-def test_given_more_connections_than_there_may_be_when_one_more_comes_then_it_is_answered(
+def test_given_more_connections_than_the_limit_when_another_client_connects_then_it_gets_a_response(
     server: Server,
 ) -> None:
     with kept(server.port, MOST + 100, b"GET / HTTP/1.1\r\n"):
         assert server.serves(1)
 
 
-def test_given_a_request_that_never_ends_when_its_time_is_over_then_the_client_is_told_so(
+def test_given_an_incomplete_request_when_it_times_out_then_the_client_gets_a_408(
     api: Server,
 ) -> None:
     with kept(api.port, 1, SLOW["half a body"]) as [client]:
@@ -165,12 +169,12 @@ def test_given_a_request_that_never_ends_when_its_time_is_over_then_the_client_i
     assert 15 < time.monotonic() - started < 30
 
 
-def test_given_a_silent_connection_when_its_time_is_over_then_it_is_closed(server: Server) -> None:
+def test_given_a_silent_connection_when_it_times_out_then_it_is_closed(server: Server) -> None:
     with kept(server.port, 1, b"") as [client]:
         assert said(client) == b""
 
 
-def test_given_many_large_bodies_that_do_not_end_when_they_are_too_much_then_memory_stays_bounded(
+def test_given_many_incomplete_large_bodies_when_they_exceed_the_limit_then_memory_stays_bounded(
     api: Server,
 ) -> None:
     body = POST + b"Content-Length: 65000\r\n\r\n" + b" " * 60_000
@@ -220,7 +224,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_given_a_request_of_any_form_when_it_arrives_then_it_is_answered_at_once(
+def test_given_a_request_in_any_form_when_it_is_complete_then_the_response_is_sent_at_once(
     api: Server, name: str
 ) -> None:
     sent, expected = ANSWERS[name]
@@ -229,7 +233,7 @@ def test_given_a_request_of_any_form_when_it_arrives_then_it_is_answered_at_once
 
 
 @pytest.mark.parametrize("name", ["whole", "a chunked body with a trailer", "a length that is there"])
-def test_given_a_request_byte_by_byte_when_its_last_byte_is_there_then_it_is_answered(
+def test_given_a_request_sent_byte_by_byte_when_its_last_byte_arrives_then_the_response_is_sent(
     api: Server, name: str
 ) -> None:
     sent, expected = ANSWERS[name]
@@ -240,7 +244,7 @@ def test_given_a_request_byte_by_byte_when_its_last_byte_is_there_then_it_is_ans
         assert first(client).startswith(f"HTTP/1.1 {expected} ".encode())
 
 
-def test_given_several_requests_at_once_when_they_arrive_then_each_is_answered_in_order(api: Server) -> None:
+def test_given_pipelined_requests_when_they_arrive_then_the_responses_are_sent_in_order(api: Server) -> None:
     paths = ["/healthz", "/nothing", "/metrics", "/healthz"]
     sent = b"".join(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for path in paths)
     last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -250,7 +254,9 @@ def test_given_several_requests_at_once_when_they_arrive_then_each_is_answered_i
     assert statuses == [b"200", b"404", b"200", b"200", b"200"]
 
 
-def test_given_a_client_that_waits_to_be_told_when_it_may_go_on_then_it_is_told_once(api: Server) -> None:
+def test_given_a_request_that_expects_100_continue_when_its_head_arrives_then_100_is_sent_once(
+    api: Server,
+) -> None:
     head = POST + b"Expect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
     with kept(api.port, 1, head) as [client]:
         assert first(client) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -261,7 +267,7 @@ def test_given_a_client_that_waits_to_be_told_when_it_may_go_on_then_it_is_told_
     assert b"100 Continue" not in answer
 
 
-def test_given_a_client_that_keeps_its_connection_when_it_asks_again_then_the_same_one_serves(
+def test_given_a_persistent_connection_when_the_client_sends_more_requests_then_it_is_reused(
     api: Server,
 ) -> None:
     with httpx.Client(base_url=f"http://127.0.0.1:{api.port}") as client:
@@ -270,7 +276,9 @@ def test_given_a_client_that_keeps_its_connection_when_it_asks_again_then_the_sa
     assert len(streams) == 1
 
 
-def test_given_slow_clients_when_the_process_is_to_end_then_it_ends_within_its_grace(shop: Shop) -> None:
+def test_given_slow_clients_when_the_process_is_terminated_then_it_ends_within_its_grace_period(
+    shop: Shop,
+) -> None:
     with kept(shop.programs["order"].port, 100, SLOW["half a body"]):
         begun = time.monotonic()
         shop.process("order").stop(grace=30)

@@ -54,7 +54,9 @@ def problem(client: FlaskClient, kind: str) -> tuple[int, dict[str, Any], dict[s
     return response.status_code, orjson.loads(response.data), dict(response.headers)
 
 
-def test_an_error_becomes_a_problem_document_with_its_extra_members(client: FlaskClient) -> None:
+def test_given_an_error_with_extra_members_when_it_is_raised_then_the_problem_document_contains_them(
+    client: FlaskClient,
+) -> None:
     status, body, headers = problem(client, "conflict")
 
     assert status == body["status"] == HTTPStatus.CONFLICT
@@ -74,7 +76,7 @@ def test_an_error_becomes_a_problem_document_with_its_extra_members(client: Flas
         ("forbidden", 500),
     ],
 )
-def test_each_failure_has_its_status_and_reveals_no_secret(
+def test_given_a_failure_when_it_is_raised_then_the_response_has_its_status_and_reveals_no_secret(
     client: FlaskClient, kind: str, status: int
 ) -> None:
     answered, body, _ = problem(client, kind)
@@ -83,14 +85,18 @@ def test_each_failure_has_its_status_and_reveals_no_secret(
     assert "inner secret" not in repr(body)
 
 
-def test_a_request_for_an_unreadable_row_can_be_retried_after_a_minute(client: FlaskClient) -> None:
+def test_given_an_unreadable_row_when_it_is_requested_then_the_response_allows_a_retry_after_a_minute(
+    client: FlaskClient,
+) -> None:
     _, body, headers = problem(client, "unreadable")
 
     assert headers["Retry-After"] == "60"
     assert "cannot be read" in body["detail"]
 
 
-def test_a_problem_names_the_trace_that_the_client_sent(client: FlaskClient) -> None:
+def test_given_a_traceparent_header_when_a_request_fails_then_the_problem_contains_its_trace_id(
+    client: FlaskClient,
+) -> None:
     headers = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 
     body = orjson.loads(client.get("/things/bug", headers=headers).data)
@@ -98,28 +104,36 @@ def test_a_problem_names_the_trace_that_the_client_sent(client: FlaskClient) -> 
     assert body["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
 
 
-def test_a_query_that_is_not_utf_8_is_an_error_of_the_client(client: FlaskClient) -> None:
+def test_given_a_query_that_is_not_utf_8_when_a_request_is_sent_then_the_response_is_400(
+    client: FlaskClient,
+) -> None:
     answer = client.get("/things/missing", environ_overrides={"QUERY_STRING": "\x80"})
 
     assert answer.status_code == HTTPStatus.BAD_REQUEST
     assert "percent-encode" in orjson.loads(answer.data)["detail"]
 
 
-def test_no_path_and_no_method_are_problems(client: FlaskClient) -> None:
+def test_given_an_unknown_path_or_method_when_a_request_is_sent_then_the_response_is_a_problem_document(
+    client: FlaskClient,
+) -> None:
     assert client.get("/nothing").content_type == "application/problem+json"
     response = client.post("/things/1")
     assert response.status_code == HTTPStatus.METHOD_NOT_ALLOWED
     assert "GET" in response.headers["Allow"]
 
 
-def test_liveness_does_not_depend_on_dependencies_and_readiness_does(client: FlaskClient) -> None:
+def test_given_an_unavailable_dependency_when_the_probes_run_then_only_readiness_fails(
+    client: FlaskClient,
+) -> None:
     assert client.get("/healthz").status_code == HTTPStatus.OK
     response = client.get("/readyz")
     assert response.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     assert orjson.loads(response.data)["failing"] == {"queue": "ConnectionError"}
 
 
-def test_requests_are_counted_by_route_and_not_by_path(client: FlaskClient) -> None:
+def test_given_a_path_parameter_when_a_request_is_counted_then_the_metric_is_labeled_with_the_route(
+    client: FlaskClient,
+) -> None:
     counter = telemetry.HTTP_REQUESTS.labels("GET", "/things/<string:kind>", 404)
     before = counter._value.get()
 
@@ -129,7 +143,9 @@ def test_requests_are_counted_by_route_and_not_by_path(client: FlaskClient) -> N
     assert b"http_request_duration_seconds_bucket" in client.get("/metrics").data
 
 
-def test_unknown_methods_share_one_time_series(client: FlaskClient) -> None:
+def test_given_unknown_methods_when_requests_are_counted_then_they_share_one_time_series(
+    client: FlaskClient,
+) -> None:
     counter = telemetry.HTTP_REQUESTS.labels("other", "none", 404)
     before = counter._value.get()
 
@@ -140,7 +156,9 @@ def test_unknown_methods_share_one_time_series(client: FlaskClient) -> None:
     assert b"SECA" not in client.get("/metrics").data
 
 
-def test_the_document_is_valid_and_its_errors_are_problem_documents(client: FlaskClient) -> None:
+def test_when_the_openapi_document_is_requested_then_it_is_valid_and_its_errors_are_problem_documents(
+    client: FlaskClient,
+) -> None:
     spec = orjson.loads(client.get("/openapi.json").data)
 
     validate(spec)

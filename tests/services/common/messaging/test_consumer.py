@@ -52,7 +52,9 @@ def one(queue: QueuePort) -> Message:
     return message
 
 
-def test_a_message_is_received_with_its_number_of_deliveries(queue: Sendable) -> None:
+def test_given_a_message_when_it_is_received_again_then_its_number_of_deliveries_increases(
+    queue: Sendable,
+) -> None:
     queue.send("hello")
 
     first = one(queue)
@@ -64,7 +66,9 @@ def test_a_message_is_received_with_its_number_of_deliveries(queue: Sendable) ->
     assert (again.id, again.body, again.deliveries) == (first.id, "hello", 2)
 
 
-def test_a_deleted_message_does_not_come_back(queue: Sendable) -> None:
+def test_given_a_deleted_message_when_the_queue_is_read_then_the_message_does_not_return(
+    queue: Sendable,
+) -> None:
     queue.send("hello")
     message = one(queue)
 
@@ -73,14 +77,14 @@ def test_a_deleted_message_does_not_come_back(queue: Sendable) -> None:
     assert queue.receive(10, queue.timeout + 1) == []
 
 
-def test_no_more_messages_are_received_than_asked_for(queue: Sendable) -> None:
+def test_given_three_messages_when_two_are_requested_then_at_most_two_are_received(queue: Sendable) -> None:
     for number in range(3):
         queue.send(str(number))
 
     assert len(queue.receive(2, 1)) <= 2
 
 
-def test_a_queue_answers_a_ping(queue: Sendable) -> None:
+def test_given_a_queue_when_it_is_pinged_then_it_responds(queue: Sendable) -> None:
     queue.ping()
 
 
@@ -141,7 +145,7 @@ def work(order_id: str) -> str:
     return orjson.dumps({"task": "Work", "order_id": order_id, "traceparent": TRACEPARENT}).decode()
 
 
-def test_a_handled_message_is_deleted(
+def test_given_a_message_with_a_handler_when_it_is_handled_then_it_is_deleted(
     memory: MemoryQueue, service: Service, run: Callable[[], object], eventually: Eventually
 ) -> None:
     run()
@@ -153,7 +157,7 @@ def test_a_handled_message_is_deleted(
     assert service.context["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
 
 
-def test_a_failed_message_is_retried_after_a_pause_and_others_continue(
+def test_given_a_handler_that_fails_once_when_messages_arrive_then_the_failed_one_is_retried_after_the_others(
     memory: MemoryQueue, service: Service, run: Callable[[], object], eventually: Eventually
 ) -> None:
     service.failures = 1
@@ -186,7 +190,7 @@ def test_a_failed_message_is_retried_after_a_pause_and_others_continue(
         DEEP,
     ],
 )
-def test_a_message_without_a_handler_is_left_for_the_dead_letter_queue(
+def test_given_a_message_without_a_handler_when_it_is_processed_then_it_is_left_for_the_dead_letter_queue(
     memory: MemoryQueue, body: str, service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
     memory.send(body)
@@ -213,7 +217,7 @@ def hidden_after(
     return pauses
 
 
-def test_each_failure_lengthens_the_pause_of_a_message_up_to_ten_minutes(
+def test_given_a_failing_message_when_it_is_retried_then_its_pause_grows_up_to_ten_minutes(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses = hidden_after(memory, monkeypatch, ConnectionError(), (1, 2, 3, 4, 100))
@@ -227,7 +231,7 @@ def test_each_failure_lengthens_the_pause_of_a_message_up_to_ten_minutes(
 @pytest.mark.parametrize(
     "jitter", [min, max, lambda low, high: (low + high) / 2], ids=["shortest", "longest", "mean"]
 )
-def test_every_message_is_retried_between_the_end_of_an_outage_and_the_short_timeout_a_minute_later(
+def test_given_an_outage_when_it_ends_a_minute_before_the_short_timeout_then_every_message_is_retried_in_time(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, jitter: Callable[[float, float], float], busy: int
 ) -> None:
     timeout = stacks.document("saga")["Parameters"]["TaskTimeoutSeconds"]["Default"]
@@ -239,7 +243,7 @@ def test_every_message_is_retried_between_the_end_of_an_outage_and_the_short_tim
     assert [started for started in tries if timeout - 60 <= started < timeout], tries[:15]
 
 
-def test_every_attempt_before_the_short_timeout_is_followed_by_another_within_a_minute(
+def test_given_any_jitter_when_a_message_fails_before_the_short_timeout_then_it_is_retried_within_a_minute(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Regardless of the jitter, so that an attempt falls within the last minute."""
@@ -255,7 +259,7 @@ def test_every_attempt_before_the_short_timeout_is_followed_by_another_within_a_
     assert max(early) <= 60
 
 
-def test_a_message_is_tried_for_longer_than_the_workflow_waits_for_a_paid_order(
+def test_given_an_outage_when_a_message_is_retried_then_its_tries_outlast_the_timeout_of_a_paid_order(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise, an outage that the workflow waits for would still undo the orders in progress."""
@@ -292,7 +296,7 @@ PERMANENT = [
 
 
 @pytest.mark.parametrize("error", PERMANENT, ids=repr)
-def test_a_message_with_a_permanent_error_becomes_a_dead_letter_within_two_minutes(
+def test_given_a_permanent_error_when_a_message_is_retried_then_it_is_a_dead_letter_within_two_minutes(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     tries = stacks.document("order")["Resources"]["Tasks"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
@@ -300,7 +304,7 @@ def test_a_message_with_a_permanent_error_becomes_a_dead_letter_within_two_minut
     assert sum(hidden_after(memory, monkeypatch, error, range(1, tries))) <= 120
 
 
-def test_a_slow_message_stays_hidden_while_it_is_handled(
+def test_given_a_slow_handler_when_a_message_is_in_progress_then_it_stays_hidden(
     memory: MemoryQueue, service: Service, run: Callable[..., object], eventually: Eventually
 ) -> None:
     service.may_end.clear()
@@ -316,7 +320,7 @@ def test_a_slow_message_stays_hidden_while_it_is_handled(
     assert service.got == ["1"]
 
 
-def test_no_more_is_taken_than_there_are_threads(
+def test_given_two_threads_when_five_messages_wait_then_only_two_are_received(
     memory: MemoryQueue, service: Service, run: Callable[..., object], eventually: Eventually
 ) -> None:
     service.may_end.clear()
@@ -330,7 +334,7 @@ def test_no_more_is_taken_than_there_are_threads(
     eventually(lambda: len(memory.deleted) == 5)
 
 
-def test_a_shutdown_completes_messages_in_progress_and_starts_no_others(
+def test_given_a_message_in_progress_when_the_consumer_shuts_down_then_it_completes_and_no_other_starts(
     memory: MemoryQueue,
     service: Service,
     stop: threading.Event,
@@ -352,7 +356,7 @@ def test_a_shutdown_completes_messages_in_progress_and_starts_no_others(
     assert service.got == ["1"]
 
 
-def test_an_unavailable_queue_does_not_end_the_consumer(
+def test_given_an_unavailable_queue_when_it_recovers_then_the_consumer_continues(
     memory: MemoryQueue,
     run: Callable[[], object],
     eventually: Eventually,
@@ -385,7 +389,7 @@ def test_an_unavailable_queue_does_not_end_the_consumer(
     ],
     ids=repr,
 )
-def test_a_consumer_that_cannot_handle_messages_is_not_ready(
+def test_given_a_handler_that_keeps_failing_when_readiness_is_checked_then_only_dependency_failures_count(
     memory: MemoryQueue, monkeypatch: pytest.MonkeyPatch, error: Exception, is_ready: bool
 ) -> None:
     def fail(_message: Mapping[str, Any]) -> None:
@@ -402,7 +406,9 @@ def test_a_consumer_that_cannot_handle_messages_is_not_ready(
         consumer.ready()
 
 
-def test_arbitrary_values_in_messages_create_no_time_series(memory: MemoryQueue) -> None:
+def test_given_a_message_with_an_unknown_task_when_it_fails_then_it_creates_no_time_series(
+    memory: MemoryQueue,
+) -> None:
     counter = telemetry.MESSAGES.labels("memory", "unknown", "failed")
     before = counter._value.get()
 
@@ -411,7 +417,7 @@ def test_arbitrary_values_in_messages_create_no_time_series(memory: MemoryQueue)
     assert counter._value.get() == before + 1
 
 
-def test_a_failure_is_logged_with_the_id_of_its_order(
+def test_given_a_message_of_an_order_when_its_handler_fails_then_the_log_contains_the_order_id(
     memory: MemoryQueue, service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.failures = 1

@@ -75,7 +75,7 @@ class MemoryPlace:
         return list(dlq.run(arguments, self, self))
 
 
-def test_given_a_letter_when_listed_then_it_says_what_it_is_about_and_where_its_failure_is_told() -> None:
+def test_given_a_dead_letter_when_it_is_listed_then_the_line_contains_its_order_trace_and_cause() -> None:
     (line,) = MemoryPlace([letter("m1", TASK)]).run("list")
 
     found = json.loads(line)
@@ -100,13 +100,15 @@ def test_given_a_letter_when_listed_then_it_says_what_it_is_about_and_where_its_
         ({"type": "shop.order.shipped.v1", "data": 5, "traceparent": 7}, "message_id m1"),
     ],
 )
-def test_given_a_letter_of_any_content_when_shown_then_its_cause_is_decoded(body: Any, cause: str) -> None:
+def test_given_a_dead_letter_with_any_body_when_it_is_shown_then_its_cause_is_decoded(
+    body: Any, cause: str
+) -> None:
     (text,) = MemoryPlace([letter("m1", body)]).run("show")
 
     assert cause in json.loads(text)["cause"]
 
 
-def test_given_a_letter_with_tokens_when_shown_then_they_are_left_out() -> None:
+def test_given_a_dead_letter_with_tokens_when_it_is_shown_then_the_tokens_are_omitted() -> None:
     (text,) = MemoryPlace([letter("m1", {**TASK, "more": [{"token": "tok_secret"}]})]).run("show", "m1")
 
     assert "tok_secret" not in text
@@ -135,14 +137,16 @@ SECRETS = '{"task":"ChargePayment","task_token":"AQCE+secret/==","payment":{"tok
         "the payment with tok_AQCE_secret failed",
     ],
 )
-def test_given_a_letter_of_any_form_with_tokens_when_shown_then_they_are_left_out(body: str) -> None:
+def test_given_a_dead_letter_of_any_form_with_tokens_when_it_is_shown_then_the_tokens_are_omitted(
+    body: str,
+) -> None:
     lines = [*MemoryPlace([letter("m1", body)]).run("list"), *MemoryPlace([letter("m1", body)]).run("show")]
 
     assert [line for line in lines if "secret" in line] == []
     assert "(left out)" in lines[1]
 
 
-def test_given_a_letter_with_a_text_that_is_json_when_shown_then_what_is_no_secret_stays() -> None:
+def test_given_a_dead_letter_with_nested_json_when_it_is_shown_then_only_secrets_are_omitted() -> None:
     said = {"Message": SECRETS % ',"n":12345678901234567890123', "Note": '{"n": 12345678901234567890123}'}
     (text,) = MemoryPlace([letter("m1", said)]).run("show")
 
@@ -175,7 +179,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
-def test_given_a_hostile_letter_when_read_then_it_hides_no_other_and_can_be_discarded(
+def test_given_a_hostile_dead_letter_when_the_queue_is_read_then_it_hides_no_other_and_can_be_discarded(
     body: str, account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     hostile, good = letter("m1", body), letter("m2", TASK)
@@ -191,14 +195,14 @@ def test_given_a_hostile_letter_when_read_then_it_hides_no_other_and_can_be_disc
     assert place.deleted == ["m1"]
 
 
-def test_given_letters_when_one_is_redriven_then_the_others_stay_and_can_be_seen_again() -> None:
+def test_given_two_dead_letters_when_one_is_redriven_then_the_other_stays_visible() -> None:
     place = MemoryPlace([letter("m1", TASK), letter("m2", TASK)])
 
     assert place.run("redrive", "--id", "m2") == ["redriven: m2"]
     assert (place.redriven, place.given_back) == (["m2"], ["m1"])
 
 
-def test_given_letters_when_all_are_redriven_and_one_fails_then_the_rest_can_be_seen_again() -> None:
+def test_given_dead_letters_when_redriving_all_fails_at_one_then_the_rest_stays_visible() -> None:
     place = MemoryPlace([letter("m1", TASK), letter("m2", "refused"), letter("m3", TASK)])
 
     with pytest.raises(ConnectionError):
@@ -207,7 +211,7 @@ def test_given_letters_when_all_are_redriven_and_one_fails_then_the_rest_can_be_
     assert (place.redriven, place.given_back) == (["m1"], ["m2", "m3"])
 
 
-def test_given_a_letter_when_discarded_then_it_is_noted_why_before_it_is_deleted() -> None:
+def test_given_a_dead_letter_when_it_is_discarded_then_the_reason_is_recorded_before_it_is_deleted() -> None:
     place = MemoryPlace([letter("m1", TASK)])
 
     assert place.run("discard", "m1", "--reason", " a test order ") == ["discarded: m1"]
@@ -226,7 +230,9 @@ def test_given_a_letter_when_discarded_then_it_is_noted_why_before_it_is_deleted
         ["burn"],
     ],
 )
-def test_given_a_command_that_is_not_clear_when_run_then_no_letter_is_touched(arguments: list[str]) -> None:
+def test_given_invalid_arguments_when_the_command_runs_then_no_dead_letter_changes(
+    arguments: list[str],
+) -> None:
     place = MemoryPlace([letter("m1", TASK)])
 
     with pytest.raises(SystemExit):
@@ -235,7 +241,7 @@ def test_given_a_command_that_is_not_clear_when_run_then_no_letter_is_touched(ar
     assert (place.redriven, place.deleted, place.notes) == ([], [], [])
 
 
-def test_given_no_such_letter_when_named_then_none_is_touched() -> None:
+def test_given_an_unknown_message_id_when_dead_letters_are_redriven_then_none_of_them_is() -> None:
     place = MemoryPlace([letter("m1", TASK)])
 
     with pytest.raises(NoSuchLetter, match="m2"):
@@ -254,7 +260,7 @@ def queues(account: AwsServer) -> tuple[str, str]:
     return sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"], dead
 
 
-def test_given_dead_letters_in_sqs_when_redriven_then_the_queue_has_each_with_all_that_it_was_sent_with(
+def test_given_dead_letters_in_sqs_when_they_are_redriven_then_the_queue_contains_each_with_its_attributes(
     account: AwsServer, queues: tuple[str, str]
 ) -> None:
     queue, dead = queues
@@ -349,7 +355,7 @@ def plugin(
 
 @pytest.mark.emulator
 @pytest.mark.parametrize("account", ["emulator"], indirect=True)
-def test_given_a_task_that_failed_too_often_when_its_handler_is_mended_and_it_is_redriven_then_it_is_done_once(
+def test_given_a_dead_task_when_its_handler_is_fixed_and_the_task_redriven_then_it_is_done_once(
     account: AwsServer, queues: tuple[str, str], plugin: Plugin
 ) -> None:
     url, dead = queues
@@ -381,7 +387,7 @@ def test_given_a_task_that_failed_too_often_when_its_handler_is_mended_and_it_is
     assert queue.receive(10, 0) == []
 
 
-def test_given_a_dead_letter_in_sqs_when_discarded_then_the_table_says_why_and_not_what_it_said(
+def test_given_a_dead_letter_in_sqs_when_it_is_discarded_then_the_table_contains_the_reason_and_not_the_body(
     account: AwsServer, queues: tuple[str, str], create_table: Any
 ) -> None:
     queue, dead = queues

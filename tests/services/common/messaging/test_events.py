@@ -36,7 +36,7 @@ def an_event(kind: str = "thing.made.v1") -> Event:
     )
 
 
-def test_an_event_is_a_cloudevent_in_the_current_trace() -> None:
+def test_given_a_current_trace_when_an_event_is_created_then_it_is_a_cloudevent_in_that_trace() -> None:
     with telemetry.traced(TRACEPARENT):
         event = an_event().to_dict()
 
@@ -44,13 +44,13 @@ def test_an_event_is_a_cloudevent_in_the_current_trace() -> None:
     assert event["traceparent"].split("-")[1] == TRACEPARENT.split("-")[1]
 
 
-def test_an_event_survives_a_round_trip_through_json() -> None:
+def test_given_an_event_when_it_is_encoded_and_decoded_then_it_is_the_same() -> None:
     event = an_event()
 
     assert Event.from_dict(orjson.loads(orjson.dumps(event.to_dict()))) == event
 
 
-def test_the_publisher_in_memory_keeps_what_it_is_given() -> None:
+def test_given_a_publisher_in_memory_when_events_are_published_then_it_keeps_them() -> None:
     publisher, events = MemoryPublisher(), [an_event() for _ in range(12)]
 
     publisher.publish(events)
@@ -93,7 +93,7 @@ def numbers(topic: Topic) -> list[list[int]]:
     return [[data["n"] for data in request] for request in topic.requests]
 
 
-def test_events_are_published_ten_at_a_time() -> None:
+def test_given_24_events_when_they_are_published_then_each_batch_has_at_most_ten() -> None:
     topic: Any = Topic()
 
     SnsPublisher(topic, "arn").publish(numbered(24))
@@ -102,7 +102,7 @@ def test_events_are_published_ten_at_a_time() -> None:
     assert [n for request in numbers(topic) for n in request] == list(range(24))
 
 
-def test_a_batch_has_no_more_than_256_kib() -> None:
+def test_given_large_events_when_they_are_published_then_each_batch_has_at_most_256_kib() -> None:
     topic: Any = Topic()
 
     SnsPublisher(topic, "arn").publish(numbered(6, 100 * 1024))
@@ -110,7 +110,9 @@ def test_a_batch_has_no_more_than_256_kib() -> None:
     assert numbers(topic) == [[0, 1], [2, 3], [4, 5]]
 
 
-def test_only_the_rejected_events_of_a_batch_are_published_again() -> None:
+def test_given_a_partially_rejected_batch_when_it_is_published_then_only_the_rejected_events_are_sent_again() -> (
+    None
+):
     topic: Any = Topic(
         lambda data, nth: "InternalError" if data["n"] in {1, 2} and nth <= data["n"] else None
     )
@@ -120,7 +122,9 @@ def test_only_the_rejected_events_of_a_batch_are_published_again() -> None:
     assert numbers(topic) == [list(range(10)), [1, 2], [2], [10]]
 
 
-def test_events_that_the_topic_always_rejects_are_reported_with_the_reason() -> None:
+def test_given_an_event_that_is_always_rejected_when_a_batch_is_published_then_the_error_contains_the_reason() -> (
+    None
+):
     topic: Any = Topic(lambda data, _: "InternalError" if data["n"] == 3 else None)
 
     with pytest.raises(NotPublished, match="1 of 10 events were not published: InternalError"):
@@ -129,7 +133,7 @@ def test_events_that_the_topic_always_rejects_are_reported_with_the_reason() -> 
     assert numbers(topic) == [list(range(10)), [3], [3]]
 
 
-def test_events_reach_the_subscribers_of_their_type(
+def test_given_a_subscription_by_type_when_events_are_published_then_only_those_of_its_type_arrive(
     account: AwsServer, create_topic: Callable[[], str], create_queue: Callable[[], str]
 ) -> None:
     topic, url = create_topic(), create_queue()

@@ -63,7 +63,9 @@ def pending(outbox: Outbox) -> list[str]:
     return [record.id for record in outbox.pending(100)]
 
 
-def test_pending_records_are_returned_oldest_first(outbox: Outbox, add: Add) -> None:
+def test_given_pending_records_when_they_are_read_then_the_oldest_come_first(
+    outbox: Outbox, add: Add
+) -> None:
     records = [a_record(1, 2) for _ in range(20)]
     for record in records:
         add(record)
@@ -72,7 +74,7 @@ def test_pending_records_are_returned_oldest_first(outbox: Outbox, add: Add) -> 
     assert len(outbox.pending(7)) == 7
 
 
-def test_a_claimed_record_is_not_pending_until_the_claim_expires(
+def test_given_a_claimed_record_when_the_claim_expires_then_it_is_pending_again(
     outbox: Outbox, add: Add, now: Clock
 ) -> None:
     record = a_record()
@@ -87,7 +89,9 @@ def test_a_claimed_record_is_not_pending_until_the_claim_expires(
     assert outbox.claim(record)
 
 
-def test_a_postponed_record_waits_again_after_the_pause(outbox: Outbox, add: Add, now: Clock) -> None:
+def test_given_a_postponed_record_when_the_pause_ends_then_it_is_pending_again(
+    outbox: Outbox, add: Add, now: Clock
+) -> None:
     record = a_record()
     add(record)
     outbox.claim(record)
@@ -99,7 +103,7 @@ def test_a_postponed_record_waits_again_after_the_pause(outbox: Outbox, add: Add
     assert pending(outbox) == [record.id]
 
 
-def test_a_sent_record_is_deleted(outbox: Outbox, add: Add) -> None:
+def test_given_a_sent_record_when_it_is_marked_done_then_it_is_deleted(outbox: Outbox, add: Add) -> None:
     record = a_record()
     add(record)
     outbox.claim(record)
@@ -112,7 +116,9 @@ def test_a_sent_record_is_deleted(outbox: Outbox, add: Add) -> None:
     outbox.done(record)
 
 
-def test_many_claimed_records_do_not_hide_the_others(outbox: Outbox, add: Add) -> None:
+def test_given_many_claimed_records_when_pending_ones_are_read_then_the_unclaimed_one_is_found(
+    outbox: Outbox, add: Add
+) -> None:
     records = [a_record() for _ in range(60)]
     for record in records:
         add(record)
@@ -123,7 +129,7 @@ def test_many_claimed_records_do_not_hide_the_others(outbox: Outbox, add: Add) -
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=4), timedelta(minutes=-4)])
-def test_a_claim_by_a_wrong_clock_expires_nevertheless(
+def test_given_a_claim_by_a_wrong_clock_when_its_owner_crashes_then_the_claim_expires(
     outbox: Outbox, add: Add, now: Clock, ahead: timedelta
 ) -> None:
     """Its owner crashed. AWS accepts signatures of clocks that are up to five minutes off."""
@@ -140,7 +146,7 @@ def test_a_claim_by_a_wrong_clock_expires_nevertheless(
     assert outbox.claim(record)
 
 
-def test_a_claim_that_is_retried_by_the_sdk_succeeds(
+def test_given_a_lost_response_when_the_sdk_retries_a_claim_then_the_claim_succeeds(
     account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     """The SDK retries a call whose response was lost."""
@@ -172,7 +178,7 @@ UNREADABLE: Mapping[str, Mapping[str, Any]] = {
 
 
 @pytest.mark.parametrize("row", UNREADABLE)
-def test_an_unreadable_record_does_not_block_others(
+def test_given_an_unreadable_record_when_pending_ones_are_read_then_it_is_counted_and_the_others_are_found(
     account: AwsServer, create_table: Callable[[], str], now: Clock, row: str
 ) -> None:
     client, table = account.clients.dynamodb, create_table()
@@ -194,7 +200,7 @@ def test_an_unreadable_record_does_not_block_others(
     assert counter._value.get() == before + 8
 
 
-def test_a_relay_whose_outbox_cannot_be_read_for_a_minute_is_not_ready(
+def test_given_an_unavailable_outbox_when_readiness_is_checked_a_minute_later_then_the_relay_is_not_ready(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(_limit: int) -> list[OutboxRecord]:
@@ -213,7 +219,7 @@ def test_a_relay_whose_outbox_cannot_be_read_for_a_minute_is_not_ready(
 
 
 @pytest.mark.parametrize(("kind", "is_ready"), [("note", False), ("of a later version", True)])
-def test_a_relay_that_cannot_send_records_is_not_ready(
+def test_given_records_that_cannot_be_sent_when_readiness_is_checked_then_only_known_kinds_count(
     kind: str, is_ready: bool, now: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(_payloads: Sequence[Mapping[str, Any]]) -> None:
@@ -232,7 +238,9 @@ def test_a_relay_that_cannot_send_records_is_not_ready(
     assert outbox.pending(10) == [], "they are tried again after a pause"
 
 
-def test_the_age_of_the_oldest_record_includes_postponed_ones(outbox: Outbox, add: Add) -> None:
+def test_given_postponed_records_when_the_oldest_age_is_read_then_it_includes_them(
+    outbox: Outbox, add: Add
+) -> None:
     assert outbox.oldest() == 0.0
     old = OutboxRecord((OutboxMessage("note", {"n": 1}),), id=ids.first_of(clock.now() - timedelta(hours=1)))
     for record in (old, a_record(2)):
@@ -247,7 +255,7 @@ def test_the_age_of_the_oldest_record_includes_postponed_ones(outbox: Outbox, ad
     assert outbox.oldest() < 60
 
 
-def test_the_gauge_shows_the_age_of_the_oldest_record_while_nothing_can_be_sent(
+def test_given_a_record_that_cannot_be_sent_when_the_relay_runs_then_the_gauge_shows_its_age(
     now: Clock, told: "Told", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A record that failed is postponed, so that hardly ever one of them is free."""
@@ -267,11 +275,11 @@ def test_the_gauge_shows_the_age_of_the_oldest_record_while_nothing_can_be_sent(
     assert telemetry.OUTBOX_AGE._value.get() == 0.0
 
 
-def test_an_outbox_answers_a_ping(outbox: Outbox) -> None:
+def test_given_an_outbox_when_it_is_pinged_then_it_responds(outbox: Outbox) -> None:
     outbox.ping()
 
 
-def test_a_record_in_another_partition_than_that_of_its_id_is_sent_nevertheless(
+def test_given_a_record_in_an_unexpected_partition_when_the_relay_runs_then_it_is_sent_and_deleted(
     account: AwsServer, create_table: Callable[[], str], now: Clock, told: "Told"
 ) -> None:
     """A version with another number of partitions wrote it."""
@@ -313,7 +321,9 @@ def told() -> Told:
     return Told()
 
 
-def test_a_record_is_sent_in_order_and_deleted(outbox: Outbox, add: Add, told: Told) -> None:
+def test_given_a_record_of_several_messages_when_it_is_relayed_then_they_are_sent_in_order(
+    outbox: Outbox, add: Add, told: Told
+) -> None:
     record = a_record(1, 2, 3)
     add(record)
 
@@ -323,7 +333,7 @@ def test_a_record_is_sent_in_order_and_deleted(outbox: Outbox, add: Add, told: T
     assert pending(outbox) == []
 
 
-def test_messages_of_one_kind_are_sent_together_and_the_order_of_kinds_is_kept(
+def test_given_messages_of_two_kinds_when_they_are_relayed_then_adjacent_ones_share_a_call_and_order_is_kept(
     outbox: Outbox, add: Add
 ) -> None:
     kinds = ("note", "note", "fact", "note")
@@ -339,7 +349,7 @@ def test_messages_of_one_kind_are_sent_together_and_the_order_of_kinds_is_kept(
     assert calls == [("note", [0, 1]), ("fact", [2]), ("note", [3])]
 
 
-def test_a_partially_sent_record_is_sent_again_completely(
+def test_given_a_partially_sent_record_when_it_is_retried_then_all_its_messages_are_sent_again(
     outbox: Outbox, add: Add, told: Told, now: Clock
 ) -> None:
     record = a_record(1, 2)
@@ -356,7 +366,9 @@ def test_a_partially_sent_record_is_sent_again_completely(
     assert told.numbers == [1, 1, 2]
 
 
-def test_a_record_that_another_relay_has_claimed_is_skipped(outbox: Outbox, add: Add, told: Told) -> None:
+def test_given_a_record_claimed_by_another_relay_when_the_relay_runs_then_it_is_skipped(
+    outbox: Outbox, add: Add, told: Told
+) -> None:
     record = a_record()
     add(record)
     outbox.claim(record)
@@ -366,7 +378,9 @@ def test_a_record_that_another_relay_has_claimed_is_skipped(outbox: Outbox, add:
     assert told.numbers == []
 
 
-def test_a_failing_record_is_retried_forever_with_growing_pauses(now: Clock, told: Told) -> None:
+def test_given_a_record_that_always_fails_when_the_relay_runs_then_it_is_retried_without_limit(
+    now: Clock, told: Told
+) -> None:
     outbox, record = MemoryOutbox(now), a_record(1)
     outbox.add(record)
     told.refused = {1}
@@ -395,7 +409,7 @@ class Pauses(threading.Event):
 
 
 @pytest.mark.parametrize("failure", ["no right to write", "another relay is faster", "no records"])
-def test_a_relay_that_sends_nothing_reads_the_outbox_less_and_less_often(
+def test_given_a_relay_that_sends_nothing_when_it_runs_then_it_reads_the_outbox_less_often(
     failure: str, told: Told, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pauses, looks = Pauses(), list[int]()
@@ -431,7 +445,7 @@ def stop() -> threading.Event:
     return threading.Event()
 
 
-def test_a_running_relay_sends_new_records_and_survives_an_outage(
+def test_given_a_running_relay_when_an_outage_ends_then_it_sends_new_records(
     told: Told, stop: threading.Event, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outbox = MemoryOutbox()

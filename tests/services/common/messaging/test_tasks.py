@@ -15,7 +15,7 @@ from tests.services.memory import MemoryAnswers
 TASK = {"task": "Work", "task_token": "t1"}
 
 
-def test_a_result_is_sent_as_the_output() -> None:
+def test_given_a_task_when_its_handler_returns_a_result_then_the_result_is_sent_to_the_workflow() -> None:
     answers = MemoryAnswers("t1")
 
     answering(lambda _: {"done": True}, answers)(TASK)
@@ -23,7 +23,7 @@ def test_a_result_is_sent_as_the_output() -> None:
     assert answers.outputs == {"t1": {"done": True}}
 
 
-def test_a_rejected_task_is_reported_as_a_failure_and_its_message_is_deleted() -> None:
+def test_given_a_task_when_its_handler_rejects_it_then_a_failure_is_reported_and_no_error_is_raised() -> None:
     answers = MemoryAnswers("t1")
 
     def refuse(_: Mapping[str, Any]) -> None:
@@ -34,7 +34,7 @@ def test_a_rejected_task_is_reported_as_a_failure_and_its_message_is_deleted() -
     assert answers.failures == {"t1": ("OutOfStock", "none left")}
 
 
-def test_any_other_failure_reports_no_result_until_the_next_delivery() -> None:
+def test_given_a_task_when_its_handler_fails_otherwise_then_no_result_is_reported() -> None:
     answers = MemoryAnswers("t1")
 
     def fail(_: Mapping[str, Any]) -> None:
@@ -46,7 +46,7 @@ def test_any_other_failure_reports_no_result_until_the_next_delivery() -> None:
     assert answers.waiting == {"t1"}
 
 
-def test_a_result_that_the_workflow_no_longer_waits_for_ends_the_message() -> None:
+def test_given_a_task_that_the_workflow_no_longer_waits_for_when_it_is_done_then_no_error_is_raised() -> None:
     answering(lambda _: {}, MemoryAnswers())(TASK)
 
 
@@ -58,7 +58,9 @@ def answers(request: pytest.FixtureRequest) -> TaskAnswers:
     return StepFunctionsAnswers(account.clients.stepfunctions)
 
 
-def test_an_unknown_token_is_gone(answers: TaskAnswers) -> None:
+def test_given_an_unknown_task_token_when_a_result_is_reported_then_the_task_is_gone(
+    answers: TaskAnswers,
+) -> None:
     with pytest.raises(TaskGone):
         answers.succeed("unknown", {})
     with pytest.raises(TaskGone):

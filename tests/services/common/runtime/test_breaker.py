@@ -41,18 +41,20 @@ class Provider:
         return answer
 
 
-def test_an_answer_is_passed_on(guard: Guard) -> None:
+def test_given_a_call_that_succeeds_when_it_is_guarded_then_its_result_is_returned(guard: Guard) -> None:
     assert guard.call(Provider("yes")) == "yes"
 
 
-def test_a_temporary_failure_is_retried(guard: Guard) -> None:
+def test_given_a_temporary_failure_when_a_call_is_guarded_then_it_is_retried(guard: Guard) -> None:
     provider = Provider(Flaky(), Flaky(), "yes")
 
     assert guard.call(provider) == "yes"
     assert provider.calls == 3
 
 
-def test_the_error_of_the_last_attempt_is_raised(guard: Guard) -> None:
+def test_given_a_call_that_fails_at_every_attempt_when_it_is_guarded_then_the_last_error_is_raised(
+    guard: Guard,
+) -> None:
     with pytest.raises(CallFailed, match="provider: third") as failed:
         guard.call(Provider(Flaky(), Flaky(), Flaky("third")))
 
@@ -60,7 +62,9 @@ def test_the_error_of_the_last_attempt_is_raised(guard: Guard) -> None:
 
 
 @pytest.mark.parametrize("answer", [Declined(), KeyError("a defect")])
-def test_a_rejection_or_a_defect_is_not_retried(guard: Guard, answer: Exception) -> None:
+def test_given_a_rejection_or_a_defect_when_a_call_is_guarded_then_it_is_not_retried(
+    guard: Guard, answer: Exception
+) -> None:
     provider = Provider(answer)
 
     with pytest.raises(type(answer)):
@@ -76,7 +80,9 @@ def silence() -> Iterator[threading.Event]:
     ended.set()
 
 
-def test_a_call_without_an_answer_ends_at_its_deadline(guard: Guard, silence: threading.Event) -> None:
+def test_given_a_call_that_does_not_return_when_its_deadline_passes_then_a_timeout_is_raised(
+    guard: Guard, silence: threading.Event
+) -> None:
     started = time.monotonic()
 
     with pytest.raises(CallTimeout):
@@ -91,7 +97,7 @@ def open_circuits() -> float:
     return value
 
 
-def test_failed_calls_in_a_row_open_the_circuit_and_one_success_closes_it(
+def test_given_consecutive_failures_when_they_reach_the_limit_then_the_circuit_opens_until_a_call_succeeds(
     guard: Guard, eventually: Eventually
 ) -> None:
     for _ in range(LIMITS.failures):
@@ -115,7 +121,7 @@ def test_failed_calls_in_a_row_open_the_circuit_and_one_success_closes_it(
     assert guard.call(Provider(Flaky(), "yes")) == "yes"
 
 
-def test_refusals_never_open_the_circuit(guard: Guard) -> None:
+def test_given_repeated_rejections_when_calls_are_guarded_then_the_circuit_stays_closed(guard: Guard) -> None:
     for _ in range(LIMITS.failures + 1):
         with pytest.raises(Declined):
             guard.call(Provider(Declined()))
@@ -123,7 +129,9 @@ def test_refusals_never_open_the_circuit(guard: Guard) -> None:
     assert guard.call(Provider("yes")) == "yes"
 
 
-def test_calls_do_not_wait_for_each_other(guard: Guard) -> None:
+def test_given_two_concurrent_calls_when_they_are_guarded_then_neither_waits_for_the_other(
+    guard: Guard,
+) -> None:
     both = threading.Barrier(2)
     answers: list[int] = []
 

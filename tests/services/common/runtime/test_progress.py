@@ -23,14 +23,16 @@ def progress(seconds: Seconds) -> Progress:
     return Progress("a loop", seconds)
 
 
-def test_a_loop_without_work_is_healthy(progress: Progress, seconds: Seconds) -> None:
+def test_given_a_loop_without_work_when_progress_is_checked_then_it_is_healthy(
+    progress: Progress, seconds: Seconds
+) -> None:
     seconds.passed = 1000
 
     progress.check()
 
 
 @pytest.mark.parametrize("pieces", [("",), ("1", "2"), ("1", "1", "2")])
-def test_a_loop_without_progress_for_a_minute_is_reported(
+def test_given_a_loop_without_progress_when_a_minute_has_passed_then_the_check_fails_with_the_last_error(
     progress: Progress, seconds: Seconds, pieces: tuple[str, ...]
 ) -> None:
     for piece in pieces:
@@ -43,7 +45,7 @@ def test_a_loop_without_progress_for_a_minute_is_reported(
         progress.check()
 
 
-def test_one_permanently_failing_piece_does_not_make_the_loop_unready(
+def test_given_a_single_failing_piece_of_work_when_progress_is_checked_then_the_loop_is_ready(
     progress: Progress, seconds: Seconds
 ) -> None:
     for _ in range(100):
@@ -54,7 +56,9 @@ def test_one_permanently_failing_piece_does_not_make_the_loop_unready(
     progress.check()
 
 
-def test_a_loop_that_makes_progress_again_is_healthy(progress: Progress, seconds: Seconds) -> None:
+def test_given_a_stalled_loop_when_it_makes_progress_again_then_it_is_healthy(
+    progress: Progress, seconds: Seconds
+) -> None:
     progress.missed("", ConnectionError())
     seconds.passed = 61
     progress.made()

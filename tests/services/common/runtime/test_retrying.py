@@ -29,17 +29,21 @@ def losing(times: int) -> Callable[[], int]:
     return work
 
 
-def test_work_that_loses_is_retried_until_it_wins(pauses: list[float]) -> None:
+def test_given_stale_writes_when_the_work_is_retried_then_it_succeeds_after_pauses(
+    pauses: list[float],
+) -> None:
     assert retry_on_stale(losing(3), "order 1") == 4
     assert len(pauses) == 3
 
 
-def test_work_that_wins_at_once_does_not_wait(pauses: list[float]) -> None:
+def test_given_work_that_succeeds_at_once_when_it_runs_then_it_does_not_pause(pauses: list[float]) -> None:
     assert retry_on_stale(losing(0), "order 1") == 1
     assert pauses == []
 
 
-def test_work_that_always_loses_raises_unavailable(pauses: list[float]) -> None:
+def test_given_permanent_contention_when_the_work_is_retried_then_it_raises_unavailable_within_a_second(
+    pauses: list[float],
+) -> None:
     with pytest.raises(Unavailable, match=r"order 1 is being changed concurrently; retry the request"):
         retry_on_stale(losing(1000), "order 1")
 
@@ -49,7 +53,9 @@ def test_work_that_always_loses_raises_unavailable(pauses: list[float]) -> None:
     assert sum(pauses) < 1
 
 
-def test_pauses_are_random_so_that_competing_writers_do_not_collide_again(pauses: list[float]) -> None:
+def test_given_competing_writers_when_they_are_retried_then_their_pauses_are_random(
+    pauses: list[float],
+) -> None:
     for _ in range(50):
         retry_on_stale(losing(1), "order 1")
 
@@ -57,7 +63,9 @@ def test_pauses_are_random_so_that_competing_writers_do_not_collide_again(pauses
     assert all(0 <= pause <= 0.02 for pause in pauses)
 
 
-def test_any_other_failure_is_not_retried(pauses: list[float]) -> None:
+def test_given_a_failure_other_than_a_stale_write_when_the_work_runs_then_it_is_not_retried(
+    pauses: list[float],
+) -> None:
     calls: list[None] = []
 
     def fail() -> None:

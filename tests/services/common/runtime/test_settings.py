@@ -20,14 +20,16 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def test_settings_come_from_the_environment_with_defaults() -> None:
+def test_given_the_required_variables_when_settings_are_loaded_then_the_others_have_defaults() -> None:
     settings = ServiceSettings.load()
 
     assert (settings.table, settings.port, settings.log_level) == ("shop-things", 8080, "INFO")
     assert settings.aws_endpoint_url is None
 
 
-def test_every_missing_or_invalid_variable_has_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_missing_and_invalid_variables_when_settings_are_loaded_then_the_error_has_a_line_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("TABLE")
     monkeypatch.setenv("PORT", "http")
 
@@ -39,7 +41,9 @@ def test_every_missing_or_invalid_variable_has_a_line(monkeypatch: pytest.Monkey
     assert [line.split()[0] for line in lines] == ["TABLE", "PORT"]
 
 
-def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_an_empty_variable_when_settings_are_loaded_then_it_counts_as_unset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("TABLE", "")
 
     with pytest.raises(SystemExit, match="TABLE is not set: name of the service's DynamoDB table"):

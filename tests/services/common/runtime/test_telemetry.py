@@ -29,7 +29,9 @@ def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Logged]:
     telemetry.configure("test", "INFO")
 
 
-def test_a_log_line_is_json_with_its_trace_and_fields(logged: Logged) -> None:
+def test_given_a_trace_when_a_message_is_logged_then_the_line_is_json_with_the_trace_and_fields(
+    logged: Logged,
+) -> None:
     with telemetry.traced(TRACEPARENT, order_id="1"):
         telemetry.logger("test").info("happened", amount=3)
 
@@ -40,14 +42,14 @@ def test_a_log_line_is_json_with_its_trace_and_fields(logged: Logged) -> None:
     assert (line["order_id"], line["amount"]) == ("1", 3)
 
 
-def test_a_log_line_of_a_library_is_json_too(logged: Logged) -> None:
+def test_given_a_library_when_it_logs_a_message_then_the_line_is_json(logged: Logged) -> None:
     logging.getLogger("some.library").warning("disk %s", "full")
 
     (line,) = logged()
     assert (line["event"], line["level"]) == ("disk full", "warning")
 
 
-def test_payment_data_is_redacted_at_any_depth(logged: Logged) -> None:
+def test_given_payment_data_at_any_depth_when_it_is_logged_then_it_is_redacted(logged: Logged) -> None:
     log = telemetry.logger("test")
     log.info(
         "a", token="secret-1", body={"payment": {"card_number": "secret-2"}, "list": [{"cvc": "secret-3"}]}
@@ -60,7 +62,7 @@ def test_payment_data_is_redacted_at_any_depth(logged: Logged) -> None:
     assert "secret" not in repr(lines)
 
 
-def test_a_trace_is_continued_in_a_span_of_its_own() -> None:
+def test_given_a_traceparent_when_a_trace_is_continued_then_it_has_a_new_span() -> None:
     trace = Trace.continued(TRACEPARENT)
 
     assert trace.trace_id == "0af7651916cd43dd8448eb211c80319c"
@@ -70,14 +72,16 @@ def test_a_trace_is_continued_in_a_span_of_its_own() -> None:
 @given(
     st.text() | st.none() | st.sampled_from(["00-" + "0" * 32 + "-" + "1" * 16 + "-01", TRACEPARENT + "\n"])
 )
-def test_an_invalid_traceparent_starts_a_new_trace(traceparent: str | None) -> None:
+def test_given_an_invalid_traceparent_when_a_trace_is_continued_then_a_new_trace_starts(
+    traceparent: str | None,
+) -> None:
     trace = Trace.continued(traceparent)
 
     assert Trace.continued(str(trace)).trace_id == trace.trace_id
     assert trace.trace_id not in (traceparent or "")
 
 
-def test_a_trace_ends_with_its_block() -> None:
+def test_given_a_traced_block_when_it_ends_then_its_trace_is_no_longer_current() -> None:
     with telemetry.traced(TRACEPARENT) as outer:
         with telemetry.traced(None):
             pass

@@ -41,12 +41,16 @@ def health(loop: Loop) -> Iterator[httpx.Client]:
     server.stop()
 
 
-def test_a_running_loop_is_healthy_and_ready(health: httpx.Client) -> None:
+def test_given_a_running_loop_when_the_probes_run_then_the_process_is_healthy_and_ready(
+    health: httpx.Client,
+) -> None:
     assert health.get("/healthz").json() == {"status": "ok"}
     assert health.get("/readyz").json() == {"status": "ok"}
 
 
-def test_a_missing_dependency_does_not_make_a_process_unhealthy(health: httpx.Client, loop: Loop) -> None:
+def test_given_a_missing_dependency_when_the_probes_run_then_the_process_is_healthy_and_not_ready(
+    health: httpx.Client, loop: Loop
+) -> None:
     loop.missing = ConnectionError("a detail")
 
     assert health.get("/healthz").status_code == 200
@@ -54,12 +58,16 @@ def test_a_missing_dependency_does_not_make_a_process_unhealthy(health: httpx.Cl
     assert (answer.status_code, answer.json()["failing"]) == (503, {"loop": "ConnectionError"})
 
 
-def test_a_stuck_loop_fails_the_liveness_probe(health: httpx.Client, loop: Loop) -> None:
+def test_given_a_stuck_loop_when_the_liveness_probe_runs_then_it_fails(
+    health: httpx.Client, loop: Loop
+) -> None:
     loop.turns = False
 
     assert health.get("/healthz").status_code == 503
 
 
-def test_metrics_are_there_and_nothing_else(health: httpx.Client) -> None:
+def test_given_a_worker_when_its_metrics_are_requested_then_they_are_served_and_other_paths_are_not_found(
+    health: httpx.Client,
+) -> None:
     assert "messages_processed_total" in health.get("/metrics").text
     assert health.get("/other").status_code == 404
