@@ -86,9 +86,9 @@ class Lifecycle(Model):
     """Lifecycle hooks of a container, as in a pod. Each replaces the operator's default."""
 
     post_start: LifecycleHandler | None = None
-    """Action immediately after the container has started, in parallel to its entry point. The container is not ready until it has completed. Defaults to none."""
+    """Action immediately after the container has started, in parallel with its entry point. The container is not ready until it has completed. Defaults to none."""
     pre_stop: LifecycleHandler | None = None
-    """Action before the container receives SIGTERM. Its duration counts against the grace period. Defaults to a sleep of 5 seconds in the web pods, in which the pod is removed from its Service, and to none in a worker."""
+    """Action before the container receives SIGTERM. Its duration counts against the grace period. Defaults to a sleep of 5 seconds in the web pods, during which the pod is removed from its Service, and to none in a worker."""
 
     @property
     def hooks(self) -> list[LifecycleHandler]:

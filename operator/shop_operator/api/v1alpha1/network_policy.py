@@ -215,4 +215,4 @@ class NetworkPolicy(Model):
         Annotated[list[Namespace], Field(min_length=1, max_length=16, json_schema_extra=SET), distinct()]
         | None
     ) = None
-    """Namespaces of the Gateway proxies to allow connections from. They apply without routes too, as a backend of another ShopService requires. Defaults to the namespaces of the Gateways."""
+    """Namespaces of the Gateway proxies to allow connections from. They also apply without routes, as required for a backend of another ShopService. Defaults to the namespaces of the Gateways."""

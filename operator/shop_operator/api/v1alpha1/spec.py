@@ -95,7 +95,7 @@ class ShopServiceSpec(Model):
     service_account: ServiceAccount | None = None
     """ServiceAccount of the pods: their identity in Kubernetes, and in AWS if it has an IAM role."""
     termination_grace_period_seconds: Seconds | None = None
-    """Seconds between SIGTERM and SIGKILL. Defaults to 30. The first 5 seconds (half of a period below 10 seconds) are a pause in which the pod is removed from its Service, unless lifecycle.preStop is set."""
+    """Seconds between SIGTERM and SIGKILL. Defaults to 30. The first 5 seconds (half of a period below 10 seconds) are a pause during which the pod is removed from its Service, unless lifecycle.preStop is set."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

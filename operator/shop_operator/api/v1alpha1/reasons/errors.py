@@ -25,7 +25,7 @@ ROWS: Final = (
         "Conflict",
         STUCK,
         "An object with the name of a child exists and has another owner, or another ShopService uses the discovery hostname.",
-        "Delete or rename that object, or rename the ShopService; choose another hostname.",
+        "Delete or rename that object, or rename the ShopService. If the hostname is in use, choose another one.",
         "kubectl get all -n {namespace} --show-labels",
     ),
     Reason(

@@ -53,7 +53,7 @@ ROWS: Final = (
         "Unavailable",
         ("DependenciesReady",),
         "A dependency exists but is not available. This ShopService stays Ready, since an unavailable ShopService does not"
-        " make its dependants unavailable.",
+        " make its dependents unavailable.",
         "Find out why the dependency is not available.",
         "kubectl shop status -n {namespace}",
     ),

@@ -17,7 +17,7 @@ ROWS: Final = (
     Reason(
         "Ready",
         ("Ready",),
-        "All resources match the spec and are ready. The message names fields that an admission webhook keeps at other values.",
+        "All resources match the spec and are ready. The message names fields that an admission webhook keeps at different values.",
     ),
     Reason(
         "ScaledToZero",
@@ -113,7 +113,7 @@ ROWS: Final = (
     Reason(
         "Terminating",
         ROLLING,
-        "A child object is being deleted, or an object with the name of one is; it is created again afterwards.",
+        "A child object, or another object with its name, is being deleted; the child is created again afterwards.",
         "Wait. If it persists, remove the finalizer that the message names, or fix its controller.",
         "kubectl get all -n {namespace} -l shopservice.dev/name={name}",
     ),
