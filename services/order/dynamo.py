@@ -99,8 +99,11 @@ class DynamoOrders(VersionedTable[Order]):
 
     def save(self, order: Order, outbox_record: OutboxRecord | None) -> Order:
         """As `ports.Orders.save`."""
-        withdrawn = [self._tokens.removal(order.id)] if order.is_undone else []
-        return self._save(order, order.version, outbox_record, *withdrawn)
+        return self._save(order, order.version, outbox_record)
+
+    def withdraw(self, order: Order, outbox_record: OutboxRecord | None) -> Order:
+        """As `ports.Orders.withdraw`."""
+        return self._save(order, order.version, outbox_record, self._tokens.removal(order.id))
 
     def page(self, customer_id: str, after: str | None, limit: int) -> Page:
         """As `ports.Orders.page`."""

@@ -113,7 +113,7 @@ def order_details(
 
 
 def cancel_order(order_id: str, caller: Caller, *, orders: Orders, now: Clock = clock.now) -> Order:
-    """Cancels an order. The workflow checks for the cancellation before it ships the order.
+    """Cancels an order. A queued charge is refused, and the workflow undoes the order instead of shipping it.
 
     Raises:
         UnknownOrder: the order does not exist, or the caller may not cancel it.
@@ -213,7 +213,11 @@ def _change(order_id: str, change: Change, orders: Orders) -> Order:
         if order is None:
             raise UnknownOrder(order_id)
         changed = change(order)
-        return order if changed == order else orders.save(changed, _outbox_record(order, changed))
+        if changed == order:
+            return order
+        # A payment token is removed once: when the order starts to be undone.
+        write = orders.withdraw if changed.is_undone and not order.is_undone else orders.save
+        return write(changed, _outbox_record(order, changed))
 
     return retry_on_stale(make, f"order {order_id}")
 

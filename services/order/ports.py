@@ -43,11 +43,12 @@ class Orders(Protocol):
     def save(self, order: Order, outbox_record: OutboxRecord | None) -> Order:
         """Writes a changed order and the outbox record of the change in one transaction. Returns the order as written.
 
-        Saving an order that is being undone also removes its payment token, so that a queued charge is refused.
-
         Raises:
             Stale: the order was written since it was read.
         """
+
+    def withdraw(self, order: Order, outbox_record: OutboxRecord | None) -> Order:
+        """As `save`, and removes the payment token of the order in the same transaction. A queued charge is then refused."""
 
     def page(self, customer_id: str, after: str | None, limit: int) -> Page:
         """A customer's orders, newest first, starting after `after`. May omit orders of the last second."""

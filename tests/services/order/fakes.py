@@ -39,11 +39,14 @@ class MemoryOrders:
         if self._orders[order.id].version != order.version:
             raise Stale(order.id)
         self._orders[order.id] = replace(order, version=order.version + 1)
-        if order.is_undone:
-            self.tokens.pop(order.id, None)
         if outbox_record is not None:
             self._outbox.add(outbox_record)
         return self._orders[order.id]
+
+    def withdraw(self, order: Order, outbox_record: OutboxRecord | None) -> Order:
+        saved = self.save(order, outbox_record)
+        self.tokens.pop(order.id, None)
+        return saved
 
     def page(self, customer_id: str, after: str | None, limit: int) -> Page:
         newest = sorted(self._orders.values(), key=lambda order: order.id, reverse=True)

@@ -140,6 +140,23 @@ def test_given_an_order_cancelled_after_its_check_when_it_is_undone_then_the_cus
     assert [step["cause"] for step in show()["timeline"][-2:]] == ["cancelled by the customer"] * 2
 
 
+@pytest.mark.parametrize(
+    ("task", "fields", "is_kept"),
+    [
+        ("CheckOrder", {"reserved_at": clock.rfc3339(AT)}, True),
+        ("ConfirmOrder", {}, True),
+        ("StartCancelling", REFUSED, False),
+        ("CancelOrder", DECLINED, False),
+    ],
+)
+def test_given_an_accepted_order_when_a_task_starts_to_undo_it_then_its_payment_token_is_removed(
+    world: World, order_id: str, task: str, fields: dict[str, Any], is_kept: bool
+) -> None:
+    world.task(task, order_id, **fields)
+
+    assert (order_id in world.orders.tokens) is is_kept
+
+
 def test_given_an_order_that_the_workflow_undoes_when_the_customer_cancels_it_then_the_request_is_accepted(
     world: World, client: FlaskClient, order_id: str, show: Callable[[], dict[str, Any]]
 ) -> None:

@@ -21,7 +21,7 @@ from services.common.values.errors import Stale
 from services.common.values.money import Money
 from services.order import api, domain, messages
 from services.order.app import Storage
-from services.order.domain import Item, Order, OrderCancelled, Product, TooLateToCancel
+from services.order.domain import Item, Order, OrderCancelled, Product, State, Step, TooLateToCancel
 from services.order.dynamo import DynamoOrders, DynamoProducts
 from services.order.workflow import StepFunctionsWorkflow
 from shopdev.processes.emulator import AwsServer
@@ -68,18 +68,8 @@ def test_given_an_accepted_order_when_its_token_is_stored_then_only_the_tokens_t
     assert "tok_approve" not in repr(client.scan(TableName=table)["Items"])
 
 
-@pytest.mark.parametrize(
-    ("change", "is_kept"),
-    [
-        (lambda order: order.confirm(NOW), True),
-        (lambda order: order.cancel(NOW), False),
-        (lambda order: order.turn_back("States.Timeout", "", NOW), False),
-        (lambda order: order.undo("OutOfStock", "", Money(0, "EUR"), NOW), False),
-    ],
-    ids=["confirmed", "cancelled", "turned-back", "undone"],
-)
-def test_given_an_accepted_order_when_a_change_undoes_it_then_its_payment_token_is_deleted(
-    account: AwsServer, create_table: Callable[[], str], change: Callable[[Order], Order], is_kept: bool
+def test_given_an_accepted_order_when_it_is_withdrawn_then_its_payment_token_is_deleted_with_the_write(
+    account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     client, table, apart = account.clients.dynamodb, create_table(), create_table()
     vault = DynamoVault(client, apart)
@@ -87,16 +77,17 @@ def test_given_an_accepted_order_when_a_change_undoes_it_then_its_payment_token_
     order = an_order()
     orders.accept(order, "tok_approve", messages.acceptance(order), a_request(), OK)
 
-    changed = orders.save(change(order), None)
-
-    assert (vault.find(order.id) is not None) is is_kept
-    # A change that is not written removes nothing, and one that has nothing to remove is written.
-    client.transact_write_items(TransactItems=[vault.addition(order.id, "tok_approve")])
+    reserved = orders.save(order.reached(Step(State.RESERVED, NOW, "stock reserved")), None)
+    assert vault.find(order.id) == "tok_approve"
     with pytest.raises(Stale):
-        orders.save(change(order), None)
-    assert vault.find(order.id) is not None
-    vault.forget(order.id)
-    assert orders.save(changed, None).version == changed.version + 1
+        orders.withdraw(order.cancel(NOW), None)
+    assert vault.find(order.id) == "tok_approve", "a change that is not written deletes nothing"
+
+    cancelled = orders.withdraw(reserved.cancel(NOW), None)
+
+    assert orders.get(order.id) == cancelled
+    assert vault.find(order.id) is None
+    assert orders.withdraw(cancelled, None).version == cancelled.version + 1, "there was nothing to delete"
 
 
 def an_order(customer_id: str = "guest") -> Order:
