@@ -1,4 +1,4 @@
-"""What holds for every tier."""
+"""Fixtures and settings of every test tier."""
 
 import importlib
 import signal

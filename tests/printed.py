@@ -59,7 +59,7 @@ class Suggestion:
 
 
 def typed(command: str, environment: Mapping[str, str], seconds: float) -> subprocess.CompletedProcess[str]:
-    """What a shell makes of a command in the repository's folder, without a terminal."""
+    """Result of a command in a shell in the repository's folder, without a terminal."""
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
         cwd=ROOT,

@@ -10,7 +10,7 @@ from shopdev.processes.process import Sink
 from shopdev.processes.shop import Shop
 
 WAIT_SCALE = 0.02
-"""What a state machine's seconds of retries and waits are multiplied with."""
+"""Factor for the retry and wait seconds of a state machine."""
 
 
 def to_stderr(name: str, line: str) -> None:

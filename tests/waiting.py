@@ -19,7 +19,7 @@ class NotYet(AssertionError):
 
 
 def wait_for(condition: Callable[[], Seen], deadline: float = DEADLINE, *, what: str = "") -> Seen:
-    """What the condition answers as soon as that is true; assertions inside it count as not yet.
+    """Wait for the condition and return its first true value; failed assertions inside it count as false.
 
     Raises:
         NotYet: it did not become true in `deadline` seconds.

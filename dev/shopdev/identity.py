@@ -194,7 +194,7 @@ def token_by_browser(
         ) from error
     with server:
         server.timeout = patience
-        server.handle_timeout = lambda: arrived.append("")  # type: ignore[method-assign]  # how socketserver is told
+        server.handle_timeout = lambda: arrived.append("")  # type: ignore[method-assign]  # socketserver calls it by name
         tell(f"Sign in at {sign_in.url}")
         while not arrived:
             server.handle_request()

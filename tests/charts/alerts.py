@@ -1,4 +1,4 @@
-"""What the tests of alerts share: promtool, which plays a case, and the metrics that an expression reads."""
+"""Shared by the alert tests: promtool, which evaluates a case, and the metrics that an expression reads."""
 
 import re
 import subprocess
@@ -35,7 +35,7 @@ def played(
     *,
     runbook: str,
 ) -> subprocess.CompletedProcess[str]:
-    """What promtool says to one case."""
+    """Result of promtool for one case."""
     summary = {rule["alert"]: rule["annotations"]["summary"] for rule in rules}
     expected = [
         {

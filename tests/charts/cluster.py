@@ -27,7 +27,7 @@ class Cluster:
         return done.stdout
 
     def answer(self, *arguments: str) -> str:
-        """What kubectl says, be it a failure: `auth can-i` fails to say no."""
+        """Output of kubectl, also on failure: `auth can-i` exits with an error for "no"."""
         return self._run(*arguments).stdout.strip()
 
     def _crds_established(self) -> bool:

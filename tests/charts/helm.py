@@ -25,7 +25,7 @@ class Refused(Exception):
 
     @property
     def sentence(self) -> str:
-        """What the user reads."""
+        """Error text as shown to the user."""
         return words(str(self))
 
 

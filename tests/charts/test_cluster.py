@@ -1,4 +1,4 @@
-"""What every chart renders, judged by Kubernetes: kubeconform over its own schemas, and a real API server."""
+"""Every chart's manifests are valid for kubeconform with the project's schemas and for a real API server."""
 
 import subprocess
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ def served(cluster: Cluster) -> Cluster:
 
 @pytest.fixture(params=CASES)
 def objects(request: pytest.FixtureRequest, helm: Helm) -> list[Object]:
-    """What a chart renders, and then what the operator makes of its ShopServices."""
+    """Objects rendered by a chart, followed by the objects that the operator renders from its ShopServices."""
     chart, files, values, namespace = CASES[request.param]
     rendered = helm.template(chart, values, files=files, namespace=namespace)
     return [

@@ -1,4 +1,4 @@
-"""What is generated is what its sources say today; `make generate` brings it there."""
+"""Generated files match their sources; `make generate` updates them."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What kstatus, Argo CD and Flux take a ShopService for, by their own libraries and by the files that are shipped for them."""
+"""Health of a ShopService as computed by kstatus, Argo CD and Flux, with their own libraries and the shipped files."""
 
 import json
 import subprocess

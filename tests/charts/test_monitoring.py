@@ -186,7 +186,7 @@ def test_given_every_exposed_metric_then_the_reference_documents_it(exposed: fro
 
 
 def _without_suffixes(series: frozenset[str]) -> Iterator[str]:
-    """Metrics as a person names them: a histogram is one thing. What every Python process has is left out."""
+    """Names of the metrics, with one name for a histogram and without the metrics of every Python process."""
     for name in series:
         if not name.startswith(("process_", "python_")) and not name.endswith("_created"):
             yield re.sub(r"_(bucket|sum|count)$", "", name)

@@ -55,7 +55,7 @@ class World:
     cluster: Cluster
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """What a shell makes of it; `dev/cluster exec --` would only enter the demo's network."""
+        """Result of the command in a shell, without `dev/cluster exec --`, which only enters the demo's network."""
         text = command.replace("dev/cluster exec -- ", "")
         text = text.replace("REGISTRY/", "registry.example.com/").replace("TAG", "v1")
         text = text.replace("web.yaml", WEB).replace(f"manifests/examples/{WEB}", WEB)

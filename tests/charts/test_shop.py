@@ -213,7 +213,7 @@ def test_given_the_outputs_of_all_stacks_then_the_environment_of_a_service_satis
 
 
 def _reached(rules: list[dict[str, Any]], side: str) -> set[tuple[str, int]]:
-    """Each peer of the rules in short, with the port."""
+    """Short form of every peer of the rules, with its port."""
     return {
         (_peer(peer), port["port"])
         for rule in rules

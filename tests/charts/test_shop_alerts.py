@@ -41,7 +41,7 @@ DUE: Final = f"kube_cronjob_next_schedule_time{CRONJOB}"
 
 
 def job(number: int, started: int, *, failed: bool) -> dict[str, str]:
-    """What kube-state-metrics tells of a Job: each tells of a failure, and of its start in seconds."""
+    """Series of kube-state-metrics for a Job: its failure and its start time in seconds."""
     own = f'namespace="shop",job_name="shop-reconciler-{number}"'
     return {
         f"kube_job_status_start_time{{{own}}}": f"{started}x30",

@@ -1,4 +1,4 @@
-"""charts/shop-operator: what is installed, what it may do, and what it refuses to be told."""
+"""charts/shop-operator: its objects, its permissions, and the values that it rejects."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What AWS Step Functions refuses of the expressions and retriers of a definition that uses JSONPath.
+"""Expressions and retriers that AWS Step Functions rejects in a definition that uses JSONPath.
 
 CreateStateMachine reads every path and every call of an intrinsic function before it makes a state machine, the emulator
 only once a state runs. The rules are those of the developer guide: "Using JSONPath paths", "Intrinsic functions for JSONPath

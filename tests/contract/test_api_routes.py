@@ -1,4 +1,4 @@
-"""The API Gateway: its routes are what the services describe, and what no emulator looks at is in its template."""
+"""The API Gateway: its routes match the services' descriptions, and its template has the settings that no emulator checks."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def test_given_an_operation_then_its_route_requires_the_scopes_that_the_service_
 
     if operation.scopes is None:
         assert route["AuthorizationType"] == "NONE"
-        assert operation.service == "product", "only the catalogue is for everybody"
+        assert operation.service == "product", "only the catalog is public"
         return
     assert route["AuthorizationType"] == "JWT"
     assert route["AuthorizerId"] == {"Ref": "SignedIn"}

@@ -31,7 +31,7 @@ def _tasks() -> dict[str, Mapping[str, Any]]:
 
 
 def _retrier(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What applies to a refused send: the errors listed by name are those of the services."""
+    """Retrier that applies to a refused send: the errors listed by name are those of the services."""
     wildcards = (["States.TaskFailed"], ["States.ALL"])
     found: Mapping[str, Any] = next(each for each in state["Retry"] if each["ErrorEquals"] in wildcards)
     return found

@@ -402,7 +402,7 @@ def test_given_a_service_on_ecs_then_its_name_and_port_for_clients_equal_those_i
 
 
 def neighbours(part: str) -> set[str]:
-    """The services that a part is told the address of by their Service Connect names."""
+    """The services whose Service Connect addresses are in a part's environment."""
     told = [each["Value"] for each in container(part)["Environment"] if each["Name"].endswith("_URL")]
     found = (re.fullmatch(r"http://([a-z-]+):8080", value) for value in told if isinstance(value, str))
     return {match[1] for match in found if match}

@@ -49,7 +49,7 @@ def listed(value: Any) -> list[Any]:
 
 
 def conditions(role: str) -> Mapping[str, Any]:
-    """What a role asks of who takes it."""
+    """Conditions for assuming a role."""
     (statement,) = ROLES[role]["AssumeRolePolicyDocument"]["Statement"]
     found: Mapping[str, Any] = statement["Condition"]["StringEquals"]
     return found

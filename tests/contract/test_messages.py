@@ -161,7 +161,7 @@ def test_given_a_refusal_in_the_workflow_then_the_service_raises_it_and_the_work
     """And the workflow does not ask again for what has been refused: its first retrier has no attempts."""
     retry = state["Retry"][0]
     if retry["ErrorEquals"] == ["States.ALL"]:
-        return  # an undo, or a step after the point of no return: nobody may refuse it
+        return  # an undo, or a step after the point of no return, which cannot be refused
     assert retry["MaxAttempts"] == 0, name
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "services" / service).glob("*.py"))
     for error in retry["ErrorEquals"]:
@@ -185,7 +185,7 @@ def test_given_a_refusal_of_a_service_then_the_workflow_names_it_and_does_not_se
 
 
 class Seen:
-    """What the order service does with facts, instead of its table."""
+    """Records the order service's handling of facts, in place of its table."""
 
     def __init__(self) -> None:
         self.products: list[Product] = []

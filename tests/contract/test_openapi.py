@@ -45,7 +45,7 @@ PUBLIC: Mapping[str, Mapping[tuple[str, str], Mapping[str, set[str]]]] = {
         ("get", "/shipments/{order_id}"): {"200": {"order_id", "state", "tracking_number"}, "404": set()},
     },
 }
-# Who may ask; whatever is not here is open to everybody.
+# Accepted callers by operation; an operation that is not listed is public.
 CLOSED: Mapping[tuple[str, str], list[dict[str, list[str]]]] = {
     ("post", "/orders"): [{"customer": ["orders:write"]}],
     ("post", "/orders/{order_id}/cancel"): [{"customer": ["orders:write"]}],

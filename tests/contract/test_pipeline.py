@@ -102,7 +102,7 @@ def granted(role: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def functions_role() -> dict[str, list[str]]:
-    """What CloudFormation may do on behalf of whoever deploys the functions' stack."""
+    """Permissions of CloudFormation during a deployment of the functions' stack."""
     return granted(stacks.document("artifacts")["Resources"]["FunctionsStackRole"]["Properties"])
 
 
@@ -281,7 +281,7 @@ def test_given_a_role_of_the_pipelines_then_only_named_callers_can_assume_it() -
 
 
 def test_given_a_github_job_that_assumes_no_aws_role_then_it_has_no_id_token_permission() -> None:
-    """A token of the workflow would be every job's, also of that which runs all development dependencies."""
+    """A token of the workflow would be available to every job, including the one with all development dependencies."""
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "deliver.yaml").read_text(encoding="utf-8"))
     assert workflow["permissions"] == {"contents": "read"}
     for name, job in workflow["jobs"].items():
@@ -392,7 +392,7 @@ def test_given_a_role_in_the_functions_template_then_its_permissions_are_within_
 def test_given_a_role_without_the_permissions_boundary_then_cloudformation_is_not_permitted_to_create_it() -> (
     None
 ):
-    """Or whoever may push could give a function every right in the account."""
+    """Otherwise push access would be enough to grant a function every permission in the account."""
     role = stacks.document("artifacts")["Resources"]["FunctionsStackRole"]["Properties"]
     (policy,) = role["Policies"]
     giving = {"iam:AttachRolePolicy", "iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"}

@@ -1,4 +1,4 @@
-"""However the shop is installed, exactly one reconciler looks after its orders, and what looks can tell somebody."""
+"""Every installation of the shop has exactly one order reconciler, and its findings reach an alert."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The CloudFormation templates: what the services need, encrypted, restorable, and open to nobody else."""
+"""The CloudFormation templates: what the services need, encrypted, restorable, and closed to other callers."""
 
 import importlib
 import json
@@ -40,7 +40,7 @@ WITHOUT_RESOURCE = {
     "states:SendTaskSuccess",
 }
 LOG_DELIVERY = "logs:"
-# The only roles with policies of AWS's own: what EKS and its nodes need grows with EKS, and nobody else takes these roles.
+# The only roles with policies of AWS's own: the needs of EKS and its nodes grow with EKS, and only they assume them.
 WITH_POLICIES_OF_AWS = {("eks", "ClusterRole"), ("eks", "NodeRole"), ("eks", "NetworkRole")}
 TAGGED = {
     "AWS::DynamoDB::Table",

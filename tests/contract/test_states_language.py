@@ -32,7 +32,7 @@ def _definitions() -> Iterator[tuple[str, Definition]]:
 
 
 def _value(value: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    """What CloudFormation might put there: a parameter's default, AWS's partition, the URL of another stack's queue."""
+    """Value that CloudFormation might insert: a parameter's default, AWS's partition, the URL of another stack's queue."""
     reference = value.get("Ref")
     if reference == "AWS::Partition":
         return "aws"
@@ -70,7 +70,7 @@ def validated(folder: Path, **definitions: Definition) -> dict[str, bool]:
 
 
 def body(definition: Definition) -> Definition:
-    """What ReserveStock sends."""
+    """Message body that ReserveStock sends."""
     sent: Definition = definition["States"]["ReserveStock"]["Parameters"]["MessageBody"]
     return sent
 

@@ -1,8 +1,8 @@
 """Every command of every pipeline, run on a clean clone: the registry is the emulator's, the cluster a real API server.
 
-Whole tiers of tests (`make lint`, `make test`, `make test-unit`) are only looked up in the Makefile: they are what runs this
-very test. Nobody plays the kubelet but this test: it says of every Deployment that its pods run, and of every route that a
-gateway took it.
+Whole tiers of tests (`make lint`, `make test`, `make test-unit`) are only checked in the Makefile, because they run this
+very test. This test acts as the kubelet and the gateway: it marks the pods of every Deployment as running and every route
+as accepted.
 """
 
 import json
@@ -106,7 +106,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a pipeline checks out; the environments are those that `dev/bootstrap` made, which takes minutes."""
+    """A checkout as in a pipeline, with the environments of `dev/bootstrap`, which take minutes to create."""
     folder = tmp_path_factory.mktemp("clone") / "shop"
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder)], check=True)
     for each in (".venv", ".venv-awscli", ".venv-local-aws"):
@@ -281,7 +281,7 @@ def test_given_the_three_pipelines_when_parsed_then_their_steps_are_the_same() -
     jenkins, github = steps("Jenkinsfile"), steps(".github/workflows/deliver.yaml")
     assert jenkins == github
     codebuild = steps(*(file for file in everything() if "buildspecs" in file))
-    # CodePipeline deploys and puts back by its own actions, and hands the delivery on by a variable.
+    # CodePipeline deploys and rolls back with its own actions, and passes the delivery in a variable.
     assert {command.replace(" DELIVERY=$CODEBUILD_SRC_DIR_Delivery", "") for command in codebuild} == {
         command for command in jenkins if not command.startswith(("make deploy", "make rollback"))
     }

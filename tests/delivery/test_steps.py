@@ -149,10 +149,10 @@ def test_given_an_accepted_vulnerability_when_scanned_then_it_passes_until_it_ex
 def test_given_an_unreachable_database_when_scanned_then_the_step_fails_unless_offline_is_ok(
     lock: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nobody = environment(f"http://127.0.0.1:{free_port()}/v1/query")
+    unreachable = environment(f"http://127.0.0.1:{free_port()}/v1/query")
     with pytest.raises(DeliveryError, match="Nothing was checked; to continue anyway, use --offline-ok"):
-        audit.packages(offline_ok=False, env=nobody, lock=lock)
-    audit.packages(offline_ok=True, env=nobody, lock=lock)
+        audit.packages(offline_ok=False, env=unreachable, lock=lock)
+    audit.packages(offline_ok=True, env=unreachable, lock=lock)
     assert "NOT CHECKED" in capsys.readouterr().out
 
 

@@ -81,9 +81,9 @@ async def test_given_a_closed_target_port_when_clients_connect_one_after_another
 ):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        nobody = taken.getsockname()[1]
+        closed = taken.getsockname()[1]
         listener = listen(0)
-        forward = asyncio.create_task(serve(listener, "127.0.0.1", nobody))
+        forward = asyncio.create_task(serve(listener, "127.0.0.1", closed))
 
         for _ in range(2):
             reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])

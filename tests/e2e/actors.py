@@ -1,4 +1,4 @@
-"""Who acts in these tests: somebody with kubectl, and a customer at the gateway."""
+"""The actors of these tests: a user of kubectl, and a customer at the gateway."""
 
 import json
 import subprocess

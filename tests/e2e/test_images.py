@@ -1,4 +1,4 @@
-"""What the images promise: small, and nobody's root."""
+"""The images are small and do not run as root."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""One service gets a new version under traffic, and nobody notices but for what is new."""
+"""A new version of one service under traffic causes no errors in the others."""
 
 import itertools
 import shutil
@@ -23,7 +23,7 @@ from tests.waiting import wait_for
 
 THREADS, PAUSE = 3, 0.1
 LONGEST_TRAFFIC = 240.0
-"""Seconds after which the traffic stops by itself."""
+"""Seconds after which the traffic stops on its own."""
 OTHERS = ("payment", "product", "shipping")
 BEFORE = '"created_at": clock.rfc3339(order.created_at),'
 AFTER = f'{BEFORE}\n        "gift": False,'

@@ -62,7 +62,7 @@ def test_given_a_deployment_when_its_image_is_edited_then_the_operator_reverts_t
         pod = cluster.get("deployment", "shipping", "-n", "shop")["spec"]["template"]["spec"]
         return bool(pod["containers"][0]["image"] == image)
 
-    wait_for(put_back, 10, what="the image put back")
+    wait_for(put_back, 10, what="the restored image")
 
 
 @pytest.mark.parametrize("namespace", ["shop", "shop-operator"])

@@ -86,10 +86,12 @@ def test_given_the_product_service_is_down_when_an_order_is_placed_then_it_is_ac
 ) -> None:
     sku = shop.products()[6]["sku"]
     spec = cluster.get("shopservice", "product", "-n", "shop")["spec"]
-    nobody = {"spec": {"replicas": 0, "autoscaling": None, "workers": None}}
+    stopped = {"spec": {"replicas": 0, "autoscaling": None, "workers": None}}
     as_before = {"spec": {"replicas": None, **spec}}
 
-    cluster.kubectl("patch", "shopservice", "product", "-n", "shop", "--type=merge", "-p", json.dumps(nobody))
+    cluster.kubectl(
+        "patch", "shopservice", "product", "-n", "shop", "--type=merge", "-p", json.dumps(stopped)
+    )
     try:
         wait_for(lambda: shop.http.get("/products").status_code != 200, 60, what="product down")
         order = shop.place(sku)

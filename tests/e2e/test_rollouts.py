@@ -1,4 +1,4 @@
-"""Roll-outs on real pods: why one does not go on, and the way back by itself."""
+"""Rollouts on real pods: the reason of a stalled rollout, and the automatic rollback."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def condition(cluster: Cluster, name: str, kind: str = "Ready") -> dict[str, Any
 
 
 def explained(cluster: Cluster, name: str) -> dict[str, Any]:
-    """What `kubectl shop explain` answers."""
+    """Answer of `kubectl shop explain`."""
     program = "from shop_operator.cli.commands import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", program, "-n", NAMESPACE, "-o", "json", "explain", name],

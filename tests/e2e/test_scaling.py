@@ -10,7 +10,7 @@ from tests.e2e.actors import Cluster, Shop
 from tests.waiting import wait_for
 
 LONGEST_LOAD = 240.0
-"""Seconds after which the load stops by itself."""
+"""Seconds after which the load stops on its own."""
 
 
 def _load(url: str, stop: threading.Event) -> None:

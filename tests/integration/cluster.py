@@ -125,12 +125,12 @@ class Cluster:
         return _object(answer)
 
     def patch(self, kind: str, namespace: str, name: str, patch: Mapping[str, Any]) -> dict[str, Any]:
-        """Merge-patch an object, as a person with an editor would."""
+        """Merge-patch an object, as another field manager."""
         answer = self.http.patch(
             self.path(kind, namespace, name),
             json=patch,
             headers={"Content-Type": "application/merge-patch+json"},
-            params={"fieldManager": "somebody"},
+            params={"fieldManager": "other-manager"},
         )
         return _object(answer)
 

@@ -119,7 +119,7 @@ def operator(
 def node(cluster: Cluster) -> Iterator[str]:
     """A node to which pods are bound: without one they are in no EndpointSlice, and have no grace period.
 
-    Nobody keeps it alive, and Kubernetes calls a node dead after most of a minute, so each test has its own.
+    Its lease is not renewed, and Kubernetes marks a node as dead after most of a minute, so every test has its own.
     """
     name = f"node-{uuid.uuid4().hex[:8]}"
     cluster.http.post("/api/v1/nodes", json={"metadata": {"name": name}}).raise_for_status()

@@ -1,4 +1,4 @@
-"""What the kubelet of a node would write."""
+"""Status writes of a node's kubelet."""
 
 from tests.integration.cluster import Cluster
 from tests.waiting import wait_for

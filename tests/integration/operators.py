@@ -107,7 +107,7 @@ class Operator:
         return self.writes() + self.metric("rest_client_requests_total", method="POST")
 
     def passes(self) -> float:
-        """Looks at ShopServices so far."""
+        """Number of reconcile passes so far."""
         return self.metric("controller_runtime_reconcile_total")
 
     def show(self) -> None:
@@ -232,7 +232,7 @@ def install(
 
 
 def run(command: Sequence[str | Path], given: str = "") -> str:
-    """What a command prints; what it complains about when it fails."""
+    """Output of a command; its error output on failure."""
     done = subprocess.run(
         command, input=given, capture_output=True, text=True, check=False, env=_environment()
     )

@@ -1,4 +1,4 @@
-"""What the operator did not make is neither taken over nor deleted, whatever annotations and labels it carries."""
+"""The operator neither adopts nor deletes objects that it did not create, whatever their annotations and labels."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ DIGEST = "0123456789abcdef" * 2
 
 
 def conflict(cluster: Cluster, namespace: str, name: str) -> str:
-    """What the ShopService says about an object that is not its own."""
+    """Condition message of the ShopService about an object that it does not own."""
     found = cluster.get("ShopService", namespace, name)
     stalled, ready = condition(found, "Stalled"), condition(found, "Ready")
     assert (stalled["status"], stalled["reason"]) == ("True", "Conflict"), stalled

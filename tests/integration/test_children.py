@@ -115,7 +115,7 @@ def test_given_a_container_when_its_port_is_edited_then_the_operator_reverts_the
 
     def repaired() -> bool:
         containers = {c["name"]: c for c in pod()["containers"]}
-        # The container that somebody else added is theirs.
+        # A container that another manager added stays.
         return containers["app"] == before[0] and "proxy" in containers
 
     wait_for(repaired)

@@ -1,4 +1,4 @@
-"""`kubectl shop` as a person runs it, on a real API server with a real operator."""
+"""`kubectl shop` as run by a user, on a real API server with a real operator."""
 
 import json
 import os
@@ -36,7 +36,7 @@ class Shop:
         )
 
     def says(self, *arguments: str, given: str = "", code: int = 0) -> str:
-        """What it printed, when it ended as expected."""
+        """Output of the command, if it ended as expected."""
         done = self.run(*arguments, given=given)
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
@@ -53,7 +53,7 @@ def text(namespace: str, **spec: Any) -> str:
 
 
 def reconciled(cluster: Cluster, namespace: str, name: str = "web") -> dict[str, Any]:
-    """The ShopService once the operator has looked at this version of it."""
+    """The ShopService once the operator has observed this version of it."""
     found = cluster.get("ShopService", namespace, name)
     assert found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"]
     return found
@@ -160,13 +160,13 @@ def test_given_a_shopservice_that_is_not_ready_when_explain_runs_then_it_prints_
     cluster: Cluster, operator: Operator, namespace: str, shop: Shop
 ) -> None:
     cluster.create(shopservice(namespace))
-    cluster.create(shopservice(namespace, "order", dependsOn=["nobody"]))
+    cluster.create(shopservice(namespace, "order", dependsOn=["missing"]))
     wait_for(lambda: reconciled(cluster, namespace))
     wait_for(lambda: reconciled(cluster, namespace, "order"))
 
     answer = json.loads(shop.says("-n", namespace, "-o", "json", "explain", "order", code=1))
     assert answer["reason"] == "WaitingForDependencies"
-    assert "ShopService nobody does not exist in this namespace." in answer["sentence"]
+    assert "ShopService missing does not exist in this namespace." in answer["sentence"]
     assert answer["next"] == f"kubectl shop status -n {namespace}"
     assert "web is not ready: Deployment web:" in shop.says("-n", namespace, "explain", "web", code=1)
 
@@ -232,9 +232,9 @@ def test_given_an_earlier_image_when_rollback_runs_then_the_spec_has_it_again(
 @pytest.mark.parametrize(
     ("arguments", "given", "code", "sentence"),
     [
-        (["explain", "nobody"], "", 4, "ShopService nobody not found in namespace"),
-        (["tree", "nobody"], "", 4, "ShopService nobody not found in namespace"),
-        (["suspend", "nobody"], "", 4, "ShopService nobody not found in namespace"),
+        (["explain", "missing"], "", 4, "ShopService missing not found in namespace"),
+        (["tree", "missing"], "", 4, "ShopService missing not found in namespace"),
+        (["suspend", "missing"], "", 4, "ShopService missing not found in namespace"),
         (["diff", "-f", "/nowhere.yaml"], "", 6, "/nowhere.yaml cannot be read: No such file or directory."),
         (["diff", "-f", "-"], "{", 6, "- is not YAML:"),
         (

@@ -74,7 +74,7 @@ def restricted(cluster: Cluster, namespace: str) -> str:
 
 
 def tried(cluster: Cluster, obj: Mapping[str, Any]) -> httpx.Response:
-    """What the API server would answer to `kubectl create`, which is strict about unknown fields."""
+    """The API server's dry-run answer to `kubectl create`, which is strict about unknown fields."""
     return cluster.http.post(
         cluster.path(obj["kind"], obj["metadata"]["namespace"]),
         json=obj,
@@ -83,7 +83,7 @@ def tried(cluster: Cluster, obj: Mapping[str, Any]) -> httpx.Response:
 
 
 def applied(cluster: Cluster, child: Mapping[str, Any]) -> httpx.Response:
-    """What the API server would answer to the operator's apply."""
+    """The API server's dry-run answer to the operator's apply."""
     metadata = child["metadata"]
     return cluster.http.patch(
         cluster.path(child["kind"], metadata["namespace"], metadata["name"]),
@@ -263,7 +263,7 @@ def test_given_a_list_then_kubectl_explains_it_with_one_description(cluster: Clu
 
 
 def explained(cluster: Cluster, kubectl: Path, field: str) -> str:
-    """What `kubectl explain` prints, once the API server has published the schema."""
+    """Output of `kubectl explain`, once the API server has published the schema."""
     return wait_for(lambda: run([kubectl, "--kubeconfig", cluster.kubeconfig, "explain", field]))
 
 

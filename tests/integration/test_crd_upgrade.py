@@ -30,7 +30,7 @@ CRD: Final = "shopservices.shopservice.dev"
 RELEASE: Final = "shop-operator"
 MANAGER: Final = "shop-operator"
 PRESENT: Final = yaml.safe_load((CHART / "files/crd.yaml").read_text())
-# Of the first schema and no later one. Nobody loses anything by it: a variable is about its own container.
+# Of the first schema and no later one. Nothing is lost: a variable refers to its own container.
 DROPPED: Final = "containerName"
 SHOPSERVICES: Final = list(yaml.safe_load_all((FIRST / "v0.1.0-shopservices.yaml").read_text()))
 NAMES: Final = [each["metadata"]["name"] for each in SHOPSERVICES]
@@ -96,7 +96,7 @@ class Site:
         ).raise_for_status()
 
     def pods(self, namespace: str) -> dict[str, Any]:
-        """Of each Deployment the pod template and the ReplicaSets, once its controller has looked at it."""
+        """Pod template and ReplicaSets of every Deployment, once its controller has observed it."""
         path = f"/apis/apps/v1/namespaces/{namespace}"
         sets: dict[str, list[str]] = {}
         for each in self.cluster.http.get(f"{path}/replicasets").json()["items"]:
@@ -117,7 +117,7 @@ class Site:
         return {each["metadata"]["name"]: each["metadata"]["generation"] for each in found}
 
     def reconciled(self, namespace: str) -> bool:
-        """Whether an operator has looked at every ShopService and has nothing to complain of."""
+        """Whether an operator has observed every ShopService and reports no problem."""
         for name in NAMES:
             found = self.cluster.get("ShopService", namespace, name)
             assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
@@ -218,7 +218,7 @@ def test_given_shopservices_of_the_first_release_when_helm_upgrades_then_no_pod_
 
 
 def _kept(before: Any, after: Any, path: str = "") -> list[str]:
-    """What an object had and has no more, or has differently; defaults may have come."""
+    """Fields that an object lost or that changed; added defaults are ignored."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         return [each for name in before for each in _kept(before[name], after.get(name), f"{path}.{name}")]
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
@@ -231,7 +231,7 @@ def _without_what_was_dropped(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def _taken(cluster: Cluster, shop: Mapping[str, Any]) -> httpx.Response:
-    """What the API server says to a new object with that spec: it goes easy on what an old one had already."""
+    """The API server's answer to a new object with that spec: validation of existing objects is more lenient."""
     namespace = shop["metadata"]["namespace"]
     new = {**shop, "metadata": {"name": "another", "namespace": namespace}}
     return cluster.http.post(cluster.path("ShopService", namespace), json=new, params={"dryRun": "All"})

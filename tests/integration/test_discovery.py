@@ -21,13 +21,13 @@ from tests.integration.operators import Operator
 from tests.integration.shopservices import shopservice
 from tests.waiting import wait_for
 
-# Less than the minute after which ExternalDNS looks by itself: what is seen by then, it was told by events.
+# Less than ExternalDNS's interval of one minute: changes visible by then were triggered by events.
 SOON = 45.0
 OLD, NEW = "external-dns.alpha.kubernetes.io/hostname", "external-dns.kubernetes.io/hostname"
 
 
 class CloudMap:
-    """What somebody outside the cluster learns from Cloud Map."""
+    """Cloud Map as seen from outside the cluster."""
 
     def __init__(self, emulator: Emulator, discovery: Mapping[str, str]) -> None:
         self.client = emulator.clients.servicediscovery
@@ -77,7 +77,7 @@ def external_dns(
     """ExternalDNS as docs/how-to/find-services-from-outside.md installs it.
 
     Its SDK asks for addresses at `data-` and the endpoint's host, a name that only a cluster with charts/local-aws knows.
-    Here the emulator is its HTTP proxy: a client leaves names to its proxy, the emulator looks at none, and neither root nor
+    Here the emulator is its HTTP proxy: a client leaves names to its proxy, the emulator ignores them, and neither root nor
     an entry in the machine's /etc/hosts is needed.
     """
     process = Daemon(tmp_path_factory.mktemp("external-dns"), "external-dns")
@@ -183,7 +183,7 @@ def test_given_a_registered_service_when_a_pod_is_replaced_then_the_new_address_
 def test_given_registered_services_when_one_drops_discovery_then_its_name_is_removed_and_the_others_stay(
     cluster: Cluster, operator: Operator, namespace: str, node: str, cloud_map: CloudMap, external_dns: None
 ) -> None:
-    cloud_map.register("somebody-elses", "10.9.9.9")
+    cloud_map.register("other-service", "10.9.9.9")
     for name in ("product", "shipping"):
         cluster.create(discovered(namespace, cloud_map, name))
     for pod in bound(cluster, namespace, node, 2):
@@ -195,14 +195,14 @@ def test_given_registered_services_when_one_drops_discovery_then_its_name_is_rem
 
     wait_for(lambda: cloud_map.addresses("product") == set(), deadline=SOON)
     assert cloud_map.addresses("shipping") == {"10.3.0.2"}
-    assert cloud_map.addresses("somebody-elses") == {"10.9.9.9"}
+    assert cloud_map.addresses("other-service") == {"10.9.9.9"}
 
     cluster.patch("ShopService", namespace, "shipping", {"spec": {"discovery": None}})
 
     # A service that was left empty goes with the pass after.
     wait_for(lambda: "product" not in cloud_map.services(), deadline=SOON)
     wait_for(lambda: cloud_map.addresses("shipping") == set(), deadline=SOON)
-    assert cloud_map.addresses("somebody-elses") == {"10.9.9.9"}
+    assert cloud_map.addresses("other-service") == {"10.9.9.9"}
 
 
 def test_given_a_hostname_then_only_the_headless_service_carries_both_annotations(

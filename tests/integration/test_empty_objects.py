@@ -156,7 +156,7 @@ def objects(namespace: str, specs: Sequence[Mapping[str, Any]]) -> str:
 
 
 class Clients:
-    """What users apply with, as commands against the tests' API server."""
+    """The clients that users apply with, as commands against the tests' API server."""
 
     def __init__(self, kubectl: Path, kubeconfig: Path) -> None:
         self._kubectl = [str(kubectl), "--kubeconfig", str(kubeconfig)]

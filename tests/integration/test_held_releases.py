@@ -1,4 +1,4 @@
-"""What is asked for while a release is held, on its way or failing is done in the end, told meanwhile, and costs nothing else."""
+"""Changes during a held, running or failing release are reported, applied in the end, and have no side effects."""
 
 from typing import Any
 
@@ -140,7 +140,7 @@ def test_given_a_rollout_when_the_shopservice_is_scaled_then_the_rollout_continu
 @pytest.mark.parametrize(
     ("spec", "kept"),
     [({"replicas": 2}, 2), ({}, 5), ({"autoscaling": AUTOSCALING}, 5)],
-    ids=["a count in the spec", "a count of nobody", "an autoscaler"],
+    ids=["a count in the spec", "no count", "an autoscaler"],
 )
 def test_given_a_rollout_when_the_deployment_is_scaled_then_the_owner_of_the_count_decides(
     cluster: Cluster, operator: Operator, namespace: str, spec: dict[str, Any], kept: int

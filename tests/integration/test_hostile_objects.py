@@ -82,7 +82,7 @@ def healthy(operator: Operator) -> bool:
 
 @pytest.fixture
 def tenants(wild: Cluster) -> Iterator[tuple[str, str]]:
-    """The namespace of somebody, and that of an attacker, both empty again in the end."""
+    """The namespaces of a tenant and of an attacker, both empty again in the end."""
     names = ("good-team", "bad-team")
     for each in names:
         if wild.http.get(f"/api/v1/namespaces/{each}").status_code != 200:
@@ -161,7 +161,7 @@ def test_given_managed_fields_without_a_manager_name_then_reconciliation_continu
 
 
 def nameless(cluster: Cluster, kind: str, namespace: str, name: str) -> None:
-    """Put an object back with managedFields that name no manager, as everybody with the role `edit` may."""
+    """Replace an object with managedFields that name no manager, as the role `edit` allows."""
 
     def put() -> bool:
         obj = cluster.get(kind, namespace, name)

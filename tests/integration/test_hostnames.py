@@ -27,7 +27,7 @@ def discovered(namespace: str, name: str, hostname: str) -> dict[str, Any]:
 
 
 def refused(cluster: Cluster, namespace: str, name: str) -> str:
-    """What the ShopService says while another one has its hostname."""
+    """Condition message of a ShopService whose hostname is in use by another one."""
     found = cluster.get("ShopService", namespace, name)
     stalled, ready = condition(found, "Stalled"), condition(found, "Ready")
     assert (stalled["status"], stalled["reason"]) == ("True", "Conflict")
@@ -58,7 +58,7 @@ def test_given_a_hostname_in_use_when_another_namespace_claims_it_then_it_waits_
     cluster.patch("ShopService", other, "hijack", {"spec": {"discovery": {"hostname": hostname}}})
     cluster.create(discovered(other, "late", hostname))
 
-    # Then both are told so, without a name of another namespace, and are not registered.
+    # Both report it, without a name from another namespace, and neither is registered.
     for name in ("hijack", "late"):
         message = wait_for(partial(refused, cluster, other, name))
         assert f"{hostname} is in use by a ShopService of another namespace." in message

@@ -1,4 +1,4 @@
-"""What the operator needs of memory, however large and odd the objects of the cluster are."""
+"""Memory use of the operator with large and unusual objects in the cluster."""
 
 import json
 import re
@@ -75,7 +75,7 @@ class Teams:
         return [each["spec"]["replicas"] for each in found] == [wanted] * ORDINARY
 
     def obeyed(self, wanted: int) -> None:
-        """Each of them can be changed."""
+        """Assert that every ordinary ShopService can be changed."""
         for n in range(ORDINARY):
             self.cluster.patch("ShopService", self.good, f"web-{n}", {"spec": {"replicas": wanted}})
         wait_for(lambda: self.reconciled(wanted), SLOW)
@@ -87,7 +87,7 @@ class Teams:
 
     def told(self) -> bool:
         """Whether each large ShopService says that it is too large, and the user of the ConfigMaps has its Deployment."""
-        # As columns: nobody has to send or read the large objects themselves to see what they say.
+        # As table columns, which avoids the transfer of the large objects.
         answer = self.cluster.http.get(
             self.cluster.path("ShopService", self.bad),
             params={"includeObject": "None"},

@@ -1,4 +1,4 @@
-"""What Prometheus would read from a running operator."""
+"""Metrics of a running operator as scraped by Prometheus."""
 
 import re
 

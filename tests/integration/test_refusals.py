@@ -1,4 +1,4 @@
-"""What a policy of the cluster denies is sent again, and heals without any other event when the policy goes."""
+"""A write that a cluster policy denies is retried, and succeeds without another event once the policy is removed."""
 
 import http.server
 import json

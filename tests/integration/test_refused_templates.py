@@ -1,4 +1,4 @@
-"""What a podTemplate holds and no API server takes ends as Refused, in the API server's own words."""
+"""A podTemplate that the API server rejects ends as Refused, with the API server's message."""
 
 from typing import Any
 

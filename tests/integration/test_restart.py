@@ -35,7 +35,7 @@ def populated(cluster: Cluster, gateway_api: None, namespace: str) -> set[str]:
 
 
 def settled(cluster: Cluster, namespace: str, operator: Operator, names: set[str]) -> bool:
-    """Every child is there and looked at, every status written, and the queue empty."""
+    """Whether every child exists and is observed, every status is written, and the queue is empty."""
     assert names <= cluster.names("Deployment", namespace)
     for name in names:
         found = cluster.get("ShopService", namespace, name)

@@ -285,7 +285,7 @@ def test_given_a_dependency_that_leaves_the_spec_when_old_pods_run_then_both_pol
         wait_for(lambda each=name: looked(cluster, namespace, each))  # type: ignore[misc]  # bound per round
     assert "'db'" in connections(cluster, namespace, "egress")
     assert "'web'" in connections(cluster, namespace, "ingress", "db")
-    # The roll-out does not go on by itself here.
+    # The rollout does not continue on its own here.
     for name in ("web", "db"):
         wait_for(lambda each=name: f"earlier rules of NetworkPolicy {each}" in told(cluster, namespace, each))  # type: ignore[misc]  # bound per round
 

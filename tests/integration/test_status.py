@@ -1,4 +1,4 @@
-"""What a ShopService says about itself, and what kubectl makes of it."""
+"""The status of a ShopService and its presentation by kubectl."""
 
 from collections.abc import Callable
 from pathlib import Path

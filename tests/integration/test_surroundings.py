@@ -1,4 +1,4 @@
-"""What a ShopService depends on and others depend on: other ShopServices, configuration, kinds that come later, people."""
+"""Dependencies of a ShopService: other ShopServices, configuration, kinds installed later, and users."""
 
 import json
 from functools import partial
@@ -109,7 +109,7 @@ def test_given_drift_then_the_status_and_an_event_name_the_object_the_fields_and
     wait_for(lambda: "drift" in cluster.get("ShopService", namespace, "web")["status"])
     wait_for(recorded)
     last = drift()["last"]
-    assert (last["object"], last["manager"]) == ("Service web", "somebody")
+    assert (last["object"], last["manager"]) == ("Service web", "other-manager")
     assert "spec.selector.evil" in last["fields"]
     assert operator.metric("shop_operator_drift_total", kind="Service") == repaired + 1
 
@@ -121,7 +121,7 @@ def test_given_drift_then_the_status_and_an_event_name_the_object_the_fields_and
     assert event["regarding"]["name"] == "web"
     assert event["type"] == "Warning"
     assert "Service web: " in event["note"]
-    assert "modified by somebody; reverted." in event["note"]
+    assert "modified by other-manager; reverted." in event["note"]
 
 
 def test_given_a_suspended_shopservice_then_its_children_are_not_reconciled_until_it_is_resumed(
@@ -133,7 +133,7 @@ def test_given_a_suspended_shopservice_then_its_children_are_not_reconciled_unti
     cluster.patch("ShopService", namespace, "web", {"spec": {"suspend": True, "args": ["x"]}})
     wait_for(lambda: because(cluster, namespace) == "Suspended")
     cluster.delete("Service", namespace, "web")
-    # What is asked for after it was looked at, and done, shows that the deletion was seen and left.
+    # A later ShopService that is reconciled shows that the deletion was observed and ignored.
     cluster.create(shopservice(namespace, "later"))
     wait_for(lambda: "Deployment/later" in cluster.children(namespace))
     assert "Service/web" not in cluster.children(namespace)
@@ -192,7 +192,7 @@ def test_given_an_optional_kind_when_its_crd_is_installed_or_deleted_then_the_ch
 
 
 def without_none(patch: dict[str, Any]) -> dict[str, Any]:
-    """What a merge patch makes of nothing."""
+    """Result of a merge patch on an empty object."""
     kept = {key: value for key, value in patch.items() if value is not None}
     return {key: without_none(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
@@ -203,7 +203,7 @@ def without_none(patch: dict[str, Any]) -> dict[str, Any]:
 def test_given_a_replica_count_when_its_owner_changes_in_any_order_then_the_live_count_stays(
     cluster: Cluster, operator: Operator, namespace: str, optional_kinds: None, order: tuple[str, ...]
 ) -> None:
-    """From replicas to an autoscaler to KEDA and back: whoever comes finds what was there."""
+    """From replicas to an autoscaler to KEDA and back: every scaler keeps the current count."""
     ways: dict[str, dict[str, Any]] = {
         "replicas": {"replicas": 4, "autoscaling": None},
         "cpu": {"replicas": None, "autoscaling": {**AUTOSCALING, "queue": None}},

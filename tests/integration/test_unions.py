@@ -480,7 +480,7 @@ def test_given_any_child_edited_while_suspended_when_it_is_resumed_and_released_
     wait_for(healed, AT_ONCE, what=kind)
 
 
-# What nobody owns but the API server, and what the operator has no opinion of.
+# Fields that only the API server owns, and fields that the operator does not manage.
 FREE: Final = {
     *("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy", "sessionAffinity"),
 }

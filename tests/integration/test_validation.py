@@ -158,7 +158,7 @@ MISTAKES: Final[dict[str, tuple[str, str]]] = {
         "key in body should match '^(?<must_be_the_key_of_a_label_such_as_team_or_example_com_team>",
     ),
 }
-"""What users write, and a part of what `kubectl apply` prints."""
+"""Manifests of users, with a part of the output of `kubectl apply`."""
 
 
 @pytest.mark.parametrize(("written", "printed"), MISTAKES.values(), ids=MISTAKES)

@@ -1,4 +1,4 @@
-"""On a real API server: zero pods on purpose, an autoscaler that is switched off, and a Deployment that somebody deletes."""
+"""On a real API server: zero pods on purpose, an autoscaler that is switched off, and a deleted Deployment."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.waiting import wait_for
 
 
 def notes(cluster: Cluster, namespace: str) -> set[str]:
-    """What the Events of the namespace say."""
+    """Notes of the Events of the namespace."""
     answer = cluster.http.get(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events").json()
     return {event["note"] for event in answer["items"]}
 

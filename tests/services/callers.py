@@ -46,7 +46,7 @@ class Pool:
         """Its key set, unless it is unavailable."""
         self.fetched += 1
         if self.away:
-            raise OSError("nobody answers")
+            raise OSError("no answer")
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.private.public_key()))
         return {"keys": [{**public, "kid": self.kid, "use": "sig", "alg": "RS256"}]}
 

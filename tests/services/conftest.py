@@ -62,7 +62,7 @@ def create_topic(account: AwsServer) -> CreateTopic:
 
 @pytest.fixture(scope="session")
 def log() -> list[str]:
-    """What the shop's processes have printed, line by line."""
+    """Lines printed by the shop's processes."""
     return []
 
 

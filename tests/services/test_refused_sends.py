@@ -77,22 +77,22 @@ def test_given_no_permission_to_send_when_a_message_is_sent_then_the_error_is_pe
     strict: Emulator,
 ) -> None:
     url = strict.clients.sqs.create_queue(QueueName="closed")["QueueUrl"]
-    strict.clients.iam.create_user(UserName="nobody")
-    key = strict.clients.iam.create_access_key(UserName="nobody")["AccessKey"]
-    nobody = Clients(strict.endpoint, (key["AccessKeyId"], key["SecretAccessKey"]))
+    strict.clients.iam.create_user(UserName="unprivileged")
+    key = strict.clients.iam.create_access_key(UserName="unprivileged")["AccessKey"]
+    unprivileged = Clients(strict.endpoint, (key["AccessKeyId"], key["SecretAccessKey"]))
 
     with pytest.raises(ClientError) as raised:
-        SqsQueue(nobody.sqs, url).send("hello")
+        SqsQueue(unprivileged.sqs, url).send("hello")
 
     assert code(raised) in DENIED
     assert not clients.is_temporary(raised.value)
 
 
 def test_given_an_unresponsive_queue_when_a_message_is_sent_then_the_error_is_temporary() -> None:
-    nobody = Clients(f"http://127.0.0.1:{free_port()}")
+    unreachable = Clients(f"http://127.0.0.1:{free_port()}")
 
     with pytest.raises(BotoCoreError) as raised:
-        SqsQueue(nobody.sqs, "http://127.0.0.1/queue").send("hello")
+        SqsQueue(unreachable.sqs, "http://127.0.0.1/queue").send("hello")
 
     assert clients.is_temporary(raised.value)
 

@@ -186,7 +186,7 @@ async def refusing(api: Api) -> "AsyncIterator[None]":
     }
     webhook = {
         "name": "away.bench.example",
-        # Nobody listens there.
+        # No server listens on this port.
         "clientConfig": {"url": "https://127.0.0.1:9/"},
         "objectSelector": {"matchLabels": {NAME_LABEL: REFUSED}},
         "rules": [rule],

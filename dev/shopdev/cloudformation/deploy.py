@@ -272,7 +272,7 @@ def _refuse_stuck(prefix: str, stack: str, state: str) -> None:
 
 
 def _way_on(prefix: str, stack: str, state: str) -> str:
-    """What to do about a stack that cannot be updated; empty if it can be, or soon can."""
+    """Instructions for a stack that cannot be updated; empty if an update is possible now or soon."""
     if state in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}:
         return f"run `dev/aws delete --prefix {prefix} {stack}`"
     if state == "UPDATE_ROLLBACK_FAILED":

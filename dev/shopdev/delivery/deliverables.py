@@ -1,4 +1,4 @@
-"""What can be delivered on its own, and which files affect it: the source of the path filters of every pipeline.
+"""The independently deliverable parts and the files that affect them: the source of the path filters of every pipeline.
 
 `*` stands for any characters except a slash, `**` for any characters, as in CodePipeline's triggers, which take at most
 eight patterns of each kind.

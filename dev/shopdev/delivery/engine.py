@@ -16,7 +16,7 @@ LOOPBACK = "127.0.0.1", "localhost"
 
 
 class Engine(Protocol):
-    """What a delivery requires of a container engine."""
+    """The container engine operations that a delivery requires."""
 
     def base(self, named: str | None) -> str:
         """The name of the base image, which changes with its content.

@@ -25,7 +25,7 @@ OPERATOR_NAMESPACE, SHOP_NAMESPACE, AWS_NAMESPACE = "shop-operator", "shop", "aw
 
 
 class Target(Protocol):
-    """What the steps require of a cluster."""
+    """The cluster operations that the steps require."""
 
     emulated: bool
     """Whether AWS is the emulator in the cluster rather than an account."""

@@ -99,7 +99,7 @@ def _prune(made: Path) -> None:
     for service in (made / "botocore" / "data").iterdir():
         if service.is_dir() and service.name not in called:
             shutil.rmtree(service)
-    shutil.rmtree(made / "boto3" / "data", ignore_errors=True)  # of resources, which nobody here uses
+    shutil.rmtree(made / "boto3" / "data", ignore_errors=True)  # of resources, which are unused here
 
 
 def compile_all(folder: Path, below: str = "") -> None:

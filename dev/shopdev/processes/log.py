@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 from typing import IO, Any
 
-COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
+COLORS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
 BY_LEVEL = {"warning": 33, "error": 31, "critical": 31}
 NAME_WIDTH = 17
 # The same in every line of a service, or not useful on a screen.
@@ -19,21 +19,21 @@ class Log:
 
     Args:
         stream: the output.
-        colour: whether to use colors; by default, on a terminal unless NO_COLOR is set.
+        color: whether to use colors; by default, on a terminal unless NO_COLOR is set.
     """
 
-    def __init__(self, stream: IO[str] = sys.stdout, *, colour: bool | None = None) -> None:
+    def __init__(self, stream: IO[str] = sys.stdout, *, color: bool | None = None) -> None:
         self._stream = stream
         shows = stream.isatty() and not os.environ.get("NO_COLOR")
-        self._colour = shows if colour is None else colour
-        self._colours: dict[str, int] = {}
+        self._color = shows if color is None else color
+        self._colors: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def line(self, name: str, text: str) -> None:
         """Write a line of a process."""
         with self._lock:
-            colour = self._colours.setdefault(name, COLOURS[len(self._colours) % len(COLOURS)])
-            self._stream.write(f"{self._painted(f'{name:<{NAME_WIDTH}}', colour)} {self._readable(text)}\n")
+            color = self._colors.setdefault(name, COLORS[len(self._colors) % len(COLORS)])
+            self._stream.write(f"{self._painted(f'{name:<{NAME_WIDTH}}', color)} {self._readable(text)}\n")
             self._stream.flush()
 
     def say(self, text: str = "") -> None:
@@ -55,5 +55,5 @@ class Log:
         details = [f"{key}={value}" for key, value in record.items() if key not in LEFT_OUT]
         return " ".join([message, *details])
 
-    def _painted(self, text: str, colour: int) -> str:
-        return f"\033[{colour}m{text}\033[0m" if self._colour and colour else text
+    def _painted(self, text: str, color: int) -> str:
+        return f"\033[{color}m{text}\033[0m" if self._color and color else text

@@ -38,7 +38,7 @@ def prefix() -> str:
 @pytest.fixture
 def aws(emulator: Emulator, prefix: str, tmp_path: Path) -> Aws:
     def run(*arguments: str, env: Mapping[str, str] = emulator.env) -> "subprocess.CompletedProcess[str]":
-        # An empty home: no profile and no credentials of whoever runs the tests.
+        # An empty home, without the profile and credentials of the user that runs the tests.
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **env}
         words = [arguments[0], "--prefix", prefix, *arguments[1:]]
         return subprocess.run([*AWS, *words], env=environment, capture_output=True, text=True, check=False)

@@ -331,12 +331,12 @@ def test_given_protected_stacks_when_unprotected_then_nothing_else_of_them_chang
 
 def test_given_a_stack_that_stays_protected_when_unprotected_then_the_error_says_why(said: list[str]) -> None:
     account = FakeAccount({"shop-product": "UPDATE_COMPLETE", "shop-order": "UPDATE_COMPLETE"}, PROTECTED)
-    account.failing = {"shop-product": "somebody else is at it"}
+    account.failing = {"shop-product": "another update is in progress"}
 
     line = refused(lambda: removal.unprotect(account, "shop", stacks.ALL, said.append))
 
     assert (
-        "shop-product is still protected: Thing: somebody else is at it (no longer protected: shop-order)"
+        "shop-product is still protected: Thing: another update is in progress (no longer protected: shop-order)"
         in line
     )
 

@@ -4,9 +4,9 @@ import json
 from shopdev.processes.log import Log
 
 
-def shown(*lines: tuple[str, str], colour: bool = False) -> str:
+def shown(*lines: tuple[str, str], color: bool = False) -> str:
     stream = io.StringIO()
-    log = Log(stream, colour=colour)
+    log = Log(stream, color=color)
     for name, text in lines:
         log.line(name, text)
     return stream.getvalue()
@@ -28,6 +28,6 @@ def test_given_any_other_line_when_shown_then_it_is_unchanged() -> None:
 
 
 def test_given_two_processes_when_shown_in_color_then_they_have_different_colors() -> None:
-    first, second, third = shown(("a", "x"), ("b", "x"), ("a", "x"), colour=True).splitlines()
+    first, second, third = shown(("a", "x"), ("b", "x"), ("a", "x"), color=True).splitlines()
     assert first == third
     assert first.split("m", 1)[0] != second.split("m", 1)[0]

@@ -66,7 +66,7 @@ def own_kubeconfig(
 
 @contextmanager
 def _namespace(cluster: Cluster) -> Iterator[str]:
-    """One that nobody else uses; its ShopServices go at the end."""
+    """Namespace for one test; its ShopServices are deleted at the end."""
     name = cluster.namespace(f"f-{uuid.uuid4().hex[:10]}")
     yield name
     cluster.http.delete(cluster.path("ShopService", name)).raise_for_status()

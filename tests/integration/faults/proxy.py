@@ -37,7 +37,7 @@ Forward = Callable[[], Awaitable[web.StreamResponse]]
 
 
 class Effect(Protocol):
-    """What happens to a request in place of being forwarded."""
+    """Replacement for the forwarding of a request."""
 
     async def __call__(self, request: web.Request, forward: Forward, /) -> web.StreamResponse:
         """Answer it, or end its connection."""
@@ -90,7 +90,7 @@ class DelayAnswer:
 
 
 class LoseAnswer:
-    """The API server does it, and nobody hears of it."""
+    """The API server processes the request, and the answer is lost."""
 
     async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
         """Forward and end the connection."""
@@ -99,13 +99,13 @@ class LoseAnswer:
 
 
 class Late:
-    """The API server does it after so many seconds, whether or not somebody still waits for the answer."""
+    """The API server processes the request after a delay in seconds, even if the client has disconnected."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._under_way: set[asyncio.Task[web.StreamResponse]] = set()
         self.unheard = 0
-        """How much was done after whoever asked had given up."""
+        """Number of requests that were processed after the client disconnected."""
 
     async def __call__(self, request: web.Request, forward: Forward) -> web.StreamResponse:
         """Wait first, and forward also when the connection has ended by then."""
@@ -224,7 +224,7 @@ class Proxy:
         self.cut_short: Counter[str] = Counter()
         """How many watches have ended in the middle of an event, by what they were of."""
         self.gone: Counter[str] = Counter()
-        """How many were told by the API server itself that their resourceVersion is gone (410)."""
+        """Number of requests that the API server itself answered with 410 (resourceVersion is gone)."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -247,7 +247,7 @@ class Proxy:
             self._faults = ()
 
     def cut(self) -> None:
-        """From now on nothing comes through in either direction, and nobody is told."""
+        """Drop all traffic in both directions from now on, without closing connections."""
         self._loop.call_soon_threadsafe(self._open.clear)
 
     def heal(self) -> None:
@@ -265,7 +265,7 @@ class Proxy:
         return found
 
     def watched(self) -> set[str]:
-        """What is being watched, and not about to end."""
+        """Resources with an open watch that is not about to end."""
         return {each.of for each in tuple(self._streams) if not each.dropped and not each.ended.is_set()}
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -365,7 +365,7 @@ class Proxy:
 
 
 async def _chunk(answer: aiohttp.ClientResponse, ended: asyncio.Future[Any] | None) -> bytes:
-    """What comes next of an answer; empty at its end, and when it shall end here."""
+    """Next chunk of an answer; empty at its end, and when the stream must end here."""
     reading = asyncio.ensure_future(answer.content.readany())
     try:
         await asyncio.wait({reading, ended or reading}, return_when=asyncio.FIRST_COMPLETED)
@@ -375,7 +375,7 @@ async def _chunk(answer: aiohttp.ClientResponse, ended: asyncio.Future[Any] | No
 
 
 def _about(request: web.Request) -> str:
-    """What a request is about: deployments, deployments/web, deployments/web/status."""
+    """Resource path of a request: deployments, deployments/web, deployments/web/status."""
     return _API.sub("", request.path)
 
 
@@ -398,8 +398,8 @@ def _end_to_end(headers: Mapping[str, str]) -> dict[str, str]:
 async def _abort(request: web.Request) -> NoReturn:
     """End the connection without a word, as a network does."""
     if request.transport is None:
-        raise ConnectionResetError("Whoever asked has given up.")
+        raise ConnectionResetError("The client has disconnected.")
     request.transport.abort()
-    # The server cancels whoever handles a request of a connection that is lost.
+    # The server cancels the handler of a request when its connection is lost.
     await asyncio.Event().wait()
     raise AssertionError("not cancelled")

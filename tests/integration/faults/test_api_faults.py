@@ -64,7 +64,7 @@ def test_given_an_api_server_outage_when_the_api_server_returns_then_the_operato
         deadline=OUTAGE_SECONDS,
     )
     assert operator.ask("/healthz").status_code == HTTPStatus.OK
-    # Another half a minute without anybody to ask, in which it must not give up.
+    # Another half a minute without an API server, in which the operator must not exit.
     with pytest.raises(AssertionError):
         wait_for(operator.ended, deadline=OUTAGE_SECONDS)
     serve_again(own_plane, own_cluster)
@@ -166,7 +166,7 @@ def test_given_failing_reads_when_all_kinds_must_be_listed_then_the_operator_lis
     own_cluster: Cluster, here: str, proxy: Proxy, operator: Operator, traffic: Traffic
 ) -> None:
     with proxy.failing(Fault(Refuse(HTTPStatus.SERVICE_UNAVAILABLE), methods=READS)), traffic.flowing():
-        # Whoever is told that a version is gone must list.
+        # A client must relist after the answer that its resourceVersion is gone.
         assert proxy.fail_watches(HTTPStatus.GONE) >= WATCHED
         wait_for(lambda: all(proxy.injected["GET", each] >= 2 for each in WATCHED), deadline=30)
         wait_for(lambda: traffic.changes >= CHANGES, deadline=60)

@@ -30,7 +30,7 @@ STRANGE = (
 
 
 def env_of(cluster: Cluster, namespace: str, name: str = "web") -> list[dict[str, Any]]:
-    """What the Deployment's container gets, beside what the operator itself adds."""
+    """Environment of the Deployment's container, without the operator's own variables."""
     (container,) = cluster.get("Deployment", namespace, name)["spec"]["template"]["spec"]["containers"]
     found: list[dict[str, Any]] = container["env"]
     return found
@@ -48,7 +48,7 @@ def test_given_a_spec_with_large_or_unusual_values_then_the_children_contain_the
     own_cluster: Cluster, here: str, operator: Operator, values: list[str]
 ) -> None:
     env = [{"name": f"V{i}", "value": value} for i, value in enumerate(values)]
-    annotations = {"somebody.example/note": "".join(STRANGE[3:14])}
+    annotations = {"team.example/note": "".join(STRANGE[3:14])}
     spec: dict[str, Any] = {"env": env, "workers": [WORKER], "serviceAccount": {"annotations": annotations}}
     own_cluster.create(shopservice(here, **spec))
 

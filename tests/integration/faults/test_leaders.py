@@ -44,12 +44,12 @@ class Write:
 
 @dataclass(frozen=True)
 class Hold:
-    """For so long the lease was somebody's.
+    """Period in which one holder had the lease.
 
     Attributes:
         who: the User-Agent.
-        since: when the API server began with the first write that says so.
-        until: when somebody else had it, or nobody any more, or when it ran out.
+        since: when the API server received the first write with this holder.
+        until: when the holder changed, the lease was released, or it expired.
     """
 
     who: str
@@ -63,7 +63,7 @@ class Hold:
 
 @dataclass(frozen=True)
 class Audit:
-    """What the API server has recorded of writes."""
+    """The API server's audit log of writes."""
 
     log: Path
 
@@ -76,7 +76,7 @@ class Audit:
         ]
 
     def holds(self) -> list[Hold]:
-        """Who has held the lease, one after the other."""
+        """Holders of the lease, in order."""
         found: list[Hold] = []
         for what, write, body in self._events():
             if (what.get("resource"), what.get("name")) != ("leases", LEASE):
@@ -92,7 +92,7 @@ class Audit:
         return found
 
     def _events(self) -> Iterator[tuple[dict[str, Any], Write, dict[str, Any]]]:
-        """What was written, by whom and when, and its new content where that was recorded."""
+        """Audited writes: the event, its author and time, and the new content if recorded."""
         events: list[dict[str, Any]] = [json.loads(line) for line in self.log.read_text().splitlines()]
         for event in sorted(events, key=lambda each: str(each["stageTimestamp"])):
             if event["responseStatus"]["code"] < HTTPStatus.MULTIPLE_CHOICES:
@@ -192,7 +192,7 @@ def test_given_a_dead_holder_whose_lease_is_dated_in_the_future_then_the_lease_i
         wait_for(operator.leading, deadline=TAKEN_OVER_SECONDS)
 
         (started,), (led,) = operator.said("started"), operator.said("leading")
-        # It has looked at the lease for the first time a moment before it says that it has started.
+        # The first read of the lease is shortly before the "started" log line.
         waited = datetime.fromisoformat(led["ts"]) - datetime.fromisoformat(started["ts"])
         assert waited > timedelta(seconds=5)
         spec = own_cluster.get("Lease", "shop-operator", LEASE)["spec"]
@@ -218,7 +218,7 @@ def test_given_a_live_holder_whose_lease_is_dated_in_the_past_then_the_lease_is_
 
 @contextmanager
 def renewing(cluster: Cluster, skew: timedelta, *, seconds: int) -> Iterator[list[float]]:
-    """Somebody holds the lease and renews it every half second, with a clock that is wrong by that much.
+    """Hold the lease and renew it every half second, with a clock that is off by the given skew.
 
     Yields:
         when that was done so far, by the right clock.

@@ -117,7 +117,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(child=which, patch=which)
     def edit(self, child: int, patch: int) -> None:
-        """Change a field of a child that is there: one of the operator's, its label, or one of nobody's."""
+        """Change a field of an existing child: one of the operator's, its label, or an unmanaged one."""
         self._edit(child, lambda kind: _one(patch, (*EDITS[kind], UNLABEL, EXTRA)))
 
     @rule(child=which)
@@ -181,7 +181,7 @@ class Model(RuleBasedStateMachine):
         self.done[what] += hit
 
     def teardown(self) -> None:
-        """What must be true in the end, of all and of none."""
+        """Assert the invariants that hold after any sequence of steps, also an empty one."""
         operator = self.process.start()
         settled(self.cluster, self.namespace, operator)
         no_wait_is_about_to_end(self.cluster, self.namespace)

@@ -32,7 +32,7 @@ def test_given_a_client_that_keeps_forcing_an_owned_field_then_writes_are_limite
     def told() -> bool:
         shop = own_cluster.get("ShopService", here, "web")
         cause = condition(shop, "Ready")["message"]
-        return condition(shop, "Reconciling")["reason"] == "Contested" and "somebody" in cause
+        return condition(shop, "Reconciling")["reason"] == "Contested" and "other-manager" in cause
 
     before, began = operator.metric("shop_operator_child_writes_total"), time.monotonic()
     thread = threading.Thread(target=force)
@@ -48,7 +48,7 @@ def test_given_a_client_that_keeps_forcing_an_owned_field_then_writes_are_limite
     # Ten at once, then one in two seconds.
     assert written <= 11 + (time.monotonic() - began) / 2
     drift = own_cluster.get("ShopService", here, "web")["status"]["drift"]
-    assert "somebody" in str(drift)
+    assert "other-manager" in str(drift)
     settled(own_cluster, here, operator)
 
 
@@ -57,17 +57,16 @@ def test_given_a_child_whose_deletion_a_finalizer_blocks_then_a_condition_names_
 ) -> None:
     own_cluster.create(shopservice(here, workers=[WORKER]))
     settled(own_cluster, here, operator)
-    held = {"metadata": {"finalizers": ["somebody.example/hold"]}}
+    held = {"metadata": {"finalizers": ["team.example/hold"]}}
     first = own_cluster.patch("Service", here, "web", held)["metadata"]["uid"]
     own_cluster.delete("Service", here, "web")
 
     wait_for(
         lambda: (
-            "somebody.example/hold"
-            in str(own_cluster.get("ShopService", here, "web")["status"]["conditions"])
+            "team.example/hold" in str(own_cluster.get("ShopService", here, "web")["status"]["conditions"])
         )
     )
-    # The others are still looked after.
+    # The other children are still reconciled.
     own_cluster.delete("Deployment", here, "web-relay")
     wait_for(lambda: "Deployment/web-relay" in own_cluster.children(here))
     own_cluster.patch("Service", here, "web", {"metadata": {"finalizers": None}})
@@ -81,9 +80,7 @@ def test_given_a_surplus_child_with_a_finalizer_when_the_finalizer_is_removed_th
 ) -> None:
     own_cluster.create(shopservice(here, workers=[WORKER]))
     settled(own_cluster, here, operator)
-    own_cluster.patch(
-        "Deployment", here, "web-relay", {"metadata": {"finalizers": ["somebody.example/hold"]}}
-    )
+    own_cluster.patch("Deployment", here, "web-relay", {"metadata": {"finalizers": ["team.example/hold"]}})
     own_cluster.patch("ShopService", here, "web", {"spec": {"workers": None}})
     wait_for(lambda: "deletionTimestamp" in own_cluster.get("Deployment", here, "web-relay")["metadata"])
 
@@ -115,7 +112,7 @@ def test_given_a_namespace_with_shopservices_when_it_is_deleted_then_the_work_qu
     [
         ("Background", set()),
         ("Foreground", set()),
-        # Whoever deletes it so takes its children over. Those that the next one wants are taken back, since they were
+        # This deletion orphans the children. The next ShopService adopts those that it wants, since they were
         # applied by us (ADR 2); what is not ours by its controller is not deleted (ADR 9).
         ("Orphan", {"NetworkPolicy/web"}),
     ],
@@ -136,7 +133,7 @@ def test_given_a_shopservice_when_it_is_deleted_and_recreated_at_once_then_the_n
     assert owned_by(own_cluster, here, [uid]) == wanted
     assert owned_by(own_cluster, here, []) == orphans
 
-    # And an orphan is taken back as soon as it is wanted.
+    # An orphan is adopted again as soon as it is wanted.
     own_cluster.patch("ShopService", here, "web", {"spec": {"networkPolicy": {}}})
     wait_for(lambda: owned_by(own_cluster, here, [uid]) == wanted | {"NetworkPolicy/web"})
     settled(own_cluster, here, operator)

@@ -123,9 +123,9 @@ def test_given_a_missing_or_surplus_child_then_the_comparison_reports_it(
     assert list(judged(replace(seen, live=elsewhere))) == ["Service/web is missing"]
     more = {**seen.live, ("Service", "other"): {**service, "metadata": again}}
     assert list(judged(replace(seen, live=more))) == ["Service/other is left over by us"]
-    nobody = list(judged(replace(seen, shops={})))
-    assert len(nobody) == len(seen.live) - 1, "all but the namespace's own ServiceAccount"
-    assert all(each.endswith("is left over by the garbage collector") for each in nobody)
+    orphaned = list(judged(replace(seen, shops={})))
+    assert len(orphaned) == len(seen.live) - 1, "all but the namespace's own ServiceAccount"
+    assert all(each.endswith("is left over by the garbage collector") for each in orphaned)
 
 
 def shop(name: str, *depends: str, age: timedelta = timedelta(), **status: Any) -> dict[str, Any]:

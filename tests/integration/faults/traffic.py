@@ -1,4 +1,4 @@
-"""What people and other controllers do to ShopServices and their children, by a seeded chance."""
+"""Seeded random changes by users and other controllers to ShopServices and their children."""
 
 import random
 import threading
@@ -13,7 +13,7 @@ from tests.integration.cluster import Cluster
 from tests.integration.shopservices import AUTOSCALING, WORKER, shopservice
 
 NAMES: Final = ("alpha", "beta", "gamma", "delta")
-# What may be gone or changed when it is touched: somebody else was faster.
+# Accepted errors: another client deleted or changed the object first.
 _MISSED: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT})
 _PAUSE_SECONDS: Final = 0.05
 
@@ -22,9 +22,9 @@ EDITS: Final[Mapping[str, tuple[dict[str, Any], ...]]] = {
     "Deployment": (
         {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 99}}}},
         {"spec": {"template": {"spec": {"securityContext": None}}}},
-        {"spec": {"template": {"metadata": {"labels": {"app.kubernetes.io/part-of": "nobody"}}}}},
+        {"spec": {"template": {"metadata": {"labels": {"app.kubernetes.io/part-of": "another"}}}}},
         {"spec": {"strategy": {"rollingUpdate": {"maxUnavailable": 1}}}},
-        {"metadata": {"labels": {"app.kubernetes.io/managed-by": "nobody"}}},
+        {"metadata": {"labels": {"app.kubernetes.io/managed-by": "another"}}},
     ),
     "Service": (
         {"spec": {"selector": {"app": "other"}}},
@@ -35,7 +35,7 @@ EDITS: Final[Mapping[str, tuple[dict[str, Any], ...]]] = {
     "ServiceAccount": (
         {"automountServiceAccountToken": True},
         {"automountServiceAccountToken": None},
-        {"metadata": {"annotations": {"somebody.example/role": "other"}}},
+        {"metadata": {"annotations": {"team.example/role": "other"}}},
     ),
     "HorizontalPodAutoscaler": (
         {"spec": {"maxReplicas": 50}},
@@ -54,13 +54,13 @@ EDITS: Final[Mapping[str, tuple[dict[str, Any], ...]]] = {
         {"spec": {"policyTypes": ["Egress"]}},
     ),
 }
-ACCOUNT: Final = {"annotations": {"somebody.example/role": "shop"}}
+ACCOUNT: Final = {"annotations": {"team.example/role": "shop"}}
 UNLABEL: Final = {"metadata": {"labels": {"shopservice.dev/name": None}}}
-EXTRA: Final = {"metadata": {"labels": {"somebody.example/extra": "1"}}}
+EXTRA: Final = {"metadata": {"labels": {"team.example/extra": "1"}}}
 
 
 def spec(name: str, chance: random.Random) -> dict[str, Any]:
-    """A ShopService's spec. Whoever depends on one that never gets ready (no pod runs here) waits for two minutes at most."""
+    """A ShopService's spec. A dependency that never becomes ready (no pod runs here) delays it by at most two minutes."""
     chosen: dict[str, Any] = {
         "image": f"registry.test/shop:{chance.randrange(3)}",
         "env": [{"name": f"V{i}", "value": str(chance.randrange(3))} for i in range(chance.randrange(3))],
@@ -124,7 +124,7 @@ class Traffic:
             try:
                 while not ended.wait(_PAUSE_SECONDS):
                     self.step()
-            except BaseException as error:  # noqa: BLE001  raised again by whoever started us
+            except BaseException as error:  # noqa: BLE001  raised again in the starting thread
                 failed.append(error)
 
         thread = threading.Thread(target=flow, name="traffic")
@@ -159,7 +159,7 @@ class Traffic:
                 self._cluster.path(kind, self._namespace, name),
                 json=patch,
                 headers={"Content-Type": "application/merge-patch+json"},
-                params={"fieldManager": "somebody"},
+                params={"fieldManager": "other-manager"},
             )
         )
 

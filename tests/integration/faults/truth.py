@@ -1,4 +1,4 @@
-"""What a namespace shall be in the end: the pure render of its ShopServices, and nothing else of theirs.
+"""Expected final state of a namespace: the pure render of its ShopServices, and no other children.
 
 It compares in its own way, so that the operator's comparison is not its own judge: with what the API server has, and with
 what it says that the operator owns. Of the operator's own word it takes one thing: an image in a ShopService's status says
@@ -26,7 +26,7 @@ Id = tuple[str, str]
 
 QUIET_SECONDS: Final = 2.0
 LONG_QUIET_SECONDS: Final = 8.0
-"""Longer than whatever the operator does again by itself: a status once a second, what is contested every two, a look at its
+"""Longer than every periodic action of the operator: a status once a second, a contested field every two, a check of its
 own watch every six."""
 
 GRACE: Final = timedelta(seconds=120)
@@ -36,7 +36,7 @@ _SOON: Final = timedelta(seconds=40)
 _BUDGET: Final = "PodDisruptionBudget"
 _MANAGER: Final = "shop-operator"
 _REMEMBERED: Final = {"shopservice.dev/applied-hash": ""}
-# What is ours as a whole, so that nobody may add to it either.
+# Fields that the operator owns as a whole: additions by other managers are reverted too.
 _WHOLE: Final = frozenset(
     {
         *("selector", "matchLabels", "podSelector", "namespaceSelector", "nodeSelector", "labelSelector"),
@@ -154,7 +154,7 @@ def judged(seen: Seen) -> Iterator[str]:
 
 
 def rendered(cluster: Cluster, namespace: str, deadline: float = 60) -> None:
-    """Wait until a namespace is what it shall be, for a moment at least.
+    """Wait until a namespace matches its expected state, for a moment at least.
 
     Raises:
         NotYet: with what differs.
@@ -170,7 +170,7 @@ def settled(
     deadline: float = 60,
     quiet: float = QUIET_SECONDS,
 ) -> None:
-    """Wait until a namespace is what it shall be, and the operator has not sent anything to be written for some seconds.
+    """Wait until a namespace matches its expected state and the operator has sent no write for some seconds.
 
     Raises:
         NotYet: with what differs, or that it does not stop to write.
@@ -183,7 +183,7 @@ def settled(
 
 
 def settled_for_good(cluster: Cluster, namespace: str, operator: Operator) -> None:
-    """Wait until a namespace is what it shall be, and nobody else is about to give the operator something to do.
+    """Wait until a namespace matches its expected state and no other controller is about to cause more work.
 
     Raises:
         NotYet: with what differs, who is still expected, or that the operator does not stop to write.
@@ -244,7 +244,7 @@ def silent_autoscalers(cluster: Cluster, namespace: str) -> int:
 
 
 def has_nothing_to_do(cluster: Cluster, fresh: Operator, *, besides: int = 0) -> None:
-    """An operator that was just started looks at every ShopService that there is, and writes nothing at all.
+    """Assert that a freshly started operator reconciles every existing ShopService without a write.
 
     Args:
         cluster: where.
@@ -256,7 +256,7 @@ def has_nothing_to_do(cluster: Cluster, fresh: Operator, *, besides: int = 0) ->
         AssertionError: it has written something.
     """
     everywhere = cluster.http.get(f"/{PLURALS['ShopService'][0]}/shopservices").raise_for_status().json()
-    wait_for(lambda: fresh.passes() >= len(everywhere["items"]), what="a look at every ShopService")
+    wait_for(lambda: fresh.passes() >= len(everywhere["items"]), what="a pass over every ShopService")
     wait_for(Quiet(fresh.passes, QUIET_SECONDS), deadline=30, what="no more passes")
     assert fresh.metric("shop_operator_child_writes_total") == 0
     now = cluster.http.get(f"/{PLURALS['ShopService'][0]}/shopservices").raise_for_status().json()
@@ -314,7 +314,7 @@ def _rendered(name: str, seen: Seen) -> list[dict[str, Any]]:
     )
     parsed = ShopService.from_object(shop)
     children = render(parsed, live=None, around=around)
-    # A budget follows the pods that there are, whoever has scaled them.
+    # A budget follows the current number of pods, regardless of the manager that scaled them.
     counts = {
         name: obj["spec"]["replicas"] for (kind, name), obj in seen.live.items() if kind == "Deployment"
     }
@@ -326,11 +326,11 @@ def _rendered(name: str, seen: Seen) -> list[dict[str, Any]]:
 
 
 def _wrong(wanted: Object, live: Object, shop: Object) -> Iterator[str]:
-    """What is wrong with one child."""
+    """Differences of one child from its expected state."""
     yield from _kept(wanted, live)
     web = wanted["kind"] == "Deployment" and wanted["metadata"]["name"] == shop["metadata"]["name"]
     if web and shop["spec"].get("replicas") is None:
-        # A count that nobody names is whoever's scaled last.
+        # A count that the spec omits belongs to the manager that scaled last.
         spec = {key: value for key, value in wanted["spec"].items() if key != "replicas"}
         wanted = {**wanted, "spec": spec}
     yield from _differing(wanted, live)
@@ -366,7 +366,7 @@ def _differing(wanted: Any, live: Any, path: str = "", *, whole: bool = False) -
 
 
 def _kept(wanted: Object, live: Object) -> Iterator[str]:
-    """What the operator owns, by the API server's account, and does not want (any more)."""
+    """Fields that the operator owns according to managedFields but does not want (any more)."""
     owned = [
         entry["fieldsV1"]
         for entry in live["metadata"].get("managedFields", ())

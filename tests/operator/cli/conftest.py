@@ -1,4 +1,4 @@
-"""An API server of one's own for every test that asks for it, and the program that is told of it."""
+"""A separate API server for every test that requests it, and the program configured for it."""
 
 import os
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Program:
     kubeconfig: Path
 
     def __call__(self, *arguments: str, given: str = "") -> Result:
-        """What it printed, and its exit code; in this process, so not on a terminal."""
+        """Output and exit code of the program; it runs in this process, so not on a terminal."""
         return CliRunner().invoke(shop, ["--kubeconfig", str(self.kubeconfig), *arguments], input=given)
 
     @property

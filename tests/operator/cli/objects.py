@@ -1,4 +1,4 @@
-"""What there is in a namespace of ShopServices: the smallest that is like the real thing."""
+"""Minimal realistic objects of a namespace with ShopServices."""
 
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ LABEL: Final = "shopservice.dev/name"
 def shopservice(
     name: str = "web", *, reason: str = "Ready", message: str = "", **spec: Any
 ) -> dict[str, Any]:
-    """A ShopService that an operator has looked at."""
+    """A ShopService that an operator has observed."""
     return {
         "apiVersion": "shopservice.dev/v1alpha1",
         "kind": "ShopService",
@@ -38,7 +38,7 @@ def condition(kind: str, reason: str, status: str, message: str = "") -> dict[st
 
 
 def owned(kind: str, name: str, owner: str = "uid-web", of: str = "web", **more: Any) -> dict[str, Any]:
-    """What carries the label of a ShopService, and is controlled by what has that UID."""
+    """An object with the label of a ShopService and a controller reference to that UID."""
     return {
         "kind": kind,
         "metadata": {

@@ -1,4 +1,4 @@
-"""An API server on this machine that keeps objects, watches as far as it is told to, and refuses when it is told to."""
+"""A local API server that stores objects, serves the given watch events, and refuses requests on demand."""
 
 import json
 import threading
@@ -33,7 +33,7 @@ def _set() -> threading.Event:
 
 @dataclass
 class Server:
-    """What it has, and what it says.
+    """Stored objects and prepared answers.
 
     Attributes:
         objects: what can be read and merge-patched.

@@ -1,4 +1,4 @@
-"""What there is after an apply: the file's, the cluster's, and what the API server fills in."""
+"""Objects after an apply combine the file, the cluster, and the API server's defaults."""
 
 import json
 from typing import Any

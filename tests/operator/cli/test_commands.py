@@ -1,4 +1,4 @@
-"""Every command as a person or a script runs it: what it prints, as text or as a document, and how it ends."""
+"""Every command as run by users and scripts: its output as text or as a document, and its exit code."""
 
 import json
 from collections.abc import Callable
@@ -360,9 +360,9 @@ RIGHT: Final = 'shopservices.shopservice.dev is forbidden: User "me" cannot list
         ),
         (
             having(),
-            ["explain", "nobody"],
+            ["explain", "missing"],
             4,
-            "ShopService nobody not found in namespace shop; see `kubectl shop status -A`.",
+            "ShopService missing not found in namespace shop; see `kubectl shop status -A`.",
         ),
         (
             having({**shopservice("fresh"), "status": {}}),
@@ -449,7 +449,7 @@ def test_given_an_invalid_namespace_in_the_context_when_the_command_names_anothe
         (["diff", "-f", "-"], text(shopservice("new")), 1),
         (["expain"], "", 2),
         (["--context", "elsewhere", "status"], "", 3),
-        (["status", "nobody"], "", 4),
+        (["status", "missing"], "", 4),
         (["render", "-f", "-"], "{", 6),
     ],
 )

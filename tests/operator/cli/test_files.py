@@ -125,12 +125,12 @@ def test_given_an_unquoted_date_in_a_file_then_it_is_read_as_text(tmp_path: Path
 
 
 def test_given_an_invalid_spec_in_a_file_then_the_error_names_the_field() -> None:
-    with pytest.raises(NotValid, match=r"ShopService web: spec\.colour: unknown field$"):
+    with pytest.raises(NotValid, match=r"ShopService web: spec\.color: unknown field$"):
         documents.shopservice(
             {
                 **DOCUMENT,
                 "metadata": {"name": "web", "namespace": "shop"},
-                "spec": {"image": "web:1", "colour": "red"},
+                "spec": {"image": "web:1", "color": "red"},
             }
         )
 
@@ -169,7 +169,7 @@ LIVE = {
 
 
 def nothing(_kind: str, _name: str) -> None:
-    """Nobody else has anything."""
+    """Lookup that finds no object."""
 
 
 def service(port: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ spec:
 
 
 def rendered(folder: Path, text: str) -> str:
-    """What `render` says of a file that it refuses."""
+    """Error of `render` for an invalid file."""
     (folder / "web.yaml").write_text(text)
     done = CliRunner().invoke(shop, ["render", "-f", str(folder / "web.yaml")])
     assert done.exit_code == 6, done.output
@@ -51,7 +51,7 @@ def rendered(folder: Path, text: str) -> str:
             "  imagePullPolicy: ifnotpresent\n",
             "did you mean IfNotPresent?",
         ),
-        ("  colour: red\n", "web.yaml:7: spec.colour: unknown field.\n"),
+        ("  color: red\n", "web.yaml:7: spec.color: unknown field.\n"),
         (
             "  replicas: 2\n  replicas: 3\n",
             "web.yaml:8: replicas is defined twice; remove one of the definitions.",

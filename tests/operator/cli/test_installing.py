@@ -43,7 +43,7 @@ def blocks(heading: str) -> list[str]:
 
 @dataclass
 class Person:
-    """Somebody who has krew, a Python, and nothing of ours.
+    """A user with krew, a Python, and no project files.
 
     Args:
         home: where krew keeps its things.
@@ -66,7 +66,7 @@ class Person:
 
 
 def owner_of_python(home: Path) -> Person:
-    """Somebody whose python3 is the one below this virtual environment."""
+    """A user whose python3 is the one below this virtual environment."""
     (home / "bin").mkdir(parents=True)
     base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     (home / "bin/python3").symlink_to(base.resolve())
@@ -98,7 +98,7 @@ def built(checkout: Path, commands: str) -> None:
 
 @pytest.fixture(scope="module")
 def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    """Somebody who has installed the archive as krew does: unpacked, with a link to its program."""
+    """A user who has installed the archive as krew does: unpacked, with a link to its program."""
     build, manifest, link = blocks("With krew")
     folder = tmp_path_factory.mktemp("krew")
     built(folder / "checkout", build)

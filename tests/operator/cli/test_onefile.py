@@ -20,7 +20,7 @@ LARGEST: Final = 12_000_000
 
 @pytest.fixture(scope="module")
 def person(tmp_path_factory: pytest.TempPathFactory) -> Person:
-    """Somebody who has the file on PATH, under both its names."""
+    """A user who has the file on PATH, under both its names."""
     found = owner_of_python(tmp_path_factory.mktemp("onefile") / "home")
     command = [sys.executable, str(ROOT / "dev/plugin"), "--output", str(found.home / "bin/kubectl-shop")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)

@@ -1,4 +1,4 @@
-"""`kubectl shop open`: the URL of a route, or a forwarded port, and the browser that is told of it."""
+"""`kubectl shop open`: the URL of a route, or a forwarded port, and the browser that opens it."""
 
 import json
 import os

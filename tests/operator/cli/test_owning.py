@@ -133,7 +133,7 @@ def test_given_an_applied_field_that_is_no_longer_desired_then_it_is_removed(
     ids=[
         "nothing, and the count",
         "a default",
-        "somebody else's",
+        "another manager's",
         "a value of two owners",
         "a group of two owners",
         "an item of two owners",

@@ -1,4 +1,4 @@
-"""What only a terminal gets: colours, and a table that is drawn anew; in a hundred columns however wide it is."""
+"""Output for terminals only: colors and a table that is redrawn, in at most a hundred columns."""
 
 import fcntl
 import os
@@ -48,7 +48,7 @@ class Terminal:
         os.close(inner)
 
     def until(self, enough: Callable[[str], bool] = lambda _: False) -> str:
-        """What it shows until that is enough, or until it ends."""
+        """Output until the condition holds or the program ends."""
         seen = ""
         while not enough(seen):
             try:

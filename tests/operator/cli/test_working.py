@@ -43,7 +43,7 @@ class WithKubectl:
         )
 
     def asked(self, *arguments: str) -> list[str]:
-        """What kubectl was asked for."""
+        """Arguments that kubectl was called with."""
         done = self(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()

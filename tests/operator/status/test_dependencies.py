@@ -1,4 +1,4 @@
-"""What is said about dependencies, and how long anybody waits for them."""
+"""Messages about dependencies, and the time limit for waiting on them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -266,7 +266,7 @@ def test_given_an_ambiguous_path_when_it_is_requested_without_a_token_then_no_or
     body = answer.read()
     connection.close()
     assert answer.status in {200, 301, 307, 308, 400, 401, 404}
-    if answer.status == 200:  # the catalogue is for everybody
+    if answer.status == 200:  # the catalog is public
         assert all("price" in each for each in json.loads(body)["items"])
 
 

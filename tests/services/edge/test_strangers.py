@@ -55,7 +55,7 @@ def test_given_two_valid_tokens_when_one_request_contains_both_then_it_is_reject
 
 
 def not_for_this(url: str) -> Mapping[str, Mapping[str, str]]:
-    """What is wrong with a signature -> the headers that carry it."""
+    """Defect of a signature -> the headers that carry it."""
     good = signed(url)
     return {
         "another service": signed(url, service="sqs"),

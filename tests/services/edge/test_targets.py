@@ -74,7 +74,7 @@ def test_given_no_running_containers_when_operations_are_called_through_the_api_
     shop: Shop, alice: Customer, shipped: str
 ) -> None:
     assert not any(shop.process(service).running for service in BY_FUNCTION)
-    assert httpx.get(f"{shop.url}/products").status_code >= 500, "nobody is behind the gateway"
+    assert httpx.get(f"{shop.url}/products").status_code >= 500, "no service is behind the gateway"
     sku = alice.catalogue()[0]["sku"]
     assert alice.get(f"/products/{sku}")["sku"] == alice.get(f"/inventory/{sku}")["sku"] == sku
     assert shipped in [each["id"] for each in alice.get("/orders")["items"]]
@@ -102,7 +102,7 @@ def test_given_changing_addresses_in_cloud_map_when_details_are_requested_then_t
     assert all(each["reason"] for each in nowhere["missing"])
 
     register(shop, "payment", shop.programs["payment"].port)
-    register(shop, "shipping", free_port())  # nobody is there
+    register(shop, "shipping", free_port())  # no service listens there
     found = wait_for(
         lambda: whole if (whole := details(alice, shipped))["payment"] else None, 30, what="the payment"
     )

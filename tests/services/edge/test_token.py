@@ -30,7 +30,7 @@ def pool(emulator: Emulator) -> Mapping[str, str]:
 
 @pytest.fixture
 def environment(emulator: Emulator, pool: Mapping[str, str]) -> Environment:
-    """What `make demo` writes into .dev/env."""
+    """The variables that `make demo` writes into .dev/env."""
     return {"AWS_ENDPOINT_URL": emulator.endpoint, **stacks.cognito(pool)}
 
 

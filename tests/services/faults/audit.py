@@ -64,7 +64,7 @@ class Books:
         bookings: order id -> how many parcels the carrier has taken on. So is `cancellations`.
         outboxes: table -> how many records wait.
         dead_letters: queue -> how many messages were given up.
-        facts: order id -> type of fact -> the ids under which it was told.
+        facts: order id -> type of fact -> the ids under which it was published.
         stock_before: SKU -> pieces.
         accepted: order id -> what its customer was answered, at each repeat.
         told_cancelled: ids of orders whose customer was answered that they are being cancelled.
@@ -73,8 +73,8 @@ class Books:
         patience: seconds for which an order waits for its shipment once it was charged.
         changes: SKU -> each change of its stock: sequence number, and the pieces that can be ordered from then on.
         levels: SKU -> row of the projection of these changes.
-        low_stock: SKU -> id of a fact that it runs low -> what was told under it.
-        threshold: pieces that can be ordered: so many, or fewer, is low.
+        low_stock: SKU -> id of a low-stock fact -> the facts published under it.
+        threshold: stock is low at this number of available pieces or fewer.
     """
 
     orders: dict[str, Row] = field(default_factory=dict)
@@ -144,7 +144,7 @@ class Books:
                 self._enter_partner(row["entry"], name[:LENGTH_OF_ID])
 
     def _enter_partner(self, entry: Row, order_id: str) -> None:
-        """What a partner has on record. It remembers keys that were closed too, which stand for nothing."""
+        """Add a partner's record. Records of closed keys have no effect."""
         match entry["what"]:
             case "CHARGED":
                 self.charges[order_id].append(entry["amount"]["amount"])
@@ -185,7 +185,7 @@ def _of_answers(books: Books) -> Iterator[Violation]:
         if len(set(answers)) > 1:
             yield Violation("two answers", name, f"to one Idempotency-Key: {sorted(set(answers))}")
     for name in books.orders.keys() - books.accepted.keys():
-        yield Violation("unknown order", name, "no customer was told of it")
+        yield Violation("unknown order", name, "no customer received its id")
     for name in books.told_cancelled:
         if (state := books.orders.get(name, {}).get("state")) == "SHIPPED":
             yield Violation(
@@ -241,7 +241,7 @@ def _of_facts(books: Books, name: str, state: str) -> Iterator[Violation]:
             yield Violation("fact told twice", name, f"{kind} under {sorted(ids)}")
     for other in ENDS - {state}:
         if f"shop.order.{other.lower()}.v1" in told:
-            yield Violation("false fact", name, f"it is {state}, and was told to be {other}")
+            yield Violation("false fact", name, f"it is {state}, but was published as {other}")
 
 
 def _of_patience(books: Books, name: str, order: Row) -> Iterator[Violation]:

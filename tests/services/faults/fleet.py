@@ -121,7 +121,7 @@ class Fleet:
         self.processes[name].thaw()
 
     def told(self) -> Iterator[str]:
-        """What the processes have printed of errors."""
+        """Errors printed by the processes."""
         return (line for line in self.log if '"level":"error"' in line or "Traceback" in line)
 
     def _process(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Process:

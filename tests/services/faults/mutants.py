@@ -39,7 +39,7 @@ LOST: Final = 3
 
 
 def charge_twice() -> None:
-    """Each attempt uses its own idempotency key at the provider."""
+    """Every attempt uses its own idempotency key at the provider."""
     charge = Sandbox.charge
 
     def charge_anew(self: Sandbox, key: str, amount: Money, token: str) -> Charge:
@@ -73,7 +73,7 @@ def acknowledge_before_commit() -> None:
 
 
 def release_stock_twice() -> None:
-    """What is released becomes available once in the transaction, and once more after it."""
+    """Released stock becomes available in the transaction and a second time after it."""
     save = DynamoStock.save
 
     def save_and_move_again(

@@ -53,7 +53,7 @@ class Dropped(Exception):
 
 
 class Effect(Protocol):
-    """What happens to a call in place of being forwarded."""
+    """Replacement for the forwarding of a call."""
 
     async def __call__(self, call: Call, forward: Forward, /) -> bytes:
         """Its answer.
@@ -231,7 +231,7 @@ class Fault:
 
 
 def carrier_fault(effect: Effect) -> Fault:
-    """What happens to the carrier, of which the proxy sees only that its entries are read and written."""
+    """Fault of the carrier, which the proxy sees only as reads and writes of its entries."""
     return Fault(effect, operations=("dynamodb:",), mentions=(b"SANDBOX#", b"-shipments"))
 
 

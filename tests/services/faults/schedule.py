@@ -41,7 +41,7 @@ LATEST: Final = 5
 
 
 class Acts(Protocol):
-    """What is done to a shop from outside of its processes."""
+    """Actions on a shop from outside its processes."""
 
     def copy(self, chance: random.Random) -> int:
         """Sends some of the received messages again. Returns how many."""

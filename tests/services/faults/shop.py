@@ -40,7 +40,7 @@ PATIENCE: Final = {
 CARRIER_SECONDS: Final = "1"
 # The states with which the workflow begins to undo an order, whether it may have been charged or not.
 FIRST_TO_UNDO: Final = frozenset({"StartCancelling", "ReleaseStock"})
-# From when on the reconciler looks at an order.
+# Minimum age of an order for the reconciler.
 YOUNGEST_SECONDS: Final = "5"
 LOW_STOCK: Final = 2
 

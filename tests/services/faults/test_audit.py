@@ -92,11 +92,11 @@ FALSE: dict[str, tuple[str, Callable[[Books], object]]] = {
     "a parcel of a cancelled order": ("parcels", lambda books: books.cancellations.clear()),
     "no parcel of a shipped order": ("parcels", lambda books: books.bookings.subtract([SHIPPED])),
     "a piece that vanished": ("stock not conserved", lambda books: put(books.products, "CUP", available=7)),
-    "a piece that is reserved for nobody": (
+    "a piece that is reserved for no order": (
         "stock of no order",
         lambda books: put(books.products, "CUP", available=7, reserved=1),
     ),
-    "a piece that is sold to nobody": (
+    "a piece that is sold to no order": (
         "stock of no order",
         lambda books: put(books.products, "CUP", available=7, sold=3),
     ),

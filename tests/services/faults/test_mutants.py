@@ -48,7 +48,7 @@ pytestmark = [
 
 @dataclass(frozen=True)
 class Expected:
-    """What shows a defect.
+    """Evidence of a defect.
 
     Args:
         rules: the promises of which at least one is broken.

@@ -53,7 +53,7 @@ def deployed(emulator: Emulator) -> Iterator[Deployed]:
     environment = {"PATH": os.environ["PATH"], **emulator.env}
     for name, value in outputs["product"].items():
         environment[{"Table": "TABLE", "TasksQueueUrl": "TASKS_QUEUE_URL"}.get(name, name)] = value
-    environment["AUTH"] = "off"  # the seed asks nobody
+    environment["AUTH"] = "off"  # the seed calls no service
     environment["EVENTS_TOPIC_ARN"] = stacks.topic("product", outputs)
     subprocess.run([sys.executable, "-m", "services.product.seed"], env=environment, cwd=ROOT, check=True)
     with httpx.Client(base_url=api(emulator, outputs["functions"]), timeout=30) as http:

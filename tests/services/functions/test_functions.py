@@ -182,13 +182,13 @@ def test_given_an_order_when_it_is_requested_without_a_token_of_its_customer_the
     )
     order = f"/orders/{placed.json()['id']}"
 
-    nobody = deployed.http.get(order)
+    anonymous = deployed.http.get(order)
     bob = deployed.http.get(order, headers=deployed.token("bob"))
 
     assert deployed.http.get(order, headers=alice).status_code == 200
     assert bob.status_code == 404
-    assert nobody.status_code == 401
-    assert nobody.headers["www-authenticate"].startswith("Bearer")
+    assert anonymous.status_code == 401
+    assert anonymous.headers["www-authenticate"].startswith("Bearer")
 
 
 def test_given_services_without_an_address_when_details_are_requested_then_their_parts_are_listed_as_missing(

@@ -82,7 +82,7 @@ class MemoryWorkflow:
 
 
 class MemoryRelatedResources:
-    """What other services know of every order, as set by the test."""
+    """Other services' resources of every order, as set by the test."""
 
     def __init__(self) -> None:
         self.known: dict[str, RelatedResource] = {"payment": RelatedResource(), "shipment": RelatedResource()}

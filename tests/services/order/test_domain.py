@@ -150,10 +150,10 @@ def test_given_an_order_cancelled_by_its_customer_then_it_is_cancelling_until_it
 
 
 def test_given_an_order_when_the_workflow_turns_it_back_then_it_is_cancelling_with_the_reason() -> None:
-    order = an_order().confirm(NOON).turn_back("ShipmentRefused", "nobody delivers there", NOON)
+    order = an_order().confirm(NOON).turn_back("ShipmentRefused", "no delivery to this address", NOON)
 
     assert order.state is State.CANCELLING
-    assert order.timeline[-1].cause == "being undone: ShipmentRefused: nobody delivers there"
+    assert order.timeline[-1].cause == "being undone: ShipmentRefused: no delivery to this address"
     assert order.cancel_requested_at is None
     assert order.turn_back("States.Timeout", "", NOON) is order
 

@@ -189,7 +189,7 @@ def test_given_a_resource_that_does_not_exist_yet_when_it_is_requested_then_it_i
 def test_given_a_refused_connection_when_a_resource_is_requested_then_another_instance_is_tried_once() -> (
     None
 ):
-    nobody = f"http://127.0.0.1:{free_port()}"
+    unreachable = f"http://127.0.0.1:{free_port()}"
     refused: list[str] = []
 
     class Instances:
@@ -199,7 +199,7 @@ def test_given_a_refused_connection_when_a_resource_is_requested_then_another_in
             self._other = other
 
         def __call__(self) -> str:
-            return self._other if refused else nobody
+            return self._other if refused else unreachable
 
         def refused(self, url: str) -> None:
             refused.append(url)
@@ -208,7 +208,7 @@ def test_given_a_refused_connection_when_a_resource_is_requested_then_another_in
         found = HttpRelatedResources({"payment": (Instances(url), "/payments")}, TIMEOUT).find("order-1", {})
 
     assert found["payment"] == RelatedResource({"state": "CHARGED"})
-    assert refused == [nobody]
+    assert refused == [unreachable]
 
 
 def test_given_a_service_without_an_address_when_its_resource_is_requested_then_it_is_missing() -> None:

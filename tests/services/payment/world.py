@@ -72,7 +72,7 @@ class World:
         return self.answers.outputs[token]
 
     def kept(self, order_id: str = "order-1") -> int:
-        """What the provider has of the customer's money, by its own book."""
+        """The customer's money at the provider, according to its own ledger."""
         charged = self.ledger.entries.get(order_id, {"what": "none"})
         refunded = self.ledger.entries.get(f"{order_id}-refund", {"amount": {"amount": 0}})
         if charged["what"] != "CHARGED":

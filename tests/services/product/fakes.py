@@ -186,7 +186,7 @@ class MemoryUploads:
 
 
 class MemoryLevels:
-    """What is known of each product's stock."""
+    """Stock levels of the products, in memory."""
 
     def __init__(self) -> None:
         self.known: dict[str, Level] = {}

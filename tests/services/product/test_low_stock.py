@@ -255,7 +255,7 @@ SOURCE = stacks.document("functions-catalogue")["Resources"]["ChangesSource"]["P
 
 
 def lambda_delivers(records: list[dict[str, Any]], given: Dependencies) -> list[str]:
-    """What AWS Lambda does with a shard by the template's ReportBatchItemFailures, as its documentation says: it goes on
+    """Process a shard as AWS Lambda does with ReportBatchItemFailures, according to its documentation: it continues
     from the lowest sequence number that failed, and halves the batch there. Answers what is given up on, after the
     template's number of attempts or at its age; all records are of the same moment.
     """

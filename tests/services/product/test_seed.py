@@ -69,7 +69,7 @@ def test_given_a_changed_product_when_the_seed_is_repeated_then_its_name_and_pri
 
     assert shop.find(first.sku) == known
     assert inventory(shop, missing.sku).available == stock
-    assert len(told) == len(list(seed.entries(NOW))), "whoever has missed a product learns of it"
+    assert len(told) == len(list(seed.entries(NOW))), "a consumer that missed a product receives it"
 
     seed.fill(shop, handlers.put_product)
 

@@ -192,9 +192,9 @@ def used(shop: Shop, key_id: str) -> set[str]:
 
     Asked for each kind of call that some policy grants: another was refused, and its process has said so.
     """
-    everybody = [granted(service, "Access") for service in SERVICES]
-    everybody += [granted("functions", role) for role in FUNCTIONS.values()]
-    kinds = {action.partition(":")[2] for each in everybody for action in each}
+    everyone = [granted(service, "Access") for service in SERVICES]
+    everyone += [granted("functions", role) for role in FUNCTIONS.values()]
+    kinds = {action.partition(":")[2] for each in everyone for action in each}
     kinds |= {"TransactWriteItems", UNNAMED}
     return {action for kind in kinds for call in calls(shop, key_id, kind) for action in actions(call)}
 
@@ -210,7 +210,7 @@ def actions(event: Mapping[str, Any]) -> set[str]:
 
 
 def granted(stack: str, owner: str) -> set[str]:
-    """What a policy grants, or a role by the policies that it has itself."""
+    """Actions that a policy grants, or a role through its inline policies."""
     properties = stacks.document(stack)["Resources"][owner]["Properties"]
     # What comes under a condition is for the network, which the emulator's functions are not in.
     policies = [each for each in properties.get("Policies", [properties]) if "Fn::If" not in each]

@@ -32,7 +32,7 @@ def moved(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
 
 
 def kept(payment: dict[str, Any]) -> int:
-    """What the shop has of the customer's money, in minor units."""
+    """The customer's money that the shop holds, in minor units."""
     charged, refunded = payment["charged"]["amount"], payment["refunded"]["amount"]
     assert isinstance(charged, int)
     assert isinstance(refunded, int)

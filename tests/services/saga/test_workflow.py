@@ -95,7 +95,7 @@ BACK_FROM_SHIPMENT = ("StartCancelling", "CancelShipment", *UNDO)
 
 @dataclass(frozen=True)
 class Story:
-    """What the services answer (first come, first served; success afterwards), and the tasks that must follow."""
+    """Answers of the services in order (then success), and the tasks that must follow."""
 
     answers: Mapping[str, Sequence[Answer]]
     path: Sequence[str]

@@ -1,4 +1,4 @@
-"""Each sale is counted once, on its day, for any order and repetition of events."""
+"""Every sale is counted once, on its day, for any order and repetition of events."""
 
 import itertools
 import json

@@ -60,7 +60,7 @@ def parcel(postal_code: str = "10115") -> Parcel:
     [
         BEGUN,
         BEGUN.booked(BOOKING),
-        BEGUN.refused("nobody delivers there", NOW),
+        BEGUN.refused("no delivery to this address", NOW),
         BEGUN.booked(BOOKING).closed(NOW),
         BEGUN.booked(BOOKING).cancelled(BOOKING, NOW),
         BEGUN.cancelled(None, NOW),

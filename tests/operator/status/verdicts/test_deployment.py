@@ -97,7 +97,7 @@ def unobserved(child: dict[str, Any]) -> dict[str, Any]:
         unobserved(deployment(there=0, updated=0, available=0, conditions=[UNCREATED])),
         # A count that changes is observed all the same.
         deployment(updated=0, conditions=[UNCREATED]),
-        # Someone has deleted the ReplicaSet, and no count is updated any more.
+        # The ReplicaSet was deleted, and the counts are no longer updated.
         deployment(conditions=[UNCREATED]),
     ],
 )

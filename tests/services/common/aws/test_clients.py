@@ -26,7 +26,7 @@ def raised_by_put_item(monkeypatch: pytest.MonkeyPatch, error: Exception) -> Exc
 
     monkeypatch.setattr(clients, "_connect", lambda *_: Failing())
     settings = ServiceSettings(table="t", tasks_queue_url="q", events_topic_arn="a", aws_region="us-east-1")
-    with pytest.raises(Exception) as raised:  # noqa: PT011 - the caller looks at it
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - the caller inspects it
         clients.client("dynamodb", settings).put_item(TableName="t", Item={})
     return raised.value
 

@@ -147,7 +147,7 @@ FORGERIES: dict[str, Callable[[Pool, Pool], str]] = {
     "not yet": lambda pool, _: pool.token(nbf=int(time.time()) + 600),
     "from the future": lambda pool, _: pool.token(iat=int(time.time()) + 600),
     "an id token": lambda pool, _: pool.token(token_use="id", aud=CLIENT),
-    "another application": lambda pool, _: pool.token(client_id="client-of-somebody"),
+    "another application": lambda pool, _: pool.token(client_id="client-of-another"),
     "several applications": lambda pool, _: pool.token(client_id=[CLIENT, "other"]),
     "an empty subject": lambda pool, _: pool.token(sub=""),
     "no expiry": lambda pool, _: pool.token(exp=None),
@@ -159,7 +159,7 @@ FORGERIES: dict[str, Callable[[Pool, Pool], str]] = {
 
 
 def hs256_with_public_key(pool: Pool) -> str:
-    """What a verifier accepts that lets the token choose the algorithm."""
+    """A token that is accepted by a verifier that lets the token choose the algorithm."""
     public = pool.private.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -411,7 +411,7 @@ TAMPERED: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "no signature": ("/any", {"Authorization": "AWS4-HMAC-SHA256 Credential=AKIAMACHINE"}),
     "another body": ("/any", signed(body=b"{}")),
-    "a body that is not looked at": ("/any", signed(hashed="UNSIGNED-PAYLOAD")),
+    "a body that is not verified": ("/any", signed(hashed="UNSIGNED-PAYLOAD")),
     "the hash of another body": ("/any", signed(hashed=hashlib.sha256(b"{}").hexdigest())),
 }
 

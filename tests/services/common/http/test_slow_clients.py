@@ -32,7 +32,7 @@ SLOW = {
     "half a body": POST + b"Content-Length: 200\r\n\r\n{",
     "half a chunk": POST + b"Transfer-Encoding: chunked\r\n\r\nc8\r\n{",
     "no last chunk": POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n\r\n\r\n",
-    "waits to be told to go on": POST + b"Expect: 100-continue\r\nContent-Length: 200\r\n\r\n",
+    "waits for 100 Continue": POST + b"Expect: 100-continue\r\nContent-Length: 200\r\n\r\n",
 }
 OPENAPI = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -92,7 +92,7 @@ def test_given_a_call_that_does_not_return_when_its_deadline_passes_then_a_timeo
 
 
 def open_circuits() -> float:
-    """What the alert goes by."""
+    """The metric that the alert uses."""
     value: float = telemetry.CIRCUITS_OPEN.labels("provider")._value.get()
     return value
 
