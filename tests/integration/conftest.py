@@ -1,4 +1,4 @@
-"""One real API server for the tier, a namespace for every test."""
+"""One real API server for the tier, and a namespace for every test."""
 
 import inspect
 import uuid

@@ -1,4 +1,4 @@
-"""A memory cgroup with the limit that the chart gives the container of the operator."""
+"""A memory cgroup with the chart's memory limit of the operator container."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""The operator as a real process, with the rights that its chart gives it."""
+"""The operator as a real process, with the RBAC permissions of its chart."""
 
 import json
 import math

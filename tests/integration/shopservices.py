@@ -1,4 +1,4 @@
-"""ShopServices for the tests: the smallest that is valid, and what may be added to it."""
+"""ShopServices for the tests: the smallest valid one, and optional additions."""
 
 from typing import Any
 

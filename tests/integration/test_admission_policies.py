@@ -1,4 +1,4 @@
-"""The chart's optional policies: who writes a ShopService needs the verb `use` on what it names."""
+"""The chart's optional policies: the author of a ShopService needs the verb `use` on the objects that it names."""
 
 import json
 from collections.abc import Iterator

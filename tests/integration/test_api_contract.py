@@ -1,4 +1,4 @@
-"""kube.Kube on a real API server keeps the contract that the fake of the unit tests keeps."""
+"""kube.Kube on a real API server fulfills the same contract as the fake of the unit tests."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Where KEDA is installed: one kind of autoscaler gives way to the other, and what it counted outlives a Deployment.
+"""With KEDA installed, one kind of autoscaler replaces the other, and its count survives a new Deployment.
 
-Each test starts its own operators, and no other one works meanwhile.
+Every test starts its own operators, and no other operator runs meanwhile.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A ShopService is what the cluster shows: created, repaired, pruned and collected with it."""
+"""The children of a ShopService are created, repaired, pruned, and deleted with it."""
 
 from typing import Any
 

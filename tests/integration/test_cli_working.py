@@ -1,4 +1,4 @@
-"""`kubectl shop new` and `restart` on a real API server: what new prints is applied, and the operator leaves a restart as it is."""
+"""`kubectl shop new` and `restart` on a real API server: the output of new can be applied, and the operator does not revert a restart."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Labels and annotations for every object, on a real API server: none of them restarts a pod, and a diff knows them."""
+"""Labels and annotations for every object, on a real API server: none of them restarts a pod, and a diff includes them."""
 
 from collections.abc import Iterator
 from pathlib import Path

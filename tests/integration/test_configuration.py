@@ -1,4 +1,4 @@
-"""Configuration that changes, goes and comes back under running pods, on a real API server."""
+"""Configuration that is changed, deleted and restored under running pods, on a real API server."""
 
 import base64
 from collections.abc import Callable

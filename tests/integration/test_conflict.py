@@ -1,4 +1,4 @@
-"""An object of a wanted name that is not ours is never touched, and costs the others nothing."""
+"""A foreign object with the name of a child is never changed, and does not affect the other children."""
 
 from typing import Any
 

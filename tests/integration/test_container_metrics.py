@@ -1,4 +1,4 @@
-"""Autoscalers measure the container itself, and one of an earlier release is changed while it works."""
+"""Autoscalers measure the container itself, and an autoscaler of an earlier release is updated while it runs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The CRD on a real API server: it is accepted, its verdicts are the models', and what passes it can be rendered for good."""
+"""The CRD on a real API server: it is accepted, it agrees with the models, and every valid object can be rendered."""
 
 import json
 import sys

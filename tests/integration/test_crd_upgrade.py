@@ -1,7 +1,7 @@
-"""From the first release to this one: every ShopService stays what it was, and no pod is restarted.
+"""An upgrade from the first release to this one keeps every ShopService and restarts no pod.
 
-What the first release left behind is kept in crds/, as it was: its schema, its install manifest, ShopServices that use
-every field, and the children that it made of them.
+The original files of the first release are in crds/: its schema, its install manifest, ShopServices that use
+every field, and their children.
 """
 
 import hashlib

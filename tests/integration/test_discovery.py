@@ -1,7 +1,7 @@
 """A ShopService is found from outside the cluster: the real operator, the real ExternalDNS, Cloud Map of the emulator.
 
-There is no scheduler and no kubelet here, so the tests play them: they bind pods and give them addresses. All else is real:
-kube-controller-manager makes the pods and their EndpointSlices.
+The tests act as the scheduler and the kubelet: they bind pods and set their addresses. All other parts are real:
+kube-controller-manager creates the pods and their EndpointSlices.
 """
 
 import sys

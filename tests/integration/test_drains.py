@@ -1,4 +1,4 @@
-"""Drains by the real Eviction API: the real controllers make the pods and count them, the test plays the kubelet."""
+"""Drains with the real Eviction API and the real controllers; the test acts as the kubelet."""
 
 from typing import Any
 

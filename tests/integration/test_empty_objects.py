@@ -1,4 +1,4 @@
-"""Every field's empty form, and every example, by every way of applying: what is stored means what was written.
+"""Every field's empty form, and every example, with every client: the stored object has the meaning of the manifest.
 
 The fields come from the CRD's schema, their values from the examples and the golden cases, so a new field is tried as soon as
 a golden case has it.

@@ -1,4 +1,4 @@
-"""The examples on a real API server: what the operator makes of each is taken as it is, and restricted."""
+"""The examples on a real API server: the API server stores their rendered objects unchanged, and their pods are restricted."""
 
 import sys
 from pathlib import Path

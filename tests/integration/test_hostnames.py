@@ -1,4 +1,4 @@
-"""A discovery hostname belongs to one ShopService, in whichever namespaces others ask for it."""
+"""A discovery hostname belongs to one ShopService, across all namespaces."""
 
 import uuid
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The table of types says what the API server says of itself."""
+"""The table of types matches the API server's own schema."""
 
 from typing import Any
 

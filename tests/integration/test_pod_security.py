@@ -1,4 +1,4 @@
-"""The operator's own pod-security check gives the verdicts of the API server's admission, and follows a namespace's label."""
+"""The operator's own pod-security check agrees with the API server's admission, and follows a namespace's label."""
 
 import uuid
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The operator as a process: its endpoints, its log, its rights and its last words."""
+"""The operator as a process: its endpoints, its log, its permissions and its shutdown."""
 
 import os
 import subprocess

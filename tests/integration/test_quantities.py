@@ -1,4 +1,4 @@
-"""Quantities on a real API server: each as written arrives in the pod, and is no drift there."""
+"""Quantities on a real API server: every notation reaches the pod and causes no drift."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The operator never fights an autoscaler, and a hand-over in either direction keeps the live count."""
+"""The operator never fights an autoscaler, and a handover in either direction keeps the live count."""
 
 from tests.integration.cluster import Cluster
 from tests.integration.operators import Operator

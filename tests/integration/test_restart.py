@@ -1,4 +1,4 @@
-"""Restart, re-list or a second replica of the operator changes nothing; its death only for a while."""
+"""A restart, a relist or a second replica of the operator changes nothing; a crash only delays changes."""
 
 import signal
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""On a real API server: what running pods or their clients still need stays until its successor is there.
+"""Objects that running pods or their clients still need stay until their successors exist, on a real API server.
 
-There is no kubelet and no Gateway here: the tests write what their controllers would.
+The tests write the status of the kubelet and of the Gateway controller, which do not run here.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""On a real API server with its Deployment controller: a release that fails goes back as a whole, and can be retried."""
+"""A failed release is rolled back as a whole and can be retried, on a real API server with its Deployment controller."""
 
 from typing import Any
 

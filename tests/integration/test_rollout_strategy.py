@@ -1,4 +1,4 @@
-"""How pods are replaced is the user's choice, and may change while they run."""
+"""The user selects the rollout strategy, and can change it while pods run."""
 
 from typing import Any
 

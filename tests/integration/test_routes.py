@@ -1,4 +1,4 @@
-"""HTTPRoutes on a real API server with the Gateway API: what is rendered is taken, and an HTTPRoute stays the same object."""
+"""HTTPRoutes on a real API server with the Gateway API: rendered routes are accepted, and an HTTPRoute stays the same object."""
 
 from typing import Any, Final
 

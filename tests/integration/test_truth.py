@@ -1,4 +1,4 @@
-"""A status tells the truth on a real API server: with the operator's own rights, and the controllers' own words."""
+"""The status is correct on a real API server, with the operator's own permissions and the controllers' own messages."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,6 +1,6 @@
-"""Whatever member of a union is set by hand beside or in place of ours: it goes, and no later release is refused for it.
+"""A union member that is set by hand beside or in place of the operator's is removed and blocks no later release.
 
-The members are those of the table of types, so a union that Kubernetes gets one day is missed here until it has an example.
+The members come from the table of types, so a new union of Kubernetes is not covered until it has an example.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A bad spec is refused by the API server, with a sentence; what passes is never half-done."""
+"""The API server rejects an invalid spec with a message; an accepted spec is applied completely."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""On a real API server: zero pods on purpose, an autoscaler that is switched off, and a deleted Deployment."""
+"""Intentional zero replicas, a disabled autoscaler, and a deleted Deployment, on a real API server."""
 
 from typing import Any
 

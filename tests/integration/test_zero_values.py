@@ -1,4 +1,4 @@
-"""False, 0 and empty text on a real API server: the table says of which fields they are stored, and none of them is drift."""
+"""False, 0 and empty text on a real API server: the table lists the fields that store them, and none of them is drift."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""One log for several processes: each line has the name and the color of its process, and JSON lines become readable."""
+"""A log of several processes: lines start with the name of their process in its color, and JSON lines become readable."""
 
 import json
 import os
@@ -10,12 +10,12 @@ from typing import IO, Any
 COLORS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
 BY_LEVEL = {"warning": 33, "error": 31, "critical": 31}
 NAME_WIDTH = 17
-# The same in every line of a service, or not useful on a screen.
+# Fields that are constant for a service, or not useful on a screen.
 LEFT_OUT = frozenset({"event", "level", "timestamp", "service", "logger"})
 
 
 class Log:
-    """A log that writes each line immediately and completely.
+    """A log that writes every line immediately and completely.
 
     Args:
         stream: the output.

@@ -1,4 +1,4 @@
-"""A control plane of one's own that may be broken, and that keeps an audit log of every write."""
+"""A separate control plane that tests may break, with an audit log of every write."""
 
 import os
 import random

@@ -1,7 +1,7 @@
-"""The garbage collector of a control plane that was broken: it must be there before what it leaves can be judged.
+"""The garbage collector of a control plane after an outage: it must run before leftovers can be judged.
 
-kube-controller-manager ends itself in production when it loses its lease, and comes back. Here it has none, and would go on
-with watches that look again only up to a minute after an outage, and without kinds that it learns of every 30 s.
+In production, kube-controller-manager exits when it loses its lease, and is restarted. Here it has no lease and keeps running
+with watches that reconnect only up to a minute after an outage, and without kinds that it discovers every 30 s.
 """
 
 from typing import Final

@@ -1,6 +1,6 @@
-"""A network that fails: a reverse proxy between one operator and the real API server.
+"""An unreliable network: a reverse proxy between one operator and the real API server.
 
-What comes through is what the API server says; what goes wrong is one of the effects below, by a seeded chance.
+Requests are forwarded to the API server unless one of the effects below applies, by seeded chance.
 """
 
 import asyncio

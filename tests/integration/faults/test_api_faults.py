@@ -1,4 +1,4 @@
-"""An API server that is away, forgets, drops, refuses, is slow or silent: what comes of it is the same."""
+"""The final state is the same with an API server that is down, forgets, drops, refuses, is slow or is silent."""
 
 from collections import Counter
 from functools import partial

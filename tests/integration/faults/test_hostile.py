@@ -1,4 +1,4 @@
-"""Specs that are as large and as strange as the API server takes them."""
+"""Specs of the largest size and the strangest values that the API server accepts."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The operator dies at any moment, again and again, while everything changes: the next one goes on from what is."""
+"""The operator is killed repeatedly during changes, and its successor continues from the current state."""
 
 import random
 import signal

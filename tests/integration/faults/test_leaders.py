@@ -1,4 +1,4 @@
-"""Two operators, of which only one may ever write: judged by the API server's own audit log."""
+"""Two operators, of which only one writes at any time, according to the API server's audit log."""
 
 import json
 import threading

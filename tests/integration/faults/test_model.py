@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, in the end the cluster is what the ShopServices say, and nothing is left over."""
+"""After any sequence of events, the cluster matches the ShopServices, and nothing is left over."""
 
 import random
 import signal

@@ -1,4 +1,4 @@
-"""The API server away, the Gateway API not installed, rights not granted: it goes on as soon as it can."""
+"""The operator continues after an API server outage, a missing Gateway API, and missing permissions."""
 
 import sys
 from collections.abc import Iterator

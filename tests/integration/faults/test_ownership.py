@@ -1,4 +1,4 @@
-"""Others who change, hold or take away what the operator owns."""
+"""Other clients that change, hold or delete objects of the operator."""
 
 import threading
 import time

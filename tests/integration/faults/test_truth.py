@@ -1,4 +1,4 @@
-"""The judge of these tests is judged itself: it must see each edit that they make, where no operator puts it back."""
+"""The comparison of these tests is itself tested: without an operator, it must report every edit that they make."""
 
 import json
 from collections.abc import Iterator, Mapping

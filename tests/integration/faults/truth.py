@@ -1,8 +1,8 @@
 """Expected final state of a namespace: the pure render of its ShopServices, and no other children.
 
-It compares in its own way, so that the operator's comparison is not its own judge: with what the API server has, and with
-what it says that the operator owns. Of the operator's own word it takes one thing: an image in a ShopService's status says
-that its pods have been ready once.
+The comparison is independent of the operator's own: it uses the API server's objects and their
+managedFields. It trusts one value of the operator: an image in a ShopService's status shows
+that the image's pods were ready once.
 """
 
 import json

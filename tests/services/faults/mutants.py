@@ -3,7 +3,7 @@
     python tests/services/faults/mutants.py charge-twice services.payment.consumer
     python tests/services/faults/mutants.py never-agree tests.services.faults.functions reconciler
 
-Each defect is one that a change of the code could introduce unnoticed. No product code refers to this file.
+Every defect is one that a change of the code could introduce unnoticed. No product code refers to this file.
 """
 
 import itertools

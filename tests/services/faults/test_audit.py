@@ -1,4 +1,4 @@
-"""The audit accepts correct data, and detects each single false entry."""
+"""The audit accepts correct data, and detects every false entry."""
 
 from collections.abc import Callable
 from typing import Any
