@@ -40,7 +40,7 @@ class NotValid(CliError):
 EXIT_CODES = {
     0: "success; for `diff`, no differences; for `explain`, everything is ready",
     1: "`diff` found differences, or `explain` found something that is not ready",
-    2: "the command line is wrong",
+    2: "the command line is invalid",
     **{
         each.exit_code: f"{(each.__doc__ or '')[:1].lower()}{(each.__doc__ or '')[1:].rstrip('.')}"
         for each in (NotReachable, NotThere, NotAllowed, NotValid)

@@ -185,7 +185,7 @@ def _pods(obj: Settings, name: str, wanted: str | None) -> list[Any]:
 @click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 @click.pass_obj
 def restart(obj: Settings, name: str, worker: str | None, dry_run: bool) -> None:  # noqa: FBT001  click hands flags over by name
-    """Restart the pods of a ShopService by a rolling update, without a change of the spec."""
+    """Restart the pods of a ShopService by a rolling update, without changing the spec."""
     cluster, namespace = obj.cluster, obj.namespace
     found = cluster.shop(namespace, name)
     wanted = None if worker is None else workloads.component(found, worker)

@@ -15,11 +15,14 @@ a cluster. Fields of the same shape as in Kubernetes (probes, environment, resou
   list.
 - To remove a default in `podTemplate.spec`, write `$patch: delete` in its place:
   `livenessProbe: {$patch: delete}`. `kubectl apply` and `helm upgrade` remove a null before it reaches the API server.
-- Null in any other field means that it is not set. Under server-side apply the API server rejects null: omit the field.
+- Null in any other field means that it is not set. Under server-side apply, the API server rejects null: omit the field.
 - Under server-side apply, one field manager owns a block (a field of the spec that is an object, such as `rollout`) as a whole:
   applying a block replaces all of it. Items of `env`, `workers`, `imagePullSecrets` and `dependsOn` are owned one by one.
 
 """
+_RULES = (
+    "## Rules\n\nThe API server rejects a ShopService that violates a rule, with one of these messages:\n\n"
+)
 _TABLE = "| field | type | meaning |\n|---|---|---|\n"
 
 
@@ -30,7 +33,7 @@ def reference(crd: Mapping[str, Any]) -> str:
     for part in ("spec", "status"):
         rows = "".join(_row(path, field) for path, field in fields(schema["properties"][part], ""))
         page += f"## {part}\n\n{_TABLE}{rows}\n"
-    return page + "## Rules\n\n" + "".join(f"- {message}\n" for message in sorted(set(_messages(schema))))
+    return page + _RULES + "".join(f"- {message}\n" for message in sorted(set(_messages(schema))))
 
 
 def fields(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -46,8 +49,8 @@ def _row(path: str, field: Mapping[str, Any]) -> str:
     meaning = " ".join(field.get("description", "").split()).replace("|", "\\|")
     if "enum" in field:
         meaning += " One of " + ", ".join(f"`{each}`" for each in field["enum"]) + "."
-    if "default" in field:
-        meaning += f" Default: `{field['default']}`."
+    if "default" in field and "Defaults to" not in meaning:
+        meaning += f" Defaults to `{field['default']}`."
     return f"| `{path}` | {_type(field)} | {meaning} |\n"
 
 

@@ -29,7 +29,7 @@ class Disruption(Model):
     )
 
     min_available: Share | None = None
-    """Minimum number of pods that must stay available, as a number or a percentage. While too few pods run for any eviction, maxUnavailable: 1 applies instead."""
+    """Minimum number of pods that must stay available, as a number or a percentage. If so few pods run that none may be evicted, maxUnavailable: 1 applies instead."""
     max_unavailable: Share | None = None
     """Maximum number of pods that may be unavailable, as a number or a percentage."""
 

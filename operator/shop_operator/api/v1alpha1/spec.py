@@ -91,7 +91,7 @@ class ShopServiceSpec(Model):
     pod_template: PodTemplate | None = None
     """Strategic merge patch of the pod template, for settings without a field of their own. The pods must meet the Pod Security Standard of the namespace, restricted by default. Permission to create a ShopService equals permission to create pods in its namespace, with its Secrets and ServiceAccounts."""
     suspend: bool | None = None
-    """Suspends reconciliation of all resources of this ShopService. Defaults to false."""
+    """Whether to suspend reconciliation of all resources of this ShopService. Defaults to false."""
     service_account: ServiceAccount | None = None
     """ServiceAccount of the pods: their identity in Kubernetes, and in AWS if it has an IAM role."""
     termination_grace_period_seconds: Seconds | None = None

@@ -39,7 +39,7 @@ ROWS: Final = (
     Reason(
         "CreateContainerConfigError",
         PODS,
-        "A ConfigMap, a Secret or a key that a variable refers to does not exist.",
+        "A variable refers to a ConfigMap, Secret or key that does not exist.",
         "Create it, or correct the reference in spec.env or spec.envFrom.",
         POD,
     ),
