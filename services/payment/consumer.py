@@ -24,14 +24,12 @@ def tasks(payments: Payments, provider: Provider, tokens: Tokens, answers: TaskA
 
     def charge(task: Message) -> dict[str, Any]:
         order_id = task["order_id"]
-        # The task of a workflow that started before an upgrade contains the token, and may have no customer ID.
-        token = task["payment"]["token"] if "payment" in task else tokens.find(order_id)
         try:
             charged = handlers.charge_payment(
                 order_id,
-                task.get("customer_id"),
+                task["customer_id"],
                 Money.from_dict(task["amount"]),
-                token,
+                tokens.find(order_id),
                 payments=payments,
                 provider=provider,
             )
@@ -45,7 +43,7 @@ def tasks(payments: Payments, provider: Provider, tokens: Tokens, answers: TaskA
         tokens.forget(task["order_id"])
         refunded = handlers.refund_payment(
             task["order_id"],
-            task.get("customer_id"),
+            task["customer_id"],
             payments=payments,
             provider=provider,
         )

@@ -89,7 +89,7 @@ class Payment:
 
     Args:
         order_id: ID of the order, which is also the idempotency key at the provider.
-        customer_id: ID of the customer; None for a workflow that started before its tasks contained the customer.
+        customer_id: ID of the customer who placed the order.
         amount: amount to charge; None if the order was closed before a charge was requested.
         charge: charge of the provider.
         refunded: refunded amount.
@@ -98,7 +98,7 @@ class Payment:
 
     order_id: str
     state: State
-    customer_id: str | None = None
+    customer_id: str
     amount: Money | None = None
     charge: Charge | None = None
     refunded: Money | None = None
@@ -173,6 +173,6 @@ class Payment:
         return self.charge
 
 
-def begun(order_id: str, customer_id: str | None, amount: Money | None) -> Payment:
+def begun(order_id: str, customer_id: str, amount: Money | None) -> Payment:
     """A new payment, before the provider is called."""
     return Payment(order_id, State.PENDING, customer_id, amount)

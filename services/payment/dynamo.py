@@ -34,7 +34,6 @@ class DynamoPayments(VersionedTable[Payment]):
     def to_item(self, row: Payment, version: int) -> dict[str, Any]:
         """As `VersionedTable.to_item`."""
         optional = {
-            "customer_id": row.customer_id,
             "amount": row.amount.to_dict() if row.amount else None,
             "charge": {
                 "payment_id": row.charge.payment_id,
@@ -49,6 +48,7 @@ class DynamoPayments(VersionedTable[Payment]):
         return {
             **self.key(row.order_id),
             "order_id": row.order_id,
+            "customer_id": row.customer_id,
             "state": row.state.value,
             "attempts": [
                 {"at": clock.rfc3339(attempt.at), "outcome": attempt.outcome.value, "cause": attempt.cause}
@@ -65,7 +65,7 @@ class DynamoPayments(VersionedTable[Payment]):
         return Payment(
             order_id=typed.text(item["order_id"]),
             state=State(item["state"]),
-            customer_id=typed.optional_text(item, "customer_id"),
+            customer_id=typed.text(item["customer_id"]),
             amount=Money.from_dict(item["amount"]) if "amount" in item else None,
             charge=_to_charge(item["charge"]) if "charge" in item else None,
             refunded=Money.from_dict(item["refunded"]) if "refunded" in item else None,

@@ -43,7 +43,7 @@ def show_payment(order_id: str, caller: Caller, *, payments: Payments) -> Paymen
 
 def charge_payment(
     order_id: str,
-    customer_id: str | None,
+    customer_id: str,
     amount: Money,
     token: str | None,
     *,
@@ -78,7 +78,7 @@ def charge_payment(
 
 def refund_payment(
     order_id: str,
-    customer_id: str | None,
+    customer_id: str,
     *,
     payments: Payments,
     provider: Provider,

@@ -23,7 +23,7 @@ def tasks(shipments: Shipments, carrier: Carrier, answers: TaskAnswers) -> dict[
     def create(task: Message) -> dict[str, Any]:
         booking = handlers.create_shipment(
             task["order_id"],
-            task.get("customer_id"),  # missing in a workflow that started before an upgrade
+            task["customer_id"],
             messages.parcel(task),
             shipments=shipments,
             carrier=carrier,
@@ -36,7 +36,7 @@ def tasks(shipments: Shipments, carrier: Carrier, answers: TaskAnswers) -> dict[
     def cancel(task: Message) -> dict[str, Any]:
         cancelled = handlers.cancel_shipment(
             task["order_id"],
-            task.get("customer_id"),
+            task["customer_id"],
             shipments=shipments,
             carrier=carrier,
         )

@@ -95,7 +95,7 @@ class Shipment:
 
     Args:
         order_id: ID of the order, which is also the idempotency key at the carrier.
-        customer_id: ID of the customer; None for a workflow that started before its tasks contained the customer.
+        customer_id: ID of the customer who placed the order.
         booking: booking of the carrier, even if it was cancelled since.
         cause: reason of a refusal.
         decided_at: time at which the shipment reached its state.
@@ -105,7 +105,7 @@ class Shipment:
     order_id: str
     state: State
     decided_at: datetime
-    customer_id: str | None = None
+    customer_id: str
     booking: Booking | None = None
     cause: str | None = None
     version: int = 0
@@ -139,6 +139,6 @@ class Shipment:
         return self.booking
 
 
-def begun(order_id: str, customer_id: str | None, at: datetime) -> Shipment:
+def begun(order_id: str, customer_id: str, at: datetime) -> Shipment:
     """A new shipment, before the carrier is called."""
     return Shipment(order_id, State.PENDING, at, customer_id)

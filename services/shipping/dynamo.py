@@ -37,12 +37,12 @@ class DynamoShipments(VersionedTable[Shipment]):
         return {
             **self.key(row.order_id),
             "order_id": row.order_id,
+            "customer_id": row.customer_id,
             "state": row.state.value,
             "decided_at": clock.rfc3339(row.decided_at),
             "version": version,
             # A shipment without a booking exists only to reject a late booking, so it can expire.
             **(dynamo.tombstone(row.decided_at) if row.state is State.CANCELLED and not booking else {}),
-            **({"customer_id": row.customer_id} if row.customer_id else {}),
             **({"cause": row.cause} if row.cause else {}),
             **(
                 {"tracking_number": booking.tracking_number, "booked_at": clock.rfc3339(booking.booked_at)}
@@ -57,7 +57,7 @@ class DynamoShipments(VersionedTable[Shipment]):
             order_id=typed.text(item["order_id"]),
             state=State(item["state"]),
             decided_at=clock.parse(item["decided_at"]),
-            customer_id=typed.optional_text(item, "customer_id"),
+            customer_id=typed.text(item["customer_id"]),
             booking=Booking(typed.text(item["tracking_number"]), clock.parse(item["booked_at"]))
             if "tracking_number" in item
             else None,

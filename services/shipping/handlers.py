@@ -40,7 +40,7 @@ def show_shipment(order_id: str, caller: Caller, *, shipments: Shipments) -> Shi
 
 def create_shipment(
     order_id: str,
-    customer_id: str | None,
+    customer_id: str,
     parcel: Parcel,
     *,
     shipments: Shipments,
@@ -69,7 +69,7 @@ def create_shipment(
 
 def cancel_shipment(
     order_id: str,
-    customer_id: str | None,
+    customer_id: str,
     *,
     shipments: Shipments,
     carrier: Carrier,

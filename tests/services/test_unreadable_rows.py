@@ -133,7 +133,7 @@ ROWS = {
         "payment",
         ("/payments/order-1",),
         ("customer_id", "state", "amount", "charge", "attempts", "version"),
-        ("state", "attempts", "version"),
+        ("customer_id", "state", "attempts", "version"),
     ),
     "shipping": Row(
         shipping,
@@ -141,7 +141,7 @@ ROWS = {
         "shipment",
         ("/shipments/order-1",),
         ("customer_id", "state", "decided_at", "tracking_number", "version"),
-        ("state", "decided_at", "version", "booked_at"),
+        ("customer_id", "state", "decided_at", "version", "booked_at"),
     ),
 }
 BROKEN = [

@@ -26,11 +26,11 @@ class Caller:
         """Whether the caller has a scope such as "orders:read". For operators, "ops:read" includes it."""
         return scope in self.scopes or self._operates(scope.partition(":")[2])
 
-    def may_see(self, customer_id: str | None) -> bool:
-        """Whether the caller may read the data of a customer. None: the customer is unknown."""
+    def may_see(self, customer_id: str) -> bool:
+        """Whether the caller may read the data of a customer."""
         return self.machine or self._operates("read") or self.subject == customer_id
 
-    def may_change(self, customer_id: str | None) -> bool:
+    def may_change(self, customer_id: str) -> bool:
         """Whether the caller may change the data of a customer."""
         return self._operates("write") or (not self.machine and self.subject == customer_id)
 

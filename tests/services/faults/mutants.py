@@ -51,7 +51,7 @@ def charge_twice() -> None:
 def forget_the_refund() -> None:
     """The payment is marked as refunded without a call of the provider."""
 
-    def refund_payment(order_id: str, customer_id: str | None, *, payments: Payments, **_: object) -> Money:
+    def refund_payment(order_id: str, customer_id: str, *, payments: Payments, **_: object) -> Money:
         found = payments.get(order_id) or begun(order_id, customer_id, None)
         if found.state is not State.REFUNDED:
             found = payments.save(found.refund(found.charge, clock.now()), None)

@@ -105,13 +105,13 @@ def test_given_rows_written_by_the_other_services_when_related_states_are_read_t
     assert related_states.states("order-1") == NONE
 
     DynamoPayments(client, tables["payment"], DynamoOutbox(client, tables["payment"])).save(
-        payments.begun("order-1", None, None), None
+        payments.begun("order-1", "alice", None), None
     )
     DynamoStock(client, tables["stock"], DynamoOutbox(client, tables["stock"])).save(
         products.closed("order-1", NOON), None, None, None
     )
     DynamoShipments(client, tables["shipment"], DynamoOutbox(client, tables["shipment"])).save(
-        shipments.begun("order-1", None, NOON), None
+        shipments.begun("order-1", "alice", NOON), None
     )
 
     assert related_states.states("order-1") == {

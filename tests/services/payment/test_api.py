@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from services.common.values.caller import Caller
-from services.payment import api, domain
+from services.payment import api
 from tests.services.callers import ALICE, BOB, CUSTOMER, MACHINE, OPERATOR, As
 from tests.services.payment.world import NOTHING, PRICE, World, charge, refund
 
@@ -81,15 +81,6 @@ def test_given_a_payment_closed_before_its_charge_when_it_is_requested_then_only
 
     assert get(world, "/payments/order-1")["order_id"] == "order-1"
     get(world, "/payments/order-1", HTTPStatus.NOT_FOUND, BOB)
-
-
-def test_given_a_payment_without_a_customer_when_it_is_requested_then_only_operators_see_it(
-    world: World,
-) -> None:
-    world.payments.save(domain.begun("order-1", None, None), None)
-
-    get(world, "/payments/order-1", HTTPStatus.NOT_FOUND)
-    assert get(world, "/payments/order-1", caller=OPERATOR)["order_id"] == "order-1"
 
 
 def test_given_no_payment_when_it_is_requested_then_it_is_not_found(world: World) -> None:

@@ -262,15 +262,6 @@ def test_given_a_completed_charge_when_its_task_is_repeated_without_the_token_th
     assert world.do(without_token()) == first
 
 
-def test_given_a_task_with_the_token_in_its_input_when_it_is_handled_then_the_order_is_charged(
-    world: World,
-) -> None:
-    task = {**charge("tok_approve"), "payment": {"token": "tok_approve"}}
-    del task["token"]
-
-    assert "payment_id" in world.do(task)
-
-
 class Refusing:
     """A provider behind a circuit that is open for charges."""
 

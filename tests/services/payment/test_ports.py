@@ -86,7 +86,7 @@ def sandbox(stored: Stored) -> Sandbox:
         BEGUN.declined("no money", NOW),
         BEGUN.charged(CHARGE, NOW).closed(),
         BEGUN.unanswered("silence", NOW).refund(CHARGE, NOW),
-        domain.begun("order-1", None, None).refund(None, NOW),
+        domain.begun("order-1", "alice", None).refund(None, NOW),
     ],
     ids=["begun", "charged", "declined", "refunding", "refunded", "closed"],
 )
@@ -126,7 +126,7 @@ def test_given_a_row_that_only_rejects_late_tasks_when_it_is_saved_then_it_expir
     client = account.clients.dynamodb
     ends = []
     for written in (
-        domain.begun("order-1", None, None).refund(None, NOW),
+        domain.begun("order-1", "alice", None).refund(None, NOW),
         BEGUN.charged(CHARGE, NOW).refund(CHARGE, NOW),
     ):
         table = create_table()

@@ -6,9 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from services.common.values import clock
 from services.common.values.caller import Caller
-from services.shipping import api, domain
+from services.shipping import api
 from tests.services.callers import ALICE, BOB, CUSTOMER, MACHINE, OPERATOR, As
 from tests.services.shipping.world import World, cancel, create
 
@@ -80,15 +79,6 @@ def test_given_a_shipment_closed_before_its_booking_when_it_is_requested_then_on
 
     assert get(world, "/shipments/order-1")["order_id"] == "order-1"
     get(world, "/shipments/order-1", HTTPStatus.NOT_FOUND, BOB)
-
-
-def test_given_a_shipment_without_a_customer_when_it_is_requested_then_only_operators_see_it(
-    world: World,
-) -> None:
-    world.shipments.save(domain.begun("order-1", None, clock.now()), None)
-
-    get(world, "/shipments/order-1", HTTPStatus.NOT_FOUND)
-    assert get(world, "/shipments/order-1", caller=OPERATOR)["order_id"] == "order-1"
 
 
 def test_given_no_shipment_when_it_is_requested_then_it_is_not_found(world: World) -> None:
