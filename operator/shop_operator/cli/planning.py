@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.common_metadata import NOTHING, OWNED_PREFIXES, CommonMetadata
@@ -20,15 +21,15 @@ from shop_operator.cli.diff import Change, changes, of_shopservice
 from shop_operator.cli.documents import NO_UID, BadFields, shopservice
 from shop_operator.cli.errors import NotValid
 from shop_operator.cli.owning import applied_metadata
-from shop_operator.errors import InvalidSpec
-from shop_operator.names import KIND, RETRY_ANNOTATION, ChildId, Key
+from shop_operator.errors import InvalidSpec, OperatorError
+from shop_operator.names import KIND, ChildId, Key
 from shop_operator.objects.lenient import mapping
 from shop_operator.objects.pod_security import Level
 from shop_operator.render import configuration_uses
-from shop_operator.render.configuration import Configuration
+from shop_operator.render.configuration import Configuration, Record
 from shop_operator.render.discovery import hostname
-from shop_operator.render.prepare import Facts, Prepared, prepare
-from shop_operator.status.rollback import last_good, records, rolls_back, same_pods
+from shop_operator.render.prepare import Facts, prepare
+from shop_operator.status.rollback import chosen, not_rolled_back
 
 Object = Mapping[str, Any]
 Children = Mapping[tuple[str, str], Object]
@@ -121,9 +122,15 @@ def _of_children(
         live = there.children(name) if name in there.shops else {}
         with _valid(wanted):
             facts = _facts(wanted, neighbors, there, live, holder)
-            prepared = _prepared(wanted, facts, obj, there.shops.get(name) or obj)
-        yield from (Change.refused(each, KIND, name, None) for each in prepared.problems)
-        yield from changes(prepared.desired, live, wanted.uid, there.find, kept=prepared.kept)
+            made = chosen(wanted, facts, facts.called_ports.keys(), partial(_restored, facts))
+        problems: list[OperatorError] = [*made.prepared.problems]
+        desired = made.prepared.desired
+        if made.unrestored:
+            problems.append(not_rolled_back(wanted, made.unrestored, wanted.status["rollout"]))
+            desired = [each for each in desired if each["kind"] != "Deployment"]
+        yield from (Change.refused(each, KIND, name, None) for each in problems)
+        kept = made.kept({ChildId(*each) for each in live})
+        yield from changes(desired, live, wanted.uid, there.find, kept=kept)
     except NotValid:
         if refused:
             raise
@@ -201,25 +208,9 @@ def _facts(
     )
 
 
-def _prepared(wanted: ShopService, facts: Facts, obj: Object, before: Object) -> Prepared:
-    """The desired state after the apply, with the pods of the last available release if they run in place of those of the spec.
-
-    Args:
-        wanted: the ShopService after the apply.
-        facts: about it.
-        obj: the ShopService after the apply, as it is stored.
-        before: the ShopService before the apply, as it is stored.
-    """
-    prepared = prepare(wanted, facts)
-    rollout = (obj.get("status") or {}).get("rollout") or {}
-    retried = wanted.annotations.get(RETRY_ANNOTATION, "") != rollout.get("retry", "")
-    changed = not same_pods(obj["spec"], before["spec"])
-    if not rolls_back(wanted) or not rollout.get("rejectedRelease") or retried or changed:
-        return prepared
-    good = last_good(wanted, rollout)
-    if good is None:
-        return prepared
-    return prepare(wanted, replace(facts, pods=good, records=records(rollout, prepared.around.records)))
+def _restored(facts: Facts, good: ShopService, records: Mapping[str, Record]) -> Facts:
+    """The facts with the pods of the last good release in place of those of the spec."""
+    return replace(facts, pods=good, records=records)
 
 
 def _everywhere(shop: Object | None, service: Object | None) -> CommonMetadata:

@@ -1,6 +1,6 @@
 """Deletes children that are no longer desired, once no running pod and no client needs them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
@@ -150,11 +150,3 @@ class Prune:
             return
         await self._api.delete(child.kind, key.namespace, child.name, uid=live["metadata"]["uid"])
         self._observer.wrote(child.kind, "delete")
-
-
-def of_other_workloads(children: Mapping[ChildId, Child], wanted: AbstractSet[ChildId]) -> frozenset[ChildId]:
-    """The Deployments that are not desired, with their autoscalers and disruption budgets."""
-    unwanted = {child.name for child in children if child.kind == "Deployment"} - {
-        child.name for child in wanted if child.kind == "Deployment"
-    }
-    return frozenset(child for child in children if child.name in unwanted)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.common_metadata import NOTHING, CommonMetadata
@@ -33,14 +34,13 @@ from shop_operator.reconcile.neighbors import Neighbors
 from shop_operator.reconcile.network_policy import NetworkPolicies
 from shop_operator.reconcile.observation import Observation
 from shop_operator.reconcile.passes import Pass
-from shop_operator.reconcile.prune import Prune, of_other_workloads
-from shop_operator.reconcile.releases import Chosen, chosen
+from shop_operator.reconcile.prune import Prune
 from shop_operator.reconcile.retention import kept_gateways, kept_ports
 from shop_operator.reconcile.wanted import Wanted, existed
 from shop_operator.render.prepare import Facts
 from shop_operator.status.dependencies import now
 from shop_operator.status.outcome import Outcome
-from shop_operator.status.rollback import in_place
+from shop_operator.status.rollback import Chosen, chosen, in_place
 from shop_operator.status.writer import StatusWriter
 
 _log = logging.getLogger(__name__)
@@ -244,7 +244,8 @@ class Reconciler:
         The first write follows the rendering without an await, so the rendered state matches the store.
         """
         facts = self._observation.facts(this)
-        made = chosen(this, facts, self._observation)
+        existing = frozenset(this.depends.ports if this.depends else ())
+        made = chosen(this.shop, facts, existing, partial(self._observation.restored, this, facts))
         around = made.prepared.around
         desired, narrowing = self._policies.widened(this, made.prepared.desired, around.old_ports)
         failed, applied = await self._apply(this, facts, made, desired)
@@ -252,9 +253,7 @@ class Reconciler:
         waits = [facts.wait] if around.hold else []
         if this.read.undrained and self._neighbors.awaits_drain(this):
             waits.append(this.read.undrained)
-        kept = made.prepared.kept
-        if made.unrestored:
-            kept |= of_other_workloads(self._store.children(this.key), kept)
+        kept = made.kept(self._store.children(this.key).keys())
         failed, needed = await self._prune.clear_up(this, kept)
         problems += failed
         waits += needed.values()

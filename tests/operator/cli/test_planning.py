@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
+from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cli.diff import changes
 from shop_operator.cli.errors import NotValid
 from shop_operator.cli.planning import Children, Namespace, plan, rendered
 from shop_operator.names import CHECKSUM_ANNOTATION, RETRY_ANNOTATION
+from shop_operator.render import render
+from shop_operator.render.configuration import Configuration
+from shop_operator.render.surroundings import Surroundings
+from shop_operator.status.rollback import release
 
 
 def shop(name: str, **spec: Any) -> dict[str, Any]:
@@ -150,11 +155,16 @@ def rolled_back(**spec: Any) -> Namespace:
             "lastAvailable": {"image": "web:1", "port": 8080},
             "lastAvailableRelease": "v2 a",
             "rejectedImage": "web:2",
-            "rejectedRelease": "v2 b",
+            "rejectedRelease": _identity(rejected),
             "retry": "1",
         }
     }
     return replace(there, shops={"web": rejected})
+
+
+def _identity(obj: dict[str, Any]) -> str:
+    web = ShopService.from_object({"status": {}, **obj})
+    return release(web, render(web, live=None), Configuration(), Surroundings(), frozenset(), {}).identity
 
 
 def changed_to(there: Namespace, retry: str = "1", **spec: Any) -> list[Any]:

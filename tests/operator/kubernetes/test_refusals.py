@@ -158,7 +158,7 @@ async def test_given_an_unexpected_exception_in_a_pass_then_ready_reports_an_int
         raise TypeError("secret of the spec")
 
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
-        patch.setattr("shop_operator.reconcile.releases.prepare", broken)
+        patch.setattr("shop_operator.status.rollback.choice.prepare", broken)
         world.shop(replicas=3)
         with pytest.raises(InternalError):
             await world.pass_()

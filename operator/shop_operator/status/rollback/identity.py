@@ -11,14 +11,9 @@ def written(templates: str, pieces: Mapping[str, str]) -> str:
     return " ".join([_FORMAT, templates, *(f"{piece}={value}" for piece, value in sorted(pieces.items()))])
 
 
-def is_comparable(identity: str) -> bool:
-    """Whether an identity has the current format: it may be from an earlier version of the operator."""
-    return identity.startswith(f"{_FORMAT} ")
-
-
 def read(identity: str) -> tuple[str, dict[str, str]]:
-    """The hash of the templates, and the pieces; empty if the identity is not comparable."""
-    if not is_comparable(identity):
+    """The hash of the templates, and the pieces; empty if the identity has another format."""
+    if not identity.startswith(f"{_FORMAT} "):
         return "", {}
     _, templates, *pieces = identity.split(" ")
     return templates, {piece: value for piece, _, value in (each.partition("=") for each in pieces)}

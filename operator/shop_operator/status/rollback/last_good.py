@@ -5,8 +5,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.errors import InvalidSpec
-from shop_operator.names import RETRY_ANNOTATION
 from shop_operator.objects.lenient import mapping, mappings, text
 from shop_operator.render.configuration import Record
 from shop_operator.status.rollback.pod_fields import NO_PODS, SCALE, pod_fields, unscaled
@@ -37,23 +35,6 @@ def last_good(shop: ShopService, rollout: Mapping[str, Any]) -> ShopService | No
         ]
     beside = {key: shop.document[key] for key in NO_PODS if key in shop.document}
     return replace(shop, document={**fields, **beside})
-
-
-def in_place(shop: ShopService) -> ShopService | None:
-    """The ShopService with the last good release, if the status shows that this release runs in place of the spec's.
-
-    For a pass that does not know the release of the spec: a different image is certainly a different release.
-    """
-    rollout = mapping(shop.status.get("rollout"))
-    rejected = (rollout.get("rejectedImage"), text(rollout.get("retry")))
-    if not rolls_back(shop) or rejected != (shop.spec.image, text(shop.annotations.get(RETRY_ANNOTATION))):
-        return None
-    good = last_good(shop, rollout)
-    try:
-        return good if good is not None and good.spec else None
-    except InvalidSpec:
-        # It was kept by a version of the operator with less strict rules.
-        return None
 
 
 def records(rollout: Mapping[str, Any], now: Mapping[str, Record]) -> dict[str, Record]:

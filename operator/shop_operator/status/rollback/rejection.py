@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
+from shop_operator.names import RETRY_ANNOTATION
 from shop_operator.objects.lenient import text
 from shop_operator.render.workloads import workloads
 from shop_operator.status.diagnosis import DEFINITE_PULL_FAILURES, Diagnosis
@@ -118,6 +119,9 @@ def _verdict(
         waits = f"{message}; not rolled back, since the registry may recover"
         return {"message": waits[:LONGEST_MESSAGE]}
     rejected: Rollout = {"rejectedImage": shop.spec.image, "message": message[:LONGEST_MESSAGE]}
+    retry = text(shop.annotations.get(RETRY_ANNOTATION))
+    if retry:
+        rejected["retry"] = retry
     return rejected | (observed.release.rejected if observed.release else {})
 
 

@@ -15,12 +15,12 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.names import CHECKSUM_ANNOTATION, PART_OF_LABEL, RETRY_ANNOTATION
-from shop_operator.objects.lenient import mapping, text
+from shop_operator.names import CHECKSUM_ANNOTATION, PART_OF_LABEL
+from shop_operator.objects.lenient import mapping
 from shop_operator.render import render
 from shop_operator.render.configuration import Configuration
 from shop_operator.render.surroundings import Surroundings
-from shop_operator.status.rollback.identity import is_comparable, read, written
+from shop_operator.status.rollback.identity import read, written
 from shop_operator.status.rollback.pod_fields import pod_fields
 
 # Only the image of a larger release is kept: the status is stored in the ShopService, which is limited to 1.5 MB.
@@ -33,9 +33,7 @@ class Release:
 
     Args:
         templates: the hash of its pod templates, without the pieces in `present`.
-        image: spec.image.
         pods: the fields of the spec that make the pods; empty if they are too large for the status.
-        retry: the value of the retry annotation.
         configuration: the checksums of their configuration, by Deployment.
         present: the digests of the configuration and the ports of the dependencies that exist now, by piece.
         tried: the same as its pods received them; the empty string for a piece that did not exist.
@@ -43,9 +41,7 @@ class Release:
     """
 
     templates: str
-    image: str = ""
     pods: Mapping[str, Any] = field(default_factory=dict)
-    retry: str = ""
     configuration: Mapping[str, str] = field(default_factory=dict)
     present: Mapping[str, str] = field(default_factory=dict)
     tried: Mapping[str, str] = field(default_factory=dict)
@@ -82,25 +78,7 @@ class Release:
     @property
     def rejected(self) -> dict[str, Any]:
         """The fields of status.rollout once it has failed."""
-        return {"rejectedRelease": self.identity} | ({"retry": self.retry} if self.retry else {})
-
-    def rejected_by(self, rollout: Mapping[str, Any], *, spec_changed: bool = False) -> bool:
-        """Whether this release was rejected and no retry has been requested.
-
-        Args:
-            rollout: the value of status.rollout.
-            spec_changed: whether the status is about an earlier generation of the spec.
-        """
-        if "rejectedRelease" not in rollout:
-            # Written by an earlier version of the operator.
-            return bool(self.image) and rollout.get("rejectedImage") == self.image
-        rejected = text(rollout["rejectedRelease"])
-        if text(rollout.get("retry")) != self.retry:
-            return False
-        if not is_comparable(rejected):
-            # Another earlier version took missing pieces for changes, so only the spec decides.
-            return not spec_changed
-        return self.is_that(rejected)
+        return {"rejectedRelease": self.identity}
 
 
 def release(
@@ -128,9 +106,7 @@ def release(
     pieces = list(_pieces(shop, config, around, there))
     return Release(
         templates=_hash(templates),
-        image=shop.spec.image,
         pods=_small_enough(pod_fields(shop.document)),
-        retry=text(shop.annotations.get(RETRY_ANNOTATION)),
         configuration=_checksums(deployments),
         present={piece.name: piece.now for piece in pieces if piece.now is not None},
         tried={piece.name: piece.tried for piece in pieces},
