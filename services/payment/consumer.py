@@ -6,7 +6,7 @@ Run it with `python -m services.payment.consumer`.
 from collections.abc import Mapping
 from typing import Any
 
-from services.common.aws.workers import run_tasks
+from services.common.aws.consumer_process import run_tasks
 from services.common.messaging.consumer import Handler
 from services.common.messaging.tasks import TaskAnswers, answering
 from services.common.values import clock

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common.aws import clients
 from services.common.aws.sqs import SqsQueue
-from services.common.messaging.dlq import SqsPlace
+from services.common.messaging.dlq.sqs import SqsPlace
 from services.product import import_function, watch_function
 from shopdev.clients import Clients
 from shopdev.ports import free_port

@@ -17,9 +17,10 @@ import pytest
 
 from services.common.aws import dynamo
 from services.common.aws.sqs import SqsQueue
-from services.common.messaging import dlq
 from services.common.messaging.consumer import Consumer, Handler
-from services.common.messaging.dlq import DynamoDiscards, Letter, NoSuchLetter, SqsPlace
+from services.common.messaging.dlq import __main__ as dlq
+from services.common.messaging.dlq.letter import Letter
+from services.common.messaging.dlq.sqs import DynamoDiscards, SqsPlace
 from shopdev.processes.emulator import AwsServer
 from tests.operator.cli.objects import owned, shopservice
 from tests.operator.cli.server import Server, serving
@@ -244,7 +245,7 @@ def test_given_invalid_arguments_when_the_command_runs_then_no_dead_letter_chang
 def test_given_an_unknown_message_id_when_dead_letters_are_redriven_then_none_of_them_is() -> None:
     place = MemoryPlace([letter("m1", TASK)])
 
-    with pytest.raises(NoSuchLetter, match="m2"):
+    with pytest.raises(dlq.NoSuchLetter, match="m2"):
         place.run("redrive", "--id", "m1", "--id", "m2")
 
     assert (place.redriven, place.given_back) == ([], ["m1"])
