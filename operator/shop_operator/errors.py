@@ -15,7 +15,7 @@
         ├── NotInstalled   the API server does not serve the kind, because its CRD is not installed
         ├── Stale          the object changed before the write (resourceVersion or UID precondition)
         ├── Exists         a create-only apply found an object of that name
-        ├── Contested      another client repeatedly changes fields that the operator owns
+        ├── Contested      another client repeatedly changes fields that the operator owns, or deletes a child
         ├── Terminating    an object of the desired name is still being deleted
         ├── InternalError  a bug in the operator
         └── NotLeader      the Lease was lost, and another replica continues the work
@@ -128,7 +128,7 @@ class Exists(TemporaryError):
 
 
 class Contested(TemporaryError):
-    """Another client changes the same fields whenever they are reverted, so they are reverted at a limited rate."""
+    """Another client repeats a change or a deletion whenever it is reverted, so it is reverted at a limited rate."""
 
     reason: ClassVar[str] = "Contested"
 

@@ -16,7 +16,8 @@ from shop_operator.objects.incompatible_fields import fields_of_others, without_
 from shop_operator.objects.lenient import mapping, mappings
 from shop_operator.objects.ownership import applied_by_operator, controller_of, refusal
 from shop_operator.reconcile.api import Api
-from shop_operator.reconcile.memory import REPAIRS, Memories, Patience
+from shop_operator.reconcile.memory import Memories
+from shop_operator.reconcile.revert_limit import REVERTS_AT_ONCE, RevertLimit
 from shop_operator.reconcile.wanted import Wanted, remembered
 from shop_operator.status.drift import Repair
 from shop_operator.status.writer import StatusWriter
@@ -71,7 +72,7 @@ class Children:
 
         Raises:
             Conflict: it has another owner.
-            Contested: another client keeps changing it.
+            Contested: another client keeps changing or deleting it.
             OperatorError: another error of errors.py.
         """
         cached = self._store.children(wanted.key).get(wanted.child)
@@ -99,7 +100,11 @@ class Children:
         contested = None
         if drifted:
             _log.info("reverting fields", extra={"child": str(wanted), "fields": drifted, "manager": who})
-            contested = self._spend(wanted, who)
+            contested = self._spend(
+                wanted,
+                f"{wanted.child}: {who or 'another manager'} keeps overwriting operator-managed fields; configure it to ignore"
+                " them.",
+            )
         if cached.scaled_by is Scaler.OPERATOR and "replicas" not in wanted.configuration.get("spec", {}):
             await self._hand_over_replicas(wanted, cached)
         await self._update(wanted, cached.uid, live, self._unmoved(wanted))
@@ -162,14 +167,14 @@ class Children:
             raise Stale(f"{wanted.child} has no owner, and its ShopService has changed.")
         await self._api.patch_status(key.namespace, key.name, version=cached.version, patch={})
 
-    def _spend(self, wanted: Wanted, who: str) -> Contested | None:
-        """Count one more revert of fields of this child; `Patience.spend`."""
+    def _spend(self, wanted: Wanted, conflict: str) -> Contested | None:
+        """Count one more revert of a change to a child of the ShopService; `RevertLimit.spend`."""
         memory = self._memories.of(wanted.key)
-        if memory.patience is None:
-            # An earlier process may have used up the patience.
-            left = 0.0 if _is_contested(self._store.shop(wanted.key)) else REPAIRS
-            memory.patience = Patience(self._clock, left)
-        return memory.patience.spend(f"{wanted.child}: {who or 'another manager'}")
+        if memory.revert_limit is None:
+            # An earlier process may have reached the limit.
+            left = 0.0 if _is_contested(self._store.shop(wanted.key)) else REVERTS_AT_ONCE
+            memory.revert_limit = RevertLimit(self._clock, left)
+        return memory.revert_limit.spend(conflict)
 
     async def _create(self, wanted: Wanted) -> None:
         """Create the child.
@@ -192,7 +197,11 @@ class Children:
         if wanted.had:
             count = wanted.configuration["spec"]["replicas"] if wanted.child.kind == "Deployment" else None
             self._writer.recreated(wanted.key, wanted.shop, str(wanted.child), count)
-        contested = self._spend(wanted, "") if wanted.again else None
+        if not wanted.again:
+            return
+        contested = self._spend(
+            wanted, f"{wanted.child} is deleted repeatedly; stop the client that deletes it."
+        )
         if contested:
             raise contested
 
@@ -341,6 +350,6 @@ def _check_owner(wanted: Wanted, live: Mapping[str, Any], *, applied: bool) -> N
 
 
 def _is_contested(shop: Shop | None) -> bool:
-    """Whether the status of a ShopService reports that another manager keeps overwriting fields."""
+    """Whether the status of a ShopService reports that another client keeps changing or deleting children."""
     status = mapping(shop.object.get("status")) if shop is not None else {}
     return any(each.get("reason") == Contested.reason for each in mappings(status.get("conditions")))

@@ -1,50 +1,13 @@
 """The state that passes over one ShopService keep beyond its status, in one record that is dropped with the ShopService."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-from shop_operator.errors import Contested
 from shop_operator.names import ChildId, Key
 from shop_operator.objects.lenient import mappings, text
-
-REPAIRS: Final = 10.0
-_REPAIR_PAUSE: Final = 2.0
-
-
-class Patience:
-    """The rate at which fields are reverted: ten times at once, then once every two seconds."""
-
-    def __init__(self, clock: Callable[[], float], left: float = REPAIRS) -> None:
-        self._clock = clock
-        self._left = left
-        self._at = clock()
-
-    def spend(self, who: str) -> Contested | None:
-        """Count one revert.
-
-        Args:
-            who: names the child and the manager in the error.
-
-        Returns:
-            the error to report if no further revert is allowed for now.
-
-        Raises:
-            Contested: this revert is not allowed, because there were too many.
-        """
-        now = self._clock()
-        self._left = min(REPAIRS, self._left + (now - self._at) / _REPAIR_PAUSE)
-        self._at = now
-        contested = Contested(
-            f"{who} keeps overwriting operator-managed fields; configure it to ignore them. The operator reverts them"
-            f" at most every {_REPAIR_PAUSE:.0f} s.",
-            retry_after=_REPAIR_PAUSE,
-        )
-        if self._left < 1:
-            raise contested
-        self._left -= 1
-        return contested if self._left < 1 else None
+from shop_operator.reconcile.revert_limit import RevertLimit
 
 
 @dataclass(slots=True)
@@ -55,17 +18,17 @@ class Memory:
         overruled: for each child, the hash of a configuration and the fields that the API server or a webhook changed when it
             was applied. Applying them again would never change that.
         differing: the same for the fields that differ now.
-        patience: the rate of reverts; None before the first revert.
+        revert_limit: the limit on reverts; None before the first revert.
         unlisted: children that were seen and that no status lists yet.
     """
 
     overruled: dict[ChildId, tuple[str, frozenset[str]]] = field(default_factory=dict)
     differing: dict[ChildId, tuple[str, frozenset[str]]] = field(default_factory=dict)
-    patience: Patience | None = None
+    revert_limit: RevertLimit | None = None
     unlisted: frozenset[ChildId] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.overruled or self.differing or self.patience or self.unlisted)
+        return bool(self.overruled or self.differing or self.revert_limit or self.unlisted)
 
 
 class Memories:

@@ -152,7 +152,7 @@ async def test_given_a_child_that_is_deleted_repeatedly_then_it_is_reported_as_c
 
     world.lose("Service")
     world.clock.now -= 2
-    with pytest.raises(Contested, match="Service web: another manager keeps overwriting"):
+    with pytest.raises(Contested, match="Service web is deleted repeatedly; stop the client that deletes it"):
         await world.pass_()
 
 

@@ -59,8 +59,8 @@ ROWS: Final = (
     Reason(
         "Contested",
         WAITING,
-        "Another manager keeps overwriting fields that the operator manages; the operator reverts them every two seconds.",
-        "Configure the manager that the message names to ignore these fields.",
+        "Another client keeps overwriting fields that the operator manages, or deleting a child; the operator reverts this every two seconds.",
+        "Configure the manager that the message names to ignore these fields, or stop the client that deletes the child.",
         "kubectl get shopservice {name} -n {namespace} -o jsonpath={{.status.drift}}",
     ),
     Reason(
