@@ -5,9 +5,9 @@ import itertools
 import logging
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from shop_operator.cache.config_hashes import KINDS as CONFIG_KINDS
 from shop_operator.cache.config_hashes import Configs, DigestKey
@@ -25,10 +25,11 @@ from shop_operator.kubernetes.connection import Connection, ConnectionInfo
 from shop_operator.kubernetes.events import Events
 from shop_operator.kubernetes.lease import Alone, Elector, Fence
 from shop_operator.names import Key
-from shop_operator.observability.health import serve
+from shop_operator.observability.health import Health, serve
 from shop_operator.observability.metrics import Metrics
 from shop_operator.reconcile.gate import Gate, Wake
 from shop_operator.reconcile.intake import Intake
+from shop_operator.reconcile.leadership import Leadership
 from shop_operator.reconcile.queue import WorkQueue
 from shop_operator.reconcile.reconciler import Reconciler
 from shop_operator.reconcile.runner import Workers
@@ -72,7 +73,7 @@ async def run(settings: RunSettings, info: ConnectionInfo, listener: socket.sock
 
     work = _started(*workers.tasks(settings.workers), *caches.tasks(), events.run)
     (election,) = _started(elector.run)
-    health = Health(caches, connection, [*work, election])
+    health = Health(caches.lists, caches.watch_health, lambda: connection.answered, [*work, election])
     ending = _started(caches.kopf(connection, stop, settings.identity).run, stop.wait)
     try:
         async with serve(listener, metrics, alive=health.alive, ready=health.ready):
@@ -192,69 +193,6 @@ class Caches:
             heard=partial(self.watch_health.heard, (kind, namespace or "")),
             known=partial(self.intake.knows, kind) if sink is self.intake else None,
         )
-
-
-class Forgetful(Protocol):
-    """A part that remembers something of ShopServices."""
-
-    def clear(self) -> None:
-        """Forget all of it."""
-
-
-class Leadership:
-    """The reaction to an acquired or lost Lease.
-
-    Args:
-        intake: opens and closes the gate of the workers.
-        forgetful: the parts that forget everything, since the ShopServices of another leader are not theirs.
-        metrics: expose series of ShopServices only while this process leads.
-    """
-
-    def __init__(self, intake: Intake, forgetful: Iterable[Forgetful], metrics: Metrics) -> None:
-        self._intake = intake
-        self._forgetful = tuple(forgetful)
-        self._metrics = metrics
-
-    def __call__(self, *, leads: bool) -> None:
-        """Begin or stop to lead."""
-        self._metrics.leading(leads=leads)
-        if leads:
-            # A pass that was running when the Lease was lost may have remembered something afterwards.
-            self._forget()
-        self._intake.lead(leads=leads)
-        if not leads:
-            self._forget()
-
-    def _forget(self) -> None:
-        for each in self._forgetful:
-            each.clear()
-
-
-class Health:
-    """The checks behind /healthz and /readyz.
-
-    Args:
-        caches: must be complete, and their watches must not be silent for long.
-        connection: tells when the API server last answered.
-        tasks: must not end.
-    """
-
-    def __init__(self, caches: Caches, connection: Connection, tasks: Sequence[asyncio.Task[Any]]) -> None:
-        self._caches = caches
-        self._connection = connection
-        self._tasks = tasks
-
-    def alive(self) -> str | None:
-        """The reason to restart the process, None if it is healthy."""
-        if any(task.done() for task in self._tasks):
-            return "a task of the operator has ended"
-        return self._caches.watch_health.hopeless(self._connection.answered)
-
-    def ready(self) -> str | None:
-        """The reason why the process is not ready, None if it is."""
-        if not self._caches.lists.complete():
-            return "the caches are not synced yet"
-        return self._caches.watch_health.problem()
 
 
 def _reconciler(

@@ -1,151 +1,21 @@
-"""The effects of an acquired or lost Lease, and the health of the process."""
-
-import asyncio
-import gc
-from collections.abc import Iterable, Mapping
-from types import ModuleType
-from typing import Any
+"""The caches of the operator and their part in the health of the process."""
 
 import pytest
 
-from shop_operator.cache.config_hashes import Configs
-from shop_operator.cache.namespaces import Namespaces
-from shop_operator.cache.store import Store
 from shop_operator.kubernetes.client import Kube
 from shop_operator.kubernetes.connection import Connection, ConnectionInfo
-from shop_operator.kubernetes.events import Events
-from shop_operator.names import Key
+from shop_operator.observability.health import Health
 from shop_operator.observability.metrics import Metrics
 from shop_operator.reconcile.queue import WorkQueue
-from shop_operator.reconcile.reconciler import Reconciler
 from shop_operator.render import KINDS
 from shop_operator.settings import RunSettings, parse
-from shop_operator.status.writer import StatusWriter
-from shop_operator.wiring import Caches, Health, Leadership
-from tests.operator.engine import Engine
-from tests.operator.fake_api import FixedKey
-from tests.operator.world import KEY, World
-
-
-def engine(queue: WorkQueue[Key], metrics: Metrics, store: Store) -> Engine:
-    return Engine(store, queue, NoPasses(), metrics, "ShopService")
-
-
-class NoPasses:
-    """Makes no passes."""
-
-    async def reconcile(self, key: Key) -> float | None:
-        raise AssertionError(key)
-
-
-class NoEvents:
-    """Writes no Events."""
-
-    async def create_event(self, event: Mapping[str, Any]) -> None:
-        raise AssertionError(event)
-
-    async def patch_event(self, namespace: str, name: str, patch: Mapping[str, Any]) -> None:
-        raise AssertionError(namespace, name, patch)
-
-
-class Remembering:
-    """Records whether the gate was open when it was cleared."""
-
-    def __init__(self, queue: WorkQueue[Key]) -> None:
-        self.waiting: list[int] = []
-        self._queue = queue
-
-    def clear(self) -> None:
-        self.waiting.append(len(self._queue))
-
-
-def remembers(part: object, key: Key, *, apart_from: Iterable[object]) -> bool:
-    """Whether an object of the operator refers to a ShopService, directly or through other objects."""
-    seen = {id(each) for each in apart_from}
-    pending: list[Any] = [part]
-    while pending:
-        each = pending.pop()
-        if isinstance(each, type | ModuleType) or callable(each) or id(each) in seen:
-            continue
-        seen.add(id(each))
-        if isinstance(each, str | Key) and each in {key, key.name}:
-            return True
-        pending += gc.get_referents(each)
-    return False
-
-
-async def test_given_a_leader_with_state_of_a_shopservice_when_it_loses_the_lease_then_no_part_refers_to_it() -> (
-    None
-):
-    world, metrics = World(), Metrics(lease="shop-operator")
-    queue: WorkQueue[Key] = WorkQueue(metrics)
-    events = Events(NoEvents(), "me")
-    configs = Configs(world.api, FixedKey(), lambda _: None)
-    writer = StatusWriter(world.api, world.store, events, metrics, lambda _: None, world.clock)
-    reconciler = Reconciler(
-        world.api,
-        world.store,
-        writer,
-        metrics,
-        configs=configs,
-        served=lambda: world.served,
-        namespaces=Namespaces("restricted", frozenset(), lambda _: None, lambda: None),
-        now=world.clock.date,
-        clock=world.clock,
-    )
-    leadership = Leadership(engine(queue, metrics, Store()), [reconciler, queue, events], metrics)
-    leadership(leads=True)
-    world.shop(envFrom=[{"configMapRef": {"name": "settings"}}])
-    await reconciler.reconcile(KEY)
-    world.lose("Service")
-    await reconciler.reconcile(KEY)
-    queue.retry(KEY)
-    queue.pause(KEY, 60)
-    metrics.failed(*KEY)
-    parts = (reconciler, queue, events)
-    apart = (world, world.api, world.store, metrics)
-    assert all(remembers(part, KEY, apart_from=apart) for part in parts)
-    assert b'name="web"' in metrics.exposition()
-
-    leadership(leads=False)
-
-    assert not any(remembers(part, KEY, apart_from=apart) for part in parts)
-    assert b'name="web"' not in metrics.exposition()
-
-
-async def test_when_the_lease_changes_hands_then_a_leader_clears_its_state_before_it_starts_and_after_it_stops() -> (
-    None
-):
-    metrics = Metrics(lease="shop-operator")
-    queue: WorkQueue[Key] = WorkQueue(metrics)
-    parts = Remembering(queue)
-    found = engine(queue, metrics, Store())
-    found.merge([shop()])
-    found.end_list("ShopService", None, {"u"}, 5)
-    leadership = Leadership(found, [parts], metrics)
-
-    leadership(leads=True)
-    assert (parts.waiting, len(queue)) == ([0], 1)
-
-    leadership(leads=False)
-    found.wake([Key("ns", "other")])
-    assert (parts.waiting, len(queue)) == ([0, 1], 1)
-
-
-def shop() -> dict[str, Any]:
-    metadata = {"namespace": "ns", "name": "web", "uid": "u", "resourceVersion": "3"}
-    return {"kind": "ShopService", "metadata": metadata, "spec": {}}
+from shop_operator.wiring import Caches
 
 
 @pytest.fixture
-async def connection() -> Connection:
-    made = Connection(ConnectionInfo(server="http://api.test"), Metrics(lease="x"))
-    await made.close()
-    return made
-
-
-@pytest.fixture
-def caches(connection: Connection) -> Caches:
+async def caches() -> Caches:
+    connection = Connection(ConnectionInfo(server="http://api.test"), Metrics(lease="x"))
+    await connection.close()
     settings = parse(["run", "--namespace", "a"], {})
     assert isinstance(settings, RunSettings)
     metrics = Metrics(lease="x")
@@ -154,9 +24,9 @@ def caches(connection: Connection) -> Caches:
 
 
 async def test_given_unsynced_caches_when_every_kind_is_listed_then_the_process_is_ready(
-    caches: Caches, connection: Connection
+    caches: Caches,
 ) -> None:
-    health = Health(caches, connection, [])
+    health = Health(caches.lists, caches.watch_health, lambda: 0.0, [])
     for kind in ("ShopService", *(kind.kind for kind in KINDS)):
         assert health.ready() == "the caches are not synced yet"
         caches.intake.begin_list()
@@ -165,15 +35,3 @@ async def test_given_unsynced_caches_when_every_kind_is_listed_then_the_process_
     assert health.ready() == "the caches are not synced yet"
     caches.namespaces.end_list("Namespace", None, frozenset(), 1)
     assert health.ready() is None
-
-
-async def test_when_a_task_of_the_operator_ends_then_the_process_is_not_alive(
-    caches: Caches, connection: Connection
-) -> None:
-    task = asyncio.create_task(asyncio.sleep(0))
-    health = Health(caches, connection, [task])
-    assert health.alive() is None
-
-    await task
-
-    assert health.alive() == "a task of the operator has ended"

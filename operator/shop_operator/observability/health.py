@@ -1,13 +1,15 @@
-"""The HTTP endpoints of the operator: /healthz, /readyz and /metrics."""
+"""The HTTP endpoints of the operator, /healthz, /readyz and /metrics, and the checks behind the first two."""
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from shop_operator.cache.synced import InitialLists
+from shop_operator.cache.watch_health import WatchHealth
 from shop_operator.errors import OperatorError
 from shop_operator.observability.metrics import CONTENT_TYPE, Metrics
 
@@ -36,6 +38,41 @@ def listen(port: int) -> socket.socket:
         raise PortUnavailable(
             f"cannot listen on port {port} ({error.strerror}); use --metrics-port."
         ) from error
+
+
+class Health:
+    """The checks behind /healthz and /readyz.
+
+    Args:
+        lists: the initial LISTs, all of which must have ended.
+        watches: the watches, which must not be silent for long.
+        answered: returns the time of the last response of the API server, on the clock of the watches.
+        tasks: the tasks of the operator, which must not end.
+    """
+
+    def __init__(
+        self,
+        lists: InitialLists,
+        watches: WatchHealth,
+        answered: Callable[[], float],
+        tasks: Sequence[asyncio.Task[Any]],
+    ) -> None:
+        self._lists = lists
+        self._watches = watches
+        self._answered = answered
+        self._tasks = tasks
+
+    def alive(self) -> str | None:
+        """The reason to restart the process; None if it is healthy."""
+        if any(task.done() for task in self._tasks):
+            return "a task of the operator has ended"
+        return self._watches.hopeless(self._answered())
+
+    def ready(self) -> str | None:
+        """The reason why the process is not ready; None if it is."""
+        if not self._lists.complete():
+            return "the caches are not synced yet"
+        return self._watches.problem()
 
 
 @asynccontextmanager

@@ -1,12 +1,15 @@
 """The endpoints say what their checks say, on every address of the machine."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 
-from shop_operator.observability.health import Check, PortUnavailable, listen, serve
+from shop_operator.cache.synced import InitialLists
+from shop_operator.cache.watch_health import WatchHealth
+from shop_operator.observability.health import Check, Health, PortUnavailable, listen, serve
 from shop_operator.observability.metrics import Metrics
 
 
@@ -51,3 +54,13 @@ def test_given_a_port_in_use_when_the_server_listens_then_the_error_names_the_po
         said = rf"^cannot listen on port {port} \(Address already in use.*\); use --metrics-port\.$"
         with pytest.raises(PortUnavailable, match=said):
             listen(port)
+
+
+async def test_when_a_task_of_the_operator_ends_then_the_process_is_not_alive() -> None:
+    task = asyncio.create_task(asyncio.sleep(0))
+    health = Health(InitialLists([]), WatchHealth([]), lambda: 0.0, [task])
+    assert health.alive() is None
+
+    await task
+
+    assert health.alive() == "a task of the operator has ended"
