@@ -28,7 +28,7 @@ NEEDS: Final = {
     r"-n argocd ": "needs Argo CD",
     r"^kubectl rollout resume ": "resumes a paused Deployment: none is paused here",
     r"^kubectl .*port-forward": "stays open",
-    r"^kubectl shop dlq ": "runs in a pod: tests/operator/cli/test_working.py and tests/services/common/messaging/test_dlq.py",
+    r"^kubectl shop dlq ": "runs in a pod: tests/operator/cli/test_pods.py and tests/services/common/messaging/test_dlq.py",
     r"^kubectl shop status -w": "watches until it is interrupted: tests/operator/cli/test_terminal.py",
     r"^kubectl shop (explain|rollback|diff)\b": "exits with 1 while there are no pods, no image before or a difference",
     r"^(pip|pipx|install|tar|ln|krew) ": "tests/operator/cli/test_installing.py runs it",

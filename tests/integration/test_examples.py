@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from shop_operator.cli import documents
-from shop_operator.cli.planning import rendered
+from shop_operator.cli.diff.plan import rendered
 from shop_operator.kubernetes.client import encoded
 from tests.integration.cluster import Cluster
 from tests.integration.operators import ROOT, run

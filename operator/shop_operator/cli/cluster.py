@@ -15,7 +15,7 @@ from kubernetes.client import ApiException
 from kubernetes.config import ConfigException
 
 from shop_operator.cli.errors import CliError, Forbidden, NotAllowed, NotReachable, NotThere, NotValid
-from shop_operator.cli.guessing import did_you_mean
+from shop_operator.cli.hints import did_you_mean
 from shop_operator.cli.naming import is_name, shown
 from shop_operator.names import COMPONENT_LABEL, GROUP, KIND, NAME_LABEL, PLURAL, VERSION, Key
 from shop_operator.objects.nesting import DEEPEST, cut

@@ -15,14 +15,20 @@ from rich.table import Table
 from rich.text import Text
 
 from shop_operator.cache.namespaces import Namespaces
-from shop_operator.cli import completing, designing, documents, opening, restoring, views, working, workloads
+from shop_operator.cli import documents, views, workloads
+from shop_operator.cli.browser import open_
 from shop_operator.cli.cluster import Cluster
-from shop_operator.cli.diff import Change
+from shop_operator.cli.completion import SHELLS, VARIABLE, script, words
+from shop_operator.cli.diff.changes import Change
+from shop_operator.cli.diff.plan import Namespace, plan, rendered
 from shop_operator.cli.errors import EXIT_CODES, CliError, Forbidden, NotAllowed, NotThere, NotValid
 from shop_operator.cli.explain import Facts, explain, unavailable
+from shop_operator.cli.graph import graph
 from shop_operator.cli.machine import as_json, as_yaml
+from shop_operator.cli.new import new
 from shop_operator.cli.operators import serving
-from shop_operator.cli.planning import Namespace, plan, rendered
+from shop_operator.cli.pods import dlq, exec_, forward, logs, restart
+from shop_operator.cli.rollback import way_back
 from shop_operator.cli.settings import Command, Settings, ShopName, a_name, names, shared
 from shop_operator.names import RETRY_ANNOTATION
 from shop_operator.objects.pod_security import LEVELS, Level
@@ -427,7 +433,7 @@ def rollback(obj: Settings, name: str, dry_run: bool) -> None:  # noqa: FBT001  
     """
     cluster, namespace = obj.cluster, obj.namespace
     found = cluster.shop(namespace, name)
-    patch = restoring.way_back(found, lambda: cluster.replicasets(namespace, name))
+    patch = way_back(found, lambda: cluster.replicasets(namespace, name))
     cluster.patch(namespace, name, {"spec": patch}, dry_run=dry_run)
     now = found["spec"]["image"]
     back, fields = patch.get("image", now), sorted(patch)
@@ -499,33 +505,24 @@ def _suspend(obj: Settings, names: Sequence[str], *, wanted: bool) -> None:
         raise type(next(iter(refused.values())))(told)
 
 
-for each in (
-    working.logs,
-    working.exec_,
-    working.forward,
-    working.restart,
-    working.dlq,
-    opening.open_,
-    designing.new,
-    designing.graph,
-):
+for each in (logs, exec_, forward, restart, dlq, open_, new, graph):
     shop.add_command(each)
 
 
 @shop.command()
-@click.argument("shell", type=click.Choice(completing.SHELLS))
+@click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
     """Print a shell completion script for `kubectl-shop`; `kubectl shop` needs only kubectl_complete-shop on PATH."""
-    click.echo(completing.script(shop, shell))
+    click.echo(script(shop, shell))
 
 
 def main() -> None:
     """Run the console script `kubectl-shop`."""
     named = Path(sys.argv[0]).name == "kubectl-shop"
-    shop(prog_name="kubectl shop" if named else None, complete_var=completing.VARIABLE)
+    shop(prog_name="kubectl shop" if named else None, complete_var=VARIABLE)
 
 
 def complete() -> None:
     """Run the console script `kubectl_complete-shop`, from which kubectl gets the completions."""
-    for line in completing.words(shop, sys.argv[1:]):
+    for line in words(shop, sys.argv[1:]):
         click.echo(line)

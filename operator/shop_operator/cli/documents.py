@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from shop_operator.api.v1alpha1.problems import UNKNOWN, path_of, problems
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.api.v1alpha1.spec import ShopServiceSpec
-from shop_operator.cli import guessing
+from shop_operator.cli import hints
 from shop_operator.cli.errors import NotValid
 from shop_operator.cli.naming import RULE, is_name, shown
 from shop_operator.errors import InvalidSpec
@@ -210,7 +210,7 @@ def _checked(document: Document, namespace: str) -> Document:
             )
     if not isinstance(document.get("spec"), dict):
         meant = next(
-            (each for each in document if each != "spec" and guessing.likely(str(each), ["spec"])), None
+            (each for each in document if each != "spec" and hints.likely(str(each), ["spec"])), None
         )
         hint = f"{meant} is not a field of it; did you mean spec?" if meant else "spec.image is required"
         place = document.at((meant,) if meant else ())
@@ -264,5 +264,5 @@ def _words(spec: Mapping[str, Any], at: Place, words: str) -> str:
     for each in at:
         present = isinstance(value, list) or (isinstance(value, dict) and each in value)
         value = value[each] if present else None
-    hint = guessing.of_field(at) if words == UNKNOWN else guessing.of_value(at, value)
+    hint = hints.of_field(at) if words == UNKNOWN else hints.of_value(at, value)
     return f"{path_of(at)}: {words}{hint}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.reasons import REASONS, row
-from shop_operator.cli.restoring import last_available
+from shop_operator.cli.rollback import last_available
 from shop_operator.status.diagnosis import RANKED, Diagnosis, probe_answer
 from shop_operator.wording import clause, listed, number, sentence
 

@@ -1,97 +1,43 @@
-"""Builds a ShopService from command-line options. Pure."""
+"""`kubectl shop new`: prints a ShopService."""
 
-import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import click
 
-from shop_operator.cli.errors import NotValid
-from shop_operator.names import GROUP, KIND, VERSION
+from shop_operator.cli.diff.plan import rendered
+from shop_operator.cli.machine import as_yaml
+from shop_operator.cli.manifest import Wishes, shopservice
+from shop_operator.cli.settings import Command, Settings, ShopName
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """The options of `kubectl shop new`.
+@click.command(cls=Command)
+@click.argument("name", type=ShopName())
+@click.option("--image", required=True, help="Container image, with a tag or a digest.")
+@click.option("--port", type=int, help="Port on which it serves HTTP. Defaults to 8080.")
+@click.option("--replicas", type=int, help="Number of pods. Defaults to 1.")
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="Environment variable.")
+@click.option("--depends-on", multiple=True, metavar="NAME", help="ShopService that it calls.")
+@click.option(
+    "--route",
+    "routes",
+    multiple=True,
+    metavar="[HOST]/PATH",
+    help="Requests that the Gateway forwards to it.",
+)
+@click.option("--gateway", metavar="[NAMESPACE/]NAME", help="Gateway of the routes.")
+@click.option(
+    "--worker",
+    "workers",
+    multiple=True,
+    metavar="NAME=COMMAND",
+    help="Additional Deployment of the image that runs this command.",
+)
+@click.pass_obj
+def new(obj: Settings, /, name: str, **options: object) -> None:
+    """Print a ShopService, without a cluster. Pipe it to `kubectl apply -f -`, or keep it in a file.
 
-    Args:
-        image: image of the containers.
-        port: port on which it serves HTTP; None for the default.
-        replicas: number of pods; None for the default.
-        env: variables, as NAME=VALUE.
-        depends_on: names of other ShopServices.
-        routes: routes, as [HOST]/PATH.
-        gateway: Gateway of the routes, as [NAMESPACE/]NAME.
-        workers: workers, as NAME=COMMAND, with the command quoted as in a shell.
+    Repeat --env, --depends-on, --route and --worker to set several values. Quote the command of a worker as in a shell:
+    --worker 'relay=python -m relay'.
     """
-
-    image: str
-    port: int | None = None
-    replicas: int | None = None
-    env: tuple[str, ...] = ()
-    depends_on: tuple[str, ...] = ()
-    routes: tuple[str, ...] = ()
-    gateway: str | None = None
-    workers: tuple[str, ...] = ()
-
-
-def shopservice(name: str, namespace: str | None, wishes: Wishes) -> dict[str, Any]:
-    """The ShopService, with only the requested fields.
-
-    Args:
-        name: name of the ShopService.
-        namespace: namespace of the ShopService; None to omit it.
-        wishes: options for the spec.
-
-    Raises:
-        NotValid: an option has an invalid form.
-    """
-    spec: dict[str, Any] = {
-        "image": wishes.image,
-        "port": wishes.port,
-        "replicas": wishes.replicas,
-        "env": [
-            dict(zip(("name", "value"), _pair("--env", each, "VALUE"), strict=True)) for each in wishes.env
-        ],
-        "dependsOn": list(wishes.depends_on),
-        "gateway": _gateway(wishes.gateway),
-        "routes": [_route(each) for each in wishes.routes],
-        "workers": [_worker(each) for each in wishes.workers],
-    }
-    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
-    return {
-        "apiVersion": f"{GROUP}/{VERSION}",
-        "kind": KIND,
-        "metadata": metadata,
-        "spec": {key: value for key, value in spec.items() if value not in (None, [])},
-    }
-
-
-def _pair(option: str, given: str, what: str) -> tuple[str, str]:
-    name, equals, value = given.partition("=")
-    if not equals or not name:
-        lacks = "name" if equals else "="
-        raise NotValid(f"{option} {given!r} has no {lacks}; write {option} NAME={what}")
-    return name, value
-
-
-def _gateway(given: str | None) -> Mapping[str, str] | None:
-    if given is None:
-        return None
-    namespace, slash, name = given.rpartition("/")
-    return {"name": name, "namespace": namespace} if slash else {"name": name}
-
-
-def _route(given: str) -> dict[str, Any]:
-    host, slash, path = given.partition("/")
-    if not slash:
-        raise NotValid(f"--route {given!r} has no path; write --route /PATH or --route HOST/PATH")
-    return {"path": f"/{path}"} | ({"hostnames": [host]} if host else {})
-
-
-def _worker(given: str) -> dict[str, Any]:
-    name, text = _pair("--worker", given, "COMMAND")
-    try:
-        command = shlex.split(text)
-    except ValueError as error:
-        raise NotValid(f"--worker {given!r} has an unmatched quotation mark") from error
-    return {"name": name, "command": command}
+    document = shopservice(name, obj.chosen, Wishes(**options))  # type: ignore[arg-type]  # click converts the types
+    # Reject an invalid spec here, not only in the API server.
+    rendered([{**document, "metadata": {"namespace": "default", **document["metadata"]}}])
+    obj.show(document, lambda: click.echo(as_yaml(document), nl=False))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from shop_operator.cli.errors import NotThere
-from shop_operator.cli.guessing import did_you_mean
+from shop_operator.cli.hints import did_you_mean
 from shop_operator.names import COMPONENT_LABEL, NAME_LABEL
 from shop_operator.render.labels import WEB, worker_component
 from shop_operator.render.overlay import APP

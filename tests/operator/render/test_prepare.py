@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.cli.planning import Namespace, plan
+from shop_operator.cli.diff.plan import Namespace, plan
 from shop_operator.names import PART_OF_LABEL, ChildId, Key
 from shop_operator.render.configuration import Configuration, Record, Use
 from shop_operator.render.prepare import Facts, LiveDeployment, Prepared, prepare

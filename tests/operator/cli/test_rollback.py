@@ -6,7 +6,7 @@ import pytest
 
 from shop_operator.cli.errors import NotThere
 from shop_operator.cli.explain import Facts, explain
-from shop_operator.cli.restoring import way_back
+from shop_operator.cli.rollback import way_back
 from tests.operator.cli.conftest import Program
 from tests.operator.cli.objects import shopservice
 from tests.operator.cli.server import Server

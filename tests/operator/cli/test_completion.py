@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shop_operator.cli.commands import shop
-from shop_operator.cli.completing import words
+from shop_operator.cli.completion import words
 from tests.operator.cli.conftest import Program
 from tests.operator.cli.objects import shopservice
 from tests.operator.cli.server import Server

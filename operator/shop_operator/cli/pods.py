@@ -10,8 +10,8 @@ import click
 
 from shop_operator.api.v1alpha1.spec import DEFAULT_PORT
 from shop_operator.cli import workloads
-from shop_operator.cli.delegating import become_kubectl
 from shop_operator.cli.errors import CliError, NotThere, NotValid
+from shop_operator.cli.kubectl import become_kubectl
 from shop_operator.cli.settings import Command, Settings, a_name
 
 RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"

@@ -1,4 +1,4 @@
-"""Files in, differences out; nothing of it needs a cluster."""
+"""ShopServices are read from files and rendered without a cluster."""
 
 from pathlib import Path
 from typing import Any
@@ -7,10 +7,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from shop_operator.cli import diff, documents, views
+from shop_operator.cli import documents
 from shop_operator.cli.commands import shop
 from shop_operator.cli.errors import NotValid
-from shop_operator.names import HASH_ANNOTATION, NAME_LABEL
 from shop_operator.render import render
 
 DOCUMENT: dict[str, Any] = {
@@ -150,134 +149,3 @@ def test_given_an_invalid_file_when_render_runs_then_it_prints_one_line_and_exit
 
     assert done.exit_code == 6
     assert done.output == f"kubectl shop: {tmp_path / 'shop.yaml'}:5: spec.image: is required.\n"
-
-
-LIVE = {
-    "apiVersion": "v1",
-    "kind": "Service",
-    "metadata": {
-        "name": "web",
-        "uid": "1",
-        "labels": {"a": "b", "theirs": "1"},
-        "ownerReferences": [{"uid": "u", "controller": True}],
-    },
-    "spec": {
-        "clusterIP": "10.0.0.1",
-        "ports": [{"name": "http", "port": 80, "protocol": "TCP", "nodePort": 30000}],
-    },
-}
-
-
-def nothing(_kind: str, _name: str) -> None:
-    """Lookup that finds no object."""
-
-
-def service(port: int) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "web", "labels": {"a": "b"}},
-        "spec": {"ports": [{"name": "http", "port": port, "protocol": "TCP"}]},
-    }
-
-
-def test_given_fields_of_other_managers_when_diff_runs_then_no_difference_is_shown() -> None:
-    assert list(diff.changes([service(80)], {("Service", "web"): LIVE}, "u", nothing)) == []
-
-
-def test_given_owned_and_foreign_changes_when_diff_runs_then_only_owned_fields_are_shown() -> None:
-    changed = {**LIVE, "metadata": {**LIVE["metadata"], "labels": {"a": "c", "theirs": "1"}}}  # type: ignore[dict-item]
-
-    (change,) = diff.changes([service(80)], {("Service", "web"): changed}, "u", nothing)
-
-    assert change.action == "update"
-    assert [line for line in change.lines() if line[0] in "+-"] == [
-        "--- live/Service/web",
-        "+++ applied/Service/web",
-        "-    a: c",
-        "+    a: b",
-    ]
-
-
-def test_given_an_undesired_object_when_diff_runs_then_its_deletion_is_shown_only_if_it_is_owned() -> None:
-    live = {("Service", "web"): LIVE}
-
-    assert [change.action for change in diff.changes([], live, "u", nothing)] == ["delete"]
-    assert list(diff.changes([], live, "another", nothing)) == []
-
-
-@pytest.mark.parametrize("owners", [[], [{"uid": "x", "controller": True}]])
-def test_given_an_object_of_another_owner_when_diff_runs_then_it_is_a_conflict(
-    owners: list[dict[str, Any]],
-) -> None:
-    theirs = {**LIVE, "metadata": {"name": "web", "ownerReferences": owners}}
-
-    (change,) = diff.changes([service(80)], {}, "u", lambda *_: theirs)
-
-    assert change.action == "conflict"
-    assert change.lines()[0].startswith("! Service/web exists and has another owner: it is left unchanged")
-
-
-def test_given_an_applied_object_without_its_owner_when_diff_runs_then_it_is_adopted_and_not_a_conflict() -> (
-    None
-):
-    lost: dict[str, Any] = {
-        **LIVE,
-        "metadata": {
-            "name": "web",
-            "labels": {"a": "c", NAME_LABEL: "web"},
-            "annotations": {HASH_ANNOTATION: "0" * 32},
-            "managedFields": [{"manager": "shop-operator", "operation": "Apply"}],
-        },
-    }
-    copied = {**lost, "metadata": {**lost["metadata"], "managedFields": [{"manager": "kubectl"}]}}
-    wanted = service(80)
-    wanted["metadata"] = {**wanted["metadata"], "labels": {NAME_LABEL: "web", "b": "d"}}
-
-    assert [change.action for change in diff.changes([wanted], {}, "u", lambda *_: lost)] == ["update"]
-    assert [change.action for change in diff.changes([wanted], {}, "u", lambda *_: copied)] == ["conflict"]
-
-
-def test_when_tree_runs_then_empty_replicasets_are_omitted_and_unready_children_are_marked() -> None:
-    def obj(kind: str, name: str, uid: str, owner: str, **more: Any) -> dict[str, Any]:
-        return {
-            "kind": kind,
-            "metadata": {"name": name, "uid": uid, "ownerReferences": [{"uid": owner}]},
-            **more,
-        }
-
-    root = views.tree(
-        {
-            "metadata": {"name": "web", "uid": "u"},
-            "status": {
-                "conditions": [{"type": "Ready", "status": "False", "message": "no."}],
-                "children": [{"kind": "Deployment", "name": "web", "ready": False, "message": "1 of 2"}],
-            },
-        },
-        [
-            obj("Pod", "web-1", "p", "r2", status={"conditions": [{"type": "Ready", "status": "True"}]}),
-            obj("ReplicaSet", "web-r1", "r1", "d", spec={"replicas": 0}),
-            obj("ReplicaSet", "web-r2", "r2", "d", spec={"replicas": 1}),
-            obj("Deployment", "web", "d", "u"),
-            obj("Service", "web", "s", "u"),
-            obj("Pod", "other", "o", "x"),
-        ],
-    )
-
-    assert list(views.tree_lines(root)) == [
-        "✗ ShopService/web  no.",
-        "├─ ✗ Deployment/web  1 of 2",
-        "│  └─   ReplicaSet/web-r2",
-        "│     └─ ✓ Pod/web-1",
-        "└─   Service/web",
-    ]
-
-
-def test_given_two_tables_then_the_changes_are_the_new_changed_and_deleted_rows() -> None:
-    was, same, now = (
-        ("n", name, "1/1", "True", reason, "i") for name, reason in (("a", "x"), ("b", "y"), ("c", "z"))
-    )
-
-    found = list(views.news({"a": was, "b": same, "c": was}, {"b": same, "c": now, "d": now}))
-
-    assert found == [("n", "a", "", "False", "Deleted", "i"), now, now]

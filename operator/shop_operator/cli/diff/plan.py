@@ -16,11 +16,11 @@ from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.live import deployments, live_scale, routes
 from shop_operator.cache.snapshot import Child, Shop
 from shop_operator.cache.store import Store
-from shop_operator.cli.applying import applied
-from shop_operator.cli.diff import Change, changes, of_shopservice
+from shop_operator.cli.diff.changes import Change, changes, of_shopservice
+from shop_operator.cli.diff.merge import applied
+from shop_operator.cli.diff.removed_fields import applied_metadata
 from shop_operator.cli.documents import NO_UID, BadFields, shopservice
 from shop_operator.cli.errors import NotValid
-from shop_operator.cli.owning import applied_metadata
 from shop_operator.errors import InvalidSpec, OperatorError
 from shop_operator.names import KIND, ChildId, Key
 from shop_operator.objects.lenient import mapping

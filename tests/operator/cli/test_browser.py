@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import pytest
 
-from shop_operator.cli.opening import routed, scheme
+from shop_operator.cli.browser import routed, scheme
 from tests.operator.cli.conftest import Program
 from tests.operator.cli.objects import shopservice
 from tests.operator.cli.server import Server
+from tests.operator.cli.test_pods import COMMAND, pod
 from tests.operator.cli.test_terminal import Terminal, in_pipe
-from tests.operator.cli.test_working import COMMAND, pod
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow

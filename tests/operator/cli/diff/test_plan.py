@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.cli.diff import changes
+from shop_operator.cli.diff.changes import changes
+from shop_operator.cli.diff.plan import Children, Namespace, plan, rendered
 from shop_operator.cli.errors import NotValid
-from shop_operator.cli.planning import Children, Namespace, plan, rendered
 from shop_operator.names import CHECKSUM_ANNOTATION, RETRY_ANNOTATION
 from shop_operator.render import render
 from shop_operator.render.configuration import Configuration

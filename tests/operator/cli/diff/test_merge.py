@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shop_operator.cli.applying import LAST_APPLIED, applied, written
+from shop_operator.cli.diff.merge import LAST_APPLIED, applied, written
 
 
 def shop(annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:

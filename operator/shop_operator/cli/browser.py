@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import click
 
-from shop_operator.cli.delegating import forwarded
+from shop_operator.cli.kubectl import forwarded
+from shop_operator.cli.pods import port_of, running
 from shop_operator.cli.settings import Command, Settings, a_name
-from shop_operator.cli.working import port_of, running
 
 Object = Mapping[str, Any]
 

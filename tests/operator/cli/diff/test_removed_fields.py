@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from shop_operator.cli import diff
-from shop_operator.cli.owning import with_leftovers
+from shop_operator.cli.diff.changes import changes
+from shop_operator.cli.diff.removed_fields import with_leftovers
 from shop_operator.names import HASH_ANNOTATION
 
 ENV_B = {"name": "B", "value": "2"}
@@ -156,7 +156,7 @@ def test_given_an_applied_field_that_is_no_longer_desired_when_diff_runs_then_it
         labels={"theirs": "1"},
     )
 
-    (change,) = diff.changes([deployment(container())], {("Deployment", "web"): there}, "u", lambda *_: None)
+    (change,) = changes([deployment(container())], {("Deployment", "web"): there}, "u", lambda *_: None)
 
     assert change.action == "update"
     assert [line for line in change.lines() if line[0] in "+-"] == [

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from shop_operator.cli.applying import written
-from shop_operator.cli.owning import with_leftovers
+from shop_operator.cli.diff.merge import written
+from shop_operator.cli.diff.removed_fields import with_leftovers
 from shop_operator.errors import Conflict, OperatorError
 from shop_operator.names import KIND, NAME_LABEL, ChildId
 from shop_operator.objects.compare import drift, owned_part

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shop_operator.cli.diff import Change
-from shop_operator.cli.planning import Children, Namespace, plan
+from shop_operator.cli.diff.changes import Change
+from shop_operator.cli.diff.plan import Children, Namespace, plan
 from shop_operator.errors import Forbidden
 from shop_operator.names import NAME_LABEL, RETRY_ANNOTATION
 from tests.operator.status.rollback.releases import CAREFUL, fail, release, rollout
