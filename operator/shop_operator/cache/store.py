@@ -152,14 +152,14 @@ class Store:
 
     def dependants(self, key: Key) -> frozenset[str]:
         """The ShopServices of its namespace that name it in spec.dependsOn."""
-        return frozenset(self._callers(key))
+        return frozenset(self._dependants(key))
 
     def cycle(self, key: Key) -> frozenset[str]:
         """The ShopServices in a dependency cycle with it, including itself; empty if it is in none."""
         cycles = self._cycles.get(key.namespace)
         return frozenset() if cycles is None else cycles.of(key.name)
 
-    def _callers(self, key: Key) -> AbstractSet[str]:
+    def _dependants(self, key: Key) -> AbstractSet[str]:
         cycles = self._cycles.get(key.namespace)
         return frozenset() if cycles is None else cycles.dependants(key.name)
 
@@ -270,10 +270,10 @@ class Store:
             names |= {
                 caller
                 for each in resembling(key.name, missing)
-                for caller in self._callers(Key(key.namespace, each))
+                for caller in self._dependants(Key(key.namespace, each))
             }
         if seen_by_dependants[0] != seen_by_dependants[1]:
-            names |= self._callers(key)
+            names |= self._dependants(key)
         return {found for name in names if (found := Key(key.namespace, name)) in self._shops}
 
     def _miss(self, namespace: str, names: Iterable[str]) -> None:
@@ -281,7 +281,7 @@ class Store:
         missing = self._missing.setdefault(namespace, set())
         for name in names:
             key = Key(namespace, name)
-            (missing.add if key not in self._shops and self._callers(key) else missing.discard)(name)
+            (missing.add if key not in self._shops and self._dependants(key) else missing.discard)(name)
         if not missing:
             del self._missing[namespace]
 
@@ -368,7 +368,7 @@ class Store:
             (self._moving.add if len(found) > 1 else self._moving.discard)(key)
             if old is None or old.state["ports"] == found:
                 return set()
-            return {Key(key.namespace, name) for name in self._callers(key)}
+            return {Key(key.namespace, name) for name in self._dependants(key)}
         if child.kind != "Deployment":
             return set()
         former, shop = self._still_admitting(key), self._shops.get(key)

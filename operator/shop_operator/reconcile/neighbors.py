@@ -14,19 +14,19 @@ from shop_operator.objects.compare import applied_hash
 from shop_operator.objects.lenient import mapping, mappings, text
 from shop_operator.objects.network_rules import Rules
 from shop_operator.objects.rollouts import replaced
-from shop_operator.objects.summary.deployment import calls as called_by
+from shop_operator.objects.summary.deployment import ports_in_urls
 from shop_operator.reconcile.api import Api
 from shop_operator.reconcile.attempts import attempt
 from shop_operator.reconcile.passes import Pass
 from shop_operator.reconcile.retention import (
     Ports,
     called_port,
-    calls,
     ended,
     leaves_gateway,
     old_parents,
     ports,
     served,
+    still_calls,
     unruled,
 )
 from shop_operator.reconcile.wanted import is_like
@@ -60,7 +60,7 @@ class Neighbors:
         found = self._store.children(key).get(child) or self._store.former(key).get(child)
         return found if found is not None and found.controller == owner else None
 
-    def called(self, key: Key, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    def dependency_ports(self, key: Key, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
         """The ports on which each dependency answers, the one to call first.
 
         For a dependency that does not exist, these are the ports in the environment of the pods. If it is deleted and created
@@ -70,8 +70,8 @@ class Neighbors:
         for name in names:
             dependency = self._store.shop(Key(key.namespace, name))
             if dependency is None:
-                told = self._told(key, name)
-                found |= {name: told} if told else {}
+                former = self._ports_in_templates(key, name)
+                found |= {name: former} if former else {}
                 continue
             wanted = dependency.port
             last = self.last(Key(key.namespace, name), dependency.uid, ChildId("Service", name))
@@ -127,7 +127,7 @@ class Neighbors:
         if not any(child.kind == "Deployment" for child in self._store.children(key)):
             # Without a Deployment, no pods can call or be called.
             return {}
-        ports = {name: {*calls[name], *found} for name, found in self.called(key, calls).items()}
+        ports = {name: {*calls[name], *found} for name, found in self.dependency_ports(key, calls).items()}
         called = {**{name: {*found} for name, found in calls.items()}, **ports}
         return {"rules": unruled(called, self._store.callers(key), (this.shop.spec.port, *old_ports))}
 
@@ -150,13 +150,13 @@ class Neighbors:
 
         async def read() -> None:
             async for pod in self._api.pods(key.namespace, f"{NAME_LABEL}={key.name}"):
-                note(called_by(key.namespace, mappings(mapping(pod.get("spec")).get("containers"))))
+                note(ports_in_urls(key.namespace, mappings(mapping(pod.get("spec")).get("containers"))))
 
         # A Deployment shows only its newest template, and its counts exclude pods that are being deleted.
         problems = await attempt(read()) if deployments else []
         return None if problems else found, problems
 
-    async def undrained(self, this: Pass) -> tuple[float, list[OperatorError]]:
+    async def drain_wait(self, this: Pass) -> tuple[float, list[OperatorError]]:
         """Seconds for which an earlier port of the Service must stay for pods that may call it, and the errors if that is unknown.
 
         A ShopService that no longer names this one in its spec, or is deleted, is no dependant, but its pods may still run.
@@ -171,7 +171,7 @@ class Neighbors:
             for name in sorted({key.name} | self._store.dependants(key)):
                 if await self.draining(Key(key.namespace, name)):
                     return
-            seconds = await self._called_on(key, self.ports(this, drained=False).old)
+            seconds = await self._callers_wait(key, self.ports(this, drained=False).old)
 
         problems = await attempt(look())
         return seconds, problems
@@ -189,7 +189,7 @@ class Neighbors:
                     return True
         return False
 
-    async def _called_on(self, key: Key, ports: Collection[int]) -> float:
+    async def _callers_wait(self, key: Key, ports: Collection[int]) -> float:
         """Seconds for which pods of an earlier release may still call this ShopService on these ports; 0 if no pod may.
 
         A client whose own spec sets the port, without a dependency, is ignored, because no release changes it.
@@ -197,21 +197,20 @@ class Neighbors:
         seconds = 0.0
         async with aclosing(self._api.pods(key.namespace, NAME_LABEL)) as pods:
             async for pod in pods:
-                told = called_by(key.namespace, mappings(mapping(pod.get("spec")).get("containers")))
-                port, labels = told.get(key.name), mapping(pod["metadata"].get("labels"))
+                called = ports_in_urls(key.namespace, mappings(mapping(pod.get("spec")).get("containers")))
+                port, labels = called.get(key.name), mapping(pod["metadata"].get("labels"))
                 caller = Key(key.namespace, text(labels.get(NAME_LABEL)))
                 if port not in ports or ended(pod, self._now()):
                     continue
-                if self._tells(caller, labels.get(COMPONENT_LABEL), key.name) == port and not self._lags(
-                    caller
-                ):
+                current = self._port_in_template(caller, labels.get(COMPONENT_LABEL), key.name)
+                if current == port and not self._lags(caller):
                     continue
                 if "deletionTimestamp" in pod["metadata"]:
                     return DRAIN_LOOK
                 seconds = _CALLERS_LOOK
         return seconds
 
-    def _tells(self, caller: Key, component: Any, dependency: str) -> int | None:
+    def _port_in_template(self, caller: Key, component: Any, dependency: str) -> int | None:
         """The port of a dependency that the newest template of a component passes to its pods."""
         return next(
             (
@@ -222,7 +221,7 @@ class Neighbors:
             None,
         )
 
-    def _told(self, key: Key, dependency: str) -> tuple[int, ...]:
+    def _ports_in_templates(self, key: Key, dependency: str) -> tuple[int, ...]:
         """The ports of a dependency that the Deployments pass to their pods, that of the web component first."""
         deployments = {
             child.name: live.state
@@ -256,7 +255,7 @@ class Neighbors:
     def may_call(self, caller: Key, dependency: str) -> bool:
         """Whether pods of a ShopService may call a dependency that its spec no longer names."""
         return self._lags(caller) or any(
-            calls(live.state, dependency)
+            still_calls(live.state, dependency)
             for child, live in self._store.children(caller).items()
             if child.kind == "Deployment"
         )

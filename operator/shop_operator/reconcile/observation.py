@@ -72,18 +72,18 @@ class Observation:
         """Send the requests of a pass that precede rendering; returns their results, and the errors of those that failed."""
         config, unreadable = await self._configuration(this)
         calls, unlisted = await self._neighbors.unruled_calls(this)
-        undrained, unseen = await self._neighbors.undrained(this)
-        return Read(config, calls, undrained), [*unreadable, *unlisted, *unseen]
+        drain_wait, unseen = await self._neighbors.drain_wait(this)
+        return Read(config, calls, drain_wait), [*unreadable, *unlisted, *unseen]
 
     def facts(self, this: Pass) -> Facts:
         """The facts from which the ShopService is rendered."""
         key, shop = this.key, this.shop
         children = self._store.children(key)
         lost = last_counts(key, children, self._store.lost(key), shop.status, this.known)
-        held = self._neighbors.ports(this, drained=not this.read.undrained)
+        held = self._neighbors.ports(this, drained=not this.read.drain_wait)
         asked = hostname(shop)
         return Facts(
-            called_ports=self._neighbors.called(key, this.cached.depends_on),
+            called_ports=self._neighbors.dependency_ports(key, this.cached.depends_on),
             dependants=self._store.dependants(key),
             deployments=deployments(children),
             routes=routes(children, this.owner),
@@ -108,7 +108,7 @@ class Observation:
         """
         called = {*this.cached.depends_on, *(good.spec.depends_on or ())}
         return replace(
-            facts, pods=good, records=records, called_ports=self._neighbors.called(this.key, called)
+            facts, pods=good, records=records, called_ports=self._neighbors.dependency_ports(this.key, called)
         )
 
     async def _configuration(self, this: Pass) -> tuple[Configuration | None, list[OperatorError]]:

@@ -17,12 +17,12 @@ class Read:
     Attributes:
         config: the configuration of the pods.
         calls: the ports on which pods that no NetworkPolicy restricts yet call each ShopService, by its name.
-        undrained: seconds until the pods are listed again that may call an earlier port of the Service; 0: no pod may.
+        drain_wait: seconds until the pods are listed again that may call an earlier port of the Service; 0: no pod may.
     """
 
     config: Configuration | None
     calls: Mapping[str, Collection[int]] | None
-    undrained: float
+    drain_wait: float
 
 
 @dataclass(frozen=True)

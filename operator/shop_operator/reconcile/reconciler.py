@@ -251,8 +251,8 @@ class Reconciler:
         failed, applied = await self._apply(this, facts, made, desired)
         problems: list[OperatorError] = [*made.prepared.problems, *failed]
         waits = [facts.wait] if around.hold else []
-        if this.read.undrained and self._neighbors.awaits_drain(this):
-            waits.append(this.read.undrained)
+        if this.read.drain_wait and self._neighbors.awaits_drain(this):
+            waits.append(this.read.drain_wait)
         kept = made.kept(self._store.children(this.key).keys())
         failed, needed = await self._prune.clear_up(this, kept)
         problems += failed

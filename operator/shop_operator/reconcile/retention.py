@@ -208,7 +208,7 @@ def served(wanted: int, service: State | None) -> int:
     return wanted if wanted in live or not live else live[0]
 
 
-def calls(caller: State, dependency: str) -> bool:
+def still_calls(caller: State, dependency: str) -> bool:
     """Whether pods of a Deployment may call a dependency that its ShopService no longer names."""
     return dependency in caller.get("calls", {}) or not replaced(caller)
 

@@ -72,11 +72,11 @@ def _retained(obj: Mapping[str, Any], containers: Iterable[Mapping[str, Any]]) -
     port = next(served, None)
     if port is not None:
         kept["port"] = port
-    called = calls(text(obj["metadata"].get("namespace")), containers)
+    called = ports_in_urls(text(obj["metadata"].get("namespace")), containers)
     return kept | ({"calls": called} if called else {})
 
 
-def calls(namespace: str, containers: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def ports_in_urls(namespace: str, containers: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """The ports in the URLs that containers use for other ShopServices of their namespace, by name of the ShopService.
 
     If several URLs name the same ShopService, the variable for a dependency takes precedence.
