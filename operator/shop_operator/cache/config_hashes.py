@@ -234,18 +234,25 @@ class Configs:
                             found = await self._api.get(reference.kind, reference.namespace, reference.name)
                     finally:
                         newest = self._newest.pop(reference)
-                    known = _Known() if found is None else self._digested(reference, found, secret)
+                    known = _Known() if found is None else self._digested(reference, used, found, secret)
                     del found
-                    # The watch may have shown a newer version in the meantime.
-                    if newest <= known.version:
+                    # The watch has shown a newer version in the meantime.
+                    if newest > known.version:
+                        continue
+                    # The use may have ended in the meantime, by the loss of the Lease for example.
+                    if reference in self._users:
                         self._known[reference] = known
+                    return known
         finally:
             if not lock.locked():
                 self._reading.pop(reference, None)
 
-    def _digested(self, reference: Reference, obj: Mapping[str, Any], secret: bytes) -> _Known:
+    def _digested(
+        self, reference: Reference, used: AbstractSet[Use], obj: Mapping[str, Any], secret: bytes
+    ) -> _Known:
+        """An object with the digests of this use and those of all ShopServices."""
         data = {**(obj.get("data") or {}), **(obj.get("binaryData") or {})}
-        uses = frozenset().union(*self._users.get(reference, {}).values())
+        uses = frozenset(used).union(*self._users.get(reference, {}).values())
         return _Known(
             obj["metadata"]["uid"],
             int(obj["metadata"]["resourceVersion"]),

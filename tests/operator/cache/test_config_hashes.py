@@ -30,6 +30,7 @@ class Cluster:
     def __init__(self, key: bytes = b"a key") -> None:
         self.objects: dict[str, dict[str, Any]] = {}
         self.reads = 0
+        self.asked = asyncio.Event()
         self.woken: list[Key] = []
         self.meanwhile: list[dict[str, Any]] = []
         self.configs = Configs(self, FixedKey(key), self.wake)
@@ -40,6 +41,7 @@ class Cluster:
     async def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         assert (kind, namespace) in {("ConfigMap", "ns"), ("Secret", "ns")}
         self.reads += 1
+        self.asked.set()
         found = self.objects.get(name)
         if self.meanwhile:
             self.change(self.meanwhile.pop())
@@ -96,6 +98,21 @@ async def test_given_a_configmap_that_changes_while_it_is_read_then_it_is_read_a
     fresh = Cluster()
     fresh.change(config(9, A="2"))
     assert found == await fresh.digest()
+
+
+async def test_given_a_configmap_being_read_when_all_uses_are_forgotten_then_it_is_read_once_and_not_kept(
+    cluster: Cluster,
+) -> None:
+    cluster.change(config(5, A="1"))
+    reading = asyncio.create_task(cluster.digest())
+    await cluster.asked.wait()
+
+    cluster.configs.clear()
+
+    async with asyncio.timeout(5):
+        assert await reading is not None
+    assert cluster.reads == 1
+    assert cluster.configs._known == {}
 
 
 async def test_given_a_use_of_one_key_when_another_key_changes_then_the_digest_stays(
