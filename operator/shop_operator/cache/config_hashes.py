@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
+from weakref import WeakValueDictionary
 
 import orjson
 
@@ -167,7 +168,8 @@ class Configs:
         self._known: dict[Reference, _Known] = {}
         self._users: dict[Reference, dict[Key, frozenset[Use]]] = {}
         self._used: dict[Key, frozenset[Reference]] = {}
-        self._reading: dict[Reference, asyncio.Lock] = {}
+        # A lock exists as long as a pass holds it or waits for it.
+        self._reading: WeakValueDictionary[Reference, asyncio.Lock] = WeakValueDictionary()
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
         self._newest: dict[Reference, int] = {}  # by object that is being read, the last version of the watch
 
@@ -221,31 +223,27 @@ class Configs:
 
     async def _read(self, reference: Reference, used: AbstractSet[Use], secret: bytes) -> _Known:
         lock = self._reading.setdefault(reference, asyncio.Lock())
-        try:
-            async with lock:
-                while True:
-                    known = self._known.get(reference)
-                    # An object that was read earlier may lack the digest of this use.
-                    if known is not None and (not known.uid or used <= known.digests.keys()):
-                        return known
-                    self._newest[reference] = 0
-                    try:
-                        async with self._reads:
-                            found = await self._api.get(reference.kind, reference.namespace, reference.name)
-                    finally:
-                        newest = self._newest.pop(reference)
-                    known = _Known() if found is None else self._digested(reference, used, found, secret)
-                    del found
-                    # The watch has shown a newer version in the meantime.
-                    if newest > known.version:
-                        continue
-                    # The use may have ended in the meantime, by the loss of the Lease for example.
-                    if reference in self._users:
-                        self._known[reference] = known
+        async with lock:
+            while True:
+                known = self._known.get(reference)
+                # An object that was read earlier may lack the digest of this use.
+                if known is not None and (not known.uid or used <= known.digests.keys()):
                     return known
-        finally:
-            if not lock.locked():
-                self._reading.pop(reference, None)
+                self._newest[reference] = 0
+                try:
+                    async with self._reads:
+                        found = await self._api.get(reference.kind, reference.namespace, reference.name)
+                finally:
+                    newest = self._newest.pop(reference)
+                known = _Known() if found is None else self._digested(reference, used, found, secret)
+                del found
+                # The watch has shown a newer version in the meantime.
+                if newest > known.version:
+                    continue
+                # The use may have ended in the meantime, by the loss of the Lease for example.
+                if reference in self._users:
+                    self._known[reference] = known
+                return known
 
     def _digested(
         self, reference: Reference, used: AbstractSet[Use], obj: Mapping[str, Any], secret: bytes

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shop_operator.cache.config_hashes import KEY_SECRET, Configs, DigestKey
-from shop_operator.errors import Forbidden, Stale
+from shop_operator.errors import ApiUnavailable, Forbidden, Stale
 from shop_operator.names import Key
 from shop_operator.render.configuration import Use
 from tests.operator.fake_api import FixedKey
@@ -31,6 +31,7 @@ class Cluster:
         self.objects: dict[str, dict[str, Any]] = {}
         self.reads = 0
         self.asked = asyncio.Event()
+        self.fails = False
         self.woken: list[Key] = []
         self.meanwhile: list[dict[str, Any]] = []
         self.configs = Configs(self, FixedKey(key), self.wake)
@@ -46,6 +47,8 @@ class Cluster:
         if self.meanwhile:
             self.change(self.meanwhile.pop())
         await asyncio.sleep(0)
+        if self.fails:
+            raise ApiUnavailable("busy")
         return found
 
     def change(self, obj: dict[str, Any]) -> None:
@@ -113,6 +116,19 @@ async def test_given_a_configmap_being_read_when_all_uses_are_forgotten_then_it_
         assert await reading is not None
     assert cluster.reads == 1
     assert cluster.configs._known == {}
+
+
+async def test_given_a_configmap_that_cannot_be_read_then_every_pass_that_waits_for_it_gets_that_error(
+    cluster: Cluster,
+) -> None:
+    cluster.fails = True
+    passes = [asyncio.create_task(cluster.digest(key=Key("ns", str(number)))) for number in range(3)]
+    await asyncio.wait(passes, return_when=asyncio.FIRST_COMPLETED)
+    passes += [asyncio.create_task(cluster.digest(key=Key("ns", str(number)))) for number in range(3, 6)]
+
+    results = await asyncio.gather(*passes, return_exceptions=True)
+
+    assert [type(each) for each in results] == [ApiUnavailable] * 6
 
 
 async def test_given_a_use_of_one_key_when_another_key_changes_then_the_digest_stays(
