@@ -6,6 +6,7 @@ another pass.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from shop_operator.names import KIND, ChildId, Key
@@ -13,6 +14,19 @@ from shop_operator.objects.lenient import mapping
 
 Show = Callable[[str | None, Mapping[str, Any]], None]
 """Takes the type and the object of an event."""
+
+
+@dataclass
+class _Writes:
+    """The writes of one object that are not answered yet: two ShopServices may write a child of the same name.
+
+    Attributes:
+        number: the number of these writes.
+        waiting: the last event of each UID, in order.
+    """
+
+    number: int = 0
+    waiting: dict[str, tuple[str | None, Mapping[str, Any]]] = field(default_factory=dict)
 
 
 class InFlight:
@@ -24,32 +38,35 @@ class InFlight:
 
     def __init__(self, show: Show = lambda *_: None) -> None:
         self._show = show
-        # By object, the last event of each UID, in order.
-        self._waiting: dict[tuple[str, str, str], dict[str, tuple[str | None, Mapping[str, Any]]]] = {}
+        self._writes: dict[tuple[str, str, str], _Writes] = {}
 
     @contextmanager
     def writing(self, key: Key, child: ChildId | None = None) -> Iterator[None]:
         """Hold back the events of a ShopService or its child while it is written; at the end, the response must be in the store."""
         kind, name = (KIND, key.name) if child is None else child
         place = (kind, key.namespace, name)
-        self._waiting[place] = {}
+        writes = self._writes.setdefault(place, _Writes())
+        writes.number += 1
         try:
             yield
         finally:
-            for event, obj in self._waiting.pop(place).values():
-                self._show(event, obj)
+            writes.number -= 1
+            if not writes.number:
+                del self._writes[place]
+                for event, obj in writes.waiting.values():
+                    self._show(event, obj)
 
     def waits(self, event: str | None, obj: Mapping[str, Any]) -> bool:
         """Whether an event is held back; it is shown later."""
-        if not self._waiting:
+        if not self._writes:
             return False
         metadata = mapping(obj.get("metadata"))
-        waiting = self._waiting.get(
+        writes = self._writes.get(
             (obj.get("kind", ""), metadata.get("namespace", ""), metadata.get("name", ""))
         )
-        if waiting is None:
+        if writes is None:
             return False
         uid = metadata.get("uid", "")
-        waiting.pop(uid, None)
-        waiting[uid] = (event, obj)
+        writes.waiting.pop(uid, None)
+        writes.waiting[uid] = (event, obj)
         return True

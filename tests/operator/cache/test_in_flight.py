@@ -86,3 +86,15 @@ def test_given_a_status_write_in_flight_then_only_events_of_its_shopservice_wait
         assert not in_flight.waits("MODIFIED", obj(7))
 
     assert shown == [("MODIFIED", "7")]
+
+
+def test_given_two_writes_of_one_object_then_its_event_is_shown_after_the_last_answer(
+    in_flight: InFlight, shown: Shown
+) -> None:
+    with in_flight.writing(KEY, SERVICE):
+        assert in_flight.waits("MODIFIED", obj(7))
+        with in_flight.writing(KEY, SERVICE):
+            assert in_flight.waits("MODIFIED", obj(8))
+        assert shown == []
+
+    assert shown == [("MODIFIED", "8")]

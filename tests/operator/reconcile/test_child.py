@@ -1,5 +1,6 @@
 """One child: its creation, its ownership, and the state that no watch has shown yet."""
 
+import asyncio
 import contextlib
 from typing import Any
 
@@ -13,6 +14,7 @@ from shop_operator.objects.ownership import CONFLICT_RECHECK
 from tests.operator.world import (
     KEY,
     World,
+    neighbor,
 )
 
 
@@ -40,6 +42,30 @@ async def test_given_an_object_of_another_owner_then_it_is_kept_and_reported_and
     assert world.writes == {"create Deployment web", "create ServiceAccount web", "status ShopService web"}
     assert world.condition("Stalled")["reason"] == "Conflict"
     assert "Service web" in world.condition("Ready")["message"]
+
+
+async def test_given_two_shopservices_that_create_the_same_child_at_once_then_one_reports_the_conflict(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = world.api.apply
+
+    both = asyncio.Barrier(2)
+
+    async def at_once(configuration: Any, **given: Any) -> dict[str, Any]:
+        if (configuration["kind"], configuration["metadata"]["name"]) == ("Deployment", "web-a"):
+            await both.wait()
+        return await apply(configuration, **given)
+
+    monkeypatch.setattr(world.api, "apply", at_once)
+    world.shop(workers=[{"name": "a", "command": ["work"]}])
+    other = neighbor(world, "web-a")
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(*map(world.reconciler.reconcile, (KEY, other)))
+
+    statuses = [world.api.objects["ShopService", *key]["status"] for key in (KEY, other)]
+    reasons = [{each["type"]: each["reason"] for each in status["conditions"]} for status in statuses]
+    assert [each["Stalled"] == "Conflict" for each in reasons].count(True) == 1
 
 
 async def test_given_a_child_that_no_watch_has_shown_yet_then_it_is_recognized(world: World) -> None:
