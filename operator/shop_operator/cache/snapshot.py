@@ -119,6 +119,7 @@ class Child:
         others: the managedFields of others than us, not counting those of its status, as JSON; None once it was compared.
         unfinished: whether the manager of repairs owns a field: after the write of a repair the apply did not come.
         known: the hash of the apply configuration that it, or an earlier state of it, was found to be like.
+        differing: the fields whose values differed from that configuration, because the API server or a webhook changes them.
         applied: whether its managedFields tell of an apply by the operator.
     """
 
@@ -132,6 +133,7 @@ class Child:
     others: bytes | None
     unfinished: bool = False
     known: str | None = None
+    differing: frozenset[str] = frozenset()
     applied: bool = False
 
     @property

@@ -325,6 +325,7 @@ class Store:
             new = replace(
                 new,
                 known=old.known,
+                differing=old.differing,
                 body=None if compared else new.body,
                 others=None if compared else new.others,
             )
@@ -378,11 +379,28 @@ class Store:
             each for name in shop.depends_on if (each := Key(key.namespace, name)) in self._moving
         }
 
-    def settle(self, key: Key, child: ChildId, digest: bytes, configuration: str) -> None:
-        """Record that a pass has compared this state of a child with the apply configuration of that hash."""
+    def settle(
+        self,
+        key: Key,
+        child: ChildId,
+        digest: bytes,
+        configuration: str,
+        differing: frozenset[str] = frozenset(),
+    ) -> None:
+        """Record that a pass has compared this state of a child with the apply configuration of that hash.
+
+        Args:
+            key: the key of its ShopService.
+            child: the child.
+            digest: of the state.
+            configuration: the hash of the configuration.
+            differing: the fields that the API server or a webhook changes whenever the configuration is applied.
+        """
         found = self._children.get(key, {}).get(child)
         if found is not None and found.digest == digest:
-            self._children[key][child] = replace(found, known=configuration, body=None, others=None)
+            self._children[key][child] = replace(
+                found, known=configuration, differing=differing, body=None, others=None
+            )
 
     def remove(self, obj: Mapping[str, Any]) -> set[Key]:
         """Forget an object that is deleted, or that the label selector of the watch does not match any more."""

@@ -92,8 +92,7 @@ class Children:
             differences = frozenset(drift(wanted.configuration, live))
             marked = remembered(live) == wanted.digest
             if marked and differences <= self._overruled_fields(wanted) and not cached.unfinished:
-                self._note_differing(wanted, differences)
-                self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
+                self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest, differences)
                 return
             drifted = self._drifted(wanted, cached, differences, marked=marked)
         who = cached.author(wanted.child.kind, drifted)
@@ -117,12 +116,12 @@ class Children:
 
     def overruled(self, key: Key, desired: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         """The fields of each child whose live value differs from the applied one."""
-        known = self._memories.of(key).differing
+        children = self._store.children(key)
         for configuration in desired:
             child = ChildId(configuration["kind"], configuration["metadata"]["name"])
-            digest, fields = known.get(child, ("", frozenset()))
-            if fields and digest == applied_hash(configuration):
-                yield f"{child} ({enumerated(sorted(fields))})"
+            cached = children.get(child)
+            if cached and cached.differing and cached.known == applied_hash(configuration):
+                yield f"{child} ({enumerated(sorted(cached.differing))})"
 
     async def share_replicas(self, key: Key, deployment: str, cached: Child) -> None:
         """Become an owner of the live replica count of a Deployment.
@@ -305,17 +304,10 @@ class Children:
                 extra={"child": str(wanted), "fields": sorted(overruled)},
             )
             self._memories.of(wanted.key).overruled[wanted.child] = (wanted.digest, overruled)
-        self._note_differing(wanted, overruled)
         cached = self._store.children(wanted.key).get(wanted.child)
-        # A LIST may have returned it first.
-        if cached and cached.body and str(cached.version) == live["metadata"]["resourceVersion"]:
-            self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest)
-
-    def _note_differing(self, wanted: Wanted, fields: frozenset[str]) -> None:
-        if fields:
-            self._memories.of(wanted.key).differing[wanted.child] = (wanted.digest, fields)
-        else:
-            self._memories.of(wanted.key).differing.pop(wanted.child, None)
+        # The response or, if a LIST was faster, the same state.
+        if cached and str(cached.version) == live["metadata"]["resourceVersion"]:
+            self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest, overruled)
 
     def _overruled_fields(self, wanted: Wanted) -> frozenset[str]:
         known, fields = self._memories.of(wanted.key).overruled.get(wanted.child, ("", frozenset()))

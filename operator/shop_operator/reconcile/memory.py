@@ -23,12 +23,11 @@ class Memory:
     """
 
     overruled: dict[ChildId, tuple[str, frozenset[str]]] = field(default_factory=dict)
-    differing: dict[ChildId, tuple[str, frozenset[str]]] = field(default_factory=dict)
     revert_limit: RevertLimit | None = None
     unlisted: frozenset[ChildId] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.overruled or self.differing or self.revert_limit or self.unlisted)
+        return bool(self.overruled or self.revert_limit or self.unlisted)
 
 
 class Memories:

@@ -215,6 +215,9 @@ async def test_given_a_field_that_a_webhook_changes_then_ready_names_it_until_it
     )
     await world.pass_()
     assert world.writes == set()
+    world.reconciler.clear()
+    await world.pass_()
+    assert (said(), world.writes) == ((status, message), set())
     world.store = Store()
     for obj in list(world.api.objects.values()):
         world.store.put(obj)
