@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from shop_operator.cache.store import Store
 from shop_operator.cache.synced import InitialLists, ServedKinds
@@ -10,6 +11,11 @@ from shop_operator.reconcile.gate import Gate, Wake
 from shop_operator.reconcile.intake import Intake
 from shop_operator.reconcile.queue import WorkQueue
 from shop_operator.reconcile.runner import Passes, PassObserver, Workers
+
+
+def idle(queue: WorkQueue[Any]) -> bool:
+    """Whether no key waits, is processed or is due later."""
+    return not (queue._dirty or queue._processing or queue._timers)
 
 
 class Engine(Intake):

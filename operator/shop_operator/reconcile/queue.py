@@ -138,18 +138,13 @@ class WorkQueue(Generic[K]):
         self._failures: dict[K, int] = {}
         self._not_before: dict[K, float] = {}  # key → end of the pause that its last pass requested
         self._waiter = asyncio.Event()
-        self._closed = False
 
     def __len__(self) -> int:
         return self._waiting
 
-    def idle(self) -> bool:
-        """Whether no key waits, is processed or is due later."""
-        return not (self._dirty or self._processing or self._timers)
-
     def add(self, key: K) -> None:
         """Request a pass over the key: now, or after the minimum delay of `retry`."""
-        if self._closed or key in self._dirty:
+        if key in self._dirty:
             return
         now = _now()
         if self._not_before.get(key, now) > now:
@@ -163,8 +158,6 @@ class WorkQueue(Generic[K]):
 
     def add_after(self, key: K, delay: float) -> None:
         """Add the key in `delay` seconds, unless an earlier addition is already due."""
-        if self._closed:
-            return
         if delay <= 0:
             self.add(key)
             return
@@ -242,11 +235,6 @@ class WorkQueue(Generic[K]):
         self._waiting = 0
         self._dirty.clear()
         self._observer.depth(0)
-
-    def close(self) -> None:
-        """Accept no more keys; keys that are being processed may finish."""
-        self._closed = True
-        self.clear()
 
     def _pop(self) -> K:
         """The next key of the lane that was served least recently."""

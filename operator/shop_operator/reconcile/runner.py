@@ -64,7 +64,9 @@ class Workers:
             await self._gate.opened()
             key = await self._queue.get()
             try:
-                await self._work(key)
+                # A worker that waits for a key stays there when the gate closes. All keys are enqueued when it opens.
+                if self._gate.is_open:
+                    await self._work(key)
             finally:
                 self._queue.done(key)
             # A pass that changes nothing never awaits: thousands in a row must not delay the renewal of the Lease.

@@ -12,7 +12,7 @@ from shop_operator.cache.store import Store
 from shop_operator.errors import ApiUnavailable, Contested, NotLeader
 from shop_operator.names import Key
 from shop_operator.reconcile.queue import Backoff, WorkQueue
-from tests.operator.engine import Engine
+from tests.operator.engine import Engine, idle
 
 DEADLINE = 5
 KEY = Key("ns", "web")
@@ -180,6 +180,24 @@ async def test_when_the_lease_is_lost_then_no_new_pass_starts(world: World) -> N
         await until(lambda: world.passes.seen == [KEY])
 
 
+async def test_given_workers_that_wait_for_a_key_when_the_lease_is_lost_then_a_late_key_causes_no_pass(
+    world: World,
+) -> None:
+    async with world.running() as engine:
+        engine.lead(leads=True)
+        listed(engine, shop(1))
+        await until(lambda: world.passes.seen == [KEY])
+        engine.lead(leads=False)
+
+        # A pass that ends after the loss requests the next one.
+        engine.queue.add_after(KEY, 0.001)
+        await until(lambda: idle(engine.queue))
+
+        assert world.passes.seen == [KEY]
+        engine.lead(leads=True)
+        await until(lambda: world.passes.seen == [KEY, KEY])
+
+
 @pytest.mark.parametrize("failure", [ApiUnavailable("busy"), RuntimeError("a bug")])
 async def test_given_a_failing_pass_then_it_is_repeated_until_it_succeeds(
     world: World, failure: Exception
@@ -208,7 +226,7 @@ async def test_given_a_pass_that_lost_the_lease_then_it_is_not_retried_by_this_r
         await until(lambda: world.observer.results == ["requeue"])
         assert world.observer.ill == []
 
-        assert engine.queue.idle()
+        assert idle(engine.queue)
 
 
 async def test_given_a_contested_child_then_the_pass_is_requeued_and_not_counted_as_an_error(
