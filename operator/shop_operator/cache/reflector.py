@@ -193,6 +193,7 @@ class Comparison(Reflector):
         self._wake = asyncio.Event()
         self._complete = asyncio.Event()  # a LIST has ended, and no watch has started from it
         self._version = 0
+        self._listing = False
         self._starts = 0
         self._waiting = 0
 
@@ -205,7 +206,7 @@ class Comparison(Reflector):
 
         The first watch waits for the LIST of the start.
         """
-        if self._starts and not self._complete.is_set():
+        if self._starts and not self._complete.is_set() and not self._listing:
             self._wake.set()
         self._starts += 1
         self._waiting += 1
@@ -217,9 +218,13 @@ class Comparison(Reflector):
         return self._version
 
     async def _list(self) -> int:
-        # This LIST answers everything that was asked for before it.
+        # This LIST answers all requests before it, and a watch that starts from it shows what has changed since.
         self._wake.clear()
-        self._version = await super()._list()
+        self._listing = True
+        try:
+            self._version = await super()._list()
+        finally:
+            self._listing = False
         # A watch must not start from the LIST of a resync of long ago, whose version the API server may not have any more.
         if self._waiting or not self._starts:
             self._complete.set()

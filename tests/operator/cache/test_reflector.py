@@ -253,3 +253,39 @@ async def test_given_a_list_of_a_resync_then_a_later_watch_does_not_start_from_i
         await comparison.version()
 
         assert source.lists == 3
+
+
+class Slow(Source):
+    """Answers each LIST when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.going = asyncio.Event()
+        self.asked_for = asyncio.Event()
+
+    async def pages(self, kind: str, namespace: str | None) -> AsyncGenerator[Page]:
+        self.asked_for.set()
+        await self.going.wait()
+        async for page in super().pages(kind, namespace):
+            yield page
+
+
+@pytest.mark.usefixtures("quick")
+async def test_given_a_list_in_progress_when_a_watch_starts_then_it_uses_that_list() -> None:
+    source = Slow()
+    source.going.set()
+    comparison = Comparison(source, Sink(), "Service", None, resync=3600)
+    async with asyncio.timeout(DEADLINE), running(comparison):
+        await comparison.version()
+        source.going.clear()
+        source.asked_for.clear()
+        comparison.relist()
+        await source.asked_for.wait()
+
+        starting = asyncio.create_task(comparison.version())
+        await asyncio.sleep(0)
+        source.going.set()
+        assert await starting == 10
+        await asyncio.sleep(0.01)
+
+        assert source.lists == 2
