@@ -14,7 +14,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote
@@ -92,14 +92,14 @@ class KopfWatch:
         self._namespaces = tuple(each for each in lists if each is not None)
         self._session: KopfSession | None = None
         self._registry = self._handlers()
-        self._asked = False  # kopf has asked for a LIST or a watch
-        self._stream: Stream | None = None
+        # By namespace that kopf watches, its stream; None until the LIST before it is answered.
+        self._streams: dict[str | None, Stream | None] = {}
 
     async def run(self) -> None:
         """Watch until cancelled, or until kopf receives a signal to stop."""
         while True:
             again = asyncio.Event()
-            self._asked, self._stream = False, None
+            self._streams = {}
             # Before kopf, which at its end cancels all tasks that are younger than itself.
             check = asyncio.create_task(self._check(again))
             try:
@@ -126,27 +126,34 @@ class KopfWatch:
         """The LIST from which kopf starts a watch: empty, since the sink has its objects, with the version of that LIST."""
         if collection(path) != PARENT.kind:
             return None
+        namespace = _namespace(path)
         # A LIST may take long; it must not be taken for a missing watch.
-        self._asked, self._stream = True, None
-        version = await self._lists[_namespace(path)].version()
+        self._streams[namespace] = None
+        version = await self._lists[namespace].version()
         self._heard()
         return {"metadata": {"resourceVersion": str(version)}, "items": []}
 
     def requested(self, path: str, stream: Stream | None) -> None:
         """Notice a watch of ShopServices, or a discovery of kinds.
 
-        kopf discovers kinds because the CRD has changed: a stream from before continues for a while, without the fields
-        that its schema does not have.
+        kopf discovers kinds because the CRD has changed: the streams from before continue for a while, without the fields
+        that their schema does not have.
         """
-        if path == _DISCOVERY and self._stream is not None:
-            asyncio.get_running_loop().call_later(_SETTLE, self._renew, self._stream)
+        if path.endswith(_DISCOVERY):
+            if streams := [each for each in self._streams.values() if each is not None]:
+                asyncio.get_running_loop().call_later(_SETTLE, self._renew, streams)
         elif collection(path) == PARENT.kind:
             self._heard()
-            self._asked, self._stream = True, stream
+            namespace = _namespace(path)
+            if namespace not in self._streams:
+                _log.error("kopf watches without a LIST, listing again", extra={"namespace": namespace})
+                self._relist()
+            self._streams[namespace] = stream
 
-    def _renew(self, stream: Stream) -> None:
-        """Start a stream with the present schema, and list what the earlier one has not shown."""
-        stream.close()
+    def _renew(self, streams: Iterable[Stream]) -> None:
+        """Start streams with the present schema, and list what the earlier ones have not shown."""
+        for each in streams:
+            each.close()
         self._relist()
 
     def _relist(self) -> None:
@@ -154,12 +161,12 @@ class KopfWatch:
             each.relist()
 
     async def _check(self, again: asyncio.Event) -> None:
-        """Request a restart if ShopServices are not watched in two checks in a row, while the API server responds."""
+        """Request a restart if a watch of ShopServices is missing in two checks in a row, while the API server responds."""
         suspected = False
         while not again.is_set():
             await asyncio.sleep(_CHECK)
-            watched = self._asked and (self._stream is None or not self._stream.closed)
-            if watched:
+            watched = [each is None or not each.closed for each in self._streams.values()]
+            if watched and all(watched):
                 suspected = False
                 continue
             # The CRD may be gone: a LIST finds out, and ShopServices are not served any more.
@@ -257,6 +264,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 60
     settings.networking.connect_timeout = 5
     settings.queueing.idle_timeout = _IDLE
+    # A watch must begin with a LIST, which KopfWatch answers.
+    settings.watching.initial_streaming = False
     # Of CustomResourceDefinitions and namespaces.
     settings.watching.chunk_size = 100
     # As for the reflectors: a watch that never ends may be broken without notice.

@@ -28,6 +28,7 @@ from shop_operator.observability.metrics import Metrics
 
 DEADLINE = 5
 SHOPS = "/apis/shopservice.dev/v1alpha1/shopservices"
+SHOPS_OF_A, SHOPS_OF_B = (f"/apis/shopservice.dev/v1alpha1/namespaces/{each}/shopservices" for each in "ab")
 
 
 @dataclass
@@ -87,7 +88,7 @@ def kept(sink: Sink, connection: Connection, monkeypatch: pytest.MonkeyPatch) ->
         connection,
         sink,
         partial(sink.knows, "ShopService"),
-        {"a": sink},
+        {"a": sink, "b": sink},
         lambda: None,
         served=lambda: sink.served,
         identity="me",
@@ -137,19 +138,22 @@ async def test_given_kopf_then_it_is_restarted_after_an_error_and_not_after_a_st
         await kept.run()
 
     assert len(calls) == 3
-    assert calls[0]["namespaces"] == ("a",)
+    assert calls[0]["namespaces"] == ("a", "b")
     assert calls[0]["clusterwide"] is False
     assert calls[0]["settings"].posting.enabled is False
+    assert calls[0]["settings"].watching.initial_streaming is False
 
 
 @pytest.mark.parametrize("stream", [None, Watch(closed=True)])
 async def test_given_a_served_kind_that_kopf_does_not_watch_then_kopf_is_restarted(
     kept: KopfWatch, connection: Connection, stream: Watch | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def misses(stop: asyncio.Event) -> Any:
+    async def misses(stop: asyncio.Event) -> None:
         if stream is not None:
-            kept.requested(SHOPS, stream)
-        return answering(connection, stop)
+            for path, each in ((SHOPS_OF_A, stream), (SHOPS_OF_B, Watch())):
+                await kept.list(path)
+                kept.requested(path, each)
+        await answering(connection, stop)
 
     calls = script(monkeypatch, misses, stopped)
 
@@ -159,21 +163,38 @@ async def test_given_a_served_kind_that_kopf_does_not_watch_then_kopf_is_restart
     assert len(calls) == 2
 
 
-async def test_when_the_crd_changes_then_the_open_watch_ends_and_the_kind_is_listed_again(
-    kept: KopfWatch, sink: Sink, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("prefix", ["", "/k8s/clusters/c-1"])
+async def test_when_the_crd_changes_then_the_open_watches_end_and_the_kind_is_listed_again(
+    kept: KopfWatch, sink: Sink, monkeypatch: pytest.MonkeyPatch, prefix: str
 ) -> None:
     monkeypatch.setattr(watches, "_SETTLE", 0.001)
-    stream = Watch()
+    streams = Watch(), Watch()
     # At its start kopf asks which kinds there are, too.
-    kept.requested("/apis/shopservice.dev/v1alpha1", None)
-    kept.requested(SHOPS, stream)
-    kept.requested("/apis/apps/v1", None)
+    kept.requested(f"{prefix}/apis/shopservice.dev/v1alpha1", None)
+    for path, stream in zip((SHOPS_OF_A, SHOPS_OF_B), streams, strict=True):
+        await kept.list(prefix + path)
+        kept.requested(prefix + path, stream)
+    kept.requested(f"{prefix}/apis/apps/v1", None)
 
-    kept.requested("/apis/shopservice.dev/v1alpha1", None)
+    kept.requested(f"{prefix}/apis/shopservice.dev/v1alpha1", None)
 
-    await looked_at(sink, 1)
-    assert stream.closed
-    assert sink.relists == 1
+    async with asyncio.timeout(DEADLINE):
+        await looked_at(sink, 1)
+    assert all(stream.closed for stream in streams)
+    # Each of the two namespaces is listed.
+    assert sink.relists == 2
+
+
+async def test_given_a_watch_that_starts_without_a_list_then_the_kind_is_listed_and_an_error_is_logged(
+    kept: KopfWatch, sink: Sink, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept.requested(SHOPS_OF_A, Watch())
+    assert sink.relists == 2
+    assert [each.message for each in caplog.records] == ["kopf watches without a LIST, listing again"]
+
+    # A watch that has ended continues from its last version.
+    kept.requested(SHOPS_OF_A, Watch())
+    assert sink.relists == 2
 
 
 @pytest.mark.parametrize("gone", [True, False])
@@ -185,7 +206,7 @@ async def test_given_no_crd_or_no_api_server_then_kopf_is_not_restarted(
 
     async def away(stop: asyncio.Event) -> None:
         answers = asyncio.create_task(answering(connection, stop)) if gone else None
-        await looked_at(sink, 4)
+        await looked_at(sink, 8)
         assert not stop.is_set()
         if answers is not None:
             answers.cancel()
@@ -202,7 +223,8 @@ async def test_given_kopf_with_an_open_watch_then_it_is_not_restarted(
     kept: KopfWatch, sink: Sink, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def looks_pass(stop: asyncio.Event) -> None:
-        kept.requested(SHOPS, Watch())
+        await kept.list(SHOPS_OF_A)
+        kept.requested(SHOPS_OF_A, Watch())
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await answering(connection, stop)
@@ -242,9 +264,7 @@ def shop_event(**spec: Any) -> dict[str, Any]:
 async def test_given_a_list_of_shopservices_then_kopf_gets_its_version_and_no_objects(
     kept: KopfWatch,
 ) -> None:
-    path = SHOPS.replace("/shopservices", "/namespaces/a/shopservices")
-
-    assert await kept.list(path) == {"metadata": {"resourceVersion": "7"}, "items": []}
+    assert await kept.list(SHOPS_OF_A) == {"metadata": {"resourceVersion": "7"}, "items": []}
     assert await kept.list("/apis/apps/v1/namespaces/a/deployments") is None
 
 
