@@ -68,6 +68,13 @@ def _digits(value: Any) -> Any:
     return value
 
 
+def _switch(value: Any) -> Any:
+    """Reject other notations, such as yes and 1."""
+    if isinstance(value, str) and value not in {"true", "false"}:
+        raise ValueError("is neither true nor false")
+    return value
+
+
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
@@ -107,7 +114,7 @@ _Number = Annotated[int, BeforeValidator(_digits)]
 _Port = Annotated[_Number, Field(ge=0, le=65535), _Value("PORT", "a number from 0 to 65535")]
 _Workers = Annotated[_Number, Field(ge=1, le=256), _Value("N", "a number from 1 to 256")]
 _Seconds = Annotated[_Number, Field(ge=1, le=86400), _Value("S", "a number from 1 to 86400")]
-_Switch = Annotated[bool, _Value("", "true or false")]
+_Switch = Annotated[bool, BeforeValidator(_switch), _Value("", "true or false")]
 _JsonObject = Annotated[
     dict[str, Any] | None, NoDecode, BeforeValidator(_json), _Value("JSON", "a JSON object of strings")
 ]
@@ -237,7 +244,8 @@ def parse(argv: Sequence[str], env: Mapping[str, str]) -> RunSettings | CrdSetti
         name: value for name, value in vars(arguments).items() if name != "command" and value is not None
     }
     source = EnvSettingsSource(RunSettings)
-    source.env_vars = {name.lower(): value for name, value in env.items()}
+    # pydantic-settings would also accept a variable in another case, and POD_NAME with the prefix.
+    source.env_vars = {name.lower(): env[name] for name in _variables() if name in env}
     given = {**source(), **flags}
     try:
         settings = RunSettings(**given)
@@ -274,6 +282,12 @@ def _common_message(error: ErrorDetails, settings: RunSettings, flags: Mapping[s
 
 def _reason(error: ErrorDetails) -> str:
     return error["msg"].removeprefix("Value error, ")
+
+
+def _variables() -> list[str]:
+    """The names of all variables."""
+    fields = RunSettings.model_fields.items()
+    return [str(field.validation_alias or f"{_PREFIX}{name.upper()}") for name, field in fields]
 
 
 def _source(name: str, flags: Mapping[str, object]) -> str:

@@ -30,6 +30,22 @@ def test_given_a_flag_and_a_variable_then_the_flag_wins() -> None:
     assert run("--leader-elect", **env).leader_elect is True
 
 
+@pytest.mark.parametrize("name", ["shop_operator_workers", "Shop_Operator_Workers", "workers", "WORKERS"])
+def test_given_a_variable_in_another_notation_then_it_is_ignored(name: str) -> None:
+    assert run(**{name: "3"}).workers == 16
+
+
+@pytest.mark.parametrize("name", ["SHOP_OPERATOR_POD_NAMESPACE", "pod_namespace"])
+def test_given_a_pod_namespace_by_another_variable_then_it_is_ignored(name: str) -> None:
+    assert run(**{name: "ops"}).pod_namespace == ""
+
+
+@pytest.mark.parametrize("value", ["yes", "1", "on", "True", ""])
+def test_given_a_boolean_in_another_notation_then_it_is_refused(value: str) -> None:
+    with pytest.raises(BadSetting, match=r"SHOP_OPERATOR_WATCH_CONFIG is '.*'; use true or false"):
+        run(SHOP_OPERATOR_WATCH_CONFIG=value)
+
+
 def test_given_namespaces_by_flags_or_by_a_list_then_they_are_unique() -> None:
     assert run("--namespace", "a", "--namespace", "b", "--namespace", "a").namespaces == ("a", "b")
     assert run(SHOP_OPERATOR_NAMESPACES="a, b,,").namespaces == ("a", "b")
