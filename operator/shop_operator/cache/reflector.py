@@ -181,7 +181,7 @@ class Reflector:
 
 
 class Comparison(Reflector):
-    """The LISTs of what kopf watches: at the start, whenever kopf starts its watch anew, and at the resync interval.
+    """The LISTs of what kopf watches: at the start, at the resync interval, on request, and when kopf has no version to watch from.
 
     kopf itself lists nothing: its watch starts from the version of one of these LISTs.
     """

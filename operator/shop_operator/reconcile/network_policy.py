@@ -83,7 +83,7 @@ class NetworkPolicies:
         narrowing: Narrowing | None,
         waits: list[float],
     ) -> None:
-        """Remove the rules of a NetworkPolicy that running pods and Gateways no longer need."""
+        """Remove the earlier rules once all pods are replaced, except those of callers and Gateways that may still send requests."""
         if narrowing is None:
             return
         key = this.key

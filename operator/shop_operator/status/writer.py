@@ -1,7 +1,7 @@
-"""The status writer: writes a status once per pass, if it has changed, and emits the Events about the change.
+"""The status writer: writes a status at the end of a pass, if it has changed, and emits the Events about the change.
 
-During a rollout of many pods, the status of the Deployment changes many times per second. Therefore a status that only follows
-its children is written at most once per second. The status of a new generation is written at once.
+During a rollout of many pods, the status of the Deployment changes many times per second. Therefore a pass over the generation
+that the status already describes writes it at most once per second. The status of a new generation is written at once.
 """
 
 import time
