@@ -64,9 +64,10 @@ async def run(settings: RunSettings, info: ConnectionInfo, listener: socket.sock
     queue: WorkQueue[Key] = WorkQueue(metrics, lane=lambda key: key.namespace)
     caches = Caches(settings, kube, home, queue, metrics)
     events = Events(kube, settings.identity)
-    reconciler = _reconciler(settings, kube, caches, events, metrics)
+    writer = _writer(settings, kube, caches, events, metrics)
+    reconciler = _reconciler(settings, kube, caches, writer, metrics)
     workers = Workers(caches.store, queue, caches.gate, reconciler, metrics)
-    leadership = Leadership(caches.intake, [reconciler, queue, events], metrics)
+    leadership = Leadership(caches.intake, [reconciler, writer, caches.configs, queue, events], metrics)
     elector: Elector | Alone = Alone(leadership, fence)
     if settings.leader_elect:
         elector = Elector(kube, home, settings.lease_name, settings.identity, leadership, fence)
@@ -195,19 +196,23 @@ class Caches:
         )
 
 
-def _reconciler(
+def _writer(
     settings: RunSettings, kube: Kube, caches: Caches, events: Events, metrics: Metrics
-) -> Reconciler:
-    in_flight = caches.intake.in_flight
-    writer = StatusWriter(
+) -> StatusWriter:
+    return StatusWriter(
         kube,
         caches.store,
         events,
         metrics,
         caches.wake,
-        in_flight=in_flight,
+        in_flight=caches.intake.in_flight,
         logs=settings.diagnose_logs,
     )
+
+
+def _reconciler(
+    settings: RunSettings, kube: Kube, caches: Caches, writer: StatusWriter, metrics: Metrics
+) -> Reconciler:
     return Reconciler(
         kube,
         caches.store,
@@ -218,7 +223,7 @@ def _reconciler(
         namespaces=caches.namespaces,
         common=settings.common,
         queue_endpoints=settings.allowed_queue_endpoints,
-        in_flight=in_flight,
+        in_flight=caches.intake.in_flight,
     )
 
 

@@ -198,11 +198,9 @@ class Reconciler:
         return internal
 
     def clear(self) -> None:
-        """Forget every ShopService, because another process reconciles them."""
+        """Forget every ShopService, because another process reconciles them. `Leadership` clears the other parts."""
         self._refusals.clear()
         self._memories.clear()
-        self._configs.clear()
-        self._writer.clear()
 
     def _forget(self, key: Key) -> None:
         self._refusals.forget(key)

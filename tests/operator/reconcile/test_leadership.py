@@ -86,7 +86,8 @@ async def test_given_a_leader_with_state_of_a_shopservice_when_it_loses_the_leas
         now=world.clock.date,
         clock=world.clock,
     )
-    leadership = Leadership(engine(queue, metrics, Store()), [reconciler, queue, events], metrics)
+    parts = (reconciler, writer, configs, queue, events)
+    leadership = Leadership(engine(queue, metrics, Store()), parts, metrics)
     leadership(leads=True)
     world.shop(envFrom=[{"configMapRef": {"name": "settings"}}])
     await reconciler.reconcile(KEY)
@@ -95,7 +96,6 @@ async def test_given_a_leader_with_state_of_a_shopservice_when_it_loses_the_leas
     queue.retry(KEY)
     queue.pause(KEY, 60)
     metrics.failed(*KEY)
-    parts = (reconciler, queue, events)
     apart = (world, world.api, world.store, metrics)
     assert all(remembers(part, KEY, apart_from=apart) for part in parts)
     assert b'name="web"' in metrics.exposition()
@@ -104,6 +104,19 @@ async def test_given_a_leader_with_state_of_a_shopservice_when_it_loses_the_leas
 
     assert not any(remembers(part, KEY, apart_from=apart) for part in parts)
     assert b'name="web"' not in metrics.exposition()
+
+
+async def test_given_digests_that_another_part_uses_when_the_reconciler_is_cleared_then_they_are_kept() -> (
+    None
+):
+    world = World()
+    world.shop(envFrom=[{"configMapRef": {"name": "settings"}}])
+    await world.reconciler.reconcile(KEY)
+    assert remembers(world.configs, KEY, apart_from=(world, world.api))
+
+    world.reconciler.clear()
+
+    assert remembers(world.configs, KEY, apart_from=(world, world.api))
 
 
 async def test_when_the_lease_changes_hands_then_a_leader_clears_its_state_before_it_starts_and_after_it_stops() -> (
