@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec
 from shop_operator.kubernetes.client import encoded
-from shop_operator.objects.compare import drift
+from shop_operator.objects.compare import differences
 from shop_operator.render import KINDS, render
 from tests.integration.cluster import Cluster, condition
 from tests.integration.operators import ROOT, run
@@ -179,7 +179,7 @@ def test_given_any_valid_spec_then_its_children_are_restricted_and_stored_as_ren
         answer = applied(cluster, child)
         assert answer.is_success, answer.text
         assert not _insecure(answer), answer.headers["Warning"]
-        assert list(drift(child, answer.json())) == []
+        assert list(differences(child, answer.json())) == []
 
 
 def _insecure(answer: httpx.Response) -> bool:
@@ -202,7 +202,7 @@ def test_given_a_golden_case_when_its_children_are_applied_then_the_api_server_s
         answer = applied(cluster, child)
         assert answer.is_success, answer.text
         assert not _insecure(answer), answer.headers["Warning"]
-        assert list(drift(child, answer.json())) == []
+        assert list(differences(child, answer.json())) == []
 
 
 def test_given_a_pod_template_with_nulls_and_patch_directives_then_the_api_server_stores_them(

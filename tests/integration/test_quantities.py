@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.objects.compare import drift
+from shop_operator.objects.compare import differences
 from shop_operator.render import render
 from tests.integration.cluster import Cluster
 from tests.integration.shopservices import shopservice
@@ -58,7 +58,7 @@ def test_given_a_valid_quantity_when_the_deployment_is_applied_then_no_drift_is_
     live = cluster.apply(child)
 
     assert live["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
-    assert list(drift(child, live)) == []
+    assert list(differences(child, live)) == []
 
 
 @pytest.mark.parametrize("quantity", ["100 m", "much", -1, True, [], {}, [1], {"a": 1}, "1mi", ""])

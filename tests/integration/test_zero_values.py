@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.objects.compare import drift
+from shop_operator.objects.compare import differences
 from shop_operator.objects.kubernetes_schema import Type, of_kind
 from tests.integration.cluster import Cluster
 
@@ -138,4 +138,4 @@ def test_given_zero_values_when_they_are_applied_then_they_are_stored_as_the_tab
     found = list(zeros(desired, live, of_kind("Deployment")))
     assert {stored for _, stored, _ in found} == {True, False}
     assert [each for each in found if each[1] != each[2]] == []
-    assert drift(desired, live) == []
+    assert differences(desired, live) == []

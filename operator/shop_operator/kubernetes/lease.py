@@ -101,7 +101,7 @@ class Elector:
         clock: a steady clock in seconds, the same as that of the fence.
     """
 
-    def __init__(  # the parameters of a candidate
+    def __init__(
         self,
         leases: Leases,
         namespace: str,

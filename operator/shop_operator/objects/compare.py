@@ -66,7 +66,7 @@ def applied_hash(configuration: Mapping[str, Any]) -> str:
     ).hexdigest()
 
 
-def drift(desired: Mapping[str, Any], live: Mapping[str, Any]) -> list[str]:
+def differences(desired: Mapping[str, Any], live: Mapping[str, Any]) -> list[str]:
     """The paths (`spec.template.spec.containers[name=app].image`) at which the live object differs from the desired one."""
     found: list[str] = []
     _compare(desired, live, _Place("", of_kind(desired.get("kind", "")), exact=False), found)

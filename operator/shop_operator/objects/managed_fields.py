@@ -19,7 +19,7 @@ def field_managers(kind: str, entries: Sequence[Mapping[str, Any]], paths: Itera
     Args:
         kind: kind of the object.
         entries: managedFields of the object, without the entries of the operator.
-        paths: paths of the fields, in the format of compare.drift.
+        paths: paths of the fields, in the format of compare.differences.
     """
     found = [_manager(of_kind(kind), entries, path) for path in paths]
     return ", ".join(sorted(set(found))) if all(found) else ""

@@ -11,21 +11,21 @@ from shop_operator.cache.snapshot import Child, Scaler, Shop
 from shop_operator.cache.store import Store
 from shop_operator.errors import Contested, Exists, Refused, Stale
 from shop_operator.names import HASH_ANNOTATION, OWN_MANAGERS, REPAIR_MANAGER, ChildId, Key
-from shop_operator.objects.compare import applied_hash, drift
+from shop_operator.objects.compare import applied_hash, differences
 from shop_operator.objects.incompatible_fields import fields_of_others, without_incompatible_fields
 from shop_operator.objects.lenient import mapping, mappings
 from shop_operator.objects.ownership import applied_by_operator, controller_of, refusal
 from shop_operator.reconcile.api import Api
-from shop_operator.reconcile.memory import Memories
+from shop_operator.reconcile.memory import ChildMemories
 from shop_operator.reconcile.revert_limit import REVERTS_AT_ONCE, RevertLimit
 from shop_operator.reconcile.wanted import Wanted, remembered
 from shop_operator.status.drift import Repair
 from shop_operator.status.writer import StatusWriter
-from shop_operator.wording import listed as enumerated
+from shop_operator.wording import listed
 
 _log = logging.getLogger(__name__)
 
-_ROOM_ATTEMPTS: Final = 4
+_WRITE_ATTEMPTS: Final = 4
 
 
 class WriteObserver(Protocol):
@@ -55,7 +55,7 @@ class Children:
         writer: StatusWriter,
         observer: WriteObserver,
         *,
-        memories: Memories,
+        memories: ChildMemories,
         in_flight: InFlight,
         clock: Callable[[], float],
     ) -> None:
@@ -82,19 +82,19 @@ class Children:
         if cached.settled == wanted.digest:
             return
         live = cached.object
-        differences: frozenset[str] = frozenset()
+        differing: frozenset[str] = frozenset()
         drifted: list[str] = []
         # An object that was compared with an earlier configuration belongs to the ShopService and has not changed since.
         if live is not None:
             _check_owner(wanted, live, applied=cached.applied)
             if not controller_of(live):
                 await self._check_stays(wanted)
-            differences = frozenset(drift(wanted.configuration, live))
+            differing = frozenset(differences(wanted.configuration, live))
             marked = remembered(live) == wanted.digest
-            if marked and differences <= self._overruled_fields(wanted) and not cached.unfinished:
-                self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest, differences)
+            if marked and differing <= self._overruled_fields(wanted) and not cached.unfinished:
+                self._store.settle(wanted.key, wanted.child, cached.digest, wanted.digest, differing)
                 return
-            drifted = self._drifted(wanted, cached, differences, marked=marked)
+            drifted = self._drifted(wanted, cached, differing, marked=marked)
         who = cached.author(wanted.child.kind, drifted)
         contested = None
         if drifted:
@@ -121,7 +121,7 @@ class Children:
             child = ChildId(configuration["kind"], configuration["metadata"]["name"])
             cached = children.get(child)
             if cached and cached.differing and cached.known == applied_hash(configuration):
-                yield f"{child} ({enumerated(sorted(cached.differing))})"
+                yield f"{child} ({listed(sorted(cached.differing))})"
 
     async def share_replicas(self, key: Key, deployment: str, cached: Child) -> None:
         """Become an owner of the live replica count of a Deployment.
@@ -138,14 +138,14 @@ class Children:
         self._store.put(await self._api.share(share, uid=cached.uid))
 
     def _drifted(
-        self, wanted: Wanted, cached: Child, differences: AbstractSet[str], *, marked: bool
+        self, wanted: Wanted, cached: Child, differing: AbstractSet[str], *, marked: bool
     ) -> list[str]:
         """The fields that another client changed; none if the desired configuration itself has changed."""
         if not marked and cached.known != wanted.digest:
             return []
         # `kubectl rollout undo` restores the annotations of an earlier state along with its pod template.
         mark = [] if marked else [f"metadata.annotations.{HASH_ANNOTATION}"]
-        return sorted([*(differences - self._overruled_fields(wanted)), *mark])
+        return sorted([*(differing - self._overruled_fields(wanted)), *mark])
 
     async def _check_stays(self, wanted: Wanted) -> None:
         """Check that a ShopService is not being deleted before a child without an owner is adopted.
@@ -193,10 +193,10 @@ class Children:
             # It belongs to the ShopService: the watch is behind, or another client removed the label.
             self._store.file(wanted.key, live)
             raise
-        if wanted.had:
+        if wanted.certainly_existed:
             count = wanted.configuration["spec"]["replicas"] if wanted.child.kind == "Deployment" else None
             self._writer.recreated(wanted.key, wanted.shop, str(wanted.child), count)
-        if not wanted.again:
+        if not wanted.known_before:
             return
         contested = self._spend(
             wanted, f"{wanted.child} is deleted repeatedly; stop the client that deletes it."
@@ -209,17 +209,17 @@ class Children:
     ) -> None:
         """Apply the child. Conflicting fields of other managers are removed first if they are known, otherwise after a rejection."""
         if live is not None and without_incompatible_fields(wanted.configuration, live) is not None:
-            moved = await self._make_room(wanted, uid, frozenset())
+            moved = await self._remove_conflicting_fields(wanted, uid, frozenset())
             version = moved if version and moved else version
         try:
             await self._apply(wanted, uid, version)
         except Refused:
-            moved = await self._make_room(wanted, uid, OWN_MANAGERS)
+            moved = await self._remove_conflicting_fields(wanted, uid, OWN_MANAGERS)
             if moved is None:
                 raise
             await self._apply(wanted, uid, moved if version else None)
 
-    async def _make_room(self, wanted: Wanted, uid: str, own: AbstractSet[str]) -> int | None:
+    async def _remove_conflicting_fields(self, wanted: Wanted, uid: str, own: AbstractSet[str]) -> int | None:
         """Remove the fields that conflict with an apply, and set the operator's fields in the same write.
 
         Args:
@@ -233,7 +233,7 @@ class Children:
             would reject the write.
         """
         child, namespace = wanted.child, wanted.key.namespace
-        for _ in range(_ROOM_ATTEMPTS):
+        for _ in range(_WRITE_ATTEMPTS):
             live = await self._api.get(child.kind, namespace, child.name)
             if live is None or live["metadata"]["uid"] != uid:
                 return None
@@ -263,7 +263,7 @@ class Children:
             the object as the API server stores it.
         """
         child, namespace = wanted.child, wanted.key.namespace
-        for _ in range(_ROOM_ATTEMPTS):
+        for _ in range(_WRITE_ATTEMPTS):
             entries = live["metadata"].get("managedFields") or ()
             kept = [each for each in entries if each.get("manager") != REPAIR_MANAGER]
             if len(kept) == len(entries):
@@ -297,7 +297,7 @@ class Children:
         self._observer.wrote(wanted.child.kind, "create" if uid is None else "update")
         live = await self._disown(wanted, live)
         self._store.put(live, settled=wanted.digest)
-        overruled = frozenset(drift(wanted.configuration, live))
+        overruled = frozenset(differences(wanted.configuration, live))
         if overruled:
             _log.warning(
                 "applied fields were changed by the API server or a webhook",

@@ -32,7 +32,7 @@ class Intake:
         in_flight: holds an event of an object back until the operator's own write of that object is answered.
     """
 
-    def __init__(  # the parts that an event passes
+    def __init__(
         self,
         store: Store,
         wake: Wake,

@@ -11,7 +11,7 @@ from shop_operator.reconcile.revert_limit import RevertLimit
 
 
 @dataclass(slots=True)
-class Memory:
+class ChildMemory:
     """The record of one ShopService.
 
     Attributes:
@@ -30,15 +30,15 @@ class Memory:
         return bool(self.overruled or self.revert_limit or self.unlisted)
 
 
-class Memories:
+class ChildMemories:
     """The records of all ShopServices; an empty record is dropped."""
 
     def __init__(self) -> None:
-        self._known: dict[Key, Memory] = {}
+        self._known: dict[Key, ChildMemory] = {}
 
-    def of(self, key: Key) -> Memory:
+    def of(self, key: Key) -> ChildMemory:
         """The record of a ShopService, to be read and changed until the pass ends."""
-        return self._known.setdefault(key, Memory())
+        return self._known.setdefault(key, ChildMemory())
 
     def end(self, key: Key, present: AbstractSet[ChildId], listed: AbstractSet[ChildId]) -> None:
         """End a pass: remember the children that no status lists, and drop an empty record.
@@ -62,7 +62,7 @@ class Memories:
         self._known.clear()
 
 
-def listed(status: Mapping[str, Any]) -> frozenset[ChildId]:
+def listed_children(status: Mapping[str, Any]) -> frozenset[ChildId]:
     """The children that the status of a ShopService lists."""
     children = mappings(status.get("children"))
     return frozenset(ChildId(text(each.get("kind")), text(each.get("name"))) for each in children)

@@ -99,4 +99,6 @@ class NetworkPolicies:
             if await self._neighbors.draining(Key(key.namespace, name)):
                 waits.append(DRAIN_LOOK)
                 return
-        await self._children.ensure(Wanted(key, this.shop, with_rules(narrowing.policy, rules), again=True))
+        await self._children.ensure(
+            Wanted(key, this.shop, with_rules(narrowing.policy, rules), known_before=True)
+        )

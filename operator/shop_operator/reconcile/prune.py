@@ -13,7 +13,7 @@ from shop_operator.objects.ownership import controlled_by
 from shop_operator.reconcile.api import Api
 from shop_operator.reconcile.attempts import attempt
 from shop_operator.reconcile.child import Children, WriteObserver
-from shop_operator.reconcile.memory import Memories
+from shop_operator.reconcile.memory import ChildMemories
 from shop_operator.reconcile.neighbors import DRAIN_LOOK, LOOK_AGAIN, Neighbors
 from shop_operator.reconcile.passes import Pass
 from shop_operator.reconcile.replicas import FOREIGN
@@ -41,7 +41,7 @@ class Prune:
         store: Store,
         observer: WriteObserver,
         *,
-        memories: Memories,
+        memories: ChildMemories,
         neighbors: Neighbors,
         children: Children,
         served: Callable[[], AbstractSet[str]],
@@ -78,7 +78,7 @@ class Prune:
             problems += await attempt(self._prune_unseen(this, child), problems)
         return problems, needed
 
-    async def make_way(self, this: Pass, child: ChildId) -> list[OperatorError]:
+    async def delete_other_autoscaler(self, this: Pass, child: ChildId) -> list[OperatorError]:
         """Delete the autoscaler of the other kind before a new one acts on the same Deployment; returns the errors."""
         if child.kind not in AUTOSCALERS:
             return []

@@ -29,7 +29,7 @@ from shop_operator.objects.lenient import mapping
 from shop_operator.reconcile.api import Api
 from shop_operator.reconcile.attempts import attempt, next_look
 from shop_operator.reconcile.child import Children, WriteObserver
-from shop_operator.reconcile.memory import Memories, listed
+from shop_operator.reconcile.memory import ChildMemories, listed_children
 from shop_operator.reconcile.neighbors import Neighbors
 from shop_operator.reconcile.network_policy import NetworkPolicies
 from shop_operator.reconcile.observation import Observation
@@ -88,7 +88,7 @@ class Reconciler:
         self._writer = writer
         self._configs = configs
         self._namespaces = namespaces
-        self._memories = Memories()
+        self._memories = ChildMemories()
         self._refusals = Refusals(clock)
         self._reporting_flaw = asyncio.Lock()
         self._neighbors = Neighbors(api, store, now)
@@ -175,7 +175,7 @@ class Reconciler:
         self, key: Key, cached: Shop, shop: ShopService
     ) -> tuple[Outcome, list[float | None]]:
         """Make one pass and report it; returns its outcome and the delays until the next one."""
-        in_status = listed(shop.status)
+        in_status = listed_children(shop.status)
         memory = self._memories.of(key)
         memory.unlisted = known = in_status | memory.unlisted
         this = Pass(key, cached, shop, known)
@@ -215,7 +215,7 @@ class Reconciler:
             self._memories.end(this.key, frozenset(), frozenset())
             return
         if now is not this.cached:
-            in_status = listed(mapping(now.object.get("status")))
+            in_status = listed_children(mapping(now.object.get("status")))
         children = self._store.children(this.key).items()
         present = {child for child, live in children if live.controller == this.owner}
         self._memories.end(this.key, present, in_status)
@@ -285,7 +285,7 @@ class Reconciler:
         """
         read, children = this.read, self._store.children(this.key)
         lost = facts.scale.lost.keys() if facts.scale else set[str]()
-        had = existed(
+        deleted = existed(
             this.shop.status, this.known - children.keys(), self._store.lost(this.key).keys() | lost
         )
         seen = {child: live.version for child, live in children.items()}
@@ -299,14 +299,14 @@ class Reconciler:
                 child.kind == "Deployment" and (read.config is None or foreign_account or made.unrestored)
             ) or (child.kind == "NetworkPolicy" and read.calls is None):
                 continue
-            problems += await self._prune.make_way(this, child)
+            problems += await self._prune.delete_other_autoscaler(this, child)
             wanted = Wanted(
                 this.key,
                 this.shop,
                 configuration,
                 seen.get(child),
-                again=child in this.known,
-                had=child in had,
+                known_before=child in this.known,
+                certainly_existed=child in deleted,
             )
             failed = await attempt(self._children.ensure(wanted), problems)
             problems += failed

@@ -22,16 +22,16 @@ class Wanted:
         shop: its ShopService.
         configuration: the rendered apply configuration.
         seen: the version of the live child at the time of rendering; None if it did not exist.
-        again: the child existed or was desired before.
-        had: the child certainly existed before, so another client has deleted it if it does not exist now.
+        known_before: the child existed or was desired before.
+        certainly_existed: the child existed before, so another client has deleted it if it does not exist now.
     """
 
     key: Key
     shop: ShopService
     configuration: Mapping[str, Any]
     seen: int | None = None
-    again: bool = False
-    had: bool = False
+    known_before: bool = False
+    certainly_existed: bool = False
 
     def __str__(self) -> str:
         return f"{self.key.namespace}: {self.child}"

@@ -11,7 +11,7 @@ from typing import Any
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.status.conditions import conditions, dated
 from shop_operator.status.drift import drift
-from shop_operator.status.facts import facts
+from shop_operator.status.fields import fields
 from shop_operator.status.observed import Observed, is_suspended
 from shop_operator.status.rollback.rejection import rollout
 from shop_operator.status.verdicts import verdicts
@@ -42,7 +42,7 @@ def status(
     """
     if observed.rendered:
         judged = _judged(made or shop, observed, previous)
-        found = facts(shop, made or shop, observed, judged, previous)
+        found = fields(shop, made or shop, observed, judged, previous)
         kept = rollout(shop, observed, judged, previous)
         if kept:
             found["rollout"] = kept

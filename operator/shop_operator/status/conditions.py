@@ -14,7 +14,7 @@ from shop_operator.errors import PermanentError
 from shop_operator.objects.summary import Summary
 from shop_operator.status.cause import CYCLE, MISSING, READY, ZERO, Cause, of_ready, unready
 from shop_operator.status.dependencies import Dependencies
-from shop_operator.status.facts import LONGEST_MESSAGE
+from shop_operator.status.fields import LONGEST_MESSAGE
 from shop_operator.status.observed import Observed
 from shop_operator.status.verdicts import worst
 from shop_operator.status.verdicts.verdict import ON_ITS_WAY, Verdict

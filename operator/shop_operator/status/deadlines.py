@@ -8,7 +8,7 @@ from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec
 from shop_operator.status import resuming
 from shop_operator.status.dependencies import GRACE
-from shop_operator.status.memory import Memory
+from shop_operator.status.memory import StatusMemory
 from shop_operator.status.outcome import Outcome
 from shop_operator.status.verdicts.autoscaler import failing
 from shop_operator.status.verdicts.deployment import OVER, deadline_of, overdue, uncreated
@@ -18,7 +18,7 @@ from shop_operator.status.verdicts.verdict import Summaries
 # makes progress. No rollout exceeds its deadline within this time: it is the minimum of the deadline.
 _DOUBT: Final = 10.0
 # An autoscaler has no measurement of pods that have just started, or while the metrics API recovers.
-_UNSCALED: Final = 180.0
+_FAILED_AUTOSCALER: Final = 180.0
 
 
 class Lasted(NamedTuple):
@@ -27,7 +27,7 @@ class Lasted(NamedTuple):
     Attributes:
         overdue: the Deployments that have exceeded their deadline beyond doubt.
         uncreated: the Deployments that have had no ReplicaSet for as long as their deadline.
-        unscaled: the autoscalers that have not worked for three minutes.
+        failed_autoscalers: the autoscalers that have not worked for three minutes.
         unmet: whether a dependency could not be met for as long as pods wait for dependencies.
         scaling: the Deployments whose wanted count has changed and has not been reached yet.
         next_look: seconds until one of these may change without an event; None if none may.
@@ -35,13 +35,13 @@ class Lasted(NamedTuple):
 
     overdue: AbstractSet[str]
     uncreated: AbstractSet[str]
-    unscaled: AbstractSet[tuple[str, str]]
+    failed_autoscalers: AbstractSet[tuple[str, str]]
     unmet: bool
     scaling: AbstractSet[str]
     next_look: float | None
 
 
-def overdue_before(memory: Memory, shop: ShopService, children: Summaries) -> list[tuple[str, int]]:
+def overdue_before(memory: StatusMemory, shop: ShopService, children: Summaries) -> list[tuple[str, int]]:
     """The overdue Deployments that an earlier process has reported, with their generations; only in the first pass."""
     if memory.late is not None:
         return []
@@ -50,7 +50,7 @@ def overdue_before(memory: Memory, shop: ShopService, children: Summaries) -> li
 
 
 def observe(
-    memory: Memory,
+    memory: StatusMemory,
     shop: ShopService,
     children: Summaries,
     outcome: Outcome,
@@ -69,8 +69,8 @@ def observe(
         now: the time of a steady clock, in seconds.
     """
     late, doubt = memory.overdue.see(overdue(children).items(), now, _DOUBT, known=before)
-    unscaled, broken = memory.unscaled.see(
-        failing(children), now, _UNSCALED, known=resuming.unscaled(shop.status)
+    failed_autoscalers, broken = memory.failed_autoscalers.see(
+        failing(children), now, _FAILED_AUTOSCALER, known=resuming.failed_autoscalers(shop.status)
     )
     lacking, soon = _uncreated(memory, shop, children, outcome, now)
     unmet, hopeless = _unmet(memory, shop, outcome, now)
@@ -78,7 +78,7 @@ def observe(
     return Lasted(
         overdue=lacking | {name for name, _ in late},
         uncreated=lacking,
-        unscaled=unscaled,
+        failed_autoscalers=failed_autoscalers,
         unmet=unmet,
         scaling=_scaling(memory, shop, children),
         next_look=min((each for each in looks if each is not None), default=None),
@@ -86,7 +86,7 @@ def observe(
 
 
 def _uncreated(
-    memory: Memory, shop: ShopService, children: Summaries, outcome: Outcome, now: float
+    memory: StatusMemory, shop: ShopService, children: Summaries, outcome: Outcome, now: float
 ) -> tuple[frozenset[str], float | None]:
     """The Deployment controller does not measure the deadline of a Deployment without a ReplicaSet, so the operator does."""
     if any(isinstance(each, InvalidSpec) for each in outcome.problems):
@@ -103,14 +103,16 @@ def _uncreated(
     return frozenset(name for name, _ in late), soon
 
 
-def _unmet(memory: Memory, shop: ShopService, outcome: Outcome, now: float) -> tuple[bool, float | None]:
+def _unmet(
+    memory: StatusMemory, shop: ShopService, outcome: Outcome, now: float
+) -> tuple[bool, float | None]:
     impossible = ["dependencies"] if outcome.dependencies and outcome.dependencies.impossible else []
     known = impossible if resuming.unmet(shop.status) else []
     found, hopeless = memory.unmet.see(impossible, now, GRACE.total_seconds(), known=known)
     return bool(found), hopeless
 
 
-def _scaling(memory: Memory, shop: ShopService, children: Summaries) -> frozenset[str]:
+def _scaling(memory: StatusMemory, shop: ShopService, children: Summaries) -> frozenset[str]:
     """The Deployments whose wanted count has changed since they had as many available pods as wanted."""
     found: dict[str, tuple[int, bool]] = {}
     for (kind, name), child in children.items():

@@ -9,7 +9,7 @@ from shop_operator.status.lasting import Lasting
 
 
 @dataclass(slots=True)
-class Memory:
+class StatusMemory:
     """The record of one ShopService.
 
     Attributes:
@@ -19,7 +19,7 @@ class Memory:
         looked: by Deployment, the time of the last inspection of its pods, and the diagnosis.
         words: by Deployment, the last line of a container's log, after the reason and the container for which it was read.
         overdue: the Deployments that report that their deadline is exceeded, with their generations.
-        unscaled: the autoscalers that report that they do not work.
+        failed_autoscalers: the autoscalers that report that they do not work.
         uncreated: the Deployments whose newest ReplicaSet the cluster does not allow, with their generations.
         unmet: whether a dependency cannot be met.
         scaling: by Deployment, its wanted count, and whether that has not been reached yet.
@@ -31,21 +31,21 @@ class Memory:
     looked: dict[str, tuple[float, Diagnosis | None]] = field(default_factory=dict)
     words: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     overdue: Lasting[tuple[str, int]] = field(default_factory=Lasting)
-    unscaled: Lasting[tuple[str, str]] = field(default_factory=Lasting)
+    failed_autoscalers: Lasting[tuple[str, str]] = field(default_factory=Lasting)
     uncreated: Lasting[tuple[str, int]] = field(default_factory=Lasting)
     unmet: Lasting[str] = field(default_factory=Lasting)
     scaling: dict[str, tuple[int, bool]] = field(default_factory=dict)
 
 
-class Memories:
+class StatusMemories:
     """The records of all ShopServices."""
 
     def __init__(self) -> None:
-        self._known: dict[Key, Memory] = {}
+        self._known: dict[Key, StatusMemory] = {}
 
-    def of(self, key: Key) -> Memory:
+    def of(self, key: Key) -> StatusMemory:
         """The record of a ShopService; a new one if none exists."""
-        return self._known.setdefault(key, Memory())
+        return self._known.setdefault(key, StatusMemory())
 
     def forget(self, key: Key) -> None:
         """Drop the record of a ShopService that is deleted."""

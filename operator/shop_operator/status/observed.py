@@ -30,7 +30,7 @@ class Observed:
         overdue: the Deployments that have exceeded their deadline beyond doubt.
         repairs: the modifications that were reverted.
         scaling: the Deployments whose wanted count has changed and has not been reached yet.
-        unscaled: the autoscalers (kind, name) that have not worked for three minutes.
+        failed_autoscalers: the autoscalers (kind, name) that have not worked for three minutes.
         uncreated: the Deployments that have had no ReplicaSet for their newest template for as long as their deadline.
         unmet: whether a dependency has been missing, or part of a cycle, for longer than pods wait for dependencies.
         release: the release that the spec asks for, with automatic rollback; None if this pass does not know it.
@@ -48,7 +48,7 @@ class Observed:
     overdue: AbstractSet[str] = frozenset()
     repairs: Sequence[Repair] = ()
     scaling: AbstractSet[str] = frozenset()
-    unscaled: AbstractSet[tuple[str, str]] = frozenset()
+    failed_autoscalers: AbstractSet[tuple[str, str]] = frozenset()
     uncreated: AbstractSet[str] = frozenset()
     unmet: bool = False
     release: Release | None = None
@@ -70,7 +70,7 @@ class Observed:
             held=self.held,
             diagnoses=self.diagnoses,
             scaling=self.scaling,
-            unscaled=self.unscaled,
+            failed_autoscalers=self.failed_autoscalers,
             uncreated=self.uncreated,
         )
 

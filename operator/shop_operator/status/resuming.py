@@ -39,7 +39,7 @@ def scaling(status: Mapping[str, Any], name: str) -> bool:
     )
 
 
-def unscaled(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def failed_autoscalers(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The autoscalers that had failed for three minutes."""
     for each in status.get("children", ()):
         if each["kind"] in AUTOSCALERS and not each["ready"] and each["message"].startswith(CANNOT_SCALE):

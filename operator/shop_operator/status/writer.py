@@ -24,7 +24,7 @@ from shop_operator.status.deadlines import Lasted, observe, overdue_before
 from shop_operator.status.diagnosis import Diagnosis
 from shop_operator.status.diagnosis.reader import PodsApi, Reader
 from shop_operator.status.drift import Repair
-from shop_operator.status.memory import Memories, Memory
+from shop_operator.status.memory import StatusMemories, StatusMemory
 from shop_operator.status.observed import Observed
 from shop_operator.status.outcome import Outcome, worst
 from shop_operator.status.rollback.progress import not_rolled_back, rolled_back
@@ -104,7 +104,7 @@ class StatusWriter:
         self._observer = observer
         self._wake = wake
         self._clock = clock
-        self._memories = Memories()
+        self._memories = StatusMemories()
 
     def forget(self, key: Key) -> None:
         """Drop everything remembered of a ShopService that is deleted."""
@@ -176,7 +176,7 @@ class StatusWriter:
         }
 
     async def _observe(
-        self, memory: Memory, shop: ShopService, children: Summaries, outcome: Outcome
+        self, memory: StatusMemory, shop: ShopService, children: Summaries, outcome: Outcome
     ) -> tuple[Observed, float | None]:
         """The observations of a pass, and the seconds until the next look."""
         before = overdue_before(memory, shop, children)
@@ -212,7 +212,7 @@ class StatusWriter:
 
 
 def _observed(
-    memory: Memory,
+    memory: StatusMemory,
     shop: ShopService,
     children: Summaries,
     outcome: Outcome,
@@ -228,7 +228,7 @@ def _observed(
         overdue=facts.overdue,
         repairs=memory.repairs,
         scaling=facts.scaling,
-        unscaled=facts.unscaled,
+        failed_autoscalers=facts.failed_autoscalers,
         uncreated=facts.uncreated,
         unmet=facts.unmet,
         release=outcome.release,

@@ -6,7 +6,7 @@ import pytest
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec
-from shop_operator.objects.compare import drift
+from shop_operator.objects.compare import differences
 
 
 def limit(value: Any) -> int | str:
@@ -72,18 +72,18 @@ def limited(cpu: Any) -> dict[str, Any]:
 def test_given_a_quantity_that_kubernetes_rounds_or_caps_then_no_drift_is_reported(
     desired: Any, live: str
 ) -> None:
-    assert drift(limited(desired), limited(live)) == []
+    assert differences(limited(desired), limited(live)) == []
 
 
 def test_given_another_quantity_then_drift_is_reported() -> None:
-    (path,) = drift(limited("0.0011"), limited("1m"))
+    (path,) = differences(limited("0.0011"), limited("1m"))
 
     assert path.endswith("resources.limits.cpu")
 
 
 @pytest.mark.parametrize("written", ["1.2.3", "..", ".", "1e99999999999", "1e-99999999999999999999"])
 def test_given_a_desired_value_that_is_no_quantity_then_drift_is_reported(written: str) -> None:
-    (path,) = drift(limited(written), limited("1"))
+    (path,) = differences(limited(written), limited("1"))
 
     assert path.endswith("resources.limits.cpu")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shop_operator.objects.compare import applied_hash, drift
+from shop_operator.objects.compare import applied_hash, differences
 
 
 def container(**more: Any) -> dict[str, Any]:
@@ -106,7 +106,7 @@ PATH = "spec.template.spec.containers[name=app]"
 def test_given_a_live_object_that_matches_the_desired_fields_then_no_drift_is_reported(
     case: str, desired: dict[str, Any], live: dict[str, Any]
 ) -> None:
-    assert list(drift(desired, live)) == [], case
+    assert list(differences(desired, live)) == [], case
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_given_a_live_object_that_matches_the_desired_fields_then_no_drift_is_re
 def test_given_a_live_object_that_differs_then_drift_names_the_paths(
     desired: dict[str, Any], live: dict[str, Any], paths: list[str]
 ) -> None:
-    assert list(drift(desired, live)) == paths
+    assert list(differences(desired, live)) == paths
 
 
 # Integers of the Kubernetes API are 64 bits wide.
@@ -197,7 +197,7 @@ json_values = st.recursive(
 def test_given_any_object_when_it_is_compared_with_itself_then_no_drift_is_reported(
     obj: dict[str, Any],
 ) -> None:
-    assert list(drift(obj, obj)) == []
+    assert list(differences(obj, obj)) == []
 
 
 @given(st.dictionaries(st.text(max_size=5), int64, max_size=4))
@@ -226,4 +226,4 @@ def test_given_two_configurations_then_their_hashes_differ() -> None:
 def test_given_two_quantities_then_they_are_compared_by_value(one: str, other: str, equal: bool) -> None:
     desired, live = (pod(container(resources={"limits": {"x": each}})) for each in (one, other))
 
-    assert (list(drift(desired, live)) == []) is equal
+    assert (list(differences(desired, live)) == []) is equal

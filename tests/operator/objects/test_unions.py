@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.objects.compare import drift, owned_part
+from shop_operator.objects.compare import differences, owned_part
 from shop_operator.objects.kubernetes_schema import of_kind
 from tests.operator.objects.deployments import SECRET, deployment, env
 
@@ -80,7 +80,7 @@ LIVE_APP = "spec.template.spec.containers[name=app]"
 def test_given_another_union_member_order_or_duplicate_then_drift_names_its_path(
     desired: dict[str, Any], live: dict[str, Any], paths: list[str]
 ) -> None:
-    assert drift(desired, live) == paths
+    assert differences(desired, live) == paths
 
 
 def test_given_another_union_member_in_the_live_object_then_the_difference_shows_its_removal() -> None:
@@ -91,4 +91,6 @@ def test_given_another_union_member_in_the_live_object_then_the_difference_shows
 
 def test_given_an_unknown_kind_then_it_has_no_unions() -> None:
     assert of_kind("Teapot").unions == ()
-    assert drift({"kind": "Teapot", "spec": {"a": 1}}, {"kind": "Teapot", "spec": {"a": 1, "b": 2}}) == []
+    assert (
+        differences({"kind": "Teapot", "spec": {"a": 1}}, {"kind": "Teapot", "spec": {"a": 1, "b": 2}}) == []
+    )

@@ -13,7 +13,7 @@ from shop_operator.cli.diff.merge import written
 from shop_operator.cli.diff.removed_fields import with_leftovers
 from shop_operator.errors import Conflict, OperatorError
 from shop_operator.names import KIND, NAME_LABEL, ChildId
-from shop_operator.objects.compare import drift, owned_part
+from shop_operator.objects.compare import differences, owned_part
 from shop_operator.objects.lenient import mappings
 from shop_operator.objects.ownership import applied_by_operator, controlled_by, refusal
 
@@ -111,7 +111,7 @@ def changes(
             yield Change.refused(refused, kind, name, child)
         else:
             wider = with_leftovers(child, there)
-            if wider != child or any(drift(child, there)):
+            if wider != child or any(differences(child, there)):
                 yield Change("update", kind, name, owned_part(wider, there), child)
     wanted = kept | {(child["kind"], child["metadata"]["name"]) for child in desired}
     for (kind, name), there in sorted(live.items()):

@@ -21,7 +21,7 @@ from shop_operator.status.diagnosis.templates import (
     of_template,
     template_hash,
 )
-from shop_operator.status.memory import Memory
+from shop_operator.status.memory import StatusMemory
 from shop_operator.status.verdicts.deployment import OVER, own_words, waiting
 from shop_operator.status.verdicts.verdict import Summaries
 from shop_operator.wording import LOG_LINE
@@ -62,7 +62,7 @@ class Reader:
 
     async def read(
         self,
-        memory: Memory,
+        memory: StatusMemory,
         shop: ShopService,
         made: ShopService,
         children: Summaries,
@@ -95,7 +95,7 @@ class Reader:
         return known, next_look
 
     def _late(
-        self, memory: Memory, shop: ShopService, children: Summaries, problems: Sequence[OperatorError]
+        self, memory: StatusMemory, shop: ShopService, children: Summaries, problems: Sequence[OperatorError]
     ) -> dict[str, float]:
         """The time since which each Deployment has unavailable pods."""
         permanent = any(isinstance(each, PermanentError) for each in problems)
@@ -112,7 +112,7 @@ class Reader:
         return {name: known.get(name, self._clock()) for name in sorted(found)}
 
     async def _inspect(
-        self, memory: Memory, shop: ShopService, deployment: str, state: Mapping[str, Any], message: str
+        self, memory: StatusMemory, shop: ShopService, deployment: str, state: Mapping[str, Any], message: str
     ) -> Diagnosis | None:
         """The diagnosis of the pods of the newest template of a Deployment; the previous one if they cannot be read.
 
@@ -165,7 +165,7 @@ class Reader:
         return None if found is None else template_hash(found)
 
     async def _with_log_line(
-        self, memory: Memory, namespace: str, deployment: str, found: Diagnosis
+        self, memory: StatusMemory, namespace: str, deployment: str, found: Diagnosis
     ) -> Diagnosis:
         """The diagnosis with the last line of the log, which is read once for each reason and container."""
         if not self._logs or found.container is None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.objects.lenient import mapping, mappings, text
 from shop_operator.render.configuration import Record
-from shop_operator.status.rollback.pod_fields import NO_PODS, SCALE, pod_fields, unscaled
+from shop_operator.status.rollback.pod_fields import NO_PODS, SCALE, pod_fields, without_scale
 
 GOOD: Final = ("lastAvailableImage", "lastAvailable", "lastAvailableConfiguration", "lastAvailableRelease")
 """The fields of status.rollout about the last good release."""
@@ -30,7 +30,7 @@ def last_good(shop: ShopService, rollout: Mapping[str, Any]) -> ShopService | No
     }
     if "workers" in fields:
         fields["workers"] = [
-            {**unscaled(each), **scale[each.get("name")]} if each.get("name") in scale else each
+            {**without_scale(each), **scale[each.get("name")]} if each.get("name") in scale else each
             for each in mappings(fields["workers"])
         ]
     beside = {key: shop.document[key] for key in NO_PODS if key in shop.document}

@@ -32,7 +32,7 @@ def pod_fields(document: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in mergeable(document).items() if key not in NO_PODS}
 
 
-def unscaled(worker: Mapping[str, Any]) -> dict[str, Any]:
+def without_scale(worker: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a worker that make pods."""
     return {key: value for key, value in worker.items() if key not in SCALE}
 
@@ -40,7 +40,7 @@ def unscaled(worker: Mapping[str, Any]) -> dict[str, Any]:
 def same_pods(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two specs make the same pods."""
     first, second = (
-        {**fields, "workers": [unscaled(each) for each in mappings(fields.get("workers"))]}
+        {**fields, "workers": [without_scale(each) for each in mappings(fields.get("workers"))]}
         for fields in map(pod_fields, (one, other))
     )
     return first == second

@@ -11,7 +11,7 @@ from shop_operator.names import RETRY_ANNOTATION
 from shop_operator.objects.lenient import text
 from shop_operator.render.workloads import workloads
 from shop_operator.status.diagnosis import DEFINITE_PULL_FAILURES, Diagnosis
-from shop_operator.status.facts import LONGEST_MESSAGE, rolled_out_image
+from shop_operator.status.fields import LONGEST_MESSAGE, rolled_out_image
 from shop_operator.status.observed import Observed
 from shop_operator.status.rollback.last_good import GOOD, rolls_back
 from shop_operator.status.rollback.release import Release

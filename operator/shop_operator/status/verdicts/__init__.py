@@ -10,7 +10,7 @@ from typing import Final
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render.workloads import workloads
 from shop_operator.status.verdicts import autoscaler, deployment, http_route
-from shop_operator.status.verdicts.verdict import ON_ITS_WAY, READY, Input, Known, Summaries, Verdict
+from shop_operator.status.verdicts.verdict import ON_ITS_WAY, READY_VERDICT, Input, Known, Summaries, Verdict
 
 _JUDGES: Final[Mapping[str, Callable[[Input], Verdict]]] = {
     "Deployment": deployment.judge,
@@ -39,7 +39,7 @@ def verdicts(
         if "deletionTimestamp" in summary["metadata"]:
             yield key, _terminating(kind)
         elif judge is None:
-            yield key, READY
+            yield key, READY_VERDICT
         else:
             yield key, judge(Input(kind, name, summary, children, known, deadline))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from shop_operator.objects.summary import Summary
-from shop_operator.status.verdicts.verdict import READY, Input, Summaries, Verdict, first_answer
+from shop_operator.status.verdicts.verdict import READY_VERDICT, Input, Summaries, Verdict, first_answer
 from shop_operator.wording import listed
 
 AUTOSCALERS: Final = ("HorizontalPodAutoscaler", "ScaledObject")
@@ -65,7 +65,7 @@ def judge(scaler: Input) -> Verdict:
             scaler.summary,
             scaler.children.get(("Deployment", scaler.name), {}),
             _failure(scaler.kind, scaler.summary),
-            (scaler.kind, scaler.name) in scaler.known.unscaled,
+            (scaler.kind, scaler.name) in scaler.known.failed_autoscalers,
         ),
     )
 
@@ -87,7 +87,7 @@ def _unmeasurable(scaler: _Autoscaler) -> Verdict | None:
 
 
 def _working(scaler: _Autoscaler) -> Verdict | None:
-    return None if scaler.failure else READY
+    return None if scaler.failure else READY_VERDICT
 
 
 def _starting(scaler: _Autoscaler) -> Verdict | None:

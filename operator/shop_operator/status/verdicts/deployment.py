@@ -14,7 +14,14 @@ from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.objects.summary import Summary
 from shop_operator.status.dependencies import GRACE
 from shop_operator.status.diagnosis import Diagnosis
-from shop_operator.status.verdicts.verdict import READY, Input, Known, Summaries, Verdict, first_answer
+from shop_operator.status.verdicts.verdict import (
+    READY_VERDICT,
+    Input,
+    Known,
+    Summaries,
+    Verdict,
+    first_answer,
+)
 from shop_operator.wording import clause, number
 
 SCALING: Final = "is scaling to "
@@ -119,7 +126,7 @@ def judge(child: Input) -> Verdict:
         deadline=child.deadline,
     )
     verdict = first_answer(_CHAIN, read)
-    return READY if verdict.ready else _diagnosed(verdict, known.diagnoses.get(name), child.deadline)
+    return READY_VERDICT if verdict.ready else _diagnosed(verdict, known.diagnoses.get(name), child.deadline)
 
 
 def absent(known: Known) -> Verdict:
@@ -200,7 +207,7 @@ def _pods_lost(deployment: _Deployment) -> Verdict | None:
 
 
 def _complete(deployment: _Deployment) -> Verdict | None:
-    return READY if deployment.settled else None
+    return READY_VERDICT if deployment.settled else None
 
 
 def _rolling_out(deployment: _Deployment) -> Verdict | None:

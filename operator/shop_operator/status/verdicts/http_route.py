@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from shop_operator.objects.summary import Summary
-from shop_operator.status.verdicts.verdict import READY, Input, Verdict, first_answer
+from shop_operator.status.verdicts.verdict import READY_VERDICT, Input, Verdict, first_answer
 from shop_operator.wording import clause
 
 
@@ -27,7 +27,7 @@ def judge(route: Input) -> Verdict:
         verdict = first_answer(_CHAIN, _Parent(gateway, _reported(gateway, route.summary)))
         if not verdict.ready:
             return verdict
-    return READY
+    return READY_VERDICT
 
 
 def _rejected(parent: _Parent) -> Verdict | None:

@@ -38,7 +38,7 @@ class Verdict:
     decisive: bool = True
 
 
-READY: Final = Verdict(ready=True)
+READY_VERDICT: Final = Verdict(ready=True)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Known:
         held: whether its pods wait for them.
         diagnoses: the diagnoses of pods that do not become ready, by Deployment.
         scaling: the Deployments whose wanted count has changed and has not been reached yet.
-        unscaled: the autoscalers (kind, name) that have not worked for three minutes.
+        failed_autoscalers: the autoscalers (kind, name) that have not worked for three minutes.
         uncreated: the Deployments that have had no ReplicaSet for their newest template for as long as their deadline.
     """
 
@@ -58,7 +58,7 @@ class Known:
     held: bool = False
     diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
     scaling: AbstractSet[str] = frozenset()
-    unscaled: AbstractSet[tuple[str, str]] = frozenset()
+    failed_autoscalers: AbstractSet[tuple[str, str]] = frozenset()
     uncreated: AbstractSet[str] = frozenset()
 
 
@@ -88,4 +88,4 @@ def first_answer(chain: Iterable[Callable[[Subject], Verdict | None]], subject: 
         verdict = check(subject)
         if verdict is not None:
             return verdict
-    return READY
+    return READY_VERDICT

@@ -128,7 +128,7 @@ def test_given_an_autoscaler_that_fails_longer_than_its_grace_period_then_ready_
     children = (deployment(resources=REQUESTED), scaler(judged, kind=kind))
 
     soon = conditions(seen(*children))
-    later = conditions(seen(*children, unscaled=frozenset({(kind, "web")})))
+    later = conditions(seen(*children, failed_autoscalers=frozenset({(kind, "web")})))
 
     assert soon["Ready"]["status"] == "True"
     assert (later["Ready"]["status"], later["Ready"]["reason"]) == ("False", "AutoscalerNotWorking")
@@ -139,7 +139,7 @@ def test_given_zero_replicas_when_the_hpa_reports_scaling_disabled_then_ready_is
     off = scaler(condition("ScalingActive", "False", "ScalingDisabled"))
     child = deployment(wanted=0, there=0, updated=0, available=0, resources=REQUESTED)
 
-    found = conditions(seen(child, off, unscaled=frozenset({("HorizontalPodAutoscaler", "web")})))
+    found = conditions(seen(child, off, failed_autoscalers=frozenset({("HorizontalPodAutoscaler", "web")})))
 
     assert (found["Ready"]["status"], found["Ready"]["reason"]) == ("True", "ScaledToZero")
 
@@ -207,7 +207,9 @@ def test_given_a_scaledobject_that_keda_does_not_accept_when_its_grace_period_en
     scaler: dict[str, Any],
 ) -> None:
     soon = status(SHOP, seen(rolled_out(), scaler), {}, now=lambda: NOW)
-    later = conditions(seen(rolled_out(), scaler, unscaled=frozenset({("ScaledObject", "web")})))["Ready"]
+    later = conditions(seen(rolled_out(), scaler, failed_autoscalers=frozenset({("ScaledObject", "web")})))[
+        "Ready"
+    ]
 
     child = next(each for each in soon["children"] if each["kind"] == "ScaledObject")
     assert (child["ready"], child["message"]) == (False, "is not scaling yet: not accepted by KEDA")
@@ -224,7 +226,7 @@ def test_given_an_hpa_that_no_controller_processes_when_its_grace_period_ends_th
     scaler = {"kind": key[0], "metadata": {"name": "web"}, "status": {"conditions": conditions_}}
 
     soon = status(SHOP, seen(rolled_out(), scaler), {}, now=lambda: NOW)
-    later = conditions(seen(rolled_out(), scaler, unscaled=frozenset({key})))["Ready"]
+    later = conditions(seen(rolled_out(), scaler, failed_autoscalers=frozenset({key})))["Ready"]
 
     child = next(each for each in soon["children"] if each["kind"] == key[0])
     unread = "not processed by the HorizontalPodAutoscaler controller"

@@ -15,7 +15,7 @@ LONGEST_MESSAGE: Final = 1024
 """Characters of a message in a status."""
 
 
-def facts(
+def fields(
     shop: ShopService,
     made: ShopService,
     observed: Observed,
