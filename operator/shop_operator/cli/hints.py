@@ -2,10 +2,9 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.crd import crd
+from shop_operator.api.v1alpha1.crd import spec_schema
 
 Object = Mapping[str, Any]
 Path = tuple[str | int, ...]
@@ -47,20 +46,13 @@ def of_field(path: Path) -> str:
     """A suggestion for an unknown field of a spec: a similar field beside it, or a field of the same name elsewhere."""
     *above, word = path
     found = None if above else _HABITS.get(str(word).lower()) or _elsewhere(str(word))
-    found = found or likely(str(word), _properties(_at(_schema(), above)))
+    found = found or likely(str(word), _properties(_at(spec_schema(), above)))
     return f"; did you mean {found}?" if found else ""
 
 
 def of_value(path: Path, value: Any) -> str:
     """A suggestion for a value that is not allowed."""
-    return did_you_mean(str(value), map(str, _at(_schema(), path).get("enum", ())))
-
-
-@cache
-def _schema() -> Object:
-    (version,) = crd()["spec"]["versions"]
-    found: Object = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    return found
+    return did_you_mean(str(value), map(str, _at(spec_schema(), path).get("enum", ())))
 
 
 def _properties(schema: Object) -> Object:
@@ -77,7 +69,7 @@ def _at(schema: Object, path: Iterable[str | int]) -> Object:
 
 def _elsewhere(word: str) -> str | None:
     """The field of this name that is nested least, as a path without list indices."""
-    found = [path for path in _paths(_schema(), (), _DEEPEST) if path[-1].lower() == word.lower()]
+    found = [path for path in _paths(spec_schema(), (), _DEEPEST) if path[-1].lower() == word.lower()]
     found.sort(key=lambda path: (len(path), path))
     return ".".join(found[0]) if found else None
 

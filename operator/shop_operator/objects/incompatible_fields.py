@@ -10,16 +10,14 @@ metadata.managedFields.
 """
 
 from collections.abc import Iterable, Mapping
-from functools import reduce
 from typing import Any, Final
 
 import orjson
 
 from shop_operator.objects.compare import displaced
+from shop_operator.objects.fields_v1 import Fields, union
 from shop_operator.objects.kubernetes_schema import Type, of_kind
-from shop_operator.objects.lenient import mapping, mappings
-
-Fields = Mapping[str, Any]
+from shop_operator.objects.lenient import mappings
 
 _NONE: Final[Fields] = {}
 # Never removed: an autoscaler owns it.
@@ -50,19 +48,9 @@ def fields_of_others(live: Mapping[str, Any], own: Iterable[str]) -> Fields:
     """The fields that managers other than our own have set, except by the status subresource, as FieldsV1."""
     entries = mappings(live["metadata"].get("managedFields"))
     names = frozenset(own)
-    return reduce(
-        _both,
-        (
-            mapping(each.get("fieldsV1"))
-            for each in entries
-            if each.get("manager") not in names and each.get("subresource") != "status"
-        ),
-        _NONE,
+    return union(
+        each for each in entries if each.get("manager") not in names and each.get("subresource") != "status"
     )
-
-
-def _both(one: Fields, other: Fields) -> Fields:
-    return {key: _both(one.get(key, _NONE), other.get(key, _NONE)) for key in one.keys() | other.keys()}
 
 
 class _Merging:

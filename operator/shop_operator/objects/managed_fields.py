@@ -1,7 +1,6 @@
 """The managers of fields, according to metadata.managedFields.
 
-A removed field has no manager, and neither has the order of a list. The format of an entry is FieldsV1 of the Kubernetes API:
-`f:` before a field name, `k:` before the keys of a list item, and an empty map below an atomic value.
+A removed field has no manager, and neither has the order of a list. fields_v1.py describes the format of an entry.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -76,11 +76,9 @@ def accepted(route: State) -> bool:
     """Whether a Gateway has accepted this version of an HTTPRoute."""
     generation = route["metadata"].get("generation", 0)
     return any(
-        each["type"] == "Accepted"
-        and each["status"] == "True"
-        and each.get("observedGeneration", generation) >= generation
+        each.get("observedGeneration", generation) >= generation
         for parent in route["status"].get("parents", ())
-        for each in parent["conditions"]
+        for each in _acceptances(parent)
     )
 
 
@@ -113,11 +111,12 @@ def _left(successor: State | None, now: datetime) -> float:
 
 def _was_accepted(route: State) -> bool:
     """Whether a Gateway has accepted any version of an HTTPRoute."""
-    return any(
-        each["type"] == "Accepted" and each["status"] == "True"
-        for parent in route["status"].get("parents", ())
-        for each in parent["conditions"]
-    )
+    return any(_acceptances(parent) for parent in route["status"].get("parents", ()))
+
+
+def _acceptances(parent: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The conditions by which one parent of an HTTPRoute has accepted it."""
+    return [each for each in parent["conditions"] if each["type"] == "Accepted" and each["status"] == "True"]
 
 
 def old_parents(live: State, wanted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -125,8 +124,7 @@ def old_parents(live: State, wanted: Sequence[Mapping[str, Any]]) -> list[dict[s
     taken = {
         _parent(each["ref"])
         for each in live["status"].get("parents", ())
-        if each.get("ref")
-        and any(found["type"] == "Accepted" and found["status"] == "True" for found in each["conditions"])
+        if each.get("ref") and _acceptances(each)
     }
     ids = {_parent(each) for each in wanted}
     if ids <= taken:

@@ -1,6 +1,7 @@
 """The CustomResourceDefinition: names, printer columns, subresources, and the schema that `structural` makes of the models."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.shopservice import OBJECT_RULES
@@ -87,6 +88,13 @@ def crd() -> dict[str, Any]:
             ],
         },
     }
+
+
+@cache
+def spec_schema() -> Mapping[str, Any]:
+    """The schema of the spec."""
+    found: Mapping[str, Any] = _schema()["properties"]["spec"]
+    return found
 
 
 def _schema() -> dict[str, Any]:

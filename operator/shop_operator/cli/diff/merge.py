@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.crd import crd
+from shop_operator.api.v1alpha1.crd import spec_schema
 
 Object = Mapping[str, Any]
 
@@ -34,7 +33,7 @@ def applied(document: Object, live: Object | None) -> dict[str, Any]:
         **before,
         **document,
         "metadata": {**before.get("metadata", {}), **document["metadata"], **metadata},
-        "spec": _defaulted(spec, _schema()),
+        "spec": _defaulted(spec, spec_schema()),
     }
 
 
@@ -85,13 +84,6 @@ def _merged(last: Any, new: Any, live: Any) -> Any:
     live = live if isinstance(live, Mapping) else {}
     kept = {key: value for key, value in live.items() if key not in last or key in new}
     return kept | {key: _merged(last.get(key), value, live.get(key)) for key, value in new.items()}
-
-
-@cache
-def _schema() -> Object:
-    (version,) = crd()["spec"]["versions"]
-    found: Object = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    return found
 
 
 def _defaulted(value: Any, schema: Object) -> Any:

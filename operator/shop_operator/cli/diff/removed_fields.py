@@ -1,19 +1,18 @@
 """The fields that an apply removes: the operator has applied them before, no other client owns them, and they are no longer desired. Pure.
 
 The API server records the owners of each field in metadata.managedFields, and removes a field that its only owner no longer applies.
-The records have the format FieldsV1 of the Kubernetes API: the prefix `f:` for a key, `k:` for the keys of a list item, `v:` for an
-item of a set, `.` for the item itself, and an empty map for a field with a single value.
+objects/fields_v1.py describes the format of its records.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shop_operator.names import HASH_ANNOTATION
+from shop_operator.objects.fields_v1 import Fields, union
 from shop_operator.objects.ownership import is_apply_by_operator
 
 Object = Mapping[str, Any]
-Fields = Mapping[str, Any]
 
 
 def with_leftovers(desired: Object, live: Object) -> dict[str, Any]:
@@ -24,8 +23,8 @@ def with_leftovers(desired: Object, live: Object) -> dict[str, Any]:
         live: the live object, with its managedFields.
     """
     entries = live["metadata"].get("managedFields") or ()
-    ours = _union(each for each in entries if is_apply_by_operator(each))
-    others = _union(each for each in entries if not is_apply_by_operator(each))
+    ours = union(each for each in entries if is_apply_by_operator(each))
+    others = union(each for each in entries if not is_apply_by_operator(each))
     kept = {
         # An annotation of all children, which is not part of a spec.
         "f:metadata": {"f:annotations": {f"f:{HASH_ANNOTATION}": {}}},
@@ -39,19 +38,8 @@ def with_leftovers(desired: Object, live: Object) -> dict[str, Any]:
 def applied_metadata(live: Object, group: str) -> dict[str, str]:
     """The labels or annotations (the group) that the operator has applied to an object."""
     entries = (each for each in live["metadata"].get("managedFields") or () if is_apply_by_operator(each))
-    ours = _union(entries).get("f:metadata", {}).get(f"f:{group}", {})
+    ours = union(entries).get("f:metadata", {}).get(f"f:{group}", {})
     return {key: value for key, value in (live["metadata"].get(group) or {}).items() if f"f:{key}" in ours}
-
-
-def _union(entries: Iterable[Object]) -> Fields:
-    found: Fields = {}
-    for each in entries:
-        found = _both(found, each.get("fieldsV1") or {})
-    return found
-
-
-def _both(one: Fields, other: Fields) -> Fields:
-    return {key: _both(one.get(key, {}), other.get(key, {})) for key in one.keys() | other.keys()}
 
 
 def _without(fields: Fields, others: Fields) -> Fields:
