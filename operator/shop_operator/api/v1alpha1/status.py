@@ -75,7 +75,7 @@ class RolloutStatus(Model):
     rejected_image: str | None = None
     """Image of the release that was rolled back."""
     rejected_release: str | None = None
-    """Identity of the release that was rolled back, in the same form. It is retried when the annotation shopservice.dev/retry of the ShopService gets a new value. A different release is rolled out immediately: other pod templates, or other content of a ConfigMap or Secret that the pods use. A missing ConfigMap or Secret counts as unchanged."""
+    """Identity of the release that was rolled back, in the same form. It is retried when the annotation shopservice.dev/retry of the ShopService gets a new value. A different release is rolled out immediately: other pod templates, or other content of a ConfigMap or Secret that the pods use. A missing ConfigMap or Secret counts as unchanged. Omitted if the configuration of the pods could not be read when the release failed; then only another image is a different release."""
     retry: str | None = None
     """Value of the annotation shopservice.dev/retry when the release was rolled back."""
     message: str | None = None
