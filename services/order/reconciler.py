@@ -156,9 +156,10 @@ class Reconciler:
             case Verdict.AGREED:
                 self._watchlist.remove(order_id)
             case Verdict.RESUME if execution is not None:
-                self._executions.resume(order_id, execution)
-                log.warning("order_resumed", reason=judgment.reason, execution=execution.number + 1)
-                found.OrdersResumed += 1
+                # The next run resumes an order whose execution has only just ended.
+                if self._executions.resume(order_id, execution):
+                    log.warning("order_resumed", reason=judgment.reason, execution=execution.number + 1)
+                    found.OrdersResumed += 1
             case Verdict.STANDING_STILL:
                 log.warning("order_stands_still", reason=judgment.reason)
                 found.OrdersStandingStill += 1

@@ -6,8 +6,9 @@
     the order was undone, but something is still kept   → RESUME: the workflow undoes it again
     anything else                                       → REPORT to an operator
 
-Resuming starts the same workflow again under another name. Each task finds the result of an earlier execution and returns
-the same, so that the new execution catches up and continues.
+Resuming starts the same workflow again under another name, with the data of the execution that ended. If that execution began
+to undo the order, the new one undoes it; if it began to sell the stock, the new one completes the order. Otherwise, each task
+finds the result of an earlier execution and returns the same, so that the new execution catches up and continues.
 """
 
 from collections.abc import Mapping

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -29,11 +29,15 @@ from services.product import domain as products
 from services.product.dynamo import DynamoStock
 from services.shipping import domain as shipments
 from services.shipping.dynamo import DynamoShipments
-from shopdev.processes.emulator import AwsServer
+from shopdev.processes.emulator import AwsServer, Emulator
 from tests.services.order.test_domain import NOON, NOTHING, an_order
 from tests.waiting import wait_for
 
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
 ROOT = Path(__file__).resolve().parents[3]
+ROLE = "arn:aws:iam::000000000000:role/any"
 NONE: dict[str, str | None] = {"payment": None, "stock": None, "shipment": None}
 SHIPPED: dict[str, str | None] = {"payment": "CHARGED", "stock": "COMMITTED", "shipment": "BOOKED"}
 RUNNING, ABORTED = Execution(1, True, "RUNNING"), Execution(1, False, "ABORTED")  # noqa: FBT003 - as its fields say
@@ -304,9 +308,9 @@ def test_given_a_failed_execution_when_it_is_resumed_twice_then_one_new_executio
 ) -> None:
     workflows = account.clients.stepfunctions
     definition = '{"StartAt": "End", "States": {"End": {"Type": "Fail", "Error": "x"}}}'
-    arn = workflows.create_state_machine(
-        name=f"machine-{ids.uuid7()}", definition=definition, roleArn="arn:aws:iam::000000000000:role/any"
-    )["stateMachineArn"]
+    arn = workflows.create_state_machine(name=f"machine-{ids.uuid7()}", definition=definition, roleArn=ROLE)[
+        "stateMachineArn"
+    ]
     executions = Executions(workflows, arn)
     assert executions.latest("order-1") is None
     workflows.start_execution(stateMachineArn=arn, name="order-1", input='{"order_id": "order-1"}')
@@ -322,6 +326,63 @@ def test_given_a_failed_execution_when_it_is_resumed_twice_then_one_new_executio
         executionArn=f"{arn.replace(':stateMachine:', ':execution:')}:order-1-2"
     )
     assert json.loads(resumed["input"]) == {"order_id": "order-1", "resumed": True}
+
+
+def test_given_an_aborted_execution_when_it_is_resumed_then_the_new_one_gets_the_results_of_its_steps(
+    emulator: Emulator,
+) -> None:
+    workflows = emulator.clients.stepfunctions
+    definition = {
+        "StartAt": "Reserve",
+        "States": {
+            "Reserve": {"Type": "Pass", "Result": {"at": 1}, "ResultPath": "$.reservation", "Next": "Wait"},
+            "Wait": {"Type": "Wait", "Seconds": 1, "Next": "Wait"},
+        },
+    }
+    arn = workflows.create_state_machine(
+        name=f"machine-{ids.uuid7()}", definition=json.dumps(definition), roleArn=ROLE
+    )["stateMachineArn"]
+    executions = Executions(workflows, arn)
+    first = workflows.start_execution(stateMachineArn=arn, name="order-1", input='{"order_id": "order-1"}')[
+        "executionArn"
+    ]
+    wait_for(lambda: "WaitStateEntered" in events(workflows, first))
+    workflows.stop_execution(executionArn=first)
+    aborted = executions.latest("order-1")
+    assert aborted is not None
+
+    assert executions.resume("order-1", aborted)
+
+    resumed = f"{first}-2"
+    given = workflows.describe_execution(executionArn=resumed)["input"]
+    workflows.stop_execution(executionArn=resumed)
+    assert json.loads(given) == {"order_id": "order-1", "reservation": {"at": 1}, "resumed": True}
+
+
+def test_given_an_execution_whose_history_has_no_end_yet_when_it_is_resumed_then_nothing_is_started(
+    emulator: Emulator,
+) -> None:
+    workflows = emulator.clients.stepfunctions
+    definition = '{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": true}}}'
+    arn = workflows.create_state_machine(name=f"machine-{ids.uuid7()}", definition=definition, roleArn=ROLE)[
+        "stateMachineArn"
+    ]
+    executions = Executions(workflows, arn)
+    first = workflows.start_execution(stateMachineArn=arn, name="order-1", input="{}")["executionArn"]
+    wait_for(lambda: "WaitStateEntered" in events(workflows, first))
+
+    assert not executions.resume("order-1", ABORTED)
+
+    latest = executions.latest("order-1")
+    workflows.stop_execution(executionArn=first)
+    assert latest is not None
+    assert latest.number == 1
+
+
+def events(workflows: "SFNClient", execution: str) -> list[str]:
+    """The types of the events in the history of an execution."""
+    history = workflows.get_execution_history(executionArn=execution)
+    return [event["type"] for event in history["events"]]
 
 
 def ended(executions: Executions) -> int:

@@ -13,7 +13,7 @@ import pytest
 from shopdev.checkout import ROOT
 from shopdev.customer import Customer, until
 from shopdev.processes.shop import Shop
-from tests.services.saga.workflow import arn, impatient, visited
+from tests.services.saga.workflow import AFTER_THE_CHARGE, arn, impatient, visited
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(400)]
 
@@ -132,6 +132,84 @@ def test_given_a_charged_order_that_its_customer_cancelled_when_it_is_resumed_th
     assert kept(customer, order) == 0
     assert customer.stock(sku) == before
     until(lambda: reconcile(shop)["OrdersWatched"] == 0)
+
+
+def test_given_an_order_whose_stock_is_being_sold_when_it_is_resumed_in_an_outage_then_it_is_not_undone(
+    shop: Shop, customer: Customer, sku: str
+) -> None:
+    """The first execution sent CommitStock, so no later execution undoes the order, however long it waits."""
+    before = customer.stock(sku)
+    shop.process("shipping-consumer").stop()
+    order = customer.place(sku)
+    until(lambda: "CreateShipment" in visited(shop, order["id"]))
+    shop.process("product-consumer").stop()
+    shop.process("shipping-consumer").start()
+    until(lambda: "CommitStock" in visited(shop, order["id"]))
+    shop.process("payment-consumer").stop()
+    abort(shop, order)
+
+    with impatient(shop, AFTER_THE_CHARGE) as seconds:
+        assert reconcile(shop)["OrdersResumed"] == 1
+        resumed = time.monotonic()
+        until(lambda: time.monotonic() - resumed > 3 * seconds)
+    shop.process("product-consumer").start()
+    until(lambda: customer.stock(sku)["sold"] == before["sold"] + 1)
+    shop.process("payment-consumer").start()
+
+    assert customer.follow(order)["state"] == "SHIPPED"
+    assert kept(customer, order) == order["total"]["amount"]
+    assert customer.stock(sku) == {
+        **before,
+        "available": before["available"] - 1,
+        "sold": before["sold"] + 1,
+    }
+    until(lambda: reconcile(shop)["OrdersWatched"] == 0)
+
+
+def test_given_an_execution_aborted_while_it_undid_an_order_when_the_order_is_resumed_then_it_is_undone(
+    shop: Shop, customer: Customer, sku: str
+) -> None:
+    """StartCancelling of the aborted execution is delivered after the resumed execution has begun."""
+    before = customer.stock(sku)
+    with impatient(shop, AFTER_THE_CHARGE):
+        shop.process("shipping-consumer").stop()
+        shop.process("payment-consumer").stop()
+        order = customer.place(sku)
+        until(lambda: "ChargePayment" in visited(shop, order["id"]))
+        shop.process("order-consumer").stop()
+        shop.process("payment-consumer").start()
+        until(lambda: "StartCancelling" in visited(shop, order["id"]))
+    abort(shop, order)
+    late = hold(shop, "order", "StartCancelling")
+    shop.process("order-consumer").start()
+
+    assert reconcile(shop)["OrdersResumed"] == 1
+    until(lambda: {"CreateShipment", "CancelShipment"} & visited(shop, f"{order['id']}-2"))
+    shop.clients.sqs.change_message_visibility(**late, VisibilityTimeout=0)
+    until(lambda: customer.order(order)["state"] == "CANCELLING")
+    shop.process("shipping-consumer").start()
+
+    assert customer.follow(order)["state"] == "CANCELLED"
+    assert kept(customer, order) == 0
+    assert customer.stock(sku) == before
+    until(lambda: reconcile(shop)["OrdersWatched"] == 0)
+
+
+def hold(shop: Shop, service: str, task: str) -> dict[str, str]:
+    """Receives the message of a task while no consumer runs, so that it is delivered only when it is made visible."""
+    url = shop.outputs[service]["TasksQueueUrl"]
+
+    def receive() -> dict[str, str] | None:
+        received = shop.clients.sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=300
+        )
+        for message in received.get("Messages", []):
+            if orjson.loads(message["Body"])["task"] == task:
+                return {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]}
+        return None
+
+    held: dict[str, str] = until(receive)
+    return held
 
 
 def test_given_an_undone_order_with_a_charged_payment_when_the_reconciler_runs_then_it_is_refunded(

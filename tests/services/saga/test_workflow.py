@@ -64,6 +64,13 @@ SUCCESS: Mapping[str, Mapping[str, Any]] = {
     "ReleaseStock": {"released_at": "2026-01-01T00:00:06Z"},
     "CancelOrder": {"state": "CANCELLED"},
 }
+# The data of an execution after its steps, and after CreateShipment.
+RESULTS = {
+    "reservation": SUCCESS["ReserveStock"],
+    "charge": SUCCESS["ChargePayment"],
+    "confirmation": SUCCESS["ConfirmOrder"],
+}
+BOOKED = {"shipment": SUCCESS["CreateShipment"]}
 OWNER = {
     "ReserveStock": "product",
     "CheckOrder": "order",
@@ -102,6 +109,8 @@ class Story:
     error: str | None = None
     refunded: Mapping[str, Any] = field(default_factory=lambda: TOTAL)
     resumed: bool = False
+    data: dict[str, Any] = field(default_factory=dict)
+    """What a resumed execution gets from the earlier one, in addition to the input."""
 
 
 STORIES: Mapping[str, Story] = {
@@ -217,6 +226,29 @@ STORIES: Mapping[str, Story] = {
         (*FORWARD[:3], *BACK_FROM_SHIPMENT),
         "OrderClosed",
         resumed=True,
+    ),
+    "resumed after it began to be undone: nothing is repeated before": Story(
+        {},
+        BACK_FROM_SHIPMENT,
+        "PaymentUnknown",
+        resumed=True,
+        data=RESULTS | {"failure": {"Error": "PaymentUnknown", "Cause": "no response"}},
+    ),
+    "resumed after it timed out and began to be undone: a timeout has no cause": Story(
+        {}, BACK_FROM_SHIPMENT, "States.Timeout", resumed=True, data={"failure": {"Error": "States.Timeout"}}
+    ),
+    "resumed after it was booked and failed: it is undone": Story(
+        {},
+        BACK_FROM_SHIPMENT,
+        "States.Timeout",
+        resumed=True,
+        data=RESULTS | BOOKED | {"failure": {"Error": "States.Timeout"}},
+    ),
+    "resumed after its stock began to be sold: it is not undone": Story(
+        {"CommitStock": [Silence()], "CompleteOrder": [Failure("Oops")]},
+        ("CommitStock", "CommitStock", "CompleteOrder", "CompleteOrder"),
+        resumed=True,
+        data=RESULTS | BOOKED,
     ),
     "cancelled by the customer": Story(
         {"ConfirmOrder": [Failure("OrderCancelled")]}, (*FORWARD[:4], *BACK), "OrderCancelled"
@@ -372,7 +404,9 @@ def endings(emulator: Emulator) -> Iterator[Mapping[str, Ending]]:
                 stateMachineArn=outputs["saga"]["StateMachineArn"],
                 name=order_id,
                 input=json.dumps(
-                    order_input(order_id) | ({"resumed": True} if STORIES[name].resumed else {})
+                    order_input(order_id)
+                    | STORIES[name].data
+                    | ({"resumed": True} if STORIES[name].resumed else {})
                 ),
             )["executionArn"]
             for name, order_id in ids.items()

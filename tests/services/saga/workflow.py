@@ -1,40 +1,52 @@
 """The order workflow of a running shop: its timeouts and its states."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from shopdev.cloudformation import stacks
 from shopdev.customer import until
 from shopdev.processes.shop import Shop
 
-IMPATIENT_SECONDS, USUAL_SECONDS = 3, 300
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import ParameterTypeDef
+
+IMPATIENT_SECONDS = 3
+BEFORE_THE_CHARGE, AFTER_THE_CHARGE = "TaskTimeoutSeconds", "PaidTaskTimeoutSeconds"
 
 
 @contextmanager
-def impatient(shop: Shop) -> Iterator[int]:
-    """Has executions that are started meanwhile wait a few seconds for a task before the charge; answers how many."""
-    _update(shop, IMPATIENT_SECONDS)
+def impatient(shop: Shop, timeout: str = BEFORE_THE_CHARGE) -> Iterator[int]:
+    """Shortens a timeout of the executions that are started in the meantime. Returns it in seconds."""
+    _update(shop, {timeout: IMPATIENT_SECONDS})
     try:
         yield IMPATIENT_SECONDS
     finally:
-        _update(shop, USUAL_SECONDS)
+        _update(shop, {})
 
 
-def _update(shop: Shop, seconds: int) -> None:
+def _update(shop: Shop, timeouts: Mapping[str, int]) -> None:
+    """Sets the timeouts. The others have their defaults."""
+    chosen: list[ParameterTypeDef] = [
+        {"ParameterKey": name, "ParameterValue": str(seconds)} for name, seconds in timeouts.items()
+    ]
     shop.clients.cloudformation.update_stack(
         StackName=f"{shop.prefix}-saga",
         TemplateBody=stacks.template("saga"),
         Parameters=[
             {"ParameterKey": "Prefix", "ParameterValue": shop.prefix},
-            {"ParameterKey": "TaskTimeoutSeconds", "ParameterValue": str(seconds)},
+            *chosen,
         ],
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
     workflow = shop.outputs["saga"]["StateMachineArn"]
     until(
         lambda: (
-            f'"TimeoutSeconds": {seconds},'
-            in shop.clients.stepfunctions.describe_state_machine(stateMachineArn=workflow)["definition"]
+            (
+                f'"TimeoutSeconds": {IMPATIENT_SECONDS},'
+                in shop.clients.stepfunctions.describe_state_machine(stateMachineArn=workflow)["definition"]
+            )
+            is bool(timeouts)
         )
     )
 
