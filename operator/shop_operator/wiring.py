@@ -9,8 +9,8 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
-from shop_operator.cache.config_hashes import KINDS as CONFIG_KINDS
-from shop_operator.cache.config_hashes import Configs, DigestKey
+from shop_operator.cache.config_digests import KINDS as CONFIG_KINDS
+from shop_operator.cache.config_digests import ConfigDigests, DigestKey
 from shop_operator.cache.hostnames import Hostnames
 from shop_operator.cache.kopf_watch import KopfWatch
 from shop_operator.cache.namespaces import KIND as NAMESPACE
@@ -67,7 +67,9 @@ async def run(settings: RunSettings, info: ConnectionInfo, listener: socket.sock
     writer = _writer(settings, kube, caches, events, metrics)
     reconciler = _reconciler(settings, kube, caches, writer, metrics)
     workers = Workers(caches.store, queue, caches.gate, reconciler, metrics)
-    leadership = Leadership(caches.intake, [reconciler, writer, caches.configs, queue, events], metrics)
+    leadership = Leadership(
+        caches.intake, [reconciler, writer, caches.config_digests, queue, events], metrics
+    )
     elector: Elector | Alone = Alone(leadership, fence)
     if settings.leader_elect:
         elector = Elector(kube, home, settings.lease_name, settings.identity, leadership, fence)
@@ -115,7 +117,7 @@ class Caches:
         gate: open while ShopServices may be reconciled.
         wake: enqueues ShopServices.
         intake: the path of an event into the store and the queue.
-        configs: the digests of ConfigMaps and Secrets.
+        config_digests: the digests of ConfigMaps and Secrets.
         namespaces: the pod-security levels.
         watch_health: the silence of each watch.
     """
@@ -135,7 +137,7 @@ class Caches:
         self.store = Store(unreadable, Hostnames(self.wake, self.lists.complete))
         self.served = ServedKinds(kinds)
         self.intake = Intake(self.store, self.wake, self.gate, self.lists, self.served, metrics.shops)
-        self.configs = Configs(
+        self.config_digests = ConfigDigests(
             kube,
             DigestKey(kube, home),
             self.wake,
@@ -178,9 +180,9 @@ class Caches:
 
     def _others(self) -> list[Reflector]:
         """The reflectors of what ShopServices use: their configuration and their namespaces."""
-        configs = itertools.product(self._config_kinds, self._where)
+        watched = itertools.product(self._config_kinds, self._where)
         return [
-            *(self._reflector(self.configs, *each) for each in configs),
+            *(self._reflector(self.config_digests, *each) for each in watched),
             self._reflector(self.namespaces, NAMESPACE, None),
         ]
 
@@ -218,7 +220,7 @@ def _reconciler(
         caches.store,
         writer,
         metrics,
-        configs=caches.configs,
+        config_digests=caches.config_digests,
         served=caches.served,
         namespaces=caches.namespaces,
         common=settings.common,

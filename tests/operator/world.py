@@ -3,7 +3,7 @@
 from typing import Any
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.cache.config_hashes import Configs
+from shop_operator.cache.config_digests import ConfigDigests
 from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cache.store import Store
 from shop_operator.names import Key
@@ -32,7 +32,7 @@ class World:
         self.clock = Clock()
         self.told: list[tuple[str, str, bool]] = []
         self.served = frozenset(kind.kind for kind in KINDS)
-        self.configs = Configs(self.api, FixedKey(), self.woken.extend)
+        self.config_digests = ConfigDigests(self.api, FixedKey(), self.woken.extend)
         self.diagnose_logs = True
         self.level: Level = "restricted"
         self.protected = frozenset({"kube-system"})
@@ -48,7 +48,7 @@ class World:
             self.store,
             writer,
             self,
-            configs=self.configs,
+            config_digests=self.config_digests,
             served=lambda: self.served,
             namespaces=Namespaces(self.level, self.protected, self.wake_namespace, lambda: None),
             now=self.clock.date,

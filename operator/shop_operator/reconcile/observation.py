@@ -7,7 +7,7 @@ from datetime import datetime
 
 from shop_operator.api.v1alpha1.common_metadata import CommonMetadata
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.cache.config_hashes import Configs
+from shop_operator.cache.config_digests import ConfigDigests
 from shop_operator.cache.live import deployments, live_scale, routes
 from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cache.store import Store
@@ -30,7 +30,7 @@ class Observation:
     Args:
         store: what the watches have shown.
         neighbors: the calls between ShopServices.
-        configs: the digests of ConfigMaps and Secrets.
+        config_digests: the digests of ConfigMaps and Secrets.
         namespaces: the pod-security level of each namespace.
         served: the kinds that the API server serves.
         common: metadata of the children of all ShopServices.
@@ -43,7 +43,7 @@ class Observation:
         store: Store,
         neighbors: Neighbors,
         *,
-        configs: Configs,
+        config_digests: ConfigDigests,
         namespaces: Namespaces,
         served: Callable[[], AbstractSet[str]],
         common: CommonMetadata,
@@ -52,7 +52,7 @@ class Observation:
     ) -> None:
         self._store = store
         self._neighbors = neighbors
-        self._configs = configs
+        self._config_digests = config_digests
         self._namespaces = namespaces
         self._served = served
         self._common = common
@@ -117,7 +117,7 @@ class Observation:
         found: list[Configuration] = []
 
         async def read() -> None:
-            digests = await self._configs.digests(this.key, frozenset().union(*uses.values()))
+            digests = await self._config_digests.digests(this.key, frozenset().union(*uses.values()))
             found.append(Configuration(uses, digests))
 
         problems = await attempt(read())

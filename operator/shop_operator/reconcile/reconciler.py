@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from shop_operator.api.v1alpha1.common_metadata import NOTHING, CommonMetadata
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.cache.config_hashes import Configs
+from shop_operator.cache.config_digests import ConfigDigests
 from shop_operator.cache.in_flight import InFlight
 from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cache.snapshot import Shop
@@ -58,7 +58,7 @@ class Reconciler:
         store: the cache of the watches.
         writer: writes statuses.
         observer: counts writes.
-        configs: the digests of ConfigMaps and Secrets.
+        config_digests: the digests of ConfigMaps and Secrets.
         served: the kinds that the API server serves.
         common: metadata of the children of all ShopServices.
         queue_endpoints: prefixes of the queue addresses that are allowed in addition to those of AWS; None for any.
@@ -75,7 +75,7 @@ class Reconciler:
         writer: StatusWriter,
         observer: WriteObserver,
         *,
-        configs: Configs,
+        config_digests: ConfigDigests,
         served: Callable[[], AbstractSet[str]],
         namespaces: Namespaces,
         common: CommonMetadata = NOTHING,
@@ -86,7 +86,7 @@ class Reconciler:
     ) -> None:
         self._store = store
         self._writer = writer
-        self._configs = configs
+        self._config_digests = config_digests
         self._namespaces = namespaces
         self._memories = ChildMemories()
         self._refusals = Refusals(clock)
@@ -95,7 +95,7 @@ class Reconciler:
         self._observation = Observation(
             store,
             self._neighbors,
-            configs=configs,
+            config_digests=config_digests,
             namespaces=namespaces,
             served=served,
             common=common,
@@ -205,7 +205,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self._refusals.forget(key)
         self._memories.forget(key)
-        self._configs.forget(key)
+        self._config_digests.forget(key)
         self._writer.forget(key)
 
     def _remember(self, this: Pass, in_status: frozenset[ChildId]) -> None:

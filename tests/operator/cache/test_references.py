@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.cache.config_hashes import READS_AT_ONCE, Configs
+from shop_operator.cache.config_digests import READS_AT_ONCE, ConfigDigests
 from shop_operator.errors import InvalidSpec
 from shop_operator.names import Key
 from shop_operator.render import configuration_uses
@@ -101,10 +101,10 @@ class Slow:
 
 async def test_given_many_digests_then_concurrent_reads_stay_within_the_limit_and_all_are_answered() -> None:
     api = Slow()
-    configs = Configs(api, FixedKey(b"k"), lambda _: None)
+    config_digests = ConfigDigests(api, FixedKey(b"k"), lambda _: None)
     asked = [
         asyncio.create_task(
-            configs.digests(Key(f"ns-{n % 5}", f"web-{n}"), frozenset({Use("ConfigMap", f"c-{n}")}))
+            config_digests.digests(Key(f"ns-{n % 5}", f"web-{n}"), frozenset({Use("ConfigMap", f"c-{n}")}))
         )
         for n in range(100)
     ]
@@ -121,10 +121,10 @@ async def test_given_many_digests_then_concurrent_reads_stay_within_the_limit_an
 
 async def test_given_canceled_reads_then_they_make_room_for_another() -> None:
     api = Slow()
-    configs = Configs(api, FixedKey(b"k"), lambda _: None)
+    config_digests = ConfigDigests(api, FixedKey(b"k"), lambda _: None)
     for n in range(2 * READS_AT_ONCE):
         asked = asyncio.create_task(
-            configs.digests(Key("ns", f"web-{n}"), frozenset({Use("Secret", f"s-{n}")}))
+            config_digests.digests(Key("ns", f"web-{n}"), frozenset({Use("Secret", f"s-{n}")}))
         )
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -132,6 +132,6 @@ async def test_given_canceled_reads_then_they_make_room_for_another() -> None:
         await asyncio.gather(asked, return_exceptions=True)
 
     api.answers.set()
-    found = await configs.digests(Key("ns", "last"), frozenset({Use("Secret", "last")}))
+    found = await config_digests.digests(Key("ns", "last"), frozenset({Use("Secret", "last")}))
 
     assert found is not None

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.cache.config_hashes import Configs
+from shop_operator.cache.config_digests import ConfigDigests
 from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cache.snapshot import Child, Scaler, Shop
 from shop_operator.cache.store import Store
@@ -212,10 +212,10 @@ class NoKey:
 async def test_given_an_object_with_any_content_then_the_configuration_digests_raise_nothing(
     obj: Any,
 ) -> None:
-    configs = Configs(NothingToRead(), NoKey(), wake=lambda _: None)
+    config_digests = ConfigDigests(NothingToRead(), NoKey(), wake=lambda _: None)
 
-    configs.merge([obj, whole("ConfigMap")])
-    configs.seen("DELETED", obj)
+    config_digests.merge([obj, whole("ConfigMap")])
+    config_digests.seen("DELETED", obj)
 
 
 def other() -> dict[str, Any]:
@@ -401,11 +401,11 @@ def test_given_an_object_without_identity_then_it_is_counted_until_a_list_is_wit
 def test_given_a_secret_without_identity_then_it_is_counted_as_unreadable(
     metadata: dict[str, str], counted: dict[str, int]
 ) -> None:
-    configs = Configs(
+    config_digests = ConfigDigests(
         NothingToRead(), NoKey(), wake=lambda _: None, unreadable=Unreadable(counted.__setitem__)
     )
 
-    configs.merge([Unparsed(metadata=metadata, kind="Secret"), whole("Secret")])
+    config_digests.merge([Unparsed(metadata=metadata, kind="Secret"), whole("Secret")])
 
     assert counted == {"Secret": 1}
 

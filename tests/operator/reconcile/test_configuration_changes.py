@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.cache.config_hashes import Configs
+from shop_operator.cache.config_digests import ConfigDigests
 from shop_operator.errors import (
     Forbidden,
 )
@@ -41,14 +41,14 @@ def settings(world: World, version: int, **data: str) -> dict[str, Any]:
         "data": data,
     }
     world.api.objects["ConfigMap", "ns", "settings"] = obj
-    world.configs.seen("MODIFIED", obj)
+    world.config_digests.seen("MODIFIED", obj)
     return obj
 
 
 def gone(world: World, version: int) -> None:
     obj = world.api.objects.pop(("ConfigMap", "ns", "settings"))
     obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(version)}}
-    world.configs.seen("DELETED", obj)
+    world.config_digests.seen("DELETED", obj)
 
 
 async def test_given_an_object_that_is_deleted_and_made_again_then_no_pods_are_replaced(world: World) -> None:
@@ -178,11 +178,11 @@ async def test_given_a_changed_configmap_then_pods_are_replaced_and_given_an_unc
     assert before["metadata"]["annotations"].keys() == {"shopservice.dev/config-checksum"}
     assert world.api.reads == 1
 
-    world.configs.seen("MODIFIED", config(world, LEVEL="info"))
+    world.config_digests.seen("MODIFIED", config(world, LEVEL="info"))
     await world.pass_()
     assert (template_of(world), world.api.reads, world.woken) == (before, 2, [KEY])
 
-    world.configs.seen("MODIFIED", config(world, LEVEL="debug"))
+    world.config_digests.seen("MODIFIED", config(world, LEVEL="debug"))
     await world.pass_()
     assert template_of(world) != before
     await world.pass_()
@@ -191,13 +191,13 @@ async def test_given_a_changed_configmap_then_pods_are_replaced_and_given_an_unc
 
 async def test_given_pods_without_a_checksum_then_an_upgrade_does_not_replace_them(world: World) -> None:
     config(world, LEVEL="info")
-    world.configs = Configs(world.api, FixedKey(), world.woken.extend, enabled=False)
+    world.config_digests = ConfigDigests(world.api, FixedKey(), world.woken.extend, enabled=False)
     world.restart()
     world.shop(envFrom=[{"configMapRef": {"name": "settings"}}])
     await world.pass_()
     before = template_of(world)
 
-    world.configs = Configs(world.api, FixedKey(), world.woken.extend)
+    world.config_digests = ConfigDigests(world.api, FixedKey(), world.woken.extend)
     world.restart()
     await world.pass_()
     assert template_of(world) == before
@@ -205,7 +205,7 @@ async def test_given_pods_without_a_checksum_then_an_upgrade_does_not_replace_th
     await world.pass_()
     assert world.writes == set()
 
-    world.configs.seen("MODIFIED", config(world, LEVEL="debug"))
+    world.config_digests.seen("MODIFIED", config(world, LEVEL="debug"))
     await world.pass_()
     changed = template_of(world)
     assert changed["metadata"]["annotations"].keys() == {"shopservice.dev/config-checksum"}
@@ -223,7 +223,7 @@ async def test_given_configuration_that_cannot_be_read_then_only_the_pods_stay_u
     async def forbidden(*_: Any) -> None:
         raise Forbidden("no right to read ConfigMaps")
 
-    world.configs = Configs(world.api, FixedKey(), world.woken.extend)
+    world.config_digests = ConfigDigests(world.api, FixedKey(), world.woken.extend)
     monkeypatch.setattr(world.api, "get", forbidden)
     world.restart()
     world.shop(envFrom=[{"configMapRef": {"name": "settings"}}], args=["new"])

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from shop_operator.cache.config_hashes import Configs
+from shop_operator.cache.config_digests import ConfigDigests
 from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cache.store import Store
 from shop_operator.kubernetes.events import Events
@@ -73,20 +73,20 @@ async def test_given_a_leader_with_state_of_a_shopservice_when_it_loses_the_leas
     world, metrics = World(), Metrics(lease="shop-operator")
     queue: WorkQueue[Key] = WorkQueue(metrics)
     events = Events(NoEvents(), "me")
-    configs = Configs(world.api, FixedKey(), lambda _: None)
+    config_digests = ConfigDigests(world.api, FixedKey(), lambda _: None)
     writer = StatusWriter(world.api, world.store, events, metrics, lambda _: None, world.clock)
     reconciler = Reconciler(
         world.api,
         world.store,
         writer,
         metrics,
-        configs=configs,
+        config_digests=config_digests,
         served=lambda: world.served,
         namespaces=Namespaces("restricted", frozenset(), lambda _: None, lambda: None),
         now=world.clock.date,
         clock=world.clock,
     )
-    parts = (reconciler, writer, configs, queue, events)
+    parts = (reconciler, writer, config_digests, queue, events)
     leadership = Leadership(engine(queue, metrics, Store()), parts, metrics)
     leadership(leads=True)
     world.shop(envFrom=[{"configMapRef": {"name": "settings"}}])
@@ -112,11 +112,11 @@ async def test_given_digests_that_another_part_uses_when_the_reconciler_is_clear
     world = World()
     world.shop(envFrom=[{"configMapRef": {"name": "settings"}}])
     await world.reconciler.reconcile(KEY)
-    assert remembers(world.configs, KEY, apart_from=(world, world.api))
+    assert remembers(world.config_digests, KEY, apart_from=(world, world.api))
 
     world.reconciler.clear()
 
-    assert remembers(world.configs, KEY, apart_from=(world, world.api))
+    assert remembers(world.config_digests, KEY, apart_from=(world, world.api))
 
 
 async def test_when_the_lease_changes_hands_then_a_leader_clears_its_state_before_it_starts_and_after_it_stops() -> (

@@ -172,7 +172,7 @@ async def test_given_a_forbidden_queue_endpoint_when_a_pass_runs_then_it_is_refu
         world.store,
         world.reconciler._writer,
         world,
-        configs=world.configs,
+        config_digests=world.config_digests,
         served=lambda: world.served,
         namespaces=world.reconciler._namespaces,
         queue_endpoints=(),

@@ -37,14 +37,14 @@ async def rejected_by_image(world: World) -> None:
     """Let a release fail while its configuration cannot be read."""
     await release(world, **BAD)
     observation = world.reconciler._observation
-    configs = observation._configs
-    observation._configs = Unreadable()  # type: ignore[assignment]
+    config_digests = observation._config_digests
+    observation._config_digests = Unreadable()  # type: ignore[assignment]
     rolling(world, "ProgressDeadlineExceeded")
     for _ in range(2):
         with pytest.raises(Forbidden):
             await world.pass_()
         world.clock.now += 8
-    observation._configs = configs
+    observation._config_digests = config_digests
     await world.pass_()
     assert rollout(world)["rejectedImage"] == "shop:2"
     assert "rejectedRelease" not in rollout(world)

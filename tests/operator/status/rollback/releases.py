@@ -67,12 +67,14 @@ def secret(world: World, version: int, **data: str) -> None:
         "data": data,
     }
     world.api.objects["Secret", "ns", "db"] = obj
-    world.configs.seen("MODIFIED", obj)
+    world.config_digests.seen("MODIFIED", obj)
 
 
 def away(world: World, version: int) -> None:
     obj = world.api.objects.pop(("Secret", "ns", "db"))
-    world.configs.seen("DELETED", {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(version)}})
+    world.config_digests.seen(
+        "DELETED", {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(version)}}
+    )
 
 
 async def rejected(world: World) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.cache.config_hashes import Configs
+from shop_operator.cache.config_digests import ConfigDigests
 from shop_operator.errors import Forbidden
 from shop_operator.names import PART_OF_LABEL
 from shop_operator.render import render
@@ -123,7 +123,7 @@ async def test_given_a_rejected_release_when_the_digest_key_changes_then_it_stay
 ) -> None:
     good = await rejected(world)
 
-    world.configs = Configs(world.api, FixedKey(b"another key"), world.woken.extend)
+    world.config_digests = ConfigDigests(world.api, FixedKey(b"another key"), world.woken.extend)
     world.restart()
     await world.pass_()
     assert pod(world) == good
@@ -193,7 +193,7 @@ async def test_given_a_rejected_release_when_its_secret_cannot_be_read_for_a_mom
     told = rollout(world)
 
     world.restart()
-    world.reconciler._observation._configs = Unreadable()  # type: ignore[assignment]
+    world.reconciler._observation._config_digests = Unreadable()  # type: ignore[assignment]
     with pytest.raises(Forbidden):
         await world.pass_()
     assert ("Deployment", "ns", "web-relay") in world.api.objects

@@ -140,7 +140,7 @@ class _Known:
     empty: bool = False
 
 
-class Configs:
+class ConfigDigests:
     """The digests, and the objects that each ShopService uses. A reflector.Sink for the metadata of both kinds.
 
     Args:

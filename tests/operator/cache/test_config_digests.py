@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shop_operator.cache.config_hashes import KEY_SECRET, Configs, DigestKey
+from shop_operator.cache.config_digests import KEY_SECRET, ConfigDigests, DigestKey
 from shop_operator.errors import ApiUnavailable, Forbidden, Stale
 from shop_operator.names import Key
 from shop_operator.render.configuration import Use
@@ -34,7 +34,7 @@ class Cluster:
         self.fails = False
         self.woken: list[Key] = []
         self.meanwhile: list[dict[str, Any]] = []
-        self.configs = Configs(self, FixedKey(key), self.wake)
+        self.config_digests = ConfigDigests(self, FixedKey(key), self.wake)
 
     def wake(self, keys: Iterable[Key]) -> None:
         self.woken += sorted(keys)
@@ -53,16 +53,16 @@ class Cluster:
 
     def change(self, obj: dict[str, Any]) -> None:
         self.objects[obj["metadata"]["name"]] = obj
-        self.configs.seen("MODIFIED", obj)
+        self.config_digests.seen("MODIFIED", obj)
 
     def remove(self, name: str, version: int) -> None:
         gone = self.objects.pop(name)
-        self.configs.seen(
+        self.config_digests.seen(
             "DELETED", {**gone, "metadata": {**gone["metadata"], "resourceVersion": str(version)}}
         )
 
     async def digest(self, use: Use = SETTINGS, key: Key = WEB) -> str | None:
-        found = await self.configs.digests(key, frozenset({use}))
+        found = await self.config_digests.digests(key, frozenset({use}))
         assert found is not None
         return found.values[use]
 
@@ -80,7 +80,7 @@ async def test_given_a_configmap_used_twice_then_it_is_read_once_and_again_only_
     first, second = await asyncio.gather(cluster.digest(), cluster.digest(key=ORDER))
     assert first == second
     assert cluster.reads == 1
-    cluster.configs.seen("MODIFIED", config(5, A="1"))
+    cluster.config_digests.seen("MODIFIED", config(5, A="1"))
     assert cluster.woken == []
 
     cluster.change(config(6, A="2"))
@@ -110,12 +110,12 @@ async def test_given_a_configmap_being_read_when_all_uses_are_forgotten_then_it_
     reading = asyncio.create_task(cluster.digest())
     await cluster.asked.wait()
 
-    cluster.configs.clear()
+    cluster.config_digests.clear()
 
     async with asyncio.timeout(5):
         assert await reading is not None
     assert cluster.reads == 1
-    assert cluster.configs._known == {}
+    assert cluster.config_digests._known == {}
 
 
 async def test_given_a_configmap_that_cannot_be_read_then_every_pass_that_waits_for_it_gets_that_error(
@@ -193,7 +193,10 @@ async def test_given_two_digest_keys_then_the_same_short_value_has_different_dig
     for each in (cluster, other):
         each.change(config(5, PIN="7319"))
 
-    mine, theirs = await cluster.configs.digests(WEB, ALL), await other.configs.digests(WEB, ALL)
+    mine, theirs = (
+        await cluster.config_digests.digests(WEB, ALL),
+        await other.config_digests.digests(WEB, ALL),
+    )
 
     assert mine is not None
     assert theirs is not None
@@ -207,40 +210,40 @@ async def test_given_changes_that_a_watch_has_missed_when_the_kind_is_listed_the
     cluster.change(config(5, A="1"))
     await cluster.digest()
 
-    cluster.configs.begin_list()
-    cluster.configs.merge([config(5, A="1"), config(5, "others")])
-    cluster.configs.end_list("ConfigMap", None, {"uid-settings", "uid-others"}, 6)
+    cluster.config_digests.begin_list()
+    cluster.config_digests.merge([config(5, A="1"), config(5, "others")])
+    cluster.config_digests.end_list("ConfigMap", None, {"uid-settings", "uid-others"}, 6)
     assert cluster.woken == []
-    cluster.configs.merge([config(8, A="2")])
+    cluster.config_digests.merge([config(8, A="2")])
     assert cluster.woken == [WEB]
 
     await cluster.digest()
-    cluster.configs.end_list("Secret", None, set(), 20)
-    cluster.configs.end_list("ConfigMap", "elsewhere", set(), 20)
+    cluster.config_digests.end_list("Secret", None, set(), 20)
+    cluster.config_digests.end_list("ConfigMap", "elsewhere", set(), 20)
     assert cluster.woken == [WEB]
-    cluster.configs.end_list("ConfigMap", "ns", set(), 20)
+    cluster.config_digests.end_list("ConfigMap", "ns", set(), 20)
     assert cluster.woken == [WEB, WEB]
 
 
 async def test_given_a_configmap_that_is_no_longer_used_then_no_state_of_it_is_kept(cluster: Cluster) -> None:
     cluster.change(config(5, A="1"))
     await cluster.digest()
-    none = await cluster.configs.digests(WEB, frozenset())
+    none = await cluster.config_digests.digests(WEB, frozenset())
     assert none is not None
     assert none.values == {}
     cluster.change(config(6, A="2"))
     await cluster.digest(key=ORDER)
-    cluster.configs.forget(ORDER)
+    cluster.config_digests.forget(ORDER)
     cluster.change(config(7, A="3"))
 
     assert cluster.woken == []
-    kept = cluster.configs._known, cluster.configs._users, cluster.configs._used
+    kept = cluster.config_digests._known, cluster.config_digests._users, cluster.config_digests._used
     assert kept == ({}, {}, {})
 
 
 async def test_given_disabled_tracking_then_nothing_is_read() -> None:
     cluster = Cluster()
-    off = Configs(cluster, FixedKey(), cluster.wake, enabled=False)
+    off = ConfigDigests(cluster, FixedKey(), cluster.wake, enabled=False)
 
     assert await off.digests(WEB, ALL) is None
     assert cluster.reads == 0
