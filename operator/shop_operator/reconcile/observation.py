@@ -14,9 +14,9 @@ from shop_operator.cache.store import Store
 from shop_operator.errors import OperatorError
 from shop_operator.names import ChildId, Key
 from shop_operator.reconcile.attempts import attempt
+from shop_operator.reconcile.lost_replicas import last_counts
 from shop_operator.reconcile.neighbors import Neighbors
 from shop_operator.reconcile.passes import Pass, Read
-from shop_operator.reconcile.replicas import last_counts
 from shop_operator.render import configuration_uses
 from shop_operator.render.configuration import Configuration, Record
 from shop_operator.render.discovery import hostname

@@ -13,10 +13,10 @@ from shop_operator.objects.ownership import controlled_by
 from shop_operator.reconcile.api import Api
 from shop_operator.reconcile.attempts import attempt
 from shop_operator.reconcile.child import Children, WriteObserver
+from shop_operator.reconcile.lost_replicas import FOREIGN
 from shop_operator.reconcile.memory import ChildMemories
 from shop_operator.reconcile.neighbors import DRAIN_LOOK, LOOK_AGAIN, Neighbors
 from shop_operator.reconcile.passes import Pass
-from shop_operator.reconcile.replicas import FOREIGN
 from shop_operator.reconcile.retention import route_wait, uses_account
 from shop_operator.render.workloads import workloads
 

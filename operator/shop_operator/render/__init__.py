@@ -13,13 +13,14 @@ from shop_operator.render import queue_addresses
 from shop_operator.render.autoscaler import autoscaler
 from shop_operator.render.common import with_common_metadata
 from shop_operator.render.configuration import MOST_OBJECTS, Use, uses
-from shop_operator.render.deployment import LiveScale, deployment
+from shop_operator.render.deployment import deployment
 from shop_operator.render.discovery import discovery_service
 from shop_operator.render.disruption import disruption_budget
 from shop_operator.render.monitors import monitors
 from shop_operator.render.network_policy import network_policy
 from shop_operator.render.overlay import overlaid
 from shop_operator.render.pod import template
+from shop_operator.render.replicas import LiveScale
 from shop_operator.render.route import http_routes
 from shop_operator.render.scaled_object import scaled_object
 from shop_operator.render.service import service, url

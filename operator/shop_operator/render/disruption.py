@@ -5,8 +5,8 @@ from typing import Any, Final
 from shop_operator.api.v1alpha1.disruption import Disruption
 from shop_operator.api.v1alpha1.shares import at_least
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.render.deployment import LiveScale, expected_replicas
 from shop_operator.render.labels import metadata, selector
+from shop_operator.render.replicas import LiveScale, expected_replicas
 from shop_operator.render.workloads import Workload
 
 _ONE: Final = {"maxUnavailable": 1}

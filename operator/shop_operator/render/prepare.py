@@ -16,9 +16,9 @@ from shop_operator.objects.pod_security import Level
 from shop_operator.objects.summary.http_route import LiveRoute
 from shop_operator.render import account_name, render
 from shop_operator.render.configuration import Configuration, Record
-from shop_operator.render.deployment import LiveScale
 from shop_operator.render.discovery import hostname, taken
 from shop_operator.render.installed import left_out, not_installed
+from shop_operator.render.replicas import LiveScale
 from shop_operator.render.surroundings import Surroundings
 
 
