@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from shop_operator.cache.in_flight import InFlight
 from shop_operator.cache.live import AUTOSCALERS
-from shop_operator.cache.snapshot import Child, Scaler, Shop
+from shop_operator.cache.snapshot import Child, Shop
 from shop_operator.cache.store import Store
 from shop_operator.errors import Contested, Exists, Refused, Stale
 from shop_operator.names import HASH_ANNOTATION, OWN_MANAGERS, REPAIR_MANAGER, ChildId, Key
@@ -17,6 +17,7 @@ from shop_operator.objects.lenient import mapping, mappings
 from shop_operator.objects.ownership import applied_by_operator, controller_of, refusal
 from shop_operator.reconcile.api import Api
 from shop_operator.reconcile.memory import ChildMemories
+from shop_operator.reconcile.replica_handover import ReplicaHandover
 from shop_operator.reconcile.revert_limit import REVERTS_AT_ONCE, RevertLimit
 from shop_operator.reconcile.wanted import Wanted, remembered
 from shop_operator.status.drift import Repair
@@ -44,6 +45,7 @@ class Children:
         writer: records reverted changes.
         observer: counts writes.
         memories: the records of the ShopServices.
+        handover: keeps the replica count of a Deployment that the operator no longer applies.
         in_flight: holds back events of a child until its apply is answered.
         clock: a steady clock in seconds.
     """
@@ -56,6 +58,7 @@ class Children:
         observer: WriteObserver,
         *,
         memories: ChildMemories,
+        handover: ReplicaHandover,
         in_flight: InFlight,
         clock: Callable[[], float],
     ) -> None:
@@ -64,6 +67,7 @@ class Children:
         self._writer = writer
         self._observer = observer
         self._memories = memories
+        self._handover = handover
         self._in_flight = in_flight
         self._clock = clock
 
@@ -104,8 +108,7 @@ class Children:
                 f"{wanted.child}: {who or 'another manager'} keeps overwriting operator-managed fields; configure it to ignore"
                 " them.",
             )
-        if cached.scaled_by is Scaler.OPERATOR and "replicas" not in wanted.configuration.get("spec", {}):
-            await self._hand_over_replicas(wanted, cached)
+        await self._handover.from_operator(wanted, cached)
         await self._update(wanted, cached.uid, live, self._unmoved(wanted))
         repaired = [path for path in drifted if path not in self._overruled_fields(wanted)]
         if repaired:
@@ -122,20 +125,6 @@ class Children:
             cached = children.get(child)
             if cached and cached.differing and cached.known == applied_hash(configuration):
                 yield f"{child} ({listed(sorted(cached.differing))})"
-
-    async def share_replicas(self, key: Key, deployment: str, cached: Child) -> None:
-        """Become an owner of the live replica count of a Deployment.
-
-        Raises:
-            Stale: the count has changed.
-        """
-        share = {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": deployment, "namespace": key.namespace},
-            "spec": cached.state["spec"],
-        }
-        self._store.put(await self._api.share(share, uid=cached.uid))
 
     def _drifted(
         self, wanted: Wanted, cached: Child, differing: AbstractSet[str], *, marked: bool
@@ -319,14 +308,6 @@ class Children:
             ChildId(kind, wanted.child.name) in self._store.children(wanted.key) for kind in AUTOSCALERS
         )
         return wanted.seen if scaled and "replicas" in wanted.configuration.get("spec", {}) else None
-
-    async def _hand_over_replicas(self, wanted: Wanted, cached: Child) -> None:
-        """Give spec.replicas a second owner before the operator drops it, so that the count stays."""
-        try:
-            await self.share_replicas(wanted.key, wanted.child.name, cached)
-        except Stale:
-            # Another client has set the count in the meantime and owns it.
-            _log.info("replicas already have a new owner", extra={"child": str(wanted)})
 
 
 def _check_owner(wanted: Wanted, live: Mapping[str, Any], *, applied: bool) -> None:

@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, Final
+from typing import Any
 
-from shop_operator.cache.snapshot import Child, Scaler
+from shop_operator.cache.snapshot import Child
 from shop_operator.names import ChildId, Key
 from shop_operator.objects.lenient import digits
-
-FOREIGN: Final = (Scaler.OTHER, Scaler.SHARED)
-"""Owners of a replica count that are neither the operator alone nor an autoscaler."""
 
 
 def last_counts(

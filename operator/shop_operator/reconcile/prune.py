@@ -12,13 +12,12 @@ from shop_operator.names import ChildId, Key
 from shop_operator.objects.ownership import controlled_by
 from shop_operator.reconcile.api import Api
 from shop_operator.reconcile.attempts import attempt
-from shop_operator.reconcile.child import Children, WriteObserver
-from shop_operator.reconcile.lost_replicas import FOREIGN
+from shop_operator.reconcile.child import WriteObserver
 from shop_operator.reconcile.memory import ChildMemories
 from shop_operator.reconcile.neighbors import DRAIN_LOOK, LOOK_AGAIN, Neighbors
 from shop_operator.reconcile.passes import Pass
+from shop_operator.reconcile.replica_handover import ReplicaHandover
 from shop_operator.reconcile.retention import route_wait, uses_account
-from shop_operator.render.workloads import workloads
 
 
 class Prune:
@@ -30,7 +29,7 @@ class Prune:
         observer: counts writes.
         memories: the records of the ShopServices.
         neighbors: finds pods that are being deleted.
-        children: keeps the replica count of a Deployment whose autoscaler is deleted.
+        handover: keeps the replica count of a Deployment whose autoscaler is deleted.
         served: the kinds that the API server serves.
         now: the time.
     """
@@ -43,7 +42,7 @@ class Prune:
         *,
         memories: ChildMemories,
         neighbors: Neighbors,
-        children: Children,
+        handover: ReplicaHandover,
         served: Callable[[], AbstractSet[str]],
         now: Callable[[], datetime],
     ) -> None:
@@ -52,7 +51,7 @@ class Prune:
         self._observer = observer
         self._memories = memories
         self._neighbors = neighbors
-        self._children = children
+        self._handover = handover
         self._served = served
         self._now = now
 
@@ -121,15 +120,9 @@ class Prune:
         return 0.0
 
     async def _let_go(self, this: Pass, child: ChildId, cached: Child) -> None:
-        """Delete a child that is no longer desired. The replica count outlives its autoscaler, even if a user set it."""
-        key = this.key
-        scaled = self._store.children(key).get(ChildId("Deployment", child.name))
-        unwished = any(
-            workload.name == child.name and workload.replicas is None for workload in workloads(this.shop)
-        )
-        if child.kind in AUTOSCALERS and unwished and scaled and scaled.scaled_by in FOREIGN:
-            await self._children.share_replicas(key, child.name, scaled)
-        await self._prune(key, child, cached)
+        """Delete a child that is no longer desired."""
+        await self._handover.from_autoscaler(this, child)
+        await self._prune(this.key, child, cached)
 
     async def _prune(self, key: Key, child: ChildId, cached: Child) -> None:
         if "deletionTimestamp" in cached.state["metadata"]:

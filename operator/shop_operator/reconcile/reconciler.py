@@ -35,6 +35,7 @@ from shop_operator.reconcile.network_policy import NetworkPolicies
 from shop_operator.reconcile.observation import Observation
 from shop_operator.reconcile.passes import Pass
 from shop_operator.reconcile.prune import Prune
+from shop_operator.reconcile.replica_handover import ReplicaHandover
 from shop_operator.reconcile.retention import kept_gateways, kept_ports
 from shop_operator.reconcile.wanted import Wanted, existed
 from shop_operator.render.prepare import Facts
@@ -102,12 +103,14 @@ class Reconciler:
             queue_endpoints=queue_endpoints,
             now=now,
         )
+        handover = ReplicaHandover(api, store)
         self._children = Children(
             api,
             store,
             writer,
             observer,
             memories=self._memories,
+            handover=handover,
             in_flight=in_flight or InFlight(),
             clock=clock,
         )
@@ -118,7 +121,7 @@ class Reconciler:
             observer,
             memories=self._memories,
             neighbors=self._neighbors,
-            children=self._children,
+            handover=handover,
             served=served,
             now=now,
         )
