@@ -11,7 +11,7 @@ import yaml
 from shop_operator.api.v1alpha1.crd import crd
 from shopdev.cluster import tools
 from tests.integration.cluster import Cluster
-from tests.integration.operators import Operator, run, running, started
+from tests.integration.operators import Operator, leader, run, started
 from tests.integration.shopservices import shopservice
 from tests.waiting import wait_for
 
@@ -102,7 +102,7 @@ def test_given_deeply_nested_shopservices_then_each_is_reported_and_the_others_a
 ) -> None:
     good, bad = tenants
     wild.create(shopservice(good, "good", replicas=1))
-    with running(lone_kubeconfig, tmp_path / "running.log") as operator:
+    with leader(lone_kubeconfig, tmp_path / "running.log") as operator:
         wait_for(lambda: replicas(wild, good, "good") == 1)
         for levels in DEPTHS:
             write(wild, bad, deep(bad, f"deep-{levels}", levels))
@@ -128,7 +128,7 @@ def test_given_a_deeply_nested_shopservice_when_it_is_corrected_then_it_is_recon
     wild: Cluster, lone_kubeconfig: Path, tenants: tuple[str, str], tmp_path: Path
 ) -> None:
     _, bad = tenants
-    with running(lone_kubeconfig, tmp_path / "operator.log"):
+    with leader(lone_kubeconfig, tmp_path / "operator.log"):
         write(wild, bad, deep(bad, "web", 1_100))
         wait_for(lambda: table(wild, bad, "web")["Stalled"] == "True InvalidSpec")
 
@@ -145,7 +145,7 @@ def test_given_managed_fields_without_a_manager_name_then_reconciliation_continu
     good, bad = tenants
     wild.create(shopservice(good, "good", replicas=1))
     wild.create(shopservice(bad, "good", replicas=1, networkPolicy={"enabled": True}))
-    with running(lone_kubeconfig, tmp_path / "running.log") as operator:
+    with leader(lone_kubeconfig, tmp_path / "running.log") as operator:
         wait_for(lambda: wild.find(kind, bad, "good"))
         nameless(wild, kind, bad, "good")
         obeys(wild, good, 2)
@@ -194,7 +194,7 @@ def test_given_managed_fields_that_are_not_utf_8_then_reconciliation_continues(
         wild.create({"apiVersion": "v1", "kind": kind, "metadata": {"namespace": bad, "name": "good"}})
     wild.create(shopservice(good, "good", replicas=1))
     wild.create(shopservice(bad, "good", replicas=1, networkPolicy={"enabled": True}))
-    with running(lone_kubeconfig, tmp_path / "running.log") as operator:
+    with leader(lone_kubeconfig, tmp_path / "running.log") as operator:
         for kind in GARBLED:
             garble(wild, kind, bad, "good")
         garble(wild, "ShopService", bad, "good")

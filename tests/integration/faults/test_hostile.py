@@ -78,7 +78,7 @@ def test_given_a_spec_too_large_for_a_deployment_then_it_is_reported_and_others_
         deadline=60,
     )
 
-    wait_for(lambda: any("too large" in line["msg"] for line in operator.lines()))
+    wait_for(lambda: any("too large" in line.get("error", "") for line in operator.lines()))
     own_cluster.create(shopservice(here, "other"))
     wait_for(lambda: "Deployment/other" in own_cluster.children(here))
     own_cluster.patch("ShopService", here, "web", {"spec": {"env": None}})

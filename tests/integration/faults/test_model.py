@@ -34,6 +34,8 @@ from tests.integration.operators import Operator
 from tests.waiting import wait_for
 
 EXAMPLES, STEPS = 8, 20
+# Hypothesis leaves out some kinds of change in each example, so eight examples may contain too few of one kind.
+MOST_TURNS: Final = 3
 # Of each kind of change so many must have hit something in the whole run, or it has shown nothing.
 LEAST: Final = {"declare": 5, "delete": 2, "edit": 8, "delete child": 4, "end": 5}
 
@@ -203,27 +205,29 @@ def _one(number: int, found: Sequence[Found]) -> Found:
     return found[number % len(found)]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_given_any_sequence_of_changes_and_faults_then_the_children_match_the_shopservices(
     own_cluster: Cluster, own_kubeconfig: Path, seed: int, tmp_path: Path
 ) -> None:
-    @hypothesis.seed(seed)
     class Here(Model):
         cluster, process, done = own_cluster, Restartable(own_kubeconfig, tmp_path), Counter()
 
     try:
-        run_state_machine_as_test(
-            Here,
-            settings=hypothesis.settings(
-                max_examples=EXAMPLES,
-                stateful_step_count=STEPS,
-                deadline=None,
-                database=None,
-                # To find a smaller example takes as many clusters again; the seed plays this one again.
-                phases=[Phase.generate],
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        for turn in range(MOST_TURNS):
+            run_state_machine_as_test(
+                hypothesis.seed(seed + turn)(Here),
+                settings=hypothesis.settings(
+                    max_examples=EXAMPLES,
+                    stateful_step_count=STEPS,
+                    deadline=None,
+                    database=None,
+                    # To find a smaller example takes as many clusters again; the seed plays this one again.
+                    phases=[Phase.generate],
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+            if all(Here.done[change] >= least for change, least in LEAST.items()):
+                break
     finally:
         Here.process.stop()
-    assert all(Here.done[what] >= least for what, least in LEAST.items()), Here.done
+    assert all(Here.done[change] >= least for change, least in LEAST.items()), Here.done
