@@ -25,7 +25,8 @@ class Leadership:
 
     Args:
         intake: opens and closes the gate of the workers.
-        parts: the parts whose state is dropped, because another process may have reconciled the ShopServices since.
+        parts: the parts whose state is dropped, because another process may have reconciled the ShopServices since: the
+            reconciler, the status writer, the config digests, the work queue and the Events.
         observer: exposes series of ShopServices only while this process leads.
     """
 

@@ -110,7 +110,7 @@ class Story:
     refunded: Mapping[str, Any] = field(default_factory=lambda: TOTAL)
     resumed: bool = False
     data: dict[str, Any] = field(default_factory=dict)
-    """What a resumed execution gets from the earlier one, in addition to the input."""
+    """Data that a resumed execution gets from the earlier one, in addition to the input."""
 
 
 STORIES: Mapping[str, Story] = {
