@@ -17,7 +17,6 @@ class ChildMemory:
     Attributes:
         overruled: for each child, the hash of a configuration and the fields that the API server or a webhook changed when it
             was applied. Applying them again would never change that.
-        differing: the same for the fields that differ now.
         revert_limit: the limit on reverts; None before the first revert.
         unlisted: children that were seen and that no status lists yet.
     """
