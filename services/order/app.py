@@ -9,7 +9,7 @@ from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.vault import DynamoVault
 from services.common.http.idempotency import IdempotencyStore
 from services.common.messaging.outbox import Outbox
-from services.common.runtime import telemetry
+from services.common.telemetry import logs
 from services.order.config import Settings
 from services.order.dynamo import DynamoOrders, DynamoProducts
 from services.order.ports import Orders, Products
@@ -55,7 +55,7 @@ def create_app() -> "Flask":
     from services.order.related_resources import HttpRelatedResources  # noqa: PLC0415 - as above
 
     settings = Settings.load()
-    telemetry.configure(settings.service, settings.log_level)
+    logs.configure(settings.service, settings.log_level)
     stored = storage(settings)
     related_resources = HttpRelatedResources(
         {

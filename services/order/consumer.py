@@ -12,8 +12,8 @@ from services.common.aws.stepfunctions import StepFunctionsAnswers
 from services.common.messaging.consumer import Consumer, Handler
 from services.common.messaging.events import only_from
 from services.common.messaging.tasks import TaskAnswers, answering
-from services.common.runtime import telemetry
 from services.common.runtime.worker import run_workers
+from services.common.telemetry import logs
 from services.common.values import clock
 from services.common.values.money import Money
 from services.order import app, handlers, messages
@@ -21,7 +21,7 @@ from services.order.config import Settings
 from services.order.handlers import UnknownOrder
 from services.order.ports import Orders, Products
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 Message = Mapping[str, Any]
 
 

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from services.common.http.idempotency import Answer, IdempotencyStore, KeyedRequest, once
 from services.common.messaging.outbox import OutboxRecord
-from services.common.runtime import telemetry
 from services.common.runtime.retrying import retry_on_stale
+from services.common.telemetry import logs
 from services.common.values import clock, ids
 from services.common.values.caller import Caller
 from services.common.values.clock import Clock
@@ -17,7 +17,7 @@ from services.order import domain, messages
 from services.order.domain import Address, Item, Order, Product, State, Step
 from services.order.ports import Orders, Page, Products, RelatedResource, RelatedResources
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 Change = Callable[[Order], Order]
 

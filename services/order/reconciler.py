@@ -21,7 +21,7 @@ from pydantic import Field
 
 from services.common.aws import clients
 from services.common.aws.outbox import DynamoOutbox
-from services.common.runtime import telemetry
+from services.common.telemetry import logs, tracing
 from services.common.values import clock
 from services.common.values.clock import Clock
 from services.order import app, reconciliation
@@ -35,7 +35,7 @@ from services.order.workflow import Executions
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 NAMESPACE = "Shop"
 # Younger orders are still in progress. Most orders have ended by this age, so each is checked only once.
 YOUNGEST = timedelta(minutes=5)
@@ -128,7 +128,7 @@ class Reconciler:
                 log.warning("run_cut_short", orders_not_reached=found.OrdersNotReached)
                 return
             found.OrdersWatched += 1
-            with telemetry.traced(None, order_id=order_id):
+            with tracing.traced(None, order_id=order_id):
                 try:
                     self._look(order_id, found)
                 except Exception as error:
@@ -217,7 +217,7 @@ def _tell(found: Found, workflow: str) -> None:
 @cache
 def _settings() -> ReconcilerSettings:
     settings = ReconcilerSettings.load()
-    telemetry.configure(settings.service, settings.log_level)
+    logs.configure(settings.service, settings.log_level)
     return settings
 
 

@@ -13,11 +13,11 @@ import httpx
 import orjson
 
 from services.common.aws.discovery import NoInstance, Resolver
-from services.common.runtime import telemetry
+from services.common.telemetry import logs
 from services.common.values import trace
 from services.order.ports import RelatedResource
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 # Two resources for each request that the web server handles at once (services.common.http.gunicorn).
 THREADS = 16

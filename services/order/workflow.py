@@ -8,13 +8,13 @@ import orjson
 from botocore.exceptions import ClientError
 
 from services.common.aws.executions import start_execution
-from services.common.runtime import telemetry
+from services.common.telemetry import logs
 from services.order.reconciliation import Execution
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 # Events that end an execution. AWS returns them, and the status, with a delay.
 _ENDS = frozenset({"ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut"})
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from services.common.aws import clients
-from services.common.runtime import telemetry
+from services.common.telemetry import logs
 from services.partners.config import Settings
 from services.partners.dynamo import DynamoKeys
 from services.partners.ports import Keys
@@ -24,7 +24,7 @@ def dependencies() -> Dependencies:
         SystemExit: a setting is missing or invalid.
     """
     settings = Settings.load()
-    telemetry.configure(settings.service, settings.log_level)
+    logs.configure(settings.service, settings.log_level)
     found = clients.client("secretsmanager", settings).get_secret_value(SecretId=settings.pepper_secret_id)
     pepper = str(found["SecretString"]).encode()
     return Dependencies(DynamoKeys(clients.client("dynamodb", settings), settings.table), pepper)

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from services.common.runtime import telemetry
+from services.common.telemetry import logs
 from services.partners import app, handlers
 from services.partners.app import Dependencies
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 HEADER = "x-api-key"
 # A key has 69 characters.

@@ -8,7 +8,7 @@ from services.common.aws.ledger import DynamoLedger
 from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.vault import DynamoVault
 from services.common.messaging.outbox import Outbox
-from services.common.runtime import telemetry
+from services.common.telemetry import logs
 from services.payment.config import Settings
 from services.payment.dynamo import DynamoPayments
 from services.payment.ports import Payments, Provider, Tokens
@@ -50,5 +50,5 @@ def create_app() -> "Flask":
     from services.payment import api  # noqa: PLC0415 - the consumer needs no web framework
 
     settings = Settings.load()
-    telemetry.configure(settings.service, settings.log_level)
+    logs.configure(settings.service, settings.log_level)
     return api.create(dependencies(settings).payments, auth.verifier())

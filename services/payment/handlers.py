@@ -6,8 +6,8 @@ and neither delays nor fails the task.
 """
 
 from services.common.messaging.outbox import of_facts
-from services.common.runtime import telemetry
 from services.common.runtime.retrying import retry_on_stale
+from services.common.telemetry import logs
 from services.common.values import clock
 from services.common.values.caller import Caller
 from services.common.values.clock import Clock
@@ -17,7 +17,7 @@ from services.payment import domain, messages
 from services.payment.domain import Charge, OrderClosed, Payment, State
 from services.payment.ports import Declined, KeyClosed, Payments, Provider, Unreachable
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 
 class NoPayment(NotFound):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from services.common.aws import clients
 from services.common.aws.outbox import DynamoOutbox
 from services.common.messaging.outbox import Outbox
-from services.common.runtime import telemetry
 from services.common.runtime.settings import ServiceSettings
+from services.common.telemetry import logs
 from services.product.config import Settings
 from services.product.dynamo import DynamoCatalogue, DynamoStock
 from services.product.ports import Catalogue, Stock
@@ -51,5 +51,5 @@ def create_app() -> "Flask":
     from services.product import api  # noqa: PLC0415 - the consumer and the seed need no web framework
 
     settings = Settings.load()
-    telemetry.configure(settings.service, settings.log_level)
+    logs.configure(settings.service, settings.log_level)
     return api.create(storage(settings).catalogue)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from services.common.messaging.outbox import OutboxRecord, of_fact, of_facts
-from services.common.runtime import telemetry
 from services.common.runtime.retrying import retry_on_stale
+from services.common.telemetry import logs
 from services.common.values import clock
 from services.common.values.clock import Clock
 from services.common.values.errors import NotFound
@@ -18,7 +18,7 @@ from services.product import domain, messages
 from services.product.domain import Contradiction, Inventory, Item, Move, Product, Reservation, Stocked
 from services.product.ports import Catalogue, Page, Search, Stock
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 Decision = Callable[[Reservation | None], tuple[Reservation, Move | None]]
 

@@ -17,15 +17,15 @@ from pydantic import Field
 
 from services.common.aws import clients
 from services.common.aws.sqs import SqsQueue
-from services.common.runtime import telemetry
 from services.common.runtime.settings import ServiceSettings
+from services.common.telemetry import logs, tracing
 from services.common.values import clock
 from services.product import app, importing
 from services.product.import_report import Report, Upload
 from services.product.ports import Shelves, Superseded, Uploads
 from services.product.s3 import S3Uploads
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 # Milliseconds reserved for a batch and its report if DynamoDB is slow.
 RESERVE = 30_000
@@ -90,7 +90,7 @@ def uploads(message: Message) -> list[Upload]:
 
 
 def _dealt_with(record: Message, dependencies: Dependencies, milliseconds_left: Callable[[], int]) -> bool:
-    with telemetry.traced(None, message_id=record["messageId"]):
+    with tracing.traced(None, message_id=record["messageId"]):
         try:
             for upload in uploads(orjson.loads(record["body"])):
                 report = _imported(upload, dependencies, milliseconds_left)
@@ -124,7 +124,7 @@ def _imported(
 @cache
 def _dependencies() -> Dependencies:
     settings = Settings.load()
-    telemetry.configure(settings.service, settings.log_level)
+    logs.configure(settings.service, settings.log_level)
     queue = SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url)
     return Dependencies(S3Uploads(clients.client("s3", settings)), app.catalogue(settings), queue.send)
 

@@ -17,8 +17,8 @@ from datetime import timedelta
 from typing import Any
 
 from services.common.messaging.outbox import OutboxRecord, of_facts
-from services.common.runtime import telemetry
 from services.common.runtime.retrying import retry_on_stale
+from services.common.telemetry import logs
 from services.common.values import clock
 from services.common.values.clock import Clock
 from services.common.values.errors import UnreadableRow
@@ -28,7 +28,7 @@ from services.product.import_report import Problem, Report, Upload
 from services.product.ports import Shelves, Uploads
 from services.product.rows import Row, RowRefused, UnreadableFile
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 # Products per read (the AWS limit of BatchGetItem is 100).
 BATCH = 96

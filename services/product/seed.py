@@ -23,7 +23,7 @@ from services.common.aws import clients
 from services.common.aws.sns import SnsPublisher
 from services.common.messaging.outbox import OutboxRecord, of_fact
 from services.common.messaging.relay import facts_relay
-from services.common.runtime import telemetry
+from services.common.telemetry import logs
 from services.common.values.errors import InvalidValue, UnreadableRow
 from services.common.values.money import Money
 from services.product import app, handlers, messages
@@ -31,7 +31,7 @@ from services.product.config import Settings
 from services.product.domain import Product
 from services.product.ports import Catalogue, Search
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 PAGE = 100
 # `handlers.add_product` or `handlers.put_product`.
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     chosen = parser.parse_args(arguments)
     settings = Settings.load()
-    telemetry.configure(settings.service, settings.log_level)
+    logs.configure(settings.service, settings.log_level)
     storage = app.storage(settings)
     publisher = SnsPublisher(clients.client("sns", settings), settings.events_topic_arn)
     try:

@@ -19,15 +19,15 @@ from services.common.aws import clients, dynamo
 from services.common.aws.sns import SnsPublisher
 from services.common.aws.sqs import SqsQueue
 from services.common.messaging.events import Publisher
-from services.common.runtime import telemetry
 from services.common.runtime.settings import ServiceSettings
+from services.common.telemetry import logs, tracing
 from services.common.values.errors import UnreadableRow
 from services.product import low_stock
 from services.product.domain import Shelf
 from services.product.levels import DynamoLevels
 from services.product.low_stock import Change, Levels
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 # AWS limit of the length of a sequence number. With leading zeros, the strings sort like numbers.
 DIGITS = 40
@@ -71,7 +71,7 @@ def work(batch: Batch, dependencies: Dependencies) -> dict[str, Any]:
     """Processes a batch of the stream. Returns the record from which to retry (ReportBatchItemFailures)."""
     for record in batch["Records"]:
         sequence = str((record.get("dynamodb") or {}).get("SequenceNumber", ""))
-        with telemetry.traced(None, sequence=sequence):
+        with tracing.traced(None, sequence=sequence):
             try:
                 _count(record, dependencies)
             except Exception:
@@ -126,7 +126,7 @@ def _aside(record: Mapping[str, Any], cause: str) -> str:
 @cache
 def _dependencies() -> Dependencies:
     settings = Settings.load()
-    telemetry.configure(settings.service, settings.log_level)
+    logs.configure(settings.service, settings.log_level)
     return Dependencies(
         DynamoLevels(clients.client("dynamodb", settings), settings.table),
         SnsPublisher(clients.client("sns", settings), settings.events_topic_arn),

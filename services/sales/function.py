@@ -11,13 +11,13 @@ from typing import Any
 import orjson
 
 from services.common.aws import clients
-from services.common.runtime import telemetry
+from services.common.telemetry import logs, tracing
 from services.sales import handlers, messages
 from services.sales.config import Settings
 from services.sales.dynamo import DynamoSales
 from services.sales.ports import Sales
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 Batch = Mapping[str, Any]
 
 
@@ -33,7 +33,7 @@ def _counted(record: Mapping[str, Any], sales: Sales) -> bool:
     except ValueError:
         event = {}
     traceparent = event.get("traceparent") if isinstance(event, Mapping) else None
-    with telemetry.traced(traceparent, message_id=record["messageId"]):
+    with tracing.traced(traceparent, message_id=record["messageId"]):
         try:
             fact = messages.fact(event)
             new = handlers.count(fact, sales=sales)
@@ -48,7 +48,7 @@ def _counted(record: Mapping[str, Any], sales: Sales) -> bool:
 @cache
 def _sales() -> Sales:
     settings = Settings.load()
-    telemetry.configure(settings.service, settings.log_level)
+    logs.configure(settings.service, settings.log_level)
     return DynamoSales(clients.client("dynamodb", settings), settings.table)
 
 

@@ -7,7 +7,7 @@ from services.common.aws import clients
 from services.common.aws.ledger import DynamoLedger
 from services.common.aws.outbox import DynamoOutbox
 from services.common.messaging.outbox import Outbox
-from services.common.runtime import telemetry
+from services.common.telemetry import logs
 from services.shipping.carrier import sandbox
 from services.shipping.config import Settings
 from services.shipping.dynamo import DynamoShipments
@@ -47,5 +47,5 @@ def create_app() -> "Flask":
     from services.shipping import api  # noqa: PLC0415 - the consumer needs no web framework
 
     settings = Settings.load()
-    telemetry.configure(settings.service, settings.log_level)
+    logs.configure(settings.service, settings.log_level)
     return api.create(dependencies(settings).shipments, auth.verifier())

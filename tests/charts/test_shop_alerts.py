@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from services.common.runtime import telemetry
+from services.common.telemetry import metrics
 from shopdev.checkout import ROOT
 from tests.charts.alerts import asked, metric_names, played
 from tests.charts.helm import Helm, Object, only
@@ -174,8 +174,8 @@ def test_given_the_rules_when_promtool_lints_them_then_it_reports_no_problem(
 def test_given_the_metrics_of_the_alerts_then_the_services_or_the_cluster_expose_them(
     rules: list[dict[str, Any]],
 ) -> None:
-    (circuits,), (outboxes,) = telemetry.CIRCUITS_OPEN.collect(), telemetry.OUTBOX_AGE.collect()
-    (unreadable,) = telemetry.UNREADABLE_ROWS.collect()
+    (circuits,), (outboxes,) = metrics.CIRCUITS_OPEN.collect(), metrics.OUTBOX_AGE.collect()
+    (unreadable,) = metrics.UNREADABLE_ROWS.collect()
     of_services = {circuits.name, outboxes.name, f"{unreadable.name}_total"}
 
     assert {name for rule in rules for name in metric_names(rule["expr"])} == of_services | OF_CLUSTER

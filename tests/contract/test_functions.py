@@ -9,7 +9,7 @@ import pytest
 from flask_openapi3.blueprint import APIBlueprint
 
 from services.common.http import web
-from services.common.runtime import telemetry
+from services.common.telemetry import logs
 from services.sales import function as sales
 from shopdev.cloudformation import stacks
 
@@ -133,9 +133,9 @@ def test_given_the_metric_filter_of_a_function_then_the_alarm_watches_the_metric
 def level(request: pytest.FixtureRequest) -> Iterator[str]:
     """A level that the functions may log at, and the logging of before afterwards."""
     assert request.param in DOCUMENT["Parameters"]["LogLevel"]["AllowedValues"]
-    telemetry.configure("test", request.param)
+    logs.configure("test", request.param)
     yield request.param
-    telemetry.configure("test", "INFO")
+    logs.configure("test", "INFO")
 
 
 @pytest.mark.parametrize(("status", "failed"), [(200, False), (422, False), (500, True), (503, True)])

@@ -18,7 +18,7 @@ from services.common.aws.idempotency import DynamoIdempotency
 from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.vault import DynamoVault
 from services.common.http.idempotency import Answer, KeyedRequest
-from services.common.runtime import telemetry
+from services.common.telemetry import metrics
 from services.common.values.money import Money
 from services.order import api as order_api
 from services.order import domain as order_domain
@@ -167,7 +167,7 @@ def broken(client: "DynamoDBClient", table: str, row: Row, change: str) -> None:
 
 
 def unreadable(kind: str) -> float:
-    return float(telemetry.UNREADABLE_ROWS.labels(kind)._value.get())
+    return float(metrics.UNREADABLE_ROWS.labels(kind)._value.get())
 
 
 @pytest.mark.parametrize(("row", "change"), BROKEN)

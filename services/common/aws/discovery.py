@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common.aws import clients
-from services.common.runtime import telemetry
 from services.common.runtime.settings import ServiceSettings
+from services.common.telemetry import logs
 
 if TYPE_CHECKING:
     from mypy_boto3_servicediscovery import ServiceDiscoveryClient
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 Seconds = Callable[[], float]
 
 SCHEME = "cloudmap"

@@ -17,7 +17,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from services.common.runtime import telemetry
+from services.common.telemetry import logs, metrics
 from services.common.values import clock
 from services.common.values.clock import Clock
 from services.common.values.errors import Unavailable, UnreadableRow
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 Item = dict[str, Any]
 Read = TypeVar("Read")
 # Errors of parsing a row that another version of the service or a manual edit has written.
@@ -138,7 +138,7 @@ def readable(items: Iterable[Mapping[str, Any]], read: Callable[[Item], Read], k
 
 def note_unreadable(item: Mapping[str, Any], kind: str, error: Exception) -> None:
     """Logs and counts a row that cannot be parsed."""
-    telemetry.UNREADABLE_ROWS.labels(kind).inc()
+    metrics.UNREADABLE_ROWS.labels(kind).inc()
     log.error("row_unreadable", kind=kind, pk=item.get("pk"), sk=item.get("sk"), error=repr(error))
 
 

@@ -21,8 +21,8 @@ from pydantic import Field, SecretStr, model_validator
 from services.common.http import sigv4
 from services.common.http.errors import Forbidden, Unauthorized
 from services.common.http.rates import Rates
-from services.common.runtime import telemetry
 from services.common.runtime.settings import Environment
+from services.common.telemetry import logs
 from services.common.values.caller import Caller
 from services.common.values.errors import ServiceError, Unavailable
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 REALM = "shop"
 # Identifier of the resource server in Cognito: in a token, the scope `orders:read` is `shop/orders:read`.

@@ -10,7 +10,7 @@ from pathlib import Path
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from services.common.runtime import telemetry
+from services.common.telemetry import logs
 
 bind = f"{os.environ.get('LISTEN_HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"
 # Its threads receive complete requests, so that slow clients block none of them.
@@ -39,7 +39,7 @@ class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
-        logging.config.dictConfig(telemetry.logging_config("gunicorn", os.environ.get("LOG_LEVEL", "INFO")))
+        logging.config.dictConfig(logs.logging_config("gunicorn", os.environ.get("LOG_LEVEL", "INFO")))
 
 
 logger_class = JsonLogger

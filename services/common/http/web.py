@@ -29,12 +29,12 @@ from services.common.aws.clients import is_temporary
 from services.common.http.auth import Verifier, insufficient
 from services.common.http.errors import InvalidRequest, headers_of, status_of
 from services.common.http.front import LARGEST_BODY
-from services.common.runtime import telemetry
 from services.common.runtime.worker import failing
+from services.common.telemetry import logs, metrics, tracing
 from services.common.values.caller import Caller
 from services.common.values.errors import ServiceError, Unavailable, UnreadableRow
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 Ready = Mapping[str, Callable[[], object]]
 
 PROBLEM = "application/problem+json"
@@ -277,7 +277,7 @@ def _add_own_paths(app: OpenAPI, ready: Ready) -> None:
 
 def _begin() -> None:
     g.started = time.perf_counter()
-    g.traced = telemetry.traced(request.headers.get("traceparent"))
+    g.traced = tracing.traced(request.headers.get("traceparent"))
     g.trace = g.traced.__enter__()
     try:
         request.query_string.decode()  # werkzeug would fail on it later with an internal error
@@ -301,8 +301,8 @@ def _end(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else "none"
     # Arbitrary values of clients must not increase the number of time series.
     method = request.method if request.method in _KNOWN_METHODS else "other"
-    telemetry.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
-    telemetry.HTTP_DURATION.labels(method, route).observe(seconds)
+    metrics.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
+    metrics.HTTP_DURATION.labels(method, route).observe(seconds)
     # Server errors are logged at every log level, because alarms count them.
     failed = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
     (log.error if failed else log.info)(

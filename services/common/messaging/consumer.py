@@ -18,11 +18,11 @@ from typing import Any, Protocol
 import orjson
 
 from services.common.messaging.permanent import is_permanent
-from services.common.runtime import telemetry
 from services.common.runtime.progress import Progress
+from services.common.telemetry import logs, metrics, tracing
 from services.common.values.errors import PermanentError, Unanswered
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 
 # AWS limit of one ReceiveMessage.
@@ -145,12 +145,12 @@ class Consumer:
         started = time.perf_counter()
         body = _body(message)
         kind = _text(body.get("task") or body.get("type")) or "unreadable"
-        with telemetry.traced(body.get("traceparent"), **_about(body), message_id=message.id, task=kind):
+        with tracing.traced(body.get("traceparent"), **_about(body), message_id=message.id, task=kind):
             handled = self._handle(message, kind, body)
         # Arbitrary values in messages must not increase the number of time series.
         known = kind if kind in self._handlers else "unknown"
-        telemetry.MESSAGES.labels(self.name, known, "done" if handled else "failed").inc()
-        telemetry.MESSAGE_DURATION.labels(self.name, known).observe(time.perf_counter() - started)
+        metrics.MESSAGES.labels(self.name, known, "done" if handled else "failed").inc()
+        metrics.MESSAGE_DURATION.labels(self.name, known).observe(time.perf_counter() - started)
         return handled
 
     def _handle(self, message: Message, kind: str, body: Mapping[str, Any]) -> bool:

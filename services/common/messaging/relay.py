@@ -12,10 +12,10 @@ from typing import Any
 from services.common.messaging.events import Event, Publisher
 from services.common.messaging.outbox import FACT, LONGEST_POSTPONEMENT, Outbox, OutboxMessage, OutboxRecord
 from services.common.messaging.permanent import is_permanent
-from services.common.runtime import telemetry
 from services.common.runtime.progress import Progress
+from services.common.telemetry import logs, metrics, tracing
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 BATCH = 50
 STUCK_AFTER = 60.0
 # Seconds between two measurements of the age of the oldest record. A measurement queries each partition.
@@ -92,7 +92,7 @@ class Relay:
 
     def relay(self, record: OutboxRecord) -> bool:
         """Sends one record unless another relay does. Returns whether it was sent."""
-        with telemetry.traced(record.traceparent, record_id=record.id):
+        with tracing.traced(record.traceparent, record_id=record.id):
             try:
                 if not self._outbox.claim(record):
                     return False
@@ -118,9 +118,9 @@ class Relay:
             try:
                 self._senders[kind](payloads)
             except Exception:
-                telemetry.OUTBOX_RELAYED.labels(kind, "failed").inc(len(payloads))
+                metrics.OUTBOX_RELAYED.labels(kind, "failed").inc(len(payloads))
                 raise
-            telemetry.OUTBOX_RELAYED.labels(kind, "done").inc(len(payloads))
+            metrics.OUTBOX_RELAYED.labels(kind, "done").inc(len(payloads))
 
     def _read(self, stop: threading.Event) -> list[OutboxRecord]:
         try:
@@ -136,7 +136,7 @@ class Relay:
 
     def _measure(self) -> None:
         if time.monotonic() >= self._measure_at:
-            telemetry.OUTBOX_AGE.set(self._outbox.oldest())
+            metrics.OUTBOX_AGE.set(self._outbox.oldest())
             self._measure_at = time.monotonic() + MEASURED_EVERY
 
     def _postpone(self, record: OutboxRecord) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from services.common.messaging.consumer import Handler
-from services.common.runtime import telemetry
+from services.common.telemetry import logs
 from services.common.values.errors import TaskFailed
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 
 
 class TaskGone(Exception):

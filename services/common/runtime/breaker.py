@@ -14,7 +14,7 @@ from typing import TypeVar
 import pybreaker
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from services.common.runtime import telemetry
+from services.common.telemetry import metrics
 
 Result = TypeVar("Result")
 
@@ -110,13 +110,13 @@ class Guard:
                 f"{self.name} was not called: its last {self._limits.failures} calls failed"
             ) from error
         finally:
-            telemetry.CALLS.labels(self.name, result).inc()
+            metrics.CALLS.labels(self.name, result).inc()
             self._note_circuit()
         return answer
 
     def _note_circuit(self) -> None:
         is_open = self._breaker.current_state != pybreaker.STATE_CLOSED
-        telemetry.CIRCUITS_OPEN.labels(self.name).set(int(is_open))
+        metrics.CIRCUITS_OPEN.labels(self.name).set(int(is_open))
 
     def _try(self, function: Callable[[], Result]) -> Result:
         context = contextvars.copy_context()

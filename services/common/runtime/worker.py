@@ -13,10 +13,10 @@ import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.common.http import front
-from services.common.runtime import telemetry
 from services.common.runtime.settings import ServiceSettings
+from services.common.telemetry import logs
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 Check = Callable[[], object]
 
 END_OF_HEAD = b"\r\n\r\n"
@@ -51,7 +51,7 @@ def run_workers(settings: ServiceSettings, workers: Sequence[Worker]) -> None:
     Raises:
         SystemExit: status 1 if a loop ended unexpectedly, which an unavailable dependency does not cause.
     """
-    telemetry.configure(settings.service, settings.log_level)
+    logs.configure(settings.service, settings.log_level)
     stop = threading.Event()
     signals: list[int] = []
 

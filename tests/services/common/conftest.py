@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from services.common.runtime import telemetry
+from services.common.telemetry import logs
 
 Eventually = Callable[[Callable[[], object]], None]
 
@@ -26,4 +26,4 @@ def eventually() -> Eventually:
 @pytest.fixture(scope="session", autouse=True)
 def _quiet() -> None:
     """Has the services log as they do in a pod: the console form draws every traceback with its variables."""
-    telemetry.configure("test", "INFO")
+    logs.configure("test", "INFO")

@@ -19,14 +19,14 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import Field
 
-from services.common.runtime import telemetry
 from services.common.runtime.settings import ServiceSettings
 from services.common.runtime.worker import Worker, run_workers
+from services.common.telemetry import logs
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
-log = telemetry.logger(__name__)
+log = logs.logger(__name__)
 Handler = Callable[[Any, Any], Mapping[str, Any]]
 
 RECONCILER: Final = "reconciler"

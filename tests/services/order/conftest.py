@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from services.common.runtime import telemetry
+from services.common.telemetry import logs
 from tests.services.callers import ALICE
 from tests.services.order.world import World
 
@@ -25,7 +25,7 @@ def client(world: World) -> FlaskClient:
 @pytest.fixture(scope="session", autouse=True)
 def _quiet() -> None:
     """Has the services log as they do in a pod: the console form draws every traceback with its variables."""
-    telemetry.configure("test", "INFO")
+    logs.configure("test", "INFO")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from werkzeug.serving import make_server
 
 from services.common.aws.discovery import Fixed, NoInstance
 from services.common.http.auth import Partners
-from services.common.runtime import telemetry
+from services.common.telemetry import tracing
 from services.common.values.caller import Caller
 from services.common.values.money import Money
 from services.order import api
@@ -106,7 +106,7 @@ def test_given_caller_credentials_when_a_resource_is_requested_then_they_are_for
         seen.append((request.path, headers["Authorization"], headers["traceparent"]))
         says(200, b'{"state":"CHARGED"}')(request)
 
-    with telemetry.traced("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"):
+    with tracing.traced("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"):
         assert find(answer) == RelatedResource({"state": "CHARGED"})
 
     ((path, authorization, traceparent),) = seen

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.common.runtime import telemetry
+from services.common.telemetry import logs
 from services.common.values.money import Money
 from services.payment.domain import Charge, Contradiction, State
 from services.payment.ports import NotAsked, Unreachable
@@ -196,7 +196,7 @@ def test_given_a_charged_order_when_a_different_amount_is_charged_then_a_contrad
 def test_given_a_payment_token_when_it_is_charged_and_refunded_then_no_log_event_or_record_contains_it(
     world: World, token: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    telemetry.configure("payment", "DEBUG")
+    logs.configure("payment", "DEBUG")
     world.do(charge(token))
     world.do(refund())
 

@@ -11,7 +11,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from openapi_spec_validator import validate
 
 from services.common.http import web
-from services.common.runtime import telemetry
+from services.common.telemetry import metrics
 from services.common.values.errors import Conflict, NotFound, UnreadableRow
 
 FAILURES: dict[str, Exception] = {
@@ -134,7 +134,7 @@ def test_given_an_unavailable_dependency_when_the_probes_run_then_only_readiness
 def test_given_a_path_parameter_when_a_request_is_counted_then_the_metric_is_labeled_with_the_route(
     client: FlaskClient,
 ) -> None:
-    counter = telemetry.HTTP_REQUESTS.labels("GET", "/things/<string:kind>", 404)
+    counter = metrics.HTTP_REQUESTS.labels("GET", "/things/<string:kind>", 404)
     before = counter._value.get()
 
     client.get("/things/missing")
@@ -146,7 +146,7 @@ def test_given_a_path_parameter_when_a_request_is_counted_then_the_metric_is_lab
 def test_given_unknown_methods_when_requests_are_counted_then_they_share_one_time_series(
     client: FlaskClient,
 ) -> None:
-    counter = telemetry.HTTP_REQUESTS.labels("other", "none", 404)
+    counter = metrics.HTTP_REQUESTS.labels("other", "none", 404)
     before = counter._value.get()
 
     for method in ("SECA1", "SECA2", "SECA3"):

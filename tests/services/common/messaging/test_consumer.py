@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from services.common.aws.sqs import SqsQueue
 from services.common.messaging.consumer import Consumer, Message, QueuePort
-from services.common.runtime import progress, telemetry
+from services.common.runtime import progress
+from services.common.telemetry import metrics
 from services.common.values.errors import InvalidValue, NotFound, PermanentError, Unanswered
 from shopdev.checkout import SERVICES
 from shopdev.cloudformation import stacks
@@ -409,7 +410,7 @@ def test_given_a_handler_that_keeps_failing_when_readiness_is_checked_then_only_
 def test_given_a_message_with_an_unknown_task_when_it_fails_then_it_creates_no_time_series(
     memory: MemoryQueue,
 ) -> None:
-    counter = telemetry.MESSAGES.labels("memory", "unknown", "failed")
+    counter = metrics.MESSAGES.labels("memory", "unknown", "failed")
     before = counter._value.get()
 
     Consumer(memory, {}).process(Message("1", "1", '{"task": "made-up"}', 1))

@@ -14,7 +14,8 @@ from services.common.aws import dynamo
 from services.common.aws.outbox import DynamoOutbox
 from services.common.messaging.outbox import Outbox, OutboxMessage, OutboxRecord
 from services.common.messaging.relay import Relay, Sender
-from services.common.runtime import progress, telemetry
+from services.common.runtime import progress
+from services.common.telemetry import metrics
 from services.common.values import clock, ids
 from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
@@ -189,7 +190,7 @@ def test_given_an_unreadable_record_when_pending_ones_are_read_then_it_is_counte
         item = {name: value for name, value in {**bad, **written}.items() if value is not None}
         client.put_item(TableName=table, Item=dynamo.pack(item))
     client.transact_write_items(TransactItems=[outbox.addition(good)])
-    counter = telemetry.UNREADABLE_ROWS.labels("outbox")
+    counter = metrics.UNREADABLE_ROWS.labels("outbox")
     before = counter._value.get()
 
     assert pending(outbox) == pending(outbox) == [good.id]
@@ -269,10 +270,10 @@ def test_given_a_record_that_cannot_be_sent_when_the_relay_runs_then_the_gauge_s
     assert not relay.relay(failing)
     assert relay._read(stop) == []
 
-    assert 3599 < telemetry.OUTBOX_AGE._value.get() < 3700
+    assert 3599 < metrics.OUTBOX_AGE._value.get() < 3700
     kept.done(record)
     relay._read(stop)
-    assert telemetry.OUTBOX_AGE._value.get() == 0.0
+    assert metrics.OUTBOX_AGE._value.get() == 0.0
 
 
 def test_given_an_outbox_when_it_is_pinged_then_it_responds(outbox: Outbox) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from services.common.runtime import telemetry
 from services.common.runtime.breaker import CallFailed, CallTimeout, CircuitOpen, Guard, Limits
+from services.common.telemetry import metrics
 
 LIMITS = Limits(deadline=0.2, tries=3, longest_pause=0.01, failures=2, recovery=0.2)
 Eventually = Callable[[Callable[[], object]], None]
@@ -93,7 +93,7 @@ def test_given_a_call_that_does_not_return_when_its_deadline_passes_then_a_timeo
 
 def open_circuits() -> float:
     """The metric that the alert uses."""
-    value: float = telemetry.CIRCUITS_OPEN.labels("provider")._value.get()
+    value: float = metrics.CIRCUITS_OPEN.labels("provider")._value.get()
     return value
 
 

@@ -10,7 +10,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.runtime import telemetry
+from services.common.telemetry import logs, tracing
 from services.common.values import trace
 from services.common.values.trace import Trace
 
@@ -20,20 +20,20 @@ Logged = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Logged]:
-    telemetry.configure("things", "INFO")
+    logs.configure("things", "INFO")
 
     def lines() -> list[dict[str, Any]]:
         return [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     yield lines
-    telemetry.configure("test", "INFO")
+    logs.configure("test", "INFO")
 
 
 def test_given_a_trace_when_a_message_is_logged_then_the_line_is_json_with_the_trace_and_fields(
     logged: Logged,
 ) -> None:
-    with telemetry.traced(TRACEPARENT, order_id="1"):
-        telemetry.logger("test").info("happened", amount=3)
+    with tracing.traced(TRACEPARENT, order_id="1"):
+        logs.logger("test").info("happened", amount=3)
 
     (line,) = logged()
     assert line["event"] == "happened"
@@ -50,7 +50,7 @@ def test_given_a_library_when_it_logs_a_message_then_the_line_is_json(logged: Lo
 
 
 def test_given_payment_data_at_any_depth_when_it_is_logged_then_it_is_redacted(logged: Logged) -> None:
-    log = telemetry.logger("test")
+    log = logs.logger("test")
     log.info(
         "a", token="secret-1", body={"payment": {"card_number": "secret-2"}, "list": [{"cvc": "secret-3"}]}
     )
@@ -82,8 +82,8 @@ def test_given_an_invalid_traceparent_when_a_trace_is_continued_then_a_new_trace
 
 
 def test_given_a_traced_block_when_it_ends_then_its_trace_is_no_longer_current() -> None:
-    with telemetry.traced(TRACEPARENT) as outer:
-        with telemetry.traced(None):
+    with tracing.traced(TRACEPARENT) as outer:
+        with tracing.traced(None):
             pass
         assert trace.current() is outer
 

@@ -1,0 +1,87 @@
+"""Structured logs, one JSON object per line."""
+
+import logging
+import logging.config
+import sys
+from typing import Any
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor
+
+from services.common.telemetry.redaction import redact, redact_line
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """A structured logger: an event is a constant name, and its details are fields."""
+    bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return bound
+
+
+def configure(service: str, level: str) -> None:
+    """Sends the logs of this process and its libraries to standard output, as one JSON object per line."""
+    logging.config.dictConfig(logging_config(service, level))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_enrich(service),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def logging_config(service: str, level: str) -> dict[str, Any]:
+    """The same configuration for the standard library, in the form of `logging.config.dictConfig`."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": _enrich(service),
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    structlog.processors.format_exc_info,
+                    redact,
+                    _render,
+                ],
+            }
+        },
+        "handlers": {"stdout": {"()": _Stdout, "formatter": "json"}},
+        "root": {"handlers": ["stdout"], "level": level},
+        # Messages of these libraries below WARNING are not relevant.
+        "loggers": {name: {"level": "WARNING"} for name in ("boto3", "botocore", "urllib3", "werkzeug")},
+    }
+
+
+class _Stdout(logging.Handler):
+    """Writes to the current standard output, as `print` does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stdout.write(self.format(record) + "\n")
+            sys.stdout.flush()
+        except Exception:  # noqa: BLE001 - a logging error must not fail the operation
+            self.handleError(record)
+
+
+def _enrich(service: str) -> list[Processor]:
+    def name_service(_logger: Any, _method: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    return [
+        structlog.contextvars.merge_contextvars,
+        name_service,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+
+
+def _render(_logger: Any, _method: str, event: EventDict) -> str:
+    return redact_line(orjson.dumps(dict(event), default=str)).decode()
