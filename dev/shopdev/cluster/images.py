@@ -64,6 +64,22 @@ def build(target: str, reference: str, context: Path, arguments: Mapping[str, st
     return reference
 
 
+def build_program(folder: Path) -> str:
+    """Build an image that contains only the programs of a tool, unless it exists, and return its name.
+
+    The programs are in `/`. The image has no shell, because Go links them statically.
+
+    Args:
+        folder: folder of the tool in the cache, whose name contains the hash of its pins; see `tools.ensure`.
+    """
+    name, _, pins = folder.parent.name.rpartition("-")
+    reference = f"localhost/{name}:{pins}"
+    if not _exists(reference):
+        with timed(f"building {reference}", "5 s"):
+            _commit(folder, reference, "--user", "65532:65532")
+    return reference
+
+
 def name_again(reference: str, short: str) -> str:
     """Tag an image in the store with a second name without a registry, and return the full name that nodes use."""
     whole = f"docker.io/library/{short}"

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from shopdev import environment_file
 from shopdev.aws_environment import EMULATOR_PORT
-from shopdev.checkout import ROOT
-from shopdev.cluster import cgroups, debian, images, tools
+from shopdev.cluster import cgroups, debian, forwarders, images, tools
 from shopdev.cluster.controlplane import ControlPlane
 from shopdev.cluster.daemon import Daemon, all_of, wait_until
 from shopdev.cluster.forward import Route
@@ -114,16 +113,12 @@ class Node:
         return ports
 
     def _forward(self, ports: Ports) -> None:
-        routes = (
+        forwarders.start(
+            self.namespace,
+            "forward",
             Route(ports.api, "127.0.0.1", ports.api),
             Route(ports.gateway, "127.0.0.1", ports.gateway),
             Route(ports.aws, *EMULATOR, inside=True),
-        )
-        command = [sys.executable, "-m", "shopdev.cluster.forward", str(self.paths.netns), *map(str, routes)]
-        process = Daemon(self.state, "forward")
-        process.start(
-            self.namespace.with_names(command),
-            {"PYTHONPATH": str(ROOT / "dev"), "PATH": "/usr/bin:/bin"},
         )
 
     def _node(self) -> None:

@@ -11,6 +11,7 @@ from shopdev import environment_file
 from shopdev.aws_environment import EMULATOR_PORT
 from shopdev.checkout import ROOT, SERVICES
 from shopdev.console import Steps, run, say
+from shopdev.demo import namespaces
 from shopdev.demo.customer import FirstCustomer
 from shopdev.demo.images import Image, write_references
 from shopdev.demo.target import (
@@ -22,15 +23,6 @@ from shopdev.demo.target import (
 )
 
 AWS, FUNCTIONS, TOKEN = (ROOT / "dev" / name for name in ("aws", "functions", "token"))
-NAMESPACE = """\
-apiVersion: v1
-kind: Namespace
-metadata:
-  name: {name}
-  labels:
-    app.kubernetes.io/managed-by: shop-demo
-    pod-security.kubernetes.io/enforce: restricted
-"""
 
 
 def install(target: Target) -> None:
@@ -41,7 +33,9 @@ def install(target: Target) -> None:
     with steps.step("Images", "2 s; 2 min the first time"):
         built = target.deliver_images()
         write_references(built, STATE / "images.json")
-    _namespaces(target)
+    namespaces.ensure(
+        target, OPERATOR_NAMESPACE, SHOP_NAMESPACE, *([AWS_NAMESPACE] if target.emulated else [])
+    )
     with steps.step("Operator", "10 s"):
         _helm(
             target,
@@ -106,12 +100,6 @@ Clean up:       {target.way_off()}"""
         )
     if way := target.way_to_aws():
         say(f"Keep running:   {way}   # the API runs in the pod of the emulator")
-
-
-def _namespaces(target: Target) -> None:
-    names = [OPERATOR_NAMESPACE, SHOP_NAMESPACE, *([AWS_NAMESPACE] if target.emulated else [])]
-    manifest = "---\n".join(NAMESPACE.format(name=name) for name in names)
-    run(["kubectl", "apply", "--server-side", "-f", "-"], env=target.env(), stdin=manifest)
 
 
 def _deploy_stacks(target: Target) -> Path:
