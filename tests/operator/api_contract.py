@@ -79,3 +79,16 @@ class ApiContract:
         await api.delete("ServiceAccount", namespace, "web", uid=created["metadata"]["uid"])
         assert await api.get("ServiceAccount", namespace, "web") is None
         await api.delete("ServiceAccount", namespace, "web", uid=created["metadata"]["uid"])
+
+    async def test_given_objects_with_and_without_the_operators_label_then_a_list_of_the_unlabeled_has_the_others(
+        self, api: Api, namespace: str
+    ) -> None:
+        await api.apply(account(namespace, **{"shopservice.dev/name": "web"}), uid=None)
+        other = account(namespace, a="1")
+        other["metadata"]["name"] = "other"
+        await api.apply(other, uid=None)
+
+        names = [each["metadata"]["name"] async for each in api.unlabeled("ServiceAccount", namespace)]
+
+        # Kubernetes creates the account `default` in a namespace.
+        assert set(names) - {"default"} == {"other"}

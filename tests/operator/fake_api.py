@@ -121,6 +121,14 @@ class FakeApi:
         for each in self._selected("ReplicaSet", namespace, selector):
             yield each
 
+    async def unlabeled(self, kind: str, namespace: str) -> AsyncGenerator[dict[str, Any]]:
+        self._refuse(f"unlabeled {kind}")
+        self.reads += 1
+        for name in sorted(self.objects):
+            metadata = self.objects[name]["metadata"]
+            if name[:2] == (kind, namespace) and "shopservice.dev/name" not in metadata.get("labels", {}):
+                yield {"metadata": deepcopy(metadata)}
+
     def _selected(self, kind: str, namespace: str, selector: str) -> Iterator[dict[str, Any]]:
         """By name, as the API server lists them."""
         wanted = [each.partition("=") for each in selector.split(",")]

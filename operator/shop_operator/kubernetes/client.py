@@ -436,6 +436,12 @@ class Kube:
         path, accept = _path(_REPLICASETS, namespace), _METADATA.format("PartialObjectMetadataList")
         return self._every(_Request("GET", path, "list ReplicaSets", params=params, accept=accept))
 
+    def unlabeled(self, kind: str, namespace: str) -> AsyncGenerator[dict[str, Any]]:
+        """List the metadata of the objects of a child kind that the watch does not show, as `pods` does."""
+        params = {"labelSelector": f"!{NAME_LABEL}"}
+        path, accept = _path(_BY_KIND[kind], namespace), _METADATA.format("PartialObjectMetadataList")
+        return self._every(_Request("GET", path, f"list {kind} objects", params=params, accept=accept))
+
     async def _every(self, whole: _Request) -> AsyncGenerator[dict[str, Any]]:
         async with aclosing(self._listings(whole)) as listings:
             async for listed in listings:

@@ -31,5 +31,8 @@ class Api(Protocol):
     ) -> dict[str, Any]:
         """Merge-patch the status of a ShopService only if it has that version."""
 
+    def unlabeled(self, kind: str, namespace: str) -> AsyncGenerator[dict[str, Any]]:
+        """The metadata of the objects of a child kind without the operator's label; the caller exhausts or closes the generator."""
+
     def pods(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
         """The pods that a label selector matches; the caller exhausts or closes the generator."""

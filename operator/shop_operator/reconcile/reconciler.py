@@ -37,6 +37,7 @@ from shop_operator.reconcile.passes import Pass
 from shop_operator.reconcile.prune import Prune
 from shop_operator.reconcile.replica_handover import ReplicaHandover
 from shop_operator.reconcile.retention import kept_gateways, kept_ports
+from shop_operator.reconcile.unlabeled import Unlabeled
 from shop_operator.reconcile.wanted import Wanted, existed
 from shop_operator.render.prepare import Facts
 from shop_operator.status.dependencies import now
@@ -93,6 +94,7 @@ class Reconciler:
         self._refusals = Refusals(clock)
         self._reporting_flaw = asyncio.Lock()
         self._neighbors = Neighbors(api, store, now)
+        self._unlabeled = Unlabeled(api, served)
         self._observation = Observation(
             store,
             self._neighbors,
@@ -204,10 +206,12 @@ class Reconciler:
         """Forget every ShopService, because another process reconciles them. `Leadership` clears the other parts."""
         self._refusals.clear()
         self._memories.clear()
+        self._unlabeled.clear()
 
     def _forget(self, key: Key) -> None:
         self._refusals.forget(key)
         self._memories.forget(key)
+        self._unlabeled.forget(key)
         self._config_digests.forget(key)
         self._writer.forget(key)
 
@@ -229,15 +233,21 @@ class Reconciler:
         this = replace(this, depends=self._observation.dependencies(this.key))
         if this.shop.spec.suspend:
             return Outcome(dependencies=this.depends, pods=in_place(this.shop)), []
+        memory = self._memories.of(this.key)
+
+        async def look() -> None:
+            memory.unlisted |= await self._unlabeled.children(this)
+
+        unlisted = await attempt(look())
         read, unreadable = await self._observation.read(this)
-        this = replace(this, read=read)
+        this = replace(this, known=this.known | memory.unlisted, read=read)
         outcome, delay = await self._converge(this)
         if any(isinstance(problem, Exists) for problem in outcome.problems):
             # The store now has an object that no watch shows, and the desired state depends on the observed state.
             outcome, delay = await self._converge(this)
         if not outcome.problems:
-            self._memories.of(this.key).unlisted = frozenset()
-        return replace(outcome, problems=[*unreadable, *outcome.problems]), [delay]
+            memory.unlisted = frozenset()
+        return replace(outcome, problems=[*unlisted, *unreadable, *outcome.problems]), [delay]
 
     async def _converge(self, this: Pass) -> tuple[Outcome, float | None]:
         """Render, apply, prune; returns the outcome and the delay until the next pass.

@@ -83,3 +83,58 @@ async def test_given_a_service_account_of_the_operator_when_the_spec_names_it_th
     await world.pass_()
 
     assert ("ServiceAccount", "ns", "web") in world.api.objects
+
+
+async def given_a_worker_that_only_its_owner_reference_shows(world: World) -> None:
+    """A process created the worker's Deployment and was killed before its status write; then the label was removed."""
+    world.shop()
+    await world.pass_()
+    world.shop(workers=[{"name": "relay", "command": ["x"]}])
+    world.api.refusing["ShopService"] = Throttled("busy")
+    with pytest.raises(Throttled):
+        await world.pass_()
+    del world.api.refusing["ShopService"]
+    world.hide("Deployment", "web-relay")
+    world.restart()
+    world.shop()
+
+
+async def test_given_a_child_that_only_its_owner_reference_shows_when_a_new_process_starts_then_it_is_deleted(
+    world: World,
+) -> None:
+    await given_a_worker_that_only_its_owner_reference_shows(world)
+    await world.pass_()
+    assert "delete Deployment web-relay" in world.writes
+
+    reads = world.api.reads
+    world.shop(env=[{"name": "A", "value": "1"}])
+    await world.pass_()
+    assert world.api.reads == reads
+
+
+async def test_given_a_list_of_unlabeled_objects_that_fails_then_the_next_pass_repeats_it(
+    world: World,
+) -> None:
+    await given_a_worker_that_only_its_owner_reference_shows(world)
+    world.api.refusing["unlabeled Deployment"] = Throttled("busy")
+    with pytest.raises(Throttled):
+        await world.pass_()
+    assert "delete Deployment web-relay" not in world.writes
+
+    del world.api.refusing["unlabeled Deployment"]
+    await world.pass_()
+    assert "delete Deployment web-relay" in world.writes
+
+
+async def test_given_an_unchanged_shopservice_when_a_new_process_starts_then_nothing_is_read(
+    world: World,
+) -> None:
+    world.shop()
+    await world.pass_()
+    world.shop(replicas=2)
+    await world.pass_()
+    world.restart()
+
+    reads = world.api.reads
+    await world.pass_()
+    assert world.api.reads == reads
