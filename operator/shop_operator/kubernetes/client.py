@@ -343,7 +343,7 @@ class Kube:
         whole = _Request(
             "GET",
             _path(resource, namespace),
-            f"list {kind}s",
+            f"list {resource.plural}",
             params=_selection(kind),
             accept=accept,
             seconds=LIST_TIMEOUT,
@@ -396,7 +396,7 @@ class Kube:
         }
         accept = _METADATA.format("PartialObjectMetadata") if kind in _METADATA_ONLY else _JSON
         url = self._server + _path(_BY_KIND[kind], namespace)
-        what = f"watch {kind}s"
+        what = f"watch {_BY_KIND[kind].plural}"
         try:
             async with (
                 asyncio.timeout(seconds + REQUEST_TIMEOUT),
@@ -434,13 +434,15 @@ class Kube:
         """List the metadata of the ReplicaSets that match a label selector, as `pods` does."""
         params = {"labelSelector": selector}
         path, accept = _path(_REPLICASETS, namespace), _METADATA.format("PartialObjectMetadataList")
-        return self._every(_Request("GET", path, "list ReplicaSets", params=params, accept=accept))
+        return self._every(_Request("GET", path, "list replicasets", params=params, accept=accept))
 
     def unlabeled(self, kind: str, namespace: str) -> AsyncGenerator[dict[str, Any]]:
         """List the metadata of the objects of a child kind that the watch does not show, as `pods` does."""
         params = {"labelSelector": f"!{NAME_LABEL}"}
         path, accept = _path(_BY_KIND[kind], namespace), _METADATA.format("PartialObjectMetadataList")
-        return self._every(_Request("GET", path, f"list {kind} objects", params=params, accept=accept))
+        return self._every(
+            _Request("GET", path, f"list {_BY_KIND[kind].plural}", params=params, accept=accept)
+        )
 
     async def _every(self, whole: _Request) -> AsyncGenerator[dict[str, Any]]:
         async with aclosing(self._listings(whole)) as listings:

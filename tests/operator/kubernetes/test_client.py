@@ -551,5 +551,5 @@ async def test_given_a_refused_or_truncated_watch_then_the_error_says_why(
 ) -> None:
     api.say(status, body)
 
-    with pytest.raises(error, match="watch Services"):
+    with pytest.raises(error, match="watch services"):
         _ = [each async for each in kube.watch("Service", None, 1)]
