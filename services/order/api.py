@@ -13,6 +13,7 @@ from services.common.http import auth, cursor, web
 from services.common.http.auth import Verifier
 from services.common.http.errors import InvalidRequest
 from services.common.http.idempotency import Answer, IdempotencyStore, KeyedRequest, fingerprint
+from services.common.telemetry import logs
 from services.common.values import clock
 from services.common.values.countries import CODES
 from services.common.values.money import Money
@@ -256,6 +257,7 @@ def create(
             products=products,
             idempotency=idempotency,
         )
+        logs.concerns(order_id=answer.body["id"])
         return web.json_response(answer.body, answer.status, answer.headers)
 
     @api.get(
@@ -282,7 +284,7 @@ def create(
     )
     def show_order(path: OrderPath) -> Response:
         """Returns the order with the states that it reached."""
-        web.bind(order_id=path.order_id)
+        logs.concerns(order_id=path.order_id)
         return web.json_response(_details(handlers.show_order(path.order_id, web.caller(), orders=orders)))
 
     @api.get(
@@ -297,7 +299,7 @@ def create(
         A resource that could not be loaded is null and listed in `missing`. A resource that is null and not listed does
         not exist yet.
         """
-        web.bind(order_id=path.order_id)
+        logs.concerns(order_id=path.order_id)
         order, found = handlers.order_details(
             path.order_id,
             web.caller(),
@@ -332,7 +334,7 @@ def create(
         Cancelling an order that is already being undone has no effect. If the order is being shipped or was rejected, the
         response is 409.
         """
-        web.bind(order_id=path.order_id)
+        logs.concerns(order_id=path.order_id)
         order = handlers.cancel_order(path.order_id, web.caller(), orders=orders)
         return web.json_response(_details(order), HTTPStatus.ACCEPTED)
 

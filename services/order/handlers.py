@@ -13,7 +13,7 @@ from services.common.values.caller import Caller
 from services.common.values.clock import Clock
 from services.common.values.errors import NotFound
 from services.common.values.money import Money
-from services.order import domain, messages
+from services.order import domain, messages, metrics
 from services.order.domain import Address, Item, Order, Product, State, Step
 from services.order.ports import Orders, Page, Products, RelatedResource, RelatedResources
 
@@ -66,6 +66,7 @@ def place_order(
         )
         answer = present(order)
         orders.accept(order, command.payment_token, messages.acceptance(order), request, answer)
+        metrics.ACCEPTED.inc()
         log.info("order_accepted", order_id=order.id, total=order.total.to_dict())
         return answer
 
@@ -217,11 +218,17 @@ def _change(order_id: str, change: Change, orders: Orders) -> Order:
             return order
         # A payment token is removed once: when the order starts to be undone.
         write = orders.withdraw if changed.is_undone and not order.is_undone else orders.save
-        return write(changed, _outbox_record(order, changed))
+        saved = write(changed, _outbox_record(order, changed))
+        if _has_ended(order, changed):
+            metrics.note_end(changed)
+        return saved
 
     return retry_on_stale(make, f"order {order_id}")
 
 
 def _outbox_record(before: Order, after: Order) -> OutboxRecord | None:
-    ended = after.state.is_end and not before.state.is_end
-    return messages.end(after) if ended else None
+    return messages.end(after) if _has_ended(before, after) else None
+
+
+def _has_ended(before: Order, after: Order) -> bool:
+    return after.state.is_end and not before.state.is_end

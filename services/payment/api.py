@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from services.common.http import web
 from services.common.http.auth import Verifier
+from services.common.telemetry import logs
 from services.common.values import clock
 from services.payment import handlers
 from services.payment.domain import Outcome, Payment, State
@@ -72,7 +73,7 @@ def create(payments: Payments, verifier: Verifier) -> Flask:
     )
     def show_payment(path: OrderPath) -> Response:
         """Returns the payment of an order. Before the stock of the order is reserved, the response is 404."""
-        web.bind(order_id=path.order_id)
+        logs.concerns(order_id=path.order_id)
         return web.json_response(
             _payment(handlers.show_payment(path.order_id, web.caller(), payments=payments))
         )

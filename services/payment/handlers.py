@@ -13,7 +13,7 @@ from services.common.values.caller import Caller
 from services.common.values.clock import Clock
 from services.common.values.errors import NotFound
 from services.common.values.money import Money
-from services.payment import domain, messages
+from services.payment import domain, messages, metrics
 from services.payment.domain import Charge, OrderClosed, Payment, State
 from services.payment.ports import Declined, KeyClosed, Payments, Provider, Unreachable
 
@@ -70,6 +70,7 @@ def charge_payment(
         if payment.state is State.PENDING:
             payment = _asked(payment, amount, token, provider, now)
             payment = payments.save(payment, of_facts(messages.charge_facts(payment)))
+            metrics.note_decided(payment)
             log.info("payment_decided", state=payment.state.value)
         return payment
 
@@ -100,6 +101,7 @@ def refund_payment(
         if payment.state is State.REFUNDING:
             payment = payment.refund(provider.refund(order_id), now())
             payment = payments.save(payment, of_facts(messages.refund_facts(payment)))
+            metrics.note_refunded(payment)
             log.info("payment_refunded", refunded=payment.money_refunded.to_dict())
         return payment.money_refunded
 

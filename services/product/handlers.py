@@ -14,8 +14,17 @@ from services.common.telemetry import logs
 from services.common.values import clock
 from services.common.values.clock import Clock
 from services.common.values.errors import NotFound
-from services.product import domain, messages
-from services.product.domain import Contradiction, Inventory, Item, Move, Product, Reservation, Stocked
+from services.product import domain, messages, metrics
+from services.product.domain import (
+    Contradiction,
+    Inventory,
+    Item,
+    Move,
+    Product,
+    Reservation,
+    State,
+    Stocked,
+)
 from services.product.ports import Catalogue, Page, Search, Stock
 
 log = logs.logger(__name__)
@@ -150,6 +159,8 @@ def _decided(order_id: str, decide: Decision, stock: Stock) -> Reservation:
             return reservation
         outbox_record = of_facts(messages.stock_facts(reservation))
         stock.save(reservation, known.state if known else None, move, outbox_record)
+        if known is None and reservation.state is not State.RELEASED:
+            metrics.note_reserved(reservation)
         log.info("stock_decided", state=reservation.state.value, error=reservation.error)
         return reservation
 

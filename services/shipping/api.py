@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from services.common.http import web
 from services.common.http.auth import Verifier
+from services.common.telemetry import logs
 from services.common.values import clock
 from services.shipping import handlers
 from services.shipping.domain import Shipment, State
@@ -59,7 +60,7 @@ def create(shipments: Shipments, verifier: Verifier) -> Flask:
     )
     def show_shipment(path: OrderPath) -> Response:
         """Returns the shipment of an order. Before the order is paid, the response is 404."""
-        web.bind(order_id=path.order_id)
+        logs.concerns(order_id=path.order_id)
         shipment = handlers.show_shipment(path.order_id, web.caller(), shipments=shipments)
         return web.json_response(_shipment(shipment))
 

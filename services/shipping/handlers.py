@@ -12,7 +12,7 @@ from services.common.values import clock
 from services.common.values.caller import Caller
 from services.common.values.clock import Clock
 from services.common.values.errors import NotFound
-from services.shipping import domain, messages
+from services.shipping import domain, messages, metrics
 from services.shipping.domain import Booking, OrderClosed, Parcel, Shipment, State
 from services.shipping.ports import Carrier, KeyClosed, Refused, Shipments
 
@@ -61,6 +61,7 @@ def create_shipment(
         if shipment.state is State.PENDING:
             shipment = _asked(shipment, parcel, carrier, now)
             shipment = shipments.save(shipment, of_facts(messages.booking_facts(shipment)))
+            metrics.note_decided(shipment)
             log.info("shipment_decided", state=shipment.state.value)
         return shipment
 

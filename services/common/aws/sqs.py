@@ -1,12 +1,22 @@
 """Receives and sends messages of an SQS queue."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from services.common.messaging.consumer import Message
+from services.common.messaging.consumer import Depth, Message
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+# The attributes of `Depth`, in the order of its fields.
+_DEPTH: "Final[Sequence[QueueAttributeNameType]]" = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 
 
 class SqsQueue:
@@ -28,7 +38,7 @@ class SqsQueue:
             QueueUrl=self._url,
             MaxNumberOfMessages=limit,
             WaitTimeSeconds=wait,
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
         )
         return [_message(received) for received in answer.get("Messages", [])]
 
@@ -51,15 +61,22 @@ class SqsQueue:
         """
         self._client.send_message(QueueUrl=self._url, MessageBody=body)
 
+    def depth(self) -> Depth:
+        """As `consumer.QueuePort.depth`."""
+        answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=list(_DEPTH))
+        return Depth(*(int(answer["Attributes"][name]) for name in _DEPTH))
+
     def ping(self) -> None:
         """As `consumer.QueuePort.ping`."""
         self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
 
 
 def _message(received: "MessageTypeDef") -> Message:
+    attributes = received.get("Attributes", {})
     return Message(
         id=received["MessageId"],
         receipt=received["ReceiptHandle"],
         body=received["Body"],
-        deliveries=int(received.get("Attributes", {}).get("ApproximateReceiveCount", "1")),
+        deliveries=int(attributes.get("ApproximateReceiveCount", "1")),
+        sent_at=int(attributes["SentTimestamp"]) / 1000 if "SentTimestamp" in attributes else None,
     )

@@ -21,7 +21,6 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.models.security_scheme import SecurityScheme
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -30,7 +29,7 @@ from services.common.http.auth import Verifier, insufficient
 from services.common.http.errors import InvalidRequest, headers_of, status_of
 from services.common.http.front import LARGEST_BODY
 from services.common.runtime.worker import failing
-from services.common.telemetry import logs, metrics, tracing
+from services.common.telemetry import exposition, logs, metrics, tracing
 from services.common.values.caller import Caller
 from services.common.values.errors import ServiceError, Unavailable, UnreadableRow
 
@@ -261,7 +260,8 @@ def _add_own_paths(app: OpenAPI, ready: Ready) -> None:
         return json_response({"status": "ok"})
 
     def metrics() -> Response:
-        return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+        content_type, body = exposition.scrape(request.headers.get("Accept", ""))
+        return Response(body, content_type=content_type)
 
     @cache
     def document() -> bytes:
@@ -277,6 +277,8 @@ def _add_own_paths(app: OpenAPI, ready: Ready) -> None:
 
 def _begin() -> None:
     g.started = time.perf_counter()
+    # The threads of the server are reused: a request must not log fields of an earlier one.
+    structlog.contextvars.clear_contextvars()
     g.traced = tracing.traced(request.headers.get("traceparent"))
     g.trace = g.traced.__enter__()
     try:
@@ -301,16 +303,14 @@ def _end(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else "none"
     # Arbitrary values of clients must not increase the number of time series.
     method = request.method if request.method in _KNOWN_METHODS else "other"
-    metrics.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
-    metrics.HTTP_DURATION.labels(method, route).observe(seconds)
     # Server errors are logged at every log level, because alarms count them.
     failed = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+    metrics.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
+    metrics.HTTP_ERRORS.labels(method, route).inc(int(failed))
+    metrics.HTTP_DURATION.labels(method, route).observe(seconds, tracing.exemplar())
+    # Never the path as it was sent: it is text of the client, and may contain anything.
     (log.error if failed else log.info)(
-        "request",
-        method=request.method,
-        path=request.path,
-        status=response.status_code,
-        seconds=round(seconds, 4),
+        "request", method=method, route=route, status=response.status_code, seconds=round(seconds, 4)
     )
     return response
 
@@ -376,9 +376,7 @@ def _on_http_error(error: HTTPException) -> Response:
         return cast("Response", error.response)
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     own = {name: value for name, value in error.get_headers() if name != "Content-Type"}
-    return problem(
-        status, status.phrase, f"{request.method} {request.path}: {status.description}", headers=own
-    )
+    return problem(status, status.phrase, status.description, headers=own)
 
 
 def _on_aws_error(error: BotoCoreError | ClientError) -> Response:
@@ -403,8 +401,3 @@ def _on_unexpected(error: Exception) -> Response:
     log.error("request_failed", exc_info=error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     return problem(status, status.phrase, "internal error; include the trace_id when you report the problem")
-
-
-def bind(**fields: str) -> None:
-    """Adds fields, such as the ID of an order, to the log lines of the request."""
-    structlog.contextvars.bind_contextvars(**fields)

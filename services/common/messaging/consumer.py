@@ -7,22 +7,27 @@ or two. A message is invisible to other consumers while it is being handled. On 
 in progress and starts no others.
 """
 
+import math
 import random
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import orjson
 
+from services.common.messaging.about import about
 from services.common.messaging.permanent import is_permanent
 from services.common.runtime.progress import Progress
 from services.common.telemetry import logs, metrics, tracing
 from services.common.values.errors import PermanentError, Unanswered
 
 log = logs.logger(__name__)
+# The Unix time at which the message in progress was sent, in seconds; None if unknown.
+sent_at: ContextVar[float | None] = ContextVar("sent_at", default=None)
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 
 # AWS limit of one ReceiveMessage.
@@ -34,6 +39,8 @@ FIRST_PAUSE = 2
 LONGEST_EARLY_PAUSE = 40
 EARLY_TRIES = 11
 PERMANENT_ERROR_PAUSE = 1
+# Seconds between two measurements of the length of the queue.
+MEASURED_EVERY = 10.0
 # Longer than a request to an unresponsive queue with all its retries.
 STUCK_AFTER = 180.0
 
@@ -47,12 +54,29 @@ class Message:
         receipt: handle of this delivery, with which the message is deleted.
         body: body of the message.
         deliveries: number of deliveries, including this one.
+        sent_at: Unix time at which it was sent, in seconds; None if unknown.
     """
 
     id: str
     receipt: str
     body: str
     deliveries: int
+    sent_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """Approximate numbers of messages in a queue.
+
+    Args:
+        visible: messages that wait for a consumer.
+        in_flight: messages that were received and are hidden from other consumers.
+        delayed: messages that are not available yet.
+    """
+
+    visible: int
+    in_flight: int
+    delayed: int
 
 
 class QueuePort(Protocol):
@@ -68,6 +92,9 @@ class QueuePort(Protocol):
 
     def hide(self, message: Message, seconds: int) -> None:
         """Makes the message invisible for `seconds` from now on. May raise an exception if the message was deleted."""
+
+    def depth(self) -> Depth:
+        """Approximate numbers of messages."""
 
     def ping(self) -> None:
         """Raises an exception if the queue cannot be used."""
@@ -107,11 +134,13 @@ class Consumer:
         self._free = threading.Semaphore(threads)
         self._held: dict[str, Message] = {}
         self._turned = time.monotonic()
+        self._measure_at = 0.0
         self._receiving = Progress(f"{self.name} cannot be read")
         self._handling = Progress(f"messages of {self.name} cannot be handled")
 
     def run(self, stop: threading.Event) -> None:
         """As `worker.Worker.run`."""
+        metrics.QUEUE_OLDEST.labels(self.name).set_function(self._oldest)
         ended = threading.Event()
         keeper = threading.Thread(
             target=self._keep_hidden, args=(ended,), name=f"{self.name} keeper", daemon=True
@@ -145,12 +174,17 @@ class Consumer:
         started = time.perf_counter()
         body = _body(message)
         kind = _text(body.get("task") or body.get("type")) or "unreadable"
-        with tracing.traced(body.get("traceparent"), **_about(body), message_id=message.id, task=kind):
-            handled = self._handle(message, kind, body)
         # Arbitrary values in messages must not increase the number of time series.
         known = kind if kind in self._handlers else "unknown"
+        if message.sent_at is not None and message.deliveries == 1:
+            metrics.QUEUE_WAIT.labels(self.name).observe(max(0.0, time.time() - message.sent_at))
+        with tracing.traced(body.get("traceparent"), **about(body), message_id=message.id, task=kind):
+            before = sent_at.set(message.sent_at)
+            handled = self._handle(message, kind, body)
+            sent_at.reset(before)
+            seconds = time.perf_counter() - started
+            metrics.MESSAGE_DURATION.labels(self.name, known).observe(seconds, tracing.exemplar())
         metrics.MESSAGES.labels(self.name, known, "done" if handled else "failed").inc()
-        metrics.MESSAGE_DURATION.labels(self.name, known).observe(time.perf_counter() - started)
         return handled
 
     def _handle(self, message: Message, kind: str, body: Mapping[str, Any]) -> bool:
@@ -213,9 +247,27 @@ class Consumer:
         self._hide(message, round(pause * random.uniform(0.75, 1.25)))  # noqa: S311 - as above
 
     def _keep_hidden(self, ended: threading.Event) -> None:
+        self._measure()
         while not ended.wait(self._visibility / 3):
             for message in list(self._held.values()):
                 self._hide(message, self._visibility)
+            self._measure()
+
+    def _measure(self) -> None:
+        if time.monotonic() < self._measure_at:
+            return
+        self._measure_at = time.monotonic() + MEASURED_EVERY
+        try:
+            depth = asdict(self._queue.depth())
+        except Exception as error:  # noqa: BLE001 - the metric is unknown, which is no reason to stop
+            log.warning("queue_not_measured", queue=self.name, error=str(error))
+            depth = dict.fromkeys(("visible", "in_flight", "delayed"), math.nan)
+        for state, messages in depth.items():
+            metrics.QUEUE_MESSAGES.labels(self.name, state).set(messages)
+
+    def _oldest(self) -> float:
+        now = time.time()
+        return max((now - each.sent_at for each in list(self._held.values()) if each.sent_at), default=0.0)
 
     def _hide(self, message: Message, seconds: int) -> None:
         try:
@@ -231,13 +283,6 @@ def _body(message: Message) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _about(body: Mapping[str, Any]) -> dict[str, str]:
-    """The fields of the message for its log lines: the ID of its order, if any."""
-    data = body.get("data")
-    order_id = _text(body.get("order_id") or (data.get("order_id") if isinstance(data, Mapping) else None))
-    return {"order_id": order_id} if order_id else {}
 
 
 def _text(value: Any) -> str | None:

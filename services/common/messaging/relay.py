@@ -9,11 +9,13 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
+from services.common.messaging.about import about
 from services.common.messaging.events import Event, Publisher
 from services.common.messaging.outbox import FACT, LONGEST_POSTPONEMENT, Outbox, OutboxMessage, OutboxRecord
 from services.common.messaging.permanent import is_permanent
 from services.common.runtime.progress import Progress
 from services.common.telemetry import logs, metrics, tracing
+from services.common.values import ids
 
 log = logs.logger(__name__)
 BATCH = 50
@@ -92,11 +94,12 @@ class Relay:
 
     def relay(self, record: OutboxRecord) -> bool:
         """Sends one record unless another relay does. Returns whether it was sent."""
-        with tracing.traced(record.traceparent, record_id=record.id):
+        with tracing.traced(record.traceparent, record_id=record.id, **_about(record)):
             try:
                 if not self._outbox.claim(record):
                     return False
                 self._send(record.messages)
+                metrics.OUTBOX_DELAY.observe(ids.age(record.id), tracing.exemplar())
                 self._outbox.done(record)
             except Exception as error:
                 if is_permanent(error):
@@ -145,6 +148,12 @@ class Relay:
             self._outbox.postpone(record, pause)
         except Exception as error:  # noqa: BLE001 - the claim expires
             log.warning("outbox_record_not_postponed", error=str(error))
+
+
+def _about(record: OutboxRecord) -> dict[str, str]:
+    """The fields of the record for its log lines: the ID of its order, if all its messages are about the same one."""
+    orders = {about(message.payload).get("order_id", "") for message in record.messages}
+    return {"order_id": order_id} if len(orders) == 1 and (order_id := orders.pop()) else {}
 
 
 def facts_relay(outbox: Outbox, publisher: Publisher) -> Relay:

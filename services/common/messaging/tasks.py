@@ -4,11 +4,12 @@ The result is reported after the handler has committed, and before the message i
 message is delivered again, and the handler returns the same result.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from services.common.messaging.consumer import Handler
-from services.common.telemetry import logs
+from services.common.messaging.consumer import Handler, sent_at
+from services.common.telemetry import logs, metrics, tracing
 from services.common.values.errors import TaskFailed
 
 log = logs.logger(__name__)
@@ -44,16 +45,28 @@ def answering(handler: Handler, answers: TaskAnswers) -> Handler:
 
     def handle(message: Mapping[str, Any]) -> None:
         token = message["task_token"]
+        outcome = "succeeded"
         try:
             try:
                 output = handler(message)
             except TaskFailed as failed:
                 log.info("task_rejected", error=failed.error, cause=failed.cause)
+                outcome = "refused"
                 answers.fail(token, failed.error, failed.cause)
             else:
                 answers.succeed(token, output or {})
         except TaskGone as gone:
             # The change of the handler remains; the workflow undoes it.
+            outcome = "discarded"
             log.warning("task_result_discarded", reason=str(gone))
+        _measure(str(message.get("task")), outcome)
 
     return handle
+
+
+def _measure(step: str, outcome: str) -> None:
+    metrics.SAGA_STEPS.labels(step, outcome).inc()
+    sent = sent_at.get()
+    if sent is not None:
+        seconds = max(0.0, time.time() - sent)
+        metrics.SAGA_STEP_DURATION.labels(step, outcome).observe(seconds, tracing.exemplar())

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from services.common.telemetry import metrics
 from services.common.values.errors import Stale, Unavailable
 
 Result = TypeVar("Result")
@@ -16,6 +17,7 @@ _ON_STALE = Retrying(
     retry=retry_if_exception_type(Stale),
     stop=stop_after_attempt(8),
     wait=wait_random_exponential(multiplier=0.02, max=0.2),
+    before_sleep=lambda _: metrics.WRITE_CONFLICTS.labels("retried").inc(),
     reraise=True,
 )
 
@@ -34,4 +36,5 @@ def retry_on_stale(work: Callable[[], Result], subject: str) -> Result:
     try:
         return _ON_STALE.copy()(work)
     except Stale as stale:
+        metrics.WRITE_CONFLICTS.labels("given_up").inc()
         raise Unavailable(f"{subject} is being changed concurrently; retry the request") from stale

@@ -5,16 +5,16 @@ import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 from types import FrameType
 from typing import Protocol
 
 import orjson
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.common.http import front
 from services.common.runtime.settings import ServiceSettings
-from services.common.telemetry import logs
+from services.common.telemetry import exposition, logs
 
 log = logs.logger(__name__)
 Check = Callable[[], object]
@@ -92,9 +92,9 @@ class HealthServer:
         self._listener = socket.create_server((host, port), backlog=BACKLOG)
         self._lanes = {front.ANY: ThreadPoolExecutor(2, "health"), LIVENESS: ThreadPoolExecutor(1, LIVENESS)}
         reports = {
-            LIVENESS: lambda: _report({worker.name: "stuck" for worker in workers if not worker.alive()}),
-            "/readyz": lambda: _report(failing({worker.name: worker.ready for worker in workers})),
-            "/metrics": lambda: _answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest()),
+            LIVENESS: lambda _: _report({worker.name: "stuck" for worker in workers if not worker.alive()}),
+            "/readyz": lambda _: _report(failing({worker.name: worker.ready for worker in workers})),
+            "/metrics": lambda accept: _answer(HTTPStatus.OK, *exposition.scrape(accept)),
         }
         self._front = front.Front([self._listener], lambda *_: _HealthReader(reports), self._lanes)
         self._stop = threading.Event()
@@ -145,24 +145,25 @@ class _HealthReader:
     """Parses the requests of probes and scrapes, as `front.Reader`: one per connection.
 
     Args:
-        reports: path -> function that returns the response.
+        reports: path -> function that returns the response to the header Accept of a request.
     """
 
-    def __init__(self, reports: Mapping[str, Callable[[], front.Answer]]) -> None:
+    def __init__(self, reports: Mapping[str, Callable[[str], front.Answer]]) -> None:
         self._reports = reports
 
     def read(self, received: bytearray) -> front.Step:
         """As `front.Reader.read`."""
         if END_OF_HEAD not in received:
             return _answer(HTTPStatus.BAD_REQUEST) if len(received) > LARGEST_PROBE else None
-        method, _, rest = received.partition(b"\r\n")[0].decode("latin-1").partition(" ")
+        line, *headers = received.partition(END_OF_HEAD)[0].decode("latin-1").split("\r\n")
         received.clear()
+        method, _, rest = line.partition(" ")
         path = rest.partition(" ")[0].partition("?")[0]
         if method != "GET":
             return _answer(HTTPStatus.METHOD_NOT_ALLOWED)
         if path not in self._reports:
             return _answer(HTTPStatus.NOT_FOUND)
-        return front.Job(path, self._reports[path])
+        return front.Job(path, partial(self._reports[path], _accepted(headers)))
 
     def late(self) -> bytes:
         """As `front.Reader.late`."""
@@ -171,6 +172,12 @@ class _HealthReader:
     def busy(self) -> bytes:
         """As `front.Reader.busy`."""
         return _answer(HTTPStatus.SERVICE_UNAVAILABLE).content
+
+
+def _accepted(headers: Sequence[str]) -> str:
+    """The value of the header Accept."""
+    named = (header.partition(":") for header in headers)
+    return ",".join(value for name, _, value in named if name.strip().lower() == "accept")
 
 
 def _report(failures: Mapping[str, str]) -> front.Answer:

@@ -9,6 +9,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
+from services.common.telemetry.metrics import LOG_ERRORS
 from services.common.telemetry.redaction import redact, redact_line
 
 
@@ -16,6 +17,11 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
     """A structured logger: an event is a constant name, and its details are fields."""
     bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return bound
+
+
+def concerns(**fields: str) -> None:
+    """Adds fields, such as the ID of an order, to the following log lines of the request or message in progress."""
+    structlog.contextvars.bind_contextvars(**fields)
 
 
 def configure(service: str, level: str) -> None:
@@ -61,6 +67,8 @@ class _Stdout(logging.Handler):
     """Writes to the current standard output, as `print` does."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR:
+            LOG_ERRORS.inc()
         try:
             sys.stdout.write(self.format(record) + "\n")
             sys.stdout.flush()

@@ -18,3 +18,9 @@ def traced(traceparent: Any, **fields: str) -> Iterator[Trace]:
         structlog.contextvars.bound_contextvars(trace_id=entered.trace_id, **fields),
     ):
         yield entered
+
+
+def exemplar() -> dict[str, str] | None:
+    """The labels of an exemplar of a metric: the ID of the current trace. None if there is no trace."""
+    trace_id = structlog.contextvars.get_contextvars().get("trace_id")
+    return {"trace_id": trace_id} if trace_id else None

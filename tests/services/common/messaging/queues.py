@@ -6,7 +6,7 @@ import time
 from collections import deque
 from dataclasses import replace
 
-from services.common.messaging.consumer import Message
+from services.common.messaging.consumer import Depth, Message
 
 
 class MemoryQueue:
@@ -23,7 +23,7 @@ class MemoryQueue:
 
     def send(self, body: str) -> None:
         with self._changed:
-            self._waiting.append(Message(str(next(self._ids)), "", body, 0))
+            self._waiting.append(Message(str(next(self._ids)), "", body, 0, time.time()))
             self._changed.notify_all()
 
     def receive(self, limit: int, wait: int) -> list[Message]:
@@ -47,6 +47,10 @@ class MemoryQueue:
             if message.receipt in self.hidden:
                 self.hidden[message.receipt] = (time.monotonic() + seconds, message)
                 self._changed.notify_all()
+
+    def depth(self) -> Depth:
+        with self._changed:
+            return Depth(len(self._waiting), len(self.hidden), 0)
 
     def ping(self) -> None:
         pass
