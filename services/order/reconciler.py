@@ -21,7 +21,7 @@ from pydantic import Field
 
 from services.common.aws import clients
 from services.common.aws.outbox import DynamoOutbox
-from services.common.telemetry import logs, tracing
+from services.common.telemetry import emf, logs, tracing
 from services.common.values import clock
 from services.common.values.clock import Clock
 from services.order import app, reconciliation
@@ -221,6 +221,7 @@ def _settings() -> ReconcilerSettings:
     return settings
 
 
+@emf.reported(ReconcilerSettings.service)
 def handler(_event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """The entry point of the Lambda function. A failed run is an error of the function."""
     return asdict(reconcile(_settings()))

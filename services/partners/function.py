@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from services.common.telemetry import logs
+from services.common.telemetry import emf, logs
 from services.partners import app, handlers
 from services.partners.app import Dependencies
+from services.partners.config import Settings
 
 log = logs.logger(__name__)
 
@@ -42,6 +43,7 @@ def _dependencies() -> Dependencies:
     return app.dependencies()
 
 
+@emf.reported(Settings.service)
 def handler(request: Request, _context: Any) -> dict[str, Any]:
     """The entry point of the Lambda function."""
     return answer(request, _dependencies())

@@ -18,7 +18,7 @@ from pydantic import Field
 from services.common.aws import clients
 from services.common.aws.sqs import SqsQueue
 from services.common.runtime.settings import ServiceSettings
-from services.common.telemetry import logs, tracing
+from services.common.telemetry import emf, logs, tracing
 from services.common.values import clock
 from services.product import app, importing
 from services.product.import_report import Report, Upload
@@ -129,6 +129,7 @@ def _dependencies() -> Dependencies:
     return Dependencies(S3Uploads(clients.client("s3", settings)), app.catalogue(settings), queue.send)
 
 
+@emf.reported(Settings.service)
 def handler(batch: Message, context: Any) -> dict[str, Any]:
     """The entry point of the Lambda function."""
     return work(batch, _dependencies(), context.get_remaining_time_in_millis)

@@ -20,7 +20,7 @@ from services.common.aws.sns import SnsPublisher
 from services.common.aws.sqs import SqsQueue
 from services.common.messaging.events import Publisher
 from services.common.runtime.settings import ServiceSettings
-from services.common.telemetry import logs, tracing
+from services.common.telemetry import emf, logs, tracing
 from services.common.values.errors import UnreadableRow
 from services.product import low_stock
 from services.product.domain import Shelf
@@ -135,6 +135,7 @@ def _dependencies() -> Dependencies:
     )
 
 
+@emf.reported(Settings.service)
 def handler(batch: Batch, _context: Any) -> dict[str, Any]:
     """The entry point of the Lambda function."""
     return work(batch, _dependencies())

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from services.common.aws import clients
-from services.common.telemetry import logs, tracing
+from services.common.telemetry import emf, logs, tracing
 from services.sales import handlers, messages
 from services.sales.config import Settings
 from services.sales.dynamo import DynamoSales
@@ -52,6 +52,7 @@ def _sales() -> Sales:
     return DynamoSales(clients.client("dynamodb", settings), settings.table)
 
 
+@emf.reported(Settings.service)
 def handler(batch: Batch, _context: Any) -> dict[str, Any]:
     """The entry point of the Lambda function."""
     return work(batch, sales=_sales())

@@ -14,8 +14,9 @@ from shopdev.checkout import ROOT
 from shopdev.codegen.chartdocs import values
 from shopdev.codegen.chartdocs.outputs import CHARTS, crd_yaml, outputs
 from shopdev.codegen.kubeschema import table
+from shopdev.codegen.telemetry import outputs as telemetry
 
-FILES = {**outputs(), table.TABLE: table.generated}
+FILES = {**outputs(), table.TABLE: table.generated, **telemetry.outputs()}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

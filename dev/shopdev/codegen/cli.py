@@ -9,6 +9,7 @@ from shopdev.codegen.apigateway import template
 from shopdev.codegen.chartdocs.outputs import outputs
 from shopdev.codegen.chartdocs.values import BadComment
 from shopdev.codegen.kubeschema import table
+from shopdev.codegen.telemetry import outputs as telemetry
 
 
 def main() -> int:
@@ -16,7 +17,12 @@ def main() -> int:
     argparse.ArgumentParser(prog="dev/generate", description=__doc__).parse_args()
     try:
         # The table is first, because the CRD depends on it.
-        made = {table.TABLE: table.generated, **outputs(), template.TEMPLATE: template.generated}
+        made = {
+            table.TABLE: table.generated,
+            **outputs(),
+            template.TEMPLATE: template.generated,
+            **telemetry.outputs(),
+        }
         for path, make in made.items():
             text = make()
             if not path.exists() or path.read_text() != text:

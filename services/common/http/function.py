@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from apig_wsgi import make_lambda_handler
 
+from services.common.telemetry import emf
+
 if TYPE_CHECKING:
     from flask import Flask
 
@@ -22,6 +24,7 @@ def http(app: "Flask") -> Handler:
     """A Lambda handler that passes requests of the API Gateway to the application."""
     answer = make_lambda_handler(app)
 
+    @emf.reported(app.name)
     def handler(event: Event, context: Any) -> Mapping[str, Any]:
         return answer({**event, "rawPath": path(event)}, context)
 

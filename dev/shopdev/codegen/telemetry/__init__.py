@@ -1,0 +1,1 @@
+"""The files that are generated from the definitions of the services' metrics."""
