@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from services.common.messaging import cause
 from services.common.messaging.events import Event
 from services.common.messaging.outbox import FACT, OutboxMessage, OutboxRecord, of_fact
-from services.common.values import clock, trace, typed
+from services.common.values import clock, typed
 from services.common.values.clock import Clock
 from services.common.values.money import Money
 from services.order.domain import Order, Product, State, Step, latest_version
@@ -37,7 +38,7 @@ def workflow_input(order: Order) -> dict[str, Any]:
         "items": [{"sku": line.sku, "quantity": line.quantity} for line in order.lines],
         "total": order.total.to_dict(),
         "shipping_address": order.address.to_dict(),
-        "traceparent": str(trace.current()),
+        "traceparent": cause.current(),
     }
 
 

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from services.common.aws import clients
 from services.common.aws.outbox import DynamoOutbox
-from services.common.telemetry import emf, logs, tracing
+from services.common.telemetry import emf, exporting, invocation, logs, tracing
 from services.common.values import clock
 from services.common.values.clock import Clock
 from services.order import app, reconciliation
@@ -128,7 +128,7 @@ class Reconciler:
                 log.warning("run_cut_short", orders_not_reached=found.OrdersNotReached)
                 return
             found.OrdersWatched += 1
-            with tracing.traced(None, order_id=order_id):
+            with tracing.traced("reconcile", attributes=tracing.of_order(order_id), order_id=order_id):
                 try:
                     self._look(order_id, found)
                 except Exception as error:
@@ -222,6 +222,7 @@ def _settings() -> ReconcilerSettings:
 
 
 @emf.reported(ReconcilerSettings.service)
+@invocation.traced(ReconcilerSettings.service, "timer")
 def handler(_event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """The entry point of the Lambda function. A failed run is an error of the function."""
     return asdict(reconcile(_settings()))
@@ -234,11 +235,14 @@ def main() -> None:
         SystemExit: status 1 if an order needs an operator, 2 if the run failed.
     """
     settings = _settings()
+    exporting.start(settings.service)
     try:
         found = reconcile(settings)
     except Exception as error:
         log.exception("reconciler_failed")
         raise SystemExit(FAILED) from error
+    finally:
+        exporting.stop()
     if not found.is_well:
         raise SystemExit(NEEDS_AN_OPERATOR)
 

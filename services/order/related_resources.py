@@ -5,6 +5,7 @@ the caller's own credentials, and share one deadline. A resource that is late, f
 and the other ones are returned.
 """
 
+import contextvars
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -13,8 +14,8 @@ import httpx
 import orjson
 
 from services.common.aws.discovery import NoInstance, Resolver
+from services.common.http.outgoing import TracedTransport
 from services.common.telemetry import logs
-from services.common.values import trace
 from services.order.ports import RelatedResource
 
 log = logs.logger(__name__)
@@ -35,14 +36,18 @@ class HttpRelatedResources:
     def __init__(self, sources: Mapping[str, tuple[Resolver, str]], timeout: float) -> None:
         self._sources = sources
         self._timeout = timeout
-        self._http = httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False)
+        transport = TracedTransport(httpx.HTTPTransport(trust_env=False))
+        self._http = httpx.Client(
+            transport=transport, timeout=timeout, follow_redirects=False, trust_env=False
+        )
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="related-resources")
 
     def find(self, order_id: str, proof: Mapping[str, str]) -> Mapping[str, RelatedResource]:
         """As `ports.RelatedResources.find`."""
-        headers = {**proof, "traceparent": str(trace.current())}
         requested: dict[str, Future[RelatedResource]] = {
-            name: self._pool.submit(self._request, name, resolve, f"{path}/{order_id}", headers)
+            name: self._pool.submit(
+                contextvars.copy_context().run, self._request, name, resolve, f"{path}/{order_id}", proof
+            )
             for name, (resolve, path) in self._sources.items()
         }
         done, late = wait(requested.values(), self._timeout)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from services.common.telemetry import emf, logs
+from services.common.telemetry import emf, invocation, logs
 from services.partners import app, handlers
 from services.partners.app import Dependencies
 from services.partners.config import Settings
@@ -44,6 +44,7 @@ def _dependencies() -> Dependencies:
 
 
 @emf.reported(Settings.service)
+@invocation.traced(Settings.service, "http")
 def handler(request: Request, _context: Any) -> dict[str, Any]:
     """The entry point of the Lambda function."""
     return answer(request, _dependencies())

@@ -18,7 +18,7 @@ from pydantic import Field
 from services.common.aws import clients
 from services.common.aws.sqs import SqsQueue
 from services.common.runtime.settings import ServiceSettings
-from services.common.telemetry import emf, logs, tracing
+from services.common.telemetry import emf, invocation, logs
 from services.common.values import clock
 from services.product import app, importing
 from services.product.import_report import Report, Upload
@@ -90,7 +90,7 @@ def uploads(message: Message) -> list[Upload]:
 
 
 def _dealt_with(record: Message, dependencies: Dependencies, milliseconds_left: Callable[[], int]) -> bool:
-    with tracing.traced(None, message_id=record["messageId"]):
+    with invocation.processing(Settings.service, record):
         try:
             for upload in uploads(orjson.loads(record["body"])):
                 report = _imported(upload, dependencies, milliseconds_left)
@@ -130,6 +130,7 @@ def _dependencies() -> Dependencies:
 
 
 @emf.reported(Settings.service)
+@invocation.traced(Settings.service, "pubsub")
 def handler(batch: Message, context: Any) -> dict[str, Any]:
     """The entry point of the Lambda function."""
     return work(batch, _dependencies(), context.get_remaining_time_in_millis)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, ClassVar
 
+from opentelemetry.trace import SpanKind
 from pydantic import Field
 
 from services.common.aws import clients, dynamo
@@ -20,7 +21,7 @@ from services.common.aws.sns import SnsPublisher
 from services.common.aws.sqs import SqsQueue
 from services.common.messaging.events import Publisher
 from services.common.runtime.settings import ServiceSettings
-from services.common.telemetry import emf, logs, tracing
+from services.common.telemetry import emf, invocation, logs, tracing
 from services.common.values.errors import UnreadableRow
 from services.product import low_stock
 from services.product.domain import Shelf
@@ -71,7 +72,7 @@ def work(batch: Batch, dependencies: Dependencies) -> dict[str, Any]:
     """Processes a batch of the stream. Returns the record from which to retry (ReportBatchItemFailures)."""
     for record in batch["Records"]:
         sequence = str((record.get("dynamodb") or {}).get("SequenceNumber", ""))
-        with tracing.traced(None, sequence=sequence):
+        with tracing.traced("process change", kind=SpanKind.CONSUMER, sequence=sequence):
             try:
                 _count(record, dependencies)
             except Exception:
@@ -136,6 +137,7 @@ def _dependencies() -> Dependencies:
 
 
 @emf.reported(Settings.service)
+@invocation.traced(Settings.service, "datasource")
 def handler(batch: Batch, _context: Any) -> dict[str, Any]:
     """The entry point of the Lambda function."""
     return work(batch, _dependencies())

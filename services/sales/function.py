@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from services.common.aws import clients
-from services.common.telemetry import emf, logs, tracing
+from services.common.telemetry import emf, invocation, logs, tracing
 from services.sales import handlers, messages
 from services.sales.config import Settings
 from services.sales.dynamo import DynamoSales
@@ -33,9 +33,10 @@ def _counted(record: Mapping[str, Any], sales: Sales) -> bool:
     except ValueError:
         event = {}
     traceparent = event.get("traceparent") if isinstance(event, Mapping) else None
-    with tracing.traced(traceparent, message_id=record["messageId"]):
+    with invocation.processing(Settings.service, record, traceparent):
         try:
             fact = messages.fact(event)
+            tracing.note_order(fact.order_id)
             new = handlers.count(fact, sales=sales)
         except Exception:
             deliveries = int(record["attributes"]["ApproximateReceiveCount"])
@@ -53,6 +54,7 @@ def _sales() -> Sales:
 
 
 @emf.reported(Settings.service)
+@invocation.traced(Settings.service, "pubsub")
 def handler(batch: Batch, _context: Any) -> dict[str, Any]:
     """The entry point of the Lambda function."""
     return work(batch, sales=_sales())

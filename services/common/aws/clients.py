@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from services.common.aws import dynamo
+from services.common.aws import dynamo, spans
 from services.common.runtime.settings import ServiceSettings
+from services.common.telemetry import tracing
 from services.common.values.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _connect(name: Name, settings: ServiceSettings) -> Any:
     import boto3  # noqa: PLC0415 - the import takes a tenth of a second, which would delay the start of a process
     from botocore.config import Config  # noqa: PLC0415 - as above
 
-    return boto3.session.Session(region_name=settings.aws_region).client(
+    client = boto3.session.Session(region_name=settings.aws_region).client(
         name,
         endpoint_url=settings.aws_endpoint_url,
         config=Config(
@@ -147,3 +148,7 @@ def _connect(name: Name, settings: ServiceSettings) -> Any:
             inject_host_prefix=settings.aws_endpoint_url is None,
         ),
     )
+    # The events cost a microsecond each. A client is created after spans began to be recorded, if they are.
+    if tracing.is_recording():
+        spans.add_spans(client, name)
+    return client

@@ -1,19 +1,27 @@
 """Publishes events to an SNS topic."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
+from opentelemetry.trace import SpanContext, SpanKind
 
 from services.common.messaging.events import Event, NotPublished
+from services.common.telemetry import propagation, tracing
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
-    from mypy_boto3_sns.type_defs import BatchResultErrorEntryTypeDef, PublishBatchRequestEntryTypeDef
+    from mypy_boto3_sns.type_defs import (
+        BatchResultErrorEntryTypeDef,
+        MessageAttributeValueTypeDef,
+        PublishBatchRequestEntryTypeDef,
+    )
 
 # AWS limits of PublishBatch: number of messages, and their total size in bytes.
 BATCH = 10
 LARGEST_BATCH = 256 * 1024
+# Name, type and value of the attribute `traceparent`, which count toward the size.
+TRACEPARENT_SIZE: Final = len("traceparentString") + 55
 # Attempts to publish the rejected messages of a batch before the outbox retries them later.
 TRIES = 3
 
@@ -33,7 +41,22 @@ class SnsPublisher:
     def publish(self, events: Sequence[Event]) -> None:
         """As `events.Publisher.publish`."""
         for batch in _batches(events):
-            self._publish(batch)
+            causes = [propagation.remote(event.traceparent) for event, _ in batch]
+            with tracing.span(
+                _name({event.type for event, _ in batch}),
+                SpanKind.PRODUCER,
+                {
+                    "messaging.system": "aws.sns",
+                    "messaging.operation.name": "publish",
+                    "messaging.operation.type": "send",
+                    "messaging.destination.name": self._topic_arn.rsplit(":", 1)[-1],
+                    "messaging.batch.message_count": len(batch),
+                },
+                links=_of_other_traces(causes),
+            ):
+                for (event, entry), caused in zip(batch, causes, strict=True):
+                    entry["MessageAttributes"] = _attributes(event, caused)
+                self._publish([entry for _, entry in batch])
 
     def _publish(self, batch: "Sequence[PublishBatchRequestEntryTypeDef]") -> None:
         left = batch
@@ -51,23 +74,36 @@ class SnsPublisher:
         )
 
 
-def _batches(events: Sequence[Event]) -> "Iterator[list[PublishBatchRequestEntryTypeDef]]":
-    """The events in their order, in as few batches as the limits allow."""
-    batch: list[PublishBatchRequestEntryTypeDef] = []
+def _batches(events: Sequence[Event]) -> "Iterator[list[tuple[Event, PublishBatchRequestEntryTypeDef]]]":
+    """The events in their order with their entries, in as few batches as the limits allow."""
+    batch: list[tuple[Event, PublishBatchRequestEntryTypeDef]] = []
     size = 0
     for event in events:
         message = orjson.dumps(event.to_dict())
-        more = len(message) + len("typeString" + event.type)
+        more = len(message) + len("typeString" + event.type) + TRACEPARENT_SIZE
         if batch and (len(batch) == BATCH or size + more > LARGEST_BATCH):
             yield batch
             batch, size = [], 0
-        batch.append(
-            {
-                "Id": str(len(batch)),
-                "Message": message.decode(),
-                "MessageAttributes": {"type": {"DataType": "String", "StringValue": event.type}},
-            }
-        )
+        batch.append((event, {"Id": str(len(batch)), "Message": message.decode()}))
         size += more
     if batch:
         yield batch
+
+
+def _name(types: set[str]) -> str:
+    return f"publish {types.pop()}" if len(types) == 1 else "publish"
+
+
+def _attributes(event: Event, caused: SpanContext | None) -> "dict[str, MessageAttributeValueTypeDef]":
+    """The attributes of a message. A batch is a step of one trace, and may contain events of others."""
+    is_of_other = caused is not None and caused.trace_id != tracing.current().trace_id
+    traceparent = event.traceparent if is_of_other else tracing.traceparent()
+    return {
+        "type": {"DataType": "String", "StringValue": event.type},
+        propagation.TRACEPARENT: {"DataType": "String", "StringValue": traceparent},
+    }
+
+
+def _of_other_traces(causes: Sequence[SpanContext | None]) -> list[SpanContext]:
+    own = tracing.current().trace_id
+    return list({each.span_id: each for each in causes if each and each.trace_id != own}.values())

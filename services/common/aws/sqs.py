@@ -1,8 +1,13 @@
 """Receives and sends messages of an SQS queue."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.trace import SpanKind
 
 from services.common.messaging.consumer import Depth, Message
+from services.common.telemetry import tracing
+from services.common.telemetry.propagation import TRACEPARENT, xray_header
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
+XRAY_ATTRIBUTE: Final = "AWSTraceHeader"
 # The attributes of `Depth`, in the order of its fields.
 _DEPTH: "Final[Sequence[QueueAttributeNameType]]" = (
     "ApproximateNumberOfMessages",
@@ -38,7 +44,8 @@ class SqsQueue:
             QueueUrl=self._url,
             MaxNumberOfMessages=limit,
             WaitTimeSeconds=wait,
-            MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+            MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp", XRAY_ATTRIBUTE],
+            MessageAttributeNames=[TRACEPARENT],
         )
         return [_message(received) for received in answer.get("Messages", [])]
 
@@ -59,7 +66,27 @@ class SqsQueue:
             ClientError: the message was rejected: the queue does not exist, a permission is missing, or it is too long.
             BotoCoreError: SQS is unavailable.
         """
-        self._client.send_message(QueueUrl=self._url, MessageBody=body)
+        with tracing.span(
+            "send",
+            SpanKind.PRODUCER,
+            {
+                "messaging.system": "aws_sqs",
+                "messaging.operation.name": "send",
+                "messaging.operation.type": "send",
+                "messaging.destination.name": self.name,
+            },
+        ) as span:
+            self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=body,
+                MessageAttributes={TRACEPARENT: {"DataType": "String", "StringValue": tracing.traceparent()}},
+                # Lambda and X-Ray know no other.
+                MessageSystemAttributes={
+                    XRAY_ATTRIBUTE: {"DataType": "String", "StringValue": xray_header(tracing.current())}
+                }
+                if span.is_recording()
+                else {},
+            )
 
     def depth(self) -> Depth:
         """As `consumer.QueuePort.depth`."""
@@ -73,10 +100,13 @@ class SqsQueue:
 
 def _message(received: "MessageTypeDef") -> Message:
     attributes = received.get("Attributes", {})
+    sender: Mapping[str, Any] = received.get("MessageAttributes", {}).get(TRACEPARENT) or {}
     return Message(
         id=received["MessageId"],
         receipt=received["ReceiptHandle"],
         body=received["Body"],
         deliveries=int(attributes.get("ApproximateReceiveCount", "1")),
         sent_at=int(attributes["SentTimestamp"]) / 1000 if "SentTimestamp" in attributes else None,
+        traceparent=sender.get("StringValue"),
+        xray=attributes.get(XRAY_ATTRIBUTE),
     )

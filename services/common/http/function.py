@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from apig_wsgi import make_lambda_handler
 
-from services.common.telemetry import emf
+from services.common.telemetry import emf, exporting, invocation, propagation
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -26,7 +26,15 @@ def http(app: "Flask") -> Handler:
 
     @emf.reported(app.name)
     def handler(event: Event, context: Any) -> Mapping[str, Any]:
-        return answer({**event, "rawPath": path(event)}, context)
+        exporting.start(app.import_name)
+        headers = dict(event.get("headers") or {})
+        if span := invocation.caused():
+            # API Gateway sends the trace, but not the span of Lambda in it.
+            headers[propagation.XRAY_HEADER.lower()] = span
+        try:
+            return answer({**event, "rawPath": path(event), "headers": headers}, context)
+        finally:
+            exporting.flush()
 
     return handler
 

@@ -6,11 +6,12 @@ There is one worker process: the pod is the unit of scaling, and the metrics of 
 import logging.config
 import os
 from pathlib import Path
+from typing import Any
 
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from services.common.telemetry import logs
+from services.common.telemetry import exporting, logs
 
 bind = f"{os.environ.get('LISTEN_HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"
 # Its threads receive complete requests, so that slow clients block none of them.
@@ -29,6 +30,16 @@ preload_app = True
 # The root file system is read-only, and a heartbeat file on disk could block the worker.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - memory, not a shared temporary folder
 control_socket_disable = True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Starts to export spans in the worker: a thread does not survive the fork."""
+    exporting.start(worker.wsgi.import_name)
+
+
+def worker_exit(_server: Any, _worker: Any) -> None:
+    """Exports the remaining spans."""
+    exporting.stop()
 
 
 class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn has no types

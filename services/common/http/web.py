@@ -4,7 +4,6 @@
 Each error is a problem document (RFC 9457). /openapi.json describes the API.
 """
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -25,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.exceptions import HTTPException
 
 from services.common.aws.clients import is_temporary
+from services.common.http import spans
 from services.common.http.auth import Verifier, insufficient
 from services.common.http.errors import InvalidRequest, headers_of, status_of
 from services.common.http.front import LARGEST_BODY
@@ -59,9 +59,7 @@ SECURITY_SCHEMES: dict[str, SecurityScheme | dict[str, Any]] = {
         "x-amazon-apigateway-authtype": "awsSigv4",
     },
 }
-_VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
-_KNOWN_METHODS = frozenset({*(method.upper() for method in _METHODS), "HEAD", "OPTIONS"})
 
 
 def blueprint(name: str, module: str, tag: Tag) -> APIBlueprint:
@@ -185,7 +183,7 @@ def _guard(app: OpenAPI, verifier: Verifier | None) -> None:
     def authorize() -> None:
         if request.url_rule is None:
             return
-        path = _VARIABLE.sub(r"{\1}", request.url_rule.rule)
+        path = spans.template(request.url_rule.rule)
         alternatives = declared.get((path, "GET" if request.method == "HEAD" else request.method))
         if alternatives is None:
             return
@@ -279,8 +277,8 @@ def _begin() -> None:
     g.started = time.perf_counter()
     # The threads of the server are reused: a request must not log fields of an earlier one.
     structlog.contextvars.clear_contextvars()
-    g.traced = tracing.traced(request.headers.get("traceparent"))
-    g.trace = g.traced.__enter__()
+    g.traced = tracing.untraced() if request.path in _OWN_PATHS else spans.received(request)
+    g.span = g.traced.__enter__()
     try:
         request.query_string.decode()  # werkzeug would fail on it later with an internal error
     except UnicodeDecodeError:
@@ -299,10 +297,11 @@ def _end(response: Response) -> Response:
         response.headers["Cache-Control"] = "no-store"
     if request.path in _OWN_PATHS:
         return response
+    spans.answered(g.span, response.status_code, g.get("error_type"))
     seconds = time.perf_counter() - g.started
     route = request.url_rule.rule if request.url_rule else "none"
     # Arbitrary values of clients must not increase the number of time series.
-    method = request.method if request.method in _KNOWN_METHODS else "other"
+    method = request.method if request.method in spans.METHODS else "other"
     # Server errors are logged at every log level, because alarms count them.
     failed = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
     metrics.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
@@ -339,7 +338,7 @@ def problem(
         "title": title,
         "status": int(status),
         "detail": detail,
-        "trace_id": g.trace.trace_id,
+        "trace_id": tracing.trace_id(),
     }
     return Response(orjson.dumps(body), status=int(status), headers=dict(headers or {}), content_type=PROBLEM)
 
@@ -398,6 +397,7 @@ def _on_unreadable_row(_error: UnreadableRow) -> Response:
 
 
 def _on_unexpected(error: Exception) -> Response:
+    g.error_type = type(error).__qualname__
     log.error("request_failed", exc_info=error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     return problem(status, status.phrase, "internal error; include the trace_id when you report the problem")

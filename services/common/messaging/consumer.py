@@ -18,11 +18,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import orjson
+from opentelemetry.trace import SpanKind, get_current_span
 
 from services.common.messaging.about import about
 from services.common.messaging.permanent import is_permanent
 from services.common.runtime.progress import Progress
-from services.common.telemetry import logs, metrics, tracing
+from services.common.telemetry import logs, metrics, propagation, tracing
 from services.common.values.errors import PermanentError, Unanswered
 
 log = logs.logger(__name__)
@@ -30,6 +31,8 @@ log = logs.logger(__name__)
 sent_at: ContextVar[float | None] = ContextVar("sent_at", default=None)
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 
+# Attribute of a span: number of deliveries of its message, including this one.
+DELIVERIES = "shop.message.deliveries"
 # AWS limit of one ReceiveMessage.
 BATCH = 10
 LONGEST_PAUSE = 600
@@ -55,6 +58,8 @@ class Message:
         body: body of the message.
         deliveries: number of deliveries, including this one.
         sent_at: Unix time at which it was sent, in seconds; None if unknown.
+        traceparent: span that sent the message, from its attribute; by default, its body names the cause.
+        xray: the same in the format of AWS X-Ray, if AWS sent the message itself.
     """
 
     id: str
@@ -62,6 +67,8 @@ class Message:
     body: str
     deliveries: int
     sent_at: float | None = None
+    traceparent: str | None = None
+    xray: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +185,14 @@ class Consumer:
         known = kind if kind in self._handlers else "unknown"
         if message.sent_at is not None and message.deliveries == 1:
             metrics.QUEUE_WAIT.labels(self.name).observe(max(0.0, time.time() - message.sent_at))
-        with tracing.traced(body.get("traceparent"), **about(body), message_id=message.id, task=kind):
+        fields: dict[str, Any] = {**about(body), "message_id": message.id, "task": kind}
+        with tracing.traced(
+            f"process {known}",
+            propagation.remote(message.traceparent or body.get("traceparent"), message.xray),
+            kind=SpanKind.CONSUMER,
+            attributes=self._attributes(message) | tracing.of_order(fields.get("order_id")),
+            **fields,
+        ):
             before = sent_at.set(message.sent_at)
             handled = self._handle(message, kind, body)
             sent_at.reset(before)
@@ -186,6 +200,16 @@ class Consumer:
             metrics.MESSAGE_DURATION.labels(self.name, known).observe(seconds, tracing.exemplar())
         metrics.MESSAGES.labels(self.name, known, "done" if handled else "failed").inc()
         return handled
+
+    def _attributes(self, message: Message) -> dict[str, tracing.Value]:
+        return {
+            "messaging.system": "aws_sqs",
+            "messaging.operation.name": "process",
+            "messaging.operation.type": "process",
+            "messaging.destination.name": self.name,
+            "messaging.message.id": message.id,
+            DELIVERIES: message.deliveries,
+        }
 
     def _handle(self, message: Message, kind: str, body: Mapping[str, Any]) -> bool:
         try:
@@ -199,6 +223,7 @@ class Consumer:
         except Exception as error:  # noqa: BLE001 - the message is retried or becomes a dead letter
             # The traceback is logged once: the same message may fail dozens of times.
             log_failure = log.exception if message.deliveries == 1 else log.error
+            tracing.fail(get_current_span(), type(error).__qualname__)
             log_failure("message_failed", queue=self.name, deliveries=message.deliveries, error=repr(error))
             # A permanent error, or an unavailable outside service, says nothing about the health of this process.
             if not is_permanent(error) and not isinstance(error, Unanswered):

@@ -5,11 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from services.common.values import clock, ids, trace
-
-
-def _trace() -> str:
-    return str(trace.current())
+from services.common.messaging import cause
+from services.common.values import clock, ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +20,7 @@ class Event:
         data: content of the event.
         id: ID of the event. An event that is published again has the same ID.
         time: time at which the fact became true.
-        traceparent: trace of the event; the current trace by default.
+        traceparent: cause of the event; by default, the cause of the work in progress.
     """
 
     type: str
@@ -32,7 +29,7 @@ class Event:
     data: Mapping[str, Any]
     id: str = field(default_factory=ids.uuid7)
     time: datetime = field(default_factory=clock.now)
-    traceparent: str = field(default_factory=_trace)
+    traceparent: str = field(default_factory=cause.current)
 
     def to_dict(self) -> dict[str, Any]:
         """The event in the CloudEvents JSON format."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
+from services.common.messaging import cause
 from services.common.messaging.events import Event
-from services.common.values import ids, trace
+from services.common.values import ids
 
 CLAIM_LASTS: Final = timedelta(seconds=30)
 LONGEST_POSTPONEMENT: Final = timedelta(seconds=64)
@@ -39,14 +40,14 @@ class OutboxRecord:
 
     Args:
         messages: messages to send.
-        traceparent: trace of the transaction.
+        traceparent: cause of the transaction; by default, the cause of the work in progress.
         id: ID that sorts by creation time.
         attempts: number of earlier claims.
         partition: partition that contains the record; derived from the ID by default.
     """
 
     messages: tuple[OutboxMessage, ...]
-    traceparent: str = field(default_factory=lambda: str(trace.current()))
+    traceparent: str = field(default_factory=cause.current)
     id: str = field(default_factory=ids.uuid7)
     attempts: int = 0
     partition: str = field(default="", compare=False)

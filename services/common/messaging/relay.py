@@ -14,12 +14,14 @@ from services.common.messaging.events import Event, Publisher
 from services.common.messaging.outbox import FACT, LONGEST_POSTPONEMENT, Outbox, OutboxMessage, OutboxRecord
 from services.common.messaging.permanent import is_permanent
 from services.common.runtime.progress import Progress
-from services.common.telemetry import logs, metrics, tracing
+from services.common.telemetry import logs, metrics, propagation, tracing
 from services.common.values import ids
 
 log = logs.logger(__name__)
 BATCH = 50
 STUCK_AFTER = 60.0
+# Attribute of a span: number of attempts to send the record, including this one.
+ATTEMPTS = "shop.outbox.attempts"
 # Seconds between two measurements of the age of the oldest record. A measurement queries each partition.
 MEASURED_EVERY = 5.0
 
@@ -94,13 +96,18 @@ class Relay:
 
     def relay(self, record: OutboxRecord) -> bool:
         """Sends one record unless another relay does. Returns whether it was sent."""
-        with tracing.traced(record.traceparent, record_id=record.id, **_about(record)):
+        caused = propagation.remote(record.traceparent)
+        fields = _about(record)
+        # Several relays try to claim a record, and one of them adds a span.
+        with tracing.untraced(caused, record_id=record.id, **fields):
             try:
                 if not self._outbox.claim(record):
                     return False
-                self._send(record.messages)
-                metrics.OUTBOX_DELAY.observe(ids.age(record.id), tracing.exemplar())
-                self._outbox.done(record)
+                attributes = {ATTEMPTS: record.attempts + 1, **tracing.of_order(fields.get("order_id"))}
+                with tracing.traced("relay", caused, attributes=attributes):
+                    self._send(record.messages)
+                    metrics.OUTBOX_DELAY.observe(ids.age(record.id), tracing.exemplar())
+                    self._outbox.done(record)
             except Exception as error:
                 if is_permanent(error):
                     log.exception("outbox_record_failed", attempts=record.attempts, error=repr(error))

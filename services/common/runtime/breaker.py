@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import pybreaker
+from opentelemetry.trace import Span
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from services.common.telemetry import metrics
+from services.common.telemetry import metrics, tracing
 
 Result = TypeVar("Result")
+# Attributes of a span: outcome as in the metric, and number of attempts.
+RESULT, ATTEMPTS = "shop.guard.result", "shop.guard.attempts"
 
 
 class CallFailed(Exception):
@@ -98,11 +101,16 @@ class Guard:
             CircuitOpen: no attempt was made.
             Exception: any other error of the function, after the first attempt that raises it.
         """
+        with tracing.span(f"call {self.name}") as span:
+            return self._call(function, span)
+
+    def _call(self, function: Callable[[], Result], span: Span) -> Result:
         result = "failed"
+        retrying = self._retrying.copy()
         try:
             # `calling` instead of `call`, which permits only one call at a time.
             with self._breaker.calling():
-                answer: Result = self._retrying.copy()(self._try, function)
+                answer: Result = retrying(self._try, function)
             result = "done"
         except pybreaker.CircuitBreakerError as error:
             result = "circuit_open"
@@ -111,6 +119,7 @@ class Guard:
             ) from error
         finally:
             metrics.CALLS.labels(self.name, result).inc()
+            span.set_attributes({RESULT: result, ATTEMPTS: retrying.statistics.get("attempt_number", 0)})
             self._note_circuit()
         return answer
 

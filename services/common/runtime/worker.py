@@ -14,7 +14,7 @@ import orjson
 
 from services.common.http import front
 from services.common.runtime.settings import ServiceSettings
-from services.common.telemetry import exposition, logs
+from services.common.telemetry import exporting, exposition, logs
 
 log = logs.logger(__name__)
 Check = Callable[[], object]
@@ -52,6 +52,7 @@ def run_workers(settings: ServiceSettings, workers: Sequence[Worker]) -> None:
         SystemExit: status 1 if a loop ended unexpectedly, which an unavailable dependency does not cause.
     """
     logs.configure(settings.service, settings.log_level)
+    exporting.start(settings.service)
     stop = threading.Event()
     signals: list[int] = []
 
@@ -74,6 +75,7 @@ def run_workers(settings: ServiceSettings, workers: Sequence[Worker]) -> None:
     for thread in threads:
         thread.join()
     server.stop()
+    exporting.stop()
     log.info("stopped", signal=signal.Signals(signals[0]).name if signals else None)
     if not signals:
         raise SystemExit(1)

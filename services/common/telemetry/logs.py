@@ -11,6 +11,7 @@ from structlog.typing import EventDict, Processor
 
 from services.common.telemetry.metrics import LOG_ERRORS
 from services.common.telemetry.redaction import redact, redact_line
+from services.common.telemetry.tracing import name_trace, note_order
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:
@@ -20,8 +21,13 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def concerns(**fields: str) -> None:
-    """Adds fields, such as the ID of an order, to the following log lines of the request or message in progress."""
+    """Adds fields, such as the ID of an order, to the following log lines of the request or message in progress.
+
+    The ID of an order is added to the span in progress too.
+    """
     structlog.contextvars.bind_contextvars(**fields)
+    if "order_id" in fields:
+        note_order(fields["order_id"])
 
 
 def configure(service: str, level: str) -> None:
@@ -83,6 +89,7 @@ def _enrich(service: str) -> list[Processor]:
 
     return [
         structlog.contextvars.merge_contextvars,
+        name_trace,
         name_service,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,

@@ -11,7 +11,7 @@ from werkzeug.serving import make_server
 
 from services.common.aws.discovery import Fixed, NoInstance
 from services.common.http.auth import Partners
-from services.common.telemetry import tracing
+from services.common.telemetry import propagation, tracing
 from services.common.values.caller import Caller
 from services.common.values.money import Money
 from services.order import api
@@ -22,7 +22,7 @@ from services.payment import domain
 from shopdev.ports import free_port
 from tests.services.callers import CUSTOMER, Pool, bearer
 from tests.services.memory import MemoryOutbox
-from tests.services.order.world import World, wish
+from tests.services.order.world import TRACEPARENT, World, wish
 from tests.services.payment.fakes import MemoryPayments
 
 TIMEOUT = 0.5
@@ -106,12 +106,12 @@ def test_given_caller_credentials_when_a_resource_is_requested_then_they_are_for
         seen.append((request.path, headers["Authorization"], headers["traceparent"]))
         says(200, b'{"state":"CHARGED"}')(request)
 
-    with tracing.traced("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"):
+    with tracing.traced("work", propagation.remote(TRACEPARENT)):
         assert find(answer) == RelatedResource({"state": "CHARGED"})
 
     ((path, authorization, traceparent),) = seen
     assert (path, authorization) == ("/payments/order-1", "Bearer mine")
-    assert traceparent.split("-")[1] == "0af7651916cd43dd8448eb211c80319c"
+    assert traceparent.split("-")[1] == TRACEPARENT.split("-")[1]
 
 
 @pytest.mark.parametrize("caller", ["customer", "partner"])

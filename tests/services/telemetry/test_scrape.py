@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as text_format
 
-from services.common.telemetry import exposition, metrics, tracing
+from services.common.telemetry import exposition, metrics, propagation, tracing
 from shopdev.checkout import ROOT
 from shopdev.ports import free_port
 from shopdev.processes.process import Process
@@ -31,7 +31,7 @@ ANSWERED: Final = 'http_requests_total{method="GET",route="/products",status="50
 
 
 def test_given_the_header_of_prometheus_when_it_scrapes_then_buckets_have_the_trace_as_exemplar() -> None:
-    with tracing.traced(TRACEPARENT):
+    with tracing.traced("work", propagation.remote(TRACEPARENT)):
         metrics.HTTP_DURATION.labels("GET", "/exemplar").observe(0.07, tracing.exemplar())
 
     content_type, body = exposition.scrape(ACCEPT)

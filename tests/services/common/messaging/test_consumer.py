@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from services.common.aws.sqs import SqsQueue
 from services.common.messaging.consumer import Consumer, Message, QueuePort
 from services.common.runtime import progress
-from services.common.telemetry import metrics
+from services.common.telemetry import metrics, tracing
 from services.common.values.errors import InvalidValue, NotFound, PermanentError, Unanswered
 from shopdev.checkout import SERVICES
 from shopdev.cloudformation import stacks
@@ -101,7 +101,7 @@ class Service:
 
     def handle(self, message: Mapping[str, Any]) -> None:
         self.got.append(message["order_id"])
-        self.context = structlog.contextvars.get_contextvars()
+        self.context = {**structlog.contextvars.get_contextvars(), "trace_id": tracing.trace_id()}
         assert self.may_end.wait(10)
         if self.failures:
             self.failures -= 1

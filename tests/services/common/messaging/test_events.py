@@ -12,7 +12,7 @@ import pytest
 from services.common.aws.sns import SnsPublisher
 from services.common.aws.sqs import SqsQueue
 from services.common.messaging.events import Event, NotPublished
-from services.common.telemetry import tracing
+from services.common.telemetry import propagation, tracing
 from shopdev.processes.emulator import AwsServer
 from tests.services.memory import MemoryPublisher
 
@@ -37,7 +37,7 @@ def an_event(kind: str = "thing.made.v1") -> Event:
 
 
 def test_given_a_current_trace_when_an_event_is_created_then_it_is_a_cloudevent_in_that_trace() -> None:
-    with tracing.traced(TRACEPARENT):
+    with tracing.traced("work", propagation.remote(TRACEPARENT)):
         event = an_event().to_dict()
 
     jsonschema.validate(event, CLOUDEVENT, format_checker=jsonschema.FormatChecker())

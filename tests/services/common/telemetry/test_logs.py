@@ -6,13 +6,8 @@ from typing import Any
 
 import orjson
 import pytest
-import structlog
-from hypothesis import given
-from hypothesis import strategies as st
 
-from services.common.telemetry import logs, tracing
-from services.common.values import trace
-from services.common.values.trace import Trace
+from services.common.telemetry import logs, propagation, tracing
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 Logged = Callable[[], list[dict[str, Any]]]
@@ -32,7 +27,7 @@ def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Logged]:
 def test_given_a_trace_when_a_message_is_logged_then_the_line_is_json_with_the_trace_and_fields(
     logged: Logged,
 ) -> None:
-    with tracing.traced(TRACEPARENT, order_id="1"):
+    with tracing.traced("work", propagation.remote(TRACEPARENT), order_id="1"):
         logs.logger("test").info("happened", amount=3)
 
     (line,) = logged()
@@ -60,32 +55,3 @@ def test_given_payment_data_at_any_depth_when_it_is_logged_then_it_is_redacted(l
     lines = logged()
     assert len(lines) == 3
     assert "secret" not in repr(lines)
-
-
-def test_given_a_traceparent_when_a_trace_is_continued_then_it_has_a_new_span() -> None:
-    trace = Trace.continued(TRACEPARENT)
-
-    assert trace.trace_id == "0af7651916cd43dd8448eb211c80319c"
-    assert trace.span_id != "b7ad6b7169203331"
-
-
-@given(
-    st.text() | st.none() | st.sampled_from(["00-" + "0" * 32 + "-" + "1" * 16 + "-01", TRACEPARENT + "\n"])
-)
-def test_given_an_invalid_traceparent_when_a_trace_is_continued_then_a_new_trace_starts(
-    traceparent: str | None,
-) -> None:
-    trace = Trace.continued(traceparent)
-
-    assert Trace.continued(str(trace)).trace_id == trace.trace_id
-    assert trace.trace_id not in (traceparent or "")
-
-
-def test_given_a_traced_block_when_it_ends_then_its_trace_is_no_longer_current() -> None:
-    with tracing.traced(TRACEPARENT) as outer:
-        with tracing.traced(None):
-            pass
-        assert trace.current() is outer
-
-    assert trace.current().trace_id != outer.trace_id
-    assert "trace_id" not in structlog.contextvars.get_contextvars()
