@@ -79,9 +79,47 @@ that a variable follows those that its value refers to as $(NAME). Kubernetes do
 {{- toJson (dict "env" $list) -}}
 {{- end -}}
 
+{{- /* The tracing settings, with those of the service before those of the parent chart, as JSON; {} without a collector. */ -}}
+{{- define "shop-service.tracing" -}}
+{{- $tracing := dict -}}
+{{- range $name, $value := (.Values.global | default dict).tracing -}}{{- if not (kindIs "invalid" $value) -}}{{- $_ := set $tracing $name $value -}}{{- end -}}{{- end -}}
+{{- range $name, $value := .Values.tracing -}}{{- if not (kindIs "invalid" $value) -}}{{- $_ := set $tracing $name $value -}}{{- end -}}{{- end -}}
+{{- toJson (ternary $tracing dict (not (empty $tracing.endpoint))) -}}
+{{- end -}}
+
+{{- /* The standard variables of OpenTelemetry for these settings, as a JSON object of name to value. */ -}}
+{{- define "shop-service.tracingEnv" -}}
+{{- $env := dict -}}
+{{- with include "shop-service.tracing" . | fromJson -}}
+{{- $_ := set $env "OTEL_EXPORTER_OTLP_ENDPOINT" .endpoint -}}
+{{- $_ := set $env "OTEL_TRACES_SAMPLER" "parentbased_traceidratio" -}}
+{{- $_ := set $env "OTEL_TRACES_SAMPLER_ARG" (toString (ternary .sampleRatio 1 (hasKey . "sampleRatio"))) -}}
+{{- $_ := set $env "OTEL_SERVICE_NAME" (include "shop-service.name" $) -}}
+{{- $_ := set $env "OTEL_RESOURCE_ATTRIBUTES" (printf "service.namespace=%s,k8s.namespace.name=%s" $.Release.Name $.Release.Namespace) -}}
+{{- with .idGenerator -}}{{- $_ := set $env "OTEL_PYTHON_ID_GENERATOR" . -}}{{- end -}}
+{{- end -}}
+{{- toJson $env -}}
+{{- end -}}
+
+{{- /* The egress rule to the collector, as a JSON array with one or no element. */ -}}
+{{- define "shop-service.tracingEgress" -}}
+{{- $rules := list -}}
+{{- with include "shop-service.tracing" . | fromJson -}}
+{{- $url := urlParse .endpoint -}}
+{{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) | int -}}
+{{- $rule := dict "ports" (list (dict "port" $port)) -}}
+{{- with regexFind "^[^.]+[.][^.]+[.]svc([.:]|$)" $url.host -}}
+{{- $namespace := index (splitList "." .) 1 -}}
+{{- $_ := set $rule "to" (list (dict "namespaceSelector" (dict "matchLabels" (dict "kubernetes.io/metadata.name" $namespace)))) -}}
+{{- end -}}
+{{- $rules = append $rules $rule -}}
+{{- end -}}
+{{- toJson $rules -}}
+{{- end -}}
+
 {{- /* The shared environment, overridden by that of the service. `merge` would ignore an empty string. */ -}}
 {{- define "shop-service.env" -}}
-{{- $env := dict -}}
+{{- $env := include "shop-service.tracingEnv" . | fromJson -}}
 {{- range $name, $value := (.Values.global | default dict).env -}}{{- $_ := set $env $name $value -}}{{- end -}}
 {{- range $name, $value := .Values.env -}}{{- $_ := set $env $name $value -}}{{- end -}}
 {{- include "shop-service.envList" (dict "env" $env "of" (include "shop-service.name" .)) -}}
