@@ -31,5 +31,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             *tools.ensure("gateway-api").glob("*.yaml"),
             tools.ensure("keda-crds") / "keda.sh_scaledobjects.yaml",
             *tools.ensure("prometheus-operator-crds").glob("*monitors.yaml"),
+            tools.ensure("prometheus-operator-crds") / "monitoring.coreos.com_prometheusrules.yaml",
         )
         yield cluster

@@ -29,6 +29,7 @@ PLURALS: Final[Mapping[str, tuple[str, str]]] = {
     "ScaledObject": ("apis/keda.sh/v1alpha1", "scaledobjects"),
     "ServiceMonitor": ("apis/monitoring.coreos.com/v1", "servicemonitors"),
     "PodMonitor": ("apis/monitoring.coreos.com/v1", "podmonitors"),
+    "PrometheusRule": ("apis/monitoring.coreos.com/v1", "prometheusrules"),
     "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),
 }
@@ -42,6 +43,7 @@ CHILD_KINDS: Final = (
     "ScaledObject",
     "ServiceMonitor",
     "PodMonitor",
+    "PrometheusRule",
     "HTTPRoute",
 )
 

@@ -19,6 +19,7 @@ OPTIONAL_CRDS: Final = (
     ("keda-crds", "keda.sh_scaledobjects.yaml"),
     ("prometheus-operator-crds", "monitoring.coreos.com_servicemonitors.yaml"),
     ("prometheus-operator-crds", "monitoring.coreos.com_podmonitors.yaml"),
+    ("prometheus-operator-crds", "monitoring.coreos.com_prometheusrules.yaml"),
 )
 
 

@@ -10,7 +10,13 @@ from shopdev.codegen.kubeschema.sources import zeros_omitted
 from tests.integration.cluster import PLURALS, Cluster
 
 pytestmark = pytest.mark.usefixtures("optional_kinds")
-CUSTOM = {"HTTPRoute": "v1", "ScaledObject": "v1alpha1", "ServiceMonitor": "v1", "PodMonitor": "v1"}
+CUSTOM = {
+    "HTTPRoute": "v1",
+    "ScaledObject": "v1alpha1",
+    "ServiceMonitor": "v1",
+    "PodMonitor": "v1",
+    "PrometheusRule": "v1",
+}
 
 
 def served(cluster: Cluster, path: str) -> dict[str, Any]:

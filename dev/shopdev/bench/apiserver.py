@@ -39,6 +39,7 @@ _OPTIONAL: Final = (
     ("keda-crds", "keda.sh_scaledobjects.yaml"),
     ("prometheus-operator-crds", "monitoring.coreos.com_servicemonitors.yaml"),
     ("prometheus-operator-crds", "monitoring.coreos.com_podmonitors.yaml"),
+    ("prometheus-operator-crds", "monitoring.coreos.com_prometheusrules.yaml"),
 )
 
 

@@ -18,6 +18,7 @@ from shop_operator.render.discovery import discovery_service
 from shop_operator.render.disruption import disruption_budget
 from shop_operator.render.monitors import monitors
 from shop_operator.render.network_policy import network_policy
+from shop_operator.render.objectives import objectives
 from shop_operator.render.overlay import overlaid
 from shop_operator.render.pod import template
 from shop_operator.render.replicas import LiveScale
@@ -68,6 +69,7 @@ KINDS: Final = (
     ChildKind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects", optional=True),
     ChildKind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", optional=True),
     ChildKind("monitoring.coreos.com/v1", "PodMonitor", "podmonitors", optional=True),
+    ChildKind("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", optional=True),
 )
 """All kinds that can be rendered. Children that are no longer desired are pruned in these kinds only."""
 
@@ -97,7 +99,7 @@ def render(
     for workload in () if around.hold else workloads(made, around):
         children.append(deployment(made, workload, account, live, around))
         children += [*_scaler(made, workload, around), *disruption_budget(made, workload, live)]
-    children += [*http_routes(shop, around), *monitors(shop, made, around)]
+    children += [*http_routes(shop, around), *monitors(shop, made, around), *objectives(shop, around)]
     return with_common_metadata(shop, around.common, children)
 
 

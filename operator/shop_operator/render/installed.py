@@ -23,5 +23,11 @@ def not_installed(shop: ShopService, around: Surroundings) -> Iterator[NotInstal
 def left_out(shop: ShopService, around: Surroundings) -> Iterator[str]:
     """The requests of a spec that are omitted while a kind is not installed."""
     monitoring = shop.spec.monitoring
-    if monitoring is not None and monitoring.enabled and not around.serves("ServiceMonitor"):
+    if monitoring is None or not monitoring.enabled:
+        return
+    if not around.serves("ServiceMonitor"):
         yield "no ServiceMonitor is created, because the Prometheus operator is not installed"
+    if monitoring.slos and not around.serves("PrometheusRule"):
+        yield (
+            "the alerts of monitoring.slos do not exist, because the CustomResourceDefinition of PrometheusRule is not installed"
+        )

@@ -12,7 +12,10 @@ EVERYTHING: dict[str, Any] = {
     "gateway": {"name": "public"},
     "routes": [{"path": "/"}],
     "networkPolicy": {},
-    "monitoring": {"labels": {"team": "metrics"}},
+    "monitoring": {
+        "labels": {"team": "metrics"},
+        "slos": [{"name": "availability", "objective": "99.9", "indicator": {"availability": {}}}],
+    },
     "workers": [
         {
             "name": "relay",
@@ -53,7 +56,7 @@ def test_given_common_labels_at_three_levels_then_the_object_wins_over_the_spec_
     found = children(everywhere, commonMetadata={"labels": {"team": "checkout"}})
 
     teams = {each["kind"]: each["metadata"]["labels"]["team"] for each in found}
-    assert teams.pop("ServiceMonitor") == teams.pop("PodMonitor") == "metrics"
+    assert {teams.pop(each) for each in ("ServiceMonitor", "PodMonitor", "PrometheusRule")} == {"metrics"}
     assert set(teams.values()) == {"checkout"}
     assert {each["metadata"]["labels"]["unit"] for each in found} == {"shop"}
 

@@ -35,6 +35,7 @@ _CUSTOM: Final = (
     ("keda-crds", "keda.sh_scaledobjects.yaml", "v1alpha1"),
     ("prometheus-operator-crds", "monitoring.coreos.com_servicemonitors.yaml", "v1"),
     ("prometheus-operator-crds", "monitoring.coreos.com_podmonitors.yaml", "v1"),
+    ("prometheus-operator-crds", "monitoring.coreos.com_prometheusrules.yaml", "v1"),
 )
 # Types with a zero value.
 _SIMPLE: Final = frozenset({"boolean", "int32", "int64", "number", "string"})

@@ -1,4 +1,4 @@
-"""Prometheus scraping."""
+"""Prometheus scraping, and service level objectives."""
 
 from typing import Annotated, Final
 
@@ -6,6 +6,7 @@ from pydantic import StringConstraints
 
 from shop_operator.api.v1alpha1.scalars import ABSOLUTE, Labels, Namespace
 from shop_operator.api.v1alpha1.schema import Format, Model
+from shop_operator.api.v1alpha1.slos import Slos
 
 _INTERVAL: Final = Format(
     r"[1-9][0-9]{0,4}(s|m)", "must be a duration in seconds or minutes, such as 30s or 1m"
@@ -13,7 +14,7 @@ _INTERVAL: Final = Format(
 
 
 class Monitoring(Model):
-    """Prometheus scraping, by a ServiceMonitor and by a PodMonitor for workers with a port. Requires the CRDs of the Prometheus operator."""
+    """Prometheus scraping, by a ServiceMonitor and by a PodMonitor for workers with a port, and alerts for service level objectives, in a PrometheusRule. Requires the CRDs of the Prometheus operator."""
 
     enabled: bool = True
     """Whether to create the monitors."""
@@ -29,4 +30,6 @@ class Monitoring(Model):
     namespace: Namespace = "monitoring"
     """Namespace of Prometheus, which the NetworkPolicy allows connections from."""
     labels: Labels | None = None
-    """Labels of the monitors, for the selectors of a Prometheus."""
+    """Labels of the monitors and of the PrometheusRule, for the selectors of a Prometheus."""
+    slos: Slos | None = None
+    """Service level objectives. The operator renders recording rules and burn-rate alerts for each of them."""
