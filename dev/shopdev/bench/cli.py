@@ -7,6 +7,7 @@ from typing import Final
 
 BENCHMARKS: Final[Mapping[str, str]] = {
     "shopservices": "speed and memory of the operator, in about 15 minutes",
+    "shop": "CPU, memory and AWS calls of the shop, in about 20 minutes",
     "functions": "start and answer of a Lambda function beside its container, in about a minute",
     "catalogue": "import of a catalogue of 100,000 rows, in about five minutes",
     "reload": "time from the change of a file until `make dev` serves it, in about a minute",
