@@ -38,10 +38,19 @@ WITHOUT_RESOURCE = {
     "sns:Unsubscribe",
     "states:SendTaskFailure",
     "states:SendTaskSuccess",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
 }
 LOG_DELIVERY = "logs:"
-# The only roles with policies of AWS's own: the needs of EKS and its nodes grow with EKS, and only they assume them.
-WITH_POLICIES_OF_AWS = {("eks", "ClusterRole"), ("eks", "NodeRole"), ("eks", "NetworkRole")}
+# The only roles with policies of AWS's own: the needs of EKS, its nodes and its add-on grow with EKS, and only they assume them.
+WITH_POLICIES_OF_AWS = {
+    ("eks", "ClusterRole"),
+    ("eks", "NodeRole"),
+    ("eks", "NetworkRole"),
+    ("collector", "CloudWatchRole"),
+}
 TAGGED = {
     "AWS::DynamoDB::Table",
     "AWS::ECS::CapacityProvider",
@@ -271,7 +280,7 @@ def test_given_a_wildcard_in_any_form_when_a_policy_is_parsed_then_it_is_found(s
     assert "*" in given([star])
 
 
-def test_given_the_roles_with_an_aws_managed_policy_then_they_are_those_of_eks() -> None:
+def test_given_the_roles_with_an_aws_managed_policy_then_they_are_those_of_eks_and_its_add_on() -> None:
     """Such a policy grants what AWS puts into it, on `*` as a rule, and no other test here reads it."""
     found = {
         (stack, name)
@@ -303,14 +312,15 @@ def test_given_the_policy_of_a_service_then_it_names_no_resource_of_another_serv
     assert not [other for other in SERVICES if other != service and f"-{other}" in text]
 
 
-def test_given_the_role_of_the_workflow_then_it_permits_sending_to_the_four_queues_and_writing_its_log() -> (
+def test_given_the_role_of_the_workflow_then_it_permits_sending_to_the_four_queues_its_log_and_its_traces() -> (
     None
 ):
     granted = [statement for stack, statement in statements() if stack == "saga"]
-    send, log = granted
+    send, log, traces = granted
     assert actions(send) == ["sqs:SendMessage"]
     assert len(send["Resource"]) == len(SERVICES)
     assert all(action.startswith(LOG_DELIVERY) for action in actions(log))
+    assert all(action.startswith("xray:") for action in actions(traces))
 
 
 @pytest.mark.parametrize("stack", stacks.STACKS)

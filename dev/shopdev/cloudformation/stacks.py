@@ -27,10 +27,10 @@ WAVES = (
 )
 STACKS = tuple(stack for wave in WAVES for stack in wave)
 # Compute, delivery and operations. The emulator does not support the resources of these stacks.
-PLATFORM = (("ecs-capacity",), ("eks", "ecs", "reconciler"), ("pipeline",))
+PLATFORM = (("ecs-capacity",), ("eks", "ecs", "reconciler", "tracing"), ("collector", "pipeline"))
 ALL = STACKS + tuple(stack for wave in PLATFORM for stack in wave)
 # The stacks that are deployed to AWS by default. On AWS the reconciler is a function; with the emulator, a CronJob of charts/shop.
-ON_AWS = (*STACKS, "reconciler")
+ON_AWS = (*STACKS, "reconciler", "tracing")
 # The topic of the alarms; without it they are not sent.
 ALARM_TOPIC = "AlarmTopicArn"
 # The stacks of functions that a pipeline delivers. CloudFormation changes them with a separate role.
