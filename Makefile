@@ -6,7 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 CLUSTER ?= local
 REGISTRY ?=
-export CLUSTER REGISTRY
+OBSERVE ?=
+export CLUSTER REGISTRY OBSERVE
 # Without bytecode, each process of the tests compiles the project again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -24,7 +25,7 @@ TIMES := .dev/times-$(shell echo $$PPID)
 
 ##@ Use it
 .PHONY: demo
-demo: .venv ## Run the shop on Kubernetes and place an order (CLUSTER=current REGISTRY=… for your own cluster)
+demo: .venv ## Run the shop on Kubernetes and place an order (OBSERVE=1 with traces and metrics; CLUSTER=current REGISTRY=… for your own cluster)
 	$(BIN)/python dev/demo up
 
 .PHONY: clean-demo

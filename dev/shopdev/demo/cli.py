@@ -10,7 +10,10 @@ from shopdev.demo import removal, target
 from shopdev.demo.images import write_references
 
 DESCRIPTION = "Run the shop on Kubernetes."
-VARIABLES = "Set CLUSTER (local or current), REGISTRY, AWS (emulator or account), GATEWAY_CLASS and SHOP_URL to select the target."
+VARIABLES = (
+    "Set CLUSTER (local or current), REGISTRY, AWS (emulator or account), GATEWAY_CLASS and SHOP_URL to select the target. Set "
+    "OBSERVE=1 to install Jaeger and Prometheus on the local node too."
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -45,10 +48,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def _go(command: str, where: target.Target) -> None:
     from shopdev.demo import steps  # noqa: PLC0415  it needs packages, and `down` works without any
+    from shopdev.demo.observing import Backends  # noqa: PLC0415  likewise
 
+    backends = Backends() if os.environ.get("OBSERVE") == "1" else None
     if command in {"up", "install"}:
-        steps.install(where)
+        steps.install(where, backends)
     if command in {"up", "order"}:
-        steps.order(where)
+        placed = steps.order(where)
+        if command == "up" and backends:
+            backends.show(placed)
     if command == "up":
         steps.show(where)

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from shopdev.console import Steps, run, say
 from shopdev.demo import namespaces
 from shopdev.demo.customer import FirstCustomer
 from shopdev.demo.images import Image, write_references
+from shopdev.demo.observing import SHOP_VALUES, Backends
 from shopdev.demo.target import (
     AWS_NAMESPACE,
     OPERATOR_NAMESPACE,
@@ -25,9 +26,16 @@ from shopdev.demo.target import (
 AWS, FUNCTIONS, TOKEN = (ROOT / "dev" / name for name in ("aws", "functions", "token"))
 
 
-def install(target: Target) -> None:
-    """Install everything up to four ready ShopServices behind the gateway; a second call changes nothing."""
-    steps = Steps(total=7)
+def install(target: Target, backends: Backends | None = None) -> None:
+    """Install everything up to four ready ShopServices behind the gateway; a second call changes nothing.
+
+    Args:
+        target: the cluster.
+        backends: backends of traces and metrics to install, which the shop then uses.
+    """
+    if backends:
+        backends.check(target)
+    steps = Steps(total=8 if backends else 7)
     with steps.step("Cluster", "10 s; 12 min the first time, to build the tools"):
         target.prepare()
     with steps.step("Images", "2 s; 2 min the first time"):
@@ -49,16 +57,21 @@ def install(target: Target) -> None:
             _helm(
                 target, "local-aws", AWS_NAMESPACE, "local-aws", [*_image_flags("image", built["local-aws"])]
             )
+    if backends:
+        with steps.step("Jaeger and Prometheus", "15 s; 13 min the first time, to build them"):
+            backends.install(target)
     with steps.step("Functions", "1 s; 30 s the first time"):
         run([sys.executable, str(FUNCTIONS), "build"], env=target.env(), show=True)
     with steps.step("AWS stacks", "20 s in the emulator, 10 min in an account"):
         values = _deploy_stacks(target)
     with steps.step("Shop: four ShopServices", "20 s"):
-        _install_shop(target, built, values)
+        _install_shop(target, built, values, SHOP_VALUES if backends else ())
+        if backends:
+            backends.load_rules(target)
 
 
-def order(target: Target) -> None:
-    """Sign in as alice, place one order through the API Gateway, and print each state when it is reached.
+def order(target: Target) -> str:
+    """Sign in as alice, place one order through the API Gateway, and print each state when it is reached; return its ID.
 
     Raises:
         CommandError: when the order reaches no final state.
@@ -71,6 +84,7 @@ def order(target: Target) -> None:
         for entry in alice.timeline(placed["id"], deadline=120):
             say(f"  {time.monotonic() - start:6.2f} s  {entry['state']:<9} {entry.get('cause') or ''}")
         say(f"Order {placed['id']}\n")
+        return str(placed["id"])
 
 
 @contextmanager
@@ -123,11 +137,11 @@ def keep_addresses(target: Target) -> None:
     environment_file.merge(STATE / "env", found | emulator)
 
 
-def _install_shop(target: Target, built: dict[str, Image], values: Path) -> None:
+def _install_shop(target: Target, built: dict[str, Image], values: Path, more: Sequence[str]) -> None:
     chart = ROOT / "charts" / "shop"
     run(["helm", "dependency", "update", "--skip-refresh", str(chart)], env=target.env())
     place = "values-local.yaml" if target.emulated else "values-eks.yaml"
-    flags = ["--values", str(chart / place), "--values", str(values), *target.shop_values()]
+    flags = ["--values", str(chart / place), "--values", str(values), *target.shop_values(), *more]
     for service in SERVICES:
         flags += _image_flags(f"{service}.image", built[service])
     _helm(target, "shop", SHOP_NAMESPACE, "shop", flags)

@@ -1,17 +1,106 @@
-"""Prometheus: scrapes the pods of the shop, and evaluates the rules of its PrometheusRules.
+"""Prometheus: scrapes the pods of the shop and of the operator, and evaluates the rules of PrometheusRules.
 
-The Prometheus operator is not installed. Pods are found by their labels, with the target labels that monitors of the Prometheus
-operator give them.
+The Prometheus operator is not installed. Pods are found by their labels, and get the target labels that monitors of the Prometheus
+operator give them. `load_rules` copies the rules of PrometheusRules.
 """
 
+import json
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import httpx
+
+from shopdev.console import CommandError, run
 from shopdev.demo import addons
-from shopdev.demo.target import SHOP_NAMESPACE, Target
+from shopdev.demo.target import OPERATOR_NAMESPACE, SHOP_NAMESPACE, Target
 
 PORT = 9090
+CRD = "monitoring.coreos.com_prometheusrules.yaml"
+RULES = "prometheus-rules"
+SECONDS_TO_LOAD = 60.0
+"""The kubelet updates a mounted ConfigMap with its next sync, and Prometheus reads it a second later."""
 
 
 def install(target: Target) -> str:
-    """Install Prometheus, and return the URL of its API on this machine, such as `<url>/api/v1/query?query=up`."""
+    """Install Prometheus and the kind PrometheusRule, and return the URL of its API on this machine.
+
+    Query with `<url>/api/v1/query?query=up`.
+    """
     image = addons.deliver(target, "prometheus")
-    addons.apply(target, "prometheus", addons.OBSERVABILITY, image=image, shop=SHOP_NAMESPACE)
+    _install_kind(target)
+    values = {"image": image, "shop": SHOP_NAMESPACE, "operator": OPERATOR_NAMESPACE}
+    addons.apply(target, "prometheus", addons.OBSERVABILITY, **values)
     return addons.expose("prometheus", addons.OBSERVABILITY, PORT)
+
+
+def load_rules(target: Target, url: str) -> list[str]:
+    """Copy the rules of the PrometheusRules of the shop, wait until Prometheus has loaded them, and return their groups.
+
+    Raises:
+        CommandError: when Prometheus does not load them, for example because one is invalid.
+    """
+    command = ["kubectl", "-n", SHOP_NAMESPACE, "get", "prometheusrules", "-o", "json"]
+    files = rule_files(json.loads(run(command, env=target.env()))["items"])
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": RULES, "namespace": addons.OBSERVABILITY},
+        "data": files,
+    }
+    apply = ["kubectl", "apply", "--server-side", "--force-conflicts", "-f", "-"]
+    run(apply, env=target.env(), stdin=json.dumps(config))
+    wanted = {name: json.loads(text)["groups"] for name, text in files.items()}
+    _wait_until_loaded(url, wanted)
+    return sorted(group["name"] for groups in wanted.values() for group in groups)
+
+
+def rule_files(rules: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The rule files of PrometheusRules: name of the file -> its text, which is JSON and therefore YAML."""
+    return {
+        f"{each['metadata']['namespace']}-{each['metadata']['name']}.yaml": json.dumps(
+            {"groups": each["spec"].get("groups", [])}
+        )
+        for each in rules
+    }
+
+
+def _wait_until_loaded(url: str, wanted: Mapping[str, list[dict[str, Any]]]) -> None:
+    end = time.monotonic() + SECONDS_TO_LOAD
+    expected = {
+        (name, group["name"], rule.get("alert") or rule["record"])
+        for name, groups in wanted.items()
+        for group in groups
+        for rule in group["rules"]
+    }
+    while (found := _loaded(url)) != expected:
+        if time.monotonic() > end:
+            raise CommandError(
+                f"Prometheus did not load {len(expected - found)} of {len(expected)} rules; read its log with "
+                f"`kubectl -n {addons.OBSERVABILITY} logs deployment/prometheus`"
+            )
+        time.sleep(0.5)
+
+
+def _loaded(url: str) -> set[tuple[str, str, str]]:
+    """File, group and name of each rule."""
+    try:
+        answer = httpx.get(f"{url}/api/v1/rules", timeout=5.0).raise_for_status()
+    except httpx.HTTPError:
+        return set()
+    return {
+        (group["file"].rpartition("/")[2], group["name"], rule["name"])
+        for group in answer.json()["data"]["groups"]
+        for rule in group["rules"]
+    }
+
+
+def _install_kind(target: Target) -> None:
+    from shopdev.cluster import tools  # noqa: PLC0415  Linux only, and only here
+
+    manifest = tools.ensure("prometheus-operator-crds") / CRD
+    run(["kubectl", "apply", "--server-side", "-f", str(manifest)], env=target.env())
+    run(
+        ["kubectl", "wait", "--for=condition=Established", "crd/prometheusrules.monitoring.coreos.com"],
+        env=target.env(),
+    )

@@ -1,0 +1,68 @@
+"""OBSERVE=1: Jaeger and Prometheus beside the shop, the settings of the shop for them, and what they show about an order."""
+
+import json
+import urllib.parse
+
+from shopdev.console import CommandError, say
+from shopdev.demo import traces
+from shopdev.demo.addons import jaeger, prometheus
+from shopdev.demo.target import LocalNode, Target
+
+SHOP_VALUES = (
+    "--set",
+    f"global.tracing.endpoint={jaeger.RECEIVER}",
+    "--set",
+    "global.tracing.ratio=1",
+    "--set",
+    "monitoring.rules.enabled=true",
+)
+"""Every trace is recorded, because the node is for demonstrations and tests."""
+
+
+class Backends:
+    """Jaeger and Prometheus on the local node. `install` sets their URLs on this machine."""
+
+    jaeger: str
+    prometheus: str
+
+    def check(self, target: Target) -> None:
+        """Refuse other clusters before anything is installed.
+
+        Raises:
+            CommandError: when the target is not the local node.
+        """
+        if not isinstance(target, LocalNode):
+            raise CommandError(
+                "OBSERVE=1 requires the local node; on your own cluster, set global.tracing.endpoint of charts/shop to your "
+                "collector (docs/how-to/follow-an-order.md)"
+            )
+
+    def install(self, target: Target) -> None:
+        """Install both."""
+        self.jaeger = jaeger.install(target)
+        self.prometheus = prometheus.install(target)
+
+    def load_rules(self, target: Target) -> None:
+        """Load the alerts of the installed shop into Prometheus."""
+        groups = prometheus.load_rules(target, self.prometheus)
+        say(f"      {len(groups)} groups of rules loaded into Prometheus")
+
+    def show(self, order_id: str) -> None:
+        """Print the trace of an order, and where to look for more.
+
+        Raises:
+            CommandError: when Jaeger has no trace of the order.
+        """
+        trace_id, spans = traces.of_order(self.jaeger, order_id)
+        say(f"Trace {trace_id} of order {order_id}: {len(spans)} spans\n")
+        for line in traces.tree(spans):
+            say(line)
+        tags = urllib.parse.quote(json.dumps({traces.ORDER_ATTRIBUTE: order_id}))
+        say(
+            f"""
+Its trace:      curl -s '{self.jaeger}/api/traces/{trace_id}'
+By order:       curl -s '{self.jaeger}/api/traces?service={traces.ENTRY}&tags={tags}'
+Metrics:        curl -s '{self.prometheus}/api/v1/query?query=up'
+Alerts:         curl -s '{self.prometheus}/api/v1/alerts'
+"""
+        )

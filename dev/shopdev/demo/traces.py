@@ -1,0 +1,121 @@
+"""The trace of an order, read from the query API of Jaeger, and its text for a terminal."""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from shopdev.console import CommandError
+
+ORDER_ATTRIBUTE = "shop.order.id"
+ENTRY = "order"
+"""The service that receives orders, by whose spans Jaeger finds their traces."""
+SECONDS_OF_SILENCE = 2.0
+"""A process sends its spans after at most one second; a trace that is older than that is complete."""
+NAME_WIDTH = 56
+
+
+@dataclass(frozen=True)
+class Span:
+    """One span of a trace.
+
+    Args:
+        span_id: its ID.
+        parent: ID of its parent; None for the root of a trace.
+        service: service that recorded it.
+        name: its name.
+        start: microseconds since the epoch.
+        duration: microseconds.
+        failed: whether its status is an error.
+    """
+
+    span_id: str
+    parent: str | None
+    service: str
+    name: str
+    start: int
+    duration: int
+    failed: bool
+
+
+def spans_of(trace: Mapping[str, Any]) -> list[Span]:
+    """The spans of a trace in the JSON format of Jaeger, `{"spans": […], "processes": {…}}`."""
+    return [
+        Span(
+            each["spanID"],
+            next((ref["spanID"] for ref in each["references"] if ref["refType"] == "CHILD_OF"), None),
+            trace["processes"][each["processID"]]["serviceName"],
+            each["operationName"],
+            each["startTime"],
+            each["duration"],
+            any(tag["key"] == "error" and tag["value"] in (True, "true") for tag in each["tags"]),
+        )
+        for each in trace["spans"]
+    ]
+
+
+def tree(spans: Sequence[Span]) -> Iterator[str]:
+    """The lines of a tree in the order of time. A span whose parent is missing is a root."""
+    known = {each.span_id for each in spans}
+    children: dict[str | None, list[Span]] = defaultdict(list)
+    for each in sorted(spans, key=lambda span: span.start):
+        children[each.parent if each.parent in known else None].append(each)
+    began = min((each.start for each in spans), default=0)
+
+    def lines(parent: str | None, indent: str) -> Iterator[str]:
+        siblings = children[parent]
+        for each in siblings:
+            last = each is siblings[-1]
+            branch = "" if parent is None else indent + ("└─ " if last else "├─ ")
+            name = f"{branch}{each.service}: {each.name}"
+            at = (each.start - began) / 1_000_000
+            failed = "  failed" if each.failed else ""
+            yield f"{name:<{NAME_WIDTH}} {at:7.3f} s  {each.duration / 1000:8.1f} ms{failed}"
+            yield from lines(each.span_id, "" if parent is None else indent + ("   " if last else "│  "))
+
+    yield from lines(None, "")
+
+
+def of_order(url: str, order_id: str, deadline: float = 20.0) -> tuple[str, list[Span]]:
+    """Wait until the trace of an order is complete, and return its ID and its spans.
+
+    Args:
+        url: query API of Jaeger.
+        order_id: ID of an order in a final state.
+        deadline: most seconds to wait.
+
+    Raises:
+        CommandError: when Jaeger has no trace of the order in time.
+    """
+    end = time.monotonic() + deadline
+    count, since = 0, time.monotonic()
+    while time.monotonic() < end:
+        found = _find(url, order_id)
+        if found is None or len(found["spans"]) != count:
+            count, since = len(found["spans"]) if found else 0, time.monotonic()
+        elif time.monotonic() - since >= SECONDS_OF_SILENCE:
+            return str(found["traceID"]), spans_of(found)
+        time.sleep(0.25)
+    raise CommandError(
+        f"Jaeger has no complete trace of order {order_id}; check that `tracing.endpoint` is set, and "
+        "`kubectl -n observability logs deployment/jaeger`"
+    )
+
+
+def _find(url: str, order_id: str) -> dict[str, Any] | None:
+    """The trace in which the order was accepted: the oldest that has a span with the order's ID."""
+    query = {"service": ENTRY, "tags": json.dumps({ORDER_ATTRIBUTE: order_id}), "lookback": "1h"}
+    try:
+        answer = httpx.get(f"{url}/api/traces", params=query, timeout=5.0).raise_for_status()
+    except httpx.HTTPError:
+        return None
+    return min(answer.json()["data"] or (), key=_began, default=None)
+
+
+def _began(trace: Mapping[str, Any]) -> int:
+    spans: Iterable[Mapping[str, Any]] = trace["spans"]
+    return min(int(each["startTime"]) for each in spans)
