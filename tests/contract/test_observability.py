@@ -5,8 +5,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+import yaml
 
+from shopdev.checkout import ROOT
 from shopdev.cloudformation import stacks
+
+ADOT = ROOT / "manifests" / "observability"
 
 # Resource type -> the properties that turn on its traces.
 TRACED: Mapping[str, Mapping[str, Any]] = {
@@ -96,6 +100,78 @@ def test_given_the_adot_collector_then_it_may_only_send_traces_and_write_its_own
 
     assert set(traces["Action"]) == SENDING
     assert metrics["Resource"] == {"Fn::GetAtt": ["AdotMetrics", "Arn"]}
+
+
+def test_given_the_adot_manifests_then_they_match_the_identity_and_the_log_of_the_stack() -> None:
+    stack = stacks.document("collector")["Resources"]
+    config = yaml.safe_load((ADOT / "adot-config.yaml").read_text())
+    account = manifest("ServiceAccount")["metadata"]
+    log = config["exporters"]["awsemf"]["log_group_name"].replace("${env:CLUSTER_NAME}", "${Prefix}")
+
+    identity = stack["AdotIdentity"]["Properties"]
+    assert (account["namespace"], account["name"]) == (identity["Namespace"], identity["ServiceAccount"])
+    assert stack["AdotMetrics"]["Properties"]["LogGroupName"] == {"Fn::Sub": log}
+
+
+def test_given_the_two_configurations_of_the_adot_collector_then_neither_overrides_the_other() -> None:
+    own = yaml.safe_load((ADOT / "adot-config.yaml").read_text())["exporters"]["awsemf"]
+    generated = yaml.safe_load((ADOT / "cloudwatch-metrics.yaml").read_text())
+
+    assert list(generated) == ["exporters"]
+    assert list(generated["exporters"]) == ["awsemf"]
+    assert not own.keys() & generated["exporters"]["awsemf"].keys()
+
+
+def test_given_the_pipelines_of_the_adot_collector_then_each_part_is_defined_and_each_definition_used() -> (
+    None
+):
+    config = yaml.safe_load((ADOT / "adot-config.yaml").read_text())
+    pipelines = config["service"]["pipelines"].values()
+
+    for kind in ("receivers", "processors", "exporters"):
+        assert {each for pipeline in pipelines for each in pipeline[kind]} == config[kind].keys()
+    assert set(config["service"]["extensions"]) == config["extensions"].keys()
+
+
+def test_given_the_adot_collector_then_it_sets_each_label_that_cloudwatch_metrics_have_beside_their_own() -> (
+    None
+):
+    config = yaml.safe_load((ADOT / "adot-config.yaml").read_text())
+    (scrape,) = config["receivers"]["prometheus"]["config"]["scrape_configs"]
+    declared = yaml.safe_load((ADOT / "cloudwatch-metrics.yaml").read_text())["exporters"]["awsemf"]
+
+    given = {each.get("target_label") for each in scrape["relabel_configs"]}
+    first = {each[0] for found in declared["metric_declarations"] for each in found["dimensions"]}
+    assert first == {"service"}
+    assert first <= given
+
+
+def test_given_the_adot_collector_then_it_reads_only_the_pods_of_the_shop() -> None:
+    config = yaml.safe_load((ADOT / "adot-config.yaml").read_text())
+    (scrape,) = config["receivers"]["prometheus"]["config"]["scrape_configs"]
+    role = manifest("Role")
+
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
+    assert scrape["kubernetes_sd_configs"] == [
+        {"role": "pod", "namespaces": {"names": [role["metadata"]["namespace"]]}}
+    ]
+
+
+def test_given_the_collectors_then_their_endpoints_are_those_of_the_stack() -> None:
+    endpoint = stacks.document("collector")["Outputs"]["Endpoint"]["Value"]["Fn::If"]
+    service = manifest("Service")
+
+    (port,) = service["spec"]["ports"]
+    name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+    assert endpoint[2] == f"http://{name}.{namespace}:{port['port']}"
+    # Where the agent receives OTLP over HTTP since version 8 of the add-on.
+    assert endpoint[1] == "http://cloudwatch-agent.amazon-cloudwatch:4318"
+
+
+def manifest(kind: str) -> dict[str, Any]:
+    """The object of a kind among the manifests of the ADOT collector."""
+    (found,) = (each for each in yaml.safe_load_all((ADOT / "adot.yaml").read_text()) if each["kind"] == kind)
+    return dict(found)
 
 
 def xray(stack: str, role: str) -> set[str]:
