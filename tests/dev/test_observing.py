@@ -1,4 +1,4 @@
-"""What the demo reads from Jaeger and gives to Prometheus."""
+"""The trace that the demo reads from Jaeger, and the rules that it gives to Prometheus."""
 
 import json
 from typing import Any

@@ -12,7 +12,7 @@ SHOP_VALUES = (
     "--set",
     f"global.tracing.endpoint={jaeger.RECEIVER}",
     "--set",
-    "global.tracing.ratio=1",
+    "global.tracing.sampleRatio=1",
     "--set",
     "monitoring.rules.enabled=true",
 )
