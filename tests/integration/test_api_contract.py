@@ -13,6 +13,7 @@ from shop_operator.observability.metrics import Metrics
 from tests.integration.cluster import Cluster
 from tests.integration.shopservices import shopservice
 from tests.operator.api_contract import ApiContract, account
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -30,6 +31,8 @@ class TestKube(ApiContract):
 async def test_given_more_pods_than_one_page_then_a_list_contains_all_and_a_first_page_is_limited(
     api: Kube, cluster: Cluster, namespace: str
 ) -> None:
+    # A pod without an account is rejected until Kubernetes has created this one.
+    wait_for(lambda: cluster.find("ServiceAccount", namespace, "default") is not None)
     names = {f"pod-{number:03}" for number in range(LIST_PAGE + 5)}
     for name in names:
         metadata = {"name": name, "labels": {"a": "b"}}
