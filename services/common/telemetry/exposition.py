@@ -14,5 +14,5 @@ def scrape(accept: str) -> tuple[str, bytes]:
     """
     types = {entry.partition(";")[0].strip().lower() for entry in accept.split(",")}
     if _OPENMETRICS in types:
-        return exposition.CONTENT_TYPE_LATEST, exposition.generate_latest(REGISTRY)
+        return exposition.CONTENT_TYPE_LATEST, exposition.generate_latest(REGISTRY)  # type: ignore[no-untyped-call]  # prometheus_client left it out
     return CONTENT_TYPE_LATEST, generate_latest(REGISTRY)

@@ -17,7 +17,7 @@ DimensionSets = tuple[tuple[str, ...], ...]
 BY_SERVICE: Final[DimensionSets] = ((),)
 
 # The creation time of each series would add a third to their number. Prometheus detects a restart by the value itself.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client left it out
 
 _FAST: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 # From the fastest step of an order to the timeout of a paid order, six hours.

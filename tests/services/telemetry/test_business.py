@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -164,7 +165,11 @@ def test_given_a_backlog_when_a_consumer_works_then_the_length_of_the_queue_and_
     queue, stop, hold = MemoryQueue(), threading.Event(), threading.Event()
     for _ in range(5):
         queue.send('{"task": "Work"}')
-    consumer = Consumer(queue, {"Work": lambda _: hold.wait(20) and None}, threads=2, wait=0)
+
+    def work(_: Mapping[str, Any]) -> None:
+        hold.wait(20)
+
+    consumer = Consumer(queue, {"Work": work}, threads=2, wait=0)
     thread = threading.Thread(target=consumer.run, args=(stop,))
 
     thread.start()

@@ -39,7 +39,7 @@ def test_given_the_header_of_prometheus_when_it_scrapes_then_buckets_have_the_tr
     assert content_type.startswith("application/openmetrics-text; version=1.0.0")
     exemplars = [
         sample.exemplar
-        for family in openmetrics(body.decode())
+        for family in openmetrics(body.decode())  # type: ignore[no-untyped-call]  # prometheus_client left it out
         for sample in family.samples
         if sample.labels.get("route") == "/exemplar" and sample.exemplar
     ]
@@ -116,6 +116,7 @@ def test_given_a_killed_worker_when_it_is_replaced_then_every_scrape_is_answered
     after = scraped(port)
 
     assert before[ANSWERED] == 3
+    assert first is not None
     assert first.get(ANSWERED, 0) == 0
     assert after[ANSWERED] == 1
     assert after[STARTED] > before[STARTED]
