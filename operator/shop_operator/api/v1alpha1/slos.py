@@ -87,7 +87,7 @@ class QueueAge(Model):
 
 
 class Indicator(Model):
-    """What an objective is about."""
+    """The measurement to which an objective applies."""
 
     model_config = ConfigDict(
         json_schema_extra=rules((f"{count_set_in_cel(_INDICATORS)} == 1", ONE_INDICATOR))
@@ -122,7 +122,7 @@ class Slo(Model):
     window: Annotated[str, StringConstraints(max_length=3), _WINDOW] = "30d"
     """Period over which the objective holds. The windows of the alerts are fractions of it."""
     indicator: Indicator
-    """What is measured. Exactly one field must be set."""
+    """Measurement. Exactly one field must be set."""
     runbook_url: Annotated[str, StringConstraints(min_length=1, max_length=1024), _RUNBOOK] | None = None
     """Address of the page that describes how to respond to the alerts. It is an annotation of each alert."""
 
