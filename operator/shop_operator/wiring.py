@@ -27,6 +27,7 @@ from shop_operator.kubernetes.lease import Alone, Elector, Fence
 from shop_operator.names import Key
 from shop_operator.observability.health import Health, serve
 from shop_operator.observability.metrics import Metrics
+from shop_operator.observability.tracing import start as start_tracing
 from shop_operator.reconcile.gate import Gate, Wake
 from shop_operator.reconcile.intake import Intake
 from shop_operator.reconcile.leadership import Leadership
@@ -34,7 +35,7 @@ from shop_operator.reconcile.queue import WorkQueue
 from shop_operator.reconcile.reconciler import Reconciler
 from shop_operator.reconcile.runner import Workers
 from shop_operator.render import KINDS
-from shop_operator.settings import RunSettings
+from shop_operator.settings import RunSettings, from_process
 from shop_operator.status.writer import StatusWriter
 
 _log = logging.getLogger(__name__)
@@ -59,14 +60,17 @@ async def run(settings: RunSettings, info: ConnectionInfo, listener: socket.sock
     metrics.workers(settings.workers)
     connection = Connection(info, metrics)
     fence = Fence()
-    kube = Kube(connection.session, connection.server, fence.remaining)
+    tracing = start_tracing(from_process())
+    connect = tracing.kube if tracing else Kube
+    kube = connect(connection.session, connection.server, fence.remaining)
     home = settings.lease_namespace or connection.default_namespace
     queue: WorkQueue[Key] = WorkQueue(metrics, lane=lambda key: key.namespace)
     caches = Caches(settings, kube, home, queue, metrics)
     events = Events(kube, settings.identity)
     writer = _writer(settings, kube, caches, events, metrics)
     reconciler = _reconciler(settings, kube, caches, writer, metrics)
-    workers = Workers(caches.store, queue, caches.gate, reconciler, metrics)
+    passes = tracing.passes(reconciler) if tracing else reconciler
+    workers = Workers(caches.store, queue, caches.gate, passes, metrics)
     leadership = Leadership(
         caches.intake, [reconciler, writer, caches.config_digests, queue, events], metrics
     )
@@ -88,6 +92,8 @@ async def run(settings: RunSettings, info: ConnectionInfo, listener: socket.sock
         await _stopped(election)
         await _stopped(*ending)
         await connection.close()
+        if tracing:
+            await asyncio.to_thread(tracing.stop)
     _log.info("stopped")
 
 

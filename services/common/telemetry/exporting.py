@@ -27,7 +27,7 @@ STOP_SECONDS: Final = 2.0
 FLUSH_SECONDS: Final = 0.5
 # The exporter reports each failed attempt.
 QUIET_SECONDS: Final = 60.0
-_NOISY: Final = (
+NOISY: Final = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.sdk._shared_internal",
 )
@@ -77,8 +77,8 @@ def start(service: str) -> None:
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
 
-    for name in _NOISY:
-        logging.getLogger(name).addFilter(_AtTimes())
+    for name in NOISY:
+        logging.getLogger(name).addFilter(AtTimes())
     _provider = TracerProvider(
         resource=Resource.create({SERVICE_NAME: settings.otel_service_name or service}),
         id_generator=_id_generator(settings),
@@ -118,7 +118,7 @@ def _id_generator(settings: TracingSettings) -> "IdGenerator | None":
     return AwsXRayIdGenerator()
 
 
-class _AtTimes(logging.Filter):
+class AtTimes(logging.Filter):
     """Passes one record a minute."""
 
     def __init__(self) -> None:

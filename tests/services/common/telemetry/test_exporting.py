@@ -1,0 +1,192 @@
+"""Spans reach a collector in batches, and a collector that is away costs neither time nor memory."""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from opentelemetry.sdk.environment_variables import OTEL_BSP_MAX_QUEUE_SIZE
+
+from services.common.telemetry import exporting, tracing
+from shopdev.checkout import ROOT
+from shopdev.ports import free_port
+from shopdev.processes.process import Process
+from tests.collector import Collector
+from tests.services.test_processes import API, SETTINGS, status
+from tests.waiting import wait_for
+
+ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+QUEUE: Final = 64
+# The queue, and a batch on its way.
+MOST_GROWTH: Final = 1_000_000
+MANY: Final = 5_000
+# An export attempt to a collector that does not answer takes ten seconds.
+SLOWEST: Final = 1.0
+
+
+@pytest.fixture(autouse=True)
+def _stopped() -> Iterator[None]:
+    yield
+    exporting.stop()
+
+
+@pytest.fixture(params=["closed", "silent"])
+def away(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A collector whose port is closed, or that accepts connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if request.param == "silent":
+            listener.listen(8)
+        monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        monkeypatch.setenv(OTEL_BSP_MAX_QUEUE_SIZE, str(QUEUE))
+        monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "16")
+        yield
+
+
+def work(times: int) -> None:
+    for _ in range(times):
+        with tracing.traced("work"), tracing.span("step"):
+            pass
+
+
+def test_given_a_collector_when_work_is_traced_then_its_spans_arrive_with_the_name_of_the_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Collector() as collector:
+        monkeypatch.setenv(ENDPOINT, collector.url)
+        monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.namespace=shop")
+        exporting.start("things")
+        work(1)
+        exporting.stop()
+
+        step, whole = wait_for(lambda: collector.spans)
+    assert (step.service, step.name, step.parent_id) == ("things", "step", whole.span_id)
+    assert (whole.name, whole.parent_id) == ("work", "")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {ENDPOINT: ""},
+        {ENDPOINT: "http://c:4318", "OTEL_SDK_DISABLED": "true"},
+        {ENDPOINT: "http://c:4318", "OTEL_TRACES_EXPORTER": "none"},
+    ],
+)
+def test_given_no_collector_in_the_settings_when_a_process_starts_then_it_records_no_spans(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+    exporting.start("things")
+
+    assert not tracing.is_recording()
+
+
+def test_given_no_collector_when_a_service_is_loaded_then_the_sdk_is_not() -> None:
+    program = "import sys, services.payment.consumer; print('opentelemetry.sdk' in sys.modules, 'requests' in sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert found.stdout.split() == ["False", "False"]
+
+
+def test_given_a_share_of_zero_when_a_trace_begins_then_it_is_not_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Collector() as collector:
+        monkeypatch.setenv(ENDPOINT, collector.url)
+        monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+        monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
+        exporting.start("things")
+        with tracing.traced("work"):
+            assert not tracing.current().trace_flags.sampled
+        exporting.stop()
+
+        assert collector.spans == []
+
+
+def test_given_ids_of_x_ray_when_a_trace_begins_then_its_id_begins_with_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_PYTHON_ID_GENERATOR", "xray")
+    exporting.start("things")
+
+    with tracing.traced("work"):
+        began = int(tracing.trace_id()[:8], 16)
+
+    assert abs(began - time.time()) < 60
+
+
+@pytest.mark.usefixtures("away")
+def test_given_a_collector_that_is_away_when_work_is_traced_then_it_waits_for_nothing_and_memory_is_bounded(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    exporting.start("things")
+    work(QUEUE)
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    slowest = 0.0
+    for _ in range(MANY):
+        began = time.perf_counter()
+        work(1)
+        slowest = max(slowest, time.perf_counter() - began)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert slowest < SLOWEST
+    assert after - before < MOST_GROWTH
+    complaints = [record for record in caplog.records if record.name.startswith("opentelemetry")]
+    assert len(complaints) <= len(exporting.NOISY)
+
+
+@pytest.mark.usefixtures("away")
+def test_given_a_collector_that_is_away_when_the_process_stops_then_it_waits_for_two_seconds_at_most() -> (
+    None
+):
+    exporting.start("things")
+    work(QUEUE)
+
+    began = time.monotonic()
+    exporting.flush()
+    exporting.stop()
+
+    assert time.monotonic() - began < exporting.FLUSH_SECONDS + exporting.STOP_SECONDS + SLOWEST
+    assert not tracing.is_recording()
+
+
+def test_given_repeated_complaints_of_the_exporter_when_they_are_logged_then_one_a_minute_is_kept() -> None:
+    quiet = exporting.AtTimes()
+    record = logging.makeLogRecord({})
+
+    assert [quiet.filter(record) for _ in range(3)] == [True, False, False]
+
+
+@pytest.mark.slow
+def test_given_a_web_server_when_it_forks_its_worker_then_the_spans_of_the_worker_are_exported() -> None:
+    port = free_port()
+    command = [sys.executable, "-m", *API, "services.product.app:create_app()"]
+    with Collector() as collector:
+        environment = {**SETTINGS, "PATH": os.environ["PATH"], "PORT": str(port), ENDPOINT: collector.url}
+        process = Process("product api", command, environment, print, ROOT)
+        process.start()
+        process.wait_until(lambda: status(port, "/healthz") == 200, 60)
+        status(port, "/products")
+        process.stop(grace=30)
+
+        # The last span of the worker is exported before it ends.
+        assert "GET /products" in {span.name for span in collector.spans}
+    assert process.returncode == 0
