@@ -260,6 +260,21 @@ class Cluster:
         except CliError:
             return ""
 
+    def labelled(self, kind: str, namespace: str | None, selector: str = NAME_LABEL) -> list[Object]:
+        """The objects of a kind with a label; by default, those of ShopServices.
+
+        Args:
+            kind: Deployment, HorizontalPodAutoscaler, Pod or Service.
+            namespace: the namespace; None for all.
+            selector: label selector; empty for all objects.
+        """
+        known = next(each for each in (*KINDS, _PODS) if each.kind == kind)
+        return self._list(known, namespace, **({"labelSelector": selector} if selector else {}))
+
+    def text(self, path: str, query: Mapping[str, str] | None = None) -> str:
+        """The response to a GET request: of another API, or of a pod or Service behind the proxy of the API server."""
+        return self._raw("GET", path, query)
+
     def watch(self, namespace: str | None, name: str | None = None) -> Iterator[dict[Key, Object]]:
         """Yield all ShopServices at once, and again after every change, without end.
 

@@ -30,6 +30,7 @@ from shop_operator.cli.operators import serving
 from shop_operator.cli.pods import dlq, exec_, forward, logs, restart
 from shop_operator.cli.rollback import way_back
 from shop_operator.cli.settings import Command, Settings, ShopName, a_name, names, shared
+from shop_operator.cli.top.command import top
 from shop_operator.names import RETRY_ANNOTATION
 from shop_operator.objects.pod_security import LEVELS, Level
 from shop_operator.status.diagnosis import diagnosis, last_line, of_newest
@@ -51,7 +52,6 @@ _KUBECTL: Final = {
     "wait": "kubectl wait shopservice {} --for=condition=Ready",
     "apply": "kubectl apply {}",
     "events": "kubectl events --for shopservice/{}",
-    "top": "kubectl top pods -l shopservice.dev/name={}",
     "port-forward": "kubectl shop forward {}",
     "create": "kubectl shop new {} --image IMAGE",
 }
@@ -505,7 +505,7 @@ def _suspend(obj: Settings, names: Sequence[str], *, wanted: bool) -> None:
         raise type(next(iter(refused.values())))(told)
 
 
-for each in (logs, exec_, forward, restart, dlq, open_, new, graph):
+for each in (logs, exec_, forward, restart, dlq, open_, new, graph, top):
     shop.add_command(each)
 
 

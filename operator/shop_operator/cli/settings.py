@@ -166,7 +166,7 @@ def shared(formats: Sequence[str] = FORMATS) -> list[click.Option]:
             "--all-namespaces",
             "everywhere",
             is_flag=True,
-            help="All namespaces (status, explain, tree, graph).",
+            help="All namespaces (status, explain, tree, graph, top).",
         ),
         option("-o", "--output", type=click.Choice(formats), help="Output format."),
         option("--color/--no-color", help="Colors on a terminal (also: NO_COLOR)."),

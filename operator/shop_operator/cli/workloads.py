@@ -89,10 +89,16 @@ def best(pods: Iterable[Object]) -> str | None:
         if (each.get("status") or {}).get("phase") == "Running"
         and not each["metadata"].get("deletionTimestamp")
     ]
-    running.sort(key=lambda each: (not _is_ready(each), each["metadata"]["name"]))
+    running.sort(key=lambda each: (not is_ready(each), each["metadata"]["name"]))
     return str(running[0]["metadata"]["name"]) if running else None
 
 
-def _is_ready(pod: Object) -> bool:
+def is_ready(pod: Object) -> bool:
+    """Whether the condition Ready of a pod is true."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def has_ended(pod: Object) -> bool:
+    """Whether all containers of a pod have ended for good, so that it uses nothing."""
+    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}

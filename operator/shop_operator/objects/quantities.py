@@ -23,21 +23,29 @@ def same_quantity(one: Any, other: Any) -> bool:
     return first is not None and first == second
 
 
-def _quantity(value: Any) -> Decimal | None:
-    """The value that the API server stores for a quantity (`500m`, `0.5`, `1Gi`, 2), None if it is not a quantity.
-
-    The largest value is an int64. Resources have a resolution of 1m and are rounded up.
-    """
+def exact(value: Any) -> Decimal | None:
+    """The value of a quantity (`500m`, `0.5`, `1Gi`, `12345n`, 2) without rounding, None if it is not a quantity."""
     match = _QUANTITY.fullmatch(str(value))
     if match is None:
         return None
     number, suffix = match.groups()
     try:
         if suffix and suffix not in _SUFFIX:
-            found = Decimal(number + suffix)
-        else:
-            found = Decimal(number) * _SUFFIX.get(suffix or "", Decimal(1))
-        return min((found * 1000).to_integral_value(ROUND_CEILING) / 1000, _LARGEST_QUANTITY)
+            return Decimal(number + suffix)
+        return Decimal(number) * _SUFFIX.get(suffix or "", Decimal(1))
+    except DecimalException:
+        # The exponent is too large.
+        return None
+
+
+def _quantity(value: Any) -> Decimal | None:
+    """The value that the API server stores for a quantity (`500m`, `0.5`, `1Gi`, 2), None if it is not a quantity.
+
+    The largest value is an int64. Resources have a resolution of 1m and are rounded up.
+    """
+    found = exact(value)
+    try:
+        return found and min((found * 1000).to_integral_value(ROUND_CEILING) / 1000, _LARGEST_QUANTITY)
     except DecimalException:
         # The exponent is too large.
         return None

@@ -47,6 +47,7 @@ class Server:
         protected: names of objects that may not be patched.
         namespaces: those that there are; None when they may not be listed.
         labels: of the namespaces that may be read, by name.
+        prepared: by path, the bodies of answers of other APIs or behind its proxies, in turn; the last one stays.
         requests: method, path and query of what it was asked.
     """
 
@@ -61,6 +62,7 @@ class Server:
     protected: set[str] = field(default_factory=set)
     namespaces: list[str] | None = None
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    prepared: dict[str, list[str]] = field(default_factory=dict)
     requests: list[tuple[str, str, Query]] = field(default_factory=list)
 
     def answer(self, method: str, url: str, body: str) -> tuple[int, str]:
@@ -70,6 +72,8 @@ class Server:
         self.requests.append((method, split.path, query))
         if self.refusal is not None:
             return self.refusal
+        if "/proxy/" in split.path or "metrics.k8s.io" in split.path:
+            return self._elsewhere(split.path)
         if query.get("watch"):
             return self._watched()
         root, *rest = split.path.strip("/").split("/")
@@ -78,14 +82,18 @@ class Server:
             served = [{"kind": kind} for plural, kind in _PLURALS.items() if plural not in self.absent]
             return 200, json.dumps({"resources": served})
         namespace = None
-        if inside == ["namespaces"]:
-            return self._namespaces()
         if inside[0] == "namespaces":
-            _, namespace, *inside = inside
-            if not inside:
-                return self._namespace(namespace)
+            _, *inside = inside
+            if len(inside) < 2:
+                return self._namespace(*inside)
+            namespace, *inside = inside
         plural, *name = inside
         return self._of(plural, name, namespace, query, json.loads(body or "{}"))
+
+    def _elsewhere(self, path: str) -> tuple[int, str]:
+        if not (bodies := self.prepared.get(path)):
+            return 404, "404 page not found"
+        return 200, bodies.pop(0) if len(bodies) > 1 else bodies[0]
 
     def _watched(self) -> tuple[int, str]:
         if not self.happens:
@@ -99,7 +107,9 @@ class Server:
             return 403, json.dumps({"message": "namespaces is forbidden"})
         return 200, json.dumps({"items": [{"metadata": {"name": each}} for each in self.namespaces]})
 
-    def _namespace(self, name: str) -> tuple[int, str]:
+    def _namespace(self, name: str | None = None) -> tuple[int, str]:
+        if name is None:
+            return self._namespaces()
         if name not in self.labels:
             return 403, json.dumps({"message": "namespaces is forbidden"})
         metadata = {"name": name, "uid": name, "resourceVersion": "1", "labels": self.labels[name]}
