@@ -28,6 +28,7 @@ from shop_operator.cli.machine import as_json, as_yaml
 from shop_operator.cli.new import new
 from shop_operator.cli.operators import serving
 from shop_operator.cli.pods import dlq, exec_, forward, logs, restart
+from shop_operator.cli.recommend.command import recommend
 from shop_operator.cli.rollback import way_back
 from shop_operator.cli.settings import Command, Settings, ShopName, a_name, names, shared
 from shop_operator.cli.top.command import top
@@ -505,7 +506,7 @@ def _suspend(obj: Settings, names: Sequence[str], *, wanted: bool) -> None:
         raise type(next(iter(refused.values())))(told)
 
 
-for each in (logs, exec_, forward, restart, dlq, open_, new, graph, top):
+for each in (logs, exec_, forward, restart, dlq, open_, new, graph, top, recommend):
     shop.add_command(each)
 
 
