@@ -11,12 +11,18 @@ import yaml
 
 from shop_operator.api.v1alpha1.crd import crd
 from shopdev.checkout import ROOT
+from shopdev.codegen import saga
 from shopdev.codegen.chartdocs import values
 from shopdev.codegen.chartdocs.outputs import CHARTS, crd_yaml, outputs
 from shopdev.codegen.kubeschema import table
 from shopdev.codegen.telemetry import outputs as telemetry
 
-FILES = {**outputs(), table.TABLE: table.generated, **telemetry.outputs()}
+FILES = {
+    **outputs(),
+    table.TABLE: table.generated,
+    **telemetry.outputs(),
+    saga.FILE: saga.generated,
+}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

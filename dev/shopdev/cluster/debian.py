@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from shopdev.cluster.progress import ClusterError, timed
@@ -46,6 +46,15 @@ def ensure() -> None:
         return
     if shutil.which("apt-get") is None:
         raise ClusterError(f"install these packages (this machine has no apt-get): {' '.join(packages)}")
+    install(packages)
+
+
+def install(packages: Sequence[str]) -> None:
+    """Install packages with apt-get, as root.
+
+    Raises:
+        ClusterError: when apt-get fails.
+    """
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with timed(f"installing {' '.join(packages)}", "15 s"):
         for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):

@@ -5,6 +5,7 @@ import sys
 
 from shopdev.checkout import ROOT
 from shopdev.cluster.progress import ClusterError
+from shopdev.codegen import saga
 from shopdev.codegen.apigateway import template
 from shopdev.codegen.chartdocs.outputs import outputs
 from shopdev.codegen.chartdocs.values import BadComment
@@ -22,6 +23,7 @@ def main() -> int:
             **outputs(),
             template.TEMPLATE: template.generated,
             **telemetry.outputs(),
+            saga.FILE: saga.generated,
         }
         for path, make in made.items():
             text = make()

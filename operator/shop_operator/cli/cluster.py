@@ -15,6 +15,7 @@ from kubernetes.client import ApiException
 from kubernetes.config import ConfigException
 
 from shop_operator.cli.errors import CliError, Forbidden, NotAllowed, NotReachable, NotThere, NotValid
+from shop_operator.cli.events import last_seen
 from shop_operator.cli.hints import did_you_mean
 from shop_operator.cli.naming import is_name, shown
 from shop_operator.names import COMPONENT_LABEL, GROUP, KIND, NAME_LABEL, PLURAL, VERSION, Key
@@ -71,6 +72,11 @@ class Cluster:
             # The kubeconfig sets insecure-skip-tls-verify. Like kubectl, do not warn about every request.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._client = kubernetes.client.ApiClient(configuration)
+
+    @property
+    def context(self) -> str:
+        """The name of the context."""
+        return str(self._context["name"])
 
     @property
     def namespace(self) -> str:
@@ -242,21 +248,22 @@ class Cluster:
 
     def warnings(self, namespace: str, uids: set[str]) -> list[str]:
         """The warnings in Events about these objects, newest first."""
+        found = self.events(namespace, uids, fieldSelector="type=Warning")
+        return [" ".join((each.get("note") or "").split()) for each in found]
+
+    def events(self, namespace: str, uids: set[str], **query: str) -> list[Object]:
+        """The Events about these objects, newest first."""
         found = [
             each
-            for each in self._list(_EVENTS, namespace, fieldSelector="type=Warning")
+            for each in self._list(_EVENTS, namespace, **query)
             if (each.get("regarding") or {}).get("uid") in uids
         ]
-        found.sort(key=_last_seen, reverse=True)
-        return [" ".join((each.get("note") or "").split()) for each in found]
+        return sorted(found, key=last_seen, reverse=True)
 
     def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         """The end of the log of a container or of its previous instance; empty if it has none."""
-        query = {"container": container, "tailLines": "10", "limitBytes": "4096"}
-        if previous:
-            query["previous"] = "true"
         try:
-            return self._raw("GET", f"{_path(_PODS, namespace, pod)}/log", query)
+            return self.log_of(namespace, pod, container, previous=previous)
         except CliError:
             return ""
 
@@ -275,12 +282,36 @@ class Cluster:
         """The response to a GET request: of another API, or of a pod or Service behind the proxy of the API server."""
         return self._raw("GET", path, query)
 
-    def watch(self, namespace: str | None, name: str | None = None) -> Iterator[dict[Key, Object]]:
+    def log_of(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        previous: bool = False,
+        lines: int = 10,
+        longest: int = 4096,
+    ) -> str:
+        """The last lines of the log of a container or of its previous instance, at most `longest` bytes.
+
+        Raises:
+            NotThere: the pod does not exist.
+            NotValid: the container does not exist, or has not started.
+        """
+        query = {"container": container, "tailLines": str(lines), "limitBytes": str(longest)}
+        if previous:
+            query["previous"] = "true"
+        return self._raw("GET", f"{_path(_PODS, namespace, pod)}/log", query)
+
+    def watch(
+        self, namespace: str | None, name: str | None = None, seconds: int = _WATCH
+    ) -> Iterator[dict[Key, Object]]:
         """Yield all ShopServices at once, and again after every change, without end.
 
         Args:
             namespace: the namespace; None for all.
             name: name of the only ShopService to watch; None for all.
+            seconds: after this time, all are listed again, which reveals an API server that no longer responds.
 
         Raises:
             NotReachable: the API server no longer responds.
@@ -291,7 +322,7 @@ class Cluster:
             known = {_key(each): each for each in answer["items"]}
             yield known
             try:
-                for event in self._events(namespace, answer["metadata"]["resourceVersion"], query):
+                for event in self._events(namespace, answer["metadata"]["resourceVersion"], query, seconds):
                     known.pop(_key(event["object"]), None)
                     if event["type"] != "DELETED":
                         known[_key(event["object"])] = event["object"]
@@ -303,7 +334,9 @@ class Cluster:
                 # The watch was interrupted, or an object cannot be read. The next LIST returns the current state.
                 time.sleep(_PAUSE)
 
-    def _events(self, namespace: str | None, version: str, query: Mapping[str, str]) -> Iterator[Any]:
+    def _events(
+        self, namespace: str | None, version: str, query: Mapping[str, str], seconds: int
+    ) -> Iterator[Any]:
         api = kubernetes.client.CustomObjectsApi(self._client)
         listed, where = (
             (api.list_cluster_custom_object, (GROUP, VERSION, PLURAL))
@@ -312,7 +345,12 @@ class Cluster:
         )
         chosen = {"field_selector": query["fieldSelector"]} if query else {}
         yield from kubernetes.watch.Watch().stream(
-            listed, *where, resource_version=version, timeout_seconds=_WATCH, **chosen
+            listed,
+            *where,
+            resource_version=version,
+            timeout_seconds=seconds,
+            _request_timeout=(_TIMEOUT, seconds + _TIMEOUT),
+            **chosen,
         )
 
     def _list(self, kind: ChildKind, namespace: str | None, **query: str) -> list[Object]:
@@ -427,11 +465,6 @@ def _path(kind: ChildKind, namespace: str | None, name: str | None = None) -> st
     root = "/api/v1" if kind.api_version == "v1" else f"/apis/{kind.api_version}"
     inside = f"/namespaces/{quote(namespace, safe='')}" if namespace is not None else ""
     return f"{root}{inside}/{kind.plural}" + (f"/{quote(name, safe='')}" if name is not None else "")
-
-
-def _last_seen(event: Mapping[str, Any]) -> str:
-    times = ((event.get("series") or {}).get("lastObservedTime"), event.get("deprecatedLastTimestamp"))
-    return str(next((each for each in times if each), event["metadata"]["creationTimestamp"]))
 
 
 def _key(obj: Mapping[str, Any]) -> Key:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,8 +20,9 @@ from shop_operator.cli.cluster import Cluster
 from shop_operator.cli.completion import SHELLS, VARIABLE, script, words
 from shop_operator.cli.diff.changes import Change
 from shop_operator.cli.diff.plan import Namespace, plan, rendered
-from shop_operator.cli.errors import EXIT_CODES, CliError, Forbidden, NotAllowed, NotThere, NotValid
-from shop_operator.cli.explain import Facts, explain, unavailable
+from shop_operator.cli.errors import EXIT_CODES, CliError, Forbidden, NotThere, NotValid
+from shop_operator.cli.evidence import facts
+from shop_operator.cli.explain import explain
 from shop_operator.cli.graph import graph
 from shop_operator.cli.machine import as_json, as_yaml
 from shop_operator.cli.new import new
@@ -32,9 +32,9 @@ from shop_operator.cli.recommend.command import recommend
 from shop_operator.cli.rollback import way_back
 from shop_operator.cli.settings import Command, Settings, ShopName, a_name, names, shared
 from shop_operator.cli.top.command import top
+from shop_operator.cli.ui.command import ui
 from shop_operator.names import RETRY_ANNOTATION
 from shop_operator.objects.pod_security import LEVELS, Level
-from shop_operator.status.diagnosis import diagnosis, last_line, of_newest
 from shop_operator.wording import listed, printable
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -248,7 +248,7 @@ def explain_(ctx: click.Context, names: tuple[str, ...]) -> None:
     Without a name: every ShopService of the namespace. Exits with 1 if one is not ready.
     """
     obj: Settings = ctx.obj
-    answers = [explain(_facts(obj.cluster, each)) for each in chosen(obj, names)]
+    answers = [explain(facts(obj.cluster, each)) for each in chosen(obj, names)]
 
     def text() -> None:
         for answer in answers:
@@ -261,29 +261,6 @@ def explain_(ctx: click.Context, names: tuple[str, ...]) -> None:
     documents = [each.to_dict() for each in answers]
     obj.show(documents[0] if len(names) == 1 else documents, text)
     ctx.exit(0 if all(each.ready for each in answers) else 1)
-
-
-def _facts(cluster: Cluster, found: dict[str, Any]) -> Facts:
-    """The facts, as far as the user may read them."""
-    namespace, name = found["metadata"]["namespace"], found["metadata"]["name"]
-    facts = Facts(found)
-    with contextlib.suppress(NotAllowed):
-        pods, replicasets = cluster.pods(namespace, name), cluster.replicasets(namespace, name)
-        known = diagnosis(of_newest(pods, replicasets))
-        facts = replace(facts, diagnosis=known)
-        if known is not None and known.container is not None:
-            log = cluster.log(namespace, known.pod, known.container, previous=known.previous)
-            facts = replace(facts, words=last_line(log))
-        facts = replace(facts, unavailable=unavailable(cluster.deployments(namespace, name)))
-        of_pod = {each["metadata"]["uid"] for each in pods if known and each["metadata"]["name"] == known.pod}
-        others = {each["metadata"]["uid"] for each in (found, *pods, *replicasets)}
-        warnings = cluster.warnings(namespace, others)
-        facts = replace(facts, warnings=warnings)
-        facts = replace(facts, probes=cluster.warnings(namespace, of_pod) if of_pod else [])
-    if (found.get("spec") or {}).get("gateway"):
-        with contextlib.suppress(NotAllowed, NotThere):
-            facts = replace(facts, gateways=cluster.gateways())
-    return facts
 
 
 @shop.command()
@@ -506,7 +483,7 @@ def _suspend(obj: Settings, names: Sequence[str], *, wanted: bool) -> None:
         raise type(next(iter(refused.values())))(told)
 
 
-for each in (logs, exec_, forward, restart, dlq, open_, new, graph, top, recommend):
+for each in (logs, exec_, forward, restart, dlq, open_, new, graph, top, recommend, ui):
     shop.add_command(each)
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from shop_operator.cli import topology
+from shop_operator.cli import drawing, topology
 from shop_operator.cli.settings import Command, Settings
 from shop_operator.wording import printable
 
@@ -12,6 +12,7 @@ _DRAWN: Final = {
     "text": topology.text_lines,
     "dot": topology.dot_lines,
     "mermaid": topology.mermaid_lines,
+    "svg": drawing.svg_lines,
 }
 
 
@@ -24,7 +25,8 @@ class _Drawing(Command):
 def graph(obj: Settings) -> None:
     """Draw how ShopServices depend on each other, with their routes and workers.
 
-    Prints text; with -o dot input for Graphviz, with -o mermaid a diagram for a Markdown page.
+    Prints text; with -o dot input for Graphviz, with -o mermaid a diagram for a Markdown page; with
+    -o svg a picture.
     """
     found = topology.graph(obj.cluster.shops(None if obj.everywhere else obj.namespace))
 

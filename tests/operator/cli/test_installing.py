@@ -142,7 +142,7 @@ def test_given_the_package_then_it_has_the_programs_of_the_pipx_instructions(per
     programs = {path.name for path in (person.home / ".krew/store/shop/v0.1.0/lib/bin").iterdir()}
 
     assert {"kubectl-shop", "kubectl_complete-shop"} <= programs
-    assert blocks("With pipx")[0] == 'pipx install "./operator[cli]"\n'
+    assert blocks("With pipx")[0] == 'pipx install "./operator[cli,ui]"\n'
 
 
 def test_given_an_archive_for_another_python_when_it_runs_then_it_says_so_and_exits_with_126(

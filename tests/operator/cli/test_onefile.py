@@ -54,6 +54,26 @@ def test_given_a_kubeconfig_when_the_single_file_runs_then_it_reads_from_that_cl
     assert done.stdout.splitlines()[1].split() == ["web", "2/2", "True", "Ready", "web:2"]
 
 
+def test_given_no_other_package_when_the_single_file_serves_its_page_then_it_contains_flask(
+    person: Person, program: Program
+) -> None:
+    path = f"{person.home}/bin:/usr/bin:/bin"
+    command = ["kubectl-shop", "--kubeconfig", str(program.kubeconfig), "ui"]
+    with subprocess.Popen(
+        command,
+        env={"PATH": path, "HOME": str(person.home)},
+        cwd=person.home,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as page:
+        assert page.stdout is not None
+        line = page.stdout.readline()
+        page.terminate()
+
+    assert line.startswith("http://127.0.0.1:")
+    assert page.returncode in {0, -15}
+
+
 def test_when_the_single_file_runs_twice_then_it_is_unpacked_once_with_mode_700(person: Person) -> None:
     person.run("kubectl-shop", "--version")
     person.run("kubectl-shop", "--version")
