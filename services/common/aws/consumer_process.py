@@ -29,8 +29,6 @@ def run_tasks(
     publisher = SnsPublisher(clients.client("sns", settings), settings.events_topic_arn)
     run_workers(
         settings,
-        [
-            Consumer(queue, tasks(answers), wait=settings.poll_seconds),
-            facts_relay(outbox, publisher),
-        ],
+        [Consumer(queue, tasks(answers), wait=settings.poll_seconds)],
+        last=[facts_relay(outbox, publisher)],
     )

@@ -3,8 +3,8 @@
 Messages are delivered at least once, in any order. If a handler raises an exception, its message is delivered again after a
 pause that triples each time, up to 40 seconds during the first five minutes and ten minutes afterwards. After hours, the
 redrive policy of the queue moves the message to the dead-letter queue. After a permanent error, it gets there within a minute
-or two. A message is invisible to other consumers while it is being handled. On shutdown, the consumer completes the messages
-in progress and starts no others.
+or two. A message is invisible to other consumers while it is being handled. On shutdown, the consumer requests no more messages,
+and handles those that it has received, so that a scale-in causes no second delivery.
 """
 
 import math
@@ -157,12 +157,13 @@ class Consumer:
             while not stop.is_set():
                 self._turned = time.monotonic()
                 slots = self._claim_slots()
+                # Every message that is received has a thread, and is handled even if the shutdown began during the request.
                 messages = [] if stop.is_set() else self._receive(slots, stop)
                 for _ in range(slots - len(messages)):
                     self._free.release()
                 for message in messages:
                     self._held[message.receipt] = message
-                    pool.submit(self._work, message, stop)
+                    pool.submit(self._work, message)
         ended.set()
         keeper.join()
 
@@ -253,12 +254,9 @@ class Consumer:
         self._receiving.made()
         return messages
 
-    def _work(self, message: Message, stop: threading.Event) -> None:
+    def _work(self, message: Message) -> None:
         try:
-            if stop.is_set():
-                self._hide(message, 0)
-            else:
-                self.process(message)
+            self.process(message)
         finally:
             self._held.pop(message.receipt, None)
             self._free.release()

@@ -25,6 +25,9 @@ ATTEMPTS = "shop.outbox.attempts"
 # Seconds between two measurements of the age of the oldest record. A measurement queries each partition.
 MEASURED_EVERY = 5.0
 
+# Seconds after which a shutdown starts no more records. The next process sends the rest.
+LONGEST_DRAIN = 5.0
+
 # Sends messages of one kind, in their order.
 Sender = Callable[[Sequence[Mapping[str, Any]]], object]
 
@@ -71,7 +74,7 @@ class Relay:
         self._sending = Progress("outbox records cannot be sent")
 
     def run(self, stop: threading.Event) -> None:
-        """As `worker.Worker.run`."""
+        """As `worker.Worker.run`. After `stop`, it sends what is left, because the next process may start much later."""
         pause = self._shortest
         with ThreadPoolExecutor(self._threads, thread_name_prefix=self.name) as pool:
             while not stop.is_set():
@@ -83,6 +86,9 @@ class Relay:
                 else:
                     stop.wait(pause)
                     pause = min(pause * 2, self._longest)
+            end = time.monotonic() + LONGEST_DRAIN
+            while any(self._send_until(end, self._read(stop), pool)):
+                continue
 
     def alive(self) -> bool:
         """As `worker.Worker.alive`."""
@@ -121,6 +127,12 @@ class Relay:
                 self._turned = time.monotonic()
         self._sending.made()
         return True
+
+    def _send_until(
+        self, end: float, records: Sequence[OutboxRecord], pool: ThreadPoolExecutor
+    ) -> list[bool]:
+        """Sends records, and starts none after a time of the monotonic clock. Returns for each whether it was sent."""
+        return list(pool.map(lambda record: time.monotonic() < end and self.relay(record), records))
 
     def _send(self, messages: Sequence[OutboxMessage]) -> None:
         for kind, group in groupby(messages, key=lambda message: message.kind):

@@ -45,8 +45,13 @@ class Worker(Protocol):
         """
 
 
-def run_workers(settings: ServiceSettings, workers: Sequence[Worker]) -> None:
+def run_workers(settings: ServiceSettings, workers: Sequence[Worker], *, last: Sequence[Worker] = ()) -> None:
     """Runs loops until SIGTERM or SIGINT, and serves /healthz, /readyz and /metrics on the port of the settings.
+
+    Args:
+        settings: settings of the service.
+        workers: loops that are stopped at once.
+        last: loops that are stopped after `workers` have ended, such as one that sends what they have written.
 
     Raises:
         SystemExit: status 1 if a loop ended unexpectedly, which an unavailable dependency does not cause.
@@ -62,18 +67,14 @@ def run_workers(settings: ServiceSettings, workers: Sequence[Worker]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    server = HealthServer(settings.listen_host, settings.port, workers)
+    everyone = [*workers, *last]
+    server = HealthServer(settings.listen_host, settings.port, everyone)
     server.start()
-    threads = [
-        threading.Thread(target=_run, args=(worker, stop), name=worker.name, daemon=True)
-        for worker in workers
-    ]
-    for thread in threads:
-        thread.start()
-    log.info("started", port=server.port, workers=[worker.name for worker in workers])
+    phases = [_Phase(workers, stop), _Phase(last, stop)]
+    log.info("started", port=server.port, workers=[worker.name for worker in everyone])
     stop.wait()
-    for thread in threads:
-        thread.join()
+    for phase in phases:
+        phase.end()
     server.stop()
     exporting.stop()
     log.info("stopped", signal=signal.Signals(signals[0]).name if signals else None)
@@ -134,13 +135,37 @@ def failing(checks: Mapping[str, Check]) -> dict[str, str]:
     return failures
 
 
-def _run(worker: Worker, stop: threading.Event) -> None:
-    try:
-        worker.run(stop)
-    except Exception:
-        log.exception("worker_ended", worker=worker.name)
-    finally:
-        stop.set()
+class _Phase:
+    """Loops that are stopped at the same time, each in a thread.
+
+    Args:
+        workers: loops to run.
+        ended: is set when one of them ends.
+    """
+
+    def __init__(self, workers: Sequence[Worker], ended: threading.Event) -> None:
+        self._ended = ended
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(worker,), name=worker.name, daemon=True)
+            for worker in workers
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        """Stops the loops, and waits until they have ended."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, worker: Worker) -> None:
+        try:
+            worker.run(self._stop)
+        except Exception:
+            log.exception("worker_ended", worker=worker.name)
+        finally:
+            self._ended.set()
 
 
 class _HealthReader:

@@ -357,6 +357,32 @@ def test_given_a_message_in_progress_when_the_consumer_shuts_down_then_it_comple
     assert service.got == ["1"]
 
 
+def test_given_a_message_that_arrives_during_the_shutdown_then_it_is_handled_at_its_first_delivery(
+    memory: MemoryQueue,
+    service: Service,
+    stop: threading.Event,
+    run: Callable[..., threading.Thread],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A scale-in stops a consumer while its request for messages is in progress, which nothing can cancel."""
+    receive, hidden = memory.receive, []
+
+    def arrives_late(limit: int, wait: int) -> list[Message]:
+        stop.set()
+        return receive(limit, wait)
+
+    monkeypatch.setattr(memory, "receive", arrives_late)
+    monkeypatch.setattr(memory, "hide", lambda _message, seconds: hidden.append(seconds))
+    for order_id in ("1", "2"):
+        memory.send(work(order_id))
+
+    run(threads=2).join(10)
+
+    assert sorted(service.got) == ["1", "2"]
+    assert sorted(memory.deleted) == [work("1"), work("2")]
+    assert hidden == [], "none was returned to the queue"
+
+
 def test_given_an_unavailable_queue_when_it_recovers_then_the_consumer_continues(
     memory: MemoryQueue,
     run: Callable[[], object],

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from services.common.aws import dynamo
 from services.common.aws.outbox import DynamoOutbox
 from services.common.messaging.outbox import Outbox, OutboxMessage, OutboxRecord
-from services.common.messaging.relay import Relay, Sender
+from services.common.messaging.relay import BATCH, Relay, Sender
 from services.common.runtime import progress
 from services.common.telemetry import metrics
 from services.common.values import clock, ids
@@ -437,7 +437,7 @@ def test_given_a_relay_that_sends_nothing_when_it_runs_then_it_reads_the_outbox_
     Relay(outbox, {"note": told}, shortest=0.05, longest=0.3).run(pauses)
 
     assert pauses.noted == [0.05, 0.1, 0.2, 0.3, 0.3]
-    assert len(looks) == 5
+    assert len(looks) == 5 + 1, "one before each pause, and the last one of the shutdown"
     assert "Traceback" not in capsys.readouterr().out
 
 
@@ -472,3 +472,32 @@ def test_given_a_running_relay_when_an_outage_ends_then_it_sends_new_records(
     assert not thread.is_alive()
     assert relay.alive()
     assert outbox.records == {}
+
+
+def test_given_records_of_the_last_messages_when_the_relay_shuts_down_then_it_sends_them_first(
+    told: Told, stop: threading.Event
+) -> None:
+    """With no replicas, nothing sends them before the next message arrives."""
+    outbox = MemoryOutbox()
+    for number in range(BATCH + 1):
+        outbox.add(a_record(number))
+    stop.set()
+
+    Relay(outbox, {"note": told}).run(stop)
+
+    assert sorted(told.numbers) == list(range(BATCH + 1))
+    assert outbox.records == {}
+
+
+def test_given_a_receiver_that_fails_when_the_relay_shuts_down_then_it_ends_and_the_records_stay(
+    told: Told, stop: threading.Event
+) -> None:
+    outbox = MemoryOutbox()
+    outbox.add(a_record())
+    told.refused = {1}
+    stop.set()
+
+    Relay(outbox, {"note": told}).run(stop)
+
+    assert told.numbers == []
+    assert len(outbox.records) == 1
