@@ -24,6 +24,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "annotations": ("a", "example.com/b", "eks.amazonaws.com/role-arn"),
     "labels": ("a", "example.com/b"),
     "matchLabels": ("a", "example.com/b"),
+    "selector": ("a", "example.com/b"),
 }
 
 

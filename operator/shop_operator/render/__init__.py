@@ -142,17 +142,17 @@ def _queue_path(workload: Workload) -> str:
 
 
 def _scaler(shop: ShopService, workload: Workload, around: Surroundings) -> list[dict[str, Any]]:
-    """The autoscaler of a workload: a ScaledObject for a queue if KEDA is installed, otherwise a HorizontalPodAutoscaler for its other metrics."""
+    """The autoscaler of a workload.
+
+    It is a ScaledObject for a queue or a schedule if KEDA is installed, otherwise a HorizontalPodAutoscaler for the other metrics.
+    """
     autoscaling = workload.autoscaling
     if autoscaling is None:
         return []
-    if autoscaling.queue is None:
-        return [autoscaler(shop, workload, autoscaling)]
-    if around.queue_endpoints is not None:
-        queue_addresses.check(
-            autoscaling.queue, _queue_path(workload), queue_url(workload), around.queue_endpoints
-        )
-    if around.serves("ScaledObject"):
-        return [scaled_object(shop, workload, autoscaling, autoscaling.queue)]
-    measured = autoscaling.cpu is not None or autoscaling.memory is not None
-    return [autoscaler(shop, workload, autoscaling)] if measured and autoscaling.min_replicas else []
+    queue = autoscaling.queue
+    if queue is not None and around.queue_endpoints is not None:
+        queue_addresses.check(queue, _queue_path(workload), queue_url(workload), around.queue_endpoints)
+    if autoscaling.by_keda and around.serves("ScaledObject"):
+        return [scaled_object(shop, workload, autoscaling)]
+    measured = queue is None or autoscaling.cpu is not None or autoscaling.memory is not None
+    return [autoscaler(shop, workload, autoscaling)] if measured else []

@@ -3,8 +3,10 @@
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.scaling import Autoscaling
+from shop_operator.api.v1alpha1.scaling_metrics import Metric
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render.labels import metadata
+from shop_operator.render.scaling_behavior import behavior
 from shop_operator.render.workloads import Workload
 
 DEFAULT_CPU: Final = 80
@@ -16,10 +18,9 @@ def autoscaler(shop: ShopService, workload: Workload, autoscaling: Autoscaling) 
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.name},
         "minReplicas": autoscaling.min_replicas,
         "maxReplicas": autoscaling.max_replicas,
-        "metrics": _metrics(workload, autoscaling),
+        "metrics": [*_utilization(workload, autoscaling), *map(_served, autoscaling.metrics or ())],
+        "behavior": behavior(autoscaling),
     }
-    if autoscaling.behavior is not None:
-        spec["behavior"] = autoscaling.behavior.to_dict()
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
@@ -28,11 +29,16 @@ def autoscaler(shop: ShopService, workload: Workload, autoscaling: Autoscaling) 
     }
 
 
-def _metrics(workload: Workload, autoscaling: Autoscaling) -> list[dict[str, Any]]:
+def default_cpu(autoscaling: Autoscaling) -> int | None:
+    """The target of CPU utilization, which has a default if there is no other metric."""
+    others = (autoscaling.memory, autoscaling.metrics, autoscaling.queue)
+    if autoscaling.cpu is None and all(each is None for each in others):
+        return DEFAULT_CPU
+    return autoscaling.cpu
+
+
+def _utilization(workload: Workload, autoscaling: Autoscaling) -> list[dict[str, Any]]:
     """The metrics of the workload's own container, so that the resource requests of a sidecar have no effect."""
-    cpu = autoscaling.cpu
-    if cpu is None and autoscaling.memory is None:
-        cpu = DEFAULT_CPU
     return [
         {
             "type": "ContainerResource",
@@ -42,6 +48,22 @@ def _metrics(workload: Workload, autoscaling: Autoscaling) -> list[dict[str, Any
                 "target": {"type": "Utilization", "averageUtilization": value},
             },
         }
-        for name, value in (("cpu", cpu), ("memory", autoscaling.memory))
+        for name, value in (("cpu", default_cpu(autoscaling)), ("memory", autoscaling.memory))
         if value is not None
     ]
+
+
+def _served(metric: Metric) -> dict[str, Any]:
+    """A metric that an adapter serves."""
+    identified: dict[str, Any] = {"name": metric.name}
+    if metric.selector:
+        identified["selector"] = {"matchLabels": metric.selector}
+    target = (
+        {"type": "Value", "value": metric.value}
+        if metric.value is not None
+        else {"type": "AverageValue", "averageValue": metric.average_value}
+    )
+    source: dict[str, Any] = {"metric": identified, "target": target}
+    if metric.object is not None:
+        source["describedObject"] = metric.object.to_dict()
+    return {"type": metric.type, metric.type.lower(): source}

@@ -12,11 +12,19 @@ def not_installed(shop: ShopService, around: Surroundings) -> Iterator[NotInstal
     """The requests of a spec that fail until a kind is installed, which a watch reports."""
     if around.serves("ScaledObject"):
         return
-    scaled = [each.name for each in workloads(shop, around) if each.autoscaling and each.autoscaling.queue]
-    if scaled:
+    found = [(each.name, each.autoscaling) for each in workloads(shop, around) if each.autoscaling]
+    queued = [name for name, autoscaling in found if autoscaling.queue]
+    if queued:
         yield NotInstalled(
-            f"{', '.join(scaled)}: scaling by a queue requires KEDA, which is not installed; install it, or"
-            " remove autoscaling.queue."
+            f"{', '.join(queued)}: scaling by a queue requires KEDA, which is not installed; install it, or"
+            " remove autoscaling.queue. Until then, the number of pods follows cpu and memory; without these, it stays, and is"
+            " at least 1."
+        )
+    timed = [name for name, autoscaling in found if autoscaling.schedule]
+    if timed:
+        yield NotInstalled(
+            f"{', '.join(timed)}: scaling by a schedule requires KEDA, which is not installed; install it, or"
+            " remove autoscaling.schedule. Until then, no pods are added for the peaks."
         )
 
 

@@ -83,7 +83,7 @@ def _forgotten(workload: Workload, current: int, minimum: int, live: LiveScale) 
         return False
     if (
         workload.autoscaling is not None
-        and workload.autoscaling.queue is not None
+        and workload.autoscaling.by_keda
         and workload.name in live.event_driven
     ):
         return False

@@ -1,34 +1,65 @@
-"""The ScaledObject of one workload: KEDA scales its Deployment by the backlog of a queue, and creates a HorizontalPodAutoscaler for it."""
+"""The ScaledObject of one workload: KEDA scales its Deployment by the backlog of a queue or by the time of day, and creates a HorizontalPodAutoscaler for it."""
 
 from typing import Any, Final
 
-from shop_operator.api.v1alpha1.scaling import Autoscaling, Queue
+from shop_operator.api.v1alpha1.scaling import Autoscaling, Queue, QueueFallback
+from shop_operator.api.v1alpha1.scaling_schedule import Peak
 from shop_operator.api.v1alpha1.shopservice import ShopService
+from shop_operator.render.autoscaler import default_cpu
 from shop_operator.render.labels import metadata
+from shop_operator.render.scaling_behavior import behavior
 from shop_operator.render.workloads import Workload
 
 POLL_SECONDS: Final = 15
-"""Seconds, half of the default of KEDA, so that a growing queue is noticed before its first message is a minute old."""
+"""Seconds, half of the default of KEDA, so that pods are added soon after the start of a peak."""
 
 
-def scaled_object(
-    shop: ShopService, workload: Workload, autoscaling: Autoscaling, queue: Queue
-) -> dict[str, Any]:
+def scaled_object(shop: ShopService, workload: Workload, autoscaling: Autoscaling) -> dict[str, Any]:
     """The keda.sh/v1alpha1 object; the numbers of a trigger are strings."""
+    queue = autoscaling.queue
     spec: dict[str, Any] = {
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.name},
         "minReplicaCount": autoscaling.min_replicas,
         "maxReplicaCount": autoscaling.max_replicas,
-        "pollingInterval": POLL_SECONDS,
-        "triggers": [_backlog(queue), *_utilization(workload, autoscaling)],
+        "pollingInterval": queue.polling_seconds if queue else POLL_SECONDS,
+        "triggers": [
+            *([_backlog(queue)] if queue else []),
+            *map(_peak, autoscaling.schedule or ()),
+            *_utilization(workload, autoscaling),
+        ],
+        "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior(autoscaling)}},
     }
-    if autoscaling.behavior is not None:
-        spec["advanced"] = {"horizontalPodAutoscalerConfig": {"behavior": autoscaling.behavior.to_dict()}}
+    if queue:
+        spec["cooldownPeriod"] = queue.cooldown_seconds
+        spec["fallback"] = _fallback(queue, autoscaling)
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
         "metadata": metadata(shop, workload.name, workload.component),
         "spec": spec,
+    }
+
+
+def _fallback(queue: Queue, autoscaling: Autoscaling) -> dict[str, Any]:
+    """The replica count while the queue cannot be read. Messages may wait in it, so there is at least one pod."""
+    chosen = queue.fallback or QueueFallback(replicas=max(autoscaling.min_replicas, 1))
+    return {
+        "failureThreshold": chosen.failures,
+        "replicas": chosen.replicas,
+        "behavior": "currentReplicasIfHigher",
+    }
+
+
+def _peak(peak: Peak) -> dict[str, Any]:
+    """A trigger that requires a replica count during a span, and none outside it."""
+    return {
+        "type": "cron",
+        "metadata": {
+            "timezone": peak.time_zone,
+            "start": peak.start,
+            "end": peak.end,
+            "desiredReplicas": str(peak.replicas),
+        },
     }
 
 
@@ -61,6 +92,6 @@ def _utilization(workload: Workload, autoscaling: Autoscaling) -> list[dict[str,
             "metricType": "Utilization",
             "metadata": {"value": str(value), "containerName": workload.container},
         }
-        for name, value in (("cpu", autoscaling.cpu), ("memory", autoscaling.memory))
+        for name, value in (("cpu", default_cpu(autoscaling)), ("memory", autoscaling.memory))
         if value is not None
     ]

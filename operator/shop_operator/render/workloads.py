@@ -84,7 +84,7 @@ def workloads(shop: ShopService, around: Surroundings = NOWHERE) -> Iterator[Wor
         serves=True,
         probes=spec.probes or Probes(),
         replicas=spec.replicas,
-        autoscaling=_switched_on(spec),
+        autoscaling=_autoscaling(spec, around),
         resources=spec.resources,
         grace=_grace(spec.termination_grace_period_seconds),
         lifecycle=spec.lifecycle or Lifecycle(),
@@ -101,16 +101,19 @@ def workloads(shop: ShopService, around: Surroundings = NOWHERE) -> Iterator[Wor
             serves=False,
             probes=worker.probes or Probes(),
             replicas=worker.replicas,
-            autoscaling=_switched_on(worker),
+            autoscaling=_autoscaling(worker, around),
             resources=worker.resources or spec.resources,
             grace=_grace(worker.termination_grace_period_seconds),
             lifecycle=worker.lifecycle or Lifecycle(),
         )
 
 
-def _switched_on(scaled: ShopServiceSpec | Worker) -> Autoscaling | None:
-    """The autoscaling of a workload; None if `replicas: 0` disables it."""
-    return None if scaled.replicas == 0 else scaled.autoscaling
+def _autoscaling(scaled: ShopServiceSpec | Worker, around: Surroundings) -> Autoscaling | None:
+    """The autoscaling of a workload; None if `replicas: 0` disables it. Without KEDA, which starts the first pod, the minimum is 1."""
+    wished = None if scaled.replicas == 0 else scaled.autoscaling
+    if wished is None or wished.min_replicas or around.serves("ScaledObject"):
+        return wished
+    return wished.model_copy(update={"min_replicas": 1})
 
 
 def _grace(seconds: int | None) -> int:

@@ -238,7 +238,7 @@ def test_given_no_keda_when_diff_runs_for_a_queue_then_it_names_keda(
     assert refusals(program("diff", "-f", "-", given=document(autoscaling=SCALED))) == [
         (
             "! ShopService/web: NotInstalled: web: scaling by a queue requires KEDA, which is not installed; install it, or remove"
-            " autoscaling.queue."
+            " autoscaling.queue. Until then, the number of pods follows cpu and memory; without these, it stays, and is at least 1."
         )
     ]
 

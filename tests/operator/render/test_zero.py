@@ -9,7 +9,7 @@ from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.snapshot import Child, Scaler
 from shop_operator.errors import InvalidSpec, NotLeader
 from shop_operator.names import HANDOVER_MANAGER, KEPT_COUNT_ANNOTATION
-from shop_operator.render import LiveScale, render
+from shop_operator.render import LiveScale, Surroundings, render
 from tests.operator.world import KEY, World
 
 SCALED: dict[str, Any] = {"minReplicas": 2, "maxReplicas": 6}
@@ -88,6 +88,18 @@ def test_given_zero_replicas_left_by_the_operator_when_a_scaledobject_takes_over
     live = LiveScale({"web": 0}, ours={"web"}, unchosen={"web"})
 
     assert sent(shop(autoscaling=QUEUED), live) == {"web": 1}
+
+
+def test_given_zero_replicas_left_by_keda_when_keda_is_uninstalled_then_one_replica_is_sent() -> None:
+    """Nothing else would create the first pod, and messages would wait for ever."""
+    live = LiveScale({"web": 0}, unchosen={"web"})
+
+    objects = render(
+        shop(autoscaling=QUEUED | {"minReplicas": 0}), live=live, around=Surroundings(served=frozenset())
+    )
+
+    (deployment,) = (each for each in objects if each["kind"] == "Deployment")
+    assert deployment["spec"]["replicas"] == 1
 
 
 def test_given_replicas_0_and_autoscaling_then_no_autoscaler_is_rendered() -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from shop_operator.api.v1alpha1.schema import Model, python_pattern
+from shop_operator.api.v1alpha1.schema import Model, int_or_string, python_pattern
 
 # The quantities of Kubernetes, except negative ones. A field without a type cannot have a CEL rule, so the name of the group is the
 # message.
@@ -40,6 +40,22 @@ QUANTITY_SCHEMA: Final[dict[str, Any]] = {
     "not": {"enum": [True, False]},
 }
 Quantity = Annotated[int | str, PlainValidator(_quantity), WithJsonSchema(QUANTITY_SCHEMA)]
+
+
+def _typed_quantity(value: Any) -> int | str:
+    if isinstance(value, str) and re.fullmatch(python_pattern(_QUANTITY), value, re.ASCII):
+        return value
+    if type(value) is int and 1 <= value <= _LARGEST_NUMBER:
+        return value
+    raise ValueError(INVALID_QUANTITY)
+
+
+TypedQuantity = Annotated[
+    int | str,
+    PlainValidator(_typed_quantity),
+    int_or_string(minimum=1, maximum=_LARGEST_NUMBER, pattern=_QUANTITY),
+]
+"""A quantity that a CEL rule can test for its presence. A number with a fraction must be a string."""
 
 
 class Resources(Model):

@@ -1,4 +1,4 @@
-"""Replica counts and autoscaling, by CPU, memory or the length of an SQS queue."""
+"""Replica counts and autoscaling: by CPU, memory or other metrics, by the length of an SQS queue, and by the time of day."""
 
 import re
 from typing import Annotated, Final, Literal, Self
@@ -6,6 +6,8 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from shop_operator.api.v1alpha1.scalars import ObjectName, Seconds, VariableName
+from shop_operator.api.v1alpha1.scaling_metrics import Metric
+from shop_operator.api.v1alpha1.scaling_schedule import Peak
 from shop_operator.api.v1alpha1.schema import Format, Model, rules
 
 _QUEUE_URL: Final = Format(
@@ -21,6 +23,15 @@ _REGION_RULE: Final = (
     f"has(self.region) || (has(self.url) && self.url.matches(r'{_REGION_IN_URL}'))",
     MISSING_REGION,
 )
+
+
+class QueueFallback(Model):
+    """Number of pods while the length of the queue is unknown."""
+
+    replicas: int = Field(ge=1, le=1000)
+    """Minimum number of pods while the length is unknown. A higher current number is kept."""
+    failures: int = Field(default=3, ge=1, le=100)
+    """Number of consecutive failures to read the length after which the number applies."""
 
 
 class Queue(Model):
@@ -40,6 +51,12 @@ class Queue(Model):
     """Target number of messages per pod, waiting or in flight."""
     activation_messages: int | None = Field(default=None, ge=0, le=100000)
     """Number of messages above which the first pod is created. Applies only with minReplicas 0. Defaults to 0."""
+    polling_seconds: int = Field(default=15, ge=1, le=3600)
+    """Seconds between two readings of the length by KEDA, which creates the first pod. With pods, the HorizontalPodAutoscaler reads it every 15 seconds."""
+    cooldown_seconds: int = Field(default=300, ge=0, le=86400)
+    """Seconds after the last reading above activationMessages before the last pods are removed. Applies only with minReplicas 0."""
+    fallback: QueueFallback | None = None
+    """Number of pods while the length cannot be read. Defaults to the current number, but at least minReplicas and at least 1."""
     endpoint: Annotated[str, StringConstraints(max_length=1024), _QUEUE_URL] | None = None
     """Endpoint of SQS, such as that of an emulator. KEDA authenticates to it with its own identity, so it must be an endpoint of Amazon SQS or be allowed by the operator's allowedQueueEndpoints. Defaults to the endpoint of the region."""
     authentication: ObjectName | None = None
@@ -91,6 +108,11 @@ class ScalingBehavior(Model):
     """Rules for the removal of pods."""
 
 
+FALLBACK_ABOVE_MAX: Final = "queue.fallback.replicas must not be greater than maxReplicas"
+PEAK_ABOVE_MAX: Final = (
+    "schedule.replicas must not be greater than maxReplicas: it is also the maximum during a peak"
+)
+METRICS_WITH_KEDA: Final = "metrics cannot be combined with queue or schedule: with these, KEDA scales, which does not read metrics of other adapters"
 MIN_ABOVE_MAX: Final = "minReplicas must not be greater than maxReplicas"
 ZERO_WITHOUT_QUEUE: Final = (
     "minReplicas 0 requires autoscaling.queue: a HorizontalPodAutoscaler cannot scale up from zero"
@@ -103,12 +125,18 @@ def min_replicas_in_cel(autoscaling: str) -> str:
 
 
 class Autoscaling(Model):
-    """A HorizontalPodAutoscaler, or a KEDA ScaledObject if queue is set. Without cpu, memory and queue, the target is 80 % CPU utilization."""
+    """A HorizontalPodAutoscaler, or a KEDA ScaledObject if queue or schedule is set. Without cpu, memory, metrics and queue, the target is 80 % CPU utilization."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             (f"{min_replicas_in_cel('self')} <= self.maxReplicas", MIN_ABOVE_MAX),
             ("!has(self.minReplicas) || self.minReplicas > 0 || has(self.queue)", ZERO_WITHOUT_QUEUE),
+            (
+                "!has(self.queue) || !has(self.queue.fallback) || self.queue.fallback.replicas <= self.maxReplicas",
+                FALLBACK_ABOVE_MAX,
+            ),
+            ("!has(self.schedule) || self.schedule.all(s, s.replicas <= self.maxReplicas)", PEAK_ABOVE_MAX),
+            ("!has(self.metrics) || !(has(self.queue) || has(self.schedule))", METRICS_WITH_KEDA),
         )
     )
 
@@ -122,8 +150,17 @@ class Autoscaling(Model):
     """Target average memory utilization in percent of the container's memory request. Sidecars are not counted."""
     queue: Queue | None = None
     """SQS queue to scale by, at a number of messages per pod. Requires KEDA in the cluster."""
+    metrics: list[Metric] | None = Field(default=None, min_length=1, max_length=8)
+    """Metrics that an adapter in the cluster serves, such as prometheus-adapter. The autoscaler uses the metric that requires the most pods. Cannot be combined with queue or schedule. Defaults to none."""
+    schedule: list[Peak] | None = Field(default=None, min_length=1, max_length=8)
+    """Known peaks, before which pods are added. At any time, the number of pods is the highest that a peak or a metric requires. Requires KEDA in the cluster. Defaults to none."""
     behavior: ScalingBehavior | None = None
-    """Limits on the rate of scaling. Defaults to those of Kubernetes."""
+    """Limits on the rate of scaling. Defaults to those of Kubernetes for scaleUp. The default for scaleDown keeps pods for 300 seconds and then removes one pod or 10 % per minute, whichever is more, so that a load that rises and falls within minutes does not remove and create pods."""
+
+    @property
+    def by_keda(self) -> bool:
+        """Whether a ScaledObject is required."""
+        return self.queue is not None or self.schedule is not None
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
@@ -131,6 +168,13 @@ class Autoscaling(Model):
             raise ValueError(MIN_ABOVE_MAX)
         if self.min_replicas == 0 and self.queue is None:
             raise ValueError(ZERO_WITHOUT_QUEUE)
+        fallback = self.queue.fallback if self.queue else None
+        if fallback is not None and fallback.replicas > self.max_replicas:
+            raise ValueError(FALLBACK_ABOVE_MAX)
+        if any(peak.replicas > self.max_replicas for peak in self.schedule or ()):
+            raise ValueError(PEAK_ABOVE_MAX)
+        if self.metrics is not None and self.by_keda:
+            raise ValueError(METRICS_WITH_KEDA)
         return self
 
 

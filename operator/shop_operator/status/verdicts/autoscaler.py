@@ -19,8 +19,11 @@ _NOT_SCALING: Final = "AutoscalerNotWorking"
 _ON_PURPOSE: Final = "ScalingDisabled"
 _NEEDED: Final = {
     "HorizontalPodAutoscaler": ("AbleToScale", "ScalingActive"),
-    "ScaledObject": ("Ready",),
+    "ScaledObject": ("Ready", "HPAActive"),
 }
+_HANDLED: Final = {**_NEEDED, "ScaledObject": ("Ready",)}
+# KEDA reports Ready although it cannot read a metric, as long as a fallback replaces the metric.
+_FALLBACK: Final = "Fallback"
 _UNHANDLED: Final = {
     "HorizontalPodAutoscaler": "not processed by the HorizontalPodAutoscaler controller",
     "ScaledObject": "not accepted by KEDA",
@@ -28,6 +31,12 @@ _UNHANDLED: Final = {
 _HINTS: Final = {
     "FailedGetResourceMetric": "check that metrics-server is running and that every container of the pods requests the measured resource",
     "FailedGetContainerResourceMetric": "check that metrics-server is running and that the container requests the measured resource",
+    **dict.fromkeys(
+        ("FailedGetPodsMetric", "FailedGetObjectMetric", "FailedGetExternalMetric"),
+        "check that an adapter serves the metric under its name, such as KEDA or prometheus-adapter",
+    ),
+    "FallbackExists": "KEDA cannot read the queue, so the number of pods is that of autoscaling.queue.fallback; check the"
+    " URL, region and endpoint of the queue, and the permission sqs:GetQueueAttributes of KEDA",
     "FailedGetScale": "check that the Deployment exists",
     "FailedUpdateScale": "check that no policy forbids scaling the Deployment",
     _UNHANDLED["HorizontalPodAutoscaler"]: "check that kube-controller-manager is running",
@@ -113,13 +122,14 @@ def _failure(kind: str, scaler: Summary) -> str:
     needed = _NEEDED[kind]
     conditions = scaler.get("status", {}).get("conditions", ())
     for condition in conditions:
-        if condition["type"] in needed and condition["status"] == "False":
+        fails = condition["type"] in needed and condition["status"] == "False"
+        if fails or (condition["type"] == _FALLBACK and condition["status"] == "True"):
             reason: str = condition.get("reason") or "Unknown"
             return "" if reason == _ON_PURPOSE else reason
     if scaler.get("paused"):
         return ""
     # KEDA also reports Ready for a ScaledObject whose trigger is inactive.
-    handled = any(each["type"] in needed and each["status"] == "True" for each in conditions)
+    handled = any(each["type"] in _HANDLED[kind] and each["status"] == "True" for each in conditions)
     return "" if handled else _UNHANDLED[kind]
 
 

@@ -119,7 +119,9 @@ def test_given_a_metric_of_one_container_then_only_that_container_needs_the_requ
     [
         ("HorizontalPodAutoscaler", FAILED),
         ("HorizontalPodAutoscaler", condition("AbleToScale", "False", "FailedUpdateScale")),
+        ("HorizontalPodAutoscaler", condition("ScalingActive", "False", "FailedGetPodsMetric")),
         ("ScaledObject", condition("Ready", "False", "ScaledObjectCheckFailed")),
+        ("ScaledObject", condition("HPAActive", "False", "FailedGetExternalMetric")),
     ],
 )
 def test_given_an_autoscaler_that_fails_longer_than_its_grace_period_then_ready_is_false(
@@ -216,6 +218,24 @@ def test_given_a_scaledobject_that_keda_does_not_accept_when_its_grace_period_en
     assert next(c for c in soon["conditions"] if c["type"] == "Ready")["status"] == "True"
     assert (later["status"], later["reason"]) == ("False", "AutoscalerNotWorking")
     assert "check that the KEDA operator is running and watches this namespace" in later["message"]
+
+
+def test_given_a_queue_that_keda_cannot_read_when_its_grace_period_ends_then_ready_names_the_fallback() -> (
+    None
+):
+    """KEDA reports Ready all the same, because the fallback replaces the metric."""
+    replaced = [("Ready", "True"), ("Fallback", "True"), ("HPAActive", "True")]
+    scaler = scaled_object(*replaced)
+    scaler["status"]["conditions"][1]["reason"] = "FallbackExists"
+    recovered = scaled_object(*dict(replaced, Fallback="False").items())
+
+    ready = conditions(seen(rolled_out(), scaler, failed_autoscalers=frozenset({("ScaledObject", "web")})))[
+        "Ready"
+    ]
+
+    assert (ready["status"], ready["reason"]) == ("False", "AutoscalerNotWorking")
+    assert "autoscaling.queue.fallback; check the URL" in ready["message"]
+    assert conditions(seen(rolled_out(), recovered))["Ready"]["status"] == "True"
 
 
 @pytest.mark.parametrize("conditions_", [[], [{"type": "ScalingLimited", "status": "True", "reason": "x"}]])

@@ -52,7 +52,8 @@ ROWS: Final = (
     Reason(
         "NotInstalled",
         WAITING,
-        "The cluster lacks a kind that the spec asks for, such as KEDA's ScaledObject for spec.autoscaling.queue.",
+        "The cluster lacks a kind that the spec asks for, such as KEDA's ScaledObject for spec.autoscaling.queue. The message"
+        " states what happens until it is installed.",
         "Install it, or remove the field from the spec.",
         KEDA,
     ),

@@ -9,9 +9,11 @@ ROWS: Final = (
         "AutoscalerNotWorking",
         EITHER,
         "A HorizontalPodAutoscaler or ScaledObject cannot scale: it has had no metrics for three minutes, or cannot measure a"
-        " resource because the pods do not request it, or its controller has not processed it for three minutes.",
-        "Set spec.resources.requests of the measured resource, install metrics-server, or correct the trigger. Check that"
-        " kube-controller-manager is running; for a ScaledObject, that the KEDA operator is running and watches the namespace.",
+        " resource because the pods do not request it, or its controller has not processed it for three minutes, or KEDA cannot"
+        " read the queue and uses the fallback.",
+        "Set spec.resources.requests of the measured resource, install metrics-server or the adapter of the metric, or correct"
+        " the trigger. Check that kube-controller-manager is running; for a ScaledObject, that the KEDA operator is running,"
+        " watches the namespace, and may read the queue.",
         "kubectl describe hpa -n {namespace} -l shopservice.dev/name={name}",
         warns=True,
     ),
