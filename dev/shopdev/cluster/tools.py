@@ -32,6 +32,7 @@ EXPECTED = {
     "kubeconform": "5 s",
     "kube-score": "80 s",
     "external-dns": "7 min",
+    "keda": "10 min",
     "promtool": "3 min",
     "prometheus": "5 min",
     "jaeger": "8 min",
