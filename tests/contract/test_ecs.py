@@ -7,13 +7,19 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from services.common.messaging.relay import LONGEST_DRAIN
+from services.common.runtime.settings import ServiceSettings
+from services.payment import provider as payment_provider
+from services.payment.config import Settings as PaymentSettings
+from services.shipping import carrier as shipping_carrier
+from services.shipping.config import Settings as ShippingSettings
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render import render
 from shopdev.checkout import SERVICES
@@ -38,6 +44,8 @@ PARTS = {
 }
 CPU_UNITS = 1024
 """ECS counts a CPU in 1024ths, Kubernetes in thousandths."""
+SECONDS_OF_AWS = 10
+"""Seconds for the requests to AWS of one step: two that are repeated after a timeout."""
 PROBE = ["CMD", "python", "-m", "services.common.http.probe"]
 
 
@@ -259,6 +267,26 @@ def test_given_a_container_on_ecs_then_it_is_as_restricted_as_the_pod_of_the_cha
     assert given["StopTimeout"] == pods[part]["terminationGracePeriodSeconds"]
     vpc = RESOURCES[f"{PARTS[part]}Service"]["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"]
     assert vpc["AssignPublicIp"] == "DISABLED"
+
+
+@pytest.mark.parametrize(
+    ("service", "guarded", "deadline"),
+    [
+        ("payment", payment_provider.sandbox, PaymentSettings.model_fields["provider_seconds"].default),
+        ("shipping", shipping_carrier.sandbox, ShippingSettings.model_fields["carrier_seconds"].default),
+    ],
+)
+def test_given_a_scale_in_during_the_longest_step_then_the_grace_period_lasts_until_the_step_has_ended(
+    service: str, guarded: Callable[[Any, float], Any], deadline: float, pods: Mapping[str, Any]
+) -> None:
+    """The consumer is stopped just before a message arrives, whose outside service does not answer; then it empties its outbox."""
+    limits = guarded(None, deadline)._guard._limits
+    poll = ServiceSettings.model_fields["poll_seconds"].default
+    step = limits.tries * limits.deadline + (limits.tries - 1) * limits.longest_pause
+
+    grace = pods[f"{service}-consumer"]["terminationGracePeriodSeconds"]
+
+    assert grace >= poll + step + LONGEST_DRAIN + SECONDS_OF_AWS
 
 
 @pytest.mark.parametrize("part", PARTS)
