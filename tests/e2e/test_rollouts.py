@@ -45,16 +45,7 @@ def create(cluster: Cluster, name: str, image: str, **spec: Any) -> None:
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {"image": image, "command": SERVER, "probes": probes, **spec},
     }
-    done = subprocess.run(
-        ["kubectl", "apply", "-f", "-"],
-        env=cluster.env,
-        input=json.dumps(document),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-    assert done.returncode == 0, done.stderr
+    cluster.apply(document)
 
 
 def condition(cluster: Cluster, name: str, kind: str = "Ready") -> dict[str, Any]:
