@@ -25,6 +25,9 @@ RETRY_ANNOTATION: Final = "shopservice.dev/retry"
 REVISION_ANNOTATION: Final = "deployment.kubernetes.io/revision"
 """On a ReplicaSet, set by the Deployment controller: the number of its rollout."""
 
+ROLLOUTS_REVISION_ANNOTATION: Final = "rollout.argoproj.io/revision"
+"""The same, set by Argo Rollouts on a ReplicaSet of a Rollout."""
+
 FIELD_MANAGER: Final = "shop-operator"
 """Field manager of the operator's applies, and value of MANAGED_BY_LABEL."""
 HANDOVER_MANAGER: Final = "shop-operator-handover"
@@ -38,6 +41,12 @@ PORT_NAME: Final = "http"
 """Name of the port of the container and of the Service."""
 DISCOVERY_SUFFIX: Final = "-discovery"
 """Suffix of the name of the headless Service, whose annotations have the discovery hostname."""
+
+STABLE_SUFFIX: Final = "-stable"
+CANARY_SUFFIX: Final = "-canary"
+"""Suffixes of the names of the Services of the two versions in a canary release."""
+ROLLOUTS_HASH_LABEL: Final = "rollouts-pod-template-hash"
+"""Label by which Argo Rollouts tells the pods of two versions apart; it adds the label to the selectors of the two Services."""
 
 
 class Key(NamedTuple):

@@ -101,6 +101,14 @@ def _endpoints(urls: tuple[str, ...]) -> tuple[str, ...]:
     return urls
 
 
+def _address(url: str) -> str:
+    if url and not ENDPOINT.fullmatch(url):
+        raise ValueError(
+            "is not a URL; use http:// or https://, a lowercase host, and optionally a port and a path"
+        )
+    return url
+
+
 def _json(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, str) and value else value or None
 
@@ -108,6 +116,7 @@ def _json(value: Any) -> Any:
 _Distinct = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_distinct)]
 _Namespaces = Annotated[_Distinct, AfterValidator(_namespaces), _Value("NAME")]
 _Endpoints = Annotated[_Distinct, AfterValidator(_endpoints), _Value("URL")]
+_Address = Annotated[str, AfterValidator(_address), _Value("URL")]
 _Name = Annotated[str, _Value("NAME")]
 _OptionalName = Annotated[str | None, AfterValidator(lambda name: name or None), _Value("NAME")]
 _Number = Annotated[int, BeforeValidator(_digits)]
@@ -187,6 +196,11 @@ class RunSettings(BaseSettings):
         description="address that autoscaling.queue of a ShopService may use in addition to those of Amazon SQS, such as"
         " http://emulator.aws.svc:4566; all paths below it are allowed too; repeatable (default: none;"
         " SHOP_OPERATOR_ALLOWED_QUEUE_ENDPOINTS, comma-separated)",
+    )
+    prometheus_address: _Address = Field(
+        "",
+        description="URL at which Argo Rollouts reaches Prometheus, such as http://prometheus.monitoring.svc:9090, for"
+        " rollout.canary.analysis of ShopServices (default: none)",
     )
     log_level: _LogLevel = Field("info", description=f"{_LOG_LEVELS} (default: info)")
 

@@ -231,6 +231,7 @@ def _reconciler(
         namespaces=caches.namespaces,
         common=settings.common,
         queue_endpoints=settings.allowed_queue_endpoints,
+        prometheus=settings.prometheus_address,
         in_flight=caches.intake.in_flight,
     )
 

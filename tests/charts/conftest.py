@@ -30,6 +30,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             ROOT / "charts/shop-operator/files/crd.yaml",
             *tools.ensure("gateway-api").glob("*.yaml"),
             tools.ensure("keda-crds") / "keda.sh_scaledobjects.yaml",
+            *(
+                tools.ensure("argo-rollouts-crds") / f"{each}-crd.yaml"
+                for each in ("rollout", "analysis-template")
+            ),
             *tools.ensure("prometheus-operator-crds").glob("*monitors.yaml"),
             tools.ensure("prometheus-operator-crds") / "monitoring.coreos.com_prometheusrules.yaml",
         )

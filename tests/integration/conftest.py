@@ -17,6 +17,8 @@ from tests.integration.operators import Operator, install, leader, run
 
 OPTIONAL_CRDS: Final = (
     ("keda-crds", "keda.sh_scaledobjects.yaml"),
+    ("argo-rollouts-crds", "rollout-crd.yaml"),
+    ("argo-rollouts-crds", "analysis-template-crd.yaml"),
     ("prometheus-operator-crds", "monitoring.coreos.com_servicemonitors.yaml"),
     ("prometheus-operator-crds", "monitoring.coreos.com_podmonitors.yaml"),
     ("prometheus-operator-crds", "monitoring.coreos.com_prometheusrules.yaml"),

@@ -13,6 +13,8 @@ pytestmark = pytest.mark.usefixtures("optional_kinds")
 CUSTOM = {
     "HTTPRoute": "v1",
     "ScaledObject": "v1alpha1",
+    "Rollout": "v1alpha1",
+    "AnalysisTemplate": "v1alpha1",
     "ServiceMonitor": "v1",
     "PodMonitor": "v1",
     "PrometheusRule": "v1",

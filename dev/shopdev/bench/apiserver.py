@@ -37,6 +37,8 @@ _CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _OPTIONAL: Final = (
     ("gateway-api", "gateway.networking.k8s.io_httproutes.yaml"),
     ("keda-crds", "keda.sh_scaledobjects.yaml"),
+    ("argo-rollouts-crds", "rollout-crd.yaml"),
+    ("argo-rollouts-crds", "analysis-template-crd.yaml"),
     ("prometheus-operator-crds", "monitoring.coreos.com_servicemonitors.yaml"),
     ("prometheus-operator-crds", "monitoring.coreos.com_podmonitors.yaml"),
     ("prometheus-operator-crds", "monitoring.coreos.com_prometheusrules.yaml"),

@@ -36,6 +36,7 @@ EXPECTED = {
     "promtool": "3 min",
     "prometheus": "5 min",
     "jaeger": "8 min",
+    "argo-rollouts": "10 min",
     "kstatus": "2 min",
 }
 MANIFESTS = {
@@ -45,6 +46,7 @@ MANIFESTS = {
         "github.com/prometheus-operator/prometheus-operator",
         "example/prometheus-operator-crd",
     ),
+    "argo-rollouts-crds": ("github.com/argoproj/argo-rollouts", "manifests/crds"),
 }
 TAGS = {"prometheus": "remove_all_sd,enable_kubernetes_sd,enable_dns_sd"}
 """Build tags. Prometheus finds targets in ten clouds; only the code for Kubernetes and DNS is compiled."""
@@ -66,7 +68,7 @@ def folder(name: str) -> Path:
     module = MODULES / name
     if not (module / "go.mod").is_file():
         raise ClusterError(f"unknown tool {name!r}; known tools: {', '.join(names())}")
-    own = sorted(module.glob("*.go"))
+    own = sorted(module.rglob("*.go"))
     pins = hashlib.sha256(
         b"".join(each.read_bytes() for each in (module / "go.mod", module / "go.sum", *own))
     )
@@ -179,7 +181,14 @@ def module_folder(name: str, module: str) -> Path:
 
 
 def _go(module: Path, *arguments: str) -> str:
-    env = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-buildvcs=false -mod=readonly"}
+    env = {
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOWORK": "off",
+        "GOFLAGS": "-buildvcs=false -mod=readonly",
+        # A module may require a later patch release of Go, which Go then downloads.
+        "GOTOOLCHAIN": "auto",
+    }
     done = subprocess.run(
         ["go", *arguments], cwd=module, env=env, capture_output=True, text=True, check=False
     )

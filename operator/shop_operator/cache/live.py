@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from shop_operator.cache.snapshot import Child, Scaler
 from shop_operator.names import ChildId
+from shop_operator.objects.rollouts import LiveRollout, rolled_out, with_pods_of
 from shop_operator.objects.summary.http_route import LiveRoute
 from shop_operator.render import LiveScale
 from shop_operator.render.configuration import Record
@@ -17,8 +18,15 @@ _NO_CHOICE: Final = (Scaler.OPERATOR, Scaler.SHARED, Scaler.KEDA)
 
 
 def live_scale(children: Mapping[ChildId, Child], lost: Mapping[str, int]) -> LiveScale | None:
-    """The replica count of each Deployment and its owner; None before there is a Deployment."""
-    deployments = {c.name: d for c, d in children.items() if c.kind == "Deployment"}
+    """The replica count of each workload and its owner; None before there is a Deployment.
+
+    They are those of the Rollout, if one runs the pods of the Deployment.
+    """
+    deployments = {
+        c.name: children.get(ChildId("Rollout", c.name), d)
+        for c, d in children.items()
+        if c.kind == "Deployment"
+    }
     if not deployments and not lost:
         return None
     # An autoscaler that has not scaled yet owns no field of its Deployment.
@@ -35,6 +43,16 @@ def live_scale(children: Mapping[ChildId, Child], lost: Mapping[str, int]) -> Li
     )
 
 
+def pod_states(children: Mapping[ChildId, Child]) -> dict[str, dict[str, Any]]:
+    """The summaries of the Deployments, by name, with the pods that Rollouts run for them."""
+    return {
+        child.name: with_pods_of(live.state, rollout.state if rollout else None)
+        for child, live in children.items()
+        if child.kind == "Deployment"
+        for rollout in (children.get(ChildId("Rollout", child.name)),)
+    }
+
+
 def deployments(children: Mapping[ChildId, Child]) -> dict[str, LiveDeployment]:
     """The live Deployments, by name."""
     return {
@@ -44,7 +62,26 @@ def deployments(children: Mapping[ChildId, Child]) -> dict[str, LiveDeployment]:
 
 def _deployment(state: Mapping[str, Any]) -> LiveDeployment:
     record = Record(*(state.get("checksums") or (None, None)))
-    return LiveDeployment(frozenset(filter(None, state["images"].values())), state.get("partOf"), record)
+    images = frozenset(filter(None, state["images"].values()))
+    return LiveDeployment(images, state.get("partOf"), record, state["spec"]["replicas"], rolled_out(state))
+
+
+def rollouts(children: Mapping[ChildId, Child], owner: str) -> dict[str, LiveRollout]:
+    """The Rollouts that the ShopService controls, by name."""
+    return {
+        child.name: LiveRollout.of(live.state)
+        for child, live in children.items()
+        if child.kind == "Rollout"
+        and live.controller == owner
+        and "deletionTimestamp" not in live.state["metadata"]
+    }
+
+
+def picking(children: Mapping[ChildId, Child]) -> frozenset[str]:
+    """The Services whose selectors Argo Rollouts has restricted to the pods of one version."""
+    return frozenset(
+        child.name for child, live in children.items() if child.kind == "Service" and live.state.get("picks")
+    )
 
 
 def routes(children: Mapping[ChildId, Child], owner: str) -> dict[str, LiveRoute]:

@@ -30,7 +30,7 @@ from shop_operator.names import (
 )
 from shop_operator.objects.lenient import Unparsed, mapping
 from shop_operator.objects.network_rules import shopservices
-from shop_operator.objects.rollouts import replaced
+from shop_operator.objects.rollouts import replaced, with_pods_of
 from shop_operator.suggestions import resembling
 
 _log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ _log = logging.getLogger(__name__)
 _MOST_GONE: Final = 4096
 # Deleted Deployments of one ShopService, which has at most 17 at a time.
 _MOST_LOST: Final = 64
+_WITH_PODS: Final = ("Deployment", "Rollout")
 
 
 class Store:
@@ -336,8 +337,8 @@ class Store:
         self._filed.setdefault(namespace, {})[child] = key
         self._children.setdefault(key, {})[child] = new
         self._returned(key, child)
-        if child.kind == "Deployment":
-            self._call(key, child.name, new.state)
+        if child.kind in _WITH_PODS:
+            self._call(key, child.name, self._pods(key, child.name))
         if child == _discovery(key):
             self._claim(key)
         if child == ("NetworkPolicy", key.name):
@@ -351,6 +352,14 @@ class Store:
             self._lost[key].pop(child.name, None)
         if key in self._former:
             self.forget_former(key, self._former[key].keys() - {child})
+
+    def _pods(self, key: Key, deployment: str) -> dict[str, Any] | None:
+        """The summary of a Deployment with the pods that a Rollout runs for it; None if the Deployment does not exist."""
+        children = self._children[key]
+        found, rollout = (children.get(ChildId(kind, deployment)) for kind in _WITH_PODS)
+        return (
+            None if found is None else with_pods_of(found.state, None if rollout is None else rollout.state)
+        )
 
     def _call(self, key: Key, deployment: str, state: Mapping[str, Any] | None) -> None:
         """Store the ShopServices that the pods of a Deployment may call; None if it is deleted."""
@@ -370,7 +379,7 @@ class Store:
             if old is None or old.state["ports"] == found:
                 return set()
             return {Key(key.namespace, name) for name in self._dependants(key)}
-        if child.kind != "Deployment":
+        if child.kind not in _WITH_PODS:
             return set()
         former, shop = self._still_admitting(key), self._shops.get(key)
         if not self._moving or shop is None:
@@ -462,8 +471,8 @@ class Store:
             lost = self._lost.setdefault(key, {})
             if len(lost) < _MOST_LOST:
                 lost[child.name] = gone.state["spec"]["replicas"]
-        if child.kind == "Deployment":
-            self._call(key, child.name, None)
+        if child.kind in _WITH_PODS:
+            self._call(key, child.name, self._pods(key, child.name))
         if child in {("Service", key.name), ("NetworkPolicy", key.name)} and key in self._shops:
             self._former.setdefault(key, {})[child] = replace(gone, body=None, others=None)
         if not self._children[key]:

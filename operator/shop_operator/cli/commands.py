@@ -226,6 +226,7 @@ def _changes(cluster: Cluster, given: Sequence[Mapping[str, Any]], level: Level 
             level or labels.level(here),
             labels.check,
             settings.allowed_queue_endpoints if settings else None,
+            settings.prometheus_address if settings else "",
             settings.common if settings else None,
             lambda: _registered(cluster),
         )
@@ -290,14 +291,26 @@ def tree(obj: Settings, names: tuple[str, ...]) -> None:
 @click.option("-w", "--watch", is_flag=True, help="Watch for changes until Ctrl-C.")
 @click.pass_obj
 def status(obj: Settings, names: tuple[str, ...], watch: bool) -> None:  # noqa: FBT001  click hands flags over by name
-    """Show ShopServices as a table."""
+    """Show ShopServices as a table, followed by the canary releases: their weight, and what they wait for."""
     if watch:
         namespace = None if obj.everywhere and not names else obj.namespace
         with contextlib.suppress(KeyboardInterrupt):
             _watch(obj, namespace, names)
         return
-    rows = [views.row(each) for each in (chosen(obj, names) if names else _all(obj))]
-    obj.show([views.as_document(each) for each in rows], lambda: _print(obj, rows))
+    shops = chosen(obj, names) if names else _all(obj)
+    rows = [views.row(each) for each in shops]
+    releases = [line for each in shops if (line := views.canary(each))]
+
+    def text() -> None:
+        _print(obj, rows)
+        for line in releases:
+            obj.say(line)
+
+    documents = [
+        views.as_document(row) | ({"canary": line} if (line := views.canary(each)) else {})
+        for row, each in zip(rows, shops, strict=True)
+    ]
+    obj.show(documents, text)
 
 
 def _all(obj: Settings) -> list[dict[str, Any]]:

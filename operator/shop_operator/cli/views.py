@@ -27,6 +27,15 @@ def row(shop: Object) -> Row:
     )
 
 
+def canary(shop: Object) -> str:
+    """A line about a canary release that is in progress or was withdrawn: its weight, and what it waits for; empty for none."""
+    state, metadata = shop.get("status") or {}, shop["metadata"]
+    said = [
+        each["message"] for each in state.get("children", ()) if each["kind"] == "Rollout" and each["message"]
+    ]
+    return f"{metadata['namespace']}/{metadata['name']}: {said[0]}." if said else ""
+
+
 def as_document(cells: Row) -> dict[str, str]:
     """A row for `-o json`."""
     return dict(zip((each.lower() for each in HEAD), cells, strict=True))

@@ -20,6 +20,7 @@ from shop_operator.reconcile.memory import ChildMemories
 from shop_operator.reconcile.replica_handover import ReplicaHandover
 from shop_operator.reconcile.revert_limit import REVERTS_AT_ONCE, RevertLimit
 from shop_operator.reconcile.wanted import Wanted, remembered
+from shop_operator.render.canary import shared
 from shop_operator.status.drift import Repair
 from shop_operator.status.writer import StatusWriter
 from shop_operator.wording import listed
@@ -85,6 +86,8 @@ class Children:
             return
         if cached.settled == wanted.digest:
             return
+        if cached.version != wanted.seen and shared(wanted.configuration, wanted.key.name):
+            raise Stale(f"{wanted.child} has changed since it was rendered.")
         live = cached.object
         differing: frozenset[str] = frozenset()
         drifted: list[str] = []
@@ -303,7 +306,9 @@ class Children:
         return fields if known == wanted.digest else frozenset()
 
     def _unmoved(self, wanted: Wanted) -> int | None:
-        """The resourceVersion to require, because an autoscaler may have just set the replica count; None to require none."""
+        """The resourceVersion to require, because another controller may have just set the replica count or the weights; None for none."""
+        if shared(wanted.configuration, wanted.key.name):
+            return wanted.seen
         scaled = any(
             ChildId(kind, wanted.child.name) in self._store.children(wanted.key) for kind in AUTOSCALERS
         )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
+from shop_operator.cache.live import pod_states
 from shop_operator.cache.snapshot import Child
 from shop_operator.cache.store import Store
 from shop_operator.errors import OperatorError
@@ -90,19 +91,18 @@ class Neighbors:
         state = service.state
         if state["ports"] in ([], [shop.spec.port]):
             return Ports()
-        web = children.get(ChildId("Deployment", key.name))
+        web = pod_states(children).get(key.name)
         callers = [
-            called_port(live.state, key.name)
+            called_port(state, key.name)
             for name in self._store.dependants(key)
-            for child, live in self._store.children(Key(key.namespace, name)).items()
-            if child.kind == "Deployment"
+            for state in pod_states(self._store.children(Key(key.namespace, name))).values()
         ]
         routes = [
             live.state
             for child, live in children.items()
             if child.kind == "HTTPRoute" and live.controller == owner
         ]
-        return ports(shop.spec.port, state, web.state if web else None, callers, routes, drained=drained)
+        return ports(shop.spec.port, state, web, callers, routes, drained=drained)
 
     def awaits_drain(self, this: Pass) -> bool:
         """Whether the earlier ports of the Service are kept only for pods that no Deployment of a dependant accounts for."""
@@ -241,7 +241,7 @@ class Neighbors:
             if each["kind"] == "Deployment"
         }
         applied = all(child in live and is_like(live[child], digest) for child, digest in wanted.items())
-        return applied and all(replaced(each.state) for each in live.values())
+        return applied and all(map(replaced, pod_states(self._store.children(key)).values()))
 
     def leaves_gateway(self, this: Pass) -> bool:
         """Whether a Gateway that is no longer desired may still send requests."""
@@ -255,9 +255,7 @@ class Neighbors:
     def may_call(self, caller: Key, dependency: str) -> bool:
         """Whether pods of a ShopService may call a dependency that its spec no longer names."""
         return self._lags(caller) or any(
-            still_calls(live.state, dependency)
-            for child, live in self._store.children(caller).items()
-            if child.kind == "Deployment"
+            still_calls(state, dependency) for state in pod_states(self._store.children(caller)).values()
         )
 
     def _lags(self, key: Key) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from shop_operator.api.v1alpha1.common_metadata import CommonMetadata
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cache.config_digests import ConfigDigests
-from shop_operator.cache.live import deployments, live_scale, routes
+from shop_operator.cache.live import deployments, live_scale, picking, rollouts, routes
 from shop_operator.cache.namespaces import Namespaces
 from shop_operator.cache.store import Store
 from shop_operator.errors import OperatorError
@@ -35,10 +35,11 @@ class Observation:
         served: the kinds that the API server serves.
         common: metadata of the children of all ShopServices.
         queue_endpoints: prefixes of the queue addresses that are allowed in addition to those of AWS; None for any.
+        prometheus: the URL at which Argo Rollouts reaches Prometheus; empty for none.
         now: the time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the facts have as many sources
         self,
         store: Store,
         neighbors: Neighbors,
@@ -48,6 +49,7 @@ class Observation:
         served: Callable[[], AbstractSet[str]],
         common: CommonMetadata,
         queue_endpoints: Sequence[str] | None,
+        prometheus: str,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
@@ -57,6 +59,7 @@ class Observation:
         self._served = served
         self._common = common
         self._queue_endpoints = queue_endpoints
+        self._prometheus = prometheus
         self._now = now
 
     def dependencies(self, key: Key) -> Dependencies | None:
@@ -87,6 +90,9 @@ class Observation:
             dependants=self._store.dependants(key),
             deployments=deployments(children),
             routes=routes(children, this.owner),
+            rollouts=rollouts(children, this.owner),
+            picking=picking(children),
+            prometheus=self._prometheus,
             scale=live_scale(children, lost),
             configuration=this.read.config,
             hostname_holder=self._store.holder(asked) if asked else None,

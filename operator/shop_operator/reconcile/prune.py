@@ -4,7 +4,7 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
-from shop_operator.cache.live import AUTOSCALERS
+from shop_operator.cache.live import AUTOSCALERS, pod_states
 from shop_operator.cache.snapshot import Child
 from shop_operator.cache.store import Store
 from shop_operator.errors import OperatorError
@@ -106,8 +106,7 @@ class Prune:
         """Seconds for which a child that is no longer desired must stay, unless an event ends this earlier; 0 if it can be deleted."""
         children = self._store.children(key)
         if child.kind == "ServiceAccount":
-            deployments = [found.state for each, found in children.items() if each.kind == "Deployment"]
-            if uses_account(child.name, deployments):
+            if uses_account(child.name, pod_states(children).values()):
                 return LOOK_AGAIN
             return DRAIN_LOOK if await self._neighbors.draining(key) else 0.0
         if child.kind == "HTTPRoute":

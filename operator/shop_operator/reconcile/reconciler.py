@@ -64,6 +64,7 @@ class Reconciler:
         served: the kinds that the API server serves.
         common: metadata of the children of all ShopServices.
         queue_endpoints: prefixes of the queue addresses that are allowed in addition to those of AWS; None for any.
+        prometheus: the URL at which Argo Rollouts reaches Prometheus; empty for none.
         namespaces: the namespaces that are served, and their pod-security levels.
         in_flight: holds back events of a child until its apply is answered.
         now: the time.
@@ -82,6 +83,7 @@ class Reconciler:
         namespaces: Namespaces,
         common: CommonMetadata = NOTHING,
         queue_endpoints: Sequence[str] | None = None,
+        prometheus: str = "",
         in_flight: InFlight | None = None,
         now: Callable[[], datetime] = now,
         clock: Callable[[], float] = time.monotonic,
@@ -103,6 +105,7 @@ class Reconciler:
             served=served,
             common=common,
             queue_endpoints=queue_endpoints,
+            prometheus=prometheus,
             now=now,
         )
         handover = ReplicaHandover(api, store)

@@ -15,6 +15,8 @@ from shop_operator.render.workloads import workloads
 
 _log = logging.getLogger(__name__)
 
+SCALED: Final = {"Rollout": "argoproj.io/v1alpha1", "Deployment": "apps/v1"}
+"""The API versions of the kinds that an autoscaler may scale. A Rollout takes precedence over the Deployment of the same name."""
 _FOREIGN: Final = (Scaler.OTHER, Scaler.SHARED)
 """Owners of a replica count that are neither the operator alone nor an autoscaler."""
 
@@ -33,10 +35,12 @@ class ReplicaHandover:
 
     async def from_operator(self, wanted: Wanted, cached: Child) -> None:
         """Keep the count of a Deployment that the operator no longer applies."""
-        if cached.scaled_by is not Scaler.OPERATOR or "replicas" in wanted.configuration.get("spec", {}):
+        if wanted.child.kind not in SCALED or "replicas" in wanted.configuration["spec"]:
+            return
+        if cached.scaled_by is not Scaler.OPERATOR:
             return
         try:
-            await self._share(wanted.key, wanted.child.name, cached)
+            await self._share(wanted.key, wanted.child, cached)
         except Stale:
             # Another client has set the count in the meantime and owns it.
             _log.info("replicas already have a new owner", extra={"child": str(wanted)})
@@ -51,23 +55,26 @@ class ReplicaHandover:
         Raises:
             Stale: the count has changed.
         """
-        scaled = self._store.children(this.key).get(ChildId("Deployment", child.name))
+        if child.kind not in AUTOSCALERS:
+            return
+        children = self._store.children(this.key)
+        scaled = next((each for kind in SCALED if (each := ChildId(kind, child.name)) in children), None)
         unwished = any(
             workload.name == child.name and workload.replicas is None for workload in workloads(this.shop)
         )
-        if child.kind in AUTOSCALERS and unwished and scaled and scaled.scaled_by in _FOREIGN:
-            await self._share(this.key, child.name, scaled)
+        if unwished and scaled and children[scaled].scaled_by in _FOREIGN:
+            await self._share(this.key, scaled, children[scaled])
 
-    async def _share(self, key: Key, deployment: str, cached: Child) -> None:
-        """Become an owner of the live replica count of a Deployment.
+    async def _share(self, key: Key, child: ChildId, cached: Child) -> None:
+        """Become an owner of the live replica count of a Deployment or a Rollout.
 
         Raises:
             Stale: the count has changed.
         """
         share = {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": deployment, "namespace": key.namespace},
+            "apiVersion": SCALED[child.kind],
+            "kind": child.kind,
+            "metadata": {"name": child.name, "namespace": key.namespace},
             "spec": cached.state["spec"],
         }
         self._store.put(await self._api.share(share, uid=cached.uid))

@@ -11,6 +11,8 @@ from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec
 from shop_operator.render import queue_addresses
 from shop_operator.render.autoscaler import autoscaler
+from shop_operator.render.canary import pods, rollout, scale_target
+from shop_operator.render.canary import services as canary_services
 from shop_operator.render.common import with_common_metadata
 from shop_operator.render.configuration import MOST_OBJECTS, Use, uses
 from shop_operator.render.deployment import deployment
@@ -67,6 +69,8 @@ KINDS: Final = (
     ChildKind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
     ChildKind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes", optional=True),
     ChildKind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects", optional=True),
+    ChildKind("argoproj.io/v1alpha1", "AnalysisTemplate", "analysistemplates", optional=True),
+    ChildKind("argoproj.io/v1alpha1", "Rollout", "rollouts", optional=True),
     ChildKind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", optional=True),
     ChildKind("monitoring.coreos.com/v1", "PodMonitor", "podmonitors", optional=True),
     ChildKind("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", optional=True),
@@ -94,12 +98,25 @@ def render(
     account = account_name(made)
     own_account = service_account(made)
     children = [] if own_account is None else [own_account]
-    children += [service(shop, around.old_ports), *discovery_service(shop, around)]
+    children += [service(shop, around.old_ports), *canary_services(shop, around)]
+    children += discovery_service(shop, around)
     children += network_policy(shop, made, around)
-    for workload in () if around.hold else workloads(made, around):
+    routes = http_routes(shop, around)
+    made_workloads = () if around.hold else tuple(workloads(made, around))
+    rollouts = [
+        child for each in made_workloads if each.serves for child in rollout(made, each, live, around, routes)
+    ]
+    returning = pods(shop, around).returning
+    if returning:
+        # It must be paused before the pod template changes.
+        children += rollouts
+    for workload in made_workloads:
         children.append(deployment(made, workload, account, live, around))
         children += [*_scaler(made, workload, around), *disruption_budget(made, workload, live)]
-    children += [*http_routes(shop, around), *monitors(shop, made, around), *objectives(shop, around)]
+    children += routes
+    if not returning:
+        children += rollouts
+    children += [*monitors(shop, made, around), *objectives(shop, around)]
     return with_common_metadata(shop, around.common, children)
 
 
@@ -149,10 +166,11 @@ def _scaler(shop: ShopService, workload: Workload, around: Surroundings) -> list
     autoscaling = workload.autoscaling
     if autoscaling is None:
         return []
+    target = scale_target(shop, workload, around)
     queue = autoscaling.queue
     if queue is not None and around.queue_endpoints is not None:
         queue_addresses.check(queue, _queue_path(workload), queue_url(workload), around.queue_endpoints)
     if autoscaling.by_keda and around.serves("ScaledObject"):
-        return [scaled_object(shop, workload, autoscaling)]
+        return [scaled_object(shop, workload, autoscaling, target)]
     measured = queue is None or autoscaling.cpu is not None or autoscaling.memory is not None
-    return [autoscaler(shop, workload, autoscaling)] if measured else []
+    return [autoscaler(shop, workload, autoscaling, target)] if measured else []

@@ -1,5 +1,6 @@
 """The HorizontalPodAutoscaler of one workload."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.scaling import Autoscaling
@@ -12,10 +13,12 @@ from shop_operator.render.workloads import Workload
 DEFAULT_CPU: Final = 80
 
 
-def autoscaler(shop: ShopService, workload: Workload, autoscaling: Autoscaling) -> dict[str, Any]:
-    """An autoscaling/v2 object that scales the workload's Deployment."""
+def autoscaler(
+    shop: ShopService, workload: Workload, autoscaling: Autoscaling, target: Mapping[str, str]
+) -> dict[str, Any]:
+    """An autoscaling/v2 object that scales the Deployment or the Rollout of a workload."""
     spec: dict[str, Any] = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.name},
+        "scaleTargetRef": {**target},
         "minReplicas": autoscaling.min_replicas,
         "maxReplicas": autoscaling.max_replicas,
         "metrics": [*_utilization(workload, autoscaling), *map(_served, autoscaling.metrics or ())],

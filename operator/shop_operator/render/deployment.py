@@ -1,20 +1,18 @@
 """The Deployment of one workload."""
 
-from typing import Any, Final
+from typing import Any
 
 from shop_operator.api.v1alpha1.rollout import DEADLINE_SECONDS, Rollout
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.names import CHECKSUM_ANNOTATION, KEPT_COUNT_ANNOTATION
 from shop_operator.objects import pod_security
+from shop_operator.render.canary import REVISIONS, SURGE, deployment_replicas
 from shop_operator.render.labels import metadata, selector
 from shop_operator.render.overlay import overlaid
 from shop_operator.render.pod import template
-from shop_operator.render.replicas import LiveScale, keeps_count, wanted_replicas
+from shop_operator.render.replicas import LiveScale, keeps_count
 from shop_operator.render.surroundings import Surroundings
 from shop_operator.render.workloads import Workload
-
-REVISIONS: Final = 5
-SURGE: Final = "25%"
 
 
 def deployment(
@@ -38,7 +36,7 @@ def deployment(
     if rollout.min_ready_seconds:
         # The API server does not store a zero, which would then look like drift.
         spec["minReadySeconds"] = rollout.min_ready_seconds
-    replicas = wanted_replicas(workload, live)
+    replicas = deployment_replicas(shop, workload, live, around)
     recorded = around.record(workload.name).deployment
     own = {} if recorded is None else {CHECKSUM_ANNOTATION: recorded}
     if keeps_count(workload, live):

@@ -10,6 +10,7 @@ from shop_operator.render.workloads import workloads
 
 def not_installed(shop: ShopService, around: Surroundings) -> Iterator[NotInstalled]:
     """The requests of a spec that fail until a kind is installed, which a watch reports."""
+    yield from _canary(shop, around)
     if around.serves("ScaledObject"):
         return
     found = [(each.name, each.autoscaling) for each in workloads(shop, around) if each.autoscaling]
@@ -25,6 +26,22 @@ def not_installed(shop: ShopService, around: Surroundings) -> Iterator[NotInstal
         yield NotInstalled(
             f"{', '.join(timed)}: scaling by a schedule requires KEDA, which is not installed; install it, or"
             " remove autoscaling.schedule. Until then, no pods are added for the peaks."
+        )
+
+
+def _canary(shop: ShopService, around: Surroundings) -> Iterator[NotInstalled]:
+    canary = shop.spec.rollout.canary if shop.spec.rollout else None
+    if canary is None:
+        return
+    if not around.serves("Rollout") or not around.serves("AnalysisTemplate"):
+        yield NotInstalled(
+            f"{shop.name}: rollout.canary requires Argo Rollouts, which is not installed, so pods are replaced one after another;"
+            " install it, or remove rollout.canary."
+        )
+    elif canary.analysis is not None and not around.prometheus:
+        yield NotInstalled(
+            f"{shop.name}: rollout.canary.analysis requires the address of Prometheus, so the new version is not measured;"
+            " set prometheus.address in the values of the operator's chart, or remove analysis."
         )
 
 

@@ -20,6 +20,9 @@ from shop_operator.names import (
 WEB: Final = "web"
 DISCOVERY: Final = "discovery"
 """The component of the headless Service. It differs from WEB so that a selector of Services (a scrape, a mesh) finds the web workload once."""
+STABLE: Final = "stable"
+CANARY: Final = "canary"
+"""The components of the Services of the two versions in a canary release."""
 _LONGEST_VALUE: Final = 63
 
 

@@ -13,6 +13,7 @@ from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import Conflict, NotInstalled
 from shop_operator.names import ChildId, Key
 from shop_operator.objects.pod_security import Level
+from shop_operator.objects.rollouts import LiveRollout
 from shop_operator.objects.summary.http_route import LiveRoute
 from shop_operator.render import account_name, render
 from shop_operator.render.configuration import Configuration, Record
@@ -30,11 +31,15 @@ class LiveDeployment:
         images: the images of its containers.
         part_of: the part-of label of its pods; None unless the operator set it.
         record: the annotations that record its configuration.
+        replicas: its desired number of pods.
+        rolled_out: whether all of its pods have its newest template and are available.
     """
 
     images: frozenset[str]
     part_of: str | None
     record: Record
+    replicas: int = 0
+    rolled_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,9 @@ class Facts:
         dependants: the ShopServices of the namespace that depend on this one.
         deployments: the live Deployments, by name.
         routes: the live HTTPRoutes, by name.
+        rollouts: the live Rollouts, by name.
+        picking: the Services whose selectors Argo Rollouts has restricted to the pods of one version.
+        prometheus: the URL at which Argo Rollouts reaches Prometheus; empty for none.
         scale: the live replica counts; None before the first Deployment.
         configuration: the configuration that the pods use; None if it cannot be read.
         records: records to apply in place of those of `configuration`, by the name of the Deployment; None for those.
@@ -65,6 +73,9 @@ class Facts:
     dependants: AbstractSet[str] = frozenset()
     deployments: Mapping[str, LiveDeployment] = field(default_factory=dict)
     routes: Mapping[str, LiveRoute] = field(default_factory=dict)
+    rollouts: Mapping[str, LiveRollout] = field(default_factory=dict)
+    picking: AbstractSet[str] = frozenset()
+    prometheus: str = ""
     scale: LiveScale | None = None
     configuration: Configuration | None = None
     records: Mapping[str, Record] | None = None
@@ -138,6 +149,11 @@ def prepare(shop: ShopService, facts: Facts) -> Prepared:
         hold=facts.wait > 0,
         pod_security=facts.pod_security,
         queue_endpoints=facts.queue_endpoints,
+        rollouts=facts.rollouts,
+        counts={name: live.replicas for name, live in facts.deployments.items()},
+        rolled_out={name for name, live in facts.deployments.items() if live.rolled_out},
+        picking=facts.picking,
+        prometheus=facts.prometheus,
         discovered=not conflicts,
     )
     return Prepared(

@@ -10,6 +10,7 @@ from typing import Any, Final
 from shop_operator.api.v1alpha1.route_filters import HeaderModifier, RouteFilter
 from shop_operator.api.v1alpha1.routing import Gateway, Route
 from shop_operator.api.v1alpha1.shopservice import ShopService
+from shop_operator.render.canary import split, splits
 from shop_operator.render.labels import WEB, metadata
 from shop_operator.render.route_names import Group, Placed, placed
 from shop_operator.render.surroundings import Surroundings
@@ -34,7 +35,9 @@ def http_routes(shop: ShopService, around: Surroundings) -> list[dict[str, Any]]
 def _http_route(shop: ShopService, found: Placed, around: Surroundings) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "parentRefs": [*parents(shop), *around.old_parents.get(found.name, ())],
-        "rules": found.rules,
+        "rules": split(found.rules, shop, _weight(found.name, around))
+        if splits(shop, around)
+        else found.rules,
     }
     if found.hostnames:
         spec["hostnames"] = list(found.hostnames)
@@ -44,6 +47,14 @@ def _http_route(shop: ShopService, found: Placed, around: Surroundings) -> dict[
         "metadata": metadata(shop, found.name, WEB),
         "spec": spec,
     }
+
+
+def _weight(name: str, around: Surroundings) -> int:
+    """The percentage for the new version in a canary release, which Argo Rollouts sets; a new HTTPRoute gets that of the others."""
+    live = around.routes.get(name)
+    if live is not None and live.canary is not None:
+        return live.canary
+    return max((each.canary or 0 for each in around.routes.values()), default=0)
 
 
 def gateways(shop: ShopService) -> list[Gateway]:

@@ -1,5 +1,6 @@
 """The ScaledObject of one workload: KEDA scales its Deployment by the backlog of a queue or by the time of day, and creates a HorizontalPodAutoscaler for it."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from shop_operator.api.v1alpha1.scaling import Autoscaling, Queue, QueueFallback
@@ -14,11 +15,13 @@ POLL_SECONDS: Final = 15
 """Seconds, half of the default of KEDA, so that pods are added soon after the start of a peak."""
 
 
-def scaled_object(shop: ShopService, workload: Workload, autoscaling: Autoscaling) -> dict[str, Any]:
+def scaled_object(
+    shop: ShopService, workload: Workload, autoscaling: Autoscaling, target: Mapping[str, str]
+) -> dict[str, Any]:
     """The keda.sh/v1alpha1 object; the numbers of a trigger are strings."""
     queue = autoscaling.queue
     spec: dict[str, Any] = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.name},
+        "scaleTargetRef": {**target},
         "minReplicaCount": autoscaling.min_replicas,
         "maxReplicaCount": autoscaling.max_replicas,
         "pollingInterval": queue.polling_seconds if queue else POLL_SECONDS,

@@ -18,9 +18,14 @@ def service(shop: ShopService, old_ports: Sequence[int] = ()) -> dict[str, Any]:
         "spec": {
             "type": "ClusterIP",
             "selector": selector(shop, WEB),
-            "ports": [port(shop), *(_old(shop, each) for each in old_ports)],
+            "ports": service_ports(shop, old_ports),
         },
     }
+
+
+def service_ports(shop: ShopService, old_ports: Sequence[int] = ()) -> list[dict[str, Any]]:
+    """The current port, followed by the earlier ones."""
+    return [port(shop), *(_old(shop, each) for each in old_ports)]
 
 
 def port(shop: ShopService) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from shop_operator.api.v1alpha1.common_metadata import NOTHING, CommonMetadata
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.api.v1alpha1.spec import DEFAULT_PORT
 from shop_operator.objects.pod_security import Level
+from shop_operator.objects.rollouts import LiveRollout
 from shop_operator.objects.summary.http_route import LiveRoute
 from shop_operator.render.configuration import Record
 
@@ -33,6 +34,11 @@ class Surroundings:
         hold: no pods are rendered yet, because the ShopService waits for dependencies.
         pod_security: the pod-security level of the namespace.
         queue_endpoints: prefixes of the queue addresses that are allowed in addition to those of AWS; None for any.
+        rollouts: the live Rollouts, by name.
+        counts: the live replica counts of the Deployments themselves, by name.
+        rolled_out: the Deployments that have completed a rollout, by name.
+        picking: the Services whose selectors Argo Rollouts has restricted to the pods of one version.
+        prometheus: the URL at which Argo Rollouts reaches Prometheus; empty for none.
         discovered: whether the ShopService is registered under its discovery hostname, and no other ShopService is.
     """
 
@@ -51,6 +57,11 @@ class Surroundings:
     hold: bool = False
     pod_security: Level = "restricted"
     queue_endpoints: Sequence[str] | None = None
+    rollouts: Mapping[str, LiveRollout] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    rolled_out: AbstractSet[str] = frozenset()
+    picking: AbstractSet[str] = frozenset()
+    prometheus: str = ""
     discovered: bool = True
 
     def record(self, deployment: str) -> Record:

@@ -102,7 +102,7 @@ def _ready(shop: ShopService, observed: Observed) -> Cause:
     """The reason and the message for being ready."""
     if is_suspended(shop, observed):
         return Cause(SUSPENDED, _LEFT_ALONE)
-    web = observed.children.get(("Deployment", shop.name), {})
+    web = observed.serving.get(("Deployment", shop.name), {})
     zero = web.get("spec", {}).get("replicas", 1) == 0
     notes = _notes(observed)
     if observed.overruled:

@@ -22,6 +22,7 @@ from shop_operator.wording import number, printable
 
 Condition = dict[str, Any]
 
+_ROLLING: Final = ("Deployment", "Rollout")
 _TRUE: Final = "True"
 _FALSE: Final = "False"
 _STATUS: Final = (_FALSE, _TRUE)
@@ -76,7 +77,7 @@ def _ready(cause: Cause | None, shop: ShopService, observed: Observed) -> Condit
 def _available(shop: ShopService, observed: Observed, previous: Mapping[str, Any]) -> Condition:
     """Whether the web Deployment serves; what the previous status says if the spec cannot be rendered."""
     if observed.rendered:
-        web = observed.children.get(("Deployment", shop.name))
+        web = observed.serving.get(("Deployment", shop.name))
         return _condition("Available", *_availability(shop.name, web))
     for each in previous.get("conditions", ()):
         if each["type"] == "Available":
@@ -111,7 +112,7 @@ def _progressing(cause: Cause | None, waiting: Mapping[tuple[str, str], Verdict]
 
 
 def _rolls(key: tuple[str, str], verdict: Verdict) -> bool:
-    return key[0] == "Deployment" and not verdict.stuck and verdict.reason != "PodsUnavailable"
+    return key[0] in _ROLLING and not verdict.stuck and verdict.reason != "PodsUnavailable"
 
 
 def _reconciling(cause: Cause | None, *, stalls: bool) -> Condition:

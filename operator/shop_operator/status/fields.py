@@ -8,7 +8,7 @@ from shop_operator.render import url
 from shop_operator.render.labels import WEB, selector
 from shop_operator.render.workloads import workloads
 from shop_operator.status.observed import Observed
-from shop_operator.status.verdicts.verdict import Verdict
+from shop_operator.status.verdicts.verdict import READY_VERDICT, Verdict
 from shop_operator.wording import printable
 
 LONGEST_MESSAGE: Final = 1024
@@ -55,13 +55,14 @@ def rolled_out_image(
     images: set[str | None] = set()
     for workload in workloads(shop):
         key = ("Deployment", workload.name)
-        there = key in observed.children and judged[key].ready
+        pods = judged.get(("Rollout", workload.name), READY_VERDICT)
+        there = key in observed.children and judged[key].ready and pods.ready
         images.add(observed.children[key]["images"].get(workload.container) if there else None)
     return images.pop() if len(images) == 1 else None
 
 
 def _counts(shop: ShopService, observed: Observed) -> dict[str, Any]:
-    web = observed.children.get(("Deployment", shop.name), {})
+    web = observed.serving.get(("Deployment", shop.name), {})
     state = web.get("status", {})
     ready = state.get("readyReplicas", 0)
     return {

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InternalError, InvalidSpec, OperatorError
+from shop_operator.objects.rollouts import with_pods
 from shop_operator.status.dependencies import Dependencies
 from shop_operator.status.diagnosis import Diagnosis
 from shop_operator.status.drift import Repair
@@ -56,6 +58,11 @@ class Observed:
     notes: Sequence[str] = ()
     overruled: Sequence[str] = ()
     retained: Sequence[str] = ()
+
+    @cached_property
+    def serving(self) -> Summaries:
+        """The summaries of the live children, in which each Deployment has the pods that a Rollout runs for it."""
+        return with_pods(self.children)
 
     @property
     def rendered(self) -> bool:

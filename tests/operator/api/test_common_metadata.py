@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shop_operator.api.v1alpha1.common_metadata import CommonMetadata
+from shop_operator.api.v1alpha1.common_metadata import NOTHING, CommonMetadata
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.objects.summary import summary
 from shop_operator.render import KINDS, Surroundings, render
@@ -16,6 +16,7 @@ EVERYTHING: dict[str, Any] = {
         "labels": {"team": "metrics"},
         "slos": [{"name": "availability", "objective": "99.9", "indicator": {"availability": {}}}],
     },
+    "rollout": {"canary": {"steps": [{"weight": 10}], "analysis": {"maxErrorRate": "1%"}}},
     "workers": [
         {
             "name": "relay",
@@ -30,7 +31,7 @@ PART_OF = "app.kubernetes.io/part-of"
 
 def children(everywhere: CommonMetadata | None = None, **spec: Any) -> list[dict[str, Any]]:
     shop = ShopService("web", "ns", "u", 1, document={"image": "shop:1", **EVERYTHING, **spec})
-    around = Surroundings(common=everywhere) if everywhere else Surroundings()
+    around = Surroundings(common=everywhere or NOTHING, prometheus="http://prometheus:9090")
     return render(shop, live=None, around=around)
 
 

@@ -22,7 +22,7 @@ from shop_operator.status.compute import status
 from shop_operator.status.dependencies import Dependencies
 from shop_operator.status.diagnosis import RANKED, Diagnosis, findings, pods
 from shop_operator.status.observed import Observed
-from shop_operator.status.verdicts import autoscaler, deployment, http_route
+from shop_operator.status.verdicts import autoscaler, deployment, http_route, rollout
 from tests.operator.specs import documents
 from tests.operator.states import STATES
 
@@ -58,7 +58,17 @@ def test_given_every_row_of_the_table_then_the_code_can_give_its_reason() -> Non
     from shop_operator.status import dependencies  # noqa: PLC0415  as above
 
     known = of_errors() | written(
-        cause, conditions, verdicts, autoscaler, deployment, http_route, findings, pods, dependencies, crd
+        cause,
+        conditions,
+        verdicts,
+        autoscaler,
+        deployment,
+        http_route,
+        rollout,
+        findings,
+        pods,
+        dependencies,
+        crd,
     )
     assert {each.word for each in ROWS} <= known
 

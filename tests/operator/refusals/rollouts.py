@@ -1,6 +1,6 @@
 """Invalid rollouts and disruptions."""
 
-from shop_operator.api.v1alpha1 import disruption, rollout, shares
+from shop_operator.api.v1alpha1 import canary, disruption, rollout, shares, spec
 from tests.operator.refusals.refusal import Refusal
 
 REFUSALS = (
@@ -59,6 +59,42 @@ REFUSALS = (
     *(
         Refusal(f"the share {share!r}", {"rollout": {"maxSurge": share}}, shares.INVALID_SHARE)
         for share in ("25", "101%", "-1%", "")
+    ),
+    Refusal(
+        "a canary with the strategy Recreate",
+        {"rollout": {"type": "Recreate", "canary": {"steps": [{"weight": 10}]}}},
+        rollout.CANARY_WITH_RECREATE,
+    ),
+    Refusal(
+        "a canary whose weights fall",
+        {"rollout": {"canary": {"steps": [{"weight": 20}, {"weight": 10}]}}},
+        canary.FALLING_WEIGHTS,
+    ),
+    Refusal(
+        "an analysis without a limit",
+        {"rollout": {"canary": {"steps": [{"weight": 10}], "analysis": {}}}},
+        canary.NO_LIMIT,
+    ),
+    Refusal(
+        "an analysis of an objective that does not exist",
+        {"rollout": {"canary": {"steps": [{"weight": 10}], "analysis": {"slos": ["fast"]}}}},
+        spec.UNKNOWN_SLO,
+    ),
+    Refusal(
+        "a pause without a unit",
+        {"rollout": {"canary": {"steps": [{"weight": 10, "pause": "30"}]}}},
+        canary.INVALID_PAUSE,
+    ),
+    Refusal(
+        "an error rate that is not a percentage",
+        {"rollout": {"canary": {"steps": [{"weight": 10}], "analysis": {"maxErrorRate": "0.01"}}}},
+        canary.INVALID_RATE,
+    ),
+    Refusal(
+        "a canary without steps",
+        {"rollout": {"canary": {"steps": []}}},
+        "spec.rollout.canary.steps in body should have at least 1 items",
+        "spec.rollout.canary.steps: must have at least 1 item",
     ),
     Refusal(
         "a minAvailable that is neither a number nor a percentage",

@@ -1,6 +1,6 @@
 """Invalid names, dependencies, discovery and unknown fields."""
 
-from shop_operator.api.v1alpha1 import dependencies, discovery, shopservice
+from shop_operator.api.v1alpha1 import canary, dependencies, discovery, shopservice
 from tests.operator.refusals.refusal import DNS_LABEL, WORKER, Refusal
 
 REFUSALS = (
@@ -80,6 +80,12 @@ REFUSALS = (
         {"discovery": {"hostname": "payment.shop.internal"}},
         discovery.NAME_TOO_LONG_TO_DISCOVER,
         name="s" * 54,
+    ),
+    Refusal(
+        "a name that is too long for the Services of a canary",
+        {"rollout": {"canary": {"steps": [{"weight": 10}]}}},
+        canary.NAME_TOO_LONG,
+        name="s" * 57,
     ),
     Refusal("a name that begins with a digit", {}, shopservice.INVALID_NAME, name="1st"),
     Refusal("a name with a dot", {}, shopservice.INVALID_NAME, name="web.shop"),

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.cli.diff.plan import Namespace, plan
 from shop_operator.names import PART_OF_LABEL, ChildId, Key
@@ -146,3 +148,26 @@ async def test_given_an_automatic_rollback_when_the_rejected_spec_is_planned_the
     await world.pass_()
 
     assert changed(world, **rejected) == []
+
+
+@pytest.mark.parametrize(
+    ("served", "prometheus", "said"),
+    [
+        (
+            frozenset({"Deployment"}),
+            "http://prometheus:9090",
+            "requires Argo Rollouts, which is not installed",
+        ),
+        (None, "", "requires the address of Prometheus"),
+        (None, "http://prometheus:9090", ""),
+    ],
+)
+def test_given_a_canary_when_the_cluster_lacks_a_part_of_it_then_the_problem_names_the_part(
+    served: frozenset[str] | None, prometheus: str, said: str
+) -> None:
+    canary = {"steps": [{"weight": 10}], "analysis": {"maxErrorRate": "1%"}}
+    shop = ShopService("web", "ns", "u", 1, document={"image": "shop:1", "rollout": {"canary": canary}})
+
+    problems = prepare(shop, Facts(served=served, prometheus=prometheus)).problems
+
+    assert [said in each.message for each in problems] == [True] * bool(said)

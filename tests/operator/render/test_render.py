@@ -10,6 +10,8 @@ from hypothesis import given, reject
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec
+from shop_operator.objects.rollouts import LiveRollout
+from shop_operator.objects.summary.http_route import LiveRoute
 from shop_operator.render import KINDS, LiveScale, Surroundings, render
 from shop_operator.render.configuration import Record
 from shop_operator.render.labels import version
@@ -24,6 +26,8 @@ def rendered(case: Path) -> list[dict[str, Any]]:
     shop = ShopService.from_object(given_object)
     if "pods" in around:
         around["pods"] = replace(shop, document=around["pods"])
+    around["rollouts"] = {name: LiveRollout(**each) for name, each in around.get("rollouts", {}).items()}
+    around["routes"] = {name: LiveRoute((), (), **each) for name, each in around.get("routes", {}).items()}
     records = {name: Record(**each) for name, each in around.pop("records", {}).items()}
     return render(
         shop,

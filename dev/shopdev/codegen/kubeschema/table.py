@@ -33,6 +33,8 @@ _CUSTOM: Final = (
     # tool, manifest, version
     ("gateway-api", "gateway.networking.k8s.io_httproutes.yaml", "v1"),
     ("keda-crds", "keda.sh_scaledobjects.yaml", "v1alpha1"),
+    ("argo-rollouts-crds", "rollout-crd.yaml", "v1alpha1"),
+    ("argo-rollouts-crds", "analysis-template-crd.yaml", "v1alpha1"),
     ("prometheus-operator-crds", "monitoring.coreos.com_servicemonitors.yaml", "v1"),
     ("prometheus-operator-crds", "monitoring.coreos.com_podmonitors.yaml", "v1"),
     ("prometheus-operator-crds", "monitoring.coreos.com_prometheusrules.yaml", "v1"),

@@ -4,6 +4,7 @@ from typing import Final, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from shop_operator.api.v1alpha1.canary import Canary
 from shop_operator.api.v1alpha1.schema import Model, rules
 from shop_operator.api.v1alpha1.shares import Share, is_zero, is_zero_in_cel
 
@@ -25,6 +26,12 @@ _RECREATE_RULE: Final = (
     SURGE_WITH_RECREATE,
 )
 
+CANARY_WITH_RECREATE: Final = "rollout.type Recreate stops the previous version first, so it does not allow canary; remove one of the two"
+_CANARY_RULE: Final = (
+    "!has(self.type) || self.type != 'Recreate' || !has(self.canary)",
+    CANARY_WITH_RECREATE,
+)
+
 DEADLINE_TOO_SHORT: Final = "rollout.minReadySeconds must be less than progressDeadlineSeconds (default: 300)"
 _DEADLINE: Final = f"(has(self.progressDeadlineSeconds) ? self.progressDeadlineSeconds : {DEADLINE_SECONDS})"
 _DEADLINE_RULE: Final = (
@@ -37,7 +44,7 @@ class Rollout(Model):
     """Rollout of a new version."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules((_PROGRESSES, NO_PROGRESS), _RECREATE_RULE, _DEADLINE_RULE)
+        json_schema_extra=rules((_PROGRESSES, NO_PROGRESS), _RECREATE_RULE, _CANARY_RULE, _DEADLINE_RULE)
     )
 
     type: Literal["RollingUpdate", "Recreate"] | None = None
@@ -52,12 +59,16 @@ class Rollout(Model):
     """Seconds without progress after which a rollout is considered failed. Defaults to 300."""
     auto_rollback: bool | None = None
     """Whether to roll a failed rollout back to the last release that was available, with its image, configuration, probes and all other settings of the pods. The failed release is retried when it changes, or when the annotation shopservice.dev/retry is set to a new value. Defaults to false."""
+    canary: Canary | None = None
+    """Releases the web Deployment step by step, by the share of the requests that the new version gets. Defaults to none: the pods are replaced one after another."""
 
     @model_validator(mode="after")
     def _progresses(self) -> Self:
         surge, missing = self.max_surge, self.max_unavailable
         if self.type == "Recreate" and (surge is not None or missing is not None):
             raise ValueError(SURGE_WITH_RECREATE)
+        if self.type == "Recreate" and self.canary is not None:
+            raise ValueError(CANARY_WITH_RECREATE)
         if (self.min_ready_seconds or 0) >= (self.progress_deadline_seconds or DEADLINE_SECONDS):
             raise ValueError(DEADLINE_TOO_SHORT)
         if surge is not None and is_zero(surge) and (missing is None or is_zero(missing)):

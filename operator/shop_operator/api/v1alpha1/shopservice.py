@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from shop_operator.api.v1alpha1 import dependencies, discovery, pod_template, worker
+from shop_operator.api.v1alpha1 import canary, dependencies, discovery, pod_template, worker
 from shop_operator.api.v1alpha1.problems import messages
 from shop_operator.api.v1alpha1.scalars import LABEL, LABEL_LENGTH
 from shop_operator.api.v1alpha1.schema import matching, rules
@@ -21,7 +21,9 @@ _NAME_RULE: Final = (
     f"{matching('self.metadata.name', LABEL)} && size(self.metadata.name) <= {LABEL_LENGTH}",
     INVALID_NAME,
 )
-OBJECT_RULES: Final = rules(_NAME_RULE, worker.NAME_RULE, discovery.NAME_RULE, dependencies.NAME_RULE)
+OBJECT_RULES: Final = rules(
+    _NAME_RULE, worker.NAME_RULE, discovery.NAME_RULE, canary.NAME_RULE, dependencies.NAME_RULE
+)
 """Rules that the spec alone cannot express, since they need the name of the ShopService."""
 
 
@@ -90,6 +92,7 @@ class ShopService:
         yield "metadata.name", None if is_name(self.name) else INVALID_NAME
         yield "spec.workers", worker.name_problem(self.name, spec.workers)
         yield "spec.discovery", discovery.name_problem(self.name, spec.discovery)
+        yield "spec.rollout.canary", canary.name_problem(self.name, spec.rollout)
         yield "spec.podTemplate", pod_template.problem(template)
         yield "spec.dependsOn", dependencies.name_problem(self.name, spec.depends_on)
 

@@ -33,12 +33,22 @@ DEFAULT_PORT: Final = 8080
 
 MISSING_GATEWAY: Final = "routes require a gateway: set spec.gateway.name to the Gateway that serves them"
 _GATEWAY_RULE: Final = ("!has(self.routes) || size(self.routes) == 0 || has(self.gateway)", MISSING_GATEWAY)
+UNKNOWN_SLO: Final = "rollout.canary.analysis.slos must name objectives of monitoring.slos with the indicator availability or latency"
+_ANALYSIS: Final = "self.rollout.canary.analysis"
+_SLO_RULE: Final = (
+    (
+        f"!has(self.rollout) || !has(self.rollout.canary) || !has({_ANALYSIS}) || !has({_ANALYSIS}.slos)"
+        f" || (has(self.monitoring) && has(self.monitoring.slos) && {_ANALYSIS}.slos.all(n,"
+        " self.monitoring.slos.exists(s, s.name == n && !has(s.indicator.queueAge))))"
+    ),
+    UNKNOWN_SLO,
+)
 
 
 class ShopServiceSpec(Model):
     """Desired state of one microservice. The operator reconciles its Deployments, Services, HorizontalPodAutoscalers, HTTPRoutes, ServiceAccount and other objects to match it."""
 
-    model_config = ConfigDict(json_schema_extra=rules(REPLICAS_RULE, _GATEWAY_RULE, SLEEP_RULE))
+    model_config = ConfigDict(json_schema_extra=rules(REPLICAS_RULE, _GATEWAY_RULE, _SLO_RULE, SLEEP_RULE))
 
     image: Image
     """Container image, with a tag or a digest."""
@@ -102,5 +112,17 @@ class ShopServiceSpec(Model):
         check_replicas(self.replicas, self.autoscaling)
         if self.routes and self.gateway is None:
             raise ValueError(MISSING_GATEWAY)
+        if not self._analyzed() <= self._of_requests():
+            raise ValueError(UNKNOWN_SLO)
         check_lifecycle(self.lifecycle, self.termination_grace_period_seconds, self.port)
         return self
+
+    def _analyzed(self) -> set[str]:
+        """The objectives that a canary release is measured by."""
+        canary = self.rollout.canary if self.rollout else None
+        return set((canary.analysis.slos if canary and canary.analysis else None) or ())
+
+    def _of_requests(self) -> set[str]:
+        """The objectives about requests, which a version answers."""
+        slos = (self.monitoring.slos if self.monitoring else None) or ()
+        return {each.name for each in slos if each.indicator.queue_age is None}

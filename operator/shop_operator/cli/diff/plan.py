@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from shop_operator.api.v1alpha1.common_metadata import NOTHING, OWNED_PREFIXES, CommonMetadata
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.cache.live import deployments, live_scale, routes
+from shop_operator.cache.live import deployments, live_scale, picking, rollouts, routes
 from shop_operator.cache.snapshot import Child, Shop
 from shop_operator.cache.store import Store
 from shop_operator.cli.diff.changes import Change, changes, of_shopservice
@@ -48,6 +48,7 @@ class Namespace:
         pod_security: the pod-security level of its pods.
         check: raises an error unless the operator serves the ShopService's namespace.
         queue_endpoints: prefixes of the queue addresses that are allowed in addition to those of AWS; None for any.
+        prometheus: the URL at which Argo Rollouts reaches Prometheus; empty for none.
         common: metadata that a setting of the operator gives every child; None if it is unknown.
         cluster: returns the ShopServices that the user may read, and the Services with a discovery hostname.
     """
@@ -59,6 +60,7 @@ class Namespace:
     pod_security: Level = "restricted"
     check: Callable[[Key], None] = lambda _: None
     queue_endpoints: Sequence[str] | None = None
+    prometheus: str = ""
     common: CommonMetadata | None = None
     cluster: Callable[[], Iterable[Object]] = lambda: ()
 
@@ -197,6 +199,9 @@ def _facts(
         neighbors,
         deployments=deployments(children),
         routes=routes(children, wanted.uid),
+        rollouts=rollouts(children, wanted.uid),
+        picking=picking(children),
+        prometheus=there.prometheus,
         scale=live_scale(children, {}),
         # An apply does not change the configuration, so the records of the Deployments stay.
         configuration=Configuration(configuration_uses(wanted)),

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from shop_operator.objects.lenient import number
-from shop_operator.objects.summary import autoscaler, deployment, http_route, network_policy, service
+from shop_operator.objects.summary import autoscaler, deployment, http_route, network_policy, rollout, service
 from shop_operator.objects.summary.conditions import Summary
 
 __all__ = ["Summary", "summary"]
 
 _BY_KIND: Final[Mapping[str, Callable[[Mapping[str, Any]], Summary]]] = {
     "Deployment": deployment.fields,
+    "Rollout": rollout.fields,
     "HorizontalPodAutoscaler": autoscaler.fields,
     "ScaledObject": autoscaler.fields_of_scaled_object,
     "HTTPRoute": http_route.fields,

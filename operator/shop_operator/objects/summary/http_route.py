@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from shop_operator.names import NAME_LABEL
+from shop_operator.names import CANARY_SUFFIX, NAME_LABEL
 from shop_operator.objects.lenient import mapping, mappings, number, shallow, text, texts
 from shop_operator.objects.summary.conditions import Summary, conditions_of
 
@@ -20,15 +20,17 @@ class LiveRoute(NamedTuple):
     Args:
         hostnames: hostnames, sorted.
         rules: `rule_id` of every rule.
+        canary: the percentage of the requests that the new version gets in a canary release; None if no rule has it as a backend.
     """
 
     hostnames: tuple[str, ...]
     rules: tuple[str, ...]
+    canary: int | None = None
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> "LiveRoute":
         """From the summary of an HTTPRoute."""
-        return cls(tuple(kept["spec"]["hostnames"]), tuple(kept["spec"]["rules"]))
+        return cls(tuple(kept["spec"]["hostnames"]), tuple(kept["spec"]["rules"]), kept["spec"].get("canary"))
 
 
 def rule_id(rule: Mapping[str, Any]) -> str:
@@ -44,12 +46,19 @@ def fields(obj: Mapping[str, Any]) -> Summary:
     name = mapping(metadata.get("labels")).get(NAME_LABEL)
     created = text(metadata.get("creationTimestamp"))
     rules = mappings(spec.get("rules"))
+    weights = [
+        number(backend.get("weight"))
+        for rule in rules
+        for backend in mappings(rule.get("backendRefs"))
+        if name is not None and backend.get("name") == f"{name}{CANARY_SUFFIX}"
+    ]
     return {
         "metadata": {"creationTimestamp": created} if created else {},
         "spec": {
             "parentRefs": [
                 {**each, "name": text(each.get("name"))} for each in mappings(spec.get("parentRefs"))
             ],
+            **({"canary": weights[0]} if weights else {}),
             "hostnames": sorted(texts(spec.get("hostnames"))),
             "rules": [rule_id(each) for each in rules],
             "ports": sorted(

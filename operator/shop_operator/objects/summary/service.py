@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shop_operator.names import FIELD_MANAGER, PORT_NAME
+from shop_operator.names import COMPONENT_LABEL, FIELD_MANAGER, NAME_LABEL, PORT_NAME, ROLLOUTS_HASH_LABEL
 from shop_operator.objects.discovery import registered
 from shop_operator.objects.lenient import mapping, mappings, number, text
 from shop_operator.objects.summary.conditions import Summary
@@ -12,7 +12,7 @@ from shop_operator.objects.summary.conditions import Summary
 def fields(obj: Mapping[str, Any]) -> Summary:
     """The operator's ports that target the port of the container, the current one first, and the hostname with its creation time.
 
-    A port that another manager has added in place of the operator's is omitted, since no client uses it.
+    `picks` is true if Argo Rollouts has restricted the selector to the pods of one version. A port that another manager has added in place of the operator's is omitted, since no client uses it.
     """
     owned = _owned_ports(obj)
     found = [
@@ -23,7 +23,14 @@ def fields(obj: Mapping[str, Any]) -> Summary:
         and (owned is None or f'k:{{"port":{each.get("port")},"protocol":"TCP"}}' in owned)
     ]
     hostname, created = registered(obj), text(obj["metadata"].get("creationTimestamp"))
+    selector = dict(mapping(mapping(obj.get("spec")).get("selector")))
+    name = mapping(obj["metadata"].get("labels")).get(NAME_LABEL)
+    picks = bool(selector.pop(ROLLOUTS_HASH_LABEL, None)) and selector == {
+        NAME_LABEL: name,
+        COMPONENT_LABEL: "web",
+    }
     return {
+        **({"picks": True} if picks else {}),
         "ports": [port for _, port in sorted(found, key=lambda each: each[0])],
         **({"hostname": hostname, "metadata": {"creationTimestamp": created}} if hostname else {}),
     }

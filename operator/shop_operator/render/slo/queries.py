@@ -55,6 +55,11 @@ def errors(indicator: Indicator, scope: Scope, over: str) -> str:
             return f"max({found.metric}{_selector(scope, found.selector)}) > bool {found.threshold_seconds}"
 
 
+def buckets(metric: str, selector: Iterable[Matcher], scope: Scope, over: str) -> str:
+    """Rate of all buckets of a histogram in a duration such as 5m, for a quantile."""
+    return f"rate({metric}_bucket{_selector(scope, selector)}[{over}])"
+
+
 def missing(indicator: Indicator, scope: Scope) -> str | None:
     """An expression that has a value while the indicator cannot be measured; None if a service without traffic looks the same."""
     match indicator.measured:

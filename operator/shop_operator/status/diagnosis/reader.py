@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import OperatorError, PermanentError
 from shop_operator.names import COMPONENT_LABEL, NAME_LABEL
+from shop_operator.objects.rollouts import with_pods
 from shop_operator.render.workloads import workloads
 from shop_operator.status import resuming
 from shop_operator.status.diagnosis.findings import Diagnosis
@@ -15,7 +16,7 @@ from shop_operator.status.diagnosis.log import last_line
 from shop_operator.status.diagnosis.pods import diagnosis
 from shop_operator.status.diagnosis.pull import PULL
 from shop_operator.status.diagnosis.templates import (
-    TEMPLATE_HASH,
+    hash_selector,
     hashes,
     latest,
     of_template,
@@ -77,6 +78,7 @@ class Reader:
             children: its children.
             problems: the errors of the pass.
         """
+        children = with_pods(children)
         late = memory.late = self._late(memory, shop, children, problems)
         memory.looked = {name: found for name, found in memory.looked.items() if name in late}
         memory.words = {name: found for name, found in memory.words.items() if name in late}
@@ -151,18 +153,18 @@ class Reader:
             return pods
         if not updated and len(hashes(pods)) == 1 and there >= alive:
             return []
-        template = await self._template(namespace, selector)
-        if there <= alive or template is None:
-            return of_template(pods, template)
+        newest = await self._newest_replicaset(namespace, selector)
+        if there <= alive or newest is None:
+            return of_template(pods, None if newest is None else template_hash(newest))
         # The first page does not contain all pods, and those of the newest template may all be on a later page.
-        return await self._api.first_pods(namespace, f"{selector},{TEMPLATE_HASH}={template}")
+        return await self._api.first_pods(namespace, f"{selector},{hash_selector(newest)}")
 
-    async def _template(self, namespace: str, selector: str) -> str | None:
-        """The pod-template-hash of the newest template."""
+    async def _newest_replicaset(self, namespace: str, selector: str) -> Mapping[str, Any] | None:
+        """The ReplicaSet of the newest template."""
         found: Mapping[str, Any] | None = None
         async for each in self._api.replicasets(namespace, selector):
             found = latest((each,) if found is None else (found, each))
-        return None if found is None else template_hash(found)
+        return found
 
     async def _with_log_line(
         self, memory: StatusMemory, namespace: str, deployment: str, found: Diagnosis

@@ -1,13 +1,13 @@
-"""The pods of one pod template: a Deployment has pods of several during a rollout."""
+"""The pods of one pod template: a Deployment, or a Rollout, has pods of several while it replaces them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from shop_operator.names import REVISION_ANNOTATION
+from shop_operator.names import REVISION_ANNOTATION, ROLLOUTS_HASH_LABEL, ROLLOUTS_REVISION_ANNOTATION
 from shop_operator.objects.lenient import digits
 from shop_operator.status.diagnosis.findings import Pod
 
-TEMPLATE_HASH: Final = "pod-template-hash"
+_HASHES: Final = (ROLLOUTS_HASH_LABEL, "pod-template-hash")
 
 
 def hashes(pods: Iterable[Pod]) -> set[str]:
@@ -16,7 +16,7 @@ def hashes(pods: Iterable[Pod]) -> set[str]:
 
 
 def latest(replicasets: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The ReplicaSet with the highest revision; None without any."""
+    """The ReplicaSet with the highest revision, among those of a Rollout if there are any; None without any."""
     return max(replicasets, key=_revision, default=None)
 
 
@@ -40,8 +40,18 @@ def of_newest(
 
 def template_hash(obj: Mapping[str, Any]) -> str:
     """The pod-template-hash of a pod or a ReplicaSet; empty without one."""
-    return str((obj["metadata"].get("labels") or {}).get(TEMPLATE_HASH, ""))
+    return hash_selector(obj).partition("=")[2]
 
 
-def _revision(replicaset: Mapping[str, Any]) -> int:
-    return digits((replicaset["metadata"].get("annotations") or {}).get(REVISION_ANNOTATION))
+def hash_selector(obj: Mapping[str, Any]) -> str:
+    """The label selector for the pods of the template of a pod or a ReplicaSet; empty without a hash."""
+    labels = obj["metadata"].get("labels") or {}
+    return next((f"{key}={labels[key]}" for key in _HASHES if key in labels), "")
+
+
+def _revision(replicaset: Mapping[str, Any]) -> tuple[int, int]:
+    annotations = replicaset["metadata"].get("annotations") or {}
+    ours, theirs = (
+        digits(annotations.get(key)) for key in (ROLLOUTS_REVISION_ANNOTATION, REVISION_ANNOTATION)
+    )
+    return (ours, theirs)

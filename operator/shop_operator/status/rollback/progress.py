@@ -6,7 +6,7 @@ from typing import Any
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import PermanentError, RollbackFailed, RolledBack
 from shop_operator.names import RETRY_ANNOTATION
-from shop_operator.objects.rollouts import rolled_out
+from shop_operator.objects.rollouts import rolled_out, with_pods
 from shop_operator.render.workloads import workloads
 from shop_operator.status.verdicts.deployment import overdue
 from shop_operator.status.verdicts.verdict import Summaries
@@ -26,7 +26,7 @@ def rolled_back(
     """
     release = f"the release with {good.spec.image}"
     names = [workload.name for workload in workloads(good)]
-    live = {name: summary for (kind, name), summary in children.items() if kind == "Deployment"}
+    live = {name: summary for (kind, name), summary in with_pods(children).items() if kind == "Deployment"}
     if all(name in live and rolled_out(live[name]) for name in names):
         progress = f"Rolled back to {release}, which is available"
     elif any(name in overdue(children) for name in names):

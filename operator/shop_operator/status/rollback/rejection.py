@@ -76,7 +76,7 @@ def _good(
 def _has_pods(observed: Observed) -> bool:
     return any(
         summary["status"].get("availableReplicas")
-        for (kind, _), summary in observed.children.items()
+        for (kind, _), summary in observed.serving.items()
         if kind == "Deployment"
     )
 
@@ -128,16 +128,18 @@ def _verdict(
 def _failure(
     shop: ShopService, observed: Observed, judged: Mapping[tuple[str, str], Verdict], good_image: str
 ) -> _Failure | None:
-    """The Deployment whose rollout shows that the release has failed; None if none has, or if it was not tried yet."""
+    """The Deployment or Rollout that shows that the release has failed; None if none has, or if it was not tried yet."""
     for workload in workloads(shop):
         key = ("Deployment", workload.name)
-        if workload.name not in observed.overdue or not judged[key].overdue:
+        rollout = ("Rollout", workload.name)
+        failed = rollout if rollout in judged and judged[rollout].overdue else key
+        if failed == key and (workload.name not in observed.overdue or not judged[key].overdue):
             continue
         image = observed.children[key]["images"].get(workload.container)
         # An image that is neither the last good one nor the spec's may be a webhook's spelling of the spec's, once that is applied.
         tried = image != good_image and (image == shop.spec.image or observed.error is None)
         if tried or (observed.release is not None and observed.release.applied):
-            return _Failure(workload.name, f"Deployment {workload.name}: {judged[key].message}")
+            return _Failure(workload.name, f"{failed[0]} {workload.name}: {judged[failed].message}")
     return None
 
 

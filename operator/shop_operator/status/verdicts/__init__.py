@@ -9,18 +9,19 @@ from typing import Final
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render.workloads import workloads
-from shop_operator.status.verdicts import autoscaler, deployment, http_route
+from shop_operator.status.verdicts import autoscaler, deployment, http_route, rollout
 from shop_operator.status.verdicts.verdict import ON_ITS_WAY, READY_VERDICT, Input, Known, Summaries, Verdict
 
 _JUDGES: Final[Mapping[str, Callable[[Input], Verdict]]] = {
     "Deployment": deployment.judge,
+    "Rollout": rollout.judge,
     "HorizontalPodAutoscaler": autoscaler.judge,
     "ScaledObject": autoscaler.judge,
     "HTTPRoute": http_route.judge,
 }
 """By kind, the function that applies its chain of checks."""
 # Kinds without which the ShopService cannot be ready while one is being deleted.
-_DECISIVE: Final = frozenset({"Deployment", "HTTPRoute", "Service", "ServiceAccount"})
+_DECISIVE: Final = frozenset({"Deployment", "HTTPRoute", "Rollout", "Service", "ServiceAccount"})
 
 
 def verdicts(

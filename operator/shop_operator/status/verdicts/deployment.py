@@ -118,6 +118,9 @@ _NONE: Final[Mapping[str, Any]] = {}
 def judge(child: Input) -> Verdict:
     """Judge a Deployment, with the diagnosis of its pods in place of a less precise reason."""
     known, name = child.known, child.name
+    if ("Rollout", name) in child.children and not child.summary["spec"].get("replicas", 1):
+        # The verdict on the Rollout is the verdict on its pods.
+        return READY_VERDICT
     read = _read(
         name,
         child.summary,

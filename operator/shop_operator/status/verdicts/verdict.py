@@ -13,7 +13,9 @@ Summaries = Mapping[tuple[str, str], Summary]
 """The summaries of live children, by kind and name."""
 Subject = TypeVar("Subject")
 
-ON_ITS_WAY: Final = frozenset({"Creating", "RollingOut", "Scaling", "Terminating", "WaitingForDependencies"})
+ON_ITS_WAY: Final = frozenset(
+    {"Canary", "Creating", "RollingOut", "Scaling", "Terminating", "WaitingForDependencies"}
+)
 """Reasons that usually pass without intervention."""
 
 

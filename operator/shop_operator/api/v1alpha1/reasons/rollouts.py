@@ -49,6 +49,31 @@ ROWS: Final = (
         TREE,
     ),
     Reason(
+        "Canary",
+        ROLLING,
+        "A canary release is in progress: the new version gets the share of the requests that the message states.",
+        "Wait. Argo Rollouts continues after the pause of the step, and withdraws the new version if an analysis fails.",
+        "kubectl describe rollout {child} -n {namespace}",
+    ),
+    Reason(
+        "CanaryAborted",
+        STUCK,
+        "A canary release was withdrawn, because an analysis failed, its pods did not become ready in time, or a user aborted it. The"
+        " previous version gets all requests.",
+        "Correct the cause and change the release, or retry it with `kubectl argo rollouts retry rollout`. With"
+        " spec.rollout.autoRollback, the pod template returns to the previous version as well.",
+        "kubectl describe rollout {child} -n {namespace}",
+        warns=True,
+    ),
+    Reason(
+        "RolloutDegraded",
+        STUCK,
+        "Argo Rollouts cannot process a Rollout, for the reason in the message.",
+        "Check the log of Argo Rollouts, and that its plugin for the Gateway API is configured.",
+        "kubectl describe rollout {child} -n {namespace}",
+        warns=True,
+    ),
+    Reason(
         "Scaling",
         ROLLING,
         "The desired number of pods has changed and has not been reached yet.",

@@ -1,0 +1,153 @@
+"""The verdict on a Rollout: the newest pod template of its Deployment has passed all steps of the canary release.
+
+The message about a canary release states its weight and what it waits for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from shop_operator.objects.rollouts import observed
+from shop_operator.status.diagnosis import Diagnosis
+from shop_operator.status.verdicts.verdict import READY_VERDICT, Input, Verdict, first_answer
+from shop_operator.wording import clause, number
+
+ABORTED: Final = "CanaryAborted"
+_HEALTHY: Final = "Healthy"
+_DEGRADED: Final = "Degraded"
+_PAUSED: Final = "Paused"
+# As Argo Rollouts words its messages.
+_PAUSE_STEP: Final = "CanaryPauseStep"
+_INCONCLUSIVE: Final = "InconclusiveAnalysisRun"
+_WHOLE: Final = 100
+_WITHDRAWN: Final = "RolloutAborted: "
+
+
+class _Rollout(NamedTuple):
+    """The fields that the checks read.
+
+    Attributes:
+        name: of the Rollout.
+        wanted: the wanted count of pods.
+        available: the count of available pods.
+        phase: Healthy, Progressing, Paused or Degraded; empty before Argo Rollouts has reported one.
+        message: of Argo Rollouts about the phase.
+        aborted: whether the release was withdrawn.
+        first: whether no release has been completed yet.
+        handing_back: whether its Deployment takes its pods over.
+        seen: whether its status is about its spec and about the newest pod template.
+        canary: the step, the number of steps, the weight, and the pause.
+        diagnosis: of pods that do not become ready; None without one.
+    """
+
+    name: str
+    wanted: int
+    available: int
+    phase: str
+    message: str
+    aborted: bool
+    first: bool
+    handing_back: bool
+    seen: bool
+    canary: Mapping[str, Any]
+    diagnosis: Diagnosis | None
+
+
+def judge(child: Input) -> Verdict:
+    """Judge a Rollout."""
+    spec, state = child.summary["spec"], child.summary["status"]
+    deployment = child.children.get(("Deployment", child.name), {"metadata": {}})
+    return first_answer(
+        _CHAIN,
+        _Rollout(
+            child.name,
+            spec["replicas"],
+            state.get("availableReplicas", 0),
+            state.get("phase", ""),
+            state.get("message", ""),
+            bool(state.get("abort")),
+            not state.get("stableRS"),
+            bool(child.summary.get("paused")),
+            observed(child.summary, deployment),
+            child.summary["canary"],
+            child.known.diagnoses.get(child.name),
+        ),
+    )
+
+
+def _handing_back(rollout: _Rollout) -> Verdict | None:
+    return READY_VERDICT if rollout.handing_back else None
+
+
+def _unobserved(rollout: _Rollout) -> Verdict | None:
+    if rollout.seen and rollout.phase:
+        return None
+    return Verdict(ready=False, reason="RollingOut", message="has not been observed by Argo Rollouts yet")
+
+
+def _aborted(rollout: _Rollout) -> Verdict | None:
+    if not rollout.aborted and rollout.phase != _DEGRADED:
+        return None
+    cause = clause(rollout.message.removeprefix(_WITHDRAWN)) or "no details reported"
+    verdict = Verdict(ready=False, reason="RolloutDegraded", message=cause, stuck=True)
+    if rollout.aborted:
+        cause = f"the new version was withdrawn, and the previous one gets all requests: {cause}"
+        verdict = replace(verdict, reason=ABORTED, message=cause, overdue=True)
+    found = rollout.diagnosis
+    if found is None:
+        return verdict
+    lead = "the new version was withdrawn: " if rollout.aborted else ""
+    return replace(verdict, reason=found.reason, message=f"{lead}{clause(found.message)}")
+
+
+def _diagnosed(rollout: _Rollout) -> Verdict | None:
+    """Pods of the new version that do not become ready are the reason why the weight does not rise."""
+    if rollout.phase == _HEALTHY or rollout.diagnosis is None:
+        return None
+    lead = "" if rollout.first else f"{_share(rollout)}; "
+    return Verdict(
+        ready=False, reason=rollout.diagnosis.reason, message=f"{lead}{clause(rollout.diagnosis.message)}"
+    )
+
+
+def _first(rollout: _Rollout) -> Verdict | None:
+    """The first release gets all requests at once, because there is no previous version."""
+    if not rollout.first:
+        return None
+    message = f"{rollout.available} of {number(rollout.wanted, 'pod')} available"
+    return Verdict(ready=False, reason="RollingOut", message=message)
+
+
+def _complete(rollout: _Rollout) -> Verdict | None:
+    if rollout.phase != _HEALTHY:
+        return None
+    if rollout.available < rollout.wanted:
+        message = f"{rollout.available} of {number(rollout.wanted, 'pod')} available"
+        return Verdict(ready=False, reason="PodsUnavailable", message=message)
+    return READY_VERDICT
+
+
+def _releasing(rollout: _Rollout) -> Verdict | None:
+    return Verdict(ready=False, reason="Canary", message=f"{_share(rollout)}; {_wait(rollout)}")
+
+
+_CHAIN: Final = (_handing_back, _unobserved, _aborted, _diagnosed, _first, _complete, _releasing)
+
+
+def _share(rollout: _Rollout) -> str:
+    canary = rollout.canary
+    step = f" (step {canary['step']} of {canary['steps']})" if canary["step"] else ""
+    return f"the new version gets {canary['weight']} % of the requests{step}"
+
+
+def _wait(rollout: _Rollout) -> str:
+    """Why the release is at this step."""
+    if rollout.phase == _PAUSED:
+        if rollout.message == _INCONCLUSIVE:
+            return "its analysis is inconclusive"
+        if rollout.message == _PAUSE_STEP and "pause" in rollout.canary:
+            return f"this step lasts {rollout.canary['pause']}"
+        return f"paused: {clause(rollout.message)}" if rollout.message else "paused"
+    if rollout.canary["weight"] == _WHOLE:
+        return "the pods of the previous version are being replaced"
+    return "waiting for the pods of this step"
