@@ -4,14 +4,14 @@ from typing import Final
 
 import click
 
-from shop_operator.cli import drawing, topology
+from shop_operator.cli import drawing, notations, topology
 from shop_operator.cli.settings import Command, Settings
 from shop_operator.wording import printable
 
 _DRAWN: Final = {
-    "text": topology.text_lines,
-    "dot": topology.dot_lines,
-    "mermaid": topology.mermaid_lines,
+    "text": notations.text_lines,
+    "dot": notations.dot_lines,
+    "mermaid": notations.mermaid_lines,
     "svg": drawing.svg_lines,
 }
 
@@ -23,7 +23,7 @@ class _Drawing(Command):
 @click.command(cls=_Drawing)
 @click.pass_obj
 def graph(obj: Settings) -> None:
-    """Draw how ShopServices depend on each other, with their routes and workers.
+    """Draw how ShopServices depend on each other, with their routes, workers, queues and network policies.
 
     Prints text; with -o dot input for Graphviz, with -o mermaid a diagram for a Markdown page; with
     -o svg a picture.
@@ -33,7 +33,7 @@ def graph(obj: Settings) -> None:
     def text() -> None:
         if not found.nodes:
             obj.say_none()
-        for line in _DRAWN.get(obj.output, topology.text_lines)(found):
+        for line in _DRAWN.get(obj.output, notations.text_lines)(found):
             # Not wrapped: a line break would be a syntax error in these languages.
             click.echo(printable(line))
 

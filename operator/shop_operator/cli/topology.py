@@ -1,13 +1,18 @@
-"""The graph of ShopServices: their dependencies, routes and workers. Pure."""
+"""The graph of ShopServices: their dependencies, routes, workers, queues and network policies. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 Object = Mapping[str, Any]
 Key = tuple[str, str, str]
 
-_SHAPES: Final = {"ShopService": "box", "Worker": "component", "Gateway": "house", "Service": "ellipse"}
+DEPENDS_ON: Final = "dependsOn"
+WORKER: Final = "worker"
+SCALES: Final = "scales"
+MAY_CONNECT: Final = "may connect"
+ANY: Final = "any address"
+"""The name of the peer of a rule without peers."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +20,8 @@ class Node:
     """A node of the graph.
 
     Args:
-        kind: ShopService, Worker, Gateway or Service (of another backend).
+        kind: ShopService, Worker, Gateway, Service (of another backend), Queue (by which a workload is scaled) or Peer (the
+            other end of a connection that a network policy allows).
         namespace: namespace of the object.
         name: name of the object.
         state: ready, not ready or missing for a ShopService; empty for other kinds.
@@ -39,7 +45,7 @@ class Edge:
     Args:
         source: key of the source.
         target: key of the target.
-        label: dependsOn, worker, or the methods, host and path of a route.
+        label: dependsOn, worker, scales, "may connect" with the ports, or the methods, host and path of a route.
     """
 
     source: Key
@@ -85,11 +91,14 @@ def graph(shops: Iterable[Object]) -> Graph:
         spec, own = each.get("spec") or {}, ("ShopService", here, name)
         for other in spec.get("dependsOn") or ():
             missing = _add(found, Node("ShopService", here, other, "missing"))
-            found.edges.append(Edge(own, missing, "dependsOn"))
+            found.edges.append(Edge(own, missing, DEPENDS_ON))
         for worker in spec.get("workers") or ():
             there = _add(found, Node("Worker", here, f"{name}-{worker['name']}"))
-            found.edges.append(Edge(own, there, "worker"))
+            found.edges.append(Edge(own, there, WORKER))
+            _add_queue(found, here, there, worker)
+        _add_queue(found, here, own, spec)
         _add_routes(found, here, name, spec)
+        _add_policy(found, own, spec.get("networkPolicy") or {})
     return found
 
 
@@ -128,76 +137,60 @@ def _state(shop: Object) -> str:
     return "ready" if ready else "not ready"
 
 
-def text_lines(drawn: Graph) -> Iterator[str]:
-    """The graph as text: each ShopService with its incoming and outgoing edges."""
-    several = len({each.namespace for each in drawn.nodes.values() if each.kind == "ShopService"}) > 1
-
-    def called(key: Key) -> str:
-        kind, namespace, name = key
-        shown = f"{namespace}/{name}" if several else name
-        state = drawn.nodes[key].state
-        return (
-            f"{shown} ({state})"
-            if state in {"missing", "not ready"}
-            else f"{shown}" + (f" ({kind})" if kind == "Service" else "")
-        )
-
-    for node in drawn.nodes.values():
-        if node.kind != "ShopService" or node.state == "missing":
-            continue
-        lines = [
-            f"{edge.label} from Gateway {edge.source[1]}/{edge.source[2]}"
-            for edge in drawn.edges
-            if edge.target == node.key and edge.source[0] == "Gateway"
-        ]
-        lines += [
-            f"{'depends on' if edge.label == 'dependsOn' else edge.label} {called(edge.target)}"
-            for edge in drawn.edges
-            if edge.source == node.key
-        ]
-        yield called(node.key)
-        for index, line in enumerate(lines):
-            yield f"{'└─' if index == len(lines) - 1 else '├─'} {line}"
+def _add_queue(found: Graph, here: str, workload: Key, spec: Object) -> None:
+    queue = (spec.get("autoscaling") or {}).get("queue") or {}
+    # The URL of a queue ends in its name; the variable of urlFrom stands for it otherwise.
+    name = (queue.get("url") or "").rstrip("/").rpartition("/")[2] or queue.get("urlFrom")
+    if name:
+        found.edges.append(Edge(_add(found, Node("Queue", here, name)), workload, SCALES))
 
 
-def dot_lines(drawn: Graph) -> Iterator[str]:
-    """The graph in the language of Graphviz."""
-    yield "digraph shopservices {"
-    yield "  rankdir=LR;"
-    for key, node in drawn.nodes.items():
-        style = ", style=dashed" if node.state == "missing" else ""
-        yield f"  {_dot('/'.join(key))} [label={_dot(_label(node))}, shape={_SHAPES[node.kind]}{style}];"
-    for edge in drawn.edges:
-        ends = f"{_dot('/'.join(edge.source))} -> {_dot('/'.join(edge.target))}"
-        yield f"  {ends} [label={_dot(edge.label)}];"
-    yield "}"
+def _add_policy(found: Graph, own: Key, policy: Object) -> None:
+    """The connections that the rules of the spec allow in addition to routes and dependencies."""
+    if not policy.get("enabled", True):
+        return
+    for namespace in policy.get("gatewayNamespaces") or ():
+        found.edges.append(Edge(_add(found, Node("Peer", "", f"namespace {namespace}")), own, MAY_CONNECT))
+    for rule in policy.get("ingress") or ():
+        for peer in _peers(rule.get("from")):
+            found.edges.append(Edge(_add(found, Node("Peer", "", peer)), own, _allowed(rule)))
+    for rule in policy.get("egress") or ():
+        for peer in _peers(rule.get("to")):
+            found.edges.append(Edge(own, _add(found, Node("Peer", "", peer)), _allowed(rule)))
 
 
-def mermaid_lines(drawn: Graph) -> Iterator[str]:
-    """The graph in the language of Mermaid, which GitHub and GitLab draw in Markdown pages."""
-    names = {key: f"n{index}" for index, key in enumerate(drawn.nodes)}
-    yield "flowchart LR"
-    for key, node in drawn.nodes.items():
-        yield f"  {names[key]}[{_mermaid(_label(node))}]"
-    for edge in drawn.edges:
-        yield f"  {names[edge.source]} -->|{_mermaid(edge.label)}| {names[edge.target]}"
+def _peers(peers: Iterable[Object] | None) -> list[str]:
+    return [_peer(each) for each in peers or ()] or [ANY]
 
 
-def _label(node: Node) -> str:
-    note = _note(node)
-    return f"{node.kind} {node.name}" + (f" ({note})" if note else "")
+def _peer(peer: Object) -> str:
+    """A peer in words, such as "10.0.0.0/8" or "pods app=web in namespaces team=shop"."""
+    if block := peer.get("ipBlock"):
+        excluded = ", ".join(block.get("except") or ())
+        return f"{block['cidr']} except {excluded}" if excluded else str(block["cidr"])
+    pods, namespaces = peer.get("podSelector"), peer.get("namespaceSelector")
+    words = [] if pods is None else [f"pods {_selected(pods)}"]
+    if namespaces is not None:
+        words.append(f"{'in ' if words else ''}namespaces {_selected(namespaces)}")
+    return " ".join(words)
 
 
-def _note(node: Node) -> str:
-    return "" if node.state == "ready" else node.state
+def _selected(selector: Object) -> str:
+    terms = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    terms += [
+        " ".join(filter(None, (each["key"], each["operator"], ",".join(each.get("values") or ()))))
+        for each in selector.get("matchExpressions") or ()
+    ]
+    return ", ".join(terms) or "(all)"
 
 
-def _dot(words: str) -> str:
-    escaped = words.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+def _allowed(rule: Object) -> str:
+    ports = ", ".join(map(_port, rule.get("ports") or ()))
+    return f"{MAY_CONNECT} ({ports})" if ports else MAY_CONNECT
 
 
-def _mermaid(words: str) -> str:
-    for plain, entity in (("#", "#35;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;")):
-        words = words.replace(plain, entity)
-    return f'"{words}"'
+def _port(port: Object) -> str:
+    protocol = port.get("protocol") or "TCP"
+    first, last = port.get("port"), port.get("endPort")
+    number = "" if first is None else f"{first}-{last}" if last else f"{first}"
+    return f"{protocol} {number}".rstrip() if protocol != "TCP" or not number else number

@@ -42,6 +42,53 @@ def test_when_graph_runs_then_it_prints_a_text_tree(drawn: Server, program: Prog
     ]
 
 
+def test_given_queues_and_network_policies_when_graph_runs_then_it_shows_them(
+    server: Server, program: Program
+) -> None:
+    url = "https://sqs.eu-central-1.amazonaws.com/123456789012/shop-tasks"
+    peers: list[dict[str, Any]] = [
+        {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}},
+        {
+            "podSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["a", "b"]}]},
+            "namespaceSelector": {},
+        },
+    ]
+    server.objects.append(
+        shopservice(
+            autoscaling={"queue": {"urlFrom": "QUEUE_URL", "region": "eu-central-1"}},
+            workers=[{"name": "consumer", "autoscaling": {"queue": {"url": url}}}],
+            networkPolicy={
+                "gatewayNamespaces": ["edge"],
+                "ingress": [{"from": peers, "ports": [{"port": 8080}]}],
+                "egress": [{"ports": [{"port": 443, "endPort": 444}, {"protocol": "UDP"}]}],
+            },
+        )
+    )
+
+    assert program("graph").stdout.splitlines() == [
+        "web",
+        "├─ scaled by Queue QUEUE_URL",
+        "├─ namespace edge may connect",
+        "├─ 10.0.0.0/8 except 10.1.0.0/16 may connect (8080)",
+        "├─ pods app In a,b in namespaces (all) may connect (8080)",
+        "├─ worker web-consumer",
+        "├─ may connect (443-444, UDP) any address",
+        "└─ worker web-consumer scaled by Queue shop-tasks",
+    ]
+    assert (
+        '"Queue/shop/shop-tasks" -> "Worker/shop/web-consumer" [label="scales"];'
+        in program("graph", "-o", "dot").stdout
+    )
+
+
+def test_given_a_disabled_network_policy_when_graph_runs_then_its_rules_are_not_drawn(
+    server: Server, program: Program
+) -> None:
+    server.objects.append(shopservice(networkPolicy={"enabled": False, "egress": [{}]}))
+
+    assert program("graph").stdout.splitlines() == ["web"]
+
+
 def test_given_the_dot_output_when_graph_runs_then_every_word_is_quoted(
     drawn: Server, program: Program
 ) -> None:
